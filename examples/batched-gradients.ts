@@ -1,0 +1,3 @@
+import { chain, dense } from "laplace-ts";
+
+console.log(chain({ inputs: 1 }, dense(1)).summary());

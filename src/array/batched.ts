@@ -1,0 +1,79 @@
+// Products and transposes of batches of matrices.
+
+import { checkOptions, ShapeError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, copyIn, copyOutTo, scope } from "../kernels/memory.ts";
+import { gatherStrided, type OutOptions } from "./einsum.ts";
+import { type ArrayLike, asArray, type NDArray, resultArray, sameShape, shapeText, sizeOf, widest } from "./ndarray.ts";
+
+/**
+ * Matrix products of a batch: [..., m, k] by [..., k, n] gives [..., m, n]. Leading axes are the batch and must agree;
+ * two matrices are a batch of one.
+ * @throws ShapeError showing both shapes
+ */
+export function batchedMatmul(a: ArrayLike, b: ArrayLike, options: OutOptions = {}): NDArray {
+  checkOptions("batchedMatmul", options, ["out"]);
+  const [left, right] = [asArray(a), asArray(b)];
+  const batch = left.shape.slice(0, -2);
+  if (left.rank < 2 || right.rank < 2 || !sameShape(batch, right.shape.slice(0, -2))) {
+    throw new ShapeError(
+      `batchedMatmul: [..., m, k] by [..., k, n] with equal leading axes is due, not ${shapeText(left.shape)} by ${shapeText(right.shape)}.`,
+    );
+  }
+  const [m, k] = left.shape.slice(-2);
+  const [inner, n] = right.shape.slice(-2);
+  if (k !== inner) {
+    throw new ShapeError(
+      `batchedMatmul: ${shapeText(left.shape)} has ${k} columns, but ${shapeText(right.shape)} has ${inner} rows.`,
+    );
+  }
+  const dtype = widest([left, right]);
+  const result = resultArray("batchedMatmul", options.out, [...batch, m, n], dtype);
+  if (result.size === 0) return result;
+  scope(() => {
+    const x = copyIn(dtype, left.data);
+    const y = left.data === right.data ? x : copyIn(dtype, right.data);
+    const z = allocateFloats(dtype, result.size);
+    kernelsFor(dtype).gemm(sizeOf(batch), m, n, k, x, m * k, k, 1, y, k * n, n, 1, z, m * n, n, false);
+    copyOutTo(dtype, z, result.size, result.data, 0);
+  });
+  return result;
+}
+
+/** The last two axes exchanged: [..., m, n] gives [..., n, m], as a copy. @throws ShapeError below two axes */
+export function batchedTranspose(a: ArrayLike, options: OutOptions = {}): NDArray {
+  checkOptions("batchedTranspose", options, ["out"]);
+  const x = asArray(a);
+  if (x.rank < 2) throw new ShapeError(`batchedTranspose: two axes at least are due, not ${shapeText(x.shape)}.`);
+  const batch = x.shape.slice(0, -2);
+  const [m, n] = x.shape.slice(-2);
+  const result = resultArray("batchedTranspose", options.out, [...batch, n, m], x.dtype);
+  if (result.size === 0) return result;
+  scope(() => {
+    const from = copyIn(x.dtype, x.data);
+    const to = allocateFloats(x.dtype, x.size);
+    gatherStrided(kernelsFor(x.dtype), [sizeOf(batch), n, m], [m * n, 1, n], from, to);
+    copyOutTo(x.dtype, to, x.size, result.data, 0);
+  });
+  return result;
+}
+
+/**
+ * Outer products of a batch of vectors: [..., n] with [..., m] gives [..., n, m], H[b, i, j] = a[b, i] c[b, j]. With one
+ * argument, of each vector with itself.
+ * @throws ShapeError showing both shapes
+ */
+export function batchedOuter(a: ArrayLike, b: ArrayLike = a, options: OutOptions = {}): NDArray {
+  checkOptions("batchedOuter", options, ["out"]);
+  const left = asArray(a);
+  const right = b === a ? left : asArray(b);
+  const batch = left.shape.slice(0, -1);
+  if (left.rank < 1 || right.rank < 1 || !sameShape(batch, right.shape.slice(0, -1))) {
+    throw new ShapeError(
+      `batchedOuter: [..., n] with [..., m] and equal leading axes are due, not ${shapeText(left.shape)} with ${shapeText(right.shape)}.`,
+    );
+  }
+  const n = left.shape[left.rank - 1];
+  const m = right.shape[right.rank - 1];
+  return batchedMatmul(left.reshape(...batch, n, 1), right.reshape(...batch, 1, m), options);
+}

@@ -1,0 +1,257 @@
+// Shaped arrays of floats: row-major, without gaps, in ordinary JavaScript memory.
+
+import { LaplaceError, ShapeError, ValueError } from "../errors.ts";
+import type { DType, FloatArray } from "../kernels/memory.ts";
+import { type FormatOptions, format } from "./format.ts";
+
+/** Where Node's console.log looks for an object's text. */
+export const inspect: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+
+/** Numbers nested to any depth: what `array` reads and `toArray` gives. */
+export type Nested = number | readonly Nested[];
+
+/** The number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const length of shape) size *= length;
+  return size;
+}
+
+/** A shape as text: "[32, 1]". */
+export function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(", ")}]`;
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((length, axis) => length === b[axis]);
+}
+
+/**
+ * An array of float32 or float64 numbers with a shape. Elements lie row-major without gaps in `data`; `sub` and
+ * `reshape` share it, everything else copies. An array without axes holds one number.
+ */
+export class NDArray {
+  /** The elements, row-major. */
+  readonly data: FloatArray;
+  /** The length of each axis. */
+  readonly shape: readonly number[];
+
+  /** @throws ShapeError if `data` has not as many elements as `shape`. */
+  constructor(data: FloatArray, shape: readonly number[]) {
+    for (const length of shape) {
+      if (!Number.isInteger(length) || length < 0) throw new ShapeError(`${shapeText(shape)} is not a shape.`);
+    }
+    if (data.length !== sizeOf(shape)) {
+      throw new ShapeError(`${data.length} elements do not fill an array of shape ${shapeText(shape)}.`);
+    }
+    this.data = data;
+    this.shape = shape;
+  }
+
+  get dtype(): DType {
+    return this.data instanceof Float32Array ? "float32" : "float64";
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return this.data.length;
+  }
+
+  /** The number of axes. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** One element; negative indices count from the end. @throws ShapeError for an index out of range. */
+  at(...indices: number[]): number {
+    if (indices.length !== this.rank) {
+      throw new ShapeError(`at: ${indices.length} indices for an array of shape ${shapeText(this.shape)}.`);
+    }
+    let offset = 0;
+    indices.forEach((index, axis) => {
+      offset = offset * this.shape[axis] + this.#position(index, axis);
+    });
+    return this.data[offset];
+  }
+
+  /** The array at one position of the first axis, sharing its elements: `g.sub(0)` is the first row of a matrix. */
+  sub(index: number): NDArray {
+    if (this.rank === 0) throw new ShapeError("sub: an array without axes has no parts.");
+    const shape = this.shape.slice(1);
+    const size = sizeOf(shape);
+    const start = this.#position(index, 0) * size;
+    return new NDArray(this.data.subarray(start, start + size), shape);
+  }
+
+  #position(index: number, axis: number): number {
+    const length = this.shape[axis];
+    const position = index < 0 ? index + length : index;
+    if (!Number.isInteger(index) || position < 0 || position >= length) {
+      throw new ShapeError(`Index ${index} is out of range for axis ${axis} of shape ${shapeText(this.shape)}.`);
+    }
+    return position;
+  }
+
+  /** The same elements in another shape, shared; one length may be -1, meaning "what is left". @throws ShapeError */
+  reshape(...shape: number[]): NDArray {
+    const unknown = shape.indexOf(-1);
+    const target = shape.slice();
+    if (unknown >= 0) {
+      target[unknown] = 1;
+      const known = sizeOf(target);
+      target[unknown] = known === 0 ? 0 : this.size / known;
+    }
+    if (!target.every((length) => Number.isInteger(length) && length >= 0) || sizeOf(target) !== this.size) {
+      throw new ShapeError(`An array of shape ${shapeText(this.shape)} cannot take the shape ${shapeText(shape)}.`);
+    }
+    return new NDArray(this.data, target);
+  }
+
+  /** This array, or a copy with the other element type. */
+  as(dtype: DType): NDArray {
+    if (dtype === this.dtype) return this;
+    return new NDArray(dtype === "float32" ? new Float32Array(this.data) : new Float64Array(this.data), this.shape);
+  }
+
+  /** A copy. */
+  clone(): NDArray {
+    return new NDArray(this.data.slice(), this.shape);
+  }
+
+  /** The single element. @throws ShapeError if there is not exactly one. */
+  item(): number {
+    if (this.size !== 1) throw new ShapeError(`item: shape ${shapeText(this.shape)} has ${this.size} elements.`);
+    return this.data[0];
+  }
+
+  /** Nested ordinary arrays of numbers. */
+  toArray(): Nested {
+    const nest = (axis: number, offset: number, size: number): Nested => {
+      if (axis === this.rank) return this.data[offset];
+      const length = this.shape[axis];
+      const step = length === 0 ? 0 : size / length;
+      return Array.from({ length }, (_, index) => nest(axis + 1, offset + index * step, step));
+    };
+    return nest(0, 0, this.size);
+  }
+
+  /** A heading and the elements, rows and columns cut with ⋮ and … where there are too many. */
+  toString(options: FormatOptions = {}): string {
+    return format(this.data, this.shape, this.dtype, options);
+  }
+
+  [inspect](): string {
+    return this.toString();
+  }
+}
+
+export function makeFloats(dtype: DType, length: number): FloatArray {
+  try {
+    return dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
+  } catch (cause) {
+    throw new LaplaceError(`No memory for an array of ${length} ${dtype} numbers.`, { cause });
+  }
+}
+
+/** Options of the functions that make arrays. */
+export interface ArrayOptions {
+  /** Element type; "float64" unless the source is a Float32Array. */
+  dtype?: DType;
+}
+
+/**
+ * An array from nested arrays of numbers, or from a typed array or flat list with `shape`.
+ * @throws ShapeError if rows differ in length. @throws ValueError for an entry that is no number.
+ */
+export function array(
+  values: Nested | FloatArray | NDArray,
+  options: ArrayOptions & { shape?: readonly number[] } = {},
+): NDArray {
+  if (values instanceof NDArray) return array(values.data, { shape: values.shape, ...options });
+  if (values instanceof Float32Array || values instanceof Float64Array) {
+    const dtype = options.dtype ?? (values instanceof Float32Array ? "float32" : "float64");
+    const data = makeFloats(dtype, values.length);
+    data.set(values);
+    return new NDArray(data, options.shape ?? [values.length]);
+  }
+  const shape: number[] = [];
+  for (let level: Nested = values; Array.isArray(level); level = level[0] as Nested) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  const data = makeFloats(options.dtype ?? "float64", sizeOf(shape));
+  let next = 0;
+  const read = (value: Nested, axis: number): void => {
+    if (typeof value === "number") {
+      if (axis !== shape.length) throw new ShapeError("array: a number stands where a row is due.");
+      data[next++] = value;
+    } else if (Array.isArray(value)) {
+      if (axis >= shape.length || value.length !== shape[axis]) {
+        throw new ShapeError(
+          `array: rows differ in length at depth ${axis}: ${value.length}, where the first has ${shape[axis] ?? "none"}.`,
+        );
+      }
+      for (const part of value) read(part, axis + 1);
+    } else {
+      throw new ValueError(`array: ${String(value)} (${typeof value}) is not a number.`);
+    }
+  };
+  read(values, 0);
+  const flat = new NDArray(data, shape);
+  return options.shape === undefined ? flat : flat.reshape(...options.shape);
+}
+
+/** An array of zeros. */
+export function zeros(shape: readonly number[], options: ArrayOptions = {}): NDArray {
+  return new NDArray(makeFloats(options.dtype ?? "float64", sizeOf(shape)), shape.slice());
+}
+
+/** An array of one value. */
+export function full(shape: readonly number[], value: number, options: ArrayOptions = {}): NDArray {
+  const result = zeros(shape, options);
+  result.data.fill(value);
+  return result;
+}
+
+/** What stands for an array in the library's arguments. */
+export type ArrayLike = NDArray | Nested | FloatArray;
+
+/** An array argument as an NDArray; NDArrays pass unchanged, plain numbers become float64. */
+export function asArray(values: ArrayLike): NDArray {
+  if (values instanceof NDArray) return values;
+  if (values instanceof Float32Array || values instanceof Float64Array) return new NDArray(values, [values.length]);
+  return array(values);
+}
+
+/** The element type that holds both. */
+export function widest(arrays: readonly NDArray[]): DType {
+  return arrays.some((a) => a.dtype === "float64") ? "float64" : "float32";
+}
+
+/** Where a result goes: the caller's `out` after a check of its shape and type, or a fresh array. */
+export function resultArray(where: string, out: NDArray | undefined, shape: readonly number[], dtype: DType): NDArray {
+  if (out === undefined) return zeros(shape, { dtype });
+  if (!sameShape(out.shape, shape) || out.dtype !== dtype) {
+    throw new ShapeError(
+      `${where}: out is a ${out.dtype} array of shape ${shapeText(out.shape)}, but the result is ${dtype} of shape ${shapeText(shape)}.`,
+    );
+  }
+  return out;
+}
+
+/** @throws ValueError naming the first element that is NaN or infinite. */
+export function checkFinite(where: string, name: string, values: NDArray): void {
+  const { data } = values;
+  for (let i = 0; i < data.length; i++) {
+    if (Number.isFinite(data[i])) continue;
+    const position: number[] = [];
+    let rest = i;
+    for (const length of values.shape.toReversed()) {
+      position.unshift(rest % length);
+      rest = Math.floor(rest / length);
+    }
+    throw new ValueError(
+      `${where}: ${name} has the value ${data[i]} at ${shapeText(position)}. Likely causes: a missing value read as a number, a division by zero or a logarithm of zero before it came here.`,
+    );
+  }
+}

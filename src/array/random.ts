@@ -1,0 +1,134 @@
+// Seeded random numbers, equal to the bit in every runtime: integers and exactly rounded operations only. The
+// generator is xoshiro128** (Blackman & Vigna, 2021), its state filled from the seed by splitmix32.
+
+import { checkInteger, OptionError } from "../errors.ts";
+import { type ArrayOptions, type NDArray, zeros } from "./ndarray.ts";
+
+/**
+ * log(x) of a positive normal number by IEEE additions, multiplications and divisions alone. Math.log may differ in
+ * the last bit from one JavaScript engine to the next.
+ */
+function portableLog(x: number): number {
+  // x = m 2^e with m in [sqrt(1/2), sqrt(2)); powers of two multiply exactly.
+  let exponent = 0;
+  let mantissa = x;
+  while (mantissa >= Math.SQRT2) {
+    mantissa *= 0.5;
+    exponent++;
+  }
+  while (mantissa < Math.SQRT1_2) {
+    mantissa *= 2;
+    exponent--;
+  }
+  // log m = 2 atanh((m - 1) / (m + 1)); the argument is below 0.172.
+  const t = (mantissa - 1) / (mantissa + 1);
+  const t2 = t * t;
+  let sum = 0;
+  for (let d = 21; d >= 3; d -= 2) sum = (sum + 1 / d) * t2;
+  return 2 * (t + t * sum) + exponent * Math.LN2;
+}
+
+/** A stream of random numbers that depends on its seed only. */
+export class Random {
+  readonly #state: Uint32Array = new Uint32Array(4);
+  #spare: number | undefined;
+
+  /** @param seed an integer of at least 0. @throws OptionError */
+  constructor(seed = 0) {
+    checkInteger("Random", "seed", seed, 0);
+    if (!Number.isSafeInteger(seed)) throw new OptionError(`Random: seed ${seed} is beyond 2^53.`);
+    let low = seed >>> 0;
+    const high = Math.floor(seed / 2 ** 32);
+    for (let i = 0; i < 4; i++) {
+      low = (low + 0x9e3779b9) >>> 0;
+      let z = i % 2 === 0 ? low : (low ^ high) >>> 0;
+      z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
+      z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
+      this.#state[i] = z ^ (z >>> 16);
+    }
+    if (this.#state.every((word) => word === 0)) this.#state[0] = 1;
+  }
+
+  /** An integer in [0, 2^32). */
+  uint32(): number {
+    const s = this.#state;
+    const product = Math.imul(s[1], 5);
+    const result = Math.imul((product << 7) | (product >>> 25), 9) >>> 0;
+    const shifted = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = (s[3] << 11) | (s[3] >>> 21);
+    return result;
+  }
+
+  /** A number in [0, 1), uniform over the multiples of 2^-53. */
+  uniform(): number {
+    const high = this.uint32() >>> 5;
+    const low = this.uint32() >>> 6;
+    return (high * 2 ** 26 + low) * 2 ** -53;
+  }
+
+  /** A standard normal number, by the polar method (Marsaglia & Bray, 1964). */
+  normal(): number {
+    if (this.#spare !== undefined) {
+      const spare = this.#spare;
+      this.#spare = undefined;
+      return spare;
+    }
+    for (;;) {
+      const u = 2 * this.uniform() - 1;
+      const v = 2 * this.uniform() - 1;
+      const s = u * u + v * v;
+      if (s >= 1 || s === 0) continue;
+      const factor = Math.sqrt((-2 * portableLog(s)) / s);
+      this.#spare = v * factor;
+      return u * factor;
+    }
+  }
+
+  /** An integer in [0, bound), without bias. */
+  integer(bound: number): number {
+    checkInteger("Random.integer", "bound", bound, 1);
+    // 53 random bits; the few at the top that would favour small results are drawn again.
+    const limit = 2 ** 53 - (2 ** 53 % bound);
+    for (;;) {
+      const value = (this.uint32() >>> 5) * 2 ** 26 + (this.uint32() >>> 6);
+      if (value < limit) return value % bound;
+    }
+  }
+
+  /** The integers 0 … n − 1 in random order (Fisher–Yates). */
+  permutation(n: number): Uint32Array {
+    const order = Uint32Array.from({ length: n }, (_, i) => i);
+    for (let i = n - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    return order;
+  }
+}
+
+/** Options of `randomUniform` and `randomNormal`. */
+export interface RandomOptions extends ArrayOptions {
+  /** Seed of the stream (default 0). */
+  seed?: number;
+}
+
+/** Numbers uniform in [0, 1). */
+export function randomUniform(shape: readonly number[], options: RandomOptions = {}): NDArray {
+  const random = new Random(options.seed);
+  const result = zeros(shape, options);
+  for (let i = 0; i < result.size; i++) result.data[i] = random.uniform();
+  return result;
+}
+
+/** Standard normal numbers. */
+export function randomNormal(shape: readonly number[], options: RandomOptions = {}): NDArray {
+  const random = new Random(options.seed);
+  const result = zeros(shape, options);
+  for (let i = 0; i < result.size; i++) result.data[i] = random.normal();
+  return result;
+}

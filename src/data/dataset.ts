@@ -1,0 +1,54 @@
+// Data as arrays of inputs and targets, one row for each sample.
+
+import { type ArrayLike, asArray, checkFinite, makeFloats, NDArray, shapeText } from "../array/ndarray.ts";
+import { ShapeError, ValueError } from "../errors.ts";
+
+/** Inputs and targets of the same samples; the first axis of both counts the samples. A batch is a small dataset. */
+export interface Dataset {
+  /** Inputs [N, ...]. */
+  readonly x: NDArray;
+  /** Targets [N, ...]: numbers, class labels or class probabilities. */
+  readonly y: NDArray;
+}
+
+/** What stands for a dataset in arguments: arrays, typed arrays or plain nested lists. */
+export interface DatasetLike {
+  readonly x: ArrayLike;
+  readonly y: ArrayLike;
+}
+
+/**
+ * A dataset from plain arrays: `dataset([[1, 2], [3, 4]], [0, 1])`.
+ * @throws ShapeError if there are no samples, or x and y have not equally many. @throws ValueError if one is not finite.
+ */
+export function dataset(x: ArrayLike, y: ArrayLike): Dataset {
+  return readDataset("dataset", { x, y });
+}
+
+/** Checks what a caller gave as data. */
+export function readDataset(where: string, data: DatasetLike): Dataset {
+  if (data === null || typeof data !== "object" || data.x === undefined || data.y === undefined) {
+    throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets.`);
+  }
+  const x = asArray(data.x);
+  const y = asArray(data.y);
+  if (x.rank === 0 || y.rank === 0 || x.shape[0] !== y.shape[0]) {
+    throw new ShapeError(
+      `${where}: the first axes of x and y count the samples and must agree; the shapes are ${shapeText(x.shape)} and ${shapeText(y.shape)}.`,
+    );
+  }
+  if (x.shape[0] === 0) throw new ShapeError(`${where}: there are no samples; x has shape ${shapeText(x.shape)}.`);
+  checkFinite(where, "x", x);
+  checkFinite(where, "y", y);
+  return { x, y };
+}
+
+/** The rows of an array at these positions, as a copy. */
+export function takeRows(source: NDArray, rows: Uint32Array): NDArray {
+  const width = source.size / source.shape[0];
+  const data = makeFloats(source.dtype, rows.length * width);
+  rows.forEach((row, i) => {
+    data.set(source.data.subarray(row * width, (row + 1) * width), i * width);
+  });
+  return new NDArray(data, [rows.length, ...source.shape.slice(1)]);
+}

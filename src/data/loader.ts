@@ -1,0 +1,79 @@
+// Batches of a dataset, in order or shuffled.
+
+import { Random } from "../array/random.ts";
+import { checkInteger, checkOptions } from "../errors.ts";
+import { type Dataset, type DatasetLike, readDataset, takeRows } from "./dataset.ts";
+
+/** Options of `DataLoader`. */
+export interface DataLoaderOptions {
+  /** Samples in a batch (default 1). */
+  batchSize?: number;
+  /** Whether each epoch has a new random order (default false). */
+  shuffle?: boolean;
+  /** Seed of the order (default 0). */
+  seed?: number;
+  /** Whether a last batch with fewer samples is left out (default false). */
+  dropLast?: boolean;
+}
+
+/** Goes through a dataset in batches. Each iteration is an epoch: with `shuffle`, in an order of its own. */
+export class DataLoader implements Iterable<Dataset> {
+  readonly data: Dataset;
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  readonly dropLast: boolean;
+  readonly #random: Random;
+  #nextOrder: Uint32Array;
+
+  /** @throws OptionError, ShapeError, ValueError for bad options or data */
+  constructor(data: DatasetLike, options: DataLoaderOptions = {}) {
+    checkOptions("DataLoader", options, ["batchSize", "shuffle", "seed", "dropLast"]);
+    this.data = readDataset("DataLoader", data);
+    this.batchSize = options.batchSize ?? 1;
+    checkInteger("DataLoader", "batchSize", this.batchSize, 1);
+    this.shuffle = options.shuffle ?? false;
+    this.dropLast = options.dropLast ?? false;
+    this.#random = new Random(options.seed);
+    this.#nextOrder = this.#drawOrder();
+  }
+
+  /** The number of samples. */
+  get samples(): number {
+    return this.data.x.shape[0];
+  }
+
+  /** The number of batches in an epoch. */
+  get length(): number {
+    const batches = this.samples / this.batchSize;
+    return this.dropLast ? Math.floor(batches) : Math.ceil(batches);
+  }
+
+  /** The batch the next epoch begins with; asking for it does not begin one. */
+  first(): Dataset {
+    return this.#batch(this.#nextOrder, 0);
+  }
+
+  /** The next epoch's batches. */
+  *[Symbol.iterator](): Generator<Dataset> {
+    const order = this.nextEpoch();
+    for (let i = 0; i < this.length; i++) yield this.#batch(order, i);
+  }
+
+  /** The order of the samples in the next epoch, which begins with this call. */
+  nextEpoch(): Uint32Array {
+    const order = this.#nextOrder;
+    this.#nextOrder = this.#drawOrder();
+    return order;
+  }
+
+  #drawOrder(): Uint32Array {
+    return this.shuffle
+      ? this.#random.permutation(this.samples)
+      : Uint32Array.from({ length: this.samples }, (_, i) => i);
+  }
+
+  #batch(order: Uint32Array, i: number): Dataset {
+    const rows = order.subarray(i * this.batchSize, (i + 1) * this.batchSize);
+    return { x: takeRows(this.data.x, rows), y: takeRows(this.data.y, rows) };
+  }
+}

@@ -1,0 +1,210 @@
+// What becomes of the columns that arrive at each parameter. At a linear site the derivative of one example is
+// Σ_t δ_t ⊗ a_t over the positions t (one for a plain dense layer, more where weights are shared), with the input a and
+// the cotangent δ; at an elementwise site it is Σ_t δ_t ⊙ x_t. A site used by several nodes sums over them.
+
+import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
+import { type ElementwiseSite, type LinearSite, type Node, positionsOf } from "../network/graph.ts";
+import type { Backward } from "../network/passes.ts";
+
+/** Sum over examples and columns: [P], written or added to `to`. */
+export function contractSum(backward: Backward, to: Pointer, add: boolean): void {
+  const { kernels, graph, batch, columns } = backward;
+  const bytes = bytesPerElement(backward.dtype);
+  for (const site of graph.sites) {
+    let adding = add;
+    for (const node of graph.uses.get(site) ?? []) {
+      const rows = batch * positionsOf(node);
+      const delta = backward.cotangent(node);
+      if (site.kind === "linear") {
+        const { inputs, outputs, weight, bias } = site;
+        const a = backward.value(node.inputs[0]);
+        const at = to + weight.offset * bytes;
+        for (let k = 0; k < columns; k++) {
+          const d = delta + k * rows * outputs * bytes;
+          kernels.gemm(1, outputs, inputs, rows, d, 0, 1, outputs, a, 0, inputs, 1, at, 0, inputs, adding || k > 0);
+        }
+        if (bias !== undefined) sumRows(backward, columns * rows, outputs, delta, to + bias.offset * bytes, adding);
+      } else {
+        const { size, scale, shift } = site;
+        const all = columns * rows;
+        if (scale !== undefined) {
+          sumRows(backward, all, size, products(node, backward), to + scale.offset * bytes, adding);
+        }
+        if (shift !== undefined) sumRows(backward, all, size, delta, to + shift.offset * bytes, adding);
+      }
+      adding = true;
+    }
+  }
+}
+
+function sumRows({ kernels }: Backward, rows: number, n: number, x: Pointer, to: Pointer, add: boolean): void {
+  kernels.sumAxis(1, rows, n, x, to, n, add);
+}
+
+/** δ ⊙ x of an elementwise site, [K, B, T, n]. */
+function products(node: Node, backward: Backward): Pointer {
+  const n = backward.batch * node.size;
+  const result = allocateFloats(backward.dtype, backward.columns * n);
+  const x = backward.value(node.inputs[0]);
+  backward.kernels.multiply(backward.columns, n, backward.cotangent(node), x, result, false);
+  return result;
+}
+
+/** Nothing summed over: [B, K, P], the derivative of every example and column. */
+export function contractKeep(backward: Backward, to: Pointer): void {
+  const { graph, columns, dtype } = backward;
+  const bytes = bytesPerElement(dtype);
+  for (let k = 0; k < columns; k++) {
+    const out = to + k * graph.parameterCount * bytes;
+    for (const site of graph.sites) {
+      (graph.uses.get(site) ?? []).forEach((node, use) => {
+        const delta = backward.cotangent(node) + k * backward.batch * node.size * bytes;
+        if (site.kind === "linear")
+          keepLinear(site, node, backward, delta, out, columns * graph.parameterCount, use > 0);
+        else keepElementwise(site, node, backward, delta, out, columns * graph.parameterCount, use > 0);
+      });
+    }
+  }
+}
+
+/** Writes each example's derivatives of one column; `row` elements lie between two examples' results. */
+function keepLinear(
+  { inputs, outputs, weight, bias }: LinearSite,
+  node: Node,
+  backward: Backward,
+  delta: Pointer,
+  out: Pointer,
+  row: number,
+  add: boolean,
+): void {
+  const { kernels, batch } = backward;
+  const bytes = bytesPerElement(backward.dtype);
+  const t = positionsOf(node);
+  const a = backward.value(node.inputs[0]);
+  const at = out + weight.offset * bytes;
+  kernels.gemm(
+    batch,
+    outputs,
+    inputs,
+    t,
+    delta,
+    t * outputs,
+    1,
+    outputs,
+    a,
+    t * inputs,
+    inputs,
+    1,
+    at,
+    row,
+    inputs,
+    add,
+  );
+  if (bias !== undefined) kernels.sumAxis(batch, t, outputs, delta, out + bias.offset * bytes, row, add);
+}
+
+function keepElementwise(
+  { size, scale, shift }: ElementwiseSite,
+  node: Node,
+  backward: Backward,
+  delta: Pointer,
+  out: Pointer,
+  row: number,
+  add: boolean,
+): void {
+  const { kernels, batch, dtype } = backward;
+  const bytes = bytesPerElement(dtype);
+  const t = positionsOf(node);
+  if (scale !== undefined) {
+    const product = allocateFloats(dtype, batch * node.size);
+    kernels.multiply(1, batch * node.size, delta, backward.value(node.inputs[0]), product, false);
+    kernels.sumAxis(batch, t, size, product, out + scale.offset * bytes, row, add);
+  }
+  if (shift !== undefined) kernels.sumAxis(batch, t, size, delta, out + shift.offset * bytes, row, add);
+}
+
+/**
+ * Squared norm of every example's derivative, [B], for one column. With one position it is ‖a‖² ‖δ‖²; with several,
+ * Σ_tu (a_t·a_u)(δ_t·δ_u), or the norm of the summed derivative where that is smaller than the products of positions.
+ */
+export function contractSquaredNorms(backward: Backward, to: Pointer): void {
+  const { kernels, graph, batch, dtype } = backward;
+  kernels.fill(batch, 0, to);
+  for (const site of graph.sites) {
+    const nodes = graph.uses.get(site) ?? [];
+    const t = nodes.reduce((sum, node) => sum + positionsOf(node), 0);
+    const width = site.kind === "linear" ? site.outputs : site.size;
+    const delta = sideBySide(backward, nodes, t, width, (node) => backward.cotangent(node));
+    const addNormOfSum = (rows: Pointer) => {
+      const sum = allocateFloats(dtype, batch * width);
+      kernels.sumAxis(batch, t, width, rows, sum, width, false);
+      kernels.dotRows(batch, width, sum, sum, to, true);
+    };
+    if (site.kind === "elementwise") {
+      if (site.scale !== undefined) {
+        const x = sideBySide(backward, nodes, t, width, (node) => backward.value(node.inputs[0]));
+        const product = allocateFloats(dtype, batch * t * width);
+        kernels.multiply(1, batch * t * width, delta, x, product, false);
+        addNormOfSum(product);
+      }
+      if (site.shift !== undefined) addNormOfSum(delta);
+      continue;
+    }
+    const { inputs, outputs } = site;
+    const a = sideBySide(backward, nodes, t, inputs, (node) => backward.value(node.inputs[0]));
+    if (t * t <= inputs * outputs) {
+      const gramA = gram(backward, a, t, inputs);
+      kernels.dotRows(batch, t * t, gramA, gram(backward, delta, t, outputs), to, true);
+    } else {
+      const sum = allocateFloats(dtype, batch * inputs * outputs);
+      kernels.gemm(
+        batch,
+        outputs,
+        inputs,
+        t,
+        delta,
+        t * outputs,
+        1,
+        outputs,
+        a,
+        t * inputs,
+        inputs,
+        1,
+        sum,
+        inputs * outputs,
+        inputs,
+        false,
+      );
+      kernels.dotRows(batch, inputs * outputs, sum, sum, to, true);
+    }
+    if (site.bias !== undefined) addNormOfSum(delta);
+  }
+}
+
+/** The positions of all nodes of a site as one array [B, T, n]; what there is already for a single node. */
+function sideBySide(
+  backward: Backward,
+  nodes: readonly Node[],
+  t: number,
+  n: number,
+  pointerOf: (node: Node) => Pointer,
+): Pointer {
+  if (nodes.length === 1) return pointerOf(nodes[0]);
+  const bytes = bytesPerElement(backward.dtype);
+  const result = allocateFloats(backward.dtype, backward.batch * t * n);
+  let offset = 0;
+  for (const node of nodes) {
+    const length = positionsOf(node) * n;
+    backward.kernels.copyRows(backward.batch, length, pointerOf(node), length, result + offset * bytes, t * n, false);
+    offset += length;
+  }
+  return result;
+}
+
+/** The products x_t · x_u of every example's rows, [B, T, T]. */
+function gram({ kernels, batch, dtype }: Backward, x: Pointer, t: number, n: number): Pointer {
+  const result = allocateFloats(dtype, batch * t * t);
+  if (t === 1) kernels.dotRows(batch, n, x, x, result, false);
+  else kernels.gemm(batch, t, t, n, x, t * n, n, 1, x, t * n, 1, n, result, t * t, t, false);
+  return result;
+}

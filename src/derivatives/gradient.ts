@@ -1,0 +1,137 @@
+// Derivatives of a loss: its gradient, and the gradient of every sample. One backward pass with one column, contracted
+// in three ways.
+
+import { type NDArray, resultArray, zeros } from "../array/ndarray.ts";
+import { type DatasetLike, readDataset } from "../data/dataset.ts";
+import { checkChoice, checkOptions } from "../errors.ts";
+import { allocateFloats, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
+import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
+import type { Network } from "../network/network.ts";
+import { Backward } from "../network/passes.ts";
+import { checkBudget, eachPart, type MemoryOptions, type Part } from "./batches.ts";
+import { contractKeep, contractSquaredNorms } from "./contractions.ts";
+import { pullBack, pulledBackShape, type Variable, variables } from "./pullback.ts";
+
+/** Options of `perSampleGradients` and `perSampleGradientNorms`. */
+export interface PerSampleOptions {
+  /** How a sample's loss is reduced over its outputs: their mean, as in a batch of one (default), or their sum. */
+  reduction?: "mean" | "sum";
+}
+
+/** Options of `gradient`. */
+export interface GradientOptions {
+  /** Whether the loss is the mean over the batch (default) or the sum. */
+  reduction?: "mean" | "sum";
+  /** What is varied: the parameters (default), or the inputs. */
+  withRespectTo?: Variable;
+  /** Where the result goes; a new array if missing. */
+  out?: NDArray;
+}
+
+/** Inputs and targets of a batch after all checks. */
+interface Batch {
+  readonly rule: LossRule;
+  readonly inputs: NDArray;
+  readonly targets: NDArray;
+}
+
+function readBatch(where: string, net: Network, loss: Loss, batch: DatasetLike): Batch {
+  const rule = readLoss(where, loss);
+  const { x, y } = readDataset(where, batch);
+  const inputs = net.readInputs(where, x);
+  const targets = rule.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
+  return { rule, inputs, targets };
+}
+
+/** The loss's one column for a part of the batch: `scale` ∂ℓ/∂f, [1, B, outputs]. */
+function lossColumn({ forward, start, count }: Part, { rule, targets }: Batch, scale: number): Pointer {
+  const { kernels, dtype, graph } = forward;
+  const outputs = graph.output.size;
+  const t = copyIn(dtype, targets.data.subarray(start * outputs, (start + count) * outputs));
+  const column = allocateFloats(dtype, count * outputs);
+  rule.gradient(kernels, count, outputs, forward.outputs, t, scale, column);
+  return column;
+}
+
+/**
+ * The gradient of a loss over a batch, with respect to the parameters, [P], or to the inputs, [B, ...inputs].
+ * `net.named(gradient)` splits it by parameter.
+ * @throws ShapeError, ValueError for bad data; OptionError for bad options
+ */
+export function gradient(net: Network, loss: Loss, batch: DatasetLike, options: GradientOptions = {}): NDArray {
+  const where = "gradient";
+  checkOptions(where, options, ["reduction", "withRespectTo", "out"]);
+  const { reduction = "mean", withRespectTo = "parameters" } = options;
+  checkChoice(where, "reduction", reduction, ["mean", "sum"]);
+  checkChoice(where, "withRespectTo", withRespectTo, variables);
+  const data = readBatch(where, net, loss, batch);
+  const scale = reductionScale(data.rule, reduction, data.inputs.shape[0], net.graph.output.size);
+  const result = resultArray(where, options.out, pulledBackShape(net, data.inputs, withRespectTo), net.dtype);
+  pullBack(net, data.inputs, withRespectTo, (part) => lossColumn(part, data, scale), result);
+  return result;
+}
+
+/**
+ * The gradient of every sample's own loss, [B, P], from one backward pass. A row is what `gradient` gives for that
+ * sample alone: it is not divided by the size of the batch. So rows sum to the gradient where the reduction is "sum",
+ * and average to it where it is "mean".
+ * @throws ShapeError, ValueError for bad data; OptionError; MemoryBudgetError if [B, P] exceeds the memory budget
+ */
+export function perSampleGradients(
+  net: Network,
+  loss: Loss,
+  batch: DatasetLike,
+  options: PerSampleOptions & MemoryOptions & { out?: NDArray } = {},
+): NDArray {
+  const where = "perSampleGradients";
+  checkOptions(where, options, ["reduction", "memoryBudget", "out"]);
+  const { reduction = "mean" } = options;
+  checkChoice(where, "reduction", reduction, ["mean", "sum"]);
+  const data = readBatch(where, net, loss, batch);
+  const count = net.parameterCount;
+  const shape = [data.inputs.shape[0], count];
+  checkBudget(
+    where,
+    shape,
+    net,
+    options.memoryBudget,
+    "Smaller batches need less, perSampleGradientNorms almost nothing.",
+  );
+  const result = resultArray(where, options.out, shape, net.dtype);
+  const scale = reductionScale(data.rule, reduction, 1, net.graph.output.size);
+  eachPart(net, data.inputs, 1, count, (part) => {
+    const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
+    const rows = allocateFloats(net.dtype, part.count * count);
+    contractKeep(backward, rows);
+    copyOutTo(net.dtype, rows, part.count * count, result.data, part.start * count);
+  });
+  return result;
+}
+
+/**
+ * The Euclidean norm of every sample's gradient, [B], without the gradients: at a dense layer it is the norm of the
+ * layer's input times the norm of what arrives at its output (Goodfellow 2015, arXiv:1510.01799).
+ * @throws ShapeError, ValueError for bad data; OptionError
+ */
+export function perSampleGradientNorms(
+  net: Network,
+  loss: Loss,
+  batch: DatasetLike,
+  options: PerSampleOptions = {},
+): NDArray {
+  const where = "perSampleGradientNorms";
+  checkOptions(where, options, ["reduction"]);
+  const { reduction = "mean" } = options;
+  checkChoice(where, "reduction", reduction, ["mean", "sum"]);
+  const data = readBatch(where, net, loss, batch);
+  const result = zeros([data.inputs.shape[0]], { dtype: net.dtype });
+  const scale = reductionScale(data.rule, reduction, 1, net.graph.output.size);
+  eachPart(net, data.inputs, 1, 0, (part) => {
+    const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
+    const squares = allocateFloats(net.dtype, part.count);
+    contractSquaredNorms(backward, squares);
+    copyOutTo(net.dtype, squares, part.count, result.data, part.start);
+  });
+  for (let i = 0; i < result.size; i++) result.data[i] = Math.sqrt(result.data[i]);
+  return result;
+}

@@ -1,0 +1,46 @@
+// One column pulled back over a whole batch: what `gradient` and `vjp` share.
+
+import type { NDArray } from "../array/ndarray.ts";
+import { allocateFloats, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
+import type { Network } from "../network/network.ts";
+import { Backward } from "../network/passes.ts";
+import { eachPart, type Part } from "./batches.ts";
+import { contractSum } from "./contractions.ts";
+
+/** What a derivative is taken with respect to. */
+export type Variable = "parameters" | "inputs";
+
+export const variables: readonly Variable[] = ["parameters", "inputs"];
+
+/** The shape of one column's derivative: summed over the batch for parameters, [B, ...inputs] for inputs. */
+export function pulledBackShape(net: Network, inputs: NDArray, variable: Variable): readonly number[] {
+  return variable === "parameters" ? [net.parameterCount] : inputs.shape;
+}
+
+/**
+ * Pulls a column back and writes the result.
+ * @param column the cotangents of a part's outputs, [1, B, ...outputs]
+ */
+export function pullBack(
+  net: Network,
+  inputs: NDArray,
+  variable: Variable,
+  column: (part: Part) => Pointer,
+  result: NDArray,
+): void {
+  scope(() => {
+    const sum = variable === "parameters" ? allocateFloats(net.dtype, net.parameterCount) : 0;
+    eachPart(net, inputs, 1, 0, (part) => {
+      const backward = new Backward(part.forward, column(part), 1, variable);
+      if (variable === "parameters") {
+        contractSum(backward, sum, part.start > 0);
+        return;
+      }
+      const width = net.graph.input.size;
+      const cotangent = backward.cotangent(net.graph.input);
+      if (cotangent === 0) result.data.fill(0);
+      else copyOutTo(net.dtype, cotangent, part.count * width, result.data, part.start * width);
+    });
+    if (variable === "parameters") copyOutTo(net.dtype, sum, net.parameterCount, result.data, 0);
+  });
+}

@@ -1,0 +1,82 @@
+/** The base of every error this library throws on purpose. */
+export class LaplaceError extends Error {
+  override name: string = "LaplaceError";
+}
+
+/** Shapes that do not fit together; the message shows both. */
+export class ShapeError extends LaplaceError {
+  override name: string = "ShapeError";
+}
+
+/** Values that cannot be used: not finite, out of range, not integers where labels are due. */
+export class ValueError extends LaplaceError {
+  override name: string = "ValueError";
+}
+
+/** An option that does not exist or has an impossible value. */
+export class OptionError extends LaplaceError {
+  override name: string = "OptionError";
+}
+
+/** A result that would not fit the memory budget; refused before anything is computed. */
+export class MemoryBudgetError extends LaplaceError {
+  override name: string = "MemoryBudgetError";
+  /** Bytes the request needs. */
+  readonly bytes: number;
+  /** Bytes allowed. */
+  readonly budget: number;
+
+  constructor(message: string, bytes: number, budget: number) {
+    super(message);
+    this.bytes = bytes;
+    this.budget = budget;
+  }
+}
+
+/** Training met a loss that is not finite. The network keeps the last parameters whose loss was finite. */
+export class NonFiniteLossError extends LaplaceError {
+  override name: string = "NonFiniteLossError";
+  /** Epoch, from 1. */
+  readonly epoch: number;
+  /** Batch within the epoch, from 1. */
+  readonly batch: number;
+
+  constructor(message: string, epoch: number, batch: number) {
+    super(message);
+    this.epoch = epoch;
+    this.batch = batch;
+  }
+}
+
+/** Refuses option names that are not in `known`, naming the nearest one. */
+export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const near = known.find((candidate) => candidate.toLowerCase().startsWith(name.toLowerCase().slice(0, 3)));
+    const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
+    throw new OptionError(`${where}: unknown option "${name}".${hint} Known options: ${known.join(", ")}.`);
+  }
+}
+
+/** Refuses anything but an integer of at least `minimum`. */
+export function checkInteger(where: string, name: string, value: unknown, minimum: number): void {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < minimum) {
+    throw new OptionError(`${where}: ${name} must be an integer of at least ${minimum}, not ${String(value)}.`);
+  }
+}
+
+/** Refuses anything but a finite number of at least `minimum` (more than it where `exclusive`). */
+export function checkNumber(where: string, name: string, value: unknown, minimum: number, exclusive = false): void {
+  const fits = typeof value === "number" && Number.isFinite(value) && (exclusive ? value > minimum : value >= minimum);
+  if (!fits) {
+    const bound = exclusive ? `above ${minimum}` : `of at least ${minimum}`;
+    throw new OptionError(`${where}: ${name} must be a finite number ${bound}, not ${String(value)}.`);
+  }
+}
+
+/** Refuses anything but one of `choices`. */
+export function checkChoice(where: string, name: string, value: unknown, choices: readonly string[]): void {
+  if (typeof value === "string" && choices.includes(value)) return;
+  const list = choices.map((choice) => `"${choice}"`).join(", ");
+  throw new OptionError(`${where}: ${name} must be one of ${list}, not ${JSON.stringify(value)}.`);
+}

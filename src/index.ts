@@ -1,0 +1,77 @@
+// The public surface, all of it.
+
+export { batchedMatmul, batchedOuter, batchedTranspose } from "./array/batched.ts";
+export { einsum } from "./array/einsum.ts";
+export type { FormatOptions } from "./array/format.ts";
+export { type ArrayLike, type ArrayOptions, array, full, NDArray, type Nested, zeros } from "./array/ndarray.ts";
+export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
+export { type Dataset, type DatasetLike, dataset } from "./data/dataset.ts";
+export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
+export {
+  type ToyOptions,
+  type ToyRegressionOptions,
+  toyLinear,
+  toyMulti,
+  toyNonLinear,
+  toyRegression,
+} from "./data/toy.ts";
+export { defaultMemoryBudget, type MemoryOptions } from "./derivatives/batches.ts";
+export {
+  type GradientOptions,
+  gradient,
+  type PerSampleOptions,
+  perSampleGradientNorms,
+  perSampleGradients,
+} from "./derivatives/gradient.ts";
+export { type JacobianOptions, jacobian, jvp, type Tangent, vjp } from "./derivatives/jacobian.ts";
+export {
+  LaplaceError,
+  MemoryBudgetError,
+  NonFiniteLossError,
+  OptionError,
+  ShapeError,
+  ValueError,
+} from "./errors.ts";
+export type { DType, FloatArray } from "./kernels/memory.ts";
+export { binaryCrossEntropy, crossEntropy, type Loss, mse, type Reduction } from "./losses/losses.ts";
+export type { Parameter, Shape } from "./network/graph.ts";
+export {
+  add,
+  concatenate,
+  type DenseOptions,
+  dense,
+  elu,
+  exp,
+  flatten,
+  gelu,
+  type Initialisation,
+  identity,
+  type Layer,
+  leakyRelu,
+  multiply,
+  relu,
+  reshape,
+  residual,
+  type ScaleShiftOptions,
+  scaleShift,
+  selu,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  subtract,
+  tanh,
+} from "./network/layers.ts";
+export { chain, type Network, type NetworkOptions, network } from "./network/network.ts";
+export type { Traced } from "./network/trace.ts";
+export {
+  type AdamOptions,
+  type AdamWOptions,
+  adam,
+  adamW,
+  type Optimizer,
+  type SgdOptions,
+  sgd,
+} from "./training/optimisers.ts";
+export { type ProgressBarOptions, progressBar } from "./training/progress.ts";
+export { type EpochReport, type TrainingOptions, type TrainingResult, train } from "./training/train.ts";

@@ -1,0 +1,131 @@
+// Moving and reducing arrays: strided copies, sums over an axis, dot products.
+
+/**
+ * Copies an array of any rank, read through strides (in elements), to rows without gaps. `shape` and `strides` point
+ * to `rank` 32-bit integers each; `counter` to `rank` more for the odometer.
+ */
+export function gather<T>(rank: usize, shape: usize, strides: usize, counter: usize, x: usize, y: usize): void {
+  let total: usize = 1;
+  for (let d: usize = 0; d < rank; d++) {
+    total *= load<u32>(shape + 4 * d);
+    store<u32>(counter + 4 * d, 0);
+  }
+  if (total == 0) return;
+  const length: usize = rank == 0 ? 1 : load<u32>(shape + 4 * (rank - 1));
+  const step: usize = rank == 0 ? 1 : load<u32>(strides + 4 * (rank - 1));
+  const outer: i32 = <i32>rank - 2;
+  for (let done: usize = 0; done < total; done += length) {
+    if (step == 1) {
+      memory.copy(y, x, length * sizeof<T>());
+      y += length * sizeof<T>();
+    } else {
+      let p = x;
+      for (let i: usize = 0; i < length; i++) {
+        store<T>(y, load<T>(p));
+        y += sizeof<T>();
+        p += step * sizeof<T>();
+      }
+    }
+    for (let d = outer; d >= 0; d--) {
+      const at = 4 * <usize>d;
+      const stride = load<u32>(strides + at) * sizeof<T>();
+      const next = load<u32>(counter + at) + 1;
+      if (next < load<u32>(shape + at)) {
+        store<u32>(counter + at, next);
+        x += stride;
+        break;
+      }
+      store<u32>(counter + at, 0);
+      x -= stride * (next - 1);
+    }
+  }
+}
+
+/** y[o, :] = sum over j of x[o, j, :] (or +=); x is outer by n by inner, rows of y are `rowStride` elements apart. */
+export function sumAxis<T>(
+  outer: usize, n: usize, inner: usize, x: usize, y: usize, rowStride: usize, accumulate: bool,
+): void {
+  const bytes = inner * sizeof<T>();
+  const vectors = bytes & ~15;
+  for (let o: usize = 0; o < outer; o++) {
+    if (inner == 1) {
+      let sum = v128.splat<T>(<T>0);
+      const span = n * sizeof<T>();
+      let i: usize = 0;
+      for (; i + 16 <= span; i += 16) sum = v128.add<T>(sum, v128.load(x + i));
+      let total = lanesSum<T>(sum);
+      for (; i < span; i += sizeof<T>()) total += load<T>(x + i);
+      store<T>(y, accumulate ? load<T>(y) + total : total);
+    } else {
+      if (!accumulate) memory.fill(y, 0, bytes);
+      for (let j: usize = 0; j < n; j++) {
+        const row = x + j * bytes;
+        let i: usize = 0;
+        for (; i < vectors; i += 16) v128.store(y + i, v128.add<T>(v128.load(y + i), v128.load(row + i)));
+        for (; i < bytes; i += sizeof<T>()) store<T>(y + i, load<T>(y + i) + load<T>(row + i));
+      }
+    }
+    x += n * bytes;
+    y += rowStride * sizeof<T>();
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function lanesSum<T>(v: v128): T {
+  if (sizeof<T>() == 8) return <T>(v128.extract_lane<f64>(v, 0) + v128.extract_lane<f64>(v, 1));
+  return <T>(
+    v128.extract_lane<f32>(v, 0) + v128.extract_lane<f32>(v, 1) +
+    (v128.extract_lane<f32>(v, 2) + v128.extract_lane<f32>(v, 3))
+  );
+}
+
+/** Rows between two arrays with gaps: y[r, :] = x[r, :] (or +=) for rows of n; strides in elements. */
+export function copyRows<T>(
+  rows: usize, n: usize, x: usize, xStride: usize, y: usize, yStride: usize, accumulate: bool,
+): void {
+  const bytes = n * sizeof<T>();
+  const vectors = bytes & ~15;
+  for (let r: usize = 0; r < rows; r++) {
+    if (accumulate) {
+      let i: usize = 0;
+      for (; i < vectors; i += 16) v128.store(y + i, v128.add<T>(v128.load(y + i), v128.load(x + i)));
+      for (; i < bytes; i += sizeof<T>()) store<T>(y + i, load<T>(y + i) + load<T>(x + i));
+    } else {
+      memory.copy(y, x, bytes);
+    }
+    x += xStride * sizeof<T>();
+    y += yStride * sizeof<T>();
+  }
+}
+
+/** y = value */
+export function fill<T>(n: usize, value: f64, y: usize): void {
+  const v = <T>value;
+  for (let i: usize = 0; i < n; i++) store<T>(y + i * sizeof<T>(), v);
+}
+
+/** out[r] = sum of x[r, :] * y[r, :] (or +=) */
+export function dotRows<T>(rows: usize, n: usize, x: usize, y: usize, out: usize, accumulate: bool): void {
+  const bytes = n * sizeof<T>();
+  const vectors = bytes & ~15;
+  for (let r: usize = 0; r < rows; r++) {
+    let sum = v128.splat<T>(<T>0);
+    let i: usize = 0;
+    for (; i < vectors; i += 16) sum = v128.add<T>(sum, v128.mul<T>(v128.load(x + i), v128.load(y + i)));
+    let total = lanesSum<T>(sum);
+    for (; i < bytes; i += sizeof<T>()) total += load<T>(x + i) * load<T>(y + i);
+    store<T>(out, accumulate ? load<T>(out) + total : total);
+    x += bytes;
+    y += bytes;
+    out += sizeof<T>();
+  }
+}
+
+/** 1 if every element is finite. */
+export function allFinite<T>(n: usize, x: usize): i32 {
+  for (let i: usize = 0; i < n; i++) {
+    if (!isFinite<T>(load<T>(x + i * sizeof<T>()))) return 0;
+  }
+  return 1;
+}

@@ -1,0 +1,72 @@
+// A network as data: nodes in order of evaluation, each a primitive applied to earlier nodes, written for one example.
+// Parameters enter at sites of two kinds, and live side by side in one flat vector.
+
+import { sizeOf } from "../array/ndarray.ts";
+import type { Primitive } from "./primitive.ts";
+
+export type Shape = readonly number[];
+
+/** A parameter array within the flat vector. */
+export interface Parameter {
+  /** Layer and role: "0.weight". */
+  readonly name: string;
+  readonly shape: Shape;
+  readonly size: number;
+  /** Where it begins in the flat vector. */
+  readonly offset: number;
+}
+
+/** y = W x + b over the last axis; W is [outputs, inputs], row-major. */
+export interface LinearSite {
+  readonly kind: "linear";
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly weight: Parameter;
+  readonly bias?: Parameter;
+}
+
+/** y = s ⊙ x + t over the last axis, or one of the two. */
+export interface ElementwiseSite {
+  readonly kind: "elementwise";
+  readonly size: number;
+  readonly scale?: Parameter;
+  readonly shift?: Parameter;
+}
+
+/** Where parameters enter. One site may be used by several nodes: a layer applied twice shares its weights. */
+export type Site = LinearSite | ElementwiseSite;
+
+/** A primitive applied to earlier nodes. */
+export interface Node<Attributes = unknown> {
+  readonly id: number;
+  readonly primitive: Primitive<Attributes>;
+  readonly inputs: readonly Node[];
+  readonly attributes: Attributes;
+  readonly site: Site | undefined;
+  /** The shape of the value for one example. */
+  readonly shape: Shape;
+  /** Its number of elements. */
+  readonly size: number;
+  /** Whether a parameter, or the network's input, has a part in the value. */
+  readonly dependsOnParameters: boolean;
+  readonly dependsOnInput: boolean;
+}
+
+/** A network's graph. */
+export interface Graph {
+  /** In order of evaluation; the first is the input. */
+  readonly nodes: readonly Node[];
+  readonly input: Node;
+  readonly output: Node;
+  /** In order of their parameters. */
+  readonly sites: readonly Site[];
+  readonly parameters: readonly Parameter[];
+  readonly parameterCount: number;
+  /** The nodes at each site. */
+  readonly uses: ReadonlyMap<Site, readonly Node[]>;
+}
+
+/** How often a site's operation is applied within one example: the product of all axes but the last. */
+export function positionsOf(node: Node): number {
+  return sizeOf(node.shape.slice(0, -1));
+}

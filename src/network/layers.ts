@@ -1,0 +1,232 @@
+// Layers are plain functions over traced values. Applying the same layer twice shares its parameters.
+
+import { sizeOf } from "../array/ndarray.ts";
+import { checkChoice, checkInteger, checkOptions, LaplaceError, ShapeError } from "../errors.ts";
+import type { Shape } from "./graph.ts";
+import * as combine from "./primitives/combine.ts";
+import { type ElementwiseFunction, elementwise } from "./primitives/elementwise.ts";
+import { linear, scaleShift as scaleShiftPrimitive } from "./primitives/sites.ts";
+import { type Initialiser, Traced } from "./trace.ts";
+
+/** A function from a value to a value, for one example. */
+export type Layer = (x: Traced) => Traced;
+
+/** How weights begin: Glorot & Bengio 2010, He et al. 2015, uniform or normal; biases begin at 0. */
+export type Initialisation = "glorotUniform" | "glorotNormal" | "heUniform" | "heNormal" | "zeros";
+
+const initialisations: readonly Initialisation[] = ["glorotUniform", "glorotNormal", "heUniform", "heNormal", "zeros"];
+
+/** Options of `dense`. */
+export interface DenseOptions {
+  /** Whether a bias is added (default true). */
+  bias?: boolean;
+  /** How weights begin (default "glorotUniform"). */
+  init?: Initialisation;
+  /** The layer's name in the table of parameters (default: its number). */
+  name?: string;
+}
+
+function initialiserOf(init: Initialisation, inputs: number, outputs: number): Initialiser {
+  const fan = init.startsWith("glorot") ? (inputs + outputs) / 2 : inputs;
+  const deviation = init === "zeros" ? 0 : Math.sqrt((init.startsWith("he") ? 2 : 1) / fan);
+  // A uniform variable on (-1, 1) has the standard deviation 1 / sqrt(3).
+  const limit = deviation * Math.sqrt(3);
+  return (values, random) => {
+    for (let i = 0; i < values.length; i++) {
+      values[i] = init.endsWith("Normal") ? deviation * random.normal() : limit * (2 * random.uniform() - 1);
+    }
+  };
+}
+
+const zeros: Initialiser = () => {};
+const ones: Initialiser = (values) => {
+  values.fill(1);
+};
+
+/** The size of the last axis, over which layers work. */
+function lastAxis(where: string, x: Traced): number {
+  if (x.shape.length === 0) throw new ShapeError(`${where}: its input is a single number; a vector is due.`);
+  return x.shape[x.shape.length - 1];
+}
+
+/**
+ * A dense layer: y = activation(W x + b) over the last axis of its input, which gives the number of inputs.
+ * @param outputs the number of outputs
+ * @param activation a function over traced values, such as `relu` (default: none)
+ * @throws OptionError, ShapeError
+ */
+export function dense(outputs: number, activation?: Layer, options: DenseOptions = {}): Layer {
+  checkInteger("dense", "outputs", outputs, 1);
+  checkOptions("dense", options, ["bias", "init", "name"]);
+  const { bias = true, init = "glorotUniform", name } = options;
+  checkChoice("dense", "init", init, initialisations);
+  const layer: Layer = (x) => {
+    requireTraced("dense", x);
+    const inputs = lastAxis("dense", x);
+    const site = x.trace.site(layer, name, (parameter) => ({
+      kind: "linear",
+      inputs,
+      outputs,
+      weight: parameter({
+        role: "weight",
+        shape: [outputs, inputs],
+        initialise: initialiserOf(init, inputs, outputs),
+      }),
+      ...(bias && { bias: parameter({ role: "bias", shape: [outputs], initialise: zeros }) }),
+    }));
+    const y = x.trace.emit(linear, [x], undefined, site);
+    return activation === undefined ? y : activation(y);
+  };
+  return layer;
+}
+
+/** Options of `scaleShift`. */
+export interface ScaleShiftOptions {
+  /** Whether there is a scale, beginning at 1 (default true). */
+  scale?: boolean;
+  /** Whether there is a shift, beginning at 0 (default true). */
+  shift?: boolean;
+  /** The layer's name in the table of parameters (default: its number). */
+  name?: string;
+}
+
+/** An elementwise layer: y = s ⊙ x + t over the last axis of its input. @throws OptionError, ShapeError */
+export function scaleShift(options: ScaleShiftOptions = {}): Layer {
+  checkOptions("scaleShift", options, ["scale", "shift", "name"]);
+  const { scale = true, shift = true, name } = options;
+  const layer: Layer = (x) => {
+    requireTraced("scaleShift", x);
+    const size = lastAxis("scaleShift", x);
+    const site = x.trace.site(layer, name, (parameter) => ({
+      kind: "elementwise",
+      size,
+      ...(scale && { scale: parameter({ role: "scale", shape: [size], initialise: ones }) }),
+      ...(shift && { shift: parameter({ role: "shift", shape: [size], initialise: zeros }) }),
+    }));
+    return x.trace.emit(scaleShiftPrimitive, [x], undefined, site);
+  };
+  return layer;
+}
+
+/** x + layers(x): a block with a way around it. Its output must be shaped as its input. */
+export function residual(...layers: Layer[]): Layer {
+  return (x) => add(x, compose(layers)(x));
+}
+
+/** Layers one after the other, as one layer. */
+export function compose(layers: readonly Layer[]): Layer {
+  for (const layer of layers) {
+    if (typeof layer !== "function") {
+      throw new LaplaceError(`A layer must be a function over traced values, not ${typeof layer}.`);
+    }
+  }
+  return (x) => layers.reduce((value, layer) => layer(value), x);
+}
+
+function requireTraced(where: string, x: unknown): asserts x is Traced {
+  if (x instanceof Traced) return;
+  throw new LaplaceError(`${where}: a traced value is due, as a model's function receives it, not ${typeof x}.`);
+}
+
+function apply(name: ElementwiseFunction, x: Traced, alpha = 0): Traced {
+  requireTraced(name, x);
+  return x.trace.emit(elementwise, [x], { function: name, alpha });
+}
+
+/** x itself. */
+export function identity(x: Traced): Traced {
+  return x;
+}
+
+/** max(x, 0); its derivative at 0 is 0. */
+export function relu(x: Traced): Traced {
+  return apply("relu", x);
+}
+
+/** x where positive, otherwise slope · x. */
+export function leakyRelu(x: Traced, negativeSlope = 0.01): Traced {
+  return apply("leakyRelu", x, negativeSlope);
+}
+
+/** x where positive, otherwise α (eˣ − 1) (Clevert et al. 2016). */
+export function elu(x: Traced, alpha = 1): Traced {
+  return apply("elu", x, alpha);
+}
+
+/** λ x where positive, otherwise λ α (eˣ − 1), with the constants of Klambauer et al. 2017. */
+export function selu(x: Traced): Traced {
+  return apply("selu", x);
+}
+
+/** x Φ(x) with the normal distribution function Φ, exactly (Hendrycks & Gimpel 2016). */
+export function gelu(x: Traced): Traced {
+  return apply("gelu", x);
+}
+
+/** x · sigmoid(x), also called swish. */
+export function silu(x: Traced): Traced {
+  return apply("silu", x);
+}
+
+/** log(1 + eˣ). */
+export function softplus(x: Traced): Traced {
+  return apply("softplus", x);
+}
+
+/** 1 / (1 + e⁻ˣ). */
+export function sigmoid(x: Traced): Traced {
+  return apply("sigmoid", x);
+}
+
+/** The hyperbolic tangent. */
+export function tanh(x: Traced): Traced {
+  return apply("tanh", x);
+}
+
+/** eˣ. */
+export function exp(x: Traced): Traced {
+  return apply("exp", x);
+}
+
+/** softmax over the last axis, inside a network. A network may not end in it: losses take logits. */
+export function softmax(x: Traced): Traced {
+  requireTraced("softmax", x);
+  return x.trace.emit(combine.softmax, [x], undefined);
+}
+
+/** The sum of two values of one shape, or of a value and a constant. */
+export function add(x: Traced, y: Traced | number): Traced {
+  requireTraced("add", x);
+  if (typeof y === "number") return x.trace.emit(combine.affine, [x], { slope: 1, intercept: y });
+  return x.trace.emit(combine.add, [x, y], undefined);
+}
+
+/** The difference of two values of one shape, or of a value and a constant. */
+export function subtract(x: Traced, y: Traced | number): Traced {
+  return typeof y === "number" ? add(x, -y) : add(x, multiply(y, -1));
+}
+
+/** The elementwise product of two values of one shape, or of a value and a constant. */
+export function multiply(x: Traced, y: Traced | number): Traced {
+  requireTraced("multiply", x);
+  if (typeof y === "number") return x.trace.emit(combine.affine, [x], { slope: y, intercept: 0 });
+  return x.trace.emit(combine.multiply, [x, y], undefined);
+}
+
+/** Values side by side along their last axis. */
+export function concatenate(...values: Traced[]): Traced {
+  if (values.length === 0) throw new LaplaceError("concatenate: there is nothing to concatenate.");
+  for (const x of values) requireTraced("concatenate", x);
+  return values[0].trace.emit(combine.concatenate, values, undefined);
+}
+
+/** The same elements in another shape, for one example: the batch axis is not counted. */
+export function reshape(x: Traced, shape: Shape): Traced {
+  requireTraced("reshape", x);
+  return x.trace.emit(combine.reshape, [x], { shape });
+}
+
+/** The same elements as one vector. */
+export function flatten(x: Traced): Traced {
+  return reshape(x, [sizeOf(x.shape)]);
+}

@@ -1,0 +1,214 @@
+// A network: a graph, an element type, and the flat vector of its parameters.
+
+import {
+  type ArrayLike,
+  array,
+  asArray,
+  checkFinite,
+  inspect,
+  NDArray,
+  sameShape,
+  shapeText,
+  zeros,
+} from "../array/ndarray.ts";
+import { Random } from "../array/random.ts";
+import { checkChoice, checkInteger, checkOptions, OptionError, ShapeError, ValueError } from "../errors.ts";
+import { bytesPerElement, copyIn, copyOutTo, type DType, scope } from "../kernels/memory.ts";
+import type { Graph, Parameter, Shape } from "./graph.ts";
+import { compose, type Layer } from "./layers.ts";
+import { Forward } from "./passes.ts";
+import { summaryOf } from "./summary.ts";
+import { Trace } from "./trace.ts";
+
+/** Options of `network` and `chain`. */
+export interface NetworkOptions {
+  /** The shape of one example's input; a number stands for a vector of that length. */
+  inputs: number | Shape;
+  /** Seed of the initial parameters (default 0). */
+  seed?: number;
+  /** Element type of parameters and computation (default "float32"). */
+  dtype?: DType;
+}
+
+/** A differentiable function of parameters and inputs. Made by `network` or `chain`. */
+export class Network {
+  readonly graph: Graph;
+  readonly dtype: DType;
+  /** The flat parameters [P]. Writing to them changes the network. */
+  readonly parameters: NDArray;
+
+  constructor(graph: Graph, parameters: NDArray) {
+    this.graph = graph;
+    this.dtype = parameters.dtype;
+    this.parameters = parameters;
+  }
+
+  /** P, the number of parameters. */
+  get parameterCount(): number {
+    return this.graph.parameterCount;
+  }
+
+  /** The parameter arrays: name, shape, size and place in the flat vector. */
+  get parameterTable(): readonly Parameter[] {
+    return this.graph.parameters;
+  }
+
+  /** The shape of one example's input. */
+  get inputShape(): Shape {
+    return this.graph.input.shape;
+  }
+
+  /** The shape of one example's output. */
+  get outputShape(): Shape {
+    return this.graph.output.shape;
+  }
+
+  /**
+   * The network's outputs for a batch: [B, ...inputs] gives [B, ...outputs].
+   * @throws ShapeError for inputs of another width, ValueError for values that are not finite
+   */
+  forward(x: ArrayLike): NDArray {
+    const inputs = this.readInputs("forward", x);
+    const batch = inputs.shape[0];
+    const result = zeros([batch, ...this.outputShape], { dtype: this.dtype });
+    // Batches of bounded size, so that a long list of inputs does not need all of its hidden values at once.
+    const chunk = chunkSize(valuesPerExample(this.graph), this.dtype);
+    const width = this.graph.input.size;
+    for (let start = 0; start < batch; start += chunk) {
+      const count = Math.min(chunk, batch - start);
+      scope(() => {
+        const theta = copyIn(this.dtype, this.parameters.data);
+        const part = copyIn(this.dtype, inputs.data.subarray(start * width, (start + count) * width));
+        const { outputs } = new Forward(this.graph, this.dtype, theta, part, count);
+        const size = this.graph.output.size;
+        copyOutTo(this.dtype, outputs, count * size, result.data, start * size);
+      });
+    }
+    return result;
+  }
+
+  /** Checks a batch of inputs. @throws ShapeError, ValueError */
+  readInputs(where: string, x: ArrayLike): NDArray {
+    const inputs = asArray(x);
+    const expected = this.inputShape;
+    if (inputs.rank === 0 || !sameShape(inputs.shape.slice(1), expected)) {
+      const due = `[B${expected.map((length) => `, ${length}`).join("")}]`;
+      const hint = sameShape(inputs.shape, expected) ? " One example is a batch of one: add an axis in front." : "";
+      throw new ShapeError(
+        `${where}: the network takes inputs of shape ${due}, B examples, not ${shapeText(inputs.shape)}.${hint}`,
+      );
+    }
+    if (inputs.shape[0] === 0) throw new ShapeError(`${where}: the batch is empty.`);
+    checkFinite(where, "x", inputs);
+    return inputs;
+  }
+
+  /** Checks a vector of parameters, or of as many numbers. @throws ShapeError, ValueError */
+  readVector(where: string, name: string, values: ArrayLike): NDArray {
+    const vector = asArray(values);
+    if (vector.rank !== 1 || vector.size !== this.parameterCount) {
+      throw new ShapeError(
+        `${where}: ${name} must be a vector of the network's ${this.parameterCount} parameters, not of shape ${shapeText(vector.shape)}.`,
+      );
+    }
+    checkFinite(where, name, vector);
+    return vector;
+  }
+
+  /** Replaces all parameters. @throws ShapeError for another length, ValueError for values that are not finite */
+  setParameters(values: ArrayLike): void {
+    this.parameters.data.set(this.readVector("setParameters", "the parameter vector", values).data);
+  }
+
+  /**
+   * Splits arrays over the parameters by name: [..., P] gives { "0.weight": [..., 32, 1], … }. A single vector is
+   * shared, not copied; without an argument it is the network's own parameters.
+   * @throws ShapeError if the last axis is not P long
+   */
+  named(values: ArrayLike = this.parameters): Record<string, NDArray> {
+    const source = asArray(values);
+    const count = this.parameterCount;
+    if (source.rank === 0 || source.shape[source.rank - 1] !== count) {
+      throw new ShapeError(
+        `named: the last axis must run over the network's ${count} parameters; the shape is ${shapeText(source.shape)}.`,
+      );
+    }
+    const front = source.shape.slice(0, -1);
+    const rows = count === 0 ? 0 : source.size / count;
+    const entries = this.parameterTable.map(({ name, shape, size, offset }): [string, NDArray] => {
+      if (front.length === 0) return [name, new NDArray(source.data.subarray(offset, offset + size), shape)];
+      const part = zeros([...front, ...shape], { dtype: source.dtype });
+      for (let row = 0; row < rows; row++) {
+        const start = row * count + offset;
+        part.data.set(source.data.subarray(start, start + size), row * size);
+      }
+      return [name, part];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  /** An independent network with the same graph and a copy of the parameters, or with others. */
+  clone(parameters?: ArrayLike): Network {
+    const source = parameters === undefined ? this.parameters : this.readVector("clone", "parameters", parameters);
+    return new Network(this.graph, array(source.data, { dtype: this.dtype }));
+  }
+
+  /** A table of the layers: shapes, parameters and their number, with the total and its bytes. */
+  summary(): string {
+    return summaryOf(this.graph, this.dtype);
+  }
+
+  toString(): string {
+    return this.summary();
+  }
+
+  [inspect](): string {
+    return this.summary();
+  }
+}
+
+/** Numbers that one example needs in a forward pass. */
+export function valuesPerExample(graph: Graph): number {
+  return graph.nodes.reduce((sum, node) => sum + node.size, 0);
+}
+
+/** How many examples to take at once when each needs that many numbers: at most about 32 MiB of them. */
+export function chunkSize(numbersPerExample: number, dtype: DType): number {
+  return Math.max(1, Math.floor(2 ** 25 / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
+}
+
+/**
+ * A network from a function over one example's value, written with this library's layers and functions:
+ * `network({ inputs: 2 }, (x) => dense(1)(multiply(x, tanh(x))))`.
+ * @throws OptionError, ShapeError, LaplaceError if the function cannot be differentiated
+ */
+export function network(options: NetworkOptions, model: Layer): Network {
+  checkOptions("network", options, ["inputs", "seed", "dtype"]);
+  const { inputs, seed = 0, dtype = "float32" } = options;
+  checkChoice("network", "dtype", dtype, ["float32", "float64"]);
+  const shape = typeof inputs === "number" ? [inputs] : inputs;
+  if (!Array.isArray(shape)) {
+    throw new OptionError("network: inputs must be the shape of one example, such as [2], or the length of a vector.");
+  }
+  for (const length of shape) checkInteger("network", "inputs", length, 1);
+  if (typeof model !== "function") throw new ValueError(`network: the model must be a function, not ${typeof model}.`);
+
+  const trace = new Trace();
+  const graph = trace.finish(model(trace.input(shape)));
+  const random = new Random(seed);
+  const parameters = zeros([graph.parameterCount], { dtype });
+  graph.parameters.forEach(({ size, offset }, i) => {
+    const values = new Float64Array(size);
+    trace.initialisers[i](values, random);
+    parameters.data.set(values, offset);
+  });
+  return new Network(graph, parameters);
+}
+
+/** Layers one after the other, as one layer. */
+export function chain(...layers: Layer[]): Layer;
+/** A network of layers one after the other: `chain({ inputs: 1 }, dense(32, sigmoid), dense(1))`. */
+export function chain(options: NetworkOptions, ...layers: Layer[]): Network;
+export function chain(first: NetworkOptions | Layer, ...rest: Layer[]): Network | Layer {
+  return typeof first === "function" ? compose([first, ...rest]) : network(first, compose(rest));
+}

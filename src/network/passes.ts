@@ -1,0 +1,135 @@
+// Runs a graph on a batch in the kernels' memory: values forward, one tangent forward, K cotangent columns backward.
+// Everything is allocated in the caller's scope.
+
+import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../kernels/memory.ts";
+import type { Graph, Node, Parameter } from "./graph.ts";
+import type { CotangentPass, ForwardPass, TangentPass } from "./primitive.ts";
+
+/** The values of every node for a batch. */
+export class Forward implements ForwardPass {
+  readonly kernels: Kernels;
+  readonly graph: Graph;
+  readonly dtype: DType;
+  readonly batch: number;
+  readonly #theta: Pointer;
+  readonly #bytes: number;
+  readonly #values: Pointer[];
+
+  /** Evaluates the graph. @param theta the flat parameters @param x the inputs, [B, ...input shape] */
+  constructor(graph: Graph, dtype: DType, theta: Pointer, x: Pointer, batch: number) {
+    this.kernels = kernelsFor(dtype);
+    this.graph = graph;
+    this.dtype = dtype;
+    this.batch = batch;
+    this.#theta = theta;
+    this.#bytes = bytesPerElement(dtype);
+    this.#values = new Array<Pointer>(graph.output.id + 1).fill(0);
+    this.#values[0] = x;
+    for (let i = 1; i < graph.nodes.length; i++) {
+      const node = graph.nodes[i];
+      this.#values[node.id] = allocateFloats(dtype, batch * node.size);
+      node.primitive.forward(node, this);
+    }
+  }
+
+  value(node: Node): Pointer {
+    return this.#values[node.id];
+  }
+
+  parameter(parameter: Parameter): Pointer {
+    return this.#theta + parameter.offset * this.#bytes;
+  }
+
+  /** The network's outputs, [B, ...output shape]. */
+  get outputs(): Pointer {
+    return this.#values[this.graph.output.id];
+  }
+}
+
+/** Pushes one direction of the parameters and/or inputs forward; 0 for a direction that is zero. */
+export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangent: Pointer): Pointer {
+  const { graph, dtype, batch, kernels } = forward;
+  const tangents = new Array<Pointer>(graph.output.id + 1).fill(0);
+  tangents[0] = inputTangent;
+  const bytes = bytesPerElement(dtype);
+  const pass: TangentPass = {
+    kernels,
+    dtype,
+    batch,
+    value: (node) => forward.value(node),
+    parameter: (parameter) => forward.parameter(parameter),
+    tangent: (node) => tangents[node.id],
+    parameterTangent: (parameter) => (thetaTangent === 0 ? 0 : thetaTangent + parameter.offset * bytes),
+  };
+  for (let i = 1; i < graph.nodes.length; i++) {
+    const node = graph.nodes[i];
+    const moves = node.inputs.some((x) => tangents[x.id] !== 0) || (thetaTangent !== 0 && node.site !== undefined);
+    if (!moves) continue;
+    tangents[node.id] = allocateFloats(dtype, batch * node.size);
+    node.primitive.pushforward(node, pass);
+  }
+  const result = tangents[graph.output.id];
+  if (result !== 0) return result;
+  const zero = allocateFloats(dtype, batch * graph.output.size);
+  kernels.fill(batch * graph.output.size, 0, zero);
+  return zero;
+}
+
+/** K cotangent columns of every node, pulled back from the outputs. */
+export class Backward implements CotangentPass {
+  readonly kernels: Kernels;
+  readonly graph: Graph;
+  readonly dtype: DType;
+  readonly batch: number;
+  readonly columns: number;
+  readonly forward: Forward;
+  readonly #cotangents: Pointer[];
+  readonly #wanted: (node: Node) => boolean;
+
+  /**
+   * Pulls the columns back.
+   * @param columns [K, B, ...output shape]
+   * @param target whether what depends on the parameters gets cotangents, or what depends on the input
+   */
+  constructor(forward: Forward, columns: Pointer, columnCount: number, target: "parameters" | "inputs") {
+    this.kernels = forward.kernels;
+    this.graph = forward.graph;
+    this.dtype = forward.dtype;
+    this.batch = forward.batch;
+    this.columns = columnCount;
+    this.forward = forward;
+    this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : (node) => node.dependsOnInput;
+    const { nodes, output } = this.graph;
+    this.#cotangents = new Array<Pointer>(output.id + 1).fill(0);
+    this.#cotangents[output.id] = columns;
+    for (let i = nodes.length - 1; i > 0; i--) {
+      if (this.#cotangents[nodes[i].id] !== 0) nodes[i].primitive.pullback(nodes[i], this);
+    }
+  }
+
+  value(node: Node): Pointer {
+    return this.forward.value(node);
+  }
+
+  parameter(parameter: Parameter): Pointer {
+    return this.forward.parameter(parameter);
+  }
+
+  /** The node's cotangents [K, B, ...shape], or 0 where none arrived. */
+  cotangent(node: Node): Pointer {
+    return this.#cotangents[node.id];
+  }
+
+  contribute(input: Node, write: (to: Pointer, add: boolean) => void): void {
+    if (!this.#wanted(input)) return;
+    const known = this.#cotangents[input.id];
+    if (known !== 0) {
+      write(known, true);
+      return;
+    }
+    const fresh = allocateFloats(this.dtype, this.columns * this.batch * input.size);
+    this.#cotangents[input.id] = fresh;
+    write(fresh, false);
+  }
+}

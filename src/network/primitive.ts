@@ -1,0 +1,49 @@
+// What a primitive must know: its shape, and its three rules on a batch of B examples in the kernels' memory.
+
+import type { Kernels } from "../kernels/kernels.ts";
+import type { DType, Pointer } from "../kernels/memory.ts";
+import type { Node, Parameter, Shape, Site } from "./graph.ts";
+
+/** The values of every node for a batch: [B, ...shape] each. */
+export interface ForwardPass {
+  readonly kernels: Kernels;
+  readonly dtype: DType;
+  /** B, the number of examples. */
+  readonly batch: number;
+  value(node: Node): Pointer;
+  /** Where a parameter's values lie. */
+  parameter(parameter: Parameter): Pointer;
+}
+
+/** Directional derivatives of every node, shaped as the values; 0 stands for a tangent that is zero. */
+export interface TangentPass extends ForwardPass {
+  /** The tangent of an input, or the place for the node's own. */
+  tangent(node: Node): Pointer;
+  /** The direction of a parameter, or 0. */
+  parameterTangent(parameter: Parameter): Pointer;
+}
+
+/** K cotangent columns of every node: [K, B, ...shape] each. */
+export interface CotangentPass extends ForwardPass {
+  /** K, the number of columns. */
+  readonly columns: number;
+  cotangent(node: Node): Pointer;
+  /**
+   * Calls `write` with the place of an input's cotangents and whether to add to what is there already; does nothing
+   * where nobody asked for that input's cotangents.
+   */
+  contribute(input: Node, write: (to: Pointer, add: boolean) => void): void;
+}
+
+/** A primitive's shape and its rules, side by side. */
+export interface Primitive<Attributes> {
+  readonly name: string;
+  /** The value's shape for one example. @throws ShapeError naming the primitive */
+  shape(inputs: readonly Shape[], attributes: Attributes, site: Site | undefined): Shape;
+  /** Writes the node's value. */
+  forward(node: Node<Attributes>, pass: ForwardPass): void;
+  /** Jacobian times tangent: writes the node's tangent. Called only where an input or the site has one. */
+  pushforward(node: Node<Attributes>, pass: TangentPass): void;
+  /** Transposed Jacobian times K columns: contributes to the inputs' cotangents. */
+  pullback(node: Node<Attributes>, pass: CotangentPass): void;
+}

@@ -1,0 +1,207 @@
+// Primitives without parameters that combine or rearrange values.
+
+import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
+import { ShapeError } from "../../errors.ts";
+import { bytesPerElement, type DType } from "../../kernels/memory.ts";
+import type { Node, Shape } from "../graph.ts";
+import type { Primitive } from "../primitive.ts";
+
+function equalShapes(name: string, [x, y]: readonly Shape[]): Shape {
+  if (!sameShape(x, y)) throw new ShapeError(`${name}: the shapes ${shapeText(x)} and ${shapeText(y)} differ.`);
+  return x;
+}
+
+/** The network's input. Its value is set, not computed. */
+export const input: Primitive<{ readonly shape: Shape }> = {
+  name: "input",
+  shape: (_, { shape }) => shape,
+  forward() {},
+  pushforward() {},
+  pullback() {},
+};
+
+/** y = a + b */
+export const add: Primitive<undefined> = {
+  name: "add",
+  shape: (inputs) => equalShapes("add", inputs),
+  forward(node, pass) {
+    const n = pass.batch * node.size;
+    const y = pass.value(node);
+    pass.kernels.copyRows(1, n, pass.value(node.inputs[0]), 0, y, 0, false);
+    pass.kernels.copyRows(1, n, pass.value(node.inputs[1]), 0, y, 0, true);
+  },
+  pushforward(node, pass) {
+    let written = false;
+    for (const x of node.inputs) {
+      const dx = pass.tangent(x);
+      if (dx === 0) continue;
+      pass.kernels.copyRows(1, pass.batch * node.size, dx, 0, pass.tangent(node), 0, written);
+      written = true;
+    }
+  },
+  pullback(node, pass) {
+    const n = pass.columns * pass.batch * node.size;
+    for (const x of node.inputs) {
+      pass.contribute(x, (to, adding) => pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, adding));
+    }
+  },
+};
+
+/** y = a ⊙ b */
+export const multiply: Primitive<undefined> = {
+  name: "multiply",
+  shape: (inputs) => equalShapes("multiply", inputs),
+  forward(node, pass) {
+    const [a, b] = node.inputs;
+    pass.kernels.multiply(1, pass.batch * node.size, pass.value(a), pass.value(b), pass.value(node), false);
+  },
+  pushforward(node, pass) {
+    const [a, b] = node.inputs;
+    let written = false;
+    for (const [x, other] of [
+      [a, b],
+      [b, a],
+    ]) {
+      const dx = pass.tangent(x);
+      if (dx === 0) continue;
+      pass.kernels.multiply(1, pass.batch * node.size, dx, pass.value(other), pass.tangent(node), written);
+      written = true;
+    }
+  },
+  pullback(node, pass) {
+    const [a, b] = node.inputs;
+    const n = pass.batch * node.size;
+    for (const [x, other] of [
+      [a, b],
+      [b, a],
+    ]) {
+      pass.contribute(x, (to, adding) => {
+        pass.kernels.multiply(pass.columns, n, pass.cotangent(node), pass.value(other), to, adding);
+      });
+    }
+  },
+};
+
+/** y = slope x + intercept, with constants */
+export const affine: Primitive<{ readonly slope: number; readonly intercept: number }> = {
+  name: "affine",
+  shape: ([x]) => x,
+  forward(node, pass) {
+    const { slope, intercept } = node.attributes;
+    const n = pass.batch * node.size;
+    pass.kernels.affine(n, slope, pass.value(node.inputs[0]), intercept, pass.value(node), false);
+  },
+  pushforward(node, pass) {
+    const n = pass.batch * node.size;
+    pass.kernels.affine(n, node.attributes.slope, pass.tangent(node.inputs[0]), 0, pass.tangent(node), false);
+  },
+  pullback(node, pass) {
+    const n = pass.columns * pass.batch * node.size;
+    pass.contribute(node.inputs[0], (to, adding) => {
+      pass.kernels.affine(n, node.attributes.slope, pass.cotangent(node), 0, to, adding);
+    });
+  },
+};
+
+/** The same elements in another shape. */
+export const reshape: Primitive<{ readonly shape: Shape }> = {
+  name: "reshape",
+  shape([x], { shape }) {
+    if (sizeOf(x) !== sizeOf(shape)) {
+      throw new ShapeError(`reshape: ${shapeText(x)} cannot take the shape ${shapeText(shape)}.`);
+    }
+    return shape;
+  },
+  forward(node, pass) {
+    pass.kernels.copyRows(1, pass.batch * node.size, pass.value(node.inputs[0]), 0, pass.value(node), 0, false);
+  },
+  pushforward(node, pass) {
+    pass.kernels.copyRows(1, pass.batch * node.size, pass.tangent(node.inputs[0]), 0, pass.tangent(node), 0, false);
+  },
+  pullback(node, pass) {
+    const n = pass.columns * pass.batch * node.size;
+    pass.contribute(node.inputs[0], (to, adding) => {
+      pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, adding);
+    });
+  },
+};
+
+/** Values side by side along their last axis. */
+export const concatenate: Primitive<undefined> = {
+  name: "concatenate",
+  shape(inputs) {
+    const front = inputs[0].slice(0, -1);
+    for (const shape of inputs) {
+      if (shape.length === 0 || !sameShape(shape.slice(0, -1), front)) {
+        throw new ShapeError(`concatenate: ${inputs.map(shapeText).join(" and ")} differ before the last axis.`);
+      }
+    }
+    return [...front, inputs.reduce((sum, shape) => sum + shape[shape.length - 1], 0)];
+  },
+  forward(node, pass) {
+    const width = node.shape[node.shape.length - 1];
+    const rows = (pass.batch * node.size) / width;
+    eachPart(node.inputs, pass.dtype, (x, part, offset) => {
+      pass.kernels.copyRows(rows, part, pass.value(x), part, pass.value(node) + offset, width, false);
+    });
+  },
+  pushforward(node, pass) {
+    const width = node.shape[node.shape.length - 1];
+    const rows = (pass.batch * node.size) / width;
+    pass.kernels.fill(rows * width, 0, pass.tangent(node));
+    eachPart(node.inputs, pass.dtype, (x, part, offset) => {
+      const dx = pass.tangent(x);
+      if (dx !== 0) pass.kernels.copyRows(rows, part, dx, part, pass.tangent(node) + offset, width, false);
+    });
+  },
+  pullback(node, pass) {
+    const width = node.shape[node.shape.length - 1];
+    const rows = (pass.columns * pass.batch * node.size) / width;
+    eachPart(node.inputs, pass.dtype, (x, part, offset) => {
+      pass.contribute(x, (to, adding) => {
+        pass.kernels.copyRows(rows, part, pass.cotangent(node) + offset, width, to, part, adding);
+      });
+    });
+  },
+};
+
+/** Each input of a concatenation with its width and its place in a row, in bytes. */
+function eachPart(
+  inputs: readonly Node[],
+  dtype: DType,
+  visit: (x: Node, width: number, offset: number) => void,
+): void {
+  let offset = 0;
+  for (const x of inputs) {
+    const width = x.shape[x.shape.length - 1];
+    visit(x, width, offset);
+    offset += width * bytesPerElement(dtype);
+  }
+}
+
+/** y = softmax(x) over the last axis */
+export const softmax: Primitive<undefined> = {
+  name: "softmax",
+  shape([x]) {
+    if (x.length === 0) throw new ShapeError("softmax: a single number has no axis to normalise over.");
+    return x;
+  },
+  forward(node, pass) {
+    const width = node.shape[node.shape.length - 1];
+    const rows = (pass.batch * node.size) / width;
+    pass.kernels.softmax(rows, width, pass.value(node.inputs[0]), pass.value(node));
+  },
+  pushforward(node, pass) {
+    const width = node.shape[node.shape.length - 1];
+    const rows = (pass.batch * node.size) / width;
+    const dx = pass.tangent(node.inputs[0]);
+    pass.kernels.softmaxJacobian(1, rows, width, pass.value(node), dx, pass.tangent(node), false);
+  },
+  pullback(node, pass) {
+    const width = node.shape[node.shape.length - 1];
+    const rows = (pass.batch * node.size) / width;
+    pass.contribute(node.inputs[0], (to, adding) => {
+      pass.kernels.softmaxJacobian(pass.columns, rows, width, pass.value(node), pass.cotangent(node), to, adding);
+    });
+  },
+};

@@ -1,0 +1,56 @@
+// A network as a table for people.
+
+import { shapeText } from "../array/ndarray.ts";
+import { bytesPerElement, type DType } from "../kernels/memory.ts";
+import type { Graph, Node, Parameter, Site } from "./graph.ts";
+import type { ElementwiseAttributes } from "./primitives/elementwise.ts";
+
+/** The parameter arrays of a site, in order. */
+export function parametersOf(site: Site): Parameter[] {
+  const all = site.kind === "linear" ? [site.weight, site.bias] : [site.scale, site.shift];
+  return all.filter((parameter) => parameter !== undefined);
+}
+
+function label(node: Node): string {
+  return node.primitive.name === "elementwise"
+    ? (node.attributes as ElementwiseAttributes).function
+    : node.primitive.name;
+}
+
+/** Bytes as people read them: "776 bytes", "1.2 MiB". */
+export function bytesText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  const units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), units.length);
+  return `${(bytes / 1024 ** power).toPrecision(4)} ${units[power - 1]}`;
+}
+
+export function summaryOf(graph: Graph, dtype: DType): string {
+  const rows = [["layer", "output", "parameters", "count"]];
+  const shown = new Set<Site>();
+  for (const node of graph.nodes) {
+    const { site } = node;
+    if (site === undefined) {
+      rows.push([label(node), shapeText(node.shape), "", ""]);
+    } else if (shown.has(site)) {
+      rows.push([label(node), shapeText(node.shape), `shared with ${parametersOf(site)[0]?.name ?? "above"}`, ""]);
+    } else {
+      shown.add(site);
+      const parameters = parametersOf(site);
+      const names = parameters.map(({ name, shape }) => `${name} ${shapeText(shape)}`).join(", ");
+      const count = parameters.reduce((sum, { size }) => sum + size, 0);
+      rows.push([label(node), shapeText(node.shape), names, String(count)]);
+    }
+  }
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const lines = rows.map((row) => {
+    const cells = row.map((cell, i) => (i === row.length - 1 ? cell.padStart(widths[i]) : cell.padEnd(widths[i])));
+    return cells.join("  ").trimEnd();
+  });
+  const arrays = graph.parameters.length;
+  const count = graph.parameterCount;
+  const bytes = bytesText(count * bytesPerElement(dtype));
+  const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
+  lines.push(`Total: ${plural(arrays, "array")}, ${plural(count, "parameter")}, ${bytes} (${dtype})`);
+  return lines.join("\n");
+}

@@ -1,0 +1,278 @@
+// The training loop. Bursts of steps run in the kernels' memory without a pause; between bursts the event loop has its
+// turn, so that a page stays alive and an abort is heard.
+
+import { type NDArray, zeros } from "../array/ndarray.ts";
+import { type DatasetLike, readDataset } from "../data/dataset.ts";
+import { DataLoader } from "../data/loader.ts";
+import { contractSum } from "../derivatives/contractions.ts";
+import { checkInteger, checkNumber, checkOptions, NonFiniteLossError, ValueError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import {
+  allocate,
+  allocateFloats,
+  bytesPerElement,
+  copyIn,
+  copyOutTo,
+  floats,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
+import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
+import type { Network } from "../network/network.ts";
+import { Backward, Forward } from "../network/passes.ts";
+import { adam, type Optimizer } from "./optimisers.ts";
+
+/** The state of training at the end of an epoch. */
+export interface EpochReport {
+  /** From 1. */
+  readonly epoch: number;
+  /** Epochs asked for. */
+  readonly epochs: number;
+  /** The mean over the epoch's samples of the loss before each step, with the penalty ½ · weightDecay · ‖θ‖². */
+  readonly loss: number;
+}
+
+/** What `train` gives. */
+export interface TrainingResult {
+  /** One entry for each epoch. */
+  readonly history: readonly { readonly epoch: number; readonly loss: number }[];
+  /** The number of steps taken. */
+  readonly steps: number;
+}
+
+/** Options of `train`. */
+export interface TrainingOptions {
+  /** What is minimised: its mean over the batch. */
+  loss: Loss;
+  /** How parameters move (default `adam()`). */
+  optimizer?: Optimizer;
+  /** Passes through the data (default 100). */
+  epochs?: number;
+  /** Samples in a step (default 32). */
+  batchSize?: number;
+  /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
+  weightDecay?: number;
+  /** Whether each epoch has a new order (default true). */
+  shuffle?: boolean;
+  /** Seed of the order (default 0). */
+  seed?: number;
+  /** Called after each epoch, with the network's parameters up to date; `progressBar()` makes one that prints. */
+  onProgress?: (report: EpochReport) => void;
+  /** Stops training between two steps; the network keeps what it has learned, and `train` throws the signal's reason. */
+  signal?: AbortSignal;
+}
+
+const optionNames = [
+  "loss",
+  "optimizer",
+  "epochs",
+  "batchSize",
+  "weightDecay",
+  "shuffle",
+  "seed",
+  "onProgress",
+  "signal",
+];
+
+/** How long a burst of steps may hold up everything else. */
+const BURST_MILLISECONDS = 30;
+
+/**
+ * Trains a network, changing its parameters.
+ * @throws ShapeError, ValueError for bad data; OptionError for bad options, before anything changes
+ * @throws NonFiniteLossError if the loss is not finite; the last parameters with a finite loss are kept
+ */
+export async function train(net: Network, data: DatasetLike, options: TrainingOptions): Promise<TrainingResult> {
+  checkOptions("train", options, optionNames);
+  const { optimizer = adam(), epochs = 100, batchSize = 32, weightDecay = 0, shuffle = true, seed = 0 } = options;
+  const rule = readLoss("train", options.loss);
+  checkInteger("train", "epochs", epochs, 0);
+  checkInteger("train", "batchSize", batchSize, 1);
+  checkNumber("train", "weightDecay", weightDecay, 0);
+  if (typeof optimizer?.step !== "function")
+    throw new ValueError("train: the optimizer must be sgd(), adam() or adamW().");
+  const { x, y } = readDataset("train", data);
+  const inputs = net.readInputs("train", x).as(net.dtype);
+  const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
+  const loader = new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle, seed });
+
+  const run = new Run(net, rule, optimizer, inputs, targets, weightDecay);
+  const history: { epoch: number; loss: number }[] = [];
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    run.beginEpoch(epoch, loader.nextEpoch(), batchSize);
+    while (!run.epochDone) {
+      options.signal?.throwIfAborted();
+      run.burst();
+      await nextTurn();
+    }
+    const report = { epoch, epochs, loss: run.epochLoss };
+    history.push({ epoch, loss: report.loss });
+    options.onProgress?.(report);
+  }
+  return { history, steps: run.steps };
+}
+
+/** Resolves after the event loop had its turn. `setTimeout` alone waits 4 ms in browsers when nested. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
+    if (setImmediate !== undefined) {
+      setImmediate(resolve);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+/** The state of one call of `train` between bursts. */
+class Run {
+  readonly #net: Network;
+  readonly #rule: LossRule;
+  readonly #optimizer: Optimizer;
+  readonly #inputs: NDArray;
+  readonly #targets: NDArray;
+  readonly #weightDecay: number;
+  readonly #state: NDArray[];
+  #epoch = 0;
+  #order: Uint32Array = new Uint32Array();
+  #batchSize = 1;
+  #next = 0;
+  #lossSum = 0;
+  steps = 0;
+
+  constructor(
+    net: Network,
+    rule: LossRule,
+    optimizer: Optimizer,
+    inputs: NDArray,
+    targets: NDArray,
+    weightDecay: number,
+  ) {
+    this.#net = net;
+    this.#rule = rule;
+    this.#optimizer = optimizer;
+    this.#inputs = inputs;
+    this.#targets = targets;
+    this.#weightDecay = weightDecay;
+    this.#state = Array.from({ length: optimizer.stateArrays }, () =>
+      zeros([net.parameterCount], { dtype: net.dtype }),
+    );
+  }
+
+  beginEpoch(epoch: number, order: Uint32Array, batchSize: number): void {
+    this.#epoch = epoch;
+    this.#order = order;
+    this.#batchSize = batchSize;
+    this.#next = 0;
+    this.#lossSum = 0;
+  }
+
+  get epochDone(): boolean {
+    return this.#next >= this.#order.length;
+  }
+
+  get epochLoss(): number {
+    return this.#lossSum / this.#order.length;
+  }
+
+  /** Takes steps until the epoch or the time for a burst is over. Parameters and state are copied back at its end. */
+  burst(): void {
+    const { dtype, parameterCount, parameters } = this.#net;
+    const kernels = kernelsFor(dtype);
+    scope(() => {
+      const theta = copyIn(dtype, parameters.data);
+      const state = this.#state.map((values) => copyIn(dtype, values.data));
+      const previous = allocateFloats(dtype, parameterCount);
+      const gradient = allocateFloats(dtype, parameterCount);
+      const keep = (pointer: Pointer) => {
+        copyOutTo(dtype, pointer, parameterCount, parameters.data, 0);
+        for (const [i, { data }] of this.#state.entries()) copyOutTo(dtype, state[i], parameterCount, data, 0);
+      };
+      const end = performance.now() + BURST_MILLISECONDS;
+      kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
+      while (!this.epochDone) {
+        const rows = this.#order.subarray(this.#next, this.#next + this.#batchSize);
+        const loss = scope(() => this.#gradient(theta, rows, gradient));
+        if (!Number.isFinite(loss)) {
+          keep(previous);
+          throw this.#notFinite(`the loss is ${loss}`);
+        }
+        this.#lossSum += loss * rows.length;
+        kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
+        this.#optimizer.step({
+          kernels,
+          size: parameterCount,
+          parameters: theta,
+          gradient,
+          state,
+          count: this.steps + 1,
+          decay: this.#weightDecay,
+        });
+        this.steps++;
+        this.#next += rows.length;
+        if (performance.now() >= end) break;
+      }
+      if (kernels.allFinite(parameterCount, theta) === 0) {
+        keep(previous);
+        throw this.#notFinite("the last step made parameters that are not finite");
+      }
+      keep(theta);
+    });
+  }
+
+  /** The loss of a batch with its penalty; writes the gradient of the loss without it. */
+  #gradient(theta: Pointer, rows: Uint32Array, gradient: Pointer): number {
+    const { graph, dtype, parameterCount } = this.#net;
+    const kernels = kernelsFor(dtype);
+    const rule = this.#rule;
+    const outputs = graph.output.size;
+    const count = rows.length;
+    const x = this.#gather(this.#inputs, rows);
+    const t = this.#gather(this.#targets, rows);
+    const forward = new Forward(graph, dtype, theta, x, count);
+    const elements = count * rule.elementsPerExample(outputs);
+    const losses = allocate(8 * elements);
+    rule.elements(kernels, count, outputs, forward.outputs, t, losses);
+    let loss = 0;
+    const values = floats("float64");
+    for (let i = 0; i < elements; i++) loss += values[losses / 8 + i];
+    loss /= elements;
+    if (this.#weightDecay !== 0) {
+      const square = allocateFloats(dtype, 1);
+      kernels.dotRows(1, parameterCount, theta, theta, square, false);
+      loss += 0.5 * this.#weightDecay * floats(dtype)[square / bytesPerElement(dtype)];
+    }
+    const column = allocateFloats(dtype, count * outputs);
+    const scale = reductionScale(rule, "mean", count, outputs);
+    rule.gradient(kernels, count, outputs, forward.outputs, t, scale, column);
+    contractSum(new Backward(forward, column, 1, "parameters"), gradient, false);
+    return loss;
+  }
+
+  /** Copies these samples' rows into the kernels' memory. */
+  #gather(source: NDArray, rows: Uint32Array): Pointer {
+    const width = source.size / source.shape[0];
+    const pointer = allocateFloats(source.dtype, rows.length * width);
+    const memory = floats(source.dtype);
+    const start = pointer / bytesPerElement(source.dtype);
+    for (let i = 0; i < rows.length; i++) {
+      const from = rows[i] * width;
+      for (let j = 0; j < width; j++) memory[start + i * width + j] = source.data[from + j];
+    }
+    return pointer;
+  }
+
+  #notFinite(what: string): NonFiniteLossError {
+    const batch = Math.floor(this.#next / this.#batchSize) + 1;
+    return new NonFiniteLossError(
+      `train: ${what} in epoch ${this.#epoch}, batch ${batch}. Likely causes: a learning rate that is too large (it is ${this.#optimizer.learningRate}), inputs or targets of very different size (standardise them), or an activation that overflows, such as exp. The network keeps the last parameters whose loss was finite.`,
+      this.#epoch,
+      batch,
+    );
+  }
+}

@@ -1,0 +1,89 @@
+// Makes a fresh clone ready: installs the locked dependencies, then builds the kernels, the library and the examples,
+// each only where its inputs changed since the last time. `--force` builds regardless. Writes to stderr only.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
+const force = process.argv.includes("--force");
+
+function filesUnder(path) {
+  if (!existsSync(path)) return [];
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path)
+    .sort()
+    .flatMap((name) => filesUnder(join(path, name)));
+}
+
+function fingerprint(paths) {
+  const hash = createHash("sha256");
+  for (const file of paths.flatMap(filesUnder)) hash.update(file).update("\0").update(readFileSync(file)).update("\0");
+  return hash.digest("hex");
+}
+
+function run(command, args) {
+  // The child's standard output joins our standard error: standard output belongs to the program that follows.
+  execFileSync(command, args, { stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
+}
+
+/** Runs `build` if the inputs' fingerprint is not the one in the stamp file, or an output is missing. */
+async function step(name, { inputs, outputs, stamp }, build) {
+  const now = fingerprint(inputs);
+  const fresh = existsSync(stamp) && readFileSync(stamp, "utf8") === now && outputs.every((file) => existsSync(file));
+  if (fresh && !(force && name !== "Installing dependencies")) return;
+  process.stderr.write(`${name} …\n`);
+  rmSync(stamp, { force: true });
+  await build();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, now);
+}
+
+const tsc = (project) => run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]);
+const lock = "package-lock.json";
+
+try {
+  await step(
+    "Installing dependencies",
+    { inputs: [lock], outputs: [], stamp: "node_modules/.laplace-installed" },
+    // Child npm processes inherit this one's settings through the environment, banner and silence included.
+    () => run("npm", ["ci", "--loglevel=error", "--no-audit", "--no-fund"]),
+  );
+  await step(
+    "Compiling the kernels",
+    {
+      inputs: ["src/kernels/assembly", "tools/build-kernels.mjs", lock],
+      outputs: ["src/kernels/generated/wasm.ts"],
+      stamp: "build/kernels.stamp",
+    },
+    async () => (await import("./build-kernels.mjs")).buildKernels(),
+  );
+  await step(
+    "Building the library",
+    {
+      inputs: ["src", "tsconfig.json", "tsconfig.build.json", lock],
+      outputs: ["dist/index.js"],
+      stamp: "build/library.stamp",
+    },
+    () => {
+      rmSync("dist", { recursive: true, force: true });
+      tsc("tsconfig.build.json");
+    },
+  );
+  await step(
+    "Building the examples",
+    {
+      inputs: ["src", "examples", "tsconfig.json", "tsconfig.examples.json", lock],
+      outputs: [],
+      stamp: "build/examples.stamp",
+    },
+    () => {
+      rmSync("build/examples", { recursive: true, force: true });
+      tsc("tsconfig.examples.json");
+    },
+  );
+} catch (error) {
+  process.stderr.write(`${error.status === undefined ? error.stack : error.message}\n`);
+  process.exit(1);
+}
