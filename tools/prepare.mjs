@@ -2,7 +2,7 @@
 // each only where its inputs changed since the last time. `--force` builds regardless. Writes to stderr only.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -81,6 +81,9 @@ try {
     () => {
       rmSync("build/examples", { recursive: true, force: true });
       tsc("tsconfig.examples.json");
+      for (const name of readdirSync("examples")) {
+        if (name.endsWith(".json")) cpSync(join("examples", name), join("build/examples", name));
+      }
     },
   );
 } catch (error) {

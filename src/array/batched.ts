@@ -2,9 +2,19 @@
 
 import { checkOptions, ShapeError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, copyIn, copyOutTo, scope } from "../kernels/memory.ts";
+import { allocateFloats, copyIn, scope } from "../kernels/memory.ts";
 import { gatherStrided, type OutOptions } from "./einsum.ts";
-import { type ArrayLike, asArray, type NDArray, resultArray, sameShape, shapeText, sizeOf, widest } from "./ndarray.ts";
+import {
+  type ArrayLike,
+  asArray,
+  checkOut,
+  type NDArray,
+  sameShape,
+  shapeText,
+  sizeOf,
+  takeResult,
+  widest,
+} from "./ndarray.ts";
 
 /**
  * Matrix products of a batch: [..., m, k] by [..., k, n] gives [..., m, n]. Leading axes are the batch and must agree;
@@ -28,16 +38,15 @@ export function batchedMatmul(a: ArrayLike, b: ArrayLike, options: OutOptions = 
     );
   }
   const dtype = widest([left, right]);
-  const result = resultArray("batchedMatmul", options.out, [...batch, m, n], dtype);
-  if (result.size === 0) return result;
-  scope(() => {
+  const shape = [...batch, m, n];
+  checkOut("batchedMatmul", options.out, shape, dtype);
+  return scope(() => {
     const x = copyIn(dtype, left.data);
     const y = left.data === right.data ? x : copyIn(dtype, right.data);
-    const z = allocateFloats(dtype, result.size);
+    const z = allocateFloats(dtype, sizeOf(shape));
     kernelsFor(dtype).gemm(sizeOf(batch), m, n, k, x, m * k, k, 1, y, k * n, n, 1, z, m * n, n, false);
-    copyOutTo(dtype, z, result.size, result.data, 0);
+    return takeResult(options.out, shape, dtype, z);
   });
-  return result;
 }
 
 /** The last two axes exchanged: [..., m, n] gives [..., n, m], as a copy. @throws ShapeError below two axes */
@@ -47,15 +56,14 @@ export function batchedTranspose(a: ArrayLike, options: OutOptions = {}): NDArra
   if (x.rank < 2) throw new ShapeError(`batchedTranspose: two axes at least are due, not ${shapeText(x.shape)}.`);
   const batch = x.shape.slice(0, -2);
   const [m, n] = x.shape.slice(-2);
-  const result = resultArray("batchedTranspose", options.out, [...batch, n, m], x.dtype);
-  if (result.size === 0) return result;
-  scope(() => {
+  const shape = [...batch, n, m];
+  checkOut("batchedTranspose", options.out, shape, x.dtype);
+  return scope(() => {
     const from = copyIn(x.dtype, x.data);
     const to = allocateFloats(x.dtype, x.size);
     gatherStrided(kernelsFor(x.dtype), [sizeOf(batch), n, m], [m * n, 1, n], from, to);
-    copyOutTo(x.dtype, to, x.size, result.data, 0);
+    return takeResult(options.out, shape, x.dtype, to);
   });
-  return result;
 }
 
 /**

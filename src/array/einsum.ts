@@ -4,17 +4,8 @@
 // copied first. A step without summed labels is an outer product, one with batch labels only an elementwise product.
 
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
-import {
-  allocate,
-  allocateFloats,
-  copyIn,
-  copyOutTo,
-  type DType,
-  integers,
-  type Pointer,
-  scope,
-} from "../kernels/memory.ts";
-import { type ArrayLike, asArray, type NDArray, resultArray, widest } from "./ndarray.ts";
+import { allocate, allocateFloats, copyIn, type DType, integers, type Pointer, scope } from "../kernels/memory.ts";
+import { type ArrayLike, asArray, checkOut, type NDArray, takeResult, widest } from "./ndarray.ts";
 import { readSubscripts } from "./subscripts.ts";
 
 /** An operand in the kernels' memory: labelled axes with strides in elements. */
@@ -57,10 +48,9 @@ export function einsumInto(out: NDArray | undefined, subscripts: string, ...oper
   );
   const dtype = widest(arrays);
   const shape = output.map((label) => lengths.get(label) as number);
-  const result = resultArray("einsum", out, shape, dtype);
-  if (result.size === 0) return result;
+  checkOut("einsum", out, shape, dtype);
   const context: Context = { kernels: kernelsFor(dtype), dtype, lengths };
-  scope(() => {
+  return scope(() => {
     const copies = new Map<NDArray, Pointer>();
     const pointerOf = (a: NDArray): Pointer => {
       const known = copies.get(a);
@@ -78,9 +68,8 @@ export function einsumInto(out: NDArray | undefined, subscripts: string, ...oper
     }
     const summed = sumOut(pending[0], new Set(output), context);
     const ordered = inOrder(summed, output, context);
-    copyOutTo(dtype, ordered.pointer, result.size, result.data, 0);
+    return takeResult(out, shape, dtype, ordered.pointer);
   });
-  return result;
 }
 
 /** A contiguous array as an operand; repeated labels become one with the sum of their strides. */

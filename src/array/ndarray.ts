@@ -1,7 +1,7 @@
 // Shaped arrays of floats: row-major, without gaps, in ordinary JavaScript memory.
 
-import { LaplaceError, ShapeError, ValueError } from "../errors.ts";
-import type { DType, FloatArray } from "../kernels/memory.ts";
+import { checkChoice, checkOptions, LaplaceError, ShapeError, ValueError } from "../errors.ts";
+import { copyOut, copyOutTo, type DType, type FloatArray, type Pointer } from "../kernels/memory.ts";
 import { type FormatOptions, format } from "./format.ts";
 
 /** Where Node's console.log looks for an object's text. */
@@ -22,6 +22,12 @@ export function shapeText(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
 }
 
+function checkShape(shape: readonly number[]): void {
+  for (const length of shape) {
+    if (!Number.isInteger(length) || length < 0) throw new ShapeError(`${shapeText(shape)} is not a shape.`);
+  }
+}
+
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((length, axis) => length === b[axis]);
 }
@@ -38,14 +44,12 @@ export class NDArray {
 
   /** @throws ShapeError if `data` has not as many elements as `shape`. */
   constructor(data: FloatArray, shape: readonly number[]) {
-    for (const length of shape) {
-      if (!Number.isInteger(length) || length < 0) throw new ShapeError(`${shapeText(shape)} is not a shape.`);
-    }
+    checkShape(shape);
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`${data.length} elements do not fill an array of shape ${shapeText(shape)}.`);
     }
     this.data = data;
-    this.shape = shape;
+    this.shape = shape.slice();
   }
 
   get dtype(): DType {
@@ -146,6 +150,7 @@ export class NDArray {
 }
 
 export function makeFloats(dtype: DType, length: number): FloatArray {
+  checkChoice("array", "dtype", dtype, ["float32", "float64"]);
   try {
     return dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
   } catch (cause) {
@@ -167,6 +172,7 @@ export function array(
   values: Nested | FloatArray | NDArray,
   options: ArrayOptions & { shape?: readonly number[] } = {},
 ): NDArray {
+  checkOptions("array", options, ["dtype", "shape"]);
   if (values instanceof NDArray) return array(values.data, { shape: values.shape, ...options });
   if (values instanceof Float32Array || values instanceof Float64Array) {
     const dtype = options.dtype ?? (values instanceof Float32Array ? "float32" : "float64");
@@ -203,7 +209,9 @@ export function array(
 
 /** An array of zeros. */
 export function zeros(shape: readonly number[], options: ArrayOptions = {}): NDArray {
-  return new NDArray(makeFloats(options.dtype ?? "float64", sizeOf(shape)), shape.slice());
+  checkOptions("zeros", options, ["dtype"]);
+  checkShape(shape);
+  return new NDArray(makeFloats(options.dtype ?? "float64", sizeOf(shape)), shape);
 }
 
 /** An array of one value. */
@@ -228,14 +236,25 @@ export function widest(arrays: readonly NDArray[]): DType {
   return arrays.some((a) => a.dtype === "float64") ? "float64" : "float32";
 }
 
-/** Where a result goes: the caller's `out` after a check of its shape and type, or a fresh array. */
+/** Checks a caller's `out` against the result's shape and type. @throws ShapeError */
+export function checkOut(where: string, out: NDArray | undefined, shape: readonly number[], dtype: DType): void {
+  if (out === undefined || (sameShape(out.shape, shape) && out.dtype === dtype)) return;
+  throw new ShapeError(
+    `${where}: out is a ${out.dtype} array of shape ${shapeText(out.shape)}, but the result is ${dtype} of shape ${shapeText(shape)}.`,
+  );
+}
+
+/** Where a result goes: the caller's `out` after a check, or a fresh array of zeros. */
 export function resultArray(where: string, out: NDArray | undefined, shape: readonly number[], dtype: DType): NDArray {
-  if (out === undefined) return zeros(shape, { dtype });
-  if (!sameShape(out.shape, shape) || out.dtype !== dtype) {
-    throw new ShapeError(
-      `${where}: out is a ${out.dtype} array of shape ${shapeText(out.shape)}, but the result is ${dtype} of shape ${shapeText(shape)}.`,
-    );
-  }
+  checkOut(where, out, shape, dtype);
+  return out ?? zeros(shape, { dtype });
+}
+
+/** A result in the kernels' memory, copied into `out` or, without it, into a new array that is never cleared first. */
+export function takeResult(out: NDArray | undefined, shape: readonly number[], dtype: DType, from: Pointer): NDArray {
+  const size = sizeOf(shape);
+  if (out === undefined) return new NDArray(copyOut(dtype, from, size), shape);
+  copyOutTo(dtype, from, size, out.data, 0);
   return out;
 }
 

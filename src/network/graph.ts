@@ -4,6 +4,7 @@
 import { sizeOf } from "../array/ndarray.ts";
 import type { Primitive } from "./primitive.ts";
 
+/** The length of each axis, for one example. */
 export type Shape = readonly number[];
 
 /** A parameter array within the flat vector. */

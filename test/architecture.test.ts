@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, expect, test } from "vitest";
+
+// From the ground up, as in ARCHITECTURE.md: a folder imports from those before it and from itself.
+const floors = ["errors.ts", "kernels", "array", "data", "network", "losses", "derivatives", "training", "index.ts"];
+
+function sources(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    if (["assembly", "generated"].includes(name)) return [];
+    return statSync(path).isDirectory() ? sources(path) : [path];
+  });
+}
+
+const floorOf = (path: string) => floors.indexOf(path.split("/")[1]);
+const files = sources("src");
+
+describe("the house", () => {
+  test.each(files)("%s imports nothing from a floor above", (file) => {
+    const text = readFileSync(file, "utf8");
+    const imports = [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, path]) => normalize(join(dirname(file), path)));
+    expect(floorOf(file)).toBeGreaterThanOrEqual(0);
+    for (const path of imports) expect(floorOf(path), `${file} imports ${path}`).toBeLessThanOrEqual(floorOf(file));
+  });
+
+  test.each(files)("%s imports no package", (file) => {
+    const text = readFileSync(file, "utf8");
+    expect([...text.matchAll(/from "([^."][^"]*)"/g)].map(([, name]) => name)).toEqual([]);
+  });
+
+  test.each(files)("%s can be read in one sitting", (file) => {
+    expect(readFileSync(file, "utf8").split("\n").length).toBeLessThanOrEqual(400);
+  });
+
+  test("every floor of ARCHITECTURE.md exists, and no other", () => {
+    expect(readdirSync("src").sort()).toEqual(floors.toSorted());
+    const plan = readFileSync("ARCHITECTURE.md", "utf8");
+    for (const floor of floors) expect(plan).toContain(`src/${floor}`);
+  });
+});
+
+describe("the public surface", () => {
+  const index = readFileSync("src/index.ts", "utf8");
+  const exported = [...index.matchAll(/export (?:type )?\{([^}]*)\} from "\.\/([^"]+)"/g)].flatMap(([, names, file]) =>
+    names.split(",").flatMap((name) => {
+      const plain = name.replace("type ", "").trim();
+      return plain === "" ? [] : [[plain, file] as const];
+    }),
+  );
+
+  test.each(exported)("%s has a docstring", (name, file) => {
+    const text = readFileSync(join("src", file), "utf8");
+    const declaration = new RegExp(
+      `\\*/\\nexport (?:declare |abstract |async )?(?:function|class|const|interface|type) ${name}\\b`,
+    );
+    expect(text).toMatch(declaration);
+  });
+});

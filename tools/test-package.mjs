@@ -1,0 +1,111 @@
+// Packs the library, installs the tarball in an empty folder and runs the README's examples there: as JavaScript in
+// Node, as TypeScript through the compiler, and in a page of headless Chromium without any bundler.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "..");
+const folder = mkdtempSync(join(tmpdir(), "laplace-ts-package-"));
+const run = (command, args, options = {}) =>
+  execFileSync(command, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], ...options });
+
+/** The README's examples, each a program of its own. */
+function examples() {
+  const found = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)];
+  if (found.length === 0) throw new Error("README.md has no example.");
+  return found.map(([, code]) => code);
+}
+
+/** Loads a page that imports these modules in turn, and gives what they printed. */
+async function inChromium(modules) {
+  const page = `<!doctype html><meta charset="utf-8">
+<script type="importmap">{ "imports": { "laplace-ts": "/node_modules/laplace-ts/dist/index.js" } }</script>
+<script type="module">
+const lines = [];
+const send = (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) });
+console.log = (...values) => lines.push(values.join(" "));
+try { for (const path of ${JSON.stringify(modules)}) await import(path); await send({ lines }); } catch (error) { await send({ error: String(error.stack) }); }
+</script>`;
+  const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json" };
+  let finish;
+  const result = new Promise((done) => {
+    finish = done;
+  });
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    if (request.method === "POST") {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        response.end();
+        finish(JSON.parse(body));
+      });
+    } else if (path === "/") {
+      response.setHeader("content-type", "text/html").end(page);
+    } else {
+      try {
+        const file = readFileSync(join(folder, path));
+        response.setHeader("content-type", types[extname(path)] ?? "application/octet-stream").end(file);
+      } catch {
+        response.writeHead(404).end();
+      }
+    }
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const profile = mkdtempSync(join(tmpdir(), "laplace-ts-chromium-"));
+  const flags = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    `--user-data-dir=${profile}`,
+  ];
+  const chromium = spawn("chromium", [...flags, `http://127.0.0.1:${server.address().port}/`], { stdio: "ignore" });
+  chromium.on("error", (error) => finish({ error: `chromium does not start: ${error.message}` }));
+  const timer = setTimeout(() => finish({ error: "the page did not answer within 60 s" }), 60_000);
+  const answer = await result;
+  clearTimeout(timer);
+  const closed = new Promise((done) => chromium.once("close", done));
+  if (chromium.kill("SIGKILL")) await closed;
+  server.closeAllConnections();
+  server.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  if (answer.error) throw new Error(`In Chromium: ${answer.error}`);
+  return answer.lines.join("\n");
+}
+
+try {
+  run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd: root });
+  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "clean", private: true, type: "module" }));
+  run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", `./${tarball}`]);
+  const programs = examples();
+  programs.forEach((code, i) => {
+    writeFileSync(join(folder, `example${i}.mjs`), code);
+    writeFileSync(join(folder, `example${i}.ts`), code);
+  });
+
+  const names = programs.map((_, i) => `example${i}`);
+  const inNode = names
+    .map((name) => run(process.execPath, [`${name}.mjs`]))
+    .join("")
+    .trimEnd();
+  process.stdout.write(`${inNode}\n`);
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022"];
+  run(process.execPath, [tsc, ...options, ...names.map((name) => `${name}.ts`)], { stdio: "inherit" });
+  const inPage = (await inChromium(names.map((name) => `/${name}.mjs`))).trimEnd();
+  if (inPage !== inNode) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
+  run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
+  console.log("The packed library runs the README's examples in Node and in Chromium, with the same output.");
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
