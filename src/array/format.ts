@@ -21,27 +21,21 @@ const CUT = -1; // stands for the rows or columns left out
 /** First and last positions of `length`, with CUT between them where not all of `limit` fit. */
 function ends(length: number, limit: number): number[] {
   if (length <= limit) return Array.from({ length }, (_, i) => i);
-  const head = Math.ceil((limit - 1) / 2);
-  const tail = limit - 1 - head;
+  const head = Math.max(1, Math.ceil((limit - 1) / 2));
+  const tail = Math.max(0, limit - 1 - head);
   const first = Array.from({ length: head }, (_, i) => i);
   const last = Array.from({ length: tail }, (_, i) => length - tail + i);
   return [...first, CUT, ...last];
 }
 
-/** A number with at most `digits` significant digits and no trailing zeros. */
+/** A number with at most `digits` significant digits (17 tell all doubles apart) and no trailing zeros. */
 export function formatNumber(value: number, digits = 6): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
   if (value === 0) return Object.is(value, -0) ? "-0" : "0";
-  const size = Math.abs(value);
-  if (size < 1e-4 || size >= 10 ** Math.max(digits, 6)) {
-    const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
-    return `${trimZeros(mantissa)}e${exponent.replace("+", "")}`;
-  }
-  return trimZeros(value.toPrecision(digits));
-}
-
-function trimZeros(text: string): string {
-  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  const rounded = Number(value.toPrecision(Math.min(digits, 17)));
+  const size = Math.abs(rounded);
+  const plain = size >= 1e-4 && size < 10 ** Math.min(Math.max(digits, 6), 17);
+  return plain ? String(rounded) : rounded.toExponential().replace("+", "");
 }
 
 /** Pads texts so that their decimal points stand under each other. */
@@ -50,9 +44,10 @@ function alignDecimals(cells: readonly string[]): string[] {
     const at = cell.search(/[.e]/);
     return at < 0 ? cell.length : at;
   };
-  const left = Math.max(...cells.map(pointOf), 1);
+  const largest = (lengths: readonly number[]) => lengths.reduce((a, b) => Math.max(a, b), 1);
+  const left = largest(cells.map(pointOf));
   const padded = cells.map((cell) => " ".repeat(left - pointOf(cell)) + cell);
-  const width = Math.max(...padded.map((cell) => cell.length));
+  const width = largest(padded.map((cell) => cell.length));
   return padded.map((cell) => cell.padEnd(width));
 }
 
@@ -102,7 +97,8 @@ function heading(shape: readonly number[], dtype: string): string {
 /** The text of an array: see `FormatOptions`. A vector is shown as a column. */
 export function format(data: FloatArray, shape: readonly number[], dtype: string, options: FormatOptions): string {
   checkOptions("toString", options, ["maxRows", "width", "digits", "maxSlices"]);
-  const limits: Limits = { maxRows: 20, width: 80, digits: 6, maxSlices: 4, ...options };
+  const { maxRows = 20, width = 80, digits = 6, maxSlices = 4 } = options;
+  const limits: Limits = { maxRows, width, digits, maxSlices };
   checkInteger("toString", "maxRows", limits.maxRows, 3);
   checkInteger("toString", "width", limits.width, 10);
   checkInteger("toString", "digits", limits.digits, 1);
@@ -110,8 +106,7 @@ export function format(data: FloatArray, shape: readonly number[], dtype: string
   const lines = [heading(shape, dtype)];
   if (data.length === 0) return `${lines[0]} (empty)`;
   if (shape.length <= 1) {
-    lines.push(...formatMatrix(data, 0, data.length, 1, limits));
-    return lines.join("\n");
+    return lines.concat(formatMatrix(data, 0, data.length, 1, limits)).join("\n");
   }
   const rows = shape[shape.length - 2];
   const columns = shape[shape.length - 1];
@@ -131,7 +126,7 @@ export function format(data: FloatArray, shape: readonly number[], dtype: string
       }
       lines.push("", `[${position.join(", ")}, :, :] =`);
     }
-    lines.push(...formatMatrix(data, slice * rows * columns, rows, columns, limits));
+    for (const line of formatMatrix(data, slice * rows * columns, rows, columns, limits)) lines.push(line);
   }
   return lines.join("\n");
 }

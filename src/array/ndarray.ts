@@ -7,7 +7,7 @@ import { type FormatOptions, format } from "./format.ts";
 /** Where Node's console.log looks for an object's text. */
 export const inspect: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
-/** Numbers nested to any depth: what `array` reads and `toArray` gives. */
+/** Numbers nested to any depth, as `toArray` gives them. */
 export type Nested = number | readonly Nested[];
 
 /** The number of elements of a shape. */
@@ -164,14 +164,36 @@ export interface ArrayOptions {
   dtype?: DType;
 }
 
+/** What stands for an array in the library's arguments: numbers, typed arrays and arrays, nested to any depth. */
+export type ArrayLike =
+  | NDArray
+  | number
+  | FloatArray
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | readonly ArrayLike[];
+
+/** The parts of a list, or undefined for a single number. */
+function partsOf(value: ArrayLike): readonly ArrayLike[] | undefined {
+  if (value instanceof NDArray) {
+    if (value.rank === 0) return undefined;
+    return value.rank === 1 ? Array.from(value.data) : Array.from({ length: value.shape[0] }, (_, i) => value.sub(i));
+  }
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value);
+  return Array.isArray(value) ? value : undefined;
+}
+
 /**
- * An array from nested arrays of numbers, or from a typed array or flat list with `shape`.
+ * A new array from numbers nested to any depth: ordinary lists, typed arrays, arrays, or lists of them. With `shape`, the
+ * same elements in that shape.
  * @throws ShapeError if rows differ in length. @throws ValueError for an entry that is no number.
  */
-export function array(
-  values: Nested | FloatArray | NDArray,
-  options: ArrayOptions & { shape?: readonly number[] } = {},
-): NDArray {
+export function array(values: ArrayLike, options: ArrayOptions & { shape?: readonly number[] } = {}): NDArray {
   checkOptions("array", options, ["dtype", "shape"]);
   if (values instanceof NDArray) return array(values.data, { shape: values.shape, ...options });
   if (values instanceof Float32Array || values instanceof Float64Array) {
@@ -181,26 +203,28 @@ export function array(
     return new NDArray(data, options.shape ?? [values.length]);
   }
   const shape: number[] = [];
-  for (let level: Nested = values; Array.isArray(level); level = level[0] as Nested) {
-    shape.push(level.length);
-    if (level.length === 0) break;
+  for (let parts = partsOf(values); parts !== undefined; parts = partsOf(parts[0])) {
+    shape.push(parts.length);
+    if (parts.length === 0) break;
   }
   const data = makeFloats(options.dtype ?? "float64", sizeOf(shape));
   let next = 0;
-  const read = (value: Nested, axis: number): void => {
-    if (typeof value === "number") {
-      if (axis !== shape.length) throw new ShapeError("array: a number stands where a row is due.");
-      data[next++] = value;
-    } else if (Array.isArray(value)) {
-      if (axis >= shape.length || value.length !== shape[axis]) {
+  const read = (value: ArrayLike, axis: number): void => {
+    const parts = partsOf(value);
+    if (parts !== undefined) {
+      if (axis >= shape.length || parts.length !== shape[axis]) {
         throw new ShapeError(
-          `array: rows differ in length at depth ${axis}: ${value.length}, where the first has ${shape[axis] ?? "none"}.`,
+          `array: rows differ in length at depth ${axis}: ${parts.length}, where the first has ${shape[axis] ?? "none"}.`,
         );
       }
-      for (const part of value) read(part, axis + 1);
-    } else {
-      throw new ValueError(`array: ${String(value)} (${typeof value}) is not a number.`);
+      for (const part of parts) read(part, axis + 1);
+      return;
     }
+    const number = value instanceof NDArray ? value.item() : value;
+    if (typeof number !== "number")
+      throw new ValueError(`array: ${String(number)} (${typeof number}) is not a number.`);
+    if (axis !== shape.length) throw new ShapeError("array: a number stands where a row is due.");
+    data[next++] = number;
   };
   read(values, 0);
   const flat = new NDArray(data, shape);
@@ -216,13 +240,11 @@ export function zeros(shape: readonly number[], options: ArrayOptions = {}): NDA
 
 /** An array of one value. */
 export function full(shape: readonly number[], value: number, options: ArrayOptions = {}): NDArray {
+  checkOptions("full", options, ["dtype"]);
   const result = zeros(shape, options);
   result.data.fill(value);
   return result;
 }
-
-/** What stands for an array in the library's arguments. */
-export type ArrayLike = NDArray | Nested | FloatArray;
 
 /** An array argument as an NDArray; NDArrays pass unchanged, plain numbers become float64. */
 export function asArray(values: ArrayLike): NDArray {

@@ -1,7 +1,7 @@
 // Seeded random numbers, equal to the bit in every runtime: integers and exactly rounded operations only. The
 // generator is xoshiro128** (Blackman & Vigna, 2021), its state filled from the seed by splitmix32.
 
-import { checkInteger, OptionError } from "../errors.ts";
+import { checkInteger, checkOptions, OptionError } from "../errors.ts";
 import { type ArrayOptions, type NDArray, zeros } from "./ndarray.ts";
 
 /**
@@ -92,6 +92,7 @@ export class Random {
   /** An integer in [0, bound), without bias. */
   integer(bound: number): number {
     checkInteger("Random.integer", "bound", bound, 1);
+    if (bound > 2 ** 53) throw new OptionError(`Random.integer: bound ${bound} is beyond 2^53.`);
     // 53 random bits; the few at the top that would favour small results are drawn again.
     const limit = 2 ** 53 - (2 ** 53 % bound);
     for (;;) {
@@ -102,6 +103,7 @@ export class Random {
 
   /** The integers 0 … n − 1 in random order (Fisher–Yates). */
   permutation(n: number): Uint32Array {
+    checkInteger("Random.permutation", "n", n, 0);
     const order = Uint32Array.from({ length: n }, (_, i) => i);
     for (let i = n - 1; i > 0; i--) {
       const j = this.integer(i + 1);
@@ -119,16 +121,23 @@ export interface RandomOptions extends ArrayOptions {
 
 /** Numbers uniform in [0, 1). */
 export function randomUniform(shape: readonly number[], options: RandomOptions = {}): NDArray {
+  checkOptions("randomUniform", options, ["dtype", "seed"]);
   const random = new Random(options.seed);
-  const result = zeros(shape, options);
-  for (let i = 0; i < result.size; i++) result.data[i] = random.uniform();
+  const result = zeros(shape, { dtype: options.dtype });
+  const { data } = result;
+  for (let i = 0; i < data.length; i++) {
+    // A number within 2^-25 of 1 rounds to 1 in float32 and is drawn again.
+    do data[i] = random.uniform();
+    while (data[i] === 1);
+  }
   return result;
 }
 
 /** Standard normal numbers. */
 export function randomNormal(shape: readonly number[], options: RandomOptions = {}): NDArray {
+  checkOptions("randomNormal", options, ["dtype", "seed"]);
   const random = new Random(options.seed);
-  const result = zeros(shape, options);
+  const result = zeros(shape, { dtype: options.dtype });
   for (let i = 0; i < result.size; i++) result.data[i] = random.normal();
   return result;
 }

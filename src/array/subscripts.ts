@@ -41,7 +41,7 @@ export function readSubscripts(text: string, shapes: readonly (readonly number[]
     const named = term.replace("...", "").length;
     const hidden = term.includes("...") ? shapes[i].length - named : 0;
     const labels = hidden < 0 ? [] : labelsOf(term, hidden, text);
-    if (labels.length !== shapes[i].length) {
+    if (hidden < 0 || labels.length !== shapes[i].length) {
       throw new ShapeError(
         `einsum "${text}": the term "${term}" names ${named} axes, but operand ${i} has shape ${shapeText(shapes[i])}.`,
       );

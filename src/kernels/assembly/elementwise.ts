@@ -44,7 +44,7 @@ function eluScaled(x: v128, alpha: f64, scale: f64): v128 {
   const zero = f64x2.splat(0.0);
   const negative = f64x2.max(f64x2.min(x, zero), f64x2.splat(-700.0));
   const below = f64x2.mul(f64x2.splat(alpha), expm1(negative));
-  return f64x2.mul(f64x2.splat(scale), select(below, x, f64x2.le(x, zero)));
+  return f64x2.mul(f64x2.splat(scale), select(below, x, f64x2.lt(x, zero)));
 }
 
 // @ts-ignore: decorator
@@ -55,6 +55,13 @@ function eluScaledDerivative(x: v128, alpha: f64, scale: f64): v128 {
   return f64x2.mul(f64x2.splat(scale), select(below, f64x2.splat(1.0), f64x2.le(x, zero)));
 }
 
+/** x without its infinities, whose products with a vanishing factor would be NaN. */
+// @ts-ignore: decorator
+@inline
+function bounded(x: v128): v128 {
+  return f64x2.max(f64x2.min(x, f64x2.splat(f64.MAX_VALUE)), f64x2.splat(-f64.MAX_VALUE));
+}
+
 /** phi(x). NaN stays NaN in every branch. */
 function apply(f: i32, x: v128, alpha: f64): v128 {
   const zero = f64x2.splat(0.0);
@@ -63,8 +70,8 @@ function apply(f: i32, x: v128, alpha: f64): v128 {
     case LEAKY_RELU: return select(f64x2.mul(x, f64x2.splat(alpha)), x, f64x2.lt(x, zero));
     case ELU: return eluScaled(x, alpha, 1.0);
     case SELU: return eluScaled(x, SELU_ALPHA, SELU_SCALE);
-    case GELU: return f64x2.mul(x, normalCdf2(x));
-    case SILU: return f64x2.mul(x, sigmoid(x));
+    case GELU: return f64x2.mul(f64x2.max(x, f64x2.splat(-f64.MAX_VALUE)), normalCdf2(x));
+    case SILU: return f64x2.mul(f64x2.max(x, f64x2.splat(-f64.MAX_VALUE)), sigmoid(x));
     case SOFTPLUS: return softplus(x);
     case SIGMOID: return sigmoid(x);
     case TANH: return tanh(x);
@@ -81,10 +88,10 @@ function derivative(f: i32, x: v128, y: v128, alpha: f64): v128 {
     case LEAKY_RELU: return select(one, f64x2.splat(alpha), f64x2.gt(x, zero));
     case ELU: return eluScaledDerivative(x, alpha, 1.0);
     case SELU: return eluScaledDerivative(x, SELU_ALPHA, SELU_SCALE);
-    case GELU: return f64x2.add(normalCdf2(x), f64x2.mul(x, normalDensity2(x)));
+    case GELU: return f64x2.add(normalCdf2(x), f64x2.mul(bounded(x), normalDensity2(x)));
     case SILU: {
       const s = sigmoid(x);
-      return f64x2.mul(s, f64x2.add(one, f64x2.mul(x, f64x2.sub(one, s))));
+      return f64x2.mul(s, f64x2.add(one, f64x2.mul(bounded(x), f64x2.sub(one, s))));
     }
     case SOFTPLUS: return sigmoid(x);
     case SIGMOID: return f64x2.mul(y, f64x2.sub(one, y));

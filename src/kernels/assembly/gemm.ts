@@ -29,7 +29,7 @@ function tile4<T>(
   c0: usize, c1: usize, c2: usize, c3: usize,
   accumulate: bool,
 ): void {
-  let s00 = v128.splat<T>(<T>0), s01 = s00;
+  let s00 = v128.splat<T>(<T>-0.0), s01 = s00; // x + -0 is x for every x, -0 included
   let s10 = s00, s11 = s00;
   let s20 = s00, s21 = s00;
   let s30 = s00, s31 = s00;
@@ -60,7 +60,7 @@ function tile4<T>(
 
 /** One row, two vectors wide. */
 function tile1<T>(k: usize, a: usize, ca: usize, b: usize, rb: usize, c: usize, accumulate: bool): void {
-  let s0 = v128.splat<T>(<T>0), s1 = s0;
+  let s0 = v128.splat<T>(<T>-0.0), s1 = s0;
   if (accumulate) {
     s0 = v128.load(c); s1 = v128.load(c, 16);
   }
@@ -122,7 +122,7 @@ function pack<T>(k: usize, width: usize, b: usize, rb: usize, cb: usize, into: u
   }
 }
 
-/** k of at most 4: no sums are held back, so a single product keeps the sign of its zero. B has unit column stride. */
+/** k of at most 4, where a tile's upkeep outweighs its work. B has unit column stride. */
 function smallK<T>(
   m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, c: usize, rc: usize,
   accumulate: bool,

@@ -64,7 +64,10 @@ export function expm1(x: v128): v128 {
 }
 
 export function sigmoid(x: v128): v128 {
-  return f64x2.div(constant(1.0), f64x2.add(constant(1.0), exp(f64x2.neg(x))));
+  // e^x / (1 + e^x) on the left, where e^-x would overflow before the result vanishes.
+  const e = exp(f64x2.neg(f64x2.abs(x)));
+  const above = v128.bitselect(constant(1.0), e, f64x2.ge(x, constant(0.0)));
+  return f64x2.div(above, f64x2.add(constant(1.0), e));
 }
 
 export function tanh(x: v128): v128 {

@@ -1,0 +1,35 @@
+// xoshiro128** and its seeding, word for word after their definitions, on unbounded integers.
+
+const MASK = 0xffffffffn;
+
+function rotate(x: bigint, bits: bigint): bigint {
+  return ((x << bits) | (x >> (32n - bits))) & MASK;
+}
+
+/** The generator of Blackman & Vigna from a state of four 32-bit words. */
+export function* xoshiro128(state: readonly bigint[]): Generator<number, never> {
+  let [s0, s1, s2, s3] = state;
+  for (;;) {
+    yield Number((rotate((s1 * 5n) & MASK, 7n) * 9n) & MASK);
+    const t = (s1 << 9n) & MASK;
+    s2 ^= s0;
+    s3 ^= s1;
+    s1 ^= s2;
+    s0 ^= s3;
+    s2 ^= t;
+    s3 = rotate(s3, 11n);
+  }
+}
+
+/** Four words of splitmix32 from the seed's low half; the high half enters the second and the fourth. */
+export function stateFor(seed: number): bigint[] {
+  const low = BigInt(seed) & MASK;
+  const high = BigInt(seed) >> 32n;
+  return [1n, 2n, 3n, 4n].map((step) => {
+    let z = (low + step * 0x9e3779b9n) & MASK;
+    if (step % 2n === 0n) z ^= high;
+    z = ((z ^ (z >> 16n)) * 0x85ebca6bn) & MASK;
+    z = ((z ^ (z >> 13n)) * 0xc2b2ae35n) & MASK;
+    return z ^ (z >> 16n);
+  });
+}
