@@ -48,8 +48,11 @@ export class NonFiniteLossError extends LaplaceError {
   }
 }
 
-/** Refuses option names that are not in `known`, naming the nearest one. */
+/** Refuses what is no object of options, and option names that are not in `known`, naming the nearest one. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  if (options === null || typeof options !== "object") {
+    throw new OptionError(`${where}: the options must be an object, not ${String(options)}.`);
+  }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const near = known.find((candidate) => candidate.toLowerCase().startsWith(name.toLowerCase().slice(0, 3)));

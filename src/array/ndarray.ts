@@ -296,3 +296,13 @@ export function checkFinite(where: string, name: string, values: NDArray): void 
     );
   }
 }
+
+/** An argument in the element type of what it is for. @throws ValueError for values that are not finite in it */
+export function inType(where: string, name: string, values: NDArray, dtype: DType): NDArray {
+  checkFinite(where, name, values);
+  if (values.dtype === dtype) return values;
+  const converted = values.as(dtype);
+  // Beyond 3.4e38 a float64 number becomes infinite in float32.
+  checkFinite(where, `${name} as ${dtype}`, converted);
+  return converted;
+}

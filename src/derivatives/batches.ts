@@ -24,7 +24,7 @@ export function checkBudget(
   memoryBudget: number = defaultMemoryBudget,
   instead: string,
 ): void {
-  checkNumber(where, "memoryBudget", memoryBudget, 0);
+  if (memoryBudget !== Number.POSITIVE_INFINITY) checkNumber(where, "memoryBudget", memoryBudget, 0);
   const bytes = shape.reduce((product, length) => product * length, bytesPerElement(net.dtype));
   if (bytes <= memoryBudget) return;
   throw new MemoryBudgetError(

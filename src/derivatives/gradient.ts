@@ -1,10 +1,10 @@
 // Derivatives of a loss: its gradient, and the gradient of every sample. One backward pass with one column, contracted
 // in three ways.
 
-import { type NDArray, resultArray, zeros } from "../array/ndarray.ts";
+import { checkFinite, NDArray, resultArray, zeros } from "../array/ndarray.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
-import { allocateFloats, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, copyIn, copyOut, copyOutTo, type Pointer } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import { Backward } from "../network/passes.ts";
@@ -47,6 +47,10 @@ function readBatch(where: string, net: Network, loss: Loss, batch: DatasetLike):
 function lossColumn({ forward, start, count }: Part, { rule, targets }: Batch, scale: number): Pointer {
   const { kernels, dtype, graph } = forward;
   const outputs = graph.output.size;
+  if (kernels.allFinite(count * outputs, forward.outputs) === 0) {
+    const f = new NDArray(copyOut(dtype, forward.outputs, count * outputs), [count, ...graph.output.shape]);
+    checkFinite(rule.name, "the network's output", f);
+  }
   const t = copyIn(dtype, targets.data.subarray(start * outputs, (start + count) * outputs));
   const column = allocateFloats(dtype, count * outputs);
   rule.gradient(kernels, count, outputs, forward.outputs, t, scale, column);
@@ -132,6 +136,7 @@ export function perSampleGradientNorms(
     contractSquaredNorms(backward, squares);
     copyOutTo(net.dtype, squares, part.count, result.data, part.start);
   });
-  for (let i = 0; i < result.size; i++) result.data[i] = Math.sqrt(result.data[i]);
+  // Where the positions of a shared weight cancel, rounding can leave a square a little below 0.
+  for (let i = 0; i < result.size; i++) result.data[i] = Math.sqrt(Math.max(result.data[i], 0));
   return result;
 }

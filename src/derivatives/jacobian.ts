@@ -4,7 +4,7 @@ import { gatherStrided } from "../array/einsum.ts";
 import {
   type ArrayLike,
   asArray,
-  checkFinite,
+  inType,
   NDArray,
   resultArray,
   sameShape,
@@ -12,7 +12,15 @@ import {
   zeros,
 } from "../array/ndarray.ts";
 import { checkChoice, checkOptions, OptionError, ShapeError } from "../errors.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  copyIn,
+  copyOutTo,
+  type DType,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
 import { Backward, type Forward, pushForward } from "../network/passes.ts";
 import { checkBudget, eachPart, type MemoryOptions, type Part } from "./batches.ts";
@@ -80,13 +88,12 @@ function isPair(tangent: Tangent): tangent is { readonly parameters?: ArrayLike;
 }
 
 /** An array shaped as the network's values for this batch, checked. */
-function readShaped(where: string, name: string, values: ArrayLike, shape: readonly number[]): NDArray {
+function readShaped(where: string, name: string, values: ArrayLike, shape: readonly number[], dtype: DType): NDArray {
   const result = asArray(values);
   if (!sameShape(result.shape, shape)) {
     throw new ShapeError(`${where}: ${name} must have shape ${shapeText(shape)}, not ${shapeText(result.shape)}.`);
   }
-  checkFinite(where, name, result);
-  return result;
+  return inType(where, name, result, dtype);
 }
 
 /**
@@ -108,7 +115,7 @@ export function jvp(net: Network, x: ArrayLike, tangent: Tangent): NDArray {
   const dx =
     directions.inputs === undefined
       ? undefined
-      : readShaped(where, "the tangent of the inputs", directions.inputs, inputs.shape);
+      : readShaped(where, "the tangent of the inputs", directions.inputs, inputs.shape, net.dtype);
   const result = zeros([inputs.shape[0], ...net.outputShape], { dtype: net.dtype });
   const width = net.graph.input.size;
   const size = net.graph.output.size;
@@ -138,7 +145,7 @@ export function vjp(
   const { withRespectTo = "parameters" } = options;
   checkChoice(where, "withRespectTo", withRespectTo, variables);
   const inputs = net.readInputs(where, x);
-  const columns = readShaped(where, "the cotangent", cotangent, [inputs.shape[0], ...net.outputShape]);
+  const columns = readShaped(where, "the cotangent", cotangent, [inputs.shape[0], ...net.outputShape], net.dtype);
   const size = net.graph.output.size;
   const result = zeros(pulledBackShape(net, inputs, withRespectTo), { dtype: net.dtype });
   const column = ({ start, count }: Part) =>

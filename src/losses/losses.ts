@@ -1,6 +1,15 @@
 // Losses as the deep-learning frameworks define them, on logits where they concern classes.
 
-import { type ArrayLike, asArray, checkFinite, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
+import {
+  type ArrayLike,
+  asArray,
+  checkFinite,
+  inType,
+  NDArray,
+  sameShape,
+  shapeText,
+  zeros,
+} from "../array/ndarray.ts";
 import { checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { activationCode, type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocate, copyIn, copyOut, type DType, type Pointer, scope } from "../kernels/memory.ts";
@@ -63,8 +72,7 @@ function readLike(where: string, targets: ArrayLike, shape: readonly number[], d
       `${where}: the targets have shape ${shapeText(t.shape)}, but the outputs ${shapeText(shape)}; they must agree.`,
     );
   }
-  checkFinite(where, "y", t);
-  return t.reshape(...shape).as(dtype);
+  return inType(where, "y", t, dtype).reshape(...shape);
 }
 
 /** scale (f - t), where f has been replaced by its link. */
@@ -114,6 +122,7 @@ function readClasses(where: string, targets: ArrayLike, shape: readonly number[]
     });
     return rows;
   }
+  const rows = zeros(shape, { dtype });
   for (let i = 0; i < batch; i++) {
     let sum = 0;
     let least = 0;
@@ -126,8 +135,10 @@ function readClasses(where: string, targets: ArrayLike, shape: readonly number[]
         `${where}: the targets of sample ${i} are not probabilities: they must be at least 0 and sum to 1, not to ${sum}.`,
       );
     }
+    // What rounding left over is divided out, so that loss and gradient agree.
+    for (let c = 0; c < classes; c++) rows.data[i * classes + c] = t.data[i * classes + c] / sum;
   }
-  return t.as(dtype);
+  return rows;
 }
 
 /**

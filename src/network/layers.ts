@@ -1,7 +1,7 @@
 // Layers are plain functions over traced values. Applying the same layer twice shares its parameters.
 
 import { sizeOf } from "../array/ndarray.ts";
-import { checkChoice, checkInteger, checkOptions, LaplaceError, ShapeError } from "../errors.ts";
+import { checkChoice, checkInteger, checkOptions, LaplaceError, OptionError, ShapeError } from "../errors.ts";
 import type { Shape } from "./graph.ts";
 import * as combine from "./primitives/combine.ts";
 import { type ElementwiseFunction, elementwise } from "./primitives/elementwise.ts";
@@ -57,6 +57,11 @@ function lastAxis(where: string, x: Traced): number {
  */
 export function dense(outputs: number, activation?: Layer, options: DenseOptions = {}): Layer {
   checkInteger("dense", "outputs", outputs, 1);
+  if (activation !== undefined && typeof activation !== "function") {
+    throw new OptionError(
+      `dense: the activation must be a function such as relu, not ${typeof activation}; options come third.`,
+    );
+  }
   checkOptions("dense", options, ["bias", "init", "name"]);
   const { bias = true, init = "glorotUniform", name } = options;
   checkChoice("dense", "init", init, initialisations);
@@ -94,6 +99,7 @@ export interface ScaleShiftOptions {
 export function scaleShift(options: ScaleShiftOptions = {}): Layer {
   checkOptions("scaleShift", options, ["scale", "shift", "name"]);
   const { scale = true, shift = true, name } = options;
+  if (!scale && !shift) throw new OptionError("scaleShift: without a scale and without a shift nothing is left of it.");
   const layer: Layer = (x) => {
     requireTraced("scaleShift", x);
     const size = lastAxis("scaleShift", x);
@@ -128,8 +134,15 @@ function requireTraced(where: string, x: unknown): asserts x is Traced {
   throw new LaplaceError(`${where}: a traced value is due, as a model's function receives it, not ${typeof x}.`);
 }
 
+/** `x * 2` of a traced value is NaN to JavaScript: it must not pass for a constant. */
+function requireFinite(where: string, constant: number): void {
+  if (Number.isFinite(constant)) return;
+  throw new LaplaceError(`${where}: the constant ${constant} is not finite.`);
+}
+
 function apply(name: ElementwiseFunction, x: Traced, alpha = 0): Traced {
   requireTraced(name, x);
+  requireFinite(name, alpha);
   return x.trace.emit(elementwise, [x], { function: name, alpha });
 }
 
@@ -197,6 +210,7 @@ export function softmax(x: Traced): Traced {
 /** The sum of two values of one shape, or of a value and a constant. */
 export function add(x: Traced, y: Traced | number): Traced {
   requireTraced("add", x);
+  if (typeof y === "number") requireFinite("add", y);
   if (typeof y === "number") return x.trace.emit(combine.affine, [x], { slope: 1, intercept: y });
   return x.trace.emit(combine.add, [x, y], undefined);
 }
@@ -209,6 +223,7 @@ export function subtract(x: Traced, y: Traced | number): Traced {
 /** The elementwise product of two values of one shape, or of a value and a constant. */
 export function multiply(x: Traced, y: Traced | number): Traced {
   requireTraced("multiply", x);
+  if (typeof y === "number") requireFinite("multiply", y);
   if (typeof y === "number") return x.trace.emit(combine.affine, [x], { slope: y, intercept: 0 });
   return x.trace.emit(combine.multiply, [x, y], undefined);
 }

@@ -4,8 +4,8 @@ import {
   type ArrayLike,
   array,
   asArray,
-  checkFinite,
   inspect,
+  inType,
   NDArray,
   sameShape,
   shapeText,
@@ -99,8 +99,7 @@ export class Network {
       );
     }
     if (inputs.shape[0] === 0) throw new ShapeError(`${where}: the batch is empty.`);
-    checkFinite(where, "x", inputs);
-    return inputs;
+    return inType(where, "x", inputs, this.dtype);
   }
 
   /** Checks a vector of parameters, or of as many numbers. @throws ShapeError, ValueError */
@@ -111,8 +110,7 @@ export class Network {
         `${where}: ${name} must be a vector of the network's ${this.parameterCount} parameters, not of shape ${shapeText(vector.shape)}.`,
       );
     }
-    checkFinite(where, name, vector);
-    return vector;
+    return inType(where, name, vector, this.dtype);
   }
 
   /** Replaces all parameters. @throws ShapeError for another length, ValueError for values that are not finite */

@@ -5,7 +5,7 @@ import type { Random } from "../array/random.ts";
 import { LaplaceError, ShapeError } from "../errors.ts";
 import type { Graph, Node, Parameter, Shape, Site } from "./graph.ts";
 import type { Primitive } from "./primitive.ts";
-import { input } from "./primitives/combine.ts";
+import { input, reshape } from "./primitives/combine.ts";
 
 /** How a parameter array begins. */
 export interface ParameterDraft {
@@ -31,6 +31,13 @@ export class Traced {
   /** The shape for one example; the batch is implicit. */
   get shape(): Shape {
     return this.node.shape;
+  }
+
+  /** JavaScript's operators and comparisons would go on with NaN and lose the value's derivative. */
+  [Symbol.toPrimitive](): never {
+    throw new LaplaceError(
+      "A traced value has a shape, but no number: JavaScript operators and comparisons have no derivative rule. Use this library's functions: add, multiply, relu, …",
+    );
   }
 }
 
@@ -118,7 +125,9 @@ export class Trace {
     if (!(output instanceof Traced) || output.trace !== this) {
       throw new LaplaceError("A model's function must return a value it computed from its argument.");
     }
-    if (output.node.primitive.name === "softmax") {
+    let last = output.node;
+    while (last.primitive === (reshape as Primitive<never>)) last = last.inputs[0];
+    if (last.primitive.name === "softmax") {
       throw new LaplaceError(
         "The network ends in softmax, but losses and likelihoods take logits: they apply softmax themselves, which is exact where probabilities round to 0 or 1. Leave the softmax out.",
       );

@@ -36,8 +36,9 @@ export function progressBar(options: ProgressBarOptions = {}): (report: EpochRep
       const bar = "█".repeat(done) + "░".repeat(WIDTH - done);
       write(`\r${bar} ${text}\u001b[K${epoch === epochs ? "\n" : ""}`);
     } else {
-      const every = Math.max(1, Math.floor(epochs / lines));
-      if (epoch % every === 0 || epoch === epochs) write(`${text}\n`);
+      // As many lines as asked for, evenly spaced, the last epoch's among them.
+      const linesUntil = (n: number) => Math.floor((n * lines) / epochs);
+      if (linesUntil(epoch) > linesUntil(epoch - 1)) write(`${text}\n`);
     }
   };
 }

@@ -92,7 +92,7 @@ export async function train(net: Network, data: DatasetLike, options: TrainingOp
   if (typeof optimizer?.step !== "function")
     throw new ValueError("train: the optimizer must be sgd(), adam() or adamW().");
   const { x, y } = readDataset("train", data);
-  const inputs = net.readInputs("train", x).as(net.dtype);
+  const inputs = net.readInputs("train", x);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
   const loader = new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle, seed });
 
@@ -138,6 +138,8 @@ class Run {
   readonly #targets: NDArray;
   readonly #weightDecay: number;
   readonly #state: NDArray[];
+  /** The last parameters whose loss was finite: those before the last step. They outlive a burst. */
+  readonly #previous: NDArray;
   #epoch = 0;
   #order: Uint32Array = new Uint32Array();
   #batchSize = 1;
@@ -162,6 +164,7 @@ class Run {
     this.#state = Array.from({ length: optimizer.stateArrays }, () =>
       zeros([net.parameterCount], { dtype: net.dtype }),
     );
+    this.#previous = net.parameters.clone();
   }
 
   beginEpoch(epoch: number, order: Uint32Array, batchSize: number): void {
@@ -187,20 +190,19 @@ class Run {
     scope(() => {
       const theta = copyIn(dtype, parameters.data);
       const state = this.#state.map((values) => copyIn(dtype, values.data));
-      const previous = allocateFloats(dtype, parameterCount);
+      const previous = copyIn(dtype, this.#previous.data);
       const gradient = allocateFloats(dtype, parameterCount);
       const keep = (pointer: Pointer) => {
         copyOutTo(dtype, pointer, parameterCount, parameters.data, 0);
         for (const [i, { data }] of this.#state.entries()) copyOutTo(dtype, state[i], parameterCount, data, 0);
       };
       const end = performance.now() + BURST_MILLISECONDS;
-      kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
       while (!this.epochDone) {
         const rows = this.#order.subarray(this.#next, this.#next + this.#batchSize);
         const loss = scope(() => this.#gradient(theta, rows, gradient));
         if (!Number.isFinite(loss)) {
           keep(previous);
-          throw this.#notFinite(`the loss is ${loss}`);
+          throw this.#notFinite(`the loss is ${loss}`, this.#next);
         }
         this.#lossSum += loss * rows.length;
         kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
@@ -219,9 +221,10 @@ class Run {
       }
       if (kernels.allFinite(parameterCount, theta) === 0) {
         keep(previous);
-        throw this.#notFinite("the last step made parameters that are not finite");
+        throw this.#notFinite("the last step made parameters that are not finite", this.#next - 1);
       }
       keep(theta);
+      copyOutTo(dtype, previous, parameterCount, this.#previous.data, 0);
     });
   }
 
@@ -267,8 +270,9 @@ class Run {
     return pointer;
   }
 
-  #notFinite(what: string): NonFiniteLossError {
-    const batch = Math.floor(this.#next / this.#batchSize) + 1;
+  /** @param sample the position in the epoch of a sample of the batch at fault */
+  #notFinite(what: string, sample: number): NonFiniteLossError {
+    const batch = Math.floor(sample / this.#batchSize) + 1;
     return new NonFiniteLossError(
       `train: ${what} in epoch ${this.#epoch}, batch ${batch}. Likely causes: a learning rate that is too large (it is ${this.#optimizer.learningRate}), inputs or targets of very different size (standardise them), or an activation that overflows, such as exp. The network keeps the last parameters whose loss was finite.`,
       this.#epoch,

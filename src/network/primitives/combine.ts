@@ -107,7 +107,7 @@ export const affine: Primitive<{ readonly slope: number; readonly intercept: num
 export const reshape: Primitive<{ readonly shape: Shape }> = {
   name: "reshape",
   shape([x], { shape }) {
-    if (sizeOf(x) !== sizeOf(shape)) {
+    if (sizeOf(x) !== sizeOf(shape) || !shape.every((length) => Number.isInteger(length) && length > 0)) {
       throw new ShapeError(`reshape: ${shapeText(x)} cannot take the shape ${shapeText(shape)}.`);
     }
     return shape;

@@ -1,0 +1,259 @@
+// A network as nested plain data: evaluated for one example with numbers that carry their gradient, and built as a
+// network of the library from the same data.
+
+import {
+  add,
+  chain,
+  concatenate,
+  type DType,
+  dense,
+  elu,
+  exp,
+  flatten,
+  gelu,
+  identity,
+  type Layer,
+  leakyRelu,
+  multiply,
+  type Network,
+  network,
+  relu,
+  reshape,
+  residual,
+  scaleShift,
+  selu,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  subtract,
+  tanh,
+} from "../../src/index.ts";
+import type { Activation, Dual } from "./dual.ts";
+import * as dual from "./dual.ts";
+
+type Operation = "add" | "subtract" | "multiply";
+
+/** A block of a network; blocks in a row are applied one after the other. */
+export type Block =
+  | { readonly kind: "dense"; readonly outputs: number; readonly bias: boolean; readonly activation: Activation }
+  | { readonly kind: "scaleShift"; readonly scale: boolean; readonly shift: boolean }
+  | { readonly kind: "activation"; readonly activation: Activation }
+  | { readonly kind: "softmax" }
+  | { readonly kind: "flatten" }
+  | { readonly kind: "reshape"; readonly shape: readonly number[] }
+  /** x + body(x) */
+  | { readonly kind: "residual"; readonly body: readonly Block[] }
+  /** parts side by side, each applied to x */
+  | { readonly kind: "concatenate"; readonly parts: readonly (readonly Block[])[] }
+  /** left(x) and right(x), or left(x) and a constant */
+  | {
+      readonly kind: Operation;
+      readonly left: readonly Block[];
+      readonly right: readonly Block[] | number;
+    }
+  /** one layer after itself, or beside itself with -x/2: shared weights */
+  | { readonly kind: "twice"; readonly inSeries: boolean; readonly layer: Block };
+
+/** A value for one example. */
+export interface Value {
+  readonly shape: readonly number[];
+  readonly elements: readonly Dual[];
+}
+
+const layers: Record<Activation, Layer> = {
+  identity,
+  relu,
+  leakyRelu: (x) => leakyRelu(x),
+  elu: (x) => elu(x),
+  selu,
+  gelu,
+  silu,
+  softplus,
+  sigmoid,
+  tanh,
+  exp,
+};
+
+const operations = {
+  add: { reference: dual.plus, library: add },
+  subtract: { reference: dual.minus, library: subtract },
+  multiply: { reference: dual.times, library: multiply },
+} as const;
+
+/** What an evaluation knows: the parameters, and where each layer's begin, in order of first use. */
+class Parameters {
+  readonly all: readonly Dual[];
+  readonly #begin = new Map<Block, number>();
+  used = 0;
+  /** The largest value of any block. */
+  largest = 0;
+
+  constructor(all: readonly Dual[]) {
+    this.all = all;
+  }
+
+  of(layer: Block, count: number): readonly Dual[] {
+    let begin = this.#begin.get(layer);
+    if (begin === undefined) {
+      begin = this.used;
+      this.#begin.set(layer, begin);
+      this.used += count;
+    }
+    return this.all.slice(begin, begin + count);
+  }
+}
+
+/** The rows of a value: its elements along the last axis. */
+function rowsOf({ shape, elements }: Value): Dual[][] {
+  const width = shape[shape.length - 1];
+  return Array.from({ length: elements.length / width }, (_, i) => elements.slice(i * width, (i + 1) * width));
+}
+
+function fromRows(x: Value, rows: readonly (readonly Dual[])[]): Value {
+  return { shape: [...x.shape.slice(0, -1), rows[0].length], elements: rows.flat() };
+}
+
+function zip(x: Value, y: Value, combine: (a: Dual, b: Dual) => Dual): Value {
+  return { shape: x.shape, elements: x.elements.map((a, i) => combine(a, y.elements[i])) };
+}
+
+function apply(block: Block, x: Value, parameters: Parameters): Value {
+  const y = applyRule(block, x, parameters);
+  for (const { value } of y.elements) parameters.largest = Math.max(parameters.largest, Math.abs(value));
+  return y;
+}
+
+function applyRule(block: Block, x: Value, parameters: Parameters): Value {
+  const all = (blocks: readonly Block[], value = x) => blocks.reduce((y, next) => apply(next, y, parameters), value);
+  switch (block.kind) {
+    case "dense": {
+      const inputs = x.shape[x.shape.length - 1];
+      const { outputs, bias, activation } = block;
+      const theta = parameters.of(block, outputs * inputs + (bias ? outputs : 0));
+      const one = (row: readonly Dual[], o: number) => {
+        const products = row.map((element, i) => dual.times(theta[o * inputs + i], element));
+        return dual.sum(bias ? [...products, theta[outputs * inputs + o]] : products);
+      };
+      const rows = rowsOf(x).map((row) => Array.from({ length: outputs }, (_, o) => one(row, o)));
+      return apply({ kind: "activation", activation }, fromRows(x, rows), parameters);
+    }
+    case "scaleShift": {
+      const n = x.shape[x.shape.length - 1];
+      const { scale, shift } = block;
+      const theta = parameters.of(block, (scale ? n : 0) + (shift ? n : 0));
+      const one = (element: Dual, i: number) => {
+        const stretched = scale ? dual.times(theta[i], element) : element;
+        return shift ? dual.plus(stretched, theta[(scale ? n : 0) + i]) : stretched;
+      };
+      return fromRows(
+        x,
+        rowsOf(x).map((row) => row.map(one)),
+      );
+    }
+    case "activation":
+      return { shape: x.shape, elements: x.elements.map((element) => dual.activate(block.activation, element)) };
+    case "softmax":
+      return fromRows(x, rowsOf(x).map(dual.softmax));
+    case "flatten":
+      return { shape: [x.elements.length], elements: x.elements };
+    case "reshape":
+      return { shape: block.shape, elements: x.elements };
+    case "residual":
+      return zip(x, all(block.body), dual.plus);
+    case "concatenate": {
+      const parts = block.parts.map((part) => rowsOf(all(part)));
+      return fromRows(
+        x,
+        parts[0].map((_, row) => parts.flatMap((part) => part[row])),
+      );
+    }
+    case "twice": {
+      const once = all([block.layer]);
+      if (block.inSeries) return all([block.layer], once);
+      const beside = all([block.layer], {
+        shape: x.shape,
+        elements: x.elements.map((element) => dual.scaled(element, -0.5)),
+      });
+      const other = rowsOf(beside);
+      return fromRows(
+        x,
+        rowsOf(once).map((row, i) => [...row, ...other[i]]),
+      );
+    }
+    default: {
+      const { left, right } = block;
+      const combine = operations[block.kind].reference;
+      if (typeof right !== "number") return zip(all(left), all(right), combine);
+      const constant = (a: Dual) => dual.through(a, right, 0);
+      const y = all(left);
+      return { shape: y.shape, elements: y.elements.map((a) => combine(a, constant(a))) };
+    }
+  }
+}
+
+/** An output of a network, and the largest number on the way to it. */
+export interface Evaluation extends Value {
+  readonly largest: number;
+}
+
+/** The outputs for one example; their slopes run over the parameters, then over the inputs. */
+export function evaluate(
+  blocks: readonly Block[],
+  inputShape: readonly number[],
+  theta: readonly number[],
+  x: readonly number[],
+): Evaluation {
+  const all = dual.variables([...theta, ...x]);
+  const parameters = new Parameters(all.slice(0, theta.length));
+  const input: Value = { shape: inputShape, elements: all.slice(theta.length) };
+  const output = blocks.reduce((value, block) => apply(block, value, parameters), input);
+  if (parameters.used !== theta.length) {
+    throw new Error(`the network has ${theta.length} parameters, the reference ${parameters.used}`);
+  }
+  return { ...output, largest: parameters.largest };
+}
+
+function layerOf(block: Block): Layer {
+  switch (block.kind) {
+    case "dense":
+      return dense(block.outputs, layers[block.activation], { bias: block.bias });
+    case "scaleShift":
+      return scaleShift({ scale: block.scale, shift: block.shift });
+    case "activation":
+      return layers[block.activation];
+    case "softmax":
+      return softmax;
+    case "flatten":
+      return flatten;
+    case "reshape":
+      return (x) => reshape(x, block.shape);
+    case "residual":
+      return residual(...block.body.map(layerOf));
+    case "concatenate": {
+      const parts = block.parts.map(chainOf);
+      return (x) => concatenate(...parts.map((part) => part(x)));
+    }
+    case "twice": {
+      const layer = layerOf(block.layer);
+      return block.inSeries ? chain(layer, layer) : (x) => concatenate(layer(x), layer(multiply(x, -0.5)));
+    }
+    default: {
+      const combine = operations[block.kind].library;
+      const left = chainOf(block.left);
+      const { right } = block;
+      if (typeof right === "number") return (x) => combine(left(x), right);
+      const other = chainOf(right);
+      return (x) => combine(left(x), other(x));
+    }
+  }
+}
+
+function chainOf(blocks: readonly Block[]): Layer {
+  return chain(identity, ...blocks.map(layerOf));
+}
+
+/** The library's network of the same data. */
+export function build(blocks: readonly Block[], inputShape: readonly number[], dtype: DType, seed = 0): Network {
+  return network({ inputs: inputShape, dtype, seed }, chainOf(blocks));
+}
