@@ -68,16 +68,22 @@ try { for (const path of ${JSON.stringify(modules)}) await import(path); await s
     "--disable-sync",
     `--user-data-dir=${profile}`,
   ];
-  const chromium = spawn("chromium", [...flags, `http://127.0.0.1:${server.address().port}/`], { stdio: "ignore" });
+  const chromium = spawn("chromium", [...flags, `http://127.0.0.1:${server.address().port}/`], {
+    stdio: "ignore",
+    detached: true, // a process group of its own, so that its helpers end with it
+  });
   chromium.on("error", (error) => finish({ error: `chromium does not start: ${error.message}` }));
   const timer = setTimeout(() => finish({ error: "the page did not answer within 60 s" }), 60_000);
   const answer = await result;
   clearTimeout(timer);
-  const closed = new Promise((done) => chromium.once("close", done));
-  if (chromium.kill("SIGKILL")) await closed;
+  if (chromium.pid !== undefined) {
+    const closed = new Promise((done) => chromium.once("close", done));
+    process.kill(-chromium.pid, "SIGKILL");
+    await closed;
+  }
   server.closeAllConnections();
   server.close();
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   if (answer.error) throw new Error(`In Chromium: ${answer.error}`);
   return answer.lines.join("\n");
 }
