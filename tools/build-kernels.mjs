@@ -1,8 +1,9 @@
 // Compiles src/kernels/assembly/ to WebAssembly and writes, into src/kernels/generated/,
-//   assembly.ts  an instance of every generic kernel `export function name<T>(...)` for float32 and float64,
-//   wasm.ts      the module's bytes as base64 text (so that Node, browsers and bundlers load it alike),
+//   assembly.ts  an instance for float32 and one for float64 of every generic kernel `export function name<T>(...)`
+//                whose comment is not marked @internal,
+//   simd.ts, relaxed.ts, wide.ts   the builds' bytes as base64 text (so that Node, pages and bundlers load them alike),
 //   types.ts     the kernels' signatures as TypeScript sees them.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";
 
@@ -10,15 +11,28 @@ const assembly = "src/kernels/assembly";
 const generated = "src/kernels/generated";
 const notice = "// Written by tools/build-kernels.mjs. Not to be edited.\n";
 
+const declaration = /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\nexport function (\w+)(<T>)?\(([^)]*)\): (\w+) \{/g;
+
+/** The builds of the same source. "wide" has tile-wide.ts in the place of tile.ts. */
+const builds = {
+  simd: { features: [], wide: false },
+  relaxed: { features: ["relaxed-simd"], wide: false },
+  wide: { features: ["relaxed-simd"], wide: true },
+};
+
+/** Every kernel: generic functions, and float64 ones in the folders beneath. */
 function signatures() {
   const found = [];
-  for (const file of readdirSync(assembly).sort()) {
+  for (const file of readdirSync(assembly, { recursive: true }).sort()) {
     if (!file.endsWith(".ts")) continue;
     const text = readFileSync(join(assembly, file), "utf8");
-    for (const [, name, list, result] of text.matchAll(/^export function (\w+)<T>\(([^)]*)\): (\w+) \{/gm)) {
+    for (const [, comment, name, generic, list, result] of text.matchAll(declaration)) {
+      const inFolder = file.includes("/") || file.includes("\\");
+      if (comment.includes("@internal") || (generic === undefined && !inFolder)) continue;
       const parameters = list.split(",").map((part) => part.trim());
       if (parameters.at(-1) === "") parameters.pop();
-      found.push({ module: file.slice(0, -3), name, parameters, result });
+      const module = file.slice(0, -3).replaceAll("\\", "/");
+      found.push({ module, name, parameters, result, types: generic === undefined ? ["f64"] : ["f32", "f64"] });
     }
   }
   return found;
@@ -27,11 +41,12 @@ function signatures() {
 function instances(kernels) {
   const lines = [notice];
   for (const { module, name } of kernels) lines.push(`import { ${name} } from "../assembly/${module}";\n`);
+  lines.push('\nexport { scratchBytes, setScratch } from "../assembly/gemm";\n');
   lines.push("\nexport function heapBase(): usize {\n  return __heap_base;\n}\n");
-  for (const { name, parameters, result } of kernels) {
+  for (const { name, parameters, result, types } of kernels) {
     const values = parameters.map((parameter) => parameter.split(":")[0]).join(", ");
-    for (const type of ["f32", "f64"]) {
-      const call = `${result === "void" ? "" : "return "}${name}<${type}>(${values});`;
+    for (const type of types) {
+      const call = `${result === "void" ? "" : "return "}${name}${types.length > 1 ? `<${type}>` : ""}(${values});`;
       lines.push(`\nexport function ${name}_${type}(${parameters.join(", ")}): ${result} {\n  ${call}\n}\n`);
     }
   }
@@ -40,14 +55,26 @@ function instances(kernels) {
 
 function types(kernels) {
   const script = (type) => (type === "bool" ? "boolean" : type === "void" ? "void" : "number");
-  const lines = kernels.map(({ name, parameters, result }) => {
-    const list = parameters.map((parameter) => {
-      const [label, type] = parameter.split(":").map((part) => part.trim());
-      return `${label}: ${script(type)}`;
-    });
-    return `  ${name}(${list.join(", ")}): ${script(result)};\n`;
-  });
-  return `${notice}\n/** The kernels for one element type. Lengths and strides are in elements, pointers in bytes. */\nexport interface Kernels {\n${lines.join("")}}\n`;
+  const members = (count) =>
+    kernels
+      .filter(({ types }) => types.length === count)
+      .map(({ name, parameters, result }) => {
+        const list = parameters.map((parameter) => {
+          const [label, type] = parameter.split(":").map((part) => part.trim());
+          return `${label}: ${script(type)}`;
+        });
+        return `  ${name}(${list.join(", ")}): ${script(result)};\n`;
+      })
+      .join("");
+  return `${notice}
+/** The kernels for one element type. Lengths and strides are in elements, pointers in bytes. */
+export interface Kernels {
+${members(2)}}
+
+/** Those for float64, which has some of its own. */
+export interface Float64Kernels extends Kernels {
+${members(1)}}
+`;
 }
 
 /** Compiles the kernels; throws with the compiler's messages where it refuses them. */
@@ -55,11 +82,19 @@ export async function buildKernels() {
   mkdirSync(generated, { recursive: true });
   const kernels = signatures();
   writeFileSync(join(generated, "assembly.ts"), instances(kernels));
-  const options = "-O3 --runtime stub --noAssert --importMemory --enable simd --use abort=".split(" ");
-  const wasm = join(generated, "kernels.wasm");
-  const { error, stderr } = await asc.main([join(generated, "assembly.ts"), ...options, "-o", wasm]);
-  if (error) throw new Error(`The kernels do not compile.\n${stderr.toString()}`);
-  const base64 = readFileSync(wasm).toString("base64");
-  writeFileSync(join(generated, "wasm.ts"), `${notice}export const simd: string =\n  "${base64}";\n`);
+  for (const [build, { features, wide }] of Object.entries(builds)) {
+    const wasm = join(generated, `${build}.wasm`);
+    const readFile = (name, base = ".") => {
+      const path = join(base, wide ? name.replace(/\btile\.ts$/, "tile-wide.ts") : name);
+      return existsSync(path) ? readFileSync(path, "utf8") : null;
+    };
+    const options = "-O3 --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd";
+    const enabled = features.flatMap((feature) => ["--enable", feature]);
+    const files = [join(generated, "assembly.ts"), "-o", wasm];
+    const { error, stderr } = await asc.main([...files, ...options.split(" "), ...enabled], { readFile });
+    if (error) throw new Error(`The kernels do not compile.\n${stderr.toString()}`);
+    const base64 = readFileSync(wasm).toString("base64");
+    writeFileSync(join(generated, `${build}.ts`), `${notice}export const ${build}: string =\n  "${base64}";\n`);
+  }
   writeFileSync(join(generated, "types.ts"), types(kernels));
 }

@@ -54,7 +54,7 @@ try {
     "Compiling the kernels",
     {
       inputs: ["src/kernels/assembly", "tools/build-kernels.mjs", lock],
-      outputs: ["src/kernels/generated/wasm.ts"],
+      outputs: ["src/kernels/generated/types.ts"],
       stamp: "build/kernels.stamp",
     },
     async () => (await import("./build-kernels.mjs")).buildKernels(),

@@ -1,7 +1,7 @@
 // Products and transposes of batches of matrices.
 
 import { checkOptions, ShapeError } from "../errors.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
+import { kernelsFor, SET } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, scope } from "../kernels/memory.ts";
 import { gatherStrided, type OutOptions } from "./einsum.ts";
 import {
@@ -44,7 +44,7 @@ export function batchedMatmul(a: ArrayLike, b: ArrayLike, options: OutOptions = 
     const x = copyIn(dtype, left.data);
     const y = left.data === right.data ? x : copyIn(dtype, right.data);
     const z = allocateFloats(dtype, sizeOf(shape));
-    kernelsFor(dtype).gemm(sizeOf(batch), m, n, k, x, m * k, k, 1, y, k * n, n, 1, z, m * n, n, false);
+    kernelsFor(dtype).gemm(sizeOf(batch), m, n, k, x, m * k, k, 1, y, k * n, n, 1, z, m * n, n, SET);
     return takeResult(options.out, shape, dtype, z);
   });
 }

@@ -3,7 +3,7 @@
 // With the groups as single axes the step is a batched matrix product; where strides do not allow that, the operand is
 // copied first. A step without summed labels is an outer product, one with batch labels only an elementwise product.
 
-import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
+import { type Kernels, kernelsFor, SET } from "../kernels/kernels.ts";
 import { allocate, allocateFloats, copyIn, type DType, integers, type Pointer, scope } from "../kernels/memory.ts";
 import { type ArrayLike, asArray, checkOut, type NDArray, takeResult, widest } from "./ndarray.ts";
 import { readSubscripts } from "./subscripts.ts";
@@ -151,7 +151,7 @@ function contract(
   const [m, k, p] = [size(rows, context), size(summed, context), size(columns, context)];
   const [sa, ra, ca] = left.strides;
   const [sb, rb, cb] = right.strides;
-  context.kernels.gemm(n, m, p, k, left.pointer, sa, ra, ca, right.pointer, sb, rb, cb, result, m * p, p, false);
+  context.kernels.gemm(n, m, p, k, left.pointer, sa, ra, ca, right.pointer, sb, rb, cb, result, m * p, p, SET);
   return { pointer: result, labels, strides };
 }
 

@@ -2,6 +2,7 @@
 // Σ_t δ_t ⊗ a_t over the positions t (one for a plain dense layer, more where weights are shared), with the input a and
 // the cotangent δ; at an elementwise site it is Σ_t δ_t ⊙ x_t. A site used by several nodes sums over them.
 
+import { ADD, SET } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import { type ElementwiseSite, type LinearSite, type Node, positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -21,7 +22,24 @@ export function contractSum(backward: Backward, to: Pointer, add: boolean): void
         const at = to + weight.offset * bytes;
         for (let k = 0; k < columns; k++) {
           const d = delta + k * rows * outputs * bytes;
-          kernels.gemm(1, outputs, inputs, rows, d, 0, 1, outputs, a, 0, inputs, 1, at, 0, inputs, adding || k > 0);
+          kernels.gemm(
+            1,
+            outputs,
+            inputs,
+            rows,
+            d,
+            0,
+            1,
+            outputs,
+            a,
+            0,
+            inputs,
+            1,
+            at,
+            0,
+            inputs,
+            adding || k > 0 ? ADD : SET,
+          );
         }
         if (bias !== undefined) sumRows(backward, columns * rows, outputs, delta, to + bias.offset * bytes, adding);
       } else {
@@ -98,7 +116,7 @@ function keepLinear(
     at,
     row,
     inputs,
-    add,
+    add ? ADD : SET,
   );
   if (bias !== undefined) kernels.sumAxis(batch, t, outputs, delta, out + bias.offset * bytes, row, add);
 }
@@ -173,7 +191,7 @@ export function contractSquaredNorms(backward: Backward, to: Pointer): void {
         sum,
         inputs * outputs,
         inputs,
-        false,
+        SET,
       );
       kernels.dotRows(batch, inputs * outputs, sum, sum, to, true);
     }
@@ -205,6 +223,6 @@ function sideBySide(
 function gram({ kernels, batch, dtype }: Backward, x: Pointer, t: number, n: number): Pointer {
   const result = allocateFloats(dtype, batch * t * t);
   if (t === 1) kernels.dotRows(batch, n, x, x, result, false);
-  else kernels.gemm(batch, t, t, n, x, t * n, n, 1, x, t * n, 1, n, result, t * t, t, false);
+  else kernels.gemm(batch, t, t, n, x, t * n, n, 1, x, t * n, 1, n, result, t * t, t, SET);
   return result;
 }

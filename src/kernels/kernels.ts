@@ -1,10 +1,12 @@
-// Loads the kernels: compiled and instantiated at the first call, in Node and in browsers alike.
+// Loads the kernels at the first call: the best build of the same source that this runtime takes.
 
-import type { Kernels } from "./generated/types.ts";
-import { simd } from "./generated/wasm.ts";
-import { type DType, memory, STATIC_BYTES } from "./memory.ts";
+import { OptionError } from "../errors.ts";
+import { relaxed } from "./generated/relaxed.ts";
+import { simd } from "./generated/simd.ts";
+import type { Float64Kernels, Kernels } from "./generated/types.ts";
+import { type DType, memory, memoryUse, SCRATCH, STATIC_BYTES, shared } from "./memory.ts";
 
-export type { Kernels } from "./generated/types.ts";
+export type { Float64Kernels, Kernels } from "./generated/types.ts";
 
 /** The numbers of the elementwise functions in assembly/elementwise.ts. */
 export const activationCode = {
@@ -20,23 +22,121 @@ export const activationCode = {
   selu: 9,
 } as const;
 
-let loaded: { float32: Kernels; float64: Kernels } | undefined;
+/** What a product does with what is there already: the modes of assembly/tile.ts. */
+export const SET = 0;
+export const ADD = 1;
+export const SUBTRACT = 2;
+
+/** SIMD with fused multiply-add where the runtime has it (relaxed SIMD), plain SIMD elsewhere. */
+export type KernelBuild = "relaxed" | "simd";
+
+const builds: Record<KernelBuild, string> = { relaxed, simd };
+
+interface Loaded {
+  readonly build: KernelBuild;
+  readonly float32: Kernels;
+  readonly float64: Float64Kernels;
+}
+
+let loaded: Loaded | undefined;
 
 /** The kernels for one element type. */
+export function kernelsFor(dtype: "float64"): Float64Kernels;
+export function kernelsFor(dtype: DType): Kernels;
 export function kernelsFor(dtype: DType): Kernels {
   loaded ??= load();
   return loaded[dtype];
 }
 
-function load(): { float32: Kernels; float64: Kernels } {
-  const bytes = Uint8Array.from(atob(simd), (character) => character.charCodeAt(0));
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
+/** The bytes of a build, for memory of the kind that there is. */
+function bytesOf(build: KernelBuild): Uint8Array<ArrayBuffer> {
+  const bytes = Uint8Array.from(atob(builds[build]), (character) => character.charCodeAt(0));
+  if (shared) markMemoryShared(bytes);
+  return bytes;
+}
+
+function load(only?: KernelBuild): Loaded {
+  // Relaxed SIMD is tried on the real bytes: what a runtime claims and what it takes may differ.
+  const candidates: readonly KernelBuild[] = only === undefined ? ["relaxed", "simd"] : [only];
+  const build = candidates.find((candidate) => WebAssembly.validate(bytesOf(candidate)));
+  if (build === undefined) {
+    const what = only === undefined ? "WebAssembly SIMD" : `the build "${only}"`;
+    throw new OptionError(`This runtime does not take ${what}.`);
+  }
+  return instantiate(build);
+}
+
+function instantiate(build: KernelBuild): Loaded {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytesOf(build)), { env: { memory } });
   const exported = instance.exports as Record<string, (...values: number[]) => number>;
-  if (exported.heapBase() > STATIC_BYTES) throw new Error("The kernels' static data overlaps their heap.");
-  const withSuffix = (suffix: string): Kernels => {
+  if (exported.heapBase() > SCRATCH || SCRATCH + exported.scratchBytes() > STATIC_BYTES) {
+    throw new Error("The kernels' static data overlaps their heap.");
+  }
+  exported.setScratch(SCRATCH);
+  const withSuffix = (suffix: string): Float64Kernels => {
     const names = Object.keys(exported).filter((name) => name.endsWith(suffix));
     const entries = names.map((name) => [name.slice(0, -suffix.length), exported[name]]);
-    return Object.fromEntries(entries) as unknown as Kernels;
+    return Object.fromEntries(entries) as unknown as Float64Kernels;
   };
-  return { float32: withSuffix("_f32"), float64: withSuffix("_f64") };
+  return { build, float32: withSuffix("_f32"), float64: withSuffix("_f64") };
+}
+
+/**
+ * Says in a module's bytes that the memory it imports is shared. One build then serves both kinds of memory: its
+ * instructions are the same. (Import section: WebAssembly core specification 5.5.5; limits: 5.3.8 and the threads
+ * proposal.)
+ */
+function markMemoryShared(bytes: Uint8Array): void {
+  let at = 8; // after the magic number and the version
+  const number = (): number => {
+    let result = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++];
+      result |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return result >>> 0;
+    }
+  };
+  while (at < bytes.length) {
+    const section = bytes[at++];
+    const end = number() + at;
+    if (section === 2) {
+      // The memory is the kernels' only import: module name, field name, kind.
+      const imports = number();
+      for (let name = 0; name < 2; name++) {
+        const length = number();
+        at += length;
+      }
+      if (imports !== 1 || bytes[at++] !== 2) throw new Error("The kernels import more than a memory.");
+      bytes[at] |= 2;
+      return;
+    }
+    at = end;
+  }
+}
+
+/** What the kernels run on. */
+export interface KernelInfo {
+  /** The build in use. */
+  readonly build: KernelBuild;
+  /** Whether the memory is one that worker threads can see. */
+  readonly sharedMemory: boolean;
+  /** Bytes the kernels' memory has taken from the runtime; it never shrinks, and is used again. */
+  readonly memoryBytes: number;
+  /** Bytes of it that calls and arrays hold now. */
+  readonly bytesInUse: number;
+}
+
+/** The kernels themselves: what they run on. */
+export const kernels = {
+  /** The build, the memory and what is held of it. Loads the kernels if they are not yet. */
+  info(): KernelInfo {
+    loaded ??= load();
+    const { bytes, inUse } = memoryUse();
+    return { build: loaded.build, sharedMemory: shared, memoryBytes: bytes, bytesInUse: inUse };
+  },
+};
+
+/** For tests: switches to another build of the same source. @throws OptionError where the runtime does not take it */
+export function useBuild(build: KernelBuild): void {
+  loaded = load(build);
 }

@@ -1,5 +1,6 @@
-// The kernels' memory: one growing WebAssembly memory, used as a stack of scopes. Everything a call allocates is
-// released when its scope ends, also when it throws. Scopes are synchronous; nothing lives across an `await`.
+// The kernels' memory: one growing WebAssembly memory, shared with worker threads where the runtime allows it. A heap of
+// blocks serves scopes, which are a stack: everything a call allocates is released when its scope ends, also when it
+// throws; and it serves arrays that live here until they are freed. Scopes are synchronous and end before an `await`.
 
 import { LaplaceError } from "../errors.ts";
 
@@ -15,54 +16,122 @@ export type Pointer = number;
 const PAGE = 65536;
 const MAXIMUM_PAGES = 65536;
 const ALIGNMENT = 64; // a cache line
+const SCOPE_BLOCK = 2 ** 20; // bytes the stack of scopes takes from the heap at a time, at least
 
-/** The first bytes belong to the kernels' static data; the loader checks that they suffice. */
-export const STATIC_BYTES = 65536;
+/** The first bytes belong to the kernels' static data, and the next to their scratch; the loader checks that they suffice. */
+export const SCRATCH: Pointer = 65536;
+export const STATIC_BYTES: number = 2 * 2 ** 20;
 
-export const memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: 16, maximum: MAXIMUM_PAGES });
+/** Whether other threads can see the memory. */
+export const shared: boolean = "SharedArrayBuffer" in globalThis;
+
+export const memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: 64, maximum: MAXIMUM_PAGES, shared });
 let f32 = new Float32Array(memory.buffer);
 let f64 = new Float64Array(memory.buffer);
 let u32 = new Uint32Array(memory.buffer);
-let top: Pointer = STATIC_BYTES;
 
-export function bytesPerElement(dtype: DType): number {
-  return dtype === "float32" ? 4 : 8;
+interface Block {
+  readonly start: Pointer;
+  readonly end: Pointer;
 }
+
+/** Free blocks by address, never adjacent to each other. */
+let free: Block[] = [{ start: STATIC_BYTES, end: memory.buffer.byteLength }];
+let inUse = 0;
+
+const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/** A block of the heap, the first that is large enough. @throws LaplaceError beyond the 4 GiB a memory can have */
+export function takeBlock(bytes: number): Pointer {
+  const size = align(bytes);
+  let index = free.findIndex(({ start, end }) => end - start >= size);
+  if (index < 0) {
+    grow(size);
+    index = free.length - 1;
+  }
+  const { start, end } = free[index];
+  if (end - start === size) free.splice(index, 1);
+  else free[index] = { start: start + size, end };
+  inUse += size;
+  return start;
+}
+
+/** Gives a block back. */
+export function giveBlock(start: Pointer, bytes: number): void {
+  const size = align(bytes);
+  inUse -= size;
+  addFree({ start, end: start + size });
+}
+
+function addFree(block: Block): void {
+  const index = free.findIndex(({ start }) => start > block.start);
+  const at = index < 0 ? free.length : index;
+  const before = free[at - 1];
+  const after = free[at];
+  const joinsBefore = before !== undefined && before.end === block.start;
+  const joinsAfter = after !== undefined && after.start === block.end;
+  const start = joinsBefore ? before.start : block.start;
+  const end = joinsAfter ? after.end : block.end;
+  free = [...free.slice(0, joinsBefore ? at - 1 : at), { start, end }, ...free.slice(joinsAfter ? at + 1 : at)];
+}
+
+/** Adds `bytes` at the end of memory, or what is missing where the last free block reaches the end. */
+function grow(bytes: number): void {
+  const have = memory.buffer.byteLength;
+  const last = free.at(-1);
+  const start = last !== undefined && last.end === have ? last.start : have;
+  const pages = Math.ceil((start + bytes) / PAGE);
+  // Growing by a half at least keeps the number of growths, each of which renews every view, logarithmic.
+  const wanted = Math.min(Math.max(pages, Math.ceil((1.5 * have) / PAGE)), MAXIMUM_PAGES);
+  try {
+    if (pages > MAXIMUM_PAGES) throw new RangeError("beyond 4 GiB");
+    memory.grow(wanted - have / PAGE);
+  } catch (cause) {
+    const message = `The kernels' memory cannot grow to ${start + bytes} bytes (it has ${have}).`;
+    throw new LaplaceError(message, { cause });
+  }
+  addFree({ start: have, end: wanted * PAGE });
+  f32 = new Float32Array(memory.buffer);
+  f64 = new Float64Array(memory.buffer);
+  u32 = new Uint32Array(memory.buffer);
+}
+
+/** The stack of scopes: blocks of the heap, filled from their start. The first is kept. */
+const stack: Block[] = [];
+let top: Pointer = 0;
 
 /** Runs `body`, then releases what it allocated. */
 export function scope<Result>(body: () => Result): Result {
   const mark = top;
+  const blocks = stack.length;
   try {
     return body();
   } finally {
-    top = mark;
+    while (stack.length > Math.max(blocks, 1)) {
+      const { start, end } = stack.pop() as Block;
+      giveBlock(start, end - start);
+    }
+    top = blocks === 0 ? (stack[0]?.start ?? 0) : mark;
   }
 }
 
-/** Memory of the current scope, not cleared. @throws LaplaceError beyond the 4 GiB a WebAssembly memory can have. */
+/** Memory of the current scope, not cleared. @throws LaplaceError beyond the 4 GiB a WebAssembly memory can have */
 export function allocate(bytes: number): Pointer {
+  const size = align(bytes);
+  const block = stack.at(-1);
+  if (block === undefined || top + size > block.end) {
+    const length = Math.max(size, SCOPE_BLOCK);
+    const start = takeBlock(length);
+    stack.push({ start, end: start + length });
+    top = start;
+  }
   const address = top;
-  const end = address + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-  if (end > f64.byteLength) grow(end);
-  top = end;
+  top += size;
   return address;
 }
 
-function grow(end: number): void {
-  const pages = Math.ceil(end / PAGE);
-  const have = memory.buffer.byteLength / PAGE;
-  // Growing by a half at least keeps the number of growths, each of which renews every view, logarithmic.
-  const wanted = Math.min(Math.max(pages, Math.ceil(have * 1.5)), MAXIMUM_PAGES);
-  try {
-    if (pages > MAXIMUM_PAGES) throw new RangeError("beyond 4 GiB");
-    memory.grow(wanted - have);
-  } catch (cause) {
-    const message = `The kernels' memory cannot grow to ${end} bytes (it has ${memory.buffer.byteLength}).`;
-    throw new LaplaceError(message, { cause });
-  }
-  f32 = new Float32Array(memory.buffer);
-  f64 = new Float64Array(memory.buffer);
-  u32 = new Uint32Array(memory.buffer);
+export function bytesPerElement(dtype: DType): number {
+  return dtype === "float32" ? 4 : 8;
 }
 
 export function allocateFloats(dtype: DType, length: number): Pointer {
@@ -102,7 +171,10 @@ export function copyOutTo(dtype: DType, pointer: Pointer, length: number, out: F
   out.set(floats(dtype).subarray(start, start + length), offset);
 }
 
-/** Bytes the kernels' memory has, and bytes of it in use. */
+/** Bytes the kernels' memory has, and bytes of it in use by scopes and arrays. */
 export function memoryUse(): { bytes: number; inUse: number } {
-  return { bytes: memory.buffer.byteLength, inUse: top - STATIC_BYTES };
+  const [first] = stack;
+  // The stack's first block is kept between calls; only what is filled of it counts.
+  const kept = first === undefined || stack.length > 1 ? 0 : first.end - top;
+  return { bytes: memory.buffer.byteLength, inUse: inUse - kept };
 }

@@ -1,202 +1,171 @@
-// Matrix products: C = A B, or C += A B, for a batch of matrices given by strides (in elements).
-//
-// C has unit column stride. The tile (4 rows by 2 vectors) is the widest that V8's older register allocator keeps
-// out of memory. Each element of C is one running sum over k in order, so a row's result does not depend on how many
-// other rows are computed with it.
+// Matrix products after Goto & van de Geijn (2008): blocks of A and B are packed so that one small tile, all in
+// registers, reads them in order. C has unit column stride. An element of C is a sum over k in blocks of KC, each in
+// order, so that a row's result does not depend on how many rows are computed with it.
 
-const MR: usize = 4;
-const KC: usize = 256; // rows of a packed panel
+import { packColumns, packRows } from "./pack";
+import { ADD, multiplyAdd, ROW_BYTES, ROWS, SET, SUBTRACT, tile } from "./tile";
+
+export { ADD, SET, SUBTRACT };
+
+const KC: usize = 256; // terms of a block: a panel of B stays in the first cache
+const MC: usize = 120; // rows of a block of A: it stays in the second
+const NC_BYTES: usize = 4096; // a packed row of B
 const SMALL_K: usize = 4;
+const FEW_ROWS: usize = 12; // below this, packing B costs more than it gains
 
-// @ts-ignore: decorator
-@inline
-function lanes<T>(): usize {
-  return 16 / sizeof<T>();
+// Scratch memory: a packed block of B, one of A, and room for an edge or a triangle.
+const PACKED_B: usize = KC * NC_BYTES;
+const PACKED_A: usize = MC * KC * 8;
+const EDGE: usize = 1024;
+
+let scratch: usize = 0;
+
+/** Bytes of scratch memory that the kernels need. */
+export function scratchBytes(): usize {
+  return PACKED_B + PACKED_A + EDGE;
 }
 
-// @ts-ignore: decorator
-@inline
-function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<T>(a, b, c);
-  return v128.add<T>(c, v128.mul<T>(a, b));
+/** Says where this instance's scratch memory is: instances that run at the same time need one each. */
+export function setScratch(address: usize): void {
+  scratch = address;
 }
 
-/** A 4-row tile, two vectors wide. Row pointers may repeat: repeated rows store the same values twice. */
-function tile4<T>(
-  k: usize,
-  a0: usize, a1: usize, a2: usize, a3: usize, ca: usize,
-  b: usize, rb: usize,
-  c0: usize, c1: usize, c2: usize, c3: usize,
-  accumulate: bool,
+/** A kilobyte that products do not use across calls. */
+export function edgeScratch(): usize {
+  return scratch + PACKED_B + PACKED_A;
+}
+
+/** One tile of which only `width` columns exist: its rows pass through the edge of the scratch memory. */
+function ragged<T>(
+  k: usize, a: usize, b: usize, rb: usize, c0: usize, c1: usize, c2: usize, c3: usize, mode: i32, width: usize,
 ): void {
-  let s00 = v128.splat<T>(<T>-0.0), s01 = s00; // x + -0 is x for every x, -0 included
-  let s10 = s00, s11 = s00;
-  let s20 = s00, s21 = s00;
-  let s30 = s00, s31 = s00;
-  if (accumulate) {
-    s00 = v128.load(c0); s01 = v128.load(c0, 16);
-    s10 = v128.load(c1); s11 = v128.load(c1, 16);
-    s20 = v128.load(c2); s21 = v128.load(c2, 16);
-    s30 = v128.load(c3); s31 = v128.load(c3, 16);
-  }
-  for (let p: usize = 0; p < k; p++) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let x = v128.load_splat<T>(a0);
-    s00 = multiplyAdd<T>(x, b0, s00); s01 = multiplyAdd<T>(x, b1, s01);
-    x = v128.load_splat<T>(a1);
-    s10 = multiplyAdd<T>(x, b0, s10); s11 = multiplyAdd<T>(x, b1, s11);
-    x = v128.load_splat<T>(a2);
-    s20 = multiplyAdd<T>(x, b0, s20); s21 = multiplyAdd<T>(x, b1, s21);
-    x = v128.load_splat<T>(a3);
-    s30 = multiplyAdd<T>(x, b0, s30); s31 = multiplyAdd<T>(x, b1, s31);
-    a0 += ca; a1 += ca; a2 += ca; a3 += ca;
-    b += rb;
-  }
-  v128.store(c0, s00); v128.store(c0, s01, 16);
-  v128.store(c1, s10); v128.store(c1, s11, 16);
-  v128.store(c2, s20); v128.store(c2, s21, 16);
-  v128.store(c3, s30); v128.store(c3, s31, 16);
-}
-
-/** One row, two vectors wide. */
-function tile1<T>(k: usize, a: usize, ca: usize, b: usize, rb: usize, c: usize, accumulate: bool): void {
-  let s0 = v128.splat<T>(<T>-0.0), s1 = s0;
-  if (accumulate) {
-    s0 = v128.load(c); s1 = v128.load(c, 16);
-  }
-  for (let p: usize = 0; p < k; p++) {
-    const x = v128.load_splat<T>(a);
-    s0 = multiplyAdd<T>(x, v128.load(b), s0);
-    s1 = multiplyAdd<T>(x, v128.load(b, 16), s1);
-    a += ca;
-    b += rb;
-  }
-  v128.store(c, s0); v128.store(c, s1, 16);
-}
-
-/** All rows of one column panel, two vectors wide, for k of one block. Strides in bytes. */
-function panel<T>(
-  m: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, c: usize, rc: usize, accumulate: bool,
-): void {
-  let i: usize = 0;
-  for (; i + MR <= m; i += MR) {
-    const ai = a + i * ra;
-    const ci = c + i * rc;
-    tile4<T>(k, ai, ai + ra, ai + 2 * ra, ai + 3 * ra, ca, b, rb, ci, ci + rc, ci + 2 * rc, ci + 3 * rc, accumulate);
-  }
-  if (i + 1 == m) {
-    tile1<T>(k, a + i * ra, ca, b, rb, c + i * rc, accumulate);
-  } else if (i < m) {
-    // Two or three rows left: the last pointer is repeated.
-    const a0 = a + i * ra, c0 = c + i * rc;
-    const a1 = a0 + ra, c1 = c0 + rc;
-    const three = i + 2 < m;
-    const a2 = three ? a1 + ra : a1, c2 = three ? c1 + rc : c1;
-    tile4<T>(k, a0, a1, a2, a2, ca, b, rb, c0, c1, c2, c2, accumulate);
-  }
-}
-
-/** As `panel`, for a ragged panel of `width` columns: rows of C pass through a temporary of full width. */
-function raggedPanel<T>(
-  m: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, c: usize, rc: usize, accumulate: bool,
-  width: usize,
-): void {
-  const temporary = memory.data(128); // 4 rows of two vectors
+  const t = edgeScratch();
+  tile<T>(k, a, b, rb, t, t + ROW_BYTES, t + 2 * ROW_BYTES, t + 3 * ROW_BYTES, SET);
   const bytes = width * sizeof<T>();
-  for (let i: usize = 0; i < m; i += MR) {
-    const rows = min<usize>(MR, m - i);
-    const ci = c + i * rc;
-    if (accumulate) for (let r: usize = 0; r < rows; r++) memory.copy(temporary + r * 32, ci + r * rc, bytes);
-    panel<T>(rows, k, a + i * ra, ra, ca, b, rb, temporary, 32, accumulate);
-    for (let r: usize = 0; r < rows; r++) memory.copy(ci + r * rc, temporary + r * 32, bytes);
-  }
-}
-
-/** Copies k rows of `width` columns of B into rows of two vectors, padded with zeros. */
-function pack<T>(k: usize, width: usize, b: usize, rb: usize, cb: usize, into: usize): void {
-  const full: usize = 2 * lanes<T>();
-  for (let p: usize = 0; p < k; p++) {
-    for (let j: usize = 0; j < full; j++) {
-      store<T>(into + (p * full + j) * sizeof<T>(), j < width ? load<T>(b + p * rb + j * cb) : <T>0);
+  for (let q: usize = 0; q < bytes; q += sizeof<T>()) {
+    let x0 = load<T>(t + q), x1 = load<T>(t + ROW_BYTES + q);
+    let x2 = load<T>(t + 2 * ROW_BYTES + q), x3 = load<T>(t + 3 * ROW_BYTES + q);
+    if (mode == ADD) {
+      x0 = load<T>(c0 + q) + x0; x1 = load<T>(c1 + q) + x1; x2 = load<T>(c2 + q) + x2; x3 = load<T>(c3 + q) + x3;
+    } else if (mode == SUBTRACT) {
+      x0 = load<T>(c0 + q) - x0; x1 = load<T>(c1 + q) - x1; x2 = load<T>(c2 + q) - x2; x3 = load<T>(c3 + q) - x3;
     }
+    store<T>(c0 + q, x0); store<T>(c1 + q, x1); store<T>(c2 + q, x2); store<T>(c3 + q, x3);
   }
 }
 
-/** k of at most 4, where a tile's upkeep outweighs its work. B has unit column stride. */
+/** The sum of up to four products, in order. */
+// @ts-ignore: decorator
+@inline
+function smallSum<T>(k: usize, x0: v128, x1: v128, x2: v128, x3: v128, b0: v128, b1: v128, b2: v128, b3: v128): v128 {
+  let sum = v128.mul<T>(x0, b0);
+  if (k > 1) sum = multiplyAdd<T>(x1, b1, sum);
+  if (k > 2) sum = multiplyAdd<T>(x2, b2, sum);
+  if (k > 3) sum = multiplyAdd<T>(x3, b3, sum);
+  return sum;
+}
+
+// @ts-ignore: decorator
+@inline
+function combine<T>(c: v128, sum: v128, mode: i32): v128 {
+  return mode == SET ? sum : mode == ADD ? v128.add<T>(c, sum) : v128.sub<T>(c, sum);
+}
+
+/** k of at most 4 and B with unit column stride: no packing, sums in registers. Rows of B that are missing are row 0. */
 function smallK<T>(
-  m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, c: usize, rc: usize,
-  accumulate: bool,
+  m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, c: usize, rc: usize, mode: i32,
 ): void {
   const bytes = n * sizeof<T>();
   const vectors = bytes & ~15;
+  const r1: usize = k > 1 ? rb : 0, r2: usize = k > 2 ? 2 * rb : 0, r3: usize = k > 3 ? 3 * rb : 0;
   for (let i: usize = 0; i < m; i++) {
-    const ai = a + i * ra;
-    const ci = c + i * rc;
-    for (let p: usize = 0; p < k; p++) {
-      const bp = b + p * rb;
-      const x = load<T>(ai + p * ca);
-      const xs = v128.splat<T>(x);
-      let j: usize = 0;
-      if (p == 0 && !accumulate) {
-        for (; j < vectors; j += 16) v128.store(ci + j, v128.mul<T>(xs, v128.load(bp + j)));
-        for (; j < bytes; j += sizeof<T>()) store<T>(ci + j, x * load<T>(bp + j));
-      } else {
-        for (; j < vectors; j += 16) v128.store(ci + j, multiplyAdd<T>(xs, v128.load(bp + j), v128.load(ci + j)));
-        for (; j < bytes; j += sizeof<T>()) {
-          // One lane of the vector form, so that a column's value does not depend on its position.
-          const sum = multiplyAdd<T>(xs, v128.splat<T>(load<T>(bp + j)), v128.splat<T>(load<T>(ci + j)));
-          store<T>(ci + j, v128.extract_lane<T>(sum, 0));
+    const x0 = v128.load_splat<T>(a);
+    const x1 = k > 1 ? v128.load_splat<T>(a + ca) : x0;
+    const x2 = k > 2 ? v128.load_splat<T>(a + 2 * ca) : x0;
+    const x3 = k > 3 ? v128.load_splat<T>(a + 3 * ca) : x0;
+    let j: usize = 0;
+    if (k == 1 && mode == SET) {
+      for (; j < vectors; j += 16) v128.store(c + j, v128.mul<T>(x0, v128.load(b + j)));
+    }
+    for (; j < vectors; j += 16) {
+      const p = b + j;
+      const sum = smallSum<T>(
+        k, x0, x1, x2, x3, v128.load(p), v128.load(p + r1), v128.load(p + r2), v128.load(p + r3),
+      );
+      v128.store(c + j, combine<T>(v128.load(c + j), sum, mode));
+    }
+    for (; j < bytes; j += sizeof<T>()) {
+      // One lane of the vector form, so that a column's value does not depend on its position.
+      const p = b + j;
+      const sum = smallSum<T>(
+        k, x0, x1, x2, x3, v128.load_splat<T>(p), v128.load_splat<T>(p + r1), v128.load_splat<T>(p + r2),
+        v128.load_splat<T>(p + r3),
+      );
+      store<T>(c + j, v128.extract_lane<T>(combine<T>(v128.load_splat<T>(c + j), sum, mode), 0));
+    }
+    a += ra;
+    c += rc;
+  }
+}
+
+/** @internal One product; strides in bytes. With `lower`, tiles wholly above the diagonal of C are left out. */
+export function product<T>(
+  m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, cb: usize, c: usize, rc: usize,
+  mode: i32, lower: bool,
+): void {
+  const size = sizeof<T>();
+  const width: usize = ROW_BYTES / size;
+  const nc: usize = NC_BYTES / size;
+  const packedA = scratch + PACKED_B;
+  const direct = m < FEW_ROWS && cb == size;
+  for (let jc: usize = 0; jc < n; jc += nc) {
+    const columns = min<usize>(nc, n - jc);
+    const whole = direct ? columns - (columns % width) : 0; // columns of B that are read where they lie
+    for (let pc: usize = 0; pc < k; pc += KC) {
+      const kc = min<usize>(KC, k - pc);
+      const now = mode == SET && pc > 0 ? ADD : mode;
+      const bj = b + pc * rb + jc * cb;
+      if (whole < columns) packColumns<T>(kc, columns - whole, bj + whole * cb, rb, cb, scratch);
+      for (let ic: usize = lower ? (jc / ROWS) * ROWS : 0; ic < m; ic += MC) {
+        const rows = min<usize>(MC, m - ic);
+        packRows<T>(rows, kc, a + ic * ra + pc * ca, ra, ca, packedA);
+        for (let j: usize = 0; j < columns; j += width) {
+          const panel = j < whole ? bj + j * size : scratch + ((j - whole) / width) * kc * ROW_BYTES;
+          const step = j < whole ? rb : ROW_BYTES;
+          const valid = min<usize>(width, columns - j);
+          let i: usize = 0;
+          if (lower && jc + j > ic + ROWS - 1) i = min<usize>(((jc + j - ic) / ROWS) * ROWS, rows);
+          for (; i < rows; i += ROWS) {
+            const left = rows - i;
+            const c0 = c + (ic + i) * rc + (jc + j) * size;
+            const c1 = left > 1 ? c0 + rc : c0;
+            const c2 = left > 2 ? c1 + rc : c1;
+            const c3 = left > 3 ? c2 + rc : c2;
+            const ai = packedA + i * kc * size;
+            if (valid == width) tile<T>(kc, ai, panel, step, c0, c1, c2, c3, now);
+            else ragged<T>(kc, ai, panel, step, c0, c1, c2, c3, now, valid);
+          }
         }
       }
     }
   }
 }
 
-/** One product; strides in bytes; B either has unit column stride or is packed. */
-function product<T>(
-  m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, cb: usize, c: usize, rc: usize,
-  accumulate: bool,
-): void {
-  const scratch = memory.data(8192); // one packed panel: KC rows of two vectors
-  if (k <= SMALL_K && cb == sizeof<T>()) {
-    smallK<T>(m, n, k, a, ra, ca, b, rb, c, rc, accumulate);
-    return;
-  }
-  const width: usize = 2 * lanes<T>();
-  for (let p: usize = 0; p < k; p += KC) {
-    const kb = min<usize>(KC, k - p);
-    const add = accumulate || p > 0;
-    const ap = a + p * ca;
-    for (let j: usize = 0; j < n; j += width) {
-      const columns: usize = min<usize>(width, n - j);
-      const bj = b + p * rb + j * cb;
-      const cj = c + j * sizeof<T>();
-      if (columns < width || cb != sizeof<T>()) {
-        pack<T>(kb, columns, bj, rb, cb, scratch);
-        if (columns < width) raggedPanel<T>(m, kb, ap, ra, ca, scratch, 32, cj, rc, add, columns);
-        else panel<T>(m, kb, ap, ra, ca, scratch, 32, cj, rc, add);
-      } else {
-        panel<T>(m, kb, ap, ra, ca, bj, rb, cj, rc, add);
-      }
-    }
-  }
-}
-
 /**
- * C[i] = A[i] B[i] (or += with `accumulate`) for i < batch.  A is m by k with row and column strides ra, ca and sa
- * elements from one matrix to the next; B is k by n, alike; C is m by n with row stride rc and unit column stride.
+ * C[i] = A[i] B[i] (mode SET), or += (ADD), or -= (SUBTRACT), for i < batch. A is m by k with row and column strides ra, ca
+ * and sa elements from one matrix to the next; B is k by n, alike; C is m by n with row stride rc and unit column stride.
  */
 export function gemm<T>(
   batch: usize, m: usize, n: usize, k: usize,
   a: usize, sa: usize, ra: usize, ca: usize,
   b: usize, sb: usize, rb: usize, cb: usize,
   c: usize, sc: usize, rc: usize,
-  accumulate: bool,
+  mode: i32,
 ): void {
   if (m == 0 || n == 0) return;
   const size = sizeof<T>();
   if (k == 0) {
-    if (accumulate) return;
+    if (mode != SET) return;
     for (let i: usize = 0; i < batch; i++) {
       for (let r: usize = 0; r < m; r++) memory.fill(c + (i * sc + r * rc) * size, 0, n * size);
     }
@@ -204,11 +173,13 @@ export function gemm<T>(
   }
   if (n == 1 && rc == 1 && m > 1) {
     // A column of C stored without gaps is a row: compute it as one, along the vectors.
-    gemm<T>(batch, 1, m, k, b, sb, cb, rb, a, sa, ca, ra, c, sc, m, accumulate);
+    gemm<T>(batch, 1, m, k, b, sb, cb, rb, a, sa, ca, ra, c, sc, m, mode);
     return;
   }
+  const small = k <= SMALL_K && cb == 1;
   for (let i: usize = 0; i < batch; i++) {
-    product<T>(m, n, k, a, ra * size, ca * size, b, rb * size, cb * size, c, rc * size, accumulate);
+    if (small) smallK<T>(m, n, k, a, ra * size, ca * size, b, rb * size, c, rc * size, mode);
+    else product<T>(m, n, k, a, ra * size, ca * size, b, rb * size, cb * size, c, rc * size, mode, false);
     a += sa * size;
     b += sb * size;
     c += sc * size;

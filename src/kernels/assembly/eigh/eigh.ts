@@ -1,0 +1,139 @@
+// Eigenvalues and eigenvectors of a real symmetric matrix: scaling, Householder reduction (tridiagonal.ts), divide and
+// conquer (divide.ts, secular.ts, ql.ts), and the back-transformation in compact WY form
+// (Schreiber & Van Loan 1989; the triangular factor from V'V as in Puglisi 1992) by matrix products.
+import { divide, divideWorkspace } from "./divide";
+import { gemm, SET, SUBTRACT } from "../gemm";
+import { reduce, reduceWorkspace } from "./tridiagonal";
+
+// Reflectors applied together: few for small n, where forming T costs; many for large n, where memory traffic does.
+function blockOf(n: usize): usize {
+  return n < 200 ? min<usize>(16, n) : n < 768 ? 32 : 64;
+}
+
+/** Row stride in bytes: an odd multiple of a cache line, since powers of two cause conflict misses. */
+function strideOf(n: usize): usize {
+  return (((n + 7) & ~7) | 8) << 3;
+}
+
+/** Bytes of scratch for order n, eigenvectors or not. */
+export function eighWorkspace(n: usize): usize {
+  const ld = strideOf(n);
+  return 64 + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + max(divideWorkspace(ld), reduceWorkspace(n, ld)) + 4 * ld;
+}
+
+/**
+ * Eigendecomposition of the n x n float64 matrix at a (row-major, lower triangle read). a becomes V, whose column j
+ * belongs to w[j]; w ascends. Without vectors a is only destroyed. Returns 0, or 1 + the index of an eigenvalue that
+ * did not converge (1 for a matrix with NaN or infinity); w and a are then NaN or meaningless.
+ */
+export function eigh(n: usize, a: usize, w: usize, work: usize, vectors: bool): i32 {
+  if (n == 0) return 0;
+  work = (work + 63) & ~63;
+  const ld = strideOf(n);
+  const h = work, z = h + n * ld, s = z + n * ld, d = s + max((n + 8) * ld, backWorkspace(n, ld));
+  const e = d + ld, tau = e + ld, order = tau + ld, rest = order + ld;
+
+  let largest: f64 = 0;
+  for (let i: usize = 0; i < n; i++) largest = max(largest, maxAbs(i + 1, a + ((i * n) << 3)));
+  if (!(largest < Infinity)) {
+    for (let i: usize = 0; i < n; i++) store<f64>(w + (i << 3), NaN);
+    for (let i: usize = 0; i < n * n; i++) store<f64>(a + (i << 3), NaN);
+    return 1;
+  }
+  // A power of two brings the norm near 1, exactly; unscaling takes two factors because 2^1024 is no double.
+  const exponent = largest > 0 ? <i32>((reinterpret<u64>(largest) >> 52) & 2047) - 1022 : 0;
+  const down = power(-exponent >> 1), downRest = power(-exponent - (-exponent >> 1));
+  const up = power(exponent >> 1), upRest = power(exponent - (exponent >> 1));
+  for (let i: usize = 0; i < n; i++) {
+    let from = a + ((i * n) << 3), to = h + i * ld;
+    const end = from + ((i + 1) << 3);
+    for (; from < end; from += 8, to += 8) store<f64>(to, load<f64>(from) * down * downRest);
+  }
+
+  reduce(n, h, ld, d, e, tau, rest);
+  const norm = max(maxAbs(n, d), maxAbs(n - 1, e));
+  const failed = divide(n, norm, d, e, vectors, z, ld, order, a, s, rest);
+  if (failed) return failed;
+  for (let i: usize = 0; i < n; i++) {
+    const x = load<f64>(d + (<usize>load<u32>(order + (i << 2)) << 3));
+    store<f64>(w + (i << 3), x * up * upRest);
+  }
+  if (vectors) {
+    transformBack(n, h, ld, tau, z, s);
+    scatter(n, z, ld, order, a);
+  }
+  return 0;
+}
+
+/** 2^k for |k| <= 1022 */
+function power(k: i32): f64 {
+  return reinterpret<f64>(<u64>(1023 + k) << 52);
+}
+
+/** Largest absolute value of a row; NaN counts as infinity. */
+function maxAbs(n: usize, x: usize): f64 {
+  let largest: f64 = 0;
+  const end = x + (n << 3);
+  for (; x < end; x += 8) {
+    const y = Math.abs(load<f64>(x));
+    if (!(y <= largest)) largest = y == y ? y : Infinity;
+  }
+  return largest;
+}
+
+function backWorkspace(n: usize, ld: usize): usize {
+  const b = blockOf(n);
+  return ((2 * b * b + n * b) << 3) + b * ld;
+}
+
+/** Applies Q = H(n - 1) ... H(1), stored as rows of h, to the rows of z: each row x' becomes x' Q'. */
+function transformBack(n: usize, h: usize, ld: usize, tau: usize, z: usize, work: usize): void {
+  const row = ld >> 3;
+  const block = blockOf(n);
+  const gram = work, t = gram + ((block * block) << 3), y = t + ((block * block) << 3), x = y + block * ld;
+  for (let p: usize = 1; p < n; p += block) {
+    const b = min<usize>(block, n - p), k = p + b - 1;
+    const v = h + p * ld;
+    for (let j: usize = 0; j < b; j++) memory.fill(v + j * ld + ((p + j) << 3), 0, (b - 1 - j) << 3);
+    gemm<f64>(1, b, b, k, v, 0, row, 1, v, 0, 1, row, gram, 0, b, SET);
+    // H(p + b - 1) ... H(p) = I - V T V' with T lower triangular
+    for (let j: usize = 0; j < b; j++) {
+      const tj = t + ((j * b) << 3), g = gram + ((j * b) << 3);
+      const f = load<f64>(tau + ((p + j) << 3));
+      memory.fill(tj, 0, b << 3);
+      store<f64>(tj + (j << 3), f);
+      for (let i: usize = 0; i < j; i++) {
+        const c = -f * load<f64>(g + (i << 3)), ti = t + ((i * b) << 3);
+        for (let q: usize = 0; q <= i; q++) store<f64>(tj + (q << 3), load<f64>(tj + (q << 3)) + c * load<f64>(ti + (q << 3)));
+      }
+    }
+    gemm<f64>(1, b, k, b, t, 0, 1, b, v, 0, row, 1, y, 0, row, SET);
+    gemm<f64>(1, n, b, k, z, 0, row, 1, v, 0, 1, row, x, 0, b, SET);
+    gemm<f64>(1, n, k, b, x, 0, b, 1, y, 0, row, 1, z, 0, row, SUBTRACT);
+  }
+}
+
+/** Column j of a (n x n) becomes row order[j] of z. */
+function scatter(n: usize, z: usize, ld: usize, order: usize, a: usize): void {
+  const row = n << 3;
+  let j: usize = 0;
+  for (; j + 8 <= n; j += 8) {
+    let to = a + (j << 3), at = order + (j << 2);
+    const z0 = z + <usize>load<u32>(at) * ld, z1 = z + <usize>load<u32>(at, 4) * ld;
+    const z2 = z + <usize>load<u32>(at, 8) * ld, z3 = z + <usize>load<u32>(at, 12) * ld;
+    const z4 = z + <usize>load<u32>(at, 16) * ld, z5 = z + <usize>load<u32>(at, 20) * ld;
+    const z6 = z + <usize>load<u32>(at, 24) * ld, z7 = z + <usize>load<u32>(at, 28) * ld;
+    for (let i: usize = 0; i < row; i += 8) {
+      store<f64>(to, load<f64>(z0 + i)); store<f64>(to, load<f64>(z1 + i), 8);
+      store<f64>(to, load<f64>(z2 + i), 16); store<f64>(to, load<f64>(z3 + i), 24);
+      store<f64>(to, load<f64>(z4 + i), 32); store<f64>(to, load<f64>(z5 + i), 40);
+      store<f64>(to, load<f64>(z6 + i), 48); store<f64>(to, load<f64>(z7 + i), 56);
+      to += row;
+    }
+  }
+  for (; j < n; j++) {
+    const from = z + <usize>load<u32>(order + (j << 2)) * ld;
+    let to = a + (j << 3);
+    for (let i: usize = 0; i < row; i += 8, to += row) store<f64>(to, load<f64>(from + i));
+  }
+}
