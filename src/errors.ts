@@ -83,3 +83,9 @@ export function checkChoice(where: string, name: string, value: unknown, choices
   const list = choices.map((choice) => `"${choice}"`).join(", ");
   throw new OptionError(`${where}: ${name} must be one of ${list}, not ${JSON.stringify(value)}.`);
 }
+
+/** Refuses anything but true and false. */
+export function checkBoolean(where: string, name: string, value: unknown): void {
+  if (typeof value !== "boolean")
+    throw new OptionError(`${where}: ${name} must be true or false, not ${String(value)}.`);
+}

@@ -15,7 +15,7 @@ export {
   toyNonLinear,
   toyRegression,
 } from "./data/toy.ts";
-export { defaultMemoryBudget, type MemoryOptions } from "./derivatives/batches.ts";
+export { defaultMemoryBudget, type MemoryOptions } from "./derivatives/budget.ts";
 export {
   type GradientOptions,
   gradient,

@@ -3,7 +3,7 @@
 import { checkOptions, ShapeError } from "../errors.ts";
 import { kernelsFor, SET } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, scope } from "../kernels/memory.ts";
-import { gatherStrided, type OutOptions } from "./einsum.ts";
+import { gatherStrided, isOptions, type OutOptions } from "./einsum.ts";
 import {
   type ArrayLike,
   asArray,
@@ -68,10 +68,14 @@ export function batchedTranspose(a: ArrayLike, options: OutOptions = {}): NDArra
 
 /**
  * Outer products of a batch of vectors: [..., n] with [..., m] gives [..., n, m], H[b, i, j] = a[b, i] c[b, j]. With one
- * argument, of each vector with itself.
+ * array, of each vector with itself. Options come last.
  * @throws ShapeError showing both shapes
  */
-export function batchedOuter(a: ArrayLike, b: ArrayLike = a, options: OutOptions = {}): NDArray {
+export function batchedOuter(a: ArrayLike, options?: OutOptions): NDArray;
+/** The outer products of two batches of vectors. */
+export function batchedOuter(a: ArrayLike, b: ArrayLike | undefined, options?: OutOptions): NDArray;
+export function batchedOuter(a: ArrayLike, second: ArrayLike | OutOptions = a, third: OutOptions = {}): NDArray {
+  const [b, options] = isOptions(second) ? [a, second] : [second, third];
   checkOptions("batchedOuter", options, ["out"]);
   const left = asArray(a);
   const right = b === a ? left : asArray(b);

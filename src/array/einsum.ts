@@ -3,6 +3,7 @@
 // With the groups as single axes the step is a batched matrix product; where strides do not allow that, the operand is
 // copied first. A step without summed labels is an outer product, one with batch labels only an elementwise product.
 
+import { checkOptions, OptionError } from "../errors.ts";
 import { type Kernels, kernelsFor, SET } from "../kernels/kernels.ts";
 import { allocate, allocateFloats, copyIn, type DType, integers, type Pointer, scope } from "../kernels/memory.ts";
 import { type ArrayLike, asArray, checkOut, type NDArray, takeResult, widest } from "./ndarray.ts";
@@ -21,10 +22,15 @@ interface Context {
   readonly lengths: ReadonlyMap<string, number>;
 }
 
+/** Whether an argument is an object of options, not an array of any kind. */
+export function isOptions(value: unknown): value is OutOptions {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
 /** Options of functions that can write into a caller's array. */
 export interface OutOptions {
   /** Where the result goes; an array of the result's shape and type. A new array if missing. */
-  out?: NDArray;
+  out?: NDArray | undefined;
 }
 
 /**
@@ -35,13 +41,17 @@ export interface OutOptions {
  * @returns an array shaped by the output's labels; float64 unless all operands are float32
  * @throws ShapeError showing the subscripts and the two sizes that disagree
  */
-export function einsum(subscripts: string, ...operands: ArrayLike[]): NDArray {
-  return einsumInto(undefined, subscripts, ...operands);
-}
-
-/** As `einsum`, writing into `out` if it is given. */
-export function einsumInto(out: NDArray | undefined, subscripts: string, ...operands: ArrayLike[]): NDArray {
-  const arrays = operands.map(asArray);
+export function einsum(subscripts: string, ...operands: ArrayLike[]): NDArray;
+/** As above, with options last: `einsum("bi,bj->bij", g, g, { out })`. */
+export function einsum(subscripts: string, ...operands: [...ArrayLike[], OutOptions]): NDArray;
+export function einsum(subscripts: string, ...operands: (ArrayLike | OutOptions)[]): NDArray {
+  if (typeof subscripts !== "string")
+    throw new OptionError(`einsum: subscripts must be text, not ${typeof subscripts}.`);
+  const last = operands.at(-1);
+  const options = isOptions(last) ? last : {};
+  checkOptions("einsum", options, ["out"]);
+  const { out } = options;
+  const arrays = (operands.filter((operand) => operand !== options) as ArrayLike[]).map(asArray);
   const { inputs, output, lengths } = readSubscripts(
     subscripts,
     arrays.map((a) => a.shape),

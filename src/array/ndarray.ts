@@ -1,6 +1,6 @@
 // Shaped arrays of floats: row-major, without gaps, in ordinary JavaScript memory.
 
-import { checkChoice, checkOptions, LaplaceError, ShapeError, ValueError } from "../errors.ts";
+import { checkChoice, checkOptions, LaplaceError, OptionError, ShapeError, ValueError } from "../errors.ts";
 import { copyOut, copyOutTo, type DType, type FloatArray, type Pointer } from "../kernels/memory.ts";
 import { type FormatOptions, format } from "./format.ts";
 
@@ -44,6 +44,11 @@ export class NDArray {
 
   /** @throws ShapeError if `data` has not as many elements as `shape`. */
   constructor(data: FloatArray, shape: readonly number[]) {
+    if (!(data instanceof Float32Array || data instanceof Float64Array)) {
+      throw new ValueError(
+        "NDArray: data must be a Float32Array or a Float64Array; `array` takes other lists of numbers.",
+      );
+    }
     checkShape(shape);
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`${data.length} elements do not fill an array of shape ${shapeText(shape)}.`);
@@ -195,12 +200,13 @@ function partsOf(value: ArrayLike): readonly ArrayLike[] | undefined {
  */
 export function array(values: ArrayLike, options: ArrayOptions & { shape?: readonly number[] } = {}): NDArray {
   checkOptions("array", options, ["dtype", "shape"]);
-  if (values instanceof NDArray) return array(values.data, { shape: values.shape, ...options });
+  if (values instanceof NDArray) return array(values.data, { ...options, shape: options.shape ?? values.shape });
   if (values instanceof Float32Array || values instanceof Float64Array) {
     const dtype = options.dtype ?? (values instanceof Float32Array ? "float32" : "float64");
     const data = makeFloats(dtype, values.length);
     data.set(values);
-    return new NDArray(data, options.shape ?? [values.length]);
+    const flat = new NDArray(data, [values.length]);
+    return options.shape === undefined ? flat : flat.reshape(...options.shape);
   }
   const shape: number[] = [];
   for (let parts = partsOf(values); parts !== undefined; parts = partsOf(parts[0])) {
@@ -260,6 +266,9 @@ export function widest(arrays: readonly NDArray[]): DType {
 
 /** Checks a caller's `out` against the result's shape and type. @throws ShapeError */
 export function checkOut(where: string, out: NDArray | undefined, shape: readonly number[], dtype: DType): void {
+  if (out !== undefined && !(out instanceof NDArray)) {
+    throw new OptionError(`${where}: out must be an NDArray, such as zeros([2, 3]) makes.`);
+  }
   if (out === undefined || (sameShape(out.shape, shape) && out.dtype === dtype)) return;
   throw new ShapeError(
     `${where}: out is a ${out.dtype} array of shape ${shapeText(out.shape)}, but the result is ${dtype} of shape ${shapeText(shape)}.`,

@@ -1,7 +1,7 @@
 // Batches of a dataset, in order or shuffled.
 
 import { Random } from "../array/random.ts";
-import { checkInteger, checkOptions } from "../errors.ts";
+import { checkBoolean, checkInteger, checkOptions } from "../errors.ts";
 import { type Dataset, type DatasetLike, readDataset, takeRows } from "./dataset.ts";
 
 /** Options of `DataLoader`. */
@@ -33,6 +33,8 @@ export class DataLoader implements Iterable<Dataset> {
     checkInteger("DataLoader", "batchSize", this.batchSize, 1);
     this.shuffle = options.shuffle ?? false;
     this.dropLast = options.dropLast ?? false;
+    checkBoolean("DataLoader", "shuffle", this.shuffle);
+    checkBoolean("DataLoader", "dropLast", this.dropLast);
     this.#random = new Random(options.seed);
     this.#nextOrder = this.#drawOrder();
   }

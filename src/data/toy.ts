@@ -2,8 +2,8 @@
 // squares of side 4.5. Labels count from 0.
 
 import { makeFloats, NDArray } from "../array/ndarray.ts";
-import { Random } from "../array/random.ts";
-import { checkInteger, checkNumber, checkOptions } from "../errors.ts";
+import { portableSin, Random } from "../array/random.ts";
+import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import type { DType, FloatArray } from "../kernels/memory.ts";
 import type { Dataset } from "./dataset.ts";
 
@@ -21,7 +21,7 @@ export interface ToyOptions {
 export interface ToyRegressionOptions extends ToyOptions {
   /** Standard deviation of the noise (default 0.3). */
   noise?: number;
-  /** The function beneath the noise (default Math.sin). */
+  /** The function beneath the noise (default sin). */
   fun?: (x: number) => number;
   /** Inputs are uniform on [0, xMax) (default 8). */
   xMax?: number;
@@ -102,7 +102,8 @@ export function toyMulti(options: ToyOptions = {}): Dataset {
 export function toyRegression(options: ToyRegressionOptions = {}): Dataset {
   const where = "toyRegression";
   const { samples, random, dtype } = readOptions(where, options, 25, ["noise", "fun", "xMax", "centerOrigin"]);
-  const { noise = 0.3, fun = Math.sin, xMax = 8, centerOrigin = false } = options;
+  const { noise = 0.3, fun = portableSin, xMax = 8, centerOrigin = false } = options;
+  if (typeof fun !== "function") throw new OptionError(`${where}: fun must be a function, not ${typeof fun}.`);
   checkNumber(where, "noise", noise, 0);
   checkNumber(where, "xMax", xMax, 0, true);
   const shift = centerOrigin ? xMax / 2 : 0;

@@ -1,14 +1,15 @@
 // Derivatives of a loss: its gradient, and the gradient of every sample. One backward pass with one column, contracted
 // in three ways.
 
-import { checkFinite, NDArray, resultArray, zeros } from "../array/ndarray.ts";
+import { type NDArray, resultArray, zeros } from "../array/ndarray.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
-import { allocateFloats, copyIn, copyOut, copyOutTo, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
+import { checkValues, eachPart, type Part } from "../network/parts.ts";
 import { Backward } from "../network/passes.ts";
-import { checkBudget, eachPart, type MemoryOptions, type Part } from "./batches.ts";
+import { checkBudget, type MemoryOptions } from "./budget.ts";
 import { contractKeep, contractSquaredNorms } from "./contractions.ts";
 import { pullBack, pulledBackShape, type Variable, variables } from "./pullback.ts";
 
@@ -47,10 +48,6 @@ function readBatch(where: string, net: Network, loss: Loss, batch: DatasetLike):
 function lossColumn({ forward, start, count }: Part, { rule, targets }: Batch, scale: number): Pointer {
   const { kernels, dtype, graph } = forward;
   const outputs = graph.output.size;
-  if (kernels.allFinite(count * outputs, forward.outputs) === 0) {
-    const f = new NDArray(copyOut(dtype, forward.outputs, count * outputs), [count, ...graph.output.shape]);
-    checkFinite(rule.name, "the network's output", f);
-  }
   const t = copyIn(dtype, targets.data.subarray(start * outputs, (start + count) * outputs));
   const column = allocateFloats(dtype, count * outputs);
   rule.gradient(kernels, count, outputs, forward.outputs, t, scale, column);
@@ -71,7 +68,7 @@ export function gradient(net: Network, loss: Loss, batch: DatasetLike, options: 
   const data = readBatch(where, net, loss, batch);
   const scale = reductionScale(data.rule, reduction, data.inputs.shape[0], net.graph.output.size);
   const result = resultArray(where, options.out, pulledBackShape(net, data.inputs, withRespectTo), net.dtype);
-  pullBack(net, data.inputs, withRespectTo, (part) => lossColumn(part, data, scale), result);
+  pullBack(where, net, data.inputs, withRespectTo, (part) => lossColumn(part, data, scale), result);
   return result;
 }
 
@@ -102,14 +99,19 @@ export function perSampleGradients(
     "Smaller batches need less, perSampleGradientNorms almost nothing.",
   );
   const result = resultArray(where, options.out, shape, net.dtype);
-  const scale = reductionScale(data.rule, reduction, 1, net.graph.output.size);
+  writeGradients(where, net, data, reductionScale(data.rule, reduction, 1, net.graph.output.size), result);
+  return result;
+}
+
+function writeGradients(where: string, net: Network, data: Batch, scale: number, result: NDArray): void {
+  const count = net.parameterCount;
   eachPart(net, data.inputs, 1, count, (part) => {
+    checkValues(where, part);
     const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
     const rows = allocateFloats(net.dtype, part.count * count);
     contractKeep(backward, rows);
     copyOutTo(net.dtype, rows, part.count * count, result.data, part.start * count);
   });
-  return result;
 }
 
 /**
@@ -131,12 +133,33 @@ export function perSampleGradientNorms(
   const result = zeros([data.inputs.shape[0]], { dtype: net.dtype });
   const scale = reductionScale(data.rule, reduction, 1, net.graph.output.size);
   eachPart(net, data.inputs, 1, 0, (part) => {
+    checkValues(where, part);
     const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
     const squares = allocateFloats(net.dtype, part.count);
     contractSquaredNorms(backward, squares);
     copyOutTo(net.dtype, squares, part.count, result.data, part.start);
   });
-  // Where the positions of a shared weight cancel, rounding can leave a square a little below 0.
-  for (let i = 0; i < result.size; i++) result.data[i] = Math.sqrt(Math.max(result.data[i], 0));
+  const [least, most] = net.dtype === "float32" ? [1e-30, 1e30] : [1e-290, 1e290];
+  for (let i = 0; i < result.size; i++) {
+    // Where the positions of a shared weight cancel, rounding can leave a square a little below 0.
+    const square = Math.max(result.data[i], 0);
+    result.data[i] = Math.sqrt(square);
+    if (square > least && square < most) continue;
+    // Squares that overflow or vanish: the norm of this gradient itself, scaled.
+    const [inputs, targets] = [data.inputs, data.targets].map((all) => all.sub(i).reshape(1, ...all.shape.slice(1)));
+    const row = zeros([1, net.parameterCount], { dtype: net.dtype });
+    writeGradients(where, net, { rule: data.rule, inputs, targets }, scale, row);
+    result.data[i] = scaledNorm(row);
+  }
   return result;
+}
+
+/** The Euclidean norm, without squares that overflow or vanish. */
+function scaledNorm({ data }: NDArray): number {
+  let largest = 0;
+  for (const x of data) largest = Math.max(largest, Math.abs(x));
+  if (largest === 0) return 0;
+  let sum = 0;
+  for (const x of data) sum += (x / largest) ** 2;
+  return largest * Math.sqrt(sum);
 }

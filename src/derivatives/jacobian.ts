@@ -22,8 +22,9 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
+import { checkValues, eachPart, type Part } from "../network/parts.ts";
 import { Backward, type Forward, pushForward } from "../network/passes.ts";
-import { checkBudget, eachPart, type MemoryOptions, type Part } from "./batches.ts";
+import { checkBudget, type MemoryOptions } from "./budget.ts";
 import { contractKeep } from "./contractions.ts";
 import { pullBack, pulledBackShape, type Variable, variables } from "./pullback.ts";
 
@@ -67,12 +68,13 @@ export function jacobian(net: Network, x: ArrayLike, options: JacobianOptions = 
   checkBudget(where, shape, net, options.memoryBudget, "vjp and jvp give products with the Jacobian without it.");
   const result = resultArray(where, options.out, shape, net.dtype);
   const row = parameters ? net.parameterCount : net.graph.input.size;
-  eachPart(net, inputs, outputs, outputs * (row + outputs), ({ forward, start, count }) => {
+  eachPart(net, inputs, outputs, outputs * (row + outputs), (part) => {
+    checkValues(where, part);
+    const { forward, start, count } = part;
     const backward = new Backward(forward, unitColumns(forward), outputs, withRespectTo);
     const rows = allocateFloats(net.dtype, count * outputs * row);
     const cotangent = parameters ? 0 : backward.cotangent(net.graph.input);
     if (parameters) contractKeep(backward, rows);
-    else if (cotangent === 0) forward.kernels.fill(count * outputs * row, 0, rows);
     // Columns come first in [C, B, inputs]; examples come first in the result.
     else gatherStrided(forward.kernels, [count, outputs, row], [row, count * row, 1], cotangent, rows);
     copyOutTo(net.dtype, rows, count * outputs * row, result.data, start * outputs * row);
@@ -121,7 +123,9 @@ export function jvp(net: Network, x: ArrayLike, tangent: Tangent): NDArray {
   const size = net.graph.output.size;
   scope(() => {
     const theta = dTheta === undefined ? 0 : copyIn(net.dtype, dTheta.data);
-    eachPart(net, inputs, 1, 0, ({ forward, start, count }) => {
+    eachPart(net, inputs, 1, 0, (part) => {
+      checkValues(where, part);
+      const { forward, start, count } = part;
       const moving = dx === undefined ? 0 : copyIn(net.dtype, dx.data.subarray(start * width, (start + count) * width));
       copyOutTo(net.dtype, pushForward(forward, theta, moving), count * size, result.data, start * size);
     });
@@ -150,6 +154,6 @@ export function vjp(
   const result = zeros(pulledBackShape(net, inputs, withRespectTo), { dtype: net.dtype });
   const column = ({ start, count }: Part) =>
     copyIn(net.dtype, columns.data.subarray(start * size, (start + count) * size));
-  pullBack(net, inputs, withRespectTo, column, result);
+  pullBack(where, net, inputs, withRespectTo, column, result);
   return result;
 }

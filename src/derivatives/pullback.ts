@@ -3,8 +3,8 @@
 import type { NDArray } from "../array/ndarray.ts";
 import { allocateFloats, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
+import { checkValues, eachPart, type Part } from "../network/parts.ts";
 import { Backward } from "../network/passes.ts";
-import { eachPart, type Part } from "./batches.ts";
 import { contractSum } from "./contractions.ts";
 
 /** What a derivative is taken with respect to. */
@@ -22,6 +22,7 @@ export function pulledBackShape(net: Network, inputs: NDArray, variable: Variabl
  * @param column the cotangents of a part's outputs, [1, B, ...outputs]
  */
 export function pullBack(
+  where: string,
   net: Network,
   inputs: NDArray,
   variable: Variable,
@@ -31,6 +32,7 @@ export function pullBack(
   scope(() => {
     const sum = variable === "parameters" ? allocateFloats(net.dtype, net.parameterCount) : 0;
     eachPart(net, inputs, 1, 0, (part) => {
+      checkValues(where, part);
       const backward = new Backward(part.forward, column(part), 1, variable);
       if (variable === "parameters") {
         contractSum(backward, sum, part.start > 0);
@@ -38,8 +40,7 @@ export function pullBack(
       }
       const width = net.graph.input.size;
       const cotangent = backward.cotangent(net.graph.input);
-      if (cotangent === 0) result.data.fill(0);
-      else copyOutTo(net.dtype, cotangent, part.count * width, result.data, part.start * width);
+      copyOutTo(net.dtype, cotangent, part.count * width, result.data, part.start * width);
     });
     if (variable === "parameters") copyOutTo(net.dtype, sum, net.parameterCount, result.data, 0);
   });

@@ -67,7 +67,9 @@ function load(only?: KernelBuild): Loaded {
 }
 
 function instantiate(build: KernelBuild): Loaded {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytesOf(build)), { env: { memory } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytesOf(build)), {
+    env: { memory: memory as WebAssembly.Memory },
+  });
   const exported = instance.exports as Record<string, (...values: number[]) => number>;
   if (exported.heapBase() > SCRATCH || SCRATCH + exported.scratchBytes() > STATIC_BYTES) {
     throw new Error("The kernels' static data overlaps their heap.");

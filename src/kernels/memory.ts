@@ -25,7 +25,13 @@ export const STATIC_BYTES: number = 2 * 2 ** 20;
 /** Whether other threads can see the memory. */
 export const shared: boolean = "SharedArrayBuffer" in globalThis;
 
-export const memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: 64, maximum: MAXIMUM_PAGES, shared });
+/** What is used of a WebAssembly.Memory: its own type would ask users' projects for the library "DOM". */
+interface Memory {
+  readonly buffer: ArrayBufferLike;
+  grow(pages: number): number;
+}
+
+export const memory: Memory = new WebAssembly.Memory({ initial: 64, maximum: MAXIMUM_PAGES, shared });
 let f32 = new Float32Array(memory.buffer);
 let f64 = new Float64Array(memory.buffer);
 let u32 = new Uint32Array(memory.buffer);

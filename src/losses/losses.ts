@@ -34,6 +34,7 @@ export interface LossRule {
 export interface Loss {
   (outputs: ArrayLike, targets: ArrayLike, options?: { reduction?: "mean" | "sum" }): number;
   (outputs: ArrayLike, targets: ArrayLike, options: { reduction: "none" }): NDArray;
+  (outputs: ArrayLike, targets: ArrayLike, options: { reduction?: Reduction }): number | NDArray;
   readonly rule: LossRule;
 }
 
@@ -44,7 +45,9 @@ function makeLoss(rule: LossRule): Loss {
     const { reduction = "mean" } = options;
     checkChoice(name, "reduction", reduction, ["mean", "sum", "none"]);
     const f = asArray(outputs);
-    if (f.rank === 0 || f.shape[0] === 0) throw new ShapeError(`${name}: the batch is empty.`);
+    if (f.rank === 0) throw new ShapeError(`${name}: outputs must have an axis that counts the examples.`);
+    if (f.shape[0] === 0) throw new ShapeError(`${name}: the batch is empty.`);
+    if (f.size === 0) throw new ShapeError(`${name}: there are no outputs; their shape is ${shapeText(f.shape)}.`);
     checkFinite(name, "the network's output", f);
     const t = rule.readTargets(name, targets, f.shape, f.dtype);
     const batch = f.shape[0];
@@ -75,12 +78,6 @@ function readLike(where: string, targets: ArrayLike, shape: readonly number[], d
   return inType(where, "y", t, dtype).reshape(...shape);
 }
 
-/** scale (f - t), where f has been replaced by its link. */
-function scaledDifference(kernels: Kernels, n: number, f: Pointer, t: Pointer, scale: number, to: Pointer): void {
-  kernels.affine(n, scale, f, 0, to, false);
-  kernels.affine(n, -scale, t, 0, to, true);
-}
-
 /**
  * Squared error (f − y)², an element for each output. "mean" divides by all of them, as the frameworks do: there is no
  * factor ½. Targets are shaped as the outputs.
@@ -91,7 +88,7 @@ export const mse: Loss = makeLoss({
   readTargets: readLike,
   elements: (kernels, batch, outputs, f, t, to) => kernels.squaredError(batch * outputs, f, t, to),
   gradient(kernels, batch, outputs, f, t, scale, to) {
-    scaledDifference(kernels, batch * outputs, f, t, 2 * scale, to);
+    kernels.scaledDifference(batch * outputs, f, t, 2 * scale, to);
   },
 });
 
@@ -103,7 +100,8 @@ function readClasses(where: string, targets: ArrayLike, shape: readonly number[]
       `${where}: outputs [B, C] of at least two classes are due, not ${shapeText(shape)}. For one logit there is binaryCrossEntropy.`,
     );
   }
-  const t = asArray(targets);
+  const given = asArray(targets);
+  const t = given.rank === 2 && given.shape[1] === 1 ? given.reshape(-1) : given;
   if (t.shape[0] !== batch || t.rank > 2 || (t.rank === 2 && t.shape[1] !== classes)) {
     throw new ShapeError(
       `${where}: targets must be labels [${batch}] or probabilities [${batch}, ${classes}], not of shape ${shapeText(t.shape)}.`,
@@ -152,7 +150,7 @@ export const crossEntropy: Loss = makeLoss({
   elements: (kernels, batch, outputs, f, t, to) => kernels.crossEntropy(batch, outputs, f, t, to),
   gradient(kernels, batch, outputs, f, t, scale, to) {
     kernels.softmax(batch, outputs, f, to);
-    scaledDifference(kernels, batch * outputs, to, t, scale, to);
+    kernels.scaledDifference(batch * outputs, to, t, scale, to);
   },
 });
 
@@ -179,7 +177,7 @@ export const binaryCrossEntropy: Loss = makeLoss({
   gradient(kernels, batch, outputs, f, t, scale, to) {
     const n = batch * outputs;
     kernels.activation(activationCode.sigmoid, n, f, to, 0);
-    scaledDifference(kernels, n, to, t, scale, to);
+    kernels.scaledDifference(n, to, t, scale, to);
   },
 });
 

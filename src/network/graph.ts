@@ -48,9 +48,8 @@ export interface Node<Attributes = unknown> {
   readonly shape: Shape;
   /** Its number of elements. */
   readonly size: number;
-  /** Whether a parameter, or the network's input, has a part in the value. */
+  /** Whether a parameter has a part in the value. The network's input has one in every value. */
   readonly dependsOnParameters: boolean;
-  readonly dependsOnInput: boolean;
 }
 
 /** A network's graph. */

@@ -1,7 +1,15 @@
 // Layers are plain functions over traced values. Applying the same layer twice shares its parameters.
 
 import { sizeOf } from "../array/ndarray.ts";
-import { checkChoice, checkInteger, checkOptions, LaplaceError, OptionError, ShapeError } from "../errors.ts";
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  LaplaceError,
+  OptionError,
+  ShapeError,
+} from "../errors.ts";
 import type { Shape } from "./graph.ts";
 import * as combine from "./primitives/combine.ts";
 import { type ElementwiseFunction, elementwise } from "./primitives/elementwise.ts";
@@ -64,6 +72,7 @@ export function dense(outputs: number, activation?: Layer, options: DenseOptions
   }
   checkOptions("dense", options, ["bias", "init", "name"]);
   const { bias = true, init = "glorotUniform", name } = options;
+  checkBoolean("dense", "bias", bias);
   checkChoice("dense", "init", init, initialisations);
   const layer: Layer = (x) => {
     requireTraced("dense", x);
@@ -99,6 +108,8 @@ export interface ScaleShiftOptions {
 export function scaleShift(options: ScaleShiftOptions = {}): Layer {
   checkOptions("scaleShift", options, ["scale", "shift", "name"]);
   const { scale = true, shift = true, name } = options;
+  checkBoolean("scaleShift", "scale", scale);
+  checkBoolean("scaleShift", "shift", shift);
   if (!scale && !shift) throw new OptionError("scaleShift: without a scale and without a shift nothing is left of it.");
   const layer: Layer = (x) => {
     requireTraced("scaleShift", x);
@@ -217,6 +228,9 @@ export function add(x: Traced, y: Traced | number): Traced {
 
 /** The difference of two values of one shape, or of a value and a constant. */
 export function subtract(x: Traced, y: Traced | number): Traced {
+  requireTraced("subtract", x);
+  if (typeof y === "number") requireFinite("subtract", y);
+  else requireTraced("subtract", y);
   return typeof y === "number" ? add(x, -y) : add(x, multiply(y, -1));
 }
 
@@ -238,7 +252,7 @@ export function concatenate(...values: Traced[]): Traced {
 /** The same elements in another shape, for one example: the batch axis is not counted. */
 export function reshape(x: Traced, shape: Shape): Traced {
   requireTraced("reshape", x);
-  return x.trace.emit(combine.reshape, [x], { shape });
+  return x.trace.emit(combine.reshape, [x], { shape: [...shape] });
 }
 
 /** The same elements as one vector. */

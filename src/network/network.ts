@@ -13,10 +13,10 @@ import {
 } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ShapeError, ValueError } from "../errors.ts";
-import { bytesPerElement, copyIn, copyOutTo, type DType, scope } from "../kernels/memory.ts";
+import { copyOutTo, type DType } from "../kernels/memory.ts";
 import type { Graph, Parameter, Shape } from "./graph.ts";
 import { compose, type Layer } from "./layers.ts";
-import { Forward } from "./passes.ts";
+import { eachPart } from "./parts.ts";
 import { summaryOf } from "./summary.ts";
 import { Trace } from "./trace.ts";
 
@@ -71,19 +71,10 @@ export class Network {
     const inputs = this.readInputs("forward", x);
     const batch = inputs.shape[0];
     const result = zeros([batch, ...this.outputShape], { dtype: this.dtype });
-    // Batches of bounded size, so that a long list of inputs does not need all of its hidden values at once.
-    const chunk = chunkSize(valuesPerExample(this.graph), this.dtype);
-    const width = this.graph.input.size;
-    for (let start = 0; start < batch; start += chunk) {
-      const count = Math.min(chunk, batch - start);
-      scope(() => {
-        const theta = copyIn(this.dtype, this.parameters.data);
-        const part = copyIn(this.dtype, inputs.data.subarray(start * width, (start + count) * width));
-        const { outputs } = new Forward(this.graph, this.dtype, theta, part, count);
-        const size = this.graph.output.size;
-        copyOutTo(this.dtype, outputs, count * size, result.data, start * size);
-      });
-    }
+    const size = this.graph.output.size;
+    eachPart(this, inputs, 0, 0, ({ forward, start, count }) => {
+      copyOutTo(this.dtype, forward.outputs, count * size, result.data, start * size);
+    });
     return result;
   }
 
@@ -163,16 +154,6 @@ export class Network {
   [inspect](): string {
     return this.summary();
   }
-}
-
-/** Numbers that one example needs in a forward pass. */
-export function valuesPerExample(graph: Graph): number {
-  return graph.nodes.reduce((sum, node) => sum + node.size, 0);
-}
-
-/** How many examples to take at once when each needs that many numbers: at most about 32 MiB of them. */
-export function chunkSize(numbersPerExample: number, dtype: DType): number {
-  return Math.max(1, Math.floor(2 ** 25 / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
 }
 
 /**

@@ -90,7 +90,7 @@ export class Backward implements CotangentPass {
   /**
    * Pulls the columns back.
    * @param columns [K, B, ...output shape]
-   * @param target whether what depends on the parameters gets cotangents, or what depends on the input
+   * @param target whether only what depends on the parameters gets cotangents, or everything
    */
   constructor(forward: Forward, columns: Pointer, columnCount: number, target: "parameters" | "inputs") {
     this.kernels = forward.kernels;
@@ -99,7 +99,7 @@ export class Backward implements CotangentPass {
     this.batch = forward.batch;
     this.columns = columnCount;
     this.forward = forward;
-    this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : (node) => node.dependsOnInput;
+    this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : () => true;
     const { nodes, output } = this.graph;
     this.#cotangents = new Array<Pointer>(output.id + 1).fill(0);
     this.#cotangents[output.id] = columns;

@@ -11,7 +11,8 @@ export function parametersOf(site: Site): Parameter[] {
   return all.filter((parameter) => parameter !== undefined);
 }
 
-function label(node: Node): string {
+/** What a node does, in a word. */
+export function labelOf(node: Node): string {
   return node.primitive.name === "elementwise"
     ? (node.attributes as ElementwiseAttributes).function
     : node.primitive.name;
@@ -31,15 +32,15 @@ export function summaryOf(graph: Graph, dtype: DType): string {
   for (const node of graph.nodes) {
     const { site } = node;
     if (site === undefined) {
-      rows.push([label(node), shapeText(node.shape), "", ""]);
+      rows.push([labelOf(node), shapeText(node.shape), "", ""]);
     } else if (shown.has(site)) {
-      rows.push([label(node), shapeText(node.shape), `shared with ${parametersOf(site)[0]?.name ?? "above"}`, ""]);
+      rows.push([labelOf(node), shapeText(node.shape), `shared with ${parametersOf(site)[0]?.name ?? "above"}`, ""]);
     } else {
       shown.add(site);
       const parameters = parametersOf(site);
       const names = parameters.map(({ name, shape }) => `${name} ${shapeText(shape)}`).join(", ");
       const count = parameters.reduce((sum, { size }) => sum + size, 0);
-      rows.push([label(node), shapeText(node.shape), names, String(count)]);
+      rows.push([labelOf(node), shapeText(node.shape), names, String(count)]);
     }
   }
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));

@@ -83,10 +83,9 @@ export class Trace {
       inputs: nodes,
       attributes,
       site,
-      shape,
+      shape: Object.freeze([...shape]),
       size: sizeOf(shape),
       dependsOnParameters: site !== undefined || nodes.some((x) => x.dependsOnParameters),
-      dependsOnInput: this.nodes.length === 0 || nodes.some((x) => x.dependsOnInput),
     };
     this.nodes.push(node as Node);
     if (site !== undefined) this.#uses.get(site)?.push(node as Node);

@@ -1,6 +1,6 @@
 // Optimisers: plain descriptions of a step. Their state lives in arrays as long as the parameters.
 
-import { checkNumber, checkOptions, OptionError } from "../errors.ts";
+import { checkBoolean, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Pointer } from "../kernels/memory.ts";
 
@@ -44,6 +44,8 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   const { learningRate = 0.01, momentum = 0, nesterov = false } = options;
   checkNumber("sgd", "learningRate", learningRate, 0, true);
   checkNumber("sgd", "momentum", momentum, 0);
+  checkBoolean("sgd", "nesterov", nesterov);
+  if (nesterov && momentum === 0) throw new OptionError("sgd: nesterov needs a momentum above 0.");
   if (momentum >= 1) throw new OptionError(`sgd: momentum must be below 1, not ${momentum}.`);
   return {
     name: "sgd",
@@ -69,6 +71,16 @@ export interface AdamOptions {
 
 const adamNames = ["learningRate", "beta1", "beta2", "epsilon"];
 
+/** base^exponent by multiplications alone: `**` may differ in the last bit from one JavaScript engine to the next. */
+function power(base: number, exponent: number): number {
+  let result = 1;
+  for (let square = base, rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) result *= square;
+    square *= square;
+  }
+  return result;
+}
+
 function adamLike(name: string, options: AdamOptions, decoupledDecay: number): Optimizer {
   const { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   checkNumber(name, "learningRate", learningRate, 0, true);
@@ -82,7 +94,7 @@ function adamLike(name: string, options: AdamOptions, decoupledDecay: number): O
     learningRate,
     stateArrays: 2,
     step({ kernels, size, parameters, gradient, state: [mean, square], count, decay }) {
-      const [first, second] = [1 - beta1 ** count, 1 - beta2 ** count];
+      const [first, second] = [1 - power(beta1, count), 1 - power(beta2, count)];
       kernels.adamStep(
         size,
         parameters,

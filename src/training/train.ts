@@ -5,7 +5,16 @@ import { type NDArray, zeros } from "../array/ndarray.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { DataLoader } from "../data/loader.ts";
 import { contractSum } from "../derivatives/contractions.ts";
-import { checkInteger, checkNumber, checkOptions, NonFiniteLossError, ValueError } from "../errors.ts";
+import {
+  checkBoolean,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  LaplaceError,
+  NonFiniteLossError,
+  OptionError,
+  ValueError,
+} from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   allocate,
@@ -57,9 +66,9 @@ export interface TrainingOptions {
   /** Seed of the order (default 0). */
   seed?: number;
   /** Called after each epoch, with the network's parameters up to date; `progressBar()` makes one that prints. */
-  onProgress?: (report: EpochReport) => void;
+  onProgress?: ((report: EpochReport) => void) | undefined;
   /** Stops training between two steps; the network keeps what it has learned, and `train` throws the signal's reason. */
-  signal?: AbortSignal;
+  signal?: StopSignal | undefined;
 }
 
 const optionNames = [
@@ -77,38 +86,76 @@ const optionNames = [
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
 
+/** What `train` needs of an AbortSignal. */
+export interface StopSignal {
+  throwIfAborted(): void;
+}
+
 /**
- * Trains a network, changing its parameters.
- * @throws ShapeError, ValueError for bad data; OptionError for bad options, before anything changes
+ * Trains a network, changing its parameters. Each call begins afresh: with new optimiser state, and with the order of
+ * samples that the seed gives. The loss is not evaluated again after the last step.
+ * @throws ShapeError, ValueError for bad data; OptionError for bad options; LaplaceError while another call trains the
+ *   network: all before anything changes
  * @throws NonFiniteLossError if the loss is not finite; the last parameters with a finite loss are kept
  */
 export async function train(net: Network, data: DatasetLike, options: TrainingOptions): Promise<TrainingResult> {
   checkOptions("train", options, optionNames);
   const { optimizer = adam(), epochs = 100, batchSize = 32, weightDecay = 0, shuffle = true, seed = 0 } = options;
+  const { onProgress, signal } = options;
   const rule = readLoss("train", options.loss);
   checkInteger("train", "epochs", epochs, 0);
   checkInteger("train", "batchSize", batchSize, 1);
   checkNumber("train", "weightDecay", weightDecay, 0);
   if (typeof optimizer?.step !== "function")
     throw new ValueError("train: the optimizer must be sgd(), adam() or adamW().");
+  checkBoolean("train", "shuffle", shuffle);
+  checkInteger("train", "seed", seed, 0);
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw new OptionError(`train: onProgress must be a function, not ${typeof onProgress}.`);
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+    throw new OptionError("train: signal must be an AbortSignal, such as the signal of an AbortController.");
+  }
   const { x, y } = readDataset("train", data);
   const inputs = net.readInputs("train", x);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
   const loader = new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle, seed });
 
-  const run = new Run(net, rule, optimizer, inputs, targets, weightDecay);
+  net.readVector("train", "net.parameters", net.parameters);
+  signal?.throwIfAborted();
+  if (training.has(net)) {
+    throw new LaplaceError("train: this network is being trained by another call; two at once would mix their steps.");
+  }
+  training.add(net);
+  try {
+    return await epochsOf(new Run(net, rule, optimizer, inputs, targets, weightDecay), loader, epochs, options);
+  } finally {
+    training.delete(net);
+  }
+}
+
+/** The networks in training. */
+const training = new WeakSet<Network>();
+
+async function epochsOf(
+  run: Run,
+  loader: DataLoader,
+  epochs: number,
+  { onProgress, signal }: TrainingOptions,
+): Promise<TrainingResult> {
   const history: { epoch: number; loss: number }[] = [];
   for (let epoch = 1; epoch <= epochs; epoch++) {
-    run.beginEpoch(epoch, loader.nextEpoch(), batchSize);
+    run.beginEpoch(epoch, loader.nextEpoch(), loader.batchSize);
     while (!run.epochDone) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       run.burst();
       await nextTurn();
     }
     const report = { epoch, epochs, loss: run.epochLoss };
     history.push({ epoch, loss: report.loss });
-    options.onProgress?.(report);
+    onProgress?.(report);
   }
+  signal?.throwIfAborted();
   return { history, steps: run.steps };
 }
 
@@ -215,13 +262,13 @@ class Run {
           count: this.steps + 1,
           decay: this.#weightDecay,
         });
+        if (kernels.allFinite(parameterCount, theta) === 0) {
+          keep(previous);
+          throw this.#notFinite("a step made parameters that are not finite", this.#next);
+        }
         this.steps++;
         this.#next += rows.length;
         if (performance.now() >= end) break;
-      }
-      if (kernels.allFinite(parameterCount, theta) === 0) {
-        keep(previous);
-        throw this.#notFinite("the last step made parameters that are not finite", this.#next - 1);
       }
       keep(theta);
       copyOutTo(dtype, previous, parameterCount, this.#previous.data, 0);

@@ -216,7 +216,8 @@ test("crossEntropy refuses labels and probabilities that are none", () => {
     expect(() => crossEntropy(f, targets)).toThrow(message);
   }
   expect(() => crossEntropy([[1], [2]], [0, 0])).toThrow(/at least two classes are due.*binaryCrossEntropy/);
-  expect(() => crossEntropy(f, [[0], [1]])).toThrow(/labels \[2\] or probabilities \[2, 3\], not of shape \[2, 1\]/);
+  expect(() => crossEntropy(f, [[0, 1]])).toThrow(/labels \[2\] or probabilities \[2, 3\], not of shape \[1, 2\]/);
+  expect(crossEntropy(f, [[0], [1]])).toBe(crossEntropy(f, [0, 1]));
 });
 
 test("binaryCrossEntropy refuses targets outside 0 and 1", () => {

@@ -1,5 +1,7 @@
 // Moving and reducing arrays: strided copies, sums over an axis, dot products.
 
+import { edgeScratch } from "./gemm";
+
 /**
  * Copies an array of any rank, read through strides (in elements), to rows without gaps. `shape` and `strides` point
  * to `rank` 32-bit integers each; `counter` to `rank` more for the odometer.
@@ -41,29 +43,54 @@ export function gather<T>(rank: usize, shape: usize, strides: usize, counter: us
   }
 }
 
+const BLOCK: usize = 256; // terms that are added before they join the rest: a running sum of many loses digits
+
+/** y = sum of n rows of x (or +=), in strips of columns and blocks of rows. */
+function sumRows<T>(n: usize, bytes: usize, x: usize, y: usize, accumulate: bool): void {
+  const block = edgeScratch();
+  if (!accumulate) memory.fill(y, 0, bytes);
+  for (let strip: usize = 0; strip < bytes; strip += 1024) {
+    const width = min<usize>(1024, bytes - strip);
+    for (let first: usize = 0; first < n; first += BLOCK) {
+      const last = min<usize>(first + BLOCK, n);
+      const to = first == 0 && last == n ? y + strip : block;
+      if (to == block) memory.fill(block, 0, width);
+      for (let j = first; j < last; j++) addTo<T>(width, x + j * bytes + strip, to);
+      if (to == block) addTo<T>(width, block, y + strip);
+    }
+  }
+}
+
+/** y += x */
+// @ts-ignore: decorator
+@inline
+function addTo<T>(bytes: usize, x: usize, y: usize): void {
+  const vectors = bytes & ~15;
+  let i: usize = 0;
+  for (; i < vectors; i += 16) v128.store(y + i, v128.add<T>(v128.load(y + i), v128.load(x + i)));
+  for (; i < bytes; i += sizeof<T>()) store<T>(y + i, load<T>(y + i) + load<T>(x + i));
+}
+
 /** y[o, :] = sum over j of x[o, j, :] (or +=); x is outer by n by inner, rows of y are `rowStride` elements apart. */
 export function sumAxis<T>(
   outer: usize, n: usize, inner: usize, x: usize, y: usize, rowStride: usize, accumulate: bool,
 ): void {
   const bytes = inner * sizeof<T>();
-  const vectors = bytes & ~15;
   for (let o: usize = 0; o < outer; o++) {
     if (inner == 1) {
-      let sum = v128.splat<T>(<T>0);
       const span = n * sizeof<T>();
+      let total: f64 = 0;
       let i: usize = 0;
-      for (; i + 16 <= span; i += 16) sum = v128.add<T>(sum, v128.load(x + i));
-      let total = lanesSum<T>(sum);
-      for (; i < span; i += sizeof<T>()) total += load<T>(x + i);
-      store<T>(y, accumulate ? load<T>(y) + total : total);
-    } else {
-      if (!accumulate) memory.fill(y, 0, bytes);
-      for (let j: usize = 0; j < n; j++) {
-        const row = x + j * bytes;
-        let i: usize = 0;
-        for (; i < vectors; i += 16) v128.store(y + i, v128.add<T>(v128.load(y + i), v128.load(row + i)));
-        for (; i < bytes; i += sizeof<T>()) store<T>(y + i, load<T>(y + i) + load<T>(row + i));
+      while (i + 16 <= span) {
+        let sum = v128.splat<T>(<T>0);
+        const end = min<usize>(i + 16 * BLOCK, span & ~15);
+        for (; i < end; i += 16) sum = v128.add<T>(sum, v128.load(x + i));
+        total += lanesSum<T>(sum);
       }
+      for (; i < span; i += sizeof<T>()) total += <f64>load<T>(x + i);
+      store<T>(y, <T>(accumulate ? <f64>load<T>(y) + total : total));
+    } else {
+      sumRows<T>(n, bytes, x, y, accumulate);
     }
     x += n * bytes;
     y += rowStride * sizeof<T>();
@@ -72,11 +99,11 @@ export function sumAxis<T>(
 
 // @ts-ignore: decorator
 @inline
-function lanesSum<T>(v: v128): T {
-  if (sizeof<T>() == 8) return <T>(v128.extract_lane<f64>(v, 0) + v128.extract_lane<f64>(v, 1));
-  return <T>(
-    v128.extract_lane<f32>(v, 0) + v128.extract_lane<f32>(v, 1) +
-    (v128.extract_lane<f32>(v, 2) + v128.extract_lane<f32>(v, 3))
+function lanesSum<T>(v: v128): f64 {
+  if (sizeof<T>() == 8) return v128.extract_lane<f64>(v, 0) + v128.extract_lane<f64>(v, 1);
+  return (
+    <f64>v128.extract_lane<f32>(v, 0) + <f64>v128.extract_lane<f32>(v, 1) +
+    (<f64>v128.extract_lane<f32>(v, 2) + <f64>v128.extract_lane<f32>(v, 3))
   );
 }
 
@@ -85,15 +112,9 @@ export function copyRows<T>(
   rows: usize, n: usize, x: usize, xStride: usize, y: usize, yStride: usize, accumulate: bool,
 ): void {
   const bytes = n * sizeof<T>();
-  const vectors = bytes & ~15;
   for (let r: usize = 0; r < rows; r++) {
-    if (accumulate) {
-      let i: usize = 0;
-      for (; i < vectors; i += 16) v128.store(y + i, v128.add<T>(v128.load(y + i), v128.load(x + i)));
-      for (; i < bytes; i += sizeof<T>()) store<T>(y + i, load<T>(y + i) + load<T>(x + i));
-    } else {
-      memory.copy(y, x, bytes);
-    }
+    if (accumulate) addTo<T>(bytes, x, y);
+    else memory.copy(y, x, bytes);
     x += xStride * sizeof<T>();
     y += yStride * sizeof<T>();
   }
@@ -110,12 +131,16 @@ export function dotRows<T>(rows: usize, n: usize, x: usize, y: usize, out: usize
   const bytes = n * sizeof<T>();
   const vectors = bytes & ~15;
   for (let r: usize = 0; r < rows; r++) {
-    let sum = v128.splat<T>(<T>0);
+    let total: f64 = 0;
     let i: usize = 0;
-    for (; i < vectors; i += 16) sum = v128.add<T>(sum, v128.mul<T>(v128.load(x + i), v128.load(y + i)));
-    let total = lanesSum<T>(sum);
-    for (; i < bytes; i += sizeof<T>()) total += load<T>(x + i) * load<T>(y + i);
-    store<T>(out, accumulate ? load<T>(out) + total : total);
+    while (i < vectors) {
+      let sum = v128.splat<T>(<T>0);
+      const end = min<usize>(i + 16 * BLOCK, vectors);
+      for (; i < end; i += 16) sum = v128.add<T>(sum, v128.mul<T>(v128.load(x + i), v128.load(y + i)));
+      total += lanesSum<T>(sum);
+    }
+    for (; i < bytes; i += sizeof<T>()) total += <f64>load<T>(x + i) * <f64>load<T>(y + i);
+    store<T>(out, <T>(accumulate ? <f64>load<T>(out) + total : total));
     x += bytes;
     y += bytes;
     out += sizeof<T>();
@@ -124,8 +149,14 @@ export function dotRows<T>(rows: usize, n: usize, x: usize, y: usize, out: usize
 
 /** 1 if every element is finite. */
 export function allFinite<T>(n: usize, x: usize): i32 {
-  for (let i: usize = 0; i < n; i++) {
-    if (!isFinite<T>(load<T>(x + i * sizeof<T>()))) return 0;
-  }
-  return 1;
+  // Zero times a finite number is zero, times any other NaN, which stays in the sum.
+  const bytes = n * sizeof<T>();
+  const vectors = bytes & ~15;
+  const zero = v128.splat<T>(<T>0);
+  let sum = zero;
+  let i: usize = 0;
+  for (; i < vectors; i += 16) sum = v128.add<T>(sum, v128.mul<T>(zero, v128.load(x + i)));
+  let total = lanesSum<T>(sum);
+  for (; i < bytes; i += sizeof<T>()) total += 0 * <f64>load<T>(x + i);
+  return total == 0 ? 1 : 0;
 }

@@ -90,6 +90,19 @@ export function binaryCrossEntropy<T>(n: usize, f: usize, t: usize, out: usize):
   }
 }
 
+/** out = scale * (f - t): the difference first, so that what f and t have in common cancels exactly. */
+export function scaledDifference<T>(n: usize, f: usize, t: usize, scale: f64, out: usize): void {
+  const bytes = n * sizeof<T>();
+  const vectors = bytes & ~15;
+  const s = <T>scale;
+  const ss = v128.splat<T>(s);
+  let i: usize = 0;
+  for (; i < vectors; i += 16) {
+    v128.store(out + i, v128.mul<T>(ss, v128.sub<T>(v128.load(f + i), v128.load(t + i))));
+  }
+  for (; i < bytes; i += sizeof<T>()) store<T>(out + i, s * (load<T>(f + i) - load<T>(t + i)));
+}
+
 /** out[i] = (f - t)^2, elementwise. `out` is float64. */
 export function squaredError<T>(n: usize, f: usize, t: usize, out: usize): void {
   for (let i: usize = 0; i < n; i++) {

@@ -21,10 +21,11 @@ import {
   vjp,
 } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
-import { chunkSize, valuesPerExample } from "../../src/network/network.ts";
+import { partSize } from "../../src/network/parts.ts";
 import { near } from "../reference/draw.ts";
 
 const EXAMPLES = 31;
+const valuesPerExample = ({ graph }: Network) => graph.nodes.reduce((sum, node) => sum + node.size, 0);
 
 /** Few parameters at many positions: an example needs some megabytes of working memory. */
 function wideNetwork(dtype: DType): Network {
@@ -43,8 +44,8 @@ function oneByOne(count: number, f: (example: number) => NDArray): NDArray {
 test.each(["float64", "float32"] as const)("many parts give what single examples give in %s", (dtype) => {
   const net = wideNetwork(dtype);
   // forward() takes the largest parts, then come derivatives with one column.
-  expect(chunkSize(valuesPerExample(net.graph), dtype)).toBeLessThan(EXAMPLES);
-  expect(chunkSize(valuesPerExample(net.graph) * 4, dtype)).toBeLessThan(EXAMPLES / 3);
+  expect(partSize(valuesPerExample(net), dtype)).toBeLessThan(EXAMPLES);
+  expect(partSize(valuesPerExample(net) * 4, dtype)).toBeLessThan(EXAMPLES / 3);
   const x = randomNormal([EXAMPLES, 2000, 2], { seed: 1, dtype });
   const y = randomNormal([EXAMPLES, 2], { seed: 2, dtype });
   const one = (values: NDArray, i: number) => values.sub(i).reshape(1, ...values.shape.slice(1));
