@@ -33,6 +33,23 @@ export class MemoryBudgetError extends LaplaceError {
   }
 }
 
+/** A matrix that should be positive definite is not. */
+export class NotPositiveDefiniteError extends LaplaceError {
+  override name: string = "NotPositiveDefiniteError";
+  /** The position on the diagonal, from 0, at which factorisation stopped. */
+  readonly index: number;
+  /** What was left of the diagonal there. */
+  readonly pivot: number;
+
+  constructor(index: number, pivot: number) {
+    super(
+      `The matrix is not positive definite: pivot ${index} is ${pivot}. Likely causes: a curvature that is only semi-definite (add a prior precision to its diagonal), a negative eigenvalue of an exact Hessian, or rounding in a badly scaled matrix.`,
+    );
+    this.index = index;
+    this.pivot = pivot;
+  }
+}
+
 /** Training met a loss that is not finite. The network keeps the last parameters whose loss was finite. */
 export class NonFiniteLossError extends LaplaceError {
   override name: string = "NonFiniteLossError";

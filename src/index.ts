@@ -28,11 +28,16 @@ export {
   LaplaceError,
   MemoryBudgetError,
   NonFiniteLossError,
+  NotPositiveDefiniteError,
   OptionError,
   ShapeError,
   ValueError,
 } from "./errors.ts";
+export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
+export { Cholesky, cholesky } from "./linalg/cholesky.ts";
+export { type Eigh, eigh } from "./linalg/eigh.ts";
+export { solveTriangular, syrk, type TriangularOptions } from "./linalg/triangular.ts";
 export { binaryCrossEntropy, crossEntropy, type Loss, mse, type Reduction } from "./losses/losses.ts";
 export type { Parameter, Shape } from "./network/graph.ts";
 export {

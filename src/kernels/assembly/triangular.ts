@@ -186,3 +186,39 @@ export function right<T>(rows: usize, n: usize, l: usize, rl: usize, cl: usize, 
   product<T>(rows, n - h, h, b, rb, sizeof<T>(), below, cl, rl, rest, rb, SUBTRACT, false);
   right<T>(rows, n - h, below + h * cl, rl, cl, rest, rb);
 }
+
+/** X U' = B for an upper triangle, alike, from the last column to the first: U[i, j] lies i ru + j cu elements from u. */
+export function solveRightBackward<T>(
+  rows: usize, n: usize, u: usize, ru: usize, cu: usize, b: usize, rb: usize,
+): void {
+  rightBackward<T>(rows, n, u, ru * sizeof<T>(), cu * sizeof<T>(), b, rb * sizeof<T>());
+}
+
+function rightBackward<T>(rows: usize, n: usize, u: usize, ru: usize, cu: usize, b: usize, rb: usize): void {
+  const size = sizeof<T>();
+  if (n <= BASE) {
+    // The block turned around is a lower triangle, and so are its columns in B.
+    const triangle = edgeScratch();
+    const x = triangle + 512;
+    packTriangle<T>(n, u + (n - 1) * (ru + cu), -ru, -cu, triangle);
+    const lanes: usize = 16 / size;
+    for (let r: usize = 0; r < rows; r += lanes) {
+      const valid = min<usize>(lanes, rows - r);
+      for (let i: usize = 0; i < valid; i++) {
+        for (let j: usize = 0; j < n; j++) store<T>(x + 16 * j + i * size, load<T>(b + i * rb + (n - 1 - j) * size));
+      }
+      substitute<T>(x, triangle);
+      for (let i: usize = 0; i < valid; i++) {
+        for (let j: usize = 0; j < n; j++) store<T>(b + i * rb + (n - 1 - j) * size, load<T>(x + 16 * j + i * size));
+      }
+      b += lanes * rb;
+    }
+    return;
+  }
+  const h = half(n);
+  const beside = u + h * cu;
+  const rest = b + h * size;
+  rightBackward<T>(rows, n - h, beside + h * ru, ru, cu, rest, rb);
+  product<T>(rows, h, n - h, rest, rb, size, beside, cu, ru, b, rb, SUBTRACT, false);
+  rightBackward<T>(rows, h, u, ru, cu, b, rb);
+}

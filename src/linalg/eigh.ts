@@ -1,0 +1,40 @@
+// Eigenvalues and eigenvectors of symmetric matrices. Always in float64.
+
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { checkBoolean, checkOptions, LaplaceError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocate, allocateFloats, copyIn, copyOut, scope } from "../kernels/memory.ts";
+import { readSymmetric } from "./cholesky.ts";
+
+/** A = V diag(values) Vᵀ. */
+export interface Eigh {
+  /** Eigenvalues, ascending, [n]. */
+  readonly values: NDArray;
+  /** Orthonormal eigenvectors, [n, n]: column j belongs to values[j]. */
+  readonly vectors: NDArray;
+}
+
+/**
+ * Eigenvalues and eigenvectors of a symmetric matrix, in float64, by Householder reduction and divide and conquer
+ * (Gu & Eisenstat 1995). With `{ vectors: false }`, the eigenvalues alone.
+ * @throws ShapeError, ValueError for a matrix that is not square, finite or symmetric
+ */
+export function eigh(matrix: ArrayLike, options: { vectors: false }): { readonly values: NDArray };
+export function eigh(matrix: ArrayLike, options?: { vectors?: true }): Eigh;
+export function eigh(matrix: ArrayLike, options: { vectors?: boolean } = {}): Partial<Eigh> & { values: NDArray } {
+  checkOptions("eigh", options, ["vectors"]);
+  const { vectors = true } = options;
+  checkBoolean("eigh", "vectors", vectors);
+  const a = readSymmetric("eigh", matrix);
+  const n = a.shape[0];
+  return scope(() => {
+    const kernels = kernelsFor("float64");
+    const v = copyIn("float64", a.data);
+    const w = allocateFloats("float64", n);
+    const work = allocate(kernels.eighWorkspace(n));
+    const failed = kernels.eigh(n, v, w, work, vectors);
+    if (failed !== 0) throw new LaplaceError(`eigh: eigenvalue ${failed - 1} did not converge.`);
+    const values = new NDArray(copyOut("float64", w, n), [n]);
+    return vectors ? { values, vectors: new NDArray(copyOut("float64", v, n * n), [n, n]) } : { values };
+  });
+}

@@ -1,0 +1,80 @@
+// Solves with a triangle, and symmetric products: what factorisations are made of.
+
+import type { OutOptions } from "../array/einsum.ts";
+import { type ArrayLike, asArray, checkOut, type NDArray, shapeText, takeResult, widest } from "../array/ndarray.ts";
+import { checkBoolean, checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
+import { kernelsFor, SET } from "../kernels/kernels.ts";
+import { allocateFloats, copyIn, scope } from "../kernels/memory.ts";
+
+/** Options of `solveTriangular`. */
+export interface TriangularOptions extends OutOptions {
+  /** T X = B (default), or X T = B. */
+  side?: "left" | "right";
+  /** Whether T is the lower triangle of the matrix (default) or the upper one; the other half is not read. */
+  triangle?: "lower" | "upper";
+  /** Whether Tᵀ stands in the place of T (default false). */
+  transpose?: boolean;
+}
+
+/**
+ * Solves T X = B or X T = B for a triangle T and many right sides at once, in float32 if both are, else in float64.
+ * @param matrix [n, n] @param right [n] or [n, k] on the left, [k, n] on the right
+ * @throws ShapeError for shapes that do not fit, ValueError for a zero on the diagonal, OptionError
+ */
+export function solveTriangular(matrix: ArrayLike, right: ArrayLike, options: TriangularOptions = {}): NDArray {
+  const where = "solveTriangular";
+  checkOptions(where, options, ["side", "triangle", "transpose", "out"]);
+  const { side = "left", triangle = "lower", transpose = false, out } = options;
+  checkChoice(where, "side", side, ["left", "right"]);
+  checkChoice(where, "triangle", triangle, ["lower", "upper"]);
+  checkBoolean(where, "transpose", transpose);
+  const [t, b] = [asArray(matrix), asArray(right)];
+  const n = t.shape[0];
+  const rows = side === "left" ? b.shape[0] : b.shape[b.rank - 1];
+  if (t.rank !== 2 || t.shape[1] !== n || b.rank < 1 || b.rank > 2 || rows !== n) {
+    throw new ShapeError(`${where}: ${shapeText(t.shape)} does not fit right sides ${shapeText(b.shape)} (${side}).`);
+  }
+  for (let i = 0; i < n; i++) {
+    if (t.data[i * n + i] === 0) throw new ValueError(`${where}: the triangle is singular: [${i}, ${i}] is 0.`);
+  }
+  const dtype = widest([t, b]);
+  checkOut(where, out, b.shape, dtype);
+  const columns = b.size / Math.max(n, 1);
+  // T or Tᵀ as it is read: strides of rows and columns, and whether that is a lower triangle.
+  const [row, column] = transpose ? [1, n] : [n, 1];
+  const lower = (triangle === "lower") !== transpose;
+  return scope(() => {
+    const kernels = kernelsFor(dtype);
+    const a = copyIn(dtype, t.data);
+    const x = copyIn(dtype, b.data);
+    // X T = B is Tᵀ Xᵀ = Bᵀ; one row of B is a vector either way.
+    if (side === "left" || b.rank === 1) {
+      const [r, c] = side === "left" ? [row, column] : [column, row];
+      if (lower === (side === "left")) kernels.solveForward(n, columns, a, r, c, x, columns);
+      else kernels.solveBackward(n, columns, a, r, c, x, columns);
+    } else if (lower) {
+      kernels.solveRightBackward(columns, n, a, column, row, x, n);
+    } else {
+      kernels.solveRight(columns, n, a, column, row, x, n);
+    }
+    return takeResult(out, b.shape, dtype, x);
+  });
+}
+
+/**
+ * The symmetric product A Aᵀ of a matrix [n, k], by half the work of a general product: [n, n], symmetric to the last bit.
+ * @throws ShapeError if it is no matrix
+ */
+export function syrk(matrix: ArrayLike, options: OutOptions = {}): NDArray {
+  checkOptions("syrk", options, ["out"]);
+  const a = asArray(matrix);
+  if (a.rank !== 2) throw new ShapeError(`syrk: a matrix is due, not shape ${shapeText(a.shape)}.`);
+  const [n, k] = a.shape;
+  checkOut("syrk", options.out, [n, n], a.dtype);
+  return scope(() => {
+    const x = copyIn(a.dtype, a.data);
+    const c = allocateFloats(a.dtype, n * n);
+    kernelsFor(a.dtype).syrk(n, k, x, k, 1, c, n, SET, true);
+    return takeResult(options.out, [n, n], a.dtype, c);
+  });
+}
