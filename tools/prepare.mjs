@@ -1,5 +1,6 @@
 // Makes a fresh clone ready: installs the locked dependencies, then builds the kernels, the library and the examples,
-// each only where its inputs changed since the last time. `--force` builds regardless. Writes to stderr only.
+// each only where its inputs changed since the last time. `--force` builds regardless, `--bench` builds the benchmarks
+// too. Writes to stderr only.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -86,6 +87,20 @@ try {
       }
     },
   );
+  if (process.argv.includes("--bench")) {
+    await step(
+      "Building the benchmarks",
+      {
+        inputs: ["src", "bench", "tsconfig.json", "tsconfig.bench.json", lock],
+        outputs: [],
+        stamp: "build/bench.stamp",
+      },
+      () => {
+        rmSync("build/bench", { recursive: true, force: true });
+        tsc("tsconfig.bench.json");
+      },
+    );
+  }
 } catch (error) {
   process.stderr.write(`${error.status === undefined ? error.stack : error.message}\n`);
   process.exit(1);

@@ -31,7 +31,7 @@ describeBuilds("factorisations", () => {
       expect(alone.values).toBeAllClose(values, { relative: 0, absolute: bound(n, frobenius(a)) });
     });
 
-    test.skipIf(!definite).each(orders)("of order %i: Cholesky's factor gives it back, if it is definite", (n) => {
+    test.each(definite ? orders : [])("of order %i: Cholesky's factor gives it back", (n) => {
       const a = make(n, n);
       const factored = cholesky(a);
       const l = rows(factored.factor);

@@ -54,58 +54,66 @@ function ragged<T>(
   }
 }
 
-/** The sum of up to four products, in order. */
 // @ts-ignore: decorator
 @inline
-function smallSum<T>(k: usize, x0: v128, x1: v128, x2: v128, x3: v128, b0: v128, b1: v128, b2: v128, b3: v128): v128 {
-  let sum = v128.mul<T>(x0, b0);
-  if (k > 1) sum = multiplyAdd<T>(x1, b1, sum);
-  if (k > 2) sum = multiplyAdd<T>(x2, b2, sum);
-  if (k > 3) sum = multiplyAdd<T>(x3, b3, sum);
-  return sum;
+function combine<T>(c: usize, sum: v128, mode: i32): v128 {
+  return mode == SET ? sum : mode == ADD ? v128.add<T>(v128.load(c), sum) : v128.sub<T>(v128.load(c), sum);
 }
 
+/**
+ * k of at most 4, the same for the whole loop, and B with unit column stride: no packing, sums in registers. `mode` and k
+ * are constants where this is inlined.
+ */
 // @ts-ignore: decorator
 @inline
-function combine<T>(c: v128, sum: v128, mode: i32): v128 {
-  return mode == SET ? sum : mode == ADD ? v128.add<T>(c, sum) : v128.sub<T>(c, sum);
-}
-
-/** k of at most 4 and B with unit column stride: no packing, sums in registers. Rows of B that are missing are row 0. */
-function smallK<T>(
+function smallLoop<T>(
   m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, c: usize, rc: usize, mode: i32,
 ): void {
   const bytes = n * sizeof<T>();
   const vectors = bytes & ~15;
-  const r1: usize = k > 1 ? rb : 0, r2: usize = k > 2 ? 2 * rb : 0, r3: usize = k > 3 ? 3 * rb : 0;
+  const edge = edgeScratch();
   for (let i: usize = 0; i < m; i++) {
     const x0 = v128.load_splat<T>(a);
     const x1 = k > 1 ? v128.load_splat<T>(a + ca) : x0;
     const x2 = k > 2 ? v128.load_splat<T>(a + 2 * ca) : x0;
     const x3 = k > 3 ? v128.load_splat<T>(a + 3 * ca) : x0;
-    let j: usize = 0;
-    if (k == 1 && mode == SET) {
-      for (; j < vectors; j += 16) v128.store(c + j, v128.mul<T>(x0, v128.load(b + j)));
-    }
-    for (; j < vectors; j += 16) {
-      const p = b + j;
-      const sum = smallSum<T>(
-        k, x0, x1, x2, x3, v128.load(p), v128.load(p + r1), v128.load(p + r2), v128.load(p + r3),
-      );
-      v128.store(c + j, combine<T>(v128.load(c + j), sum, mode));
-    }
-    for (; j < bytes; j += sizeof<T>()) {
-      // One lane of the vector form, so that a column's value does not depend on its position.
-      const p = b + j;
-      const sum = smallSum<T>(
-        k, x0, x1, x2, x3, v128.load_splat<T>(p), v128.load_splat<T>(p + r1), v128.load_splat<T>(p + r2),
-        v128.load_splat<T>(p + r3),
-      );
-      store<T>(c + j, v128.extract_lane<T>(combine<T>(v128.load_splat<T>(c + j), sum, mode), 0));
+    for (let j: usize = 0; j < bytes; j += 16) {
+      let p = b + j;
+      let q = c + j;
+      let step = rb;
+      if (j == vectors) {
+        // What is left of the row passes through the scratch memory, in full vectors like the rest.
+        for (let t: usize = 0; t < k; t++) copyPart(edge + 16 * t, p + t * rb, bytes - vectors);
+        p = edge;
+        step = 16;
+        copyPart(edge + 64, q, bytes - vectors);
+        q = edge + 64;
+      }
+      let sum = v128.mul<T>(x0, v128.load(p));
+      if (k > 1) sum = multiplyAdd<T>(x1, v128.load(p + step), sum);
+      if (k > 2) sum = multiplyAdd<T>(x2, v128.load(p + 2 * step), sum);
+      if (k > 3) sum = multiplyAdd<T>(x3, v128.load(p + 3 * step), sum);
+      v128.store(q, combine<T>(q, sum, mode));
+      if (j == vectors) copyPart(c + j, q, bytes - vectors);
     }
     a += ra;
     c += rc;
   }
+}
+
+/** Up to three 4-byte words. */
+// @ts-ignore: decorator
+@inline
+function copyPart(to: usize, from: usize, bytes: usize): void {
+  for (let q: usize = 0; q < bytes; q += 4) store<u32>(to + q, load<u32>(from + q));
+}
+
+function smallK<T>(
+  m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, c: usize, rc: usize, mode: i32,
+): void {
+  if (k == 1 && mode == SET) smallLoop<T>(m, n, 1, a, ra, ca, b, rb, c, rc, SET);
+  else if (k == 2 && mode == SET) smallLoop<T>(m, n, 2, a, ra, ca, b, rb, c, rc, SET);
+  else smallLoop<T>(m, n, k, a, ra, ca, b, rb, c, rc, mode);
 }
 
 /** @internal One product; strides in bytes. With `lower`, tiles wholly above the diagonal of C are left out. */
