@@ -15,9 +15,9 @@ function available(build: KernelBuild): boolean {
   }
 }
 
-/** Runs a suite on every build; one that the runtime does not take (relaxed SIMD on Node 20) is skipped by that name. */
+/** Runs a suite on every build; one that the runtime does not take (relaxed and wide on Node 20) is skipped by that name. */
 export function describeBuilds(name: string, suite: () => void): void {
-  for (const build of ["simd", "relaxed"] as const) {
+  for (const build of ["simd", "relaxed", "wide"] as const) {
     const here = available(build);
     describe.skipIf(!here)(`${name}, build "${build}"${here ? "" : ": this runtime does not take it"}`, () => {
       const active = kernels.info().build;

@@ -1,0 +1,154 @@
+// Runs every kernel of two builds on the same numbers and compares what they write. The wide build is experimental in
+// V8, so it has to show once, in the very code that will run, that it computes what the narrow build computes.
+
+import type { Float64Kernels, Kernels } from "./generated/types.ts";
+import { allocate, bytesPerElement, type DType, floats, integers, type Pointer, scope } from "./memory.ts";
+
+/** Where a sample call finds its operands: numbers in [-1, 1), positive ones, a definite matrix, and room to write. */
+interface Places {
+  readonly x: Pointer;
+  readonly y: Pointer;
+  readonly positive: Pointer;
+  readonly definite: Pointer;
+  readonly out: Pointer;
+  readonly more: Pointer;
+  readonly table: Pointer;
+}
+
+const N = 41; // no multiple of any vector or tile
+const LENGTH = 8 * N * N;
+
+type Call = (kernels: Float64Kernels, places: Places) => void;
+
+/** A sample call of every kernel. The type makes a missing one an error. */
+const calls: Record<keyof Float64Kernels, readonly Call[]> = {
+  gather: [(k, { x, out, table }) => k.gather(2, table, table + 8, table + 16, x, out)],
+  sumAxis: [
+    (k, { x, out }) => k.sumAxis(3, N, 1, x, out, 1, false),
+    (k, { x, out }) => k.sumAxis(1, 7 * N, N, x, out, N, true),
+  ],
+  copyRows: [(k, { x, out }) => k.copyRows(5, N, x, 2 * N, out, 3 * N, true)],
+  fill: [(k, { out }) => k.fill(N, 0.3, out)],
+  dotRows: [(k, { x, y, out }) => k.dotRows(5, N, x, y, out, false)],
+  allFinite: [(k, { x, out }) => k.fill(1, k.allFinite(LENGTH, x), out)],
+  activation: Array.from(
+    { length: 10 },
+    (_, f) =>
+      (k, { x, out }) =>
+        k.activation(f, 5 * N, x, out, 0.3),
+  ),
+  activationDerivative: Array.from({ length: 10 }, (_, f) => (k, { x, out, more }) => {
+    k.activation(f, 5 * N, x, more, 0.3);
+    k.activationDerivative(f, 5 * N, x, more, out, 0.3);
+  }),
+  multiply: [(k, { x, y, out }) => k.multiply(3, N, x, y, out, true)],
+  affine: [(k, { x, out }) => k.affine(N, 0.7, x, 0.1, out, true)],
+  addToRows: [(k, { x, out }) => k.addToRows(3, N, x, out)],
+  gemm: [
+    (k, { x, y, out }) => k.gemm(1, N, N + 2, N, x, 0, N, 1, y, 0, N + 2, 1, out, 0, N + 2, 0),
+    (k, { x, y, out }) => k.gemm(1, N, N, 7 * N, x, 0, 1, N, y, 0, 1, 7 * N, out, 0, N, 2),
+    (k, { x, y, out }) => k.gemm(3, N, N, 2, x, N, 2, 1, y, N, N, 1, out, N * N, N, 1),
+  ],
+  scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],
+  softmax: [(k, { x, out }) => k.softmax(3, N, x, out)],
+  softmaxJacobian: [(k, { x, y, out }) => k.softmaxJacobian(2, 3, N, x, y, out, true)],
+  crossEntropy: [(k, { x, positive, more }) => k.crossEntropy(3, N, x, positive, more)],
+  binaryCrossEntropy: [(k, { x, positive, more }) => k.binaryCrossEntropy(N, x, positive, more)],
+  squaredError: [(k, { x, y, more }) => k.squaredError(N, x, y, more)],
+  sgdStep: [(k, { y, out, more }) => k.sgdStep(N, out, y, more, 0.1, 0.9, true, 0.01)],
+  adamStep: [
+    (k, { y, positive, out, more }) => {
+      k.copyRows(1, N, positive, 0, more + 8 * N, 0, false);
+      k.adamStep(N, out, y, more, more + 8 * N, 0.1, 0.9, 0.99, 1e-8, 0.1, 0.01, 0.01, 0.02);
+    },
+  ],
+  syrk: [(k, { x, out }) => k.syrk(N, 3 * N, x, 3 * N, 1, out, N, 0, true)],
+  cholesky: [
+    (k, { definite, y, out, more }) => {
+      // Above the diagonal anything may be left: a solve reads the rest.
+      k.copyRows(1, N * N, definite, 0, more, 0, false);
+      k.cholesky(N, more, N);
+      solve(k, more, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N));
+      k.fill(N * N, 0, more);
+    },
+  ],
+  solveForward: [
+    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N)),
+  ],
+  solveBackward: [
+    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveBackward(N, N, l, 1, N, b, N)),
+  ],
+  solveRight: [(k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveRight(N, N, l, N, 1, b, N))],
+  solveRightBackward: [
+    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveRightBackward(N, N, l, 1, N, b, N)),
+  ],
+  eighWorkspace: [(k, { out }) => k.fill(1, k.eighWorkspace(N), out)],
+  eigh: [
+    (k, { definite, out, more }) => {
+      // Eigenvectors have no sign of their own; the values do.
+      k.copyRows(1, N * N, definite, 0, more, 0, false);
+      k.eigh(N, more, out, allocate(k.eighWorkspace(N)), true);
+      k.fill(N * N, 0, more);
+    },
+  ],
+};
+
+/** A solve in place, with the right sides in `out`. */
+function solve(k: Kernels, l: Pointer, y: Pointer, out: Pointer, run: (l: Pointer, b: Pointer) => void): void {
+  k.copyRows(1, N * N, y, 0, out, 0, false);
+  run(l, out);
+}
+
+/** What a call writes into `out` and `more`. */
+function written(kernels: Kernels, dtype: DType, call: Call): Float64Array {
+  return scope(() => {
+    const bytes = LENGTH * 8;
+    const [x, y, positive, definite, out, more] = Array.from({ length: 6 }, () => allocate(bytes));
+    const table = allocate(64);
+    const memory = floats(dtype);
+    const size = bytesPerElement(dtype);
+    let state = 1;
+    for (let i = 0; i < LENGTH; i++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      const number = state / 2 ** 31 - 1;
+      memory[x / size + i] = number;
+      memory[y / size + i] = -number / 2 + 0.1;
+      memory[positive / size + i] = Math.abs(number);
+      memory[out / size + i] = number / 3;
+    }
+    for (let i = 0; i < N; i++) {
+      for (let j = 0; j < N; j++) memory[definite / size + i * N + j] = i === j ? N : 1 / (1 + i + j);
+    }
+    floats("float64").fill(0, more / 8, more / 8 + LENGTH);
+    integers().set([N, 7, 1, N, 0, 0], table / 4);
+    call(kernels as Float64Kernels, { x, y, positive, definite, out, more, table });
+    const view = floats(dtype);
+    const length = Math.min(LENGTH, (8 * LENGTH) / size);
+    return Float64Array.from([
+      ...view.subarray(out / size, out / size + LENGTH),
+      ...view.subarray(more / size, more / size + length),
+    ]);
+  });
+}
+
+/** The name of the first kernel in which two builds disagree by more than rounding, with the difference; or undefined. */
+export function firstDifference(
+  a: Record<DType, Kernels>,
+  b: Record<DType, Kernels>,
+): { readonly kernel: string; readonly difference: number } | undefined {
+  for (const dtype of ["float32", "float64"] as const) {
+    const tolerance = dtype === "float32" ? 1e-3 : 1e-11;
+    for (const [kernel, samples] of Object.entries(calls)) {
+      if (!(kernel in a[dtype])) continue;
+      for (const call of samples) {
+        const [ours, theirs] = [written(a[dtype], dtype, call), written(b[dtype], dtype, call)];
+        for (let i = 0; i < ours.length; i++) {
+          const difference = Math.abs(ours[i] - theirs[i]);
+          if (difference <= tolerance * Math.max(1, Math.abs(theirs[i])) || Object.is(ours[i], theirs[i])) continue;
+          return { kernel: `${kernel} (${dtype})`, difference };
+        }
+      }
+    }
+  }
+  return undefined;
+}

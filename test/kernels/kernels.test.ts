@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { batchedMatmul, kernels, OptionError } from "../../src/index.ts";
+import { kernelsFor, useBuild } from "../../src/kernels/kernels.ts";
+import { firstDifference } from "../../src/kernels/selfcheck.ts";
+
+const major = Number(process.versions.node.split(".")[0]);
+const both = () => ({ float32: { ...kernelsFor("float32") }, float64: { ...kernelsFor("float64") } });
+
+test("info says which build runs and what memory is held", () => {
+  batchedMatmul([[1]], [[2]]);
+  const info = kernels.info();
+  expect(info.build).toBe(major < 22 ? "simd" : "relaxed");
+  expect(info.sharedMemory).toBe(true);
+  expect(info.memoryBytes).toBeGreaterThan(0);
+  expect(info.bytesInUse).toBe(0);
+});
+
+test("wide SIMD works on Node 24 and later, and is refused with the reason before", () => {
+  const { build } = kernels.info();
+  if (major < 24) {
+    expect(() => kernels.useWideSimd()).toThrow(OptionError);
+    expect(() => kernels.useWideSimd()).toThrow("it needs Node 24 or later");
+    expect(kernels.info().build).toBe(build);
+    return;
+  }
+  kernels.useWideSimd();
+  expect(kernels.info().build).toBe("wide");
+  useBuild(build);
+});
+
+test("the check of a build finds any kernel that computes something else", () => {
+  const right = both();
+  expect(firstDifference(right, both())).toBeUndefined();
+  for (const name of ["gemm", "activation", "softmax", "adamStep", "solveRightBackward", "sumAxis"] as const) {
+    const wrong = both();
+    Object.assign(wrong.float64, { [name]: () => {} });
+    expect(firstDifference(wrong, right)?.kernel).toBe(`${name} (float64)`);
+  }
+  const wrong = both();
+  Object.assign(wrong.float64, { eigh: () => 0 });
+  expect(firstDifference(wrong, right)?.kernel).toBe("eigh (float64)");
+});
