@@ -3,7 +3,16 @@
 export { batchedMatmul, batchedOuter, batchedTranspose } from "./array/batched.ts";
 export { einsum } from "./array/einsum.ts";
 export type { FormatOptions } from "./array/format.ts";
-export { type ArrayLike, type ArrayOptions, array, full, NDArray, type Nested, zeros } from "./array/ndarray.ts";
+export {
+  type ArrayLike,
+  type ArrayOptions,
+  array,
+  full,
+  kernelArray,
+  NDArray,
+  type Nested,
+  zeros,
+} from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
 export { type Dataset, type DatasetLike, dataset } from "./data/dataset.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";

@@ -2,13 +2,14 @@
 
 import { checkOptions, ShapeError } from "../errors.ts";
 import { kernelsFor, SET } from "../kernels/kernels.ts";
-import { allocateFloats, copyIn, scope } from "../kernels/memory.ts";
+import { enter, scope } from "../kernels/memory.ts";
 import { gatherStrided, isOptions, type OutOptions } from "./einsum.ts";
 import {
   type ArrayLike,
   asArray,
   checkOut,
   type NDArray,
+  resultPlace,
   sameShape,
   shapeText,
   sizeOf,
@@ -41,9 +42,9 @@ export function batchedMatmul(a: ArrayLike, b: ArrayLike, options: OutOptions = 
   const shape = [...batch, m, n];
   checkOut("batchedMatmul", options.out, shape, dtype);
   return scope(() => {
-    const x = copyIn(dtype, left.data);
-    const y = left.data === right.data ? x : copyIn(dtype, right.data);
-    const z = allocateFloats(dtype, sizeOf(shape));
+    const x = enter(dtype, left.data);
+    const y = left.data === right.data ? x : enter(dtype, right.data);
+    const z = resultPlace(options.out, sizeOf(shape), dtype, [left, right]);
     kernelsFor(dtype).gemm(sizeOf(batch), m, n, k, x, m * k, k, 1, y, k * n, n, 1, z, m * n, n, SET);
     return takeResult(options.out, shape, dtype, z);
   });
@@ -59,8 +60,8 @@ export function batchedTranspose(a: ArrayLike, options: OutOptions = {}): NDArra
   const shape = [...batch, n, m];
   checkOut("batchedTranspose", options.out, shape, x.dtype);
   return scope(() => {
-    const from = copyIn(x.dtype, x.data);
-    const to = allocateFloats(x.dtype, x.size);
+    const from = enter(x.dtype, x.data);
+    const to = resultPlace(options.out, x.size, x.dtype, [x]);
     gatherStrided(kernelsFor(x.dtype), [sizeOf(batch), n, m], [m * n, 1, n], from, to);
     return takeResult(options.out, shape, x.dtype, to);
   });

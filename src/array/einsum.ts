@@ -5,8 +5,8 @@
 
 import { checkOptions, OptionError } from "../errors.ts";
 import { type Kernels, kernelsFor, SET } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, copyIn, type DType, integers, type Pointer, scope } from "../kernels/memory.ts";
-import { type ArrayLike, asArray, checkOut, type NDArray, takeResult, widest } from "./ndarray.ts";
+import { allocate, allocateFloats, type DType, enter, integers, type Pointer, scope } from "../kernels/memory.ts";
+import { type ArrayLike, asArray, checkOut, type NDArray, resultPlace, sizeOf, takeResult, widest } from "./ndarray.ts";
 import { readSubscripts } from "./subscripts.ts";
 
 /** An operand in the kernels' memory: labelled axes with strides in elements. */
@@ -65,7 +65,7 @@ export function einsum(subscripts: string, ...operands: (ArrayLike | OutOptions)
     const pointerOf = (a: NDArray): Pointer => {
       const known = copies.get(a);
       if (known !== undefined) return known;
-      const pointer = copyIn(dtype, a.data);
+      const pointer = enter(dtype, a.data);
       copies.set(a, pointer);
       return pointer;
     };
@@ -74,7 +74,9 @@ export function einsum(subscripts: string, ...operands: (ArrayLike | OutOptions)
       const [i, j] = cheapestPair(pending, context);
       const others = pending.filter((_, k) => k !== i && k !== j);
       const needed = new Set([...output, ...others.flatMap((operand) => operand.labels)]);
-      pending = [...others, contract(pending[i], pending[j], needed, output, context)];
+      // The last step computes the result in its place.
+      const place = others.length === 0 ? resultPlace(out, sizeOf(shape), dtype, arrays) : undefined;
+      pending = [...others, contract(pending[i], pending[j], needed, output, context, place)];
     }
     const summed = sumOut(pending[0], new Set(output), context);
     const ordered = inOrder(summed, output, context);
@@ -132,6 +134,7 @@ function contract(
   needed: ReadonlySet<string>,
   output: readonly string[],
   context: Context,
+  place: Pointer | undefined,
 ): Operand {
   let a = sumOut(first, new Set([...needed, ...second.labels]), context);
   let b = sumOut(second, new Set([...needed, ...a.labels]), context);
@@ -147,7 +150,8 @@ function contract(
   const columns = b.labels.filter((label) => !shared.includes(label)).sort(byOutput);
 
   const labels = [...batch, ...rows, ...columns];
-  const result = allocateFloats(context.dtype, size(labels, context));
+  const inPlace = place !== undefined && labels.every((label, axis) => label === output[axis]);
+  const result = inPlace ? place : allocateFloats(context.dtype, size(labels, context));
   const strides = contiguousStrides(labels.map((label) => context.lengths.get(label) as number));
   const n = size(batch, context);
   if (rows.length + columns.length + summed.length === 0) {

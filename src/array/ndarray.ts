@@ -1,7 +1,19 @@
 // Shaped arrays of floats: row-major, without gaps, in ordinary JavaScript memory.
 
 import { checkChoice, checkOptions, LaplaceError, OptionError, ShapeError, ValueError } from "../errors.ts";
-import { copyOut, copyOutTo, type DType, type FloatArray, type Pointer } from "../kernels/memory.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  copyOut,
+  copyOutTo,
+  type DType,
+  type FloatArray,
+  giveBlock,
+  type Pointer,
+  placeOf,
+  takeBlock,
+  viewOf,
+} from "../kernels/memory.ts";
 import { type FormatOptions, format } from "./format.ts";
 
 /** Where Node's console.log looks for an object's text. */
@@ -37,10 +49,13 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
  * `reshape` share it, everything else copies. An array without axes holds one number.
  */
 export class NDArray {
-  /** The elements, row-major. */
-  readonly data: FloatArray;
   /** The length of each axis. */
   readonly shape: readonly number[];
+  /** The number of elements. */
+  readonly size: number;
+  readonly dtype: DType;
+  #data: FloatArray;
+  readonly #place: Pointer | undefined;
 
   /** @throws ShapeError if `data` has not as many elements as `shape`. */
   constructor(data: FloatArray, shape: readonly number[]) {
@@ -53,17 +68,31 @@ export class NDArray {
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`${data.length} elements do not fill an array of shape ${shapeText(shape)}.`);
     }
-    this.data = data;
+    this.#data = data;
+    this.#place = placeOf(data);
     this.shape = shape.slice();
+    this.size = data.length;
+    this.dtype = data instanceof Float32Array ? "float32" : "float64";
   }
 
-  get dtype(): DType {
-    return this.data instanceof Float32Array ? "float32" : "float64";
+  /** The elements, row-major. */
+  get data(): FloatArray {
+    // Unshared kernels' memory takes its views away when it grows.
+    if (this.#place !== undefined && this.#data.length !== this.size) {
+      this.#data = viewOf(this.dtype, this.#place, this.size);
+    }
+    return this.#data;
   }
 
-  /** The number of elements. */
-  get size(): number {
-    return this.data.length;
+  /**
+   * Gives back the memory of an array that `kernelArray` made. It and every view of it must not be used afterwards; other
+   * arrays are left to JavaScript.
+   */
+  free(): void {
+    const bytes = this.#place === undefined ? undefined : blocks.get(this);
+    if (bytes === undefined) return;
+    blocks.delete(this);
+    giveBlock(this.#place as Pointer, bytes);
   }
 
   /** The number of axes. */
@@ -244,6 +273,25 @@ export function zeros(shape: readonly number[], options: ArrayOptions = {}): NDA
   return new NDArray(makeFloats(options.dtype ?? "float64", sizeOf(shape)), shape);
 }
 
+/** The sizes of the arrays made by `kernelArray` that are not freed. */
+const blocks = new WeakMap<NDArray, number>();
+
+/**
+ * An array of zeros in the kernels' memory, until `free()` is called: functions read it and, as their `out`, write into it
+ * without a copy. Made once and used again, it saves what a new large array costs, which is mostly its memory's pages.
+ */
+export function kernelArray(shape: readonly number[], options: ArrayOptions = {}): NDArray {
+  checkOptions("kernelArray", options, ["dtype"]);
+  checkShape(shape);
+  const { dtype = "float64" } = options;
+  checkChoice("kernelArray", "dtype", dtype, ["float32", "float64"]);
+  const length = sizeOf(shape);
+  const bytes = Math.max(length, 1) * bytesPerElement(dtype);
+  const result = new NDArray(viewOf(dtype, takeBlock(bytes), length).fill(0), shape);
+  blocks.set(result, bytes);
+  return result;
+}
+
 /** An array of one value. */
 export function full(shape: readonly number[], value: number, options: ArrayOptions = {}): NDArray {
   checkOptions("full", options, ["dtype"]);
@@ -281,9 +329,29 @@ export function resultArray(where: string, out: NDArray | undefined, shape: read
   return out ?? zeros(shape, { dtype });
 }
 
+/** Where a result is computed: in `out` itself if that is in the kernels' memory and no operand, else in new memory. */
+export function resultPlace(
+  out: NDArray | undefined,
+  length: number,
+  dtype: DType,
+  operands: readonly NDArray[],
+): Pointer {
+  const place = out === undefined ? undefined : placeOf(out.data);
+  const apart =
+    place !== undefined &&
+    operands.every((operand) => operand.data.buffer !== out?.data.buffer || disjoint(operand, out));
+  return apart ? place : allocateFloats(dtype, length);
+}
+
+/** Whether two arrays of one buffer have no byte in common. */
+function disjoint({ data: a }: NDArray, { data: b }: NDArray): boolean {
+  return a.byteOffset + a.byteLength <= b.byteOffset || b.byteOffset + b.byteLength <= a.byteOffset;
+}
+
 /** A result in the kernels' memory, copied into `out` or, without it, into a new array that is never cleared first. */
 export function takeResult(out: NDArray | undefined, shape: readonly number[], dtype: DType, from: Pointer): NDArray {
   const size = sizeOf(shape);
+  if (out !== undefined && placeOf(out.data) === from) return out;
   if (out === undefined) return new NDArray(copyOut(dtype, from, size), shape);
   copyOutTo(dtype, from, size, out.data, 0);
   return out;

@@ -4,7 +4,7 @@
 import { type NDArray, resultArray, zeros } from "../array/ndarray.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
-import { allocateFloats, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer, placeOf } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import { checkValues, eachPart, type Part } from "../network/parts.ts";
@@ -108,9 +108,12 @@ function writeGradients(where: string, net: Network, data: Batch, scale: number,
   eachPart(net, data.inputs, 1, count, (part) => {
     checkValues(where, part);
     const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
-    const rows = allocateFloats(net.dtype, part.count * count);
-    contractKeep(backward, rows);
-    copyOutTo(net.dtype, rows, part.count * count, result.data, part.start * count);
+    // A result in the kernels' memory is written where it lies.
+    const place = placeOf(result.data);
+    const rows = place ?? allocateFloats(net.dtype, part.count * count);
+    const offset = place === undefined ? 0 : part.start * count * bytesPerElement(net.dtype);
+    contractKeep(backward, rows + offset);
+    if (place === undefined) copyOutTo(net.dtype, rows, part.count * count, result.data, part.start * count);
   });
 }
 

@@ -35,6 +35,8 @@ export const memory: Memory = new WebAssembly.Memory({ initial: 64, maximum: MAX
 let f32 = new Float32Array(memory.buffer);
 let f64 = new Float64Array(memory.buffer);
 let u32 = new Uint32Array(memory.buffer);
+/** Every buffer the memory has had: a shared one keeps its old buffers valid when it grows. */
+const buffers = new WeakSet<ArrayBufferLike>([memory.buffer]);
 
 interface Block {
   readonly start: Pointer;
@@ -97,6 +99,7 @@ function grow(bytes: number): void {
     throw new LaplaceError(message, { cause });
   }
   addFree({ start: have, end: wanted * PAGE });
+  buffers.add(memory.buffer);
   f32 = new Float32Array(memory.buffer);
   f64 = new Float64Array(memory.buffer);
   u32 = new Uint32Array(memory.buffer);
@@ -159,6 +162,23 @@ export function copyIn(dtype: DType, source: ArrayLike<number>): Pointer {
   const pointer = allocateFloats(dtype, source.length);
   copyTo(dtype, pointer, source);
   return pointer;
+}
+
+/** Where an array lies that is in the kernels' memory already; undefined for one in JavaScript's. */
+export function placeOf(values: FloatArray): Pointer | undefined {
+  return buffers.has(values.buffer) ? values.byteOffset : undefined;
+}
+
+/** As `copyIn`, for operands that are only read: an array that is in the kernels' memory already is used where it lies. */
+export function enter(dtype: DType, source: FloatArray): Pointer {
+  const same = source instanceof Float32Array === (dtype === "float32");
+  return (same ? placeOf(source) : undefined) ?? copyIn(dtype, source);
+}
+
+/** Elements of the kernels' memory as an array that shows them, until an unshared memory grows. */
+export function viewOf(dtype: DType, pointer: Pointer, length: number): FloatArray {
+  const start = pointer / bytesPerElement(dtype);
+  return floats(dtype).subarray(start, start + length);
 }
 
 export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>): void {
