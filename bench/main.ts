@@ -10,6 +10,7 @@ import { arch, cpus, release, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { kernels } from "../src/kernels/kernels.ts";
 import { compare, inProcess, type Way } from "./compare.ts";
+import { pairs } from "./gradients.ts";
 import { cases, difference } from "./kernels.ts";
 import { Blas } from "./peers/blas.ts";
 
@@ -21,7 +22,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "11" },
   },
 });
-const suites = ["kernels"];
+const suites = ["kernels", "gradients"];
 for (const name of positionals) {
   if (suites.includes(name)) continue;
   console.error(`There is no suite "${name}"; there are: ${suites.join(", ")}.`);
@@ -45,8 +46,10 @@ console.log(
 );
 console.log(row("case", "first call", "steady", "GFLOP/s", "theirs", "ratio", "spread", "difference"));
 
+const wanted = (suite: string) => positionals.length === 0 || positionals.includes(suite);
+const rounds = Number(values.rounds);
 const results: object[] = [];
-for (const make of cases) {
+for (const make of wanted("kernels") ? cases : []) {
   const item = make();
   if (!item.name.includes(values.filter)) continue;
   let peer: Way | undefined;
@@ -54,7 +57,7 @@ for (const make of cases) {
     await blas.setup(item.job, item.inputs);
     peer = { name: "OpenBLAS", run: (repetitions) => blas.run(repetitions) };
   }
-  const comparison = await compare(inProcess("laplace-ts", item.work), peer, Number(values.rounds));
+  const comparison = await compare(inProcess("laplace-ts", item.work), peer, rounds);
   const deviation = blas === undefined ? undefined : difference(item, await blas.result());
   const gigaflops = item.flops / comparison.seconds / 1e9;
   results.push({ name: item.name, ...comparison, gigaflops, deviation });
@@ -72,9 +75,21 @@ for (const make of cases) {
   );
 }
 blas?.stop();
+for (const make of wanted("gradients") ? pairs : []) {
+  const { name, ours, theirs } = make();
+  if (!name.includes(values.filter)) continue;
+  const comparison = await compare(ours, theirs, rounds);
+  results.push({ name, against: theirs.name, ...comparison });
+  const { firstCall, seconds, peerSeconds, ratio, spread } = comparison;
+  const range = spread?.map((r) => r.toFixed(2)).join("–") ?? "";
+  console.log(
+    row(name, time(firstCall), time(seconds), "", time(peerSeconds ?? 0), ratio?.toFixed(2) ?? "", range, ""),
+  );
+  console.log(`  against ${theirs.name}`);
+}
 
 mkdirSync("bench/results", { recursive: true });
-const file = `bench/results/kernels-${header.date.replace(/[:.]/g, "-")}.json`;
+const file = `bench/results/${header.date.replace(/[:.]/g, "-")}.json`;
 writeFileSync(file, `${JSON.stringify({ ...header, ...setting, results }, null, 2)}\n`);
 console.log(`\n${file}`);
 

@@ -60,6 +60,19 @@ function combine<T>(c: usize, sum: v128, mode: i32): v128 {
   return mode == SET ? sum : mode == ADD ? v128.add<T>(v128.load(c), sum) : v128.sub<T>(v128.load(c), sum);
 }
 
+/** One vector of a row of C: up to four products with the rows of B at p, `step` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function smallVector<T>(
+  k: usize, x0: v128, x1: v128, x2: v128, x3: v128, p: usize, step: usize, c: usize, mode: i32,
+): void {
+  let sum = v128.mul<T>(x0, v128.load(p));
+  if (k > 1) sum = multiplyAdd<T>(x1, v128.load(p + step), sum);
+  if (k > 2) sum = multiplyAdd<T>(x2, v128.load(p + 2 * step), sum);
+  if (k > 3) sum = multiplyAdd<T>(x3, v128.load(p + 3 * step), sum);
+  v128.store(c, combine<T>(c, sum, mode));
+}
+
 /**
  * k of at most 4, the same for the whole loop, and B with unit column stride: no packing, sums in registers. `mode` and k
  * are constants where this is inlined.
@@ -77,24 +90,24 @@ function smallLoop<T>(
     const x1 = k > 1 ? v128.load_splat<T>(a + ca) : x0;
     const x2 = k > 2 ? v128.load_splat<T>(a + 2 * ca) : x0;
     const x3 = k > 3 ? v128.load_splat<T>(a + 3 * ca) : x0;
-    for (let j: usize = 0; j < bytes; j += 16) {
-      let p = b + j;
-      let q = c + j;
-      let step = rb;
-      if (j == vectors) {
-        // What is left of the row passes through the scratch memory, in full vectors like the rest.
-        for (let t: usize = 0; t < k; t++) copyPart(edge + 16 * t, p + t * rb, bytes - vectors);
-        p = edge;
-        step = 16;
-        copyPart(edge + 64, q, bytes - vectors);
-        q = edge + 64;
-      }
-      let sum = v128.mul<T>(x0, v128.load(p));
-      if (k > 1) sum = multiplyAdd<T>(x1, v128.load(p + step), sum);
-      if (k > 2) sum = multiplyAdd<T>(x2, v128.load(p + 2 * step), sum);
-      if (k > 3) sum = multiplyAdd<T>(x3, v128.load(p + 3 * step), sum);
-      v128.store(q, combine<T>(q, sum, mode));
-      if (j == vectors) copyPart(c + j, q, bytes - vectors);
+    let j: usize = 0;
+    for (; j + 64 <= bytes; j += 64) {
+      smallVector<T>(k, x0, x1, x2, x3, b + j, rb, c + j, mode);
+      smallVector<T>(k, x0, x1, x2, x3, b + j + 16, rb, c + j + 16, mode);
+      smallVector<T>(k, x0, x1, x2, x3, b + j + 32, rb, c + j + 32, mode);
+      smallVector<T>(k, x0, x1, x2, x3, b + j + 48, rb, c + j + 48, mode);
+    }
+    for (; j < vectors; j += 16) smallVector<T>(k, x0, x1, x2, x3, b + j, rb, c + j, mode);
+    if (j < bytes && mode == SET && bytes >= 16) {
+      // What is left of the row is written again together with what is before it, in one full vector.
+      smallVector<T>(k, x0, x1, x2, x3, b + bytes - 16, rb, c + bytes - 16, mode);
+    } else if (j < bytes) {
+      // What is left of the row passes through the scratch memory, in full vectors like the rest.
+      const rest = bytes - j;
+      for (let t: usize = 0; t < k; t++) copyPart(edge + 16 * t, b + j + t * rb, rest);
+      copyPart(edge + 64, c + j, rest);
+      smallVector<T>(k, x0, x1, x2, x3, edge, 16, edge + 64, mode);
+      copyPart(c + j, edge + 64, rest);
     }
     a += ra;
     c += rc;
