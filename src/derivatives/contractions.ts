@@ -99,26 +99,25 @@ function keepLinear(
   const bytes = bytesPerElement(backward.dtype);
   const t = positionsOf(node);
   const a = backward.value(node.inputs[0]);
-  const at = out + weight.offset * bytes;
-  kernels.gemm(
-    batch,
-    outputs,
-    inputs,
-    t,
-    delta,
-    t * outputs,
-    1,
-    outputs,
-    a,
-    t * inputs,
-    inputs,
-    1,
-    at,
-    row,
-    inputs,
-    add ? ADD : SET,
-  );
+  sumOfProducts(backward, t, outputs, inputs, delta, a, out + weight.offset * bytes, row, add);
   if (bias !== undefined) kernels.sumAxis(batch, t, outputs, delta, out + bias.offset * bytes, row, add);
+}
+
+/** Σ_t δ_t ⊗ a_t for every example, [outputs, inputs] each, `row` elements from one to the next. */
+function sumOfProducts(
+  { kernels, batch }: Backward,
+  t: number,
+  outputs: number,
+  inputs: number,
+  delta: Pointer,
+  a: Pointer,
+  to: Pointer,
+  row: number,
+  add: boolean,
+): void {
+  const [d, x] = [t * outputs, t * inputs];
+  const mode = add ? ADD : SET;
+  kernels.gemm(batch, outputs, inputs, t, delta, d, 1, outputs, a, x, inputs, 1, to, row, inputs, mode);
 }
 
 function keepElementwise(
@@ -175,24 +174,7 @@ export function contractSquaredNorms(backward: Backward, to: Pointer): void {
       kernels.dotRows(batch, t * t, gramA, gram(backward, delta, t, outputs), to, true);
     } else {
       const sum = allocateFloats(dtype, batch * inputs * outputs);
-      kernels.gemm(
-        batch,
-        outputs,
-        inputs,
-        t,
-        delta,
-        t * outputs,
-        1,
-        outputs,
-        a,
-        t * inputs,
-        inputs,
-        1,
-        sum,
-        inputs * outputs,
-        inputs,
-        SET,
-      );
+      sumOfProducts(backward, t, outputs, inputs, delta, a, sum, inputs * outputs, false);
       kernels.dotRows(batch, inputs * outputs, sum, sum, to, true);
     }
     if (site.bias !== undefined) addNormOfSum(delta);

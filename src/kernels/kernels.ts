@@ -24,7 +24,7 @@ export const activationCode = {
   selu: 9,
 } as const;
 
-/** What a product does with what is there already: the modes of assembly/tile.ts. */
+/** What a product does with what is there already: the modes of assembly/fused.ts. */
 export const SET = 0;
 export const ADD = 1;
 export const SUBTRACT = 2;

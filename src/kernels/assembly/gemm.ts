@@ -2,8 +2,9 @@
 // registers, reads them in order. C has unit column stride. An element of C is a sum over k in blocks of KC, each in
 // order, so that a row's result does not depend on how many rows are computed with it.
 
+import { ADD, multiplyAdd, SET, SUBTRACT } from "./fused";
 import { packColumns, packRows } from "./pack";
-import { ADD, multiplyAdd, ROW_BYTES, ROWS, SET, SUBTRACT, tile } from "./tile";
+import { ROW_BYTES, ROWS, tile } from "./tile";
 
 export { ADD, SET, SUBTRACT };
 

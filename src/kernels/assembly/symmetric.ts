@@ -1,8 +1,8 @@
 // Products and factorisations of symmetric matrices, of which the lower triangle is stored.
 
+import { SET, SUBTRACT } from "./fused";
 import { product } from "./gemm";
 import { half, right } from "./triangular";
-import { SUBTRACT } from "./tile";
 
 const BASE: usize = 8;
 
@@ -14,7 +14,7 @@ export function syrk<T>(n: usize, k: usize, a: usize, ra: usize, ca: usize, c: u
   const size = sizeof<T>();
   if (n == 0) return;
   if (k == 0) {
-    if (mode == 0) for (let i: usize = 0; i < n; i++) memory.fill(c + i * rc * size, 0, (i + 1) * size);
+    if (mode == SET) for (let i: usize = 0; i < n; i++) memory.fill(c + i * rc * size, 0, (i + 1) * size);
   } else {
     product<T>(n, n, k, a, ra * size, ca * size, a, ca * size, ra * size, c, rc * size, mode, true);
   }

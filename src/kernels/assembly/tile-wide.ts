@@ -2,28 +2,11 @@
 // the sixteen sums do not fit into registers, and this is about half as fast. All loads of C come before all stores:
 // the fusion does not cross side effects.
 
-export const SET = 0;
-export const ADD = 1;
-export const SUBTRACT = 2;
+import { ADD, multiplyAdd, SUBTRACT } from "./fused";
 
 /** Rows of a tile, and bytes of one of its rows. */
 export const ROWS: usize = 4;
 export const ROW_BYTES: usize = 64;
-
-// @ts-ignore: decorator
-@inline
-export function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<T>(a, b, c);
-  return v128.add<T>(c, v128.mul<T>(a, b));
-}
-
-/** c - a b */
-// @ts-ignore: decorator
-@inline
-export function multiplySubtract<T>(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_nmadd<T>(a, b, c);
-  return v128.sub<T>(c, v128.mul<T>(a, b));
-}
 
 /**
  * @internal C = A B, C += A B or C -= A B for one tile over k terms. A is packed, 4 elements for each term; rows of B are `rb` bytes

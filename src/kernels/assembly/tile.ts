@@ -1,28 +1,11 @@
 // The inner tile of every product: 4 rows by 2 vectors. Eight running sums and the operands fit into the registers that
 // V8 has; wider tiles do not, unless it fuses pairs of vectors (see tile-wide.ts, which is compiled in its place).
 
-export const SET = 0;
-export const ADD = 1;
-export const SUBTRACT = 2;
+import { ADD, multiplyAdd, SUBTRACT } from "./fused";
 
 /** Rows of a tile, and bytes of one of its rows. */
 export const ROWS: usize = 4;
 export const ROW_BYTES: usize = 32;
-
-// @ts-ignore: decorator
-@inline
-export function multiplyAdd<T>(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<T>(a, b, c);
-  return v128.add<T>(c, v128.mul<T>(a, b));
-}
-
-/** c - a b */
-// @ts-ignore: decorator
-@inline
-export function multiplySubtract<T>(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_nmadd<T>(a, b, c);
-  return v128.sub<T>(c, v128.mul<T>(a, b));
-}
 
 /**
  * @internal C = A B, C += A B or C -= A B for one tile over k terms. A is packed, 4 elements for each term; rows of B are `rb` bytes

@@ -2,8 +2,8 @@
 // substituted in registers; everything else is a product. A triangle is given by strides, so that its transpose and its
 // reverse are triangles too: only forward substitution is written down.
 
+import { multiplySubtract, SUBTRACT } from "./fused";
 import { edgeScratch, product } from "./gemm";
-import { multiplySubtract, SUBTRACT } from "./tile";
 
 const BASE: usize = 8;
 

@@ -2,7 +2,8 @@
 // grouping of columns by sparsity as described by Rutter 1994). Eigenvectors are kept as rows, so that permuting,
 // rotating and packing them touch contiguous memory and the merge is two matrix products with no zero block. For values
 // alone only the first and last component of each vector is kept: all that a later merge needs.
-import { gemm, SET } from "../gemm";
+import { SET } from "../fused";
+import { gemm } from "../gemm";
 import { ql } from "./ql";
 import { secularRoot } from "./secular";
 import { dot, fma, rotate, sum } from "./simd";

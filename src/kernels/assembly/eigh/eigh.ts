@@ -2,7 +2,8 @@
 // conquer (divide.ts, secular.ts, ql.ts), and the back-transformation in compact WY form
 // (Schreiber & Van Loan 1989; the triangular factor from V'V as in Puglisi 1992) by matrix products.
 import { divide, divideWorkspace } from "./divide";
-import { gemm, SET, SUBTRACT } from "../gemm";
+import { SET, SUBTRACT } from "../fused";
+import { gemm } from "../gemm";
 import { reduce, reduceWorkspace } from "./tridiagonal";
 
 // Reflectors applied together: few for small n, where forming T costs; many for large n, where memory traffic does.

@@ -3,7 +3,8 @@
 // While the matrix fits the cache, the rank-2 update of one step is fused with the symmetric matrix-vector product of
 // the next. Above that the updates of a panel of steps are deferred to one matrix product (Dongarra, Sorensen &
 // Hammarling 1989), so that a step only reads the triangle.
-import { gemm, SUBTRACT } from "../gemm";
+import { SUBTRACT } from "../fused";
+import { gemm } from "../gemm";
 import { combine, dot, fma, sum } from "./simd";
 
 const PANEL: usize = 32; // steps whose updates are deferred together
