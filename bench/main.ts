@@ -3,6 +3,7 @@
 //   --peers                          against OpenBLAS and LAPACK in the same run
 //   --filter TEXT                    only the cases whose name contains it
 //   --rounds N                       rounds of each comparison (default 11)
+//   --threads N                      threads on both sides (default 1)
 // Writes a table, and JSON into bench/results/.
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -20,6 +21,7 @@ const { values, positionals } = parseArgs({
     peers: { type: "boolean", default: false },
     filter: { type: "string", default: "" },
     rounds: { type: "string", default: "11" },
+    threads: { type: "string", default: "1" },
   },
 });
 const suites = ["kernels", "gradients"];
@@ -29,8 +31,9 @@ for (const name of positionals) {
   process.exit(2);
 }
 
-const blas = values.peers ? await Blas.start(1) : undefined;
-const { build } = kernels.info();
+kernels.setThreads(Number(values.threads));
+const { build, threads } = kernels.info();
+const blas = values.peers ? await Blas.start(threads) : undefined;
 const machine = {
   cpu: cpus()[0]?.model ?? "unknown",
   cores: cpus().length,
@@ -38,9 +41,11 @@ const machine = {
   system: `${process.platform} ${arch()} ${release()}`,
 };
 const header = { date: new Date().toISOString(), machine, node: process.version, v8: process.versions.v8, build };
-const setting = { threads: 1, peer: blas?.description };
+const setting = { threads, peer: blas?.description };
 console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.system}`);
-console.log(`Node ${process.version}, kernels "${build}", 1 thread; peer: ${setting.peer ?? "none (--peers)"}`);
+console.log(
+  `Node ${process.version}, kernels "${build}", ${threads} thread${threads === 1 ? "" : "s"}; peer: ${setting.peer ?? "none (--peers)"}`,
+);
 console.log(
   "Buffers are reused on both sides. Ratio: their time / ours, median of the rounds; above 1 we are faster.\n",
 );

@@ -1,12 +1,14 @@
 // Loads the kernels at the first call: the best build of the same source that this runtime takes.
 
-import { OptionError } from "../errors.ts";
+import { checkInteger, OptionError } from "../errors.ts";
 import { relaxed } from "./generated/relaxed.ts";
 import { simd } from "./generated/simd.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { wide } from "./generated/wide.ts";
 import { type DType, memory, memoryUse, SCRATCH, STATIC_BYTES, shared } from "./memory.ts";
+import { parallelGemm } from "./parallel.ts";
 import { firstDifference } from "./selfcheck.ts";
+import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
 
 export type { Float64Kernels, Kernels } from "./generated/types.ts";
 
@@ -115,20 +117,23 @@ function load(only?: KernelBuild): Loaded {
 }
 
 function instantiate(build: KernelBuild): Loaded {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytesOf(build)), {
-    env: { memory: memory as WebAssembly.Memory },
-  });
-  const exported = instance.exports as Record<string, (...values: number[]) => number>;
-  if (exported.heapBase() > SCRATCH || SCRATCH + exported.scratchBytes() > STATIC_BYTES) {
+  const module = new WebAssembly.Module(bytesOf(build));
+  const instance = new WebAssembly.Instance(module, { env: { memory: memory as WebAssembly.Memory } });
+  const exported = instance.exports as Exports;
+  const scratchBytes = exported.scratchBytes();
+  if (exported.heapBase() > SCRATCH || SCRATCH + scratchBytes > STATIC_BYTES) {
     throw new Error("The kernels' static data overlaps their heap.");
   }
   exported.setScratch(SCRATCH);
-  const withSuffix = (suffix: string): Float64Kernels => {
+  const pool = shared ? makePool(module, exported, scratchBytes) : undefined;
+  const kernelsOf = (dtype: DType, suffix: string): Float64Kernels => {
     const names = Object.keys(exported).filter((name) => name.endsWith(suffix));
     const entries = names.map((name) => [name.slice(0, -suffix.length), exported[name]]);
-    return Object.fromEntries(entries) as unknown as Float64Kernels;
+    const kernels = Object.fromEntries(entries) as unknown as Float64Kernels;
+    if (pool !== undefined) kernels.gemm = parallelGemm(kernels.gemm, dtype, pool);
+    return kernels;
   };
-  return { build, float32: withSuffix("_f32"), float64: withSuffix("_f64") };
+  return { build, float32: kernelsOf("float32", "_f32"), float64: kernelsOf("float64", "_f64") };
 }
 
 /**
@@ -170,6 +175,8 @@ export interface KernelInfo {
   readonly build: KernelBuild;
   /** Whether the memory is one that worker threads can see. */
   readonly sharedMemory: boolean;
+  /** Threads that large products use, the calling one included. */
+  readonly threads: number;
   /** Bytes the kernels' memory has taken from the runtime; it never shrinks, and is used again. */
   readonly memoryBytes: number;
   /** Bytes of it that calls and arrays hold now. */
@@ -187,11 +194,21 @@ export const kernels = {
     if (loaded?.build !== "wide") loaded = loadWide();
   },
 
+  /**
+   * Sets the number of threads that large products use, the calling one included (default: the number of cores; always 1
+   * without SharedArrayBuffer). Results are the same bits with any number. Workers start with the first product that is
+   * large enough, and do not keep a process alive. @throws OptionError
+   */
+  setThreads(count: number): void {
+    checkInteger("kernels.setThreads", "count", count, 1);
+    setThreadCount(count);
+  },
+
   /** The build, the memory and what is held of it. Loads the kernels if they are not yet. */
   info(): KernelInfo {
     loaded ??= loadChosen();
     const { bytes, inUse } = memoryUse();
-    return { build: loaded.build, sharedMemory: shared, memoryBytes: bytes, bytesInUse: inUse };
+    return { build: loaded.build, sharedMemory: shared, threads: threadCount(), memoryBytes: bytes, bytesInUse: inUse };
   },
 };
 

@@ -64,6 +64,13 @@ export function takeBlock(bytes: number): Pointer {
   return start;
 }
 
+/** A block for good, which does not count as in use. */
+export function reserveBlock(bytes: number): Pointer {
+  const pointer = takeBlock(bytes);
+  inUse -= align(bytes);
+  return pointer;
+}
+
 /** Gives a block back. */
 export function giveBlock(start: Pointer, bytes: number): void {
   const size = align(bytes);

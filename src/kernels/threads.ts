@@ -1,0 +1,166 @@
+// A pool of threads for large products. A job is a list of kernel calls that do not depend on each other; the calling
+// thread and the workers take them one by one. How a job is cut does not depend on the number of threads, and no sum is
+// cut, so results are the same bits with any number. Without shared memory everything runs in the calling thread.
+
+import { memory, type Pointer, reserveBlock, shared } from "./memory.ts";
+
+/** One call of an exported kernel. */
+export interface KernelCall {
+  readonly name: string;
+  readonly values: readonly number[];
+}
+
+const MAXIMUM_CALLS = 64;
+const MAXIMUM_VALUES = 16;
+const RECORD = 1 + MAXIMUM_VALUES; // a kernel's number and its values, as doubles
+
+// The words of the control block. STATE counts jobs in its upper bits and the calls taken in its lower ones, so that a
+// worker which is late for one job cannot take a call of the next. COUNT, the number of calls, is 0 between jobs: while
+// they are written, nothing can be taken.
+const STATE = 0;
+const COUNT = 1;
+const DONE = 2;
+const TAKEN_BITS = 8;
+const CONTROL_BYTES = 64;
+
+/**
+ * What a worker does, as text: it must run from a string, because a library cannot know where its files lie after
+ * bundling. It spins for a while before it sleeps: waking takes 70 µs, a job may follow at once.
+ */
+const workerSource = `
+function work({ module, memory, names, control, scratch }) {
+  const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
+  kernels.setScratch(scratch);
+  const state = new Int32Array(memory.buffer, control, ${CONTROL_BYTES / 4});
+  const calls = new Float64Array(memory.buffer, control + ${CONTROL_BYTES}, ${MAXIMUM_CALLS * RECORD});
+  for (let idle = 0; ; ) {
+    const seen = Atomics.load(state, ${STATE});
+    const taken = seen & ${2 ** TAKEN_BITS - 1};
+    if (taken < Atomics.load(state, ${COUNT})) {
+      if (Atomics.compareExchange(state, ${STATE}, seen, seen + 1) !== seen) continue;
+      const at = taken * ${RECORD};
+      try {
+        kernels[names[calls[at]]](...calls.subarray(at + 1, at + ${RECORD}));
+      } finally {
+        Atomics.add(state, ${DONE}, 1);
+        Atomics.notify(state, ${DONE});
+      }
+      idle = 0;
+    } else if (++idle > 2000) {
+      Atomics.wait(state, ${STATE}, seen);
+      idle = 0;
+    }
+  }
+}`;
+
+/** A module's functions. */
+export type Exports = Record<string, (...values: number[]) => number>;
+
+/** The workers of one module, and the memory through which they are told what to do. */
+export interface Pool {
+  readonly state: Int32Array;
+  readonly calls: Float64Array;
+  readonly names: readonly string[];
+  readonly kernels: Exports;
+  readonly control: Pointer;
+  readonly module: WebAssembly.Module;
+  readonly scratchBytes: number;
+  workers: number;
+}
+
+interface WorkerLike {
+  unref?(): void;
+  on?(event: "error", listener: () => void): void;
+  postMessage(message: unknown): void;
+}
+
+type NodeProcess = {
+  getBuiltinModule?(name: string): unknown;
+};
+
+const builtin = <T>(name: string): T | undefined =>
+  (globalThis as { process?: NodeProcess }).process?.getBuiltinModule?.(name) as T | undefined;
+
+/** A page's own thread may not sleep; Node's and any worker may. */
+const mayWait = !("document" in globalThis);
+
+let wanted: number | undefined;
+
+/** The number of threads that large products use, the calling one included. */
+export function threadCount(): number {
+  if (!shared) return 1;
+  wanted ??=
+    builtin<{ availableParallelism(): number }>("node:os")?.availableParallelism() ??
+    (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ??
+    1;
+  return wanted;
+}
+
+/** Sets that number; workers that are more than wanted stay asleep. */
+export function setThreadCount(count: number): void {
+  wanted = count;
+}
+
+/** A pool whose workers run this module. It starts none before the first job. */
+export function makePool(module: WebAssembly.Module, exported: Exports, scratchBytes: number): Pool {
+  const control = reserveBlock(CONTROL_BYTES + 8 * MAXIMUM_CALLS * RECORD);
+  const state = new Int32Array(memory.buffer, control, CONTROL_BYTES / 4).fill(0);
+  const calls = new Float64Array(memory.buffer, control + CONTROL_BYTES, MAXIMUM_CALLS * RECORD);
+  return { module, scratchBytes, control, kernels: exported, names: Object.keys(exported), state, calls, workers: 0 };
+}
+
+/** Starts workers until there are as many threads as wanted. They come into a job when they are ready. */
+function startWorkers(current: Pool): void {
+  while (current.workers + 1 < threadCount()) {
+    const { module, names, control, scratchBytes } = current;
+    const data = { module, memory, names, control, scratch: reserveBlock(scratchBytes) };
+    const threads = builtin<{ Worker: new (code: string, options: object) => WorkerLike }>("node:worker_threads");
+    if (threads !== undefined) {
+      const code = `${workerSource}\nwork(process.getBuiltinModule("node:worker_threads").workerData);`;
+      const worker = new threads.Worker(code, { eval: true, workerData: data, execArgv: [] });
+      // A worker that cannot start takes no call, and so changes no result.
+      worker.on?.("error", () => {});
+      worker.unref?.();
+    } else {
+      const code = `${workerSource}\nonmessage = (message) => work(message.data);`;
+      const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+      const Constructor = (globalThis as unknown as { Worker: new (url: string) => WorkerLike }).Worker;
+      new Constructor(url).postMessage(data);
+    }
+    current.workers++;
+  }
+}
+
+/** Runs calls that do not depend on each other, on all threads there are; returns when all are done. */
+export function runCalls(current: Pool, calls: readonly KernelCall[]): void {
+  const { state, names, kernels } = current;
+  if (threadCount() === 1 || calls.length === 1 || calls.length > MAXIMUM_CALLS) {
+    for (const { name, values } of calls) kernels[name](...values);
+    return;
+  }
+  startWorkers(current);
+  calls.forEach(({ name, values }, i) => {
+    current.calls[i * RECORD] = names.indexOf(name);
+    current.calls.fill(0, i * RECORD + 1, (i + 1) * RECORD);
+    current.calls.set(values, i * RECORD + 1);
+  });
+  Atomics.store(state, DONE, 0);
+  Atomics.store(state, STATE, ((Atomics.load(state, STATE) >> TAKEN_BITS) + 1) << TAKEN_BITS);
+  Atomics.store(state, COUNT, calls.length);
+  Atomics.notify(state, STATE);
+  for (;;) {
+    const seen = Atomics.load(state, STATE);
+    const taken = seen & (2 ** TAKEN_BITS - 1);
+    if (taken >= calls.length) break;
+    if (Atomics.compareExchange(state, STATE, seen, seen + 1) !== seen) continue;
+    kernels[calls[taken].name](...calls[taken].values);
+    Atomics.add(state, DONE, 1);
+  }
+  // What the workers still have in hand is as short as one call of ours; where their cores are busy, they get this one.
+  for (let spins = 0; ; spins++) {
+    const done = Atomics.load(state, DONE);
+    if (done >= calls.length) break;
+    if (spins > 2000 && mayWait) Atomics.wait(state, DONE, done, 1);
+  }
+  Atomics.store(state, COUNT, 0);
+}

@@ -1,0 +1,93 @@
+import { execFileSync } from "node:child_process";
+import fc from "fast-check";
+import { afterAll, expect, test } from "vitest";
+import {
+  batchedMatmul,
+  chain,
+  type DType,
+  dense,
+  type FloatArray,
+  gradient,
+  kernels,
+  mse,
+  type NDArray,
+  OptionError,
+  randomNormal,
+  relu,
+} from "../../src/index.ts";
+
+const threads = kernels.info().threads;
+afterAll(() => kernels.setThreads(threads));
+
+/** Whether two arrays hold the same bits: `toEqual` takes a second for what this does at once. */
+function sameBits({ data: a }: NDArray, { data: b }: NDArray): boolean {
+  const bytes = (x: FloatArray) => Buffer.from(x.buffer, x.byteOffset, x.byteLength);
+  return bytes(a).equals(bytes(b));
+}
+
+/** Lets workers that were started get ready. */
+const pause = () => new Promise((resolve) => setTimeout(resolve, 100));
+
+test("products have the same bits with any number of threads", async () => {
+  const shapes = fc.constantFrom<[batch: number, m: number, k: number, n: number]>(
+    [1, 300, 130, 257], // cut over rows
+    [1, 64, 300, 500], // over columns
+    [1, 1, 2100, 1100],
+    [5, 97, 97, 101], // over the batch
+    [33, 64, 40, 64],
+    [1, 129, 129, 129],
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      shapes,
+      fc.constantFrom<DType>("float32", "float64"),
+      fc.nat(),
+      async ([batch, m, k, n], dtype, seed) => {
+        const a = randomNormal([batch, m, k], { seed, dtype });
+        const b = randomNormal([batch, k, n], { seed: seed + 1, dtype });
+        kernels.setThreads(1);
+        const alone = batchedMatmul(a, b);
+        for (const count of [2, 3]) {
+          kernels.setThreads(count);
+          for (let i = 0; i < 3; i++) expect(sameBits(batchedMatmul(a, b), alone)).toBe(true);
+        }
+      },
+    ),
+    { numRuns: 20 },
+  );
+  await pause();
+  const [a, b] = [randomNormal([256, 256], { seed: 1 }), randomNormal([256, 256], { seed: 2 })];
+  kernels.setThreads(1);
+  const alone = batchedMatmul(a, b);
+  kernels.setThreads(3);
+  for (let i = 0; i < 300; i++) expect(sameBits(batchedMatmul(a, b), alone)).toBe(true);
+});
+
+test("derivatives of a network have the same bits with any number of threads", () => {
+  const net = chain({ inputs: 200 }, dense(256, relu), dense(10));
+  const batch = { x: randomNormal([256, 200], { seed: 1 }), y: randomNormal([256, 10], { seed: 2 }) };
+  kernels.setThreads(1);
+  const alone = gradient(net, mse, batch);
+  kernels.setThreads(2);
+  expect(sameBits(gradient(net, mse, batch), alone)).toBe(true);
+});
+
+test("workers do not keep a process alive", () => {
+  const code = `
+    import { batchedMatmul, kernels, randomNormal } from "./dist/index.js";
+    kernels.setThreads(3);
+    const a = randomNormal([256, 256]);
+    for (let i = 0; i < 5; i++) batchedMatmul(a, a);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    console.log(batchedMatmul(a, a).shape.join("×"), kernels.info().threads);`;
+  const output = execFileSync(process.execPath, ["--input-type=module", "-e", code], {
+    encoding: "utf8",
+    timeout: 20_000,
+  });
+  expect(output).toBe("256×256 3\n");
+});
+
+test("a number of threads that is none is refused", () => {
+  for (const count of [0, -1, 1.5, Number.NaN]) expect(() => kernels.setThreads(count)).toThrow(OptionError);
+  expect(kernels.info().threads).toBeGreaterThan(0);
+});
