@@ -37,7 +37,7 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
       (k, { x, out }) =>
         k.activation(f, 5 * N, x, out, 0.3),
   ),
-  activationDerivative: Array.from({ length: 10 }, (_, f) => (k, { x, out, more }) => {
+  activationDerivative: Array.from({ length: 12 }, (_, f) => (k, { x, out, more }) => {
     k.activation(f, 5 * N, x, more, 0.3);
     k.activationDerivative(f, 5 * N, x, more, out, 0.3);
   }),
