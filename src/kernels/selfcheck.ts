@@ -32,7 +32,7 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   dotRows: [(k, { x, y, out }) => k.dotRows(5, N, x, y, out, false)],
   allFinite: [(k, { x, out }) => k.fill(1, k.allFinite(LENGTH, x), out)],
   activation: Array.from(
-    { length: 10 },
+    { length: 12 },
     (_, f) =>
       (k, { x, out }) =>
         k.activation(f, 5 * N, x, out, 0.3),
