@@ -337,15 +337,13 @@ export function resultPlace(
   operands: readonly NDArray[],
 ): Pointer {
   const place = out === undefined ? undefined : placeOf(out.data);
-  const apart =
-    place !== undefined &&
-    operands.every((operand) => operand.data.buffer !== out?.data.buffer || disjoint(operand, out));
+  if (place === undefined) return allocateFloats(dtype, length);
+  const end = place + length * bytesPerElement(dtype);
+  const apart = operands.every(({ data }) => {
+    const start = placeOf(data);
+    return start === undefined || start + data.byteLength <= place || end <= start;
+  });
   return apart ? place : allocateFloats(dtype, length);
-}
-
-/** Whether two arrays of one buffer have no byte in common. */
-function disjoint({ data: a }: NDArray, { data: b }: NDArray): boolean {
-  return a.byteOffset + a.byteLength <= b.byteOffset || b.byteOffset + b.byteLength <= a.byteOffset;
 }
 
 /** A result in the kernels' memory, copied into `out` or, without it, into a new array that is never cleared first. */

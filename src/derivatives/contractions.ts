@@ -9,7 +9,7 @@ import type { Backward } from "../network/passes.ts";
 
 /** Sum over examples and columns: [P], written or added to `to`. */
 export function contractSum(backward: Backward, to: Pointer, add: boolean): void {
-  const { kernels, graph, batch, columns } = backward;
+  const { graph, batch, columns } = backward;
   const bytes = bytesPerElement(backward.dtype);
   for (const site of graph.sites) {
     let adding = add;
@@ -22,24 +22,7 @@ export function contractSum(backward: Backward, to: Pointer, add: boolean): void
         const at = to + weight.offset * bytes;
         for (let k = 0; k < columns; k++) {
           const d = delta + k * rows * outputs * bytes;
-          kernels.gemm(
-            1,
-            outputs,
-            inputs,
-            rows,
-            d,
-            0,
-            1,
-            outputs,
-            a,
-            0,
-            inputs,
-            1,
-            at,
-            0,
-            inputs,
-            adding || k > 0 ? ADD : SET,
-          );
+          sumOfProducts(backward, 1, rows, outputs, inputs, d, a, at, 0, adding || k > 0);
         }
         if (bias !== undefined) sumRows(backward, columns * rows, outputs, delta, to + bias.offset * bytes, adding);
       } else {
@@ -99,13 +82,14 @@ function keepLinear(
   const bytes = bytesPerElement(backward.dtype);
   const t = positionsOf(node);
   const a = backward.value(node.inputs[0]);
-  sumOfProducts(backward, t, outputs, inputs, delta, a, out + weight.offset * bytes, row, add);
+  sumOfProducts(backward, batch, t, outputs, inputs, delta, a, out + weight.offset * bytes, row, add);
   if (bias !== undefined) kernels.sumAxis(batch, t, outputs, delta, out + bias.offset * bytes, row, add);
 }
 
-/** Σ_t δ_t ⊗ a_t for every example, [outputs, inputs] each, `row` elements from one to the next. */
+/** Σ_t δ_t ⊗ a_t over t rows each, `batch` times: [outputs, inputs] each, `row` elements from one to the next. */
 function sumOfProducts(
-  { kernels, batch }: Backward,
+  { kernels }: Backward,
+  batch: number,
   t: number,
   outputs: number,
   inputs: number,
@@ -174,7 +158,7 @@ export function contractSquaredNorms(backward: Backward, to: Pointer): void {
       kernels.dotRows(batch, t * t, gramA, gram(backward, delta, t, outputs), to, true);
     } else {
       const sum = allocateFloats(dtype, batch * inputs * outputs);
-      sumOfProducts(backward, t, outputs, inputs, delta, a, sum, inputs * outputs, false);
+      sumOfProducts(backward, batch, t, outputs, inputs, delta, a, sum, inputs * outputs, false);
       kernels.dotRows(batch, inputs * outputs, sum, sum, to, true);
     }
     if (site.bias !== undefined) addNormOfSum(delta);
