@@ -1,7 +1,7 @@
 // The dense kernels against OpenBLAS and LAPACK, called directly on identical inputs; buffers are reused on both sides.
 
 import { Random } from "../src/array/random.ts";
-import { kernelsFor, SET } from "../src/kernels/kernels.ts";
+import { kernelsFor } from "../src/kernels/kernels.ts";
 import { bytesPerElement, copyTo, type DType, floats, type Pointer, takeBlock } from "../src/kernels/memory.ts";
 import type { BlasJob } from "./peers/blas.ts";
 
@@ -52,7 +52,7 @@ function gemm(dtype: DType, m: number, n: number, k: number): Case {
     job: { setup: "gemm", dtype, sizes: [m, n, k] },
     flops: 2 * m * n * k,
     inputs,
-    work: () => kernelsFor(dtype).gemm(1, m, n, k, a, 0, k, 1, b, 0, n, 1, c, 0, n, SET),
+    work: () => kernelsFor(dtype).gemm(1, m, n, k, a, 0, k, 1, b, 0, n, 1, c, 0, n, 1, false),
     result: () => take(dtype, c, m * n),
     compared: "all",
   };
@@ -67,7 +67,7 @@ function syrk(dtype: DType, n: number, k: number): Case {
     job: { setup: "syrk", dtype, sizes: [n, k] },
     flops: n * n * k,
     inputs,
-    work: () => kernelsFor(dtype).syrk(n, k, a, k, 1, c, n, SET, false),
+    work: () => kernelsFor(dtype).syrk(n, k, a, k, 1, c, n, 1, false, false),
     result: () => take(dtype, c, n * n),
     compared: "lower",
   };
@@ -95,7 +95,7 @@ function trsm(n: number): Case {
     inputs,
     work() {
       copy(dtype, b, x, n * n);
-      kernelsFor(dtype).solveForward(n, n, a, n, 1, x, n);
+      kernelsFor(dtype).solveForward(n, n, a, n, 1, x, n, 1);
     },
     result: () => take(dtype, x, n * n),
     compared: "all",

@@ -47,7 +47,8 @@ function instances(kernels) {
     const values = parameters.map((parameter) => parameter.split(":")[0]).join(", ");
     for (const type of types) {
       const call = `${result === "void" ? "" : "return "}${name}${types.length > 1 ? `<${type}>` : ""}(${values});`;
-      lines.push(`\nexport function ${name}_${type}(${parameters.join(", ")}): ${result} {\n  ${call}\n}\n`);
+      const list = parameters.join(", ").replaceAll(": T", `: ${type}`);
+      lines.push(`\nexport function ${name}_${type}(${list}): ${result} {\n  ${call}\n}\n`);
     }
   }
   return lines.join("");

@@ -1,20 +1,20 @@
 // Products and transposes of batches of matrices.
 
 import { checkOptions, ShapeError } from "../errors.ts";
-import { kernelsFor, SET } from "../kernels/kernels.ts";
-import { enter, scope } from "../kernels/memory.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { scope } from "../kernels/memory.ts";
 import { gatherStrided, isOptions, type OutOptions } from "./einsum.ts";
 import {
   type ArrayLike,
   asArray,
   checkOut,
+  enter,
   type NDArray,
   resultPlace,
   sameShape,
   shapeText,
   sizeOf,
   takeResult,
-  widest,
 } from "./ndarray.ts";
 
 /**
@@ -38,15 +38,30 @@ export function batchedMatmul(a: ArrayLike, b: ArrayLike, options: OutOptions = 
       `batchedMatmul: ${shapeText(left.shape)} has ${k} columns, but ${shapeText(right.shape)} has ${inner} rows.`,
     );
   }
-  const dtype = widest([left, right]);
-  const shape = [...batch, m, n];
-  checkOut("batchedMatmul", options.out, shape, dtype);
+  return products("batchedMatmul", left, right, m, k, n, [...batch, m, n], options.out);
+}
+
+/** The products of matrices [m, k] and [k, n] that follow one another in two arrays. */
+function products(
+  where: string,
+  left: NDArray,
+  right: NDArray,
+  m: number,
+  k: number,
+  n: number,
+  shape: readonly number[],
+  out: NDArray | undefined,
+): NDArray {
+  const dtype = left.dtype === right.dtype ? left.dtype : "float64";
+  const size = sizeOf(shape);
+  const batch = size / Math.max(m * n, 1);
+  checkOut(where, out, shape, dtype);
   return scope(() => {
-    const x = enter(dtype, left.data);
-    const y = left.data === right.data ? x : enter(dtype, right.data);
-    const z = resultPlace(options.out, sizeOf(shape), dtype, [left, right]);
-    kernelsFor(dtype).gemm(sizeOf(batch), m, n, k, x, m * k, k, 1, y, k * n, n, 1, z, m * n, n, SET);
-    return takeResult(options.out, shape, dtype, z);
+    const x = enter(dtype, left);
+    const y = left === right ? x : enter(dtype, right);
+    const z = resultPlace(out, size, dtype, [left, right]);
+    kernelsFor(dtype).gemm(batch, m, n, k, x, m * k, k, 1, y, k * n, n, 1, z, m * n, n, 1, false);
+    return takeResult(out, shape, dtype, z);
   });
 }
 
@@ -60,7 +75,7 @@ export function batchedTranspose(a: ArrayLike, options: OutOptions = {}): NDArra
   const shape = [...batch, n, m];
   checkOut("batchedTranspose", options.out, shape, x.dtype);
   return scope(() => {
-    const from = enter(x.dtype, x.data);
+    const from = enter(x.dtype, x);
     const to = resultPlace(options.out, x.size, x.dtype, [x]);
     gatherStrided(kernelsFor(x.dtype), [sizeOf(batch), n, m], [m * n, 1, n], from, to);
     return takeResult(options.out, shape, x.dtype, to);
@@ -80,13 +95,14 @@ export function batchedOuter(a: ArrayLike, second: ArrayLike | OutOptions = a, t
   checkOptions("batchedOuter", options, ["out"]);
   const left = asArray(a);
   const right = b === a ? left : asArray(b);
-  const batch = left.shape.slice(0, -1);
-  if (left.rank < 1 || right.rank < 1 || !sameShape(batch, right.shape.slice(0, -1))) {
+  const axis = left.rank - 1;
+  const fits = axis >= 0 && right.rank === left.rank;
+  if (!fits || !left.shape.every((length, i) => i === axis || length === right.shape[i])) {
     throw new ShapeError(
       `batchedOuter: [..., n] with [..., m] and equal leading axes are due, not ${shapeText(left.shape)} with ${shapeText(right.shape)}.`,
     );
   }
-  const n = left.shape[left.rank - 1];
-  const m = right.shape[right.rank - 1];
-  return batchedMatmul(left.reshape(...batch, n, 1), right.reshape(...batch, 1, m), options);
+  const n = left.shape[axis];
+  const m = right.shape[axis];
+  return products("batchedOuter", left, right, n, 1, m, [...left.shape, m], options.out);
 }

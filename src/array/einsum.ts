@@ -4,9 +4,19 @@
 // copied first. A step without summed labels is an outer product, one with batch labels only an elementwise product.
 
 import { checkOptions, OptionError } from "../errors.ts";
-import { type Kernels, kernelsFor, SET } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, type DType, enter, integers, type Pointer, scope } from "../kernels/memory.ts";
-import { type ArrayLike, asArray, checkOut, type NDArray, resultPlace, sizeOf, takeResult, widest } from "./ndarray.ts";
+import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
+import { allocate, allocateFloats, type DType, integers, type Pointer, scope } from "../kernels/memory.ts";
+import {
+  type ArrayLike,
+  asArray,
+  checkOut,
+  enter,
+  type NDArray,
+  resultPlace,
+  sizeOf,
+  takeResult,
+  widest,
+} from "./ndarray.ts";
 import { readSubscripts } from "./subscripts.ts";
 
 /** An operand in the kernels' memory: labelled axes with strides in elements. */
@@ -65,7 +75,7 @@ export function einsum(subscripts: string, ...operands: (ArrayLike | OutOptions)
     const pointerOf = (a: NDArray): Pointer => {
       const known = copies.get(a);
       if (known !== undefined) return known;
-      const pointer = enter(dtype, a.data);
+      const pointer = enter(dtype, a);
       copies.set(a, pointer);
       return pointer;
     };
@@ -165,7 +175,7 @@ function contract(
   const [m, k, p] = [size(rows, context), size(summed, context), size(columns, context)];
   const [sa, ra, ca] = left.strides;
   const [sb, rb, cb] = right.strides;
-  context.kernels.gemm(n, m, p, k, left.pointer, sa, ra, ca, right.pointer, sb, rb, cb, result, m * p, p, SET);
+  context.kernels.gemm(n, m, p, k, left.pointer, sa, ra, ca, right.pointer, sb, rb, cb, result, m * p, p, 1, false);
   return { pointer: result, labels, strides };
 }
 

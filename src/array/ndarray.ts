@@ -4,6 +4,7 @@ import { checkChoice, checkOptions, LaplaceError, OptionError, ShapeError, Value
 import {
   allocateFloats,
   bytesPerElement,
+  copyIn,
   copyOut,
   copyOutTo,
   type DType,
@@ -55,7 +56,8 @@ export class NDArray {
   readonly size: number;
   readonly dtype: DType;
   #data: FloatArray;
-  readonly #place: Pointer | undefined;
+  /** @internal Where the elements lie in the kernels' memory; undefined for those in JavaScript's. */
+  readonly place: Pointer | undefined;
 
   /** @throws ShapeError if `data` has not as many elements as `shape`. */
   constructor(data: FloatArray, shape: readonly number[]) {
@@ -69,7 +71,7 @@ export class NDArray {
       throw new ShapeError(`${data.length} elements do not fill an array of shape ${shapeText(shape)}.`);
     }
     this.#data = data;
-    this.#place = placeOf(data);
+    this.place = placeOf(data);
     this.shape = shape.slice();
     this.size = data.length;
     this.dtype = data instanceof Float32Array ? "float32" : "float64";
@@ -78,8 +80,8 @@ export class NDArray {
   /** The elements, row-major. */
   get data(): FloatArray {
     // Unshared kernels' memory takes its views away when it grows.
-    if (this.#place !== undefined && this.#data.length !== this.size) {
-      this.#data = viewOf(this.dtype, this.#place, this.size);
+    if (this.place !== undefined && this.#data.length !== this.size) {
+      this.#data = viewOf(this.dtype, this.place, this.size);
     }
     return this.#data;
   }
@@ -89,10 +91,10 @@ export class NDArray {
    * arrays are left to JavaScript.
    */
   free(): void {
-    const bytes = this.#place === undefined ? undefined : blocks.get(this);
+    const bytes = this.place === undefined ? undefined : blocks.get(this);
     if (bytes === undefined) return;
     blocks.delete(this);
-    giveBlock(this.#place as Pointer, bytes);
+    giveBlock(this.place as Pointer, bytes);
   }
 
   /** The number of axes. */
@@ -329,6 +331,11 @@ export function resultArray(where: string, out: NDArray | undefined, shape: read
   return out ?? zeros(shape, { dtype });
 }
 
+/** Where an operand that is only read lies for the kernels: where it is if that is in their memory, else a copy. */
+export function enter(dtype: DType, a: NDArray): Pointer {
+  return a.place !== undefined && a.dtype === dtype ? a.place : copyIn(dtype, a.data);
+}
+
 /** Where a result is computed: in `out` itself if that is in the kernels' memory and no operand, else in new memory. */
 export function resultPlace(
   out: NDArray | undefined,
@@ -336,22 +343,20 @@ export function resultPlace(
   dtype: DType,
   operands: readonly NDArray[],
 ): Pointer {
-  const place = out === undefined ? undefined : placeOf(out.data);
+  const place = out?.place;
   if (place === undefined) return allocateFloats(dtype, length);
   const end = place + length * bytesPerElement(dtype);
-  const apart = operands.every(({ data }) => {
-    const start = placeOf(data);
-    return start === undefined || start + data.byteLength <= place || end <= start;
-  });
-  return apart ? place : allocateFloats(dtype, length);
+  for (const { place: start, dtype: type, size } of operands) {
+    if (start === undefined || start + size * bytesPerElement(type) <= place || end <= start) continue;
+    return allocateFloats(dtype, length);
+  }
+  return place;
 }
 
 /** A result in the kernels' memory, copied into `out` or, without it, into a new array that is never cleared first. */
 export function takeResult(out: NDArray | undefined, shape: readonly number[], dtype: DType, from: Pointer): NDArray {
-  const size = sizeOf(shape);
-  if (out !== undefined && placeOf(out.data) === from) return out;
-  if (out === undefined) return new NDArray(copyOut(dtype, from, size), shape);
-  copyOutTo(dtype, from, size, out.data, 0);
+  if (out === undefined) return new NDArray(copyOut(dtype, from, sizeOf(shape)), shape);
+  if (out.place !== from) copyOutTo(dtype, from, out.size, out.data, 0);
   return out;
 }
 

@@ -2,7 +2,6 @@
 // Σ_t δ_t ⊗ a_t over the positions t (one for a plain dense layer, more where weights are shared), with the input a and
 // the cotangent δ; at an elementwise site it is Σ_t δ_t ⊙ x_t. A site used by several nodes sums over them.
 
-import { ADD, SET } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import { type ElementwiseSite, type LinearSite, type Node, positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -100,8 +99,7 @@ function sumOfProducts(
   add: boolean,
 ): void {
   const [d, x] = [t * outputs, t * inputs];
-  const mode = add ? ADD : SET;
-  kernels.gemm(batch, outputs, inputs, t, delta, d, 1, outputs, a, x, inputs, 1, to, row, inputs, mode);
+  kernels.gemm(batch, outputs, inputs, t, delta, d, 1, outputs, a, x, inputs, 1, to, row, inputs, 1, add);
 }
 
 function keepElementwise(
@@ -189,6 +187,6 @@ function sideBySide(
 function gram({ kernels, batch, dtype }: Backward, x: Pointer, t: number, n: number): Pointer {
   const result = allocateFloats(dtype, batch * t * t);
   if (t === 1) kernels.dotRows(batch, n, x, x, result, false);
-  else kernels.gemm(batch, t, t, n, x, t * n, n, 1, x, t * n, 1, n, result, t * t, t, SET);
+  else kernels.gemm(batch, t, t, n, x, t * n, n, 1, x, t * n, 1, n, result, t * t, t, 1, false);
   return result;
 }

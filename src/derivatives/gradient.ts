@@ -4,7 +4,7 @@
 import { type NDArray, resultArray, zeros } from "../array/ndarray.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer, placeOf } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import { checkValues, eachPart, type Part } from "../network/parts.ts";
@@ -109,7 +109,7 @@ function writeGradients(where: string, net: Network, data: Batch, scale: number,
     checkValues(where, part);
     const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
     // A result in the kernels' memory is written where it lies.
-    const place = placeOf(result.data);
+    const place = result.place;
     const rows = place ?? allocateFloats(net.dtype, part.count * count);
     const offset = place === undefined ? 0 : part.start * count * bytesPerElement(net.dtype);
     contractKeep(backward, rows + offset);

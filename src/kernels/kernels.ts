@@ -6,7 +6,7 @@ import { simd } from "./generated/simd.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { wide } from "./generated/wide.ts";
 import { type DType, memory, memoryUse, SCRATCH, STATIC_BYTES, shared } from "./memory.ts";
-import { parallelGemm } from "./parallel.ts";
+import { onAllThreads } from "./parallel.ts";
 import { firstDifference } from "./selfcheck.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
 
@@ -25,11 +25,6 @@ export const activationCode = {
   exp: 8,
   selu: 9,
 } as const;
-
-/** What a product does with what is there already: the modes of assembly/fused.ts. */
-export const SET = 0;
-export const ADD = 1;
-export const SUBTRACT = 2;
 
 /**
  * SIMD with fused multiply-add where the runtime has it (relaxed SIMD), plain SIMD elsewhere; "wide" is the former with
@@ -130,8 +125,7 @@ function instantiate(build: KernelBuild): Loaded {
     const names = Object.keys(exported).filter((name) => name.endsWith(suffix));
     const entries = names.map((name) => [name.slice(0, -suffix.length), exported[name]]);
     const kernels = Object.fromEntries(entries) as unknown as Float64Kernels;
-    if (pool !== undefined) kernels.gemm = parallelGemm(kernels.gemm, dtype, pool);
-    return kernels;
+    return pool === undefined ? kernels : onAllThreads(kernels, dtype, pool);
   };
   return { build, float32: kernelsOf("float32", "_f32"), float64: kernelsOf("float64", "_f64") };
 }

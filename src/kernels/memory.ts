@@ -176,12 +176,6 @@ export function placeOf(values: FloatArray): Pointer | undefined {
   return buffers.has(values.buffer) ? values.byteOffset : undefined;
 }
 
-/** As `copyIn`, for operands that are only read: an array that is in the kernels' memory already is used where it lies. */
-export function enter(dtype: DType, source: FloatArray): Pointer {
-  const same = source instanceof Float32Array === (dtype === "float32");
-  return (same ? placeOf(source) : undefined) ?? copyIn(dtype, source);
-}
-
 /** Elements of the kernels' memory as an array that shows them, until an unshared memory grows. */
 export function viewOf(dtype: DType, pointer: Pointer, length: number): FloatArray {
   const start = pointer / bytesPerElement(dtype);

@@ -1,14 +1,16 @@
-// Large products cut into calls that do not depend on each other: over the batch, else over rows or columns of C. Cuts
-// depend on sizes only and no sum is cut, so the bits are those of one call.
+// Large products, solves and factorisations cut into calls that do not depend on each other: over the batch, else over
+// rows or columns of the result. Cuts depend on sizes only and no sum is cut, so the bits are those of one call.
 
-import type { Kernels } from "./generated/types.ts";
+import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { bytesPerElement, type DType } from "./memory.ts";
 import { type KernelCall, type Pool, runCalls, threadCount } from "./threads.ts";
 
-/** Multiplications below which a product is not cut: about 130 µs of work, where waking a thread takes 70. */
+/** Multiplications below which nothing is cut: about 130 µs of work, where waking a thread takes 70. */
 const WORTH_CUTTING = 2 ** 21;
 const MOST_PIECES = 8;
 const LEAST_LENGTH = 64;
+/** The order from which on a Cholesky factorisation is directed from here. */
+const LARGE_FACTOR = 384;
 
 /** [start, end) of up to eight pieces, each a multiple of 16 long but for the last. */
 function pieces(length: number): [start: number, end: number][] {
@@ -19,46 +21,80 @@ function pieces(length: number): [start: number, end: number][] {
   return cuts;
 }
 
-/** `gemm` of one element type, on all threads where that pays. */
-export function parallelGemm(gemm: Kernels["gemm"], dtype: DType, pool: Pool): Kernels["gemm"] {
-  const name = dtype === "float32" ? "gemm_f32" : "gemm_f64";
+/** Kernels of one element type that use all threads where that pays. */
+export function onAllThreads(kernels: Float64Kernels, dtype: DType, pool: Pool): Float64Kernels {
   const size = bytesPerElement(dtype);
-  return (batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, mode) => {
-    if (batch * m * n * k < WORTH_CUTTING || k <= 4 || threadCount() === 1) {
-      gemm(batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, mode);
+  const small = (work: number) => work < WORTH_CUTTING || threadCount() === 1;
+  const call = (name: keyof Kernels, ...values: number[]): KernelCall => ({
+    name: `${name}_${dtype === "float32" ? "f32" : "f64"}`,
+    values,
+  });
+
+  const gemm: Kernels["gemm"] = (batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, alpha, add) => {
+    if (k <= 4 || small(batch * m * n * k)) {
+      kernels.gemm(batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, alpha, add);
       return;
     }
-    const call = (count: number, rows: number, columns: number, at: number, bt: number, ct: number): KernelCall => ({
-      name,
-      values: [
-        count,
-        rows,
-        columns,
-        k,
-        a + at * size,
-        sa,
-        ra,
-        ca,
-        b + bt * size,
-        sb,
-        rb,
-        cb,
-        c + ct * size,
-        sc,
-        rc,
-        mode,
-      ],
-    });
+    const part = (count: number, rows: number, columns: number, at: number, bt: number, ct: number) => {
+      const [x, y, z] = [a + at * size, b + bt * size, c + ct * size];
+      return call("gemm", count, rows, columns, k, x, sa, ra, ca, y, sb, rb, cb, z, sc, rc, alpha, Number(add));
+    };
     let calls: KernelCall[];
     if (batch > 1) {
       const step = Math.ceil(batch / MOST_PIECES);
       calls = [];
-      for (let i = 0; i < batch; i += step) calls.push(call(Math.min(step, batch - i), m, n, i * sa, i * sb, i * sc));
+      for (let i = 0; i < batch; i += step) calls.push(part(Math.min(step, batch - i), m, n, i * sa, i * sb, i * sc));
     } else if (m >= n || m >= 2 * LEAST_LENGTH) {
-      calls = pieces(m).map(([start, end]) => call(1, end - start, n, start * ra, 0, start * rc));
+      calls = pieces(m).map(([start, end]) => part(1, end - start, n, start * ra, 0, start * rc));
     } else {
-      calls = pieces(n).map(([start, end]) => call(1, m, end - start, 0, start * cb, start));
+      calls = pieces(n).map(([start, end]) => part(1, m, end - start, 0, start * cb, start));
     }
     runCalls(pool, calls);
   };
+
+  const syrk: Kernels["syrk"] = (n, k, a, ra, ca, c, rc, alpha, add, mirrored) => {
+    if (k <= 4 || small((n * n * k) / 2)) {
+      kernels.syrk(n, k, a, ra, ca, c, rc, alpha, add, mirrored);
+      return;
+    }
+    // Each piece of rows has a triangle at the diagonal and a product before it.
+    const calls = pieces(n).flatMap(([start, end]) => {
+      const [x, z, rows] = [a + start * ra * size, c + start * rc * size, end - start];
+      const triangle = call("syrk", rows, k, x, ra, ca, z + start * size, rc, alpha, Number(add), 0);
+      if (start === 0) return [triangle];
+      const before = [1, rows, start, k, x, 0, ra, ca, a, 0, ca, ra, z, 0, rc, alpha, Number(add)];
+      return [call("gemm", ...before), triangle];
+    });
+    runCalls(pool, calls);
+    if (mirrored) kernels.mirror(n, c, rc);
+  };
+
+  const solve =
+    (name: "solveForward" | "solveBackward"): Kernels["solveForward"] =>
+    (n, columns, t, rt, ct, b, rb, cb) => {
+      if (columns < 2 * LEAST_LENGTH || small((n * n * columns) / 2)) {
+        kernels[name](n, columns, t, rt, ct, b, rb, cb);
+        return;
+      }
+      const part = ([start, end]: [number, number]) =>
+        call(name, n, end - start, t, rt, ct, b + start * cb * size, rb, cb);
+      runCalls(pool, pieces(columns).map(part));
+    };
+
+  /** Halves as assembly/symmetric.ts does, so that every element is the same sum. */
+  const cholesky: Kernels["cholesky"] = (n, a, ra) => {
+    if (n < LARGE_FACTOR || threadCount() === 1) return kernels.cholesky(n, a, ra);
+    const half = Math.floor((n + 15) / 16) * 8;
+    const below = a + half * ra * size;
+    const rest = below + half * size;
+    const failed = cholesky(half, a, ra);
+    if (failed !== 0) return failed;
+    forward(half, n - half, a, ra, 1, below, 1, ra);
+    syrk(n - half, half, below, ra, 1, rest, ra, -1, true, false);
+    const later = cholesky(n - half, rest, ra);
+    return later === 0 ? 0 : later + half;
+  };
+
+  const forward = solve("solveForward");
+  return { ...kernels, gemm, syrk, cholesky, solveForward: forward, solveBackward: solve("solveBackward") };
 }

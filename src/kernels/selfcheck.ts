@@ -45,9 +45,9 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   affine: [(k, { x, out }) => k.affine(N, 0.7, x, 0.1, out, true)],
   addToRows: [(k, { x, out }) => k.addToRows(3, N, x, out)],
   gemm: [
-    (k, { x, y, out }) => k.gemm(1, N, N + 2, N, x, 0, N, 1, y, 0, N + 2, 1, out, 0, N + 2, 0),
-    (k, { x, y, out }) => k.gemm(1, N, N, 7 * N, x, 0, 1, N, y, 0, 1, 7 * N, out, 0, N, 2),
-    (k, { x, y, out }) => k.gemm(3, N, N, 2, x, N, 2, 1, y, N, N, 1, out, N * N, N, 1),
+    (k, { x, y, out }) => k.gemm(1, N, N + 2, N, x, 0, N, 1, y, 0, N + 2, 1, out, 0, N + 2, 1, false),
+    (k, { x, y, out }) => k.gemm(1, N, N, 7 * N, x, 0, 1, N, y, 0, 1, 7 * N, out, 0, N, -1, true),
+    (k, { x, y, out }) => k.gemm(3, N, N, 2, x, N, 2, 1, y, N, N, 1, out, N * N, N, 0.3, true),
   ],
   scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],
   softmax: [(k, { x, out }) => k.softmax(3, N, x, out)],
@@ -62,25 +62,24 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
       k.adamStep(N, out, y, more, more + 8 * N, 0.1, 0.9, 0.99, 1e-8, 0.1, 0.01, 0.01, 0.02);
     },
   ],
-  syrk: [(k, { x, out }) => k.syrk(N, 3 * N, x, 3 * N, 1, out, N, 0, true)],
+  syrk: [(k, { x, out }) => k.syrk(N, 3 * N, x, 3 * N, 1, out, N, 1, false, true)],
+  mirror: [(k, { out }) => k.mirror(N, out, N + 2)],
   cholesky: [
     (k, { definite, y, out, more }) => {
       // Above the diagonal anything may be left: a solve reads the rest.
       k.copyRows(1, N * N, definite, 0, more, 0, false);
       k.cholesky(N, more, N);
-      solve(k, more, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N));
+      solve(k, more, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N, 1));
       k.fill(N * N, 0, more);
     },
   ],
   solveForward: [
-    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N)),
+    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N, 1)),
+    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, 1, N)),
   ],
   solveBackward: [
-    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveBackward(N, N, l, 1, N, b, N)),
-  ],
-  solveRight: [(k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveRight(N, N, l, N, 1, b, N))],
-  solveRightBackward: [
-    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveRightBackward(N, N, l, 1, N, b, N)),
+    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveBackward(N, N, l, 1, N, b, N, 1)),
+    (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveBackward(N, N, l, 1, N, b, 1, N)),
   ],
   eighWorkspace: [(k, { out }) => k.fill(1, k.eighWorkspace(N), out)],
   eigh: [

@@ -11,7 +11,7 @@ export interface KernelCall {
 }
 
 const MAXIMUM_CALLS = 64;
-const MAXIMUM_VALUES = 16;
+const MAXIMUM_VALUES = 17;
 const RECORD = 1 + MAXIMUM_VALUES; // a kernel's number and its values, as doubles
 
 // The words of the control block. STATE counts jobs in its upper bits and the calls taken in its lower ones, so that a

@@ -68,22 +68,22 @@ export class Cholesky {
   /** A⁻¹ b, for right sides [n] or [n, k]. @throws ShapeError */
   solve(right: ArrayLike): NDArray {
     return this.#apply("solve", right, (kernels, n, columns, l, b) => {
-      kernels.solveForward(n, columns, l, n, 1, b, columns);
-      kernels.solveBackward(n, columns, l, 1, n, b, columns);
+      kernels.solveForward(n, columns, l, n, 1, b, columns, 1);
+      kernels.solveBackward(n, columns, l, 1, n, b, columns, 1);
     });
   }
 
   /** L⁻¹ b: white noise of what has the covariance A. @throws ShapeError */
   solveFactor(right: ArrayLike): NDArray {
     return this.#apply("solveFactor", right, (kernels, n, columns, l, b) => {
-      kernels.solveForward(n, columns, l, n, 1, b, columns);
+      kernels.solveForward(n, columns, l, n, 1, b, columns, 1);
     });
   }
 
   /** L⁻ᵀ b: what has the covariance A⁻¹, from white noise. @throws ShapeError */
   solveTransposedFactor(right: ArrayLike): NDArray {
     return this.#apply("solveTransposedFactor", right, (kernels, n, columns, l, b) => {
-      kernels.solveBackward(n, columns, l, 1, n, b, columns);
+      kernels.solveBackward(n, columns, l, 1, n, b, columns, 1);
     });
   }
 
@@ -97,8 +97,8 @@ export class Cholesky {
       // A⁻¹ = L⁻ᵀ L⁻¹, of which half is computed and the rest mirrored.
       const l = copyIn("float64", this.factor.data);
       const x = copyIn("float64", identity.data);
-      kernels.solveForward(n, n, l, n, 1, x, n);
-      kernels.syrk(n, n, x, 1, n, l, n, 0, true);
+      kernels.solveForward(n, n, l, n, 1, x, n, 1);
+      kernels.syrk(n, n, x, 1, n, l, n, 1, false, true);
       return new NDArray(copyOut("float64", l, n * n), [n, n]);
     });
   }

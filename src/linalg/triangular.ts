@@ -3,7 +3,7 @@
 import type { OutOptions } from "../array/einsum.ts";
 import { type ArrayLike, asArray, checkOut, type NDArray, shapeText, takeResult, widest } from "../array/ndarray.ts";
 import { checkBoolean, checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
-import { kernelsFor, SET } from "../kernels/kernels.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, scope } from "../kernels/memory.ts";
 
 /** Options of `solveTriangular`. */
@@ -47,16 +47,12 @@ export function solveTriangular(matrix: ArrayLike, right: ArrayLike, options: Tr
     const kernels = kernelsFor(dtype);
     const a = copyIn(dtype, t.data);
     const x = copyIn(dtype, b.data);
-    // X T = B is Tᵀ Xᵀ = Bᵀ; one row of B is a vector either way.
-    if (side === "left" || b.rank === 1) {
-      const [r, c] = side === "left" ? [row, column] : [column, row];
-      if (lower === (side === "left")) kernels.solveForward(n, columns, a, r, c, x, columns);
-      else kernels.solveBackward(n, columns, a, r, c, x, columns);
-    } else if (lower) {
-      kernels.solveRightBackward(columns, n, a, column, row, x, n);
-    } else {
-      kernels.solveRight(columns, n, a, column, row, x, n);
-    }
+    // X T = B is Tᵀ Xᵀ = Bᵀ: strides exchanged.
+    const left = side === "left";
+    const [r, c] = left ? [row, column] : [column, row];
+    const [rb, cb] = left ? [columns, 1] : [1, n];
+    const solve = lower === left ? kernels.solveForward : kernels.solveBackward;
+    solve(n, columns, a, r, c, x, rb, cb);
     return takeResult(out, b.shape, dtype, x);
   });
 }
@@ -74,7 +70,7 @@ export function syrk(matrix: ArrayLike, options: OutOptions = {}): NDArray {
   return scope(() => {
     const x = copyIn(a.dtype, a.data);
     const c = allocateFloats(a.dtype, n * n);
-    kernelsFor(a.dtype).syrk(n, k, x, k, 1, c, n, SET, true);
+    kernelsFor(a.dtype).syrk(n, k, x, k, 1, c, n, 1, false, true);
     return takeResult(options.out, [n, n], a.dtype, c);
   });
 }

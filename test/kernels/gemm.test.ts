@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type DType, Random } from "../../src/index.ts";
-import { ADD, kernelsFor, SET, SUBTRACT } from "../../src/kernels/kernels.ts";
+import { kernelsFor } from "../../src/kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
 import { differences, epsilon, matmul } from "../reference/arrays.ts";
 import { describeBuilds } from "./builds.ts";
@@ -25,8 +25,9 @@ interface Problem {
   a: Layout;
   b: Layout;
   c: Layout;
-  /** What happens to what C holds. */
-  mode: typeof SET | typeof ADD | typeof SUBTRACT;
+  /** C = α A B, or C += α A B. */
+  alpha: number;
+  add: boolean;
 }
 
 const plain: Layout = { transposed: false, rowGap: 0, matrixGap: 0 };
@@ -52,7 +53,7 @@ function layOut(values: ArrayLike<number>, batch: number, rows: number, columns:
 
 /** The kernel's C, all of its memory with the gaps, and where its elements are. */
 function gemm(problem: Problem, a: ArrayLike<number>, b: ArrayLike<number>, c: ArrayLike<number>) {
-  const { dtype, batch, m, n, k, mode } = problem;
+  const { dtype, batch, m, n, k, alpha, add } = problem;
   const [la, lb] = [layOut(a, batch, m, k, problem.a), layOut(b, batch, k, n, problem.b)];
   const lc = layOut(c, batch, m, n, problem.c);
   const memory = scope(() => {
@@ -60,7 +61,7 @@ function gemm(problem: Problem, a: ArrayLike<number>, b: ArrayLike<number>, c: A
     const pb = copyIn(dtype, lb.lying);
     const pc = copyIn(dtype, lc.lying);
     const [sc, rc] = lc.strides;
-    kernelsFor(dtype).gemm(batch, m, n, k, pa, ...la.strides, pb, ...lb.strides, pc, sc, rc, mode);
+    kernelsFor(dtype).gemm(batch, m, n, k, pa, ...la.strides, pb, ...lb.strides, pc, sc, rc, alpha, add);
     return copyOut(dtype, pc, lc.lying.length);
   });
   const elements = lc.places.map((place) => memory[place]);
@@ -75,7 +76,7 @@ function numbers(count: number, seed: number, dtype: DType): number[] {
 }
 
 function check(problem: Problem, seed: number): void {
-  const { dtype, batch, m, n, k, mode } = problem;
+  const { dtype, batch, m, n, k, alpha, add } = problem;
   const a = numbers(batch * m * k, seed, dtype);
   const b = numbers(batch * k * n, seed + 1, dtype);
   const c = numbers(batch * m * n, seed + 2, dtype);
@@ -84,10 +85,9 @@ function check(problem: Problem, seed: number): void {
   for (let s = 0; s < batch; s++) {
     const { product, size } = matmul(a.slice(s * m * k, (s + 1) * m * k), b.slice(s * k * n, (s + 1) * k * n), m, n, k);
     product.forEach((x, i) => {
-      const before = mode === SET ? 0 : c[s * m * n + i];
-      const terms = mode === SET ? k : k + 1;
-      const bound = 4 * terms * epsilon[dtype] * (size[i] + Math.abs(before));
-      const error = Math.abs(elements[s * m * n + i] - (before + (mode === SUBTRACT ? -x : x)));
+      const before = add ? c[s * m * n + i] : 0;
+      const bound = 4 * (k + 1) * epsilon[dtype] * (Math.abs(alpha) * size[i] + Math.abs(before));
+      const error = Math.abs(elements[s * m * n + i] - (before + alpha * x));
       if (!(error <= bound)) expect.fail(`matrix ${s}, element ${i}: error ${error}, bound ${bound}`);
     });
   }
@@ -109,7 +109,8 @@ const problem: fc.Arbitrary<Problem> = fc
     a: layout,
     b: layout,
     c: layout.map((c) => ({ ...c, transposed: false })),
-    mode: fc.constantFrom(SET, ADD, SUBTRACT),
+    alpha: fc.constantFrom(1, 1, -1, 0.375),
+    add: fc.boolean(),
   })
   .filter(({ batch, m, n, k }) => batch * m * n * (k + 1) <= 3e5 && m * n <= 3e4);
 
@@ -132,8 +133,13 @@ describeBuilds("gemm", () => {
         [1, 31, 300],
         [2, 2, 600],
       ]) {
-        for (const mode of [SET, ADD, SUBTRACT] as const) {
-          const p = { dtype, batch: 2, m, n, k, mode, c: { ...plain, rowGap: 3, matrixGap: 1 } };
+        for (const [alpha, add] of [
+          [1, false],
+          [1, true],
+          [-1, true],
+          [0.3, true],
+        ] as const) {
+          const p = { dtype, batch: 2, m, n, k, alpha, add, c: { ...plain, rowGap: 3, matrixGap: 1 } };
           check({ ...p, a: { ...plain, transposed: a, rowGap: 1 }, b: { ...plain, transposed: b, rowGap: 2 } }, m + n);
         }
       }
@@ -150,13 +156,14 @@ describeBuilds("gemm", () => {
       a: plain,
       b: plain,
       c: plain,
-      mode: SET,
+      alpha: 1,
+      add: false,
     };
     const c = numbers(12, 1, "float64");
     const gapped = { ...plain, rowGap: 2, matrixGap: 1 };
     expect(differences(gemm(p, [], [], c).elements, new Array(12).fill(0))).toEqual([]);
     expect(gemm({ ...p, c: gapped }, [], [], c).gaps.every((value) => value === GAP)).toBe(true);
-    expect(gemm({ ...p, mode: ADD }, [], [], c).elements).toEqual(c);
+    expect(gemm({ ...p, add: true }, [], [], c).elements).toEqual(c);
   });
 
   test("gives each row, and each column, bits of its own, whatever is computed with it", () => {
@@ -198,7 +205,7 @@ describeBuilds("gemm", () => {
           const b = numbers(k * n, seed + 1, dtype);
           const target = inA ? a : b;
           for (const [at, value] of special) target[at % target.length] = value;
-          const { elements } = gemm({ ...p, batch: 1, mode: SET }, a, b, new Array(m * n).fill(0));
+          const { elements } = gemm({ ...p, batch: 1, alpha: 1, add: false }, a, b, new Array(m * n).fill(0));
           const kind = (x: number) => (Number.isFinite(x) ? "finite" : String(x));
           expect(elements.map(kind)).toEqual(matmul(a, b, m, n, k).product.map(kind));
         },
@@ -212,9 +219,9 @@ describeBuilds("gemm", () => {
       const [a, b] = [copyIn("float64", [1, 2, 3, 4, 5, 6]), copyIn("float64", [1, 1, 1, 1, 1, 1])];
       const c = copyIn("float64", [Number.NaN, Number.NaN, Number.NaN, Number.NaN]);
       const kernels = kernelsFor("float64");
-      kernels.gemm(1, 2, 2, 3, a, 6, 3, 1, b, 6, 2, 1, c, 4, 2, 0);
+      kernels.gemm(1, 2, 2, 3, a, 6, 3, 1, b, 6, 2, 1, c, 4, 2, 1, false);
       expect(Array.from(copyOut("float64", c, 4))).toEqual([6, 6, 15, 15]);
-      kernels.gemm(1, 2, 2, 3, a, 6, 3, 1, b, 6, 2, 1, c, 4, 2, 1);
+      kernels.gemm(1, 2, 2, 3, a, 6, 3, 1, b, 6, 2, 1, c, 4, 2, 1, true);
       expect(Array.from(copyOut("float64", c, 4))).toEqual([12, 12, 30, 30]);
     });
   });
@@ -223,7 +230,7 @@ describeBuilds("gemm", () => {
     scope(() => {
       const [a, b] = [copyIn("float32", [1, 2, 3, 4]), copyIn("float32", [1, 10, 100])];
       const c = allocateFloats("float32", 12);
-      kernelsFor("float32").gemm(3, 4, 1, 1, a, 0, 1, 1, b, 1, 1, 1, c, 4, 1, 0);
+      kernelsFor("float32").gemm(3, 4, 1, 1, a, 0, 1, 1, b, 1, 1, 1, c, 4, 1, 1, false);
       expect(Array.from(copyOut("float32", c, 12))).toEqual([1, 2, 3, 4, 10, 20, 30, 40, 100, 200, 300, 400]);
     });
   });

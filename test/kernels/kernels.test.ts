@@ -31,7 +31,7 @@ test("wide SIMD works on Node 24 and later, and is refused with the reason befor
 test("the check of a build finds any kernel that computes something else", () => {
   const right = both();
   expect(firstDifference(right, both())).toBeUndefined();
-  for (const name of ["gemm", "activation", "softmax", "adamStep", "solveRightBackward", "sumAxis"] as const) {
+  for (const name of ["gemm", "activation", "softmax", "adamStep", "solveBackward", "sumAxis"] as const) {
     const wrong = both();
     Object.assign(wrong.float64, { [name]: () => {} });
     expect(firstDifference(wrong, right)?.kernel).toBe(`${name} (float64)`);

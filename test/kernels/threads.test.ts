@@ -4,6 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import {
   batchedMatmul,
   chain,
+  cholesky,
   type DType,
   dense,
   type FloatArray,
@@ -14,6 +15,7 @@ import {
   OptionError,
   randomNormal,
   relu,
+  syrk,
 } from "../../src/index.ts";
 
 const threads = kernels.info().threads;
@@ -61,6 +63,38 @@ test("products have the same bits with any number of threads", async () => {
   const alone = batchedMatmul(a, b);
   kernels.setThreads(3);
   for (let i = 0; i < 300; i++) expect(sameBits(batchedMatmul(a, b), alone)).toBe(true);
+});
+
+test.each([1, 2, 3])("factorisations, solves and symmetric products have the same bits (seed %i)", (seed) => {
+  const a = randomNormal([403, 450], { seed });
+  const all = () => {
+    const definite = syrk(a);
+    const factored = cholesky(definite);
+    const solved = factored.solve(randomNormal([403, 150], { seed: seed + 1 }));
+    return [definite, factored.factor, solved, factored.inverse(), syrk(a.as("float32"))];
+  };
+  kernels.setThreads(1);
+  const alone = all();
+  for (const count of [2, 3]) {
+    kernels.setThreads(count);
+    for (let i = 0; i < 3; i++) all().forEach((one, at) => void expect(sameBits(one, alone[at])).toBe(true));
+  }
+});
+
+test("a pivot that is not positive has the same place with any number of threads", () => {
+  const a = syrk(randomNormal([500, 510], { seed: 1 }));
+  a.data[500 * 470 + 470] = -1;
+  const refusals = [1, 3].map((count) => {
+    kernels.setThreads(count);
+    try {
+      cholesky(a);
+    } catch (error) {
+      return String(error);
+    }
+    return "none";
+  });
+  expect(refusals[0]).toContain("pivot 470");
+  expect(refusals[1]).toBe(refusals[0]);
 });
 
 test("derivatives of a network have the same bits with any number of threads", () => {

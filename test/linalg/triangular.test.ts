@@ -50,6 +50,22 @@ describeBuilds("triangular solves and symmetric products", () => {
     );
   });
 
+  test.each([129, 200, 300])("order %i, beyond one block, from both sides and in both directions", (n) => {
+    for (const side of ["left", "right"] as const) {
+      for (const half of ["lower", "upper"] as const) {
+        for (const turned of [false, true]) {
+          const { given, meant } = triangle(n, n, half === "lower");
+          const b = side === "left" ? normal(n, 19, 1) : normal(19, n, 1);
+          const x = rows(solveTriangular(given, b, { side, triangle: half, transpose: turned }));
+          const t = turned ? transpose(meant) : meant;
+          const back = side === "left" ? multiply(t, x) : multiply(x, t);
+          const size = frobenius(meant) * frobenius(x) + frobenius(b);
+          expect(frobenius(minus(back, b))).toBeLessThanOrEqual(10 * n * Number.EPSILON * size);
+        }
+      }
+    }
+  });
+
   test("a vector is solved from either side as a matrix of one column or row", () => {
     const { given } = triangle(13, 2, true);
     const [b] = normal(1, 13, 3);

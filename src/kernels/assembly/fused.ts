@@ -1,8 +1,4 @@
-// What a product does with what is there already, and multiply-add: fused into one rounding in the relaxed builds.
-
-export const SET = 0;
-export const ADD = 1;
-export const SUBTRACT = 2;
+// Multiply-add: fused into one rounding in the relaxed builds.
 
 // @ts-ignore: decorator
 @inline

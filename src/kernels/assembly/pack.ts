@@ -9,12 +9,12 @@ function adjacent<T>(lines: usize, across: usize): bool {
 }
 
 /**
- * Writes, for each of k terms, four elements: one from each of up to four lines that are `across` bytes apart. Terms are
+ * @internal Writes, for each of k terms, four elements: one from each of up to four lines that are `across` bytes apart. Terms are
  * `along` bytes apart where they are read and `step` bytes where they are written. Missing lines repeat the last one.
  */
 // @ts-ignore: decorator
 @inline
-function interleave<T>(lines: usize, k: usize, x: usize, across: usize, along: usize, to: usize, step: usize): void {
+export function interleave<T>(lines: usize, k: usize, x: usize, across: usize, along: usize, to: usize, step: usize): void {
   let p: usize = 0;
   if (adjacent<T>(lines, across)) {
     for (; p < k; p++) {

@@ -1,27 +1,31 @@
 // Products and factorisations of symmetric matrices, of which the lower triangle is stored.
 
-import { SET, SUBTRACT } from "./fused";
 import { product } from "./gemm";
-import { half, right } from "./triangular";
+import { half, solve } from "./triangular";
 
 const BASE: usize = 8;
 
 /**
- * C = A A' (mode SET), += or -=, for A of n rows and k columns with strides ra, ca. Only the lower triangle is computed;
+ * C = α A A', or C += α A A', for A of n rows and k columns with strides ra, ca. Only the lower triangle is computed;
  * with `mirror` the upper one is a copy of it, otherwise it holds nothing of use within a tile of the diagonal.
  */
-export function syrk<T>(n: usize, k: usize, a: usize, ra: usize, ca: usize, c: usize, rc: usize, mode: i32, mirror: bool): void {
+export function syrk<T>(n: usize, k: usize, a: usize, ra: usize, ca: usize, c: usize, rc: usize, alpha: T, add: bool, mirror: bool): void {
   const size = sizeof<T>();
   if (n == 0) return;
   if (k == 0) {
-    if (mode == SET) for (let i: usize = 0; i < n; i++) memory.fill(c + i * rc * size, 0, (i + 1) * size);
+    if (!add) for (let i: usize = 0; i < n; i++) memory.fill(c + i * rc * size, 0, (i + 1) * size);
   } else {
-    product<T>(n, n, k, a, ra * size, ca * size, a, ca * size, ra * size, c, rc * size, mode, true);
+    product<T>(n, n, k, a, ra * size, ca * size, a, ca * size, ra * size, c, rc * size, alpha, add, true);
   }
   if (mirror) mirrorLower<T>(n, c, rc * size);
 }
 
-/** Copies the lower triangle onto the upper one, in blocks that stay in the first cache. */
+/** Copies the lower triangle of n rows onto the upper one; row stride rc. */
+export function mirror<T>(n: usize, c: usize, rc: usize): void {
+  mirrorLower<T>(n, c, rc * sizeof<T>());
+}
+
+/** In blocks that stay in the first cache. */
 function mirrorLower<T>(n: usize, c: usize, rc: usize): void {
   const BLOCK: usize = 16;
   for (let i: usize = 0; i < n; i += BLOCK) {
@@ -56,8 +60,8 @@ function factor<T>(n: usize, a: usize, ra: usize): usize {
   const rest = below + h * sizeof<T>();
   let failed = factor<T>(h, a, ra);
   if (failed != 0) return failed;
-  right<T>(n - h, h, a, ra, sizeof<T>(), below, ra);
-  product<T>(n - h, n - h, h, below, ra, sizeof<T>(), below, sizeof<T>(), ra, rest, ra, SUBTRACT, true);
+  solve<T>(h, n - h, a, ra, sizeof<T>(), below, sizeof<T>(), ra);
+  product<T>(n - h, n - h, h, below, ra, sizeof<T>(), below, sizeof<T>(), ra, rest, ra, <T>-1, true, true);
   failed = factor<T>(n - h, rest, ra);
   return failed == 0 ? 0 : failed + h;
 }

@@ -3,7 +3,6 @@
 
 import { shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
-import { ADD, SET } from "../../kernels/kernels.ts";
 import { type ElementwiseSite, type LinearSite, type Node, positionsOf } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
 
@@ -43,7 +42,8 @@ export const linear: Primitive<undefined> = {
       y,
       0,
       outputs,
-      SET,
+      1,
+      false,
     );
     if (bias !== undefined) pass.kernels.addToRows(rows, outputs, pass.parameter(bias), y);
   },
@@ -70,10 +70,11 @@ export const linear: Primitive<undefined> = {
         dy,
         0,
         outputs,
-        SET,
+        1,
+        false,
       );
     if (dw !== 0)
-      kernels.gemm(1, rows, outputs, inputs, x, 0, inputs, 1, dw, 0, 1, inputs, dy, 0, outputs, dx !== 0 ? ADD : SET);
+      kernels.gemm(1, rows, outputs, inputs, x, 0, inputs, 1, dw, 0, 1, inputs, dy, 0, outputs, 1, dx !== 0);
     if (dw !== 0 && bias !== undefined) kernels.addToRows(rows, outputs, pass.parameterTangent(bias), dy);
   },
   pullback(node, pass) {
@@ -97,7 +98,8 @@ export const linear: Primitive<undefined> = {
         to,
         0,
         inputs,
-        add ? ADD : SET,
+        1,
+        add,
       );
     });
   },

@@ -2,7 +2,6 @@
 // grouping of columns by sparsity as described by Rutter 1994). Eigenvectors are kept as rows, so that permuting,
 // rotating and packing them touch contiguous memory and the merge is two matrix products with no zero block. For values
 // alone only the first and last component of each vector is kept: all that a later merge needs.
-import { SET } from "../fused";
 import { gemm } from "../gemm";
 import { ql } from "./ql";
 import { secularRoot } from "./secular";
@@ -175,9 +174,9 @@ function merge(low: usize, middle: usize, high: usize, coupling: f64): i32 {
   const failed = secular(k, ldS << 3, rho, total, out, firsts, lasts);
   if (failed) return failed + <i32>low;
   if (full) {
-    if (upper) gemm<f64>(1, k, n1, upper, s, 0, ldS, 1, packed, 0, ld1 >> 3, 1, out + (low << 3), 0, ld >> 3, SET);
+    if (upper) gemm<f64>(1, k, n1, upper, s, 0, ldS, 1, packed, 0, ld1 >> 3, 1, out + (low << 3), 0, ld >> 3, 1, false);
     else clear(k, n1, out + (low << 3));
-    if (lower) gemm<f64>(1, k, n2, lower, s + (counts0 << 3), 0, ldS, 1, packedLower, 0, ld2 >> 3, 1, out + (middle << 3), 0, ld >> 3, SET);
+    if (lower) gemm<f64>(1, k, n2, lower, s + (counts0 << 3), 0, ldS, 1, packedLower, 0, ld2 >> 3, 1, out + (middle << 3), 0, ld >> 3, 1, false);
     else clear(k, n2, out + (middle << 3));
   }
   memory.copy(d + (low << 3), root, k << 3);

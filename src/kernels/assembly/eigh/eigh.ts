@@ -2,7 +2,6 @@
 // conquer (divide.ts, secular.ts, ql.ts), and the back-transformation in compact WY form
 // (Schreiber & Van Loan 1989; the triangular factor from V'V as in Puglisi 1992) by matrix products.
 import { divide, divideWorkspace } from "./divide";
-import { SET, SUBTRACT } from "../fused";
 import { gemm } from "../gemm";
 import { reduce, reduceWorkspace } from "./tridiagonal";
 
@@ -96,7 +95,7 @@ function transformBack(n: usize, h: usize, ld: usize, tau: usize, z: usize, work
     const b = min<usize>(block, n - p), k = p + b - 1;
     const v = h + p * ld;
     for (let j: usize = 0; j < b; j++) memory.fill(v + j * ld + ((p + j) << 3), 0, (b - 1 - j) << 3);
-    gemm<f64>(1, b, b, k, v, 0, row, 1, v, 0, 1, row, gram, 0, b, SET);
+    gemm<f64>(1, b, b, k, v, 0, row, 1, v, 0, 1, row, gram, 0, b, 1, false);
     // H(p + b - 1) ... H(p) = I - V T V' with T lower triangular
     for (let j: usize = 0; j < b; j++) {
       const tj = t + ((j * b) << 3), g = gram + ((j * b) << 3);
@@ -108,9 +107,9 @@ function transformBack(n: usize, h: usize, ld: usize, tau: usize, z: usize, work
         for (let q: usize = 0; q <= i; q++) store<f64>(tj + (q << 3), load<f64>(tj + (q << 3)) + c * load<f64>(ti + (q << 3)));
       }
     }
-    gemm<f64>(1, b, k, b, t, 0, 1, b, v, 0, row, 1, y, 0, row, SET);
-    gemm<f64>(1, n, b, k, z, 0, row, 1, v, 0, 1, row, x, 0, b, SET);
-    gemm<f64>(1, n, k, b, x, 0, b, 1, y, 0, row, 1, z, 0, row, SUBTRACT);
+    gemm<f64>(1, b, k, b, t, 0, 1, b, v, 0, row, 1, y, 0, row, 1, false);
+    gemm<f64>(1, n, b, k, z, 0, row, 1, v, 0, 1, row, x, 0, b, 1, false);
+    gemm<f64>(1, n, k, b, x, 0, b, 1, y, 0, row, 1, z, 0, row, -1, true);
   }
 }
 

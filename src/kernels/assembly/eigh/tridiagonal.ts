@@ -3,7 +3,6 @@
 // While the matrix fits the cache, the rank-2 update of one step is fused with the symmetric matrix-vector product of
 // the next. Above that the updates of a panel of steps are deferred to one matrix product (Dongarra, Sorensen &
 // Hammarling 1989), so that a step only reads the triangle.
-import { SUBTRACT } from "../fused";
 import { gemm } from "../gemm";
 import { combine, dot, fma, sum } from "./simd";
 
@@ -185,9 +184,9 @@ function trailing(from: usize, n: usize, h: usize, ld: usize, work: usize): void
     const half = ((n >> 1) + 7) & ~7, rest = from + half;
     trailing(from, half, h, ld, work);
     trailing(rest, n - half, h, ld, work);
-    gemm<f64>(1, n - half, half, 2 * PANEL, work + (rest << 3), 0, 1, row, work + PANEL * ld + (from << 3), 0, row, 1, h + rest * ld + (from << 3), 0, row, SUBTRACT);
+    gemm<f64>(1, n - half, half, 2 * PANEL, work + (rest << 3), 0, 1, row, work + PANEL * ld + (from << 3), 0, row, 1, h + rest * ld + (from << 3), 0, row, -1, true);
   } else {
-    gemm<f64>(1, n, n, 2 * PANEL, work + (from << 3), 0, 1, row, work + PANEL * ld + (from << 3), 0, row, 1, h + from * ld + (from << 3), 0, row, SUBTRACT);
+    gemm<f64>(1, n, n, 2 * PANEL, work + (from << 3), 0, 1, row, work + PANEL * ld + (from << 3), 0, row, 1, h + from * ld + (from << 3), 0, row, -1, true);
   }
 }
 
