@@ -86,11 +86,18 @@ export function checkInteger(where: string, name: string, value: unknown, minimu
 }
 
 /** Refuses anything but a finite number of at least `minimum` (more than it where `exclusive`). */
-export function checkNumber(where: string, name: string, value: unknown, minimum: number, exclusive = false): void {
+export function checkNumber(
+  where: string,
+  name: string,
+  value: unknown,
+  minimum = Number.NEGATIVE_INFINITY,
+  exclusive = false,
+): void {
   const fits = typeof value === "number" && Number.isFinite(value) && (exclusive ? value > minimum : value >= minimum);
   if (!fits) {
-    const bound = exclusive ? `above ${minimum}` : `of at least ${minimum}`;
-    throw new OptionError(`${where}: ${name} must be a finite number ${bound}, not ${String(value)}.`);
+    const bound =
+      minimum === Number.NEGATIVE_INFINITY ? "" : exclusive ? ` above ${minimum}` : ` of at least ${minimum}`;
+    throw new OptionError(`${where}: ${name} must be a finite number${bound}, not ${String(value)}.`);
   }
 }
 

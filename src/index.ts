@@ -46,7 +46,7 @@ export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts
 export type { DType, FloatArray } from "./kernels/memory.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";
 export { type Eigh, eigh } from "./linalg/eigh.ts";
-export { solveTriangular, syrk, type TriangularOptions } from "./linalg/triangular.ts";
+export { type SyrkOptions, solveTriangular, syrk, type TriangularOptions } from "./linalg/triangular.ts";
 export { binaryCrossEntropy, crossEntropy, type Loss, mse, type Reduction } from "./losses/losses.ts";
 export type { Parameter, Shape } from "./network/graph.ts";
 export {

@@ -4,18 +4,8 @@ import { checkOptions, ShapeError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { scope } from "../kernels/memory.ts";
 import { gatherStrided, isOptions, type OutOptions } from "./einsum.ts";
-import {
-  type ArrayLike,
-  asArray,
-  checkOut,
-  enter,
-  type NDArray,
-  resultPlace,
-  sameShape,
-  shapeText,
-  sizeOf,
-  takeResult,
-} from "./ndarray.ts";
+import { type ArrayLike, asArray, checkOut, type NDArray, sameShape, shapeText, sizeOf } from "./ndarray.ts";
+import { enter, resultPlace, takeResult } from "./places.ts";
 
 /**
  * Matrix products of a batch: [..., m, k] by [..., k, n] gives [..., m, n]. Leading axes are the batch and must agree;

@@ -2,11 +2,7 @@
 
 import { checkChoice, checkOptions, LaplaceError, OptionError, ShapeError, ValueError } from "../errors.ts";
 import {
-  allocateFloats,
   bytesPerElement,
-  copyIn,
-  copyOut,
-  copyOutTo,
   type DType,
   type FloatArray,
   giveBlock,
@@ -329,35 +325,6 @@ export function checkOut(where: string, out: NDArray | undefined, shape: readonl
 export function resultArray(where: string, out: NDArray | undefined, shape: readonly number[], dtype: DType): NDArray {
   checkOut(where, out, shape, dtype);
   return out ?? zeros(shape, { dtype });
-}
-
-/** Where an operand that is only read lies for the kernels: where it is if that is in their memory, else a copy. */
-export function enter(dtype: DType, a: NDArray): Pointer {
-  return a.place !== undefined && a.dtype === dtype ? a.place : copyIn(dtype, a.data);
-}
-
-/** Where a result is computed: in `out` itself if that is in the kernels' memory and no operand, else in new memory. */
-export function resultPlace(
-  out: NDArray | undefined,
-  length: number,
-  dtype: DType,
-  operands: readonly NDArray[],
-): Pointer {
-  const place = out?.place;
-  if (place === undefined) return allocateFloats(dtype, length);
-  const end = place + length * bytesPerElement(dtype);
-  for (const { place: start, dtype: type, size } of operands) {
-    if (start === undefined || start + size * bytesPerElement(type) <= place || end <= start) continue;
-    return allocateFloats(dtype, length);
-  }
-  return place;
-}
-
-/** A result in the kernels' memory, copied into `out` or, without it, into a new array that is never cleared first. */
-export function takeResult(out: NDArray | undefined, shape: readonly number[], dtype: DType, from: Pointer): NDArray {
-  if (out === undefined) return new NDArray(copyOut(dtype, from, sizeOf(shape)), shape);
-  if (out.place !== from) copyOutTo(dtype, from, out.size, out.data, 0);
-  return out;
 }
 
 /** @throws ValueError naming the first element that is NaN or infinite. */

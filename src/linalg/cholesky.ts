@@ -1,13 +1,16 @@
 // Cholesky factorisation and what follows from it. Always in float64.
 
-import { type ArrayLike, asArray, NDArray, shapeText } from "../array/ndarray.ts";
-import { NotPositiveDefiniteError, ShapeError, ValueError } from "../errors.ts";
+import type { OutOptions } from "../array/einsum.ts";
+import { type ArrayLike, asArray, checkOut, type NDArray, shapeText } from "../array/ndarray.ts";
+import { enter, resultPlace, takeResult, workPlace } from "../array/places.ts";
+import { checkOptions, NotPositiveDefiniteError, ShapeError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
+import { floats, type Pointer, scope } from "../kernels/memory.ts";
 
 /** A symmetric matrix argument, in float64. @throws ShapeError, ValueError for what is not square, finite or symmetric */
 export function readSymmetric(where: string, matrix: ArrayLike): NDArray {
-  const a = asArray(matrix).as("float64");
+  const given = asArray(matrix);
+  const a = given.as("float64");
   const [n, columns] = a.shape;
   if (a.rank !== 2 || n !== columns)
     throw new ShapeError(`${where}: a square matrix is due, not ${shapeText(a.shape)}.`);
@@ -19,8 +22,8 @@ export function readSymmetric(where: string, matrix: ArrayLike): NDArray {
     }
     largest = Math.max(largest, Math.abs(data[i]));
   }
-  // What float32 arithmetic leaves of symmetry passes; a matrix that was never symmetric does not.
-  const tolerance = 1e-5 * largest;
+  // What a product's rounding leaves of symmetry passes; a matrix that was never symmetric does not.
+  const tolerance = (given.dtype === "float32" ? 1e-4 : 1e-10) * largest;
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < i; j++) {
       const difference = Math.abs(data[i * n + j] - data[j * n + i]);
@@ -65,76 +68,86 @@ export class Cholesky {
     return 2 * sum;
   }
 
-  /** A⁻¹ b, for right sides [n] or [n, k]. @throws ShapeError */
-  solve(right: ArrayLike): NDArray {
-    return this.#apply("solve", right, (kernels, n, columns, l, b) => {
+  /** A⁻¹ b, for right sides [n] or [n, k]; into `out`, which may be b itself. @throws ShapeError, OptionError */
+  solve(right: ArrayLike, options: OutOptions = {}): NDArray {
+    return this.#apply("solve", right, options, (kernels, n, columns, l, b) => {
       kernels.solveForward(n, columns, l, n, 1, b, columns, 1);
       kernels.solveBackward(n, columns, l, 1, n, b, columns, 1);
     });
   }
 
-  /** L⁻¹ b: white noise of what has the covariance A. @throws ShapeError */
-  solveFactor(right: ArrayLike): NDArray {
-    return this.#apply("solveFactor", right, (kernels, n, columns, l, b) => {
+  /** L⁻¹ b, as `solve`: white noise of what has the covariance A. @throws ShapeError, OptionError */
+  solveFactor(right: ArrayLike, options: OutOptions = {}): NDArray {
+    return this.#apply("solveFactor", right, options, (kernels, n, columns, l, b) => {
       kernels.solveForward(n, columns, l, n, 1, b, columns, 1);
     });
   }
 
-  /** L⁻ᵀ b: what has the covariance A⁻¹, from white noise. @throws ShapeError */
-  solveTransposedFactor(right: ArrayLike): NDArray {
-    return this.#apply("solveTransposedFactor", right, (kernels, n, columns, l, b) => {
+  /** L⁻ᵀ b, as `solve`: what has the covariance A⁻¹, from white noise. @throws ShapeError, OptionError */
+  solveTransposedFactor(right: ArrayLike, options: OutOptions = {}): NDArray {
+    return this.#apply("solveTransposedFactor", right, options, (kernels, n, columns, l, b) => {
       kernels.solveBackward(n, columns, l, 1, n, b, columns, 1);
     });
   }
 
-  /** A⁻¹, symmetric to the last bit. */
-  inverse(): NDArray {
+  /** A⁻¹, symmetric to the last bit. @throws ShapeError, OptionError */
+  inverse(options: OutOptions = {}): NDArray {
+    checkOptions("Cholesky.inverse", options, ["out"]);
     const n = this.order;
-    const identity = new NDArray(new Float64Array(n * n), [n, n]);
-    for (let i = 0; i < n; i++) identity.data[i * n + i] = 1;
+    checkOut("Cholesky.inverse", options.out, [n, n], "float64");
     return scope(() => {
       const kernels = kernelsFor("float64");
       // A⁻¹ = L⁻ᵀ L⁻¹, of which half is computed and the rest mirrored.
-      const l = copyIn("float64", this.factor.data);
-      const x = copyIn("float64", identity.data);
-      kernels.solveForward(n, n, l, n, 1, x, n, 1);
-      kernels.syrk(n, n, x, 1, n, l, n, 1, false, true);
-      return new NDArray(copyOut("float64", l, n * n), [n, n]);
+      const x = resultPlace(undefined, n * n, "float64", []);
+      kernels.fill(n * n, 0, x);
+      for (let i = 0; i < n; i++) floats("float64")[x / 8 + i * n + i] = 1;
+      kernels.solveForward(n, n, enter("float64", this.factor), n, 1, x, n, 1);
+      const inverse = resultPlace(options.out, n * n, "float64", [this.factor]);
+      kernels.syrk(n, n, x, 1, n, inverse, n, 1, false, true);
+      return takeResult(options.out, [n, n], "float64", inverse);
     });
   }
 
   #apply(
     name: string,
     right: ArrayLike,
+    options: OutOptions,
     solve: (kernels: ReturnType<typeof kernelsFor>, n: number, columns: number, l: Pointer, b: Pointer) => void,
   ): NDArray {
+    const where = `Cholesky.${name}`;
+    checkOptions(where, options, ["out"]);
     const n = this.order;
-    const b = readRightSide(`Cholesky.${name}`, right, n);
+    const b = readRightSide(where, right, n);
+    checkOut(where, options.out, b.shape, "float64");
     return scope(() => {
-      const pointer = copyIn("float64", b.data);
-      solve(kernelsFor("float64"), n, b.size / Math.max(n, 1), copyIn("float64", this.factor.data), pointer);
-      return new NDArray(copyOut("float64", pointer, b.size), b.shape);
+      const pointer = workPlace(options.out, b, "float64", [this.factor]);
+      solve(kernelsFor("float64"), n, b.size / Math.max(n, 1), enter("float64", this.factor), pointer);
+      return takeResult(options.out, b.shape, "float64", pointer);
     });
   }
 }
 
 /**
- * The Cholesky factorisation of a symmetric positive definite matrix, in float64.
+ * The Cholesky factorisation of a symmetric positive definite matrix, in float64. The factor is written into `out`, which
+ * may be the matrix itself; if both are one array in the kernels' memory, it is factored in place, and a matrix that is
+ * refused is left overwritten.
  * @throws ShapeError, ValueError for a matrix that is not square, finite or symmetric
- * @throws NotPositiveDefiniteError naming the pivot that is not positive
+ * @throws NotPositiveDefiniteError naming the pivot that is not positive; OptionError
  */
-export function cholesky(matrix: ArrayLike): Cholesky {
+export function cholesky(matrix: ArrayLike, options: OutOptions = {}): Cholesky {
+  checkOptions("cholesky", options, ["out"]);
   const a = readSymmetric("cholesky", matrix);
   const n = a.shape[0];
+  checkOut("cholesky", options.out, a.shape, "float64");
   return scope(() => {
-    const l = copyIn("float64", a.data);
+    const l = workPlace(options.out, a, "float64");
     const failed = kernelsFor("float64").cholesky(n, l, n);
+    const memory = floats("float64");
     if (failed !== 0) {
       const index = failed - 1;
-      throw new NotPositiveDefiniteError(index, floats("float64")[l / 8 + index * n + index]);
+      throw new NotPositiveDefiniteError(index, memory[l / 8 + index * n + index]);
     }
-    const factor = copyOut("float64", l, n * n);
-    for (let i = 0; i < n; i++) factor.fill(0, i * n + i + 1, (i + 1) * n);
-    return new Cholesky(new NDArray(factor, [n, n]));
+    for (let i = 0; i < n; i++) memory.fill(0, l / 8 + i * n + i + 1, l / 8 + (i + 1) * n);
+    return new Cholesky(takeResult(options.out, a.shape, "float64", l));
   });
 }

@@ -1,9 +1,10 @@
 // Eigenvalues and eigenvectors of symmetric matrices. Always in float64.
 
-import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, checkOut, NDArray } from "../array/ndarray.ts";
+import { takeResult, workPlace } from "../array/places.ts";
 import { checkBoolean, checkOptions, LaplaceError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, copyIn, copyOut, scope } from "../kernels/memory.ts";
+import { allocate, allocateFloats, copyOut, scope } from "../kernels/memory.ts";
 import { readSymmetric } from "./cholesky.ts";
 
 /** A = V diag(values) Vᵀ. */
@@ -16,25 +17,30 @@ export interface Eigh {
 
 /**
  * Eigenvalues and eigenvectors of a symmetric matrix, in float64, by Householder reduction and divide and conquer
- * (Gu & Eisenstat 1995). With `{ vectors: false }`, the eigenvalues alone.
- * @throws ShapeError, ValueError for a matrix that is not square, finite or symmetric
+ * (Gu & Eisenstat 1995). With `{ vectors: false }`, the eigenvalues alone. The vectors are written into `out`, which may
+ * be the matrix itself.
+ * @throws ShapeError, ValueError for a matrix that is not square, finite or symmetric; OptionError
  */
 export function eigh(matrix: ArrayLike, options: { vectors: false }): { readonly values: NDArray };
-export function eigh(matrix: ArrayLike, options?: { vectors?: true }): Eigh;
-export function eigh(matrix: ArrayLike, options: { vectors?: boolean } = {}): Partial<Eigh> & { values: NDArray } {
-  checkOptions("eigh", options, ["vectors"]);
-  const { vectors = true } = options;
+export function eigh(matrix: ArrayLike, options?: { vectors?: true; out?: NDArray | undefined }): Eigh;
+export function eigh(
+  matrix: ArrayLike,
+  options: { vectors?: boolean; out?: NDArray | undefined } = {},
+): Partial<Eigh> & { values: NDArray } {
+  checkOptions("eigh", options, ["vectors", "out"]);
+  const { vectors = true, out } = options;
   checkBoolean("eigh", "vectors", vectors);
   const a = readSymmetric("eigh", matrix);
   const n = a.shape[0];
+  checkOut("eigh", out, a.shape, "float64");
   return scope(() => {
     const kernels = kernelsFor("float64");
-    const v = copyIn("float64", a.data);
+    const v = workPlace(vectors ? out : undefined, a, "float64");
     const w = allocateFloats("float64", n);
     const work = allocate(kernels.eighWorkspace(n));
     const failed = kernels.eigh(n, v, w, work, vectors);
     if (failed !== 0) throw new LaplaceError(`eigh: eigenvalue ${failed - 1} did not converge.`);
     const values = new NDArray(copyOut("float64", w, n), [n]);
-    return vectors ? { values, vectors: new NDArray(copyOut("float64", v, n * n), [n, n]) } : { values };
+    return vectors ? { values, vectors: takeResult(out, a.shape, "float64", v) } : { values };
   });
 }

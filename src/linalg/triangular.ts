@@ -1,10 +1,19 @@
 // Solves with a triangle, and symmetric products: what factorisations are made of.
 
 import type { OutOptions } from "../array/einsum.ts";
-import { type ArrayLike, asArray, checkOut, type NDArray, shapeText, takeResult, widest } from "../array/ndarray.ts";
-import { checkBoolean, checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
+import { type ArrayLike, asArray, checkOut, type NDArray, shapeText, widest } from "../array/ndarray.ts";
+import { enter, resultPlace, takeResult, workPlace } from "../array/places.ts";
+import {
+  checkBoolean,
+  checkChoice,
+  checkNumber,
+  checkOptions,
+  OptionError,
+  ShapeError,
+  ValueError,
+} from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, copyIn, scope } from "../kernels/memory.ts";
+import { scope } from "../kernels/memory.ts";
 
 /** Options of `solveTriangular`. */
 export interface TriangularOptions extends OutOptions {
@@ -17,7 +26,8 @@ export interface TriangularOptions extends OutOptions {
 }
 
 /**
- * Solves T X = B or X T = B for a triangle T and many right sides at once, in float32 if both are, else in float64.
+ * Solves T X = B or X T = B for a triangle T and many right sides at once, in float32 if both are, else in float64; into
+ * `out`, which may be B itself.
  * @param matrix [n, n] @param right [n] or [n, k] on the left, [k, n] on the right
  * @throws ShapeError for shapes that do not fit, ValueError for a zero on the diagonal, OptionError
  */
@@ -45,8 +55,8 @@ export function solveTriangular(matrix: ArrayLike, right: ArrayLike, options: Tr
   const lower = (triangle === "lower") !== transpose;
   return scope(() => {
     const kernels = kernelsFor(dtype);
-    const a = copyIn(dtype, t.data);
-    const x = copyIn(dtype, b.data);
+    const x = workPlace(out, b, dtype, [t]);
+    const a = enter(dtype, t);
     // X T = B is Tᵀ Xᵀ = Bᵀ: strides exchanged.
     const left = side === "left";
     const [r, c] = left ? [row, column] : [column, row];
@@ -57,20 +67,32 @@ export function solveTriangular(matrix: ArrayLike, right: ArrayLike, options: Tr
   });
 }
 
+/** Options of `syrk`. */
+export interface SyrkOptions extends OutOptions {
+  /** The factor α (default 1). */
+  alpha?: number;
+  /** Whether the product is added to what `out` holds, which must be symmetric (default false). */
+  add?: boolean;
+}
+
 /**
- * The symmetric product A Aᵀ of a matrix [n, k], by half the work of a general product: [n, n], symmetric to the last bit.
- * @throws ShapeError if it is no matrix
+ * The symmetric product α A Aᵀ of a matrix [n, k], by half the work of a general product: [n, n], symmetric to the last
+ * bit. With `add`, out + α A Aᵀ: of what `out` holds, the lower triangle is read.
+ * @throws ShapeError if it is no matrix, OptionError
  */
-export function syrk(matrix: ArrayLike, options: OutOptions = {}): NDArray {
-  checkOptions("syrk", options, ["out"]);
+export function syrk(matrix: ArrayLike, options: SyrkOptions = {}): NDArray {
+  checkOptions("syrk", options, ["alpha", "add", "out"]);
+  const { alpha = 1, add = false, out } = options;
+  checkNumber("syrk", "alpha", alpha);
+  checkBoolean("syrk", "add", add);
   const a = asArray(matrix);
   if (a.rank !== 2) throw new ShapeError(`syrk: a matrix is due, not shape ${shapeText(a.shape)}.`);
+  if (add && out === undefined) throw new OptionError("syrk: add needs an `out` to add to.");
   const [n, k] = a.shape;
-  checkOut("syrk", options.out, [n, n], a.dtype);
+  checkOut("syrk", out, [n, n], a.dtype);
   return scope(() => {
-    const x = copyIn(a.dtype, a.data);
-    const c = allocateFloats(a.dtype, n * n);
-    kernelsFor(a.dtype).syrk(n, k, x, k, 1, c, n, 1, false, true);
-    return takeResult(options.out, [n, n], a.dtype, c);
+    const c = add ? workPlace(out, out as NDArray, a.dtype, [a]) : resultPlace(out, n * n, a.dtype, [a]);
+    kernelsFor(a.dtype).syrk(n, k, enter(a.dtype, a), k, 1, c, n, alpha, add, true);
+    return takeResult(out, [n, n], a.dtype, c);
   });
 }

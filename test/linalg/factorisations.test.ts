@@ -1,5 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { array, cholesky, eigh, NotPositiveDefiniteError, ShapeError, ValueError, zeros } from "../../src/index.ts";
+import {
+  array,
+  cholesky,
+  eigh,
+  kernelArray,
+  NotPositiveDefiniteError,
+  OptionError,
+  ShapeError,
+  solveTriangular,
+  syrk,
+  ValueError,
+  zeros,
+} from "../../src/index.ts";
 import { describeBuilds } from "../kernels/builds.ts";
 import {
   diagonal,
@@ -143,4 +155,62 @@ test("a float32 matrix is factored in float64", () => {
   );
   expect(cholesky(a).factor.dtype).toBe("float64");
   expect(eigh(a).values.dtype).toBe("float64");
+});
+
+describe("results go where they are asked to go", () => {
+  const a = withEigenvalues([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], 5);
+  const [expected, b] = [cholesky(a), array(normal(11, 3, 6))];
+  const made = [
+    ["JavaScript's memory", (x: Matrix) => array(x)],
+    [
+      "the kernels' memory",
+      (x: Matrix) => {
+        const kept = kernelArray([x.length, x[0].length]);
+        kept.data.set(x.flat());
+        return kept;
+      },
+    ],
+  ] as const;
+
+  test.each(made)("in place, in %s", (_, make) => {
+    const matrix = make(a);
+    const factored = cholesky(matrix, { out: matrix });
+    expect(factored.factor).toBe(matrix);
+    expect(matrix.data).toEqual(expected.factor.data);
+    for (const solve of ["solve", "solveFactor", "solveTransposedFactor"] as const) {
+      const right = make(rows(b));
+      expect(factored[solve](right, { out: right })).toBe(right);
+      expect(right.data).toEqual(expected[solve](b).data);
+    }
+    const inverse = factored.inverse();
+    expect(factored.inverse({ out: matrix })).toBe(matrix);
+    expect(matrix.data).toEqual(inverse.data);
+    const again = make(a);
+    const { values, vectors } = eigh(again, { out: again });
+    expect(vectors).toBe(again);
+    expect(vectors.data).toEqual(eigh(a).vectors.data);
+    expect(values.data).toEqual(eigh(a).values.data);
+    const right = make(rows(b));
+    expect(solveTriangular(expected.factor, right, { out: right })).toBe(right);
+    expect(right.data).toEqual(expected.solveFactor(b).data);
+  });
+
+  test.each(made)("syrk adds a multiple to what is there, in %s", (_, make) => {
+    const out = make(a);
+    const x = array(normal(11, 4, 7));
+    const product = syrk(x);
+    expect(syrk(x, { alpha: 0.25, add: true, out })).toBe(out);
+    const due = a.flat().map((before, i) => before + 0.25 * product.data[i]);
+    expect(out).toBeAllClose(due, { relative: 1e-14 });
+    expect(rows(out)).toEqual(transpose(rows(out)));
+    expect(() => syrk(x, { add: true })).toThrow(/needs an `out`/);
+    expect(() => syrk(x, { alpha: Number.NaN })).toThrow(OptionError);
+  });
+
+  test("a result that does not fit, or an unknown option, is refused", () => {
+    expect(() => cholesky(a, { out: zeros([2, 2]) })).toThrow(ShapeError);
+    expect(() => expected.solve(b, { out: zeros([11, 3], { dtype: "float32" }) })).toThrow(ShapeError);
+    expect(() => expected.inverse({ into: b } as never)).toThrow(OptionError);
+    expect(() => eigh(a, { out: b })).toThrow(ShapeError);
+  });
 });
