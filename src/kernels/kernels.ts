@@ -24,6 +24,8 @@ export const activationCode = {
   tanh: 7,
   exp: 8,
   selu: 9,
+  log: 10,
+  erf: 11,
 } as const;
 
 /**

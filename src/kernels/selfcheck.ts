@@ -32,12 +32,12 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   dotRows: [(k, { x, y, out }) => k.dotRows(5, N, x, y, out, false)],
   allFinite: [(k, { x, out }) => k.fill(1, k.allFinite(LENGTH, x), out)],
   activation: Array.from(
-    { length: 10 },
+    { length: 12 },
     (_, f) =>
       (k, { x, out }) =>
         k.activation(f, 5 * N, x, out, 0.3),
   ),
-  activationDerivative: Array.from({ length: 10 }, (_, f) => (k, { x, out, more }) => {
+  activationDerivative: Array.from({ length: 12 }, (_, f) => (k, { x, out, more }) => {
     k.activation(f, 5 * N, x, more, 0.3);
     k.activationDerivative(f, 5 * N, x, more, out, 0.3);
   }),

@@ -212,6 +212,16 @@ export function exp(x: Traced): Traced {
   return apply("exp", x);
 }
 
+/** The natural logarithm: −∞ at 0 and NaN below. */
+export function log(x: Traced): Traced {
+  return apply("log", x);
+}
+
+/** The error function, 2/√π ∫₀ˣ exp(−t²) dt. */
+export function erf(x: Traced): Traced {
+  return apply("erf", x);
+}
+
 /** softmax over the last axis, inside a network. A network may not end in it: losses take logits. */
 export function softmax(x: Traced): Traced {
   requireTraced("softmax", x);

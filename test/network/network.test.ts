@@ -5,9 +5,11 @@ import {
   array,
   chain,
   dense,
+  erf,
   exp,
   type Initialisation,
   jacobian,
+  log,
   multiply,
   network,
   OptionError,
@@ -146,6 +148,16 @@ test("one number may be an example's input and its output", () => {
   expect(jacobian(net, [0, 1], { withRespectTo: "inputs" })).toBeAllClose(array([2, 2 * Math.E]));
   const column = network({ inputs: [], dtype: "float64" }, (x) => dense(1)(reshape(x, [1])));
   expect(jacobian(column, [3])).toEqual(array([[[3, 1]]]));
+});
+
+test("log and erf are what their definitions say, with their derivatives", () => {
+  const x = [0.5, 2, 40];
+  const inverse = network({ inputs: [], dtype: "float64" }, (x) => log(exp(x)));
+  expect(inverse.forward(x)).toBeAllClose(array(x));
+  expect(jacobian(inverse, x, { withRespectTo: "inputs" })).toBeAllClose(array([1, 1, 1]));
+  const error = network({ inputs: [], dtype: "float64" }, erf);
+  expect(error.forward(x)).toBeAllClose(array([0.5204998778130465, 0.9953222650189527, 1]));
+  expect(jacobian(error, [0], { withRespectTo: "inputs" })).toBeAllClose(array([2 / Math.sqrt(Math.PI)]));
 });
 
 describe("initial parameters", () => {

@@ -92,6 +92,7 @@ export const activationRules = {
   sigmoid: (x) => [sigmoid(x), sigmoid(x) * (1 - sigmoid(x))],
   tanh: (x) => [Math.tanh(x), 1 - Math.tanh(x) ** 2],
   exp: (x) => [Math.exp(x), Math.exp(x)],
+  erf: (x) => [2 * normalDistribution(Math.SQRT2 * x) - 1, 2 * Math.SQRT2 * normalDensity(Math.SQRT2 * x)],
 } as const satisfies Record<string, Rule>;
 
 export type Activation = keyof typeof activationRules;

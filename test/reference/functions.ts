@@ -1,81 +1,250 @@
-// The elementwise functions and the losses by their formulas, one number at a time, with the formulas arranged so that
-// nothing cancels. The normal distribution is integrated numerically; nothing here shares code with the kernels.
+// The elementwise functions and the losses, one number at a time. The elementwise functions are computed to about 30
+// digits in pairs of doubles (Dekker, 1971); nothing here shares code with the kernels.
 
-export type Name = "relu" | "leakyRelu" | "elu" | "gelu" | "silu" | "softplus" | "sigmoid" | "tanh" | "exp" | "selu";
+export type Name =
+  | "relu"
+  | "leakyRelu"
+  | "elu"
+  | "gelu"
+  | "silu"
+  | "softplus"
+  | "sigmoid"
+  | "tanh"
+  | "exp"
+  | "selu"
+  | "log"
+  | "erf";
 
+/** An unevaluated sum of two doubles, the second at most half a unit in the last place of the first. */
+export type Pair = readonly [number, number];
+
+// Where a result is denormal or a factor of it is, everything is computed 2^SHIFT times as large.
+const SHIFT = 200;
+const ZERO: Pair = [0, 0];
+const ONE: Pair = [1, 0];
+const LN2: Pair = [Math.LN2, 2.3190468138462996e-17];
+const DENSITY: Pair = [0.3989422804014327, -2.49232720227773e-17]; // 1 / √(2π)
+const SQRT2: Pair = [Math.SQRT2, -9.667293313452913e-17];
 const SCALE = 1.0507009873554805;
 const ALPHA = 1.6732632423543772;
 
-export function sigmoid(x: number): number {
-  return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
+function add([a, b]: Pair, [c, d]: Pair): Pair {
+  const sum = a + c;
+  const part = sum - a;
+  const rest = a - (sum - part) + (c - part) + (b + d);
+  const high = sum + rest;
+  return Number.isFinite(high) ? [high, rest - (high - sum)] : [high, 0];
 }
 
-export function softplus(x: number): number {
-  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+function split(a: number): Pair {
+  const t = 134217729 * a;
+  const high = t - (t - a);
+  return [high, a - high];
 }
 
-/** e^(-x²/2), with x² in two parts because its rounding error would be magnified by its size. */
-function gauss(x: number): number {
-  const head = Math.fround(x); // its square is exact
-  return Math.exp(-head * head * 0.5) * Math.exp(-(x - head) * (x + head) * 0.5);
-}
-
-/** P(N > x) for x ≥ 0: the integral of e^(-t²/2 - xt) over t > 0, times the density at x. */
-function upperTail(x: number): number {
-  if (!(x < 40)) return Number.isNaN(x) ? x : 0;
-  const step = 1 / 32;
-  let integral = 0;
-  let lost = 0; // what the last addition rounded away (Kahan)
-  for (let u = -5; u <= 5; u += step) {
-    // t = exp(u - exp(-u)) turns the half line into a line and the sum over even steps into a near exact integral.
-    const t = Math.exp(u - Math.exp(-u));
-    const term = step * Math.exp(-t * (0.5 * t + x)) * t * (1 + Math.exp(-u)) - lost;
-    const next = integral + term;
-    lost = next - integral - term;
-    integral = next;
+function multiply([a, b]: Pair, [c, d]: Pair): Pair {
+  const product = a * c;
+  // Beyond these sizes the parts would overflow or vanish; what is lost is below the last place of a denormal number.
+  if (!(Math.abs(product) > 1e-290 && Math.abs(product) < 1e290 && Math.abs(a) < 1e290 && Math.abs(c) < 1e290)) {
+    return [product + (a * d + b * c || 0), 0];
   }
-  return gauss(x) * integral * 0.3989422804014327;
+  const [a1, a2] = split(a);
+  const [c1, c2] = split(c);
+  const rest = a1 * c1 - product + a1 * c2 + a2 * c1 + a2 * c2 + (a * d + b * c);
+  const high = product + rest;
+  return [high, rest - (high - product)];
+}
+
+const negative = ([a, b]: Pair): Pair => [-a, -b];
+const timesPower = ([a, b]: Pair, factor: number): Pair => [a * factor, b * factor];
+
+const unshift = (a: Pair): Pair => timesPower(a, 2 ** -SHIFT);
+
+function divide(a: Pair, b: Pair): Pair {
+  const q = a[0] / b[0];
+  if (!Number.isFinite(q) || q === 0) return [q, 0];
+  const rest = add(a, negative(multiply([q, 0], b)));
+  return add([q, 0], [rest[0] / b[0], 0]);
+}
+
+const INVERSE = Array.from({ length: 11 }, (_, n) => divide(ONE, [n, 0]));
+
+/** e^x - 1 = 2^k (1 + q) - 1, as [q, k]. */
+function reduced(x: Pair): [Pair, number] {
+  const k = Math.round(x[0] / LN2[0]);
+  const r = timesPower(add(x, multiply([-k, 0], LN2)), 1 / 256);
+  let q = ZERO;
+  for (let n = 10; n >= 1; n--) q = multiply(multiply(r, add(ONE, q)), INVERSE[n]);
+  for (let i = 0; i < 8; i++) q = add(timesPower(q, 2), multiply(q, q));
+  return [q, k];
+}
+
+/** e^x 2^shift */
+function exp(x: Pair, shift = 0): Pair {
+  if (!(Math.abs(x[0]) < 800)) return [Math.exp(x[0]), 0];
+  const [q, exponent] = reduced(x);
+  const k = exponent + shift;
+  const half = Math.trunc(k / 2);
+  return timesPower(timesPower(add(ONE, q), 2 ** half), 2 ** (k - half));
+}
+
+function expm1(x: number): Pair {
+  if (Math.abs(x) < 1e-290) return [x, 0];
+  if (!(x > -100)) return [Math.expm1(x), 0];
+  const [q, k] = reduced([x, 0]);
+  return k === 0 ? q : add(timesPower(add(ONE, q), 2 ** k), [-1, 0]);
+}
+
+/** One step of Newton's method from the double nearest log(1 + u). */
+function log1p(u: Pair): Pair {
+  const y = Math.log1p(u[0]);
+  if (u[0] < 1e-290) return u;
+  const e = expm1(y);
+  const d = divide(add(u, negative(e)), add(ONE, e));
+  return add([y, 0], add(d, [-0.5 * d[0] * d[0], 0]));
+}
+
+function log(x: number): Pair {
+  if (!(x > 0 && x < Number.POSITIVE_INFINITY)) return [Math.log(x), 0];
+  const k = Math.round(Math.log2(x));
+  const half = Math.trunc(k / 2);
+  const m = x / 2 ** half / 2 ** (k - half);
+  const y = Math.log(m);
+  const d = add(multiply([m, 0], exp([-y, 0])), [-1, 0])[0];
+  return add(multiply([k, 0], LN2), add([y, 0], [d - 0.5 * d * d, 0]));
+}
+
+/** e^(-a²/2) / √(2π) 2^shift */
+function density(a: Pair, shift = 0): Pair {
+  return multiply(DENSITY, exp(timesPower(multiply(a, a), -0.5), shift));
+}
+
+/** P(N < a) - 1/2 by the series 26.2.11 of Abramowitz & Stegun. */
+function central(a: Pair): Pair {
+  let term = a;
+  let sum = a;
+  for (let n = 3; Math.abs(term[0]) > 1e-34 * Math.abs(sum[0]); n += 2) {
+    term = divide(multiply(term, multiply(a, a)), [n, 0]);
+    sum = add(sum, term);
+  }
+  return multiply(density(a), sum);
+}
+
+/** P(N > a) 2^shift for a ≥ 0; from 4 on by the continued fraction 26.2.14, which alone needs a shift. */
+function upperTail(a: Pair, shift = 0): Pair {
+  if (Number.isNaN(a[0])) return a;
+  if (!(a[0] < 40)) return ZERO;
+  if (a[0] < 4) return add([0.5, 0], negative(central(a)));
+  let fraction = a;
+  for (let n = 50; n >= 1; n--) fraction = add(a, divide([n, 0], fraction));
+  return divide(density(a, shift), fraction);
+}
+
+/** P(N < x) */
+function cdf(x: number): Pair {
+  return x < 0 ? upperTail([-x, 0]) : add(ONE, negative(upperTail([x, 0])));
 }
 
 export function normalCdf(x: number): number {
-  return x < 0 ? upperTail(-x) : 1 - upperTail(x);
+  return cdf(x)[0];
 }
 
-function elu(x: number, alpha: number): number {
-  return x > 0 ? x : alpha * Math.expm1(x);
+function erf(x: number): Pair {
+  if (!(Math.abs(x) < 20)) return [Math.sign(x), 0];
+  if (Math.abs(x) < 1e-200) return unshift(multiply(timesPower(multiply(DENSITY, SQRT2), 2), [x * 2 ** SHIFT, 0]));
+  const a = multiply(SQRT2, [Math.abs(x), 0]);
+  const y = a[0] < 2 ? timesPower(central(a), 2) : add(ONE, timesPower(upperTail(a), -2));
+  return x < 0 ? negative(y) : y;
 }
 
-/** x f(x) where f vanishes faster than any power at -∞. */
-function times(x: number, f: number): number {
-  return x === Number.NEGATIVE_INFINITY ? -0 : x * f;
+/** e^-|x| / (1 + e^-|x|), or without the factor e^-|x|. */
+function logistic(x: number, factor: boolean): Pair {
+  const e = exp([-Math.abs(x), 0]);
+  return divide(factor ? e : ONE, add(ONE, e));
 }
 
-export const functions: Record<Name, (x: number, alpha: number) => number> = {
-  relu: (x) => (x <= 0 ? 0 : x),
-  leakyRelu: (x, alpha) => (x < 0 ? alpha * x : x),
-  elu: (x, alpha) => elu(x, alpha),
-  selu: (x) => SCALE * elu(x, ALPHA),
-  gelu: (x) => times(x, normalCdf(x)),
-  silu: (x) => times(x, sigmoid(x)),
-  softplus,
-  sigmoid,
-  tanh: Math.tanh,
-  exp: Math.exp,
+const logisticOf = (x: number): Pair => logistic(x, x < 0);
+
+function elu(x: number, alpha: number, scale: number): Pair {
+  return multiply([scale, 0], x > 0 ? [x, 0] : multiply([alpha, 0], expm1(x)));
+}
+
+function eluSlope(x: number, alpha: number, scale: number): Pair {
+  return multiply([scale, 0], x > 0 ? ONE : multiply([alpha, 0], exp([x, 0])));
+}
+
+/** φ(x) to about 30 digits, of which fewer survive where it is below 1e-290. */
+export const exact: Record<Name, (x: number, alpha: number) => Pair> = {
+  relu: (x) => [x <= 0 ? 0 : x, 0],
+  leakyRelu: (x, alpha) => (x < 0 ? multiply([alpha, 0], [x, 0]) : [x, 0]),
+  elu: (x, alpha) => elu(x, alpha, 1),
+  selu: (x) => elu(x, ALPHA, SCALE),
+  gelu: (x) => {
+    if (x < -40) return [-0, 0];
+    return x < -30 ? unshift(multiply([x, 0], upperTail([-x, 0], SHIFT))) : multiply([x, 0], cdf(x));
+  },
+  silu: (x) => {
+    if (x < -800) return [-0, 0];
+    return x < -600 ? unshift(multiply([x, 0], exp([x, 0], SHIFT))) : multiply([x, 0], logisticOf(x));
+  },
+  softplus: (x) => add([Math.max(x, 0), 0], log1p(exp([-Math.abs(x), 0]))),
+  sigmoid: logisticOf,
+  tanh: (x) => {
+    if (!(Math.abs(x) > 1e-290 && Math.abs(x) < 40)) return [Math.tanh(x), 0];
+    const e = expm1(-2 * Math.abs(x));
+    const y = divide(e, add([2, 0], e));
+    return x < 0 ? y : negative(y);
+  },
+  exp: (x) => exp([x, 0]),
+  log,
+  erf,
 };
 
-/** The derivatives; at a kink the value from the left. */
-export const derivatives: Record<Name, (x: number, alpha: number) => number> = {
-  relu: (x) => (x > 0 ? 1 : 0),
-  leakyRelu: (x, alpha) => (x > 0 ? 1 : alpha),
-  elu: (x, alpha) => (x > 0 ? 1 : alpha * Math.exp(x)),
-  selu: (x) => SCALE * (x > 0 ? 1 : ALPHA * Math.exp(x)),
-  gelu: (x) => normalCdf(x) + (Math.abs(x) < 40 ? x * gauss(x) * 0.3989422804014327 : 0),
-  silu: (x) => sigmoid(x) + (Math.abs(x) < 800 ? x * sigmoid(x) * sigmoid(-x) : 0),
-  softplus: sigmoid,
-  sigmoid: (x) => sigmoid(x) * sigmoid(-x),
-  tanh: (x) => 1 / Math.cosh(x) ** 2,
-  exp: Math.exp,
+/** φ′(x), likewise; at a kink the value from the left. */
+export const exactSlopes: Record<Name, (x: number, alpha: number) => Pair> = {
+  relu: (x) => [Number.isNaN(x) ? x : x > 0 ? 1 : 0, 0],
+  leakyRelu: (x, alpha) => [Number.isNaN(x) ? x : x > 0 ? 1 : alpha, 0],
+  elu: (x, alpha) => eluSlope(x, alpha, 1),
+  selu: (x) => eluSlope(x, ALPHA, SCALE),
+  gelu: (x) => {
+    if (!(Math.abs(x) < 40)) return cdf(x);
+    const linear = multiply([x, 0], density([x, 0], SHIFT));
+    return x < -30 ? unshift(add(upperTail([-x, 0], SHIFT), linear)) : add(cdf(x), unshift(linear));
+  },
+  silu: (x) => {
+    if (!(Math.abs(x) < 800)) return logisticOf(x);
+    if (x < -600) return unshift(multiply(add(ONE, [x, 0]), exp([x, 0], SHIFT)));
+    return add(logisticOf(x), multiply([x, 0], multiply(logistic(x, true), logistic(x, false))));
+  },
+  softplus: logisticOf,
+  sigmoid: (x) => multiply(logistic(x, true), logistic(x, false)),
+  tanh: (x) =>
+    Math.abs(x) > 300
+      ? exp([-2 * Math.abs(x), 0], 2)
+      : multiply([4, 0], multiply(logistic(2 * x, true), logistic(2 * x, false))),
+  exp: (x) => exp([x, 0]),
+  log: (x) => divide(ONE, [x, 0]),
+  erf: (x) => {
+    const a = multiply(SQRT2, [Math.min(Math.abs(x), 40), 0]);
+    return unshift(multiply([2, 0], multiply(SQRT2, density(a, SHIFT))));
+  },
 };
+
+const rounded = (functions: Record<Name, (x: number, alpha: number) => Pair>) =>
+  Object.fromEntries(
+    Object.entries(functions).map(([name, f]) => [name, (x: number, alpha: number) => f(x, alpha)[0]]),
+  ) as Record<Name, (x: number, alpha: number) => number>;
+
+export const functions = rounded(exact);
+export const derivatives = rounded(exactSlopes);
+
+export function sigmoid(x: number): number {
+  return logisticOf(x)[0];
+}
+
+export function softplus(x: number): number {
+  return exact.softplus(x, 0)[0];
+}
 
 /** log Σ exp(f) with the largest term apart, so that a sum near it keeps its digits: [largest, the rest]. */
 function logSumExp(logits: readonly number[]): [number, number] {

@@ -8,6 +8,7 @@ import {
   type DType,
   dense,
   elu,
+  erf,
   exp,
   flatten,
   gelu,
@@ -73,6 +74,7 @@ const layers: Record<Activation, Layer> = {
   sigmoid,
   tanh,
   exp,
+  erf,
 };
 
 const operations = {
