@@ -1,23 +1,44 @@
-// Two ways of doing one job, timed in turn: a sample of each in every round, and the ratio within the round, so that a
-// machine that changes its speed changes both.
+// Ways of doing one job, timed in turn: a sample of each in every round, and the ratios within the round, so that a
+// machine that changes its speed changes all of them.
 
 /** One way of doing a job. */
 export interface Way {
   readonly name: string;
+  /** Seconds of warming up (default 0.25). */
+  readonly warmUp?: number;
+  /** What comes before the first run and is not timed. */
+  prepare?(): Promise<void>;
   /** Does the job so many times and gives the seconds it took. */
   run(repetitions: number): number | Promise<number>;
+  /** How far its last result is from ours. */
+  difference?(): Promise<number>;
+}
+
+/** One of the others, measured beside ours. */
+export interface Measured {
+  readonly name: string;
+  /** Seconds of the first call, and the median. */
+  readonly firstCall: number;
+  readonly seconds: number;
+  /** Median over the rounds of (their time / our time): above 1 we are faster. And the second-lowest and -highest. */
+  readonly ratio: number;
+  readonly spread: readonly [number, number];
+  readonly difference: number | undefined;
+}
+
+/** One that could not take part. */
+export interface Refused {
+  readonly name: string;
+  readonly reason: string;
 }
 
 /** What a comparison gives. */
 export interface Comparison {
   /** Seconds of our first call, which compiles code and touches memory for the first time. */
   readonly firstCall: number;
-  /** Median seconds of ours, and of the others. */
+  /** Median seconds of ours. */
   readonly seconds: number;
-  readonly peerSeconds: number | undefined;
-  /** Median over the rounds of (their time / our time): above 1 we are faster. And the second-lowest and -highest. */
-  readonly ratio: number | undefined;
-  readonly spread: readonly [number, number] | undefined;
+  readonly others: readonly (Measured | Refused)[];
 }
 
 const SAMPLE_SECONDS = 0.04;
@@ -42,7 +63,7 @@ export function inProcess(name: string, work: () => void): Way {
 /** Repetitions that make a sample, found while the way warms up. */
 async function repetitionsOf(way: Way): Promise<number> {
   let repetitions = 1;
-  for (let spent = 0; spent < 0.25; ) {
+  for (let spent = 0; spent < (way.warmUp ?? 0.25); ) {
     const seconds = await way.run(repetitions);
     spent += seconds;
     repetitions = Math.max(1, Math.min(Math.round((repetitions * SAMPLE_SECONDS) / Math.max(seconds, 1e-7)), 1e6));
@@ -50,24 +71,45 @@ async function repetitionsOf(way: Way): Promise<number> {
   return repetitions;
 }
 
-/** Times ours, and a peer's if there is one. */
-export async function compare(ours: Way, peer: Way | undefined, rounds: number): Promise<Comparison> {
-  const firstCall = await ours.run(1);
-  const repetitions = await repetitionsOf(ours);
-  const peerRepetitions = peer === undefined ? 0 : await repetitionsOf(peer);
-  const seconds: number[] = [];
-  const peerSeconds: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    seconds.push((await ours.run(repetitions)) / repetitions);
-    if (peer !== undefined) peerSeconds.push((await peer.run(peerRepetitions)) / peerRepetitions);
+/** A way that takes part, and what it took. */
+interface Entrant {
+  readonly way: Way;
+  readonly firstCall: number;
+  readonly repetitions: number;
+  readonly seconds: number[];
+}
+
+async function enter(way: Way): Promise<Entrant> {
+  await way.prepare?.();
+  const firstCall = await way.run(1);
+  return { way, firstCall, repetitions: await repetitionsOf(way), seconds: [] };
+}
+
+/** Times ours, and the others that there are. */
+export async function compare(ours: Way, others: readonly Way[], rounds: number): Promise<Comparison> {
+  const us = await enter(ours);
+  const entered: (Entrant | Refused)[] = [];
+  for (const way of others) {
+    entered.push(await enter(way).catch((error: Error) => ({ name: way.name, reason: error.message })));
   }
-  const ratios = peerSeconds.map((theirs, round) => theirs / seconds[round]).sort((a, b) => a - b);
-  const known = peer !== undefined;
+  const entrants = [us, ...entered.filter((one) => "way" in one)];
+  for (let round = 0; round < rounds; round++) {
+    for (const { way, repetitions, seconds } of entrants) seconds.push((await way.run(repetitions)) / repetitions);
+  }
+  const measured = async ({ way, firstCall, seconds }: Entrant): Promise<Measured> => {
+    const ratios = seconds.map((theirs, round) => theirs / us.seconds[round]).sort((a, b) => a - b);
+    return {
+      name: way.name,
+      firstCall,
+      seconds: median(seconds),
+      ratio: median(ratios),
+      spread: [ratios[Math.min(1, rounds - 1)], ratios[Math.max(0, rounds - 2)]],
+      difference: await way.difference?.(),
+    };
+  };
   return {
-    firstCall,
-    seconds: median(seconds),
-    peerSeconds: known ? median(peerSeconds) : undefined,
-    ratio: known ? median(ratios) : undefined,
-    spread: known ? [ratios[Math.min(1, rounds - 1)], ratios[Math.max(0, rounds - 2)]] : undefined,
+    firstCall: us.firstCall,
+    seconds: median(us.seconds),
+    others: await Promise.all(entered.map((one) => ("way" in one ? measured(one) : one))),
   };
 }

@@ -1,33 +1,21 @@
-// The dense kernels against OpenBLAS and LAPACK, called directly on identical inputs; buffers are reused on both sides.
+// The dense kernels against other libraries, on identical inputs.
 
 import { Random } from "../src/array/random.ts";
 import { kernelsFor } from "../src/kernels/kernels.ts";
 import { bytesPerElement, copyTo, type DType, floats, type Pointer, takeBlock } from "../src/kernels/memory.ts";
-import type { BlasJob } from "./peers/blas.ts";
-
-/** A job for us and for a peer. */
-export interface Case {
-  readonly name: string;
-  readonly job: BlasJob;
-  /** Floating-point operations, by the usual count. */
-  readonly flops: number;
-  readonly inputs: readonly (Float32Array | Float64Array)[];
-  /** Does it once, in the kernels' memory. */
-  readonly work: () => void;
-  /** Our result, row-major, and which part of it is comparable. */
-  readonly result: () => Float64Array;
-  readonly compared: "all" | "lower" | "first";
-}
+import type { Case, Numbers } from "./case.ts";
+import { inProcess } from "./compare.ts";
 
 const random = new Random(1);
+const ours = (work: () => void) => inProcess("laplace-ts", work);
 
-function numbers(dtype: DType, length: number): Float32Array | Float64Array {
+function numbers(dtype: DType, length: number): Numbers {
   const values = dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
   for (let i = 0; i < length; i++) values[i] = random.uniform() - 0.5;
   return values;
 }
 
-function put(dtype: DType, values: Float32Array | Float64Array): Pointer {
+function put(dtype: DType, values: Numbers): Pointer {
   const pointer = takeBlock(values.byteLength);
   copyTo(dtype, pointer, values);
   return pointer;
@@ -52,7 +40,7 @@ function gemm(dtype: DType, m: number, n: number, k: number): Case {
     job: { setup: "gemm", dtype, sizes: [m, n, k] },
     flops: 2 * m * n * k,
     inputs,
-    work: () => kernelsFor(dtype).gemm(1, m, n, k, a, 0, k, 1, b, 0, n, 1, c, 0, n, 1, false),
+    ours: ours(() => kernelsFor(dtype).gemm(1, m, n, k, a, 0, k, 1, b, 0, n, 1, c, 0, n, 1, false)),
     result: () => take(dtype, c, m * n),
     compared: "all",
   };
@@ -67,7 +55,7 @@ function syrk(dtype: DType, n: number, k: number): Case {
     job: { setup: "syrk", dtype, sizes: [n, k] },
     flops: n * n * k,
     inputs,
-    work: () => kernelsFor(dtype).syrk(n, k, a, k, 1, c, n, 1, false, false),
+    ours: ours(() => kernelsFor(dtype).syrk(n, k, a, k, 1, c, n, 1, false, false)),
     result: () => take(dtype, c, n * n),
     compared: "lower",
   };
@@ -93,10 +81,10 @@ function trsm(n: number): Case {
     job: { setup: "trsm", dtype, sizes: [n, n] },
     flops: n ** 3,
     inputs,
-    work() {
+    ours: ours(() => {
       copy(dtype, b, x, n * n);
       kernelsFor(dtype).solveForward(n, n, a, n, 1, x, n, 1);
-    },
+    }),
     result: () => take(dtype, x, n * n),
     compared: "all",
   };
@@ -112,10 +100,10 @@ function cholesky(n: number): Case {
     job: { setup: "cholesky", dtype, sizes: [n] },
     flops: n ** 3 / 3,
     inputs,
-    work() {
+    ours: ours(() => {
       copy(dtype, a, x, n * n);
       kernelsFor(dtype).cholesky(n, x, n);
-    },
+    }),
     result: () => take(dtype, x, n * n),
     compared: "lower",
   };
@@ -133,10 +121,10 @@ function eigh(n: number): Case {
     job: { setup: "eigh", dtype, sizes: [n] },
     flops: 9 * n ** 3,
     inputs,
-    work() {
+    ours: ours(() => {
       copy(dtype, a, x, n * n);
       kernelsFor(dtype).eigh(n, x, w, work, true);
-    },
+    }),
     result: () => take(dtype, w, n),
     compared: "first",
   };
@@ -157,17 +145,3 @@ export const cases: readonly (() => Case)[] = [
   ...[97, 256, 512, 1024, 2048].map((n) => () => cholesky(n)),
   ...[97, 256, 512, 1024].map((n) => () => eigh(n)),
 ];
-
-/** The largest difference between our result and a peer's, relative to the largest entry. */
-export function difference({ job, result, compared }: Case, theirs: Float64Array): number {
-  const ours = result();
-  const n = job.sizes[0];
-  let [worst, largest] = [0, 0];
-  const count = compared === "first" ? n : ours.length;
-  for (let i = 0; i < count; i++) {
-    if (compared === "lower" && i % n > Math.floor(i / n)) continue;
-    worst = Math.max(worst, Math.abs(ours[i] - theirs[i]));
-    largest = Math.max(largest, Math.abs(theirs[i]));
-  }
-  return worst / largest;
-}

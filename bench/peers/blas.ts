@@ -5,16 +5,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-
-/** What OpenBLAS is asked to do. */
-export interface BlasJob {
-  readonly setup: "gemm" | "syrk" | "trsm" | "cholesky" | "eigh";
-  readonly dtype: "float32" | "float64";
-  readonly sizes: readonly number[];
-}
+import type { Job, Numbers, Peer } from "../case.ts";
+import type { Way } from "../compare.ts";
 
 /** A running Python with scipy. */
-export class Blas {
+export class Blas implements Peer {
+  readonly name = "OpenBLAS";
   readonly description: string;
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #answers: AsyncIterator<string>;
@@ -48,22 +44,21 @@ export class Blas {
     return JSON.parse(answer.value);
   }
 
-  /** Prepares a job on these inputs. */
-  async setup(job: BlasJob, inputs: readonly (Float32Array | Float64Array)[]): Promise<void> {
-    const paths = inputs.map((values, i) => {
-      const path = join(this.#folder, `input${i}.bin`);
-      writeFileSync(path, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-      return path;
-    });
-    await this.#ask({ ...job, inputs: paths });
+  way(job: Job, inputs: readonly Numbers[]): Way {
+    return {
+      name: this.name,
+      prepare: async () => {
+        const paths = inputs.map((values, i) => {
+          const path = join(this.#folder, `input${i}.bin`);
+          writeFileSync(path, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+          return path;
+        });
+        await this.#ask({ ...job, inputs: paths });
+      },
+      run: async (repetitions) => (await this.#ask({ run: repetitions })).seconds as number,
+    };
   }
 
-  /** Seconds for so many repetitions. */
-  async run(repetitions: number): Promise<number> {
-    return (await this.#ask({ run: repetitions })).seconds as number;
-  }
-
-  /** The last result, row-major. */
   async result(): Promise<Float64Array> {
     const path = join(this.#folder, "result.bin");
     await this.#ask({ result: path });

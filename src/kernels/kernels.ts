@@ -81,7 +81,7 @@ function loadWide(): Loaded {
   // The baseline compiler does not fuse anything: without it, the check runs the code that will be used.
   v8.setFlagsFromString("--no-liftoff");
   try {
-    const candidate = instantiate("wide");
+    const candidate = instantiate("wide", new WebAssembly.Module(bytesOf("wide")));
     const found = firstDifference(candidate, narrow);
     if (found !== undefined) {
       throw refuse(`the kernel ${found.kernel} differs from the narrow build's by ${found.difference}`);
@@ -95,9 +95,25 @@ function loadWide(): Loaded {
   }
 }
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The bytes of base64 text, by the runtime's own means where it has them: a loop is interpreted for milliseconds. */
+function decode(base64: string): Bytes {
+  const runtime = globalThis as unknown as {
+    Uint8Array: { fromBase64?(text: string): Bytes };
+    Buffer?: { from(text: string, encoding: "base64"): Bytes };
+  };
+  if (runtime.Uint8Array.fromBase64 !== undefined) return runtime.Uint8Array.fromBase64(base64);
+  if (runtime.Buffer !== undefined) return runtime.Buffer.from(base64, "base64");
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
 /** The bytes of a build, for memory of the kind that there is. */
-function bytesOf(build: KernelBuild): Uint8Array<ArrayBuffer> {
-  const bytes = Uint8Array.from(atob(builds[build]), (character) => character.charCodeAt(0));
+function bytesOf(build: KernelBuild): Bytes {
+  const bytes = decode(builds[build]);
   if (shared) markMemoryShared(bytes);
   return bytes;
 }
@@ -105,16 +121,23 @@ function bytesOf(build: KernelBuild): Uint8Array<ArrayBuffer> {
 function load(only?: KernelBuild): Loaded {
   // Relaxed SIMD is tried on the real bytes: what a runtime claims and what it takes may differ.
   const candidates: readonly KernelBuild[] = only === undefined ? ["relaxed", "simd"] : [only];
-  const build = candidates.find((candidate) => WebAssembly.validate(bytesOf(candidate)));
-  if (build === undefined) {
-    const what = only === undefined ? "WebAssembly SIMD" : `the build "${only}"`;
-    throw new OptionError(`This runtime does not take ${what}.`);
+  for (const build of candidates) {
+    const bytes = bytesOf(build);
+    let module: WebAssembly.Module;
+    try {
+      module = new WebAssembly.Module(bytes);
+    } catch (error) {
+      // Validating first would do the work twice. Valid bytes are refused for another reason, which is to be seen.
+      if (WebAssembly.validate(bytes)) throw error;
+      continue;
+    }
+    return instantiate(build, module);
   }
-  return instantiate(build);
+  const what = only === undefined ? "WebAssembly SIMD" : `the build "${only}"`;
+  throw new OptionError(`This runtime does not take ${what}.`);
 }
 
-function instantiate(build: KernelBuild): Loaded {
-  const module = new WebAssembly.Module(bytesOf(build));
+function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
   const instance = new WebAssembly.Instance(module, { env: { memory: memory as WebAssembly.Memory } });
   const exported = instance.exports as Exports;
   const scratchBytes = exported.scratchBytes();

@@ -1,10 +1,14 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { batchedMatmul, kernels, OptionError } from "../../src/index.ts";
 import { kernelsFor, useBuild } from "../../src/kernels/kernels.ts";
 import { firstDifference } from "../../src/kernels/selfcheck.ts";
 
 const major = Number(process.versions.node.split(".")[0]);
 const both = () => ({ float32: { ...kernelsFor("float32") }, float64: { ...kernelsFor("float64") } });
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
 
 test("info says which build runs and what memory is held", () => {
   batchedMatmul([[1]], [[2]]);
@@ -13,6 +17,28 @@ test("info says which build runs and what memory is held", () => {
   expect(info.sharedMemory).toBe(true);
   expect(info.memoryBytes).toBeGreaterThan(0);
   expect(info.bytesInUse).toBe(0);
+});
+
+test("the kernels load where the runtime decodes base64 by no means of its own but atob", () => {
+  const { build } = kernels.info();
+  const product = batchedMatmul([[1, 2]], [[3], [4]]);
+  vi.stubGlobal("Buffer", undefined);
+  vi.stubGlobal("Uint8Array", Object.assign(class extends Uint8Array {}, { fromBase64: undefined }));
+  useBuild(build);
+  expect(batchedMatmul([[1, 2]], [[3], [4]])).toEqual(product);
+});
+
+test("a runtime that takes the kernels' bytes and still refuses to compile them is heard", () => {
+  const { build } = kernels.info();
+  vi.stubGlobal("WebAssembly", {
+    validate: () => true,
+    Module: class {
+      constructor() {
+        throw new Error("a policy forbids it");
+      }
+    },
+  });
+  expect(() => useBuild(build)).toThrow("a policy forbids it");
 });
 
 test("wide SIMD works on Node 24 and later, and is refused with the reason before", () => {
