@@ -14,6 +14,15 @@ export {
   zeros,
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
+export {
+  type CurvatureKind,
+  type CurvatureOptions,
+  curvatureOf,
+  type Data,
+} from "./curvature/accumulate.ts";
+export type { Curvature, Structure } from "./curvature/curvature.ts";
+export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
+export type { Weights } from "./curvature/selection.ts";
 export { type Dataset, type DatasetLike, dataset } from "./data/dataset.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export {
@@ -44,6 +53,19 @@ export {
 } from "./errors.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
+export type { Evidence } from "./laplace/evidence.ts";
+export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
+export { estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
+export type { Hyperparameters, Posterior } from "./laplace/posterior.ts";
+export type { Prediction, PredictOptions } from "./laplace/prediction.ts";
+export type { PriorStructure } from "./laplace/prior.ts";
+export type { Tuning, TuningOptions } from "./laplace/tuning.ts";
+export { bernoulli } from "./likelihood/bernoulli.ts";
+export { categorical } from "./likelihood/categorical.ts";
+export { type GaussianOptions, gaussian } from "./likelihood/gaussian.ts";
+export type { Likelihood } from "./likelihood/likelihood.ts";
+export { poisson } from "./likelihood/poisson.ts";
+export type { Task } from "./likelihood/read.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";
 export { type Eigh, eigh } from "./linalg/eigh.ts";
 export { type SyrkOptions, solveTriangular, syrk, type TriangularOptions } from "./linalg/triangular.ts";

@@ -11,8 +11,11 @@ const floors = [
   "data",
   "network",
   "losses",
+  "likelihood",
   "derivatives",
   "training",
+  "curvature",
+  "laplace",
   "index.ts",
 ];
 

@@ -3,14 +3,26 @@
 // the cotangent δ; at an elementwise site it is Σ_t δ_t ⊙ x_t. A site used by several nodes sums over them.
 
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
-import { type ElementwiseSite, type LinearSite, type Node, positionsOf } from "../network/graph.ts";
+import {
+  type ElementwiseSite,
+  type LinearSite,
+  type Node,
+  type Parameter,
+  positionsOf,
+  type Site,
+} from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 
-/** Sum over examples and columns: [P], written or added to `to`. */
-export function contractSum(backward: Backward, to: Pointer, add: boolean): void {
+/** Sum over examples and columns: [P], written or added to `to`; only at some sites if they are given. */
+export function contractSum(
+  backward: Backward,
+  to: Pointer,
+  add: boolean,
+  sites: Iterable<Site> = backward.graph.sites,
+): void {
   const { graph, batch, columns } = backward;
   const bytes = bytesPerElement(backward.dtype);
-  for (const site of graph.sites) {
+  for (const site of sites) {
     let adding = add;
     for (const node of graph.uses.get(site) ?? []) {
       const rows = batch * positionsOf(node);
@@ -50,43 +62,65 @@ function products(node: Node, backward: Backward): Pointer {
   return result;
 }
 
-/** Nothing summed over: [B, K, P], the derivative of every example and column. */
-export function contractKeep(backward: Backward, to: Pointer): void {
+/** Where a parameter's derivatives lie within a row; undefined for one that is left out. */
+export type Places = (parameter: Parameter) => number | undefined;
+
+/** Rows of derivatives, of which one is written: where it begins, and how far it is to the next example's. */
+interface Rows {
+  readonly to: Pointer;
+  readonly step: number;
+  readonly places: Places;
+}
+
+/**
+ * Nothing summed over: [B, K, width], the derivative of every example and column; by default [B, K, P], all parameters
+ * in order.
+ */
+export function contractKeep(
+  backward: Backward,
+  to: Pointer,
+  width: number = backward.graph.parameterCount,
+  places: Places = ({ offset }) => offset,
+): void {
   const { graph, columns, dtype } = backward;
   const bytes = bytesPerElement(dtype);
   for (let k = 0; k < columns; k++) {
-    const out = to + k * graph.parameterCount * bytes;
+    const rows = { to: to + k * width * bytes, step: columns * width, places };
     for (const site of graph.sites) {
       (graph.uses.get(site) ?? []).forEach((node, use) => {
-        const delta = backward.cotangent(node) + k * backward.batch * node.size * bytes;
-        if (site.kind === "linear")
-          keepLinear(site, node, backward, delta, out, columns * graph.parameterCount, use > 0);
-        else keepElementwise(site, node, backward, delta, out, columns * graph.parameterCount, use > 0);
+        const cotangent = backward.cotangent(node);
+        if (cotangent === 0) return;
+        const delta = cotangent + k * backward.batch * node.size * bytes;
+        if (site.kind === "linear") keepLinear(site, node, backward, delta, rows, use > 0);
+        else keepElementwise(site, node, backward, delta, rows, use > 0);
       });
     }
   }
 }
 
-/** Writes each example's derivatives of one column; `row` elements lie between two examples' results. */
+/** Writes each example's derivatives of one column. */
 function keepLinear(
   { inputs, outputs, weight, bias }: LinearSite,
   node: Node,
   backward: Backward,
   delta: Pointer,
-  out: Pointer,
-  row: number,
+  { to, step, places }: Rows,
   add: boolean,
 ): void {
   const { kernels, batch } = backward;
   const bytes = bytesPerElement(backward.dtype);
   const t = positionsOf(node);
-  const a = backward.value(node.inputs[0]);
-  sumOfProducts(backward, batch, t, outputs, inputs, delta, a, out + weight.offset * bytes, row, add);
-  if (bias !== undefined) kernels.sumAxis(batch, t, outputs, delta, out + bias.offset * bytes, row, add);
+  const at = places(weight);
+  if (at !== undefined) {
+    const a = backward.value(node.inputs[0]);
+    sumOfProducts(backward, batch, t, outputs, inputs, delta, a, to + at * bytes, step, add);
+  }
+  const place = bias === undefined ? undefined : places(bias);
+  if (place !== undefined) kernels.sumAxis(batch, t, outputs, delta, to + place * bytes, step, add);
 }
 
 /** Σ_t δ_t ⊗ a_t over t rows each, `batch` times: [outputs, inputs] each, `row` elements from one to the next. */
-function sumOfProducts(
+export function sumOfProducts(
   { kernels }: Backward,
   batch: number,
   t: number,
@@ -107,29 +141,34 @@ function keepElementwise(
   node: Node,
   backward: Backward,
   delta: Pointer,
-  out: Pointer,
-  row: number,
+  { to, step, places }: Rows,
   add: boolean,
 ): void {
   const { kernels, batch, dtype } = backward;
   const bytes = bytesPerElement(dtype);
   const t = positionsOf(node);
-  if (scale !== undefined) {
+  const at = scale === undefined ? undefined : places(scale);
+  if (at !== undefined) {
     const product = allocateFloats(dtype, batch * node.size);
     kernels.multiply(1, batch * node.size, delta, backward.value(node.inputs[0]), product, false);
-    kernels.sumAxis(batch, t, size, product, out + scale.offset * bytes, row, add);
+    kernels.sumAxis(batch, t, size, product, to + at * bytes, step, add);
   }
-  if (shift !== undefined) kernels.sumAxis(batch, t, size, delta, out + shift.offset * bytes, row, add);
+  const place = shift === undefined ? undefined : places(shift);
+  if (place !== undefined) kernels.sumAxis(batch, t, size, delta, to + place * bytes, step, add);
 }
 
 /**
  * Squared norm of every example's derivative, [B], for one column. With one position it is ‖a‖² ‖δ‖²; with several,
  * Σ_tu (a_t·a_u)(δ_t·δ_u), or the norm of the summed derivative where that is smaller than the products of positions.
  */
-export function contractSquaredNorms(backward: Backward, to: Pointer): void {
+export function contractSquaredNorms(
+  backward: Backward,
+  to: Pointer,
+  sites: Iterable<Site> = backward.graph.sites,
+): void {
   const { kernels, graph, batch, dtype } = backward;
   kernels.fill(batch, 0, to);
-  for (const site of graph.sites) {
+  for (const site of sites) {
     const nodes = graph.uses.get(site) ?? [];
     const t = nodes.reduce((sum, node) => sum + positionsOf(node), 0);
     const width = site.kind === "linear" ? site.outputs : site.size;
@@ -164,7 +203,7 @@ export function contractSquaredNorms(backward: Backward, to: Pointer): void {
 }
 
 /** The positions of all nodes of a site as one array [B, T, n]; what there is already for a single node. */
-function sideBySide(
+export function sideBySide(
   backward: Backward,
   nodes: readonly Node[],
   t: number,

@@ -29,6 +29,7 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   ],
   copyRows: [(k, { x, out }) => k.copyRows(5, N, x, 2 * N, out, 3 * N, true)],
   fill: [(k, { out }) => k.fill(N, 0.3, out)],
+  scaleRows: [(k, { x, y, out }) => k.scaleRows(5, N, x, y, 3, out)],
   dotRows: [(k, { x, y, out }) => k.dotRows(5, N, x, y, out, false)],
   allFinite: [(k, { x, out }) => k.fill(1, k.allFinite(LENGTH, x), out)],
   activation: Array.from(
@@ -63,6 +64,12 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
     },
   ],
   syrk: [(k, { x, out }) => k.syrk(N, 3 * N, x, 3 * N, 1, out, N, 1, false, true)],
+  gemmt: [
+    (k, { x, y, out }) => {
+      k.gemmt(N, 3 * N, x, 1, N, y, N, 1, out, N, 0.5, true);
+      k.mirror(N, out, N);
+    },
+  ],
   mirror: [(k, { out }) => k.mirror(N, out, N + 2)],
   cholesky: [
     (k, { definite, y, out, more }) => {

@@ -37,11 +37,15 @@ export class Network {
   /** The flat parameters [P]. Writing to them changes the network. */
   readonly parameters: NDArray;
 
-  constructor(graph: Graph, parameters: NDArray) {
+  constructor(graph: Graph, parameters: NDArray, frozen: Iterable<string> = []) {
     this.graph = graph;
+    this.frozen = new Set(frozen);
     this.dtype = parameters.dtype;
     this.parameters = parameters;
   }
+
+  /** The names of frozen parameters: training leaves them as they are, and a posterior leaves them out. */
+  readonly frozen: ReadonlySet<string>;
 
   /** P, the number of parameters. */
   get parameterCount(): number {
@@ -139,7 +143,32 @@ export class Network {
   /** An independent network with the same graph and a copy of the parameters, or with others. */
   clone(parameters?: ArrayLike): Network {
     const source = parameters === undefined ? this.parameters : this.readVector("clone", "parameters", parameters);
-    return new Network(this.graph, array(source.data, { dtype: this.dtype }));
+    return new Network(this.graph, array(source.data, { dtype: this.dtype }), this.frozen);
+  }
+
+  /**
+   * Freezes parameters by their names ("0.weight"), or those of whole layers ("0"); `unfreeze` undoes it.
+   * @throws OptionError for a name that the network does not have
+   */
+  freeze(...names: string[]): this {
+    for (const name of this.#matching("freeze", names)) (this.frozen as Set<string>).add(name);
+    return this;
+  }
+
+  /** Undoes `freeze`, for all parameters if none is named. @throws OptionError */
+  unfreeze(...names: string[]): this {
+    const matching = names.length === 0 ? [...this.frozen] : this.#matching("unfreeze", names);
+    for (const name of matching) (this.frozen as Set<string>).delete(name);
+    return this;
+  }
+
+  #matching(where: string, names: readonly string[]): string[] {
+    return names.flatMap((name) => {
+      const found = this.parameterTable.map((parameter) => parameter.name);
+      const matching = found.filter((candidate) => candidate === name || candidate.startsWith(`${name}.`));
+      if (matching.length > 0) return matching;
+      throw new OptionError(`${where}: the network has no parameter or layer "${name}". It has ${found.join(", ")}.`);
+    });
   }
 
   /** A table of the layers: shapes, parameters and their number, with the total and its bytes. */

@@ -57,6 +57,22 @@ export function eachPart(
   });
 }
 
+/** Evaluates the examples from `start` to before `end` at once, within a scope of its own. */
+export function onePart(
+  { graph, dtype, parameters }: Model,
+  inputs: NDArray,
+  start: number,
+  end: number,
+  visit: (part: Part) => void,
+): void {
+  const width = graph.input.size;
+  scope(() => {
+    const theta = copyIn(dtype, parameters.data);
+    const x = copyIn(dtype, inputs.data.subarray(start * width, end * width));
+    visit({ forward: new Forward(graph, dtype, theta, x, end - start), start, count: end - start });
+  });
+}
+
 /** @throws ValueError naming the first value of the network that is not finite: its derivatives would not be either */
 export function checkValues(where: string, { forward, start }: Part): void {
   const { kernels, graph, batch, dtype } = forward;

@@ -16,8 +16,19 @@ export class Forward implements ForwardPass {
   readonly #bytes: number;
   readonly #values: Pointer[];
 
-  /** Evaluates the graph. @param theta the flat parameters @param x the inputs, [B, ...input shape] */
-  constructor(graph: Graph, dtype: DType, theta: Pointer, x: Pointer, batch: number) {
+  /**
+   * Evaluates the graph.
+   * @param theta the flat parameters @param x the inputs, [B, ...input shape]
+   * @param kept an earlier evaluation whose values are taken where `changes` says that the parameters have no part
+   */
+  constructor(
+    graph: Graph,
+    dtype: DType,
+    theta: Pointer,
+    x: Pointer,
+    batch: number,
+    kept?: { readonly forward: Forward; readonly changes: (node: Node) => boolean },
+  ) {
     this.kernels = kernelsFor(dtype);
     this.graph = graph;
     this.dtype = dtype;
@@ -28,6 +39,10 @@ export class Forward implements ForwardPass {
     this.#values[0] = x;
     for (let i = 1; i < graph.nodes.length; i++) {
       const node = graph.nodes[i];
+      if (kept !== undefined && !kept.changes(node)) {
+        this.#values[node.id] = kept.forward.value(node);
+        continue;
+      }
       this.#values[node.id] = allocateFloats(dtype, batch * node.size);
       node.primitive.forward(node, this);
     }
@@ -90,16 +105,22 @@ export class Backward implements CotangentPass {
   /**
    * Pulls the columns back.
    * @param columns [K, B, ...output shape]
-   * @param target whether only what depends on the parameters gets cotangents, or everything
+   * @param target what gets cotangents: all that depends on the parameters, everything, or the nodes it says
    */
-  constructor(forward: Forward, columns: Pointer, columnCount: number, target: "parameters" | "inputs") {
+  constructor(
+    forward: Forward,
+    columns: Pointer,
+    columnCount: number,
+    target: "parameters" | "inputs" | ((node: Node) => boolean),
+  ) {
     this.kernels = forward.kernels;
     this.graph = forward.graph;
     this.dtype = forward.dtype;
     this.batch = forward.batch;
     this.columns = columnCount;
     this.forward = forward;
-    this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : () => true;
+    if (typeof target === "function") this.#wanted = target;
+    else this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : () => true;
     const { nodes, output } = this.graph;
     this.#cotangents = new Array<Pointer>(output.id + 1).fill(0);
     this.#cotangents[output.id] = columns;

@@ -120,6 +120,21 @@ export function copyRows<T>(
   }
 }
 
+/** y[r, :] = w[r] x[r, :] for rows of n; the factors are `step` elements apart. */
+export function scaleRows<T>(rows: usize, n: usize, x: usize, w: usize, step: usize, y: usize): void {
+  const bytes = n * sizeof<T>();
+  const vectors = bytes & ~15;
+  for (let r: usize = 0; r < rows; r++) {
+    const factor = v128.load_splat<T>(w);
+    let i: usize = 0;
+    for (; i < vectors; i += 16) v128.store(y + i, v128.mul<T>(factor, v128.load(x + i)));
+    for (; i < bytes; i += sizeof<T>()) store<T>(y + i, load<T>(w) * load<T>(x + i));
+    x += bytes;
+    y += bytes;
+    w += step * sizeof<T>();
+  }
+}
+
 /** y = value */
 export function fill<T>(n: usize, value: f64, y: usize): void {
   const v = <T>value;

@@ -140,8 +140,8 @@ function smallK<T>(
 }
 
 /**
- * @internal One product, C = α A B or C += α A B; strides in bytes. With `lower`, B is the transpose of A, and tiles wholly above the diagonal of
- * C are left out.
+ * @internal One product, C = α A B or C += α A B; strides in bytes. With `lower`, tiles wholly above the diagonal of C are
+ * left out; where B is the transpose of A besides, it is packed for both.
  */
 export function product<T>(
   m: usize, n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, cb: usize, c: usize, rc: usize,
@@ -151,7 +151,8 @@ export function product<T>(
   const width: usize = ROW_BYTES / size;
   const terms: usize = KC_BYTES / size;
   const packedA = scratch + PACKED_B;
-  const direct = m < FEW_ROWS && cb == size && !lower;
+  const symmetric = lower && a == b && ra == cb && ca == rb;
+  const direct = m < FEW_ROWS && cb == size && !symmetric;
   for (let jc: usize = 0; jc < n; jc += NC) {
     const columns = min<usize>(NC, n - jc);
     const whole = direct ? columns - (columns % width) : 0; // columns of B that are read where they lie
@@ -163,7 +164,7 @@ export function product<T>(
       for (let ic: usize = lower ? (jc / ROWS) * ROWS : 0; ic < m; ic += MC) {
         const rows = min<usize>(MC, m - ic);
         // Columns of a transpose are rows of A: most blocks of rows are packed already.
-        const known = lower && ic + rows <= jc + columns;
+        const known = symmetric && ic + rows <= jc + columns;
         const astep = known ? ROW_BYTES : 4 * size;
         if (!known) packRows<T>(rows, kc, a + ic * ra + pc * ca, ra, ca, packedA);
         for (let j: usize = 0; j < columns; j += width) {

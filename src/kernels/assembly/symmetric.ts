@@ -10,14 +10,25 @@ const BASE: usize = 8;
  * with `mirror` the upper one is a copy of it, otherwise it holds nothing of use within a tile of the diagonal.
  */
 export function syrk<T>(n: usize, k: usize, a: usize, ra: usize, ca: usize, c: usize, rc: usize, alpha: T, add: bool, mirror: bool): void {
+  gemmt<T>(n, k, a, ra, ca, a, ca, ra, c, rc, alpha, add);
+  if (mirror) mirrorLower<T>(n, c, rc * sizeof<T>());
+}
+
+/**
+ * The lower triangle of C = α A B, or C += α A B, where the product is symmetric: A is n by k, B is k by n, strides as for
+ * `gemm`. Above the diagonal nothing of use is left within a tile of it.
+ */
+export function gemmt<T>(
+  n: usize, k: usize, a: usize, ra: usize, ca: usize, b: usize, rb: usize, cb: usize, c: usize, rc: usize,
+  alpha: T, add: bool,
+): void {
   const size = sizeof<T>();
   if (n == 0) return;
-  if (k == 0) {
-    if (!add) for (let i: usize = 0; i < n; i++) memory.fill(c + i * rc * size, 0, (i + 1) * size);
-  } else {
-    product<T>(n, n, k, a, ra * size, ca * size, a, ca * size, ra * size, c, rc * size, alpha, add, true);
+  if (k > 0) {
+    product<T>(n, n, k, a, ra * size, ca * size, b, rb * size, cb * size, c, rc * size, alpha, add, true);
+  } else if (!add) {
+    for (let i: usize = 0; i < n; i++) memory.fill(c + i * rc * size, 0, (i + 1) * size);
   }
-  if (mirror) mirrorLower<T>(n, c, rc * size);
 }
 
 /** Copies the lower triangle of n rows onto the upper one; row stride rc. */

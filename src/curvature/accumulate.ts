@@ -1,0 +1,282 @@
+// One pass through data: loss, gradient and curvature together, part by part.
+
+import { Random } from "../array/random.ts";
+import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
+import { contractSquaredNorms, contractSum } from "../derivatives/contractions.ts";
+import { checkChoice, checkInteger, checkOptions, OptionError, ValueError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import {
+  allocate,
+  allocateFloats,
+  bytesPerElement,
+  copyIn,
+  floats,
+  giveBlock,
+  type Pointer,
+  takeBlock,
+} from "../kernels/memory.ts";
+import type { Likelihood, Outputs } from "../likelihood/likelihood.ts";
+import { readLikelihood, type Task } from "../likelihood/read.ts";
+import type { Network } from "../network/network.ts";
+import { checkValues, onePart, type Part, partSize } from "../network/parts.ts";
+import { Backward } from "../network/passes.ts";
+import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
+import { diagonalAccumulator } from "./diagonal.ts";
+import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
+import { fullAccumulator } from "./full.ts";
+import { checkWhole, KroneckerCurvature, kroneckerAccumulator, type Sharing } from "./kronecker.ts";
+import { type Selection, select, type Weights } from "./selection.ts";
+
+/**
+ * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
+ * likelihood (the same in the mean), or gradients at the data's own targets (the empirical Fisher).
+ */
+export type CurvatureKind = "ggn" | "monteCarlo" | "empiricalFisher";
+
+/** What is computed, and how. */
+export interface CurvatureOptions {
+  /** How the matrix is stored (default: "full" up to 1000 weights, "kronecker" beyond). */
+  structure?: Structure;
+  /** Which weights it is over (default "all"). */
+  weights?: Weights;
+  /** Which matrix (default "ggn"). */
+  curvature?: CurvatureKind;
+  /** Draws for each example of "monteCarlo" (default 1). */
+  monteCarloSamples?: number;
+  /** Seed of those draws (default 0). */
+  seed?: number;
+  /** How positions that share a weight count in Kronecker factors (default "expand"). */
+  sharing?: Sharing;
+  /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
+  basis?: Curvature;
+}
+
+export const curvatureOptionNames: readonly string[] = [
+  "structure",
+  "weights",
+  "curvature",
+  "monteCarloSamples",
+  "seed",
+  "sharing",
+  "basis",
+];
+
+/** Data that can be gone through more than once: a dataset, or batches such as a DataLoader's. */
+export type Data = DatasetLike | Iterable<DatasetLike>;
+
+/** A plan: options after all checks. */
+export interface Plan {
+  readonly net: Network;
+  readonly likelihood: Likelihood;
+  readonly selection: Selection;
+  readonly structure: Structure;
+  readonly kind: CurvatureKind;
+  readonly samples: number;
+  readonly seed: number;
+  readonly sharing: Sharing;
+  readonly basis: KroneckerCurvature | EkfacCurvature | undefined;
+}
+
+/** What a pass gives. */
+export interface Summary {
+  readonly curvature: Curvature;
+  readonly examples: number;
+  /** Σ_n ℓ_n at unit noise. */
+  readonly loss: number;
+  /** Σ of what depends on the targets only. */
+  readonly constant: number;
+  /** Σ_n ∂ℓ_n/∂θ over the selected weights. */
+  readonly gradient: Float64Array;
+  /** Σ_n ‖∂ℓ_n/∂θ‖ */
+  readonly gradientNorms: number;
+}
+
+/** The number of weights up to which the whole matrix is the default. */
+const FULL_UP_TO = 1000;
+
+/** Checks the options. @throws OptionError, ShapeError */
+export function readPlan(where: string, net: Network, task: Likelihood | Task, options: CurvatureOptions): Plan {
+  const likelihood = readLikelihood(where, task, net);
+  const selection = select(where, net, options.weights);
+  const { curvature: kind = "ggn", monteCarloSamples: samples = 1, seed = 0, sharing = "expand", basis } = options;
+  const structure = options.structure ?? (selection.size <= FULL_UP_TO || !selection.whole ? "full" : "kronecker");
+  checkChoice(where, "structure", structure, structures);
+  checkChoice(where, "curvature", kind, ["ggn", "monteCarlo", "empiricalFisher"]);
+  checkInteger(where, "monteCarloSamples", samples, 1);
+  checkInteger(where, "seed", seed, 0);
+  checkChoice(where, "sharing", sharing, ["expand", "reduce"]);
+  if (structure === "kronecker" || structure === "ekfac") checkWhole(where, selection, structure);
+  if (basis !== undefined) {
+    const fits = basis instanceof KroneckerCurvature || basis instanceof EkfacCurvature;
+    if (structure !== "ekfac" || !fits) {
+      throw new OptionError(`${where}: a basis is for "ekfac", and comes from a "kronecker" or "ekfac" curvature.`);
+    }
+    if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
+  }
+  return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis: basis as Plan["basis"] };
+}
+
+/** The number of columns K that are pulled back for each example. */
+export function columnCount({ net, likelihood, kind, samples }: Plan): number {
+  return kind === "ggn" ? likelihood.rootColumns(net.graph.output.size) : kind === "monteCarlo" ? samples : 1;
+}
+
+/** The accumulator of a structure. */
+export function accumulatorOf(
+  plan: Plan,
+  structure: Structure,
+  basis?: KroneckerCurvature | EkfacCurvature,
+): Accumulator {
+  const { selection, sharing } = plan;
+  const columns = columnCount(plan);
+  if (structure === "full") return fullAccumulator(selection, columns);
+  if (structure === "diagonal") return diagonalAccumulator(selection, columns);
+  if (structure === "kronecker" || basis === undefined) return kroneckerAccumulator(selection, columns, sharing);
+  return ekfacAccumulator(selection, columns, basis);
+}
+
+function isDataset(data: Data): data is DatasetLike {
+  return data !== null && typeof data === "object" && "x" in data && "y" in data;
+}
+
+/**
+ * Computes in steps, one for each part of the data, each of which gives the number of examples done; the caller may do
+ * other things between them.
+ * @throws ShapeError, ValueError for bad data
+ */
+export function* summarise(where: string, plan: Plan, data: Data): Generator<number, Summary> {
+  if (plan.structure !== "ekfac" || plan.basis !== undefined) {
+    return yield* onePass(where, plan, data, accumulatorOf(plan, plan.structure, plan.basis));
+  }
+  const first = yield* onePass(where, plan, data, accumulatorOf(plan, "kronecker"));
+  const second = yield* onePass(where, plan, data, accumulatorOf(plan, "ekfac", first.curvature as KroneckerCurvature));
+  const tolerance = (plan.net.dtype === "float32" ? 1e-4 : 1e-9) * (1 + Math.abs(first.loss));
+  if (second.examples !== first.examples || !(Math.abs(second.loss - first.loss) <= tolerance)) {
+    throw new ValueError(
+      `${where}: the data changed between two passes: ${first.examples} examples with the loss ${first.loss} first, ${second.examples} with ${second.loss} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
+    );
+  }
+  return second;
+}
+
+function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulator): Generator<number, Summary> {
+  const { net, selection } = plan;
+  const { dtype, graph } = net;
+  const kernels = kernelsFor(dtype);
+  const columns = columnCount(plan);
+  const numbers = graph.nodes.reduce((total, node) => total + node.size, 0);
+  const size = partSize(numbers * (4 + 2 * columns) + accumulator.perExample, dtype);
+  const master = new Random(plan.seed);
+  const randoms = Array.from({ length: columns }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
+  const bytes = Math.max(1, accumulator.length) * bytesPerElement(dtype);
+  const gradientBytes = Math.max(1, net.parameterCount) * bytesPerElement(dtype);
+  const to = takeBlock(bytes);
+  const gradient = takeBlock(gradientBytes);
+  try {
+    kernels.fill(accumulator.length, 0, to);
+    kernels.fill(net.parameterCount, 0, gradient);
+    let [examples, loss, constant, gradientNorms] = [0, 0, 0, 0];
+    for (const batch of isDataset(data) ? [data] : data) {
+      const { inputs, targets } = readBatch(where, plan, batch);
+      constant += plan.likelihood.constant(targets);
+      const outputs = graph.output.size;
+      for (let start = 0; start < inputs.shape[0]; start += size) {
+        const end = Math.min(inputs.shape[0], start + size);
+        onePart(net, inputs, start, end, (part) => {
+          checkValues(where, { ...part, start: examples });
+          const t = copyIn(dtype, targets.data.subarray(start * outputs, end * outputs));
+          const f = outputsOf(part);
+          loss += lossOf(plan.likelihood, f, t);
+          const column = allocateFloats(dtype, part.count * outputs);
+          plan.likelihood.gradient(f, t, column);
+          const own = new Backward(part.forward, column, 1, selection.reaches);
+          contractSum(own, gradient, true, selection.sites().keys());
+          gradientNorms += sumOfNorms(own, selection);
+          accumulator.add(plan.kind === "empiricalFisher" ? own : pulledBack(plan, part, f, columns, randoms), to);
+        });
+        examples += end - start;
+        yield examples;
+      }
+    }
+    if (examples === 0) throw new ValueError(`${where}: there are no data.`);
+    const memory = floats(dtype);
+    const place = (pointer: Pointer) => pointer / bytesPerElement(dtype);
+    const curvature = accumulator.finish(memory.subarray(place(to), place(to) + accumulator.length), examples);
+    const sums = selection.take(memory.subarray(place(gradient), place(gradient) + net.parameterCount));
+    return { curvature, examples, loss, constant, gradient: sums, gradientNorms };
+  } finally {
+    giveBlock(to, bytes);
+    giveBlock(gradient, gradientBytes);
+  }
+}
+
+function readBatch(where: string, { net, likelihood }: Plan, batch: DatasetLike) {
+  const { x, y }: Dataset = readDataset(where, batch);
+  const inputs = net.readInputs(where, x);
+  const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
+  return { inputs, targets };
+}
+
+/** A part's outputs as likelihoods see them. */
+export function outputsOf({ forward, count }: Part): Outputs {
+  const { kernels, dtype, graph } = forward;
+  return { kernels, dtype, batch: count, outputs: graph.output.size, f: forward.outputs };
+}
+
+function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
+  const to = allocate(8 * f.batch * f.outputs);
+  const count = likelihood.loss(f, targets, to);
+  let sum = 0;
+  for (const element of floats("float64").subarray(to / 8, to / 8 + count)) sum += element;
+  return sum;
+}
+
+function sumOfNorms(backward: Backward, selection: Selection): number {
+  const { dtype, batch } = backward;
+  const to = allocateFloats(dtype, batch);
+  contractSquaredNorms(backward, to, selection.sites().keys());
+  const start = to / bytesPerElement(dtype);
+  let sum = 0;
+  for (const square of floats(dtype).subarray(start, start + batch)) sum += Math.sqrt(Math.max(square, 0));
+  return sum;
+}
+
+/** The columns of a part, [K, B, C]. */
+export function writeColumns(plan: Plan, f: Outputs, columns: number, randoms: readonly Random[]): Pointer {
+  const { kernels, dtype, batch, outputs } = f;
+  const n = batch * outputs;
+  const to = allocateFloats(dtype, columns * n);
+  if (plan.kind === "ggn") {
+    plan.likelihood.root(f, to);
+    return to;
+  }
+  // One stream of draws for each column, so that they do not depend on how the data are cut.
+  randoms.forEach((random, k) => {
+    plan.likelihood.drawColumn(f, random, to + k * n * bytesPerElement(dtype));
+  });
+  kernels.affine(columns * n, 1 / Math.sqrt(columns), to, 0, to, false);
+  return to;
+}
+
+function pulledBack(plan: Plan, part: Part, f: Outputs, columns: number, randoms: readonly Random[]): Backward {
+  return new Backward(part.forward, writeColumns(plan, f, columns, randoms), columns, plan.selection.reaches);
+}
+
+/**
+ * The curvature of a network's loss over data, at unit noise: Σ_n JᵀΛJ or what the options say, without a posterior.
+ * @throws ShapeError, ValueError for bad data; OptionError
+ */
+export function curvatureOf(
+  net: Network,
+  likelihood: Likelihood | Task,
+  data: Data,
+  options: CurvatureOptions = {},
+): Curvature {
+  checkOptions("curvatureOf", options, curvatureOptionNames);
+  const plan = readPlan("curvatureOf", net, likelihood, options);
+  const steps = summarise("curvatureOf", plan, data);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value.curvature;
+  }
+}

@@ -1,0 +1,78 @@
+// What every curvature structure must do: it is a sum over examples, an operator, and adds to others of its kind.
+
+import type { ArrayLike, NDArray } from "../array/ndarray.ts";
+import { ValueError } from "../errors.ts";
+import type { FloatArray, Pointer } from "../kernels/memory.ts";
+import type { Backward } from "../network/passes.ts";
+import type { Selection } from "./selection.ts";
+
+/** How the curvature is stored. */
+export type Structure = "full" | "diagonal" | "kronecker" | "ekfac";
+
+export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
+
+/**
+ * The curvature of a summed loss at unit noise, over selected weights: Σ_n Σ_k (Jᵀc_k)(Jᵀc_k)ᵀ or an approximation of
+ * it. Immutable.
+ */
+export interface Curvature {
+  readonly structure: Structure;
+  readonly selection: Selection;
+  /** S, the number of weights. */
+  readonly size: number;
+  /** The number of examples it sums over. */
+  readonly examples: number;
+  /** The diagonal, [S]. */
+  diagonal(): NDArray;
+  /** The matrix, [S, S]. */
+  dense(): NDArray;
+  /** The product with a vector [S], or with each row of [n, S]. @throws ShapeError */
+  times(v: ArrayLike): NDArray;
+  /** The curvature over both sets of examples. @throws ValueError for curvatures that do not add */
+  merge(other: Curvature): Curvature;
+  /** A multiple of it. */
+  scale(factor: number): Curvature;
+}
+
+/** Sums the curvature of one pass through data, in the kernels' memory. */
+export interface Accumulator {
+  /** Numbers it needs there, beginning at 0. */
+  readonly length: number;
+  /** Numbers it allocates for each example of a part. */
+  readonly perExample: number;
+  /** Adds the examples of a part, whose columns were pulled back. */
+  add(backward: Backward, to: Pointer): void;
+  /** The curvature, from the numbers in memory. */
+  finish(values: FloatArray, examples: number): Curvature;
+}
+
+/** @throws ValueError unless two curvatures add */
+export function checkSame(a: Curvature, b: Curvature): void {
+  if (a.structure !== b.structure) {
+    throw new ValueError(`merge: a ${a.structure} curvature does not add to a ${b.structure} one.`);
+  }
+  if (!a.selection.equals(b.selection)) throw new ValueError("merge: the curvatures are over different weights.");
+}
+
+/** A symmetric matrix in float64 from its lower triangle. */
+export function symmetric(values: FloatArray, n: number, start = 0): Float64Array {
+  const result = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      const x = values[start + i * n + j];
+      result[i * n + j] = x;
+      result[j * n + i] = x;
+    }
+  }
+  return result;
+}
+
+/** The sum of two arrays. */
+export function sum(a: Float64Array, b: Float64Array): Float64Array {
+  return a.map((x, i) => x + b[i]);
+}
+
+/** A multiple of an array. */
+export function multiple(a: Float64Array, factor: number): Float64Array {
+  return a.map((x) => factor * x);
+}

@@ -1,0 +1,102 @@
+// The diagonal alone, [S].
+
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { bytesPerElement } from "../kernels/memory.ts";
+import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
+import { readVectors } from "./full.ts";
+import type { SelectedParameter, Selection } from "./selection.ts";
+import { addSquares, squaresPerExample, usesOf, vectorRows } from "./squares.ts";
+
+/** The diagonal of the curvature. */
+export class DiagonalCurvature implements Curvature {
+  readonly structure = "diagonal";
+  readonly selection: Selection;
+  readonly examples: number;
+  /** [S] */
+  readonly values: Float64Array;
+
+  constructor(selection: Selection, examples: number, values: Float64Array) {
+    this.selection = selection;
+    this.examples = examples;
+    this.values = values;
+  }
+
+  get size(): number {
+    return this.selection.size;
+  }
+
+  diagonal(): NDArray {
+    return new NDArray(this.values.slice(), [this.size]);
+  }
+
+  dense(): NDArray {
+    const n = this.size;
+    const matrix = new NDArray(new Float64Array(n * n), [n, n]);
+    this.values.forEach((x, i) => {
+      matrix.data[i * n + i] = x;
+    });
+    return matrix;
+  }
+
+  times(v: ArrayLike): NDArray {
+    const x = readVectors("times", v, this.size);
+    const product = Float64Array.from(x.data, (entry, i) => entry * this.values[i % this.size]);
+    return new NDArray(product, x.shape);
+  }
+
+  merge(other: Curvature): DiagonalCurvature {
+    checkSame(this, other);
+    const values = sum(this.values, (other as DiagonalCurvature).values);
+    return new DiagonalCurvature(this.selection, this.examples + other.examples, values);
+  }
+
+  scale(factor: number): DiagonalCurvature {
+    return new DiagonalCurvature(this.selection, this.examples, multiple(this.values, factor));
+  }
+}
+
+/** Squares of derivatives, from the factors of each layer: no row is written where a layer has one position. */
+export function diagonalAccumulator(selection: Selection, columns: number): Accumulator {
+  const { graph, parameters } = selection;
+  // Of a parameter that is selected in part, all squares are summed; they cost as little.
+  const starts: number[] = [];
+  let length = 0;
+  let perExample = 0;
+  for (const { parameter, site, role } of parameters) {
+    starts.push(length);
+    length += parameter.size;
+    const nodes = graph.uses.get(site) ?? [];
+    const numbers =
+      role === "weight" && site.kind === "linear"
+        ? squaresPerExample(site, nodes, columns)
+        : 3 * columns * parameter.size * Math.max(1, ...nodes.map((node) => node.size / parameter.size));
+    perExample += numbers;
+  }
+  return {
+    length,
+    perExample,
+    add(backward, to) {
+      const bytes = bytesPerElement(backward.dtype);
+      parameters.forEach(({ parameter, site, role }, i) => {
+        const at = to + starts[i] * bytes;
+        const nodes = graph.uses.get(site) ?? [];
+        if (role === "weight" && site.kind === "linear") {
+          addSquares(backward, site.outputs, site.inputs, usesOf(backward, nodes), at);
+          return;
+        }
+        const n = parameter.size;
+        const rows = vectorRows(backward, nodes, n, role === "scale");
+        const count = backward.columns * backward.batch;
+        backward.kernels.multiply(1, count * n, rows, rows, rows, false);
+        backward.kernels.sumAxis(1, count, n, rows, at, n, true);
+      });
+    },
+    finish(values, examples) {
+      const result = new Float64Array(selection.size);
+      parameters.forEach(({ at, size, chosen }: SelectedParameter, p) => {
+        for (let i = 0; i < size; i++) result[at + i] = values[starts[p] + (chosen?.[i] ?? i)];
+      });
+      return new DiagonalCurvature(selection, examples, result);
+    },
+  };
+}

@@ -1,0 +1,154 @@
+// Kronecker factors with corrected eigenvalues (George et al. 2018, arXiv:1806.03884): in the factors' eigenbasis the
+// diagonal is the curvature's own, so that its trace is exact.
+
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { ValueError } from "../errors.ts";
+import { allocateFloats, bytesPerElement, copyIn, type Pointer } from "../kernels/memory.ts";
+import { positionsOf } from "../network/graph.ts";
+import type { Backward } from "../network/passes.ts";
+import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
+import { type EigenBlock, type KroneckerCurvature, timesBlocks } from "./kronecker.ts";
+import type { Selection } from "./selection.ts";
+import { addSquares, squaresPerExample, vectorRows } from "./squares.ts";
+
+/** The curvature as Q diag(values) Qᵀ in Kronecker eigenbases, a block for each parameter. */
+export class EkfacCurvature implements Curvature {
+  readonly structure = "ekfac";
+  readonly selection: Selection;
+  readonly examples: number;
+  readonly blocks: readonly EigenBlock[];
+
+  constructor(selection: Selection, examples: number, blocks: readonly EigenBlock[]) {
+    this.selection = selection;
+    this.examples = examples;
+    this.blocks = blocks;
+  }
+
+  get size(): number {
+    return this.selection.size;
+  }
+
+  /** The blocks in their eigenbases. */
+  decompose(): readonly EigenBlock[] {
+    return this.blocks;
+  }
+
+  diagonal(): NDArray {
+    const result = new Float64Array(this.size);
+    for (const { selected, outputs, inputs, qb, qa, values } of this.blocks) {
+      // Σ_op Q_B[i, o]² Q_A[j, p]² λ_op
+      const half = new Float64Array(outputs * inputs);
+      for (let i = 0; i < outputs; i++) {
+        for (let o = 0; o < outputs; o++) {
+          const square = qb[i * outputs + o] ** 2;
+          for (let p = 0; p < inputs; p++) half[i * inputs + p] += square * values[o * inputs + p];
+        }
+        for (let j = 0; j < inputs; j++) {
+          let total = qa === undefined ? half[i * inputs + j] : 0;
+          if (qa !== undefined) {
+            for (let p = 0; p < inputs; p++) total += qa[j * inputs + p] ** 2 * half[i * inputs + p];
+          }
+          result[selected.at + i * inputs + j] = total;
+        }
+      }
+    }
+    return new NDArray(result, [this.size]);
+  }
+
+  dense(): NDArray {
+    const n = this.size;
+    const identity = new NDArray(new Float64Array(n * n), [n, n]);
+    for (let i = 0; i < n; i++) identity.data[i * n + i] = 1;
+    return this.times(identity);
+  }
+
+  times(v: ArrayLike): NDArray {
+    return timesBlocks(v, this.size, this.blocks);
+  }
+
+  merge(other: Curvature): EkfacCurvature {
+    checkSame(this, other);
+    const blocks = this.blocks.map((block, i) => {
+      const { qb, values } = (other as EkfacCurvature).blocks[i];
+      if (block.qb !== qb) {
+        throw new ValueError(
+          "merge: these ekfac curvatures have different eigenbases, so they do not add. Fit the second with the first as its `basis`.",
+        );
+      }
+      return { ...block, values: sum(block.values, values) };
+    });
+    return new EkfacCurvature(this.selection, this.examples + other.examples, blocks);
+  }
+
+  scale(factor: number): EkfacCurvature {
+    const blocks = this.blocks.map((block) => ({ ...block, values: multiple(block.values, factor) }));
+    return new EkfacCurvature(this.selection, this.examples, blocks);
+  }
+}
+
+/** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */
+export function ekfacAccumulator(
+  selection: Selection,
+  columns: number,
+  basis: KroneckerCurvature | EkfacCurvature,
+): Accumulator {
+  const { graph } = selection;
+  const blocks = basis.decompose();
+  const starts: number[] = [];
+  let length = 0;
+  let perExample = 0;
+  for (const { selected, outputs, inputs } of blocks) {
+    starts.push(length);
+    length += outputs * inputs;
+    const nodes = graph.uses.get(selected.site) ?? [];
+    for (const node of nodes) perExample += 3 * columns * node.size + node.inputs[0].size;
+    if (selected.site.kind === "linear" && selected.role === "weight") {
+      perExample += squaresPerExample(selected.site, nodes, columns);
+    }
+  }
+  return {
+    length,
+    perExample,
+    add(backward, to) {
+      const { kernels, batch, columns: count, dtype } = backward;
+      const bytes = bytesPerElement(dtype);
+      blocks.forEach(({ selected, outputs, inputs, qb, qa }, i) => {
+        const at = to + starts[i] * bytes;
+        const nodes = graph.uses.get(selected.site) ?? [];
+        const b = copyIn(dtype, qb);
+        if (qa !== undefined) {
+          const a = copyIn(dtype, qa);
+          const uses = nodes.map((node) => {
+            const t = positionsOf(node);
+            return {
+              positions: t,
+              delta: rotated(backward, count * batch * t, outputs, backward.cotangent(node), b),
+              a: rotated(backward, batch * t, inputs, backward.value(node.inputs[0]), a),
+            };
+          });
+          addSquares(backward, outputs, inputs, uses, at);
+          return;
+        }
+        const rows = vectorRows(backward, nodes, outputs, selected.role === "scale");
+        const turned = rotated(backward, count * batch, outputs, rows, b);
+        kernels.multiply(1, count * batch * outputs, turned, turned, turned, false);
+        kernels.sumAxis(1, count * batch, outputs, turned, at, outputs, true);
+      });
+    },
+    finish(values, examples) {
+      const corrected = blocks.map((block, i) => ({
+        ...block,
+        values: Float64Array.from(values.subarray(starts[i], starts[i] + block.outputs * block.inputs)),
+        factors: undefined,
+      }));
+      return new EkfacCurvature(selection, examples, corrected);
+    },
+  };
+}
+
+/** Rows [n, size] times the eigenvectors. */
+function rotated({ kernels, dtype }: Backward, n: number, size: number, x: Pointer, q: Pointer): Pointer {
+  const result = allocateFloats(dtype, n * size);
+  kernels.gemm(1, n, size, size, x, 0, size, 1, q, 0, size, 1, result, 0, size, 1, false);
+  return result;
+}

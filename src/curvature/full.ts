@@ -1,0 +1,208 @@
+// The whole matrix, [S, S].
+
+import { type ArrayLike, asArray, NDArray, shapeText } from "../array/ndarray.ts";
+import { ShapeError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  copyIn,
+  copyOut,
+  type FloatArray,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
+import { eigh } from "../linalg/eigh.ts";
+import { type LinearSite, positionsOf } from "../network/graph.ts";
+import type { Backward } from "../network/passes.ts";
+import { type Accumulator, type Curvature, checkSame, multiple, sum, symmetric } from "./curvature.ts";
+import { contractRows } from "./rows.ts";
+import type { Selection } from "./selection.ts";
+
+/** The curvature as one symmetric matrix. */
+export class FullCurvature implements Curvature {
+  readonly structure = "full";
+  readonly selection: Selection;
+  readonly examples: number;
+  /** [S, S] */
+  readonly matrix: Float64Array;
+  #eigenvalues: Float64Array | undefined;
+
+  constructor(selection: Selection, examples: number, matrix: Float64Array) {
+    this.selection = selection;
+    this.examples = examples;
+    this.matrix = matrix;
+  }
+
+  get size(): number {
+    return this.selection.size;
+  }
+
+  /** Its eigenvalues, computed once. Those that rounding made negative are 0. */
+  eigenvalues(): Float64Array {
+    this.#eigenvalues ??= (eigh(this.dense(), { vectors: false }).values.data as Float64Array).map((x) =>
+      Math.max(x, 0),
+    );
+    return this.#eigenvalues;
+  }
+
+  diagonal(): NDArray {
+    const n = this.size;
+    return new NDArray(
+      Float64Array.from({ length: n }, (_, i) => this.matrix[i * n + i]),
+      [n],
+    );
+  }
+
+  dense(): NDArray {
+    return new NDArray(this.matrix.slice(), [this.size, this.size]);
+  }
+
+  times(v: ArrayLike): NDArray {
+    const x = readVectors("times", v, this.size);
+    const n = this.size;
+    return scope(() => {
+      const y = allocateFloats("float64", x.size);
+      const [a, b] = [copyIn("float64", x.data), copyIn("float64", this.matrix)];
+      kernelsFor("float64").gemm(1, x.size / n, n, n, a, 0, n, 1, b, 0, n, 1, y, 0, n, 1, false);
+      return new NDArray(copyOut("float64", y, x.size), x.shape);
+    });
+  }
+
+  merge(other: Curvature): FullCurvature {
+    checkSame(this, other);
+    const matrix = sum(this.matrix, (other as FullCurvature).matrix);
+    return new FullCurvature(this.selection, this.examples + other.examples, matrix);
+  }
+
+  scale(factor: number): FullCurvature {
+    return new FullCurvature(this.selection, this.examples, multiple(this.matrix, factor));
+  }
+}
+
+/** A vector [S] or rows [n, S], in float64. @throws ShapeError */
+export function readVectors(where: string, v: ArrayLike, size: number): NDArray {
+  const x = asArray(v).as("float64");
+  if ((x.rank !== 1 && x.rank !== 2) || x.shape[x.rank - 1] !== size) {
+    throw new ShapeError(`${where}: a vector [${size}] or rows [n, ${size}] are due, not shape ${shapeText(x.shape)}.`);
+  }
+  return x;
+}
+
+/** Rows of the Jacobian times themselves; the last layer alone by its factors. */
+export function fullAccumulator(selection: Selection, columns: number): Accumulator {
+  const site = soleLinearSite(selection);
+  if (site !== undefined && columns > 2) return layerAccumulator(selection, site);
+  const n = selection.size;
+  return {
+    length: n * n,
+    perExample: columns * n,
+    add(backward, to) {
+      const rows = allocateFloats(backward.dtype, backward.columns * backward.batch * n);
+      contractRows(backward, selection, rows);
+      // H += Rᵀ R, of which the lower triangle is stored.
+      backward.kernels.syrk(n, backward.columns * backward.batch, rows, 1, n, to, n, 1, true, false);
+    },
+    finish: (values, examples) => new FullCurvature(selection, examples, symmetric(values, n)),
+  };
+}
+
+/** The one linear site of a selection of a whole layer that is used once, at one position. */
+function soleLinearSite(selection: Selection): LinearSite | undefined {
+  const { graph, parameters } = selection;
+  const { site } = parameters[0];
+  const uses = graph.uses.get(site) ?? [];
+  const plain = site.kind === "linear" && uses.length === 1 && positionsOf(uses[0]) === 1;
+  const all = parameters.every((one) => one.site === site && one.chosen === undefined && one.role !== "shift");
+  return plain && all && parameters[0].role === "weight" ? site : undefined;
+}
+
+/**
+ * A row of the Jacobian of one linear layer is δ ⊗ a, with a 1 after a for the bias: so the blocks of outputs o and p
+ * are Σ_n (Σ_k δ_ko δ_kp) a aᵀ, K times less work than rows.
+ */
+function layerAccumulator(selection: Selection, site: LinearSite): Accumulator {
+  const { inputs, outputs } = site;
+  const biased = selection.parameters.length === 2;
+  const width = inputs + (biased ? 1 : 0);
+  const pairs = (outputs * (outputs + 1)) / 2;
+  return {
+    length: pairs * width * width,
+    perExample: outputs * outputs + 2 * width,
+    add(backward, to) {
+      const { kernels, batch, columns, dtype } = backward;
+      const size = bytesPerElement(dtype);
+      const a = withOnes(backward, site, width);
+      const [node] = selection.graph.uses.get(site) ?? [];
+      const delta = backward.cotangent(node);
+      const weights = allocateFloats(dtype, batch * outputs * outputs);
+      const step = batch * outputs;
+      kernels.gemm(
+        batch,
+        outputs,
+        outputs,
+        columns,
+        delta,
+        outputs,
+        1,
+        step,
+        delta,
+        outputs,
+        step,
+        1,
+        weights,
+        outputs * outputs,
+        outputs,
+        1,
+        false,
+      );
+      const weighted = allocateFloats(dtype, batch * width);
+      for (let o = 0, pair = 0; o < outputs; o++) {
+        for (let p = 0; p <= o; p++, pair++) {
+          kernels.scaleRows(batch, width, a, weights + (o * outputs + p) * size, outputs * outputs, weighted);
+          const block = to + pair * width * width * size;
+          kernels.gemmt(width, batch, a, 1, width, weighted, width, 1, block, width, 1, true);
+        }
+      }
+    },
+    finish(values, examples) {
+      return new FullCurvature(selection, examples, arrange(values, inputs, outputs, biased));
+    },
+  };
+}
+
+/** The layer's inputs [B, width], with a column of ones where there is a bias. */
+function withOnes(backward: Backward, site: LinearSite, width: number): Pointer {
+  const { kernels, batch, dtype, graph } = backward;
+  const [node] = graph.uses.get(site) ?? [];
+  const a = backward.value(node.inputs[0]);
+  if (width === site.inputs) return a;
+  const result = allocateFloats(dtype, batch * width);
+  kernels.fill(batch * width, 1, result);
+  kernels.copyRows(batch, site.inputs, a, site.inputs, result, width, false);
+  return result;
+}
+
+/** Blocks of output pairs as the matrix over weights, row-major, and biases after them. */
+function arrange(values: FloatArray, inputs: number, outputs: number, biased: boolean): Float64Array {
+  const width = inputs + (biased ? 1 : 0);
+  const n = outputs * width;
+  const matrix = new Float64Array(n * n);
+  const place = (o: number, i: number) => (i < inputs ? o * inputs + i : outputs * inputs + o);
+  for (let o = 0, pair = 0; o < outputs; o++) {
+    for (let p = 0; p <= o; p++, pair++) {
+      for (let i = 0; i < width; i++) {
+        for (let j = 0; j <= i; j++) {
+          // Every block is symmetric of itself.
+          const x = values[(pair * width + i) * width + j];
+          const [oi, oj, pi, pj] = [place(o, i), place(o, j), place(p, i), place(p, j)];
+          matrix[oi * n + pj] = x;
+          matrix[oj * n + pi] = x;
+          matrix[pi * n + oj] = x;
+          matrix[pj * n + oi] = x;
+        }
+      }
+    }
+  }
+  return matrix;
+}

@@ -1,0 +1,200 @@
+// Which weights a posterior is over: all, the last layer's, some parameters, or some single weights.
+
+import { checkOptions, OptionError, ShapeError } from "../errors.ts";
+import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
+import type { Network } from "../network/network.ts";
+
+/** All weights, those of the last linear layer, whole parameters by name, or positions in the flat vector. */
+export type Weights =
+  | "all"
+  | "lastLayer"
+  | { readonly parameters: readonly string[] }
+  | { readonly indices: { readonly length: number; readonly [index: number]: number } };
+
+/** A parameter of which some or all weights are selected. */
+export interface SelectedParameter {
+  readonly parameter: Parameter;
+  readonly role: "weight" | "bias" | "scale" | "shift";
+  readonly site: Site;
+  /** Where its weights begin among the selected ones. */
+  readonly at: number;
+  /** How many of them there are. */
+  readonly size: number;
+  /** Their positions within the parameter, ascending; undefined for all. */
+  readonly chosen: Uint32Array | undefined;
+}
+
+/** The weights of a network that something is computed for, in the order of the flat vector. */
+export class Selection {
+  readonly graph: Graph;
+  readonly parameters: readonly SelectedParameter[];
+  /** S, the number of weights. */
+  readonly size: number;
+  readonly #reached: readonly boolean[];
+
+  constructor(graph: Graph, parameters: readonly SelectedParameter[]) {
+    this.graph = graph;
+    this.parameters = parameters;
+    this.size = parameters.reduce((sum, { size }) => sum + size, 0);
+    const sites = new Set(parameters.map(({ site }) => site));
+    const reached: boolean[] = [];
+    for (const node of graph.nodes) {
+      reached[node.id] = node.inputs.some((x) => reached[x.id]) || (node.site !== undefined && sites.has(node.site));
+    }
+    this.#reached = reached;
+  }
+
+  /** Whether a selected weight has a part in the node's value. */
+  reaches = (node: Node): boolean => this.#reached[node.id];
+
+  /** Where a whole parameter's weights begin among the selected ones; undefined for others. */
+  placeOf = (parameter: Parameter): number | undefined =>
+    this.parameters.find((selected) => selected.parameter === parameter && selected.chosen === undefined)?.at;
+
+  /** The sites with selected weights, and those weights' parameters. */
+  sites(): Map<Site, SelectedParameter[]> {
+    const sites = new Map<Site, SelectedParameter[]>();
+    for (const selected of this.parameters) sites.set(selected.site, [...(sites.get(selected.site) ?? []), selected]);
+    return sites;
+  }
+
+  /** The positions of the weights in the flat vector, ascending. */
+  indices(): Uint32Array {
+    const result = new Uint32Array(this.size);
+    for (const { parameter, at, size, chosen } of this.parameters) {
+      for (let i = 0; i < size; i++) result[at + i] = parameter.offset + (chosen?.[i] ?? i);
+    }
+    return result;
+  }
+
+  /** The selected weights of a flat vector of the network's parameters, in float64. */
+  take(values: ArrayLike<number>): Float64Array {
+    return Float64Array.from(this.indices(), (index) => values[index]);
+  }
+
+  /** Whether every selected parameter is whole. */
+  get whole(): boolean {
+    return this.parameters.every(({ chosen }) => chosen === undefined);
+  }
+
+  /** Whether another selection of the same network holds the same weights. */
+  equals(other: Selection): boolean {
+    if (this === other) return true;
+    if (this.graph.parameterCount !== other.graph.parameterCount || this.size !== other.size) return false;
+    const theirs = other.indices();
+    return this.indices().every((index, i) => index === theirs[i]);
+  }
+}
+
+type Role = SelectedParameter["role"];
+
+function roles(graph: Graph): Map<Parameter, { site: Site; role: Role }> {
+  const found = new Map<Parameter, { site: Site; role: Role }>();
+  for (const site of graph.sites) {
+    const entries: [Role, Parameter | undefined][] =
+      site.kind === "linear"
+        ? [
+            ["weight", site.weight],
+            ["bias", site.bias],
+          ]
+        : [
+            ["scale", site.scale],
+            ["shift", site.shift],
+          ];
+    for (const [role, parameter] of entries) if (parameter !== undefined) found.set(parameter, { site, role });
+  }
+  return found;
+}
+
+/** The last linear site in order of evaluation. */
+export function lastLinearSite(graph: Graph): LinearSite | undefined {
+  const node = graph.nodes.findLast(({ site }) => site?.kind === "linear");
+  return node?.site as LinearSite | undefined;
+}
+
+/** Reads the option `weights`; frozen parameters stay out. @throws OptionError, ShapeError */
+export function select(where: string, net: Network, weights: Weights = "all"): Selection {
+  const { graph } = net;
+  const frozen = (parameter: Parameter) => net.frozen.has(parameter.name);
+  const free = graph.parameters.filter((parameter) => !frozen(parameter));
+  if (weights === "all")
+    return build(
+      where,
+      graph,
+      free.map((parameter) => [parameter, undefined]),
+    );
+  if (weights === "lastLayer") {
+    const site = lastLinearSite(graph);
+    if (site === undefined) throw new OptionError(`${where}: the network has no linear layer; choose other weights.`);
+    const wanted = free.filter((parameter) => parameter === site.weight || parameter === site.bias);
+    return build(
+      where,
+      graph,
+      wanted.map((parameter) => [parameter, undefined]),
+    );
+  }
+  if (weights === null || typeof weights !== "object") {
+    throw new OptionError(
+      `${where}: weights must be "all", "lastLayer", { parameters: names } or { indices: positions }, not ${String(weights)}.`,
+    );
+  }
+  checkOptions(`${where}, weights`, weights, ["parameters", "indices"]);
+  if ("parameters" in weights) {
+    const names = new Set(weights.parameters);
+    for (const name of names) {
+      const parameter = graph.parameters.find((candidate) => candidate.name === name);
+      if (parameter === undefined) {
+        const known = graph.parameters.map((candidate) => candidate.name).join(", ");
+        throw new OptionError(`${where}: the network has no parameter "${name}". It has ${known}.`);
+      }
+      if (frozen(parameter)) throw new OptionError(`${where}: the parameter "${name}" is frozen.`);
+    }
+    const wanted = free.filter(({ name }) => names.has(name));
+    return build(
+      where,
+      graph,
+      wanted.map((parameter) => [parameter, undefined]),
+    );
+  }
+  return build(where, graph, chooseIndices(where, graph, weights.indices, frozen));
+}
+
+function chooseIndices(
+  where: string,
+  graph: Graph,
+  indices: ArrayLike<number>,
+  frozen: (parameter: Parameter) => boolean,
+): [Parameter, Uint32Array | undefined][] {
+  const sorted = Array.from(indices).sort((a, b) => a - b);
+  sorted.forEach((index, i) => {
+    if (!Number.isInteger(index) || index < 0 || index >= graph.parameterCount) {
+      throw new OptionError(
+        `${where}: the index ${index} is no position among the network's ${graph.parameterCount} parameters.`,
+      );
+    }
+    if (index === sorted[i - 1]) throw new OptionError(`${where}: the index ${index} is given twice.`);
+  });
+  return graph.parameters.flatMap((parameter): [Parameter, Uint32Array | undefined][] => {
+    const { offset, size, name } = parameter;
+    const chosen = Uint32Array.from(sorted.filter((index) => index >= offset && index < offset + size)).map(
+      (index) => index - offset,
+    );
+    if (chosen.length === 0) return [];
+    if (frozen(parameter))
+      throw new OptionError(`${where}: indices of the parameter "${name}" are given, but it is frozen.`);
+    return [[parameter, chosen.length === size ? undefined : chosen]];
+  });
+}
+
+function build(where: string, graph: Graph, wanted: readonly [Parameter, Uint32Array | undefined][]): Selection {
+  if (wanted.length === 0) throw new ShapeError(`${where}: no weights are selected.`);
+  const known = roles(graph);
+  let at = 0;
+  const parameters = wanted.map(([parameter, chosen]): SelectedParameter => {
+    const { site, role } = known.get(parameter) as { site: Site; role: Role };
+    const selected = { parameter, site, role, at, size: chosen?.length ?? parameter.size, chosen };
+    at += selected.size;
+    return selected;
+  });
+  return new Selection(graph, parameters);
+}

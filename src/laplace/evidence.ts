@@ -1,0 +1,81 @@
+// The log marginal likelihood of the Laplace approximation (MacKay 1992), with its parts and gradients.
+
+import type { Summary } from "../curvature/accumulate.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Precision } from "./precision.ts";
+import type { Prior } from "./prior.ts";
+
+/** What a fit found, apart from the curvature. */
+export type Fitted = Omit<Summary, "curvature">;
+
+/** The log marginal likelihood and what it is made of. */
+export interface Evidence {
+  /** log likelihood − ½ (log det P − log det P₀ + scatter) */
+  readonly logMarginalLikelihood: number;
+  /** −h Σ ℓ, with constants that temper nothing: for a Gaussian −N C log(σ √(2π)). */
+  readonly logLikelihood: number;
+  /** log det P − log det P₀ */
+  readonly logDetRatio: number;
+  readonly logDetPosterior: number;
+  readonly logDetPrior: number;
+  /** (θ − μ₀)ᵀ P₀ (θ − μ₀) */
+  readonly scatter: number;
+}
+
+/** h = 1 / (σ² T), the factor of curvature and loss. */
+export function factorOf(likelihood: Likelihood, temperature: number): number {
+  return 1 / ((likelihood.noise ?? 1) ** 2 * temperature);
+}
+
+/** The log likelihood of N examples with C outputs each. */
+export function logLikelihoodOf(likelihood: Likelihood, fitted: Fitted, outputs: number, temperature: number): number {
+  const { examples, loss, constant } = fitted;
+  const { noise } = likelihood;
+  const gaussian = noise === undefined ? 0 : examples * outputs * Math.log(noise * Math.sqrt(2 * Math.PI));
+  return -factorOf(likelihood, temperature) * loss - gaussian - constant;
+}
+
+/** δ ‖θ − μ₀‖² of each prior precision. */
+export function scatterOf(prior: Prior, theta: Float64Array): Float64Array {
+  const squares = prior.sums(theta.map((x, i) => (x - prior.mean[i]) ** 2));
+  return squares.map((square, i) => prior.precision[i] * square);
+}
+
+/** The evidence at a prior and noise. */
+export function evidenceOf(
+  likelihood: Likelihood,
+  fitted: Fitted,
+  outputs: number,
+  temperature: number,
+  prior: Prior,
+  precision: Precision,
+  theta: Float64Array,
+): Evidence {
+  const logLikelihood = logLikelihoodOf(likelihood, fitted, outputs, temperature);
+  const logDetPosterior = precision.logDeterminant;
+  const logDetPrior = prior.logDeterminant();
+  const scatter = scatterOf(prior, theta).reduce((sum, x) => sum + x, 0);
+  const logDetRatio = logDetPosterior - logDetPrior;
+  const logMarginalLikelihood = logLikelihood - 0.5 * (logDetRatio + scatter);
+  return { logMarginalLikelihood, logLikelihood, logDetRatio, logDetPosterior, logDetPrior, scatter };
+}
+
+/** Its derivatives in the logarithms of the prior precisions, and of the noise where there is one. */
+export function evidenceGradientOf(
+  likelihood: Likelihood,
+  fitted: Fitted,
+  outputs: number,
+  temperature: number,
+  prior: Prior,
+  precision: Precision,
+  theta: Float64Array,
+): { readonly logPriorPrecision: Float64Array; readonly logNoise: number | undefined } {
+  const ours = precision.logPriorGradient();
+  const scatter = scatterOf(prior, theta);
+  const logPriorPrecision = prior.counts().map((count, i) => -0.5 * (ours[i] - count + scatter[i]));
+  if (likelihood.noise === undefined) return { logPriorPrecision, logNoise: undefined };
+  // ∂ log det P / ∂ log h is what the prior's part leaves of S; h falls with σ².
+  const curvaturePart = theta.length - ours.reduce((sum, x) => sum + x, 0);
+  const logNoise = 2 * factorOf(likelihood, temperature) * fitted.loss - fitted.examples * outputs + curvaturePart;
+  return { logPriorPrecision, logNoise };
+}

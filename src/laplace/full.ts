@@ -1,0 +1,182 @@
+// The posterior precision as a whole matrix. P = U Uᵀ with U upper triangular, so that the root U⁻ᵀ of the covariance is
+// the lower triangular one.
+
+import type { Curvature } from "../curvature/curvature.ts";
+import type { FullCurvature } from "../curvature/full.ts";
+import { contractRows } from "../curvature/rows.ts";
+import { NotPositiveDefiniteError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
+import type { Backward } from "../network/passes.ts";
+import type { Precision } from "./precision.ts";
+import type { Prior } from "./prior.ts";
+
+/** Factors P = h H + P₀. */
+export function fullPrecision(curvature: Curvature, h: number, prior: Prior): Precision {
+  return new FullPrecision(curvature as FullCurvature, h, prior);
+}
+
+class FullPrecision implements Precision {
+  readonly #curvature: FullCurvature;
+  readonly #h: number;
+  readonly #prior: Prior;
+  #upper: Float64Array | undefined;
+  #covariance: Float64Array | undefined;
+
+  constructor(curvature: FullCurvature, h: number, prior: Prior) {
+    this.#curvature = curvature;
+    this.#h = h;
+    this.#prior = prior;
+  }
+
+  get #size(): number {
+    return this.#curvature.size;
+  }
+
+  dense(): Float64Array {
+    const n = this.#size;
+    const delta = this.#prior.spread();
+    const p = this.#curvature.matrix.map((x) => this.#h * x);
+    for (let i = 0; i < n; i++) p[i * n + i] += delta[i];
+    return p;
+  }
+
+  /** U, by a Cholesky factorisation of the matrix read backwards. */
+  get #factor(): Float64Array {
+    if (this.#upper !== undefined) return this.#upper;
+    const n = this.#size;
+    this.#upper = scope(() => {
+      const l = copyIn("float64", this.dense().reverse());
+      const failed = kernelsFor("float64").cholesky(n, l, n);
+      const memory = floats("float64");
+      if (failed !== 0) {
+        const pivot = memory[l / 8 + (failed - 1) * (n + 1)];
+        throw new NotPositiveDefiniteError(n - failed, pivot);
+      }
+      for (let i = 0; i < n; i++) memory.fill(0, l / 8 + i * n + i + 1, l / 8 + (i + 1) * n);
+      return (copyOut("float64", l, n * n) as Float64Array).reverse();
+    });
+    return this.#upper;
+  }
+
+  /** With one prior precision the eigenvalues of H say everything, for any prior. */
+  get logDeterminant(): number {
+    const n = this.#size;
+    if (this.#prior.structure === "scalar" && this.#upper === undefined) {
+      const [delta] = this.#prior.precision;
+      return this.#curvature.eigenvalues().reduce((sum, x) => sum + Math.log(this.#h * x + delta), 0);
+    }
+    const upper = this.#factor;
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += Math.log(upper[i * n + i]);
+    return 2 * sum;
+  }
+
+  logPriorGradient(): Float64Array {
+    const { precision, structure } = this.#prior;
+    if (structure === "scalar") {
+      const [delta] = precision;
+      const sum = this.#curvature.eigenvalues().reduce((total, x) => total + delta / (this.#h * x + delta), 0);
+      return Float64Array.of(sum);
+    }
+    return this.#prior.sums(this.variance()).map((trace, i) => precision[i] * trace);
+  }
+
+  variance(): Float64Array {
+    const n = this.#size;
+    const covariance = this.covariance();
+    return Float64Array.from({ length: n }, (_, i) => covariance[i * n + i]);
+  }
+
+  covariance(): Float64Array {
+    if (this.#covariance !== undefined) return this.#covariance;
+    const n = this.#size;
+    const upper = this.#factor;
+    this.#covariance = scope(() => {
+      const kernels = kernelsFor("float64");
+      // P⁻¹ = U⁻ᵀ U⁻¹
+      const x = allocateFloats("float64", n * n);
+      kernels.fill(n * n, 0, x);
+      for (let i = 0; i < n; i++) floats("float64")[x / 8 + i * (n + 1)] = 1;
+      kernels.solveBackward(n, n, copyIn("float64", upper), n, 1, x, n, 1);
+      const result = allocateFloats("float64", n * n);
+      kernels.syrk(n, n, x, 1, n, result, n, 1, false, true);
+      return copyOut("float64", result, n * n) as Float64Array;
+    });
+    return this.#covariance;
+  }
+
+  whiten(rows: Pointer, n: number): void {
+    // R = U⁻ᵀ: each row v becomes (U⁻¹ vᵀ)ᵀ.
+    const size = this.#size;
+    const upper = copyIn("float64", this.#factor);
+    kernelsFor("float64").solveBackward(size, n, upper, size, 1, rows, 1, size);
+  }
+
+  colour(rows: Pointer, n: number): void {
+    const size = this.#size;
+    const upper = copyIn("float64", this.#factor);
+    kernelsFor("float64").solveForward(size, n, upper, 1, size, rows, 1, size);
+  }
+
+  quadraticForm(rows: Float64Array, n: number): Float64Array {
+    const size = this.#size;
+    return scope(() => {
+      const kernels = kernelsFor("float64");
+      const [x, p] = [copyIn("float64", rows), copyIn("float64", this.dense())];
+      const y = allocateFloats("float64", n * size);
+      kernels.gemm(1, n, size, size, x, 0, size, 1, p, 0, size, 1, y, 0, size, 1, false);
+      const result = allocateFloats("float64", n);
+      kernels.dotRows(n, size, x, y, result, false);
+      return copyOut("float64", result, n) as Float64Array;
+    });
+  }
+
+  functionCovariance(backward: Backward): Float64Array {
+    return rowsCovariance(backward, this.#curvature, this);
+  }
+
+  perExample(columns: number): number {
+    return 3 * columns * this.#size;
+  }
+}
+
+/** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
+export function rowsCovariance(backward: Backward, { selection }: Curvature, precision: Precision): Float64Array {
+  const { batch, columns } = backward;
+  const rows = float64Rows(backward, selection.size, (to) => contractRows(backward, selection, to));
+  precision.whiten(rows, batch * columns);
+  const result = allocateFloats("float64", batch * columns * columns);
+  const s = selection.size;
+  const step = columns * s;
+  kernelsFor("float64").gemm(
+    batch,
+    columns,
+    columns,
+    s,
+    rows,
+    step,
+    s,
+    1,
+    rows,
+    step,
+    1,
+    s,
+    result,
+    columns * columns,
+    columns,
+    1,
+    false,
+  );
+  return copyOut("float64", result, batch * columns * columns) as Float64Array;
+}
+
+/** Rows [B, K, S] in float64, whatever the network's type. */
+export function float64Rows({ batch, columns, dtype }: Backward, size: number, write: (to: Pointer) => void): Pointer {
+  const length = batch * columns * size;
+  const rows = allocateFloats(dtype, length);
+  write(rows);
+  if (dtype === "float64") return rows;
+  const start = rows / bytesPerElement(dtype);
+  return copyIn("float64", floats(dtype).subarray(start, start + length));
+}

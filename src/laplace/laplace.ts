@@ -1,0 +1,150 @@
+// From a trained network to a posterior over its weights.
+
+import type { ArrayLike } from "../array/ndarray.ts";
+import {
+  type CurvatureOptions,
+  curvatureOptionNames,
+  type Data,
+  type Plan,
+  readPlan,
+  type Summary,
+  summarise,
+} from "../curvature/accumulate.ts";
+import { defaultMemoryBudget } from "../derivatives/budget.ts";
+import { checkBoolean, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Task } from "../likelihood/read.ts";
+import type { Network } from "../network/network.ts";
+import type { StopSignal } from "../training/train.ts";
+import { stationarityWarning } from "./checks.ts";
+import { checkMemory } from "./memory.ts";
+import { Posterior } from "./posterior.ts";
+import { type Prior, readPrior, refusePerWeight } from "./prior.ts";
+
+/** Options of `laplace`; all but the likelihood have defaults. */
+export interface LaplaceOptions extends CurvatureOptions {
+  /** The density of a target given the outputs: a task's name, or gaussian(), categorical(), bernoulli(), poisson(). */
+  likelihood: Likelihood | Task;
+  /** δ of the prior: one number (default 1), one for each parameter, or one for each weight. */
+  priorPrecision?: ArrayLike;
+  /** μ₀ of the prior: one number (default 0), or one for each weight. */
+  priorMean?: ArrayLike;
+  /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */
+  temperature?: number;
+  /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (default false). */
+  damping?: boolean;
+  /** Whether assumptions are checked and warned about (default true). */
+  checks?: boolean;
+  /** Bytes that the curvature and its factorisation may need (default 1 GiB). */
+  memoryBudget?: number;
+  /** Called with each warning (default: console.warn). */
+  onWarning?: (message: string) => void;
+}
+
+const optionNames = [
+  "likelihood",
+  "priorPrecision",
+  "priorMean",
+  "temperature",
+  "damping",
+  "checks",
+  "memoryBudget",
+  "onWarning",
+  ...curvatureOptionNames,
+];
+
+/** Options of `fit`. */
+export interface FitOptions {
+  /** Called as examples are done. */
+  onProgress?: ((report: { readonly examples: number }) => void) | undefined;
+  /** Stops the fit between two parts of the data; `fit` throws the signal's reason. */
+  signal?: StopSignal | undefined;
+}
+
+/** How long a fit may hold up everything else. */
+const BURST_MILLISECONDS = 30;
+
+/** A Laplace approximation that is still to be fitted. */
+export class Laplace {
+  readonly #plan: Plan;
+  readonly #options: LaplaceOptions;
+  readonly #prior: Prior;
+
+  constructor(net: Network, options: LaplaceOptions) {
+    const where = "laplace";
+    checkOptions(where, options, optionNames);
+    this.#options = options;
+    this.#plan = readPlan(where, net, options.likelihood, options);
+    this.#prior = readPrior(where, this.#plan.selection, options.priorPrecision ?? 1, options.priorMean ?? 0);
+    if (this.#plan.structure === "kronecker" || this.#plan.structure === "ekfac") {
+      refusePerWeight(where, this.#prior, this.#plan.structure);
+    }
+    checkNumber(where, "temperature", options.temperature ?? 1, 0, true);
+    checkBoolean(where, "damping", options.damping ?? false);
+    checkBoolean(where, "checks", options.checks ?? true);
+    if (options.damping === true && this.#plan.structure !== "kronecker") {
+      throw new OptionError(`laplace: damping is for the structure "kronecker", not "${this.#plan.structure}".`);
+    }
+  }
+
+  /**
+   * Computes the curvature at the network's parameters: one pass through the data, two for "ekfac". The network is not
+   * changed, and changing it later does not change the posterior.
+   * @param data { x, y }, or batches such as a DataLoader's
+   * @throws ShapeError, ValueError for bad data; MemoryBudgetError before anything is computed
+   */
+  async fit(data: Data, options: FitOptions = {}): Promise<Posterior> {
+    checkOptions("fit", options, ["onProgress", "signal"]);
+    const { onProgress, signal } = options;
+    const plan = this.#plan;
+    const { priorPrecision: _, memoryBudget = defaultMemoryBudget, temperature = 1, damping = false } = this.#options;
+    checkMemory("fit", plan, memoryBudget);
+    const theta = Float64Array.from(plan.net.parameters.data);
+    const steps = summarise("fit", plan, data);
+    let summary: Summary;
+    for (let burst = performance.now(); ; ) {
+      signal?.throwIfAborted();
+      const { done, value } = steps.next();
+      if (done) {
+        summary = value;
+        break;
+      }
+      onProgress?.({ examples: value });
+      if (performance.now() - burst < BURST_MILLISECONDS) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      burst = performance.now();
+    }
+    const { curvature, ...fitted } = summary;
+    if (this.#options.checks ?? true) this.#check(summary, plan.selection.take(theta));
+    const { likelihood } = plan;
+    return new Posterior({
+      plan,
+      likelihood,
+      curvature,
+      fitted,
+      prior: this.#prior,
+      temperature,
+      damping,
+      theta,
+      tuning: undefined,
+    });
+  }
+
+  #check(summary: Summary, theta: Float64Array): void {
+    const warning = stationarityWarning(summary, theta);
+    if (warning === undefined) return;
+    const warn =
+      this.#options.onWarning ??
+      ((message: string) => (globalThis as unknown as { console: { warn(text: string): void } }).console.warn(message));
+    warn(`laplace: ${warning}`);
+  }
+}
+
+/**
+ * A Laplace approximation of the posterior over a trained network's weights (MacKay 1992; Ritter et al. 2018; Daxberger
+ * et al. 2021): `const posterior = (await laplace(net, { likelihood: "regression" }).fit(data)).optimizePrior();`
+ * @throws OptionError, ShapeError, ValueError for bad options; LaplaceError for a network that ends in softmax or sigmoid
+ */
+export function laplace(net: Network, options: LaplaceOptions): Laplace {
+  return new Laplace(net, options);
+}

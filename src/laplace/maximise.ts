@@ -1,0 +1,290 @@
+// Ascent of smooth functions of a few to many coordinates: log evidences over log precisions and log noise.
+
+import { ValueError } from "../errors.ts";
+
+/** A function to be maximised: its value and gradient at u. It must not keep or change u. */
+export type Objective = (u: Float64Array) => { value: number; gradient: Float64Array };
+
+/** Options of `maximise`. */
+export interface MaximiseOptions {
+  /** At most so many steps (default 200). */
+  steps?: number;
+  /** Converged where no entry of the projected gradient is larger (default 1e-6). */
+  tolerance?: number;
+  /** The least value of every coordinate (default -30). */
+  lower?: number;
+  /** The largest value of every coordinate (default 30). */
+  upper?: number;
+}
+
+/** Options of `adamAscent`. */
+export interface AdamAscentOptions {
+  /** Steps (default 100). */
+  steps?: number;
+  /** Learning rate (default 0.1). */
+  learningRate?: number;
+}
+
+/** Where an ascent ended. */
+export interface Maximum {
+  /** The last point. */
+  u: Float64Array;
+  /** The function there. */
+  value: number;
+  /** Its gradient there. */
+  gradient: Float64Array;
+  /** The largest entry of the gradient by size, without entries that a bound stops. */
+  gradientNorm: number;
+  /** Steps taken. */
+  steps: number;
+  /** Calls of the function. */
+  evaluations: number;
+  /** Whether `gradientNorm` is within the tolerance (1e-6 for Adam, which does not stop there). */
+  converged: boolean;
+}
+
+interface Point {
+  readonly u: Float64Array;
+  readonly value: number;
+  readonly gradient: Float64Array;
+}
+
+/** A step, and how much the gradient fell along it. */
+interface Pair {
+  readonly s: Float64Array;
+  readonly y: Float64Array;
+}
+
+interface Box {
+  readonly lower: number;
+  readonly upper: number;
+}
+
+const TOLERANCE = 1e-6;
+const MEMORY = 10;
+// Of few coordinates more pairs are kept: they cost nothing there and spare evaluations, which do.
+const SMALL = 1000;
+const SMALL_MEMORY = 40;
+const TRIALS = 30;
+// A step gains at least this part of what its slope at the beginning promised (Armijo) …
+const GAIN = 1e-4;
+// … and ends where the slope has fallen below this part of the slope at the beginning (Wolfe).
+const FLATTER = 0.9;
+// Differences of values below this, relatively, are taken for rounding.
+const ROUNDING = 1e-12;
+
+/**
+ * Climbs f from `start` by L-BFGS (Liu & Nocedal, Mathematical Programming 45, 1989) within a box, to which `start` is moved
+ * first. Steps follow the projection of a line onto the box; coordinates that the gradient presses against a bound
+ * rest (Bertsekas, SIAM J. Control Optim. 20, 1982). A trial point where f throws or is not finite shortens the step.
+ *
+ * Every step increases f as long as values can tell. Where they agree to 1e-12, relatively (absolutely for values below 1),
+ * the slope along the step decides (as in Hager & Zhang, SIAM J. Optim. 16, 2005), so that the gradient can become
+ * as small as its own rounding allows. The value returned is at least the start's, and the largest met, within that 1e-12.
+ *
+ * @throws ValueError where f is not finite at the start; what f throws there
+ */
+export function maximise(f: Objective, start: Float64Array, options: MaximiseOptions = {}): Maximum {
+  const { steps: most = 200, tolerance = TOLERANCE, lower = -30, upper = 30 } = options;
+  const box = { lower, upper };
+  let evaluations = 0;
+  const at = (u: Float64Array): Point => {
+    evaluations++;
+    return evaluate(f, u);
+  };
+  let here = at(start.map((x) => clip(x, box)));
+  let best = here.value;
+  let steps = 0;
+  const pairs: Pair[] = [];
+  const memory = start.length > SMALL ? MEMORY : SMALL_MEMORY;
+  for (;;) {
+    const projected = projectedGradient(here, box);
+    const gradientNorm = largest(projected);
+    const converged = gradientNorm <= tolerance;
+    if (converged || steps === most) return { ...here, gradientNorm, steps, evaluations, converged };
+    const d = direction(pairs, here, projected, box);
+    // Without a memory of the function's scale no coordinate moves by more than 1 at first.
+    const first = pairs.length > 0 ? 1 : Math.min(1, 1 / gradientNorm);
+    const there = search(at, here, d, first, best, box);
+    if (there !== undefined) {
+      remember(pairs, here, there, memory);
+      here = there;
+      best = Math.max(best, here.value);
+      steps++;
+    } else if (pairs.length > 0) {
+      pairs.length = 0;
+    } else {
+      return { ...here, gradientNorm, steps, evaluations, converged };
+    }
+  }
+}
+
+/**
+ * Climbs f by Adam (Kingma & Ba, arXiv 1412.6980; β 0.9 and 0.999, ε 1e-8, bias corrected) for a fixed number of steps, as
+ * laplace-torch tunes. It knows no bounds, may end lower than it began, and f is called once more for the last point.
+ *
+ * @throws ValueError where f is not finite; what f throws
+ */
+export function adamAscent(f: Objective, start: Float64Array, options: AdamAscentOptions = {}): Maximum {
+  const { steps = 100, learningRate = 0.1 } = options;
+  const u = start.slice();
+  const m = new Float64Array(u.length);
+  const v = new Float64Array(u.length);
+  for (let t = 1; t <= steps; t++) {
+    const { gradient } = evaluate(f, u.slice());
+    for (let i = 0; i < u.length; i++) {
+      m[i] = 0.9 * m[i] + 0.1 * gradient[i];
+      v[i] = 0.999 * v[i] + 0.001 * gradient[i] ** 2;
+      const mean = m[i] / (1 - 0.9 ** t);
+      const square = v[i] / (1 - 0.999 ** t);
+      u[i] += (learningRate * mean) / (Math.sqrt(square) + 1e-8);
+    }
+  }
+  const last = evaluate(f, u);
+  const gradientNorm = largest(last.gradient);
+  return { ...last, gradientNorm, steps, evaluations: steps + 1, converged: gradientNorm <= TOLERANCE };
+}
+
+/** f at u, the gradient copied: f may use one array for all its gradients. */
+function evaluate(f: Objective, u: Float64Array): Point {
+  const { value, gradient } = f(u);
+  if (!Number.isFinite(value)) throw new ValueError(`The function to be maximised is ${value}.`);
+  const bad = gradient.findIndex((entry) => !Number.isFinite(entry));
+  if (bad >= 0) throw new ValueError(`The gradient of the function to be maximised has ${gradient[bad]} at [${bad}].`);
+  return { u, value, gradient: gradient.slice() };
+}
+
+const clip = (x: number, { lower, upper }: Box): number => Math.min(Math.max(x, lower), upper);
+
+/** Whether a bound stops coordinate u that is to move this way. */
+function stopped(u: number, way: number, { lower, upper }: Box): boolean {
+  return way > 0 ? u >= upper : way < 0 && u <= lower;
+}
+
+function projectedGradient({ u, gradient }: Point, box: Box): Float64Array {
+  return gradient.map((entry, i) => (stopped(u[i], entry, box) ? 0 : entry));
+}
+
+function largest(values: Float64Array): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]));
+  return most;
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+function add(to: Float64Array, factor: number, values: Float64Array): void {
+  for (let i = 0; i < to.length; i++) to[i] += factor * values[i];
+}
+
+/** A direction of ascent: L-BFGS's two loops over the pairs, on the coordinates that no bound stops. */
+function direction(pairs: Pair[], { u, gradient }: Point, projected: Float64Array, box: Box): Float64Array {
+  const rests = gradient.map((entry, i) => (stopped(u[i], entry, box) ? 1 : 0));
+  const bound = rests.includes(1);
+  const free = (values: Float64Array) => (bound ? values.map((value, i) => (rests[i] ? 0 : value)) : values);
+  const used: { s: Float64Array; y: Float64Array; product: number; a: number }[] = [];
+  const d = projected.slice();
+  for (const pair of pairs.toReversed()) {
+    const s = free(pair.s);
+    const y = free(pair.y);
+    const product = dot(s, y);
+    // Pairs were taken along all coordinates; on the free ones alone they may say nothing.
+    if (!(product > 1e-14 * dot(y, y) && product > 0)) continue;
+    const a = dot(s, d) / product;
+    add(d, -a, y);
+    used.push({ s, y, product, a });
+  }
+  if (used.length > 0) {
+    const scale = used[0].product / dot(used[0].y, used[0].y);
+    for (let i = 0; i < d.length; i++) d[i] *= scale;
+  }
+  for (const { s, y, product, a } of used.toReversed()) add(d, a - dot(y, d) / product, s);
+  for (let i = 0; i < d.length; i++) if (stopped(u[i], d[i], box)) d[i] = 0;
+  const slope = dot(d, projected);
+  if (slope > 0 && Number.isFinite(slope)) return d;
+  pairs.length = 0;
+  return projected;
+}
+
+/** Adds the pair of a step where f is concave along it, and forgets the oldest. */
+function remember(pairs: Pair[], here: Point, there: Point, memory: number): void {
+  const s = there.u.map((x, i) => x - here.u[i]);
+  const y = here.gradient.map((entry, i) => entry - there.gradient[i]);
+  if (!(dot(s, y) > 0)) return;
+  pairs.push({ s, y });
+  if (pairs.length > memory) pairs.shift();
+}
+
+/**
+ * A point on the projection of u + t d that satisfies Armijo's and Wolfe's conditions, or else the highest one met that
+ * satisfies Armijo's. A bracket of t is narrowed by the secant of the slopes. Undefined where there is none.
+ */
+function search(
+  at: (u: Float64Array) => Point,
+  here: Point,
+  d: Float64Array,
+  first: number,
+  best: number,
+  box: Box,
+): Point | undefined {
+  const slope0 = dot(here.gradient, d);
+  const rounding = ROUNDING * Math.max(1, Math.abs(best));
+  let [low, lowSlope, high, highSlope] = [0, slope0, Number.POSITIVE_INFINITY, Number.NaN];
+  let found: Point | undefined;
+  let t = first;
+  for (let trial = 0; trial < TRIALS; trial++) {
+    const u = here.u.map((x, i) => clip(x + t * d[i], box));
+    const there = attempt(at, u);
+    let next = 4 * t;
+    let tooFar = true;
+    if (there === undefined) {
+      highSlope = Number.NaN;
+    } else {
+      const gain = there.value - here.value;
+      let promised = 0;
+      let slope = 0;
+      for (let i = 0; i < u.length; i++) {
+        promised += here.gradient[i] * (u[i] - here.u[i]);
+        if (!stopped(u[i], d[i], box)) slope += there.gradient[i] * d[i];
+      }
+      const steep = slope > FLATTER * slope0;
+      if (Math.abs(gain) <= rounding) {
+        // The values cannot tell; the slopes can.
+        const flat = Math.abs(slope) <= FLATTER * slope0;
+        if (flat && there.value >= best - rounding) return there;
+        tooFar = !steep;
+      } else if (gain > 0 && promised > 0 && gain >= GAIN * promised) {
+        if (!steep) return there;
+        if (found === undefined || there.value > found.value) found = there;
+        tooFar = false;
+      }
+      if (tooFar) {
+        highSlope = slope;
+      } else {
+        const secant = t + ((t - low) * slope) / (lowSlope - slope);
+        next = lowSlope > slope ? Math.min(Math.max(secant, 2 * t), 10 * t) : 10 * t;
+        [low, lowSlope] = [t, slope];
+      }
+    }
+    if (tooFar) high = t;
+    if (high < Number.POSITIVE_INFINITY) {
+      const part = highSlope < 0 ? lowSlope / (lowSlope - highSlope) : 0.3;
+      next = low + (high - low) * Math.min(Math.max(part, 0.1), 0.9);
+    }
+    t = next;
+  }
+  return found;
+}
+
+/** The point, or undefined where f throws or is not finite. */
+function attempt(at: (u: Float64Array) => Point, u: Float64Array): Point | undefined {
+  try {
+    return at(u);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,399 @@
+// The Laplace approximation's Gaussian over weights: immutable, factored once, asked often.
+
+import { type ArrayLike, asArray, NDArray } from "../array/ndarray.ts";
+import { Random } from "../array/random.ts";
+import type { Plan } from "../curvature/accumulate.ts";
+import type { Curvature } from "../curvature/curvature.ts";
+import { readVectors } from "../curvature/full.ts";
+import type { Selection } from "../curvature/selection.ts";
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  OptionError,
+  ValueError,
+} from "../errors.ts";
+import { copyIn, copyOut, scope } from "../kernels/memory.ts";
+import { noiseOf } from "../likelihood/gaussian.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Network } from "../network/network.ts";
+import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
+import { diagonalPrecision, kroneckerPrecision } from "./factored.ts";
+import { fullPrecision } from "./full.ts";
+import type { FactorPrecision, Precision } from "./precision.ts";
+import {
+  functionSamples,
+  functionValues,
+  jointCovariance,
+  networkPrediction,
+  type Prediction,
+  type PredictOptions,
+} from "./prediction.ts";
+import { type Prior, readPrior } from "./prior.ts";
+import { type Tuning, type TuningOptions, tune } from "./tuning.ts";
+
+/** What a posterior is made of. */
+export interface PosteriorParts {
+  readonly plan: Plan;
+  readonly likelihood: Likelihood;
+  readonly curvature: Curvature;
+  readonly fitted: Fitted;
+  readonly prior: Prior;
+  readonly temperature: number;
+  readonly damping: boolean;
+  /** The network's flat parameters at the fit, [P]. */
+  readonly theta: Float64Array;
+  readonly tuning: Tuning | undefined;
+}
+
+/** What `with` changes. */
+export interface Hyperparameters {
+  /** One number, one for each parameter, or one for each weight. */
+  readonly priorPrecision?: ArrayLike;
+  /** One number, or one for each weight. */
+  readonly priorMean?: ArrayLike;
+  /** Standard deviation of a Gaussian's noise. */
+  readonly noise?: number;
+  /** T of P = H/(σ² T) + P₀. */
+  readonly temperature?: number;
+}
+
+const factorisations: Record<Curvature["structure"], FactorPrecision> = {
+  full: fullPrecision,
+  diagonal: diagonalPrecision,
+  kronecker: kroneckerPrecision,
+  ekfac: kroneckerPrecision,
+};
+
+/** A Gaussian over a network's weights, with precision P = H/(σ² T) + P₀ around the parameters it was fitted at. */
+export class Posterior {
+  readonly #parts: PosteriorParts;
+  #precision: Precision | undefined;
+
+  constructor(parts: PosteriorParts) {
+    this.#parts = parts;
+  }
+
+  get net(): Network {
+    return this.#parts.plan.net;
+  }
+
+  get likelihood(): Likelihood {
+    return this.#parts.likelihood;
+  }
+
+  /** The curvature of the loss at unit noise; posteriors that differ in prior or noise share it. */
+  get curvature(): Curvature {
+    return this.#parts.curvature;
+  }
+
+  get structure(): Curvature["structure"] {
+    return this.curvature.structure;
+  }
+
+  get selection(): Selection {
+    return this.curvature.selection;
+  }
+
+  /** S, the number of weights. */
+  get size(): number {
+    return this.selection.size;
+  }
+
+  /** Positions of the weights in the network's flat parameters, ascending, [S]. */
+  get indices(): Uint32Array {
+    return this.selection.indices();
+  }
+
+  /** The number of examples that were fitted. */
+  get examples(): number {
+    return this.#parts.fitted.examples;
+  }
+
+  /** The loss of those examples, summed, at unit noise. */
+  get loss(): number {
+    return this.#parts.fitted.loss;
+  }
+
+  /** The mean of the weights: their values at the fit, [S]. */
+  get mean(): NDArray {
+    return new NDArray(this.selection.take(this.#parts.theta), [this.size]);
+  }
+
+  /** δ, [1], [parameters] or [S]. */
+  get priorPrecision(): NDArray {
+    const { precision } = this.#parts.prior;
+    return new NDArray(precision.slice(), [precision.length]);
+  }
+
+  /** μ₀, [S] */
+  get priorMean(): NDArray {
+    return new NDArray(this.#parts.prior.mean.slice(), [this.size]);
+  }
+
+  /** Standard deviation of the noise of each output, [C]; undefined unless the likelihood is Gaussian. */
+  get noise(): NDArray | undefined {
+    return this.likelihood.noise === undefined ? undefined : noiseOf(this.likelihood, this.net.graph.output.size);
+  }
+
+  get temperature(): number {
+    return this.#parts.temperature;
+  }
+
+  /** What `optimizePrior` reports, if it made this posterior. */
+  get tuning(): Tuning | undefined {
+    return this.#parts.tuning;
+  }
+
+  /** P, factored at first use. */
+  get factorised(): Precision {
+    this.#precision ??= this.#factor(this.#parts.prior, this.likelihood);
+    return this.#precision;
+  }
+
+  #factor(prior: Prior, likelihood: Likelihood): Precision {
+    const { curvature, temperature, damping } = this.#parts;
+    return factorisations[curvature.structure](curvature, factorOf(likelihood, temperature), prior, { damping });
+  }
+
+  /** The same curvature with other prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
+  with(changes: Hyperparameters): Posterior {
+    checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
+    const { prior, likelihood, temperature } = this.#parts;
+    const precision = changes.priorPrecision ?? prior.precision;
+    const next = readPrior("with", this.selection, precision, changes.priorMean ?? prior.mean);
+    checkNumber("with", "temperature", changes.temperature ?? temperature, 0, true);
+    return this.#derive({
+      prior: next,
+      temperature: changes.temperature ?? temperature,
+      likelihood: changes.noise === undefined ? likelihood : withNoise("with", likelihood, changes.noise),
+      tuning: undefined,
+    });
+  }
+
+  #derive(changes: Partial<PosteriorParts>): Posterior {
+    return new Posterior({ ...this.#parts, ...changes });
+  }
+
+  /**
+   * The posterior over the examples of both fits, of the same network with the same options; prior, noise and temperature
+   * are this one's. @throws ValueError for posteriors that do not add
+   */
+  merge(other: Posterior): Posterior {
+    const [ours, theirs] = [this.#parts.fitted, other.#parts.fitted];
+    if (!this.#parts.theta.every((x, i) => x === other.#parts.theta[i])) {
+      throw new ValueError("merge: the posteriors were fitted at different parameters of the network.");
+    }
+    if (this.likelihood.name !== other.likelihood.name) throw new ValueError("merge: the likelihoods differ.");
+    return this.#derive({
+      curvature: this.curvature.merge(other.curvature),
+      tuning: undefined,
+      fitted: {
+        examples: ours.examples + theirs.examples,
+        loss: ours.loss + theirs.loss,
+        constant: ours.constant + theirs.constant,
+        gradient: ours.gradient.map((x, i) => x + theirs.gradient[i]),
+        gradientNorms: ours.gradientNorms + theirs.gradientNorms,
+      },
+    });
+  }
+
+  /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
+  evidence(): Evidence {
+    const { likelihood, fitted, temperature, prior } = this.#parts;
+    const outputs = this.net.graph.output.size;
+    return evidenceOf(
+      likelihood,
+      fitted,
+      outputs,
+      temperature,
+      prior,
+      this.factorised,
+      this.selection.take(this.theta),
+    );
+  }
+
+  /** log p(data), up to the Laplace approximation: what `optimizePrior` maximises. */
+  logMarginalLikelihood(): number {
+    return this.evidence().logMarginalLikelihood;
+  }
+
+  /** Exact derivatives of the log marginal likelihood in log δ, shaped as `priorPrecision`, and in log σ. */
+  evidenceGradient(): { readonly logPriorPrecision: NDArray; readonly logNoise: number | undefined } {
+    return this.#gradientAt(this.#parts.prior, this.likelihood, this.factorised);
+  }
+
+  #gradientAt(prior: Prior, likelihood: Likelihood, precision: Precision) {
+    const { fitted, temperature } = this.#parts;
+    const outputs = this.net.graph.output.size;
+    const theta = this.selection.take(this.theta);
+    const { logPriorPrecision, logNoise } = evidenceGradientOf(
+      likelihood,
+      fitted,
+      outputs,
+      temperature,
+      prior,
+      precision,
+      theta,
+    );
+    return { logPriorPrecision: new NDArray(logPriorPrecision, [logPriorPrecision.length]), logNoise };
+  }
+
+  /**
+   * The posterior whose prior precision, and for a Gaussian whose noise, maximise the evidence.
+   * @throws OptionError
+   */
+  optimizePrior(options: TuningOptions = {}): Posterior {
+    const { fitted, temperature, prior, likelihood } = this.#parts;
+    const theta = this.selection.take(this.theta);
+    const outputs = this.net.graph.output.size;
+    const found = tune(prior, likelihood, this.structure, options, (nextPrior, nextLikelihood) => {
+      const precision = this.#factor(nextPrior, nextLikelihood);
+      const all = [nextLikelihood, fitted, outputs, temperature, nextPrior, precision, theta] as const;
+      return { value: evidenceOf(...all).logMarginalLikelihood, ...evidenceGradientOf(...all) };
+    });
+    return this.#derive(found);
+  }
+
+  /** Draws of the network's parameters, [n, P]; weights that are not selected stay as they are. @throws OptionError */
+  sample(n: number, options: { seed?: number } = {}): NDArray {
+    checkInteger("sample", "n", n, 0);
+    checkOptions("sample", options, ["seed"]);
+    const draws = this.deviations(n, new Random(options.seed));
+    const count = this.net.parameterCount;
+    const result = new Float64Array(n * count);
+    for (let s = 0; s < n; s++) result.set(this.embed(draws, s, this.theta), s * count);
+    return new NDArray(result, [n, count]);
+  }
+
+  /** @internal n deviations of the weights from their mean, [n, S]; from given standard normal numbers if any. */
+  deviations(n: number, noise: Random | Float64Array): Float64Array {
+    const epsilon = noise instanceof Random ? new Float64Array(n * this.size) : noise;
+    if (noise instanceof Random) for (let i = 0; i < epsilon.length; i++) epsilon[i] = noise.normal();
+    return scope(() => {
+      const rows = copyIn("float64", epsilon);
+      this.factorised.colour(rows, n);
+      return copyOut("float64", rows, epsilon.length) as Float64Array;
+    });
+  }
+
+  /** @internal Row s of deviations at its places among all parameters, added to `base` or to zeros. */
+  embed(draws: Float64Array, s: number, base?: Float64Array): Float64Array {
+    const result = base?.slice() ?? new Float64Array(this.net.parameterCount);
+    const { indices, size } = this;
+    for (let i = 0; i < size; i++) result[indices[i]] += draws[s * size + i];
+    return result;
+  }
+
+  /** P⁻¹, [S, S] */
+  covariance(): NDArray {
+    return new NDArray(this.factorised.covariance().slice(), [this.size, this.size]);
+  }
+
+  /** P, [S, S] */
+  precision(): NDArray {
+    return new NDArray(this.factorised.dense().slice(), [this.size, this.size]);
+  }
+
+  /** The diagonal of P⁻¹, [S]. */
+  variance(): NDArray {
+    return new NDArray(this.factorised.variance().slice(), [this.size]);
+  }
+
+  /** The log density of weights [S], a number, or of rows [n, S], an array [n]. @throws ShapeError */
+  logProb(weights: ArrayLike): NDArray {
+    const x = readVectors("logProb", weights, this.size);
+    const mean = this.selection.take(this.theta);
+    const n = x.size / Math.max(1, this.size);
+    const deviations = Float64Array.from(x.data, (entry: number, i: number) => entry - mean[i % this.size]);
+    const constant = 0.5 * (this.factorised.logDeterminant - this.size * Math.log(2 * Math.PI));
+    const forms = this.factorised.quadraticForm(deviations, n);
+    return new NDArray(
+      forms.map((form) => constant - 0.5 * form),
+      x.shape.slice(0, -1),
+    );
+  }
+
+  /**
+   * Mean and variance of the target at each input, and of the function's value.
+   * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError
+   */
+  predict(x: ArrayLike, options: PredictOptions = {}): Prediction {
+    const where = "predict";
+    checkOptions(where, options, ["approximation", "samples", "seed"]);
+    const { links } = this.likelihood;
+    const { approximation = links[0], samples = 100, seed = 0 } = options;
+    checkChoice(where, "approximation", approximation, [...links, "network"]);
+    checkInteger(where, "samples", samples, 1);
+    checkInteger(where, "seed", seed, 0);
+    if (approximation === "network") {
+      const { target, values } = networkPrediction(where, this, x, samples, seed);
+      return this.#prediction(target.mean, target.variance, values.mean, values.variance);
+    }
+    const f = functionValues(where, this, x);
+    const { mean, variance } = this.likelihood.target(approximation, f, this.likelihood.noise, { samples, seed });
+    const functionVariance = f.mean.map((_, i) => f.covariance[i * f.outputs + (i % f.outputs)]);
+    return this.#prediction(mean, variance, f.mean, functionVariance);
+  }
+
+  #prediction(mean: Float64Array, variance: Float64Array, functionMean: Float64Array, functionVariance: Float64Array) {
+    const shape = [mean.length / this.net.graph.output.size, ...this.net.outputShape];
+    const shaped = (data: Float64Array) => new NDArray(data, shape);
+    return {
+      mean: shaped(mean),
+      variance: shaped(variance),
+      functionMean: shaped(functionMean),
+      functionVariance: shaped(functionVariance),
+    };
+  }
+
+  /**
+   * The covariance of the function's values under the linearised network: [B, C, C] over the outputs of each input, or
+   * with `joint` [B C, B C] over all of them (index: input · C + output). @throws ShapeError, ValueError, OptionError
+   */
+  functionCovariance(x: ArrayLike, options: { joint?: boolean } = {}): NDArray {
+    checkOptions("functionCovariance", options, ["joint"]);
+    const { joint = false } = options;
+    checkBoolean("functionCovariance", "joint", joint);
+    if (joint) return jointCovariance("functionCovariance", this, x);
+    const { batch, outputs, covariance } = functionValues("functionCovariance", this, x);
+    return new NDArray(covariance, [batch, outputs, outputs]);
+  }
+
+  /** Draws of the function's values at all inputs together, under the linearised network, [n, B, ...outputs]. */
+  functionSamples(x: ArrayLike, n: number, options: { seed?: number } = {}): NDArray {
+    checkInteger("functionSamples", "n", n, 0);
+    checkOptions("functionSamples", options, ["seed"]);
+    const draws = functionSamples("functionSamples", this, x, n, options.seed ?? 0);
+    return new NDArray(draws, [n, asArray(x).shape[0], ...this.net.outputShape]);
+  }
+
+  /** @internal The network's flat parameters at the fit. */
+  get theta(): Float64Array {
+    return this.#parts.theta;
+  }
+
+  /** @internal The network as it was at the fit: training it further does not change a posterior. */
+  get model() {
+    const { graph, dtype } = this.net;
+    return { graph, dtype, parameters: new NDArray(this.theta, [this.theta.length]) };
+  }
+
+  /** A line of what this is. */
+  toString(): string {
+    const noise = this.likelihood.noise === undefined ? "" : `, noise ${this.likelihood.noise.toPrecision(4)}`;
+    const { precision } = this.#parts.prior;
+    const prior = precision.length === 1 ? precision[0].toPrecision(4) : `${precision.length} numbers`;
+    return `Posterior(${this.likelihood.name}, ${this.structure}, ${this.size} weights, ${this.examples} examples, prior precision ${prior}${noise})`;
+  }
+}
+
+/** A likelihood with another noise. @throws OptionError where it has none, or for one that is not positive */
+export function withNoise(where: string, likelihood: Likelihood, noise: number): Likelihood {
+  if (likelihood.withNoise === undefined)
+    throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise.`);
+  checkNumber(where, "noise", noise, 0, true);
+  return likelihood.withNoise(noise);
+}

@@ -1,0 +1,39 @@
+// What every posterior structure must do with P = h H + P₀: factor it once, and answer.
+
+import type { Curvature } from "../curvature/curvature.ts";
+import type { Pointer } from "../kernels/memory.ts";
+import type { Backward } from "../network/passes.ts";
+import type { Prior } from "./prior.ts";
+
+/** A posterior precision. Rows are [n, S] in the kernels' float64 memory, and are changed in place. */
+export interface Precision {
+  /** log det P */
+  readonly logDeterminant: number;
+  /** ∂ log det P / ∂ log δ for each of the prior's numbers: δ times the sum of the inverse's diagonal. */
+  logPriorGradient(): Float64Array;
+  /** The diagonal of P⁻¹, [S]. */
+  variance(): Float64Array;
+  /** P, [S, S] */
+  dense(): Float64Array;
+  /** P⁻¹, [S, S] */
+  covariance(): Float64Array;
+  /** v becomes v R with R Rᵀ = P⁻¹: products of rows become quadratic forms in P⁻¹. */
+  whiten(rows: Pointer, n: number): void;
+  /** Standard normal ε becomes a deviation with the covariance P⁻¹. */
+  colour(rows: Pointer, n: number): void;
+  /** vᵀ P v of each row. */
+  quadraticForm(rows: Float64Array, n: number): Float64Array;
+  /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */
+  functionCovariance(backward: Backward): Float64Array;
+  /** Numbers of the network's type that `functionCovariance` allocates for each example, for C columns. */
+  perExample(columns: number): number;
+}
+
+/** Options of the factorisation. */
+export interface PrecisionOptions {
+  /** Whether Kronecker factors are damped one by one (see the option of `laplace`). */
+  readonly damping: boolean;
+}
+
+/** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
+export type FactorPrecision = (curvature: Curvature, h: number, prior: Prior, options: PrecisionOptions) => Precision;

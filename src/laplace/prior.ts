@@ -1,0 +1,117 @@
+// A Gaussian prior over the selected weights with a diagonal precision: one number, one for each parameter, or one for
+// each weight.
+
+import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
+import type { Selection } from "../curvature/selection.ts";
+import { OptionError, ShapeError, ValueError } from "../errors.ts";
+
+/** How many numbers a prior precision has. */
+export type PriorStructure = "scalar" | "perParameter" | "perWeight";
+
+/** Mean and precision of the prior. */
+export class Prior {
+  readonly selection: Selection;
+  readonly structure: PriorStructure;
+  /** The precisions δ, [1], [number of parameters] or [S]. */
+  readonly precision: Float64Array;
+  /** [S] */
+  readonly mean: Float64Array;
+
+  constructor(selection: Selection, precision: Float64Array, mean: Float64Array) {
+    this.selection = selection;
+    this.precision = precision;
+    this.mean = mean;
+    const { length } = precision;
+    this.structure = length === 1 ? "scalar" : length === selection.parameters.length ? "perParameter" : "perWeight";
+  }
+
+  /** δ of every weight, [S]. */
+  spread(precision: Float64Array = this.precision): Float64Array {
+    const result = new Float64Array(this.selection.size);
+    if (this.structure === "perWeight") result.set(precision);
+    else {
+      this.selection.parameters.forEach(({ at, size }, i) => {
+        result.fill(precision[this.structure === "scalar" ? 0 : i], at, at + size);
+      });
+    }
+    return result;
+  }
+
+  /** Sums of values [S] over the weights that share a precision. */
+  sums(values: Float64Array): Float64Array {
+    if (this.structure === "perWeight") return values.slice();
+    const result = new Float64Array(this.precision.length);
+    this.selection.parameters.forEach(({ at, size }, i) => {
+      let sum = 0;
+      for (let p = at; p < at + size; p++) sum += values[p];
+      result[this.structure === "scalar" ? 0 : i] += sum;
+    });
+    return result;
+  }
+
+  /** The number of weights that share each precision. */
+  counts(): Float64Array {
+    return this.sums(new Float64Array(this.selection.size).fill(1));
+  }
+
+  /** log det P₀ */
+  logDeterminant(): number {
+    const counts = this.counts();
+    return this.precision.reduce((sum, delta, i) => sum + counts[i] * Math.log(delta), 0);
+  }
+
+  /** This prior with other precisions, of this or another structure. */
+  with(precision: Float64Array): Prior {
+    return new Prior(this.selection, precision, this.mean);
+  }
+
+  /** The same precisions in another structure: numbers that come together are averaged in the logarithm. */
+  as(structure: PriorStructure): Prior {
+    const length =
+      structure === "scalar"
+        ? 1
+        : structure === "perParameter"
+          ? this.selection.parameters.length
+          : this.selection.size;
+    if (length === this.precision.length) return this;
+    const target = new Prior(this.selection, new Float64Array(length).fill(1), this.mean);
+    const logs = target.sums(this.spread().map(Math.log));
+    const counts = target.counts();
+    return target.with(logs.map((log, i) => Math.exp(log / counts[i])));
+  }
+}
+
+/** Reads the options `priorPrecision` and `priorMean`. @throws ShapeError, ValueError, OptionError */
+export function readPrior(where: string, selection: Selection, precision: ArrayLike, mean: ArrayLike): Prior {
+  const given = asArray(precision);
+  const values = Float64Array.from(given.data);
+  const lengths = [1, selection.parameters.length, selection.size];
+  if (given.rank > 1 || !lengths.includes(values.length)) {
+    throw new ShapeError(
+      `${where}: the prior precision must be one number, one for each of the ${lengths[1]} parameters or one for each of the ${lengths[2]} weights, not of shape ${shapeText(given.shape)}.`,
+    );
+  }
+  values.forEach((delta, i) => {
+    if (delta > 0 && Number.isFinite(delta)) return;
+    throw new ValueError(`${where}: the prior precision must be positive, but number ${i} is ${delta}.`);
+  });
+  const centre = asArray(mean);
+  if (centre.size !== 1 && centre.size !== selection.size) {
+    throw new ShapeError(
+      `${where}: the prior mean must be one number or one for each of the ${selection.size} weights, not of shape ${shapeText(centre.shape)}.`,
+    );
+  }
+  const means = new Float64Array(selection.size);
+  if (centre.size === 1) means.fill(centre.data[0]);
+  else means.set(centre.data);
+  if (!means.every(Number.isFinite)) throw new ValueError(`${where}: the prior mean is not finite.`);
+  return new Prior(selection, values, means);
+}
+
+/** @throws OptionError for a prior of one number for each weight in a structure of eigenbases */
+export function refusePerWeight(where: string, prior: Prior, structure: string): void {
+  if (prior.structure !== "perWeight") return;
+  throw new OptionError(
+    `${where}: with the structure "${structure}" the prior precision is one number, or one for each parameter: it is added in the factors' eigenbasis. Structures that take one for each weight: "full", "diagonal".`,
+  );
+}

@@ -1,0 +1,87 @@
+// Classes, one of several: outputs are logits.
+
+import { shapeText } from "../array/ndarray.ts";
+import { ShapeError } from "../errors.ts";
+import { bytesPerElement, floats } from "../kernels/memory.ts";
+import { crossEntropy } from "../losses/losses.ts";
+import type { Likelihood } from "./likelihood.ts";
+import { type ClassLink, classLinks, classProbabilities } from "./links.ts";
+
+const spread = (p: number) => p * (1 - p);
+
+/**
+ * A categorical likelihood on logits f [B, C]: the loss is the cross-entropy −log softmax(f)_y. Λ = diag(p) − p pᵀ, with
+ * the columns √p_k (e_k − p). Targets are labels [B] or probabilities [B, C].
+ */
+export function categorical(): Likelihood {
+  const { rule } = crossEntropy;
+  return {
+    name: "categorical",
+    noise: undefined,
+    links: classLinks,
+    checkNetwork(where, net) {
+      const [classes] = net.outputShape;
+      if (net.outputShape.length === 1 && classes >= 2) return;
+      throw new ShapeError(
+        `${where}: a categorical likelihood takes logits [C] of at least two classes, but the network's output has shape ${shapeText(net.outputShape)}. One logit is for "binary".`,
+      );
+    },
+    readTargets: (where, targets, shape, dtype) => rule.readTargets(where, targets, shape, dtype),
+    loss({ kernels, batch, outputs, f }, targets, to) {
+      kernels.crossEntropy(batch, outputs, f, targets, to);
+      return batch;
+    },
+    gradient({ kernels, batch, outputs, f }, targets, to) {
+      rule.gradient(kernels, batch, outputs, f, targets, 1, to);
+    },
+    rootColumns: (outputs) => outputs,
+    root({ kernels, dtype, batch, outputs, f }, to) {
+      // Probabilities are written into the last column's place first.
+      const n = batch * outputs;
+      const size = bytesPerElement(dtype);
+      const last = to / size + (outputs - 1) * n;
+      kernels.softmax(batch, outputs, f, last * size);
+      const memory = floats(dtype);
+      const p = memory.slice(last, last + n);
+      for (let k = 0; k < outputs; k++) {
+        for (let b = 0; b < batch; b++) {
+          const row = b * outputs;
+          const start = to / size + k * n + row;
+          const root = Math.sqrt(p[row + k]);
+          for (let c = 0; c < outputs; c++) memory[start + c] = -root * p[row + c];
+          memory[start + k] = root * others(p, row, outputs, k);
+        }
+      }
+    },
+    drawColumn({ kernels, dtype, batch, outputs, f }, random, to) {
+      kernels.softmax(batch, outputs, f, to);
+      const memory = floats(dtype);
+      const start = to / bytesPerElement(dtype);
+      for (let b = 0; b < batch; b++) {
+        const row = start + b * outputs;
+        let rest = random.uniform();
+        let label = 0;
+        while (label < outputs - 1 && rest >= memory[row + label]) rest -= memory[row + label++];
+        memory[row + label] = -others(memory, row, outputs, label);
+      }
+    },
+    constant: () => 0,
+    target(link, { batch, outputs, mean, covariance }, _, draw) {
+      const p = classProbabilities(link as ClassLink, mean, covariance, batch, outputs, draw);
+      return { mean: p, variance: p.map(spread) };
+    },
+    targetAt(f, outputs) {
+      const batch = f.length / outputs;
+      const none = new Float64Array(f.length * outputs);
+      const p = classProbabilities("plugin", f, none, batch, outputs, { samples: 1, seed: 0 });
+      return { mean: p, variance: p.map(spread) };
+    },
+  };
+}
+
+/** 1 − p_k as the sum of the other probabilities, which keeps its digits where p_k rounds to 1. */
+function others(p: ArrayLike<number>, row: number, outputs: number, k: number): number {
+  let sum = 0;
+  for (let c = 0; c < outputs; c++) if (c !== k) sum += p[row + c];
+  return sum;
+}

@@ -1,0 +1,103 @@
+// Targets that are the outputs plus Gaussian noise.
+
+import { type ArrayLike, NDArray, shapeText } from "../array/ndarray.ts";
+import { checkNumber, checkOptions, ShapeError } from "../errors.ts";
+import { bytesPerElement, floats } from "../kernels/memory.ts";
+import { mse } from "../losses/losses.ts";
+import type { Likelihood, Outputs } from "./likelihood.ts";
+
+/** Options of `gaussian`. */
+export interface GaussianOptions {
+  /** Standard deviation of the noise: one (default 1), or one for each output, whose ratios stay when it is tuned. */
+  noise?: number | readonly number[];
+}
+
+/**
+ * A Gaussian likelihood: y = f + σ ε, with the loss ½ Σ_c ((f_c − y_c) / r_c)². The noise is σ_c = σ r_c, where the r_c
+ * have the geometric mean 1, so that σ alone is tuned.
+ * @throws OptionError for noise that is not positive
+ */
+export function gaussian(options: GaussianOptions = {}): Likelihood {
+  checkOptions("gaussian", options, ["noise"]);
+  const given = options.noise ?? 1;
+  const list = typeof given === "number" ? [given] : Array.from(given);
+  for (const sigma of list) checkNumber("gaussian", "noise", sigma, 0, true);
+  const noise = Math.exp(list.reduce((sum, sigma) => sum + Math.log(sigma), 0) / list.length);
+  return make(list.length === 1 ? list[0] : noise, list.length === 1 ? undefined : list.map((sigma) => sigma / noise));
+}
+
+function make(noise: number, ratios: readonly number[] | undefined): Likelihood {
+  const ratio = (c: number) => ratios?.[c] ?? 1;
+
+  /** Multiplies rows [n, C] by r^power. */
+  const weigh = ({ kernels, dtype, batch, outputs }: Outputs, to: number, power: number): void => {
+    if (ratios === undefined) return;
+    const memory = floats(dtype);
+    const start = to / bytesPerElement(dtype);
+    for (let i = 0; i < batch * outputs; i++) memory[start + i] *= ratio(i % outputs) ** power;
+    void kernels;
+  };
+
+  return {
+    name: "gaussian",
+    noise,
+    links: ["exact"],
+    checkNetwork(where, net) {
+      const outputs = net.graph.output.size;
+      if (ratios !== undefined && ratios.length !== outputs) {
+        throw new ShapeError(
+          `${where}: the likelihood has ${ratios.length} noises, but the network's output has shape ${shapeText(net.outputShape)}.`,
+        );
+      }
+    },
+    readTargets: (where: string, targets: ArrayLike, shape, dtype) =>
+      mse.rule.readTargets(where, targets, shape, dtype),
+    loss({ kernels, dtype, batch, outputs, f }, targets, to) {
+      kernels.squaredError(batch * outputs, f, targets, to);
+      const elements = floats("float64");
+      const start = to / 8;
+      for (let i = 0; i < batch * outputs; i++) elements[start + i] *= 0.5 / ratio(i % outputs) ** 2;
+      void dtype;
+      return batch * outputs;
+    },
+    gradient(outputs, targets, to) {
+      outputs.kernels.scaledDifference(outputs.batch * outputs.outputs, outputs.f, targets, 1, to);
+      weigh(outputs, to, -2);
+    },
+    rootColumns: (outputs) => outputs,
+    root({ kernels, dtype, batch, outputs }, to) {
+      kernels.fill(outputs * batch * outputs, 0, to);
+      const memory = floats(dtype);
+      const start = to / bytesPerElement(dtype);
+      for (let k = 0; k < outputs; k++) {
+        for (let b = 0; b < batch; b++) memory[start + (k * batch + b) * outputs + k] = 1 / ratio(k);
+      }
+    },
+    drawColumn(outputs, random, to) {
+      const memory = floats(outputs.dtype);
+      const start = to / bytesPerElement(outputs.dtype);
+      for (let i = 0; i < outputs.batch * outputs.outputs; i++) memory[start + i] = random.normal();
+      weigh(outputs, to, -1);
+    },
+    constant: () => 0,
+    target(_, { batch, outputs, mean, covariance }, sigma = noise) {
+      const variance = new Float64Array(batch * outputs);
+      for (let i = 0; i < variance.length; i++) {
+        const c = i % outputs;
+        variance[i] = covariance[i * outputs + c] + (sigma * ratio(c)) ** 2;
+      }
+      return { mean, variance };
+    },
+    targetAt: (f, outputs, sigma = noise) => ({
+      mean: f,
+      variance: f.map((_, i) => (sigma * ratio(i % outputs)) ** 2),
+    }),
+    withNoise: (sigma) => make(sigma, ratios),
+  };
+}
+
+/** The noise of every output as an array [C]: for reports. */
+export function noiseOf(likelihood: Likelihood, outputs: number): NDArray {
+  const { variance } = likelihood.targetAt(new Float64Array(outputs), outputs, likelihood.noise);
+  return new NDArray(variance.map(Math.sqrt), [outputs]);
+}

@@ -1,0 +1,101 @@
+// What a likelihood must know. Its loss is the negative log density of a target given the network's outputs f, without
+// constants and at unit noise; sums run over the samples.
+
+import type { ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { Random } from "../array/random.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import type { DType, Pointer } from "../kernels/memory.ts";
+import type { Network } from "../network/network.ts";
+
+/** Outputs of a part of a batch in the kernels' memory, and their kernels. */
+export interface Outputs {
+  readonly kernels: Kernels;
+  readonly dtype: DType;
+  /** B, the number of examples. */
+  readonly batch: number;
+  /** C, the outputs of one example. */
+  readonly outputs: number;
+  /** f, [B, C]. */
+  readonly f: Pointer;
+}
+
+/** A Gaussian over the outputs of B examples: what a linearised posterior says of them. */
+export interface FunctionDistribution {
+  readonly batch: number;
+  readonly outputs: number;
+  /** [B, C] */
+  readonly mean: Float64Array;
+  /** [B, C, C] */
+  readonly covariance: Float64Array;
+}
+
+/** Mean and variance of a target, for each output. Of classes, the means are the probabilities. */
+export interface TargetDistribution {
+  /** [B, C] */
+  readonly mean: Float64Array;
+  /** [B, C] */
+  readonly variance: Float64Array;
+}
+
+/** How random approximations draw. */
+export interface Draw {
+  readonly samples: number;
+  readonly seed: number;
+}
+
+/** The density of a target given a network's outputs. */
+export interface Likelihood {
+  readonly name: string;
+  /** Standard deviation of a Gaussian's noise (the geometric mean of several); undefined for other likelihoods. */
+  readonly noise: number | undefined;
+  /** Refuses networks whose outputs are not what the likelihood takes. @throws LaplaceError, ShapeError */
+  checkNetwork(where: string, net: Network): void;
+  /** Targets as numbers shaped like the outputs. @throws ShapeError, ValueError */
+  readTargets(where: string, targets: ArrayLike, outputShape: readonly number[], dtype: DType): NDArray;
+  /** Writes the loss in float64 elements, whose sum over `elements` is the loss, and gives their number. */
+  loss(outputs: Outputs, targets: Pointer, to: Pointer): number;
+  /** Writes ∂ℓ/∂f, [B, C]. */
+  gradient(outputs: Outputs, targets: Pointer, to: Pointer): void;
+  /** The number K of columns of Λ^½ for that many outputs. */
+  rootColumns(outputs: number): number;
+  /** Writes columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [K, B, C]. */
+  root(outputs: Outputs, to: Pointer): void;
+  /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */
+  drawColumn(outputs: Outputs, random: Random, to: Pointer): void;
+  /** Σ of what the loss leaves out of −log density and what depends on the targets only. */
+  constant(targets: NDArray): number;
+  /** Names of the approximations of `target`, the default first. */
+  readonly links: readonly string[];
+  /** The distribution of a target whose function value has this distribution. Noise is that of the posterior. */
+  target(link: string, f: FunctionDistribution, noise: number | undefined, draw: Draw): TargetDistribution;
+  /** The distribution of a target at fixed function values [n], C of them an example. */
+  targetAt(f: Float64Array, outputs: number, noise: number | undefined): TargetDistribution;
+  /** This likelihood with another noise. */
+  withNoise?(noise: number): Likelihood;
+}
+
+/** Mean and variance of a mixture: of targets whose distributions were given in turn. */
+export class Mixture {
+  #count = 0;
+  readonly #sum: Float64Array;
+  readonly #second: Float64Array;
+
+  constructor(size: number) {
+    this.#sum = new Float64Array(size);
+    this.#second = new Float64Array(size);
+  }
+
+  add({ mean, variance }: TargetDistribution): void {
+    this.#count++;
+    for (let i = 0; i < mean.length; i++) {
+      // Welford's update keeps the digits of a small variance around a large mean.
+      const before = mean[i] - this.#sum[i];
+      this.#sum[i] += before / this.#count;
+      this.#second[i] += before * (mean[i] - this.#sum[i]) + variance[i];
+    }
+  }
+
+  finish(): TargetDistribution {
+    return { mean: this.#sum, variance: this.#second.map((sum) => sum / this.#count) };
+  }
+}

@@ -1,0 +1,33 @@
+// Likelihoods by the names of the tasks.
+
+import { OptionError } from "../errors.ts";
+import type { Network } from "../network/network.ts";
+import { bernoulli } from "./bernoulli.ts";
+import { categorical } from "./categorical.ts";
+import { gaussian } from "./gaussian.ts";
+import type { Likelihood } from "./likelihood.ts";
+import { poisson } from "./poisson.ts";
+
+/** A task, which stands for its likelihood: Gaussian, categorical (for one output Bernoulli), Bernoulli, Poisson. */
+export type Task = "regression" | "classification" | "binary" | "count";
+
+/** A likelihood from a task's name or as it is, checked against the network. @throws OptionError, ShapeError */
+export function readLikelihood(where: string, likelihood: Likelihood | Task, net: Network): Likelihood {
+  const result = typeof likelihood === "string" ? named(where, likelihood, net) : likelihood;
+  if (typeof result?.root !== "function") {
+    throw new OptionError(
+      `${where}: the likelihood must be gaussian(), categorical(), bernoulli(), poisson() or a task's name.`,
+    );
+  }
+  result.checkNetwork(where, net);
+  return result;
+}
+
+function named(where: string, task: Task, net: Network): Likelihood {
+  if (task === "regression") return gaussian();
+  if (task === "classification") return net.graph.output.size === 1 ? bernoulli() : categorical();
+  if (task === "binary") return bernoulli();
+  if (task === "count") return poisson();
+  const list = '"regression", "classification", "binary" or "count"';
+  throw new OptionError(`${where}: the likelihood must be ${list}, not "${String(task)}".`);
+}
