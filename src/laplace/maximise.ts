@@ -64,19 +64,23 @@ const TOLERANCE = 1e-6;
 const MEMORY = 10;
 // Of few coordinates more pairs are kept: they cost nothing there and spare evaluations, which do.
 const SMALL = 1000;
-const SMALL_MEMORY = 40;
+const SMALL_MEMORY = 100;
 const TRIALS = 30;
 // A step gains at least this part of what its slope at the beginning promised (Armijo) …
 const GAIN = 1e-4;
 // … and ends where the slope has fallen below this part of the slope at the beginning (Wolfe).
-const FLATTER = 0.9;
+const FLATTER = 0.5;
+// The coordinates are logarithms: a longer step could carry one over its optimum, onto the plateau that log evidences have
+// beyond, where the gradient no longer calls it back.
+const LONGEST = 3;
 // Differences of values below this, relatively, are taken for rounding.
 const ROUNDING = 1e-12;
 
 /**
  * Climbs f from `start` by L-BFGS (Liu & Nocedal, Mathematical Programming 45, 1989) within a box, to which `start` is moved
  * first. Steps follow the projection of a line onto the box; coordinates that the gradient presses against a bound
- * rest (Bertsekas, SIAM J. Control Optim. 20, 1982). A trial point where f throws or is not finite shortens the step.
+ * rest (Bertsekas, SIAM J. Control Optim. 20, 1982). No coordinate moves by more than 3 in a step. A trial point where f
+ * throws or is not finite shortens the step.
  *
  * Every step increases f as long as values can tell. Where they agree to 1e-12, relatively (absolutely for values below 1),
  * the slope along the step decides (as in Hager & Zhang, SIAM J. Optim. 16, 2005), so that the gradient can become
@@ -234,8 +238,9 @@ function search(
   const slope0 = dot(here.gradient, d);
   const rounding = ROUNDING * Math.max(1, Math.abs(best));
   let [low, lowSlope, high, highSlope] = [0, slope0, Number.POSITIVE_INFINITY, Number.NaN];
+  const longest = LONGEST / largest(d);
   let found: Point | undefined;
-  let t = first;
+  let t = Math.min(first, longest);
   for (let trial = 0; trial < TRIALS; trial++) {
     const u = here.u.map((x, i) => clip(x + t * d[i], box));
     const there = attempt(at, u);
@@ -255,10 +260,10 @@ function search(
       if (Math.abs(gain) <= rounding) {
         // The values cannot tell; the slopes can.
         const flat = Math.abs(slope) <= FLATTER * slope0;
-        if (flat && there.value >= best - rounding) return there;
+        if ((flat || (steep && t >= longest)) && there.value >= best - rounding) return there;
         tooFar = !steep;
       } else if (gain > 0 && promised > 0 && gain >= GAIN * promised) {
-        if (!steep) return there;
+        if (!steep || t >= longest) return there;
         if (found === undefined || there.value > found.value) found = there;
         tooFar = false;
       }
@@ -275,7 +280,7 @@ function search(
       const part = highSlope < 0 ? lowSlope / (lowSlope - highSlope) : 0.3;
       next = low + (high - low) * Math.min(Math.max(part, 0.1), 0.9);
     }
-    t = next;
+    t = Math.min(next, longest);
   }
   return found;
 }
