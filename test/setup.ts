@@ -1,4 +1,5 @@
-// A matcher for arrays of numbers, and the seed of the property-based tests, which every failure prints.
+// A matcher for arrays of numbers, equality of arrays, and the seed of the property-based tests, which every failure
+// prints.
 
 import fc from "fast-check";
 import { expect } from "vitest";
@@ -53,6 +54,15 @@ expect.extend({
     };
   },
 });
+
+// An array's elements are private to it, so that `toEqual` would not look at them.
+expect.addEqualityTesters([
+  (a: unknown, b: unknown) => {
+    if (!(a instanceof NDArray && b instanceof NDArray)) return undefined;
+    const shape = a.dtype === b.dtype && String(a.shape) === String(b.shape);
+    return shape && a.data.every((value, i) => Object.is(value, b.data[i]));
+  },
+]);
 
 function text(values: ArrayLike<number>): string {
   return `${Array.from(values).slice(0, 12).join(", ")}${values.length > 12 ? ", …" : ""}`;

@@ -226,3 +226,10 @@ describe("array", () => {
     expect(full([], 1).item()).toBe(1);
   });
 });
+
+test("the tests' own equality of arrays sees elements, shapes and types", () => {
+  expect(array([1, 2])).toEqual(array([1, 2]));
+  expect([array([1, 2])]).not.toEqual([array([1, 3])]);
+  expect(array([1, 2])).not.toEqual(array([[1, 2]]));
+  expect(array([1, 2])).not.toEqual(array([1, 2], { dtype: "float32" }));
+});
