@@ -28,10 +28,12 @@ export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export {
   type ToyOptions,
   type ToyRegressionOptions,
+  type TwoMoonsOptions,
   toyLinear,
   toyMulti,
   toyNonLinear,
   toyRegression,
+  twoMoons,
 } from "./data/toy.ts";
 export { defaultMemoryBudget, type MemoryOptions } from "./derivatives/budget.ts";
 export {

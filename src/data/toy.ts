@@ -1,5 +1,5 @@
-// The toy datasets of the Laplace literature, with the definitions of LaplaceRedux.jl (`toy_data_*`): blobs are uniform
-// squares of side 4.5. Labels count from 0.
+// The toy datasets of the Laplace literature, with the definitions of LaplaceRedux.jl (`toy_data_*`), where blobs are
+// uniform squares of side 4.5, and of scikit-learn (`make_moons`). Labels count from 0.
 
 import { makeFloats, NDArray } from "../array/ndarray.ts";
 import { portableSin, Random } from "../array/random.ts";
@@ -9,7 +9,7 @@ import type { Dataset } from "./dataset.ts";
 
 /** Options of every toy dataset. */
 export interface ToyOptions {
-  /** Samples asked for (default 100; 25 for `toyRegression`). Blobs share them equally, rounded. */
+  /** Samples asked for (default 100; 25 for `toyRegression`, 200 for `twoMoons`). Blobs share them equally, rounded. */
   samples?: number;
   /** Seed (default 0). */
   seed?: number;
@@ -29,6 +29,12 @@ export interface ToyRegressionOptions extends ToyOptions {
   centerOrigin?: boolean;
 }
 
+/** Options of `twoMoons`. */
+export interface TwoMoonsOptions extends ToyOptions {
+  /** Standard deviation of the noise, added to both coordinates (default 0.1). */
+  noise?: number;
+}
+
 const SIDE = 4.5;
 
 /** n rounded to an integer, halves to the even one (as the definitions have it). */
@@ -38,10 +44,10 @@ function roundHalfEven(n: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-function readOptions(where: string, options: ToyOptions, fallback: number, also: readonly string[] = []) {
+function readOptions(where: string, options: ToyOptions, fallback: number, also: readonly string[] = [], least = 1) {
   checkOptions(where, options, ["samples", "seed", "dtype", ...also]);
   const samples = options.samples ?? fallback;
-  checkInteger(where, "samples", samples, 1);
+  checkInteger(where, "samples", samples, least);
   return { samples, random: new Random(options.seed), dtype: options.dtype ?? "float64" };
 }
 
@@ -112,4 +118,30 @@ export function toyRegression(options: ToyRegressionOptions = {}): Dataset {
   for (let i = 0; i < samples; i++) x[i] = xMax * random.uniform() - shift;
   for (let i = 0; i < samples; i++) y[i] = fun(x[i]) + noise * random.normal();
   return { x: new NDArray(x, [samples, 1]), y: new NDArray(y, [samples, 1]) };
+}
+
+/**
+ * Two half circles that reach into each other, as `make_moons` of scikit-learn has them: class 0 at (cos t, sin t), class
+ * 1 at (1 − cos t, ½ − sin t), each with t in equal steps from 0 to π, plus noise · N(0, 1). Class 0 comes first and has
+ * ⌊samples / 2⌋ points; the seed draws the noise only. Inputs [N, 2], labels [N].
+ * @throws OptionError
+ */
+export function twoMoons(options: TwoMoonsOptions = {}): Dataset {
+  const where = "twoMoons";
+  const { samples, random, dtype } = readOptions(where, options, 200, ["noise"], 2);
+  const { noise = 0.1 } = options;
+  checkNumber(where, "noise", noise, 0);
+  const first = Math.floor(samples / 2);
+  const x = makeFloats(dtype, 2 * samples);
+  const y = makeFloats(dtype, samples);
+  for (let i = 0; i < samples; i++) {
+    const label = i < first ? 0 : 1;
+    const [at, count] = label === 0 ? [i, first] : [i - first, samples - first];
+    const t = count === 1 ? 0 : (Math.PI * at) / (count - 1);
+    const [cosine, sine] = [portableSin(Math.PI / 2 - t), portableSin(t)];
+    x[2 * i] = (label === 0 ? cosine : 1 - cosine) + noise * random.normal();
+    x[2 * i + 1] = (label === 0 ? sine : 0.5 - sine) + noise * random.normal();
+    y[i] = label;
+  }
+  return { x: new NDArray(x, [samples, 2]), y: new NDArray(y, [samples]) };
 }

@@ -9,6 +9,7 @@ import {
   toyMulti,
   toyNonLinear,
   toyRegression,
+  twoMoons,
 } from "../../src/index.ts";
 
 type Blobs = (options?: ToyOptions) => Dataset;
@@ -176,5 +177,62 @@ describe("toyRegression", () => {
     expect(() => toyRegression({ xMax: 0 })).toThrow(/toyRegression: xMax must be a finite number above 0, not 0/);
     expect(() => toyRegression({ xmax: 2 } as never)).toThrow(/unknown option "xmax".*Did you mean "xMax"/);
     expect(() => toyRegression({ samples: 0 })).toThrow(OptionError);
+  });
+});
+
+describe("twoMoons", () => {
+  test("has 200 samples, the first half of class 0", () => {
+    const { x, y } = twoMoons();
+    expect([x.shape, y.shape]).toEqual([[200, 2], [200]]);
+    expect(Array.from(y.data)).toEqual([...Array(100).fill(0), ...Array(100).fill(1)]);
+    expect(Array.from(twoMoons({ samples: 5 }).y.data)).toEqual([0, 0, 1, 1, 1]);
+    expect(Array.from(twoMoons({ samples: 2 }).y.data)).toEqual([0, 1]);
+  });
+
+  test("without noise lies on two half circles, in equal steps from end to end", () => {
+    const { x, y } = twoMoons({ samples: 11, noise: 0 });
+    const near = { relative: 0, absolute: 1e-14 };
+    for (let i = 0; i < 11; i++) {
+      const t = i < 5 ? (Math.PI * i) / 4 : (Math.PI * (i - 5)) / 5;
+      const expected = y.at(i) === 0 ? [Math.cos(t), Math.sin(t)] : [1 - Math.cos(t), 1 - Math.sin(t) - 0.5];
+      expect(x.sub(i).data).toBeAllClose(expected, near);
+    }
+    const many = twoMoons({ noise: 0 });
+    for (let i = 0; i < 200; i++) {
+      const [a, b] = many.x.sub(i).data;
+      const upper = many.y.at(i) === 0;
+      expect(Math.hypot(upper ? a : a - 1, upper ? b : b - 0.5)).toBeCloseTo(1, 13);
+      expect(upper ? b >= -1e-15 : b <= 0.5 + 1e-15).toBe(true);
+    }
+    expect(twoMoons({ noise: 0, seed: 3 }).x.data).toEqual(many.x.data);
+  });
+
+  test.each([
+    [undefined, 0.1],
+    [0.5, 0.5],
+  ])("with noise %o has deviations of that size from it, all of one seed", (noise, deviation) => {
+    const options = { samples: 2000, seed: 4, noise };
+    const { x } = twoMoons(options);
+    const clean = twoMoons({ ...options, noise: 0 }).x;
+    const squares = Array.from(x.data).reduce((sum, value, i) => sum + (value - clean.data[i]) ** 2, 0);
+    expect(Math.abs(squares / 4000 / deviation ** 2 - 1)).toBeLessThan(4 * Math.sqrt(2 / 4000));
+    expect(twoMoons(options).x.data).toEqual(x.data);
+    expect(twoMoons({ ...options, seed: 5 }).x.data).not.toEqual(x.data);
+    const random = new Random(4);
+    for (let i = 0; i < 4; i++) expect(x.data[i]).toBe(clean.data[i] + deviation * random.normal());
+  });
+
+  test("has the element type asked for", () => {
+    const narrow = twoMoons({ dtype: "float32", seed: 2 });
+    expect([narrow.x.dtype, narrow.y.dtype, twoMoons().x.dtype]).toEqual(["float32", "float32", "float64"]);
+    expect(Array.from(narrow.x.data)).toEqual(Array.from(twoMoons({ seed: 2 }).x.data, Math.fround));
+  });
+
+  test("refuses bad options by name", () => {
+    for (const samples of [0, 1, 2.5]) expect(() => twoMoons({ samples })).toThrow(OptionError);
+    expect(() => twoMoons({ samples: 1 })).toThrow(/twoMoons: samples must be an integer of at least 2, not 1/);
+    expect(() => twoMoons({ noise: -1 })).toThrow(/twoMoons: noise must be a finite number of at least 0/);
+    expect(() => twoMoons({ seed: -1 })).toThrow(OptionError);
+    expect(() => twoMoons({ xMax: 1 } as never)).toThrow(/twoMoons: unknown option "xMax"/);
   });
 });
