@@ -140,15 +140,16 @@ export class Network {
     return Object.fromEntries(entries);
   }
 
-  /** An independent network with the same graph and a copy of the parameters, or with others. */
+  /** An independent network with the same graph, a copy of the parameters or others, and the same ones frozen. */
   clone(parameters?: ArrayLike): Network {
     const source = parameters === undefined ? this.parameters : this.readVector("clone", "parameters", parameters);
     return new Network(this.graph, array(source.data, { dtype: this.dtype }), this.frozen);
   }
 
   /**
-   * Freezes parameters by their names ("0.weight"), or those of whole layers ("0"); `unfreeze` undoes it.
-   * @throws OptionError for a name that the network does not have
+   * Freezes parameters by their names ("0.weight"), or those of whole layers ("0"): `train` leaves them as they are, and
+   * `laplace` leaves them out. `unfreeze` undoes it. Derivatives do not look at it. Gives the network itself.
+   * @throws OptionError for a name that the network does not have; then none is frozen
    */
   freeze(...names: string[]): this {
     for (const name of this.#matching("freeze", names)) (this.frozen as Set<string>).add(name);
@@ -171,9 +172,9 @@ export class Network {
     });
   }
 
-  /** A table of the layers: shapes, parameters and their number, with the total and its bytes. */
+  /** A table of the layers: shapes, parameters, which are frozen, and their number, with the total and its bytes. */
   summary(): string {
-    return summaryOf(this.graph, this.dtype);
+    return summaryOf(this.graph, this.dtype, this.frozen);
   }
 
   toString(): string {

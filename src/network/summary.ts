@@ -26,7 +26,7 @@ export function bytesText(bytes: number): string {
   return `${(bytes / 1024 ** power).toPrecision(4)} ${units[power - 1]}`;
 }
 
-export function summaryOf(graph: Graph, dtype: DType): string {
+export function summaryOf(graph: Graph, dtype: DType, frozen: ReadonlySet<string>): string {
   const rows = [["layer", "output", "parameters", "count"]];
   const shown = new Set<Site>();
   for (const node of graph.nodes) {
@@ -38,7 +38,8 @@ export function summaryOf(graph: Graph, dtype: DType): string {
     } else {
       shown.add(site);
       const parameters = parametersOf(site);
-      const names = parameters.map(({ name, shape }) => `${name} ${shapeText(shape)}`).join(", ");
+      const mark = (name: string) => (frozen.has(name) ? " frozen" : "");
+      const names = parameters.map(({ name, shape }) => `${name} ${shapeText(shape)}${mark(name)}`).join(", ");
       const count = parameters.reduce((sum, { size }) => sum + size, 0);
       rows.push([labelOf(node), shapeText(node.shape), names, String(count)]);
     }
@@ -51,7 +52,10 @@ export function summaryOf(graph: Graph, dtype: DType): string {
   const arrays = graph.parameters.length;
   const count = graph.parameterCount;
   const bytes = bytesText(count * bytesPerElement(dtype));
+  const still = graph.parameters.reduce((sum, { name, size }) => sum + (frozen.has(name) ? size : 0), 0);
   const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
-  lines.push(`Total: ${plural(arrays, "array")}, ${plural(count, "parameter")}, ${bytes} (${dtype})`);
+  lines.push(
+    `Total: ${plural(arrays, "array")}, ${plural(count, "parameter")}${still > 0 ? ` (${still} frozen)` : ""}, ${bytes} (${dtype})`,
+  );
   return lines.join("\n");
 }

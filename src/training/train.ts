@@ -92,7 +92,7 @@ export interface StopSignal {
 }
 
 /**
- * Trains a network, changing its parameters. Each call begins afresh: with new optimiser state, and with the order of
+ * Trains a network, changing its parameters but for frozen ones. Each call begins afresh: with new optimiser state, and with the order of
  * samples that the seed gives. The loss is not evaluated again after the last step.
  * @throws ShapeError, ValueError for bad data; OptionError for bad options; LaplaceError while another call trains the
  *   network: all before anything changes
@@ -122,6 +122,9 @@ export async function train(net: Network, data: DatasetLike, options: TrainingOp
   const loader = new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle, seed });
 
   net.readVector("train", "net.parameters", net.parameters);
+  if (net.parameterCount > 0 && net.parameterTable.every(({ name }) => net.frozen.has(name))) {
+    throw new OptionError("train: all parameters are frozen, so there is nothing to train; net.unfreeze() frees them.");
+  }
   signal?.throwIfAborted();
   if (training.has(net)) {
     throw new LaplaceError("train: this network is being trained by another call; two at once would mix their steps.");
@@ -232,8 +235,9 @@ class Run {
 
   /** Takes steps until the epoch or the time for a burst is over. Parameters and state are copied back at its end. */
   burst(): void {
-    const { dtype, parameterCount, parameters } = this.#net;
+    const { dtype, parameterCount, parameters, parameterTable, frozen } = this.#net;
     const kernels = kernelsFor(dtype);
+    const still = parameterTable.filter(({ name }) => frozen.has(name));
     scope(() => {
       const theta = copyIn(dtype, parameters.data);
       const state = this.#state.map((values) => copyIn(dtype, values.data));
@@ -262,6 +266,11 @@ class Run {
           count: this.steps + 1,
           decay: this.#weightDecay,
         });
+        // Whatever the optimiser did to frozen parameters, momentum and decay included, is undone.
+        for (const { size, offset } of still) {
+          const shift = offset * bytesPerElement(dtype);
+          kernels.copyRows(1, size, previous + shift, 0, theta + shift, 0, false);
+        }
         if (kernels.allFinite(parameterCount, theta) === 0) {
           keep(previous);
           throw this.#notFinite("a step made parameters that are not finite", this.#next);

@@ -103,6 +103,52 @@ test("a clone has parameters of its own", () => {
   expect(() => net.clone([1, 2])).toThrow(ShapeError);
 });
 
+describe("freezing", () => {
+  test("takes parameters by name and whole layers, and is undone by name or for all", () => {
+    const net = small();
+    expect([...net.frozen]).toEqual([]);
+    expect(net.freeze("0.weight", "stretch")).toBe(net);
+    expect([...net.frozen]).toEqual(["0.weight", "stretch.scale", "stretch.shift"]);
+    net.freeze("0", "0.bias");
+    expect([...net.frozen].sort()).toEqual(["0.bias", "0.weight", "stretch.scale", "stretch.shift"]);
+    expect([...net.unfreeze("0.bias", "stretch.shift").frozen]).toEqual(["0.weight", "stretch.scale"]);
+    expect([...net.unfreeze("2").frozen]).toEqual(["0.weight", "stretch.scale"]);
+    expect([...net.unfreeze().frozen]).toEqual([]);
+  });
+
+  test("refuses unknown names, and then changes nothing", () => {
+    const net = small().freeze("2");
+    for (const name of ["1", "weight", "0.weigh", "", "stretch.", "0.weight.0"]) {
+      expect(() => net.freeze("0", name)).toThrow(OptionError);
+      expect(() => net.unfreeze("2", name)).toThrow(
+        `unfreeze: the network has no parameter or layer "${name}". It has 0.weight, 0.bias, stretch.scale`,
+      );
+    }
+    expect([...net.frozen]).toEqual(["2.weight"]);
+  });
+
+  test("is kept by a clone, which has a set of its own", () => {
+    const net = small().freeze("0");
+    const copies = [net.clone(), net.clone(net.parameters)];
+    net.unfreeze();
+    for (const copy of copies) expect([...copy.freeze("2").frozen]).toEqual(["0.weight", "0.bias", "2.weight"]);
+    expect([...net.frozen]).toEqual([]);
+  });
+
+  test("does not change derivatives", () => {
+    const [net, frozen] = [small(), small().freeze("0")];
+    const x = randomNormal([3, 2]);
+    expect(jacobian(frozen, x)).toEqual(jacobian(net, x));
+  });
+
+  test("shows in the summary", () => {
+    const text = small().freeze("0.bias", "2").summary();
+    expect(text).toContain("0.weight [3, 2], 0.bias [3] frozen ");
+    expect(text).toContain("2.weight [1, 3] frozen ");
+    expect(text).toMatch(/Total: 5 arrays, 18 parameters \(6 frozen\), 72 bytes \(float32\)$/);
+  });
+});
+
 test("the summary is a table with a total", () => {
   const net = chain({ inputs: 1, seed: 1 }, dense(32, sigmoid), dense(1));
   expect(net.summary()).toBe(

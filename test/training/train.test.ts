@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import {
   adam,
+  adamW,
   binaryCrossEntropy,
   chain,
   crossEntropy,
@@ -11,6 +12,7 @@ import {
   exp,
   mse,
   NonFiniteLossError,
+  type Optimizer,
   OptionError,
   randomNormal,
   relu,
@@ -200,6 +202,68 @@ describe("a loss that is not finite stops training, and the network keeps finite
     const before = net.parameters.clone();
     await expect(train(net, data, { loss: mse })).rejects.toThrow(/the loss is (NaN|Infinity) in epoch 1, batch 1\./);
     expect(net.parameters).toEqual(before);
+  });
+});
+
+describe("frozen parameters stay exactly as they are, and the others learn", () => {
+  const optimizers: Record<string, Optimizer> = {
+    sgd: sgd({ learningRate: 0.05 }),
+    "sgd with momentum": sgd({ learningRate: 0.05, momentum: 0.9, nesterov: true }),
+    adam: adam({ learningRate: 0.05 }),
+    adamW: adamW({ learningRate: 0.05, weightDecay: 0.5 }),
+  };
+  const names = Object.keys(optimizers).flatMap((name) => [0, 0.1].map((weightDecay) => ({ name, weightDecay })));
+
+  test.each(names)("$name, weight decay $weightDecay", async ({ name, weightDecay }) => {
+    for (const dtype of ["float32", "float64"] as const) {
+      for (const frozen of [["0"], ["0.weight", "1.bias"], ["1"]]) {
+        const net = chain({ inputs: 1, seed: 1, dtype }, dense(4, tanh), dense(1)).freeze(...frozen);
+        net.named()["1.bias"].data[0] = 0.25;
+        const before = net.clone();
+        const optimizer = optimizers[name];
+        const { steps } = await train(net, data, { loss: mse, optimizer, epochs: 3, batchSize: 3, weightDecay });
+        expect(steps).toBe(12);
+        for (const [parameter, { data: values }] of Object.entries(net.named())) {
+          const old = before.named()[parameter].data;
+          if (net.frozen.has(parameter)) expect(values).toEqual(old);
+          else expect([...values].every((value, i) => value !== old[i])).toBe(true);
+        }
+      }
+    }
+  });
+
+  test("so that a step takes the others where it would without freezing", async () => {
+    const [free, frozen] = [small(), small().freeze("0")];
+    const before = free.clone();
+    const once = { loss: mse, epochs: 1, batchSize: 10, shuffle: false };
+    await train(free, data, once);
+    await train(frozen, data, once);
+    const { "0.weight": weight, "0.bias": bias, ...rest } = free.named();
+    expect(frozen.named()).toEqual({
+      ...rest,
+      "0.weight": before.named()["0.weight"],
+      "0.bias": before.named()["0.bias"],
+    });
+    expect([weight, bias]).not.toEqual([before.named()["0.weight"], before.named()["0.bias"]]);
+  });
+
+  test("until they are unfrozen, also in the middle of training", async () => {
+    const net = small().freeze("0");
+    const before = net.clone();
+    const moved: boolean[] = [];
+    const onProgress = ({ epoch }: EpochReport) => {
+      moved.push(net.named()["0.weight"].data.some((value, i) => value !== before.named()["0.weight"].data[i]));
+      if (epoch === 2) net.unfreeze();
+    };
+    await train(net, data, { loss: mse, epochs: 4, onProgress });
+    expect(moved).toEqual([false, false, true, true]);
+  });
+
+  test("and all of them frozen leave nothing to train", async () => {
+    const net = small().freeze("0", "1");
+    await expect(train(net, data, { loss: mse })).rejects.toThrow(OptionError);
+    await expect(train(net, data, { loss: mse })).rejects.toThrow(/all parameters are frozen/);
+    expect(net.parameters).toEqual(small().parameters);
   });
 });
 
