@@ -1,0 +1,107 @@
+// The examples as a newcomer runs them: built, in Node. What they print has to be true, not just there.
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { beforeAll, expect, test } from "vitest";
+
+// Does nothing where the build is up to date.
+beforeAll(() => execFileSync(process.execPath, ["tools/prepare.mjs"], { stdio: "ignore" }), 300_000);
+
+/** The lines that an example prints; it must not warn. */
+function run(name: string): string[] {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`build/examples/${name}.js`], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).not.toMatch(/NaN|Infinity|undefined/);
+  return stdout.split("\n");
+}
+
+/** The numbers in a line. */
+const numbers = (line: string) => (line.match(/-?\d+(?:\.\d+)?/g) ?? []).map(Number);
+/** The lines between the one that begins with `head` and the next empty one. */
+const table = (lines: string[], head: string) => {
+  const start = lines.findIndex((line) => line.trimStart().startsWith(head)) + 1;
+  expect(start).toBeGreaterThan(0);
+  return lines.slice(start, lines.indexOf("", start));
+};
+
+test("regression-band: the band is the noise's on the data and widens beyond them", () => {
+  const lines = run("regression-band");
+  const rows = table(lines, "x    mean").map((line) => {
+    const [x, mean, curve, low, high] = numbers(line);
+    return { x, mean, curve, low, high, width: high - low, on: line.endsWith("data") };
+  });
+  expect(rows.map(({ x }) => x)).toEqual(Array.from({ length: 17 }, (_, i) => i - 8));
+  for (const { x, mean, curve, low, high, width, on } of rows) {
+    expect(on).toBe(Math.abs(x) <= 4);
+    expect(Math.abs((low + high) / 2 - mean)).toBeLessThan(0.02);
+    // The band's width is that of noise and curve together; the true noise is 0.3.
+    const noise = Math.sqrt(Math.max(0, (width / 3.92) ** 2 - curve ** 2));
+    if (on) {
+      expect(noise).toBeGreaterThan(0.27);
+      expect(noise).toBeLessThan(0.33);
+      expect(Math.abs(mean - Math.sin(x))).toBeLessThan(3 * curve + 0.02);
+    }
+  }
+  const widest = Math.max(...rows.filter(({ on }) => on).map(({ width }) => width));
+  expect(widest).toBeLessThan(2);
+  for (const side of [rows.slice(0, 5).reverse(), rows.slice(-5)]) {
+    // From the edge outwards.
+    for (let i = 1; i < side.length; i++) expect(side[i].width).toBeGreaterThan(side[i - 1].width);
+    expect((side.at(-1)?.width ?? 0) / widest).toBeGreaterThan(4);
+  }
+  const [before] = numbers(lines.find((line) => line.includes("before tuning")) as string);
+  const [after] = numbers(lines.find((line) => line.includes("after;")) as string);
+  expect(after).toBeGreaterThan(before + 10);
+  // The picture shows it too.
+  const picture = table(lines, "y from -6 to 6");
+  expect(picture).toHaveLength(33);
+  const dots = picture.map((line) => (line.match(/·/g) ?? []).length);
+  expect(Math.max(...dots.slice(9, 24))).toBeLessThan(Math.min(dots[0], dots[32]));
+});
+
+test("two-moons: Laplace is less sure, most of all where there are no data, and right as often", () => {
+  const lines = run("two-moons");
+  const points = table(lines, "probability of class 1").map((line) => ({ name: line, p: numbers(line).slice(-3) }));
+  expect(points).toHaveLength(7);
+  const sureness = (p: number) => Math.abs(p - 0.5);
+  for (const { p } of points) {
+    for (const value of p) expect(value >= 0 && value <= 1).toBe(true);
+    expect(sureness(p[1])).toBeLessThanOrEqual(sureness(p[0]));
+    expect(sureness(p[2])).toBeLessThan(sureness(p[1]));
+  }
+  const far = points.filter(({ name }) => name.startsWith("far"));
+  expect(far).toHaveLength(4);
+  for (const { p } of far) {
+    expect(sureness(p[0])).toBeGreaterThan(0.499);
+    expect(sureness(p[2])).toBeLessThan(0.45);
+  }
+  const scores = table(lines, "1001 held-out points").map((line) => numbers(line).slice(-3));
+  const [[alone, accuracy, lossAlone], [confidence, same, loss], [cautious, tunedSame, tunedLoss]] = scores;
+  expect(alone).toBeGreaterThan(accuracy + 0.05);
+  expect(Math.abs(confidence - accuracy)).toBeLessThan(alone - accuracy);
+  expect(cautious).toBeLessThan(confidence);
+  for (const other of [same, tunedSame]) expect(Math.abs(other - accuracy)).toBeLessThan(0.01);
+  for (const other of [loss, tunedLoss]) expect(other).toBeLessThan(lossAlone);
+});
+
+test("subnetwork: fewer weights need less memory and leave less doubt beyond the data", () => {
+  const lines = run("subnetwork");
+  const rows = table(lines, "over").map((line) => {
+    const [weights, memory, evidence, on, off, further] = numbers(line).slice(-6);
+    return { name: line.slice(0, 33).trimEnd(), weights, memory, evidence, on, off, further };
+  });
+  expect(rows.map(({ weights }) => weights)).toEqual([1153, 1153, 200, 50, 64, 33]);
+  const [all, kronecker, ...some] = rows;
+  for (const row of rows) {
+    expect(row.on).toBeGreaterThan(0);
+    expect(row.off).toBeGreaterThan(row.on);
+    expect(row.further).toBeGreaterThan(row.off);
+  }
+  expect(kronecker.memory).toBeLessThan(all.memory / 10);
+  for (const row of some) {
+    expect(row.memory).toBeLessThan(all.memory / 10);
+    expect(row.off).toBeLessThan(all.off);
+    expect(row.further).toBeLessThan(all.further);
+  }
+  const [most, few] = some;
+  expect(few.further).toBeLessThan(most.further);
+});
