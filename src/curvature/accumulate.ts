@@ -29,15 +29,17 @@ import { type Selection, select, type Weights } from "./selection.ts";
 
 /**
  * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
- * likelihood (the same in the mean), or gradients at the data's own targets (the empirical Fisher).
+ * likelihood (the same in the mean), or gradients at the data's own targets (the empirical Fisher, which is neither;
+ * Kunstner et al. 2019, arXiv:1905.12558). For these likelihoods the first is the Fisher matrix (Martens 2020,
+ * arXiv:1412.1193).
  */
 export type CurvatureKind = "ggn" | "monteCarlo" | "empiricalFisher";
 
 /** What is computed, and how. */
 export interface CurvatureOptions {
-  /** How the matrix is stored (default: "full" up to 1000 weights, "kronecker" beyond). */
+  /** How the matrix is stored (default: "full" up to 1000 weights and for single weights, "kronecker" beyond). */
   structure?: Structure;
-  /** Which weights it is over (default "all"). */
+  /** Which weights it is over (default "all"; frozen ones stay out). */
   weights?: Weights;
   /** Which matrix (default "ggn"). */
   curvature?: CurvatureKind;
@@ -45,7 +47,10 @@ export interface CurvatureOptions {
   monteCarloSamples?: number;
   /** Seed of those draws (default 0). */
   seed?: number;
-  /** How positions that share a weight count in Kronecker factors (default "expand"). */
+  /**
+   * How positions that share a weight count in Kronecker factors (Eschenhagen et al. 2023, arXiv:2311.00636): each as an
+   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position.
+   */
   sharing?: Sharing;
   /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
   basis?: Curvature;
@@ -263,8 +268,12 @@ function pulledBack(plan: Plan, part: Part, f: Outputs, columns: number, randoms
 }
 
 /**
- * The curvature of a network's loss over data, at unit noise: Σ_n JᵀΛJ or what the options say, without a posterior.
- * @throws ShapeError, ValueError for bad data; OptionError
+ * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the
+ * options say, without a posterior. It is computed in one go, and no memory budget holds: see `estimateMemory`.
+ * @param data { x, y }, or batches such as a DataLoader's
+ * @returns a curvature over the S selected weights; `dense()` is [S, S]
+ * @throws ShapeError, ValueError for bad data; OptionError for bad options; LaplaceError for a network that ends in softmax
+ *   or sigmoid
  */
 export function curvatureOf(
   net: Network,

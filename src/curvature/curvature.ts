@@ -6,7 +6,11 @@ import type { FloatArray, Pointer } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Selection } from "./selection.ts";
 
-/** How the curvature is stored. */
+/**
+ * How the curvature is stored: the whole matrix; its diagonal; for each weight matrix a Kronecker product B ⊗ A, outputs
+ * by inputs, and for a bias B alone (Martens & Grosse 2015, arXiv:1503.05671); or these factors' eigenbasis with the
+ * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884).
+ */
 export type Structure = "full" | "diagonal" | "kronecker" | "ekfac";
 
 export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
@@ -22,15 +26,15 @@ export interface Curvature {
   readonly size: number;
   /** The number of examples it sums over. */
   readonly examples: number;
-  /** The diagonal, [S]. */
+  /** The diagonal, [S], in float64. */
   diagonal(): NDArray;
-  /** The matrix, [S, S]. */
+  /** The matrix, [S, S], in float64: 8 S² bytes, whatever the structure. */
   dense(): NDArray;
-  /** The product with a vector [S], or with each row of [n, S]. @throws ShapeError */
+  /** The product with a vector [S], or with each row of [n, S], in float64 and that shape. @throws ShapeError */
   times(v: ArrayLike): NDArray;
   /** The curvature over both sets of examples. @throws ValueError for curvatures that do not add */
   merge(other: Curvature): Curvature;
-  /** A multiple of it. */
+  /** A multiple of it, over as many examples. */
   scale(factor: number): Curvature;
 }
 

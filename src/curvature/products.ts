@@ -27,7 +27,8 @@ export interface CurvatureProductOptions {
 /**
  * The generalised Gauss-Newton matrix or a Fisher matrix of the summed loss at unit noise, over all parameters, times a
  * vector: Σ_n Σ_k J_nᵀ c_nk (c_nkᵀ J_n v) (Schraudolph 2002). The matrix itself is never formed.
- * @param v [P]
+ * @param v [P], over all parameters, frozen ones too
+ * @returns [P], in the network's type
  * @throws ShapeError, ValueError for bad data; OptionError
  */
 export function curvatureProduct(

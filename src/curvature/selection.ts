@@ -4,7 +4,11 @@ import { checkOptions, OptionError, ShapeError } from "../errors.ts";
 import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 
-/** All weights, those of the last linear layer, whole parameters by name, or positions in the flat vector. */
+/**
+ * All weights, those of the last linear layer, whole parameters by name ("0.weight"), or positions in `net.parameters`,
+ * which the structures "full" and "diagonal" take. Frozen weights are left out, and refused where they are named. Whatever
+ * the order given, results are in the order of `net.parameters`.
+ */
 export type Weights =
   | "all"
   | "lastLayer"

@@ -8,15 +8,20 @@ import type { Prior } from "./prior.ts";
 /** What a fit found, apart from the curvature. */
 export type Fitted = Omit<Summary, "curvature">;
 
-/** The log marginal likelihood and what it is made of. */
+/**
+ * The log marginal likelihood of the data and what it is made of, in nats (MacKay 1992; Immer et al. 2021,
+ * arXiv:2104.04975).
+ */
 export interface Evidence {
   /** log likelihood − ½ (log det P − log det P₀ + scatter) */
   readonly logMarginalLikelihood: number;
-  /** −h Σ ℓ, with constants that temper nothing: for a Gaussian −N C log(σ √(2π)). */
+  /** log p(data | θ): −Σ ℓ / (σ² T), less what no temperature divides, for a Gaussian N C log(σ √(2π)). */
   readonly logLikelihood: number;
   /** log det P − log det P₀ */
   readonly logDetRatio: number;
+  /** log det P */
   readonly logDetPosterior: number;
+  /** log det P₀ */
   readonly logDetPrior: number;
   /** (θ − μ₀)ᵀ P₀ (θ − μ₀) */
   readonly scatter: number;

@@ -25,13 +25,16 @@ import { type Prior, readPrior, refusePerWeight } from "./prior.ts";
 export interface LaplaceOptions extends CurvatureOptions {
   /** The density of a target given the outputs: a task's name, or gaussian(), categorical(), bernoulli(), poisson(). */
   likelihood: Likelihood | Task;
-  /** δ of the prior: one number (default 1), one for each parameter, or one for each weight. */
+  /**
+   * δ of the prior, 1 / variance: one number (default 1), one for each selected parameter array, or one for each weight [S],
+   * which "kronecker" and "ekfac" do not take.
+   */
   priorPrecision?: ArrayLike;
-  /** μ₀ of the prior: one number (default 0), or one for each weight. */
+  /** μ₀ of the prior: one number (default 0), or one for each weight [S]. */
   priorMean?: ArrayLike;
   /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */
   temperature?: number;
-  /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (default false). */
+  /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (Ritter et al. 2018; default false). */
   damping?: boolean;
   /** Whether assumptions are checked and warned about (default true). */
   checks?: boolean;
@@ -55,7 +58,7 @@ const optionNames = [
 
 /** Options of `fit`. */
 export interface FitOptions {
-  /** Called as examples are done. */
+  /** Called after each part of the data with the number of examples done; "ekfac" counts them twice, from 0 each time. */
   onProgress?: ((report: { readonly examples: number }) => void) | undefined;
   /** Stops the fit between two parts of the data; `fit` throws the signal's reason. */
   signal?: StopSignal | undefined;
@@ -64,7 +67,7 @@ export interface FitOptions {
 /** How long a fit may hold up everything else. */
 const BURST_MILLISECONDS = 30;
 
-/** A Laplace approximation that is still to be fitted. */
+/** A Laplace approximation that is still to be fitted. Made by `laplace`. */
 export class Laplace {
   readonly #plan: Plan;
   readonly #options: LaplaceOptions;
@@ -91,7 +94,8 @@ export class Laplace {
    * Computes the curvature at the network's parameters: one pass through the data, two for "ekfac". The network is not
    * changed, and changing it later does not change the posterior.
    * @param data { x, y }, or batches such as a DataLoader's
-   * @throws ShapeError, ValueError for bad data; MemoryBudgetError before anything is computed
+   * @throws ShapeError, ValueError for bad data, or data that change between two passes; MemoryBudgetError before anything is
+   *   computed; the signal's reason
    */
   async fit(data: Data, options: FitOptions = {}): Promise<Posterior> {
     checkOptions("fit", options, ["onProgress", "signal"]);
@@ -142,7 +146,9 @@ export class Laplace {
 
 /**
  * A Laplace approximation of the posterior over a trained network's weights (MacKay 1992; Ritter et al. 2018; Daxberger
- * et al. 2021): `const posterior = (await laplace(net, { likelihood: "regression" }).fit(data)).optimizePrior();`
+ * et al. 2021, arXiv:2106.14806): a Gaussian around them with precision P = H/(σ²T) + P₀, H the curvature of the summed loss:
+ * `const posterior = (await laplace(net, { likelihood: "regression" }).fit(data)).optimizePrior();`
+ * Options and frozen parameters are read here, the parameters' values by `fit`.
  * @throws OptionError, ShapeError, ValueError for bad options; LaplaceError for a network that ends in softmax or sigmoid
  */
 export function laplace(net: Network, options: LaplaceOptions): Laplace {

@@ -68,9 +68,9 @@ export function estimate(plan: Plan, structure: Structure, examples: number): Me
 }
 
 /**
- * What `laplace(net, options).fit(data)` and its posterior's first use will need, without running anything.
- * @param options as for `laplace`: likelihood, structure, weights, curvature; and the number of `examples` (default: as
- *   many as pass through the network at once)
+ * What `laplace(net, options).fit(data)` and its posterior's first use will need, in bytes, without running anything.
+ * @param options as for `laplace`: likelihood, structure, weights, curvature and what belongs to them; and the number of
+ *   `examples` (default: as many as pass through the network at once, about 32 MiB)
  * @throws OptionError, ShapeError
  */
 export function estimateMemory(

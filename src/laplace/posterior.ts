@@ -112,7 +112,7 @@ export class Posterior {
     return this.#parts.fitted.examples;
   }
 
-  /** The loss of those examples, summed, at unit noise. */
+  /** The negative log likelihood of those examples, summed, at unit noise and without constants. */
   get loss(): number {
     return this.#parts.fitted.loss;
   }
@@ -158,7 +158,7 @@ export class Posterior {
     return factorisations[curvature.structure](curvature, factorOf(likelihood, temperature), prior, { damping });
   }
 
-  /** The same curvature with other prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
+  /** The same curvature with another prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
   with(changes: Hyperparameters): Posterior {
     checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
     const { prior, likelihood, temperature } = this.#parts;
@@ -257,7 +257,7 @@ export class Posterior {
     return this.#derive(found);
   }
 
-  /** Draws of the network's parameters, [n, P]; weights that are not selected stay as they are. @throws OptionError */
+  /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError */
   sample(n: number, options: { seed?: number } = {}): NDArray {
     checkInteger("sample", "n", n, 0);
     checkOptions("sample", options, ["seed"]);
@@ -287,12 +287,12 @@ export class Posterior {
     return result;
   }
 
-  /** P⁻¹, [S, S] */
+  /** P⁻¹, [S, S]: 8 S² bytes, whatever the structure. */
   covariance(): NDArray {
     return new NDArray(this.factorised.covariance().slice(), [this.size, this.size]);
   }
 
-  /** P, [S, S] */
+  /** P, [S, S]: 8 S² bytes, whatever the structure. */
   precision(): NDArray {
     return new NDArray(this.factorised.dense().slice(), [this.size, this.size]);
   }

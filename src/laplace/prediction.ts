@@ -11,7 +11,7 @@ import { Backward, Forward, pushForward } from "../network/passes.ts";
 import { float64Rows } from "./full.ts";
 import type { Posterior } from "./posterior.ts";
 
-/** Options of `predict`. */
+/** Options of `predict`. The likelihoods' docstrings say more of the approximations. */
 export interface PredictOptions {
   /**
    * How the Gaussian over function values becomes a distribution of targets. Regression: "exact". Classes: "probit"
@@ -20,17 +20,17 @@ export interface PredictOptions {
    * the network itself.
    */
   readonly approximation?: string;
-  /** Draws of random approximations (default 100). */
+  /** Draws of "monteCarlo" and "network" (default 100). */
   readonly samples?: number;
   /** Seed of the draws (default 0). */
   readonly seed?: number;
 }
 
-/** A prediction for B inputs with C outputs each. */
+/** A prediction for B inputs, in float64; variances are in squared units of what they are of. */
 export interface Prediction {
   /** The mean of the target, [B, ...outputs]: of classes, their probabilities. */
   readonly mean: NDArray;
-  /** The variance of the target, noise included, [B, ...outputs]. */
+  /** The variance of the target, noise included, [B, ...outputs]: of classes p (1 − p). */
   readonly variance: NDArray;
   /** The network's output: the mean of the function's value, [B, ...outputs]. */
   readonly functionMean: NDArray;

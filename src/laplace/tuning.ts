@@ -21,9 +21,11 @@ export interface TuningOptions {
 
 /** How tuning went. */
 export interface Tuning {
+  /** Steps taken. */
   readonly steps: number;
-  /** The largest derivative of the evidence that was left. */
+  /** The largest derivative of the evidence that was left, in log δ or log σ. */
   readonly gradientNorm: number;
+  /** Whether it is near enough to 0. */
   readonly converged: boolean;
 }
 

@@ -11,7 +11,9 @@ const spread = (p: number) => p * (1 - p);
 
 /**
  * A Bernoulli likelihood on logits f: the loss is −y log σ(f) − (1 − y) log(1 − σ(f)), Λ = diag(p (1 − p)). Targets are
- * labels 0 and 1 or probabilities; several outputs are independent labels.
+ * labels 0 and 1 or probabilities, shaped like the outputs; several outputs are independent labels. Predictions have the
+ * probability p of label 1 as their mean and p (1 − p) as the variance: "probit" (default; MacKay 1992), "plugin",
+ * "quadrature" (exact to 1e-8) or "monteCarlo".
  */
 export function bernoulli(): Likelihood {
   const { rule } = binaryCrossEntropy;

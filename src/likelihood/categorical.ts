@@ -11,7 +11,9 @@ const spread = (p: number) => p * (1 - p);
 
 /**
  * A categorical likelihood on logits f [B, C]: the loss is the cross-entropy −log softmax(f)_y. Λ = diag(p) − p pᵀ, with
- * the columns √p_k (e_k − p). Targets are labels [B] or probabilities [B, C].
+ * the columns √p_k (e_k − p). Targets are labels [B] or probabilities [B, C]. Predictions have probabilities p as their mean
+ * and p (1 − p) as the variance: "probit" (default; MacKay 1992), "plugin", "bridge", "normalizedBridge", "meanField1",
+ * "meanField2" or "monteCarlo".
  */
 export function categorical(): Likelihood {
   const { rule } = crossEntropy;

@@ -8,13 +8,17 @@ import type { Likelihood, Outputs } from "./likelihood.ts";
 
 /** Options of `gaussian`. */
 export interface GaussianOptions {
-  /** Standard deviation of the noise: one (default 1), or one for each output, whose ratios stay when it is tuned. */
+  /**
+   * Standard deviation of the noise, in the units of the targets: one (default 1), or one for each output, whose ratios
+   * stay when it is tuned.
+   */
   noise?: number | readonly number[];
 }
 
 /**
  * A Gaussian likelihood: y = f + σ ε, with the loss ½ Σ_c ((f_c − y_c) / r_c)². The noise is σ_c = σ r_c, where the r_c
- * have the geometric mean 1, so that σ alone is tuned.
+ * have the geometric mean 1, so that σ alone is tuned. Targets are shaped like the outputs. Λ = diag(1 / r²) at σ = 1. The
+ * predictive distribution, "exact", has the variance of the function plus σ_c².
  * @throws OptionError for noise that is not positive
  */
 export function gaussian(options: GaussianOptions = {}): Likelihood {

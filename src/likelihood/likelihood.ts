@@ -43,7 +43,7 @@ export interface Draw {
   readonly seed: number;
 }
 
-/** The density of a target given a network's outputs. */
+/** The density of a target given a network's outputs: made by gaussian(), categorical(), bernoulli() or poisson(). */
 export interface Likelihood {
   readonly name: string;
   /** Standard deviation of a Gaussian's noise (the geometric mean of several); undefined for other likelihoods. */
@@ -52,7 +52,7 @@ export interface Likelihood {
   checkNetwork(where: string, net: Network): void;
   /** Targets as numbers shaped like the outputs. @throws ShapeError, ValueError */
   readTargets(where: string, targets: ArrayLike, outputShape: readonly number[], dtype: DType): NDArray;
-  /** Writes the loss in float64 elements, whose sum over `elements` is the loss, and gives their number. */
+  /** Writes float64 elements whose sum is the loss, and gives their number. */
   loss(outputs: Outputs, targets: Pointer, to: Pointer): number;
   /** Writes ∂ℓ/∂f, [B, C]. */
   gradient(outputs: Outputs, targets: Pointer, to: Pointer): void;

@@ -7,8 +7,9 @@ import { mse } from "../losses/losses.ts";
 import type { Likelihood } from "./likelihood.ts";
 
 /**
- * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts. The link "exact" is the
- * mean of a log-normal rate, e^(m + v/2), and "plugin" the rate at the mean.
+ * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
+ * Predictions are counts: "exact" (default) has the mean of a log-normal rate, e^(m + v/2), and the variance of counts of
+ * that rate; "plugin" takes the rate at the mean.
  */
 export function poisson(): Likelihood {
   return {

@@ -8,7 +8,10 @@ import { gaussian } from "./gaussian.ts";
 import type { Likelihood } from "./likelihood.ts";
 import { poisson } from "./poisson.ts";
 
-/** A task, which stands for its likelihood: Gaussian, categorical (for one output Bernoulli), Bernoulli, Poisson. */
+/**
+ * A task, which stands for its likelihood: gaussian() on means, categorical() on logits (bernoulli() where there is one),
+ * bernoulli() on logits, poisson() on logarithms of rates.
+ */
 export type Task = "regression" | "classification" | "binary" | "count";
 
 /** A likelihood from a task's name or as it is, checked against the network. @throws OptionError, ShapeError */
