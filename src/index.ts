@@ -53,6 +53,40 @@ export {
   ShapeError,
   ValueError,
 } from "./errors.ts";
+export {
+  accuracy,
+  auroc,
+  brierScore,
+  type CalibrationErrorOptions,
+  expectedCalibrationError,
+  negativeLogLikelihood,
+  type ReliabilityCurve,
+  type ReliabilityOptions,
+  reliabilityCurve,
+} from "./evaluation/classification.ts";
+export {
+  type ConformalIntervals,
+  type ConformalSets,
+  conformalIntervals,
+  conformalSets,
+  type MeanAndVariance,
+} from "./evaluation/conformal.ts";
+export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluation/evaluate.ts";
+export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
+export {
+  type CalibrationCurve,
+  type CalibrationCurveOptions,
+  calibrationCurve,
+  crps,
+  gaussianNegativeLogLikelihood,
+  type IntervalOptions,
+  intervalCoverage,
+  meanAbsoluteError,
+  rootMeanSquaredError,
+  type Sharpness,
+  sharpness,
+  sigmaScaling,
+} from "./evaluation/regression.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { Evidence } from "./laplace/evidence.ts";

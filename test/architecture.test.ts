@@ -16,6 +16,7 @@ const floors = [
   "training",
   "curvature",
   "laplace",
+  "evaluation",
   "index.ts",
 ];
 

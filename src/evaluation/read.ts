@@ -1,0 +1,137 @@
+// What metrics are computed from: predictions and targets, checked.
+
+import { type ArrayLike, asArray, checkFinite, type NDArray, sameShape, shapeText } from "../array/ndarray.ts";
+import { OptionError, ShapeError, ValueError } from "../errors.ts";
+import type { FloatArray } from "../kernels/memory.ts";
+
+// How far a probability may lie outside [0, 1], and a row's sum from 1, by rounding: means of many float32 rows do.
+const ENTRY_ROUNDING = 1e-6;
+const SUM_ROUNDING = 1e-4;
+
+/** An array of N samples. @throws ShapeError for none, ValueError for numbers that are not finite */
+function readSamples(where: string, name: string, values: ArrayLike): NDArray {
+  const samples = asArray(values);
+  if (samples.size === 0 || samples.rank === 0) {
+    const shape = shapeText(samples.shape);
+    throw new ShapeError(`${where}: ${name} must have a first axis that counts samples, at least one; it is ${shape}.`);
+  }
+  checkFinite(where, name, samples);
+  return samples;
+}
+
+/** Numbers of N samples with C outputs each, from several arrays of one shape. */
+export interface Numbers {
+  readonly shape: readonly number[];
+  readonly samples: number;
+  readonly outputs: number;
+  /** As many as were read, each [N, C]. */
+  readonly columns: readonly FloatArray[];
+}
+
+/**
+ * Arrays of the same shape [N, ...outputs]; [N] and [N, 1] are the same.
+ * @throws ShapeError, ValueError
+ */
+export function readNumbers(where: string, named: Readonly<Record<string, ArrayLike>>): Numbers {
+  const arrays = Object.entries(named).map(([name, values]) => [name, readSamples(where, name, values)] as const);
+  const [[firstName, first]] = arrays;
+  const bare = ({ shape }: NDArray) => (shape.length === 2 && shape[1] === 1 ? shape.slice(0, 1) : shape);
+  for (const [name, values] of arrays) {
+    if (sameShape(bare(values), bare(first))) continue;
+    throw new ShapeError(
+      `${where}: ${firstName} has shape ${shapeText(first.shape)}, but ${name} ${shapeText(values.shape)}; they must agree.`,
+    );
+  }
+  const [samples] = first.shape;
+  const columns = arrays.map(([, { data }]) => data);
+  return { shape: first.shape, samples, outputs: first.size / samples, columns };
+}
+
+/** Refuses negative variances, and where the spread is divided by, zeros. @throws ValueError */
+export function checkVariance(where: string, variance: FloatArray, positive: boolean): void {
+  for (let i = 0; i < variance.length; i++) {
+    if (positive ? variance[i] > 0 : variance[i] >= 0) continue;
+    throw new ValueError(
+      `${where}: variance ${variance[i]} (element ${i}) is not ${positive ? "positive" : "at least 0"}. Likely causes: variances given as logarithms, or deviations from rounding.`,
+    );
+  }
+}
+
+/** Probabilities of N samples over C classes. */
+export interface Probabilities {
+  readonly samples: number;
+  readonly classes: number;
+  /** [N, C] */
+  readonly p: Float64Array;
+}
+
+/**
+ * Class probabilities [N, C], or probabilities of label 1, [N] or [N, 1], which become [N, 2]. What rounding left outside
+ * [0, 1] is cut off. @throws ShapeError, ValueError
+ */
+export function readProbabilities(where: string, values: ArrayLike): Probabilities {
+  const given = readSamples(where, "probabilities", values);
+  if (given.rank > 2) {
+    throw new ShapeError(
+      `${where}: probabilities must be [N, C], or [N] of label 1, not of shape ${shapeText(given.shape)}.`,
+    );
+  }
+  const [samples] = given.shape;
+  const columns = given.size / samples;
+  given.data.forEach((entry: number, i: number) => {
+    if (entry >= -ENTRY_ROUNDING && entry <= 1 + ENTRY_ROUNDING) return;
+    throw new ValueError(
+      `${where}: probability ${entry} of sample ${Math.floor(i / columns)} is outside [0, 1]. Likely cause: logits in place of probabilities.`,
+    );
+  });
+  const cut = (entry: number) => Math.min(Math.max(entry, 0), 1);
+  if (columns === 1) {
+    const p = new Float64Array(2 * samples);
+    for (let i = 0; i < samples; i++) {
+      p[2 * i + 1] = cut(given.data[i]);
+      p[2 * i] = 1 - p[2 * i + 1];
+    }
+    return { samples, classes: 2, p };
+  }
+  for (let i = 0; i < samples; i++) {
+    let sum = 0;
+    for (let c = 0; c < columns; c++) sum += given.data[i * columns + c];
+    if (Math.abs(sum - 1) <= SUM_ROUNDING) continue;
+    throw new ValueError(
+      `${where}: the probabilities of sample ${i} sum to ${sum}, not to 1. Independent labels are to be evaluated one by one.`,
+    );
+  }
+  return { samples, classes: columns, p: Float64Array.from(given.data, cut) };
+}
+
+/** Labels [N] or [N, 1], integers from 0, or rows [N, C] of one 1 and zeros. @throws ShapeError, ValueError */
+export function readLabels(where: string, values: ArrayLike, samples: number, classes: number): Int32Array {
+  const given = readSamples(where, "labels", values);
+  const rows = given.rank === 2 && given.shape[1] === classes;
+  if (given.shape[0] !== samples || !(rows || given.size === samples)) {
+    throw new ShapeError(
+      `${where}: labels must have the shape [${samples}], as there are ${samples} samples, not ${shapeText(given.shape)}.`,
+    );
+  }
+  if (rows) return Int32Array.from({ length: samples }, (_, i) => labelOfRow(where, given.sub(i).data, i));
+  return Int32Array.from(given.data, (label: number, i: number) => {
+    if (Number.isInteger(label) && label >= 0 && label < classes) return label;
+    throw new ValueError(
+      `${where}: label ${label} of sample ${i} is not an integer from 0 to ${classes - 1}. Likely cause: labels that count from 1.`,
+    );
+  });
+}
+
+function labelOfRow(where: string, row: FloatArray, i: number): number {
+  const label = row.indexOf(1);
+  if (label >= 0 && row.every((entry, c) => entry === (c === label ? 1 : 0))) return label;
+  throw new ValueError(
+    `${where}: the labels of sample ${i} are not a row of one 1 and zeros; metrics take labels only.`,
+  );
+}
+
+/** Refuses a level outside (0, 1). @throws OptionError */
+export function checkLevel(where: string, level: unknown): asserts level is number {
+  if (typeof level === "number" && level > 0 && level < 1) return;
+  throw new OptionError(`${where}: level must be a number between 0 and 1, such as 0.9, not ${String(level)}.`);
+}
