@@ -103,8 +103,10 @@ export class Laplace {
     const plan = this.#plan;
     const { priorPrecision: _, memoryBudget = defaultMemoryBudget, temperature = 1, damping = false } = this.#options;
     checkMemory("fit", plan, memoryBudget);
-    const theta = Float64Array.from(plan.net.parameters.data);
-    const steps = summarise("fit", plan, data);
+    // A copy, because others may train the network between two parts of the data.
+    const net = plan.net.clone();
+    const theta = Float64Array.from(net.parameters.data);
+    const steps = summarise("fit", { ...plan, net }, data);
     let summary: Summary;
     for (let burst = performance.now(); ; ) {
       signal?.throwIfAborted();
