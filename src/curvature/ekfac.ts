@@ -93,7 +93,8 @@ export function ekfacAccumulator(
   basis: KroneckerCurvature | EkfacCurvature,
 ): Accumulator {
   const { graph } = selection;
-  const blocks = basis.decompose();
+  // The basis may be that of another network with the same parameters: its blocks, at the sites of this one.
+  const blocks = basis.decompose().map((block, i) => ({ ...block, selected: selection.parameters[i] }));
   const starts: number[] = [];
   let length = 0;
   let perExample = 0;

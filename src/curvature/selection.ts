@@ -81,10 +81,13 @@ export class Selection {
     return this.parameters.every(({ chosen }) => chosen === undefined);
   }
 
-  /** Whether another selection of the same network holds the same weights. */
+  /** Whether another selection, of this network or one with the same parameters, holds the same weights. */
   equals(other: Selection): boolean {
     if (this === other) return true;
     if (this.graph.parameterCount !== other.graph.parameterCount || this.size !== other.size) return false;
+    const described = ({ parameters }: Selection) =>
+      parameters.map(({ parameter, role }) => `${role} [${parameter.shape}] @${parameter.offset}`).join();
+    if (described(this) !== described(other)) return false;
     const theirs = other.indices();
     return this.indices().every((index, i) => index === theirs[i]);
   }
