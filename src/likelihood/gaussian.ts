@@ -90,7 +90,7 @@ function make(noise: number, ratios: readonly number[] | undefined): Likelihood 
         const c = i % outputs;
         variance[i] = covariance[i * outputs + c] + (sigma * ratio(c)) ** 2;
       }
-      return { mean, variance };
+      return { mean: mean.slice(), variance };
     },
     targetAt: (f, outputs, sigma = noise) => ({
       mean: f,

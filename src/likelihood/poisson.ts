@@ -75,7 +75,7 @@ export function poisson(): Likelihood {
     },
     targetAt(f) {
       const rate = f.map((logRate) => Math.exp(logRate));
-      return { mean: rate, variance: rate };
+      return { mean: rate, variance: rate.slice() };
     },
   };
 }
