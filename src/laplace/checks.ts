@@ -1,6 +1,8 @@
-// Assumptions of a Laplace approximation, checked at the fit.
+// Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
 import type { Summary } from "../curvature/accumulate.ts";
+import { ValueError } from "../errors.ts";
+import type { PosteriorParts } from "./posterior.ts";
 
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;
@@ -31,4 +33,25 @@ function chunked(values: Float64Array): number[] {
   const norms: number[] = [];
   for (let i = 0; i < values.length; i += 1024) norms.push(Math.hypot(...values.subarray(i, i + 1024)));
   return norms;
+}
+
+/** @throws ValueError unless two fits were of the same loss at the same parameters; structures and weights check themselves */
+export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
+  const refuse = (reason: string): never => {
+    throw new ValueError(`merge: ${reason}.`);
+  };
+  if (ours.theta.length !== theirs.theta.length || !ours.theta.every((x, i) => x === theirs.theta[i])) {
+    refuse("the posteriors were fitted at different parameters of the network");
+  }
+  if (ours.likelihood.name !== theirs.likelihood.name) refuse("the likelihoods differ");
+  const outputs = ours.plan.net.graph.output.size;
+  // At unit noise, a Gaussian's variances of the outputs are the squares of their noises' ratios.
+  const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(outputs), outputs, 1));
+  if (ours.likelihood.noise !== undefined && !a.variance.every((x, i) => Math.abs(x - b.variance[i]) <= 1e-9 * x)) {
+    refuse("the ratios of the outputs' noises differ");
+  }
+  if (ours.plan.kind !== theirs.plan.kind) refuse(`a "${theirs.plan.kind}" does not add to a "${ours.plan.kind}"`);
+  if (ours.curvature.structure === "kronecker" && ours.plan.sharing !== theirs.plan.sharing) {
+    refuse(`factors of "${theirs.plan.sharing}" do not add to those of "${ours.plan.sharing}"`);
+  }
 }

@@ -6,19 +6,12 @@ import type { Plan } from "../curvature/accumulate.ts";
 import type { Curvature } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
-import {
-  checkBoolean,
-  checkChoice,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  OptionError,
-  ValueError,
-} from "../errors.ts";
+import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
+import { checkAdd } from "./checks.ts";
 import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
 import { diagonalPrecision, kroneckerPrecision } from "./factored.ts";
 import { fullPrecision } from "./full.ts";
@@ -183,10 +176,7 @@ export class Posterior {
    */
   merge(other: Posterior): Posterior {
     const [ours, theirs] = [this.#parts.fitted, other.#parts.fitted];
-    if (!this.#parts.theta.every((x, i) => x === other.#parts.theta[i])) {
-      throw new ValueError("merge: the posteriors were fitted at different parameters of the network.");
-    }
-    if (this.likelihood.name !== other.likelihood.name) throw new ValueError("merge: the likelihoods differ.");
+    checkAdd(this.#parts, other.#parts);
     return this.#derive({
       curvature: this.curvature.merge(other.curvature),
       tuning: undefined,
