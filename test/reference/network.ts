@@ -83,6 +83,16 @@ const operations = {
   multiply: { reference: dual.times, library: multiply },
 } as const;
 
+/** A layer with parameters at work at one position. */
+export interface Use {
+  /** Where the layer's parameters begin. */
+  readonly begin: number;
+  readonly input: readonly number[];
+  readonly outputs: number;
+  /** Which probe was added to its first output, before any activation. */
+  readonly probe: number;
+}
+
 /** What an evaluation knows: the parameters, and where each layer's begin, in order of first use. */
 class Parameters {
   readonly all: readonly Dual[];
@@ -90,9 +100,25 @@ class Parameters {
   used = 0;
   /** The largest value of any block. */
   largest = 0;
+  readonly uses: Use[] = [];
+  readonly #probes: readonly Dual[];
+  #probed = 0;
 
-  constructor(all: readonly Dual[]) {
+  constructor(all: readonly Dual[], probes: readonly Dual[]) {
     this.all = all;
+    this.#probes = probes;
+  }
+
+  /** Records uses of a layer, and adds a probe to everything it gives, if there are probes. */
+  record(layer: Block, x: Value, rows: readonly (readonly Dual[])[]): Dual[][] {
+    const begin = this.#begin.get(layer) as number;
+    return rows.map((row, position) => {
+      const input = rowsOf(x)[position].map(({ value }) => value);
+      this.uses.push({ begin, input, outputs: row.length, probe: this.#probed });
+      const probes = this.#probes.slice(this.#probed, this.#probed + row.length);
+      this.#probed += row.length;
+      return row.map((element, i) => (probes.length === 0 ? element : dual.plus(element, probes[i])));
+    });
   }
 
   of(layer: Block, count: number): readonly Dual[] {
@@ -138,7 +164,8 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
         return dual.sum(bias ? [...products, theta[outputs * inputs + o]] : products);
       };
       const rows = rowsOf(x).map((row) => Array.from({ length: outputs }, (_, o) => one(row, o)));
-      return apply({ kind: "activation", activation }, fromRows(x, rows), parameters);
+      const recorded = parameters.record(block, x, rows);
+      return apply({ kind: "activation", activation }, fromRows(x, recorded), parameters);
     }
     case "scaleShift": {
       const n = x.shape[x.shape.length - 1];
@@ -148,10 +175,8 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
         const stretched = scale ? dual.times(theta[i], element) : element;
         return shift ? dual.plus(stretched, theta[(scale ? n : 0) + i]) : stretched;
       };
-      return fromRows(
-        x,
-        rowsOf(x).map((row) => row.map(one)),
-      );
+      const rows = rowsOf(x).map((row) => row.map(one));
+      return fromRows(x, parameters.record(block, x, rows));
     }
     case "activation":
       return { shape: x.shape, elements: x.elements.map((element) => dual.activate(block.activation, element)) };
@@ -197,23 +222,29 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
 /** An output of a network, and the largest number on the way to it. */
 export interface Evaluation extends Value {
   readonly largest: number;
+  readonly uses: readonly Use[];
 }
 
-/** The outputs for one example; their slopes run over the parameters, then over the inputs. */
+/**
+ * The outputs for one example; their slopes run over the parameters, then over the inputs, then over as many probes: zeros
+ * that are added to what layers give, so that the slopes are the derivatives in those values.
+ */
 export function evaluate(
   blocks: readonly Block[],
   inputShape: readonly number[],
   theta: readonly number[],
   x: readonly number[],
+  probes = 0,
 ): Evaluation {
-  const all = dual.variables([...theta, ...x]);
-  const parameters = new Parameters(all.slice(0, theta.length));
-  const input: Value = { shape: inputShape, elements: all.slice(theta.length) };
+  const all = dual.variables([...theta, ...x, ...new Array<number>(probes).fill(0)]);
+  const begin = theta.length + x.length;
+  const parameters = new Parameters(all.slice(0, theta.length), all.slice(begin));
+  const input: Value = { shape: inputShape, elements: all.slice(theta.length, begin) };
   const output = blocks.reduce((value, block) => apply(block, value, parameters), input);
   if (parameters.used !== theta.length) {
     throw new Error(`the network has ${theta.length} parameters, the reference ${parameters.used}`);
   }
-  return { ...output, largest: parameters.largest };
+  return { ...output, largest: parameters.largest, uses: parameters.uses };
 }
 
 function layerOf(block: Block): Layer {

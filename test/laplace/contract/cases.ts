@@ -1,0 +1,315 @@
+// What the contract is checked on: every structure × likelihood × weights × curvature, each with one of five networks and
+// one of four numbers of examples, so that every structure meets every network with every curvature.
+
+import type { EkfacCurvature } from "../../../src/curvature/ekfac.ts";
+import {
+  array,
+  bernoulli,
+  type Curvature,
+  type CurvatureKind,
+  type CurvatureOptions,
+  categorical,
+  curvatureOf,
+  type Dataset,
+  type DType,
+  gaussian,
+  type Laplace,
+  type LaplaceOptions,
+  type Likelihood,
+  laplace,
+  type Network,
+  type Posterior,
+  poisson,
+  Random,
+  type Structure,
+  type Weights,
+} from "../../../src/index.ts";
+import { numbers } from "../../reference/draw.ts";
+import {
+  blockDiagonal,
+  correctedBlock,
+  type Density,
+  exampleOf,
+  fullCurvature,
+  kroneckerBlock,
+  kroneckerProduct,
+  type Matrix,
+  middles,
+  type Part,
+} from "../../reference/laplace.ts";
+import { type Block, build } from "../../reference/network.ts";
+import type { Tolerance } from "../../setup.ts";
+
+/** A value that is computed when it is first asked for. */
+export function lazy<T>(compute: () => T): () => T {
+  let found: { readonly value: T } | undefined;
+  return () => {
+    found ??= { value: compute() };
+    return found.value;
+  };
+}
+
+const layer = (outputs: number, activation: "tanh" | "softplus" | "identity" = "tanh", bias = true): Block => ({
+  kind: "dense",
+  outputs,
+  bias,
+  activation,
+});
+
+interface Architecture {
+  readonly inputs: readonly number[];
+  readonly blocks: readonly Block[];
+  /** The layer, by its number, that works several times in an example. */
+  readonly shared: string | undefined;
+}
+
+/** Networks with C outputs. */
+export const architectures: Record<string, (outputs: number) => Architecture> = {
+  plain: (outputs) => ({ inputs: [3], blocks: [layer(5), layer(outputs, "identity")], shared: undefined }),
+  residual: (outputs) => ({
+    inputs: [2],
+    blocks: [
+      layer(3),
+      { kind: "residual", body: [layer(3, "softplus")] },
+      { kind: "scaleShift", scale: true, shift: true },
+      layer(outputs, "identity", false),
+    ],
+    shared: undefined,
+  }),
+  twice: (outputs) => ({
+    inputs: [3],
+    blocks: [{ kind: "twice", inSeries: true, layer: layer(3) }, layer(outputs, "identity")],
+    shared: "0",
+  }),
+  positions: (outputs) => ({
+    inputs: [3, 2],
+    blocks: [
+      layer(2),
+      { kind: "scaleShift", scale: true, shift: false },
+      { kind: "flatten" },
+      layer(outputs, "identity"),
+    ],
+    shared: "0",
+  }),
+  lastPositions: (outputs) => ({
+    inputs: [outputs, 2],
+    blocks: [layer(3), layer(1, "identity"), { kind: "flatten" }],
+    shared: "1",
+  }),
+};
+
+export interface Model {
+  readonly name: string;
+  readonly likelihood: Likelihood;
+  readonly density: Density;
+  readonly outputs: number;
+}
+
+const gaussianOf = (name: string, noise: number | number[], outputs: number): Model => {
+  const list = typeof noise === "number" ? new Array<number>(outputs).fill(noise) : noise;
+  return { name, likelihood: gaussian({ noise }), density: { name: "gaussian", noise: list }, outputs };
+};
+
+export const models: readonly Model[] = [
+  gaussianOf("gaussian", 0.6, 2),
+  gaussianOf("gaussian with a noise per output", [0.5, 0.8, 1.3], 3),
+  { name: "categorical", likelihood: categorical(), density: { name: "categorical" }, outputs: 3 },
+  { name: "bernoulli of one logit", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 1 },
+  { name: "bernoulli of two logits", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 2 },
+  { name: "poisson", likelihood: poisson(), density: { name: "poisson" }, outputs: 1 },
+];
+
+const structures = ["full", "diagonal", "kronecker", "ekfac"] as const;
+export const kinds: readonly CurvatureKind[] = ["ggn", "monteCarlo", "empiricalFisher"];
+const choices = ["all", "lastLayer", "parameters", "indices"] as const;
+/** The last few are for predictions. */
+const MOST = 13;
+const TESTS = 3;
+
+function drawTarget({ name }: Density, outputs: number, random: Random): number[] {
+  if (name === "gaussian") return numbers(random, outputs, "float32");
+  if (name === "categorical") {
+    const label = random.integer(outputs);
+    return Array.from({ length: outputs }, (_, c) => (c === label ? 1 : 0));
+  }
+  return Array.from({ length: outputs }, () => random.integer(name === "bernoulli" ? 2 : 5));
+}
+
+/** A network with data for a likelihood, and the reference's view of them. */
+function makeWorld(name: string, { density, outputs }: Model) {
+  const { inputs, blocks, shared } = architectures[name](outputs);
+  const random = new Random(5);
+  const count = build(blocks, inputs, "float64").parameterCount;
+  // Numbers of float32, so that networks of both types are the same function.
+  const theta = numbers(random, count, "float32", 0.7);
+  const width = inputs.reduce((product, length) => product * length, 1);
+  const xs = Array.from({ length: MOST + TESTS }, () => numbers(random, width, "float32"));
+  const ys = xs.map(() => drawTarget(density, outputs, random));
+  const examples = xs.map((x, n) => exampleOf(blocks, inputs, theta, x, ys[n]));
+  const networkOf = (dtype: DType = "float64"): Network => {
+    const net = build(blocks, inputs, dtype);
+    net.setParameters(theta);
+    return net;
+  };
+  const net = networkOf();
+  const dataOf = (rows: readonly number[]): Dataset => ({
+    x: array(
+      rows.flatMap((n) => xs[n]),
+      { shape: [rows.length, ...inputs] },
+    ),
+    y:
+      density.name === "categorical"
+        ? array(rows.map((n) => ys[n].indexOf(1)))
+        : array(
+            rows.flatMap((n) => ys[n]),
+            { shape: [rows.length, ...net.outputShape] },
+          ),
+  });
+  const parts = net.parameterTable.map((parameter): Part => {
+    const [prefix, role] = parameter.name.split(".");
+    const first = net.parameterTable.find((other) => other.name.startsWith(`${prefix}.`)) as typeof parameter;
+    return { role, begin: first.offset, offset: parameter.offset, size: parameter.size };
+  });
+  return {
+    net,
+    networkOf,
+    theta,
+    examples: examples.slice(0, MOST),
+    tests: examples.slice(MOST),
+    x: dataOf(Array.from({ length: TESTS }, (_, i) => MOST + i)).x,
+    dataOf,
+    parts,
+    shared,
+  };
+}
+
+type World = ReturnType<typeof makeWorld>;
+const worlds = new Map<string, World>();
+
+export function worldOf(name: string, model: Model): World {
+  const key = `${name} ${model.name}`;
+  const known = worlds.get(key) ?? makeWorld(name, model);
+  worlds.set(key, known);
+  return known;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly structure: Structure;
+  readonly model: Model;
+  readonly kind: CurvatureKind;
+  readonly world: World;
+  readonly samples: number;
+  readonly options: CurvatureOptions & { readonly weights: Weights };
+  /** Whether the structure takes these weights. */
+  readonly exists: boolean;
+}
+
+/** `weights` with some parameters or positions: a weight without its bias and the other way around, one whole. */
+function weightsOf(choice: (typeof choices)[number], { net }: World): Weights {
+  if (choice === "all" || choice === "lastLayer") return choice;
+  const table = net.parameterTable;
+  const [first, last] = [table[0], table[table.length - 1]];
+  if (choice === "parameters") return { parameters: [last.name, first.name] };
+  const inner = [1, 2, first.size - 1, table[1].offset];
+  // In another order than they lie: positions are sorted.
+  return { indices: [...Array.from({ length: last.size }, (_, i) => last.offset + i), ...inner].reverse() };
+}
+
+function makeCases(): Case[] {
+  const cases: Case[] = [];
+  const names = Object.keys(architectures);
+  models.forEach((model, l) => {
+    choices.forEach((choice, w) => {
+      kinds.forEach((kind, k) => {
+        const architecture = names[(l + w + k) % names.length];
+        const samples = [MOST, 7, 1, 11][(l + 3 * w + 2 * k) % 4];
+        for (const structure of structures) {
+          const world = worldOf(architecture, model);
+          const factored = structure === "kronecker" || structure === "ekfac";
+          for (const sharing of factored && world.shared !== undefined
+            ? (["expand", "reduce"] as const)
+            : [undefined]) {
+            cases.push({
+              name: `${structure}, ${model.name}, ${choice}, ${kind}${sharing ? `, ${sharing}` : ""} (${architecture}, ${samples} examples)`,
+              structure,
+              model,
+              kind,
+              world,
+              samples,
+              exists: !(factored && choice === "indices"),
+              options: {
+                structure,
+                weights: weightsOf(choice, world),
+                curvature: kind,
+                ...(kind === "monteCarlo" && { monteCarloSamples: 3, seed: 4 }),
+                ...(sharing && { sharing }),
+              },
+            });
+          }
+        }
+      });
+    });
+  });
+  return cases;
+}
+
+export const allCases = makeCases();
+export const cases = allCases.filter(({ exists }) => exists);
+
+/** What tests of a case share. */
+export function fixtureOf({ world, model, kind, structure, samples, options }: Case) {
+  const rows = Array.from({ length: samples }, (_, n) => n);
+  const data = world.dataOf(rows);
+  const examples = world.examples.slice(0, samples);
+  const curve = (of: Parameters<typeof curvatureOf>[2], more: CurvatureOptions = {}, net = world.net): Curvature =>
+    curvatureOf(net, model.likelihood, of, { ...options, ...more });
+  const curvature = lazy(() => curve(data));
+  const approximation = (more: Partial<LaplaceOptions> = {}, net = world.net): Laplace =>
+    laplace(net, { likelihood: model.likelihood, ...options, checks: false, ...more });
+  const posterior = lazy((): Promise<Posterior> => approximation().fit(data));
+  const indices = lazy(() => Array.from(curvature().selection.indices()));
+  const parts = lazy(() => {
+    const { parameters } = curvature().selection;
+    return world.parts.filter(({ offset }) => parameters.some(({ parameter }) => parameter.offset === offset));
+  });
+  /** The curvature by its definition; eigenbases are the library's own, which `bases` checks. */
+  const reference = lazy((): Matrix => {
+    const { monteCarloSamples: draws = 1, seed = 0, sharing = "expand" } = options;
+    const weights = middles(model.density, examples, kind, { samples: draws, seed });
+    if (structure === "full") return fullCurvature(examples, weights, indices());
+    if (structure === "diagonal") {
+      return fullCurvature(examples, weights, indices()).map((row, i) => row.map((x, j) => (i === j ? x : 0)));
+    }
+    const blocks = parts().map((part, i) =>
+      structure === "kronecker"
+        ? kroneckerBlock(examples, weights, part, sharing)
+        : correctedBlock(examples, weights, part, basisOf(curvature(), i)),
+    );
+    return blockDiagonal(blocks);
+  });
+  return { rows, data, examples, curve, curvature, approximation, posterior, indices, parts, reference };
+}
+
+/** Whether parts of the data have the curvature's own draws, and there are parts; otherwise why not. */
+export function notInParts({ kind, samples }: Case): string {
+  if (kind === "monteCarlo") return " (draws follow the order of the examples)";
+  return samples === 1 ? " (there is one example)" : "";
+}
+
+export type Fixture = ReturnType<typeof fixtureOf>;
+
+/** The eigenbasis of the i-th parameter's block, eigenvectors in columns. */
+export function basisOf(curvature: Curvature, i: number): Matrix {
+  const { qb, qa, outputs, inputs } = (curvature as EkfacCurvature).blocks[i];
+  const square = (q: Float64Array, n: number) =>
+    Array.from({ length: n }, (_, row) => Array.from(q.subarray(row * n, (row + 1) * n)));
+  return qa === undefined ? square(qb, outputs) : kroneckerProduct(square(qb, outputs), square(qa, inputs));
+}
+
+/** Tolerance relative to the largest entry, as entries are sums that may cancel; some cancel altogether, hence 1e-6. */
+export function near(expected: ArrayLike<number>, relative: number): Tolerance {
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]));
+  return { relative: 0, absolute: relative * (largest + 1e-6) };
+}

@@ -1,0 +1,330 @@
+// Curvature, posterior and evidence by their definitions, with plain loops over examples, outputs and weights.
+
+import { Random } from "../../src/index.ts";
+import { type Block, evaluate } from "./network.ts";
+
+export type Matrix = number[][];
+
+/** The noise is that of each output. */
+interface GaussianDensity {
+  readonly name: "gaussian";
+  readonly noise: readonly number[];
+}
+
+/** A likelihood. */
+export type Density =
+  | GaussianDensity
+  | { readonly name: "categorical" }
+  | { readonly name: "bernoulli" }
+  | { readonly name: "poisson" };
+
+export type Kind = "ggn" | "monteCarlo" | "empiricalFisher";
+
+/** A layer at work at one position: its input, and the derivatives of each output of the network in its own, [C][o]. */
+export interface Position {
+  readonly begin: number;
+  readonly input: readonly number[];
+  readonly cotangents: Matrix;
+}
+
+/** An example: the network's outputs [C], their Jacobian [C][P], the layers at work, the target. */
+export interface Example {
+  readonly f: readonly number[];
+  readonly jacobian: Matrix;
+  readonly positions: readonly Position[];
+  readonly y: readonly number[];
+}
+
+export function exampleOf(
+  blocks: readonly Block[],
+  inputShape: readonly number[],
+  theta: readonly number[],
+  x: readonly number[],
+  y: readonly number[],
+): Example {
+  const { uses } = evaluate(blocks, inputShape, theta, x);
+  const probes = uses.reduce((sum, { outputs }) => sum + outputs, 0);
+  const { elements } = evaluate(blocks, inputShape, theta, x, probes);
+  const begin = theta.length + x.length;
+  return {
+    f: elements.map(({ value }) => value),
+    jacobian: elements.map(({ slopes }) => slopes.slice(0, theta.length)),
+    positions: uses.map((use) => ({
+      begin: use.begin,
+      input: use.input,
+      cotangents: elements.map(({ slopes }) => slopes.slice(begin + use.probe, begin + use.probe + use.outputs)),
+    })),
+    y,
+  };
+}
+
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+
+function softmax(f: readonly number[]): number[] {
+  const e = f.map((x) => Math.exp(x));
+  const total = e.reduce((a, b) => a + b, 0);
+  return e.map((x) => x / total);
+}
+
+/** The geometric mean of a Gaussian's noise, which is what its curvature leaves out; 1 for others. */
+export function scaleOf(density: Density): number {
+  if (density.name !== "gaussian") return 1;
+  return density.noise.reduce((product, sigma) => product * sigma, 1) ** (1 / density.noise.length);
+}
+
+/** Noise relative to that scale. */
+const ratios = (density: GaussianDensity) => density.noise.map((sigma) => sigma / scaleOf(density));
+
+/** Λ = ∂²ℓ/∂f² at unit noise. */
+export function lambda(density: Density, f: readonly number[]): Matrix {
+  const p = softmax(f);
+  return f.map((x, c) =>
+    f.map((_, d) => {
+      if (density.name === "categorical") return (c === d ? p[c] : 0) - p[c] * p[d];
+      if (c !== d) return 0;
+      if (density.name === "gaussian") return 1 / ratios(density)[c] ** 2;
+      return density.name === "bernoulli" ? sigmoid(x) * (1 - sigmoid(x)) : Math.exp(x);
+    }),
+  );
+}
+
+/** ∂ℓ/∂f at unit noise; the target of a class is a row with one 1. */
+export function lossGradient(density: Density, f: readonly number[], y: readonly number[]): number[] {
+  const p = softmax(f);
+  return f.map((x, c) => {
+    if (density.name === "categorical") return p[c] - y[c];
+    if (density.name === "bernoulli") return sigmoid(x) - y[c];
+    if (density.name === "poisson") return Math.exp(x) - y[c];
+    return (x - y[c]) / ratios(density)[c] ** 2;
+  });
+}
+
+/** ∂ℓ/∂f at a target drawn from the likelihood. */
+function drawnGradient(density: Density, f: readonly number[], random: Random): number[] {
+  if (density.name === "gaussian") return ratios(density).map((ratio) => random.normal() / ratio);
+  if (density.name === "categorical") {
+    const p = softmax(f);
+    const u = random.uniform();
+    let [label, sum] = [0, p[0]];
+    while (u >= sum && label < f.length - 1) sum += p[++label];
+    return p.map((x, c) => x - (c === label ? 1 : 0));
+  }
+  return f.map((x) => {
+    if (density.name === "bernoulli") return sigmoid(x) - (random.uniform() < sigmoid(x) ? 1 : 0);
+    // Knuth's product of uniforms
+    const limit = Math.exp(-Math.exp(x));
+    let [count, product] = [0, random.uniform()];
+    for (; product > limit; count++) product *= random.uniform();
+    return Math.exp(x) - count;
+  });
+}
+
+/** M_n with the curvature Σ_n J_nᵀ M_n J_n: Λ, the mean outer product of drawn gradients, or that of the data's own. */
+export function middles(
+  density: Density,
+  examples: readonly Example[],
+  kind: Kind,
+  { samples, seed }: { readonly samples: number; readonly seed: number },
+): Matrix[] {
+  const outer = (g: readonly number[]) => g.map((a) => g.map((b) => a * b));
+  if (kind === "ggn") return examples.map(({ f }) => lambda(density, f));
+  if (kind === "empiricalFisher") return examples.map(({ f, y }) => outer(lossGradient(density, f, y)));
+  // A stream of draws for each sample, which goes through the examples.
+  const master = new Random(seed);
+  const streams = Array.from({ length: samples }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
+  return examples.map(({ f }) => {
+    const all = streams.map((random) => outer(drawnGradient(density, f, random)));
+    return f.map((_, c) => f.map((_, d) => all.reduce((sum, m) => sum + m[c][d] / samples, 0)));
+  });
+}
+
+export const zeroMatrix = (n: number, m = n): Matrix => Array.from({ length: n }, () => new Array<number>(m).fill(0));
+
+/** Σ_n R_nᵀ M_n R_n for rows R_n [C][s]. */
+export function gram(rows: readonly Matrix[], weights: readonly Matrix[], size: number): Matrix {
+  const result = zeroMatrix(size);
+  rows.forEach((r, n) => {
+    const weighted = weights[n].map((line) => r[0].map((_, q) => line.reduce((sum, m, d) => sum + m * r[d][q], 0)));
+    for (let p = 0; p < size; p++) {
+      for (let q = 0; q < size; q++) {
+        for (let c = 0; c < r.length; c++) result[p][q] += r[c][p] * weighted[c][q];
+      }
+    }
+  });
+  return result;
+}
+
+export const columnsOf = (rows: Matrix, indices: ArrayLike<number>): Matrix =>
+  rows.map((row) => Array.from(indices, (i) => row[i]));
+
+/** Σ_n J_nᵀ M_n J_n over some weights. */
+export function fullCurvature(
+  examples: readonly Example[],
+  weights: readonly Matrix[],
+  indices: ArrayLike<number>,
+): Matrix {
+  return gram(
+    examples.map(({ jacobian }) => columnsOf(jacobian, indices)),
+    weights,
+    indices.length,
+  );
+}
+
+/** A parameter array, of the layer whose parameters begin at `begin`. */
+export interface Part {
+  readonly role: string;
+  readonly begin: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** A layer's factors as ../shared/oracles/README.md defines them: A over inputs, B over outputs. */
+export function kroneckerFactors(
+  examples: readonly Example[],
+  weights: readonly Matrix[],
+  begin: number,
+  sharing: "expand" | "reduce",
+): { readonly a: Matrix; readonly b: Matrix } {
+  const own = examples.map(({ positions }) => positions.filter((position) => position.begin === begin));
+  const [first] = own[0];
+  const [outputs, inputs, count] = [first.cotangents[0].length, first.input.length, own[0].length];
+  const outputSums = (list: readonly Position[]): Matrix =>
+    list[0].cotangents.map((row, c) => row.map((_, o) => list.reduce((sum, one) => sum + one.cotangents[c][o], 0)));
+  const inputMean = (list: readonly Position[]) =>
+    list[0].input.map((_, i) => list.reduce((sum, { input }) => sum + input[i] / list.length, 0));
+  // Each position as an example of its own, or all of an example's reduced to one.
+  const groups = own.flatMap((list, n) =>
+    sharing === "expand" ? list.map((one) => ({ list: [one], n })) : { list, n },
+  );
+  const terms = examples.length * (sharing === "expand" ? count : 1);
+  return {
+    a: gram(
+      groups.map(({ list }) => [inputMean(list)]),
+      groups.map(() => [[1 / terms]]),
+      inputs,
+    ),
+    b: gram(
+      groups.map(({ list }) => outputSums(list)),
+      groups.map(({ n }) => weights[n]),
+      outputs,
+    ),
+  };
+}
+
+/** B ⊗ A */
+export function kroneckerProduct(b: Matrix, a: Matrix): Matrix {
+  return b.flatMap((rowB) => a.map((rowA) => rowB.flatMap((x) => rowA.map((y) => x * y))));
+}
+
+/** The block of a parameter in Kronecker structure. */
+export function kroneckerBlock(
+  examples: readonly Example[],
+  weights: readonly Matrix[],
+  part: Part,
+  sharing: "expand" | "reduce",
+): Matrix {
+  if (part.role === "scale" || part.role === "shift") {
+    return fullCurvature(
+      examples,
+      weights,
+      Array.from({ length: part.size }, (_, i) => part.offset + i),
+    );
+  }
+  const { a, b } = kroneckerFactors(examples, weights, part.begin, sharing);
+  return part.role === "weight" ? kroneckerProduct(b, a) : b;
+}
+
+/** Blocks along the diagonal. */
+export function blockDiagonal(blocks: readonly Matrix[]): Matrix {
+  const size = blocks.reduce((sum, block) => sum + block.length, 0);
+  const result = zeroMatrix(size);
+  let at = 0;
+  for (const block of blocks) {
+    block.forEach((row, i) => {
+      row.forEach((x, j) => {
+        result[at + i][at + j] = x;
+      });
+    });
+    at += block.length;
+  }
+  return result;
+}
+
+export function product(a: Matrix, b: Matrix): Matrix {
+  return a.map((row) => b[0].map((_, j) => row.reduce((sum, x, k) => sum + x * b[k][j], 0)));
+}
+
+export const transposed = (a: Matrix): Matrix => a[0].map((_, j) => a.map((row) => row[j]));
+
+/** Q diag(values) Qᵀ with the curvature's own diagonal in the basis Q: every example's rows are rotated. */
+export function correctedBlock(
+  examples: readonly Example[],
+  weights: readonly Matrix[],
+  { offset, size }: Part,
+  q: Matrix,
+): Matrix {
+  const values = new Array<number>(size).fill(0);
+  examples.forEach(({ jacobian }, n) => {
+    const rotated = product(
+      jacobian.map((row) => row.slice(offset, offset + size)),
+      q,
+    );
+    for (let i = 0; i < size; i++) {
+      for (let c = 0; c < rotated.length; c++) {
+        for (let d = 0; d < rotated.length; d++) values[i] += rotated[c][i] * weights[n][c][d] * rotated[d][i];
+      }
+    }
+  });
+  const stretched = q.map((row) => row.map((x, i) => x * values[i]));
+  return product(stretched, transposed(q));
+}
+
+/** L, lower triangular, with L Lᵀ = P. */
+export function choleskyFactor(p: Matrix): Matrix {
+  const l = zeroMatrix(p.length);
+  for (let i = 0; i < p.length; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = p[i][j];
+      for (let k = 0; k < j; k++) sum -= l[i][k] * l[j][k];
+      l[i][j] = i === j ? Math.sqrt(sum) : sum / l[j][j];
+    }
+  }
+  return l;
+}
+
+/** log det P and P⁻¹ = L⁻ᵀ L⁻¹ */
+export function inverted(p: Matrix): { readonly logDeterminant: number; readonly inverse: Matrix } {
+  const n = p.length;
+  const l = choleskyFactor(p);
+  const x = zeroMatrix(n);
+  for (let c = 0; c < n; c++) {
+    for (let i = c; i < n; i++) {
+      let sum = i === c ? 1 : 0;
+      for (let k = c; k < i; k++) sum -= l[i][k] * x[k][c];
+      x[i][c] = sum / l[i][i];
+    }
+  }
+  const logDeterminant = l.reduce((sum, row, i) => sum + 2 * Math.log(row[i]), 0);
+  return { logDeterminant, inverse: product(transposed(x), x) };
+}
+
+/** Σ_n log p(y_n | f_n), where temperature divides what depends on f. */
+export function logLikelihood(density: Density, examples: readonly Example[], temperature: number): number {
+  let sum = 0;
+  for (const { f, y } of examples) {
+    const p = softmax(f);
+    f.forEach((x, c) => {
+      if (density.name === "gaussian") {
+        const sigma = density.noise[c];
+        sum -= ((x - y[c]) / sigma) ** 2 / (2 * temperature) + Math.log(sigma * Math.sqrt(2 * Math.PI));
+      } else if (density.name === "categorical") sum += (y[c] * Math.log(p[c])) / temperature;
+      else if (density.name === "bernoulli") {
+        sum += (y[c] * Math.log(sigmoid(x)) + (1 - y[c]) * Math.log(sigmoid(-x))) / temperature;
+      } else {
+        sum += (y[c] * x - Math.exp(x)) / temperature;
+        for (let k = 2; k <= y[c]; k++) sum -= Math.log(k);
+      }
+    });
+  }
+  return sum;
+}
