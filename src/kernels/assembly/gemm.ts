@@ -79,6 +79,31 @@ function smallVector<T>(
   v128.store(c, sum);
 }
 
+/** Four of them, whose addresses differ by constants: V8 then computes one address for all. */
+// @ts-ignore: decorator
+@inline
+function smallVectors<T>(
+  k: usize, x0: v128, x1: v128, x2: v128, x3: v128, p: usize, step: usize, c: usize, scale: v128, add: bool,
+  plain: bool,
+): void {
+  let s0 = v128.mul<T>(x0, v128.load(p)), s1 = v128.mul<T>(x0, v128.load(p, 16));
+  let s2 = v128.mul<T>(x0, v128.load(p, 32)), s3 = v128.mul<T>(x0, v128.load(p, 48));
+  for (let t: usize = 1; t < k; t++) {
+    const x = t == 1 ? x1 : t == 2 ? x2 : x3;
+    p += step;
+    s0 = multiplyAdd<T>(x, v128.load(p), s0); s1 = multiplyAdd<T>(x, v128.load(p, 16), s1);
+    s2 = multiplyAdd<T>(x, v128.load(p, 32), s2); s3 = multiplyAdd<T>(x, v128.load(p, 48), s3);
+  }
+  if (add) {
+    s0 = multiplyAdd<T>(scale, s0, v128.load(c)); s1 = multiplyAdd<T>(scale, s1, v128.load(c, 16));
+    s2 = multiplyAdd<T>(scale, s2, v128.load(c, 32)); s3 = multiplyAdd<T>(scale, s3, v128.load(c, 48));
+  } else if (!plain) {
+    s0 = v128.mul<T>(scale, s0); s1 = v128.mul<T>(scale, s1);
+    s2 = v128.mul<T>(scale, s2); s3 = v128.mul<T>(scale, s3);
+  }
+  v128.store(c, s0); v128.store(c, s1, 16); v128.store(c, s2, 32); v128.store(c, s3, 48);
+}
+
 /**
  * k of at most 4, the same for the whole loop, and B with unit column stride: no packing, sums in registers. `add`, `plain` (α is 1)
  * and k are constants where this is inlined.
@@ -98,13 +123,8 @@ function smallLoop<T>(
     const x1 = k > 1 ? v128.load_splat<T>(a + ca) : x0;
     const x2 = k > 2 ? v128.load_splat<T>(a + 2 * ca) : x0;
     const x3 = k > 3 ? v128.load_splat<T>(a + 3 * ca) : x0;
-    let j: usize = 0;
-    for (; j + 64 <= bytes; j += 64) {
-      smallVector<T>(k, x0, x1, x2, x3, b + j, rb, c + j, scale, add, plain);
-      smallVector<T>(k, x0, x1, x2, x3, b + j + 16, rb, c + j + 16, scale, add, plain);
-      smallVector<T>(k, x0, x1, x2, x3, b + j + 32, rb, c + j + 32, scale, add, plain);
-      smallVector<T>(k, x0, x1, x2, x3, b + j + 48, rb, c + j + 48, scale, add, plain);
-    }
+    let j = bytes & ~63;
+    for (let p = b, q = c; p != b + j; p += 64, q += 64) smallVectors<T>(k, x0, x1, x2, x3, p, rb, q, scale, add, plain);
     for (; j < vectors; j += 16) smallVector<T>(k, x0, x1, x2, x3, b + j, rb, c + j, scale, add, plain);
     if (j < bytes && !add && bytes >= 16) {
       // What is left of the row is written again together with what is before it, in one full vector.
