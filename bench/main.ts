@@ -1,9 +1,10 @@
 // npm run bench                      every suite
-// npm run bench -- kernels           one of them
-//   --peers                          against OpenBLAS and LAPACK, and jax-js, in the same run; what is missing is skipped
+// npm run bench -- kernels           one of them: kernels, gradients, laplace
+//   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
+//                                    skipped
 //   --filter TEXT                    only the cases whose name contains it
 //   --rounds N                       rounds of each comparison (default 11)
-//   --threads N                      threads, ours and OpenBLAS's (default 1)
+//   --threads N                      threads, ours, OpenBLAS's and PyTorch's (default 1)
 // Writes a table, and JSON into bench/results/.
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -15,8 +16,10 @@ import { compare, type Way } from "./compare.ts";
 import { cases as gradientCases } from "./gradients.ts";
 import { instantiation } from "./instantiation.ts";
 import { cases as kernelCases } from "./kernels.ts";
+import { runLaplace } from "./laplace.ts";
 import { Blas } from "./peers/blas.ts";
 import { Jax } from "./peers/jax.ts";
+import { Torch } from "./peers/torch.ts";
 import { heading, row } from "./table.ts";
 
 const { values, positionals } = parseArgs({
@@ -28,7 +31,8 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: "1" },
   },
 });
-const suites = ["kernels", "gradients"];
+const suites = ["kernels", "gradients", "laplace"];
+const wanted = (...names: string[]) => positionals.length === 0 || names.some((name) => positionals.includes(name));
 for (const name of positionals) {
   if (suites.includes(name)) continue;
   console.error(`There is no suite "${name}"; there are: ${suites.join(", ")}.`);
@@ -38,10 +42,11 @@ for (const name of positionals) {
 const start = instantiation();
 kernels.setThreads(Number(values.threads));
 const { build, threads } = kernels.info();
-const blas = values.peers ? await Blas.start(threads) : undefined;
-const jax = values.peers ? await Jax.start() : undefined;
+const blas = values.peers && wanted("kernels") ? await Blas.start(threads) : undefined;
+const jax = values.peers && wanted("kernels", "gradients") ? await Jax.start() : undefined;
+const torch = values.peers && wanted("laplace") ? await Torch.start(threads) : undefined;
 const present = (...peers: (Peer | undefined)[]) => peers.filter((peer) => peer !== undefined);
-const peers = present(blas, jax).map(({ name, description }) => ({ name, description }));
+const peers = [blas, jax, torch].flatMap((peer) => (peer === undefined ? [] : [{ description: peer.description }]));
 const machine = {
   cpu: cpus()[0]?.model ?? "unknown",
   cores: cpus().length,
@@ -67,7 +72,7 @@ const results: object[] = [];
 const reasons = new Map<string, string[]>();
 
 async function runSuite(suite: string, cases: readonly (() => Case)[], entering: readonly Peer[]): Promise<void> {
-  if (positionals.length > 0 && !positionals.includes(suite)) return;
+  if (!wanted(suite)) return;
   let headed = false;
   for (const make of cases) {
     const item = make();
@@ -95,7 +100,8 @@ async function runSuite(suite: string, cases: readonly (() => Case)[], entering:
 
 await runSuite("kernels", kernelCases, present(blas, jax));
 await runSuite("gradients", gradientCases, present(jax));
-for (const peer of present(blas, jax)) peer.stop();
+if (wanted("laplace")) results.push(...(await runLaplace(torch, { rounds, threads, filter: values.filter })));
+for (const peer of [blas, jax, torch]) peer?.stop();
 for (const [reason, names] of reasons) console.log(`– ${reason} (${names.join("; ")})`);
 
 mkdirSync("bench/results", { recursive: true });

@@ -2,9 +2,9 @@
 
 import type { Comparison } from "./compare.ts";
 
-const digits = (ratio: number) => ratio.toFixed(ratio < 10 ? 2 : ratio < 100 ? 1 : 0);
+export const digits = (ratio: number): string => ratio.toFixed(ratio < 10 ? 2 : ratio < 100 ? 1 : 0);
 
-function time(seconds: number): string {
+export function time(seconds: number): string {
   return seconds < 1e-3 ? `${(1e6 * seconds).toFixed(1)} µs` : `${(1e3 * seconds).toFixed(2)} ms`;
 }
 

@@ -1,0 +1,68 @@
+// PyTorch in a Python process of its own: the unit that fits and predictions are measured in.
+
+import type { Numbers } from "../case.ts";
+import type { Way } from "../compare.ts";
+import { Python } from "./python.ts";
+
+const MISSING = "PyTorch is skipped: no Python with torch (Debian: apt-get install python3-torch).";
+
+/** What it can do with the network and the data it was given. */
+export type TorchJob = "gradient" | "per-sample gradients";
+
+/** A network inputs-hidden-outputs with relu, its parameters, and data with labels. */
+export interface TorchSetting {
+  readonly network: readonly number[];
+  readonly batch: number;
+  readonly threads: number;
+  readonly theta: Numbers;
+  readonly x: Numbers;
+  readonly y: Numbers;
+}
+
+/** A running Python with torch. */
+export class Torch {
+  readonly #python: Python;
+  #current: TorchJob | undefined;
+
+  private constructor(python: Python) {
+    this.#python = python;
+  }
+
+  get description(): string {
+    return this.#python.description;
+  }
+
+  /** Starts it; undefined, with the reason printed, where Python or torch is missing. */
+  static async start(threads: number): Promise<Torch | undefined> {
+    const python = await Python.start("torch-child.py", threads, MISSING);
+    return python === undefined ? undefined : new Torch(python);
+  }
+
+  /** Hands over network and data. */
+  async load({ theta, x, y, ...rest }: TorchSetting): Promise<void> {
+    const write = (name: string, values: Numbers) => this.#python.write(name, values);
+    await this.#python.ask({ ...rest, theta: write("theta.bin", theta), x: write("x.bin", x), y: write("y.bin", y) });
+  }
+
+  /** The job; several take turns within one process. */
+  way(job: TorchJob, warmUp: number): Way {
+    return {
+      name: job === "gradient" ? "PyTorch" : "functorch",
+      warmUp,
+      run: async (repetitions) => {
+        if (this.#current !== job) await this.#python.ask({ setup: job });
+        this.#current = job;
+        return this.#python.run(repetitions);
+      },
+    };
+  }
+
+  /** The last result, flat. */
+  result(): Promise<Float64Array> {
+    return this.#python.result();
+  }
+
+  stop(): void {
+    this.#python.stop();
+  }
+}
