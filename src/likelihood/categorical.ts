@@ -10,10 +10,10 @@ import { type ClassLink, classLinks, classProbabilities } from "./links.ts";
 const spread = (p: number) => p * (1 - p);
 
 /**
- * A categorical likelihood on logits f [B, C]: the loss is the cross-entropy −log softmax(f)_y. Λ = diag(p) − p pᵀ, with
- * the columns √p_k (e_k − p). Targets are labels [B] or probabilities [B, C]. Predictions have probabilities p as their mean
- * and p (1 − p) as the variance: "probit" (default; MacKay 1992), "plugin", "bridge", "normalizedBridge", "meanField1",
- * "meanField2" or "monteCarlo".
+ * A categorical likelihood on logits f [B, C]: the loss is the cross-entropy −log softmax(f)_y. Λ = diag(p) − p pᵀ has the
+ * rank C − 1; its columns are those of its Cholesky factor (Tanabe & Sagae 1992). Targets are labels [B] or probabilities
+ * [B, C]. Predictions have probabilities p as their mean and p (1 − p) as the variance: "probit" (default; MacKay 1992),
+ * "plugin", "bridge", "normalizedBridge", "meanField1", "meanField2" or "monteCarlo".
  */
 export function categorical(): Likelihood {
   const { rule } = crossEntropy;
@@ -36,22 +36,28 @@ export function categorical(): Likelihood {
     gradient({ kernels, batch, outputs, f }, targets, to) {
       rule.gradient(kernels, batch, outputs, f, targets, 1, to);
     },
-    rootColumns: (outputs) => outputs,
+    rootColumns: (outputs) => outputs - 1,
     root({ kernels, dtype, batch, outputs, f }, to) {
       // Probabilities are written into the last column's place first.
       const n = batch * outputs;
       const size = bytesPerElement(dtype);
-      const last = to / size + (outputs - 1) * n;
+      const last = to / size + (outputs - 2) * n;
       kernels.softmax(batch, outputs, f, last * size);
       const memory = floats(dtype);
       const p = memory.slice(last, last + n);
-      for (let k = 0; k < outputs; k++) {
-        for (let b = 0; b < batch; b++) {
-          const row = b * outputs;
+      for (let b = 0; b < batch; b++) {
+        const row = b * outputs;
+        let below = p[row + outputs - 1];
+        for (let k = outputs - 2; k >= 0; k--) {
+          // Sums of the probabilities after p_k, and with it: none is a difference, so that all keep their digits.
+          const rest = below;
+          below += p[row + k];
           const start = to / size + k * n + row;
-          const root = Math.sqrt(p[row + k]);
-          for (let c = 0; c < outputs; c++) memory[start + c] = -root * p[row + c];
-          memory[start + k] = root * others(p, row, outputs, k);
+          const root = below > 0 ? Math.sqrt(p[row + k] / below) : 0;
+          memory.fill(0, start, start + k);
+          memory[start + k] = root * Math.sqrt(rest);
+          const factor = rest > 0 ? root / Math.sqrt(rest) : 0;
+          for (let c = k + 1; c < outputs; c++) memory[start + c] = -factor * p[row + c];
         }
       }
     },
