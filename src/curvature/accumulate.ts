@@ -2,7 +2,7 @@
 
 import { Random } from "../array/random.ts";
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
-import { contractSquaredNorms, contractSum } from "../derivatives/contractions.ts";
+import { contractSquaredNorms } from "../derivatives/contractions.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
@@ -10,6 +10,7 @@ import {
   allocateFloats,
   bytesPerElement,
   copyIn,
+  copyTo,
   floats,
   giveBlock,
   type Pointer,
@@ -26,6 +27,7 @@ import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
 import { fullAccumulator } from "./full.ts";
 import { checkWhole, KroneckerCurvature, kroneckerAccumulator, type Sharing } from "./kronecker.ts";
 import { type Selection, select, type Weights } from "./selection.ts";
+import { Sketch } from "./sketch.ts";
 
 /**
  * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
@@ -90,7 +92,7 @@ export interface Summary {
   readonly loss: number;
   /** Σ of what depends on the targets only. */
   readonly constant: number;
-  /** Σ_n ∂ℓ_n/∂θ over the selected weights. */
+  /** Σ_n ∂ℓ_n/∂θ over the selected weights, in a `Sketch`. */
   readonly gradient: Float64Array;
   /** Σ_n ‖∂ℓ_n/∂θ‖ */
   readonly gradientNorms: number;
@@ -174,10 +176,13 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
   const master = new Random(plan.seed);
   const randoms = Array.from({ length: columns }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
   const bytes = Math.max(1, accumulator.length) * bytesPerElement(dtype);
-  const gradientBytes = Math.max(1, net.parameterCount) * bytesPerElement(dtype);
+  const parameterBytes = Math.max(1, net.parameterCount) * bytesPerElement(dtype);
+  const sketch = new Sketch(selection);
   const to = takeBlock(bytes);
-  const gradient = takeBlock(gradientBytes);
+  const gradient = takeBlock(parameterBytes);
+  const theta = takeBlock(parameterBytes);
   try {
+    copyTo(dtype, theta, net.parameters.data);
     kernels.fill(accumulator.length, 0, to);
     kernels.fill(net.parameterCount, 0, gradient);
     let [examples, loss, constant, gradientNorms] = [0, 0, 0, 0];
@@ -187,7 +192,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
       const outputs = graph.output.size;
       for (let start = 0; start < inputs.shape[0]; start += size) {
         const end = Math.min(inputs.shape[0], start + size);
-        onePart(net, inputs, start, end, (part) => {
+        onePart(net, theta, inputs, start, end, (part) => {
           checkValues(where, { ...part, start: examples });
           const t = copyIn(dtype, targets.data.subarray(start * outputs, end * outputs));
           const f = outputsOf(part);
@@ -195,7 +200,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
           const column = allocateFloats(dtype, part.count * outputs);
           plan.likelihood.gradient(f, t, column);
           const own = new Backward(part.forward, column, 1, selection.reaches);
-          contractSum(own, gradient, true, selection.sites().keys());
+          sketch.add(own, gradient);
           gradientNorms += sumOfNorms(own, selection);
           accumulator.add(plan.kind === "empiricalFisher" ? own : pulledBack(plan, part, f, columns, randoms), to);
         });
@@ -211,7 +216,8 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
     return { curvature, examples, loss, constant, gradient: sums, gradientNorms };
   } finally {
     giveBlock(to, bytes);
-    giveBlock(gradient, gradientBytes);
+    giveBlock(gradient, parameterBytes);
+    giveBlock(theta, parameterBytes);
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Summary } from "../curvature/accumulate.ts";
 import { ValueError } from "../errors.ts";
 import type { PosteriorParts } from "./posterior.ts";
+import { Sketch } from "../curvature/sketch.ts";
 
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;
@@ -13,26 +14,22 @@ const STATIONARY = 0.1;
  * some precision explains does not count.
  */
 export function stationarityWarning(
-  { gradient, gradientNorms, examples }: Summary,
-  theta: Float64Array,
+  { curvature, gradient, gradientNorms, examples }: Summary,
+  weights: Float64Array,
 ): string | undefined {
-  let [along, square] = [0, 0];
-  theta.forEach((weight, i) => {
-    along -= gradient[i] * weight;
-    square += weight * weight;
-  });
-  const delta = square === 0 ? 0 : Math.max(0, along / square);
-  const rest = Math.hypot(...chunked(gradient.map((g, i) => g + delta * theta[i])));
+  const theta = new Sketch(curvature.selection).of(weights);
+  const delta = Math.max(0, -dot(gradient, theta) / (dot(theta, theta) || 1));
+  for (let i = 0; i < theta.length; i++) theta[i] = gradient[i] + delta * theta[i];
+  const rest = Math.sqrt(dot(theta, theta));
   if (!(rest > STATIONARY * gradientNorms)) return undefined;
-  const norm = Math.hypot(...chunked(gradient)) / examples;
+  const norm = Math.sqrt(dot(gradient, gradient)) / examples;
   return `The loss is not near a stationary point: its mean gradient has the norm ${norm.toPrecision(3)}, and ${Math.round((100 * rest) / gradientNorms)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
 }
 
-/** Norms of pieces, so that no call has too many arguments. */
-function chunked(values: Float64Array): number[] {
-  const norms: number[] = [];
-  for (let i = 0; i < values.length; i += 1024) norms.push(Math.hypot(...values.subarray(i, i + 1024)));
-  return norms;
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
 }
 
 /** @throws ValueError unless two fits were of the same loss at the same parameters; structures and weights check themselves */

@@ -2,7 +2,7 @@
 
 import type { NDArray } from "../array/ndarray.ts";
 import { ValueError } from "../errors.ts";
-import { bytesPerElement, copyIn, type DType, scope } from "../kernels/memory.ts";
+import { bytesPerElement, copyIn, type DType, type Pointer, scope } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
 import { Forward } from "./passes.ts";
 import { labelOf } from "./summary.ts";
@@ -57,9 +57,10 @@ export function eachPart(
   });
 }
 
-/** Evaluates the examples from `start` to before `end` at once, within a scope of its own. */
+/** Evaluates the examples from `start` to before `end` at once, within a scope of its own; `theta` are the parameters. */
 export function onePart(
-  { graph, dtype, parameters }: Model,
+  { graph, dtype }: Model,
+  theta: Pointer,
   inputs: NDArray,
   start: number,
   end: number,
@@ -67,7 +68,6 @@ export function onePart(
 ): void {
   const width = graph.input.size;
   scope(() => {
-    const theta = copyIn(dtype, parameters.data);
     const x = copyIn(dtype, inputs.data.subarray(start * width, end * width));
     visit({ forward: new Forward(graph, dtype, theta, x, end - start), start, count: end - start });
   });

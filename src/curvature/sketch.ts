@@ -1,0 +1,79 @@
+// The summed gradient of a loss, as small as the check for a stationary point needs it. Of a large weight it is multiplied
+// by random signs, [outputs, inputs] · [inputs, 32]: that keeps lengths and angles on average (Johnson & Lindenstrauss
+// 1984; Achlioptas 2003), keeps zero and proportional vectors exactly, adds over examples, and costs a tenth.
+
+import { Random } from "../array/random.ts";
+import { contractSum, sumOfProducts } from "../derivatives/contractions.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
+import { type LinearSite, positionsOf } from "../network/graph.ts";
+import type { Backward } from "../network/passes.ts";
+import type { SelectedParameter, Selection } from "./selection.ts";
+
+const WIDTH = 32;
+/** Inputs from which on a weight counts as large. */
+const LARGE = 4 * WIDTH;
+
+/** Linear maps of the selected weights' gradient: that of a large weight to its first columns, the others as they are. */
+export class Sketch {
+  readonly #selection: Selection;
+  /** The large weights' layers, with their signs [inputs, 32]. */
+  readonly #signs = new Map<LinearSite, { readonly selected: SelectedParameter; readonly signs: Float64Array }>();
+
+  constructor(selection: Selection) {
+    this.#selection = selection;
+    const random = new Random(0);
+    for (const selected of selection.parameters) {
+      const { site, role, chosen } = selected;
+      if (site.kind !== "linear" || role !== "weight" || chosen !== undefined || site.inputs < LARGE) continue;
+      const signs = new Float64Array(site.inputs * WIDTH);
+      for (let i = 0; i < site.inputs; i++) {
+        const bits = random.uint32();
+        for (let j = 0; j < WIDTH; j++) signs[i * WIDTH + j] = ((bits >>> j) & 1 ? 1 : -1) / Math.sqrt(WIDTH);
+      }
+      this.#signs.set(site, { selected, signs });
+    }
+  }
+
+  /** Adds the gradient of a part to `to`, laid out as the network's parameters. */
+  add(backward: Backward, to: Pointer): void {
+    const { kernels, batch, dtype, graph } = backward;
+    const sites = [...this.#selection.sites().keys()];
+    contractSum(
+      backward,
+      to,
+      true,
+      sites.filter((site) => site.kind !== "linear" || !this.#signs.has(site)),
+    );
+    const bytes = bytesPerElement(dtype);
+    for (const [site, { signs }] of this.#signs) {
+      const { inputs, outputs, weight, bias } = site;
+      const r = copyIn(dtype, signs);
+      for (const node of graph.uses.get(site) ?? []) {
+        const rows = batch * positionsOf(node);
+        const delta = backward.cotangent(node);
+        const a = allocateFloats(dtype, rows * WIDTH);
+        const x = backward.value(node.inputs[0]);
+        kernels.gemm(1, rows, WIDTH, inputs, x, 0, inputs, 1, r, 0, WIDTH, 1, a, 0, WIDTH, 1, false);
+        sumOfProducts(backward, 1, rows, outputs, WIDTH, delta, a, to + weight.offset * bytes, 0, true);
+        if (bias !== undefined) kernels.sumAxis(1, rows, outputs, delta, to + bias.offset * bytes, outputs, true);
+      }
+    }
+  }
+  /** The same map of weights [S]: zeros where the large ones' other columns were. */
+  of(weights: Float64Array): Float64Array {
+    const result = weights.slice();
+    const kernels = kernelsFor("float64");
+    for (const [{ inputs, outputs }, { selected, signs }] of this.#signs) {
+      scope(() => {
+        const to = allocateFloats("float64", outputs * WIDTH);
+        const x = copyIn("float64", weights.subarray(selected.at, selected.at + selected.size));
+        const y = copyIn("float64", signs);
+        kernels.gemm(1, outputs, WIDTH, inputs, x, 0, inputs, 1, y, 0, WIDTH, 1, to, 0, WIDTH, 1, false);
+        result.fill(0, selected.at, selected.at + selected.size);
+        result.set(copyOut("float64", to, outputs * WIDTH), selected.at);
+      });
+    }
+    return result;
+  }
+}
