@@ -329,8 +329,8 @@ export function resultArray(where: string, out: NDArray | undefined, shape: read
 
 /** @throws ValueError naming the first element that is NaN or infinite. */
 export function checkFinite(where: string, name: string, values: NDArray): void {
-  const { data } = values;
-  for (let i = 0; i < data.length; i++) {
+  const { data, size } = values;
+  for (let i = 0; i < size; i++) {
     if (Number.isFinite(data[i])) continue;
     const position: number[] = [];
     let rest = i;

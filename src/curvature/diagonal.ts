@@ -5,7 +5,7 @@ import { bytesPerElement } from "../kernels/memory.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
 import { readVectors } from "./full.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
-import { addSquares, squaresPerExample, usesOf, vectorRows } from "./squares.ts";
+import { addSquares, squaresPerExample, sumOfSquares, usesOf, vectorRows } from "./squares.ts";
 
 /** The diagonal of the curvature. */
 export class DiagonalCurvature implements Curvature {
@@ -85,6 +85,11 @@ export function diagonalAccumulator(selection: Selection, columns: number): Accu
           return;
         }
         const n = parameter.size;
+        if (role !== "scale" && nodes.length === 1 && nodes[0].size === n) {
+          const squares = sumOfSquares(backward, backward.cotangent(nodes[0]), n);
+          backward.kernels.sumAxis(1, backward.batch, n, squares, at, n, true);
+          return;
+        }
         const rows = vectorRows(backward, nodes, n, role === "scale");
         const count = backward.columns * backward.batch;
         backward.kernels.multiply(1, count * n, rows, rows, rows, false);
@@ -94,7 +99,9 @@ export function diagonalAccumulator(selection: Selection, columns: number): Accu
     finish(values, examples) {
       const result = new Float64Array(selection.size);
       parameters.forEach(({ at, size, chosen }: SelectedParameter, p) => {
-        for (let i = 0; i < size; i++) result[at + i] = values[starts[p] + (chosen?.[i] ?? i)];
+        const start = starts[p];
+        if (chosen === undefined) result.set(values.subarray(start, start + size), at);
+        else for (let i = 0; i < size; i++) result[at + i] = values[start + chosen[i]];
       });
       return new DiagonalCurvature(selection, examples, result);
     },

@@ -92,7 +92,7 @@ export function readVectors(where: string, v: ArrayLike, size: number): NDArray 
 /** Rows of the Jacobian times themselves; the last layer alone by its factors. */
 export function fullAccumulator(selection: Selection, columns: number): Accumulator {
   const site = soleLinearSite(selection);
-  if (site !== undefined && columns > 2) return layerAccumulator(selection, site);
+  if (site !== undefined && columns > 1) return layerAccumulator(selection, site);
   const n = selection.size;
   return {
     length: n * n,
@@ -187,19 +187,22 @@ function withOnes(backward: Backward, site: LinearSite, width: number): Pointer 
 function arrange(values: FloatArray, inputs: number, outputs: number, biased: boolean): Float64Array {
   const width = inputs + (biased ? 1 : 0);
   const n = outputs * width;
+  const weights = outputs * inputs;
   const matrix = new Float64Array(n * n);
-  const place = (o: number, i: number) => (i < inputs ? o * inputs + i : outputs * inputs + o);
   for (let o = 0, pair = 0; o < outputs; o++) {
     for (let p = 0; p <= o; p++, pair++) {
-      for (let i = 0; i < width; i++) {
-        for (let j = 0; j <= i; j++) {
-          // Every block is symmetric of itself.
-          const x = values[(pair * width + i) * width + j];
-          const [oi, oj, pi, pj] = [place(o, i), place(o, j), place(p, i), place(p, j)];
-          matrix[oi * n + pj] = x;
-          matrix[oj * n + pi] = x;
-          matrix[pi * n + oj] = x;
-          matrix[pj * n + oi] = x;
+      // Every block is symmetric of itself, so that both places of the pair have the same rows.
+      const block = symmetric(values, width, pair * width * width);
+      for (const [r, c] of p < o
+        ? [
+            [o, p],
+            [p, o],
+          ]
+        : [[o, o]]) {
+        for (let i = 0; i < width; i++) {
+          const row = (i < inputs ? r * inputs + i : weights + r) * n;
+          matrix.set(block.subarray(i * width, i * width + inputs), row + c * inputs);
+          if (biased) matrix[row + weights + c] = block[i * width + inputs];
         }
       }
     }

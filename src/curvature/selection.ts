@@ -1,6 +1,7 @@
 // Which weights a posterior is over: all, the last layer's, some parameters, or some single weights.
 
 import { checkOptions, OptionError, ShapeError } from "../errors.ts";
+import type { FloatArray } from "../kernels/memory.ts";
 import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 
@@ -72,8 +73,14 @@ export class Selection {
   }
 
   /** The selected weights of a flat vector of the network's parameters, in float64. */
-  take(values: ArrayLike<number>): Float64Array {
-    return Float64Array.from(this.indices(), (index) => values[index]);
+  take(values: FloatArray): Float64Array {
+    const result = new Float64Array(this.size);
+    for (const { parameter, at, size, chosen } of this.parameters) {
+      const { offset } = parameter;
+      if (chosen === undefined) result.set(values.subarray(offset, offset + size), at);
+      else for (let i = 0; i < size; i++) result[at + i] = values[offset + chosen[i]];
+    }
+    return result;
   }
 
   /** Whether every selected parameter is whole. */

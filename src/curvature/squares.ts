@@ -1,7 +1,7 @@
 // Sums over examples and columns of squared derivatives of a linear site, [outputs, inputs]: (Σ_t δ_t ⊗ a_t)².
 
 import { sumOfProducts } from "../derivatives/contractions.ts";
-import { allocateFloats, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import { type LinearSite, type Node, positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 
@@ -24,7 +24,7 @@ export function usesOf(backward: Backward, nodes: readonly Node[]): Use[] {
 /** Numbers that `addSquares` allocates for each example. */
 export function squaresPerExample(site: LinearSite, nodes: readonly Node[], columns: number): number {
   const once = nodes.length === 1 && positionsOf(nodes[0]) === 1;
-  return once ? (columns + 1) * site.outputs + site.inputs : columns * site.outputs * site.inputs;
+  return once ? site.outputs + site.inputs : columns * site.outputs * site.inputs;
 }
 
 /** Adds the squares of the weights' derivatives to `to`, [outputs, inputs]. */
@@ -46,7 +46,7 @@ export function addSquares(
   }
   const n = outputs * inputs;
   const rows = allocateFloats(dtype, columns * batch * n);
-  const size = dtype === "float32" ? 4 : 8;
+  const size = bytesPerElement(dtype);
   uses.forEach(({ delta, a, positions }, use) => {
     for (let k = 0; k < columns; k++) {
       const d = delta + k * batch * positions * outputs * size;
@@ -59,11 +59,9 @@ export function addSquares(
 
 /** Σ_k x_k² over columns [K, B, n]: [B, n]. */
 export function sumOfSquares({ kernels, batch, columns, dtype }: Backward, x: Pointer, n: number): Pointer {
-  const squares = allocateFloats(dtype, columns * batch * n);
-  kernels.multiply(1, columns * batch * n, x, x, squares, false);
-  if (columns === 1) return squares;
   const total = allocateFloats(dtype, batch * n);
-  kernels.sumAxis(1, columns, batch * n, squares, total, batch * n, false);
+  const bytes = batch * n * bytesPerElement(dtype);
+  for (let k = 0; k < columns; k++) kernels.multiply(1, batch * n, x + k * bytes, x + k * bytes, total, k > 0);
   return total;
 }
 

@@ -25,8 +25,19 @@ export function dataset(x: ArrayLike, y: ArrayLike): Dataset {
   return readDataset("dataset", { x, y });
 }
 
+/** Batches of data that were checked as a whole. */
+const checked = new WeakSet<DatasetLike>();
+
+/** The samples at these positions of a dataset that was checked, as a copy. */
+export function takeBatch({ x, y }: Dataset, rows: Uint32Array): Dataset {
+  const batch = { x: takeRows(x, rows), y: takeRows(y, rows) };
+  checked.add(batch);
+  return batch;
+}
+
 /** Checks what a caller gave as data. */
 export function readDataset(where: string, data: DatasetLike): Dataset {
+  if (checked.has(data)) return data as Dataset;
   if (data === null || typeof data !== "object" || data.x === undefined || data.y === undefined) {
     throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets.`);
   }

@@ -2,7 +2,7 @@
 
 import { Random } from "../array/random.ts";
 import { checkBoolean, checkInteger, checkOptions } from "../errors.ts";
-import { type Dataset, type DatasetLike, readDataset, takeRows } from "./dataset.ts";
+import { type Dataset, type DatasetLike, readDataset, takeBatch } from "./dataset.ts";
 
 /** Options of `DataLoader`. */
 export interface DataLoaderOptions {
@@ -76,6 +76,6 @@ export class DataLoader implements Iterable<Dataset> {
 
   #batch(order: Uint32Array, i: number): Dataset {
     const rows = order.subarray(i * this.batchSize, (i + 1) * this.batchSize);
-    return { x: takeRows(this.data.x, rows), y: takeRows(this.data.y, rows) };
+    return takeBatch(this.data, rows);
   }
 }

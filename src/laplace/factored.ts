@@ -10,7 +10,16 @@ import type { SelectedParameter } from "../curvature/selection.ts";
 import { usesOf, vectorRows } from "../curvature/squares.ts";
 import { sumOfProducts } from "../derivatives/contractions.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  copyIn,
+  copyOut,
+  type DType,
+  floats,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
 import { positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
@@ -25,6 +34,8 @@ interface Block {
   readonly qa: Float64Array | undefined;
   /** Of the selected weights. */
   readonly values: Float64Array;
+  /** 1/p over the whole parameter; weights that are not selected have no variance. Computed at first use. */
+  inverse?: Float64Array;
 }
 
 /** P = h diag(H) + P₀ */
@@ -242,14 +253,26 @@ function diagonalOf(
   });
 }
 
+/** What was converted to float32 before. */
+const singles = new WeakMap<Float64Array, Float32Array>();
+
+/** As `copyIn`, for what every prediction takes: it is converted once. */
+function enter(dtype: DType, values: Float64Array): Pointer {
+  if (dtype === "float64") return copyIn(dtype, values);
+  const single = singles.get(values) ?? new Float32Array(values);
+  singles.set(values, single);
+  return copyIn(dtype, single);
+}
+
 /** Adds a block's part of J P⁻¹ Jᵀ to [B, C, C]. */
 function addBlock(backward: Backward, block: Block, total: Pointer): void {
   const { kernels, batch, columns, dtype, graph } = backward;
   const { selected, outputs, inputs, qb, qa } = block;
   const nodes = graph.uses.get(selected.site) ?? [];
-  const b = qb === undefined ? undefined : copyIn(dtype, qb);
-  const a = qa === undefined ? undefined : copyIn(dtype, qa);
-  const roots = copyIn(dtype, spreadOut(block, -0.5));
+  const b = qb && enter(dtype, qb);
+  const a = qa && enter(dtype, qa);
+  const inverse = inverseOf(block);
+  const roots = () => copyIn(dtype, inverse.map(Math.sqrt));
   if (selected.role !== "weight") {
     const rows = rotated(
       backward,
@@ -258,7 +281,7 @@ function addBlock(backward: Backward, block: Block, total: Pointer): void {
       vectorRows(backward, nodes, outputs, selected.role === "scale"),
       b,
     );
-    kernels.multiply(columns * batch, outputs, rows, roots, rows, false);
+    kernels.multiply(columns * batch, outputs, rows, roots(), rows, false);
     addGrams(backward, outputs, rows, total);
     return;
   }
@@ -271,9 +294,9 @@ function addBlock(backward: Backward, block: Block, total: Pointer): void {
     // s = √(Σ_j a_j² / p_ij), [B, outputs]
     const squares = allocateFloats(dtype, batch * inputs);
     kernels.multiply(1, batch * inputs, uses[0].a, uses[0].a, squares, false);
-    const inverse = copyIn(dtype, spreadOut(block, -1));
+    const p = enter(dtype, inverse);
     const s = allocateFloats(dtype, batch * outputs);
-    kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, inverse, 0, 1, inputs, s, 0, outputs, 1, false);
+    kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, p, 0, 1, inputs, s, 0, outputs, 1, false);
     const [memory, start] = [floats(dtype), s / bytesPerElement(dtype)];
     for (let i = start; i < start + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
     const rows = allocateFloats(dtype, columns * batch * outputs);
@@ -290,18 +313,16 @@ function addBlock(backward: Backward, block: Block, total: Pointer): void {
       sumOfProducts(backward, batch, positions, outputs, inputs, d, x, rows + k * batch * n * size, n, use > 0);
     }
   });
-  kernels.multiply(columns * batch, n, rows, roots, rows, false);
+  kernels.multiply(columns * batch, n, rows, roots(), rows, false);
   addGrams(backward, n, rows, total);
 }
 
-/** Eigenvalues to a power over the whole parameter; weights that are not selected have no variance. */
-function spreadOut({ selected, outputs, inputs, values }: Block, exponent: number): Float64Array {
-  const powers = values.map((p) => p ** exponent);
-  if (selected.chosen === undefined) return powers;
+function inverseOf(block: Block): Float64Array {
+  if (block.inverse !== undefined) return block.inverse;
+  const { selected, outputs, inputs, values } = block;
   const result = new Float64Array(outputs * inputs);
-  selected.chosen.forEach((index, i) => {
-    result[index] = powers[i];
-  });
+  for (let i = 0; i < values.length; i++) result[selected.chosen?.[i] ?? i] = 1 / values[i];
+  block.inverse = result;
   return result;
 }
 

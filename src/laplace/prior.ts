@@ -51,7 +51,9 @@ export class Prior {
 
   /** The number of weights that share each precision. */
   counts(): Float64Array {
-    return this.sums(new Float64Array(this.selection.size).fill(1));
+    if (this.structure === "scalar") return Float64Array.of(this.selection.size);
+    if (this.structure === "perParameter") return Float64Array.from(this.selection.parameters, ({ size }) => size);
+    return new Float64Array(this.selection.size).fill(1);
   }
 
   /** log det P₀ */
@@ -104,7 +106,8 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
   const means = new Float64Array(selection.size);
   if (centre.size === 1) means.fill(centre.data[0]);
   else means.set(centre.data);
-  if (!means.every(Number.isFinite)) throw new ValueError(`${where}: the prior mean is not finite.`);
+  if (!(centre.size === 1 ? means.subarray(0, 1) : means).every(Number.isFinite))
+    throw new ValueError(`${where}: the prior mean is not finite.`);
   return new Prior(selection, values, means);
 }
 
