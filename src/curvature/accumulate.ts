@@ -209,6 +209,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
       }
     }
     if (examples === 0) throw new ValueError(`${where}: there are no data.`);
+    accumulator.flush?.(dtype, to);
     const memory = floats(dtype);
     const place = (pointer: Pointer) => pointer / bytesPerElement(dtype);
     const curvature = accumulator.finish(memory.subarray(place(to), place(to) + accumulator.length), examples);

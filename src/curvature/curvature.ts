@@ -2,7 +2,7 @@
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import { ValueError } from "../errors.ts";
-import type { FloatArray, Pointer } from "../kernels/memory.ts";
+import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Selection } from "./selection.ts";
 
@@ -46,6 +46,8 @@ export interface Accumulator {
   readonly perExample: number;
   /** Adds the examples of a part, whose columns were pulled back. */
   add(backward: Backward, to: Pointer): void;
+  /** Adds what `add` left for later. */
+  flush?(dtype: DType, to: Pointer): void;
   /** The curvature, from the numbers in memory. */
   finish(values: FloatArray, examples: number): Curvature;
 }

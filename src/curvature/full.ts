@@ -8,13 +8,13 @@ import {
   bytesPerElement,
   copyIn,
   copyOut,
+  type DType,
   type FloatArray,
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
 import { eigh } from "../linalg/eigh.ts";
 import { type LinearSite, positionsOf } from "../network/graph.ts";
-import type { Backward } from "../network/passes.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum, symmetric } from "./curvature.ts";
 import { contractRows } from "./rows.ts";
 import type { Selection } from "./selection.ts";
@@ -117,6 +117,9 @@ function soleLinearSite(selection: Selection): LinearSite | undefined {
   return plain && all && parameters[0].role === "weight" ? site : undefined;
 }
 
+/** Examples whose products are added at once: the blocks are larger than caches, and are gone through each time. */
+const WAITING = 512;
+
 /**
  * A row of the Jacobian of one linear layer is δ ⊗ a, with a 1 after a for the bias: so the blocks of outputs o and p
  * are Σ_n (Σ_k δ_ko δ_kp) a aᵀ, K times less work than rows.
@@ -125,62 +128,55 @@ function layerAccumulator(selection: Selection, site: LinearSite): Accumulator {
   const { inputs, outputs } = site;
   const biased = selection.parameters.length === 2;
   const width = inputs + (biased ? 1 : 0);
-  const pairs = (outputs * (outputs + 1)) / 2;
+  const square = outputs * outputs;
+  const blocks = ((outputs * (outputs + 1)) / 2) * width * width;
+  // Behind the blocks: rows a and weights Σ_k δ_ko δ_kp of examples that wait, and the rows times a pair's weights.
+  const rows = blocks;
+  const weights = rows + WAITING * width;
+  const weighted = weights + WAITING * square;
+  let waiting = 0;
+  const flush = (dtype: DType, to: Pointer) => {
+    const kernels = kernelsFor(dtype);
+    const at = (place: number) => to + place * bytesPerElement(dtype);
+    for (let o = 0, pair = 0; o < outputs; o++) {
+      for (let p = 0; p <= o; p++, pair++) {
+        const block = at(pair * width * width);
+        kernels.scaleRows(waiting, width, at(rows), at(weights + o * outputs + p), square, at(weighted));
+        kernels.gemmt(width, waiting, at(rows), 1, width, at(weighted), width, 1, block, width, 1, true);
+      }
+    }
+    waiting = 0;
+  };
   return {
-    length: pairs * width * width,
-    perExample: outputs * outputs + 2 * width,
+    length: weighted + WAITING * width,
+    perExample: square,
     add(backward, to) {
-      const { kernels, batch, columns, dtype } = backward;
+      const { kernels, batch, columns: k, dtype } = backward;
       const size = bytesPerElement(dtype);
-      const a = withOnes(backward, site, width);
       const [node] = selection.graph.uses.get(site) ?? [];
-      const delta = backward.cotangent(node);
-      const weights = allocateFloats(dtype, batch * outputs * outputs);
+      const x = backward.value(node.inputs[0]);
+      const d = backward.cotangent(node);
+      const w = allocateFloats(dtype, batch * square);
       const step = batch * outputs;
-      kernels.gemm(
-        batch,
-        outputs,
-        outputs,
-        columns,
-        delta,
-        outputs,
-        1,
-        step,
-        delta,
-        outputs,
-        step,
-        1,
-        weights,
-        outputs * outputs,
-        outputs,
-        1,
-        false,
-      );
-      const weighted = allocateFloats(dtype, batch * width);
-      for (let o = 0, pair = 0; o < outputs; o++) {
-        for (let p = 0; p <= o; p++, pair++) {
-          kernels.scaleRows(batch, width, a, weights + (o * outputs + p) * size, outputs * outputs, weighted);
-          const block = to + pair * width * width * size;
-          kernels.gemmt(width, batch, a, 1, width, weighted, width, 1, block, width, 1, true);
-        }
+      kernels.gemm(batch, outputs, outputs, k, d, outputs, 1, step, d, outputs, step, 1, w, square, outputs, 1, false);
+      for (let first = 0; first < batch; ) {
+        const count = Math.min(WAITING - waiting, batch - first);
+        // A one after each input is the bias's.
+        if (waiting === 0 && biased) kernels.fill(WAITING * width, 1, to + rows * size);
+        const place = to + (rows + waiting * width) * size;
+        kernels.copyRows(count, inputs, x + first * inputs * size, inputs, place, width, false);
+        const held = to + (weights + waiting * square) * size;
+        kernels.copyRows(1, count * square, w + first * square * size, 0, held, 0, false);
+        first += count;
+        waiting += count;
+        if (waiting === WAITING) flush(dtype, to);
       }
     },
+    flush,
     finish(values, examples) {
       return new FullCurvature(selection, examples, arrange(values, inputs, outputs, biased));
     },
   };
-}
-
-/** The layer's inputs [B, width], with a column of ones where there is a bias. */
-function withOnes(backward: Backward, site: LinearSite, width: number): Pointer {
-  const { kernels, batch, dtype, graph } = backward;
-  const [node] = graph.uses.get(site) ?? [];
-  const a = backward.value(node.inputs[0]);
-  if (width === site.inputs) return a;
-  const result = allocateFloats(dtype, batch * width);
-  kernels.fill(batch * width, 1, result);
-  kernels.copyRows(batch, site.inputs, a, site.inputs, result, width, false);
-  return result;
 }
 
 /** Blocks of output pairs as the matrix over weights, row-major, and biases after them. */
