@@ -1,10 +1,9 @@
 // Two classes from one logit, or several independent labels from as many logits.
 
-import { LaplaceError } from "../errors.ts";
 import { activationCode } from "../kernels/kernels.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
-import type { Likelihood } from "./likelihood.ts";
+import { type Likelihood, refuseSigmoid } from "./likelihood.ts";
 import { type BinaryLink, binaryLinks, binaryProbabilities } from "./links.ts";
 
 const spread = (p: number) => p * (1 - p);
@@ -21,13 +20,7 @@ export function bernoulli(): Likelihood {
     name: "bernoulli",
     noise: undefined,
     links: binaryLinks,
-    checkNetwork(where, net) {
-      const { primitive, attributes } = net.graph.output;
-      if (primitive.name !== "elementwise" || (attributes as { function: string }).function !== "sigmoid") return;
-      throw new LaplaceError(
-        `${where}: the network ends in sigmoid, but the likelihood takes logits: it applies sigmoid itself, which is exact where probabilities round to 0 or 1. Leave the sigmoid out.`,
-      );
-    },
+    checkNetwork: refuseSigmoid,
     readTargets: (where, targets, shape, dtype) => rule.readTargets(where, targets, shape, dtype),
     loss({ kernels, batch, outputs, f }, targets, to) {
       kernels.binaryCrossEntropy(batch * outputs, f, targets, to);

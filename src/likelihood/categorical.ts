@@ -4,7 +4,7 @@ import { shapeText } from "../array/ndarray.ts";
 import { ShapeError } from "../errors.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { crossEntropy } from "../losses/losses.ts";
-import type { Likelihood } from "./likelihood.ts";
+import { type Likelihood, refuseSigmoid } from "./likelihood.ts";
 import { type ClassLink, classLinks, classProbabilities } from "./links.ts";
 
 const spread = (p: number) => p * (1 - p);
@@ -22,6 +22,7 @@ export function categorical(): Likelihood {
     noise: undefined,
     links: classLinks,
     checkNetwork(where, net) {
+      refuseSigmoid(where, net);
       const [classes] = net.outputShape;
       if (net.outputShape.length === 1 && classes >= 2) return;
       throw new ShapeError(

@@ -1,7 +1,7 @@
 // Targets that are the outputs plus Gaussian noise.
 
 import { type ArrayLike, NDArray, shapeText } from "../array/ndarray.ts";
-import { checkNumber, checkOptions, ShapeError } from "../errors.ts";
+import { checkNumber, checkOptions, OptionError, ShapeError } from "../errors.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import type { Likelihood, Outputs } from "./likelihood.ts";
@@ -24,22 +24,29 @@ export interface GaussianOptions {
 export function gaussian(options: GaussianOptions = {}): Likelihood {
   checkOptions("gaussian", options, ["noise"]);
   const given = options.noise ?? 1;
-  const list = typeof given === "number" ? [given] : Array.from(given);
+  if (typeof given === "number") {
+    checkNumber("gaussian", "noise", given, 0, true);
+    return make(given, undefined);
+  }
+  const list = Array.from(given);
+  if (list.length === 0) throw new OptionError("gaussian: noise must be a number, or a list of one for each output.");
   for (const sigma of list) checkNumber("gaussian", "noise", sigma, 0, true);
   const noise = Math.exp(list.reduce((sum, sigma) => sum + Math.log(sigma), 0) / list.length);
-  return make(list.length === 1 ? list[0] : noise, list.length === 1 ? undefined : list.map((sigma) => sigma / noise));
+  return make(
+    noise,
+    list.map((sigma) => sigma / noise),
+  );
 }
 
 function make(noise: number, ratios: readonly number[] | undefined): Likelihood {
   const ratio = (c: number) => ratios?.[c] ?? 1;
 
   /** Multiplies rows [n, C] by r^power. */
-  const weigh = ({ kernels, dtype, batch, outputs }: Outputs, to: number, power: number): void => {
+  const weigh = ({ dtype, batch, outputs }: Outputs, to: number, power: number): void => {
     if (ratios === undefined) return;
     const memory = floats(dtype);
     const start = to / bytesPerElement(dtype);
     for (let i = 0; i < batch * outputs; i++) memory[start + i] *= ratio(i % outputs) ** power;
-    void kernels;
   };
 
   return {
@@ -56,12 +63,11 @@ function make(noise: number, ratios: readonly number[] | undefined): Likelihood 
     },
     readTargets: (where: string, targets: ArrayLike, shape, dtype) =>
       mse.rule.readTargets(where, targets, shape, dtype),
-    loss({ kernels, dtype, batch, outputs, f }, targets, to) {
+    loss({ kernels, batch, outputs, f }, targets, to) {
       kernels.squaredError(batch * outputs, f, targets, to);
       const elements = floats("float64");
       const start = to / 8;
       for (let i = 0; i < batch * outputs; i++) elements[start + i] *= 0.5 / ratio(i % outputs) ** 2;
-      void dtype;
       return batch * outputs;
     },
     gradient(outputs, targets, to) {

@@ -3,9 +3,11 @@
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
+import { LaplaceError } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
+import { labelOf } from "../network/summary.ts";
 
 /** Outputs of a part of a batch in the kernels' memory, and their kernels. */
 export interface Outputs {
@@ -98,4 +100,14 @@ export class Mixture {
   finish(): TargetDistribution {
     return { mean: this.#sum, variance: this.#second.map((sum) => sum / this.#count) };
   }
+}
+
+/** @throws LaplaceError for a network that ends in sigmoid, where a likelihood takes logits; softmax is refused before */
+export function refuseSigmoid(where: string, net: Network): void {
+  let last = net.graph.output;
+  while (last.primitive.name === "reshape") last = last.inputs[0];
+  if (labelOf(last) !== "sigmoid") return;
+  throw new LaplaceError(
+    `${where}: the network ends in sigmoid, but the likelihood takes logits: it turns them into probabilities itself, which is exact where those round to 0 or 1. Leave the sigmoid out.`,
+  );
 }
