@@ -152,11 +152,24 @@ function isDataset(data: Data): data is DatasetLike {
  * @throws ShapeError, ValueError for bad data
  */
 export function* summarise(where: string, plan: Plan, data: Data): Generator<number, Summary> {
-  if (plan.structure !== "ekfac" || plan.basis !== undefined) {
-    return yield* onePass(where, plan, data, accumulatorOf(plan, plan.structure, plan.basis));
+  if (!isDataset(data) && typeof data?.[Symbol.iterator] !== "function") {
+    throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
   }
-  const first = yield* onePass(where, plan, data, accumulatorOf(plan, "kronecker"));
-  const second = yield* onePass(where, plan, data, accumulatorOf(plan, "ekfac", first.curvature as KroneckerCurvature));
+  const pass = (structure: Structure, basis?: Plan["basis"]) =>
+    onePass(where, plan, data, accumulatorOf(plan, structure, basis));
+  if (plan.structure !== "ekfac" || plan.basis !== undefined) {
+    const only = yield* pass(plan.structure, plan.basis);
+    if (only.examples === 0) throw new ValueError(`${where}: there are no data.`);
+    return only;
+  }
+  if ("next" in data) {
+    throw new ValueError(
+      `${where}: "ekfac" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches or a DataLoader; or a basis, with which one pass is enough.`,
+    );
+  }
+  const first = yield* pass("kronecker");
+  if (first.examples === 0) throw new ValueError(`${where}: there are no data.`);
+  const second = yield* pass("ekfac", first.curvature as KroneckerCurvature);
   const tolerance = (plan.net.dtype === "float32" ? 1e-4 : 1e-9) * (1 + Math.abs(first.loss));
   if (second.examples !== first.examples || !(Math.abs(second.loss - first.loss) <= tolerance)) {
     throw new ValueError(
@@ -197,6 +210,11 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
           const t = copyIn(dtype, targets.data.subarray(start * outputs, end * outputs));
           const f = outputsOf(part);
           loss += lossOf(plan.likelihood, f, t);
+          if (!Number.isFinite(loss)) {
+            throw new ValueError(
+              `${where}: the loss of examples ${examples} to ${examples + part.count - 1} is not finite. A likely cause: outputs so large that the likelihood overflows ${dtype}, such as a rate eᶠ.`,
+            );
+          }
           const column = allocateFloats(dtype, part.count * outputs);
           plan.likelihood.gradient(f, t, column);
           const own = new Backward(part.forward, column, 1, selection.reaches);
@@ -208,8 +226,12 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
         yield examples;
       }
     }
-    if (examples === 0) throw new ValueError(`${where}: there are no data.`);
     accumulator.flush?.(dtype, to);
+    if (kernels.allFinite(accumulator.length, to) !== 1) {
+      throw new ValueError(
+        `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${dtype}; scale inputs and targets, or use float64.`,
+      );
+    }
     const memory = floats(dtype);
     const place = (pointer: Pointer) => pointer / bytesPerElement(dtype);
     const curvature = accumulator.finish(memory.subarray(place(to), place(to) + accumulator.length), examples);

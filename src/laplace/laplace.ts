@@ -67,6 +67,24 @@ export interface FitOptions {
 /** How long a fit may hold up everything else. */
 const BURST_MILLISECONDS = 30;
 
+/** Takes the steps, with a turn of the event loop between bursts of them. */
+async function inBursts(steps: Generator<number, Summary>, { onProgress, signal }: FitOptions): Promise<Summary> {
+  try {
+    for (let burst = performance.now(); ; ) {
+      signal?.throwIfAborted();
+      const { done, value } = steps.next();
+      if (done) return value;
+      onProgress?.({ examples: value });
+      if (performance.now() - burst < BURST_MILLISECONDS) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      burst = performance.now();
+    }
+  } finally {
+    // Steps that are left give back the memory of their sums.
+    steps.return(undefined as never);
+  }
+}
+
 /** A Laplace approximation that is still to be fitted. Made by `laplace`. */
 export class Laplace {
   readonly #plan: Plan;
@@ -85,6 +103,11 @@ export class Laplace {
     checkNumber(where, "temperature", options.temperature ?? 1, 0, true);
     checkBoolean(where, "damping", options.damping ?? false);
     checkBoolean(where, "checks", options.checks ?? true);
+    const { memoryBudget = defaultMemoryBudget, onWarning } = options;
+    if (memoryBudget !== Number.POSITIVE_INFINITY) checkNumber(where, "memoryBudget", memoryBudget, 0);
+    if (onWarning !== undefined && typeof onWarning !== "function") {
+      throw new OptionError(`${where}: onWarning must be a function, not ${typeof onWarning}.`);
+    }
     if (options.damping === true && this.#plan.structure !== "kronecker") {
       throw new OptionError(`laplace: damping is for the structure "kronecker", not "${this.#plan.structure}".`);
     }
@@ -100,26 +123,19 @@ export class Laplace {
   async fit(data: Data, options: FitOptions = {}): Promise<Posterior> {
     checkOptions("fit", options, ["onProgress", "signal"]);
     const { onProgress, signal } = options;
+    if (onProgress !== undefined && typeof onProgress !== "function") {
+      throw new OptionError(`fit: onProgress must be a function, not ${typeof onProgress}.`);
+    }
+    if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+      throw new OptionError("fit: signal must be an AbortSignal, such as the signal of an AbortController.");
+    }
     const plan = this.#plan;
-    const { priorPrecision: _, memoryBudget = defaultMemoryBudget, temperature = 1, damping = false } = this.#options;
+    const { memoryBudget = defaultMemoryBudget, temperature = 1, damping = false } = this.#options;
     checkMemory("fit", plan, memoryBudget);
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = Float64Array.from(net.parameters.data);
-    const steps = summarise("fit", { ...plan, net }, data);
-    let summary: Summary;
-    for (let burst = performance.now(); ; ) {
-      signal?.throwIfAborted();
-      const { done, value } = steps.next();
-      if (done) {
-        summary = value;
-        break;
-      }
-      onProgress?.({ examples: value });
-      if (performance.now() - burst < BURST_MILLISECONDS) continue;
-      await new Promise((resolve) => setTimeout(resolve));
-      burst = performance.now();
-    }
+    const summary = await inBursts(summarise("fit", { ...plan, net }, data), options);
     const { curvature, ...fitted } = summary;
     if (this.#options.checks ?? true) this.#check(summary, plan.selection.take(theta));
     const { likelihood } = plan;
