@@ -153,6 +153,11 @@ export function select(where: string, net: Network, weights: Weights = "all"): S
     );
   }
   checkOptions(`${where}, weights`, weights, ["parameters", "indices"]);
+  const [given] = Object.values(weights) as unknown[];
+  const isList = Array.isArray(given) || (ArrayBuffer.isView(given) && "length" in given);
+  if (Object.keys(weights).length !== 1 || !isList) {
+    throw new OptionError(`${where}: weights must have a list of either parameters (names) or indices (positions).`);
+  }
   if ("parameters" in weights) {
     const names = new Set(weights.parameters);
     for (const name of names) {
