@@ -62,7 +62,7 @@ class FullPrecision implements Precision {
   /** With one prior precision the eigenvalues of H say everything, for any prior. */
   get logDeterminant(): number {
     const n = this.#size;
-    if (this.#prior.structure === "scalar" && this.#upper === undefined) {
+    if (this.#prior.structure === "scalar") {
       const [delta] = this.#prior.precision;
       return this.#curvature.eigenvalues().reduce((sum, x) => sum + Math.log(this.#h * x + delta), 0);
     }
