@@ -6,7 +6,15 @@ import type { Plan } from "../curvature/accumulate.ts";
 import type { Curvature } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
-import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  OptionError,
+  ValueError,
+} from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -175,6 +183,7 @@ export class Posterior {
    * are this one's. @throws ValueError for posteriors that do not add
    */
   merge(other: Posterior): Posterior {
+    if (!(other instanceof Posterior)) throw new ValueError("merge: the other must be a posterior.");
     const [ours, theirs] = [this.#parts.fitted, other.#parts.fitted];
     checkAdd(this.#parts, other.#parts);
     return this.#derive({

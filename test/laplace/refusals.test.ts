@@ -316,17 +316,21 @@ describe("a posterior refuses", () => {
     const merge = (other: unknown) => () => fitted.merge(other as typeof fitted);
     refuses(merge(kronecker), ValueError, /a full curvature does not add to a kronecker one|kronecker/);
     refuses(merge(await fit({ weights: "lastLayer" })), ValueError, /over different weights/);
-    refuses(merge(await fit({ curvature: "empiricalFisher" })), ValueError, /"ggn" and "empiricalFisher"/);
+    refuses(
+      merge(await fit({ curvature: "empiricalFisher" })),
+      ValueError,
+      /a "empiricalFisher" does not add to a "ggn"/,
+    );
     refuses(merge(await fit({ likelihood: "count" }, net).catch(() => null)), ValueError, /merge: /);
     const twoNoises = await fit({ likelihood: gaussian({ noise: [1, 2] }) });
-    refuses(merge(twoNoises), ValueError, /the likelihoods differ/);
+    refuses(merge(twoNoises), ValueError, /ratios of the outputs' noises differ/);
     const moved = net.clone(net.parameters.data.map((w) => w + 1));
     refuses(merge(await fit({}, moved)), ValueError, /fitted at different parameters/);
     refuses(merge(undefined), ValueError, /must be a posterior/);
     const [a, b] = [await fit({ structure: "ekfac" }), await fit({ structure: "ekfac" })];
     refuses(() => a.merge(b), ValueError, /different eigenbases, .* as its `basis`/);
     const reduce = await fit({ structure: "kronecker", sharing: "reduce" });
-    refuses(() => kronecker.merge(reduce), ValueError, /sharing "expand" and "reduce"/);
+    refuses(() => kronecker.merge(reduce), ValueError, /factors of "reduce" do not add to those of "expand"/);
     // Another noise adds: the curvature is at unit noise.
     expect(fitted.merge(await fit({ likelihood: gaussian({ noise: 3 }) })).examples).toBe(12);
   });
