@@ -33,11 +33,13 @@ export function eigh(
   const a = readSymmetric("eigh", matrix);
   const n = a.shape[0];
   checkOut("eigh", out, a.shape, "float64");
+  // The matrix and a workspace of three times its size; the kernels' addresses have 32 bits.
+  if (32 * n * (n + 32) > 2 ** 32) throw new LaplaceError(`eigh: a matrix of order ${n} needs more than 4 GiB.`);
   return scope(() => {
     const kernels = kernelsFor("float64");
     const v = workPlace(vectors ? out : undefined, a, "float64");
     const w = allocateFloats("float64", n);
-    const work = allocate(kernels.eighWorkspace(n));
+    const work = allocate(kernels.eighWorkspace(n) >>> 0);
     const failed = kernels.eigh(n, v, w, work, vectors);
     if (failed !== 0) throw new LaplaceError(`eigh: eigenvalue ${failed - 1} did not converge.`);
     const values = new NDArray(copyOut("float64", w, n), [n]);
