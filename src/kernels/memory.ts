@@ -51,6 +51,12 @@ const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** A block of the heap, the first that is large enough. @throws LaplaceError beyond the 4 GiB a memory can have */
 export function takeBlock(bytes: number): Pointer {
+  const start = take(bytes);
+  observer?.();
+  return start;
+}
+
+function take(bytes: number): Pointer {
   const size = align(bytes);
   let index = free.findIndex(({ start, end }) => end - start >= size);
   if (index < 0) {
@@ -66,7 +72,7 @@ export function takeBlock(bytes: number): Pointer {
 
 /** A block for good, which does not count as in use. */
 export function reserveBlock(bytes: number): Pointer {
-  const pointer = takeBlock(bytes);
+  const pointer = take(bytes);
   inUse -= align(bytes);
   return pointer;
 }
@@ -115,14 +121,26 @@ function grow(bytes: number): void {
 /** The stack of scopes: blocks of the heap, filled from their start. The first is kept. */
 const stack: Block[] = [];
 let top: Pointer = 0;
+/** Bytes that scopes hold, without what is left over in their blocks. */
+let scoped = 0;
+let observer: (() => void) | undefined;
+
+/** Tests: calls `next` after each allocation and before each release; undefined ends it. */
+export function observeMemory(next: (() => void) | undefined): void {
+  observer = next;
+}
 
 /** Runs `body`, then releases what it allocated. */
 export function scope<Result>(body: () => Result): Result {
   const mark = top;
   const blocks = stack.length;
+  const held = scoped;
   try {
-    return body();
+    const result = body();
+    observer?.();
+    return result;
   } finally {
+    scoped = held;
     while (stack.length > Math.max(blocks, 1)) {
       const { start, end } = stack.pop() as Block;
       giveBlock(start, end - start);
@@ -137,12 +155,14 @@ export function allocate(bytes: number): Pointer {
   const block = stack.at(-1);
   if (block === undefined || top + size > block.end) {
     const length = Math.max(size, SCOPE_BLOCK);
-    const start = takeBlock(length);
+    const start = take(length);
     stack.push({ start, end: start + length });
     top = start;
   }
   const address = top;
   top += size;
+  scoped += size;
+  observer?.();
   return address;
 }
 
@@ -198,10 +218,14 @@ export function copyOutTo(dtype: DType, pointer: Pointer, length: number, out: F
   out.set(floats(dtype).subarray(start, start + length), offset);
 }
 
-/** Bytes the kernels' memory has, and bytes of it in use by scopes and arrays. */
-export function memoryUse(): { bytes: number; inUse: number } {
+/**
+ * Bytes the kernels' memory has, bytes of it in use by scopes and arrays, and how many of those were asked for: the stack
+ * of scopes takes whole blocks.
+ */
+export function memoryUse(): { bytes: number; inUse: number; allocated: number } {
   const [first] = stack;
   // The stack's first block is kept between calls; only what is filled of it counts.
   const kept = first === undefined || stack.length > 1 ? 0 : first.end - top;
-  return { bytes: memory.buffer.byteLength, inUse: inUse - kept };
+  const blocks = stack.reduce((sum, { start, end }) => sum + end - start, 0);
+  return { bytes: memory.buffer.byteLength, inUse: inUse - kept, allocated: inUse - blocks + scoped };
 }
