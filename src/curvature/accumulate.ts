@@ -2,7 +2,7 @@
 
 import { Random } from "../array/random.ts";
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
-import { contractSquaredNorms } from "../derivatives/contractions.ts";
+import { contractionNumbers, contractSquaredNorms } from "../derivatives/contractions.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
@@ -18,16 +18,17 @@ import {
 } from "../kernels/memory.ts";
 import type { Likelihood, Outputs } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
+import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { checkValues, onePart, type Part, partSize } from "../network/parts.ts";
-import { Backward } from "../network/passes.ts";
+import { Backward, backwardNumbers } from "../network/passes.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
 import { diagonalAccumulator } from "./diagonal.ts";
 import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
 import { fullAccumulator } from "./full.ts";
 import { checkWhole, KroneckerCurvature, kroneckerAccumulator, type Sharing } from "./kronecker.ts";
 import { type Selection, select, type Weights } from "./selection.ts";
-import { Sketch } from "./sketch.ts";
+import { Sketch, sketchNumbers } from "./sketch.ts";
 
 /**
  * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
@@ -142,6 +143,25 @@ export function accumulatorOf(
   return ekfacAccumulator(selection, columns, basis);
 }
 
+/** Numbers of the network's type that a part of the data needs on its way: for each example, and besides. */
+export function partNumbers(
+  plan: Plan,
+  accumulator: Pick<Accumulator, "perExample" | "perPart">,
+): { perExample: number; perPart: number } {
+  const { net, kind, selection } = plan;
+  const { graph, dtype } = net;
+  const outputs = graph.output.size;
+  const columns = columnCount(plan);
+  let perExample = nodeNumbers(graph.nodes) + accumulator.perExample;
+  // Targets, the loss in float64, and the loss's own gradient with its norms.
+  perExample += 2 * outputs + (8 * outputs) / bytesPerElement(dtype) + 1;
+  perExample += backwardNumbers(graph, selection.reaches, 1) + contractionNumbers(graph, selection.sites().keys());
+  const sketch = sketchNumbers(selection);
+  perExample += sketch.perExample;
+  if (kind !== "empiricalFisher") perExample += columns * outputs + backwardNumbers(graph, selection.reaches, columns);
+  return { perExample, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
+}
+
 function isDataset(data: Data): data is DatasetLike {
   return data !== null && typeof data === "object" && "x" in data && "y" in data;
 }
@@ -184,8 +204,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
   const { dtype, graph } = net;
   const kernels = kernelsFor(dtype);
   const columns = columnCount(plan);
-  const numbers = graph.nodes.reduce((total, node) => total + node.size, 0);
-  const size = partSize(numbers * (4 + 2 * columns) + accumulator.perExample, dtype);
+  const size = partSize(partNumbers(plan, accumulator).perExample, dtype);
   const master = new Random(plan.seed);
   const randoms = Array.from({ length: columns }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
   const bytes = Math.max(1, accumulator.length) * bytesPerElement(dtype);

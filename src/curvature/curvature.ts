@@ -44,6 +44,8 @@ export interface Accumulator {
   readonly length: number;
   /** Numbers it allocates for each example of a part. */
   readonly perExample: number;
+  /** Numbers it allocates for a part besides, however many examples it has. */
+  readonly perPart: number;
   /** Adds the examples of a part, whose columns were pulled back. */
   add(backward: Backward, to: Pointer): void;
   /** Adds what `add` left for later. */

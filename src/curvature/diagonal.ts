@@ -2,10 +2,11 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
+import type { Node, Parameter } from "../network/graph.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
 import { readVectors } from "./full.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
-import { addSquares, squaresPerExample, sumOfSquares, usesOf, vectorRows } from "./squares.ts";
+import { addSquares, squaresPerExample, sumOfSquares, usesOf, vectorRows, vectorRowsPerExample } from "./squares.ts";
 
 /** The diagonal of the curvature. */
 export class DiagonalCurvature implements Curvature {
@@ -55,6 +56,11 @@ export class DiagonalCurvature implements Curvature {
   }
 }
 
+/** Whether a vector's derivative is what arrives at its one node. */
+function plainVector(nodes: readonly Node[], { size }: Parameter, role: SelectedParameter["role"]): boolean {
+  return role !== "scale" && nodes.length === 1 && nodes[0].size === size;
+}
+
 /** Squares of derivatives, from the factors of each layer: no row is written where a layer has one position. */
 export function diagonalAccumulator(selection: Selection, columns: number): Accumulator {
   const { graph, parameters } = selection;
@@ -66,15 +72,14 @@ export function diagonalAccumulator(selection: Selection, columns: number): Accu
     starts.push(length);
     length += parameter.size;
     const nodes = graph.uses.get(site) ?? [];
-    const numbers =
-      role === "weight" && site.kind === "linear"
-        ? squaresPerExample(site, nodes, columns)
-        : 3 * columns * parameter.size * Math.max(1, ...nodes.map((node) => node.size / parameter.size));
-    perExample += numbers;
+    if (role === "weight" && site.kind === "linear") perExample += squaresPerExample(site, nodes, columns);
+    else if (plainVector(nodes, parameter, role)) perExample += parameter.size;
+    else perExample += vectorRowsPerExample(nodes, parameter.size, role === "scale", columns);
   }
   return {
     length,
     perExample,
+    perPart: 0,
     add(backward, to) {
       const bytes = bytesPerElement(backward.dtype);
       parameters.forEach(({ parameter, site, role }, i) => {
@@ -85,7 +90,7 @@ export function diagonalAccumulator(selection: Selection, columns: number): Accu
           return;
         }
         const n = parameter.size;
-        if (role !== "scale" && nodes.length === 1 && nodes[0].size === n) {
+        if (plainVector(nodes, parameter, role)) {
           const squares = sumOfSquares(backward, backward.cotangent(nodes[0]), n);
           backward.kernels.sumAxis(1, backward.batch, n, squares, at, n, true);
           return;

@@ -3,13 +3,13 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { ValueError } from "../errors.ts";
-import { allocateFloats, bytesPerElement, copyIn, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, type Pointer, scope } from "../kernels/memory.ts";
 import { positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
-import { type EigenBlock, type KroneckerCurvature, timesBlocks } from "./kronecker.ts";
+import { type EigenBlock, type KroneckerCurvature, sizes, timesBlocks } from "./kronecker.ts";
 import type { Selection } from "./selection.ts";
-import { addSquares, squaresPerExample, vectorRows } from "./squares.ts";
+import { addSquares, squaresPerExample, vectorRows, vectorRowsPerExample } from "./squares.ts";
 
 /** The curvature as Q diag(values) Qᵀ in Kronecker eigenbases, a block for each parameter. */
 export class EkfacCurvature implements Curvature {
@@ -86,6 +86,28 @@ export class EkfacCurvature implements Curvature {
   }
 }
 
+/** What the accumulator of corrected eigenvalues needs, whatever the basis. */
+export function ekfacNumbers(
+  selection: Selection,
+  columns: number,
+): Pick<Accumulator, "length" | "perExample" | "perPart"> {
+  let [perExample, perPart] = [0, 0];
+  for (const selected of selection.parameters) {
+    const { site, role } = selected;
+    const [outputs, inputs] = sizes(selected);
+    const nodes = selection.graph.uses.get(site) ?? [];
+    let block = columns * outputs + vectorRowsPerExample(nodes, outputs, role === "scale", columns);
+    if (site.kind === "linear" && role === "weight") {
+      block = squaresPerExample(site, nodes, columns);
+      for (const node of nodes) block += columns * node.size + node.inputs[0].size;
+    }
+    // One block after the other.
+    perExample = Math.max(perExample, block);
+    perPart = Math.max(perPart, outputs ** 2 + (role === "weight" ? inputs ** 2 : 0));
+  }
+  return { length: selection.size, perExample, perPart };
+}
+
 /** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */
 export function ekfacAccumulator(
   selection: Selection,
@@ -97,24 +119,15 @@ export function ekfacAccumulator(
   const blocks = basis.decompose().map((block, i) => ({ ...block, selected: selection.parameters[i] }));
   const starts: number[] = [];
   let length = 0;
-  let perExample = 0;
-  for (const { selected, outputs, inputs } of blocks) {
+  for (const { outputs, inputs } of blocks) {
     starts.push(length);
     length += outputs * inputs;
-    const nodes = graph.uses.get(selected.site) ?? [];
-    for (const node of nodes) perExample += 3 * columns * node.size + node.inputs[0].size;
-    if (selected.site.kind === "linear" && selected.role === "weight") {
-      perExample += squaresPerExample(selected.site, nodes, columns);
-    }
   }
   return {
-    length,
-    perExample,
+    ...ekfacNumbers(selection, columns),
     add(backward, to) {
       const { kernels, batch, columns: count, dtype } = backward;
-      const bytes = bytesPerElement(dtype);
-      blocks.forEach(({ selected, outputs, inputs, qb, qa }, i) => {
-        const at = to + starts[i] * bytes;
+      const addBlock = ({ selected, outputs, inputs, qb, qa }: EigenBlock, at: Pointer) => {
         const nodes = graph.uses.get(selected.site) ?? [];
         const b = copyIn(dtype, qb);
         if (qa !== undefined) {
@@ -134,6 +147,10 @@ export function ekfacAccumulator(
         const turned = rotated(backward, count * batch, outputs, rows, b);
         kernels.multiply(1, count * batch * outputs, turned, turned, turned, false);
         kernels.sumAxis(1, count * batch, outputs, turned, at, outputs, true);
+      };
+      const bytes = bytesPerElement(dtype);
+      blocks.forEach((block, i) => {
+        scope(() => addBlock(block, to + starts[i] * bytes));
       });
     },
     finish(values, examples) {

@@ -14,7 +14,7 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import { eigh } from "../linalg/eigh.ts";
-import { type LinearSite, positionsOf } from "../network/graph.ts";
+import { type LinearSite, nodeNumbers, positionsOf } from "../network/graph.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum, symmetric } from "./curvature.ts";
 import { contractRows } from "./rows.ts";
 import type { Selection } from "./selection.ts";
@@ -40,9 +40,9 @@ export class FullCurvature implements Curvature {
 
   /** Its eigenvalues, computed once. Those that rounding made negative are 0. */
   eigenvalues(): Float64Array {
-    this.#eigenvalues ??= (eigh(this.dense(), { vectors: false }).values.data as Float64Array).map((x) =>
-      Math.max(x, 0),
-    );
+    this.#eigenvalues ??= (
+      eigh(new NDArray(this.matrix, [this.size, this.size]), { vectors: false }).values.data as Float64Array
+    ).map((x) => Math.max(x, 0));
     return this.#eigenvalues;
   }
 
@@ -96,7 +96,8 @@ export function fullAccumulator(selection: Selection, columns: number): Accumula
   const n = selection.size;
   return {
     length: n * n,
-    perExample: columns * n,
+    perExample: columns * (n + scaledNumbers(selection)),
+    perPart: 0,
     add(backward, to) {
       const rows = allocateFloats(backward.dtype, backward.columns * backward.batch * n);
       contractRows(backward, selection, rows);
@@ -105,6 +106,12 @@ export function fullAccumulator(selection: Selection, columns: number): Accumula
     },
     finish: (values, examples) => new FullCurvature(selection, examples, symmetric(values, n)),
   };
+}
+
+/** The size of the products that rows of scales are sums of, for each example and column. */
+function scaledNumbers({ graph, parameters }: Selection): number {
+  const scales = parameters.filter(({ role, chosen }) => role === "scale" && chosen === undefined);
+  return scales.reduce((sum, { site }) => sum + nodeNumbers(graph.uses.get(site) ?? []), 0);
 }
 
 /** The one linear site of a selection of a whole layer that is used once, at one position. */
@@ -150,6 +157,7 @@ function layerAccumulator(selection: Selection, site: LinearSite): Accumulator {
   return {
     length: weighted + WAITING * width,
     perExample: square,
+    perPart: 0,
     add(backward, to) {
       const { kernels, batch, columns: k, dtype } = backward;
       const size = bytesPerElement(dtype);

@@ -21,7 +21,7 @@ import type { Backward } from "../network/passes.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum, symmetric } from "./curvature.ts";
 import { readVectors } from "./full.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
-import { vectorRows } from "./squares.ts";
+import { vectorRows, vectorRowsPerExample } from "./squares.ts";
 
 /** How positions that share a weight count. */
 export type Sharing = "expand" | "reduce";
@@ -220,12 +220,17 @@ export function kroneckerAccumulator(selection: Selection, columns: number, shar
     const outputs = site.kind === "linear" ? site.outputs : site.size;
     const starts = parameters.map((_, i) => (site.kind === "linear" ? length : length + i * outputs ** 2));
     length += site.kind === "linear" ? outputs ** 2 : parameters.length * outputs ** 2;
-    for (const node of graph.uses.get(site) ?? []) perExample += 3 * columns * node.size + node.inputs[0].size;
+    const nodes = graph.uses.get(site) ?? [];
+    const positions = nodes.reduce((total, node) => total + positionsOf(node), 0);
+    if (site.kind === "elementwise") {
+      for (const { role } of parameters) perExample += vectorRowsPerExample(nodes, outputs, role === "scale", columns);
+    } else if (sharing === "reduce" && positions > 1) perExample += site.inputs + columns * outputs;
     factors.push({ site, parameters, a, starts });
   }
   return {
     length,
     perExample,
+    perPart: 0,
     add(backward, to) {
       const bytes = bytesPerElement(backward.dtype);
       for (const { site, parameters, a, starts } of factors) {

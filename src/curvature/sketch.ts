@@ -14,6 +14,24 @@ const WIDTH = 32;
 /** Inputs from which on a weight counts as large. */
 const LARGE = 4 * WIDTH;
 
+/** Whether a weight's gradient is mapped to fewer numbers. */
+function large({ site, role, chosen }: SelectedParameter): LinearSite | undefined {
+  const whole = site.kind === "linear" && role === "weight" && chosen === undefined;
+  return whole && site.inputs >= LARGE ? site : undefined;
+}
+
+/** Numbers of the signs, and what `add` allocates besides for each example. */
+export function sketchNumbers({ graph, parameters }: Selection): { signs: number; perExample: number } {
+  let [signs, perExample] = [0, 0];
+  for (const selected of parameters) {
+    const site = large(selected);
+    if (site === undefined) continue;
+    signs += site.inputs * WIDTH;
+    for (const node of graph.uses.get(site) ?? []) perExample += positionsOf(node) * WIDTH;
+  }
+  return { signs, perExample };
+}
+
 /** Linear maps of the selected weights' gradient: that of a large weight to its first columns, the others as they are. */
 export class Sketch {
   readonly #selection: Selection;
@@ -24,8 +42,8 @@ export class Sketch {
     this.#selection = selection;
     const random = new Random(0);
     for (const selected of selection.parameters) {
-      const { site, role, chosen } = selected;
-      if (site.kind !== "linear" || role !== "weight" || chosen !== undefined || site.inputs < LARGE) continue;
+      const site = large(selected);
+      if (site === undefined) continue;
       const signs = new Float64Array(site.inputs * WIDTH);
       for (let i = 0; i < site.inputs; i++) {
         const bits = random.uint32();

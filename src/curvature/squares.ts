@@ -2,7 +2,7 @@
 
 import { sumOfProducts } from "../derivatives/contractions.ts";
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
-import { type LinearSite, type Node, positionsOf } from "../network/graph.ts";
+import { type LinearSite, type Node, nodeNumbers, positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 
 /** A use of a site: cotangents [K, B, T, outputs] and inputs [B, T, inputs], possibly rotated. */
@@ -63,6 +63,11 @@ export function sumOfSquares({ kernels, batch, columns, dtype }: Backward, x: Po
   const bytes = batch * n * bytesPerElement(dtype);
   for (let k = 0; k < columns; k++) kernels.multiply(1, batch * n, x + k * bytes, x + k * bytes, total, k > 0);
   return total;
+}
+
+/** Numbers that `vectorRows` allocates for each example. */
+export function vectorRowsPerExample(nodes: readonly Node[], n: number, scaled: boolean, columns: number): number {
+  return columns * (n + (scaled ? nodeNumbers(nodes) : 0));
 }
 
 /**

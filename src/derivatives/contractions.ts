@@ -5,6 +5,7 @@
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import {
   type ElementwiseSite,
+  type Graph,
   type LinearSite,
   type Node,
   type Parameter,
@@ -200,6 +201,27 @@ export function contractSquaredNorms(
     }
     if (site.bias !== undefined) addNormOfSum(delta);
   }
+}
+
+/** Numbers that `contractSum` and `contractSquaredNorms` of one column allocate for each example. */
+export function contractionNumbers(graph: Graph, sites: Iterable<Site>): number {
+  let numbers = 0;
+  for (const site of sites) {
+    const nodes = graph.uses.get(site) ?? [];
+    const t = nodes.reduce((sum, node) => sum + positionsOf(node), 0);
+    const width = site.kind === "linear" ? site.outputs : site.size;
+    const gathered = nodes.length === 1 ? 0 : t;
+    numbers += gathered * width;
+    if (site.kind === "elementwise") {
+      if (site.scale !== undefined) numbers += (gathered + 2 * t + 1) * width;
+      if (site.shift !== undefined) numbers += width;
+      continue;
+    }
+    const product = site.inputs * site.outputs;
+    numbers += gathered * site.inputs + (t * t <= product ? 2 * t * t : product);
+    if (site.bias !== undefined) numbers += width;
+  }
+  return numbers;
 }
 
 /** The positions of all nodes of a site as one array [B, T, n]; what there is already for a single node. */

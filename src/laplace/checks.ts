@@ -1,9 +1,22 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
-import type { Summary } from "../curvature/accumulate.ts";
+import { curvatureOptionNames, type Summary } from "../curvature/accumulate.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import { ValueError } from "../errors.ts";
 import type { PosteriorParts } from "./posterior.ts";
+
+/** The names of the options of `laplace`. */
+export const laplaceOptionNames: readonly string[] = [
+  "likelihood",
+  "priorPrecision",
+  "priorMean",
+  "temperature",
+  "damping",
+  "checks",
+  "memoryBudget",
+  "onWarning",
+  ...curvatureOptionNames,
+];
 
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;

@@ -3,7 +3,6 @@
 import type { ArrayLike } from "../array/ndarray.ts";
 import {
   type CurvatureOptions,
-  curvatureOptionNames,
   type Data,
   type Plan,
   readPlan,
@@ -16,7 +15,7 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
 import type { StopSignal } from "../training/train.ts";
-import { stationarityWarning } from "./checks.ts";
+import { laplaceOptionNames, stationarityWarning } from "./checks.ts";
 import { checkMemory } from "./memory.ts";
 import { Posterior } from "./posterior.ts";
 import { type Prior, readPrior, refusePerWeight } from "./prior.ts";
@@ -43,18 +42,6 @@ export interface LaplaceOptions extends CurvatureOptions {
   /** Called with each warning (default: console.warn). */
   onWarning?: (message: string) => void;
 }
-
-const optionNames = [
-  "likelihood",
-  "priorPrecision",
-  "priorMean",
-  "temperature",
-  "damping",
-  "checks",
-  "memoryBudget",
-  "onWarning",
-  ...curvatureOptionNames,
-];
 
 /** Options of `fit`. */
 export interface FitOptions {
@@ -93,7 +80,7 @@ export class Laplace {
 
   constructor(net: Network, options: LaplaceOptions) {
     const where = "laplace";
-    checkOptions(where, options, optionNames);
+    checkOptions(where, options, laplaceOptionNames);
     this.#options = options;
     this.#plan = readPlan(where, net, options.likelihood, options);
     this.#prior = readPrior(where, this.#plan.selection, options.priorPrecision ?? 1, options.priorMean ?? 0);

@@ -1,65 +1,137 @@
 // What a fit will need, before it starts.
 
-import {
-  accumulatorOf,
-  type CurvatureOptions,
-  columnCount,
-  curvatureOptionNames,
-  type Plan,
-  readPlan,
-} from "../curvature/accumulate.ts";
+import { accumulatorOf, columnCount, type Plan, partNumbers, readPlan } from "../curvature/accumulate.ts";
 import { type Structure, structures } from "../curvature/curvature.ts";
-import { checkNumber, checkOptions, MemoryBudgetError } from "../errors.ts";
+import { ekfacNumbers } from "../curvature/ekfac.ts";
+import { sizes } from "../curvature/kronecker.ts";
+import { checkInteger, checkNumber, checkOptions, MemoryBudgetError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Task } from "../likelihood/read.ts";
+import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { partSize } from "../network/parts.ts";
+import { backwardNumbers } from "../network/passes.ts";
 import { bytesText } from "../network/summary.ts";
+import { laplaceOptionNames } from "./checks.ts";
+import type { LaplaceOptions } from "./laplace.ts";
 
-/** Bytes that a fit and the factorisation of its posterior need at their peak, and of what. */
+/**
+ * Bytes that a fit and its posterior's first use need at their peak, and of what. Counted are numbers in the kernels'
+ * memory and arrays that are in use; first use are the evidence and the prediction for one input. Not counted are the
+ * network, the data as they were given, copies of inputs that are not in the network's element type, what more inputs
+ * need in a prediction, what the kernels' memory holds ready (it grows by a half at least), and garbage.
+ */
 export interface MemoryEstimate {
   /** The peak. */
   readonly bytes: number;
-  /** Of the running sums, in the kernels' memory. */
+  /** Of the running sums. */
   readonly sums: number;
-  /** Of a part of the data on its way through the network. */
+  /** Of a part of the data on its way through the network, the parameters among them. */
   readonly part: number;
   /** Of the curvature, which the posterior keeps. */
   readonly curvature: number;
-  /** Of the factorisation, of which a part is kept. */
+  /** Of the factorisation at its peak; what is kept of it is less. */
   readonly factorisation: number;
 }
 
-/** What the curvature holds in float64, by structure. */
-function curvatureNumbers({ selection }: Plan, structure: Structure): { kept: number; factor: number } {
-  const s = selection.size;
-  if (structure === "full") return { kept: s * s, factor: 3 * s * s };
-  if (structure === "diagonal") return { kept: s, factor: s };
-  let [kept, factor] = [0, 0];
-  for (const { parameter, role, size } of selection.parameters) {
-    const [outputs, inputs] = [parameter.shape[0], role === "weight" ? parameter.shape[1] : 0];
-    kept += outputs ** 2 + inputs ** 2;
-    factor += outputs ** 2 + inputs ** 2 + 2 * size;
+const FLOAT64 = 8;
+
+/** Bytes of the sums and of a part of the data, in a pass for one structure. */
+function passBytes(plan: Plan, structure: Structure, examples: number): { sums: number; part: number } {
+  const { net, selection } = plan;
+  const bytes = bytesPerElement(net.dtype);
+  const needs = structure === "ekfac" ? ekfacNumbers(selection, columnCount(plan)) : accumulatorOf(plan, structure);
+  const { perExample, perPart } = partNumbers(plan, needs);
+  const count = Math.min(examples, partSize(perExample, net.dtype));
+  // Targets of all examples are read at once.
+  const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
+  return {
+    sums: (needs.length + net.parameterCount) * bytes,
+    part: (count * perExample + perPart + targets) * bytes,
+  };
+}
+
+/** Bytes that `eigh` needs besides its result, in the kernels' memory. */
+function eighBytes(n: number): number {
+  // The kernel counts in 32 bits; of large matrices only the squares matter.
+  const workspace = n < 8192 ? kernelsFor("float64").eighWorkspace(n) : 3 * FLOAT64 * n * n;
+  return FLOAT64 * (n * n + n) + workspace;
+}
+
+/** Kronecker factors, and their eigenbases: bytes that are kept, and the peak of decomposing them. */
+function factorBytes({ selection }: Plan): { factors: number; bases: number; peak: number } {
+  let [factors, bases, peak] = [0, 0, 0];
+  for (const selected of selection.parameters) {
+    const [outputs, inputs] = sizes(selected);
+    const weight = selected.role === "weight";
+    const [b, a] = [FLOAT64 * outputs ** 2, weight ? FLOAT64 * inputs ** 2 : 0];
+    factors += a + b;
+    peak = Math.max(peak, bases + eighBytes(outputs) + b);
+    // A is divided by its count first.
+    if (weight) peak = Math.max(peak, bases + b + a + eighBytes(inputs) + a);
+    bases += a + b + FLOAT64 * (selected.size + outputs + inputs);
   }
-  return { kept: structure === "ekfac" ? 2 * kept + s : kept, factor };
+  return { factors, bases, peak };
+}
+
+/** Bytes of a prediction for one input, apart from a whole matrix. */
+function predictionBytes({ net, selection }: Plan, structure: Structure): number {
+  const bytes = bytesPerElement(net.dtype);
+  const { graph, parameterCount } = net;
+  const columns = graph.output.size;
+  const values = nodeNumbers(graph.nodes) + columns ** 2 + backwardNumbers(graph, selection.reaches, columns);
+  let [held, peak] = [0, 0];
+  for (const selected of selection.parameters) {
+    const [outputs, inputs] = sizes(selected);
+    const size = outputs * inputs;
+    const weight = selected.role === "weight";
+    const bases = structure === "diagonal" ? 0 : outputs ** 2 + (weight ? inputs ** 2 : 0);
+    // Inverses of the eigenvalues are kept; in float32, bases and inverses too. A vector's roots are made anew.
+    held += FLOAT64 * size + (net.dtype === "float32" ? bytes * (bases + (weight ? size : 0)) : 0);
+    peak = Math.max(peak, held + (bases + size) * bytes + (weight ? 0 : FLOAT64 * size));
+  }
+  return (parameterCount + values) * bytes + peak;
+}
+
+/** Bytes of the curvature, and of its factorisation and first use at their peak. */
+function posteriorBytes(plan: Plan, structure: Structure): { curvature: number; factorisation: number } {
+  const { selection, net } = plan;
+  const s = selection.size;
+  const vector = FLOAT64 * s;
+  if (structure === "full") {
+    const matrix = vector * s;
+    // Eigenvalues for the evidence; then the factor, which a prediction copies into the kernels' memory.
+    const rows = (2 * FLOAT64 + bytesPerElement(net.dtype)) * net.graph.output.size * s;
+    const prediction = 2 * matrix + rows + net.parameterCount * bytesPerElement(net.dtype);
+    return { curvature: matrix, factorisation: Math.max(eighBytes(s), vector + prediction) };
+  }
+  // The posterior's eigenvalues; the evidence needs a few vectors for a moment.
+  const use = Math.max(3 * vector, predictionBytes(plan, structure));
+  if (structure === "diagonal") return { curvature: vector, factorisation: 2 * vector + use };
+  const { factors, bases, peak } = factorBytes(plan);
+  if (structure === "ekfac") return { curvature: bases, factorisation: vector + use };
+  return { curvature: factors, factorisation: Math.max(peak, bases + vector + use) };
 }
 
 /** The estimate for a plan and that many examples. */
 export function estimate(plan: Plan, structure: Structure, examples: number): MemoryEstimate {
-  const { net } = plan;
-  const bytes = bytesPerElement(net.dtype);
-  const first = structure === "ekfac" ? "kronecker" : structure;
-  const accumulator = accumulatorOf(plan, first);
-  const columns = columnCount(plan);
-  const nodes = net.graph.nodes.reduce((total, node) => total + node.size, 0);
-  const perExample = nodes * (4 + 2 * columns) + accumulator.perExample;
-  const { kept, factor } = curvatureNumbers(plan, structure);
-  const sums = (accumulator.length + net.parameterCount) * bytes;
-  const part = Math.min(examples, partSize(perExample, net.dtype)) * perExample * bytes + net.parameterCount * bytes;
-  const [curvature, factorisation] = [8 * kept, 8 * factor];
+  const { net, selection } = plan;
+  const vector = FLOAT64 * selection.size;
+  // The parameters as they were, which the posterior keeps in float64, and the prior's mean.
+  const kept = FLOAT64 * net.parameterCount + vector;
+  const copy = net.parameterCount * bytesPerElement(net.dtype);
+  const { curvature, factorisation } = posteriorBytes(plan, structure);
+  const { sums, part } = passBytes(plan, structure, examples);
+  const passes = [Math.max(sums + part, sums + curvature + vector)];
+  if (structure === "ekfac" && plan.basis === undefined) {
+    // The first pass, the decomposition of its factors, and the second while they are there.
+    const first = passBytes(plan, "kronecker", examples);
+    const { factors, bases, peak } = factorBytes(plan);
+    passes[0] += factors + bases + vector;
+    passes.push(Math.max(first.sums + first.part, first.sums + factors + vector), factors + vector + peak);
+  }
   return {
-    bytes: Math.max(sums + part, sums + curvature, curvature + factorisation),
+    bytes: kept + Math.max(copy + Math.max(...passes), vector + curvature + factorisation),
     sums,
     part,
     curvature,
@@ -69,16 +141,14 @@ export function estimate(plan: Plan, structure: Structure, examples: number): Me
 
 /**
  * What `laplace(net, options).fit(data)` and its posterior's first use will need, in bytes, without running anything.
- * @param options as for `laplace`: likelihood, structure, weights, curvature and what belongs to them; and the number of
- *   `examples` (default: as many as pass through the network at once, about 32 MiB)
+ * @param options as for `laplace`, and the number of `examples` (default: as many as pass through the network at once,
+ *   about 32 MiB)
  * @throws OptionError, ShapeError
  */
-export function estimateMemory(
-  net: Network,
-  options: CurvatureOptions & { readonly likelihood: Likelihood | Task; readonly examples?: number },
-): MemoryEstimate {
-  checkOptions("estimateMemory", options, ["likelihood", "examples", ...curvatureOptionNames]);
+export function estimateMemory(net: Network, options: LaplaceOptions & { readonly examples?: number }): MemoryEstimate {
+  checkOptions("estimateMemory", options, ["examples", ...laplaceOptionNames]);
   const { likelihood, examples = Number.POSITIVE_INFINITY, ...rest } = options;
+  if (examples !== Number.POSITIVE_INFINITY) checkInteger("estimateMemory", "examples", examples, 0);
   const plan = readPlan("estimateMemory", net, likelihood, rest);
   return estimate(plan, plan.structure, examples);
 }
@@ -86,10 +156,7 @@ export function estimateMemory(
 /** @throws MemoryBudgetError with the bytes, and the structures that would fit */
 export function checkMemory(where: string, plan: Plan, budget: number): void {
   if (budget !== Number.POSITIVE_INFINITY) checkNumber(where, "memoryBudget", budget, 0);
-  const needed = (structure: Structure) => {
-    const { sums, curvature, factorisation } = estimate(plan, structure, 0);
-    return Math.max(sums + curvature, curvature + factorisation);
-  };
+  const needed = (structure: Structure) => estimate(plan, structure, 0).bytes;
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
   const fitting = structures.filter(

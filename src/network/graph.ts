@@ -70,3 +70,8 @@ export interface Graph {
 export function positionsOf(node: Node): number {
   return sizeOf(node.shape.slice(0, -1));
 }
+
+/** The size of the nodes' values together, for one example. */
+export function nodeNumbers(nodes: readonly Node[]): number {
+  return nodes.reduce((sum, { size }) => sum + size, 0);
+}
