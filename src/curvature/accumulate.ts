@@ -11,6 +11,7 @@ import {
   bytesPerElement,
   copyIn,
   copyTo,
+  type DType,
   floats,
   giveBlock,
   type Pointer,
@@ -135,12 +136,15 @@ export function accumulatorOf(
   structure: Structure,
   basis?: KroneckerCurvature | EkfacCurvature,
 ): Accumulator {
-  const { selection, sharing } = plan;
+  const { selection, sharing, likelihood, net } = plan;
   const columns = columnCount(plan);
-  if (structure === "full") return fullAccumulator(selection, columns);
-  if (structure === "diagonal") return diagonalAccumulator(selection, columns);
-  if (structure === "kronecker" || basis === undefined) return kroneckerAccumulator(selection, columns, sharing);
-  return ekfacAccumulator(selection, columns, basis);
+  // A small noise magnifies what rounding leaves of the curvature.
+  const layerType = likelihood.noise === undefined ? net.dtype : "float64";
+  if (structure === "full") return fullAccumulator(selection, columns, net.dtype, layerType);
+  if (structure === "diagonal") return diagonalAccumulator(selection, columns, net.dtype);
+  if (structure === "kronecker" || basis === undefined)
+    return kroneckerAccumulator(selection, columns, net.dtype, sharing);
+  return ekfacAccumulator(selection, columns, net.dtype, basis);
 }
 
 /** Numbers of the network's type that a part of the data needs on its way: for each example, and besides. */
@@ -207,7 +211,8 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
   const size = partSize(partNumbers(plan, accumulator).perExample, dtype);
   const master = new Random(plan.seed);
   const randoms = Array.from({ length: columns }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
-  const bytes = Math.max(1, accumulator.length) * bytesPerElement(dtype);
+  const bytes = Math.max(1, accumulator.length) * bytesPerElement(accumulator.dtype);
+  const sumKernels = kernelsFor(accumulator.dtype);
   const parameterBytes = Math.max(1, net.parameterCount) * bytesPerElement(dtype);
   const sketch = new Sketch(selection);
   const to = takeBlock(bytes);
@@ -215,7 +220,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
   const theta = takeBlock(parameterBytes);
   try {
     copyTo(dtype, theta, net.parameters.data);
-    kernels.fill(accumulator.length, 0, to);
+    sumKernels.fill(accumulator.length, 0, to);
     kernels.fill(net.parameterCount, 0, gradient);
     let [examples, loss, constant, gradientNorms] = [0, 0, 0, 0];
     for (const batch of isDataset(data) ? [data] : data) {
@@ -245,16 +250,16 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
         yield examples;
       }
     }
-    accumulator.flush?.(dtype, to);
-    if (kernels.allFinite(accumulator.length, to) !== 1) {
+    accumulator.flush?.(to);
+    if (sumKernels.allFinite(accumulator.length, to) !== 1) {
       throw new ValueError(
         `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${dtype}; scale inputs and targets, or use float64.`,
       );
     }
-    const memory = floats(dtype);
-    const place = (pointer: Pointer) => pointer / bytesPerElement(dtype);
-    const curvature = accumulator.finish(memory.subarray(place(to), place(to) + accumulator.length), examples);
-    const sums = selection.take(memory.subarray(place(gradient), place(gradient) + net.parameterCount));
+    const view = (type: DType, at: Pointer, length: number) =>
+      floats(type).subarray(at / bytesPerElement(type), at / bytesPerElement(type) + length);
+    const curvature = accumulator.finish(view(accumulator.dtype, to, accumulator.length), examples);
+    const sums = selection.take(view(dtype, gradient, net.parameterCount));
     return { curvature, examples, loss, constant, gradient: sums, gradientNorms };
   } finally {
     giveBlock(to, bytes);

@@ -40,6 +40,8 @@ export interface Curvature {
 
 /** Sums the curvature of one pass through data, in the kernels' memory. */
 export interface Accumulator {
+  /** The type of its sums. */
+  readonly dtype: DType;
   /** Numbers it needs there, beginning at 0. */
   readonly length: number;
   /** Numbers it allocates for each example of a part. */
@@ -49,7 +51,7 @@ export interface Accumulator {
   /** Adds the examples of a part, whose columns were pulled back. */
   add(backward: Backward, to: Pointer): void;
   /** Adds what `add` left for later. */
-  flush?(dtype: DType, to: Pointer): void;
+  flush?(to: Pointer): void;
   /** The curvature, from the numbers in memory. */
   finish(values: FloatArray, examples: number): Curvature;
 }

@@ -1,7 +1,7 @@
 // The diagonal alone, [S].
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
-import { bytesPerElement } from "../kernels/memory.ts";
+import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Node, Parameter } from "../network/graph.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
 import { readVectors } from "./full.ts";
@@ -62,7 +62,7 @@ function plainVector(nodes: readonly Node[], { size }: Parameter, role: Selected
 }
 
 /** Squares of derivatives, from the factors of each layer: no row is written where a layer has one position. */
-export function diagonalAccumulator(selection: Selection, columns: number): Accumulator {
+export function diagonalAccumulator(selection: Selection, columns: number, dtype: DType): Accumulator {
   const { graph, parameters } = selection;
   // Of a parameter that is selected in part, all squares are summed; they cost as little.
   const starts: number[] = [];
@@ -77,6 +77,7 @@ export function diagonalAccumulator(selection: Selection, columns: number): Accu
     else perExample += vectorRowsPerExample(nodes, parameter.size, role === "scale", columns);
   }
   return {
+    dtype,
     length,
     perExample,
     perPart: 0,

@@ -3,7 +3,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { ValueError } from "../errors.ts";
-import { allocateFloats, bytesPerElement, copyIn, type Pointer, scope } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, type DType, type Pointer, scope } from "../kernels/memory.ts";
 import { positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
@@ -112,6 +112,7 @@ export function ekfacNumbers(
 export function ekfacAccumulator(
   selection: Selection,
   columns: number,
+  dtype: DType,
   basis: KroneckerCurvature | EkfacCurvature,
 ): Accumulator {
   const { graph } = selection;
@@ -124,6 +125,7 @@ export function ekfacAccumulator(
     length += outputs * inputs;
   }
   return {
+    dtype,
     ...ekfacNumbers(selection, columns),
     add(backward, to) {
       const { kernels, batch, columns: count, dtype } = backward;

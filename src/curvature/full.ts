@@ -16,7 +16,7 @@ import {
 import { eigh } from "../linalg/eigh.ts";
 import { type LinearSite, nodeNumbers, positionsOf } from "../network/graph.ts";
 import { type Accumulator, type Curvature, checkSame, multiple, sum, symmetric } from "./curvature.ts";
-import { contractRows } from "./rows.ts";
+import { asFloat64, contractRows } from "./rows.ts";
 import type { Selection } from "./selection.ts";
 
 /** The curvature as one symmetric matrix. */
@@ -90,19 +90,24 @@ export function readVectors(where: string, v: ArrayLike, size: number): NDArray 
 }
 
 /** Rows of the Jacobian times themselves; the last layer alone by its factors. */
-export function fullAccumulator(selection: Selection, columns: number): Accumulator {
+export function fullAccumulator(selection: Selection, columns: number, dtype: DType, layerType: DType): Accumulator {
   const site = soleLinearSite(selection);
-  if (site !== undefined && columns > 1) return layerAccumulator(selection, site);
+  if (site !== undefined && columns > 1) return layerAccumulator(selection, site, columns, dtype, layerType);
   const n = selection.size;
+  const copies = dtype === "float64" ? 1 : 3; // a float64 copy is worth two numbers
   return {
+    // In float32 the sums of a curvature of low rank have eigenvalues below 0.
+    dtype: "float64",
     length: n * n,
-    perExample: columns * (n + scaledNumbers(selection)),
+    perExample: columns * (copies * n + scaledNumbers(selection)),
     perPart: 0,
     add(backward, to) {
-      const rows = allocateFloats(backward.dtype, backward.columns * backward.batch * n);
+      const count = backward.columns * backward.batch;
+      const rows = allocateFloats(dtype, count * n);
       contractRows(backward, selection, rows);
       // H += Rᵀ R, of which the lower triangle is stored.
-      backward.kernels.syrk(n, backward.columns * backward.batch, rows, 1, n, to, n, 1, true, false);
+      const exact = asFloat64(dtype, rows, count * n);
+      kernelsFor("float64").syrk(n, count, exact, 1, n, to, n, 1, true, false);
     },
     finish: (values, examples) => new FullCurvature(selection, examples, symmetric(values, n)),
   };
@@ -131,7 +136,13 @@ const WAITING = 512;
  * A row of the Jacobian of one linear layer is δ ⊗ a, with a 1 after a for the bias: so the blocks of outputs o and p
  * are Σ_n (Σ_k δ_ko δ_kp) a aᵀ, K times less work than rows.
  */
-function layerAccumulator(selection: Selection, site: LinearSite): Accumulator {
+function layerAccumulator(
+  selection: Selection,
+  site: LinearSite,
+  columns: number,
+  dtype: DType,
+  layerType: DType,
+): Accumulator {
   const { inputs, outputs } = site;
   const biased = selection.parameters.length === 2;
   const width = inputs + (biased ? 1 : 0);
@@ -142,9 +153,10 @@ function layerAccumulator(selection: Selection, site: LinearSite): Accumulator {
   const weights = rows + WAITING * width;
   const weighted = weights + WAITING * square;
   let waiting = 0;
-  const flush = (dtype: DType, to: Pointer) => {
-    const kernels = kernelsFor(dtype);
-    const at = (place: number) => to + place * bytesPerElement(dtype);
+  const kernels = kernelsFor(layerType);
+  const bytes = bytesPerElement(layerType);
+  const flush = (to: Pointer) => {
+    const at = (place: number) => to + place * bytes;
     for (let o = 0, pair = 0; o < outputs; o++) {
       for (let p = 0; p <= o; p++, pair++) {
         const block = at(pair * width * width);
@@ -155,29 +167,31 @@ function layerAccumulator(selection: Selection, site: LinearSite): Accumulator {
     waiting = 0;
   };
   return {
+    dtype: layerType,
     length: weighted + WAITING * width,
-    perExample: square,
+    perExample:
+      (square * bytes) / bytesPerElement(dtype) + (dtype === layerType ? 0 : 2 * (inputs + columns * outputs)),
     perPart: 0,
     add(backward, to) {
-      const { kernels, batch, columns: k, dtype } = backward;
-      const size = bytesPerElement(dtype);
+      const { batch, columns: k } = backward;
       const [node] = selection.graph.uses.get(site) ?? [];
-      const x = backward.value(node.inputs[0]);
-      const d = backward.cotangent(node);
-      const w = allocateFloats(dtype, batch * square);
+      const typed = (from: Pointer, length: number) => (layerType === dtype ? from : asFloat64(dtype, from, length));
+      const x = typed(backward.value(node.inputs[0]), batch * inputs);
+      const d = typed(backward.cotangent(node), k * batch * outputs);
+      const w = allocateFloats(layerType, batch * square);
       const step = batch * outputs;
       kernels.gemm(batch, outputs, outputs, k, d, outputs, 1, step, d, outputs, step, 1, w, square, outputs, 1, false);
       for (let first = 0; first < batch; ) {
         const count = Math.min(WAITING - waiting, batch - first);
         // A one after each input is the bias's.
-        if (waiting === 0 && biased) kernels.fill(WAITING * width, 1, to + rows * size);
-        const place = to + (rows + waiting * width) * size;
-        kernels.copyRows(count, inputs, x + first * inputs * size, inputs, place, width, false);
-        const held = to + (weights + waiting * square) * size;
-        kernels.copyRows(1, count * square, w + first * square * size, 0, held, 0, false);
+        if (waiting === 0 && biased) kernels.fill(WAITING * width, 1, to + rows * bytes);
+        const place = to + (rows + waiting * width) * bytes;
+        kernels.copyRows(count, inputs, x + first * inputs * bytes, inputs, place, width, false);
+        const held = to + (weights + waiting * square) * bytes;
+        kernels.copyRows(1, count * square, w + first * square * bytes, 0, held, 0, false);
         first += count;
         waiting += count;
-        if (waiting === WAITING) flush(dtype, to);
+        if (waiting === WAITING) flush(to);
       }
     },
     flush,

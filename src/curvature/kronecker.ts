@@ -11,6 +11,7 @@ import {
   bytesPerElement,
   copyIn,
   copyOut,
+  type DType,
   type FloatArray,
   type Pointer,
   scope,
@@ -208,7 +209,12 @@ interface SiteFactors {
 }
 
 /** Sums the factors. */
-export function kroneckerAccumulator(selection: Selection, columns: number, sharing: Sharing): Accumulator {
+export function kroneckerAccumulator(
+  selection: Selection,
+  columns: number,
+  dtype: DType,
+  sharing: Sharing,
+): Accumulator {
   const { graph } = selection;
   const factors: SiteFactors[] = [];
   let length = 0;
@@ -228,6 +234,7 @@ export function kroneckerAccumulator(selection: Selection, columns: number, shar
     factors.push({ site, parameters, a, starts });
   }
   return {
+    dtype,
     length,
     perExample,
     perPart: 0,

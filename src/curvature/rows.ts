@@ -1,7 +1,7 @@
 // Rows of the Jacobian over selected weights, for a part of a batch.
 
 import { contractKeep } from "../derivatives/contractions.ts";
-import { bytesPerElement, floats, type Pointer } from "../kernels/memory.ts";
+import { bytesPerElement, copyIn, type DType, floats, type Pointer } from "../kernels/memory.ts";
 import { positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -51,4 +51,11 @@ function writeChosen(
       }
     }
   }
+}
+
+/** Numbers in float64: where they are if they are, else a copy. */
+export function asFloat64(dtype: DType, from: Pointer, length: number): Pointer {
+  if (dtype === "float64") return from;
+  const start = from / bytesPerElement(dtype);
+  return copyIn("float64", floats(dtype).subarray(start, start + length));
 }

@@ -3,10 +3,11 @@
 
 import type { Curvature } from "../curvature/curvature.ts";
 import type { FullCurvature } from "../curvature/full.ts";
-import { contractRows } from "../curvature/rows.ts";
+import { asFloat64, contractRows } from "../curvature/rows.ts";
+import type { Selection } from "../curvature/selection.ts";
 import { NotPositiveDefiniteError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
+import { allocateFloats, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Precision } from "./precision.ts";
 import type { Prior } from "./prior.ts";
@@ -144,7 +145,7 @@ class FullPrecision implements Precision {
 /** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
 export function rowsCovariance(backward: Backward, { selection }: Curvature, precision: Precision): Float64Array {
   const { batch, columns } = backward;
-  const rows = float64Rows(backward, selection.size, (to) => contractRows(backward, selection, to));
+  const rows = float64Rows(backward, selection);
   precision.whiten(rows, batch * columns);
   const result = allocateFloats("float64", batch * columns * columns);
   const s = selection.size;
@@ -171,12 +172,10 @@ export function rowsCovariance(backward: Backward, { selection }: Curvature, pre
   return copyOut("float64", result, batch * columns * columns) as Float64Array;
 }
 
-/** Rows [B, K, S] in float64, whatever the network's type. */
-export function float64Rows({ batch, columns, dtype }: Backward, size: number, write: (to: Pointer) => void): Pointer {
-  const length = batch * columns * size;
-  const rows = allocateFloats(dtype, length);
-  write(rows);
-  if (dtype === "float64") return rows;
-  const start = rows / bytesPerElement(dtype);
-  return copyIn("float64", floats(dtype).subarray(start, start + length));
+/** Rows of the Jacobian, [B, K, S], in float64 whatever the network's type. */
+export function float64Rows(backward: Backward, selection: Selection): Pointer {
+  const length = backward.batch * backward.columns * selection.size;
+  const rows = allocateFloats(backward.dtype, length);
+  contractRows(backward, selection, rows);
+  return asFloat64(backward.dtype, rows, length);
 }

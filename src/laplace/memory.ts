@@ -40,13 +40,16 @@ const FLOAT64 = 8;
 function passBytes(plan: Plan, structure: Structure, examples: number): { sums: number; part: number } {
   const { net, selection } = plan;
   const bytes = bytesPerElement(net.dtype);
-  const needs = structure === "ekfac" ? ekfacNumbers(selection, columnCount(plan)) : accumulatorOf(plan, structure);
+  const needs =
+    structure === "ekfac"
+      ? { dtype: net.dtype, ...ekfacNumbers(selection, columnCount(plan)) }
+      : accumulatorOf(plan, structure);
   const { perExample, perPart } = partNumbers(plan, needs);
   const count = Math.min(examples, partSize(perExample, net.dtype));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
   return {
-    sums: (needs.length + net.parameterCount) * bytes,
+    sums: needs.length * bytesPerElement(needs.dtype) + net.parameterCount * bytes,
     part: (count * perExample + perPart + targets) * bytes,
   };
 }

@@ -1,6 +1,6 @@
 // The Laplace approximation's Gaussian over weights: immutable, factored once, asked often.
 
-import { type ArrayLike, asArray, NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, asArray, inspect, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import type { Plan } from "../curvature/accumulate.ts";
 import type { Curvature } from "../curvature/curvature.ts";
@@ -32,7 +32,7 @@ import {
   type Prediction,
   type PredictOptions,
 } from "./prediction.ts";
-import { type Prior, readPrior } from "./prior.ts";
+import { type Hyperparameters, type Prior, readPrior } from "./prior.ts";
 import { type Tuning, type TuningOptions, tune } from "./tuning.ts";
 
 /** What a posterior is made of. */
@@ -47,18 +47,6 @@ export interface PosteriorParts {
   /** The network's flat parameters at the fit, [P]. */
   readonly theta: Float64Array;
   readonly tuning: Tuning | undefined;
-}
-
-/** What `with` changes. */
-export interface Hyperparameters {
-  /** One number, one for each parameter, or one for each weight. */
-  readonly priorPrecision?: ArrayLike;
-  /** One number, or one for each weight. */
-  readonly priorMean?: ArrayLike;
-  /** Standard deviation of a Gaussian's noise. */
-  readonly noise?: number;
-  /** T of P = H/(σ² T) + P₀. */
-  readonly temperature?: number;
 }
 
 const factorisations: Record<Curvature["structure"], FactorPrecision> = {
@@ -378,6 +366,10 @@ export class Posterior {
   get model() {
     const { graph, dtype } = this.net;
     return { graph, dtype, parameters: new NDArray(this.theta, [this.theta.length]) };
+  }
+
+  [inspect](): string {
+    return this.toString();
   }
 
   /** A line of what this is. */

@@ -2,14 +2,17 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { contractRows } from "../curvature/rows.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
 import { Mixture } from "../likelihood/likelihood.ts";
+import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { checkValues, eachPart, type Part } from "../network/parts.ts";
 import { Backward, Forward, pushForward } from "../network/passes.ts";
 import { float64Rows } from "./full.ts";
 import type { Posterior } from "./posterior.ts";
+
+/** How a Gaussian over function values becomes a distribution of targets; which there are depends on the likelihood. */
+export type Approximation = ClassLink | BinaryLink | "exact" | "network";
 
 /** Options of `predict`. The likelihoods' docstrings say more of the approximations. */
 export interface PredictOptions {
@@ -19,7 +22,7 @@ export interface PredictOptions {
    * "plugin", "quadrature", "monteCarlo". Counts: "exact", "plugin". Everywhere: "network", which draws weights and runs
    * the network itself.
    */
-  readonly approximation?: string;
+  readonly approximation?: Approximation;
   /** Draws of "monteCarlo" and "network" (default 100). */
   readonly samples?: number;
   /** Seed of the draws (default 0). */
@@ -89,7 +92,7 @@ export function jointCovariance(where: string, posterior: Posterior, x: ArrayLik
   eachPart(posterior.model, inputs, outputs, 3 * outputs * s, (part) => {
     checkValues(where, part);
     const backward = new Backward(part.forward, unitColumns(part), outputs, selection.reaches);
-    const part64 = float64Rows(backward, s, (to) => contractRows(backward, selection, to));
+    const part64 = float64Rows(backward, selection);
     rows.set(copyOut("float64", part64, part.count * outputs * s), part.start * outputs * s);
   });
   return scope(() => {

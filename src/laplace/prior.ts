@@ -8,6 +8,18 @@ import { OptionError, ShapeError, ValueError } from "../errors.ts";
 /** How many numbers a prior precision has: one, one for each selected parameter array, or one for each weight. */
 export type PriorStructure = "scalar" | "perParameter" | "perWeight";
 
+/** What `with` changes. */
+export interface Hyperparameters {
+  /** One number, one for each parameter, or one for each weight. */
+  readonly priorPrecision?: ArrayLike;
+  /** One number, or one for each weight. */
+  readonly priorMean?: ArrayLike;
+  /** Standard deviation of a Gaussian's noise. */
+  readonly noise?: number;
+  /** T of P = H/(σ² T) + P₀. */
+  readonly temperature?: number;
+}
+
 /** Mean and precision of the prior. */
 export class Prior {
   readonly selection: Selection;
