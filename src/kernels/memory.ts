@@ -218,14 +218,15 @@ export function copyOutTo(dtype: DType, pointer: Pointer, length: number, out: F
   out.set(floats(dtype).subarray(start, start + length), offset);
 }
 
-/**
- * Bytes the kernels' memory has, bytes of it in use by scopes and arrays, and how many of those were asked for: the stack
- * of scopes takes whole blocks.
- */
-export function memoryUse(): { bytes: number; inUse: number; allocated: number } {
+/** Bytes the kernels' memory has, and bytes of it in use by scopes and arrays. */
+export function memoryUse(): { bytes: number; inUse: number } {
   const [first] = stack;
   // The stack's first block is kept between calls; only what is filled of it counts.
   const kept = first === undefined || stack.length > 1 ? 0 : first.end - top;
-  const blocks = stack.reduce((sum, { start, end }) => sum + end - start, 0);
-  return { bytes: memory.buffer.byteLength, inUse: inUse - kept, allocated: inUse - blocks + scoped };
+  return { bytes: memory.buffer.byteLength, inUse: inUse - kept };
+}
+
+/** Bytes in use that were asked for: the stack of scopes takes whole blocks. */
+export function allocatedBytes(): number {
+  return inUse - stack.reduce((sum, { start, end }) => sum + end - start, 0) + scoped;
 }

@@ -2,7 +2,7 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { memoryUse, observeMemory } from "../../src/kernels/memory.ts";
+import { allocatedBytes, observeMemory } from "../../src/kernels/memory.ts";
 
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc") as () => void;
@@ -19,10 +19,10 @@ function arraysInUse(): number {
  * collecting garbage takes its time.
  */
 export async function peakOf(floor: number, body: () => Promise<void> | void): Promise<number> {
-  const before = arraysInUse() + memoryUse().allocated;
+  const before = arraysInUse() + allocatedBytes();
   let peak = floor;
   observeMemory(() => {
-    const rest = memoryUse().allocated - before;
+    const rest = allocatedBytes() - before;
     // Garbage only makes it more: where there is no new peak with it, there is none without.
     if (process.memoryUsage().arrayBuffers + rest <= 1.03 * peak) return;
     peak = Math.max(peak, arraysInUse() + rest);
