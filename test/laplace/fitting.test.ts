@@ -125,7 +125,8 @@ describe("fit and curvatureOf refuse data", () => {
     refuses(() => curvatureOf(rates, "count", counts), ValueError, loss);
     const far = { x: [[1], [1e20]], y: [[1], [0]] };
     const curvature = /curvature is not finite.* squares overflow float32/;
-    for (const structure of ["full", "diagonal", "kronecker"] as const) {
+    // The whole matrix is summed in float64, which does not overflow here.
+    for (const structure of ["diagonal", "kronecker"] as const) {
       refuses(() => curvatureOf(rates, likelihood, far, { structure }), ValueError, curvature);
     }
   });

@@ -1,7 +1,15 @@
 // Posteriors, evidence, tuning and predictions against the plain-autograd reference.
 
 import { describe, expect, test } from "vitest";
-import { curvatureOf, type DType, gaussian, type LaplaceOptions, laplace, type Posterior } from "../../src/index.ts";
+import {
+  type Approximation,
+  curvatureOf,
+  type DType,
+  gaussian,
+  type LaplaceOptions,
+  laplace,
+  type Posterior,
+} from "../../src/index.ts";
 import type { Tolerance } from "../setup.ts";
 import {
   type OracleName,
@@ -111,7 +119,7 @@ function comparePredictive(posterior: Posterior, name: OracleName, section: Stru
     const diagonal = section.predVar.data.filter((_, i) => Math.floor(i / outputs) % outputs === i % outputs);
     expect(prediction.variance.data).toBeAllClose(diagonal, { relative: 1e-8 });
   }
-  for (const [key, approximation] of Object.entries(links) as [keyof typeof links, string][]) {
+  for (const [key, approximation] of Object.entries(links) as [keyof typeof links, Approximation][]) {
     const table = section[key];
     if (table === undefined) continue;
     // The mean-field probabilities of the reference do not sum to 1 (nor do the paper's); ours are divided by their sum.

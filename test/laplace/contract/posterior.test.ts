@@ -2,7 +2,7 @@
 // are those of that Gaussian.
 
 import { describe, expect, test } from "vitest";
-import type { Hyperparameters, Posterior } from "../../../src/index.ts";
+import type { Approximation, Hyperparameters, Posterior } from "../../../src/index.ts";
 import { DataLoader, OptionError, Random } from "../../../src/index.ts";
 import { finiteDifferences } from "../../reference/finite-differences.ts";
 import {
@@ -318,7 +318,7 @@ function contract(one: Case): void {
     for (const { data: numbers } of [fitted.covariance(), fitted.precision(), fitted.variance(), fitted.mean])
       numbers.fill(7);
     fitted.curvature.dense().data.fill(7);
-    for (const approximation of [...model.likelihood.links, "network"]) {
+    for (const approximation of [...model.likelihood.links, "network"] as Approximation[]) {
       const { mean, variance, functionMean, functionVariance } = fitted.predict(world.x, { approximation });
       const buffers = [mean, variance, functionMean, functionVariance].map(({ data: numbers }) => numbers.buffer);
       expect(new Set(buffers).size).toBe(4);
