@@ -65,6 +65,64 @@ export class NonFiniteLossError extends LaplaceError {
   }
 }
 
+/** Why a file is refused. */
+export type FileProblem =
+  /** It ends before its header says. */
+  | "truncated"
+  /** It breaks the format's rules. */
+  | "malformed"
+  /** Its contents are not those that its checksum was made of. */
+  | "altered"
+  /** A later version of the library wrote it. */
+  | "newer"
+  /** It is well formed, but holds something else. */
+  | "foreign"
+  /** It has values of a kind that this library does not read. */
+  | "unsupported";
+
+/** A file that cannot be read. */
+export class FileError extends LaplaceError {
+  override name: string = "FileError";
+  readonly reason: FileProblem;
+
+  constructor(reason: FileProblem, message: string, options?: { cause?: unknown }) {
+    super(message);
+    this.reason = reason;
+    if (options !== undefined) this.cause = options.cause;
+  }
+}
+
+/** An array that has a parameter's name, but another shape. */
+export interface ShapeMismatch {
+  readonly name: string;
+  /** The parameter's shape. */
+  readonly expected: readonly number[];
+  /** The array's shape. */
+  readonly found: readonly number[];
+}
+
+/** Weights by name that do not fit a network. */
+export class WeightsError extends LaplaceError {
+  override name: string = "WeightsError";
+  /** Parameters without an array. */
+  readonly missing: readonly string[];
+  /** Arrays without a parameter, by their own names. */
+  readonly unexpected: readonly string[];
+  readonly mismatched: readonly ShapeMismatch[];
+
+  constructor(
+    message: string,
+    missing: readonly string[],
+    unexpected: readonly string[],
+    mismatched: readonly ShapeMismatch[],
+  ) {
+    super(message);
+    this.missing = missing;
+    this.unexpected = unexpected;
+    this.mismatched = mismatched;
+  }
+}
+
 /** Refuses what is no object of options, and option names that are not in `known`, naming the nearest one. */
 export function checkOptions(where: string, options: object, known: readonly string[]): void {
   if (options === null || typeof options !== "object") {

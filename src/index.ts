@@ -45,13 +45,17 @@ export {
 } from "./derivatives/gradient.ts";
 export { type JacobianOptions, jacobian, jvp, type Tangent, vjp } from "./derivatives/jacobian.ts";
 export {
+  FileError,
+  type FileProblem,
   LaplaceError,
   MemoryBudgetError,
   NonFiniteLossError,
   NotPositiveDefiniteError,
   OptionError,
   ShapeError,
+  type ShapeMismatch,
   ValueError,
+  WeightsError,
 } from "./errors.ts";
 export {
   accuracy,
@@ -87,6 +91,10 @@ export {
   sharpness,
   sigmaScaling,
 } from "./evaluation/regression.ts";
+export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
+export { readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
+export { version } from "./io/version.ts";
+export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { Evidence } from "./laplace/evidence.ts";

@@ -17,6 +17,7 @@ const floors = [
   "curvature",
   "laplace",
   "evaluation",
+  "io",
   "index.ts",
 ];
 

@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
 import { checkChoice, checkInteger, checkNumber, checkOptions } from "../src/errors.ts";
 import {
+  FileError,
   LaplaceError,
   MemoryBudgetError,
   NonFiniteLossError,
   OptionError,
   ShapeError,
   ValueError,
+  WeightsError,
 } from "../src/index.ts";
 
 test("every error is a LaplaceError, and carries its own name", () => {
@@ -17,6 +19,8 @@ test("every error is a LaplaceError, and carries its own name", () => {
     new OptionError("m"),
     new MemoryBudgetError("m", 10, 5),
     new NonFiniteLossError("m", 2, 3),
+    new FileError("altered", "m"),
+    new WeightsError("m", ["a"], ["b"], []),
   ];
   for (const error of errors) {
     expect(error).toBeInstanceOf(LaplaceError);
@@ -25,6 +29,8 @@ test("every error is a LaplaceError, and carries its own name", () => {
     expect(String(error)).toBe(`${error.constructor.name}: m`);
   }
   expect(new MemoryBudgetError("m", 10, 5)).toMatchObject({ bytes: 10, budget: 5 });
+  expect(new FileError("newer", "m")).toMatchObject({ reason: "newer" });
+  expect(new WeightsError("m", ["a"], ["b"], [])).toMatchObject({ missing: ["a"], unexpected: ["b"], mismatched: [] });
   expect(new NonFiniteLossError("m", 2, 3)).toMatchObject({ epoch: 2, batch: 3 });
 });
 

@@ -69,8 +69,8 @@ export class EkfacCurvature implements Curvature {
   merge(other: Curvature): EkfacCurvature {
     checkSame(this, other);
     const blocks = this.blocks.map((block, i) => {
-      const { qb, values } = (other as EkfacCurvature).blocks[i];
-      if (block.qb !== qb) {
+      const { qb, qa, values } = (other as EkfacCurvature).blocks[i];
+      if (!sameNumbers(block.qb, qb) || !sameNumbers(block.qa, qa)) {
         throw new ValueError(
           "merge: these ekfac curvatures have different eigenbases, so they do not add. Fit the second with the first as its `basis`.",
         );
@@ -106,6 +106,11 @@ export function ekfacNumbers(
     perPart = Math.max(perPart, outputs ** 2 + (role === "weight" ? inputs ** 2 : 0));
   }
   return { length: selection.size, perExample, perPart };
+}
+
+/** Equal numbers will do: a basis that was read from a file is another array. */
+function sameNumbers(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
+  return a === b || (a?.length === b?.length && a?.every((x, i) => x === b?.[i]) === true);
 }
 
 /** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */

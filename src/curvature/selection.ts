@@ -193,11 +193,12 @@ function chooseIndices(
     }
     if (index === sorted[i - 1]) throw new OptionError(`${where}: the index ${index} is given twice.`);
   });
+  let next = 0;
   return graph.parameters.flatMap((parameter): [Parameter, Uint32Array | undefined][] => {
     const { offset, size, name } = parameter;
-    const chosen = Uint32Array.from(sorted.filter((index) => index >= offset && index < offset + size)).map(
-      (index) => index - offset,
-    );
+    const begin = next;
+    while (sorted[next] < offset + size) next++;
+    const chosen = Uint32Array.from(sorted.slice(begin, next), (index) => index - offset);
     if (chosen.length === 0) return [];
     if (frozen(parameter))
       throw new OptionError(`${where}: indices of the parameter "${name}" are given, but it is frozen.`);

@@ -6,18 +6,11 @@ import type { Plan } from "../curvature/accumulate.ts";
 import type { Curvature } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
-import {
-  checkBoolean,
-  checkChoice,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  OptionError,
-  ValueError,
-} from "../errors.ts";
+import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, ValueError } from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
+import { withNoise } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
 import { checkAdd } from "./checks.ts";
 import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
@@ -357,6 +350,11 @@ export class Posterior {
     return new NDArray(draws, [n, asArray(x).shape[0], ...this.net.outputShape]);
   }
 
+  /** @internal Everything it is made of, for files. */
+  get parts(): PosteriorParts {
+    return this.#parts;
+  }
+
   /** @internal The network's flat parameters at the fit. */
   get theta(): Float64Array {
     return this.#parts.theta;
@@ -379,12 +377,4 @@ export class Posterior {
     const prior = precision.length === 1 ? precision[0].toPrecision(4) : `${precision.length} numbers`;
     return `Posterior(${this.likelihood.name}, ${this.structure}, ${this.size} weights, ${this.examples} examples, prior precision ${prior}${noise})`;
   }
-}
-
-/** A likelihood with another noise. @throws OptionError where it has none, or for one that is not positive */
-export function withNoise(where: string, likelihood: Likelihood, noise: number): Likelihood {
-  if (likelihood.withNoise === undefined)
-    throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise.`);
-  checkNumber(where, "noise", noise, 0, true);
-  return likelihood.withNoise(noise);
 }

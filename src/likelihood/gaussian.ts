@@ -26,19 +26,20 @@ export function gaussian(options: GaussianOptions = {}): Likelihood {
   const given = options.noise ?? 1;
   if (typeof given === "number") {
     checkNumber("gaussian", "noise", given, 0, true);
-    return make(given, undefined);
+    return gaussianOf(given, undefined);
   }
   const list = Array.from(given);
   if (list.length === 0) throw new OptionError("gaussian: noise must be a number, or a list of one for each output.");
   for (const sigma of list) checkNumber("gaussian", "noise", sigma, 0, true);
   const noise = Math.exp(list.reduce((sum, sigma) => sum + Math.log(sigma), 0) / list.length);
-  return make(
+  return gaussianOf(
     noise,
     list.map((sigma) => sigma / noise),
   );
 }
 
-function make(noise: number, ratios: readonly number[] | undefined): Likelihood {
+/** A Gaussian likelihood with the noise σ r_c. */
+export function gaussianOf(noise: number, ratios: readonly number[] | undefined): Likelihood {
   const ratio = (c: number) => ratios?.[c] ?? 1;
 
   /** Multiplies rows [n, C] by r^power. */
@@ -52,6 +53,7 @@ function make(noise: number, ratios: readonly number[] | undefined): Likelihood 
   return {
     name: "gaussian",
     noise,
+    ratios,
     links: ["exact"],
     checkNetwork(where, net) {
       const outputs = net.graph.output.size;
@@ -102,7 +104,7 @@ function make(noise: number, ratios: readonly number[] | undefined): Likelihood 
       mean: f,
       variance: f.map((_, i) => (sigma * ratio(i % outputs)) ** 2),
     }),
-    withNoise: (sigma) => make(sigma, ratios),
+    withNoise: (sigma) => gaussianOf(sigma, ratios),
   };
 }
 

@@ -50,6 +50,8 @@ export interface Likelihood {
   readonly name: string;
   /** Standard deviation of a Gaussian's noise (the geometric mean of several); undefined for other likelihoods. */
   readonly noise: number | undefined;
+  /** r_c of a Gaussian with several noises σ r_c. */
+  readonly ratios?: readonly number[] | undefined;
   /** Refuses networks whose outputs are not what the likelihood takes. @throws LaplaceError, ShapeError */
   checkNetwork(where: string, net: Network): void;
   /** Targets as numbers shaped like the outputs. @throws ShapeError, ValueError */

@@ -1,6 +1,6 @@
 // Likelihoods by the names of the tasks.
 
-import { OptionError } from "../errors.ts";
+import { checkNumber, OptionError } from "../errors.ts";
 import type { Network } from "../network/network.ts";
 import { bernoulli } from "./bernoulli.ts";
 import { categorical } from "./categorical.ts";
@@ -33,4 +33,12 @@ function named(where: string, task: Task, net: Network): Likelihood {
   if (task === "count") return poisson();
   const list = '"regression", "classification", "binary" or "count"';
   throw new OptionError(`${where}: the likelihood must be ${list}, not "${String(task)}".`);
+}
+
+/** A likelihood with another noise. @throws OptionError where it has none, or for one that is not positive */
+export function withNoise(where: string, likelihood: Likelihood, noise: number): Likelihood {
+  if (likelihood.withNoise === undefined)
+    throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise.`);
+  checkNumber(where, "noise", noise, 0, true);
+  return likelihood.withNoise(noise);
 }

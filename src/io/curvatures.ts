@@ -1,0 +1,82 @@
+// Curvatures as arrays by name, and back: what each structure keeps, whole.
+
+import type { Curvature, Structure } from "../curvature/curvature.ts";
+import { DiagonalCurvature } from "../curvature/diagonal.ts";
+import { EkfacCurvature } from "../curvature/ekfac.ts";
+import { FullCurvature } from "../curvature/full.ts";
+import { KroneckerCurvature, sizes } from "../curvature/kronecker.ts";
+import type { SelectedParameter, Selection } from "../curvature/selection.ts";
+import { LaplaceError } from "../errors.ts";
+import type { Fields } from "./fields.ts";
+
+/** Arrays on their way into a file. */
+export type Write = (name: string, values: Float64Array, shape: readonly number[]) => void;
+
+/** An array of a file, whose shape must be this. @throws FileError */
+export type Read = (name: string, shape: readonly number[]) => Float64Array;
+
+/** What of a curvature is no array. */
+export interface CurvatureJson {
+  readonly examples: number;
+  /** Of Kronecker factors: how many terms each block's A sums. */
+  readonly counts?: readonly number[];
+}
+
+export const curvatureFields: readonly (keyof CurvatureJson)[] = ["examples", "counts"];
+
+/** The names of a parameter's arrays. */
+const nameOf = ({ parameter }: SelectedParameter, part: string) => `curvature.${parameter.name}.${part}`;
+
+/** Writes a curvature's arrays. @throws LaplaceError for one that is not the library's own */
+export function writeCurvature(curvature: Curvature, write: Write): CurvatureJson {
+  const { size, examples } = curvature;
+  if (curvature instanceof FullCurvature) write("curvature.matrix", curvature.matrix, [size, size]);
+  else if (curvature instanceof DiagonalCurvature) write("curvature.diagonal", curvature.values, [size]);
+  else if (curvature instanceof KroneckerCurvature) {
+    for (const { selected, a, b } of curvature.blocks) {
+      const [outputs, inputs] = sizes(selected);
+      write(nameOf(selected, "b"), b, [outputs, outputs]);
+      if (a !== undefined) write(nameOf(selected, "a"), a, [inputs, inputs]);
+    }
+    return { examples, counts: curvature.blocks.map(({ count }) => count) };
+  } else if (curvature instanceof EkfacCurvature) {
+    for (const { selected, outputs, inputs, qb, qa, values } of curvature.blocks) {
+      write(nameOf(selected, "qb"), qb, [outputs, outputs]);
+      if (qa !== undefined) write(nameOf(selected, "qa"), qa, [inputs, inputs]);
+      write(nameOf(selected, "values"), values, [outputs, inputs]);
+    }
+  } else throw new LaplaceError(`A curvature of the structure "${curvature.structure}" cannot be written to a file.`);
+  return { examples };
+}
+
+/** Reads a curvature over these weights. @throws FileError */
+export function readCurvature(fields: Fields, structure: Structure, selection: Selection, read: Read): Curvature {
+  const examples = fields.integer("examples", 1);
+  const { size, parameters } = selection;
+  switch (structure) {
+    case "full":
+      return new FullCurvature(selection, examples, read("curvature.matrix", [size, size]));
+    case "diagonal":
+      return new DiagonalCurvature(selection, examples, read("curvature.diagonal", [size]));
+    case "kronecker": {
+      const counts = fields.positives("counts", parameters.length);
+      const blocks = parameters.map((selected, i) => {
+        const [outputs, inputs] = sizes(selected);
+        const b = read(nameOf(selected, "b"), [outputs, outputs]);
+        const a = selected.role === "weight" ? read(nameOf(selected, "a"), [inputs, inputs]) : undefined;
+        return { selected, b, a, count: counts[i] };
+      });
+      return new KroneckerCurvature(selection, examples, blocks);
+    }
+    case "ekfac": {
+      const blocks = parameters.map((selected) => {
+        const [outputs, inputs] = sizes(selected);
+        const qb = read(nameOf(selected, "qb"), [outputs, outputs]);
+        const qa = selected.role === "weight" ? read(nameOf(selected, "qa"), [inputs, inputs]) : undefined;
+        const values = read(nameOf(selected, "values"), [outputs, inputs]);
+        return { selected, outputs, inputs, qb, qa, values, factors: undefined };
+      });
+      return new EkfacCurvature(selection, examples, blocks);
+    }
+  }
+}

@@ -1,0 +1,251 @@
+// A network's architecture as plain JSON, and back. What comes back is traced anew: each node goes through its primitive's
+// own rules, as if a model's function had applied it. Nothing in a file is ever run.
+
+import { sameShape, shapeText } from "../array/ndarray.ts";
+import { FileError, LaplaceError } from "../errors.ts";
+import { activationCode } from "../kernels/kernels.ts";
+import type { DType } from "../kernels/memory.ts";
+import type { Graph, Node, Parameter, Shape, Site } from "../network/graph.ts";
+import type { Network } from "../network/network.ts";
+import type { Primitive } from "../network/primitive.ts";
+import * as combine from "../network/primitives/combine.ts";
+import {
+  type ElementwiseAttributes,
+  type ElementwiseFunction,
+  elementwise,
+} from "../network/primitives/elementwise.ts";
+import { linear, scaleShift } from "../network/primitives/sites.ts";
+import { type ParameterDraft, Trace, type Traced } from "../network/trace.ts";
+import { type Fields, numberJson } from "./fields.ts";
+import { type Json, quoted } from "./json.ts";
+
+/** A parameter of a site: its place in the flat vector. */
+export interface ParameterJson {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly offset: number;
+}
+
+/** A site and its parameters. */
+export interface SiteJson {
+  readonly kind: Site["kind"];
+  readonly weight?: ParameterJson;
+  readonly bias?: ParameterJson;
+  readonly scale?: ParameterJson;
+  readonly shift?: ParameterJson;
+}
+
+/** A primitive applied to earlier nodes, which are given by their places in the list. */
+export interface NodeJson {
+  readonly primitive: string;
+  readonly inputs: readonly number[];
+  readonly attributes?: { readonly [name: string]: Json };
+  /** The site's place in the list of sites. */
+  readonly site?: number;
+}
+
+/** A network without the values of its parameters. The first node is the input, the last the output. */
+export interface NetworkJson {
+  readonly dtype: DType;
+  readonly sites: readonly SiteJson[];
+  readonly nodes: readonly NodeJson[];
+  readonly frozen: readonly string[];
+}
+
+// Bounds for what a file can ask for; real networks are far below them.
+const MOST_NODES = 10_000;
+const MOST_AXES = 32;
+const MOST_INPUTS = 1000;
+/** Numbers that all values of one example have together. */
+const MOST_NUMBERS = 2 ** 24;
+
+const roles = { linear: ["weight", "bias"], elementwise: ["scale", "shift"] } as const;
+type Role = "weight" | "bias" | "scale" | "shift";
+
+/** What a file may say of a primitive, and how that becomes attributes. */
+interface Known {
+  readonly primitive: Primitive<never>;
+  /** The number of inputs; undefined for one or more. */
+  readonly inputs: number | undefined;
+  readonly site?: Site["kind"];
+  readonly attributes?: readonly string[];
+  write?(attributes: never): { [name: string]: Json };
+  read?(attributes: Fields): unknown;
+}
+
+const shapeAttribute = {
+  attributes: ["shape"],
+  write: ({ shape }: { shape: Shape }) => ({ shape }),
+  read: (fields: Fields) => ({ shape: fields.integers("shape", 1, MOST_AXES) }),
+};
+
+/** Every primitive there is, by name; a Map, because names come from files. */
+export const knownPrimitives: ReadonlyMap<string, Known> = new Map(
+  (
+    [
+      { primitive: combine.input, inputs: 0, ...shapeAttribute },
+      { primitive: combine.add, inputs: 2 },
+      { primitive: combine.multiply, inputs: 2 },
+      {
+        primitive: combine.affine,
+        inputs: 1,
+        attributes: ["slope", "intercept"],
+        write: ({ slope, intercept }: { slope: number; intercept: number }) => ({
+          slope: numberJson(slope),
+          intercept: numberJson(intercept),
+        }),
+        read: (fields: Fields) => ({ slope: fields.finite("slope"), intercept: fields.finite("intercept") }),
+      },
+      { primitive: combine.reshape, inputs: 1, ...shapeAttribute },
+      { primitive: combine.concatenate, inputs: undefined },
+      { primitive: combine.softmax, inputs: 1 },
+      {
+        primitive: elementwise,
+        inputs: 1,
+        attributes: ["function", "alpha"],
+        write: ({ function: name, alpha }: ElementwiseAttributes) => ({ function: name, alpha: numberJson(alpha) }),
+        read: (fields: Fields): ElementwiseAttributes => ({
+          function: fields.choice("function", Object.keys(activationCode) as ElementwiseFunction[]),
+          alpha: fields.finite("alpha"),
+        }),
+      },
+      { primitive: linear, inputs: 1, site: "linear" },
+      { primitive: scaleShift, inputs: 1, site: "elementwise" },
+    ] as Known[]
+  ).map((known) => [known.primitive.name, known]),
+);
+
+/** The architecture as JSON. @throws LaplaceError for a primitive that is not the library's own */
+export function networkJson({ graph, dtype, frozen }: Network): NetworkJson {
+  const places = new Map(graph.nodes.map((node, i) => [node, i]));
+  const parameter = ({ name, shape, offset }: Parameter): ParameterJson => ({ name, shape, offset });
+  const sites = graph.sites.map((site): SiteJson => {
+    const all = Object.entries(site).filter(([role]) => (roles[site.kind] as readonly string[]).includes(role));
+    return { kind: site.kind, ...Object.fromEntries(all.map(([role, one]) => [role, parameter(one as Parameter)])) };
+  });
+  const nodes = graph.nodes.map((node: Node): NodeJson => {
+    const known = knownPrimitives.get(node.primitive.name);
+    if ((known?.primitive as unknown) !== node.primitive) {
+      throw new LaplaceError(`The primitive "${node.primitive.name}" cannot be written to a file.`);
+    }
+    return {
+      primitive: node.primitive.name,
+      inputs: node.inputs.map((input) => places.get(input) as number),
+      ...(known?.write !== undefined && { attributes: known.write(node.attributes as never) }),
+      ...(node.site !== undefined && { site: graph.sites.indexOf(node.site) }),
+    };
+  });
+  return { dtype, sites, nodes, frozen: [...frozen].sort() };
+}
+
+/** A network that has been read, but for the values of its parameters. */
+export interface ReadNetwork {
+  readonly graph: Graph;
+  readonly dtype: DType;
+  readonly frozen: readonly string[];
+}
+
+/**
+ * Reads an architecture.
+ * @param parameterCount the number of parameters there are values for
+ * @throws FileError unless everything in it fits together
+ */
+export function readNetwork(fields: Fields, parameterCount: number): ReadNetwork {
+  try {
+    const graph = readGraph(fields, parameterCount);
+    const frozen = fields.texts("frozen", graph.parameters.length);
+    const names = new Set(graph.parameters.map(({ name }) => name));
+    const stray = frozen.find((name) => !names.has(name));
+    if (stray !== undefined) throw new LaplaceError(`no parameter has the frozen name ${quoted(stray)}.`);
+    return { graph, dtype: fields.choice("dtype", ["float32", "float64"]), frozen };
+  } catch (cause) {
+    if (!(cause instanceof LaplaceError) || cause instanceof FileError) throw cause;
+    throw new FileError("malformed", `${fields.where}: ${cause.message}`, { cause });
+  }
+}
+
+/** The names of an architecture's fields. */
+export const networkFields: readonly (keyof NetworkJson)[] = ["dtype", "sites", "nodes", "frozen"];
+
+function readGraph(fields: Fields, parameterCount: number): Graph {
+  const trace = new Trace();
+  const sites = fields
+    .objects("sites", MOST_NODES, ["kind", ...roles.linear, ...roles.elementwise])
+    .map((site) => readSite(trace, site, parameterCount));
+  const nodes = fields.objects("nodes", MOST_NODES, ["primitive", "inputs", "attributes", "site"]);
+  const values: Traced[] = [];
+  let numbers = 0;
+  for (const node of nodes) {
+    const value = readNode(trace, node, values, sites);
+    numbers += value.node.size;
+    if (!(numbers <= MOST_NUMBERS)) throw new LaplaceError(`its values have more than ${MOST_NUMBERS} numbers.`);
+    values.push(value);
+  }
+  if (values.length === 0) throw new LaplaceError("it has no nodes.");
+  const graph = trace.finish(values[values.length - 1]);
+  if (graph.nodes.length < nodes.length) throw new LaplaceError("it has nodes that do not lead to its output.");
+  if (graph.sites.some((site) => graph.uses.get(site)?.length === 0)) throw new LaplaceError("a site is not used.");
+  if (graph.parameterCount !== parameterCount) {
+    throw new LaplaceError(
+      `it has ${graph.parameterCount} parameters, but there are ${parameterCount} values for them.`,
+    );
+  }
+  return graph;
+}
+
+const noValues = () => {};
+
+/** A site whose parameters come next in the flat vector. */
+function readSite(trace: Trace, fields: Fields, parameterCount: number): Site {
+  const kind = fields.choice("kind", ["linear", "elementwise"]);
+  const all = roles[kind].filter((role: Role) => fields.has(role));
+  const given = new Map<Role, Fields>(all.map((role) => [role, fields.object(role, ["name", "shape", "offset"])]));
+  const stray = [...roles.linear, ...roles.elementwise].find((role) => fields.has(role) && !given.has(role));
+  if (stray !== undefined) throw new LaplaceError(`a ${kind} site has no ${stray}.`);
+  const [[first, one] = ["", undefined]] = given;
+  if (one === undefined || (kind === "linear" && first !== "weight"))
+    throw new LaplaceError("a site lacks parameters.");
+  const suffix = `.${first}`;
+  const name = one.text("name");
+  if (!name.endsWith(suffix))
+    throw new LaplaceError(`the name of a ${first}, ${quoted(name)}, must end in "${suffix}".`);
+  const [size, inputs] = one.integers("shape", 1, 2);
+  if (!(size * (inputs ?? 1) <= parameterCount)) throw new LaplaceError(`${quoted(name)} has too many values.`);
+  const shapes: Record<Role, Shape> = { weight: [size, inputs], bias: [size], scale: [size], shift: [size] };
+  return trace.site(fields, name.slice(0, -suffix.length), (parameter) => {
+    const make = (role: Role) => {
+      const draft: ParameterDraft = { role, shape: shapes[role], initialise: noValues };
+      const [made, due] = [parameter(draft), given.get(role) as Fields];
+      const shape = due.integers("shape", 1, 2);
+      if (made.name === due.text("name") && sameShape(made.shape, shape) && made.offset === due.integer("offset", 0)) {
+        return made;
+      }
+      throw new LaplaceError(
+        `${quoted(due.text("name"))} ${shapeText(shape)} stands where "${made.name}" ${shapeText(made.shape)} @${made.offset} is due.`,
+      );
+    };
+    const made = Object.fromEntries([...given.keys()].map((role) => [role, make(role)]));
+    return (kind === "linear" ? { kind, inputs, outputs: size, ...made } : { kind, size, ...made }) as Site;
+  });
+}
+
+function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites: readonly Site[]): Traced {
+  const name = fields.text("primitive");
+  const known = knownPrimitives.get(name);
+  if (known === undefined) throw new LaplaceError(`${quoted(name)} is no primitive that this version knows.`);
+  const places = fields.integers("inputs", 0, MOST_INPUTS);
+  const arity = known.inputs;
+  if (arity === undefined ? places.length === 0 : places.length !== arity) {
+    throw new LaplaceError(`"${name}" takes ${arity ?? "one or more"} inputs, not ${places.length}.`);
+  }
+  if ((arity === 0) !== (before.length === 0)) throw new LaplaceError("the first node, and no other, is the input.");
+  if (places.some((place) => place >= before.length)) {
+    throw new LaplaceError(`the inputs of node ${before.length} must come before it.`);
+  }
+  const site = fields.has("site") ? sites[fields.integer("site", 0)] : undefined;
+  if (site?.kind !== known.site) throw new LaplaceError(`"${name}" needs ${known.site ?? "no"} site.`);
+  if (known.read === undefined && fields.has("attributes")) throw new LaplaceError(`"${name}" has no attributes.`);
+  const attributes = known.read?.(fields.object("attributes", known.attributes ?? []));
+  const inputs = places.map((place) => before[place]);
+  return trace.emit(known.primitive, inputs, attributes as never, site);
+}

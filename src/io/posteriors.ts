@@ -1,0 +1,283 @@
+// A posterior as one safetensors file: its arrays, and in the metadata a JSON document of everything else. A file is refused
+// unless it says exactly what was saved.
+
+import { inType, NDArray } from "../array/ndarray.ts";
+import { type Plan, readPlan } from "../curvature/accumulate.ts";
+import { type Curvature, structures } from "../curvature/curvature.ts";
+import type { EkfacCurvature } from "../curvature/ekfac.ts";
+import type { Weights } from "../curvature/selection.ts";
+import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
+import { Posterior } from "../laplace/posterior.ts";
+import { readPrior, refusePerWeight } from "../laplace/prior.ts";
+import { bernoulli } from "../likelihood/bernoulli.ts";
+import { categorical } from "../likelihood/categorical.ts";
+import { gaussianOf } from "../likelihood/gaussian.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import { poisson } from "../likelihood/poisson.ts";
+import { Network } from "../network/network.ts";
+import { contentsChecksum } from "./checksum.ts";
+import { curvatureFields, type Read, readCurvature, type Write, writeCurvature } from "./curvatures.ts";
+import { Fields, numberJson } from "./fields.ts";
+import { parseJson, quoted } from "./json.ts";
+import { networkFields, networkJson, readNetwork } from "./networks.ts";
+import { readFile, type Safetensors, writeSafetensors } from "./safetensors.ts";
+import { version } from "./version.ts";
+
+/** Raised with every change that a reader of before would not understand. */
+const FORMAT_VERSION = 1;
+
+const PREFIX = "laplace-ts.";
+const keys = {
+  kind: `${PREFIX}kind`,
+  format: `${PREFIX}format`,
+  library: `${PREFIX}library`,
+  document: `${PREFIX}document`,
+  checksum: `${PREFIX}checksum`,
+} as const;
+
+const documentFields = ["network", "likelihood", "fit", "curvature", "fitted", "temperature", "damping", "tuning"];
+const fitFields = ["weights", "structure", "kind", "monteCarloSamples", "seed", "sharing", "basis"];
+const fittedFields = ["examples", "loss", "constant", "gradientNorms"];
+
+/** Options of `savePosterior`. */
+export interface SaveOptions {
+  /** Texts to keep in the file, by names that do not begin with "laplace-ts."; `readSafetensors` gives them. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A posterior as the bytes of one safetensors file, with all that it needs: no data, no code. What `loadPosterior` makes of
+ * it predicts, tunes, draws and merges as the posterior itself.
+ * @throws LaplaceError for a likelihood that is not the library's own; OptionError, ValueError for bad metadata
+ */
+export function savePosterior(posterior: Posterior, options: SaveOptions = {}): Uint8Array<ArrayBuffer> {
+  const where = "savePosterior";
+  checkOptions(where, options, ["metadata"]);
+  const { metadata: own = {} } = options;
+  const reserved = Object.keys(own).find((name) => name.startsWith(PREFIX));
+  if (reserved !== undefined) {
+    throw new OptionError(
+      `${where}: names that begin with "${PREFIX}" are the library's own, as ${quoted(reserved)} does.`,
+    );
+  }
+  const tensors: Record<string, NDArray> = {};
+  const write: Write = (name, values, shape) => {
+    tensors[name] = new NDArray(values, shape);
+  };
+  const document = JSON.stringify(writeDocument(posterior, write));
+  const metadata: Record<string, string> = {
+    ...own,
+    [keys.kind]: "posterior",
+    [keys.format]: String(FORMAT_VERSION),
+    [keys.library]: version,
+    [keys.document]: document,
+  };
+  return writeSafetensors(tensors, { ...metadata, [keys.checksum]: contentsChecksum(tensors, metadata) });
+}
+
+/** Writes the arrays, and gives everything else as JSON. */
+function writeDocument(posterior: Posterior, write: Write) {
+  const { plan, likelihood, curvature, fitted, prior, temperature, damping, theta, tuning } = posterior.parts;
+  const { selection } = curvature;
+  const { kind, samples, seed, sharing, basis } = plan;
+  write("theta", theta, [theta.length]);
+  write("prior.precision", prior.precision, [prior.precision.length]);
+  write("prior.mean", prior.mean, [prior.mean.length]);
+  write("fitted.gradient", fitted.gradient, [fitted.gradient.length]);
+  if (!selection.whole) write("weights", Float64Array.from(selection.indices()), [selection.size]);
+  const weights = selection.whole ? { weights: selection.parameters.map(({ parameter }) => parameter.name) } : {};
+  return {
+    network: networkJson(plan.net),
+    likelihood: likelihoodJson(likelihood),
+    fit: {
+      ...weights,
+      structure: curvature.structure,
+      kind,
+      monteCarloSamples: samples,
+      seed,
+      sharing,
+      basis: !!basis,
+    },
+    curvature: writeCurvature(curvature, write),
+    fitted: {
+      examples: fitted.examples,
+      loss: numberJson(fitted.loss),
+      constant: numberJson(fitted.constant),
+      gradientNorms: numberJson(fitted.gradientNorms),
+    },
+    temperature,
+    damping,
+    ...(tuning !== undefined && { tuning: { ...tuning, gradientNorm: numberJson(tuning.gradientNorm) } }),
+  };
+}
+
+const likelihoods = { bernoulli, categorical, poisson } as const;
+const likelihoodNames = ["gaussian", "bernoulli", "categorical", "poisson"] as const;
+
+function likelihoodJson({ name, noise, ratios }: Likelihood) {
+  if (!(likelihoodNames as readonly string[]).includes(name)) {
+    throw new LaplaceError(
+      `savePosterior: a file can name the library's own likelihoods (${likelihoodNames.join(", ")}), not "${name}".`,
+    );
+  }
+  return { name, ...(noise !== undefined && { noise }), ...(ratios !== undefined && { ratios }) };
+}
+
+/**
+ * The posterior that `savePosterior` made a file of: the same to the bit on the same build of the kernels, in Node and in a
+ * page. Its network has the parameters at the fit. Nothing in the file is ever run.
+ * @throws FileError for a file that is truncated, altered, of a later version, or something else
+ */
+export function loadPosterior(bytes: Uint8Array | ArrayBuffer): Posterior {
+  const where = "loadPosterior";
+  const file = readFile(where, bytes);
+  const text = verify(where, file);
+  try {
+    const json = parseJson(`${where}: the document`, text, { depth: 8, integers: false });
+    return readDocument(new Fields(`${where}: document`, json, documentFields), new Arrays(where, file.tensors));
+  } catch (cause) {
+    if (!(cause instanceof LaplaceError) || cause instanceof FileError) throw cause;
+    throw new FileError("malformed", cause.message, { cause });
+  }
+}
+
+/** The document of a file that is an unaltered posterior of a version that this library reads. */
+function verify(where: string, { tensors, metadata }: Safetensors): string {
+  const { [keys.checksum]: checksum, ...rest } = metadata;
+  const { [keys.kind]: kind, [keys.format]: format, [keys.library]: library, [keys.document]: document } = rest;
+  if (kind !== "posterior") {
+    const what =
+      kind === undefined ? "a safetensors file, but none of laplace-ts" : `a file of the kind ${quoted(kind)}`;
+    throw new FileError("foreign", `${where}: a posterior is due. This is ${what}.`);
+  }
+  if (!/^[1-9]\d{0,8}$/.test(format ?? ""))
+    throw new FileError("malformed", `${where}: the format's version is missing.`);
+  if (Number(format) > FORMAT_VERSION) {
+    throw new FileError(
+      "newer",
+      `${where}: the file has the format version ${format}, written by laplace-ts ${quoted(library ?? "?")}. This is laplace-ts ${version}, which reads versions up to ${FORMAT_VERSION}; update it.`,
+    );
+  }
+  if (contentsChecksum(tensors, rest) !== checksum) {
+    throw new FileError(
+      "altered",
+      `${where}: the contents do not match their checksum: the file was altered after saving.`,
+    );
+  }
+  if (document === undefined) throw new FileError("malformed", `${where}: the document is missing.`);
+  return document;
+}
+
+/** A file's arrays, taken one by one. */
+class Arrays {
+  readonly #where: string;
+  readonly #tensors: Readonly<Record<string, NDArray>>;
+  readonly #left: Set<string>;
+
+  constructor(where: string, tensors: Readonly<Record<string, NDArray>>) {
+    this.#where = where;
+    this.#tensors = tensors;
+    this.#left = new Set(Object.keys(tensors));
+  }
+
+  /** A vector of any length. */
+  vector(name: string): Float64Array {
+    const tensor = this.#tensors[name];
+    if (tensor?.rank !== 1) throw new FileError("malformed", `${this.#where}: the vector "${name}" is missing.`);
+    return this.read(name, tensor.shape);
+  }
+
+  read: Read = (name, shape) => {
+    const tensor = this.#tensors[name];
+    const fits = tensor?.dtype === "float64" && tensor.rank === shape.length;
+    if (!fits || !tensor.shape.every((length, axis) => length === shape[axis])) {
+      throw new FileError(
+        "malformed",
+        `${this.#where}: the float64 array ${quoted(name)} [${shape.join(", ")}] is missing.`,
+      );
+    }
+    this.#left.delete(name);
+    return tensor.data as Float64Array;
+  };
+
+  /** @throws FileError for arrays that nobody took */
+  finish(): void {
+    const [name] = this.#left;
+    if (name !== undefined) throw new FileError("malformed", `${this.#where}: the array ${quoted(name)} has no use.`);
+  }
+}
+
+function readDocument(fields: Fields, arrays: Arrays): Posterior {
+  const where = "loadPosterior";
+  const theta = arrays.vector("theta");
+  const { graph, dtype, frozen } = readNetwork(fields.object("network", networkFields), theta.length);
+  const parameters = inType(where, "theta", new NDArray(theta, [theta.length]), dtype).clone();
+  const net = new Network(graph, parameters, frozen);
+  const likelihood = readLikelihood(fields.object("likelihood", ["name", "noise", "ratios"]), graph.output.size);
+  const found = readFit(where, fields.object("fit", fitFields), new Network(graph, parameters), likelihood, arrays);
+  const { selection, structure } = found.plan;
+  const curvature = readCurvature(fields.object("curvature", curvatureFields), structure, selection, arrays.read);
+  const basis = found.basis ? (curvature as Curvature as EkfacCurvature) : undefined;
+  const prior = readPrior(
+    where,
+    selection,
+    arrays.vector("prior.precision"),
+    arrays.read("prior.mean", [selection.size]),
+  );
+  if (structure === "kronecker" || structure === "ekfac") refusePerWeight(where, prior, structure);
+  const temperature = fields.finite("temperature");
+  checkNumber(where, "temperature", temperature, 0, true);
+  const damping = fields.boolean("damping");
+  const sums = fields.object("fitted", fittedFields);
+  const fitted = {
+    examples: sums.integer("examples", 1),
+    loss: sums.number("loss"),
+    constant: sums.number("constant"),
+    gradientNorms: sums.number("gradientNorms"),
+    gradient: arrays.read("fitted.gradient", [selection.size]),
+  };
+  const tuning = fields.has("tuning")
+    ? readTuning(fields.object("tuning", ["steps", "gradientNorm", "converged"]))
+    : undefined;
+  arrays.finish();
+  const plan = { ...found.plan, net, basis };
+  return new Posterior({ plan, likelihood, curvature, fitted, prior, temperature, damping, theta, tuning });
+}
+
+function readTuning(fields: Fields) {
+  return {
+    steps: fields.integer("steps", 0),
+    gradientNorm: fields.number("gradientNorm"),
+    converged: fields.boolean("converged"),
+  };
+}
+
+function readLikelihood(fields: Fields, outputs: number): Likelihood {
+  const name = fields.choice("name", likelihoodNames);
+  if (name !== "gaussian") return likelihoods[name]();
+  const noise = fields.finite("noise");
+  checkNumber(fields.where, "noise", noise, 0, true);
+  return gaussianOf(noise, fields.has("ratios") ? fields.positives("ratios", outputs) : undefined);
+}
+
+/** The plan of the fit. Parameters may have been frozen since: the network comes here without. */
+function readFit(
+  where: string,
+  fields: Fields,
+  net: Network,
+  likelihood: Likelihood,
+  arrays: Arrays,
+): { plan: Plan; basis: boolean } {
+  const weights: Weights = fields.has("weights")
+    ? { parameters: fields.texts("weights", net.parameterTable.length) }
+    : { indices: arrays.vector("weights") };
+  const plan = readPlan(where, net, likelihood, {
+    weights,
+    structure: fields.choice("structure", structures),
+    curvature: fields.choice("kind", ["ggn", "monteCarlo", "empiricalFisher"]),
+    monteCarloSamples: fields.integer("monteCarloSamples", 1),
+    seed: fields.integer("seed", 0),
+    sharing: fields.choice("sharing", ["expand", "reduce"]),
+  });
+  return { plan, basis: fields.boolean("basis") && plan.structure === "ekfac" };
+}

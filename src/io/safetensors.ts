@@ -1,0 +1,224 @@
+// The safetensors format (https://github.com/huggingface/safetensors): 8 bytes with the header's length, little-endian;
+// the header, a JSON object of { dtype, shape, data_offsets } by tensor and of texts under "__metadata__"; then the data,
+// without holes. Everything the header says is checked against the file before anything is allocated.
+
+import { NDArray } from "../array/ndarray.ts";
+import { FileError, LaplaceError, OptionError, ValueError } from "../errors.ts";
+import { type ElementType, elementTypes } from "./dtypes.ts";
+import { type Json, type JsonObject, parseJson, quoted, wellFormed } from "./json.ts";
+
+/** What a safetensors file holds. */
+export interface Safetensors {
+  /** The arrays by name. The object has no prototype: a name that is not in the file is undefined. */
+  readonly tensors: Record<string, NDArray>;
+  /** Texts by name. */
+  readonly metadata: Record<string, string>;
+}
+
+/** Beyond any header of real models, and little enough to read into memory. */
+const LONGEST_HEADER = 2 ** 24;
+const MOST_AXES = 32;
+const METADATA = "__metadata__";
+const FIELDS = ["dtype", "shape", "data_offsets"];
+
+const malformed = (where: string, what: string) => new FileError("malformed", `${where}: ${what}.`);
+
+/** Refuses anything but bytes, and gives them as plain bytes: a Node Buffer has other ideas of `slice`. */
+function readBytes(where: string, bytes: unknown): Uint8Array {
+  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // An ArrayBuffer of another realm, such as a frame's, is no instance of this one's class.
+  if (Object.prototype.toString.call(bytes) === "[object ArrayBuffer]") return new Uint8Array(bytes as ArrayBuffer);
+  throw new OptionError(`${where}: a file's bytes are due, as a Uint8Array or an ArrayBuffer, not ${typeof bytes}.`);
+}
+
+/** The header as text, and the data behind it. */
+function split(where: string, bytes: Uint8Array): { text: string; data: Uint8Array } {
+  const have = bytes.length;
+  if (have < 8) {
+    throw new FileError("truncated", `${where}: a safetensors file begins with 8 bytes; this one has ${have}.`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
+  const length = view.getUint32(0, true) + 2 ** 32 * view.getUint32(4, true);
+  if (length > LONGEST_HEADER) {
+    throw malformed(where, `a header of ${length} bytes is beyond ${LONGEST_HEADER}: likely no safetensors file`);
+  }
+  if (8 + length > have) {
+    throw new FileError("truncated", `${where}: the header ends at byte ${8 + length}, but the file has ${have}.`);
+  }
+  // A copy, because decoders refuse shared memory.
+  const header = bytes.slice(8, 8 + length);
+  if (header[0] !== 0x7b) throw malformed(where, "the header does not begin with {: likely no safetensors file");
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(header);
+  } catch {
+    throw malformed(where, "the header is no UTF-8");
+  }
+  return { text, data: bytes.subarray(8 + length) };
+}
+
+/** A tensor as the header describes it. */
+interface Entry {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+const isIntegers = (value: Json | undefined): value is readonly number[] =>
+  Array.isArray(value) && value.every((one) => typeof one === "number");
+
+/** One tensor's description. All numbers are integers of at least 0, which the JSON was checked for. */
+function readEntry(where: string, name: string, value: Json): Entry {
+  const fail = (what: string) => malformed(where, `the tensor ${quoted(name)} ${what}`);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) throw fail("has no description");
+  const { dtype, shape, data_offsets: offsets } = value as JsonObject;
+  const extra = Object.keys(value).find((field) => !FIELDS.includes(field));
+  if (extra !== undefined) throw fail(`has the unknown field ${quoted(extra)}`);
+  if (typeof dtype !== "string") throw fail("has no dtype");
+  if (!isIntegers(shape) || shape.length > MOST_AXES) throw fail(`has no shape of at most ${MOST_AXES} axes`);
+  if (!isIntegers(offsets) || offsets.length !== 2) throw fail("has no two data_offsets");
+  const type = elementTypes.get(dtype);
+  if (type === undefined) {
+    const known = [...elementTypes.keys()].join(", ");
+    const what = `has the dtype ${quoted(dtype)}. Read are ${known}`;
+    throw new FileError("unsupported", `${where}: the tensor ${quoted(name)} ${what}.`);
+  }
+  // Lengths beside a length of 0 count too: no array has them.
+  const most = shape.reduce((product, length) => product * Math.max(length, 1), type.bytes);
+  if (!Number.isSafeInteger(most)) throw fail(`has the impossible shape [${shape.join(", ")}]`);
+  const [begin, end] = offsets;
+  const bytes = shape.includes(0) ? 0 : most;
+  if (end - begin !== bytes) {
+    throw fail(`of shape [${shape.join(", ")}] and dtype ${dtype} takes ${bytes} bytes, but has ${end - begin}`);
+  }
+  return { name, type, shape, begin, end };
+}
+
+/** The header's tensors in order of their data, which must fill the rest of the file. */
+function readEntries(where: string, header: JsonObject, available: number): Entry[] {
+  const entries = Object.keys(header)
+    .filter((name) => name !== METADATA)
+    .map((name) => readEntry(where, name, header[name]))
+    .sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let next = 0;
+  for (const { name, begin, end } of entries) {
+    if (begin !== next) {
+      const what = begin < next ? "overlap those before them" : "leave a hole before them";
+      throw malformed(where, `the bytes of the tensor ${quoted(name)} (${begin} to ${end}) ${what}`);
+    }
+    next = end;
+  }
+  if (next > available) {
+    throw new FileError(
+      "truncated",
+      `${where}: the tensors take ${next} bytes, but the file has ${available} for them.`,
+    );
+  }
+  if (next < available) throw malformed(where, `${available - next} bytes follow the last tensor`);
+  return entries;
+}
+
+function readMetadata(where: string, value: Json | undefined): Record<string, string> {
+  const result: Record<string, string> = Object.create(null);
+  if (value === undefined) return result;
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    throw malformed(where, `${METADATA} is no object`);
+  }
+  for (const [name, text] of Object.entries(value)) {
+    if (typeof text !== "string") throw malformed(where, `the metadata ${quoted(name)} is no text`);
+    result[name] = text;
+  }
+  return result;
+}
+
+/** `readSafetensors` on behalf of another function. */
+export function readFile(where: string, bytes: unknown): Safetensors {
+  const { text, data } = split(where, readBytes(where, bytes));
+  const header = parseJson(`${where}: the header`, text, { depth: 3, integers: true }) as JsonObject;
+  const metadata = readMetadata(where, header[METADATA]);
+  const tensors: Record<string, NDArray> = Object.create(null);
+  for (const { name, type, shape, begin, end } of readEntries(where, header, data.length)) {
+    const own = new Uint8Array(end - begin);
+    own.set(data.subarray(begin, end));
+    tensors[name] = new NDArray(type.read(`${where}: the tensor ${quoted(name)}`, own), shape);
+  }
+  return { tensors, metadata };
+}
+
+/**
+ * Reads a safetensors file, of PyTorch or whoever wrote it. F64, I32 and I64 become float64 arrays, F32, F16, BF16, U8 and
+ * BOOL float32 ones, all exactly.
+ * @throws FileError for a file that is truncated, breaks the format's rules, or has elements of another type
+ */
+export function readSafetensors(bytes: Uint8Array | ArrayBuffer): Safetensors {
+  return readFile("readSafetensors", bytes);
+}
+
+/** Names as a file can hold them, in order. @throws ValueError */
+function readNames(where: string, what: string, values: object): string[] {
+  if (values === null || typeof values !== "object") {
+    throw new OptionError(`${where}: the ${what} must be an object of them by name, not ${String(values)}.`);
+  }
+  const names = Object.keys(values).sort();
+  const broken = names.find((name) => !wellFormed(name));
+  if (broken !== undefined) throw new ValueError(`${where}: the name ${quoted(broken)} has half a character.`);
+  return names;
+}
+
+/**
+ * The bytes of a safetensors file with these arrays, as F32 and F64. The same input gives the same bytes: float64 arrays
+ * come first, so that all data is aligned, then names count.
+ * @param metadata texts by name, kept beside the arrays
+ * @throws ValueError for names and texts that a file cannot hold
+ */
+export function writeSafetensors(
+  tensors: Readonly<Record<string, NDArray>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const where = "writeSafetensors";
+  const texts = readNames(where, "metadata", metadata).map((name) => {
+    const text = metadata[name];
+    if (typeof text === "string" && wellFormed(text)) return `${JSON.stringify(name)}:${JSON.stringify(text)}`;
+    throw new ValueError(`${where}: the metadata ${quoted(name)} must be well-formed text.`);
+  });
+  const parts = readNames(where, "tensors", tensors).map((name) => {
+    const tensor = tensors[name];
+    if (!(tensor instanceof NDArray)) throw new ValueError(`${where}: ${quoted(name)} must be an NDArray.`);
+    if (name === METADATA) throw new ValueError(`${where}: no tensor can have the name ${METADATA}.`);
+    if (tensor.rank > MOST_AXES) throw new ValueError(`${where}: ${quoted(name)} has more than ${MOST_AXES} axes.`);
+    return { name, tensor };
+  });
+  parts.sort((a, b) => Number(a.tensor.dtype === "float32") - Number(b.tensor.dtype === "float32"));
+  let size = 0;
+  const fields = parts.map(({ name, tensor: { data, shape, dtype } }) => {
+    const begin = size;
+    size += data.byteLength;
+    const type = dtype === "float64" ? "F64" : "F32";
+    return `${JSON.stringify(name)}:{"dtype":"${type}","shape":[${shape.join()}],"data_offsets":[${begin},${size}]}`;
+  });
+  if (texts.length > 0) fields.unshift(`"${METADATA}":{${texts.join()}}`);
+  const header = new TextEncoder().encode(`{${fields.join()}}`);
+  const length = Math.ceil(header.length / 8) * 8;
+  if (length > LONGEST_HEADER) throw new ValueError(`${where}: names and metadata take ${length} bytes, too many.`);
+  const result = makeBytes(where, 8 + length + size);
+  new DataView(result.buffer).setUint32(0, length, true);
+  result.set(header, 8);
+  result.fill(0x20, 8 + header.length, 8 + length);
+  let at = 8 + length;
+  for (const { tensor } of parts) {
+    const { buffer, byteOffset, byteLength } = tensor.data;
+    result.set(new Uint8Array(buffer, byteOffset, byteLength), at);
+    at += byteLength;
+  }
+  return result;
+}
+
+function makeBytes(where: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new LaplaceError(`${where}: no memory for a file of ${length} bytes.`, { cause });
+  }
+}

@@ -1,0 +1,58 @@
+// Networks as JSON: what comes back computes the same, and every primitive there is can go there.
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { jacobian, type Network } from "../../src/index.ts";
+import { Fields } from "../../src/io/fields.ts";
+import { parseJson } from "../../src/io/json.ts";
+import { knownPrimitives, networkFields, networkJson, readNetwork } from "../../src/io/networks.ts";
+import { Network as MadeNetwork } from "../../src/network/network.ts";
+import type { Primitive } from "../../src/network/primitive.ts";
+import * as combine from "../../src/network/primitives/combine.ts";
+import * as elementwise from "../../src/network/primitives/elementwise.ts";
+import * as sites from "../../src/network/primitives/sites.ts";
+import { drawCase } from "../reference/draw.ts";
+import { everything } from "./fits.ts";
+
+function throughText(net: Network): Network {
+  const json = parseJson("test", JSON.stringify(networkJson(net)), { depth: 8, integers: false });
+  const { graph, dtype, frozen } = readNetwork(new Fields("test", json, networkFields), net.parameterCount);
+  expect(dtype).toBe(net.dtype);
+  return new MadeNetwork(graph, net.parameters.clone(), frozen);
+}
+
+test("every primitive is known", () => {
+  const all = [combine, elementwise, sites].flatMap((module) => Object.values(module) as Primitive<never>[]);
+  expect(all.filter((one) => knownPrimitives.get(one.name)?.primitive !== one)).toEqual([]);
+  expect(knownPrimitives.size).toBe(all.length);
+});
+
+test("random networks compute the same, to the bit", () => {
+  fc.assert(
+    fc.property(fc.gen(), fc.constantFrom("float32", "float64"), (draw, dtype) => {
+      const { net, x } = drawCase(draw, { dtype });
+      const again = throughText(net);
+      expect(again.summary()).toBe(net.summary());
+      expect(again.parameterTable).toEqual(net.parameterTable);
+      expect(networkJson(again)).toEqual(networkJson(net));
+      expect(again.forward(x).data).toEqual(net.forward(x).data);
+      expect(jacobian(again, x).data).toEqual(jacobian(net, x).data);
+    }),
+  );
+});
+
+test("an architecture is plain JSON", () => {
+  const net = everything("float32", 2).freeze("3");
+  expect(networkJson(net).frozen).toEqual(["3.scale"]);
+  expect(networkJson(net).sites[1]).toEqual({
+    kind: "linear",
+    weight: { name: "1.weight", shape: [3, 3], offset: 12 },
+    bias: { name: "1.bias", shape: [3], offset: 21 },
+  });
+  // The sign of a zero constant, which JSON has no number for, stays.
+  expect(networkJson(net).nodes.find(({ primitive }) => primitive === "affine")?.attributes).toEqual({
+    slope: 1,
+    intercept: "-0",
+  });
+  expect(networkJson(throughText(net))).toEqual(networkJson(net));
+});
