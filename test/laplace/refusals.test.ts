@@ -327,7 +327,9 @@ describe("a posterior refuses", () => {
     const moved = net.clone(net.parameters.data.map((w) => w + 1));
     refuses(merge(await fit({}, moved)), ValueError, /fitted at different parameters/);
     refuses(merge(undefined), ValueError, /must be a posterior/);
-    const [a, b] = [await fit({ structure: "ekfac" }), await fit({ structure: "ekfac" })];
+    const others = { x: randomNormal([6, 2], { seed: 3 }), y };
+    const a = await fit({ structure: "ekfac" });
+    const b = await laplace(net, { ...quiet, structure: "ekfac" }).fit(others);
     refuses(() => a.merge(b), ValueError, /different eigenbases, .* as its `basis`/);
     const reduce = await fit({ structure: "kronecker", sharing: "reduce" });
     refuses(() => kronecker.merge(reduce), ValueError, /factors of "reduce" do not add to those of "expand"/);
