@@ -1,6 +1,7 @@
 // Posteriors to save, and all that they answer.
 
 import {
+  type Approximation,
   add,
   array,
   bernoulli,
@@ -77,7 +78,7 @@ export function answers(posterior: Posterior) {
   return {
     text: String(posterior),
     predictions: [...links, "network"].map((approximation) => {
-      const prediction = posterior.predict(inputs, { approximation, samples: 3 });
+      const prediction = posterior.predict(inputs, { approximation: approximation as Approximation, samples: 3 });
       return Object.values(prediction).map(bits);
     }),
     evidence: posterior.evidence(),
