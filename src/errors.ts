@@ -33,6 +33,17 @@ export class MemoryBudgetError extends LaplaceError {
   }
 }
 
+/** @throws MemoryBudgetError for float64 results of more than `budget` bytes */
+export function checkBytes(where: string, shape: readonly number[], budget: number, instead: string): void {
+  const bytes = shape.reduce((product, length) => product * length, 8);
+  if (bytes <= budget) return;
+  throw new MemoryBudgetError(
+    `${where}: an array of shape [${shape.join(", ")}] needs ${bytes} bytes, the memory budget is ${budget}. ${instead} Or raise the option memoryBudget.`,
+    bytes,
+    budget,
+  );
+}
+
 /** A matrix that should be positive definite is not. */
 export class NotPositiveDefiniteError extends LaplaceError {
   override name: string = "NotPositiveDefiniteError";

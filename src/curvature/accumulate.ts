@@ -20,7 +20,7 @@ import {
 import type { Likelihood, Outputs } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
 import { nodeNumbers } from "../network/graph.ts";
-import type { Network } from "../network/network.ts";
+import { Network } from "../network/network.ts";
 import { checkValues, onePart, type Part, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
@@ -42,22 +42,22 @@ export type CurvatureKind = "ggn" | "monteCarlo" | "empiricalFisher";
 /** What is computed, and how. */
 export interface CurvatureOptions {
   /** How the matrix is stored (default: "full" up to 1000 weights and for single weights, "kronecker" beyond). */
-  structure?: Structure;
+  structure?: Structure | undefined;
   /** Which weights it is over (default "all"; frozen ones stay out). */
-  weights?: Weights;
+  weights?: Weights | undefined;
   /** Which matrix (default "ggn"). */
-  curvature?: CurvatureKind;
+  curvature?: CurvatureKind | undefined;
   /** Draws for each example of "monteCarlo" (default 1). */
-  monteCarloSamples?: number;
+  monteCarloSamples?: number | undefined;
   /** Seed of those draws (default 0). */
-  seed?: number;
+  seed?: number | undefined;
   /**
    * How positions that share a weight count in Kronecker factors (Eschenhagen et al. 2023, arXiv:2311.00636): each as an
    * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position.
    */
-  sharing?: Sharing;
+  sharing?: Sharing | undefined;
   /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
-  basis?: Curvature;
+  basis?: Curvature | undefined;
 }
 
 export const curvatureOptionNames: readonly string[] = [
@@ -105,6 +105,9 @@ const FULL_UP_TO = 1000;
 
 /** Checks the options. @throws OptionError, ShapeError */
 export function readPlan(where: string, net: Network, task: Likelihood | Task, options: CurvatureOptions): Plan {
+  if (!(net instanceof Network)) {
+    throw new OptionError(`${where}: the network must be one that \`network\` or \`chain\` made, not ${typeof net}.`);
+  }
   const likelihood = readLikelihood(where, task, net);
   const selection = select(where, net, options.weights);
   const { curvature: kind = "ggn", monteCarloSamples: samples = 1, seed = 0, sharing = "expand", basis } = options;
@@ -139,11 +142,11 @@ export function accumulatorOf(
   const { selection, sharing, likelihood, net } = plan;
   const columns = columnCount(plan);
   // A small noise magnifies what rounding leaves of the curvature.
-  const layerType = likelihood.noise === undefined ? net.dtype : "float64";
-  if (structure === "full") return fullAccumulator(selection, columns, net.dtype, layerType);
+  const sumType = likelihood.noise === undefined ? net.dtype : "float64";
+  if (structure === "full") return fullAccumulator(selection, columns, net.dtype, sumType);
   if (structure === "diagonal") return diagonalAccumulator(selection, columns, net.dtype);
   if (structure === "kronecker" || basis === undefined)
-    return kroneckerAccumulator(selection, columns, net.dtype, sharing);
+    return kroneckerAccumulator(selection, columns, net.dtype, sumType, sharing);
   return ekfacAccumulator(selection, columns, net.dtype, basis);
 }
 

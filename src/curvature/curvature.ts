@@ -1,7 +1,8 @@
 // What every curvature structure must do: it is a sum over examples, an operator, and adds to others of its kind.
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
-import { ValueError } from "../errors.ts";
+import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
+import { checkBytes, ValueError } from "../errors.ts";
 import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Selection } from "./selection.ts";
@@ -29,7 +30,7 @@ export interface Curvature {
   /** The diagonal, [S], in float64. */
   diagonal(): NDArray;
   /** The matrix, [S, S], in float64: 8 S² bytes, whatever the structure. */
-  dense(): NDArray;
+  dense(options?: MemoryOptions): NDArray;
   /** The product with a vector [S], or with each row of [n, S], in float64 and that shape. @throws ShapeError */
   times(v: ArrayLike): NDArray;
   /** The curvature over both sets of examples. @throws ValueError for curvatures that do not add */
@@ -54,6 +55,11 @@ export interface Accumulator {
   flush?(to: Pointer): void;
   /** The curvature, from the numbers in memory. */
   finish(values: FloatArray, examples: number): Curvature;
+}
+
+/** @throws MemoryBudgetError for a matrix [n, n] over the budget */
+export function checkSquare(where: string, n: number, memoryBudget: number = defaultMemoryBudget): void {
+  checkBytes(where, [n, n], memoryBudget, "diagonal() needs less, and times(v) nothing.");
 }
 
 /** @throws ValueError unless two curvatures add */

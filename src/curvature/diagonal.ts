@@ -1,9 +1,10 @@
 // The diagonal alone, [S].
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Node, Parameter } from "../network/graph.ts";
-import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
+import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
 import { readVectors } from "./full.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 import { addSquares, squaresPerExample, sumOfSquares, usesOf, vectorRows, vectorRowsPerExample } from "./squares.ts";
@@ -30,8 +31,9 @@ export class DiagonalCurvature implements Curvature {
     return new NDArray(this.values.slice(), [this.size]);
   }
 
-  dense(): NDArray {
+  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
     const n = this.size;
+    checkSquare("dense", n, memoryBudget);
     const matrix = new NDArray(new Float64Array(n * n), [n, n]);
     this.values.forEach((x, i) => {
       matrix.data[i * n + i] = x;

@@ -2,11 +2,12 @@
 // diagonal is the curvature's own, so that its trace is exact.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
 import { ValueError } from "../errors.ts";
 import { allocateFloats, bytesPerElement, copyIn, type DType, type Pointer, scope } from "../kernels/memory.ts";
 import { positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
-import { type Accumulator, type Curvature, checkSame, multiple, sum } from "./curvature.ts";
+import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
 import { type EigenBlock, type KroneckerCurvature, sizes, timesBlocks } from "./kronecker.ts";
 import type { Selection } from "./selection.ts";
 import { addSquares, squaresPerExample, vectorRows, vectorRowsPerExample } from "./squares.ts";
@@ -55,8 +56,9 @@ export class EkfacCurvature implements Curvature {
     return new NDArray(result, [this.size]);
   }
 
-  dense(): NDArray {
+  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
     const n = this.size;
+    checkSquare("dense", n, memoryBudget);
     const identity = new NDArray(new Float64Array(n * n), [n, n]);
     for (let i = 0; i < n; i++) identity.data[i * n + i] = 1;
     return this.times(identity);

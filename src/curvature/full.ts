@@ -1,6 +1,7 @@
 // The whole matrix, [S, S].
 
 import { type ArrayLike, asArray, NDArray, shapeText } from "../array/ndarray.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
 import { ShapeError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
@@ -15,7 +16,7 @@ import {
 } from "../kernels/memory.ts";
 import { eigh } from "../linalg/eigh.ts";
 import { type LinearSite, nodeNumbers, positionsOf } from "../network/graph.ts";
-import { type Accumulator, type Curvature, checkSame, multiple, sum, symmetric } from "./curvature.ts";
+import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum, symmetric } from "./curvature.ts";
 import { asFloat64, contractRows } from "./rows.ts";
 import type { Selection } from "./selection.ts";
 
@@ -54,7 +55,8 @@ export class FullCurvature implements Curvature {
     );
   }
 
-  dense(): NDArray {
+  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
+    checkSquare("dense", this.size, memoryBudget);
     return new NDArray(this.matrix.slice(), [this.size, this.size]);
   }
 

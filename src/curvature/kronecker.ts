@@ -4,6 +4,7 @@
 // of elementwise scales and shifts are whole matrices.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
 import { OptionError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
@@ -19,8 +20,9 @@ import {
 import { eigh } from "../linalg/eigh.ts";
 import { type LinearSite, positionsOf, type Site } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
-import { type Accumulator, type Curvature, checkSame, multiple, sum, symmetric } from "./curvature.ts";
+import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum, symmetric } from "./curvature.ts";
 import { readVectors } from "./full.ts";
+import { asFloat64 } from "./rows.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 import { vectorRows, vectorRowsPerExample } from "./squares.ts";
 
@@ -89,8 +91,9 @@ export class KroneckerCurvature implements Curvature {
     return new NDArray(result, [this.size]);
   }
 
-  dense(): NDArray {
+  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
     const n = this.size;
+    checkSquare("dense", n, memoryBudget);
     const result = new Float64Array(n * n);
     for (const { selected, a, b, count } of this.blocks) {
       const [outputs, inputs] = sizes(selected);
@@ -213,6 +216,7 @@ export function kroneckerAccumulator(
   selection: Selection,
   columns: number,
   dtype: DType,
+  sumType: DType,
   sharing: Sharing,
 ): Accumulator {
   const { graph } = selection;
@@ -231,24 +235,27 @@ export function kroneckerAccumulator(
     if (site.kind === "elementwise") {
       for (const { role } of parameters) perExample += vectorRowsPerExample(nodes, outputs, role === "scale", columns);
     } else if (sharing === "reduce" && positions > 1) perExample += site.inputs + columns * outputs;
+    // A float64 copy of what is multiplied is worth two numbers.
+    if (sumType !== dtype)
+      perExample += 2 * positions * (columns * outputs + (site.kind === "linear" ? site.inputs : 0));
     factors.push({ site, parameters, a, starts });
   }
   return {
-    dtype,
+    dtype: sumType,
     length,
     perExample,
     perPart: 0,
     add(backward, to) {
-      const bytes = bytesPerElement(backward.dtype);
+      const bytes = bytesPerElement(sumType);
       for (const { site, parameters, a, starts } of factors) {
         if (site.kind === "linear") {
           const weighted = parameters.some(({ role }) => role === "weight");
-          addLinear(backward, site, sharing, weighted ? to + a * bytes : undefined, to + starts[0] * bytes);
+          addLinear(backward, site, sumType, sharing, weighted ? to + a * bytes : undefined, to + starts[0] * bytes);
           continue;
         }
         parameters.forEach(({ role }, i) => {
           const rows = vectorRows(backward, graph.uses.get(site) ?? [], site.size, role === "scale");
-          addGram(backward, backward.columns * backward.batch, site.size, rows, to + starts[i] * bytes);
+          addGram(backward, sumType, backward.columns * backward.batch, site.size, rows, to + starts[i] * bytes);
         });
       }
     },
@@ -289,11 +296,19 @@ function finishBlock(
   return { selected, b, a: symmetric(values, site.inputs, aStart), count: examples * perExample };
 }
 
-function addGram({ kernels }: Backward, rows: number, n: number, x: Pointer, to: Pointer): void {
-  kernels.syrk(n, rows, x, 1, n, to, n, 1, true, false);
+function addGram({ dtype }: Backward, sumType: DType, rows: number, n: number, x: Pointer, to: Pointer): void {
+  const terms = sumType === dtype ? x : asFloat64(dtype, x, rows * n);
+  kernelsFor(sumType).syrk(n, rows, terms, 1, n, to, n, 1, true, false);
 }
 
-function addLinear(backward: Backward, site: LinearSite, sharing: Sharing, a: Pointer | undefined, b: Pointer): void {
+function addLinear(
+  backward: Backward,
+  site: LinearSite,
+  sumType: DType,
+  sharing: Sharing,
+  a: Pointer | undefined,
+  b: Pointer,
+): void {
   const { kernels, batch, columns, graph, dtype } = backward;
   const { inputs, outputs } = site;
   const nodes = graph.uses.get(site) ?? [];
@@ -301,8 +316,8 @@ function addLinear(backward: Backward, site: LinearSite, sharing: Sharing, a: Po
   if (sharing === "expand" || total === 1) {
     for (const node of nodes) {
       const rows = batch * positionsOf(node);
-      if (a !== undefined) addGram(backward, rows, inputs, backward.value(node.inputs[0]), a);
-      addGram(backward, columns * rows, outputs, backward.cotangent(node), b);
+      if (a !== undefined) addGram(backward, sumType, rows, inputs, backward.value(node.inputs[0]), a);
+      addGram(backward, sumType, columns * rows, outputs, backward.cotangent(node), b);
     }
     return;
   }
@@ -312,7 +327,7 @@ function addLinear(backward: Backward, site: LinearSite, sharing: Sharing, a: Po
       kernels.sumAxis(batch, positionsOf(node), inputs, backward.value(node.inputs[0]), mean, inputs, use > 0);
     });
     kernels.affine(batch * inputs, 1 / total, mean, 0, mean, false);
-    addGram(backward, batch, inputs, mean, a);
+    addGram(backward, sumType, batch, inputs, mean, a);
   }
-  addGram(backward, columns * batch, outputs, vectorRows(backward, nodes, outputs, false), b);
+  addGram(backward, sumType, columns * batch, outputs, vectorRows(backward, nodes, outputs, false), b);
 }

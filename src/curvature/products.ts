@@ -17,11 +17,11 @@ import { type CurvatureKind, columnCount, outputsOf, readPlan, writeColumns } fr
 /** Options of `curvatureProduct`. */
 export interface CurvatureProductOptions {
   /** Which matrix (default "ggn"). */
-  curvature?: CurvatureKind;
+  curvature?: CurvatureKind | undefined;
   /** Draws for each example of "monteCarlo" (default 1). */
-  monteCarloSamples?: number;
+  monteCarloSamples?: number | undefined;
   /** Seed of those draws (default 0). */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**

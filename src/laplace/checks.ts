@@ -20,6 +20,8 @@ export const laplaceOptionNames: readonly string[] = [
 
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;
+/** A mean gradient that could not change the mean loss by more than this, were the weights twice as large, is none. */
+const NEGLIGIBLE = 1e-4;
 
 /**
  * A warning where the loss is not near a stationary point, or undefined. At a minimum the samples' gradients cancel, up
@@ -32,9 +34,10 @@ export function stationarityWarning(
 ): string | undefined {
   const theta = new Sketch(curvature.selection).of(weights);
   const delta = Math.max(0, -dot(gradient, theta) / (dot(theta, theta) || 1));
+  const size = Math.sqrt(dot(theta, theta));
   for (let i = 0; i < theta.length; i++) theta[i] = gradient[i] + delta * theta[i];
   const rest = Math.sqrt(dot(theta, theta));
-  if (!(rest > STATIONARY * gradientNorms)) return undefined;
+  if (!(rest > STATIONARY * gradientNorms) || rest * Math.max(size, 1) <= NEGLIGIBLE * examples) return undefined;
   const norm = Math.sqrt(dot(gradient, gradient)) / examples;
   return `The loss is not near a stationary point: its mean gradient has the norm ${norm.toPrecision(3)}, and ${Math.round((100 * rest) / gradientNorms)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
 }
@@ -54,6 +57,11 @@ export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
     refuse("the posteriors were fitted at different parameters of the network");
   }
   if (ours.likelihood.name !== theirs.likelihood.name) refuse("the likelihoods differ");
+  if (ours.plan.kind === "monteCarlo" && theirs.plan.kind === "monteCarlo" && ours.plan.seed === theirs.plan.seed) {
+    refuse(
+      "both drew their targets from the same seed, so that their errors would add; give each fit a seed of its own",
+    );
+  }
   const outputs = ours.plan.net.graph.output.size;
   // At unit noise, a Gaussian's variances of the outputs are the squares of their noises' ratios.
   const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(outputs), outputs, 1));

@@ -28,19 +28,19 @@ export interface LaplaceOptions extends CurvatureOptions {
    * δ of the prior, 1 / variance: one number (default 1), one for each selected parameter array, or one for each weight [S],
    * which "kronecker" and "ekfac" do not take.
    */
-  priorPrecision?: ArrayLike;
-  /** μ₀ of the prior: one number (default 0), or one for each weight [S]. */
-  priorMean?: ArrayLike;
+  priorPrecision?: ArrayLike | undefined;
+  /** μ₀ of the prior: one number (default 0), one for each parameter, or one for each weight [S]. */
+  priorMean?: ArrayLike | undefined;
   /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */
-  temperature?: number;
+  temperature?: number | undefined;
   /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (Ritter et al. 2018; default false). */
-  damping?: boolean;
+  damping?: boolean | undefined;
   /** Whether assumptions are checked and warned about (default true). */
-  checks?: boolean;
+  checks?: boolean | undefined;
   /** Bytes that the curvature and its factorisation may need (default 1 GiB). */
-  memoryBudget?: number;
+  memoryBudget?: number | undefined;
   /** Called with each warning (default: console.warn). */
-  onWarning?: (message: string) => void;
+  onWarning?: ((message: string) => void) | undefined;
 }
 
 /** Options of `fit`. */

@@ -3,10 +3,19 @@
 import { type ArrayLike, asArray, inspect, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import type { Plan } from "../curvature/accumulate.ts";
-import type { Curvature } from "../curvature/curvature.ts";
+import { type Curvature, checkSquare } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
-import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, ValueError } from "../errors.ts";
+import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
+import {
+  checkBoolean,
+  checkBytes,
+  checkChoice,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  ValueError,
+} from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -238,9 +247,10 @@ export class Posterior {
   }
 
   /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError */
-  sample(n: number, options: { seed?: number } = {}): NDArray {
+  sample(n: number, options: { seed?: number | undefined } = {}): NDArray {
     checkInteger("sample", "n", n, 0);
     checkOptions("sample", options, ["seed"]);
+    checkBytes("sample", [n, this.net.parameterCount], defaultMemoryBudget, "Draw fewer at a time, with other seeds.");
     const draws = this.deviations(n, new Random(options.seed));
     const count = this.net.parameterCount;
     const result = new Float64Array(n * count);
@@ -268,12 +278,14 @@ export class Posterior {
   }
 
   /** P⁻¹, [S, S]: 8 S² bytes, whatever the structure. */
-  covariance(): NDArray {
+  covariance({ memoryBudget }: MemoryOptions = {}): NDArray {
+    checkSquare("covariance", this.size, memoryBudget);
     return new NDArray(this.factorised.covariance().slice(), [this.size, this.size]);
   }
 
   /** P, [S, S]: 8 S² bytes, whatever the structure. */
-  precision(): NDArray {
+  precision({ memoryBudget }: MemoryOptions = {}): NDArray {
+    checkSquare("precision", this.size, memoryBudget);
     return new NDArray(this.factorised.dense().slice(), [this.size, this.size]);
   }
 
@@ -333,7 +345,7 @@ export class Posterior {
    * The covariance of the function's values under the linearised network: [B, C, C] over the outputs of each input, or
    * with `joint` [B C, B C] over all of them (index: input · C + output). @throws ShapeError, ValueError, OptionError
    */
-  functionCovariance(x: ArrayLike, options: { joint?: boolean } = {}): NDArray {
+  functionCovariance(x: ArrayLike, options: { joint?: boolean | undefined } = {}): NDArray {
     checkOptions("functionCovariance", options, ["joint"]);
     const { joint = false } = options;
     checkBoolean("functionCovariance", "joint", joint);
@@ -343,7 +355,7 @@ export class Posterior {
   }
 
   /** Draws of the function's values at all inputs together, under the linearised network, [n, B, ...outputs]. */
-  functionSamples(x: ArrayLike, n: number, options: { seed?: number } = {}): NDArray {
+  functionSamples(x: ArrayLike, n: number, options: { seed?: number | undefined } = {}): NDArray {
     checkInteger("functionSamples", "n", n, 0);
     checkOptions("functionSamples", options, ["seed"]);
     const draws = functionSamples("functionSamples", this, x, n, options.seed ?? 0);

@@ -2,6 +2,8 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
+import { defaultMemoryBudget } from "../derivatives/budget.ts";
+import { checkBytes } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
 import { Mixture } from "../likelihood/likelihood.ts";
@@ -22,11 +24,11 @@ export interface PredictOptions {
    * "plugin", "quadrature", "monteCarlo". Counts: "exact", "plugin". Everywhere: "network", which draws weights and runs
    * the network itself.
    */
-  readonly approximation?: Approximation;
+  readonly approximation?: Approximation | undefined;
   /** Draws of "monteCarlo" and "network" (default 100). */
-  readonly samples?: number;
+  readonly samples?: number | undefined;
   /** Seed of the draws (default 0). */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 /** A prediction for B inputs, in float64; variances are in squared units of what they are of. */
@@ -88,6 +90,12 @@ export function jointCovariance(where: string, posterior: Posterior, x: ArrayLik
   const inputs = net.readInputs(where, x);
   const [batch, outputs, s] = [inputs.shape[0], net.graph.output.size, selection.size];
   const n = batch * outputs;
+  for (const shape of [
+    [n, n],
+    [n, s],
+  ]) {
+    checkBytes(where, shape, defaultMemoryBudget, "Fewer inputs at once need less, without `joint` one at a time.");
+  }
   const rows = new Float64Array(n * s);
   eachPart(posterior.model, inputs, outputs, 3 * outputs * s, (part) => {
     checkValues(where, part);
@@ -118,6 +126,7 @@ export function functionSamples(
   const outputs = net.graph.output.size;
   const size = inputs.shape[0] * outputs;
   const result = new Float64Array(n * size);
+  checkBytes(where, [n, Math.max(size, posterior.size)], defaultMemoryBudget, "Fewer draws need less.");
   const draws = posterior.deviations(n, new Random(seed));
   eachPart(posterior.model, inputs, 2, 0, (part) => {
     checkValues(where, part);
@@ -141,6 +150,7 @@ export function networkPrediction(where: string, posterior: Posterior, x: ArrayL
   const outputs = net.graph.output.size;
   const size = inputs.shape[0] * outputs;
   const [targets, values] = [new Mixture(size), new Mixture(size)];
+  checkBytes(where, [n, Math.max(size, posterior.size)], defaultMemoryBudget, "Fewer samples need less.");
   const draws = posterior.deviations(n, new Random(seed));
   const f = Array.from({ length: n }, () => new Float64Array(size));
   eachPart(posterior.model, inputs, 1, 0, (part) => {

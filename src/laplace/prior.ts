@@ -11,13 +11,13 @@ export type PriorStructure = "scalar" | "perParameter" | "perWeight";
 /** What `with` changes. */
 export interface Hyperparameters {
   /** One number, one for each parameter, or one for each weight. */
-  readonly priorPrecision?: ArrayLike;
-  /** One number, or one for each weight. */
-  readonly priorMean?: ArrayLike;
+  readonly priorPrecision?: ArrayLike | undefined;
+  /** One number, one for each parameter, or one for each weight. */
+  readonly priorMean?: ArrayLike | undefined;
   /** Standard deviation of a Gaussian's noise. */
-  readonly noise?: number;
+  readonly noise?: number | undefined;
   /** T of P = H/(σ² T) + P₀. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
 }
 
 /** Mean and precision of the prior. */
@@ -110,16 +110,14 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
     throw new ValueError(`${where}: the prior precision must be positive, but number ${i} is ${delta}.`);
   });
   const centre = asArray(mean);
-  if (centre.size !== 1 && centre.size !== selection.size) {
+  if (centre.rank > 1 || !lengths.includes(centre.size)) {
     throw new ShapeError(
-      `${where}: the prior mean must be one number or one for each of the ${selection.size} weights, not of shape ${shapeText(centre.shape)}.`,
+      `${where}: the prior mean must be one number, one for each of the ${lengths[1]} parameters or one for each of the ${lengths[2]} weights, not of shape ${shapeText(centre.shape)}.`,
     );
   }
-  const means = new Float64Array(selection.size);
-  if (centre.size === 1) means.fill(centre.data[0]);
-  else means.set(centre.data);
-  if (!(centre.size === 1 ? means.subarray(0, 1) : means).every(Number.isFinite))
-    throw new ValueError(`${where}: the prior mean is not finite.`);
+  const centres = Float64Array.from(centre.data);
+  if (!centres.every(Number.isFinite)) throw new ValueError(`${where}: the prior mean is not finite.`);
+  const means = new Prior(selection, centres, centres).spread();
   return new Prior(selection, values, means);
 }
 

@@ -7,16 +7,16 @@ import { type Prior, type PriorStructure, refusePerWeight } from "./prior.ts";
 
 /** Options of `optimizePrior`. */
 export interface TuningOptions {
-  /** How many prior precisions are tuned: one (default), one for each parameter, or one for each weight. */
-  priorStructure?: PriorStructure;
+  /** How many prior precisions are tuned: one, one for each parameter, or one for each weight (default: as many as there are). */
+  priorStructure?: PriorStructure | undefined;
   /** Whether the noise is tuned with them (default: where the likelihood has one). */
-  noise?: boolean;
+  noise?: boolean | undefined;
   /** "bfgs" (default) goes on to a stationary point; "adam" takes a fixed number of steps, as the Python peers do. */
-  method?: "bfgs" | "adam";
+  method?: "bfgs" | "adam" | undefined;
   /** Most steps of "bfgs" (default 200), or steps of "adam" (default 100). */
-  steps?: number;
+  steps?: number | undefined;
   /** Step size of "adam" (default 0.1). */
-  learningRate?: number;
+  learningRate?: number | undefined;
 }
 
 /** How tuning went. */
@@ -46,7 +46,7 @@ export function tune(
   const where = "optimizePrior";
   checkOptions(where, options, ["priorStructure", "noise", "method", "steps", "learningRate"]);
   const {
-    priorStructure = "scalar",
+    priorStructure = prior.structure,
     noise = likelihood.noise !== undefined,
     method = "bfgs",
     learningRate = 0.1,

@@ -12,7 +12,7 @@ export interface GaussianOptions {
    * Standard deviation of the noise, in the units of the targets: one (default 1), or one for each output, whose ratios
    * stay when it is tuned.
    */
-  noise?: number | readonly number[];
+  noise?: number | readonly number[] | undefined;
 }
 
 /**

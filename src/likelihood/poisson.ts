@@ -69,7 +69,7 @@ export function poisson(): Likelihood {
         const v = covariance[i * outputs + (i % outputs)];
         rate[i] = Math.exp(mean[i] + v / 2);
         // The variance of a count is the mean of its rate plus the rate's variance.
-        variance[i] = rate[i] + rate[i] ** 2 * Math.expm1(v);
+        variance[i] = rate[i] - Math.exp(2 * (mean[i] + v)) * Math.expm1(-v);
       }
       return { mean: rate, variance };
     },

@@ -125,10 +125,8 @@ describe("fit and curvatureOf refuse data", () => {
     refuses(() => curvatureOf(rates, "count", counts), ValueError, loss);
     const far = { x: [[1], [1e20]], y: [[1], [0]] };
     const curvature = /curvature is not finite.* squares overflow float32/;
-    // The whole matrix is summed in float64, which does not overflow here.
-    for (const structure of ["diagonal", "kronecker"] as const) {
-      refuses(() => curvatureOf(rates, likelihood, far, { structure }), ValueError, curvature);
-    }
+    // The others are summed in float64 for a Gaussian, which does not overflow here.
+    refuses(() => curvatureOf(rates, likelihood, far, { structure: "diagonal" }), ValueError, curvature);
   });
 
   test("data that change between two passes", async () => {
