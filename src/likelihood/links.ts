@@ -270,7 +270,9 @@ function semidefiniteRoot(covariance: Float64Array, n: number): Float64Array {
     for (let i = j + 1; i < n; i++) {
       let value = covariance[i * n + j];
       for (let k = 0; k < j; k++) value -= root[i * n + k] * root[j * n + k];
-      root[i * n + j] = value / root[j * n + j];
+      // No entry of a semi-definite matrix's factor is larger than its row's deviation; rounding may have left it.
+      const most = Math.sqrt(Math.max(covariance[i * n + i], 0));
+      root[i * n + j] = Math.min(Math.max(value / root[j * n + j], -most), most);
     }
   }
   return root;
