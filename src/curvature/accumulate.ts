@@ -133,6 +133,12 @@ export function columnCount({ net, likelihood, kind, samples }: Plan): number {
   return kind === "ggn" ? likelihood.rootColumns(net.graph.output.size) : kind === "monteCarlo" ? samples : 1;
 }
 
+/** A stream of draws for each column, so that draws do not depend on how the data are cut. */
+export function streamsOf(plan: Plan): Random[] {
+  const master = new Random(plan.seed);
+  return Array.from({ length: columnCount(plan) }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
+}
+
 /** The accumulator of a structure. */
 export function accumulatorOf(
   plan: Plan,
@@ -212,8 +218,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
   const kernels = kernelsFor(dtype);
   const columns = columnCount(plan);
   const size = partSize(partNumbers(plan, accumulator).perExample, dtype);
-  const master = new Random(plan.seed);
-  const randoms = Array.from({ length: columns }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
+  const randoms = streamsOf(plan);
   const bytes = Math.max(1, accumulator.length) * bytesPerElement(accumulator.dtype);
   const sumKernels = kernelsFor(accumulator.dtype);
   const parameterBytes = Math.max(1, net.parameterCount) * bytesPerElement(dtype);
@@ -311,7 +316,6 @@ export function writeColumns(plan: Plan, f: Outputs, columns: number, randoms: r
     plan.likelihood.root(f, to);
     return to;
   }
-  // One stream of draws for each column, so that they do not depend on how the data are cut.
   randoms.forEach((random, k) => {
     plan.likelihood.drawColumn(f, random, to + k * n * bytesPerElement(dtype));
   });

@@ -4,11 +4,10 @@
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { ValueError } from "../errors.ts";
-import { allocateFloats, bytesPerElement, copyIn, type DType, type Pointer, scope } from "../kernels/memory.ts";
+import { bytesPerElement, copyIn, type DType, type Pointer, scope } from "../kernels/memory.ts";
 import { positionsOf } from "../network/graph.ts";
-import type { Backward } from "../network/passes.ts";
 import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
-import { type EigenBlock, type KroneckerCurvature, sizes, timesBlocks } from "./kronecker.ts";
+import { diagonalOf, type EigenBlock, type KroneckerCurvature, rotated, sizes, timesBlocks } from "./kronecker.ts";
 import type { Selection } from "./selection.ts";
 import { addSquares, squaresPerExample, vectorRows, vectorRowsPerExample } from "./squares.ts";
 
@@ -37,21 +36,7 @@ export class EkfacCurvature implements Curvature {
   diagonal(): NDArray {
     const result = new Float64Array(this.size);
     for (const { selected, outputs, inputs, qb, qa, values } of this.blocks) {
-      // Σ_op Q_B[i, o]² Q_A[j, p]² λ_op
-      const half = new Float64Array(outputs * inputs);
-      for (let i = 0; i < outputs; i++) {
-        for (let o = 0; o < outputs; o++) {
-          const square = qb[i * outputs + o] ** 2;
-          for (let p = 0; p < inputs; p++) half[i * inputs + p] += square * values[o * inputs + p];
-        }
-        for (let j = 0; j < inputs; j++) {
-          let total = qa === undefined ? half[i * inputs + j] : 0;
-          if (qa !== undefined) {
-            for (let p = 0; p < inputs; p++) total += qa[j * inputs + p] ** 2 * half[i * inputs + p];
-          }
-          result[selected.at + i * inputs + j] = total;
-        }
-      }
+      result.set(diagonalOf(outputs, inputs, qb, qa, values), selected.at);
     }
     return new NDArray(result, [this.size]);
   }
@@ -171,11 +156,4 @@ export function ekfacAccumulator(
       return new EkfacCurvature(selection, examples, corrected);
     },
   };
-}
-
-/** Rows [n, size] times the eigenvectors. */
-function rotated({ kernels, dtype }: Backward, n: number, size: number, x: Pointer, q: Pointer): Pointer {
-  const result = allocateFloats(dtype, n * size);
-  kernels.gemm(1, n, size, size, x, 0, size, 1, q, 0, size, 1, result, 0, size, 1, false);
-  return result;
 }

@@ -176,6 +176,45 @@ export function rotate(blocks: readonly EigenBlock[], n: number, width: number, 
   }
 }
 
+/** Rows [n, size] times Q, or as they are. */
+export function rotated(
+  { kernels, dtype }: Backward,
+  n: number,
+  size: number,
+  x: Pointer,
+  q: Pointer | undefined,
+): Pointer {
+  if (q === undefined) return x;
+  const result = allocateFloats(dtype, n * size);
+  kernels.gemm(1, n, size, size, x, 0, size, 1, q, 0, size, 1, result, 0, size, 1, false);
+  return result;
+}
+
+/** diag(Q diag(values) Qᵀ): Σ_op Q_B[i, o]² Q_A[j, p]² values[o, p]. */
+export function diagonalOf(
+  outputs: number,
+  inputs: number,
+  qb: Float64Array,
+  qa: Float64Array | undefined,
+  values: Float64Array,
+): Float64Array {
+  return scope(() => {
+    const kernels = kernelsFor("float64");
+    const square = (q: Float64Array) =>
+      copyIn(
+        "float64",
+        q.map((x) => x * x),
+      );
+    const half = allocateFloats("float64", outputs * inputs);
+    const v = copyIn("float64", values);
+    kernels.gemm(1, outputs, inputs, outputs, square(qb), 0, outputs, 1, v, 0, inputs, 1, half, 0, inputs, 1, false);
+    if (qa === undefined) return copyOut("float64", half, outputs * inputs) as Float64Array;
+    const whole = allocateFloats("float64", outputs * inputs);
+    kernels.gemm(1, outputs, inputs, inputs, half, 0, inputs, 1, square(qa), 0, 1, inputs, whole, 0, inputs, 1, false);
+    return copyOut("float64", whole, outputs * inputs) as Float64Array;
+  });
+}
+
 /** Q diag(values) Qᵀ v of all blocks, for a vector or rows. */
 export function timesBlocks(v: ArrayLike, size: number, blocks: readonly EigenBlock[]): NDArray {
   const x = readVectors("times", v, size);

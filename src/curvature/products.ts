@@ -1,7 +1,6 @@
 // The curvature times a vector, without the matrix: one tangent forward, one column back.
 
 import { type ArrayLike, asArray, NDArray } from "../array/ndarray.ts";
-import { Random } from "../array/random.ts";
 import { readDataset } from "../data/dataset.ts";
 import { contractSum } from "../derivatives/contractions.ts";
 import { checkOptions } from "../errors.ts";
@@ -12,7 +11,7 @@ import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
 import { checkValues, eachPart } from "../network/parts.ts";
 import { Backward, pushForward } from "../network/passes.ts";
-import { type CurvatureKind, columnCount, outputsOf, readPlan, writeColumns } from "./accumulate.ts";
+import { type CurvatureKind, columnCount, outputsOf, readPlan, streamsOf, writeColumns } from "./accumulate.ts";
 
 /** Options of `curvatureProduct`. */
 export interface CurvatureProductOptions {
@@ -48,8 +47,7 @@ export function curvatureProduct(
   const { dtype } = net;
   const outputs = net.graph.output.size;
   const columns = columnCount(plan);
-  const master = new Random(plan.seed);
-  const randoms = Array.from({ length: columns }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
+  const randoms = streamsOf(plan);
   return scope(() => {
     const kernels = kernelsFor(dtype);
     const sum = allocateFloats(dtype, net.parameterCount);

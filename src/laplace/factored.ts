@@ -5,7 +5,14 @@
 import type { Curvature } from "../curvature/curvature.ts";
 import type { DiagonalCurvature } from "../curvature/diagonal.ts";
 import type { EkfacCurvature } from "../curvature/ekfac.ts";
-import { type EigenBlock, type KroneckerCurvature, rotate, sizes } from "../curvature/kronecker.ts";
+import {
+  diagonalOf,
+  type EigenBlock,
+  type KroneckerCurvature,
+  rotate,
+  rotated,
+  sizes,
+} from "../curvature/kronecker.ts";
 import type { SelectedParameter } from "../curvature/selection.ts";
 import { usesOf, vectorRows } from "../curvature/squares.ts";
 import { sumOfProducts } from "../derivatives/contractions.ts";
@@ -210,49 +217,6 @@ class FactoredPrecision implements Precision {
   }
 }
 
-/** diag(Q diag(inverse) Qᵀ): Σ_op Q_B[i, o]² Q_A[j, p]² inverse[o, p]. */
-function diagonalOf(
-  outputs: number,
-  inputs: number,
-  qb: Float64Array,
-  qa: Float64Array | undefined,
-  inverse: Float64Array,
-): Float64Array {
-  return scope(() => {
-    const kernels = kernelsFor("float64");
-    const square = (q: Float64Array) =>
-      copyIn(
-        "float64",
-        q.map((x) => x * x),
-      );
-    const half = allocateFloats("float64", outputs * inputs);
-    const values = copyIn("float64", inverse);
-    kernels.gemm(
-      1,
-      outputs,
-      inputs,
-      outputs,
-      square(qb),
-      0,
-      outputs,
-      1,
-      values,
-      0,
-      inputs,
-      1,
-      half,
-      0,
-      inputs,
-      1,
-      false,
-    );
-    if (qa === undefined) return copyOut("float64", half, outputs * inputs) as Float64Array;
-    const whole = allocateFloats("float64", outputs * inputs);
-    kernels.gemm(1, outputs, inputs, inputs, half, 0, inputs, 1, square(qa), 0, 1, inputs, whole, 0, inputs, 1, false);
-    return copyOut("float64", whole, outputs * inputs) as Float64Array;
-  });
-}
-
 /** What was converted to float32 before. */
 const singles = new WeakMap<Float64Array, Float32Array>();
 
@@ -323,14 +287,6 @@ function inverseOf(block: Block): Float64Array {
   const result = new Float64Array(outputs * inputs);
   for (let i = 0; i < values.length; i++) result[selected.chosen?.[i] ?? i] = 1 / values[i];
   block.inverse = result;
-  return result;
-}
-
-/** Rows [n, size] times Q, or as they are. */
-function rotated({ kernels, dtype }: Backward, n: number, size: number, x: Pointer, q: Pointer | undefined): Pointer {
-  if (q === undefined) return x;
-  const result = allocateFloats(dtype, n * size);
-  kernels.gemm(1, n, size, size, x, 0, size, 1, q, 0, size, 1, result, 0, size, 1, false);
   return result;
 }
 
