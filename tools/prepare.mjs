@@ -87,6 +87,18 @@ try {
       }
     },
   );
+  await step(
+    "Building the command line",
+    {
+      inputs: ["src", "cli/src", "cli/tsconfig.json", "tsconfig.json", lock],
+      outputs: ["cli/dist/main.js"],
+      stamp: "build/cli.stamp",
+    },
+    () => {
+      rmSync("cli/dist", { recursive: true, force: true });
+      tsc("cli/tsconfig.json");
+    },
+  );
   if (process.argv.includes("--bench")) {
     await step(
       "Building the benchmarks",

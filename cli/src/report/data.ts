@@ -1,0 +1,116 @@
+// Everything a report shows, as plain numbers and texts in the units of the table: the report computes nothing of its own.
+
+/** What is wrong with a fit, if something is, and which option to change; as `posterior.diagnose` gives it. */
+export interface Finding {
+  readonly severity: "problem" | "warning";
+  readonly message: string;
+  readonly advice: string;
+}
+
+/** A column of the table, and what was made of it. */
+export interface ColumnNote {
+  readonly name: string;
+  readonly kind: "number" | "category" | "date" | "ignored";
+  /** How many inputs of the network it became. */
+  readonly inputs: number;
+  readonly missing: number;
+  /** In words: "standardised", "one-hot, 4 categories", "ignored: every row differs". */
+  readonly note: string;
+}
+
+/** Predictions of the held-out rows. */
+export interface HeldOut {
+  /** Each row's line in the file, the header being line 1. */
+  readonly lines: readonly number[];
+  /** The cells as they were read, by column. */
+  readonly rows: readonly Readonly<Record<string, string>>[];
+  /** Target values; for classes, indices into `classes`. */
+  readonly truth: readonly number[];
+  /** Regression: predicted means. Classification: the predicted class. */
+  readonly mean: readonly number[];
+  /** Regression: standard deviation of a new target, noise included. */
+  readonly sd?: readonly number[];
+  /** Regression: of that, what the weights leave open. */
+  readonly functionSd?: readonly number[];
+  /** Regression: the 90 % interval of a new target. */
+  readonly lower?: readonly number[];
+  readonly upper?: readonly number[];
+  /** Classification: [row][class]. */
+  readonly probabilities?: readonly (readonly number[])[];
+  /** Share of the predictive uncertainty that is epistemic, between 0 and 1. */
+  readonly epistemic: readonly number[];
+  /** Whether the row is far from the training data. */
+  readonly far: readonly boolean[];
+}
+
+/** The predictions along one input, the others at a typical row. */
+export interface Slice {
+  readonly input: string;
+  readonly kind: "number" | "category" | "date";
+  /** Positions along the input; categories by name, dates as ISO texts. */
+  readonly x: readonly (number | string)[];
+  /** Regression: the mean. Classification: the probability of the shown class. */
+  readonly mean: readonly number[];
+  /** 90 % band of the function (what the weights leave open). */
+  readonly functionLower: readonly number[];
+  readonly functionUpper: readonly number[];
+  /** Regression: 90 % band of a new target. */
+  readonly lower?: readonly number[];
+  readonly upper?: readonly number[];
+  /** Classification: the class whose probability is shown. */
+  readonly shownClass?: string;
+  /** The training rows' own values of this input and of the target (for classes 1 where it is the shown class). */
+  readonly points: readonly { readonly x: number | string; readonly y: number }[];
+}
+
+/** A bin of a reliability diagram. */
+export interface ReliabilityBin {
+  readonly confidence: number;
+  readonly accuracy: number;
+  readonly count: number;
+}
+
+/** Everything a report shows. */
+export interface ReportData {
+  readonly data: string;
+  readonly target: string;
+  readonly task: "regression" | "classification";
+  /** Names of the classes, in the order of their numbers. */
+  readonly classes?: readonly string[];
+  readonly created: string;
+  readonly version: string;
+  readonly seed: number;
+  /** How many rows were used for what. */
+  readonly counts: {
+    readonly train: number;
+    readonly validation: number;
+    readonly test: number;
+    readonly dropped: number;
+  };
+  readonly columns: readonly ColumnNote[];
+  /** The network in a line: "13 → 32 → 32 → 1, tanh, 1,537 parameters". */
+  readonly network: string;
+  /** The structure of the posterior, and why it was chosen, in words. */
+  readonly structure: string;
+  readonly structureReason: string;
+  readonly priorPrecision: number;
+  /** Regression: standard deviation of the noise, in the target's units. */
+  readonly noise?: number;
+  /** Metrics on the held-out rows, by the names that `evaluate` gives; and those of the baseline (mean or majority). */
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly baseline: Readonly<Record<string, number>>;
+  readonly findings: readonly Finding[];
+  readonly heldOut: HeldOut;
+  /** Classification: of the predicted probabilities. Regression: empirical frequency below each predicted quantile. */
+  readonly reliability: readonly ReliabilityBin[];
+  readonly evidence: { readonly priorPrecision: readonly number[]; readonly logEvidence: readonly number[] };
+  readonly training: {
+    readonly epochs: readonly number[];
+    readonly train: readonly number[];
+    readonly validation: readonly number[];
+    /** The epoch whose weights were kept. */
+    readonly kept: number;
+  };
+  /** In order of importance, the most important first. */
+  readonly slices: readonly Slice[];
+}
