@@ -1,10 +1,10 @@
 // A posterior's predictions held against data, in one call.
 
-import { type ArrayLike, NDArray, shapeText } from "../array/ndarray.ts";
+import { type NDArray, shapeText } from "../array/ndarray.ts";
 import type { Data } from "../curvature/accumulate.ts";
-import { readDataset } from "../data/dataset.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
+import { predictAll } from "../laplace/predicted.ts";
 import type { PredictOptions } from "../laplace/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
 import {
@@ -68,16 +68,14 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
   }
   const { level = 0.9, ...predictOptions } = options;
-  const [means, variances, targets]: NDArray[][] = [[], [], []];
-  for (const batch of isIterable(data) ? data : [data]) {
-    const { x, y } = readDataset(where, batch);
+  const {
+    mean,
+    variance,
+    targets: y,
+  } = predictAll(where, data, ({ x }) => {
     const { mean, variance } = posterior.predict(x, predictOptions);
-    means.push(mean);
-    variances.push(variance);
-    targets.push(y);
-  }
-  if (means.length === 0) throw new ValueError(`${where}: there are no data.`);
-  const [mean, variance, y] = [joined(where, means), joined(where, variances), joined(where, targets)];
+    return { mean, variance };
+  });
   const [samples] = mean.shape;
   const { name } = posterior.likelihood;
   if (name === "categorical") return { samples, ...ofLabels(mean, y) };
@@ -94,27 +92,6 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     miscalibrationArea: calibrationCurve(mean, variance, y).miscalibrationArea,
     sigmaScaling: sigmaScaling(mean, variance, y),
   };
-}
-
-function isIterable(data: Data): data is Exclude<Data, { readonly x: ArrayLike }> {
-  return data !== null && typeof data === "object" && Symbol.iterator in data;
-}
-
-/** Batches one after the other. */
-function joined(where: string, parts: readonly NDArray[]): NDArray {
-  const [first] = parts;
-  if (parts.length === 1) return first;
-  const rest = first.shape.slice(1);
-  const result = new Float64Array(parts.reduce((size, part) => size + part.size, 0));
-  let start = 0;
-  for (const part of parts) {
-    if (shapeText(part.shape.slice(1)) !== shapeText(rest)) {
-      throw new ShapeError(`${where}: batches differ in shape: ${shapeText(first.shape)}, ${shapeText(part.shape)}.`);
-    }
-    result.set(part.data, start);
-    start += part.size;
-  }
-  return new NDArray(result, [parts.reduce((n, part) => n + part.shape[0], 0), ...rest]);
 }
 
 function ofLabels(probabilities: NDArray, labels: NDArray) {
