@@ -75,6 +75,7 @@ export {
   conformalSets,
   type MeanAndVariance,
 } from "./evaluation/conformal.ts";
+export { poissonNegativeLogLikelihood } from "./evaluation/counts.ts";
 export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluation/evaluate.ts";
 export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
 export {
@@ -91,6 +92,13 @@ export {
   sharpness,
   sigmaScaling,
 } from "./evaluation/regression.ts";
+export {
+  epistemicScore,
+  outOfDistributionAuroc,
+  type Uncertainty,
+  type UncertaintyOptions,
+  uncertainty,
+} from "./evaluation/uncertainty.ts";
 export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
 export { readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { version } from "./io/version.ts";

@@ -1,12 +1,13 @@
 // A posterior's predictions held against data, in one call.
 
-import { type NDArray, shapeText } from "../array/ndarray.ts";
+import { type NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../curvature/accumulate.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
 import { predictAll } from "../laplace/predicted.ts";
 import type { PredictOptions } from "../laplace/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
+import { poissonNegativeLogLikelihood } from "./counts.ts";
 import {
   calibrationCurve,
   crps,
@@ -28,7 +29,10 @@ export interface EvaluateOptions extends PredictOptions {
 export interface Evaluation {
   /** The number of samples. */
   readonly samples: number;
-  /** Of labels, or of Gaussian targets; absent for counts. */
+  /**
+   * Of labels, of Gaussian targets, or of counts: those go by the Gaussian over their log rates, which of the approximation
+   * "network" has the mean and variance of the draws.
+   */
   readonly negativeLogLikelihood?: number;
   /** Classes and binary labels. */
   readonly accuracy?: number;
@@ -56,8 +60,8 @@ export interface Evaluation {
 
 /**
  * Predicts the inputs of held-out data and holds the predictions against its targets: for a regression with the
- * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities. Labels of several
- * outputs are taken together.
+ * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities, for counts with the
+ * Poisson–log-normal mixture. Labels of several outputs are taken together.
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
  * @throws ShapeError, ValueError for what is no posterior, or bad data; OptionError
  */
@@ -68,19 +72,18 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
   }
   const { level = 0.9, ...predictOptions } = options;
-  const {
-    mean,
-    variance,
-    targets: y,
-  } = predictAll(where, data, ({ x }) => {
-    const { mean, variance } = posterior.predict(x, predictOptions);
-    return { mean, variance };
-  });
+  const predicted = predictAll(where, data, ({ x }) => ({ ...posterior.predict(x, predictOptions) }));
+  const { mean, variance, targets: y } = predicted;
   const [samples] = mean.shape;
   const { name } = posterior.likelihood;
   if (name === "categorical") return { samples, ...ofLabels(mean, y) };
   if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y) };
   const errors = { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
+  if (name === "poisson") {
+    const { functionMean, functionVariance } = predicted;
+    const known = options.approximation === "plugin" ? zeros(functionVariance.shape) : functionVariance;
+    return { samples, negativeLogLikelihood: poissonNegativeLogLikelihood(functionMean, known, y), ...errors };
+  }
   if (name !== "gaussian") return { samples, ...errors };
   return {
     samples,
