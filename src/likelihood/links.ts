@@ -132,13 +132,14 @@ export function binaryProbabilities(
   });
 }
 
-function normals({ samples, seed }: LinkDraw, classes: number): Float64Array {
+/** Base noise of draws of C logits, [samples, C]. */
+export function normals({ samples, seed }: LinkDraw, classes: number): Float64Array {
   const random = new Random(seed);
   return Float64Array.from({ length: samples * classes }, () => random.normal());
 }
 
 /** By the exponential that cannot overflow, so that small probabilities keep their digits. */
-function sigmoid(x: number): number {
+export function sigmoid(x: number): number {
   const e = Math.exp(-Math.abs(x));
   return (x < 0 ? e : 1) / (1 + e);
 }
@@ -239,7 +240,20 @@ function bridge({ mean, covariance, out }: Example, normalized: boolean): void {
 
 const within = (x: number): number => Math.min(Math.max(x, -HUGE), HUGE);
 
-function monteCarlo({ mean, covariance, out }: Example, noise: Float64Array): void {
+function monteCarlo(example: Example, noise: Float64Array): void {
+  const { out } = example;
+  const samples = noise.length / out.length;
+  eachDraw(example, noise, (row) => {
+    for (let i = 0; i < out.length; i++) out[i] += row[i] / samples;
+  });
+}
+
+/** Class probabilities of one Gaussian draw of the logits after the other; the row is used again. */
+export function eachDraw(
+  { mean, covariance }: Omit<Example, "out">,
+  noise: Float64Array,
+  visit: (row: Float64Array) => void,
+): void {
   const classes = mean.length;
   const root = semidefiniteRoot(covariance, classes);
   const row = new Float64Array(classes);
@@ -251,7 +265,7 @@ function monteCarlo({ mean, covariance, out }: Example, noise: Float64Array): vo
       row[i] = logit;
     }
     softmax(row, row);
-    for (let i = 0; i < classes; i++) out[i] += row[i] / samples;
+    visit(row);
   }
 }
 
