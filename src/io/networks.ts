@@ -18,6 +18,7 @@ import { linear, scaleShift } from "../network/primitives/sites.ts";
 import { type ParameterDraft, Trace, type Traced } from "../network/trace.ts";
 import { type Fields, numberJson } from "./fields.ts";
 import { type Json, quoted } from "./json.ts";
+import { layerPrimitives } from "./primitives.ts";
 
 /** A parameter of a site: its place in the flat vector. */
 export interface ParameterJson {
@@ -63,7 +64,7 @@ const roles = { linear: ["weight", "bias"], elementwise: ["scale", "shift"] } as
 type Role = "weight" | "bias" | "scale" | "shift";
 
 /** What a file may say of a primitive, and how that becomes attributes. */
-interface Known {
+export interface Known {
   readonly primitive: Primitive<never>;
   /** The number of inputs; undefined for one or more. */
   readonly inputs: number | undefined;
@@ -111,6 +112,7 @@ export const knownPrimitives: ReadonlyMap<string, Known> = new Map(
       },
       { primitive: linear, inputs: 1, site: "linear" },
       { primitive: scaleShift, inputs: 1, site: "elementwise" },
+      ...layerPrimitives,
     ] as Known[]
   ).map((known) => [known.primitive.name, known]),
 );

@@ -22,7 +22,9 @@ type Call = (kernels: Float64Kernels, places: Places) => void;
 
 /** A sample call of every kernel. The type makes a missing one an error. */
 const calls: Record<keyof Float64Kernels, readonly Call[]> = {
-  gather: [(k, { x, out, table }) => k.gather(2, table, table + 8, table + 16, x, out)],
+  gather: [false, true].map((add) => (k, { x, out, table }) => {
+    k.gather(2, table, table + 8, table + 16, x, out, add);
+  }),
   sumAxis: [
     (k, { x, out }) => k.sumAxis(3, N, 1, x, out, 1, false),
     (k, { x, out }) => k.sumAxis(1, 7 * N, N, x, out, N, true),
@@ -53,6 +55,16 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],
   softmax: [(k, { x, out }) => k.softmax(3, N, x, out)],
   softmaxJacobian: [(k, { x, y, out }) => k.softmaxJacobian(2, 3, N, x, y, out, true)],
+  maskedSoftmax: [(k, { x, positive, out }) => k.maskedSoftmax(2, 5, N, 5, x, positive, out)],
+  normalise: [true, false].map(
+    (centred) =>
+      (k, { x, out }) =>
+        k.normalise(3, N, x, out, centred, 1e-5),
+  ),
+  normaliseJacobian: [true, false].map((centred) => (k, { x, y, out, more }) => {
+    k.normalise(3, N, x, more, centred, 1e-5);
+    k.normaliseJacobian(2, 3, N, x, more, y, out, centred, 1e-5, true);
+  }),
   crossEntropy: [(k, { x, positive, more }) => k.crossEntropy(3, N, x, positive, more)],
   binaryCrossEntropy: [(k, { x, positive, more }) => k.binaryCrossEntropy(N, x, positive, more)],
   squaredError: [(k, { x, y, more }) => k.squaredError(N, x, y, more)],

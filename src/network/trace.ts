@@ -48,7 +48,7 @@ export class Trace {
   readonly sites: Site[] = [];
   readonly initialisers: Initialiser[] = [];
   readonly #uses = new Map<Site, Node[]>();
-  readonly #layers = new Map<object, Site>();
+  readonly #layers = new Map<object, { readonly name: string; readonly sites: Map<string, Site> }>();
   readonly #names = new Set<string>();
   #parameterCount = 0;
 
@@ -92,20 +92,35 @@ export class Trace {
     return new Traced(this, node as Node);
   }
 
+  /** A layer's name: its own, or its number among the layers that have one. @throws LaplaceError for one twice */
+  nameOf(layer: object, name: string | undefined): string {
+    return this.#known(layer, name).name;
+  }
+
+  #known(layer: object, name: string | undefined) {
+    const known = this.#layers.get(layer);
+    if (known !== undefined) return known;
+    const fresh = { name: name ?? String(this.#layers.size), sites: new Map<string, Site>() };
+    if (this.#names.has(fresh.name)) throw new LaplaceError(`Two layers are named "${fresh.name}".`);
+    this.#names.add(fresh.name);
+    this.#layers.set(layer, fresh);
+    return fresh;
+  }
+
   /**
    * The site of a layer: made by `create` when the layer is first applied, the same one afterwards, so that a layer
-   * applied twice shares its parameters.
+   * applied twice shares its parameters. A layer with several sites has a part's name for each.
    */
   site(
     layer: object,
     name: string | undefined,
     create: (parameter: (draft: ParameterDraft) => Parameter) => Site,
+    part?: string,
   ): Site {
-    const known = this.#layers.get(layer);
+    const { name: own, sites } = this.#known(layer, name);
+    const prefix = part === undefined ? own : `${own}.${part}`;
+    const known = sites.get(prefix);
     if (known !== undefined) return known;
-    const prefix = name ?? String(this.#layers.size);
-    if (this.#names.has(prefix)) throw new LaplaceError(`Two layers are named "${prefix}".`);
-    this.#names.add(prefix);
     const site = create(({ role, shape, initialise }) => {
       const parameter = { name: `${prefix}.${role}`, shape, size: sizeOf(shape), offset: this.#parameterCount };
       this.#parameterCount += parameter.size;
@@ -113,7 +128,7 @@ export class Trace {
       this.initialisers.push(initialise);
       return parameter;
     });
-    this.#layers.set(layer, site);
+    sites.set(prefix, site);
     this.sites.push(site);
     this.#uses.set(site, []);
     return site;

@@ -3,10 +3,12 @@
 import { edgeScratch } from "./gemm";
 
 /**
- * Copies an array of any rank, read through strides (in elements), to rows without gaps. `shape` and `strides` point
- * to `rank` 32-bit integers each; `counter` to `rank` more for the odometer.
+ * Copies an array of any rank, read through strides (in elements), to rows without gaps, or adds it to them. `shape` and
+ * `strides` point to `rank` 32-bit integers each; `counter` to `rank` more for the odometer.
  */
-export function gather<T>(rank: usize, shape: usize, strides: usize, counter: usize, x: usize, y: usize): void {
+export function gather<T>(
+  rank: usize, shape: usize, strides: usize, counter: usize, x: usize, y: usize, accumulate: bool,
+): void {
   let total: usize = 1;
   for (let d: usize = 0; d < rank; d++) {
     total *= load<u32>(shape + 4 * d);
@@ -18,12 +20,13 @@ export function gather<T>(rank: usize, shape: usize, strides: usize, counter: us
   const outer: i32 = <i32>rank - 2;
   for (let done: usize = 0; done < total; done += length) {
     if (step == 1) {
-      memory.copy(y, x, length * sizeof<T>());
+      if (accumulate) addTo<T>(length * sizeof<T>(), x, y);
+      else memory.copy(y, x, length * sizeof<T>());
       y += length * sizeof<T>();
     } else {
       let p = x;
       for (let i: usize = 0; i < length; i++) {
-        store<T>(y, load<T>(p));
+        store<T>(y, accumulate ? load<T>(y) + load<T>(p) : load<T>(p));
         y += sizeof<T>();
         p += step * sizeof<T>();
       }
@@ -43,7 +46,7 @@ export function gather<T>(rank: usize, shape: usize, strides: usize, counter: us
   }
 }
 
-const BLOCK: usize = 256; // terms that are added before they join the rest: a running sum of many loses digits
+export const BLOCK: usize = 256; // terms that are added before they join the rest: a running sum of many loses digits
 
 /** y = sum of n rows of x (or +=), in strips of columns and blocks of rows. */
 function sumRows<T>(n: usize, bytes: usize, x: usize, y: usize, accumulate: bool): void {
@@ -99,7 +102,7 @@ export function sumAxis<T>(
 
 // @ts-ignore: decorator
 @inline
-function lanesSum<T>(v: v128): f64 {
+export function lanesSum<T>(v: v128): f64 {
   if (sizeof<T>() == 8) return v128.extract_lane<f64>(v, 0) + v128.extract_lane<f64>(v, 1);
   return (
     <f64>v128.extract_lane<f32>(v, 0) + <f64>v128.extract_lane<f32>(v, 1) +

@@ -1,0 +1,96 @@
+// Layers that normalise. What follows the normalisation, scale and shift, is an elementwise site, so that curvature
+// covers it.
+
+import { shapeText } from "../../array/ndarray.ts";
+import { checkBoolean, checkInteger, checkNumber, checkOptions, ShapeError } from "../../errors.ts";
+import { type Layer, lastAxis, requireTraced, scaleShift } from "../layers.ts";
+import { normalise } from "../primitives/normalise.ts";
+import { permute } from "./rearrange.ts";
+
+/** Options of `layerNorm` and `groupNorm`. */
+export interface NormOptions {
+  /** What is added to the variance (default 1e-5, as in PyTorch). */
+  epsilon?: number;
+  /** Whether a scale follows, beginning at 1 (default true). */
+  scale?: boolean;
+  /** Whether a shift follows, beginning at 0 (default true). */
+  shift?: boolean;
+  /** The layer's name in the table of parameters (default: its number). */
+  name?: string;
+}
+
+/** Options of `rmsNorm`. */
+export type RmsNormOptions = Omit<NormOptions, "shift">;
+
+interface ReadOptions {
+  readonly epsilon: number;
+  /** The elementwise layer that follows. */
+  readonly affine: Layer;
+}
+
+function readOptions(where: string, options: NormOptions, known: readonly (keyof NormOptions)[]): ReadOptions {
+  checkOptions(where, options, known);
+  const { epsilon = 1e-5, scale = true, shift = known.includes("shift"), name } = options;
+  checkNumber(where, "epsilon", epsilon, 0, true);
+  checkBoolean(where, "scale", scale);
+  checkBoolean(where, "shift", shift);
+  const named = name === undefined ? {} : { name };
+  return { epsilon, affine: scale || shift ? scaleShift({ scale, shift, ...named }) : (x) => x };
+}
+
+/**
+ * Layer normalisation (Ba et al. 2016, arXiv:1607.06450) over the last axis: (x − mean)/√(variance + ε), with the variance
+ * around the mean divided by the axis's length, then scale and shift of each entry. PyTorch calls them weight and bias;
+ * the option `rename` of `loadWeights` maps the names.
+ * @throws OptionError, ShapeError
+ */
+export function layerNorm(options: NormOptions = {}): Layer {
+  const { epsilon, affine } = readOptions("layerNorm", options, ["epsilon", "scale", "shift", "name"]);
+  return (x) => {
+    requireTraced("layerNorm", x);
+    return affine(x.trace.emit(normalise, [x], { length: lastAxis("layerNorm", x), centred: true, epsilon }));
+  };
+}
+
+/**
+ * Root mean square normalisation (Zhang & Sennrich 2019, arXiv:1910.07467) over the last axis: x/√(mean(x²) + ε), then a
+ * scale of each entry. PyTorch's default ε is that of the element type; here it is 1e-5.
+ * @throws OptionError, ShapeError
+ */
+export function rmsNorm(options: RmsNormOptions = {}): Layer {
+  const { epsilon, affine } = readOptions("rmsNorm", options, ["epsilon", "scale", "name"]);
+  return (x) => {
+    requireTraced("rmsNorm", x);
+    return affine(x.trace.emit(normalise, [x], { length: lastAxis("rmsNorm", x), centred: false, epsilon }));
+  };
+}
+
+/**
+ * Group normalisation (Wu & He 2018, arXiv:1803.08494) of a vector of channels, or of channels first such as an image
+ * [channels, height, width]: the channels in so many groups, each normalised over its channels and positions as in
+ * `layerNorm`, then scale and shift of each channel. One group for each channel is instance normalisation.
+ * @param groups a divisor of the number of channels
+ * @throws OptionError, ShapeError
+ */
+export function groupNorm(groups: number, options: NormOptions = {}): Layer {
+  checkInteger("groupNorm", "groups", groups, 1);
+  const { epsilon, affine } = readOptions("groupNorm", options, ["epsilon", "scale", "shift", "name"]);
+  const perChannel = channelsFirst(affine);
+  return (x) => {
+    requireTraced("groupNorm", x);
+    if (x.shape.length === 0 || x.shape[0] % groups !== 0) {
+      throw new ShapeError(`groupNorm: the channels of ${shapeText(x.shape)} do not divide into ${groups} groups.`);
+    }
+    return perChannel(x.trace.emit(normalise, [x], { length: x.node.size / groups, centred: true, epsilon }));
+  };
+}
+
+/** A layer over the last axis as one over the first. */
+function channelsFirst(layer: Layer): Layer {
+  return (x) => {
+    const rank = x.shape.length;
+    if (rank === 1) return layer(x);
+    const axes = x.shape.map((_, axis) => axis);
+    return permute(layer(permute(x, [...axes.slice(1), 0])), [rank - 1, ...axes.slice(0, -1)]);
+  };
+}
