@@ -123,7 +123,10 @@ export {
   paddingMask,
   positionalEmbedding,
 } from "./network/layers/attention.ts";
+export { dropout } from "./network/layers/dropout.ts";
 export {
+  type BatchNormOptions,
+  batchNorm,
   groupNorm,
   layerNorm,
   type NormOptions,

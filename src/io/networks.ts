@@ -71,7 +71,7 @@ export interface Known {
   readonly site?: Site["kind"];
   readonly attributes?: readonly string[];
   write?(attributes: never): { [name: string]: Json };
-  read?(attributes: Fields): unknown;
+  read?(attributes: Fields, trace: Trace): unknown;
 }
 
 const shapeAttribute = {
@@ -155,8 +155,9 @@ export interface ReadNetwork {
 export function readNetwork(fields: Fields, parameterCount: number): ReadNetwork {
   try {
     const graph = readGraph(fields, parameterCount);
-    const frozen = fields.texts("frozen", graph.parameters.length);
-    const names = new Set(graph.parameters.map(({ name }) => name));
+    const freezable = [...graph.parameters, ...graph.buffers];
+    const frozen = fields.texts("frozen", freezable.length);
+    const names = new Set(freezable.map(({ name }) => name));
     const stray = frozen.find((name) => !names.has(name));
     if (stray !== undefined) throw new LaplaceError(`no parameter has the frozen name ${quoted(stray)}.`);
     return { graph, dtype: fields.choice("dtype", ["float32", "float64"]), frozen };
@@ -247,7 +248,7 @@ function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites
   const site = fields.has("site") ? sites[fields.integer("site", 0)] : undefined;
   if (site?.kind !== known.site) throw new LaplaceError(`"${name}" needs ${known.site ?? "no"} site.`);
   if (known.read === undefined && fields.has("attributes")) throw new LaplaceError(`"${name}" has no attributes.`);
-  const attributes = known.read?.(fields.object("attributes", known.attributes ?? []));
+  const attributes = known.read?.(fields.object("attributes", known.attributes ?? []), trace);
   const inputs = places.map((place) => before[place]);
   return trace.emit(known.primitive, inputs, attributes as never, site);
 }

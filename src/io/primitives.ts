@@ -4,6 +4,8 @@ import { addSinusoids, differs, maskedSoftmax } from "../network/primitives/atte
 import { matmul } from "../network/primitives/matmul.ts";
 import { normalise } from "../network/primitives/normalise.ts";
 import { permute, slice, sum } from "../network/primitives/rearrange.ts";
+import { type BatchNormaliseAttributes, batchNormalise, dropout } from "../network/primitives/training.ts";
+import type { Trace } from "../network/trace.ts";
 import { type Fields, numberJson } from "./fields.ts";
 import type { Known } from "./networks.ts";
 
@@ -60,4 +62,21 @@ export const layerPrimitives: readonly Known[] = [
   },
   { primitive: differs, inputs: 1, ...finite("from") },
   { primitive: addSinusoids, inputs: 1, ...finite("base") },
+  { primitive: dropout, inputs: 1, ...finite("rate") },
+  {
+    primitive: batchNormalise,
+    inputs: 1,
+    attributes: ["layer", "channels", "epsilon", "momentum"],
+    write: ({ mean, epsilon, momentum }: BatchNormaliseAttributes) => ({
+      layer: mean.name.slice(0, mean.name.lastIndexOf(".")),
+      channels: mean.size,
+      epsilon: numberJson(epsilon),
+      momentum: numberJson(momentum),
+    }),
+    read: (fields: Fields, trace: Trace): BatchNormaliseAttributes => ({
+      ...trace.statistics(fields.text("layer"), fields.integer("channels", 1)),
+      epsilon: fields.finite("epsilon"),
+      momentum: fields.finite("momentum"),
+    }),
+  },
 ] as Known[];

@@ -17,6 +17,12 @@ export interface Parameter {
   readonly offset: number;
 }
 
+/** An array that training updates, and that everything else takes as constant: a running statistic. */
+export interface BufferArray extends Parameter {
+  /** What its elements begin with. */
+  readonly initial: number;
+}
+
 /** y = W x + b over the last axis; W is [outputs, inputs], row-major. */
 export interface LinearSite {
   readonly kind: "linear";
@@ -62,6 +68,9 @@ export interface Graph {
   readonly sites: readonly Site[];
   readonly parameters: readonly Parameter[];
   readonly parameterCount: number;
+  /** Side by side in a flat vector of their own. */
+  readonly buffers: readonly BufferArray[];
+  readonly bufferCount: number;
   /** The nodes at each site. */
   readonly uses: ReadonlyMap<Site, readonly Node[]>;
 }

@@ -1,8 +1,19 @@
 // What a primitive must know: its shape, and its three rules on a batch of B examples in the kernels' memory.
 
+import type { Random } from "../array/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
-import type { Node, Parameter, Shape, Site } from "./graph.ts";
+import type { BufferArray, Node, Parameter, Shape, Site } from "./graph.ts";
+
+/** What some layers need in a step of training, where they do something else than everywhere else. */
+export interface TrainingPass {
+  /** The draws of this run. */
+  readonly random: Random;
+  /** The names of parameters and buffers that stay as they are. */
+  readonly frozen: ReadonlySet<string>;
+  /** What a forward rule leaves for the node's pullback. */
+  readonly kept: Map<Node, Pointer>;
+}
 
 /** The values of every node for a batch: [B, ...shape] each. */
 export interface ForwardPass {
@@ -13,6 +24,10 @@ export interface ForwardPass {
   value(node: Node): Pointer;
   /** Where a parameter's values lie. */
   parameter(parameter: Parameter): Pointer;
+  /** Where a buffer's values lie. */
+  buffer(buffer: BufferArray): Pointer;
+  /** In a step of training only. */
+  readonly training: TrainingPass | undefined;
 }
 
 /** Directional derivatives of every node, shaped as the values; 0 stands for a tangent that is zero. */

@@ -3,9 +3,10 @@
 import { shapeText, sizeOf } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import { LaplaceError, ShapeError } from "../errors.ts";
-import type { Graph, Node, Parameter, Shape, Site } from "./graph.ts";
+import type { BufferArray, Graph, Node, Parameter, Shape, Site } from "./graph.ts";
 import type { Primitive } from "./primitive.ts";
 import { input, reshape } from "./primitives/combine.ts";
+import { type BatchStatistics, batchNormalise } from "./primitives/training.ts";
 
 /** How a parameter array begins. */
 export interface ParameterDraft {
@@ -50,6 +51,7 @@ export class Trace {
   readonly #uses = new Map<Site, Node[]>();
   readonly #layers = new Map<object, { readonly name: string; readonly sites: Map<string, Site> }>();
   readonly #names = new Set<string>();
+  readonly #buffers = new Map<string, BufferArray>();
   #parameterCount = 0;
 
   input(shape: Shape): Traced {
@@ -134,6 +136,21 @@ export class Trace {
     return site;
   }
 
+  /** The running statistics of a layer's channels, by the layer's name: the same ones when asked for again. */
+  statistics(layer: string, channels: number): BatchStatistics {
+    const buffer = (role: string, initial: number): BufferArray => {
+      const name = `${layer}.${role}`;
+      const known = this.#buffers.get(name);
+      if (known !== undefined) return known;
+      const last = [...this.#buffers.values()].at(-1);
+      const offset = last === undefined ? 0 : last.offset + last.size;
+      const made = { name, shape: [channels], size: channels, offset, initial };
+      this.#buffers.set(name, made);
+      return made;
+    };
+    return { mean: buffer("running_mean", 0), variance: buffer("running_var", 1) };
+  }
+
   /** The finished graph, without the nodes that do not lead to `output`. @throws LaplaceError where it is none */
   finish(output: Traced): Graph {
     if (!(output instanceof Traced) || output.trace !== this) {
@@ -148,6 +165,7 @@ export class Trace {
     }
     if (output.node.size === 0) throw new ShapeError(`The network's output has the shape ${shapeText(output.shape)}.`);
     const nodes = this.#reaching(output.node);
+    const buffers = [...this.#buffers.values()];
     return {
       nodes,
       input: this.nodes[0],
@@ -155,6 +173,8 @@ export class Trace {
       sites: this.sites,
       parameters: this.parameters,
       parameterCount: this.#parameterCount,
+      buffers,
+      bufferCount: buffers.reduce((sum, { size }) => sum + size, 0),
       uses: this.#uses,
     };
   }
@@ -166,8 +186,10 @@ export class Trace {
       if (live.has(this.nodes[id])) for (const x of this.nodes[id].inputs) live.add(x);
     }
     for (const node of this.nodes) {
-      if (node.site === undefined || live.has(node)) continue;
-      const [parameter] = this.parameters.filter((p) => Object.values(node.site as Site).includes(p));
+      if (live.has(node)) continue;
+      const owned = Object.values(node.site ?? ((node.primitive === batchNormalise ? node.attributes : {}) as object));
+      const [parameter] = [...this.parameters, ...this.#buffers.values()].filter((p) => owned.includes(p));
+      if (parameter === undefined) continue;
       throw new LaplaceError(`The layer with "${parameter.name}" is applied, but its value does not reach the output.`);
     }
     return this.nodes.filter((node) => live.has(node));

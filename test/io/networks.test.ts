@@ -15,6 +15,7 @@ import * as matmul from "../../src/network/primitives/matmul.ts";
 import * as normalise from "../../src/network/primitives/normalise.ts";
 import * as rearrange from "../../src/network/primitives/rearrange.ts";
 import * as sites from "../../src/network/primitives/sites.ts";
+import { batchNormalise, dropout } from "../../src/network/primitives/training.ts";
 import { drawCase } from "../reference/draw.ts";
 import { everything } from "./fits.ts";
 
@@ -26,7 +27,7 @@ function throughText(net: Network): Network {
 }
 
 test("every primitive is known", () => {
-  const all = [attend, combine, elementwise, matmul, normalise, rearrange, sites].flatMap(
+  const all = [attend, combine, elementwise, matmul, normalise, rearrange, sites, { batchNormalise, dropout }].flatMap(
     (module) => Object.values(module) as Primitive<never>[],
   );
   expect(all.filter((one) => knownPrimitives.get(one.name)?.primitive !== one)).toEqual([]);

@@ -2,9 +2,10 @@
 // covers it.
 
 import { shapeText } from "../../array/ndarray.ts";
-import { checkBoolean, checkInteger, checkNumber, checkOptions, ShapeError } from "../../errors.ts";
+import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, ShapeError } from "../../errors.ts";
 import { type Layer, lastAxis, requireTraced, scaleShift } from "../layers.ts";
 import { normalise } from "../primitives/normalise.ts";
+import { batchNormalise } from "../primitives/training.ts";
 import { permute } from "./rearrange.ts";
 
 /** Options of `layerNorm` and `groupNorm`. */
@@ -35,6 +36,7 @@ function readOptions(where: string, options: NormOptions, known: readonly (keyof
   checkBoolean(where, "scale", scale);
   checkBoolean(where, "shift", shift);
   const named = name === undefined ? {} : { name };
+  // The layer under whose name they are: a new function also where there is nothing to do.
   return { epsilon, affine: scale || shift ? scaleShift({ scale, shift, ...named }) : (x) => x };
 }
 
@@ -82,6 +84,41 @@ export function groupNorm(groups: number, options: NormOptions = {}): Layer {
       throw new ShapeError(`groupNorm: the channels of ${shapeText(x.shape)} do not divide into ${groups} groups.`);
     }
     return perChannel(x.trace.emit(normalise, [x], { length: x.node.size / groups, centred: true, epsilon }));
+  };
+}
+
+/** Options of `batchNorm`. */
+export interface BatchNormOptions extends NormOptions {
+  /** The share of a batch's statistics in the running ones, above 0, at most 1 (default 0.1, as in PyTorch). */
+  momentum?: number;
+}
+
+/**
+ * Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167) of a vector, or of channels first such as an image
+ * [channels, height, width]: (x − mean)/√(variance + ε) for each channel, then scale and shift.
+ *
+ * In `train`, mean and variance are those of the batch, over examples and positions, and derivatives go through them; they
+ * join the running statistics, running ← (1 − momentum) running + momentum · batch, with the unbiased variance. Everywhere
+ * else (outputs, all other derivatives, curvature, posteriors) the running statistics are used: the layer is a fixed affine
+ * map, and examples stay independent of each other. They are no parameters but `net.buffers`, named running_mean and
+ * running_var as in PyTorch, whose weight and bias are scale and shift here; clones, files and posteriors have their own.
+ * PyTorch's num_batches_tracked has no use here: `rename` of `loadWeights` can pass it over. A frozen layer keeps to its
+ * running statistics in training too.
+ * @throws OptionError, ShapeError
+ */
+export function batchNorm(options: BatchNormOptions = {}): Layer {
+  const where = "batchNorm";
+  checkOptions(where, options, ["epsilon", "momentum", "scale", "shift", "name"]);
+  const { momentum = 0.1, ...norm } = options;
+  checkNumber(where, "momentum", momentum, 0, true);
+  if (momentum > 1) throw new OptionError(`${where}: momentum must be at most 1, not ${momentum}.`);
+  const { epsilon, affine } = readOptions(where, norm, ["epsilon", "scale", "shift", "name"]);
+  const perChannel = channelsFirst(affine);
+  return (x) => {
+    requireTraced(where, x);
+    lastAxis(where, x);
+    const statistics = x.trace.statistics(x.trace.nameOf(affine, options.name), x.shape[0]);
+    return perChannel(x.trace.emit(batchNormalise, [x], { ...statistics, epsilon, momentum }));
   };
 }
 
