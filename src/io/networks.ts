@@ -14,7 +14,7 @@ import {
   type ElementwiseFunction,
   elementwise,
 } from "../network/primitives/elementwise.ts";
-import { linear, scaleShift } from "../network/primitives/sites.ts";
+import { linear, type ScaleShiftAttributes, scaleShift } from "../network/primitives/sites.ts";
 import { type ParameterDraft, Trace, type Traced } from "../network/trace.ts";
 import { type Fields, numberJson } from "./fields.ts";
 import { type Json, quoted } from "./json.ts";
@@ -111,7 +111,14 @@ export const knownPrimitives: ReadonlyMap<string, Known> = new Map(
         }),
       },
       { primitive: linear, inputs: 1, site: "linear" },
-      { primitive: scaleShift, inputs: 1, site: "elementwise" },
+      {
+        primitive: scaleShift,
+        inputs: 1,
+        site: "elementwise",
+        attributes: ["axis"],
+        write: ({ axis }: ScaleShiftAttributes) => ({ axis }),
+        read: (fields: Fields): ScaleShiftAttributes => ({ axis: fields.choice("axis", ["last", "channels"]) }),
+      },
       ...layerPrimitives,
     ] as Known[]
   ).map((known) => [known.primitive.name, known]),

@@ -52,6 +52,27 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
     (k, { x, y, out }) => k.gemm(1, N, N, 7 * N, x, 0, 1, N, y, 0, 1, 7 * N, out, 0, N, -1, true),
     (k, { x, y, out }) => k.gemm(3, N, N, 2, x, N, 2, 1, y, N, N, 1, out, N * N, N, 0.3, true),
   ],
+  addSquares: [(k, { x, out }) => k.addSquares(5, N, x, out)],
+  unfold: [(k, { x, out }) => k.unfold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
+  fold: [(k, { x, out }) => k.fold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
+  maxPool: [(k, { x, out, more }) => k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, out, more + 8 * N * N)],
+  takePlaces: [
+    (k, { x, out, more }) => {
+      k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, 0, more);
+      k.takePlaces(2, 3 * N, 7 * N, more, x, out);
+      k.fill(6 * N, 0, more);
+    },
+  ],
+  addAtPlaces: [
+    (k, { x, y, out, more }) => {
+      k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, 0, more);
+      k.addAtPlaces(2, 2, 3 * N, 7 * N, more, y, out);
+      k.fill(6 * N, 0, more);
+    },
+  ],
+  averagePool: [(k, { x, out }) => k.averagePool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, false, x, out)],
+  averagePoolBack: [(k, { x, out }) => k.averagePoolBack(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, false, x, out)],
+  channelAffine: [(k, { x, y, out }) => k.channelAffine(3, 5, N, x, y, y + 8 * N, out, true)],
   scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],
   softmax: [(k, { x, out }) => k.softmax(3, N, x, out)],
   softmaxJacobian: [(k, { x, y, out }) => k.softmaxJacobian(2, 3, N, x, y, out, true)],

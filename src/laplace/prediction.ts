@@ -74,7 +74,7 @@ export function functionValues(where: string, posterior: Posterior, x: ArrayLike
   const outputs = net.graph.output.size;
   const mean = new Float64Array(batch * outputs);
   const covariance = new Float64Array(batch * outputs * outputs);
-  eachPart(posterior.model, inputs, outputs, factorised.perExample(outputs), (part) => {
+  eachPart(posterior.model, inputs, outputs, factorised.scratch(outputs, 1, net.dtype), (part) => {
     checkValues(where, part);
     const { forward, start, count } = part;
     mean.set(copyOut(net.dtype, forward.outputs, count * outputs), start * outputs);

@@ -115,27 +115,31 @@ export interface ScaleShiftOptions {
   scale?: boolean;
   /** Whether there is a shift, beginning at 0 (default true). */
   shift?: boolean;
+  /** The axis they run over: "last" (default), or "channels", the first one, as of images [channels, height, width]. */
+  axis?: "last" | "channels";
   /** The layer's name in the table of parameters (default: its number). */
   name?: string;
 }
 
-/** An elementwise layer: y = s ⊙ x + t over the last axis of its input. @throws OptionError, ShapeError */
+/** An elementwise layer: y = s ⊙ x + t over the last axis of its input, or over its channels. @throws OptionError, ShapeError */
 export function scaleShift(options: ScaleShiftOptions = {}): Layer {
-  checkOptions("scaleShift", options, ["scale", "shift", "name"]);
-  const { scale = true, shift = true, name } = options;
+  checkOptions("scaleShift", options, ["scale", "shift", "axis", "name"]);
+  const { scale = true, shift = true, axis = "last", name } = options;
+  checkChoice("scaleShift", "axis", axis, ["last", "channels"]);
   checkBoolean("scaleShift", "scale", scale);
   checkBoolean("scaleShift", "shift", shift);
   if (!scale && !shift) throw new OptionError("scaleShift: without a scale and without a shift nothing is left of it.");
   const layer: Layer = (x) => {
     requireTraced("scaleShift", x);
-    const size = lastAxis("scaleShift", x);
+    const last = lastAxis("scaleShift", x);
+    const size = axis === "last" ? last : x.shape[0];
     const site = x.trace.site(layer, name, (parameter) => ({
       kind: "elementwise",
       size,
       ...(scale && { scale: parameter({ role: "scale", shape: [size], initialise: ones }) }),
       ...(shift && { shift: parameter({ role: "shift", shape: [size], initialise: zeros }) }),
     }));
-    return x.trace.emit(scaleShiftPrimitive, [x], undefined, site);
+    return x.trace.emit(scaleShiftPrimitive, [x], { axis }, site);
   };
   return layer;
 }

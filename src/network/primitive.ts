@@ -50,6 +50,28 @@ export interface CotangentPass extends ForwardPass {
   contribute(input: Node, write: (to: Pointer, add: boolean) => void): void;
 }
 
+/** One side of the products l ⊗ r that a weight's derivative is a sum of: numbers at each position. */
+export interface SiteSide {
+  /** Whether positions come last, [n, positions], or first, [positions, n]. */
+  readonly channelsFirst: boolean;
+  /**
+   * Writes that layout for `count` examples, from what a node has for them: its input's values, or one column of its own
+   * cotangents. Missing where they have that layout already. What is unfolded is never kept for a whole batch.
+   */
+  readonly unfold?: (kernels: Kernels, from: Pointer, count: number, to: Pointer) => void;
+}
+
+/** How a node uses its site. */
+export interface SiteUse {
+  /** Whether the node's value has its channels first, [n, ...], with a bias, scale or shift for each. */
+  readonly channelsFirst: boolean;
+  /** Positions of a weight: how many products there are. */
+  readonly positions: number;
+  /** The sides of a weight's products; those of scales and shifts are the values themselves. */
+  readonly left?: SiteSide;
+  readonly right?: SiteSide;
+}
+
 /** A primitive's shape and its rules, side by side. */
 export interface Primitive<Attributes> {
   readonly name: string;
@@ -61,4 +83,16 @@ export interface Primitive<Attributes> {
   pushforward(node: Node<Attributes>, pass: TangentPass): void;
   /** Transposed Jacobian times K columns: contributes to the inputs' cotangents. */
   pullback(node: Node<Attributes>, pass: CotangentPass): void;
+  /** How the node uses its site; for primitives with sites. */
+  siteUse?(node: Node<Attributes>): SiteUse;
+}
+
+/** How a node with a site uses it. */
+export function siteUseOf(node: Node): SiteUse {
+  return node.primitive.siteUse?.(node) as SiteUse;
+}
+
+/** How often a site's operation is applied within one example. */
+export function positionsOf(node: Node): number {
+  return siteUseOf(node).positions;
 }

@@ -178,3 +178,24 @@ export function allFinite<T>(n: usize, x: usize): i32 {
   for (; i < bytes; i += sizeof<T>()) total += 0 * <f64>load<T>(x + i);
   return total == 0 ? 1 : 0;
 }
+
+/** y += the sum over rows of x[r, :]², for rows of n. */
+export function addSquares<T>(rows: usize, n: usize, x: usize, y: usize): void {
+  const bytes = n * sizeof<T>();
+  let i: usize = 0;
+  for (; i + 32 <= bytes; i += 32) {
+    let s0 = v128.splat<T>(<T>0), s1 = s0;
+    for (let r: usize = 0, p = x + i; r < rows; r++, p += bytes) {
+      const v0 = v128.load(p), v1 = v128.load(p, 16);
+      s0 = v128.add<T>(s0, v128.mul<T>(v0, v0));
+      s1 = v128.add<T>(s1, v128.mul<T>(v1, v1));
+    }
+    v128.store(y + i, v128.add<T>(v128.load(y + i), s0));
+    v128.store(y + i, v128.add<T>(v128.load(y + i, 16), s1), 16);
+  }
+  for (; i < bytes; i += sizeof<T>()) {
+    let sum: T = 0;
+    for (let r: usize = 0, p = x + i; r < rows; r++, p += bytes) sum += load<T>(p) * load<T>(p);
+    store<T>(y + i, load<T>(y + i) + sum);
+  }
+}

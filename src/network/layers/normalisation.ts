@@ -6,7 +6,6 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, Sha
 import { type Layer, lastAxis, requireTraced, scaleShift } from "../layers.ts";
 import { normalise } from "../primitives/normalise.ts";
 import { batchNormalise } from "../primitives/training.ts";
-import { permute } from "./rearrange.ts";
 
 /** Options of `layerNorm` and `groupNorm`. */
 export interface NormOptions {
@@ -29,7 +28,12 @@ interface ReadOptions {
   readonly affine: Layer;
 }
 
-function readOptions(where: string, options: NormOptions, known: readonly (keyof NormOptions)[]): ReadOptions {
+function readOptions(
+  where: string,
+  options: NormOptions,
+  known: readonly (keyof NormOptions)[],
+  axis: "last" | "channels" = "last",
+): ReadOptions {
   checkOptions(where, options, known);
   const { epsilon = 1e-5, scale = true, shift = known.includes("shift"), name } = options;
   checkNumber(where, "epsilon", epsilon, 0, true);
@@ -37,7 +41,7 @@ function readOptions(where: string, options: NormOptions, known: readonly (keyof
   checkBoolean(where, "shift", shift);
   const named = name === undefined ? {} : { name };
   // The layer under whose name they are: a new function also where there is nothing to do.
-  return { epsilon, affine: scale || shift ? scaleShift({ scale, shift, ...named }) : (x) => x };
+  return { epsilon, affine: scale || shift ? scaleShift({ scale, shift, axis, ...named }) : (x) => x };
 }
 
 /**
@@ -76,14 +80,13 @@ export function rmsNorm(options: RmsNormOptions = {}): Layer {
  */
 export function groupNorm(groups: number, options: NormOptions = {}): Layer {
   checkInteger("groupNorm", "groups", groups, 1);
-  const { epsilon, affine } = readOptions("groupNorm", options, ["epsilon", "scale", "shift", "name"]);
-  const perChannel = channelsFirst(affine);
+  const { epsilon, affine } = readOptions("groupNorm", options, ["epsilon", "scale", "shift", "name"], "channels");
   return (x) => {
     requireTraced("groupNorm", x);
     if (x.shape.length === 0 || x.shape[0] % groups !== 0) {
       throw new ShapeError(`groupNorm: the channels of ${shapeText(x.shape)} do not divide into ${groups} groups.`);
     }
-    return perChannel(x.trace.emit(normalise, [x], { length: x.node.size / groups, centred: true, epsilon }));
+    return affine(x.trace.emit(normalise, [x], { length: x.node.size / groups, centred: true, epsilon }));
   };
 }
 
@@ -112,22 +115,11 @@ export function batchNorm(options: BatchNormOptions = {}): Layer {
   const { momentum = 0.1, ...norm } = options;
   checkNumber(where, "momentum", momentum, 0, true);
   if (momentum > 1) throw new OptionError(`${where}: momentum must be at most 1, not ${momentum}.`);
-  const { epsilon, affine } = readOptions(where, norm, ["epsilon", "scale", "shift", "name"]);
-  const perChannel = channelsFirst(affine);
+  const { epsilon, affine } = readOptions(where, norm, ["epsilon", "scale", "shift", "name"], "channels");
   return (x) => {
     requireTraced(where, x);
     lastAxis(where, x);
     const statistics = x.trace.statistics(x.trace.nameOf(affine, options.name), x.shape[0]);
-    return perChannel(x.trace.emit(batchNormalise, [x], { ...statistics, epsilon, momentum }));
-  };
-}
-
-/** A layer over the last axis as one over the first. */
-function channelsFirst(layer: Layer): Layer {
-  return (x) => {
-    const rank = x.shape.length;
-    if (rank === 1) return layer(x);
-    const axes = x.shape.map((_, axis) => axis);
-    return permute(layer(permute(x, [...axes.slice(1), 0])), [rank - 1, ...axes.slice(0, -1)]);
+    return affine(x.trace.emit(batchNormalise, [x], { ...statistics, epsilon, momentum }));
   };
 }

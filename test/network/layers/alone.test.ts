@@ -126,7 +126,9 @@ describe.each(Object.keys(drawn))("%s", (name) => {
   test.each(["float64", "float32"] as const)("is its definition, with every derivative, in %s", (dtype) => {
     fc.assert(
       fc.property(drawn[name], seeds, batches, ([block, shape], seed, batch) => {
-        checkDerivatives(subjectOf([block], shape, { batch, seed, dtype }));
+        // Of two values with a small variance float32 leaves nothing: what is due is a difference of large equal numbers.
+        const tame = "epsilon" in block && dtype === "float32" ? { ...block, epsilon: 0.05 } : block;
+        checkDerivatives(subjectOf([tame], shape, { batch, seed, dtype }));
       }),
     );
   });

@@ -16,13 +16,13 @@ const dense = (outputs: number, activation: Activation = "identity", bias = true
 const layerNorm = (): Block => ({
   kind: "layerNorm",
   groups: 1,
-  epsilon: 1e-5,
+  epsilon: 0.05,
   affine: { kind: "scaleShift", scale: true, shift: true },
 });
 const rmsNorm = (): Block => ({
   kind: "rmsNorm",
   groups: 1,
-  epsilon: 1e-5,
+  epsilon: 0.05,
   affine: { kind: "scaleShift", scale: true, shift: false },
 });
 const attention = (heads: number, width: number, causal: boolean): Block => ({
