@@ -126,6 +126,36 @@ export { type SyrkOptions, solveTriangular, syrk, type TriangularOptions } from 
 export { binaryCrossEntropy, crossEntropy, type Loss, mse, type Reduction } from "./losses/losses.ts";
 export type { Parameter, Shape } from "./network/graph.ts";
 export {
+  type AttentionOptions,
+  type MaskedLayer,
+  multiHeadAttention,
+  type PositionalOptions,
+  paddingMask,
+  positionalEmbedding,
+} from "./network/layers/attention.ts";
+export { dropout } from "./network/layers/dropout.ts";
+export {
+  type BatchNormOptions,
+  batchNorm,
+  groupNorm,
+  layerNorm,
+  type NormOptions,
+  type RmsNormOptions,
+  rmsNorm,
+} from "./network/layers/normalisation.ts";
+export {
+  type MatmulOptions,
+  matmul,
+  mean,
+  permute,
+  slice,
+  split,
+  stack,
+  sum,
+  transpose,
+} from "./network/layers/rearrange.ts";
+export { gru, lstm, type RecurrentOptions } from "./network/layers/recurrent.ts";
+export {
   add,
   concatenate,
   type DenseOptions,

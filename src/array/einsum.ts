@@ -226,16 +226,17 @@ function inOrder(operand: Operand, labels: readonly string[], context: Context):
   return { pointer, labels, strides: wanted };
 }
 
-/** Copies an array read through strides to one without gaps. */
+/** Copies an array read through strides to one without gaps, or adds it there. */
 export function gatherStrided(
   kernels: Kernels,
   shape: readonly number[],
   strides: readonly number[],
   from: Pointer,
   to: Pointer,
+  add = false,
 ): void {
   const rank = shape.length;
   const table = allocate(12 * rank);
   integers().set([...shape, ...strides], table / 4);
-  kernels.gather(rank, table, table + 4 * rank, table + 8 * rank, from, to);
+  kernels.gather(rank, table, table + 4 * rank, table + 8 * rank, from, to, add);
 }

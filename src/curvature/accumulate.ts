@@ -15,6 +15,7 @@ import {
   floats,
   giveBlock,
   type Pointer,
+  scope,
   takeBlock,
 } from "../kernels/memory.ts";
 import type { Likelihood, Outputs } from "../likelihood/likelihood.ts";
@@ -26,8 +27,9 @@ import { Backward, backwardNumbers } from "../network/passes.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
 import { diagonalAccumulator } from "./diagonal.ts";
 import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
+import { kroneckerAccumulator } from "./factors.ts";
 import { fullAccumulator } from "./full.ts";
-import { checkWhole, KroneckerCurvature, kroneckerAccumulator, type Sharing } from "./kronecker.ts";
+import { checkWhole, KroneckerCurvature, type Sharing } from "./kronecker.ts";
 import { type Selection, select, type Weights } from "./selection.ts";
 import { Sketch, sketchNumbers } from "./sketch.ts";
 
@@ -156,23 +158,39 @@ export function accumulatorOf(
   return ekfacAccumulator(selection, columns, net.dtype, basis);
 }
 
-/** Numbers of the network's type that a part of the data needs on its way: for each example, and besides. */
-export function partNumbers(
-  plan: Plan,
-  accumulator: Pick<Accumulator, "perExample" | "perPart">,
-): { perExample: number; perPart: number } {
+/** Numbers of the network's type that parts of the data need on their way. */
+export interface PartNumbers {
+  /** For each example. */
+  readonly perExample: number;
+  /** For a moment, at a part of so many examples: in chunks, or for all of them. */
+  scratch(batch: number): number;
+  /** Besides. */
+  readonly perPart: number;
+}
+
+export function partNumbers(plan: Plan, accumulator: Pick<Accumulator, "scratch" | "perPart">): PartNumbers {
   const { net, kind, selection } = plan;
   const { graph, dtype } = net;
   const outputs = graph.output.size;
   const columns = columnCount(plan);
-  let perExample = nodeNumbers(graph.nodes) + accumulator.perExample;
-  // Targets, the loss in float64, and the loss's own gradient with its norms.
-  perExample += 2 * outputs + (8 * outputs) / bytesPerElement(dtype) + 1;
-  perExample += backwardNumbers(graph, selection.reaches, 1) + contractionNumbers(graph, selection.sites().keys());
+  // Targets, the loss in float64, and the loss's own gradient.
+  let perExample = nodeNumbers(graph.nodes) + 2 * outputs + (8 * outputs) / bytesPerElement(dtype);
+  perExample += backwardNumbers(graph, selection.reaches, 1);
+  const later = kind === "empiricalFisher" ? 0 : columns * outputs + backwardNumbers(graph, selection.reaches, columns);
   const sketch = sketchNumbers(selection);
-  perExample += sketch.perExample;
-  if (kind !== "empiricalFisher") perExample += columns * outputs + backwardNumbers(graph, selection.reaches, columns);
-  return { perExample, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
+  const scratch = (batch: number) => {
+    // The gradient's norms come before the other columns, which may need less.
+    const norms = 1 + sketch.perExample - later;
+    const before = batch * norms + contractionNumbers(graph, selection.sites().keys(), { batch, dtype });
+    return Math.max(accumulator.scratch(batch), before);
+  };
+  perExample += later;
+  return { perExample, scratch, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
+}
+
+/** The examples of a part. */
+export function partLength({ perExample, scratch }: PartNumbers, dtype: DType): number {
+  return partSize(perExample + scratch(1), dtype);
 }
 
 /** Whether data are one dataset rather than batches. */
@@ -218,7 +236,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
   const { dtype, graph } = net;
   const kernels = kernelsFor(dtype);
   const columns = columnCount(plan);
-  const size = partSize(partNumbers(plan, accumulator).perExample, dtype);
+  const size = partLength(partNumbers(plan, accumulator), dtype);
   const randoms = streamsOf(plan);
   const bytes = Math.max(1, accumulator.length) * bytesPerElement(accumulator.dtype);
   const sumKernels = kernelsFor(accumulator.dtype);
@@ -251,8 +269,10 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
           const column = allocateFloats(dtype, part.count * outputs);
           plan.likelihood.gradient(f, t, column);
           const own = new Backward(part.forward, column, 1, selection.reaches);
-          sketch.add(own, gradient);
-          gradientNorms += sumOfNorms(own, selection);
+          scope(() => {
+            sketch.add(own, gradient);
+            gradientNorms += sumOfNorms(own, selection);
+          });
           accumulator.add(plan.kind === "empiricalFisher" ? own : pulledBack(plan, part, f, columns, randoms), to);
         });
         examples += end - start;

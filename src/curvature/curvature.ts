@@ -45,8 +45,8 @@ export interface Accumulator {
   readonly dtype: DType;
   /** Numbers it needs there, beginning at 0. */
   readonly length: number;
-  /** Numbers it allocates for each example of a part. */
-  readonly perExample: number;
+  /** Numbers of the network's type that it allocates at once for a part of that many examples. */
+  scratch(batch: number): number;
   /** Numbers it allocates for a part besides, however many examples it has. */
   readonly perPart: number;
   /** Adds the examples of a part, whose columns were pulled back. */

@@ -2,12 +2,15 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
-import { bytesPerElement, type DType } from "../kernels/memory.ts";
-import type { Node, Parameter } from "../network/graph.ts";
+import { eachChunk, plainUse } from "../derivatives/uses.ts";
+import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
+import { bytesPerElement, type DType, type Pointer, scope } from "../kernels/memory.ts";
+import type { LinearSite, Node, Parameter } from "../network/graph.ts";
+import type { Backward } from "../network/passes.ts";
 import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
 import { readVectors } from "./full.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
-import { addSquares, squaresPerExample, sumOfSquares, usesOf, vectorRows, vectorRowsPerExample } from "./squares.ts";
+import { addPlainSquares, addSquares, squareNumbers, squaresOfPart, sumOfSquares } from "./squares.ts";
 
 /** The diagonal of the curvature. */
 export class DiagonalCurvature implements Curvature {
@@ -69,39 +72,32 @@ export function diagonalAccumulator(selection: Selection, columns: number, dtype
   // Of a parameter that is selected in part, all squares are summed; they cost as little.
   const starts: number[] = [];
   let length = 0;
-  let perExample = 0;
-  for (const { parameter, site, role } of parameters) {
+  for (const { parameter } of parameters) {
     starts.push(length);
     length += parameter.size;
-    const nodes = graph.uses.get(site) ?? [];
-    if (role === "weight" && site.kind === "linear") perExample += squaresPerExample(site, nodes, columns);
-    else if (plainVector(nodes, parameter, role)) perExample += parameter.size;
-    else perExample += vectorRowsPerExample(nodes, parameter.size, role === "scale", columns);
   }
   return {
     dtype,
     length,
-    perExample,
+    scratch(batch) {
+      const numbers = parameters.map(({ parameter, site, role }) => {
+        const nodes = graph.uses.get(site) ?? [];
+        if (role === "weight" && site.kind === "linear") return squaresOfPart(site, nodes, { batch, columns, dtype });
+        if (plainVector(nodes, parameter, role)) return batch * parameter.size;
+        return columns * batch * vectorNumbers(nodes, parameter.size, role === "scale");
+      });
+      return Math.max(0, ...numbers);
+    },
     perPart: 0,
     add(backward, to) {
       const bytes = bytesPerElement(backward.dtype);
       parameters.forEach(({ parameter, site, role }, i) => {
         const at = to + starts[i] * bytes;
         const nodes = graph.uses.get(site) ?? [];
-        if (role === "weight" && site.kind === "linear") {
-          addSquares(backward, site.outputs, site.inputs, usesOf(backward, nodes), at);
-          return;
-        }
-        const n = parameter.size;
-        if (plainVector(nodes, parameter, role)) {
-          const squares = sumOfSquares(backward, backward.cotangent(nodes[0]), n);
-          backward.kernels.sumAxis(1, backward.batch, n, squares, at, n, true);
-          return;
-        }
-        const rows = vectorRows(backward, nodes, n, role === "scale");
-        const count = backward.columns * backward.batch;
-        backward.kernels.multiply(1, count * n, rows, rows, rows, false);
-        backward.kernels.sumAxis(1, count, n, rows, at, n, true);
+        scope(() => {
+          if (role === "weight" && site.kind === "linear") addWeight(backward, site, nodes, at);
+          else addVector(backward, nodes, parameter, role, at);
+        });
       });
     },
     finish(values, examples) {
@@ -114,4 +110,31 @@ export function diagonalAccumulator(selection: Selection, columns: number, dtype
       return new DiagonalCurvature(selection, examples, result);
     },
   };
+}
+
+function addWeight(backward: Backward, site: LinearSite, nodes: readonly Node[], to: Pointer): void {
+  const plain = plainUse(backward, site, nodes);
+  if (plain !== undefined) {
+    addPlainSquares(backward, site, plain, to);
+    return;
+  }
+  eachChunk(backward, site, nodes, squareNumbers(site, nodes, backward.columns), (chunk) => {
+    addSquares(backward, site, nodes, chunk, to);
+  });
+}
+
+function addVector(
+  backward: Backward,
+  nodes: readonly Node[],
+  parameter: Parameter,
+  role: SelectedParameter["role"],
+  to: Pointer,
+): void {
+  const { kernels, batch, columns } = backward;
+  const n = parameter.size;
+  if (plainVector(nodes, parameter, role)) {
+    kernels.sumAxis(1, batch, n, sumOfSquares(backward, backward.cotangent(nodes[0]), n), to, n, true);
+    return;
+  }
+  kernels.addSquares(columns * batch, n, vectorRows(backward, nodes, n, role === "scale"), to);
 }

@@ -3,13 +3,18 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
+import { blockOf, chunkNumbers, eachChunk, isPlain, plainUse, type Use } from "../derivatives/uses.ts";
+import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { ValueError } from "../errors.ts";
 import { bytesPerElement, copyIn, type DType, type Pointer, scope } from "../kernels/memory.ts";
-import { positionsOf } from "../network/graph.ts";
+import type { LinearSite, Node } from "../network/graph.ts";
+import type { Backward } from "../network/passes.ts";
+import { positionsOf } from "../network/primitive.ts";
 import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
-import { diagonalOf, type EigenBlock, type KroneckerCurvature, rotated, sizes, timesBlocks } from "./kronecker.ts";
+import { diagonalOf, type EigenBlock, rotated, rotatedSide, shapeOf, timesBlocks } from "./eigenblocks.ts";
+import type { KroneckerCurvature } from "./kronecker.ts";
 import type { Selection } from "./selection.ts";
-import { addSquares, squaresPerExample, vectorRows, vectorRowsPerExample } from "./squares.ts";
+import { addPlainSquares, addSquares, squareNumbers } from "./squares.ts";
 
 /** The curvature as Q diag(values) Qᵀ in Kronecker eigenbases, a block for each parameter. */
 export class EkfacCurvature implements Curvature {
@@ -35,8 +40,8 @@ export class EkfacCurvature implements Curvature {
 
   diagonal(): NDArray {
     const result = new Float64Array(this.size);
-    for (const { selected, outputs, inputs, qb, qa, values } of this.blocks) {
-      result.set(diagonalOf(outputs, inputs, qb, qa, values), selected.at);
+    for (const block of this.blocks) {
+      result.set(diagonalOf(block, block.qb, block.qa, block.values), block.selected.at);
     }
     return new NDArray(result, [this.size]);
   }
@@ -73,26 +78,56 @@ export class EkfacCurvature implements Curvature {
   }
 }
 
+/** Numbers that turning the sides of a weight takes for each example. */
+export function turnedNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
+  const { groups, outputs, inputs } = blockOf(site);
+  const [left, right] = [groups * outputs, groups * inputs];
+  const both = site.transposed ? left + columns * right : columns * left + right;
+  return nodes.reduce((sum, node) => sum + positionsOf(node) * both, 0);
+}
+
+/** The uses of a site in an eigenbasis. */
+export function turned(
+  backward: Backward,
+  site: LinearSite,
+  count: number,
+  uses: readonly Use[],
+  qb: Pointer | undefined,
+  qa: Pointer | undefined,
+): Use[] {
+  const { groups, outputs, inputs } = blockOf(site);
+  return uses.map(({ left, right, positions }) => ({
+    positions,
+    left: rotatedSide(backward, count, positions, groups, outputs, left, qb),
+    right: rotatedSide(backward, count, positions, groups, inputs, right, qa),
+  }));
+}
+
 /** What the accumulator of corrected eigenvalues needs, whatever the basis. */
 export function ekfacNumbers(
   selection: Selection,
   columns: number,
-): Pick<Accumulator, "length" | "perExample" | "perPart"> {
-  let [perExample, perPart] = [0, 0];
-  for (const selected of selection.parameters) {
-    const { site, role } = selected;
-    const [outputs, inputs] = sizes(selected);
-    const nodes = selection.graph.uses.get(site) ?? [];
-    let block = columns * outputs + vectorRowsPerExample(nodes, outputs, role === "scale", columns);
-    if (site.kind === "linear" && role === "weight") {
-      block = squaresPerExample(site, nodes, columns);
-      for (const node of nodes) block += columns * node.size + node.inputs[0].size;
-    }
-    // One block after the other.
-    perExample = Math.max(perExample, block);
-    perPart = Math.max(perPart, outputs ** 2 + (role === "weight" ? inputs ** 2 : 0));
-  }
-  return { length: selection.size, perExample, perPart };
+  dtype: DType,
+): Pick<Accumulator, "length" | "scratch" | "perPart"> {
+  // One block after the other.
+  const most = (of: (selected: Selection["parameters"][number]) => number) => Math.max(...selection.parameters.map(of));
+  const scratch = (batch: number) =>
+    most((selected) => {
+      const { site, role } = selected;
+      const nodes = selection.graph.uses.get(site) ?? [];
+      if (site.kind === "linear" && role === "weight") {
+        const sides = turnedNumbers(site, nodes, columns);
+        if (isPlain(site, nodes)) return batch * (sides + site.outputs + site.inputs);
+        return chunkNumbers(site, nodes, { columns, dtype, batch }, sides + squareNumbers(site, nodes, columns));
+      }
+      const n = selected.parameter.size;
+      return columns * batch * (n + vectorNumbers(nodes, n, role === "scale"));
+    });
+  const perPart = most((selected) => {
+    const { groups, outputs, inputs } = shapeOf(selected);
+    return groups * (outputs ** 2 + (selected.role === "weight" ? inputs ** 2 : 0));
+  });
+  return { length: selection.size, scratch, perPart };
 }
 
 /** Equal numbers will do: a basis that was read from a file is another array. */
@@ -112,35 +147,37 @@ export function ekfacAccumulator(
   const blocks = basis.decompose().map((block, i) => ({ ...block, selected: selection.parameters[i] }));
   const starts: number[] = [];
   let length = 0;
-  for (const { outputs, inputs } of blocks) {
+  for (const { values } of blocks) {
     starts.push(length);
-    length += outputs * inputs;
+    length += values.length;
   }
   return {
     dtype,
-    ...ekfacNumbers(selection, columns),
+    ...ekfacNumbers(selection, columns, dtype),
     add(backward, to) {
       const { kernels, batch, columns: count, dtype } = backward;
-      const addBlock = ({ selected, outputs, inputs, qb, qa }: EigenBlock, at: Pointer) => {
-        const nodes = graph.uses.get(selected.site) ?? [];
+      const addBlock = ({ qb, qa, ...shape }: EigenBlock, at: Pointer) => {
+        const { site, role, parameter } = shape.selected;
+        const nodes = graph.uses.get(site) ?? [];
         const b = copyIn(dtype, qb);
-        if (qa !== undefined) {
+        if (qa !== undefined && site.kind === "linear") {
           const a = copyIn(dtype, qa);
-          const uses = nodes.map((node) => {
-            const t = positionsOf(node);
-            return {
-              positions: t,
-              delta: rotated(backward, count * batch * t, outputs, backward.cotangent(node), b),
-              a: rotated(backward, batch * t, inputs, backward.value(node.inputs[0]), a),
-            };
+          const plain = plainUse(backward, site, nodes);
+          if (plain !== undefined) {
+            addPlainSquares(backward, site, turned(backward, site, batch, [plain], b, a)[0], at);
+            return;
+          }
+          const numbers = turnedNumbers(site, nodes, count) + squareNumbers(site, nodes, count);
+          eachChunk(backward, site, nodes, numbers, (chunk) => {
+            const uses = turned(backward, site, chunk.count, chunk.uses, b, a);
+            addSquares(backward, site, nodes, { ...chunk, uses }, at);
           });
-          addSquares(backward, outputs, inputs, uses, at);
           return;
         }
-        const rows = vectorRows(backward, nodes, outputs, selected.role === "scale");
-        const turned = rotated(backward, count * batch, outputs, rows, b);
-        kernels.multiply(1, count * batch * outputs, turned, turned, turned, false);
-        kernels.sumAxis(1, count * batch, outputs, turned, at, outputs, true);
+        const n = parameter.size;
+        const rows = vectorRows(backward, nodes, n, role === "scale");
+        const all = rotated(backward, count * batch, shape, rows, b);
+        kernels.addSquares(count * batch, n, all, at);
       };
       const bytes = bytesPerElement(dtype);
       blocks.forEach((block, i) => {
@@ -150,7 +187,7 @@ export function ekfacAccumulator(
     finish(values, examples) {
       const corrected = blocks.map((block, i) => ({
         ...block,
-        values: Float64Array.from(values.subarray(starts[i], starts[i] + block.outputs * block.inputs)),
+        values: Float64Array.from(values.subarray(starts[i], starts[i] + block.values.length)),
         factors: undefined,
       }));
       return new EkfacCurvature(selection, examples, corrected);

@@ -2,6 +2,7 @@
 
 import { type ArrayLike, asArray, NDArray, shapeText } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
+import { isPlain, plainUse, type Use } from "../derivatives/uses.ts";
 import { ShapeError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
@@ -15,9 +16,9 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import { eigh } from "../linalg/eigh.ts";
-import { type LinearSite, nodeNumbers, positionsOf } from "../network/graph.ts";
+import type { LinearSite } from "../network/graph.ts";
 import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum, symmetric } from "./curvature.ts";
-import { asFloat64, contractRows } from "./rows.ts";
+import { asFloat64, contractRows, rowNumbers } from "./rows.ts";
 import type { Selection } from "./selection.ts";
 
 /** The curvature as one symmetric matrix. */
@@ -101,7 +102,11 @@ export function fullAccumulator(selection: Selection, columns: number, dtype: DT
     // In float32 the sums of a curvature of low rank have eigenvalues below 0.
     dtype: "float64",
     length: n * n,
-    perExample: columns * (copies * n + scaledNumbers(selection)),
+    scratch(batch) {
+      // The rows, then what writes them or their copy.
+      const copied = batch * columns * (copies - 1) * n;
+      return batch * columns * n + Math.max(copied, rowNumbers(selection, { batch, columns, dtype }));
+    },
     perPart: 0,
     add(backward, to) {
       const count = backward.columns * backward.batch;
@@ -115,18 +120,12 @@ export function fullAccumulator(selection: Selection, columns: number, dtype: DT
   };
 }
 
-/** The size of the products that rows of scales are sums of, for each example and column. */
-function scaledNumbers({ graph, parameters }: Selection): number {
-  const scales = parameters.filter(({ role, chosen }) => role === "scale" && chosen === undefined);
-  return scales.reduce((sum, { site }) => sum + nodeNumbers(graph.uses.get(site) ?? []), 0);
-}
-
 /** The one linear site of a selection of a whole layer that is used once, at one position. */
 function soleLinearSite(selection: Selection): LinearSite | undefined {
   const { graph, parameters } = selection;
   const { site } = parameters[0];
   const uses = graph.uses.get(site) ?? [];
-  const plain = site.kind === "linear" && uses.length === 1 && positionsOf(uses[0]) === 1;
+  const plain = site.kind === "linear" && isPlain(site, uses);
   const all = parameters.every((one) => one.site === site && one.chosen === undefined && one.role !== "shift");
   return plain && all && parameters[0].role === "weight" ? site : undefined;
 }
@@ -171,15 +170,17 @@ function layerAccumulator(
   return {
     dtype: layerType,
     length: weighted + WAITING * width,
-    perExample:
-      (square * bytes) / bytesPerElement(dtype) + (dtype === layerType ? 0 : 2 * (inputs + columns * outputs)),
+    scratch: (batch) =>
+      batch *
+      ((square * bytes) / bytesPerElement(dtype) + (dtype === layerType ? 0 : 2 * (inputs + columns * outputs))),
     perPart: 0,
     add(backward, to) {
       const { batch, columns: k } = backward;
       const [node] = selection.graph.uses.get(site) ?? [];
       const typed = (from: Pointer, length: number) => (layerType === dtype ? from : asFloat64(dtype, from, length));
-      const x = typed(backward.value(node.inputs[0]), batch * inputs);
-      const d = typed(backward.cotangent(node), k * batch * outputs);
+      const { left, right } = plainUse(backward, site, [node]) as Use;
+      const x = typed(right.at, batch * inputs);
+      const d = typed(left.at, k * batch * outputs);
       const w = allocateFloats(layerType, batch * square);
       const step = batch * outputs;
       kernels.gemm(batch, outputs, outputs, k, d, outputs, 1, step, d, outputs, step, 1, w, square, outputs, 1, false);

@@ -1,20 +1,37 @@
 // Rows of the Jacobian over selected weights, for a part of a batch.
 
 import { contractKeep } from "../derivatives/contractions.ts";
-import { bytesPerElement, copyIn, type DType, floats, type Pointer } from "../kernels/memory.ts";
-import { positionsOf } from "../network/graph.ts";
+import { blockOf, type Chunk, chunkNumbers, eachChunk, productNumbers } from "../derivatives/uses.ts";
+import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
+import { bytesPerElement, copyIn, type DType, floats, type Pointer, scope } from "../kernels/memory.ts";
+import type { LinearSite } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
+import type { PartSize } from "./squares.ts";
 
 /** The pulled-back columns at the selected weights, [B, K, S]. */
 export function contractRows(backward: Backward, selection: Selection, to: Pointer): void {
   contractKeep(backward, to, selection.size, selection.placeOf);
   for (const selected of selection.parameters) {
-    if (selected.chosen !== undefined) writeChosen(backward, selection.size, selected, selected.chosen, to);
+    if (selected.chosen !== undefined) {
+      scope(() => writeChosen(backward, selection.size, selected, selected.chosen as Uint32Array, to));
+    }
   }
 }
 
-/** The derivatives at some weights of a parameter: one product for each, no row of the whole parameter. */
+/** Numbers that `contractRows` allocates for a part of a batch. */
+export function rowNumbers({ graph, parameters }: Selection, part: PartSize): number {
+  const numbers = parameters.map(({ site, role, parameter }) => {
+    const nodes = graph.uses.get(site) ?? [];
+    if (site.kind === "linear" && role === "weight") {
+      return chunkNumbers(site, nodes, part, productNumbers(site, nodes, part.columns));
+    }
+    return part.columns * part.batch * vectorNumbers(nodes, parameter.size, role === "scale");
+  });
+  return Math.max(0, ...numbers);
+}
+
+/** The derivatives at some weights of a parameter. */
 function writeChosen(
   backward: Backward,
   width: number,
@@ -25,29 +42,52 @@ function writeChosen(
   const { batch, columns, dtype, graph } = backward;
   const memory = floats(dtype);
   const size = bytesPerElement(dtype);
-  const inputs = role === "weight" ? parameter.shape[1] : 1;
-  const outputs = parameter.shape[0];
+  const nodes = graph.uses.get(site) ?? [];
   const start = to / size + at;
-  for (let row = 0; row < batch * columns; row++) {
-    memory.fill(0, start + row * width, start + row * width + chosen.length);
+  if (site.kind === "linear" && role === "weight") {
+    eachChunk(backward, site, nodes, 0, (chunk) => {
+      writeChosenWeights(backward, site, chunk, chosen, start + chunk.first * columns * width, width);
+    });
+    return;
   }
-  for (const node of graph.uses.get(site) ?? []) {
-    const t = positionsOf(node);
-    const delta = backward.cotangent(node) / size;
-    const x = backward.value(node.inputs[0]) / size;
+  const n = parameter.size;
+  const rows = vectorRows(backward, nodes, n, role === "scale") / size;
+  for (let k = 0; k < columns; k++) {
+    for (let b = 0; b < batch; b++) {
+      const [from, row] = [rows + (k * batch + b) * n, start + (b * columns + k) * width];
+      for (let i = 0; i < chosen.length; i++) memory[row + i] = memory[from + chosen[i]];
+    }
+  }
+}
+
+/** One product for each weight and position, no row of the whole parameter; `to` is where the chunk's rows begin. */
+function writeChosenWeights(
+  { columns, dtype }: Backward,
+  site: LinearSite,
+  { count, uses }: Chunk,
+  chosen: Uint32Array,
+  to: number,
+  width: number,
+): void {
+  const memory = floats(dtype);
+  const size = bytesPerElement(dtype);
+  const { outputs, inputs } = blockOf(site);
+  for (let b = 0; b < count; b++) {
     for (let k = 0; k < columns; k++) {
-      for (let b = 0; b < batch; b++) {
-        const out = start + (b * columns + k) * width;
-        for (let p = 0; p < t; p++) {
-          const d = delta + ((k * batch + b) * t + p) * outputs;
-          const a = x + (b * t + p) * (role === "weight" ? inputs : outputs);
-          for (let i = 0; i < chosen.length; i++) {
-            const index = chosen[i];
-            const o = role === "weight" ? Math.floor(index / inputs) : index;
-            const factor = role === "weight" ? memory[a + (index % inputs)] : role === "scale" ? memory[a + index] : 1;
-            memory[out + i] += memory[d + o] * factor;
+      for (let i = 0; i < chosen.length; i++) {
+        const [o, j] = [Math.floor(chosen[i] / inputs), chosen[i] % inputs];
+        let sum = 0;
+        for (const { left, right, positions } of uses) {
+          let l = left.at / size + k * left.column + b * left.example + o * left.element;
+          const group = Math.floor(o / outputs) * inputs;
+          let r = right.at / size + k * right.column + b * right.example + (group + j) * right.element;
+          for (let t = 0; t < positions; t++) {
+            sum += memory[l] * memory[r];
+            l += left.position;
+            r += right.position;
           }
         }
+        memory[to + (b * columns + k) * width + i] = sum;
       }
     }
   }

@@ -3,28 +3,33 @@
 // 1984; Achlioptas 2003), keeps zero and proportional vectors exactly, adds over examples, and costs a tenth.
 
 import { Random } from "../array/random.ts";
-import { contractSum, sumOfProducts } from "../derivatives/contractions.ts";
+import { contractSum } from "../derivatives/contractions.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
-import { type LinearSite, positionsOf } from "../network/graph.ts";
+import type { Graph, LinearSite } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import { positionsOf, siteUseOf } from "../network/primitive.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 
 const WIDTH = 32;
 /** Inputs from which on a weight counts as large. */
 const LARGE = 4 * WIDTH;
 
-/** Whether a weight's gradient is mapped to fewer numbers. */
-function large({ site, role, chosen }: SelectedParameter): LinearSite | undefined {
-  const whole = site.kind === "linear" && role === "weight" && chosen === undefined;
-  return whole && site.inputs >= LARGE ? site : undefined;
+/** Whether a weight's gradient is mapped to fewer numbers: one whose inputs lie there as rows. */
+function large(graph: Graph, { site, role, chosen }: SelectedParameter): LinearSite | undefined {
+  if (site.kind !== "linear" || role !== "weight" || chosen !== undefined || site.inputs < LARGE) return undefined;
+  const rows = (graph.uses.get(site) ?? []).every((node) => {
+    const { left, right } = siteUseOf(node);
+    return [left, right].every((side) => side?.channelsFirst === false && side.unfold === undefined);
+  });
+  return rows && !site.transposed ? site : undefined;
 }
 
 /** Numbers of the signs, and what `add` allocates besides for each example. */
 export function sketchNumbers({ graph, parameters }: Selection): { signs: number; perExample: number } {
   let [signs, perExample] = [0, 0];
   for (const selected of parameters) {
-    const site = large(selected);
+    const site = large(graph, selected);
     if (site === undefined) continue;
     signs += site.inputs * WIDTH;
     for (const node of graph.uses.get(site) ?? []) perExample += positionsOf(node) * WIDTH;
@@ -42,7 +47,7 @@ export class Sketch {
     this.#selection = selection;
     const random = new Random(0);
     for (const selected of selection.parameters) {
-      const site = large(selected);
+      const site = large(selection.graph, selected);
       if (site === undefined) continue;
       const signs = new Float64Array(site.inputs * WIDTH);
       for (let i = 0; i < site.inputs; i++) {
@@ -73,7 +78,8 @@ export class Sketch {
         const a = allocateFloats(dtype, rows * WIDTH);
         const x = backward.value(node.inputs[0]);
         kernels.gemm(1, rows, WIDTH, inputs, x, 0, inputs, 1, r, 0, WIDTH, 1, a, 0, WIDTH, 1, false);
-        sumOfProducts(backward, 1, rows, outputs, WIDTH, delta, a, to + weight.offset * bytes, 0, true);
+        const at = to + weight.offset * bytes;
+        kernels.gemm(1, outputs, WIDTH, rows, delta, 0, 1, outputs, a, 0, WIDTH, 1, at, 0, WIDTH, 1, true);
         if (bias !== undefined) kernels.sumAxis(1, rows, outputs, delta, to + bias.offset * bytes, outputs, true);
       }
     }

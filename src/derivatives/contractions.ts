@@ -1,18 +1,39 @@
-// What becomes of the columns that arrive at each parameter. At a linear site the derivative of one example is
-// Σ_t δ_t ⊗ a_t over the positions t (one for a plain dense layer, more where weights are shared), with the input a and
-// the cotangent δ; at an elementwise site it is Σ_t δ_t ⊙ x_t. A site used by several nodes sums over them.
+// What becomes of the columns that arrive at each parameter: summed, kept, or squared and summed for each example. The
+// derivative of a weight is a sum of products (uses.ts), that of a vector a sum (vectors.ts).
 
-import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
-import {
-  type ElementwiseSite,
-  type Graph,
-  type LinearSite,
-  type Node,
-  type Parameter,
-  positionsOf,
-  type Site,
-} from "../network/graph.ts";
+import { gatherStrided } from "../array/einsum.ts";
+import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels/memory.ts";
+import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import { positionsOf } from "../network/primitive.ts";
+import {
+  blockOf,
+  type Chunk,
+  chunkNumbers,
+  eachChunk,
+  groupOf,
+  isPlain,
+  plainUse,
+  productNumbers,
+  type Side,
+  sumProducts,
+  writeProducts,
+} from "./uses.ts";
+import { vectorNumbers, vectorRows } from "./vectors.ts";
+
+/** The vectors of a site: whether each is a scale. */
+export function vectorsOf(site: Site): [parameter: Parameter, scaled: boolean][] {
+  const all: [Parameter | undefined, boolean][] =
+    site.kind === "linear"
+      ? [[site.bias, false]]
+      : [
+          [site.scale, true],
+          [site.shift, false],
+        ];
+  return all.flatMap(([parameter, scaled]): [Parameter, boolean][] =>
+    parameter === undefined ? [] : [[parameter, scaled]],
+  );
+}
 
 /** Sum over examples and columns: [P], written or added to `to`; only at some sites if they are given. */
 export function contractSum(
@@ -21,57 +42,25 @@ export function contractSum(
   add: boolean,
   sites: Iterable<Site> = backward.graph.sites,
 ): void {
-  const { graph, batch, columns } = backward;
+  const { kernels, graph, batch, columns } = backward;
   const bytes = bytesPerElement(backward.dtype);
   for (const site of sites) {
-    let adding = add;
-    for (const node of graph.uses.get(site) ?? []) {
-      const rows = batch * positionsOf(node);
-      const delta = backward.cotangent(node);
-      if (site.kind === "linear") {
-        const { inputs, outputs, weight, bias } = site;
-        const a = backward.value(node.inputs[0]);
-        const at = to + weight.offset * bytes;
-        for (let k = 0; k < columns; k++) {
-          const d = delta + k * rows * outputs * bytes;
-          sumOfProducts(backward, 1, rows, outputs, inputs, d, a, at, 0, adding || k > 0);
-        }
-        if (bias !== undefined) sumRows(backward, columns * rows, outputs, delta, to + bias.offset * bytes, adding);
-      } else {
-        const { size, scale, shift } = site;
-        const all = columns * rows;
-        if (scale !== undefined) {
-          sumRows(backward, all, size, products(node, backward), to + scale.offset * bytes, adding);
-        }
-        if (shift !== undefined) sumRows(backward, all, size, delta, to + shift.offset * bytes, adding);
-      }
-      adding = true;
+    const nodes = graph.uses.get(site) ?? [];
+    if (site.kind === "linear") {
+      const at = to + site.weight.offset * bytes;
+      eachChunk(backward, site, nodes, 0, (chunk) => sumProducts(backward, site, chunk, at, add || chunk.first > 0));
+    }
+    for (const [{ offset, size }, scaled] of vectorsOf(site)) {
+      scope(() => {
+        const rows = vectorRows(backward, nodes, size, scaled);
+        kernels.sumAxis(1, columns * batch, size, rows, to + offset * bytes, size, add);
+      });
     }
   }
 }
 
-function sumRows({ kernels }: Backward, rows: number, n: number, x: Pointer, to: Pointer, add: boolean): void {
-  kernels.sumAxis(1, rows, n, x, to, n, add);
-}
-
-/** δ ⊙ x of an elementwise site, [K, B, T, n]. */
-function products(node: Node, backward: Backward): Pointer {
-  const n = backward.batch * node.size;
-  const result = allocateFloats(backward.dtype, backward.columns * n);
-  const x = backward.value(node.inputs[0]);
-  backward.kernels.multiply(backward.columns, n, backward.cotangent(node), x, result, false);
-  return result;
-}
-
 /** Where a parameter's derivatives lie within a row; undefined for one that is left out. */
 export type Places = (parameter: Parameter) => number | undefined;
-
-/** Rows of derivatives, of which one is written: where it begins, and how far it is to the next example's. */
-interface Rows {
-  readonly to: Pointer;
-  readonly step: number;
-  readonly places: Places;
-}
 
 /**
  * Nothing summed over: [B, K, width], the derivative of every example and column; by default [B, K, P], all parameters
@@ -83,79 +72,32 @@ export function contractKeep(
   width: number = backward.graph.parameterCount,
   places: Places = ({ offset }) => offset,
 ): void {
-  const { graph, columns, dtype } = backward;
+  const { kernels, graph, batch, columns, dtype } = backward;
   const bytes = bytesPerElement(dtype);
-  for (let k = 0; k < columns; k++) {
-    const rows = { to: to + k * width * bytes, step: columns * width, places };
-    for (const site of graph.sites) {
-      (graph.uses.get(site) ?? []).forEach((node, use) => {
-        const cotangent = backward.cotangent(node);
-        if (cotangent === 0) return;
-        const delta = cotangent + k * backward.batch * node.size * bytes;
-        if (site.kind === "linear") keepLinear(site, node, backward, delta, rows, use > 0);
-        else keepElementwise(site, node, backward, delta, rows, use > 0);
+  for (const site of graph.sites) {
+    const nodes = graph.uses.get(site) ?? [];
+    // What no selected weight has a part in has no cotangents.
+    if (nodes.some((node) => backward.cotangent(node) === 0)) continue;
+    const weight = site.kind === "linear" ? places(site.weight) : undefined;
+    if (site.kind === "linear" && weight !== undefined) {
+      eachChunk(backward, site, nodes, productNumbers(site, nodes, columns), (chunk) => {
+        const at = to + (chunk.first * columns * width + weight) * bytes;
+        writeProducts(backward, site, nodes, chunk, { to: at, example: columns * width, column: width });
+      });
+    }
+    for (const [parameter, scaled] of vectorsOf(site)) {
+      const place = places(parameter);
+      if (place === undefined) continue;
+      const n = parameter.size;
+      scope(() => {
+        const rows = vectorRows(backward, nodes, n, scaled);
+        for (let k = 0; k < columns; k++) {
+          const [from, at] = [rows + k * batch * n * bytes, to + (k * width + place) * bytes];
+          kernels.copyRows(batch, n, from, n, at, columns * width, false);
+        }
       });
     }
   }
-}
-
-/** Writes each example's derivatives of one column. */
-function keepLinear(
-  { inputs, outputs, weight, bias }: LinearSite,
-  node: Node,
-  backward: Backward,
-  delta: Pointer,
-  { to, step, places }: Rows,
-  add: boolean,
-): void {
-  const { kernels, batch } = backward;
-  const bytes = bytesPerElement(backward.dtype);
-  const t = positionsOf(node);
-  const at = places(weight);
-  if (at !== undefined) {
-    const a = backward.value(node.inputs[0]);
-    sumOfProducts(backward, batch, t, outputs, inputs, delta, a, to + at * bytes, step, add);
-  }
-  const place = bias === undefined ? undefined : places(bias);
-  if (place !== undefined) kernels.sumAxis(batch, t, outputs, delta, to + place * bytes, step, add);
-}
-
-/** Σ_t δ_t ⊗ a_t over t rows each, `batch` times: [outputs, inputs] each, `row` elements from one to the next. */
-export function sumOfProducts(
-  { kernels }: Backward,
-  batch: number,
-  t: number,
-  outputs: number,
-  inputs: number,
-  delta: Pointer,
-  a: Pointer,
-  to: Pointer,
-  row: number,
-  add: boolean,
-): void {
-  const [d, x] = [t * outputs, t * inputs];
-  kernels.gemm(batch, outputs, inputs, t, delta, d, 1, outputs, a, x, inputs, 1, to, row, inputs, 1, add);
-}
-
-function keepElementwise(
-  { size, scale, shift }: ElementwiseSite,
-  node: Node,
-  backward: Backward,
-  delta: Pointer,
-  { to, step, places }: Rows,
-  add: boolean,
-): void {
-  const { kernels, batch, dtype } = backward;
-  const bytes = bytesPerElement(dtype);
-  const t = positionsOf(node);
-  const at = scale === undefined ? undefined : places(scale);
-  if (at !== undefined) {
-    const product = allocateFloats(dtype, batch * node.size);
-    kernels.multiply(1, batch * node.size, delta, backward.value(node.inputs[0]), product, false);
-    kernels.sumAxis(batch, t, size, product, to + at * bytes, step, add);
-  }
-  const place = shift === undefined ? undefined : places(shift);
-  if (place !== undefined) kernels.sumAxis(batch, t, size, delta, to + place * bytes, step, add);
 }
 
 /**
@@ -167,87 +109,153 @@ export function contractSquaredNorms(
   to: Pointer,
   sites: Iterable<Site> = backward.graph.sites,
 ): void {
-  const { kernels, graph, batch, dtype } = backward;
+  const { kernels, graph, batch } = backward;
   kernels.fill(batch, 0, to);
   for (const site of sites) {
     const nodes = graph.uses.get(site) ?? [];
-    const t = nodes.reduce((sum, node) => sum + positionsOf(node), 0);
-    const width = site.kind === "linear" ? site.outputs : site.size;
-    const delta = sideBySide(backward, nodes, t, width, (node) => backward.cotangent(node));
-    const addNormOfSum = (rows: Pointer) => {
-      const sum = allocateFloats(dtype, batch * width);
-      kernels.sumAxis(batch, t, width, rows, sum, width, false);
-      kernels.dotRows(batch, width, sum, sum, to, true);
-    };
-    if (site.kind === "elementwise") {
-      if (site.scale !== undefined) {
-        const x = sideBySide(backward, nodes, t, width, (node) => backward.value(node.inputs[0]));
-        const product = allocateFloats(dtype, batch * t * width);
-        kernels.multiply(1, batch * t * width, delta, x, product, false);
-        addNormOfSum(product);
-      }
-      if (site.shift !== undefined) addNormOfSum(delta);
-      continue;
+    for (const [{ size }, scaled] of vectorsOf(site)) {
+      scope(() => {
+        const rows = vectorRows(backward, nodes, size, scaled);
+        kernels.dotRows(batch, size, rows, rows, to, true);
+      });
     }
-    const { inputs, outputs } = site;
-    const a = sideBySide(backward, nodes, t, inputs, (node) => backward.value(node.inputs[0]));
-    if (t * t <= inputs * outputs) {
-      const gramA = gram(backward, a, t, inputs);
-      kernels.dotRows(batch, t * t, gramA, gram(backward, delta, t, outputs), to, true);
-    } else {
-      const sum = allocateFloats(dtype, batch * inputs * outputs);
-      sumOfProducts(backward, batch, t, outputs, inputs, delta, a, sum, inputs * outputs, false);
-      kernels.dotRows(batch, inputs * outputs, sum, sum, to, true);
-    }
-    if (site.bias !== undefined) addNormOfSum(delta);
+    if (site.kind !== "linear") continue;
+    scope(() => addWeightNorms(backward, site, nodes, to));
   }
 }
 
-/** Numbers that `contractSum` and `contractSquaredNorms` of one column allocate for each example. */
-export function contractionNumbers(graph: Graph, sites: Iterable<Site>): number {
+function addWeightNorms(backward: Backward, site: LinearSite, nodes: readonly Node[], to: Pointer): void {
+  const { kernels, batch, dtype } = backward;
+  const bytes = bytesPerElement(dtype);
+  const { groups, outputs, inputs } = blockOf(site);
+  const plain = plainUse(backward, site, nodes);
+  if (plain !== undefined) {
+    const norms = (side: Side, n: number) => {
+      const result = allocateFloats(dtype, batch);
+      kernels.dotRows(batch, n, side.at, side.at, result, false);
+      return result;
+    };
+    kernels.multiply(1, batch, norms(plain.left, outputs), norms(plain.right, inputs), to, true);
+    return;
+  }
+  const { t, grams } = normsBy(site, nodes);
+  eachChunk(backward, site, nodes, normNumbers(site, nodes), (chunk) => {
+    const { first, count } = chunk;
+    const at = to + first * bytes;
+    if (!grams) {
+      const size = site.outputs * inputs;
+      const products = allocateFloats(dtype, count * size);
+      writeProducts(backward, site, nodes, chunk, { to: products, example: size });
+      kernels.dotRows(count, size, products, products, at, true);
+      return;
+    }
+    for (let g = 0; g < groups; g++) {
+      scope(() => {
+        const sides = chunk.uses.map((use) => groupOf(use, site, g, bytes));
+        const of = (n: number, side: (use: Chunk["uses"][number]) => Side) =>
+          gram(
+            backward,
+            count,
+            t,
+            n,
+            sides.map((use) => ({ side: side(use), positions: use.positions })),
+          );
+        const right = of(inputs, (use) => use.right);
+        kernels.dotRows(
+          count,
+          t * t,
+          of(outputs, (use) => use.left),
+          right,
+          at,
+          true,
+        );
+      });
+    }
+  });
+}
+
+/** All positions of a site, and whether products of positions are fewer numbers than products of the sides. */
+function normsBy(site: LinearSite, nodes: readonly Node[]): { t: number; grams: boolean } {
+  const t = nodes.reduce((sum, node) => sum + positionsOf(node), 0);
+  const { outputs, inputs } = blockOf(site);
+  return { t, grams: t * t <= outputs * inputs };
+}
+
+/** Numbers that squared norms of a weight take for each example. */
+function normNumbers(site: LinearSite, nodes: readonly Node[]): number {
+  const { t, grams } = normsBy(site, nodes);
+  const { outputs, inputs } = blockOf(site);
+  const gathered = nodes.length === 1 ? 0 : 2 * t * (outputs + inputs);
+  return grams ? 2 * t * t + gathered : site.outputs * site.inputs;
+}
+
+/** Numbers that `contractSum` and `contractSquaredNorms` of one column allocate for a part of that many examples. */
+export function contractionNumbers(
+  graph: Graph,
+  sites: Iterable<Site>,
+  part: Pick<Backward, "dtype" | "batch">,
+): number {
   let numbers = 0;
   for (const site of sites) {
     const nodes = graph.uses.get(site) ?? [];
-    const t = nodes.reduce((sum, node) => sum + positionsOf(node), 0);
-    const width = site.kind === "linear" ? site.outputs : site.size;
-    const gathered = nodes.length === 1 ? 0 : t;
-    numbers += gathered * width;
-    if (site.kind === "elementwise") {
-      if (site.scale !== undefined) numbers += (gathered + 2 * t + 1) * width;
-      if (site.shift !== undefined) numbers += width;
-      continue;
+    for (const [{ size }, scaled] of vectorsOf(site)) {
+      numbers = Math.max(numbers, part.batch * vectorNumbers(nodes, size, scaled));
     }
-    const product = site.inputs * site.outputs;
-    numbers += gathered * site.inputs + (t * t <= product ? 2 * t * t : product);
-    if (site.bias !== undefined) numbers += width;
+    if (site.kind !== "linear") continue;
+    const extra = normNumbers(site, nodes);
+    const norms = isPlain(site, nodes) ? 2 * part.batch : chunkNumbers(site, nodes, { columns: 1, ...part }, extra);
+    numbers = Math.max(numbers, norms, chunkNumbers(site, nodes, { columns: 1, ...part }, 0));
   }
   return numbers;
 }
 
-/** The positions of all nodes of a site as one array [B, T, n]; what there is already for a single node. */
-export function sideBySide(
-  backward: Backward,
-  nodes: readonly Node[],
+/** The products x_t · x_u of all positions of every example, [count, T, T]. */
+function gram(
+  { kernels, dtype }: Backward,
+  count: number,
   t: number,
   n: number,
-  pointerOf: (node: Node) => Pointer,
+  parts: readonly { side: Side; positions: number }[],
 ): Pointer {
-  if (nodes.length === 1) return pointerOf(nodes[0]);
-  const bytes = bytesPerElement(backward.dtype);
-  const result = allocateFloats(backward.dtype, backward.batch * t * n);
-  let offset = 0;
-  for (const node of nodes) {
-    const length = positionsOf(node) * n;
-    backward.kernels.copyRows(backward.batch, length, pointerOf(node), length, result + offset * bytes, t * n, false);
-    offset += length;
+  const result = allocateFloats(dtype, count * t * t);
+  let { side } = parts[0];
+  if (parts.length > 1) {
+    // One after the other, [count, T, n].
+    const bytes = bytesPerElement(dtype);
+    const all = allocateFloats(dtype, count * t * n);
+    let offset = 0;
+    for (const { side: part, positions } of parts) {
+      let { at: rows, example: step } = part;
+      if (part.position !== n || part.element !== 1) {
+        step = positions * n;
+        rows = allocateFloats(dtype, count * step);
+        const strides = [part.example, part.position, part.element];
+        gatherStrided(kernels, [count, positions, n], strides, part.at, rows);
+      }
+      kernels.copyRows(count, positions * n, rows, step, all + offset * bytes, t * n, false);
+      offset += positions * n;
+    }
+    side = { at: all, column: 0, example: t * n, position: n, element: 1 };
   }
-  return result;
-}
-
-/** The products x_t · x_u of every example's rows, [B, T, T]. */
-function gram({ kernels, batch, dtype }: Backward, x: Pointer, t: number, n: number): Pointer {
-  const result = allocateFloats(dtype, batch * t * t);
-  if (t === 1) kernels.dotRows(batch, n, x, x, result, false);
-  else kernels.gemm(batch, t, t, n, x, t * n, n, 1, x, t * n, 1, n, result, t * t, t, 1, false);
+  const { at, example, position, element } = side;
+  kernels.gemm(
+    count,
+    t,
+    t,
+    n,
+    at,
+    example,
+    position,
+    element,
+    at,
+    example,
+    element,
+    position,
+    result,
+    t * t,
+    t,
+    1,
+    false,
+  );
   return result;
 }

@@ -2,9 +2,10 @@
 
 import type { Curvature, Structure } from "../curvature/curvature.ts";
 import { DiagonalCurvature } from "../curvature/diagonal.ts";
+import { shapeOf } from "../curvature/eigenblocks.ts";
 import { EkfacCurvature } from "../curvature/ekfac.ts";
 import { FullCurvature } from "../curvature/full.ts";
-import { KroneckerCurvature, sizes } from "../curvature/kronecker.ts";
+import { KroneckerCurvature } from "../curvature/kronecker.ts";
 import type { SelectedParameter, Selection } from "../curvature/selection.ts";
 import { LaplaceError } from "../errors.ts";
 import type { Fields } from "./fields.ts";
@@ -34,16 +35,16 @@ export function writeCurvature(curvature: Curvature, write: Write): CurvatureJso
   else if (curvature instanceof DiagonalCurvature) write("curvature.diagonal", curvature.values, [size]);
   else if (curvature instanceof KroneckerCurvature) {
     for (const { selected, a, b } of curvature.blocks) {
-      const [outputs, inputs] = sizes(selected);
-      write(nameOf(selected, "b"), b, [outputs, outputs]);
-      if (a !== undefined) write(nameOf(selected, "a"), a, [inputs, inputs]);
+      const { outputs, inputs, groups } = shapeOf(selected);
+      write(nameOf(selected, "b"), b, [groups * outputs, outputs]);
+      if (a !== undefined) write(nameOf(selected, "a"), a, [groups * inputs, inputs]);
     }
     return { examples, counts: curvature.blocks.map(({ count }) => count) };
   } else if (curvature instanceof EkfacCurvature) {
-    for (const { selected, outputs, inputs, qb, qa, values } of curvature.blocks) {
-      write(nameOf(selected, "qb"), qb, [outputs, outputs]);
-      if (qa !== undefined) write(nameOf(selected, "qa"), qa, [inputs, inputs]);
-      write(nameOf(selected, "values"), values, [outputs, inputs]);
+    for (const { selected, groups, outputs, inputs, qb, qa, values } of curvature.blocks) {
+      write(nameOf(selected, "qb"), qb, [groups * outputs, outputs]);
+      if (qa !== undefined) write(nameOf(selected, "qa"), qa, [groups * inputs, inputs]);
+      write(nameOf(selected, "values"), values, [groups * outputs, inputs]);
     }
   } else throw new LaplaceError(`A curvature of the structure "${curvature.structure}" cannot be written to a file.`);
   return { examples };
@@ -61,20 +62,21 @@ export function readCurvature(fields: Fields, structure: Structure, selection: S
     case "kronecker": {
       const counts = fields.positives("counts", parameters.length);
       const blocks = parameters.map((selected, i) => {
-        const [outputs, inputs] = sizes(selected);
-        const b = read(nameOf(selected, "b"), [outputs, outputs]);
-        const a = selected.role === "weight" ? read(nameOf(selected, "a"), [inputs, inputs]) : undefined;
+        const { outputs, inputs, groups } = shapeOf(selected);
+        const b = read(nameOf(selected, "b"), [groups * outputs, outputs]);
+        const a = selected.role === "weight" ? read(nameOf(selected, "a"), [groups * inputs, inputs]) : undefined;
         return { selected, b, a, count: counts[i] };
       });
       return new KroneckerCurvature(selection, examples, blocks);
     }
     case "ekfac": {
       const blocks = parameters.map((selected) => {
-        const [outputs, inputs] = sizes(selected);
-        const qb = read(nameOf(selected, "qb"), [outputs, outputs]);
-        const qa = selected.role === "weight" ? read(nameOf(selected, "qa"), [inputs, inputs]) : undefined;
-        const values = read(nameOf(selected, "values"), [outputs, inputs]);
-        return { selected, outputs, inputs, qb, qa, values, factors: undefined };
+        const shape = shapeOf(selected);
+        const { outputs, inputs, groups } = shape;
+        const qb = read(nameOf(selected, "qb"), [groups * outputs, outputs]);
+        const qa = selected.role === "weight" ? read(nameOf(selected, "qa"), [groups * inputs, inputs]) : undefined;
+        const values = read(nameOf(selected, "values"), [groups * outputs, inputs]);
+        return { selected, ...shape, qb, qa, values, factors: undefined };
       });
       return new EkfacCurvature(selection, examples, blocks);
     }

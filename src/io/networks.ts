@@ -14,10 +14,11 @@ import {
   type ElementwiseFunction,
   elementwise,
 } from "../network/primitives/elementwise.ts";
-import { linear, scaleShift } from "../network/primitives/sites.ts";
+import { linear, type ScaleShiftAttributes, scaleShift } from "../network/primitives/sites.ts";
 import { type ParameterDraft, Trace, type Traced } from "../network/trace.ts";
 import { type Fields, numberJson } from "./fields.ts";
 import { type Json, quoted } from "./json.ts";
+import { layerPrimitives } from "./primitives.ts";
 
 /** A parameter of a site: its place in the flat vector. */
 export interface ParameterJson {
@@ -63,14 +64,14 @@ const roles = { linear: ["weight", "bias"], elementwise: ["scale", "shift"] } as
 type Role = "weight" | "bias" | "scale" | "shift";
 
 /** What a file may say of a primitive, and how that becomes attributes. */
-interface Known {
+export interface Known {
   readonly primitive: Primitive<never>;
   /** The number of inputs; undefined for one or more. */
   readonly inputs: number | undefined;
   readonly site?: Site["kind"];
   readonly attributes?: readonly string[];
   write?(attributes: never): { [name: string]: Json };
-  read?(attributes: Fields): unknown;
+  read?(attributes: Fields, trace: Trace): unknown;
 }
 
 const shapeAttribute = {
@@ -110,7 +111,15 @@ export const knownPrimitives: ReadonlyMap<string, Known> = new Map(
         }),
       },
       { primitive: linear, inputs: 1, site: "linear" },
-      { primitive: scaleShift, inputs: 1, site: "elementwise" },
+      {
+        primitive: scaleShift,
+        inputs: 1,
+        site: "elementwise",
+        attributes: ["axis"],
+        write: ({ axis }: ScaleShiftAttributes) => ({ axis }),
+        read: (fields: Fields): ScaleShiftAttributes => ({ axis: fields.choice("axis", ["last", "channels"]) }),
+      },
+      ...layerPrimitives,
     ] as Known[]
   ).map((known) => [known.primitive.name, known]),
 );
@@ -153,8 +162,9 @@ export interface ReadNetwork {
 export function readNetwork(fields: Fields, parameterCount: number): ReadNetwork {
   try {
     const graph = readGraph(fields, parameterCount);
-    const frozen = fields.texts("frozen", graph.parameters.length);
-    const names = new Set(graph.parameters.map(({ name }) => name));
+    const freezable = [...graph.parameters, ...graph.buffers];
+    const frozen = fields.texts("frozen", freezable.length);
+    const names = new Set(freezable.map(({ name }) => name));
     const stray = frozen.find((name) => !names.has(name));
     if (stray !== undefined) throw new LaplaceError(`no parameter has the frozen name ${quoted(stray)}.`);
     return { graph, dtype: fields.choice("dtype", ["float32", "float64"]), frozen };
@@ -245,7 +255,7 @@ function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites
   const site = fields.has("site") ? sites[fields.integer("site", 0)] : undefined;
   if (site?.kind !== known.site) throw new LaplaceError(`"${name}" needs ${known.site ?? "no"} site.`);
   if (known.read === undefined && fields.has("attributes")) throw new LaplaceError(`"${name}" has no attributes.`);
-  const attributes = known.read?.(fields.object("attributes", known.attributes ?? []));
+  const attributes = known.read?.(fields.object("attributes", known.attributes ?? []), trace);
   const inputs = places.map((place) => before[place]);
   return trace.emit(known.primitive, inputs, attributes as never, site);
 }

@@ -81,6 +81,8 @@ function writeDocument(posterior: Posterior, write: Write) {
   const { selection } = curvature;
   const { kind, samples, seed, sharing, basis } = plan;
   write("theta", theta, [theta.length]);
+  const { buffers } = plan.net;
+  if (buffers.size > 0) write("buffers", Float64Array.from(buffers.data), [buffers.size]);
   write("prior.precision", prior.precision, [prior.precision.length]);
   write("prior.mean", prior.mean, [prior.mean.length]);
   write("fitted.gradient", fitted.gradient, [fitted.gradient.length]);
@@ -212,7 +214,9 @@ function readDocument(fields: Fields, arrays: Arrays): Posterior {
   const theta = arrays.vector("theta");
   const { graph, dtype, frozen } = readNetwork(fields.object("network", networkFields), theta.length);
   const parameters = inType(where, "theta", new NDArray(theta, [theta.length]), dtype).clone();
-  const net = new Network(graph, parameters, frozen);
+  const statistics = graph.bufferCount > 0 ? arrays.read("buffers", [graph.bufferCount]) : new Float64Array();
+  const buffers = inType(where, "buffers", new NDArray(statistics, [graph.bufferCount]), dtype).clone();
+  const net = new Network(graph, parameters, frozen, buffers);
   const likelihood = readLikelihood(fields.object("likelihood", ["name", "noise", "ratios"]), graph.output.size);
   const found = readFit(where, fields.object("fit", fitFields), new Network(graph, parameters), likelihood, arrays);
   const { selection, structure } = found.plan;

@@ -64,7 +64,7 @@ function describe({ missing, unexpected, mismatched }: LoadedWeights): string {
 }
 
 /**
- * Sets a network's parameters from arrays by name, as PyTorch names and shapes them ("0.weight" [out, in], "0.bias" [out]).
+ * Sets a network's parameters and running statistics from arrays by name, as PyTorch names and shapes them ("0.weight" [out, in], "0.bias" [out]).
  * Nothing is transposed or cut. Without `strict`, what fits is loaded and the rest is listed.
  * @param weights arrays by name, or the bytes of a safetensors file
  * @throws WeightsError listing everything that did not match (strict), ValueError for values that are not finite,
@@ -85,16 +85,21 @@ export function loadWeights(
   const missing: string[] = [];
   const mismatched: ShapeMismatch[] = [];
   const parameters = net.parameters.data.slice();
-  for (const { name, shape, offset } of net.parameterTable) {
+  const buffers = net.buffers.data.slice();
+  const targets = [
+    ...net.parameterTable.map((parameter) => ({ ...parameter, into: parameters })),
+    ...net.bufferTable.map((buffer) => ({ ...buffer, into: buffers })),
+  ];
+  for (const { name, shape, offset, into } of targets) {
     const tensor = chosen.get(name)?.tensor;
     if (tensor === undefined) missing.push(name);
     else if (!sameShape(tensor.shape, shape)) mismatched.push({ name, expected: shape, found: tensor.shape });
     else {
-      parameters.set(inType(where, name, tensor, net.dtype).data, offset);
+      into.set(inType(where, name, tensor, net.dtype).data, offset);
       loaded.push(name);
     }
   }
-  const known = new Set(net.parameterTable.map(({ name }) => name));
+  const known = new Set(targets.map(({ name }) => name));
   const unexpected = [...chosen].filter(([name]) => !known.has(name)).map(([, { own }]) => own);
   const result = { loaded, missing, unexpected, mismatched };
   if (strict && missing.length + unexpected.length + mismatched.length > 0) {
@@ -106,6 +111,7 @@ export function loadWeights(
     );
   }
   net.parameters.data.set(parameters);
+  net.buffers.data.set(buffers);
   return result;
 }
 

@@ -22,7 +22,9 @@ type Call = (kernels: Float64Kernels, places: Places) => void;
 
 /** A sample call of every kernel. The type makes a missing one an error. */
 const calls: Record<keyof Float64Kernels, readonly Call[]> = {
-  gather: [(k, { x, out, table }) => k.gather(2, table, table + 8, table + 16, x, out)],
+  gather: [false, true].map((add) => (k, { x, out, table }) => {
+    k.gather(2, table, table + 8, table + 16, x, out, add);
+  }),
   sumAxis: [
     (k, { x, out }) => k.sumAxis(3, N, 1, x, out, 1, false),
     (k, { x, out }) => k.sumAxis(1, 7 * N, N, x, out, N, true),
@@ -50,9 +52,40 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
     (k, { x, y, out }) => k.gemm(1, N, N, 7 * N, x, 0, 1, N, y, 0, 1, 7 * N, out, 0, N, -1, true),
     (k, { x, y, out }) => k.gemm(3, N, N, 2, x, N, 2, 1, y, N, N, 1, out, N * N, N, 0.3, true),
   ],
+  addSquares: [(k, { x, out }) => k.addSquares(5, N, x, out)],
+  unfold: [(k, { x, out }) => k.unfold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
+  fold: [(k, { x, out }) => k.fold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
+  maxPool: [(k, { x, out, more }) => k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, out, more + 8 * N * N)],
+  takePlaces: [
+    (k, { x, out, more }) => {
+      k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, 0, more);
+      k.takePlaces(2, 3 * N, 7 * N, more, x, out);
+      k.fill(6 * N, 0, more);
+    },
+  ],
+  addAtPlaces: [
+    (k, { x, y, out, more }) => {
+      k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, 0, more);
+      k.addAtPlaces(2, 2, 3 * N, 7 * N, more, y, out);
+      k.fill(6 * N, 0, more);
+    },
+  ],
+  averagePool: [(k, { x, out }) => k.averagePool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, false, x, out)],
+  averagePoolBack: [(k, { x, out }) => k.averagePoolBack(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, false, x, out)],
+  channelAffine: [(k, { x, y, out }) => k.channelAffine(3, 5, N, x, y, y + 8 * N, out, true)],
   scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],
   softmax: [(k, { x, out }) => k.softmax(3, N, x, out)],
   softmaxJacobian: [(k, { x, y, out }) => k.softmaxJacobian(2, 3, N, x, y, out, true)],
+  maskedSoftmax: [(k, { x, positive, out }) => k.maskedSoftmax(2, 5, N, 5, x, positive, out)],
+  normalise: [true, false].map(
+    (centred) =>
+      (k, { x, out }) =>
+        k.normalise(3, N, x, out, centred, 1e-5),
+  ),
+  normaliseJacobian: [true, false].map((centred) => (k, { x, y, out, more }) => {
+    k.normalise(3, N, x, more, centred, 1e-5);
+    k.normaliseJacobian(2, 3, N, x, more, y, out, centred, 1e-5, true);
+  }),
   crossEntropy: [(k, { x, positive, more }) => k.crossEntropy(3, N, x, positive, more)],
   binaryCrossEntropy: [(k, { x, positive, more }) => k.binaryCrossEntropy(N, x, positive, more)],
   squaredError: [(k, { x, y, more }) => k.squaredError(N, x, y, more)],

@@ -75,6 +75,10 @@ export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
   if (ours.theta.length !== theirs.theta.length || !ours.theta.every((x, i) => x === theirs.theta[i])) {
     refuse("the posteriors were fitted at different parameters of the network");
   }
+  const [mine, others] = [ours, theirs].map(({ plan }) => plan.net.buffers.data);
+  if (mine.length !== others.length || !mine.every((x, i) => x === others[i])) {
+    refuse("the posteriors were fitted at different running statistics of the network");
+  }
   if (ours.likelihood.name !== theirs.likelihood.name) refuse("the likelihoods differ");
   if (ours.plan.kind === "monteCarlo" && theirs.plan.kind === "monteCarlo" && ours.plan.seed === theirs.plan.seed) {
     refuse(

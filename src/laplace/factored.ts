@@ -4,18 +4,12 @@
 
 import type { Curvature } from "../curvature/curvature.ts";
 import type { DiagonalCurvature } from "../curvature/diagonal.ts";
-import type { EkfacCurvature } from "../curvature/ekfac.ts";
-import {
-  diagonalOf,
-  type EigenBlock,
-  type KroneckerCurvature,
-  rotate,
-  rotated,
-  sizes,
-} from "../curvature/kronecker.ts";
+import { type BlockShape, diagonalOf, type EigenBlock, rotate, rotated, shapeOf } from "../curvature/eigenblocks.ts";
+import { type EkfacCurvature, turned, turnedNumbers } from "../curvature/ekfac.ts";
+import type { KroneckerCurvature } from "../curvature/kronecker.ts";
 import type { SelectedParameter } from "../curvature/selection.ts";
-import { usesOf, vectorRows } from "../curvature/squares.ts";
-import { sumOfProducts } from "../derivatives/contractions.ts";
+import { chunkNumbers, eachChunk, isPlain, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
+import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   allocateFloats,
@@ -27,16 +21,14 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import { positionsOf } from "../network/graph.ts";
+import type { LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import { type Prior, refusePerWeight } from "./prior.ts";
 
 /** A parameter's part of the precision: eigenvalues p, and their basis where it is not that of the weights. */
-interface Block {
+interface Block extends BlockShape {
   readonly selected: SelectedParameter;
-  readonly outputs: number;
-  readonly inputs: number;
   readonly qb: Float64Array | undefined;
   readonly qa: Float64Array | undefined;
   /** Of the selected weights. */
@@ -51,9 +43,8 @@ export function diagonalPrecision(curvature: Curvature, h: number, prior: Prior)
   const delta = prior.spread();
   const all = values.map((x, i) => h * x + delta[i]);
   const blocks = curvature.selection.parameters.map((selected): Block => {
-    const [outputs, inputs] = sizes(selected);
     const part = all.subarray(selected.at, selected.at + selected.size);
-    return { selected, outputs, inputs, qb: undefined, qa: undefined, values: part };
+    return { selected, ...shapeOf(selected), qb: undefined, qa: undefined, values: part };
   });
   const gradient = () => prior.sums(all.map((p, i) => delta[i] / p));
   return new FactoredPrecision(curvature, blocks, gradient);
@@ -71,7 +62,8 @@ export function kroneckerPrecision(
   const deltaOf = (i: number) => precision[prior.structure === "scalar" ? 0 : i];
   const eigen = (curvature as KroneckerCurvature | EkfacCurvature).decompose();
   const gradient = new Float64Array(precision.length);
-  const blocks = eigen.map(({ selected, outputs, inputs, qb, qa, values, factors }: EigenBlock, i): Block => {
+  const blocks = eigen.map(({ values, factors, ...basis }: EigenBlock, i): Block => {
+    const { inputs, outputs, qa } = basis;
     const delta = deltaOf(i);
     let sum = 0;
     const p = values.map((value, j) => {
@@ -80,13 +72,14 @@ export function kroneckerPrecision(
         sum += delta / eigenvalue;
         return eigenvalue;
       }
-      const left = Math.sqrt(h) * factors.b[Math.floor(j / inputs)] + Math.sqrt(delta);
-      const right = Math.sqrt(h) * factors.a[j % inputs] + Math.sqrt(delta);
+      const row = Math.floor(j / inputs);
+      const left = Math.sqrt(h) * factors.b[row] + Math.sqrt(delta);
+      const right = Math.sqrt(h) * factors.a[Math.floor(row / outputs) * inputs + (j % inputs)] + Math.sqrt(delta);
       sum += (0.5 * Math.sqrt(delta)) / left + (0.5 * Math.sqrt(delta)) / right;
       return left * right;
     });
     gradient[prior.structure === "scalar" ? 0 : i] += sum;
-    return { selected, outputs, inputs, qb, qa, values: p };
+    return { ...basis, values: p };
   });
   return new FactoredPrecision(curvature, blocks, () => gradient, eigen);
 }
@@ -136,9 +129,9 @@ class FactoredPrecision implements Precision {
   variance(): Float64Array {
     const result = this.#powers(-1);
     if (this.#eigen === undefined) return result;
-    for (const { selected, outputs, inputs, qb, qa, values } of this.#blocks) {
-      const inverse = values.map((p) => 1 / p);
-      result.set(diagonalOf(outputs, inputs, qb as Float64Array, qa, inverse), selected.at);
+    for (const block of this.#blocks) {
+      const inverse = block.values.map((p) => 1 / p);
+      result.set(diagonalOf(block, block.qb as Float64Array, block.qa, inverse), block.selected.at);
     }
     return result;
   }
@@ -204,17 +197,26 @@ class FactoredPrecision implements Precision {
     return Float64Array.from(copyOut(dtype, total, length));
   }
 
-  perExample(columns: number): number {
+  scratch(columns: number, batch: number, dtype: DType): number {
     const { graph } = this.#curvature.selection;
-    let numbers = columns * columns;
-    for (const { selected, outputs, inputs } of this.#blocks) {
-      const nodes = graph.uses.get(selected.site) ?? [];
-      const plain = nodes.length === 1 && positionsOf(nodes[0]) === 1;
-      const own = plain || selected.role !== "weight" ? 2 * outputs + 2 * inputs : 2 * outputs * inputs;
-      for (const node of nodes) numbers = Math.max(numbers, columns * (own + 2 * node.size) + 2 * node.inputs[0].size);
-    }
-    return numbers;
+    const numbers = this.#blocks.map((block) => {
+      const { site, role, parameter } = block.selected;
+      const nodes = graph.uses.get(site) ?? [];
+      const n = parameter.size;
+      if (site.kind !== "linear" || role !== "weight") {
+        return columns * batch * (vectorNumbers(nodes, n, role === "scale") + n);
+      }
+      const sides = block.qb === undefined ? 0 : turnedNumbers(site, nodes, columns);
+      if (isPlain(site, nodes)) return batch * (sides + site.inputs + (columns + 1) * site.outputs);
+      return chunkNumbers(site, nodes, { columns, batch, dtype }, sides + rowNumbers(site, nodes, columns));
+    });
+    return batch * columns * columns + Math.max(0, ...numbers);
   }
+}
+
+/** Numbers that the rows of a weight take for each example of a chunk. */
+function rowNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
+  return columns * site.outputs * site.inputs + productNumbers(site, nodes, columns);
 }
 
 /** What was converted to float32 before. */
@@ -231,85 +233,80 @@ function enter(dtype: DType, values: Float64Array): Pointer {
 /** Adds a block's part of J P⁻¹ Jᵀ to [B, C, C]. */
 function addBlock(backward: Backward, block: Block, total: Pointer): void {
   const { kernels, batch, columns, dtype, graph } = backward;
-  const { selected, outputs, inputs, qb, qa } = block;
-  const nodes = graph.uses.get(selected.site) ?? [];
+  const { selected, qb, qa } = block;
+  const { site, role, parameter } = selected;
+  const nodes = graph.uses.get(site) ?? [];
   const b = qb && enter(dtype, qb);
-  const a = qa && enter(dtype, qa);
-  const inverse = inverseOf(block);
-  const roots = () => copyIn(dtype, inverse.map(Math.sqrt));
-  if (selected.role !== "weight") {
-    const rows = rotated(
-      backward,
-      columns * batch,
-      outputs,
-      vectorRows(backward, nodes, outputs, selected.role === "scale"),
-      b,
-    );
-    kernels.multiply(columns * batch, outputs, rows, roots(), rows, false);
-    addGrams(backward, outputs, rows, total);
+  if (role === "weight" && site.kind === "linear") {
+    addWeight(backward, block, site, nodes, b, qa && enter(dtype, qa), total);
     return;
   }
-  const uses = usesOf(backward, nodes).map(({ delta, a: x, positions }) => ({
-    positions,
-    delta: rotated(backward, columns * batch * positions, outputs, delta, b),
-    a: rotated(backward, batch * positions, inputs, x, a),
-  }));
-  if (uses.length === 1 && uses[0].positions === 1) {
+  const n = parameter.size;
+  const rows = rotated(backward, columns * batch, block, vectorRows(backward, nodes, n, role === "scale"), b);
+  kernels.multiply(columns * batch, n, rows, copyIn(dtype, inverseOf(block).map(Math.sqrt)), rows, false);
+  addGrams(backward, batch, n, rows, n, batch * n, total);
+}
+
+function addWeight(
+  backward: Backward,
+  block: Block,
+  site: LinearSite,
+  nodes: readonly Node[],
+  b: Pointer | undefined,
+  a: Pointer | undefined,
+  total: Pointer,
+): void {
+  const { kernels, batch, columns, dtype } = backward;
+  const { outputs, inputs } = site;
+  const bytes = bytesPerElement(dtype);
+  const inverse = inverseOf(block);
+  const plain = plainUse(backward, site, nodes);
+  if (plain !== undefined) {
+    const [{ left, right }] = turned(backward, site, batch, [plain], b, a);
     // s = √(Σ_j a_j² / p_ij), [B, outputs]
     const squares = allocateFloats(dtype, batch * inputs);
-    kernels.multiply(1, batch * inputs, uses[0].a, uses[0].a, squares, false);
+    kernels.multiply(1, batch * inputs, right.at, right.at, squares, false);
     const p = enter(dtype, inverse);
     const s = allocateFloats(dtype, batch * outputs);
     kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, p, 0, 1, inputs, s, 0, outputs, 1, false);
-    const [memory, start] = [floats(dtype), s / bytesPerElement(dtype)];
+    const [memory, start] = [floats(dtype), s / bytes];
     for (let i = start; i < start + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
     const rows = allocateFloats(dtype, columns * batch * outputs);
-    kernels.multiply(columns, batch * outputs, uses[0].delta, s, rows, false);
-    addGrams(backward, outputs, rows, total);
+    kernels.multiply(columns, batch * outputs, left.at, s, rows, false);
+    addGrams(backward, batch, outputs, rows, outputs, batch * outputs, total);
     return;
   }
   const n = outputs * inputs;
-  const size = bytesPerElement(dtype);
-  const rows = allocateFloats(dtype, columns * batch * n);
-  uses.forEach(({ delta, a: x, positions }, use) => {
-    for (let k = 0; k < columns; k++) {
-      const d = delta + k * batch * positions * outputs * size;
-      sumOfProducts(backward, batch, positions, outputs, inputs, d, x, rows + k * batch * n * size, n, use > 0);
-    }
+  const roots = copyIn(dtype, inverse.map(Math.sqrt));
+  const numbers = rowNumbers(site, nodes, columns) + (b === undefined ? 0 : turnedNumbers(site, nodes, columns));
+  eachChunk(backward, site, nodes, numbers, (chunk) => {
+    const uses = turned(backward, site, chunk.count, chunk.uses, b, a);
+    const rows = allocateFloats(dtype, chunk.count * columns * n);
+    writeProducts(backward, site, nodes, { ...chunk, uses }, { to: rows, example: columns * n });
+    kernels.multiply(chunk.count * columns, n, rows, roots, rows, false);
+    addGrams(backward, chunk.count, n, rows, columns * n, n, total + chunk.first * columns * columns * bytes);
   });
-  kernels.multiply(columns * batch, n, rows, roots(), rows, false);
-  addGrams(backward, n, rows, total);
 }
 
 function inverseOf(block: Block): Float64Array {
   if (block.inverse !== undefined) return block.inverse;
-  const { selected, outputs, inputs, values } = block;
-  const result = new Float64Array(outputs * inputs);
+  const { selected, values } = block;
+  const result = new Float64Array(selected.parameter.size);
   for (let i = 0; i < values.length; i++) result[selected.chosen?.[i] ?? i] = 1 / values[i];
   block.inverse = result;
   return result;
 }
 
-/** Products of the rows [C, B, n] of every example, added to [B, C, C]. */
-function addGrams({ kernels, batch, columns }: Backward, n: number, rows: Pointer, total: Pointer): void {
-  const step = batch * n;
-  kernels.gemm(
-    batch,
-    columns,
-    columns,
-    n,
-    rows,
-    n,
-    step,
-    1,
-    rows,
-    n,
-    1,
-    step,
-    total,
-    columns * columns,
-    columns,
-    1,
-    true,
-  );
+/** Products of the rows of every example, at strides from one example and column to the next, added to [B, C, C]. */
+function addGrams(
+  { kernels, columns }: Backward,
+  batch: number,
+  n: number,
+  rows: Pointer,
+  example: number,
+  column: number,
+  total: Pointer,
+): void {
+  const c = columns;
+  kernels.gemm(batch, c, c, n, rows, example, column, 1, rows, example, 1, column, total, c * c, c, 1, true);
 }

@@ -137,8 +137,8 @@ class FullPrecision implements Precision {
     return rowsCovariance(backward, this.#curvature, this);
   }
 
-  perExample(columns: number): number {
-    return 3 * columns * this.#size;
+  scratch(columns: number, batch: number): number {
+    return 3 * columns * this.#size * batch;
   }
 }
 

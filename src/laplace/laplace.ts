@@ -127,7 +127,8 @@ export class Laplace {
     if (this.#options.checks ?? true) this.#check(summary, plan.selection.take(theta));
     const { likelihood } = plan;
     return new Posterior({
-      plan,
+      // Training updates buffers too.
+      plan: net.graph.bufferCount > 0 ? { ...plan, net } : plan,
       likelihood,
       curvature,
       fitted,

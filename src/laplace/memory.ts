@@ -1,15 +1,14 @@
 // What a fit will need, before it starts.
 
-import { accumulatorOf, columnCount, type Plan, partNumbers, readPlan } from "../curvature/accumulate.ts";
+import { accumulatorOf, columnCount, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
 import { type Structure, structures } from "../curvature/curvature.ts";
+import { shapeOf } from "../curvature/eigenblocks.ts";
 import { ekfacNumbers } from "../curvature/ekfac.ts";
-import { sizes } from "../curvature/kronecker.ts";
 import { checkInteger, checkNumber, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
-import { partSize } from "../network/parts.ts";
 import { backwardNumbers } from "../network/passes.ts";
 import { bytesText } from "../network/summary.ts";
 import { laplaceOptionNames } from "./checks.ts";
@@ -42,15 +41,15 @@ function passBytes(plan: Plan, structure: Structure, examples: number): { sums: 
   const bytes = bytesPerElement(net.dtype);
   const needs =
     structure === "ekfac"
-      ? { dtype: net.dtype, ...ekfacNumbers(selection, columnCount(plan)) }
+      ? { dtype: net.dtype, ...ekfacNumbers(selection, columnCount(plan), net.dtype) }
       : accumulatorOf(plan, structure);
-  const { perExample, perPart } = partNumbers(plan, needs);
-  const count = Math.min(examples, partSize(perExample, net.dtype));
+  const numbers = partNumbers(plan, needs);
+  const count = Math.min(examples, partLength(numbers, net.dtype));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
   return {
     sums: needs.length * bytesPerElement(needs.dtype) + net.parameterCount * bytes,
-    part: (count * perExample + perPart + targets) * bytes,
+    part: (count * numbers.perExample + numbers.scratch(count) + numbers.perPart + targets) * bytes,
   };
 }
 
@@ -65,14 +64,14 @@ function eighBytes(n: number): number {
 function factorBytes({ selection }: Plan): { factors: number; bases: number; peak: number } {
   let [factors, bases, peak] = [0, 0, 0];
   for (const selected of selection.parameters) {
-    const [outputs, inputs] = sizes(selected);
+    const { groups, outputs, inputs } = shapeOf(selected);
     const weight = selected.role === "weight";
-    const [b, a] = [FLOAT64 * outputs ** 2, weight ? FLOAT64 * inputs ** 2 : 0];
+    const [b, a] = [FLOAT64 * groups * outputs ** 2, weight ? FLOAT64 * groups * inputs ** 2 : 0];
     factors += a + b;
     peak = Math.max(peak, bases + eighBytes(outputs) + b);
     // A is divided by its count first.
     if (weight) peak = Math.max(peak, bases + b + a + eighBytes(inputs) + a);
-    bases += a + b + FLOAT64 * (selected.size + outputs + inputs);
+    bases += a + b + FLOAT64 * (selected.size + groups * (outputs + inputs));
   }
   return { factors, bases, peak };
 }
@@ -85,10 +84,10 @@ function predictionBytes({ net, selection }: Plan, structure: Structure): number
   const values = nodeNumbers(graph.nodes) + columns ** 2 + backwardNumbers(graph, selection.reaches, columns);
   let [held, peak] = [0, 0];
   for (const selected of selection.parameters) {
-    const [outputs, inputs] = sizes(selected);
-    const size = outputs * inputs;
+    const { groups, outputs, inputs } = shapeOf(selected);
+    const size = groups * outputs * inputs;
     const weight = selected.role === "weight";
-    const bases = structure === "diagonal" ? 0 : outputs ** 2 + (weight ? inputs ** 2 : 0);
+    const bases = structure === "diagonal" ? 0 : groups * (outputs ** 2 + (weight ? inputs ** 2 : 0));
     // Inverses of the eigenvalues are kept; in float32, bases and inverses too. A vector's roots are made anew.
     held += FLOAT64 * size + (net.dtype === "float32" ? bytes * (bases + (weight ? size : 0)) : 0);
     peak = Math.max(peak, held + (bases + size) * bytes + (weight ? 0 : FLOAT64 * size));

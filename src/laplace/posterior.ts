@@ -365,8 +365,8 @@ export class Posterior {
 
   /** @internal The network as it was at the fit: training it further does not change a posterior. */
   get model() {
-    const { graph, dtype } = this.net;
-    return { graph, dtype, parameters: new NDArray(this.theta, [this.theta.length]) };
+    const { graph, dtype, buffers } = this.net;
+    return { graph, dtype, buffers, parameters: new NDArray(this.theta, [this.theta.length]) };
   }
 
   [inspect](): string {

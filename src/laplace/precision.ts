@@ -1,7 +1,7 @@
 // What every posterior structure must do with P = h H + P₀: factor it once, and answer.
 
 import type { Curvature } from "../curvature/curvature.ts";
-import type { Pointer } from "../kernels/memory.ts";
+import type { DType, Pointer } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Prior } from "./prior.ts";
 
@@ -25,8 +25,8 @@ export interface Precision {
   quadraticForm(rows: Float64Array, n: number): Float64Array;
   /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */
   functionCovariance(backward: Backward): Float64Array;
-  /** Numbers of the network's type that `functionCovariance` allocates for each example, for C columns. */
-  perExample(columns: number): number;
+  /** Numbers of the network's type that `functionCovariance` allocates for C columns of so many examples. */
+  scratch(columns: number, batch: number, dtype: DType): number;
 }
 
 /** Options of the factorisation. */

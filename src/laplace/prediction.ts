@@ -74,7 +74,7 @@ export function functionValues(where: string, posterior: Posterior, x: ArrayLike
   const outputs = net.graph.output.size;
   const mean = new Float64Array(batch * outputs);
   const covariance = new Float64Array(batch * outputs * outputs);
-  eachPart(posterior.model, inputs, outputs, factorised.perExample(outputs), (part) => {
+  eachPart(posterior.model, inputs, outputs, factorised.scratch(outputs, 1, net.dtype), (part) => {
     checkValues(where, part);
     const { forward, start, count } = part;
     mean.set(copyOut(net.dtype, forward.outputs, count * outputs), start * outputs);
@@ -160,7 +160,7 @@ export function networkPrediction(where: string, posterior: Posterior, x: ArrayL
       scope(() => {
         // Values that no selected weight has a part in, such as the last layer's features, are kept.
         const theta = copyIn(net.dtype, posterior.embed(draws, s, posterior.theta));
-        const kept = { forward, changes: selection.reaches };
+        const kept = { kept: { forward, changes: selection.reaches } };
         const moved = new Forward(net.graph, net.dtype, theta, forward.value(net.graph.input), count, kept);
         f[s].set(copyOut(net.dtype, moved.outputs, count * outputs), start * outputs);
       });

@@ -1,7 +1,6 @@
 // A network as data: nodes in order of evaluation, each a primitive applied to earlier nodes, written for one example.
 // Parameters enter at sites of two kinds, and live side by side in one flat vector.
 
-import { sizeOf } from "../array/ndarray.ts";
 import type { Primitive } from "./primitive.ts";
 
 /** The length of each axis, for one example. */
@@ -17,16 +16,29 @@ export interface Parameter {
   readonly offset: number;
 }
 
-/** y = W x + b over the last axis; W is [outputs, inputs], row-major. */
+/** An array that training updates, and that everything else takes as constant: a running statistic. */
+export interface BufferArray extends Parameter {
+  /** What its elements begin with. */
+  readonly initial: number;
+}
+
+/**
+ * A weight W, [outputs, inputs] as a matrix, row-major, whose derivative is a sum of products l ⊗ r over positions. In a
+ * dense layer or a convolution l is what arrives at the outputs and r are the inputs, y = W r + b; where W is `transposed`
+ * (an embedding, a transposed convolution), y is made of Wᵀ l, and r is what arrives.
+ */
 export interface LinearSite {
   readonly kind: "linear";
   readonly inputs: number;
   readonly outputs: number;
+  /** Into how many blocks of outputs W falls, each with inputs of its own (default 1): grouped convolutions. */
+  readonly groups?: number;
+  readonly transposed?: boolean;
   readonly weight: Parameter;
   readonly bias?: Parameter;
 }
 
-/** y = s ⊙ x + t over the last axis, or one of the two. */
+/** y = s ⊙ x + t, or one of the two, over the last axis or the channels. */
 export interface ElementwiseSite {
   readonly kind: "elementwise";
   readonly size: number;
@@ -62,13 +74,11 @@ export interface Graph {
   readonly sites: readonly Site[];
   readonly parameters: readonly Parameter[];
   readonly parameterCount: number;
+  /** Side by side in a flat vector of their own. */
+  readonly buffers: readonly BufferArray[];
+  readonly bufferCount: number;
   /** The nodes at each site. */
   readonly uses: ReadonlyMap<Site, readonly Node[]>;
-}
-
-/** How often a site's operation is applied within one example: the product of all axes but the last. */
-export function positionsOf(node: Node): number {
-  return sizeOf(node.shape.slice(0, -1));
 }
 
 /** The size of the nodes' values together, for one example. */

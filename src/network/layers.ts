@@ -10,11 +10,11 @@ import {
   OptionError,
   ShapeError,
 } from "../errors.ts";
-import type { Shape } from "./graph.ts";
+import type { Parameter, Shape, Site } from "./graph.ts";
 import * as combine from "./primitives/combine.ts";
 import { type ElementwiseFunction, elementwise } from "./primitives/elementwise.ts";
 import { linear, scaleShift as scaleShiftPrimitive } from "./primitives/sites.ts";
-import { type Initialiser, Traced } from "./trace.ts";
+import { type Initialiser, type ParameterDraft, Traced } from "./trace.ts";
 
 /** A function from a value to a value, for one example. */
 export type Layer = (x: Traced) => Traced;
@@ -34,7 +34,7 @@ export interface DenseOptions {
   name?: string;
 }
 
-function initialiserOf(init: Initialisation, inputs: number, outputs: number): Initialiser {
+export function initialiserOf(init: Initialisation, inputs: number, outputs: number): Initialiser {
   const fan = init.startsWith("glorot") ? (inputs + outputs) / 2 : inputs;
   const deviation = init === "zeros" ? 0 : Math.sqrt((init.startsWith("he") ? 2 : 1) / fan);
   // A uniform variable on (-1, 1) has the standard deviation 1 / sqrt(3).
@@ -46,13 +46,13 @@ function initialiserOf(init: Initialisation, inputs: number, outputs: number): I
   };
 }
 
-const zeros: Initialiser = () => {};
-const ones: Initialiser = (values) => {
+export const zeros: Initialiser = () => {};
+export const ones: Initialiser = (values) => {
   values.fill(1);
 };
 
 /** The size of the last axis, over which layers work. */
-function lastAxis(where: string, x: Traced): number {
+export function lastAxis(where: string, x: Traced): number {
   if (x.shape.length === 0) throw new ShapeError(`${where}: its input is a single number; a vector is due.`);
   return x.shape[x.shape.length - 1];
 }
@@ -76,22 +76,37 @@ export function dense(outputs: number, activation?: Layer, options: DenseOptions
   checkChoice("dense", "init", init, initialisations);
   const layer: Layer = (x) => {
     requireTraced("dense", x);
-    const inputs = lastAxis("dense", x);
-    const site = x.trace.site(layer, name, (parameter) => ({
-      kind: "linear",
-      inputs,
-      outputs,
-      weight: parameter({
-        role: "weight",
-        shape: [outputs, inputs],
-        initialise: initialiserOf(init, inputs, outputs),
-      }),
-      ...(bias && { bias: parameter({ role: "bias", shape: [outputs], initialise: zeros }) }),
-    }));
-    const y = x.trace.emit(linear, [x], undefined, site);
+    const y = applyLinear(layer, x, { outputs, bias, name, weights: (inputs) => initialiserOf(init, inputs, outputs) });
     return activation === undefined ? y : activation(y);
   };
   return layer;
+}
+
+/** A linear site of a layer, as the layer asks for it. */
+interface LinearDraft {
+  readonly outputs: number;
+  readonly bias: boolean;
+  /** How the weight begins, for that many inputs. */
+  readonly weights: (inputs: number) => Initialiser;
+  /** How the bias begins (default: at 0). */
+  readonly biases?: Initialiser;
+  readonly name: string | undefined;
+  /** Which part of the layer this is, where it has several. */
+  readonly part?: string;
+}
+
+/** y = W x + b over the last axis of x, at a site of the layer. */
+export function applyLinear(layer: object, x: Traced, draft: LinearDraft): Traced {
+  const { outputs, bias, weights, biases = zeros, name, part } = draft;
+  const inputs = lastAxis("dense", x);
+  const create = (parameter: (draft: ParameterDraft) => Parameter): Site => ({
+    kind: "linear",
+    inputs,
+    outputs,
+    weight: parameter({ role: "weight", shape: [outputs, inputs], initialise: weights(inputs) }),
+    ...(bias && { bias: parameter({ role: "bias", shape: [outputs], initialise: biases }) }),
+  });
+  return x.trace.emit(linear, [x], undefined, x.trace.site(layer, name, create, part));
 }
 
 /** Options of `scaleShift`. */
@@ -100,27 +115,31 @@ export interface ScaleShiftOptions {
   scale?: boolean;
   /** Whether there is a shift, beginning at 0 (default true). */
   shift?: boolean;
+  /** The axis they run over: "last" (default), or "channels", the first one, as of images [channels, height, width]. */
+  axis?: "last" | "channels";
   /** The layer's name in the table of parameters (default: its number). */
   name?: string;
 }
 
-/** An elementwise layer: y = s ⊙ x + t over the last axis of its input. @throws OptionError, ShapeError */
+/** An elementwise layer: y = s ⊙ x + t over the last axis of its input, or over its channels. @throws OptionError, ShapeError */
 export function scaleShift(options: ScaleShiftOptions = {}): Layer {
-  checkOptions("scaleShift", options, ["scale", "shift", "name"]);
-  const { scale = true, shift = true, name } = options;
+  checkOptions("scaleShift", options, ["scale", "shift", "axis", "name"]);
+  const { scale = true, shift = true, axis = "last", name } = options;
+  checkChoice("scaleShift", "axis", axis, ["last", "channels"]);
   checkBoolean("scaleShift", "scale", scale);
   checkBoolean("scaleShift", "shift", shift);
   if (!scale && !shift) throw new OptionError("scaleShift: without a scale and without a shift nothing is left of it.");
   const layer: Layer = (x) => {
     requireTraced("scaleShift", x);
-    const size = lastAxis("scaleShift", x);
+    const last = lastAxis("scaleShift", x);
+    const size = axis === "last" ? last : x.shape[0];
     const site = x.trace.site(layer, name, (parameter) => ({
       kind: "elementwise",
       size,
       ...(scale && { scale: parameter({ role: "scale", shape: [size], initialise: ones }) }),
       ...(shift && { shift: parameter({ role: "shift", shape: [size], initialise: zeros }) }),
     }));
-    return x.trace.emit(scaleShiftPrimitive, [x], undefined, site);
+    return x.trace.emit(scaleShiftPrimitive, [x], { axis }, site);
   };
   return layer;
 }
@@ -140,7 +159,7 @@ export function compose(layers: readonly Layer[]): Layer {
   return (x) => layers.reduce((value, layer) => layer(value), x);
 }
 
-function requireTraced(where: string, x: unknown): asserts x is Traced {
+export function requireTraced(where: string, x: unknown): asserts x is Traced {
   if (x instanceof Traced) return;
   throw new LaplaceError(`${where}: a traced value is due, as a model's function receives it, not ${typeof x}.`);
 }

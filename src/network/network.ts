@@ -14,7 +14,7 @@ import {
 import { Random } from "../array/random.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ShapeError, ValueError } from "../errors.ts";
 import { copyOutTo, type DType } from "../kernels/memory.ts";
-import type { Graph, Parameter, Shape } from "./graph.ts";
+import type { BufferArray, Graph, Parameter, Shape } from "./graph.ts";
 import { compose, type Layer } from "./layers.ts";
 import { eachPart } from "./parts.ts";
 import { summaryOf } from "./summary.ts";
@@ -37,14 +37,18 @@ export class Network {
   /** The flat parameters [P]. Writing to them changes the network. */
   readonly parameters: NDArray;
 
-  constructor(graph: Graph, parameters: NDArray, frozen: Iterable<string> = []) {
+  /** Running statistics, flat [S]: `train` updates them, derivatives and predictions take them as constants. */
+  readonly buffers: NDArray;
+
+  constructor(graph: Graph, parameters: NDArray, frozen: Iterable<string> = [], buffers?: NDArray) {
     this.graph = graph;
     this.frozen = new Set(frozen);
     this.dtype = parameters.dtype;
     this.parameters = parameters;
+    this.buffers = buffers ?? initialBuffers(graph, parameters.dtype);
   }
 
-  /** The names of frozen parameters: training leaves them as they are, and a posterior leaves them out. */
+  /** The names of frozen parameters and running statistics: training leaves them as they are, and a posterior leaves them out. */
   readonly frozen: ReadonlySet<string>;
 
   /** P, the number of parameters. */
@@ -55,6 +59,11 @@ export class Network {
   /** The parameter arrays: name, shape, size and place in the flat vector. */
   get parameterTable(): readonly Parameter[] {
     return this.graph.parameters;
+  }
+
+  /** The running statistics: name, shape, size and place in `buffers`. */
+  get bufferTable(): readonly BufferArray[] {
+    return this.graph.buffers;
   }
 
   /** The shape of one example's input. */
@@ -115,11 +124,12 @@ export class Network {
 
   /**
    * Splits arrays over the parameters by name: [..., P] gives { "0.weight": [..., 32, 1], … }. A single vector is
-   * shared, not copied; without an argument it is the network's own parameters.
+   * shared, not copied. Without an argument it is the network's own parameters, and its running statistics besides:
+   * everything that `loadWeights` sets.
    * @throws ShapeError if the last axis is not P long
    */
-  named(values: ArrayLike = this.parameters): Record<string, NDArray> {
-    const source = asArray(values);
+  named(values?: ArrayLike): Record<string, NDArray> {
+    const source = asArray(values ?? this.parameters);
     const count = this.parameterCount;
     if (source.rank === 0 || source.shape[source.rank - 1] !== count) {
       throw new ShapeError(
@@ -137,13 +147,22 @@ export class Network {
       }
       return [name, part];
     });
-    return Object.fromEntries(entries);
+    const own = values === undefined ? this.bufferTable : [];
+    const statistics = own.map(({ name, shape, size, offset }): [string, NDArray] => [
+      name,
+      new NDArray(this.buffers.data.subarray(offset, offset + size), shape),
+    ]);
+    return Object.fromEntries([...entries, ...statistics]);
   }
 
-  /** An independent network with the same graph, a copy of the parameters or others, and the same ones frozen. */
+  /**
+   * An independent network with the same graph, a copy of the parameters or others, a copy of the running statistics, and
+   * the same ones frozen.
+   */
   clone(parameters?: ArrayLike): Network {
     const source = parameters === undefined ? this.parameters : this.readVector("clone", "parameters", parameters);
-    return new Network(this.graph, array(source.data, { dtype: this.dtype }), this.frozen);
+    const { dtype } = this;
+    return new Network(this.graph, array(source.data, { dtype }), this.frozen, array(this.buffers.data, { dtype }));
   }
 
   /**
@@ -165,7 +184,7 @@ export class Network {
 
   #matching(where: string, names: readonly string[]): string[] {
     return names.flatMap((name) => {
-      const found = this.parameterTable.map((parameter) => parameter.name);
+      const found = [...this.parameterTable, ...this.bufferTable].map(({ name }) => name);
       const matching = found.filter((candidate) => candidate === name || candidate.startsWith(`${name}.`));
       if (matching.length > 0) return matching;
       throw new OptionError(`${where}: the network has no parameter or layer "${name}". It has ${found.join(", ")}.`);
@@ -184,6 +203,12 @@ export class Network {
   [inspect](): string {
     return this.summary();
   }
+}
+
+function initialBuffers({ buffers, bufferCount }: Graph, dtype: DType): NDArray {
+  const result = zeros([bufferCount], { dtype });
+  for (const { initial, size, offset } of buffers) result.data.fill(initial, offset, offset + size);
+  return result;
 }
 
 /**

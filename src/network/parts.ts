@@ -16,11 +16,12 @@ export interface Part {
   readonly count: number;
 }
 
-/** A network's graph with its parameters. */
+/** A network's graph with its parameters and buffers. */
 interface Model {
   readonly graph: Graph;
   readonly dtype: DType;
   readonly parameters: NDArray;
+  readonly buffers: NDArray;
 }
 
 /** How many examples to take at once when each needs that many numbers: at most about 32 MiB of them. */
@@ -34,7 +35,7 @@ export function partSize(numbersPerExample: number, dtype: DType): number {
  * @param extra further numbers that `visit` will allocate for each example
  */
 export function eachPart(
-  { graph, dtype, parameters }: Model,
+  { graph, dtype, parameters, buffers: statistics }: Model,
   inputs: NDArray,
   columns: number,
   extra: number,
@@ -47,11 +48,12 @@ export function eachPart(
   const size = partSize(values * (columns === 0 ? 1 : 2 + 2 * columns) + extra, dtype);
   scope(() => {
     const theta = copyIn(dtype, parameters.data);
+    const buffers = copyIn(dtype, statistics.data);
     for (let start = 0; start < batch; start += size) {
       const count = Math.min(size, batch - start);
       scope(() => {
         const x = copyIn(dtype, inputs.data.subarray(start * width, (start + count) * width));
-        visit({ forward: new Forward(graph, dtype, theta, x, count), start, count });
+        visit({ forward: new Forward(graph, dtype, theta, x, count, { buffers }), start, count });
       });
     }
   });
@@ -59,7 +61,7 @@ export function eachPart(
 
 /** Evaluates the examples from `start` to before `end` at once, within a scope of its own; `theta` are the parameters. */
 export function onePart(
-  { graph, dtype }: Model,
+  { graph, dtype, buffers: statistics }: Model,
   theta: Pointer,
   inputs: NDArray,
   start: number,
@@ -69,7 +71,8 @@ export function onePart(
   const width = graph.input.size;
   scope(() => {
     const x = copyIn(dtype, inputs.data.subarray(start * width, end * width));
-    visit({ forward: new Forward(graph, dtype, theta, x, end - start), start, count: end - start });
+    const buffers = copyIn(dtype, statistics.data);
+    visit({ forward: new Forward(graph, dtype, theta, x, end - start, { buffers }), start, count: end - start });
   });
 }
 

@@ -3,8 +3,18 @@
 
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../kernels/memory.ts";
-import type { Graph, Node, Parameter } from "./graph.ts";
-import type { CotangentPass, ForwardPass, TangentPass } from "./primitive.ts";
+import type { BufferArray, Graph, Node, Parameter } from "./graph.ts";
+import type { CotangentPass, ForwardPass, TangentPass, TrainingPass } from "./primitive.ts";
+
+/** What an evaluation may need besides parameters and inputs. */
+export interface EvaluationOptions {
+  /** Where the buffers lie; needed where the graph has some. */
+  readonly buffers?: Pointer;
+  /** What a step of training needs; without it, layers do what they do everywhere else. */
+  readonly training?: TrainingPass;
+  /** An earlier evaluation, whose buffers are taken, and values where `changes` says that the parameters have no part. */
+  readonly kept?: { readonly forward: Forward; readonly changes: (node: Node) => boolean };
+}
 
 /** The values of every node for a batch. */
 export class Forward implements ForwardPass {
@@ -12,14 +22,15 @@ export class Forward implements ForwardPass {
   readonly graph: Graph;
   readonly dtype: DType;
   readonly batch: number;
+  readonly training: TrainingPass | undefined;
   readonly #theta: Pointer;
+  readonly #buffers: Pointer;
   readonly #bytes: number;
   readonly #values: Pointer[];
 
   /**
    * Evaluates the graph.
    * @param theta the flat parameters @param x the inputs, [B, ...input shape]
-   * @param kept an earlier evaluation whose values are taken where `changes` says that the parameters have no part
    */
   constructor(
     graph: Graph,
@@ -27,13 +38,15 @@ export class Forward implements ForwardPass {
     theta: Pointer,
     x: Pointer,
     batch: number,
-    kept?: { readonly forward: Forward; readonly changes: (node: Node) => boolean },
+    { buffers, training, kept }: EvaluationOptions = {},
   ) {
     this.kernels = kernelsFor(dtype);
     this.graph = graph;
     this.dtype = dtype;
     this.batch = batch;
+    this.training = training;
     this.#theta = theta;
+    this.#buffers = buffers ?? (kept === undefined ? 0 : kept.forward.#buffers);
     this.#bytes = bytesPerElement(dtype);
     this.#values = new Array<Pointer>(graph.output.id + 1).fill(0);
     this.#values[0] = x;
@@ -56,6 +69,10 @@ export class Forward implements ForwardPass {
     return this.#theta + parameter.offset * this.#bytes;
   }
 
+  buffer({ offset }: BufferArray): Pointer {
+    return this.#buffers + offset * this.#bytes;
+  }
+
   /** The network's outputs, [B, ...output shape]. */
   get outputs(): Pointer {
     return this.#values[this.graph.output.id];
@@ -74,6 +91,8 @@ export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangen
     batch,
     value: (node) => forward.value(node),
     parameter: (parameter) => forward.parameter(parameter),
+    buffer: (buffer) => forward.buffer(buffer),
+    training: forward.training,
     tangent: (node) => tangents[node.id],
     parameterTangent: (parameter) => (thetaTangent === 0 ? 0 : thetaTangent + parameter.offset * bytes),
   };
@@ -135,6 +154,14 @@ export class Backward implements CotangentPass {
 
   parameter(parameter: Parameter): Pointer {
     return this.forward.parameter(parameter);
+  }
+
+  buffer(buffer: BufferArray): Pointer {
+    return this.forward.buffer(buffer);
+  }
+
+  get training(): TrainingPass | undefined {
+    return this.forward.training;
   }
 
   /** The node's cotangents [K, B, ...shape], or 0 where none arrived. */

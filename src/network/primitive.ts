@@ -1,8 +1,19 @@
 // What a primitive must know: its shape, and its three rules on a batch of B examples in the kernels' memory.
 
+import type { Random } from "../array/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
-import type { Node, Parameter, Shape, Site } from "./graph.ts";
+import type { BufferArray, Node, Parameter, Shape, Site } from "./graph.ts";
+
+/** What some layers need in a step of training, where they do something else than everywhere else. */
+export interface TrainingPass {
+  /** The draws of this run. */
+  readonly random: Random;
+  /** The names of parameters and buffers that stay as they are. */
+  readonly frozen: ReadonlySet<string>;
+  /** What a forward rule leaves for the node's pullback. */
+  readonly kept: Map<Node, Pointer>;
+}
 
 /** The values of every node for a batch: [B, ...shape] each. */
 export interface ForwardPass {
@@ -13,6 +24,10 @@ export interface ForwardPass {
   value(node: Node): Pointer;
   /** Where a parameter's values lie. */
   parameter(parameter: Parameter): Pointer;
+  /** Where a buffer's values lie. */
+  buffer(buffer: BufferArray): Pointer;
+  /** In a step of training only. */
+  readonly training: TrainingPass | undefined;
 }
 
 /** Directional derivatives of every node, shaped as the values; 0 stands for a tangent that is zero. */
@@ -35,6 +50,28 @@ export interface CotangentPass extends ForwardPass {
   contribute(input: Node, write: (to: Pointer, add: boolean) => void): void;
 }
 
+/** One side of the products l ⊗ r that a weight's derivative is a sum of: numbers at each position. */
+export interface SiteSide {
+  /** Whether positions come last, [n, positions], or first, [positions, n]. */
+  readonly channelsFirst: boolean;
+  /**
+   * Writes that layout for `count` examples, from what a node has for them: its input's values, or one column of its own
+   * cotangents. Missing where they have that layout already. What is unfolded is never kept for a whole batch.
+   */
+  readonly unfold?: (kernels: Kernels, from: Pointer, count: number, to: Pointer) => void;
+}
+
+/** How a node uses its site. */
+export interface SiteUse {
+  /** Whether the node's value has its channels first, [n, ...], with a bias, scale or shift for each. */
+  readonly channelsFirst: boolean;
+  /** Positions of a weight: how many products there are. */
+  readonly positions: number;
+  /** The sides of a weight's products; those of scales and shifts are the values themselves. */
+  readonly left?: SiteSide;
+  readonly right?: SiteSide;
+}
+
 /** A primitive's shape and its rules, side by side. */
 export interface Primitive<Attributes> {
   readonly name: string;
@@ -46,4 +83,16 @@ export interface Primitive<Attributes> {
   pushforward(node: Node<Attributes>, pass: TangentPass): void;
   /** Transposed Jacobian times K columns: contributes to the inputs' cotangents. */
   pullback(node: Node<Attributes>, pass: CotangentPass): void;
+  /** How the node uses its site; for primitives with sites. */
+  siteUse?(node: Node<Attributes>): SiteUse;
+}
+
+/** How a node with a site uses it. */
+export function siteUseOf(node: Node): SiteUse {
+  return node.primitive.siteUse?.(node) as SiteUse;
+}
+
+/** How often a site's operation is applied within one example. */
+export function positionsOf(node: Node): number {
+  return siteUseOf(node).positions;
 }

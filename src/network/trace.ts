@@ -3,9 +3,10 @@
 import { shapeText, sizeOf } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import { LaplaceError, ShapeError } from "../errors.ts";
-import type { Graph, Node, Parameter, Shape, Site } from "./graph.ts";
+import type { BufferArray, Graph, Node, Parameter, Shape, Site } from "./graph.ts";
 import type { Primitive } from "./primitive.ts";
 import { input, reshape } from "./primitives/combine.ts";
+import { type BatchStatistics, batchNormalise } from "./primitives/training.ts";
 
 /** How a parameter array begins. */
 export interface ParameterDraft {
@@ -48,8 +49,9 @@ export class Trace {
   readonly sites: Site[] = [];
   readonly initialisers: Initialiser[] = [];
   readonly #uses = new Map<Site, Node[]>();
-  readonly #layers = new Map<object, Site>();
+  readonly #layers = new Map<object, { readonly name: string; readonly sites: Map<string, Site> }>();
   readonly #names = new Set<string>();
+  readonly #buffers = new Map<string, BufferArray>();
   #parameterCount = 0;
 
   input(shape: Shape): Traced {
@@ -92,20 +94,35 @@ export class Trace {
     return new Traced(this, node as Node);
   }
 
+  /** A layer's name: its own, or its number among the layers that have one. @throws LaplaceError for one twice */
+  nameOf(layer: object, name: string | undefined): string {
+    return this.#known(layer, name).name;
+  }
+
+  #known(layer: object, name: string | undefined) {
+    const known = this.#layers.get(layer);
+    if (known !== undefined) return known;
+    const fresh = { name: name ?? String(this.#layers.size), sites: new Map<string, Site>() };
+    if (this.#names.has(fresh.name)) throw new LaplaceError(`Two layers are named "${fresh.name}".`);
+    this.#names.add(fresh.name);
+    this.#layers.set(layer, fresh);
+    return fresh;
+  }
+
   /**
    * The site of a layer: made by `create` when the layer is first applied, the same one afterwards, so that a layer
-   * applied twice shares its parameters.
+   * applied twice shares its parameters. A layer with several sites has a part's name for each.
    */
   site(
     layer: object,
     name: string | undefined,
     create: (parameter: (draft: ParameterDraft) => Parameter) => Site,
+    part?: string,
   ): Site {
-    const known = this.#layers.get(layer);
+    const { name: own, sites } = this.#known(layer, name);
+    const prefix = part === undefined ? own : `${own}.${part}`;
+    const known = sites.get(prefix);
     if (known !== undefined) return known;
-    const prefix = name ?? String(this.#layers.size);
-    if (this.#names.has(prefix)) throw new LaplaceError(`Two layers are named "${prefix}".`);
-    this.#names.add(prefix);
     const site = create(({ role, shape, initialise }) => {
       const parameter = { name: `${prefix}.${role}`, shape, size: sizeOf(shape), offset: this.#parameterCount };
       this.#parameterCount += parameter.size;
@@ -113,10 +130,25 @@ export class Trace {
       this.initialisers.push(initialise);
       return parameter;
     });
-    this.#layers.set(layer, site);
+    sites.set(prefix, site);
     this.sites.push(site);
     this.#uses.set(site, []);
     return site;
+  }
+
+  /** The running statistics of a layer's channels, by the layer's name: the same ones when asked for again. */
+  statistics(layer: string, channels: number): BatchStatistics {
+    const buffer = (role: string, initial: number): BufferArray => {
+      const name = `${layer}.${role}`;
+      const known = this.#buffers.get(name);
+      if (known !== undefined) return known;
+      const last = [...this.#buffers.values()].at(-1);
+      const offset = last === undefined ? 0 : last.offset + last.size;
+      const made = { name, shape: [channels], size: channels, offset, initial };
+      this.#buffers.set(name, made);
+      return made;
+    };
+    return { mean: buffer("running_mean", 0), variance: buffer("running_var", 1) };
   }
 
   /** The finished graph, without the nodes that do not lead to `output`. @throws LaplaceError where it is none */
@@ -133,6 +165,7 @@ export class Trace {
     }
     if (output.node.size === 0) throw new ShapeError(`The network's output has the shape ${shapeText(output.shape)}.`);
     const nodes = this.#reaching(output.node);
+    const buffers = [...this.#buffers.values()];
     return {
       nodes,
       input: this.nodes[0],
@@ -140,6 +173,8 @@ export class Trace {
       sites: this.sites,
       parameters: this.parameters,
       parameterCount: this.#parameterCount,
+      buffers,
+      bufferCount: buffers.reduce((sum, { size }) => sum + size, 0),
       uses: this.#uses,
     };
   }
@@ -151,8 +186,10 @@ export class Trace {
       if (live.has(this.nodes[id])) for (const x of this.nodes[id].inputs) live.add(x);
     }
     for (const node of this.nodes) {
-      if (node.site === undefined || live.has(node)) continue;
-      const [parameter] = this.parameters.filter((p) => Object.values(node.site as Site).includes(p));
+      if (live.has(node)) continue;
+      const owned = Object.values(node.site ?? ((node.primitive === batchNormalise ? node.attributes : {}) as object));
+      const [parameter] = [...this.parameters, ...this.#buffers.values()].filter((p) => owned.includes(p));
+      if (parameter === undefined) continue;
       throw new LaplaceError(`The layer with "${parameter.name}" is applied, but its value does not reach the output.`);
     }
     return this.nodes.filter((node) => live.has(node));

@@ -2,6 +2,7 @@
 // turn, so that a page stays alive and an abort is heard.
 
 import { type NDArray, zeros } from "../array/ndarray.ts";
+import { Random } from "../array/random.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { DataLoader } from "../data/loader.ts";
 import { contractSum } from "../derivatives/contractions.ts";
@@ -27,8 +28,15 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
+import type { Node } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { Backward, Forward } from "../network/passes.ts";
+import {
+  type BatchNormaliseAttributes,
+  batchNormalise,
+  positionsOfChannel,
+  takesBatchStatistics,
+} from "../network/primitives/training.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
 
 /** The state of training at the end of an epoch. */
@@ -63,7 +71,7 @@ export interface TrainingOptions {
   weightDecay?: number;
   /** Whether each epoch has a new order (default true). */
   shuffle?: boolean;
-  /** Seed of the order (default 0). */
+  /** Seed of the order, and of what `dropout` drops (default 0). */
   seed?: number;
   /** Called after each epoch, with the network's parameters up to date; `progressBar()` makes one that prints. */
   onProgress?: ((report: EpochReport) => void) | undefined;
@@ -93,7 +101,8 @@ export interface StopSignal {
 
 /**
  * Trains a network, changing its parameters but for frozen ones. Each call begins afresh: with new optimiser state, and with the order of
- * samples that the seed gives. The loss is not evaluated again after the last step.
+ * samples that the seed gives. The loss is not evaluated again after the last step. Here, and nowhere else, `dropout` drops
+ * and `batchNorm` takes the batch's statistics, from which it learns its running ones.
  * @throws ShapeError, ValueError for bad data; OptionError for bad options; LaplaceError while another call trains the
  *   network: all before anything changes
  * @throws NonFiniteLossError if the loss is not finite; the last parameters with a finite loss are kept
@@ -125,15 +134,35 @@ export async function train(net: Network, data: DatasetLike, options: TrainingOp
   if (net.parameterCount > 0 && net.parameterTable.every(({ name }) => net.frozen.has(name))) {
     throw new OptionError("train: all parameters are frozen, so there is nothing to train; net.unfreeze() frees them.");
   }
+  checkBatches(net, inputs.shape[0], batchSize);
   signal?.throwIfAborted();
   if (training.has(net)) {
     throw new LaplaceError("train: this network is being trained by another call; two at once would mix their steps.");
   }
   training.add(net);
   try {
-    return await epochsOf(new Run(net, rule, optimizer, inputs, targets, weightDecay), loader, epochs, options);
+    const run = new Run(net, rule, optimizer, inputs, targets, weightDecay, seed);
+    return await epochsOf(run, loader, epochs, options);
   } finally {
     training.delete(net);
+  }
+}
+
+/** @throws OptionError where a batch would have a single value for each channel of a batchNorm: it has no variance */
+function checkBatches({ graph, frozen }: Network, examples: number, batchSize: number): void {
+  const smallest = (size: number) => examples % size || size;
+  if (smallest(batchSize) > 1) return;
+  let better = batchSize + 1;
+  while (better < examples && smallest(better) === 1) better++;
+  for (const node of graph.nodes) {
+    if (node.primitive !== (batchNormalise as unknown)) continue;
+    const batchNode = node as Node<BatchNormaliseAttributes>;
+    if (positionsOfChannel(batchNode) > 1 || !takesBatchStatistics(batchNode, frozen)) continue;
+    const layer = batchNode.attributes.mean.name.replace(/\.running_mean$/, "");
+    const advice = examples === 1 ? "Give it more examples" : `Choose another batchSize (such as ${better})`;
+    throw new OptionError(
+      `train: with ${examples} examples and a batchSize of ${batchSize} there is a batch of one, of which the batchNorm "${layer}" cannot take a variance. ${advice}, or freeze the layer, which then keeps to its running statistics.`,
+    );
   }
 }
 
@@ -190,6 +219,8 @@ class Run {
   readonly #state: NDArray[];
   /** The last parameters whose loss was finite: those before the last step. They outlive a burst. */
   readonly #previous: NDArray;
+  /** What dropout draws from: a stream apart from that of the order. */
+  readonly #random: Random;
   #epoch = 0;
   #order: Uint32Array = new Uint32Array();
   #batchSize = 1;
@@ -204,6 +235,7 @@ class Run {
     inputs: NDArray,
     targets: NDArray,
     weightDecay: number,
+    seed: number,
   ) {
     this.#net = net;
     this.#rule = rule;
@@ -215,6 +247,7 @@ class Run {
       zeros([net.parameterCount], { dtype: net.dtype }),
     );
     this.#previous = net.parameters.clone();
+    this.#random = new Random(Math.floor(new Random(seed).uniform() * 2 ** 32));
   }
 
   beginEpoch(epoch: number, order: Uint32Array, batchSize: number): void {
@@ -235,7 +268,7 @@ class Run {
 
   /** Takes steps until the epoch or the time for a burst is over. Parameters and state are copied back at its end. */
   burst(): void {
-    const { dtype, parameterCount, parameters, parameterTable, frozen } = this.#net;
+    const { dtype, parameterCount, parameters, parameterTable, frozen, buffers: statistics } = this.#net;
     const kernels = kernelsFor(dtype);
     const still = parameterTable.filter(({ name }) => frozen.has(name));
     scope(() => {
@@ -243,17 +276,22 @@ class Run {
       const state = this.#state.map((values) => copyIn(dtype, values.data));
       const previous = copyIn(dtype, this.#previous.data);
       const gradient = allocateFloats(dtype, parameterCount);
-      const keep = (pointer: Pointer) => {
+      // Running statistics, and those before the last evaluation.
+      const [buffers, before] = [copyIn(dtype, statistics.data), allocateFloats(dtype, statistics.size)];
+      const keep = (pointer: Pointer, learned: Pointer) => {
         copyOutTo(dtype, pointer, parameterCount, parameters.data, 0);
+        copyOutTo(dtype, learned, statistics.size, statistics.data, 0);
         for (const [i, { data }] of this.#state.entries()) copyOutTo(dtype, state[i], parameterCount, data, 0);
       };
       const end = performance.now() + BURST_MILLISECONDS;
       while (!this.epochDone) {
         const rows = this.#order.subarray(this.#next, this.#next + this.#batchSize);
-        const loss = scope(() => this.#gradient(theta, rows, gradient));
-        if (!Number.isFinite(loss)) {
-          keep(previous);
-          throw this.#notFinite(`the loss is ${loss}`, this.#next);
+        kernels.copyRows(1, statistics.size, buffers, 0, before, 0, false);
+        const loss = scope(() => this.#gradient(theta, buffers, rows, gradient));
+        const learned = kernels.allFinite(statistics.size, buffers) === 1;
+        if (!Number.isFinite(loss) || !learned) {
+          keep(previous, before);
+          throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite", this.#next);
         }
         this.#lossSum += loss * rows.length;
         kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
@@ -272,28 +310,30 @@ class Run {
           kernels.copyRows(1, size, previous + shift, 0, theta + shift, 0, false);
         }
         if (kernels.allFinite(parameterCount, theta) === 0) {
-          keep(previous);
+          keep(previous, before);
           throw this.#notFinite("a step made parameters that are not finite", this.#next);
         }
         this.steps++;
         this.#next += rows.length;
         if (performance.now() >= end) break;
       }
-      keep(theta);
+      keep(theta, buffers);
       copyOutTo(dtype, previous, parameterCount, this.#previous.data, 0);
     });
   }
 
   /** The loss of a batch with its penalty; writes the gradient of the loss without it. */
-  #gradient(theta: Pointer, rows: Uint32Array, gradient: Pointer): number {
-    const { graph, dtype, parameterCount } = this.#net;
+  #gradient(theta: Pointer, buffers: Pointer, rows: Uint32Array, gradient: Pointer): number {
+    const { graph, dtype, parameterCount, frozen } = this.#net;
     const kernels = kernelsFor(dtype);
     const rule = this.#rule;
     const outputs = graph.output.size;
     const count = rows.length;
     const x = this.#gather(this.#inputs, rows);
     const t = this.#gather(this.#targets, rows);
-    const forward = new Forward(graph, dtype, theta, x, count);
+    const kept = new Map<Node, Pointer>();
+    const training = { random: this.#random, frozen, kept };
+    const forward = new Forward(graph, dtype, theta, x, count, { buffers, training });
     const elements = count * rule.elementsPerExample(outputs);
     const losses = allocate(8 * elements);
     rule.elements(kernels, count, outputs, forward.outputs, t, losses);

@@ -8,9 +8,14 @@ import { parseJson } from "../../src/io/json.ts";
 import { knownPrimitives, networkFields, networkJson, readNetwork } from "../../src/io/networks.ts";
 import { Network as MadeNetwork } from "../../src/network/network.ts";
 import type { Primitive } from "../../src/network/primitive.ts";
+import * as attend from "../../src/network/primitives/attend.ts";
 import * as combine from "../../src/network/primitives/combine.ts";
 import * as elementwise from "../../src/network/primitives/elementwise.ts";
+import * as matmul from "../../src/network/primitives/matmul.ts";
+import * as normalise from "../../src/network/primitives/normalise.ts";
+import * as rearrange from "../../src/network/primitives/rearrange.ts";
 import * as sites from "../../src/network/primitives/sites.ts";
+import { batchNormalise, dropout } from "../../src/network/primitives/training.ts";
 import { drawCase } from "../reference/draw.ts";
 import { everything } from "./fits.ts";
 
@@ -22,7 +27,9 @@ function throughText(net: Network): Network {
 }
 
 test("every primitive is known", () => {
-  const all = [combine, elementwise, sites].flatMap((module) => Object.values(module) as Primitive<never>[]);
+  const all = [attend, combine, elementwise, matmul, normalise, rearrange, sites, { batchNormalise, dropout }].flatMap(
+    (module) => Object.values(module) as Primitive<never>[],
+  );
   expect(all.filter((one) => knownPrimitives.get(one.name)?.primitive !== one)).toEqual([]);
   expect(knownPrimitives.size).toBe(all.length);
 });

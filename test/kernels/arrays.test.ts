@@ -25,7 +25,13 @@ function expectSum(actual: number, terms: readonly number[], type: DType): void 
 }
 
 describe("gather", () => {
-  function gather(type: DType, source: readonly number[], shape: readonly number[], strides: readonly number[]) {
+  function gather(
+    type: DType,
+    source: readonly number[],
+    shape: readonly number[],
+    strides: readonly number[],
+    add = false,
+  ) {
     return scope(() => {
       const size = shape.reduce((a, b) => a * b, 1);
       const from = copyIn(type, source);
@@ -33,12 +39,12 @@ describe("gather", () => {
       const table = allocate(12 * shape.length);
       integers().set([...shape, ...strides], table / 4);
       const rank = shape.length;
-      kernelsFor(type).gather(rank, table, table + 4 * rank, table + 8 * rank, from, to);
+      kernelsFor(type).gather(rank, table, table + 4 * rank, table + 8 * rank, from, to, add);
       return Array.from(copyOut(type, to, size + 1));
     });
   }
 
-  test("copies any strided array of any rank, and nothing beyond it", () => {
+  test("copies any strided array of any rank or adds it, and nothing beyond it", () => {
     const axes = fc.array(fc.record({ length: fc.nat(4), stride: fc.nat(5) }), { maxLength: 5 });
     fc.assert(
       fc.property(axes, dtype, fc.nat(), (list, type, seed) => {
@@ -50,6 +56,9 @@ describe("gather", () => {
         });
         const expected = [...offsets.map((offset) => source[offset]), 77];
         expect(gather(type, source, shape, strides)).toEqual(expected);
+        const round = type === "float32" ? Math.fround : (value: number) => value;
+        const added = offsets.map((offset) => round(source[offset] + 77));
+        expect(gather(type, source, shape, strides, true)).toEqual([...added, 77]);
       }),
       { numRuns: 300 },
     );

@@ -32,13 +32,28 @@ import {
 } from "../../src/index.ts";
 import type { Activation, Dual } from "./dual.ts";
 import * as dual from "./dual.ts";
+import { applyLayer, isLayerBlock, type LayerBlock, libraryLayer } from "./layers.ts";
 
 type Operation = "add" | "subtract" | "multiply";
 
+export interface DenseBlock {
+  readonly kind: "dense";
+  readonly outputs: number;
+  readonly bias: boolean;
+  readonly activation: Activation;
+}
+
+export interface ScaleShiftBlock {
+  readonly kind: "scaleShift";
+  readonly scale: boolean;
+  readonly shift: boolean;
+}
+
 /** A block of a network; blocks in a row are applied one after the other. */
 export type Block =
-  | { readonly kind: "dense"; readonly outputs: number; readonly bias: boolean; readonly activation: Activation }
-  | { readonly kind: "scaleShift"; readonly scale: boolean; readonly shift: boolean }
+  | DenseBlock
+  | ScaleShiftBlock
+  | LayerBlock
   | { readonly kind: "activation"; readonly activation: Activation }
   | { readonly kind: "softmax" }
   | { readonly kind: "flatten" }
@@ -153,6 +168,7 @@ function apply(block: Block, x: Value, parameters: Parameters): Value {
 }
 
 function applyRule(block: Block, x: Value, parameters: Parameters): Value {
+  if (isLayerBlock(block)) return applyLayer(block, x, (inner, value) => apply(inner, value, parameters));
   const all = (blocks: readonly Block[], value = x) => blocks.reduce((y, next) => apply(next, y, parameters), value);
   switch (block.kind) {
     case "dense": {
@@ -248,6 +264,7 @@ export function evaluate(
 }
 
 function layerOf(block: Block): Layer {
+  if (isLayerBlock(block)) return libraryLayer(block, chainOf);
   switch (block.kind) {
     case "dense":
       return dense(block.outputs, layers[block.activation], { bias: block.bias });

@@ -3,10 +3,12 @@
 import { edgeScratch } from "./gemm";
 
 /**
- * Copies an array of any rank, read through strides (in elements), to rows without gaps. `shape` and `strides` point
- * to `rank` 32-bit integers each; `counter` to `rank` more for the odometer.
+ * Copies an array of any rank, read through strides (in elements), to rows without gaps, or adds it to them. `shape` and
+ * `strides` point to `rank` 32-bit integers each; `counter` to `rank` more for the odometer.
  */
-export function gather<T>(rank: usize, shape: usize, strides: usize, counter: usize, x: usize, y: usize): void {
+export function gather<T>(
+  rank: usize, shape: usize, strides: usize, counter: usize, x: usize, y: usize, accumulate: bool,
+): void {
   let total: usize = 1;
   for (let d: usize = 0; d < rank; d++) {
     total *= load<u32>(shape + 4 * d);
@@ -18,12 +20,13 @@ export function gather<T>(rank: usize, shape: usize, strides: usize, counter: us
   const outer: i32 = <i32>rank - 2;
   for (let done: usize = 0; done < total; done += length) {
     if (step == 1) {
-      memory.copy(y, x, length * sizeof<T>());
+      if (accumulate) addTo<T>(length * sizeof<T>(), x, y);
+      else memory.copy(y, x, length * sizeof<T>());
       y += length * sizeof<T>();
     } else {
       let p = x;
       for (let i: usize = 0; i < length; i++) {
-        store<T>(y, load<T>(p));
+        store<T>(y, accumulate ? load<T>(y) + load<T>(p) : load<T>(p));
         y += sizeof<T>();
         p += step * sizeof<T>();
       }
@@ -43,7 +46,7 @@ export function gather<T>(rank: usize, shape: usize, strides: usize, counter: us
   }
 }
 
-const BLOCK: usize = 256; // terms that are added before they join the rest: a running sum of many loses digits
+export const BLOCK: usize = 256; // terms that are added before they join the rest: a running sum of many loses digits
 
 /** y = sum of n rows of x (or +=), in strips of columns and blocks of rows. */
 function sumRows<T>(n: usize, bytes: usize, x: usize, y: usize, accumulate: bool): void {
@@ -99,7 +102,7 @@ export function sumAxis<T>(
 
 // @ts-ignore: decorator
 @inline
-function lanesSum<T>(v: v128): f64 {
+export function lanesSum<T>(v: v128): f64 {
   if (sizeof<T>() == 8) return v128.extract_lane<f64>(v, 0) + v128.extract_lane<f64>(v, 1);
   return (
     <f64>v128.extract_lane<f32>(v, 0) + <f64>v128.extract_lane<f32>(v, 1) +
@@ -174,4 +177,25 @@ export function allFinite<T>(n: usize, x: usize): i32 {
   let total = lanesSum<T>(sum);
   for (; i < bytes; i += sizeof<T>()) total += 0 * <f64>load<T>(x + i);
   return total == 0 ? 1 : 0;
+}
+
+/** y += the sum over rows of x[r, :]², for rows of n. */
+export function addSquares<T>(rows: usize, n: usize, x: usize, y: usize): void {
+  const bytes = n * sizeof<T>();
+  let i: usize = 0;
+  for (; i + 32 <= bytes; i += 32) {
+    let s0 = v128.splat<T>(<T>0), s1 = s0;
+    for (let r: usize = 0, p = x + i; r < rows; r++, p += bytes) {
+      const v0 = v128.load(p), v1 = v128.load(p, 16);
+      s0 = v128.add<T>(s0, v128.mul<T>(v0, v0));
+      s1 = v128.add<T>(s1, v128.mul<T>(v1, v1));
+    }
+    v128.store(y + i, v128.add<T>(v128.load(y + i), s0));
+    v128.store(y + i, v128.add<T>(v128.load(y + i, 16), s1), 16);
+  }
+  for (; i < bytes; i += sizeof<T>()) {
+    let sum: T = 0;
+    for (let r: usize = 0, p = x + i; r < rows; r++, p += bytes) sum += load<T>(p) * load<T>(p);
+    store<T>(y + i, load<T>(y + i) + sum);
+  }
 }

@@ -1,15 +1,18 @@
-// The primitives at which parameters enter: linear maps and elementwise scale and shift, each over the last axis of its
-// input. Their parameters' own derivatives are contractions (src/derivatives/contractions.ts), not rules here.
+// The primitives at which parameters enter: linear maps over the last axis of their input, and elementwise scale and shift
+// over the last axis or the channels. Their parameters' own derivatives are contractions (src/derivatives/contractions.ts), not rules here.
 
 import { shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
-import { type ElementwiseSite, type LinearSite, type Node, positionsOf } from "../graph.ts";
-import type { ForwardPass, Primitive } from "../primitive.ts";
+import type { Pointer } from "../../kernels/memory.ts";
+import type { ElementwiseSite, LinearSite, Node } from "../graph.ts";
+import { type ForwardPass, type Primitive, positionsOf, type SiteUse } from "../primitive.ts";
 
 /** Examples times positions: the rows of a site's input and output. */
 function rowsOf(node: Node, pass: ForwardPass): number {
   return pass.batch * positionsOf(node);
 }
+
+const rows = { channelsFirst: false };
 
 /** y = W x + b */
 export const linear: Primitive<undefined> = {
@@ -103,46 +106,78 @@ export const linear: Primitive<undefined> = {
       );
     });
   },
+  siteUse(node): SiteUse {
+    const positions = node.size / (node.site as LinearSite).outputs;
+    return { channelsFirst: false, positions, left: rows, right: rows };
+  },
 };
 
+/** Which axis a scale and a shift are over: the last, or the first, the channels. */
+export interface ScaleShiftAttributes {
+  readonly axis: "last" | "channels";
+}
+
+/**
+ * For each of `slabs` batches y = s ⊙ x + t (or +=), with pointers that are 0 for what there is not. The bytes of x and y may
+ * be the same.
+ */
+function stretch(
+  node: Node<ScaleShiftAttributes>,
+  pass: ForwardPass,
+  slabs: number,
+  x: Pointer,
+  scale: Pointer,
+  shift: Pointer,
+  y: Pointer,
+  add: boolean,
+): void {
+  const { size } = node.site as ElementwiseSite;
+  const { kernels } = pass;
+  const all = slabs * pass.batch;
+  const positions = node.size / size;
+  if (node.attributes.axis === "channels") {
+    kernels.channelAffine(all, size, positions, x, scale, shift, y, add);
+    return;
+  }
+  if (scale !== 0) kernels.multiply(all * positions, size, x, scale, y, add);
+  else if (x !== y) kernels.copyRows(1, all * node.size, x, 0, y, 0, add);
+  if (shift !== 0) kernels.addToRows(all * positions, size, shift, y);
+}
+
 /** y = s ⊙ x + t, or one of the two */
-export const scaleShift: Primitive<undefined> = {
+export const scaleShift: Primitive<ScaleShiftAttributes> = {
   name: "scaleShift",
-  shape([x], _, site) {
+  shape([x], { axis }, site) {
     const { size } = site as ElementwiseSite;
-    if (x.length === 0 || x[x.length - 1] !== size) {
-      throw new ShapeError(`scaleShift: the layer takes ${size} inputs, but its input has shape ${shapeText(x)}.`);
+    if (x.length === 0 || x[axis === "last" ? x.length - 1 : 0] !== size) {
+      const what = axis === "last" ? "inputs" : "channels";
+      throw new ShapeError(`scaleShift: the layer takes ${size} ${what}, but its input has shape ${shapeText(x)}.`);
     }
     return x;
   },
   forward(node, pass) {
-    const { size, scale, shift } = node.site as ElementwiseSite;
-    const rows = rowsOf(node, pass);
-    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
-    if (scale === undefined) pass.kernels.copyRows(1, rows * size, x, 0, y, 0, false);
-    else pass.kernels.multiply(rows, size, x, pass.parameter(scale), y, false);
-    if (shift !== undefined) pass.kernels.addToRows(rows, size, pass.parameter(shift), y);
+    const { scale, shift } = node.site as ElementwiseSite;
+    const [s, t] = [scale, shift].map((one) => (one === undefined ? 0 : pass.parameter(one)));
+    stretch(node, pass, 1, pass.value(node.inputs[0]), s, t, pass.value(node), false);
   },
   pushforward(node, pass) {
-    const { size, scale, shift } = node.site as ElementwiseSite;
-    const { kernels } = pass;
-    const rows = rowsOf(node, pass);
+    const { scale, shift } = node.site as ElementwiseSite;
     const [x, dx, dy] = [pass.value(node.inputs[0]), pass.tangent(node.inputs[0]), pass.tangent(node)];
-    if (dx === 0) kernels.fill(rows * size, 0, dy);
-    else if (scale === undefined) kernels.copyRows(1, rows * size, dx, 0, dy, 0, false);
-    else kernels.multiply(rows, size, dx, pass.parameter(scale), dy, false);
-    const ds = scale === undefined ? 0 : pass.parameterTangent(scale);
-    const dt = shift === undefined ? 0 : pass.parameterTangent(shift);
-    if (ds !== 0) kernels.multiply(rows, size, x, ds, dy, true);
-    if (dt !== 0) kernels.addToRows(rows, size, dt, dy);
+    if (dx === 0) pass.kernels.fill(pass.batch * node.size, 0, dy);
+    else stretch(node, pass, 1, dx, scale === undefined ? 0 : pass.parameter(scale), 0, dy, false);
+    const [ds, dt] = [scale, shift].map((one) => (one === undefined ? 0 : pass.parameterTangent(one)));
+    if (ds !== 0) stretch(node, pass, 1, x, ds, 0, dy, true);
+    if (dt !== 0) stretch(node, pass, 1, dy, 0, dt, dy, false);
   },
   pullback(node, pass) {
-    const { size, scale } = node.site as ElementwiseSite;
-    const rows = pass.columns * rowsOf(node, pass);
-    const d = pass.cotangent(node);
+    const { scale } = node.site as ElementwiseSite;
     pass.contribute(node.inputs[0], (to, add) => {
-      if (scale === undefined) pass.kernels.copyRows(1, rows * size, d, 0, to, 0, add);
-      else pass.kernels.multiply(rows, size, d, pass.parameter(scale), to, add);
+      const s = scale === undefined ? 0 : pass.parameter(scale);
+      stretch(node, pass, pass.columns, pass.cotangent(node), s, 0, to, add);
     });
+  },
+  siteUse(node): SiteUse {
+    const positions = node.size / (node.site as ElementwiseSite).size;
+    return { channelsFirst: node.attributes.axis === "channels", positions };
   },
 };

@@ -1,0 +1,180 @@
+// Matrices in eigenbases that are Kronecker products: a block Q diag(values) Qᵀ for each parameter, with Q = Q_B ⊗ Q_A for a
+// weight. Where outputs come in groups with inputs of their own, Q falls into as many blocks.
+
+import type { ArrayLike } from "../array/ndarray.ts";
+import { NDArray } from "../array/ndarray.ts";
+import type { Side } from "../derivatives/uses.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
+import type { Backward } from "../network/passes.ts";
+import { readVectors } from "./full.ts";
+import type { SelectedParameter } from "./selection.ts";
+
+/** The shape of a parameter's block: groups of outputs by inputs; a vector has one input. */
+export interface BlockShape {
+  readonly groups: number;
+  /** Of one group. */
+  readonly outputs: number;
+  readonly inputs: number;
+}
+
+/** A block in its eigenbasis. */
+export interface EigenBlock extends BlockShape {
+  readonly selected: SelectedParameter;
+  /** [groups, outputs, outputs], eigenvectors in columns. */
+  readonly qb: Float64Array;
+  /** [groups, inputs, inputs]; undefined for a vector. */
+  readonly qa: Float64Array | undefined;
+  /** [groups, outputs, inputs] */
+  readonly values: Float64Array;
+  /** The factors' own eigenvalues, of which `values` are the products; undefined where they are corrected. */
+  readonly factors: { readonly b: Float64Array; readonly a: Float64Array } | undefined;
+}
+
+export function shapeOf({ parameter, role, site }: SelectedParameter): BlockShape {
+  const groups = site.kind === "linear" && (role === "weight" || !site.transposed) ? (site.groups ?? 1) : 1;
+  const outputs = parameter.shape[0] / groups;
+  return { groups, outputs, inputs: role === "weight" ? parameter.size / (groups * outputs) : 1 };
+}
+
+/** Rows [n, S] in the blocks' eigenbases, or back out of them, in place in the kernels' float64 memory. */
+export function rotate(blocks: readonly EigenBlock[], n: number, width: number, rows: Pointer, back: boolean): void {
+  const kernels = kernelsFor("float64");
+  for (const { selected, groups, outputs, inputs, qb, qa } of blocks) {
+    scope(() => {
+      const size = outputs * inputs;
+      const x = allocateFloats("float64", n * size);
+      const y = allocateFloats("float64", n * size);
+      const b = copyIn("float64", qb);
+      const a = qa === undefined ? 0 : copyIn("float64", qa);
+      for (let g = 0; g < groups; g++) {
+        const place = rows + 8 * (selected.at + g * size);
+        kernels.copyRows(n, size, place, width, x, size, false);
+        // Qᵀ X or Q X, for each row's X [outputs, inputs].
+        const [q, rb, cb] = [b + 8 * g * outputs ** 2, ...(back ? [outputs, 1] : [1, outputs])];
+        kernels.gemm(n, outputs, inputs, outputs, q, 0, rb, cb, x, size, inputs, 1, y, size, inputs, 1, false);
+        let result = y;
+        if (a !== 0) {
+          const [r, ra, ca] = [a + 8 * g * inputs ** 2, ...(back ? [1, inputs] : [inputs, 1])];
+          kernels.gemm(1, n * outputs, inputs, inputs, y, 0, inputs, 1, r, 0, ra, ca, x, 0, inputs, 1, false);
+          result = x;
+        }
+        kernels.copyRows(n, size, result, size, place, width, false);
+      }
+    });
+  }
+}
+
+/** Rows [n, size] times Q, for each of `groups` that lie side by side, or as they are. */
+export function rotated(
+  { kernels, dtype }: Backward,
+  n: number,
+  { groups, outputs: size }: Pick<BlockShape, "groups" | "outputs">,
+  x: Pointer,
+  q: Pointer | undefined,
+): Pointer {
+  if (q === undefined) return x;
+  const bytes = bytesPerElement(dtype);
+  const width = groups * size;
+  const result = allocateFloats(dtype, n * width);
+  for (let g = 0; g < groups; g++) {
+    const [from, to, turn] = [x + g * size * bytes, result + g * size * bytes, q + g * size ** 2 * bytes];
+    kernels.gemm(1, n, size, size, from, 0, width, 1, turn, 0, size, 1, to, 0, width, 1, false);
+  }
+  return result;
+}
+
+/** A side of `count` examples, `columns` of it if it has columns, times Q: [columns, count, ...] in its own layout. */
+export function rotatedSide(
+  { kernels, dtype, columns }: Backward,
+  count: number,
+  positions: number,
+  groups: number,
+  n: number,
+  side: Side,
+  q: Pointer | undefined,
+): Side {
+  if (q === undefined) return side;
+  const bytes = bytesPerElement(dtype);
+  const { example } = side;
+  const many = side.column === 0 ? 1 : columns;
+  const to = allocateFloats(dtype, many * count * example);
+  for (let k = 0; k < many; k++) {
+    for (let g = 0; g < groups; g++) {
+      const shift = g * n * side.element * bytes;
+      const [from, turn] = [side.at + k * side.column * bytes + shift, q + g * n * n * bytes];
+      const at = to + k * count * example * bytes + shift;
+      if (side.element === 1 && side.position * positions === example) {
+        const [rows, step] = [count * positions, side.position];
+        kernels.gemm(1, rows, n, n, from, 0, step, 1, turn, 0, n, 1, at, 0, step, 1, false);
+      } else {
+        const [e, p] = [side.element, side.position];
+        kernels.gemm(count, n, positions, n, turn, 0, 1, n, from, example, e, p, at, example, e, 1, false);
+      }
+    }
+  }
+  return { ...side, at: to, column: side.column === 0 ? 0 : count * example };
+}
+
+/** diag(Q diag(values) Qᵀ): Σ_op Q_B[i, o]² Q_A[j, p]² values[o, p]. */
+export function diagonalOf(
+  { groups, outputs, inputs }: BlockShape,
+  qb: Float64Array,
+  qa: Float64Array | undefined,
+  values: Float64Array,
+): Float64Array {
+  return scope(() => {
+    const kernels = kernelsFor("float64");
+    const square = (q: Float64Array) =>
+      copyIn(
+        "float64",
+        q.map((x) => x * x),
+      );
+    const size = outputs * inputs;
+    const half = allocateFloats("float64", groups * size);
+    const whole = allocateFloats("float64", groups * size);
+    const [v, b, a] = [copyIn("float64", values), square(qb), qa === undefined ? 0 : square(qa)];
+    const [sb, sa] = [outputs ** 2, inputs ** 2];
+    kernels.gemm(groups, outputs, inputs, outputs, b, sb, outputs, 1, v, size, inputs, 1, half, size, inputs, 1, false);
+    if (a === 0) return copyOut("float64", half, groups * size) as Float64Array;
+    kernels.gemm(
+      groups,
+      outputs,
+      inputs,
+      inputs,
+      half,
+      size,
+      inputs,
+      1,
+      a,
+      sa,
+      1,
+      inputs,
+      whole,
+      size,
+      inputs,
+      1,
+      false,
+    );
+    return copyOut("float64", whole, groups * size) as Float64Array;
+  });
+}
+
+/** Q diag(values) Qᵀ v of all blocks, for a vector or rows. */
+export function timesBlocks(v: ArrayLike, size: number, blocks: readonly EigenBlock[]): NDArray {
+  const x = readVectors("times", v, size);
+  const n = x.size / size;
+  return scope(() => {
+    const rows = copyIn("float64", x.data);
+    rotate(blocks, n, size, rows, false);
+    for (const { selected, values } of blocks) {
+      const scale = copyIn("float64", values);
+      const part = allocateFloats("float64", n * values.length);
+      kernelsFor("float64").copyRows(n, values.length, rows + 8 * selected.at, size, part, values.length, false);
+      kernelsFor("float64").multiply(n, values.length, part, scale, part, false);
+      kernelsFor("float64").copyRows(n, values.length, part, values.length, rows + 8 * selected.at, size, false);
+    }
+    rotate(blocks, n, size, rows, true);
+    return new NDArray(copyOut("float64", rows, x.size), x.shape);
+  });
+}

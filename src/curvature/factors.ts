@@ -1,0 +1,264 @@
+// Sums of the factors that Kronecker blocks are made of.
+
+import { blockOf, chunkNumbers, eachChunk, type Side } from "../derivatives/uses.ts";
+import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  copyTo,
+  type DType,
+  type FloatArray,
+  floats,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
+import type { LinearSite, Node, Site } from "../network/graph.ts";
+import type { Backward } from "../network/passes.ts";
+import { positionsOf } from "../network/primitive.ts";
+import { type Accumulator, symmetric } from "./curvature.ts";
+import { shapeOf } from "./eigenblocks.ts";
+import { type KroneckerBlock, KroneckerCurvature, type Sharing } from "./kronecker.ts";
+import type { SelectedParameter, Selection } from "./selection.ts";
+import type { PartSize } from "./squares.ts";
+
+/** Where the factors of one site begin in the accumulator. */
+interface SiteFactors {
+  readonly site: Site;
+  readonly nodes: readonly Node[];
+  /** The factor of a weight's inputs. */
+  readonly a: number | undefined;
+  /** That of its outputs, which a bias shares, unless the weight is transposed. */
+  readonly b: number | undefined;
+  readonly vectors: readonly { readonly selected: SelectedParameter; readonly at: number }[];
+}
+
+/** Rows and columns of the layer's weight are not its outputs and inputs, or there are none: a vector has a factor alone. */
+function ownFactor({ site, role }: SelectedParameter): boolean {
+  return role !== "weight" && (site.kind === "elementwise" || site.transposed === true);
+}
+
+/** Sums the factors. */
+export function kroneckerAccumulator(
+  selection: Selection,
+  columns: number,
+  dtype: DType,
+  sumType: DType,
+  sharing: Sharing,
+): Accumulator {
+  const { graph } = selection;
+  let length = 0;
+  const take = (groups: number, n: number) => {
+    length += groups * n * n;
+    return length - groups * n * n;
+  };
+  const factors = [...selection.sites()].map(([site, parameters]): SiteFactors => {
+    const nodes = graph.uses.get(site) ?? [];
+    const vectors = parameters
+      .filter(ownFactor)
+      .map((selected) => ({ selected, at: take(1, selected.parameter.size) }));
+    if (site.kind === "elementwise") return { site, nodes, a: undefined, b: undefined, vectors };
+    const { groups, outputs, inputs } = blockOf(site);
+    const a = parameters.some(({ role }) => role === "weight") ? take(groups, inputs) : undefined;
+    const b = parameters.some((selected) => !ownFactor(selected)) ? take(groups, outputs) : undefined;
+    return { site, nodes, a, b, vectors };
+  });
+  return {
+    dtype: sumType,
+    length,
+    perPart: 0,
+    scratch(batch) {
+      const part = { batch, columns, dtype };
+      const one = ({ site, nodes, a, b, vectors }: SiteFactors) => {
+        const rows = vectors.map(({ selected }) => {
+          const n = selected.parameter.size;
+          return columns * batch * (vectorNumbers(nodes, n, selected.role === "scale") + wide(dtype, sumType, n));
+        });
+        const products = site.kind === "linear" && b !== undefined;
+        const extra = products ? factorNumbers(site, nodes, a !== undefined, part, sumType, sharing) : 0;
+        return Math.max(0, ...rows, products ? chunkNumbers(site, nodes, part, extra) : 0);
+      };
+      return Math.max(0, ...factors.map(one));
+    },
+    add(backward, to) {
+      const bytes = bytesPerElement(sumType);
+      for (const { site, nodes, a, b, vectors } of factors) {
+        for (const { selected, at } of vectors) {
+          const n = selected.parameter.size;
+          scope(() => {
+            const rows = vectorRows(backward, nodes, n, selected.role === "scale");
+            const count = backward.columns * backward.batch;
+            const side = { at: rows, column: 0, example: n, position: n, element: 1 };
+            addGram(backward, sumType, { count, positions: 1, groups: 1, n }, side, to + at * bytes);
+          });
+        }
+        if (site.kind !== "linear" || b === undefined) continue;
+        addFactors(
+          backward,
+          site,
+          nodes,
+          sumType,
+          sharing,
+          a === undefined ? undefined : to + a * bytes,
+          to + b * bytes,
+        );
+      }
+    },
+    finish(values, examples) {
+      const blocks = factors.flatMap((one) =>
+        (selection.sites().get(one.site) ?? []).map((selected) =>
+          finishBlock(values, one, selected, sharing, examples),
+        ),
+      );
+      // In the order of the parameters.
+      blocks.sort((x, y) => x.selected.at - y.selected.at);
+      return new KroneckerCurvature(selection, examples, blocks);
+    },
+  };
+}
+
+function finishBlock(
+  values: FloatArray,
+  { nodes, a, b, vectors }: SiteFactors,
+  selected: SelectedParameter,
+  sharing: Sharing,
+  examples: number,
+): KroneckerBlock {
+  const { groups, outputs, inputs } = shapeOf(selected);
+  const squares = (n: number, start: number) => {
+    if (groups === 1) return symmetric(values, n, start);
+    const all = new Float64Array(groups * n * n);
+    for (let g = 0; g < groups; g++) all.set(symmetric(values, n, start + g * n * n), g * n * n);
+    return all;
+  };
+  const own = vectors.find((one) => one.selected === selected);
+  const left = squares(outputs, own?.at ?? (b as number));
+  if (selected.role !== "weight") return { selected, b: left, a: undefined, count: examples };
+  const perExample = sharing === "reduce" ? 1 : nodes.reduce((total, node) => total + positionsOf(node), 0);
+  return { selected, b: left, a: squares(inputs, a as number), count: examples * perExample };
+}
+
+/** A float64 copy of numbers, where one is made, is worth two. */
+function wide(dtype: DType, sumType: DType, numbers: number): number {
+  return sumType === dtype ? 0 : 2 * numbers;
+}
+
+/** Numbers that sums of a weight's factors take for each example of a chunk. */
+function factorNumbers(
+  site: LinearSite,
+  nodes: readonly Node[],
+  weighted: boolean,
+  { columns, dtype }: PartSize,
+  sumType: DType,
+  sharing: Sharing,
+): number {
+  const { groups, outputs, inputs } = blockOf(site);
+  const { transposed = false } = site;
+  const [l, r] = [(transposed ? 1 : columns) * groups * outputs, (transposed ? columns : 1) * groups * inputs];
+  const total = nodes.reduce((sum, node) => sum + positionsOf(node), 0);
+  if (sharing === "reduce" && total > 1) return l + r + wide(dtype, sumType, Math.max(l, weighted ? r : 0));
+  return wide(dtype, sumType, Math.max(0, ...nodes.map((node) => positionsOf(node) * Math.max(l, weighted ? r : 0))));
+}
+
+/** Rows of a side whose products with themselves are summed. */
+interface Rows {
+  readonly count: number;
+  readonly positions: number;
+  readonly groups: number;
+  readonly n: number;
+}
+
+/** Adds Σ x xᵀ over the columns, examples and positions of a side, for each group. */
+function addGram(
+  backward: Backward,
+  sumType: DType,
+  { count, positions, groups, n }: Rows,
+  side: Side,
+  to: Pointer,
+): void {
+  scope(() => {
+    const { columns, dtype } = backward;
+    const many = side.column === 0 ? 1 : columns;
+    const { at, column, example, position, element } = sumType === dtype ? side : side64(dtype, side, count, many);
+    const kernels = kernelsFor(sumType);
+    const bytes = bytesPerElement(sumType);
+    const whole = example === positions * position;
+    const [calls, terms] = whole ? [1, count * positions] : [count, positions];
+    for (let g = 0; g < groups; g++) {
+      const c = to + g * n * n * bytes;
+      for (let k = 0; k < many; k++) {
+        for (let b = 0; b < calls; b++) {
+          const x = at + (k * column + b * example + g * n * element) * bytes;
+          kernels.syrk(n, terms, x, element, position, c, n, 1, true, false);
+        }
+      }
+    }
+  });
+}
+
+/** A side's numbers in float64. */
+function side64(dtype: DType, side: Side, count: number, columns: number): Side {
+  const { at, column, example } = side;
+  const length = count * example;
+  const to = allocateFloats("float64", columns * length);
+  for (let k = 0; k < columns; k++) {
+    const start = at / bytesPerElement(dtype) + k * column;
+    copyTo("float64", to + 8 * k * length, floats(dtype).subarray(start, start + length));
+  }
+  return { ...side, at: to, column: column === 0 ? 0 : length };
+}
+
+/** The sum over positions of all uses, [columns, count, n], or their mean: a side with one position. */
+function reduced(
+  { kernels, dtype, columns }: Backward,
+  count: number,
+  n: number,
+  parts: readonly { readonly side: Side; readonly positions: number }[],
+): Side {
+  const bytes = bytesPerElement(dtype);
+  const arrives = parts[0].side.column !== 0;
+  const many = arrives ? columns : 1;
+  const to = allocateFloats(dtype, many * count * n);
+  parts.forEach(({ side, positions }, use) => {
+    for (let k = 0; k < many; k++) {
+      const [from, at] = [side.at + k * side.column * bytes, to + k * count * n * bytes];
+      if (side.element === 1) kernels.sumAxis(count, positions, n, from, at, n, use > 0);
+      else kernels.sumAxis(count * n, positions, 1, from, at, 1, use > 0);
+    }
+  });
+  const total = parts.reduce((sum, { positions }) => sum + positions, 0);
+  if (!arrives) kernels.affine(count * n, 1 / total, to, 0, to, false);
+  return { at: to, column: arrives ? count * n : 0, example: n, position: n, element: 1 };
+}
+
+/** Adds the factors of a weight; a bias has those of its outputs alone. */
+function addFactors(
+  backward: Backward,
+  site: LinearSite,
+  nodes: readonly Node[],
+  sumType: DType,
+  sharing: Sharing,
+  a: Pointer | undefined,
+  b: Pointer,
+): void {
+  const { groups, outputs, inputs } = blockOf(site);
+  const part = { columns: backward.columns, dtype: backward.dtype, batch: backward.batch };
+  const total = nodes.reduce((count, node) => count + positionsOf(node), 0);
+  const numbers = factorNumbers(site, nodes, a !== undefined, part, sumType, sharing);
+  eachChunk(backward, site, nodes, numbers, ({ count, uses }) => {
+    const sides = [
+      { n: outputs, to: b, of: uses.map(({ left, positions }) => ({ side: left, positions })) },
+      ...(a === undefined
+        ? []
+        : [{ n: inputs, to: a, of: uses.map(({ right, positions }) => ({ side: right, positions })) }]),
+    ];
+    for (const { n, to, of } of sides) {
+      if (sharing === "reduce" && total > 1) {
+        const side = reduced(backward, count, groups * n, of);
+        addGram(backward, sumType, { count, positions: 1, groups, n }, side, to);
+      } else {
+        for (const { side, positions } of of) addGram(backward, sumType, { count, positions, groups, n }, side, to);
+      }
+    }
+  });
+}

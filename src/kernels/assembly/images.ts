@@ -1,0 +1,244 @@
+// Images, [channels, height, width]: windows copied out and added back, pooling, and a scale and shift per channel.
+
+const ZERO = memory.data<f32>([0, 0, 0, 0]);
+
+/** Copies, or adds, `bytes` from x to y, which do not overlap. */
+// @ts-ignore: decorator
+@inline
+function line<T>(bytes: usize, x: usize, y: usize, adding: bool): void {
+  let i: usize = 0;
+  for (; i + 16 <= bytes; i += 16) {
+    const v = v128.load(x + i);
+    v128.store(y + i, adding ? v128.add<T>(v128.load(y + i), v) : v);
+  }
+  if (!adding && bytes >= 16) {
+    // What is left is written again together with what is before it.
+    if (i < bytes) v128.store(y + bytes - 16, v128.load(x + bytes - 16));
+    return;
+  }
+  for (; i < bytes; i += sizeof<T>()) store<T>(y + i, adding ? load<T>(y + i) + load<T>(x + i) : load<T>(x + i));
+}
+
+// @ts-ignore: decorator
+@inline
+function clear(bytes: usize, y: usize): void {
+  const zero = v128.load(ZERO);
+  let i: usize = 0;
+  for (; i + 16 <= bytes; i += 16) v128.store(y + i, zero);
+  for (; i < bytes; i += 4) store<u32>(y + i, 0);
+}
+
+/** The least i of at least 0 and at most n with i · step >= from. */
+// @ts-ignore: decorator
+@inline
+function firstAt(from: i32, step: i32, n: i32): i32 {
+  return from <= 0 ? 0 : min<i32>(n, (from + step - 1) / step);
+}
+
+/** Goes through windows: copies them out of an image, zero beyond its edges, or adds them back (`folding`). */
+// @ts-ignore: decorator
+@inline
+function windows<T>(
+  n: i32, channels: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, dh: i32,
+  dw: i32, oh: i32, ow: i32, image: usize, columns: usize, folding: bool,
+): void {
+  const size = sizeof<T>();
+  const plane = <usize>(height * width) * size;
+  const across = <usize>sw * size;
+  for (let p = n * channels; p > 0; p--) {
+    for (let ky = 0; ky < kh; ky++) {
+      for (let kx = 0; kx < kw; kx++) {
+        const x = kx * dw - left;
+        const first = firstAt(-x, sw, ow);
+        const last = max<i32>(first, firstAt(width - x, sw, ow));
+        for (let oy = 0; oy < oh; oy++) {
+          const y = oy * sh + ky * dh - top;
+          const row = columns;
+          columns += <usize>ow * size;
+          if (y < 0 || y >= height || first == last) {
+            if (!folding) clear(<usize>ow * size, row);
+            continue;
+          }
+          let from = image + <usize>(y * width + first * sw + x) * size;
+          let to = row + <usize>first * size;
+          const end = row + <usize>last * size;
+          if (!folding && first > 0) clear(to - row, row);
+          if (!folding && last < ow) clear(columns - end, end);
+          if (sw == 1) {
+            if (folding) line<T>(end - to, to, from, true);
+            else line<T>(end - to, from, to, false);
+          } else {
+            for (; to < end; to += size) {
+              if (folding) store<T>(from, load<T>(from) + load<T>(to));
+              else store<T>(to, load<T>(from));
+              from += across;
+            }
+          }
+        }
+      }
+    }
+    image += plane;
+  }
+}
+
+/**
+ * The windows of n images [channels, height, width] as columns, [n, channels · kh · kw, oh · ow], zero beyond the edges:
+ * window (oy, ox) begins at (oy · sh - top, ox · sw - left), and its elements are dh and dw apart.
+ */
+export function unfold<T>(
+  n: i32, channels: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, dh: i32,
+  dw: i32, oh: i32, ow: i32, x: usize, y: usize,
+): void {
+  windows<T>(n, channels, height, width, kh, kw, sh, sw, top, left, dh, dw, oh, ow, x, y, false);
+}
+
+/** The transpose of `unfold`: adds columns y to the places in the images x that they came from. */
+export function fold<T>(
+  n: i32, channels: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, dh: i32,
+  dw: i32, oh: i32, ow: i32, y: usize, x: usize,
+): void {
+  windows<T>(n, channels, height, width, kh, kw, sh, sw, top, left, dh, dw, oh, ow, x, y, true);
+}
+
+/**
+ * The largest element of every window of the planes [height, width], [planes, oh, ow], and its place in the plane, the
+ * first of equals: 32-bit integers. y may be 0, where only places are asked for.
+ */
+export function maxPool<T>(
+  planes: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32,
+  oh: i32, ow: i32, x: usize, y: usize, places: usize,
+): void {
+  for (let p = 0; p < planes; p++) {
+    for (let oy = 0; oy < oh; oy++) {
+      const y0 = oy * sh - top;
+      for (let ox = 0; ox < ow; ox++) {
+        const x0 = ox * sw - left;
+        let place = -1;
+        let most: T = 0;
+        for (let ky = 0; ky < kh; ky++) {
+          const r = y0 + ky;
+          if (<u32>r >= <u32>height) continue;
+          for (let kx = 0; kx < kw; kx++) {
+            const c = x0 + kx;
+            if (<u32>c >= <u32>width) continue;
+            const value = load<T>(x + <usize>(r * width + c) * sizeof<T>());
+            // NaN is kept.
+            if (place >= 0 && !(value > most || value != value)) continue;
+            place = r * width + c;
+            most = value;
+          }
+        }
+        if (y != 0) {
+          store<T>(y, most);
+          y += sizeof<T>();
+        }
+        store<i32>(places, place);
+        places += 4;
+      }
+    }
+    x += <usize>(height * width) * sizeof<T>();
+  }
+}
+
+/** y[p, i] = x[p, places[p, i]] for planes of n that give m elements each. */
+export function takePlaces<T>(planes: usize, m: usize, n: usize, places: usize, x: usize, y: usize): void {
+  for (let p: usize = 0; p < planes; p++) {
+    for (let i: usize = 0; i < m; i++) {
+      store<T>(y, load<T>(x + <usize>load<u32>(places) * sizeof<T>()));
+      y += sizeof<T>();
+      places += 4;
+    }
+    x += n * sizeof<T>();
+  }
+}
+
+/** x[s, p, places[p, i]] += y[s, p, i], the transpose of `takePlaces`, for each of `slabs`. */
+export function addAtPlaces<T>(
+  slabs: usize, planes: usize, m: usize, n: usize, places: usize, y: usize, x: usize,
+): void {
+  for (let s: usize = 0; s < slabs; s++) {
+    let at = places;
+    for (let p: usize = 0; p < planes; p++) {
+      for (let i: usize = 0; i < m; i++) {
+        const to = x + <usize>load<u32>(at) * sizeof<T>();
+        store<T>(to, load<T>(to) + load<T>(y));
+        y += sizeof<T>();
+        at += 4;
+      }
+      x += n * sizeof<T>();
+    }
+  }
+}
+
+/** Means of windows, or their transpose, which adds. */
+// @ts-ignore: decorator
+@inline
+function means<T>(
+  planes: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, oh: i32, ow: i32,
+  whole: bool, x: usize, y: usize, transposed: bool,
+): void {
+  for (let p = 0; p < planes; p++) {
+    for (let oy = 0; oy < oh; oy++) {
+      const r0 = max<i32>(0, oy * sh - top), r1 = min<i32>(height, oy * sh - top + kh);
+      for (let ox = 0; ox < ow; ox++) {
+        const c0 = max<i32>(0, ox * sw - left), c1 = min<i32>(width, ox * sw - left + kw);
+        const share = <T>1 / <T>(whole ? kh * kw : (r1 - r0) * (c1 - c0));
+        const part = transposed ? share * load<T>(y) : <T>0;
+        let sum: T = 0;
+        for (let r = r0; r < r1; r++) {
+          for (let c = c0; c < c1; c++) {
+            const at = x + <usize>(r * width + c) * sizeof<T>();
+            if (transposed) store<T>(at, load<T>(at) + part);
+            else sum += load<T>(at);
+          }
+        }
+        if (!transposed) store<T>(y, share * sum);
+        y += sizeof<T>();
+      }
+    }
+    x += <usize>(height * width) * sizeof<T>();
+  }
+}
+
+/** The mean of every window of the planes [height, width]: over all its elements (`whole`), or those within the plane. */
+export function averagePool<T>(
+  planes: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, oh: i32, ow: i32,
+  whole: bool, x: usize, y: usize,
+): void {
+  means<T>(planes, height, width, kh, kw, sh, sw, top, left, oh, ow, whole, x, y, false);
+}
+
+/** The transpose of `averagePool`: adds to x. */
+export function averagePoolBack<T>(
+  planes: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, oh: i32, ow: i32,
+  whole: bool, y: usize, x: usize,
+): void {
+  means<T>(planes, height, width, kh, kw, sh, sw, top, left, oh, ow, whole, x, y, true);
+}
+
+/** y[s, c, :] = scale[c] x[s, c, :] + shift[c] (or +=) for rows of n; a pointer of 0 stands for no scale or no shift. */
+export function channelAffine<T>(
+  slabs: usize, channels: usize, n: usize, x: usize, scale: usize, shift: usize, y: usize, accumulate: bool,
+): void {
+  const bytes = n * sizeof<T>();
+  const vectors = bytes & ~15;
+  for (let s: usize = 0; s < slabs; s++) {
+    for (let c: usize = 0; c < channels; c++) {
+      const a = scale == 0 ? <T>1 : load<T>(scale + c * sizeof<T>());
+      const b = shift == 0 ? <T>0 : load<T>(shift + c * sizeof<T>());
+      const va = v128.splat<T>(a), vb = v128.splat<T>(b);
+      let i: usize = 0;
+      for (; i < vectors; i += 16) {
+        let v = v128.add<T>(v128.mul<T>(va, v128.load(x + i)), vb);
+        if (accumulate) v = v128.add<T>(v128.load(y + i), v);
+        v128.store(y + i, v);
+      }
+      for (; i < bytes; i += sizeof<T>()) {
+        const v = a * load<T>(x + i) + b;
+        store<T>(y + i, accumulate ? load<T>(y + i) + v : v);
+      }
+      x += bytes;
+      y += bytes;
+    }
+  }
+}

@@ -1,0 +1,133 @@
+// Attention, and what tells it where positions are and which of them count.
+
+import { shapeText } from "../../array/ndarray.ts";
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  LaplaceError,
+  ShapeError,
+} from "../../errors.ts";
+import {
+  applyLinear,
+  flatten,
+  initialiserOf,
+  type Layer,
+  multiply,
+  requireTraced,
+  reshape,
+  scaleShift,
+  softmax,
+} from "../layers.ts";
+import { addSinusoids, differs, maskedSoftmax } from "../primitives/attend.ts";
+import type { Traced } from "../trace.ts";
+import { matmul, permute, split } from "./rearrange.ts";
+
+/** Options of `multiHeadAttention`. */
+export interface AttentionOptions {
+  /** Whether a position sees itself and those before it only (default false). */
+  causal?: boolean;
+  /** Whether both projections add a bias (default true). */
+  bias?: boolean;
+  /** The layer's name in the table of parameters (default: its number). */
+  name?: string;
+}
+
+/** A layer that takes a mask besides: [positions], in which 0 marks padding. */
+export type MaskedLayer = (x: Traced, mask?: Traced) => Traced;
+
+/**
+ * Multi-head self-attention (Vaswani et al. 2017, arXiv:1706.03762) over a sequence [positions, width]: for each head
+ * softmax(Q Kᵀ/√d) V, with Q, K and V from one projection to 3 · width ("qkv"), and a projection to width of the heads side
+ * by side ("out"). d is width / heads.
+ *
+ * Positions that the second argument marks by 0 are seen by none: `attention(x, mask)`, with a mask [positions] that does
+ * not depend on parameters, such as `paddingMask(tokens, 0)` or a column of the input. Their weights and derivatives are
+ * exactly 0. Where a query sees nothing at all, the heads give 0.
+ *
+ * In PyTorch's names "qkv.weight" is in_proj_weight and "qkv.bias" in_proj_bias, "out" is out_proj: see `rename` of
+ * `loadWeights`.
+ * @param heads how many; a divisor of the width
+ * @throws OptionError, ShapeError, LaplaceError for a mask that depends on parameters
+ */
+export function multiHeadAttention(heads: number, options: AttentionOptions = {}): MaskedLayer {
+  const where = "multiHeadAttention";
+  checkInteger(where, "heads", heads, 1);
+  checkOptions(where, options, ["causal", "bias", "name"]);
+  const { causal = false, bias = true, name } = options;
+  checkBoolean(where, "causal", causal);
+  checkBoolean(where, "bias", bias);
+  const layer: MaskedLayer = (x, mask) => {
+    requireTraced(where, x);
+    const [positions, width] = x.shape;
+    if (x.shape.length !== 2 || width % heads !== 0) {
+      throw new ShapeError(
+        `${where}: a sequence [positions, width] is due, with a width that ${heads} heads divide, not ${shapeText(x.shape)}.`,
+      );
+    }
+    if (mask !== undefined) {
+      requireTraced(where, mask);
+      if (mask.node.dependsOnParameters) {
+        throw new LaplaceError(`${where}: the mask depends on parameters, of which it would hide the derivatives.`);
+      }
+    }
+    // Each part of the projection begins as a layer of its own.
+    const weights = (inputs: number) => initialiserOf("glorotUniform", inputs, width);
+    const project = (value: Traced, outputs: number, part: string) =>
+      applyLinear(layer, value, { outputs, bias, weights, name, part });
+    const projected = reshape(project(x, 3 * width, "qkv"), [positions, 3, heads, width / heads]);
+    const parts = split(permute(projected, [1, 2, 0, 3]), 3, 0);
+    const [q, k, v] = parts.map((part) => reshape(part, [heads, positions, width / heads]));
+    const scores = matmul(multiply(q, Math.sqrt(heads / width)), k, { transposed: true });
+    const attended = matmul(seen(scores, causal, mask), v);
+    return project(reshape(permute(attended, [1, 0, 2]), [positions, width]), width, "out");
+  };
+  return layer;
+}
+
+function seen(scores: Traced, causal: boolean, mask: Traced | undefined): Traced {
+  if (!causal && mask === undefined) return softmax(scores);
+  return scores.trace.emit(maskedSoftmax, mask === undefined ? [scores] : [scores, mask], { causal });
+}
+
+/**
+ * A mask of padding, shaped as the tokens: 0 where a token is `padding`, 1 elsewhere.
+ * @param padding the number that stands for no token (default 0)
+ */
+export function paddingMask(tokens: Traced, padding = 0): Traced {
+  requireTraced("paddingMask", tokens);
+  checkNumber("paddingMask", "padding", padding);
+  return tokens.trace.emit(differs, [tokens], { from: padding });
+}
+
+/** Options of `positionalEmbedding`. */
+export interface PositionalOptions {
+  /** Whether positions are learned (default), or sines and cosines of fixed wavelengths. */
+  kind?: "learned" | "sinusoidal";
+  /** The layer's name in the table of parameters (default: its number). */
+  name?: string;
+}
+
+/**
+ * Positions told to a sequence [positions, width]: x + P. Learned, P is a parameter [positions · width] ("shift"), which
+ * begins with normal numbers of deviation 0.02. Sinusoidal, it is P[t, 2i] = sin(t / 10000^(2i/width)), P[t, 2i + 1] the
+ * cosine of the same (Vaswani et al. 2017, arXiv:1706.03762), without parameters.
+ * @throws OptionError, ShapeError
+ */
+export function positionalEmbedding(options: PositionalOptions = {}): Layer {
+  const where = "positionalEmbedding";
+  checkOptions(where, options, ["kind", "name"]);
+  const { kind = "learned", name } = options;
+  checkChoice(where, "kind", kind, ["learned", "sinusoidal"]);
+  const table = scaleShift({ scale: false, ...(name !== undefined && { name }) });
+  return (x) => {
+    requireTraced(where, x);
+    if (x.shape.length !== 2) {
+      throw new ShapeError(`${where}: a sequence [positions, width] is due, not ${shapeText(x.shape)}.`);
+    }
+    if (kind === "sinusoidal") return x.trace.emit(addSinusoids, [x], { base: 10_000 });
+    return reshape(table(flatten(x)), x.shape);
+  };
+}

@@ -1,0 +1,122 @@
+// What attention needs besides matrix products: softmax over the positions that may be seen, and which those are.
+
+import { sameShape, shapeText } from "../../array/ndarray.ts";
+import { ShapeError } from "../../errors.ts";
+import { allocateFloats, bytesPerElement, floats, type Pointer } from "../../kernels/memory.ts";
+import type { Node } from "../graph.ts";
+import type { ForwardPass, Primitive } from "../primitive.ts";
+import { softmax } from "./combine.ts";
+
+interface MaskedSoftmaxAttributes {
+  /** Whether query q sees keys 0 to q only. */
+  readonly causal: boolean;
+}
+
+/**
+ * Softmax over the last axis of scores [..., queries, keys], without the keys that are hidden: those after the query if
+ * causal, and those at which the second input [keys], if there is one, is 0. What is hidden gets exactly 0, and so does a
+ * row that sees nothing.
+ */
+export const maskedSoftmax: Primitive<MaskedSoftmaxAttributes> = {
+  name: "maskedSoftmax",
+  shape([x, mask], { causal }) {
+    const [queries, keys] = x.slice(-2);
+    if (x.length < 2 || (causal && queries !== keys)) {
+      const due = causal ? "as many queries as keys, [..., n, n]," : "[..., queries, keys]";
+      throw new ShapeError(`maskedSoftmax: scores of ${due} are due, not ${shapeText(x)}.`);
+    }
+    if (mask !== undefined && !sameShape(mask, [keys])) {
+      throw new ShapeError(`maskedSoftmax: a mask [${keys}] of the keys is due, not ${shapeText(mask)}.`);
+    }
+    return x;
+  },
+  forward(node, pass) {
+    const [x, mask] = node.inputs;
+    const [queries, keys] = node.shape.slice(-2);
+    const keep = mask === undefined ? 0 : pass.value(mask);
+    const last = node.attributes.causal ? queries : 0;
+    pass.kernels.maskedSoftmax(pass.batch, node.size / keys, keys, last, pass.value(x), keep, pass.value(node));
+  },
+  pushforward(node, pass) {
+    // Where the mask alone has a tangent: it is constant between its jumps.
+    if (pass.tangent(node.inputs[0]) === 0) pass.kernels.fill(pass.batch * node.size, 0, pass.tangent(node));
+    else softmax.pushforward(node as Node<never>, pass);
+  },
+  pullback(node, pass) {
+    // The Jacobian of softmax at weights that are 0 is 0 there.
+    softmax.pullback(node as Node<never>, pass);
+    const [, mask] = node.inputs;
+    if (mask === undefined) return;
+    pass.contribute(mask, (to, add) => {
+      if (!add) pass.kernels.fill(pass.columns * pass.batch * mask.size, 0, to);
+    });
+  },
+};
+
+interface DiffersAttributes {
+  readonly from: number;
+}
+
+/** 1 where x is not that number, and 0 where it is; its derivative is 0. */
+export const differs: Primitive<DiffersAttributes> = {
+  name: "differs",
+  shape: ([x]) => x,
+  forward(node, pass) {
+    const memory = floats(pass.dtype);
+    const from = pass.dtype === "float32" ? Math.fround(node.attributes.from) : node.attributes.from;
+    const [x, y] = [node.inputs[0], node].map((one) => pass.value(one) / bytesPerElement(pass.dtype));
+    for (let i = 0; i < pass.batch * node.size; i++) memory[y + i] = memory[x + i] === from ? 0 : 1;
+  },
+  pushforward(node, pass) {
+    pass.kernels.fill(pass.batch * node.size, 0, pass.tangent(node));
+  },
+  pullback(node, pass) {
+    const [x] = node.inputs;
+    pass.contribute(x, (to, add) => {
+      if (!add) pass.kernels.fill(pass.columns * pass.batch * x.size, 0, to);
+    });
+  },
+};
+
+interface SinusoidalAttributes {
+  /** The longest wavelength is 2π times this. */
+  readonly base: number;
+}
+
+/** x + P, with P[t, 2i] = sin(t / base^(2i/n)) and P[t, 2i + 1] the cosine, over the last two axes (Vaswani et al. 2017). */
+export const addSinusoids: Primitive<SinusoidalAttributes> = {
+  name: "addSinusoids",
+  shape([x]) {
+    if (x.length === 2) return x;
+    throw new ShapeError(`addSinusoids: [positions, width] is due, not ${shapeText(x)}.`);
+  },
+  forward(node, pass) {
+    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
+    pass.kernels.copyRows(1, pass.batch * node.size, x, 0, y, 0, false);
+    pass.kernels.addToRows(pass.batch, node.size, sinusoids(node, pass), y);
+  },
+  pushforward(node, pass) {
+    pass.kernels.copyRows(1, pass.batch * node.size, pass.tangent(node.inputs[0]), 0, pass.tangent(node), 0, false);
+  },
+  pullback(node, pass) {
+    const n = pass.columns * pass.batch * node.size;
+    pass.contribute(node.inputs[0], (to, add) => {
+      pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, add);
+    });
+  },
+};
+
+function sinusoids(
+  { shape: [positions, width], size, attributes: { base } }: Node<SinusoidalAttributes>,
+  pass: ForwardPass,
+): Pointer {
+  const table = allocateFloats(pass.dtype, size);
+  const [memory, start] = [floats(pass.dtype), table / bytesPerElement(pass.dtype)];
+  for (let t = 0; t < positions; t++) {
+    for (let i = 0; i < width; i++) {
+      const angle = t / base ** ((i - (i % 2)) / width);
+      memory[start + t * width + i] = i % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+    }
+  }
+  return table;
+}

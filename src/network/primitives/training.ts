@@ -1,0 +1,200 @@
+// Primitives that do something else in a step of training: dropout, and normalisation over the batch.
+
+import { gatherStrided } from "../../array/einsum.ts";
+import { shapeText } from "../../array/ndarray.ts";
+import { ShapeError } from "../../errors.ts";
+import { allocateFloats, bytesPerElement, floats, type Pointer } from "../../kernels/memory.ts";
+import type { BufferArray, Node } from "../graph.ts";
+import type { ForwardPass, Primitive } from "../primitive.ts";
+
+interface DropoutAttributes {
+  /** The probability of 0. */
+  readonly rate: number;
+}
+
+/** x. In training, each element becomes 0 with the probability `rate`, and is divided by 1 − rate otherwise. */
+export const dropout: Primitive<DropoutAttributes> = {
+  name: "dropout",
+  shape: ([x]) => x,
+  forward(node, pass) {
+    const n = pass.batch * node.size;
+    const x = pass.value(node.inputs[0]);
+    if (pass.training === undefined) {
+      pass.kernels.copyRows(1, n, x, 0, pass.value(node), 0, false);
+      return;
+    }
+    const { random, kept } = pass.training;
+    const { rate } = node.attributes;
+    const factors = allocateFloats(pass.dtype, n);
+    const [memory, start] = [floats(pass.dtype), factors / bytesPerElement(pass.dtype)];
+    for (let i = 0; i < n; i++) memory[start + i] = random.uniform() < rate ? 0 : 1 / (1 - rate);
+    kept.set(node, factors);
+    pass.kernels.multiply(1, n, x, factors, pass.value(node), false);
+  },
+  pushforward(node, pass) {
+    pass.kernels.copyRows(1, pass.batch * node.size, pass.tangent(node.inputs[0]), 0, pass.tangent(node), 0, false);
+  },
+  pullback(node, pass) {
+    const n = pass.batch * node.size;
+    const factors = pass.training?.kept.get(node);
+    pass.contribute(node.inputs[0], (to, add) => {
+      if (factors === undefined) pass.kernels.copyRows(1, pass.columns * n, pass.cotangent(node), 0, to, 0, add);
+      else pass.kernels.multiply(pass.columns, n, pass.cotangent(node), factors, to, add);
+    });
+  },
+};
+
+/** Running statistics of each channel. */
+export interface BatchStatistics {
+  readonly mean: BufferArray;
+  /** The unbiased one. */
+  readonly variance: BufferArray;
+}
+
+export interface BatchNormaliseAttributes extends BatchStatistics {
+  /** What is added to the variance. */
+  readonly epsilon: number;
+  /** The share of a batch's statistics in the running ones. */
+  readonly momentum: number;
+}
+
+type BatchNode = Node<BatchNormaliseAttributes>;
+
+/** How many values each channel has in one example. */
+export const positionsOfChannel = (node: BatchNode): number => node.size / node.attributes.mean.size;
+
+/** A number for each channel at each of its positions: [channels, positions]. */
+function spread(node: BatchNode, pass: ForwardPass, numbers: ArrayLike<number>): Pointer {
+  const [channels, positions] = [node.attributes.mean.size, positionsOfChannel(node)];
+  const each = allocateFloats(pass.dtype, channels);
+  floats(pass.dtype).set(numbers, each / bytesPerElement(pass.dtype));
+  if (positions === 1) return each;
+  const all = allocateFloats(pass.dtype, node.size);
+  gatherStrided(pass.kernels, [channels, positions], [1, 0], each, all);
+  return all;
+}
+
+/** The means of each channel over batch and positions. */
+function channelMeans(node: BatchNode, pass: ForwardPass, x: Pointer): Float64Array {
+  const [channels, positions] = [node.attributes.mean.size, positionsOfChannel(node)];
+  const [rows, sums] = [allocateFloats(pass.dtype, node.size), allocateFloats(pass.dtype, channels)];
+  pass.kernels.sumAxis(1, pass.batch, node.size, x, rows, node.size, false);
+  pass.kernels.sumAxis(channels, positions, 1, rows, sums, 1, false);
+  const start = sums / bytesPerElement(pass.dtype);
+  return Float64Array.from(floats(pass.dtype).subarray(start, start + channels), (x) => x / (pass.batch * positions));
+}
+
+const negative = (numbers: Float64Array) => numbers.map((x) => -x);
+
+/** y = x − mean for each channel. */
+function centre(node: BatchNode, pass: ForwardPass, mean: Float64Array): void {
+  const y = pass.value(node);
+  pass.kernels.copyRows(1, pass.batch * node.size, pass.value(node.inputs[0]), 0, y, 0, false);
+  pass.kernels.addToRows(pass.batch, node.size, spread(node, pass, negative(mean)), y);
+}
+
+/** 1 / √(running variance + ε), spread. */
+function runningFactors(node: BatchNode, pass: ForwardPass): Pointer {
+  const { variance, epsilon } = node.attributes;
+  return spread(
+    node,
+    pass,
+    read(pass, variance).map((v) => 1 / Math.sqrt(v + epsilon)),
+  );
+}
+
+function read(pass: ForwardPass, buffer: BufferArray): Float64Array {
+  const start = pass.buffer(buffer) / bytesPerElement(pass.dtype);
+  return Float64Array.from(floats(pass.dtype).subarray(start, start + buffer.size));
+}
+
+/** Moves the running statistics towards those of a batch with that many values in each channel. */
+function update(node: BatchNode, pass: ForwardPass, mean: Float64Array, variance: Float64Array, count: number): void {
+  const { attributes } = node;
+  const { momentum } = attributes;
+  const memory = floats(pass.dtype);
+  const move = (buffer: BufferArray, found: (channel: number) => number) => {
+    const start = pass.buffer(buffer) / bytesPerElement(pass.dtype);
+    for (let c = 0; c < buffer.size; c++) {
+      memory[start + c] = (1 - momentum) * memory[start + c] + momentum * found(c);
+    }
+  };
+  move(attributes.mean, (c) => mean[c]);
+  move(attributes.variance, (c) => (variance[c] * count) / (count - 1));
+}
+
+/** Whether a step of training takes the batch's own statistics; a frozen layer keeps to its running ones. */
+export const takesBatchStatistics = (node: BatchNode, frozen: ReadonlySet<string>): boolean =>
+  !frozen.has(node.attributes.mean.name);
+
+/**
+ * y = (x − mean) / √(variance + ε) for each channel, the first axis, with the running statistics: a fixed affine map. In
+ * training, with those of the batch, which it adds to the running ones; derivatives then go through mean and variance.
+ */
+export const batchNormalise: Primitive<BatchNormaliseAttributes> = {
+  name: "batchNormalise",
+  shape([x], { mean }) {
+    if (x[0] === mean.size) return x;
+    throw new ShapeError(
+      `batchNormalise: the layer takes ${mean.size} channels, but its input has shape ${shapeText(x)}.`,
+    );
+  },
+  forward(node, pass) {
+    const { training, kernels, batch } = pass;
+    const y = pass.value(node);
+    const { mean, epsilon } = node.attributes;
+    if (training === undefined || !takesBatchStatistics(node, training.frozen)) {
+      centre(node, pass, read(pass, mean));
+      kernels.multiply(batch, node.size, y, runningFactors(node, pass), y, false);
+      return;
+    }
+    const n = batch * node.size;
+    const found = channelMeans(node, pass, pass.value(node.inputs[0]));
+    centre(node, pass, found);
+    const squares = allocateFloats(pass.dtype, n);
+    kernels.multiply(1, n, y, y, squares, false);
+    const variance = channelMeans(node, pass, squares);
+    const factors = spread(
+      node,
+      pass,
+      variance.map((v) => 1 / Math.sqrt(v + epsilon)),
+    );
+    kernels.multiply(batch, node.size, y, factors, y, false);
+    training.kept.set(node, factors);
+    update(node, pass, found, variance, batch * positionsOfChannel(node));
+  },
+  pushforward(node, pass) {
+    const factors = runningFactors(node, pass);
+    pass.kernels.multiply(pass.batch, node.size, pass.tangent(node.inputs[0]), factors, pass.tangent(node), false);
+  },
+  pullback(node, pass) {
+    const factors = pass.training?.kept.get(node);
+    pass.contribute(node.inputs[0], (to, add) => {
+      const d = pass.cotangent(node);
+      const all = pass.columns * pass.batch;
+      if (factors === undefined) pass.kernels.multiply(all, node.size, d, runningFactors(node, pass), to, add);
+      else pullBackThroughBatch(node, pass, d, factors, to, add);
+    });
+  },
+};
+
+/** One column: factor (d − mean(d) − y mean(y d)), with means over batch and positions. */
+function pullBackThroughBatch(
+  node: BatchNode,
+  pass: ForwardPass,
+  d: Pointer,
+  factors: Pointer,
+  to: Pointer,
+  add: boolean,
+): void {
+  const { kernels, batch } = pass;
+  const n = batch * node.size;
+  const y = pass.value(node);
+  const rest = allocateFloats(pass.dtype, n);
+  kernels.multiply(1, n, d, y, rest, false);
+  const along = spread(node, pass, negative(channelMeans(node, pass, rest)));
+  kernels.multiply(batch, node.size, y, along, rest, false);
+  kernels.addToRows(batch, node.size, spread(node, pass, negative(channelMeans(node, pass, d))), rest);
+  kernels.copyRows(1, n, d, 0, rest, 0, true);
+  kernels.multiply(batch, node.size, rest, factors, to, add);
+}
