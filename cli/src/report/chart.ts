@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { type Content, clean, Html, html } from "./html.ts";
+import { type Content, Html, html } from "./html.ts";
 import { tickLabel } from "./numbers.ts";
 import { extent } from "./points.ts";
 
@@ -35,7 +35,7 @@ export function chart(description: string, options: Plot.PlotOptions): Html {
     width: 480,
     height: 300,
     marginTop: 30,
-    marginRight: 18,
+    marginRight: 24,
     marginBottom: 46,
     marginLeft: 62,
     ...options,
@@ -51,11 +51,8 @@ export function chart(description: string, options: Plot.PlotOptions): Html {
       if (value !== null && rounded !== undefined && rounded !== value) element.setAttribute(attribute, rounded);
     }
   }
-  for (const attribute of ["width", "height", "font-size", "font-family"]) svg.removeAttribute(attribute);
-  svg.setAttribute("class", "chart");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", clean(description));
-  return new Html(svg.outerHTML);
+  // The opening tag is ours: linkedom leaves some characters of attributes as they are.
+  return html`<svg class="chart" role="img" aria-label="${description}" viewBox="${svg.getAttribute("viewBox") ?? ""}" fill="currentColor" text-anchor="middle">${new Html(svg.innerHTML)}</svg>`;
 }
 
 /** Options of a numeric axis that shows the values: its ends, its ticks' texts. */
@@ -66,7 +63,7 @@ export function axis(values: Iterable<number>, label: string, room?: number) {
 
 /** Options of an axis of shares, from 0 to 1. */
 export function shareAxis(label: string) {
-  return { domain: [0, 1], label, ticks: 5, tickFormat: (value: number) => `${Math.round(100 * value)} %` };
+  return { domain: [0, 1], label, ticks: 5, tickFormat: (value: number) => `${Math.round(100 * value)}\u00a0%` };
 }
 
 /** A sign in the legend of a figure. */

@@ -48,8 +48,8 @@ export function reliabilityFigure(data: ReportData): Html | undefined {
   const counts = alike
     ? undefined
     : chart("How many rows each point of the reliability diagram stands for.", {
-        height: 104,
-        marginTop: 22,
+        height: 110,
+        marginTop: 28,
         x: shareAxis(x),
         y: { ...axis([0, ...bins.map((bin) => bin.count)], "↑ rows", 0), ticks: 2 },
         marks: [

@@ -89,7 +89,8 @@ function curve(data: ReportData, slice: Slice, steps: readonly Step[]): Html | u
     steps
       .map((step) => ({ ...step, x: place(step.at) }))
       .filter(({ x }) => Number.isFinite(x))
-      .toSorted((a, b) => a.x - b.x),
+      .toSorted((a, b) => a.x - b.x)
+      .filter(({ x }, i, sorted) => i === 0 || x !== sorted[i - 1].x),
     200,
   );
   if (line.length === 0) return undefined;
@@ -141,7 +142,7 @@ function categories(data: ReportData, slice: Slice, steps: readonly Step[]): Htm
   const points = thin(
     slice.points.filter(({ x, y }) => place.has(String(x)) && Number.isFinite(y)),
     400,
-  ).map((point, i) => ({ x: height(slice, point.y, i), y: (place.get(String(point.x)) ?? 0) + 0.7 * spread(i) }));
+  ).map((point, i) => ({ x: height(slice, point.y, i), y: (place.get(String(point.x)) ?? 0) + 0.7 * spread(i, 1) }));
   const rows = shown.map((step, i) => ({ ...step, y: i }));
   const outer = rows.filter((step) => step.outer !== undefined);
   return chart(`Prediction for each value of ${short(slice.input, 60)}, with its bands.`, {

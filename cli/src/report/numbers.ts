@@ -29,7 +29,7 @@ export function number(value: number | undefined, digits = 4): string {
 export function percent(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return missing;
   const rounded = 100 * value;
-  return `${minus(rounded.toFixed(rounded !== 0 && Math.abs(rounded) < 10 ? 1 : 0))} %`;
+  return `${minus(rounded.toFixed(rounded !== 0 && Math.abs(rounded) < 10 ? 1 : 0))}\u00a0%`;
 }
 
 /** Numbers with as many decimals as an uncertainty makes sensible: two significant digits of it. */

@@ -6,9 +6,13 @@ export function thin<T>(items: readonly T[], limit: number): readonly T[] {
   return Array.from({ length: limit }, (_, i) => items[Math.round((i * (items.length - 1)) / (limit - 1))]);
 }
 
-/** Numbers in (−½, ½) that fill the interval evenly from the first on: the golden ratio's multiples. */
-export function spread(i: number): number {
-  return (((i + 1) * 0.6180339887498949) % 1) - 0.5;
+/**
+ * Numbers in [−½, ½) that fill the interval evenly from the first on; with `dimension` 1 others, such that the two fill a
+ * square (the R₂ sequence of Roberts, 2018).
+ */
+export function spread(i: number, dimension: 0 | 1 = 0): number {
+  const step = dimension === 0 ? 0.7548776662466927 : 0.5698402909980532;
+  return (((i + 1) * step) % 1) - 0.5;
 }
 
 /** The ends of an axis that shows all finite values, with a little room; some interval if they are all the same. */

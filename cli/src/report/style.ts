@@ -54,13 +54,17 @@ nav a { display: inline-block; padding: 3px 0; }
 .good { color: var(--fine); } .bad { color: var(--alarm); } .same { color: var(--soft); }
 .figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px; align-items: start; }
 .card { margin: 0; padding: 16px 18px 14px; min-width: 0; height: 100%; }
-.chart { display: block; width: 100%; height: auto; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
+.chart { display: block; overflow: visible; width: 100%; height: auto; font: 12px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
 .chart text { font-variant-numeric: tabular-nums; }
 figcaption { color: var(--soft); font-size: .92rem; line-height: 1.5; margin-top: 8px; }
 .signs { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 16px; margin: 0 0 4px; padding: 0; font-size: .85rem; }
 .signs li { display: flex; align-items: center; gap: 6px; }
 .signs svg { width: 20px; height: 12px; flex: none; }
-.scroll { overflow-x: auto; background: var(--paper); border: 1px solid var(--line); border-radius: 10px; }
+.scroll { overflow-x: auto; background-color: var(--paper); background-attachment: local, local, scroll, scroll; background-repeat: no-repeat;
+  /* A shadow at the side where there is more. */
+  background-image: linear-gradient(90deg, var(--paper) 30%, transparent), linear-gradient(270deg, var(--paper) 30%, transparent),
+    linear-gradient(90deg, var(--line), transparent), linear-gradient(270deg, var(--line), transparent);
+  background-size: 48px 100%, 48px 100%, 16px 100%, 16px 100%; background-position: 0 0, 100% 0, 0 0, 100% 0; border: 1px solid var(--line); border-radius: 10px; }
 .card .scroll { border: 0; border-radius: 0; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 section > p { color: var(--soft); }
@@ -68,7 +72,7 @@ section > .signs { margin-bottom: 10px; }
 th, td { padding: 7px 14px; text-align: left; border-top: 1px solid var(--line); white-space: nowrap; unicode-bidi: isolate; }
 thead th { border-top: 0; font-weight: 600; color: var(--soft); vertical-align: bottom; }
 tbody th { font-weight: 600; }
-td.number { text-align: right; }
+.number { text-align: right; }
 td.note { white-space: normal; min-width: 16em; }
 tr.ignored { color: var(--soft); }
 .flag { color: var(--alarm); font-weight: 650; }
@@ -87,7 +91,7 @@ p.none { color: var(--soft); }
 .facts div:first-child { border-top: 0; }
 .facts dt { font-weight: 600; } .facts dd { margin: 0; min-width: 0; }
 footer { color: var(--soft); font-size: .88rem; padding-top: 40px; padding-bottom: 48px; }
-@media screen and (min-width: 961px) {
+@media print, screen and (min-width: 961px) {
   .lone { grid-column: 1 / -1; display: grid; grid-template-columns: minmax(0, 2.1fr) minmax(0, 1fr); grid-template-rows: auto auto 1fr; gap: 4px 28px; }
   .lone .chart { grid-row: 1 / -1; grid-column: 1; font-size: 9.5px; }
   .lone h3, .lone .signs, .lone figcaption { grid-column: 2; }
@@ -109,19 +113,23 @@ footer { color: var(--soft); font-size: .88rem; padding-top: 40px; padding-botto
 }
 @media print {
   @page { margin: 14mm; }
-  :root { --page: #fff; color-scheme: light; }
-  body { font-size: 10.5pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  :root { --page: #fff; color-scheme: light; font-size: 12px; }
+  body { font-size: 9pt; line-height: 1.4; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   header, main, footer { padding: 0; max-width: none; }
   nav { display: none; }
-  h2 { margin-top: 22px; break-after: avoid; }
-  .figures { display: block; columns: 2; column-gap: 14px; }
+  h2 { margin: 20px 0 8px; break-after: avoid; }
+  section > p, section > .signs { break-after: avoid; }
+  .figures { gap: 10px; }
   .card, .tile, .verdict li, .facts div, tr { break-inside: avoid; }
-  .card { height: auto; margin-bottom: 14px; }
-  .tiles { grid-template-columns: repeat(4, 1fr); }
-  .chart { font-size: 13px; }
-  .scroll { overflow: visible; }
-  table { font-size: 8.5pt; }
+  .card { padding: 10px 12px; }
+  .tiles { grid-template-columns: repeat(4, 1fr); gap: 8px; }
+  .tile { padding: 8px 10px 2px; }
+  .chart { font-size: 14.5px; }
+  .lone .chart { font-size: 11.5px; }
+  .scroll { overflow: visible; background-image: none; }
+  table { font-size: 8pt; }
   th, td { padding: 4px 6px; white-space: normal; }
   thead { display: table-header-group; }
+  footer { padding: 14px 0 0; }
 }
 `;

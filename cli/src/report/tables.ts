@@ -45,7 +45,7 @@ export function uncertainRows(data: ReportData): Html | undefined {
   const table = scrollBox(
     "The most uncertain rows",
     html`<table>
-${headings(["line", ...keys.map((key) => name(key, 24)), ...answer, "epistemic share", "far from training data"])}
+${headings(["line", ...keys.map((key) => name(key, 24)), ...answer, "epistemic share", "far from data"])}
 <tbody>${body}</tbody></table>`,
   );
   return html`<p>The ${count(order.length, "held-out row")} with the least certain predictions; lines are those of the file, the header being line 1.</p>
@@ -70,7 +70,7 @@ function classCells({ heldOut }: ReportData, i: number, classes: readonly string
     (best, p, k) => (k !== predicted && (best < 0 || p > probabilities[best]) ? k : best),
     -1,
   );
-  const choice = (k: number) => html`${name(classes[k] ?? "—", 24)} ${percent(probabilities[k])}`;
+  const choice = (k: number) => html`${name(classes[k] ?? "—", 24)} (${percent(probabilities[k])})`;
   return html`<td>${choice(predicted)}</td><td>${second < 0 ? "—" : choice(second)}</td><td>${name(classes[truth] ?? "—", 24)}${verdict(predicted === truth)}</td>`;
 }
 
@@ -86,7 +86,7 @@ export function columnTable({ columns }: ReportData): Html {
   const table = scrollBox(
     "The columns",
     html`<table>
-${headings(["column", "kind", "inputs", "missing", "what was done"])}
+<thead><tr><th scope="col">column</th><th scope="col">kind</th><th scope="col" class="number">inputs</th><th scope="col" class="number">missing</th><th scope="col">what was done</th></tr></thead>
 <tbody>${body}</tbody></table>`,
   );
   return html`<p>What became of each column${more > 0 ? `, and ${count(more, "column")} more that ${more === 1 ? "is" : "are"} not listed` : ""}.</p>
