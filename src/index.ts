@@ -116,6 +116,28 @@ export { type SyrkOptions, solveTriangular, syrk, type TriangularOptions } from 
 export { binaryCrossEntropy, crossEntropy, type Loss, mse, type Reduction } from "./losses/losses.ts";
 export type { Parameter, Shape } from "./network/graph.ts";
 export {
+  type Conv1dOptions,
+  type Conv2dOptions,
+  type ConvTranspose2dOptions,
+  conv1d,
+  conv2d,
+  convTranspose2d,
+  type PairOption,
+} from "./network/layers/convolution.ts";
+export { type EmbeddingOptions, embedding } from "./network/layers/embedding.ts";
+export {
+  type AveragePool1dOptions,
+  type AveragePool2dOptions,
+  averagePool1d,
+  averagePool2d,
+  globalAveragePool,
+  globalMaxPool,
+  type MaxPool1dOptions,
+  type MaxPool2dOptions,
+  maxPool1d,
+  maxPool2d,
+} from "./network/layers/pooling.ts";
+export {
   add,
   concatenate,
   type DenseOptions,

@@ -22,7 +22,14 @@ export type Layer = (x: Traced) => Traced;
 /** How weights begin: Glorot & Bengio 2010, He et al. 2015, uniform or normal; biases begin at 0. */
 export type Initialisation = "glorotUniform" | "glorotNormal" | "heUniform" | "heNormal" | "zeros";
 
-const initialisations: readonly Initialisation[] = ["glorotUniform", "glorotNormal", "heUniform", "heNormal", "zeros"];
+/** The ways there are. */
+export const initialisations: readonly Initialisation[] = [
+  "glorotUniform",
+  "glorotNormal",
+  "heUniform",
+  "heNormal",
+  "zeros",
+];
 
 /** Options of `dense`. */
 export interface DenseOptions {
@@ -34,7 +41,8 @@ export interface DenseOptions {
   name?: string;
 }
 
-function initialiserOf(init: Initialisation, inputs: number, outputs: number): Initialiser {
+/** A weight's initial values, for a position with so many inputs and outputs. */
+export function initialiserOf(init: Initialisation, inputs: number, outputs: number): Initialiser {
   const fan = init.startsWith("glorot") ? (inputs + outputs) / 2 : inputs;
   const deviation = init === "zeros" ? 0 : Math.sqrt((init.startsWith("he") ? 2 : 1) / fan);
   // A uniform variable on (-1, 1) has the standard deviation 1 / sqrt(3).
@@ -46,7 +54,8 @@ function initialiserOf(init: Initialisation, inputs: number, outputs: number): I
   };
 }
 
-const zeros: Initialiser = () => {};
+/** Zeros, as arrays are made. */
+export const zeros: Initialiser = () => {};
 const ones: Initialiser = (values) => {
   values.fill(1);
 };
@@ -144,7 +153,8 @@ export function compose(layers: readonly Layer[]): Layer {
   return (x) => layers.reduce((value, layer) => layer(value), x);
 }
 
-function requireTraced(where: string, x: unknown): asserts x is Traced {
+/** @throws LaplaceError unless x is a value of a model's function */
+export function requireTraced(where: string, x: unknown): asserts x is Traced {
   if (x instanceof Traced) return;
   throw new LaplaceError(`${where}: a traced value is due, as a model's function receives it, not ${typeof x}.`);
 }
