@@ -133,7 +133,17 @@ export {
   paddingMask,
   positionalEmbedding,
 } from "./network/layers/attention.ts";
+export {
+  type Conv1dOptions,
+  type Conv2dOptions,
+  type ConvTranspose2dOptions,
+  conv1d,
+  conv2d,
+  convTranspose2d,
+  type PairOption,
+} from "./network/layers/convolution.ts";
 export { dropout } from "./network/layers/dropout.ts";
+export { type EmbeddingOptions, embedding } from "./network/layers/embedding.ts";
 export {
   type BatchNormOptions,
   batchNorm,
@@ -143,6 +153,18 @@ export {
   type RmsNormOptions,
   rmsNorm,
 } from "./network/layers/normalisation.ts";
+export {
+  type AveragePool1dOptions,
+  type AveragePool2dOptions,
+  averagePool1d,
+  averagePool2d,
+  globalAveragePool,
+  globalMaxPool,
+  type MaxPool1dOptions,
+  type MaxPool2dOptions,
+  maxPool1d,
+  maxPool2d,
+} from "./network/layers/pooling.ts";
 export {
   type MatmulOptions,
   matmul,

@@ -3,6 +3,7 @@
 // column, and r = a the input. Windows of images are unfolded here and nowhere else, a chunk of examples at a time.
 
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels/memory.ts";
+import { chunkLength } from "../network/chunks.ts";
 import type { LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { type SiteSide, siteUseOf } from "../network/primitive.ts";
@@ -31,9 +32,6 @@ export interface Chunk {
   readonly count: number;
   readonly uses: readonly Use[];
 }
-
-/** Bytes of a chunk: what is unfolded, and what becomes of it, stays in the second cache. */
-const CHUNK_BYTES = 2 ** 19;
 
 /** Where products go: strides in elements from one example, and one column, to the next. */
 interface Target {
@@ -80,13 +78,6 @@ function unfoldedNumbers(site: LinearSite, nodes: readonly Node[], columns: numb
   return numbers;
 }
 
-/** How many examples a chunk has when `perExample` numbers are allocated for each besides what is unfolded. */
-function chunkLength(backward: Pick<Backward, "dtype" | "batch">, perExample: number): number {
-  if (perExample === 0) return backward.batch;
-  const most = Math.floor(CHUNK_BYTES / (perExample * bytesPerElement(backward.dtype)));
-  return Math.max(1, Math.min(backward.batch, most));
-}
-
 /** Numbers that `eachChunk` and its visitor allocate at once for a part of that many examples. */
 export function chunkNumbers(
   site: LinearSite,
@@ -95,7 +86,7 @@ export function chunkNumbers(
   perExample: number,
 ): number {
   const each = unfoldedNumbers(site, nodes, columns) + perExample;
-  return each * chunkLength({ dtype, batch }, each);
+  return each === 0 ? 0 : each * chunkLength(dtype, batch, each);
 }
 
 /**
@@ -109,8 +100,9 @@ export function eachChunk(
   perExample: number,
   visit: (chunk: Chunk) => void,
 ): void {
-  const { batch, columns } = backward;
-  const length = chunkLength(backward, unfoldedNumbers(site, nodes, columns) + perExample);
+  const { batch, columns, dtype } = backward;
+  const each = unfoldedNumbers(site, nodes, columns) + perExample;
+  const length = each === 0 ? batch : chunkLength(dtype, batch, each);
   for (let first = 0; first < batch; first += length) {
     const count = Math.min(length, batch - first);
     scope(() => visit({ first, count, uses: nodes.map((node) => useOf(backward, site, node, first, count)) }));

@@ -1,7 +1,7 @@
 // A network's architecture as plain JSON, and back. What comes back is traced anew: each node goes through its primitive's
 // own rules, as if a model's function had applied it. Nothing in a file is ever run.
 
-import { sameShape, shapeText } from "../array/ndarray.ts";
+import { sameShape, shapeText, sizeOf } from "../array/ndarray.ts";
 import { FileError, LaplaceError } from "../errors.ts";
 import { activationCode } from "../kernels/kernels.ts";
 import type { DType } from "../kernels/memory.ts";
@@ -10,10 +10,24 @@ import type { Network } from "../network/network.ts";
 import type { Primitive } from "../network/primitive.ts";
 import * as combine from "../network/primitives/combine.ts";
 import {
+  type ConvolutionAttributes,
+  convolution,
+  type Pair,
+  type TransposedAttributes,
+  transposedConvolution,
+} from "../network/primitives/convolution.ts";
+import {
   type ElementwiseAttributes,
   type ElementwiseFunction,
   elementwise,
 } from "../network/primitives/elementwise.ts";
+import { embedding } from "../network/primitives/embedding.ts";
+import {
+  type AveragePoolingAttributes,
+  averagePool,
+  maxPool,
+  type PoolingAttributes,
+} from "../network/primitives/pooling.ts";
 import { linear, type ScaleShiftAttributes, scaleShift } from "../network/primitives/sites.ts";
 import { type ParameterDraft, Trace, type Traced } from "../network/trace.ts";
 import { type Fields, numberJson } from "./fields.ts";
@@ -30,6 +44,10 @@ export interface ParameterJson {
 /** A site and its parameters. */
 export interface SiteJson {
   readonly kind: Site["kind"];
+  /** Of a linear site, where there is more than one. */
+  readonly groups?: number;
+  /** Of a linear site, where it is. */
+  readonly transposed?: boolean;
   readonly weight?: ParameterJson;
   readonly bias?: ParameterJson;
   readonly scale?: ParameterJson;
@@ -56,6 +74,7 @@ export interface NetworkJson {
 // Bounds for what a file can ask for; real networks are far below them.
 const MOST_NODES = 10_000;
 const MOST_AXES = 32;
+const MOST_WEIGHT_AXES = 4;
 const MOST_INPUTS = 1000;
 /** Numbers that all values of one example have together. */
 const MOST_NUMBERS = 2 ** 24;
@@ -78,6 +97,37 @@ const shapeAttribute = {
   attributes: ["shape"],
   write: ({ shape }: { shape: Shape }) => ({ shape }),
   read: (fields: Fields) => ({ shape: fields.integers("shape", 1, MOST_AXES) }),
+};
+
+function readPair(fields: Fields, name: string, least: number): Pair {
+  const [height, width] = fields.integers(name, least, 2);
+  if (width === undefined) throw new LaplaceError(`"${name}" must have two numbers.`);
+  return [height, width];
+}
+
+const convolutionAttributes = {
+  attributes: ["kernel", "stride", "padding", "dilation"],
+  write: ({ kernel, stride, padding, dilation }: ConvolutionAttributes) => ({ kernel, stride, padding, dilation }),
+  read(fields: Fields): ConvolutionAttributes {
+    const [top, bottom, left, right] = fields.integers("padding", 0, 4);
+    if (right === undefined) throw new LaplaceError('"padding" must have four numbers.');
+    return {
+      kernel: readPair(fields, "kernel", 1),
+      stride: readPair(fields, "stride", 1),
+      padding: [top, bottom, left, right],
+      dilation: readPair(fields, "dilation", 1),
+    };
+  },
+};
+
+const poolingAttributes = {
+  attributes: ["kernel", "stride", "padding"],
+  write: ({ kernel, stride, padding }: PoolingAttributes) => ({ kernel, stride, padding }),
+  read: (fields: Fields): PoolingAttributes => ({
+    kernel: readPair(fields, "kernel", 1),
+    stride: readPair(fields, "stride", 1),
+    padding: readPair(fields, "padding", 0),
+  }),
 };
 
 /** Every primitive there is, by name; a Map, because names come from files. */
@@ -111,6 +161,36 @@ export const knownPrimitives: ReadonlyMap<string, Known> = new Map(
         }),
       },
       { primitive: linear, inputs: 1, site: "linear" },
+      { primitive: convolution, inputs: 1, site: "linear", ...convolutionAttributes },
+      {
+        primitive: transposedConvolution,
+        inputs: 1,
+        site: "linear",
+        attributes: [...convolutionAttributes.attributes, "outputPadding"],
+        write: ({ outputPadding, ...rest }: TransposedAttributes) => ({
+          ...convolutionAttributes.write(rest),
+          outputPadding,
+        }),
+        read: (fields: Fields): TransposedAttributes => ({
+          ...convolutionAttributes.read(fields),
+          outputPadding: readPair(fields, "outputPadding", 0),
+        }),
+      },
+      { primitive: embedding, inputs: 1, site: "linear" },
+      { primitive: maxPool, inputs: 1, ...poolingAttributes },
+      {
+        primitive: averagePool,
+        inputs: 1,
+        attributes: [...poolingAttributes.attributes, "countPadding"],
+        write: ({ countPadding, ...rest }: AveragePoolingAttributes) => ({
+          ...poolingAttributes.write(rest),
+          countPadding,
+        }),
+        read: (fields: Fields): AveragePoolingAttributes => ({
+          ...poolingAttributes.read(fields),
+          countPadding: fields.boolean("countPadding"),
+        }),
+      },
       {
         primitive: scaleShift,
         inputs: 1,
@@ -130,7 +210,13 @@ export function networkJson({ graph, dtype, frozen }: Network): NetworkJson {
   const parameter = ({ name, shape, offset }: Parameter): ParameterJson => ({ name, shape, offset });
   const sites = graph.sites.map((site): SiteJson => {
     const all = Object.entries(site).filter(([role]) => (roles[site.kind] as readonly string[]).includes(role));
-    return { kind: site.kind, ...Object.fromEntries(all.map(([role, one]) => [role, parameter(one as Parameter)])) };
+    const { groups = 1, transposed = false } = site.kind === "linear" ? site : {};
+    const more = { ...(groups > 1 && { groups }), ...(transposed && { transposed }) };
+    return {
+      kind: site.kind,
+      ...more,
+      ...Object.fromEntries(all.map(([role, one]) => [role, parameter(one as Parameter)])),
+    };
   });
   const nodes = graph.nodes.map((node: Node): NodeJson => {
     const known = knownPrimitives.get(node.primitive.name);
@@ -180,7 +266,7 @@ export const networkFields: readonly (keyof NetworkJson)[] = ["dtype", "sites", 
 function readGraph(fields: Fields, parameterCount: number): Graph {
   const trace = new Trace();
   const sites = fields
-    .objects("sites", MOST_NODES, ["kind", ...roles.linear, ...roles.elementwise])
+    .objects("sites", MOST_NODES, ["kind", "groups", "transposed", ...roles.linear, ...roles.elementwise])
     .map((site) => readSite(trace, site, parameterCount));
   const nodes = fields.objects("nodes", MOST_NODES, ["primitive", "inputs", "attributes", "site"]);
   const values: Traced[] = [];
@@ -219,14 +305,22 @@ function readSite(trace: Trace, fields: Fields, parameterCount: number): Site {
   const name = one.text("name");
   if (!name.endsWith(suffix))
     throw new LaplaceError(`the name of a ${first}, ${quoted(name)}, must end in "${suffix}".`);
-  const [size, inputs] = one.integers("shape", 1, 2);
-  if (!(size * (inputs ?? 1) <= parameterCount)) throw new LaplaceError(`${quoted(name)} has too many values.`);
-  const shapes: Record<Role, Shape> = { weight: [size, inputs], bias: [size], scale: [size], shift: [size] };
+  const whole = one.integers("shape", 1, MOST_WEIGHT_AXES);
+  const [size, ...rest] = whole;
+  const inputs = sizeOf(rest);
+  if (!(size * inputs <= parameterCount)) throw new LaplaceError(`${quoted(name)} has too many values.`);
+  if (kind === "elementwise" ? whole.length !== 1 : whole.length < 2) {
+    throw new LaplaceError(`${quoted(name)} ${shapeText(whole)} has another number of axes than a ${first}.`);
+  }
+  const more = readLayout(kind, fields, size);
+  // A transposed weight's outputs are not its rows: its primitive checks their number.
+  const biases = more.transposed ? given.get("bias")?.integers("shape", 1, 1) : [size];
+  const shapes: Record<Role, Shape> = { weight: whole, bias: biases ?? [size], scale: [size], shift: [size] };
   return trace.site(fields, name.slice(0, -suffix.length), (parameter) => {
     const make = (role: Role) => {
       const draft: ParameterDraft = { role, shape: shapes[role], initialise: noValues };
       const [made, due] = [parameter(draft), given.get(role) as Fields];
-      const shape = due.integers("shape", 1, 2);
+      const shape = due.integers("shape", 1, MOST_WEIGHT_AXES);
       if (made.name === due.text("name") && sameShape(made.shape, shape) && made.offset === due.integer("offset", 0)) {
         return made;
       }
@@ -235,8 +329,17 @@ function readSite(trace: Trace, fields: Fields, parameterCount: number): Site {
       );
     };
     const made = Object.fromEntries([...given.keys()].map((role) => [role, make(role)]));
-    return (kind === "linear" ? { kind, inputs, outputs: size, ...made } : { kind, size, ...made }) as Site;
+    return (kind === "linear" ? { kind, inputs, outputs: size, ...more, ...made } : { kind, size, ...made }) as Site;
   });
+}
+
+/** Groups and transposition of a linear site. */
+function readLayout(kind: Site["kind"], fields: Fields, rows: number): { groups?: number; transposed?: boolean } {
+  const groups = fields.has("groups") ? fields.integer("groups", 2) : 1;
+  const transposed = fields.has("transposed") && fields.boolean("transposed");
+  if (kind !== "linear" && (groups > 1 || transposed)) throw new LaplaceError(`a ${kind} site has no groups.`);
+  if (rows % groups !== 0) throw new LaplaceError(`${rows} outputs do not divide into ${groups} groups.`);
+  return { ...(groups > 1 && { groups }), ...(transposed && { transposed }) };
 }
 
 function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites: readonly Site[]): Traced {

@@ -53,6 +53,12 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
     (k, { x, y, out }) => k.gemm(3, N, N, 2, x, N, 2, 1, y, N, N, 1, out, N * N, N, 0.3, true),
   ],
   addSquares: [(k, { x, out }) => k.addSquares(5, N, x, out)],
+  oneHot: [
+    (k, { out, more }) => {
+      k.fill(5, 3, more);
+      k.oneHot(5, N, more, out);
+    },
+  ],
   unfold: [(k, { x, out }) => k.unfold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
   fold: [(k, { x, out }) => k.fold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
   maxPool: [(k, { x, out, more }) => k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, out, more + 8 * N * N)],

@@ -1,5 +1,6 @@
 // How much of a label's entropy is doubt about the logits. Numbers in, numbers out, as in links.ts.
 
+import { portableExp, portableLog, portableLog1p } from "../array/portable.ts";
 import { binaryProbabilities, eachDraw, type LinkDraw, normals, sigmoid } from "./links.ts";
 
 /** Entropies of predicted labels in nats, of each example. */
@@ -13,7 +14,7 @@ export interface Entropies {
 /** −Σ p log p, with 0 log 0 = 0. */
 function entropy(p: Float64Array): number {
   let sum = 0;
-  for (const x of p) if (x > 0) sum -= x * Math.log(x);
+  for (const x of p) if (x > 0) sum -= x * portableLog(x);
   return Math.max(sum, 0);
 }
 
@@ -58,7 +59,7 @@ export function binaryEntropies(mean: Float64Array, variance: Float64Array): Ent
   // Of the less likely label, which keeps its digits.
   const below = mean.map((m) => -Math.abs(m));
   const total = binaryProbabilities("quadrature", below, variance, { samples: 1, seed: 0 }).map((p) =>
-    p > 0 ? -p * Math.log(p) - (1 - p) * Math.log1p(-p) : 0,
+    p > 0 ? -p * portableLog(p) - (1 - p) * portableLog1p(-p) : 0,
   );
   const aleatoric = below.map((m, i) => {
     const v = Math.max(variance[i], 0);
@@ -69,7 +70,7 @@ export function binaryEntropies(mean: Float64Array, variance: Float64Array): Ent
     const first = Math.ceil(Math.max(-9, (-END - m) / s) / h);
     const last = Math.floor(Math.min(9 + s, (END - m) / s) / h);
     let sum = 0;
-    for (let j = first; j <= last; j++) sum += Math.exp(-0.5 * (j * h) ** 2) * logitEntropy(m + s * j * h);
+    for (let j = first; j <= last; j++) sum += portableExp(-0.5 * (j * h) ** 2) * logitEntropy(m + s * j * h);
     return Math.min((sum * h) / Math.sqrt(2 * Math.PI), total[i]);
   });
   return { total, aleatoric };
@@ -78,5 +79,5 @@ export function binaryEntropies(mean: Float64Array, variance: Float64Array): Ent
 /** The entropy of a label with the probability σ(x): log(1 + e^(−|x|)) + |x| σ(−|x|), which does not cancel. */
 function logitEntropy(x: number): number {
   const size = Math.abs(x);
-  return Math.log1p(Math.exp(-size)) + size * sigmoid(-size);
+  return portableLog1p(portableExp(-size)) + size * sigmoid(-size);
 }

@@ -1,5 +1,6 @@
 // Counts: outputs are logarithms of rates.
 
+import { portableExp, portableExpm1 } from "../array/portable.ts";
 import type { Random } from "../array/random.ts";
 import { ValueError } from "../errors.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
@@ -67,14 +68,14 @@ export function poisson(): Likelihood {
       const variance = new Float64Array(batch * outputs);
       for (let i = 0; i < rate.length; i++) {
         const v = covariance[i * outputs + (i % outputs)];
-        rate[i] = Math.exp(mean[i] + v / 2);
+        rate[i] = portableExp(mean[i] + v / 2);
         // The variance of a count is the mean of its rate plus the rate's variance.
-        variance[i] = rate[i] - Math.exp(2 * (mean[i] + v)) * Math.expm1(-v);
+        variance[i] = rate[i] - portableExp(2 * (mean[i] + v)) * portableExpm1(-v);
       }
       return { mean: rate, variance };
     },
     targetAt(f) {
-      const rate = f.map((logRate) => Math.exp(logRate));
+      const rate = f.map((logRate) => portableExp(logRate));
       return { mean: rate, variance: rate.slice() };
     },
   };

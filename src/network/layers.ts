@@ -22,7 +22,14 @@ export type Layer = (x: Traced) => Traced;
 /** How weights begin: Glorot & Bengio 2010, He et al. 2015, uniform or normal; biases begin at 0. */
 export type Initialisation = "glorotUniform" | "glorotNormal" | "heUniform" | "heNormal" | "zeros";
 
-const initialisations: readonly Initialisation[] = ["glorotUniform", "glorotNormal", "heUniform", "heNormal", "zeros"];
+/** The ways there are. */
+export const initialisations: readonly Initialisation[] = [
+  "glorotUniform",
+  "glorotNormal",
+  "heUniform",
+  "heNormal",
+  "zeros",
+];
 
 /** Options of `dense`. */
 export interface DenseOptions {
@@ -34,6 +41,7 @@ export interface DenseOptions {
   name?: string;
 }
 
+/** A weight's initial values, for a position with so many inputs and outputs. */
 export function initialiserOf(init: Initialisation, inputs: number, outputs: number): Initialiser {
   const fan = init.startsWith("glorot") ? (inputs + outputs) / 2 : inputs;
   const deviation = init === "zeros" ? 0 : Math.sqrt((init.startsWith("he") ? 2 : 1) / fan);
@@ -46,8 +54,9 @@ export function initialiserOf(init: Initialisation, inputs: number, outputs: num
   };
 }
 
+/** Zeros, as arrays are made. */
 export const zeros: Initialiser = () => {};
-export const ones: Initialiser = (values) => {
+const ones: Initialiser = (values) => {
   values.fill(1);
 };
 
@@ -159,6 +168,7 @@ export function compose(layers: readonly Layer[]): Layer {
   return (x) => layers.reduce((value, layer) => layer(value), x);
 }
 
+/** @throws LaplaceError unless x is a value of a model's function */
 export function requireTraced(where: string, x: unknown): asserts x is Traced {
   if (x instanceof Traced) return;
   throw new LaplaceError(`${where}: a traced value is due, as a model's function receives it, not ${typeof x}.`);

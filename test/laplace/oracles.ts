@@ -1,11 +1,26 @@
 // The networks and values of the plain-autograd reference (test/fixtures/*.json).
 
 import { readFileSync } from "node:fs";
-import { array, chain, type DType, dense, type Network, type Task, tanh } from "../../src/index.ts";
+import {
+  array,
+  chain,
+  conv2d,
+  type DType,
+  dense,
+  flatten,
+  maxPool2d,
+  type NDArray,
+  type Network,
+  relu,
+  type Task,
+  tanh,
+} from "../../src/index.ts";
 
 export interface Table {
   readonly shape: number[];
   readonly data: number[];
+  /** Of images, whose numbers are whole: what they are multiplied by. */
+  readonly scale?: number;
 }
 
 export interface Predictive {
@@ -76,17 +91,18 @@ export interface Oracle {
   readonly Xtest: Table;
   readonly lossSum: number;
   readonly sumGrad: Table;
-  readonly jacobian: Table;
-  readonly ggn: Table;
+  /** The matrices, where they are not too large. */
+  readonly ggn?: Table;
   readonly ggnDiag: Table;
-  readonly ef: Table;
+  readonly ef?: Table;
   readonly efDiag: Table;
   readonly kfac: { readonly expand: readonly Factors[]; readonly expandEmpirical: readonly Factors[] };
   readonly ekfacEigenvalueStats: readonly { readonly sum: number; readonly max: number }[];
   readonly laplace: readonly Section[];
   readonly laplaceEF: Section;
   readonly lastLayer: {
-    readonly ggn: Table;
+    readonly ggn?: Table;
+    readonly ggnDiag?: Table;
     readonly kfacA: Table;
     readonly kfacB: Table;
     readonly laplace: readonly Section[];
@@ -106,24 +122,41 @@ const models = {
   mlp_2_8_8_3_cls: (dtype: DType) => chain({ inputs: 2, dtype }, dense(8, tanh), dense(8, tanh), dense(3)),
   reg_3_10_2: (dtype: DType) => chain({ inputs: 3, dtype }, dense(10, tanh), dense(2)),
   logreg_2_1_bernoulli: (dtype: DType) => chain({ inputs: 2, dtype }, dense(1)),
+  digits_cnn: (dtype: DType) =>
+    chain(
+      { inputs: [1, 8, 8], dtype },
+      conv2d(4, 3, relu, { padding: 1 }),
+      maxPool2d(2),
+      conv2d(8, 3, relu),
+      flatten,
+      dense(10),
+    ),
 };
 
-const tasks = { mlp_2_8_8_3_cls: "classification", reg_3_10_2: "regression", logreg_2_1_bernoulli: "binary" } as const;
+const tasks = {
+  mlp_2_8_8_3_cls: "classification",
+  reg_3_10_2: "regression",
+  logreg_2_1_bernoulli: "binary",
+  digits_cnn: "classification",
+} as const;
 
 export type OracleName = keyof typeof models;
 export const oracleNames = Object.keys(models) as OracleName[];
+
+export function arrayOf({ shape, data, scale = 1 }: Table): NDArray {
+  return array(scale === 1 ? data : data.map((value) => scale * value), { shape });
+}
 
 /** An oracle with its network at the fixture's parameters, and its data. */
 export function readOracle(name: OracleName, dtype: DType = "float64") {
   const oracle = JSON.parse(readFileSync(`test/fixtures/${name}.json`, "utf8")) as Oracle;
   const net = models[name](dtype);
   net.setParameters(oracle.params.flatMap(({ data }) => data));
-  const table = ({ shape, data }: Table) => array(data, { shape });
   return {
     oracle,
     net,
     task: tasks[name],
-    data: { x: table(oracle.X), y: table(oracle.Y) },
-    test: table(oracle.Xtest),
+    data: { x: arrayOf(oracle.X), y: arrayOf(oracle.Y) },
+    test: arrayOf(oracle.Xtest),
   };
 }

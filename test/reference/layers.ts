@@ -2,6 +2,8 @@
 // carry their gradient, and the library's layers of the same data.
 
 import {
+  batchNorm,
+  dropout,
   groupNorm,
   gru,
   type Layer,
@@ -32,6 +34,15 @@ export type LayerBlock =
       readonly epsilon: number;
       readonly affine: ScaleShiftBlock | undefined;
     }
+  /** With these running statistics. */
+  | {
+      readonly kind: "batchNorm";
+      readonly mean: readonly number[];
+      readonly variance: readonly number[];
+      readonly epsilon: number;
+      readonly affine: ScaleShiftBlock | undefined;
+    }
+  | { readonly kind: "dropout" }
   | {
       readonly kind: "attention";
       readonly heads: number;
@@ -68,6 +79,8 @@ const kinds: ReadonlySet<string> = new Set([
   "layerNorm",
   "rmsNorm",
   "groupNorm",
+  "batchNorm",
+  "dropout",
   "attention",
   "lstm",
   "gru",
@@ -187,10 +200,16 @@ function normLayer(block: LayerBlock & { kind: "layerNorm" | "rmsNorm" | "groupN
     normalised(x.elements.slice(i * width, (i + 1) * width), kind !== "rmsNorm", epsilon),
   ).flat();
   const y = { shape: x.shape, elements };
-  if (affine === undefined) return y;
-  if (kind !== "groupNorm") return apply(affine, y);
+  if (kind === "groupNorm") return perChannel(affine, y, apply);
+  return affine === undefined ? y : apply(affine, y);
+}
+
+/** A scale and a shift of each channel, the first axis. */
+function perChannel(affine: ScaleShiftBlock | undefined, x: Value, apply: Apply): Value {
+  if (affine === undefined) return x;
   // Channels last, and back.
   const [channels, ...rest] = x.shape;
+  const { elements } = x;
   const positions = product(rest);
   const turned = apply(
     affine,
@@ -209,6 +228,16 @@ export function applyLayer(block: LayerBlock, x: Value, apply: Apply): Value {
     case "rmsNorm":
     case "groupNorm":
       return normLayer(block, x, apply);
+    case "batchNorm": {
+      const { mean, variance, epsilon, affine } = block;
+      const y = tabulate(x.shape, (index) => {
+        const [c] = index;
+        return dual.scaled(dual.shifted(at(x, index), -mean[c]), 1 / Math.sqrt(variance[c] + epsilon));
+      });
+      return perChannel(affine, y, apply);
+    }
+    case "dropout":
+      return x;
     case "attention":
       return attention(block, x, (query, key) => !block.causal || key <= query, apply);
     case "lstm":
@@ -282,14 +311,18 @@ export function libraryLayer(block: LayerBlock, chainOf: (blocks: readonly Block
   switch (block.kind) {
     case "layerNorm":
     case "rmsNorm":
-    case "groupNorm": {
+    case "groupNorm":
+    case "batchNorm": {
       const { epsilon, affine } = block;
       const scale = affine?.scale ?? false;
       const shift = affine?.shift ?? false;
       if (block.kind === "rmsNorm") return rmsNorm({ epsilon, scale });
       if (block.kind === "layerNorm") return layerNorm({ epsilon, scale, shift });
+      if (block.kind === "batchNorm") return batchNorm({ epsilon, scale, shift });
       return groupNorm(block.groups, { epsilon, scale, shift });
     }
+    case "dropout":
+      return dropout(0.5);
     case "attention":
       return multiHeadAttention(block.heads, { causal: block.causal, bias: block.qkv.bias });
     case "lstm":

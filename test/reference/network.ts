@@ -303,7 +303,11 @@ function chainOf(blocks: readonly Block[]): Layer {
   return chain(identity, ...blocks.map(layerOf));
 }
 
-/** The library's network of the same data. */
+/** The library's network of the same data; running statistics are those of the blocks in the outermost row. */
 export function build(blocks: readonly Block[], inputShape: readonly number[], dtype: DType, seed = 0): Network {
-  return network({ inputs: inputShape, dtype, seed }, chainOf(blocks));
+  const net = network({ inputs: inputShape, dtype, seed }, chainOf(blocks));
+  net.buffers.data.set(
+    blocks.flatMap((block) => (block.kind === "batchNorm" ? [...block.mean, ...block.variance] : [])),
+  );
+  return net;
 }

@@ -199,3 +199,11 @@ export function addSquares<T>(rows: usize, n: usize, x: usize, y: usize): void {
     store<T>(y + i, load<T>(y + i) + sum);
   }
 }
+
+/** Rows of n zeros with a one at x[r], a whole number below n. */
+export function oneHot<T>(rows: usize, n: usize, x: usize, y: usize): void {
+  memory.fill(y, 0, rows * n * sizeof<T>());
+  for (let r: usize = 0; r < rows; r++) {
+    store<T>(y + (r * n + <usize>load<T>(x + r * sizeof<T>())) * sizeof<T>(), <T>1);
+  }
+}

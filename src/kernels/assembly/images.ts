@@ -102,7 +102,7 @@ export function fold<T>(
 
 /**
  * The largest element of every window of the planes [height, width], [planes, oh, ow], and its place in the plane, the
- * first of equals: 32-bit integers. y may be 0, where only places are asked for.
+ * first of equals: 32-bit integers. y or places may be 0, where they are not asked for.
  */
 export function maxPool<T>(
   planes: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32,
@@ -132,8 +132,10 @@ export function maxPool<T>(
           store<T>(y, most);
           y += sizeof<T>();
         }
-        store<i32>(places, place);
-        places += 4;
+        if (places != 0) {
+          store<i32>(places, place);
+          places += 4;
+        }
       }
     }
     x += <usize>(height * width) * sizeof<T>();

@@ -18,7 +18,8 @@ const rows = { channelsFirst: false };
 export const linear: Primitive<undefined> = {
   name: "linear",
   shape([x], _, site) {
-    const { inputs, outputs } = site as LinearSite;
+    const { inputs, outputs, transposed = false, groups = 1 } = site as LinearSite;
+    if (transposed || groups !== 1) throw new ShapeError("linear: the layer's weight is not that of a dense layer.");
     if (x.length === 0 || x[x.length - 1] !== inputs) {
       throw new ShapeError(`linear: the layer takes ${inputs} inputs, but its input has shape ${shapeText(x)}.`);
     }

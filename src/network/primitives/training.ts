@@ -1,6 +1,5 @@
 // Primitives that do something else in a step of training: dropout, and normalisation over the batch.
 
-import { gatherStrided } from "../../array/einsum.ts";
 import { shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, floats, type Pointer } from "../../kernels/memory.ts";
@@ -63,15 +62,26 @@ type BatchNode = Node<BatchNormaliseAttributes>;
 /** How many values each channel has in one example. */
 export const positionsOfChannel = (node: BatchNode): number => node.size / node.attributes.mean.size;
 
-/** A number for each channel at each of its positions: [channels, positions]. */
-function spread(node: BatchNode, pass: ForwardPass, numbers: ArrayLike<number>): Pointer {
-  const [channels, positions] = [node.attributes.mean.size, positionsOfChannel(node)];
-  const each = allocateFloats(pass.dtype, channels);
-  floats(pass.dtype).set(numbers, each / bytesPerElement(pass.dtype));
-  if (positions === 1) return each;
-  const all = allocateFloats(pass.dtype, node.size);
-  gatherStrided(pass.kernels, [channels, positions], [1, 0], each, all);
-  return all;
+/** A number for each channel. */
+function place(pass: ForwardPass, numbers: Float64Array): Pointer {
+  const to = allocateFloats(pass.dtype, numbers.length);
+  floats(pass.dtype).set(numbers, to / bytesPerElement(pass.dtype));
+  return to;
+}
+
+/** For each of `slabs` batches y = scale x + shift (or +=) for each channel; 0 for no scale or no shift. */
+function stretch(
+  node: BatchNode,
+  pass: ForwardPass,
+  slabs: number,
+  x: Pointer,
+  scale: Pointer,
+  shift: Pointer,
+  y: Pointer,
+  add = false,
+): void {
+  const { size } = node.attributes.mean;
+  pass.kernels.channelAffine(slabs * pass.batch, size, positionsOfChannel(node), x, scale, shift, y, add);
 }
 
 /** The means of each channel over batch and positions. */
@@ -86,18 +96,10 @@ function channelMeans(node: BatchNode, pass: ForwardPass, x: Pointer): Float64Ar
 
 const negative = (numbers: Float64Array) => numbers.map((x) => -x);
 
-/** y = x − mean for each channel. */
-function centre(node: BatchNode, pass: ForwardPass, mean: Float64Array): void {
-  const y = pass.value(node);
-  pass.kernels.copyRows(1, pass.batch * node.size, pass.value(node.inputs[0]), 0, y, 0, false);
-  pass.kernels.addToRows(pass.batch, node.size, spread(node, pass, negative(mean)), y);
-}
-
-/** 1 / √(running variance + ε), spread. */
-function runningFactors(node: BatchNode, pass: ForwardPass): Pointer {
-  const { variance, epsilon } = node.attributes;
-  return spread(
-    node,
+/** 1 / √(running variance + ε) */
+function runningFactors({ attributes }: BatchNode, pass: ForwardPass): Pointer {
+  const { variance, epsilon } = attributes;
+  return place(
     pass,
     read(pass, variance).map((v) => 1 / Math.sqrt(v + epsilon)),
   );
@@ -108,9 +110,10 @@ function read(pass: ForwardPass, buffer: BufferArray): Float64Array {
   return Float64Array.from(floats(pass.dtype).subarray(start, start + buffer.size));
 }
 
-/** Moves the running statistics towards those of a batch with that many values in each channel. */
-function update(node: BatchNode, pass: ForwardPass, mean: Float64Array, variance: Float64Array, count: number): void {
+/** Moves the running statistics towards those of a batch. */
+function update(node: BatchNode, pass: ForwardPass, mean: Float64Array, variance: Float64Array): void {
   const { attributes } = node;
+  const count = pass.batch * positionsOfChannel(node);
   const { momentum } = attributes;
   const memory = floats(pass.dtype);
   const move = (buffer: BufferArray, found: (channel: number) => number) => {
@@ -140,45 +143,44 @@ export const batchNormalise: Primitive<BatchNormaliseAttributes> = {
     );
   },
   forward(node, pass) {
-    const { training, kernels, batch } = pass;
-    const y = pass.value(node);
+    const { training } = pass;
+    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
     const { mean, epsilon } = node.attributes;
+    // The mean first: x − mean is exact to rounding also where the mean is large.
+    const centre = (by: Float64Array) => stretch(node, pass, 1, x, 0, place(pass, negative(by)), y);
     if (training === undefined || !takesBatchStatistics(node, training.frozen)) {
-      centre(node, pass, read(pass, mean));
-      kernels.multiply(batch, node.size, y, runningFactors(node, pass), y, false);
+      centre(read(pass, mean));
+      stretch(node, pass, 1, y, runningFactors(node, pass), 0, y);
       return;
     }
-    const n = batch * node.size;
-    const found = channelMeans(node, pass, pass.value(node.inputs[0]));
-    centre(node, pass, found);
+    const n = pass.batch * node.size;
+    const found = channelMeans(node, pass, x);
+    centre(found);
     const squares = allocateFloats(pass.dtype, n);
-    kernels.multiply(1, n, y, y, squares, false);
+    pass.kernels.multiply(1, n, y, y, squares, false);
     const variance = channelMeans(node, pass, squares);
-    const factors = spread(
-      node,
+    const factors = place(
       pass,
       variance.map((v) => 1 / Math.sqrt(v + epsilon)),
     );
-    kernels.multiply(batch, node.size, y, factors, y, false);
+    stretch(node, pass, 1, y, factors, 0, y);
     training.kept.set(node, factors);
-    update(node, pass, found, variance, batch * positionsOfChannel(node));
+    update(node, pass, found, variance);
   },
   pushforward(node, pass) {
-    const factors = runningFactors(node, pass);
-    pass.kernels.multiply(pass.batch, node.size, pass.tangent(node.inputs[0]), factors, pass.tangent(node), false);
+    stretch(node, pass, 1, pass.tangent(node.inputs[0]), runningFactors(node, pass), 0, pass.tangent(node));
   },
   pullback(node, pass) {
+    const d = pass.cotangent(node);
     const factors = pass.training?.kept.get(node);
     pass.contribute(node.inputs[0], (to, add) => {
-      const d = pass.cotangent(node);
-      const all = pass.columns * pass.batch;
-      if (factors === undefined) pass.kernels.multiply(all, node.size, d, runningFactors(node, pass), to, add);
-      else pullBackThroughBatch(node, pass, d, factors, to, add);
+      if (factors !== undefined) pullBackThroughBatch(node, pass, d, factors, to, add);
+      else stretch(node, pass, pass.columns, d, runningFactors(node, pass), 0, to, add);
     });
   },
 };
 
-/** One column: factor (d − mean(d) − y mean(y d)), with means over batch and positions. */
+/** One column, as training has: factor (d − mean(d) − y mean(y d)), with means over batch and positions. */
 function pullBackThroughBatch(
   node: BatchNode,
   pass: ForwardPass,
@@ -187,14 +189,13 @@ function pullBackThroughBatch(
   to: Pointer,
   add: boolean,
 ): void {
-  const { kernels, batch } = pass;
-  const n = batch * node.size;
+  const n = pass.batch * node.size;
   const y = pass.value(node);
   const rest = allocateFloats(pass.dtype, n);
-  kernels.multiply(1, n, d, y, rest, false);
-  const along = spread(node, pass, negative(channelMeans(node, pass, rest)));
-  kernels.multiply(batch, node.size, y, along, rest, false);
-  kernels.addToRows(batch, node.size, spread(node, pass, negative(channelMeans(node, pass, d))), rest);
-  kernels.copyRows(1, n, d, 0, rest, 0, true);
-  kernels.multiply(batch, node.size, rest, factors, to, add);
+  pass.kernels.multiply(1, n, d, y, rest, false);
+  const along = place(pass, negative(channelMeans(node, pass, rest)));
+  const middle = place(pass, negative(channelMeans(node, pass, d)));
+  stretch(node, pass, 1, y, along, middle, rest);
+  pass.kernels.copyRows(1, n, d, 0, rest, 0, true);
+  stretch(node, pass, 1, rest, factors, 0, to, add);
 }

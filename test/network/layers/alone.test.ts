@@ -47,6 +47,23 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
       { kind: "groupNorm", groups, epsilon, affine: affine(scale, shift) },
       [groups * each, ...rest],
     ]),
+  "batchNorm and dropout": fc
+    .record({
+      statistics: fc.array(fc.tuple(fc.integer({ min: -3, max: 3 }), fc.constantFrom(0.01, 1, 4)), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      rest: fc.array(fc.constantFrom(1, 2, 3), { maxLength: 2 }),
+      epsilon,
+      scale: flag,
+      shift: flag,
+      drop: fc.constantFrom(false, false, true),
+    })
+    .map(({ statistics, rest, epsilon, scale, shift, drop }) => {
+      const [mean, variance] = [0, 1].map((i) => statistics.map((pair) => pair[i]));
+      const block = { kind: "batchNorm", mean, variance, epsilon, affine: affine(scale, shift) } as const;
+      return [drop ? { kind: "dropout" } : block, [statistics.length, ...rest]];
+    }),
   multiHeadAttention: fc
     .record({ heads: fc.constantFrom(1, 2, 3), d: fc.constantFrom(1, 2), positions: length, causal: flag, bias: flag })
     .map(({ heads, d, positions, causal, bias }) => [

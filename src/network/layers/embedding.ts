@@ -1,0 +1,46 @@
+// Vectors for tokens.
+
+import { checkInteger, checkOptions, OptionError } from "../../errors.ts";
+import { type Layer, requireTraced } from "../layers.ts";
+import { embedding as primitive } from "../primitives/embedding.ts";
+import type { Initialiser } from "../trace.ts";
+
+/** Options of `embedding`. */
+export interface EmbeddingOptions {
+  /** The layer's name in the table of parameters (default: its number). */
+  name?: string;
+}
+
+const standardNormal: Initialiser = (values, random) => {
+  for (let i = 0; i < values.length; i++) values[i] = random.normal();
+};
+
+/** Tokens that are exact in float32. */
+const MOST_TOKENS = 2 ** 24;
+
+/**
+ * A vector for each token: inputs are whole numbers from 0 to vocabulary − 1, of any shape [...], outputs
+ * [..., dimensions]. The weight [vocabulary, dimensions] begins standard normal, as in PyTorch. There are no derivatives with
+ * respect to tokens.
+ * @throws OptionError; ValueError, when the network is run, for what is no such token
+ */
+export function embedding(vocabulary: number, dimensions: number, options: EmbeddingOptions = {}): Layer {
+  checkInteger("embedding", "the vocabulary", vocabulary, 1);
+  checkInteger("embedding", "the number of dimensions", dimensions, 1);
+  checkOptions("embedding", options, ["name"]);
+  if (vocabulary > MOST_TOKENS) {
+    throw new OptionError(`embedding: the vocabulary must be at most ${MOST_TOKENS}, not ${vocabulary}.`);
+  }
+  const layer: Layer = (x) => {
+    requireTraced("embedding", x);
+    const site = x.trace.site(layer, options.name, (parameter) => ({
+      kind: "linear",
+      inputs: dimensions,
+      outputs: vocabulary,
+      transposed: true,
+      weight: parameter({ role: "weight", shape: [vocabulary, dimensions], initialise: standardNormal }),
+    }));
+    return x.trace.emit(primitive, [x], undefined, site);
+  };
+  return layer;
+}

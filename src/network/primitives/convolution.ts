@@ -1,0 +1,308 @@
+// Convolutions of images [channels, height, width], or of sequences [channels, length], which are images of one row. With
+// the weight W [outputs, inputs · kh · kw] and the windows of the input as columns, y = W · columns; a transposed
+// convolution is the transpose of that, y = what Wᵀ x gives, added back to the places of the windows. Columns are made for
+// a chunk of examples at a time and never kept.
+
+import { shapeText, sizeOf } from "../../array/ndarray.ts";
+import { ShapeError } from "../../errors.ts";
+import { allocateFloats, bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
+import { chunkLength } from "../chunks.ts";
+import type { LinearSite, Node, Parameter, Shape } from "../graph.ts";
+import type { ForwardPass, Primitive, SiteSide, SiteUse } from "../primitive.ts";
+
+/** Height and width. */
+export type Pair = readonly [height: number, width: number];
+
+/** How windows lie in an image; of a sequence, heights are 1, strides and dilations 1, paddings 0. */
+export interface ConvolutionAttributes {
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  /** Zeros around the image: top, bottom, left, right. */
+  readonly padding: readonly [top: number, bottom: number, left: number, right: number];
+  readonly dilation: Pair;
+}
+
+export interface TransposedAttributes extends ConvolutionAttributes {
+  /** Rows and columns that are added to the output, at its end. */
+  readonly outputPadding: Pair;
+}
+
+/** Windows at every place of a grid over an image. */
+interface Windows extends ConvolutionAttributes {
+  /** Channels, height and width. */
+  readonly image: readonly [channels: number, height: number, width: number];
+  readonly grid: Pair;
+}
+
+/** A value's shape as that of an image. @throws ShapeError */
+export function imageOf(where: string, shape: Shape): readonly [channels: number, height: number, width: number] {
+  if (shape.length === 3) return [shape[0], shape[1], shape[2]];
+  if (shape.length === 2) return [shape[0], 1, shape[1]];
+  throw new ShapeError(
+    `${where}: its input must be an image [channels, height, width] or a sequence [channels, length], not ${shapeText(shape)}.`,
+  );
+}
+
+/** An image's shape as that of a value with as many axes as another. */
+export function likeImage(shape: Shape, channels: number, [height, width]: Pair): Shape {
+  return shape.length === 3 ? [channels, height, width] : [channels, width];
+}
+
+/** How many windows fit: the grid's height and width. @throws ShapeError where none does */
+export function gridOf(
+  where: string,
+  shape: Shape,
+  { kernel, stride, padding: [top, bottom, left, right], dilation }: ConvolutionAttributes,
+): Pair {
+  const [, height, width] = imageOf(where, shape);
+  const along = (length: number, zeros: number, axis: 0 | 1) => {
+    const span = dilation[axis] * (kernel[axis] - 1) + 1;
+    return Math.floor((length + zeros - span) / stride[axis]) + 1;
+  };
+  const grid: Pair = [along(height, top + bottom, 0), along(width, left + right, 1)];
+  if (Math.min(...grid) >= 1) return grid;
+  throw new ShapeError(
+    `${where}: its windows, [${kernel}] with dilation [${dilation}], are larger than the input ${shapeText(shape)} with padding [${top}, ${bottom}, ${left}, ${right}].`,
+  );
+}
+
+/** @throws ShapeError unless a site's parameters are those of these channels and windows */
+function checkSite(
+  where: string,
+  site: LinearSite,
+  transposed: boolean,
+  channels: readonly number[],
+  kernel: Pair,
+  shape: Shape,
+): void {
+  const { groups = 1, weight, bias, outputs, inputs } = site;
+  const [rows, columns, biases] = channels;
+  const due = [rows, columns / groups, ...kernel.slice(shape.length === 2 ? 1 : 0)];
+  const fits = weight.shape.length === due.length && weight.shape.every((length, i) => length === due[i]);
+  const whole = rows % groups === 0 && columns % groups === 0 && (site.transposed ?? false) === transposed;
+  if (fits && whole && outputs * inputs === weight.size && (bias === undefined || bias.size === biases)) return;
+  throw new ShapeError(
+    `${where}: the layer's weight has shape ${shapeText(weight.shape)} in ${groups} groups, which does not fit the input ${shapeText(shape)}.`,
+  );
+}
+
+/** The arguments of `unfold` and `fold` between the number of images and the pointers. */
+function layout({ image, grid, kernel, stride, padding: [top, , left], dilation }: Windows) {
+  return [...image, ...kernel, ...stride, top, left, ...dilation, ...grid] as const;
+}
+
+/** Numbers of the columns of one image. */
+function columnNumbers({ image: [channels], grid, kernel }: Windows): number {
+  return channels * sizeOf(kernel) * sizeOf(grid);
+}
+
+/** Whether the columns are the image itself. */
+function pointwise({ kernel, stride, padding }: Windows): boolean {
+  return [...kernel, ...stride].every((one) => one === 1) && padding.every((zeros) => zeros === 0);
+}
+
+/** y = W · columns of x (or +=) for a number of images, [slabs, outputs, grid]. */
+function correlate(
+  { kernels, dtype }: ForwardPass,
+  site: LinearSite,
+  windows: Windows,
+  slabs: number,
+  x: Pointer,
+  w: Pointer,
+  y: Pointer,
+  add: boolean,
+): void {
+  eachChunk(dtype, windows, slabs, ({ first, count, columns: own, size }) => {
+    const bytes = bytesPerElement(dtype);
+    const [at, to] = [x + first * sizeOf(windows.image) * bytes, y + first * size * site.outputs * bytes];
+    if (own !== undefined) kernels.unfold(count, ...layout(windows), at, own);
+    const columns = own ?? at;
+    const { groups = 1, inputs } = site;
+    const outputs = site.outputs / groups;
+    const step = columnNumbers(windows);
+    for (let g = 0; g < groups; g++) {
+      const [wg, cg] = [w + g * outputs * inputs * bytes, columns + g * inputs * size * bytes];
+      const yg = to + g * outputs * size * bytes;
+      const all = site.outputs * size;
+      kernels.gemm(count, outputs, size, inputs, wg, 0, inputs, 1, cg, step, size, 1, yg, all, size, 1, add);
+    }
+  });
+}
+
+/** x += Wᵀ y, added at the places of the windows, for a number of images [slabs, channels, height, width]. */
+function spread(
+  { kernels, dtype }: ForwardPass,
+  site: LinearSite,
+  windows: Windows,
+  slabs: number,
+  y: Pointer,
+  w: Pointer,
+  x: Pointer,
+): void {
+  eachChunk(dtype, windows, slabs, ({ first, count, columns: own, size }) => {
+    const bytes = bytesPerElement(dtype);
+    const [from, at] = [y + first * size * site.outputs * bytes, x + first * sizeOf(windows.image) * bytes];
+    const columns = own ?? at;
+    const { groups = 1, inputs } = site;
+    const outputs = site.outputs / groups;
+    const step = columnNumbers(windows);
+    for (let g = 0; g < groups; g++) {
+      const [wg, cg] = [w + g * outputs * inputs * bytes, columns + g * inputs * size * bytes];
+      const yg = from + g * outputs * size * bytes;
+      const all = site.outputs * size;
+      kernels.gemm(
+        count,
+        inputs,
+        size,
+        outputs,
+        wg,
+        0,
+        1,
+        inputs,
+        yg,
+        all,
+        size,
+        1,
+        cg,
+        step,
+        size,
+        1,
+        own === undefined,
+      );
+    }
+    if (own !== undefined) kernels.fold(count, ...layout(windows), own, at);
+  });
+}
+
+/** Chunks of images with room for their columns, which is missing where the columns are the images themselves. */
+function eachChunk(
+  dtype: ForwardPass["dtype"],
+  windows: Windows,
+  slabs: number,
+  visit: (chunk: { first: number; count: number; columns: Pointer | undefined; size: number }) => void,
+): void {
+  const numbers = columnNumbers(windows);
+  const length = chunkLength(dtype, slabs, numbers);
+  scope(() => {
+    const columns = pointwise(windows) ? undefined : allocateFloats(dtype, length * numbers);
+    const step = columns === undefined ? slabs : length;
+    for (let first = 0; first < slabs; first += step) {
+      visit({ first, count: Math.min(step, slabs - first), columns, size: sizeOf(windows.grid) });
+    }
+  });
+}
+
+/** Adds a bias or its tangent to every position of [slabs, channels, positions]. */
+function addBias(pass: ForwardPass, node: Node, bias: Parameter, values: Pointer, y: Pointer): void {
+  pass.kernels.channelAffine(pass.batch, bias.size, node.size / bias.size, y, 0, values, y, false);
+}
+
+function unfolding(windows: Windows): Pick<SiteSide, "unfold"> {
+  if (pointwise(windows)) return {};
+  return { unfold: (kernels, from, count, to) => kernels.unfold(count, ...layout(windows), from, to) };
+}
+
+function windowsOf(node: Node<ConvolutionAttributes>): Windows {
+  const image = imageOf("convolution", node.inputs[0].shape);
+  const [, ...grid] = imageOf("convolution", node.shape);
+  return { ...node.attributes, image, grid };
+}
+
+/** y = W · columns of x + b: a cross-correlation, as the frameworks have it. */
+export const convolution: Primitive<ConvolutionAttributes> = {
+  name: "convolution",
+  shape([x], attributes, site) {
+    const { outputs } = site as LinearSite;
+    const [channels] = imageOf("convolution", x);
+    checkSite("convolution", site as LinearSite, false, [outputs, channels, outputs], attributes.kernel, x);
+    return likeImage(x, outputs, gridOf("convolution", x, attributes));
+  },
+  forward(node, pass) {
+    const site = node.site as LinearSite;
+    const { weight, bias } = site;
+    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
+    correlate(pass, site, windowsOf(node), pass.batch, x, pass.parameter(weight), y, false);
+    if (bias !== undefined) addBias(pass, node as Node, bias, pass.parameter(bias), y);
+  },
+  pushforward(node, pass) {
+    const site = node.site as LinearSite;
+    const { weight, bias } = site;
+    const windows = windowsOf(node);
+    const [x, dx, dy] = [pass.value(node.inputs[0]), pass.tangent(node.inputs[0]), pass.tangent(node)];
+    const dw = pass.parameterTangent(weight);
+    if (dx !== 0) correlate(pass, site, windows, pass.batch, dx, pass.parameter(weight), dy, false);
+    if (dw !== 0) correlate(pass, site, windows, pass.batch, x, dw, dy, dx !== 0);
+    if (dw !== 0 && bias !== undefined) addBias(pass, node as Node, bias, pass.parameterTangent(bias), dy);
+  },
+  pullback(node, pass) {
+    const site = node.site as LinearSite;
+    const slabs = pass.columns * pass.batch;
+    pass.contribute(node.inputs[0], (to, add) => {
+      if (!add) pass.kernels.fill(slabs * node.inputs[0].size, 0, to);
+      spread(pass, site, windowsOf(node), slabs, pass.cotangent(node), pass.parameter(site.weight), to);
+    });
+  },
+  siteUse(node): SiteUse {
+    const windows = windowsOf(node);
+    const right = { channelsFirst: true, ...unfolding(windows) };
+    return { channelsFirst: true, positions: sizeOf(windows.grid), left: { channelsFirst: true }, right };
+  },
+};
+
+function transposedWindowsOf(node: Node<TransposedAttributes>): Windows {
+  const [, ...grid] = imageOf("transposedConvolution", node.inputs[0].shape);
+  return { ...node.attributes, image: imageOf("transposedConvolution", node.shape), grid };
+}
+
+/** The transpose of a convolution of images as large as its output: y = Wᵀ x added at the places of the windows, + b. */
+export const transposedConvolution: Primitive<TransposedAttributes> = {
+  name: "transposedConvolution",
+  shape([x], attributes, site) {
+    const where = "transposedConvolution";
+    const { groups = 1, weight } = site as LinearSite;
+    const { kernel, stride, padding, dilation, outputPadding } = attributes;
+    const [channels, ...grid] = imageOf(where, x);
+    const outputs = groups * weight.shape[1];
+    const size = ([0, 1] as const).map((axis) => {
+      const zeros = padding[2 * axis] + padding[2 * axis + 1];
+      return (grid[axis] - 1) * stride[axis] - zeros + dilation[axis] * (kernel[axis] - 1) + outputPadding[axis] + 1;
+    });
+    checkSite(where, site as LinearSite, true, [channels, outputs, outputs], kernel, x);
+    if (Math.min(...size) < 1) {
+      throw new ShapeError(`${where}: padding [${padding}] leaves nothing of the input ${shapeText(x)}.`);
+    }
+    return likeImage(x, outputs, [size[0], size[1]]);
+  },
+  forward(node, pass) {
+    const site = node.site as LinearSite;
+    const { weight, bias } = site;
+    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
+    pass.kernels.fill(pass.batch * node.size, 0, y);
+    spread(pass, site, transposedWindowsOf(node), pass.batch, x, pass.parameter(weight), y);
+    if (bias !== undefined) addBias(pass, node as Node, bias, pass.parameter(bias), y);
+  },
+  pushforward(node, pass) {
+    const site = node.site as LinearSite;
+    const { weight, bias } = site;
+    const windows = transposedWindowsOf(node);
+    const [x, dx, dy] = [pass.value(node.inputs[0]), pass.tangent(node.inputs[0]), pass.tangent(node)];
+    const dw = pass.parameterTangent(weight);
+    pass.kernels.fill(pass.batch * node.size, 0, dy);
+    if (dx !== 0) spread(pass, site, windows, pass.batch, dx, pass.parameter(weight), dy);
+    if (dw !== 0) spread(pass, site, windows, pass.batch, x, dw, dy);
+    if (dw !== 0 && bias !== undefined) addBias(pass, node as Node, bias, pass.parameterTangent(bias), dy);
+  },
+  pullback(node, pass) {
+    const site = node.site as LinearSite;
+    const slabs = pass.columns * pass.batch;
+    pass.contribute(node.inputs[0], (to, add) => {
+      const w = pass.parameter(site.weight);
+      correlate(pass, site, transposedWindowsOf(node), slabs, pass.cotangent(node), w, to, add);
+    });
+  },
+  siteUse(node): SiteUse {
+    const windows = transposedWindowsOf(node);
+    const right = { channelsFirst: true, ...unfolding(windows) };
+    return { channelsFirst: true, positions: sizeOf(windows.grid), left: { channelsFirst: true }, right };
+  },
+};

@@ -1,0 +1,69 @@
+// A table's row for each token. As a weight [vocabulary, dimensions], its derivative is the sum of one-hot tokens times what
+// arrives at their rows.
+
+import { shapeText } from "../../array/ndarray.ts";
+import { LaplaceError, ShapeError, ValueError } from "../../errors.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import { bytesPerElement, floats, type Pointer } from "../../kernels/memory.ts";
+import type { LinearSite, Node } from "../graph.ts";
+import type { ForwardPass, Primitive, SiteUse } from "../primitive.ts";
+
+/** Copies the rows of a table [vocabulary, dimensions] that tokens name. @throws ValueError for what is no token */
+function copyRows(node: Node, pass: ForwardPass, table: Pointer, to: Pointer): void {
+  const { outputs: vocabulary, inputs: dimensions } = node.site as LinearSite;
+  const bytes = bytesPerElement(pass.dtype);
+  const memory = floats(pass.dtype);
+  const [tokens, from] = [pass.value(node.inputs[0]) / bytes, table / bytes];
+  const count = pass.batch * node.inputs[0].size;
+  for (let i = 0, at = to / bytes; i < count; i++, at += dimensions) {
+    const token = memory[tokens + i];
+    if (!(Number.isInteger(token) && token >= 0 && token < vocabulary)) {
+      throw new ValueError(
+        `embedding: tokens must be whole numbers from 0 to ${vocabulary - 1}, not ${token}. The network's inputs are the tokens themselves, not one-hot vectors; a larger vocabulary is the layer's first argument.`,
+      );
+    }
+    memory.copyWithin(at, from + token * dimensions, from + (token + 1) * dimensions);
+  }
+}
+
+function refuse(): never {
+  throw new LaplaceError(
+    "embedding: its inputs are tokens, whole numbers, with respect to which there are no derivatives.",
+  );
+}
+
+/** y_t = W[x_t, :] */
+export const embedding: Primitive<undefined> = {
+  name: "embedding",
+  shape([x], _, site) {
+    const { inputs, outputs, weight, transposed, groups = 1 } = site as LinearSite;
+    if (!transposed || groups !== 1 || weight.shape.length !== 2 || weight.size !== inputs * outputs) {
+      throw new ShapeError(`embedding: its table must be [vocabulary, dimensions], not ${shapeText(weight.shape)}.`);
+    }
+    return [...x, inputs];
+  },
+  forward(node, pass) {
+    copyRows(node as Node, pass, pass.parameter((node.site as LinearSite).weight), pass.value(node));
+  },
+  pushforward(node, pass) {
+    if (pass.tangent(node.inputs[0]) !== 0) refuse();
+    copyRows(node as Node, pass, pass.parameterTangent((node.site as LinearSite).weight), pass.tangent(node));
+  },
+  pullback(node, pass) {
+    pass.contribute(node.inputs[0], refuse);
+  },
+  siteUse(node): SiteUse {
+    const { inputs, outputs: vocabulary } = node.site as LinearSite;
+    const positions = node.size / inputs;
+    /** Tokens as one-hot rows. */
+    const unfold = (kernels: Kernels, from: Pointer, count: number, to: Pointer) => {
+      kernels.oneHot(count * positions, vocabulary, from, to);
+    };
+    return {
+      channelsFirst: false,
+      positions,
+      left: { channelsFirst: false, unfold },
+      right: { channelsFirst: false },
+    };
+  },
+};

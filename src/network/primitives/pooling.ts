@@ -1,0 +1,107 @@
+// Pooling of images [channels, height, width], or of sequences [channels, length]: the largest element or the mean of every
+// window. Padding is never the largest; windows hold at least one element of the image.
+
+import { sizeOf } from "../../array/ndarray.ts";
+import { ShapeError } from "../../errors.ts";
+import { allocate, type Pointer, scope } from "../../kernels/memory.ts";
+import type { Node, Shape } from "../graph.ts";
+import type { ForwardPass, Primitive } from "../primitive.ts";
+import { type ConvolutionAttributes, gridOf, imageOf, likeImage, type Pair } from "./convolution.ts";
+
+/** How windows lie in an image; of a sequence, heights are 1. */
+export interface PoolingAttributes {
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  /** On either side of both axes; at most half of the kernel. */
+  readonly padding: Pair;
+}
+
+export interface AveragePoolingAttributes extends PoolingAttributes {
+  /** Whether padding counts, as zeros, in a window's mean. */
+  readonly countPadding: boolean;
+}
+
+function pooledShape(where: string, x: Shape, { kernel, stride, padding }: PoolingAttributes): Shape {
+  const [channels] = imageOf(where, x);
+  if (padding.some((zeros, axis) => zeros > kernel[axis] / 2)) {
+    throw new ShapeError(`${where}: padding [${padding}] is more than half of the kernel [${kernel}].`);
+  }
+  const [v, h] = padding;
+  const windows: ConvolutionAttributes = { kernel, stride, padding: [v, v, h, h], dilation: [1, 1] };
+  return likeImage(x, channels, gridOf(where, x, windows));
+}
+
+/** Height and width of the input, and of the output. */
+function planesOf(node: Node): { channels: number; image: Pair; grid: Pair } {
+  const [channels, ...image] = imageOf(node.primitive.name, node.inputs[0].shape);
+  const [, ...grid] = imageOf(node.primitive.name, node.shape);
+  return { channels, image, grid };
+}
+
+/** The places of the largest elements, and the sizes of planes before and after. */
+function placesOf(node: Node<PoolingAttributes>, pass: ForwardPass): { places: Pointer; m: number; n: number } {
+  const { channels, image, grid } = planesOf(node as Node);
+  const { kernel, stride, padding } = node.attributes;
+  const places = allocate(4 * pass.batch * node.size);
+  const x = pass.value(node.inputs[0]);
+  pass.kernels.maxPool(pass.batch * channels, ...image, ...kernel, ...stride, ...padding, ...grid, x, 0, places);
+  return { places, m: sizeOf(grid), n: sizeOf(image) };
+}
+
+/** The largest element of every window; of equal ones the first has the derivative. */
+export const maxPool: Primitive<PoolingAttributes> = {
+  name: "maxPool",
+  shape: ([x], attributes) => pooledShape("maxPool", x, attributes),
+  forward(node, pass) {
+    const { channels, image, grid } = planesOf(node as Node);
+    const { kernel, stride, padding } = node.attributes;
+    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
+    pass.kernels.maxPool(pass.batch * channels, ...image, ...kernel, ...stride, ...padding, ...grid, x, y, 0);
+  },
+  pushforward(node, pass) {
+    scope(() => {
+      const { places, m, n } = placesOf(node, pass);
+      const planes = (pass.batch * node.size) / m;
+      pass.kernels.takePlaces(planes, m, n, places, pass.tangent(node.inputs[0]), pass.tangent(node));
+    });
+  },
+  pullback(node, pass) {
+    pass.contribute(node.inputs[0], (to, add) => {
+      scope(() => {
+        const { places, m, n } = placesOf(node, pass);
+        const planes = (pass.batch * node.size) / m;
+        if (!add) pass.kernels.fill(pass.columns * planes * n, 0, to);
+        pass.kernels.addAtPlaces(pass.columns, planes, m, n, places, pass.cotangent(node), to);
+      });
+    });
+  },
+};
+
+/** The mean of every window. */
+export const averagePool: Primitive<AveragePoolingAttributes> = {
+  name: "averagePool",
+  shape: ([x], attributes) => pooledShape("averagePool", x, attributes),
+  forward(node, pass) {
+    average(node, pass, pass.value(node.inputs[0]), pass.value(node));
+  },
+  pushforward(node, pass) {
+    average(node, pass, pass.tangent(node.inputs[0]), pass.tangent(node));
+  },
+  pullback(node, pass) {
+    const { channels, image, grid } = planesOf(node as Node);
+    const { kernel, stride, padding, countPadding } = node.attributes;
+    const planes = pass.columns * pass.batch * channels;
+    pass.contribute(node.inputs[0], (to, add) => {
+      if (!add) pass.kernels.fill(planes * sizeOf(image), 0, to);
+      const windows = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
+      pass.kernels.averagePoolBack(planes, ...windows, countPadding, pass.cotangent(node), to);
+    });
+  },
+};
+
+function average(node: Node<AveragePoolingAttributes>, pass: ForwardPass, x: Pointer, y: Pointer): void {
+  const { channels, image, grid } = planesOf(node as Node);
+  const { kernel, stride, padding, countPadding } = node.attributes;
+  const windows = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
+  pass.kernels.averagePool(pass.batch * channels, ...windows, countPadding, x, y);
+}
