@@ -5,6 +5,13 @@ import { checkInteger, checkOptions, OptionError } from "../errors.ts";
 import { type ArrayOptions, type NDArray, zeros } from "./ndarray.ts";
 import { portableLog } from "./portable.ts";
 
+/** The finaliser of splitmix32: a bijection of 32 bits. */
+function mix(bits: number): number {
+  let z = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+  z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
+  return z ^ (z >>> 16);
+}
+
 /** A stream of random numbers that depends on its seed only. */
 export class Random {
   readonly #state: Uint32Array = new Uint32Array(4);
@@ -15,13 +22,11 @@ export class Random {
     checkInteger("Random", "seed", seed, 0);
     if (!Number.isSafeInteger(seed)) throw new OptionError(`Random: seed ${seed} is beyond 2^53.`);
     let low = seed >>> 0;
-    const high = Math.floor(seed / 2 ** 32);
+    // Mixed, so that no sum of both halves stands for another; 0 stays 0.
+    const high = mix(Math.floor(seed / 2 ** 32));
     for (let i = 0; i < 4; i++) {
       low = (low + 0x9e3779b9) >>> 0;
-      let z = i % 2 === 0 ? low : (low ^ high) >>> 0;
-      z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
-      z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
-      this.#state[i] = z ^ (z >>> 16);
+      this.#state[i] = mix(i % 2 === 0 ? low : low ^ high);
     }
     if (this.#state.every((word) => word === 0)) this.#state[0] = 1;
   }

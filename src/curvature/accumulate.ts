@@ -49,13 +49,14 @@ export interface CurvatureOptions {
   weights?: Weights | undefined;
   /** Which matrix (default "ggn"). */
   curvature?: CurvatureKind | undefined;
-  /** Draws for each example of "monteCarlo" (default 1). */
+  /** Draws for each example of "monteCarlo" (default 1); the other kinds draw nothing, and refuse the option. */
   monteCarloSamples?: number | undefined;
-  /** Seed of those draws (default 0). */
+  /** Seed of those draws (default 0); the other kinds do not look at it. */
   seed?: number | undefined;
   /**
    * How positions that share a weight count in Kronecker factors (Eschenhagen et al. 2023, arXiv:2311.00636): each as an
-   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position.
+   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position. Only
+   * "kronecker" and "ekfac" have factors: the other structures are exact, and do not look at it.
    */
   sharing?: Sharing | undefined;
   /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
@@ -119,6 +120,9 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
   checkInteger(where, "monteCarloSamples", samples, 1);
   checkInteger(where, "seed", seed, 0);
   checkChoice(where, "sharing", sharing, ["expand", "reduce"]);
+  if (options.monteCarloSamples !== undefined && kind !== "monteCarlo") {
+    throw new OptionError(`${where}: monteCarloSamples is for the curvature "monteCarlo", not "${kind}".`);
+  }
   if (structure === "kronecker" || structure === "ekfac") checkWhole(where, selection, structure);
   if (basis !== undefined) {
     const fits = basis instanceof KroneckerCurvature || basis instanceof EkfacCurvature;

@@ -161,7 +161,10 @@ export class Posterior {
     return this.#derive({
       prior: next,
       temperature: changes.temperature ?? temperature,
-      likelihood: changes.noise === undefined ? likelihood : withNoise("with", likelihood, changes.noise),
+      likelihood:
+        changes.noise === undefined
+          ? likelihood
+          : withNoise("with", likelihood, changes.noise, this.net.graph.output.size),
       tuning: undefined,
     });
   }

@@ -5,7 +5,7 @@ import type { Random } from "../array/random.ts";
 import { ValueError } from "../errors.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
-import type { Likelihood } from "./likelihood.ts";
+import { type Likelihood, refuseEnding } from "./likelihood.ts";
 
 /**
  * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
@@ -17,7 +17,14 @@ export function poisson(): Likelihood {
     name: "poisson",
     noise: undefined,
     links: ["exact", "plugin"],
-    checkNetwork() {},
+    checkNetwork(where, net) {
+      refuseEnding(
+        where,
+        net,
+        "exp",
+        "but the likelihood takes logarithms of rates: it applies the exponential itself.",
+      );
+    },
     readTargets(where, targets, shape, dtype) {
       const t = mse.rule.readTargets(where, targets, shape, dtype);
       t.data.forEach((count: number, i: number) => {
