@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { normalQuantile } from "laplace-ts";
-import { axis, chart, colour, figure, shareAxis } from "./chart.ts";
+import { axis, chart, colour, countAxis, figure, shareAxis } from "./chart.ts";
 import type { ReliabilityBin, ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
 import { count, percent } from "./numbers.ts";
@@ -51,7 +51,7 @@ export function reliabilityFigure(data: ReportData): Html | undefined {
         height: 110,
         marginTop: 28,
         x: shareAxis(x),
-        y: { ...axis([0, ...bins.map((bin) => bin.count)], "↑ rows", 0), ticks: 2 },
+        y: { ...countAxis(bins.map((bin) => bin.count)), ticks: 2 },
         marks: [
           Plot.ruleX(bins, { x: "confidence", y: "count", stroke: colour.model, strokeWidth: 9, title }),
           Plot.ruleY([0], { stroke: "currentColor" }),
@@ -111,7 +111,11 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
   const label = regression
     ? `standard deviation of the prediction (${short(data.target, 24)}) →`
     : "chance that the prediction is wrong →";
-  const x = { ...axis([], label), domain, ...(regression ? {} : { tickFormat: (value: number) => percent(value) }) };
+  const x = {
+    ...axis([], label),
+    domain,
+    ...(regression ? {} : { tickFormat: (value: number) => `${Number((100 * value).toPrecision(3))}\u00a0%` }),
+  };
   const picture = chart("Histogram of the uncertainty of the held-out rows.", {
     x: regression
       ? {
@@ -123,9 +127,18 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
           domain,
         }
       : x,
-    y: { ...axis([0, tallest], "↑ rows", 0), domain: [-0.09 * tallest, tallest], grid: true },
+    y: { ...countAxis([tallest]), domain: [-0.09 * tallest, tallest], grid: true },
     marks: [
-      Plot.rectY(bars, { x1: "from", x2: "to", y1: 0, y2: "all", fill: colour.band, inset: 0.5 }),
+      Plot.rectY(bars, {
+        x1: "from",
+        x2: "to",
+        y1: 0,
+        y2: "all",
+        fill: colour.band,
+        stroke: colour.model,
+        strokeWidth: 0.8,
+        inset: 0.5,
+      }),
       Plot.rectY(bars, { x1: "from", x2: "to", y1: 0, y2: "open", fill: colour.model, inset: 0.5 }),
       Plot.ruleY([0], { stroke: "currentColor" }),
       Plot.dot(drawn, {

@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { normalCdf, normalQuantile } from "laplace-ts";
-import { axis, chart, colour, figure } from "./chart.ts";
+import { axis, chart, colour, countAxis, figure } from "./chart.ts";
 import type { ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
 import { count, number, percent, toPrecisionOf } from "./numbers.ts";
@@ -178,7 +178,7 @@ function residualHistogram(rows: readonly Row[]): Html {
   const picture = chart("Histogram of the standardised residuals beside the standard normal distribution.", {
     x: { ...axis([-4, 4], "residual, in standard deviations →", 0), ticks: [-4, -3, -2, -1, 0, 1, 2, 3, 4] },
     y: {
-      ...axis([0, ...bins.map((bin) => bin.rows), ...expected.map((point) => point.rows)], "↑ rows", 0),
+      ...countAxis([...bins.map((bin) => bin.rows), ...expected.map((point) => point.rows)]),
       grid: true,
     },
     marks: [
