@@ -95,6 +95,24 @@ export function shareAxis(label: string) {
   return { domain: [0, 1], label, ticks: 5, tickFormat: (value: number) => `${Math.round(100 * value)}\u00a0%` };
 }
 
+/** The bars of a histogram: items with `from`, `to`, and a height. */
+export function bars<T extends { from: number; to: number }>(
+  bins: readonly T[],
+  height: keyof T & string,
+  fill: string,
+) {
+  return Plot.rectY(bins, {
+    x1: "from",
+    x2: "to",
+    y1: 0,
+    y2: height,
+    fill,
+    stroke: colour.model,
+    strokeWidth: 0.8,
+    inset: 0.5,
+  });
+}
+
 /** A sign in the legend of a figure. */
 export interface Sign {
   readonly shape: "dot" | "cross" | "line" | "area" | "dash" | "triangle";

@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { normalQuantile } from "laplace-ts";
-import { axis, chart, colour, countAxis, figure, shareAxis } from "./chart.ts";
+import { axis, bars, chart, colour, countAxis, figure, shareAxis } from "./chart.ts";
 import type { ReliabilityBin, ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
 import { count, percent } from "./numbers.ts";
@@ -101,13 +101,13 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
     () => 1,
     share,
   ]);
-  const bars = bins.map(({ from, to, sums: [all, open] }) => ({ from, to, all, open }));
+  const counts = bins.map(({ from, to, sums: [all, open] }) => ({ from, to, all, open }));
   const distant = rows.filter((row) => row.far);
   const drawn = thin(
     distant.toSorted((a, b) => a.value - b.value || a.line - b.line),
     200,
   );
-  const tallest = Math.max(...bars.map(({ all }) => all));
+  const tallest = Math.max(...counts.map(({ all }) => all));
   const label = regression
     ? `standard deviation of the prediction (${short(data.target, 24)}) →`
     : "chance that the prediction is wrong →";
@@ -129,17 +129,8 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
       : x,
     y: { ...countAxis([tallest]), domain: [-0.09 * tallest, tallest], grid: true },
     marks: [
-      Plot.rectY(bars, {
-        x1: "from",
-        x2: "to",
-        y1: 0,
-        y2: "all",
-        fill: colour.band,
-        stroke: colour.model,
-        strokeWidth: 0.8,
-        inset: 0.5,
-      }),
-      Plot.rectY(bars, { x1: "from", x2: "to", y1: 0, y2: "open", fill: colour.model, inset: 0.5 }),
+      bars(counts, "all", colour.band),
+      bars(counts, "open", colour.model),
       Plot.ruleY([0], { stroke: "currentColor" }),
       Plot.dot(drawn, {
         x: "value",

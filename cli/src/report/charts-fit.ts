@@ -129,7 +129,7 @@ export function trainingFigure({ training }: ReportData): Html | undefined {
   return figure(
     "How training went",
     picture,
-    html`Lower is better; the weights kept are those of the epoch at the dashed line, where the loss on ${validation.length > 0 ? "the validation rows, which training did not see," : "the training rows"} was lowest.`,
+    html`Lower is better; the weights kept are those of the epoch at the dashed line${validation.length > 0 ? ", and where the validation curve rises while the other falls, the network learns noise" : ""}.`,
     {
       signs: [
         { shape: "line", colour: colour.model, text: "training rows" },
