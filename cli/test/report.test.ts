@@ -271,7 +271,7 @@ describe("what comes from data is text", () => {
       }),
       { numRuns: 15 },
     );
-  });
+  }, 120_000);
 });
 
 describe("odd data", () => {
@@ -394,11 +394,15 @@ describe("odd data", () => {
   });
 
   test.each([
-    ["numbers", regression(100_000)],
-    ["classes", classification(100_000, 30)],
-  ])("100,000 held-out rows of %s stay under 2 MB, and the text says that some are drawn", (_, data) => {
-    const { page, text } = render(data);
-    expect(new TextEncoder().encode(page).length).toBeLessThan(2_000_000);
-    expect(text("#predictions")).toMatch(/Drawn are \d+ rows.* of 100,000/);
-  });
+    ["numbers", () => regression(100_000)],
+    ["classes", () => classification(100_000, 30)],
+  ])(
+    "100,000 held-out rows of %s stay under 2 MB, and the text says that some are drawn",
+    (_, data) => {
+      const { page, text } = render(data());
+      expect(new TextEncoder().encode(page).length).toBeLessThan(2_000_000);
+      expect(text("#predictions")).toMatch(/Drawn are \d+ rows.* of 100,000/);
+    },
+    120_000,
+  );
 });

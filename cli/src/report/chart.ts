@@ -3,7 +3,7 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { type Content, Html, html } from "./html.ts";
-import { tickLabel } from "./numbers.ts";
+import { number, powerOfTen, tickLabel } from "./numbers.ts";
 import { extent } from "./points.ts";
 
 /** The colours, by meaning; `style.ts` gives their values in light and dark. */
@@ -61,9 +61,56 @@ export function axis(values: Iterable<number>, label: string, room?: number) {
   return { domain, label, ticks: 5, tickFormat: tickLabel(...domain) };
 }
 
+/** Options of an axis of counts from 0, with ticks at whole numbers only. */
+export function countAxis(counts: Iterable<number>) {
+  const [, high] = extent([0, ...counts], 0);
+  return { ...axis([0, high], "↑ rows", 0), ticks: Math.max(1, Math.min(5, Math.floor(high))) };
+}
+
+/** Options of a logarithmic axis between two positive numbers, with ticks at powers of ten, or 1, 2 and 5 times those. */
+export function logAxis(low: number, high: number, label: string) {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const steps = last - first > 3 ? [1] : [1, 2, 5];
+  const stride = Math.ceil((last - first) / 8);
+  const ticks = Array.from({ length: last - first + 1 }, (_, i) => first + i).flatMap((exponent, i) =>
+    i % stride === 0 ? steps.map((step) => Number(`${step}e${exponent}`)) : [],
+  );
+  const plain = low >= 1e-3 && high <= 1e4;
+  return {
+    type: "log" as const,
+    domain: [low, high],
+    label,
+    ticks: ticks.filter((tick) => tick >= low && tick <= high),
+    tickFormat: (value: number) => {
+      const exponent = Math.log10(value);
+      return plain || Math.abs(exponent - Math.round(exponent)) > 1e-9
+        ? number(value, 2)
+        : powerOfTen(Math.round(exponent));
+    },
+  };
+}
+
 /** Options of an axis of shares, from 0 to 1. */
 export function shareAxis(label: string) {
   return { domain: [0, 1], label, ticks: 5, tickFormat: (value: number) => `${Math.round(100 * value)}\u00a0%` };
+}
+
+/** The bars of a histogram: items with `from`, `to`, and a height. */
+export function bars<T extends { from: number; to: number }>(
+  bins: readonly T[],
+  height: keyof T & string,
+  fill: string,
+) {
+  return Plot.rectY(bins, {
+    x1: "from",
+    x2: "to",
+    y1: 0,
+    y2: height,
+    fill,
+    stroke: colour.model,
+    strokeWidth: 0.8,
+    inset: 0.5,
+  });
 }
 
 /** A sign in the legend of a figure. */

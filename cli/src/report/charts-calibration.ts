@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { normalQuantile } from "laplace-ts";
-import { axis, chart, colour, figure, shareAxis } from "./chart.ts";
+import { axis, bars, chart, colour, countAxis, figure, shareAxis } from "./chart.ts";
 import type { ReliabilityBin, ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
 import { count, percent } from "./numbers.ts";
@@ -51,7 +51,7 @@ export function reliabilityFigure(data: ReportData): Html | undefined {
         height: 110,
         marginTop: 28,
         x: shareAxis(x),
-        y: { ...axis([0, ...bins.map((bin) => bin.count)], "↑ rows", 0), ticks: 2 },
+        y: { ...countAxis(bins.map((bin) => bin.count)), ticks: 2 },
         marks: [
           Plot.ruleX(bins, { x: "confidence", y: "count", stroke: colour.model, strokeWidth: 9, title }),
           Plot.ruleY([0], { stroke: "currentColor" }),
@@ -101,17 +101,21 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
     () => 1,
     share,
   ]);
-  const bars = bins.map(({ from, to, sums: [all, open] }) => ({ from, to, all, open }));
+  const counts = bins.map(({ from, to, sums: [all, open] }) => ({ from, to, all, open }));
   const distant = rows.filter((row) => row.far);
   const drawn = thin(
     distant.toSorted((a, b) => a.value - b.value || a.line - b.line),
     200,
   );
-  const tallest = Math.max(...bars.map(({ all }) => all));
+  const tallest = Math.max(...counts.map(({ all }) => all));
   const label = regression
     ? `standard deviation of the prediction (${short(data.target, 24)}) →`
     : "chance that the prediction is wrong →";
-  const x = { ...axis([], label), domain, ...(regression ? {} : { tickFormat: (value: number) => percent(value) }) };
+  const x = {
+    ...axis([], label),
+    domain,
+    ...(regression ? {} : { tickFormat: (value: number) => `${Number((100 * value).toPrecision(3))}\u00a0%` }),
+  };
   const picture = chart("Histogram of the uncertainty of the held-out rows.", {
     x: regression
       ? {
@@ -123,10 +127,10 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
           domain,
         }
       : x,
-    y: { ...axis([0, tallest], "↑ rows", 0), domain: [-0.09 * tallest, tallest], grid: true },
+    y: { ...countAxis([tallest]), domain: [-0.09 * tallest, tallest], grid: true },
     marks: [
-      Plot.rectY(bars, { x1: "from", x2: "to", y1: 0, y2: "all", fill: colour.band, inset: 0.5 }),
-      Plot.rectY(bars, { x1: "from", x2: "to", y1: 0, y2: "open", fill: colour.model, inset: 0.5 }),
+      bars(counts, "all", colour.band),
+      bars(counts, "open", colour.model),
       Plot.ruleY([0], { stroke: "currentColor" }),
       Plot.dot(drawn, {
         x: "value",

@@ -1,7 +1,7 @@
 // Classification: the probability that the truth was given, surprises, and the confusion table.
 
 import * as Plot from "@observablehq/plot";
-import { axis, chart, colour, figure, shareAxis } from "./chart.ts";
+import { axis, bars, chart, colour, countAxis, figure, shareAxis } from "./chart.ts";
 import type { ReportData } from "./data.ts";
 import { type Html, html, name, short } from "./html.ts";
 import { count, percent } from "./numbers.ts";
@@ -200,21 +200,13 @@ function truthHistogram(rows: readonly Row[]): Html {
   );
   const all = rows.flatMap((row) => row.all);
   const announced = histogram(all, [0, 1], bins, [(i) => (Number.isFinite(all[i]) ? all[i] : 0)]);
-  const bars = seen.map(({ from, to, sums: [n] }, i) => ({ from, to, rows: n, expected: announced[i].sums[0] }));
+  const counts = seen.map(({ from, to, sums: [n] }, i) => ({ from, to, rows: n, expected: announced[i].sums[0] }));
   const picture = chart("Histogram of the probabilities given to the truth, beside what the predictions announce.", {
     x: { ...shareAxis("probability of the true class →") },
-    y: { ...axis([0, ...bars.flatMap((bar) => [bar.rows, bar.expected])], "↑ rows", 0), grid: true },
+    y: { ...countAxis(counts.flatMap((bar) => [bar.rows, bar.expected])), grid: true },
     marks: [
-      Plot.rectY(bars, {
-        x1: "from",
-        x2: "to",
-        y: "rows",
-        fill: colour.band,
-        stroke: colour.model,
-        strokeWidth: 0.8,
-        inset: 0.5,
-      }),
-      Plot.ruleY(bars, {
+      bars(counts, "rows", colour.band),
+      Plot.ruleY(counts, {
         x1: "from",
         x2: "to",
         y: "expected",

@@ -1,10 +1,10 @@
 // How the fit came about: the evidence that chose the prior, and the course of training.
 
 import * as Plot from "@observablehq/plot";
-import { axis, chart, colour, figure } from "./chart.ts";
+import { axis, chart, colour, figure, logAxis } from "./chart.ts";
 import type { ReportData } from "./data.ts";
 import { type Html, html } from "./html.ts";
-import { number, powerOfTen } from "./numbers.ts";
+import { number } from "./numbers.ts";
 import { median, thin } from "./points.ts";
 
 interface Point {
@@ -47,15 +47,8 @@ export function evidenceFigure({ evidence, priorPrecision }: ReportData): Html |
   const positions = [...whole.map(({ x }) => x), ...chosen];
   let [low, high] = [Math.min(...positions), Math.max(...positions)];
   if (low === high) [low, high] = [low / 10, high * 10];
-  const decades = Math.log10(high / low);
-  const tickFormat = (value: number) => {
-    const exponent = Math.log10(value);
-    if (decades < 1.5) return number(value, 2);
-    if (Math.abs(exponent - Math.round(exponent)) > 1e-9) return "";
-    return Math.abs(exponent) <= 2 && decades < 7 ? number(value) : powerOfTen(Math.round(exponent));
-  };
   const picture = chart(`Log evidence against prior precision; ${number(priorPrecision)} was chosen.`, {
-    x: { type: "log", domain: [low, high], label: "prior precision →", ticks: 6, tickFormat },
+    x: logAxis(low, high, "prior precision →"),
     y: {
       ...axis(
         points.map(({ y }) => y),
@@ -101,12 +94,7 @@ export function trainingFigure({ training }: ReportData): Html | undefined {
   // Losses that span decades are read on a logarithmic scale.
   const logarithmic = Math.min(...losses) > 0 && Math.max(...losses) / Math.min(...losses) > 20;
   const y = logarithmic
-    ? {
-        type: "log" as const,
-        label: "↑ loss (logarithmic)",
-        ticks: 4,
-        tickFormat: (value: number) => (/^[125]/.test(value.toExponential()) ? number(value) : ""),
-      }
+    ? logAxis(Math.min(...losses) / 1.1, 1.1 * Math.max(...losses), "↑ loss (logarithmic)")
     : axis(losses, "↑ loss");
   const keptEpoch = Number.isFinite(kept) ? [kept] : [];
   const ends = [...train, ...validation].map(({ epoch }) => epoch);
@@ -141,7 +129,7 @@ export function trainingFigure({ training }: ReportData): Html | undefined {
   return figure(
     "How training went",
     picture,
-    html`Lower is better; the weights kept are those of the epoch at the dashed line, where the loss on ${validation.length > 0 ? "the validation rows, which training did not see," : "the training rows"} was lowest.`,
+    html`Lower is better; the weights kept are those of the epoch at the dashed line${validation.length > 0 ? ", and where the validation curve rises while the other falls, the network learns noise" : ""}.`,
     {
       signs: [
         { shape: "line", colour: colour.model, text: "training rows" },

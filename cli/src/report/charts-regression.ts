@@ -2,7 +2,7 @@
 
 import * as Plot from "@observablehq/plot";
 import { normalCdf, normalQuantile } from "laplace-ts";
-import { axis, chart, colour, figure } from "./chart.ts";
+import { axis, bars, chart, colour, countAxis, figure } from "./chart.ts";
 import type { ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
 import { count, number, percent, toPrecisionOf } from "./numbers.ts";
@@ -178,19 +178,11 @@ function residualHistogram(rows: readonly Row[]): Html {
   const picture = chart("Histogram of the standardised residuals beside the standard normal distribution.", {
     x: { ...axis([-4, 4], "residual, in standard deviations →", 0), ticks: [-4, -3, -2, -1, 0, 1, 2, 3, 4] },
     y: {
-      ...axis([0, ...bins.map((bin) => bin.rows), ...expected.map((point) => point.rows)], "↑ rows", 0),
+      ...countAxis([...bins.map((bin) => bin.rows), ...expected.map((point) => point.rows)]),
       grid: true,
     },
     marks: [
-      Plot.rectY(bins, {
-        x1: "from",
-        x2: "to",
-        y: "rows",
-        fill: colour.band,
-        stroke: colour.model,
-        strokeWidth: 0.8,
-        inset: 0.5,
-      }),
+      bars(bins, "rows", colour.band),
       Plot.line(expected, { x: "x", y: "rows", stroke: colour.truth, strokeWidth: 1.8, strokeDasharray: "5 3" }),
       Plot.ruleY([0], { stroke: "currentColor" }),
     ],

@@ -59,7 +59,7 @@ export function sliceFigures(data: ReportData): Html[] {
       figure(
         html`${name(slice.input, 40)}`,
         picture,
-        html`${what} as ${name(slice.input, 30)} alone changes, the other inputs at a typical row; where the inner band is wide, the network has seen too little.`,
+        html`${what} as ${name(slice.input, 30)} alone changes, the other inputs at a typical row; where the ${data.task === "regression" ? "inner band" : "band"} is wide, the network has seen too little.`,
       ),
     ];
   });

@@ -135,9 +135,9 @@ function summary(data: ReportData): Html {
 }
 
 /** What is wrong in plain words, or what was looked at without finding anything. */
-function diagnosis({ findings, task }: ReportData): Html {
+function diagnosis({ findings, task, checked }: ReportData): Html {
   if (findings.length === 0) {
-    const looked = [
+    const looked = checked ?? [
       "training reached a minimum",
       "the prior is not at an edge of its range",
       ...(task === "regression" ? ["the noise agrees with the residuals"] : []),
