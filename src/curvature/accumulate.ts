@@ -1,6 +1,5 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
-import { Random } from "../array/random.ts";
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
 import { contractionNumbers, contractSquaredNorms } from "../derivatives/contractions.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ValueError } from "../errors.ts";
@@ -17,12 +16,14 @@ import {
   type Pointer,
   takeBlock,
 } from "../kernels/memory.ts";
-import type { Likelihood, Outputs } from "../likelihood/likelihood.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { Network } from "../network/network.ts";
-import { checkValues, onePart, type Part, partSize } from "../network/parts.ts";
+import { type Outputs, outputsOf } from "../network/outputs.ts";
+import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
+import { columnCount, eachColumns, streamsOf } from "./columns.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
 import { diagonalAccumulator } from "./diagonal.ts";
 import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
@@ -128,25 +129,14 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
   return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis: basis as Plan["basis"] };
 }
 
-/** The number of columns K that are pulled back for each example. */
-export function columnCount({ net, likelihood, kind, samples }: Plan): number {
-  return kind === "ggn" ? likelihood.rootColumns(net.graph.output.size) : kind === "monteCarlo" ? samples : 1;
-}
-
-/** A stream of draws for each column, so that draws do not depend on how the data are cut. */
-export function streamsOf(plan: Plan): Random[] {
-  const master = new Random(plan.seed);
-  return Array.from({ length: columnCount(plan) }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
-}
-
-/** The accumulator of a structure. */
+/** The accumulator of a structure, for that many columns at once. */
 export function accumulatorOf(
   plan: Plan,
   structure: Structure,
+  columns: number,
   basis?: KroneckerCurvature | EkfacCurvature,
 ): Accumulator {
   const { selection, sharing, likelihood, net } = plan;
-  const columns = columnCount(plan);
   // A small noise magnifies what rounding leaves of the curvature.
   const sumType = likelihood.noise === undefined ? net.dtype : "float64";
   if (structure === "full") return fullAccumulator(selection, columns, net.dtype, sumType);
@@ -156,15 +146,39 @@ export function accumulatorOf(
   return ekfacAccumulator(selection, columns, net.dtype, basis);
 }
 
-/** Numbers of the network's type that a part of the data needs on its way: for each example, and besides. */
+/** What a pass needs of the kernels' memory for a part of the data, in numbers of the network's type. */
+export interface PartNumbers {
+  /** How many columns are pulled back at once. */
+  readonly columns: number;
+  /** For each example. */
+  readonly perExample: number;
+  /** Besides. */
+  readonly perPart: number;
+}
+
+/**
+ * What a part of the data needs on its way, where all columns are pulled back at once; or half of them, or a quarter, if
+ * otherwise not even one example were a part of the usual size.
+ * @param needs those of the accumulator for so many columns
+ */
 export function partNumbers(
   plan: Plan,
+  needs: (columns: number) => Pick<Accumulator, "perExample" | "perPart">,
+): PartNumbers {
+  for (let columns = columnCount(plan); ; columns = Math.ceil(columns / 2)) {
+    const numbers = numbersFor(plan, columns, needs(columns));
+    if (columns === 1 || fitsPart(numbers.perExample, plan.net.dtype)) return numbers;
+  }
+}
+
+function numbersFor(
+  plan: Plan,
+  columns: number,
   accumulator: Pick<Accumulator, "perExample" | "perPart">,
-): { perExample: number; perPart: number } {
+): PartNumbers {
   const { net, kind, selection } = plan;
   const { graph, dtype } = net;
   const outputs = graph.output.size;
-  const columns = columnCount(plan);
   let perExample = nodeNumbers(graph.nodes) + accumulator.perExample;
   // Targets, the loss in float64, and the loss's own gradient with its norms.
   perExample += 2 * outputs + (8 * outputs) / bytesPerElement(dtype) + 1;
@@ -172,7 +186,7 @@ export function partNumbers(
   const sketch = sketchNumbers(selection);
   perExample += sketch.perExample;
   if (kind !== "empiricalFisher") perExample += columns * outputs + backwardNumbers(graph, selection.reaches, columns);
-  return { perExample, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
+  return { columns, perExample, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
 }
 
 function isDataset(data: Data): data is DatasetLike {
@@ -189,7 +203,7 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
     throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
   }
   const pass = (structure: Structure, basis?: Plan["basis"]) =>
-    onePass(where, plan, data, accumulatorOf(plan, structure, basis));
+    onePass(where, plan, data, (columns) => accumulatorOf(plan, structure, columns, basis));
   if (plan.structure !== "ekfac" || plan.basis !== undefined) {
     const only = yield* pass(plan.structure, plan.basis);
     if (only.examples === 0) throw new ValueError(`${where}: there are no data.`);
@@ -212,12 +226,18 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
   return second;
 }
 
-function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulator): Generator<number, Summary> {
+function* onePass(
+  where: string,
+  plan: Plan,
+  data: Data,
+  accumulatorFor: (columns: number) => Accumulator,
+): Generator<number, Summary> {
   const { net, selection } = plan;
   const { dtype, graph } = net;
   const kernels = kernelsFor(dtype);
-  const columns = columnCount(plan);
-  const size = partSize(partNumbers(plan, accumulator).perExample, dtype);
+  const { columns, perExample } = partNumbers(plan, accumulatorFor);
+  const accumulator = accumulatorFor(columns);
+  const size = partSize(perExample, dtype);
   const randoms = streamsOf(plan);
   const bytes = Math.max(1, accumulator.length) * bytesPerElement(accumulator.dtype);
   const sumKernels = kernelsFor(accumulator.dtype);
@@ -252,7 +272,9 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
           const own = new Backward(part.forward, column, 1, selection.reaches);
           sketch.add(own, gradient);
           gradientNorms += sumOfNorms(own, selection);
-          accumulator.add(plan.kind === "empiricalFisher" ? own : pulledBack(plan, part, f, columns, randoms), to);
+          if (plan.kind === "empiricalFisher") accumulator.add(own, to, false);
+          else
+            eachColumns(plan, part, f, t, columns, randoms, (backward, again) => accumulator.add(backward, to, again));
         });
         examples += end - start;
         yield examples;
@@ -283,12 +305,6 @@ function readBatch(where: string, { net, likelihood }: Plan, batch: DatasetLike)
   return { inputs, targets };
 }
 
-/** A part's outputs as likelihoods see them. */
-export function outputsOf({ forward, count }: Part): Outputs {
-  const { kernels, dtype, graph } = forward;
-  return { kernels, dtype, batch: count, outputs: graph.output.size, f: forward.outputs };
-}
-
 function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
   const to = allocate(8 * f.batch * f.outputs);
   const count = likelihood.loss(f, targets, to);
@@ -305,26 +321,6 @@ function sumOfNorms(backward: Backward, selection: Selection): number {
   let sum = 0;
   for (const square of floats(dtype).subarray(start, start + batch)) sum += Math.sqrt(Math.max(square, 0));
   return sum;
-}
-
-/** The columns of a part, [K, B, C]. */
-export function writeColumns(plan: Plan, f: Outputs, columns: number, randoms: readonly Random[]): Pointer {
-  const { kernels, dtype, batch, outputs } = f;
-  const n = batch * outputs;
-  const to = allocateFloats(dtype, columns * n);
-  if (plan.kind === "ggn") {
-    plan.likelihood.root(f, to);
-    return to;
-  }
-  randoms.forEach((random, k) => {
-    plan.likelihood.drawColumn(f, random, to + k * n * bytesPerElement(dtype));
-  });
-  kernels.affine(columns * n, 1 / Math.sqrt(columns), to, 0, to, false);
-  return to;
-}
-
-function pulledBack(plan: Plan, part: Part, f: Outputs, columns: number, randoms: readonly Random[]): Backward {
-  return new Backward(part.forward, writeColumns(plan, f, columns, randoms), columns, plan.selection.reaches);
 }
 
 /**

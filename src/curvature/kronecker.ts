@@ -284,11 +284,11 @@ export function kroneckerAccumulator(
     length,
     perExample,
     perPart: 0,
-    add(backward, to) {
+    add(backward, to, again) {
       const bytes = bytesPerElement(sumType);
       for (const { site, parameters, a, starts } of factors) {
         if (site.kind === "linear") {
-          const weighted = parameters.some(({ role }) => role === "weight");
+          const weighted = !again && parameters.some(({ role }) => role === "weight");
           addLinear(backward, site, sumType, sharing, weighted ? to + a * bytes : undefined, to + starts[0] * bytes);
           continue;
         }
