@@ -1,12 +1,13 @@
 // A posterior's predictions held against data, in one call.
 
-import { type ArrayLike, NDArray, shapeText } from "../array/ndarray.ts";
+import { type ArrayLike, asArray, NDArray, shapeText } from "../array/ndarray.ts";
 import type { Data } from "../curvature/accumulate.ts";
 import { readDataset } from "../data/dataset.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
 import type { PredictOptions } from "../laplace/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
+import { countedLabels, type Labelled } from "./labels.ts";
 import {
   calibrationCurve,
   crps,
@@ -28,6 +29,8 @@ export interface EvaluateOptions extends PredictOptions {
 export interface Evaluation {
   /** The number of samples. */
   readonly samples: number;
+  /** Classes and binary labels: how many of them the metrics are means over, where that is not the number of samples. */
+  readonly labels?: number;
   /** Of labels, or of Gaussian targets; absent for counts. */
   readonly negativeLogLikelihood?: number;
   /** Classes and binary labels. */
@@ -57,7 +60,7 @@ export interface Evaluation {
 /**
  * Predicts the inputs of held-out data and holds the predictions against its targets: for a regression with the
  * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities. Labels of several
- * outputs are taken together.
+ * outputs or positions are taken together, and those that the likelihood ignores left out.
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
  * @throws ShapeError, ValueError for what is no posterior, or bad data; OptionError
  */
@@ -79,9 +82,10 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
   if (means.length === 0) throw new ValueError(`${where}: there are no data.`);
   const [mean, variance, y] = [joined(where, means), joined(where, variances), joined(where, targets)];
   const [samples] = mean.shape;
-  const { name } = posterior.likelihood;
-  if (name === "categorical") return { samples, ...ofLabels(mean, y) };
-  if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y) };
+  const { name, classAxis, ignoredLabel } = posterior.likelihood;
+  if (name === "categorical")
+    return { samples, ...ofLabels(countedLabels(where, mean, y, { classAxis, ignoredLabel }), samples) };
+  if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y, ignoredLabel) };
   const errors = { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
   if (name !== "gaussian") return { samples, ...errors };
   return {
@@ -117,8 +121,10 @@ function joined(where: string, parts: readonly NDArray[]): NDArray {
   return new NDArray(result, [parts.reduce((n, part) => n + part.shape[0], 0), ...rest]);
 }
 
-function ofLabels(probabilities: NDArray, labels: NDArray) {
+function ofLabels({ probabilities, labels }: Labelled, samples: number) {
+  const [count] = asArray(probabilities).shape;
   return {
+    ...(count !== samples && { labels: count }),
     negativeLogLikelihood: negativeLogLikelihood(probabilities, labels),
     accuracy: accuracy(probabilities, labels),
     brierScore: brierScore(probabilities, labels),
@@ -126,12 +132,13 @@ function ofLabels(probabilities: NDArray, labels: NDArray) {
   };
 }
 
-function ofBinaryLabels(where: string, probabilities: NDArray, labels: NDArray) {
+function ofBinaryLabels(where: string, probabilities: NDArray, labels: NDArray, ignoredLabel: number | undefined) {
   if (probabilities.size !== labels.size) {
     const shapes = `${shapeText(labels.shape)}, but the predictions ${shapeText(probabilities.shape)}`;
     throw new ShapeError(`${where}: the targets have shape ${shapes}; they must agree.`);
   }
-  const [p, y] = [probabilities.reshape(-1), labels.reshape(-1)];
+  const counted = countedLabels(where, probabilities.reshape(-1), labels.reshape(-1), { ignoredLabel });
+  const [p, y] = [asArray(counted.probabilities), asArray(counted.labels)];
   const both = y.data.some((label: number) => label === 0) && y.data.some((label: number) => label === 1);
-  return { ...ofLabels(p, y), ...(both ? { auroc: auroc(p, y) } : {}) };
+  return { ...ofLabels(counted, probabilities.shape[0]), ...(both ? { auroc: auroc(p, y) } : {}) };
 }
