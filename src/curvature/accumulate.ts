@@ -29,6 +29,7 @@ import { diagonalAccumulator } from "./diagonal.ts";
 import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
 import { fullAccumulator } from "./full.ts";
 import { checkWhole, KroneckerCurvature, kroneckerAccumulator, type Sharing } from "./kronecker.ts";
+import { eachPosition, ofNetwork, type PositionView, viewOf } from "./positions.ts";
 import { type Selection, select, type Weights } from "./selection.ts";
 import { Sketch, sketchNumbers } from "./sketch.ts";
 
@@ -136,7 +137,8 @@ export function accumulatorOf(
   columns: number,
   basis?: KroneckerCurvature | EkfacCurvature,
 ): Accumulator {
-  const { selection, sharing, likelihood, net } = plan;
+  const { sharing, likelihood, net } = plan;
+  const selection = viewOf(plan)?.selection ?? plan.selection;
   // A small noise magnifies what rounding leaves of the curvature.
   const sumType = likelihood.noise === undefined ? net.dtype : "float64";
   if (structure === "full") return fullAccumulator(selection, columns, net.dtype, sumType);
@@ -154,6 +156,8 @@ export interface PartNumbers {
   readonly perExample: number;
   /** Besides. */
   readonly perPart: number;
+  /** For each position that is pulled back as an example; 0 where positions are not. */
+  readonly perPosition: number;
 }
 
 /**
@@ -165,28 +169,46 @@ export function partNumbers(
   plan: Plan,
   needs: (columns: number) => Pick<Accumulator, "perExample" | "perPart">,
 ): PartNumbers {
-  for (let columns = columnCount(plan); ; columns = Math.ceil(columns / 2)) {
-    const numbers = numbersFor(plan, columns, needs(columns));
-    if (columns === 1 || fitsPart(numbers.perExample, plan.net.dtype)) return numbers;
+  const { dtype } = plan.net;
+  const view = viewOf(plan);
+  const all = view === undefined ? columnCount(plan) : plan.likelihood.rootColumns(view.graph.output.shape);
+  for (let columns = all; ; columns = Math.ceil(columns / 2)) {
+    const numbers = numbersFor(plan, view, columns, needs(columns));
+    const { perExample, perPosition } = numbers;
+    if (columns === 1 || fitsPart(view === undefined ? perExample : perPosition, dtype)) return numbers;
   }
 }
 
 function numbersFor(
   plan: Plan,
+  view: PositionView | undefined,
   columns: number,
   accumulator: Pick<Accumulator, "perExample" | "perPart">,
 ): PartNumbers {
-  const { net, kind, selection } = plan;
+  const { net, kind, selection, likelihood } = plan;
   const { graph, dtype } = net;
   const outputs = graph.output.size;
-  let perExample = nodeNumbers(graph.nodes) + accumulator.perExample;
+  let perExample = nodeNumbers(graph.nodes);
   // Targets, the loss in float64, and the loss's own gradient with its norms.
   perExample += 2 * outputs + (8 * outputs) / bytesPerElement(dtype) + 1;
   perExample += backwardNumbers(graph, selection.reaches, 1) + contractionNumbers(graph, selection.sites().keys());
   const sketch = sketchNumbers(selection);
   perExample += sketch.perExample;
+  const perPart = net.parameterCount + sketch.signs + accumulator.perPart;
+  if (view !== undefined) {
+    const { output, nodes } = view.graph;
+    let perPosition = accumulator.perExample + columns * output.size;
+    perPosition += backwardNumbers(view.graph, view.selection.reaches, columns);
+    // Where labels are ignored, the others' values are copied.
+    if (likelihood.dropIgnored !== undefined) {
+      perPosition += nodeNumbers(nodes) + output.size;
+      perExample += outputs;
+    }
+    return { columns, perExample, perPart, perPosition };
+  }
+  perExample += accumulator.perExample;
   if (kind !== "empiricalFisher") perExample += columns * outputs + backwardNumbers(graph, selection.reaches, columns);
-  return { columns, perExample, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
+  return { columns, perExample, perPart, perPosition: 0 };
 }
 
 function isDataset(data: Data): data is DatasetLike {
@@ -235,8 +257,11 @@ function* onePass(
   const { net, selection } = plan;
   const { dtype, graph } = net;
   const kernels = kernelsFor(dtype);
-  const { columns, perExample } = partNumbers(plan, accumulatorFor);
+  const { columns, perExample, perPosition } = partNumbers(plan, accumulatorFor);
   const accumulator = accumulatorFor(columns);
+  const view = viewOf(plan);
+  const atOnce = { rows: partSize(perPosition, dtype), columns };
+  const add = (backward: Backward, again: boolean) => accumulator.add(backward, to, again);
   const size = partSize(perExample, dtype);
   const randoms = streamsOf(plan);
   const bytes = Math.max(1, accumulator.length) * bytesPerElement(accumulator.dtype);
@@ -250,7 +275,7 @@ function* onePass(
     copyTo(dtype, theta, net.parameters.data);
     sumKernels.fill(accumulator.length, 0, to);
     kernels.fill(net.parameterCount, 0, gradient);
-    let [examples, loss, constant, gradientNorms] = [0, 0, 0, 0];
+    let [examples, rows, loss, constant, gradientNorms] = [0, 0, 0, 0, 0];
     for (const batch of isDataset(data) ? [data] : data) {
       const { inputs, targets } = readBatch(where, plan, batch);
       constant += plan.likelihood.constant(targets);
@@ -272,9 +297,9 @@ function* onePass(
           const own = new Backward(part.forward, column, 1, selection.reaches);
           sketch.add(own, gradient);
           gradientNorms += sumOfNorms(own, selection);
-          if (plan.kind === "empiricalFisher") accumulator.add(own, to, false);
-          else
-            eachColumns(plan, part, f, t, columns, randoms, (backward, again) => accumulator.add(backward, to, again));
+          if (plan.kind === "empiricalFisher") add(own, false);
+          else if (view !== undefined) rows += eachPosition(plan.likelihood, view, part.forward, f, t, atOnce, add);
+          else eachColumns(plan, part, f, t, columns, randoms, add);
         });
         examples += end - start;
         yield examples;
@@ -286,10 +311,13 @@ function* onePass(
         `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${dtype}; scale inputs and targets, or use float64.`,
       );
     }
-    const view = (type: DType, at: Pointer, length: number) =>
+    const numbers = (type: DType, at: Pointer, length: number) =>
       floats(type).subarray(at / bytesPerElement(type), at / bytesPerElement(type) + length);
-    const curvature = accumulator.finish(view(accumulator.dtype, to, accumulator.length), examples);
-    const sums = selection.take(view(dtype, gradient, net.parameterCount));
+    // Where nothing counts, sums are 0, whatever they are divided by.
+    const count = view === undefined ? examples : rows || 1e-300;
+    const found = accumulator.finish(numbers(accumulator.dtype, to, accumulator.length), count);
+    const curvature = view === undefined ? found : ofNetwork(found, selection, examples);
+    const sums = selection.take(numbers(dtype, gradient, net.parameterCount));
     return { curvature, examples, loss, constant, gradient: sums, gradientNorms };
   } finally {
     giveBlock(to, bytes);

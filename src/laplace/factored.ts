@@ -27,7 +27,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import { positionsOf } from "../network/graph.ts";
+import { type Graph, positionsOf } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import { type Prior, refusePerWeight } from "./prior.ts";
@@ -204,8 +204,7 @@ class FactoredPrecision implements Precision {
     return Float64Array.from(copyOut(dtype, total, length));
   }
 
-  perExample(columns: number): number {
-    const { graph } = this.#curvature.selection;
+  perExample(columns: number, graph: Graph = this.#curvature.selection.graph): number {
     let numbers = columns * columns;
     for (const { selected, outputs, inputs } of this.#blocks) {
       const nodes = graph.uses.get(selected.site) ?? [];

@@ -4,6 +4,7 @@ import { accumulatorOf, type Plan, partNumbers, readPlan } from "../curvature/ac
 import { type Structure, structures } from "../curvature/curvature.ts";
 import { ekfacNumbers } from "../curvature/ekfac.ts";
 import { sizes } from "../curvature/kronecker.ts";
+import { viewOf } from "../curvature/positions.ts";
 import { checkInteger, checkNumber, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
@@ -43,16 +44,17 @@ function passBytes(plan: Plan, structure: Structure, examples: number): { sums: 
   const bytes = bytesPerElement(net.dtype);
   const needsFor = (columns: number) =>
     structure === "ekfac"
-      ? { dtype: net.dtype, ...ekfacNumbers(selection, columns) }
+      ? { dtype: net.dtype, ...ekfacNumbers(viewOf(plan)?.selection ?? selection, columns) }
       : accumulatorOf(plan, structure, columns);
-  const { columns, perExample, perPart } = partNumbers(plan, needsFor);
+  const { columns, perExample, perPart, perPosition } = partNumbers(plan, needsFor);
   const needs = needsFor(columns);
   const count = Math.min(examples, partSize(perExample, net.dtype));
+  const positions = Math.min(count * (viewOf(plan)?.positions ?? 0), partSize(perPosition, net.dtype));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
   return {
     sums: needs.length * bytesPerElement(needs.dtype) + net.parameterCount * bytes,
-    part: (count * perExample + perPart + targets) * bytes,
+    part: (count * perExample + positions * perPosition + perPart + targets) * bytes,
   };
 }
 

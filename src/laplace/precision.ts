@@ -2,6 +2,7 @@
 
 import type { Curvature } from "../curvature/curvature.ts";
 import type { Pointer } from "../kernels/memory.ts";
+import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Prior } from "./prior.ts";
 
@@ -25,8 +26,11 @@ export interface Precision {
   quadraticForm(rows: Float64Array, n: number): Float64Array;
   /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */
   functionCovariance(backward: Backward): Float64Array;
-  /** Numbers of the network's type that `functionCovariance` allocates for each example, for C columns. */
-  perExample(columns: number): number;
+  /**
+   * Numbers of the network's type that `functionCovariance` allocates for each example, for C columns that were pulled back
+   * through a graph (default: the network's).
+   */
+  perExample(columns: number, graph?: Graph): number;
 }
 
 /** Options of the factorisation. */

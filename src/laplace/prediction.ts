@@ -2,6 +2,7 @@
 
 import { type ArrayLike, NDArray, sizeOf } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
+import { forwardAt, type PositionView, positionView } from "../curvature/positions.ts";
 import { defaultMemoryBudget } from "../derivatives/budget.ts";
 import { checkBoolean, checkBytes, OptionError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
@@ -9,10 +10,11 @@ import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer,
 import { type FunctionDistribution, type Group, type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
-import { checkValues, eachPart, type Part } from "../network/parts.ts";
-import { Backward, Forward, pushForward } from "../network/passes.ts";
+import { checkValues, eachPart, type Part, partSize } from "../network/parts.ts";
+import { Backward, backwardNumbers, Forward, pushForward } from "../network/passes.ts";
 import { float64Rows } from "./full.ts";
 import type { Posterior } from "./posterior.ts";
+import type { Precision } from "./precision.ts";
 
 /** How a Gaussian over function values becomes a distribution of targets; which there are depends on the likelihood. */
 export type Approximation = ClassLink | BinaryLink | "exact" | "network";
@@ -63,8 +65,7 @@ export function togetherOf(likelihood: Likelihood, shape: readonly number[]): nu
 }
 
 /** Unit columns of a group, [n, B, C]: its outputs are `step` apart. */
-function unitColumns({ forward, count }: Part, { size, step }: Group, group: number): Pointer {
-  const { kernels, dtype, graph } = forward;
+function unitColumns({ kernels, dtype, graph, batch: count }: Forward, { size, step }: Group, group: number): Pointer {
   const outputs = graph.output.size;
   const columns = allocateFloats(dtype, size * count * outputs);
   kernels.fill(size * count * outputs, 0, columns);
@@ -79,54 +80,91 @@ function unitColumns({ forward, count }: Part, { size, step }: Group, group: num
 /** All outputs of a network as one group. */
 const allTogether = (outputs: number): Together => ({ size: outputs, step: 1, groups: 1 });
 
-/** f(x), and the blocks of J P⁻¹ Jᵀ within groups of outputs: what covariances between groups there are, nobody computes. */
+/** What is done with a group's block of J P⁻¹ Jᵀ, [n, n]. */
+type VisitBlock = (example: number, group: number, block: Float64Array) => void;
+
+/**
+ * The blocks of J P⁻¹ Jᵀ within groups of outputs: covariances between groups are not computed. With a view, whose
+ * positions are the groups, positions take the place of examples.
+ */
 function eachCovariance(
   where: string,
   posterior: Posterior,
   inputs: NDArray,
   together: Together,
-  visit: (part: Part, group: number, covariance: Float64Array) => void,
+  view: PositionView | undefined,
+  visit: VisitBlock,
+  evaluated?: (part: Part) => void,
 ): void {
   const { selection, factorised } = posterior;
-  eachPart(posterior.model, inputs, together.size, factorised.perExample(together.size), (part) => {
+  const { size, groups } = together;
+  const [columns, extra] = view === undefined ? [size, factorised.perExample(size)] : [1, 0];
+  eachPart(posterior.model, inputs, columns, extra, (part) => {
     checkValues(where, part);
-    for (let group = 0; group < together.groups; group++) {
+    evaluated?.(part);
+    if (view !== undefined) {
+      positionCovariances(part, view, size, factorised, visit);
+      return;
+    }
+    for (let group = 0; group < groups; group++) {
       scope(() => {
-        const backward = new Backward(
-          part.forward,
-          unitColumns(part, together, group),
-          together.size,
-          selection.reaches,
-        );
-        visit(part, group, factorised.functionCovariance(backward));
+        const unit = unitColumns(part.forward, together, group);
+        const blocks = factorised.functionCovariance(new Backward(part.forward, unit, size, selection.reaches));
+        for (let b = 0; b < part.count; b++) {
+          visit(part.start + b, group, blocks.subarray(b * size * size, (b + 1) * size * size));
+        }
       });
     }
   });
 }
 
+/** The blocks of a part whose positions are examples. */
+function positionCovariances(
+  { forward, start, count }: Part,
+  view: PositionView,
+  size: number,
+  factorised: Precision,
+  visit: VisitBlock,
+): void {
+  const { graph, selection, positions } = view;
+  const numbers = size * size + backwardNumbers(graph, selection.reaches, size) + factorised.perExample(size, graph);
+  const most = partSize(numbers, forward.dtype);
+  for (let first = 0; first < count * positions; first += most) {
+    scope(() => {
+      const rows = forwardAt(view, forward, { first, count: Math.min(most, count * positions - first) });
+      const unit = unitColumns(rows, { size, step: 1 }, 0);
+      const blocks = factorised.functionCovariance(new Backward(rows, unit, size, selection.reaches));
+      for (let i = 0; i < rows.batch; i++) {
+        const [example, position] = [Math.floor((first + i) / positions), (first + i) % positions];
+        visit(start + example, position, blocks.subarray(i * size * size, (i + 1) * size * size));
+      }
+    });
+  }
+}
+
 /** f(x) and J P⁻¹ Jᵀ (Khan et al. 2019; Immer et al. 2021, arXiv:2008.08400) within the likelihood's groups of outputs. */
 export function functionValues(where: string, posterior: Posterior, x: ArrayLike): FunctionDistribution {
-  const { net, likelihood } = posterior;
+  const { net, likelihood, selection } = posterior;
   const inputs = net.readInputs(where, x);
   const [batch] = inputs.shape;
   const outputs = net.graph.output.size;
   const group = likelihood.group(net.outputShape);
-  const size = togetherOf(likelihood, net.outputShape);
+  const found = positionView(net.graph, selection, likelihood);
+  const width = found?.graph.output.size ?? 0;
+  const view = group.size === width || width <= MOST_TOGETHER ? found : undefined;
+  const size = view === undefined ? togetherOf(likelihood, net.outputShape) : width;
   const together = { size, step: group.step, groups: outputs / size };
   const mean = new Float64Array(batch * outputs);
   const variance = new Float64Array(batch * outputs);
   // Outputs that stand each for itself have no covariances.
   const covariance = group.size === 1 ? variance : new Float64Array(batch * outputs * size);
-  eachCovariance(where, posterior, inputs, together, ({ forward, start, count }, g, block) => {
-    if (g === 0) mean.set(copyOut(net.dtype, forward.outputs, count * outputs), start * outputs);
-    const first = together.step === 1 ? g * size : g;
-    for (let b = 0; b < count; b++) {
-      const own = block.subarray(b * size * size, (b + 1) * size * size);
-      for (let k = 0; k < size; k++) {
-        variance[(start + b) * outputs + first + k * together.step] = own[k * (size + 1)];
-      }
-      if (covariance !== variance) covariance.set(own, ((start + b) * together.groups + g) * size * size);
-    }
+  const visit: VisitBlock = (example, g, block) => {
+    const first = example * outputs + (group.step === 1 ? g * size : g);
+    for (let k = 0; k < size; k++) variance[first + k * group.step] = block[k * (size + 1)];
+    if (covariance !== variance) covariance.set(block, (example * together.groups + g) * size * size);
+  };
+  eachCovariance(where, posterior, inputs, together, view, visit, ({ forward, start, count }) => {
+    mean.set(copyOut(net.dtype, forward.outputs, count * outputs), start * outputs);
   });
   return { batch, outputs, mean, variance, covariance };
 }
@@ -163,12 +201,10 @@ export function functionCovariance(
   const positions = perPosition ? labelShape(net.outputShape, likelihood.classAxis) : [];
   const shape = [inputs.shape[0], ...positions, group.size, group.size];
   checkBytes(where, shape, defaultMemoryBudget, "Fewer inputs at once need less, or perPosition where there is one.");
-  const square = group.size ** 2;
+  const view = perPosition ? positionView(net.graph, posterior.selection, likelihood) : undefined;
   const covariance = new Float64Array(sizeOf(shape));
-  eachCovariance(where, posterior, inputs, together, ({ start, count }, g, block) => {
-    for (let b = 0; b < count; b++) {
-      covariance.set(block.subarray(b * square, (b + 1) * square), ((start + b) * together.groups + g) * square);
-    }
+  eachCovariance(where, posterior, inputs, together, view, (example, g, block) => {
+    covariance.set(block, (example * together.groups + g) * block.length);
   });
   return new NDArray(covariance, shape);
 }
@@ -188,7 +224,12 @@ function jointCovariance(where: string, posterior: Posterior, x: ArrayLike): NDA
   const rows = new Float64Array(n * s);
   eachPart(posterior.model, inputs, outputs, 3 * outputs * s, (part) => {
     checkValues(where, part);
-    const backward = new Backward(part.forward, unitColumns(part, allTogether(outputs), 0), outputs, selection.reaches);
+    const backward = new Backward(
+      part.forward,
+      unitColumns(part.forward, allTogether(outputs), 0),
+      outputs,
+      selection.reaches,
+    );
     const part64 = float64Rows(backward, selection);
     rows.set(copyOut("float64", part64, part.count * outputs * s), part.start * outputs * s);
   });

@@ -12,7 +12,8 @@ export class Forward implements ForwardPass {
   readonly graph: Graph;
   readonly dtype: DType;
   readonly batch: number;
-  readonly #theta: Pointer;
+  /** The flat parameters. */
+  readonly theta: Pointer;
   readonly #bytes: number;
   readonly #values: Pointer[];
 
@@ -27,13 +28,13 @@ export class Forward implements ForwardPass {
     theta: Pointer,
     x: Pointer,
     batch: number,
-    kept?: { readonly forward: Forward; readonly changes: (node: Node) => boolean },
+    kept?: { readonly forward: Pick<Forward, "value">; readonly changes: (node: Node) => boolean },
   ) {
     this.kernels = kernelsFor(dtype);
     this.graph = graph;
     this.dtype = dtype;
     this.batch = batch;
-    this.#theta = theta;
+    this.theta = theta;
     this.#bytes = bytesPerElement(dtype);
     this.#values = new Array<Pointer>(graph.output.id + 1).fill(0);
     this.#values[0] = x;
@@ -53,7 +54,7 @@ export class Forward implements ForwardPass {
   }
 
   parameter(parameter: Parameter): Pointer {
-    return this.#theta + parameter.offset * this.#bytes;
+    return this.theta + parameter.offset * this.#bytes;
   }
 
   /** The network's outputs, [B, ...output shape]. */

@@ -220,16 +220,27 @@ export interface Part {
   readonly size: number;
 }
 
+/** Whether a position of an example counts: by default all do. */
+export type Keep = (example: Example, position: number) => boolean;
+
+/** The positions of a network that works on each alone, without those whose labels are ignored. */
+export const countedPositions =
+  (density: Density): Keep =>
+  ({ y }, position) =>
+    countedOf(density, y)[groupsOf(density, y.length)[position][0]] === 1;
+
 /** A layer's factors as ../shared/oracles/README.md defines them: A over inputs, B over outputs. */
 export function kroneckerFactors(
   examples: readonly Example[],
   weights: readonly Matrix[],
   begin: number,
   sharing: "expand" | "reduce",
+  keep: Keep = () => true,
 ): { readonly a: Matrix; readonly b: Matrix } {
-  const own = examples.map(({ positions }) => positions.filter((position) => position.begin === begin));
-  const [first] = own[0];
-  const [outputs, inputs, count] = [first.cotangents[0].length, first.input.length, own[0].length];
+  const all = examples.map(({ positions }) => positions.filter((position) => position.begin === begin));
+  const own = all.map((list, n) => list.filter((_, t) => keep(examples[n], t)));
+  const [first] = all[0];
+  const [outputs, inputs] = [first.cotangents[0].length, first.input.length];
   const outputSums = (list: readonly Position[]): Matrix =>
     list[0].cotangents.map((row, c) => row.map((_, o) => list.reduce((sum, one) => sum + one.cotangents[c][o], 0)));
   const inputMean = (list: readonly Position[]) =>
@@ -238,7 +249,7 @@ export function kroneckerFactors(
   const groups = own.flatMap((list, n) =>
     sharing === "expand" ? list.map((one) => ({ list: [one], n })) : { list, n },
   );
-  const terms = examples.length * (sharing === "expand" ? count : 1);
+  const terms = groups.length;
   return {
     a: gram(
       groups.map(({ list }) => [inputMean(list)]),
@@ -264,6 +275,7 @@ export function kroneckerBlock(
   weights: readonly Matrix[],
   part: Part,
   sharing: "expand" | "reduce",
+  keep?: Keep,
 ): Matrix {
   if (part.role === "scale" || part.role === "shift") {
     return fullCurvature(
@@ -272,7 +284,7 @@ export function kroneckerBlock(
       Array.from({ length: part.size }, (_, i) => part.offset + i),
     );
   }
-  const { a, b } = kroneckerFactors(examples, weights, part.begin, sharing);
+  const { a, b } = kroneckerFactors(examples, weights, part.begin, sharing, keep);
   return part.role === "weight" ? kroneckerProduct(b, a) : b;
 }
 

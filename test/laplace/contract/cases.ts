@@ -28,6 +28,7 @@ import { numbers } from "../../reference/draw.ts";
 import {
   blockDiagonal,
   correctedBlock,
+  countedPositions,
   type Density,
   exampleOf,
   fullCurvature,
@@ -125,8 +126,8 @@ export const models: readonly Model[] = [
   gaussianOf("gaussian with a noise per output", [0.5, 0.8, 1.3], 3),
   { name: "categorical", likelihood: categorical(), density: { name: "categorical" }, outputs: 3 },
   {
-    name: "categorical at two positions",
-    likelihood: categorical({ classAxis: "last" }),
+    name: "categorical at two positions, some ignored",
+    likelihood: categorical({ classAxis: "last", ignoredLabel: IGNORED }),
     density: { name: "categorical", positions: 2 },
     outputs: 6,
     shape: [2, 3],
@@ -138,6 +139,7 @@ export const models: readonly Model[] = [
     outputs: 6,
     shape: [2, 3],
   },
+  { ...gaussianOf("gaussian at two positions", 0.6, 4), shape: [2, 2] },
   { name: "bernoulli of one logit", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 1 },
   { name: "bernoulli of two logits", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 2 },
   { name: "poisson", likelihood: poisson(), density: { name: "poisson" }, outputs: 1 },
@@ -174,7 +176,8 @@ const labelsOf = (density: Density, y: readonly number[]) =>
 /** A network with data for a likelihood, and the reference's view of them. */
 function makeWorld(name: string, model: Model) {
   const { density, outputs, shape = [outputs] } = model;
-  const positions = density.name === "categorical" ? (density.positions ?? 1) : 1;
+  // Classes may be the first axis; everything else has its positions first.
+  const positions = density.name === "categorical" ? (density.positions ?? 1) : shape.length === 1 ? 1 : shape[0];
   const { inputs, blocks: body, shared } = architectures[name](outputs, positions);
   const blocks: Block[] = [...body, { kind: "reshape", shape }];
   const random = new Random(5);
@@ -200,7 +203,7 @@ function makeWorld(name: string, model: Model) {
       density.name === "categorical"
         ? array(
             rows.flatMap((n) => labelsOf(density, ys[n])),
-            { shape: positions === 1 ? [rows.length] : [rows.length, positions] },
+            { shape: shape.length === 1 ? [rows.length] : [rows.length, positions] },
           )
         : array(
             rows.flatMap((n) => ys[n]),
@@ -222,6 +225,8 @@ function makeWorld(name: string, model: Model) {
     dataOf,
     parts,
     shared,
+    /** Whether it works on each position alone, up to the labels. */
+    sequence: name === "sequence" && density.name === "categorical" && !density.first,
   };
 }
 
@@ -315,6 +320,9 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
     const { parameters } = curvature().selection;
     return world.parts.filter(({ offset }) => parameters.some(({ parameter }) => parameter.offset === offset));
   });
+  // Where positions are examples of their own, ignored ones are not there; for other kinds inputs are over all.
+  const apart = kind === "ggn" && world.sequence && (options.sharing ?? "expand") === "expand";
+  const keep = apart ? countedPositions(model.density) : undefined;
   /** The curvature by its definition; eigenbases are the library's own, which `bases` checks. */
   const reference = lazy((): Matrix => {
     const { monteCarloSamples: draws = 1, seed = 0, sharing = "expand" } = options;
@@ -325,12 +333,12 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
     }
     const blocks = parts().map((part, i) =>
       structure === "kronecker"
-        ? kroneckerBlock(examples, weights, part, sharing)
+        ? kroneckerBlock(examples, weights, part, sharing, keep)
         : correctedBlock(examples, weights, part, basisOf(curvature(), i)),
     );
     return blockDiagonal(blocks);
   });
-  return { rows, data, examples, curve, curvature, approximation, posterior, indices, parts, reference };
+  return { rows, data, examples, keep, curve, curvature, approximation, posterior, indices, parts, reference };
 }
 
 /** Whether parts of the data have the curvature's own draws, and there are parts; otherwise why not. */

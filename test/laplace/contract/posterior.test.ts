@@ -200,6 +200,7 @@ function contract(one: Case): void {
   if (structure === "kronecker") {
     test("damped, each factor has its share of the prior", async () => {
       const { sharing = "expand", monteCarloSamples = 1, seed = 0 } = one.options;
+      const { keep } = fixture;
       const weights = middles(model.density, fixture.examples, one.kind, { samples: monteCarloSamples, seed });
       const fitted = await approximation({ damping: true }).fit(data);
       for (const hyper of hypers()) {
@@ -209,8 +210,9 @@ function contract(one: Case): void {
           m.map((row, i) => row.map((x, j) => factor * x + (i === j ? delta : 0)));
         const blocks = fixture.parts().map((part, i) => {
           const delta = hyper.delta[hyper.delta.length === 1 ? 0 : i];
-          if (part.role !== "weight") return plus(kroneckerBlock(fixture.examples, weights, part, sharing), h, delta);
-          const { a, b } = kroneckerFactors(fixture.examples, weights, part.begin, sharing);
+          if (part.role !== "weight")
+            return plus(kroneckerBlock(fixture.examples, weights, part, sharing, keep), h, delta);
+          const { a, b } = kroneckerFactors(fixture.examples, weights, part.begin, sharing, keep);
           const half = (m: Matrix) => plus(m, Math.sqrt(h), Math.sqrt(delta));
           return kroneckerProduct(half(b), half(a));
         });
