@@ -111,7 +111,12 @@ export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
 export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
 export { estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
 export type { Posterior } from "./laplace/posterior.ts";
-export type { Approximation, Prediction, PredictOptions } from "./laplace/prediction.ts";
+export type {
+  Approximation,
+  FunctionCovarianceOptions,
+  Prediction,
+  PredictOptions,
+} from "./laplace/prediction.ts";
 export type { Hyperparameters, PriorStructure } from "./laplace/prior.ts";
 export type { Tuning, TuningOptions } from "./laplace/tuning.ts";
 export { bernoulli } from "./likelihood/bernoulli.ts";
@@ -123,7 +128,15 @@ export type { Task } from "./likelihood/read.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";
 export { type Eigh, eigh } from "./linalg/eigh.ts";
 export { type SyrkOptions, solveTriangular, syrk, type TriangularOptions } from "./linalg/triangular.ts";
-export { binaryCrossEntropy, crossEntropy, type Loss, mse, type Reduction } from "./losses/losses.ts";
+export type { ClassAxis, ClassOptions, IgnoreOptions } from "./losses/classes.ts";
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  type Loss,
+  type LossWithOptions,
+  mse,
+  type Reduction,
+} from "./losses/losses.ts";
 export type { Parameter, Shape } from "./network/graph.ts";
 export {
   type AttentionOptions,

@@ -1,6 +1,5 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
-import { Random } from "../array/random.ts";
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
 import { contractionNumbers, contractSquaredNorms } from "../derivatives/contractions.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ValueError } from "../errors.ts";
@@ -18,18 +17,21 @@ import {
   scope,
   takeBlock,
 } from "../kernels/memory.ts";
-import type { Likelihood, Outputs } from "../likelihood/likelihood.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { Network } from "../network/network.ts";
-import { checkValues, onePart, type Part, partSize } from "../network/parts.ts";
+import { type Outputs, outputsOf } from "../network/outputs.ts";
+import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
+import { columnCount, eachColumns, streamsOf } from "./columns.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
 import { diagonalAccumulator } from "./diagonal.ts";
 import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
 import { kroneckerAccumulator } from "./factors.ts";
 import { fullAccumulator } from "./full.ts";
 import { checkWhole, KroneckerCurvature, type Sharing } from "./kronecker.ts";
+import { eachPosition, ofNetwork, type PositionView, viewOf } from "./positions.ts";
 import { type Selection, select, type Weights } from "./selection.ts";
 import { Sketch, sketchNumbers } from "./sketch.ts";
 
@@ -134,25 +136,15 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
   return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis: basis as Plan["basis"] };
 }
 
-/** The number of columns K that are pulled back for each example. */
-export function columnCount({ net, likelihood, kind, samples }: Plan): number {
-  return kind === "ggn" ? likelihood.rootColumns(net.graph.output.size) : kind === "monteCarlo" ? samples : 1;
-}
-
-/** A stream of draws for each column, so that draws do not depend on how the data are cut. */
-export function streamsOf(plan: Plan): Random[] {
-  const master = new Random(plan.seed);
-  return Array.from({ length: columnCount(plan) }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
-}
-
-/** The accumulator of a structure. */
+/** The accumulator of a structure, for that many columns at once. */
 export function accumulatorOf(
   plan: Plan,
   structure: Structure,
+  columns: number,
   basis?: KroneckerCurvature | EkfacCurvature,
 ): Accumulator {
-  const { selection, sharing, likelihood, net } = plan;
-  const columns = columnCount(plan);
+  const { sharing, likelihood, net } = plan;
+  const selection = viewOf(plan)?.selection ?? plan.selection;
   // A small noise magnifies what rounding leaves of the curvature.
   const sumType = likelihood.noise === undefined ? net.dtype : "float64";
   if (structure === "full") return fullAccumulator(selection, columns, net.dtype, sumType);
@@ -162,8 +154,12 @@ export function accumulatorOf(
   return ekfacAccumulator(selection, columns, net.dtype, basis);
 }
 
-/** Numbers of the network's type that parts of the data need on their way. */
+/** What a pass needs of the kernels' memory for parts of the data, in numbers of the network's type. */
 export interface PartNumbers {
+  /** How many columns are pulled back at once. */
+  readonly columns: number;
+  /** How many positions are pulled back at once, where they are examples of their own. */
+  readonly rows: number;
   /** For each example. */
   readonly perExample: number;
   /** For a moment, at a part of so many examples: in chunks, or for all of them. */
@@ -172,24 +168,60 @@ export interface PartNumbers {
   readonly perPart: number;
 }
 
-export function partNumbers(plan: Plan, accumulator: Pick<Accumulator, "scratch" | "perPart">): PartNumbers {
-  const { net, kind, selection } = plan;
+/**
+ * What a part of the data needs on its way, where all columns are pulled back at once; or half of them, or a quarter, if
+ * otherwise not even one example were a part of the usual size.
+ * @param needs those of the accumulator for so many columns
+ */
+export function partNumbers(
+  plan: Plan,
+  needs: (columns: number) => Pick<Accumulator, "scratch" | "perPart">,
+): PartNumbers {
+  const view = viewOf(plan);
+  const all = view === undefined ? columnCount(plan) : plan.likelihood.rootColumns(view.graph.output.shape);
+  for (let columns = all; ; columns = Math.ceil(columns / 2)) {
+    const numbers = numbersFor(plan, view, columns, needs(columns));
+    if (columns === 1 || numbers.fits) return numbers;
+  }
+}
+
+function numbersFor(
+  plan: Plan,
+  view: PositionView | undefined,
+  columns: number,
+  accumulator: Pick<Accumulator, "scratch" | "perPart">,
+): PartNumbers & { readonly fits: boolean } {
+  const { net, kind, selection, likelihood } = plan;
   const { graph, dtype } = net;
   const outputs = graph.output.size;
-  const columns = columnCount(plan);
   // Targets, the loss in float64, and the loss's own gradient.
   let perExample = nodeNumbers(graph.nodes) + 2 * outputs + (8 * outputs) / bytesPerElement(dtype);
   perExample += backwardNumbers(graph, selection.reaches, 1);
-  const later = kind === "empiricalFisher" ? 0 : columns * outputs + backwardNumbers(graph, selection.reaches, columns);
   const sketch = sketchNumbers(selection);
+  const perPart = net.parameterCount + sketch.signs + accumulator.perPart;
+  // The gradient's norms come before the columns, which may need less.
+  const norms = (batch: number) =>
+    batch * (1 + sketch.perExample) + contractionNumbers(graph, selection.sites().keys(), { batch, dtype });
+  if (view === undefined) {
+    const held =
+      kind === "empiricalFisher" ? 0 : columns * outputs + backwardNumbers(graph, selection.reaches, columns);
+    const scratch = (batch: number) => Math.max(norms(batch), batch * held + accumulator.scratch(batch));
+    return { columns, rows: 0, perExample, scratch, perPart, fits: fitsPart(perExample + scratch(1), dtype) };
+  }
+  const { output, nodes } = view.graph;
+  let perRow = columns * output.size + backwardNumbers(view.graph, view.selection.reaches, columns);
+  // Where labels are ignored, the others' values are copied.
+  if (likelihood.dropIgnored !== undefined) {
+    perRow += nodeNumbers(nodes) + output.size;
+    perExample += outputs;
+  }
+  const atOne = perRow + accumulator.scratch(1);
+  const rows = partSize(atOne, dtype);
   const scratch = (batch: number) => {
-    // The gradient's norms come before the other columns, which may need less.
-    const norms = 1 + sketch.perExample - later;
-    const before = batch * norms + contractionNumbers(graph, selection.sites().keys(), { batch, dtype });
-    return Math.max(accumulator.scratch(batch), before);
+    const some = Math.min(batch * view.positions, rows);
+    return Math.max(norms(batch), some * perRow + accumulator.scratch(some));
   };
-  perExample += later;
-  return { perExample, scratch, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
+  return { columns, rows, perExample, scratch, perPart, fits: fitsPart(atOne, dtype) };
 }
 
 /** The examples of a part. */
@@ -212,7 +244,7 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
     throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
   }
   const pass = (structure: Structure, basis?: Plan["basis"]) =>
-    onePass(where, plan, data, accumulatorOf(plan, structure, basis));
+    onePass(where, plan, data, (columns) => accumulatorOf(plan, structure, columns, basis));
   if (plan.structure !== "ekfac" || plan.basis !== undefined) {
     const only = yield* pass(plan.structure, plan.basis);
     if (only.examples === 0) throw new ValueError(`${where}: there are no data.`);
@@ -235,12 +267,20 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
   return second;
 }
 
-function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulator): Generator<number, Summary> {
+function* onePass(
+  where: string,
+  plan: Plan,
+  data: Data,
+  accumulatorFor: (columns: number) => Accumulator,
+): Generator<number, Summary> {
   const { net, selection } = plan;
   const { dtype, graph } = net;
   const kernels = kernelsFor(dtype);
-  const columns = columnCount(plan);
-  const size = partLength(partNumbers(plan, accumulator), dtype);
+  const numbers = partNumbers(plan, accumulatorFor);
+  const accumulator = accumulatorFor(numbers.columns);
+  const positions = viewOf(plan);
+  const add = (backward: Backward, again: boolean) => accumulator.add(backward, to, again);
+  const size = partLength(numbers, dtype);
   const randoms = streamsOf(plan);
   const bytes = Math.max(1, accumulator.length) * bytesPerElement(accumulator.dtype);
   const sumKernels = kernelsFor(accumulator.dtype);
@@ -253,7 +293,7 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
     copyTo(dtype, theta, net.parameters.data);
     sumKernels.fill(accumulator.length, 0, to);
     kernels.fill(net.parameterCount, 0, gradient);
-    let [examples, loss, constant, gradientNorms] = [0, 0, 0, 0];
+    let [examples, rows, loss, constant, gradientNorms] = [0, 0, 0, 0, 0];
     for (const batch of isDataset(data) ? [data] : data) {
       const { inputs, targets } = readBatch(where, plan, batch);
       constant += plan.likelihood.constant(targets);
@@ -277,7 +317,10 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
             sketch.add(own, gradient);
             gradientNorms += sumOfNorms(own, selection);
           });
-          accumulator.add(plan.kind === "empiricalFisher" ? own : pulledBack(plan, part, f, columns, randoms), to);
+          if (plan.kind === "empiricalFisher") add(own, false);
+          else if (positions !== undefined)
+            rows += eachPosition(plan.likelihood, positions, part.forward, f, t, numbers, add);
+          else eachColumns(plan, part, f, t, numbers.columns, randoms, add);
         });
         examples += end - start;
         yield examples;
@@ -291,7 +334,10 @@ function* onePass(where: string, plan: Plan, data: Data, accumulator: Accumulato
     }
     const view = (type: DType, at: Pointer, length: number) =>
       floats(type).subarray(at / bytesPerElement(type), at / bytesPerElement(type) + length);
-    const curvature = accumulator.finish(view(accumulator.dtype, to, accumulator.length), examples);
+    // Where nothing counts, sums are 0, whatever they are divided by.
+    const count = positions === undefined ? examples : rows || 1e-300;
+    const found = accumulator.finish(view(accumulator.dtype, to, accumulator.length), count);
+    const curvature = positions === undefined ? found : ofNetwork(found, selection, examples);
     const sums = selection.take(view(dtype, gradient, net.parameterCount));
     return { curvature, examples, loss, constant, gradient: sums, gradientNorms };
   } finally {
@@ -306,12 +352,6 @@ function readBatch(where: string, { net, likelihood }: Plan, batch: DatasetLike)
   const inputs = net.readInputs(where, x);
   const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
   return { inputs, targets };
-}
-
-/** A part's outputs as likelihoods see them. */
-export function outputsOf({ forward, count }: Part): Outputs {
-  const { kernels, dtype, graph } = forward;
-  return { kernels, dtype, batch: count, outputs: graph.output.size, f: forward.outputs };
 }
 
 /** The loss of outputs and targets, summed; within a scope. */
@@ -331,26 +371,6 @@ function sumOfNorms(backward: Backward, selection: Selection): number {
   let sum = 0;
   for (const square of floats(dtype).subarray(start, start + batch)) sum += Math.sqrt(Math.max(square, 0));
   return sum;
-}
-
-/** The columns of a part, [K, B, C]. */
-export function writeColumns(plan: Plan, f: Outputs, columns: number, randoms: readonly Random[]): Pointer {
-  const { kernels, dtype, batch, outputs } = f;
-  const n = batch * outputs;
-  const to = allocateFloats(dtype, columns * n);
-  if (plan.kind === "ggn") {
-    plan.likelihood.root(f, to);
-    return to;
-  }
-  randoms.forEach((random, k) => {
-    plan.likelihood.drawColumn(f, random, to + k * n * bytesPerElement(dtype));
-  });
-  kernels.affine(columns * n, 1 / Math.sqrt(columns), to, 0, to, false);
-  return to;
-}
-
-function pulledBack(plan: Plan, part: Part, f: Outputs, columns: number, randoms: readonly Random[]): Backward {
-  return new Backward(part.forward, writeColumns(plan, f, columns, randoms), columns, plan.selection.reaches);
 }
 
 /**

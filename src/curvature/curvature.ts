@@ -51,8 +51,11 @@ export interface Accumulator {
   scratch(batch: number): number;
   /** Numbers it allocates for a part besides, however many examples it has. */
   readonly perPart: number;
-  /** Adds the examples of a part, whose columns were pulled back. */
-  add(backward: Backward, to: Pointer): void;
+  /**
+   * Adds the examples of a part, whose columns were pulled back: all of them, or some at a time. Then the same examples come
+   * `again` with others, and what sums over examples alone has them already.
+   */
+  add(backward: Backward, to: Pointer, again: boolean): void;
   /** Adds what `add` left for later. */
   flush?(to: Pointer): void;
   /** The curvature, from the numbers in memory. */

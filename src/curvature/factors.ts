@@ -80,7 +80,7 @@ export function kroneckerAccumulator(
       };
       return Math.max(0, ...factors.map(one));
     },
-    add(backward, to) {
+    add(backward, to, again) {
       const bytes = bytesPerElement(sumType);
       for (const { site, nodes, a, b, vectors } of factors) {
         for (const { selected, at } of vectors) {
@@ -101,6 +101,7 @@ export function kroneckerAccumulator(
           sharing,
           a === undefined ? undefined : to + a * bytes,
           to + b * bytes,
+          again,
         );
       }
     },
@@ -231,7 +232,7 @@ function reduced(
   return { at: to, column: arrives ? count * n : 0, example: n, position: n, element: 1 };
 }
 
-/** Adds the factors of a weight; a bias has those of its outputs alone. */
+/** Adds the factors of a weight; a bias has those of its outputs alone. What has no columns is added the first time. */
 function addFactors(
   backward: Backward,
   site: LinearSite,
@@ -240,6 +241,7 @@ function addFactors(
   sharing: Sharing,
   a: Pointer | undefined,
   b: Pointer,
+  again: boolean,
 ): void {
   const { groups, outputs, inputs } = blockOf(site);
   const part = { columns: backward.columns, dtype: backward.dtype, batch: backward.batch };
@@ -253,6 +255,7 @@ function addFactors(
         : [{ n: inputs, to: a, of: uses.map(({ right, positions }) => ({ side: right, positions })) }]),
     ];
     for (const { n, to, of } of sides) {
+      if (again && of[0].side.column === 0) continue;
       if (sharing === "reduce" && total > 1) {
         const side = reduced(backward, count, groups * n, of);
         addGram(backward, sumType, { count, positions: 1, groups, n }, side, to);

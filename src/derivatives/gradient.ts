@@ -7,6 +7,7 @@ import { checkChoice, checkOptions } from "../errors.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
+import { outputsOf } from "../network/outputs.ts";
 import { checkValues, eachPart, type Part } from "../network/parts.ts";
 import { Backward } from "../network/passes.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
@@ -15,7 +16,10 @@ import { pullBack, pulledBackShape, type Variable, variables } from "./pullback.
 
 /** Options of `perSampleGradients` and `perSampleGradientNorms`. */
 export interface PerSampleOptions {
-  /** How a sample's loss is reduced over its outputs: their mean, as in a batch of one (default), or their sum. */
+  /**
+   * How a sample's loss is reduced over its outputs or labels: the mean of those that count, as in a batch of one (default),
+   * or their sum.
+   */
   reduction?: "mean" | "sum";
 }
 
@@ -34,6 +38,8 @@ interface Batch {
   readonly rule: LossRule;
   readonly inputs: NDArray;
   readonly targets: NDArray;
+  /** The shape of one example's outputs. */
+  readonly shape: readonly number[];
 }
 
 function readBatch(where: string, net: Network, loss: Loss, batch: DatasetLike): Batch {
@@ -41,17 +47,31 @@ function readBatch(where: string, net: Network, loss: Loss, batch: DatasetLike):
   const { x, y } = readDataset(where, batch);
   const inputs = net.readInputs(where, x);
   const targets = rule.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
-  return { rule, inputs, targets };
+  return { rule, inputs, targets, shape: net.outputShape };
 }
 
-/** The loss's one column for a part of the batch: `scale` ∂ℓ/∂f, [1, B, outputs]. */
-function lossColumn({ forward, start, count }: Part, { rule, targets }: Batch, scale: number): Pointer {
-  const { kernels, dtype, graph } = forward;
-  const outputs = graph.output.size;
+/** The loss's one column for a part of the batch: `scale` ∂ℓ/∂f, [1, B, outputs], with one scale or one a sample. */
+function lossColumn(part: Part, { rule, targets }: Batch, scale: number | Float64Array): Pointer {
+  const { start, count } = part;
+  const f = outputsOf(part);
+  const { dtype, outputs } = f;
   const t = copyIn(dtype, targets.data.subarray(start * outputs, (start + count) * outputs));
   const column = allocateFloats(dtype, count * outputs);
-  rule.gradient(kernels, count, outputs, forward.outputs, t, scale, column);
+  rule.gradient(f, t, typeof scale === "number" ? scale : 1, column);
+  if (typeof scale !== "number") {
+    const factors = copyIn(dtype, scale.subarray(start, start + count));
+    f.kernels.scaleRows(count, outputs, column, factors, 1, column);
+  }
   return column;
+}
+
+/** The scales of every sample's own loss: a number where they agree, as they do unless labels are ignored. */
+function sampleScales({ rule, targets, shape }: Batch, reduction: "mean" | "sum"): number | Float64Array {
+  const size = targets.size / targets.shape[0];
+  const scaleOf = (_: unknown, i: number) =>
+    reductionScale(rule, reduction, shape, targets.data.subarray(i * size, (i + 1) * size));
+  const scales = Float64Array.from({ length: rule.dropIgnored === undefined ? 1 : targets.shape[0] }, scaleOf);
+  return scales.length === 1 ? scales[0] : scales;
 }
 
 /**
@@ -66,7 +86,7 @@ export function gradient(net: Network, loss: Loss, batch: DatasetLike, options: 
   checkChoice(where, "reduction", reduction, ["mean", "sum"]);
   checkChoice(where, "withRespectTo", withRespectTo, variables);
   const data = readBatch(where, net, loss, batch);
-  const scale = reductionScale(data.rule, reduction, data.inputs.shape[0], net.graph.output.size);
+  const scale = reductionScale(data.rule, reduction, data.shape, data.targets.data);
   const result = resultArray(where, options.out, pulledBackShape(net, data.inputs, withRespectTo), net.dtype);
   pullBack(where, net, data.inputs, withRespectTo, (part) => lossColumn(part, data, scale), result);
   return result;
@@ -75,7 +95,7 @@ export function gradient(net: Network, loss: Loss, batch: DatasetLike, options: 
 /**
  * The gradient of every sample's own loss, [B, P], from one backward pass. A row is what `gradient` gives for that
  * sample alone: it is not divided by the size of the batch. So rows sum to the gradient where the reduction is "sum",
- * and average to it where it is "mean".
+ * and average to it where it is "mean" and no labels are ignored.
  * @throws ShapeError, ValueError for bad data; OptionError; MemoryBudgetError if [B, P] exceeds the memory budget
  */
 export function perSampleGradients(
@@ -99,11 +119,11 @@ export function perSampleGradients(
     "Smaller batches need less, perSampleGradientNorms almost nothing.",
   );
   const result = resultArray(where, options.out, shape, net.dtype);
-  writeGradients(where, net, data, reductionScale(data.rule, reduction, 1, net.graph.output.size), result);
+  writeGradients(where, net, data, sampleScales(data, reduction), result);
   return result;
 }
 
-function writeGradients(where: string, net: Network, data: Batch, scale: number, result: NDArray): void {
+function writeGradients(where: string, net: Network, data: Batch, scale: number | Float64Array, result: NDArray): void {
   const count = net.parameterCount;
   eachPart(net, data.inputs, 1, count, (part) => {
     checkValues(where, part);
@@ -134,7 +154,7 @@ export function perSampleGradientNorms(
   checkChoice(where, "reduction", reduction, ["mean", "sum"]);
   const data = readBatch(where, net, loss, batch);
   const result = zeros([data.inputs.shape[0]], { dtype: net.dtype });
-  const scale = reductionScale(data.rule, reduction, 1, net.graph.output.size);
+  const scale = sampleScales(data, reduction);
   eachPart(net, data.inputs, 1, 0, (part) => {
     checkValues(where, part);
     const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
@@ -151,7 +171,7 @@ export function perSampleGradientNorms(
     // Squares that overflow or vanish: the norm of this gradient itself, scaled.
     const [inputs, targets] = [data.inputs, data.targets].map((all) => all.sub(i).reshape(1, ...all.shape.slice(1)));
     const row = zeros([1, net.parameterCount], { dtype: net.dtype });
-    writeGradients(where, net, { rule: data.rule, inputs, targets }, scale, row);
+    writeGradients(where, net, { ...data, inputs, targets }, typeof scale === "number" ? scale : scale[i], row);
     result.data[i] = scaledNorm(row);
   }
   return result;

@@ -1,12 +1,16 @@
-// Metrics of predicted class probabilities. All take probabilities [N, C], or [N] or [N, 1] of label 1, and labels [N].
+// Metrics of predicted class probabilities. All take probabilities [N, C], or [N] or [N, 1] of label 1, and labels [N]; or
+// with the options of `ClassOptions` probabilities at every position, and labels of which some are left out.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ShapeError, ValueError } from "../errors.ts";
+import type { ClassOptions } from "../losses/classes.ts";
+import { countedLabels } from "./labels.ts";
 import { readLabels, readNumbers, readProbabilities } from "./read.ts";
 
-function read(where: string, probabilities: ArrayLike, labels: ArrayLike) {
-  const given = readProbabilities(where, probabilities);
-  return { ...given, labels: readLabels(where, labels, given.samples, given.classes) };
+function read(where: string, probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions) {
+  const counted = countedLabels(where, probabilities, labels, options);
+  const given = readProbabilities(where, counted.probabilities);
+  return { ...given, labels: readLabels(where, counted.labels, given.samples, given.classes) };
 }
 
 /**
@@ -15,8 +19,8 @@ function read(where: string, probabilities: ArrayLike, labels: ArrayLike) {
  * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
  * @throws ShapeError, ValueError for probabilities or labels that are none, or that differ in number
  */
-export function negativeLogLikelihood(probabilities: ArrayLike, labels: ArrayLike): number {
-  const { samples, classes, p, labels: y } = read("negativeLogLikelihood", probabilities, labels);
+export function negativeLogLikelihood(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
+  const { samples, classes, p, labels: y } = read("negativeLogLikelihood", probabilities, labels, options);
   let sum = 0;
   for (let i = 0; i < samples; i++) sum -= Math.log(p[i * classes + y[i]]);
   return sum / samples;
@@ -27,8 +31,8 @@ export function negativeLogLikelihood(probabilities: ArrayLike, labels: ArrayLik
  * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
  * @throws ShapeError, ValueError
  */
-export function accuracy(probabilities: ArrayLike, labels: ArrayLike): number {
-  const { samples, classes, p, labels: y } = read("accuracy", probabilities, labels);
+export function accuracy(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
+  const { samples, classes, p, labels: y } = read("accuracy", probabilities, labels, options);
   let right = 0;
   for (let i = 0; i < samples; i++) if (largest(p, i, classes) === y[i]) right++;
   return right / samples;
@@ -47,8 +51,8 @@ function largest(p: Float64Array, i: number, classes: number): number {
  * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
  * @throws ShapeError, ValueError
  */
-export function brierScore(probabilities: ArrayLike, labels: ArrayLike): number {
-  const { samples, classes, p, labels: y } = read("brierScore", probabilities, labels);
+export function brierScore(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
+  const { samples, classes, p, labels: y } = read("brierScore", probabilities, labels, options);
   let sum = 0;
   for (let i = 0; i < samples; i++) {
     for (let c = 0; c < classes; c++) sum += (p[i * classes + c] - (c === y[i] ? 1 : 0)) ** 2;
@@ -57,7 +61,7 @@ export function brierScore(probabilities: ArrayLike, labels: ArrayLike): number 
 }
 
 /** Options of `reliabilityCurve`. */
-export interface ReliabilityOptions {
+export interface ReliabilityOptions extends ClassOptions {
   /** The number of bins of equal width (default 15). */
   bins?: number;
   /** Looks at the probability of this label, instead of at the predicted class's. */
@@ -88,7 +92,7 @@ export function reliabilityCurve(
   labels: ArrayLike,
   options: ReliabilityOptions = {},
 ): ReliabilityCurve {
-  return curve("reliabilityCurve", probabilities, labels, options, ["bins", "label"]);
+  return curve("reliabilityCurve", probabilities, labels, options);
 }
 
 function curve(
@@ -96,12 +100,11 @@ function curve(
   probabilities: ArrayLike,
   labels: ArrayLike,
   options: ReliabilityOptions,
-  known: readonly string[],
 ): ReliabilityCurve {
-  checkOptions(where, options, known);
-  const { bins = 15, label } = options;
+  checkOptions(where, options, ["bins", "label", "classAxis", "ignoredLabel"]);
+  const { bins = 15, label, ...classOptions } = options;
   checkInteger(where, "bins", bins, 1);
-  const { samples, classes, p, labels: y } = read(where, probabilities, labels);
+  const { samples, classes, p, labels: y } = read(where, probabilities, labels, classOptions);
   if (label !== undefined) {
     checkInteger(where, "label", label, 0);
     if (label >= classes) throw new OptionError(`${where}: label ${label} is not one of ${classes} classes.`);
@@ -159,10 +162,10 @@ export function expectedCalibrationError(
   options: CalibrationErrorOptions = {},
 ): number {
   const where = "expectedCalibrationError";
-  checkOptions(where, options, ["bins", "label", "norm"]);
+  checkOptions(where, options, ["bins", "label", "norm", "classAxis", "ignoredLabel"]);
   const { norm = "l1", ...rest } = options;
   checkChoice(where, "norm", norm, ["l1", "l2", "max"]);
-  const { count, confidence, accuracy: right } = curve(where, probabilities, labels, rest, ["bins", "label"]);
+  const { count, confidence, accuracy: right } = curve(where, probabilities, labels, rest);
   let [samples, sum, worst] = [0, 0, 0];
   count.data.forEach((n: number, b: number) => {
     if (n === 0) return;

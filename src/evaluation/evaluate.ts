@@ -1,6 +1,6 @@
 // A posterior's predictions held against data, in one call.
 
-import { type NDArray, shapeText, zeros } from "../array/ndarray.ts";
+import { asArray, type NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../curvature/accumulate.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
@@ -8,6 +8,7 @@ import { predictAll } from "../laplace/predicted.ts";
 import type { PredictOptions } from "../laplace/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
 import { poissonNegativeLogLikelihood } from "./counts.ts";
+import { countedLabels, type Labelled } from "./labels.ts";
 import {
   calibrationCurve,
   crps,
@@ -29,6 +30,8 @@ export interface EvaluateOptions extends PredictOptions {
 export interface Evaluation {
   /** The number of samples. */
   readonly samples: number;
+  /** Classes and binary labels: how many of them the metrics are means over, where that is not the number of samples. */
+  readonly labels?: number;
   /**
    * Of labels, of Gaussian targets, or of counts: those go by the Gaussian over their log rates, which of the approximation
    * "network" has the mean and variance of the draws.
@@ -61,7 +64,8 @@ export interface Evaluation {
 /**
  * Predicts the inputs of held-out data and holds the predictions against its targets: for a regression with the
  * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities, for counts with the
- * Poisson–log-normal mixture. Labels of several outputs are taken together.
+ * Poisson–log-normal mixture. Labels of several outputs or positions are taken together, and those that the likelihood
+ * ignores left out.
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
  * @throws ShapeError, ValueError for what is no posterior, or bad data; OptionError
  */
@@ -75,9 +79,10 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
   const predicted = predictAll(where, data, ({ x }) => ({ ...posterior.predict(x, predictOptions) }));
   const { mean, variance, targets: y } = predicted;
   const [samples] = mean.shape;
-  const { name } = posterior.likelihood;
-  if (name === "categorical") return { samples, ...ofLabels(mean, y) };
-  if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y) };
+  const { name, classAxis, ignoredLabel } = posterior.likelihood;
+  if (name === "categorical")
+    return { samples, ...ofLabels(countedLabels(where, mean, y, { classAxis, ignoredLabel }), samples) };
+  if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y, ignoredLabel) };
   const errors = { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
   if (name === "poisson") {
     const { functionMean, functionVariance } = predicted;
@@ -97,8 +102,10 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
   };
 }
 
-function ofLabels(probabilities: NDArray, labels: NDArray) {
+function ofLabels({ probabilities, labels }: Labelled, samples: number) {
+  const [count] = asArray(probabilities).shape;
   return {
+    ...(count !== samples && { labels: count }),
     negativeLogLikelihood: negativeLogLikelihood(probabilities, labels),
     accuracy: accuracy(probabilities, labels),
     brierScore: brierScore(probabilities, labels),
@@ -106,12 +113,13 @@ function ofLabels(probabilities: NDArray, labels: NDArray) {
   };
 }
 
-function ofBinaryLabels(where: string, probabilities: NDArray, labels: NDArray) {
+function ofBinaryLabels(where: string, probabilities: NDArray, labels: NDArray, ignoredLabel: number | undefined) {
   if (probabilities.size !== labels.size) {
     const shapes = `${shapeText(labels.shape)}, but the predictions ${shapeText(probabilities.shape)}`;
     throw new ShapeError(`${where}: the targets have shape ${shapes}; they must agree.`);
   }
-  const [p, y] = [probabilities.reshape(-1), labels.reshape(-1)];
+  const counted = countedLabels(where, probabilities.reshape(-1), labels.reshape(-1), { ignoredLabel });
+  const [p, y] = [asArray(counted.probabilities), asArray(counted.labels)];
   const both = y.data.some((label: number) => label === 0) && y.data.some((label: number) => label === 1);
-  return { ...ofLabels(p, y), ...(both ? { auroc: auroc(p, y) } : {}) };
+  return { ...ofLabels(counted, probabilities.shape[0]), ...(both ? { auroc: auroc(p, y) } : {}) };
 }

@@ -73,7 +73,7 @@ export function readProbabilities(where: string, values: ArrayLike): Probabiliti
   const given = readSamples(where, "probabilities", values);
   if (given.rank > 2) {
     throw new ShapeError(
-      `${where}: probabilities must be [N, C], or [N] of label 1, not of shape ${shapeText(given.shape)}.`,
+      `${where}: probabilities must be [N, C], or [N] of label 1, not of shape ${shapeText(given.shape)}. Where every position has classes, name their axis with the option classAxis.`,
     );
   }
   const [samples] = given.shape;

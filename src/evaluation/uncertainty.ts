@@ -4,7 +4,9 @@ import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkInteger, checkOptions, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
 import { functionValues } from "../laplace/prediction.ts";
+import { exchanged } from "../likelihood/categorical.ts";
 import { binaryEntropies, classEntropies } from "../likelihood/entropies.ts";
+import { labelShape } from "../losses/classes.ts";
 import { auroc } from "./classification.ts";
 
 /** Options of what looks at the parts of uncertainty. Only classes are drawn for. */
@@ -15,7 +17,7 @@ export interface UncertaintyOptions {
   seed?: number | undefined;
 }
 
-/** Predictive uncertainty and its parts, epistemic + aleatoric = total; [B, ...outputs], of classes [B]. */
+/** Predictive uncertainty and its parts, epistemic + aleatoric = total; [B, ...outputs], of classes [B, ...labels]. */
 export interface Uncertainty {
   /** Variance of the target; of classes and binary labels the entropy of the label, in nats. */
   readonly total: NDArray;
@@ -54,17 +56,20 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
   const draw = check(where, posterior, options);
   const { likelihood, net } = posterior;
   const f = functionValues(where, posterior, x);
-  const { batch, outputs, mean, covariance } = f;
-  const variance = mean.map((_, i) => covariance[i * outputs + (i % outputs)]);
-  const shape = likelihood.name === "categorical" ? [batch] : [batch, ...net.outputShape];
+  const { batch, outputs, mean, variance, covariance } = f;
+  const classes = likelihood.name === "categorical";
+  const shape = [batch, ...(classes ? labelShape(net.outputShape, likelihood.classAxis) : net.outputShape)];
   const split = (total: Float64Array, aleatoric: Float64Array): Uncertainty => {
     const epistemic = total.map((sum, i) => Math.max(sum - aleatoric[i], 0));
     const share = epistemic.map((part, i) => (total[i] > 0 ? part / total[i] : 0));
     const shaped = (values: Float64Array) => new NDArray(values, shape);
     return { total: shaped(total), aleatoric: shaped(aleatoric), epistemic: shaped(epistemic), share: shaped(share) };
   };
-  if (likelihood.name === "categorical") {
-    const { total, aleatoric } = classEntropies(mean, covariance, batch, outputs, draw);
+  if (classes) {
+    const { size } = likelihood.group(net.outputShape);
+    const labels = outputs / size;
+    const logits = likelihood.classAxis === "first" ? exchanged(mean, batch, size, labels) : mean;
+    const { total, aleatoric } = classEntropies(logits, covariance, batch * labels, size, draw);
     return split(total, aleatoric);
   }
   if (likelihood.name === "bernoulli") {
@@ -74,7 +79,7 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
   const target = likelihood.target(likelihood.links[0], f, likelihood.noise, draw);
   // The variance of a count, given its rate, is the rate.
   if (likelihood.name === "poisson") return split(target.variance, target.mean);
-  const noise = likelihood.targetAt(mean, outputs, likelihood.noise).variance;
+  const noise = likelihood.targetAt(mean, net.outputShape, likelihood.noise).variance;
   // Noise may be nearly all: the function's own variance keeps its digits.
   const { total, aleatoric } = split(target.variance, noise);
   const share = variance.map((part, i) => part / target.variance[i]);
@@ -83,7 +88,7 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
 
 /**
  * How much the weights leave open at each input, in one number, to tell inputs like the training data from others: for
- * classes and binary labels the mutual information of label and weights, in nats, summed over independent labels; for a
+ * classes and binary labels the mutual information of label and weights, in nats, summed over labels; for a
  * regression the variance of the function in units of the noise, Σ_c v_c / σ_c²; for counts the variance of the log rate,
  * Σ_c v_c.
  * @param x [B, ...inputs] @returns [B], at least 0 @throws ShapeError, ValueError for bad inputs; OptionError
@@ -95,16 +100,16 @@ export function epistemicScore(posterior: Posterior, x: ArrayLike, options: Unce
 function score(where: string, posterior: Posterior, x: ArrayLike, options: UncertaintyOptions): NDArray {
   check(where, posterior, options);
   const { name } = posterior.likelihood;
-  if (name === "categorical") return parts(where, posterior, x, options).epistemic;
-  const labels = name === "bernoulli" ? parts(where, posterior, x, options).epistemic.data : undefined;
+  const labelled = name === "categorical" || name === "bernoulli";
+  const values = labelled
+    ? parts(where, posterior, x, options).epistemic.data
+    : functionValues(where, posterior, x).variance;
   const noise = posterior.noise?.data;
-  const { batch, outputs, covariance } = functionValues(where, posterior, x);
+  const batch = posterior.net.readInputs(where, x).shape[0];
+  const each = values.length / Math.max(batch, 1);
   const result = Float64Array.from({ length: batch }, (_, b) => {
     let sum = 0;
-    for (let c = 0; c < outputs; c++) {
-      const i = b * outputs + c;
-      sum += labels?.[i] ?? covariance[i * outputs + c] / (noise?.[c] ?? 1) ** 2;
-    }
+    for (let c = 0; c < each; c++) sum += values[b * each + c] / (noise?.[c] ?? 1) ** 2;
     return sum;
   });
   return new NDArray(result, [batch]);

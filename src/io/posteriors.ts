@@ -14,6 +14,7 @@ import { categorical } from "../likelihood/categorical.ts";
 import { gaussianOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { poisson } from "../likelihood/poisson.ts";
+import type { ClassOptions } from "../losses/classes.ts";
 import { Network } from "../network/network.ts";
 import { contentsChecksum } from "./checksum.ts";
 import { curvatureFields, type Read, readCurvature, type Write, writeCurvature } from "./curvatures.ts";
@@ -24,7 +25,7 @@ import { readFile, type Safetensors, writeSafetensors } from "./safetensors.ts";
 import { version } from "./version.ts";
 
 /** Raised with every change that a reader of before would not understand. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
 const PREFIX = "laplace-ts.";
 const keys = {
@@ -113,16 +114,17 @@ function writeDocument(posterior: Posterior, write: Write) {
   };
 }
 
-const likelihoods = { bernoulli, categorical, poisson } as const;
+const likelihoodFields = ["name", "noise", "ratios", "classAxis", "ignoredLabel"];
 const likelihoodNames = ["gaussian", "bernoulli", "categorical", "poisson"] as const;
 
-function likelihoodJson({ name, noise, ratios }: Likelihood) {
+function likelihoodJson({ name, noise, ratios, classAxis, ignoredLabel }: Likelihood) {
   if (!(likelihoodNames as readonly string[]).includes(name)) {
     throw new LaplaceError(
       `savePosterior: a file can name the library's own likelihoods (${likelihoodNames.join(", ")}), not "${name}".`,
     );
   }
-  return { name, ...(noise !== undefined && { noise }), ...(ratios !== undefined && { ratios }) };
+  const options = { noise, ratios, classAxis, ignoredLabel };
+  return { name, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) };
 }
 
 /**
@@ -217,7 +219,7 @@ function readDocument(fields: Fields, arrays: Arrays): Posterior {
   const statistics = graph.bufferCount > 0 ? arrays.read("buffers", [graph.bufferCount]) : new Float64Array();
   const buffers = inType(where, "buffers", new NDArray(statistics, [graph.bufferCount]), dtype).clone();
   const net = new Network(graph, parameters, frozen, buffers);
-  const likelihood = readLikelihood(fields.object("likelihood", ["name", "noise", "ratios"]), graph.output.size);
+  const likelihood = readLikelihood(fields.object("likelihood", likelihoodFields), graph.output.size);
   const found = readFit(where, fields.object("fit", fitFields), new Network(graph, parameters), likelihood, arrays);
   const { selection, structure } = found.plan;
   const curvature = readCurvature(fields.object("curvature", curvatureFields), structure, selection, arrays.read);
@@ -258,7 +260,14 @@ function readTuning(fields: Fields) {
 
 function readLikelihood(fields: Fields, outputs: number): Likelihood {
   const name = fields.choice("name", likelihoodNames);
-  if (name !== "gaussian") return likelihoods[name]();
+  if (name === "poisson") return poisson();
+  if (name !== "gaussian") {
+    const options: ClassOptions = {
+      ...(fields.has("classAxis") && { classAxis: fields.choice("classAxis", ["first", "last"]) }),
+      ...(fields.has("ignoredLabel") && { ignoredLabel: fields.integer("ignoredLabel", Number.MIN_SAFE_INTEGER) }),
+    };
+    return name === "categorical" ? categorical(options) : bernoulli(options);
+  }
   const noise = fields.finite("noise");
   checkNumber(fields.where, "noise", noise, 0, true);
   return gaussianOf(noise, fields.has("ratios") ? fields.positives("ratios", outputs) : undefined);

@@ -115,9 +115,9 @@ function varianceFindings(posterior: Posterior, given: Diagnosed, gamma: number)
 }
 
 /** Whether there are at least ten different inputs. */
-function manyInputs({ x, samples }: Diagnosed): boolean {
+function manyInputs({ x }: Diagnosed): boolean {
   const seen = new Set<string>();
-  for (let i = 0; i < samples && seen.size < FEW; i++) seen.add(x.sub(i).data.join());
+  for (let i = 0; i < x.shape[0] && seen.size < FEW; i++) seen.add(x.sub(i).data.join());
   return seen.size >= FEW;
 }
 
@@ -145,7 +145,7 @@ function dominating({ likelihood, noise }: Posterior, given: Diagnosed): Finding
   }
   if (likelihood.name === "poisson") return [];
   const top = (p: ArrayLike<number>) => meanOf(confidences(p, outputs, likelihood.name === "categorical").confidence);
-  const [network, predicted] = [top(likelihood.targetAt(functionMean, outputs, undefined).mean), top(mean)];
+  const [network, predicted] = [top(likelihood.targetAt(functionMean, [outputs], undefined).mean), top(mean)];
   if (network - predicted <= CONFIDENCE_LOST) return [];
   return finding(
     `Doubt about the weights takes the mean confidence from ${text(network)}, the network's own, to ${text(predicted)}.`,

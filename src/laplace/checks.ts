@@ -79,15 +79,16 @@ export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
   if (mine.length !== others.length || !mine.every((x, i) => x === others[i])) {
     refuse("the posteriors were fitted at different running statistics of the network");
   }
-  if (ours.likelihood.name !== theirs.likelihood.name) refuse("the likelihoods differ");
+  const { name, classAxis } = ours.likelihood;
+  if (name !== theirs.likelihood.name || classAxis !== theirs.likelihood.classAxis) refuse("the likelihoods differ");
   if (ours.plan.kind === "monteCarlo" && theirs.plan.kind === "monteCarlo" && ours.plan.seed === theirs.plan.seed) {
     refuse(
       "both drew their targets from the same seed, so that their errors would add; give each fit a seed of its own",
     );
   }
-  const outputs = ours.plan.net.graph.output.size;
+  const { size, shape } = ours.plan.net.graph.output;
   // At unit noise, a Gaussian's variances of the outputs are the squares of their noises' ratios.
-  const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(outputs), outputs, 1));
+  const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(size), shape, 1));
   if (ours.likelihood.noise !== undefined && !a.variance.every((x, i) => Math.abs(x - b.variance[i]) <= 1e-9 * x)) {
     refuse("the ratios of the outputs' noises differ");
   }

@@ -8,13 +8,13 @@ import type { Posterior } from "./posterior.ts";
 import { predictAll } from "./predicted.ts";
 import type { PredictOptions } from "./prediction.ts";
 
-/** Data as a diagnosis looks at them: N examples with C outputs each. */
+/** Data as a diagnosis looks at them: N examples, or labels of positions, with C outputs each. */
 export interface Diagnosed {
   readonly samples: number;
   readonly outputs: number;
   /** Whether they are the data of the fit. */
   readonly training: boolean;
-  /** [N, ...inputs] */
+  /** [B, ...inputs], the examples' inputs. */
   readonly x: NDArray;
   /** Targets shaped like the outputs, [N C]; labels as rows of one 1. */
   readonly y: Float64Array;
@@ -35,28 +35,42 @@ export interface Diagnosed {
 /** Predicts the inputs of data, and finds out whether they are those of the fit. @throws ShapeError, ValueError, OptionError */
 export function readDiagnosed(where: string, posterior: Posterior, data: Data, options: PredictOptions): Diagnosed {
   const { likelihood, net, temperature } = posterior;
-  const outputs = net.graph.output.size;
   const noise = likelihood.noise === undefined ? undefined : posterior.noise?.data;
   const classes = likelihood.name === "categorical";
+  const perPosition = classes && net.outputShape.length > 1;
   const all = predictAll(where, data, ({ x, y }) => {
     const { mean, variance, functionMean, functionVariance } = posterior.predict(x, options);
     const targets = likelihood.readTargets(where, y, [x.shape[0], ...net.outputShape], "float64");
-    const covariance = classes ? posterior.functionCovariance(x) : functionVariance;
+    const covariance = classes ? posterior.functionCovariance(x, { perPosition }) : functionVariance;
     // The network's own outputs, from which the loss of the fit was computed.
     const own = options.approximation === "network" ? posterior.predict(x).functionMean : functionMean;
     return { x, mean, variance, functionMean, functionVariance, own, y: targets, covariance };
   });
   const numbers = (array: NDArray) => Float64Array.from(array.data);
-  const [mean, functionMean, functionVariance] = [all.mean, all.functionMean, all.functionVariance].map(numbers);
-  const [y, own] = [numbers(all.y), numbers(all.own)];
-  const samples = y.length / outputs;
+  const { size, shape } = net.graph.output;
+  const examples = all.y.size / size;
   const loss = scope(() => {
-    const f = { kernels: kernelsFor("float64"), dtype: "float64", batch: samples, outputs } as const;
-    return lossOf(likelihood, { ...f, f: copyIn("float64", own) }, copyIn("float64", y));
+    const f = { kernels: kernelsFor("float64"), dtype: "float64", batch: examples, outputs: size, shape } as const;
+    return lossOf(likelihood, { ...f, f: copyIn("float64", numbers(all.own)) }, copyIn("float64", numbers(all.y)));
   });
+  const training =
+    examples === posterior.examples && Math.abs(loss - posterior.loss) <= 1e-5 * Math.abs(loss) + 1e-6 * examples;
+  // Every label that counts is a sample of its own.
+  const outputs = classes ? likelihood.group(shape).size : size;
+  const rows = rowsOf(numbers(all.y), outputs, classes ? likelihood.group(shape).step : 1, size, classes);
+  const samples = rows.length;
+  const taken = (array: NDArray) => {
+    const result = new Float64Array(samples * outputs);
+    rows.forEach(({ start, step }, i) => {
+      for (let c = 0; c < outputs; c++) result[i * outputs + c] = array.data[start + c * step];
+    });
+    return result;
+  };
+  const [y, mean, variance, functionMean] = [all.y, all.mean, all.variance, all.functionMean].map(taken);
+  const functionVariance = taken(all.functionVariance);
   const [spread, information] = [new Float64Array(samples), new Float64Array(samples)];
-  const rates = likelihood.name === "poisson" ? likelihood.targetAt(functionMean, outputs, undefined).mean : mean;
-  for (let i = 0; i < samples; i++) {
+  const rates = likelihood.name === "poisson" ? likelihood.targetAt(functionMean, shape, undefined).mean : mean;
+  rows.forEach(({ group }, i) => {
     for (let c = 0; c < outputs; c++) {
       const at = i * outputs + c;
       const v = functionVariance[at];
@@ -70,26 +84,42 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
       spread[i] += v;
       information[i] += (mean[at] * v) / temperature;
       for (let d = 0; d < outputs; d++) {
-        const between = all.covariance.data[at * outputs + d];
+        const between = all.covariance.data[(group * outputs + c) * outputs + d];
         spread[i] -= between / outputs;
         information[i] -= (mean[at] * mean[i * outputs + d] * between) / temperature;
       }
     }
-  }
-  const same =
-    samples === posterior.examples && Math.abs(loss - posterior.loss) <= 1e-5 * Math.abs(loss) + 1e-6 * samples;
+  });
   return {
     samples,
     outputs,
-    training: same,
+    training,
     x: all.x,
     y,
     mean,
-    variance: numbers(all.variance),
+    variance,
     functionMean,
     functionVariance,
     spread,
     information,
     plugin: options.approximation === "plugin",
   };
+}
+
+/** Where a sample's outputs begin, how far apart they are, and its number among all, ignored ones included. */
+interface Row {
+  readonly start: number;
+  readonly step: number;
+  readonly group: number;
+}
+
+/** The samples: examples, or of classes the labels that are not ignored, whose targets are not all 0. */
+function rowsOf(y: Float64Array, width: number, step: number, size: number, classes: boolean): Row[] {
+  const each = size / width;
+  const rows = Array.from({ length: y.length / width }, (_, group): Row => {
+    const position = group % each;
+    return { start: Math.floor(group / each) * size + (step === 1 ? position * width : position), step, group };
+  });
+  if (!classes) return rows;
+  return rows.filter(({ start }) => Array.from({ length: width }, (_, c) => y[start + c * step]).some((p) => p !== 0));
 }

@@ -21,7 +21,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import type { LinearSite, Node } from "../network/graph.ts";
+import type { Graph, LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import { type Prior, refusePerWeight } from "./prior.ts";
@@ -197,8 +197,7 @@ class FactoredPrecision implements Precision {
     return Float64Array.from(copyOut(dtype, total, length));
   }
 
-  scratch(columns: number, batch: number, dtype: DType): number {
-    const { graph } = this.#curvature.selection;
+  scratch(columns: number, batch: number, dtype: DType, graph: Graph = this.#curvature.selection.graph): number {
     const numbers = this.#blocks.map((block) => {
       const { site, role, parameter } = block.selected;
       const nodes = graph.uses.get(site) ?? [];

@@ -1,9 +1,10 @@
 // What a fit will need, before it starts.
 
-import { accumulatorOf, columnCount, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
+import { accumulatorOf, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
 import { type Structure, structures } from "../curvature/curvature.ts";
 import { shapeOf } from "../curvature/eigenblocks.ts";
 import { ekfacNumbers } from "../curvature/ekfac.ts";
+import { viewOf } from "../curvature/positions.ts";
 import { checkInteger, checkNumber, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
@@ -13,6 +14,7 @@ import { backwardNumbers } from "../network/passes.ts";
 import { bytesText } from "../network/summary.ts";
 import { laplaceOptionNames } from "./checks.ts";
 import type { LaplaceOptions } from "./laplace.ts";
+import { togetherOf } from "./prediction.ts";
 
 /**
  * Bytes that a fit and its posterior's first use need at their peak, and of what. Counted are numbers in the kernels'
@@ -39,11 +41,12 @@ const FLOAT64 = 8;
 function passBytes(plan: Plan, structure: Structure, examples: number): { sums: number; part: number } {
   const { net, selection } = plan;
   const bytes = bytesPerElement(net.dtype);
-  const needs =
+  const needsFor = (columns: number) =>
     structure === "ekfac"
-      ? { dtype: net.dtype, ...ekfacNumbers(selection, columnCount(plan), net.dtype) }
-      : accumulatorOf(plan, structure);
-  const numbers = partNumbers(plan, needs);
+      ? { dtype: net.dtype, ...ekfacNumbers(viewOf(plan)?.selection ?? selection, columns, net.dtype) }
+      : accumulatorOf(plan, structure, columns);
+  const numbers = partNumbers(plan, needsFor);
+  const needs = needsFor(numbers.columns);
   const count = Math.min(examples, partLength(numbers, net.dtype));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
@@ -77,10 +80,10 @@ function factorBytes({ selection }: Plan): { factors: number; bases: number; pea
 }
 
 /** Bytes of a prediction for one input, apart from a whole matrix. */
-function predictionBytes({ net, selection }: Plan, structure: Structure): number {
+function predictionBytes({ net, selection, likelihood }: Plan, structure: Structure): number {
   const bytes = bytesPerElement(net.dtype);
   const { graph, parameterCount } = net;
-  const columns = graph.output.size;
+  const columns = togetherOf(likelihood, net.outputShape);
   const values = nodeNumbers(graph.nodes) + columns ** 2 + backwardNumbers(graph, selection.reaches, columns);
   let [held, peak] = [0, 0];
   for (const selected of selection.parameters) {
@@ -103,7 +106,7 @@ function posteriorBytes(plan: Plan, structure: Structure): { curvature: number; 
   if (structure === "full") {
     const matrix = vector * s;
     // Eigenvalues for the evidence; then the factor, which a prediction copies into the kernels' memory.
-    const rows = (2 * FLOAT64 + bytesPerElement(net.dtype)) * net.graph.output.size * s;
+    const rows = (2 * FLOAT64 + bytesPerElement(net.dtype)) * togetherOf(plan.likelihood, net.outputShape) * s;
     const prediction = 2 * matrix + rows + net.parameterCount * bytesPerElement(net.dtype);
     return { curvature: matrix, factorisation: Math.max(eighBytes(s), vector + prediction) };
   }

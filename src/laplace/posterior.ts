@@ -7,15 +7,7 @@ import { type Curvature, checkSquare } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
 import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
-import {
-  checkBoolean,
-  checkBytes,
-  checkChoice,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  ValueError,
-} from "../errors.ts";
+import { checkBytes, checkChoice, checkInteger, checkNumber, checkOptions, ValueError } from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -29,9 +21,10 @@ import type { Diagnosis } from "./findings.ts";
 import { fullPrecision } from "./full.ts";
 import type { FactorPrecision, Precision } from "./precision.ts";
 import {
+  type FunctionCovarianceOptions,
+  functionCovariance,
   functionSamples,
   functionValues,
-  jointCovariance,
   networkPrediction,
   type Prediction,
   type PredictOptions,
@@ -311,8 +304,7 @@ export class Posterior {
     }
     const f = functionValues(where, this, x);
     const { mean, variance } = this.likelihood.target(approximation, f, this.likelihood.noise, { samples, seed });
-    const functionVariance = f.mean.map((_, i) => f.covariance[i * f.outputs + (i % f.outputs)]);
-    return this.#prediction(mean, variance, f.mean, functionVariance);
+    return this.#prediction(mean, variance, f.mean, f.variance);
   }
 
   #prediction(mean: Float64Array, variance: Float64Array, functionMean: Float64Array, functionVariance: Float64Array) {
@@ -336,16 +328,13 @@ export class Posterior {
   }
 
   /**
-   * The covariance of the function's values under the linearised network: [B, C, C] over the outputs of each input, or
-   * with `joint` [B C, B C] over all of them (index: input · C + output). @throws ShapeError, ValueError, OptionError
+   * The covariance of the function's values under the linearised network: [B, C, C] over all C outputs of each input; with
+   * `perPosition` [B, ...positions, classes, classes], over the classes of one position at a time; with `joint` [B C, B C]
+   * over all outputs of all inputs (index: input · C + output). @throws ShapeError, ValueError, OptionError, MemoryBudgetError
    */
-  functionCovariance(x: ArrayLike, options: { joint?: boolean | undefined } = {}): NDArray {
-    checkOptions("functionCovariance", options, ["joint"]);
-    const { joint = false } = options;
-    checkBoolean("functionCovariance", "joint", joint);
-    if (joint) return jointCovariance("functionCovariance", this, x);
-    const { batch, outputs, covariance } = functionValues("functionCovariance", this, x);
-    return new NDArray(covariance, [batch, outputs, outputs]);
+  functionCovariance(x: ArrayLike, options: FunctionCovarianceOptions = {}): NDArray {
+    checkOptions("functionCovariance", options, ["joint", "perPosition"]);
+    return functionCovariance(this, x, options);
   }
 
   /** Draws of the function's values at all inputs together, under the linearised network, [n, B, ...outputs]. */

@@ -2,6 +2,7 @@
 
 import type { Curvature } from "../curvature/curvature.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
+import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Prior } from "./prior.ts";
 
@@ -25,8 +26,11 @@ export interface Precision {
   quadraticForm(rows: Float64Array, n: number): Float64Array;
   /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */
   functionCovariance(backward: Backward): Float64Array;
-  /** Numbers of the network's type that `functionCovariance` allocates for C columns of so many examples. */
-  scratch(columns: number, batch: number, dtype: DType): number;
+  /**
+   * Numbers of the network's type that `functionCovariance` allocates for C columns of so many examples, pulled back through
+   * a graph (default: the network's).
+   */
+  scratch(columns: number, batch: number, dtype: DType, graph?: Graph): number;
 }
 
 /** Options of the factorisation. */

@@ -1,17 +1,20 @@
 // Predictions: the posterior pushed through the linearised network, or through the network itself.
 
-import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, NDArray, sizeOf } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
+import { forwardAt, type PositionView, positionView } from "../curvature/positions.ts";
 import { defaultMemoryBudget } from "../derivatives/budget.ts";
-import { checkBytes } from "../errors.ts";
+import { checkBoolean, checkBytes, OptionError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
-import { Mixture } from "../likelihood/likelihood.ts";
+import { type FunctionDistribution, type Group, type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
-import { checkValues, eachPart, type Part } from "../network/parts.ts";
-import { Backward, Forward, pushForward } from "../network/passes.ts";
+import { labelShape } from "../losses/classes.ts";
+import { checkValues, eachPart, type Part, partSize } from "../network/parts.ts";
+import { Backward, backwardNumbers, Forward, pushForward } from "../network/passes.ts";
 import { float64Rows } from "./full.ts";
 import type { Posterior } from "./posterior.ts";
+import type { Precision } from "./precision.ts";
 
 /** How a Gaussian over function values becomes a distribution of targets; which there are depends on the likelihood. */
 export type Approximation = ClassLink | BinaryLink | "exact" | "network";
@@ -43,49 +46,172 @@ export interface Prediction {
   readonly functionVariance: NDArray;
 }
 
-/** The Gaussian over function values at B inputs that the linearised network has under the posterior. */
-export interface FunctionValues {
-  readonly batch: number;
-  readonly outputs: number;
-  /** [B, C] */
-  readonly mean: Float64Array;
-  /** [B, C, C] */
-  readonly covariance: Float64Array;
+/** Outputs whose values are taken together, as many groups of them as there are. */
+interface Together extends Group {
+  readonly groups: number;
 }
 
-/** Unit columns, [C, B, C]. */
-function unitColumns({ forward, count }: Part): Pointer {
-  const { kernels, dtype, graph } = forward;
+/** Outputs that stand each for itself are pulled back that many at once. */
+const MOST_TOGETHER = 64;
+
+/** How many outputs are pulled back at once: a group of the likelihood's, or of those of one output several. */
+export function togetherOf(likelihood: Likelihood, shape: readonly number[]): number {
+  const { size } = likelihood.group(shape);
+  const outputs = sizeOf(shape);
+  if (size > 1 || outputs === 0) return size;
+  let together = Math.min(outputs, MOST_TOGETHER);
+  while (outputs % together !== 0) together--;
+  return together;
+}
+
+/** Unit columns of a group, [n, B, C]: its outputs are `step` apart. */
+function unitColumns({ kernels, dtype, graph, batch: count }: Forward, { size, step }: Group, group: number): Pointer {
   const outputs = graph.output.size;
-  const columns = allocateFloats(dtype, outputs * count * outputs);
-  kernels.fill(outputs * count * outputs, 0, columns);
+  const columns = allocateFloats(dtype, size * count * outputs);
+  kernels.fill(size * count * outputs, 0, columns);
   const [memory, start] = [floats(dtype), columns / bytesPerElement(dtype)];
-  for (let k = 0; k < outputs; k++) {
-    for (let b = 0; b < count; b++) memory[start + (k * count + b) * outputs + k] = 1;
+  const first = step === 1 ? group * size : group;
+  for (let k = 0; k < size; k++) {
+    for (let b = 0; b < count; b++) memory[start + (k * count + b) * outputs + first + k * step] = 1;
   }
   return columns;
 }
 
-/** f(x) and J P⁻¹ Jᵀ (Khan et al. 2019; Immer et al. 2021, arXiv:2008.08400). */
-export function functionValues(where: string, posterior: Posterior, x: ArrayLike): FunctionValues {
-  const { net, selection, factorised } = posterior;
-  const inputs = net.readInputs(where, x);
-  const batch = inputs.shape[0];
-  const outputs = net.graph.output.size;
-  const mean = new Float64Array(batch * outputs);
-  const covariance = new Float64Array(batch * outputs * outputs);
-  eachPart(posterior.model, inputs, outputs, factorised.scratch(outputs, 1, net.dtype), (part) => {
+/** All outputs of a network as one group. */
+const allTogether = (outputs: number): Together => ({ size: outputs, step: 1, groups: 1 });
+
+/** What is done with a group's block of J P⁻¹ Jᵀ, [n, n]. */
+type VisitBlock = (example: number, group: number, block: Float64Array) => void;
+
+/**
+ * The blocks of J P⁻¹ Jᵀ within groups of outputs: covariances between groups are not computed. With a view, whose
+ * positions are the groups, positions take the place of examples.
+ */
+function eachCovariance(
+  where: string,
+  posterior: Posterior,
+  inputs: NDArray,
+  together: Together,
+  view: PositionView | undefined,
+  visit: VisitBlock,
+  evaluated?: (part: Part) => void,
+): void {
+  const { selection, factorised } = posterior;
+  const { size, groups } = together;
+  const [columns, extra] = view === undefined ? [size, factorised.scratch(size, 1, posterior.net.dtype)] : [1, 0];
+  eachPart(posterior.model, inputs, columns, extra, (part) => {
     checkValues(where, part);
-    const { forward, start, count } = part;
-    mean.set(copyOut(net.dtype, forward.outputs, count * outputs), start * outputs);
-    const backward = new Backward(forward, unitColumns(part), outputs, selection.reaches);
-    covariance.set(factorised.functionCovariance(backward), start * outputs * outputs);
+    evaluated?.(part);
+    if (view !== undefined) {
+      positionCovariances(part, view, size, factorised, visit);
+      return;
+    }
+    for (let group = 0; group < groups; group++) {
+      scope(() => {
+        const unit = unitColumns(part.forward, together, group);
+        const blocks = factorised.functionCovariance(new Backward(part.forward, unit, size, selection.reaches));
+        for (let b = 0; b < part.count; b++) {
+          visit(part.start + b, group, blocks.subarray(b * size * size, (b + 1) * size * size));
+        }
+      });
+    }
   });
-  return { batch, outputs, mean, covariance };
+}
+
+/** The blocks of a part whose positions are examples. */
+function positionCovariances(
+  { forward, start, count }: Part,
+  view: PositionView,
+  size: number,
+  factorised: Precision,
+  visit: VisitBlock,
+): void {
+  const { graph, selection, positions } = view;
+  const { dtype } = forward;
+  const held = size * size + backwardNumbers(graph, selection.reaches, size);
+  const most = partSize(held + factorised.scratch(size, 1, dtype, graph), dtype);
+  for (let first = 0; first < count * positions; first += most) {
+    scope(() => {
+      const rows = forwardAt(view, forward, { first, count: Math.min(most, count * positions - first) });
+      const unit = unitColumns(rows, { size, step: 1 }, 0);
+      const blocks = factorised.functionCovariance(new Backward(rows, unit, size, selection.reaches));
+      for (let i = 0; i < rows.batch; i++) {
+        const [example, position] = [Math.floor((first + i) / positions), (first + i) % positions];
+        visit(start + example, position, blocks.subarray(i * size * size, (i + 1) * size * size));
+      }
+    });
+  }
+}
+
+/** f(x) and J P⁻¹ Jᵀ (Khan et al. 2019; Immer et al. 2021, arXiv:2008.08400) within the likelihood's groups of outputs. */
+export function functionValues(where: string, posterior: Posterior, x: ArrayLike): FunctionDistribution {
+  const { net, likelihood, selection } = posterior;
+  const inputs = net.readInputs(where, x);
+  const [batch] = inputs.shape;
+  const outputs = net.graph.output.size;
+  const group = likelihood.group(net.outputShape);
+  const found = positionView(net.graph, selection, likelihood);
+  const width = found?.graph.output.size ?? 0;
+  const view = group.size === width || width <= MOST_TOGETHER ? found : undefined;
+  const size = view === undefined ? togetherOf(likelihood, net.outputShape) : width;
+  const together = { size, step: group.step, groups: outputs / size };
+  const mean = new Float64Array(batch * outputs);
+  const variance = new Float64Array(batch * outputs);
+  // Outputs that stand each for itself have no covariances.
+  const covariance = group.size === 1 ? variance : new Float64Array(batch * outputs * size);
+  const visit: VisitBlock = (example, g, block) => {
+    const first = example * outputs + (group.step === 1 ? g * size : g);
+    for (let k = 0; k < size; k++) variance[first + k * group.step] = block[k * (size + 1)];
+    if (covariance !== variance) covariance.set(block, (example * together.groups + g) * size * size);
+  };
+  eachCovariance(where, posterior, inputs, together, view, visit, ({ forward, start, count }) => {
+    mean.set(copyOut(net.dtype, forward.outputs, count * outputs), start * outputs);
+  });
+  return { batch, outputs, mean, variance, covariance };
+}
+
+/** Options of a posterior's `functionCovariance`. */
+export interface FunctionCovarianceOptions {
+  /** Whether it is over all outputs of all inputs (default false). */
+  readonly joint?: boolean | undefined;
+  /** Whether it is over the classes of one position at a time (default false). */
+  readonly perPosition?: boolean | undefined;
+}
+
+/** J P⁻¹ Jᵀ over the outputs of each input, of each of its positions, or of all inputs together. */
+export function functionCovariance(
+  posterior: Posterior,
+  x: ArrayLike,
+  { joint = false, perPosition = false }: FunctionCovarianceOptions,
+): NDArray {
+  const where = "functionCovariance";
+  checkBoolean(where, "joint", joint);
+  checkBoolean(where, "perPosition", perPosition);
+  if (joint && perPosition) throw new OptionError(`${where}: joint is over all positions, perPosition over one.`);
+  if (joint) return jointCovariance(where, posterior, x);
+  const { net, likelihood } = posterior;
+  const inputs = net.readInputs(where, x);
+  const outputs = net.graph.output.size;
+  const group = perPosition ? likelihood.group(net.outputShape) : allTogether(outputs);
+  if (perPosition && likelihood.name !== "categorical") {
+    throw new OptionError(
+      `${where}: perPosition is for a categorical likelihood, with classes at every position, not a ${likelihood.name} one.`,
+    );
+  }
+  const together = { ...group, groups: outputs / group.size };
+  const positions = perPosition ? labelShape(net.outputShape, likelihood.classAxis) : [];
+  const shape = [inputs.shape[0], ...positions, group.size, group.size];
+  checkBytes(where, shape, defaultMemoryBudget, "Fewer inputs at once need less, or perPosition where there is one.");
+  const view = perPosition ? positionView(net.graph, posterior.selection, likelihood) : undefined;
+  const covariance = new Float64Array(sizeOf(shape));
+  eachCovariance(where, posterior, inputs, together, view, (example, g, block) => {
+    covariance.set(block, (example * together.groups + g) * block.length);
+  });
+  return new NDArray(covariance, shape);
 }
 
 /** The covariance of all function values at once, [B C, B C]. */
-export function jointCovariance(where: string, posterior: Posterior, x: ArrayLike): NDArray {
+function jointCovariance(where: string, posterior: Posterior, x: ArrayLike): NDArray {
   const { net, selection, factorised } = posterior;
   const inputs = net.readInputs(where, x);
   const [batch, outputs, s] = [inputs.shape[0], net.graph.output.size, selection.size];
@@ -99,7 +225,12 @@ export function jointCovariance(where: string, posterior: Posterior, x: ArrayLik
   const rows = new Float64Array(n * s);
   eachPart(posterior.model, inputs, outputs, 3 * outputs * s, (part) => {
     checkValues(where, part);
-    const backward = new Backward(part.forward, unitColumns(part), outputs, selection.reaches);
+    const backward = new Backward(
+      part.forward,
+      unitColumns(part.forward, allTogether(outputs), 0),
+      outputs,
+      selection.reaches,
+    );
     const part64 = float64Rows(backward, selection);
     rows.set(copyOut("float64", part64, part.count * outputs * s), part.start * outputs * s);
   });
@@ -168,7 +299,7 @@ export function networkPrediction(where: string, posterior: Posterior, x: ArrayL
   });
   const none = new Float64Array(size);
   for (const value of f) {
-    targets.add(likelihood.targetAt(value, outputs, likelihood.noise));
+    targets.add(likelihood.targetAt(value, net.outputShape, likelihood.noise));
     values.add({ mean: value, variance: none });
   }
   return { target: targets.finish(), values: values.finish() };

@@ -1,46 +1,44 @@
 // Two classes from one logit, or several independent labels from as many logits.
 
+import { sizeOf } from "../array/ndarray.ts";
 import { activationCode } from "../kernels/kernels.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
+import { checkClassOptions, type IgnoreOptions } from "../losses/classes.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
-import { type Likelihood, refuseSigmoid } from "./likelihood.ts";
+import { alone, type Likelihood, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
 import { type BinaryLink, binaryLinks, binaryProbabilities } from "./links.ts";
 
 const spread = (p: number) => p * (1 - p);
 
 /**
  * A Bernoulli likelihood on logits f: the loss is −y log σ(f) − (1 − y) log(1 − σ(f)), Λ = diag(p (1 − p)). Targets are
- * labels 0 and 1 or probabilities, shaped like the outputs; several outputs are independent labels. Predictions have the
- * probability p of label 1 as their mean and p (1 − p) as the variance: "probit" (default; MacKay 1992), "plugin",
- * "quadrature" (exact to 1e-8) or "monteCarlo".
+ * labels 0 and 1 or probabilities, shaped like the outputs; several outputs are independent labels. Targets of the value
+ * `ignoredLabel` are left out. Predictions have the probability p of label 1 as their mean and p (1 − p) as the
+ * variance: "probit" (default; MacKay 1992), "plugin", "quadrature" (exact to 1e-8) or "monteCarlo".
+ * @throws OptionError
  */
-export function bernoulli(): Likelihood {
-  const { rule } = binaryCrossEntropy;
+export function bernoulli(options: IgnoreOptions = {}): Likelihood {
+  checkClassOptions("bernoulli", options, ["ignoredLabel"]);
+  const { rule } = binaryCrossEntropy.with(options);
   return {
     name: "bernoulli",
     noise: undefined,
+    ignoredLabel: options.ignoredLabel,
     links: binaryLinks,
     checkNetwork: refuseSigmoid,
     readTargets: (where, targets, shape, dtype) => rule.readTargets(where, targets, shape, dtype),
-    loss({ kernels, batch, outputs, f }, targets, to) {
-      kernels.binaryCrossEntropy(batch * outputs, f, targets, to);
-      return batch * outputs;
+    loss(outputs, targets, to) {
+      rule.elements(outputs, targets, to);
+      return outputs.batch * outputs.outputs;
     },
-    gradient({ kernels, batch, outputs, f }, targets, to) {
-      rule.gradient(kernels, batch, outputs, f, targets, 1, to);
-    },
-    rootColumns: (outputs) => outputs,
-    root({ kernels, dtype, batch, outputs, f }, to) {
-      kernels.fill(outputs * batch * outputs, 0, to);
-      const memory = floats(dtype);
-      const size = bytesPerElement(dtype);
-      const logits = memory.slice(f / size, f / size + batch * outputs);
-      for (let i = 0; i < logits.length; i++) {
-        const k = i % outputs;
-        const b = (i - k) / outputs;
-        // √(p (1 − p)) = 1 / (2 cosh(f / 2)), which does not cancel.
-        memory[to / size + (k * batch + b) * outputs + k] = 0.5 / Math.cosh(logits[i] / 2);
-      }
+    gradient: (outputs, targets, to) => rule.gradient(outputs, targets, 1, to),
+    ...(rule.dropIgnored && { dropIgnored: rule.dropIgnored }),
+    group: alone,
+    rootColumns: sizeOf,
+    root(outputs, columns, to) {
+      const [memory, start] = [floats(outputs.dtype), outputs.f / bytesPerElement(outputs.dtype)];
+      // √(p (1 − p)) = 1 / (2 cosh(f / 2)), which does not cancel.
+      writeDiagonal(outputs, columns, to, (i) => 0.5 / Math.cosh(memory[start + i] / 2));
     },
     drawColumn({ kernels, dtype, batch, outputs, f }, random, to) {
       kernels.activation(activationCode.sigmoid, batch * outputs, f, to, 0);
@@ -49,9 +47,7 @@ export function bernoulli(): Likelihood {
       for (let i = start; i < start + batch * outputs; i++) memory[i] -= random.uniform() < memory[i] ? 1 : 0;
     },
     constant: () => 0,
-    target(link, { batch, outputs, mean, covariance }, _, draw) {
-      const variance = new Float64Array(batch * outputs);
-      for (let i = 0; i < variance.length; i++) variance[i] = covariance[i * outputs + (i % outputs)];
+    target(link, { mean, variance }, _, draw) {
       const p = binaryProbabilities(link as BinaryLink, mean, variance, draw);
       return { mean: p, variance: p.map(spread) };
     },

@@ -1,8 +1,17 @@
 // Classes, one of several: outputs are logits.
 
-import { shapeText } from "../array/ndarray.ts";
+import { shapeText, sizeOf } from "../array/ndarray.ts";
 import { ShapeError } from "../errors.ts";
-import { bytesPerElement, floats } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyOut, type FloatArray, floats, scope } from "../kernels/memory.ts";
+import {
+  type ClassLayout,
+  type ClassOptions,
+  checkClassOptions,
+  classLayout,
+  classRows,
+  startOf,
+  writeSoftmax,
+} from "../losses/classes.ts";
 import { crossEntropy } from "../losses/losses.ts";
 import { type Likelihood, refuseSigmoid } from "./likelihood.ts";
 import { type ClassLink, classLinks, classProbabilities } from "./links.ts";
@@ -14,83 +23,137 @@ const spread = (p: number) => p * (1 - p);
  * rank C − 1; its columns are those of its Cholesky factor (Tanabe & Sagae 1992). Targets are labels [B] or probabilities
  * [B, C]. Predictions have probabilities p as their mean and p (1 − p) as the variance: "probit" (default; MacKay 1992),
  * "plugin", "bridge", "normalizedBridge", "meanField1", "meanField2" or "monteCarlo".
+ *
+ * A network that gives the logits of a label at every position takes the axis of the classes by its name:
+ * `categorical({ classAxis: "last" })` for outputs [B, T, C] and labels [B, T], "first" for [B, C, H, W] and [B, H, W]. Labels
+ * of the value `ignoredLabel` are left out of loss, gradient and curvature. Λ has a block for each position.
+ * @throws OptionError
  */
-export function categorical(): Likelihood {
-  const { rule } = crossEntropy;
+export function categorical(options: ClassOptions = {}): Likelihood {
+  checkClassOptions("categorical", options, ["classAxis", "ignoredLabel"]);
+  const { classAxis, ignoredLabel } = options;
+  const { rule } = crossEntropy.with(options);
+  const layoutOf = (shape: readonly number[]) => classLayout("categorical", shape, classAxis);
   return {
     name: "categorical",
     noise: undefined,
+    classAxis,
+    ignoredLabel,
     links: classLinks,
     checkNetwork(where, net) {
       refuseSigmoid(where, net);
       const [classes] = net.outputShape;
-      if (net.outputShape.length === 1 && classes >= 2) return;
-      throw new ShapeError(
-        `${where}: a categorical likelihood takes logits [C] of at least two classes, but the network's output has shape ${shapeText(net.outputShape)}. One logit is for "binary".`,
-      );
+      if (net.outputShape.length > 1) classLayout(where, net.outputShape, classAxis);
+      else if (!(classes >= 2)) {
+        throw new ShapeError(
+          `${where}: a categorical likelihood takes logits [C] of at least two classes, but the network's output has shape ${shapeText(net.outputShape)}. One logit is for "binary".`,
+        );
+      }
     },
     readTargets: (where, targets, shape, dtype) => rule.readTargets(where, targets, shape, dtype),
-    loss({ kernels, batch, outputs, f }, targets, to) {
-      kernels.crossEntropy(batch, outputs, f, targets, to);
-      return batch;
+    loss(outputs, targets, to) {
+      rule.elements(outputs, targets, to);
+      return outputs.batch * layoutOf(outputs.shape).positions;
     },
-    gradient({ kernels, batch, outputs, f }, targets, to) {
-      rule.gradient(kernels, batch, outputs, f, targets, 1, to);
+    gradient: (outputs, targets, to) => rule.gradient(outputs, targets, 1, to),
+    ...(rule.dropIgnored && { dropIgnored: rule.dropIgnored }),
+    group(shape) {
+      const { classes, step } = layoutOf(shape);
+      return { size: classes, step };
     },
-    rootColumns: (outputs) => outputs - 1,
-    root({ kernels, dtype, batch, outputs, f }, to) {
-      // Probabilities are written into the last column's place first.
-      const n = batch * outputs;
-      const size = bytesPerElement(dtype);
-      const last = to / size + (outputs - 2) * n;
-      kernels.softmax(batch, outputs, f, last * size);
+    rootColumns(shape) {
+      const { classes, positions } = layoutOf(shape);
+      return positions * (classes - 1);
+    },
+    root(outputs, { first, count }, to) {
+      const { kernels, dtype, batch, shape, f } = outputs;
+      const layout = layoutOf(shape);
+      const { classes, step } = layout;
+      const each = classes - 1;
+      const start = Math.floor(first / each);
+      const positions = Math.ceil((first + count) / each) - start;
+      const p = scope(() => {
+        const to = allocateFloats(dtype, batch * positions * classes);
+        kernels.softmax(batch * positions, classes, classRows(outputs, layout, f, start, positions), to);
+        return copyOut(dtype, to, batch * positions * classes);
+      });
+      kernels.fill(count * batch * outputs.outputs, 0, to);
       const memory = floats(dtype);
-      const p = memory.slice(last, last + n);
+      const at = to / bytesPerElement(dtype);
       for (let b = 0; b < batch; b++) {
-        const row = b * outputs;
-        let below = p[row + outputs - 1];
-        for (let k = outputs - 2; k >= 0; k--) {
-          // Sums of the probabilities after p_k, and with it: none is a difference, so that all keep their digits.
-          const rest = below;
-          below += p[row + k];
-          const start = to / size + k * n + row;
-          const root = below > 0 ? Math.sqrt(p[row + k] / below) : 0;
-          memory.fill(0, start, start + k);
-          memory[start + k] = root * Math.sqrt(rest);
-          const factor = rest > 0 ? root / Math.sqrt(rest) : 0;
-          for (let c = k + 1; c < outputs; c++) memory[start + c] = -factor * p[row + c];
+        for (let t = 0; t < positions; t++) {
+          const row = (b * positions + t) * classes;
+          let below = p[row + classes - 1];
+          for (let k = classes - 2; k >= 0; k--) {
+            // Sums of the probabilities after p_k, and with it: none is a difference, so that all keep their digits.
+            const rest = below;
+            below += p[row + k];
+            const column = (start + t) * each + k - first;
+            if (column < 0 || column >= count) continue;
+            const place = at + (column * batch + b) * outputs.outputs + startOf(layout, start + t);
+            const root = below > 0 ? Math.sqrt(p[row + k] / below) : 0;
+            memory[place + k * step] = root * Math.sqrt(rest);
+            const factor = rest > 0 ? root / Math.sqrt(rest) : 0;
+            for (let c = k + 1; c < classes; c++) memory[place + c * step] = -factor * p[row + c];
+          }
         }
       }
     },
-    drawColumn({ kernels, dtype, batch, outputs, f }, random, to) {
-      kernels.softmax(batch, outputs, f, to);
+    drawColumn(outputs, random, to) {
+      const { dtype, batch, shape } = outputs;
+      const layout = layoutOf(shape);
+      const { classes, positions, step } = layout;
+      writeSoftmax(outputs, layout, to);
       const memory = floats(dtype);
-      const start = to / bytesPerElement(dtype);
-      for (let b = 0; b < batch; b++) {
-        const row = start + b * outputs;
+      for (let i = 0; i < batch * positions; i++) {
+        const place = Math.floor(i / positions) * outputs.outputs + startOf(layout, i % positions);
+        const row = to / bytesPerElement(dtype) + place;
         let rest = random.uniform();
         let label = 0;
-        while (label < outputs - 1 && rest >= memory[row + label]) rest -= memory[row + label++];
-        memory[row + label] = -others(memory, row, outputs, label);
+        while (label < classes - 1 && rest >= memory[row + label * step]) rest -= memory[row + label++ * step];
+        memory[row + label * step] = -others(memory, row, layout, label);
       }
     },
     constant: () => 0,
     target(link, { batch, outputs, mean, covariance }, _, draw) {
-      const p = classProbabilities(link as ClassLink, mean, covariance, batch, outputs, draw);
+      // Of classes that come first, the positions are `step` apart.
+      const classes = covariance.length / mean.length;
+      const positions = outputs / classes;
+      const first = classAxis === "first";
+      const rows = first ? exchanged(mean, batch, classes, positions) : mean;
+      const q = classProbabilities(link as ClassLink, rows, covariance, batch * positions, classes, draw);
+      const p = first ? exchanged(q, batch, positions, classes) : q;
       return { mean: p, variance: p.map(spread) };
     },
-    targetAt(f, outputs) {
-      const batch = f.length / outputs;
-      const none = new Float64Array(f.length * outputs);
-      const p = classProbabilities("plugin", f, none, batch, outputs, { samples: 1, seed: 0 });
-      return { mean: p, variance: p.map(spread) };
+    targetAt(f, shape) {
+      const { classes } = layoutOf(shape);
+      const at = {
+        batch: f.length / sizeOf(shape),
+        outputs: sizeOf(shape),
+        mean: f,
+        variance: new Float64Array(f.length),
+      };
+      const none = new Float64Array(f.length * classes);
+      return this.target("plugin", { ...at, covariance: none }, undefined, { samples: 1, seed: 0 });
     },
   };
 }
 
+/** An array [B, n, m] as [B, m, n]. */
+export function exchanged(values: Float64Array, batch: number, n: number, m: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (let b = 0; b < batch; b++) {
+    const start = b * n * m;
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < m; j++) result[start + j * n + i] = values[start + i * m + j];
+    }
+  }
+  return result;
+}
+
 /** 1 − p_k as the sum of the other probabilities, which keeps its digits where p_k rounds to 1. */
-function others(p: ArrayLike<number>, row: number, outputs: number, k: number): number {
+function others(p: FloatArray, row: number, { classes, step }: ClassLayout, k: number): number {
   let sum = 0;
-  for (let c = 0; c < outputs; c++) if (c !== k) sum += p[row + c];
+  for (let c = 0; c < classes; c++) if (c !== k) sum += p[row + c * step];
   return sum;
 }

@@ -1,10 +1,11 @@
 // Targets that are the outputs plus Gaussian noise.
 
-import { type ArrayLike, NDArray, shapeText } from "../array/ndarray.ts";
+import { type ArrayLike, NDArray, shapeText, sizeOf } from "../array/ndarray.ts";
 import { checkNumber, checkOptions, OptionError, ShapeError } from "../errors.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
-import type { Likelihood, Outputs } from "./likelihood.ts";
+import type { Outputs } from "../network/outputs.ts";
+import { alone, type Likelihood, writeDiagonal } from "./likelihood.ts";
 
 /** Options of `gaussian`. */
 export interface GaussianOptions {
@@ -76,14 +77,10 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
       outputs.kernels.scaledDifference(outputs.batch * outputs.outputs, outputs.f, targets, 1, to);
       weigh(outputs, to, -2);
     },
-    rootColumns: (outputs) => outputs,
-    root({ kernels, dtype, batch, outputs }, to) {
-      kernels.fill(outputs * batch * outputs, 0, to);
-      const memory = floats(dtype);
-      const start = to / bytesPerElement(dtype);
-      for (let k = 0; k < outputs; k++) {
-        for (let b = 0; b < batch; b++) memory[start + (k * batch + b) * outputs + k] = 1 / ratio(k);
-      }
+    group: alone,
+    rootColumns: sizeOf,
+    root(outputs, columns, to) {
+      writeDiagonal(outputs, columns, to, (_, k) => 1 / ratio(k));
     },
     drawColumn(outputs, random, to) {
       const memory = floats(outputs.dtype);
@@ -92,17 +89,12 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
       weigh(outputs, to, -1);
     },
     constant: () => 0,
-    target(_, { batch, outputs, mean, covariance }, sigma = noise) {
-      const variance = new Float64Array(batch * outputs);
-      for (let i = 0; i < variance.length; i++) {
-        const c = i % outputs;
-        variance[i] = covariance[i * outputs + c] + (sigma * ratio(c)) ** 2;
-      }
-      return { mean: mean.slice(), variance };
+    target(_, { outputs, mean, variance }, sigma = noise) {
+      return { mean: mean.slice(), variance: variance.map((v, i) => v + (sigma * ratio(i % outputs)) ** 2) };
     },
-    targetAt: (f, outputs, sigma = noise) => ({
+    targetAt: (f, shape, sigma = noise) => ({
       mean: f,
-      variance: f.map((_, i) => (sigma * ratio(i % outputs)) ** 2),
+      variance: f.map((_, i) => (sigma * ratio(i % sizeOf(shape))) ** 2),
     }),
     withNoise: (sigma) => gaussianOf(sigma, ratios),
   };
@@ -110,6 +102,6 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
 
 /** The noise of every output as an array [C]: for reports. */
 export function noiseOf(likelihood: Likelihood, outputs: number): NDArray {
-  const { variance } = likelihood.targetAt(new Float64Array(outputs), outputs, likelihood.noise);
+  const { variance } = likelihood.targetAt(new Float64Array(outputs), [outputs], likelihood.noise);
   return new NDArray(variance.map(Math.sqrt), [outputs]);
 }

@@ -4,22 +4,11 @@
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import { LaplaceError } from "../errors.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import type { DType, Pointer } from "../kernels/memory.ts";
+import { bytesPerElement, type DType, floats, type Pointer } from "../kernels/memory.ts";
+import type { ClassAxis } from "../losses/classes.ts";
 import type { Network } from "../network/network.ts";
+import type { Outputs } from "../network/outputs.ts";
 import { labelOf } from "../network/summary.ts";
-
-/** Outputs of a part of a batch in the kernels' memory, and their kernels. */
-export interface Outputs {
-  readonly kernels: Kernels;
-  readonly dtype: DType;
-  /** B, the number of examples. */
-  readonly batch: number;
-  /** C, the outputs of one example. */
-  readonly outputs: number;
-  /** f, [B, C]. */
-  readonly f: Pointer;
-}
 
 /** A Gaussian over the outputs of B examples: what a linearised posterior says of them. */
 export interface FunctionDistribution {
@@ -27,8 +16,22 @@ export interface FunctionDistribution {
   readonly outputs: number;
   /** [B, C] */
   readonly mean: Float64Array;
-  /** [B, C, C] */
+  /** [B, C] */
+  readonly variance: Float64Array;
+  /** The covariances within the likelihood's groups of n outputs, [B, C/n, n, n]. */
   readonly covariance: Float64Array;
+}
+
+/** Outputs that a target depends on together, so that Λ has a block for each group: n of them, `step` apart. */
+export interface Group {
+  readonly size: number;
+  readonly step: number;
+}
+
+/** Columns of Λ^½: so many from the first on. */
+export interface Columns {
+  readonly first: number;
+  readonly count: number;
 }
 
 /** Mean and variance of a target, for each output. Of classes, the means are the probabilities. */
@@ -52,6 +55,10 @@ export interface Likelihood {
   readonly noise: number | undefined;
   /** r_c of a Gaussian with several noises σ r_c. */
   readonly ratios?: readonly number[] | undefined;
+  /** The axis of classes, where it was named. */
+  readonly classAxis?: ClassAxis | undefined;
+  /** The value of targets that are left out. */
+  readonly ignoredLabel?: number | undefined;
   /** Refuses networks whose outputs are not what the likelihood takes. @throws LaplaceError, ShapeError */
   checkNetwork(where: string, net: Network): void;
   /** Targets as numbers shaped like the outputs. @throws ShapeError, ValueError */
@@ -60,22 +67,47 @@ export interface Likelihood {
   loss(outputs: Outputs, targets: Pointer, to: Pointer): number;
   /** Writes ∂ℓ/∂f, [B, C]. */
   gradient(outputs: Outputs, targets: Pointer, to: Pointer): void;
-  /** The number K of columns of Λ^½ for that many outputs. */
-  rootColumns(outputs: number): number;
-  /** Writes columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [K, B, C]. */
-  root(outputs: Outputs, to: Pointer): void;
+  /** The groups of an example's outputs of that shape. */
+  group(shape: readonly number[]): Group;
+  /** The number K of columns of Λ^½ for an example's outputs of that shape. */
+  rootColumns(shape: readonly number[]): number;
+  /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]. */
+  root(outputs: Outputs, columns: Columns, to: Pointer): void;
   /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */
   drawColumn(outputs: Outputs, random: Random, to: Pointer): void;
+  /** Sets to 0 what columns [count, B, C] have at targets that are ignored; undefined where none can be. */
+  dropIgnored?(outputs: Outputs, targets: Pointer, count: number, at: Pointer): void;
   /** Σ of what the loss leaves out of −log density and what depends on the targets only. */
   constant(targets: NDArray): number;
   /** Names of the approximations of `target`, the default first. */
   readonly links: readonly string[];
   /** The distribution of a target whose function value has this distribution. Noise is that of the posterior. */
   target(link: string, f: FunctionDistribution, noise: number | undefined, draw: Draw): TargetDistribution;
-  /** The distribution of a target at fixed function values [n], C of them an example. */
-  targetAt(f: Float64Array, outputs: number, noise: number | undefined): TargetDistribution;
+  /** The distribution of a target at fixed function values of examples whose outputs have that shape. */
+  targetAt(f: Float64Array, shape: readonly number[], noise: number | undefined): TargetDistribution;
   /** This likelihood with another noise. */
   withNoise?(noise: number): Likelihood;
+}
+
+/** The groups of a likelihood whose outputs stand each for itself: of one output. */
+export const alone = (): Group => ({ size: 1, step: 1 });
+
+/**
+ * Writes columns with one entry each, `entry` of an example's number and an output's: Λ^½ where Λ is diagonal.
+ */
+export function writeDiagonal(
+  { kernels, dtype, batch, outputs }: Outputs,
+  { first, count }: Columns,
+  to: Pointer,
+  entry: (i: number, k: number) => number,
+): void {
+  kernels.fill(count * batch * outputs, 0, to);
+  const memory = floats(dtype);
+  const start = to / bytesPerElement(dtype);
+  for (let column = 0; column < count; column++) {
+    const k = first + column;
+    for (let b = 0; b < batch; b++) memory[start + (column * batch + b) * outputs + k] = entry(b * outputs + k, k);
+  }
 }
 
 /** Mean and variance of a mixture: of targets whose distributions were given in turn. */

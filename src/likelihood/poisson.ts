@@ -1,11 +1,12 @@
 // Counts: outputs are logarithms of rates.
 
+import { sizeOf } from "../array/ndarray.ts";
 import { portableExp, portableExpm1 } from "../array/portable.ts";
 import type { Random } from "../array/random.ts";
 import { ValueError } from "../errors.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
-import { type Likelihood, refuseEnding } from "./likelihood.ts";
+import { alone, type Likelihood, refuseEnding, writeDiagonal } from "./likelihood.ts";
 
 /**
  * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
@@ -47,15 +48,11 @@ export function poisson(): Likelihood {
         memory[to / size + i] = Math.exp(memory[f / size + i]) - memory[targets / size + i];
       }
     },
-    rootColumns: (outputs) => outputs,
-    root({ kernels, dtype, batch, outputs, f }, to) {
-      kernels.fill(outputs * batch * outputs, 0, to);
-      const [memory, size] = [floats(dtype), bytesPerElement(dtype)];
-      for (let b = 0; b < batch; b++) {
-        for (let k = 0; k < outputs; k++) {
-          memory[to / size + (k * batch + b) * outputs + k] = Math.exp(memory[f / size + b * outputs + k] / 2);
-        }
-      }
+    group: alone,
+    rootColumns: sizeOf,
+    root(outputs, columns, to) {
+      const [memory, start] = [floats(outputs.dtype), outputs.f / bytesPerElement(outputs.dtype)];
+      writeDiagonal(outputs, columns, to, (i) => Math.exp(memory[start + i] / 2));
     },
     drawColumn({ dtype, batch, outputs, f }, random, to) {
       const [memory, size] = [floats(dtype), bytesPerElement(dtype)];
@@ -69,17 +66,12 @@ export function poisson(): Likelihood {
       for (const count of targets.data) sum += logFactorial(count);
       return sum;
     },
-    target(link, { batch, outputs, mean, covariance }) {
-      if (link === "plugin") return this.targetAt(mean, outputs, undefined);
-      const rate = new Float64Array(batch * outputs);
-      const variance = new Float64Array(batch * outputs);
-      for (let i = 0; i < rate.length; i++) {
-        const v = covariance[i * outputs + (i % outputs)];
-        rate[i] = portableExp(mean[i] + v / 2);
-        // The variance of a count is the mean of its rate plus the rate's variance.
-        variance[i] = rate[i] - portableExp(2 * (mean[i] + v)) * portableExpm1(-v);
-      }
-      return { mean: rate, variance };
+    target(link, { outputs, mean, variance }) {
+      if (link === "plugin") return this.targetAt(mean, [outputs], undefined);
+      const rate = mean.map((m, i) => portableExp(m + variance[i] / 2));
+      // The variance of a count is the mean of its rate plus the rate's variance.
+      const spread = variance.map((v, i) => rate[i] - portableExp(2 * (mean[i] + v)) * portableExpm1(-v));
+      return { mean: rate, variance: spread };
     },
     targetAt(f) {
       const rate = f.map((logRate) => portableExp(logRate));

@@ -8,26 +8,53 @@ import {
   NDArray,
   sameShape,
   shapeText,
-  zeros,
+  sizeOf,
 } from "../array/ndarray.ts";
 import { checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
-import { activationCode, type Kernels, kernelsFor } from "../kernels/kernels.ts";
-import { allocate, copyIn, copyOut, type DType, type Pointer, scope } from "../kernels/memory.ts";
+import { activationCode, kernelsFor } from "../kernels/kernels.ts";
+import {
+  allocate,
+  bytesPerElement,
+  copyIn,
+  copyOut,
+  type DType,
+  type FloatArray,
+  floats,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
+import type { Outputs } from "../network/outputs.ts";
+import {
+  type ClassOptions,
+  checkClassOptions,
+  classLayout,
+  classRows,
+  countLabels,
+  dropIgnored,
+  type IgnoreOptions,
+  labelShape,
+  readClasses,
+  writeSoftmax,
+} from "./classes.ts";
 
 /** How the elements of a loss become one number: their mean, their sum, or not at all. */
 export type Reduction = "mean" | "sum" | "none";
 
-/** What the library knows of a loss: its elements, their gradient, its targets. */
+/** What the library knows of a loss: its elements, their gradient, its targets. Shapes are those of one example. */
 export interface LossRule {
   readonly name: string;
-  /** Elements of the loss for each example with that many outputs. */
-  elementsPerExample(outputs: number): number;
-  /** Targets as numbers shaped like the outputs. @throws ShapeError, ValueError */
+  /** The shape of the elements for outputs of that shape. */
+  elementShape(shape: readonly number[]): readonly number[];
+  /** Targets as numbers shaped like the outputs [B, ...]. @throws ShapeError, ValueError */
   readTargets(where: string, targets: ArrayLike, outputShape: readonly number[], dtype: DType): NDArray;
-  /** Writes the elements, in float64, for outputs f and targets t of `batch` examples. */
-  elements(kernels: Kernels, batch: number, outputs: number, f: Pointer, t: Pointer, to: Pointer): void;
+  /** How many elements count, of the examples whose targets, as `readTargets` gives them, these are; others are 0. */
+  counted(shape: readonly number[], targets: FloatArray): number;
+  /** Writes the elements, in float64, for targets t. */
+  elements(outputs: Outputs, t: Pointer, to: Pointer): void;
   /** Writes `scale` times the gradient of the elements' sum with respect to f. */
-  gradient(kernels: Kernels, batch: number, outputs: number, f: Pointer, t: Pointer, scale: number, to: Pointer): void;
+  gradient(outputs: Outputs, t: Pointer, scale: number, to: Pointer): void;
+  /** Sets to 0 what columns [K, B, C] have at targets that are ignored; undefined where none can be. */
+  dropIgnored?(outputs: Outputs, t: Pointer, columns: number, at: Pointer): void;
 }
 
 /** A loss of outputs and targets; the first axis of both counts the examples. */
@@ -36,6 +63,12 @@ export interface Loss {
   (outputs: ArrayLike, targets: ArrayLike, options: { reduction: "none" }): NDArray;
   (outputs: ArrayLike, targets: ArrayLike, options: { reduction?: Reduction }): number | NDArray;
   readonly rule: LossRule;
+}
+
+/** A loss that has options. */
+export interface LossWithOptions<Options> extends Loss {
+  /** The same loss with other options, to be used wherever a loss is. @throws OptionError */
+  with(options: Options): LossWithOptions<Options>;
 }
 
 function makeLoss(rule: LossRule): Loss {
@@ -52,16 +85,20 @@ function makeLoss(rule: LossRule): Loss {
     const t = rule.readTargets(name, targets, f.shape, f.dtype);
     const batch = f.shape[0];
     const size = f.size / batch;
-    const count = batch * rule.elementsPerExample(size);
+    const shape = f.shape.slice(1);
+    const elementsShape = [batch, ...rule.elementShape(shape)];
+    const count = sizeOf(elementsShape);
     const elements = scope(() => {
       const to = allocate(8 * count);
-      rule.elements(kernelsFor(f.dtype), batch, size, copyIn(f.dtype, f.data), copyIn(f.dtype, t.data), to);
+      const [kernels, dtype] = [kernelsFor(f.dtype), f.dtype];
+      const outputs = { kernels, dtype, batch, outputs: size, shape, f: copyIn(dtype, f.data) };
+      rule.elements(outputs, copyIn(dtype, t.data), to);
       return copyOut("float64", to, count);
     });
-    if (reduction === "none") return new NDArray(elements, count === f.size ? f.shape : [batch]).as(f.dtype);
+    if (reduction === "none") return new NDArray(elements, elementsShape).as(f.dtype);
     let sum = 0;
     for (const element of elements) sum += element;
-    return reduction === "sum" ? sum : sum / count;
+    return reduction === "sum" ? sum : sum / Math.max(1, rule.counted(shape, t.data));
   };
   return Object.assign(loss, { rule }) as Loss;
 }
@@ -84,102 +121,147 @@ function readLike(where: string, targets: ArrayLike, shape: readonly number[], d
  */
 export const mse: Loss = makeLoss({
   name: "mse",
-  elementsPerExample: (outputs) => outputs,
+  elementShape: (shape) => shape,
   readTargets: readLike,
-  elements: (kernels, batch, outputs, f, t, to) => kernels.squaredError(batch * outputs, f, t, to),
-  gradient(kernels, batch, outputs, f, t, scale, to) {
+  counted: (_, targets) => targets.length,
+  elements: ({ kernels, batch, outputs, f }, t, to) => kernels.squaredError(batch * outputs, f, t, to),
+  gradient({ kernels, batch, outputs, f }, t, scale, to) {
     kernels.scaledDifference(batch * outputs, f, t, 2 * scale, to);
   },
 });
 
-/** Labels [B] as rows of one 1 and zeros; or probabilities [B, C], checked. */
-function readClasses(where: string, targets: ArrayLike, shape: readonly number[], dtype: DType): NDArray {
-  const [batch, classes] = shape;
-  if (shape.length !== 2 || classes < 2) {
-    throw new ShapeError(
-      `${where}: outputs [B, C] of at least two classes are due, not ${shapeText(shape)}. For one logit there is binaryCrossEntropy.`,
-    );
-  }
-  const given = asArray(targets);
-  const t = given.rank === 2 && given.shape[1] === 1 ? given.reshape(-1) : given;
-  if (t.shape[0] !== batch || t.rank > 2 || (t.rank === 2 && t.shape[1] !== classes)) {
-    throw new ShapeError(
-      `${where}: targets must be labels [${batch}] or probabilities [${batch}, ${classes}], not of shape ${shapeText(t.shape)}.`,
-    );
-  }
-  checkFinite(where, "y", t);
-  if (t.rank === 1) {
-    const rows = zeros(shape, { dtype });
-    t.data.forEach((label: number, i: number) => {
-      if (!Number.isInteger(label) || label < 0 || label >= classes) {
-        throw new ValueError(
-          `${where}: label ${label} of sample ${i} is not an integer from 0 to ${classes - 1}. Likely causes: labels that count from 1, or a network with too few outputs.`,
-        );
-      }
-      rows.data[i * classes + label] = 1;
-    });
-    return rows;
-  }
-  const rows = zeros(shape, { dtype });
-  for (let i = 0; i < batch; i++) {
-    let sum = 0;
-    let least = 0;
-    for (let c = 0; c < classes; c++) {
-      sum += t.data[i * classes + c];
-      least = Math.min(least, t.data[i * classes + c]);
-    }
-    if (least < 0 || Math.abs(sum - 1) > 1e-4) {
-      throw new ValueError(
-        `${where}: the targets of sample ${i} are not probabilities: they must be at least 0 and sum to 1, not to ${sum}.`,
-      );
-    }
-    // What rounding left over is divided out, so that loss and gradient agree.
-    for (let c = 0; c < classes; c++) rows.data[i * classes + c] = t.data[i * classes + c] / sum;
-  }
-  return rows;
+function makeCrossEntropy(options: ClassOptions): LossWithOptions<ClassOptions> {
+  const name = "crossEntropy";
+  const { classAxis, ignoredLabel } = options;
+  const layoutOf = (shape: readonly number[]) => classLayout(name, shape, classAxis);
+  const ignores: Pick<LossRule, "dropIgnored"> =
+    ignoredLabel === undefined
+      ? {}
+      : { dropIgnored: (outputs, t, columns, at) => dropIgnored(outputs, layoutOf(outputs.shape), t, columns, at) };
+  const loss = makeLoss({
+    name,
+    elementShape: (shape) => labelShape(shape, classAxis),
+    readTargets: (where, targets, shape, dtype) => readClasses(where, targets, shape, dtype, options),
+    counted(shape, targets) {
+      const layout = layoutOf(shape);
+      return ignoredLabel === undefined ? targets.length / layout.classes : countLabels(layout, targets);
+    },
+    elements(outputs, t, to) {
+      const layout = layoutOf(outputs.shape);
+      scope(() => {
+        const [f, rows] = [outputs.f, t].map((from) => classRows(outputs, layout, from));
+        // Of a label that is ignored all targets are 0, and so is the loss.
+        outputs.kernels.crossEntropy(outputs.batch * layout.positions, layout.classes, f, rows, to);
+      });
+    },
+    gradient(outputs, t, scale, to) {
+      writeSoftmax(outputs, layoutOf(outputs.shape), to);
+      outputs.kernels.scaledDifference(outputs.batch * outputs.outputs, to, t, scale, to);
+      ignores.dropIgnored?.(outputs, t, 1, to);
+    },
+    ...ignores,
+  });
+  return Object.assign(loss, {
+    with(changes: ClassOptions) {
+      checkClassOptions("crossEntropy.with", changes, ["classAxis", "ignoredLabel"]);
+      return makeCrossEntropy({ ...options, ...changes });
+    },
+  });
 }
 
 /**
- * Cross-entropy −Σ y log softmax(f) of logits f [B, C], an element for each example. Targets are integer labels [B],
- * counted from 0, or probabilities [B, C].
+ * Cross-entropy −Σ y log softmax(f) of logits f [B, C], an element for each label. Targets are integer labels [B],
+ * counted from 0, or probabilities [B, C]. Where every position has a label of its own, name the axis of the classes:
+ * `crossEntropy.with({ classAxis: "last" })` of logits [B, T, C] and labels [B, T], or "first" of [B, C, H, W] and
+ * [B, H, W]. `crossEntropy.with({ ignoredLabel: -100 })` leaves labels of that value out: "mean" divides by the number of
+ * the others, and is 0 where there are none (PyTorch: NaN).
  */
-export const crossEntropy: Loss = makeLoss({
-  name: "crossEntropy",
-  elementsPerExample: () => 1,
-  readTargets: readClasses,
-  elements: (kernels, batch, outputs, f, t, to) => kernels.crossEntropy(batch, outputs, f, t, to),
-  gradient(kernels, batch, outputs, f, t, scale, to) {
-    kernels.softmax(batch, outputs, f, to);
-    kernels.scaledDifference(batch * outputs, to, t, scale, to);
-  },
-});
+export const crossEntropy: LossWithOptions<ClassOptions> = makeCrossEntropy({});
+
+/** What stands for a binary target that is ignored. */
+const IGNORED = -1;
 
 /** Labels 0 and 1, or probabilities. */
-function readBinary(where: string, targets: ArrayLike, shape: readonly number[], dtype: DType): NDArray {
+function readBinary(
+  where: string,
+  targets: ArrayLike,
+  shape: readonly number[],
+  dtype: DType,
+  ignoredLabel: number | undefined,
+): NDArray {
   const t = readLike(where, targets, shape, dtype);
+  const result = ignoredLabel === undefined ? t : t.clone();
   t.data.forEach((target: number, i: number) => {
-    if (target < 0 || target > 1) {
+    if (target === ignoredLabel) {
+      result.data[i] = IGNORED;
+    } else if (target < 0 || target > 1) {
       throw new ValueError(`${where}: target ${target} (element ${i}) is neither a label 0 or 1 nor a probability.`);
     }
   });
-  return t;
+  return result;
+}
+
+/** Does something for each binary target of a part that is ignored. */
+function eachIgnored({ dtype, batch, outputs }: Outputs, t: Pointer, visit: (i: number) => void): void {
+  const [memory, start] = [floats(dtype), t / bytesPerElement(dtype)];
+  for (let i = 0; i < batch * outputs; i++) if (memory[start + i] === IGNORED) visit(i);
+}
+
+function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreOptions> {
+  const name = "binaryCrossEntropy";
+  const { ignoredLabel } = options;
+  const ignores: Pick<LossRule, "dropIgnored"> =
+    ignoredLabel === undefined
+      ? {}
+      : {
+          dropIgnored(outputs, t, columns, at) {
+            const [memory, start] = [floats(outputs.dtype), at / bytesPerElement(outputs.dtype)];
+            const n = outputs.batch * outputs.outputs;
+            eachIgnored(outputs, t, (i) => {
+              for (let k = 0; k < columns; k++) memory[start + k * n + i] = 0;
+            });
+          },
+        };
+  const loss = makeLoss({
+    name,
+    elementShape: (shape) => shape,
+    readTargets: (where, targets, shape, dtype) => readBinary(where, targets, shape, dtype, ignoredLabel),
+    counted(_, targets) {
+      let count = 0;
+      for (const target of targets) if (target !== IGNORED) count++;
+      return count;
+    },
+    elements(outputs, t, to) {
+      outputs.kernels.binaryCrossEntropy(outputs.batch * outputs.outputs, outputs.f, t, to);
+      if (ignoredLabel === undefined) return;
+      const elements = floats("float64");
+      eachIgnored(outputs, t, (i) => {
+        elements[to / 8 + i] = 0;
+      });
+    },
+    gradient(outputs, t, scale, to) {
+      const { kernels, batch, f } = outputs;
+      const n = batch * outputs.outputs;
+      kernels.activation(activationCode.sigmoid, n, f, to, 0);
+      kernels.scaledDifference(n, to, t, scale, to);
+      ignores.dropIgnored?.(outputs, t, 1, to);
+    },
+    ...ignores,
+  });
+  return Object.assign(loss, {
+    with(changes: IgnoreOptions) {
+      checkClassOptions("binaryCrossEntropy.with", changes, ["ignoredLabel"]);
+      return makeBinaryCrossEntropy({ ...options, ...changes });
+    },
+  });
 }
 
 /**
  * Binary cross-entropy −y log σ(f) − (1 − y) log(1 − σ(f)) of logits f, an element for each output. Targets are labels
- * 0 and 1 or probabilities, shaped as the outputs.
+ * 0 and 1 or probabilities, shaped as the outputs. `binaryCrossEntropy.with({ ignoredLabel: -100 })` leaves targets of that
+ * value out, as `crossEntropy` does.
  */
-export const binaryCrossEntropy: Loss = makeLoss({
-  name: "binaryCrossEntropy",
-  elementsPerExample: (outputs) => outputs,
-  readTargets: readBinary,
-  elements: (kernels, batch, outputs, f, t, to) => kernels.binaryCrossEntropy(batch * outputs, f, t, to),
-  gradient(kernels, batch, outputs, f, t, scale, to) {
-    const n = batch * outputs;
-    kernels.activation(activationCode.sigmoid, n, f, to, 0);
-    kernels.scaledDifference(n, to, t, scale, to);
-  },
-});
+export const binaryCrossEntropy: LossWithOptions<IgnoreOptions> = makeBinaryCrossEntropy({});
 
 /** Checks that an argument is one of the losses. */
 export function readLoss(where: string, loss: Loss): LossRule {
@@ -189,7 +271,15 @@ export function readLoss(where: string, loss: Loss): LossRule {
   return loss.rule;
 }
 
-/** The factor that turns the gradient of summed elements into that of the reduced loss, over `examples` examples. */
-export function reductionScale(rule: LossRule, reduction: "mean" | "sum", examples: number, outputs: number): number {
-  return reduction === "sum" ? 1 : 1 / (examples * rule.elementsPerExample(outputs));
+/**
+ * The factor that turns the gradient of summed elements into that of the reduced loss, over the examples of these targets;
+ * where none of them counts, the gradient is 0 with any factor.
+ */
+export function reductionScale(
+  rule: LossRule,
+  reduction: "mean" | "sum",
+  shape: readonly number[],
+  targets: FloatArray,
+): number {
+  return reduction === "sum" ? 1 : 1 / Math.max(1, rule.counted(shape, targets));
 }

@@ -24,9 +24,17 @@ interface Model {
   readonly buffers: NDArray;
 }
 
+/** Bytes of what passes through a network at once, about. */
+const PART_BYTES = 2 ** 25;
+
 /** How many examples to take at once when each needs that many numbers: at most about 32 MiB of them. */
 export function partSize(numbersPerExample: number, dtype: DType): number {
-  return Math.max(1, Math.floor(2 ** 25 / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
+  return Math.max(1, Math.floor(PART_BYTES / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
+}
+
+/** Whether an example that needs that many numbers is a part of that size. */
+export function fitsPart(numbersPerExample: number, dtype: DType): boolean {
+  return numbersPerExample * bytesPerElement(dtype) <= PART_BYTES;
 }
 
 /**

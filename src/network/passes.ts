@@ -13,7 +13,7 @@ export interface EvaluationOptions {
   /** What a step of training needs; without it, layers do what they do everywhere else. */
   readonly training?: TrainingPass;
   /** An earlier evaluation, whose buffers are taken, and values where `changes` says that the parameters have no part. */
-  readonly kept?: { readonly forward: Forward; readonly changes: (node: Node) => boolean };
+  readonly kept?: { readonly forward: Pick<Forward, "value" | "buffers">; readonly changes: (node: Node) => boolean };
 }
 
 /** The values of every node for a batch. */
@@ -23,8 +23,10 @@ export class Forward implements ForwardPass {
   readonly dtype: DType;
   readonly batch: number;
   readonly training: TrainingPass | undefined;
-  readonly #theta: Pointer;
-  readonly #buffers: Pointer;
+  /** The flat parameters. */
+  readonly theta: Pointer;
+  /** The flat buffers. */
+  readonly buffers: Pointer;
   readonly #bytes: number;
   readonly #values: Pointer[];
 
@@ -45,8 +47,8 @@ export class Forward implements ForwardPass {
     this.dtype = dtype;
     this.batch = batch;
     this.training = training;
-    this.#theta = theta;
-    this.#buffers = buffers ?? (kept === undefined ? 0 : kept.forward.#buffers);
+    this.theta = theta;
+    this.buffers = buffers ?? (kept === undefined ? 0 : kept.forward.buffers);
     this.#bytes = bytesPerElement(dtype);
     this.#values = new Array<Pointer>(graph.output.id + 1).fill(0);
     this.#values[0] = x;
@@ -66,11 +68,11 @@ export class Forward implements ForwardPass {
   }
 
   parameter(parameter: Parameter): Pointer {
-    return this.#theta + parameter.offset * this.#bytes;
+    return this.theta + parameter.offset * this.#bytes;
   }
 
   buffer({ offset }: BufferArray): Pointer {
-    return this.#buffers + offset * this.#bytes;
+    return this.buffers + offset * this.#bytes;
   }
 
   /** The network's outputs, [B, ...output shape]. */

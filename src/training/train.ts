@@ -1,7 +1,7 @@
 // The training loop. Bursts of steps run in the kernels' memory without a pause; between bursts the event loop has its
 // turn, so that a page stays alive and an abort is heard.
 
-import { type NDArray, zeros } from "../array/ndarray.ts";
+import { type NDArray, sizeOf, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { DataLoader } from "../data/loader.ts";
@@ -27,9 +27,10 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
+import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
 import type { Node } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
+import { outputsOf } from "../network/outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
 import {
   type BatchNormaliseAttributes,
@@ -45,7 +46,10 @@ export interface EpochReport {
   readonly epoch: number;
   /** Epochs asked for. */
   readonly epochs: number;
-  /** The mean over the epoch's samples of the loss before each step, with the penalty ½ · weightDecay · ‖θ‖². */
+  /**
+   * The mean over the epoch's samples of the loss before each step, with the penalty ½ · weightDecay · ‖θ‖². Labels that are
+   * ignored do not count; 0 where all are.
+   */
   readonly loss: number;
 }
 
@@ -226,6 +230,7 @@ class Run {
   #batchSize = 1;
   #next = 0;
   #lossSum = 0;
+  #weight = 0;
   steps = 0;
 
   constructor(
@@ -256,6 +261,7 @@ class Run {
     this.#batchSize = batchSize;
     this.#next = 0;
     this.#lossSum = 0;
+    this.#weight = 0;
   }
 
   get epochDone(): boolean {
@@ -263,7 +269,7 @@ class Run {
   }
 
   get epochLoss(): number {
-    return this.#lossSum / this.#order.length;
+    return this.#weight === 0 ? 0 : this.#lossSum / this.#weight;
   }
 
   /** Takes steps until the epoch or the time for a burst is over. Parameters and state are copied back at its end. */
@@ -287,13 +293,14 @@ class Run {
       while (!this.epochDone) {
         const rows = this.#order.subarray(this.#next, this.#next + this.#batchSize);
         kernels.copyRows(1, statistics.size, buffers, 0, before, 0, false);
-        const loss = scope(() => this.#gradient(theta, buffers, rows, gradient));
+        const { loss, weight } = scope(() => this.#gradient(theta, buffers, rows, gradient));
         const learned = kernels.allFinite(statistics.size, buffers) === 1;
         if (!Number.isFinite(loss) || !learned) {
           keep(previous, before);
           throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite", this.#next);
         }
-        this.#lossSum += loss * rows.length;
+        this.#lossSum += loss * weight;
+        this.#weight += weight;
         kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
         this.#optimizer.step({
           kernels,
@@ -322,8 +329,11 @@ class Run {
     });
   }
 
-  /** The loss of a batch with its penalty; writes the gradient of the loss without it. */
-  #gradient(theta: Pointer, buffers: Pointer, rows: Uint32Array, gradient: Pointer): number {
+  /**
+   * The loss of a batch with its penalty, and its weight in the epoch: the number of samples, less what is ignored of
+   * them. Writes the gradient of the loss without the penalty.
+   */
+  #gradient(theta: Pointer, buffers: Pointer, rows: Uint32Array, gradient: Pointer): { loss: number; weight: number } {
     const { graph, dtype, parameterCount, frozen } = this.#net;
     const kernels = kernelsFor(dtype);
     const rule = this.#rule;
@@ -334,23 +344,27 @@ class Run {
     const kept = new Map<Node, Pointer>();
     const training = { random: this.#random, frozen, kept };
     const forward = new Forward(graph, dtype, theta, x, count, { buffers, training });
-    const elements = count * rule.elementsPerExample(outputs);
+    const f = outputsOf({ forward, start: 0, count });
+    const each = sizeOf(rule.elementShape(f.shape));
+    const elements = count * each;
     const losses = allocate(8 * elements);
-    rule.elements(kernels, count, outputs, forward.outputs, t, losses);
+    rule.elements(f, t, losses);
     let loss = 0;
     const values = floats("float64");
     for (let i = 0; i < elements; i++) loss += values[losses / 8 + i];
-    loss /= elements;
+    const start = t / bytesPerElement(dtype);
+    const targets = floats(dtype).subarray(start, start + count * outputs);
+    const counted = rule.counted(f.shape, targets);
+    loss /= Math.max(1, counted);
     if (this.#weightDecay !== 0) {
       const square = allocateFloats(dtype, 1);
       kernels.dotRows(1, parameterCount, theta, theta, square, false);
       loss += 0.5 * this.#weightDecay * floats(dtype)[square / bytesPerElement(dtype)];
     }
     const column = allocateFloats(dtype, count * outputs);
-    const scale = reductionScale(rule, "mean", count, outputs);
-    rule.gradient(kernels, count, outputs, forward.outputs, t, scale, column);
+    rule.gradient(f, t, 1 / Math.max(1, counted), column);
     contractSum(new Backward(forward, column, 1, "parameters"), gradient, false);
-    return loss;
+    return { loss, weight: counted / each };
   }
 
   /** Copies these samples' rows into the kernels' memory. */

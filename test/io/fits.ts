@@ -21,6 +21,7 @@ import {
   type Posterior,
   poisson,
   relu,
+  reshape,
   residual,
   scaleShift,
   softmax,
@@ -37,12 +38,12 @@ export function everything(dtype: DType, outputs: number): Network {
   });
 }
 
-export const plain = (dtype: DType, outputs: number) =>
-  chain({ inputs: 3, dtype, seed: 2 }, dense(4, tanh), dense(outputs));
+export const plain = (dtype: DType, outputs: number, shape: readonly number[] = [outputs]) =>
+  chain({ inputs: 3, dtype, seed: 2 }, dense(4, tanh), dense(outputs), (x) => reshape(x, shape));
 
 export const likelihoods: Record<
   string,
-  { make: () => Likelihood; target: (i: number) => number[] | number; outputs: number }
+  { make: () => Likelihood; target: (i: number) => number[] | number; outputs: number; shape?: readonly number[] }
 > = {
   gaussian: { make: () => gaussian({ noise: 0.3 }), target: (i) => [Math.sin(i), i % 3], outputs: 2 },
   "gaussian, a noise each": {
@@ -50,8 +51,19 @@ export const likelihoods: Record<
     target: (i) => [Math.sin(i), i % 3],
     outputs: 2,
   },
-  categorical: { make: categorical, target: (i) => i % 3, outputs: 3 },
-  bernoulli: { make: bernoulli, target: (i) => [i % 2], outputs: 1 },
+  categorical: { make: () => categorical(), target: (i) => i % 3, outputs: 3 },
+  "categorical at two positions": {
+    make: () => categorical({ classAxis: "last", ignoredLabel: -100 }),
+    target: (i) => [i % 2, i % 3 === 0 ? -100 : 1],
+    outputs: 4,
+    shape: [2, 2],
+  },
+  "bernoulli, some ignored": {
+    make: () => bernoulli({ ignoredLabel: -1 }),
+    target: (i) => [i % 2, (i % 3) - 1],
+    outputs: 2,
+  },
+  bernoulli: { make: () => bernoulli(), target: (i) => [i % 2], outputs: 1 },
   poisson: { make: poisson, target: (i) => [i % 4, 1], outputs: 2 },
 };
 

@@ -16,7 +16,9 @@ import {
   readSafetensors,
   savePosterior,
   version,
+  writeSafetensors,
 } from "../../src/index.ts";
+import { contentsChecksum } from "../../src/io/checksum.ts";
 import { answers, everything, examples, fit, inputs, likelihoods, plain } from "./fits.ts";
 
 function again(posterior: Posterior): Posterior {
@@ -31,8 +33,8 @@ describe("a posterior comes back to the bit", () => {
   describe.each(structures)("%s", (structure) => {
     test.each(Object.keys(likelihoods))("%s", async (likelihood) => {
       for (const dtype of ["float32", "float64"] as const) {
-        const { outputs } = likelihoods[likelihood];
-        const posterior = await fit(plain(dtype, outputs), likelihood, { structure, priorPrecision: 0.7 });
+        const { outputs, shape } = likelihoods[likelihood];
+        const posterior = await fit(plain(dtype, outputs, shape), likelihood, { structure, priorPrecision: 0.7 });
         const loaded = again(posterior);
         const tuned = posterior.optimizePrior({ steps: 5 });
         expect(answers(loaded.optimizePrior({ steps: 5 }))).toEqual(answers(tuned));
@@ -121,7 +123,7 @@ describe("the file", () => {
       name: "Bärbel 🐘",
       preprocessing: '{"mean":[0]}',
       "laplace-ts.kind": "posterior",
-      "laplace-ts.format": "1",
+      "laplace-ts.format": "2",
       "laplace-ts.library": version,
     });
     expect(version).toBe(JSON.parse(readFileSync("package.json", "utf8")).version);
@@ -129,6 +131,15 @@ describe("the file", () => {
     expect(answers(loadPosterior(bytes))).toEqual(answers(posterior));
     expect(() => savePosterior(posterior, { metadata: { "laplace-ts.kind": "x" } })).toThrow(OptionError);
     expect(() => savePosterior(posterior, { metadata: { a: 1 as never } })).toThrow(LaplaceError);
+  });
+
+  test("of an earlier format is read as well", async () => {
+    const posterior = await fit(plain("float64", 3), "categorical");
+    const { tensors, metadata } = readSafetensors(savePosterior(posterior));
+    const { "laplace-ts.checksum": _, ...own } = metadata;
+    const rest = { ...own, "laplace-ts.format": "1" };
+    const earlier = writeSafetensors(tensors, { ...rest, "laplace-ts.checksum": contentsChecksum(tensors, rest) });
+    expect(answers(loadPosterior(earlier))).toEqual(answers(posterior));
   });
 
   test("is refused where the likelihood is the caller's own", async () => {

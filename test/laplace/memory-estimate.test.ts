@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import {
+  categorical,
   chain,
   type DType,
   dense,
@@ -14,26 +15,34 @@ import {
   OptionError,
   randomNormal,
   relu,
+  reshape,
   residual,
   type Structure,
   scaleShift,
   tanh,
+  zeros,
 } from "../../src/index.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { peakOf } from "./peak.ts";
 
 const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
 
+const IGNORED = -100;
+
 /** Fits, asks for the evidence, predicts for one input: the estimate over the peak. */
 async function ratio(net: Network, examples: number, options: Partial<LaplaceOptions>): Promise<number> {
   const all: LaplaceOptions = { likelihood: "classification", checks: false, ...options };
   const { bytes } = estimateMemory(net, { ...all, examples });
   const x = randomNormal([examples, ...net.inputShape], { dtype: net.dtype, seed: 1 });
-  const classes = net.graph.output.size;
+  const [classes, positions] = [net.outputShape.at(-1) as number, net.outputShape.slice(0, -1)];
   const y =
     all.likelihood === "regression"
       ? randomNormal([examples, classes], { dtype: net.dtype })
-      : Float64Array.from({ length: examples }, (_, i) => i % classes);
+      : zeros([examples, ...positions]);
+  if (all.likelihood !== "regression") {
+    for (let i = 0; i < y.size; i++) y.data[i] = i % classes;
+    if (typeof all.likelihood !== "string") y.data[0] = IGNORED;
+  }
   const one = randomNormal([1, ...net.inputShape], { dtype: net.dtype });
   const peak = await peakOf(0.8 * bytes, async () => {
     const posterior = await laplace(net, all).fit({ x, y });
@@ -96,6 +105,19 @@ describe.each(structures)("%s", (structure) => {
     } as const;
     expectNear(await ratio(shared, 300, { structure, ...options[structure] }));
   });
+});
+
+test.each(structures)("labels at every position, of which one is ignored: %s", async (structure) => {
+  const likelihood = categorical({ classAxis: "last", ignoredLabel: IGNORED });
+  const net = chain({ inputs: [12, 20], dtype: "float64", seed: 1 }, dense(30, tanh), dense(7));
+  const weights = structure === "full" ? "lastLayer" : "all";
+  expectNear(await ratio(net, 200, { structure, likelihood, weights }));
+  // With positions that mix, and more columns than fit.
+  const mixed = chain({ inputs: 20, dtype: "float64", seed: 1 }, dense(4, tanh), dense(1200), (h) =>
+    reshape(h, [400, 3]),
+  );
+  const some = { parameters: ["0.weight", "0.bias"] };
+  expectNear(await ratio(mixed, 2, { structure, likelihood, weights: some }));
 });
 
 describe("an estimate", () => {

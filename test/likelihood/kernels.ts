@@ -1,21 +1,31 @@
 // Likelihoods on plain lists of numbers.
 
+import { sizeOf } from "../../src/array/ndarray.ts";
 import type { DType, Likelihood, Random } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
 import { allocate, allocateFloats, copyIn, copyOut, type Pointer, scope } from "../../src/kernels/memory.ts";
-import type { Outputs } from "../../src/likelihood/likelihood.ts";
+import type { Columns } from "../../src/likelihood/likelihood.ts";
+import type { Outputs } from "../../src/network/outputs.ts";
 
 /** A likelihood at outputs f, [B, C] row by row. */
 export class At {
   readonly likelihood: Likelihood;
   readonly outputs: number;
+  /** The shape of an example's outputs. */
+  readonly shape: readonly number[];
   readonly dtype: DType;
   readonly f: readonly number[];
 
-  constructor(likelihood: Likelihood, f: readonly number[], outputs: number, dtype: DType = "float64") {
+  constructor(
+    likelihood: Likelihood,
+    f: readonly number[],
+    shape: number | readonly number[],
+    dtype: DType = "float64",
+  ) {
     this.likelihood = likelihood;
     this.f = f;
-    this.outputs = outputs;
+    this.shape = typeof shape === "number" ? [shape] : shape;
+    this.outputs = sizeOf(this.shape);
     this.dtype = dtype;
   }
 
@@ -29,7 +39,8 @@ export class At {
 
   #outputs(): Outputs {
     const { dtype, f, outputs } = this;
-    return { kernels: kernelsFor(dtype), dtype, batch: f.length / outputs, outputs, f: copyIn(dtype, f) };
+    const shape = this.shape;
+    return { kernels: kernelsFor(dtype), dtype, batch: f.length / outputs, outputs, shape, f: copyIn(dtype, f) };
   }
 
   /** Σ ℓ */
@@ -48,8 +59,13 @@ export class At {
 
   /** The columns of Λ^½, [K, B, C]. */
   root(): number[] {
-    const columns = this.likelihood.rootColumns(this.outputs);
-    return this.#run(columns * this.f.length, (f, to) => this.likelihood.root(f, to));
+    const count = this.likelihood.rootColumns(this.shape);
+    return this.columns({ first: 0, count });
+  }
+
+  /** Some of them. */
+  columns(columns: Columns): number[] {
+    return this.#run(columns.count * this.f.length, (f, to) => this.likelihood.root(f, columns, to));
   }
 
   /** Σ_k c_k c_kᵀ of every example, [B, C, C]. */

@@ -181,8 +181,10 @@ describe.each(Object.entries(cases))("%s", (_, { likelihood, outputs, targets, l
         const { f } = flat(examples);
         const mean = Float64Array.from(f);
         const batch = examples.length;
-        const at = { batch, outputs, mean, covariance: new Float64Array(batch * outputs * outputs) };
-        const due = likelihood.targetAt(mean, outputs, likelihood.noise);
+        const { size } = likelihood.group([outputs]);
+        const [variance, covariance] = [1, size].map((n) => new Float64Array(batch * outputs * n));
+        const at = { batch, outputs, mean, variance, covariance };
+        const due = likelihood.targetAt(mean, [outputs], likelihood.noise);
         for (const link of likelihood.links) {
           const found = likelihood.target(link, at, likelihood.noise, { samples: 3, seed: 1 });
           expect(found.mean).toBeAllClose(due.mean, { relative: 1e-12, absolute: 1e-14 });
@@ -208,7 +210,9 @@ describe.each(Object.entries(cases))("%s", (_, { likelihood, outputs, targets, l
       const f = Array.from(mean, (m, i) => m + sum(root[i].map((x, j) => x * epsilon[j])));
       return draw(f, random);
     });
-    const at = { batch: 1, outputs, mean, covariance };
+    const variance = mean.map((_, c) => covariance[c * (outputs + 1)]);
+    const whole = likelihood.group([outputs]).size === outputs;
+    const at = { batch: 1, outputs, mean, variance, covariance: whole ? covariance : variance };
     const found = likelihood.target(link, at, likelihood.noise, { samples: 100_000, seed: 3 });
     for (let c = 0; c < outputs; c++) {
       const ys = draws.map((y) => y[c]);

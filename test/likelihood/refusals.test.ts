@@ -149,7 +149,7 @@ describe("the noise of a Gaussian", () => {
     const likelihood = gaussian({ noise: [1, 4] });
     expect([likelihood.noise as number]).toBeAllClose([2], { relative: 1e-15 });
     const doubled = likelihood.withNoise?.(4) as Likelihood;
-    const { variance } = doubled.targetAt(new Float64Array(2), 2, doubled.noise);
+    const { variance } = doubled.targetAt(new Float64Array(2), [2], doubled.noise);
     expect(variance).toBeAllClose([4, 64], { relative: 1e-14 });
   });
 });

@@ -14,7 +14,8 @@ interface GaussianDensity {
 /** A likelihood. */
 export type Density =
   | GaussianDensity
-  | { readonly name: "categorical" }
+  /** With a label at every position; the classes of each lie side by side, or (`first`) as many positions apart. */
+  | { readonly name: "categorical"; readonly positions?: number; readonly first?: boolean }
   | { readonly name: "bernoulli" }
   | { readonly name: "poisson" };
 
@@ -66,6 +67,36 @@ function softmax(f: readonly number[]): number[] {
   return e.map((x) => x / total);
 }
 
+/** The outputs that the label of each position depends on. */
+export function groupsOf(density: Density, outputs: number): number[][] {
+  const { positions = 1, first = false } = density.name === "categorical" ? density : {};
+  const classes = outputs / positions;
+  return Array.from({ length: positions }, (_, t) =>
+    Array.from({ length: classes }, (__, c) => (first ? c * positions + t : t * classes + c)),
+  );
+}
+
+/** Probabilities of the classes at every position. */
+function probabilities(density: Density, f: readonly number[]): number[] {
+  const result = [...f];
+  for (const group of groupsOf(density, f.length)) {
+    softmax(group.map((i) => f[i])).forEach((p, c) => {
+      result[group[c]] = p;
+    });
+  }
+  return result;
+}
+
+/** 1 for outputs whose label counts, 0 where it is ignored: the target of such a position is a row of zeros. */
+function countedOf(density: Density, y: readonly number[]): number[] {
+  const result = y.map(() => 1);
+  if (density.name !== "categorical") return result;
+  for (const group of groupsOf(density, y.length)) {
+    if (group.every((i) => y[i] === 0)) for (const i of group) result[i] = 0;
+  }
+  return result;
+}
+
 /** The geometric mean of a Gaussian's noise, which is what its curvature leaves out; 1 for others. */
 export function scaleOf(density: Density): number {
   if (density.name !== "gaussian") return 1;
@@ -76,11 +107,16 @@ export function scaleOf(density: Density): number {
 const ratios = (density: GaussianDensity) => density.noise.map((sigma) => sigma / scaleOf(density));
 
 /** Λ = ∂²ℓ/∂f² at unit noise. */
-export function lambda(density: Density, f: readonly number[]): Matrix {
-  const p = softmax(f);
+export function lambda(density: Density, f: readonly number[], y: readonly number[]): Matrix {
+  const p = probabilities(density, f);
+  const counted = countedOf(density, y);
+  const groups = groupsOf(density, f.length);
   return f.map((x, c) =>
     f.map((_, d) => {
-      if (density.name === "categorical") return (c === d ? p[c] : 0) - p[c] * p[d];
+      if (density.name === "categorical") {
+        const together = counted[c] === 1 && groups.some((group) => group.includes(c) && group.includes(d));
+        return together ? (c === d ? p[c] : 0) - p[c] * p[d] : 0;
+      }
       if (c !== d) return 0;
       if (density.name === "gaussian") return 1 / ratios(density)[c] ** 2;
       return density.name === "bernoulli" ? sigmoid(x) * (1 - sigmoid(x)) : Math.exp(x);
@@ -90,9 +126,10 @@ export function lambda(density: Density, f: readonly number[]): Matrix {
 
 /** ∂ℓ/∂f at unit noise; the target of a class is a row with one 1. */
 export function lossGradient(density: Density, f: readonly number[], y: readonly number[]): number[] {
-  const p = softmax(f);
+  const p = probabilities(density, f);
+  const counted = countedOf(density, y);
   return f.map((x, c) => {
-    if (density.name === "categorical") return p[c] - y[c];
+    if (density.name === "categorical") return counted[c] * (p[c] - y[c]);
     if (density.name === "bernoulli") return sigmoid(x) - y[c];
     if (density.name === "poisson") return Math.exp(x) - y[c];
     return (x - y[c]) / ratios(density)[c] ** 2;
@@ -103,11 +140,14 @@ export function lossGradient(density: Density, f: readonly number[], y: readonly
 function drawnGradient(density: Density, f: readonly number[], random: Random): number[] {
   if (density.name === "gaussian") return ratios(density).map((ratio) => random.normal() / ratio);
   if (density.name === "categorical") {
-    const p = softmax(f);
-    const u = random.uniform();
-    let [label, sum] = [0, p[0]];
-    while (u >= sum && label < f.length - 1) sum += p[++label];
-    return p.map((x, c) => x - (c === label ? 1 : 0));
+    const p = probabilities(density, f);
+    for (const group of groupsOf(density, f.length)) {
+      const u = random.uniform();
+      let [label, sum] = [0, p[group[0]]];
+      while (u >= sum && label < group.length - 1) sum += p[group[++label]];
+      p[group[label]] -= 1;
+    }
+    return p;
   }
   return f.map((x) => {
     if (density.name === "bernoulli") return sigmoid(x) - (random.uniform() < sigmoid(x) ? 1 : 0);
@@ -127,13 +167,15 @@ export function middles(
   { samples, seed }: { readonly samples: number; readonly seed: number },
 ): Matrix[] {
   const outer = (g: readonly number[]) => g.map((a) => g.map((b) => a * b));
-  if (kind === "ggn") return examples.map(({ f }) => lambda(density, f));
+  if (kind === "ggn") return examples.map(({ f, y }) => lambda(density, f, y));
   if (kind === "empiricalFisher") return examples.map(({ f, y }) => outer(lossGradient(density, f, y)));
   // A stream of draws for each sample, which goes through the examples.
   const master = new Random(seed);
   const streams = Array.from({ length: samples }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
-  return examples.map(({ f }) => {
-    const all = streams.map((random) => outer(drawnGradient(density, f, random)));
+  return examples.map(({ f, y }) => {
+    const counted = countedOf(density, y);
+    const draw = (random: Random) => drawnGradient(density, f, random).map((x, c) => counted[c] * x);
+    const all = streams.map((random) => outer(draw(random)));
     return f.map((_, c) => f.map((_, d) => all.reduce((sum, m) => sum + m[c][d] / samples, 0)));
   });
 }
@@ -178,16 +220,27 @@ export interface Part {
   readonly size: number;
 }
 
+/** Whether a position of an example counts: by default all do. */
+export type Keep = (example: Example, position: number) => boolean;
+
+/** The positions of a network that works on each alone, without those whose labels are ignored. */
+export const countedPositions =
+  (density: Density): Keep =>
+  ({ y }, position) =>
+    countedOf(density, y)[groupsOf(density, y.length)[position][0]] === 1;
+
 /** A layer's factors as ../shared/oracles/README.md defines them: A over inputs, B over outputs. */
 export function kroneckerFactors(
   examples: readonly Example[],
   weights: readonly Matrix[],
   begin: number,
   sharing: "expand" | "reduce",
+  keep: Keep = () => true,
 ): { readonly a: Matrix; readonly b: Matrix } {
-  const own = examples.map(({ positions }) => positions.filter((position) => position.begin === begin));
-  const [first] = own[0];
-  const [outputs, inputs, count] = [first.cotangents[0].length, first.input.length, own[0].length];
+  const all = examples.map(({ positions }) => positions.filter((position) => position.begin === begin));
+  const own = all.map((list, n) => list.filter((_, t) => keep(examples[n], t)));
+  const [first] = all[0];
+  const [outputs, inputs] = [first.cotangents[0].length, first.input.length];
   const outputSums = (list: readonly Position[]): Matrix =>
     list[0].cotangents.map((row, c) => row.map((_, o) => list.reduce((sum, one) => sum + one.cotangents[c][o], 0)));
   const inputMean = (list: readonly Position[]) =>
@@ -196,7 +249,7 @@ export function kroneckerFactors(
   const groups = own.flatMap((list, n) =>
     sharing === "expand" ? list.map((one) => ({ list: [one], n })) : { list, n },
   );
-  const terms = examples.length * (sharing === "expand" ? count : 1);
+  const terms = groups.length;
   return {
     a: gram(
       groups.map(({ list }) => [inputMean(list)]),
@@ -222,6 +275,7 @@ export function kroneckerBlock(
   weights: readonly Matrix[],
   part: Part,
   sharing: "expand" | "reduce",
+  keep?: Keep,
 ): Matrix {
   if (part.role === "scale" || part.role === "shift") {
     return fullCurvature(
@@ -230,7 +284,7 @@ export function kroneckerBlock(
       Array.from({ length: part.size }, (_, i) => part.offset + i),
     );
   }
-  const { a, b } = kroneckerFactors(examples, weights, part.begin, sharing);
+  const { a, b } = kroneckerFactors(examples, weights, part.begin, sharing, keep);
   return part.role === "weight" ? kroneckerProduct(b, a) : b;
 }
 
@@ -312,7 +366,7 @@ export function inverted(p: Matrix): { readonly logDeterminant: number; readonly
 export function logLikelihood(density: Density, examples: readonly Example[], temperature: number): number {
   let sum = 0;
   for (const { f, y } of examples) {
-    const p = softmax(f);
+    const p = probabilities(density, f);
     f.forEach((x, c) => {
       if (density.name === "gaussian") {
         const sigma = density.noise[c];

@@ -1,4 +1,4 @@
-// What the contract is checked on: every structure × likelihood × weights × curvature, each with one of five networks and
+// What the contract is checked on: every structure × likelihood × weights × curvature, each with one of six networks and
 // one of four numbers of examples, so that every structure meets every network with every curvature.
 
 import type { EkfacCurvature } from "../../../src/curvature/ekfac.ts";
@@ -28,9 +28,11 @@ import { numbers } from "../../reference/draw.ts";
 import {
   blockDiagonal,
   correctedBlock,
+  countedPositions,
   type Density,
   exampleOf,
   fullCurvature,
+  groupsOf,
   kroneckerBlock,
   kroneckerProduct,
   type Matrix,
@@ -63,8 +65,8 @@ interface Architecture {
   readonly shared: string | undefined;
 }
 
-/** Networks with C outputs. */
-export const architectures: Record<string, (outputs: number) => Architecture> = {
+/** Networks with C outputs, of which one applies its layers at every position that has a label. */
+export const architectures: Record<string, (outputs: number, positions: number) => Architecture> = {
   plain: (outputs) => ({ inputs: [3], blocks: [layer(5), layer(outputs, "identity")], shared: undefined }),
   residual: (outputs) => ({
     inputs: [2],
@@ -96,13 +98,22 @@ export const architectures: Record<string, (outputs: number) => Architecture> = 
     blocks: [layer(3), layer(1, "identity"), { kind: "flatten" }],
     shared: "1",
   }),
+  sequence: (outputs, positions) => ({
+    inputs: [positions, 2],
+    blocks: [layer(3), { kind: "scaleShift", scale: true, shift: true }, layer(outputs / positions, "identity")],
+    shared: positions === 1 ? undefined : "0",
+  }),
 };
+
+const IGNORED = -100;
 
 export interface Model {
   readonly name: string;
   readonly likelihood: Likelihood;
   readonly density: Density;
   readonly outputs: number;
+  /** The shape of an example's outputs, if it is not [outputs]. */
+  readonly shape?: readonly number[];
 }
 
 const gaussianOf = (name: string, noise: number | number[], outputs: number): Model => {
@@ -114,6 +125,21 @@ export const models: readonly Model[] = [
   gaussianOf("gaussian", 0.6, 2),
   gaussianOf("gaussian with a noise per output", [0.5, 0.8, 1.3], 3),
   { name: "categorical", likelihood: categorical(), density: { name: "categorical" }, outputs: 3 },
+  {
+    name: "categorical at two positions, some ignored",
+    likelihood: categorical({ classAxis: "last", ignoredLabel: IGNORED }),
+    density: { name: "categorical", positions: 2 },
+    outputs: 6,
+    shape: [2, 3],
+  },
+  {
+    name: "categorical at three positions, classes first, some ignored",
+    likelihood: categorical({ classAxis: "first", ignoredLabel: IGNORED }),
+    density: { name: "categorical", positions: 3, first: true },
+    outputs: 6,
+    shape: [2, 3],
+  },
+  { ...gaussianOf("gaussian at two positions", 0.6, 4), shape: [2, 2] },
   { name: "bernoulli of one logit", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 1 },
   { name: "bernoulli of two logits", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 2 },
   { name: "poisson", likelihood: poisson(), density: { name: "poisson" }, outputs: 1 },
@@ -126,25 +152,41 @@ const choices = ["all", "lastLayer", "parameters", "indices"] as const;
 const MOST = 13;
 const TESTS = 3;
 
-function drawTarget({ name }: Density, outputs: number, random: Random): number[] {
+function drawTarget({ density, likelihood, outputs }: Model, random: Random): number[] {
+  const { name } = density;
   if (name === "gaussian") return numbers(random, outputs, "float32");
   if (name === "categorical") {
-    const label = random.integer(outputs);
-    return Array.from({ length: outputs }, (_, c) => (c === label ? 1 : 0));
+    const target = new Array<number>(outputs).fill(0);
+    for (const group of groupsOf(density, outputs)) {
+      const ignored = likelihood.ignoredLabel !== undefined && random.integer(3) === 0;
+      if (!ignored) target[group[random.integer(group.length)]] = 1;
+    }
+    return target;
   }
   return Array.from({ length: outputs }, () => random.integer(name === "bernoulli" ? 2 : 5));
 }
 
+/** The label at every position of a target. */
+const labelsOf = (density: Density, y: readonly number[]) =>
+  groupsOf(density, y.length).map((group) => {
+    const label = group.findIndex((i) => y[i] === 1);
+    return label < 0 ? IGNORED : label;
+  });
+
 /** A network with data for a likelihood, and the reference's view of them. */
-function makeWorld(name: string, { density, outputs }: Model) {
-  const { inputs, blocks, shared } = architectures[name](outputs);
+function makeWorld(name: string, model: Model) {
+  const { density, outputs, shape = [outputs] } = model;
+  // Classes may be the first axis; everything else has its positions first.
+  const positions = density.name === "categorical" ? (density.positions ?? 1) : shape.length === 1 ? 1 : shape[0];
+  const { inputs, blocks: body, shared } = architectures[name](outputs, positions);
+  const blocks: Block[] = [...body, { kind: "reshape", shape }];
   const random = new Random(5);
   const count = build(blocks, inputs, "float64").parameterCount;
   // Numbers of float32, so that networks of both types are the same function.
   const theta = numbers(random, count, "float32", 0.7);
   const width = inputs.reduce((product, length) => product * length, 1);
   const xs = Array.from({ length: MOST + TESTS }, () => numbers(random, width, "float32"));
-  const ys = xs.map(() => drawTarget(density, outputs, random));
+  const ys = xs.map(() => drawTarget(model, random));
   const examples = xs.map((x, n) => exampleOf(blocks, inputs, theta, x, ys[n]));
   const networkOf = (dtype: DType = "float64"): Network => {
     const net = build(blocks, inputs, dtype);
@@ -159,7 +201,10 @@ function makeWorld(name: string, { density, outputs }: Model) {
     ),
     y:
       density.name === "categorical"
-        ? array(rows.map((n) => ys[n].indexOf(1)))
+        ? array(
+            rows.flatMap((n) => labelsOf(density, ys[n])),
+            { shape: shape.length === 1 ? [rows.length] : [rows.length, positions] },
+          )
         : array(
             rows.flatMap((n) => ys[n]),
             { shape: [rows.length, ...net.outputShape] },
@@ -180,6 +225,8 @@ function makeWorld(name: string, { density, outputs }: Model) {
     dataOf,
     parts,
     shared,
+    /** Whether it works on each position alone, up to the labels. */
+    sequence: name === "sequence" && density.name === "categorical" && !density.first,
   };
 }
 
@@ -273,6 +320,9 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
     const { parameters } = curvature().selection;
     return world.parts.filter(({ offset }) => parameters.some(({ parameter }) => parameter.offset === offset));
   });
+  // Where positions are examples of their own, ignored ones are not there; for other kinds inputs are over all.
+  const apart = kind === "ggn" && world.sequence && (options.sharing ?? "expand") === "expand";
+  const keep = apart ? countedPositions(model.density) : undefined;
   /** The curvature by its definition; eigenbases are the library's own, which `bases` checks. */
   const reference = lazy((): Matrix => {
     const { monteCarloSamples: draws = 1, seed = 0, sharing = "expand" } = options;
@@ -283,12 +333,12 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
     }
     const blocks = parts().map((part, i) =>
       structure === "kronecker"
-        ? kroneckerBlock(examples, weights, part, sharing)
+        ? kroneckerBlock(examples, weights, part, sharing, keep)
         : correctedBlock(examples, weights, part, basisOf(curvature(), i)),
     );
     return blockDiagonal(blocks);
   });
-  return { rows, data, examples, curve, curvature, approximation, posterior, indices, parts, reference };
+  return { rows, data, examples, keep, curve, curvature, approximation, posterior, indices, parts, reference };
 }
 
 /** Whether parts of the data have the curvature's own draws, and there are parts; otherwise why not. */

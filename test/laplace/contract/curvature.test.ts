@@ -35,7 +35,7 @@ function contract(one: Case): void {
       fixture.parts().forEach((part, i) => {
         const q = basisOf(curvature(), i);
         expectNear(product(transposed(q), q).flat(), identity(q.length).flat(), 1e-12);
-        const block = kroneckerBlock(fixture.examples, weights, part, sharing);
+        const block = kroneckerBlock(fixture.examples, weights, part, sharing, fixture.keep);
         const turned = product(transposed(q), product(block, q));
         const diagonal = turned.map((row, r) => row.map((x, c) => (r === c ? x : 0)));
         expectNear(turned.flat(), diagonal.flat(), 1e-9);

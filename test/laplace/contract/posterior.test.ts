@@ -8,6 +8,7 @@ import { finiteDifferences } from "../../reference/finite-differences.ts";
 import {
   blockDiagonal,
   columnsOf,
+  groupsOf,
   inverted,
   kroneckerBlock,
   kroneckerFactors,
@@ -199,6 +200,7 @@ function contract(one: Case): void {
   if (structure === "kronecker") {
     test("damped, each factor has its share of the prior", async () => {
       const { sharing = "expand", monteCarloSamples = 1, seed = 0 } = one.options;
+      const { keep } = fixture;
       const weights = middles(model.density, fixture.examples, one.kind, { samples: monteCarloSamples, seed });
       const fitted = await approximation({ damping: true }).fit(data);
       for (const hyper of hypers()) {
@@ -208,8 +210,9 @@ function contract(one: Case): void {
           m.map((row, i) => row.map((x, j) => factor * x + (i === j ? delta : 0)));
         const blocks = fixture.parts().map((part, i) => {
           const delta = hyper.delta[hyper.delta.length === 1 ? 0 : i];
-          if (part.role !== "weight") return plus(kroneckerBlock(fixture.examples, weights, part, sharing), h, delta);
-          const { a, b } = kroneckerFactors(fixture.examples, weights, part.begin, sharing);
+          if (part.role !== "weight")
+            return plus(kroneckerBlock(fixture.examples, weights, part, sharing, keep), h, delta);
+          const { a, b } = kroneckerFactors(fixture.examples, weights, part.begin, sharing, keep);
           const half = (m: Matrix) => plus(m, Math.sqrt(h), Math.sqrt(delta));
           return kroneckerProduct(half(b), half(a));
         });
@@ -271,6 +274,26 @@ function contract(one: Case): void {
       expect(functionMean.shape).toEqual([rows.length, ...world.net.outputShape]);
       expectNear(functionMean.data, f, 1e-12);
       expectNear(functionVariance.data, variances, 1e-9);
+      if (density.name === "categorical") {
+        const groups = groupsOf(density, model.outputs);
+        const within = blocks.flatMap((block) =>
+          groups.map((group) => group.map((r) => group.map((c) => block[r][c]))),
+        );
+        const perPosition = one.functionCovariance(world.x, { perPosition: true });
+        expectNear(perPosition.data, within.flat(3), 1e-9);
+        const classes = groups[0].length;
+        const positions = groups.length === 1 ? [] : [groups.length];
+        expect(perPosition.shape).toEqual([rows.length, ...positions, classes, classes]);
+        // "probit" of every position's classes.
+        const scaled = f.map((x, k) => Math.exp(x / Math.sqrt(1 + (Math.PI / 8) * variances[k])));
+        const due = scaled.map((x, k) => {
+          const [example, output] = [Math.floor(k / model.outputs), k % model.outputs];
+          const group = groups.find((one) => one.includes(output)) as number[];
+          return x / group.reduce((sum, o) => sum + scaled[example * model.outputs + o], 0);
+        });
+        expect(mean.shape).toEqual(functionMean.shape);
+        expectNear(mean.data, due, 1e-9);
+      }
       if (density.name !== "gaussian") continue;
       const noisy = variances.map((v, k) => v + density.noise[k % model.outputs] ** 2);
       expectNear(variance.data, noisy, 1e-9);
