@@ -23,7 +23,7 @@ export interface PositionView {
   readonly positions: number;
 }
 
-/** Primitives that give each row, along the last axis, from the same row of their inputs. */
+/** Primitives that give each row, along the last axis, from the same row of their inputs, if they have as many rows. */
 const rowwise: ReadonlySet<string> = new Set([
   "linear",
   "scaleShift",
@@ -31,6 +31,7 @@ const rowwise: ReadonlySet<string> = new Set([
   "affine",
   "add",
   "multiply",
+  "reshape",
   "concatenate",
   "softmax",
 ]);
@@ -51,12 +52,11 @@ export function positionView(
   const positions = output.size / width;
   const { size, step } = group(output.shape);
   if (positions === 1 || step !== 1 || (size !== 1 && size !== width) || ratios !== undefined) return undefined;
-  const front = String(output.shape.slice(0, -1));
   const wanted = new Set<Node>();
   const alone = (node: Node): boolean => {
     if (wanted.has(node)) return true;
     wanted.add(node);
-    if (String(node.shape.slice(0, -1)) !== front) return false;
+    if (node.size / node.shape[node.shape.length - 1] !== positions) return false;
     return !selection.reaches(node) || (worksOnRows(node) && node.inputs.every(alone));
   };
   if (!selection.reaches(output) || !alone(output)) return undefined;

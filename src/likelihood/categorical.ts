@@ -26,7 +26,9 @@ const spread = (p: number) => p * (1 - p);
  *
  * A network that gives the logits of a label at every position takes the axis of the classes by its name:
  * `categorical({ classAxis: "last" })` for outputs [B, T, C] and labels [B, T], "first" for [B, C, H, W] and [B, H, W]. Labels
- * of the value `ignoredLabel` are left out of loss, gradient and curvature. Λ has a block for each position.
+ * of the value `ignoredLabel` are left out of loss, gradient and curvature. Λ has a block for each position. The factor A of
+ * Kronecker structures is a mean over all positions; over those that count where each is an example of its own: for the
+ * generalised Gauss-Newton matrix of layers that do not mix positions, with the classes last.
  * @throws OptionError
  */
 export function categorical(options: ClassOptions = {}): Likelihood {

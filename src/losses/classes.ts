@@ -58,7 +58,7 @@ export interface ClassLayout {
 export function classLayout(where: string, shape: readonly number[], axis: ClassAxis | undefined): ClassLayout {
   if (shape.length > 1 && axis === undefined) {
     throw new ShapeError(
-      `${where}: the outputs of an example have shape ${shapeText(shape)}. Of several axes, the one that counts the classes must be named: by the option classAxis: "last", as of [positions, classes], or "first", as of [classes, height, width].`,
+      `${where}: the outputs of an example have shape ${shapeText(shape)}. Of several axes, the one that counts the classes must be named, by the option classAxis of crossEntropy.with or categorical: "last", as of [positions, classes], or "first", as of [classes, height, width].`,
     );
   }
   const classes = shape[axis === "first" ? 0 : shape.length - 1] ?? 0;

@@ -33,9 +33,9 @@ function grouped(net: Network, likelihood: Likelihood, structure: Structure): bo
   return columns < columnCount(plan);
 }
 
-describe("a Gaussian of 1600 outputs", () => {
+describe("a Gaussian of 2200 outputs", () => {
   // Each output has weights of its own, so that the GGN is Σ a aᵀ for each, with a 1 after a for the bias.
-  const outputs = 1600;
+  const outputs = 2200;
   const net = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(outputs));
   const y = array(
     Array.from({ length: 3 * outputs }, () => random.normal()),
@@ -46,13 +46,6 @@ describe("a Gaussian of 1600 outputs", () => {
   test("its diagonal", () => {
     expect(grouped(net, gaussian(), "diagonal")).toBe(true);
     const diagonal = curvatureOf(net, gaussian(), { x, y }, { structure: "diagonal" }).diagonal().data;
-    const due = diagonal.map((_: number, i: number) => (i < 2 * outputs ? sumOf(i % 2, i % 2) : 3));
-    expect(diagonal).toBeAllClose(due, { relative: 1e-12 });
-  });
-
-  test("its Kronecker factors, of which A is of the inputs alone", () => {
-    expect(grouped(net, gaussian(), "kronecker")).toBe(true);
-    const diagonal = curvatureOf(net, gaussian(), { x, y }, { structure: "kronecker" }).diagonal().data;
     const due = diagonal.map((_: number, i: number) => (i < 2 * outputs ? sumOf(i % 2, i % 2) : 3));
     expect(diagonal).toBeAllClose(due, { relative: 1e-12 });
   });
