@@ -100,7 +100,9 @@ async function runSuite(suite: string, cases: readonly (() => Case)[], entering:
 
 await runSuite("kernels", kernelCases, present(blas, jax));
 await runSuite("gradients", gradientCases, present(jax));
-if (wanted("laplace")) results.push(...(await runLaplace(torch, { rounds, threads, filter: values.filter })));
+for (const [suite, run] of [["laplace", runLaplace]] as const) {
+  if (wanted(suite)) results.push(...(await run({ suite, torch, rounds, filter: values.filter })));
+}
 for (const peer of [blas, jax, torch]) peer?.stop();
 for (const [reason, names] of reasons) console.log(`– ${reason} (${names.join("; ")})`);
 

@@ -1,6 +1,6 @@
 # Not torch.py, which would be what it imports.
-# PyTorch on a network inputs-hidden-outputs with relu, one command a line.
-# stdin:  {"network": [inputs, hidden, outputs], "batch": 128, "theta": "f", "x": "f", "y": "f", "threads": 1}  -> {"ok": true}
+# PyTorch on a classifier, one command a line.
+# stdin:  {"network": "784-256-10" | "LeNet", "batch": 128, "theta": "f", "x": "f", "y": "f", "threads": 1}  -> {"ok": true}
 #         {"setup": "gradient" | "per-sample gradients"}                             ->  {"ok": true} or {"error": reason}
 #         {"run": repetitions}                                                      ->  {"seconds": total}
 #         {"result": "file"}  writes the last result as float64, row-major           ->  {"ok": true}
@@ -23,14 +23,37 @@ model = None
 batches = []
 
 
+def lenet():
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 6, 5, padding=2),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(6, 16, 5),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(),
+        *dense([400, 120, 84, 10]),
+    )
+
+
+def dense(sizes):
+    layers = []
+    for inputs, outputs in zip(sizes, sizes[1:]):
+        layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
+    return layers[:-1]
+
+
 def load(command):
     global model, batches
     torch.set_num_threads(command["threads"])
-    inputs, hidden, outputs = command["network"]
-    model = torch.nn.Sequential(torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, outputs))
+    if command["network"] == "LeNet":
+        model, shape = lenet(), [1, 28, 28]
+    else:
+        sizes = [int(size) for size in command["network"].split("-")]
+        model, shape = torch.nn.Sequential(*dense(sizes)), sizes[:1]
     theta = torch.from_numpy(numpy.fromfile(command["theta"], dtype=numpy.float32))
     torch.nn.utils.vector_to_parameters(theta, model.parameters())
-    x = torch.from_numpy(numpy.fromfile(command["x"], dtype=numpy.float32).reshape(-1, inputs))
+    x = torch.from_numpy(numpy.fromfile(command["x"], dtype=numpy.float32).reshape(-1, *shape))
     y = torch.from_numpy(numpy.fromfile(command["y"], dtype=numpy.float32)).long()
     size = command["batch"]
     batches = [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]

@@ -9,11 +9,11 @@ const MISSING = "PyTorch is skipped: no Python with torch (Debian: apt-get insta
 /** What it can do with the network and the data it was given. */
 export type TorchJob = "gradient" | "per-sample gradients";
 
-/** A network inputs-hidden-outputs with relu, its parameters, and data with labels. */
+/** A network, its parameters, and data with labels. */
 export interface TorchSetting {
-  readonly network: readonly number[];
+  /** "LeNet", or sizes of dense layers with relu between them: "784-256-10". */
+  readonly network: string;
   readonly batch: number;
-  readonly threads: number;
   readonly theta: Numbers;
   readonly x: Numbers;
   readonly y: Numbers;
@@ -24,8 +24,11 @@ export class Torch {
   readonly #python: Python;
   #current: TorchJob | undefined;
 
-  private constructor(python: Python) {
+  readonly #threads: number;
+
+  private constructor(python: Python, threads: number) {
     this.#python = python;
+    this.#threads = threads;
   }
 
   get description(): string {
@@ -35,13 +38,20 @@ export class Torch {
   /** Starts it; undefined, with the reason printed, where Python or torch is missing. */
   static async start(threads: number): Promise<Torch | undefined> {
     const python = await Python.start("torch-child.py", threads, MISSING);
-    return python === undefined ? undefined : new Torch(python);
+    return python === undefined ? undefined : new Torch(python, threads);
   }
 
   /** Hands over network and data. */
   async load({ theta, x, y, ...rest }: TorchSetting): Promise<void> {
     const write = (name: string, values: Numbers) => this.#python.write(name, values);
-    await this.#python.ask({ ...rest, theta: write("theta.bin", theta), x: write("x.bin", x), y: write("y.bin", y) });
+    this.#current = undefined;
+    await this.#python.ask({
+      ...rest,
+      threads: this.#threads,
+      theta: write("theta.bin", theta),
+      x: write("x.bin", x),
+      y: write("y.bin", y),
+    });
   }
 
   /** The job; several take turns within one process. */
