@@ -26,7 +26,7 @@ export interface Diagnosed {
   readonly functionVariance: Float64Array;
   /** What of the function's variance matters: without that of a constant added to all logits, summed over outputs, [N]. */
   readonly spread: Float64Array;
-  /** tr(Λ V), V the function's covariance: of the training data it has the mean γ T / N (at unit noise σ² T γ / N), [N]. */
+  /** tr(Λ V) / (σ² T), V the function's covariance: over the training data it has the mean γ / N, [N]. */
   readonly information: Float64Array;
   /** Whether the predictions ignore the function's variance. */
   readonly plugin: boolean;
