@@ -4,8 +4,17 @@ import { axes, cells, dots, picture, scale, text } from "./svg.mjs";
 
 const data = twoMoons({ samples: 100, noise: 0.25, seed: 1, dtype: "float64" });
 const net = chain({ inputs: 2, seed: 1, dtype: "float64" }, dense(16, tanh), dense(16, tanh), dense(2));
-await train(net, data, { loss: crossEntropy, optimizer: adam({ learningRate: 0.01 }), epochs: 1000, batchSize: 100 });
-const posterior = await laplace(net, { likelihood: "classification", structure: "kronecker", checks: false }).fit(data);
+const weightDecay = 0.001;
+await train(net, data, {
+  loss: crossEntropy,
+  optimizer: adam({ learningRate: 0.01 }),
+  epochs: 1500,
+  batchSize: 100,
+  weightDecay,
+});
+// The prior that this weight decay is, on 100 samples.
+const options = { likelihood: "classification", priorPrecision: 100 * weightDecay };
+const posterior = await laplace(net, options).fit(data);
 
 export function moons() {
   const [size, rows, columns] = [5, 46, 62];
@@ -21,12 +30,12 @@ export function moons() {
       text(left, 20, heading, { class: "strong" }),
       cells(left, top, size, rows, columns, (r, c) => 2 * mean.at(r * columns + c, 1) - 1),
       axes({ left, top, width, height, x, y, xTicks: [-4, 0, 4], yTicks: left < 100 ? [-2, 0, 2] : [] }),
-      dots(of(0), "minus solid", 2.2),
-      dots(of(1), "plus solid", 2.2),
+      dots(of(0), "first", 2.4),
+      dots(of(1), "second", 2.4),
     ];
   };
   const title =
-    "Two maps of the probability of a class. The network alone is certain almost everywhere; with Laplace it is unsure far from its data";
+    "Two maps of the probability of a class. The network alone is certain almost everywhere; with a posterior it is unsure where there are no data";
   return picture(720, 295, title, [
     panel(40, "The network alone", "plugin"),
     panel(390, "With a posterior over its weights", "probit"),

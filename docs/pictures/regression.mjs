@@ -1,6 +1,6 @@
 // Two pictures of one regression: the band that widens away from the data, and functions before and after the data.
 import { adam, chain, dense, laplace, mse, randomNormal, tanh, toyRegression, train } from "laplace-ts";
-import { axes, dots, line, picture, scale, text } from "./svg.mjs";
+import { axes, clipped, dots, line, picture, scale, text } from "./svg.mjs";
 
 const data = toyRegression({ samples: 100, noise: 0.3, centerOrigin: true, seed: 1, dtype: "float64" });
 const net = chain({ inputs: 1, seed: 1, dtype: "float64" }, dense(16, tanh), dense(1));
@@ -9,7 +9,8 @@ const posterior = (await laplace(net, { likelihood: "regression" }).fit(data)).o
 
 const grid = Array.from({ length: 97 }, (_, i) => i / 6 - 8);
 const [low, high] = [-5, 5];
-const inside = (value) => Math.min(Math.max(value, low), high);
+// What is outside the picture need not be exact, and should not be long.
+const inside = (value) => Math.min(Math.max(value, 3 * low), 3 * high);
 const points = [...data.x.data].map((x, i) => [x, data.y.data[i]]);
 
 /** The band: mean, its own doubt, and the doubt about new targets, at 95 %. */
@@ -28,15 +29,20 @@ export function band(options) {
     345,
     title,
     [
-      text(left, 20, "95 % band of new targets", { class: "strong" }),
-      text(left + 190, 20, "darker: of the curve alone; dots: the 100 points it was fitted to", { class: "quiet" }),
+      text(left, 20, "95 % band", { class: "strong" }),
+      text(left + width, 20, "light: new targets; dark: the curve alone; dots: the 100 points it was fitted to", {
+        class: "quiet",
+        anchor: "end",
+      }),
       axes({ left, top, width, height, x, y, xTicks: [-8, -4, 0, 4, 8], yTicks: [-4, -2, 0, 2, 4] }),
-      line(area(variance), "band", true),
-      line(area(functionVariance), "curve", true),
-      line(
-        grid.map((value, i) => [x(value), y(inside(mean.at(i, 0)))]),
-        "mean",
-      ),
+      clipped(left, top, width, height, [
+        line(area(variance), "band", true),
+        line(area(functionVariance), "curve", true),
+        line(
+          grid.map((value, i) => [x(value), y(inside(mean.at(i, 0)))]),
+          "mean",
+        ),
+      ]),
       dots(
         points.map(([a, b]) => [x(a), y(b)]),
         "point",
@@ -62,10 +68,16 @@ export function functions() {
     return [
       text(left, 20, heading, { class: "strong" }),
       axes({ left, top, width, height, x, y, xTicks: [-8, -4, 0, 4, 8], yTicks: left < 100 ? [-4, -2, 0, 2, 4] : [] }),
-      ...samples.map((f) =>
-        line(
-          grid.map((value, i) => [x(value), y(inside(f.data[i]))]),
-          "draw",
+      clipped(
+        left,
+        top,
+        width,
+        height,
+        samples.map((f) =>
+          line(
+            grid.map((value, i) => [x(value), y(inside(f.data[i]))]),
+            "draw",
+          ),
         ),
       ),
       shown &&

@@ -54,7 +54,7 @@ export function cells(left, top, size, rows, columns, level) {
     }
   }
   const one = ([shade, d]) =>
-    `<path class="${shade > 0 ? "plus" : "minus"}" fill-opacity="${(Math.abs(shade) / shades).toFixed(2)}" d="${d}"/>`;
+    `<path class="${shade > 0 ? "plus" : "minus"}" shape-rendering="crispEdges" fill-opacity="${(Math.abs(shade) / shades).toFixed(2)}" d="${d}"/>`;
   return [...paths]
     .sort(([a], [b]) => a - b)
     .map(one)
@@ -63,6 +63,13 @@ export function cells(left, top, size, rows, columns, level) {
 
 /** Maps numbers [a, b] to pixels [from, to]. */
 export const scale = (a, b, from, to) => (value) => from + ((value - a) / (b - a)) * (to - from);
+
+/** A window onto parts that may reach beyond it. */
+export function clipped(x, y, width, height, parts) {
+  const place = [x, y, width, height].map(fixed);
+  const [left, top, w, h] = place;
+  return `<svg x="${left}" y="${top}" width="${w}" height="${h}" viewBox="${place.join(" ")}" aria-hidden="true">\n${parts.join("\n")}\n</svg>`;
+}
 
 /** The frame of a plot with ticks below and to the left. */
 export function axes({ left, top, width, height, x, y, xTicks, yTicks }) {
