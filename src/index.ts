@@ -75,6 +75,7 @@ export {
   conformalSets,
   type MeanAndVariance,
 } from "./evaluation/conformal.ts";
+export { poissonNegativeLogLikelihood } from "./evaluation/counts.ts";
 export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluation/evaluate.ts";
 export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
 export {
@@ -91,13 +92,22 @@ export {
   sharpness,
   sigmaScaling,
 } from "./evaluation/regression.ts";
+export {
+  epistemicScore,
+  outOfDistributionAuroc,
+  type Uncertainty,
+  type UncertaintyOptions,
+  uncertainty,
+} from "./evaluation/uncertainty.ts";
 export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
 export { readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
+export type { DiagnoseOptions } from "./laplace/diagnose.ts";
 export type { Evidence } from "./laplace/evidence.ts";
+export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
 export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
 export { estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
 export type { Posterior } from "./laplace/posterior.ts";

@@ -47,13 +47,14 @@ export interface CurvatureOptions {
   weights?: Weights | undefined;
   /** Which matrix (default "ggn"). */
   curvature?: CurvatureKind | undefined;
-  /** Draws for each example of "monteCarlo" (default 1). */
+  /** Draws for each example of "monteCarlo" (default 1); the other kinds draw nothing, and refuse the option. */
   monteCarloSamples?: number | undefined;
-  /** Seed of those draws (default 0). */
+  /** Seed of those draws (default 0); the other kinds do not look at it. */
   seed?: number | undefined;
   /**
    * How positions that share a weight count in Kronecker factors (Eschenhagen et al. 2023, arXiv:2311.00636): each as an
-   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position.
+   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position. Only
+   * "kronecker" and "ekfac" have factors: the other structures are exact, and do not look at it.
    */
   sharing?: Sharing | undefined;
   /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
@@ -117,6 +118,9 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
   checkInteger(where, "monteCarloSamples", samples, 1);
   checkInteger(where, "seed", seed, 0);
   checkChoice(where, "sharing", sharing, ["expand", "reduce"]);
+  if (options.monteCarloSamples !== undefined && kind !== "monteCarlo") {
+    throw new OptionError(`${where}: monteCarloSamples is for the curvature "monteCarlo", not "${kind}".`);
+  }
   if (structure === "kronecker" || structure === "ekfac") checkWhole(where, selection, structure);
   if (basis !== undefined) {
     const fits = basis instanceof KroneckerCurvature || basis instanceof EkfacCurvature;
@@ -175,7 +179,8 @@ export function partNumbers(
   return { perExample, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
 }
 
-function isDataset(data: Data): data is DatasetLike {
+/** Whether data are one dataset rather than batches. */
+export function isDataset(data: Data): data is DatasetLike {
   return data !== null && typeof data === "object" && "x" in data && "y" in data;
 }
 
@@ -289,7 +294,8 @@ export function outputsOf({ forward, count }: Part): Outputs {
   return { kernels, dtype, batch: count, outputs: graph.output.size, f: forward.outputs };
 }
 
-function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
+/** The loss of outputs and targets, summed; within a scope. */
+export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
   const to = allocate(8 * f.batch * f.outputs);
   const count = likelihood.loss(f, targets, to);
   let sum = 0;

@@ -4,7 +4,9 @@ import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
 import { checkBytes, ValueError } from "../errors.ts";
 import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
+import { firstDifference } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import { labelOf } from "../network/summary.ts";
 import type { Selection } from "./selection.ts";
 
 /**
@@ -68,6 +70,15 @@ export function checkSame(a: Curvature, b: Curvature): void {
     throw new ValueError(`merge: a ${a.structure} curvature does not add to a ${b.structure} one.`);
   }
   if (!a.selection.equals(b.selection)) throw new ValueError("merge: the curvatures are over different weights.");
+  const [ours, theirs] = [a.selection.graph, b.selection.graph];
+  const place = firstDifference(ours, theirs);
+  if (place < 0) return;
+  const [one, other] = [ours, theirs].map(({ nodes }) =>
+    place < nodes.length ? `"${labelOf(nodes[place])}"` : "nothing",
+  );
+  throw new ValueError(
+    `merge: the curvatures are of different networks, which have ${one} and ${other} at node ${place}.`,
+  );
 }
 
 /** A symmetric matrix in float64 from its lower triangle. */

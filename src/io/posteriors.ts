@@ -271,11 +271,13 @@ function readFit(
   const weights: Weights = fields.has("weights")
     ? { parameters: fields.texts("weights", net.parameterTable.length) }
     : { indices: arrays.vector("weights") };
+  const kind = fields.choice("kind", ["ggn", "monteCarlo", "empiricalFisher"] as const);
+  const samples = fields.integer("monteCarloSamples", 1);
   const plan = readPlan(where, net, likelihood, {
     weights,
     structure: fields.choice("structure", structures),
-    curvature: fields.choice("kind", ["ggn", "monteCarlo", "empiricalFisher"]),
-    monteCarloSamples: fields.integer("monteCarloSamples", 1),
+    curvature: kind,
+    monteCarloSamples: kind === "monteCarlo" ? samples : undefined,
     seed: fields.integer("seed", 0),
     sharing: fields.choice("sharing", ["expand", "reduce"]),
   });

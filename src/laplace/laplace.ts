@@ -35,7 +35,10 @@ export interface LaplaceOptions extends CurvatureOptions {
   temperature?: number | undefined;
   /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (Ritter et al. 2018; default false). */
   damping?: boolean | undefined;
-  /** Whether assumptions are checked and warned about (default true). */
+  /**
+   * Whether `fit` looks if the network is near a minimum of its loss, and warns if not (default true). Bad options, data and
+   * networks are refused all the same.
+   */
   checks?: boolean | undefined;
   /** Bytes that the curvature and its factorisation may need (default 1 GiB). */
   memoryBudget?: number | undefined;

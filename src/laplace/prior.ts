@@ -14,8 +14,8 @@ export interface Hyperparameters {
   readonly priorPrecision?: ArrayLike | undefined;
   /** One number, one for each parameter, or one for each weight. */
   readonly priorMean?: ArrayLike | undefined;
-  /** Standard deviation of a Gaussian's noise. */
-  readonly noise?: number | undefined;
+  /** Standard deviation of a Gaussian's noise: one number, or one for each output, with the ratios of the fit. */
+  readonly noise?: ArrayLike | undefined;
   /** T of P = H/(σ² T) + P₀. */
   readonly temperature?: number | undefined;
 }

@@ -104,12 +104,20 @@ export class Mixture {
   }
 }
 
-/** @throws LaplaceError for a network that ends in sigmoid, where a likelihood takes logits; softmax is refused before */
-export function refuseSigmoid(where: string, net: Network): void {
+/** @throws LaplaceError for a network that ends in an activation which a likelihood applies itself */
+export function refuseEnding(where: string, net: Network, activation: string, instead: string): void {
   let last = net.graph.output;
   while (last.primitive.name === "reshape") last = last.inputs[0];
-  if (labelOf(last) !== "sigmoid") return;
-  throw new LaplaceError(
-    `${where}: the network ends in sigmoid, but the likelihood takes logits: it turns them into probabilities itself, which is exact where those round to 0 or 1. Leave the sigmoid out.`,
+  if (labelOf(last) !== activation) return;
+  throw new LaplaceError(`${where}: the network ends in ${activation}, ${instead} Leave the ${activation} out.`);
+}
+
+/** @throws LaplaceError for a network that ends in sigmoid, where a likelihood takes logits; softmax is refused before */
+export function refuseSigmoid(where: string, net: Network): void {
+  refuseEnding(
+    where,
+    net,
+    "sigmoid",
+    "but the likelihood takes logits: it turns them into probabilities itself, which is exact where those round to 0 or 1.",
   );
 }

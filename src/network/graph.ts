@@ -75,3 +75,25 @@ export function positionsOf(node: Node): number {
 export function nodeNumbers(nodes: readonly Node[]): number {
   return nodes.reduce((sum, { size }) => sum + size, 0);
 }
+
+/** What a node is, apart from the nodes before it. */
+function describe(node: Node, sites: readonly Site[]): string {
+  const { attributes = {}, primitive, shape, site } = node;
+  const sorted = Object.entries(attributes as object).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([primitive.name, shape, sorted, site === undefined ? -1 : sites.indexOf(site)]);
+}
+
+/**
+ * The place of the first node in which two graphs differ as functions of parameters and input, or -1: primitives, attributes,
+ * shapes, inputs and the sites of parameters, whatever the layers' names.
+ */
+export function firstDifference(a: Graph, b: Graph): number {
+  if (a === b) return -1;
+  const inputsOf = ({ nodes }: Graph, i: number) => nodes[i]?.inputs.map((input) => nodes.indexOf(input)).join();
+  for (let i = 0; i < Math.max(a.nodes.length, b.nodes.length); i++) {
+    const [one, other] = [a.nodes[i], b.nodes[i]];
+    if (one === undefined || other === undefined) return i;
+    if (describe(one, a.sites) !== describe(other, b.sites) || inputsOf(a, i) !== inputsOf(b, i)) return i;
+  }
+  return -1;
+}

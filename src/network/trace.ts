@@ -128,7 +128,7 @@ export class Trace {
     while (last.primitive === (reshape as Primitive<never>)) last = last.inputs[0];
     if (last.primitive.name === "softmax") {
       throw new LaplaceError(
-        "The network ends in softmax, but losses and likelihoods take logits: they apply softmax themselves, which is exact where probabilities round to 0 or 1. Leave the softmax out.",
+        "network: the network ends in softmax, but losses and likelihoods take logits: they apply softmax themselves, which is exact where probabilities round to 0 or 1. Leave the softmax out.",
       );
     }
     if (output.node.size === 0) throw new ShapeError(`The network's output has the shape ${shapeText(output.shape)}.`);

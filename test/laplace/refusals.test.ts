@@ -10,9 +10,13 @@ import {
   type LaplaceError,
   type LaplaceOptions,
   laplace,
+  loadPosterior,
+  type NDArray,
   OptionError,
   randomNormal,
+  relu,
   ShapeError,
+  savePosterior,
   tanh,
   ValueError,
 } from "../../src/index.ts";
@@ -311,6 +315,26 @@ describe("a posterior refuses", () => {
     refuses(() => classes.predict(x, { approximation: "exact" }), OptionError, links);
   });
 
+  test("noise of several outputs: as it was fitted, with other ratios not", async () => {
+    const noises = await laplace(net, { ...quiet, likelihood: gaussian({ noise: [0.2, 0.8] }) }).fit(data);
+    const twice = noises.with({ noise: [0.4, 1.6] });
+    expect(twice.noise?.data).toBeAllClose([0.4, 1.6]);
+    expect(twice.evidence()).toEqual(noises.with({ noise: twice.likelihood.noise as number }).evidence());
+    expect(noises.with({ noise: noises.noise as NDArray }).noise).toBeAllClose(noises.noise as NDArray);
+    expect(fitted.with({ noise: [0.5, 0.5] }).noise?.data).toBeAllClose([0.5, 0.5]);
+    const ratios = /other ratios than those of the fit \(0\.5000, 2\.000\), .* gaussian\(\{ noise: \[1, 1\] \}\)/;
+    refuses(() => noises.with({ noise: [1, 1] }), ValueError, ratios);
+    refuses(() => noises.with({ noise: [1, 2, 3] }), ShapeError, /one for each of the 2 outputs, not of shape \[3\]/);
+    refuses(() => noises.with({ noise: [1, -1] }), OptionError, /noise must be a finite number above 0, not -1/);
+  });
+
+  test("options that would not be looked at", () => {
+    for (const curvature of ["ggn", "empiricalFisher"] as const) {
+      const refused = new RegExp(`monteCarloSamples is for the curvature "monteCarlo", not "${curvature}"`);
+      refuses(() => laplace(net, { ...quiet, curvature, monteCarloSamples: 5 }), OptionError, refused);
+    }
+  });
+
   test("to merge with what does not add", async () => {
     const fit = (options: Partial<LaplaceOptions>, model = net) => laplace(model, { ...quiet, ...options }).fit(data);
     const merge = (other: unknown) => () => fitted.merge(other as typeof fitted);
@@ -327,6 +351,14 @@ describe("a posterior refuses", () => {
     const moved = net.clone(net.parameters.data.map((w) => w + 1));
     refuses(merge(await fit({}, moved)), ValueError, /fitted at different parameters/);
     refuses(merge(undefined), ValueError, /must be a posterior/);
+    const activation = chain({ inputs: 2, dtype: "float64" }, dense(3, relu), dense(2));
+    activation.setParameters(net.parameters);
+    const different = /different networks, which have "tanh" and "relu" at node 2/;
+    refuses(merge(await fit({}, activation)), ValueError, different);
+    const named = chain({ inputs: 2, dtype: "float64" }, dense(3, tanh, { name: "first" }), dense(2));
+    named.setParameters(net.parameters);
+    expect(fitted.merge(await fit({}, named)).examples).toBe(12);
+    expect(fitted.merge(loadPosterior(savePosterior(fitted))).examples).toBe(12);
     const others = { x: randomNormal([6, 2], { seed: 3 }), y };
     const a = await fit({ structure: "ekfac" });
     const b = await laplace(net, { ...quiet, structure: "ekfac" }).fit(others);

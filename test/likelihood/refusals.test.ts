@@ -6,6 +6,7 @@ import {
   categorical,
   chain,
   dense,
+  exp,
   gaussian,
   LaplaceError,
   type Layer,
@@ -89,6 +90,7 @@ describe("networks", () => {
       ShapeError,
       /3 noises, but .* shape \[2\]/,
     ],
+    ["exp before a rate", poisson(), ending(1, exp), LaplaceError, /ends in exp, .* applies the exponential itself/],
     ["one noise in a list for two outputs", gaussian({ noise: [1] }), ending(2), ShapeError, /1 noises, but/],
   ])("%s", (_, likelihood, net, error, message) => {
     const read = () => readLikelihood("here", likelihood, net);
@@ -102,6 +104,7 @@ describe("networks", () => {
       [categorical(), ending(3, tanh)],
       [bernoulli(), ending(2)],
       [poisson(), ending(2, tanh)],
+      [gaussian(), ending(2, exp)],
       [gaussian({ noise: [1, 2] }), ending(2, sigmoid)],
       [gaussian({ noise: [2] }), ending(1, sigmoid)],
     ] as const) {

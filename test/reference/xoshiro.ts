@@ -21,15 +21,18 @@ export function* xoshiro128(state: readonly bigint[]): Generator<number, never> 
   }
 }
 
-/** Four words of splitmix32 from the seed's low half; the high half enters the second and the fourth. */
+function mix(bits: bigint): bigint {
+  let z = ((bits ^ (bits >> 16n)) * 0x85ebca6bn) & MASK;
+  z = ((z ^ (z >> 13n)) * 0xc2b2ae35n) & MASK;
+  return z ^ (z >> 16n);
+}
+
+/** Four words of splitmix32 from the seed's low half; the high half, mixed alike, enters the second and the fourth. */
 export function stateFor(seed: number): bigint[] {
   const low = BigInt(seed) & MASK;
-  const high = BigInt(seed) >> 32n;
+  const high = mix(BigInt(seed) >> 32n);
   return [1n, 2n, 3n, 4n].map((step) => {
-    let z = (low + step * 0x9e3779b9n) & MASK;
-    if (step % 2n === 0n) z ^= high;
-    z = ((z ^ (z >> 16n)) * 0x85ebca6bn) & MASK;
-    z = ((z ^ (z >> 13n)) * 0xc2b2ae35n) & MASK;
-    return z ^ (z >> 16n);
+    const z = (low + step * 0x9e3779b9n) & MASK;
+    return mix(step % 2n === 0n ? z ^ high : z);
   });
 }
