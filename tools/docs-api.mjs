@@ -32,7 +32,7 @@ function firstSentence({ comment, signatures, type }) {
     .map((part) => part.text)
     .join("")
     .replace(/\s+/g, " ");
-  return (text.match(/^.*?[.:;](?= [A-Z`(]|$)/)?.[0] ?? text).replaceAll("|", "\\|").replaceAll("<", "&lt;");
+  return (text.match(/^.*?[.:](?= [A-Z`(]|$)/)?.[0] ?? text).replaceAll("|", "\\|").replaceAll("<", "&lt;");
 }
 
 /**
@@ -82,7 +82,7 @@ export function writeApi() {
     const entries = exported.filter((one) => one.floor === floor);
     if (entries.length === 0) continue;
     const rows = entries.map(({ name, about }) => `| [${name}](./${floor}.md#${name}) | ${about} |`);
-    index.push("", `## ${heading}`, "", "| | |", "|---|---|", ...rows);
+    index.push("", `## ${heading}`, "", "| export | what it is |", "|---|---|", ...rows);
     sidebar.push({ text: heading, link: `/api/${floor}` });
     const sections = entries.map((one) =>
       asSection(readFileSync(join(members, folders[one.order], `${one.name}.md`), "utf8"), one, pageOf),

@@ -30,7 +30,7 @@ export function band(options) {
     title,
     [
       text(left, 20, "95 % band", { class: "strong" }),
-      text(left + width, 20, "light: new targets; dark: the curve alone; dots: the 100 points it was fitted to", {
+      text(left + width, 20, "pale: new targets; strong: the curve alone; dots: the 100 points it was fitted to", {
         class: "quiet",
         anchor: "end",
       }),
