@@ -1,0 +1,139 @@
+// The documentation: its programs run and print what it says, its lists name what there is, its links lead somewhere. The
+// site itself is built by `npm run docs`.
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import * as library from "../src/index.ts";
+
+// Does nothing where the build is up to date.
+beforeAll(() => execFileSync(process.execPath, ["tools/prepare.mjs"], { stdio: "ignore" }), 300_000);
+
+interface Row {
+  readonly feature: string;
+  readonly laplaceRedux: string | null;
+  readonly laplaceTorch: string | null;
+  readonly ours: string | null;
+  readonly status: "yes" | "differs" | "no";
+  readonly note?: string;
+  /** Exports, and members of them, that `ours` uses. */
+  readonly names: readonly string[];
+  /** A file and a test in it that shows the row to be true. */
+  readonly test?: string;
+}
+
+test("every program of the pages runs, and prints what the page says", { timeout: 120_000 }, () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["tools/docs-programs.mjs"], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toMatch(/^[1-9]\d+ programs of the documentation, 0 failures$/m);
+});
+
+describe("compatibility.json", () => {
+  const sections: { section: string; rows: Row[] }[] = JSON.parse(readFileSync("docs/compatibility.json", "utf8"));
+  const rows = sections.flatMap((section) => section.rows);
+
+  test("names what the library exports, as it is typed", () => {
+    const names = [...new Set(rows.flatMap((row) => row.names))];
+    expect(names.length).toBeGreaterThan(30);
+    const types = names.map((name) => {
+      const [top, ...members] = name.split(".");
+      // A class that is exported is its instances here; a function or an object is its own type.
+      const type = top in library && members.length === 0 ? `typeof library.${top}` : `library.${top}`;
+      return `export type ${name.replaceAll(".", "_")}_ = ${type}${members.map((member) => `["${member}"]`).join("")};`;
+    });
+    const folder = "build/docs/names";
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "names.ts"), `import type * as library from "laplace-ts";\n${types.join("\n")}\n`);
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      module: "nodenext",
+      lib: ["es2023", "dom"],
+      skipLibCheck: true,
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["names.ts"] }));
+    const { stdout } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", folder], {
+      encoding: "utf8",
+    });
+    expect(stdout).toBe("");
+  });
+
+  test.each(rows.map((row) => [row.feature, row] as const))("%s", (_, row) => {
+    expect(["yes", "differs", "no"]).toContain(row.status);
+    if (row.status === "no") {
+      expect({ ours: row.ours, names: row.names, test: row.test }).toEqual({ ours: null, names: [], test: undefined });
+      return;
+    }
+    if (row.status === "differs") expect(row.note).toBeTruthy();
+    expect(row.names.length).toBeGreaterThan(0);
+    // The call that is shown is about the names that are checked.
+    const shown = `${row.ours} ${row.note}`;
+    const seen = row.names.filter((name) => shown.includes(name.split(".").at(-1) as string));
+    expect(seen.length).toBeGreaterThan(0);
+    const [file, title] = (row.test as string).split(" › ");
+    expect(existsSync(file), file).toBe(true);
+    expect(readFileSync(file, "utf8")).toContain(title);
+  });
+});
+
+test("the pictures are what the library draws, and the README's is one of them", { timeout: 60_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "laplace-ts-pictures-"));
+  try {
+    execFileSync(process.execPath, ["docs/pictures/make.mjs", folder], { encoding: "utf8" });
+    const drawn = (name: string) => readFileSync(join(folder, name), "utf8");
+    const included = readdirSync("docs")
+      .filter((file) => file.endsWith(".md"))
+      .flatMap((file) => [...readFileSync(`docs/${file}`, "utf8").matchAll(/<!--@include: \.\/generated\/(\S+)-->/g)]);
+    expect(included.length).toBeGreaterThan(0);
+    for (const [, name] of included) expect(drawn(name)).toContain("<svg");
+    for (const name of readdirSync(folder)) expect(drawn(name)).not.toMatch(/NaN|Infinity|undefined/);
+    // Builds of the kernels differ in the last bits, hence the drawing in the last digit.
+    const parts = (text: string) => text.split(/(-?\d+(?:\.\d+)?)/);
+    const [ours, theirs] = [readFileSync("docs/public/band.svg", "utf8"), drawn("readme-band.svg")].map(parts);
+    expect(ours.length).toBe(theirs.length);
+    ours.forEach((part, i) => {
+      if (i % 2 === 0) expect(part).toBe(theirs[i]);
+      else expect(Math.abs(Number(part) - Number(theirs[i]))).toBeLessThan(0.5);
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+describe("the README", () => {
+  const readme = readFileSync("README.md", "utf8");
+
+  test("shows on its first screen what it is for", () => {
+    const screen = readme.split("\n").slice(0, 40).join("\n");
+    for (const part of ["npm start", "npm test", "docs/public/band.svg", "npx laplace-ts-cli fit"]) {
+      expect(screen).toContain(part);
+    }
+    // The three lines are those of the program below, which the test of the package runs.
+    const lines = (screen.match(/```js\n([\s\S]*?)```/)?.[1] ?? "").trim().split("\n");
+    expect(lines).toHaveLength(3);
+    const programs = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code);
+    const words = (line: string) => line.replace(/\s*\/\/.*$/, "").replace(/, functionVariance/, "");
+    const three = programs.filter((code) => lines.every((line) => code.split("\n").map(words).includes(line)));
+    expect(three.length).toBeGreaterThan(0);
+  });
+});
+
+/** Links in Markdown to files of the repository. */
+const pages = ["README.md", "ARCHITECTURE.md", ...readdirSync("docs").map((name) => `docs/${name}`)].filter((name) =>
+  name.endsWith(".md"),
+);
+test.each(pages)("%s: links and paths lead to files", (page) => {
+  const text = readFileSync(page, "utf8").replace(/^```[\s\S]*?^```$/gm, "");
+  for (const [, link] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+    if (/^https:\/\//.test(link)) continue;
+    // The API's pages are made when the site is built, which checks them.
+    if (link.startsWith("./api/")) continue;
+    const path = join(dirname(page), link);
+    expect([path, `${path}.md`].some(existsSync), `${page} links to ${link}`).toBe(true);
+  }
+  for (const [, path] of text.matchAll(/`((?:src|test|examples|tools|docs|bench|cli)\/[\w./-]*\w)`/g)) {
+    expect(existsSync(path), `${page} names ${path}`).toBe(true);
+  }
+});

@@ -1,0 +1,51 @@
+// Builds the documentation's site into build/docs/site: pictures and programs are run, the API's pages written from the
+// docstrings, and every link within the site checked. `npm run docs -- --dev` serves it while pages are edited.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeApi } from "./docs-api.mjs";
+import { checkLinks } from "./docs-links.mjs";
+
+process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
+
+function run(what, args, options = {}) {
+  process.stderr.write(`${what} …\n`);
+  execFileSync(process.execPath, args, { stdio: "inherit", ...options });
+}
+
+/** The site has dependencies of its own, so that the library's installation stays small. */
+function install() {
+  const stamp = "docs/node_modules/.laplace-installed";
+  const now = createHash("sha256").update(readFileSync("docs/package-lock.json")).digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === now) return;
+  process.stderr.write("Installing the site's dependencies …\n");
+  execFileSync("npm", ["ci", "--loglevel=error", "--no-audit", "--no-fund"], {
+    cwd: "docs",
+    stdio: "inherit",
+    shell: process.platform === "win32",
+  });
+  writeFileSync(stamp, now);
+}
+
+try {
+  run("Preparing", ["tools/prepare.mjs"]);
+  install();
+  run("Drawing", ["docs/pictures/make.mjs", "docs/generated"]);
+  process.stderr.write("Writing the API's pages …\n");
+  writeApi();
+  const vitepress = "node_modules/vitepress/bin/vitepress.js";
+  if (process.argv.includes("--dev")) {
+    run("Serving", [vitepress, "dev"], { cwd: "docs" });
+  } else {
+    run("Running the programs", ["tools/docs-programs.mjs"]);
+    rmSync("build/docs/site", { recursive: true, force: true });
+    run("Building the site", [vitepress, "build"], { cwd: "docs" });
+    const { pages, links } = checkLinks("build/docs/site");
+    console.log(`build/docs/site: ${pages} pages, ${links} links, all of them lead somewhere.`);
+  }
+} catch (error) {
+  process.stderr.write(`${error.status === undefined ? error.stack : error.message}\n`);
+  process.exit(1);
+}
