@@ -1,6 +1,6 @@
 // What a file may say of the primitives of sequences, norms and attention, and how that becomes their attributes.
 
-import { addSinusoids, differs, maskedSoftmax } from "../network/primitives/attend.ts";
+import { addSinusoids, differs, maskedSoftmax, positions } from "../network/primitives/attend.ts";
 import { matmul } from "../network/primitives/matmul.ts";
 import { normalise } from "../network/primitives/normalise.ts";
 import { permute, slice, sum } from "../network/primitives/rearrange.ts";
@@ -61,6 +61,13 @@ export const layerPrimitives: readonly Known[] = [
     read: (fields: Fields) => ({ causal: fields.boolean("causal") }),
   },
   { primitive: differs, inputs: 1, ...finite("from") },
+  {
+    primitive: positions,
+    inputs: 0,
+    attributes: ["length"],
+    write: ({ length }: { length: number }) => ({ length }),
+    read: (fields: Fields) => ({ length: fields.integer("length", 1) }),
+  },
   { primitive: addSinusoids, inputs: 1, ...finite("base") },
   { primitive: dropout, inputs: 1, ...finite("rate") },
   {

@@ -176,6 +176,8 @@ export interface Part {
   readonly begin: number;
   readonly offset: number;
   readonly size: number;
+  /** Whether the weight is [inputs, outputs]. */
+  readonly transposed?: boolean;
 }
 
 /** A layer's factors as ../shared/oracles/README.md defines them: A over inputs, B over outputs. */
@@ -231,7 +233,8 @@ export function kroneckerBlock(
     );
   }
   const { a, b } = kroneckerFactors(examples, weights, part.begin, sharing);
-  return part.role === "weight" ? kroneckerProduct(b, a) : b;
+  if (part.role === "bias") return b;
+  return part.transposed ? kroneckerProduct(a, b) : kroneckerProduct(b, a);
 }
 
 /** Blocks along the diagonal. */

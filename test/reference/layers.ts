@@ -57,8 +57,7 @@ export type LayerBlock =
       readonly ih: DenseBlock;
       readonly hh: DenseBlock;
     }
-  /** Learned with a table, sinusoidal without. */
-  | { readonly kind: "positions"; readonly table: ScaleShiftBlock | undefined }
+  | { readonly kind: "sinusoids" }
   | { readonly kind: "permute"; readonly axes: readonly number[] }
   | { readonly kind: "transpose" }
   | { readonly kind: "slice"; readonly axis: number; readonly start: number; readonly end: number }
@@ -84,7 +83,7 @@ const kinds: ReadonlySet<string> = new Set([
   "attention",
   "lstm",
   "gru",
-  "positions",
+  "sinusoids",
   "permute",
   "transpose",
   "slice",
@@ -243,13 +242,7 @@ export function applyLayer(block: LayerBlock, x: Value, apply: Apply): Value {
     case "lstm":
     case "gru":
       return recurrent(block, x, apply);
-    case "positions": {
-      if (block.table !== undefined) {
-        return {
-          shape: x.shape,
-          elements: apply(block.table, { shape: [x.elements.length], elements: x.elements }).elements,
-        };
-      }
+    case "sinusoids": {
       const [, width] = x.shape;
       return tabulate(x.shape, ([t, i]) => {
         const angle = t / 10_000 ** ((2 * Math.floor(i / 2)) / width);
@@ -329,8 +322,8 @@ export function libraryLayer(block: LayerBlock, chainOf: (blocks: readonly Block
       return lstm(block.units, { output: block.output, bias: block.ih.bias });
     case "gru":
       return gru(block.units, { output: block.output, bias: block.ih.bias });
-    case "positions":
-      return positionalEmbedding({ kind: block.table === undefined ? "sinusoidal" : "learned" });
+    case "sinusoids":
+      return positionalEmbedding({ kind: "sinusoidal" });
     case "permute":
       return (x) => permute(x, block.axes);
     case "transpose":

@@ -18,6 +18,7 @@ import {
   multiply,
   type Network,
   network,
+  positionalEmbedding,
   relu,
   reshape,
   residual,
@@ -49,11 +50,17 @@ export interface ScaleShiftBlock {
   readonly shift: boolean;
 }
 
+export interface TableBlock {
+  readonly kind: "table";
+}
+
 /** A block of a network; blocks in a row are applied one after the other. */
 export type Block =
   | DenseBlock
   | ScaleShiftBlock
   | LayerBlock
+  /** x and a parameter of its shape, a row for each position */
+  | TableBlock
   | { readonly kind: "activation"; readonly activation: Activation }
   | { readonly kind: "softmax" }
   | { readonly kind: "flatten" }
@@ -194,6 +201,16 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
       const rows = rowsOf(x).map((row) => row.map(one));
       return fromRows(x, parameters.record(block, x, rows));
     }
+    case "table": {
+      const [count, width] = x.shape;
+      const theta = parameters.of(block, count * width);
+      const rows = rowsOf({ shape: x.shape, elements: theta });
+      // A linear map of one-hot positions.
+      const [one, zero] = [1, 0].map((constant) => dual.through(x.elements[0], constant, 0));
+      const oneHot = rows.flatMap((_, t) => rows.map((_, s) => (s === t ? one : zero)));
+      const recorded = parameters.record(block, { shape: [count, count], elements: oneHot }, rows);
+      return zip(x, fromRows(x, recorded), dual.plus);
+    }
     case "activation":
       return { shape: x.shape, elements: x.elements.map((element) => dual.activate(block.activation, element)) };
     case "softmax":
@@ -270,6 +287,8 @@ function layerOf(block: Block): Layer {
       return dense(block.outputs, layers[block.activation], { bias: block.bias });
     case "scaleShift":
       return scaleShift({ scale: block.scale, shift: block.shift });
+    case "table":
+      return positionalEmbedding();
     case "activation":
       return layers[block.activation];
     case "softmax":

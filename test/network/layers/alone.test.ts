@@ -3,8 +3,7 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { checkDerivatives, checkDifferences, checkFiles, subjectOf } from "../../reference/check.ts";
-import type { LayerBlock } from "../../reference/layers.ts";
-import type { DenseBlock, ScaleShiftBlock } from "../../reference/network.ts";
+import type { Block, DenseBlock, ScaleShiftBlock } from "../../reference/network.ts";
 
 const projection = (outputs: number, bias: boolean): DenseBlock => ({
   kind: "dense",
@@ -20,7 +19,7 @@ const flag = fc.boolean();
 const epsilon = fc.constantFrom(1e-5, 1e-3, 0.5);
 
 /** A block with the shape of its input. */
-type Drawn = readonly [block: LayerBlock, shape: readonly number[]];
+type Drawn = readonly [block: Block, shape: readonly number[]];
 
 const drawn: Record<string, fc.Arbitrary<Drawn>> = {
   "layerNorm and rmsNorm": fc
@@ -88,13 +87,13 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
     .map(({ kind, units, output, bias, positions, width }) => {
       const gates = (kind === "lstm" ? 4 : 3) * units;
       return [
-        { kind, units, output, ih: projection(gates, bias), hh: projection(gates, bias) } as LayerBlock,
+        { kind, units, output, ih: projection(gates, bias), hh: projection(gates, bias) } as Block,
         [positions, width],
       ];
     }),
   positionalEmbedding: fc
     .record({ learned: flag, positions: length, width: length })
-    .map(({ learned, positions, width }) => [{ kind: "positions", table: affine(false, learned) }, [positions, width]]),
+    .map(({ learned, positions, width }) => [{ kind: learned ? "table" : "sinusoids" }, [positions, width]]),
   "permute and transpose": fc
     .record({ shape: fc.array(length, { minLength: 2, maxLength: 4 }), seed: fc.array(fc.nat(), { minLength: 4 }) })
     .map(({ shape, seed }) => {
