@@ -72,10 +72,10 @@ export interface NetworkJson {
 }
 
 // Bounds for what a file can ask for; real networks are far below them.
-const MOST_NODES = 10_000;
+const MOST_NODES = 100_000;
 const MOST_AXES = 32;
 const MOST_WEIGHT_AXES = 4;
-const MOST_INPUTS = 1000;
+const MOST_INPUTS = 10_000;
 /** Numbers that all values of one example have together. */
 const MOST_NUMBERS = 2 ** 24;
 

@@ -3,7 +3,7 @@
 import { readdirSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { jacobian, type Network } from "../../src/index.ts";
+import { batchNorm, chain, dropout, FileError, flatten, jacobian, layerNorm, type Network } from "../../src/index.ts";
 import { Fields } from "../../src/io/fields.ts";
 import { parseJson } from "../../src/io/json.ts";
 import { knownPrimitives, networkFields, networkJson, readNetwork } from "../../src/io/networks.ts";
@@ -61,4 +61,31 @@ test("an architecture is plain JSON", () => {
     intercept: "-0",
   });
   expect(networkJson(throughText(net))).toEqual(networkJson(net));
+});
+
+test("what no layer could have made is refused", () => {
+  const net = chain({ inputs: [2, 3] }, batchNorm({ scale: false, shift: false }), dropout(0.5), layerNorm(), flatten);
+  const nodes = networkJson(net).nodes;
+  const read = (primitive: string, changed: Record<string, unknown>) => {
+    const forged = nodes.map((node) =>
+      node.primitive === primitive ? { ...node, attributes: { ...node.attributes, ...changed } } : node,
+    );
+    const text = JSON.stringify({ ...networkJson(net), nodes: forged });
+    const json = parseJson("test", text, { depth: 8, integers: false });
+    return () => readNetwork(new Fields("test", json, networkFields), net.parameterCount);
+  };
+  expect(read("dropout", { rate: 0.25 })).not.toThrow();
+  const refused: [string, Record<string, unknown>][] = [
+    ["dropout", { rate: 1 }],
+    ["dropout", { rate: -0.5 }],
+    ["batchNormalise", { epsilon: 0 }],
+    ["batchNormalise", { momentum: 1.5 }],
+    ["batchNormalise", { channels: 3 }],
+    ["batchNormalise", { channels: 2 ** 40 }],
+    ["batchNormalise", { layer: 0 }],
+    ["normalise", { epsilon: -1 }],
+    ["normalise", { length: 4 }],
+    ["normalise", { length: 0 }],
+  ];
+  for (const [primitive, changed] of refused) expect(read(primitive, changed)).toThrow(FileError);
 });
