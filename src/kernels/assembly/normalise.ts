@@ -1,6 +1,6 @@
 // Rows with mean 0 and mean square 1, as normalising layers have them, and softmax over some entries of rows.
 
-import { BLOCK, lanesSum } from "./arrays";
+import { BLOCK, lanesSum, rowProduct } from "./arrays";
 import { edgeScratch } from "./gemm";
 import { expOf } from "./math";
 
@@ -23,21 +23,6 @@ function rowSum<T>(bytes: usize, x: usize, shift: T, squares: bool): f64 {
     const v = <f64>(load<T>(x + i) - shift);
     total += squares ? v * v : v;
   }
-  return total;
-}
-
-/** The sum of x * y over a row. */
-function rowProduct<T>(bytes: usize, x: usize, y: usize): f64 {
-  const vectors = bytes & ~15;
-  let total: f64 = 0;
-  let i: usize = 0;
-  while (i < vectors) {
-    let sum = v128.splat<T>(<T>0);
-    const end = min<usize>(i + 16 * BLOCK, vectors);
-    for (; i < end; i += 16) sum = v128.add<T>(sum, v128.mul<T>(v128.load(x + i), v128.load(y + i)));
-    total += lanesSum<T>(sum);
-  }
-  for (; i < bytes; i += sizeof<T>()) total += <f64>load<T>(x + i) * <f64>load<T>(y + i);
   return total;
 }
 
