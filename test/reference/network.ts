@@ -32,13 +32,15 @@ import {
 } from "../../src/index.ts";
 import type { Activation, Dual } from "./dual.ts";
 import * as dual from "./dual.ts";
+import { applyImage, convolutionLayer, type ImageBlock, imageKinds, imageLayer } from "./images.ts";
 
 type Operation = "add" | "subtract" | "multiply";
 
 /** A block of a network; blocks in a row are applied one after the other. */
 export type Block =
+  | ImageBlock
   | { readonly kind: "dense"; readonly outputs: number; readonly bias: boolean; readonly activation: Activation }
-  | { readonly kind: "scaleShift"; readonly scale: boolean; readonly shift: boolean }
+  | { readonly kind: "scaleShift"; readonly scale: boolean; readonly shift: boolean; readonly channels?: boolean }
   | { readonly kind: "activation"; readonly activation: Activation }
   | { readonly kind: "softmax" }
   | { readonly kind: "flatten" }
@@ -87,6 +89,10 @@ const operations = {
 export interface Use {
   /** Where the layer's parameters begin. */
   readonly begin: number;
+  /** The group of outputs whose inputs these are. */
+  readonly group: number;
+  /** Whether rows of the weight belong to inputs. */
+  readonly transposed: boolean;
   readonly input: readonly number[];
   readonly outputs: number;
   /** Which probe was added to its first output, before any activation. */
@@ -110,11 +116,16 @@ class Parameters {
   }
 
   /** Records uses of a layer, and adds a probe to everything it gives, if there are probes. */
-  record(layer: Block, x: Value, rows: readonly (readonly Dual[])[]): Dual[][] {
+  record(
+    layer: Block,
+    inputs: readonly (readonly Dual[])[],
+    rows: readonly (readonly Dual[])[],
+    { group = 0, transposed = false } = {},
+  ): Dual[][] {
     const begin = this.#begin.get(layer) as number;
     return rows.map((row, position) => {
-      const input = rowsOf(x)[position].map(({ value }) => value);
-      this.uses.push({ begin, input, outputs: row.length, probe: this.#probed });
+      const input = inputs[position].map(({ value }) => value);
+      this.uses.push({ begin, group, transposed, input, outputs: row.length, probe: this.#probed });
       const probes = this.#probes.slice(this.#probed, this.#probed + row.length);
       this.#probed += row.length;
       return row.map((element, i) => (probes.length === 0 ? element : dual.plus(element, probes[i])));
@@ -146,6 +157,10 @@ function zip(x: Value, y: Value, combine: (a: Dual, b: Dual) => Dual): Value {
   return { shape: x.shape, elements: x.elements.map((a, i) => combine(a, y.elements[i])) };
 }
 
+function isImageBlock(block: Block): block is ImageBlock {
+  return (imageKinds as readonly string[]).includes(block.kind);
+}
+
 function apply(block: Block, x: Value, parameters: Parameters): Value {
   const y = applyRule(block, x, parameters);
   for (const { value } of y.elements) parameters.largest = Math.max(parameters.largest, Math.abs(value));
@@ -153,6 +168,12 @@ function apply(block: Block, x: Value, parameters: Parameters): Value {
 }
 
 function applyRule(block: Block, x: Value, parameters: Parameters): Value {
+  if (isImageBlock(block)) {
+    return applyImage(block, x, {
+      parameters: (count) => parameters.of(block, count),
+      record: (inputs, outputs, more) => parameters.record(block, inputs, outputs, more),
+    });
+  }
   const all = (blocks: readonly Block[], value = x) => blocks.reduce((y, next) => apply(next, y, parameters), value);
   switch (block.kind) {
     case "dense": {
@@ -164,19 +185,23 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
         return dual.sum(bias ? [...products, theta[outputs * inputs + o]] : products);
       };
       const rows = rowsOf(x).map((row) => Array.from({ length: outputs }, (_, o) => one(row, o)));
-      const recorded = parameters.record(block, x, rows);
+      const recorded = parameters.record(block, rowsOf(x), rows);
       return apply({ kind: "activation", activation }, fromRows(x, recorded), parameters);
     }
     case "scaleShift": {
-      const n = x.shape[x.shape.length - 1];
-      const { scale, shift } = block;
+      const { scale, shift, channels = false } = block;
+      const n = channels ? x.shape[0] : x.shape[x.shape.length - 1];
       const theta = parameters.of(block, (scale ? n : 0) + (shift ? n : 0));
       const one = (element: Dual, i: number) => {
         const stretched = scale ? dual.times(theta[i], element) : element;
         return shift ? dual.plus(stretched, theta[(scale ? n : 0) + i]) : stretched;
       };
+      if (channels) {
+        const positions = x.elements.length / n;
+        return { shape: x.shape, elements: x.elements.map((element, i) => one(element, Math.floor(i / positions))) };
+      }
       const rows = rowsOf(x).map((row) => row.map(one));
-      return fromRows(x, parameters.record(block, x, rows));
+      return fromRows(x, parameters.record(block, rowsOf(x), rows));
     }
     case "activation":
       return { shape: x.shape, elements: x.elements.map((element) => dual.activate(block.activation, element)) };
@@ -248,11 +273,14 @@ export function evaluate(
 }
 
 function layerOf(block: Block): Layer {
+  if (isImageBlock(block)) {
+    return block.kind === "convolution" || block.kind === "transposed" ? convolutionLayer(block) : imageLayer(block);
+  }
   switch (block.kind) {
     case "dense":
       return dense(block.outputs, layers[block.activation], { bias: block.bias });
     case "scaleShift":
-      return scaleShift({ scale: block.scale, shift: block.shift });
+      return scaleShift({ scale: block.scale, shift: block.shift, axis: block.channels ? "channels" : "last" });
     case "activation":
       return layers[block.activation];
     case "softmax":
