@@ -154,9 +154,7 @@ export function checkCurvature({ blocks, inputShape, net, theta, rows, x, y }: S
   const prefixOf = (name: string) => name.slice(0, name.lastIndexOf("."));
   const parts = net.parameterTable.map(({ name, offset, size }): Part => {
     const first = net.parameterTable.find((other) => prefixOf(other.name) === prefixOf(name));
-    const site = net.graph.sites.find((one) => one.kind === "linear" && one.weight.name === name);
-    const transposed = site?.kind === "linear" && site.transposed === true;
-    return { role: name.slice(prefixOf(name).length + 1), begin: first?.offset ?? 0, offset, size, transposed };
+    return { role: name.slice(prefixOf(name).length + 1), begin: first?.offset ?? 0, offset, size };
   });
   for (const kind of ["ggn", "empiricalFisher"] as const) {
     const weights = middles(density, examples, kind, { samples: 1, seed: 0 });

@@ -98,8 +98,6 @@ export const isLayerBlock = (block: Block): block is LayerBlock => kinds.has(blo
 
 type Apply = (block: Block, x: Value) => Value;
 
-const product = (shape: readonly number[]) => shape.reduce((all, length) => all * length, 1);
-
 /** Every index of an array, in order. */
 function indices(shape: readonly number[]): number[][] {
   return shape.reduce<number[][]>(
@@ -199,25 +197,7 @@ function normLayer(block: LayerBlock & { kind: "layerNorm" | "rmsNorm" | "groupN
     normalised(x.elements.slice(i * width, (i + 1) * width), kind !== "rmsNorm", epsilon),
   ).flat();
   const y = { shape: x.shape, elements };
-  if (kind === "groupNorm") return perChannel(affine, y, apply);
   return affine === undefined ? y : apply(affine, y);
-}
-
-/** A scale and a shift of each channel, the first axis. */
-function perChannel(affine: ScaleShiftBlock | undefined, x: Value, apply: Apply): Value {
-  if (affine === undefined) return x;
-  // Channels last, and back.
-  const [channels, ...rest] = x.shape;
-  const { elements } = x;
-  const positions = product(rest);
-  const turned = apply(
-    affine,
-    tabulate([positions, channels], ([p, c]) => elements[c * positions + p]),
-  );
-  return {
-    shape: x.shape,
-    elements: tabulate([channels, positions], ([c, p]) => at(turned, [p, c])).elements,
-  };
 }
 
 /** A layer's value for one example; `apply` does the same for the blocks in it. */
@@ -233,7 +213,7 @@ export function applyLayer(block: LayerBlock, x: Value, apply: Apply): Value {
         const [c] = index;
         return dual.scaled(dual.shifted(at(x, index), -mean[c]), 1 / Math.sqrt(variance[c] + epsilon));
       });
-      return perChannel(affine, y, apply);
+      return affine === undefined ? y : apply(affine, y);
     }
     case "dropout":
       return x;

@@ -11,8 +11,8 @@ const projection = (outputs: number, bias: boolean): DenseBlock => ({
   bias,
   activation: "identity",
 });
-const affine = (scale: boolean, shift: boolean): ScaleShiftBlock | undefined =>
-  scale || shift ? { kind: "scaleShift", scale, shift } : undefined;
+const affine = (scale: boolean, shift: boolean, channels = false): ScaleShiftBlock | undefined =>
+  scale || shift ? { kind: "scaleShift", scale, shift, channels } : undefined;
 
 const length = fc.constantFrom(1, 2, 3, 5);
 const flag = fc.boolean();
@@ -43,7 +43,7 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
       shift: flag,
     })
     .map(({ groups, each, rest, epsilon, scale, shift }) => [
-      { kind: "groupNorm", groups, epsilon, affine: affine(scale, shift) },
+      { kind: "groupNorm", groups, epsilon, affine: affine(scale, shift, true) },
       [groups * each, ...rest],
     ]),
   "batchNorm and dropout": fc
@@ -60,7 +60,7 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
     })
     .map(({ statistics, rest, epsilon, scale, shift, drop }) => {
       const [mean, variance] = [0, 1].map((i) => statistics.map((pair) => pair[i]));
-      const block = { kind: "batchNorm", mean, variance, epsilon, affine: affine(scale, shift) } as const;
+      const block = { kind: "batchNorm", mean, variance, epsilon, affine: affine(scale, shift, true) } as const;
       return [drop ? { kind: "dropout" } : block, [statistics.length, ...rest]];
     }),
   multiHeadAttention: fc
