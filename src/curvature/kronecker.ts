@@ -113,12 +113,15 @@ function placeIn({ outputs, inputs }: BlockShape, i: number): [group: number, ro
 function decomposeBlock({ selected, a, b, count }: KroneckerBlock): EigenBlock {
   const shape = shapeOf(selected);
   const { groups, outputs, inputs } = shape;
-  const left = decomposeGroups(b, groups, outputs);
+  // The factor that is a mean is the inputs', the rows of a transposed weight.
+  const { site } = selected;
+  const transposed = site.kind === "linear" && site.transposed === true && a !== undefined;
+  const left = decomposeGroups(transposed ? multiple(b, 1 / count) : b, groups, outputs);
   if (a === undefined) {
     const factors = { b: left.values, a: new Float64Array(groups).fill(1) };
     return { selected, ...shape, qb: left.vectors, qa: undefined, values: left.values, factors };
   }
-  const right = decomposeGroups(multiple(a, 1 / count), groups, inputs);
+  const right = decomposeGroups(transposed ? a : multiple(a, 1 / count), groups, inputs);
   const values = new Float64Array(selected.size);
   for (let i = 0; i < values.length; i++) {
     const [g, o, j] = placeIn(shape, i);

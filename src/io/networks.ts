@@ -72,10 +72,10 @@ export interface NetworkJson {
 }
 
 // Bounds for what a file can ask for; real networks are far below them.
-const MOST_NODES = 10_000;
+const MOST_NODES = 100_000;
 const MOST_AXES = 32;
 const MOST_WEIGHT_AXES = 4;
-const MOST_INPUTS = 1000;
+const MOST_INPUTS = 10_000;
 /** Numbers that all values of one example have together. */
 const MOST_NUMBERS = 2 ** 24;
 
@@ -351,7 +351,8 @@ function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites
   if (arity === undefined ? places.length === 0 : places.length !== arity) {
     throw new LaplaceError(`"${name}" takes ${arity ?? "one or more"} inputs, not ${places.length}.`);
   }
-  if ((arity === 0) !== (before.length === 0)) throw new LaplaceError("the first node, and no other, is the input.");
+  if ((name === combine.input.name) !== (before.length === 0))
+    throw new LaplaceError("the first node, and no other, is the input.");
   if (places.some((place) => place >= before.length)) {
     throw new LaplaceError(`the inputs of node ${before.length} must come before it.`);
   }

@@ -1,6 +1,7 @@
 // What a file may say of the primitives of sequences, norms and attention, and how that becomes their attributes.
 
-import { addSinusoids, differs, maskedSoftmax } from "../network/primitives/attend.ts";
+import { LaplaceError } from "../errors.ts";
+import { addSinusoids, differs, maskedSoftmax, positions } from "../network/primitives/attend.ts";
 import { matmul } from "../network/primitives/matmul.ts";
 import { normalise } from "../network/primitives/normalise.ts";
 import { permute, slice, sum } from "../network/primitives/rearrange.ts";
@@ -19,6 +20,13 @@ function finite(...names: readonly string[]) {
       Object.fromEntries(names.map((name) => [name, numberJson(attributes[name])])),
     read: (fields: Fields) => Object.fromEntries(names.map((name) => [name, fields.finite(name)])),
   };
+}
+
+/** A number above 0, at most `most`. @throws LaplaceError */
+function positive(fields: Fields, name: string, most = Number.POSITIVE_INFINITY): number {
+  const value = fields.finite(name);
+  if (value > 0 && value <= most) return value;
+  throw new LaplaceError(`${fields.path(name)}: ${value} is out of range.`);
 }
 
 export const layerPrimitives: readonly Known[] = [
@@ -50,7 +58,7 @@ export const layerPrimitives: readonly Known[] = [
     read: (fields: Fields) => ({
       length: fields.integer("length", 1),
       centred: fields.boolean("centred"),
-      epsilon: fields.finite("epsilon"),
+      epsilon: positive(fields, "epsilon"),
     }),
   },
   {
@@ -61,8 +69,25 @@ export const layerPrimitives: readonly Known[] = [
     read: (fields: Fields) => ({ causal: fields.boolean("causal") }),
   },
   { primitive: differs, inputs: 1, ...finite("from") },
+  {
+    primitive: positions,
+    inputs: 0,
+    attributes: ["length"],
+    write: ({ length }: { length: number }) => ({ length }),
+    read: (fields: Fields) => ({ length: fields.integer("length", 1) }),
+  },
   { primitive: addSinusoids, inputs: 1, ...finite("base") },
-  { primitive: dropout, inputs: 1, ...finite("rate") },
+  {
+    primitive: dropout,
+    inputs: 1,
+    attributes: ["rate"],
+    write: ({ rate }: { rate: number }) => ({ rate }),
+    read(fields: Fields) {
+      const rate = fields.finite("rate");
+      if (rate >= 0 && rate < 1) return { rate };
+      throw new LaplaceError(`${fields.path("rate")}: ${rate} is out of range.`);
+    },
+  },
   {
     primitive: batchNormalise,
     inputs: 1,
@@ -73,10 +98,12 @@ export const layerPrimitives: readonly Known[] = [
       epsilon: numberJson(epsilon),
       momentum: numberJson(momentum),
     }),
-    read: (fields: Fields, trace: Trace): BatchNormaliseAttributes => ({
-      ...trace.statistics(fields.text("layer"), fields.integer("channels", 1)),
-      epsilon: fields.finite("epsilon"),
-      momentum: fields.finite("momentum"),
-    }),
+    read: (fields: Fields, trace: Trace): BatchNormaliseAttributes => {
+      const channels = fields.integer("channels", 1);
+      const statistics = trace.statistics(fields.text("layer"), channels);
+      if (statistics.mean.size !== channels)
+        throw new LaplaceError(`${fields.where}: its statistics have another size.`);
+      return { ...statistics, epsilon: positive(fields, "epsilon"), momentum: positive(fields, "momentum", 1) };
+    },
   },
 ] as Known[];

@@ -112,6 +112,9 @@ export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangen
   return zero;
 }
 
+/** Whether the network's inputs have a part in a node. */
+const isNoConstant = ({ id, inputs }: Node) => id === 0 || inputs.length > 0;
+
 /** K cotangent columns of every node, pulled back from the outputs. */
 export class Backward implements CotangentPass {
   readonly kernels: Kernels;
@@ -141,7 +144,7 @@ export class Backward implements CotangentPass {
     this.columns = columnCount;
     this.forward = forward;
     if (typeof target === "function") this.#wanted = target;
-    else this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : () => true;
+    else this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : isNoConstant;
     const { nodes, output } = this.graph;
     this.#cotangents = new Array<Pointer>(output.id + 1).fill(0);
     this.#cotangents[output.id] = columns;

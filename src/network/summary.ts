@@ -32,7 +32,11 @@ export function summaryOf(graph: Graph, dtype: DType, frozen: ReadonlySet<string
   for (const node of graph.nodes) {
     const { site } = node;
     if (site === undefined) {
-      rows.push([labelOf(node), shapeText(node.shape), "", ""]);
+      const buffers = graph.buffers.filter((buffer) => Object.values(node.attributes ?? {}).includes(buffer));
+      const names = buffers
+        .map(({ name, shape }) => `${name} ${shapeText(shape)}${frozen.has(name) ? " frozen" : " running"}`)
+        .join(", ");
+      rows.push([labelOf(node), shapeText(node.shape), names, ""]);
     } else if (shown.has(site)) {
       rows.push([labelOf(node), shapeText(node.shape), `shared with ${parametersOf(site)[0]?.name ?? "above"}`, ""]);
     } else {

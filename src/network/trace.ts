@@ -53,6 +53,7 @@ export class Trace {
   readonly #names = new Set<string>();
   readonly #buffers = new Map<string, BufferArray>();
   #parameterCount = 0;
+  #bufferCount = 0;
 
   input(shape: Shape): Traced {
     return this.emit(input, [], { shape });
@@ -142,9 +143,8 @@ export class Trace {
       const name = `${layer}.${role}`;
       const known = this.#buffers.get(name);
       if (known !== undefined) return known;
-      const last = [...this.#buffers.values()].at(-1);
-      const offset = last === undefined ? 0 : last.offset + last.size;
-      const made = { name, shape: [channels], size: channels, offset, initial };
+      const made = { name, shape: [channels], size: channels, offset: this.#bufferCount, initial };
+      this.#bufferCount += channels;
       this.#buffers.set(name, made);
       return made;
     };
@@ -165,7 +165,6 @@ export class Trace {
     }
     if (output.node.size === 0) throw new ShapeError(`The network's output has the shape ${shapeText(output.shape)}.`);
     const nodes = this.#reaching(output.node);
-    const buffers = [...this.#buffers.values()];
     return {
       nodes,
       input: this.nodes[0],
@@ -173,8 +172,8 @@ export class Trace {
       sites: this.sites,
       parameters: this.parameters,
       parameterCount: this.#parameterCount,
-      buffers,
-      bufferCount: buffers.reduce((sum, { size }) => sum + size, 0),
+      buffers: [...this.#buffers.values()],
+      bufferCount: this.#bufferCount,
       uses: this.#uses,
     };
   }
@@ -187,9 +186,10 @@ export class Trace {
     }
     for (const node of this.nodes) {
       if (live.has(node)) continue;
-      const owned = Object.values(node.site ?? ((node.primitive === batchNormalise ? node.attributes : {}) as object));
+      const owner = node.site ?? (node.primitive === batchNormalise ? (node.attributes as object) : undefined);
+      if (owner === undefined) continue;
+      const owned: unknown[] = Object.values(owner);
       const [parameter] = [...this.parameters, ...this.#buffers.values()].filter((p) => owned.includes(p));
-      if (parameter === undefined) continue;
       throw new LaplaceError(`The layer with "${parameter.name}" is applied, but its value does not reach the output.`);
     }
     return this.nodes.filter((node) => live.has(node));

@@ -1,21 +1,14 @@
 // Networks as JSON: what comes back computes the same, and every primitive there is can go there.
 
+import { readdirSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { jacobian, type Network } from "../../src/index.ts";
+import { batchNorm, chain, dropout, FileError, flatten, jacobian, layerNorm, type Network } from "../../src/index.ts";
 import { Fields } from "../../src/io/fields.ts";
 import { parseJson } from "../../src/io/json.ts";
 import { knownPrimitives, networkFields, networkJson, readNetwork } from "../../src/io/networks.ts";
 import { Network as MadeNetwork } from "../../src/network/network.ts";
 import type { Primitive } from "../../src/network/primitive.ts";
-import * as attend from "../../src/network/primitives/attend.ts";
-import * as combine from "../../src/network/primitives/combine.ts";
-import * as elementwise from "../../src/network/primitives/elementwise.ts";
-import * as matmul from "../../src/network/primitives/matmul.ts";
-import * as normalise from "../../src/network/primitives/normalise.ts";
-import * as rearrange from "../../src/network/primitives/rearrange.ts";
-import * as sites from "../../src/network/primitives/sites.ts";
-import { batchNormalise, dropout } from "../../src/network/primitives/training.ts";
 import { drawCase } from "../reference/draw.ts";
 import { everything } from "./fits.ts";
 
@@ -26,10 +19,13 @@ function throughText(net: Network): Network {
   return new MadeNetwork(graph, net.parameters.clone(), frozen);
 }
 
-test("every primitive is known", () => {
-  const all = [attend, combine, elementwise, matmul, normalise, rearrange, sites, { batchNormalise, dropout }].flatMap(
-    (module) => Object.values(module) as Primitive<never>[],
+test("every primitive is known", async () => {
+  const files = readdirSync("src/network/primitives");
+  const modules = await Promise.all(
+    files.map((file) => import(/* @vite-ignore */ `../../src/network/primitives/${file}`)),
   );
+  const values = modules.flatMap((module) => Object.values(module as object));
+  const all = values.filter((one) => typeof one === "object" && "pullback" in one) as Primitive<never>[];
   expect(all.filter((one) => knownPrimitives.get(one.name)?.primitive !== one)).toEqual([]);
   expect(knownPrimitives.size).toBe(all.length);
 });
@@ -62,4 +58,31 @@ test("an architecture is plain JSON", () => {
     intercept: "-0",
   });
   expect(networkJson(throughText(net))).toEqual(networkJson(net));
+});
+
+test("what no layer could have made is refused", () => {
+  const net = chain({ inputs: [2, 3] }, batchNorm({ scale: false, shift: false }), dropout(0.5), layerNorm(), flatten);
+  const nodes = networkJson(net).nodes;
+  const read = (primitive: string, changed: Record<string, unknown>) => {
+    const forged = nodes.map((node) =>
+      node.primitive === primitive ? { ...node, attributes: { ...node.attributes, ...changed } } : node,
+    );
+    const text = JSON.stringify({ ...networkJson(net), nodes: forged });
+    const json = parseJson("test", text, { depth: 8, integers: false });
+    return () => readNetwork(new Fields("test", json, networkFields), net.parameterCount);
+  };
+  expect(read("dropout", { rate: 0.25 })).not.toThrow();
+  const refused: [string, Record<string, unknown>][] = [
+    ["dropout", { rate: 1 }],
+    ["dropout", { rate: -0.5 }],
+    ["batchNormalise", { epsilon: 0 }],
+    ["batchNormalise", { momentum: 1.5 }],
+    ["batchNormalise", { channels: 3 }],
+    ["batchNormalise", { channels: 2 ** 40 }],
+    ["batchNormalise", { layer: 0 }],
+    ["normalise", { epsilon: -1 }],
+    ["normalise", { length: 4 }],
+    ["normalise", { length: 0 }],
+  ];
+  for (const [primitive, changed] of refused) expect(read(primitive, changed)).toThrow(FileError);
 });

@@ -2,17 +2,26 @@
 
 import { describe, expect, test } from "vitest";
 import {
+  batchNorm,
   categorical,
   chain,
   type DType,
   dense,
   estimateMemory,
   flatten,
+  gelu,
+  groupNorm,
+  gru,
   type LaplaceOptions,
   laplace,
+  layerNorm,
+  lstm,
   MemoryBudgetError,
+  mean,
+  multiHeadAttention,
   type Network,
   OptionError,
+  positionalEmbedding,
   randomNormal,
   relu,
   reshape,
@@ -164,4 +173,29 @@ describe("an estimate", () => {
     expect(call).toThrow(OptionError);
     expect(call).toThrow(/^estimateMemory: examples must be an integer of at least 0/);
   });
+});
+
+/** A block of a transformer, [positions, 16]. */
+const block = () => [
+  residual(layerNorm(), multiHeadAttention(4, { causal: true })),
+  residual(layerNorm(), dense(64, gelu), dense(16)),
+];
+
+describe.each<[string, (dtype: DType) => Network]>([
+  [
+    "a transformer",
+    (dtype) =>
+      chain({ inputs: [12, 8], dtype }, dense(16), positionalEmbedding(), ...block(), (x) => mean(x, 0), dense(3)),
+  ],
+  ["lstm and gru", (dtype) => chain({ inputs: [12, 8], dtype }, lstm(10), gru(8, { output: "last" }), dense(3))],
+  [
+    "norms of channels and of batches",
+    (dtype) => chain({ inputs: [8, 6, 6], dtype }, batchNorm(), groupNorm(2), flatten, dense(20, gelu), dense(3)),
+  ],
+])("%s", (_, make) => {
+  test.each<[DType, Structure]>([
+    ["float32", "diagonal"],
+    ["float64", "kronecker"],
+    ["float64", "ekfac"],
+  ])("%s, %s", async (dtype, structure) => expectNear(await ratio(make(dtype), 200, { structure })));
 });

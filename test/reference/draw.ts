@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { array, type DType, type NDArray, type Network, Random } from "../../src/index.ts";
 import type { Tolerance } from "../setup.ts";
 import { type Activation, activations, type Dual, smoothActivations, sum } from "./dual.ts";
+import { type ImageBlock, shapeAfter } from "./images.ts";
 import { type LossCase, lossCases } from "./losses.ts";
 import { type Block, build, evaluate } from "./network.ts";
 
@@ -36,6 +37,53 @@ class Drawing {
     return { kind: "dense", outputs, bias: this.of(true, false), activation: this.of(...this.#activations) };
   }
 
+  /** Windows that fit into an image or a sequence; pools pad at most half of the kernel. */
+  #windows(pool: boolean) {
+    const flat = this.shape.length === 2;
+    const size = flat ? [1, this.shape[1]] : this.shape.slice(1);
+    const kernel = size.map((length, i) => (flat && i === 0 ? 1 : Math.min(this.of(1, 2, 3), length + 1)));
+    const dilation = kernel.map((k, i) => (pool || k === 1 || 2 * (k - 1) + 1 > size[i] ? 1 : this.of(1, 2)));
+    const padding = kernel.map((k, i) => {
+      const least = Math.max(0, Math.ceil((dilation[i] * (k - 1) + 1 - size[i]) / 2));
+      return flat && i === 0 ? 0 : pool ? Math.max(least, this.of(0, Math.floor(k / 2))) : least + this.of(0, 1);
+    });
+    const stride = kernel.map((_, i) => (flat && i === 0 ? 1 : this.of(1, 2, 3)));
+    const pair = ([v, h]: readonly number[]) => [v, h] as const;
+    return { kernel: pair(kernel), stride: pair(stride), padding: pair(padding), dilation: pair(dilation) };
+  }
+
+  /** A block over channels, and the shape it leaves. */
+  #image(): Block {
+    const [channels] = this.shape;
+    const flat = this.shape.length === 2;
+    const kinds = ["convolution", "convolution", "maxPool", "averagePool", "globalPool", "scaleShift"] as const;
+    const kind = flat ? this.of(...kinds) : this.of(...kinds, "transposed" as const, "transposed" as const);
+    if (kind === "scaleShift") return { kind, scale: true, shift: true, channels: true };
+    if (kind === "globalPool") {
+      this.shape = [channels];
+      return { kind, mean: this.of(true, false) };
+    }
+    const { dilation, ...windows } = this.#windows(kind !== "convolution" && kind !== "transposed");
+    const groups = this.of(1, channels);
+    const outputs = groups * (this.#size() > 8 ? 1 : this.of(1, 2));
+    const bias = this.of(true, false);
+    let block: ImageBlock;
+    if (kind === "maxPool") block = { kind, ...windows };
+    else if (kind === "averagePool") block = { kind, ...windows, countPadding: this.of(true, false) };
+    else if (kind === "convolution") {
+      const same = this.of(true, false) && windows.stride.every((step) => step === 1);
+      block = { kind, ...windows, dilation, groups, outputs, bias, same };
+    } else {
+      const outputPadding = [this.of(0, windows.stride[0] - 1), this.of(0, windows.stride[1] - 1)] as const;
+      block = { kind, ...windows, padding: [0, 0], dilation, groups, outputs, bias, outputPadding };
+    }
+    const after = shapeAfter(block, this.shape);
+    // Numbers that carry their gradient are slow.
+    if (this.#size(after) > 24) return this.dense(1);
+    this.shape = after;
+    return block;
+  }
+
   /** Blocks that keep the shape where `back` is set. */
   blocks(most: number, depth: number, back = false): Block[] {
     const start = this.shape;
@@ -55,6 +103,8 @@ class Drawing {
   }
 
   block(depth: number): Block {
+    const { length } = this.shape;
+    if ((length === 2 || length === 3) && this.#size() <= 16 && this.of(true, false)) return this.#image();
     const simple = ["dense", "dense", "scaleShift", "activation", "constant", "flatten", "reshape", "softmax"] as const;
     const nested = ["residual", "concatenate", "combination", "twice"] as const;
     const kind = depth > 0 ? this.of(...simple, ...nested, ...nested) : this.of(...simple);
@@ -140,7 +190,7 @@ function endsInSoftmax(blocks: readonly Block[]): boolean {
 
 /** Draws a case. Networks whose values or derivatives are huge are drawn again: there, rounding is all one would see. */
 export function drawCase(draw: Draw, { dtype = "float64", smooth = false }: CaseOptions = {}): Case {
-  const inputShape = [[1], [2], [5], [3, 2], [1, 3], [2, 1]][draw(fc.nat, 5)];
+  const inputShape = [[1], [2], [5], [3, 2], [1, 3], [2, 1], [2, 5], [1, 3, 4], [2, 3, 2], [3, 1, 1]][draw(fc.nat, 9)];
   const drawing = new Drawing(draw, inputShape, smooth);
   const blocks = drawing.blocks(4, 2);
   const batch = drawing.of(1, 2, 3);

@@ -24,6 +24,8 @@ export type Kind = "ggn" | "monteCarlo" | "empiricalFisher";
 /** A layer at work at one position: its input, and the derivatives of each output of the network in its own, [C][o]. */
 export interface Position {
   readonly begin: number;
+  readonly group: number;
+  readonly transposed: boolean;
   readonly input: readonly number[];
   readonly cotangents: Matrix;
 }
@@ -52,6 +54,8 @@ export function exampleOf(
     jacobian: elements.map(({ slopes }) => slopes.slice(0, theta.length)),
     positions: uses.map((use) => ({
       begin: use.begin,
+      group: use.group,
+      transposed: use.transposed,
       input: use.input,
       cotangents: elements.map(({ slopes }) => slopes.slice(begin + use.probe, begin + use.probe + use.outputs)),
     })),
@@ -230,14 +234,17 @@ export const countedPositions =
     countedOf(density, y)[groupsOf(density, y.length)[position][0]] === 1;
 
 /** A layer's factors as ../shared/oracles/README.md defines them: A over inputs, B over outputs. */
-export function kroneckerFactors(
+function kroneckerFactors(
   examples: readonly Example[],
   weights: readonly Matrix[],
   begin: number,
   sharing: "expand" | "reduce",
+  group = 0,
   keep: Keep = () => true,
 ): { readonly a: Matrix; readonly b: Matrix } {
-  const all = examples.map(({ positions }) => positions.filter((position) => position.begin === begin));
+  const all = examples.map(({ positions }) =>
+    positions.filter((position) => position.begin === begin && position.group === group),
+  );
   const own = all.map((list, n) => list.filter((_, t) => keep(examples[n], t)));
   const [first] = all[0];
   const [outputs, inputs] = [first.cotangents[0].length, first.input.length];
@@ -277,15 +284,34 @@ export function kroneckerBlock(
   sharing: "expand" | "reduce",
   keep?: Keep,
 ): Matrix {
-  if (part.role === "scale" || part.role === "shift") {
+  const transposedWeight = examples[0].positions.some(({ begin, transposed }) => begin === part.begin && transposed);
+  // A transposed convolution's bias is a shift: no factor of its weight is that of its outputs.
+  if (part.role === "scale" || part.role === "shift" || (part.role === "bias" && transposedWeight)) {
     return fullCurvature(
       examples,
       weights,
       Array.from({ length: part.size }, (_, i) => part.offset + i),
     );
   }
-  const { a, b } = kroneckerFactors(examples, weights, part.begin, sharing, keep);
-  return part.role === "weight" ? kroneckerProduct(b, a) : b;
+  const blocks = weightFactors(examples, weights, part, sharing, keep);
+  return blockDiagonal(
+    blocks.map(({ left, right }) => (part.role === "weight" ? kroneckerProduct(left, right) : left)),
+  );
+}
+
+/** The factors of a layer's weight, rows by columns, for each of its groups. */
+export function weightFactors(
+  examples: readonly Example[],
+  weights: readonly Matrix[],
+  { begin }: Part,
+  sharing: "expand" | "reduce",
+  keep?: Keep,
+): { readonly left: Matrix; readonly right: Matrix }[] {
+  const uses = examples[0].positions.filter((position) => position.begin === begin);
+  return Array.from(new Set(uses.map(({ group }) => group)), (group) => {
+    const { a, b } = kroneckerFactors(examples, weights, begin, sharing, group, keep);
+    return uses[0].transposed ? { left: a, right: b } : { left: b, right: a };
+  });
 }
 
 /** Blocks along the diagonal. */

@@ -57,8 +57,7 @@ export type LayerBlock =
       readonly ih: DenseBlock;
       readonly hh: DenseBlock;
     }
-  /** Learned with a table, sinusoidal without. */
-  | { readonly kind: "positions"; readonly table: ScaleShiftBlock | undefined }
+  | { readonly kind: "sinusoids" }
   | { readonly kind: "permute"; readonly axes: readonly number[] }
   | { readonly kind: "transpose" }
   | { readonly kind: "slice"; readonly axis: number; readonly start: number; readonly end: number }
@@ -84,7 +83,7 @@ const kinds: ReadonlySet<string> = new Set([
   "attention",
   "lstm",
   "gru",
-  "positions",
+  "sinusoids",
   "permute",
   "transpose",
   "slice",
@@ -98,8 +97,6 @@ const kinds: ReadonlySet<string> = new Set([
 export const isLayerBlock = (block: Block): block is LayerBlock => kinds.has(block.kind);
 
 type Apply = (block: Block, x: Value) => Value;
-
-const product = (shape: readonly number[]) => shape.reduce((all, length) => all * length, 1);
 
 /** Every index of an array, in order. */
 function indices(shape: readonly number[]): number[][] {
@@ -200,25 +197,7 @@ function normLayer(block: LayerBlock & { kind: "layerNorm" | "rmsNorm" | "groupN
     normalised(x.elements.slice(i * width, (i + 1) * width), kind !== "rmsNorm", epsilon),
   ).flat();
   const y = { shape: x.shape, elements };
-  if (kind === "groupNorm") return perChannel(affine, y, apply);
   return affine === undefined ? y : apply(affine, y);
-}
-
-/** A scale and a shift of each channel, the first axis. */
-function perChannel(affine: ScaleShiftBlock | undefined, x: Value, apply: Apply): Value {
-  if (affine === undefined) return x;
-  // Channels last, and back.
-  const [channels, ...rest] = x.shape;
-  const { elements } = x;
-  const positions = product(rest);
-  const turned = apply(
-    affine,
-    tabulate([positions, channels], ([p, c]) => elements[c * positions + p]),
-  );
-  return {
-    shape: x.shape,
-    elements: tabulate([channels, positions], ([c, p]) => at(turned, [p, c])).elements,
-  };
 }
 
 /** A layer's value for one example; `apply` does the same for the blocks in it. */
@@ -234,7 +213,7 @@ export function applyLayer(block: LayerBlock, x: Value, apply: Apply): Value {
         const [c] = index;
         return dual.scaled(dual.shifted(at(x, index), -mean[c]), 1 / Math.sqrt(variance[c] + epsilon));
       });
-      return perChannel(affine, y, apply);
+      return affine === undefined ? y : apply(affine, y);
     }
     case "dropout":
       return x;
@@ -243,13 +222,7 @@ export function applyLayer(block: LayerBlock, x: Value, apply: Apply): Value {
     case "lstm":
     case "gru":
       return recurrent(block, x, apply);
-    case "positions": {
-      if (block.table !== undefined) {
-        return {
-          shape: x.shape,
-          elements: apply(block.table, { shape: [x.elements.length], elements: x.elements }).elements,
-        };
-      }
+    case "sinusoids": {
       const [, width] = x.shape;
       return tabulate(x.shape, ([t, i]) => {
         const angle = t / 10_000 ** ((2 * Math.floor(i / 2)) / width);
@@ -329,8 +302,8 @@ export function libraryLayer(block: LayerBlock, chainOf: (blocks: readonly Block
       return lstm(block.units, { output: block.output, bias: block.ih.bias });
     case "gru":
       return gru(block.units, { output: block.output, bias: block.ih.bias });
-    case "positions":
-      return positionalEmbedding({ kind: block.table === undefined ? "sinusoidal" : "learned" });
+    case "sinusoids":
+      return positionalEmbedding({ kind: "sinusoidal" });
     case "permute":
       return (x) => permute(x, block.axes);
     case "transpose":

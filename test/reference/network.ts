@@ -18,6 +18,7 @@ import {
   multiply,
   type Network,
   network,
+  positionalEmbedding,
   relu,
   reshape,
   residual,
@@ -32,6 +33,7 @@ import {
 } from "../../src/index.ts";
 import type { Activation, Dual } from "./dual.ts";
 import * as dual from "./dual.ts";
+import { applyImage, convolutionLayer, type ImageBlock, imageKinds, imageLayer } from "./images.ts";
 import { applyLayer, isLayerBlock, type LayerBlock, libraryLayer } from "./layers.ts";
 
 type Operation = "add" | "subtract" | "multiply";
@@ -47,13 +49,21 @@ export interface ScaleShiftBlock {
   readonly kind: "scaleShift";
   readonly scale: boolean;
   readonly shift: boolean;
+  readonly channels?: boolean;
+}
+
+export interface TableBlock {
+  readonly kind: "table";
 }
 
 /** A block of a network; blocks in a row are applied one after the other. */
 export type Block =
+  | ImageBlock
   | DenseBlock
   | ScaleShiftBlock
   | LayerBlock
+  /** x and a parameter of its shape, a row for each position */
+  | TableBlock
   | { readonly kind: "activation"; readonly activation: Activation }
   | { readonly kind: "softmax" }
   | { readonly kind: "flatten" }
@@ -102,6 +112,10 @@ const operations = {
 export interface Use {
   /** Where the layer's parameters begin. */
   readonly begin: number;
+  /** The group of outputs whose inputs these are. */
+  readonly group: number;
+  /** Whether rows of the weight belong to inputs. */
+  readonly transposed: boolean;
   readonly input: readonly number[];
   readonly outputs: number;
   /** Which probe was added to its first output, before any activation. */
@@ -125,11 +139,16 @@ class Parameters {
   }
 
   /** Records uses of a layer, and adds a probe to everything it gives, if there are probes. */
-  record(layer: Block, x: Value, rows: readonly (readonly Dual[])[]): Dual[][] {
+  record(
+    layer: Block,
+    inputs: readonly (readonly Dual[])[],
+    rows: readonly (readonly Dual[])[],
+    { group = 0, transposed = false } = {},
+  ): Dual[][] {
     const begin = this.#begin.get(layer) as number;
     return rows.map((row, position) => {
-      const input = rowsOf(x)[position].map(({ value }) => value);
-      this.uses.push({ begin, input, outputs: row.length, probe: this.#probed });
+      const input = inputs[position].map(({ value }) => value);
+      this.uses.push({ begin, group, transposed, input, outputs: row.length, probe: this.#probed });
       const probes = this.#probes.slice(this.#probed, this.#probed + row.length);
       this.#probed += row.length;
       return row.map((element, i) => (probes.length === 0 ? element : dual.plus(element, probes[i])));
@@ -161,6 +180,10 @@ function zip(x: Value, y: Value, combine: (a: Dual, b: Dual) => Dual): Value {
   return { shape: x.shape, elements: x.elements.map((a, i) => combine(a, y.elements[i])) };
 }
 
+function isImageBlock(block: Block): block is ImageBlock {
+  return (imageKinds as readonly string[]).includes(block.kind);
+}
+
 function apply(block: Block, x: Value, parameters: Parameters): Value {
   const y = applyRule(block, x, parameters);
   for (const { value } of y.elements) parameters.largest = Math.max(parameters.largest, Math.abs(value));
@@ -169,6 +192,12 @@ function apply(block: Block, x: Value, parameters: Parameters): Value {
 
 function applyRule(block: Block, x: Value, parameters: Parameters): Value {
   if (isLayerBlock(block)) return applyLayer(block, x, (inner, value) => apply(inner, value, parameters));
+  if (isImageBlock(block)) {
+    return applyImage(block, x, {
+      parameters: (count) => parameters.of(block, count),
+      record: (inputs, outputs, more) => parameters.record(block, inputs, outputs, more),
+    });
+  }
   const all = (blocks: readonly Block[], value = x) => blocks.reduce((y, next) => apply(next, y, parameters), value);
   switch (block.kind) {
     case "dense": {
@@ -180,19 +209,33 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
         return dual.sum(bias ? [...products, theta[outputs * inputs + o]] : products);
       };
       const rows = rowsOf(x).map((row) => Array.from({ length: outputs }, (_, o) => one(row, o)));
-      const recorded = parameters.record(block, x, rows);
+      const recorded = parameters.record(block, rowsOf(x), rows);
       return apply({ kind: "activation", activation }, fromRows(x, recorded), parameters);
     }
     case "scaleShift": {
-      const n = x.shape[x.shape.length - 1];
-      const { scale, shift } = block;
+      const { scale, shift, channels = false } = block;
+      const n = channels ? x.shape[0] : x.shape[x.shape.length - 1];
       const theta = parameters.of(block, (scale ? n : 0) + (shift ? n : 0));
       const one = (element: Dual, i: number) => {
         const stretched = scale ? dual.times(theta[i], element) : element;
         return shift ? dual.plus(stretched, theta[(scale ? n : 0) + i]) : stretched;
       };
+      if (channels) {
+        const positions = x.elements.length / n;
+        return { shape: x.shape, elements: x.elements.map((element, i) => one(element, Math.floor(i / positions))) };
+      }
       const rows = rowsOf(x).map((row) => row.map(one));
-      return fromRows(x, parameters.record(block, x, rows));
+      return fromRows(x, parameters.record(block, rowsOf(x), rows));
+    }
+    case "table": {
+      const [count, width] = x.shape;
+      const theta = parameters.of(block, count * width);
+      const rows = rowsOf({ shape: x.shape, elements: theta });
+      // A linear map of one-hot positions.
+      const [one, zero] = [1, 0].map((constant) => dual.through(x.elements[0], constant, 0));
+      const oneHot = rows.map((_, t) => rows.map((_, s) => (s === t ? one : zero)));
+      const recorded = parameters.record(block, oneHot, rows, { transposed: true });
+      return zip(x, fromRows(x, recorded), dual.plus);
     }
     case "activation":
       return { shape: x.shape, elements: x.elements.map((element) => dual.activate(block.activation, element)) };
@@ -265,11 +308,16 @@ export function evaluate(
 
 function layerOf(block: Block): Layer {
   if (isLayerBlock(block)) return libraryLayer(block, chainOf);
+  if (isImageBlock(block)) {
+    return block.kind === "convolution" || block.kind === "transposed" ? convolutionLayer(block) : imageLayer(block);
+  }
   switch (block.kind) {
     case "dense":
       return dense(block.outputs, layers[block.activation], { bias: block.bias });
     case "scaleShift":
-      return scaleShift({ scale: block.scale, shift: block.shift });
+      return scaleShift({ scale: block.scale, shift: block.shift, axis: block.channels ? "channels" : "last" });
+    case "table":
+      return positionalEmbedding();
     case "activation":
       return layers[block.activation];
     case "softmax":

@@ -166,6 +166,8 @@ describe("running statistics", () => {
     const net = norms();
     expect(net.bufferTable.map(({ name }) => name)).toEqual(["1.running_mean", "1.running_var"]);
     expect([...net.buffers.data]).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+    expect(net.summary()).toContain("1.running_mean [4] running, 1.running_var [4] running");
+    expect(net.clone().freeze("1").summary()).toContain("1.running_mean [4] frozen");
     expect(net.parameterTable.map(({ name }) => name)).toEqual([
       ...["0.weight", "0.bias", "1.scale", "1.shift", "2.weight", "2.bias"],
     ]);

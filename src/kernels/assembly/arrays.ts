@@ -144,20 +144,26 @@ export function fill<T>(n: usize, value: f64, y: usize): void {
   for (let i: usize = 0; i < n; i++) store<T>(y + i * sizeof<T>(), v);
 }
 
+/** The sum of x * y over a row. @internal */
+export function rowProduct<T>(bytes: usize, x: usize, y: usize): f64 {
+  const vectors = bytes & ~15;
+  let total: f64 = 0;
+  let i: usize = 0;
+  while (i < vectors) {
+    let sum = v128.splat<T>(<T>0);
+    const end = min<usize>(i + 16 * BLOCK, vectors);
+    for (; i < end; i += 16) sum = v128.add<T>(sum, v128.mul<T>(v128.load(x + i), v128.load(y + i)));
+    total += lanesSum<T>(sum);
+  }
+  for (; i < bytes; i += sizeof<T>()) total += <f64>load<T>(x + i) * <f64>load<T>(y + i);
+  return total;
+}
+
 /** out[r] = sum of x[r, :] * y[r, :] (or +=) */
 export function dotRows<T>(rows: usize, n: usize, x: usize, y: usize, out: usize, accumulate: bool): void {
   const bytes = n * sizeof<T>();
-  const vectors = bytes & ~15;
   for (let r: usize = 0; r < rows; r++) {
-    let total: f64 = 0;
-    let i: usize = 0;
-    while (i < vectors) {
-      let sum = v128.splat<T>(<T>0);
-      const end = min<usize>(i + 16 * BLOCK, vectors);
-      for (; i < end; i += 16) sum = v128.add<T>(sum, v128.mul<T>(v128.load(x + i), v128.load(y + i)));
-      total += lanesSum<T>(sum);
-    }
-    for (; i < bytes; i += sizeof<T>()) total += <f64>load<T>(x + i) * <f64>load<T>(y + i);
+    const total = rowProduct<T>(bytes, x, y);
     store<T>(out, <T>(accumulate ? <f64>load<T>(out) + total : total));
     x += bytes;
     y += bytes;

@@ -2,7 +2,7 @@
 
 import { exp, softplusTail } from "./math";
 
-export function exp1(x: f64): f64 {
+function exp1(x: f64): f64 {
   return f64x2.extract_lane(exp(f64x2.splat(x)), 0);
 }
 

@@ -1,7 +1,8 @@
 // Rows with mean 0 and mean square 1, as normalising layers have them, and softmax over some entries of rows.
 
-import { BLOCK, lanesSum } from "./arrays";
-import { exp1 } from "./losses";
+import { BLOCK, lanesSum, rowProduct } from "./arrays";
+import { edgeScratch } from "./gemm";
+import { expOf } from "./math";
 
 /** The sum of x - shift over a row, or of its squares. Blocks bound what a running sum loses. */
 function rowSum<T>(bytes: usize, x: usize, shift: T, squares: bool): f64 {
@@ -22,21 +23,6 @@ function rowSum<T>(bytes: usize, x: usize, shift: T, squares: bool): f64 {
     const v = <f64>(load<T>(x + i) - shift);
     total += squares ? v * v : v;
   }
-  return total;
-}
-
-/** The sum of x * y over a row. */
-function rowProduct<T>(bytes: usize, x: usize, y: usize): f64 {
-  const vectors = bytes & ~15;
-  let total: f64 = 0;
-  let i: usize = 0;
-  while (i < vectors) {
-    let sum = v128.splat<T>(<T>0);
-    const end = min<usize>(i + 16 * BLOCK, vectors);
-    for (; i < end; i += 16) sum = v128.add<T>(sum, v128.mul<T>(v128.load(x + i), v128.load(y + i)));
-    total += lanesSum<T>(sum);
-  }
-  for (; i < bytes; i += sizeof<T>()) total += <f64>load<T>(x + i) * <f64>load<T>(y + i);
   return total;
 }
 
@@ -112,6 +98,26 @@ export function normaliseJacobian<T>(
   }
 }
 
+/** y = e^(x - shift) */
+function expRow<T>(bytes: usize, x: usize, shift: T, y: usize): void {
+  const vectors = bytes & ~15;
+  const s = v128.splat<T>(shift);
+  for (let i: usize = 0; i < vectors; i += 16) v128.store(y + i, expOf<T>(v128.sub<T>(v128.load(x + i), s)));
+  for (let i = vectors; i < bytes; i += sizeof<T>()) {
+    v128.store(edgeScratch(), expOf<T>(v128.splat<T>(load<T>(x + i) - shift)));
+    store<T>(y + i, load<T>(edgeScratch()));
+  }
+}
+
+/** y = y / divisor */
+function divideRow<T>(bytes: usize, y: usize, divisor: T): void {
+  const vectors = bytes & ~15;
+  const d = v128.splat<T>(divisor);
+  let i: usize = 0;
+  for (; i < vectors; i += 16) v128.store(y + i, v128.div<T>(v128.load(y + i), d));
+  for (; i < bytes; i += sizeof<T>()) store<T>(y + i, load<T>(y + i) / divisor);
+}
+
 /**
  * y = softmax(x) over the entries of a row that are seen, and 0 elsewhere, for `batch` times `rows` rows of n. `keep`
  * holds a row for each batch item, in which 0 hides an entry (0 itself: nothing is hidden). With `queries` above 0, row q
@@ -124,20 +130,21 @@ export function maskedSoftmax<T>(
   for (let b: usize = 0; b < batch; b++) {
     for (let r: usize = 0; r < rows; r++) {
       const seen = queries > 0 ? min<usize>(bytes, (r % queries + 1) * sizeof<T>()) : bytes;
-      let maximum: f64 = -Infinity;
+      let any = false;
+      let maximum: T = 0;
       for (let i: usize = 0; i < seen; i += sizeof<T>()) {
         if (keep != 0 && load<T>(keep + i) == 0) continue;
-        maximum = max<f64>(maximum, <f64>load<T>(x + i));
-      }
-      let sum: f64 = 0;
-      for (let i: usize = 0; i < seen; i += sizeof<T>()) {
-        if (keep != 0 && load<T>(keep + i) == 0) continue;
-        sum += exp1(<f64>load<T>(x + i) - maximum);
+        const v = load<T>(x + i);
+        if (!any || v > maximum) maximum = v;
+        any = true;
       }
       memory.fill(y, 0, bytes);
-      for (let i: usize = 0; i < seen; i += sizeof<T>()) {
-        if (keep != 0 && load<T>(keep + i) == 0) continue;
-        store<T>(y + i, <T>(exp1(<f64>load<T>(x + i) - maximum) / sum));
+      if (any) {
+        expRow<T>(seen, x, maximum, y);
+        if (keep != 0) {
+          for (let i: usize = 0; i < seen; i += sizeof<T>()) if (load<T>(keep + i) == 0) store<T>(y + i, 0);
+        }
+        divideRow<T>(seen, y, <T>rowSum<T>(seen, y, 0, false));
       }
       x += bytes;
       y += bytes;

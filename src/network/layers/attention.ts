@@ -1,6 +1,6 @@
 // Attention, and what tells it where positions are and which of them count.
 
-import { shapeText } from "../../array/ndarray.ts";
+import { sameShape, shapeText } from "../../array/ndarray.ts";
 import {
   checkBoolean,
   checkChoice,
@@ -10,19 +10,11 @@ import {
   LaplaceError,
   ShapeError,
 } from "../../errors.ts";
-import {
-  applyLinear,
-  flatten,
-  initialiserOf,
-  type Layer,
-  multiply,
-  requireTraced,
-  reshape,
-  scaleShift,
-  softmax,
-} from "../layers.ts";
-import { addSinusoids, differs, maskedSoftmax } from "../primitives/attend.ts";
-import type { Traced } from "../trace.ts";
+import type { LinearSite } from "../graph.ts";
+import { add, applyLinear, initialiserOf, type Layer, multiply, requireTraced, reshape } from "../layers.ts";
+import { addSinusoids, differs, maskedSoftmax, positions } from "../primitives/attend.ts";
+import type { Initialiser, Traced } from "../trace.ts";
+import { applyTable } from "./embedding.ts";
 import { matmul, permute, split } from "./rearrange.ts";
 
 /** Options of `multiHeadAttention`. */
@@ -88,7 +80,6 @@ export function multiHeadAttention(heads: number, options: AttentionOptions = {}
 }
 
 function seen(scores: Traced, causal: boolean, mask: Traced | undefined): Traced {
-  if (!causal && mask === undefined) return softmax(scores);
   return scores.trace.emit(maskedSoftmax, mask === undefined ? [scores] : [scores, mask], { causal });
 }
 
@@ -111,8 +102,8 @@ export interface PositionalOptions {
 }
 
 /**
- * Positions told to a sequence [positions, width]: x + P. Learned, P is a parameter [positions · width] ("shift"), which
- * begins with normal numbers of deviation 0.02. Sinusoidal, it is P[t, 2i] = sin(t / 10000^(2i/width)), P[t, 2i + 1] the
+ * Positions told to a sequence [positions, width]: x + P. Learned, P is a parameter [positions, width] ("weight", as of an
+ * `embedding` of the positions), which begins with normal numbers of deviation 0.02. Sinusoidal, it is P[t, 2i] = sin(t / 10000^(2i/width)), P[t, 2i + 1] the
  * cosine of the same (Vaswani et al. 2017, arXiv:1706.03762), without parameters.
  * @throws OptionError, ShapeError
  */
@@ -121,13 +112,26 @@ export function positionalEmbedding(options: PositionalOptions = {}): Layer {
   checkOptions(where, options, ["kind", "name"]);
   const { kind = "learned", name } = options;
   checkChoice(where, "kind", kind, ["learned", "sinusoidal"]);
-  const table = scaleShift({ scale: false, ...(name !== undefined && { name }) });
-  return (x) => {
+  const layer: Layer = (x) => {
     requireTraced(where, x);
     if (x.shape.length !== 2) {
       throw new ShapeError(`${where}: a sequence [positions, width] is due, not ${shapeText(x.shape)}.`);
     }
     if (kind === "sinusoidal") return x.trace.emit(addSinusoids, [x], { base: 10_000 });
-    return reshape(table(flatten(x)), x.shape);
+    const [vocabulary, dimensions] = x.shape;
+    const numbers = x.trace.emit(positions, [], { length: vocabulary });
+    const table = applyTable(layer, numbers, { vocabulary, dimensions, initialise: small, name });
+    const { weight } = table.node.site as LinearSite;
+    if (!sameShape(weight.shape, x.shape)) {
+      throw new ShapeError(
+        `${where}: the layer's table is ${shapeText(weight.shape)}, its input ${shapeText(x.shape)}.`,
+      );
+    }
+    return add(x, table);
   };
+  return layer;
 }
+
+const small: Initialiser = (values, random) => {
+  for (let i = 0; i < values.length; i++) values[i] = 0.02 * random.normal();
+};

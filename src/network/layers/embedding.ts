@@ -3,7 +3,7 @@
 import { checkInteger, checkOptions, OptionError } from "../../errors.ts";
 import { type Layer, requireTraced } from "../layers.ts";
 import { embedding as primitive } from "../primitives/embedding.ts";
-import type { Initialiser } from "../trace.ts";
+import type { Initialiser, Traced } from "../trace.ts";
 
 /** Options of `embedding`. */
 export interface EmbeddingOptions {
@@ -33,14 +33,28 @@ export function embedding(vocabulary: number, dimensions: number, options: Embed
   }
   const layer: Layer = (x) => {
     requireTraced("embedding", x);
-    const site = x.trace.site(layer, options.name, (parameter) => ({
-      kind: "linear",
-      inputs: dimensions,
-      outputs: vocabulary,
-      transposed: true,
-      weight: parameter({ role: "weight", shape: [vocabulary, dimensions], initialise: standardNormal }),
-    }));
-    return x.trace.emit(primitive, [x], undefined, site);
+    return applyTable(layer, x, { vocabulary, dimensions, initialise: standardNormal, name: options.name });
   };
   return layer;
+}
+
+/** A table of vectors, as a layer asks for it. */
+interface TableDraft {
+  readonly vocabulary: number;
+  readonly dimensions: number;
+  readonly initialise: Initialiser;
+  readonly name: string | undefined;
+}
+
+/** The rows of a layer's table that tokens name. */
+export function applyTable(layer: object, tokens: Traced, draft: TableDraft): Traced {
+  const { vocabulary, dimensions, initialise, name } = draft;
+  const site = tokens.trace.site(layer, name, (parameter) => ({
+    kind: "linear",
+    inputs: dimensions,
+    outputs: vocabulary,
+    transposed: true,
+    weight: parameter({ role: "weight", shape: [vocabulary, dimensions], initialise }),
+  }));
+  return tokens.trace.emit(primitive, [tokens], undefined, site);
 }

@@ -19,14 +19,15 @@ interface MaskedSoftmaxAttributes {
  */
 export const maskedSoftmax: Primitive<MaskedSoftmaxAttributes> = {
   name: "maskedSoftmax",
-  shape([x, mask], { causal }) {
+  shape([x, mask, ...others], { causal }) {
     const [queries, keys] = x.slice(-2);
     if (x.length < 2 || (causal && queries !== keys)) {
       const due = causal ? "as many queries as keys, [..., n, n]," : "[..., queries, keys]";
       throw new ShapeError(`maskedSoftmax: scores of ${due} are due, not ${shapeText(x)}.`);
     }
-    if (mask !== undefined && !sameShape(mask, [keys])) {
-      throw new ShapeError(`maskedSoftmax: a mask [${keys}] of the keys is due, not ${shapeText(mask)}.`);
+    if (others.length > 0 || (mask !== undefined && !sameShape(mask, [keys]))) {
+      const found = [mask, ...others].map(shapeText).join(" and ");
+      throw new ShapeError(`maskedSoftmax: a mask [${keys}] of the keys is due, not ${found}.`);
     }
     return x;
   },
@@ -76,6 +77,18 @@ export const differs: Primitive<DiffersAttributes> = {
       if (!add) pass.kernels.fill(pass.columns * pass.batch * x.size, 0, to);
     });
   },
+};
+
+/** 0, 1, … for each example: a constant. */
+export const positions: Primitive<{ readonly length: number }> = {
+  name: "positions",
+  shape: (_, { length }) => [length],
+  forward(node, pass) {
+    const [memory, start] = [floats(pass.dtype), pass.value(node) / bytesPerElement(pass.dtype)];
+    for (let i = 0; i < pass.batch * node.size; i++) memory[start + i] = i % node.size;
+  },
+  pushforward() {},
+  pullback() {},
 };
 
 interface SinusoidalAttributes {

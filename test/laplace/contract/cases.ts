@@ -1,4 +1,4 @@
-// What the contract is checked on: every structure × likelihood × weights × curvature, each with one of six networks and
+// What the contract is checked on: every structure × likelihood × weights × curvature, each with one of nine networks and
 // one of four numbers of examples, so that every structure meets every network with every curvature.
 
 import type { EkfacCurvature } from "../../../src/curvature/ekfac.ts";
@@ -65,6 +65,8 @@ interface Architecture {
   readonly shared: string | undefined;
 }
 
+const windows = { kernel: [2, 2], stride: [1, 1], padding: [0, 0], dilation: [1, 1], bias: true } as const;
+
 /** Networks with C outputs, of which one applies its layers at every position that has a label. */
 export const architectures: Record<string, (outputs: number, positions: number) => Architecture> = {
   plain: (outputs) => ({ inputs: [3], blocks: [layer(5), layer(outputs, "identity")], shared: undefined }),
@@ -102,6 +104,38 @@ export const architectures: Record<string, (outputs: number, positions: number) 
     inputs: [positions, 2],
     blocks: [layer(3), { kind: "scaleShift", scale: true, shift: true }, layer(outputs / positions, "identity")],
     shared: positions === 1 ? undefined : "0",
+  }),
+  groupedConvolution: (outputs) => ({
+    inputs: [2, 3, 3],
+    blocks: [
+      { ...windows, kind: "convolution", outputs: 4, groups: 2, same: false },
+      { kind: "activation", activation: "tanh" },
+      { kind: "maxPool", kernel: [2, 1], stride: [1, 1], padding: [0, 0] },
+      { kind: "scaleShift", scale: true, shift: true, channels: true },
+      { kind: "flatten" },
+      layer(outputs, "identity"),
+    ],
+    shared: "0",
+  }),
+  transposedConvolution: (outputs) => ({
+    inputs: [2, 2, 2],
+    blocks: [
+      { ...windows, kind: "transposed", outputs: 2, groups: 1, outputPadding: [0, 0] },
+      { kind: "activation", activation: "tanh" },
+      { kind: "averagePool", kernel: [2, 2], stride: [1, 1], padding: [0, 0], countPadding: true },
+      { kind: "flatten" },
+      layer(outputs, "identity", false),
+    ],
+    shared: "0",
+  }),
+  lastConvolution: (outputs) => ({
+    inputs: [2, 2, 9],
+    blocks: [
+      layer(4),
+      { ...windows, kind: "convolution", outputs, groups: 1, same: true },
+      { kind: "globalPool", mean: true },
+    ],
+    shared: "1",
   }),
 };
 
@@ -351,10 +385,15 @@ export type Fixture = ReturnType<typeof fixtureOf>;
 
 /** The eigenbasis of the i-th parameter's block, eigenvectors in columns. */
 export function basisOf(curvature: Curvature, i: number): Matrix {
-  const { qb, qa, outputs, inputs } = (curvature as EkfacCurvature).blocks[i];
-  const square = (q: Float64Array, n: number) =>
-    Array.from({ length: n }, (_, row) => Array.from(q.subarray(row * n, (row + 1) * n)));
-  return qa === undefined ? square(qb, outputs) : kroneckerProduct(square(qb, outputs), square(qa, inputs));
+  const { qb, qa, outputs, inputs, groups } = (curvature as EkfacCurvature).blocks[i];
+  const square = (q: Float64Array, n: number, group: number) =>
+    Array.from({ length: n }, (_, row) => Array.from(q.subarray((group * n + row) * n, (group * n + row + 1) * n)));
+  return blockDiagonal(
+    Array.from({ length: groups }, (_, g) => {
+      const left = square(qb, outputs, g);
+      return qa === undefined ? left : kroneckerProduct(left, square(qa, inputs, g));
+    }),
+  );
 }
 
 /** Tolerance relative to the largest entry, as entries are sums that may cancel; some cancel altogether, hence 1e-6. */

@@ -11,7 +11,6 @@ import {
   groupsOf,
   inverted,
   kroneckerBlock,
-  kroneckerFactors,
   kroneckerProduct,
   logLikelihood,
   type Matrix,
@@ -19,6 +18,7 @@ import {
   product,
   scaleOf,
   transposed,
+  weightFactors,
 } from "../../reference/laplace.ts";
 import { type Case, cases, type Fixture, fixtureOf, lazy, near, notInParts } from "./cases.ts";
 
@@ -212,9 +212,9 @@ function contract(one: Case): void {
           const delta = hyper.delta[hyper.delta.length === 1 ? 0 : i];
           if (part.role !== "weight")
             return plus(kroneckerBlock(fixture.examples, weights, part, sharing, keep), h, delta);
-          const { a, b } = kroneckerFactors(fixture.examples, weights, part.begin, sharing, keep);
           const half = (m: Matrix) => plus(m, Math.sqrt(h), Math.sqrt(delta));
-          return kroneckerProduct(half(b), half(a));
+          const factors = weightFactors(fixture.examples, weights, part, sharing, keep);
+          return blockDiagonal(factors.map(({ left, right }) => kroneckerProduct(half(left), half(right))));
         });
         const { inverse, logDeterminant } = inverted(blockDiagonal(blocks));
         expectNear(damped.precision().data, blockDiagonal(blocks).flat(), 1e-9);

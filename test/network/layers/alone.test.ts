@@ -3,8 +3,7 @@
 import fc from "fast-check";
 import { describe, test } from "vitest";
 import { checkDerivatives, checkDifferences, checkFiles, subjectOf } from "../../reference/check.ts";
-import type { LayerBlock } from "../../reference/layers.ts";
-import type { DenseBlock, ScaleShiftBlock } from "../../reference/network.ts";
+import type { Block, DenseBlock, ScaleShiftBlock } from "../../reference/network.ts";
 
 const projection = (outputs: number, bias: boolean): DenseBlock => ({
   kind: "dense",
@@ -12,15 +11,15 @@ const projection = (outputs: number, bias: boolean): DenseBlock => ({
   bias,
   activation: "identity",
 });
-const affine = (scale: boolean, shift: boolean): ScaleShiftBlock | undefined =>
-  scale || shift ? { kind: "scaleShift", scale, shift } : undefined;
+const affine = (scale: boolean, shift: boolean, channels = false): ScaleShiftBlock | undefined =>
+  scale || shift ? { kind: "scaleShift", scale, shift, channels } : undefined;
 
 const length = fc.constantFrom(1, 2, 3, 5);
 const flag = fc.boolean();
 const epsilon = fc.constantFrom(1e-5, 1e-3, 0.5);
 
 /** A block with the shape of its input. */
-type Drawn = readonly [block: LayerBlock, shape: readonly number[]];
+type Drawn = readonly [block: Block, shape: readonly number[]];
 
 const drawn: Record<string, fc.Arbitrary<Drawn>> = {
   "layerNorm and rmsNorm": fc
@@ -44,7 +43,7 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
       shift: flag,
     })
     .map(({ groups, each, rest, epsilon, scale, shift }) => [
-      { kind: "groupNorm", groups, epsilon, affine: affine(scale, shift) },
+      { kind: "groupNorm", groups, epsilon, affine: affine(scale, shift, true) },
       [groups * each, ...rest],
     ]),
   "batchNorm and dropout": fc
@@ -61,7 +60,7 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
     })
     .map(({ statistics, rest, epsilon, scale, shift, drop }) => {
       const [mean, variance] = [0, 1].map((i) => statistics.map((pair) => pair[i]));
-      const block = { kind: "batchNorm", mean, variance, epsilon, affine: affine(scale, shift) } as const;
+      const block = { kind: "batchNorm", mean, variance, epsilon, affine: affine(scale, shift, true) } as const;
       return [drop ? { kind: "dropout" } : block, [statistics.length, ...rest]];
     }),
   multiHeadAttention: fc
@@ -88,13 +87,13 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
     .map(({ kind, units, output, bias, positions, width }) => {
       const gates = (kind === "lstm" ? 4 : 3) * units;
       return [
-        { kind, units, output, ih: projection(gates, bias), hh: projection(gates, bias) } as LayerBlock,
+        { kind, units, output, ih: projection(gates, bias), hh: projection(gates, bias) } as Block,
         [positions, width],
       ];
     }),
   positionalEmbedding: fc
     .record({ learned: flag, positions: length, width: length })
-    .map(({ learned, positions, width }) => [{ kind: "positions", table: affine(false, learned) }, [positions, width]]),
+    .map(({ learned, positions, width }) => [{ kind: learned ? "table" : "sinusoids" }, [positions, width]]),
   "permute and transpose": fc
     .record({ shape: fc.array(length, { minLength: 2, maxLength: 4 }), seed: fc.array(fc.nat(), { minLength: 4 }) })
     .map(({ shape, seed }) => {

@@ -70,11 +70,10 @@ const transformers: fc.Arbitrary<Model> = fc
       residual(layerNorm(), dense(2, "gelu"), dense(width)),
     ];
     const end: Block[] = last ? [{ kind: "slice", axis: 0, start: positions - 1, end: positions }] : [];
-    const table = learned ? ({ kind: "scaleShift", scale: false, shift: true } as const) : undefined;
     return [
       [
         dense(width),
-        { kind: "positions", table },
+        { kind: learned ? "table" : "sinusoids" },
         ...block(),
         ...block(),
         layerNorm(),
