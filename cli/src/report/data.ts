@@ -100,6 +100,8 @@ export interface ReportData {
   readonly metrics: Readonly<Record<string, number>>;
   readonly baseline: Readonly<Record<string, number>>;
   readonly findings: readonly Finding[];
+  /** What was looked at for the findings, each in a few words: "training reached a minimum" (default: all of `diagnose`). */
+  readonly checked?: readonly string[];
   readonly heldOut: HeldOut;
   /** Classification: of the predicted probabilities. Regression: empirical frequency below each predicted quantile. */
   readonly reliability: readonly ReliabilityBin[];

@@ -1,0 +1,404 @@
+import fc from "fast-check";
+import { parseHTML } from "linkedom";
+import { describe, expect, test, vi } from "vitest";
+import type { Finding, ReportData } from "../src/report/data.ts";
+import { renderReport } from "../src/report/render.ts";
+import { classification, regression } from "./report-data.ts";
+
+const sections = [
+  "diagnosis",
+  "numbers",
+  "predictions",
+  "residuals",
+  "uncertainty",
+  "fit",
+  "inputs",
+  "rows",
+  "columns",
+  "making",
+];
+
+const voids = new Set(["meta", "link", "br", "img", "input", "hr"]);
+
+/** Every tag that is opened is closed, in order, and every `<` begins one. */
+function checkTags(page: string) {
+  const open: string[] = [];
+  const markup = page.replace(/<style>[^<]*<\/style>/g, "").replace("<!doctype html>", "");
+  const tags = [...markup.matchAll(/<(\/?)([a-z][a-z0-9]*)((?:\s+[-\w:]+="[^"<]*")*)\s*(\/?)>/gi)];
+  expect(tags.length).toBe(markup.split("<").length - 1);
+  for (const [, closing, tag, , alone] of tags) {
+    if (closing) expect(open.pop()).toBe(tag);
+    else if (!alone && !voids.has(tag)) open.push(tag);
+  }
+  expect(open).toEqual([]);
+}
+
+function render(data: ReportData) {
+  const page = renderReport(data);
+  checkTags(page);
+  // Plot's own warnings appear as this sign; numbers that were not caught, by their names.
+  expect(page).not.toMatch(/⚠|NaN|undefined|Infinity|\[object/);
+  const { document } = parseHTML(page);
+  const text = (selector: string) => document.querySelector(selector)?.textContent.replace(/\s+/g, " ") ?? "";
+  return { page, document, text };
+}
+
+const both = [
+  ["regression", regression(60)],
+  ["classification", classification(60, 3)],
+] as const;
+
+describe.each(both)("the report of a %s", (task, data) => {
+  const { page, document, text } = render(data);
+
+  test("is a page in English with a title and every section, each listed in the contents", () => {
+    expect(page.startsWith('<!doctype html>\n<html lang="en">')).toBe(true);
+    expect(document.querySelector("title")?.textContent).toBe(`${data.target} · houses.csv`);
+    expect([...document.querySelectorAll("main > section")].map(({ id }) => id)).toEqual(sections);
+    const links = [...document.querySelectorAll("nav a")].map((link) => link.getAttribute("href"));
+    expect(links).toEqual(sections.map((id) => `#${id}`));
+    for (const id of sections) expect(text(`#${id}-title`)).not.toBe("");
+  });
+
+  test("asks for nothing from elsewhere, and runs nothing", () => {
+    const own = page.replaceAll("http://www.w3.org/2000/svg", "");
+    expect(own).not.toMatch(/https?:|\bsrc=|@import|url\(|<script|<link|<iframe|\son\w+=/i);
+  });
+
+  test("has a picture with a description and a sentence in every figure", () => {
+    const figures = [...document.querySelectorAll("figure")];
+    expect(figures.length).toBe(task === "regression" ? 10 : 11);
+    for (const figure of figures) {
+      expect(figure.querySelector("figcaption")?.textContent).toMatch(/[\w)]\.$/);
+      expect(figure.querySelector(".chart, table")).not.toBeNull();
+    }
+    for (const chart of document.querySelectorAll(".chart")) {
+      expect(chart.getAttribute("role")).toBe("img");
+      expect(chart.getAttribute("aria-label")).toMatch(/\.$/);
+      expect(chart.getAttribute("viewBox")).toMatch(/^0 0 480 \d+$/);
+    }
+  });
+
+  test("has tables with heads that say what they head", () => {
+    expect(document.querySelectorAll("table").length).toBe(task === "regression" ? 2 : 3);
+    for (const head of document.querySelectorAll("th")) expect(head.getAttribute("scope")).toMatch(/^(row|col)$/);
+  });
+
+  test("is the same each time, and changes nothing", () => {
+    const before = JSON.stringify(data);
+    expect(renderReport(data)).toBe(page);
+    expect(JSON.stringify(data)).toBe(before);
+  });
+
+  test("says what was looked at when nothing is wrong", () => {
+    expect(text("#diagnosis")).toContain("Nothing wrong was found");
+    expect(text("#diagnosis").includes("noise")).toBe(task === "regression");
+  });
+
+  test("says what is wrong, problems first, with what to do", () => {
+    const findings: Finding[] = [
+      { severity: "warning", message: "A is odd.", advice: "Change --a." },
+      { severity: "problem", message: "B is wrong.", advice: "Change --b." },
+    ];
+    const report = render({ ...data, findings });
+    const items = [...report.document.querySelectorAll("#diagnosis li")].map((item) => item.textContent);
+    expect(items.length).toBe(2);
+    expect(items[0]).toMatch(/Problem.*B is wrong.*Change --b/s);
+    expect(items[1]).toMatch(/Warning.*A is odd.*Change --a/s);
+    expect(report.text("#diagnosis")).toContain("1 problem");
+    expect(report.text("#diagnosis")).not.toContain("Nothing wrong");
+  });
+
+  test("says how it was made", () => {
+    const made = text("#making");
+    for (const fact of [
+      data.network,
+      data.structure,
+      data.structureReason,
+      "1.5",
+      "300 for training",
+      "laplace-ts 0.1.0",
+    ]) {
+      expect(made).toContain(fact);
+    }
+    expect(made.includes("9.5, as a standard deviation")).toBe(task === "regression");
+  });
+});
+
+describe("what it says is so", () => {
+  const data = regression(150);
+  const { heldOut } = data;
+  const { document, text } = render(data);
+
+  test("metrics stand beside the baseline's", () => {
+    const tiles = [...document.querySelectorAll(".tile")].map((tile) => tile.textContent.replace(/\s+/g, " "));
+    expect(tiles.length).toBe(8);
+    expect(tiles[0]).toMatch(/Typical error RMSE ?12\.25 ?always the mean: 24\.5 ✓ better by 12/);
+    expect(tiles.find((tile) => tile.includes("coverage"))).toMatch(/91 %.*right would be 90 %/);
+  });
+
+  test("a worse metric is called worse, an equal one the same, an unknown one by its name", () => {
+    const { text } = render({
+      ...data,
+      metrics: { rootMeanSquaredError: 30, meanAbsoluteError: 2, someOtherScore: 3 },
+      baseline: { rootMeanSquaredError: 20, meanAbsoluteError: 2 },
+    });
+    expect(text("#numbers")).toContain("✕ worse by 10");
+    expect(text("#numbers")).toContain("about the same");
+    expect(text("#numbers")).toContain("some other score");
+  });
+
+  test("the share of intervals that hold the truth is counted, and each miss is a cross", () => {
+    const misses = heldOut.truth.filter(
+      (y, i) => y < (heldOut.lower?.[i] ?? 0) || y > (heldOut.upper?.[i] ?? 0),
+    ).length;
+    expect(misses).toBeGreaterThan(3);
+    expect(text("#predictions figcaption")).toContain(`${Math.round(100 * (1 - misses / 150))} % of 150 rows`);
+    expect(document.querySelectorAll("#predictions .chart path[d] title").length).toBe(misses);
+    expect(document.querySelectorAll("#predictions .chart circle title").length).toBe(150 - misses);
+  });
+
+  test("the most uncertain rows are those with the largest standard deviations, with their cells", () => {
+    const shown = [...document.querySelectorAll("#rows tbody tr")];
+    const lines = shown.map((row) => Number(row.querySelector("th")?.textContent));
+    const order = (heldOut.sd ?? [])
+      .map((sd, i) => ({ sd, line: i + 2 }))
+      .toSorted((a, b) => b.sd - a.sd || a.line - b.line);
+    expect(lines).toEqual(order.slice(0, 12).map(({ line }) => line));
+    const i = lines[0] - 2;
+    expect([...shown[0].querySelectorAll("td")].slice(0, 3).map((cell) => cell.textContent)).toEqual([
+      heldOut.rows[i].area,
+      heldOut.rows[i].town,
+      heldOut.rows[i].built,
+    ]);
+    expect(shown.map((row) => row.textContent.includes("far"))).toEqual(lines.map((line) => heldOut.far[line - 2]));
+  });
+
+  test("far rows are marked in the histogram of uncertainty", () => {
+    const far = heldOut.far.filter(Boolean).length;
+    expect(text("#uncertainty")).toContain(`${far} rows are far`);
+    expect(document.querySelectorAll("#uncertainty .chart path title").length).toBe(far);
+  });
+
+  test("the confusion table counts", () => {
+    const data = classification(200, 4);
+    const { document } = render(data);
+    const table = [...document.querySelectorAll(".confusion tbody tr")].map((row) =>
+      [...row.querySelectorAll("td")].map((cell) => Number(cell.textContent.replace("·", "0"))),
+    );
+    const counted = [0, 1, 2, 3].map((truth) => {
+      const rows = data.heldOut.mean.filter((_, i) => data.heldOut.truth[i] === truth);
+      return [...[0, 1, 2, 3].map((predicted) => rows.filter((k) => k === predicted).length), rows.length];
+    });
+    expect(table).toEqual(counted);
+  });
+});
+
+describe("what comes from data is text", () => {
+  const attacks = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style></svg></title><script>1</script>",
+    "]]><!-- --><b>",
+    "&lt;b&gt; &amp;",
+    "\u0000\u202e\ud800\r\n",
+  ];
+
+  /** The data with a text in every place that takes one. */
+  function poison(data: ReportData, text: string): ReportData {
+    const classes = data.classes?.map((_, i) => `${text}${i}`);
+    return {
+      ...data,
+      data: text,
+      target: text,
+      classes,
+      created: text,
+      version: text,
+      network: text,
+      structure: text,
+      structureReason: text,
+      columns: data.columns.map((column) => ({ ...column, name: text, note: text })),
+      findings: [{ severity: "problem", message: text, advice: text }],
+      metrics: { ...data.metrics, [text]: 1 },
+      heldOut: { ...data.heldOut, rows: data.heldOut.rows.map(() => ({ [text]: text, [`${text}!`]: text })) },
+      slices: data.slices.map((slice) => ({
+        ...slice,
+        input: `${text}!`,
+        ...(classes ? { shownClass: text } : {}),
+        ...(slice.kind === "category"
+          ? { x: slice.x.map((_, i) => `${text}${i}`), points: [{ x: `${text}0`, y: 1 }] }
+          : {}),
+      })),
+    };
+  }
+
+  const names = (data: ReportData) => {
+    const { document } = render(data);
+    const elements = [...document.querySelectorAll("*")];
+    return {
+      document,
+      tags: new Set(elements.map(({ tagName }) => tagName)),
+      attributes: new Set(elements.flatMap((element) => [...element.attributes].map(({ name }) => name))),
+    };
+  };
+
+  test.each(both)("no text adds a tag or an attribute to a %s", (_, data) => {
+    const harmless = names(
+      poison(data, "a long enough name to be shortened, with a tooltip to show all of it, &c.".repeat(4)),
+    );
+    for (const attack of attacks) {
+      const { document, tags, attributes } = names(poison(data, attack));
+      for (const tag of tags) expect(harmless.tags).toContain(tag);
+      for (const attribute of attributes) expect(harmless.attributes).toContain(attribute);
+      const [start] = attack
+        .replace(/[^ -~]/g, "")
+        .slice(0, 12)
+        .split("\0");
+      expect(document.querySelector("h1")?.textContent).toContain(start);
+      expect(document.querySelector("#columns tbody th")?.textContent).toContain(start);
+    }
+  });
+
+  test("any text at all", () => {
+    const [quiet, words] = [regression(3), classification(3, 2)];
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 60 }), fc.boolean(), (text, isNumber) => {
+        const page = renderReport(poison(isNumber ? quiet : words, text));
+        checkTags(page);
+        expect(page).not.toMatch(/\p{Surrogate}/u);
+        expect(page).not.toMatch(/<script|<img/i);
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe("odd data", () => {
+  const empty = {
+    slices: [],
+    reliability: [],
+    columns: [],
+    evidence: { priorPrecision: [], logEvidence: [] },
+    training: { epochs: [], train: [], validation: [], kept: Number.NaN },
+  };
+  const none = Number.NaN;
+  const one = regression(1);
+  const long = "a very long name indeed ".repeat(500);
+  const odd: Readonly<Record<string, ReportData>> = {
+    "one held-out row": one,
+    "one held-out row of classes": classification(1, 3),
+    "no held-out rows": regression(0),
+    "no held-out rows of classes": classification(0, 3),
+    "one class": classification(20, 1),
+    "thirty classes": classification(300, 30),
+    "a thousand classes": classification(1100, 1000),
+    "nothing else known": regression(20, empty),
+    "nothing else known of classes": classification(20, 2, empty),
+    "no metrics": regression(20, { metrics: {}, baseline: {} }),
+    "metrics that are no numbers": regression(20, {
+      metrics: { rootMeanSquaredError: none, intervalCoverage: none, sigmaScaling: Number.POSITIVE_INFINITY },
+      baseline: { rootMeanSquaredError: none },
+    }),
+    "long names": classification(30, 3, {
+      target: long,
+      data: long,
+      classes: [long, `${long}2`, `${long}3`],
+      columns: [{ name: long, kind: "category", inputs: 3, missing: 0, note: long }],
+      slices: classification(1, 2).slices.map((slice) => ({ ...slice, input: long, shownClass: long })),
+    }),
+    "all equal": regression(30, {
+      heldOut: {
+        ...regression(30).heldOut,
+        truth: Array(30).fill(5),
+        mean: Array(30).fill(5),
+        sd: Array(30).fill(1),
+        functionSd: Array(30).fill(0),
+        lower: Array(30).fill(3),
+        upper: Array(30).fill(7),
+      },
+      evidence: { priorPrecision: [1, 1, 1], logEvidence: [-3, -3, -3] },
+      training: { epochs: [1, 2], train: [0.5, 0.5], validation: [0.5, 0.5], kept: 1 },
+      slices: one.slices.map((slice) =>
+        slice.kind === "number" ? { ...slice, x: slice.x.map(() => 4), mean: slice.mean.map(() => 0) } : slice,
+      ),
+    }),
+    "no uncertainty": regression(10, {
+      heldOut: { ...regression(10).heldOut, sd: Array(10).fill(0), functionSd: Array(10).fill(0) },
+    }),
+    "numbers that are none": regression(10, {
+      heldOut: {
+        ...regression(10).heldOut,
+        truth: [none, ...regression(9).heldOut.truth],
+        epistemic: Array(10).fill(none),
+      },
+      priorPrecision: none,
+      noise: none,
+      evidence: { priorPrecision: [0, 1, none, 10], logEvidence: [1, Number.NEGATIVE_INFINITY, 2, none] },
+      training: { epochs: [1, 2, 3], train: [none, 2, 1], validation: [none, none, none], kept: 3 },
+      slices: one.slices.map((slice) => ({ ...slice, mean: slice.mean.map((y, i) => (i % 2 ? none : y)) })),
+    }),
+    "huge and tiny numbers": regression(5, {
+      heldOut: {
+        ...regression(5).heldOut,
+        truth: [1e12, 2e12, 3e12, 4e12, 5e12],
+        mean: [1e12, 2e12, 3e12, 4e12, 6e12],
+        sd: [1e11, 1e11, 1e11, 1e11, 1e11],
+        lower: [0, 1e12, 2e12, 3e12, 4e12],
+        upper: [2e12, 3e12, 4e12, 5e12, 7e12],
+      },
+      priorPrecision: 1e-12,
+      noise: 3e-7,
+    }),
+    "far beyond the edge of residuals": regression(3, {
+      heldOut: { ...regression(3).heldOut, truth: [1e6, -1e6, 100] },
+    }),
+    "one epoch": regression(3, { training: { epochs: [1], train: [2], validation: [3], kept: 1 } }),
+    "many epochs": regression(3, {
+      training: {
+        epochs: Array.from({ length: 50_000 }, (_, i) => i),
+        train: Array.from({ length: 50_000 }, (_, i) => -i),
+        validation: [],
+        kept: 49_999,
+      },
+    }),
+    "many categories": regression(3, {
+      slices: [
+        {
+          ...one.slices[1],
+          x: Array.from({ length: 10_000 }, (_, i) => `c${i}`),
+          ...Object.fromEntries(
+            ["mean", "functionLower", "functionUpper", "lower", "upper"].map((key) => [key, Array(10_000).fill(1)]),
+          ),
+          points: Array.from({ length: 20_000 }, (_, i) => ({ x: `c${i % 10_000}`, y: i })),
+        },
+      ],
+    }),
+  };
+
+  test.each(Object.entries(odd))("%s", (_, data) => {
+    const warn = vi.spyOn(console, "warn");
+    const { page, document } = render(data);
+    expect([...document.querySelectorAll("main > section")].map(({ id }) => id)).toEqual(sections);
+    for (const section of document.querySelectorAll("main > section")) {
+      expect(section.querySelector("figure, table, dl, .verdict, .none")).not.toBeNull();
+    }
+    expect(page.length).toBeLessThan(600_000);
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
+
+  test("a metric that is no number is shown as a dash", () => {
+    const { text } = render(odd["metrics that are no numbers"]);
+    expect(text("#numbers .tile dd")).toMatch(/^—always the mean: —/);
+  });
+
+  test.each([
+    ["numbers", regression(100_000)],
+    ["classes", classification(100_000, 30)],
+  ])("100,000 held-out rows of %s stay under 2 MB, and the text says that some are drawn", (_, data) => {
+    const { page, text } = render(data);
+    expect(new TextEncoder().encode(page).length).toBeLessThan(2_000_000);
+    expect(text("#predictions")).toMatch(/Drawn are \d+ rows.* of 100,000/);
+  });
+});
