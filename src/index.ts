@@ -96,6 +96,7 @@ export {
   conformalSets,
   type MeanAndVariance,
 } from "./evaluation/conformal.ts";
+export { poissonNegativeLogLikelihood } from "./evaluation/counts.ts";
 export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluation/evaluate.ts";
 export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
 export {
@@ -113,6 +114,13 @@ export {
   sigmaScaling,
 } from "./evaluation/regression.ts";
 export type { Json, JsonObject } from "./io/json.ts";
+export {
+  epistemicScore,
+  outOfDistributionAuroc,
+  type Uncertainty,
+  type UncertaintyOptions,
+  uncertainty,
+} from "./evaluation/uncertainty.ts";
 export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
 export { readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { readTableEncoding } from "./io/table-encodings.ts";
@@ -128,7 +136,9 @@ export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
+export type { DiagnoseOptions } from "./laplace/diagnose.ts";
 export type { Evidence } from "./laplace/evidence.ts";
+export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
 export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
 export { estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
 export type { Posterior } from "./laplace/posterior.ts";

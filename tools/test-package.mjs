@@ -1,7 +1,8 @@
 // Packs the library, installs the tarball in an empty folder and runs the README's examples there: as JavaScript in
-// Node, as TypeScript through the compiler, and in a page of headless Chromium without any bundler.
+// Node, as TypeScript through the compiler, and in a page of headless Chromium without any bundler. Posteriors that were
+// fitted in this Node and in the current LTS predict the same in that page.
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, resolve } from "node:path";
@@ -120,9 +121,13 @@ try {
   run(process.execPath, [tsc, ...flags, ...names.map((name) => `${name}.ts`)], { stdio: "inherit" });
   const inPage = (await inChromium(names.map((name) => `/${name}.mjs`))).trimEnd();
   if (!alike(inPage, inNode)) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
+  for (const name of ["fit.mjs", "predict.mjs"]) copyFileSync(join(root, "tools/across", name), join(folder, name));
+  run(process.execPath, ["fit.mjs", "posteriors-this.json"]);
+  run("npx", ["-y", "-p", "node@24", "--", "node", "fit.mjs", "posteriors-lts.json"]);
+  console.log(await inChromium(["/predict.mjs"]));
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
   console.log(
-    "The packed library runs the README's examples in Node and in Chromium, with the same output but for rounding.",
+    "The packed library runs the README's examples in Node and in Chromium, with the same output but for rounding, and posteriors from Node predict the same in Chromium.",
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });

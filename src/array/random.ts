@@ -3,50 +3,7 @@
 
 import { checkInteger, checkOptions, OptionError } from "../errors.ts";
 import { type ArrayOptions, type NDArray, zeros } from "./ndarray.ts";
-
-/**
- * log(x) of a positive normal number by IEEE additions, multiplications and divisions alone. Math.log may differ in
- * the last bit from one JavaScript engine to the next.
- */
-function portableLog(x: number): number {
-  // x = m 2^e with m in [sqrt(1/2), sqrt(2)); powers of two multiply exactly.
-  let exponent = 0;
-  let mantissa = x;
-  while (mantissa >= Math.SQRT2) {
-    mantissa *= 0.5;
-    exponent++;
-  }
-  while (mantissa < Math.SQRT1_2) {
-    mantissa *= 2;
-    exponent--;
-  }
-  // log m = 2 atanh((m - 1) / (m + 1)); the argument is below 0.172.
-  const t = (mantissa - 1) / (mantissa + 1);
-  const t2 = t * t;
-  let sum = 0;
-  for (let d = 21; d >= 3; d -= 2) sum = (sum + 1 / d) * t2;
-  return 2 * (t + t * sum) + exponent * Math.LN2;
-}
-
-/**
- * sin(x) for |x| up to about 1e5 by IEEE operations alone, to about 1e-15 absolutely: Math.sin may differ in the last bit
- * from one JavaScript engine to the next.
- */
-export function portableSin(x: number): number {
-  // x = k π/2 + r with |r| <= π/4; π/2 in two parts, the first with 33 significant bits (Cody & Waite).
-  const k = Math.round(x / (Math.PI / 2));
-  const r = x - k * 1.5707963267341256 - k * 6.077100506506192e-11;
-  const r2 = r * r;
-  let sine = 0;
-  let cosine = 0;
-  for (let n = 20; n >= 2; n -= 2) {
-    cosine = ((cosine + 1) * -r2) / (n * (n - 1));
-    sine = ((sine + 1) * -r2) / (n * (n + 1));
-  }
-  const quadrant = ((k % 4) + 4) % 4;
-  const value = quadrant % 2 === 0 ? r * (1 + sine) : 1 + cosine;
-  return quadrant < 2 ? value : -value;
-}
+import { portableLog } from "./portable.ts";
 
 /** A stream of random numbers that depends on its seed only. */
 export class Random {

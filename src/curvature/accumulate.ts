@@ -175,7 +175,8 @@ export function partNumbers(
   return { perExample, perPart: net.parameterCount + sketch.signs + accumulator.perPart };
 }
 
-function isDataset(data: Data): data is DatasetLike {
+/** Whether data are one dataset rather than batches. */
+export function isDataset(data: Data): data is DatasetLike {
   return data !== null && typeof data === "object" && "x" in data && "y" in data;
 }
 
@@ -289,7 +290,8 @@ export function outputsOf({ forward, count }: Part): Outputs {
   return { kernels, dtype, batch: count, outputs: graph.output.size, f: forward.outputs };
 }
 
-function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
+/** The loss of outputs and targets, summed; within a scope. */
+export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
   const to = allocate(8 * f.batch * f.outputs);
   const count = likelihood.loss(f, targets, to);
   let sum = 0;

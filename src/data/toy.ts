@@ -2,7 +2,8 @@
 // uniform squares of side 4.5, and of scikit-learn (`make_moons`). Labels count from 0.
 
 import { makeFloats, NDArray } from "../array/ndarray.ts";
-import { portableSin, Random } from "../array/random.ts";
+import { portableSin } from "../array/portable.ts";
+import { Random } from "../array/random.ts";
 import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import type { DType, FloatArray } from "../kernels/memory.ts";
 import type { Dataset } from "./dataset.ts";

@@ -1,12 +1,13 @@
 // A posterior's predictions held against data, in one call.
 
-import { type ArrayLike, NDArray, shapeText } from "../array/ndarray.ts";
+import { type NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../curvature/accumulate.ts";
-import { readDataset } from "../data/dataset.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
+import { predictAll } from "../laplace/predicted.ts";
 import type { PredictOptions } from "../laplace/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
+import { poissonNegativeLogLikelihood } from "./counts.ts";
 import {
   calibrationCurve,
   crps,
@@ -28,7 +29,10 @@ export interface EvaluateOptions extends PredictOptions {
 export interface Evaluation {
   /** The number of samples. */
   readonly samples: number;
-  /** Of labels, or of Gaussian targets; absent for counts. */
+  /**
+   * Of labels, of Gaussian targets, or of counts: those go by the Gaussian over their log rates, which of the approximation
+   * "network" has the mean and variance of the draws.
+   */
   readonly negativeLogLikelihood?: number;
   /** Classes and binary labels. */
   readonly accuracy?: number;
@@ -56,8 +60,8 @@ export interface Evaluation {
 
 /**
  * Predicts the inputs of held-out data and holds the predictions against its targets: for a regression with the
- * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities. Labels of several
- * outputs are taken together.
+ * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities, for counts with the
+ * Poisson–log-normal mixture. Labels of several outputs are taken together.
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
  * @throws ShapeError, ValueError for what is no posterior, or bad data; OptionError
  */
@@ -68,21 +72,18 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
   }
   const { level = 0.9, ...predictOptions } = options;
-  const [means, variances, targets]: NDArray[][] = [[], [], []];
-  for (const batch of isIterable(data) ? data : [data]) {
-    const { x, y } = readDataset(where, batch);
-    const { mean, variance } = posterior.predict(x, predictOptions);
-    means.push(mean);
-    variances.push(variance);
-    targets.push(y);
-  }
-  if (means.length === 0) throw new ValueError(`${where}: there are no data.`);
-  const [mean, variance, y] = [joined(where, means), joined(where, variances), joined(where, targets)];
+  const predicted = predictAll(where, data, ({ x }) => ({ ...posterior.predict(x, predictOptions) }));
+  const { mean, variance, targets: y } = predicted;
   const [samples] = mean.shape;
   const { name } = posterior.likelihood;
   if (name === "categorical") return { samples, ...ofLabels(mean, y) };
   if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y) };
   const errors = { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
+  if (name === "poisson") {
+    const { functionMean, functionVariance } = predicted;
+    const known = options.approximation === "plugin" ? zeros(functionVariance.shape) : functionVariance;
+    return { samples, negativeLogLikelihood: poissonNegativeLogLikelihood(functionMean, known, y), ...errors };
+  }
   if (name !== "gaussian") return { samples, ...errors };
   return {
     samples,
@@ -94,27 +95,6 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     miscalibrationArea: calibrationCurve(mean, variance, y).miscalibrationArea,
     sigmaScaling: sigmaScaling(mean, variance, y),
   };
-}
-
-function isIterable(data: Data): data is Exclude<Data, { readonly x: ArrayLike }> {
-  return data !== null && typeof data === "object" && Symbol.iterator in data;
-}
-
-/** Batches one after the other. */
-function joined(where: string, parts: readonly NDArray[]): NDArray {
-  const [first] = parts;
-  if (parts.length === 1) return first;
-  const rest = first.shape.slice(1);
-  const result = new Float64Array(parts.reduce((size, part) => size + part.size, 0));
-  let start = 0;
-  for (const part of parts) {
-    if (shapeText(part.shape.slice(1)) !== shapeText(rest)) {
-      throw new ShapeError(`${where}: batches differ in shape: ${shapeText(first.shape)}, ${shapeText(part.shape)}.`);
-    }
-    result.set(part.data, start);
-    start += part.size;
-  }
-  return new NDArray(result, [parts.reduce((n, part) => n + part.shape[0], 0), ...rest]);
 }
 
 function ofLabels(probabilities: NDArray, labels: NDArray) {

@@ -1,8 +1,10 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
 import { curvatureOptionNames, type Summary } from "../curvature/accumulate.ts";
+import type { Selection } from "../curvature/selection.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import { ValueError } from "../errors.ts";
+import type { Fitted } from "./evidence.ts";
 import type { PosteriorParts } from "./posterior.ts";
 
 /** The names of the options of `laplace`. */
@@ -23,23 +25,40 @@ const STATIONARY = 0.1;
 /** A mean gradient that could not change the mean loss by more than this, were the weights twice as large, is none. */
 const NEGLIGIBLE = 1e-4;
 
+/** How far a fit is from a stationary point of its loss. */
+export interface Stationarity {
+  /** Whether it is near enough. */
+  readonly near: boolean;
+  /** The norm of the mean gradient, of a `Sketch`. */
+  readonly gradientNorm: number;
+  /** The share of the samples' gradients that neither cancel nor are a prior's pull. */
+  readonly share: number;
+}
+
 /**
- * A warning where the loss is not near a stationary point, or undefined. At a minimum the samples' gradients cancel, up
- * to the pull of a prior towards 0, whose strength is not known yet: so the part of the summed gradient that a prior of
- * some precision explains does not count.
+ * Whether a loss is near a stationary point. At a minimum the samples' gradients cancel, up to the pull of a prior towards
+ * 0, whose strength is not known yet: so the part of the summed gradient that a prior of some precision explains does not
+ * count.
  */
-export function stationarityWarning(
-  { curvature, gradient, gradientNorms, examples }: Summary,
+export function stationarity(
+  selection: Selection,
+  { gradient, gradientNorms, examples }: Fitted,
   weights: Float64Array,
-): string | undefined {
-  const theta = new Sketch(curvature.selection).of(weights);
+): Stationarity {
+  const theta = new Sketch(selection).of(weights);
   const delta = Math.max(0, -dot(gradient, theta) / (dot(theta, theta) || 1));
   const size = Math.sqrt(dot(theta, theta));
   for (let i = 0; i < theta.length; i++) theta[i] = gradient[i] + delta * theta[i];
   const rest = Math.sqrt(dot(theta, theta));
-  if (!(rest > STATIONARY * gradientNorms) || rest * Math.max(size, 1) <= NEGLIGIBLE * examples) return undefined;
-  const norm = Math.sqrt(dot(gradient, gradient)) / examples;
-  return `The loss is not near a stationary point: its mean gradient has the norm ${norm.toPrecision(3)}, and ${Math.round((100 * rest) / gradientNorms)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
+  const near = !(rest > STATIONARY * gradientNorms) || rest * Math.max(size, 1) <= NEGLIGIBLE * examples;
+  return { near, gradientNorm: Math.sqrt(dot(gradient, gradient)) / examples, share: rest / (gradientNorms || 1) };
+}
+
+/** A warning where the loss is not near a stationary point, or undefined. */
+export function stationarityWarning({ curvature, ...fitted }: Summary, weights: Float64Array): string | undefined {
+  const { near, gradientNorm, share } = stationarity(curvature.selection, fitted, weights);
+  if (near) return undefined;
+  return `The loss is not near a stationary point: its mean gradient has the norm ${gradientNorm.toPrecision(3)}, and ${Math.round(100 * share)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

@@ -43,6 +43,9 @@ export interface Maximum {
   converged: boolean;
 }
 
+/** The coordinates are logarithms: their bounds, either way, if no others are given. */
+export const MOST_LOG = 30;
+
 interface Point {
   readonly u: Float64Array;
   readonly value: number;
@@ -89,7 +92,7 @@ const ROUNDING = 1e-12;
  * @throws ValueError where f is not finite at the start; what f throws there
  */
 export function maximise(f: Objective, start: Float64Array, options: MaximiseOptions = {}): Maximum {
-  const { steps: most = 200, tolerance = TOLERANCE, lower = -30, upper = 30 } = options;
+  const { steps: most = 200, tolerance = TOLERANCE, lower = -MOST_LOG, upper = MOST_LOG } = options;
   const box = { lower, upper };
   let evaluations = 0;
   const at = (u: Float64Array): Point => {

@@ -2,7 +2,7 @@
 
 import { type ArrayLike, asArray, inspect, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import type { Plan } from "../curvature/accumulate.ts";
+import type { Data, Plan } from "../curvature/accumulate.ts";
 import { type Curvature, checkSquare } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
@@ -22,8 +22,10 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
 import { checkAdd } from "./checks.ts";
+import { type DiagnoseOptions, diagnose } from "./diagnose.ts";
 import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
 import { diagonalPrecision, kroneckerPrecision } from "./factored.ts";
+import type { Diagnosis } from "./findings.ts";
 import { fullPrecision } from "./full.ts";
 import type { FactorPrecision, Precision } from "./precision.ts";
 import {
@@ -191,17 +193,14 @@ export class Posterior {
 
   /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
   evidence(): Evidence {
-    const { likelihood, fitted, temperature, prior } = this.#parts;
+    return evidenceOf(...this.#evidenceAt(this.#parts.prior, this.likelihood, this.factorised));
+  }
+
+  /** What the evidence and its derivatives are functions of. */
+  #evidenceAt(prior: Prior, likelihood: Likelihood, precision: Precision): Parameters<typeof evidenceOf> {
+    const { fitted, temperature } = this.#parts;
     const outputs = this.net.graph.output.size;
-    return evidenceOf(
-      likelihood,
-      fitted,
-      outputs,
-      temperature,
-      prior,
-      this.factorised,
-      this.selection.take(this.theta),
-    );
+    return [likelihood, fitted, outputs, temperature, prior, precision, this.selection.take(this.theta)];
   }
 
   /** log p(data), up to the Laplace approximation: what `optimizePrior` maximises. */
@@ -211,22 +210,8 @@ export class Posterior {
 
   /** Exact derivatives of the log marginal likelihood in log δ, shaped as `priorPrecision`, and in log σ. */
   evidenceGradient(): { readonly logPriorPrecision: NDArray; readonly logNoise: number | undefined } {
-    return this.#gradientAt(this.#parts.prior, this.likelihood, this.factorised);
-  }
-
-  #gradientAt(prior: Prior, likelihood: Likelihood, precision: Precision) {
-    const { fitted, temperature } = this.#parts;
-    const outputs = this.net.graph.output.size;
-    const theta = this.selection.take(this.theta);
-    const { logPriorPrecision, logNoise } = evidenceGradientOf(
-      likelihood,
-      fitted,
-      outputs,
-      temperature,
-      prior,
-      precision,
-      theta,
-    );
+    const at = this.#evidenceAt(this.#parts.prior, this.likelihood, this.factorised);
+    const { logPriorPrecision, logNoise } = evidenceGradientOf(...at);
     return { logPriorPrecision: new NDArray(logPriorPrecision, [logPriorPrecision.length]), logNoise };
   }
 
@@ -235,13 +220,10 @@ export class Posterior {
    * @throws OptionError
    */
   optimizePrior(options: TuningOptions = {}): Posterior {
-    const { fitted, temperature, prior, likelihood } = this.#parts;
-    const theta = this.selection.take(this.theta);
-    const outputs = this.net.graph.output.size;
+    const { prior, likelihood } = this.#parts;
     const found = tune(prior, likelihood, this.structure, options, (nextPrior, nextLikelihood) => {
-      const precision = this.#factor(nextPrior, nextLikelihood);
-      const all = [nextLikelihood, fitted, outputs, temperature, nextPrior, precision, theta] as const;
-      return { value: evidenceOf(...all).logMarginalLikelihood, ...evidenceGradientOf(...all) };
+      const at = this.#evidenceAt(nextPrior, nextLikelihood, this.#factor(nextPrior, nextLikelihood));
+      return { value: evidenceOf(...at).logMarginalLikelihood, ...evidenceGradientOf(...at) };
     });
     return this.#derive(found);
   }
@@ -339,6 +321,15 @@ export class Posterior {
       functionMean: shaped(functionMean),
       functionVariance: shaped(functionVariance),
     };
+  }
+
+  /**
+   * What is wrong with this posterior, if something is, in plain words, with the option to change. What only data can show
+   * is left out without them; calibration needs data that were not trained on.
+   * @param data { x, y }, or batches such as a DataLoader's @throws ShapeError, ValueError for bad data; OptionError
+   */
+  diagnose(data?: Data, options: DiagnoseOptions = {}): Diagnosis {
+    return diagnose(this, data, options);
   }
 
   /**

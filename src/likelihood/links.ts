@@ -1,5 +1,6 @@
 // From a Gaussian over logits to probabilities. Numbers in, numbers out: nothing here knows of networks.
 
+import { portableExp, portableLog, portableLog1p } from "../array/portable.ts";
 import { Random } from "../array/random.ts";
 
 /**
@@ -132,14 +133,15 @@ export function binaryProbabilities(
   });
 }
 
-function normals({ samples, seed }: LinkDraw, classes: number): Float64Array {
+/** Base noise of draws of C logits, [samples, C]. */
+export function normals({ samples, seed }: LinkDraw, classes: number): Float64Array {
   const random = new Random(seed);
   return Float64Array.from({ length: samples * classes }, () => random.normal());
 }
 
 /** By the exponential that cannot overflow, so that small probabilities keep their digits. */
-function sigmoid(x: number): number {
-  const e = Math.exp(-Math.abs(x));
+export function sigmoid(x: number): number {
+  const e = portableExp(-Math.abs(x));
   return (x < 0 ? e : 1) / (1 + e);
 }
 
@@ -147,7 +149,7 @@ function sigmoid(x: number): number {
 function softmax(f: Float64Array, out: Float64Array): void {
   let largest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < f.length; i++) largest = Math.max(largest, f[i]);
-  for (let i = 0; i < f.length; i++) out[i] = Math.exp(f[i] - largest);
+  for (let i = 0; i < f.length; i++) out[i] = portableExp(f[i] - largest);
   normalise(out);
 }
 
@@ -173,7 +175,7 @@ function meanField({ mean, covariance, out }: Example, covariances: boolean): vo
       if (i === k) continue;
       let variance = PROBIT * covariance[k * classes + k] + PROBIT * covariance[i * classes + i];
       if (covariances) variance -= PROBIT * covariance[k * classes + i] + PROBIT * covariance[i * classes + k];
-      sum += Math.exp((mean[i] - mean[k]) / Math.sqrt(1 + Math.max(variance, 0)));
+      sum += portableExp((mean[i] - mean[k]) / Math.sqrt(1 + Math.max(variance, 0)));
     }
     // At least 1 / C for the largest logit; 0 where the sum overflows.
     out[k] = 1 / sum;
@@ -226,20 +228,33 @@ function bridge({ mean, covariance, out }: Example, normalized: boolean): void {
   let smallest = Number.POSITIVE_INFINITY;
   for (let i = 0; i < classes; i++) smallest = Math.min(smallest, out[i]);
   let sum = 0;
-  for (let i = 0; i < classes; i++) sum += Math.exp(smallest - out[i]);
-  const offset = Math.log(sum) - 2 * Math.log(classes);
+  for (let i = 0; i < classes; i++) sum += portableExp(smallest - out[i]);
+  const offset = portableLog(sum) - 2 * portableLog(classes);
   for (let i = 0; i < classes; i++) {
     // log(1 − 2/C + e^a), a ≥ −2 log C
     const a = out[i] - smallest + offset;
-    const numerator = a + Math.log1p((1 - 2 / classes) * Math.exp(-a));
-    out[i] = numerator - Math.log(Math.max(variances[i], ROUNDING * largest));
+    const numerator = a + portableLog1p((1 - 2 / classes) * portableExp(-a));
+    out[i] = numerator - portableLog(Math.max(variances[i], ROUNDING * largest));
   }
   softmax(out, out);
 }
 
 const within = (x: number): number => Math.min(Math.max(x, -HUGE), HUGE);
 
-function monteCarlo({ mean, covariance, out }: Example, noise: Float64Array): void {
+function monteCarlo(example: Example, noise: Float64Array): void {
+  const { out } = example;
+  const samples = noise.length / out.length;
+  eachDraw(example, noise, (row) => {
+    for (let i = 0; i < out.length; i++) out[i] += row[i] / samples;
+  });
+}
+
+/** Class probabilities of one Gaussian draw of the logits after the other; the row is used again. */
+export function eachDraw(
+  { mean, covariance }: Omit<Example, "out">,
+  noise: Float64Array,
+  visit: (row: Float64Array) => void,
+): void {
   const classes = mean.length;
   const root = semidefiniteRoot(covariance, classes);
   const row = new Float64Array(classes);
@@ -251,7 +266,7 @@ function monteCarlo({ mean, covariance, out }: Example, noise: Float64Array): vo
       row[i] = logit;
     }
     softmax(row, row);
-    for (let i = 0; i < classes; i++) out[i] += row[i] / samples;
+    visit(row);
   }
 }
 
@@ -304,7 +319,7 @@ function quadrature(mean: number, variance: number): number {
   let sum = 0;
   for (let j = -Math.ceil(9 / h); j <= last; j++) {
     const z = j * h;
-    sum += sigmoid(m + s * z) * Math.exp(-0.5 * z * z);
+    sum += sigmoid(m + s * z) * portableExp(-0.5 * z * z);
   }
   const tail = (sum * h) / Math.sqrt(2 * Math.PI);
   return mean > 0 ? 1 - tail : tail;

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { portableSin } from "../../src/array/random.ts";
 import { OptionError, Random, randomNormal, randomUniform } from "../../src/index.ts";
 import { normalCdf } from "../reference/functions.ts";
 import { stateFor, xoshiro128 } from "../reference/xoshiro.ts";
@@ -205,11 +204,4 @@ describe("randomUniform and randomNormal", () => {
     expect(() => randomNormal([1], { size: 1 } as never)).toThrow(/randomNormal: unknown option "size"/);
     expect(() => randomNormal([1], { seed: -1 })).toThrow(OptionError);
   });
-});
-
-test("portableSin is the sine to a few units in the last place of 1", () => {
-  let worst = 0;
-  for (let x = -100; x <= 100; x += 0.00731) worst = Math.max(worst, Math.abs(portableSin(x) - Math.sin(x)));
-  expect(worst).toBeLessThan(4e-15);
-  expect(portableSin(0)).toBe(0);
 });

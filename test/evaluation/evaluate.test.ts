@@ -102,13 +102,6 @@ describe("evaluate", () => {
     expect(evaluate(several, { x, y })).toMatchObject({ samples: 30, accuracy: 1, auroc: 1 });
   });
 
-  test("counts have errors only", async () => {
-    const net = chain({ inputs: 1, seed: 1, dtype: "float64" }, dense(1));
-    const data = { x: [[0], [1], [2]], y: [1, 2, 4] };
-    const posterior = await laplace(net, { likelihood: "count", checks: false }).fit(data);
-    expect(Object.keys(evaluate(posterior, data))).toEqual(["samples", "rootMeanSquaredError", "meanAbsoluteError"]);
-  });
-
   test("refusals", async () => {
     const { posterior, data } = await fitted("logreg_2_1_bernoulli");
     expect(() => evaluate(posterior, { x: data.x, y: [1] })).toThrow(ShapeError);

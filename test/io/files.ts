@@ -1,5 +1,17 @@
 // Safetensors files written by hand.
 
+import { type NDArray, writeSafetensors } from "../../src/index.ts";
+import { contentsChecksum } from "../../src/io/checksum.ts";
+
+/** A file with a checksum that is right, whatever it says. */
+export function sealed(
+  tensors: Readonly<Record<string, NDArray>>,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array<ArrayBuffer> {
+  const { "laplace-ts.checksum": _, ...texts } = metadata;
+  return writeSafetensors(tensors, { ...texts, "laplace-ts.checksum": contentsChecksum(tensors, texts) });
+}
+
 /** The header's length in 8 bytes, the header, and the data. */
 export function fileOf(
   header: string | Uint8Array,

@@ -92,3 +92,29 @@ export function areaBySampling(level: readonly number[], frequency: readonly num
   }
   return area;
 }
+
+/** ∫ g(f) N(f; m, v) df by Simpson's rule, for a g that grows like e^(tilt f) at most. */
+export function overGaussian(g: (f: number) => number, m: number, v: number, tilt = 1): number {
+  const steps = 20_000;
+  const s = Math.sqrt(v);
+  const reach = 12 * s + tilt * v;
+  const at = (i: number) => {
+    const f = m - reach + (2 * reach * i) / steps;
+    return (g(f) * Math.exp(-((f - m) ** 2) / (2 * v))) / (s * Math.sqrt(2 * Math.PI));
+  };
+  let sum = at(0) + at(steps);
+  for (let i = 1; i < steps; i++) sum += (i % 2 === 1 ? 4 : 2) * at(i);
+  return (sum * 2 * reach) / (3 * steps);
+}
+
+/** log of a Poisson probability, the factorial by its sum. */
+export function logPoisson(count: number, logRate: number): number {
+  let sum = count * logRate - Math.exp(logRate);
+  for (let i = 2; i <= count; i++) sum -= Math.log(i);
+  return sum;
+}
+
+/** −Σ p log p */
+export function entropyOf(p: readonly number[]): number {
+  return p.reduce((sum, x) => (x > 0 ? sum - x * Math.log(x) : sum), 0);
+}

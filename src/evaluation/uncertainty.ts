@@ -1,0 +1,133 @@
+// Where predictive uncertainty comes from: from the weights, or from the data themselves.
+
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { checkInteger, checkOptions, ValueError } from "../errors.ts";
+import { Posterior } from "../laplace/posterior.ts";
+import { functionValues } from "../laplace/prediction.ts";
+import { binaryEntropies, classEntropies } from "../likelihood/entropies.ts";
+import { auroc } from "./classification.ts";
+
+/** Options of what looks at the parts of uncertainty. Only classes are drawn for. */
+export interface UncertaintyOptions {
+  /** Draws of the logits of classes (default 1000). */
+  samples?: number | undefined;
+  /** Seed of those draws (default 0). */
+  seed?: number | undefined;
+}
+
+/** Predictive uncertainty and its parts, epistemic + aleatoric = total; [B, ...outputs], of classes [B]. */
+export interface Uncertainty {
+  /** Variance of the target; of classes and binary labels the entropy of the label, in nats. */
+  readonly total: NDArray;
+  /** What would be left if the weights were known: noise. */
+  readonly aleatoric: NDArray;
+  /** What the weights leave open: what more data would take away. */
+  readonly epistemic: NDArray;
+  /** epistemic / total, from 0 to 1; 0 where there is no uncertainty. */
+  readonly share: NDArray;
+}
+
+function check(where: string, posterior: Posterior, options: UncertaintyOptions) {
+  if (!(posterior instanceof Posterior)) {
+    throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
+  }
+  checkOptions(where, options, ["samples", "seed"]);
+  const { samples = 1000, seed = 0 } = options;
+  checkInteger(where, "samples", samples, 1);
+  checkInteger(where, "seed", seed, 0);
+  return { samples, seed };
+}
+
+/**
+ * The predictive uncertainty at each input, in parts, under the linearised network. Variances of a regression and of counts
+ * go by the law of total variance: Var y = Var E[y | f] + E Var[y | f], of a regression functionVariance + σ². Labels go by
+ * entropies: H[E p] = I + E H[p], where I is the mutual information of label and weights (Houlsby et al., 2011,
+ * arXiv:1112.5745; Depeweg et al., 2018, arXiv:1710.07283). Those of binary labels are integrals to 1e-12; those of classes
+ * are means over draws of the logits, the same for a seed.
+ * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError
+ */
+export function uncertainty(posterior: Posterior, x: ArrayLike, options: UncertaintyOptions = {}): Uncertainty {
+  return parts("uncertainty", posterior, x, options);
+}
+
+function parts(where: string, posterior: Posterior, x: ArrayLike, options: UncertaintyOptions): Uncertainty {
+  const draw = check(where, posterior, options);
+  const { likelihood, net } = posterior;
+  const f = functionValues(where, posterior, x);
+  const { batch, outputs, mean, covariance } = f;
+  const variance = mean.map((_, i) => covariance[i * outputs + (i % outputs)]);
+  const shape = likelihood.name === "categorical" ? [batch] : [batch, ...net.outputShape];
+  const split = (total: Float64Array, aleatoric: Float64Array): Uncertainty => {
+    const epistemic = total.map((sum, i) => Math.max(sum - aleatoric[i], 0));
+    const share = epistemic.map((part, i) => (total[i] > 0 ? part / total[i] : 0));
+    const shaped = (values: Float64Array) => new NDArray(values, shape);
+    return { total: shaped(total), aleatoric: shaped(aleatoric), epistemic: shaped(epistemic), share: shaped(share) };
+  };
+  if (likelihood.name === "categorical") {
+    const { total, aleatoric } = classEntropies(mean, covariance, batch, outputs, draw);
+    return split(total, aleatoric);
+  }
+  if (likelihood.name === "bernoulli") {
+    const { total, aleatoric } = binaryEntropies(mean, variance);
+    return split(total, aleatoric);
+  }
+  const target = likelihood.target(likelihood.links[0], f, likelihood.noise, draw);
+  // The variance of a count, given its rate, is the rate.
+  if (likelihood.name === "poisson") return split(target.variance, target.mean);
+  const noise = likelihood.targetAt(mean, outputs, likelihood.noise).variance;
+  // Noise may be nearly all: the function's own variance keeps its digits.
+  const { total, aleatoric } = split(target.variance, noise);
+  const share = variance.map((part, i) => part / target.variance[i]);
+  return { total, aleatoric, epistemic: new NDArray(variance, shape), share: new NDArray(share, shape) };
+}
+
+/**
+ * How much the weights leave open at each input, in one number, to tell inputs like the training data from others: for
+ * classes and binary labels the mutual information of label and weights, in nats, summed over independent labels; for a
+ * regression the variance of the function in units of the noise, Σ_c v_c / σ_c²; for counts the variance of the log rate,
+ * Σ_c v_c.
+ * @param x [B, ...inputs] @returns [B], at least 0 @throws ShapeError, ValueError for bad inputs; OptionError
+ */
+export function epistemicScore(posterior: Posterior, x: ArrayLike, options: UncertaintyOptions = {}): NDArray {
+  return score("epistemicScore", posterior, x, options);
+}
+
+function score(where: string, posterior: Posterior, x: ArrayLike, options: UncertaintyOptions): NDArray {
+  check(where, posterior, options);
+  const { name } = posterior.likelihood;
+  if (name === "categorical") return parts(where, posterior, x, options).epistemic;
+  const labels = name === "bernoulli" ? parts(where, posterior, x, options).epistemic.data : undefined;
+  const noise = posterior.noise?.data;
+  const { batch, outputs, covariance } = functionValues(where, posterior, x);
+  const result = Float64Array.from({ length: batch }, (_, b) => {
+    let sum = 0;
+    for (let c = 0; c < outputs; c++) {
+      const i = b * outputs + c;
+      sum += labels?.[i] ?? covariance[i * outputs + c] / (noise?.[c] ?? 1) ** 2;
+    }
+    return sum;
+  });
+  return new NDArray(result, [batch]);
+}
+
+/**
+ * How well a posterior's doubt about its weights tells inputs that are not like the training data from held-out ones that
+ * are: the area under the ROC curve of `epistemicScore`, the probability that it is higher for an outside input than for
+ * an inside one (Hendrycks & Gimpel, 2017, arXiv:1610.02136, with that score). 1 tells them apart, ½ is a guess.
+ * @param inside [N, ...inputs], held out @param outside [M, ...inputs], of another distribution
+ * @throws ShapeError, ValueError for bad inputs; OptionError
+ */
+export function outOfDistributionAuroc(
+  posterior: Posterior,
+  inside: ArrayLike,
+  outside: ArrayLike,
+  options: UncertaintyOptions = {},
+): number {
+  const where = "outOfDistributionAuroc";
+  const [a, b] = [inside, outside].map((x) => score(where, posterior, x, options).data);
+  const labels = new Float64Array(a.length + b.length).fill(1, a.length);
+  const scores = new Float64Array(labels.length);
+  scores.set(a);
+  scores.set(b, a.length);
+  return auroc(scores, labels);
+}

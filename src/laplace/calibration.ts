@@ -1,0 +1,299 @@
+// What data show of a posterior: whether predictions are as good as they are sure, and where doubt about the weights is.
+
+import { logCountDensity } from "../likelihood/poisson.ts";
+import type { Diagnosed } from "./diagnosed.ts";
+import { type Finding, type FindingCode, NO_WEIGHT, negligible, text } from "./findings.ts";
+import type { Posterior } from "./posterior.ts";
+
+// Thresholds: where a user should act, and where chance is no explanation. Both must hold, so that neither small data nor
+// small errors in large ones alarm.
+
+/** Probability of so much by chance, for each of the few things that are looked at. */
+const CHANCE = 1e-4;
+/** Standard errors of a mean beyond which chance is no explanation; as likely as that. */
+const STANDARD_ERRORS = 4;
+/** Mean squared residual, in predicted variances, beyond which (or below 1 / which) intervals are off by a fifth or more. */
+const OVERDISPERSED = 1.5;
+/** Levels of central intervals, their half-widths Φ⁻¹((1 + level) / 2), and shares outside which coverage is off. */
+const LEVELS = [
+  { level: 0.5, half: 0.6744897501960817, low: 0.35, high: 0.65 },
+  { level: 0.9, half: 1.6448536269514722, low: 0.82, high: 0.97 },
+] as const;
+/** Difference of accuracy and mean confidence. */
+const CONFIDENCE_GAP = 0.05;
+/** Nats per example that predictions may be worse than those that ignore the inputs. */
+const WORSE = 0.05;
+/** Samples fewer than which say nothing of either. */
+const FEW = 10;
+/** A relative spread of the function's variance below this is none; leverages of 500 features still spread by a twentieth. */
+const CONSTANT = 0.01;
+/** The share of the predictive variance that is more than data near the training's leave open. */
+const DOMINATING = 0.9;
+/** The mean probability that doubt about the weights takes from the predicted class. */
+const CONFIDENCE_LOST = 0.25;
+/** Information this many times the training data's mean: five times its deviation … */
+const FAR = 25;
+/** … at this share of inputs. */
+const FAR_SHARE = 0.1;
+
+/** All that these data show; calibration only where they are not the training's. */
+export function calibrationFindings(posterior: Posterior, given: Diagnosed, gamma: number): Finding[] {
+  const regression = ["gaussian", "poisson"].includes(posterior.likelihood.name);
+  return [
+    ...varianceFindings(posterior, given, gamma),
+    ...(given.training ? [] : regression ? intervalFindings(posterior, given) : confidenceFindings(posterior, given)),
+    ...(given.training ? [] : baselineFindings(posterior, given)),
+  ];
+}
+
+function meanOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum / values.length;
+}
+
+/** Mean and standard error. */
+function estimate(values: Float64Array): { mean: number; error: number } {
+  const mean = meanOf(values);
+  const variance = meanOf(values.map((x) => (x - mean) ** 2));
+  return { mean, error: Math.sqrt(variance / Math.max(1, values.length - 1)) };
+}
+
+/** Numbers of each example from those of its outputs. */
+function perSample({ samples, outputs }: Diagnosed, at: (i: number, c: number) => number): Float64Array {
+  return Float64Array.from({ length: samples }, (_, n) => {
+    let sum = 0;
+    for (let c = 0; c < outputs; c++) sum += at(n * outputs + c, c);
+    return sum;
+  });
+}
+
+/**
+ * Whether an observed share of n is too far from the probabilities' mean to be chance: e^(−n KL(observed ‖ expected)), which
+ * bounds the binomial tail, and that of samples with a probability each (Hoeffding 1963, theorem 1).
+ */
+export function beyondChance(observed: number, expected: number, n: number): boolean {
+  const term = (p: number, q: number) => (p === 0 ? 0 : p * Math.log(p / q));
+  return n * (term(observed, expected) + term(1 - observed, 1 - expected)) > -Math.log(CHANCE);
+}
+
+function varianceFindings(posterior: Posterior, given: Diagnosed, gamma: number): Finding[] {
+  const { likelihood, examples } = posterior;
+  const { name } = likelihood;
+  const { spread, information, samples } = given;
+  const findings: Finding[] = [];
+  const perExample = meanOf(spread);
+  // One weight that all data determine, such as an output's level, leaves information of 1 / N; p (1 − p) is at most ¼.
+  const bound = name === "gaussian" || name === "poisson" ? meanOf(information) : perExample / 4;
+  if (bound * examples < NO_WEIGHT) return [negligible(bound * examples)];
+  const constant = Math.sqrt(meanOf(spread.map((v) => (v - perExample) ** 2))) / perExample;
+  if (constant < CONSTANT && manyInputs(given)) {
+    findings.push({
+      code: "uncertainty-constant",
+      severity: "warning",
+      message: `The doubt about the weights is the same at all ${samples} inputs: it does not tell inputs that the network knows from others.`,
+      advice:
+        'Fit more of the network: weights: "all", or the weights of a layer rather than its bias; if the inputs differ little, standardise them.',
+      measured: { relativeSpread: constant, samples },
+    });
+  }
+  findings.push(...dominating(posterior, given));
+  if (gamma < NO_WEIGHT || posterior.parts.plan.kind === "empiricalFisher") return findings;
+  const usual = gamma / examples;
+  const far = meanOf(information.map((x) => (x > FAR * usual ? 1 : 0)));
+  if (!given.training && far > FAR_SHARE) {
+    findings.push({
+      code: "far-from-training-data",
+      severity: "warning",
+      message: `${Math.round(100 * far)} % of these inputs are far from the training data: doubt about the weights moves their predictions more than five times as much as those of the training.`,
+      advice:
+        "Check that inputs are scaled as in training. Where they are right, trust these predictions as little as their variance says, or train on data like these.",
+      measured: { share: far, information: meanOf(information), trainingInformation: usual },
+    });
+  }
+  return findings;
+}
+
+/** Whether there are at least ten different inputs. */
+function manyInputs({ x, samples }: Diagnosed): boolean {
+  const seen = new Set<string>();
+  for (let i = 0; i < samples && seen.size < FEW; i++) seen.add(x.sub(i).data.join());
+  return seen.size >= FEW;
+}
+
+function dominating({ likelihood, noise }: Posterior, given: Diagnosed): Finding[] {
+  const finding = (message: string, measured: Finding["measured"]): Finding[] => [
+    {
+      code: "function-variance-dominating",
+      severity: "warning",
+      message,
+      advice:
+        "Let optimizePrior() choose the prior, or give a larger priorPrecision. If it was tuned, more data or a smaller network leave less doubt; compare priors on held-out data, since the evidence can leave too much.",
+      measured,
+    },
+  ];
+  const { outputs, mean, functionMean } = given;
+  if (noise !== undefined) {
+    const share = perSample(given, (i) => given.functionVariance[i] / given.variance[i] / outputs).sort()[
+      Math.floor(given.samples / 2)
+    ];
+    if (share <= DOMINATING) return [];
+    return finding(
+      `Doubt about the weights makes up ${Math.round(100 * share)} % of the predicted variance at most inputs, and noise nearly nothing.`,
+      { share },
+    );
+  }
+  if (likelihood.name === "poisson") return [];
+  const top = (p: ArrayLike<number>) => meanOf(confidences(p, outputs, likelihood.name === "categorical").confidence);
+  const [network, predicted] = [top(likelihood.targetAt(functionMean, outputs, undefined).mean), top(mean)];
+  if (network - predicted <= CONFIDENCE_LOST) return [];
+  return finding(
+    `Doubt about the weights takes the mean confidence from ${text(network)}, the network's own, to ${text(predicted)}.`,
+    { networkConfidence: network, confidence: predicted },
+  );
+}
+
+/** The probability of the predicted label, of each example or of each of its labels, and which it is. */
+function confidences(p: ArrayLike<number>, outputs: number, classes: boolean) {
+  const width = classes ? outputs : 1;
+  const n = p.length / width;
+  const [confidence, label] = [new Float64Array(n), new Int32Array(n)];
+  for (let i = 0; i < n; i++) {
+    if (!classes) {
+      label[i] = p[i] > 0.5 ? 1 : 0;
+      confidence[i] = Math.max(p[i], 1 - p[i]);
+      continue;
+    }
+    for (let c = 1; c < width; c++) if (p[i * width + c] > p[i * width + label[i]]) label[i] = c;
+    confidence[i] = Math.min(p[i * width + label[i]], 1);
+  }
+  return { confidence, label };
+}
+
+const ADVICE = {
+  "over-confident":
+    "Tune with optimizePrior(), lower priorPrecision or raise temperature; a fuller structure helps too. conformalIntervals and conformalSets hold their level whatever the model.",
+  "under-confident":
+    "Tune with optimizePrior(), raise priorPrecision or lower temperature, and judge them on held-out data, which the evidence does not see.",
+} as const;
+
+function calibrationFinding(
+  code: Extract<FindingCode, keyof typeof ADVICE>,
+  message: string,
+  measured: Finding["measured"],
+): Finding[] {
+  const severity = code === "over-confident" ? "problem" : "warning";
+  return [{ code, severity, message, advice: ADVICE[code], measured }];
+}
+
+function intervalFindings({ likelihood }: Posterior, given: Diagnosed): Finding[] {
+  const { samples, outputs, y, mean, variance } = given;
+  if (samples < FEW) return [];
+  const z = y.map((target, i) => (target - mean[i]) / Math.sqrt(variance[i]));
+  const squares = perSample(given, (i) => z[i] ** 2 / outputs);
+  const { mean: square, error } = estimate(squares);
+  // At least that of independent Gaussians, and that of the data where outputs go together or tails are long.
+  const standardError = Math.max(error, Math.sqrt(2 / (samples * outputs)));
+  const certain = Math.abs(square - 1) > STANDARD_ERRORS * standardError;
+  // Counts are no Gaussians, and their intervals not these.
+  const coverage = (likelihood.name === "gaussian" ? LEVELS : []).map(({ level, half, low, high }) => {
+    const share = meanOf(z.map((value) => (Math.abs(value) <= half ? 1 : 0)));
+    // Outputs of an example may go together: they count as one.
+    const alarm = beyondChance(share, level, samples);
+    return { level, share, tooLow: alarm && share < low, tooHigh: alarm && share > high };
+  });
+  const measured = {
+    samples,
+    meanSquaredResidual: square,
+    ...Object.fromEntries(coverage.map(({ level, share }) => [`coverage${100 * level}`, share])),
+  };
+  const words = [
+    ...coverage.map(
+      ({ level, share }) => `intervals of ${100 * level} % hold ${Math.round(100 * share)} % of the targets`,
+    ),
+    `squared residuals are ${text(square)} times the predicted variance on average`,
+  ].join(", ");
+  if ((certain && square > OVERDISPERSED) || coverage.some(({ tooLow }) => tooLow)) {
+    return calibrationFinding("over-confident", `Predictions are too sure on these data: ${words}.`, measured);
+  }
+  if ((certain && square < 1 / OVERDISPERSED) || coverage.some(({ tooHigh }) => tooHigh)) {
+    return calibrationFinding(
+      "under-confident",
+      `Predictions are less sure than they could be on these data: ${words}.`,
+      measured,
+    );
+  }
+  return [];
+}
+
+function confidenceFindings({ likelihood }: Posterior, given: Diagnosed): Finding[] {
+  const { samples, outputs, y, mean } = given;
+  if (samples < FEW) return [];
+  const classes = likelihood.name === "categorical";
+  const { confidence, label } = confidences(mean, outputs, classes);
+  const right = label.reduce((sum, c, i) => sum + (classes ? y[i * outputs + c] : c === 1 ? y[i] : 1 - y[i]), 0);
+  const [accuracy, expected] = [right / label.length, meanOf(confidence)];
+  if (Math.abs(accuracy - expected) < CONFIDENCE_GAP || !beyondChance(accuracy, expected, samples)) return [];
+  const words = `their mean confidence is ${Math.round(100 * expected)} %, and ${Math.round(100 * accuracy)} % are right`;
+  const measured = { samples, confidence: expected, accuracy };
+  return accuracy < expected
+    ? calibrationFinding("over-confident", `Predictions are too sure on these data: ${words}.`, measured)
+    : calibrationFinding(
+        "under-confident",
+        `Predictions are less sure than they could be on these data: ${words}.`,
+        measured,
+      );
+}
+
+/** −log density of the targets of each example under the prediction, and under what ignores the inputs. */
+function negativeLogs({ likelihood }: Posterior, given: Diagnosed): { own: Float64Array; baseline: Float64Array } {
+  const { outputs, y, mean, variance, functionMean, functionVariance, plugin } = given;
+  const levels = Float64Array.from({ length: outputs }, (_, c) => meanOf(y.filter((_, i) => i % outputs === c)));
+  const spreads = levels.map((level, c) => meanOf(y.filter((_, i) => i % outputs === c).map((t) => (t - level) ** 2)));
+  const gaussian = (t: number, m: number, v: number) => 0.5 * (Math.log(2 * Math.PI * v) + (t - m) ** 2 / v);
+  // 0 log 0 = 0: soft targets and absent classes.
+  const cross = (t: number, p: number) => (t === 0 ? 0 : -t * Math.log(p));
+  const rows = (at: (i: number, c: number) => number) => perSample(given, at);
+  const { name } = likelihood;
+  if (name === "gaussian") {
+    return {
+      own: rows((i) => gaussian(y[i], mean[i], variance[i])),
+      baseline: rows((i, c) => gaussian(y[i], levels[c], spreads[c])),
+    };
+  }
+  if (name === "poisson") {
+    return {
+      own: rows((i) => -logCountDensity(y[i], functionMean[i], plugin ? 0 : functionVariance[i])),
+      baseline: rows((i, c) => -logCountDensity(y[i], Math.log(levels[c]), 0)),
+    };
+  }
+  const both = name === "bernoulli";
+  const of = (t: number, p: number) => cross(t, p) + (both ? cross(1 - t, 1 - p) : 0);
+  return { own: rows((i) => of(y[i], mean[i])), baseline: rows((i, c) => of(y[i], levels[c])) };
+}
+
+function baselineFindings(posterior: Posterior, given: Diagnosed): Finding[] {
+  const { samples, outputs } = given;
+  if (samples < FEW) return [];
+  const { own, baseline } = negativeLogs(posterior, given);
+  const { mean: worse, error } = estimate(own.map((x, i) => x - baseline[i]));
+  // The baseline was fitted to these data, by half a nat for each of its numbers.
+  const numbers = outputs * (posterior.noise === undefined ? 1 : 2);
+  const excess = worse - numbers / (2 * samples);
+  // Also refuses NaN and infinities: targets that are constant have a baseline without bounds.
+  if (!(excess > WORSE && excess > STANDARD_ERRORS * error && Number.isFinite(excess))) return [];
+  const what =
+    posterior.noise !== undefined || posterior.likelihood.name === "poisson"
+      ? "their mean"
+      : "the frequencies of the labels";
+  return [
+    {
+      code: "worse-than-baseline",
+      severity: "problem",
+      message: `Predictions are worse on these data than ${what}, whatever the inputs: ${text(excess)} nats for each example.`,
+      advice:
+        "Train with more weightDecay or for fewer epochs, check that inputs and targets belong together and are scaled as in training, and tune with optimizePrior().",
+      measured: { samples, negativeLogLikelihood: meanOf(own), baseline: meanOf(baseline), excess },
+    },
+  ];
+}

@@ -1,0 +1,184 @@
+// What is wrong with a posterior, if something is, in plain words: what the fit shows. What data show is in calibration.ts.
+
+import type { Data } from "../curvature/accumulate.ts";
+import { checkOptions } from "../errors.ts";
+import { calibrationFindings } from "./calibration.ts";
+import { stationarity } from "./checks.ts";
+import { readDiagnosed } from "./diagnosed.ts";
+import { scatterOf } from "./evidence.ts";
+import { type Diagnosis, type Finding, NO_WEIGHT, negligible, text } from "./findings.ts";
+import { MOST_LOG } from "./maximise.ts";
+import type { Posterior } from "./posterior.ts";
+import type { PredictOptions } from "./prediction.ts";
+
+/** Options of `diagnose`: how the predictions that are judged are made, as in `predict`. */
+export type DiagnoseOptions = PredictOptions;
+
+// Thresholds are where a user should act, not where a difference can be proved; both must hold where there is chance.
+
+/** A prior this many times wider or narrower (in variance) than weights of their size ask for: tenfold in deviation. */
+const PRIOR_MISMATCH = 100;
+/** Noise this many times off; a posterior's width is then off as much. */
+const NOISE_MISMATCH = 2;
+/** Standard errors beyond which chance is no explanation, over the few things that are looked at. */
+const STANDARD_ERRORS = 4;
+/** The share of data that as many weights explain; what is left are too few to tell noise from. */
+const ALL_EXPLAINED = 0.9;
+/** Mean cross-entropy, in nats: labels are given more than 99.5 % on average, and curvature, p (1 − p), all but vanishes. */
+const NOTHING_LEFT = 0.005;
+/** Log precisions within this of the bounds of tuning are at the edge. */
+const AT_BOUND = 1;
+
+/**
+ * γ, the effective number of parameters: how many of the S weights the data rather than the prior determine (MacKay 1992),
+ * for each prior precision.
+ */
+function effectiveParameters({ parts, factorised }: Posterior): Float64Array {
+  const ours = factorised.logPriorGradient();
+  return parts.prior.counts().map((count, i) => Math.max(0, count - ours[i]));
+}
+
+const sumOf = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0);
+
+/** See `Posterior.diagnose`. */
+export function diagnose(posterior: Posterior, data: Data | undefined, options: DiagnoseOptions): Diagnosis {
+  const where = "diagnose";
+  checkOptions(where, options, ["approximation", "samples", "seed"]);
+  const gammas = effectiveParameters(posterior);
+  const gamma = sumOf(gammas);
+  const given = data === undefined ? undefined : readDiagnosed(where, posterior, data, options);
+  const findings = [
+    ...minimumFindings(posterior),
+    ...priorFindings(posterior, gammas),
+    ...noiseFindings(posterior, gamma),
+    ...perfectFindings(posterior, gamma),
+    ...(given === undefined ? [] : calibrationFindings(posterior, given, gamma)),
+  ];
+  // The variance that data show is looked at where there are data; without them a Gaussian's is known all the same.
+  if (given === undefined && posterior.noise !== undefined && gamma < NO_WEIGHT) findings.push(negligible(gamma));
+  const ok = findings.every(({ severity }) => severity === "warning");
+  return { ok, findings, data: given === undefined ? "none" : given.training ? "training" : "held-out" };
+}
+
+function minimumFindings({ selection, parts, theta }: Posterior): Finding[] {
+  const { near, gradientNorm, share } = stationarity(selection, parts.fitted, selection.take(theta));
+  if (near) return [];
+  return [
+    {
+      code: "not-at-minimum",
+      severity: "problem",
+      message: `The network was not trained to a minimum: ${Math.round(100 * share)} % of the gradients of the samples do not cancel. The approximation describes the surroundings of a minimum, and is wrong elsewhere.`,
+      advice: "Train for more epochs, with a smaller learningRate at the end, then fit again.",
+      measured: { share, gradientNorm },
+    },
+  ];
+}
+
+function priorFindings(posterior: Posterior, gammas: Float64Array): Finding[] {
+  const { tuning, selection, theta } = posterior;
+  const { prior } = posterior.parts;
+  const findings: Finding[] = [];
+  if (tuning !== undefined && !tuning.converged) {
+    findings.push({
+      code: "tuning-not-converged",
+      severity: "warning",
+      message: `Tuning stopped after ${tuning.steps} steps, before the evidence was at its maximum.`,
+      advice: 'Give optimizePrior() more steps, or leave its method at "bfgs".',
+      measured: { steps: tuning.steps, gradientNorm: tuning.gradientNorm },
+    });
+  }
+  const counts = prior.counts();
+  if (tuning !== undefined) {
+    const [all, gamma] = [sumOf(counts), sumOf(gammas)];
+    const logs = prior.precision.map(Math.log);
+    const flat = sumOf(counts.filter((_, i) => logs[i] < AT_BOUND - MOST_LOG));
+    // Single weights may go without harm; whole parameters of which data say nothing leave no doubt about most of the network.
+    const few = (i: number) => gammas[i] < (prior.structure === "perParameter" ? NO_WEIGHT / 10 : 0);
+    const tight = gamma < NO_WEIGHT ? all : sumOf(counts.filter((_, i) => few(i) || logs[i] > MOST_LOG - AT_BOUND));
+    if (flat > all / 2 || tight > all / 2) {
+      const [end, change] =
+        flat > all / 2
+          ? ["to 0: nothing holds these weights", "with more data or fewer weights"]
+          : ["to infinity: these weights count as known", "with the network trained further"];
+      findings.push({
+        code: "prior-at-edge",
+        severity: "warning",
+        message: `Tuning drove the precision of the prior of ${Math.round((100 * Math.max(flat, tight)) / all)} % of the weights ${end}.`,
+        advice: `Fix priorPrecision in with({ priorPrecision }), take priorStructure: "scalar" in optimizePrior(), or fit ${change}.`,
+        measured: {
+          smallest: prior.precision.reduce((a, b) => Math.min(a, b)),
+          largest: prior.precision.reduce((a, b) => Math.max(a, b)),
+          effectiveParameters: gamma,
+        },
+      });
+    }
+    return findings;
+  }
+  // The evidence is at its maximum where δ ‖θ − μ₀‖² = γ (MacKay 1992).
+  const [gamma, scatter] = [sumOf(gammas), sumOf(scatterOf(prior, selection.take(theta)))];
+  if (gamma < NO_WEIGHT || scatter === 0) return findings;
+  const ratio = scatter / gamma;
+  if (ratio < PRIOR_MISMATCH && ratio > 1 / PRIOR_MISMATCH) return findings;
+  const deviations = Math.sqrt(Math.max(ratio, 1 / ratio));
+  findings.push({
+    code: "prior-far-from-weights",
+    severity: "warning",
+    message: `The prior is about ${text(deviations)} times ${ratio > 1 ? "narrower" : "wider"} than the trained weights suggest, so that their doubt is ${ratio > 1 ? "understated" : "overstated"} where data say little.`,
+    advice: `Let optimizePrior() choose the prior, or ${ratio > 1 ? "lower" : "raise"} priorPrecision.`,
+    measured: { ratio, effectiveParameters: gamma },
+  });
+  return findings;
+}
+
+function noiseFindings(posterior: Posterior, gamma: number): Finding[] {
+  const { noise } = posterior.likelihood;
+  if (noise === undefined) return [];
+  const free = posterior.examples * posterior.net.graph.output.size - gamma;
+  if (free < 1 || posterior.loss === 0) return [];
+  // The evidence is at its maximum where σ² = Σ residuals² / (N C − γ) (MacKay 1992).
+  const due = Math.sqrt((2 * posterior.loss) / free);
+  const ratio = noise / due;
+  const log = Math.abs(Math.log(ratio));
+  if (log < Math.log(NOISE_MISMATCH) || log < STANDARD_ERRORS / Math.sqrt(2 * free)) return [];
+  return [
+    {
+      code: "noise-far-from-residuals",
+      severity: "problem",
+      message: `The noise is ${text(noise)}, ${ratio > 1 ? `${text(ratio)} times` : `only ${text(ratio)} of`} what the residuals of the fit show, ${text(due)}. Predictions are ${ratio > 1 ? "too wide" : "too narrow"} for it.`,
+      advice:
+        "Let optimizePrior() choose the noise, or give it: gaussian({ noise }) at the fit, with({ noise }) after it.",
+      measured: { noise, residual: due, ratio },
+    },
+  ];
+}
+
+function perfectFindings(posterior: Posterior, gamma: number): Finding[] {
+  const { name } = posterior.likelihood;
+  const { loss, examples } = posterior;
+  const count = examples * posterior.net.graph.output.size;
+  const advice =
+    "Train with weightDecay or for fewer epochs, on more data or with a smaller network; compare posteriors on held-out data, diagnose(data) or evaluate, rather than by their evidence.";
+  if (name === "gaussian") {
+    if (gamma <= ALL_EXPLAINED * count && loss > 0) return [];
+    return [
+      {
+        code: "perfect-fit",
+        severity: "warning",
+        message: `The network has freedom for nearly every target it was trained on (${text(gamma)} effective parameters, ${count} numbers), so that noise cannot be told from the function.`,
+        advice,
+        measured: { effectiveParameters: gamma, targets: count },
+      },
+    ];
+  }
+  const mean = loss / (name === "categorical" ? examples : count);
+  if (name === "poisson" || mean > NOTHING_LEFT) return [];
+  return [
+    {
+      code: "perfect-fit",
+      severity: "warning",
+      message: `The network fits its training data perfectly (mean loss ${text(mean)}). Where it is that sure, the curvature vanishes, and the data say little of how far its weights can be trusted.`,
+      advice,
+      measured: { meanLoss: mean },
+    },
+  ];
+}

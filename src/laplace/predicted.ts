@@ -1,0 +1,49 @@
+// Predictions for all of some data, batch by batch, beside its targets.
+
+import { NDArray, shapeText } from "../array/ndarray.ts";
+import { type Data, isDataset } from "../curvature/accumulate.ts";
+import { type Dataset, readDataset } from "../data/dataset.ts";
+import { ShapeError, ValueError } from "../errors.ts";
+
+/**
+ * What `predict` gives for each batch, an object of arrays with B rows each, put together, with the targets as they were
+ * given. @throws ShapeError, ValueError for no data, or batches that do not go together
+ */
+export function predictAll<Name extends string>(
+  where: string,
+  data: Data,
+  predict: (batch: Dataset) => Readonly<Record<Name, NDArray>>,
+): Readonly<Record<Name | "targets", NDArray>> {
+  if (!isDataset(data) && typeof data?.[Symbol.iterator] !== "function") {
+    throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
+  }
+  const parts: Record<string, NDArray[]> = {};
+  for (const batch of isDataset(data) ? [data] : data) {
+    const read = readDataset(where, batch);
+    const arrays = Object.entries<NDArray>({ ...predict(read), targets: read.y });
+    for (const [name, array] of arrays) {
+      parts[name] ??= [];
+      parts[name].push(array);
+    }
+  }
+  if (parts.targets === undefined) throw new ValueError(`${where}: there are no data.`);
+  const joint = Object.entries(parts).map(([name, arrays]) => [name, joined(where, arrays)]);
+  return Object.fromEntries(joint);
+}
+
+/** Batches one after the other. */
+function joined(where: string, parts: readonly NDArray[]): NDArray {
+  const [first] = parts;
+  if (parts.length === 1) return first;
+  const rest = first.shape.slice(1);
+  const result = new Float64Array(parts.reduce((size, part) => size + part.size, 0));
+  let start = 0;
+  for (const part of parts) {
+    if (shapeText(part.shape.slice(1)) !== shapeText(rest)) {
+      throw new ShapeError(`${where}: batches differ in shape: ${shapeText(first.shape)}, ${shapeText(part.shape)}.`);
+    }
+    result.set(part.data, start);
+    start += part.size;
+  }
+  return new NDArray(result, [parts.reduce((n, part) => n + part.shape[0], 0), ...rest]);
+}

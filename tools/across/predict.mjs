@@ -1,0 +1,36 @@
+// Loads the posteriors that fit.mjs wrote, in a page, and holds its own predictions against theirs: the same bits on the same
+// build of the kernels, 1e-10 relative on another, where numbers below a thousandth of the largest count as that.
+import { kernels, loadPosterior } from "laplace-ts";
+
+const RELATIVE = 1e-10;
+
+function worstOf(ours, theirs) {
+  if (ours.length !== theirs.length) return Number.POSITIVE_INFINITY;
+  const floor = Math.max(...theirs.map(Math.abs)) / 1000;
+  return Math.max(...theirs.map((value, i) => Math.abs(ours[i] - value) / Math.max(Math.abs(value), floor)));
+}
+
+const { build } = kernels.info();
+let same = 0;
+for (const path of ["/posteriors-this.json", "/posteriors-lts.json"]) {
+  const { runtime, build: theirBuild, cases } = await (await fetch(path)).json();
+  for (const { name, file, x, prediction } of cases) {
+    const bytes = Uint8Array.from(atob(file), (character) => character.charCodeAt(0));
+    const ours = loadPosterior(bytes).predict(x);
+    const worst = Object.entries(prediction).map(([key, theirs]) => {
+      const identical = theirs.every((value, i) => Object.is(value, ours[key].data[i]));
+      return identical ? 0 : worstOf([...ours[key].data], theirs) || Number.MIN_VALUE;
+    });
+    const bound = build === theirBuild ? 0 : RELATIVE;
+    if (build === theirBuild) same++;
+    if (Math.max(...worst) > bound || worst.some(Number.isNaN)) {
+      throw new Error(
+        `${name}, of ${runtime} (${theirBuild}): predictions here (${build}) differ by ${worst.join(", ")}.`,
+      );
+    }
+    console.log(
+      `${name}, of ${runtime} (${theirBuild}), here (${build}): ${worst.map((w) => w.toExponential(0)).join(", ")}`,
+    );
+  }
+}
+if (same === 0) throw new Error(`No file came from the build of this page, ${build}.`);
