@@ -113,7 +113,6 @@ export {
   sharpness,
   sigmaScaling,
 } from "./evaluation/regression.ts";
-export type { Json, JsonObject } from "./io/json.ts";
 export {
   epistemicScore,
   outOfDistributionAuroc,
@@ -121,6 +120,7 @@ export {
   type UncertaintyOptions,
   uncertainty,
 } from "./evaluation/uncertainty.ts";
+export type { Json, JsonObject } from "./io/json.ts";
 export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
 export { readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { readTableEncoding } from "./io/table-encodings.ts";

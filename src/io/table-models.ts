@@ -4,6 +4,7 @@ import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
 import { normalQuantile } from "../evaluation/normal.ts";
+import { uncertainty } from "../evaluation/uncertainty.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import type { Approximation } from "../laplace/prediction.ts";
 import { Fields } from "./fields.ts";
@@ -39,14 +40,12 @@ export interface TablePrediction {
   readonly upper?: Float64Array;
   /** Classification: the probability of each class, [rows, classes]. */
   readonly probabilities?: NDArray;
-  /** Classification: the 5 % and 95 % quantiles of each probability over the weights, [rows, classes]. */
-  readonly probabilityQuantiles?: { readonly lower: NDArray; readonly upper: NDArray };
   /** Classification: the position of the most probable class. */
   readonly predicted?: Int32Array;
   /**
-   * The share of the uncertainty that more data would remove, from 0 to 1. Regression: the function's variance / the
-   * target's. Classification: the mutual information of class and weights / the entropy of the class (Houlsby et al. 2011),
-   * from draws of the linearised network.
+   * The share of the uncertainty that more data would remove, from 0 to 1, as `uncertainty` says it. Regression: the
+   * function's variance / the target's. Classification: the mutual information of class and weights / the entropy of the
+   * class; of more than two classes from 64 draws.
    */
   readonly epistemic: Float64Array;
   /** Whether the row is far from the training data: an unusual value, or a function's variance beyond training's. */
@@ -145,42 +144,37 @@ export class TableModel {
       const row = probabilities.data.subarray(i * classes, (i + 1) * classes);
       return row.indexOf(Math.max(...row));
     });
-    return { rows, probabilities, predicted, ...this.#overWeights(inputs, outputs), far, unusual };
+    const epistemic = uncertainty(this.posterior, inputs, { samples: DRAWS }).share.data as Float64Array;
+    return { rows, probabilities, predicted, epistemic, far, unusual };
   }
 
-  /** What draws of the linearised network say of each row: I(class; weights) / H(class), and the probabilities' quantiles. */
-  #overWeights(inputs: NDArray, outputs: number) {
-    const rows = inputs.shape[0];
-    const draws = this.posterior.functionSamples(inputs, DRAWS).data;
-    const classes = Math.max(2, outputs);
-    const [p, total] = [new Float64Array(classes), new Float64Array(classes)];
-    const epistemic = new Float64Array(rows);
-    const [lower, upper] = [new Float64Array(rows * classes), new Float64Array(rows * classes)];
+  /**
+   * What the weights leave open of each class's probability: its 5 % and 95 % quantiles over draws of the linearised
+   * network, [rows, classes]. @throws ValueError for a model of numbers, or rows that cannot be read
+   */
+  probabilityBands(rows: readonly TableRow[]): { readonly lower: NDArray; readonly upper: NDArray } {
+    const { target, inputs } = this.encoding;
+    if (target.kind === "number") throw new ValueError("probabilityBands: the model predicts numbers, not classes.");
+    const x = new NDArray(this.encoding.encode(rows).x, [rows.length, inputs.length]);
+    const draws = this.posterior.functionSamples(x, DRAWS).data;
+    const classes = target.classes.length;
+    const outputs = classes === 2 ? 1 : classes;
+    const shape = [rows.length, classes];
+    const [lower, upper] = [new Float64Array(rows.length * classes), new Float64Array(rows.length * classes)];
+    const p = new Float64Array(classes);
     const drawn = Array.from({ length: classes }, () => new Float64Array(DRAWS));
-    for (let i = 0; i < rows; i++) {
-      total.fill(0);
-      let conditional = 0;
+    for (let i = 0; i < rows.length; i++) {
       for (let s = 0; s < DRAWS; s++) {
-        softmax(draws, (s * rows + i) * outputs, outputs, p);
-        conditional += entropy(p) / DRAWS;
-        for (let c = 0; c < classes; c++) {
-          total[c] += p[c] / DRAWS;
-          drawn[c][s] = p[c];
-        }
+        softmax(draws, (s * rows.length + i) * outputs, outputs, p);
+        for (let c = 0; c < classes; c++) drawn[c][s] = p[c];
       }
-      const all = entropy(total);
-      epistemic[i] = all > 0 ? Math.min(1, Math.max(0, 1 - conditional / all)) : 0;
       for (let c = 0; c < classes; c++) {
         drawn[c].sort();
         lower[i * classes + c] = drawn[c][LOW];
         upper[i * classes + c] = drawn[c][DRAWS - 1 - LOW];
       }
     }
-    const shape = [rows, classes];
-    return {
-      epistemic,
-      probabilityQuantiles: { lower: new NDArray(lower, shape), upper: new NDArray(upper, shape) },
-    };
+    return { lower: new NDArray(lower, shape), upper: new NDArray(upper, shape) };
   }
 }
 
@@ -205,12 +199,6 @@ function softmax(logits: ArrayLike<number>, at: number, outputs: number, into: F
     sum += into[c];
   }
   for (let c = 0; c < into.length; c++) into[c] /= sum;
-}
-
-function entropy(p: Float64Array): number {
-  let sum = 0;
-  for (const value of p) if (value > 0) sum -= value * Math.log(value);
-  return sum;
 }
 
 /** A model of a table from its parts. @throws ValueError for parts that do not fit together; OptionError */

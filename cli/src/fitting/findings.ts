@@ -8,9 +8,21 @@ const TOLERANCE = 3;
 /** Of rows that were held out at random, more than this far from the rest are a sign of few rows or wild values. */
 const MANY_FAR = 0.1;
 
+/** What to change here, where the library's own advice names options of its calls. */
+const advice: Readonly<Record<string, string>> = {
+  "not-at-minimum": "Raise --epochs.",
+  "tuning-not-converged": "Raise --epochs, or try another --seed.",
+  "prior-at-edge": "The columns may say nothing about the target; or try smaller --hidden widths, or more rows.",
+  "prior-far-from-weights": "Raise --rounds, so that the prior can follow the weights.",
+  "noise-far-from-residuals": "Raise --epochs or --rounds.",
+  "perfect-fit":
+    "The rows say nothing about noise: try smaller --hidden widths, or more rows; is a column the target in disguise?",
+  "function-variance-negligible": "The columns may say nothing about the target; or raise --epochs.",
+};
+
 /** Findings about a fit; none if all is well. */
 export function findingsOf(fit: TableFit): Finding[] {
-  const { heldOut, warnings, model } = fit;
+  const { heldOut } = fit;
   const { metrics, baseline, far } = heldOut;
   const findings: Finding[] = [];
   const add = (severity: Finding["severity"], message: string, advice: string) =>
@@ -39,11 +51,8 @@ export function findingsOf(fit: TableFit): Finding[] {
       "A few outliers in the target can widen everything; look at the residuals in the report.",
     );
   }
-  for (const warning of warnings) {
-    add("warning", warning.replace(/^laplace: /, "").replace(/ \(checks: false.*$/, ""), "Raise --epochs.");
-  }
-  if (model.posterior.tuning?.converged === false) {
-    add("warning", "The tuning of the prior did not converge.", "Raise --epochs, or try another --seed.");
+  for (const { code, severity, message } of fit.tuned.diagnose().findings) {
+    add(severity, message, advice[code] ?? "Try other --hidden widths, or another --seed.");
   }
   const share = far.filter(Boolean).length / far.length;
   if (share > MANY_FAR) {

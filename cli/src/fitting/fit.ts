@@ -5,6 +5,7 @@ import {
   isMissing,
   type Json,
   OptionError,
+  type Posterior,
   type Structure,
   TableEncoding,
   type TableEncodingOptions,
@@ -57,7 +58,8 @@ export interface TableFit {
   readonly structureReason: string;
   readonly temperature: number;
   readonly course: Course;
-  readonly warnings: readonly string[];
+  /** The posterior as the evidence tuned it, before its temperature was chosen. */
+  readonly tuned: Posterior;
   /** Rows that the model was fitted to, and their inputs. */
   readonly training: Rows;
   readonly trainingNumbers: Numbers;
@@ -303,11 +305,11 @@ class FittedTable {
   }
 
   shared(test: number) {
-    const { course, warnings, partial } = this.#fitted;
+    const { course, posterior: tuned, partial } = this.#fitted;
     const validation = partial.validation.rows;
     return {
       course,
-      warnings,
+      tuned,
       training: this.#rows,
       trainingNumbers: this.#numbers,
       counts: { train: this.#numbers.rows - validation, validation, test },

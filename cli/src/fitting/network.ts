@@ -104,7 +104,10 @@ export function describeNetwork(net: Network, hidden: readonly number[], activat
 /** Weights up to which the whole matrix is quick to factor: a cross-validation does it dozens of times. */
 const FULL_WEIGHTS = 300;
 
-const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toPrecision(3)} MiB`;
+/** Bytes as a text: 1.50 MiB, 1.00 GiB. */
+function bytesText(bytes: number): string {
+  return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toPrecision(3)} MiB` : `${(bytes / 2 ** 30).toPrecision(3)} GiB`;
+}
 
 /** The structure of the posterior, and why. @throws MemoryBudgetError if none fits */
 export function chooseStructure(
@@ -116,7 +119,7 @@ export function chooseStructure(
   const bytesOf = (candidate: Structure) =>
     estimateMemory(net, { likelihood: learning.likelihood(1), structure: candidate, examples: rows }).bytes;
   const fits = (candidate: Structure) => bytesOf(candidate) <= memoryBudget;
-  const text = (candidate: Structure) => `${mebibytes(bytesOf(candidate))} of ${mebibytes(memoryBudget)}`;
+  const text = (candidate: Structure) => `${bytesText(bytesOf(candidate))} of ${bytesText(memoryBudget)}`;
   if (structure !== "auto") return { structure, reason: `asked for; it needs ${text(structure)}` };
   const weights = `${net.parameterCount.toLocaleString("en")} weights`;
   if (net.parameterCount <= FULL_WEIGHTS && fits("full")) {

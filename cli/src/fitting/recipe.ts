@@ -38,8 +38,6 @@ export interface Fitted {
   readonly course: Course;
   /** The posterior of the training part alone, and the validation rows it has not seen. */
   readonly partial: { readonly posterior: Posterior; readonly validation: Numbers };
-  /** What the posterior warned of. */
-  readonly warnings: readonly string[];
 }
 
 /** Called now and then with the share of the work that is done, 0 to 1. */
@@ -81,7 +79,7 @@ export async function fitRecipe(
   const { course } = first;
   const all = await rounds(recipe, numbers, course.rounds, (share) => onShare(0.5 + share / 2));
   const partial = { posterior: first.posterior, validation };
-  return { posterior: all.posterior, course, partial, warnings: all.warnings } satisfies Fitted;
+  return { posterior: all.posterior, course, partial } satisfies Fitted;
 }
 
 async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnShare, validation?: Numbers) {
@@ -92,7 +90,6 @@ async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnSh
   let [precision, noise, best, done] = [FIRST_PRECISION, FIRST_NOISE, Number.POSITIVE_INFINITY, 0];
   let posterior: Posterior | undefined;
   let kept: Posterior | undefined;
-  let warnings: string[] = [];
   for (let round = 1; round <= most; round++) {
     for (const [i, phase] of phases.entries()) {
       const weightDecay = learning.weightDecay(precision, noise, data.rows);
@@ -112,13 +109,13 @@ async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnSh
       course.train.push(plainNll(net, learning, noise, data));
       course.validation.push(plainNll(net, learning, noise, validation));
     }
-    warnings = [];
     const fitted = await laplace(net, {
       likelihood: learning.likelihood(noise),
       structure,
       memoryBudget,
       priorPrecision: precision,
-      onWarning: (message) => warnings.push(message),
+      // Whether it is at a minimum, the diagnosis says.
+      checks: false,
     }).fit(data);
     posterior = fitted.optimizePrior();
     const [nextPrecision, nextNoise] = [posterior.priorPrecision.data[0], posterior.noise?.data[0] ?? noise];
@@ -135,7 +132,7 @@ async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnSh
     if (change < SETTLED) break;
   }
   onShare(1);
-  return { posterior: (kept ?? posterior) as Posterior, course, warnings };
+  return { posterior: (kept ?? posterior) as Posterior, course };
 }
 
 function batchSize(rows: number, batches: number): number {

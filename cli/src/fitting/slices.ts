@@ -1,6 +1,14 @@
 // Predictions along one column, the others at a typical row: which columns matter, and how.
 
-import { type ColumnEncoding, dayText, isMissing, normalQuantile, numberOf, type TablePrediction } from "laplace-ts";
+import {
+  type ColumnEncoding,
+  dayText,
+  isMissing,
+  normalQuantile,
+  numberOf,
+  type TablePrediction,
+  type TableRow,
+} from "laplace-ts";
 import type { Slice } from "../report/data.ts";
 import type { TableFit } from "./fit.ts";
 
@@ -27,16 +35,16 @@ export function slicesOf(fit: TableFit): Slice[] {
       const rows = texts.map((text) => ({ ...typical, [column.name]: text }));
       const predicted = fit.model.predict(rows);
       const mean = meanOf(predicted, shown);
-      return { column, x: column.kind === "date" ? texts : positions, predicted, mean, spread: spreadOf(mean) };
+      return { column, x: column.kind === "date" ? texts : positions, rows, predicted, mean, spread: spreadOf(mean) };
     })
     .sort((a, b) => b.spread - a.spread)
     .slice(0, SLICES)
-    .map(({ column, x, predicted, mean }) => ({
+    .map(({ column, x, rows, predicted, mean }) => ({
       input: column.name,
       kind: column.kind,
       x,
       mean,
-      ...bandsOf(fit, predicted, mean, shown),
+      ...bandsOf(fit, rows, predicted, mean, shown),
       points: pointsOf(fit, column, shown),
     }));
 }
@@ -71,23 +79,27 @@ function spreadOf(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2 / values.length, 0));
 }
 
-/** 90 % bands: of the function, and for numbers of a new target. A class's band is that of its log odds, as a probability. */
-function bandsOf(fit: TableFit, predicted: TablePrediction, mean: readonly number[], shown: number) {
-  const { functionSd, lower, upper } = predicted;
-  if (functionSd !== undefined) {
+/** 90 % bands: of the function, and for numbers of a new target; of a class, of its probability over the weights. */
+function bandsOf(
+  { model }: TableFit,
+  rows: readonly TableRow[],
+  { functionSd, lower = new Float64Array(), upper = new Float64Array() }: TablePrediction,
+  mean: readonly number[],
+  shown: number,
+) {
+  const { target } = model.encoding;
+  if (target.kind === "number" && functionSd !== undefined) {
     return {
       functionLower: mean.map((m, i) => m - Z90 * functionSd[i]),
       functionUpper: mean.map((m, i) => m + Z90 * functionSd[i]),
-      lower: Array.from(lower ?? []),
-      upper: Array.from(upper ?? []),
+      lower: Array.from(lower),
+      upper: Array.from(upper),
     };
   }
-  const { target } = fit.model.encoding;
-  const { probabilityQuantiles } = predicted;
-  const band = (p: "lower" | "upper") => mean.map((_, i) => probabilityQuantiles?.[p].at(i, shown) ?? 0);
+  const bands = model.probabilityBands(rows);
   return {
-    functionLower: band("lower"),
-    functionUpper: band("upper"),
+    functionLower: mean.map((_, i) => bands.lower.at(i, shown)),
+    functionUpper: mean.map((_, i) => bands.upper.at(i, shown)),
     ...(target.kind === "classes" && { shownClass: target.classes[shown] }),
   };
 }
