@@ -86,7 +86,7 @@ async function cases(): Promise<Case[]> {
   const posterior = await fit(net, { x, y });
   posterior.predict(x);
   // Written again and again: making 100 MB anew would take longer than filling them.
-  const out = kernelArray([BATCH, net.parameterCount]);
+  const out = kernelArray([BATCH, net.parameterCount], { dtype: net.dtype });
   return [
     {
       name: `gradients of ${BATCH} samples, 784-256-10`,

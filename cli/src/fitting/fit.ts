@@ -51,6 +51,7 @@ export interface TableFit {
   readonly dropped: number;
   /** How rows were held out, in words. */
   readonly scheme: string;
+  /** Rows that a judged model was fitted to, those of them that first said when to stop, and those it was judged by. */
   readonly counts: { readonly train: number; readonly validation: number; readonly test: number };
   readonly heldOut: HeldOutRows;
   readonly network: string;
@@ -150,6 +151,8 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
   return {
     ...shared,
     ...kept.shared(n),
+    // What each of the models that were judged had seen.
+    counts: { train: n - dealt[0].length, validation: parts[0].validation, test: n },
     scheme: `${folds}-fold cross-validation: each row was predicted once by a model that had not seen it`,
     model: withNotes(model, calibrated, heldOut, shared, fitter.baseline(everything)),
     heldOut,
@@ -246,7 +249,7 @@ class Fitter {
     const { model } = fitted;
     const numbers = numbersOf(rowsAt(this.#rows, test), model.encoding);
     const at = (temperature: number) => fitted.at(temperature);
-    return { model, numbers, indices: test, baseline: this.baseline(rest), at };
+    return { model, numbers, indices: test, baseline: this.baseline(rest), at, validation: fitted.validation };
   }
 
   baseline(indices: readonly number[]): Baseline {
@@ -304,15 +307,20 @@ class FittedTable {
     return chooseTemperature([lossesByTemperature({ model: partial, numbers: validation })]);
   }
 
+  /** Rows that said when to stop. */
+  get validation(): number {
+    return this.#fitted.partial.validation.rows;
+  }
+
   shared(test: number) {
-    const { course, posterior: tuned, partial } = this.#fitted;
-    const validation = partial.validation.rows;
+    const { course, posterior: tuned } = this.#fitted;
+    const { validation } = this;
     return {
       course,
       tuned,
       training: this.#rows,
       trainingNumbers: this.#numbers,
-      counts: { train: this.#numbers.rows - validation, validation, test },
+      counts: { train: this.#numbers.rows, validation, test },
     };
   }
 }

@@ -12,6 +12,8 @@ export interface Part {
   readonly indices: readonly number[];
   /** Of the rows that the model was fitted to. */
   readonly baseline: Baseline;
+  /** Rows of the fit that said when to stop. */
+  readonly validation: number;
   /** The same model with another temperature of its posterior. */
   readonly at: (temperature: number) => TableModel;
 }
