@@ -64,23 +64,22 @@ async function lookAhead(chunks: AsyncIterable<string>) {
   return { first: first.trimStart(), all: all() };
 }
 
-const messages: Readonly<Record<string, (error: CsvError) => string>> = {
-  CSV_QUOTE_NOT_CLOSED: () => "a quote is not closed before the end of the file.",
-  CSV_INVALID_CLOSING_QUOTE: () =>
-    'a quoted cell goes on after its closing quote. A quote within a cell is written "".',
-  INVALID_OPENING_QUOTE: () => "a quote stands within a cell that does not begin with one. Quote the whole cell.",
-  CSV_MAX_RECORD_SIZE: () => `a row has more than ${LONGEST_ROW} characters. Likely cause: a quote that is not closed.`,
+const messages: Readonly<Record<string, string>> = {
+  CSV_QUOTE_NOT_CLOSED: "a quote is not closed before the end of the file.",
+  CSV_INVALID_CLOSING_QUOTE: 'a quoted cell goes on after its closing quote. A quote within a cell is written "".',
+  INVALID_OPENING_QUOTE: "a quote stands within a cell that does not begin with one. Quote the whole cell.",
+  CSV_MAX_RECORD_SIZE: `a row has more than ${LONGEST_ROW} characters. Likely cause: a quote that is not closed.`,
 };
 
-function tableError(error: unknown, width: number | undefined): unknown {
+function tableError(error: unknown): unknown {
   if (!(error instanceof CsvError)) return error;
   const line = "lines" in error && typeof error.lines === "number" ? error.lines : undefined;
-  const record = "record" in error && Array.isArray(error.record) ? error.record.length : undefined;
+  const [, due, found] = /expect (\d+), got (\d+)/.exec(error.message) ?? [];
   const text =
-    messages[error.code]?.(error) ??
-    (record !== undefined && width !== undefined
-      ? `the row has ${record} cells, the header ${width}. Is the delimiter right (--delimiter)?`
-      : `${error.message}.`);
+    messages[error.code] ??
+    (found === undefined
+      ? `${error.message}.`
+      : `the row has ${found} cells, the header ${due}. Is the delimiter right (--delimiter)?`);
   return new TableError(text, line);
 }
 
@@ -94,7 +93,6 @@ export async function openCsv(chunks: AsyncIterable<string>, options: ReadOption
   const { first, all } = await lookAhead(chunks);
   if (first === "") throw new TableError("the table is empty: a header and rows are due.");
   const delimiter = options.delimiter ?? findDelimiter(first);
-  let width: number | undefined;
   const { onSkip } = options;
   const parser = parse({
     delimiter,
@@ -105,7 +103,7 @@ export async function openCsv(chunks: AsyncIterable<string>, options: ReadOption
     ...(onSkip && {
       skip_records_with_error: true,
       on_skip: (error: unknown) => {
-        const named = tableError(error, width);
+        const named = tableError(error);
         if (named instanceof TableError) onSkip(named);
       },
     }),
@@ -114,12 +112,11 @@ export async function openCsv(chunks: AsyncIterable<string>, options: ReadOption
   pipeline(Readable.from(all), parser).catch(() => undefined);
   const rows = records(parser);
   const header = await rows.next().catch((error: unknown) => {
-    throw tableError(error, width);
+    throw tableError(error);
   });
   if (header.done) throw new TableError("the table is empty: a header and rows are due.");
   const names = readHeader(header.value.record);
-  width = names.length;
-  return { names, delimiter, batches: batched(rows, names.length) };
+  return { names, delimiter, batches: batched(rows) };
 }
 
 /** Names of columns; those without one are called by their place. @throws TableError for a name that comes twice */
@@ -161,7 +158,7 @@ async function* records(parser: Parser): AsyncGenerator<Row, void, undefined> {
   }
 }
 
-async function* batched(source: AsyncGenerator<Row>, width: number): AsyncGenerator<Batch, void, undefined> {
+async function* batched(source: AsyncGenerator<Row>): AsyncGenerator<Batch, void, undefined> {
   let [rows, lines, characters]: [(readonly string[])[], number[], number] = [[], [], 0];
   try {
     for await (const { record, info } of source) {
@@ -173,7 +170,7 @@ async function* batched(source: AsyncGenerator<Row>, width: number): AsyncGenera
       [rows, lines, characters] = [[], [], 0];
     }
   } catch (error) {
-    throw tableError(error, width);
+    throw tableError(error);
   }
   if (rows.length > 0) yield { rows, lines };
 }
