@@ -29,13 +29,16 @@ export type DateFormat = "iso" | "dmy" | "mdy";
 
 const TIME = String.raw`(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?\s?(Z|[+-]\d{2}:?\d{2})?)?`;
 const ISO = new RegExp(String.raw`^(\d{4})([-/])(\d{1,2})\2(\d{1,2})${TIME}$`);
-const OTHER = new RegExp(String.raw`^(\d{1,2})([./-])(\d{1,2})\2(\d{4})${TIME}$`);
+const DAY_FIRST = new RegExp(String.raw`^(\d{1,2})([./-])(\d{1,2})\2(\d{4})${TIME}$`);
+/** Points between them are written where the day comes first. */
+const MONTH_FIRST = new RegExp(String.raw`^(\d{1,2})([/-])(\d{1,2})\2(\d{4})${TIME}$`);
+const patterns: Readonly<Record<DateFormat, RegExp>> = { iso: ISO, dmy: DAY_FIRST, mdy: MONTH_FIRST };
 const SECONDS = 86_400;
 
 /** Days since 1970-01-01 (UTC) that a cell says in this format; undefined if it says none, or no day that exists. */
 export function daysOf(cell: string, format: DateFormat): number | undefined {
   if (cell.length > LONGEST) return undefined;
-  const found = (format === "iso" ? ISO : OTHER).exec(cell.trim());
+  const found = patterns[format].exec(cell.trim());
   if (found === null) return undefined;
   const [, first, , second, third, hour = "0", minute = "0", second60 = "0", zone = "Z"] = found;
   const [year, month, day] =
