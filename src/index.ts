@@ -23,8 +23,29 @@ export {
 export type { Curvature, Structure } from "./curvature/curvature.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export type { Weights } from "./curvature/selection.ts";
+export { type DateFormat, dayText, isMissing, numberOf } from "./data/cells.ts";
+export type {
+  CategoryColumn,
+  ColumnEncoding,
+  ColumnKind,
+  DateColumn,
+  DatePart,
+  IgnoredColumn,
+  NumberColumn,
+} from "./data/columns.ts";
 export { type Dataset, type DatasetLike, dataset } from "./data/dataset.ts";
+export {
+  type EncodeRow,
+  inputNames,
+  type Table,
+  TableEncoding,
+  type TableEncodingOptions,
+  type TableEncodingParts,
+  type TableRow,
+  tableEncoding,
+} from "./data/encoding.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
+export { guessTask, type TargetEncoding, type TargetTask } from "./data/target.ts";
 export {
   type ToyOptions,
   type ToyRegressionOptions,
@@ -99,8 +120,18 @@ export {
   type UncertaintyOptions,
   uncertainty,
 } from "./evaluation/uncertainty.ts";
+export type { Json, JsonObject } from "./io/json.ts";
 export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
 export { readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
+export { readTableEncoding } from "./io/table-encodings.ts";
+export {
+  loadTableModel,
+  saveTableModel,
+  TableModel,
+  type TableModelParts,
+  type TablePrediction,
+  tableModel,
+} from "./io/table-models.ts";
 export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";

@@ -90,13 +90,17 @@ try {
   await step(
     "Building the command line",
     {
-      inputs: ["src", "cli/src", "cli/tsconfig.json", "tsconfig.json", lock],
-      outputs: ["cli/dist/main.js"],
+      inputs: ["src", "cli/src", "examples", "cli/tsconfig.json", "tsconfig.json", lock],
+      outputs: ["cli/dist/main.js", "cli/dist/notebook/batched-gradients.js"],
       stamp: "build/cli.stamp",
     },
     () => {
       rmSync("cli/dist", { recursive: true, force: true });
       tsc("cli/tsconfig.json");
+      // `laplace notebook` is the main job as it was built.
+      for (const name of ["batched-gradients.js", "batched-gradients.data.json", "measure.js"]) {
+        cpSync(join("build/examples", name), join("cli/dist/notebook", name));
+      }
     },
   );
   if (process.argv.includes("--bench")) {

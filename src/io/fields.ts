@@ -43,6 +43,13 @@ export class Fields {
     return `${this.where}.${name}`;
   }
 
+  /** Whatever stands there, for readers of their own. */
+  json(name: string): Json {
+    const value = this.#object[name];
+    if (value === undefined) throw this.#due("a value", name);
+    return value;
+  }
+
   text(name: string): string {
     const value = this.#object[name];
     if (typeof value !== "string") throw this.#due("a text", name);

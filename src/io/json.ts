@@ -3,7 +3,9 @@
 
 import { FileError } from "../errors.ts";
 
+/** A value of JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+/** An object of JSON. */
 export interface JsonObject {
   readonly [name: string]: Json;
 }

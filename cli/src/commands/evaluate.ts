@@ -1,0 +1,97 @@
+// laplace evaluate: a model's predictions against the truth of a table, beside the baseline.
+
+import { Command, Option } from "commander";
+import { TableError } from "../errors.ts";
+import { baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "../fitting/metrics.ts";
+import { line, metricLines } from "../output/summary.ts";
+import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
+import { batchEncoder, isRowError, named } from "../table/encode.ts";
+import { openTable } from "../table/open.ts";
+import { notesOf, readModel } from "./model.ts";
+import { readOptions, type TableOptions, withJson, withTableOptions } from "./options.ts";
+
+interface Options extends TableOptions {
+  readonly onError: "stop" | "skip";
+  readonly json?: true;
+}
+
+/** The command. */
+export function evaluateCommand(): Command {
+  const command = new Command("evaluate")
+    .description("hold a model's predictions against the truth of a table, beside the baseline")
+    .argument("<model>", "a model file that laplace fit wrote")
+    .argument("<data>", "a CSV or Parquet file with the target's column, or - for CSV on standard input")
+    .addOption(
+      new Option("--on-error <rule>", "a row that cannot be read ends the work, or is left out")
+        .choices(["stop", "skip"])
+        .default("stop"),
+    );
+  return withJson(withTableOptions(command)).action(run);
+}
+
+async function run(modelPath: string, data: string, options: Options): Promise<void> {
+  const model = await readModel(modelPath);
+  const { encoding } = model;
+  const { target } = encoding;
+  let skipped = 0;
+  const skip = options.onError === "skip" ? () => skipped++ : undefined;
+  const table = await openTable(data, { ...readOptions(options), onSkip: skip });
+  const at = table.names.indexOf(target.name);
+  if (at < 0) throw new TableError(`the table has no column "${target.name}", the truth to evaluate against.`);
+  const encode = batchEncoder(model, table, skip);
+  const progress = new Progress(options.json === true);
+  const [truth, mean, sd, probabilities]: [number[], number[], number[], number[][]] = [[], [], [], []];
+  let [far, dropped] = [0, 0];
+  for await (const batch of table.batches) {
+    const truths = new Map<readonly string[], number>();
+    const usable = batch.rows.flatMap((row, i) => {
+      try {
+        const value = named(batch.lines[i], () => encoding.encodeTarget(row[at]));
+        if (value === undefined) dropped++;
+        else truths.set(row, value);
+        return value === undefined ? [] : [i];
+      } catch (error) {
+        if (skip === undefined || !isRowError(error)) throw error;
+        skip();
+        return [];
+      }
+    });
+    const encoded = encode({ rows: usable.map((i) => batch.rows[i]), lines: usable.map((i) => batch.lines[i]) });
+    if (encoded.rows.length === 0) continue;
+    const predicted = model.predictEncoded(encoded.x, encoded.unusual);
+    encoded.rows.forEach((row, i) => {
+      const value = truths.get(row) ?? 0;
+      truth.push(target.kind === "number" ? value * target.sd + target.mean : value);
+      if (predicted.mean !== undefined && predicted.sd !== undefined) {
+        mean.push(predicted.mean[i]);
+        sd.push(predicted.sd[i]);
+      } else probabilities.push(Array.from(predicted.probabilities?.sub(i).data ?? []));
+      if (predicted.far[i]) far++;
+    });
+    progress.show(() => `${truth.length.toLocaleString("en")} rows`);
+  }
+  progress.done();
+  if (truth.length === 0) throw new TableError(`no row has a value of "${target.name}".`);
+  const task = target.kind === "number" ? "regression" : "classification";
+  const metrics = task === "regression" ? regressionMetrics(mean, sd, truth) : classMetrics(probabilities, truth);
+  const { baseline: reference } = notesOf(model);
+  const baseline: Metrics =
+    reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth);
+  if (options.json) {
+    printJson({ task, target: target.name, rows: truth.length, dropped, skipped, far, metrics, baseline });
+    return;
+  }
+  const left = [
+    ...(dropped > 0 ? [`${dropped} without a target left out`] : []),
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
+    `${far} far from the training data`,
+  ];
+  const lines = [
+    line("rows", `${truth.length.toLocaleString("en")}, ${left.join(", ")}`),
+    ...metricLines(task, metrics, baseline),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+  printNote(
+    `Rows that ${plain(modelPath)} was fitted to flatter it; laplace inspect shows what it did on held-out rows.`,
+  );
+}

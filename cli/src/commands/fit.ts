@@ -1,0 +1,216 @@
+// laplace fit: a table becomes a model file, a summary and a report.
+
+import { basename } from "node:path";
+import { Command, Option } from "commander";
+import { saveTableModel, type TableEncodingOptions } from "laplace-ts";
+import { UsageError } from "../errors.ts";
+import { findingsOf } from "../fitting/findings.ts";
+import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
+import { activations } from "../fitting/network.ts";
+import { reportData } from "../fitting/report-data.ts";
+import { checkWritable, writeAtomically } from "../output/atomic.ts";
+import { columnLines, line, metricLines } from "../output/summary.ts";
+import { Progress, plain, printJson, styled } from "../output/terminal.ts";
+import { renderReport } from "../report/render.ts";
+import { openTable } from "../table/open.ts";
+import { readTable } from "../table/read.ts";
+import {
+  bytes,
+  fraction,
+  integer,
+  names,
+  readOptions,
+  type TableOptions,
+  widths,
+  withJson,
+  withTableOptions,
+} from "./options.ts";
+
+interface Options extends TableOptions {
+  readonly target: string;
+  readonly output: string;
+  readonly report: string | false;
+  readonly task?: FitSettings["task"];
+  readonly hidden?: number[];
+  readonly activation: FitSettings["activation"];
+  readonly epochs?: number;
+  readonly rounds: number;
+  readonly seed: number;
+  readonly testFraction?: number;
+  readonly folds?: number;
+  readonly missing: FitSettings["missing"];
+  readonly ignore: string[];
+  readonly category: string[];
+  readonly structure: FitSettings["structure"];
+  readonly memoryBudget: number;
+  readonly maxRows: number;
+  readonly json?: true;
+}
+
+/** The command. */
+export function fitCommand(): Command {
+  const command = new Command("fit")
+    .description("learn a column of a table from the others: a model file, a summary and a report")
+    .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
+    .requiredOption("-t, --target <column>", "the column to predict")
+    .option("-o, --output <file>", "the model file", "model.safetensors")
+    .option("-r, --report <file>", "the report", "report.html")
+    .option("--no-report", "write no report")
+    .addOption(
+      new Option("--task <task>", "what the target is (default: guessed from its values)").choices([
+        "regression",
+        "classification",
+      ]),
+    )
+    .option("--ignore <columns>", "columns to leave out, by name, between commas", names, [])
+    .option("--category <columns>", "columns of numbers that are names of categories", names, [])
+    .addOption(
+      new Option("--missing <rule>", "missing values become the median or the most frequent text, or an error")
+        .choices(["impute", "refuse"])
+        .default("impute"),
+    )
+    .option("--hidden <widths>", "widths of the hidden layers (default: by the number of rows)", widths)
+    .addOption(
+      new Option("--activation <name>", "function of the hidden layers")
+        .choices(Object.keys(activations))
+        .default("tanh"),
+    )
+    .option("--epochs <n>", "epochs of a round (default: by the number of rows)", integer(4))
+    .option("--rounds <n>", "most rounds of training and choosing the prior", integer(1), 5)
+    .option("--seed <n>", "seed of all that is random", integer(0), 0)
+    .option("--folds <n>", "parts of the cross-validation (default: 5 below 1000 rows)", integer(2))
+    .option("--test-fraction <share>", "hold out one part instead (default: 0.2 from 1000 rows on)", fraction)
+    .addOption(
+      new Option("--structure <name>", "of the posterior")
+        .choices(["auto", "full", "kronecker", "ekfac", "diagonal"])
+        .default("auto"),
+    )
+    .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
+    .option("--max-rows <n>", "rows to learn from; of more, a random sample", integer(10), 50_000);
+  return withJson(withTableOptions(command)).action(run);
+}
+
+async function run(data: string, options: Options): Promise<void> {
+  const { target, output, report, seed, json } = options;
+  if (options.folds !== undefined && options.testFraction !== undefined) {
+    throw new UsageError("--folds and --test-fraction exclude each other.");
+  }
+  if (output === "-") throw new UsageError("the model is a binary file: --output needs a name.");
+  for (const path of [output, report]) if (path !== false) await checkWritable(path);
+  const progress = new Progress(json === true);
+  const table = await readTable(await openTable(data, readOptions(options)), options.maxRows, seed, (rows) =>
+    progress.show(() => `reading ${rows.toLocaleString("en")} rows`),
+  );
+  const kinds = { ...kindsOf(options.category, "category"), ...kindsOf(options.ignore, "ignored") };
+  const settings: FitSettings = { ...options, kinds };
+  const fit = await fitTable(table, settings, (stage, share) =>
+    progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`),
+  );
+  progress.done();
+  const findings = findingsOf(fit);
+  const name = data === "-" ? "standard input" : basename(data);
+  const files = [output];
+  const html = report === false ? undefined : renderReport(reportData(fit, findings, { data: name, seed }));
+  writeAtomically(output, saveTableModel(fit.model));
+  if (report !== false && html !== undefined) {
+    writeAtomically(report, html);
+    files.push(report);
+  }
+  const { rows, total } = table;
+  if (json) {
+    printJson(jsonOf(fit, { data: name, target, seed, files, findings, read: total, used: rows.length }));
+    return;
+  }
+  process.stdout.write(`${summary(fit, { target, files, findings, read: total, used: rows.length }).join("\n")}\n`);
+}
+
+function kindsOf(columns: readonly string[], kind: "category" | "ignored"): NonNullable<TableEncodingOptions["kinds"]> {
+  return Object.fromEntries(columns.map((column) => [column, kind]));
+}
+
+function bar(share: number): string {
+  const done = Math.round(20 * share);
+  return "█".repeat(done) + "░".repeat(20 - done);
+}
+
+interface Circumstances {
+  readonly target: string;
+  readonly files: readonly string[];
+  readonly findings: ReturnType<typeof findingsOf>;
+  /** Rows of the table, and of those the ones that were looked at. */
+  readonly read: number;
+  readonly used: number;
+}
+
+function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: number }) {
+  const { model, heldOut, task, guessed, counts, dropped } = fit;
+  const { posterior, encoding } = model;
+  return {
+    ...more,
+    task,
+    taskGuessed: guessed,
+    rows: { ...counts, dropped },
+    heldOut: fit.scheme,
+    columns: encoding.columns,
+    inputs: encoding.inputs.length,
+    classes: encoding.target.kind === "classes" ? encoding.target.classes : undefined,
+    network: fit.network,
+    structure: fit.structure,
+    structureReason: fit.structureReason,
+    priorPrecision: posterior.priorPrecision.data[0],
+    noise: noiseOf(fit),
+    temperature: fit.temperature,
+    metrics: heldOut.metrics,
+    baseline: heldOut.baseline,
+  };
+}
+
+/** The standard deviation of the noise, in the target's units. */
+export function noiseOf({ model }: Pick<TableFit, "model">): number | undefined {
+  const { target } = model.encoding;
+  const noise = model.posterior.noise?.data[0];
+  return target.kind === "number" && noise !== undefined ? noise * target.sd : undefined;
+}
+
+function summary(fit: TableFit, { target, files, findings, read, used }: Circumstances): string[] {
+  const { model, heldOut, task, guessed } = fit;
+  const { target: encoded } = model.encoding;
+  const classes = encoded.kind === "classes" ? `, ${encoded.classes.length} classes` : "";
+  const rows = fit.rows.rows.length.toLocaleString("en");
+  const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
+  const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
+  const noise = noiseOf(fit);
+  const missing = model.encoding.columns.filter((column) => column.kind !== "ignored" && column.missing);
+  const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
+  return [
+    line(
+      "task",
+      `${task} of "${plain(target)}"${classes}${guessed ? " (guessed from its values; --task says otherwise)" : ""}`,
+    ),
+    line("rows", `${rows}${sampled}${dropped}`),
+    ...columnLines(model),
+    ...(missing.length > 0
+      ? [
+          `  imputed missing values of ${missing
+            .map(({ name }) => plain(name))
+            .slice(0, 8)
+            .join(", ")} (--missing refuse makes them errors)`,
+        ]
+      : []),
+    line("network", fit.network),
+    line("posterior", `${fit.structure}: ${fit.structureReason}`),
+    line(
+      "tuned",
+      `prior precision ${model.posterior.priorPrecision.data[0].toPrecision(3)}${noise === undefined ? "" : `, noise ${noise.toPrecision(3)}`}${fit.temperature === 1 ? "" : `, temperature ${fit.temperature}`}`,
+    ),
+    line("held out", fit.scheme),
+    ...metricLines(task, heldOut.metrics, heldOut.baseline),
+    better > 0
+      ? styled("green", `  Better than the baseline by ${better.toPrecision(3)} nats per row.`)
+      : styled("red", "  No better than the baseline: do not rely on this model."),
+    ...findings.map(({ severity, message, advice }) =>
+      styled(severity === "problem" ? "red" : "yellow", `${severity}: ${message} ${advice}`),
+    ),
+    line("written", files.map(plain).join(", ")),
+  ];
+}

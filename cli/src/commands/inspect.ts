@@ -1,0 +1,64 @@
+// laplace inspect: what a model file holds.
+
+import { Command } from "commander";
+import { columnLines, line, metricLines } from "../output/summary.ts";
+import { plain, printJson } from "../output/terminal.ts";
+import { notesOf, readModel } from "./model.ts";
+import { withJson } from "./options.ts";
+
+/** The command. */
+export function inspectCommand(): Command {
+  const command = new Command("inspect")
+    .description("say what a model file holds")
+    .argument("<model>", "a model file that laplace fit wrote");
+  return withJson(command).action(run);
+}
+
+async function run(path: string, { json }: { json?: true }): Promise<void> {
+  const model = await readModel(path);
+  const { posterior, encoding, approximation } = model;
+  const { target } = encoding;
+  const notes = notesOf(model);
+  const task = target.kind === "number" ? "regression" : "classification";
+  const noise = posterior.noise?.data[0];
+  if (json) {
+    printJson({
+      task,
+      target,
+      columns: encoding.columns,
+      inputs: encoding.inputs,
+      missing: encoding.missing,
+      likelihood: posterior.likelihood.name,
+      approximation,
+      structure: posterior.structure,
+      weights: posterior.size,
+      examples: posterior.examples,
+      priorPrecision: Array.from(posterior.priorPrecision.data),
+      noise: target.kind === "number" && noise !== undefined ? noise * target.sd : undefined,
+      temperature: posterior.temperature,
+      ...notes,
+    });
+    return;
+  }
+  const classes = target.kind === "classes" ? `: ${target.classes.slice(0, 10).map(plain).join(", ")}` : "";
+  const written =
+    target.kind === "number" && noise !== undefined ? `, noise ${(noise * target.sd).toPrecision(3)}` : "";
+  const inputs = encoding.inputs.slice(0, 12).map(plain).join(", ") + (encoding.inputs.length > 12 ? ", …" : "");
+  const { heldOut } = notes;
+  const lines = [
+    line("task", `${task} of "${plain(target.name)}"${classes}`),
+    ...columnLines(model),
+    line("inputs", inputs),
+    line("network", plain(notes.network ?? `${posterior.net.parameterCount} parameters`)),
+    line("posterior", `${posterior.structure} over ${posterior.size} weights, from ${posterior.examples} rows`),
+    line(
+      "tuned",
+      `prior precision ${posterior.priorPrecision.data[0].toPrecision(3)}${written}, temperature ${posterior.temperature}`,
+    ),
+    ...(notes.program === undefined ? [] : [line("written by", plain(notes.program))]),
+    ...(heldOut === undefined
+      ? []
+      : [line("held out", `${heldOut.rows} rows`), ...metricLines(task, heldOut.metrics, heldOut.baseline)]),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}

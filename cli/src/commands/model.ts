@@ -1,0 +1,81 @@
+// Reading a model file, and what its notes say.
+
+import { readFile } from "node:fs/promises";
+import { FileError, type Json, loadTableModel, type TableModel } from "laplace-ts";
+import type { Baseline, Metrics } from "../fitting/metrics.ts";
+
+/** Beyond any model that `fit` writes. */
+const LARGEST = 2 ** 30;
+
+/** Reads a model. @throws FileError naming the file; errors of the operating system */
+export async function readModel(path: string): Promise<TableModel> {
+  const bytes = await readFile(path);
+  if (bytes.length > LARGEST) {
+    throw new FileError("foreign", `${path}: ${bytes.length} bytes are no model that laplace fit wrote.`);
+  }
+  try {
+    return loadTableModel(bytes);
+  } catch (cause) {
+    if (!(cause instanceof FileError)) throw cause;
+    throw new FileError(cause.reason, `${path} is refused (${cause.reason}): ${cause.message}`, { cause });
+  }
+}
+
+/** What `fit` noted in the file, as far as it is there: other programs may have written others. */
+export interface Notes {
+  readonly program?: string;
+  readonly network?: string;
+  readonly structureReason?: string;
+  readonly heldOut?: {
+    readonly rows: number;
+    readonly parts: number;
+    readonly metrics: Metrics;
+    readonly baseline: Metrics;
+  };
+  readonly baseline?: Baseline;
+}
+
+/** The notes of a model, each only if it is what it should be. */
+export function notesOf({ notes, encoding }: TableModel): Notes {
+  const own = fieldsOf(notes);
+  const text = (value: Json | undefined) => (typeof value === "string" ? value : undefined);
+  const [held, base] = [fieldsOf(own.heldOut), fieldsOf(own.baseline)];
+  const [metrics, baselineMetrics] = [metricsOf(held.metrics), metricsOf(held.baseline)];
+  const { rows, parts } = held;
+  const heldOut =
+    typeof rows === "number" && typeof parts === "number" && metrics && baselineMetrics
+      ? { rows, parts, metrics, baseline: baselineMetrics }
+      : undefined;
+  const { mean, sd, frequencies } = base;
+  const classes = encoding.target.kind === "classes" ? encoding.target.classes.length : 0;
+  let baseline: Baseline | undefined;
+  if (classes === 0 && typeof mean === "number" && typeof sd === "number" && sd > 0) baseline = { mean, sd };
+  if (classes > 0 && isFrequencies(frequencies, classes)) baseline = { frequencies };
+  return Object.fromEntries(
+    Object.entries({
+      program: text(own.program),
+      network: text(own.network),
+      structureReason: text(own.structureReason),
+      heldOut,
+      baseline,
+    }).filter(([, value]) => value !== undefined),
+  );
+}
+
+function fieldsOf(value: Json | undefined): Readonly<Record<string, Json | undefined>> {
+  if (value === undefined || value === null || typeof value !== "object" || Array.isArray(value)) return {};
+  return value as Readonly<Record<string, Json>>;
+}
+
+function metricsOf(value: Json | undefined): Metrics | undefined {
+  const entries = Object.entries(fieldsOf(value));
+  if (entries.length === 0) return undefined;
+  const numbers = entries.flatMap(([name, one]) => (typeof one === "number" ? [[name, one] as const] : []));
+  return numbers.length === entries.length ? Object.fromEntries(numbers) : undefined;
+}
+
+function isFrequencies(value: Json | undefined, classes: number): value is readonly number[] {
+  if (!Array.isArray(value) || value.length !== classes) return false;
+  if (!value.every((p) => typeof p === "number" && p > 0 && p < 1)) return false;
+  return Math.abs(value.reduce((sum: number, p: number) => sum + p, 0) - 1) < 1e-6;
+}

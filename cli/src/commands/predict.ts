@@ -1,0 +1,115 @@
+// laplace predict: a model's predictions beside the columns of a table, row by row, however long the table is.
+
+import { Command, Option } from "commander";
+import type { TableModel, TablePrediction } from "laplace-ts";
+import { type TableError, UsageError } from "../errors.ts";
+import { checkWritable } from "../output/atomic.ts";
+import { csvLine, digits } from "../output/csv.ts";
+import { openOutput } from "../output/stream.ts";
+import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
+import { batchEncoder } from "../table/encode.ts";
+import { openTable } from "../table/open.ts";
+import { readModel } from "./model.ts";
+import { readOptions, type TableOptions, withJson, withTableOptions } from "./options.ts";
+
+interface Options extends TableOptions {
+  readonly output: string;
+  readonly onError: "stop" | "skip";
+  readonly json?: true;
+}
+
+/** Skipped rows that are named; the others are counted. */
+const NAMED = 5;
+
+/** The command. */
+export function predictCommand(): Command {
+  const command = new Command("predict")
+    .description("predict the rows of a table: its columns, and predictions with their doubt beside them")
+    .argument("<model>", "a model file that laplace fit wrote")
+    .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
+    .option("-o, --output <file>", "where the predictions go, - for standard output", "-")
+    .addOption(
+      new Option("--on-error <rule>", "a row that cannot be read ends the work, or is left out")
+        .choices(["stop", "skip"])
+        .default("stop"),
+    );
+  return withJson(withTableOptions(command)).action(run);
+}
+
+async function run(modelPath: string, data: string, options: Options): Promise<void> {
+  const { output, json } = options;
+  if (json && output === "-")
+    throw new UsageError("--json and the predictions both want standard output: add -o file.");
+  if (output !== "-") await checkWritable(output);
+  const model = await readModel(modelPath);
+  let skipped = 0;
+  const onSkip = (error: TableError) => {
+    skipped++;
+    if (skipped <= NAMED) printNote(`skipped ${plain(error.message)}`);
+  };
+  const skip = options.onError === "skip" ? onSkip : undefined;
+  const table = await openTable(data, { ...readOptions(options), onSkip: skip });
+  const encode = batchEncoder(model, table, skip);
+  const appended = appendedNames(model, table.names);
+  const progress = new Progress(json === true || output === "-");
+  const out = openOutput(output);
+  let [rows, far] = [0, 0];
+  try {
+    await out.write(csvLine([...table.names, ...appended], table.delimiter));
+    for await (const batch of table.batches) {
+      const encoded = encode(batch);
+      if (encoded.rows.length === 0) continue;
+      const predicted = model.predictEncoded(encoded.x, encoded.unusual);
+      await out.write(linesOf(encoded.rows, columnsOf(model, predicted), table.delimiter));
+      rows += predicted.rows;
+      for (const one of predicted.far) if (one) far++;
+      progress.show(() => `${rows.toLocaleString("en")} rows predicted`);
+    }
+    await out.finish();
+  } finally {
+    out.abort();
+    progress.done();
+  }
+  if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);
+  if (json) printJson({ rows, skipped, far, columns: appended, files: [output] });
+  else if (output !== "-") {
+    const skips = skipped > 0 ? `, ${skipped} skipped` : "";
+    printNote(
+      `${rows.toLocaleString("en")} rows predicted${skips}, ${far} far from the training data: ${plain(output)}`,
+    );
+  }
+}
+
+/** Names of the columns that are added; with a prefix where the table has one of them already. */
+export function appendedNames({ encoding: { target } }: TableModel, names: readonly string[]): string[] {
+  const own =
+    target.kind === "number"
+      ? ["mean", "sd", "lower90", "upper90"]
+      : ["predicted", ...target.classes.map((name) => `p(${name})`)];
+  const all = [...own, "epistemic_share", "far"];
+  const clash = all.some((name) => names.includes(name));
+  return clash ? all.map((name) => `laplace_${name}`) : all;
+}
+
+/** The cells of the added columns, a function of the row's place. */
+function columnsOf({ encoding: { target } }: TableModel, predicted: TablePrediction): (i: number) => string[] {
+  const { mean, sd, lower, upper, probabilities, predicted: labels, epistemic, far } = predicted;
+  const last = (i: number) => [digits(epistemic[i]), far[i] ? "true" : "false"];
+  if (target.kind === "number") {
+    const columns = [mean, sd, lower, upper];
+    return (i) => [...columns.map((column) => digits(column?.[i] ?? Number.NaN)), ...last(i)];
+  }
+  const classes = target.classes.length;
+  return (i) => {
+    const row = probabilities?.data.subarray(i * classes, (i + 1) * classes) ?? [];
+    return [target.classes[labels?.[i] ?? 0], ...Array.from(row, digits), ...last(i)];
+  };
+}
+
+function linesOf(rows: readonly (readonly string[])[], cells: (i: number) => string[], delimiter: string): string {
+  let text = "";
+  rows.forEach((row, i) => {
+    text += csvLine([...row, ...cells(i)], delimiter);
+  });
+  return text;
+}

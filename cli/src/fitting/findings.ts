@@ -1,0 +1,66 @@
+// What is wrong with a fit, if something is, in plain words.
+
+import type { Finding } from "../report/data.ts";
+import type { TableFit } from "./fit.ts";
+
+/** Standard errors by which a coverage may differ from 90 % by chance. */
+const TOLERANCE = 3;
+/** Of rows that were held out at random, more than this far from the rest are a sign of few rows or wild values. */
+const MANY_FAR = 0.1;
+
+/** What to change here, where the library's own advice names options of its calls. */
+const advice: Readonly<Record<string, string>> = {
+  "not-at-minimum": "Raise --epochs.",
+  "tuning-not-converged": "Raise --epochs, or try another --seed.",
+  "prior-at-edge": "The columns may say nothing about the target; or try smaller --hidden widths, or more rows.",
+  "prior-far-from-weights": "Raise --rounds, so that the prior can follow the weights.",
+  "noise-far-from-residuals": "Raise --epochs or --rounds.",
+  "perfect-fit":
+    "The rows say nothing about noise: try smaller --hidden widths, or more rows; is a column the target in disguise?",
+  "function-variance-negligible": "The columns may say nothing about the target; or raise --epochs.",
+};
+
+/** Findings about a fit; none if all is well. */
+export function findingsOf(fit: TableFit): Finding[] {
+  const { heldOut } = fit;
+  const { metrics, baseline, far } = heldOut;
+  const findings: Finding[] = [];
+  const add = (severity: Finding["severity"], message: string, advice: string) =>
+    findings.push({ severity, message, advice });
+  if (!(metrics.negativeLogLikelihood < baseline.negativeLogLikelihood)) {
+    add(
+      "problem",
+      "On held-out rows the model is no better than the baseline.",
+      "Perhaps the columns say little about the target; more rows or columns help, or other --hidden widths.",
+    );
+  }
+  const coverage = metrics.intervalCoverage ?? metrics.setCoverage;
+  const error = TOLERANCE * Math.sqrt((0.9 * 0.1) / heldOut.truth.length) + 0.01;
+  const what = fit.task === "regression" ? "intervals" : "sets of classes";
+  if (coverage < 0.9 - error) {
+    add(
+      "warning",
+      `The model is over-confident: its 90 % ${what} held ${(100 * coverage).toFixed(0)} % of held-out rows.`,
+      "Try smaller --hidden widths, or more rows.",
+    );
+  }
+  if (coverage > 0.9 + error) {
+    add(
+      "warning",
+      `The model is under-confident: its 90 % ${what} held ${(100 * coverage).toFixed(0)} % of held-out rows.`,
+      "A few outliers in the target can widen everything; look at the residuals in the report.",
+    );
+  }
+  for (const { code, severity, message } of fit.tuned.diagnose().findings) {
+    add(severity, message, advice[code] ?? "Try other --hidden widths, or another --seed.");
+  }
+  const share = far.filter(Boolean).length / far.length;
+  if (share > MANY_FAR) {
+    add(
+      "warning",
+      `${(100 * share).toFixed(0)} % of held-out rows are unlike the rows that were learned from.`,
+      "Look for columns with wild values or many rare categories, and --ignore them.",
+    );
+  }
+  return findings;
+}

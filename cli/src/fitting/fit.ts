@@ -1,0 +1,326 @@
+// A table becomes a model: its encoding, held-out predictions, and the fit that is kept.
+
+import {
+  guessTask,
+  isMissing,
+  type Json,
+  OptionError,
+  type Posterior,
+  type Structure,
+  TableEncoding,
+  type TableEncodingOptions,
+  type TableModel,
+  tableEncoding,
+  tableModel,
+  ValueError,
+  version,
+} from "laplace-ts";
+import { chooseTemperature, type HeldOutRows, lossesByTemperature, type Part, predictHeldOut } from "./held-out.ts";
+import { type Baseline, baselineOf } from "./metrics.ts";
+import { type Activation, chooseStructure, defaultHidden, describeNetwork, learningOf, networkFor } from "./network.ts";
+import { deal, divide, type Numbers, numbersOf, type Rows, rowsAt, take } from "./numbers.ts";
+import { type Course, type Fitted, fitRecipe, type Recipe } from "./recipe.ts";
+
+/** What `laplace fit` can be told. */
+export interface FitSettings {
+  readonly target: string;
+  readonly task?: "regression" | "classification" | undefined;
+  readonly missing: "impute" | "refuse";
+  readonly kinds: NonNullable<TableEncodingOptions["kinds"]>;
+  readonly hidden?: readonly number[] | undefined;
+  readonly activation: Activation;
+  readonly epochs?: number | undefined;
+  readonly rounds: number;
+  readonly seed: number;
+  /** Parts of the cross-validation (default: 5 below 1000 rows). */
+  readonly folds?: number | undefined;
+  /** The share of rows that are held out, instead of a cross-validation (default 0.2 from 1000 rows on). */
+  readonly testFraction?: number | undefined;
+  readonly structure: "auto" | Structure;
+  readonly memoryBudget: number;
+}
+
+/** What a fit gives. */
+export interface TableFit {
+  readonly model: TableModel;
+  readonly task: "regression" | "classification";
+  /** Whether the task was guessed from the target. */
+  readonly guessed: boolean;
+  readonly rows: Rows;
+  /** Rows without a target, which had no part. */
+  readonly dropped: number;
+  /** How rows were held out, in words. */
+  readonly scheme: string;
+  /** Rows that a judged model was fitted to, those of them that first said when to stop, and those it was judged by. */
+  readonly counts: { readonly train: number; readonly validation: number; readonly test: number };
+  readonly heldOut: HeldOutRows;
+  readonly network: string;
+  readonly structure: Structure;
+  readonly structureReason: string;
+  readonly temperature: number;
+  readonly course: Course;
+  /** The posterior as the evidence tuned it, before its temperature was chosen. */
+  readonly tuned: Posterior;
+  /** Rows that the model was fitted to, and their inputs. */
+  readonly training: Rows;
+  readonly trainingNumbers: Numbers;
+}
+
+/** Fewer rows are held out part by part, so that each is predicted once. */
+const FEW_ROWS = 1000;
+const FOLDS = 5;
+const TEST_FRACTION = 0.2;
+const FEWEST_ROWS = 10;
+/** A row is far from the training data if the function's variance there is so many times the largest of the training. */
+const FAR = 1.5;
+/** Rows that are looked at for it. */
+const FAR_ROWS = 4096;
+
+/** Called with what is being done, and the share of all work that is done. */
+export type OnProgress = (stage: string, share: number) => void;
+
+/** Fits a table. @throws ValueError, OptionError for tables and options that do not fit */
+export async function fitTable(table: Rows, settings: FitSettings, onProgress: OnProgress): Promise<TableFit> {
+  const { rows, dropped } = withTarget(table, settings.target);
+  const { target, missing, seed } = settings;
+  const at = rows.names.indexOf(target);
+  const task = settings.task ?? guessTask(rows.rows.map((row) => row[at]));
+  const encoding = tableEncoding(rows, { target, task, missing, kinds: settings.kinds });
+  const learning = learningOf(encoding);
+  const hidden = settings.hidden ?? defaultHidden(rows.rows.length);
+  const net = networkFor(encoding.inputs.length, learning.outputs, hidden, settings.activation, seed);
+  const chosen = chooseStructure(net, learning, rows.rows.length, settings);
+  const { activation, memoryBudget, rounds, epochs } = settings;
+  const recipe: Recipe = {
+    learning,
+    hidden,
+    activation,
+    structure: chosen.structure,
+    memoryBudget,
+    rounds,
+    epochs,
+    seed,
+  };
+  const fitter = new Fitter(rows, encoding, recipe);
+  const n = rows.rows.length;
+  const labels = fitter.labels;
+  const single = settings.testFraction ?? (settings.folds === undefined && n >= FEW_ROWS ? TEST_FRACTION : undefined);
+  const shared = {
+    task,
+    guessed: settings.task === undefined,
+    rows,
+    dropped,
+    network: describeNetwork(net, hidden, activation),
+    structure: chosen.structure,
+    structureReason: chosen.reason,
+  };
+  if (single !== undefined) {
+    const { part: test, rest } = divide(labels, n, single, seed);
+    if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out part leaves too few rows to fit.");
+    const kept = await fitter.fit(rest, seed, (share) => onProgress("fitting", share));
+    const temperature = kept.temperature();
+    const model = kept.at(temperature);
+    const part = { ...fitter.part(kept, test, rest), model };
+    const heldOut = predictHeldOut([part]);
+    return {
+      ...shared,
+      ...kept.shared(test.length),
+      scheme: `${test.length.toLocaleString("en")} rows were held out, chosen at random`,
+      model: withNotes(model, [part], heldOut, shared, fitter.baseline(rest)),
+      heldOut,
+      temperature,
+    };
+  }
+  const folds = Math.min(settings.folds ?? FOLDS, n);
+  const parts: Part[] = [];
+  const dealt = deal(labels, n, folds, seed);
+  const stages = folds + 1;
+  for (const [k, test] of dealt.entries()) {
+    const held = new Set(test);
+    const rest = Array.from({ length: n }, (_, i) => i).filter((i) => !held.has(i));
+    const stage = `held-out part ${k + 1} of ${folds}`;
+    const fitted = await fitter.fit(rest, seed + k + 1, (share) => onProgress(stage, (k + share) / stages));
+    parts.push(fitter.part(fitted, test, rest));
+  }
+  const everything = Array.from({ length: n }, (_, i) => i);
+  const kept = await fitter.fit(everything, seed, (share) => onProgress("all rows", (folds + share) / stages));
+  const temperatures = crossFitted(parts, task);
+  const calibrated = parts.map((part, k) => ({ ...part, model: part.at(temperatures.each[k]) }));
+  const model = kept.at(temperatures.all);
+  const heldOut = predictHeldOut(calibrated);
+  return {
+    ...shared,
+    ...kept.shared(n),
+    // What each of the models that were judged had seen.
+    counts: { train: n - dealt[0].length, validation: parts[0].validation, test: n },
+    scheme: `${folds}-fold cross-validation: each row was predicted once by a model that had not seen it`,
+    model: withNotes(model, calibrated, heldOut, shared, fitter.baseline(everything)),
+    heldOut,
+    temperature: temperatures.all,
+  };
+}
+
+/** The rows that have a target. @throws OptionError for a target that is not there; ValueError for too few rows */
+function withTarget(table: Rows, target: string): { rows: Rows; dropped: number } {
+  const at = table.names.indexOf(target);
+  if (at < 0) {
+    const names = table.names.slice(0, 20).map((name) => name.slice(0, 60));
+    const more = table.names.length > names.length ? `, … (${table.names.length} in all)` : "";
+    throw new OptionError(`fit: there is no column "${target}". The columns are ${names.join(", ")}${more}.`);
+  }
+  const present = table.rows.flatMap((row, i) => (isMissing(row[at]) ? [] : [i]));
+  if (present.length < FEWEST_ROWS) {
+    throw new ValueError(
+      `fit: ${present.length} rows have a value of "${target}"; at least ${FEWEST_ROWS} are needed to fit and to judge a model.`,
+    );
+  }
+  return { rows: rowsAt(table, present), dropped: table.rows.length - present.length };
+}
+
+/** For each part the temperature that the other parts' held-out rows choose, and the one that all choose. */
+function crossFitted(parts: readonly Part[], task: string): { each: number[]; all: number } {
+  if (task === "regression") return { each: parts.map(() => 1), all: 1 };
+  const losses = parts.map(lossesByTemperature);
+  const others = (k: number) => losses.filter((_, i) => i !== k);
+  return { each: parts.map((_, k) => chooseTemperature(others(k))), all: chooseTemperature(losses) };
+}
+
+/** What a model's file keeps of its fit. */
+function withNotes(
+  model: TableModel,
+  parts: readonly Part[],
+  heldOut: HeldOutRows,
+  { task, network, structureReason, dropped }: Pick<TableFit, "task" | "network" | "structureReason" | "dropped">,
+  baseline: Baseline,
+): TableModel {
+  const notes = {
+    program: `laplace-ts-cli ${version}`,
+    task,
+    network,
+    structureReason,
+    dropped,
+    heldOut: { rows: heldOut.truth.length, parts: parts.length, metrics: heldOut.metrics, baseline: heldOut.baseline },
+    baseline,
+  } as const;
+  const { posterior, encoding, approximation, farVariance } = model;
+  return tableModel({ posterior, encoding, approximation, farVariance, notes: notes as unknown as Json });
+}
+
+/** Fits models to parts of one table. */
+class Fitter {
+  readonly #rows: Rows;
+  readonly #encoding: TableEncoding;
+  readonly #recipe: Recipe;
+  /** Positions of classes; undefined for numbers. */
+  readonly labels: Float64Array | undefined;
+  readonly #truth: Float64Array;
+
+  constructor(rows: Rows, encoding: TableEncoding, recipe: Recipe) {
+    this.#rows = rows;
+    this.#encoding = encoding;
+    this.#recipe = recipe;
+    const { target } = encoding;
+    const at = rows.names.indexOf(target.name);
+    this.#truth = Float64Array.from(rows.rows, (row) => encoding.encodeTarget(row[at]) ?? 0);
+    this.labels = target.kind === "classes" ? this.#truth : undefined;
+  }
+
+  /** The encoding that these rows decide: what columns hold, and which classes there are, all rows have decided. */
+  #encodingOf(rows: Rows): TableEncoding {
+    const { target, missing, columns } = this.#encoding;
+    if (rows.rows.length === this.#rows.rows.length) return this.#encoding;
+    const kinds = Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
+    const task = target.kind === "number" ? "regression" : "classification";
+    const own = tableEncoding(rows, { target: target.name, task, missing, kinds });
+    return target.kind === "number" ? own : new TableEncoding({ columns: own.columns, missing, target });
+  }
+
+  async fit(indices: readonly number[], seed: number, onShare: (share: number) => void) {
+    const rows = rowsAt(this.#rows, indices);
+    const encoding = this.#encodingOf(rows);
+    const numbers = numbersOf(rows, encoding);
+    const { labels } = this;
+    const own = labels && Float64Array.from(indices, (i) => labels[i]);
+    const fitted = await fitRecipe({ ...this.#recipe, seed }, numbers, own, onShare);
+    return new FittedTable(fitted, encoding, rows, numbers, this.#recipe);
+  }
+
+  part(fitted: FittedTable, test: readonly number[], rest: readonly number[]): Part {
+    const { model } = fitted;
+    const numbers = numbersOf(rowsAt(this.#rows, test), model.encoding);
+    const at = (temperature: number) => fitted.at(temperature);
+    return { model, numbers, indices: test, baseline: this.baseline(rest), at, validation: fitted.validation };
+  }
+
+  baseline(indices: readonly number[]): Baseline {
+    const { target } = this.#encoding;
+    const own = indices.map((i) => this.#truth[i]);
+    if (target.kind === "classes") return baselineOf(own, target.classes.length);
+    return baselineOf(
+      own.map((y) => y * target.sd + target.mean),
+      0,
+    );
+  }
+}
+
+/** A model of some rows, and how it came about. */
+class FittedTable {
+  readonly model: TableModel;
+  readonly #fitted: Fitted;
+  readonly #encoding: TableEncoding;
+  readonly #rows: Rows;
+  readonly #numbers: Numbers;
+  readonly #approximation: TableModel["approximation"];
+
+  constructor(fitted: Fitted, encoding: TableEncoding, rows: Rows, numbers: Numbers, { learning }: Recipe) {
+    [this.#fitted, this.#encoding, this.#rows, this.#numbers] = [fitted, encoding, rows, numbers];
+    this.#approximation = learning.approximation;
+    this.model = this.at(1);
+  }
+
+  /** The model with this temperature of its posterior. */
+  at(temperature: number): TableModel {
+    const fitted = this.#fitted.posterior;
+    const posterior = temperature === fitted.temperature ? fitted : fitted.with({ temperature });
+    const rows = Math.min(this.#numbers.rows, FAR_ROWS);
+    const seen = take(
+      this.#numbers,
+      Array.from({ length: rows }, (_, i) => i),
+    );
+    const { functionVariance } = posterior.predict(seen.x);
+    const outputs = functionVariance.size / rows;
+    let largest = 0;
+    for (let i = 0; i < rows; i++) {
+      let total = 0;
+      for (let c = 0; c < outputs; c++) total += functionVariance.data[i * outputs + c];
+      largest = Math.max(largest, total);
+    }
+    const approximation = this.#approximation;
+    return tableModel({ posterior, encoding: this.#encoding, approximation, farVariance: FAR * largest });
+  }
+
+  /** The temperature that the validation part chooses. */
+  temperature(): number {
+    if (this.#encoding.target.kind === "number") return 1;
+    const { posterior, validation } = this.#fitted.partial;
+    const partial = tableModel({ posterior, encoding: this.#encoding, approximation: this.#approximation });
+    return chooseTemperature([lossesByTemperature({ model: partial, numbers: validation })]);
+  }
+
+  /** Rows that said when to stop. */
+  get validation(): number {
+    return this.#fitted.partial.validation.rows;
+  }
+
+  shared(test: number) {
+    const { course, posterior: tuned } = this.#fitted;
+    const { validation } = this;
+    return {
+      course,
+      tuned,
+      training: this.#rows,
+      trainingNumbers: this.#numbers,
+      counts: { train: this.#numbers.rows, validation, test },
+    };
+  }
+}

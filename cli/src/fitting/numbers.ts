@@ -1,0 +1,113 @@
+// The numbers of a table: inputs and targets by its encoding, and parts of them.
+
+import { NDArray, Random, type TableEncoding, ValueError } from "laplace-ts";
+
+/** Inputs and targets of some rows. */
+export interface Numbers {
+  readonly rows: number;
+  /** [rows, inputs] */
+  readonly x: NDArray;
+  /** Standardised numbers [rows, 1], or positions of classes [rows]; with two classes [rows, 1]. */
+  readonly y: NDArray;
+  /** What is unlike the training about each row. */
+  readonly unusual: readonly (readonly string[])[];
+}
+
+/** A table in memory whose rows all have a target. */
+export interface Rows {
+  readonly names: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Each row's line in the file. */
+  readonly lines: readonly number[];
+}
+
+/** Some of the rows. */
+export function rowsAt(table: Rows, indices: readonly number[]): Rows {
+  return { names: table.names, rows: indices.map((i) => table.rows[i]), lines: indices.map((i) => table.lines[i]) };
+}
+
+/** Inputs and targets of rows. @throws ValueError naming the line */
+export function numbersOf(table: Rows, encoding: TableEncoding): Numbers {
+  const width = encoding.inputs.length;
+  const encodeRow = encoding.bind(table.names);
+  const at = table.names.indexOf(encoding.target.name);
+  const count = table.rows.length;
+  const [x, y] = [new Float64Array(count * width), new Float64Array(count)];
+  const unusual = table.rows.map((cells, i) => {
+    try {
+      const target = encoding.encodeTarget(cells[at]);
+      if (target === undefined) throw new ValueError(`the target "${encoding.target.name}" has no value`);
+      y[i] = target;
+      return encodeRow(cells, x, i * width);
+    } catch (cause) {
+      throw cause instanceof ValueError
+        ? new ValueError(`line ${table.lines[i]}: ${cause.message}.`, { cause })
+        : cause;
+    }
+  });
+  const labels = encoding.target.kind === "classes" && encoding.target.classes.length > 2;
+  return {
+    rows: count,
+    x: new NDArray(x, [count, width]),
+    y: new NDArray(y, labels ? [count] : [count, 1]),
+    unusual,
+  };
+}
+
+/** Some of the rows, as numbers. */
+export function take(numbers: Numbers, indices: readonly number[]): Numbers {
+  const rowsOf = (source: NDArray) => {
+    const width = source.size / numbers.rows;
+    const data = new Float64Array(indices.length * width);
+    indices.forEach((row, i) => {
+      data.set(source.data.subarray(row * width, (row + 1) * width), i * width);
+    });
+    return new NDArray(data, [indices.length, ...source.shape.slice(1)]);
+  };
+  return {
+    rows: indices.length,
+    x: rowsOf(numbers.x),
+    y: rowsOf(numbers.y),
+    unusual: indices.map((i) => numbers.unusual[i]),
+  };
+}
+
+/** 0 to n − 1 in an order that the seed gives. */
+export function shuffled(n: number, seed: number): number[] {
+  const random = new Random(seed);
+  const order = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = Math.floor(random.uniform() * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}
+
+/** Rows dealt to parts at random, each class evenly; indices ascending in each part. */
+export function deal(labels: ArrayLike<number> | undefined, n: number, parts: number, seed: number): number[][] {
+  const order = shuffled(n, seed);
+  if (labels !== undefined) order.sort((a, b) => labels[a] - labels[b]);
+  const dealt: number[][] = Array.from({ length: parts }, () => []);
+  order.forEach((row, i) => {
+    dealt[i % parts].push(row);
+  });
+  return dealt.map((part) => part.sort((a, b) => a - b));
+}
+
+/** A share of the rows, at least one, and the others, each class by its share. */
+export function divide(
+  labels: ArrayLike<number> | undefined,
+  n: number,
+  share: number,
+  seed: number,
+): { part: number[]; rest: number[] } {
+  const order = shuffled(n, seed);
+  if (labels !== undefined) order.sort((a, b) => labels[a] - labels[b]);
+  const count = Math.min(n - 1, Math.max(1, Math.round(share * n)));
+  const chosen = new Uint8Array(n);
+  // Evenly spaced places in the sorted order take each class by its share.
+  for (let k = 0; k < count; k++) chosen[order[Math.floor(((k + 0.5) * n) / count)]] = 1;
+  const [part, rest]: [number[], number[]] = [[], []];
+  for (let i = 0; i < n; i++) (chosen[i] ? part : rest).push(i);
+  return { part, rest };
+}

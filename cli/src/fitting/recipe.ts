@@ -1,0 +1,165 @@
+// One model: a network trained to a minimum under a prior that the evidence chooses, in rounds. The first prior is strong,
+// so that the network begins simple; each round the evidence says how far to relax it. A validation part says when to
+// stop relaxing; then everything is repeated on all rows, for as many rounds.
+
+import { adam, laplace, type Network, negativeLogLikelihood, type Posterior, type Structure, train } from "laplace-ts";
+import { gaussianNll } from "./metrics.ts";
+import { type Learning, networkFor } from "./network.ts";
+import { divide, type Numbers, take } from "./numbers.ts";
+
+/** How a network is trained. */
+export interface Recipe {
+  readonly learning: Learning;
+  readonly hidden: readonly number[];
+  readonly activation: Parameters<typeof networkFor>[3];
+  readonly structure: Structure;
+  readonly memoryBudget: number;
+  /** Most rounds (the evidence may settle, or validation stop, before). */
+  readonly rounds: number;
+  /** Epochs of a round; undefined for a number that suits the rows. */
+  readonly epochs?: number | undefined;
+  readonly seed: number;
+}
+
+/** The course of a training, by epochs: negative log likelihood per row, of targets as the network learns them. */
+export interface Course {
+  readonly epochs: number[];
+  readonly train: number[];
+  readonly validation: number[];
+  /** The epoch whose round was the last that helped. */
+  kept: number;
+  /** The rounds up to there. */
+  rounds: number;
+}
+
+/** A model that was fitted. */
+export interface Fitted {
+  readonly posterior: Posterior;
+  readonly course: Course;
+  /** The posterior of the training part alone, and the validation rows it has not seen. */
+  readonly partial: { readonly posterior: Posterior; readonly validation: Numbers };
+}
+
+/** Called now and then with the share of the work that is done, 0 to 1. */
+export type OnShare = (share: number) => void;
+
+/** 1 / variance of the weights at first: nearly linear networks. */
+const FIRST_PRECISION = 50;
+/** Of standardised targets. */
+const FIRST_NOISE = 0.7;
+/** The prior has settled when it and the noise change by less, in logarithms. */
+const SETTLED = 0.1;
+const VALIDATION_SHARE = 0.15;
+/** Parts of a round: step sizes, the share of rows in a batch, and the share of the round's epochs. */
+const phases = [
+  { learningRate: 0.02, batches: 4, share: 0.25 },
+  { learningRate: 0.01, batches: 4, share: 0.25 },
+  { learningRate: 0.005, batches: 1, share: 0.25 },
+  { learningRate: 0.001, batches: 1, share: 0.25 },
+] as const;
+/** Validation must better itself by so much, in nats per row, within a round. */
+const WORTH = 1e-3;
+const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
+
+/** Epochs of a round for a number of rows: as many steps for few rows as for many. */
+export function defaultEpochs(rows: number): number {
+  return Math.min(80, Math.max(8, 4 * Math.ceil(12_000 / rows)));
+}
+
+/** Fits a network to rows. */
+export async function fitRecipe(
+  recipe: Recipe,
+  numbers: Numbers,
+  labels: ArrayLike<number> | undefined,
+  onShare: OnShare,
+) {
+  const { part, rest } = divide(labels, numbers.rows, VALIDATION_SHARE, recipe.seed);
+  const [validation, training] = [take(numbers, part), take(numbers, rest)];
+  const first = await rounds(recipe, training, recipe.rounds, (share) => onShare(share / 2), validation);
+  const { course } = first;
+  const all = await rounds(recipe, numbers, course.rounds, (share) => onShare(0.5 + share / 2));
+  const partial = { posterior: first.posterior, validation };
+  return { posterior: all.posterior, course, partial } satisfies Fitted;
+}
+
+async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnShare, validation?: Numbers) {
+  const { learning, structure, memoryBudget, seed } = recipe;
+  const net = networkFor(data.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed);
+  const epochs = recipe.epochs ?? defaultEpochs(data.rows);
+  const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };
+  let [precision, noise, best, done] = [FIRST_PRECISION, FIRST_NOISE, Number.POSITIVE_INFINITY, 0];
+  let posterior: Posterior | undefined;
+  let kept: Posterior | undefined;
+  for (let round = 1; round <= most; round++) {
+    for (const [i, phase] of phases.entries()) {
+      const weightDecay = learning.weightDecay(precision, noise, data.rows);
+      const last = Math.max(1, Math.round(epochs * phase.share));
+      await train(net, data, {
+        loss: learning.loss,
+        optimizer: adam({ learningRate: phase.learningRate }),
+        epochs: last,
+        batchSize: batchSize(data.rows, phase.batches),
+        weightDecay,
+        seed: seed + round * phases.length + i,
+        onProgress: ({ epoch }) => onShare((round - 1 + (i + epoch / last) / phases.length) / most),
+      });
+      done += last;
+      if (validation === undefined) continue;
+      course.epochs.push(done);
+      course.train.push(plainNll(net, learning, noise, data));
+      course.validation.push(plainNll(net, learning, noise, validation));
+    }
+    const fitted = await laplace(net, {
+      likelihood: learning.likelihood(noise),
+      structure,
+      memoryBudget,
+      priorPrecision: precision,
+      // Whether it is at a minimum, the diagnosis says.
+      checks: false,
+    }).fit(data);
+    posterior = fitted.optimizePrior();
+    const [nextPrecision, nextNoise] = [posterior.priorPrecision.data[0], posterior.noise?.data[0] ?? noise];
+    const change = Math.max(Math.abs(Math.log(nextPrecision / precision)), Math.abs(Math.log(nextNoise / noise)));
+    [precision, noise] = [nextPrecision, nextNoise];
+    if (validation !== undefined) {
+      const value = predictiveNll(posterior, learning, validation);
+      if (value < best - WORTH) {
+        [best, kept, course.kept, course.rounds] = [value, posterior, done, round];
+      } else if (round > course.rounds + 1) {
+        break;
+      }
+    }
+    if (change < SETTLED) break;
+  }
+  onShare(1);
+  return { posterior: (kept ?? posterior) as Posterior, course };
+}
+
+function batchSize(rows: number, batches: number): number {
+  if (batches === 1) return Math.min(rows, FULL_BATCH);
+  return Math.min(rows, Math.max(SMALLEST_BATCH, Math.min(LARGEST_BATCH, Math.ceil(rows / batches))));
+}
+
+/** Of the network alone. */
+function plainNll(net: Network, learning: Learning, noise: number, data: Numbers): number {
+  const f = net.forward(data.x);
+  const { mean, variance } = { mean: f.data, variance: noise ** 2 };
+  if (learning.approximation === "exact") return gaussianNll(mean, () => variance, data.y.data);
+  const [rows, outputs] = f.shape;
+  let sum = 0;
+  for (let i = 0; i < rows; i++) {
+    const logits = outputs === 1 ? [0, mean[i]] : mean.subarray(i * outputs, (i + 1) * outputs);
+    const largest = Math.max(...logits);
+    let total = 0;
+    for (const logit of logits) total += Math.exp(logit - largest);
+    sum += largest + Math.log(total) - logits[data.y.data[i]];
+  }
+  return sum / rows;
+}
+
+/** Of the posterior's predictions. */
+function predictiveNll(posterior: Posterior, { approximation }: Learning, data: Numbers): number {
+  const { mean, variance } = posterior.predict(data.x, { approximation });
+  if (approximation === "exact") return gaussianNll(mean.data, (i) => variance.data[i], data.y.data);
+  return negativeLogLikelihood(mean, data.y.reshape(-1));
+}

@@ -1,0 +1,104 @@
+// What the report shows of a fit, in the units of the table.
+
+import {
+  calibrationCurve,
+  inputNames,
+  isMissing,
+  NDArray,
+  reliabilityCurve,
+  type TableModel,
+  version,
+} from "laplace-ts";
+import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../report/data.ts";
+import type { TableFit } from "./fit.ts";
+import { slicesOf } from "./slices.ts";
+
+/** Prior precisions at which the evidence is shown: three decades to each side of the chosen one. */
+const EVIDENCE_POINTS = 25;
+const DECADES = 3;
+const BINS = 10;
+
+/** All that the report shows. */
+export function reportData(
+  fit: TableFit,
+  findings: readonly Finding[],
+  { data, seed }: { readonly data: string; readonly seed: number },
+): ReportData {
+  const { model, heldOut, rows } = fit;
+  const { target } = model.encoding;
+  const { metrics, baseline, indices, ...predictions } = heldOut;
+  const priorPrecision = model.posterior.priorPrecision.data[0];
+  const noise = model.posterior.noise?.data[0];
+  return {
+    data,
+    target: target.name,
+    task: fit.task,
+    ...(target.kind === "classes" && { classes: target.classes }),
+    created: new Date().toISOString(),
+    version,
+    seed,
+    counts: { ...fit.counts, dropped: fit.dropped },
+    columns: columnNotes(model, fit),
+    network: fit.network,
+    structure: fit.structure,
+    structureReason: fit.structureReason,
+    priorPrecision,
+    ...(target.kind === "number" && noise !== undefined && { noise: noise * target.sd }),
+    metrics,
+    baseline,
+    findings,
+    heldOut: {
+      ...predictions,
+      lines: indices.map((i) => rows.lines[i]),
+      rows: indices.map((i) => Object.fromEntries(rows.names.map((name, j) => [name, rows.rows[i][j]]))),
+    },
+    reliability: reliabilityOf(fit),
+    evidence: evidenceAround(model, priorPrecision),
+    training: fit.course,
+    slices: slicesOf(fit),
+  };
+}
+
+function columnNotes({ encoding }: TableModel, { rows }: TableFit): ColumnNote[] {
+  return encoding.columns.map((column) => {
+    const { name, kind } = column;
+    const at = rows.names.indexOf(name);
+    const missing = rows.rows.filter((row) => isMissing(row[at])).length;
+    return { name, kind, inputs: inputNames(column).length, missing, note: noteOf(column) };
+  });
+}
+
+function noteOf(column: TableModel["encoding"]["columns"][number]): string {
+  if (column.kind === "ignored") return `ignored: ${column.reason}`;
+  const filled = column.missing ? ", missing values imputed" : "";
+  if (column.kind === "number") return `standardised${filled}`;
+  if (column.kind === "date") return `date: ${column.parts.join(", ")}${filled}`;
+  return `one-hot, ${column.categories.length} categories${column.rest ? " and a rest" : ""}${filled}`;
+}
+
+function reliabilityOf({ heldOut, task }: TableFit): ReliabilityBin[] {
+  const { truth, mean, sd = [], probabilities = [] } = heldOut;
+  const vector = (values: readonly number[]) => new NDArray(Float64Array.from(values), [values.length]);
+  if (task === "regression") {
+    const { level, frequency } = calibrationCurve(vector(mean), vector(sd.map((s) => s * s)), vector(truth));
+    return Array.from(level.data, (confidence: number, i) => {
+      return { confidence, accuracy: frequency.data[i], count: truth.length };
+    });
+  }
+  const p = new NDArray(Float64Array.from(probabilities.flat()), [truth.length, probabilities[0].length]);
+  const { count, confidence, accuracy } = reliabilityCurve(p, vector(truth), { bins: BINS });
+  return Array.from(count.data, (n: number, i) => {
+    return { confidence: confidence.data[i], accuracy: accuracy.data[i], count: n };
+  }).filter(({ count: n }) => n > 0);
+}
+
+function evidenceAround({ posterior }: TableModel, chosen: number): ReportData["evidence"] {
+  const priorPrecision = Array.from(
+    { length: EVIDENCE_POINTS },
+    (_, i) => chosen * 10 ** (DECADES * ((2 * i) / (EVIDENCE_POINTS - 1) - 1)),
+  );
+  const logEvidence = priorPrecision.map((precision) =>
+    posterior.with({ priorPrecision: precision }).logMarginalLikelihood(),
+  );
+  return { priorPrecision, logEvidence };
+}

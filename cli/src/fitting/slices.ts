@@ -1,0 +1,121 @@
+// Predictions along one column, the others at a typical row: which columns matter, and how.
+
+import {
+  type ColumnEncoding,
+  dayText,
+  isMissing,
+  normalQuantile,
+  numberOf,
+  type TablePrediction,
+  type TableRow,
+} from "laplace-ts";
+import type { Slice } from "../report/data.ts";
+import type { TableFit } from "./fit.ts";
+
+type Column = Exclude<ColumnEncoding, { kind: "ignored" }>;
+
+const SLICES = 4;
+const POSITIONS = 41;
+/** Columns that are looked at, and rows that are drawn. */
+const [MOST_COLUMNS, MOST_POINTS] = [64, 400];
+const Z90 = normalQuantile(0.95);
+
+/** The slices of the columns that move predictions most, the first the most. */
+export function slicesOf(fit: TableFit): Slice[] {
+  const { encoding } = fit.model;
+  const columns = encoding.columns.filter((column) => column.kind !== "ignored").slice(0, MOST_COLUMNS);
+  const typical = Object.fromEntries(columns.map((column) => [column.name, typicalText(column)]));
+  const shown = shownClass(fit);
+  return columns
+    .map((column) => {
+      const positions = positionsOf(column);
+      const texts = positions.map((position) =>
+        column.kind === "date" ? dayText(Number(position)) : String(position),
+      );
+      const rows = texts.map((text) => ({ ...typical, [column.name]: text }));
+      const predicted = fit.model.predict(rows);
+      const mean = meanOf(predicted, shown);
+      return { column, x: column.kind === "date" ? texts : positions, rows, predicted, mean, spread: spreadOf(mean) };
+    })
+    .sort((a, b) => b.spread - a.spread)
+    .slice(0, SLICES)
+    .map(({ column, x, rows, predicted, mean }) => ({
+      input: column.name,
+      kind: column.kind,
+      x,
+      mean,
+      ...bandsOf(fit, rows, predicted, mean, shown),
+      points: pointsOf(fit, column, shown),
+    }));
+}
+
+/** The cell of a typical row: the median, or the most frequent text. */
+function typicalText(column: Column): string {
+  return column.kind === "date" ? dayText(column.fill) : String(column.fill);
+}
+
+function positionsOf(column: Column): (number | string)[] {
+  if (column.kind === "category") return [...column.categories];
+  const { low, high } = column;
+  return Array.from({ length: POSITIONS }, (_, i) => low + ((high - low) * i) / (POSITIONS - 1));
+}
+
+/** The class that is shown: the second of two, otherwise the most frequent. */
+function shownClass({ model, heldOut }: TableFit): number {
+  const { target } = model.encoding;
+  if (target.kind === "number") return 0;
+  if (target.classes.length === 2) return 1;
+  const counts = target.classes.map((_, c) => heldOut.truth.filter((label) => label === c).length);
+  return counts.indexOf(Math.max(...counts));
+}
+
+function meanOf({ mean, probabilities, rows }: TablePrediction, shown: number): number[] {
+  if (mean !== undefined) return Array.from(mean);
+  return Array.from({ length: rows }, (_, i) => probabilities?.at(i, shown) ?? 0);
+}
+
+function spreadOf(values: readonly number[]): number {
+  const center = values.reduce((sum, value) => sum + value / values.length, 0);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2 / values.length, 0));
+}
+
+/** 90 % bands: of the function, and for numbers of a new target; of a class, of its probability over the weights. */
+function bandsOf(
+  { model }: TableFit,
+  rows: readonly TableRow[],
+  { functionSd, lower = new Float64Array(), upper = new Float64Array() }: TablePrediction,
+  mean: readonly number[],
+  shown: number,
+) {
+  const { target } = model.encoding;
+  if (target.kind === "number" && functionSd !== undefined) {
+    return {
+      functionLower: mean.map((m, i) => m - Z90 * functionSd[i]),
+      functionUpper: mean.map((m, i) => m + Z90 * functionSd[i]),
+      lower: Array.from(lower),
+      upper: Array.from(upper),
+    };
+  }
+  const bands = model.probabilityBands(rows);
+  return {
+    functionLower: mean.map((_, i) => bands.lower.at(i, shown)),
+    functionUpper: mean.map((_, i) => bands.upper.at(i, shown)),
+    ...(target.kind === "classes" && { shownClass: target.classes[shown] }),
+  };
+}
+
+/** Rows of the training, as many as can be told apart. */
+function pointsOf({ training, trainingNumbers, model }: TableFit, column: Column, shown: number): Slice["points"] {
+  const { encoding } = model;
+  const at = training.names.indexOf(column.name);
+  const step = Math.max(1, Math.ceil(training.rows.length / MOST_POINTS));
+  const { target } = encoding;
+  return training.rows.flatMap((row, i) => {
+    if (i % step !== 0) return [];
+    const cell = row[at].trim();
+    const x = column.kind === "number" ? numberOf(cell) : cell;
+    if (x === undefined || isMissing(cell)) return [];
+    const value = trainingNumbers.y.data[i];
+    return [{ x, y: target.kind === "number" ? value * target.sd + target.mean : Number(value === shown) }];
+  });
+}

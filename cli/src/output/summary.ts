@@ -1,0 +1,66 @@
+// What was learned, on one screen.
+
+import type { TableModel } from "laplace-ts";
+import type { Metrics } from "../fitting/metrics.ts";
+import { plain, styled } from "./terminal.ts";
+
+/** A line with a label in front. */
+export function line(label: string, text: string): string {
+  return `${styled("bold", label.padEnd(12))} ${text}`;
+}
+
+const number = (value: number) =>
+  Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3)
+    ? value.toPrecision(3)
+    : String(Number(value.toPrecision(4)));
+const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
+
+/** Metrics beside those of the baseline, a line for each that people ask for. */
+export function metricLines(task: string, metrics: Metrics, baseline: Metrics): string[] {
+  const shown: readonly (readonly [string, string, (value: number) => string])[] =
+    task === "regression"
+      ? [
+          ["negativeLogLikelihood", "NLL", number],
+          ["rootMeanSquaredError", "RMSE", number],
+          ["crps", "CRPS", number],
+          ["intervalCoverage", "in 90 % intervals", percent],
+          ["miscalibrationArea", "calibration error", number],
+        ]
+      : [
+          ["negativeLogLikelihood", "NLL", number],
+          ["accuracy", "accuracy", percent],
+          ["brierScore", "Brier score", number],
+          ["setCoverage", "in 90 % sets", percent],
+          ["expectedCalibrationError", "calibration error", number],
+        ];
+  const name = task === "regression" ? "mean and deviation alone" : "class frequencies alone";
+  const head = `  ${"".padEnd(18)} ${"model".padStart(10)} ${"baseline".padStart(10)}   (baseline: ${name})`;
+  const rows = shown.flatMap(([key, label, format]) => {
+    const [own, other] = [metrics[key], baseline[key]];
+    if (own === undefined) return [];
+    return [
+      `  ${label.padEnd(18)} ${format(own).padStart(10)} ${other === undefined ? "" : format(other).padStart(10)}`,
+    ];
+  });
+  return [styled("dim", head), ...rows];
+}
+
+/** Columns and what became of them: counts by kind, and the ignored ones with their reasons. */
+export function columnLines({ encoding }: TableModel): string[] {
+  const counts = new Map<string, number>();
+  for (const { kind } of encoding.columns) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const words = { number: "numbers", category: "categories", date: "dates", ignored: "ignored" } as const;
+  const kinds = Object.entries(words).flatMap(([kind, word]) =>
+    counts.has(kind) ? [`${counts.get(kind)} ${word}`] : [],
+  );
+  const ignored = encoding.columns.flatMap((column) =>
+    column.kind === "ignored" ? [`  ignored ${plain(column.name)}: ${column.reason}`] : [],
+  );
+  const shown = ignored.slice(0, 4);
+  const rest = ignored.length - shown.length;
+  return [
+    line("columns", `${kinds.join(", ")} → ${encoding.inputs.length} inputs`),
+    ...shown,
+    ...(rest > 0 ? [`  and ${rest} more ignored`] : []),
+  ];
+}

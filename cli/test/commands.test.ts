@@ -1,0 +1,237 @@
+// What the command line promises: exit codes, one JSON object, streams, and no half files.
+
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { laplace, tables, unfinished, workFolder } from "./laplace.ts";
+
+const folder = workFolder();
+const at = (name: string) => join(folder, name);
+const airquality = join(tables, "airquality.csv");
+const quick = ["--epochs", "4", "--rounds", "1", "--folds", "2", "--no-report"];
+const model = at("model.safetensors");
+
+/** A table of x and y = 2 x + noise. */
+function smallTable(rows: number): string {
+  const lines = Array.from({ length: rows }, (_, i) => `${(i * 7919) % 101},${2 * ((i * 7919) % 101) + (i % 5)}`);
+  return `x,y\n${lines.join("\n")}\n`;
+}
+
+test("fit writes a model from standard input", async () => {
+  const input = readFileSync(airquality);
+  const run = await laplace(["fit", "-", "-t", "Ozone", "-o", model, ...quick], { input });
+  expect(run.code).toBe(0);
+  expect(run.stdout).toContain("regression");
+  expect(run.stdout).toContain("37 dropped");
+  // Nothing but results where nobody watches.
+  expect(run.stderr).toBe("");
+});
+
+describe("exit codes", () => {
+  const lines = (text: string) => text.trim().split("\n");
+  const cases: readonly (readonly [string, readonly string[], number, RegExp])[] = [
+    ["help", ["--help"], 0, /^$/],
+    ["the version", ["--version"], 0, /^$/],
+    ["an unknown command", ["fitt"], 2, /unknown command/],
+    ["an unknown option", ["fit", airquality, "-t", "Ozone", "--epoch", "3"], 2, /unknown option/],
+    ["no target", ["fit", airquality], 2, /--target/],
+    ["a target that is not there", ["fit", airquality, "-t", "ozone"], 2, /no column "ozone"/],
+    ["a column to ignore that is not there", ["fit", airquality, "-t", "Ozone", "--ignore", "X"], 2, /no column "X"/],
+    [
+      "options that exclude each other",
+      ["fit", airquality, "-t", "Ozone", "--folds", "3", "--test-fraction", "0.1"],
+      2,
+      /exclude/,
+    ],
+    ["a number that is none", ["fit", airquality, "-t", "Ozone", "--seed", "x"], 2, /integer/],
+    ["no such table", ["fit", at("none.csv"), "-t", "y"], 1, /none\.csv: there is no such file/],
+    ["a folder for a table", ["fit", folder, "-t", "y"], 1, /folder/],
+    [
+      "a folder that is not there",
+      ["fit", airquality, "-t", "Ozone", "-o", at("no/m.safetensors")],
+      1,
+      /no such file or folder/,
+    ],
+    ["a table for a model", ["inspect", airquality], 3, /malformed/],
+    ["no such model", ["inspect", at("none.safetensors")], 1, /none\.safetensors/],
+    [
+      "a table without the columns",
+      ["predict", model, join(tables, "iris.csv")],
+      1,
+      /no columns "Date", "Solar.R", "Wind", "Temp"/,
+    ],
+    ["a table without the target", ["evaluate", model, at("unlabelled.csv")], 1, /no column "Ozone"/],
+    ["both on standard output", ["predict", model, airquality, "--json"], 2, /-o file/],
+    [
+      "a memory budget that nothing fits",
+      ["fit", airquality, "-t", "Ozone", "--memory-budget", "1KB"],
+      1,
+      /memory budget/,
+    ],
+  ];
+  test.each(cases)("%s", async (_, args, code, message) => {
+    writeFileSync(at("unlabelled.csv"), "Date,Solar.R,Wind,Temp\n1973-05-01,190,7.4,67\n");
+    const run = await laplace(args);
+    expect(run.stderr).toMatch(message);
+    expect(run.code).toBe(code);
+    // An error says what is wrong without a trace of the program's insides.
+    expect(run.stderr).not.toMatch(/ at .*\.js:/);
+    if (code > 0) expect(lines(run.stderr).length).toBeLessThanOrEqual(4);
+  });
+
+  test("a model cut short is refused with the reason", async () => {
+    writeFileSync(at("short.safetensors"), readFileSync(model).subarray(0, -10));
+    const run = await laplace(["predict", at("short.safetensors"), airquality]);
+    expect(run).toMatchObject({ code: 3, stdout: "" });
+    expect(run.stderr).toContain("truncated");
+  });
+});
+
+describe("rows that cannot be read", () => {
+  const table =
+    "Date,Solar.R,Wind,Temp\n1973-05-01,190,7.4,67\n1973-05-02,x,8,72\n1973-05-03,1,2\n1973-05-04,313,11.5,62\n";
+
+  test("stop with the line", async () => {
+    const run = await laplace(["predict", model, "-", "-o", at("stopped.csv")], { input: table });
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/line \d: /);
+    expect(existsSync(at("stopped.csv"))).toBe(false);
+    expect(unfinished(folder)).toEqual([]);
+  });
+
+  test("are skipped when asked", async () => {
+    const run = await laplace(["predict", model, "-", "--on-error", "skip"], { input: table });
+    expect(run.code).toBe(0);
+    expect(run.stdout.trim().split("\n").length).toBe(3);
+    expect(run.stderr).toContain('line 3: the column "Solar.R" has "x", which is no number');
+    expect(run.stderr).toContain("line 4: the row has 3 cells, the header 4");
+  });
+});
+
+test("--json is one object on every command", async () => {
+  writeFileSync(at("small.csv"), smallTable(40));
+  const small = at("small.safetensors");
+  const runs = [
+    ["fit", at("small.csv"), "-t", "y", "-o", small, ...quick, "--json"],
+    ["predict", small, at("small.csv"), "-o", at("small-out.csv"), "--json"],
+    ["evaluate", small, at("small.csv"), "--json"],
+    ["inspect", small, "--json"],
+  ];
+  for (const args of runs) {
+    const run = await laplace(args);
+    expect(run.code).toBe(0);
+    expect(typeof JSON.parse(run.stdout)).toBe("object");
+  }
+  expect(JSON.parse((await laplace(runs[1])).stdout)).toMatchObject({ rows: 40, skipped: 0, far: 0 });
+}, 60_000);
+
+test("the same seed gives the same file", async () => {
+  const fit = (name: string) => laplace(["fit", airquality, "-t", "Ozone", "-o", at(name), ...quick, "--seed", "3"]);
+  await Promise.all([fit("one.safetensors"), fit("two.safetensors")]);
+  expect(readFileSync(at("one.safetensors")).equals(readFileSync(at("two.safetensors")))).toBe(true);
+}, 60_000);
+
+test("what is far is flagged", async () => {
+  const input = "Date,Solar.R,Wind,Temp\n1973-06-01,190,7.4,67\n1973-06-01,190,7.4,670\n1999-06-01,190,7.4,67\n";
+  const { stdout } = await laplace(["predict", model, "-"], { input });
+  expect(
+    stdout
+      .trim()
+      .split("\n")
+      .slice(1)
+      .map((line) => line.split(",").at(-1)),
+  ).toEqual(["false", "true", "true"]);
+});
+
+test("Parquet predicts as CSV does", async () => {
+  const [csv, parquet] = await Promise.all(
+    [airquality, "cli/test/airquality.parquet"].map((data) => laplace(["predict", model, data])),
+  );
+  const added = ({ stdout }: { stdout: string }) =>
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(",").slice(-6).join());
+  expect(added(parquet)).toEqual(added(csv));
+  const piped = await laplace(["predict", model, "-"], { input: readFileSync("cli/test/airquality.parquet") });
+  expect(piped.code).toBe(1);
+  expect(piped.stderr).toContain("give the file's name");
+});
+
+test("columns that are there already get a prefix, and delimiters stay", async () => {
+  const input = 'Date;Solar.R;Wind;Temp;far\r\n1973-06-01;190;7.4;67;"a;b ""c"""\r\n';
+  const { stdout } = await laplace(["predict", model, "-"], { input });
+  const [header, row] = stdout.trim().split("\n");
+  expect(header).toBe(
+    "Date;Solar.R;Wind;Temp;far;laplace_mean;laplace_sd;laplace_lower90;laplace_upper90;laplace_epistemic_share;laplace_far",
+  );
+  expect(row).toContain('"a;b ""c"""');
+});
+
+describe("interrupted", () => {
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)(
+    "%s leaves no file",
+    async (signal, code) => {
+      const before = readdirSync(folder).sort();
+      const kill = { signal, when: () => unfinished(folder).length > 0 };
+      // Long enough that the file is there before it is whole.
+      const input = `${"Date,Solar.R,Wind,Temp\n"}${"1973-06-01,190,7.4,67\n".repeat(300_000)}`;
+      const run = await laplace(["predict", model, "-", "-o", at("interrupted.csv")], { input, kill });
+      expect(run.code).toBe(code);
+      expect(readdirSync(folder).sort()).toEqual(before);
+    },
+    60_000,
+  );
+
+  test("while fitting, there is no file either", async () => {
+    const before = readdirSync(folder).sort();
+    const start = Date.now();
+    const kill = { signal: "SIGINT", when: () => Date.now() - start > 1500 } as const;
+    const args = [
+      "fit",
+      join(tables, "diabetes.csv"),
+      "-t",
+      "progression",
+      "-o",
+      at("f.safetensors"),
+      "--epochs",
+      "100000",
+    ];
+    const run = await laplace(args, { kill });
+    // On a busy machine the signal comes before the program listens, and ends it all the same.
+    expect([130, null]).toContain(run.code);
+    expect(readdirSync(folder).sort()).toEqual(before);
+  }, 60_000);
+});
+
+test("a reader that leaves ends it quietly", async () => {
+  const child = spawn(process.execPath, ["cli/laplace.js", "predict", model, "-"]);
+  let stderr = "";
+  child.stderr.on("data", (text) => {
+    stderr += text;
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.write("Date,Solar.R,Wind,Temp\n");
+  child.stdin.end("1973-06-01,190,7.4,67\n".repeat(100_000));
+  child.stdout.once("data", () => child.stdout.destroy());
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+}, 60_000);
+
+test("colours are left out when NO_COLOR says so", async () => {
+  const styled = "\u001b[";
+  const plain = await laplace(["inspect", model], { env: { NO_COLOR: "1", FORCE_COLOR: "1" } });
+  expect(plain.stdout).not.toContain(styled);
+  const forced = await laplace(["inspect", model], { env: { NO_COLOR: "", FORCE_COLOR: "1" } });
+  expect(forced.stdout).toContain(styled);
+});
+
+test("the notebook runs from the build", async () => {
+  const run = await laplace(["notebook", "--json"]);
+  expect(run.code).toBe(0);
+  expect(Object.keys(JSON.parse(run.stdout))).toContain("training");
+}, 120_000);

@@ -1,0 +1,60 @@
+// Runs the built command line as its users do.
+
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll } from "vitest";
+
+/** What a run left behind. */
+export interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Options of a run. */
+export interface RunOptions {
+  readonly input?: string | Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A signal, and the text on standard error or the milliseconds after which it is sent. */
+  readonly kill?: { readonly signal: NodeJS.Signals; readonly when: () => boolean };
+}
+
+/** The tables of the examples. */
+export const tables = "examples/data";
+
+/** Runs `laplace` with these arguments. */
+export function laplace(args: readonly string[], { input, env, kill }: RunOptions = {}): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["cli/laplace.js", ...args], { env: { ...process.env, ...env } });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    const timer = kill && setInterval(() => kill.when() && child.kill(kill.signal), 5);
+    child.on("error", reject);
+    child.on("close", (code) => {
+      clearInterval(timer);
+      resolve({ code, stdout, stderr });
+    });
+    // A program that refuses its arguments does not read to the end.
+    child.stdin.on("error", () => {});
+    child.stdin.end(input ?? "");
+  });
+}
+
+/** A folder for a test file's own files, removed at the end. */
+export function workFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "laplace-cli-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Files that were begun and not finished. */
+export function unfinished(folder: string): string[] {
+  return readdirSync(folder).filter((name) => name.endsWith(".tmp"));
+}

@@ -1,0 +1,253 @@
+// A model of a table: the encoding of its rows, and a posterior over the network behind it, in one file.
+
+import { NDArray } from "../array/ndarray.ts";
+import type { TableEncoding, TableRow } from "../data/encoding.ts";
+import { checkOptions, FileError, ValueError } from "../errors.ts";
+import { normalQuantile } from "../evaluation/normal.ts";
+import { uncertainty } from "../evaluation/uncertainty.ts";
+import type { Posterior } from "../laplace/posterior.ts";
+import type { Approximation } from "../laplace/prediction.ts";
+import { Fields } from "./fields.ts";
+import { type Json, parseJson } from "./json.ts";
+import { loadPosterior, savePosterior } from "./posteriors.ts";
+import { readSafetensors } from "./safetensors.ts";
+import { encodingFields, encodingOf } from "./table-encodings.ts";
+
+/** What a model of a table is made of. */
+export interface TableModelParts {
+  /** Numbers: a Gaussian likelihood, one output. Two classes: Bernoulli, one logit. More: categorical, a logit for each. */
+  readonly posterior: Posterior;
+  readonly encoding: TableEncoding;
+  /** How predictions are made (default: the likelihood's own default). */
+  readonly approximation?: Approximation | undefined;
+  /** The variance of the function, summed over outputs, above which a row is far from the training data (default: none is). */
+  readonly farVariance?: number | undefined;
+  /** Anything else to keep in the file, as JSON. */
+  readonly notes?: Json | undefined;
+}
+
+/** What `TableModel.predict` gives for each row. */
+export interface TablePrediction {
+  readonly rows: number;
+  /** Regression, in the target's units: the mean of a new target. */
+  readonly mean?: Float64Array;
+  /** Regression: the standard deviation of a new target, noise included. */
+  readonly sd?: Float64Array;
+  /** Regression: of that, what the weights leave open. */
+  readonly functionSd?: Float64Array;
+  /** Regression: the interval that should hold 90 % of new targets. */
+  readonly lower?: Float64Array;
+  readonly upper?: Float64Array;
+  /** Classification: the probability of each class, [rows, classes]. */
+  readonly probabilities?: NDArray;
+  /** Classification: the position of the most probable class. */
+  readonly predicted?: Int32Array;
+  /**
+   * The share of the uncertainty that more data would remove, from 0 to 1, as `uncertainty` says it. Regression: the
+   * function's variance / the target's. Classification: the mutual information of class and weights / the entropy of the
+   * class; of more than two classes from 64 draws.
+   */
+  readonly epistemic: Float64Array;
+  /** Whether the row is far from the training data: an unusual value, or a function's variance beyond training's. */
+  readonly far: readonly boolean[];
+  /** The columns with a value unlike those of the training: a number far outside their range, an unknown category. */
+  readonly unusual: readonly (readonly string[])[];
+}
+
+const KEY = "table-model";
+/** Raised with every change that a reader of before would not understand. */
+const FORMAT_VERSION = 1;
+/** Draws of the linearised network; 64 of them place a share within a few hundredths. */
+const DRAWS = 64;
+/** Draws below the 5 % quantile. */
+const LOW = 3;
+const approximations: readonly Approximation[] = [
+  ...(["exact", "probit", "plugin", "bridge", "normalizedBridge", "meanField1", "meanField2", "monteCarlo"] as const),
+  ...(["quadrature", "network"] as const),
+];
+
+/** Predicts rows of a table, in the target's own units. Made by `tableModel` or `loadTableModel`. */
+export class TableModel {
+  readonly posterior: Posterior;
+  readonly encoding: TableEncoding;
+  readonly approximation: Approximation;
+  readonly farVariance: number;
+  readonly notes: Json;
+
+  constructor(parts: TableModelParts) {
+    const { posterior, encoding, farVariance = Number.POSITIVE_INFINITY, notes = null } = parts;
+    const { graph } = posterior.net;
+    const { target } = encoding;
+    const classes = target.kind === "number" ? 0 : target.classes.length;
+    const likelihood = classes === 0 ? "gaussian" : classes === 2 ? "bernoulli" : "categorical";
+    const outputs = classes > 2 ? classes : 1;
+    const { size, shape } = graph.input;
+    if (size !== encoding.inputs.length || shape.length !== 1) {
+      throw new ValueError(`tableModel: the encoding has ${encoding.inputs.length} inputs, the network ${size}.`);
+    }
+    if (posterior.likelihood.name !== likelihood || graph.output.size !== outputs) {
+      const due = `${likelihood} with ${outputs} outputs`;
+      throw new ValueError(
+        `tableModel: the target "${target.name}" needs ${due}; the posterior has ${posterior.likelihood.name} with ${graph.output.size}.`,
+      );
+    }
+    const { links } = posterior.likelihood;
+    const approximation = parts.approximation ?? (links[0] as Approximation);
+    if (approximation !== "network" && !links.some((link) => link === approximation)) {
+      throw new ValueError(`tableModel: a ${likelihood} likelihood has no approximation "${approximation}".`);
+    }
+    if (!(farVariance >= 0)) throw new ValueError(`tableModel: farVariance must be at least 0, not ${farVariance}.`);
+    [this.posterior, this.encoding, this.approximation] = [posterior, encoding, approximation];
+    [this.farVariance, this.notes] = [farVariance, notes];
+  }
+
+  /**
+   * Predictions for rows of texts by the names of their columns.
+   * @throws ValueError for a column that is missing, or a cell that cannot be read
+   */
+  predict(rows: readonly TableRow[]): TablePrediction {
+    const { x, unusual } = this.encoding.encode(rows);
+    return this.predictEncoded(x, unusual);
+  }
+
+  /** Predictions for inputs that the encoding made, [rows · inputs], and what was unusual about each row. */
+  predictEncoded(x: Float64Array, unusual: readonly (readonly string[])[]): TablePrediction {
+    const inputs = new NDArray(x, [unusual.length, this.encoding.inputs.length]);
+    const rows = unusual.length;
+    const { mean, variance, functionVariance } = this.posterior.predict(inputs, { approximation: this.approximation });
+    const outputs = functionVariance.size / rows;
+    const far = unusual.map((columns, i) => {
+      let total = 0;
+      for (let c = 0; c < outputs; c++) total += functionVariance.data[i * outputs + c];
+      return columns.length > 0 || total > this.farVariance;
+    });
+    const { target } = this.encoding;
+    if (target.kind === "number") {
+      const sd = Float64Array.from(variance.data, (v: number) => Math.sqrt(v) * target.sd);
+      const center = Float64Array.from(mean.data, (m: number) => m * target.sd + target.mean);
+      const bound = (p: number) => center.map((m, i) => m + normalQuantile(p) * sd[i]);
+      return {
+        rows,
+        mean: center,
+        sd,
+        functionSd: Float64Array.from(functionVariance.data, (v: number) => Math.sqrt(v) * target.sd),
+        lower: bound(0.05),
+        upper: bound(0.95),
+        epistemic: Float64Array.from(variance.data, (v: number, i) => functionVariance.data[i] / v),
+        far,
+        unusual,
+      };
+    }
+    const probabilities = outputs === 1 ? bothClasses(mean) : mean;
+    const classes = target.classes.length;
+    const predicted = Int32Array.from({ length: rows }, (_, i) => {
+      const row = probabilities.data.subarray(i * classes, (i + 1) * classes);
+      return row.indexOf(Math.max(...row));
+    });
+    const epistemic = uncertainty(this.posterior, inputs, { samples: DRAWS }).share.data as Float64Array;
+    return { rows, probabilities, predicted, epistemic, far, unusual };
+  }
+
+  /**
+   * What the weights leave open of each class's probability: its 5 % and 95 % quantiles over draws of the linearised
+   * network, [rows, classes]. @throws ValueError for a model of numbers, or rows that cannot be read
+   */
+  probabilityBands(rows: readonly TableRow[]): { readonly lower: NDArray; readonly upper: NDArray } {
+    const { target, inputs } = this.encoding;
+    if (target.kind === "number") throw new ValueError("probabilityBands: the model predicts numbers, not classes.");
+    const x = new NDArray(this.encoding.encode(rows).x, [rows.length, inputs.length]);
+    const draws = this.posterior.functionSamples(x, DRAWS).data;
+    const classes = target.classes.length;
+    const outputs = classes === 2 ? 1 : classes;
+    const shape = [rows.length, classes];
+    const [lower, upper] = [new Float64Array(rows.length * classes), new Float64Array(rows.length * classes)];
+    const p = new Float64Array(classes);
+    const drawn = Array.from({ length: classes }, () => new Float64Array(DRAWS));
+    for (let i = 0; i < rows.length; i++) {
+      for (let s = 0; s < DRAWS; s++) {
+        softmax(draws, (s * rows.length + i) * outputs, outputs, p);
+        for (let c = 0; c < classes; c++) drawn[c][s] = p[c];
+      }
+      for (let c = 0; c < classes; c++) {
+        drawn[c].sort();
+        lower[i * classes + c] = drawn[c][LOW];
+        upper[i * classes + c] = drawn[c][DRAWS - 1 - LOW];
+      }
+    }
+    return { lower: new NDArray(lower, shape), upper: new NDArray(upper, shape) };
+  }
+}
+
+/** [B, 1] probabilities of the second class as [B, 2]. */
+function bothClasses(p: NDArray): NDArray {
+  const both = new Float64Array(2 * p.size);
+  for (let i = 0; i < p.size; i++) {
+    both[2 * i] = 1 - p.data[i];
+    both[2 * i + 1] = p.data[i];
+  }
+  return new NDArray(both, [p.size, 2]);
+}
+
+/** The probabilities of logits at a place; a single logit is that of the second class against 0. */
+function softmax(logits: ArrayLike<number>, at: number, outputs: number, into: Float64Array): void {
+  let largest = outputs === 1 ? 0 : Number.NEGATIVE_INFINITY;
+  for (let c = 0; c < outputs; c++) largest = Math.max(largest, logits[at + c]);
+  let sum = 0;
+  for (let c = 0; c < into.length; c++) {
+    const logit = outputs === 1 ? (c === 0 ? 0 : logits[at]) : logits[at + c];
+    into[c] = Math.exp(logit - largest);
+    sum += into[c];
+  }
+  for (let c = 0; c < into.length; c++) into[c] /= sum;
+}
+
+/** A model of a table from its parts. @throws ValueError for parts that do not fit together; OptionError */
+export function tableModel(parts: TableModelParts): TableModel {
+  checkOptions("tableModel", parts, ["posterior", "encoding", "approximation", "farVariance", "notes"]);
+  return new TableModel(parts);
+}
+
+/** A model of a table as the bytes of one safetensors file: that of its posterior, with the encoding beside it. No rows, no code. */
+export function saveTableModel(model: TableModel): Uint8Array<ArrayBuffer> {
+  const { posterior, encoding, approximation, farVariance, notes } = model;
+  const far = Number.isFinite(farVariance) ? { farVariance } : {};
+  const document = { format: FORMAT_VERSION, encoding, approximation, ...far, notes };
+  return savePosterior(posterior, { metadata: { [KEY]: JSON.stringify(document) } });
+}
+
+/**
+ * The model that `saveTableModel` made a file of: it predicts the same, in Node and in a page.
+ * @throws FileError for a file that is truncated, altered, of a later version, or something else
+ */
+export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
+  const where = "loadTableModel";
+  const posterior = loadPosterior(bytes);
+  const text = readSafetensors(bytes).metadata[KEY];
+  if (text === undefined) {
+    throw new FileError("foreign", `${where}: the file holds a posterior, but no table's encoding with it.`);
+  }
+  const json = parseJson(`${where}: the model`, text, { depth: 12, integers: false });
+  const known = ["format", "encoding", "approximation", "farVariance", "notes"];
+  const { format } = json !== null && typeof json === "object" && "format" in json ? json : { format: undefined };
+  if (typeof format === "number" && format > FORMAT_VERSION) {
+    throw new FileError(
+      "newer",
+      `${where}: the model has the format version ${format}; this library reads versions up to ${FORMAT_VERSION}. Update it.`,
+    );
+  }
+  const fields = new Fields(`${where}: model`, json, known);
+  fields.integer("format", 1);
+  const parts = {
+    posterior,
+    encoding: encodingOf(fields.object("encoding", encodingFields)),
+    approximation: fields.choice("approximation", approximations),
+    ...(fields.has("farVariance") && { farVariance: fields.finite("farVariance") }),
+    notes: fields.json("notes"),
+  };
+  try {
+    return new TableModel(parts);
+  } catch (cause) {
+    if (!(cause instanceof ValueError)) throw cause;
+    throw new FileError("malformed", `${where}: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,274 @@
+import fc from "fast-check";
+import { guessTask, OptionError, readTableEncoding, type Table, tableEncoding, ValueError } from "laplace-ts";
+import { describe, expect, test } from "vitest";
+import { dateFormat, daysOf, dayText, isMissing, numberOf } from "../../src/data/cells.ts";
+
+/** A table from columns of cells. */
+function tableOf(columns: Readonly<Record<string, readonly string[]>>): Table {
+  const names = Object.keys(columns);
+  const count = Math.max(...names.map((name) => columns[name].length));
+  return { names, rows: Array.from({ length: count }, (_, i) => names.map((name) => columns[name][i])) };
+}
+
+const count = (n: number) => Array.from({ length: n }, (_, i) => i);
+const target = count(12).map((i) => String(0.5 * i + 0.25));
+const encode = (columns: Record<string, readonly string[]>, options = {}) =>
+  tableEncoding(tableOf({ ...columns, y: target }), { target: "y", ...options });
+
+describe("cells", () => {
+  test.each(["", " ", "NA", "n/a", "#N/A", "NaN", "null", "None", "?", "inf", "-Infinity", " na "])(
+    "%j is missing",
+    (cell) => expect(isMissing(cell)).toBe(true),
+  );
+
+  test.each(["0", "no", "nana", "-", "infinite", "x".repeat(100)])("%j is not", (cell) =>
+    expect(isMissing(cell)).toBe(false),
+  );
+
+  test("a number that JavaScript writes is read back; other texts are none", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        (x) => Object.is(numberOf(String(x)), x) || x === 0,
+      ),
+    );
+    for (const text of ["1,5", "0x10", "1e", "--1", "1 2", "", "1e999", "١"]) expect(numberOf(text)).toBeUndefined();
+  });
+
+  test("a day that JavaScript writes is read back, in all formats", () => {
+    const days = fc.integer({ min: -200_000, max: 200_000 });
+    fc.assert(
+      fc.property(days, fc.integer({ min: 0, max: 86_399 }), (day, second) => {
+        const date = new Date((day * 86_400 + second) * 1000);
+        const iso = date.toISOString();
+        const [year, month, dayOfMonth] = iso.slice(0, 10).split("-");
+        const near = (found: number | undefined, due: number) => found !== undefined && Math.abs(found - due) < 1e-9;
+        return (
+          near(daysOf(iso, "iso"), day + second / 86_400) &&
+          near(daysOf(`${year}/${month}/${dayOfMonth}`, "iso"), day) &&
+          near(daysOf(`${dayOfMonth}.${month}.${year}`, "dmy"), day) &&
+          near(daysOf(`${month}/${dayOfMonth}/${year}`, "mdy"), day) &&
+          near(daysOf(dayText(day + second / 86_400), "iso"), day + second / 86_400)
+        );
+      }),
+    );
+  });
+
+  test.each(["2001-02-29", "2001-13-01", "2001-00-10", "2001-1-32", "2001-01-01T24:00", "20010101", "2001-01/02"])(
+    "%s is no day",
+    (text) => expect(daysOf(text, "iso")).toBeUndefined(),
+  );
+
+  test("points mean that the day comes first, slashes that the month does where both could be", () => {
+    expect(dateFormat(["3.2.2001", "4.2.2001"])).toBe("dmy");
+    expect(dateFormat(["3/2/2001", "4/2/2001"])).toBe("mdy");
+    expect(dateFormat(["3/2/2001", "14/2/2001"])).toBe("dmy");
+    expect(dateFormat(["no", "date"])).toBeUndefined();
+  });
+
+  test("zones count", () => {
+    expect(daysOf("1970-01-02T01:30+01:30", "iso")).toBe(1);
+    expect(daysOf("1970-01-01 22:00:00 -0200", "iso")).toBe(1);
+  });
+});
+
+describe("columns", () => {
+  test("numbers are standardised by the training", () => {
+    const encoding = encode({ x: count(12).map((i) => String(i * i)) });
+    const { x } = encoding.encode(count(12).map((i) => ({ x: String(i * i) })));
+    expect(x.reduce((sum, value) => sum + value, 0)).toBeCloseTo(0, 12);
+    expect(x.reduce((sum, value) => sum + value * value, 0)).toBeCloseTo(12, 12);
+  });
+
+  test("categories have an input each, and an unknown one is 0 everywhere and unusual", () => {
+    const encoding = encode({ c: count(12).map((i) => "abc"[i % 3]) });
+    expect(encoding.inputs).toEqual(["c = a", "c = b", "c = c"]);
+    const { x, unusual } = encoding.encode([{ c: "b" }, { c: " c " }, { c: "d" }]);
+    expect(Array.from(x)).toEqual([0, 1, 0, 0, 0, 1, 0, 0, 0]);
+    expect(unusual).toEqual([[], [], ["c"]]);
+  });
+
+  test("dates become a trend and the cycles that the training covers", () => {
+    const day = (i: number) => `1973-0${1 + (i % 9)}-${10 + i}`;
+    const { inputs, columns } = encode({ d: count(12).map(day) });
+    expect(columns[0]).toMatchObject({ kind: "date", format: "iso", parts: ["trend", "season", "weekday"] });
+    expect(inputs).toEqual(["d", "d season (sin)", "d season (cos)", "d weekday (sin)", "d weekday (cos)"]);
+  });
+
+  test("a year later the season is the same", () => {
+    const encoding = encode({ d: count(12).map((i) => `19${70 + i}-0${1 + (i % 9)}-11`) });
+    const { x } = encoding.encode([{ d: "1975-03-01" }, { d: "1976-03-01" }]);
+    const width = encoding.inputs.length;
+    const at = encoding.inputs.indexOf("d season (sin)");
+    expect(x[at]).toBeCloseTo(x[width + at], 1);
+    expect(x[width]).toBeGreaterThan(x[0]);
+  });
+
+  test("missing values become the median, and an input says so", () => {
+    const encoding = encode({ x: count(12).map((i) => (i === 3 ? "" : String(i * i))) });
+    expect(encoding.inputs).toEqual(["x", "x missing"]);
+    const { x, unusual } = encoding.encode([{ x: "NA" }, { x: "36" }]);
+    expect(Array.from(x)).toEqual([x[2], 1, x[2], 0]);
+    expect(unusual).toEqual([[], []]);
+  });
+
+  test("a value that was never missing in training is unusual when it is", () => {
+    const encoding = encode({ x: count(12).map((i) => String(i * i)) });
+    expect(encoding.encode([{ x: "" }]).unusual).toEqual([["x"]]);
+  });
+
+  test("missing values are refused when asked", () => {
+    const cells = count(12).map((i) => (i === 3 ? "" : String(i * i)));
+    expect(() => encode({ x: cells }, { missing: "refuse" })).toThrow('the column "x" has no value in row 4');
+    const encoding = encode({ x: cells.map((cell) => cell || "5") }, { missing: "refuse" });
+    expect(() => encoding.encode([{ x: "" }])).toThrow("refuse missing values");
+  });
+
+  test("numbers far outside the training's range are unusual, and bounded", () => {
+    const encoding = encode({ x: count(12).map((i) => String(i * i)) });
+    const { x, unusual } = encoding.encode([{ x: "133" }, { x: "134" }, { x: "-12.2" }, { x: "1e300" }]);
+    expect(unusual).toEqual([[], ["x"], ["x"], ["x"]]);
+    expect(x[3]).toBe(1e6);
+  });
+
+  test.each([
+    ["one value", { c: count(12).map(() => "7") }, "one value"],
+    ["no values", { c: count(12).map(() => "NA") }, "no values"],
+    ["a count of the rows", { c: count(12).map((i) => String(i + 1)) }, "it counts the rows"],
+    ["long texts", { c: count(12).map((i) => `${i % 2}`.repeat(300)) }, "texts of more than 200 characters"],
+  ])("%s is ignored, with the reason", (_, columns, reason) => {
+    const { columns: found } = encode({ ...columns, x: count(12).map((i) => String(i * i)) });
+    expect(found[0]).toEqual({ name: "c", kind: "ignored", reason });
+  });
+
+  test("kinds can be said", () => {
+    const x = count(12).map((i) => String(i % 3));
+    expect(encode({ x }, { kinds: { x: "category" } }).inputs).toEqual(["x = 0", "x = 1", "x = 2"]);
+    expect(() => encode({ x }, { kinds: { x: "ignored" } })).toThrow("no column is left");
+    expect(() => encode({ x }, { kinds: { z: "number" } })).toThrow(OptionError);
+  });
+
+  test("a few texts among many numbers count as missing, later too", () => {
+    const columns = { x: count(40).map((i) => (i === 7 ? "?x" : String(i * i))), y: count(40).map((i) => `${i}.5`) };
+    const encoding = tableEncoding(tableOf(columns), { target: "y" });
+    expect(encoding.inputs).toEqual(["x", "x missing"]);
+    expect(Array.from(encoding.encode([{ x: "what" }]).x)[1]).toBe(1);
+    const strict = encode({ x: count(12).map((i) => String(i * i)) });
+    expect(() => strict.encode([{ x: "what" }])).toThrow('the column "x" has "what", which is no number');
+  });
+});
+
+describe("the target", () => {
+  test.each([
+    [["yes", "no", "yes"], "classification"],
+    [["0", "1", "0", "1"], "classification"],
+    [count(50).map((i) => String(i % 5)), "classification"],
+    [count(50).map(String), "regression"],
+    [["1.5", "2.5", "3.5"], "regression"],
+    [[...count(50).map((i) => `${i}.5`), ""], "regression"],
+  ])("%j … is a %s", (cells, task) => expect(guessTask(cells as string[])).toBe(task));
+
+  test("numbers are standardised, classes are numbered in order", () => {
+    const x = count(12).map((i) => String(i * i));
+    const numbers = encode({ x });
+    expect(numbers.encodeTarget("3")).toBeCloseTo(0, 12);
+    expect(numbers.encodeTarget("")).toBeUndefined();
+    const classes = tableEncoding(tableOf({ x, y: x.map((_, i) => ["10", "9", "2"][i % 3]) }), {
+      target: "y",
+      task: "classification",
+    });
+    expect(classes.target).toEqual({ name: "y", kind: "classes", classes: ["2", "9", "10"] });
+    expect(classes.encodeTarget("9")).toBe(1);
+    expect(() => classes.encodeTarget("3")).toThrow("none of the classes 2, 9, 10");
+  });
+
+  test.each([
+    ["one value", x12("5"), "nothing to learn"],
+    ["no value", x12(""), "has no values"],
+    ["too many classes", count(300).map((i) => `c${i}`), "300 different values"],
+  ])("%s is refused", (_, y, message) => {
+    const x = y.map((_, i) => String((i * i) % 97));
+    expect(() => tableEncoding(tableOf({ x, y }), { target: "y" })).toThrow(message);
+    expect(() => tableEncoding(tableOf({ x, y }), { target: "y" })).toThrow(ValueError);
+  });
+
+  function x12(text: string): string[] {
+    return count(12).map(() => text);
+  }
+});
+
+describe("as JSON", () => {
+  const rich = tableEncoding(
+    tableOf({
+      n: count(12).map((i) => (i === 1 ? "" : String(i * i))),
+      c: count(12).map((i) => "abc"[i % 3]),
+      d: count(12).map((i) => `${i + 1}.2.2001`),
+      i: count(12).map((i) => String(i)),
+      __proto__x: count(12).map((i) => String(-i * i)),
+      y: target,
+    }),
+    { target: "y" },
+  );
+  const json = JSON.stringify(rich);
+
+  test("it comes back the same, and encodes the same", () => {
+    const again = readTableEncoding(json);
+    expect(JSON.parse(JSON.stringify(again))).toEqual(JSON.parse(json));
+    const row = { n: "7", c: "b", d: "3.2.2001", __proto__x: "1" };
+    expect(again.encode([row])).toEqual(rich.encode([row]));
+  });
+
+  test("every field is needed, and checked", () => {
+    const fields = (value: unknown, path: readonly (string | number)[] = []): (readonly (string | number)[])[] =>
+      value !== null && typeof value === "object"
+        ? [
+            path,
+            ...Object.entries(value).flatMap(([key, one]) =>
+              fields(one, [...path, Array.isArray(value) ? Number(key) : key]),
+            ),
+          ]
+        : [path];
+    for (const path of fields(JSON.parse(json)).filter(({ length }) => length > 0)) {
+      for (const value of [undefined, { bad: 1 }]) {
+        const copy = JSON.parse(json);
+        let inner = copy;
+        for (const key of path.slice(0, -1)) inner = inner[key];
+        const last = path[path.length - 1];
+        if (value === undefined && Array.isArray(inner)) continue;
+        inner[last] = value;
+        expect(() => readTableEncoding(JSON.stringify(copy)), `${path.join(".")} = ${JSON.stringify(value)}`).toThrow(
+          "readTableEncoding",
+        );
+      }
+    }
+  });
+
+  test.each([
+    ["a column of another kind", (c: string) => c.replace('"kind":"category"', '"kind":"number"')],
+    ["a deviation of 0", (c: string) => c.replace(/"sd":[\d.]+/, '"sd":0')],
+    ["two columns of one name", (c: string) => c.replace('"name":"c"', '"name":"n"')],
+    ["the target among the columns", (c: string) => c.replace('"name":"c"', '"name":"y"')],
+    ["two categories of one name", (c: string) => c.replace('["a","b","c"]', '["a","a","c"]')],
+    ["a part of a date that is none", (c: string) => c.replace('["trend"', '["year"')],
+  ])("%s is refused", (_, change) => {
+    expect(change(json)).not.toBe(json);
+    expect(() => readTableEncoding(change(json))).toThrow("readTableEncoding");
+  });
+});
+
+describe("bind", () => {
+  const encoding = encode({ a: count(12).map((i) => String(i * i)), b: count(12).map((i) => "xy"[i % 2]) });
+
+  test("finds columns in any order, among others", () => {
+    const into = new Float64Array(4);
+    encoding.bind(["b", "other", "a"])(["y", "?", "36"], into, 1);
+    expect(into[0]).toBe(0);
+    expect(Array.from(into.subarray(1))).toEqual(Array.from(encoding.encode([{ a: "36", b: "y" }]).x));
+  });
+
+  test("says which columns are not there", () => {
+    expect(() => encoding.bind(["a", "c"])).toThrow('the table has no column "b"');
+    expect(() => encoding.bind(["a", "a", "b"])).toThrow('two columns have the name "a"');
+    expect(() => encoding.encode([{ a: "1" }])).toThrow('row 1 has no "b"');
+  });
+});

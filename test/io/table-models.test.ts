@@ -1,0 +1,151 @@
+import {
+  adam,
+  binaryCrossEntropy,
+  chain,
+  crossEntropy,
+  dense,
+  FileError,
+  laplace,
+  loadTableModel,
+  mse,
+  NDArray,
+  readSafetensors,
+  savePosterior,
+  saveTableModel,
+  type TableModel,
+  tableEncoding,
+  tableModel,
+  tanh,
+  train,
+  ValueError,
+  writeSafetensors,
+} from "laplace-ts";
+import { describe, expect, test } from "vitest";
+
+const names = ["a", "c", "y"];
+const rows = Array.from({ length: 60 }, (_, i) => [String((i * 37) % 23), "uvw"[i % 3]]);
+const targets = {
+  regression: rows.map(([a], i) => String(100 + 10 * Number(a) + (i % 5))),
+  binary: rows.map(([a], i) => (Number(a) + (i % 7) > 14 ? "high" : "low")),
+  classes: rows.map(([a, c]) => (Number(a) > 15 ? "far" : c)),
+};
+
+async function modelOf(task: keyof typeof targets): Promise<TableModel> {
+  const table = { names, rows: rows.map((row, i) => [...row, targets[task][i]]) };
+  const encoding = tableEncoding(table, { target: "y" });
+  const { x: inputs } = encoding.encode(rows.map(([a, c]) => ({ a, c })));
+  const x = new NDArray(inputs, [rows.length, encoding.inputs.length]);
+  const y = Float64Array.from(targets[task], (cell) => encoding.encodeTarget(cell) ?? 0);
+  const [loss, likelihood, outputs] = (
+    {
+      regression: [mse, "regression", 1],
+      binary: [binaryCrossEntropy, "binary", 1],
+      classes: [crossEntropy, "classification", 4],
+    } as const
+  )[task];
+  const net = chain({ inputs: encoding.inputs.length, seed: 1, dtype: "float64" }, dense(5, tanh), dense(outputs));
+  const data = { x, y: new NDArray(y, outputs === 1 ? [rows.length, 1] : [rows.length]) };
+  await train(net, data, {
+    loss,
+    optimizer: adam({ learningRate: 0.02 }),
+    epochs: 300,
+    batchSize: 60,
+    weightDecay: 0.01,
+  });
+  const posterior = (await laplace(net, { likelihood, checks: false }).fit(data)).optimizePrior();
+  return tableModel({ posterior, encoding, farVariance: 1.5, notes: { about: [1, "two", null] } });
+}
+
+const fresh = [
+  { a: "3", c: "u" },
+  { a: "22", c: "v" },
+  { a: "1000", c: "w" },
+  { a: "", c: "z" },
+];
+
+describe.each(["regression", "binary", "classes"] as const)("a model of %s", (task) => {
+  test("predicts in the target's terms, and comes back from its file the same", async () => {
+    const model = await modelOf(task);
+    const predicted = model.predict(fresh);
+    const again = loadTableModel(saveTableModel(model));
+    expect(again.predict(fresh)).toEqual(predicted);
+    expect(again.notes).toEqual({ about: [1, "two", null] });
+    expect(again.encoding.toJSON()).toEqual(model.encoding.toJSON());
+    expect(predicted.far.slice(2)).toEqual([true, true]);
+    expect(predicted.unusual).toEqual([[], [], ["a"], ["a", "c"]]);
+    expect(predicted.epistemic.every((share) => share >= 0 && share <= 1)).toBe(true);
+    // Rows do not depend on their company.
+    const alone = fresh.map((row) => model.predict([row]));
+    fresh.forEach((_, i) => {
+      expect(alone[i].epistemic[0]).toBeCloseTo(predicted.epistemic[i], 10);
+    });
+  });
+});
+
+test("numbers are in the target's units, with an interval of 90 %", async () => {
+  const model = await modelOf("regression");
+  const { mean, sd, lower, upper, functionSd, epistemic } = model.predict(fresh);
+  if (!mean || !sd || !lower || !upper || !functionSd) throw new Error("numbers are due");
+  expect(mean[0]).toBeGreaterThan(120);
+  expect(mean[0]).toBeLessThan(140);
+  sd.forEach((s, i) => {
+    expect((upper[i] - lower[i]) / s).toBeCloseTo(2 * 1.6448536269514722, 10);
+    expect(epistemic[i]).toBeCloseTo((functionSd[i] / s) ** 2, 10);
+  });
+  expect(functionSd[2]).toBeGreaterThan(functionSd[0]);
+  expect(() => model.probabilityBands(fresh)).toThrow(ValueError);
+});
+
+test("bands of probabilities hold the probabilities, and are wider where less is known", async () => {
+  for (const task of ["binary", "classes"] as const) {
+    const model = await modelOf(task);
+    const { probabilities, predicted } = model.predict(fresh);
+    const { lower, upper } = model.probabilityBands(fresh);
+    if (!probabilities || !predicted) throw new Error("probabilities are due");
+    const classes = probabilities.shape[1];
+    fresh.forEach((_, i) => {
+      const row = Array.from(probabilities.sub(i).data);
+      expect(row.reduce((sum: number, p: number) => sum + p, 0)).toBeCloseTo(1, 10);
+      expect(row[predicted[i]]).toBe(Math.max(...row));
+      for (let c = 0; c < classes; c++) expect(lower.at(i, c)).toBeLessThanOrEqual(upper.at(i, c));
+    });
+  }
+});
+
+describe("files", () => {
+  test("a posterior without an encoding is foreign", async () => {
+    const { posterior } = await modelOf("regression");
+    expect(() => loadTableModel(savePosterior(posterior))).toThrow(expect.objectContaining({ reason: "foreign" }));
+  });
+
+  test.each([
+    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 2 }), "newer"],
+    ["a field too many", (document: Record<string, unknown>) => ({ ...document, extra: 1 }), "malformed"],
+    [
+      "an approximation that its likelihood lacks",
+      (d: Record<string, unknown>) => ({ ...d, approximation: "probit" }),
+      "malformed",
+    ],
+    ["a variance below 0", (d: Record<string, unknown>) => ({ ...d, farVariance: -1 }), "malformed"],
+    ["no encoding", (d: Record<string, unknown>) => ({ ...d, encoding: null }), "malformed"],
+  ])("%s is refused", async (_, change, reason) => {
+    const model = await modelOf("regression");
+    const { metadata } = readSafetensors(saveTableModel(model));
+    const document = JSON.stringify(change(JSON.parse(metadata["table-model"])));
+    const bytes = savePosterior(model.posterior, { metadata: { "table-model": document } });
+    expect(() => loadTableModel(bytes)).toThrow(expect.objectContaining({ reason }));
+  });
+
+  test("another encoding than the network's is refused", async () => {
+    const model = await modelOf("regression");
+    const other = tableEncoding({ names, rows: rows.map(([a], i) => [a, "", `${i}.5`]) }, { target: "y" });
+    expect(() => tableModel({ posterior: model.posterior, encoding: other })).toThrow("1 inputs, the network");
+    const document = { ...JSON.parse(readSafetensors(saveTableModel(model)).metadata["table-model"]), encoding: other };
+    const bytes = savePosterior(model.posterior, { metadata: { "table-model": JSON.stringify(document) } });
+    expect(() => loadTableModel(bytes)).toThrow(FileError);
+  });
+
+  test("other tensors are none of ours", () => {
+    expect(() => loadTableModel(writeSafetensors({ a: new NDArray(new Float64Array(2), [2]) }))).toThrow(FileError);
+  });
+});
