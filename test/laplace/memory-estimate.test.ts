@@ -3,6 +3,8 @@
 import { describe, expect, test } from "vitest";
 import {
   chain,
+  conv2d,
+  DataLoader,
   type DType,
   dense,
   estimateMemory,
@@ -10,6 +12,7 @@ import {
   type LaplaceOptions,
   laplace,
   MemoryBudgetError,
+  maxPool2d,
   type Network,
   OptionError,
   randomNormal,
@@ -79,6 +82,19 @@ describe.each(structures)("%s", (structure) => {
     expectNear(await ratio(wide, 500, { likelihood: "regression", structure, weights: "lastLayer" }));
   });
 
+  test.each<DType>(["float32", "float64"])("convolutions, %s", async (dtype) => {
+    const images = chain(
+      { inputs: [2, 14, 14], dtype, seed: 2 },
+      conv2d(6, 3, tanh, { padding: 1 }),
+      maxPool2d(2),
+      conv2d(8, 3, relu),
+      flatten,
+      dense(5),
+    );
+    // The whole matrix of 1500 weights is most of its peak.
+    expectNear(await ratio(images, structure === "full" ? 40 : 200, { structure }));
+  });
+
   test("shared weights, scales and shifts, with other columns", async () => {
     const shared = chain(
       { inputs: [6, 5], dtype: "float64", seed: 2 },
@@ -142,4 +158,26 @@ describe("an estimate", () => {
     expect(call).toThrow(OptionError);
     expect(call).toThrow(/^estimateMemory: examples must be an integer of at least 0/);
   });
+});
+
+test("a diagonal fit of a LeNet with batches of 128 holds less than 150 MB", async () => {
+  const net = chain(
+    { inputs: [1, 28, 28], seed: 1 },
+    conv2d(6, 5, relu, { padding: 2 }),
+    maxPool2d(2),
+    conv2d(16, 5, relu),
+    maxPool2d(2),
+    flatten,
+    dense(120, relu),
+    dense(84, relu),
+    dense(10),
+  );
+  const x = randomNormal([256, 1, 28, 28], { dtype: "float32", seed: 1 });
+  const data = { x, y: Float64Array.from({ length: 256 }, (_, i) => i % 10) };
+  const options: LaplaceOptions = { likelihood: "classification", structure: "diagonal", checks: false };
+  const peak = await peakOf(1e6, async () => {
+    await laplace(net, options).fit(new DataLoader(data, { batchSize: 128 }));
+  });
+  expect(peak).toBeLessThan(150e6);
+  expect(estimateMemory(net, { ...options, examples: 128 }).bytes).toBeLessThan(150e6);
 });
