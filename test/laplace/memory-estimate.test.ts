@@ -5,6 +5,8 @@ import {
   batchNorm,
   categorical,
   chain,
+  conv2d,
+  DataLoader,
   type DType,
   dense,
   estimateMemory,
@@ -17,6 +19,7 @@ import {
   layerNorm,
   lstm,
   MemoryBudgetError,
+  maxPool2d,
   mean,
   multiHeadAttention,
   type Network,
@@ -95,6 +98,19 @@ describe.each(structures)("%s", (structure) => {
     expect(two.bytes - one.bytes).toBeLessThanOrEqual(1e4 * 2 * 8);
     if (structure !== "diagonal") return;
     expectNear(await ratio(wide, 500, { likelihood: "regression", structure, weights: "lastLayer" }));
+  });
+
+  test.each<DType>(["float32", "float64"])("convolutions, %s", async (dtype) => {
+    const images = chain(
+      { inputs: [2, 14, 14], dtype, seed: 2 },
+      conv2d(6, 3, tanh, { padding: 1 }),
+      maxPool2d(2),
+      conv2d(8, 3, relu),
+      flatten,
+      dense(5),
+    );
+    // The whole matrix of 1500 weights is most of its peak.
+    expectNear(await ratio(images, structure === "full" ? 40 : 200, { structure }));
   });
 
   test("shared weights, scales and shifts, with other columns", async () => {
@@ -198,4 +214,26 @@ describe.each<[string, (dtype: DType) => Network]>([
     ["float64", "kronecker"],
     ["float64", "ekfac"],
   ])("%s, %s", async (dtype, structure) => expectNear(await ratio(make(dtype), 200, { structure })));
+});
+
+test("a diagonal fit of a LeNet with batches of 128 holds less than 150 MB", async () => {
+  const net = chain(
+    { inputs: [1, 28, 28], seed: 1 },
+    conv2d(6, 5, relu, { padding: 2 }),
+    maxPool2d(2),
+    conv2d(16, 5, relu),
+    maxPool2d(2),
+    flatten,
+    dense(120, relu),
+    dense(84, relu),
+    dense(10),
+  );
+  const x = randomNormal([256, 1, 28, 28], { dtype: "float32", seed: 1 });
+  const data = { x, y: Float64Array.from({ length: 256 }, (_, i) => i % 10) };
+  const options: LaplaceOptions = { likelihood: "classification", structure: "diagonal", checks: false };
+  const peak = await peakOf(1e6, async () => {
+    await laplace(net, options).fit(new DataLoader(data, { batchSize: 128 }));
+  });
+  expect(peak).toBeLessThan(150e6);
+  expect(estimateMemory(net, { ...options, examples: 128 }).bytes).toBeLessThan(150e6);
 });

@@ -306,7 +306,8 @@ export function evaluate(
   return { ...output, largest: parameters.largest, uses: parameters.uses };
 }
 
-function layerOf(block: Block): Layer {
+/** The library's layer. */
+export function layerOf(block: Block): Layer {
   if (isLayerBlock(block)) return libraryLayer(block, chainOf);
   if (isImageBlock(block)) {
     return block.kind === "convolution" || block.kind === "transposed" ? convolutionLayer(block) : imageLayer(block);
@@ -349,6 +350,18 @@ function layerOf(block: Block): Layer {
 
 function chainOf(blocks: readonly Block[]): Layer {
   return chain(identity, ...blocks.map(layerOf));
+}
+
+/** The outputs for one example alone, without slopes. */
+export function evaluateValue(
+  blocks: readonly Block[],
+  shape: readonly number[],
+  theta: readonly number[],
+  x: readonly number[],
+): Value {
+  const plain = (values: readonly number[]) => values.map((value): Dual => ({ value, slopes: [] }));
+  const parameters = new Parameters(plain(theta), []);
+  return blocks.reduce((value, block) => apply(block, value, parameters), { shape, elements: plain(x) } as Value);
 }
 
 /** The library's network of the same data; running statistics are those of the blocks in the outermost row. */

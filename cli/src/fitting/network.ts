@@ -66,7 +66,13 @@ export function learningOf({ target }: TableEncoding): Learning {
   }
   const weightDecay = (precision: number, _: number, rows: number) => precision / rows;
   if (target.classes.length === 2) {
-    return { outputs: 1, loss: binaryCrossEntropy, likelihood: () => bernoulli(), weightDecay, approximation: "probit" };
+    return {
+      outputs: 1,
+      loss: binaryCrossEntropy,
+      likelihood: () => bernoulli(),
+      weightDecay,
+      approximation: "probit",
+    };
   }
   return {
     outputs: target.classes.length,

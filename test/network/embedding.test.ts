@@ -1,0 +1,117 @@
+// An embedding is a dense layer without bias of one-hot tokens, whose weight is the table's transpose.
+
+import { describe, expect, test } from "vitest";
+import {
+  array,
+  curvatureOf,
+  dense,
+  embedding,
+  flatten,
+  gradient,
+  jacobian,
+  jvp,
+  LaplaceError,
+  type Layer,
+  mse,
+  type NDArray,
+  network,
+  OptionError,
+  perSampleGradientNorms,
+  perSampleGradients,
+  randomNormal,
+  tanh,
+  ValueError,
+  vjp,
+} from "../../src/index.ts";
+
+const [B, T, V, D] = [6, 4, 5, 3];
+const tokens = Array.from({ length: B * T }, (_, i) => (i * i + (i >> 2)) % V);
+const x = array(tokens, { shape: [B, T], dtype: "float64" });
+const oneHot = array(
+  tokens.flatMap((token) => Array.from({ length: V }, (_, v) => (v === token ? 1 : 0))),
+  { shape: [B, T, V], dtype: "float64" },
+);
+const y = randomNormal([B, 2], { dtype: "float64", seed: 3 });
+const rest: Layer = (value) => dense(2)(tanh(flatten(dense(3, tanh)(value))));
+const embedded = network({ inputs: [T], dtype: "float64", seed: 1 }, (value) => rest(embedding(V, D)(value)));
+const due = network({ inputs: [T, V], dtype: "float64" }, (value) => rest(dense(D, undefined, { bias: false })(value)));
+
+/** Parameter vectors [..., P] of the embedding as those of the dense layer: the table transposed. */
+function turned(values: NDArray): NDArray {
+  const count = embedded.parameterCount;
+  const data = values.data.slice();
+  for (let row = 0; row < data.length; row += count) {
+    for (let i = 0; i < V * D; i++) data[row + (i % D) * V + Math.floor(i / D)] = values.data[row + i];
+  }
+  return array(data, { shape: values.shape, dtype: "float64" });
+}
+
+due.setParameters(turned(embedded.parameters));
+const close = { relative: 1e-11, absolute: 1e-12 };
+
+describe("an embedding", () => {
+  test("gives the table's rows", () => {
+    const net = network({ inputs: [T], dtype: "float64" }, embedding(V, D));
+    const table = net.parameters.data;
+    const rows = tokens.flatMap((token) => Array.from(table.subarray(token * D, (token + 1) * D)));
+    expect(net.forward(x).shape).toEqual([B, T, D]);
+    expect(Array.from(net.forward(x).data)).toEqual(rows);
+  });
+
+  test("has the derivatives of one-hot tokens", () => {
+    expect(embedded.forward(x).data).toBeAllClose(due.forward(oneHot).data, close);
+    expect(turned(jacobian(embedded, x)).data).toBeAllClose(jacobian(due, oneHot).data, close);
+    const [a, b] = [gradient(embedded, mse, { x, y }), gradient(due, mse, { x: oneHot, y })];
+    expect(turned(a).data).toBeAllClose(b.data, close);
+    const rows = perSampleGradients(embedded, mse, { x, y });
+    expect(turned(rows).data).toBeAllClose(perSampleGradients(due, mse, { x: oneHot, y }).data, close);
+    const norms = perSampleGradientNorms(embedded, mse, { x, y });
+    expect(norms.data).toBeAllClose(perSampleGradientNorms(due, mse, { x: oneHot, y }).data, close);
+    const v = randomNormal([embedded.parameterCount], { dtype: "float64", seed: 5 });
+    expect(jvp(embedded, x, v).data).toBeAllClose(jvp(due, oneHot, turned(v)).data, close);
+    expect(turned(vjp(embedded, x, y)).data).toBeAllClose(vjp(due, oneHot, y).data, close);
+  });
+
+  test.each([
+    ["full", "expand"],
+    ["diagonal", "expand"],
+    ["kronecker", "expand"],
+    ["kronecker", "reduce"],
+  ] as const)("has the curvature of one-hot tokens: %s, %s", (structure, sharing) => {
+    const of = (net: typeof embedded, inputs: NDArray) =>
+      curvatureOf(net, "regression", { x: inputs, y }, { structure, sharing }).dense();
+    const n = embedded.parameterCount;
+    const rows = turned(of(embedded, x));
+    const transposed = array(
+      Array.from({ length: n * n }, (_, i) => rows.data[(i % n) * n + Math.floor(i / n)]),
+      {
+        shape: [n, n],
+        dtype: "float64",
+      },
+    );
+    expect(turned(transposed).data).toBeAllClose(of(due, oneHot).data, { relative: 1e-10, absolute: 1e-10 });
+  });
+
+  test.each([-1, V, 0.5, 1e9])("refuses the token %s", (token) => {
+    const bad = array([0, 1, token, 2], { shape: [1, T] });
+    expect(() => embedded.forward(bad)).toThrow(ValueError);
+    expect(() => embedded.forward(bad)).toThrow(`tokens must be whole numbers from 0 to ${V - 1}, not ${token}`);
+  });
+
+  test("has no derivative with respect to tokens", () => {
+    for (const call of [
+      () => jacobian(embedded, x, { withRespectTo: "inputs" }),
+      () => jvp(embedded, x, { inputs: x }),
+    ]) {
+      expect(call).toThrow(LaplaceError);
+      expect(call).toThrow("its inputs are tokens");
+    }
+  });
+
+  test("checks its options", () => {
+    expect(() => embedding(0, 2)).toThrow(OptionError);
+    expect(() => embedding(2, 0.5)).toThrow(OptionError);
+    expect(() => embedding(2 ** 25, 1)).toThrow("the vocabulary must be at most");
+    expect(() => embedding(2, 2, { size: 3 } as object)).toThrow(OptionError);
+  });
+});
