@@ -256,9 +256,11 @@ describe("running statistics", () => {
     await train(net, data, options);
     const posterior = await laplace(net, { likelihood: gaussian(), checks: false }).fit(data);
     const { mean, functionVariance } = posterior.predict(data.x);
+    const drawn = posterior.predict(data.x, { approximation: "network" });
     const theta = net.parameters.clone();
     await train(net, data, options);
     expect(posterior.predict(data.x).mean).toEqual(mean);
+    expect(posterior.predict(data.x, { approximation: "network" })).toEqual(drawn);
     const again = loadPosterior(savePosterior(posterior));
     expect(again.predict(data.x).functionVariance).toEqual(functionVariance);
     net.setParameters(theta);
