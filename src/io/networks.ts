@@ -310,7 +310,8 @@ function readSite(trace: Trace, fields: Fields, parameterCount: number): Site {
   const inputs = sizeOf(rest);
   if (!(size * inputs <= parameterCount)) throw new LaplaceError(`${quoted(name)} has too many values.`);
   if (kind === "elementwise" ? whole.length !== 1 : whole.length < 2) {
-    throw new LaplaceError(`${quoted(name)} ${shapeText(whole)} has another number of axes than a ${first}.`);
+    const axes = kind === "elementwise" ? "one axis" : "two to four axes";
+    throw new LaplaceError(`${quoted(name)} ${shapeText(whole)} stands where a ${first} of ${axes} is due.`);
   }
   const more = readLayout(kind, fields, size);
   // A transposed weight's outputs are not its rows: its primitive checks their number.

@@ -61,7 +61,15 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   ],
   unfold: [(k, { x, out }) => k.unfold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
   fold: [(k, { x, out }) => k.fold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
-  maxPool: [(k, { x, out, more }) => k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, out, more + 8 * N * N)],
+  maxPool: [
+    (k, { x, out }) => k.maxPool(3, 8, N, 2, 2, 2, 2, 0, 0, 4, 20, x, out, 0),
+    (k, { x, out, more }) => {
+      k.maxPool(3, 8, N, 2, 2, 2, 2, 0, 0, 4, 20, x, 0, more);
+      k.takePlaces(3, 80, 8 * N, more, x, out);
+      k.fill(240, 0, more);
+    },
+    (k, { x, out, more }) => k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, out, more + 8 * N * N),
+  ],
   takePlaces: [
     (k, { x, out, more }) => {
       k.maxPool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, x, 0, more);

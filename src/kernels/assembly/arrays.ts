@@ -141,7 +141,11 @@ export function scaleRows<T>(rows: usize, n: usize, x: usize, w: usize, step: us
 /** y = value */
 export function fill<T>(n: usize, value: f64, y: usize): void {
   const v = <T>value;
-  for (let i: usize = 0; i < n; i++) store<T>(y + i * sizeof<T>(), v);
+  const all = v128.splat<T>(v);
+  const bytes = n * sizeof<T>();
+  let i: usize = 0;
+  for (; i + 16 <= bytes; i += 16) v128.store(y + i, all);
+  for (; i < bytes; i += sizeof<T>()) store<T>(y + i, v);
 }
 
 /** The sum of x * y over a row. @internal */

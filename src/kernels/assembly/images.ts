@@ -44,37 +44,40 @@ function windows<T>(
 ): void {
   const size = sizeof<T>();
   const plane = <usize>(height * width) * size;
-  const across = <usize>sw * size;
+  const across = <usize>sw * size, down = <usize>(sh * width) * size;
+  const row = <usize>ow * size;
   for (let p = n * channels; p > 0; p--) {
     for (let ky = 0; ky < kh; ky++) {
+      const y = ky * dh - top;
+      const firstRow = firstAt(-y, sh, oh), lastRow = max<i32>(firstRow, firstAt(height - y, sh, oh));
       for (let kx = 0; kx < kw; kx++) {
         const x = kx * dw - left;
-        const first = firstAt(-x, sw, ow);
-        const last = max<i32>(first, firstAt(width - x, sw, ow));
-        for (let oy = 0; oy < oh; oy++) {
-          const y = oy * sh + ky * dh - top;
-          const row = columns;
-          columns += <usize>ow * size;
-          if (y < 0 || y >= height || first == last) {
-            if (!folding) clear(<usize>ow * size, row);
-            continue;
-          }
-          let from = image + <usize>(y * width + first * sw + x) * size;
-          let to = row + <usize>first * size;
-          const end = row + <usize>last * size;
-          if (!folding && first > 0) clear(to - row, row);
-          if (!folding && last < ow) clear(columns - end, end);
+        const first = firstAt(-x, sw, ow), last = max<i32>(first, firstAt(width - x, sw, ow));
+        const before = <usize>first * size, after = <usize>(ow - last) * size, length = row - before - after;
+        const above = length == 0 ? <usize>oh * row : <usize>firstRow * row;
+        if (!folding) clear(above, columns);
+        columns += above;
+        if (length == 0) continue;
+        let from = image + <usize>((firstRow * sh + y) * width + first * sw + x) * size;
+        for (let r = firstRow; r < lastRow; r++) {
+          if (!folding && before > 0) clear(before, columns);
+          const to = columns + before;
           if (sw == 1) {
-            if (folding) line<T>(end - to, to, from, true);
-            else line<T>(end - to, from, to, false);
+            if (folding) line<T>(length, to, from, true);
+            else line<T>(length, from, to, false);
           } else {
-            for (; to < end; to += size) {
-              if (folding) store<T>(from, load<T>(from) + load<T>(to));
-              else store<T>(to, load<T>(from));
-              from += across;
+            for (let i: usize = 0, at = from; i < length; i += size, at += across) {
+              if (folding) store<T>(at, load<T>(at) + load<T>(to + i));
+              else store<T>(to + i, load<T>(at));
             }
           }
+          columns += row;
+          if (!folding && after > 0) clear(after, columns - after);
+          from += down;
         }
+        const below = <usize>(oh - lastRow) * row;
+        if (!folding) clear(below, columns);
+        columns += below;
       }
     }
     image += plane;
@@ -108,29 +111,65 @@ export function maxPool<T>(
   planes: i32, height: i32, width: i32, kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32,
   oh: i32, ow: i32, x: usize, y: usize, places: usize,
 ): void {
+  const size = sizeof<T>();
+  const pairs = kh == 2 && kw == 2 && sh == 2 && sw == 2 && top == 0 && left == 0;
   for (let p = 0; p < planes; p++) {
     for (let oy = 0; oy < oh; oy++) {
-      const y0 = oy * sh - top;
-      for (let ox = 0; ox < ow; ox++) {
-        const x0 = ox * sw - left;
-        let place = -1;
-        let most: T = 0;
-        for (let ky = 0; ky < kh; ky++) {
-          const r = y0 + ky;
-          if (<u32>r >= <u32>height) continue;
-          for (let kx = 0; kx < kw; kx++) {
-            const c = x0 + kx;
-            if (<u32>c >= <u32>width) continue;
-            const value = load<T>(x + <usize>(r * width + c) * sizeof<T>());
+      const r0 = max<i32>(0, oy * sh - top), r1 = min<i32>(height, oy * sh - top + kh);
+      let ox = 0;
+      if (pairs && places == 0) {
+        // Whole vectors of two rows: the larger ones, then those of even and odd columns.
+        const row = x + <usize>(r0 * width) * size, next = row + <usize>width * size;
+        const lanes = 16 / <i32>size;
+        for (; ox + lanes <= ow; ox += lanes) {
+          const at = <usize>(2 * ox) * size;
+          const a = v128.max<T>(v128.load(row + at), v128.load(next + at));
+          const b = v128.max<T>(v128.load(row + at, 16), v128.load(next + at, 16));
+          if (sizeof<T>() == 4) {
+            const even = v128.shuffle<f32>(a, b, 0, 2, 4, 6), odd = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
+            v128.store(y, v128.max<T>(even, odd));
+          } else {
+            v128.store(y, v128.max<T>(v128.shuffle<f64>(a, b, 0, 2), v128.shuffle<f64>(a, b, 1, 3)));
+          }
+          y += 16;
+        }
+      }
+      if (pairs && y == 0) {
+        // Without branches, which no processor could foresee.
+        for (; ox < ow; ox++) {
+          const at = r0 * width + 2 * ox;
+          const first = x + <usize>at * size, second = first + <usize>width * size;
+          let most = load<T>(first), place = at;
+          let value = load<T>(first + size);
+          let more = i32(value > most) | i32(value != value);
+          most = select<T>(value, most, more);
+          place = select<i32>(at + 1, place, more);
+          value = load<T>(second);
+          more = i32(value > most) | i32(value != value);
+          most = select<T>(value, most, more);
+          place = select<i32>(at + width, place, more);
+          value = load<T>(second + size);
+          more = i32(value > most) | i32(value != value);
+          store<i32>(places, select<i32>(at + width + 1, place, more));
+          places += 4;
+        }
+      }
+      for (; ox < ow; ox++) {
+        const c0 = max<i32>(0, ox * sw - left), c1 = min<i32>(width, ox * sw - left + kw);
+        let place = r0 * width + c0;
+        let most = load<T>(x + <usize>place * size);
+        for (let r = r0; r < r1; r++) {
+          for (let at = r * width + c0, end = r * width + c1; at < end; at++) {
+            const value = load<T>(x + <usize>at * size);
             // NaN is kept.
-            if (place >= 0 && !(value > most || value != value)) continue;
-            place = r * width + c;
+            if (!(value > most) && value == value) continue;
+            place = at;
             most = value;
           }
         }
         if (y != 0) {
           store<T>(y, most);
-          y += sizeof<T>();
+          y += size;
         }
         if (places != 0) {
           store<i32>(places, place);
@@ -138,7 +177,7 @@ export function maxPool<T>(
         }
       }
     }
-    x += <usize>(height * width) * sizeof<T>();
+    x += <usize>(height * width) * size;
   }
 }
 
