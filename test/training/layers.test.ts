@@ -256,9 +256,14 @@ describe("running statistics", () => {
     await train(net, data, options);
     const posterior = await laplace(net, { likelihood: gaussian(), checks: false }).fit(data);
     const { mean, functionVariance } = posterior.predict(data.x);
+    const drawn = posterior.predict(data.x, { approximation: "network" });
+    // A prior so narrow that every draw is the network itself.
+    const narrow = posterior.with({ priorPrecision: 1e14 }).predict(data.x, { approximation: "network", samples: 2 });
+    expect(narrow.mean.data).toBeAllClose(mean.data, { relative: 0, absolute: 1e-5 });
     const theta = net.parameters.clone();
     await train(net, data, options);
     expect(posterior.predict(data.x).mean).toEqual(mean);
+    expect(posterior.predict(data.x, { approximation: "network" })).toEqual(drawn);
     const again = loadPosterior(savePosterior(posterior));
     expect(again.predict(data.x).functionVariance).toEqual(functionVariance);
     net.setParameters(theta);

@@ -65,7 +65,7 @@ export function multiHeadAttention(heads: number, options: AttentionOptions = {}
         throw new LaplaceError(`${where}: the mask depends on parameters, of which it would hide the derivatives.`);
       }
     }
-    // Each part of the projection begins as a layer of its own.
+    // Queries, keys and values begin as projections of their own.
     const weights = (inputs: number) => initialiserOf("glorotUniform", inputs, width);
     const project = (value: Traced, outputs: number, part: string) =>
       applyLinear(layer, value, { outputs, bias, weights, name, part });
@@ -73,14 +73,11 @@ export function multiHeadAttention(heads: number, options: AttentionOptions = {}
     const parts = split(permute(projected, [1, 2, 0, 3]), 3, 0);
     const [q, k, v] = parts.map((part) => reshape(part, [heads, positions, width / heads]));
     const scores = matmul(multiply(q, Math.sqrt(heads / width)), k, { transposed: true });
-    const attended = matmul(seen(scores, causal, mask), v);
+    const weighted = x.trace.emit(maskedSoftmax, mask === undefined ? [scores] : [scores, mask], { causal });
+    const attended = matmul(weighted, v);
     return project(reshape(permute(attended, [1, 0, 2]), [positions, width]), width, "out");
   };
   return layer;
-}
-
-function seen(scores: Traced, causal: boolean, mask: Traced | undefined): Traced {
-  return scores.trace.emit(maskedSoftmax, mask === undefined ? [scores] : [scores, mask], { causal });
 }
 
 /**
@@ -103,8 +100,9 @@ export interface PositionalOptions {
 
 /**
  * Positions told to a sequence [positions, width]: x + P. Learned, P is a parameter [positions, width] ("weight", as of an
- * `embedding` of the positions), which begins with normal numbers of deviation 0.02. Sinusoidal, it is P[t, 2i] = sin(t / 10000^(2i/width)), P[t, 2i + 1] the
- * cosine of the same (Vaswani et al. 2017, arXiv:1706.03762), without parameters.
+ * `embedding` of the positions), which begins with normal numbers of deviation 0.02. Sinusoidal, it is
+ * P[t, 2i] = sin(t / 10000^(2i/width)), P[t, 2i + 1] the cosine of the same (Vaswani et al. 2017, arXiv:1706.03762),
+ * without parameters.
  * @throws OptionError, ShapeError
  */
 export function positionalEmbedding(options: PositionalOptions = {}): Layer {

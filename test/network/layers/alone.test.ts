@@ -135,6 +135,12 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
     ]),
 };
 
+/**
+ * A block that divides by no small variance. Of two values with one, float32 leaves nothing (what is due is a difference of
+ * large equal numbers), and finite differences see a jump.
+ */
+const tame = (block: Block): Block => ("epsilon" in block ? { ...block, epsilon: 0.05 } : block);
+
 describe.each(Object.keys(drawn))("%s", (name) => {
   const seeds = fc.nat(2 ** 31 - 1);
   const batches = fc.constantFrom(1, 2, 3);
@@ -142,9 +148,7 @@ describe.each(Object.keys(drawn))("%s", (name) => {
   test.each(["float64", "float32"] as const)("is its definition, with every derivative, in %s", (dtype) => {
     fc.assert(
       fc.property(drawn[name], seeds, batches, ([block, shape], seed, batch) => {
-        // Of two values with a small variance float32 leaves nothing: what is due is a difference of large equal numbers.
-        const tame = "epsilon" in block && dtype === "float32" ? { ...block, epsilon: 0.05 } : block;
-        checkDerivatives(subjectOf([tame], shape, { batch, seed, dtype }));
+        checkDerivatives(subjectOf([dtype === "float32" ? tame(block) : block], shape, { batch, seed, dtype }));
       }),
     );
   });
@@ -152,7 +156,7 @@ describe.each(Object.keys(drawn))("%s", (name) => {
   test("agrees with finite differences, and goes through files", () => {
     fc.assert(
       fc.property(drawn[name], seeds, ([block, shape], seed) => {
-        const subject = subjectOf([block], shape, { seed });
+        const subject = subjectOf([tame(block)], shape, { seed });
         checkDifferences(subject);
         checkFiles(subject);
       }),
