@@ -57,8 +57,9 @@ export interface CurvatureOptions {
   seed?: number | undefined;
   /**
    * How positions that share a weight count in Kronecker factors (Eschenhagen et al. 2023, arXiv:2311.00636): each as an
-   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position. Only
-   * "kronecker" and "ekfac" have factors: the other structures are exact, and do not look at it.
+   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position. Grouped
+   * convolutions have factors for each group. Scales, shifts and the biases of transposed convolutions are whole blocks.
+   * Only "kronecker" and "ekfac" have factors: the other structures are exact, and do not look at it.
    */
   sharing?: Sharing | undefined;
   /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */

@@ -1,7 +1,8 @@
 // Kronecker factors (Martens & Grosse 2015): the block of a layer's weight is B ⊗ A, that of its bias B, with A the mean
 // of a aᵀ over examples and positions and B the sum of δ δᵀ. A layer that shares its weight over positions either counts
 // each as an example ("expand") or reduces them first ("reduce"; Eschenhagen et al. 2023, arXiv:2311.00636). The blocks
-// of elementwise scales and shifts are whole matrices.
+// of elementwise scales and shifts, and of a transposed convolution's bias, are whole matrices. A grouped convolution has
+// factors for each of its groups.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";

@@ -101,9 +101,76 @@ function pointwise({ kernel, stride, padding }: Windows): boolean {
   return [...kernel, ...stride].every((one) => one === 1) && padding.every((zeros) => zeros === 0);
 }
 
-/** y = W · columns of x (or +=) for a number of images, [slabs, outputs, grid]. */
-function correlate(
+/** One group of channels of some images: matrices of one image after the other. */
+interface Block {
+  readonly count: number;
+  /** Rows and columns of the group's weight, and positions of the grid. */
+  readonly outputs: number;
+  readonly inputs: number;
+  readonly positions: number;
+  /** [outputs, inputs] */
+  readonly w: Pointer;
+  /** [inputs, positions], and the numbers to the next image's. */
+  readonly columns: Pointer;
+  readonly columnStep: number;
+  /** [outputs, positions] */
+  readonly grid: Pointer;
+  readonly gridStep: number;
+  /** Whether the columns are the images themselves. */
+  readonly direct: boolean;
+}
+
+/**
+ * Goes through images in chunks and groups, with their columns: unfolded before, or folded afterwards (`spreading`).
+ * @param x [slabs, channels, height, width] @param y [slabs, outputs, grid]
+ */
+function eachBlock(
   { kernels, dtype }: ForwardPass,
+  site: LinearSite,
+  windows: Windows,
+  slabs: number,
+  x: Pointer,
+  w: Pointer,
+  y: Pointer,
+  spreading: boolean,
+  visit: (block: Block) => void,
+): void {
+  const bytes = bytesPerElement(dtype);
+  const { groups = 1, inputs } = site;
+  const outputs = site.outputs / groups;
+  const positions = sizeOf(windows.grid);
+  const [columnStep, gridStep] = [columnNumbers(windows), site.outputs * positions];
+  const direct = pointwise(windows);
+  const length = direct ? slabs : chunkLength(dtype, slabs, columnStep);
+  scope(() => {
+    const own = direct ? 0 : allocateFloats(dtype, length * columnStep);
+    for (let first = 0; first < slabs; first += length) {
+      const count = Math.min(length, slabs - first);
+      const image = x + first * sizeOf(windows.image) * bytes;
+      const columns = direct ? image : own;
+      if (!direct && !spreading) kernels.unfold(count, ...layout(windows), image, own);
+      for (let g = 0; g < groups; g++) {
+        visit({
+          count,
+          outputs,
+          inputs,
+          positions,
+          w: w + g * outputs * inputs * bytes,
+          columns: columns + g * inputs * positions * bytes,
+          columnStep,
+          grid: y + (first * gridStep + g * outputs * positions) * bytes,
+          gridStep,
+          direct,
+        });
+      }
+      if (!direct && spreading) kernels.fold(count, ...layout(windows), own, image);
+    }
+  });
+}
+
+/** y = W · columns of x (or +=) for a number of images. */
+function correlate(
+  pass: ForwardPass,
   site: LinearSite,
   windows: Windows,
   slabs: number,
@@ -112,26 +179,15 @@ function correlate(
   y: Pointer,
   add: boolean,
 ): void {
-  eachChunk(dtype, windows, slabs, ({ first, count, columns: own, size }) => {
-    const bytes = bytesPerElement(dtype);
-    const [at, to] = [x + first * sizeOf(windows.image) * bytes, y + first * size * site.outputs * bytes];
-    if (own !== undefined) kernels.unfold(count, ...layout(windows), at, own);
-    const columns = own ?? at;
-    const { groups = 1, inputs } = site;
-    const outputs = site.outputs / groups;
-    const step = columnNumbers(windows);
-    for (let g = 0; g < groups; g++) {
-      const [wg, cg] = [w + g * outputs * inputs * bytes, columns + g * inputs * size * bytes];
-      const yg = to + g * outputs * size * bytes;
-      const all = site.outputs * size;
-      kernels.gemm(count, outputs, size, inputs, wg, 0, inputs, 1, cg, step, size, 1, yg, all, size, 1, add);
-    }
+  eachBlock(pass, site, windows, slabs, x, w, y, false, (b) => {
+    const { outputs: m, positions: n, inputs: k } = b;
+    pass.kernels.gemm(b.count, m, n, k, b.w, 0, k, 1, b.columns, b.columnStep, n, 1, b.grid, b.gridStep, n, 1, add);
   });
 }
 
-/** x += Wᵀ y, added at the places of the windows, for a number of images [slabs, channels, height, width]. */
+/** x += Wᵀ y, added at the places of the windows, for a number of images. */
 function spread(
-  { kernels, dtype }: ForwardPass,
+  pass: ForwardPass,
   site: LinearSite,
   windows: Windows,
   slabs: number,
@@ -139,56 +195,27 @@ function spread(
   w: Pointer,
   x: Pointer,
 ): void {
-  eachChunk(dtype, windows, slabs, ({ first, count, columns: own, size }) => {
-    const bytes = bytesPerElement(dtype);
-    const [from, at] = [y + first * size * site.outputs * bytes, x + first * sizeOf(windows.image) * bytes];
-    const columns = own ?? at;
-    const { groups = 1, inputs } = site;
-    const outputs = site.outputs / groups;
-    const step = columnNumbers(windows);
-    for (let g = 0; g < groups; g++) {
-      const [wg, cg] = [w + g * outputs * inputs * bytes, columns + g * inputs * size * bytes];
-      const yg = from + g * outputs * size * bytes;
-      const all = site.outputs * size;
-      kernels.gemm(
-        count,
-        inputs,
-        size,
-        outputs,
-        wg,
-        0,
-        1,
-        inputs,
-        yg,
-        all,
-        size,
-        1,
-        cg,
-        step,
-        size,
-        1,
-        own === undefined,
-      );
-    }
-    if (own !== undefined) kernels.fold(count, ...layout(windows), own, at);
-  });
-}
-
-/** Chunks of images with room for their columns, which is missing where the columns are the images themselves. */
-function eachChunk(
-  dtype: ForwardPass["dtype"],
-  windows: Windows,
-  slabs: number,
-  visit: (chunk: { first: number; count: number; columns: Pointer | undefined; size: number }) => void,
-): void {
-  const numbers = columnNumbers(windows);
-  const length = chunkLength(dtype, slabs, numbers);
-  scope(() => {
-    const columns = pointwise(windows) ? undefined : allocateFloats(dtype, length * numbers);
-    const step = columns === undefined ? slabs : length;
-    for (let first = 0; first < slabs; first += step) {
-      visit({ first, count: Math.min(step, slabs - first), columns, size: sizeOf(windows.grid) });
-    }
+  eachBlock(pass, site, windows, slabs, x, w, y, true, (b) => {
+    const { inputs: m, positions: n, outputs: k } = b;
+    pass.kernels.gemm(
+      b.count,
+      m,
+      n,
+      k,
+      b.w,
+      0,
+      1,
+      m,
+      b.grid,
+      b.gridStep,
+      n,
+      1,
+      b.columns,
+      b.columnStep,
+      n,
+      1,
+      b.direct,
+    );
   });
 }
 
