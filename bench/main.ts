@@ -1,5 +1,5 @@
 // npm run bench                      every suite
-// npm run bench -- kernels           one of them: kernels, gradients, laplace
+// npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
 //                                    skipped
 //   --filter TEXT                    only the cases whose name contains it
@@ -17,6 +17,7 @@ import { cases as gradientCases } from "./gradients.ts";
 import { instantiation } from "./instantiation.ts";
 import { cases as kernelCases } from "./kernels.ts";
 import { runLaplace } from "./laplace.ts";
+import { runLenet } from "./lenet.ts";
 import { Blas } from "./peers/blas.ts";
 import { Jax } from "./peers/jax.ts";
 import { Torch } from "./peers/torch.ts";
@@ -31,7 +32,7 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: "1" },
   },
 });
-const suites = ["kernels", "gradients", "laplace"];
+const suites = ["kernels", "gradients", "laplace", "lenet"];
 const wanted = (...names: string[]) => positionals.length === 0 || names.some((name) => positionals.includes(name));
 for (const name of positionals) {
   if (suites.includes(name)) continue;
@@ -44,7 +45,7 @@ kernels.setThreads(Number(values.threads));
 const { build, threads } = kernels.info();
 const blas = values.peers && wanted("kernels") ? await Blas.start(threads) : undefined;
 const jax = values.peers && wanted("kernels", "gradients") ? await Jax.start() : undefined;
-const torch = values.peers && wanted("laplace") ? await Torch.start(threads) : undefined;
+const torch = values.peers && wanted("laplace", "lenet") ? await Torch.start(threads) : undefined;
 const present = (...peers: (Peer | undefined)[]) => peers.filter((peer) => peer !== undefined);
 const peers = [blas, jax, torch].flatMap((peer) => (peer === undefined ? [] : [{ description: peer.description }]));
 const machine = {
@@ -100,7 +101,10 @@ async function runSuite(suite: string, cases: readonly (() => Case)[], entering:
 
 await runSuite("kernels", kernelCases, present(blas, jax));
 await runSuite("gradients", gradientCases, present(jax));
-for (const [suite, run] of [["laplace", runLaplace]] as const) {
+for (const [suite, run] of [
+  ["laplace", runLaplace],
+  ["lenet", runLenet],
+] as const) {
   if (wanted(suite)) results.push(...(await run({ suite, torch, rounds, filter: values.filter })));
 }
 for (const peer of [blas, jax, torch]) peer?.stop();

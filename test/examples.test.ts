@@ -105,3 +105,22 @@ test("subnetwork: fewer weights need less memory and leave less doubt beyond the
   const [most, few] = some;
   expect(few.further).toBeLessThan(most.further);
 });
+
+test("digits: the network reads them, Laplace makes it better calibrated, and turned digits make it unsure", () => {
+  const lines = run("digits");
+  const [alone, withLaplace] = table(lines, "600 held-out digits").map(numbers);
+  for (const [accuracy] of [alone, withLaplace]) expect(accuracy).toBeGreaterThan(0.95);
+  expect(withLaplace[1]).toBeLessThan(alone[1] - 0.003); // −log p
+  expect(withLaplace[2]).toBeLessThan(0.03); // ECE
+  expect(withLaplace[3]).toBeLessThan(alone[3]); // Brier
+  const turned = lines.filter((line) => /^\d+°/.test(line)).map(numbers);
+  expect(turned.map(([degrees]) => degrees)).toEqual([0, 10, 20, 30, 45, 60, 90, 135, 180]);
+  const [upright, ...others] = turned;
+  for (const [, accuracy, network, laplace, doubt] of others) {
+    expect(accuracy).toBeLessThan(upright[1]);
+    expect(laplace).toBeLessThan(network);
+    expect(laplace).toBeLessThan(upright[3]);
+    expect(doubt).toBeGreaterThan(2 * upright[4]);
+  }
+  for (let i = 1; i < 4; i++) expect(turned[i][4]).toBeGreaterThan(turned[i - 1][4]);
+}, 120_000);

@@ -85,6 +85,7 @@ try {
       for (const name of readdirSync("examples")) {
         if (name.endsWith(".json")) cpSync(join("examples", name), join("build/examples", name));
       }
+      cpSync("examples/data", "build/examples/data", { recursive: true });
     },
   );
   await step(

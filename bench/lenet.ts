@@ -1,0 +1,37 @@
+// A convolutional network of the size of LeNet-5 (LeCun et al. 1998) on images of 28×28.
+
+import { chain, conv2d, dense, flatten, maxPool2d, relu } from "../src/index.ts";
+import { classifier } from "./classifier.ts";
+import { heading, measure, type Setting } from "./units.ts";
+
+/** Measures, prints, and gives what was measured. */
+export async function runLenet(setting: Setting): Promise<object[]> {
+  const results: object[] = [];
+  console.log(heading(setting.suite));
+  const net = chain(
+    { inputs: [1, 28, 28] },
+    conv2d(6, 5, relu, { padding: 2 }),
+    maxPool2d(2),
+    conv2d(16, 5, relu),
+    maxPool2d(2),
+    flatten,
+    dense(120, relu),
+    dense(84, relu),
+    dense(10),
+  );
+  const cases = classifier({
+    name: "LeNet",
+    net,
+    samples: 512,
+    targets: { gradient: 2, perSample: 3 },
+    fits: [
+      ["diagonal GGN fit", 6, { structure: "diagonal" }],
+      ["Kronecker GGN fit, expand", 6, { structure: "kronecker" }],
+      ["last layer, full GGN fit", 2, { structure: "full", weights: "lastLayer" }],
+    ],
+    predictions: [["all weights, Kronecker", 4, { structure: "kronecker" }]],
+  });
+  for await (const item of cases(setting.torch)) results.push(...(await measure(item, true, setting)));
+  console.log();
+  return results;
+}
