@@ -28,7 +28,7 @@ export interface Classifier {
   readonly name: string;
   readonly net: Network;
   readonly samples: number;
-  readonly targets: { readonly gradient?: number; readonly perSample: number };
+  readonly targets: { readonly gradient?: number; readonly perSample: number; readonly functorch?: number };
   readonly fits: readonly FitCase[];
   readonly predictions: readonly FitCase[];
 }
@@ -66,6 +66,7 @@ export function classifier({ name, net, samples, targets, fits, predictions }: C
         for (const batch of loader) perSampleGradients(net, crossEntropy, batch, { out });
       }),
       target: { units: targets.perSample },
+      ...(targets.functorch !== undefined && { fasterThanFunctorch: targets.functorch }),
       perSample: () => out.data.slice(0, net.parameterCount),
     };
     const fit = (options: Partial<LaplaceOptions>) =>

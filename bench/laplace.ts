@@ -48,7 +48,7 @@ export async function runLaplace(setting: Setting): Promise<object[]> {
     name: "784-256-10",
     net: chain({ inputs: 784 }, dense(256, relu), dense(10)),
     samples: 2048,
-    targets: { perSample: 4 },
+    targets: { perSample: 4, functorch: 4 },
     fits: [
       ["diagonal GGN fit", 1.5, { structure: "diagonal" }],
       ["Kronecker GGN fit", 2.5, { structure: "kronecker" }],
