@@ -1,5 +1,7 @@
 // Images, [channels, height, width]: windows copied out and added back, pooling, and a scale and shift per channel.
 
+import { affine } from "./elementwise";
+
 const ZERO = memory.data<f32>([0, 0, 0, 0]);
 
 /** Copies, or adds, `bytes` from x to y, which do not overlap. */
@@ -262,22 +264,11 @@ export function channelAffine<T>(
   slabs: usize, channels: usize, n: usize, x: usize, scale: usize, shift: usize, y: usize, accumulate: bool,
 ): void {
   const bytes = n * sizeof<T>();
-  const vectors = bytes & ~15;
   for (let s: usize = 0; s < slabs; s++) {
     for (let c: usize = 0; c < channels; c++) {
       const a = scale == 0 ? <T>1 : load<T>(scale + c * sizeof<T>());
       const b = shift == 0 ? <T>0 : load<T>(shift + c * sizeof<T>());
-      const va = v128.splat<T>(a), vb = v128.splat<T>(b);
-      let i: usize = 0;
-      for (; i < vectors; i += 16) {
-        let v = v128.add<T>(v128.mul<T>(va, v128.load(x + i)), vb);
-        if (accumulate) v = v128.add<T>(v128.load(y + i), v);
-        v128.store(y + i, v);
-      }
-      for (; i < bytes; i += sizeof<T>()) {
-        const v = a * load<T>(x + i) + b;
-        store<T>(y + i, accumulate ? load<T>(y + i) + v : v);
-      }
+      affine<T>(n, <f64>a, x, <f64>b, y, accumulate);
       x += bytes;
       y += bytes;
     }
