@@ -70,8 +70,8 @@ export type Block =
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
   /** x + body(x) */
   | { readonly kind: "residual"; readonly body: readonly Block[] }
-  /** parts side by side, each applied to x */
-  | { readonly kind: "concatenate"; readonly parts: readonly (readonly Block[])[] }
+  /** parts side by side along an axis (default: the last), each applied to x */
+  | { readonly kind: "concatenate"; readonly parts: readonly (readonly Block[])[]; readonly axis?: number }
   /** left(x) and right(x), or left(x) and a constant */
   | {
       readonly kind: Operation;
@@ -176,6 +176,25 @@ function fromRows(x: Value, rows: readonly (readonly Dual[])[]): Value {
   return { shape: [...x.shape.slice(0, -1), rows[0].length], elements: rows.flat() };
 }
 
+/** Entries of an axis from one value after the other. */
+function concatenated(parts: readonly Value[], axis: number): Value {
+  const [{ shape }] = parts;
+  const size = (lengths: readonly number[]) => lengths.reduce((product, length) => product * length, 1);
+  const elements = Array.from({ length: size(shape.slice(0, axis)) }, (_, i) =>
+    parts.flatMap((part) => {
+      const length = size(part.shape.slice(axis));
+      return part.elements.slice(i * length, (i + 1) * length);
+    }),
+  ).flat();
+  return {
+    shape: shape.with(
+      axis,
+      parts.reduce((sum, part) => sum + part.shape[axis], 0),
+    ),
+    elements,
+  };
+}
+
 function zip(x: Value, y: Value, combine: (a: Dual, b: Dual) => Dual): Value {
   return { shape: x.shape, elements: x.elements.map((a, i) => combine(a, y.elements[i])) };
 }
@@ -248,11 +267,8 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
     case "residual":
       return zip(x, all(block.body), dual.plus);
     case "concatenate": {
-      const parts = block.parts.map((part) => rowsOf(all(part)));
-      return fromRows(
-        x,
-        parts[0].map((_, row) => parts.flatMap((part) => part[row])),
-      );
+      const parts = block.parts.map((part) => all(part));
+      return concatenated(parts, block.axis ?? parts[0].shape.length - 1);
     }
     case "twice": {
       const once = all([block.layer]);
@@ -331,7 +347,11 @@ export function layerOf(block: Block): Layer {
       return residual(...block.body.map(layerOf));
     case "concatenate": {
       const parts = block.parts.map(chainOf);
-      return (x) => concatenate(...parts.map((part) => part(x)));
+      const { axis } = block;
+      return (x) => {
+        const values = parts.map((part) => part(x));
+        return axis === undefined ? concatenate(...values) : concatenate(...values, { axis });
+      };
     }
     case "twice": {
       const layer = layerOf(block.layer);
