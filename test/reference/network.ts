@@ -15,10 +15,10 @@ import {
   identity,
   type Layer,
   leakyRelu,
+  log,
   multiply,
   type Network,
   network,
-  positionalEmbedding,
   relu,
   reshape,
   residual,
@@ -33,8 +33,9 @@ import {
 } from "../../src/index.ts";
 import type { Activation, Dual } from "./dual.ts";
 import * as dual from "./dual.ts";
-import { applyImage, convolutionLayer, type ImageBlock, imageKinds, imageLayer } from "./images.ts";
+import { applyImage, convolutionLayer, type ImageBlock, imageKinds, imageLayer, type Recorder } from "./images.ts";
 import { applyLayer, isLayerBlock, type LayerBlock, libraryLayer } from "./layers.ts";
+import { applyTokens, isTokenBlock, type TokenBlock, tokenLayer } from "./tokens.ts";
 
 type Operation = "add" | "subtract" | "multiply";
 
@@ -52,18 +53,13 @@ export interface ScaleShiftBlock {
   readonly channels?: boolean;
 }
 
-export interface TableBlock {
-  readonly kind: "table";
-}
-
 /** A block of a network; blocks in a row are applied one after the other. */
 export type Block =
   | ImageBlock
   | DenseBlock
   | ScaleShiftBlock
   | LayerBlock
-  /** x and a parameter of its shape, a row for each position */
-  | TableBlock
+  | TokenBlock
   | { readonly kind: "activation"; readonly activation: Activation }
   | { readonly kind: "softmax" }
   | { readonly kind: "flatten" }
@@ -99,6 +95,7 @@ const layers: Record<Activation, Layer> = {
   sigmoid,
   tanh,
   exp,
+  log,
   erf,
 };
 
@@ -210,13 +207,14 @@ function apply(block: Block, x: Value, parameters: Parameters): Value {
 }
 
 function applyRule(block: Block, x: Value, parameters: Parameters): Value {
-  if (isLayerBlock(block)) return applyLayer(block, x, (inner, value) => apply(inner, value, parameters));
-  if (isImageBlock(block)) {
-    return applyImage(block, x, {
-      parameters: (count) => parameters.of(block, count),
-      record: (inputs, outputs, more) => parameters.record(block, inputs, outputs, more),
-    });
-  }
+  const inner = (other: Block, value: Value) => apply(other, value, parameters);
+  const recorder: Recorder = {
+    parameters: (count) => parameters.of(block, count),
+    record: (inputs, outputs, more) => parameters.record(block, inputs, outputs, more),
+  };
+  if (isLayerBlock(block)) return applyLayer(block, x, inner);
+  if (isImageBlock(block)) return applyImage(block, x, recorder);
+  if (isTokenBlock(block)) return applyTokens(block, x, recorder, inner);
   const all = (blocks: readonly Block[], value = x) => blocks.reduce((y, next) => apply(next, y, parameters), value);
   switch (block.kind) {
     case "dense": {
@@ -245,16 +243,6 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
       }
       const rows = rowsOf(x).map((row) => row.map(one));
       return fromRows(x, parameters.record(block, rowsOf(x), rows));
-    }
-    case "table": {
-      const [count, width] = x.shape;
-      const theta = parameters.of(block, count * width);
-      const rows = rowsOf({ shape: x.shape, elements: theta });
-      // A linear map of one-hot positions.
-      const [one, zero] = [1, 0].map((constant) => dual.through(x.elements[0], constant, 0));
-      const oneHot = rows.map((_, t) => rows.map((_, s) => (s === t ? one : zero)));
-      const recorded = parameters.record(block, oneHot, rows, { transposed: true });
-      return zip(x, fromRows(x, recorded), dual.plus);
     }
     case "activation":
       return { shape: x.shape, elements: x.elements.map((element) => dual.activate(block.activation, element)) };
@@ -325,6 +313,7 @@ export function evaluate(
 /** The library's layer. */
 export function layerOf(block: Block): Layer {
   if (isLayerBlock(block)) return libraryLayer(block, chainOf);
+  if (isTokenBlock(block)) return tokenLayer(block);
   if (isImageBlock(block)) {
     return block.kind === "convolution" || block.kind === "transposed" ? convolutionLayer(block) : imageLayer(block);
   }
@@ -333,8 +322,6 @@ export function layerOf(block: Block): Layer {
       return dense(block.outputs, layers[block.activation], { bias: block.bias });
     case "scaleShift":
       return scaleShift({ scale: block.scale, shift: block.shift, axis: block.channels ? "channels" : "last" });
-    case "table":
-      return positionalEmbedding();
     case "activation":
       return layers[block.activation];
     case "softmax":

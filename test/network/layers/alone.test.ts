@@ -2,8 +2,9 @@
 
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { checkDerivatives, checkDifferences, checkFiles, subjectOf } from "../../reference/check.ts";
+import { checkDerivatives, checkDifferences, checkFiles } from "../../reference/check.ts";
 import type { Block, DenseBlock, ScaleShiftBlock } from "../../reference/network.ts";
+import { subjectOf } from "../../reference/subject.ts";
 
 const projection = (outputs: number, bias: boolean): DenseBlock => ({
   kind: "dense",
