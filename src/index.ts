@@ -210,6 +210,8 @@ export {
   maxPool2d,
 } from "./network/layers/pooling.ts";
 export {
+  type ConcatenateOptions,
+  concatenate,
   type MatmulOptions,
   matmul,
   mean,
@@ -223,7 +225,6 @@ export {
 export { gru, lstm, type RecurrentOptions } from "./network/layers/recurrent.ts";
 export {
   add,
-  concatenate,
   type DenseOptions,
   dense,
   elu,

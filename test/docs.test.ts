@@ -2,9 +2,9 @@
 // site itself is built by `npm run docs`.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import * as library from "../src/index.ts";
 
@@ -75,6 +75,41 @@ describe("compatibility.json", () => {
     const [file, title] = (row.test as string).split(" › ");
     expect(existsSync(file), file).toBe(true);
     expect(readFileSync(file, "utf8")).toContain(title);
+  });
+});
+
+describe("the page of the command line", () => {
+  const page = readFileSync("docs/command-line.md", "utf8");
+  const program = resolve("cli/laplace.js");
+  const laplace = (args: readonly string[], cwd = ".") =>
+    spawnSync(process.execPath, [program, ...args], { cwd, encoding: "utf8" });
+  const commands = [...laplace(["--help"]).stdout.matchAll(/^ {2}(\w+) .*\[options\]/gm)].map(([, name]) => name);
+
+  test("names every command and every option, and no others", () => {
+    expect(commands.length).toBeGreaterThan(5);
+    for (const command of commands) expect(page).toMatch(new RegExp(`^## .*\\b${command}\\b`, "m"));
+    const listed = commands.flatMap((command) => laplace([command, "--help"]).stdout.match(/^ .*?--[\w-]+/gm) ?? []);
+    const options = new Set(listed.map((line) => line.slice(line.indexOf("--"))));
+    const named = new Set([...page.matchAll(/`(--[\w-]+)/g)].map(([, name]) => name));
+    expect([...named].sort()).toEqual([...options].sort());
+  });
+
+  test("shows commands that work, one after the other", { timeout: 60_000 }, () => {
+    const folder = mkdtempSync(join(tmpdir(), "laplace-ts-command-line-"));
+    try {
+      cpSync("examples/data", join(folder, "examples/data"), { recursive: true });
+      const shown = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, lines]) => lines.trim().split("\n"));
+      expect(shown.length).toBeGreaterThan(3);
+      for (const line of shown) {
+        const [name, ...args] = line.split(" ");
+        expect(name).toBe("laplace");
+        const { status, stderr } = laplace(args, folder);
+        expect({ line, status, stderr: status === 0 ? "" : stderr }).toEqual({ line, status: 0, stderr: "" });
+      }
+      expect(readdirSync(folder).sort()).toEqual(["examples", "model.safetensors", "predictions.csv", "report.html"]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 

@@ -1,5 +1,5 @@
-// Builds the documentation's site into build/docs/site: pictures and programs are run, the API's pages written from the
-// docstrings, and every link within the site checked. `npm run docs -- --dev` serves it while pages are edited.
+// Builds the documentation's site into build/docs/site: pictures and programs are run, the table of what there is for each
+// layer made by trying it, the API's pages written from the docstrings, and every link within the site checked. `npm run docs -- --dev` serves it while pages are edited.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +9,8 @@ import { writeApi } from "./docs-api.mjs";
 import { checkLinks } from "./docs-links.mjs";
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
+
+const tsc = "node_modules/typescript/bin/tsc";
 
 function run(what, args, options = {}) {
   process.stderr.write(`${what} …\n`);
@@ -33,6 +35,11 @@ try {
   run("Preparing", ["tools/prepare.mjs"]);
   install();
   run("Drawing", ["docs/pictures/make.mjs", "docs/generated"]);
+  run("Compiling the networks of the table of support", [tsc, "-p", "tsconfig.support.json"]);
+  run("Trying every operation on every layer", [
+    "build/docs/support/test/support/write.js",
+    "docs/generated/support.json",
+  ]);
   process.stderr.write("Writing the API's pages …\n");
   writeApi();
   const vitepress = "node_modules/vitepress/bin/vitepress.js";

@@ -13,6 +13,7 @@ const guide = [
       page("Start in two minutes", "/start"),
       page("The idea in pictures", "/idea"),
       page("Networks and training", "/networks"),
+      page("What works on which layer", "/support"),
     ],
   },
   {
@@ -37,7 +38,12 @@ const guide = [
   },
   {
     text: "In use",
-    items: [page("Files", "/files"), page("Performance and memory", "/performance"), page("Benchmarks", "/benchmarks")],
+    items: [
+      page("The command line", "/command-line"),
+      page("Files", "/files"),
+      page("Performance and memory", "/performance"),
+      page("Benchmarks", "/benchmarks"),
+    ],
   },
   {
     text: "From other libraries",

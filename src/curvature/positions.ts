@@ -36,9 +36,9 @@ const rowwise: ReadonlySet<string> = new Set([
   "softmax",
 ]);
 
-function worksOnRows({ primitive, site, attributes }: Node): boolean {
-  if (site === undefined) return rowwise.has(primitive.name);
-  return rowwise.has(primitive.name) && (attributes as { axis?: string } | undefined)?.axis !== "channels";
+function worksOnRows({ primitive, attributes }: Node): boolean {
+  const { axis = "last" } = (attributes ?? {}) as { axis?: string | number };
+  return rowwise.has(primitive.name) && (axis === "last" || axis === -1);
 }
 
 /** The view of a network, if its positions do not mix and a likelihood takes each alone; undefined otherwise. */

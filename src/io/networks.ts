@@ -148,7 +148,6 @@ export const knownPrimitives: ReadonlyMap<string, Known> = new Map(
         read: (fields: Fields) => ({ slope: fields.finite("slope"), intercept: fields.finite("intercept") }),
       },
       { primitive: combine.reshape, inputs: 1, ...shapeAttribute },
-      { primitive: combine.concatenate, inputs: undefined },
       { primitive: combine.softmax, inputs: 1 },
       {
         primitive: elementwise,

@@ -2,6 +2,7 @@
 
 import { LaplaceError } from "../errors.ts";
 import { addSinusoids, differs, maskedSoftmax, positions } from "../network/primitives/attend.ts";
+import { concatenate } from "../network/primitives/combine.ts";
 import { matmul } from "../network/primitives/matmul.ts";
 import { normalise } from "../network/primitives/normalise.ts";
 import { permute, slice, sum } from "../network/primitives/rearrange.ts";
@@ -39,6 +40,7 @@ export const layerPrimitives: readonly Known[] = [
   },
   { primitive: slice, inputs: 1, ...finite("axis", "start", "end") },
   { primitive: sum, inputs: 1, ...finite("axis") },
+  { primitive: concatenate, inputs: undefined, ...finite("axis") },
   {
     primitive: matmul,
     inputs: 2,

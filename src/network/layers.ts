@@ -281,13 +281,6 @@ export function multiply(x: Traced, y: Traced | number): Traced {
   return x.trace.emit(combine.multiply, [x, y], undefined);
 }
 
-/** Values side by side along their last axis. */
-export function concatenate(...values: Traced[]): Traced {
-  if (values.length === 0) throw new LaplaceError("concatenate: there is nothing to concatenate.");
-  for (const x of values) requireTraced("concatenate", x);
-  return values[0].trace.emit(combine.concatenate, values, undefined);
-}
-
 /** The same elements in another shape, for one example: the batch axis is not counted. */
 export function reshape(x: Traced, shape: Shape): Traced {
   requireTraced("reshape", x);

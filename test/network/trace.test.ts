@@ -52,6 +52,9 @@ describe("a model is refused", () => {
     ["that has a slope that is not a number", (x) => elu(x, Number.NaN), /elu: the constant NaN/],
     ["that ends in softmax", chain(dense(3), softmax), /ends in softmax, but losses and likelihoods take logits/],
     ["that concatenates nothing", () => concatenate(), /there is nothing to concatenate/],
+    ["that concatenates options alone", () => concatenate({ axis: 0 }), /there is nothing to concatenate/],
+    ["that misspells an axis", (x) => concatenate(x, { axes: 0 } as never), /concatenate: unknown option "axes"/],
+    ["that concatenates a number", (x) => concatenate(x, 3 as never), /concatenate: a traced value is due.*not number/],
     [
       "with a layer whose value is not used",
       (x) => {
@@ -98,8 +101,15 @@ describe("shapes that do not fit are refused", () => {
       "columns of two heights",
       (x) => concatenate(x, reshape(x, [1, 6])),
       [6],
-      /\[6\] and \[1, 6\] differ before the last/,
+      /\[6\] and \[1, 6\] differ in another axis than 0/,
     ],
+    [
+      "images of two widths, by channels",
+      (x) => concatenate(x, x, reshape(x, [2, 3, 1]), { axis: -3 }),
+      [1, 2, 3],
+      /concatenate: \[1, 2, 3\] and \[1, 2, 3\] and \[2, 3, 1\] differ in another axis than 0/,
+    ],
+    ["an axis there is not", (x) => concatenate(x, x, { axis: 3 }), [1, 2, 3], /concatenate: .* has no axis 3/],
     ["a dense layer on a number", dense(1), [], /dense: its input is a single number/],
     ["scaleShift on a number", scaleShift(), [], /scaleShift: its input is a single number/],
     ["softmax of a number", (x) => flatten(softmax(x)), [], /softmax: a single number has no axis/],

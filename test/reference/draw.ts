@@ -138,8 +138,9 @@ class Drawing {
       case "concatenate": {
         const { shape } = this;
         const parts = Array.from({ length: this.of(1, 2, 3) }, () => this.blocks(1, depth - 1, true));
-        this.shape = [...shape.slice(0, -1), this.#width * parts.length];
-        return { kind, parts };
+        const axis = this.of(...shape.map((_, i) => i));
+        this.shape = shape.with(axis, shape[axis] * parts.length);
+        return axis === shape.length - 1 ? { kind, parts } : { kind, parts, axis };
       }
       case "twice": {
         const inSeries = this.of(true, false);

@@ -92,12 +92,14 @@ export const activationRules = {
   sigmoid: (x) => [sigmoid(x), sigmoid(x) * (1 - sigmoid(x))],
   tanh: (x) => [Math.tanh(x), 1 - Math.tanh(x) ** 2],
   exp: (x) => [Math.exp(x), Math.exp(x)],
+  log: (x) => [Math.log(x), 1 / x],
   erf: (x) => [2 * normalDistribution(Math.SQRT2 * x) - 1, 2 * Math.SQRT2 * normalDensity(Math.SQRT2 * x)],
 } as const satisfies Record<string, Rule>;
 
 export type Activation = keyof typeof activationRules;
 
-export const activations = Object.keys(activationRules) as Activation[];
+/** Those of every number. */
+export const activations = (Object.keys(activationRules) as Activation[]).filter((name) => name !== "log");
 
 /** Those with a continuous second derivative, which finite differences can follow. */
 export const smoothActivations: readonly Activation[] = activations.filter(

@@ -15,10 +15,10 @@ import {
   identity,
   type Layer,
   leakyRelu,
+  log,
   multiply,
   type Network,
   network,
-  positionalEmbedding,
   relu,
   reshape,
   residual,
@@ -33,8 +33,9 @@ import {
 } from "../../src/index.ts";
 import type { Activation, Dual } from "./dual.ts";
 import * as dual from "./dual.ts";
-import { applyImage, convolutionLayer, type ImageBlock, imageKinds, imageLayer } from "./images.ts";
+import { applyImage, convolutionLayer, type ImageBlock, imageKinds, imageLayer, type Recorder } from "./images.ts";
 import { applyLayer, isLayerBlock, type LayerBlock, libraryLayer } from "./layers.ts";
+import { applyTokens, isTokenBlock, type TokenBlock, tokenLayer } from "./tokens.ts";
 
 type Operation = "add" | "subtract" | "multiply";
 
@@ -52,26 +53,21 @@ export interface ScaleShiftBlock {
   readonly channels?: boolean;
 }
 
-export interface TableBlock {
-  readonly kind: "table";
-}
-
 /** A block of a network; blocks in a row are applied one after the other. */
 export type Block =
   | ImageBlock
   | DenseBlock
   | ScaleShiftBlock
   | LayerBlock
-  /** x and a parameter of its shape, a row for each position */
-  | TableBlock
+  | TokenBlock
   | { readonly kind: "activation"; readonly activation: Activation }
   | { readonly kind: "softmax" }
   | { readonly kind: "flatten" }
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
   /** x + body(x) */
   | { readonly kind: "residual"; readonly body: readonly Block[] }
-  /** parts side by side, each applied to x */
-  | { readonly kind: "concatenate"; readonly parts: readonly (readonly Block[])[] }
+  /** parts side by side along an axis (default: the last), each applied to x */
+  | { readonly kind: "concatenate"; readonly parts: readonly (readonly Block[])[]; readonly axis?: number }
   /** left(x) and right(x), or left(x) and a constant */
   | {
       readonly kind: Operation;
@@ -99,6 +95,7 @@ const layers: Record<Activation, Layer> = {
   sigmoid,
   tanh,
   exp,
+  log,
   erf,
 };
 
@@ -176,6 +173,25 @@ function fromRows(x: Value, rows: readonly (readonly Dual[])[]): Value {
   return { shape: [...x.shape.slice(0, -1), rows[0].length], elements: rows.flat() };
 }
 
+/** Entries of an axis from one value after the other. */
+function concatenated(parts: readonly Value[], axis: number): Value {
+  const [{ shape }] = parts;
+  const size = (lengths: readonly number[]) => lengths.reduce((product, length) => product * length, 1);
+  const elements = Array.from({ length: size(shape.slice(0, axis)) }, (_, i) =>
+    parts.flatMap((part) => {
+      const length = size(part.shape.slice(axis));
+      return part.elements.slice(i * length, (i + 1) * length);
+    }),
+  ).flat();
+  return {
+    shape: shape.with(
+      axis,
+      parts.reduce((sum, part) => sum + part.shape[axis], 0),
+    ),
+    elements,
+  };
+}
+
 function zip(x: Value, y: Value, combine: (a: Dual, b: Dual) => Dual): Value {
   return { shape: x.shape, elements: x.elements.map((a, i) => combine(a, y.elements[i])) };
 }
@@ -191,13 +207,14 @@ function apply(block: Block, x: Value, parameters: Parameters): Value {
 }
 
 function applyRule(block: Block, x: Value, parameters: Parameters): Value {
-  if (isLayerBlock(block)) return applyLayer(block, x, (inner, value) => apply(inner, value, parameters));
-  if (isImageBlock(block)) {
-    return applyImage(block, x, {
-      parameters: (count) => parameters.of(block, count),
-      record: (inputs, outputs, more) => parameters.record(block, inputs, outputs, more),
-    });
-  }
+  const inner = (other: Block, value: Value) => apply(other, value, parameters);
+  const recorder: Recorder = {
+    parameters: (count) => parameters.of(block, count),
+    record: (inputs, outputs, more) => parameters.record(block, inputs, outputs, more),
+  };
+  if (isLayerBlock(block)) return applyLayer(block, x, inner);
+  if (isImageBlock(block)) return applyImage(block, x, recorder);
+  if (isTokenBlock(block)) return applyTokens(block, x, recorder, inner);
   const all = (blocks: readonly Block[], value = x) => blocks.reduce((y, next) => apply(next, y, parameters), value);
   switch (block.kind) {
     case "dense": {
@@ -227,16 +244,6 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
       const rows = rowsOf(x).map((row) => row.map(one));
       return fromRows(x, parameters.record(block, rowsOf(x), rows));
     }
-    case "table": {
-      const [count, width] = x.shape;
-      const theta = parameters.of(block, count * width);
-      const rows = rowsOf({ shape: x.shape, elements: theta });
-      // A linear map of one-hot positions.
-      const [one, zero] = [1, 0].map((constant) => dual.through(x.elements[0], constant, 0));
-      const oneHot = rows.map((_, t) => rows.map((_, s) => (s === t ? one : zero)));
-      const recorded = parameters.record(block, oneHot, rows, { transposed: true });
-      return zip(x, fromRows(x, recorded), dual.plus);
-    }
     case "activation":
       return { shape: x.shape, elements: x.elements.map((element) => dual.activate(block.activation, element)) };
     case "softmax":
@@ -248,11 +255,8 @@ function applyRule(block: Block, x: Value, parameters: Parameters): Value {
     case "residual":
       return zip(x, all(block.body), dual.plus);
     case "concatenate": {
-      const parts = block.parts.map((part) => rowsOf(all(part)));
-      return fromRows(
-        x,
-        parts[0].map((_, row) => parts.flatMap((part) => part[row])),
-      );
+      const parts = block.parts.map((part) => all(part));
+      return concatenated(parts, block.axis ?? parts[0].shape.length - 1);
     }
     case "twice": {
       const once = all([block.layer]);
@@ -309,6 +313,7 @@ export function evaluate(
 /** The library's layer. */
 export function layerOf(block: Block): Layer {
   if (isLayerBlock(block)) return libraryLayer(block, chainOf);
+  if (isTokenBlock(block)) return tokenLayer(block);
   if (isImageBlock(block)) {
     return block.kind === "convolution" || block.kind === "transposed" ? convolutionLayer(block) : imageLayer(block);
   }
@@ -317,8 +322,6 @@ export function layerOf(block: Block): Layer {
       return dense(block.outputs, layers[block.activation], { bias: block.bias });
     case "scaleShift":
       return scaleShift({ scale: block.scale, shift: block.shift, axis: block.channels ? "channels" : "last" });
-    case "table":
-      return positionalEmbedding();
     case "activation":
       return layers[block.activation];
     case "softmax":
@@ -331,7 +334,11 @@ export function layerOf(block: Block): Layer {
       return residual(...block.body.map(layerOf));
     case "concatenate": {
       const parts = block.parts.map(chainOf);
-      return (x) => concatenate(...parts.map((part) => part(x)));
+      const { axis } = block;
+      return (x) => {
+        const values = parts.map((part) => part(x));
+        return axis === undefined ? concatenate(...values) : concatenate(...values, { axis });
+      };
     }
     case "twice": {
       const layer = layerOf(block.layer);

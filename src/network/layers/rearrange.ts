@@ -1,11 +1,12 @@
 // Functions over traced values that move, cut, join and sum them, and products of matrices.
 
 import { shapeText } from "../../array/ndarray.ts";
-import { checkBoolean, checkInteger, checkOptions, OptionError, ShapeError } from "../../errors.ts";
-import { concatenate, multiply, requireTraced, reshape } from "../layers.ts";
+import { checkBoolean, checkInteger, checkOptions, LaplaceError, OptionError, ShapeError } from "../../errors.ts";
+import { multiply, requireTraced, reshape } from "../layers.ts";
+import * as combine from "../primitives/combine.ts";
 import * as matrices from "../primitives/matmul.ts";
 import * as rearrange from "../primitives/rearrange.ts";
-import type { Traced } from "../trace.ts";
+import { Traced } from "../trace.ts";
 
 /** An axis of one example's value, from the front, given from the front or (negative) from the back. */
 function axisOf(where: string, x: Traced, axis: number): number {
@@ -85,6 +86,34 @@ export function sum(x: Traced, axis: number): Traced {
 export function mean(x: Traced, axis: number): Traced {
   const at = axisOf("mean", x, axis);
   return multiply(sum(x, at), 1 / x.shape[at]);
+}
+
+/** Options of `concatenate`. */
+export interface ConcatenateOptions {
+  /** The axis, of one example, along which values lie side by side (default −1, the last); 0 for channels of images. */
+  axis?: number;
+}
+
+/**
+ * Values side by side along an axis, their other axes being equal: `concatenate(a, b)` along the last,
+ * `concatenate(a, b, { axis: 0 })` the channels of images [channels, height, width].
+ * @throws ShapeError, OptionError
+ */
+export function concatenate(...values: Traced[]): Traced;
+export function concatenate(...valuesAndOptions: [...values: Traced[], options: ConcatenateOptions]): Traced;
+export function concatenate(...all: (Traced | ConcatenateOptions)[]): Traced {
+  const last = all.at(-1);
+  const options = typeof last === "object" && !(last instanceof Traced) ? last : {};
+  const values = options === last ? all.slice(0, -1) : all;
+  if (values.length === 0) throw new LaplaceError("concatenate: there is nothing to concatenate.");
+  checkOptions("concatenate", options, ["axis"]);
+  const parts = values.map((x) => {
+    requireTraced("concatenate", x);
+    return x;
+  });
+  const [first] = parts;
+  const axis = axisOf("concatenate", first, options.axis ?? -1) - first.shape.length;
+  return first.trace.emit(combine.concatenate, parts, { axis });
 }
 
 /** Values of one shape as one value with a new first axis. @throws ShapeError */

@@ -3,9 +3,9 @@
 import { shapeText } from "../../array/ndarray.ts";
 import { checkBoolean, checkChoice, checkInteger, checkOptions, ShapeError } from "../../errors.ts";
 import type { Layer } from "../layers.ts";
-import { add, applyLinear, concatenate, multiply, requireTraced, reshape, sigmoid, subtract, tanh } from "../layers.ts";
+import { add, applyLinear, multiply, requireTraced, reshape, sigmoid, subtract, tanh } from "../layers.ts";
 import type { Initialiser, Traced } from "../trace.ts";
-import { slice, split } from "./rearrange.ts";
+import { concatenate, slice, split } from "./rearrange.ts";
 
 /** Options of `lstm` and `gru`. */
 export interface RecurrentOptions {

@@ -126,38 +126,46 @@ export const reshape: Primitive<{ readonly shape: Shape }> = {
   },
 };
 
-/** Values side by side along their last axis. */
-export const concatenate: Primitive<undefined> = {
+/** Values side by side along an axis. */
+export const concatenate: Primitive<ConcatenateAttributes> = {
   name: "concatenate",
-  shape(inputs) {
-    const front = inputs[0].slice(0, -1);
+  shape(inputs, { axis }) {
+    const [first] = inputs;
+    if (!Number.isInteger(axis) || axis >= 0 || axis < -first.length) {
+      throw new ShapeError(`concatenate: a value of shape ${shapeText(first)} has no axis ${axis}.`);
+    }
     for (const shape of inputs) {
-      if (shape.length === 0 || !sameShape(shape.slice(0, -1), front)) {
-        throw new ShapeError(`concatenate: ${inputs.map(shapeText).join(" and ")} differ before the last axis.`);
+      if (shape.length !== first.length || !sameShape(shape.with(axis, 0), first.with(axis, 0))) {
+        throw new ShapeError(
+          `concatenate: ${inputs.map(shapeText).join(" and ")} differ in another axis than ${first.length + axis}.`,
+        );
       }
     }
-    return [...front, inputs.reduce((sum, shape) => sum + shape[shape.length - 1], 0)];
+    return first.with(
+      axis,
+      inputs.reduce((sum, shape) => sum + (shape.at(axis) as number), 0),
+    );
   },
   forward(node, pass) {
-    const width = node.shape[node.shape.length - 1];
+    const width = rowOf(node, node);
     const rows = (pass.batch * node.size) / width;
-    eachPart(node.inputs, pass.dtype, (x, part, offset) => {
+    eachPart(node, pass.dtype, (x, part, offset) => {
       pass.kernels.copyRows(rows, part, pass.value(x), part, pass.value(node) + offset, width, false);
     });
   },
   pushforward(node, pass) {
-    const width = node.shape[node.shape.length - 1];
+    const width = rowOf(node, node);
     const rows = (pass.batch * node.size) / width;
     pass.kernels.fill(rows * width, 0, pass.tangent(node));
-    eachPart(node.inputs, pass.dtype, (x, part, offset) => {
+    eachPart(node, pass.dtype, (x, part, offset) => {
       const dx = pass.tangent(x);
       if (dx !== 0) pass.kernels.copyRows(rows, part, dx, part, pass.tangent(node) + offset, width, false);
     });
   },
   pullback(node, pass) {
-    const width = node.shape[node.shape.length - 1];
+    const width = rowOf(node, node);
     const rows = (pass.columns * pass.batch * node.size) / width;
-    eachPart(node.inputs, pass.dtype, (x, part, offset) => {
+    eachPart(node, pass.dtype, (x, part, offset) => {
       pass.contribute(x, (to, adding) => {
         pass.kernels.copyRows(rows, part, pass.cotangent(node) + offset, width, to, part, adding);
       });
@@ -165,15 +173,25 @@ export const concatenate: Primitive<undefined> = {
   },
 };
 
-/** Each input of a concatenation with its width and its place in a row, in bytes. */
+export interface ConcatenateAttributes {
+  /** From the back: −1 is the last. */
+  readonly axis: number;
+}
+
+/** The length of what lies in one piece in a concatenation: a value's elements from the axis on. */
+function rowOf({ attributes: { axis } }: Node<ConcatenateAttributes>, { shape }: Node): number {
+  return sizeOf(shape.slice(axis));
+}
+
+/** Each input of a concatenation with its length in a row and its place there, in bytes. */
 function eachPart(
-  inputs: readonly Node[],
+  node: Node<ConcatenateAttributes>,
   dtype: DType,
   visit: (x: Node, width: number, offset: number) => void,
 ): void {
   let offset = 0;
-  for (const x of inputs) {
-    const width = x.shape[x.shape.length - 1];
+  for (const x of node.inputs) {
+    const width = rowOf(node, x);
     visit(x, width, offset);
     offset += width * bytesPerElement(dtype);
   }

@@ -2,8 +2,9 @@
 
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { checkDerivatives, checkDifferences, checkFiles, subjectOf } from "../../reference/check.ts";
+import { checkDerivatives, checkDifferences, checkFiles } from "../../reference/check.ts";
 import type { Block, DenseBlock, ScaleShiftBlock } from "../../reference/network.ts";
+import { subjectOf } from "../../reference/subject.ts";
 
 const projection = (outputs: number, bias: boolean): DenseBlock => ({
   kind: "dense",
@@ -114,6 +115,19 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
       if (which !== "slice") return [{ kind: which, axis: at }, shape];
       const first = start % shape[at];
       return [{ kind: which, axis: at, start: first, end: Math.min(first + 1 + more, shape[at]) }, shape];
+    }),
+  concatenate: fc
+    .record({
+      shape: fc.array(length, { minLength: 1, maxLength: 4 }),
+      at: fc.nat(3),
+      twice: flag,
+    })
+    .map(({ shape, at, twice }): Drawn => {
+      const axis = at % shape.length;
+      // Parts of different lengths: x itself, half of it, and some of its entries.
+      const half: Block = { kind: "slice", axis, start: 0, end: Math.ceil(shape[axis] / 2) };
+      const bent: Block = { kind: "activation", activation: "tanh" };
+      return [{ kind: "concatenate", axis, parts: [[], [half, bent], ...(twice ? [[bent]] : [])] }, shape];
     }),
   matmul: fc
     .record({

@@ -3,9 +3,10 @@
 
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { checkCurvature, checkDerivatives, checkFiles, subjectOf } from "../../reference/check.ts";
+import { checkCurvature, checkDerivatives, checkFiles } from "../../reference/check.ts";
 import type { Activation } from "../../reference/dual.ts";
 import type { Block, DenseBlock } from "../../reference/network.ts";
+import { subjectOf } from "../../reference/subject.ts";
 
 const dense = (outputs: number, activation: Activation = "identity", bias = true): DenseBlock => ({
   kind: "dense",
