@@ -125,7 +125,10 @@ export class TableModel {
     if (target.kind === "number") {
       const sd = Float64Array.from(variance.data, (v: number) => Math.sqrt(v) * target.sd);
       const center = Float64Array.from(mean.data, (m: number) => m * target.sd + target.mean);
-      const bound = (p: number) => center.map((m, i) => m + normalQuantile(p) * sd[i]);
+      const bound = (p: number) => {
+        const z = normalQuantile(p);
+        return center.map((m, i) => m + z * sd[i]);
+      };
       return {
         rows,
         mean: center,
