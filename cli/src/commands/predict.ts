@@ -117,12 +117,11 @@ function columnsOf({ encoding: { target } }: TableModel, predicted: TablePredict
 }
 
 function linesOf(rows: readonly (readonly string[])[], write: WriteCells, delimiter: string): string {
-  let text = "";
   const cells: string[] = [];
-  for (const [i, row] of rows.entries()) {
+  const lines = rows.map((row, i) => {
     for (let j = 0; j < row.length; j++) cells[j] = row[j];
     write(i, cells, row.length);
-    text += csvLine(cells, delimiter);
-  }
-  return text;
+    return csvLine(cells, delimiter);
+  });
+  return lines.join("");
 }

@@ -4,13 +4,9 @@ const QUOTED = /["\n\r]/;
 
 /** A line of CSV (RFC 4180), quoted where it must be. */
 export function csvLine(cells: readonly string[], delimiter: string): string {
-  let text = "";
-  for (let j = 0; j < cells.length; j++) {
-    const cell = cells[j];
-    if (j > 0) text += delimiter;
-    text += QUOTED.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell;
-  }
-  return `${text}\n`;
+  const quote = (cell: string) =>
+    QUOTED.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell;
+  return `${cells.map(quote).join(delimiter)}\n`;
 }
 
 /** Powers of ten that a double holds exactly. */

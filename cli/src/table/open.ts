@@ -7,7 +7,7 @@ import { openCsv, type ReadOptions, type TableStream } from "./csv.ts";
 import { openParquet } from "./parquet.ts";
 import { decoded } from "./text.ts";
 
-const CHUNK_BYTES = 2 ** 18;
+const CHUNK_BYTES = 2 ** 16;
 
 async function isParquet(path: string): Promise<boolean> {
   const handle = await open(path);

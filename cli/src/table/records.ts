@@ -8,7 +8,7 @@ export interface Batch {
 }
 
 /** A batch ends at so many rows, or so many characters. */
-const [BATCH_ROWS, BATCH_CHARACTERS] = [1024, 2 ** 20];
+const [BATCH_ROWS, BATCH_CHARACTERS] = [256, 2 ** 18];
 /** Beyond any row of a real table; a quote that is never closed must not read the whole file into memory. */
 export const LONGEST_ROW = 2 ** 22;
 
