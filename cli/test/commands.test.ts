@@ -70,7 +70,7 @@ describe("exit codes", () => {
       /memory budget/,
     ],
   ];
-  test.each(cases)("%s", async (_, args, code, message) => {
+  test.concurrent.each(cases)("%s", async (_, args, code, message) => {
     writeFileSync(at("unlabelled.csv"), "Date,Solar.R,Wind,Temp\n1973-05-01,190,7.4,67\n");
     const run = await laplace(args);
     expect(run.stderr).toMatch(message);

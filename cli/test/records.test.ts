@@ -109,7 +109,7 @@ describe("records", () => {
           if (!text.includes("\r")) expect(found.lines).toEqual(due.lines);
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: 2000 },
     );
   });
 
