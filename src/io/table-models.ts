@@ -59,7 +59,7 @@ const FORMAT_VERSION = 1;
 /** Draws of the linearised network; 64 of them place a share within a few hundredths. */
 const DRAWS = 64;
 /** The 95 % quantile of N(0, 1); written out, because the functions of Math that give it differ between engines. */
-const Z90 = 1.6448536269514727;
+const Z90 = 1.6448536269514726;
 /** Draws below the 5 % quantile. */
 const LOW = 3;
 const approximations: readonly Approximation[] = [
