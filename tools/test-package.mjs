@@ -1,6 +1,7 @@
-// Packs the library, installs the tarball in an empty folder and runs the README's examples there: as JavaScript in
-// Node, as TypeScript through the compiler, and in a page of headless Chromium without any bundler. Posteriors that were
-// fitted in this Node and in the current LTS predict the same in that page.
+// Packs the library and the command line, installs both tarballs in an empty folder and runs the README's examples there:
+// as JavaScript in Node, as TypeScript through the compiler, and in a page of headless Chromium without any bundler. The
+// command line fits, predicts, evaluates and runs the notebook there. Posteriors, and models of tables that it wrote, in
+// this Node and in the current LTS, predict the same in that page.
 import { execFileSync, spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -24,6 +25,19 @@ function alike(text, other) {
   const [words, others] = [text.split(/\s+/), other.split(/\s+/)];
   const close = (a, b) => a === b || Math.abs(a - b) <= 1e-3 * Math.max(Math.abs(a), 1e-2);
   return words.length === others.length && words.every((word, i) => close(word, others[i]));
+}
+
+/** The installed command line, from a table to predictions. */
+function commandLine() {
+  const laplace = (...args) => run("npx", ["--no-install", "laplace", ...args]);
+  const table = join(root, "examples/data/airquality.csv");
+  const fit = JSON.parse(laplace("fit", table, "--target", "Ozone", "--json"));
+  laplace("predict", "model.safetensors", table, "-o", "predictions.csv", "--json");
+  const { metrics } = JSON.parse(laplace("evaluate", "model.safetensors", "predictions.csv", "--json"));
+  if (!(metrics.negativeLogLikelihood < fit.baseline.negativeLogLikelihood)) throw new Error("The model is no good.");
+  if (!readFileSync(join(folder, "report.html"), "utf8").includes("<svg"))
+    throw new Error("The report has no picture.");
+  if (!("training" in JSON.parse(laplace("notebook", "--json")))) throw new Error("The notebook did not run.");
 }
 
 /** Loads a page that imports these modules in turn, and gives what they printed. */
@@ -97,10 +111,13 @@ try { for (const path of ${JSON.stringify(modules)}) await import(path); await s
 }
 
 try {
-  run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd: root });
-  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+  for (const cwd of [root, join(root, "cli")]) {
+    run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd });
+  }
+  const tarballs = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "clean", private: true, type: "module" }));
-  run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", `./${tarball}`]);
+  run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", ...tarballs.map((name) => `./${name}`)]);
+  commandLine();
   const programs = examples();
   programs.forEach((code, i) => {
     writeFileSync(join(folder, `example${i}.mjs`), code);
@@ -122,12 +139,13 @@ try {
   const inPage = (await inChromium(names.map((name) => `/${name}.mjs`))).trimEnd();
   if (!alike(inPage, inNode)) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
   for (const name of ["fit.mjs", "predict.mjs"]) copyFileSync(join(root, "tools/across", name), join(folder, name));
-  run(process.execPath, ["fit.mjs", "posteriors-this.json"]);
-  run("npx", ["-y", "-p", "node@24", "--", "node", "fit.mjs", "posteriors-lts.json"]);
+  const tables = ["airquality.csv:Ozone", "iris.csv:species"].map((name) => join(root, "examples/data", name));
+  run(process.execPath, ["fit.mjs", "predicted-this.json", ...tables]);
+  run("npx", ["-y", "-p", "node@24", "--", "node", "fit.mjs", "predicted-lts.json", ...tables]);
   console.log(await inChromium(["/predict.mjs"]));
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
   console.log(
-    "The packed library runs the README's examples in Node and in Chromium, with the same output but for rounding, and posteriors from Node predict the same in Chromium.",
+    "The packed library runs the README's examples in Node and in Chromium, with the same output but for rounding; the packed command line fits and predicts; posteriors and models of tables from Node predict the same in Chromium.",
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });

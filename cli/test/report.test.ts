@@ -235,3 +235,10 @@ describe("what comes from data is text", () => {
     );
   }, 120_000);
 });
+
+test("with folds, what was learned from and what was checked are the same rows, and it says so", () => {
+  const data = regression(60);
+  const folded = render({ ...data, counts: { ...data.counts, folded: true } });
+  expect(folded.page).toContain("learned from 60 rows and checked on each of them by a model that had not seen it");
+  expect(render(data).page).toContain("checked on 60 rows it never saw");
+});

@@ -5,6 +5,7 @@ const MISSING: ReadonlySet<string> = new Set(["", "na", "n/a", "#n/a", "nan", "n
 /** A number that is not finite is no measurement. */
 const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const DECIMAL_COMMA = /^[+-]?\d+,\d+$/;
 /** Longer texts are no number and no date; this bounds the work of the patterns. */
 const LONGEST = 64;
 
@@ -22,6 +23,12 @@ export function numberOf(cell: string): number | undefined {
   if (!NUMBER.test(text)) return undefined;
   const value = Number(text);
   return Number.isFinite(value) ? value : undefined;
+}
+
+/** Whether most of the texts are numbers with a comma for the decimals, which `numberOf` does not read: 1,5 may be 1.5 or 15. */
+export function haveDecimalCommas(texts: readonly string[]): boolean {
+  const count = texts.reduce((n, text) => n + (DECIMAL_COMMA.test(text.slice(0, LONGEST).trim()) ? 1 : 0), 0);
+  return 2 * count > texts.length;
 }
 
 /** How a table writes its dates: year first, day first, or month first. */

@@ -1,7 +1,7 @@
 // How one column of a table becomes inputs of a network, decided from the rows of the training.
 
 import { ValueError } from "../errors.ts";
-import { type DateFormat, dateFormat, daysOf, isMissing, numberOf } from "./cells.ts";
+import { type DateFormat, dateFormat, daysOf, haveDecimalCommas, isMissing, numberOf } from "./cells.ts";
 
 /** What a column holds. */
 export type ColumnKind = "number" | "category" | "date" | "ignored";
@@ -171,6 +171,7 @@ function categories(name: string, texts: readonly string[], missing: boolean): C
   const counted = frequencies(present);
   if (counted.length === 1 && !missing) return ignored(name, "one value");
   if (counted.length > MOST_CATEGORIES && counted.length > present.length / 2) {
+    if (haveDecimalCommas(present)) return ignored(name, "numbers with decimal commas: write them with a point");
     return ignored(name, `${counted.length} different texts in ${present.length} rows`);
   }
   const many = counted.length > MOST_CATEGORIES;

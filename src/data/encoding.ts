@@ -1,5 +1,6 @@
 // A table's encoding: rows of texts become inputs of a network, by rules that the rows of the training decided.
 
+import { portableSin } from "../array/portable.ts";
 import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
 import { daysOf, isMissing, numberOf } from "./cells.ts";
 import { type ColumnEncoding, type ColumnKind, columnEncoding, type DatePart } from "./columns.ts";
@@ -238,9 +239,11 @@ function writerOf(column: Exclude<ColumnEncoding, { kind: "ignored" }>, missing:
       }
       into[at] = Math.min(Math.max((value - mean) / sd, -FARTHEST), FARTHEST);
       cycles.forEach((period, i) => {
-        const angle = (2 * Math.PI * value) / period;
-        into[at + 1 + 2 * i] = Math.sin(angle);
-        into[at + 2 + 2 * i] = Math.cos(angle);
+        const turns = value / period;
+        const angle = 2 * Math.PI * (turns - Math.round(turns));
+        // Math.sin differs in the last bit between engines; a page predicts what Node does.
+        into[at + 1 + 2 * i] = portableSin(angle);
+        into[at + 2 + 2 * i] = portableSin(angle + Math.PI / 2);
       });
       return absent ? !column.missing : value < low - margin || value > high + margin;
     },

@@ -1,7 +1,7 @@
 // The column to predict: numbers, standardised, or classes.
 
 import { ValueError } from "../errors.ts";
-import { isMissing, numberOf } from "./cells.ts";
+import { haveDecimalCommas, isMissing, numberOf } from "./cells.ts";
 import { frequencies, momentsOf } from "./columns.ts";
 
 /** What is learned of the target. */
@@ -64,6 +64,11 @@ export function targetEncoding(
   const classes = frequencies(present).map(([text]) => text);
   if (classes.length < 2) throw new ValueError(`${where}: the target "${name}" has one value: nothing to learn.`);
   if (classes.length > MOST_CLASSES) {
+    if (haveDecimalCommas(present)) {
+      throw new ValueError(
+        `${where}: the target "${name}" has numbers with decimal commas, such as ${JSON.stringify(present[0])}. Write them with a point.`,
+      );
+    }
     throw new ValueError(
       `${where}: the target "${name}" has ${classes.length} different values, more than the ${MOST_CLASSES} classes that are allowed. Is it the right column? Numbers can be learned by the task "regression".`,
     );

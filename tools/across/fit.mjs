@@ -1,5 +1,10 @@
-// Fits posteriors with the packed library, in whatever Node runs this, and writes them with inputs and predictions to a file.
-import { writeFileSync } from "node:fs";
+// Fits posteriors with the packed library, in whatever Node runs this, and writes them to a file with inputs and
+// predictions; so it does with models of tables that the packed command line fits.
+//
+//   node fit.mjs <file to write> <table.csv>:<target> …
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import {
   adam,
   chain,
@@ -7,6 +12,7 @@ import {
   dense,
   kernels,
   laplace,
+  loadTableModel,
   mse,
   savePosterior,
   tanh,
@@ -46,7 +52,31 @@ for (const { likelihood, data, net, loss, x } of [regression, classification]) {
     cases.push({ name: `${likelihood}, ${structure}`, file, x, prediction: Object.fromEntries(prediction) });
   }
 }
-writeFileSync(
-  process.argv[2],
-  JSON.stringify({ runtime: `Node ${process.version}`, build: kernels.info().build, cases }),
-);
+
+/** A table's rows as texts by the names of the columns; these tables have no delimiter within quotes. */
+function readRows(path) {
+  const [names, ...rows] = readFileSync(path, "utf8")
+    .trim()
+    .split(/\r?\n/)
+    .map((line) => line.split(",").map((cell) => cell.replace(/^"(.*)"$/, "$1")));
+  return rows.map((row) => Object.fromEntries(row.map((cell, j) => [names[j], cell])));
+}
+
+const [output, ...tables] = process.argv.slice(2);
+for (const table of tables) {
+  const [path, target] = table.split(":");
+  const model = "across.safetensors";
+  const program = "node_modules/laplace-ts-cli/laplace.js";
+  execFileSync(process.execPath, [program, "fit", path, "--target", target, "-o", model, "--no-report", "--json"]);
+  const bytes = readFileSync(model);
+  const rows = readRows(path);
+  const { mean, sd, lower, upper, probabilities, epistemic, far } = loadTableModel(bytes).predict(rows);
+  const numbers = mean === undefined ? { probabilities: probabilities.data } : { mean, sd, lower, upper };
+  const prediction = Object.entries({ ...numbers, epistemic, far: far.map(Number) }).map(([key, data]) => [
+    key,
+    [...data],
+  ]);
+  const file = bytes.toString("base64");
+  cases.push({ name: `${basename(path)}, ${target}`, file, rows, prediction: Object.fromEntries(prediction) });
+}
+writeFileSync(output, JSON.stringify({ runtime: `Node ${process.version}`, build: kernels.info().build, cases }));

@@ -1,6 +1,6 @@
-// Loads the posteriors that fit.mjs wrote, in a page, and holds its own predictions against theirs: the same bits on the same
-// build of the kernels, 1e-10 relative on another, where numbers below a thousandth of the largest count as that.
-import { kernels, loadPosterior } from "laplace-ts";
+// Loads the files that Node wrote, in a page, and holds its own predictions against Node's: the same bits on the same build
+// of the kernels, 1e-10 relative on another, where numbers below a thousandth of the largest count as that.
+import { kernels, loadPosterior, loadTableModel } from "laplace-ts";
 
 const RELATIVE = 1e-10;
 
@@ -10,13 +10,22 @@ function worstOf(ours, theirs) {
   return Math.max(...theirs.map((value, i) => Math.abs(ours[i] - value) / Math.max(Math.abs(value), floor)));
 }
 
+/** Predictions here: of a posterior for inputs, or of a table's model for rows of texts. */
+function predict(bytes, { x, rows }) {
+  if (rows === undefined) return loadPosterior(bytes).predict(x);
+  const { mean, sd, lower, upper, probabilities, epistemic, far } = loadTableModel(bytes).predict(rows);
+  const numbers = mean === undefined ? { probabilities: probabilities.data } : { mean, sd, lower, upper };
+  const all = { ...numbers, epistemic, far: far.map(Number) };
+  return Object.fromEntries(Object.entries(all).map(([name, data]) => [name, { data }]));
+}
+
 const { build } = kernels.info();
 let same = 0;
-for (const path of ["/posteriors-this.json", "/posteriors-lts.json"]) {
+for (const path of ["/predicted-this.json", "/predicted-lts.json"]) {
   const { runtime, build: theirBuild, cases } = await (await fetch(path)).json();
-  for (const { name, file, x, prediction } of cases) {
+  for (const { name, file, prediction, ...inputs } of cases) {
     const bytes = Uint8Array.from(atob(file), (character) => character.charCodeAt(0));
-    const ours = loadPosterior(bytes).predict(x);
+    const ours = predict(bytes, inputs);
     const worst = Object.entries(prediction).map(([key, theirs]) => {
       const identical = theirs.every((value, i) => Object.is(value, ours[key].data[i]));
       return identical ? 0 : worstOf([...ours[key].data], theirs) || Number.MIN_VALUE;

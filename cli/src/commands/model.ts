@@ -17,7 +17,8 @@ export async function readModel(path: string): Promise<TableModel> {
     return loadTableModel(bytes);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
-    throw new FileError(cause.reason, `${path} is refused (${cause.reason}): ${cause.message}`, { cause });
+    const hint = cause.reason === "malformed" ? " A model is a file that laplace fit wrote." : "";
+    throw new FileError(cause.reason, `${path} is refused (${cause.reason}): ${cause.message}${hint}`, { cause });
   }
 }
 

@@ -91,25 +91,37 @@ export function appendedNames({ encoding: { target } }: TableModel, names: reado
   return clash ? all.map((name) => `laplace_${name}`) : all;
 }
 
+/** Writes the added cells of a row, from a place on. */
+type WriteCells = (i: number, into: string[], at: number) => void;
+
 /** The cells of the added columns, a function of the row's place. */
-function columnsOf({ encoding: { target } }: TableModel, predicted: TablePrediction): (i: number) => string[] {
+function columnsOf({ encoding: { target } }: TableModel, predicted: TablePrediction): WriteCells {
   const { mean, sd, lower, upper, probabilities, predicted: labels, epistemic, far } = predicted;
-  const last = (i: number) => [digits(epistemic[i]), far[i] ? "true" : "false"];
+  const last = (i: number, into: string[], at: number) => {
+    into[at] = digits(epistemic[i]);
+    into[at + 1] = far[i] ? "true" : "false";
+  };
   if (target.kind === "number") {
     const columns = [mean, sd, lower, upper];
-    return (i) => [...columns.map((column) => digits(column?.[i] ?? Number.NaN)), ...last(i)];
+    return (i, into, at) => {
+      for (let j = 0; j < 4; j++) into[at + j] = digits(columns[j]?.[i] ?? Number.NaN);
+      last(i, into, at + 4);
+    };
   }
   const classes = target.classes.length;
-  return (i) => {
-    const row = probabilities?.data.subarray(i * classes, (i + 1) * classes) ?? [];
-    return [target.classes[labels?.[i] ?? 0], ...Array.from(row, digits), ...last(i)];
+  return (i, into, at) => {
+    into[at] = target.classes[labels?.[i] ?? 0];
+    for (let c = 0; c < classes; c++) into[at + 1 + c] = digits(probabilities?.data[i * classes + c] ?? Number.NaN);
+    last(i, into, at + 1 + classes);
   };
 }
 
-function linesOf(rows: readonly (readonly string[])[], cells: (i: number) => string[], delimiter: string): string {
-  let text = "";
-  rows.forEach((row, i) => {
-    text += csvLine([...row, ...cells(i)], delimiter);
+function linesOf(rows: readonly (readonly string[])[], write: WriteCells, delimiter: string): string {
+  const cells: string[] = [];
+  const lines = rows.map((row, i) => {
+    for (let j = 0; j < row.length; j++) cells[j] = row[j];
+    write(i, cells, row.length);
+    return csvLine(cells, delimiter);
   });
-  return text;
+  return lines.join("");
 }

@@ -52,7 +52,13 @@ export interface TableFit {
   /** How rows were held out, in words. */
   readonly scheme: string;
   /** Rows that a judged model was fitted to, those of them that first said when to stop, and those it was judged by. */
-  readonly counts: { readonly train: number; readonly validation: number; readonly test: number };
+  readonly counts: {
+    readonly train: number;
+    readonly validation: number;
+    readonly test: number;
+    /** Whether every row was held out once, by cross-validation. */
+    readonly folded?: boolean;
+  };
   readonly heldOut: HeldOutRows;
   readonly network: string;
   readonly structure: Structure;
@@ -152,7 +158,7 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
     ...shared,
     ...kept.shared(n),
     // What each of the models that were judged had seen.
-    counts: { train: n - dealt[0].length, validation: parts[0].validation, test: n },
+    counts: { train: n - dealt[0].length, validation: parts[0].validation, test: n, folded: true },
     scheme: `${folds}-fold cross-validation: each row was predicted once by a model that had not seen it`,
     model: withNotes(model, calibrated, heldOut, shared, fitter.baseline(everything)),
     heldOut,

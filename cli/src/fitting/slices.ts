@@ -17,16 +17,17 @@ type Column = Exclude<ColumnEncoding, { kind: "ignored" }>;
 const SLICES = 4;
 const POSITIONS = 41;
 /** Columns that are looked at, and rows that are drawn. */
-const [MOST_COLUMNS, MOST_POINTS] = [64, 400];
+const [MOST_COLUMNS, MOST_POINTS] = [256, 400];
 const Z90 = normalQuantile(0.95);
 
 /** The slices of the columns that move predictions most, the first the most. */
 export function slicesOf(fit: TableFit): Slice[] {
   const { encoding } = fit.model;
-  const columns = encoding.columns.filter((column) => column.kind !== "ignored").slice(0, MOST_COLUMNS);
+  const columns = encoding.columns.filter((column) => column.kind !== "ignored");
   const typical = Object.fromEntries(columns.map((column) => [column.name, typicalText(column)]));
   const shown = shownClass(fit);
   return columns
+    .slice(0, MOST_COLUMNS)
     .map((column) => {
       const positions = positionsOf(column);
       const texts = positions.map((position) =>

@@ -86,6 +86,8 @@ export interface ReportData {
     readonly validation: number;
     readonly test: number;
     readonly dropped: number;
+    /** Whether every row was held out once, by cross-validation; "train" counts what each of its models learned from. */
+    readonly folded?: boolean;
   };
   readonly columns: readonly ColumnNote[];
   /** The network in a line: "13 → 32 → 32 → 1, tanh, 1,537 parameters". */

@@ -120,7 +120,9 @@ function summary(data: ReportData): Html {
     task === "regression"
       ? html`A number, predicted with an interval that says how far to trust it`
       : html`One of ${classes.length} ${classes.length === 1 ? "class" : "classes"}, predicted with probabilities that say how far to trust it`;
-  const rows = html`learned from ${count(counts.train, "row")} and checked on ${count(counts.test, "row")} it never saw`;
+  const rows = counts.folded
+    ? html`learned from ${count(counts.test, "row")} and checked on each of them by a model that had not seen it`
+    : html`learned from ${count(counts.train, "row")} and checked on ${count(counts.test, "row")} it never saw`;
   const { rootMeanSquaredError: error, accuracy } = metrics;
   const reference = task === "regression" ? baseline.rootMeanSquaredError : baseline.accuracy;
   let result: Html | undefined;

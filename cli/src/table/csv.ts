@@ -1,15 +1,8 @@
-// CSV as a stream of batches of rows: csv-parse behind a small interface, with its errors in plain words.
+// CSV as a stream of batches of rows: its delimiter and its header, then records.
 
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { CsvError, type Info, type Parser, parse } from "csv-parse";
 import { TableError } from "../errors.ts";
-
-/** Some rows, each with its line in the file. */
-export interface Batch {
-  readonly rows: readonly (readonly string[])[];
-  readonly lines: readonly number[];
-}
+import { parsedRecords } from "./parser.ts";
+import { type Batch, cutRecords, LONGEST_ROW } from "./records.ts";
 
 /** A table that is read once, batch by batch. */
 export interface TableStream {
@@ -27,10 +20,6 @@ export interface ReadOptions {
   readonly onSkip?: ((error: TableError) => void) | undefined;
 }
 
-/** A batch ends at so many rows, or so many characters. */
-const [BATCH_ROWS, BATCH_CHARACTERS] = [1024, 2 ** 21];
-/** Beyond any row of a real table; a quote that is never closed must not read the whole file into memory. */
-const LONGEST_ROW = 2 ** 22;
 /** How much is looked at to find the delimiter. */
 const LOOK_AHEAD = 2 ** 16;
 const DELIMITERS = [",", ";", "\t", "|"] as const;
@@ -58,34 +47,14 @@ async function lookAhead(chunks: AsyncIterable<string>) {
     if (first.length > LONGEST_ROW) break;
   }
   async function* all() {
-    yield first;
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    try {
+      yield first;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
   }
   return { first: first.trimStart(), all: all() };
-}
-
-const messages: Readonly<Record<string, string>> = {
-  CSV_QUOTE_NOT_CLOSED: "a quote is not closed before the end of the file.",
-  CSV_INVALID_CLOSING_QUOTE: 'a quoted cell goes on after its closing quote. A quote within a cell is written "".',
-  INVALID_OPENING_QUOTE: "a quote stands within a cell that does not begin with one. Quote the whole cell.",
-  CSV_MAX_RECORD_SIZE: `a row has more than ${LONGEST_ROW} characters. Likely cause: a quote that is not closed.`,
-};
-
-function tableError(error: unknown): unknown {
-  if (!(error instanceof CsvError)) return error;
-  const line = "lines" in error && typeof error.lines === "number" ? error.lines : undefined;
-  const [, due, found] = /expect (\d+), got (\d+)/.exec(error.message) ?? [];
-  const text =
-    messages[error.code] ??
-    (found === undefined
-      ? `${error.message}.`
-      : `the row has ${found} cells, the header ${due}. Is the delimiter right (--delimiter)?`);
-  return new TableError(text, line);
-}
-
-interface Row {
-  readonly record: readonly string[];
-  readonly info: Info;
 }
 
 /** Opens a CSV text: reads its header, and gives the rows as they come. @throws TableError */
@@ -93,30 +62,30 @@ export async function openCsv(chunks: AsyncIterable<string>, options: ReadOption
   const { first, all } = await lookAhead(chunks);
   if (first === "") throw new TableError("the table is empty: a header and rows are due.");
   const delimiter = options.delimiter ?? findDelimiter(first);
-  const { onSkip } = options;
-  const parser = parse({
-    delimiter,
-    info: true,
-    record_delimiter: ["\r\n", "\n", "\r"],
-    skip_empty_lines: true,
-    max_record_size: LONGEST_ROW,
-    ...(onSkip && {
-      skip_records_with_error: true,
-      on_skip: (error: unknown) => {
-        const named = tableError(error);
-        if (named instanceof TableError) onSkip(named);
-      },
-    }),
-  });
-  // Its errors reach the reader through the parser, which it destroys.
-  pipeline(Readable.from(all), parser).catch(() => undefined);
-  const rows = records(parser);
-  const header = await rows.next().catch((error: unknown) => {
-    throw tableError(error);
-  });
-  if (header.done) throw new TableError("the table is empty: a header and rows are due.");
-  const names = readHeader(header.value.record);
-  return { names, delimiter, batches: batched(rows) };
+  const batches = readBatches(all, delimiter, options.onSkip);
+  const { done, value } = await batches.next();
+  if (done) throw new TableError("the table is empty: a header and rows are due.");
+  const [[header, ...rows], [, ...lines]] = [value.rows, value.lines];
+  const names = readHeader(header);
+  async function* body(): AsyncGenerator<Batch, void, undefined> {
+    if (rows.length > 0) yield { rows, lines };
+    yield* batches;
+  }
+  return { names, delimiter, batches: body() };
+}
+
+/** The records of a text, the header among them: cut where they are well formed, parsed from the first that is not. */
+async function* readBatches(
+  chunks: AsyncGenerator<string, void, undefined>,
+  delimiter: string,
+  onSkip: ReadOptions["onSkip"],
+): AsyncGenerator<Batch, void, undefined> {
+  try {
+    const rest = yield* cutRecords(chunks, delimiter);
+    if (rest !== undefined) yield* parsedRecords(chunks, rest, delimiter, onSkip);
+  } finally {
+    await chunks.return();
+  }
 }
 
 /** Names of columns; those without one are called by their place. @throws TableError for a name that comes twice */
@@ -128,49 +97,4 @@ export function readHeader(cells: readonly string[]): string[] {
     seen.add(name);
   }
   return names;
-}
-
-/** What the parser has read, row by row, in turns with it. */
-async function* records(parser: Parser): AsyncGenerator<Row, void, undefined> {
-  let failed: { error: unknown } | undefined;
-  let ended = false;
-  let wake = () => {};
-  const woken = () => wake();
-  parser.on("readable", woken);
-  parser.on("end", () => {
-    ended = true;
-    wake();
-  });
-  parser.on("error", (error) => {
-    failed = { error };
-    wake();
-  });
-  try {
-    for (;;) {
-      const row: Row | null = parser.read();
-      if (row !== null) yield row;
-      else if (failed) throw failed.error;
-      else if (ended) return;
-      else await new Promise<void>((resolve) => (wake = resolve));
-    }
-  } finally {
-    parser.destroy();
-  }
-}
-
-async function* batched(source: AsyncGenerator<Row>): AsyncGenerator<Batch, void, undefined> {
-  let [rows, lines, characters]: [(readonly string[])[], number[], number] = [[], [], 0];
-  try {
-    for await (const { record, info } of source) {
-      rows.push(record);
-      lines.push(info.lines);
-      for (const cell of record) characters += cell.length;
-      if (rows.length < BATCH_ROWS && characters < BATCH_CHARACTERS) continue;
-      yield { rows, lines };
-      [rows, lines, characters] = [[], [], 0];
-    }
-  } catch (error) {
-    throw tableError(error);
-  }
-  if (rows.length > 0) yield { rows, lines };
 }

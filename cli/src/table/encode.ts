@@ -2,7 +2,8 @@
 
 import { type LaplaceError, type TableModel, ValueError } from "laplace-ts";
 import { TableError } from "../errors.ts";
-import type { Batch, TableStream } from "./csv.ts";
+import type { TableStream } from "./csv.ts";
+import type { Batch } from "./records.ts";
 
 /** Rows that could be read, with their inputs. */
 export interface EncodedBatch {

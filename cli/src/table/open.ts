@@ -7,7 +7,7 @@ import { openCsv, type ReadOptions, type TableStream } from "./csv.ts";
 import { openParquet } from "./parquet.ts";
 import { decoded } from "./text.ts";
 
-const CHUNK_BYTES = 2 ** 18;
+const CHUNK_BYTES = 2 ** 16;
 
 async function isParquet(path: string): Promise<boolean> {
   const handle = await open(path);
@@ -34,7 +34,8 @@ async function* parquetRefused(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
 export async function openTable(path: string, options: ReadOptions = {}): Promise<TableStream> {
   if (path === "-") return openCsv(decoded(parquetRefused(process.stdin), options.encoding), options);
   // Pipes and other special files give their bytes once, so they are not opened to look.
-  const regular = (await stat(path)).isFile();
-  if (regular && (await isParquet(path))) return openParquet(path);
+  const found = await stat(path);
+  if (found.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR", syscall: "open", path });
+  if (found.isFile() && (await isParquet(path))) return openParquet(path);
   return openCsv(decoded(createReadStream(path, { highWaterMark: CHUNK_BYTES }), options.encoding), options);
 }

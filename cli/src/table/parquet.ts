@@ -4,7 +4,8 @@ import { open } from "node:fs/promises";
 import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { TableError } from "../errors.ts";
-import { type Batch, readHeader, type TableStream } from "./csv.ts";
+import { readHeader, type TableStream } from "./csv.ts";
+import type { Batch } from "./records.ts";
 
 /** Rows decoded at a time. */
 const ROWS = 4096;

@@ -25,16 +25,17 @@ export async function readTable(
   let total = 0;
   for await (const { rows, lines } of table.batches) {
     rows.forEach((row, i) => {
-      const entry = { row, line: lines[i], place: total };
-      total++;
-      if (kept.length < most) kept.push(entry);
-      else {
-        const at = Math.floor(random.uniform() * total);
-        if (at < most) kept[at] = entry;
-      }
+      const place = total++;
+      const at = kept.length < most ? kept.length : Math.floor(random.uniform() * total);
+      if (at < most) kept[at] = { row: ownCopy(row), line: lines[i], place };
     });
     onRows(total);
   }
   kept.sort((a, b) => a.place - b.place);
   return { names: table.names, rows: kept.map(({ row }) => row), lines: kept.map(({ line }) => line), total };
+}
+
+/** Cells may be views of the whole text that they were cut from, which would stay in memory with them. */
+function ownCopy(row: readonly string[]): readonly string[] {
+  return JSON.parse(JSON.stringify(row));
 }

@@ -1,0 +1,112 @@
+// Records that are not as they should be: csv-parse decides what they are, and its errors become plain words.
+
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { CsvError, type Info, type Parser, parse } from "csv-parse";
+import { TableError } from "../errors.ts";
+import { type Batch, Batcher, LONGEST_ROW, type Rest } from "./records.ts";
+
+const messages: Readonly<Record<string, string>> = {
+  CSV_QUOTE_NOT_CLOSED: "a quote is not closed before the end of the file.",
+  CSV_INVALID_CLOSING_QUOTE: 'a quoted cell goes on after its closing quote. A quote within a cell is written "".',
+  INVALID_OPENING_QUOTE: "a quote stands within a cell that does not begin with one. Quote the whole cell.",
+  CSV_MAX_RECORD_SIZE: `a row has more than ${LONGEST_ROW} characters. Likely cause: a quote that is not closed.`,
+};
+
+/** An error of csv-parse as one of the table, `before` lines later than the parser counts. */
+function tableError(error: unknown, before: number): unknown {
+  if (!(error instanceof CsvError)) return error;
+  const line = "lines" in error && typeof error.lines === "number" ? error.lines + before : undefined;
+  const [, due, found] = /expect (\d+), got (\d+)/.exec(error.message) ?? [];
+  const text =
+    messages[error.code] ??
+    (found === undefined
+      ? `${error.message}.`
+      : `the row has ${found} cells, the header ${due}. Is the delimiter right (--delimiter)?`);
+  return new TableError(text, line);
+}
+
+interface Row {
+  readonly record: readonly string[];
+  readonly info: Info;
+}
+
+/** Parses the rest of a text and the chunks that follow it. @throws TableError, unless `onSkip` takes it */
+export async function* parsedRecords(
+  chunks: AsyncGenerator<string, void, undefined>,
+  { text, line, width }: Rest,
+  delimiter: string,
+  onSkip: ((error: TableError) => void) | undefined,
+): AsyncGenerator<Batch, void, undefined> {
+  // A row of its own tells the parser how many cells are due. It has a line as well.
+  const first = width === undefined ? "" : `${Array(width).fill("_").join(delimiter)}\n`;
+  const before = line - (width === undefined ? 1 : 2);
+  async function* all() {
+    yield first + text;
+    yield* chunks;
+  }
+  const parser = parse({
+    delimiter,
+    info: true,
+    record_delimiter: ["\r\n", "\n", "\r"],
+    skip_empty_lines: true,
+    max_record_size: LONGEST_ROW,
+    ...(onSkip && {
+      skip_records_with_error: true,
+      on_skip: (error: unknown) => {
+        const named = tableError(error, before);
+        if (named instanceof TableError) onSkip(named);
+      },
+    }),
+  });
+  // Its errors reach the reader through the parser, which it destroys.
+  pipeline(Readable.from(all()), parser).catch(() => undefined);
+  const batcher = new Batcher();
+  let skip = width !== undefined;
+  try {
+    for await (const { record, info } of records(parser)) {
+      if (skip) {
+        skip = false;
+        continue;
+      }
+      batcher.add(
+        record,
+        info.lines + before,
+        record.reduce((sum, cell) => sum + cell.length, 0),
+      );
+      if (batcher.full) yield batcher.take();
+    }
+  } catch (error) {
+    throw tableError(error, before);
+  }
+  const batch = batcher.take();
+  if (batch.rows.length > 0) yield batch;
+}
+
+/** What the parser has read, row by row, in turns with it. */
+async function* records(parser: Parser): AsyncGenerator<Row, void, undefined> {
+  let failed: { error: unknown } | undefined;
+  let ended = false;
+  let wake = () => {};
+  const woken = () => wake();
+  parser.on("readable", woken);
+  parser.on("end", () => {
+    ended = true;
+    wake();
+  });
+  parser.on("error", (error) => {
+    failed = { error };
+    wake();
+  });
+  try {
+    for (;;) {
+      const row: Row | null = parser.read();
+      if (row !== null) yield row;
+      else if (failed) throw failed.error;
+      else if (ended) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    parser.destroy();
+  }
+}

@@ -1,0 +1,144 @@
+// Records of a text, cut where RFC 4180 says: the fast way for the tables that are as they should be. The first record that
+// is not (a quote out of place, a row of another length, a lone carriage return) ends it: csv-parse judges from there on.
+
+/** Rows in the order of the file, each with the line that it ends on. */
+export interface Batch {
+  readonly rows: readonly (readonly string[])[];
+  readonly lines: readonly number[];
+}
+
+/** A batch ends at so many rows, or so many characters. */
+const [BATCH_ROWS, BATCH_CHARACTERS] = [256, 2 ** 18];
+/** Beyond any row of a real table; a quote that is never closed must not read the whole file into memory. */
+export const LONGEST_ROW = 2 ** 22;
+
+const [LINE_FEED, CARRIAGE_RETURN, QUOTE] = [10, 13, 34];
+/** Instead of the end of a record: the text ends before it does; it is not what RFC 4180 describes. */
+const [PARTIAL, ODD] = [-1, -2];
+
+/** Collects rows until there are enough for a batch. */
+export class Batcher {
+  #rows: (readonly string[])[] = [];
+  #lines: number[] = [];
+  #characters = 0;
+
+  add(row: readonly string[], line: number, characters: number): void {
+    this.#rows.push(row);
+    this.#lines.push(line);
+    this.#characters += characters;
+  }
+
+  get full(): boolean {
+    return this.#rows.length >= BATCH_ROWS || this.#characters >= BATCH_CHARACTERS;
+  }
+
+  /** What was collected; nothing is then. */
+  take(): Batch {
+    const batch = { rows: this.#rows, lines: this.#lines };
+    [this.#rows, this.#lines, this.#characters] = [[], [], 0];
+    return batch;
+  }
+}
+
+/** What was not read: the text from the first odd record on, the line that begins it, and the cells due in a row. */
+export interface Rest {
+  readonly text: string;
+  readonly line: number;
+  readonly width: number | undefined;
+}
+
+/** Reads batches of records, all as wide as the first; gives the rest where an odd one comes. Empty lines are no records. */
+export async function* cutRecords(
+  chunks: AsyncIterator<string>,
+  delimiter: string,
+): AsyncGenerator<Batch, Rest | undefined, undefined> {
+  const batcher = new Batcher();
+  let [text, line]: [string, number] = ["", 1];
+  let width: number | undefined;
+  for (let ended = false; !ended; ) {
+    const { done, value } = await chunks.next();
+    ended = done === true;
+    if (!ended) text += value;
+    let at = 0;
+    while (at < text.length) {
+      const cells: string[] = [];
+      const end = readRecord(text, at, ended, delimiter, cells);
+      if (end === PARTIAL && text.length - at <= LONGEST_ROW) break;
+      const empty = cells.length === 1 && end - at <= 2 && /^\r?\n?$/.test(text.slice(at, end));
+      width ??= empty || end < 0 ? undefined : cells.length;
+      if (end < 0 || end - at > LONGEST_ROW || (!empty && cells.length !== width)) {
+        const batch = batcher.take();
+        if (batch.rows.length > 0) yield batch;
+        return { text: text.slice(at), line, width };
+      }
+      const ends = text.charCodeAt(end - 1) === LINE_FEED ? 1 : 0;
+      const own = lineFeeds(text, at, end) - ends;
+      if (!empty) batcher.add(cells, line + own, end - at);
+      line += own + ends;
+      at = end;
+      if (batcher.full) yield batcher.take();
+    }
+    text = text.slice(at);
+  }
+  const batch = batcher.take();
+  if (batch.rows.length > 0) yield batch;
+  return undefined;
+}
+
+/** Reads the cells of the record at `start`. Gives where the next one begins, PARTIAL or ODD. */
+function readRecord(text: string, start: number, ended: boolean, delimiter: string, cells: string[]): number {
+  const feed = text.indexOf("\n", start);
+  if (feed < 0 && !ended) return PARTIAL;
+  const line = text.slice(start, feed < 0 ? text.length : feed);
+  if (!line.includes('"')) {
+    const returned = line.indexOf("\r");
+    if (returned >= 0 && (returned < line.length - 1 || feed < 0)) return ODD;
+    for (const cell of (returned < 0 ? line : line.slice(0, -1)).split(delimiter)) cells.push(cell);
+    return feed < 0 ? text.length : feed + 1;
+  }
+  const between = delimiter.charCodeAt(0);
+  for (let at = start; ; at++) {
+    if (text.charCodeAt(at) === QUOTE) {
+      const close = closingQuote(text, at);
+      // What follows a quote at the end of the text says whether it is a closing one.
+      if (close < 0 || (close + 1 === text.length && !ended)) return ended ? ODD : PARTIAL;
+      const cell = text.slice(at + 1, close);
+      cells.push(cell.includes('"') ? cell.replaceAll('""', '"') : cell);
+      at = close + 1;
+    } else {
+      const end = endOfCell(text, at, between);
+      cells.push(text.slice(at, end));
+      at = end;
+    }
+    if (at >= text.length) return ended ? at : PARTIAL;
+    const code = text.charCodeAt(at);
+    if (code === between) continue;
+    if (code === LINE_FEED) return at + 1;
+    if (code !== CARRIAGE_RETURN) return ODD;
+    if (at + 1 === text.length && !ended) return PARTIAL;
+    return text.charCodeAt(at + 1) === LINE_FEED ? at + 2 : ODD;
+  }
+}
+
+/** The quote that closes the one at a place; two of them stand for one in the cell. Below 0 where none does. */
+function closingQuote(text: string, open: number): number {
+  let at = text.indexOf('"', open + 1);
+  while (at >= 0 && text.charCodeAt(at + 1) === QUOTE) at = text.indexOf('"', at + 2);
+  return at;
+}
+
+/** Where a cell without quotes ends: at a delimiter, the line's end, or a quote that should not be there. */
+function endOfCell(text: string, start: number, delimiter: number): number {
+  let at = start;
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === delimiter || code === LINE_FEED || code === CARRIAGE_RETURN || code === QUOTE) break;
+  }
+  return at;
+}
+
+function lineFeeds(text: string, start: number, end: number): number {
+  let count = 0;
+  for (let at = text.indexOf("\n", start); at >= 0 && at < end; at = text.indexOf("\n", at + 1)) count++;
+  return count;
+}
