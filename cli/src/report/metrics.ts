@@ -81,9 +81,16 @@ const known: Readonly<Record<string, Metric>> = {
   expectedCalibrationError: {
     label: "Calibration error",
     term: "ECE",
-    meaning: "Mean gap between stated and seen shares.",
+    // Of no better or worse: the shares of the classes alone are calibrated by the way they are made.
+    meaning: "Mean gap between stated and seen shares. The classes' shares alone have none, and say nothing.",
     share: true,
-    better: "lower",
+  },
+  setCoverage: {
+    label: "Inside the 90 % set",
+    term: "coverage",
+    meaning: "The likeliest classes that make up 90 %. Below: too confident. Above: too cautious.",
+    share: true,
+    wanted: 0.9,
   },
   auroc: {
     label: "Order of the rows",
