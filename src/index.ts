@@ -14,13 +14,13 @@ export {
   zeros,
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
-export {
-  type CurvatureKind,
-  type CurvatureOptions,
-  curvatureOf,
-  type Data,
+export type {
+  CurvatureKind,
+  CurvatureOptions,
+  Data,
 } from "./curvature/accumulate.ts";
 export type { Curvature, Structure } from "./curvature/curvature.ts";
+export { curvatureOf } from "./curvature/once.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export type { Weights } from "./curvature/selection.ts";
 export { type DateFormat, dayText, isMissing, numberOf } from "./data/cells.ts";

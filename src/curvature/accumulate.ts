@@ -2,7 +2,7 @@
 
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
 import { contractionNumbers, contractSquaredNorms } from "../derivatives/contractions.ts";
-import { checkChoice, checkInteger, checkOptions, OptionError, ValueError } from "../errors.ts";
+import { checkChoice, checkInteger, OptionError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   allocate,
@@ -372,27 +372,4 @@ function sumOfNorms(backward: Backward, selection: Selection): number {
   let sum = 0;
   for (const square of floats(dtype).subarray(start, start + batch)) sum += Math.sqrt(Math.max(square, 0));
   return sum;
-}
-
-/**
- * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the
- * options say, without a posterior. It is computed in one go, and no memory budget holds: see `estimateMemory`.
- * @param data { x, y }, or batches such as a DataLoader's
- * @returns a curvature over the S selected weights; `dense()` is [S, S]
- * @throws ShapeError, ValueError for bad data; OptionError for bad options; LaplaceError for a network that ends in softmax
- *   or sigmoid
- */
-export function curvatureOf(
-  net: Network,
-  likelihood: Likelihood | Task,
-  data: Data,
-  options: CurvatureOptions = {},
-): Curvature {
-  checkOptions("curvatureOf", options, curvatureOptionNames);
-  const plan = readPlan("curvatureOf", net, likelihood, options);
-  const steps = summarise("curvatureOf", plan, data);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value.curvature;
-  }
 }

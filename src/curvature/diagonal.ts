@@ -2,6 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
+import { addTableSquares, eachTableRows, isTable } from "../derivatives/tables.ts";
 import { eachChunk, plainUse } from "../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { bytesPerElement, type DType, type Pointer, scope } from "../kernels/memory.ts";
@@ -116,6 +117,10 @@ function addWeight(backward: Backward, site: LinearSite, nodes: readonly Node[],
   const plain = plainUse(backward, site, nodes);
   if (plain !== undefined) {
     addPlainSquares(backward, site, plain, to);
+    return;
+  }
+  if (isTable(nodes)) {
+    eachTableRows(backward, site, nodes, (rows) => addTableSquares(backward, site, rows, to));
     return;
   }
   eachChunk(backward, site, nodes, squareNumbers(site, nodes, backward.columns), (chunk) => {

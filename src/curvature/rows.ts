@@ -1,6 +1,7 @@
 // Rows of the Jacobian over selected weights, for a part of a batch.
 
 import { contractKeep } from "../derivatives/contractions.ts";
+import { isTable } from "../derivatives/tables.ts";
 import { blockOf, type Chunk, chunkNumbers, eachChunk, productNumbers } from "../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { bytesPerElement, copyIn, type DType, floats, type Pointer, scope } from "../kernels/memory.ts";
@@ -21,9 +22,10 @@ export function contractRows(backward: Backward, selection: Selection, to: Point
 
 /** Numbers that `contractRows` allocates for a part of a batch. */
 export function rowNumbers({ graph, parameters }: Selection, part: PartSize): number {
-  const numbers = parameters.map(({ site, role, parameter }) => {
+  const numbers = parameters.map(({ site, role, parameter, chosen }) => {
     const nodes = graph.uses.get(site) ?? [];
     if (site.kind === "linear" && role === "weight") {
+      if (isTable(nodes) && chosen === undefined) return 0;
       return chunkNumbers(site, nodes, part, productNumbers(site, nodes, part.columns));
     }
     return part.columns * part.batch * vectorNumbers(nodes, parameter.size, role === "scale");

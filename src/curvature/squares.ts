@@ -1,5 +1,6 @@
 // Sums over examples and columns of squared derivatives of a weight, [outputs, inputs]: (Σ_t l_t ⊗ r_t)².
 
+import { isTable, tableNumbers } from "../derivatives/tables.ts";
 import { type Chunk, chunkNumbers, isPlain, productNumbers, type Use, writeProducts } from "../derivatives/uses.ts";
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import type { LinearSite, Node } from "../network/graph.ts";
@@ -16,6 +17,7 @@ export function squareNumbers(site: LinearSite, nodes: readonly Node[], columns:
 /** Numbers that squares of a site's weight take for a part of the data. */
 export function squaresOfPart(site: LinearSite, nodes: readonly Node[], part: PartSize): number {
   if (isPlain(site, nodes)) return part.batch * (site.outputs + site.inputs);
+  if (isTable(nodes)) return tableNumbers(site, nodes, part);
   return chunkNumbers(site, nodes, part, squareNumbers(site, nodes, part.columns));
 }
 

@@ -6,6 +6,7 @@ import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels
 import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { positionsOf } from "../network/primitive.ts";
+import { addToTables, eachTableRows, isTable, tableNumbers } from "./tables.ts";
 import {
   blockOf,
   type Chunk,
@@ -46,7 +47,11 @@ export function contractSum(
   const bytes = bytesPerElement(backward.dtype);
   for (const site of sites) {
     const nodes = graph.uses.get(site) ?? [];
-    if (site.kind === "linear") {
+    if (site.kind === "linear" && isTable(nodes)) {
+      const at = to + site.weight.offset * bytes;
+      if (!add) kernels.fill(site.weight.size, 0, at);
+      addToTables(backward, site, nodes, at, 0, 0);
+    } else if (site.kind === "linear") {
       const at = to + site.weight.offset * bytes;
       eachChunk(backward, site, nodes, 0, (chunk) => sumProducts(backward, site, chunk, at, add || chunk.first > 0));
     }
@@ -79,7 +84,11 @@ export function contractKeep(
     // What no selected weight has a part in has no cotangents.
     if (nodes.some((node) => backward.cotangent(node) === 0)) continue;
     const weight = site.kind === "linear" ? places(site.weight) : undefined;
-    if (site.kind === "linear" && weight !== undefined) {
+    if (site.kind === "linear" && weight !== undefined && isTable(nodes)) {
+      const at = to + weight * bytes;
+      for (let row = 0; row < batch * columns; row++) kernels.fill(site.weight.size, 0, at + row * width * bytes);
+      addToTables(backward, site, nodes, at, columns * width, width);
+    } else if (site.kind === "linear" && weight !== undefined) {
       eachChunk(backward, site, nodes, productNumbers(site, nodes, columns), (chunk) => {
         const at = to + (chunk.first * columns * width + weight) * bytes;
         writeProducts(backward, site, nodes, chunk, { to: at, example: columns * width, column: width });
@@ -136,6 +145,12 @@ function addWeightNorms(backward: Backward, site: LinearSite, nodes: readonly No
       return result;
     };
     kernels.multiply(1, batch, norms(plain.left, outputs), norms(plain.right, inputs), to, true);
+    return;
+  }
+  if (isTable(nodes)) {
+    eachTableRows(backward, site, nodes, ({ first, count, positions, rows }) => {
+      kernels.dotRows(count, positions * inputs, rows, rows, to + first * bytes, true);
+    });
     return;
   }
   const { t, grams } = normsBy(site, nodes);
@@ -202,6 +217,10 @@ export function contractionNumbers(
       numbers = Math.max(numbers, part.batch * vectorNumbers(nodes, size, scaled));
     }
     if (site.kind !== "linear") continue;
+    if (isTable(nodes)) {
+      numbers = Math.max(numbers, tableNumbers(site, nodes, { columns: 1, ...part }));
+      continue;
+    }
     const extra = normNumbers(site, nodes);
     const norms = isPlain(site, nodes) ? 2 * part.batch : chunkNumbers(site, nodes, { columns: 1, ...part }, extra);
     numbers = Math.max(numbers, norms, chunkNumbers(site, nodes, { columns: 1, ...part }, 0));

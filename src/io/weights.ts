@@ -66,6 +66,11 @@ function describe({ missing, unexpected, mismatched }: LoadedWeights): string {
 /**
  * Sets a network's parameters and running statistics from arrays by name, as PyTorch names and shapes them ("0.weight" [out, in], "0.bias" [out]).
  * Nothing is transposed or cut. Without `strict`, what fits is loaded and the rest is listed.
+ *
+ * PyTorch's Sequential counts every layer, a network here those with parameters alone: after a relu or flatten, give a layer
+ * PyTorch's number by its option `name` ("4"), or use `rename`. A norm's weight and bias are "scale" and "shift" here, and
+ * num_batches_tracked is passed over: `rename: (name) => name.endsWith("tracked") ? undefined : name.replace("bn1.weight",
+ * "bn1.scale").replace("bn1.bias", "bn1.shift")`. Attention and recurrent layers say what their parts are called.
  * @param weights arrays by name, or the bytes of a safetensors file
  * @throws WeightsError listing everything that did not match (strict), ValueError for values that are not finite,
  *   FileError, OptionError; the network is then unchanged

@@ -8,6 +8,7 @@ import { type BlockShape, diagonalOf, type EigenBlock, rotate, rotated, shapeOf 
 import { type EkfacCurvature, turned, turnedNumbers } from "../curvature/ekfac.ts";
 import type { KroneckerCurvature } from "../curvature/kronecker.ts";
 import type { SelectedParameter } from "../curvature/selection.ts";
+import { eachTableRows, isTable, scaleTableRows, tableNumbers } from "../derivatives/tables.ts";
 import { chunkNumbers, eachChunk, isPlain, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
@@ -207,6 +208,7 @@ class FactoredPrecision implements Precision {
       }
       const sides = block.qb === undefined ? 0 : turnedNumbers(site, nodes, columns);
       if (isPlain(site, nodes)) return batch * (sides + site.inputs + (columns + 1) * site.outputs);
+      if (block.qb === undefined && isTable(nodes)) return tableNumbers(site, nodes, { columns, batch, dtype });
       return chunkNumbers(site, nodes, { columns, batch, dtype }, sides + rowNumbers(site, nodes, columns));
     });
     return batch * columns * columns + Math.max(0, ...numbers);
@@ -273,6 +275,15 @@ function addWeight(
     const rows = allocateFloats(dtype, columns * batch * outputs);
     kernels.multiply(columns, batch * outputs, left.at, s, rows, false);
     addGrams(backward, batch, outputs, rows, outputs, batch * outputs, total);
+    return;
+  }
+  if (b === undefined && isTable(nodes)) {
+    const roots = inverse.map(Math.sqrt);
+    eachTableRows(backward, site, nodes, (rows) => {
+      scaleTableRows(backward, site, rows, roots);
+      const n = rows.positions * inputs;
+      addGrams(backward, rows.count, n, rows.rows, columns * n, n, total + rows.first * columns * columns * bytes);
+    });
     return;
   }
   const n = outputs * inputs;

@@ -70,6 +70,8 @@ export interface SiteUse {
   /** The sides of a weight's products; those of scales and shifts are the values themselves. */
   readonly left?: SiteSide;
   readonly right?: SiteSide;
+  /** Whether the left side is one-hot: each position takes the weight's row that the node's input names. */
+  readonly table?: boolean;
 }
 
 /** A primitive's shape and its rules, side by side. */

@@ -9,6 +9,7 @@ import {
   type CurvatureOptions,
   categorical,
   chain,
+  conv2d,
   curvatureOf,
   dense,
   flatten,
@@ -19,7 +20,10 @@ import {
   multiply,
   type NDArray,
   type Network,
+  network,
+  permute,
   Random,
+  randomNormal,
   relu,
   reshape,
   residual,
@@ -216,5 +220,26 @@ describe("positions are examples", () => {
     expect(viewed(net, last, { structure: "kronecker", sharing: "reduce" })).toBe(false);
     expect(viewed(net, last, { structure: "full", sharing: "reduce" })).toBe(true);
     expect(viewed(net, gaussian({ noise: Array.from({ length: 12 }, (_, i) => 1 + i) }))).toBe(false);
+  });
+});
+
+describe.each(["full", "diagonal", "kronecker", "ekfac"] as const)("a segmentation, %s", (structure) => {
+  // Ignored labels are among them.
+  const x = randomNormal([3, 2, 3, 2], { dtype: "float64", seed: 2 });
+  const y = array(
+    Array.from({ length: 18 }, (_, i) => (i % 4 === 3 ? -1 : i % 3)),
+    { shape: [3, 3, 2], dtype: "float64" },
+  );
+  const scores: Layer = (image) => conv2d(3, 1)(conv2d(2, 3, tanh, { padding: 1 })(image));
+  const inputs = [2, 3, 2];
+  const first = network({ inputs, dtype: "float64", seed: 1 }, scores);
+  const last = network({ inputs, dtype: "float64", seed: 1 }, (image) => permute(scores(image), [1, 2, 0]));
+
+  test.each(["all", "lastLayer"] as const)("has one curvature with classes first and last: %s", (weights) => {
+    const of = (net: Network, classAxis: "first" | "last") => {
+      const likelihood = categorical({ classAxis, ignoredLabel: -1 });
+      return curvatureOf(net, likelihood, { x, y }, { structure, weights }).diagonal();
+    };
+    expect(of(first, "first")).toBeAllClose(of(last, "last"), { relative: 1e-10, absolute: 1e-12 });
   });
 });

@@ -3,6 +3,8 @@
 import { describe, expect, test } from "vitest";
 import {
   array,
+  concatenate,
+  crossEntropy,
   curvatureOf,
   dense,
   embedding,
@@ -12,17 +14,25 @@ import {
   jvp,
   LaplaceError,
   type Layer,
+  laplace,
+  MemoryBudgetError,
+  mean,
   mse,
   type NDArray,
+  type Network,
   network,
   OptionError,
   perSampleGradientNorms,
   perSampleGradients,
   randomNormal,
+  reshape,
+  split,
+  type Traced,
   tanh,
   ValueError,
   vjp,
 } from "../../src/index.ts";
+import { peakOf } from "../laplace/peak.ts";
 
 const [B, T, V, D] = [6, 4, 5, 3];
 const tokens = Array.from({ length: B * T }, (_, i) => (i * i + (i >> 2)) % V);
@@ -90,6 +100,65 @@ describe("an embedding", () => {
       },
     );
     expect(turned(transposed).data).toBeAllClose(of(due, oneHot).data, { relative: 1e-10, absolute: 1e-10 });
+  });
+
+  test("has the diagonal and the predictions of one-hot tokens where a table is used twice", async () => {
+    const sum = (values: Traced): Traced => dense(2)(tanh(mean(values, 0)));
+    const table = embedding(V, D);
+    // [T, D] twice: rows at two places, with tokens in common.
+    const net = network({ inputs: [T], dtype: "float64", seed: 4 }, (tokens) => {
+      const [first, rest] = split(tokens, [1, T - 1]);
+      return sum(reshape(concatenate(flatten(table(first)), flatten(tanh(table(rest)))), [T, D]));
+    });
+    const layer = dense(D, undefined, { bias: false });
+    const other = network({ inputs: [T, V], dtype: "float64" }, (rows) => {
+      const [first, rest] = split(rows, [1, T - 1], 0);
+      return sum(reshape(concatenate(flatten(layer(first)), flatten(tanh(layer(rest)))), [T, D]));
+    });
+    const turn = (values: NDArray) => {
+      const data = values.data.slice();
+      for (let i = 0; i < V * D; i++) data[(i % D) * V + Math.floor(i / D)] = values.data[i];
+      return array(data, { shape: values.shape, dtype: "float64" });
+    };
+    other.setParameters(turn(net.parameters));
+    expect(net.forward(x).data).toBeAllClose(other.forward(oneHot).data, close);
+    expect(turn(gradient(net, mse, { x, y })).data).toBeAllClose(gradient(other, mse, { x: oneHot, y }).data, close);
+    const norms = perSampleGradientNorms(net, mse, { x, y }).data;
+    expect(norms).toBeAllClose(perSampleGradientNorms(other, mse, { x: oneHot, y }).data, close);
+    for (const curvature of ["ggn", "empiricalFisher"] as const) {
+      const options = { structure: "diagonal", curvature } as const;
+      const a = curvatureOf(net, "regression", { x, y }, options).diagonal();
+      const b = curvatureOf(other, "regression", { x: oneHot, y }, options).diagonal();
+      expect(turn(a).data).toBeAllClose(b.data, close);
+    }
+    const fitted = (model: Network, inputs: NDArray) =>
+      laplace(model, { likelihood: "regression", structure: "diagonal", checks: false }).fit({ x: inputs, y });
+    const [a, b] = [(await fitted(net, x)).predict(x), (await fitted(other, oneHot)).predict(oneHot)];
+    expect(a.variance.data).toBeAllClose(b.variance.data, close);
+  });
+
+  test("needs no array of the size of one-hot tokens", async () => {
+    const [vocabulary, length, batch] = [20_000, 64, 8];
+    const net = network({ inputs: [length], seed: 1 }, (tokens) =>
+      dense(3)(mean(embedding(vocabulary, 32)(tokens), 0)),
+    );
+    const inputs = array(
+      Array.from({ length: batch * length }, (_, i) => (i * 7919) % vocabulary),
+      { shape: [batch, length] },
+    );
+    const data = { x: inputs, y: array([0, 1, 2, 0, 1, 2, 0, 1]) };
+    // The cotangents and the sums, a few tables in all; one-hot tokens would be 8 · 64 rows of 20 000.
+    const most = 8 * 4 * net.parameterCount;
+    const peak = await peakOf(0, () => {
+      perSampleGradientNorms(net, crossEntropy, data);
+      gradient(net, crossEntropy, data);
+      curvatureOf(net, "classification", data, { structure: "diagonal" });
+    });
+    expect(peak).toBeLessThan(most);
+    expect(() => curvatureOf(net, "classification", data, { structure: "kronecker" })).toThrow(MemoryBudgetError);
+    await expect(laplace(net, { likelihood: "classification" }).fit(data)).rejects.toThrow(
+      'Structures that fit: "diagonal"',
+    );
   });
 
   test.each([-1, V, 0.5, 1e9])("refuses the token %s", (token) => {

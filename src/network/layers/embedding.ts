@@ -22,6 +22,10 @@ const MOST_TOKENS = 2 ** 24;
  * A vector for each token: inputs are whole numbers from 0 to vocabulary − 1, of any shape [...], outputs
  * [..., dimensions]. The weight [vocabulary, dimensions] begins standard normal, as in PyTorch. There are no derivatives with
  * respect to tokens.
+ *
+ * Gradients, norms and diagonal curvature touch only the rows that are looked up. The factor of a table's rows in
+ * "kronecker" and "ekfac" is a whole matrix [vocabulary, vocabulary]: for more than some thousand tokens take "diagonal", or
+ * leave the table out, with `weights` or `net.freeze`.
  * @throws OptionError; ValueError, when the network is run, for what is no such token
  */
 export function embedding(vocabulary: number, dimensions: number, options: EmbeddingOptions = {}): Layer {

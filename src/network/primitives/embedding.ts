@@ -62,6 +62,7 @@ export const embedding: Primitive<undefined> = {
     return {
       channelsFirst: false,
       positions,
+      table: true,
       left: { channelsFirst: false, unfold },
       right: { channelsFirst: false },
     };

@@ -1,0 +1,44 @@
+// A curvature by itself, in one go.
+
+import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
+import { checkBytes, checkNumber, checkOptions } from "../errors.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Task } from "../likelihood/read.ts";
+import type { Network } from "../network/network.ts";
+import {
+  accumulatorOf,
+  type CurvatureOptions,
+  curvatureOptionNames,
+  type Data,
+  readPlan,
+  summarise,
+} from "./accumulate.ts";
+import type { Curvature } from "./curvature.ts";
+
+/**
+ * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the
+ * options say, without a posterior. It is computed in one go. The memory budget holds for the curvature itself; what a fit
+ * needs on its way says `estimateMemory`.
+ * @param data { x, y }, or batches such as a DataLoader's
+ * @returns a curvature over the S selected weights; `dense()` is [S, S]
+ * @throws ShapeError, ValueError for bad data; OptionError for bad options; MemoryBudgetError; LaplaceError for a network
+ *   that ends in softmax or sigmoid
+ */
+export function curvatureOf(
+  net: Network,
+  likelihood: Likelihood | Task,
+  data: Data,
+  options: CurvatureOptions & MemoryOptions = {},
+): Curvature {
+  checkOptions("curvatureOf", options, ["memoryBudget", ...curvatureOptionNames]);
+  const { memoryBudget = defaultMemoryBudget, ...rest } = options;
+  if (memoryBudget !== Number.POSITIVE_INFINITY) checkNumber("curvatureOf", "memoryBudget", memoryBudget, 0);
+  const plan = readPlan("curvatureOf", net, likelihood, rest);
+  const { length } = accumulatorOf(plan, plan.structure, 1, plan.basis);
+  checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
+  const steps = summarise("curvatureOf", plan, data);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value.curvature;
+  }
+}
