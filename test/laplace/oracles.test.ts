@@ -113,7 +113,7 @@ function comparePredictive(posterior: Posterior, name: OracleName, section: Stru
   if (section.predVar !== undefined) {
     const outputs = section.mean.shape[1];
     const diagonal = section.predVar.data.filter((_, i) => Math.floor(i / outputs) % outputs === i % outputs);
-    expect(prediction.variance.data).toBeAllClose(diagonal, { relative: 1e-8 });
+    expect(prediction.variance.data).toBeAllClose(diagonal, { relative: 1e-9 });
   }
   for (const [key, approximation] of Object.entries(links) as [keyof typeof links, Approximation][]) {
     const table = section[key];
@@ -244,9 +244,9 @@ async function compareTuning(name: OracleName, due: Tuned, weights: "all" | "las
     priorStructure: priorStructure[due.priorStructure],
     noise: due.tuneSigma,
   });
-  expect(tuned.priorPrecision.data).toBeAllClose(due.priorPrecision.data, { relative: 1e-7 });
-  expect([tuned.logMarginalLikelihood()]).toBeAllClose([due.logMarglik], { relative: 1e-8 });
-  if (due.tuneSigma) expect([tuned.likelihood.noise as number]).toBeAllClose([due.sigmaNoise], { relative: 1e-8 });
+  expect(tuned.priorPrecision.data).toBeAllClose(due.priorPrecision.data, { relative: 1e-9 });
+  expect([tuned.logMarginalLikelihood()]).toBeAllClose([due.logMarglik], { relative: 1e-9 });
+  if (due.tuneSigma) expect([tuned.likelihood.noise as number]).toBeAllClose([due.sigmaNoise], { relative: 1e-9 });
   // Going on to the maximum is at least as good.
   const best = posterior.optimizePrior({ priorStructure: priorStructure[due.priorStructure], noise: due.tuneSigma });
   expect(best.logMarginalLikelihood()).toBeGreaterThanOrEqual(due.logMarglik - 1e-9 * Math.abs(due.logMarglik));
