@@ -13,6 +13,7 @@ import {
   savePosterior,
 } from "../../src/index.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
+import { cpuTime } from "../cpu-time.ts";
 import { fileOf, sealed } from "./files.ts";
 import { everything, fit, inputs, plain } from "./fits.ts";
 
@@ -118,9 +119,9 @@ test("1000 files with altered arrays", () => {
       const { tensors, metadata } = readSafetensors(bytes);
       const names = Object.keys(tensors);
       change(tensors, names[one % names.length], names[two % names.length]);
-      const start = performance.now();
+      const start = cpuTime();
       outcomes[use(sealed(tensors, metadata))]++;
-      slowest = Math.max(slowest, performance.now() - start);
+      slowest = Math.max(slowest, cpuTime() - start);
       expect(memoryUse().inUse).toBe(0);
     }),
     { numRuns: 1000 },
