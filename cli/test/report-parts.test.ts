@@ -105,6 +105,12 @@ describe("points", () => {
     expect(bins.map(({ sums }) => sums)).toEqual([[2], [2]]);
   });
 
+  test("an extent of numbers next to 0 has bins of some width", () => {
+    const [low, high] = extent([0, -5e-324]);
+    expect([low, high]).toEqual([-1, 1]);
+    expect(histogram([0, -5e-324], [low, high], 2).map(({ sums }) => sums[0])).toEqual([0, 2]);
+  });
+
   test("an extent holds all values and is never empty", () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(finite, fc.constant(Number.NaN))), (values) => {

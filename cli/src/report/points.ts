@@ -26,7 +26,9 @@ export function extent(values: Iterable<number>, room = 0.04): [low: number, hig
   if (low > high) return [0, 1];
   const span = high - low;
   const size = Math.max(Math.abs(low), Math.abs(high));
-  const margin = span > 1e-9 * size ? room * span : 0.1 * size || 1;
+  // Numbers so small that a part of them is 0 are the same.
+  const [least, tenth] = [1e-290, 0.1 * size];
+  const margin = span > Math.max(1e-9 * size, least) ? room * span : tenth > least ? tenth : 1;
   return [low - margin, high + margin];
 }
 
