@@ -14,6 +14,7 @@ export const exitCodes = {
   /** Something that should not happen. */
   internal: 70,
   interrupted: 130,
+  hungUp: 129,
   terminated: 143,
 } as const;
 
@@ -38,9 +39,18 @@ export class UsageError extends LaplaceError {
 const systemErrors: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder",
   EACCES: "permission denied",
+  EPERM: "permission denied",
   EISDIR: "it is a folder",
+  ENOTDIR: "a part of the path is a file, not a folder",
+  ENAMETOOLONG: "the name is too long",
+  ELOOP: "the links lead in a circle",
   ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file is too large for this disk or for the limit of this shell (ulimit -f)",
   EROFS: "the disk is read-only",
+  EIO: "the disk or the device failed (an input or output error)",
+  EPIPE: "the reader of the pipe has left",
+  EMFILE: "too many files are open",
 };
 
 /** What a failed call of the operating system says, in words; undefined for other errors. */

@@ -11,6 +11,7 @@ import { predictCommand } from "./commands/predict.ts";
 import { exitCodeOf, exitCodes, systemMessage } from "./errors.ts";
 import { removeUnfinished } from "./output/atomic.ts";
 import { plain, printError } from "./output/terminal.ts";
+import { writeWholeToStandardOutput } from "./output/write.ts";
 
 const program = new Command("laplace")
   .description("Predictions that say how far to trust them.")
@@ -20,7 +21,7 @@ const program = new Command("laplace")
     `
 Exit codes: ${exitCodes.ok} all went well; ${exitCodes.input} data that cannot be read, fitted or predicted; ${exitCodes.usage} options that do not fit;
 ${exitCodes.model} a model file that is truncated, altered, of a later version or something else; ${exitCodes.internal} a fault of this program;
-${exitCodes.interrupted} Ctrl-C; ${exitCodes.terminated} terminated. Files appear when they are whole, or not at all.
+${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${exitCodes.terminated} terminated. Files appear when they are whole, or not at all.
 
   laplace fit houses.csv --target price
   laplace predict model.safetensors new.csv -o predictions.csv`,
@@ -39,6 +40,7 @@ for (const command of [program, ...program.commands]) command.exitOverride();
 
 for (const [signal, code] of [
   ["SIGINT", exitCodes.interrupted],
+  ["SIGHUP", exitCodes.hungUp],
   ["SIGTERM", exitCodes.terminated],
 ] as const) {
   process.on(signal, () => {
@@ -46,13 +48,15 @@ for (const [signal, code] of [
     process.exit(code);
   });
 }
-// The reader of a pipe has had enough: that is no error.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    removeUnfinished();
-    process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.input);
-  });
-}
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  removeUnfinished();
+  // The reader of a pipe has had enough: that is no error.
+  if (error.code === "EPIPE") process.exit(exitCodes.ok);
+  process.exit(report(Object.assign(error, { path: "standard output" })));
+});
+// Where messages cannot go, the work goes on, and the exit code says how it went.
+process.stderr.on("error", () => {});
+writeWholeToStandardOutput();
 
 try {
   await program.parseAsync();

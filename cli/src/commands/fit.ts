@@ -8,17 +8,20 @@ import { findingsOf } from "../fitting/findings.ts";
 import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
 import { activations } from "../fitting/network.ts";
 import { reportData } from "../fitting/report-data.ts";
-import { checkWritable, writeAtomically } from "../output/atomic.ts";
+import { checkOutputs, placeOf } from "../output/place.ts";
+import { writeOutputs } from "../output/stream.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
 import { Progress, plain, printJson, styled } from "../output/terminal.ts";
 import { renderReport } from "../report/render.ts";
 import { openTable } from "../table/open.ts";
 import { readTable } from "../table/read.ts";
+import { turn } from "../turn.ts";
 import {
   bytes,
+  columnsIn,
   fraction,
   integer,
-  names,
+  listed,
   readOptions,
   type TableOptions,
   widths,
@@ -62,8 +65,8 @@ export function fitCommand(): Command {
         "classification",
       ]),
     )
-    .option("--ignore <columns>", "columns to leave out, by name, between commas", names, [])
-    .option("--category <columns>", "columns of numbers that are names of categories", names, [])
+    .option("--ignore <columns>", "columns to leave out, by name, between commas; may be given again", listed, [])
+    .option("--category <columns>", "columns of numbers that are names of categories; may be given again", listed, [])
     .addOption(
       new Option("--missing <rule>", "missing values become the median or the most frequent text, or an error")
         .choices(["impute", "refuse"])
@@ -95,13 +98,21 @@ async function run(data: string, options: Options): Promise<void> {
   if (options.folds !== undefined && options.testFraction !== undefined) {
     throw new UsageError("--folds and --test-fraction exclude each other.");
   }
-  if (output === "-") throw new UsageError("the model is a binary file: --output needs a name.");
-  for (const path of [output, report]) if (path !== false) await checkWritable(path);
+  const outputs = [
+    { what: "the model", path: output },
+    ...(report === false ? [] : [{ what: "the report", path: report }]),
+  ];
+  for (const { what, path } of outputs) {
+    if (placeOf(path).kind === "stdout")
+      throw new UsageError(`${what} needs a file: the summary goes to standard output.`);
+  }
+  checkOutputs(outputs, [{ what: "the data", path: data }]);
   const progress = new Progress(json === true);
-  const table = await readTable(await openTable(data, readOptions(options)), options.maxRows, seed, (rows) =>
+  const stream = await openTable(data, readOptions(options));
+  const kinds = columnKinds(stream.names, { ignore: options.ignore, category: options.category });
+  const table = await readTable(stream, options.maxRows, seed, (rows) =>
     progress.show(() => `reading ${rows.toLocaleString("en")} rows`),
   );
-  const kinds = { ...kindsOf(options.category, "category"), ...kindsOf(options.ignore, "ignored") };
   const settings: FitSettings = { ...options, kinds };
   const fit = await fitTable(table, settings, (stage, share) =>
     progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`),
@@ -109,13 +120,17 @@ async function run(data: string, options: Options): Promise<void> {
   progress.done();
   const findings = findingsOf(fit);
   const name = data === "-" ? "standard input" : basename(data);
-  const files = [output];
-  const html = report === false ? undefined : renderReport(reportData(fit, findings, { data: name, seed }));
-  writeAtomically(output, saveTableModel(fit.model));
-  if (report !== false && html !== undefined) {
-    writeAtomically(report, html);
-    files.push(report);
+  const written: { path: string; content: string | Uint8Array }[] = [
+    { path: output, content: saveTableModel(fit.model) },
+  ];
+  if (report !== false) {
+    await turn();
+    const shown = await reportData(fit, findings, { data: name, seed });
+    await turn();
+    written.push({ path: report, content: renderReport(shown) });
   }
+  await writeOutputs(written);
+  const files = written.map(({ path }) => path);
   const { rows, total } = table;
   if (json) {
     printJson(jsonOf(fit, { data: name, target, seed, files, findings, read: total, used: rows.length }));
@@ -124,8 +139,23 @@ async function run(data: string, options: Options): Promise<void> {
   process.stdout.write(`${summary(fit, { target, files, findings, read: total, used: rows.length }).join("\n")}\n`);
 }
 
-function kindsOf(columns: readonly string[], kind: "category" | "ignored"): NonNullable<TableEncodingOptions["kinds"]> {
-  return Object.fromEntries(columns.map((column) => [column, kind]));
+/** What the options say of columns. @throws UsageError for a column that is not there, or of which two things are said */
+function columnKinds(
+  names: readonly string[],
+  options: { readonly ignore: readonly string[]; readonly category: readonly string[] },
+): NonNullable<TableEncodingOptions["kinds"]> {
+  const kinds = { ignore: "ignored", category: "category" } as const;
+  const said = new Map<string, keyof typeof kinds>();
+  for (const option of ["ignore", "category"] as const) {
+    for (const name of columnsIn(`--${option}`, options[option], names)) {
+      const before = said.get(name);
+      if (before !== undefined && before !== option) {
+        throw new UsageError(`--${before} and --${option} both name the column "${name}".`);
+      }
+      said.set(name, option);
+    }
+  }
+  return Object.fromEntries(Array.from(said, ([name, option]) => [name, kinds[option]]));
 }
 
 function bar(share: number): string {

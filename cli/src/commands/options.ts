@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { UsageError } from "../errors.ts";
 import type { ReadOptions } from "../table/csv.ts";
 
 /** Options of every command that reads a table. */
@@ -62,12 +63,36 @@ export function widths(text: string): number[] {
   return parts.map(Number);
 }
 
-/** Names between commas. */
-export function names(text: string): string[] {
-  return text
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
+/** An option that may be given again: its arguments, in order. */
+export function listed(text: string, before: readonly string[]): string[] {
+  return [...before, text];
+}
+
+/**
+ * The columns that an option's arguments name: an argument is a column's whole name, or several names between commas, those
+ * with a comma of their own in double quotes. @throws UsageError for a name that no column has
+ */
+export function columnsIn(option: string, given: readonly string[], names: readonly string[]): string[] {
+  return given.flatMap((text) => {
+    const whole = [text, text.trim()].find((name) => names.includes(name));
+    if (whole !== undefined) return [whole];
+    const parts = Array.from(text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/g), ([, quoted, bare]) =>
+      quoted === undefined ? bare.trim() : quoted.replaceAll('""', '"'),
+    ).filter((name) => name !== "");
+    for (const name of parts) {
+      if (!names.includes(name)) {
+        throw new UsageError(`${option}: there is no column "${name}". ${columnList(names)}`);
+      }
+    }
+    return parts;
+  });
+}
+
+/** A sentence that lists columns, the first of many. */
+export function columnList(names: readonly string[]): string {
+  const shown = names.slice(0, 20).map((name) => name.slice(0, 60));
+  const more = names.length > shown.length ? `, … (${names.length} in all)` : "";
+  return `The columns are ${shown.join(", ")}${more}.`;
 }
 
 /** Bytes, with a unit if any: 512MiB, 1GB, 1000000. */

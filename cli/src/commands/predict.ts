@@ -3,12 +3,13 @@
 import { Command, Option } from "commander";
 import type { TableModel, TablePrediction } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
-import { checkWritable } from "../output/atomic.ts";
 import { csvLine, digits } from "../output/csv.ts";
+import { checkOutputs, placeOf } from "../output/place.ts";
 import { openOutput } from "../output/stream.ts";
 import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
 import { batchEncoder } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
+import { turn } from "../turn.ts";
 import { readModel } from "./model.ts";
 import { readOptions, type TableOptions, withJson, withTableOptions } from "./options.ts";
 
@@ -38,9 +39,15 @@ export function predictCommand(): Command {
 
 async function run(modelPath: string, data: string, options: Options): Promise<void> {
   const { output, json } = options;
-  if (json && output === "-")
-    throw new UsageError("--json and the predictions both want standard output: add -o file.");
-  if (output !== "-") await checkWritable(output);
+  const piped = placeOf(output).kind === "stdout";
+  if (json && piped) throw new UsageError("--json and the predictions both want standard output: add -o file.");
+  checkOutputs(
+    [{ what: "the predictions", path: output }],
+    [
+      { what: "the model", path: modelPath },
+      { what: "the data", path: data },
+    ],
+  );
   const model = await readModel(modelPath);
   let skipped = 0;
   const onSkip = (error: TableError) => {
@@ -51,8 +58,8 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const table = await openTable(data, { ...readOptions(options), onSkip: skip });
   const encode = batchEncoder(model, table, skip);
   const appended = appendedNames(model, table.names);
-  const progress = new Progress(json === true || output === "-");
-  const out = openOutput(output);
+  const progress = new Progress(json === true || piped);
+  const out = await openOutput(output);
   let [rows, far] = [0, 0];
   try {
     await out.write(csvLine([...table.names, ...appended], table.delimiter));
@@ -64,15 +71,18 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
       rows += predicted.rows;
       for (const one of predicted.far) if (one) far++;
       progress.show(() => `${rows.toLocaleString("en")} rows predicted`);
+      await turn();
     }
-    await out.finish();
+    out.flush();
+    await turn();
+    out.commit();
   } finally {
     out.abort();
     progress.done();
   }
   if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);
   if (json) printJson({ rows, skipped, far, columns: appended, files: [output] });
-  else if (output !== "-") {
+  else if (!piped) {
     const skips = skipped > 0 ? `, ${skipped} skipped` : "";
     printNote(
       `${rows.toLocaleString("en")} rows predicted${skips}, ${far} far from the training data: ${plain(output)}`,

@@ -15,6 +15,7 @@ import {
   ValueError,
   version,
 } from "laplace-ts";
+import { turn } from "../turn.ts";
 import { chooseTemperature, type HeldOutRows, lossesByTemperature, type Part, predictHeldOut } from "./held-out.ts";
 import { type Baseline, baselineOf } from "./metrics.ts";
 import { type Activation, chooseStructure, defaultHidden, describeNetwork, learningOf, networkFor } from "./network.ts";
@@ -91,6 +92,7 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
   const { target, missing, seed } = settings;
   const at = rows.names.indexOf(target);
   const task = settings.task ?? guessTask(rows.rows.map((row) => row[at]));
+  await turn();
   const encoding = tableEncoding(rows, { target, task, missing, kinds: settings.kinds });
   const learning = learningOf(encoding);
   const hidden = settings.hidden ?? defaultHidden(rows.rows.length);
@@ -107,6 +109,7 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
     epochs,
     seed,
   };
+  await turn();
   const fitter = new Fitter(rows, encoding, recipe);
   const n = rows.rows.length;
   const labels = fitter.labels;
@@ -124,10 +127,12 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
     const { part: test, rest } = divide(labels, n, single, seed);
     if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out part leaves too few rows to fit.");
     const kept = await fitter.fit(rest, seed, (share) => onProgress("fitting", share));
+    await turn();
     const temperature = kept.temperature();
+    await turn();
     const model = kept.at(temperature);
     const part = { ...fitter.part(kept, test, rest), model };
-    const heldOut = predictHeldOut([part]);
+    const heldOut = await predictHeldOut([part]);
     return {
       ...shared,
       ...kept.shared(test.length),
@@ -146,14 +151,17 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
     const rest = Array.from({ length: n }, (_, i) => i).filter((i) => !held.has(i));
     const stage = `held-out part ${k + 1} of ${folds}`;
     const fitted = await fitter.fit(rest, seed + k + 1, (share) => onProgress(stage, (k + share) / stages));
+    await turn();
     parts.push(fitter.part(fitted, test, rest));
   }
   const everything = Array.from({ length: n }, (_, i) => i);
   const kept = await fitter.fit(everything, seed, (share) => onProgress("all rows", (folds + share) / stages));
+  await turn();
   const temperatures = crossFitted(parts, task);
+  await turn();
   const calibrated = parts.map((part, k) => ({ ...part, model: part.at(temperatures.each[k]) }));
   const model = kept.at(temperatures.all);
-  const heldOut = predictHeldOut(calibrated);
+  const heldOut = await predictHeldOut(calibrated);
   return {
     ...shared,
     ...kept.shared(n),
@@ -247,7 +255,9 @@ class Fitter {
     const numbers = numbersOf(rows, encoding);
     const { labels } = this;
     const own = labels && Float64Array.from(indices, (i) => labels[i]);
+    await turn();
     const fitted = await fitRecipe({ ...this.#recipe, seed }, numbers, own, onShare);
+    await turn();
     return new FittedTable(fitted, encoding, rows, numbers, this.#recipe);
   }
 

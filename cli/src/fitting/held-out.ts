@@ -2,6 +2,7 @@
 
 import type { TableModel } from "laplace-ts";
 import type { HeldOut } from "../report/data.ts";
+import { turn } from "../turn.ts";
 import { type Baseline, baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "./metrics.ts";
 import type { Numbers } from "./numbers.ts";
 
@@ -63,28 +64,34 @@ export interface HeldOutRows extends Omit<HeldOut, "lines" | "rows"> {
   readonly baseline: Metrics;
 }
 
-/** Predicts the rows of all parts. */
-export function predictHeldOut(parts: readonly Part[]): HeldOutRows {
-  const all = parts.flatMap(({ model, numbers, indices, baseline }) => {
-    const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual);
-    const { target } = model.encoding;
-    return indices.map((index, i) => {
-      const shared = { index, baseline, epistemic: predicted.epistemic[i], far: predicted.far[i] };
-      if (target.kind === "classes") {
-        const probabilities = Array.from(predicted.probabilities?.sub(i).data ?? []);
-        return { ...shared, truth: numbers.y.data[i], mean: predicted.predicted?.[i] ?? 0, probabilities };
-      }
-      return {
-        ...shared,
-        truth: numbers.y.data[i] * target.sd + target.mean,
-        mean: predicted.mean?.[i] ?? 0,
-        sd: predicted.sd?.[i] ?? 0,
-        functionSd: predicted.functionSd?.[i] ?? 0,
-        lower: predicted.lower?.[i] ?? 0,
-        upper: predicted.upper?.[i] ?? 0,
-      };
-    });
+function predictPart({ model, numbers, indices, baseline }: Part) {
+  const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual);
+  const { target } = model.encoding;
+  return indices.map((index, i) => {
+    const shared = { index, baseline, epistemic: predicted.epistemic[i], far: predicted.far[i] };
+    if (target.kind === "classes") {
+      const probabilities = Array.from(predicted.probabilities?.sub(i).data ?? []);
+      return { ...shared, truth: numbers.y.data[i], mean: predicted.predicted?.[i] ?? 0, probabilities };
+    }
+    return {
+      ...shared,
+      truth: numbers.y.data[i] * target.sd + target.mean,
+      mean: predicted.mean?.[i] ?? 0,
+      sd: predicted.sd?.[i] ?? 0,
+      functionSd: predicted.functionSd?.[i] ?? 0,
+      lower: predicted.lower?.[i] ?? 0,
+      upper: predicted.upper?.[i] ?? 0,
+    };
   });
+}
+
+/** Predicts the rows of all parts. */
+export async function predictHeldOut(parts: readonly Part[]): Promise<HeldOutRows> {
+  const all = [];
+  for (const part of parts) {
+    await turn();
+    all.push(...predictPart(part));
+  }
   all.sort((a, b) => a.index - b.index);
   const truth = all.map((row) => row.truth);
   const mean = all.map((row) => row.mean);

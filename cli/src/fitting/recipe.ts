@@ -3,6 +3,7 @@
 // stop relaxing; then everything is repeated on all rows, for as many rounds.
 
 import { adam, laplace, type Network, negativeLogLikelihood, type Posterior, type Structure, train } from "laplace-ts";
+import { turn } from "../turn.ts";
 import { gaussianNll } from "./metrics.ts";
 import { type Learning, networkFor } from "./network.ts";
 import { divide, type Numbers, take } from "./numbers.ts";
@@ -117,7 +118,9 @@ async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnSh
       // Whether it is at a minimum, the diagnosis says.
       checks: false,
     }).fit(data);
+    await turn();
     posterior = fitted.optimizePrior();
+    await turn();
     const [nextPrecision, nextNoise] = [posterior.priorPrecision.data[0], posterior.noise?.data[0] ?? noise];
     const change = Math.max(Math.abs(Math.log(nextPrecision / precision)), Math.abs(Math.log(nextNoise / noise)));
     [precision, noise] = [nextPrecision, nextNoise];

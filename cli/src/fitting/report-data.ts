@@ -19,11 +19,11 @@ const DECADES = 3;
 const BINS = 10;
 
 /** All that the report shows. */
-export function reportData(
+export async function reportData(
   fit: TableFit,
   findings: readonly Finding[],
   { data, seed }: { readonly data: string; readonly seed: number },
-): ReportData {
+): Promise<ReportData> {
   const { model, heldOut, rows } = fit;
   const { target } = model.encoding;
   const { metrics, baseline, indices, ...predictions } = heldOut;
@@ -55,7 +55,7 @@ export function reportData(
     reliability: reliabilityOf(fit),
     evidence: evidenceAround(model, priorPrecision),
     training: fit.course,
-    slices: slicesOf(fit),
+    slices: await slicesOf(fit),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type TableRow,
 } from "laplace-ts";
 import type { Slice } from "../report/data.ts";
+import { turn } from "../turn.ts";
 import type { TableFit } from "./fit.ts";
 
 type Column = Exclude<ColumnEncoding, { kind: "ignored" }>;
@@ -21,23 +22,22 @@ const [MOST_COLUMNS, MOST_POINTS] = [256, 400];
 const Z90 = normalQuantile(0.95);
 
 /** The slices of the columns that move predictions most, the first the most. */
-export function slicesOf(fit: TableFit): Slice[] {
+export async function slicesOf(fit: TableFit): Promise<Slice[]> {
   const { encoding } = fit.model;
   const columns = encoding.columns.filter((column) => column.kind !== "ignored");
   const typical = Object.fromEntries(columns.map((column) => [column.name, typicalText(column)]));
   const shown = shownClass(fit);
-  return columns
-    .slice(0, MOST_COLUMNS)
-    .map((column) => {
-      const positions = positionsOf(column);
-      const texts = positions.map((position) =>
-        column.kind === "date" ? dayText(Number(position)) : String(position),
-      );
-      const rows = texts.map((text) => ({ ...typical, [column.name]: text }));
-      const predicted = fit.model.predict(rows);
-      const mean = meanOf(predicted, shown);
-      return { column, x: column.kind === "date" ? texts : positions, rows, predicted, mean, spread: spreadOf(mean) };
-    })
+  const all = [];
+  for (const column of columns.slice(0, MOST_COLUMNS)) {
+    await turn();
+    const positions = positionsOf(column);
+    const texts = positions.map((position) => (column.kind === "date" ? dayText(Number(position)) : String(position)));
+    const rows = texts.map((text) => ({ ...typical, [column.name]: text }));
+    const predicted = fit.model.predict(rows);
+    const mean = meanOf(predicted, shown);
+    all.push({ column, x: column.kind === "date" ? texts : positions, rows, predicted, mean, spread: spreadOf(mean) });
+  }
+  return all
     .sort((a, b) => b.spread - a.spread)
     .slice(0, SLICES)
     .map(({ column, x, rows, predicted, mean }) => ({

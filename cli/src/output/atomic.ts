@@ -1,9 +1,10 @@
 // Files that are there whole or not at all: written beside their place under another name, flushed to disk, renamed.
 
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
-import { access, constants, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { closeSync, fchmodSync, fchownSync, fsyncSync, openSync, renameSync, type Stats, unlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Place } from "./place.ts";
+import { writeWhole } from "./write.ts";
 
 /** Files that are being written. */
 const unfinished = new Set<AtomicFile>();
@@ -15,66 +16,73 @@ export function removeUnfinished(): void {
 
 /** A file on its way. */
 export class AtomicFile {
-  readonly path: string;
+  readonly #path: string;
+  readonly #real: string;
   readonly #temporary: string;
   #descriptor: number | undefined;
 
-  constructor(path: string) {
-    this.path = path;
-    const name = `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
-    this.#temporary = join(dirname(path), name);
-    this.#descriptor = openSync(this.#temporary, "wx");
+  constructor({ path, real, found }: Place) {
+    [this.#path, this.#real] = [path, real];
+    // Short, because a name that just fits would not with more.
+    this.#temporary = join(dirname(real), `.laplace-${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
+    // Nobody may read of a private file while it is written.
+    this.#descriptor = openSync(this.#temporary, "wx", found === undefined ? 0o666 : 0o600);
     unfinished.add(this);
+    if (found !== undefined) keepRights(this.#descriptor, found);
   }
 
-  /** Writes after what was written before. */
+  /** Writes after what was written before. @throws errors of the operating system */
   write(content: string | Uint8Array): void {
-    if (this.#descriptor === undefined) throw new Error(`${this.path} is closed.`);
-    const bytes = typeof content === "string" ? Buffer.from(content) : content;
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#descriptor, bytes, done);
+    writeWhole(this.#open, content, this.#path);
+  }
+
+  /** Flushes what was written to disk: what cannot be kept fails here. */
+  flush(): void {
+    named(this.#path, () => fsyncSync(this.#open));
   }
 
   /** Puts the file in its place. */
   commit(): void {
-    if (this.#descriptor === undefined) throw new Error(`${this.path} is closed.`);
-    fsyncSync(this.#descriptor);
-    this.#close();
-    renameSync(this.#temporary, this.path);
+    const descriptor = this.#open;
+    this.#descriptor = undefined;
+    named(this.#path, () => closeSync(descriptor));
+    named(this.#path, () => renameSync(this.#temporary, this.#real));
     unfinished.delete(this);
   }
 
   /** Removes what there is, unless the file is in its place. */
   abort(): void {
     if (!unfinished.delete(this)) return;
-    this.#close();
     try {
+      if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+      this.#descriptor = undefined;
       unlinkSync(this.#temporary);
     } catch {
       // It is gone already.
     }
   }
 
-  #close(): void {
-    if (this.#descriptor === undefined) return;
-    closeSync(this.#descriptor);
-    this.#descriptor = undefined;
+  get #open(): number {
+    if (this.#descriptor === undefined) throw new Error(`${this.#path} is closed.`);
+    return this.#descriptor;
   }
 }
 
-/** Writes a whole file. */
-export function writeAtomically(path: string, content: string | Uint8Array): void {
-  const file = new AtomicFile(path);
+/** The mode of the file that is replaced, and its owner as far as we may. */
+function keepRights(descriptor: number, { uid, gid, mode }: Stats): void {
   try {
-    file.write(content);
-    file.commit();
-  } finally {
-    file.abort();
+    fchownSync(descriptor, uid, gid);
+  } catch {
+    // Only root gives files away.
   }
+  fchmodSync(descriptor, mode & 0o7777);
 }
 
-/** Refuses a path that cannot be written before long work begins. @throws errors of the operating system */
-export async function checkWritable(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR", syscall: "open", path });
-  await access(dirname(path), constants.W_OK);
+/** Errors of the operating system with the path that they are about, instead of a name that nobody chose. */
+function named(path: string, call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    throw error instanceof Error ? Object.assign(error, { path }) : error;
+  }
 }
