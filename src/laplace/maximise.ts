@@ -2,8 +2,11 @@
 
 import { ValueError } from "../errors.ts";
 
-/** A function to be maximised: its value and gradient at u. It must not keep or change u. */
-export type Objective = (u: Float64Array) => { value: number; gradient: Float64Array };
+/**
+ * A function to be maximised: its value and gradient at u. It must not keep or change u. A value that is a difference of
+ * larger terms says how large they are (`magnitude`), because its rounding is theirs.
+ */
+export type Objective = (u: Float64Array) => { value: number; gradient: Float64Array; magnitude?: number };
 
 /** Options of `maximise`. */
 export interface MaximiseOptions {
@@ -11,10 +14,10 @@ export interface MaximiseOptions {
   steps?: number;
   /** Converged where no entry of the projected gradient is larger (default 1e-6). */
   tolerance?: number;
-  /** The least value of every coordinate (default -30). */
-  lower?: number;
-  /** The largest value of every coordinate (default 30). */
-  upper?: number;
+  /** The least value of every coordinate, or of each (default -30). */
+  lower?: number | Float64Array;
+  /** The largest value of every coordinate, or of each (default 30). */
+  upper?: number | Float64Array;
 }
 
 /** Options of `adamAscent`. */
@@ -41,6 +44,8 @@ export interface Maximum {
   evaluations: number;
   /** Whether `gradientNorm` is within the tolerance (1e-6 for Adam, which does not stop there). */
   converged: boolean;
+  /** Whether a bound stops a coordinate that the gradient would carry further: then this is no maximum without it. */
+  bounded: boolean;
 }
 
 /** The coordinates are logarithms: their bounds, either way, if no others are given. */
@@ -50,6 +55,7 @@ interface Point {
   readonly u: Float64Array;
   readonly value: number;
   readonly gradient: Float64Array;
+  readonly magnitude: number;
 }
 
 /** A step, and how much the gradient fell along it. */
@@ -59,8 +65,8 @@ interface Pair {
 }
 
 interface Box {
-  readonly lower: number;
-  readonly upper: number;
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
 }
 
 const TOLERANCE = 1e-6;
@@ -85,21 +91,23 @@ const ROUNDING = 1e-12;
  * rest (Bertsekas, SIAM J. Control Optim. 20, 1982). No coordinate moves by more than 3 in a step. A trial point where f
  * throws or is not finite shortens the step.
  *
- * Every step increases f as long as values can tell. Where they agree to 1e-12, relatively (absolutely for values below 1),
- * the slope along the step decides (as in Hager & Zhang, SIAM J. Optim. 16, 2005), so that the gradient can become
+ * Every step increases f as long as values can tell. Where they agree to 1e-12, relative to their terms (absolutely
+ * for terms below 1), the slope along the step decides (as in Hager & Zhang, SIAM J. Optim. 16, 2005), so that the gradient can become
  * as small as its own rounding allows. The value returned is at least the start's, and the largest met, within that 1e-12.
  *
  * @throws ValueError where f is not finite at the start; what f throws there
  */
 export function maximise(f: Objective, start: Float64Array, options: MaximiseOptions = {}): Maximum {
   const { steps: most = 200, tolerance = TOLERANCE, lower = -MOST_LOG, upper = MOST_LOG } = options;
-  const box = { lower, upper };
+  const each = (bound: number | Float64Array) =>
+    typeof bound === "number" ? new Float64Array(start.length).fill(bound) : bound;
+  const box = { lower: each(lower), upper: each(upper) };
   let evaluations = 0;
   const at = (u: Float64Array): Point => {
     evaluations++;
     return evaluate(f, u);
   };
-  let here = at(start.map((x) => clip(x, box)));
+  let here = at(start.map((x, i) => clip(x, i, box)));
   let best = here.value;
   let steps = 0;
   const pairs: Pair[] = [];
@@ -108,7 +116,8 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
     const projected = projectedGradient(here, box);
     const gradientNorm = largest(projected);
     const converged = gradientNorm <= tolerance;
-    if (converged || steps === most) return { ...here, gradientNorm, steps, evaluations, converged };
+    const bounded = here.gradient.some((entry, i) => Math.abs(entry) > tolerance && projected[i] === 0);
+    if (converged || steps === most) return { ...here, gradientNorm, steps, evaluations, converged, bounded };
     const d = direction(pairs, here, projected, box);
     // Without a memory of the function's scale no coordinate moves by more than 1 at first.
     const first = pairs.length > 0 ? 1 : Math.min(1, 1 / gradientNorm);
@@ -121,7 +130,7 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
     } else if (pairs.length > 0) {
       pairs.length = 0;
     } else {
-      return { ...here, gradientNorm, steps, evaluations, converged };
+      return { ...here, gradientNorm, steps, evaluations, converged, bounded };
     }
   }
 }
@@ -149,27 +158,28 @@ export function adamAscent(f: Objective, start: Float64Array, options: AdamAscen
   }
   const last = evaluate(f, u);
   const gradientNorm = largest(last.gradient);
-  return { ...last, gradientNorm, steps, evaluations: steps + 1, converged: gradientNorm <= TOLERANCE };
+  const converged = gradientNorm <= TOLERANCE;
+  return { ...last, gradientNorm, steps, evaluations: steps + 1, converged, bounded: false };
 }
 
 /** f at u, the gradient copied: f may use one array for all its gradients. */
 function evaluate(f: Objective, u: Float64Array): Point {
-  const { value, gradient } = f(u);
+  const { value, gradient, magnitude = Math.abs(value) } = f(u);
   if (!Number.isFinite(value)) throw new ValueError(`The function to be maximised is ${value}.`);
   const bad = gradient.findIndex((entry) => !Number.isFinite(entry));
   if (bad >= 0) throw new ValueError(`The gradient of the function to be maximised has ${gradient[bad]} at [${bad}].`);
-  return { u, value, gradient: gradient.slice() };
+  return { u, value, gradient: gradient.slice(), magnitude };
 }
 
-const clip = (x: number, { lower, upper }: Box): number => Math.min(Math.max(x, lower), upper);
+const clip = (x: number, i: number, { lower, upper }: Box): number => Math.min(Math.max(x, lower[i]), upper[i]);
 
-/** Whether a bound stops coordinate u that is to move this way. */
-function stopped(u: number, way: number, { lower, upper }: Box): boolean {
-  return way > 0 ? u >= upper : way < 0 && u <= lower;
+/** Whether a bound stops coordinate i at u that is to move this way. */
+function stopped(u: number, i: number, way: number, { lower, upper }: Box): boolean {
+  return way > 0 ? u >= upper[i] : way < 0 && u <= lower[i];
 }
 
 function projectedGradient({ u, gradient }: Point, box: Box): Float64Array {
-  return gradient.map((entry, i) => (stopped(u[i], entry, box) ? 0 : entry));
+  return gradient.map((entry, i) => (stopped(u[i], i, entry, box) ? 0 : entry));
 }
 
 function largest(values: Float64Array): number {
@@ -190,7 +200,7 @@ function add(to: Float64Array, factor: number, values: Float64Array): void {
 
 /** A direction of ascent: L-BFGS's two loops over the pairs, on the coordinates that no bound stops. */
 function direction(pairs: Pair[], { u, gradient }: Point, projected: Float64Array, box: Box): Float64Array {
-  const rests = gradient.map((entry, i) => (stopped(u[i], entry, box) ? 1 : 0));
+  const rests = gradient.map((entry, i) => (stopped(u[i], i, entry, box) ? 1 : 0));
   const bound = rests.includes(1);
   const free = (values: Float64Array) => (bound ? values.map((value, i) => (rests[i] ? 0 : value)) : values);
   const used: { s: Float64Array; y: Float64Array; product: number; a: number }[] = [];
@@ -210,7 +220,7 @@ function direction(pairs: Pair[], { u, gradient }: Point, projected: Float64Arra
     for (let i = 0; i < d.length; i++) d[i] *= scale;
   }
   for (const { s, y, product, a } of used.toReversed()) add(d, a - dot(y, d) / product, s);
-  for (let i = 0; i < d.length; i++) if (stopped(u[i], d[i], box)) d[i] = 0;
+  for (let i = 0; i < d.length; i++) if (stopped(u[i], i, d[i], box)) d[i] = 0;
   const slope = dot(d, projected);
   if (slope > 0 && Number.isFinite(slope)) return d;
   pairs.length = 0;
@@ -239,13 +249,13 @@ function search(
   box: Box,
 ): Point | undefined {
   const slope0 = dot(here.gradient, d);
-  const rounding = ROUNDING * Math.max(1, Math.abs(best));
+  const rounding = ROUNDING * Math.max(1, Math.abs(best), here.magnitude);
   let [low, lowSlope, high, highSlope] = [0, slope0, Number.POSITIVE_INFINITY, Number.NaN];
   const longest = LONGEST / largest(d);
   let found: Point | undefined;
   let t = Math.min(first, longest);
   for (let trial = 0; trial < TRIALS; trial++) {
-    const u = here.u.map((x, i) => clip(x + t * d[i], box));
+    const u = here.u.map((x, i) => clip(x + t * d[i], i, box));
     const there = attempt(at, u);
     let next = 4 * t;
     let tooFar = true;
@@ -257,7 +267,7 @@ function search(
       let slope = 0;
       for (let i = 0; i < u.length; i++) {
         promised += here.gradient[i] * (u[i] - here.u[i]);
-        if (!stopped(u[i], d[i], box)) slope += there.gradient[i] * d[i];
+        if (!stopped(u[i], i, d[i], box)) slope += there.gradient[i] * d[i];
       }
       const steep = slope > FLATTER * slope0;
       if (Math.abs(gain) <= rounding) {

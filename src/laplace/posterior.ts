@@ -30,7 +30,8 @@ import {
   type PredictOptions,
 } from "./prediction.ts";
 import { type Hyperparameters, type Prior, readPrior } from "./prior.ts";
-import { type Tuning, type TuningOptions, tune } from "./tuning.ts";
+import { scalesOf } from "./scales.ts";
+import { type Scales, type Tunable, type Tuning, type TuningOptions, tune } from "./tuning.ts";
 
 /** What a posterior is made of. */
 export interface PosteriorParts {
@@ -217,11 +218,36 @@ export class Posterior {
    */
   optimizePrior(options: TuningOptions = {}): Posterior {
     const { prior, likelihood } = this.#parts;
-    const found = tune(prior, likelihood, this.structure, options, (nextPrior, nextLikelihood) => {
-      const at = this.#evidenceAt(nextPrior, nextLikelihood, this.#factor(nextPrior, nextLikelihood));
-      return { value: evidenceOf(...at).logMarginalLikelihood, ...evidenceGradientOf(...at) };
-    });
-    return this.#derive(found);
+    const tunable: Tunable = {
+      prior,
+      likelihood,
+      structure: this.structure,
+      apart: false,
+      evaluate: (next) => {
+        const at = this.#evidenceAt(next.prior, next.likelihood, this.#factor(next.prior, next.likelihood));
+        const { logMarginalLikelihood: value, ...terms } = evidenceOf(...at);
+        const { logPriorPrecision, logNoise } = evidenceGradientOf(...at);
+        const magnitude = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
+        return {
+          value,
+          magnitude,
+          logPriorPrecision,
+          logNoise: Float64Array.from(logNoise === undefined ? [] : [logNoise]),
+        };
+      },
+      scales: (start, noise) => this.#scales(start, noise),
+    };
+    return this.#derive(tune(tunable, options));
+  }
+
+  #scales(prior: Prior, noise: boolean): Scales {
+    const { fitted, temperature } = this.#parts;
+    const { likelihood } = this;
+    const diagonal = this.curvature.diagonal().data as Float64Array;
+    const count = fitted.examples * this.net.graph.output.size;
+    const group = { diagonal, loss: fitted.loss, count, noise: likelihood.noise ?? 1 };
+    const squares = this.selection.take(this.theta).map((x, i) => (x - prior.mean[i]) ** 2);
+    return scalesOf(prior, squares, [group], temperature, noise ? undefined : factorOf(likelihood, temperature));
   }
 
   /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError */

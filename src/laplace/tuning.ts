@@ -1,8 +1,8 @@
-// Tuning of prior precision and noise: the evidence is maximised over their logarithms.
+// Tuning of prior precision and noise: the evidence is maximised over their logarithms, in units of the problem's own.
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { adamAscent, maximise } from "./maximise.ts";
+import { adamAscent, type Maximum, MOST_LOG, maximise, type Objective } from "./maximise.ts";
 import { type Prior, type PriorStructure, refusePerWeight } from "./prior.ts";
 
 /** Options of `optimizePrior`. */
@@ -25,24 +25,42 @@ export interface Tuning {
   readonly steps: number;
   /** The largest derivative of the evidence that was left, in log δ or log σ. */
   readonly gradientNorm: number;
-  /** Whether it is near enough to 0. */
+  /** Whether it is near enough to 0, at a maximum: false where a number ran to a bound, e³⁰ times off all that the data suggest. */
   readonly converged: boolean;
 }
 
-/** Evidence and gradient at a prior and a likelihood. */
-type Evaluate = (
-  prior: Prior,
-  likelihood: Likelihood,
-) => { value: number; logPriorPrecision: Float64Array; logNoise: number | undefined };
+/** Where tuning begins and what it measures by: numbers that change with the units of inputs and targets as the optimum does. */
+export interface Scales {
+  /** Of each of the prior's numbers. */
+  readonly precision: Float64Array;
+  /** Of the noise of each output, or of their one; empty where none is tuned. */
+  readonly noise: Float64Array;
+}
 
-/** Finds the prior and the noise. */
-export function tune(
-  prior: Prior,
-  likelihood: Likelihood,
-  structure: string,
-  options: TuningOptions,
-  evaluate: Evaluate,
-): { prior: Prior; likelihood: Likelihood; tuning: Tuning } {
+/** What is tuned: a prior and a likelihood, whose noise is one number, or one for each output. */
+export interface Tuned {
+  readonly prior: Prior;
+  readonly likelihood: Likelihood;
+}
+
+/** The function that is tuned. */
+export interface Tunable extends Tuned {
+  readonly structure: string;
+  /** Whether the noise of each output is tuned by itself. */
+  readonly apart: boolean;
+  /** Evidence and gradient; one log noise, or one for each output. */
+  evaluate(at: Tuned): { value: number; magnitude: number; logPriorPrecision: Float64Array; logNoise: Float64Array };
+  /** The problem's own scales. */
+  scales(prior: Prior, noise: boolean): Scales;
+}
+
+/**
+ * Finds the prior and the noise. The coordinates are logarithms of their ratios to the problem's own scales, at which
+ * "bfgs" begins, so that neither the units of the data nor the prior before matter; only where that was better than what was
+ * found, the climb begins there.
+ */
+export function tune(tunable: Tunable, options: TuningOptions): Tuned & { tuning: Tuning } {
+  const { prior, likelihood, structure, apart } = tunable;
   const where = "optimizePrior";
   checkOptions(where, options, ["priorStructure", "noise", "method", "steps", "learningRate"]);
   const {
@@ -63,26 +81,62 @@ export function tune(
   }
   const start = prior.as(priorStructure);
   if (structure === "kronecker" || structure === "ekfac") refusePerWeight(where, start, structure);
+  const scales = tunable.scales(start, noise);
   const count = start.precision.length;
-  const u = new Float64Array(count + (noise ? 1 : 0));
-  start.precision.forEach((delta, i) => {
-    u[i] = Math.log(delta);
-  });
-  if (noise) u[count] = Math.log(likelihood.noise as number);
-  const at = (point: Float64Array) => ({
-    prior: start.with(point.subarray(0, count).map(Math.exp)),
-    likelihood: noise && withNoise !== undefined ? withNoise(Math.exp(point[count])) : likelihood,
-  });
+  const ratios = likelihood.ratios ?? [];
+  const noises = scales.noise.map((_, c) => (likelihood.noise as number) * (apart ? (ratios[c] ?? 1) : 1));
+  const origin = joined(scales.precision, scales.noise).map(Math.log);
+  const before = joined(start.precision, noises).map((x, i) => Math.log(x) - origin[i]);
+  const at = (point: Float64Array): Tuned => {
+    const values = point.map((x, i) => Math.exp(origin[i] + x));
+    const sigma = values.subarray(count);
+    return {
+      prior: start.with(values.slice(0, count)),
+      likelihood: noise && withNoise !== undefined ? withNoise(apart ? [...sigma] : sigma[0]) : likelihood,
+    };
+  };
   const objective = (point: Float64Array) => {
-    const there = at(point);
-    const { value, logPriorPrecision, logNoise } = evaluate(there.prior, there.likelihood);
-    const gradient = new Float64Array(point.length);
-    gradient.set(logPriorPrecision);
-    if (noise) gradient[count] = logNoise as number;
-    return { value, gradient };
+    const { value, magnitude, logPriorPrecision, logNoise } = tunable.evaluate(at(point));
+    return { value, magnitude, gradient: noise ? joined(logPriorPrecision, logNoise) : logPriorPrecision };
   };
   const found =
-    method === "bfgs" ? maximise(objective, u, { steps }) : adamAscent(objective, u, { steps, learningRate });
-  const tuning = { steps: found.steps, gradientNorm: found.gradientNorm, converged: found.converged };
+    method === "adam" ? adamAscent(objective, before, { steps, learningRate }) : climb(objective, before, steps, count);
+  const tuning = {
+    steps: found.steps,
+    gradientNorm: found.gradientNorm,
+    converged: found.converged && !found.bounded,
+  };
   return { ...at(found.u), tuning };
+}
+
+function joined(a: Float64Array, b: Float64Array): Float64Array {
+  const result = new Float64Array(a.length + b.length);
+  result.set(a);
+  result.set(b, a.length);
+  return result;
+}
+
+/** From the problem's own scales; from the point before where that is higher than what was found, or the first has no value. */
+function climb(objective: Objective, before: Float64Array, steps: number, precisions: number): Maximum {
+  // The noise is at its maximum where σ² = Σ residuals² / (N C − γ) (MacKay 1992), never below the residuals' own.
+  const least = (i: number) => (i < precisions ? -MOST_LOG : -1);
+  const from = (start: Float64Array) => {
+    const lower = start.map((x, i) => Math.min(x, least(i)));
+    return maximise(objective, start, { steps, lower, upper: start.map((x) => Math.max(x, MOST_LOG)) });
+  };
+  if (steps === 0) return from(before);
+  let found: Maximum;
+  try {
+    found = from(new Float64Array(before.length));
+  } catch {
+    return from(before);
+  }
+  try {
+    const { value, magnitude = Math.abs(value) } = objective(before);
+    if (!(value > found.value + 1e-9 * magnitude)) return found;
+    const other = from(before);
+    return other.value > found.value ? other : found;
+  } catch {
+    return found;
+  }
 }

@@ -32,6 +32,11 @@ export function gaussian(options: GaussianOptions = {}): Likelihood {
   const list = Array.from(given);
   if (list.length === 0) throw new OptionError("gaussian: noise must be a number, or a list of one for each output.");
   for (const sigma of list) checkNumber("gaussian", "noise", sigma, 0, true);
+  return ofEach(list);
+}
+
+/** A Gaussian likelihood with a noise for each output. */
+function ofEach(list: readonly number[]): Likelihood {
   const noise = Math.exp(list.reduce((sum, sigma) => sum + Math.log(sigma), 0) / list.length);
   return gaussianOf(
     noise,
@@ -96,7 +101,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
       mean: f,
       variance: f.map((_, i) => (sigma * ratio(i % sizeOf(shape))) ** 2),
     }),
-    withNoise: (sigma) => gaussianOf(sigma, ratios),
+    withNoise: (sigma) => (typeof sigma === "number" ? gaussianOf(sigma, ratios) : ofEach(sigma)),
   };
 }
 

@@ -85,8 +85,8 @@ export interface Likelihood {
   target(link: string, f: FunctionDistribution, noise: number | undefined, draw: Draw): TargetDistribution;
   /** The distribution of a target at fixed function values of examples whose outputs have that shape. */
   targetAt(f: Float64Array, shape: readonly number[], noise: number | undefined): TargetDistribution;
-  /** This likelihood with another noise. */
-  withNoise?(noise: number): Likelihood;
+  /** This likelihood with another noise: of all outputs, whose ratios stay, or of each. */
+  withNoise?(noise: number | readonly number[]): Likelihood;
 }
 
 /** The groups of a likelihood whose outputs stand each for itself: of one output. */
