@@ -7,7 +7,6 @@ import { stationarity } from "./checks.ts";
 import { readDiagnosed } from "./diagnosed.ts";
 import { scatterOf } from "./evidence.ts";
 import { type Diagnosis, type Finding, NO_WEIGHT, negligible, text } from "./findings.ts";
-import { MOST_LOG } from "./maximise.ts";
 import type { Posterior } from "./posterior.ts";
 import type { PredictOptions } from "./prediction.ts";
 
@@ -26,8 +25,12 @@ const STANDARD_ERRORS = 4;
 const ALL_EXPLAINED = 0.9;
 /** Mean cross-entropy, in nats: labels are given more than 99.5 % on average, and curvature, p (1 − p), all but vanishes. */
 const NOTHING_LEFT = 0.005;
-/** Log precisions within this of the bounds of tuning are at the edge. */
-const AT_BOUND = 1;
+/**
+ * At a maximum δ ‖θ − μ₀‖² = γ (MacKay 1992). Where one side is so small a share of the weights, and the other still less, there
+ * is none: the prior goes on to where neither counts.
+ */
+const NEGLIGIBLE_SHARE = 1e-4;
+const FAR_LESS = 0.1;
 
 /**
  * γ, the effective number of parameters: how many of the S weights the data rather than the prior determine (MacKay 1992),
@@ -82,7 +85,7 @@ function priorFindings(posterior: Posterior, gammas: Float64Array): Finding[] {
     findings.push({
       code: "tuning-not-converged",
       severity: "warning",
-      message: `Tuning stopped after ${tuning.steps} steps, before the evidence was at its maximum.`,
+      message: `Tuning stopped after ${tuning.steps} steps, and the evidence is not at a maximum.`,
       advice: 'Give optimizePrior() more steps, or leave its method at "bfgs".',
       measured: { steps: tuning.steps, gradientNorm: tuning.gradientNorm },
     });
@@ -90,11 +93,14 @@ function priorFindings(posterior: Posterior, gammas: Float64Array): Finding[] {
   const counts = prior.counts();
   if (tuning !== undefined) {
     const [all, gamma] = [sumOf(counts), sumOf(gammas)];
-    const logs = prior.precision.map(Math.log);
-    const flat = sumOf(counts.filter((_, i) => logs[i] < AT_BOUND - MOST_LOG));
+    const scatters = scatterOf(prior, selection.take(theta));
+    const gone = (small: Float64Array, smaller: Float64Array) => (i: number) =>
+      small[i] < NEGLIGIBLE_SHARE * counts[i] && smaller[i] < FAR_LESS * small[i];
+    const [falling, rising] = [gone(scatters, gammas), gone(gammas, scatters)];
+    const flat = sumOf(counts.filter((_, i) => falling(i)));
     // Single weights may go without harm; whole parameters of which data say nothing leave no doubt about most of the network.
     const few = (i: number) => gammas[i] < (prior.structure === "perParameter" ? NO_WEIGHT / 10 : 0);
-    const tight = gamma < NO_WEIGHT ? all : sumOf(counts.filter((_, i) => few(i) || logs[i] > MOST_LOG - AT_BOUND));
+    const tight = gamma < NO_WEIGHT ? all : sumOf(counts.filter((_, i) => few(i) || rising(i)));
     if (flat > all / 2 || tight > all / 2) {
       const [end, change] =
         flat > all / 2
