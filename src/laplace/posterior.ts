@@ -30,8 +30,8 @@ import {
   type PredictOptions,
 } from "./prediction.ts";
 import { type Hyperparameters, type Prior, readPrior } from "./prior.ts";
-import { scalesOf } from "./scales.ts";
-import { type Scales, type Tunable, type Tuning, type TuningOptions, tune } from "./tuning.ts";
+import { evidenceAt, tunableOf } from "./tunable.ts";
+import { type Tuning, type TuningOptions, tune } from "./tuning.ts";
 
 /** What a posterior is made of. */
 export interface PosteriorParts {
@@ -190,14 +190,7 @@ export class Posterior {
 
   /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
   evidence(): Evidence {
-    return evidenceOf(...this.#evidenceAt(this.#parts.prior, this.likelihood, this.factorised));
-  }
-
-  /** What the evidence and its derivatives are functions of. */
-  #evidenceAt(prior: Prior, likelihood: Likelihood, precision: Precision): Parameters<typeof evidenceOf> {
-    const { fitted, temperature } = this.#parts;
-    const outputs = this.net.graph.output.size;
-    return [likelihood, fitted, outputs, temperature, prior, precision, this.selection.take(this.theta)];
+    return evidenceOf(...evidenceAt(this.#parts, this.#parts, this.factorised));
   }
 
   /** log p(data), up to the Laplace approximation: what `optimizePrior` maximises. */
@@ -207,7 +200,7 @@ export class Posterior {
 
   /** Exact derivatives of the log marginal likelihood in log δ, shaped as `priorPrecision`, and in log σ. */
   evidenceGradient(): { readonly logPriorPrecision: NDArray; readonly logNoise: number | undefined } {
-    const at = this.#evidenceAt(this.#parts.prior, this.likelihood, this.factorised);
+    const at = evidenceAt(this.#parts, this.#parts, this.factorised);
     const { logPriorPrecision, logNoise } = evidenceGradientOf(...at);
     return { logPriorPrecision: new NDArray(logPriorPrecision, [logPriorPrecision.length]), logNoise };
   }
@@ -217,37 +210,8 @@ export class Posterior {
    * @throws OptionError
    */
   optimizePrior(options: TuningOptions = {}): Posterior {
-    const { prior, likelihood } = this.#parts;
-    const tunable: Tunable = {
-      prior,
-      likelihood,
-      structure: this.structure,
-      apart: false,
-      evaluate: (next) => {
-        const at = this.#evidenceAt(next.prior, next.likelihood, this.#factor(next.prior, next.likelihood));
-        const { logMarginalLikelihood: value, ...terms } = evidenceOf(...at);
-        const { logPriorPrecision, logNoise } = evidenceGradientOf(...at);
-        const magnitude = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
-        return {
-          value,
-          magnitude,
-          logPriorPrecision,
-          logNoise: Float64Array.from(logNoise === undefined ? [] : [logNoise]),
-        };
-      },
-      scales: (start, noise) => this.#scales(start, noise),
-    };
+    const tunable = tunableOf(this.#parts, ({ prior, likelihood }) => this.#factor(prior, likelihood));
     return this.#derive(tune(tunable, options));
-  }
-
-  #scales(prior: Prior, noise: boolean): Scales {
-    const { fitted, temperature } = this.#parts;
-    const { likelihood } = this;
-    const diagonal = this.curvature.diagonal().data as Float64Array;
-    const count = fitted.examples * this.net.graph.output.size;
-    const group = { diagonal, loss: fitted.loss, count, noise: likelihood.noise ?? 1 };
-    const squares = this.selection.take(this.theta).map((x, i) => (x - prior.mean[i]) ** 2);
-    return scalesOf(prior, squares, [group], temperature, noise ? undefined : factorOf(likelihood, temperature));
   }
 
   /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError */
