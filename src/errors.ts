@@ -182,3 +182,25 @@ export function checkBoolean(where: string, name: string, value: unknown): void 
   if (typeof value !== "boolean")
     throw new OptionError(`${where}: ${name} must be true or false, not ${String(value)}.`);
 }
+
+/**
+ * Marks an object of which structuredClone, postMessage and the like would make an empty one, its contents being private:
+ * they refuse it instead, and Node shows the function's text, which says what to do. Functions cannot be cloned.
+ */
+export function refuseCloning(object: object, advice: () => string): void {
+  Object.defineProperty(object, "cloning", { value: advice, enumerable: true });
+}
+
+/** Makes JSON.stringify throw what `advice` says. What has functions needs no more: they cannot be cloned. */
+export function refuseJson<T extends object>(object: T, advice: () => string): T {
+  const toJSON = () => {
+    throw new LaplaceError(advice());
+  };
+  return Object.defineProperty(object, "toJSON", { value: toJSON });
+}
+
+/** `refuseCloning` and `refuseJson`. */
+export function refuseCopies(object: object, advice: () => string): void {
+  refuseCloning(object, advice);
+  refuseJson(object, advice);
+}

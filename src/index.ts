@@ -2,6 +2,7 @@
 
 export { batchedMatmul, batchedOuter, batchedTranspose } from "./array/batched.ts";
 export { einsum } from "./array/einsum.ts";
+export type { PlainArray } from "./array/entries.ts";
 export type { FormatOptions } from "./array/format.ts";
 export {
   type ArrayLike,
@@ -122,7 +123,7 @@ export {
 } from "./evaluation/uncertainty.ts";
 export type { Json, JsonObject } from "./io/json.ts";
 export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
-export { readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
+export { type Bytes, readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { readTableEncoding } from "./io/table-encodings.ts";
 export {
   loadTableModel,

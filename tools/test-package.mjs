@@ -27,6 +27,35 @@ function alike(text, other) {
   return words.length === others.length && words.every((word, i) => close(word, others[i]));
 }
 
+/** The oldest TypeScript that reads the declarations, as the README says, and some since. */
+const compilers = ["5.0", "5.4", "5.7"];
+
+/**
+ * The declarations are read with the programs, as strictly as projects do, by this TypeScript and by older ones; with
+ * Node's types alone, and with the library "DOM" alone.
+ */
+function typeCheck(programs) {
+  const older = mkdtempSync(join(tmpdir(), "laplace-ts-compilers-"));
+  try {
+    writeFileSync(join(older, "package.json"), JSON.stringify({ name: "compilers", private: true }));
+    const packages = compilers.map((version) => `typescript-${version}@npm:typescript@~${version}.0`);
+    run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", ...packages], { cwd: older });
+    const folders = compilers.map((version) => join(older, "node_modules", `typescript-${version}`));
+    for (const at of [join(root, "node_modules/typescript"), ...folders]) {
+      const options = "--strict --noEmit --module nodenext --target es2022 --skipLibCheck false";
+      const stricter = "--exactOptionalPropertyTypes --noUncheckedIndexedAccess --verbatimModuleSyntax";
+      const node = ["--lib", "es2022", "--types", "node", "--typeRoots", join(root, "node_modules/@types")];
+      const page = ["--lib", "es2022,dom,dom.iterable", "--typeRoots", join(older, "none")];
+      for (const library of [node, page]) {
+        const flags = [...options.split(" "), ...stricter.split(" "), ...library];
+        run(process.execPath, [join(at, "bin/tsc"), ...flags, ...programs], { stdio: "inherit" });
+      }
+    }
+  } finally {
+    rmSync(older, { recursive: true, force: true });
+  }
+}
+
 /** The installed command line, from a table to predictions. */
 function commandLine() {
   const laplace = (...args) => run("npx", ["--no-install", "laplace", ...args]);
@@ -130,12 +159,7 @@ try {
     .join("")
     .trimEnd();
   process.stdout.write(`${inNode}\n`);
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  // As strict as projects are, and without the library "DOM".
-  const options = "--strict --noEmit --module nodenext --target es2022 --lib es2022 --skipLibCheck false";
-  const stricter = "--exactOptionalPropertyTypes --noUncheckedIndexedAccess --verbatimModuleSyntax --types node";
-  const flags = [...options.split(" "), ...stricter.split(" "), "--typeRoots", join(root, "node_modules/@types")];
-  run(process.execPath, [tsc, ...flags, ...names.map((name) => `${name}.ts`)], { stdio: "inherit" });
+  typeCheck(names.map((name) => `${name}.ts`));
   const inPage = (await inChromium(names.map((name) => `/${name}.mjs`))).trimEnd();
   if (!alike(inPage, inNode)) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
   for (const name of ["fit.mjs", "predict.mjs"]) copyFileSync(join(root, "tools/across", name), join(folder, name));

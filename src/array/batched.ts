@@ -3,8 +3,9 @@
 import { checkOptions, ShapeError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { scope } from "../kernels/memory.ts";
+import { checkOut } from "./checks.ts";
 import { gatherStrided, isOptions, type OutOptions } from "./einsum.ts";
-import { type ArrayLike, asArray, checkOut, type NDArray, sameShape, shapeText, sizeOf } from "./ndarray.ts";
+import { type ArrayLike, asArray, type NDArray, sameShape, shapeText, sizeOf } from "./ndarray.ts";
 import { enter, resultPlace, takeResult } from "./places.ts";
 
 /**

@@ -6,7 +6,8 @@
 import { checkOptions, OptionError } from "../errors.ts";
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocate, allocateFloats, type DType, integers, type Pointer, scope } from "../kernels/memory.ts";
-import { type ArrayLike, asArray, checkOut, type NDArray, sizeOf, widest } from "./ndarray.ts";
+import { checkOut } from "./checks.ts";
+import { type ArrayLike, asArray, type NDArray, sizeOf, widest } from "./ndarray.ts";
 import { enter, resultPlace, takeResult } from "./places.ts";
 import { readSubscripts } from "./subscripts.ts";
 

@@ -1,6 +1,6 @@
 // Shaped arrays of floats: row-major, without gaps, in ordinary JavaScript memory.
 
-import { checkChoice, checkOptions, LaplaceError, OptionError, ShapeError, ValueError } from "../errors.ts";
+import { checkChoice, checkOptions, LaplaceError, refuseCloning, ShapeError, ValueError } from "../errors.ts";
 import {
   bytesPerElement,
   type DType,
@@ -11,6 +11,7 @@ import {
   takeBlock,
   viewOf,
 } from "../kernels/memory.ts";
+import { indicesOf, isPlainArray, noNumber, type PlainArray } from "./entries.ts";
 import { type FormatOptions, format } from "./format.ts";
 
 /** Where Node's console.log looks for an object's text. */
@@ -44,16 +45,20 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
 /**
  * An array of float32 or float64 numbers with a shape. Elements lie row-major without gaps in `data`; `sub` and
  * `reshape` share it, everything else copies. An array without axes holds one number.
+ *
+ * Its numbers go where it goes: `for … of`, `[...a]` and `Float64Array.from(a)` give them row-major; JSON.stringify writes
+ * them as nested lists; structuredClone and postMessage make a plain object { shape, size, dtype, data } of it, which every
+ * function takes for an array. `array` makes an NDArray of either form again.
  */
-export class NDArray {
+export class NDArray implements Iterable<number> {
   /** The length of each axis. */
   readonly shape: readonly number[];
   /** The number of elements. */
   readonly size: number;
   readonly dtype: DType;
-  #data: FloatArray;
-  /** @internal Where the elements lie in the kernels' memory; undefined for those in JavaScript's. */
-  readonly place: Pointer | undefined;
+  /** The elements, row-major. */
+  readonly data: FloatArray;
+  readonly #place: Pointer | undefined;
 
   /** @throws ShapeError if `data` has not as many elements as `shape`. */
   constructor(data: FloatArray, shape: readonly number[]) {
@@ -66,20 +71,27 @@ export class NDArray {
     if (data.length !== sizeOf(shape)) {
       throw new ShapeError(`${data.length} elements do not fill an array of shape ${shapeText(shape)}.`);
     }
-    this.#data = data;
-    this.place = placeOf(data);
     this.shape = shape.slice();
     this.size = data.length;
     this.dtype = data instanceof Float32Array ? "float32" : "float64";
+    this.data = data;
+    const place = placeOf(data);
+    this.#place = place;
+    if (place === undefined) return;
+    let view = data;
+    // Unshared kernels' memory takes its views away when it grows.
+    const get = () => {
+      if (view.length !== this.size) view = viewOf(this.dtype, place, this.size);
+      return view;
+    };
+    Object.defineProperty(this, "data", { get, enumerable: false });
+    // A clone would hold the kernels' whole memory.
+    refuseCloning(this, cloneFirst);
   }
 
-  /** The elements, row-major. */
-  get data(): FloatArray {
-    // Unshared kernels' memory takes its views away when it grows.
-    if (this.place !== undefined && this.#data.length !== this.size) {
-      this.#data = viewOf(this.dtype, this.place, this.size);
-    }
-    return this.#data;
+  /** @internal Where the elements lie in the kernels' memory; undefined for those in JavaScript's. */
+  get place(): Pointer | undefined {
+    return this.#place;
   }
 
   /**
@@ -171,6 +183,40 @@ export class NDArray {
     return nest(0, 0, this.size);
   }
 
+  /** The elements, row-major, whatever the number of axes; `sub(i)` gives a row. */
+  [Symbol.iterator](): IterableIterator<number> {
+    return this.data.values();
+  }
+
+  /** What JSON.stringify writes: nested lists, as `toArray` gives them. @throws ValueError for NaN and infinities */
+  toJSON(): Nested {
+    const i = this.data.findIndex((x: number) => !Number.isFinite(x));
+    if (i >= 0) {
+      const at = shapeText(indicesOf(this.shape, i));
+      throw new ValueError(`toJSON: the array has the value ${this.data[i]} at ${at}, which JSON has no number for.`);
+    }
+    return this.toArray();
+  }
+
+  /**
+   * @internal The element of an array of one, where a number is due: other arrays would become NaN without a word.
+   * @throws ShapeError
+   */
+  [Symbol.toPrimitive](hint: string): number | string {
+    if (hint !== "number") return this.toString();
+    if (this.size === 1) return this.data[0];
+    throw new ShapeError(
+      `An array of shape ${shapeText(this.shape)} is no number; \`at\` and \`data\` give its numbers.`,
+    );
+  }
+
+  /** @internal Refused: what goes through numbered entries would find none. @throws ShapeError */
+  get length(): never {
+    throw new ShapeError(
+      `An NDArray (shape ${shapeText(this.shape)}) has no length: \`shape[0]\` counts its rows, \`size\` its numbers, and \`data\` is the list of them.`,
+    );
+  }
+
   /** A heading and the elements, rows and columns cut with ⋮ and … where there are too many. */
   toString(options: FormatOptions = {}): string {
     return format(this.data, this.shape, this.dtype, options);
@@ -180,6 +226,9 @@ export class NDArray {
     return this.toString();
   }
 }
+
+const cloneFirst = () =>
+  "An array in the kernels' memory is not copied by structuredClone or postMessage: clone() it first";
 
 export function makeFloats(dtype: DType, length: number): FloatArray {
   checkChoice("array", "dtype", dtype, ["float32", "float64"]);
@@ -199,6 +248,7 @@ export interface ArrayOptions {
 /** What stands for an array in the library's arguments: numbers, typed arrays and arrays, nested to any depth. */
 export type ArrayLike =
   | NDArray
+  | PlainArray
   | number
   | FloatArray
   | Int8Array
@@ -216,6 +266,7 @@ function partsOf(value: ArrayLike): readonly ArrayLike[] | undefined {
     if (value.rank === 0) return undefined;
     return value.rank === 1 ? Array.from(value.data) : Array.from({ length: value.shape[0] }, (_, i) => value.sub(i));
   }
+  if (isPlainArray(value)) return partsOf(new NDArray(value.data, value.shape));
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value);
   return Array.isArray(value) ? value : undefined;
 }
@@ -227,7 +278,20 @@ function partsOf(value: ArrayLike): readonly ArrayLike[] | undefined {
  */
 export function array(values: ArrayLike, options: ArrayOptions & { shape?: readonly number[] } = {}): NDArray {
   checkOptions("array", options, ["dtype", "shape"]);
-  if (values instanceof NDArray) return array(values.data, { ...options, shape: options.shape ?? values.shape });
+  return readArray("array", "", values, options);
+}
+
+/** `array` on behalf of another function, of its argument `name`. */
+function readArray(
+  where: string,
+  name: string,
+  values: ArrayLike,
+  options: ArrayOptions & { shape?: readonly number[] } = {},
+): NDArray {
+  if (values instanceof NDArray || isPlainArray(values)) {
+    const { data, shape } = values instanceof NDArray ? values : new NDArray(values.data, values.shape);
+    return readArray(where, name, data, { ...options, shape: options.shape ?? shape });
+  }
   if (values instanceof Float32Array || values instanceof Float64Array) {
     const dtype = options.dtype ?? (values instanceof Float32Array ? "float32" : "float64");
     const data = makeFloats(dtype, values.length);
@@ -246,19 +310,20 @@ export function array(values: ArrayLike, options: ArrayOptions & { shape?: reado
     const parts = partsOf(value);
     if (parts !== undefined) {
       if (axis >= shape.length || parts.length !== shape[axis]) {
+        const of = name === "" ? "" : ` of ${name}`;
         throw new ShapeError(
-          `array: rows differ in length at depth ${axis}: ${parts.length}, where the first has ${shape[axis] ?? "none"}.`,
+          `${where}: rows differ in length at depth ${axis}${of}: ${parts.length}, where the first has ${shape[axis] ?? "none"}.`,
         );
       }
       for (const part of parts) read(part, axis + 1);
       return;
     }
     const number = value instanceof NDArray ? value.item() : value;
-    if (typeof number !== "number")
-      throw new ValueError(`array: ${String(number)} (${typeof number}) is not a number.`);
-    if (axis !== shape.length) throw new ShapeError("array: a number stands where a row is due.");
+    if (typeof number !== "number") throw noNumber(where, name, shape.slice(0, axis), positionOf(next, axis), number);
+    if (axis !== shape.length) throw new ShapeError(`${where}: a number stands where a row is due.`);
     data[next++] = number;
   };
+  const positionOf = (i: number, axis: number) => Math.floor(i / Math.max(1, sizeOf(shape.slice(axis))));
   read(values, 0);
   const flat = new NDArray(data, shape);
   return options.shape === undefined ? flat : flat.reshape(...options.shape);
@@ -300,56 +365,18 @@ export function full(shape: readonly number[], value: number, options: ArrayOpti
 
 /** An array argument as an NDArray; NDArrays pass unchanged, plain numbers become float64. */
 export function asArray(values: ArrayLike): NDArray {
+  return namedArray("array", "", values);
+}
+
+/** `asArray` of a function's argument `name`, which errors name. @throws ShapeError, ValueError */
+export function namedArray(where: string, name: string, values: ArrayLike): NDArray {
   if (values instanceof NDArray) return values;
   if (values instanceof Float32Array || values instanceof Float64Array) return new NDArray(values, [values.length]);
-  return array(values);
+  if (isPlainArray(values)) return new NDArray(values.data, values.shape);
+  return readArray(where, name, values);
 }
 
 /** The element type that holds both. */
 export function widest(arrays: readonly NDArray[]): DType {
   return arrays.some((a) => a.dtype === "float64") ? "float64" : "float32";
-}
-
-/** Checks a caller's `out` against the result's shape and type. @throws ShapeError */
-export function checkOut(where: string, out: NDArray | undefined, shape: readonly number[], dtype: DType): void {
-  if (out !== undefined && !(out instanceof NDArray)) {
-    throw new OptionError(`${where}: out must be an NDArray, such as zeros([2, 3]) makes.`);
-  }
-  if (out === undefined || (sameShape(out.shape, shape) && out.dtype === dtype)) return;
-  throw new ShapeError(
-    `${where}: out is a ${out.dtype} array of shape ${shapeText(out.shape)}, but the result is ${dtype} of shape ${shapeText(shape)}.`,
-  );
-}
-
-/** Where a result goes: the caller's `out` after a check, or a fresh array of zeros. */
-export function resultArray(where: string, out: NDArray | undefined, shape: readonly number[], dtype: DType): NDArray {
-  checkOut(where, out, shape, dtype);
-  return out ?? zeros(shape, { dtype });
-}
-
-/** @throws ValueError naming the first element that is NaN or infinite. */
-export function checkFinite(where: string, name: string, values: NDArray): void {
-  const { data, size } = values;
-  for (let i = 0; i < size; i++) {
-    if (Number.isFinite(data[i])) continue;
-    const position: number[] = [];
-    let rest = i;
-    for (const length of values.shape.toReversed()) {
-      position.unshift(rest % length);
-      rest = Math.floor(rest / length);
-    }
-    throw new ValueError(
-      `${where}: ${name} has the value ${data[i]} at ${shapeText(position)}. Likely causes: a missing value read as a number, a division by zero or a logarithm of zero before it came here.`,
-    );
-  }
-}
-
-/** An argument in the element type of what it is for. @throws ValueError for values that are not finite in it */
-export function inType(where: string, name: string, values: NDArray, dtype: DType): NDArray {
-  checkFinite(where, name, values);
-  if (values.dtype === dtype) return values;
-  const converted = values.as(dtype);
-  // Beyond 3.4e38 a float64 number becomes infinite in float32.
-  checkFinite(where, `${name} as ${dtype}`, converted);
-  return converted;
 }

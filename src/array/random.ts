@@ -1,8 +1,8 @@
 // Seeded random numbers, equal to the bit in every runtime: integers and exactly rounded operations only. The
 // generator is xoshiro128** (Blackman & Vigna, 2021), its state filled from the seed by splitmix32.
 
-import { checkInteger, checkOptions, OptionError } from "../errors.ts";
-import { type ArrayOptions, type NDArray, zeros } from "./ndarray.ts";
+import { checkInteger, checkOptions, OptionError, refuseCopies } from "../errors.ts";
+import { type ArrayOptions, inspect, type NDArray, zeros } from "./ndarray.ts";
 import { portableLog } from "./portable.ts";
 
 /** The finaliser of splitmix32: a bijection of 32 bits. */
@@ -11,6 +11,9 @@ function mix(bits: number): number {
   z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
   return z ^ (z >>> 16);
 }
+
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy a Random: copy its seed, and make a new Random of it";
 
 /** A stream of random numbers that depends on its seed only. */
 export class Random {
@@ -29,6 +32,11 @@ export class Random {
       this.#state[i] = mix(i % 2 === 0 ? low : low ^ high);
     }
     if (this.#state.every((word) => word === 0)) this.#state[0] = 1;
+    refuseCopies(this, copies);
+  }
+
+  [inspect](): string {
+    return "Random";
   }
 
   /** An integer in [0, 2^32). */

@@ -1,6 +1,6 @@
 // Which weights a posterior is over: all, the last layer's, some parameters, or some single weights.
 
-import { checkOptions, OptionError, ShapeError } from "../errors.ts";
+import { checkOptions, OptionError, refuseJson, ShapeError } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
 import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
@@ -29,6 +29,9 @@ export interface SelectedParameter {
   readonly chosen: Uint32Array | undefined;
 }
 
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy a curvature and its weights: dense() gives its matrix, and savePosterior writes it with a posterior";
+
 /** The weights of a network that something is computed for, in the order of the flat vector. */
 export class Selection {
   readonly graph: Graph;
@@ -47,6 +50,7 @@ export class Selection {
       reached[node.id] = node.inputs.some((x) => reached[x.id]) || (node.site !== undefined && sites.has(node.site));
     }
     this.#reached = reached;
+    refuseJson(this, copies);
   }
 
   /** Whether a selected weight has a part in the node's value. */

@@ -1,6 +1,7 @@
 // Data as arrays of inputs and targets, one row for each sample.
 
-import { type ArrayLike, asArray, checkFinite, makeFloats, NDArray, shapeText } from "../array/ndarray.ts";
+import { checkFinite } from "../array/checks.ts";
+import { type ArrayLike, makeFloats, NDArray, namedArray, shapeText } from "../array/ndarray.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 
 /** Inputs and targets of the same samples; the first axis of both counts the samples. A batch is a small dataset. */
@@ -41,8 +42,8 @@ export function readDataset(where: string, data: DatasetLike): Dataset {
   if (data === null || typeof data !== "object" || data.x === undefined || data.y === undefined) {
     throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets.`);
   }
-  const x = asArray(data.x);
-  const y = asArray(data.y);
+  const x = namedArray(where, "x", data.x);
+  const y = namedArray(where, "y", data.y);
   if (x.rank === 0 || y.rank === 0 || x.shape[0] !== y.shape[0]) {
     throw new ShapeError(
       `${where}: the first axes of x and y count the samples and must agree; the shapes are ${shapeText(x.shape)} and ${shapeText(y.shape)}.`,

@@ -1,7 +1,8 @@
 // Batches of a dataset, in order or shuffled.
 
+import { inspect } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { checkBoolean, checkInteger, checkOptions } from "../errors.ts";
+import { checkBoolean, checkInteger, checkOptions, refuseCopies } from "../errors.ts";
 import { type Dataset, type DatasetLike, readDataset, takeBatch } from "./dataset.ts";
 
 /** Options of `DataLoader`. */
@@ -15,6 +16,9 @@ export interface DataLoaderOptions {
   /** Whether a last batch with fewer samples is left out (default false). */
   dropLast?: boolean;
 }
+
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy a DataLoader: copy its data, and make a new DataLoader of them";
 
 /** Goes through a dataset in batches. Each iteration is an epoch: with `shuffle`, in an order of its own. */
 export class DataLoader implements Iterable<Dataset> {
@@ -37,6 +41,7 @@ export class DataLoader implements Iterable<Dataset> {
     checkBoolean("DataLoader", "dropLast", this.dropLast);
     this.#random = new Random(options.seed);
     this.#nextOrder = this.#drawOrder();
+    refuseCopies(this, copies);
   }
 
   /** The number of samples. */
@@ -59,6 +64,11 @@ export class DataLoader implements Iterable<Dataset> {
   *[Symbol.iterator](): Generator<Dataset> {
     const order = this.nextEpoch();
     for (let i = 0; i < this.length; i++) yield this.#batch(order, i);
+  }
+
+  [inspect](): string {
+    const { samples, batchSize, shuffle, dropLast } = this;
+    return `DataLoader(${samples} samples, batchSize ${batchSize}${shuffle ? ", shuffle" : ""}${dropLast ? ", dropLast" : ""})`;
   }
 
   /** The order of the samples in the next epoch, which begins with this call. */

@@ -1,7 +1,8 @@
 // Derivatives of a loss: its gradient, and the gradient of every sample. One backward pass with one column, contracted
 // in three ways.
 
-import { type NDArray, resultArray, zeros } from "../array/ndarray.ts";
+import { resultArray } from "../array/checks.ts";
+import { type NDArray, zeros } from "../array/ndarray.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";

@@ -1,16 +1,9 @@
 // Derivatives of a network's outputs: the Jacobian, and its products from either side without it.
 
+import { inType, resultArray } from "../array/checks.ts";
 import { gatherStrided } from "../array/einsum.ts";
-import {
-  type ArrayLike,
-  asArray,
-  inType,
-  NDArray,
-  resultArray,
-  sameShape,
-  shapeText,
-  zeros,
-} from "../array/ndarray.ts";
+import { isPlainArray } from "../array/entries.ts";
+import { type ArrayLike, asArray, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { checkChoice, checkOptions, OptionError, ShapeError } from "../errors.ts";
 import {
   allocateFloats,
@@ -86,7 +79,8 @@ export function jacobian(net: Network, x: ArrayLike, options: JacobianOptions = 
 export type Tangent = ArrayLike | { readonly parameters?: ArrayLike; readonly inputs?: ArrayLike };
 
 function isPair(tangent: Tangent): tangent is { readonly parameters?: ArrayLike; readonly inputs?: ArrayLike } {
-  return !(tangent instanceof NDArray) && !Array.isArray(tangent) && !ArrayBuffer.isView(tangent);
+  const array = tangent instanceof NDArray || isPlainArray(tangent);
+  return !array && !Array.isArray(tangent) && !ArrayBuffer.isView(tangent);
 }
 
 /** An array shaped as the network's values for this batch, checked. */

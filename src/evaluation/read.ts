@@ -1,6 +1,7 @@
 // What metrics are computed from: predictions and targets, checked.
 
-import { type ArrayLike, asArray, checkFinite, type NDArray, sameShape, shapeText } from "../array/ndarray.ts";
+import { checkFinite } from "../array/checks.ts";
+import { type ArrayLike, asArray, type NDArray, sameShape, shapeText } from "../array/ndarray.ts";
 import { OptionError, ShapeError, ValueError } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
 

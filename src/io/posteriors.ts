@@ -1,7 +1,8 @@
 // A posterior as one safetensors file: its arrays, and in the metadata a JSON document of everything else. A file is refused
 // unless it says exactly what was saved.
 
-import { inType, NDArray } from "../array/ndarray.ts";
+import { inType } from "../array/checks.ts";
+import { NDArray } from "../array/ndarray.ts";
 import { type Plan, readPlan } from "../curvature/accumulate.ts";
 import { type Curvature, structures } from "../curvature/curvature.ts";
 import type { EkfacCurvature } from "../curvature/ekfac.ts";
@@ -21,7 +22,7 @@ import { curvatureFields, type Read, readCurvature, type Write, writeCurvature }
 import { Fields, numberJson } from "./fields.ts";
 import { parseJson, quoted } from "./json.ts";
 import { networkFields, networkJson, readNetwork } from "./networks.ts";
-import { readFile, type Safetensors, writeSafetensors } from "./safetensors.ts";
+import { type Bytes, readFile, type Safetensors, writeSafetensors } from "./safetensors.ts";
 import { version } from "./version.ts";
 
 /** Raised with every change that a reader of before would not understand. */
@@ -51,7 +52,7 @@ export interface SaveOptions {
  * it predicts, tunes, draws and merges as the posterior itself.
  * @throws LaplaceError for a likelihood that is not the library's own; OptionError, ValueError for bad metadata
  */
-export function savePosterior(posterior: Posterior, options: SaveOptions = {}): Uint8Array<ArrayBuffer> {
+export function savePosterior(posterior: Posterior, options: SaveOptions = {}): Bytes {
   const where = "savePosterior";
   checkOptions(where, options, ["metadata"]);
   const { metadata: own = {} } = options;

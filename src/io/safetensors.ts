@@ -7,6 +7,12 @@ import { FileError, LaplaceError, OptionError, ValueError } from "../errors.ts";
 import { type ElementType, elementTypes } from "./dtypes.ts";
 import { type Json, type JsonObject, parseJson, quoted, wellFormed } from "./json.ts";
 
+/**
+ * A file's bytes: Uint8Array<ArrayBuffer>, which pages take for what they send and keep; before TypeScript 5.7, whose
+ * Uint8Array was the first with a buffer's type, Uint8Array.
+ */
+export type Bytes = ReturnType<Uint8ArrayConstructor["of"]>;
+
 /** What a safetensors file holds. */
 export interface Safetensors {
   /** The arrays by name. The object has no prototype: a name that is not in the file is undefined. */
@@ -176,7 +182,7 @@ function readNames(where: string, what: string, values: object): string[] {
 export function writeSafetensors(
   tensors: Readonly<Record<string, NDArray>>,
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
+): Bytes {
   const where = "writeSafetensors";
   const texts = readNames(where, "metadata", metadata).map((name) => {
     const text = metadata[name];
@@ -215,7 +221,7 @@ export function writeSafetensors(
   return result;
 }
 
-function makeBytes(where: string, length: number): Uint8Array<ArrayBuffer> {
+function makeBytes(where: string, length: number): Bytes {
   try {
     return new Uint8Array(length);
   } catch (cause) {

@@ -9,7 +9,7 @@ import type { Approximation } from "../laplace/prediction.ts";
 import { Fields } from "./fields.ts";
 import { type Json, parseJson } from "./json.ts";
 import { loadPosterior, savePosterior } from "./posteriors.ts";
-import { readSafetensors } from "./safetensors.ts";
+import { type Bytes, readSafetensors } from "./safetensors.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
 
 /** What a model of a table is made of. */
@@ -208,7 +208,7 @@ export function tableModel(parts: TableModelParts): TableModel {
 }
 
 /** A model of a table as the bytes of one safetensors file: that of its posterior, with the encoding beside it. No rows, no code. */
-export function saveTableModel(model: TableModel): Uint8Array<ArrayBuffer> {
+export function saveTableModel(model: TableModel): Bytes {
   const { posterior, encoding, approximation, farVariance, notes } = model;
   const far = Number.isFinite(farVariance) ? { farVariance } : {};
   const document = { format: FORMAT_VERSION, encoding, approximation, ...far, notes };

@@ -1,6 +1,7 @@
 // Weights from elsewhere into a network, by name.
 
-import { inType, NDArray, sameShape, shapeText } from "../array/ndarray.ts";
+import { inType } from "../array/checks.ts";
+import { NDArray, sameShape, shapeText } from "../array/ndarray.ts";
 import { checkBoolean, checkOptions, OptionError, type ShapeMismatch, WeightsError } from "../errors.ts";
 import type { Network } from "../network/network.ts";
 import { quoted } from "./json.ts";

@@ -1,6 +1,6 @@
 // From a trained network to a posterior over its weights.
 
-import type { ArrayLike } from "../array/ndarray.ts";
+import { type ArrayLike, inspect } from "../array/ndarray.ts";
 import {
   type CurvatureOptions,
   type Data,
@@ -10,7 +10,7 @@ import {
   summarise,
 } from "../curvature/accumulate.ts";
 import { defaultMemoryBudget } from "../derivatives/budget.ts";
-import { checkBoolean, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import { checkBoolean, checkNumber, checkOptions, OptionError, refuseCopies } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
@@ -75,6 +75,9 @@ async function inBursts(steps: Generator<number, Summary>, { onProgress, signal 
   }
 }
 
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy what laplace gives: copy the bytes that savePosterior makes of its fit";
+
 /** A Laplace approximation that is still to be fitted. Made by `laplace`. */
 export class Laplace {
   readonly #plan: Plan;
@@ -83,6 +86,7 @@ export class Laplace {
 
   constructor(net: Network, options: LaplaceOptions) {
     const where = "laplace";
+    refuseCopies(this, copies);
     checkOptions(where, options, laplaceOptionNames);
     this.#options = options;
     this.#plan = readPlan(where, net, options.likelihood, options);
@@ -141,6 +145,11 @@ export class Laplace {
       theta,
       tuning: undefined,
     });
+  }
+
+  [inspect](): string {
+    const { likelihood, structure, selection } = this.#plan;
+    return `Laplace(${likelihood.name}, ${structure}, ${selection.size} weights, to be fitted)`;
   }
 
   #check(summary: Summary, theta: Float64Array): void {

@@ -7,7 +7,15 @@ import { type Curvature, checkSquare } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
 import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
-import { checkBytes, checkChoice, checkInteger, checkNumber, checkOptions, ValueError } from "../errors.ts";
+import {
+  checkBytes,
+  checkChoice,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  refuseCopies,
+  ValueError,
+} from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -54,6 +62,9 @@ const factorisations: Record<Curvature["structure"], FactorPrecision> = {
   ekfac: kroneckerPrecision,
 };
 
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy a posterior: savePosterior(posterior) makes bytes of it, which loadPosterior reads";
+
 /** A Gaussian over a network's weights, with precision P = H/(σ² T) + P₀ around the parameters it was fitted at. */
 export class Posterior {
   readonly #parts: PosteriorParts;
@@ -61,6 +72,7 @@ export class Posterior {
 
   constructor(parts: PosteriorParts) {
     this.#parts = parts;
+    refuseCopies(this, copies);
   }
 
   get net(): Network {

@@ -5,7 +5,7 @@ import { activationCode } from "../kernels/kernels.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { checkClassOptions, type IgnoreOptions } from "../losses/classes.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
-import { alone, type Likelihood, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
+import { alone, type Likelihood, likelihoodOf, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
 import { type BinaryLink, binaryLinks, binaryProbabilities } from "./links.ts";
 
 const spread = (p: number) => p * (1 - p);
@@ -20,7 +20,7 @@ const spread = (p: number) => p * (1 - p);
 export function bernoulli(options: IgnoreOptions = {}): Likelihood {
   checkClassOptions("bernoulli", options, ["ignoredLabel"]);
   const { rule } = binaryCrossEntropy.with(options);
-  return {
+  return likelihoodOf({
     name: "bernoulli",
     noise: undefined,
     ignoredLabel: options.ignoredLabel,
@@ -55,5 +55,5 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
       const p = binaryProbabilities("plugin", f, new Float64Array(f.length), { samples: 1, seed: 0 });
       return { mean: p, variance: p.map(spread) };
     },
-  };
+  });
 }

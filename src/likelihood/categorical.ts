@@ -13,7 +13,7 @@ import {
   writeSoftmax,
 } from "../losses/classes.ts";
 import { crossEntropy } from "../losses/losses.ts";
-import { type Likelihood, refuseSigmoid } from "./likelihood.ts";
+import { type Likelihood, likelihoodOf, refuseSigmoid } from "./likelihood.ts";
 import { type ClassLink, classLinks, classProbabilities } from "./links.ts";
 
 const spread = (p: number) => p * (1 - p);
@@ -36,7 +36,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
   const { classAxis, ignoredLabel } = options;
   const { rule } = crossEntropy.with(options);
   const layoutOf = (shape: readonly number[]) => classLayout("categorical", shape, classAxis);
-  return {
+  return likelihoodOf({
     name: "categorical",
     noise: undefined,
     classAxis,
@@ -138,7 +138,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
       const none = new Float64Array(f.length * classes);
       return this.target("plugin", { ...at, covariance: none }, undefined, { samples: 1, seed: 0 });
     },
-  };
+  });
 }
 
 /** An array [B, n, m] as [B, m, n]. */

@@ -5,7 +5,7 @@ import { checkNumber, checkOptions, OptionError, ShapeError } from "../errors.ts
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import type { Outputs } from "../network/outputs.ts";
-import { alone, type Likelihood, writeDiagonal } from "./likelihood.ts";
+import { alone, type Likelihood, likelihoodOf, writeDiagonal } from "./likelihood.ts";
 
 /** Options of `gaussian`. */
 export interface GaussianOptions {
@@ -56,7 +56,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
     for (let i = 0; i < batch * outputs; i++) memory[start + i] *= ratio(i % outputs) ** power;
   };
 
-  return {
+  return likelihoodOf({
     name: "gaussian",
     noise,
     ratios,
@@ -102,7 +102,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
       variance: f.map((_, i) => (sigma * ratio(i % sizeOf(shape))) ** 2),
     }),
     withNoise: (sigma) => (typeof sigma === "number" ? gaussianOf(sigma, ratios) : ofEach(sigma)),
-  };
+  });
 }
 
 /** The noise of every output as an array [C]: for reports. */

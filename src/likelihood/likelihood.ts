@@ -3,7 +3,7 @@
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
-import { LaplaceError } from "../errors.ts";
+import { LaplaceError, refuseJson } from "../errors.ts";
 import { bytesPerElement, type DType, floats, type Pointer } from "../kernels/memory.ts";
 import type { ClassAxis } from "../losses/classes.ts";
 import type { Network } from "../network/network.ts";
@@ -87,6 +87,14 @@ export interface Likelihood {
   targetAt(f: Float64Array, shape: readonly number[], noise: number | undefined): TargetDistribution;
   /** This likelihood with another noise: of all outputs, whose ratios stay, or of each. */
   withNoise?(noise: number | readonly number[]): Likelihood;
+}
+
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy a likelihood, which is made of functions: make it again from its options";
+
+/** A likelihood that refuses to be copied in part. */
+export function likelihoodOf(likelihood: Likelihood): Likelihood {
+  return refuseJson(likelihood, copies);
 }
 
 /** The groups of a likelihood whose outputs stand each for itself: of one output. */

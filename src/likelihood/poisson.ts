@@ -6,7 +6,7 @@ import type { Random } from "../array/random.ts";
 import { ValueError } from "../errors.ts";
 import { bytesPerElement, floats } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
-import { alone, type Likelihood, refuseEnding, writeDiagonal } from "./likelihood.ts";
+import { alone, type Likelihood, likelihoodOf, refuseEnding, writeDiagonal } from "./likelihood.ts";
 
 /**
  * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
@@ -14,7 +14,7 @@ import { alone, type Likelihood, refuseEnding, writeDiagonal } from "./likelihoo
  * that rate; "plugin" takes the rate at the mean.
  */
 export function poisson(): Likelihood {
-  return {
+  return likelihoodOf({
     name: "poisson",
     noise: undefined,
     links: ["exact", "plugin"],
@@ -77,7 +77,7 @@ export function poisson(): Likelihood {
       const rate = f.map((logRate) => portableExp(logRate));
       return { mean: rate, variance: rate.slice() };
     },
-  };
+  });
 }
 
 /** A Poisson variable: sums of small ones, each by Knuth's product of uniforms. */

@@ -1,6 +1,7 @@
 // Eigenvalues and eigenvectors of symmetric matrices. Always in float64.
 
-import { type ArrayLike, checkOut, NDArray } from "../array/ndarray.ts";
+import { checkOut } from "../array/checks.ts";
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { takeResult, workPlace } from "../array/places.ts";
 import { checkBoolean, checkOptions, LaplaceError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";

@@ -1,7 +1,8 @@
 // Solves with a triangle, and symmetric products: what factorisations are made of.
 
+import { checkOut } from "../array/checks.ts";
 import type { OutOptions } from "../array/einsum.ts";
-import { type ArrayLike, asArray, checkOut, type NDArray, shapeText, widest } from "../array/ndarray.ts";
+import { type ArrayLike, asArray, type NDArray, shapeText, widest } from "../array/ndarray.ts";
 import { enter, resultPlace, takeResult, workPlace } from "../array/places.ts";
 import {
   checkBoolean,

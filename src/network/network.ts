@@ -1,18 +1,17 @@
 // A network: a graph, an element type, and the flat vector of its parameters.
 
-import {
-  type ArrayLike,
-  array,
-  asArray,
-  inspect,
-  inType,
-  NDArray,
-  sameShape,
-  shapeText,
-  zeros,
-} from "../array/ndarray.ts";
+import { inType } from "../array/checks.ts";
+import { type ArrayLike, array, asArray, inspect, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { checkChoice, checkInteger, checkOptions, OptionError, ShapeError, ValueError } from "../errors.ts";
+import {
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  OptionError,
+  refuseCopies,
+  ShapeError,
+  ValueError,
+} from "../errors.ts";
 import { copyOutTo, type DType } from "../kernels/memory.ts";
 import type { BufferArray, Graph, Parameter, Shape } from "./graph.ts";
 import { compose, type Layer } from "./layers.ts";
@@ -30,6 +29,9 @@ export interface NetworkOptions {
   dtype?: DType;
 }
 
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy a network: net.named() has its weights, which loadWeights sets in a network of the same layers; savePosterior writes it with a posterior";
+
 /** A differentiable function of parameters and inputs. Made by `network` or `chain`. */
 export class Network {
   readonly graph: Graph;
@@ -46,6 +48,7 @@ export class Network {
     this.dtype = parameters.dtype;
     this.parameters = parameters;
     this.buffers = buffers ?? initialBuffers(graph, parameters.dtype);
+    refuseCopies(this, copies);
   }
 
   /** The names of frozen parameters and running statistics: training leaves them as they are, and a posterior leaves them out. */

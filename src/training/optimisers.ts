@@ -1,6 +1,6 @@
 // Optimisers: plain descriptions of a step. Their state lives in arrays as long as the parameters.
 
-import { checkBoolean, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import { checkBoolean, checkNumber, checkOptions, OptionError, refuseJson } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Pointer } from "../kernels/memory.ts";
 
@@ -38,6 +38,11 @@ export interface SgdOptions {
   nesterov?: boolean;
 }
 
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy an optimiser, which is made of functions: make it again from its options";
+
+const optimizerOf = (optimizer: Optimizer) => refuseJson(optimizer, copies);
+
 /** Stochastic gradient descent: v ← μ v + g, θ ← θ − η v (Sutskever et al. 2013). @throws OptionError */
 export function sgd(options: SgdOptions = {}): Optimizer {
   checkOptions("sgd", options, ["learningRate", "momentum", "nesterov"]);
@@ -47,14 +52,14 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   checkBoolean("sgd", "nesterov", nesterov);
   if (nesterov && momentum === 0) throw new OptionError("sgd: nesterov needs a momentum above 0.");
   if (momentum >= 1) throw new OptionError(`sgd: momentum must be below 1, not ${momentum}.`);
-  return {
+  return optimizerOf({
     name: "sgd",
     learningRate,
     stateArrays: momentum === 0 ? 0 : 1,
     step({ kernels, size, parameters, gradient, state, decay }) {
       kernels.sgdStep(size, parameters, gradient, state[0] ?? 0, learningRate, momentum, nesterov, decay);
     },
-  };
+  });
 }
 
 /** Options of `adam`. */
@@ -89,7 +94,7 @@ function adamLike(name: string, options: AdamOptions, decoupledDecay: number): O
     checkNumber(name, label, beta, 0);
     if (beta >= 1) throw new OptionError(`${name}: ${label} must be below 1, not ${beta}.`);
   }
-  return {
+  return optimizerOf({
     name,
     learningRate,
     stateArrays: 2,
@@ -111,7 +116,7 @@ function adamLike(name: string, options: AdamOptions, decoupledDecay: number): O
         decoupledDecay,
       );
     },
-  };
+  });
 }
 
 /** Adam (Kingma & Ba 2015, algorithm 1). @throws OptionError */

@@ -200,11 +200,11 @@ describe("array", () => {
   });
 
   test.each<[unknown, RegExp]>([
-    [[1, "2"], /2 \(string\) is not a number/],
+    [[1, "2"], /at \[1\], "2" \(string\), is not a number/],
     [[null], /null \(object\)/],
     [[undefined], /undefined/],
     [[[1], [true]], /true \(boolean\)/],
-    ["12", /12 \(string\)/],
+    ["12", /"12" \(string\), is not a number. Number\(text\)/],
     [[10n], /10 \(bigint\)/],
   ])("refuses %o, which is no number", (values, message) => {
     expect(() => array(values as Nested)).toThrow(message);
