@@ -24,7 +24,8 @@ export type { Curvature, Structure } from "./curvature/curvature.ts";
 export { curvatureOf } from "./curvature/once.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export type { Weights } from "./curvature/selection.ts";
-export { type DateFormat, dayText, isMissing, numberOf } from "./data/cells.ts";
+export { cellReader, cellText } from "./data/cell-texts.ts";
+export { isMissing } from "./data/cells.ts";
 export type {
   CategoryColumn,
   ColumnEncoding,
@@ -35,6 +36,8 @@ export type {
   NumberColumn,
 } from "./data/columns.ts";
 export { type Dataset, type DatasetLike, dataset } from "./data/dataset.ts";
+export type { DatesSettled } from "./data/date-format.ts";
+export { type DateFormat, dayText } from "./data/dates.ts";
 export {
   type EncodeRow,
   inputNames,
@@ -45,7 +48,9 @@ export {
   type TableRow,
   tableEncoding,
 } from "./data/encoding.ts";
+export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
+export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/numbers.ts";
 export { guessTask, type TargetEncoding, type TargetTask } from "./data/target.ts";
 export {
   type ToyOptions,

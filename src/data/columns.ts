@@ -1,7 +1,12 @@
 // How one column of a table becomes inputs of a network, decided from the rows of the training.
 
 import { ValueError } from "../errors.ts";
-import { type DateFormat, dateFormat, daysOf, haveDecimalCommas, isMissing, numberOf } from "./cells.ts";
+import { isMissing } from "./cells.ts";
+import type { DatesSettled } from "./date-format.ts";
+import { type DateFormat, daysOf } from "./dates.ts";
+import type { ColumnFormat } from "./formats.ts";
+import { nameTexts } from "./naming.ts";
+import { type NumberFormat, numberReader } from "./numbers.ts";
 
 /** What a column holds. */
 export type ColumnKind = "number" | "category" | "date" | "ignored";
@@ -10,7 +15,7 @@ export type ColumnKind = "number" | "category" | "date" | "ignored";
 export type DatePart = "trend" | "season" | "weekday" | "hour";
 
 /** A column of numbers: (x − mean) / sd. */
-export interface NumberColumn {
+export interface NumberColumn extends NumberFormat {
   readonly name: string;
   readonly kind: "number";
   readonly mean: number;
@@ -43,6 +48,8 @@ export interface DateColumn {
   readonly name: string;
   readonly kind: "date";
   readonly format: DateFormat;
+  /** What settled the format. */
+  readonly settled: DatesSettled;
   readonly parts: readonly DatePart[];
   readonly mean: number;
   readonly sd: number;
@@ -96,13 +103,14 @@ function summaryOf(values: number[]) {
 }
 
 /** The kind that a column's texts suggest. */
-export function kindOf(present: readonly string[]): Exclude<ColumnKind, "ignored"> {
-  const share = (is: (cell: string) => boolean) =>
-    present.reduce((n, cell) => n + (is(cell) ? 1 : 0), 0) / present.length;
-  if (share((cell) => numberOf(cell) !== undefined) >= ENOUGH) return "number";
-  const format = dateFormat(present);
-  if (format !== undefined && share((cell) => daysOf(cell, format) !== undefined) >= ENOUGH) return "date";
-  return "category";
+export function kindOf(present: readonly string[], format: ColumnFormat): Exclude<ColumnKind, "ignored"> {
+  const share = (read: (cell: string) => number | undefined) =>
+    present.reduce((n, cell) => n + (read(cell) !== undefined ? 1 : 0), 0) / present.length;
+  const { numbers, dates } = format;
+  // A pattern that was given may read dates without separators, which are numbers as well.
+  if (dates?.settled !== "option" && share(numberReader(numbers)) >= ENOUGH) return "number";
+  if (dates !== undefined && share((cell) => daysOf(cell, dates.format)) >= ENOUGH) return "date";
+  return dates?.settled === "option" && share(numberReader(numbers)) >= ENOUGH ? "number" : "category";
 }
 
 const ignored = (name: string, reason: string): IgnoredColumn => ({ name, kind: "ignored", reason });
@@ -116,7 +124,7 @@ export function columnEncoding(
   where: string,
   name: string,
   cells: readonly string[],
-  options: { readonly kind?: ColumnKind | undefined; readonly refuse: boolean },
+  options: { readonly kind?: ColumnKind | undefined; readonly refuse: boolean; readonly format: ColumnFormat },
 ): ColumnEncoding {
   if (options.kind === "ignored") return ignored(name, "as asked for");
   const gap = cells.findIndex(isMissing);
@@ -127,13 +135,13 @@ export function columnEncoding(
   }
   const present = gap < 0 ? cells : cells.filter((cell) => !isMissing(cell));
   if (present.length === 0) return ignored(name, "no values");
-  const kind = options.kind ?? kindOf(present);
+  const { numbers, dates } = options.format;
+  const kind = options.kind ?? kindOf(present, options.format);
   const missing = present.length < cells.length;
   if (kind === "category") return categories(name, present, missing);
-  const format = kind === "date" ? (dateFormat(present) ?? "iso") : undefined;
-  const values = present
-    .map((cell) => (format === undefined ? numberOf(cell) : daysOf(cell, format)))
-    .filter((value) => value !== undefined);
+  const { format, settled } = dates ?? { format: "iso", settled: "cells" };
+  const read = kind === "number" ? numberReader(numbers) : (cell: string) => daysOf(cell, format);
+  const values = present.map(read).filter((value) => value !== undefined);
   if (values.length === 0) return ignored(name, `no ${kind}s`);
   const lenient = values.length < present.length;
   const summary = summaryOf(values);
@@ -142,11 +150,11 @@ export function columnEncoding(
   if (!Number.isFinite(summary.sd)) return ignored(name, "values beyond 1e154");
   if (!spread && !missing && !lenient) return ignored(name, "one value");
   const shared = { name, ...summary, sd: spread ? summary.sd : 1, missing: missing || lenient, lenient };
-  if (format === undefined) {
+  if (kind === "number") {
     if (counts(values)) return ignored(name, "it counts the rows");
-    return { ...shared, kind: "number" };
+    return { ...shared, ...numbers, kind: "number" };
   }
-  return { ...shared, kind: "date", format, parts: dateParts(values, summary.high - summary.low) };
+  return { ...shared, kind: "date", format, settled, parts: dateParts(values, summary.high - summary.low) };
 }
 
 /** Whether the values are 1, 2, 3, … or 0, 1, 2, … . */
@@ -171,8 +179,7 @@ function categories(name: string, texts: readonly string[], missing: boolean): C
   const counted = frequencies(present);
   if (counted.length === 1 && !missing) return ignored(name, "one value");
   if (counted.length > MOST_CATEGORIES && counted.length > present.length / 2) {
-    if (haveDecimalCommas(present)) return ignored(name, "numbers with decimal commas: write them with a point");
-    return ignored(name, `${counted.length} different texts in ${present.length} rows`);
+    return ignored(name, nameTexts(present) ?? `${counted.length} different texts in ${present.length} rows`);
   }
   const many = counted.length > MOST_CATEGORIES;
   const kept = many ? counted.slice(0, MOST_CATEGORIES) : counted;

@@ -2,9 +2,21 @@
 
 import { portableSin } from "../array/portable.ts";
 import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
-import { daysOf, isMissing, numberOf } from "./cells.ts";
-import { type ColumnEncoding, type ColumnKind, columnEncoding, type DatePart } from "./columns.ts";
-import { readTarget, type TargetEncoding, type TargetTask, targetEncoding } from "./target.ts";
+import { cellReader } from "./cell-texts.ts";
+import { isMissing } from "./cells.ts";
+import {
+  type ColumnEncoding,
+  type ColumnKind,
+  columnEncoding,
+  type DateColumn,
+  type DatePart,
+  type NumberColumn,
+} from "./columns.ts";
+import { isDateLike } from "./dates.ts";
+import { formatOverrides } from "./format-overrides.ts";
+import { type ColumnFormat, checkFormats, dateFormatWords, type TableFormatOptions, tableFormats } from "./formats.ts";
+import { isNumberLike, numbersInWords, PLAIN } from "./numbers.ts";
+import { type TargetEncoding, type TargetTask, targetEncoding, targetReader } from "./target.ts";
 
 /** A row of a table: texts by the names of their columns. */
 export type TableRow = Readonly<Record<string, string>>;
@@ -16,7 +28,7 @@ export interface Table {
 }
 
 /** Options of `tableEncoding`. */
-export interface TableEncodingOptions {
+export interface TableEncodingOptions extends TableFormatOptions {
   /** The column to predict. */
   target: string;
   /** "regression" for numbers, "classification" for classes (default: guessed from the target's values). */
@@ -25,6 +37,8 @@ export interface TableEncodingOptions {
   missing?: "impute" | "refuse" | undefined;
   /** What columns hold, by name, where it should not be guessed; "ignored" leaves one out. */
   kinds?: Readonly<Record<string, ColumnKind>> | undefined;
+  /** An encoding of more rows of the same table, whose columns say how numbers and dates are written. */
+  formatsOf?: TableEncodingParts | undefined;
 }
 
 /** How rows become inputs; all that is in a file. */
@@ -34,7 +48,17 @@ export interface TableEncodingParts {
   readonly missing: "impute" | "refuse";
 }
 
-const optionNames = ["target", "task", "missing", "kinds"];
+const optionNames = [
+  "target",
+  "task",
+  "missing",
+  "kinds",
+  "decimal",
+  "thousands",
+  "dateFormat",
+  "delimiter",
+  "formatsOf",
+];
 const kindNames: readonly ColumnKind[] = ["number", "category", "date", "ignored"];
 const PERIODS: Readonly<Record<Exclude<DatePart, "trend">, number>> = { season: 365.2425, weekday: 7, hour: 1 };
 /** A value further outside the range of the training than this share of the range is unusual. */
@@ -58,6 +82,7 @@ export function tableEncoding(table: Table, options: TableEncodingOptions): Tabl
   checkChoice(where, "missing", missing, ["impute", "refuse"]);
   if (task !== undefined) checkChoice(where, "task", task, ["regression", "classification"]);
   const { names, rows } = table;
+  checkFormats(where, options);
   checkNames(where, names);
   const at = names.indexOf(target);
   if (at < 0) throw new OptionError(`${where}: there is no column "${target}". The columns are ${listed(names)}.`);
@@ -65,18 +90,40 @@ export function tableEncoding(table: Table, options: TableEncodingOptions): Tabl
     if (!names.includes(name)) throw new OptionError(`${where}: there is no column "${name}" to take as ${kind}.`);
     checkChoice(where, `the kind of "${name}"`, kind, kindNames);
   }
+  const dated = typeof options.dateFormat === "object" ? Object.keys(options.dateFormat) : [];
+  const unknown = dated.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new OptionError(`${where}: there is no column "${unknown}" to take as date.`);
   if (rows.length === 0) throw new ValueError(`${where}: there are no rows.`);
   const cells = (j: number) => rows.map((row) => row[j]);
+  const known = options.formatsOf && formatsIn(options.formatsOf);
+  const formats = known === undefined ? tableFormats(names, cells, options) : names.map((name) => known(name));
   const columns = names.flatMap((name, j) => {
-    const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
-    return j === at ? [] : [columnEncoding(where, name, cells(j), { kind, refuse: missing === "refuse" })];
+    const kind = Object.hasOwn(kinds, name) ? kinds[name] : dated.includes(name) ? "date" : undefined;
+    const rules = { kind, refuse: missing === "refuse", format: formats[j] };
+    return j === at ? [] : [columnEncoding(where, name, cells(j), rules)];
   });
-  const encoding = new TableEncoding({ columns, target: targetEncoding(where, target, cells(at), task), missing });
+  const targets = targetEncoding(where, target, cells(at), formats[at].numbers, task);
+  const encoding = new TableEncoding({ columns, target: targets, missing });
   if (encoding.inputs.length === 0) {
     const reasons = columns.map((column) => `${column.name}: ${column.kind === "ignored" ? column.reason : ""}`);
     throw new ValueError(`${where}: no column is left to learn from (${listed(reasons)}).`);
   }
   return encoding;
+}
+
+/** The formats that an encoding's columns have, by name. */
+function formatsIn({ columns, target }: TableEncodingParts): (name: string) => ColumnFormat {
+  const formats = new Map<string, ColumnFormat>();
+  for (const column of [...columns, target]) {
+    if (column.kind === "number") {
+      const { decimal, thousands, unit, settled } = column;
+      formats.set(column.name, { numbers: { decimal, thousands, unit, settled } });
+    } else if (column.kind === "date") {
+      const { format, settled } = column;
+      formats.set(column.name, { numbers: PLAIN, dates: { format, settled } });
+    }
+  }
+  return (name) => formats.get(name) ?? { numbers: PLAIN };
 }
 
 function checkNames(where: string, names: readonly string[]): void {
@@ -101,12 +148,24 @@ export class TableEncoding {
   readonly missing: "impute" | "refuse";
   /** A name for each input of the network. */
   readonly inputs: readonly string[];
+  readonly #readTarget: (cell: string) => number | undefined;
 
   constructor({ columns, target, missing }: TableEncodingParts) {
     this.columns = columns;
     this.target = target;
     this.missing = missing;
     this.inputs = columns.flatMap(inputNames);
+    this.#readTarget = targetReader(target);
+  }
+
+  /**
+   * The same encoding for a table whose numbers and dates are written in another way than those of the training.
+   * @throws OptionError for formats that are none, or of columns that hold no dates
+   */
+  withFormats(options: TableFormatOptions): TableEncoding {
+    checkFormats("withFormats", options);
+    const { missing } = this;
+    return new TableEncoding({ ...formatOverrides(this.columns, this.target, options), missing });
   }
 
   /**
@@ -162,7 +221,7 @@ export class TableEncoding {
    * @throws ValueError for a text that is no number, or no class of the training
    */
   encodeTarget(cell: string): number | undefined {
-    return readTarget(this.target, cell);
+    return this.#readTarget(cell);
   }
 
   /** Everything, as plain JSON; `readTableEncoding` reads it. */
@@ -222,7 +281,7 @@ function writerOf(column: Exclude<ColumnEncoding, { kind: "ignored" }>, missing:
   }
   const { mean, sd, low, high, fill, lenient } = column;
   const margin = MARGIN * (high - low);
-  const read = column.kind === "number" ? numberOf : (cell: string) => daysOf(cell, column.format);
+  const read = cellReader(column);
   const cycles =
     column.kind === "date" ? column.parts.flatMap((part) => (part === "trend" ? [] : [PERIODS[part]])) : [];
   return {
@@ -232,7 +291,7 @@ function writerOf(column: Exclude<ColumnEncoding, { kind: "ignored" }>, missing:
       let absent = gap(cell, into, at);
       let value = absent ? fill : read(cell);
       if (value === undefined) {
-        if (!lenient) throw new ValueError(`the column "${name}" has ${unreadable(cell, column.kind)}`);
+        if (!lenient) throw new ValueError(`the column "${name}" has ${unreadable(cell, column)}`);
         absent = true;
         value = fill;
         into[at + last] = 1;
@@ -250,6 +309,12 @@ function writerOf(column: Exclude<ColumnEncoding, { kind: "ignored" }>, missing:
   };
 }
 
-function unreadable(cell: string, kind: "number" | "date"): string {
-  return `${JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell)}, which is no ${kind}`;
+function unreadable(cell: string, column: NumberColumn | DateColumn): string {
+  const shown = `${JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell)}, which is no ${column.kind}`;
+  if (column.kind === "number") {
+    if (!isNumberLike(cell)) return shown;
+    return `${shown} as the training wrote them (${numbersInWords(column)}); the options decimal and thousands say otherwise`;
+  }
+  if (!isDateLike(cell)) return shown;
+  return `${shown} as the training wrote them (${dateFormatWords(column.format)}); a date format says otherwise`;
 }

@@ -2,6 +2,8 @@
 
 import type { ColumnEncoding, DatePart } from "../data/columns.ts";
 import { TableEncoding } from "../data/encoding.ts";
+import { checkDateFormat } from "../data/formats.ts";
+import type { NumberFormat } from "../data/numbers.ts";
 import type { TargetEncoding } from "../data/target.ts";
 import { FileError } from "../errors.ts";
 import { Fields } from "./fields.ts";
@@ -12,9 +14,10 @@ const MOST_COLUMNS = 2 ** 16;
 const MOST_CATEGORIES = 2 ** 12;
 
 const shared = ["name", "kind", "fill", "missing"];
-const numbers = [...shared, "mean", "sd", "low", "high", "lenient"];
+const numbers = [...shared, "mean", "sd", "low", "high", "lenient", "settled"];
+const numberFormat = ["decimal", "thousands", "unit", "settled"];
 const fieldsOf = {
-  number: numbers,
+  number: [...numbers, ...numberFormat],
   date: [...numbers, "format", "parts"],
   category: [...shared, "categories", "rest"],
   ignored: ["name", "kind", "reason"],
@@ -39,7 +42,7 @@ export function encodingOf(fields: Fields): TableEncoding {
   const list = fields.list("columns", MOST_COLUMNS);
   const columns = list.map((value, i): ColumnEncoding => {
     const where = `${fields.path("columns")}[${i}]`;
-    const kind = new Fields(where, value, [...fieldsOf.date, ...fieldsOf.category, "reason"]).choice("kind", kinds);
+    const kind = new Fields(where, value, Object.values(fieldsOf).flat()).choice("kind", kinds);
     return columnOf(new Fields(where, value, fieldsOf[kind]), kind);
   });
   const target = targetOf(fields);
@@ -67,7 +70,7 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number]): ColumnEncoding 
   if (low > high) throw malformed(fields.where, "low is above high");
   if (lenient && !missing) throw malformed(fields.where, "lenient needs missing");
   const values = { mean: fields.finite("mean"), sd: positive(fields, "sd"), low, high, fill: fields.finite("fill") };
-  if (kind === "number") return { name, kind, ...values, missing, lenient };
+  if (kind === "number") return { name, kind, ...values, missing, lenient, ...numberFormatOf(fields) };
   const parts = fields.texts("parts", dateParts.length).map((part) => dateParts.find((known) => known === part));
   const known = parts.filter((part) => part !== undefined);
   // The first place is the trend's; no part comes twice.
@@ -77,12 +80,31 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number]): ColumnEncoding 
   return {
     name,
     kind,
-    format: fields.choice("format", ["iso", "dmy", "mdy"]),
+    format: dateFormatOf(fields),
+    settled: fields.choice("settled", ["cells", "sequence", "table", "option", "default"]),
     parts: known,
     ...values,
     missing,
     lenient,
   };
+}
+
+function numberFormatOf(fields: Fields): NumberFormat {
+  const decimal = fields.choice("decimal", [".", ","]);
+  const thousands = fields.choice("thousands", ["", ",", ".", " ", "'"]);
+  if (thousands === decimal) throw malformed(fields.path("thousands"), "another sign than of decimals is due");
+  const settled = fields.choice("settled", ["plain", "cells", "table", "delimiter", "option"]);
+  return { decimal, thousands, unit: fields.text("unit"), settled };
+}
+
+function dateFormatOf(fields: Fields) {
+  const format = fields.text("format");
+  try {
+    checkDateFormat(fields.where, format);
+  } catch (cause) {
+    throw malformed(fields.path("format"), cause instanceof Error ? cause.message.replace(/\.$/, "") : String(cause));
+  }
+  return format;
 }
 
 function positive(fields: Fields, name: string): number {
@@ -92,14 +114,14 @@ function positive(fields: Fields, name: string): number {
 }
 
 function targetOf(fields: Fields): TargetEncoding {
-  const any = fields.object("target", ["name", "kind", "mean", "sd", "classes"]);
+  const numbers = ["name", "kind", "mean", "sd", ...numberFormat];
+  const any = fields.object("target", [...numbers, "classes"]);
   const kind = any.choice("kind", ["number", "classes"]);
-  const target = fields.object(
-    "target",
-    kind === "number" ? ["name", "kind", "mean", "sd"] : ["name", "kind", "classes"],
-  );
+  const target = fields.object("target", kind === "number" ? numbers : ["name", "kind", "classes"]);
   const name = target.text("name");
-  if (kind === "number") return { name, kind, mean: target.finite("mean"), sd: positive(target, "sd") };
+  if (kind === "number") {
+    return { name, kind, mean: target.finite("mean"), sd: positive(target, "sd"), ...numberFormatOf(target) };
+  }
   const classes = target.texts("classes", MOST_CATEGORIES);
   if (classes.length < 2 || new Set(classes).size !== classes.length) {
     throw malformed(target.path("classes"), "at least two different texts are due");

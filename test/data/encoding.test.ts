@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { guessTask, OptionError, readTableEncoding, type Table, tableEncoding, ValueError } from "laplace-ts";
 import { describe, expect, test } from "vitest";
-import { dateFormat, daysOf, dayText, isMissing, numberOf } from "../../src/data/cells.ts";
+import { isMissing } from "../../src/data/cells.ts";
+import { dateFormat } from "../../src/data/date-format.ts";
+import { daysOf, dayText } from "../../src/data/dates.ts";
+import { numberOf } from "../../src/data/numbers.ts";
 
 /** A table from columns of cells. */
 function tableOf(columns: Readonly<Record<string, readonly string[]>>): Table {

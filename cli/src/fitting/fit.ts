@@ -1,7 +1,6 @@
 // A table becomes a model: its encoding, held-out predictions, and the fit that is kept.
 
 import {
-  guessTask,
   isMissing,
   type Json,
   OptionError,
@@ -9,6 +8,7 @@ import {
   type Structure,
   TableEncoding,
   type TableEncodingOptions,
+  type TableFormatOptions,
   type TableModel,
   tableEncoding,
   tableModel,
@@ -28,6 +28,8 @@ export interface FitSettings {
   readonly task?: "regression" | "classification" | undefined;
   readonly missing: "impute" | "refuse";
   readonly kinds: NonNullable<TableEncodingOptions["kinds"]>;
+  /** How numbers and dates are written, where that is said. */
+  readonly formats?: TableFormatOptions | undefined;
   readonly hidden?: readonly number[] | undefined;
   readonly activation: Activation;
   readonly epochs?: number | undefined;
@@ -90,10 +92,10 @@ export type OnProgress = (stage: string, share: number) => void;
 export async function fitTable(table: Rows, settings: FitSettings, onProgress: OnProgress): Promise<TableFit> {
   const { rows, dropped } = withTarget(table, settings.target);
   const { target, missing, seed } = settings;
-  const at = rows.names.indexOf(target);
-  const task = settings.task ?? guessTask(rows.rows.map((row) => row[at]));
   await turn();
-  const encoding = tableEncoding(rows, { target, task, missing, kinds: settings.kinds });
+  const { kinds, formats } = settings;
+  const encoding = tableEncoding(rows, { target, task: settings.task, missing, kinds, ...formats });
+  const task: TableFit["task"] = encoding.target.kind === "number" ? "regression" : "classification";
   const learning = learningOf(encoding);
   const hidden = settings.hidden ?? defaultHidden(rows.rows.length);
   const net = networkFor(encoding.inputs.length, learning.outputs, hidden, settings.activation, seed);
@@ -245,7 +247,8 @@ class Fitter {
     if (rows.rows.length === this.#rows.rows.length) return this.#encoding;
     const kinds = Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
     const task = target.kind === "number" ? "regression" : "classification";
-    const own = tableEncoding(rows, { target: target.name, task, missing, kinds });
+    const formatsOf = this.#encoding;
+    const own = tableEncoding(rows, { target: target.name, task, missing, kinds, formatsOf });
     return target.kind === "number" ? own : new TableEncoding({ columns: own.columns, missing, target });
   }
 

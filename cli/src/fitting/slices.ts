@@ -2,10 +2,11 @@
 
 import {
   type ColumnEncoding,
+  cellReader,
+  cellText,
   dayText,
   isMissing,
   normalQuantile,
-  numberOf,
   type TablePrediction,
   type TableRow,
 } from "laplace-ts";
@@ -31,11 +32,12 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
   for (const column of columns.slice(0, MOST_COLUMNS)) {
     await turn();
     const positions = positionsOf(column);
-    const texts = positions.map((position) => (column.kind === "date" ? dayText(Number(position)) : String(position)));
+    const texts = positions.map((position) => textOf(column, position));
     const rows = texts.map((text) => ({ ...typical, [column.name]: text }));
     const predicted = fit.model.predict(rows);
     const mean = meanOf(predicted, shown);
-    all.push({ column, x: column.kind === "date" ? texts : positions, rows, predicted, mean, spread: spreadOf(mean) });
+    const x = column.kind === "date" ? positions.map((days) => dayText(Number(days))) : positions;
+    all.push({ column, x, rows, predicted, mean, spread: spreadOf(mean) });
   }
   return all
     .sort((a, b) => b.spread - a.spread)
@@ -52,7 +54,11 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
 
 /** The cell of a typical row: the median, or the most frequent text. */
 function typicalText(column: Column): string {
-  return column.kind === "date" ? dayText(column.fill) : String(column.fill);
+  return textOf(column, column.fill);
+}
+
+function textOf(column: Column, value: number | string): string {
+  return column.kind === "category" ? String(value) : cellText(column, Number(value));
 }
 
 function positionsOf(column: Column): (number | string)[] {
@@ -111,11 +117,13 @@ function pointsOf({ training, trainingNumbers, model }: TableFit, column: Column
   const at = training.names.indexOf(column.name);
   const step = Math.max(1, Math.ceil(training.rows.length / MOST_POINTS));
   const { target } = encoding;
+  const read = column.kind === "category" ? undefined : cellReader(column);
   return training.rows.flatMap((row, i) => {
     if (i % step !== 0) return [];
     const cell = row[at].trim();
-    const x = column.kind === "number" ? numberOf(cell) : cell;
-    if (x === undefined || isMissing(cell)) return [];
+    const number = read?.(cell);
+    if (isMissing(cell) || (read !== undefined && number === undefined)) return [];
+    const x = number === undefined ? cell : column.kind === "date" ? dayText(number) : number;
     const value = trainingNumbers.y.data[i];
     return [{ x, y: target.kind === "number" ? value * target.sd + target.mean : Number(value === shown) }];
   });

@@ -1,0 +1,153 @@
+// How the columns of a table write numbers and dates: each column by all of its cells, and where a column leaves it open, by
+// the table's other columns.
+
+import { checkChoice, OptionError } from "../errors.ts";
+import { isMissing } from "./cells.ts";
+import { type DatesSettled, dateReading } from "./date-format.ts";
+import { datePattern } from "./date-patterns.ts";
+import { type DateFormat, dateFormats, daysOf } from "./dates.ts";
+import { type NumberFormat, numberFormat, numberReader } from "./numbers.ts";
+
+/** How a column writes what it holds, numbers or dates. */
+export interface ColumnFormat {
+  readonly numbers: NumberFormat;
+  /** Where its texts are dates. */
+  readonly dates?: { readonly format: DateFormat; readonly settled: DatesSettled } | undefined;
+}
+
+/** What is said of the formats of a table. */
+export interface TableFormatOptions {
+  /** What stands before the decimals (default: settled by the cells). */
+  decimal?: "." | "," | undefined;
+  /** What stands between groups of digits; "none" for no groups (default: settled by the cells). */
+  thousands?: "," | "." | " " | "'" | "none" | undefined;
+  /** How dates are written, in all columns of dates or by the column's name (default: settled by the cells). */
+  dateFormat?: DateFormat | Readonly<Record<string, DateFormat>> | undefined;
+  /** What stands between the cells of the file: beside semicolons, a comma that may be either stands before decimals. */
+  delimiter?: string | undefined;
+}
+
+/** Checks the options of formats. @throws OptionError */
+export function checkFormats(where: string, { decimal, thousands, dateFormat }: TableFormatOptions): void {
+  if (decimal !== undefined) checkChoice(where, "decimal", decimal, [".", ","]);
+  if (thousands !== undefined) checkChoice(where, "thousands", thousands, [",", ".", " ", "'", "none"]);
+  if (thousands !== undefined && thousands === (decimal ?? (thousands === "." ? undefined : "."))) {
+    throw new OptionError(`${where}: "${thousands}" cannot stand before the decimals and between thousands.`);
+  }
+  const given = typeof dateFormat === "string" ? [dateFormat] : Object.values(dateFormat ?? {});
+  for (const one of given) checkDateFormat(where, one);
+  if (dateFormat === "excel" || dateFormat === "unix") {
+    throw new OptionError(
+      `${where}: dates written as numbers (${dateFormat}) need the names of their columns, such as { day: "${dateFormat}" }.`,
+    );
+  }
+}
+
+/** Checks the name of a date format, or its pattern. @throws OptionError */
+export function checkDateFormat(where: string, format: string): asserts format is DateFormat {
+  if (format.includes("%")) datePattern(format);
+  else if (!dateFormats.some((known) => known === format)) {
+    throw new OptionError(
+      `${where}: a date format is one of ${dateFormats.join(", ")}, or a pattern such as "%d.%m.%Y %H:%M"; got "${format}".`,
+    );
+  }
+}
+
+/** The number hints that options give. */
+function numberHints({ decimal, thousands, delimiter }: TableFormatOptions) {
+  return { decimal, thousands: thousands === "none" ? ("" as const) : thousands, delimiter };
+}
+
+/** Texts of a column that are looked at to see whether it holds numbers. */
+const LOOK = 200;
+
+/** The share of texts that are read, of some of them. */
+function shareOf(texts: readonly string[], read: (text: string) => number | undefined): number {
+  const step = Math.max(1, Math.floor(texts.length / LOOK));
+  let [found, all] = [0, 0];
+  for (let i = 0; i < texts.length; i += step) {
+    all++;
+    if (read(texts[i]) !== undefined) found++;
+  }
+  return all === 0 ? 0 : found / all;
+}
+
+/**
+ * How each column writes its numbers and dates.
+ * @param cells the cells of each column, missing ones among them
+ */
+export function tableFormats(
+  names: readonly string[],
+  cells: (column: number) => readonly string[],
+  options: TableFormatOptions,
+): ColumnFormat[] {
+  const texts = names.map((_, j) => cells(j).filter((cell) => !isMissing(cell)));
+  const hints = numberHints(options);
+  const first = texts.map((column, j) => formatOf(names[j], column, options, {}));
+  const agreed = <T>(values: readonly (T | undefined)[]): T | undefined => {
+    const said = new Set(values.filter((value) => value !== undefined));
+    return said.size === 1 ? [...said][0] : undefined;
+  };
+  // Columns of texts say nothing of numbers.
+  const decimal = agreed(
+    first.map(({ numbers, dates }, j) => {
+      if (dates !== undefined || numbers.settled !== "cells") return undefined;
+      return shareOf(texts[j], numberReader(numbers)) > 0.5 ? numbers.decimal : undefined;
+    }),
+  );
+  const order = agreed(
+    first.map(({ dates }) =>
+      dates !== undefined && dates.settled !== "default" && (dates.format === "dmy" || dates.format === "mdy")
+        ? dates.format
+        : undefined,
+    ),
+  );
+  return first.map((format, j) => {
+    const { numbers, dates } = format;
+    const openNumbers =
+      decimal !== undefined &&
+      (numbers.settled === "delimiter" || (numbers.settled === "plain" && texts[j].some((text) => text.includes("."))));
+    const openDates = order !== undefined && dates?.settled === "default";
+    return {
+      numbers: openNumbers ? numberFormat(texts[j], { ...hints, table: decimal }) : numbers,
+      dates: openDates && dates !== undefined ? { ...dates, format: order, settled: "table" } : dates,
+    };
+  });
+}
+
+/** How one column writes its numbers and dates, by its texts. */
+export function formatOf(
+  name: string,
+  texts: readonly string[],
+  options: TableFormatOptions,
+  { decimal, order }: { decimal?: "." | ","; order?: DateFormat },
+): ColumnFormat {
+  const numbers = numberFormat(texts, { ...numberHints(options), table: decimal });
+  const { dateFormat } = options;
+  const own = typeof dateFormat === "object" && Object.hasOwn(dateFormat, name) ? dateFormat[name] : undefined;
+  if (own !== undefined) return { numbers, dates: { format: own, settled: "option" } };
+  if (typeof dateFormat === "string" && dateFormat.includes("%")) {
+    const fits = shareOf(texts, (text) => daysOf(text, dateFormat)) > 0.5;
+    if (fits) return { numbers, dates: { format: dateFormat, settled: "option" } };
+  }
+  if (shareOf(texts, numberReader(numbers)) > 0.5) return { numbers };
+  const reading = dateReading(texts, order);
+  if (reading === undefined) return { numbers };
+  const { format, settled } = reading;
+  const named = typeof dateFormat === "string" && !dateFormat.includes("%") && format !== "names";
+  return { numbers, dates: named ? { format: dateFormat, settled: "option" } : { format, settled } };
+}
+
+/** What a person calls a way of writing dates. */
+export function dateFormatWords(format: DateFormat): string {
+  const words: Readonly<Record<string, string>> = {
+    iso: "the year first",
+    dmy: "the day first",
+    mdy: "the month first",
+    ymd: "the year first",
+    names: "the months by name",
+    excel: "days counted from 1900",
+    unix: "seconds counted from 1970",
+  };
+  return Object.hasOwn(words, format) ? words[format] : `the pattern ${format}`;
+}
