@@ -27,8 +27,9 @@ import { Backward, backwardNumbers } from "../network/passes.ts";
 import { columnCount, eachColumns, streamsOf } from "./columns.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
 import { diagonalAccumulator } from "./diagonal.ts";
+import type { EigenBlock } from "./eigenblocks.ts";
 import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
-import { kroneckerAccumulator } from "./factors.ts";
+import { kroneckerAccumulator, sharesPositions, withExpanded } from "./factors.ts";
 import { fullAccumulator } from "./full.ts";
 import { checkWhole, KroneckerCurvature, type Sharing } from "./kronecker.ts";
 import { eachPosition, ofNetwork, type PositionView, viewOf } from "./positions.ts";
@@ -142,17 +143,29 @@ export function accumulatorOf(
   plan: Plan,
   structure: Structure,
   columns: number,
-  basis?: KroneckerCurvature | EkfacCurvature,
+  basis?: readonly EigenBlock[],
 ): Accumulator {
-  const { sharing, likelihood, net } = plan;
+  const { sharing, net } = plan;
   const selection = viewOf(plan)?.selection ?? plan.selection;
-  // A small noise magnifies what rounding leaves of the curvature.
-  const sumType = likelihood.noise === undefined ? net.dtype : "float64";
+  const sumType = sumTypeOf(plan);
   if (structure === "full") return fullAccumulator(selection, columns, net.dtype, sumType);
   if (structure === "diagonal") return diagonalAccumulator(selection, columns, net.dtype);
-  if (structure === "kronecker" || basis === undefined)
-    return kroneckerAccumulator(selection, columns, net.dtype, sumType, sharing);
-  return ekfacAccumulator(selection, columns, net.dtype, basis);
+  if (basis !== undefined) return ekfacAccumulator(selection, columns, net.dtype, basis);
+  const factors = (of: Sharing) => kroneckerAccumulator(selection, columns, net.dtype, sumType, of);
+  // A basis for "ekfac" needs both, where they differ.
+  const both = plan.structure === "ekfac" && sharing === "reduce" && sharesPositions(selection);
+  return both ? withExpanded(factors("reduce"), factors("expand")) : factors(sharing);
+}
+
+/** The type of the factors' sums: a small noise magnifies what rounding leaves of the curvature. */
+function sumTypeOf({ likelihood, net }: Plan): DType {
+  return likelihood.noise === undefined ? net.dtype : "float64";
+}
+
+/** The eigenbasis that another curvature gives to "ekfac". */
+export function basisOf(plan: Plan, from: NonNullable<Plan["basis"]>): readonly EigenBlock[] {
+  if (from instanceof EkfacCurvature) return from.blocks;
+  return from.basis(sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52);
 }
 
 /** What a pass needs of the kernels' memory for parts of the data, in numbers of the network's type. */
@@ -244,10 +257,10 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
   if (!isDataset(data) && typeof data?.[Symbol.iterator] !== "function") {
     throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
   }
-  const pass = (structure: Structure, basis?: Plan["basis"]) =>
+  const pass = (structure: Structure, basis?: readonly EigenBlock[]) =>
     onePass(where, plan, data, (columns) => accumulatorOf(plan, structure, columns, basis));
   if (plan.structure !== "ekfac" || plan.basis !== undefined) {
-    const only = yield* pass(plan.structure, plan.basis);
+    const only = yield* pass(plan.structure, plan.basis && basisOf(plan, plan.basis));
     if (only.examples === 0) throw new ValueError(`${where}: there are no data.`);
     return only;
   }
@@ -258,7 +271,7 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
   }
   const first = yield* pass("kronecker");
   if (first.examples === 0) throw new ValueError(`${where}: there are no data.`);
-  const second = yield* pass("ekfac", first.curvature as KroneckerCurvature);
+  const second = yield* pass("ekfac", basisOf(plan, first.curvature as KroneckerCurvature));
   const tolerance = (plan.net.dtype === "float32" ? 1e-4 : 1e-9) * (1 + Math.abs(first.loss));
   if (second.examples !== first.examples || !(Math.abs(second.loss - first.loss) <= tolerance)) {
     throw new ValueError(

@@ -12,7 +12,6 @@ import type { Backward } from "../network/passes.ts";
 import { positionsOf } from "../network/primitive.ts";
 import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
 import { diagonalOf, type EigenBlock, rotated, rotatedSide, shapeOf, timesBlocks } from "./eigenblocks.ts";
-import type { KroneckerCurvature } from "./kronecker.ts";
 import type { Selection } from "./selection.ts";
 import { addPlainSquares, addSquares, squareNumbers } from "./squares.ts";
 
@@ -140,11 +139,11 @@ export function ekfacAccumulator(
   selection: Selection,
   columns: number,
   dtype: DType,
-  basis: KroneckerCurvature | EkfacCurvature,
+  basis: readonly EigenBlock[],
 ): Accumulator {
   const { graph } = selection;
   // The basis may be that of another network with the same parameters: its blocks, at the sites of this one.
-  const blocks = basis.decompose().map((block, i) => ({ ...block, selected: selection.parameters[i] }));
+  const blocks = basis.map((block, i) => ({ ...block, selected: selection.parameters[i] }));
   const starts: number[] = [];
   let length = 0;
   for (const { values } of blocks) {

@@ -118,6 +118,34 @@ export function kroneckerAccumulator(
   };
 }
 
+/** Whether positions share a weight somewhere. */
+export function sharesPositions({ graph, parameters }: Selection): boolean {
+  return parameters.some(({ site, role }) => {
+    const uses = role === "weight" ? (graph.uses.get(site) ?? []) : [];
+    return uses.reduce((total, node) => total + positionsOf(node), 0) > 1;
+  });
+}
+
+/** Sums reduced factors, and behind them the expanded ones, which come with the curvature. */
+export function withExpanded(reduced: Accumulator, expanded: Accumulator): Accumulator {
+  const shift = reduced.length * bytesPerElement(reduced.dtype);
+  return {
+    dtype: reduced.dtype,
+    length: reduced.length + expanded.length,
+    perPart: reduced.perPart + expanded.perPart,
+    scratch: (batch) => Math.max(reduced.scratch(batch), expanded.scratch(batch)),
+    add(backward, to, again) {
+      reduced.add(backward, to, again);
+      expanded.add(backward, to + shift, again);
+    },
+    finish(values, examples) {
+      const { selection, blocks } = reduced.finish(values, examples) as KroneckerCurvature;
+      const finer = expanded.finish(values.subarray(reduced.length), examples) as KroneckerCurvature;
+      return new KroneckerCurvature(selection, examples, blocks, finer);
+    },
+  };
+}
+
 function finishBlock(
   values: FloatArray,
   { nodes, a, b, vectors }: SiteFactors,

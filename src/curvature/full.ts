@@ -16,6 +16,7 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import { eigh } from "../linalg/eigh.ts";
+import { GRADED } from "../linalg/graded.ts";
 import type { LinearSite } from "../network/graph.ts";
 import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum, symmetric } from "./curvature.ts";
 import { asFloat64, contractRows, rowNumbers } from "./rows.ts";
@@ -46,6 +47,17 @@ export class FullCurvature implements Curvature {
       eigh(new NDArray(this.matrix, [this.size, this.size]), { vectors: false }).values.data as Float64Array
     ).map((x) => Math.max(x, 0));
     return this.#eigenvalues;
+  }
+
+  /**
+   * About what rounding changes in the eigenvalues but not in the matrix: 0 where its rows are of one size, of which a
+   * factorisation knows no more.
+   */
+  get rounding(): number {
+    const diagonal = Float64Array.from(this.diagonal().data);
+    const most = diagonal.reduce((a, b) => Math.max(a, b), 0);
+    const least = diagonal.reduce((a, b) => Math.min(a, b), most);
+    return most > GRADED * least ? 2 ** -52 * most : 0;
   }
 
   diagonal(): NDArray {

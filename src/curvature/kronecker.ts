@@ -7,8 +7,8 @@
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { OptionError } from "../errors.ts";
-import { eigh } from "../linalg/eigh.ts";
 import { type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
+import { type Basis, definedBasis, eigenbasis } from "./eigenbasis.ts";
 import { type BlockShape, type EigenBlock, shapeOf, timesBlocks } from "./eigenblocks.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 
@@ -32,12 +32,20 @@ export class KroneckerCurvature implements Curvature {
   readonly selection: Selection;
   readonly examples: number;
   readonly blocks: readonly KroneckerBlock[];
+  /** The factors with each position as an example, where those of `blocks` were reduced and a basis is to come of them. */
+  readonly expanded: KroneckerCurvature | undefined;
   #decomposed: readonly EigenBlock[] | undefined;
 
-  constructor(selection: Selection, examples: number, blocks: readonly KroneckerBlock[]) {
+  constructor(
+    selection: Selection,
+    examples: number,
+    blocks: readonly KroneckerBlock[],
+    expanded: KroneckerCurvature | undefined = undefined,
+  ) {
     this.selection = selection;
     this.examples = examples;
     this.blocks = blocks;
+    this.expanded = expanded;
   }
 
   get size(): number {
@@ -46,8 +54,21 @@ export class KroneckerCurvature implements Curvature {
 
   /** The blocks in their eigenbases, computed once. */
   decompose(): readonly EigenBlock[] {
-    this.#decomposed ??= this.blocks.map(decomposeBlock);
+    this.#decomposed ??= this.blocks.map((block) => decomposeBlock(block, eigenbasis, eigenbasis));
     return this.#decomposed;
+  }
+
+  /**
+   * The blocks in eigenbases that are defined also where eigenvalues are equal, up to that rounding of the sums: what is
+   * corrected in them must not depend on the order of the examples.
+   */
+  basis(rounding: number): readonly EigenBlock[] {
+    const by = (finer: Float64Array | undefined) => (matrix: Float64Array, n: number, group: number) =>
+      definedBasis(matrix, n, finer?.subarray(group * n * n, (group + 1) * n * n), rounding);
+    return this.blocks.map((block, i) => {
+      const finer = this.expanded?.blocks[i];
+      return decomposeBlock(block, by(finer?.b), by(finer?.a));
+    });
   }
 
   diagonal(): NDArray {
@@ -111,18 +132,21 @@ function placeIn({ outputs, inputs }: BlockShape, i: number): [group: number, ro
   return [Math.floor(row / outputs), row % outputs, i % inputs];
 }
 
-function decomposeBlock({ selected, a, b, count }: KroneckerBlock): EigenBlock {
+/** The eigenbasis of a factor [n, n] of a group. */
+type Decompose = (matrix: Float64Array, n: number, group: number) => Basis;
+
+function decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompose, ofA: Decompose): EigenBlock {
   const shape = shapeOf(selected);
   const { groups, outputs, inputs } = shape;
   // The factor that is a mean is the inputs', the rows of a transposed weight.
   const { site } = selected;
   const transposed = site.kind === "linear" && site.transposed === true && a !== undefined;
-  const left = decomposeGroups(transposed ? multiple(b, 1 / count) : b, groups, outputs);
+  const left = decomposeGroups(transposed ? multiple(b, 1 / count) : b, groups, outputs, ofB);
   if (a === undefined) {
     const factors = { b: left.values, a: new Float64Array(groups).fill(1) };
     return { selected, ...shape, qb: left.vectors, qa: undefined, values: left.values, factors };
   }
-  const right = decomposeGroups(transposed ? a : multiple(a, 1 / count), groups, inputs);
+  const right = decomposeGroups(transposed ? a : multiple(a, 1 / count), groups, inputs, ofA);
   const values = new Float64Array(selected.size);
   for (let i = 0; i < values.length; i++) {
     const [g, o, j] = placeIn(shape, i);
@@ -132,18 +156,14 @@ function decomposeBlock({ selected, a, b, count }: KroneckerBlock): EigenBlock {
   return { selected, ...shape, qb: left.vectors, qa: right.vectors, values, factors };
 }
 
-/** Eigenvalues and eigenvectors of matrices [groups, n, n]. Eigenvalues that rounding made negative are 0. */
-function decomposeGroups(matrices: Float64Array, groups: number, n: number) {
-  const clamp = (x: number) => Math.max(x, 0);
-  if (groups === 1) {
-    const { values, vectors } = eigh(new NDArray(matrices, [n, n]));
-    return { values: (values.data as Float64Array).map(clamp), vectors: vectors.data as Float64Array };
-  }
+/** The eigenbases of matrices [groups, n, n]. */
+function decomposeGroups(matrices: Float64Array, groups: number, n: number, decompose: Decompose): Basis {
+  if (groups === 1) return decompose(matrices, n, 0);
   const [values, vectors] = [new Float64Array(groups * n), new Float64Array(groups * n * n)];
   for (let g = 0; g < groups; g++) {
-    const one = eigh(new NDArray(matrices.slice(g * n * n, (g + 1) * n * n), [n, n]));
-    values.set((one.values.data as Float64Array).map(clamp), g * n);
-    vectors.set(one.vectors.data, g * n * n);
+    const one = decompose(matrices.slice(g * n * n, (g + 1) * n * n), n, g);
+    values.set(one.values, g * n);
+    vectors.set(one.vectors, g * n * n);
   }
   return { values, vectors };
 }

@@ -34,7 +34,10 @@ export function curvatureOf(
   const { memoryBudget = defaultMemoryBudget, ...rest } = options;
   if (memoryBudget !== Number.POSITIVE_INFINITY) checkNumber("curvatureOf", "memoryBudget", memoryBudget, 0);
   const plan = readPlan("curvatureOf", net, likelihood, rest);
-  const { length } = accumulatorOf(plan, plan.structure, 1, plan.basis);
+  const { length } =
+    plan.structure === "ekfac" && plan.basis !== undefined
+      ? { length: plan.selection.size }
+      : accumulatorOf(plan, plan.structure, 1);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
   const steps = summarise("curvatureOf", plan, data);
   for (;;) {

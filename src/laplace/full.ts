@@ -12,6 +12,9 @@ import type { Backward } from "../network/passes.ts";
 import type { Precision } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 
+/** Rounding of the eigenvalues beside δ that leaves their logarithms right; a large matrix takes long to factor anew. */
+const enough = (n: number) => (n <= 256 ? 1e-10 : 1e-8);
+
 /** Factors P = h H + P₀. */
 export function fullPrecision(curvature: Curvature, h: number, prior: Prior): Precision {
   return new FullPrecision(curvature as FullCurvature, h, prior);
@@ -60,25 +63,43 @@ class FullPrecision implements Precision {
     return this.#upper;
   }
 
-  /** With one prior precision the eigenvalues of H say everything, for any prior. */
   get logDeterminant(): number {
+    const eigenvalues = this.#eigenvalues();
+    if (eigenvalues !== undefined) return eigenvalues.reduce((sum, x) => sum + Math.log(x), 0);
     const n = this.#size;
-    if (this.#prior.structure === "scalar") {
-      const [delta] = this.#prior.precision;
-      return this.#curvature.eigenvalues().reduce((sum, x) => sum + Math.log(this.#h * x + delta), 0);
-    }
     const upper = this.#factor;
     let sum = 0;
     for (let i = 0; i < n; i++) sum += Math.log(upper[i * n + i]);
     return 2 * sum;
   }
 
-  logPriorGradient(): Float64Array {
+  /**
+   * With one prior precision the eigenvalues of H say everything, for any prior, and are computed once. They are known to the
+   * digits of the largest: where that is too little for δ, a factorisation says more, unless δ is lost in H itself.
+   */
+  #eigenvalues(): Float64Array | undefined {
     const { precision, structure } = this.#prior;
-    if (structure === "scalar") {
+    if (structure !== "scalar") return undefined;
+    const [delta] = precision;
+    if (this.#curvature.rounding * this.#h > enough(this.#size) * delta && this.#factors()) return undefined;
+    return this.#curvature.eigenvalues().map((x) => this.#h * x + delta);
+  }
+
+  #factors(): boolean {
+    try {
+      return this.#factor.length >= 0;
+    } catch (error) {
+      if (error instanceof NotPositiveDefiniteError) return false;
+      throw error;
+    }
+  }
+
+  logPriorGradient(): Float64Array {
+    const { precision } = this.#prior;
+    const eigenvalues = this.#eigenvalues();
+    if (eigenvalues !== undefined) {
       const [delta] = precision;
-      const sum = this.#curvature.eigenvalues().reduce((total, x) => total + delta / (this.#h * x + delta), 0);
-      return Float64Array.of(sum);
+      return Float64Array.of(eigenvalues.reduce((total, x) => total + delta / x, 0));
     }
     return this.#prior.sums(this.variance()).map((trace, i) => precision[i] * trace);
   }

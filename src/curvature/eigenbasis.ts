@@ -1,0 +1,106 @@
+// Eigenbases of factors. Where eigenvalues are equal, as all of a null space are, any rotation of their vectors is as good for
+// the factor, but not for eigenvalues that are corrected in it: there the basis is defined, so that it depends neither on the
+// order of the examples nor on the runtime.
+
+import { NDArray } from "../array/ndarray.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, copyIn, copyOut, scope } from "../kernels/memory.ts";
+import { eigh } from "../linalg/eigh.ts";
+import { gradedEigh, isGraded } from "../linalg/graded.ts";
+
+/** Eigenvalues, ascending, and eigenvectors in columns. */
+export interface Basis {
+  readonly values: Float64Array;
+  readonly vectors: Float64Array;
+}
+
+/** Of a positive semidefinite matrix [n, n]. Eigenvalues that rounding made negative are 0. */
+export function eigenbasis(matrix: Float64Array, n: number): Basis {
+  return isGraded(matrix, n) ? gradedEigh(matrix, n) : usual(matrix, n);
+}
+
+function usual(matrix: Float64Array, n: number): Basis {
+  const { values, vectors } = eigh(new NDArray(matrix, [n, n]));
+  return {
+    values: (values.data as Float64Array).map((x) => Math.max(x, 0)),
+    vectors: vectors.data as Float64Array,
+  };
+}
+
+/**
+ * As `eigenbasis`, but vectors of equal eigenvalues are those of a finer matrix [n, n], if there is one, that tells apart what
+ * the factor does not; and where these are equal too, those of a fixed one.
+ * @param rounding of the sums that made the factor: 2⁻⁵² or 2⁻²³
+ */
+export function definedBasis(
+  matrix: Float64Array,
+  n: number,
+  finer: Float64Array | undefined,
+  rounding: number,
+): Basis {
+  return decided(matrix, n, [...(finer === undefined ? [] : [finer]), places(n)], rounding);
+}
+
+/** A diagonal matrix of different numbers. */
+function places(n: number): Float64Array {
+  const result = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) result[i * (n + 1)] = (i + 1) / n;
+  return result;
+}
+
+/** The eigenbasis of a matrix; where eigenvalues are equal, that of the next ones. */
+function decided(matrix: Float64Array, n: number, next: readonly Float64Array[], rounding: number): Basis {
+  if (next.length === 0) return usual(matrix, n);
+  // Eigenvalues this far apart, by the larger, have vectors that rounding does not turn.
+  const apart = Math.sqrt(rounding);
+  // What is all but null where positions were reduced is not so in the curvature: its directions must not be left to rounding.
+  const none = Math.max(8 * n * rounding, next.length > 1 ? apart : 0);
+  const graded = isGraded(matrix, n);
+  const { values, vectors } = graded ? gradedEigh(matrix, n, none) : usual(matrix, n);
+  const floor = graded ? 0 : none * values[n - 1];
+  const same = (j: number) => values[j] <= floor || values[j] - values[j - 1] <= apart * values[j];
+  const result = vectors.slice();
+  for (let first = 0, end = 1; first < n; first = end++) {
+    while (end < n && same(end)) end++;
+    const m = end - first;
+    if (m === 1) continue;
+    const own = columnsOf(vectors, n, first, m);
+    const [now, ...rest] = next.map((other) => restricted(other, n, own, m));
+    const turned = product(own, decided(now, m, rest, rounding).vectors, n, m, m);
+    for (let i = 0; i < n; i++) result.set(turned.subarray(i * m, (i + 1) * m), i * n + first);
+  }
+  return { values, vectors: result };
+}
+
+/** Columns [n, m] of a matrix [n, n]. */
+function columnsOf(matrix: Float64Array, n: number, first: number, m: number): Float64Array {
+  const result = new Float64Array(n * m);
+  for (let i = 0; i < n; i++) result.set(matrix.subarray(i * n + first, i * n + first + m), i * m);
+  return result;
+}
+
+/** Uᵀ M U, symmetric to the last bit, of a symmetric matrix [n, n] and columns [n, m]. */
+function restricted(matrix: Float64Array, n: number, u: Float64Array, m: number): Float64Array {
+  const result = product(transposed(u, n, m), product(matrix, u, n, n, m), m, n, m);
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < i; j++) {
+      const mean = (result[i * m + j] + result[j * m + i]) / 2;
+      result[i * m + j] = mean;
+      result[j * m + i] = mean;
+    }
+  }
+  return result;
+}
+
+function transposed(x: Float64Array, n: number, m: number): Float64Array {
+  return Float64Array.from({ length: n * m }, (_, i) => x[(i % n) * m + Math.floor(i / n)]);
+}
+
+/** [m, k] · [k, n] */
+function product(a: Float64Array, b: Float64Array, m: number, k: number, n: number): Float64Array {
+  return scope(() => {
+    const [x, y, to] = [copyIn("float64", a), copyIn("float64", b), allocateFloats("float64", m * n)];
+    kernelsFor("float64").gemm(1, m, n, k, x, 0, k, 1, y, 0, n, 1, to, 0, n, 1, false);
+    return copyOut("float64", to, m * n) as Float64Array;
+  });
+}

@@ -1,0 +1,136 @@
+// Eigenvalues of graded matrices, D M D with D of very different numbers: of a positive semidefinite one, each to the digits
+// that the scaled matrix M has, by one-sided Jacobi rotations of a pivoted Cholesky factor (Demmel & Veselić 1992). The usual
+// methods know every eigenvalue only to the digits of the largest.
+
+const EPSILON = 2 ** -52;
+const SWEEPS = 40;
+
+/** Where two entries of the diagonal are this far apart, the eigenvalues of a small matrix are computed this way. */
+export const GRADED = 1e4;
+/** It takes some 40 n³ steps: a larger matrix must be as bad as this, and the largest are left to the usual method. */
+const BADLY_GRADED = 1e10;
+const SMALL = 128;
+const LARGEST = 1024;
+
+/** Whether the small eigenvalues of a matrix [n, n] would be lost beside the large ones, by its diagonal alone. */
+export function isGraded(matrix: Float64Array, n: number): boolean {
+  const spread = spreadOf(matrix, n);
+  return (n <= SMALL && spread > GRADED) || (n <= LARGEST && spread > BADLY_GRADED);
+}
+
+/** The largest number on the diagonal of a matrix [n, n] over the smallest that is not 0. */
+function spreadOf(matrix: Float64Array, n: number): number {
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
+  for (let i = 0; i < n; i++) {
+    const x = matrix[i * (n + 1)];
+    if (!(x > 0)) continue;
+    least = Math.min(least, x);
+    most = Math.max(most, x);
+  }
+  return most === 0 ? 1 : most / least;
+}
+
+/**
+ * Eigenvalues, ascending, and eigenvectors in columns of a positive semidefinite matrix [n, n]. What is left of a row beside
+ * the others counts as 0 from that share of its diagonal down: as what rounding leaves, unless it is given.
+ */
+export function gradedEigh(
+  matrix: Float64Array,
+  n: number,
+  share: number = 8 * n * EPSILON,
+): { values: Float64Array; vectors: Float64Array } {
+  // A power of two away from what overflows or vanishes when squared.
+  let most = 0;
+  for (let i = 0; i < n; i++) most = Math.max(most, matrix[i * (n + 1)]);
+  const unit = most > 0 ? 2 ** Math.floor(Math.log2(most)) : 1;
+  const { columns, least } = pivotedFactor(
+    matrix.map((x) => x / unit),
+    n,
+    share,
+  );
+  const norms = orthogonalise(columns, n);
+  const zero = (1e-15 * least) ** 2;
+  const order = Array.from({ length: n }, (_, j) => j).sort((a, b) => norms[a] - norms[b]);
+  const [values, vectors] = [new Float64Array(n), new Float64Array(n * n)];
+  order.forEach((from, j) => {
+    values[j] = norms[from] <= zero ? 0 : norms[from] * unit;
+    const scale = 1 / Math.sqrt(norms[from]);
+    for (let i = 0; i < n; i++) vectors[i * n + j] = columns[from * n + i] * scale;
+  });
+  return { values, vectors };
+}
+
+/**
+ * The columns of L with L Lᵀ = A, one after the other, the largest pivot first; where only rounding is left of a row, a unit
+ * vector too small to matter. `least` is the smallest pivot.
+ */
+function pivotedFactor(a: Float64Array, n: number, share: number): { columns: Float64Array; least: number } {
+  const columns = new Float64Array(n * n);
+  const due = Float64Array.from({ length: n }, (_, i) => share * Math.max(a[i * (n + 1)], 0));
+  const rest = new Set(Array.from({ length: n }, (_, i) => i));
+  let least = 1;
+  for (let k = 0; rest.size > 0; k++) {
+    let pivot = -1;
+    for (const i of rest) {
+      const x = a[i * (n + 1)];
+      if (x > due[i] && (pivot < 0 || x > a[pivot * (n + 1)])) pivot = i;
+    }
+    if (pivot < 0) {
+      for (const i of rest) columns[k++ * n + i] = 1e-30 * Math.max(least, 1e-100);
+      break;
+    }
+    const root = Math.sqrt(a[pivot * (n + 1)]);
+    least = Math.min(least, root);
+    const column = columns.subarray(k * n, (k + 1) * n);
+    column[pivot] = root;
+    rest.delete(pivot);
+    for (const i of rest) column[i] = a[i * n + pivot] / root;
+    for (const i of rest) {
+      const x = column[i];
+      if (x === 0) continue;
+      for (const j of rest) a[i * n + j] -= x * column[j];
+    }
+  }
+  return { columns, least: Math.max(least, 1e-100) };
+}
+
+/** Turns pairs of columns, which lie one after the other, until all are orthogonal. Gives their squared norms. */
+function orthogonalise(columns: Float64Array, n: number): Float64Array {
+  const tolerance = Math.sqrt(n) * EPSILON;
+  const norms = new Float64Array(n);
+  for (let sweep = 0, turned = true; turned && sweep < SWEEPS; sweep++) {
+    turned = false;
+    for (let j = 0; j < n; j++) norms[j] = dot(columns, j * n, j * n, n);
+    for (let p = 0; p < n; p++) {
+      for (let q = p + 1; q < n; q++) {
+        const [i, j] = [p * n, q * n];
+        const product = dot(columns, i, j, n);
+        if (Math.abs(product) <= tolerance * Math.sqrt(norms[p]) * Math.sqrt(norms[q])) continue;
+        turned = true;
+        const zeta = (norms[q] - norms[p]) / (2 * product);
+        const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
+        const c = 1 / Math.sqrt(1 + t * t);
+        const s = c * t;
+        let [left, right] = [0, 0];
+        for (let r = 0; r < n; r++) {
+          const [x, y] = [columns[i + r], columns[j + r]];
+          const u = c * x - s * y;
+          const v = s * x + c * y;
+          columns[i + r] = u;
+          columns[j + r] = v;
+          left += u * u;
+          right += v * v;
+        }
+        norms[p] = left;
+        norms[q] = right;
+      }
+    }
+  }
+  return norms;
+}
+
+function dot(x: Float64Array, i: number, j: number, n: number): number {
+  let sum = 0;
+  for (let r = 0; r < n; r++) sum += x[i + r] * x[j + r];
+  return sum;
+}
