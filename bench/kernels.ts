@@ -2,7 +2,7 @@
 
 import { Random } from "../src/array/random.ts";
 import { kernelsFor } from "../src/kernels/kernels.ts";
-import { bytesPerElement, copyTo, type DType, floats, type Pointer, takeBlock } from "../src/kernels/memory.ts";
+import { bytesPerElement, copyOut, copyTo, type DType, type Pointer, takeBlock } from "../src/kernels/memory.ts";
 import type { Case, Numbers } from "./case.ts";
 import { inProcess } from "./compare.ts";
 
@@ -22,8 +22,7 @@ function put(dtype: DType, values: Numbers): Pointer {
 }
 
 function take(dtype: DType, pointer: Pointer, length: number): Float64Array {
-  const start = pointer / bytesPerElement(dtype);
-  return Float64Array.from(floats(dtype).subarray(start, start + length));
+  return Float64Array.from(copyOut(dtype, pointer, length));
 }
 
 /** A copy within the kernels' memory, as the peer copies its input before it works in place. */

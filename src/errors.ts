@@ -44,6 +44,14 @@ export function checkBytes(where: string, shape: readonly number[], budget: numb
   );
 }
 
+/**
+ * The runtime lacks or forbids what the library computes with: WebAssembly, its memory, or compiling it (a content security
+ * policy without 'wasm-unsafe-eval'). The message says what to change.
+ */
+export class PlatformError extends LaplaceError {
+  override name: string = "PlatformError";
+}
+
 /** A matrix that should be positive definite is not. */
 export class NotPositiveDefiniteError extends LaplaceError {
   override name: string = "NotPositiveDefiniteError";

@@ -79,6 +79,7 @@ export {
   NonFiniteLossError,
   NotPositiveDefiniteError,
   OptionError,
+  PlatformError,
   ShapeError,
   type ShapeMismatch,
   ValueError,

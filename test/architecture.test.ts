@@ -49,6 +49,18 @@ describe("the house", () => {
     expect(readFileSync(file, "utf8").split("\n").length).toBeLessThanOrEqual(400);
   });
 
+  // Views of the kernels' memory are detached when it grows: only who lends them, or knows that it is shared, has any.
+  test.each(files)("%s keeps no view of the kernels' memory", (file) => {
+    const text = readFileSync(file, "utf8");
+    const may = (name: string, ...where: string[]) => {
+      if (!where.some((path) => file.endsWith(join("src", path))))
+        expect(text).not.toMatch(new RegExp(`\\b${name}\\b`));
+    };
+    may("theMemory", "kernels/memory.ts", "kernels/kernels.ts", "kernels/threads.ts");
+    may("sharedView", "kernels/memory.ts", "array/ndarray.ts");
+    may("WebAssembly\\.Memory", "kernels/memory.ts", "kernels/kernels.ts");
+  });
+
   test("every floor of ARCHITECTURE.md exists, and no other", () => {
     expect(readdirSync("src").sort()).toEqual(floors.toSorted());
     const plan = readFileSync("ARCHITECTURE.md", "utf8");

@@ -5,7 +5,7 @@
 
 import { checkOptions, OptionError } from "../errors.ts";
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, type DType, integers, type Pointer, scope } from "../kernels/memory.ts";
+import { allocate, allocateFloats, type DType, type Pointer, scope, writeIntegers } from "../kernels/memory.ts";
 import { checkOut } from "./checks.ts";
 import { type ArrayLike, asArray, type NDArray, sizeOf, widest } from "./ndarray.ts";
 import { enter, resultPlace, takeResult } from "./places.ts";
@@ -238,6 +238,6 @@ export function gatherStrided(
 ): void {
   const rank = shape.length;
   const table = allocate(12 * rank);
-  integers().set([...shape, ...strides], table / 4);
+  writeIntegers(table, [...shape, ...strides]);
   kernels.gather(rank, table, table + 4 * rank, table + 8 * rank, from, to, add);
 }

@@ -8,8 +8,9 @@ import {
   giveBlock,
   type Pointer,
   placeOf,
+  shared,
+  sharedView,
   takeBlock,
-  viewOf,
 } from "../kernels/memory.ts";
 import { indicesOf, isPlainArray, noNumber, type PlainArray } from "./entries.ts";
 import { type FormatOptions, format } from "./format.ts";
@@ -78,13 +79,7 @@ export class NDArray implements Iterable<number> {
     const place = placeOf(data);
     this.#place = place;
     if (place === undefined) return;
-    let view = data;
-    // Unshared kernels' memory takes its views away when it grows.
-    const get = () => {
-      if (view.length !== this.size) view = viewOf(this.dtype, place, this.size);
-      return view;
-    };
-    Object.defineProperty(this, "data", { get, enumerable: false });
+    Object.defineProperty(this, "data", { value: data, enumerable: false });
     // A clone would hold the kernels' whole memory.
     refuseCloning(this, cloneFirst);
   }
@@ -342,6 +337,8 @@ const blocks = new WeakMap<NDArray, number>();
 /**
  * An array of zeros in the kernels' memory, until `free()` is called: functions read it and, as their `out`, write into it
  * without a copy. Made once and used again, it saves what a new large array costs, which is mostly its memory's pages.
+ * Where that memory is not shared (`kernels.info().sharedMemory`; pages that are not cross-origin isolated) it moves when it
+ * grows, and nothing can lie there for long: the array is then an ordinary one, used in the same way.
  */
 export function kernelArray(shape: readonly number[], options: ArrayOptions = {}): NDArray {
   checkOptions("kernelArray", options, ["dtype"]);
@@ -350,7 +347,8 @@ export function kernelArray(shape: readonly number[], options: ArrayOptions = {}
   checkChoice("kernelArray", "dtype", dtype, ["float32", "float64"]);
   const length = sizeOf(shape);
   const bytes = Math.max(length, 1) * bytesPerElement(dtype);
-  const result = new NDArray(viewOf(dtype, takeBlock(bytes), length).fill(0), shape);
+  if (!shared) return zeros(shape, { dtype });
+  const result = new NDArray(sharedView(dtype, takeBlock(bytes), length).fill(0), shape);
   blocks.set(result, bytes);
   return result;
 }

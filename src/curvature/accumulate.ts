@@ -9,12 +9,14 @@ import {
   allocateFloats,
   bytesPerElement,
   copyIn,
+  copyOut,
   copyTo,
   type DType,
-  floats,
   giveBlock,
+  inMemory,
   type Pointer,
   scope,
+  sumOf,
   takeBlock,
 } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -346,13 +348,14 @@ function* onePass(
         `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${dtype}; scale inputs and targets, or use float64.`,
       );
     }
-    const view = (type: DType, at: Pointer, length: number) =>
-      floats(type).subarray(at / bytesPerElement(type), at / bytesPerElement(type) + length);
     // Where nothing counts, sums are 0, whatever they are divided by.
     const count = positions === undefined ? examples : rows || 1e-300;
-    const found = accumulator.finish(view(accumulator.dtype, to, accumulator.length), count);
+    const found = inMemory(accumulator.dtype, (memory) => {
+      const start = to / bytesPerElement(accumulator.dtype);
+      return accumulator.finish(memory.subarray(start, start + accumulator.length), count);
+    });
     const curvature = positions === undefined ? found : ofNetwork(found, selection, examples);
-    const sums = selection.take(view(dtype, gradient, net.parameterCount));
+    const sums = selection.take(copyOut(dtype, gradient, net.parameterCount));
     return { curvature, examples, loss, constant, gradient: sums, gradientNorms };
   } finally {
     giveBlock(to, bytes);
@@ -372,17 +375,12 @@ function readBatch(where: string, { net, likelihood }: Plan, batch: DatasetLike)
 export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
   const to = allocate(8 * f.batch * f.outputs);
   const count = likelihood.loss(f, targets, to);
-  let sum = 0;
-  for (const element of floats("float64").subarray(to / 8, to / 8 + count)) sum += element;
-  return sum;
+  return sumOf("float64", to, count);
 }
 
 function sumOfNorms(backward: Backward, selection: Selection): number {
   const { dtype, batch } = backward;
   const to = allocateFloats(dtype, batch);
   contractSquaredNorms(backward, to, selection.sites().keys());
-  const start = to / bytesPerElement(dtype);
-  let sum = 0;
-  for (const square of floats(dtype).subarray(start, start + batch)) sum += Math.sqrt(Math.max(square, 0));
-  return sum;
+  return sumOf(dtype, to, batch, (square) => Math.sqrt(Math.max(square, 0)));
 }

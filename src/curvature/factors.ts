@@ -6,10 +6,9 @@ import { kernelsFor } from "../kernels/kernels.ts";
 import {
   allocateFloats,
   bytesPerElement,
-  copyTo,
+  convert,
   type DType,
   type FloatArray,
-  floats,
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
@@ -231,8 +230,7 @@ function side64(dtype: DType, side: Side, count: number, columns: number): Side 
   const length = count * example;
   const to = allocateFloats("float64", columns * length);
   for (let k = 0; k < columns; k++) {
-    const start = at / bytesPerElement(dtype) + k * column;
-    copyTo("float64", to + 8 * k * length, floats(dtype).subarray(start, start + length));
+    convert(dtype, at + k * column * bytesPerElement(dtype), length, "float64", to + 8 * k * length);
   }
   return { ...side, at: to, column: column === 0 ? 0 : length };
 }

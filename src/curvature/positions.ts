@@ -2,7 +2,7 @@
 // layers do, a column of Λ^½ that is not zero at one position has no derivatives at any other. Then the positions are
 // examples of their own: there are as many columns as one position has, and what is ignored is not there.
 
-import { allocateFloats, bytesPerElement, copyIn, floats, type Pointer, scope } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Graph, Node, Site } from "../network/graph.ts";
 import type { Outputs } from "../network/outputs.ts";
@@ -107,11 +107,13 @@ function take({ dtype }: Pick<Forward, "dtype">, from: Pointer, n: number, { fir
   const bytes = bytesPerElement(dtype);
   if (listed === undefined) return from + first * n * bytes;
   const to = allocateFloats(dtype, count * n);
-  const [memory, source, target] = [floats(dtype), from / bytes, to / bytes];
-  for (let i = 0; i < count; i++) {
-    const row = source + listed[first + i] * n;
-    memory.copyWithin(target + i * n, row, row + n);
-  }
+  const [source, target] = [from / bytes, to / bytes];
+  inMemory(dtype, (memory) => {
+    for (let i = 0; i < count; i++) {
+      const row = source + listed[first + i] * n;
+      memory.copyWithin(target + i * n, row, row + n);
+    }
+  });
   return to;
 }
 
@@ -135,12 +137,15 @@ function countedOf(likelihood: Likelihood, f: Outputs, t: Pointer): Pointer | un
 /** The positions at which something counts; undefined for all. */
 function listOf({ dtype, batch, outputs }: Outputs, counted: Pointer, width: number): Uint32Array | undefined {
   const start = counted / bytesPerElement(dtype);
-  const memory = floats(dtype).subarray(start, start + batch * outputs);
   const list: number[] = [];
-  for (let row = 0; row < memory.length / width; row++) {
-    if (memory.subarray(row * width, (row + 1) * width).some((x) => x !== 0)) list.push(row);
-  }
-  return list.length === memory.length / width ? undefined : Uint32Array.from(list);
+  const rows = (batch * outputs) / width;
+  inMemory(dtype, (memory) => {
+    for (let row = 0; row < rows; row++) {
+      const at = start + row * width;
+      if (memory.subarray(at, at + width).some((x) => x !== 0)) list.push(row);
+    }
+  });
+  return list.length === rows ? undefined : Uint32Array.from(list);
 }
 
 /**

@@ -4,7 +4,15 @@ import { contractKeep } from "../derivatives/contractions.ts";
 import { isTable } from "../derivatives/tables.ts";
 import { blockOf, type Chunk, chunkNumbers, eachChunk, productNumbers } from "../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
-import { bytesPerElement, copyIn, type DType, floats, type Pointer, scope } from "../kernels/memory.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  convert,
+  type DType,
+  inMemory,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
 import type { LinearSite } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -42,7 +50,6 @@ function writeChosen(
   to: Pointer,
 ): void {
   const { batch, columns, dtype, graph } = backward;
-  const memory = floats(dtype);
   const size = bytesPerElement(dtype);
   const nodes = graph.uses.get(site) ?? [];
   const start = to / size + at;
@@ -54,12 +61,14 @@ function writeChosen(
   }
   const n = parameter.size;
   const rows = vectorRows(backward, nodes, n, role === "scale") / size;
-  for (let k = 0; k < columns; k++) {
-    for (let b = 0; b < batch; b++) {
-      const [from, row] = [rows + (k * batch + b) * n, start + (b * columns + k) * width];
-      for (let i = 0; i < chosen.length; i++) memory[row + i] = memory[from + chosen[i]];
+  inMemory(dtype, (memory) => {
+    for (let k = 0; k < columns; k++) {
+      for (let b = 0; b < batch; b++) {
+        const [from, row] = [rows + (k * batch + b) * n, start + (b * columns + k) * width];
+        for (let i = 0; i < chosen.length; i++) memory[row + i] = memory[from + chosen[i]];
+      }
     }
-  }
+  });
 }
 
 /** One product for each weight and position, no row of the whole parameter; `to` is where the chunk's rows begin. */
@@ -71,33 +80,35 @@ function writeChosenWeights(
   to: number,
   width: number,
 ): void {
-  const memory = floats(dtype);
   const size = bytesPerElement(dtype);
   const { outputs, inputs } = blockOf(site);
-  for (let b = 0; b < count; b++) {
-    for (let k = 0; k < columns; k++) {
-      for (let i = 0; i < chosen.length; i++) {
-        const [o, j] = [Math.floor(chosen[i] / inputs), chosen[i] % inputs];
-        let sum = 0;
-        for (const { left, right, positions } of uses) {
-          let l = left.at / size + k * left.column + b * left.example + o * left.element;
-          const group = Math.floor(o / outputs) * inputs;
-          let r = right.at / size + k * right.column + b * right.example + (group + j) * right.element;
-          for (let t = 0; t < positions; t++) {
-            sum += memory[l] * memory[r];
-            l += left.position;
-            r += right.position;
+  inMemory(dtype, (memory) => {
+    for (let b = 0; b < count; b++) {
+      for (let k = 0; k < columns; k++) {
+        for (let i = 0; i < chosen.length; i++) {
+          const [o, j] = [Math.floor(chosen[i] / inputs), chosen[i] % inputs];
+          let sum = 0;
+          for (const { left, right, positions } of uses) {
+            let l = left.at / size + k * left.column + b * left.example + o * left.element;
+            const group = Math.floor(o / outputs) * inputs;
+            let r = right.at / size + k * right.column + b * right.example + (group + j) * right.element;
+            for (let t = 0; t < positions; t++) {
+              sum += memory[l] * memory[r];
+              l += left.position;
+              r += right.position;
+            }
           }
+          memory[to + (b * columns + k) * width + i] = sum;
         }
-        memory[to + (b * columns + k) * width + i] = sum;
       }
     }
-  }
+  });
 }
 
 /** Numbers in float64: where they are if they are, else a copy. */
 export function asFloat64(dtype: DType, from: Pointer, length: number): Pointer {
   if (dtype === "float64") return from;
-  const start = from / bytesPerElement(dtype);
-  return copyIn("float64", floats(dtype).subarray(start, start + length));
+  const to = allocateFloats("float64", length);
+  convert(dtype, from, length, "float64", to);
+  return to;
 }

@@ -1,7 +1,7 @@
 // The derivatives of a table whose rows are looked up: of one example Σ_t e(token_t) ⊗ r_t, with r_t what arrives at
 // position t. One-hot rows are as long as the vocabulary, so they are not written: what arrives is added where it belongs.
 
-import { allocateFloats, bytesPerElement, floats, type Pointer, scope } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import { chunkLength } from "../network/chunks.ts";
 import type { LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -25,21 +25,23 @@ export function addToTables(
   column: number,
 ): void {
   const { batch, columns, dtype } = backward;
-  const [memory, bytes] = [floats(dtype), bytesPerElement(dtype)];
-  for (const node of nodes) {
-    const t = positionsOf(node);
-    const tokens = backward.value(node.inputs[0]) / bytes;
-    let from = backward.cotangent(node) / bytes;
-    for (let k = 0; k < columns; k++) {
-      for (let b = 0; b < batch; b++) {
-        const table = to / bytes + b * example + k * column;
-        for (let i = 0; i < t; i++, from += n) {
-          const row = table + memory[tokens + b * t + i] * n;
-          for (let j = 0; j < n; j++) memory[row + j] += memory[from + j];
+  const bytes = bytesPerElement(dtype);
+  inMemory(dtype, (memory) => {
+    for (const node of nodes) {
+      const t = positionsOf(node);
+      const tokens = backward.value(node.inputs[0]) / bytes;
+      let from = backward.cotangent(node) / bytes;
+      for (let k = 0; k < columns; k++) {
+        for (let b = 0; b < batch; b++) {
+          const table = to / bytes + b * example + k * column;
+          for (let i = 0; i < t; i++, from += n) {
+            const row = table + memory[tokens + b * t + i] * n;
+            for (let j = 0; j < n; j++) memory[row + j] += memory[from + j];
+          }
         }
       }
     }
-  }
+  });
 }
 
 /** What arrives at the rows that some examples look up. */
@@ -97,28 +99,29 @@ function rowsOf(
   const step = positions * n;
   const rows = allocateFloats(dtype, count * columns * step);
   kernels.fill(count * columns * step, 0, rows);
-  const memory = floats(dtype);
   const tokens = new Uint32Array(count * positions);
-  for (let b = 0; b < count; b++) {
-    const places = new Map<number, number>();
-    let position = 0;
-    for (const node of nodes) {
-      const t = positionsOf(node);
-      const own = backward.value(node.inputs[0]) / bytes + (first + b) * t;
-      const arrives = backward.cotangent(node) / bytes + (first + b) * node.size;
-      for (let i = 0; i < t; i++, position++) {
-        const token = memory[own + i];
-        const place = places.get(token) ?? position;
-        places.set(token, place);
-        tokens[b * positions + position] = token;
-        for (let k = 0; k < columns; k++) {
-          const to = rows / bytes + (b * columns + k) * step + place * n;
-          const from = arrives + k * batch * node.size + i * n;
-          for (let j = 0; j < n; j++) memory[to + j] += memory[from + j];
+  inMemory(dtype, (memory) => {
+    for (let b = 0; b < count; b++) {
+      const places = new Map<number, number>();
+      let position = 0;
+      for (const node of nodes) {
+        const t = positionsOf(node);
+        const own = backward.value(node.inputs[0]) / bytes + (first + b) * t;
+        const arrives = backward.cotangent(node) / bytes + (first + b) * node.size;
+        for (let i = 0; i < t; i++, position++) {
+          const token = memory[own + i];
+          const place = places.get(token) ?? position;
+          places.set(token, place);
+          tokens[b * positions + position] = token;
+          for (let k = 0; k < columns; k++) {
+            const to = rows / bytes + (b * columns + k) * step + place * n;
+            const from = arrives + k * batch * node.size + i * n;
+            for (let j = 0; j < n; j++) memory[to + j] += memory[from + j];
+          }
         }
       }
     }
-  }
+  });
   return { first, count, positions, tokens, rows };
 }
 
@@ -129,16 +132,18 @@ export function addTableSquares(
   { count, positions, tokens, rows }: TableRows,
   to: Pointer,
 ): void {
-  const [memory, bytes] = [floats(dtype), bytesPerElement(dtype)];
-  let from = rows / bytes;
-  for (let b = 0; b < count; b++) {
-    for (let k = 0; k < columns; k++) {
-      for (let i = b * positions; i < (b + 1) * positions; i++, from += n) {
-        const row = to / bytes + tokens[i] * n;
-        for (let j = 0; j < n; j++) memory[row + j] += memory[from + j] ** 2;
+  const bytes = bytesPerElement(dtype);
+  inMemory(dtype, (memory) => {
+    let from = rows / bytes;
+    for (let b = 0; b < count; b++) {
+      for (let k = 0; k < columns; k++) {
+        for (let i = b * positions; i < (b + 1) * positions; i++, from += n) {
+          const row = to / bytes + tokens[i] * n;
+          for (let j = 0; j < n; j++) memory[row + j] += memory[from + j] ** 2;
+        }
       }
     }
-  }
+  });
 }
 
 /** Multiplies every row by that of a table, entry by entry. */
@@ -148,13 +153,14 @@ export function scaleTableRows(
   { count, positions, tokens, rows }: TableRows,
   table: ArrayLike<number>,
 ): void {
-  const memory = floats(dtype);
-  let at = rows / bytesPerElement(dtype);
-  for (let b = 0; b < count; b++) {
-    for (let k = 0; k < columns; k++) {
-      for (let i = b * positions; i < (b + 1) * positions; i++) {
-        for (let j = 0; j < n; j++) memory[at++] *= table[tokens[i] * n + j];
+  inMemory(dtype, (memory) => {
+    let at = rows / bytesPerElement(dtype);
+    for (let b = 0; b < count; b++) {
+      for (let k = 0; k < columns; k++) {
+        for (let i = b * positions; i < (b + 1) * positions; i++) {
+          for (let j = 0; j < n; j++) memory[at++] *= table[tokens[i] * n + j];
+        }
       }
     }
-  }
+  });
 }

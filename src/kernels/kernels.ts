@@ -1,11 +1,11 @@
 // Loads the kernels at the first call: the best build of the same source that this runtime takes.
 
-import { checkInteger, OptionError } from "../errors.ts";
+import { checkInteger, OptionError, PlatformError } from "../errors.ts";
 import { relaxed } from "./generated/relaxed.ts";
 import { simd } from "./generated/simd.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { wide } from "./generated/wide.ts";
-import { type DType, memory, memoryUse, SCRATCH, STATIC_BYTES, shared } from "./memory.ts";
+import { type DType, memoryUse, SCRATCH, STATIC_BYTES, shared, theMemory } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
 import { firstDifference } from "./selfcheck.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
@@ -54,17 +54,30 @@ export function kernelsFor(dtype: DType): Kernels {
 
 /** What the environment asks for, or the best build. */
 function loadChosen(): Loaded {
-  return environment()?.LAPLACE_WIDE_SIMD === "1" ? loadWide() : load();
+  return environmentAsksForWide() ? loadWide() : load();
 }
 
 interface NodeProcess {
-  readonly env: Record<string, string | undefined>;
+  readonly env?: Record<string, string | undefined>;
   readonly versions?: { readonly node?: string };
   getBuiltinModule?(name: "node:v8"): { setFlagsFromString(flags: string): void };
 }
 
 const nodeProcess = (): NodeProcess | undefined => (globalThis as { process?: NodeProcess }).process;
-const environment = () => nodeProcess()?.env;
+
+/** Whether LAPLACE_WIDE_SIMD=1 is set. Deno would ask its user for permission to look: it is looked at where that is given. */
+function environmentAsksForWide(): boolean {
+  const { Deno: deno } = globalThis as unknown as {
+    Deno?: { permissions: { querySync(what: { name: "env"; variable: string }): { state: string } } };
+  };
+  const variable = "LAPLACE_WIDE_SIMD";
+  try {
+    if (deno !== undefined && deno.permissions.querySync({ name: "env", variable }).state !== "granted") return false;
+    return nodeProcess()?.env?.[variable] === "1";
+  } catch {
+    return false; // an environment that may not be read does not ask for anything
+  }
+}
 
 /**
  * The wide build, compiled so that V8 fuses pairs of 128-bit operations, after it has shown that it computes what the
@@ -119,6 +132,7 @@ function bytesOf(build: KernelBuild): Bytes {
 }
 
 function load(only?: KernelBuild): Loaded {
+  theMemory(); // which says what a runtime without WebAssembly lacks
   // Relaxed SIMD is tried on the real bytes: what a runtime claims and what it takes may differ.
   const candidates: readonly KernelBuild[] = only === undefined ? ["relaxed", "simd"] : [only];
   for (const build of candidates) {
@@ -128,17 +142,30 @@ function load(only?: KernelBuild): Loaded {
       module = new WebAssembly.Module(bytes);
     } catch (error) {
       // Validating first would do the work twice. Valid bytes are refused for another reason, which is to be seen.
-      if (WebAssembly.validate(bytes)) throw error;
+      if (WebAssembly.validate(bytes)) throw refusal(error as Error);
       continue;
     }
     return instantiate(build, module);
   }
-  const what = only === undefined ? "WebAssembly SIMD" : `the build "${only}"`;
-  throw new OptionError(`This runtime does not take ${what}.`);
+  if (only !== undefined) throw new OptionError(`This runtime does not take the build "${only}".`);
+  throw new PlatformError(
+    "This runtime's WebAssembly has no SIMD, in which the library computes. Node 20.19, Chrome 91, Firefox 89, Safari 16.4 and everything later have it.",
+  );
+}
+
+/** Why a valid module is not compiled: most likely the page's policy (CSP level 3, "wasm-unsafe-eval"). */
+function refusal(cause: Error): PlatformError {
+  if (/content.security.policy|unsafe-eval|\bCSP\b/i.test(cause.message)) {
+    return new PlatformError(
+      "The page's content security policy forbids compiling WebAssembly, in which the library computes. Add 'wasm-unsafe-eval' to its script-src (or to default-src where there is no script-src), as in: Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'. It allows WebAssembly only, not eval.",
+      { cause },
+    );
+  }
+  return new PlatformError(`The runtime does not compile the library's WebAssembly: ${cause.message}`, { cause });
 }
 
 function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
-  const instance = new WebAssembly.Instance(module, { env: { memory: memory as WebAssembly.Memory } });
+  const instance = new WebAssembly.Instance(module, { env: { memory: theMemory() as WebAssembly.Memory } });
   const exported = instance.exports as Exports;
   const scratchBytes = exported.scratchBytes();
   if (exported.heapBase() > SCRATCH || SCRATCH + scratchBytes > STATIC_BYTES) {

@@ -1,8 +1,12 @@
 // The kernels' memory: one growing WebAssembly memory, shared with worker threads where the runtime allows it. A heap of
 // blocks serves scopes, which are a stack: everything a call allocates is released when its scope ends, also when it
 // throws; and it serves arrays that live here until they are freed. Scopes are synchronous and end before an `await`.
+//
+// Memory that is not shared moves when it grows: every array that showed it is detached, reads as nothing and swallows what
+// is written. So this file gives out pointers, which stay right, and lends views: `inMemory` has one for as long as its body
+// runs, and what allocates there is an error at once, whether memory had to grow or not.
 
-import { LaplaceError } from "../errors.ts";
+import { LaplaceError, PlatformError } from "../errors.ts";
 
 /** The element types of arrays and networks. */
 export type DType = "float32" | "float64";
@@ -31,12 +35,12 @@ interface Memory {
   grow(pages: number): number;
 }
 
-export const memory: Memory = new WebAssembly.Memory({ initial: 64, maximum: MAXIMUM_PAGES, shared });
-let f32 = new Float32Array(memory.buffer);
-let f64 = new Float64Array(memory.buffer);
-let u32 = new Uint32Array(memory.buffer);
+const INITIAL_PAGES = 64;
+let memory: Memory | undefined;
+let f32: Float32Array = new Float32Array();
+let f64: Float64Array = new Float64Array();
 /** Every buffer the memory has had: a shared one keeps its old buffers valid when it grows. */
-const buffers = new WeakSet<ArrayBufferLike>([memory.buffer]);
+const buffers = new WeakSet<ArrayBufferLike>();
 
 interface Block {
   readonly start: Pointer;
@@ -44,19 +48,70 @@ interface Block {
 }
 
 /** Free blocks by address, never adjacent to each other. */
-let free: Block[] = [{ start: STATIC_BYTES, end: memory.buffer.byteLength }];
+let free: Block[] = [];
 let inUse = 0;
+
+/** The memory, made when it is first needed: importing the library asks nothing of the runtime. @throws PlatformError */
+export function theMemory(): Memory {
+  if (memory !== undefined) return memory;
+  if (!("WebAssembly" in globalThis)) {
+    throw new PlatformError(
+      "This runtime has no WebAssembly, in which the library computes. Likely causes: Node's option --jitless, or a browser's lockdown mode; run it without.",
+    );
+  }
+  try {
+    memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared });
+  } catch (cause) {
+    throw new PlatformError(
+      "The runtime gives no WebAssembly memory. A likely cause: a limit on the process's address space (`ulimit -v`), of which WebAssembly reserves some 10 GB without using them.",
+      { cause },
+    );
+  }
+  free = [{ start: STATIC_BYTES, end: INITIAL_PAGES * PAGE }];
+  renewViews(memory);
+  return memory;
+}
+
+function renewViews({ buffer }: Memory): void {
+  buffers.add(buffer);
+  f32 = new Float32Array(buffer);
+  f64 = new Float64Array(buffer);
+}
+
+/** How many bodies of `inMemory` run, one within the other. */
+let lent = 0;
+let moving = false;
+
+/** Tests: memory that is not shared moves at every allocation, release and end of a loan, as if it grew. */
+export function moveAlways(): void {
+  if (shared) throw new Error("Shared memory does not move.");
+  moving = true;
+}
+
+function moveNow(): void {
+  if (!moving || lent > 0 || memory === undefined) return;
+  memory.grow(0);
+  renewViews(memory);
+}
+
+/** @throws Error where memory is asked for while a view of it is lent */
+function refuseWhileLent(): void {
+  if (lent > 0) throw new Error("Memory is allocated while a view of it is lent: allocate before `inMemory`.");
+}
 
 const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** A block of the heap, the first that is large enough. @throws LaplaceError beyond the 4 GiB a memory can have */
 export function takeBlock(bytes: number): Pointer {
+  refuseWhileLent();
   const start = take(bytes);
+  moveNow();
   observer?.();
   return start;
 }
 
 function take(bytes: number): Pointer {
+  theMemory();
   const size = align(bytes);
   let index = free.findIndex(({ start, end }) => end - start >= size);
   if (index < 0) {
@@ -98,6 +153,7 @@ function addFree(block: Block): void {
 
 /** Adds `bytes` at the end of memory, or what is missing where the last free block reaches the end. */
 function grow(bytes: number): void {
+  const memory = theMemory();
   const have = memory.buffer.byteLength;
   const last = free.at(-1);
   const start = last !== undefined && last.end === have ? last.start : have;
@@ -112,10 +168,7 @@ function grow(bytes: number): void {
     throw new LaplaceError(message, { cause });
   }
   addFree({ start: have, end: wanted * PAGE });
-  buffers.add(memory.buffer);
-  f32 = new Float32Array(memory.buffer);
-  f64 = new Float64Array(memory.buffer);
-  u32 = new Uint32Array(memory.buffer);
+  renewViews(memory);
 }
 
 /** The stack of scopes: blocks of the heap, filled from their start. The first is kept. */
@@ -146,11 +199,13 @@ export function scope<Result>(body: () => Result): Result {
       giveBlock(start, end - start);
     }
     top = blocks === 0 ? (stack[0]?.start ?? 0) : mark;
+    moveNow();
   }
 }
 
 /** Memory of the current scope, not cleared. @throws LaplaceError beyond the 4 GiB a WebAssembly memory can have */
 export function allocate(bytes: number): Pointer {
+  refuseWhileLent();
   const size = align(bytes);
   const block = stack.at(-1);
   if (block === undefined || top + size > block.end) {
@@ -162,6 +217,7 @@ export function allocate(bytes: number): Pointer {
   const address = top;
   top += size;
   scoped += size;
+  moveNow();
   observer?.();
   return address;
 }
@@ -174,14 +230,25 @@ export function allocateFloats(dtype: DType, length: number): Pointer {
   return allocate(length * bytesPerElement(dtype));
 }
 
-/** All of memory as one array, for element access at `pointer / bytesPerElement`. Renewed when memory grows. */
-export function floats(dtype: DType): FloatArray {
-  return dtype === "float32" ? f32 : f64;
-}
+const floats = (dtype: DType): FloatArray => (dtype === "float32" ? f32 : f64);
 
-/** As `floats`, for the 32-bit integers of shapes and strides. */
-export function integers(): Uint32Array {
-  return u32;
+/**
+ * Lends all of memory as one array, for element access at `pointer / bytesPerElement`, for as long as `body` runs. Loans may
+ * lie within one another. @throws Error where `body` allocates, or gives a view away as its result
+ */
+export function inMemory<Result>(dtype: DType, body: (memory: FloatArray) => Result): Result {
+  lent++;
+  let result: Result;
+  try {
+    result = body(floats(dtype));
+  } finally {
+    lent--;
+    moveNow();
+  }
+  if (ArrayBuffer.isView(result) && buffers.has(result.buffer)) {
+    throw new Error("A view of memory leaves `inMemory`, where it may be detached: copy what it shows.");
+  }
+  return result;
 }
 
 /** A fresh allocation that holds a copy of `source`, converted to `dtype`. */
@@ -196,14 +263,43 @@ export function placeOf(values: FloatArray): Pointer | undefined {
   return buffers.has(values.buffer) ? values.byteOffset : undefined;
 }
 
-/** Elements of the kernels' memory as an array that shows them, until an unshared memory grows. */
-export function viewOf(dtype: DType, pointer: Pointer, length: number): FloatArray {
+/** Elements of a shared memory as an array that shows them: it never moves. */
+export function sharedView(dtype: DType, pointer: Pointer, length: number): FloatArray {
+  if (!shared) throw new Error("Memory that is not shared moves: a view of it cannot be kept.");
   const start = pointer / bytesPerElement(dtype);
   return floats(dtype).subarray(start, start + length);
 }
 
 export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>): void {
   floats(dtype).set(source, pointer / bytesPerElement(dtype));
+}
+
+/** Σ term(x) over `length` elements, x itself unless told. */
+export function sumOf(dtype: DType, pointer: Pointer, length: number, term = (x: number): number => x): number {
+  const start = pointer / bytesPerElement(dtype);
+  return inMemory(dtype, (memory) => {
+    let sum = 0;
+    for (let i = start; i < start + length; i++) sum += term(memory[i]);
+    return sum;
+  });
+}
+
+/** Adds a number to the diagonal of a float64 matrix [n, n]. */
+export function addToDiagonal(n: number, value: number, matrix: Pointer): void {
+  inMemory("float64", (memory) => {
+    for (let i = 0; i < n; i++) memory[matrix / 8 + i * (n + 1)] += value;
+  });
+}
+
+/** Writes 32-bit integers, as shapes and strides are. */
+export function writeIntegers(pointer: Pointer, source: readonly number[]): void {
+  new Uint32Array(f32.buffer, pointer, source.length).set(source);
+}
+
+/** Copies `length` numbers within memory, from one element type to another. */
+export function convert(from: DType, source: Pointer, length: number, to: DType, target: Pointer): void {
+  const start = source / bytesPerElement(from);
+  floats(to).set(floats(from).subarray(start, start + length), target / bytesPerElement(to));
 }
 
 /** A copy of `length` elements outside the kernels' memory. */
@@ -223,7 +319,7 @@ export function memoryUse(): { bytes: number; inUse: number } {
   const [first] = stack;
   // The stack's first block is kept between calls; only what is filled of it counts.
   const kept = first === undefined || stack.length > 1 ? 0 : first.end - top;
-  return { bytes: memory.buffer.byteLength, inUse: inUse - kept };
+  return { bytes: theMemory().buffer.byteLength, inUse: inUse - kept };
 }
 
 /** Bytes in use that were asked for: the stack of scopes takes whole blocks. */

@@ -2,7 +2,16 @@
 // V8, so it has to show once, in the very code that will run, that it computes what the narrow build computes.
 
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
-import { allocate, bytesPerElement, type DType, floats, integers, type Pointer, scope } from "./memory.ts";
+import {
+  allocate,
+  bytesPerElement,
+  copyOut,
+  type DType,
+  inMemory,
+  type Pointer,
+  scope,
+  writeIntegers,
+} from "./memory.ts";
 
 /** Where a sample call finds its operands: numbers in [-1, 1), positive ones, a definite matrix, and room to write. */
 interface Places {
@@ -158,29 +167,28 @@ function written(kernels: Kernels, dtype: DType, call: Call): Float64Array {
     const bytes = LENGTH * 8;
     const [x, y, positive, definite, out, more] = Array.from({ length: 6 }, () => allocate(bytes));
     const table = allocate(64);
-    const memory = floats(dtype);
     const size = bytesPerElement(dtype);
-    let state = 1;
-    for (let i = 0; i < LENGTH; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      const number = state / 2 ** 31 - 1;
-      memory[x / size + i] = number;
-      memory[y / size + i] = -number / 2 + 0.1;
-      memory[positive / size + i] = Math.abs(number);
-      memory[out / size + i] = number / 3;
-    }
-    for (let i = 0; i < N; i++) {
-      for (let j = 0; j < N; j++) memory[definite / size + i * N + j] = i === j ? N : 1 / (1 + i + j);
-    }
-    floats("float64").fill(0, more / 8, more / 8 + LENGTH);
-    integers().set([N, 7, 1, N, 0, 0], table / 4);
+    inMemory(dtype, (memory) => {
+      let state = 1;
+      for (let i = 0; i < LENGTH; i++) {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        const number = state / 2 ** 31 - 1;
+        memory[x / size + i] = number;
+        memory[y / size + i] = -number / 2 + 0.1;
+        memory[positive / size + i] = Math.abs(number);
+        memory[out / size + i] = number / 3;
+      }
+      for (let i = 0; i < N; i++) {
+        for (let j = 0; j < N; j++) memory[definite / size + i * N + j] = i === j ? N : 1 / (1 + i + j);
+      }
+    });
+    inMemory("float64", (memory) => {
+      memory.fill(0, more / 8, more / 8 + LENGTH);
+    });
+    writeIntegers(table, [N, 7, 1, N, 0, 0]);
     call(kernels as Float64Kernels, { x, y, positive, definite, out, more, table });
-    const view = floats(dtype);
     const length = Math.min(LENGTH, (8 * LENGTH) / size);
-    return Float64Array.from([
-      ...view.subarray(out / size, out / size + LENGTH),
-      ...view.subarray(more / size, more / size + length),
-    ]);
+    return Float64Array.from([...copyOut(dtype, out, LENGTH), ...copyOut(dtype, more, length)]);
   });
 }
 

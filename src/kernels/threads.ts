@@ -2,7 +2,7 @@
 // thread and the workers take them one by one. How a job is cut does not depend on the number of threads, and no sum is
 // cut, so results are the same bits with any number. Without shared memory everything runs in the calling thread.
 
-import { memory, type Pointer, reserveBlock, shared } from "./memory.ts";
+import { type Pointer, reserveBlock, shared, theMemory } from "./memory.ts";
 
 /** One call of an exported kernel. */
 export interface KernelCall {
@@ -104,30 +104,43 @@ export function setThreadCount(count: number): void {
 /** A pool whose workers run this module. It starts none before the first job. */
 export function makePool(module: WebAssembly.Module, exported: Exports, scratchBytes: number): Pool {
   const control = reserveBlock(CONTROL_BYTES + 8 * MAXIMUM_CALLS * RECORD);
-  const state = new Int32Array(memory.buffer, control, CONTROL_BYTES / 4).fill(0);
-  const calls = new Float64Array(memory.buffer, control + CONTROL_BYTES, MAXIMUM_CALLS * RECORD);
+  // Views that are kept: there is a pool where memory is shared, and such memory does not move.
+  const { buffer } = theMemory();
+  const state = new Int32Array(buffer, control, CONTROL_BYTES / 4).fill(0);
+  const calls = new Float64Array(buffer, control + CONTROL_BYTES, MAXIMUM_CALLS * RECORD);
   return { module, scratchBytes, control, kernels: exported, names: Object.keys(exported), state, calls, workers: 0 };
 }
 
-/** Starts workers until there are as many threads as wanted. They come into a job when they are ready. */
+/**
+ * Starts workers until there are as many threads as wanted. They come into a job when they are ready. Where the runtime
+ * refuses one (a content security policy without `worker-src blob:`, Node's --permission without --allow-worker), one
+ * thread does everything from then on.
+ */
 function startWorkers(current: Pool): void {
-  while (current.workers + 1 < threadCount()) {
-    const { module, names, control, scratchBytes } = current;
-    const data = { module, memory, names, control, scratch: reserveBlock(scratchBytes) };
-    const threads = builtin<{ Worker: new (code: string, options: object) => WorkerLike }>("node:worker_threads");
-    if (threads !== undefined) {
-      const code = `${workerSource}\nwork(process.getBuiltinModule("node:worker_threads").workerData);`;
-      const worker = new threads.Worker(code, { eval: true, workerData: data, execArgv: [] });
-      // A worker that cannot start takes no call, and so changes no result.
-      worker.on?.("error", () => {});
-      worker.unref?.();
-    } else {
-      const code = `${workerSource}\nonmessage = (message) => work(message.data);`;
-      const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-      const Constructor = (globalThis as unknown as { Worker: new (url: string) => WorkerLike }).Worker;
-      new Constructor(url).postMessage(data);
+  try {
+    while (current.workers + 1 < threadCount()) {
+      startWorker(current);
+      current.workers++;
     }
-    current.workers++;
+  } catch {
+    wanted = 1;
+  }
+}
+
+function startWorker({ module, names, control, scratchBytes }: Pool): void {
+  const data = { module, memory: theMemory(), names, control, scratch: reserveBlock(scratchBytes) };
+  const threads = builtin<{ Worker: new (code: string, options: object) => WorkerLike }>("node:worker_threads");
+  if (threads !== undefined) {
+    const code = `${workerSource}\nwork(process.getBuiltinModule("node:worker_threads").workerData);`;
+    const worker = new threads.Worker(code, { eval: true, workerData: data, execArgv: [] });
+    // A worker that cannot start takes no call, and so changes no result.
+    worker.on?.("error", () => {});
+    worker.unref?.();
+  } else {
+    const code = `${workerSource}\nonmessage = (message) => work(message.data);`;
+    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    const Constructor = (globalThis as unknown as { Worker: new (url: string) => WorkerLike }).Worker;
+    new Constructor(url).postMessage(data);
   }
 }
 

@@ -13,12 +13,13 @@ import { chunkNumbers, eachChunk, isPlain, plainUse, productNumbers, writeProduc
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
+  addToDiagonal,
   allocateFloats,
   bytesPerElement,
   copyIn,
   copyOut,
   type DType,
-  floats,
+  inMemory,
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
@@ -151,7 +152,7 @@ class FactoredPrecision implements Precision {
     return scope(() => {
       const rows = allocateFloats("float64", n * n);
       kernelsFor("float64").fill(n * n, 0, rows);
-      for (let i = 0; i < n; i++) floats("float64")[rows / 8 + i * (n + 1)] = 1;
+      addToDiagonal(n, 1, rows);
       this.#transform(rows, n, powers);
       return copyOut("float64", rows, n * n) as Float64Array;
     });
@@ -270,8 +271,10 @@ function addWeight(
     const p = enter(dtype, inverse);
     const s = allocateFloats(dtype, batch * outputs);
     kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, p, 0, 1, inputs, s, 0, outputs, 1, false);
-    const [memory, start] = [floats(dtype), s / bytes];
-    for (let i = start; i < start + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
+    const start = s / bytes;
+    inMemory(dtype, (memory) => {
+      for (let i = start; i < start + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
+    });
     const rows = allocateFloats(dtype, columns * batch * outputs);
     kernels.multiply(columns, batch * outputs, left.at, s, rows, false);
     addGrams(backward, batch, outputs, rows, outputs, batch * outputs, total);

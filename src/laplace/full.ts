@@ -7,7 +7,7 @@ import { asFloat64, contractRows } from "../curvature/rows.ts";
 import type { Selection } from "../curvature/selection.ts";
 import { NotPositiveDefiniteError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
+import { addToDiagonal, allocateFloats, copyIn, copyOut, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Precision } from "./precision.ts";
 import type { Prior } from "./prior.ts";
@@ -52,12 +52,13 @@ class FullPrecision implements Precision {
     this.#upper = scope(() => {
       const l = copyIn("float64", this.dense().reverse());
       const failed = kernelsFor("float64").cholesky(n, l, n);
-      const memory = floats("float64");
-      if (failed !== 0) {
-        const pivot = memory[l / 8 + (failed - 1) * (n + 1)];
-        throw new NotPositiveDefiniteError(n - failed, pivot);
-      }
-      for (let i = 0; i < n; i++) memory.fill(0, l / 8 + i * n + i + 1, l / 8 + (i + 1) * n);
+      inMemory("float64", (memory) => {
+        if (failed !== 0) {
+          const pivot = memory[l / 8 + (failed - 1) * (n + 1)];
+          throw new NotPositiveDefiniteError(n - failed, pivot);
+        }
+        for (let i = 0; i < n; i++) memory.fill(0, l / 8 + i * n + i + 1, l / 8 + (i + 1) * n);
+      });
       return (copyOut("float64", l, n * n) as Float64Array).reverse();
     });
     return this.#upper;
@@ -119,7 +120,7 @@ class FullPrecision implements Precision {
       // P⁻¹ = U⁻ᵀ U⁻¹
       const x = allocateFloats("float64", n * n);
       kernels.fill(n * n, 0, x);
-      for (let i = 0; i < n; i++) floats("float64")[x / 8 + i * (n + 1)] = 1;
+      addToDiagonal(n, 1, x);
       kernels.solveBackward(n, n, copyIn("float64", upper), n, 1, x, n, 1);
       const result = allocateFloats("float64", n * n);
       kernels.syrk(n, n, x, 1, n, result, n, 1, false, true);

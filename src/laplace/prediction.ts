@@ -6,7 +6,7 @@ import { forwardAt, type PositionView, positionView } from "../curvature/positio
 import { defaultMemoryBudget } from "../derivatives/budget.ts";
 import { checkBoolean, checkBytes, OptionError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOut, floats, type Pointer, scope } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, copyOut, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import { type FunctionDistribution, type Group, type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
@@ -69,11 +69,13 @@ function unitColumns({ kernels, dtype, graph, batch: count }: Forward, { size, s
   const outputs = graph.output.size;
   const columns = allocateFloats(dtype, size * count * outputs);
   kernels.fill(size * count * outputs, 0, columns);
-  const [memory, start] = [floats(dtype), columns / bytesPerElement(dtype)];
+  const start = columns / bytesPerElement(dtype);
   const first = step === 1 ? group * size : group;
-  for (let k = 0; k < size; k++) {
-    for (let b = 0; b < count; b++) memory[start + (k * count + b) * outputs + first + k * step] = 1;
-  }
+  inMemory(dtype, (memory) => {
+    for (let k = 0; k < size; k++) {
+      for (let b = 0; b < count; b++) memory[start + (k * count + b) * outputs + first + k * step] = 1;
+    }
+  });
   return columns;
 }
 

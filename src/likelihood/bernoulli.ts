@@ -2,7 +2,7 @@
 
 import { sizeOf } from "../array/ndarray.ts";
 import { activationCode } from "../kernels/kernels.ts";
-import { bytesPerElement, floats } from "../kernels/memory.ts";
+import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { checkClassOptions, type IgnoreOptions } from "../losses/classes.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
 import { alone, type Likelihood, likelihoodOf, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
@@ -36,15 +36,18 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
     group: alone,
     rootColumns: sizeOf,
     root(outputs, columns, to) {
-      const [memory, start] = [floats(outputs.dtype), outputs.f / bytesPerElement(outputs.dtype)];
+      const start = outputs.f / bytesPerElement(outputs.dtype);
       // √(p (1 − p)) = 1 / (2 cosh(f / 2)), which does not cancel.
-      writeDiagonal(outputs, columns, to, (i) => 0.5 / Math.cosh(memory[start + i] / 2));
+      inMemory(outputs.dtype, (memory) =>
+        writeDiagonal(outputs, columns, to, (i) => 0.5 / Math.cosh(memory[start + i] / 2)),
+      );
     },
     drawColumn({ kernels, dtype, batch, outputs, f }, random, to) {
       kernels.activation(activationCode.sigmoid, batch * outputs, f, to, 0);
-      const memory = floats(dtype);
       const start = to / bytesPerElement(dtype);
-      for (let i = start; i < start + batch * outputs; i++) memory[i] -= random.uniform() < memory[i] ? 1 : 0;
+      inMemory(dtype, (memory) => {
+        for (let i = start; i < start + batch * outputs; i++) memory[i] -= random.uniform() < memory[i] ? 1 : 0;
+      });
     },
     constant: () => 0,
     target(link, { mean, variance }, _, draw) {

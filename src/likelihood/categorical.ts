@@ -2,7 +2,7 @@
 
 import { shapeText, sizeOf } from "../array/ndarray.ts";
 import { ShapeError } from "../errors.ts";
-import { allocateFloats, bytesPerElement, copyOut, type FloatArray, floats, scope } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyOut, type FloatArray, inMemory, scope } from "../kernels/memory.ts";
 import {
   type ClassLayout,
   type ClassOptions,
@@ -80,41 +80,43 @@ export function categorical(options: ClassOptions = {}): Likelihood {
         return copyOut(dtype, to, batch * positions * classes);
       });
       kernels.fill(count * batch * outputs.outputs, 0, to);
-      const memory = floats(dtype);
       const at = to / bytesPerElement(dtype);
-      for (let b = 0; b < batch; b++) {
-        for (let t = 0; t < positions; t++) {
-          const row = (b * positions + t) * classes;
-          let below = p[row + classes - 1];
-          for (let k = classes - 2; k >= 0; k--) {
-            // Sums of the probabilities after p_k, and with it: none is a difference, so that all keep their digits.
-            const rest = below;
-            below += p[row + k];
-            const column = (start + t) * each + k - first;
-            if (column < 0 || column >= count) continue;
-            const place = at + (column * batch + b) * outputs.outputs + startOf(layout, start + t);
-            const root = below > 0 ? Math.sqrt(p[row + k] / below) : 0;
-            memory[place + k * step] = root * Math.sqrt(rest);
-            const factor = rest > 0 ? root / Math.sqrt(rest) : 0;
-            for (let c = k + 1; c < classes; c++) memory[place + c * step] = -factor * p[row + c];
+      inMemory(dtype, (memory) => {
+        for (let b = 0; b < batch; b++) {
+          for (let t = 0; t < positions; t++) {
+            const row = (b * positions + t) * classes;
+            let below = p[row + classes - 1];
+            for (let k = classes - 2; k >= 0; k--) {
+              // Sums of the probabilities after p_k, and with it: none is a difference, so that all keep their digits.
+              const rest = below;
+              below += p[row + k];
+              const column = (start + t) * each + k - first;
+              if (column < 0 || column >= count) continue;
+              const place = at + (column * batch + b) * outputs.outputs + startOf(layout, start + t);
+              const root = below > 0 ? Math.sqrt(p[row + k] / below) : 0;
+              memory[place + k * step] = root * Math.sqrt(rest);
+              const factor = rest > 0 ? root / Math.sqrt(rest) : 0;
+              for (let c = k + 1; c < classes; c++) memory[place + c * step] = -factor * p[row + c];
+            }
           }
         }
-      }
+      });
     },
     drawColumn(outputs, random, to) {
       const { dtype, batch, shape } = outputs;
       const layout = layoutOf(shape);
       const { classes, positions, step } = layout;
       writeSoftmax(outputs, layout, to);
-      const memory = floats(dtype);
-      for (let i = 0; i < batch * positions; i++) {
-        const place = Math.floor(i / positions) * outputs.outputs + startOf(layout, i % positions);
-        const row = to / bytesPerElement(dtype) + place;
-        let rest = random.uniform();
-        let label = 0;
-        while (label < classes - 1 && rest >= memory[row + label * step]) rest -= memory[row + label++ * step];
-        memory[row + label * step] = -others(memory, row, layout, label);
-      }
+      inMemory(dtype, (memory) => {
+        for (let i = 0; i < batch * positions; i++) {
+          const place = Math.floor(i / positions) * outputs.outputs + startOf(layout, i % positions);
+          const row = to / bytesPerElement(dtype) + place;
+          let rest = random.uniform();
+          let label = 0;
+          while (label < classes - 1 && rest >= memory[row + label * step]) rest -= memory[row + label++ * step];
+          memory[row + label * step] = -others(memory, row, layout, label);
+        }
+      });
     },
     constant: () => 0,
     target(link, { batch, outputs, mean, covariance }, _, draw) {

@@ -2,7 +2,7 @@
 
 import { type ArrayLike, NDArray, shapeText, sizeOf } from "../array/ndarray.ts";
 import { checkNumber, checkOptions, OptionError, ShapeError } from "../errors.ts";
-import { bytesPerElement, floats } from "../kernels/memory.ts";
+import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import type { Outputs } from "../network/outputs.ts";
 import { alone, type Likelihood, likelihoodOf, writeDiagonal } from "./likelihood.ts";
@@ -51,9 +51,10 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
   /** Multiplies rows [n, C] by r^power. */
   const weigh = ({ dtype, batch, outputs }: Outputs, to: number, power: number): void => {
     if (ratios === undefined) return;
-    const memory = floats(dtype);
     const start = to / bytesPerElement(dtype);
-    for (let i = 0; i < batch * outputs; i++) memory[start + i] *= ratio(i % outputs) ** power;
+    inMemory(dtype, (memory) => {
+      for (let i = 0; i < batch * outputs; i++) memory[start + i] *= ratio(i % outputs) ** power;
+    });
   };
 
   return likelihoodOf({
@@ -73,9 +74,10 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
       mse.rule.readTargets(where, targets, shape, dtype),
     loss({ kernels, batch, outputs, f }, targets, to) {
       kernels.squaredError(batch * outputs, f, targets, to);
-      const elements = floats("float64");
       const start = to / 8;
-      for (let i = 0; i < batch * outputs; i++) elements[start + i] *= 0.5 / ratio(i % outputs) ** 2;
+      inMemory("float64", (elements) => {
+        for (let i = 0; i < batch * outputs; i++) elements[start + i] *= 0.5 / ratio(i % outputs) ** 2;
+      });
       return batch * outputs;
     },
     gradient(outputs, targets, to) {
@@ -88,9 +90,10 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
       writeDiagonal(outputs, columns, to, (_, k) => 1 / ratio(k));
     },
     drawColumn(outputs, random, to) {
-      const memory = floats(outputs.dtype);
       const start = to / bytesPerElement(outputs.dtype);
-      for (let i = 0; i < outputs.batch * outputs.outputs; i++) memory[start + i] = random.normal();
+      inMemory(outputs.dtype, (memory) => {
+        for (let i = 0; i < outputs.batch * outputs.outputs; i++) memory[start + i] = random.normal();
+      });
       weigh(outputs, to, -1);
     },
     constant: () => 0,

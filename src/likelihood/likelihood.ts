@@ -4,7 +4,7 @@
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import { LaplaceError, refuseJson } from "../errors.ts";
-import { bytesPerElement, type DType, floats, type Pointer } from "../kernels/memory.ts";
+import { bytesPerElement, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
 import type { ClassAxis } from "../losses/classes.ts";
 import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/outputs.ts";
@@ -110,12 +110,13 @@ export function writeDiagonal(
   entry: (i: number, k: number) => number,
 ): void {
   kernels.fill(count * batch * outputs, 0, to);
-  const memory = floats(dtype);
   const start = to / bytesPerElement(dtype);
-  for (let column = 0; column < count; column++) {
-    const k = first + column;
-    for (let b = 0; b < batch; b++) memory[start + (column * batch + b) * outputs + k] = entry(b * outputs + k, k);
-  }
+  inMemory(dtype, (memory) => {
+    for (let column = 0; column < count; column++) {
+      const k = first + column;
+      for (let b = 0; b < batch; b++) memory[start + (column * batch + b) * outputs + k] = entry(b * outputs + k, k);
+    }
+  });
 }
 
 /** Mean and variance of a mixture: of targets whose distributions were given in turn. */

@@ -4,7 +4,7 @@ import { sizeOf } from "../array/ndarray.ts";
 import { portableExp, portableExpm1 } from "../array/portable.ts";
 import type { Random } from "../array/random.ts";
 import { ValueError } from "../errors.ts";
-import { bytesPerElement, floats } from "../kernels/memory.ts";
+import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import { alone, type Likelihood, likelihoodOf, refuseEnding, writeDiagonal } from "./likelihood.ts";
 
@@ -35,31 +35,39 @@ export function poisson(): Likelihood {
       return t;
     },
     loss({ dtype, batch, outputs, f }, targets, to) {
-      const [memory, elements, size] = [floats(dtype), floats("float64"), bytesPerElement(dtype)];
-      for (let i = 0; i < batch * outputs; i++) {
-        const logRate = memory[f / size + i];
-        elements[to / 8 + i] = Math.exp(logRate) - memory[targets / size + i] * logRate;
-      }
+      const size = bytesPerElement(dtype);
+      inMemory(dtype, (memory) =>
+        inMemory("float64", (elements) => {
+          for (let i = 0; i < batch * outputs; i++) {
+            const logRate = memory[f / size + i];
+            elements[to / 8 + i] = Math.exp(logRate) - memory[targets / size + i] * logRate;
+          }
+        }),
+      );
       return batch * outputs;
     },
     gradient({ dtype, batch, outputs, f }, targets, to) {
-      const [memory, size] = [floats(dtype), bytesPerElement(dtype)];
-      for (let i = 0; i < batch * outputs; i++) {
-        memory[to / size + i] = Math.exp(memory[f / size + i]) - memory[targets / size + i];
-      }
+      const size = bytesPerElement(dtype);
+      inMemory(dtype, (memory) => {
+        for (let i = 0; i < batch * outputs; i++) {
+          memory[to / size + i] = Math.exp(memory[f / size + i]) - memory[targets / size + i];
+        }
+      });
     },
     group: alone,
     rootColumns: sizeOf,
     root(outputs, columns, to) {
-      const [memory, start] = [floats(outputs.dtype), outputs.f / bytesPerElement(outputs.dtype)];
-      writeDiagonal(outputs, columns, to, (i) => Math.exp(memory[start + i] / 2));
+      const start = outputs.f / bytesPerElement(outputs.dtype);
+      inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, (i) => Math.exp(memory[start + i] / 2)));
     },
     drawColumn({ dtype, batch, outputs, f }, random, to) {
-      const [memory, size] = [floats(dtype), bytesPerElement(dtype)];
-      for (let i = 0; i < batch * outputs; i++) {
-        const rate = Math.exp(memory[f / size + i]);
-        memory[to / size + i] = rate - drawCount(rate, random);
-      }
+      const size = bytesPerElement(dtype);
+      inMemory(dtype, (memory) => {
+        for (let i = 0; i < batch * outputs; i++) {
+          const rate = Math.exp(memory[f / size + i]);
+          memory[to / size + i] = rate - drawCount(rate, random);
+        }
+      });
     },
     constant(targets) {
       let sum = 0;

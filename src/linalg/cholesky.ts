@@ -6,7 +6,7 @@ import { type ArrayLike, asArray, type NDArray, shapeText } from "../array/ndarr
 import { enter, resultPlace, takeResult, workPlace } from "../array/places.ts";
 import { checkOptions, NotPositiveDefiniteError, ShapeError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { floats, type Pointer, scope } from "../kernels/memory.ts";
+import { addToDiagonal, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 
 /** A symmetric matrix argument, in float64. @throws ShapeError, ValueError for what is not square, finite or symmetric */
 export function readSymmetric(where: string, matrix: ArrayLike): NDArray {
@@ -101,7 +101,7 @@ export class Cholesky {
       // A⁻¹ = L⁻ᵀ L⁻¹, of which half is computed and the rest mirrored.
       const x = resultPlace(undefined, n * n, "float64", []);
       kernels.fill(n * n, 0, x);
-      for (let i = 0; i < n; i++) floats("float64")[x / 8 + i * n + i] = 1;
+      addToDiagonal(n, 1, x);
       kernels.solveForward(n, n, enter("float64", this.factor), n, 1, x, n, 1);
       const inverse = resultPlace(options.out, n * n, "float64", [this.factor]);
       kernels.syrk(n, n, x, 1, n, inverse, n, 1, false, true);
@@ -143,12 +143,13 @@ export function cholesky(matrix: ArrayLike, options: OutOptions = {}): Cholesky 
   return scope(() => {
     const l = workPlace(options.out, a, "float64");
     const failed = kernelsFor("float64").cholesky(n, l, n);
-    const memory = floats("float64");
-    if (failed !== 0) {
-      const index = failed - 1;
-      throw new NotPositiveDefiniteError(index, memory[l / 8 + index * n + index]);
-    }
-    for (let i = 0; i < n; i++) memory.fill(0, l / 8 + i * n + i + 1, l / 8 + (i + 1) * n);
+    inMemory("float64", (memory) => {
+      if (failed !== 0) {
+        const index = failed - 1;
+        throw new NotPositiveDefiniteError(index, memory[l / 8 + index * n + index]);
+      }
+      for (let i = 0; i < n; i++) memory.fill(0, l / 8 + i * n + i + 1, l / 8 + (i + 1) * n);
+    });
     return new Cholesky(takeResult(options.out, a.shape, "float64", l));
   });
 }

@@ -10,7 +10,7 @@ import {
   bytesPerElement,
   type DType,
   type FloatArray,
-  floats,
+  inMemory,
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
@@ -208,14 +208,16 @@ export function dropIgnored(
   columns: number,
   at: Pointer,
 ): void {
-  const [memory, size] = [floats(dtype), bytesPerElement(dtype)];
+  const size = bytesPerElement(dtype);
   const { classes, positions, step } = layout;
-  for (let i = 0; i < batch * positions; i++) {
-    const start = Math.floor(i / positions) * outputs + startOf(layout, i % positions);
-    if (!isIgnored(layout, memory, targets / size + start)) continue;
-    for (let k = 0; k < columns; k++) {
-      const from = at / size + k * batch * outputs + start;
-      for (let c = 0; c < classes; c++) memory[from + c * step] = 0;
+  inMemory(dtype, (memory) => {
+    for (let i = 0; i < batch * positions; i++) {
+      const start = Math.floor(i / positions) * outputs + startOf(layout, i % positions);
+      if (!isIgnored(layout, memory, targets / size + start)) continue;
+      for (let k = 0; k < columns; k++) {
+        const from = at / size + k * batch * outputs + start;
+        for (let c = 0; c < classes; c++) memory[from + c * step] = 0;
+      }
     }
-  }
+  });
 }

@@ -11,7 +11,7 @@ import {
   copyOut,
   type DType,
   type FloatArray,
-  floats,
+  inMemory,
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
@@ -195,8 +195,10 @@ function readBinary(
 
 /** Does something for each binary target of a part that is ignored. */
 function eachIgnored({ dtype, batch, outputs }: Outputs, t: Pointer, visit: (i: number) => void): void {
-  const [memory, start] = [floats(dtype), t / bytesPerElement(dtype)];
-  for (let i = 0; i < batch * outputs; i++) if (memory[start + i] === IGNORED) visit(i);
+  const start = t / bytesPerElement(dtype);
+  inMemory(dtype, (memory) => {
+    for (let i = 0; i < batch * outputs; i++) if (memory[start + i] === IGNORED) visit(i);
+  });
 }
 
 function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreOptions> {
@@ -207,11 +209,13 @@ function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreO
       ? {}
       : {
           dropIgnored(outputs, t, columns, at) {
-            const [memory, start] = [floats(outputs.dtype), at / bytesPerElement(outputs.dtype)];
+            const start = at / bytesPerElement(outputs.dtype);
             const n = outputs.batch * outputs.outputs;
-            eachIgnored(outputs, t, (i) => {
-              for (let k = 0; k < columns; k++) memory[start + k * n + i] = 0;
-            });
+            inMemory(outputs.dtype, (memory) =>
+              eachIgnored(outputs, t, (i) => {
+                for (let k = 0; k < columns; k++) memory[start + k * n + i] = 0;
+              }),
+            );
           },
         };
   const loss = makeLoss({
@@ -226,10 +230,11 @@ function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreO
     elements(outputs, t, to) {
       outputs.kernels.binaryCrossEntropy(outputs.batch * outputs.outputs, outputs.f, t, to);
       if (ignoredLabel === undefined) return;
-      const elements = floats("float64");
-      eachIgnored(outputs, t, (i) => {
-        elements[to / 8 + i] = 0;
-      });
+      inMemory("float64", (elements) =>
+        eachIgnored(outputs, t, (i) => {
+          elements[to / 8 + i] = 0;
+        }),
+      );
     },
     gradient(outputs, t, scale, to) {
       const { kernels, batch, f } = outputs;

@@ -23,9 +23,10 @@ import {
   bytesPerElement,
   copyIn,
   copyOutTo,
-  floats,
+  inMemory,
   type Pointer,
   scope,
+  sumOf,
 } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
 import type { Node } from "../network/graph.ts";
@@ -349,17 +350,14 @@ class Run {
     const elements = count * each;
     const losses = allocate(8 * elements);
     rule.elements(f, t, losses);
-    let loss = 0;
-    const values = floats("float64");
-    for (let i = 0; i < elements; i++) loss += values[losses / 8 + i];
+    let loss = sumOf("float64", losses, elements);
     const start = t / bytesPerElement(dtype);
-    const targets = floats(dtype).subarray(start, start + count * outputs);
-    const counted = rule.counted(f.shape, targets);
+    const counted = inMemory(dtype, (memory) => rule.counted(f.shape, memory.subarray(start, start + count * outputs)));
     loss /= Math.max(1, counted);
     if (this.#weightDecay !== 0) {
       const square = allocateFloats(dtype, 1);
       kernels.dotRows(1, parameterCount, theta, theta, square, false);
-      loss += 0.5 * this.#weightDecay * floats(dtype)[square / bytesPerElement(dtype)];
+      loss += 0.5 * this.#weightDecay * sumOf(dtype, square, 1);
     }
     const column = allocateFloats(dtype, count * outputs);
     rule.gradient(f, t, 1 / Math.max(1, counted), column);
@@ -371,12 +369,14 @@ class Run {
   #gather(source: NDArray, rows: Uint32Array): Pointer {
     const width = source.size / source.shape[0];
     const pointer = allocateFloats(source.dtype, rows.length * width);
-    const memory = floats(source.dtype);
     const start = pointer / bytesPerElement(source.dtype);
-    for (let i = 0; i < rows.length; i++) {
-      const from = rows[i] * width;
-      for (let j = 0; j < width; j++) memory[start + i * width + j] = source.data[from + j];
-    }
+    inMemory(source.dtype, (memory) => {
+      const { data } = source;
+      for (let i = 0; i < rows.length; i++) {
+        const from = rows[i] * width;
+        for (let j = 0; j < width; j++) memory[start + i * width + j] = data[from + j];
+      }
+    });
     return pointer;
   }
 

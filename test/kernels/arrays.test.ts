@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type DType, Random } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
-import { allocate, allocateFloats, copyIn, copyOut, integers, scope } from "../../src/kernels/memory.ts";
+import { allocate, allocateFloats, copyIn, copyOut, scope, writeIntegers } from "../../src/kernels/memory.ts";
 import { differences, epsilon, transpose } from "../reference/arrays.ts";
 
 const dtypes = ["float32", "float64"] as const;
@@ -37,7 +37,7 @@ describe("gather", () => {
       const from = copyIn(type, source);
       const to = copyIn(type, new Array(size + 1).fill(77));
       const table = allocate(12 * shape.length);
-      integers().set([...shape, ...strides], table / 4);
+      writeIntegers(table, [...shape, ...strides]);
       const rank = shape.length;
       kernelsFor(type).gather(rank, table, table + 4 * rank, table + 8 * rank, from, to, add);
       return Array.from(copyOut(type, to, size + 1));

@@ -1,17 +1,23 @@
 import { describe, expect, test } from "vitest";
 import { batchedMatmul, einsum, LaplaceError, randomNormal } from "../../src/index.ts";
 import {
+  addToDiagonal,
   allocate,
   allocateFloats,
-  bytesPerElement,
+  convert,
   copyIn,
   copyOut,
   copyOutTo,
-  floats,
+  type FloatArray,
+  giveBlock,
+  inMemory,
   memoryUse,
   STATIC_BYTES,
   scope,
   shared,
+  sumOf,
+  takeBlock,
+  writeIntegers,
 } from "../../src/kernels/memory.ts";
 
 describe("memory", () => {
@@ -69,13 +75,17 @@ describe("memory", () => {
     scope(() => {
       const source = Array.from({ length: 1000 }, (_, i) => i / 8);
       const pointer = copyIn(dtype, source);
-      const view = floats(dtype);
+      const lend = (use: (memory: FloatArray) => void) => inMemory(dtype, use);
+      let kept: FloatArray | undefined;
+      lend((memory) => {
+        kept = memory;
+      });
       const before = memoryUse().bytes;
       allocate(before);
       expect(memoryUse().bytes).toBeGreaterThan(before);
       // A forgotten view of unshared memory is detached; one of shared memory still shows what it showed.
-      expect(view.length * bytesPerElement(dtype)).toBe(shared ? before : 0);
-      expect(floats(dtype).length * bytesPerElement(dtype)).toBe(memoryUse().bytes);
+      expect((kept as unknown as FloatArray).byteLength).toBe(shared ? before : 0);
+      lend((memory) => expect(memory.byteLength).toBe(memoryUse().bytes));
       expect(Array.from(copyOut(dtype, pointer, 1000))).toEqual(source);
     });
   });
@@ -94,10 +104,29 @@ describe("memory", () => {
     const copy = scope(() => {
       const pointer = copyIn("float64", [1, 2]);
       const values = copyOut("float64", pointer, 2);
-      floats("float64")[pointer / 8] = 9;
+      inMemory("float64", (memory) => {
+        memory[pointer / 8] = 9;
+      });
       return values;
     });
     expect(Array.from(copy)).toEqual([1, 2]);
+  });
+
+  test("converts within itself, sums, and adds to a diagonal", () => {
+    scope(() => {
+      const narrow = copyIn("float32", [0.1, 2, -3]);
+      const wide = allocateFloats("float64", 3);
+      convert("float32", narrow, 3, "float64", wide);
+      expect([...copyOut("float64", wide, 3)]).toEqual([Math.fround(0.1), 2, -3]);
+      expect(sumOf("float64", wide, 3)).toBe(Math.fround(0.1) - 1);
+      expect(sumOf("float32", narrow + 4, 2, Math.abs)).toBe(5);
+      expect(sumOf("float64", wide, 0)).toBe(0);
+      const matrix = copyIn("float64", [1, 2, 3, 4]);
+      addToDiagonal(2, 0.5, matrix);
+      expect([...copyOut("float64", matrix, 4)]).toEqual([1.5, 2, 3, 4.5]);
+      writeIntegers(matrix, [7, 2 ** 32 - 1]);
+      expect([...new Uint32Array(copyOut("float64", matrix, 1).buffer)]).toEqual([7, 2 ** 32 - 1]);
+    });
   });
 
   test("does not grow over a thousand calls of mixed sizes", () => {
@@ -123,6 +152,44 @@ describe("memory", () => {
       expect(() => allocateFloats("float64", 2 ** 29)).toThrow(LaplaceError);
       expect(memoryUse().inUse).toBe(inUse);
       expect(Array.from(copyOut("float64", pointer, 3))).toEqual([1, 2, 3]);
+    });
+  });
+});
+
+describe("a loan of memory", () => {
+  const refusal = /allocated while a view of it is lent/;
+
+  test("refuses every allocation at once, whether memory would have to grow or not, and ends with its body", () => {
+    const mistakes: (() => unknown)[] = [
+      () => allocate(8),
+      () => copyIn("float64", [1]),
+      () => takeBlock(8),
+      // What the rows of a subset and a float32 fit once did: a view as the source of a copy.
+      () => inMemory("float32", (memory) => copyIn("float64", memory.subarray(0, 1))),
+      () => inMemory("float64", () => scope(() => batchedMatmul([[1]], [[2]]))),
+      () =>
+        inMemory("float64", (memory) => {
+          inMemory("float32", () => {}); // the end of an inner loan does not end the outer one
+          return memory[copyIn("float32", [1])];
+        }),
+    ];
+    const { inUse } = memoryUse();
+    for (const mistake of mistakes) {
+      expect(() => scope(() => inMemory<unknown>("float64", mistake))).toThrow(refusal);
+      expect(memoryUse().inUse).toBe(inUse);
+      giveBlock(takeBlock(8), 8);
+    }
+  });
+
+  test("gives no view away, but what was computed", () => {
+    scope(() => {
+      const pointer = copyIn("float64", [1, 2]);
+      const at = pointer / 8;
+      expect(() => inMemory("float64", (memory) => memory)).toThrow(/view of memory leaves/);
+      expect(() => inMemory("float64", (memory) => memory.subarray(at, at + 1))).toThrow(/view of memory leaves/);
+      expect(() => inMemory("float64", ({ buffer }) => new Uint8Array(buffer))).toThrow(/view of memory leaves/);
+      expect(inMemory("float64", (memory) => memory[at + 1])).toBe(2);
+      expect([...inMemory("float64", (memory) => memory.slice(at, at + 2))]).toEqual([1, 2]);
     });
   });
 });

@@ -2,7 +2,7 @@
 
 import { sameShape, shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
-import { allocateFloats, bytesPerElement, floats, type Pointer } from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import type { Node } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
 import { softmax } from "./combine.ts";
@@ -63,10 +63,11 @@ export const differs: Primitive<DiffersAttributes> = {
   name: "differs",
   shape: ([x]) => x,
   forward(node, pass) {
-    const memory = floats(pass.dtype);
     const from = pass.dtype === "float32" ? Math.fround(node.attributes.from) : node.attributes.from;
     const [x, y] = [node.inputs[0], node].map((one) => pass.value(one) / bytesPerElement(pass.dtype));
-    for (let i = 0; i < pass.batch * node.size; i++) memory[y + i] = memory[x + i] === from ? 0 : 1;
+    inMemory(pass.dtype, (memory) => {
+      for (let i = 0; i < pass.batch * node.size; i++) memory[y + i] = memory[x + i] === from ? 0 : 1;
+    });
   },
   pushforward(node, pass) {
     pass.kernels.fill(pass.batch * node.size, 0, pass.tangent(node));
@@ -84,8 +85,10 @@ export const positions: Primitive<{ readonly length: number }> = {
   name: "positions",
   shape: (_, { length }) => [length],
   forward(node, pass) {
-    const [memory, start] = [floats(pass.dtype), pass.value(node) / bytesPerElement(pass.dtype)];
-    for (let i = 0; i < pass.batch * node.size; i++) memory[start + i] = i % node.size;
+    const start = pass.value(node) / bytesPerElement(pass.dtype);
+    inMemory(pass.dtype, (memory) => {
+      for (let i = 0; i < pass.batch * node.size; i++) memory[start + i] = i % node.size;
+    });
   },
   pushforward() {},
   pullback() {},
@@ -124,12 +127,14 @@ function sinusoids(
   pass: ForwardPass,
 ): Pointer {
   const table = allocateFloats(pass.dtype, size);
-  const [memory, start] = [floats(pass.dtype), table / bytesPerElement(pass.dtype)];
-  for (let t = 0; t < positions; t++) {
-    for (let i = 0; i < width; i++) {
-      const angle = t / base ** ((i - (i % 2)) / width);
-      memory[start + t * width + i] = i % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+  const start = table / bytesPerElement(pass.dtype);
+  inMemory(pass.dtype, (memory) => {
+    for (let t = 0; t < positions; t++) {
+      for (let i = 0; i < width; i++) {
+        const angle = t / base ** ((i - (i % 2)) / width);
+        memory[start + t * width + i] = i % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+      }
     }
-  }
+  });
   return table;
 }

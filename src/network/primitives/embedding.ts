@@ -4,7 +4,7 @@
 import { shapeText } from "../../array/ndarray.ts";
 import { LaplaceError, ShapeError, ValueError } from "../../errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { bytesPerElement, floats, type Pointer } from "../../kernels/memory.ts";
+import { bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import type { LinearSite, Node } from "../graph.ts";
 import type { ForwardPass, Primitive, SiteUse } from "../primitive.ts";
 
@@ -12,18 +12,19 @@ import type { ForwardPass, Primitive, SiteUse } from "../primitive.ts";
 function copyRows(node: Node, pass: ForwardPass, table: Pointer, to: Pointer): void {
   const { outputs: vocabulary, inputs: dimensions } = node.site as LinearSite;
   const bytes = bytesPerElement(pass.dtype);
-  const memory = floats(pass.dtype);
   const [tokens, from] = [pass.value(node.inputs[0]) / bytes, table / bytes];
   const count = pass.batch * node.inputs[0].size;
-  for (let i = 0, at = to / bytes; i < count; i++, at += dimensions) {
-    const token = memory[tokens + i];
-    if (!(Number.isInteger(token) && token >= 0 && token < vocabulary)) {
-      throw new ValueError(
-        `embedding: tokens must be whole numbers from 0 to ${vocabulary - 1}, not ${token}. The network's inputs are the tokens themselves, not one-hot vectors; a larger vocabulary is the layer's first argument.`,
-      );
+  inMemory(pass.dtype, (memory) => {
+    for (let i = 0, at = to / bytes; i < count; i++, at += dimensions) {
+      const token = memory[tokens + i];
+      if (!(Number.isInteger(token) && token >= 0 && token < vocabulary)) {
+        throw new ValueError(
+          `embedding: tokens must be whole numbers from 0 to ${vocabulary - 1}, not ${token}. The network's inputs are the tokens themselves, not one-hot vectors; a larger vocabulary is the layer's first argument.`,
+        );
+      }
+      memory.copyWithin(at, from + token * dimensions, from + (token + 1) * dimensions);
     }
-    memory.copyWithin(at, from + token * dimensions, from + (token + 1) * dimensions);
-  }
+  });
 }
 
 function refuse(): never {

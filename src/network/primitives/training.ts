@@ -2,7 +2,7 @@
 
 import { shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
-import { allocateFloats, bytesPerElement, floats, type Pointer } from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, copyOut, inMemory, type Pointer } from "../../kernels/memory.ts";
 import type { BufferArray, Node } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
 
@@ -25,8 +25,10 @@ export const dropout: Primitive<DropoutAttributes> = {
     const { random, kept } = pass.training;
     const { rate } = node.attributes;
     const factors = allocateFloats(pass.dtype, n);
-    const [memory, start] = [floats(pass.dtype), factors / bytesPerElement(pass.dtype)];
-    for (let i = 0; i < n; i++) memory[start + i] = random.uniform() < rate ? 0 : 1 / (1 - rate);
+    const start = factors / bytesPerElement(pass.dtype);
+    inMemory(pass.dtype, (memory) => {
+      for (let i = 0; i < n; i++) memory[start + i] = random.uniform() < rate ? 0 : 1 / (1 - rate);
+    });
     kept.set(node, factors);
     pass.kernels.multiply(1, n, x, factors, pass.value(node), false);
   },
@@ -63,11 +65,7 @@ type BatchNode = Node<BatchNormaliseAttributes>;
 export const positionsOfChannel = (node: BatchNode): number => node.size / node.attributes.mean.size;
 
 /** A number for each channel. */
-function place(pass: ForwardPass, numbers: Float64Array): Pointer {
-  const to = allocateFloats(pass.dtype, numbers.length);
-  floats(pass.dtype).set(numbers, to / bytesPerElement(pass.dtype));
-  return to;
-}
+const place = (pass: ForwardPass, numbers: Float64Array): Pointer => copyIn(pass.dtype, numbers);
 
 /** For each of `slabs` batches y = scale x + shift (or +=) for each channel; 0 for no scale or no shift. */
 function stretch(
@@ -90,8 +88,7 @@ function channelMeans(node: BatchNode, pass: ForwardPass, x: Pointer): Float64Ar
   const [rows, sums] = [allocateFloats(pass.dtype, node.size), allocateFloats(pass.dtype, channels)];
   pass.kernels.sumAxis(1, pass.batch, node.size, x, rows, node.size, false);
   pass.kernels.sumAxis(channels, positions, 1, rows, sums, 1, false);
-  const start = sums / bytesPerElement(pass.dtype);
-  return Float64Array.from(floats(pass.dtype).subarray(start, start + channels), (x) => x / (pass.batch * positions));
+  return Float64Array.from(copyOut(pass.dtype, sums, channels), (x) => x / (pass.batch * positions));
 }
 
 const negative = (numbers: Float64Array) => numbers.map((x) => -x);
@@ -106,8 +103,7 @@ function runningFactors({ attributes }: BatchNode, pass: ForwardPass): Pointer {
 }
 
 function read(pass: ForwardPass, buffer: BufferArray): Float64Array {
-  const start = pass.buffer(buffer) / bytesPerElement(pass.dtype);
-  return Float64Array.from(floats(pass.dtype).subarray(start, start + buffer.size));
+  return Float64Array.from(copyOut(pass.dtype, pass.buffer(buffer), buffer.size));
 }
 
 /** Moves the running statistics towards those of a batch. */
@@ -115,12 +111,13 @@ function update(node: BatchNode, pass: ForwardPass, mean: Float64Array, variance
   const { attributes } = node;
   const count = pass.batch * positionsOfChannel(node);
   const { momentum } = attributes;
-  const memory = floats(pass.dtype);
   const move = (buffer: BufferArray, found: (channel: number) => number) => {
     const start = pass.buffer(buffer) / bytesPerElement(pass.dtype);
-    for (let c = 0; c < buffer.size; c++) {
-      memory[start + c] = (1 - momentum) * memory[start + c] + momentum * found(c);
-    }
+    inMemory(pass.dtype, (memory) => {
+      for (let c = 0; c < buffer.size; c++) {
+        memory[start + c] = (1 - momentum) * memory[start + c] + momentum * found(c);
+      }
+    });
   };
   move(attributes.mean, (c) => mean[c]);
   move(attributes.variance, (c) => (variance[c] * count) / (count - 1));

@@ -1,0 +1,20 @@
+// Every test of the library with memory that moves at every allocation: see test/moving.ts.
+import { defineConfig, mergeConfig } from "vitest/config";
+import config from "./vitest.config.ts";
+
+const merged = mergeConfig(
+  config,
+  defineConfig({
+    test: {
+      // What does not compute in this process is left out.
+      exclude: ["test/architecture.test.ts", "test/docs.test.ts", "test/examples.test.ts", "node_modules/**"],
+      testTimeout: 120_000,
+      reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results-moving.json" }]] : ["default"],
+    },
+  }),
+);
+
+export default {
+  ...merged,
+  test: { ...merged.test, include: ["test/**/*.test.ts"], setupFiles: ["test/moving.ts", "test/setup.ts"] },
+};
