@@ -33,15 +33,48 @@ export class MemoryBudgetError extends LaplaceError {
   }
 }
 
-/** @throws MemoryBudgetError for float64 results of more than `budget` bytes */
-export function checkBytes(where: string, shape: readonly number[], budget: number, instead: string): void {
-  const bytes = shape.reduce((product, length) => product * length, 8);
+/** Bytes a result may need unless the caller says otherwise: 1 GiB. */
+export const defaultMemoryBudget: number = 2 ** 30;
+
+/** The memory budget that was asked for. @throws OptionError for what is no number of bytes */
+export function readBudget(where: string, budget: number | undefined): number {
+  if (budget === undefined) return defaultMemoryBudget;
+  if (budget !== Number.POSITIVE_INFINITY) checkNumber(where, "memoryBudget", budget, 0);
+  return budget;
+}
+
+/** @throws MemoryBudgetError for something that needs more than `budget` bytes; `instead` says what needs less */
+export function checkNeed(where: string, what: string, bytes: number, budget: number, instead: string): void {
   if (bytes <= budget) return;
   throw new MemoryBudgetError(
-    `${where}: an array of shape [${shape.join(", ")}] needs ${bytes} bytes, the memory budget is ${budget}. ${instead} Or raise the option memoryBudget.`,
+    `${where}: ${what} needs ${bytes} bytes, the memory budget is ${budget}. ${instead} Or raise the option memoryBudget.`,
     bytes,
     budget,
   );
+}
+
+/** @throws MemoryBudgetError for float64 results of more than `budget` bytes */
+export function checkBytes(where: string, shape: readonly number[], budget: number, instead: string): void {
+  const bytes = shape.reduce((product, length) => product * length, 8);
+  checkNeed(where, `an array of shape [${shape.join(", ")}]`, bytes, budget, instead);
+}
+
+/** Numbers of that shape, zeros. @throws LaplaceError where the runtime has no room for them, with the bytes */
+export function newFloats(where: string, shape: readonly number[]): Float64Array;
+export function newFloats(
+  where: string,
+  shape: readonly number[],
+  dtype: "float32" | "float64",
+): Float32Array | Float64Array;
+export function newFloats(where: string, shape: readonly number[], dtype = "float64"): Float32Array | Float64Array {
+  const length = shape.reduce((product, n) => product * n, 1);
+  try {
+    return dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const message = `${where}: an array of shape [${shape.join(", ")}] needs ${length * (dtype === "float32" ? 4 : 8)} bytes, more than this runtime can give. Likely cause: a length that is not meant; otherwise ask for fewer at a time.`;
+    throw new LaplaceError(message, { cause });
+  }
 }
 
 /**

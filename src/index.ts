@@ -62,7 +62,7 @@ export {
   toyRegression,
   twoMoons,
 } from "./data/toy.ts";
-export { defaultMemoryBudget, type MemoryOptions } from "./derivatives/budget.ts";
+export type { MemoryOptions } from "./derivatives/budget.ts";
 export {
   type GradientOptions,
   gradient,
@@ -72,6 +72,7 @@ export {
 } from "./derivatives/gradient.ts";
 export { type JacobianOptions, jacobian, jvp, type Tangent, vjp } from "./derivatives/jacobian.ts";
 export {
+  defaultMemoryBudget,
   FileError,
   type FileProblem,
   LaplaceError,
@@ -148,7 +149,7 @@ export type { Evidence } from "./laplace/evidence.ts";
 export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
 export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
 export { estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
-export type { Posterior } from "./laplace/posterior.ts";
+export type { Posterior, SampleOptions } from "./laplace/posterior.ts";
 export type {
   Approximation,
   FunctionCovarianceOptions,

@@ -1,8 +1,8 @@
 // What every curvature structure must do: it is a sum over examples, an operator, and adds to others of its kind.
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
-import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
-import { checkBytes, ValueError } from "../errors.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
+import { checkBytes, readBudget, ValueError } from "../errors.ts";
 import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
 import { firstDifference } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -63,8 +63,8 @@ export interface Accumulator {
 }
 
 /** @throws MemoryBudgetError for a matrix [n, n] over the budget */
-export function checkSquare(where: string, n: number, memoryBudget: number = defaultMemoryBudget): void {
-  checkBytes(where, [n, n], memoryBudget, "diagonal() needs less, and times(v) nothing.");
+export function checkSquare(where: string, n: number, memoryBudget: number | undefined): void {
+  checkBytes(where, [n, n], readBudget(where, memoryBudget), "diagonal() needs less, and times(v) nothing.");
 }
 
 /** @throws ValueError unless two curvatures add */

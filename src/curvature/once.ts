@@ -1,7 +1,7 @@
 // A curvature by itself, in one go.
 
-import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
-import { checkBytes, checkNumber, checkOptions } from "../errors.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
+import { checkBytes, checkOptions, readBudget } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
@@ -31,8 +31,8 @@ export function curvatureOf(
   options: CurvatureOptions & MemoryOptions = {},
 ): Curvature {
   checkOptions("curvatureOf", options, ["memoryBudget", ...curvatureOptionNames]);
-  const { memoryBudget = defaultMemoryBudget, ...rest } = options;
-  if (memoryBudget !== Number.POSITIVE_INFINITY) checkNumber("curvatureOf", "memoryBudget", memoryBudget, 0);
+  const { memoryBudget: budget, ...rest } = options;
+  const memoryBudget = readBudget("curvatureOf", budget);
   const plan = readPlan("curvatureOf", net, likelihood, rest);
   const { length } =
     plan.structure === "ekfac" && plan.basis !== undefined

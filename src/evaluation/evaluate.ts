@@ -5,7 +5,7 @@ import type { Data } from "../curvature/accumulate.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
 import { predictAll } from "../laplace/predicted.ts";
-import type { PredictOptions } from "../laplace/prediction.ts";
+import { type PredictOptions, predict, predictOptionNames } from "../laplace/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
 import { poissonNegativeLogLikelihood } from "./counts.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
@@ -71,23 +71,35 @@ export interface Evaluation {
  */
 export function evaluate(posterior: Posterior, data: Data, options: EvaluateOptions = {}): Evaluation {
   const where = "evaluate";
-  checkOptions(where, options, ["level", "approximation", "samples", "seed"]);
+  checkOptions(where, options, ["level", ...predictOptionNames]);
   if (!(posterior instanceof Posterior)) {
     throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
   }
   const { level = 0.9, ...predictOptions } = options;
-  const predicted = predictAll(where, data, ({ x }) => ({ ...posterior.predict(x, predictOptions) }));
+  const { name, classAxis, ignoredLabel } = posterior.likelihood;
+  const plugin = options.approximation === "plugin";
+  const predicted = predictAll(where, data, ({ x }) => {
+    const prediction = predict(where, posterior, x, predictOptions);
+    const { mean } = prediction;
+    // What no metric looks at is not kept, nor computed.
+    const variance = name === "categorical" || name === "bernoulli" ? mean : prediction.variance;
+    if (name !== "poisson") return { mean, variance, functionMean: mean, functionVariance: mean };
+    const functionVariance = plugin ? zeros(mean.shape) : prediction.functionVariance;
+    return { mean, variance, functionMean: prediction.functionMean, functionVariance };
+  });
   const { mean, variance, targets: y } = predicted;
   const [samples] = mean.shape;
-  const { name, classAxis, ignoredLabel } = posterior.likelihood;
   if (name === "categorical")
     return { samples, ...ofLabels(countedLabels(where, mean, y, { classAxis, ignoredLabel }), samples) };
   if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y, ignoredLabel) };
   const errors = { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
   if (name === "poisson") {
     const { functionMean, functionVariance } = predicted;
-    const known = options.approximation === "plugin" ? zeros(functionVariance.shape) : functionVariance;
-    return { samples, negativeLogLikelihood: poissonNegativeLogLikelihood(functionMean, known, y), ...errors };
+    return {
+      samples,
+      negativeLogLikelihood: poissonNegativeLogLikelihood(functionMean, functionVariance, y),
+      ...errors,
+    };
   }
   if (name !== "gaussian") return { samples, ...errors };
   return {

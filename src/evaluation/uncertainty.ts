@@ -1,10 +1,10 @@
 // Where predictive uncertainty comes from: from the weights, or from the data themselves.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
-import { checkInteger, checkOptions, ValueError } from "../errors.ts";
+import { checkBytes, checkInteger, checkOptions, newFloats, readBudget, ValueError } from "../errors.ts";
+import { eachFunction } from "../laplace/functions.ts";
 import { Posterior } from "../laplace/posterior.ts";
-import { functionValues } from "../laplace/prediction.ts";
-import { exchanged } from "../likelihood/categorical.ts";
+import { functionMoments } from "../laplace/prediction.ts";
 import { binaryEntropies, classEntropies } from "../likelihood/entropies.ts";
 import { labelShape } from "../losses/classes.ts";
 import { auroc } from "./classification.ts";
@@ -15,6 +15,8 @@ export interface UncertaintyOptions {
   samples?: number | undefined;
   /** Seed of those draws (default 0). */
   seed?: number | undefined;
+  /** Bytes that an array of the result may need, or the covariances of one input's classes on their way (default 1 GiB). */
+  memoryBudget?: number | undefined;
 }
 
 /** Predictive uncertainty and its parts, epistemic + aleatoric = total; [B, ...outputs], of classes [B, ...labels]. */
@@ -33,11 +35,11 @@ function check(where: string, posterior: Posterior, options: UncertaintyOptions)
   if (!(posterior instanceof Posterior)) {
     throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
   }
-  checkOptions(where, options, ["samples", "seed"]);
+  checkOptions(where, options, ["samples", "seed", "memoryBudget"]);
   const { samples = 1000, seed = 0 } = options;
   checkInteger(where, "samples", samples, 1);
   checkInteger(where, "seed", seed, 0);
-  return { samples, seed };
+  return { samples, seed, memoryBudget: readBudget(where, options.memoryBudget) };
 }
 
 /**
@@ -53,37 +55,43 @@ export function uncertainty(posterior: Posterior, x: ArrayLike, options: Uncerta
 }
 
 function parts(where: string, posterior: Posterior, x: ArrayLike, options: UncertaintyOptions): Uncertainty {
-  const draw = check(where, posterior, options);
+  const { memoryBudget, ...draw } = check(where, posterior, options);
   const { likelihood, net } = posterior;
-  const f = functionValues(where, posterior, x);
-  const { batch, outputs, mean, variance, covariance } = f;
+  const inputs = net.readInputs(where, x);
   const classes = likelihood.name === "categorical";
-  const shape = [batch, ...(classes ? labelShape(net.outputShape, likelihood.classAxis) : net.outputShape)];
-  const split = (total: Float64Array, aleatoric: Float64Array): Uncertainty => {
-    const epistemic = total.map((sum, i) => Math.max(sum - aleatoric[i], 0));
-    const share = epistemic.map((part, i) => (total[i] > 0 ? part / total[i] : 0));
-    const shaped = (values: Float64Array) => new NDArray(values, shape);
-    return { total: shaped(total), aleatoric: shaped(aleatoric), epistemic: shaped(epistemic), share: shaped(share) };
-  };
-  if (classes) {
-    const { size } = likelihood.group(net.outputShape);
-    const labels = outputs / size;
-    const logits = likelihood.classAxis === "first" ? exchanged(mean, batch, size, labels) : mean;
-    const { total, aleatoric } = classEntropies(logits, covariance, batch * labels, size, draw);
-    return split(total, aleatoric);
-  }
-  if (likelihood.name === "bernoulli") {
-    const { total, aleatoric } = binaryEntropies(mean, variance);
-    return split(total, aleatoric);
-  }
-  const target = likelihood.target(likelihood.links[0], f, likelihood.noise, draw);
-  // The variance of a count, given its rate, is the rate.
-  if (likelihood.name === "poisson") return split(target.variance, target.mean);
-  const noise = likelihood.targetAt(mean, net.outputShape, likelihood.noise).variance;
-  // Noise may be nearly all: the function's own variance keeps its digits.
-  const { total, aleatoric } = split(target.variance, noise);
-  const share = variance.map((part, i) => part / target.variance[i]);
-  return { total, aleatoric, epistemic: new NDArray(variance, shape), share: new NDArray(share, shape) };
+  const rest = classes ? labelShape(net.outputShape, likelihood.classAxis) : net.outputShape;
+  const shape = [inputs.shape[0], ...rest];
+  checkBytes(where, shape, memoryBudget, "Fewer inputs at once need less.");
+  const [total, aleatoric, epistemic, share] = [0, 1, 2, 3].map(() => newFloats(where, shape));
+  const needs = classes ? "covariance" : "variance";
+  eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
+    const put = (i: number, sum: number, noise: number, open = Math.max(sum - noise, 0)) => {
+      [total[i], aleatoric[i], epistemic[i]] = [sum, noise, open];
+      share[i] = sum > 0 ? open / sum : 0;
+    };
+    const { batch, outputs, first, width, offset, step, mean, variance, covariance } = part;
+    if (classes) {
+      const [each, group] = [width / outputs, step === 1 ? offset / outputs : offset];
+      const found = classEntropies(mean, covariance as Float64Array, batch, outputs, draw);
+      for (let i = 0; i < batch; i++) put((first + i) * each + group, found.total[i], found.aleatoric[i]);
+      return;
+    }
+    const start = first * width;
+    if (likelihood.name === "bernoulli") {
+      const found = binaryEntropies(mean, variance);
+      for (let i = 0; i < mean.length; i++) put(start + i, found.total[i], found.aleatoric[i]);
+      return;
+    }
+    const target = likelihood.target(likelihood.links[0], part, likelihood.noise, draw);
+    // The variance of a count, given its rate, is the rate. Noise may be nearly all: the function's variance keeps its digits.
+    const counts = likelihood.name === "poisson";
+    const noise = counts ? target.mean : likelihood.targetAt(mean, [outputs], likelihood.noise).variance;
+    for (let i = 0; i < mean.length; i++) {
+      put(start + i, target.variance[i], noise[i], counts ? undefined : variance[i]);
+    }
+  });
+  const shaped = (values: Float64Array) => new NDArray(values, shape);
+  return { total: shaped(total), aleatoric: shaped(aleatoric), epistemic: shaped(epistemic), share: shaped(share) };
 }
 
 /**
@@ -101,12 +109,13 @@ function score(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
   check(where, posterior, options);
   const { name } = posterior.likelihood;
   const labelled = name === "categorical" || name === "bernoulli";
+  const inputs = posterior.net.readInputs(where, x);
   const values = labelled
     ? parts(where, posterior, x, options).epistemic.data
-    : functionValues(where, posterior, x).variance;
+    : functionMoments(where, posterior, inputs, "variance");
   const noise = posterior.noise?.data;
-  const batch = posterior.net.readInputs(where, x).shape[0];
-  const each = values.length / Math.max(batch, 1);
+  const [batch] = inputs.shape;
+  const each = values.length / batch;
   const result = Float64Array.from({ length: batch }, (_, b) => {
     let sum = 0;
     for (let c = 0; c < each; c++) sum += values[b * each + c] / (noise?.[c] ?? 1) ** 2;

@@ -247,9 +247,10 @@ function confidenceFindings({ likelihood }: Posterior, given: Diagnosed): Findin
 
 /** −log density of the targets of each example under the prediction, and under what ignores the inputs. */
 function negativeLogs({ likelihood }: Posterior, given: Diagnosed): { own: Float64Array; baseline: Float64Array } {
-  const { outputs, y, mean, variance, functionMean, functionVariance, plugin } = given;
-  const levels = Float64Array.from({ length: outputs }, (_, c) => meanOf(y.filter((_, i) => i % outputs === c)));
-  const spreads = levels.map((level, c) => meanOf(y.filter((_, i) => i % outputs === c).map((t) => (t - level) ** 2)));
+  const { samples, outputs, y, mean, variance, functionMean, functionVariance, plugin } = given;
+  const column = (c: number) => Float64Array.from({ length: samples }, (_, i) => y[i * outputs + c]);
+  const levels = Float64Array.from({ length: outputs }, (_, c) => meanOf(column(c)));
+  const spreads = levels.map((level, c) => meanOf(column(c).map((t) => (t - level) ** 2)));
   const gaussian = (t: number, m: number, v: number) => 0.5 * (Math.log(2 * Math.PI * v) + (t - m) ** 2 / v);
   // 0 log 0 = 0: soft targets and absent classes.
   const cross = (t: number, p: number) => (t === 0 ? 0 : -t * Math.log(p));

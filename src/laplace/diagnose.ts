@@ -8,7 +8,7 @@ import { readDiagnosed } from "./diagnosed.ts";
 import { scatterOf } from "./evidence.ts";
 import { type Diagnosis, type Finding, NO_WEIGHT, negligible, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
-import type { PredictOptions } from "./prediction.ts";
+import { type PredictOptions, predictOptionNames } from "./prediction.ts";
 
 /** Options of `diagnose`: how the predictions that are judged are made, as in `predict`. */
 export type DiagnoseOptions = PredictOptions;
@@ -46,7 +46,7 @@ const sumOf = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0);
 /** See `Posterior.diagnose`. */
 export function diagnose(posterior: Posterior, data: Data | undefined, options: DiagnoseOptions): Diagnosis {
   const where = "diagnose";
-  checkOptions(where, options, ["approximation", "samples", "seed"]);
+  checkOptions(where, options, predictOptionNames);
   const gammas = effectiveParameters(posterior);
   const gamma = sumOf(gammas);
   const given = data === undefined ? undefined : readDiagnosed(where, posterior, data, options);

@@ -1,12 +1,13 @@
 // Data as a diagnosis looks at them: predictions, targets, and what the weights leave open.
 
-import type { NDArray } from "../array/ndarray.ts";
+import { NDArray } from "../array/ndarray.ts";
 import { type Data, lossOf } from "../curvature/accumulate.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
+import { sumVariances } from "./functions.ts";
 import type { Posterior } from "./posterior.ts";
 import { predictAll } from "./predicted.ts";
-import type { PredictOptions } from "./prediction.ts";
+import { functionMoments, type PredictOptions, predict } from "./prediction.ts";
 
 /** Data as a diagnosis looks at them: N examples, or labels of positions, with C outputs each. */
 export interface Diagnosed {
@@ -37,14 +38,19 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
   const { likelihood, net, temperature } = posterior;
   const noise = likelihood.noise === undefined ? undefined : posterior.noise?.data;
   const classes = likelihood.name === "categorical";
-  const perPosition = classes && net.outputShape.length > 1;
   const all = predictAll(where, data, ({ x, y }) => {
-    const { mean, variance, functionMean, functionVariance } = posterior.predict(x, options);
+    const { mean, variance, functionMean, functionVariance } = predict(where, posterior, x, options);
     const targets = likelihood.readTargets(where, y, [x.shape[0], ...net.outputShape], "float64");
-    const covariance = classes ? posterior.functionCovariance(x, { perPosition }) : functionVariance;
+    const inputs = net.readInputs(where, x);
+    const shaped = (values: Float64Array) => new NDArray(values, [x.shape[0], values.length / x.shape[0]]);
     // The network's own outputs, from which the loss of the fit was computed.
-    const own = options.approximation === "network" ? posterior.predict(x).functionMean : functionMean;
-    return { x, mean, variance, functionMean, functionVariance, own, y: targets, covariance };
+    const own =
+      options.approximation === "network" ? shaped(functionMoments(where, posterior, inputs, "mean")) : functionMean;
+    const common = { x, mean, variance, functionMean, functionVariance, own, y: targets };
+    if (!classes) return { ...common, level: functionVariance, weighted: functionVariance };
+    // Of a label's logits all that is looked at are the variances of their sum and of their mean over the probabilities.
+    const sums = sumVariances(where, posterior, inputs, mean.data);
+    return { ...common, level: shaped(sums.all), weighted: shaped(sums.weighted) };
   });
   const numbers = (array: NDArray) => Float64Array.from(array.data);
   const { size, shape } = net.graph.output;
@@ -83,12 +89,10 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
       }
       spread[i] += v;
       information[i] += (mean[at] * v) / temperature;
-      for (let d = 0; d < outputs; d++) {
-        const between = all.covariance.data[(group * outputs + c) * outputs + d];
-        spread[i] -= between / outputs;
-        information[i] -= (mean[at] * mean[i * outputs + d] * between) / temperature;
-      }
     }
+    if (!classes) return;
+    spread[i] -= all.level.data[group] / outputs;
+    information[i] -= all.weighted.data[group] / temperature;
   });
   return {
     samples,

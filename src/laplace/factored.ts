@@ -191,12 +191,20 @@ class FactoredPrecision implements Precision {
   }
 
   functionCovariance(backward: Backward): Float64Array {
-    const { batch, columns, dtype, kernels } = backward;
-    const length = batch * columns * columns;
-    const total = allocateFloats(dtype, length);
-    kernels.fill(length, 0, total);
-    for (const block of this.#blocks) scope(() => addBlock(backward, block, total));
-    return Float64Array.from(copyOut(dtype, total, length));
+    return this.#sum(backward, backward.columns ** 2, addGrams);
+  }
+
+  functionVariance(backward: Backward): Float64Array {
+    return this.#sum(backward, backward.columns, addSquares);
+  }
+
+  /** The sum over the blocks of what becomes of their rows, [B, each]. */
+  #sum(backward: Backward, each: number, add: AddProducts): Float64Array {
+    const { batch, dtype, kernels } = backward;
+    const total = allocateFloats(dtype, batch * each);
+    kernels.fill(batch * each, 0, total);
+    for (const block of this.#blocks) scope(() => addBlock(backward, block, { at: total, each, add }));
+    return Float64Array.from(copyOut(dtype, total, batch * each));
   }
 
   scratch(columns: number, batch: number, dtype: DType, graph: Graph = this.#curvature.selection.graph): number {
@@ -232,8 +240,15 @@ function enter(dtype: DType, values: Float64Array): Pointer {
   return copyIn(dtype, single);
 }
 
-/** Adds a block's part of J P⁻¹ Jᵀ to [B, C, C]. */
-function addBlock(backward: Backward, block: Block, total: Pointer): void {
+/** Where a block's part of J P⁻¹ Jᵀ is added, so many numbers for each example, and how. */
+interface Total {
+  readonly at: Pointer;
+  readonly each: number;
+  readonly add: AddProducts;
+}
+
+/** Adds a block's part of J P⁻¹ Jᵀ to [B, C, C], or of its diagonal to [B, C]. */
+function addBlock(backward: Backward, block: Block, total: Total): void {
   const { kernels, batch, columns, dtype, graph } = backward;
   const { selected, qb, qa } = block;
   const { site, role, parameter } = selected;
@@ -246,7 +261,7 @@ function addBlock(backward: Backward, block: Block, total: Pointer): void {
   const n = parameter.size;
   const rows = rotated(backward, columns * batch, block, vectorRows(backward, nodes, n, role === "scale"), b);
   kernels.multiply(columns * batch, n, rows, copyIn(dtype, inverseOf(block).map(Math.sqrt)), rows, false);
-  addGrams(backward, batch, n, rows, n, batch * n, total);
+  total.add(backward, batch, n, rows, n, batch * n, total.at);
 }
 
 function addWeight(
@@ -256,7 +271,7 @@ function addWeight(
   nodes: readonly Node[],
   b: Pointer | undefined,
   a: Pointer | undefined,
-  total: Pointer,
+  total: Total,
 ): void {
   const { kernels, batch, columns, dtype } = backward;
   const { outputs, inputs } = site;
@@ -277,7 +292,7 @@ function addWeight(
     });
     const rows = allocateFloats(dtype, columns * batch * outputs);
     kernels.multiply(columns, batch * outputs, left.at, s, rows, false);
-    addGrams(backward, batch, outputs, rows, outputs, batch * outputs, total);
+    total.add(backward, batch, outputs, rows, outputs, batch * outputs, total.at);
     return;
   }
   if (b === undefined && isTable(nodes)) {
@@ -285,7 +300,7 @@ function addWeight(
     eachTableRows(backward, site, nodes, (rows) => {
       scaleTableRows(backward, site, rows, roots);
       const n = rows.positions * inputs;
-      addGrams(backward, rows.count, n, rows.rows, columns * n, n, total + rows.first * columns * columns * bytes);
+      total.add(backward, rows.count, n, rows.rows, columns * n, n, total.at + rows.first * total.each * bytes);
     });
     return;
   }
@@ -297,7 +312,7 @@ function addWeight(
     const rows = allocateFloats(dtype, chunk.count * columns * n);
     writeProducts(backward, site, nodes, { ...chunk, uses }, { to: rows, example: columns * n });
     kernels.multiply(chunk.count * columns, n, rows, roots, rows, false);
-    addGrams(backward, chunk.count, n, rows, columns * n, n, total + chunk.first * columns * columns * bytes);
+    total.add(backward, chunk.count, n, rows, columns * n, n, total.at + chunk.first * total.each * bytes);
   });
 }
 
@@ -310,16 +325,36 @@ function inverseOf(block: Block): Float64Array {
   return result;
 }
 
-/** Products of the rows of every example, at strides from one example and column to the next, added to [B, C, C]. */
-function addGrams(
-  { kernels, columns }: Backward,
+/** Adds what becomes of rows of n, which lie at strides from one example and column to the next. */
+type AddProducts = (
+  backward: Backward,
   batch: number,
   n: number,
   rows: Pointer,
   example: number,
   column: number,
   total: Pointer,
-): void {
+) => void;
+
+/** Products of the rows of every example, [B, C, C]. */
+const addGrams: AddProducts = ({ kernels, columns }, batch, n, rows, example, column, total) => {
   const c = columns;
   kernels.gemm(batch, c, c, n, rows, example, column, 1, rows, example, 1, column, total, c * c, c, 1, true);
-}
+};
+
+/** Squares of the rows, [B, C]; one follows on the other, by columns or by examples. */
+const addSquares: AddProducts = ({ kernels, columns, dtype }, batch, n, rows, example, column, total) => {
+  const bytes = bytesPerElement(dtype);
+  if (example > column) {
+    kernels.dotRows(batch * columns, n, rows, rows, total, true);
+    return;
+  }
+  const squares = allocateFloats(dtype, columns * batch);
+  kernels.dotRows(columns * batch, n, rows, rows, squares, false);
+  const [from, to] = [squares / bytes, total / bytes];
+  inMemory(dtype, (memory) => {
+    for (let k = 0; k < columns; k++) {
+      for (let b = 0; b < batch; b++) memory[to + b * columns + k] += memory[from + k * batch + b];
+    }
+  });
+};

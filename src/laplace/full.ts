@@ -159,6 +159,15 @@ class FullPrecision implements Precision {
     return rowsCovariance(backward, this.#curvature, this);
   }
 
+  functionVariance(backward: Backward): Float64Array {
+    const n = backward.batch * backward.columns;
+    const rows = float64Rows(backward, this.#curvature.selection);
+    this.whiten(rows, n);
+    const result = allocateFloats("float64", n);
+    kernelsFor("float64").dotRows(n, this.#size, rows, rows, result, false);
+    return copyOut("float64", result, n) as Float64Array;
+  }
+
   scratch(columns: number, batch: number): number {
     return 3 * columns * this.#size * batch;
   }

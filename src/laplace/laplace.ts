@@ -9,8 +9,7 @@ import {
   type Summary,
   summarise,
 } from "../curvature/accumulate.ts";
-import { defaultMemoryBudget } from "../derivatives/budget.ts";
-import { checkBoolean, checkNumber, checkOptions, OptionError, refuseCopies } from "../errors.ts";
+import { checkBoolean, checkNumber, checkOptions, OptionError, readBudget, refuseCopies } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
@@ -97,8 +96,8 @@ export class Laplace {
     checkNumber(where, "temperature", options.temperature ?? 1, 0, true);
     checkBoolean(where, "damping", options.damping ?? false);
     checkBoolean(where, "checks", options.checks ?? true);
-    const { memoryBudget = defaultMemoryBudget, onWarning } = options;
-    if (memoryBudget !== Number.POSITIVE_INFINITY) checkNumber(where, "memoryBudget", memoryBudget, 0);
+    const { memoryBudget, onWarning } = options;
+    readBudget(where, memoryBudget);
     if (onWarning !== undefined && typeof onWarning !== "function") {
       throw new OptionError(`${where}: onWarning must be a function, not ${typeof onWarning}.`);
     }
@@ -124,8 +123,8 @@ export class Laplace {
       throw new OptionError("fit: signal must be an AbortSignal, such as the signal of an AbortController.");
     }
     const plan = this.#plan;
-    const { memoryBudget = defaultMemoryBudget, temperature = 1, damping = false } = this.#options;
-    checkMemory("fit", plan, memoryBudget);
+    const { memoryBudget, temperature = 1, damping = false } = this.#options;
+    checkMemory("fit", plan, readBudget("fit", memoryBudget));
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = Float64Array.from(net.parameters.data);

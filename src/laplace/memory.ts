@@ -5,7 +5,7 @@ import { type Structure, structures } from "../curvature/curvature.ts";
 import { shapeOf } from "../curvature/eigenblocks.ts";
 import { ekfacNumbers } from "../curvature/ekfac.ts";
 import { viewOf } from "../curvature/positions.ts";
-import { checkInteger, checkNumber, checkOptions, MemoryBudgetError } from "../errors.ts";
+import { checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import { nodeNumbers } from "../network/graph.ts";
@@ -13,8 +13,8 @@ import type { Network } from "../network/network.ts";
 import { backwardNumbers } from "../network/passes.ts";
 import { bytesText } from "../network/summary.ts";
 import { laplaceOptionNames } from "./checks.ts";
+import { columnsOf, routeOf } from "./functions.ts";
 import type { LaplaceOptions } from "./laplace.ts";
-import { togetherOf } from "./prediction.ts";
 
 /**
  * Bytes that a fit and its posterior's first use need at their peak, and of what. Counted are numbers in the kernels'
@@ -83,8 +83,9 @@ function factorBytes({ selection }: Plan): { factors: number; bases: number; pea
 function predictionBytes({ net, selection, likelihood }: Plan, structure: Structure): number {
   const bytes = bytesPerElement(net.dtype);
   const { graph, parameterCount } = net;
-  const columns = togetherOf(likelihood, net.outputShape);
-  const values = nodeNumbers(graph.nodes) + columns ** 2 + backwardNumbers(graph, selection.reaches, columns);
+  const route = routeOf(net, selection, likelihood);
+  const columns = columnsOf({ net, selection, scratch: () => 0 }, route);
+  const values = nodeNumbers(graph.nodes) + columns + backwardNumbers(graph, selection.reaches, columns);
   let [held, peak] = [0, 0];
   for (const selected of selection.parameters) {
     const { groups, outputs, inputs } = shapeOf(selected);
@@ -106,7 +107,10 @@ function posteriorBytes(plan: Plan, structure: Structure): { curvature: number; 
   if (structure === "full") {
     const matrix = vector * s;
     // Eigenvalues for the evidence; then the factor, which a prediction copies into the kernels' memory.
-    const rows = (2 * FLOAT64 + bytesPerElement(net.dtype)) * togetherOf(plan.likelihood, net.outputShape) * s;
+    const rows =
+      (2 * FLOAT64 + bytesPerElement(net.dtype)) *
+      columnsOf({ net, selection, scratch: () => 0 }, routeOf(net, selection, plan.likelihood)) *
+      s;
     const prediction = 2 * matrix + rows + net.parameterCount * bytesPerElement(net.dtype);
     return { curvature: matrix, factorisation: Math.max(eighBytes(s), vector + prediction) };
   }
@@ -160,7 +164,6 @@ export function estimateMemory(net: Network, options: LaplaceOptions & { readonl
 
 /** @throws MemoryBudgetError with the bytes, and the structures that would fit */
 export function checkMemory(where: string, plan: Plan, budget: number): void {
-  if (budget !== Number.POSITIVE_INFINITY) checkNumber(where, "memoryBudget", budget, 0);
   const needed = (structure: Structure) => estimate(plan, structure, 0).bytes;
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
@@ -173,7 +176,7 @@ export function checkMemory(where: string, plan: Plan, budget: number): void {
       ? "No structure fits over these weights; choose fewer (weights)."
       : `Structures that fit: ${fitting.map((structure) => `"${structure}" (${bytesText(needed(structure))})`).join(", ")}.`;
   throw new MemoryBudgetError(
-    `${where}: the structure "${plan.structure}" over ${plan.selection.size} weights needs ${bytesText(bytes)} (${bytes} bytes), the memory budget is ${bytesText(budget)}. ${instead} Or raise the option memoryBudget.`,
+    `${where}: the structure "${plan.structure}" over ${plan.selection.size} weights needs ${bytesText(bytes)} (${bytes} bytes), the memory budget is ${bytesText(budget)}. ${instead} Or raise the option memoryBudget of laplace.`,
     bytes,
     budget,
   );

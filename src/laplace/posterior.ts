@@ -1,22 +1,23 @@
 // The Laplace approximation's Gaussian over weights: immutable, factored once, asked often.
 
-import { type ArrayLike, asArray, inspect, NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, inspect, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import type { Data, Plan } from "../curvature/accumulate.ts";
 import { type Curvature, checkSquare } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
-import { defaultMemoryBudget, type MemoryOptions } from "../derivatives/budget.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
 import {
   checkBytes,
-  checkChoice,
   checkInteger,
   checkNumber,
   checkOptions,
+  newFloats,
+  readBudget,
   refuseCopies,
   ValueError,
 } from "../errors.ts";
-import { copyIn, copyOut, scope } from "../kernels/memory.ts";
+import { copyIn, copyOutTo } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/read.ts";
@@ -29,13 +30,13 @@ import type { Diagnosis } from "./findings.ts";
 import { fullPrecision } from "./full.ts";
 import type { FactorPrecision, Precision } from "./precision.ts";
 import {
+  eachPanel,
   type FunctionCovarianceOptions,
   functionCovariance,
   functionSamples,
-  functionValues,
-  networkPrediction,
   type Prediction,
   type PredictOptions,
+  predict,
 } from "./prediction.ts";
 import { type Hyperparameters, type Prior, readPrior } from "./prior.ts";
 import { evidenceAt, tunableOf } from "./tunable.ts";
@@ -53,6 +54,11 @@ export interface PosteriorParts {
   /** The network's flat parameters at the fit, [P]. */
   readonly theta: Float64Array;
   readonly tuning: Tuning | undefined;
+}
+
+/** Options of what draws: the seed (default 0), and bytes that the draws may need (default 1 GiB). */
+export interface SampleOptions extends MemoryOptions {
+  readonly seed?: number | undefined;
 }
 
 const factorisations: Record<Curvature["structure"], FactorPrecision> = {
@@ -226,27 +232,33 @@ export class Posterior {
     return this.#derive(tune(tunable, options));
   }
 
-  /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError */
-  sample(n: number, options: { seed?: number | undefined } = {}): NDArray {
+  /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError, MemoryBudgetError */
+  sample(n: number, options: SampleOptions = {}): NDArray {
     checkInteger("sample", "n", n, 0);
-    checkOptions("sample", options, ["seed"]);
-    checkBytes("sample", [n, this.net.parameterCount], defaultMemoryBudget, "Draw fewer at a time, with other seeds.");
-    const draws = this.deviations(n, new Random(options.seed));
+    checkOptions("sample", options, ["seed", "memoryBudget"]);
     const count = this.net.parameterCount;
-    const result = new Float64Array(n * count);
-    for (let s = 0; s < n; s++) result.set(this.embed(draws, s, this.theta), s * count);
+    const budget = readBudget("sample", options.memoryBudget);
+    checkBytes("sample", [n, count], budget, "Draw fewer at a time, with other seeds.");
+    const result = newFloats("sample", [n, count]);
+    const random = new Random(options.seed);
+    eachPanel(n, this.size, (first, some) => {
+      const draws = this.deviations(some, random);
+      for (let s = 0; s < some; s++) result.set(this.embed(draws, s, this.theta), (first + s) * count);
+    });
     return new NDArray(result, [n, count]);
   }
 
   /** @internal n deviations of the weights from their mean, [n, S]; from given standard normal numbers if any. */
   deviations(n: number, noise: Random | Float64Array): Float64Array {
-    const epsilon = noise instanceof Random ? new Float64Array(n * this.size) : noise;
-    if (noise instanceof Random) for (let i = 0; i < epsilon.length; i++) epsilon[i] = noise.normal();
-    return scope(() => {
-      const rows = copyIn("float64", epsilon);
-      this.factorised.colour(rows, n);
-      return copyOut("float64", rows, epsilon.length) as Float64Array;
+    const { size } = this;
+    const result = noise instanceof Random ? newFloats("deviations", [n, size]) : noise.slice();
+    if (noise instanceof Random) for (let i = 0; i < result.length; i++) result[i] = noise.normal();
+    eachPanel(n, size, (first, count) => {
+      const rows = copyIn("float64", result.subarray(first * size, (first + count) * size));
+      this.factorised.colour(rows, count);
+      copyOutTo("float64", rows, count * size, result, first * size);
     });
+    return result;
   }
 
   /** @internal Row s of deviations at its places among all parameters, added to `base` or to zeros. */
@@ -290,34 +302,10 @@ export class Posterior {
 
   /**
    * Mean and variance of the target at each input, and of the function's value.
-   * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError
+   * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError; MemoryBudgetError
    */
   predict(x: ArrayLike, options: PredictOptions = {}): Prediction {
-    const where = "predict";
-    checkOptions(where, options, ["approximation", "samples", "seed"]);
-    const { links } = this.likelihood;
-    const { approximation = links[0], samples = 100, seed = 0 } = options;
-    checkChoice(where, "approximation", approximation, [...links, "network"]);
-    checkInteger(where, "samples", samples, 1);
-    checkInteger(where, "seed", seed, 0);
-    if (approximation === "network") {
-      const { target, values } = networkPrediction(where, this, x, samples, seed);
-      return this.#prediction(target.mean, target.variance, values.mean, values.variance);
-    }
-    const f = functionValues(where, this, x);
-    const { mean, variance } = this.likelihood.target(approximation, f, this.likelihood.noise, { samples, seed });
-    return this.#prediction(mean, variance, f.mean, f.variance);
-  }
-
-  #prediction(mean: Float64Array, variance: Float64Array, functionMean: Float64Array, functionVariance: Float64Array) {
-    const shape = [mean.length / this.net.graph.output.size, ...this.net.outputShape];
-    const shaped = (data: Float64Array) => new NDArray(data, shape);
-    return {
-      mean: shaped(mean),
-      variance: shaped(variance),
-      functionMean: shaped(functionMean),
-      functionVariance: shaped(functionVariance),
-    };
+    return predict("predict", this, x, options);
   }
 
   /**
@@ -335,16 +323,19 @@ export class Posterior {
    * over all outputs of all inputs (index: input · C + output). @throws ShapeError, ValueError, OptionError, MemoryBudgetError
    */
   functionCovariance(x: ArrayLike, options: FunctionCovarianceOptions = {}): NDArray {
-    checkOptions("functionCovariance", options, ["joint", "perPosition"]);
     return functionCovariance(this, x, options);
   }
 
-  /** Draws of the function's values at all inputs together, under the linearised network, [n, B, ...outputs]. */
-  functionSamples(x: ArrayLike, n: number, options: { seed?: number | undefined } = {}): NDArray {
-    checkInteger("functionSamples", "n", n, 0);
-    checkOptions("functionSamples", options, ["seed"]);
-    const draws = functionSamples("functionSamples", this, x, n, options.seed ?? 0);
-    return new NDArray(draws, [n, asArray(x).shape[0], ...this.net.outputShape]);
+  /**
+   * Draws of the function's values at all inputs together, under the linearised network, [n, B, ...outputs].
+   * @throws ShapeError, ValueError, OptionError; MemoryBudgetError for results, or draws of the weights [n, S], beyond the budget
+   */
+  functionSamples(x: ArrayLike, n: number, options: SampleOptions = {}): NDArray {
+    const where = "functionSamples";
+    checkInteger(where, "n", n, 0);
+    checkOptions(where, options, ["seed", "memoryBudget"]);
+    const memoryBudget = readBudget(where, options.memoryBudget);
+    return functionSamples(where, this, x, { samples: n, seed: options.seed ?? 0, memoryBudget });
   }
 
   /** @internal Everything it is made of, for files. */

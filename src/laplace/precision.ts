@@ -26,6 +26,8 @@ export interface Precision {
   quadraticForm(rows: Float64Array, n: number): Float64Array;
   /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */
   functionCovariance(backward: Backward): Float64Array;
+  /** cᵀ J P⁻¹ Jᵀ c of every example of a part and every column c that was pulled back, [B, K]. */
+  functionVariance(backward: Backward): Float64Array;
   /**
    * Numbers of the network's type that `functionCovariance` allocates for C columns of so many examples, pulled back through
    * a graph (default: the network's).

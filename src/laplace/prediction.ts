@@ -1,20 +1,27 @@
 // Predictions: the posterior pushed through the linearised network, or through the network itself.
 
-import { type ArrayLike, NDArray, sizeOf } from "../array/ndarray.ts";
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { forwardAt, type PositionView, positionView } from "../curvature/positions.ts";
-import { defaultMemoryBudget } from "../derivatives/budget.ts";
-import { checkBoolean, checkBytes, OptionError } from "../errors.ts";
+import {
+  checkBoolean,
+  checkBytes,
+  checkChoice,
+  checkInteger,
+  checkOptions,
+  newFloats,
+  OptionError,
+  readBudget,
+} from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOut, inMemory, type Pointer, scope } from "../kernels/memory.ts";
-import { type FunctionDistribution, type Group, type Likelihood, Mixture } from "../likelihood/likelihood.ts";
+import { allocateFloats, copyIn, copyOut, copyOutTo, scope } from "../kernels/memory.ts";
+import { Mixture, type TargetDistribution } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
-import { checkValues, eachPart, type Part, partSize } from "../network/parts.ts";
-import { Backward, backwardNumbers, Forward, pushForward } from "../network/passes.ts";
+import { checkValues, eachPart, partSize } from "../network/parts.ts";
+import { Backward, Forward, pushForward } from "../network/passes.ts";
 import { float64Rows } from "./full.ts";
+import { eachFunction, place, routeOf, unitColumns } from "./functions.ts";
 import type { Posterior } from "./posterior.ts";
-import type { Precision } from "./precision.ts";
 
 /** How a Gaussian over function values becomes a distribution of targets; which there are depends on the likelihood. */
 export type Approximation = ClassLink | BinaryLink | "exact" | "network";
@@ -32,6 +39,11 @@ export interface PredictOptions {
   readonly samples?: number | undefined;
   /** Seed of the draws (default 0). */
   readonly seed?: number | undefined;
+  /**
+   * Bytes that an array of the result may need, the draws of "network", or the covariances of one input on their way
+   * (default 1 GiB). Everything else passes in parts.
+   */
+  readonly memoryBudget?: number | undefined;
 }
 
 /** A prediction for B inputs, in float64; variances are in squared units of what they are of. */
@@ -42,134 +54,80 @@ export interface Prediction {
   readonly variance: NDArray;
   /** The network's output: the mean of the function's value, [B, ...outputs]. */
   readonly functionMean: NDArray;
-  /** The variance of the function's value: what the weights leave open, without noise, [B, ...outputs]. */
+  /**
+   * The variance of the function's value: what the weights leave open, without noise, [B, ...outputs]. An approximation that
+   * does not look at it ("plugin") is a pass forward; then this is computed where it is first read.
+   */
   readonly functionVariance: NDArray;
 }
 
-/** Outputs whose values are taken together, as many groups of them as there are. */
-interface Together extends Group {
-  readonly groups: number;
-}
+/** The names of the options of `predict`. */
+export const predictOptionNames: readonly string[] = ["approximation", "samples", "seed", "memoryBudget"];
 
-/** Outputs that stand each for itself are pulled back that many at once. */
-const MOST_TOGETHER = 64;
+const unbounded = Number.POSITIVE_INFINITY;
+const FEWER = "Fewer inputs at once need less.";
 
-/** How many outputs are pulled back at once: a group of the likelihood's, or of those of one output several. */
-export function togetherOf(likelihood: Likelihood, shape: readonly number[]): number {
-  const { size } = likelihood.group(shape);
-  const outputs = sizeOf(shape);
-  if (size > 1 || outputs === 0) return size;
-  let together = Math.min(outputs, MOST_TOGETHER);
-  while (outputs % together !== 0) together--;
-  return together;
-}
-
-/** Unit columns of a group, [n, B, C]: its outputs are `step` apart. */
-function unitColumns({ kernels, dtype, graph, batch: count }: Forward, { size, step }: Group, group: number): Pointer {
-  const outputs = graph.output.size;
-  const columns = allocateFloats(dtype, size * count * outputs);
-  kernels.fill(size * count * outputs, 0, columns);
-  const start = columns / bytesPerElement(dtype);
-  const first = step === 1 ? group * size : group;
-  inMemory(dtype, (memory) => {
-    for (let k = 0; k < size; k++) {
-      for (let b = 0; b < count; b++) memory[start + (k * count + b) * outputs + first + k * step] = 1;
-    }
+/** See `Posterior.predict`. */
+export function predict(where: string, posterior: Posterior, x: ArrayLike, options: PredictOptions): Prediction {
+  checkOptions(where, options, predictOptionNames);
+  const { net, likelihood } = posterior;
+  const { links } = likelihood;
+  const { approximation = links[0], samples = 100, seed = 0 } = options;
+  checkChoice(where, "approximation", approximation, [...links, "network"]);
+  checkInteger(where, "samples", samples, 1);
+  checkInteger(where, "seed", seed, 0);
+  const memoryBudget = readBudget(where, options.memoryBudget);
+  const inputs = net.readInputs(where, x);
+  const shape = [inputs.shape[0], ...net.outputShape];
+  checkBytes(where, shape, memoryBudget, FEWER);
+  const shaped = (data: Float64Array) => new NDArray(data, shape);
+  const [mean, variance, functionMean] = [0, 1, 2].map(() => newFloats(where, shape));
+  const known = { mean: shaped(mean), variance: shaped(variance), functionMean: shaped(functionMean) };
+  if (approximation === "network") {
+    const functionVariance = newFloats(where, shape);
+    const draw = { samples, seed, memoryBudget };
+    eachNetworkPart(where, posterior, inputs, draw, (start, target, values) => {
+      mean.set(target.mean, start);
+      variance.set(target.variance, start);
+      functionMean.set(values.mean, start);
+      functionVariance.set(values.variance, start);
+    });
+    return { ...known, functionVariance: shaped(functionVariance) };
+  }
+  const needs = likelihood.needs(approximation);
+  const functionVariance = needs === "mean" ? undefined : newFloats(where, shape);
+  eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
+    const target = likelihood.target(approximation, part, likelihood.noise, { samples, seed });
+    place(part, target.mean, mean);
+    place(part, target.variance, variance);
+    place(part, part.mean, functionMean);
+    if (functionVariance !== undefined) place(part, part.variance, functionVariance);
   });
-  return columns;
+  if (functionVariance !== undefined) return { ...known, functionVariance: shaped(functionVariance) };
+  // Computed where it is read, at the inputs as they are now.
+  const kept = new NDArray(inputs.data.slice(), inputs.shape);
+  let found: NDArray | undefined;
+  return {
+    ...known,
+    get functionVariance() {
+      found ??= shaped(functionMoments(where, posterior, kept, "variance"));
+      return found;
+    },
+  };
 }
 
-/** All outputs of a network as one group. */
-const allTogether = (outputs: number): Together => ({ size: outputs, step: 1, groups: 1 });
-
-/** What is done with a group's block of J P⁻¹ Jᵀ, [n, n]. */
-type VisitBlock = (example: number, group: number, block: Float64Array) => void;
-
-/**
- * The blocks of J P⁻¹ Jᵀ within groups of outputs: covariances between groups are not computed. With a view, whose
- * positions are the groups, positions take the place of examples.
- */
-function eachCovariance(
+/** The means or variances of the function's values at all inputs, [B, C]. */
+export function functionMoments(
   where: string,
   posterior: Posterior,
   inputs: NDArray,
-  together: Together,
-  view: PositionView | undefined,
-  visit: VisitBlock,
-  evaluated?: (part: Part) => void,
-): void {
-  const { selection, factorised } = posterior;
-  const { size, groups } = together;
-  const [columns, extra] = view === undefined ? [size, factorised.scratch(size, 1, posterior.net.dtype)] : [1, 0];
-  eachPart(posterior.model, inputs, columns, extra, (part) => {
-    checkValues(where, part);
-    evaluated?.(part);
-    if (view !== undefined) {
-      positionCovariances(part, view, size, factorised, visit);
-      return;
-    }
-    for (let group = 0; group < groups; group++) {
-      scope(() => {
-        const unit = unitColumns(part.forward, together, group);
-        const blocks = factorised.functionCovariance(new Backward(part.forward, unit, size, selection.reaches));
-        for (let b = 0; b < part.count; b++) {
-          visit(part.start + b, group, blocks.subarray(b * size * size, (b + 1) * size * size));
-        }
-      });
-    }
-  });
-}
-
-/** The blocks of a part whose positions are examples. */
-function positionCovariances(
-  { forward, start, count }: Part,
-  view: PositionView,
-  size: number,
-  factorised: Precision,
-  visit: VisitBlock,
-): void {
-  const { graph, selection, positions } = view;
-  const { dtype } = forward;
-  const held = size * size + backwardNumbers(graph, selection.reaches, size);
-  const most = partSize(held + factorised.scratch(size, 1, dtype, graph), dtype);
-  for (let first = 0; first < count * positions; first += most) {
-    scope(() => {
-      const rows = forwardAt(view, forward, { first, count: Math.min(most, count * positions - first) });
-      const unit = unitColumns(rows, { size, step: 1 }, 0);
-      const blocks = factorised.functionCovariance(new Backward(rows, unit, size, selection.reaches));
-      for (let i = 0; i < rows.batch; i++) {
-        const [example, position] = [Math.floor((first + i) / positions), (first + i) % positions];
-        visit(start + example, position, blocks.subarray(i * size * size, (i + 1) * size * size));
-      }
-    });
-  }
-}
-
-/** f(x) and J P⁻¹ Jᵀ (Khan et al. 2019; Immer et al. 2021, arXiv:2008.08400) within the likelihood's groups of outputs. */
-export function functionValues(where: string, posterior: Posterior, x: ArrayLike): FunctionDistribution {
-  const { net, likelihood, selection } = posterior;
-  const inputs = net.readInputs(where, x);
-  const [batch] = inputs.shape;
-  const outputs = net.graph.output.size;
-  const group = likelihood.group(net.outputShape);
-  const found = positionView(net.graph, selection, likelihood);
-  const width = found?.graph.output.size ?? 0;
-  const view = group.size === width || width <= MOST_TOGETHER ? found : undefined;
-  const size = view === undefined ? togetherOf(likelihood, net.outputShape) : width;
-  const together = { size, step: group.step, groups: outputs / size };
-  const mean = new Float64Array(batch * outputs);
-  const variance = new Float64Array(batch * outputs);
-  // Outputs that stand each for itself have no covariances.
-  const covariance = group.size === 1 ? variance : new Float64Array(batch * outputs * size);
-  const visit: VisitBlock = (example, g, block) => {
-    const first = example * outputs + (group.step === 1 ? g * size : g);
-    for (let k = 0; k < size; k++) variance[first + k * group.step] = block[k * (size + 1)];
-    if (covariance !== variance) covariance.set(block, (example * together.groups + g) * size * size);
-  };
-  eachCovariance(where, posterior, inputs, together, view, visit, ({ forward, start, count }) => {
-    mean.set(copyOut(net.dtype, forward.outputs, count * outputs), start * outputs);
-  });
-  return { batch, outputs, mean, variance, covariance };
+  needs: "mean" | "variance",
+): Float64Array {
+  const result = newFloats(where, [inputs.shape[0], posterior.net.graph.output.size]);
+  eachFunction(where, posterior, inputs, { needs, memoryBudget: unbounded }, (part) =>
+    place(part, part[needs], result),
+  );
+  return result;
 }
 
 /** Options of a posterior's `functionCovariance`. */
@@ -178,72 +136,104 @@ export interface FunctionCovarianceOptions {
   readonly joint?: boolean | undefined;
   /** Whether it is over the classes of one position at a time (default false). */
   readonly perPosition?: boolean | undefined;
+  /** Bytes that the result may need, or the rows that the joint one is made of (default 1 GiB). */
+  readonly memoryBudget?: number | undefined;
 }
 
 /** J P⁻¹ Jᵀ over the outputs of each input, of each of its positions, or of all inputs together. */
-export function functionCovariance(
-  posterior: Posterior,
-  x: ArrayLike,
-  { joint = false, perPosition = false }: FunctionCovarianceOptions,
-): NDArray {
+export function functionCovariance(posterior: Posterior, x: ArrayLike, options: FunctionCovarianceOptions): NDArray {
   const where = "functionCovariance";
+  checkOptions(where, options, ["joint", "perPosition", "memoryBudget"]);
+  const { joint = false, perPosition = false } = options;
   checkBoolean(where, "joint", joint);
   checkBoolean(where, "perPosition", perPosition);
+  const memoryBudget = readBudget(where, options.memoryBudget);
   if (joint && perPosition) throw new OptionError(`${where}: joint is over all positions, perPosition over one.`);
-  if (joint) return jointCovariance(where, posterior, x);
-  const { net, likelihood } = posterior;
+  const { net, likelihood, selection } = posterior;
+  if (joint) return jointCovariance(where, posterior, net.readInputs(where, x), memoryBudget);
   const inputs = net.readInputs(where, x);
   const outputs = net.graph.output.size;
-  const group = perPosition ? likelihood.group(net.outputShape) : allTogether(outputs);
   if (perPosition && likelihood.name !== "categorical") {
     throw new OptionError(
       `${where}: perPosition is for a categorical likelihood, with classes at every position, not a ${likelihood.name} one.`,
     );
   }
-  const together = { ...group, groups: outputs / group.size };
+  const route = perPosition
+    ? routeOf(net, selection, likelihood)
+    : { view: undefined, width: outputs, group: { size: outputs, step: 1 } };
+  const { size } = route.group;
   const positions = perPosition ? labelShape(net.outputShape, likelihood.classAxis) : [];
-  const shape = [inputs.shape[0], ...positions, group.size, group.size];
-  checkBytes(where, shape, defaultMemoryBudget, "Fewer inputs at once need less, or perPosition where there is one.");
-  const view = perPosition ? positionView(net.graph, posterior.selection, likelihood) : undefined;
-  const covariance = new Float64Array(sizeOf(shape));
-  eachCovariance(where, posterior, inputs, together, view, (example, g, block) => {
-    covariance.set(block, (example * together.groups + g) * block.length);
+  const shape = [inputs.shape[0], ...positions, size, size];
+  checkBytes(where, shape, memoryBudget, "Fewer inputs at once need less, or perPosition where there is one.");
+  const covariance = newFloats(where, shape);
+  eachFunction(where, posterior, inputs, { needs: "covariance", route, memoryBudget: unbounded }, (part) => {
+    const { batch, first, width, step, offset } = part;
+    const blocks = part.covariance as Float64Array;
+    // Groups of a row follow on each other.
+    const [each, group] = [width / size, step === 1 ? offset / size : offset];
+    for (let i = 0; i < batch; i++) {
+      const block = blocks.subarray(i * size * size, (i + 1) * size * size);
+      covariance.set(block, ((first + i) * each + group) * size * size);
+    }
   });
   return new NDArray(covariance, shape);
 }
 
 /** The covariance of all function values at once, [B C, B C]. */
-function jointCovariance(where: string, posterior: Posterior, x: ArrayLike): NDArray {
+function jointCovariance(where: string, posterior: Posterior, inputs: NDArray, memoryBudget: number): NDArray {
   const { net, selection, factorised } = posterior;
-  const inputs = net.readInputs(where, x);
   const [batch, outputs, s] = [inputs.shape[0], net.graph.output.size, selection.size];
   const n = batch * outputs;
   for (const shape of [
     [n, n],
     [n, s],
   ]) {
-    checkBytes(where, shape, defaultMemoryBudget, "Fewer inputs at once need less, without `joint` one at a time.");
+    checkBytes(where, shape, memoryBudget, "Fewer inputs at once need less, without `joint` one at a time.");
   }
-  const rows = new Float64Array(n * s);
+  const covariance = newFloats(where, [n, n]);
+  const rows = newFloats(where, [n, s]);
   eachPart(posterior.model, inputs, outputs, 3 * outputs * s, (part) => {
     checkValues(where, part);
-    const backward = new Backward(
-      part.forward,
-      unitColumns(part.forward, allTogether(outputs), 0),
-      outputs,
-      selection.reaches,
-    );
+    const backward = new Backward(part.forward, unitColumns(part.forward, 0, outputs), outputs, selection.reaches);
     const part64 = float64Rows(backward, selection);
     rows.set(copyOut("float64", part64, part.count * outputs * s), part.start * outputs * s);
   });
-  return scope(() => {
-    const kernels = kernelsFor("float64");
-    const v = copyIn("float64", rows);
-    factorised.whiten(v, n);
-    const result = allocateFloats("float64", n * n);
-    kernels.syrk(n, s, v, s, 1, result, n, 1, false, true);
-    return new NDArray(copyOut("float64", result, n * n), [n, n]);
+  eachPanel(n, s, (first, count) => {
+    const v = copyIn("float64", rows.subarray(first * s, (first + count) * s));
+    factorised.whiten(v, count);
+    copyOutTo("float64", v, count * s, rows, first * s);
   });
+  // Panels of rows times panels of rows: the kernels' memory holds two of them.
+  eachPanel(n, s, (first, count) => {
+    const a = copyIn("float64", rows.subarray(first * s, (first + count) * s));
+    eachPanel(first + count, Math.max(s, count), (from, columns) => {
+      const b = copyIn("float64", rows.subarray(from * s, (from + columns) * s));
+      const c = allocateFloats("float64", count * columns);
+      kernelsFor("float64").gemm(1, count, columns, s, a, 0, s, 1, b, 0, 1, s, c, 0, columns, 1, false);
+      const block = copyOut("float64", c, count * columns);
+      for (let i = 0; i < count; i++) {
+        for (let j = 0; j < columns && from + j <= first + i; j++) {
+          const value = block[i * columns + j];
+          covariance[(first + i) * n + from + j] = value;
+          covariance[(from + j) * n + first + i] = value;
+        }
+      }
+    });
+  });
+  return new NDArray(covariance, [n, n]);
+}
+
+/** Calls `visit` for some of n rows after the others, within a scope each: as many as are 32 MiB of so many numbers. */
+export function eachPanel(n: number, width: number, visit: (first: number, count: number) => void): void {
+  const most = partSize(width, "float64");
+  for (let first = 0; first < n; first += most) scope(() => visit(first, Math.min(most, n - first)));
+}
+
+/** How many draws, from which seed, and what they may need. */
+interface Draws {
+  readonly samples: number;
+  readonly seed: number;
+  readonly memoryBudget: number;
 }
 
 /** Draws of all function values together from the linearised posterior, [n, B, C]. */
@@ -251,15 +241,19 @@ export function functionSamples(
   where: string,
   posterior: Posterior,
   x: ArrayLike,
-  n: number,
-  seed: number,
-): Float64Array {
+  { samples: n, seed, memoryBudget }: Draws,
+): NDArray {
   const { net } = posterior;
   const inputs = net.readInputs(where, x);
   const outputs = net.graph.output.size;
   const size = inputs.shape[0] * outputs;
-  const result = new Float64Array(n * size);
-  checkBytes(where, [n, Math.max(size, posterior.size)], defaultMemoryBudget, "Fewer draws need less.");
+  for (const shape of [
+    [n, size],
+    [n, posterior.size],
+  ]) {
+    checkBytes(where, shape, memoryBudget, "Fewer draws need less.");
+  }
+  const result = newFloats(where, [n, size]);
   const draws = posterior.deviations(n, new Random(seed));
   eachPart(posterior.model, inputs, 2, 0, (part) => {
     checkValues(where, part);
@@ -273,36 +267,37 @@ export function functionSamples(
       });
     }
   });
-  return result;
+  return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
 }
 
-/** Mean and variance of targets and function values over networks drawn from the posterior. */
-export function networkPrediction(where: string, posterior: Posterior, x: ArrayLike, n: number, seed: number) {
+/** Mean and variance of targets and function values over networks drawn from the posterior, some inputs at a time. */
+function eachNetworkPart(
+  where: string,
+  posterior: Posterior,
+  inputs: NDArray,
+  { samples: n, seed, memoryBudget }: Draws,
+  visit: (start: number, target: TargetDistribution, values: TargetDistribution) => void,
+): void {
   const { net, selection, likelihood } = posterior;
-  const inputs = net.readInputs(where, x);
   const outputs = net.graph.output.size;
-  const size = inputs.shape[0] * outputs;
-  const [targets, values] = [new Mixture(size), new Mixture(size)];
-  checkBytes(where, [n, Math.max(size, posterior.size)], defaultMemoryBudget, "Fewer samples need less.");
+  checkBytes(where, [n, posterior.size], memoryBudget, "Fewer samples need less.");
   const draws = posterior.deviations(n, new Random(seed));
-  const f = Array.from({ length: n }, () => new Float64Array(size));
   eachPart(posterior.model, inputs, 1, 0, (part) => {
     checkValues(where, part);
     const { forward, start, count } = part;
+    const size = count * outputs;
+    const [targets, values, none] = [new Mixture(size), new Mixture(size), new Float64Array(size)];
     for (let s = 0; s < n; s++) {
       scope(() => {
         // Values that no selected weight has a part in, such as the last layer's features, are kept.
         const theta = copyIn(net.dtype, posterior.embed(draws, s, posterior.theta));
         const kept = { kept: { forward, changes: selection.reaches } };
         const moved = new Forward(net.graph, net.dtype, theta, forward.value(net.graph.input), count, kept);
-        f[s].set(copyOut(net.dtype, moved.outputs, count * outputs), start * outputs);
+        const f = Float64Array.from(copyOut(net.dtype, moved.outputs, size));
+        targets.add(likelihood.targetAt(f, net.outputShape, likelihood.noise));
+        values.add({ mean: f, variance: none });
       });
     }
+    visit(start * outputs, targets.finish(), values.finish());
   });
-  const none = new Float64Array(size);
-  for (const value of f) {
-    targets.add(likelihood.targetAt(value, net.outputShape, likelihood.noise));
-    values.add({ mean: value, variance: none });
-  }
-  return { target: targets.finish(), values: values.finish() };
 }

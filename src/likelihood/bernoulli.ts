@@ -25,6 +25,7 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
     noise: undefined,
     ignoredLabel: options.ignoredLabel,
     links: binaryLinks,
+    needs: (link) => (link === "plugin" ? "mean" : "variance"),
     checkNetwork: refuseSigmoid,
     readTargets: (where, targets, shape, dtype) => rule.readTargets(where, targets, shape, dtype),
     loss(outputs, targets, to) {

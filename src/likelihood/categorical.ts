@@ -14,7 +14,7 @@ import {
 } from "../losses/classes.ts";
 import { crossEntropy } from "../losses/losses.ts";
 import { type Likelihood, likelihoodOf, refuseSigmoid } from "./likelihood.ts";
-import { type ClassLink, classLinks, classProbabilities } from "./links.ts";
+import { type ClassLink, classLinks, classProbabilities, marginalLinks } from "./links.ts";
 
 const spread = (p: number) => p * (1 - p);
 
@@ -42,6 +42,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
     classAxis,
     ignoredLabel,
     links: classLinks,
+    needs: (link) => (link === "plugin" ? "mean" : marginalLinks.includes(link) ? "variance" : "covariance"),
     checkNetwork(where, net) {
       refuseSigmoid(where, net);
       const [classes] = net.outputShape;
@@ -119,26 +120,28 @@ export function categorical(options: ClassOptions = {}): Likelihood {
       });
     },
     constant: () => 0,
-    target(link, { batch, outputs, mean, covariance }, _, draw) {
+    target(link, { batch, outputs, mean, variance, covariance, together = outputs }, _, draw) {
       // Of classes that come first, the positions are `step` apart.
-      const classes = covariance.length / mean.length;
+      const classes = covariance === undefined || mean.length === 0 ? together : covariance.length / mean.length;
       const positions = outputs / classes;
-      const first = classAxis === "first";
-      const rows = first ? exchanged(mean, batch, classes, positions) : mean;
-      const q = classProbabilities(link as ClassLink, rows, covariance, batch * positions, classes, draw);
+      const first = classAxis === "first" && positions > 1;
+      const inRows = (values: Float64Array) => (first ? exchanged(values, batch, classes, positions) : values);
+      const v = covariance ?? inRows(variance);
+      const q = classProbabilities(link as ClassLink, inRows(mean), v, batch * positions, classes, draw);
       const p = first ? exchanged(q, batch, positions, classes) : q;
       return { mean: p, variance: p.map(spread) };
     },
     targetAt(f, shape) {
       const { classes } = layoutOf(shape);
+      const outputs = sizeOf(shape);
       const at = {
-        batch: f.length / sizeOf(shape),
-        outputs: sizeOf(shape),
+        batch: f.length / outputs,
+        outputs,
         mean: f,
         variance: new Float64Array(f.length),
+        together: classes,
       };
-      const none = new Float64Array(f.length * classes);
-      return this.target("plugin", { ...at, covariance: none }, undefined, { samples: 1, seed: 0 });
+      return this.target("plugin", at, undefined, { samples: 1, seed: 0 });
     },
   });
 }

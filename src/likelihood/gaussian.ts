@@ -62,6 +62,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
     noise,
     ratios,
     links: ["exact"],
+    needs: () => "variance",
     checkNetwork(where, net) {
       const outputs = net.graph.output.size;
       if (ratios !== undefined && ratios.length !== outputs) {

@@ -10,16 +10,21 @@ import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/outputs.ts";
 import { labelOf } from "../network/summary.ts";
 
+/** What of a Gaussian over outputs is looked at: "variance" are those of the outputs, "covariance" those within groups. */
+export type Needs = "mean" | "variance" | "covariance";
+
 /** A Gaussian over the outputs of B examples: what a linearised posterior says of them. */
 export interface FunctionDistribution {
   readonly batch: number;
   readonly outputs: number;
   /** [B, C] */
   readonly mean: Float64Array;
-  /** [B, C] */
+  /** [B, C]; zeros where only the mean is needed. */
   readonly variance: Float64Array;
-  /** The covariances within the likelihood's groups of n outputs, [B, C/n, n, n]. */
-  readonly covariance: Float64Array;
+  /** The covariances within the likelihood's groups of n outputs, [B, C/n, n, n], where they are needed. */
+  readonly covariance?: Float64Array | undefined;
+  /** n; as `covariance` has it, or C, where it is left out. */
+  readonly together?: number | undefined;
 }
 
 /** Outputs that a target depends on together, so that Λ has a block for each group: n of them, `step` apart. */
@@ -81,6 +86,8 @@ export interface Likelihood {
   constant(targets: NDArray): number;
   /** Names of the approximations of `target`, the default first. */
   readonly links: readonly string[];
+  /** What of the function's distribution an approximation looks at. */
+  needs(link: string): Needs;
   /** The distribution of a target whose function value has this distribution. Noise is that of the posterior. */
   target(link: string, f: FunctionDistribution, noise: number | undefined, draw: Draw): TargetDistribution;
   /** The distribution of a target at fixed function values of examples whose outputs have that shape. */

@@ -47,6 +47,9 @@ export const classLinks: readonly ClassLink[] = [
   "monteCarlo",
 ];
 
+/** Those that look at the variances of single logits, and at no covariances. */
+export const marginalLinks: readonly string[] = ["probit", "meanField1"];
+
 /**
  * How a Gaussian N(m, v) over a logit becomes the probability of label 1.
  *
@@ -75,15 +78,17 @@ const ROUNDING = 1e-12;
 // Logits beyond this are as good as infinite, and their sums and differences are still finite.
 const HUGE = 1e300;
 
-/** One example: its logits' mean [C] and covariance [C, C], and where its probabilities go. */
+/** One example: its logits' mean [C], variances [C] and covariance [C, C], and where its probabilities go. */
 interface Example {
   readonly mean: Float64Array;
+  readonly variance: Float64Array;
   readonly covariance: Float64Array;
   readonly out: Float64Array;
 }
 
 /**
- * Class probabilities [B, C] for logits with mean [B, C] and covariance [B, C, C], positive semi-definite up to rounding.
+ * Class probabilities [B, C] for logits with mean [B, C] and covariance [B, C, C], positive semi-definite up to rounding; for
+ * "plugin" and `marginalLinks` the variances [B, C] do.
  * Rows are finite, at least 0, and sum to 1 within rounding. Where the covariance is zero every link is the plugin.
  * Monte Carlo draws the same base noise [samples, C] for every example, so that its error varies as smoothly from
  * one input to the next as the logits do; its rows are therefore no joint sample of several examples.
@@ -98,10 +103,13 @@ export function classProbabilities(
 ): Float64Array {
   const result = new Float64Array(batch * classes);
   const noise = link === "monteCarlo" ? normals(draw, classes) : new Float64Array(0);
+  const each = covariance.length === batch * classes ? classes : classes ** 2;
   for (let b = 0; b < batch; b++) {
+    const block = covariance.subarray(b * each, (b + 1) * each);
     const example: Example = {
       mean: mean.subarray(b * classes, (b + 1) * classes),
-      covariance: covariance.subarray(b * classes ** 2, (b + 1) * classes ** 2),
+      variance: each === classes ? block : Float64Array.from({ length: classes }, (_, i) => block[i * (classes + 1)]),
+      covariance: block,
       out: result.subarray(b * classes, (b + 1) * classes),
     };
     if (link === "plugin") softmax(example.mean, example.out);
@@ -159,21 +167,18 @@ function normalise(row: Float64Array): void {
   for (let i = 0; i < row.length; i++) row[i] /= sum;
 }
 
-function probit({ mean, covariance, out }: Example): void {
-  const classes = mean.length;
-  for (let i = 0; i < classes; i++) {
-    out[i] = mean[i] / Math.sqrt(1 + PROBIT * Math.max(covariance[i * classes + i], 0));
-  }
+function probit({ mean, variance, out }: Example): void {
+  for (let i = 0; i < mean.length; i++) out[i] = mean[i] / Math.sqrt(1 + PROBIT * Math.max(variance[i], 0));
   softmax(out, out);
 }
 
-function meanField({ mean, covariance, out }: Example, covariances: boolean): void {
+function meanField({ mean, variance: v, covariance, out }: Example, covariances: boolean): void {
   const classes = mean.length;
   for (let k = 0; k < classes; k++) {
     let sum = 1;
     for (let i = 0; i < classes; i++) {
       if (i === k) continue;
-      let variance = PROBIT * covariance[k * classes + k] + PROBIT * covariance[i * classes + i];
+      let variance = PROBIT * v[k] + PROBIT * v[i];
       if (covariances) variance -= PROBIT * covariance[k * classes + i] + PROBIT * covariance[i * classes + k];
       sum += portableExp((mean[i] - mean[k]) / Math.sqrt(1 + Math.max(variance, 0)));
     }
@@ -251,7 +256,7 @@ function monteCarlo(example: Example, noise: Float64Array): void {
 
 /** Class probabilities of one Gaussian draw of the logits after the other; the row is used again. */
 export function eachDraw(
-  { mean, covariance }: Omit<Example, "out">,
+  { mean, covariance }: Pick<Example, "mean" | "covariance">,
   noise: Float64Array,
   visit: (row: Float64Array) => void,
 ): void {

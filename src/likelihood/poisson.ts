@@ -18,6 +18,7 @@ export function poisson(): Likelihood {
     name: "poisson",
     noise: undefined,
     links: ["exact", "plugin"],
+    needs: (link) => (link === "plugin" ? "mean" : "variance"),
     checkNetwork(where, net) {
       refuseEnding(
         where,
