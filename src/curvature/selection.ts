@@ -7,8 +7,11 @@ import type { Network } from "../network/network.ts";
 
 /**
  * All weights, those of the last linear layer, whole parameters by name ("0.weight"), or positions in `net.parameters`,
- * which the structures "full" and "diagonal" take. Frozen weights are left out, and refused where they are named. Whatever
- * the order given, results are in the order of `net.parameters`.
+ * which the structures "full" and "diagonal" take; none twice. Frozen weights are left out, and refused where they are named.
+ *
+ * Numbers that go with this option, those of the prior, count in the order in which it names parameters or positions, and a
+ * posterior gives them back in that order. What is computed over weights (mean, variance, covariance, draws, curvatures) is in
+ * the order of `net.parameters`, which `indices` of the posterior says.
  */
 export type Weights =
   | "all"
@@ -32,17 +35,28 @@ export interface SelectedParameter {
 const copies = () =>
   "structuredClone, postMessage and JSON do not copy a curvature and its weights: dense() gives its matrix, and savePosterior writes it with a posterior";
 
+/** The order in which the option `weights` named what it names: places among the selected parameters, and weights. */
+export interface Named {
+  readonly parameters: Uint32Array;
+  readonly weights: Uint32Array;
+  /** Whether it named single weights. */
+  readonly single: boolean;
+}
+
 /** The weights of a network that something is computed for, in the order of the flat vector. */
 export class Selection {
   readonly graph: Graph;
   readonly parameters: readonly SelectedParameter[];
   /** S, the number of weights. */
   readonly size: number;
+  /** Where the option named other parameters first, or single weights: in which order it did. */
+  readonly named: Named | undefined;
   readonly #reached: readonly boolean[];
 
-  constructor(graph: Graph, parameters: readonly SelectedParameter[]) {
+  constructor(graph: Graph, parameters: readonly SelectedParameter[], named?: Named) {
     this.graph = graph;
     this.parameters = parameters;
+    this.named = named;
     this.size = parameters.reduce((sum, { size }) => sum + size, 0);
     const sites = new Set(parameters.map(({ site }) => site));
     const reached: boolean[] = [];
@@ -84,6 +98,21 @@ export class Selection {
       if (chosen === undefined) result.set(values.subarray(offset, offset + size), at);
       else for (let i = 0; i < size; i++) result[at + i] = values[offset + chosen[i]];
     }
+    return result;
+  }
+
+  /**
+   * Numbers in the order of the option, one for each parameter or for each weight, in that of the network (`undo`: the other
+   * way round). One number for all stays.
+   */
+  arrange(values: Float64Array, undo = false): Float64Array {
+    if (this.named === undefined || values.length === 1) return values;
+    const order = values.length === this.parameters.length ? this.named.parameters : this.named.weights;
+    const result = new Float64Array(values.length);
+    order.forEach((at, i) => {
+      if (undo) result[i] = values[at];
+      else result[at] = values[i];
+    });
     return result;
   }
 
@@ -163,23 +192,41 @@ export function select(where: string, net: Network, weights: Weights = "all"): S
     throw new OptionError(`${where}: weights must have a list of either parameters (names) or indices (positions).`);
   }
   if ("parameters" in weights) {
-    const names = new Set(weights.parameters);
-    for (const name of names) {
+    const names = Array.from(weights.parameters);
+    names.forEach((name, i) => {
+      if (names.indexOf(name) < i) throw new OptionError(`${where}: the parameter "${name}" is named twice.`);
       const parameter = graph.parameters.find((candidate) => candidate.name === name);
       if (parameter === undefined) {
         const known = graph.parameters.map((candidate) => candidate.name).join(", ");
         throw new OptionError(`${where}: the network has no parameter "${name}". It has ${known}.`);
       }
       if (frozen(parameter)) throw new OptionError(`${where}: the parameter "${name}" is frozen.`);
-    }
-    const wanted = free.filter(({ name }) => names.has(name));
-    return build(
+    });
+    const wanted = free.filter(({ name }) => names.includes(name));
+    const selection = build(
       where,
       graph,
       wanted.map((parameter) => [parameter, undefined]),
     );
+    return new Selection(graph, selection.parameters, namesGiven(selection, names));
   }
-  return build(where, graph, chooseIndices(where, graph, weights.indices, frozen));
+  const selection = build(where, graph, chooseIndices(where, graph, weights.indices, frozen));
+  return new Selection(graph, selection.parameters, indicesGiven(selection, weights.indices));
+}
+
+function namesGiven({ parameters }: Selection, names: readonly string[]): Named {
+  const places = names.map((name) => parameters.findIndex(({ parameter }) => parameter.name === name));
+  const weights = places.flatMap((i) => Array.from({ length: parameters[i].size }, (_, k) => parameters[i].at + k));
+  return { parameters: Uint32Array.from(places), weights: Uint32Array.from(weights), single: false };
+}
+
+/** Parameters are in the order of their first weights. */
+function indicesGiven(selection: Selection, indices: ArrayLike<number>): Named {
+  const places = new Map(Array.from(selection.indices(), (index, i) => [index, i]));
+  const weights = Uint32Array.from(indices, (index) => places.get(index) as number);
+  const { parameters } = selection;
+  const ofWeight = (i: number) => parameters.findLastIndex(({ at }) => at <= i);
+  return { parameters: Uint32Array.from(new Set(Array.from(weights, ofWeight))), weights, single: true };
 }
 
 function chooseIndices(

@@ -66,3 +66,16 @@ export const elementTypes: ReadonlyMap<string, ElementType> = new Map<string, El
   ["U8", { bytes: 1, read: (_, bytes) => Float32Array.from(bytes) }],
   ["BOOL", { bytes: 1, read: fromBooleans }],
 ]);
+
+/** Bytes for each element of types that are not read, but may stand in a file beside others. */
+export const otherBytes: ReadonlyMap<string, number> = new Map([
+  ["I8", 1],
+  ["I16", 2],
+  ["U16", 2],
+  ["U32", 4],
+  ["U64", 8],
+  ["F8_E4M3", 1],
+  ["F8_E5M2", 1],
+  ["F8_E8M0", 1],
+  ["C64", 8],
+]);

@@ -85,11 +85,19 @@ function writeDocument(posterior: Posterior, write: Write) {
   write("theta", theta, [theta.length]);
   const { buffers } = plan.net;
   if (buffers.size > 0) write("buffers", Float64Array.from(buffers.data), [buffers.size]);
-  write("prior.precision", prior.precision, [prior.precision.length]);
-  write("prior.mean", prior.mean, [prior.mean.length]);
+  // As the option `weights` orders them.
+  write("prior.precision", prior.selection.arrange(prior.precision, true), [prior.precision.length]);
+  write("prior.mean", prior.selection.arrange(prior.mean, true), [prior.mean.length]);
   write("fitted.gradient", fitted.gradient, [fitted.gradient.length]);
-  if (!selection.whole) write("weights", Float64Array.from(selection.indices()), [selection.size]);
-  const weights = selection.whole ? { weights: selection.parameters.map(({ parameter }) => parameter.name) } : {};
+  const { named } = prior.selection;
+  const inOrder = <T>(all: ArrayLike<T>, order: Uint32Array | undefined) =>
+    order === undefined ? Array.from(all) : Array.from(order, (i) => all[i]);
+  const single = named?.single === true || !selection.whole;
+  if (single) {
+    write("weights", Float64Array.from(inOrder(selection.indices(), named?.weights)), [selection.size]);
+  }
+  const names = selection.parameters.map(({ parameter }) => parameter.name);
+  const weights = single ? {} : { weights: inOrder(names, named?.parameters) };
   return {
     network: networkJson(plan.net),
     likelihood: likelihoodJson(likelihood),

@@ -4,7 +4,7 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import { FileError, LaplaceError, OptionError, ValueError } from "../errors.ts";
-import { type ElementType, elementTypes } from "./dtypes.ts";
+import { elementTypes, otherBytes } from "./dtypes.ts";
 import { type Json, type JsonObject, parseJson, quoted, wellFormed } from "./json.ts";
 
 /**
@@ -15,7 +15,10 @@ export type Bytes = ReturnType<Uint8ArrayConstructor["of"]>;
 
 /** What a safetensors file holds. */
 export interface Safetensors {
-  /** The arrays by name. The object has no prototype: a name that is not in the file is undefined. */
+  /**
+   * The arrays by name. The object has no prototype: a name that is not in the file is undefined. An array whose elements
+   * are not read is named too, and throws when it is asked for.
+   */
   readonly tensors: Record<string, NDArray>;
   /** Texts by name. */
   readonly metadata: Record<string, string>;
@@ -66,7 +69,7 @@ function split(where: string, bytes: Uint8Array): { text: string; data: Uint8Arr
 /** A tensor as the header describes it. */
 interface Entry {
   readonly name: string;
-  readonly type: ElementType;
+  readonly dtype: string;
   readonly shape: readonly number[];
   readonly begin: number;
   readonly end: number;
@@ -85,21 +88,18 @@ function readEntry(where: string, name: string, value: Json): Entry {
   if (typeof dtype !== "string") throw fail("has no dtype");
   if (!isIntegers(shape) || shape.length > MOST_AXES) throw fail(`has no shape of at most ${MOST_AXES} axes`);
   if (!isIntegers(offsets) || offsets.length !== 2) throw fail("has no two data_offsets");
-  const type = elementTypes.get(dtype);
-  if (type === undefined) {
-    const known = [...elementTypes.keys()].join(", ");
-    const what = `has the dtype ${quoted(dtype)}. Read are ${known}`;
-    throw new FileError("unsupported", `${where}: the tensor ${quoted(name)} ${what}.`);
-  }
+  const width = elementTypes.get(dtype)?.bytes ?? otherBytes.get(dtype);
   // Lengths beside a length of 0 count too: no array has them.
-  const most = shape.reduce((product, length) => product * Math.max(length, 1), type.bytes);
+  const most = shape.reduce((product, length) => product * Math.max(length, 1), width ?? 1);
   if (!Number.isSafeInteger(most)) throw fail(`has the impossible shape [${shape.join(", ")}]`);
   const [begin, end] = offsets;
-  const bytes = shape.includes(0) ? 0 : most;
+  const bytes = width === undefined ? Math.max(0, end - begin) : shape.includes(0) ? 0 : most;
   if (end - begin !== bytes) {
-    throw fail(`of shape [${shape.join(", ")}] and dtype ${dtype} takes ${bytes} bytes, but has ${end - begin}`);
+    throw fail(
+      `of shape [${shape.join(", ")}] and dtype ${quoted(dtype)} takes ${bytes} bytes, but has ${end - begin}`,
+    );
   }
-  return { name, type, shape, begin, end };
+  return { name, dtype, shape, begin, end };
 }
 
 /** The header's tensors in order of their data, which must fill the rest of the file. */
@@ -139,24 +139,61 @@ function readMetadata(where: string, value: Json | undefined): Record<string, st
   return result;
 }
 
-/** `readSafetensors` on behalf of another function. */
-export function readFile(where: string, bytes: unknown): Safetensors {
+/** A tensor of a file whose elements are still to be read. */
+export interface StoredTensor {
+  readonly shape: readonly number[];
+  /** @throws FileError for elements of a type that is not read, or that no float holds */
+  read(): NDArray;
+}
+
+function readTensor(where: string, data: Uint8Array, { name, dtype, shape, begin, end }: Entry): NDArray {
+  const at = `${where}: the tensor ${quoted(name)}`;
+  const type = elementTypes.get(dtype);
+  if (type === undefined) {
+    const known = [...elementTypes.keys()].join(", ");
+    throw new FileError("unsupported", `${at} has the dtype ${quoted(dtype)}. Read are ${known}.`);
+  }
+  const own = new Uint8Array(end - begin);
+  own.set(data.subarray(begin, end));
+  return new NDArray(type.read(at, own), shape);
+}
+
+/** A file's header, checked as a whole; its tensors are read one by one. @throws FileError */
+export function openFile(where: string, bytes: unknown) {
   const { text, data } = split(where, readBytes(where, bytes));
   const header = parseJson(`${where}: the header`, text, { depth: 3, integers: true }) as JsonObject;
   const metadata = readMetadata(where, header[METADATA]);
+  const entries = readEntries(where, header, data.length);
+  const tensors = entries.map((entry): [string, StoredTensor] => {
+    return [entry.name, { shape: entry.shape, read: () => readTensor(where, data, entry) }];
+  });
+  return { tensors: new Map(tensors), metadata };
+}
+
+/** `readSafetensors` on behalf of another function. */
+export function readFile(where: string, bytes: unknown): Safetensors {
+  const { tensors: stored, metadata } = openFile(where, bytes);
   const tensors: Record<string, NDArray> = Object.create(null);
-  for (const { name, type, shape, begin, end } of readEntries(where, header, data.length)) {
-    const own = new Uint8Array(end - begin);
-    own.set(data.subarray(begin, end));
-    tensors[name] = new NDArray(type.read(`${where}: the tensor ${quoted(name)}`, own), shape);
+  for (const [name, tensor] of stored) {
+    try {
+      tensors[name] = tensor.read();
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      // Whoever does not ask for it does not care.
+      const get = () => {
+        throw error;
+      };
+      Object.defineProperty(tensors, name, { get, enumerable: true });
+    }
   }
   return { tensors, metadata };
 }
 
 /**
  * Reads a safetensors file, of PyTorch or whoever wrote it. F64, I32 and I64 become float64 arrays, F32, F16, BF16, U8 and
- * BOOL float32 ones, all exactly.
- * @throws FileError for a file that is truncated, breaks the format's rules, or has elements of another type
+ * BOOL float32 ones, all exactly. A tensor of another type, or with an integer that no float holds, is named among the others
+ * (`Object.keys`), and throws a FileError when it is asked for.
+ * @throws FileError for a file that is truncated or breaks the format's rules
  */
 export function readSafetensors(bytes: Uint8Array | ArrayBuffer): Safetensors {
   return readFile("readSafetensors", bytes);

@@ -1,11 +1,12 @@
 // Weights from elsewhere into a network, by name.
 
 import { inType } from "../array/checks.ts";
-import { NDArray, sameShape, shapeText } from "../array/ndarray.ts";
+import { isPlainArray, type PlainArray } from "../array/entries.ts";
+import { asArray, NDArray, sameShape, shapeText } from "../array/ndarray.ts";
 import { checkBoolean, checkOptions, OptionError, type ShapeMismatch, WeightsError } from "../errors.ts";
 import type { Network } from "../network/network.ts";
 import { quoted } from "./json.ts";
-import { readFile } from "./safetensors.ts";
+import { openFile, type StoredTensor } from "./safetensors.ts";
 
 /** Options of `loadWeights`. */
 export interface WeightsOptions {
@@ -30,15 +31,13 @@ export interface LoadedWeights {
 }
 
 /** The arrays that are meant for the network, with the names of their parameters. */
-function choose(where: string, tensors: Readonly<Record<string, NDArray>>, options: WeightsOptions) {
+function choose(where: string, tensors: ReadonlyMap<string, StoredTensor>, options: WeightsOptions) {
   const { prefix = "", rename = (name: string) => name } = options;
   if (typeof prefix !== "string" || typeof rename !== "function") {
     throw new OptionError(`${where}: prefix must be a text, and rename a function of a name.`);
   }
-  const chosen = new Map<string, { own: string; tensor: NDArray }>();
-  for (const own of Object.keys(tensors)) {
-    const tensor = tensors[own];
-    if (!(tensor instanceof NDArray)) throw new OptionError(`${where}: ${quoted(own)} must be an NDArray.`);
+  const chosen = new Map<string, { own: string; tensor: StoredTensor }>();
+  for (const [own, tensor] of tensors) {
     if (!own.startsWith(prefix)) continue;
     const name = rename(own.slice(prefix.length));
     if (name === undefined) continue;
@@ -66,7 +65,8 @@ function describe({ missing, unexpected, mismatched }: LoadedWeights): string {
 
 /**
  * Sets a network's parameters and running statistics from arrays by name, as PyTorch names and shapes them ("0.weight" [out, in], "0.bias" [out]).
- * Nothing is transposed or cut. Without `strict`, what fits is loaded and the rest is listed.
+ * Nothing is transposed or cut. Without `strict`, what fits is loaded and the rest is listed. Only arrays that are loaded are
+ * looked at: types, shapes and values of others do not matter.
  *
  * PyTorch's Sequential counts every layer, a network here those with parameters alone: after a relu or flatten, give a layer
  * PyTorch's number by its option `name` ("4"), or use `rename`. A norm's weight and bias are "scale" and "shift" here, and
@@ -78,14 +78,15 @@ function describe({ missing, unexpected, mismatched }: LoadedWeights): string {
  */
 export function loadWeights(
   net: Network,
-  weights: Readonly<Record<string, NDArray>> | Uint8Array | ArrayBuffer,
+  weights: Readonly<Record<string, NDArray | PlainArray>> | Uint8Array | ArrayBuffer,
   options: WeightsOptions = {},
 ): LoadedWeights {
   const where = "loadWeights";
   checkOptions(where, options, ["prefix", "rename", "strict"]);
   const { strict = true } = options;
   checkBoolean(where, "strict", strict);
-  const chosen = choose(where, isRecord(weights) ? weights : readFile(where, weights).tensors, options);
+  const stored = isRecord(weights) ? storedIn(where, weights) : openFile(where, weights).tensors;
+  const chosen = choose(where, stored, options);
 
   const loaded: string[] = [];
   const missing: string[] = [];
@@ -101,7 +102,7 @@ export function loadWeights(
     if (tensor === undefined) missing.push(name);
     else if (!sameShape(tensor.shape, shape)) mismatched.push({ name, expected: shape, found: tensor.shape });
     else {
-      into.set(inType(where, name, tensor, net.dtype).data, offset);
+      into.set(inType(where, name, tensor.read(), net.dtype).data, offset);
       loaded.push(name);
     }
   }
@@ -121,8 +122,31 @@ export function loadWeights(
   return result;
 }
 
+/** Arrays by name, each looked at when it is needed. */
+function storedIn(where: string, arrays: Readonly<Record<string, NDArray | PlainArray>>): Map<string, StoredTensor> {
+  return new Map(
+    Object.keys(arrays).map((name): [string, StoredTensor] => {
+      const read = () => {
+        const array: unknown = arrays[name];
+        if (array instanceof NDArray) return array;
+        if (isPlainArray(array)) return asArray(array);
+        throw new OptionError(`${where}: ${quoted(name)} must be an NDArray.`);
+      };
+      return [
+        name,
+        {
+          read,
+          get shape() {
+            return read().shape;
+          },
+        },
+      ];
+    }),
+  );
+}
+
 /** Whether these are arrays by name, and not a file's bytes. */
-function isRecord(weights: object): weights is Readonly<Record<string, NDArray>> {
+function isRecord(weights: object): weights is Readonly<Record<string, NDArray | PlainArray>> {
   const bytes = ArrayBuffer.isView(weights) || Object.prototype.toString.call(weights) === "[object ArrayBuffer]";
   return !bytes && weights !== null && typeof weights === "object";
 }

@@ -25,10 +25,10 @@ export interface LaplaceOptions extends CurvatureOptions {
   likelihood: Likelihood | Task;
   /**
    * δ of the prior, 1 / variance: one number (default 1), one for each selected parameter array, or one for each weight [S],
-   * which "kronecker" and "ekfac" do not take.
+   * which "kronecker" and "ekfac" do not take. Several are in the order in which `weights` names parameters or positions.
    */
   priorPrecision?: ArrayLike | undefined;
-  /** μ₀ of the prior: one number (default 0), one for each parameter, or one for each weight [S]. */
+  /** μ₀ of the prior: one number (default 0), one for each parameter, or one for each weight [S], in the same order. */
   priorMean?: ArrayLike | undefined;
   /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */
   temperature?: number | undefined;

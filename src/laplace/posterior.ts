@@ -127,15 +127,19 @@ export class Posterior {
     return new NDArray(this.selection.take(this.#parts.theta), [this.size]);
   }
 
-  /** δ, [1], [parameters] or [S]. */
+  /** δ, [1], [parameters] or [S], as `with` takes it: in the order of the fit's option `weights`. */
   get priorPrecision(): NDArray {
-    const { precision } = this.#parts.prior;
-    return new NDArray(precision.slice(), [precision.length]);
+    return this.#given(this.#parts.prior.precision);
   }
 
-  /** μ₀, [S] */
+  /** μ₀, [S], in the order of the fit's option `weights`. */
   get priorMean(): NDArray {
-    return new NDArray(this.#parts.prior.mean.slice(), [this.size]);
+    return this.#given(this.#parts.prior.mean);
+  }
+
+  /** Numbers that go with the prior, in the order of the option. */
+  #given(values: Float64Array): NDArray {
+    return new NDArray(this.#parts.prior.selection.arrange(values, true).slice(), [values.length]);
   }
 
   /** Standard deviation of the noise of each output, [C]; undefined unless the likelihood is Gaussian. */
@@ -167,8 +171,8 @@ export class Posterior {
   with(changes: Hyperparameters): Posterior {
     checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
     const { prior, likelihood, temperature } = this.#parts;
-    const precision = changes.priorPrecision ?? prior.precision;
-    const next = readPrior("with", this.selection, precision, changes.priorMean ?? prior.mean);
+    const { priorPrecision = this.priorPrecision, priorMean = this.priorMean } = changes;
+    const next = readPrior("with", prior.selection, priorPrecision, priorMean);
     checkNumber("with", "temperature", changes.temperature ?? temperature, 0, true);
     return this.#derive({
       prior: next,
@@ -220,7 +224,7 @@ export class Posterior {
   evidenceGradient(): { readonly logPriorPrecision: NDArray; readonly logNoise: number | undefined } {
     const at = evidenceAt(this.#parts, this.#parts, this.factorised);
     const { logPriorPrecision, logNoise } = evidenceGradientOf(...at);
-    return { logPriorPrecision: new NDArray(logPriorPrecision, [logPriorPrecision.length]), logNoise };
+    return { logPriorPrecision: this.#given(logPriorPrecision), logNoise };
   }
 
   /**

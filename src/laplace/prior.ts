@@ -10,9 +10,9 @@ export type PriorStructure = "scalar" | "perParameter" | "perWeight";
 
 /** What `with` changes. */
 export interface Hyperparameters {
-  /** One number, one for each parameter, or one for each weight. */
+  /** One number, one for each parameter, or one for each weight, in the order of the fit's option `weights`. */
   readonly priorPrecision?: ArrayLike | undefined;
-  /** One number, one for each parameter, or one for each weight. */
+  /** One number, one for each parameter, or one for each weight, in the order of the fit's option `weights`. */
   readonly priorMean?: ArrayLike | undefined;
   /** Standard deviation of a Gaussian's noise: one number, or one for each output, with the ratios of the fit. */
   readonly noise?: ArrayLike | undefined;
@@ -24,7 +24,7 @@ export interface Hyperparameters {
 export class Prior {
   readonly selection: Selection;
   readonly structure: PriorStructure;
-  /** The precisions δ, [1], [number of parameters] or [S]. */
+  /** The precisions δ, [1], [number of parameters] or [S], in the order of the network. */
   readonly precision: Float64Array;
   /** [S] */
   readonly mean: Float64Array;
@@ -95,7 +95,7 @@ export class Prior {
   }
 }
 
-/** Reads the options `priorPrecision` and `priorMean`. @throws ShapeError, ValueError, OptionError */
+/** Reads the options `priorPrecision` and `priorMean`, whose numbers are in the order of the option `weights`. @throws ShapeError, ValueError, OptionError */
 export function readPrior(where: string, selection: Selection, precision: ArrayLike, mean: ArrayLike): Prior {
   const given = asArray(precision);
   const values = Float64Array.from(given.data);
@@ -117,8 +117,8 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
   }
   const centres = Float64Array.from(centre.data);
   if (!centres.every(Number.isFinite)) throw new ValueError(`${where}: the prior mean is not finite.`);
-  const means = new Prior(selection, centres, centres).spread();
-  return new Prior(selection, values, means);
+  const means = new Prior(selection, selection.arrange(centres), centres).spread();
+  return new Prior(selection, selection.arrange(values), means);
 }
 
 /** @throws OptionError for a prior of one number for each weight in a structure of eigenbases */

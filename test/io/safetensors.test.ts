@@ -4,12 +4,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   array,
+  chain,
+  dense,
   FileError,
   kernelArray,
+  loadWeights,
   NDArray,
   OptionError,
   readSafetensors,
   ValueError,
+  WeightsError,
   writeSafetensors,
   zeros,
 } from "../../src/index.ts";
@@ -124,6 +128,61 @@ describe("files of others", () => {
     expect(all.filter((bits) => floats[bits] !== bits * 65536)).toEqual([]);
   });
 
+  const stranger: [string, number, number[]][] = [
+    ["I8", 1, [0]],
+    ["I16", 2, [0, 0]],
+    ["U16", 2, [0, 0]],
+    ["U32", 4, [0, 0, 0, 0]],
+    ["U64", 8, [0, 0, 0, 0, 0, 0, 0, 0]],
+    ["F8_E4M3", 1, [0]],
+    ["F8_E5M2", 1, [255]],
+    ["F4", 1, [0]],
+    ["of tomorrow", 3, [1, 2, 3]],
+    ["BOOL", 1, [2]],
+    ["I64", 8, [1, 0, 0, 0, 0, 0, 32, 0]],
+  ];
+  test.each(stranger)("a tensor of %s is named, and in nobody's way until it is asked for", (dtype, size, values) => {
+    const one = [0, 0, 128, 63];
+    const file = fileOf(`{${entry("0.weight", "F32", [1, 1], 0, 4)},${entry("mask", dtype, [1, 1], 4, 4 + size)}}`, [
+      ...one,
+      ...values,
+    ]);
+    const { tensors } = readSafetensors(file);
+    expect(Object.keys(tensors).sort()).toEqual(["0.weight", "mask"]);
+    expect(tensors["0.weight"].item()).toBe(1);
+    expect(() => tensors.mask).toThrow(FileError);
+    expect(() => tensors.mask).toThrow(/the tensor "mask"/);
+    const make = () => chain({ inputs: 1, seed: 5 }, dense(1, undefined, { bias: false }));
+    for (const weights of [file, tensors]) {
+      const [passed, listed, needed] = [make(), make(), make()];
+      const rename = (name: string) => (name === "mask" ? undefined : name);
+      expect(loadWeights(passed, weights, { rename }).loaded).toEqual(["0.weight"]);
+      expect(loadWeights(listed, weights, { strict: false })).toMatchObject({
+        loaded: ["0.weight"],
+        unexpected: ["mask"],
+      });
+      expect([passed.parameters.item(), listed.parameters.item()]).toEqual([1, 1]);
+      expect(() => loadWeights(needed, weights)).toThrow(WeightsError);
+      const swap = (name: string) => (name === "mask" ? "0.weight" : undefined);
+      expect(() => loadWeights(needed, weights, { rename: swap })).toThrow(FileError);
+      expect(needed.parameters).toEqual(make().parameters);
+    }
+  });
+
+  test("weights that are not loaded may have any shape, NaN, or be no array", () => {
+    const net = chain({ inputs: 1 }, dense(1, undefined, { bias: false }));
+    const odd = { "0.weight": array([[2]]), nan: array([Number.NaN]), text: "none" as never, hole: undefined as never };
+    expect(loadWeights(net, odd, { strict: false })).toEqual({
+      loaded: ["0.weight"],
+      missing: [],
+      unexpected: ["nan", "text", "hole"],
+      mismatched: [],
+    });
+    expect(loadWeights(net, structuredClone({ "0.weight": array([[3]]) })).loaded).toEqual(["0.weight"]);
+    expect(net.parameters.item()).toBe(3);
+    expect(() => loadWeights(net, { "0.weight": [[1]] as never })).toThrow(/"0.weight" must be an NDArray/);
+  });
+
   test("integers and truth values, exactly or not at all", () => {
     expect(read("I64", [2], [...little([2 ** 53], 8), ...new Array(8).fill(255)]).toArray()).toEqual([2 ** 53, -1]);
     expect(() => read("I64", [], [1, 0, 0, 0, 0, 0, 32, 0])).toThrow("9007199254740993 is not exact");
@@ -226,7 +285,8 @@ describe("a rule broken is a file refused", () => {
   ])("%s", (_, file, message) => {
     let refused = "none";
     try {
-      readSafetensors(file);
+      // Types matter where a tensor is asked for.
+      Object.values(readSafetensors(file).tensors);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       refused = `${error.reason}: ${error.message}`;
