@@ -25,7 +25,6 @@ export { curvatureOf } from "./curvature/once.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export type { Weights } from "./curvature/selection.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
-export { isMissing } from "./data/cells.ts";
 export type {
   CategoryColumn,
   ColumnEncoding,
@@ -33,14 +32,17 @@ export type {
   DateColumn,
   DatePart,
   IgnoredColumn,
+  MeasuredColumn,
   NumberColumn,
 } from "./data/columns.ts";
+export { numbersBut } from "./data/columns.ts";
 export { type Dataset, type DatasetLike, dataset } from "./data/dataset.ts";
 export type { DatesSettled } from "./data/date-format.ts";
 export { type DateFormat, dayText } from "./data/dates.ts";
 export {
+  type EncodedRows,
   type EncodeRow,
-  inputNames,
+  type ReadingOptions,
   type Table,
   TableEncoding,
   type TableEncodingOptions,
@@ -49,8 +51,12 @@ export {
   tableEncoding,
 } from "./data/encoding.ts";
 export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
+export { identityOf, type Occurrence, occurrences, placesOf } from "./data/identity.ts";
+export { inputNames } from "./data/inputs.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
+export { looksMissing, type MissingRule, type MissingTest, missingTest } from "./data/missing.ts";
 export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/numbers.ts";
+export { type Readable, type Reading, readerOf } from "./data/reading.ts";
 export { guessTask, type TargetEncoding, type TargetTask } from "./data/target.ts";
 export {
   type ToyOptions,

@@ -1,16 +1,18 @@
 // Cells of a column's own: reading one as the training did, and writing one that is read back.
 
-import type { DateColumn, NumberColumn } from "./columns.ts";
-import { daysOf } from "./dates.ts";
-import { numberReader } from "./numbers.ts";
+import { type DateFormat, daysOf } from "./dates.ts";
+import { type NumberFormat, numberReader } from "./numbers.ts";
+
+/** How a column writes numbers, or dates. */
+type Written = (NumberFormat & { readonly kind: "number" }) | { readonly kind: "date"; readonly format: DateFormat };
 
 /** Reads the cells of a column of numbers or dates (days since 1970-01-01): undefined for a text that says none. */
-export function cellReader(column: NumberColumn | DateColumn): (cell: string) => number | undefined {
+export function cellReader(column: Written): (cell: string) => number | undefined {
   return column.kind === "number" ? numberReader(column) : (cell) => daysOf(cell, column.format);
 }
 
 /** A number, or a date in days since 1970-01-01, as a cell that the column's reader reads back. */
-export function cellText(column: NumberColumn | DateColumn, value: number): string {
+export function cellText(column: Written, value: number): string {
   if (column.kind === "date") return new Date(Math.round(value * 86_400) * 1000).toISOString();
   const text = String(value).replace(".", column.decimal);
   return column.unit === "%" || column.unit === "‰" ? `${text} ${column.unit}` : text;

@@ -1,12 +1,17 @@
 // How one column of a table becomes inputs of a network, decided from the rows of the training.
 
 import { ValueError } from "../errors.ts";
-import { isMissing } from "./cells.ts";
 import type { DatesSettled } from "./date-format.ts";
 import { type DateFormat, daysOf } from "./dates.ts";
+import { type CategoryDraws, categoryDraws, numberDraws } from "./draws.ts";
 import type { ColumnFormat } from "./formats.ts";
+import { identityOf, occurrences } from "./identity.ts";
+import { areCodes, mayBeOther, numberingOf } from "./ids.ts";
+import { looksMissing, type MissingRule, missingTest } from "./missing.ts";
+import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
-import { type NumberFormat, numberReader } from "./numbers.ts";
+import { type NumberFormat, numberReader, PLAIN } from "./numbers.ts";
+import { type ReadAs, type Reading, readerOf } from "./reading.ts";
 
 /** What a column holds. */
 export type ColumnKind = "number" | "category" | "date" | "ignored";
@@ -14,10 +19,9 @@ export type ColumnKind = "number" | "category" | "date" | "ignored";
 /** Inputs that a date can become: the time itself, and cycles as a sine and a cosine. */
 export type DatePart = "trend" | "season" | "weekday" | "hour";
 
-/** A column of numbers: (x − mean) / sd. */
-export interface NumberColumn extends NumberFormat {
+/** What columns of numbers and of dates have in common. */
+export interface MeasuredColumn {
   readonly name: string;
-  readonly kind: "number";
   readonly mean: number;
   readonly sd: number;
   /** The smallest and the largest in training. */
@@ -27,8 +31,17 @@ export interface NumberColumn extends NumberFormat {
   readonly fill: number;
   /** Whether values were missing in training: then there is an input that says so. */
   readonly missing: boolean;
-  /** Whether texts that are no number count as missing: they did in training. */
-  readonly lenient: boolean;
+  /** Texts of the training that are no number, or no date, and count as missing. */
+  readonly texts: readonly string[];
+  /** Values of the training, evenly over their order: a missing value is one of them. */
+  readonly draws: readonly number[];
+  /** How far draws lie from their mean: 1 as in the training, less where other columns tell the value (a variance). */
+  readonly spread: number;
+}
+
+/** A column of numbers: (x − mean) / sd. */
+export interface NumberColumn extends MeasuredColumn, NumberFormat {
+  readonly kind: "number";
 }
 
 /** A column of texts: an input for each category, 1 for its own. */
@@ -41,23 +54,18 @@ export interface CategoryColumn {
   /** The most frequent, for a missing value. */
   readonly fill: string;
   readonly missing: boolean;
+  /** Categories as often as in the training: a missing value is one of them. */
+  readonly draws: CategoryDraws;
+  readonly spread: number;
 }
 
 /** A column of dates, in days since 1970. */
-export interface DateColumn {
-  readonly name: string;
+export interface DateColumn extends MeasuredColumn {
   readonly kind: "date";
   readonly format: DateFormat;
   /** What settled the format. */
   readonly settled: DatesSettled;
   readonly parts: readonly DatePart[];
-  readonly mean: number;
-  readonly sd: number;
-  readonly low: number;
-  readonly high: number;
-  readonly fill: number;
-  readonly missing: boolean;
-  readonly lenient: boolean;
 }
 
 /** A column that has no part in predictions. */
@@ -75,91 +83,187 @@ const ENOUGH = 0.95;
 /** A category of fewer rows says too little to have an input of its own where there are many categories. */
 const MOST_CATEGORIES = 32;
 const LONGEST_CATEGORY = 200;
+/** The share of rows with a text of their own from which on texts are no categories. */
+const NEARLY_ALL = 0.9;
+/** Different texts in place of a number that are remembered. */
+const MOST_TEXTS = 1000;
 /** Days over which a cycle must be seen. */
 const [SEASON_DAYS, WEEKDAY_DAYS] = [60, 14];
+/** Values that differ by a smaller part of their size differ by rounding alone. */
+const ROUNDING = 1e-12;
 
-/** Mean and standard deviation (of the population). */
-export function momentsOf(values: ArrayLike<number>): { mean: number; sd: number } {
-  const n = values.length;
-  let mean = 0;
-  // Divided first: sums of huge values would overflow.
-  for (let i = 0; i < n; i++) mean += values[i] / n;
-  let square = 0;
-  for (let i = 0; i < n; i++) square += (values[i] - mean) ** 2 / n;
-  return { mean, sd: Math.sqrt(square) };
+/**
+ * Why values cannot be told apart, in words; undefined if they can.
+ * @param texts what the cells say, where two numbers may have become one
+ */
+export function whyOneValue(values: readonly number[], sd: number, texts: readonly string[]): string | undefined {
+  const size = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  if (sd > ROUNDING * size) return undefined;
+  if (new Set(texts.map(identityOf)).size < 2) return "one value";
+  const exact = size >= 2 ** 53 ? " (integers beyond 2^53 are not exact)" : "";
+  return `values that differ by less than ${ROUNDING} of their size${exact}: subtract a constant first`;
 }
 
-/** How often each text occurs, the most frequent first, ties in the order of the alphabet. */
-export function frequencies(cells: readonly string[]): [string, number][] {
-  const counts = new Map<string, number>();
-  for (const cell of cells) counts.set(cell, (counts.get(cell) ?? 0) + 1);
-  return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
-}
-
-function summaryOf(values: number[]) {
-  const { mean, sd } = momentsOf(values);
-  const sorted = Float64Array.from(values).sort();
-  return { mean, sd, low: sorted[0], high: sorted[sorted.length - 1], fill: sorted[sorted.length >> 1] };
+/** Texts that are no numbers among many that are, if they are nearly always one: "n. v." in place of a number. */
+export function numbersBut(
+  cells: readonly string[],
+  rule: MissingRule,
+  format: NumberFormat = PLAIN,
+): { readonly text: string; readonly count: number } | undefined {
+  const missing = missingTest(rule, "numbers");
+  const present = cells.filter((cell) => !missing(cell));
+  const read = numberReader(format);
+  const others = present.filter((cell) => read(cell) === undefined);
+  if (others.length === 0 || 2 * others.length > present.length) return undefined;
+  const [first] = occurrences(others);
+  return first.count > 1 && first.count >= ENOUGH * others.length ? first : undefined;
 }
 
 /** The kind that a column's texts suggest. */
-export function kindOf(present: readonly string[], format: ColumnFormat): Exclude<ColumnKind, "ignored"> {
+export function kindOf(
+  cells: readonly string[],
+  rule: MissingRule,
+  { numbers, dates }: ColumnFormat,
+): Exclude<ColumnKind, "ignored"> {
+  const missing = missingTest(rule, "numbers");
+  const present = cells.filter((cell) => !missing(cell));
+  if (present.length === 0) return "category";
   const share = (read: (cell: string) => number | undefined) =>
     present.reduce((n, cell) => n + (read(cell) !== undefined ? 1 : 0), 0) / present.length;
-  const { numbers, dates } = format;
+  const areNumbers = () => share(numberReader(numbers)) >= ENOUGH;
+  const numberOrCode = () => (areCodes(present) ? "category" : "number");
   // A pattern that was given may read dates without separators, which are numbers as well.
-  if (dates?.settled !== "option" && share(numberReader(numbers)) >= ENOUGH) return "number";
+  if (dates?.settled !== "option" && areNumbers()) return numberOrCode();
   if (dates !== undefined && share((cell) => daysOf(cell, dates.format)) >= ENOUGH) return "date";
-  return dates?.settled === "option" && share(numberReader(numbers)) >= ENOUGH ? "number" : "category";
+  return dates?.settled === "option" && areNumbers() ? numberOrCode() : "category";
 }
 
 const ignored = (name: string, reason: string): IgnoredColumn => ({ name, kind: "ignored", reason });
 
+/** How columns are decided. */
+export interface ColumnOptions {
+  /** What the column holds, where that is known. */
+  readonly kind?: ColumnKind | undefined;
+  /** Whether a missing value is an error. */
+  readonly refuse: boolean;
+  readonly rule: MissingRule;
+  /** How the column writes numbers and dates. */
+  readonly format: ColumnFormat;
+  /** Whether a program wrote the column to name the rows. */
+  readonly index: boolean;
+  /** Whether integers in any order may be the numbers of rows. */
+  readonly numbering: boolean;
+  /** Rows of the table that the rows are a sample of. */
+  readonly total: number;
+  /** A row in words, for errors. */
+  readonly place: (row: number) => string;
+}
+
 /**
  * How a column becomes inputs, from its cells in training.
- * @param kind what it holds, where that is known
  * @throws ValueError for missing values where they are refused
  */
 export function columnEncoding(
   where: string,
   name: string,
   cells: readonly string[],
-  options: { readonly kind?: ColumnKind | undefined; readonly refuse: boolean; readonly format: ColumnFormat },
+  options: ColumnOptions,
 ): ColumnEncoding {
-  if (options.kind === "ignored") return ignored(name, "as asked for");
-  const gap = cells.findIndex(isMissing);
-  if (options.refuse && gap >= 0) {
-    throw new ValueError(
-      `${where}: the column "${name}" has no value in row ${gap + 1} of the training, and missing values are refused. Fill them, ignore the column, or let them be imputed.`,
-    );
-  }
-  const present = gap < 0 ? cells : cells.filter((cell) => !isMissing(cell));
-  if (present.length === 0) return ignored(name, "no values");
+  const { rule, refuse } = options;
   const { numbers, dates } = options.format;
-  const kind = options.kind ?? kindOf(present, options.format);
-  const missing = present.length < cells.length;
-  if (kind === "category") return categories(name, present, missing);
-  const { format, settled } = dates ?? { format: "iso", settled: "cells" };
-  const read = kind === "number" ? numberReader(numbers) : (cell: string) => daysOf(cell, format);
-  const values = present.map(read).filter((value) => value !== undefined);
-  if (values.length === 0) return ignored(name, `no ${kind}s`);
-  const lenient = values.length < present.length;
-  const summary = summaryOf(values);
-  // Where values differ by rounding alone, or their squares are beyond numbers, there is nothing to standardise.
-  const spread = summary.sd > 1e-12 * Math.max(Math.abs(summary.low), Math.abs(summary.high));
-  if (!Number.isFinite(summary.sd)) return ignored(name, "values beyond 1e154");
-  if (!spread && !missing && !lenient) return ignored(name, "one value");
-  const shared = { name, ...summary, sd: spread ? summary.sd : 1, missing: missing || lenient, lenient };
-  if (kind === "number") {
-    if (counts(values)) return ignored(name, "it counts the rows");
-    return { ...shared, ...numbers, kind: "number" };
+  if (options.kind === "ignored") return ignored(name, "as asked for");
+  const kind = options.kind ?? kindOf(cells, rule, options.format);
+  const missing = missingTest(rule, kind === "category" ? "texts" : "numbers");
+  const refused = (what: string, row: number) =>
+    new ValueError(
+      `${where}: the column "${name}" has ${what} in ${options.place(row)}, and missing values are refused. Fill them, ignore the column, or let them be imputed.`,
+    );
+  const gap = cells.findIndex(missing);
+  if (refuse && gap >= 0) throw refused("no value", gap);
+  const present = gap < 0 ? cells : cells.filter((cell) => !missing(cell));
+  if (present.length === 0) return ignored(name, "no values");
+  const index = options.index && options.kind === undefined;
+  if (kind === "category") {
+    const texts = new Set(present.map(identityOf)).size;
+    if (index && texts === present.length) return ignored(name, "the index of a data frame: it names the rows");
+    return categories(name, cells, rule, undefined, options.kind === undefined ? numbers : undefined);
   }
-  return { ...shared, kind: "date", format, settled, parts: dateParts(values, summary.high - summary.low) };
+  const as: ReadAs =
+    kind === "number" ? { kind, ...numbers } : { kind, ...(dates ?? { format: "iso", settled: "cells" }) };
+  const read = readerOf({ ...as, texts: [] }, rule);
+  const strays = cells.flatMap((cell, row) => (read(cell) === null ? [{ cell, row }] : []));
+  if (refuse && strays.length > 0) {
+    throw refused(`${JSON.stringify(strays[0].cell.slice(0, 60))}, which is no ${kind},`, strays[0].row);
+  }
+  const texts = occurrences(strays.map(({ cell }) => cell)).map(({ text }) => text);
+  const decided = texts.slice(0, MOST_TEXTS).map((text) => text.slice(0, LONGEST_CATEGORY));
+  const column = measured(name, as, decided, cells, rule, strays.length > 0 || gap >= 0);
+  if (column.kind !== "number" || options.kind !== undefined) return column;
+  const values = numbersIn(cells, read);
+  if (index && values.every(Number.isInteger)) return ignored(name, "the index of a data frame: it numbers the rows");
+  const numbering = numberingOf(name, values, options.total);
+  return numbering === undefined || (!options.numbering && mayBeOther(numbering)) ? column : ignored(name, numbering);
 }
 
-/** Whether the values are 1, 2, 3, … or 0, 1, 2, … . */
-function counts(values: readonly number[]): boolean {
-  return values.length > 2 && (values[0] === 0 || values[0] === 1) && values.every((x, i) => x === values[0] + i);
+/**
+ * The same column from other rows: its kind, what counts as missing and whether an input says so stay as they were decided.
+ */
+export function columnOfRows(column: ColumnEncoding, cells: readonly string[], rule: MissingRule): ColumnEncoding {
+  if (column.kind === "ignored") return column;
+  if (column.kind === "category") return categories(column.name, cells, rule, column.missing, undefined);
+  return measured(
+    column.name,
+    asOf(column),
+    column.texts,
+    cells,
+    rule,
+    column.missing,
+    column.kind === "date" ? column.parts : undefined,
+  );
+}
+
+/** How a column's cells are read. */
+function asOf(column: NumberColumn | DateColumn): ReadAs {
+  if (column.kind === "date") return { kind: "date", format: column.format, settled: column.settled };
+  const { decimal, thousands, unit, settled } = column;
+  return { kind: "number", decimal, thousands, unit, settled };
+}
+
+/** The values of cells that say one. */
+const numbersIn = (cells: readonly string[], read: Reading) =>
+  cells.flatMap((cell) => {
+    const value = read(cell);
+    return typeof value === "number" ? [value] : [];
+  });
+
+/** A column of numbers or dates. */
+function measured(
+  name: string,
+  as: ReadAs,
+  texts: readonly string[],
+  cells: readonly string[],
+  rule: MissingRule,
+  missing: boolean,
+  parts?: readonly DatePart[],
+): ColumnEncoding {
+  const read = readerOf({ ...as, texts }, rule);
+  const values = numbersIn(cells, read);
+  if (values.length === 0) return ignored(name, `no ${as.kind}s`);
+  const { mean, sd } = momentsOf(values);
+  if (!Number.isFinite(sd)) return ignored(name, "values beyond 1e154");
+  const one = whyOneValue(
+    values,
+    sd,
+    cells.filter((cell) => typeof read(cell) === "number"),
+  );
+  // Where values differ by rounding alone there is nothing to standardise.
+  if (one !== undefined && !missing) return ignored(name, one);
+  const sorted = Float64Array.from(values).sort();
+  const [low, high, fill] = [sorted[0], sorted[sorted.length - 1], sorted[sorted.length >> 1]];
+  const draws = numberDraws(sorted, mean, sd);
+  const shared = { name, mean, sd: one === undefined ? sd : 1, low, high, fill, missing, texts, draws, spread: 1 };
+  if (as.kind === "number") return { ...shared, ...as };
+  return { ...shared, ...as, parts: parts ?? dateParts(values, high - low) };
 }
 
 function dateParts(days: readonly number[], span: number): DatePart[] {
@@ -171,18 +275,56 @@ function dateParts(days: readonly number[], span: number): DatePart[] {
   return parts;
 }
 
-function categories(name: string, texts: readonly string[], missing: boolean): ColumnEncoding {
-  if (texts.some((text) => text.length > LONGEST_CATEGORY)) {
+/**
+ * A column of texts.
+ * @param decided whether an input says that a value is missing; undefined where the rows decide
+ * @param guessed how the column writes numbers, if that it holds categories is a guess: texts that nearly all differ are none
+ */
+function categories(
+  name: string,
+  cells: readonly string[],
+  rule: MissingRule,
+  decided: boolean | undefined,
+  guessed: NumberFormat | undefined,
+): ColumnEncoding {
+  const absent = missingTest(rule, "texts");
+  const present = cells.filter((cell) => !absent(cell));
+  const missing = decided ?? present.length < cells.length;
+  if (present.some((text) => text.length > LONGEST_CATEGORY)) {
     return ignored(name, `texts of more than ${LONGEST_CATEGORY} characters`);
   }
-  const present = texts.map((text) => text.trim());
-  const counted = frequencies(present);
-  if (counted.length === 1 && !missing) return ignored(name, "one value");
-  if (counted.length > MOST_CATEGORIES && counted.length > present.length / 2) {
-    return ignored(name, nameTexts(present) ?? `${counted.length} different texts in ${present.length} rows`);
+  const counted = occurrences(present);
+  if (counted.length === 0) return ignored(name, "no values");
+  if (counted.length === 1 && !missing) {
+    return ignored(name, looksMissing(counted[0].text) ? "no values" : "one value");
   }
+  const alone = counted.filter(({ count }) => count === 1).length;
   const many = counted.length > MOST_CATEGORIES;
+  if (guessed !== undefined && (alone > NEARLY_ALL * present.length || (many && 2 * counted.length > present.length))) {
+    return ignored(name, whyNoCategories(present, counted.length, rule, guessed));
+  }
   const kept = many ? counted.slice(0, MOST_CATEGORIES) : counted;
-  const names = kept.map(([category]) => category).sort();
-  return { name, kind: "category", categories: names, rest: many, fill: counted[0][0], missing };
+  const names = kept.map(({ text }) => text).sort();
+  const draws = categoryDraws(kept);
+  return { name, kind: "category", categories: names, rest: many, fill: counted[0].text, missing, draws, spread: 1 };
+}
+
+/** Why texts that nearly all differ are no categories. */
+function whyNoCategories(
+  present: readonly string[],
+  different: number,
+  rule: MissingRule,
+  numbers: NumberFormat,
+): string {
+  const repeated = numbersBut(present, rule, numbers);
+  if (repeated !== undefined) return `numbers, but for ${repeated.count} × ${JSON.stringify(repeated.text)}`;
+  const named = nameTexts(present);
+  if (named !== undefined) return named;
+  const read = numberReader(numbers);
+  const others = present.filter((cell) => read(cell) === undefined);
+  if (2 * others.length <= present.length && others.length > 0) {
+    return `${others.length} of ${present.length} values are no numbers, such as ${JSON.stringify(others[0].slice(0, 40))}`;
+  }
+  if (others.length === 0) return `${different} different codes in ${present.length} rows`;
+  return `${different} different texts in ${present.length} rows`;
 }

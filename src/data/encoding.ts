@@ -1,22 +1,15 @@
 // A table's encoding: rows of texts become inputs of a network, by rules that the rows of the training decided.
 
-import { portableSin } from "../array/portable.ts";
 import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
-import { cellReader } from "./cell-texts.ts";
-import { isMissing } from "./cells.ts";
-import {
-  type ColumnEncoding,
-  type ColumnKind,
-  columnEncoding,
-  type DateColumn,
-  type DatePart,
-  type NumberColumn,
-} from "./columns.ts";
-import { isDateLike } from "./dates.ts";
+import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./columns.ts";
 import { formatOverrides } from "./format-overrides.ts";
-import { type ColumnFormat, checkFormats, dateFormatWords, type TableFormatOptions, tableFormats } from "./formats.ts";
-import { isNumberLike, numbersInWords, PLAIN } from "./numbers.ts";
-import { type TargetEncoding, type TargetTask, targetEncoding, targetReader } from "./target.ts";
+import { checkFormats, type TableFormatOptions, tableFormats } from "./formats.ts";
+import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";
+import { inputNames } from "./inputs.ts";
+import { marginOf, withOpenCategories } from "./margins.ts";
+import { type MissingRule, missingTest } from "./missing.ts";
+import { type TargetEncoding, type TargetTask, targetEncoding, targetOfRows, targetReader } from "./target.ts";
+import { unreadableText, type Writer, writerOf } from "./writers.ts";
 
 /** A row of a table: texts by the names of their columns. */
 export type TableRow = Readonly<Record<string, string>>;
@@ -37,8 +30,17 @@ export interface TableEncodingOptions extends TableFormatOptions {
   missing?: "impute" | "refuse" | undefined;
   /** What columns hold, by name, where it should not be guessed; "ignored" leaves one out. */
   kinds?: Readonly<Record<string, ColumnKind>> | undefined;
-  /** An encoding of more rows of the same table, whose columns say how numbers and dates are written. */
-  formatsOf?: TableEncodingParts | undefined;
+  /** Texts that count as missing in every column, the target's too, besides empty cells and the usual marks. */
+  missingTexts?: readonly string[] | undefined;
+  /**
+   * Whether the usual marks count as missing (default true): among numbers and dates NA, null, ?, - and their like; among
+   * texts, which may mean them, only what programs write, such as NaN, <NA>, #N/A and \\N.
+   */
+  usualMissing?: boolean | undefined;
+  /** Rows of the table that these rows are a sample of (default: as many as there are). */
+  total?: number | undefined;
+  /** A row in words, for errors, the first being 0 (default "row 1 of the training"). */
+  place?: ((row: number) => string) | undefined;
 }
 
 /** How rows become inputs; all that is in a file. */
@@ -46,31 +48,22 @@ export interface TableEncodingParts {
   readonly columns: readonly ColumnEncoding[];
   readonly target: TargetEncoding;
   readonly missing: "impute" | "refuse";
+  /** Which texts count as missing. */
+  readonly rule: MissingRule;
+  /** The share of its range by which a value may lie outside before it is unusual. */
+  readonly margin: number;
 }
 
 const optionNames = [
-  "target",
-  "task",
-  "missing",
-  "kinds",
-  "decimal",
-  "thousands",
-  "dateFormat",
-  "delimiter",
-  "formatsOf",
+  ...["target", "task", "missing", "kinds", "missingTexts", "usualMissing", "total", "place"],
+  ...["decimal", "thousands", "dateFormat", "delimiter"],
 ];
 const kindNames: readonly ColumnKind[] = ["number", "category", "date", "ignored"];
-const PERIODS: Readonly<Record<Exclude<DatePart, "trend">, number>> = { season: 365.2425, weekday: 7, hour: 1 };
-/** A value further outside the range of the training than this share of the range is unusual. */
-const MARGIN = 0.1;
-/** Standard deviations from the mean, beyond which a value counts as that far: variances of larger ones would overflow. */
-const FARTHEST = 1e6;
-
 /**
  * Decides how a table's columns become inputs of a network: numbers and dates standardised, dates also as cycles of the
  * year, the week and the day where the training covers them, categories one-hot. A column of which values are missing has
- * an input that says so. Columns of one value, of texts that nearly all differ, and that count the rows, are ignored, each
- * with its reason. Of more than 32 categories the 32 most frequent have an input; the others are 0 in all of them.
+ * an input that says so. Columns of one value, of texts that nearly all differ, and that number the rows, are ignored, each
+ * with its reason. Values are compared as what they mean: 1 and 1.0 are one category, True and true are. Of more than 32 categories the 32 most frequent have an input; the others are 0 in all of them.
  * @param table the rows of the training
  * @throws OptionError for a target that is not there or bad options; ValueError for a target that cannot be learned, missing
  *   values that are refused, or a table without inputs
@@ -78,13 +71,14 @@ const FARTHEST = 1e6;
 export function tableEncoding(table: Table, options: TableEncodingOptions): TableEncoding {
   const where = "tableEncoding";
   checkOptions(where, options, optionNames);
-  const { target, task, missing = "impute", kinds = {} } = options;
+  const { target, task, missing = "impute", kinds = {}, missingTexts = [], usualMissing = true } = options;
+  const { place = (row: number) => `row ${row + 1} of the training` } = options;
   checkChoice(where, "missing", missing, ["impute", "refuse"]);
   if (task !== undefined) checkChoice(where, "task", task, ["regression", "classification"]);
   const { names, rows } = table;
   checkFormats(where, options);
   checkNames(where, names);
-  const at = names.indexOf(target);
+  const at = names.findIndex((name) => composed(name) === composed(target));
   if (at < 0) throw new OptionError(`${where}: there is no column "${target}". The columns are ${listed(names)}.`);
   for (const [name, kind] of Object.entries(kinds)) {
     if (!names.includes(name)) throw new OptionError(`${where}: there is no column "${name}" to take as ${kind}.`);
@@ -94,16 +88,29 @@ export function tableEncoding(table: Table, options: TableEncodingOptions): Tabl
   const unknown = dated.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new OptionError(`${where}: there is no column "${unknown}" to take as date.`);
   if (rows.length === 0) throw new ValueError(`${where}: there are no rows.`);
-  const cells = (j: number) => rows.map((row) => row[j]);
-  const known = options.formatsOf && formatsIn(options.formatsOf);
-  const formats = known === undefined ? tableFormats(names, cells, options) : names.map((name) => known(name));
-  const columns = names.flatMap((name, j) => {
+  const total = options.total ?? rows.length;
+  const rule: MissingRule = { texts: [...missingTexts], marks: usualMissing ? "usual" : "none" };
+  const cells = cellsBy(table);
+  const refuse = missing === "refuse";
+  const formats = tableFormats(names, (j) => cells(names[j]), options, missingTest(rule, "numbers"));
+  const columnOf = (j: number, numbering: boolean) => {
+    const name = names[j];
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : dated.includes(name) ? "date" : undefined;
-    const rules = { kind, refuse: missing === "refuse", format: formats[j] };
-    return j === at ? [] : [columnEncoding(where, name, cells(j), rules)];
+    const rules = { kind, refuse, rule, format: formats[j], index: isIndexName(names, j), total, place };
+    return columnEncoding(where, name, cells(name), { ...rules, numbering });
+  };
+  const found = new Map(names.flatMap((_, j) => (j === at ? [] : [[j, columnOf(j, true)] as const])));
+  const ids = [...found].filter(([, column]) => column.kind === "ignored" && mayBeOther(column.reason));
+  const inputs = [...found.values()].some(({ kind }) => kind !== "ignored");
+  if (!inputs || tooManyIds(ids.length, found.size)) for (const [j] of ids) found.set(j, columnOf(j, false));
+  const columns = withOpenCategories([...found.values()], cells, rule);
+  const encoding = new TableEncoding({
+    columns,
+    target: targetEncoding(where, names[at], cells(names[at]), { task, rule, format: formats[at].numbers, place }),
+    missing,
+    rule,
+    margin: marginOf(columns, cells, rule),
   });
-  const targets = targetEncoding(where, target, cells(at), formats[at].numbers, task);
-  const encoding = new TableEncoding({ columns, target: targets, missing });
   if (encoding.inputs.length === 0) {
     const reasons = columns.map((column) => `${column.name}: ${column.kind === "ignored" ? column.reason : ""}`);
     throw new ValueError(`${where}: no column is left to learn from (${listed(reasons)}).`);
@@ -111,19 +118,12 @@ export function tableEncoding(table: Table, options: TableEncodingOptions): Tabl
   return encoding;
 }
 
-/** The formats that an encoding's columns have, by name. */
-function formatsIn({ columns, target }: TableEncodingParts): (name: string) => ColumnFormat {
-  const formats = new Map<string, ColumnFormat>();
-  for (const column of [...columns, target]) {
-    if (column.kind === "number") {
-      const { decimal, thousands, unit, settled } = column;
-      formats.set(column.name, { numbers: { decimal, thousands, unit, settled } });
-    } else if (column.kind === "date") {
-      const { format, settled } = column;
-      formats.set(column.name, { numbers: PLAIN, dates: { format, settled } });
-    }
-  }
-  return (name) => formats.get(name) ?? { numbers: PLAIN };
+/** The cells of a column by its name. */
+function cellsBy({ names, rows }: Table): (name: string) => readonly string[] {
+  return (name) => {
+    const j = names.indexOf(name);
+    return rows.map((row) => row[j] ?? "");
+  };
 }
 
 function checkNames(where: string, names: readonly string[]): void {
@@ -137,8 +137,40 @@ function listed(texts: readonly string[]): string {
   return shown.join(", ") + (texts.length > shown.length ? `, … (${texts.length} in all)` : "");
 }
 
-/** Writes the inputs of a row, and gives the columns whose values are unlike those of the training. */
-export type EncodeRow = (cells: readonly string[], into: Float64Array, offset: number) => readonly string[];
+/** How rows are read. */
+export interface ReadingOptions {
+  /** A cell that cannot be read is an error (default), or counts as missing, and its row is unusual. */
+  unreadable?: "error" | "missing" | undefined;
+  /** Called for each such cell that counts as missing, with its column's name, and what is wrong with it. */
+  onUnreadable?: ((name: string, cell: string, what: string) => void) | undefined;
+}
+
+/** Rows as inputs. */
+export interface EncodedRows {
+  /** [rows, inputs] */
+  readonly x: Float64Array;
+  /** Of each row the columns whose values are unlike those of the training. */
+  readonly unusual: readonly (readonly string[])[];
+  /** Of each row the cells without a value, by the place of their column among those that are not ignored. */
+  readonly gaps: readonly (readonly number[])[];
+}
+
+/**
+ * Writes the inputs of a row, and gives the columns whose values are unlike those of the training. Places of columns without
+ * a value are pushed to `gaps`.
+ */
+export type EncodeRow = (
+  cells: readonly string[],
+  into: Float64Array,
+  offset: number,
+  gaps?: number[],
+) => readonly string[];
+
+/** Raised with every change that a reader of before would not understand. */
+export const ENCODING_VERSION = 2;
+
+/** A name with its accents as characters of their own or not: they are the same. */
+const composed = (name: string) => name.normalize("NFC");
 
 /** How rows of a table become inputs, and back from outputs to the target. Made by `tableEncoding` or `readTableEncoding`. */
 export class TableEncoding {
@@ -146,16 +178,44 @@ export class TableEncoding {
   readonly target: TargetEncoding;
   /** What becomes of missing values. */
   readonly missing: "impute" | "refuse";
+  readonly rule: MissingRule;
+  readonly margin: number;
   /** A name for each input of the network. */
   readonly inputs: readonly string[];
+  readonly #writers: readonly Writer[];
+  readonly #offsets: readonly number[];
   readonly #readTarget: (cell: string) => number | undefined;
 
-  constructor({ columns, target, missing }: TableEncodingParts) {
+  constructor({ columns, target, missing, rule, margin }: TableEncodingParts) {
     this.columns = columns;
     this.target = target;
     this.missing = missing;
+    this.rule = rule;
+    this.margin = margin;
     this.inputs = columns.flatMap(inputNames);
-    this.#readTarget = targetReader(target);
+    const used = columns.filter((column) => column.kind !== "ignored");
+    const options = { rule, refuse: missing === "refuse", margin };
+    this.#writers = used.map((column, i) => writerOf(column, i, options));
+    const offsets = [0];
+    for (const { width } of this.#writers) offsets.push(offsets[offsets.length - 1] + width);
+    this.#offsets = offsets;
+    this.#readTarget = targetReader(target, rule);
+  }
+
+  /**
+   * The encoding of other rows of the same table: means, ranges and categories are theirs; what columns hold, what counts as
+   * missing and which classes there are stays as it was decided. @throws ValueError for rows without inputs
+   */
+  ofRows(table: Table): TableEncoding {
+    const cells = cellsBy(table);
+    const { rule, missing } = this;
+    const own = this.columns.map((column) => columnOfRows(column, cells(column.name), rule));
+    const columns = withOpenCategories(own, cells, rule);
+    const target = targetOfRows(this.target, cells(this.target.name), rule);
+    const margin = marginOf(columns, cells, rule);
+    const encoding = new TableEncoding({ columns, target, missing, rule, margin });
+    if (encoding.inputs.length === 0) throw new ValueError("ofRows: no column is left to learn from in these rows.");
+    return encoding;
   }
 
   /**
@@ -164,56 +224,99 @@ export class TableEncoding {
    */
   withFormats(options: TableFormatOptions): TableEncoding {
     checkFormats("withFormats", options);
-    const { missing } = this;
-    return new TableEncoding({ ...formatOverrides(this.columns, this.target, options), missing });
+    const { missing, rule, margin } = this;
+    return new TableEncoding({ ...formatOverrides(this.columns, this.target, options), missing, rule, margin });
   }
 
   /**
-   * Reads rows of a table whose columns have these names, in any order; other columns are left alone.
-   * The function that it gives throws ValueError for a cell that cannot be read.
+   * Reads rows of a table whose columns have these names, in any order; other columns are left alone. A cell that cannot be
+   * read is an error, unless `unreadable` says that it counts as missing and makes its row unusual.
    * @throws ValueError for columns that are not there, or there twice
    */
-  bind(names: readonly string[]): EncodeRow {
+  bind(names: readonly string[], { unreadable = "error", onUnreadable }: ReadingOptions = {}): EncodeRow {
+    const known = names.map(composed);
     const used = this.columns.filter((column) => column.kind !== "ignored");
-    const twice = used.find(({ name }) => names.indexOf(name) !== names.lastIndexOf(name));
-    if (twice !== undefined) throw new ValueError(`encode: two columns have the name "${twice.name}".`);
-    const absent = used.filter(({ name }) => !names.includes(name)).map(({ name }) => `"${name}"`);
+    const places = used.map(({ name }) => {
+      const own = composed(name);
+      const at = known.indexOf(own);
+      if (at !== known.lastIndexOf(own)) throw new ValueError(`encode: two columns have the name "${name}".`);
+      return at;
+    });
+    const absent = used.flatMap(({ name }, i) => (places[i] < 0 ? [`"${name}"`] : []));
     if (absent.length > 0) {
       const plural = absent.length > 1 ? "s" : "";
       throw new ValueError(
         `encode: the table has no column${plural} ${listed(absent)}, which the model needs. It has ${listed(names)}.`,
       );
     }
-    const writers = used.map((column) => ({ at: names.indexOf(column.name), ...writerOf(column, this.missing) }));
-    return (cells, into, offset) => {
+    const writers = this.#writers;
+    return (cells, into, offset, gaps) => {
       let unusual: string[] | undefined;
       let position = offset;
-      for (const { at, width, name, write } of writers) {
-        if (write(cells[at] ?? "", into, position)) {
-          unusual ??= [];
-          unusual.push(name);
-        }
+      for (let j = 0; j < writers.length; j++) {
+        const { name, width, write } = writers[j];
+        const cell = cells[places[j]] ?? "";
+        const written = write(cell, into, position);
         position += width;
+        if (written === "value") continue;
+        if (written === "unreadable") {
+          const what = unreadableText(cell, used[j]);
+          if (unreadable === "error") throw new ValueError(`the column "${name}" has ${what}`);
+          onUnreadable?.(name, cell, what);
+        }
+        if (written !== "far") gaps?.push(j);
+        if (written === "gap") continue;
+        unusual ??= [];
+        unusual.push(name);
       }
       return unusual ?? NONE;
     };
   }
 
   /**
-   * The inputs of rows, [rows, inputs].
-   * @throws ValueError for a column that a row lacks, or a cell that cannot be read
+   * The inputs of rows, [rows, inputs], what is unusual about each, and which cells had no value (`gaps`: places among the
+   * columns that are not ignored).
+   * @throws ValueError for a column that a row lacks, or a cell that cannot be read, or a missing one where they are refused
    */
-  encode(rows: readonly TableRow[]): { readonly x: Float64Array; readonly unusual: readonly (readonly string[])[] } {
+  encode(rows: readonly TableRow[], options: ReadingOptions = {}): EncodedRows {
     const names = this.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
-    const encodeRow = this.bind(names);
+    const encodeRow = this.bind(names, options);
     const x = new Float64Array(rows.length * this.inputs.length);
+    const gaps: number[][] = [];
     const unusual = rows.map((row, i) => {
-      const lacking = names.find((name) => !Object.hasOwn(row, name));
-      if (lacking !== undefined) throw new ValueError(`encode: row ${i + 1} has no "${lacking}".`);
-      const cells = names.map((name) => row[name]);
-      return encodeRow(cells, x, i * this.inputs.length);
+      let named: Map<string, string> | undefined;
+      const cells = names.map((name) => {
+        if (Object.hasOwn(row, name)) return row[name];
+        named ??= new Map(Object.keys(row).map((key) => [composed(key), key]));
+        const key = named.get(composed(name));
+        if (key === undefined) throw new ValueError(`encode: row ${i + 1} has no "${name}".`);
+        return row[key];
+      });
+      const own: number[] = [];
+      gaps.push(own);
+      return encodeRow(cells, x, i * this.inputs.length, own);
     });
-    return { x, unusual };
+    return { x, unusual, gaps };
+  }
+
+  /**
+   * The inputs that a row with gaps may have, [draws, inputs]: each gap is filled with values of the training in its turn;
+   * one row, as it is, where nothing is known of them.
+   * @param inputs of the row, as `encode` writes them @param gaps as `encode` gives them, of this row
+   */
+  draw(inputs: Float64Array, gaps: readonly number[]): Float64Array {
+    const writers = this.#writers;
+    const most = gaps.reduce((count, j) => Math.max(count, writers[j].draws.length), 0);
+    const width = this.inputs.length;
+    const drawn = new Float64Array(Math.max(1, most) * width);
+    for (let at = 0; at < drawn.length; at += width) drawn.set(inputs, at);
+    for (const j of gaps) {
+      const { draws } = writers[j];
+      for (let k = 0; k < most && draws.length > 0; k++) {
+        drawn.set(draws[k % draws.length], k * width + this.#offsets[j]);
+      }
+    }
+    return drawn;
   }
 
   /**
@@ -225,96 +328,10 @@ export class TableEncoding {
   }
 
   /** Everything, as plain JSON; `readTableEncoding` reads it. */
-  toJSON(): TableEncodingParts {
-    return { columns: this.columns, target: this.target, missing: this.missing };
+  toJSON(): TableEncodingParts & { readonly version: number } {
+    const { columns, target, missing, rule, margin } = this;
+    return { version: ENCODING_VERSION, columns, target, missing, rule, margin };
   }
 }
 
 const NONE: readonly string[] = [];
-
-/** A name for each input that a column becomes: "age", "city = Bern", "day season (sin)", "age missing". */
-export function inputNames(column: ColumnEncoding): string[] {
-  if (column.kind === "ignored") return [];
-  const { name } = column;
-  const missing = column.missing ? [`${name} missing`] : [];
-  if (column.kind === "number") return [name, ...missing];
-  if (column.kind === "category") return [...column.categories.map((category) => `${name} = ${category}`), ...missing];
-  const parts = column.parts.flatMap((part) =>
-    part === "trend" ? [name] : [`${name} ${part} (sin)`, `${name} ${part} (cos)`],
-  );
-  return [...parts, ...missing];
-}
-
-interface Writer {
-  readonly name: string;
-  readonly width: number;
-  /** Writes the inputs of a cell, and says whether it is unlike those of the training. */
-  write(cell: string, into: Float64Array, at: number): boolean;
-}
-
-function writerOf(column: Exclude<ColumnEncoding, { kind: "ignored" }>, missing: "impute" | "refuse"): Writer {
-  const { name } = column;
-  const width = inputNames(column).length;
-  const last = column.missing ? width - 1 : width;
-  /** Whether the cell has no value. */
-  const gap = (cell: string, into: Float64Array, at: number) => {
-    const absent = isMissing(cell);
-    if (absent && missing === "refuse") {
-      throw new ValueError(`the column "${name}" has no value, and the model was fitted to refuse missing values`);
-    }
-    if (column.missing) into[at + last] = absent ? 1 : 0;
-    return absent;
-  };
-  if (column.kind === "category") {
-    const places = new Map(column.categories.map((category, i) => [category, i]));
-    return {
-      name,
-      width,
-      write(cell, into, at) {
-        into.fill(0, at, at + last);
-        const absent = gap(cell, into, at);
-        const place = places.get(absent ? column.fill : cell.trim());
-        if (place !== undefined) into[at + place] = 1;
-        return absent ? !column.missing : place === undefined && !column.rest;
-      },
-    };
-  }
-  const { mean, sd, low, high, fill, lenient } = column;
-  const margin = MARGIN * (high - low);
-  const read = cellReader(column);
-  const cycles =
-    column.kind === "date" ? column.parts.flatMap((part) => (part === "trend" ? [] : [PERIODS[part]])) : [];
-  return {
-    name,
-    width,
-    write(cell, into, at) {
-      let absent = gap(cell, into, at);
-      let value = absent ? fill : read(cell);
-      if (value === undefined) {
-        if (!lenient) throw new ValueError(`the column "${name}" has ${unreadable(cell, column)}`);
-        absent = true;
-        value = fill;
-        into[at + last] = 1;
-      }
-      into[at] = Math.min(Math.max((value - mean) / sd, -FARTHEST), FARTHEST);
-      cycles.forEach((period, i) => {
-        const turns = value / period;
-        const angle = 2 * Math.PI * (turns - Math.round(turns));
-        // Math.sin differs in the last bit between engines; a page predicts what Node does.
-        into[at + 1 + 2 * i] = portableSin(angle);
-        into[at + 2 + 2 * i] = portableSin(angle + Math.PI / 2);
-      });
-      return absent ? !column.missing : value < low - margin || value > high + margin;
-    },
-  };
-}
-
-function unreadable(cell: string, column: NumberColumn | DateColumn): string {
-  const shown = `${JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell)}, which is no ${column.kind}`;
-  if (column.kind === "number") {
-    if (!isNumberLike(cell)) return shown;
-    return `${shown} as the training wrote them (${numbersInWords(column)}); the options decimal and thousands say otherwise`;
-  }
-  if (!isDateLike(cell)) return shown;
-  return `${shown} as the training wrote them (${dateFormatWords(column.format)}); a date format says otherwise`;
-}

@@ -2,10 +2,10 @@
 // the table's other columns.
 
 import { checkChoice, OptionError } from "../errors.ts";
-import { isMissing } from "./cells.ts";
 import { type DatesSettled, dateReading } from "./date-format.ts";
 import { datePattern } from "./date-patterns.ts";
 import { type DateFormat, dateFormats, daysOf } from "./dates.ts";
+import type { MissingTest } from "./missing.ts";
 import { type NumberFormat, numberFormat, numberReader } from "./numbers.ts";
 
 /** How a column writes what it holds, numbers or dates. */
@@ -75,13 +75,15 @@ function shareOf(texts: readonly string[], read: (text: string) => number | unde
 /**
  * How each column writes its numbers and dates.
  * @param cells the cells of each column, missing ones among them
+ * @param missing which they are
  */
 export function tableFormats(
   names: readonly string[],
   cells: (column: number) => readonly string[],
   options: TableFormatOptions,
+  missing: MissingTest,
 ): ColumnFormat[] {
-  const texts = names.map((_, j) => cells(j).filter((cell) => !isMissing(cell)));
+  const texts = names.map((_, j) => cells(j).filter((cell) => !missing(cell)));
   const hints = numberHints(options);
   const first = texts.map((column, j) => formatOf(names[j], column, options, {}));
   const agreed = <T>(values: readonly (T | undefined)[]): T | undefined => {

@@ -1,8 +1,11 @@
 // The column to predict: numbers, standardised, or classes.
 
 import { ValueError } from "../errors.ts";
-import { isMissing } from "./cells.ts";
-import { frequencies, momentsOf } from "./columns.ts";
+import { whyOneValue } from "./columns.ts";
+import { occurrences, placesOf } from "./identity.ts";
+import { areCodes } from "./ids.ts";
+import { type MissingRule, type MissingTest, missingTest } from "./missing.ts";
+import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
 import { type NumberFormat, numberFormat, numberOf, numberReader } from "./numbers.ts";
 
@@ -28,16 +31,42 @@ export type TargetEncoding =
 const MOST_CLASSES = 100;
 /** Integers of at most so many different values, each this often on average, are taken for classes. */
 const [FEW_VALUES, OFTEN] = [10, 5];
+/** The share of a target's texts that must be numbers for the others to be mistakes, not classes. */
+const ENOUGH = 0.95;
+const USUAL: MissingRule = { texts: [], marks: "usual" };
+/** Whether nearly all cells are numbers, and no codes, where those that say nothing are left out. */
+function areNumbers(cells: readonly string[], rule: MissingRule, format: NumberFormat): boolean {
+  const missing = missingTest(rule, "numbers");
+  const present = cells.filter((cell) => !missing(cell));
+  const read = numberReader(format);
+  const numbers = present.filter((cell) => read(cell) !== undefined).length;
+  return present.length > 0 && numbers >= ENOUGH * present.length && !areCodes(present);
+}
 
-/** The task that a target's values suggest: texts, and few different integers, are classes. */
-export function guessTask(cells: readonly string[], format?: NumberFormat): TargetTask {
-  const present = cells.filter((cell) => !isMissing(cell)).map((cell) => cell.trim());
-  const numbers = present.map(numberReader(format ?? numberFormat(present))).filter((value) => value !== undefined);
-  // A few texts among numbers are mistakes, not classes.
-  if (numbers.length < 0.95 * present.length) return "classification";
+/**
+ * The task that a target's values suggest: texts, codes with leading zeros, and few different integers, are classes.
+ * @param format how numbers are written (default: settled by the cells)
+ * @param rule which texts count as missing (default: the usual ones)
+ */
+export function guessTask(cells: readonly string[], format?: NumberFormat, rule: MissingRule = USUAL): TargetTask {
+  const missing = missingTest(rule, "numbers");
+  const present = cells.filter((cell) => !missing(cell));
+  const settled = format ?? numberFormat(present);
+  if (!areNumbers(cells, rule, settled)) return "classification";
+  const numbers = present.map(numberReader(settled)).filter((value) => value !== undefined);
   const distinct = new Set(numbers).size;
   const few = distinct <= FEW_VALUES && present.length >= OFTEN * distinct && numbers.every(Number.isInteger);
   return numbers.length === present.length && (distinct === 2 || few) ? "classification" : "regression";
+}
+
+/** How a target is decided. */
+export interface TargetOptions {
+  readonly task?: TargetTask | undefined;
+  readonly rule: MissingRule;
+  /** How numbers are written. */
+  readonly format: NumberFormat;
+  /** A row in words, for errors. */
+  readonly place: (row: number) => string;
 }
 
 /** The target's encoding from its cells in training; missing ones have no part. @throws ValueError */
@@ -45,64 +74,98 @@ export function targetEncoding(
   where: string,
   name: string,
   cells: readonly string[],
-  format: NumberFormat,
-  task: TargetTask = guessTask(cells, format),
+  { task, rule, format, place }: TargetOptions,
 ): TargetEncoding {
-  const present = cells.filter((cell) => !isMissing(cell)).map((cell) => cell.trim());
-  if (present.length === 0) throw new ValueError(`${where}: the target "${name}" has no values.`);
-  if (task === "regression") {
-    const read = numberReader(format);
-    const values = present.map((cell) => {
-      const value = read(cell);
-      if (value !== undefined) return value;
-      throw new ValueError(
-        `${where}: the target "${name}" has ${JSON.stringify(cell.slice(0, 60))}, which is no number.`,
-      );
-    });
-    const { mean, sd } = momentsOf(values);
-    if (!Number.isFinite(sd)) throw new ValueError(`${where}: the target "${name}" has values beyond 1e154.`);
-    const size = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-    if (!(sd > 1e-12 * size)) throw new ValueError(`${where}: the target "${name}" has one value: nothing to learn.`);
-    return { name, kind: "number", mean, sd, ...format };
+  if ((task ?? guessTask(cells, format, rule)) === "classification") {
+    const numbers = areNumbers(cells, rule, format);
+    return classesOf(where, name, cells, missingTest(rule, numbers ? "classes" : "texts"));
   }
-  const classes = frequencies(present).map(([text]) => text);
-  if (classes.length < 2) throw new ValueError(`${where}: the target "${name}" has one value: nothing to learn.`);
-  if (classes.length > MOST_CLASSES) {
-    const named = nameTexts(present);
-    if (named !== undefined) throw new ValueError(`${where}: the target "${name}" has ${named}.`);
+  const missing = missingTest(rule, "numbers");
+  const read = numberReader(format);
+  const texts: string[] = [];
+  const values = cells.flatMap((cell, row) => {
+    if (missing(cell)) return [];
+    const value = read(cell);
+    if (value === undefined) {
+      throw new ValueError(
+        `${where}: the target "${name}" has ${JSON.stringify(cell.trim().slice(0, 60))}, which is no number, in ${place(row)}. Correct it, or name it as a text that counts as missing.`,
+      );
+    }
+    texts.push(cell);
+    return [value];
+  });
+  if (values.length === 0) throw new ValueError(`${where}: the target "${name}" has no values.`);
+  const { mean, sd } = momentsOf(values);
+  if (!Number.isFinite(sd)) throw new ValueError(`${where}: the target "${name}" has values beyond 1e154.`);
+  const one = whyOneValue(values, sd, texts);
+  if (one !== undefined) {
     throw new ValueError(
-      `${where}: the target "${name}" has ${classes.length} different values, more than the ${MOST_CLASSES} classes that are allowed. Is it the right column? Numbers can be learned by the task "regression".`,
+      `${where}: the target "${name}" has ${one}${one === "one value" ? ": nothing to learn" : ""}.`,
     );
   }
-  const numeric = classes.every((text) => numberOf(text) !== undefined);
+  return { name, kind: "number", mean, sd, ...format };
+}
+
+/** The same target from other rows: classes stay as they were decided. @throws ValueError */
+export function targetOfRows(target: TargetEncoding, cells: readonly string[], rule: MissingRule): TargetEncoding {
+  if (target.kind === "classes") return target;
+  const { name, decimal, thousands, unit, settled } = target;
+  const format = { decimal, thousands, unit, settled };
+  return targetEncoding("ofRows", name, cells, { task: "regression", rule, format, place: (row) => `row ${row + 1}` });
+}
+
+function classesOf(where: string, name: string, cells: readonly string[], missing: MissingTest): TargetEncoding {
+  const present = cells.filter((cell) => !missing(cell));
+  if (present.length === 0) throw new ValueError(`${where}: the target "${name}" has no values.`);
+  const found = occurrences(present);
+  if (found.length < 2) throw new ValueError(`${where}: the target "${name}" has one value: nothing to learn.`);
+  const many = `${where}: the target "${name}" has ${found.length} different values`;
+  const shown = JSON.stringify(present[0].trim().slice(0, 60));
+  if (found.length > 2 && 2 * found.filter(({ count }) => count === 1).length > present.length) {
+    const named = nameTexts(present);
+    const advice =
+      named === undefined ? `They are texts such as ${shown}. Is it the right column?` : `They are ${named}.`;
+    throw new ValueError(`${many} in ${present.length} rows, most of them once: these are no classes. ${advice}`);
+  }
+  if (found.length > MOST_CLASSES) {
+    throw new ValueError(
+      `${many}, more than the ${MOST_CLASSES} classes that are allowed. Is it the right column? Numbers can be learned by the task "regression".`,
+    );
+  }
+  const classes = found.map(({ text }) => text);
+  const numeric = classes.every((text) => numberOf(text) !== undefined) && !areCodes(classes);
   const sorted = numeric ? classes.sort((a, b) => Number(a) - Number(b)) : classes.sort();
   return { name, kind: "classes", classes: sorted };
 }
 
-/** A reader of the target's cells: undefined for a missing one. It throws ValueError. */
-export function targetReader(target: TargetEncoding): (cell: string) => number | undefined {
-  const number = target.kind === "number" ? numberReader(target) : numberOf;
-  return (cell) => readTarget(target, cell, number);
-}
-
-function readTarget(
-  target: TargetEncoding,
-  cell: string,
-  number: (cell: string) => number | undefined,
-): number | undefined {
-  if (isMissing(cell)) return undefined;
-  const text = cell.trim();
-  const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+/** The target that a cell says; undefined if it is missing. @throws ValueError */
+export function targetReader(target: TargetEncoding, rule: MissingRule): (cell: string) => number | undefined {
+  const missing = missingTest(rule, "numbers");
+  const shown = (cell: string) => {
+    const text = cell.trim();
+    return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+  };
   if (target.kind === "number") {
-    const value = number(text);
-    if (value === undefined) throw new ValueError(`the target "${target.name}" has ${shown}, which is no number`);
-    return (value - target.mean) / target.sd;
+    const read = numberReader(target);
+    return (cell) => {
+      if (missing(cell)) return undefined;
+      const value = read(cell);
+      if (value === undefined) {
+        throw new ValueError(`the target "${target.name}" has ${shown(cell)}, which is no number`);
+      }
+      return (value - target.mean) / target.sd;
+    };
   }
-  const place = target.classes.indexOf(text);
-  if (place < 0) {
+  const places = placesOf(target.classes);
+  const classic = rule.marks === "classic";
+  return (cell) => {
+    if (classic && missing(cell)) return undefined;
+    // A class is one, also where its name often says that there is none. What is no class may.
+    const place = places(cell);
+    if (place !== undefined) return place;
+    if (missing(cell)) return undefined;
     throw new ValueError(
-      `the target "${target.name}" has ${shown}, which is none of the classes ${target.classes.slice(0, 12).join(", ")}`,
+      `the target "${target.name}" has ${shown(cell)}, which is none of the classes ${target.classes.slice(0, 12).join(", ")}`,
     );
-  }
-  return place;
+  };
 }

@@ -110,6 +110,12 @@ export class Fields {
     return value as readonly number[];
   }
 
+  finites(name: string, most: number): readonly number[] {
+    const value = this.list(name, most);
+    if (!value.every((one) => typeof one === "number")) throw this.#due("a list of numbers", name);
+    return value as readonly number[];
+  }
+
   /** A list of that many. */
   positives(name: string, length: number): readonly number[] {
     const value = this.list(name, length);

@@ -1,9 +1,11 @@
 // A table's encoding from a file: every field is checked, because the numbers steer where inputs are written.
 
 import type { ColumnEncoding, DatePart } from "../data/columns.ts";
-import { TableEncoding } from "../data/encoding.ts";
+import { ENCODING_VERSION, TableEncoding } from "../data/encoding.ts";
 import { checkDateFormat } from "../data/formats.ts";
-import type { NumberFormat } from "../data/numbers.ts";
+import { MARGIN } from "../data/margins.ts";
+import type { MissingRule } from "../data/missing.ts";
+import { type NumberFormat, PLAIN } from "../data/numbers.ts";
 import type { TargetEncoding } from "../data/target.ts";
 import { FileError } from "../errors.ts";
 import { Fields } from "./fields.ts";
@@ -13,15 +15,21 @@ import { parseJson } from "./json.ts";
 const MOST_COLUMNS = 2 ** 16;
 const MOST_CATEGORIES = 2 ** 12;
 
-const shared = ["name", "kind", "fill", "missing"];
-const numbers = [...shared, "mean", "sd", "low", "high", "lenient", "settled"];
+const MOST_DRAWS = 64;
+
 const numberFormat = ["decimal", "thousands", "unit", "settled"];
-const fieldsOf = {
-  number: [...numbers, ...numberFormat],
-  date: [...numbers, "format", "parts"],
-  category: [...shared, "categories", "rest"],
-  ignored: ["name", "kind", "reason"],
-} as const;
+
+/** The fields of columns, by version: before the second, no draws and no formats of numbers were kept. */
+const fieldsOf = (version: number) => {
+  const shared = ["name", "kind", "fill", "missing", ...(version > 1 ? ["draws", "spread"] : [])];
+  const numbers = [...shared, "mean", "sd", "low", "high", version > 1 ? "texts" : "lenient"];
+  return {
+    number: [...numbers, ...(version > 1 ? numberFormat : [])],
+    date: [...numbers, "format", "parts", ...(version > 1 ? ["settled"] : [])],
+    category: [...shared, "categories", "rest"],
+    ignored: ["name", "kind", "reason"],
+  } as const;
+};
 const kinds = ["number", "category", "date", "ignored"] as const;
 const dateParts: readonly DatePart[] = ["trend", "season", "weekday", "hour"];
 
@@ -35,27 +43,45 @@ export function readTableEncoding(json: string): TableEncoding {
   return encodingOf(new Fields(`${where}: encoding`, value, encodingFields));
 }
 
-export const encodingFields: readonly string[] = ["columns", "target", "missing"];
+export const encodingFields: readonly string[] = ["version", "columns", "target", "missing", "rule", "margin"];
 
 /** The encoding in an object of a file. */
 export function encodingOf(fields: Fields): TableEncoding {
+  const version = fields.has("version") ? fields.integer("version", 2) : 1;
+  if (version > ENCODING_VERSION) {
+    throw new FileError(
+      "newer",
+      `${fields.where}: it has the version ${version}; this library reads versions up to ${ENCODING_VERSION}. Update it.`,
+    );
+  }
+  if (version === 1 && (fields.has("rule") || fields.has("margin")))
+    throw malformed(fields.path("version"), "2 is due");
+  const known = fieldsOf(version);
   const list = fields.list("columns", MOST_COLUMNS);
   const columns = list.map((value, i): ColumnEncoding => {
     const where = `${fields.path("columns")}[${i}]`;
-    const kind = new Fields(where, value, Object.values(fieldsOf).flat()).choice("kind", kinds);
-    return columnOf(new Fields(where, value, fieldsOf[kind]), kind);
+    const kind = new Fields(where, value, Object.values(known).flat()).choice("kind", kinds);
+    return columnOf(new Fields(where, value, known[kind]), kind, version);
   });
-  const target = targetOf(fields);
+  const target = targetOf(fields, version);
   const names = [...columns.map(({ name }) => name), target.name];
   if (new Set(names).size !== names.length) throw malformed(fields.path("columns"), "two columns have one name");
-  const encoding = new TableEncoding({ columns, target, missing: fields.choice("missing", ["impute", "refuse"]) });
+  const missing = fields.choice("missing", ["impute", "refuse"]);
+  const rest = version === 1 ? { rule: { texts: [], marks: "classic" } as const, margin: MARGIN } : ruleOf(fields);
+  const encoding = new TableEncoding({ columns, target, missing, ...rest });
   if (encoding.inputs.length === 0) throw malformed(fields.path("columns"), "there are no inputs");
   return encoding;
 }
 
 const malformed = (where: string, what: string) => new FileError("malformed", `${where}: ${what}.`);
 
-function columnOf(fields: Fields, kind: (typeof kinds)[number]): ColumnEncoding {
+function ruleOf(fields: Fields): { rule: MissingRule; margin: number } {
+  const rule = fields.object("rule", ["texts", "marks"]);
+  const marks = rule.choice("marks", ["usual", "none", "classic"]);
+  return { rule: { texts: rule.texts("texts", MOST_CATEGORIES), marks }, margin: positive(fields, "margin") };
+}
+
+function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number): ColumnEncoding {
   const name = fields.text("name");
   if (kind === "ignored") return { name, kind, reason: fields.text("reason") };
   const missing = fields.boolean("missing");
@@ -64,13 +90,28 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number]): ColumnEncoding 
     if (categories.length === 0 || new Set(categories).size !== categories.length) {
       throw malformed(fields.path("categories"), "different texts are due");
     }
-    return { name, kind, categories, rest: fields.boolean("rest"), fill: fields.text("fill"), missing };
+    const draws = version > 1 ? fields.texts("draws", MOST_DRAWS) : [];
+    const rest = fields.boolean("rest");
+    return {
+      name,
+      kind,
+      categories,
+      rest,
+      fill: fields.text("fill"),
+      missing,
+      draws,
+      spread: spreadOf(fields, version),
+    };
   }
-  const [low, high, lenient] = [fields.finite("low"), fields.finite("high"), fields.boolean("lenient")];
+  const [low, high] = [fields.finite("low"), fields.finite("high")];
   if (low > high) throw malformed(fields.where, "low is above high");
-  if (lenient && !missing) throw malformed(fields.where, "lenient needs missing");
-  const values = { mean: fields.finite("mean"), sd: positive(fields, "sd"), low, high, fill: fields.finite("fill") };
-  if (kind === "number") return { name, kind, ...values, missing, lenient, ...numberFormatOf(fields) };
+  if (version === 1 && fields.boolean("lenient") && !missing) throw malformed(fields.where, "lenient needs missing");
+  const texts = version > 1 ? fields.texts("texts", MOST_CATEGORIES) : [];
+  const draws = version > 1 ? fields.finites("draws", MOST_DRAWS) : [];
+  if (texts.length > 0 && !missing) throw malformed(fields.path("texts"), "they need missing");
+  const moments = { mean: fields.finite("mean"), sd: positive(fields, "sd"), low, high, fill: fields.finite("fill") };
+  const values = { ...moments, missing, texts, draws, spread: spreadOf(fields, version) };
+  if (kind === "number") return { name, kind, ...values, ...numberFormatOf(fields, version) };
   const parts = fields.texts("parts", dateParts.length).map((part) => dateParts.find((known) => known === part));
   const known = parts.filter((part) => part !== undefined);
   // The first place is the trend's; no part comes twice.
@@ -80,16 +121,22 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number]): ColumnEncoding 
   return {
     name,
     kind,
-    format: dateFormatOf(fields),
-    settled: fields.choice("settled", ["cells", "sequence", "table", "option", "default"]),
+    format: version > 1 ? dateFormatOf(fields) : fields.choice("format", ["iso", "dmy", "mdy"]),
+    settled: version > 1 ? fields.choice("settled", ["cells", "sequence", "table", "option", "default"]) : "cells",
     parts: known,
     ...values,
-    missing,
-    lenient,
   };
 }
 
-function numberFormatOf(fields: Fields): NumberFormat {
+function spreadOf(fields: Fields, version: number): number {
+  if (version === 1) return 1;
+  const value = fields.finite("spread");
+  if (!(value >= 0)) throw malformed(fields.path("spread"), "a number of at least 0 is due");
+  return value;
+}
+
+function numberFormatOf(fields: Fields, version: number): NumberFormat {
+  if (version === 1) return PLAIN;
   const decimal = fields.choice("decimal", [".", ","]);
   const thousands = fields.choice("thousands", ["", ",", ".", " ", "'"]);
   if (thousands === decimal) throw malformed(fields.path("thousands"), "another sign than of decimals is due");
@@ -113,14 +160,14 @@ function positive(fields: Fields, name: string): number {
   return value;
 }
 
-function targetOf(fields: Fields): TargetEncoding {
-  const numbers = ["name", "kind", "mean", "sd", ...numberFormat];
+function targetOf(fields: Fields, version: number): TargetEncoding {
+  const numbers = ["name", "kind", "mean", "sd", ...(version > 1 ? numberFormat : [])];
   const any = fields.object("target", [...numbers, "classes"]);
   const kind = any.choice("kind", ["number", "classes"]);
   const target = fields.object("target", kind === "number" ? numbers : ["name", "kind", "classes"]);
   const name = target.text("name");
   if (kind === "number") {
-    return { name, kind, mean: target.finite("mean"), sd: positive(target, "sd"), ...numberFormatOf(target) };
+    return { name, kind, mean: target.finite("mean"), sd: positive(target, "sd"), ...numberFormatOf(target, version) };
   }
   const classes = target.texts("classes", MOST_CATEGORIES);
   if (classes.length < 2 || new Set(classes).size !== classes.length) {

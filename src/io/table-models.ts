@@ -10,6 +10,7 @@ import { Fields } from "./fields.ts";
 import { type Json, parseJson } from "./json.ts";
 import { loadPosterior, savePosterior } from "./posteriors.ts";
 import { type Bytes, readSafetensors } from "./safetensors.ts";
+import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
 
 /** What a model of a table is made of. */
@@ -55,7 +56,7 @@ export interface TablePrediction {
 
 const KEY = "table-model";
 /** Raised with every change that a reader of before would not understand. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 /** Draws of the linearised network; 64 of them place a share within a few hundredths. */
 const DRAWS = 64;
 /** The 95 % quantile of N(0, 1); written out, because the functions of Math that give it differ between engines. */
@@ -103,49 +104,71 @@ export class TableModel {
   }
 
   /**
-   * Predictions for rows of texts by the names of their columns.
-   * @throws ValueError for a column that is missing, or a cell that cannot be read
+   * Predictions for rows of texts by the names of their columns. A cell that cannot be read counts as missing, and its row is
+   * far. Where a cell is missing, the prediction is the mixture over values of the training that it may have had: it is
+   * wider by what the column matters.
+   * @throws ValueError for a column that is missing, or a missing value where they are refused
    */
   predict(rows: readonly TableRow[]): TablePrediction {
-    const { x, unusual } = this.encoding.encode(rows);
-    return this.predictEncoded(x, unusual);
+    const { x, unusual, gaps } = this.encoding.encode(rows, { unreadable: "missing" });
+    return this.predictEncoded(x, unusual, gaps);
   }
 
-  /** Predictions for inputs that the encoding made, [rows · inputs], and what was unusual about each row. */
-  predictEncoded(x: Float64Array, unusual: readonly (readonly string[])[]): TablePrediction {
-    const inputs = new NDArray(x, [unusual.length, this.encoding.inputs.length]);
+  /** Predictions for inputs that the encoding made, [rows · inputs], what was unusual about each row, and its gaps. */
+  predictEncoded(
+    x: Float64Array,
+    unusual: readonly (readonly string[])[],
+    gaps: readonly (readonly number[])[] = [],
+  ): TablePrediction {
     const rows = unusual.length;
-    const { mean, variance, functionVariance } = this.posterior.predict(inputs, { approximation: this.approximation });
-    const outputs = functionVariance.size / rows;
-    const far = unusual.map((columns, i) => {
-      let total = 0;
-      for (let c = 0; c < outputs; c++) total += functionVariance.data[i * outputs + c];
-      return columns.length > 0 || total > this.farVariance;
-    });
+    const found = overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(inputs));
+    const { mean, variance, functionVariance, epistemic } = found;
+    const far = unusual.map((columns, i) => columns.length > 0 || functionVariance[i] > this.farVariance);
     const { target } = this.encoding;
     if (target.kind === "number") {
-      const sd = Float64Array.from(variance.data, (v: number) => Math.sqrt(v) * target.sd);
-      const center = Float64Array.from(mean.data, (m: number) => m * target.sd + target.mean);
+      const sd = variance.map((v) => Math.sqrt(v) * target.sd);
+      const center = mean.map((m) => m * target.sd + target.mean);
       return {
         rows,
         mean: center,
         sd,
-        functionSd: Float64Array.from(functionVariance.data, (v: number) => Math.sqrt(v) * target.sd),
+        functionSd: functionVariance.map((v) => Math.sqrt(v) * target.sd),
         lower: center.map((m, i) => m - Z90 * sd[i]),
         upper: center.map((m, i) => m + Z90 * sd[i]),
-        epistemic: Float64Array.from(variance.data, (v: number, i) => functionVariance.data[i] / v),
+        epistemic,
         far,
         unusual,
       };
     }
-    const probabilities = outputs === 1 ? bothClasses(mean) : mean;
     const classes = target.classes.length;
     const predicted = Int32Array.from({ length: rows }, (_, i) => {
-      const row = probabilities.data.subarray(i * classes, (i + 1) * classes);
+      const row = mean.subarray(i * classes, (i + 1) * classes);
       return row.indexOf(Math.max(...row));
     });
+    return { rows, probabilities: new NDArray(mean, [rows, classes]), predicted, epistemic, far, unusual };
+  }
+
+  /** What the posterior says of each row of inputs, as the network learned it; the function's variance summed over outputs. */
+  #predictInputs(x: Float64Array): RowPredictions {
+    const width = this.encoding.inputs.length;
+    const rows = x.length / width;
+    const inputs = new NDArray(x, [rows, width]);
+    const predicted = this.posterior.predict(inputs, { approximation: this.approximation });
+    const outputs = predicted.functionVariance.size / rows;
+    const functionVariance = Float64Array.from({ length: rows }, (_, i) => {
+      let total = 0;
+      for (let c = 0; c < outputs; c++) total += predicted.functionVariance.data[i * outputs + c];
+      return total;
+    });
+    if (this.encoding.target.kind === "number") {
+      const [mean, variance] = [predicted.mean, predicted.variance].map(({ data }) => Float64Array.from(data));
+      const epistemic = variance.map((v, i) => functionVariance[i] / v);
+      return { mean, variance, functionVariance, epistemic };
+    }
+    const probabilities = outputs === 1 ? bothClasses(predicted.mean) : predicted.mean;
+    const mean = Float64Array.from(probabilities.data);
     const epistemic = uncertainty(this.posterior, inputs, { samples: DRAWS }).share.data as Float64Array;
-    return { rows, probabilities, predicted, epistemic, far, unusual };
+    return { mean, variance: new Float64Array(0), functionVariance, epistemic };
   }
 
   /**
@@ -155,7 +178,7 @@ export class TableModel {
   probabilityBands(rows: readonly TableRow[]): { readonly lower: NDArray; readonly upper: NDArray } {
     const { target, inputs } = this.encoding;
     if (target.kind === "number") throw new ValueError("probabilityBands: the model predicts numbers, not classes.");
-    const x = new NDArray(this.encoding.encode(rows).x, [rows.length, inputs.length]);
+    const x = new NDArray(this.encoding.encode(rows, { unreadable: "missing" }).x, [rows.length, inputs.length]);
     const draws = this.posterior.functionSamples(x, DRAWS).data;
     const classes = target.classes.length;
     const outputs = classes === 2 ? 1 : classes;

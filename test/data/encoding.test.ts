@@ -151,13 +151,20 @@ describe("columns", () => {
     expect(() => encode({ x }, { kinds: { z: "number" } })).toThrow(OptionError);
   });
 
-  test("a few texts among many numbers count as missing, later too", () => {
+  test("a few texts among many numbers count as missing, others cannot be read", () => {
     const columns = { x: count(40).map((i) => (i === 7 ? "?x" : String(i * i))), y: count(40).map((i) => `${i}.5`) };
     const encoding = tableEncoding(tableOf(columns), { target: "y" });
     expect(encoding.inputs).toEqual(["x", "x missing"]);
-    expect(Array.from(encoding.encode([{ x: "what" }]).x)[1]).toBe(1);
-    const strict = encode({ x: count(12).map((i) => String(i * i)) });
-    expect(() => strict.encode([{ x: "what" }])).toThrow('the column "x" has "what", which is no number');
+    const seen: string[][] = [];
+    const { x, unusual, gaps } = encoding.encode([{ x: "?x" }, { x: "what" }, { x: "4" }], {
+      unreadable: "missing",
+      onUnreadable: (name, cell) => seen.push([name, cell]),
+    });
+    expect(Array.from(x)).toEqual([x[0], 1, x[0], 1, x[4], 0]);
+    expect(unusual).toEqual([[], ["x"], []]);
+    expect(gaps).toEqual([[0], [0], []]);
+    expect(seen).toEqual([["x", "what"]]);
+    expect(() => encoding.encode([{ x: "what" }])).toThrow('the column "x" has "what", which is no number');
   });
 });
 

@@ -119,7 +119,7 @@ describe("files", () => {
   });
 
   test.each([
-    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 2 }), "newer"],
+    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 3 }), "newer"],
     ["a field too many", (document: Record<string, unknown>) => ({ ...document, extra: 1 }), "malformed"],
     [
       "an approximation that its likelihood lacks",

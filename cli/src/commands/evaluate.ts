@@ -5,6 +5,7 @@ import { TableError } from "../errors.ts";
 import { baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "../fitting/metrics.ts";
 import { line, metricLines } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
+import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder, isRowError, named } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { notesOf, readModel } from "./model.ts";
@@ -36,9 +37,10 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   let skipped = 0;
   const skip = options.onError === "skip" ? () => skipped++ : undefined;
   const table = await openTable(data, { ...readOptions(options), onSkip: skip });
-  const at = table.names.indexOf(target.name);
+  const at = table.names.findIndex((name) => name.normalize("NFC") === target.name.normalize("NFC"));
   if (at < 0) throw new TableError(`the table has no column "${target.name}", the truth to evaluate against.`);
-  const encode = batchEncoder(model, table, skip);
+  const unreadable = new Unreadable();
+  const encode = batchEncoder(model, table, skip, unreadable.add);
   const progress = new Progress(options.json === true);
   const [truth, mean, sd, probabilities]: [number[], number[], number[], number[][]] = [[], [], [], []];
   let [far, dropped] = [0, 0];
@@ -58,7 +60,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     });
     const encoded = encode({ rows: usable.map((i) => batch.rows[i]), lines: usable.map((i) => batch.lines[i]) });
     if (encoded.rows.length === 0) continue;
-    const predicted = model.predictEncoded(encoded.x, encoded.unusual);
+    const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
     encoded.rows.forEach((row, i) => {
       const value = truths.get(row) ?? 0;
       truth.push(target.kind === "number" ? value * target.sd + target.mean : value);
@@ -77,8 +79,19 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const { baseline: reference } = notesOf(model);
   const baseline: Metrics =
     reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth);
+  unreadable.print();
   if (options.json) {
-    printJson({ task, target: target.name, rows: truth.length, dropped, skipped, far, metrics, baseline });
+    printJson({
+      unreadable: unreadable.counts,
+      task,
+      target: target.name,
+      rows: truth.length,
+      dropped,
+      skipped,
+      far,
+      metrics,
+      baseline,
+    });
     return;
   }
   const left = [

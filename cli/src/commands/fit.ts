@@ -8,6 +8,7 @@ import { findingsOf } from "../fitting/findings.ts";
 import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
 import { activations } from "../fitting/network.ts";
 import { reportData } from "../fitting/report-data.ts";
+import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
@@ -24,6 +25,7 @@ import {
   listed,
   readOptions,
   type TableOptions,
+  texts,
   widths,
   withJson,
   withTableOptions,
@@ -42,6 +44,8 @@ interface Options extends TableOptions {
   readonly testFraction?: number;
   readonly folds?: number;
   readonly missing: FitSettings["missing"];
+  readonly na: string[];
+  readonly usualNa: boolean;
   readonly ignore: string[];
   readonly category: string[];
   readonly structure: FitSettings["structure"];
@@ -72,6 +76,8 @@ export function fitCommand(): Command {
         .choices(["impute", "refuse"])
         .default("impute"),
     )
+    .option("--na <texts>", "texts that count as missing in every column, between commas, besides the usual", texts, [])
+    .option("--no-usual-na", "only empty cells, and the texts of --na, count as missing")
     .option("--hidden <widths>", "widths of the hidden layers (default: by the number of rows)", widths)
     .addOption(
       new Option("--activation <name>", "function of the hidden layers")
@@ -113,7 +119,13 @@ async function run(data: string, options: Options): Promise<void> {
   const table = await readTable(stream, options.maxRows, seed, (rows) =>
     progress.show(() => `reading ${rows.toLocaleString("en")} rows`),
   );
-  const settings: FitSettings = { ...options, kinds };
+  const settings: FitSettings = {
+    ...options,
+    kinds,
+    missingTexts: options.na,
+    usualMissing: options.usualNa,
+    total: table.total,
+  };
   const fit = await fitTable(table, settings, (stage, share) =>
     progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`),
   );
@@ -180,6 +192,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     task,
     taskGuessed: guessed,
     rows: { ...counts, dropped },
+    cells: fit.cells,
     heldOut: fit.scheme,
     columns: encoding.columns,
     inputs: encoding.inputs.length,
@@ -210,7 +223,6 @@ function summary(fit: TableFit, { target, files, findings, read, used }: Circums
   const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
   const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
   const noise = noiseOf(fit);
-  const missing = model.encoding.columns.filter((column) => column.kind !== "ignored" && column.missing);
   const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
   return [
     line(
@@ -219,14 +231,7 @@ function summary(fit: TableFit, { target, files, findings, read, used }: Circums
     ),
     line("rows", `${rows}${sampled}${dropped}`),
     ...columnLines(model),
-    ...(missing.length > 0
-      ? [
-          `  imputed missing values of ${missing
-            .map(({ name }) => plain(name))
-            .slice(0, 8)
-            .join(", ")} (--missing refuse makes them errors)`,
-        ]
-      : []),
+    ...cellLines(fit),
     line("network", fit.network),
     line("posterior", `${fit.structure}: ${fit.structureReason}`),
     line(

@@ -73,18 +73,19 @@ export function listed(text: string, before: readonly string[]): string[] {
  * with a comma of their own in double quotes. @throws UsageError for a name that no column has
  */
 export function columnsIn(option: string, given: readonly string[], names: readonly string[]): string[] {
+  // Accents are one character or two, as the shell and the file have it.
+  const named = (name: string) => names.find((one) => one.normalize("NFC") === name.normalize("NFC"));
   return given.flatMap((text) => {
-    const whole = [text, text.trim()].find((name) => names.includes(name));
+    const whole = named(text) ?? named(text.trim());
     if (whole !== undefined) return [whole];
     const parts = Array.from(text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/g), ([, quoted, bare]) =>
       quoted === undefined ? bare.trim() : quoted.replaceAll('""', '"'),
     ).filter((name) => name !== "");
-    for (const name of parts) {
-      if (!names.includes(name)) {
-        throw new UsageError(`${option}: there is no column "${name}". ${columnList(names)}`);
-      }
-    }
-    return parts;
+    return parts.map((name) => {
+      const own = named(name);
+      if (own === undefined) throw new UsageError(`${option}: there is no column "${name}". ${columnList(names)}`);
+      return own;
+    });
   });
 }
 
@@ -110,4 +111,9 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   if (path === "-") return undefined;
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() ? found.size : undefined;
+}
+
+/** Texts between commas, added to those before; an empty one is a text. */
+export function texts(text: string, before: readonly string[]): string[] {
+  return [...before, ...text.split(",").map((one) => one.trim())];
 }

@@ -7,6 +7,7 @@ import { csvLine, digits } from "../output/csv.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { openOutput } from "../output/stream.ts";
 import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
+import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { turn } from "../turn.ts";
@@ -56,7 +57,8 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   };
   const skip = options.onError === "skip" ? onSkip : undefined;
   const table = await openTable(data, { ...readOptions(options), onSkip: skip });
-  const encode = batchEncoder(model, table, skip);
+  const unreadable = new Unreadable();
+  const encode = batchEncoder(model, table, skip, unreadable.add);
   const appended = appendedNames(model, table.names);
   const progress = new Progress(json === true || piped);
   const out = await openOutput(output);
@@ -66,7 +68,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     for await (const batch of table.batches) {
       const encoded = encode(batch);
       if (encoded.rows.length === 0) continue;
-      const predicted = model.predictEncoded(encoded.x, encoded.unusual);
+      const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
       await out.write(linesOf(encoded.rows, columnsOf(model, predicted), table.delimiter));
       rows += predicted.rows;
       for (const one of predicted.far) if (one) far++;
@@ -81,7 +83,8 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     progress.done();
   }
   if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);
-  if (json) printJson({ rows, skipped, far, columns: appended, files: [output] });
+  unreadable.print();
+  if (json) printJson({ rows, skipped, far, unreadable: unreadable.counts, columns: appended, files: [output] });
   else if (!piped) {
     const skips = skipped > 0 ? `, ${skipped} skipped` : "";
     printNote(

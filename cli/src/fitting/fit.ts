@@ -1,12 +1,11 @@
 // A table becomes a model: its encoding, held-out predictions, and the fit that is kept.
 
 import {
-  isMissing,
   type Json,
   OptionError,
   type Posterior,
   type Structure,
-  TableEncoding,
+  type TableEncoding,
   type TableEncodingOptions,
   type TableFormatOptions,
   type TableModel,
@@ -21,6 +20,7 @@ import { type Baseline, baselineOf } from "./metrics.ts";
 import { type Activation, chooseStructure, defaultHidden, describeNetwork, learningOf, networkFor } from "./network.ts";
 import { deal, divide, type Numbers, numbersOf, type Rows, rowsAt, take } from "./numbers.ts";
 import { type Course, type Fitted, fitRecipe, type Recipe } from "./recipe.ts";
+import { type CellNotes, cellNotes, columnAt } from "./values.ts";
 
 /** What `laplace fit` can be told. */
 export interface FitSettings {
@@ -30,6 +30,11 @@ export interface FitSettings {
   readonly kinds: NonNullable<TableEncodingOptions["kinds"]>;
   /** How numbers and dates are written, where that is said. */
   readonly formats?: TableFormatOptions | undefined;
+  /** Texts that count as missing, and whether the usual marks do (default true). */
+  readonly missingTexts?: readonly string[] | undefined;
+  readonly usualMissing?: boolean | undefined;
+  /** Rows of the table that the rows are a sample of. */
+  readonly total?: number | undefined;
   readonly hidden?: readonly number[] | undefined;
   readonly activation: Activation;
   readonly epochs?: number | undefined;
@@ -52,6 +57,8 @@ export interface TableFit {
   readonly rows: Rows;
   /** Rows without a target, which had no part. */
   readonly dropped: number;
+  /** What cells say that is missing, or may be. */
+  readonly cells: CellNotes;
   /** How rows were held out, in words. */
   readonly scheme: string;
   /** Rows that a judged model was fitted to, those of them that first said when to stop, and those it was judged by. */
@@ -90,11 +97,12 @@ export type OnProgress = (stage: string, share: number) => void;
 
 /** Fits a table. @throws ValueError, OptionError for tables and options that do not fit */
 export async function fitTable(table: Rows, settings: FitSettings, onProgress: OnProgress): Promise<TableFit> {
-  const { rows, dropped } = withTarget(table, settings.target);
-  const { target, missing, seed } = settings;
+  const { seed } = settings;
+  // What columns hold is decided by all rows, also those that have no part in the fit.
+  const decided = decide(table, settings);
+  const { rows, dropped } = withTarget(table, decided);
   await turn();
-  const { kinds, formats } = settings;
-  const encoding = tableEncoding(rows, { target, task: settings.task, missing, kinds, ...formats });
+  const encoding = dropped === 0 ? decided : decided.ofRows(rows);
   const task: TableFit["task"] = encoding.target.kind === "number" ? "regression" : "classification";
   const learning = learningOf(encoding);
   const hidden = settings.hidden ?? defaultHidden(rows.rows.length);
@@ -121,6 +129,7 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
     guessed: settings.task === undefined,
     rows,
     dropped,
+    cells: cellNotes(table, decided),
     network: describeNetwork(net, hidden, activation),
     structure: chosen.structure,
     structureReason: chosen.reason,
@@ -176,20 +185,37 @@ export async function fitTable(table: Rows, settings: FitSettings, onProgress: O
   };
 }
 
-/** The rows that have a target. @throws OptionError for a target that is not there; ValueError for too few rows */
-function withTarget(table: Rows, target: string): { rows: Rows; dropped: number } {
-  const at = table.names.indexOf(target);
-  if (at < 0) {
+/** What columns hold. @throws OptionError for a target that is not there; ValueError for a table that cannot be learned */
+function decide(table: Rows, settings: FitSettings): TableEncoding {
+  const { target, task, missing, kinds, missingTexts = [], usualMissing = true, total, formats } = settings;
+  if (columnAt(table.names, target) < 0) {
     const names = table.names.slice(0, 20).map((name) => name.slice(0, 60));
     const more = table.names.length > names.length ? `, … (${table.names.length} in all)` : "";
     throw new OptionError(`fit: there is no column "${target}". The columns are ${names.join(", ")}${more}.`);
   }
-  const present = table.rows.flatMap((row, i) => (isMissing(row[at]) ? [] : [i]));
-  if (present.length < FEWEST_ROWS) {
-    throw new ValueError(
-      `fit: ${present.length} rows have a value of "${target}"; at least ${FEWEST_ROWS} are needed to fit and to judge a model.`,
-    );
-  }
+  if (table.rows.length < FEWEST_ROWS) throw tooFew(table.rows.length, target);
+  const place = (row: number) => `line ${table.lines[row]}`;
+  return tableEncoding(table, { target, task, missing, kinds, missingTexts, usualMissing, total, place, ...formats });
+}
+
+const tooFew = (rows: number, target: string) =>
+  new ValueError(
+    `fit: ${rows} rows have a value of "${target}"; at least ${FEWEST_ROWS} are needed to fit and to judge a model.`,
+  );
+
+/** The rows that have a target. @throws ValueError for too few rows, or a target that cannot be read, with its line */
+function withTarget(table: Rows, encoding: TableEncoding): { rows: Rows; dropped: number } {
+  const { name } = encoding.target;
+  const at = table.names.indexOf(name);
+  const present = table.rows.flatMap((row, i) => {
+    try {
+      return encoding.encodeTarget(row[at]) === undefined ? [] : [i];
+    } catch (cause) {
+      if (!(cause instanceof ValueError)) throw cause;
+      throw new ValueError(`line ${table.lines[i]}: ${cause.message}.`, { cause });
+    }
+  });
+  if (present.length < FEWEST_ROWS) throw tooFew(present.length, name);
   return { rows: rowsAt(table, present), dropped: table.rows.length - present.length };
 }
 
@@ -241,20 +267,9 @@ class Fitter {
     this.labels = target.kind === "classes" ? this.#truth : undefined;
   }
 
-  /** The encoding that these rows decide: what columns hold, and which classes there are, all rows have decided. */
-  #encodingOf(rows: Rows): TableEncoding {
-    const { target, missing, columns } = this.#encoding;
-    if (rows.rows.length === this.#rows.rows.length) return this.#encoding;
-    const kinds = Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
-    const task = target.kind === "number" ? "regression" : "classification";
-    const formatsOf = this.#encoding;
-    const own = tableEncoding(rows, { target: target.name, task, missing, kinds, formatsOf });
-    return target.kind === "number" ? own : new TableEncoding({ columns: own.columns, missing, target });
-  }
-
   async fit(indices: readonly number[], seed: number, onShare: (share: number) => void) {
     const rows = rowsAt(this.#rows, indices);
-    const encoding = this.#encodingOf(rows);
+    const encoding = rows.rows.length === this.#rows.rows.length ? this.#encoding : this.#encoding.ofRows(rows);
     const numbers = numbersOf(rows, encoding);
     const { labels } = this;
     const own = labels && Float64Array.from(indices, (i) => labels[i]);

@@ -65,7 +65,7 @@ export interface HeldOutRows extends Omit<HeldOut, "lines" | "rows"> {
 }
 
 function predictPart({ model, numbers, indices, baseline }: Part) {
-  const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual);
+  const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual, numbers.gaps);
   const { target } = model.encoding;
   return indices.map((index, i) => {
     const shared = { index, baseline, epistemic: predicted.epistemic[i], far: predicted.far[i] };

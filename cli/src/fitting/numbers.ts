@@ -11,6 +11,8 @@ export interface Numbers {
   readonly y: NDArray;
   /** What is unlike the training about each row. */
   readonly unusual: readonly (readonly string[])[];
+  /** Cells without a value, as the encoding gives them. */
+  readonly gaps: readonly (readonly number[])[];
 }
 
 /** A table in memory whose rows all have a target. */
@@ -33,12 +35,13 @@ export function numbersOf(table: Rows, encoding: TableEncoding): Numbers {
   const at = table.names.indexOf(encoding.target.name);
   const count = table.rows.length;
   const [x, y] = [new Float64Array(count * width), new Float64Array(count)];
+  const gaps = table.rows.map((): number[] => []);
   const unusual = table.rows.map((cells, i) => {
     try {
       const target = encoding.encodeTarget(cells[at]);
       if (target === undefined) throw new ValueError(`the target "${encoding.target.name}" has no value`);
       y[i] = target;
-      return encodeRow(cells, x, i * width);
+      return encodeRow(cells, x, i * width, gaps[i]);
     } catch (cause) {
       throw cause instanceof ValueError
         ? new ValueError(`line ${table.lines[i]}: ${cause.message}.`, { cause })
@@ -51,6 +54,7 @@ export function numbersOf(table: Rows, encoding: TableEncoding): Numbers {
     x: new NDArray(x, [count, width]),
     y: new NDArray(y, labels ? [count] : [count, 1]),
     unusual,
+    gaps,
   };
 }
 
@@ -69,6 +73,7 @@ export function take(numbers: Numbers, indices: readonly number[]): Numbers {
     x: rowsOf(numbers.x),
     y: rowsOf(numbers.y),
     unusual: indices.map((i) => numbers.unusual[i]),
+    gaps: indices.map((i) => numbers.gaps[i]),
   };
 }
 

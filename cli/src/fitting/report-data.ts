@@ -1,14 +1,6 @@
 // What the report shows of a fit, in the units of the table.
 
-import {
-  calibrationCurve,
-  inputNames,
-  isMissing,
-  NDArray,
-  reliabilityCurve,
-  type TableModel,
-  version,
-} from "laplace-ts";
+import { calibrationCurve, inputNames, NDArray, reliabilityCurve, type TableModel, version } from "laplace-ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../report/data.ts";
 import type { TableFit } from "./fit.ts";
 import { slicesOf } from "./slices.ts";
@@ -59,11 +51,17 @@ export async function reportData(
   };
 }
 
-function columnNotes({ encoding }: TableModel, { rows }: TableFit): ColumnNote[] {
+function columnNotes({ encoding }: TableModel, { cells }: TableFit): ColumnNote[] {
+  const absent = new Map<string, number>();
+  for (const { name, texts } of [...cells.missing, ...cells.unreadable]) {
+    absent.set(
+      name,
+      texts.reduce((sum, { count }) => sum + count, absent.get(name) ?? 0),
+    );
+  }
   return encoding.columns.map((column) => {
     const { name, kind } = column;
-    const at = rows.names.indexOf(name);
-    const missing = rows.rows.filter((row) => isMissing(row[at])).length;
+    const missing = absent.get(name) ?? 0;
     return { name, kind, inputs: inputNames(column).length, missing, note: noteOf(column) };
   });
 }

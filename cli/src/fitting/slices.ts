@@ -2,11 +2,13 @@
 
 import {
   type ColumnEncoding,
-  cellReader,
   cellText,
   dayText,
-  isMissing,
+  missingTest,
   normalQuantile,
+  placesOf,
+  readerOf,
+  type TableEncoding,
   type TablePrediction,
   type TableRow,
 } from "laplace-ts";
@@ -117,14 +119,25 @@ function pointsOf({ training, trainingNumbers, model }: TableFit, column: Column
   const at = training.names.indexOf(column.name);
   const step = Math.max(1, Math.ceil(training.rows.length / MOST_POINTS));
   const { target } = encoding;
-  const read = column.kind === "category" ? undefined : cellReader(column);
+  const positionOf = positionReader(column, encoding);
   return training.rows.flatMap((row, i) => {
     if (i % step !== 0) return [];
-    const cell = row[at].trim();
-    const number = read?.(cell);
-    if (isMissing(cell) || (read !== undefined && number === undefined)) return [];
-    const x = number === undefined ? cell : column.kind === "date" ? dayText(number) : number;
+    const x = positionOf(row[at]);
+    if (x === undefined) return [];
     const value = trainingNumbers.y.data[i];
     return [{ x, y: target.kind === "number" ? value * target.sd + target.mean : Number(value === shown) }];
   });
+}
+
+/** Where a cell stands on the axis of its column; undefined where it has no value. */
+function positionReader(column: Column, { rule }: TableEncoding): (cell: string) => number | string | undefined {
+  if (column.kind === "category") {
+    const [places, missing] = [placesOf(column.categories), missingTest(rule, "texts")];
+    return (cell) => (missing(cell) ? undefined : (column.categories[places(cell) ?? -1] ?? cell.trim()));
+  }
+  const read = readerOf(column, rule);
+  return (cell) => {
+    const value = read(cell) ?? undefined;
+    return value === undefined || column.kind === "number" ? value : dayText(value);
+  };
 }

@@ -45,6 +45,9 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
   return [styled("dim", head), ...rows];
 }
 
+/** Columns that are named with the reason why they are ignored; the others are counted. */
+const IGNORED = 24;
+
 /** Columns and what became of them: counts by kind, and the ignored ones with their reasons. */
 export function columnLines({ encoding }: TableModel): string[] {
   const counts = new Map<string, number>();
@@ -56,7 +59,7 @@ export function columnLines({ encoding }: TableModel): string[] {
   const ignored = encoding.columns.flatMap((column) =>
     column.kind === "ignored" ? [`  ignored ${plain(column.name)}: ${column.reason}`] : [],
   );
-  const shown = ignored.slice(0, 4);
+  const shown = ignored.slice(0, IGNORED);
   const rest = ignored.length - shown.length;
   return [
     line("columns", `${kinds.join(", ")} → ${encoding.inputs.length} inputs`),

@@ -11,21 +11,43 @@ export interface EncodedBatch {
   readonly lines: readonly number[];
   readonly x: Float64Array;
   readonly unusual: readonly (readonly string[])[];
+  readonly gaps: readonly (readonly number[])[];
 }
 
 /** Called for each row that is skipped. */
 export type OnSkip = (error: TableError) => void;
 
-/** Binds a model's encoding to a table's columns. @throws TableError for columns that are not there */
-export function batchEncoder(model: TableModel, table: TableStream, onSkip?: OnSkip): (batch: Batch) => EncodedBatch {
+/** Called for each cell that cannot be read and counts as missing. */
+export type OnUnreadable = (name: string, what: string, line: number) => void;
+
+/**
+ * Binds a model's encoding to a table's columns. A row with a cell that cannot be read is skipped where rows may be;
+ * otherwise the cell counts as missing, and the row is far.
+ * @throws TableError for columns that are not there
+ */
+export function batchEncoder(
+  model: TableModel,
+  table: TableStream,
+  onSkip?: OnSkip,
+  onUnreadable?: OnUnreadable,
+): (batch: Batch) => EncodedBatch {
   const width = model.encoding.inputs.length;
-  const encodeRow = named(undefined, () => model.encoding.bind(table.names));
+  let line = 0;
+  const options = {
+    unreadable: onSkip === undefined ? ("missing" as const) : ("error" as const),
+    onUnreadable: (name: string, _: string, what: string) => onUnreadable?.(name, what, line),
+  };
+  const encodeRow = named(undefined, () => model.encoding.bind(table.names, options));
   return (batch) => {
     const x = new Float64Array(batch.rows.length * width);
     const [rows, lines, unusual]: [(readonly string[])[], number[], (readonly string[])[]] = [[], [], []];
+    const gaps: number[][] = [];
     batch.rows.forEach((row, i) => {
       try {
-        unusual.push(named(batch.lines[i], () => encodeRow(row, x, rows.length * width)));
+        line = batch.lines[i];
+        const own: number[] = [];
+        unusual.push(named(line, () => encodeRow(row, x, rows.length * width, own)));
+        gaps.push(own);
         rows.push(row);
         lines.push(batch.lines[i]);
       } catch (error) {
@@ -33,7 +55,7 @@ export function batchEncoder(model: TableModel, table: TableStream, onSkip?: OnS
         onSkip(error);
       }
     });
-    return { rows, lines, x: x.subarray(0, rows.length * width), unusual };
+    return { rows, lines, x: x.subarray(0, rows.length * width), unusual, gaps };
   };
 }
 

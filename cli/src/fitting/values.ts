@@ -1,0 +1,108 @@
+// What cells of a table say that is missing, that cannot be read, or that may stand for a missing value: with counts and lines.
+
+import {
+  type ColumnEncoding,
+  looksMissing,
+  missingTest,
+  numbersBut,
+  type Occurrence,
+  occurrences,
+  readerOf,
+  type TableEncoding,
+} from "laplace-ts";
+import type { Rows } from "./numbers.ts";
+
+/** Texts of a column, how often each is there, the most frequent first. */
+export interface ColumnTexts {
+  readonly name: string;
+  readonly texts: readonly Occurrence[];
+  /** Lines of some of them. */
+  readonly lines: readonly number[];
+}
+
+/** What the cells of a table say. */
+export interface CellNotes {
+  /** Texts that count as missing; the target's too. */
+  readonly missing: readonly ColumnTexts[];
+  /** Texts in columns of numbers and dates that are none, and count as missing. */
+  readonly unreadable: readonly ColumnTexts[];
+  /** Texts that are taken as a value, and often say that there is none. */
+  readonly doubtful: readonly ColumnTexts[];
+  /** Columns that would be numbers but for one text. */
+  readonly numbersBut: readonly ColumnTexts[];
+}
+
+/** Lines that are named. */
+const LINES = 3;
+/** A text that is a value, though it often says that there is none, is named from this share of the cells on. */
+const WORTH = 0.005;
+
+/** The place of a column by its name, however its accents are written; −1 where it is not there. */
+export function columnAt(names: readonly string[], name: string): number {
+  return names.findIndex((one) => one.normalize("NFC") === name.normalize("NFC"));
+}
+
+/** What the cells of a table say, by what was decided of its columns. */
+export function cellNotes(table: Rows, encoding: TableEncoding): CellNotes {
+  const notes = { missing: [], unreadable: [], doubtful: [], numbersBut: [] } as Record<keyof CellNotes, ColumnTexts[]>;
+  const { target, rule } = encoding;
+  const add = (kind: keyof CellNotes, name: string, rows: readonly number[], cells: readonly string[]) => {
+    if (rows.length === 0) return;
+    const texts = occurrences(rows.map((row) => cells[row].slice(0, 60)));
+    notes[kind].push({ name, texts, lines: rows.slice(0, LINES).map((row) => table.lines[row]) });
+  };
+  const textual = missingTest(rule, "texts");
+  const columns: readonly (ColumnEncoding | { readonly name: string; readonly kind: "target" })[] = [
+    { name: target.name, kind: "target" },
+    ...encoding.columns,
+  ];
+  for (const column of columns) {
+    const { name } = column;
+    const at = table.names.indexOf(name);
+    const cells = table.rows.map((row) => row[at]);
+    const rowsOf = (is: (cell: string) => boolean) => cells.flatMap((cell, row) => (is(cell) ? [row] : []));
+    if (column.kind === "target") {
+      add(
+        "missing",
+        name,
+        rowsOf((cell) => encoding.encodeTarget(cell) === undefined),
+        cells,
+      );
+    } else if (column.kind === "category") add("missing", name, rowsOf(textual), cells);
+    if (column.kind === "number" || column.kind === "date") {
+      const strays = readerOf({ ...column, texts: [] }, rule);
+      add(
+        "missing",
+        name,
+        rowsOf((cell) => strays(cell) === undefined),
+        cells,
+      );
+      add(
+        "unreadable",
+        name,
+        rowsOf((cell) => strays(cell) === null),
+        cells,
+      );
+    }
+    if (column.kind === "category" || (column.kind === "target" && target.kind === "classes")) {
+      const doubtful = rowsOf((cell) => looksMissing(cell) && !textual(cell) && !missingTarget(column.kind, cell));
+      if (doubtful.length >= WORTH * cells.length) add("doubtful", name, doubtful, cells);
+    }
+    if (column.kind === "category" || column.kind === "ignored") {
+      const but = numbersBut(cells, rule);
+      if (but !== undefined) {
+        add(
+          "numbersBut",
+          name,
+          rowsOf((cell) => cell.trim() === but.text),
+          cells,
+        );
+      }
+    }
+  }
+  return notes;
+
+  function missingTarget(kind: string, cell: string): boolean {
+    return kind === "target" && encoding.encodeTarget(cell) === undefined;
+  }
+}

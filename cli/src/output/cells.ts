@@ -1,0 +1,64 @@
+// What the cells of a table say that is missing, that cannot be read, or that may be: in a few lines.
+
+import type { TableFit } from "../fitting/fit.ts";
+import type { ColumnTexts } from "../fitting/values.ts";
+import { plain, styled } from "./terminal.ts";
+
+/** Columns and texts that are named; the others are counted. */
+const [COLUMNS, TEXTS] = [8, 3];
+
+/** Lines about missing values, unreadable cells and texts that may stand for a missing value. */
+export function cellLines({ cells, model }: Pick<TableFit, "cells" | "model">): string[] {
+  const { encoding } = model;
+  const target = encoding.target.name;
+  const of = (all: readonly ColumnTexts[], one: boolean) => all.filter(({ name }) => (name === target) === one);
+  const list = (all: readonly ColumnTexts[], line: (column: ColumnTexts) => string) => {
+    const rest = all.length - COLUMNS;
+    return [...all.slice(0, COLUMNS).map(line), ...(rest > 0 ? [`  and so do ${rest} more columns`] : [])];
+  };
+  return [
+    ...of(cells.missing, true).map(
+      (column) =>
+        `  missing  "${plain(column.name)}", the target: ${countsOf(column)}: these rows were dropped (--na and --no-usual-na say what counts)`,
+    ),
+    ...list(of(cells.missing, false), (column) => `  missing  "${plain(column.name)}": ${countsOf(column)}, imputed`),
+    ...(cells.missing.length > 0 && of(cells.missing, false).length > 0
+      ? ["           (--missing refuse makes them errors; --na and --no-usual-na say what counts)"]
+      : []),
+    ...list(cells.unreadable, (column) => {
+      const lines = column.lines.map((line) => line.toLocaleString("en")).join(", ");
+      const more = total(column) > column.lines.length ? ", …" : "";
+      return styled(
+        "yellow",
+        `  unreadable "${plain(column.name)}": ${countsOf(column)} (line${total(column) === 1 ? "" : "s"} ${lines}${more}): taken as missing`,
+      );
+    }),
+    ...list(cells.doubtful, (column) => {
+      const what = column.name === target ? "a class" : "a category";
+      const text = column.texts[0].text;
+      return `  "${plain(column.name)}": ${countsOf(column)} is taken as ${what}: --na ${shown(text)} makes it missing`;
+    }),
+    ...list(cells.numbersBut, (column) => {
+      const text = column.texts[0].text;
+      return styled(
+        "yellow",
+        `  "${plain(column.name)}": numbers, but for ${countsOf(column)}: --na ${shown(text)} makes them missing`,
+      );
+    }),
+  ];
+}
+
+const total = ({ texts }: ColumnTexts) => texts.reduce((sum, { count }) => sum + count, 0);
+
+/** 12 × "NA", 3 empty. */
+function countsOf({ texts }: ColumnTexts): string {
+  const named = texts.slice(0, TEXTS).map(({ text, count }) => {
+    const times = count.toLocaleString("en");
+    return text === "" ? `${times} empty` : `${times} × ${plain(JSON.stringify(text))}`;
+  });
+  const rest = texts.slice(TEXTS).reduce((sum, { count }) => sum + count, 0);
+  return named.join(", ") + (rest > 0 ? ` and ${rest.toLocaleString("en")} others` : "");
+}
+
+/** A text as an argument in a shell. */
+const shown = (text: string) => (/^[\w./-]+$/.test(text) ? text : `'${plain(text)}'`);

@@ -1,0 +1,16 @@
+// The inputs that columns become.
+
+import type { ColumnEncoding } from "./columns.ts";
+
+/** A name for each input that a column becomes: "age", "city = Bern", "day season (sin)", "age missing". */
+export function inputNames(column: ColumnEncoding): string[] {
+  if (column.kind === "ignored") return [];
+  const { name } = column;
+  const missing = column.missing ? [`${name} missing`] : [];
+  if (column.kind === "number") return [name, ...missing];
+  if (column.kind === "category") return [...column.categories.map((category) => `${name} = ${category}`), ...missing];
+  const parts = column.parts.flatMap((part) =>
+    part === "trend" ? [name] : [`${name} ${part} (sin)`, `${name} ${part} (cos)`],
+  );
+  return [...parts, ...missing];
+}

@@ -1,0 +1,150 @@
+// Cells become inputs, column by column. A cell without a value becomes what the network learned for such cells; beside it
+// stands what it may have been.
+
+import { portableSin } from "../array/portable.ts";
+import { ValueError } from "../errors.ts";
+import type { CategoryColumn, ColumnEncoding, DateColumn, DatePart, NumberColumn } from "./columns.ts";
+import { isDateLike } from "./dates.ts";
+import { drawOrder } from "./draws.ts";
+import { dateFormatWords } from "./formats.ts";
+import { placesOf } from "./identity.ts";
+import { inputNames } from "./inputs.ts";
+import { type MissingRule, missingTest } from "./missing.ts";
+import { isNumberLike, numbersInWords } from "./numbers.ts";
+import { readerOf } from "./reading.ts";
+
+const PERIODS: Readonly<Record<Exclude<DatePart, "trend">, number>> = { season: 365.2425, weekday: 7, hour: 1 };
+/** Standard deviations from the mean, beyond which a value counts as that far: variances of larger ones would overflow. */
+const FARTHEST = 1e6;
+
+/** What a cell was: a value, perhaps unlike those of the training; a gap, perhaps where training had none; unreadable. */
+export type Written = "value" | "far" | "gap" | "new gap" | "unreadable";
+
+/** Writes the inputs of a column. */
+export interface Writer {
+  readonly name: string;
+  readonly width: number;
+  /** @throws ValueError for a cell that is refused */
+  write(cell: string, into: Float64Array, at: number): Written;
+  /** Inputs that a missing value may have had, `width` for each draw; none where the file has no draws. */
+  readonly draws: readonly Float64Array[];
+}
+
+/** How columns are written. */
+export interface WriterOptions {
+  readonly rule: MissingRule;
+  readonly refuse: boolean;
+  /** The share of the range that a value may lie outside before it is unusual. */
+  readonly margin: number;
+}
+
+/** A column's values and their inputs. */
+interface Values {
+  /** The value of a cell; undefined where it is missing, null where it cannot be read. */
+  read(cell: string): number | undefined | null;
+  put(value: number, into: Float64Array, at: number): void;
+  usual(value: number): boolean;
+  readonly fill: number;
+  readonly draws: readonly number[];
+}
+
+/** The writer of a column, at a place among those that are used. */
+export function writerOf(
+  column: Exclude<ColumnEncoding, { kind: "ignored" }>,
+  place: number,
+  options: WriterOptions,
+): Writer {
+  const { name } = column;
+  const width = inputNames(column).length;
+  const last = column.missing ? width - 1 : width;
+  const values = column.kind === "category" ? categoryValues(column, options) : measuredValues(column, options);
+  const draws = values.draws.map((value) => {
+    const inputs = new Float64Array(width);
+    values.put(value, inputs, 0);
+    return inputs;
+  });
+  const middle = Float64Array.from({ length: width }, (_, i) =>
+    draws.reduce((sum, inputs) => sum + inputs[i] / draws.length, 0),
+  );
+  const gap = new Float64Array(width);
+  // Of categories the shares: none of them is what a missing one was.
+  if (column.kind === "category" && draws.length > 0) gap.set(middle);
+  else values.put(values.fill, gap, 0);
+  if (column.missing) gap[last] = 1;
+  // Around the inputs that the network has learned of, where it has; otherwise as they were in the training.
+  const center = column.missing ? gap : middle;
+  const spread = Math.sqrt(column.spread);
+  const order = drawOrder(place, draws.length);
+  return {
+    name,
+    width,
+    draws: order.map((k) => draws[k].map((input, i) => center[i] + spread * (input - middle[i]))),
+    write(cell, into, at) {
+      const value = values.read(cell);
+      if (typeof value === "number") {
+        if (column.missing) into[at + last] = 0;
+        values.put(value, into, at);
+        return values.usual(value) ? "value" : "far";
+      }
+      if (options.refuse) {
+        const what = value === null ? unreadableText(cell, column) : "no value";
+        throw new ValueError(`the column "${name}" has ${what}, and the model was fitted to refuse missing values`);
+      }
+      into.set(gap, at);
+      if (value === null) return "unreadable";
+      return column.missing ? "gap" : "new gap";
+    },
+  };
+}
+
+/** What a cell says that is no number or no date. */
+export function unreadableText(cell: string, column: Exclude<ColumnEncoding, { kind: "ignored" }>): string {
+  const shown = `${JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell)}, which is no ${column.kind}`;
+  if (column.kind === "number" && isNumberLike(cell)) {
+    return `${shown} as the training wrote them (${numbersInWords(column)}); the options decimal and thousands say otherwise`;
+  }
+  if (column.kind === "date" && isDateLike(cell)) {
+    return `${shown} as the training wrote them (${dateFormatWords(column.format)}); a date format says otherwise`;
+  }
+  return shown;
+}
+
+/** Places among the categories; −1 for another text. */
+function categoryValues({ categories, rest, fill, draws }: CategoryColumn, { rule }: WriterOptions): Values {
+  const places = placesOf(categories);
+  const missing = missingTest(rule, "texts");
+  const placeOf = (text: string) => places(text) ?? -1;
+  return {
+    read: (cell) => (missing(cell) ? undefined : placeOf(cell)),
+    put(place, into, at) {
+      into.fill(0, at, at + categories.length);
+      if (place >= 0) into[at + place] = 1;
+    },
+    usual: (place) => place >= 0 || rest,
+    fill: placeOf(fill),
+    draws: draws.map(placeOf),
+  };
+}
+
+function measuredValues(column: NumberColumn | DateColumn, { rule, margin }: WriterOptions): Values {
+  const { mean, sd, low, high, fill, draws } = column;
+  const outside = margin * (high - low);
+  const cycles =
+    column.kind === "date" ? column.parts.flatMap((part) => (part === "trend" ? [] : [PERIODS[part]])) : [];
+  return {
+    read: readerOf(column, rule),
+    put(value, into, at) {
+      into[at] = Math.min(Math.max((value - mean) / sd, -FARTHEST), FARTHEST);
+      cycles.forEach((period, i) => {
+        const turns = value / period;
+        const angle = 2 * Math.PI * (turns - Math.round(turns));
+        // Math.sin differs in the last bit between engines; a page predicts what Node does.
+        into[at + 1 + 2 * i] = portableSin(angle);
+        into[at + 2 + 2 * i] = portableSin(angle + Math.PI / 2);
+      });
+    },
+    usual: (value) => value >= low - outside && value <= high + outside,
+    fill,
+    draws,
+  };
+}
