@@ -1,12 +1,13 @@
 // Packs the library and the command line, installs both tarballs in an empty folder and runs the README's examples there:
 // as JavaScript in Node, as TypeScript through the compiler, and in a page of headless Chromium without any bundler. The
 // command line fits, predicts, evaluates and runs the notebook there. Posteriors, and models of tables that it wrote, in
-// this Node and in the current LTS, predict the same in that page.
-import { execFileSync, spawn } from "node:child_process";
+// this Node and in the current LTS, predict the same in that page. Then come other pages, and Deno: see test-runtimes.mjs.
+import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { extname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { inChromium } from "./chromium.mjs";
+import { testRuntimes } from "./test-runtimes.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const folder = mkdtempSync(join(tmpdir(), "laplace-ts-package-"));
@@ -69,75 +70,8 @@ function commandLine() {
   if (!("training" in JSON.parse(laplace("notebook", "--json")))) throw new Error("The notebook did not run.");
 }
 
-/** Loads a page that imports these modules in turn, and gives what they printed. */
-async function inChromium(modules) {
-  const page = `<!doctype html><meta charset="utf-8">
-<script type="importmap">{ "imports": { "laplace-ts": "/node_modules/laplace-ts/dist/index.js" } }</script>
-<script type="module">
-const lines = [];
-const send = (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) });
-console.log = (...values) => lines.push(values.join(" "));
-try { for (const path of ${JSON.stringify(modules)}) await import(path); await send({ lines }); } catch (error) { await send({ error: String(error.stack) }); }
-</script>`;
-  const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json" };
-  let finish;
-  const result = new Promise((done) => {
-    finish = done;
-  });
-  const server = createServer((request, response) => {
-    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
-    if (request.method === "POST") {
-      let body = "";
-      request.on("data", (chunk) => {
-        body += chunk;
-      });
-      request.on("end", () => {
-        response.end();
-        finish(JSON.parse(body));
-      });
-    } else if (path === "/") {
-      response.setHeader("content-type", "text/html").end(page);
-    } else {
-      try {
-        const file = readFileSync(join(folder, path));
-        response.setHeader("content-type", types[extname(path)] ?? "application/octet-stream").end(file);
-      } catch {
-        response.writeHead(404).end();
-      }
-    }
-  });
-  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
-  const profile = mkdtempSync(join(tmpdir(), "laplace-ts-chromium-"));
-  const flags = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    `--user-data-dir=${profile}`,
-  ];
-  const chromium = spawn("chromium", [...flags, `http://127.0.0.1:${server.address().port}/`], {
-    stdio: "ignore",
-    detached: true, // a process group of its own, so that its helpers end with it
-  });
-  chromium.on("error", (error) => finish({ error: `chromium does not start: ${error.message}` }));
-  const timer = setTimeout(() => finish({ error: "the page did not answer within 60 s" }), 60_000);
-  const answer = await result;
-  clearTimeout(timer);
-  if (chromium.pid !== undefined) {
-    const closed = new Promise((done) => chromium.once("close", done));
-    process.kill(-chromium.pid, "SIGKILL");
-    await closed;
-  }
-  server.closeAllConnections();
-  server.close();
-  rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
-  if (answer.error) throw new Error(`In Chromium: ${answer.error}`);
-  return answer.lines.join("\n");
-}
+/** What modules print in a page. */
+const printed = async (modules) => (await inChromium(folder, modules)).join("\n");
 
 try {
   for (const cwd of [root, join(root, "cli")]) {
@@ -160,13 +94,14 @@ try {
     .trimEnd();
   process.stdout.write(`${inNode}\n`);
   typeCheck(names.map((name) => `${name}.ts`));
-  const inPage = (await inChromium(names.map((name) => `/${name}.mjs`))).trimEnd();
+  const inPage = (await printed(names.map((name) => `/${name}.mjs`))).trimEnd();
   if (!alike(inPage, inNode)) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
   for (const name of ["fit.mjs", "predict.mjs"]) copyFileSync(join(root, "tools/across", name), join(folder, name));
   const tables = ["airquality.csv:Ozone", "iris.csv:species"].map((name) => join(root, "examples/data", name));
   run(process.execPath, ["fit.mjs", "predicted-this.json", ...tables]);
   run("npx", ["-y", "-p", "node@24", "--", "node", "fit.mjs", "predicted-lts.json", ...tables]);
-  console.log(await inChromium(["/predict.mjs"]));
+  console.log(await printed(["/predict.mjs"]));
+  await testRuntimes(folder);
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
   console.log(
     "The packed library runs the README's examples in Node and in Chromium, with the same output but for rounding; the packed command line fits and predicts; posteriors and models of tables from Node predict the same in Chromium.",

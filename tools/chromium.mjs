@@ -1,0 +1,83 @@
+// One page in headless Chromium, from a server of its own on this machine.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+
+const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".csv": "text/csv" };
+const flags = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/**
+ * Loads a page that imports modules of `folder` in turn, and gives the lines that they printed.
+ * @param headers those of the page, such as a content security policy @param setup a script that runs before the modules
+ */
+export async function inChromium(folder, modules, { headers = {}, setup = "", imports = {}, seconds = 120 } = {}) {
+  const map = { imports: { "laplace-ts": "/node_modules/laplace-ts/dist/index.js", ...imports } };
+  const page = `<!doctype html><meta charset="utf-8">
+<script type="importmap">${JSON.stringify(map)}</script>
+<script type="module">
+const lines = [];
+const send = (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) });
+console.log = (...values) => lines.push(values.join(" "));
+${setup}
+try { for (const path of ${JSON.stringify(modules)}) await import(path); await send({ lines }); } catch (error) { await send({ error: String(error.stack) }); }
+</script>`;
+  let finish;
+  const result = new Promise((done) => {
+    finish = done;
+  });
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    if (request.method === "POST") {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        response.end();
+        finish(JSON.parse(body));
+      });
+    } else if (path === "/") {
+      response.setHeader("content-type", "text/html").end(page);
+    } else {
+      try {
+        const file = readFileSync(join(folder, path));
+        response.setHeader("content-type", types[extname(path)] ?? "application/octet-stream").end(file);
+      } catch {
+        response.writeHead(404).end();
+      }
+    }
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const profile = mkdtempSync(join(tmpdir(), "laplace-ts-chromium-"));
+  const address = `http://127.0.0.1:${server.address().port}/`;
+  const chromium = spawn("chromium", [...flags, `--user-data-dir=${profile}`, address], {
+    stdio: "ignore",
+    detached: true, // a process group of its own, so that its helpers end with it
+  });
+  chromium.on("error", (error) => finish({ error: `chromium does not start: ${error.message}` }));
+  const timer = setTimeout(() => finish({ error: `the page did not answer within ${seconds} s` }), 1000 * seconds);
+  const answer = await result;
+  clearTimeout(timer);
+  if (chromium.pid !== undefined) {
+    const closed = new Promise((done) => chromium.once("close", done));
+    process.kill(-chromium.pid, "SIGKILL");
+    await closed;
+  }
+  server.closeAllConnections();
+  server.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  if (answer.error) throw new Error(`In Chromium: ${answer.error}`);
+  return answer.lines;
+}
