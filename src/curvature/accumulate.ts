@@ -1,11 +1,10 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
-import { contractionNumbers, contractSquaredNorms } from "../derivatives/contractions.ts";
+import { contractionNumbers } from "../derivatives/contractions.ts";
 import { checkChoice, checkInteger, OptionError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
-  allocate,
   allocateFloats,
   bytesPerElement,
   copyIn,
@@ -14,16 +13,14 @@ import {
   type DType,
   giveBlock,
   inMemory,
-  type Pointer,
   scope,
-  sumOf,
   takeBlock,
 } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { Network } from "../network/network.ts";
-import { type Outputs, outputsOf } from "../network/outputs.ts";
+import { outputsOf } from "../network/outputs.ts";
 import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
 import { columnCount, eachColumns, streamsOf } from "./columns.ts";
@@ -34,6 +31,8 @@ import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
 import { kroneckerAccumulator, sharesPositions, withExpanded } from "./factors.ts";
 import { fullAccumulator } from "./full.ts";
 import { checkWhole, KroneckerCurvature, type Sharing } from "./kronecker.ts";
+import { lossOf, sumOfNorms } from "./losses.ts";
+import { outputsApart, sharing, weightedSum } from "./outputs.ts";
 import { eachPosition, ofNetwork, type PositionView, viewOf } from "./positions.ts";
 import { type Selection, select, type Weights } from "./selection.ts";
 import { Sketch, sketchNumbers } from "./sketch.ts";
@@ -101,6 +100,10 @@ export interface Summary {
   readonly examples: number;
   /** Σ_n ℓ_n at unit noise. */
   readonly loss: number;
+  /** Of a Gaussian: half the sum of squared residuals of each output, in its own unit, [C]. */
+  readonly losses?: Float64Array | undefined;
+  /** The curvatures of the outputs one by one, where each has a noise to be tuned. */
+  readonly apart?: readonly Curvature[] | undefined;
   /** Σ of what depends on the targets only. */
   readonly constant: number;
   /** Σ_n ∂ℓ_n/∂θ over the selected weights, in a `Sketch`. */
@@ -188,12 +191,15 @@ export interface PartNumbers {
  * What a part of the data needs on its way, where all columns are pulled back at once; or half of them, or a quarter, if
  * otherwise not even one example were a part of the usual size.
  * @param needs those of the accumulator for so many columns
+ * @param apart how many outputs have a curvature each: then they come one by one
  */
 export function partNumbers(
   plan: Plan,
   needs: (columns: number) => Pick<Accumulator, "scratch" | "perPart">,
+  apart = 1,
 ): PartNumbers {
   const view = viewOf(plan);
+  if (apart > 1) return numbersFor(plan, view, 1, needs(1));
   const all = view === undefined ? columnCount(plan) : plan.likelihood.rootColumns(view.graph.output.shape);
   for (let columns = all; ; columns = Math.ceil(columns / 2)) {
     const numbers = numbersFor(plan, view, columns, needs(columns));
@@ -259,8 +265,11 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
   if (!isDataset(data) && typeof data?.[Symbol.iterator] !== "function") {
     throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
   }
-  const pass = (structure: Structure, basis?: readonly EigenBlock[]) =>
-    onePass(where, plan, data, (columns) => accumulatorOf(plan, structure, columns, basis));
+  const pass = (structure: Structure, basis?: readonly EigenBlock[]) => {
+    const accumulatorFor = (columns: number) => accumulatorOf(plan, structure, columns, basis);
+    const apart = structure === plan.structure ? outputsApart(plan, accumulatorFor(1).length) : 1;
+    return onePass(where, plan, data, accumulatorFor, apart);
+  };
   if (plan.structure !== "ekfac" || plan.basis !== undefined) {
     const only = yield* pass(plan.structure, plan.basis && basisOf(plan, plan.basis));
     if (only.examples === 0) throw new ValueError(`${where}: there are no data.`);
@@ -288,17 +297,24 @@ function* onePass(
   plan: Plan,
   data: Data,
   accumulatorFor: (columns: number) => Accumulator,
+  apart: number,
 ): Generator<number, Summary> {
   const { net, selection } = plan;
   const { dtype, graph } = net;
   const kernels = kernelsFor(dtype);
-  const numbers = partNumbers(plan, accumulatorFor);
+  const numbers = partNumbers(plan, accumulatorFor, apart);
   const accumulator = accumulatorFor(numbers.columns);
   const positions = viewOf(plan);
-  const add = (backward: Backward, again: boolean) => accumulator.add(backward, to, again);
+  const step = accumulator.length * bytesPerElement(accumulator.dtype);
+  let output = 0;
+  const add = (backward: Backward, again: boolean) => {
+    output = again && apart > 1 ? output + 1 : 0;
+    accumulator.add(backward, to + output * step, again);
+  };
   const size = partLength(numbers, dtype);
   const randoms = streamsOf(plan);
-  const bytes = Math.max(1, accumulator.length) * bytesPerElement(accumulator.dtype);
+  const length = apart * accumulator.length;
+  const bytes = Math.max(1, length) * bytesPerElement(accumulator.dtype);
   const sumKernels = kernelsFor(accumulator.dtype);
   const parameterBytes = Math.max(1, net.parameterCount) * bytesPerElement(dtype);
   const sketch = new Sketch(selection);
@@ -307,9 +323,10 @@ function* onePass(
   const theta = takeBlock(parameterBytes);
   try {
     copyTo(dtype, theta, net.parameters.data);
-    sumKernels.fill(accumulator.length, 0, to);
+    sumKernels.fill(length, 0, to);
     kernels.fill(net.parameterCount, 0, gradient);
     let [examples, rows, loss, constant, gradientNorms] = [0, 0, 0, 0, 0];
+    const losses = plan.likelihood.noise === undefined ? undefined : new Float64Array(graph.output.size);
     for (const batch of isDataset(data) ? [data] : data) {
       const { inputs, targets } = readBatch(where, plan, batch);
       constant += plan.likelihood.constant(targets);
@@ -320,7 +337,7 @@ function* onePass(
           checkValues(where, { ...part, start: examples });
           const t = copyIn(dtype, targets.data.subarray(start * outputs, end * outputs));
           const f = outputsOf(part);
-          loss += lossOf(plan.likelihood, f, t);
+          loss += lossOf(plan.likelihood, f, t, losses);
           if (!Number.isFinite(loss)) {
             throw new ValueError(
               `${where}: the loss of examples ${examples} to ${examples + part.count - 1} is not finite. A likely cause: outputs so large that the likelihood overflows ${dtype}, such as a rate eᶠ.`,
@@ -343,20 +360,27 @@ function* onePass(
       }
     }
     accumulator.flush?.(to);
-    if (sumKernels.allFinite(accumulator.length, to) !== 1) {
+    if (sumKernels.allFinite(length, to) !== 1) {
       throw new ValueError(
         `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${dtype}; scale inputs and targets, or use float64.`,
       );
     }
     // Where nothing counts, sums are 0, whatever they are divided by.
     const count = positions === undefined ? examples : rows || 1e-300;
-    const found = inMemory(accumulator.dtype, (memory) => {
-      const start = to / bytesPerElement(accumulator.dtype);
-      return accumulator.finish(memory.subarray(start, start + accumulator.length), count);
-    });
+    const each = Array.from({ length: apart }, (_, c) =>
+      inMemory(accumulator.dtype, (memory) => {
+        const start = (to + c * step) / bytesPerElement(accumulator.dtype);
+        return accumulator.finish(memory.subarray(start, start + accumulator.length), count);
+      }),
+    );
+    const found = apart > 1 ? weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
     const curvature = positions === undefined ? found : ofNetwork(found, selection, examples);
+    plan.likelihood.ratios?.forEach((ratio, c) => {
+      if (losses !== undefined) losses[c] *= ratio ** 2;
+    });
     const sums = selection.take(copyOut(dtype, gradient, net.parameterCount));
-    return { curvature, examples, loss, constant, gradient: sums, gradientNorms };
+    const ofOutputs = { losses, apart: apart > 1 ? sharing(each) : undefined };
+    return { curvature, examples, loss, constant, gradient: sums, gradientNorms, ...ofOutputs };
   } finally {
     giveBlock(to, bytes);
     giveBlock(gradient, parameterBytes);
@@ -369,18 +393,4 @@ function readBatch(where: string, { net, likelihood }: Plan, batch: DatasetLike)
   const inputs = net.readInputs(where, x);
   const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
   return { inputs, targets };
-}
-
-/** The loss of outputs and targets, summed; within a scope. */
-export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer): number {
-  const to = allocate(8 * f.batch * f.outputs);
-  const count = likelihood.loss(f, targets, to);
-  return sumOf("float64", to, count);
-}
-
-function sumOfNorms(backward: Backward, selection: Selection): number {
-  const { dtype, batch } = backward;
-  const to = allocateFloats(dtype, batch);
-  contractSquaredNorms(backward, to, selection.sites().keys());
-  return sumOf(dtype, to, batch, (square) => Math.sqrt(Math.max(square, 0)));
 }

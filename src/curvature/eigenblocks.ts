@@ -178,3 +178,31 @@ export function timesBlocks(v: ArrayLike, size: number, blocks: readonly EigenBl
     return new NDArray(copyOut("float64", rows, x.size), x.shape);
   });
 }
+
+/**
+ * The diagonal, in a block's eigenbasis, of the block whose factor on one side is another: q_iᵀ M q_i times the other side's
+ * eigenvalues, [groups, outputs, inputs].
+ * @param factor M, [groups, n, n] @param inputsSide whether it is on the side of the inputs
+ */
+export function diagonalInBasis(block: EigenBlock, factor: Float64Array, inputsSide: boolean): Float64Array {
+  const { groups, outputs, inputs, qb, qa, factors } = block;
+  const [n, q] = inputsSide ? [inputs, qa as Float64Array] : [outputs, qb];
+  const forms = new Float64Array(groups * n);
+  scope(() => {
+    const [m, basis] = [copyIn("float64", factor), copyIn("float64", q)];
+    const to = allocateFloats("float64", n * n);
+    for (let g = 0; g < groups; g++) {
+      const at = 8 * g * n * n;
+      kernelsFor("float64").gemm(1, n, n, n, m + at, 0, n, 1, basis + at, 0, n, 1, to, 0, n, 1, false);
+      const product = copyOut("float64", to, n * n) as Float64Array;
+      for (let i = 0; i < n * n; i++) forms[g * n + (i % n)] += q[g * n * n + i] * product[i];
+    }
+  });
+  const result = new Float64Array(groups * outputs * inputs);
+  for (let i = 0; i < result.length; i++) {
+    const row = Math.floor(i / inputs);
+    const column = Math.floor(row / outputs) * inputs + (i % inputs);
+    result[i] = inputsSide ? forms[column] * (factors?.b[row] ?? 1) : forms[row] * (factors?.a[column] ?? 1);
+  }
+  return result;
+}

@@ -54,7 +54,7 @@ export class KroneckerCurvature implements Curvature {
 
   /** The blocks in their eigenbases, computed once. */
   decompose(): readonly EigenBlock[] {
-    this.#decomposed ??= this.blocks.map((block) => decomposeBlock(block, eigenbasis, eigenbasis));
+    this.#decomposed ??= this.blocks.map((block) => decomposeBlock(block, eigenbasis, once(block.a)));
     return this.#decomposed;
   }
 
@@ -134,6 +134,20 @@ function placeIn({ outputs, inputs }: BlockShape, i: number): [group: number, ro
 
 /** The eigenbasis of a factor [n, n] of a group. */
 type Decompose = (matrix: Float64Array, n: number, group: number) => Basis;
+
+/** Eigenbases of the groups of an A: curvatures at other noises have it too. */
+const bases = new WeakMap<Float64Array, Basis[]>();
+
+/** Decomposes the groups of a factor that others share only once. */
+function once(shared: Float64Array | undefined): Decompose {
+  if (shared === undefined) return eigenbasis;
+  const known = bases.get(shared) ?? [];
+  bases.set(shared, known);
+  return (matrix, n, group) => {
+    known[group] ??= eigenbasis(matrix, n);
+    return known[group];
+  };
+}
 
 function decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompose, ofA: Decompose): EigenBlock {
   const shape = shapeOf(selected);

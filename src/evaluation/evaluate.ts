@@ -1,11 +1,12 @@
 // A posterior's predictions held against data, in one call.
 
-import { asArray, type NDArray, shapeText, zeros } from "../array/ndarray.ts";
+import { asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../curvature/accumulate.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
 import { predictAll } from "../laplace/predicted.ts";
 import { type PredictOptions, predict, predictOptionNames } from "../laplace/prediction.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
 import { poissonNegativeLogLikelihood } from "./counts.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
@@ -59,6 +60,11 @@ export interface Evaluation {
   readonly miscalibrationArea?: number;
   /** Regression. */
   readonly sigmaScaling?: number;
+  /**
+   * Regression, counts and binary labels of several outputs, [C] each example: the same metrics of each output by itself, in its
+   * own unit. Those above are over all outputs: errors, scores and widths are then those of the largest unit.
+   */
+  readonly outputs?: readonly Omit<Evaluation, "outputs">[];
 }
 
 /**
@@ -75,8 +81,8 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
   if (!(posterior instanceof Posterior)) {
     throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
   }
-  const { level = 0.9, ...predictOptions } = options;
-  const { name, classAxis, ignoredLabel } = posterior.likelihood;
+  const { level: _, ...predictOptions } = options;
+  const { name } = posterior.likelihood;
   const plugin = options.approximation === "plugin";
   const predicted = predictAll(where, data, ({ x }) => {
     const prediction = predict(where, posterior, x, predictOptions);
@@ -88,7 +94,46 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     return { mean, variance, functionMean: prediction.functionMean, functionVariance };
   });
   const { mean, variance, targets: y } = predicted;
+  const { likelihood, net } = posterior;
+  const all = { mean, variance, y, functionMean: predicted.functionMean, functionVariance: predicted.functionVariance };
+  const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
+  const count = net.outputShape.length === 1 ? net.outputShape[0] : 1;
+  if (likelihood.name === "categorical" || count === 1) return metrics(all);
+  const column = (array: NDArray, c: number) =>
+    new NDArray(
+      Float64Array.from({ length: mean.shape[0] }, (_, n) => array.data[n * count + c]),
+      [mean.shape[0]],
+    );
+  const whole = metrics(all);
+  const ignored = (label: number) => label === likelihood.ignoredLabel;
+  const outputs = Array.from({ length: count }, (_, c): Evaluation => {
+    // Of one output, all labels may be left out.
+    if (column(y, c).data.every(ignored)) return { samples: mean.shape[0], labels: 0 };
+    return metrics({
+      mean: column(mean, c),
+      variance: column(variance, c),
+      y: column(y, c),
+      functionMean: column(all.functionMean, c),
+      functionVariance: column(all.functionVariance, c),
+    });
+  });
+  return { ...whole, outputs };
+}
+
+/** Predictions of a target and of the function, and the targets. */
+interface Predicted {
+  readonly mean: NDArray;
+  readonly variance: NDArray;
+  readonly y: NDArray;
+  readonly functionMean: NDArray;
+  readonly functionVariance: NDArray;
+}
+
+function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, options: EvaluateOptions): Evaluation {
+  const { mean, variance, y } = predicted;
+  const { level = 0.9 } = options;
   const [samples] = mean.shape;
+  const { name, classAxis, ignoredLabel } = likelihood;
   if (name === "categorical")
     return { samples, ...ofLabels(countedLabels(where, mean, y, { classAxis, ignoredLabel }), samples) };
   if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y, ignoredLabel) };

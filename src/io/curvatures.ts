@@ -6,6 +6,7 @@ import { shapeOf } from "../curvature/eigenblocks.ts";
 import { EkfacCurvature } from "../curvature/ekfac.ts";
 import { FullCurvature } from "../curvature/full.ts";
 import { KroneckerCurvature } from "../curvature/kronecker.ts";
+import { columnSums, withColumnSums } from "../curvature/outputs.ts";
 import type { SelectedParameter, Selection } from "../curvature/selection.ts";
 import { LaplaceError } from "../errors.ts";
 import type { Fields } from "./fields.ts";
@@ -81,4 +82,24 @@ export function readCurvature(fields: Fields, structure: Structure, selection: S
       return new EkfacCurvature(selection, examples, blocks);
     }
   }
+}
+
+/** Writes what curvatures of the outputs, kept apart, have of their own. */
+export function writeApart(each: readonly Curvature[], write: Write): void {
+  each.forEach((one, c) => {
+    columnSums(one).forEach((array, k) => {
+      write(`outputs.${c}.${k}`, array, [array.length]);
+    });
+  });
+}
+
+/** Reads so many of them, of the same structure as their sum. @throws FileError */
+export function readApart(sum: Curvature, outputs: number, read: Read): readonly Curvature[] {
+  const own = columnSums(sum);
+  return Array.from({ length: outputs }, (_, c) =>
+    withColumnSums(
+      sum,
+      own.map(({ length }, k) => read(`outputs.${c}.${k}`, [length])),
+    ),
+  );
 }

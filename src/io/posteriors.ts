@@ -18,7 +18,15 @@ import { poisson } from "../likelihood/poisson.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { Network } from "../network/network.ts";
 import { contentsChecksum } from "./checksum.ts";
-import { curvatureFields, type Read, readCurvature, type Write, writeCurvature } from "./curvatures.ts";
+import {
+  curvatureFields,
+  type Read,
+  readApart,
+  readCurvature,
+  type Write,
+  writeApart,
+  writeCurvature,
+} from "./curvatures.ts";
 import { Fields, numberJson } from "./fields.ts";
 import { parseJson, quoted } from "./json.ts";
 import { networkFields, networkJson, readNetwork } from "./networks.ts";
@@ -26,7 +34,9 @@ import { type Bytes, readFile, type Safetensors, writeSafetensors } from "./safe
 import { version } from "./version.ts";
 
 /** Raised with every change that a reader of before would not understand. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
+/** That of files without what came with the last version: losses and curvatures of several outputs one by one. */
+const FORMAT_OF_BEFORE = 2;
 
 const PREFIX = "laplace-ts.";
 const keys = {
@@ -39,7 +49,7 @@ const keys = {
 
 const documentFields = ["network", "likelihood", "fit", "curvature", "fitted", "temperature", "damping", "tuning"];
 const fitFields = ["weights", "structure", "kind", "monteCarloSamples", "seed", "sharing", "basis"];
-const fittedFields = ["examples", "loss", "constant", "gradientNorms"];
+const fittedFields = ["examples", "loss", "constant", "gradientNorms", "losses", "apart"];
 
 /** Options of `savePosterior`. */
 export interface SaveOptions {
@@ -70,11 +80,16 @@ export function savePosterior(posterior: Posterior, options: SaveOptions = {}): 
   const metadata: Record<string, string> = {
     ...own,
     [keys.kind]: "posterior",
-    [keys.format]: String(FORMAT_VERSION),
+    [keys.format]: String(severalLosses(posterior.parts.fitted) ? FORMAT_VERSION : FORMAT_OF_BEFORE),
     [keys.library]: version,
     [keys.document]: document,
   };
   return writeSafetensors(tensors, { ...metadata, [keys.checksum]: contentsChecksum(tensors, metadata) });
+}
+
+/** The losses of several outputs one by one; that of one is the loss. */
+function severalLosses({ losses }: Posterior["parts"]["fitted"]): Float64Array | undefined {
+  return losses !== undefined && losses.length > 1 ? losses : undefined;
 }
 
 /** Writes the arrays, and gives everything else as JSON. */
@@ -98,6 +113,9 @@ function writeDocument(posterior: Posterior, write: Write) {
   }
   const names = selection.parameters.map(({ parameter }) => parameter.name);
   const weights = single ? {} : { weights: inOrder(names, named?.parameters) };
+  const losses = severalLosses(fitted);
+  if (losses !== undefined) write("fitted.losses", losses, [losses.length]);
+  if (fitted.apart !== undefined) writeApart(fitted.apart, write);
   return {
     network: networkJson(plan.net),
     likelihood: likelihoodJson(likelihood),
@@ -116,6 +134,8 @@ function writeDocument(posterior: Posterior, write: Write) {
       loss: numberJson(fitted.loss),
       constant: numberJson(fitted.constant),
       gradientNorms: numberJson(fitted.gradientNorms),
+      ...(losses && { losses: true }),
+      ...(fitted.apart && { apart: true }),
     },
     temperature,
     damping,
@@ -244,7 +264,11 @@ function readDocument(fields: Fields, arrays: Arrays): Posterior {
   checkNumber(where, "temperature", temperature, 0, true);
   const damping = fields.boolean("damping");
   const sums = fields.object("fitted", fittedFields);
+  const outputs = graph.output.size;
+  const one = outputs === 1 && likelihood.noise !== undefined ? Float64Array.of(sums.number("loss")) : undefined;
   const fitted = {
+    losses: sums.has("losses") ? arrays.read("fitted.losses", [outputs]) : one,
+    apart: sums.has("apart") ? readApart(curvature, outputs, arrays.read) : undefined,
     examples: sums.integer("examples", 1),
     loss: sums.number("loss"),
     constant: sums.number("constant"),

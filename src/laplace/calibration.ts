@@ -2,7 +2,7 @@
 
 import { logCountDensity } from "../likelihood/poisson.ts";
 import type { Diagnosed } from "./diagnosed.ts";
-import { type Finding, type FindingCode, NO_WEIGHT, negligible, text } from "./findings.ts";
+import { type Finding, type FindingCode, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
 
 // Thresholds: where a user should act, and where chance is no explanation. Both must hold, so that neither small data nor
@@ -38,12 +38,41 @@ const FAR_SHARE = 0.1;
 
 /** All that these data show; calibration only where they are not the training's. */
 export function calibrationFindings(posterior: Posterior, given: Diagnosed, gamma: number): Finding[] {
-  const regression = ["gaussian", "poisson"].includes(posterior.likelihood.name);
+  const { name } = posterior.likelihood;
+  const calibration = ["gaussian", "poisson"].includes(name) ? intervalFindings : confidenceFindings;
+  // Classes are one label together.
+  const each = (find: Find) =>
+    name === "categorical" ? find(posterior, given, undefined) : perOutput(find, posterior, given);
   return [
     ...varianceFindings(posterior, given, gamma),
-    ...(given.training ? [] : regression ? intervalFindings(posterior, given) : confidenceFindings(posterior, given)),
-    ...(given.training ? [] : baselineFindings(posterior, given)),
+    ...(given.training ? [] : each(calibration)),
+    ...(given.training ? [] : each(baselineFindings)),
   ];
+}
+
+type Find = (posterior: Posterior, given: Diagnosed, output: number | undefined) => Finding[];
+
+/** What each output shows by itself; where none shows anything, what all of them show together. */
+function perOutput(find: Find, posterior: Posterior, given: Diagnosed): Finding[] {
+  const { outputs } = given;
+  if (outputs === 1) return find(posterior, given, undefined);
+  const found = Array.from({ length: outputs }, (_, c) => find(posterior, outputOf(given, c), c)).flat();
+  return found.length > 0 ? found : find(posterior, given, undefined);
+}
+
+/** One output of data. */
+function outputOf(given: Diagnosed, c: number): Diagnosed {
+  const column = (values: Float64Array) => values.filter((_, i) => i % given.outputs === c);
+  const { y, mean, variance, functionMean, functionVariance } = given;
+  return {
+    ...given,
+    outputs: 1,
+    y: column(y),
+    mean: column(mean),
+    variance: column(variance),
+    functionMean: column(functionMean),
+    functionVariance: column(functionVariance),
+  };
 }
 
 function meanOf(values: ArrayLike<number>): number {
@@ -186,7 +215,7 @@ function calibrationFinding(
   return [{ code, severity, message, advice: ADVICE[code], measured }];
 }
 
-function intervalFindings({ likelihood }: Posterior, given: Diagnosed): Finding[] {
+function intervalFindings({ likelihood }: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, y, mean, variance } = given;
   if (samples < FEW) return [];
   const z = y.map((target, i) => (target - mean[i]) / Math.sqrt(variance[i]));
@@ -203,6 +232,7 @@ function intervalFindings({ likelihood }: Posterior, given: Diagnosed): Finding[
     return { level, share, tooLow: alarm && share < low, tooHigh: alarm && share > high };
   });
   const measured = {
+    ...(output !== undefined && { output }),
     samples,
     meanSquaredResidual: square,
     ...Object.fromEntries(coverage.map(({ level, share }) => [`coverage${100 * level}`, share])),
@@ -214,19 +244,23 @@ function intervalFindings({ likelihood }: Posterior, given: Diagnosed): Finding[
     `squared residuals are ${text(square)} times the predicted variance on average`,
   ].join(", ");
   if ((certain && square > OVERDISPERSED) || coverage.some(({ tooLow }) => tooLow)) {
-    return calibrationFinding("over-confident", `Predictions are too sure on these data: ${words}.`, measured);
+    return calibrationFinding(
+      "over-confident",
+      `Predictions${ofOutput(output)} are too sure on these data: ${words}.`,
+      measured,
+    );
   }
   if ((certain && square < 1 / OVERDISPERSED) || coverage.some(({ tooHigh }) => tooHigh)) {
     return calibrationFinding(
       "under-confident",
-      `Predictions are less sure than they could be on these data: ${words}.`,
+      `Predictions${ofOutput(output)} are less sure than they could be on these data: ${words}.`,
       measured,
     );
   }
   return [];
 }
 
-function confidenceFindings({ likelihood }: Posterior, given: Diagnosed): Finding[] {
+function confidenceFindings({ likelihood }: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, y, mean } = given;
   if (samples < FEW) return [];
   const classes = likelihood.name === "categorical";
@@ -235,12 +269,16 @@ function confidenceFindings({ likelihood }: Posterior, given: Diagnosed): Findin
   const [accuracy, expected] = [right / label.length, meanOf(confidence)];
   if (Math.abs(accuracy - expected) < CONFIDENCE_GAP || !beyondChance(accuracy, expected, samples)) return [];
   const words = `their mean confidence is ${Math.round(100 * expected)} %, and ${Math.round(100 * accuracy)} % are right`;
-  const measured = { samples, confidence: expected, accuracy };
+  const measured = { ...(output !== undefined && { output }), samples, confidence: expected, accuracy };
   return accuracy < expected
-    ? calibrationFinding("over-confident", `Predictions are too sure on these data: ${words}.`, measured)
+    ? calibrationFinding(
+        "over-confident",
+        `Predictions${ofOutput(output)} are too sure on these data: ${words}.`,
+        measured,
+      )
     : calibrationFinding(
         "under-confident",
-        `Predictions are less sure than they could be on these data: ${words}.`,
+        `Predictions${ofOutput(output)} are less sure than they could be on these data: ${words}.`,
         measured,
       );
 }
@@ -273,7 +311,7 @@ function negativeLogs({ likelihood }: Posterior, given: Diagnosed): { own: Float
   return { own: rows((i) => of(y[i], mean[i])), baseline: rows((i, c) => of(y[i], levels[c])) };
 }
 
-function baselineFindings(posterior: Posterior, given: Diagnosed): Finding[] {
+function baselineFindings(posterior: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs } = given;
   if (samples < FEW) return [];
   const { own, baseline } = negativeLogs(posterior, given);
@@ -291,10 +329,16 @@ function baselineFindings(posterior: Posterior, given: Diagnosed): Finding[] {
     {
       code: "worse-than-baseline",
       severity: "problem",
-      message: `Predictions are worse on these data than ${what}, whatever the inputs: ${text(excess)} nats for each example.`,
+      message: `Predictions${ofOutput(output)} are worse on these data than ${what}, whatever the inputs: ${text(excess)} nats for each example.`,
       advice:
         "Train with more weightDecay or for fewer epochs, check that inputs and targets belong together and are scaled as in training, and tune with optimizePrior().",
-      measured: { samples, negativeLogLikelihood: meanOf(own), baseline: meanOf(baseline), excess },
+      measured: {
+        ...(output !== undefined && { output }),
+        samples,
+        negativeLogLikelihood: meanOf(own),
+        baseline: meanOf(baseline),
+        excess,
+      },
     },
   ];
 }

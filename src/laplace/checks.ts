@@ -1,6 +1,8 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
 import { curvatureOptionNames, type Summary } from "../curvature/accumulate.ts";
+import { sum } from "../curvature/curvature.ts";
+import { mergeApart, weightedSum } from "../curvature/outputs.ts";
 import type { Selection } from "../curvature/selection.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import { ValueError } from "../errors.ts";
@@ -89,11 +91,48 @@ export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
   const { size, shape } = ours.plan.net.graph.output;
   // At unit noise, a Gaussian's variances of the outputs are the squares of their noises' ratios.
   const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(size), shape, 1));
-  if (ours.likelihood.noise !== undefined && !a.variance.every((x, i) => Math.abs(x - b.variance[i]) <= 1e-9 * x)) {
+  const free = ours.fitted.apart !== undefined && theirs.fitted.apart !== undefined;
+  if (
+    !free &&
+    ours.likelihood.noise !== undefined &&
+    !a.variance.every((x, i) => Math.abs(x - b.variance[i]) <= 1e-9 * x)
+  ) {
     refuse("the ratios of the outputs' noises differ");
   }
   if (ours.plan.kind !== theirs.plan.kind) refuse(`a "${theirs.plan.kind}" does not add to a "${ours.plan.kind}"`);
   if (ours.curvature.structure === "kronecker" && ours.plan.sharing !== theirs.plan.sharing) {
     refuse(`factors of "${theirs.plan.sharing}" do not add to those of "${ours.plan.sharing}"`);
   }
+}
+
+/** What two fits that add are together: at the noise of the first. */
+export function merged(
+  ours: PosteriorParts,
+  theirs: PosteriorParts,
+): Pick<PosteriorParts, "curvature" | "fitted" | "tuning"> {
+  const [a, b] = [ours.fitted, theirs.fitted];
+  const { ratios } = ours.likelihood;
+  const apart = mergeApart(a.apart, b.apart);
+  const losses = a.losses !== undefined && b.losses !== undefined ? sum(a.losses, b.losses) : undefined;
+  // Of curvatures that are kept apart, the others may be at other ratios of the noises.
+  const weights = apart?.map((_, c) => (ratios?.[c] ?? 1) ** -2);
+  return {
+    curvature:
+      apart === undefined || weights === undefined
+        ? ours.curvature.merge(theirs.curvature)
+        : weightedSum(apart, weights),
+    tuning: undefined,
+    fitted: {
+      examples: a.examples + b.examples,
+      loss:
+        weights === undefined || losses === undefined
+          ? a.loss + b.loss
+          : losses.reduce((total, one, c) => total + weights[c] * one, 0),
+      losses,
+      apart,
+      constant: a.constant + b.constant,
+      gradient: a.gradient.map((x, i) => x + b.gradient[i]),
+      gradientNorms: a.gradientNorms + b.gradientNorms,
+    },
+  };
 }

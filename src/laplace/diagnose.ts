@@ -5,8 +5,8 @@ import { checkOptions } from "../errors.ts";
 import { calibrationFindings } from "./calibration.ts";
 import { stationarity } from "./checks.ts";
 import { readDiagnosed } from "./diagnosed.ts";
-import { scatterOf } from "./evidence.ts";
-import { type Diagnosis, type Finding, NO_WEIGHT, negligible, text } from "./findings.ts";
+import { factorOf, scatterOf } from "./evidence.ts";
+import { type Diagnosis, type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
 import { type PredictOptions, predictOptionNames } from "./prediction.ts";
 
@@ -23,6 +23,8 @@ const NOISE_MISMATCH = 2;
 const STANDARD_ERRORS = 4;
 /** The share of data that as many weights explain; what is left are too few to tell noise from. */
 const ALL_EXPLAINED = 0.9;
+/** Outputs beyond which their noises are not listed in advice. */
+const FEW_OUTPUTS = 16;
 /** Mean cross-entropy, in nats: labels are given more than 99.5 % on average, and curvature, p (1 − p), all but vanishes. */
 const NOTHING_LEFT = 0.005;
 /**
@@ -136,26 +138,62 @@ function priorFindings(posterior: Posterior, gammas: Float64Array): Finding[] {
   return findings;
 }
 
+/** Targets that share a noise: of each output by itself where its residuals are known. */
+interface Residuals {
+  /** The number of the output; undefined for one output, or all. */
+  readonly output: number | undefined;
+  readonly noise: number;
+  /** Half the sum of their squares. */
+  readonly loss: number;
+  readonly count: number;
+  /** Effective parameters that they determine: its part of γ, or an equal share where the outputs have no curvature each. */
+  readonly gamma: number;
+}
+
+function residuals({ parts, factorised, likelihood, examples, net }: Posterior, gamma: number): Residuals[] {
+  const outputs = net.graph.output.size;
+  const { losses, apart, loss } = parts.fitted;
+  const noise = likelihood.noise ?? 1;
+  if (losses === undefined || outputs === 1) {
+    return [{ output: undefined, noise, loss, count: examples * outputs, gamma }];
+  }
+  const traces = apart && !parts.damping ? factorised.traces(apart) : undefined;
+  return Array.from(losses, (own, c) => {
+    const ratio = likelihood.ratios?.[c] ?? 1;
+    const share =
+      traces === undefined ? gamma / outputs : traces[c] * factorOf(likelihood, parts.temperature) * ratio ** -2;
+    return { output: c, noise: noise * ratio, loss: own, count: examples, gamma: share };
+  });
+}
+
 function noiseFindings(posterior: Posterior, gamma: number): Finding[] {
-  const { noise } = posterior.likelihood;
-  if (noise === undefined) return [];
-  const free = posterior.examples * posterior.net.graph.output.size - gamma;
-  if (free < 1 || posterior.loss === 0) return [];
-  // The evidence is at its maximum where σ² = Σ residuals² / (N C − γ) (MacKay 1992).
-  const due = Math.sqrt((2 * posterior.loss) / free);
-  const ratio = noise / due;
-  const log = Math.abs(Math.log(ratio));
-  if (log < Math.log(NOISE_MISMATCH) || log < STANDARD_ERRORS / Math.sqrt(2 * free)) return [];
-  return [
-    {
-      code: "noise-far-from-residuals",
-      severity: "problem",
-      message: `The noise is ${text(noise)}, ${ratio > 1 ? `${text(ratio)} times` : `only ${text(ratio)} of`} what the residuals of the fit show, ${text(due)}. Predictions are ${ratio > 1 ? "too wide" : "too narrow"} for it.`,
-      advice:
-        "Let optimizePrior() choose the noise, or give it: gaussian({ noise }) at the fit, with({ noise }) after it.",
-      measured: { noise, residual: due, ratio },
-    },
-  ];
+  if (posterior.likelihood.noise === undefined) return [];
+  const all = residuals(posterior, gamma);
+  // The evidence is at its maximum where σ² = Σ residuals² / (N − γ) (MacKay 1992).
+  const dueOf = (one: Residuals) => Math.sqrt((2 * one.loss) / (one.count - one.gamma));
+  const list = all.map((one) => Number(dueOf(one).toPrecision(3))).join(", ");
+  return all.flatMap((one): Finding[] => {
+    const { output, noise } = one;
+    const free = one.count - one.gamma;
+    if (free < 1 || one.loss === 0) return [];
+    const due = dueOf(one);
+    const ratio = noise / due;
+    const log = Math.abs(Math.log(ratio));
+    if (log < Math.log(NOISE_MISMATCH) || log < STANDARD_ERRORS / Math.sqrt(2 * free)) return [];
+    const give =
+      output === undefined
+        ? "Let optimizePrior() choose the noise, or give it: gaussian({ noise }) at the fit, with({ noise }) after it."
+        : `Fit with likelihood: "regression", whose noise optimizePrior() chooses for each output, or give what the residuals show: gaussian({ noise: [${all.length > FEW_OUTPUTS ? "…" : list}] }).`;
+    return [
+      {
+        code: "noise-far-from-residuals",
+        severity: "problem",
+        message: `The noise${ofOutput(output)} is ${text(noise)}, ${ratio > 1 ? `${text(ratio)} times` : `only ${text(ratio)} of`} what the residuals of the fit show, ${text(due)}. Predictions are ${ratio > 1 ? "too wide" : "too narrow"} for it.`,
+        advice: give,
+        measured: { ...(output !== undefined && { output }), noise, residual: due, ratio },
+      },
+    ];
+  });
 }
 
 function perfectFindings(posterior: Posterior, gamma: number): Finding[] {
@@ -165,6 +203,19 @@ function perfectFindings(posterior: Posterior, gamma: number): Finding[] {
   const advice =
     "Train with weightDecay or for fewer epochs, on more data or with a smaller network; compare posteriors on held-out data, diagnose(data) or evaluate, rather than by their evidence.";
   if (name === "gaussian") {
+    const all = residuals(posterior, gamma);
+    const one = all.find((each) => each.gamma > ALL_EXPLAINED * each.count || each.loss === 0);
+    if (one !== undefined && one.output !== undefined && gamma <= ALL_EXPLAINED * count && loss > 0) {
+      return [
+        {
+          code: "perfect-fit",
+          severity: "warning",
+          message: `The network has freedom for nearly every target${ofOutput(one.output)} that it was trained on (${text(one.gamma)} effective parameters, ${one.count} numbers), so that noise cannot be told from the function.`,
+          advice,
+          measured: { output: one.output, effectiveParameters: one.gamma, targets: one.count },
+        },
+      ];
+    }
     if (gamma <= ALL_EXPLAINED * count && loss > 0) return [];
     return [
       {

@@ -4,9 +4,18 @@
 
 import type { Curvature } from "../curvature/curvature.ts";
 import type { DiagonalCurvature } from "../curvature/diagonal.ts";
-import { type BlockShape, diagonalOf, type EigenBlock, rotate, rotated, shapeOf } from "../curvature/eigenblocks.ts";
+import {
+  type BlockShape,
+  diagonalInBasis,
+  diagonalOf,
+  type EigenBlock,
+  rotate,
+  rotated,
+  shapeOf,
+} from "../curvature/eigenblocks.ts";
 import { type EkfacCurvature, turned, turnedNumbers } from "../curvature/ekfac.ts";
-import type { KroneckerCurvature } from "../curvature/kronecker.ts";
+import { KroneckerCurvature } from "../curvature/kronecker.ts";
+import { columnSums, columnsInA } from "../curvature/outputs.ts";
 import type { SelectedParameter } from "../curvature/selection.ts";
 import { eachTableRows, isTable, scaleTableRows, tableNumbers } from "../derivatives/tables.ts";
 import { chunkNumbers, eachChunk, isPlain, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
@@ -126,6 +135,24 @@ class FactoredPrecision implements Precision {
 
   logPriorGradient(): Float64Array {
     return this.#gradient();
+  }
+
+  traces(parts: readonly Curvature[]): Float64Array {
+    return Float64Array.from(parts, (part) => {
+      let sum = 0;
+      const numbers = columnSums(part);
+      this.#blocks.forEach((block, b) => {
+        const { at, size } = block.selected;
+        // One array of all weights, or one for each block.
+        const own = part.structure === "diagonal" ? numbers[0].subarray(at, at + size) : numbers[b];
+        const diagonal =
+          part instanceof KroneckerCurvature && this.#eigen !== undefined
+            ? diagonalInBasis(this.#eigen[b], own, columnsInA(part.blocks[b]))
+            : own;
+        for (let i = 0; i < size; i++) sum += diagonal[i] / block.values[i];
+      });
+      return sum;
+    });
   }
 
   variance(): Float64Array {

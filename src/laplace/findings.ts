@@ -38,7 +38,7 @@ export interface Finding {
   readonly message: string;
   /** What to do about it, with the option to change. */
   readonly advice: string;
-  /** The numbers it rests on; variances and residuals are those of unit noise where they are named so. */
+  /** The numbers it rests on, `output` being which of several it is about; variances and residuals are those of unit noise where they are named so. */
   readonly measured: Readonly<Record<string, number>>;
 }
 
@@ -60,6 +60,9 @@ export const NO_WEIGHT = 0.1;
 
 /** Numbers as people read them. */
 export const text = (x: number) => String(Number(x.toPrecision(2)));
+
+/** Which output is meant, where there are several. */
+export const ofOutput = (output: number | undefined) => (output === undefined ? "" : ` of output ${output}`);
 
 /** The finding that the posterior is all but a point. */
 export function negligible(effective: number): Finding {

@@ -80,7 +80,8 @@ class FullPrecision implements Precision {
    */
   #eigenvalues(): Float64Array | undefined {
     const { precision, structure } = this.#prior;
-    if (structure !== "scalar") return undefined;
+    // Whoever has the whole inverse needs no other.
+    if (structure !== "scalar" || this.#covariance !== undefined) return undefined;
     const [delta] = precision;
     if (this.#curvature.rounding * this.#h > enough(this.#size) * delta && this.#factors()) return undefined;
     return this.#curvature.eigenvalues().map((x) => this.#h * x + delta);
@@ -103,6 +104,16 @@ class FullPrecision implements Precision {
       return Float64Array.of(eigenvalues.reduce((total, x) => total + delta / x, 0));
     }
     return this.#prior.sums(this.variance()).map((trace, i) => precision[i] * trace);
+  }
+
+  traces(parts: readonly Curvature[]): Float64Array {
+    const covariance = this.covariance();
+    return Float64Array.from(parts, (part) => {
+      const { matrix } = part as FullCurvature;
+      let sum = 0;
+      for (let i = 0; i < matrix.length; i++) sum += covariance[i] * matrix[i];
+      return sum;
+    });
   }
 
   variance(): Float64Array {

@@ -4,6 +4,7 @@ import { accumulatorOf, type Plan, partLength, partNumbers, readPlan } from "../
 import { type Structure, structures } from "../curvature/curvature.ts";
 import { shapeOf } from "../curvature/eigenblocks.ts";
 import { ekfacNumbers } from "../curvature/ekfac.ts";
+import { outputsApart } from "../curvature/outputs.ts";
 import { viewOf } from "../curvature/positions.ts";
 import { checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
@@ -37,6 +38,14 @@ export interface MemoryEstimate {
 
 const FLOAT64 = 8;
 
+/** How many outputs have a curvature of their own in the pass of a structure, that of the plan or one instead. */
+function apartIn(plan: Plan, structure: Structure): number {
+  if (plan.structure === "ekfac" && structure === "kronecker") return 1;
+  const { length } =
+    structure === "ekfac" ? ekfacNumbers(plan.selection, 1, plan.net.dtype) : accumulatorOf(plan, structure, 1);
+  return outputsApart(plan, length);
+}
+
 /** Bytes of the sums and of a part of the data, in a pass for one structure. */
 function passBytes(plan: Plan, structure: Structure, examples: number): { sums: number; part: number } {
   const { net, selection } = plan;
@@ -45,13 +54,14 @@ function passBytes(plan: Plan, structure: Structure, examples: number): { sums: 
     structure === "ekfac"
       ? { dtype: net.dtype, ...ekfacNumbers(viewOf(plan)?.selection ?? selection, columns, net.dtype) }
       : accumulatorOf(plan, structure, columns);
-  const numbers = partNumbers(plan, needsFor);
+  const apart = apartIn(plan, structure);
+  const numbers = partNumbers(plan, needsFor, apart);
   const needs = needsFor(numbers.columns);
   const count = Math.min(examples, partLength(numbers, net.dtype));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
   return {
-    sums: needs.length * bytesPerElement(needs.dtype) + net.parameterCount * bytes,
+    sums: apart * needs.length * bytesPerElement(needs.dtype) + net.parameterCount * bytes,
     part: (count * numbers.perExample + numbers.scratch(count) + numbers.perPart + targets) * bytes,
   };
 }
@@ -129,7 +139,10 @@ export function estimate(plan: Plan, structure: Structure, examples: number): Me
   // The parameters as they were, which the posterior keeps in float64, and the prior's mean.
   const kept = FLOAT64 * net.parameterCount + vector;
   const copy = net.parameterCount * bytesPerElement(net.dtype);
-  const { curvature, factorisation } = posteriorBytes(plan, structure);
+  const apart = apartIn(plan, structure);
+  const { curvature: one, factorisation } = posteriorBytes(plan, structure);
+  // The outputs' own curvatures, and their sum.
+  const curvature = apart === 1 ? one : (apart + 1) * one;
   const { sums, part } = passBytes(plan, structure, examples);
   const passes = [Math.max(sums + part, sums + curvature + vector)];
   if (structure === "ekfac" && plan.basis === undefined) {

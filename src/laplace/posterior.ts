@@ -22,7 +22,7 @@ import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
-import { checkAdd } from "./checks.ts";
+import { checkAdd, merged } from "./checks.ts";
 import { type DiagnoseOptions, diagnose } from "./diagnose.ts";
 import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
 import { diagonalPrecision, kroneckerPrecision } from "./factored.ts";
@@ -39,8 +39,8 @@ import {
   predict,
 } from "./prediction.ts";
 import { type Hyperparameters, type Prior, readPrior } from "./prior.ts";
-import { evidenceAt, tunableOf } from "./tunable.ts";
-import { type Tuning, type TuningOptions, tune } from "./tuning.ts";
+import { evidenceAt, tunableOf, weighted } from "./tunable.ts";
+import { type Tuned, type Tuning, type TuningOptions, tune } from "./tuning.ts";
 
 /** What a posterior is made of. */
 export interface PosteriorParts {
@@ -117,7 +117,7 @@ export class Posterior {
     return this.#parts.fitted.examples;
   }
 
-  /** The negative log likelihood of those examples, summed, at unit noise and without constants. */
+  /** The negative log likelihood of those examples, summed, at unit noise (of the ratios of several) and without constants. */
   get loss(): number {
     return this.#parts.fitted.loss;
   }
@@ -158,19 +158,19 @@ export class Posterior {
 
   /** P, factored at first use. */
   get factorised(): Precision {
-    this.#precision ??= this.#factor(this.#parts.prior, this.likelihood);
+    this.#precision ??= this.#factor(this.curvature, this.#parts);
     return this.#precision;
   }
 
-  #factor(prior: Prior, likelihood: Likelihood): Precision {
-    const { curvature, temperature, damping } = this.#parts;
+  #factor(curvature: Curvature, { prior, likelihood }: Tuned): Precision {
+    const { temperature, damping } = this.#parts;
     return factorisations[curvature.structure](curvature, factorOf(likelihood, temperature), prior, { damping });
   }
 
   /** The same curvature with another prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
   with(changes: Hyperparameters): Posterior {
     checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
-    const { prior, likelihood, temperature } = this.#parts;
+    const { prior, likelihood, temperature, fitted } = this.#parts;
     const { priorPrecision = this.priorPrecision, priorMean = this.priorMean } = changes;
     const next = readPrior("with", prior.selection, priorPrecision, priorMean);
     checkNumber("with", "temperature", changes.temperature ?? temperature, 0, true);
@@ -180,13 +180,14 @@ export class Posterior {
       likelihood:
         changes.noise === undefined
           ? likelihood
-          : withNoise("with", likelihood, changes.noise, this.net.graph.output.size),
+          : withNoise("with", likelihood, changes.noise, this.net.graph.output.size, fitted.apart !== undefined),
       tuning: undefined,
     });
   }
 
   #derive(changes: Partial<PosteriorParts>): Posterior {
-    return new Posterior({ ...this.#parts, ...changes });
+    const { likelihood = this.likelihood } = changes;
+    return new Posterior({ ...this.#parts, ...weighted(this.#parts, likelihood), ...changes });
   }
 
   /**
@@ -195,19 +196,8 @@ export class Posterior {
    */
   merge(other: Posterior): Posterior {
     if (!(other instanceof Posterior)) throw new ValueError("merge: the other must be a posterior.");
-    const [ours, theirs] = [this.#parts.fitted, other.#parts.fitted];
     checkAdd(this.#parts, other.#parts);
-    return this.#derive({
-      curvature: this.curvature.merge(other.curvature),
-      tuning: undefined,
-      fitted: {
-        examples: ours.examples + theirs.examples,
-        loss: ours.loss + theirs.loss,
-        constant: ours.constant + theirs.constant,
-        gradient: ours.gradient.map((x, i) => x + theirs.gradient[i]),
-        gradientNorms: ours.gradientNorms + theirs.gradientNorms,
-      },
-    });
+    return this.#derive(merged(this.#parts, other.#parts));
   }
 
   /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
@@ -232,7 +222,7 @@ export class Posterior {
    * @throws OptionError
    */
   optimizePrior(options: TuningOptions = {}): Posterior {
-    const tunable = tunableOf(this.#parts, ({ prior, likelihood }) => this.#factor(prior, likelihood));
+    const tunable = tunableOf(this.#parts, (curvature, at) => this.#factor(curvature, at));
     return this.#derive(tune(tunable, options));
   }
 

@@ -12,6 +12,8 @@ export interface Precision {
   readonly logDeterminant: number;
   /** ∂ log det P / ∂ log δ for each of the prior's numbers: δ times the sum of the inverse's diagonal. */
   logPriorGradient(): Float64Array;
+  /** tr(P⁻¹ H_c) of curvatures of the same structure, each the part of one output. */
+  traces(parts: readonly Curvature[]): Float64Array;
   /** The diagonal of P⁻¹, [S]. */
   variance(): Float64Array;
   /** P, [S, S] */

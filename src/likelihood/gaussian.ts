@@ -10,21 +10,22 @@ import { alone, type Likelihood, likelihoodOf, writeDiagonal } from "./likelihoo
 /** Options of `gaussian`. */
 export interface GaussianOptions {
   /**
-   * Standard deviation of the noise, in the units of the targets: one (default 1), or one for each output, whose ratios
-   * stay when it is tuned.
+   * Standard deviation of the noise, in the units of the targets: one, or one for each output, whose ratios stay when it is
+   * tuned. Without it each output has a noise of its own, 1 until they are tuned.
    */
   noise?: number | readonly number[] | undefined;
 }
 
 /**
  * A Gaussian likelihood: y = f + σ ε, with the loss ½ Σ_c ((f_c − y_c) / r_c)². The noise is σ_c = σ r_c, where the r_c
- * have the geometric mean 1, so that σ alone is tuned. Targets are shaped like the outputs. Λ = diag(1 / r²) at σ = 1. The
+ * have the geometric mean 1. Given noises keep their ratios when σ is tuned; without any, each output's is tuned. Targets are shaped like the outputs. Λ = diag(1 / r²) at σ = 1. The
  * predictive distribution, "exact", has the variance of the function plus σ_c².
  * @throws OptionError for noise that is not positive
  */
 export function gaussian(options: GaussianOptions = {}): Likelihood {
   checkOptions("gaussian", options, ["noise"]);
-  const given = options.noise ?? 1;
+  const { noise: given } = options;
+  if (given === undefined) return gaussianOf(1, undefined, true);
   if (typeof given === "number") {
     checkNumber("gaussian", "noise", given, 0, true);
     return gaussianOf(given, undefined);
@@ -36,16 +37,17 @@ export function gaussian(options: GaussianOptions = {}): Likelihood {
 }
 
 /** A Gaussian likelihood with a noise for each output. */
-function ofEach(list: readonly number[]): Likelihood {
+function ofEach(list: readonly number[], apart = false): Likelihood {
   const noise = Math.exp(list.reduce((sum, sigma) => sum + Math.log(sigma), 0) / list.length);
   return gaussianOf(
     noise,
     list.map((sigma) => sigma / noise),
+    apart,
   );
 }
 
 /** A Gaussian likelihood with the noise σ r_c. */
-export function gaussianOf(noise: number, ratios: readonly number[] | undefined): Likelihood {
+export function gaussianOf(noise: number, ratios: readonly number[] | undefined, apart = false): Likelihood {
   const ratio = (c: number) => ratios?.[c] ?? 1;
 
   /** Multiplies rows [n, C] by r^power. */
@@ -61,6 +63,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
     name: "gaussian",
     noise,
     ratios,
+    apart,
     links: ["exact"],
     needs: () => "variance",
     checkNetwork(where, net) {
@@ -105,7 +108,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined)
       mean: f,
       variance: f.map((_, i) => (sigma * ratio(i % sizeOf(shape))) ** 2),
     }),
-    withNoise: (sigma) => (typeof sigma === "number" ? gaussianOf(sigma, ratios) : ofEach(sigma)),
+    withNoise: (sigma) => (typeof sigma === "number" ? gaussianOf(sigma, ratios, apart) : ofEach(sigma, apart)),
   });
 }
 

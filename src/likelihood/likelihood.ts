@@ -60,6 +60,8 @@ export interface Likelihood {
   readonly noise: number | undefined;
   /** r_c of a Gaussian with several noises σ r_c. */
   readonly ratios?: readonly number[] | undefined;
+  /** Whether each output may have a noise of its own: a Gaussian's that was given none. */
+  readonly apart?: boolean | undefined;
   /** The axis of classes, where it was named. */
   readonly classAxis?: ClassAxis | undefined;
   /** The value of targets that are left out. */

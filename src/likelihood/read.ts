@@ -37,10 +37,17 @@ function named(where: string, task: Task, net: Network): Likelihood {
 }
 
 /**
- * A likelihood with another noise: a number, or one for each of several outputs, whose ratios are those it was made with.
+ * A likelihood with another noise: a number, or one for each of several outputs, whose ratios are those it was made with unless
+ * `any` will do.
  * @throws OptionError where it has none, or for one that is not positive; ShapeError, ValueError for several that do not fit
  */
-export function withNoise(where: string, likelihood: Likelihood, noise: ArrayLike, outputs: number): Likelihood {
+export function withNoise(
+  where: string,
+  likelihood: Likelihood,
+  noise: ArrayLike,
+  outputs: number,
+  any: boolean,
+): Likelihood {
   const { withNoise: make, ratios } = likelihood;
   if (make === undefined) throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise.`);
   if (typeof noise === "number") {
@@ -55,6 +62,7 @@ export function withNoise(where: string, likelihood: Likelihood, noise: ArrayLik
   }
   const values = Array.from(given.data);
   for (const sigma of values) checkNumber(where, "noise", sigma, 0, true);
+  if (any) return make(values);
   const mean = Math.exp(values.reduce((sum, sigma) => sum + Math.log(sigma), 0) / outputs);
   if (values.some((sigma, c) => Math.abs(sigma / mean / (ratios?.[c] ?? 1) - 1) > 1e-6)) {
     throw new ValueError(

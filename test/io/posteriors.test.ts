@@ -123,7 +123,7 @@ describe("the file", () => {
       name: "Bärbel 🐘",
       preprocessing: '{"mean":[0]}',
       "laplace-ts.kind": "posterior",
-      "laplace-ts.format": "2",
+      "laplace-ts.format": "3",
       "laplace-ts.library": version,
     });
     expect(version).toBe(JSON.parse(readFileSync("package.json", "utf8")).version);

@@ -59,7 +59,7 @@ test("any single bit turned", () => {
 
 test.each([
   ["kind", "network", /^foreign: .*"network"/],
-  ["format", "3", /^newer: .*format version 3.*update/],
+  ["format", "4", /^newer: .*format version 4.*update/],
   ["format", "0", /^malformed: .*version is missing/],
   ["format", "", /^malformed: .*version is missing/],
   ["library", "0.0.0", /^altered: .*checksum/],

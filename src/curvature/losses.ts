@@ -1,0 +1,28 @@
+// What a pass sums besides the curvature: losses, and the norms of the examples' gradients.
+
+import { contractSquaredNorms } from "../derivatives/contractions.ts";
+import { allocate, allocateFloats, copyOut, type Pointer, sumOf } from "../kernels/memory.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Outputs } from "../network/outputs.ts";
+import type { Backward } from "../network/passes.ts";
+import type { Selection } from "./selection.ts";
+
+/** The loss of outputs and targets, summed; within a scope. That of each output is added to `losses`, of likelihoods that have it. */
+export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer, losses?: Float64Array): number {
+  const to = allocate(8 * f.batch * f.outputs);
+  const count = likelihood.loss(f, targets, to);
+  if (losses !== undefined) {
+    copyOut("float64", to, count).forEach((element, i) => {
+      losses[i % losses.length] += element;
+    });
+  }
+  return sumOf("float64", to, count);
+}
+
+/** Σ_n ‖∂ℓ_n/∂θ‖ of a part. */
+export function sumOfNorms(backward: Backward, selection: Selection): number {
+  const { dtype, batch } = backward;
+  const to = allocateFloats(dtype, batch);
+  contractSquaredNorms(backward, to, selection.sites().keys());
+  return sumOf(dtype, to, batch, (square) => Math.sqrt(Math.max(square, 0)));
+}

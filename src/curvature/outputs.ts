@@ -1,0 +1,80 @@
+// The curvatures of the outputs one by one. With a noise σ_c for each output the curvature of a Gaussian is Σ_c H_c / σ_c²: kept
+// apart, the H_c give it for any noises, so that these can be tuned without the data.
+
+import type { Plan } from "./accumulate.ts";
+import type { Curvature } from "./curvature.ts";
+import { DiagonalCurvature } from "./diagonal.ts";
+import { EkfacCurvature } from "./ekfac.ts";
+import { FullCurvature } from "./full.ts";
+import { type KroneckerBlock, KroneckerCurvature } from "./kronecker.ts";
+
+/** Outputs, and numbers of all their curvatures (128 MiB), up to which they are kept apart. */
+const MOST_OUTPUTS = 64;
+const MOST_NUMBERS = 2 ** 24;
+
+/**
+ * How many curvatures are kept apart, each of so many numbers: one for each output of the shape [C], where each has a noise to be
+ * tuned; 1 where there is one curvature of all.
+ */
+export function outputsApart({ likelihood, net, kind }: Plan, numbers: number): number {
+  const [outputs] = net.outputShape;
+  if (likelihood.apart !== true || kind !== "ggn" || net.outputShape.length !== 1) return 1;
+  return outputs <= MOST_OUTPUTS && outputs * numbers <= MOST_NUMBERS ? outputs : 1;
+}
+
+/** Whether the factor of a block that its columns give is A: that of a transposed weight. */
+export function columnsInA({ selected: { site }, a }: KroneckerBlock): boolean {
+  return a !== undefined && site.kind === "linear" && site.transposed === true;
+}
+
+/** The arrays that sum over columns; what sums over examples alone is not among them. */
+export function columnSums(curvature: Curvature): readonly Float64Array[] {
+  if (curvature instanceof FullCurvature) return [curvature.matrix];
+  if (curvature instanceof DiagonalCurvature) return [curvature.values];
+  if (curvature instanceof KroneckerCurvature) {
+    return curvature.blocks.map((block) => (columnsInA(block) ? (block.a as Float64Array) : block.b));
+  }
+  return (curvature as EkfacCurvature).blocks.map(({ values }) => values);
+}
+
+/** A curvature with these arrays in their place. */
+export function withColumnSums(curvature: Curvature, arrays: readonly Float64Array[]): Curvature {
+  const { selection, examples } = curvature;
+  if (curvature instanceof FullCurvature) return new FullCurvature(selection, examples, arrays[0]);
+  if (curvature instanceof DiagonalCurvature) return new DiagonalCurvature(selection, examples, arrays[0]);
+  if (curvature instanceof KroneckerCurvature) {
+    const blocks = curvature.blocks.map((block, i) =>
+      columnsInA(block) ? { ...block, a: arrays[i] } : { ...block, b: arrays[i] },
+    );
+    return new KroneckerCurvature(selection, examples, blocks);
+  }
+  const blocks = (curvature as EkfacCurvature).blocks.map((block, i) => ({ ...block, values: arrays[i] }));
+  return new EkfacCurvature(selection, examples, blocks);
+}
+
+/** Σ_c w_c H_c */
+export function weightedSum(each: readonly Curvature[], weights: ArrayLike<number>): Curvature {
+  const sums = columnSums(each[0]).map((array) => new Float64Array(array.length));
+  each.forEach((one, c) => {
+    columnSums(one).forEach((array, k) => {
+      const sum = sums[k];
+      const weight = weights[c];
+      for (let i = 0; i < sum.length; i++) sum[i] += weight * array[i];
+    });
+  });
+  return withColumnSums(each[0], sums);
+}
+
+/** The same curvatures, which share what sums over examples alone: that of the first. */
+export function sharing(each: readonly Curvature[]): readonly Curvature[] {
+  return each.map((one, c) => (c === 0 ? one : withColumnSums(each[0], columnSums(one))));
+}
+
+/** The curvatures over both sets of examples, where both keep those of the same outputs apart. */
+export function mergeApart(
+  ours: readonly Curvature[] | undefined,
+  theirs: readonly Curvature[] | undefined,
+): readonly Curvature[] | undefined {
+  if (ours === undefined || theirs === undefined) return undefined;
+  return sharing(ours.map((one, c) => one.merge(theirs[c])));
+}
