@@ -14,6 +14,7 @@ import {
 } from "../kernels/memory.ts";
 import { indicesOf, isPlainArray, noNumber, type PlainArray } from "./entries.ts";
 import { type FormatOptions, format } from "./format.ts";
+import { type Loan, loans, refuseFreed } from "./loans.ts";
 
 /** Where Node's console.log looks for an object's text. */
 export const inspect: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
@@ -60,6 +61,7 @@ export class NDArray implements Iterable<number> {
   /** The elements, row-major. */
   readonly data: FloatArray;
   readonly #place: Pointer | undefined;
+  readonly #loan: Loan | undefined;
 
   /** @throws ShapeError if `data` has not as many elements as `shape`. */
   constructor(data: FloatArray, shape: readonly number[]) {
@@ -78,26 +80,38 @@ export class NDArray implements Iterable<number> {
     this.data = data;
     const place = placeOf(data);
     this.#place = place;
+    const loan = loans.get(data);
+    this.#loan = loan;
+    if (loan !== undefined) {
+      const get = () => {
+        refuseFreed(loan, this.shape);
+        return data;
+      };
+      Object.defineProperty(this, "data", { get, enumerable: place === undefined });
+    }
     if (place === undefined) return;
-    Object.defineProperty(this, "data", { value: data, enumerable: false });
+    if (loan === undefined) Object.defineProperty(this, "data", { value: data, enumerable: false });
     // A clone would hold the kernels' whole memory.
     refuseCloning(this, cloneFirst);
   }
 
   /** @internal Where the elements lie in the kernels' memory; undefined for those in JavaScript's. */
   get place(): Pointer | undefined {
+    if (this.#loan !== undefined) refuseFreed(this.#loan, this.shape);
     return this.#place;
   }
 
   /**
-   * Gives back the memory of an array that `kernelArray` made. It and every view of it must not be used afterwards; other
-   * arrays are left to JavaScript.
+   * Gives back the memory of an array that `kernelArray` made; a second time does nothing, and other arrays are left to
+   * JavaScript. Afterwards this array, and those that `sub` and `reshape` made of it, throw a LaplaceError where their
+   * elements are read or written. A typed array that was taken from `data` before must not be used any more: it shows
+   * memory that others use.
    */
   free(): void {
-    const bytes = this.place === undefined ? undefined : blocks.get(this);
-    if (bytes === undefined) return;
-    blocks.delete(this);
-    giveBlock(this.place as Pointer, bytes);
+    const loan = this.#loan;
+    if (loan === undefined || loan.freed || loan.of !== this) return;
+    loan.freed = true;
+    if (this.#place !== undefined) giveBlock(this.#place, loan.bytes);
   }
 
   /** The number of axes. */
@@ -123,7 +137,9 @@ export class NDArray implements Iterable<number> {
     const shape = this.shape.slice(1);
     const size = sizeOf(shape);
     const start = this.#position(index, 0) * size;
-    return new NDArray(this.data.subarray(start, start + size), shape);
+    const part = this.data.subarray(start, start + size);
+    if (this.#loan !== undefined) loans.set(part, this.#loan);
+    return new NDArray(part, shape);
   }
 
   #position(index: number, axis: number): number {
@@ -214,6 +230,7 @@ export class NDArray implements Iterable<number> {
 
   /** A heading and the elements, rows and columns cut with ⋮ and … where there are too many. */
   toString(options: FormatOptions = {}): string {
+    if (this.#loan?.freed) return `NDArray(${this.dtype}, shape ${shapeText(this.shape)}, freed)`;
     return format(this.data, this.shape, this.dtype, options);
   }
 
@@ -331,9 +348,6 @@ export function zeros(shape: readonly number[], options: ArrayOptions = {}): NDA
   return new NDArray(makeFloats(options.dtype ?? "float64", sizeOf(shape)), shape);
 }
 
-/** The sizes of the arrays made by `kernelArray` that are not freed. */
-const blocks = new WeakMap<NDArray, number>();
-
 /**
  * An array of zeros in the kernels' memory, until `free()` is called: functions read it and, as their `out`, write into it
  * without a copy. Made once and used again, it saves what a new large array costs, which is mostly its memory's pages.
@@ -347,9 +361,11 @@ export function kernelArray(shape: readonly number[], options: ArrayOptions = {}
   checkChoice("kernelArray", "dtype", dtype, ["float32", "float64"]);
   const length = sizeOf(shape);
   const bytes = Math.max(length, 1) * bytesPerElement(dtype);
-  if (!shared) return zeros(shape, { dtype });
-  const result = new NDArray(sharedView(dtype, takeBlock(bytes), length).fill(0), shape);
-  blocks.set(result, bytes);
+  const data = shared ? sharedView(dtype, takeBlock(bytes), length).fill(0) : makeFloats(dtype, length);
+  const loan: Loan = { of: undefined, bytes, freed: false };
+  loans.set(data, loan);
+  const result = new NDArray(data, shape);
+  loan.of = result;
   return result;
 }
 

@@ -11,7 +11,7 @@ import { auroc } from "./classification.ts";
 
 /** Options of what looks at the parts of uncertainty. Only classes are drawn for. */
 export interface UncertaintyOptions {
-  /** Draws of the logits of classes (default 1000). */
+  /** Draws of the logits of classes (default 200). */
   samples?: number | undefined;
   /** Seed of those draws (default 0). */
   seed?: number | undefined;
@@ -36,7 +36,7 @@ function check(where: string, posterior: Posterior, options: UncertaintyOptions)
     throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
   }
   checkOptions(where, options, ["samples", "seed", "memoryBudget"]);
-  const { samples = 1000, seed = 0 } = options;
+  const { samples = 200, seed = 0 } = options;
   checkInteger(where, "samples", samples, 1);
   checkInteger(where, "seed", seed, 0);
   return { samples, seed, memoryBudget: readBudget(where, options.memoryBudget) };

@@ -1,7 +1,9 @@
 // How much of a label's entropy is doubt about the logits. Numbers in, numbers out, as in links.ts.
 
 import { portableExp, portableLog, portableLog1p } from "../array/portable.ts";
-import { binaryProbabilities, eachDraw, type LinkDraw, normals, sigmoid } from "./links.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, copyIn, copyTo, inMemory, scope } from "../kernels/memory.ts";
+import { binaryProbabilities, type LinkDraw, normals, semidefiniteRoot } from "./links.ts";
 
 /** Entropies of predicted labels in nats, of each example. */
 export interface Entropies {
@@ -20,7 +22,7 @@ function entropy(p: Float64Array): number {
 
 /**
  * Entropies of class labels for logits with mean [B, C] and covariance [B, C, C], [B], over Gaussian draws of the logits. Both
- * are of the same draws, whose mutual information is therefore not negative (Jensen).
+ * are of the same draws, whose mutual information is therefore not negative (Jensen). The draws are those of "monteCarlo".
  */
 export function classEntropies(
   mean: Float64Array,
@@ -29,30 +31,55 @@ export function classEntropies(
   classes: number,
   draw: LinkDraw,
 ): Entropies {
+  const { samples } = draw;
   const [total, aleatoric] = [new Float64Array(batch), new Float64Array(batch)];
-  const noise = normals(draw, classes);
-  for (let b = 0; b < batch; b++) {
-    const p = new Float64Array(classes);
-    const example = {
-      mean: mean.subarray(b * classes, (b + 1) * classes),
-      covariance: covariance.subarray(b * classes ** 2, (b + 1) * classes ** 2),
-    };
-    eachDraw(example, noise, (row) => {
-      for (let c = 0; c < classes; c++) p[c] += row[c] / draw.samples;
-      aleatoric[b] += entropy(row) / draw.samples;
-    });
-    total[b] = entropy(p);
-    aleatoric[b] = Math.min(aleatoric[b], total[b]);
-  }
+  const kernels = kernelsFor("float64");
+  scope(() => {
+    const noise = copyIn("float64", normals(draw, classes));
+    const [f, p] = [0, 1].map(() => allocateFloats("float64", samples * classes));
+    const root = allocateFloats("float64", classes * classes);
+    const probabilities = new Float64Array(classes);
+    for (let b = 0; b < batch; b++) {
+      const m = mean.subarray(b * classes, (b + 1) * classes);
+      const block = covariance.subarray(b * classes ** 2, (b + 1) * classes ** 2);
+      copyTo("float64", root, semidefiniteRoot(block, classes));
+      kernels.gemm(1, samples, classes, classes, noise, 0, classes, 1, root, 0, 1, classes, f, 0, classes, 1, false);
+      probabilities.fill(0);
+      let sum = 0;
+      inMemory("float64", (memory) => {
+        for (let i = 0; i < samples * classes; i++) memory[f / 8 + i] += m[i % classes];
+      });
+      kernels.softmax(samples, classes, f, p);
+      inMemory("float64", (memory) => {
+        for (let s = 0; s < samples; s++) {
+          const [logits, row] = [f / 8 + s * classes, p / 8 + s * classes];
+          let largest = logits;
+          for (let c = 1; c < classes; c++) if (memory[logits + c] > memory[largest]) largest = logits + c;
+          // −Σ p log p = −log p_max + Σ p (f_max − f), which has no term below 0, and one logarithm.
+          sum -= portableLog(memory[row + largest - logits]);
+          for (let c = 0; c < classes; c++) {
+            const share = memory[row + c];
+            probabilities[c] += share / samples;
+            if (share > 0) sum += share * (memory[largest] - memory[logits + c]);
+          }
+        }
+      });
+      total[b] = entropy(probabilities);
+      aleatoric[b] = Math.min(Math.max(sum / samples, 0), total[b]);
+    }
+  });
   return { total, aleatoric };
 }
 
 // Beyond this a logit's entropy is below every float64 number.
 const END = 745;
+const STEP = 0.5;
+/** e^(−x²/2) at the steps up to 10, the farthest that a deviation of 1 asks for. */
+const weights = Float64Array.from({ length: 10 / STEP + 1 }, (_, j) => portableExp(-0.5 * (j * STEP) ** 2));
 
 /**
  * Entropies of binary labels for logits N(m, v), elementwise. The mean entropy is a trapezoidal rule over the logit x: its
- * integrand is analytic up to Im x = ±π, and a step of 0.3, or of 0.3 deviations, leaves less than 1e-12 (Trefethen & Weideman, SIAM
+ * integrand is analytic up to Im x = ±π, and a step of 0.5, or of 0.5 deviations, leaves less than 1e-12 (Trefethen & Weideman, SIAM
  * Review 56, 2014). A negative variance counts as 0.
  */
 export function binaryEntropies(mean: Float64Array, variance: Float64Array): Entropies {
@@ -66,11 +93,14 @@ export function binaryEntropies(mean: Float64Array, variance: Float64Array): Ent
     const s = Math.sqrt(v);
     if (s === 0) return total[i];
     // In deviations from the mean. Towards 0 the entropy grows as an exponential at most, which moves the peak by v.
-    const h = 0.3 * Math.min(1, 1 / s);
+    const h = STEP * Math.min(1, 1 / s);
     const first = Math.ceil(Math.max(-9, (-END - m) / s) / h);
     const last = Math.floor(Math.min(9 + s, (END - m) / s) / h);
     let sum = 0;
-    for (let j = first; j <= last; j++) sum += portableExp(-0.5 * (j * h) ** 2) * logitEntropy(m + s * j * h);
+    for (let j = first; j <= last; j++) {
+      const weight = h === STEP ? weights[Math.abs(j)] : portableExp(-0.5 * (j * h) ** 2);
+      sum += weight * logitEntropy(m + s * j * h);
+    }
     return Math.min((sum * h) / Math.sqrt(2 * Math.PI), total[i]);
   });
   return { total, aleatoric };
@@ -79,5 +109,6 @@ export function binaryEntropies(mean: Float64Array, variance: Float64Array): Ent
 /** The entropy of a label with the probability σ(x): log(1 + e^(−|x|)) + |x| σ(−|x|), which does not cancel. */
 function logitEntropy(x: number): number {
   const size = Math.abs(x);
-  return portableLog1p(portableExp(-size)) + size * sigmoid(-size);
+  const e = portableExp(-size);
+  return portableLog1p(e) + (size * e) / (1 + e);
 }

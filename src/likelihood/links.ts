@@ -279,7 +279,7 @@ export function eachDraw(
  * L, lower triangular, with L Lᵀ = V for a V that may be singular: a column whose pivot is nothing beside its variance is left
  * zero, as it would be in exact arithmetic. No pivoting, because L should vary smoothly with V.
  */
-function semidefiniteRoot(covariance: Float64Array, n: number): Float64Array {
+export function semidefiniteRoot(covariance: Float64Array, n: number): Float64Array {
   const root = new Float64Array(n * n);
   for (let j = 0; j < n; j++) {
     const variance = covariance[j * n + j];

@@ -9,6 +9,7 @@ import {
   einsum,
   kernelArray,
   kernels,
+  LaplaceError,
   mse,
   type NDArray,
   OptionError,
@@ -41,6 +42,41 @@ test("an array in the kernels' memory begins with zeros and is counted until it 
   a.free();
   expect(kernels.info().bytesInUse).toBe(before);
   array([1, 2]).free(); // others are left alone
+});
+
+test("used after it was freed it throws, and so do its parts: nobody else's memory is read or written", () => {
+  const freed = make([2, 3]);
+  const views = [freed, freed.sub(0), freed.sub(1).reshape(3, 1), freed.reshape(6), freed.sub(0).sub(1)];
+  views[3].free(); // Only the array itself gives back its memory.
+  expect(freed.data.length).toBe(6);
+  freed.free();
+  const next = make([2, 3]);
+  next.data.fill(7);
+  for (const view of views) {
+    const { shape } = view;
+    for (const use of [
+      () => view.data,
+      () => view.at(...shape.map(() => 0)),
+      () => view.clone(),
+      () => view.toArray(),
+      () => [...view],
+      () => JSON.stringify(view),
+      () => view.reshape(view.size),
+      () => array(view),
+      () => batchedOuter(array([[1, 2]]), { out: view }),
+      () => einsum("ij->ij", zeros([2, 3]), { out: view }),
+    ]) {
+      expect(use).toThrow(LaplaceError);
+    }
+    expect(() => view.data).toThrow(/used after free\(\)/);
+    expect(`${view}`).toContain("freed");
+  }
+  const net = chain({ inputs: 3, dtype: "float64" }, dense(2));
+  expect(() => net.forward(freed)).toThrow(/used after free/);
+  expect(() => perSampleGradients(net, mse, { x: zeros([2, 3]), y: zeros([2, 2]) }, { out: freed })).toThrow(
+    LaplaceError,
+  );
+  expect([...next.data]).toEqual([7, 7, 7, 7, 7, 7]);
 });
 
 test("functions give the same bits into it as into a new array, and read it where it lies", () => {
