@@ -20,7 +20,7 @@ export type {
   CurvatureOptions,
   Data,
 } from "./curvature/accumulate.ts";
-export type { Curvature, Structure } from "./curvature/curvature.ts";
+export type { Curvature, Eigenbasis, Factors, Structure } from "./curvature/curvature.ts";
 export { curvatureOf } from "./curvature/once.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export type { Weights } from "./curvature/selection.ts";

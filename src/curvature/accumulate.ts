@@ -2,6 +2,7 @@
 
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
 import { contractionNumbers } from "../derivatives/contractions.ts";
+import { fold } from "../derivatives/totals.ts";
 import { checkChoice, checkInteger, OptionError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
@@ -23,13 +24,11 @@ import { Network } from "../network/network.ts";
 import { outputsOf } from "../network/outputs.ts";
 import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
+import { accumulatorOf, basisOf } from "./accumulators.ts";
 import { columnCount, eachColumns, streamsOf } from "./columns.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
-import { diagonalAccumulator } from "./diagonal.ts";
 import type { EigenBlock } from "./eigenblocks.ts";
-import { EkfacCurvature, ekfacAccumulator } from "./ekfac.ts";
-import { kroneckerAccumulator, sharesPositions, withExpanded } from "./factors.ts";
-import { fullAccumulator } from "./full.ts";
+import { EkfacCurvature } from "./ekfac.ts";
 import { checkWhole, KroneckerCurvature, type Sharing } from "./kronecker.ts";
 import { lossOf, sumOfNorms } from "./losses.ts";
 import { outputsApart, sharing, weightedSum } from "./outputs.ts";
@@ -112,6 +111,9 @@ export interface Summary {
   readonly gradientNorms: number;
 }
 
+/** Examples after which sums of float32 are added to totals of float64. */
+export const MOST_EXAMPLES = 4096;
+
 /** The number of weights up to which the whole matrix is the default. */
 const FULL_UP_TO = 1000;
 
@@ -141,36 +143,6 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
     if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
   }
   return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis: basis as Plan["basis"] };
-}
-
-/** The accumulator of a structure, for that many columns at once. */
-export function accumulatorOf(
-  plan: Plan,
-  structure: Structure,
-  columns: number,
-  basis?: readonly EigenBlock[],
-): Accumulator {
-  const { sharing, net } = plan;
-  const selection = viewOf(plan)?.selection ?? plan.selection;
-  const sumType = sumTypeOf(plan);
-  if (structure === "full") return fullAccumulator(selection, columns, net.dtype, sumType);
-  if (structure === "diagonal") return diagonalAccumulator(selection, columns, net.dtype);
-  if (basis !== undefined) return ekfacAccumulator(selection, columns, net.dtype, basis);
-  const factors = (of: Sharing) => kroneckerAccumulator(selection, columns, net.dtype, sumType, of);
-  // A basis for "ekfac" needs both, where they differ.
-  const both = plan.structure === "ekfac" && sharing === "reduce" && sharesPositions(selection);
-  return both ? withExpanded(factors("reduce"), factors("expand")) : factors(sharing);
-}
-
-/** The type of the factors' sums: a small noise magnifies what rounding leaves of the curvature. */
-function sumTypeOf({ likelihood, net }: Plan): DType {
-  return likelihood.noise === undefined ? net.dtype : "float64";
-}
-
-/** The eigenbasis that another curvature gives to "ekfac". */
-export function basisOf(plan: Plan, from: NonNullable<Plan["basis"]>): readonly EigenBlock[] {
-  if (from instanceof EkfacCurvature) return from.blocks;
-  return from.basis(sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52);
 }
 
 /** What a pass needs of the kernels' memory for parts of the data, in numbers of the network's type. */
@@ -327,12 +299,26 @@ function* onePass(
     kernels.fill(net.parameterCount, 0, gradient);
     let [examples, rows, loss, constant, gradientNorms] = [0, 0, 0, 0, 0];
     const losses = plan.likelihood.noise === undefined ? undefined : new Float64Array(graph.output.size);
+    // Sums of float32 go to totals of float64 now and then, before they drift.
+    let kept = 0;
+    const sums = apart > 1 ? length : (accumulator.sums ?? length);
+    const totals = { curvature: new Float64Array(), gradient: new Float64Array() };
+    const empty = () => {
+      kept = examples;
+      if (dtype === "float64") return;
+      if (totals.gradient.length === 0) totals.gradient = new Float64Array(net.parameterCount);
+      fold(dtype, gradient, totals.gradient);
+      if (accumulator.dtype === "float64") return;
+      if (totals.curvature.length === 0) totals.curvature = new Float64Array(sums);
+      fold(dtype, to, totals.curvature);
+    };
     for (const batch of isDataset(data) ? [data] : data) {
       const { inputs, targets } = readBatch(where, plan, batch);
       constant += plan.likelihood.constant(targets);
       const outputs = graph.output.size;
       for (let start = 0; start < inputs.shape[0]; start += size) {
         const end = Math.min(inputs.shape[0], start + size);
+        if (examples - kept >= MOST_EXAMPLES) empty();
         onePart(net, theta, inputs, start, end, (part) => {
           checkValues(where, { ...part, start: examples });
           const t = copyIn(dtype, targets.data.subarray(start * outputs, end * outputs));
@@ -360,17 +346,22 @@ function* onePass(
       }
     }
     accumulator.flush?.(to);
-    if (sumKernels.allFinite(length, to) !== 1) {
+    const total = totals.curvature.reduce((a, b) => a + b, 0);
+    if (sumKernels.allFinite(length, to) !== 1 || !Number.isFinite(total)) {
       throw new ValueError(
         `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${dtype}; scale inputs and targets, or use float64.`,
       );
     }
     // Where nothing counts, sums are 0, whatever they are divided by.
     const count = positions === undefined ? examples : rows || 1e-300;
+    if (totals.curvature.length > 0) fold(accumulator.dtype, to, totals.curvature);
+    if (totals.gradient.length > 0) fold(dtype, gradient, totals.gradient);
     const each = Array.from({ length: apart }, (_, c) =>
       inMemory(accumulator.dtype, (memory) => {
-        const start = (to + c * step) / bytesPerElement(accumulator.dtype);
-        return accumulator.finish(memory.subarray(start, start + accumulator.length), count);
+        const kept = totals.curvature.length > 0;
+        const start = kept ? c * accumulator.length : (to + c * step) / bytesPerElement(accumulator.dtype);
+        const values = (kept ? totals.curvature : memory).subarray(start, start + accumulator.length);
+        return accumulator.finish(values, count);
       }),
     );
     const found = apart > 1 ? weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
@@ -378,9 +369,9 @@ function* onePass(
     plan.likelihood.ratios?.forEach((ratio, c) => {
       if (losses !== undefined) losses[c] *= ratio ** 2;
     });
-    const sums = selection.take(copyOut(dtype, gradient, net.parameterCount));
+    const slopes = totals.gradient.length > 0 ? totals.gradient : copyOut(dtype, gradient, net.parameterCount);
     const ofOutputs = { losses, apart: apart > 1 ? sharing(each) : undefined };
-    return { curvature, examples, loss, constant, gradient: sums, gradientNorms, ...ofOutputs };
+    return { curvature, examples, loss, constant, gradient: selection.take(slopes), gradientNorms, ...ofOutputs };
   } finally {
     giveBlock(to, bytes);
     giveBlock(gradient, parameterBytes);

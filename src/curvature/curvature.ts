@@ -19,6 +19,37 @@ export type Structure = "full" | "diagonal" | "kronecker" | "ekfac";
 export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
 
 /**
+ * The Kronecker factors of a parameter: its block is B ⊗ A, index output · inputs + input, or B alone for a vector. Where a
+ * weight falls into groups (a grouped convolution) the arrays have an axis of groups first.
+ */
+export interface Factors {
+  /** The parameter's name. */
+  readonly parameter: string;
+  /** B, [outputs, outputs], in float64: a sum over examples. */
+  readonly b: NDArray;
+  /** A, [inputs, inputs], in float64: a mean over examples, and over positions for "expand"; undefined for a vector. */
+  readonly a: NDArray | undefined;
+}
+
+/**
+ * The block of a parameter in its eigenbasis, Q diag(values) Qᵀ with Q = Q_B ⊗ Q_A, or Q_B for a vector. Where a weight falls
+ * into groups the arrays have an axis of groups first.
+ */
+export interface Eigenbasis {
+  /** The parameter's name. */
+  readonly parameter: string;
+  /**
+   * [outputs, inputs], or [outputs] for a vector: of "kronecker" the products of the factors' eigenvalues, of "ekfac" the
+   * corrected ones, in the order of the vectors.
+   */
+  readonly values: NDArray;
+  /** Q_B, [outputs, outputs]: column i belongs to row i of the values. */
+  readonly b: NDArray;
+  /** Q_A, [inputs, inputs]: column j belongs to column j of the values; undefined for a vector. */
+  readonly a: NDArray | undefined;
+}
+
+/**
  * The curvature of a summed loss at unit noise, over selected weights: Σ_n Σ_k (Jᵀc_k)(Jᵀc_k)ᵀ or an approximation of
  * it. Immutable.
  */
@@ -35,6 +66,10 @@ export interface Curvature {
   dense(options?: MemoryOptions): NDArray;
   /** The product with a vector [S], or with each row of [n, S], in float64 and that shape. @throws ShapeError */
   times(v: ArrayLike): NDArray;
+  /** The factors of "kronecker", a block for each parameter in order. @throws ValueError for other structures */
+  factors(): readonly Factors[];
+  /** The eigenbases of "kronecker" and "ekfac", a block for each parameter in order. @throws ValueError for other structures */
+  eigenbases(): readonly Eigenbasis[];
   /** The curvature over both sets of examples. @throws ValueError for curvatures that do not add */
   merge(other: Curvature): Curvature;
   /** A multiple of it, over as many examples. */
@@ -47,6 +82,8 @@ export interface Accumulator {
   readonly dtype: DType;
   /** Numbers it needs there, beginning at 0. */
   readonly length: number;
+  /** How many of them, the first, are sums (default: all). */
+  readonly sums?: number;
   /** Numbers of the network's type that it allocates at once for a part of that many examples. */
   scratch(batch: number): number;
   /** Numbers it allocates for a part besides, however many examples it has. */
@@ -65,6 +102,14 @@ export interface Accumulator {
 /** @throws MemoryBudgetError for a matrix [n, n] over the budget */
 export function checkSquare(where: string, n: number, memoryBudget: number | undefined): void {
   checkBytes(where, [n, n], readBudget(where, memoryBudget), "diagonal() needs less, and times(v) nothing.");
+}
+
+/** The error for parts that a structure does not have. */
+export function notMadeOf(where: "factors" | "eigenbases", { structure }: Curvature): ValueError {
+  const due = where === "factors" ? '"kronecker"' : '"kronecker" or "ekfac"';
+  const instead =
+    structure === "ekfac" ? "eigenbases() has what it is made of." : "dense() and diagonal() have its numbers.";
+  return new ValueError(`${where}: the structure "${structure}" has none, ${due} is due. ${instead}`);
 }
 
 /** @throws ValueError unless two curvatures add */

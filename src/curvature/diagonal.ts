@@ -8,7 +8,7 @@ import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { bytesPerElement, type DType, type Pointer, scope } from "../kernels/memory.ts";
 import type { LinearSite, Node, Parameter } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
-import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
+import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, notMadeOf, sum } from "./curvature.ts";
 import { readVectors } from "./full.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 import { addPlainSquares, addSquares, squareNumbers, squaresOfPart, sumOfSquares } from "./squares.ts";
@@ -49,6 +49,14 @@ export class DiagonalCurvature implements Curvature {
     const x = readVectors("times", v, this.size);
     const product = Float64Array.from(x.data, (entry, i) => entry * this.values[i % this.size]);
     return new NDArray(product, x.shape);
+  }
+
+  factors(): never {
+    throw notMadeOf("factors", this);
+  }
+
+  eigenbases(): never {
+    throw notMadeOf("eigenbases", this);
   }
 
   merge(other: Curvature): DiagonalCurvature {

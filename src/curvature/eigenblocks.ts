@@ -7,6 +7,7 @@ import type { Side } from "../derivatives/uses.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Eigenbasis } from "./curvature.ts";
 import { readVectors } from "./full.ts";
 import type { SelectedParameter } from "./selection.ts";
 
@@ -35,6 +36,21 @@ export function shapeOf({ parameter, role, site }: SelectedParameter): BlockShap
   const groups = site.kind === "linear" && (role === "weight" || !site.transposed) ? (site.groups ?? 1) : 1;
   const outputs = parameter.shape[0] / groups;
   return { groups, outputs, inputs: role === "weight" ? parameter.size / (groups * outputs) : 1 };
+}
+
+/** Numbers as an array of their own, with an axis of groups where there are several. */
+export function inGroups(values: Float64Array, groups: number, ...shape: readonly number[]): NDArray {
+  return new NDArray(values.slice(), groups === 1 ? shape : [groups, ...shape]);
+}
+
+/** Blocks as users read them. */
+export function eigenbasesOf(blocks: readonly EigenBlock[]): readonly Eigenbasis[] {
+  return blocks.map(({ selected, groups, outputs, inputs, qb, qa, values }) => ({
+    parameter: selected.parameter.name,
+    values: inGroups(values, groups, outputs, ...(qa === undefined ? [] : [inputs])),
+    b: inGroups(qb, groups, outputs, outputs),
+    a: qa && inGroups(qa, groups, inputs, inputs),
+  }));
 }
 
 /** Rows [n, S] in the blocks' eigenbases, or back out of them, in place in the kernels' float64 memory. */

@@ -10,8 +10,25 @@ import { bytesPerElement, copyIn, type DType, type Pointer, scope } from "../ker
 import type { LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { positionsOf } from "../network/primitive.ts";
-import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
-import { diagonalOf, type EigenBlock, rotated, rotatedSide, shapeOf, timesBlocks } from "./eigenblocks.ts";
+import {
+  type Accumulator,
+  type Curvature,
+  checkSame,
+  checkSquare,
+  type Eigenbasis,
+  multiple,
+  notMadeOf,
+  sum,
+} from "./curvature.ts";
+import {
+  diagonalOf,
+  type EigenBlock,
+  eigenbasesOf,
+  rotated,
+  rotatedSide,
+  shapeOf,
+  timesBlocks,
+} from "./eigenblocks.ts";
 import type { Selection } from "./selection.ts";
 import { addPlainSquares, addSquares, squareNumbers } from "./squares.ts";
 
@@ -55,6 +72,14 @@ export class EkfacCurvature implements Curvature {
 
   times(v: ArrayLike): NDArray {
     return timesBlocks(v, this.size, this.blocks);
+  }
+
+  factors(): never {
+    throw notMadeOf("factors", this);
+  }
+
+  eigenbases(): readonly Eigenbasis[] {
+    return eigenbasesOf(this.blocks);
   }
 
   merge(other: Curvature): EkfacCurvature {

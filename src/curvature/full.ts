@@ -18,7 +18,16 @@ import {
 import { eigh } from "../linalg/eigh.ts";
 import { GRADED } from "../linalg/graded.ts";
 import type { LinearSite } from "../network/graph.ts";
-import { type Accumulator, type Curvature, checkSame, checkSquare, multiple, sum, symmetric } from "./curvature.ts";
+import {
+  type Accumulator,
+  type Curvature,
+  checkSame,
+  checkSquare,
+  multiple,
+  notMadeOf,
+  sum,
+  symmetric,
+} from "./curvature.ts";
 import { asFloat64, contractRows, rowNumbers } from "./rows.ts";
 import type { Selection } from "./selection.ts";
 
@@ -82,6 +91,14 @@ export class FullCurvature implements Curvature {
       kernelsFor("float64").gemm(1, x.size / n, n, n, a, 0, n, 1, b, 0, n, 1, y, 0, n, 1, false);
       return new NDArray(copyOut("float64", y, x.size), x.shape);
     });
+  }
+
+  factors(): never {
+    throw notMadeOf("factors", this);
+  }
+
+  eigenbases(): never {
+    throw notMadeOf("eigenbases", this);
   }
 
   merge(other: Curvature): FullCurvature {
@@ -182,6 +199,7 @@ function layerAccumulator(
   return {
     dtype: layerType,
     length: weighted + WAITING * width,
+    sums: blocks,
     scratch: (batch) =>
       batch *
       ((square * bytes) / bytesPerElement(dtype) + (dtype === layerType ? 0 : 2 * (inputs + columns * outputs))),

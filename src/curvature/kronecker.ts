@@ -7,9 +7,9 @@
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { OptionError } from "../errors.ts";
-import { type Curvature, checkSame, checkSquare, multiple, sum } from "./curvature.ts";
+import { type Curvature, checkSame, checkSquare, type Eigenbasis, type Factors, multiple, sum } from "./curvature.ts";
 import { type Basis, definedBasis, eigenbasis } from "./eigenbasis.ts";
-import { type BlockShape, type EigenBlock, shapeOf, timesBlocks } from "./eigenblocks.ts";
+import { type BlockShape, type EigenBlock, eigenbasesOf, inGroups, shapeOf, timesBlocks } from "./eigenblocks.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 
 /** How positions that share a weight count. */
@@ -108,6 +108,21 @@ export class KroneckerCurvature implements Curvature {
 
   times(v: ArrayLike): NDArray {
     return timesBlocks(v, this.size, this.decompose());
+  }
+
+  factors(): readonly Factors[] {
+    return this.blocks.map(({ selected, a, b, count }) => {
+      const { groups, outputs, inputs } = shapeOf(selected);
+      return {
+        parameter: selected.parameter.name,
+        b: inGroups(b, groups, outputs, outputs),
+        a: a && inGroups(multiple(a, 1 / count), groups, inputs, inputs),
+      };
+    });
+  }
+
+  eigenbases(): readonly Eigenbasis[] {
+    return eigenbasesOf(this.decompose());
   }
 
   merge(other: Curvature): KroneckerCurvature {

@@ -5,14 +5,8 @@ import { checkBytes, checkOptions, readBudget } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
-import {
-  accumulatorOf,
-  type CurvatureOptions,
-  curvatureOptionNames,
-  type Data,
-  readPlan,
-  summarise,
-} from "./accumulate.ts";
+import { type CurvatureOptions, curvatureOptionNames, type Data, readPlan, summarise } from "./accumulate.ts";
+import { accumulatorOf } from "./accumulators.ts";
 import type { Curvature } from "./curvature.ts";
 
 /**

@@ -1,11 +1,11 @@
 // One column pulled back over a whole batch: what `gradient` and `vjp` share.
 
 import type { NDArray } from "../array/ndarray.ts";
-import { allocateFloats, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
+import { copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
 import { checkValues, eachPart, type Part } from "../network/parts.ts";
 import { Backward } from "../network/passes.ts";
-import { contractSum } from "./contractions.ts";
+import { GradientSum } from "./totals.ts";
 
 /** What a derivative is taken with respect to. */
 export type Variable = "parameters" | "inputs";
@@ -30,18 +30,19 @@ export function pullBack(
   result: NDArray,
 ): void {
   scope(() => {
-    const sum = variable === "parameters" ? allocateFloats(net.dtype, net.parameterCount) : 0;
-    eachPart(net, inputs, 1, 0, (part) => {
+    const sum = variable === "parameters" ? new GradientSum(net.graph, net.dtype) : undefined;
+    const extra = sum === undefined ? 0 : GradientSum.numbers(net.graph, net.dtype);
+    eachPart(net, inputs, 1, extra, (part) => {
       checkValues(where, part);
       const backward = new Backward(part.forward, column(part), 1, variable);
-      if (variable === "parameters") {
-        contractSum(backward, sum, part.start > 0);
+      if (sum !== undefined) {
+        sum.add(backward);
         return;
       }
       const width = net.graph.input.size;
       const cotangent = backward.cotangent(net.graph.input);
       copyOutTo(net.dtype, cotangent, part.count * width, result.data, part.start * width);
     });
-    if (variable === "parameters") copyOutTo(net.dtype, sum, net.parameterCount, result.data, 0);
+    sum?.copyTo(result.data);
   });
 }

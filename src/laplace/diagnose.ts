@@ -9,6 +9,7 @@ import { factorOf, scatterOf } from "./evidence.ts";
 import { type Diagnosis, type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
 import { type PredictOptions, predictOptionNames } from "./prediction.ts";
+import { scalingFindings } from "./scaling.ts";
 
 /** Options of `diagnose`: how the predictions that are judged are made, as in `predict`. */
 export type DiagnoseOptions = PredictOptions;
@@ -54,6 +55,7 @@ export function diagnose(posterior: Posterior, data: Data | undefined, options: 
   const given = data === undefined ? undefined : readDiagnosed(where, posterior, data, options);
   const findings = [
     ...minimumFindings(posterior),
+    ...scalingFindings(posterior),
     ...priorFindings(posterior, gammas),
     ...noiseFindings(posterior, gamma),
     ...perfectFindings(posterior, gamma),

@@ -4,6 +4,8 @@
 export type FindingCode =
   /** The network's loss is not near a minimum. */
   | "not-at-minimum"
+  /** Columns of the inputs differ in size by more than the network's numbers have digits. */
+  | "inputs-of-different-size"
   /** Tuning ended before the evidence was at a maximum. */
   | "tuning-not-converged"
   /** Tuning drove prior precisions to 0 or to infinity. */

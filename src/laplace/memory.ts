@@ -1,11 +1,10 @@
 // What a fit will need, before it starts.
 
-import { accumulatorOf, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
+import { MOST_EXAMPLES, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
+import { sumNumbers } from "../curvature/accumulators.ts";
 import { type Structure, structures } from "../curvature/curvature.ts";
 import { shapeOf } from "../curvature/eigenblocks.ts";
-import { ekfacNumbers } from "../curvature/ekfac.ts";
 import { outputsApart } from "../curvature/outputs.ts";
-import { viewOf } from "../curvature/positions.ts";
 import { checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
@@ -41,27 +40,25 @@ const FLOAT64 = 8;
 /** How many outputs have a curvature of their own in the pass of a structure, that of the plan or one instead. */
 function apartIn(plan: Plan, structure: Structure): number {
   if (plan.structure === "ekfac" && structure === "kronecker") return 1;
-  const { length } =
-    structure === "ekfac" ? ekfacNumbers(plan.selection, 1, plan.net.dtype) : accumulatorOf(plan, structure, 1);
-  return outputsApart(plan, length);
+  return outputsApart(plan, sumNumbers(plan, structure, 1).length);
 }
 
 /** Bytes of the sums and of a part of the data, in a pass for one structure. */
 function passBytes(plan: Plan, structure: Structure, examples: number): { sums: number; part: number } {
-  const { net, selection } = plan;
+  const { net } = plan;
   const bytes = bytesPerElement(net.dtype);
-  const needsFor = (columns: number) =>
-    structure === "ekfac"
-      ? { dtype: net.dtype, ...ekfacNumbers(viewOf(plan)?.selection ?? selection, columns, net.dtype) }
-      : accumulatorOf(plan, structure, columns);
+  const needsFor = (columns: number) => sumNumbers(plan, structure, columns);
   const apart = apartIn(plan, structure);
   const numbers = partNumbers(plan, needsFor, apart);
   const needs = needsFor(numbers.columns);
   const count = Math.min(examples, partLength(numbers, net.dtype));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
+  // Sums of float32 over many examples have totals of float64.
+  const totals = net.dtype === "float64" || examples <= MOST_EXAMPLES ? 0 : FLOAT64;
+  const curvature = bytesPerElement(needs.dtype) + (needs.dtype === "float64" ? 0 : totals);
   return {
-    sums: apart * needs.length * bytesPerElement(needs.dtype) + net.parameterCount * bytes,
+    sums: apart * needs.length * curvature + net.parameterCount * (bytes + totals),
     part: (count * numbers.perExample + numbers.scratch(count) + numbers.perPart + targets) * bytes,
   };
 }

@@ -174,6 +174,16 @@ export class Backward implements CotangentPass {
     return this.#cotangents[node.id];
   }
 
+  /** The same pass, with values and cotangents that lie elsewhere, in another type: to contract, not to pull further back. */
+  as(dtype: DType, value: (node: Node) => Pointer, cotangent: (node: Node) => Pointer): Backward {
+    return Object.create(this, {
+      kernels: { value: kernelsFor(dtype) },
+      dtype: { value: dtype },
+      value: { value },
+      cotangent: { value: cotangent },
+    });
+  }
+
   contribute(input: Node, write: (to: Pointer, add: boolean) => void): void {
     if (!this.#wanted(input)) return;
     const known = this.#cotangents[input.id];

@@ -1,7 +1,8 @@
 // Where all columns of one example would not fit at once, they are pulled back in groups, and nothing is added twice.
 
 import { describe, expect, test } from "vitest";
-import { accumulatorOf, partNumbers, readPlan } from "../../src/curvature/accumulate.ts";
+import { partNumbers, readPlan } from "../../src/curvature/accumulate.ts";
+import { accumulatorOf } from "../../src/curvature/accumulators.ts";
 import { columnCount } from "../../src/curvature/columns.ts";
 import {
   array,

@@ -10,6 +10,7 @@ import {
   chain,
   curvatureOf,
   curvatureProduct,
+  DataLoader,
   type DType,
   dense,
   flatten,
@@ -173,4 +174,60 @@ test("data that pass in several parts give the sum over all", () => {
     });
   }
   expect(whole).toBeAllClose(pieces, { relative: 1e-9, absolute: 1e-9 });
+});
+
+describe("over batches and some weights", () => {
+  const net = chain({ inputs: 3, seed: 1, dtype: "float64" }, dense(4, tanh), dense(3));
+  const x = randomNormal([9, 3], { seed: 1 });
+  const y = Array.from({ length: 9 }, (_, i) => i % 3);
+  const data = { x, y };
+  const cut = [
+    { x: Array.from({ length: 4 }, (_, i) => x.sub(i)), y: y.slice(0, 4) },
+    { x: Array.from({ length: 5 }, (_, i) => x.sub(4 + i)), y: y.slice(4) },
+  ];
+  const options: [string, object][] = [
+    ["last layer", { weights: "lastLayer" }],
+    ["by name", { weights: { parameters: ["0.bias", "1.weight"] } }],
+    ["single weights", { weights: { indices: [1, 5, 14, 30] } }],
+    ["all", { weights: "all" }],
+    ["none said", {}],
+    ["drawn", { curvature: "monteCarlo", monteCarloSamples: 3, seed: 2 }],
+    ["the data's own", { curvature: "empiricalFisher", weights: "lastLayer" }],
+  ];
+  const near = (found: ArrayLike<number>, due: ArrayLike<number>) => {
+    expect(found.length).toBe(due.length);
+    for (let i = 0; i < due.length; i++) expect(found[i]).toBeCloseTo(due[i], 10);
+  };
+
+  test.each(options)("%s", (_, some) => {
+    const curvature = curvatureOf(net, "classification", data, { structure: "full", ...some });
+    const v = randomNormal([curvature.size], { seed: 3, dtype: "float64" });
+    const due = curvature.times(v);
+    near(curvatureProduct(net, "classification", data, v, some).data, due.data);
+    near(curvatureProduct(net, "classification", cut, v, some).data, due.data);
+    const loader = new DataLoader({ x, y }, { batchSize: 2 });
+    near(curvatureProduct(net, "classification", loader, v, some).data, due.data);
+  });
+
+  test("frozen parameters stay out where weights are chosen", () => {
+    const half = net.clone();
+    half.freeze("0");
+    const v = randomNormal([15], { seed: 3, dtype: "float64" });
+    const due = curvatureOf(half, "classification", data, { structure: "full", weights: "all" }).times(v);
+    near(curvatureProduct(half, "classification", data, v, { weights: "all" }).data, due.data);
+    expect(curvatureProduct(half, "classification", data, half.parameters).shape).toEqual([31]);
+  });
+
+  test("refuses vectors of another length, no data, and what exceeds the budget", () => {
+    const of = (v: Float64Array, given: unknown, some: object) => () =>
+      curvatureProduct(net, "classification", given as typeof data, v, some);
+    expect(of(new Float64Array(31), data, { weights: "lastLayer" })).toThrow(
+      "expected a vector [15] over the selected weights, got shape [31]",
+    );
+    expect(of(new Float64Array(15).fill(Number.NaN), data, { weights: "lastLayer" })).toThrow("the value NaN at [0]");
+    expect(of(new Float64Array(31), [], {})).toThrow("there are no data");
+    expect(of(new Float64Array(31), 3, {})).toThrow("data must be an object { x, y }");
+    expect(of(new Float64Array(31), data, { memoryBudget: 100 })).toThrow("memory budget");
+    expect(memoryUse().inUse).toBe(0);
+  });
 });

@@ -123,10 +123,14 @@ describe("fit and curvatureOf refuse data", () => {
     const counts = { x: [[1], [800]], y: [[1], [2]] };
     const loss = /loss of examples 0 to 1 is not finite.* overflows float32/;
     refuses(() => curvatureOf(rates, "count", counts), ValueError, loss);
-    const far = { x: [[1], [1e20]], y: [[1], [0]] };
+    // Of few weights all is summed in float64, which does not overflow here, as are a Gaussian's factors of many.
+    const many = chain({ inputs: 3000, dtype: "float32" }, dense(1));
+    many.setParameters(zeros([3001]));
+    const far = { x: [new Float32Array(3000).fill(1e20)], y: [[0]] };
     const curvature = /curvature is not finite.* squares overflow float32/;
-    // The others are summed in float64 for a Gaussian, which does not overflow here.
-    refuses(() => curvatureOf(rates, likelihood, far, { structure: "diagonal" }), ValueError, curvature);
+    refuses(() => curvatureOf(many, likelihood, far, { structure: "diagonal" }), ValueError, curvature);
+    const one = { x: [[1], [1e20]], y: [[1], [0]] };
+    expect(curvatureOf(rates, likelihood, one, { structure: "diagonal" }).diagonal().at(0)).toBeCloseTo(1e40, -35);
   });
 
   test("data that change between two passes", async () => {

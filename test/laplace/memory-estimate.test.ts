@@ -156,7 +156,8 @@ describe("an estimate", () => {
     const matrix = 8 * net.parameterCount ** 2;
     expect(curvature).toBe(matrix);
     expect(factorisation).toBeGreaterThan(3 * matrix);
-    expect(sums).toBe(8 * net.parameterCount ** 2 + 4 * net.parameterCount);
+    // The gradient's sums of float32 have totals of float64.
+    expect(sums).toBe(8 * net.parameterCount ** 2 + (4 + 8) * net.parameterCount);
     expect(part).toBeGreaterThan(2 ** 24);
     expect(bytes).toBeGreaterThanOrEqual(curvature + factorisation);
   });

@@ -130,3 +130,24 @@ test("Poisson at a condition of 1e12, over hidden layers too", async () => {
   expect(ours.evidence().logDetPosterior - shift - theirs.evidence().logDetPosterior).toBeCloseTo(0, 7);
   near(ours.logMarginalLikelihood(), theirs.logMarginalLikelihood(), 1e-9);
 });
+
+describe("diagnose names columns of very different size", () => {
+  const found = async (scales: readonly number[], dtype: "float32" | "float64", structure: Structure) => {
+    const x = rows(scales, 40);
+    const net = chain({ inputs: scales.length, seed: 1, dtype }, dense(2, tanh), dense(1));
+    const y = x.map((_, i) => [i % 3]);
+    const posterior = await laplace(net, { likelihood: "regression", structure, checks: false }).fit({ x, y });
+    return posterior.diagnose().findings.find(({ code }) => code === "inputs-of-different-size");
+  };
+
+  test.each(["full", "diagonal", "kronecker", "ekfac"] as const)("%s", async (structure) => {
+    // Small enough that tanh does not saturate.
+    const finding = await found([1e-2, 1e-11, 1e-3], "float64", structure);
+    expect(finding?.message).toMatch(/^Column 0 of the inputs is about 1e\+9 times as large as column 1/);
+    expect(finding?.measured).toMatchObject({ largest: 0, smallest: 1 });
+    expect(finding?.measured.times).toBeGreaterThan(1e8);
+    expect(await found([1e-1, 1e-7, 1e-3], "float64", structure)).toBeUndefined();
+    expect(await found([1e-1, 1e-7, 1e-3], "float32", structure)).toBeDefined();
+    expect(await found([3, 0.1, 1], "float32", structure)).toBeUndefined();
+  });
+});
