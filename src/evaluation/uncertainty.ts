@@ -62,6 +62,10 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
   const rest = classes ? labelShape(net.outputShape, likelihood.classAxis) : net.outputShape;
   const shape = [inputs.shape[0], ...rest];
   checkBytes(where, shape, memoryBudget, "Fewer inputs at once need less.");
+  if (classes) {
+    const { size } = likelihood.group(net.outputShape);
+    checkBytes(where, [draw.samples, size], memoryBudget, "Fewer samples need less.");
+  }
   const [total, aleatoric, epistemic, share] = [0, 1, 2, 3].map(() => newFloats(where, shape));
   const needs = classes ? "covariance" : "variance";
   eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {

@@ -3,7 +3,7 @@
 import { NDArray, shapeText } from "../array/ndarray.ts";
 import { type Data, isDataset } from "../curvature/accumulate.ts";
 import { type Dataset, readDataset } from "../data/dataset.ts";
-import { ShapeError, ValueError } from "../errors.ts";
+import { newFloats, ShapeError, ValueError } from "../errors.ts";
 
 /**
  * What `predict` gives for each batch, an object of arrays with B rows each, put together, with the targets as they were
@@ -36,7 +36,7 @@ function joined(where: string, parts: readonly NDArray[]): NDArray {
   const [first] = parts;
   if (parts.length === 1) return first;
   const rest = first.shape.slice(1);
-  const result = new Float64Array(parts.reduce((size, part) => size + part.size, 0));
+  const result = newFloats(where, [parts.reduce((size, part) => size + part.size, 0)]);
   let start = 0;
   for (const part of parts) {
     if (shapeText(part.shape.slice(1)) !== shapeText(rest)) {

@@ -80,6 +80,9 @@ export function predict(where: string, posterior: Posterior, x: ArrayLike, optio
   const inputs = net.readInputs(where, x);
   const shape = [inputs.shape[0], ...net.outputShape];
   checkBytes(where, shape, memoryBudget, FEWER);
+  if (approximation === "monteCarlo") {
+    checkBytes(where, [samples, likelihood.group(net.outputShape).size], memoryBudget, "Fewer samples need less.");
+  }
   const shaped = (data: Float64Array) => new NDArray(data, shape);
   const [mean, variance, functionMean] = [0, 1, 2].map(() => newFloats(where, shape));
   const known = { mean: shaped(mean), variance: shaped(variance), functionMean: shaped(functionMean) };

@@ -2,6 +2,7 @@
 
 import { portableExp, portableLog, portableLog1p } from "../array/portable.ts";
 import { Random } from "../array/random.ts";
+import { newFloats } from "../errors.ts";
 
 /**
  * How a Gaussian N(f, V) over the logits of an example becomes class probabilities; v is V's diagonal.
@@ -144,7 +145,9 @@ export function binaryProbabilities(
 /** Base noise of draws of C logits, [samples, C]. */
 export function normals({ samples, seed }: LinkDraw, classes: number): Float64Array {
   const random = new Random(seed);
-  return Float64Array.from({ length: samples * classes }, () => random.normal());
+  const result = newFloats("Draws of logits", [samples, classes]);
+  for (let i = 0; i < result.length; i++) result[i] = random.normal();
+  return result;
 }
 
 /** By the exponential that cannot overflow, so that small probabilities keep their digits. */
