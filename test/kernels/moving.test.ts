@@ -76,6 +76,18 @@ describe("memory that is not shared", () => {
     }
   });
 
+  test("the default fit of shared/faults/library/pages-without-shared-memory.mjs", async () => {
+    const { library } = await withoutSharing();
+    const evidence = async ({ chain, dense, laplace, randomNormal, relu }: Library) => {
+      const x = randomNormal([500, 4], { seed: 1 });
+      const y = Array.from({ length: 500 }, (_, i) => [x.at(i, 0)]);
+      const net = chain({ inputs: 4, seed: 1 }, dense(32, relu), dense(1));
+      const posterior = await laplace(net, { likelihood: "regression", checks: false }).fit({ x, y });
+      return posterior.logMarginalLikelihood();
+    };
+    expect(await evidence(library)).toBe(await evidence(here));
+  });
+
   test("training, with callbacks that compute in between, gives the same network", { timeout: 60_000 }, async () => {
     const { library, memory } = await withoutSharing();
     memory.moveAlways();
