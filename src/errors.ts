@@ -175,15 +175,50 @@ export class WeightsError extends LaplaceError {
   }
 }
 
-/** Refuses what is no object of options, and option names that are not in `known`, naming the nearest one. */
-export function checkOptions(where: string, options: object, known: readonly string[]): void {
+/** The number of letters to change, add or leave out to make one text of the other (Levenshtein 1966). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** The one of some names that another name may be meant for: one that begins like it, or differs in few letters. */
+function nearestOf(name: string, known: readonly string[]): string | undefined {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  const given = plain(name);
+  const start = given.slice(0, 3);
+  const scored = known.map((candidate) => ({ candidate, score: distance(given, plain(candidate)) }));
+  scored.sort((a, b) => a.score - b.score);
+  const [best] = scored;
+  if (best !== undefined && best.score <= Math.max(1, given.length / 3)) return best.candidate;
+  return start === "" ? undefined : known.find((candidate) => plain(candidate).startsWith(start));
+}
+
+/**
+ * Refuses what is no object of options, and option names that are not in `known`, naming the nearest one.
+ * @param elsewhere what to write instead of options that other functions have
+ */
+export function checkOptions(
+  where: string,
+  options: object,
+  known: readonly string[],
+  elsewhere: Readonly<Record<string, string>> = {},
+): void {
   if (options === null || typeof options !== "object") {
     throw new OptionError(`${where}: the options must be an object, not ${String(options)}.`);
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const near = known.find((candidate) => candidate.toLowerCase().startsWith(name.toLowerCase().slice(0, 3)));
-    const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
+    const near = nearestOf(name, known);
+    const meant = Object.hasOwn(elsewhere, name) ? ` Write ${elsewhere[name]}.` : undefined;
+    const hint = meant ?? (near === undefined ? "" : ` Did you mean "${near}"?`);
     throw new OptionError(`${where}: unknown option "${name}".${hint} Known options: ${known.join(", ")}.`);
   }
 }
@@ -215,7 +250,9 @@ export function checkNumber(
 export function checkChoice(where: string, name: string, value: unknown, choices: readonly string[]): void {
   if (typeof value === "string" && choices.includes(value)) return;
   const list = choices.map((choice) => `"${choice}"`).join(", ");
-  throw new OptionError(`${where}: ${name} must be one of ${list}, not ${JSON.stringify(value)}.`);
+  const near = typeof value === "string" ? nearestOf(value, choices) : undefined;
+  const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
+  throw new OptionError(`${where}: ${name} must be one of ${list}, not ${JSON.stringify(value)}.${hint}`);
 }
 
 /** Refuses anything but true and false. */

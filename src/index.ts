@@ -18,7 +18,6 @@ export { Random, type RandomOptions, randomNormal, randomUniform } from "./array
 export type {
   CurvatureKind,
   CurvatureOptions,
-  Data,
 } from "./curvature/accumulate.ts";
 export type { Curvature, Eigenbasis, Factors, Structure } from "./curvature/curvature.ts";
 export { curvatureOf } from "./curvature/once.ts";
@@ -56,7 +55,9 @@ export { inputNames } from "./data/inputs.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export { looksMissing, type MissingRule, type MissingTest, missingTest } from "./data/missing.ts";
 export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/numbers.ts";
+export type { Data } from "./data/read.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";
+export { type SplitOptions, splitDataset, take } from "./data/split.ts";
 export { guessTask, type TargetEncoding, type TargetTask } from "./data/target.ts";
 export {
   type ToyOptions,

@@ -1,6 +1,7 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
+import { batchesOf, checkData, type Data, isIterator } from "../data/read.ts";
 import { contractionNumbers } from "../derivatives/contractions.ts";
 import { fold } from "../derivatives/totals.ts";
 import { checkChoice, checkInteger, OptionError, ValueError } from "../errors.ts";
@@ -20,7 +21,7 @@ import {
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
 import { nodeNumbers } from "../network/graph.ts";
-import { Network } from "../network/network.ts";
+import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/outputs.ts";
 import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
@@ -77,9 +78,6 @@ export const curvatureOptionNames: readonly string[] = [
   "basis",
 ];
 
-/** Data that can be gone through more than once: a dataset, or batches such as a DataLoader's. */
-export type Data = DatasetLike | Iterable<DatasetLike>;
-
 /** A plan: options after all checks. */
 export interface Plan {
   readonly net: Network;
@@ -119,9 +117,7 @@ const FULL_UP_TO = 1000;
 
 /** Checks the options. @throws OptionError, ShapeError */
 export function readPlan(where: string, net: Network, task: Likelihood | Task, options: CurvatureOptions): Plan {
-  if (!(net instanceof Network)) {
-    throw new OptionError(`${where}: the network must be one that \`network\` or \`chain\` made, not ${typeof net}.`);
-  }
+  checkIsNetwork(where, net);
   const likelihood = readLikelihood(where, task, net);
   const selection = select(where, net, options.weights);
   const { curvature: kind = "ggn", monteCarloSamples: samples = 1, seed = 0, sharing = "expand", basis } = options;
@@ -223,38 +219,28 @@ export function partLength({ perExample, scratch }: PartNumbers, dtype: DType): 
   return partSize(perExample + scratch(1), dtype);
 }
 
-/** Whether data are one dataset rather than batches. */
-export function isDataset(data: Data): data is DatasetLike {
-  return data !== null && typeof data === "object" && "x" in data && "y" in data;
-}
-
 /**
  * Computes in steps, one for each part of the data, each of which gives the number of examples done; the caller may do
  * other things between them.
  * @throws ShapeError, ValueError for bad data
  */
 export function* summarise(where: string, plan: Plan, data: Data): Generator<number, Summary> {
-  if (!isDataset(data) && typeof data?.[Symbol.iterator] !== "function") {
-    throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
-  }
-  const pass = (structure: Structure, basis?: readonly EigenBlock[]) => {
+  checkData(where, data);
+  const pass = (structure: Structure, basis?: readonly EigenBlock[], again = false) => {
     const accumulatorFor = (columns: number) => accumulatorOf(plan, structure, columns, basis);
     const apart = structure === plan.structure ? outputsApart(plan, accumulatorFor(1).length) : 1;
-    return onePass(where, plan, data, accumulatorFor, apart);
+    return onePass(where, plan, batchesOf(where, data, again), accumulatorFor, apart);
   };
   if (plan.structure !== "ekfac" || plan.basis !== undefined) {
-    const only = yield* pass(plan.structure, plan.basis && basisOf(plan, plan.basis));
-    if (only.examples === 0) throw new ValueError(`${where}: there are no data.`);
-    return only;
+    return yield* pass(plan.structure, plan.basis && basisOf(plan, plan.basis));
   }
-  if ("next" in data) {
+  if (isIterator(data)) {
     throw new ValueError(
-      `${where}: "ekfac" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches or a DataLoader; or a basis, with which one pass is enough.`,
+      `${where}: "ekfac" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches, a DataLoader or the generator function itself; or a basis, with which one pass is enough.`,
     );
   }
   const first = yield* pass("kronecker");
-  if (first.examples === 0) throw new ValueError(`${where}: there are no data.`);
-  const second = yield* pass("ekfac", basisOf(plan, first.curvature as KroneckerCurvature));
+  const second = yield* pass("ekfac", basisOf(plan, first.curvature as KroneckerCurvature), true);
   const tolerance = (plan.net.dtype === "float32" ? 1e-4 : 1e-9) * (1 + Math.abs(first.loss));
   if (second.examples !== first.examples || !(Math.abs(second.loss - first.loss) <= tolerance)) {
     throw new ValueError(
@@ -267,7 +253,7 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
 function* onePass(
   where: string,
   plan: Plan,
-  data: Data,
+  batches: Iterable<DatasetLike>,
   accumulatorFor: (columns: number) => Accumulator,
   apart: number,
 ): Generator<number, Summary> {
@@ -312,7 +298,7 @@ function* onePass(
       if (totals.curvature.length === 0) totals.curvature = new Float64Array(sums);
       fold(dtype, to, totals.curvature);
     };
-    for (const batch of isDataset(data) ? [data] : data) {
+    for (const batch of batches) {
       const { inputs, targets } = readBatch(where, plan, batch);
       constant += plan.likelihood.constant(targets);
       const outputs = graph.output.size;

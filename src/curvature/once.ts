@@ -1,11 +1,13 @@
 // A curvature by itself, in one go.
 
+import type { Data } from "../data/read.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkBytes, checkOptions, readBudget } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
-import { type CurvatureOptions, curvatureOptionNames, type Data, readPlan, summarise } from "./accumulate.ts";
+import { checkTrained } from "../training/running.ts";
+import { type CurvatureOptions, curvatureOptionNames, readPlan, summarise } from "./accumulate.ts";
 import { accumulatorOf } from "./accumulators.ts";
 import type { Curvature } from "./curvature.ts";
 
@@ -28,6 +30,7 @@ export function curvatureOf(
   const { memoryBudget: budget, ...rest } = options;
   const memoryBudget = readBudget("curvatureOf", budget);
   const plan = readPlan("curvatureOf", net, likelihood, rest);
+  checkTrained("curvatureOf", net);
   const { length } =
     plan.structure === "ekfac" && plan.basis !== undefined
       ? { length: plan.selection.size }

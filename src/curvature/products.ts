@@ -2,6 +2,7 @@
 
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import { readDataset } from "../data/dataset.ts";
+import { batchesOf, checkData, type Data } from "../data/read.ts";
 import { checkBudget, type MemoryOptions } from "../derivatives/budget.ts";
 import { GradientSum } from "../derivatives/totals.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
@@ -13,7 +14,7 @@ import type { Network } from "../network/network.ts";
 import { type Outputs, outputsOf } from "../network/outputs.ts";
 import { checkValues, eachPart } from "../network/parts.ts";
 import { Backward, pushForward } from "../network/passes.ts";
-import { type CurvatureKind, type Data, isDataset, type Plan, readPlan } from "./accumulate.ts";
+import { type CurvatureKind, type Plan, readPlan } from "./accumulate.ts";
 import { columnCount, streamsOf, writeColumns } from "./columns.ts";
 import type { Weights } from "./selection.ts";
 
@@ -54,9 +55,7 @@ export function curvatureProduct(
   checkOptions(where, options, ["curvature", "monteCarloSamples", "seed", "weights", "memoryBudget"]);
   const { memoryBudget, weights, ...rest } = options;
   const plan = readPlan(where, net, likelihood, { ...rest, weights, structure: "diagonal" });
-  if (!isDataset(data) && typeof data?.[Symbol.iterator] !== "function") {
-    throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
-  }
+  checkData(where, data);
   checkBudget(where, [net.parameterCount], net, memoryBudget, "The product is as long as the parameters.");
   const selected = weights === undefined ? undefined : plan.selection;
   const direction = readDirection(where, plan, v, selected !== undefined);
@@ -66,14 +65,13 @@ export function curvatureProduct(
     const sum = new GradientSum(net.graph, net.dtype, selected && [...selected.sites().keys()]);
     const tangent = copyIn(net.dtype, direction);
     let examples = 0;
-    for (const batch of isDataset(data) ? [data] : data) {
+    for (const batch of batchesOf(where, data)) {
       const { x, y } = readDataset(where, batch);
       const inputs = net.readInputs(where, x);
       const targets = plan.likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
       addBatch(where, plan, { inputs, targets, start: examples }, tangent, randoms, (backward) => sum.add(backward));
       examples += inputs.shape[0];
     }
-    if (examples === 0) throw new ValueError(`${where}: there are no data.`);
     sum.copyTo(result.data);
   });
   if (selected === undefined) return result;

@@ -10,7 +10,7 @@ import type { Dataset } from "./dataset.ts";
 
 /** Options of every toy dataset. */
 export interface ToyOptions {
-  /** Samples asked for (default 100; 25 for `toyRegression`, 200 for `twoMoons`). Blobs share them equally, rounded. */
+  /** Samples (default 100; 25 for `toyRegression`, 200 for `twoMoons`). Blobs share them equally, the first ones what is left. */
   samples?: number;
   /** Seed (default 0). */
   seed?: number;
@@ -38,13 +38,6 @@ export interface TwoMoonsOptions extends ToyOptions {
 
 const SIDE = 4.5;
 
-/** n rounded to an integer, halves to the even one (as the definitions have it). */
-function roundHalfEven(n: number): number {
-  const floor = Math.floor(n);
-  if (n - floor !== 0.5) return Math.round(n);
-  return floor % 2 === 0 ? floor : floor + 1;
-}
-
 function readOptions(where: string, options: ToyOptions, fallback: number, also: readonly string[] = [], least = 1) {
   checkOptions(where, options, ["samples", "seed", "dtype", ...also]);
   const samples = options.samples ?? fallback;
@@ -52,24 +45,24 @@ function readOptions(where: string, options: ToyOptions, fallback: number, also:
   return { samples, random: new Random(options.seed), dtype: options.dtype ?? "float64" };
 }
 
-/** Points in squares at the given corners, `count` in each, with the corner's label. */
+/** Points in squares at the given corners, equally many in each but for what is left over, with the corner's label. */
 function blobs(
   where: string,
   options: ToyOptions,
-  share: number,
   corners: readonly { readonly at: readonly [number, number]; readonly label: number }[],
   sameDraws = false,
 ): Dataset {
   const { samples, random, dtype } = readOptions(where, options, 100);
-  const count = Math.max(1, roundHalfEven(samples / share));
-  const x: FloatArray = makeFloats(dtype, 2 * count * corners.length);
-  const y: FloatArray = makeFloats(dtype, count * corners.length);
-  const draw = () => Float64Array.from({ length: 2 * count }, () => SIDE * random.uniform());
-  let draws = draw();
+  const x: FloatArray = makeFloats(dtype, 2 * samples);
+  const y: FloatArray = makeFloats(dtype, samples);
+  let draws = new Float64Array();
+  let start = 0;
   corners.forEach(({ at, label }, corner) => {
-    if (corner > 0 && !sameDraws) draws = draw();
-    for (let i = 0; i < 2 * count; i++) x[2 * count * corner + i] = draws[i] + at[i % 2];
-    y.fill(label, count * corner, count * (corner + 1));
+    const count = Math.floor(samples / corners.length) + (corner < samples % corners.length ? 1 : 0);
+    if (corner === 0 || !sameDraws) draws = Float64Array.from({ length: 2 * count }, () => SIDE * random.uniform());
+    for (let i = 0; i < 2 * count; i++) x[2 * start + i] = draws[i] + at[i % 2];
+    y.fill(label, start, start + count);
+    start += count;
   });
   return { x: new NDArray(x, [y.length, 2]), y: new NDArray(y, [y.length]) };
 }
@@ -80,7 +73,7 @@ export function toyLinear(options: ToyOptions = {}): Dataset {
     { at: [0.5, 0.5], label: 1 },
     { at: [-5, -5], label: 0 },
   ] as const;
-  return blobs("toyLinear", options, 2, corners, true);
+  return blobs("toyLinear", options, corners, true);
 }
 
 /** Two classes on the diagonals of a square, which no line separates (exclusive or). */
@@ -91,7 +84,7 @@ export function toyNonLinear(options: ToyOptions = {}): Dataset {
     { at: [0.5, -5], label: 0 },
     { at: [-5, 0.5], label: 0 },
   ] as const;
-  return blobs("toyNonLinear", options, 4, corners);
+  return blobs("toyNonLinear", options, corners);
 }
 
 /** Four classes, one in each corner of a square; labels 0 to 3. */
@@ -102,7 +95,7 @@ export function toyMulti(options: ToyOptions = {}): Dataset {
     { at: [1, -7], label: 2 },
     { at: [-7, 1], label: 3 },
   ] as const;
-  return blobs("toyMulti", options, 4, corners);
+  return blobs("toyMulti", options, corners);
 }
 
 /** y = fun(x) + noise · N(0, 1) at inputs uniform on [0, xMax). Inputs [N, 1], targets [N, 1]. */

@@ -3,11 +3,11 @@
 
 import { resultArray } from "../array/checks.ts";
 import { type NDArray, zeros } from "../array/ndarray.ts";
-import { type DatasetLike, readDataset } from "../data/dataset.ts";
+import { type Data, readWhole } from "../data/read.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
-import type { Network } from "../network/network.ts";
+import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/outputs.ts";
 import { checkValues, eachPart, type Part } from "../network/parts.ts";
 import { Backward } from "../network/passes.ts";
@@ -43,9 +43,10 @@ interface Batch {
   readonly shape: readonly number[];
 }
 
-function readBatch(where: string, net: Network, loss: Loss, batch: DatasetLike): Batch {
+function readBatch(where: string, net: Network, loss: Loss, batch: Data): Batch {
+  checkIsNetwork(where, net);
   const rule = readLoss(where, loss);
-  const { x, y } = readDataset(where, batch);
+  const { x, y } = readWhole(where, batch);
   const inputs = net.readInputs(where, x);
   const targets = rule.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
   return { rule, inputs, targets, shape: net.outputShape };
@@ -80,7 +81,7 @@ function sampleScales({ rule, targets, shape }: Batch, reduction: "mean" | "sum"
  * `net.named(gradient)` splits it by parameter.
  * @throws ShapeError, ValueError for bad data; OptionError for bad options
  */
-export function gradient(net: Network, loss: Loss, batch: DatasetLike, options: GradientOptions = {}): NDArray {
+export function gradient(net: Network, loss: Loss, batch: Data, options: GradientOptions = {}): NDArray {
   const where = "gradient";
   checkOptions(where, options, ["reduction", "withRespectTo", "out"]);
   const { reduction = "mean", withRespectTo = "parameters" } = options;
@@ -102,7 +103,7 @@ export function gradient(net: Network, loss: Loss, batch: DatasetLike, options: 
 export function perSampleGradients(
   net: Network,
   loss: Loss,
-  batch: DatasetLike,
+  batch: Data,
   options: PerSampleOptions & MemoryOptions & { out?: NDArray } = {},
 ): NDArray {
   const where = "perSampleGradients";
@@ -143,12 +144,7 @@ function writeGradients(where: string, net: Network, data: Batch, scale: number 
  * layer's input times the norm of what arrives at its output (Goodfellow 2015, arXiv:1510.01799).
  * @throws ShapeError, ValueError for bad data; OptionError
  */
-export function perSampleGradientNorms(
-  net: Network,
-  loss: Loss,
-  batch: DatasetLike,
-  options: PerSampleOptions = {},
-): NDArray {
+export function perSampleGradientNorms(net: Network, loss: Loss, batch: Data, options: PerSampleOptions = {}): NDArray {
   const where = "perSampleGradientNorms";
   checkOptions(where, options, ["reduction"]);
   const { reduction = "mean" } = options;

@@ -1,9 +1,9 @@
 // A posterior's predictions held against data, in one call.
 
 import { asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
-import type { Data } from "../curvature/accumulate.ts";
-import { checkOptions, ShapeError, ValueError } from "../errors.ts";
-import { Posterior } from "../laplace/posterior.ts";
+import type { Data } from "../data/read.ts";
+import { checkOptions, ShapeError } from "../errors.ts";
+import { checkIsPosterior, type Posterior } from "../laplace/posterior.ts";
 import { predictAll } from "../laplace/predicted.ts";
 import { type PredictOptions, predict, predictOptionNames } from "../laplace/prediction.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -78,9 +78,7 @@ export interface Evaluation {
 export function evaluate(posterior: Posterior, data: Data, options: EvaluateOptions = {}): Evaluation {
   const where = "evaluate";
   checkOptions(where, options, ["level", ...predictOptionNames]);
-  if (!(posterior instanceof Posterior)) {
-    throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
-  }
+  checkIsPosterior(where, "the first argument", posterior);
   const { level: _, ...predictOptions } = options;
   const { name } = posterior.likelihood;
   const plugin = options.approximation === "plugin";

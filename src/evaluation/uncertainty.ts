@@ -1,9 +1,9 @@
 // Where predictive uncertainty comes from: from the weights, or from the data themselves.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
-import { checkBytes, checkInteger, checkOptions, newFloats, readBudget, ValueError } from "../errors.ts";
+import { checkBytes, checkInteger, checkOptions, newFloats, readBudget } from "../errors.ts";
 import { eachFunction } from "../laplace/functions.ts";
-import { Posterior } from "../laplace/posterior.ts";
+import { checkIsPosterior, type Posterior } from "../laplace/posterior.ts";
 import { functionMoments } from "../laplace/prediction.ts";
 import { binaryEntropies, classEntropies } from "../likelihood/entropies.ts";
 import { labelShape } from "../losses/classes.ts";
@@ -32,9 +32,7 @@ export interface Uncertainty {
 }
 
 function check(where: string, posterior: Posterior, options: UncertaintyOptions) {
-  if (!(posterior instanceof Posterior)) {
-    throw new ValueError(`${where}: the first argument must be a posterior, such as await laplace(…).fit(data) gives.`);
-  }
+  checkIsPosterior(where, "the first argument", posterior);
   checkOptions(where, options, ["samples", "seed", "memoryBudget"]);
   const { samples = 200, seed = 0 } = options;
   checkInteger(where, "samples", samples, 1);

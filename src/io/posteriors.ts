@@ -8,7 +8,7 @@ import { type Curvature, structures } from "../curvature/curvature.ts";
 import type { EkfacCurvature } from "../curvature/ekfac.ts";
 import type { Weights } from "../curvature/selection.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
-import { Posterior } from "../laplace/posterior.ts";
+import { checkIsPosterior, Posterior } from "../laplace/posterior.ts";
 import { readPrior, refusePerWeight } from "../laplace/prior.ts";
 import { bernoulli } from "../likelihood/bernoulli.ts";
 import { categorical } from "../likelihood/categorical.ts";
@@ -64,6 +64,7 @@ export interface SaveOptions {
  */
 export function savePosterior(posterior: Posterior, options: SaveOptions = {}): Bytes {
   const where = "savePosterior";
+  checkIsPosterior(where, "the first argument", posterior);
   checkOptions(where, options, ["metadata"]);
   const { metadata: own = {} } = options;
   const reserved = Object.keys(own).find((name) => name.startsWith(PREFIX));

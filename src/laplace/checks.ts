@@ -22,6 +22,19 @@ export const laplaceOptionNames: readonly string[] = [
   ...curvatureOptionNames,
 ];
 
+/** What to write instead of options that belong to something else. */
+export const optionsElsewhere: Readonly<Record<string, string>> = {
+  noise: "likelihood: gaussian({ noise })",
+  sigma_noise: "likelihood: gaussian({ noise })",
+  classAxis: "likelihood: categorical({ classAxis })",
+  ignoredLabel: "likelihood: categorical({ ignoredLabel })",
+  approximation: "it as an option of predict: predict(x, { approximation })",
+  epochs: "it as an option of train",
+  priorStructure: "it as an option of optimizePrior",
+  hessian_structure: "structure",
+  subset_of_weights: "weights",
+};
+
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;
 /** A mean gradient that could not change the mean loss by more than this, were the weights twice as large, is none. */

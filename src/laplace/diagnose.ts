@@ -1,6 +1,6 @@
 // What is wrong with a posterior, if something is, in plain words: what the fit shows. What data show is in calibration.ts.
 
-import type { Data } from "../curvature/accumulate.ts";
+import type { Data } from "../data/read.ts";
 import { checkOptions } from "../errors.ts";
 import { calibrationFindings } from "./calibration.ts";
 import { stationarity } from "./checks.ts";

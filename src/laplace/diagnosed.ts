@@ -1,8 +1,8 @@
 // Data as a diagnosis looks at them: predictions, targets, and what the weights leave open.
 
 import { NDArray } from "../array/ndarray.ts";
-import type { Data } from "../curvature/accumulate.ts";
 import { lossOf } from "../curvature/losses.ts";
+import type { Data } from "../data/read.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
 import { sumVariances } from "./functions.ts";

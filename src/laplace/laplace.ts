@@ -1,20 +1,15 @@
 // From a trained network to a posterior over its weights.
 
 import { type ArrayLike, inspect } from "../array/ndarray.ts";
-import {
-  type CurvatureOptions,
-  type Data,
-  type Plan,
-  readPlan,
-  type Summary,
-  summarise,
-} from "../curvature/accumulate.ts";
+import { type CurvatureOptions, type Plan, readPlan, type Summary, summarise } from "../curvature/accumulate.ts";
+import type { Data } from "../data/read.ts";
 import { checkBoolean, checkNumber, checkOptions, OptionError, readBudget, refuseCopies } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
+import { checkTrained } from "../training/running.ts";
 import type { StopSignal } from "../training/train.ts";
-import { laplaceOptionNames, stationarityWarning } from "./checks.ts";
+import { laplaceOptionNames, optionsElsewhere, stationarityWarning } from "./checks.ts";
 import { checkMemory } from "./memory.ts";
 import { Posterior } from "./posterior.ts";
 import { type Prior, readPrior, refusePerWeight } from "./prior.ts";
@@ -86,7 +81,7 @@ export class Laplace {
   constructor(net: Network, options: LaplaceOptions) {
     const where = "laplace";
     refuseCopies(this, copies);
-    checkOptions(where, options, laplaceOptionNames);
+    checkOptions(where, options, laplaceOptionNames, optionsElsewhere);
     this.#options = options;
     this.#plan = readPlan(where, net, options.likelihood, options);
     this.#prior = readPrior(where, this.#plan.selection, options.priorPrecision ?? 1, options.priorMean ?? 0);
@@ -109,8 +104,8 @@ export class Laplace {
   /**
    * Computes the curvature at the network's parameters: one pass through the data, two for "ekfac". The network is not
    * changed, and changing it later does not change the posterior.
-   * @param data { x, y }, or batches such as a DataLoader's
-   * @throws ShapeError, ValueError for bad data, or data that change between two passes; MemoryBudgetError before anything is
+   * @param data { x, y }, batches such as a DataLoader's, or a function that gives batches
+   * @throws ShapeError, ValueError for bad data, or data that change between two passes; LaplaceError while the network is trained; MemoryBudgetError before anything is
    *   computed; the signal's reason
    */
   async fit(data: Data, options: FitOptions = {}): Promise<Posterior> {
@@ -123,6 +118,7 @@ export class Laplace {
       throw new OptionError("fit: signal must be an AbortSignal, such as the signal of an AbortController.");
     }
     const plan = this.#plan;
+    checkTrained("fit", plan.net);
     const { memoryBudget, temperature = 1, damping = false } = this.#options;
     checkMemory("fit", plan, readBudget("fit", memoryBudget));
     // A copy, because others may train the network between two parts of the data.

@@ -1,11 +1,13 @@
 // The Laplace approximation's Gaussian over weights: immutable, factored once, asked often.
 
+import { isPromise } from "../array/entries.ts";
 import { type ArrayLike, inspect, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import type { Data, Plan } from "../curvature/accumulate.ts";
+import type { Plan } from "../curvature/accumulate.ts";
 import { type Curvature, checkSquare } from "../curvature/curvature.ts";
 import { readVectors } from "../curvature/full.ts";
 import type { Selection } from "../curvature/selection.ts";
+import type { Data } from "../data/read.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import {
   checkBytes,
@@ -195,7 +197,7 @@ export class Posterior {
    * are this one's. @throws ValueError for posteriors that do not add
    */
   merge(other: Posterior): Posterior {
-    if (!(other instanceof Posterior)) throw new ValueError("merge: the other must be a posterior.");
+    checkIsPosterior("merge", "the other", other);
     checkAdd(this.#parts, other.#parts);
     return this.#derive(merged(this.#parts, other.#parts));
   }
@@ -359,4 +361,15 @@ export class Posterior {
     const prior = precision.length === 1 ? precision[0].toPrecision(4) : `${precision.length} numbers`;
     return `Posterior(${this.likelihood.name}, ${this.structure}, ${this.size} weights, ${this.examples} examples, prior precision ${prior}${noise})`;
   }
+}
+
+/** @throws ValueError for what is no posterior */
+export function checkIsPosterior(where: string, name: string, value: unknown): asserts value is Posterior {
+  if (value instanceof Posterior) return;
+  const kind = isPromise(value) ? "It is a promise: write await before it." : "";
+  const unfitted = typeof (value as { fit?: unknown } | undefined)?.fit === "function";
+  const advice = unfitted ? "It is still to be fitted: await laplace(…).fit(data)." : kind;
+  throw new ValueError(
+    `${where}: ${name} must be a posterior, such as await laplace(…).fit(data) gives.${advice === "" ? "" : ` ${advice}`}`,
+  );
 }

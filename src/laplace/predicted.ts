@@ -1,9 +1,9 @@
 // Predictions for all of some data, batch by batch, beside its targets.
 
 import { NDArray, shapeText } from "../array/ndarray.ts";
-import { type Data, isDataset } from "../curvature/accumulate.ts";
 import { type Dataset, readDataset } from "../data/dataset.ts";
-import { newFloats, ShapeError, ValueError } from "../errors.ts";
+import { batchesOf, type Data } from "../data/read.ts";
+import { newFloats, ShapeError } from "../errors.ts";
 
 /**
  * What `predict` gives for each batch, an object of arrays with B rows each, put together, with the targets as they were
@@ -14,11 +14,8 @@ export function predictAll<Name extends string>(
   data: Data,
   predict: (batch: Dataset) => Readonly<Record<Name, NDArray>>,
 ): Readonly<Record<Name | "targets", NDArray>> {
-  if (!isDataset(data) && typeof data?.[Symbol.iterator] !== "function") {
-    throw new ValueError(`${where}: data must be an object { x, y } of inputs and targets, or batches of them.`);
-  }
   const parts: Record<string, NDArray[]> = {};
-  for (const batch of isDataset(data) ? [data] : data) {
+  for (const batch of batchesOf(where, data)) {
     const read = readDataset(where, batch);
     const arrays = Object.entries<NDArray>({ ...predict(read), targets: read.y });
     for (const [name, array] of arrays) {
@@ -26,7 +23,6 @@ export function predictAll<Name extends string>(
       parts[name].push(array);
     }
   }
-  if (parts.targets === undefined) throw new ValueError(`${where}: there are no data.`);
   const joint = Object.entries(parts).map(([name, arrays]) => [name, joined(where, arrays)]);
   return Object.fromEntries(joint);
 }

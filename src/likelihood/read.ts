@@ -19,13 +19,41 @@ export type Task = "regression" | "classification" | "binary" | "count";
 export function readLikelihood(where: string, likelihood: Likelihood | Task, net: Network): Likelihood {
   const result = typeof likelihood === "string" ? named(where, likelihood, net) : likelihood;
   if (typeof result?.root !== "function") {
+    const call = typeof likelihood === "function" ? " It is a function: call it, as in gaussian()." : "";
     throw new OptionError(
-      `${where}: the likelihood must be gaussian(), categorical(), bernoulli(), poisson() or a task's name.`,
+      `${where}: the likelihood must be gaussian(), categorical(), bernoulli(), poisson() or a task's name.${call}`,
     );
   }
   result.checkNetwork(where, net);
   return result;
 }
+
+const [gaussianMeant, bernoulliMeant, categoricalMeant, poissonMeant] = [
+  { task: "regression", make: "gaussian()" },
+  { task: "binary", make: "bernoulli()" },
+  { task: "classification", make: "categorical()" },
+  { task: "count", make: "poisson()" },
+];
+
+/** What other names of likelihoods mean here. */
+const synonyms: Readonly<Record<string, typeof gaussianMeant>> = {
+  __proto__: null as never,
+  gaussian: gaussianMeant,
+  normal: gaussianMeant,
+  mse: gaussianMeant,
+  bernoulli: bernoulliMeant,
+  binomial: bernoulliMeant,
+  logistic: bernoulliMeant,
+  binarycrossentropy: bernoulliMeant,
+  categorical: categoricalMeant,
+  multinomial: categoricalMeant,
+  softmax: categoricalMeant,
+  classes: categoricalMeant,
+  multiclass: categoricalMeant,
+  crossentropy: categoricalMeant,
+  poisson: poissonMeant,
+  counts: poissonMeant,
+};
 
 function named(where: string, task: Task, net: Network): Likelihood {
   if (task === "regression") return gaussian();
@@ -33,7 +61,9 @@ function named(where: string, task: Task, net: Network): Likelihood {
   if (task === "binary") return bernoulli();
   if (task === "count") return poisson();
   const list = '"regression", "classification", "binary" or "count"';
-  throw new OptionError(`${where}: the likelihood must be ${list}, not "${String(task)}".`);
+  const meant = synonyms[String(task).toLowerCase()];
+  const hint = meant === undefined ? "" : ` That is "${meant.task}", or ${meant.make} without quotes.`;
+  throw new OptionError(`${where}: the likelihood must be ${list}, not "${String(task)}".${hint}`);
 }
 
 /**

@@ -1,6 +1,7 @@
 // A network: a graph, an element type, and the flat vector of its parameters.
 
 import { inType } from "../array/checks.ts";
+import { isPromise } from "../array/entries.ts";
 import { type ArrayLike, array, asArray, inspect, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import {
@@ -206,6 +207,13 @@ export class Network {
   [inspect](): string {
     return this.summary();
   }
+}
+
+/** @throws OptionError for what is no network */
+export function checkIsNetwork(where: string, net: unknown): void {
+  if (net instanceof Network) return;
+  const seen = isPromise(net) ? "a promise: write await before it" : typeof net;
+  throw new OptionError(`${where}: the network must be one that \`network\` or \`chain\` made, not ${seen}.`);
 }
 
 function initialBuffers({ buffers, bufferCount }: Graph, dtype: DType): NDArray {

@@ -3,15 +3,14 @@
 
 import { type NDArray, sizeOf, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { DataLoader } from "../data/loader.ts";
+import { type Data, readWhole } from "../data/read.ts";
 import { contractSum } from "../derivatives/contractions.ts";
 import {
   checkBoolean,
   checkInteger,
   checkNumber,
   checkOptions,
-  LaplaceError,
   NonFiniteLossError,
   OptionError,
   ValueError,
@@ -30,7 +29,7 @@ import {
 } from "../kernels/memory.ts";
 import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
 import type { Node } from "../network/graph.ts";
-import type { Network } from "../network/network.ts";
+import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
 import {
@@ -40,6 +39,7 @@ import {
   takesBatchStatistics,
 } from "../network/primitives/training.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
+import { beginTraining, endTraining, nextTurn, type Running } from "./running.ts";
 
 /** The state of training at the end of an epoch. */
 export interface EpochReport {
@@ -70,11 +70,11 @@ export interface TrainingOptions {
   optimizer?: Optimizer;
   /** Passes through the data (default 100). */
   epochs?: number;
-  /** Samples in a step (default 32). */
+  /** Samples in a step (default 32; of a DataLoader its own). */
   batchSize?: number;
   /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
   weightDecay?: number;
-  /** Whether each epoch has a new order (default true). */
+  /** Whether each epoch has a new order (default true; of a DataLoader its own). */
   shuffle?: boolean;
   /** Seed of the order, and of what `dropout` drops (default 0). */
   seed?: number;
@@ -96,6 +96,12 @@ const optionNames = [
   "signal",
 ];
 
+const optionsElsewhere = {
+  learningRate: "optimizer: adam({ learningRate })",
+  lr: "optimizer: adam({ learningRate })",
+  momentum: "optimizer: sgd({ momentum })",
+};
+
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
 
@@ -105,23 +111,34 @@ export interface StopSignal {
 }
 
 /**
- * Trains a network, changing its parameters but for frozen ones. Each call begins afresh: with new optimiser state, and with the order of
+ * Trains a network, changing its parameters but for frozen ones: `await train(…)`, or what comes next sees it half trained. Each call begins afresh: with new optimiser state, and with the order of
  * samples that the seed gives. The loss is not evaluated again after the last step. Here, and nowhere else, `dropout` drops
  * and `batchNorm` takes the batch's statistics, from which it learns its running ones.
+ * @param data { x, y }; a DataLoader, whose batches and order they are; or other batches, put together
  * @throws ShapeError, ValueError for bad data; OptionError for bad options; LaplaceError while another call trains the
  *   network: all before anything changes
  * @throws NonFiniteLossError if the loss is not finite; the last parameters with a finite loss are kept
  */
-export async function train(net: Network, data: DatasetLike, options: TrainingOptions): Promise<TrainingResult> {
-  checkOptions("train", options, optionNames);
-  const { optimizer = adam(), epochs = 100, batchSize = 32, weightDecay = 0, shuffle = true, seed = 0 } = options;
+export async function train(net: Network, data: Data, options: TrainingOptions): Promise<TrainingResult> {
+  checkIsNetwork("train", net);
+  checkOptions("train", options, optionNames, optionsElsewhere);
+  const given = data instanceof DataLoader ? data : undefined;
+  const { optimizer = adam(), epochs = 100, weightDecay = 0, seed = 0 } = options;
+  const { batchSize = given?.batchSize ?? 32, shuffle = given?.shuffle ?? true } = options;
+  if (given !== undefined && (batchSize !== given.batchSize || shuffle !== given.shuffle)) {
+    throw new OptionError(
+      "train: batchSize and shuffle are the DataLoader's; leave them out, or give its data (loader.data) instead of the loader.",
+    );
+  }
   const { onProgress, signal } = options;
   const rule = readLoss("train", options.loss);
   checkInteger("train", "epochs", epochs, 0);
   checkInteger("train", "batchSize", batchSize, 1);
   checkNumber("train", "weightDecay", weightDecay, 0);
   if (typeof optimizer?.step !== "function")
-    throw new ValueError("train: the optimizer must be sgd(), adam() or adamW().");
+    throw new ValueError(
+      `train: the optimizer must be sgd(), adam() or adamW()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
+    );
   checkBoolean("train", "shuffle", shuffle);
   checkInteger("train", "seed", seed, 0);
   if (onProgress !== undefined && typeof onProgress !== "function") {
@@ -130,26 +147,26 @@ export async function train(net: Network, data: DatasetLike, options: TrainingOp
   if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
     throw new OptionError("train: signal must be an AbortSignal, such as the signal of an AbortController.");
   }
-  const { x, y } = readDataset("train", data);
+  const { x, y } = readWhole("train", data);
   const inputs = net.readInputs("train", x);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
-  const loader = new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle, seed });
+  const loader = given ?? new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle, seed });
+  const samples = loader.dropLast ? loader.length * batchSize : inputs.shape[0];
+  if (samples === 0)
+    throw new OptionError("train: the DataLoader gives no batch (dropLast, and fewer samples than one).");
 
   net.readVector("train", "net.parameters", net.parameters);
   if (net.parameterCount > 0 && net.parameterTable.every(({ name }) => net.frozen.has(name))) {
     throw new OptionError("train: all parameters are frozen, so there is nothing to train; net.unfreeze() frees them.");
   }
-  checkBatches(net, inputs.shape[0], batchSize);
+  checkBatches(net, samples, batchSize);
   signal?.throwIfAborted();
-  if (training.has(net)) {
-    throw new LaplaceError("train: this network is being trained by another call; two at once would mix their steps.");
-  }
-  training.add(net);
+  const running = beginTraining(net);
   try {
     const run = new Run(net, rule, optimizer, inputs, targets, weightDecay, seed);
-    return await epochsOf(run, loader, epochs, options);
+    return await epochsOf(run, loader, samples, epochs, running, options);
   } finally {
-    training.delete(net);
+    endTraining(net);
   }
 }
 
@@ -171,18 +188,17 @@ function checkBatches({ graph, frozen }: Network, examples: number, batchSize: n
   }
 }
 
-/** The networks in training. */
-const training = new WeakSet<Network>();
-
 async function epochsOf(
   run: Run,
   loader: DataLoader,
+  samples: number,
   epochs: number,
+  running: Running,
   { onProgress, signal }: TrainingOptions,
 ): Promise<TrainingResult> {
   const history: { epoch: number; loss: number }[] = [];
   for (let epoch = 1; epoch <= epochs; epoch++) {
-    run.beginEpoch(epoch, loader.nextEpoch(), loader.batchSize);
+    run.beginEpoch(epoch, loader.nextEpoch().subarray(0, samples), loader.batchSize);
     while (!run.epochDone) {
       signal?.throwIfAborted();
       run.burst();
@@ -190,27 +206,15 @@ async function epochsOf(
     }
     const report = { epoch, epochs, loss: run.epochLoss };
     history.push({ epoch, loss: report.loss });
-    onProgress?.(report);
+    running.reporting = true;
+    try {
+      onProgress?.(report);
+    } finally {
+      running.reporting = false;
+    }
   }
   signal?.throwIfAborted();
   return { history, steps: run.steps };
-}
-
-/** Resolves after the event loop had its turn. `setTimeout` alone waits 4 ms in browsers when nested. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
-    if (setImmediate !== undefined) {
-      setImmediate(resolve);
-      return;
-    }
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }
 
 /** The state of one call of `train` between bursts. */

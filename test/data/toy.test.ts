@@ -14,35 +14,33 @@ import {
 
 type Blobs = (options?: ToyOptions) => Dataset;
 
-/** Each generator with how many parts share the samples, and its squares in order: lower left corner and label. */
-const generators: [string, Blobs, number, [number, number, number][]][] = [
+/** Each generator with its squares in order: lower left corner and label. */
+const generators: [string, Blobs, [number, number, number][]][] = [
   // biome-ignore format: a table
-  ["toyLinear", toyLinear, 2, [[0.5, 0.5, 1], [-5, -5, 0]]],
+  ["toyLinear", toyLinear, [[0.5, 0.5, 1], [-5, -5, 0]]],
   // biome-ignore format: a table
-  ["toyNonLinear", toyNonLinear, 4, [[0.5, 0.5, 1], [-5, -5, 1], [0.5, -5, 0], [-5, 0.5, 0]]],
+  ["toyNonLinear", toyNonLinear, [[0.5, 0.5, 1], [-5, -5, 1], [0.5, -5, 0], [-5, 0.5, 0]]],
   // biome-ignore format: a table
-  ["toyMulti", toyMulti, 4, [[1, 1, 0], [-7, -7, 1], [1, -7, 2], [-7, 1, 3]]],
+  ["toyMulti", toyMulti, [[1, 1, 0], [-7, -7, 1], [1, -7, 2], [-7, 1, 3]]],
 ];
 
-describe.each(generators)("%s", (name, generate, parts, squares) => {
-  test.each(
-    // biome-ignore format: a table
-    parts === 2
-      ? [[100, 50], [1, 1], [2, 1], [3, 2], [5, 2], [7, 4], [8, 4]]
-      : [[100, 25], [1, 1], [2, 1], [6, 2], [8, 2], [10, 2], [14, 4], [11, 3], [9, 2]],
-  )("of %d samples has %d in each square, halves rounded to even", (samples, each) => {
+describe.each(generators)("%s", (name, generate, squares) => {
+  test.each([1, 2, 3, 5, 8, 9, 10, 11, 14, 50, 100, 101])("of %d samples has as many", (samples) => {
     const { x, y } = generate({ samples });
-    expect(y.shape).toEqual([each * squares.length]);
-    expect(x.shape).toEqual([each * squares.length, 2]);
+    expect([x.shape, y.shape]).toEqual([[samples, 2], [samples]]);
   });
 
   test("fills squares of side 4.5, one after the other, each with its label", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), fc.nat(), (samples, seed) => {
         const { x, y } = generate({ samples, seed });
-        const each = y.size / squares.length;
+        expect(y.size).toBe(samples);
+        // Squares share them equally, the first ones what is left over.
+        const places = squares.flatMap((square, k) =>
+          new Array<typeof square>(Math.ceil((samples - k) / squares.length)).fill(square),
+        );
         for (let i = 0; i < y.size; i++) {
-          const [left, bottom, label] = squares[Math.floor(i / each)];
+          const [left, bottom, label] = places[i];
           expect(y.at(i)).toBe(label);
           expect(x.at(i, 0) >= left && x.at(i, 0) < left + 4.5).toBe(true);
           expect(x.at(i, 1) >= bottom && x.at(i, 1) < bottom + 4.5).toBe(true);

@@ -1,0 +1,103 @@
+// Data as functions take them: a dataset, batches, or a function that gives batches.
+
+import { isPromise } from "../array/entries.ts";
+import { makeFloats, NDArray, sameShape, shapeText, widest } from "../array/ndarray.ts";
+import { ShapeError, ValueError } from "../errors.ts";
+import { type Dataset, type DatasetLike, readDataset } from "./dataset.ts";
+import { DataLoader } from "./loader.ts";
+
+/**
+ * Data: a dataset; batches, such as a DataLoader's or a list of them; or a function that gives batches, such as a generator
+ * function. An iterator that can be gone through only once will do where data are gone through once.
+ */
+export type Data = DatasetLike | Iterable<DatasetLike> | (() => Iterable<DatasetLike>);
+
+/** Whether data are one dataset rather than batches. */
+export function isDataset(data: Data): data is DatasetLike {
+  return data !== null && typeof data === "object" && "x" in data && "y" in data;
+}
+
+/** @throws ValueError for what cannot be data */
+export function checkData(where: string, data: Data): void {
+  if (isPromise(data)) throw new ValueError(`${where}: the data are a promise: write await before it.`);
+  if (typeof data === "function" || isDataset(data)) return;
+  if (typeof (data as { [Symbol.asyncIterator]?: unknown } | null)?.[Symbol.asyncIterator] === "function") {
+    throw new ValueError(
+      `${where}: the data are an async iterable, which is not taken: gather its batches in a list first (for await … push).`,
+    );
+  }
+  if (typeof data !== "object" || typeof data?.[Symbol.iterator] !== "function") {
+    throw new ValueError(
+      `${where}: data must be an object { x, y } of inputs and targets, or batches of them: a DataLoader, a list, or a function that gives them.`,
+    );
+  }
+}
+
+/** Whether data can be gone through only once. */
+export function isIterator(data: Data): boolean {
+  return typeof data === "object" && !isDataset(data) && "next" in data;
+}
+
+/** The batches of data; a dataset is one batch. @throws ValueError where there are none, unless that may be */
+export function* batchesOf(where: string, data: Data, orNone = false): Generator<DatasetLike> {
+  checkData(where, data);
+  if (typeof data === "object" && isDataset(data)) {
+    yield data;
+    return;
+  }
+  const batches = typeof data === "function" ? data() : data;
+  if (typeof data === "function") {
+    checkData(`${where}: what the function gives`, batches);
+    if (isDataset(batches as Data)) {
+      yield batches as unknown as DatasetLike;
+      return;
+    }
+  }
+  let some = false;
+  for (const batch of batches) {
+    some = true;
+    yield batch;
+  }
+  if (some || orNone) return;
+  const why = isIterator(batches)
+    ? "The iterator gave no batches. Iterators, such as a generator's, can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself."
+    : "There is no batch in what was given.";
+  throw new ValueError(`${where}: there are no data. ${why}`);
+}
+
+/** All data as one dataset, batches one after the other; of a DataLoader its data, as they lie. @throws ShapeError, ValueError */
+export function readWhole(where: string, data: Data): Dataset {
+  if (data instanceof DataLoader) return data.data;
+  checkData(where, data);
+  if (isDataset(data)) return readDataset(where, data);
+  const batches = Array.from(batchesOf(where, data), (batch) => readDataset(where, batch));
+  const [first] = batches;
+  if (batches.length === 1) return first;
+  const join = (name: "x" | "y") =>
+    joined(
+      where,
+      name,
+      batches.map((batch) => batch[name]),
+    );
+  return readDataset(where, { x: join("x"), y: join("y") });
+}
+
+function joined(where: string, name: string, parts: readonly NDArray[]): NDArray {
+  const [first] = parts;
+  const rest = first.shape.slice(1);
+  const result = makeFloats(
+    widest(parts),
+    parts.reduce((size, part) => size + part.size, 0),
+  );
+  let start = 0;
+  for (const { shape, data, size } of parts) {
+    if (!sameShape(shape.slice(1), rest)) {
+      throw new ShapeError(
+        `${where}: batches of ${name} differ in shape: ${shapeText(first.shape)}, ${shapeText(shape)}.`,
+      );
+    }
+    result.set(data, start);
+    start += size;
+  }
+  return new NDArray(result, [parts.reduce((n, { shape }) => n + shape[0], 0), ...rest]);
+}
