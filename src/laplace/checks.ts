@@ -1,11 +1,12 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
 import { curvatureOptionNames, type Summary } from "../curvature/accumulate.ts";
-import { sum } from "../curvature/curvature.ts";
+import { type Curvature, sum } from "../curvature/curvature.ts";
 import { mergeApart, weightedSum } from "../curvature/outputs.ts";
 import type { Selection } from "../curvature/selection.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import { ValueError } from "../errors.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Fitted } from "./evidence.ts";
 import type { PosteriorParts } from "./posterior.ts";
 
@@ -37,8 +38,13 @@ export const optionsElsewhere: Readonly<Record<string, string>> = {
 
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;
-/** A mean gradient that could not change the mean loss by more than this, were the weights twice as large, is none. */
+/**
+ * A mean gradient that could not change the mean loss by more than this, were the weights twice as large, is none. In nats; of a
+ * Gaussian in variances of its residuals, because its loss has the unit of the targets.
+ */
 const NEGLIGIBLE = 1e-4;
+/** Residuals below this share of the function's own size (squared) are none, and no measure. */
+const NO_RESIDUAL = 1e-6;
 
 /** How far a fit is from a stationary point of its loss. */
 export interface Stationarity {
@@ -54,24 +60,47 @@ export interface Stationarity {
  * Whether a loss is near a stationary point. At a minimum the samples' gradients cancel, up to the pull of a prior towards
  * 0, whose strength is not known yet: so the part of the summed gradient that a prior of some precision explains does not
  * count.
+ * @param unit of the loss, see `lossUnit`
  */
 export function stationarity(
   selection: Selection,
   { gradient, gradientNorms, examples }: Fitted,
   weights: Float64Array,
+  unit: number,
 ): Stationarity {
   const theta = new Sketch(selection).of(weights);
   const delta = Math.max(0, -dot(gradient, theta) / (dot(theta, theta) || 1));
   const size = Math.sqrt(dot(theta, theta));
   for (let i = 0; i < theta.length; i++) theta[i] = gradient[i] + delta * theta[i];
   const rest = Math.sqrt(dot(theta, theta));
-  const near = !(rest > STATIONARY * gradientNorms) || rest * Math.max(size, 1) <= NEGLIGIBLE * examples;
+  const near = !(rest > STATIONARY * gradientNorms) || rest * size <= NEGLIGIBLE * examples * unit;
   return { near, gradientNorm: Math.sqrt(dot(gradient, gradient)) / examples, share: rest / (gradientNorms || 1) };
 }
 
+/** What a mean loss is measured by: nats are 1, a Gaussian's squares the mean squared residual. */
+export function lossUnit(
+  curvature: Curvature,
+  { examples, loss, losses, apart }: Fitted,
+  weights: Float64Array,
+  likelihood: Likelihood,
+): number {
+  if (likelihood.noise === undefined || losses === undefined) return 1;
+  // Apart, the fit was at unit noise, whatever was tuned since.
+  const fitted = apart === undefined ? loss : losses.reduce((total, one) => total + one, 0);
+  const whole = apart === undefined ? curvature : weightedSum(apart, new Float64Array(apart.length).fill(1));
+  const diagonal = whole.diagonal().data;
+  const change = weights.reduce((total, w, i) => total + w * w * diagonal[i], 0);
+  return Math.max(2 * fitted, NO_RESIDUAL * change) / (examples * losses.length);
+}
+
 /** A warning where the loss is not near a stationary point, or undefined. */
-export function stationarityWarning({ curvature, ...fitted }: Summary, weights: Float64Array): string | undefined {
-  const { near, gradientNorm, share } = stationarity(curvature.selection, fitted, weights);
+export function stationarityWarning(
+  { curvature, ...fitted }: Summary,
+  weights: Float64Array,
+  likelihood: Likelihood,
+): string | undefined {
+  const unit = lossUnit(curvature, fitted, weights, likelihood);
+  const { near, gradientNorm, share } = stationarity(curvature.selection, fitted, weights, unit);
   if (near) return undefined;
   return `The loss is not near a stationary point: its mean gradient has the norm ${gradientNorm.toPrecision(3)}, and ${Math.round(100 * share)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
 }

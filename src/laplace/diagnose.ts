@@ -3,7 +3,7 @@
 import type { Data } from "../data/read.ts";
 import { checkOptions } from "../errors.ts";
 import { calibrationFindings } from "./calibration.ts";
-import { stationarity } from "./checks.ts";
+import { lossUnit, stationarity } from "./checks.ts";
 import { readDiagnosed } from "./diagnosed.ts";
 import { factorOf, scatterOf } from "./evidence.ts";
 import { type Diagnosis, type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
@@ -67,8 +67,10 @@ export function diagnose(posterior: Posterior, data: Data | undefined, options: 
   return { ok, findings, data: given === undefined ? "none" : given.training ? "training" : "held-out" };
 }
 
-function minimumFindings({ selection, parts, theta }: Posterior): Finding[] {
-  const { near, gradientNorm, share } = stationarity(selection, parts.fitted, selection.take(theta));
+function minimumFindings({ selection, parts, theta, curvature, likelihood }: Posterior): Finding[] {
+  const weights = selection.take(theta);
+  const unit = lossUnit(curvature, parts.fitted, weights, likelihood);
+  const { near, gradientNorm, share } = stationarity(selection, parts.fitted, weights, unit);
   if (near) return [];
   return [
     {

@@ -10,6 +10,11 @@ import type { Posterior } from "./posterior.ts";
 import { predictAll } from "./predicted.ts";
 import { functionMoments, type PredictOptions, predict } from "./prediction.ts";
 
+/** What rounding of float32 leaves of a function's square. */
+const ROUNDING = 1e-6;
+
+const meanSquare = (values: Float64Array) => values.reduce((sum, x) => sum + x * x, 0) / values.length;
+
 /** Data as a diagnosis looks at them: N examples, or labels of positions, with C outputs each. */
 export interface Diagnosed {
   readonly samples: number;
@@ -60,8 +65,11 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
     const f = { kernels: kernelsFor("float64"), dtype: "float64", batch: examples, outputs: size, shape } as const;
     return lossOf(likelihood, { ...f, f: copyIn("float64", numbers(all.own)) }, copyIn("float64", numbers(all.y)));
   });
+  // A loss of nats has a size of its own; a Gaussian's is that of its function, which rounds.
+  const unit = likelihood.noise === undefined ? 1 : ROUNDING * meanSquare(numbers(all.own));
   const training =
-    examples === posterior.examples && Math.abs(loss - posterior.loss) <= 1e-5 * Math.abs(loss) + 1e-6 * examples;
+    examples === posterior.examples &&
+    Math.abs(loss - posterior.loss) <= 1e-5 * Math.abs(loss) + 1e-6 * examples * unit;
   // Every label that counts is a sample of its own.
   const outputs = classes ? likelihood.group(shape).size : size;
   const rows = rowsOf(numbers(all.y), outputs, classes ? likelihood.group(shape).step : 1, size, classes);
