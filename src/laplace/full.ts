@@ -9,25 +9,27 @@ import { NotPositiveDefiniteError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { addToDiagonal, allocateFloats, copyIn, copyOut, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Precision } from "./precision.ts";
+import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 
 /** Rounding of the eigenvalues beside δ that leaves their logarithms right; a large matrix takes long to factor anew. */
 const enough = (n: number) => (n <= 256 ? 1e-10 : 1e-8);
 
 /** Factors P = h H + P₀. */
-export function fullPrecision(curvature: Curvature, h: number, prior: Prior): Precision {
-  return new FullPrecision(curvature as FullCurvature, h, prior);
+export function fullPrecision(curvature: Curvature, h: number, prior: Prior, options: PrecisionOptions): Precision {
+  return new FullPrecision(curvature as FullCurvature, h, prior, options.inverse ?? false);
 }
 
 class FullPrecision implements Precision {
   readonly #curvature: FullCurvature;
   readonly #h: number;
   readonly #prior: Prior;
+  readonly #inverse: boolean;
   #upper: Float64Array | undefined;
   #covariance: Float64Array | undefined;
 
-  constructor(curvature: FullCurvature, h: number, prior: Prior) {
+  constructor(curvature: FullCurvature, h: number, prior: Prior, inverse: boolean) {
+    this.#inverse = inverse;
     this.#curvature = curvature;
     this.#h = h;
     this.#prior = prior;
@@ -80,8 +82,7 @@ class FullPrecision implements Precision {
    */
   #eigenvalues(): Float64Array | undefined {
     const { precision, structure } = this.#prior;
-    // Whoever has the whole inverse needs no other.
-    if (structure !== "scalar" || this.#covariance !== undefined) return undefined;
+    if (structure !== "scalar" || this.#inverse) return undefined;
     const [delta] = precision;
     if (this.#curvature.rounding * this.#h > enough(this.#size) * delta && this.#factors()) return undefined;
     return this.#curvature.eigenvalues().map((x) => this.#h * x + delta);

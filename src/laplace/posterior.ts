@@ -164,9 +164,12 @@ export class Posterior {
     return this.#precision;
   }
 
-  #factor(curvature: Curvature, { prior, likelihood }: Tuned): Precision {
+  #factor(curvature: Curvature, { prior, likelihood }: Tuned, inverse = false): Precision {
     const { temperature, damping } = this.#parts;
-    return factorisations[curvature.structure](curvature, factorOf(likelihood, temperature), prior, { damping });
+    return factorisations[curvature.structure](curvature, factorOf(likelihood, temperature), prior, {
+      damping,
+      inverse,
+    });
   }
 
   /** The same curvature with another prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
@@ -224,7 +227,7 @@ export class Posterior {
    * @throws OptionError
    */
   optimizePrior(options: TuningOptions = {}): Posterior {
-    const tunable = tunableOf(this.#parts, (curvature, at) => this.#factor(curvature, at));
+    const tunable = tunableOf(this.#parts, (curvature, at, inverse) => this.#factor(curvature, at, inverse));
     return this.#derive(tune(tunable, options));
   }
 

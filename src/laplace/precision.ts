@@ -41,6 +41,8 @@ export interface Precision {
 export interface PrecisionOptions {
   /** Whether Kronecker factors are damped one by one (see the option of `laplace`). */
   readonly damping: boolean;
+  /** Whether its whole inverse is asked for in any case, so that eigenvalues, which serve other priors too, do not pay. */
+  readonly inverse?: boolean;
 }
 
 /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */

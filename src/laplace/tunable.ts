@@ -35,7 +35,10 @@ export function evidenceAt(parts: PosteriorParts, at: Tuned, precision: Precisio
 }
 
 /** The evidence of a posterior, to be maximised; `factor` gives the precision of a curvature at another prior and likelihood. */
-export function tunableOf(parts: PosteriorParts, factor: (curvature: Curvature, at: Tuned) => Precision): Tunable {
+export function tunableOf(
+  parts: PosteriorParts,
+  factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Precision,
+): Tunable {
   const { prior, likelihood, curvature, fitted, temperature, damping } = parts;
   // Of damped factors the noise is no factor.
   const apart = damping ? undefined : fitted.apart;
@@ -46,9 +49,8 @@ export function tunableOf(parts: PosteriorParts, factor: (curvature: Curvature, 
     apart: apart !== undefined,
     evaluate(next) {
       const there = weighted(parts, next.likelihood);
-      const precision = factor(there.curvature, next);
+      const precision = factor(there.curvature, next, apart !== undefined);
       const h = factorOf(next.likelihood, temperature);
-      // Before the rest, which a matrix that was factored makes cheap.
       const traces = apart === undefined ? undefined : precision.traces(apart);
       const at = evidenceAt({ ...parts, ...there }, next, precision);
       const { logMarginalLikelihood: value, ...terms } = evidenceOf(...at);
