@@ -1,15 +1,15 @@
 // laplace evaluate: a model's predictions against the truth of a table, beside the baseline.
 
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { TableError } from "../errors.ts";
 import { baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "../fitting/metrics.ts";
 import { line, metricLines } from "../output/summary.ts";
-import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
+import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder, isRowError, named } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
-import { notesOf, readModel } from "./model.ts";
-import { readOptions, type TableOptions, withJson, withTableOptions } from "./options.ts";
+import { asWritten, notesOf, readModel } from "./model.ts";
+import { readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
 
 interface Options extends TableOptions {
   readonly onError: "stop" | "skip";
@@ -21,22 +21,18 @@ export function evaluateCommand(): Command {
   const command = new Command("evaluate")
     .description("hold a model's predictions against the truth of a table, beside the baseline")
     .argument("<model>", "a model file that laplace fit wrote")
-    .argument("<data>", "a CSV or Parquet file with the target's column, or - for CSV on standard input")
-    .addOption(
-      new Option("--on-error <rule>", "a row that cannot be read ends the work, or is left out")
-        .choices(["stop", "skip"])
-        .default("stop"),
-    );
-  return withJson(withTableOptions(command)).action(run);
+    .argument("<data>", "a CSV or Parquet file with the target's column, or - for CSV on standard input");
+  return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
 async function run(modelPath: string, data: string, options: Options): Promise<void> {
-  const model = await readModel(modelPath);
+  const fitted = await readModel(modelPath);
+  const model = asWritten(fitted, options);
   const { encoding } = model;
   const { target } = encoding;
   let skipped = 0;
   const skip = options.onError === "skip" ? () => skipped++ : undefined;
-  const table = await openTable(data, { ...readOptions(options), onSkip: skip });
+  const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
   const at = table.names.findIndex((name) => name.normalize("NFC") === target.name.normalize("NFC"));
   if (at < 0) throw new TableError(`the table has no column "${target.name}", the truth to evaluate against.`);
   const unreadable = new Unreadable();
@@ -73,6 +69,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     progress.show(() => `${truth.length.toLocaleString("en")} rows`);
   }
   progress.done();
+  printRepeated(table.repeated);
   if (truth.length === 0) throw new TableError(`no row has a value of "${target.name}".`);
   const task = target.kind === "number" ? "regression" : "classification";
   const metrics = task === "regression" ? regressionMetrics(mean, sd, truth) : classMetrics(probabilities, truth);

@@ -2,37 +2,43 @@
 
 import { basename } from "node:path";
 import { Command, Option } from "commander";
-import { saveTableModel, type TableEncodingOptions } from "laplace-ts";
-import { UsageError } from "../errors.ts";
+import { type Json, saveTableModel, type TableEncodingOptions, type TableModel, tableModel } from "laplace-ts";
+import { type TableError, UsageError } from "../errors.ts";
 import { findingsOf } from "../fitting/findings.ts";
 import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
+import { formatNotes } from "../fitting/formats.ts";
 import { activations } from "../fitting/network.ts";
 import { reportData } from "../fitting/report-data.ts";
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
-import { Progress, plain, printJson, styled } from "../output/terminal.ts";
+import { Progress, plain, printJson, printNote, repeatedText, styled } from "../output/terminal.ts";
 import { renderReport } from "../report/render.ts";
+import { headerAdvice } from "../table/csv.ts";
 import { openTable } from "../table/open.ts";
 import { readTable } from "../table/read.ts";
 import { turn } from "../turn.ts";
 import {
   bytes,
+  columnList,
   columnsIn,
+  formatOptions,
   fraction,
   integer,
   listed,
+  type Reading,
   readOptions,
   type TableOptions,
   texts,
   widths,
   withJson,
+  withOnError,
   withTableOptions,
 } from "./options.ts";
 
 interface Options extends TableOptions {
-  readonly target: string;
+  readonly target?: string;
   readonly output: string;
   readonly report: string | false;
   readonly task?: FitSettings["task"];
@@ -48,6 +54,8 @@ interface Options extends TableOptions {
   readonly usualNa: boolean;
   readonly ignore: string[];
   readonly category: string[];
+  readonly number: string[];
+  readonly onError: "stop" | "skip";
   readonly structure: FitSettings["structure"];
   readonly memoryBudget: number;
   readonly maxRows: number;
@@ -59,7 +67,7 @@ export function fitCommand(): Command {
   const command = new Command("fit")
     .description("learn a column of a table from the others: a model file, a summary and a report")
     .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
-    .requiredOption("-t, --target <column>", "the column to predict")
+    .option("-t, --target <column>", "the column to predict; without it, the columns are listed")
     .option("-o, --output <file>", "the model file", "model.safetensors")
     .option("-r, --report <file>", "the report", "report.html")
     .option("--no-report", "write no report")
@@ -71,6 +79,7 @@ export function fitCommand(): Command {
     )
     .option("--ignore <columns>", "columns to leave out, by name, between commas; may be given again", listed, [])
     .option("--category <columns>", "columns of numbers that are names of categories; may be given again", listed, [])
+    .option("--number <columns>", "columns of texts and numbers that are numbers; may be given again", listed, [])
     .addOption(
       new Option("--missing <rule>", "missing values become the median or the most frequent text, or an error")
         .choices(["impute", "refuse"])
@@ -96,11 +105,11 @@ export function fitCommand(): Command {
     )
     .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
     .option("--max-rows <n>", "rows to learn from; of more, a random sample", integer(10), 50_000);
-  return withJson(withTableOptions(command)).action(run);
+  return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
 async function run(data: string, options: Options): Promise<void> {
-  const { target, output, report, seed, json } = options;
+  const { output, report, seed, json } = options;
   if (options.folds !== undefined && options.testFraction !== undefined) {
     throw new UsageError("--folds and --test-fraction exclude each other.");
   }
@@ -114,22 +123,40 @@ async function run(data: string, options: Options): Promise<void> {
   }
   checkOutputs(outputs, [{ what: "the data", path: data }]);
   const progress = new Progress(json === true);
-  const stream = await openTable(data, readOptions(options));
-  const kinds = columnKinds(stream.names, { ignore: options.ignore, category: options.category });
+  let skipped = 0;
+  const onSkip = (error: TableError) => {
+    skipped++;
+    if (skipped <= NAMED) printNote(`skipped ${plain(error.message)}`);
+  };
+  const reading = readOptions(options);
+  const skip = options.onError === "skip" ? onSkip : undefined;
+  const stream = await openTable(data, { ...reading, onSkip: skip });
+  const { target } = options;
+  if (target === undefined || !stream.names.includes(target)) {
+    const missing =
+      target === undefined ? "--target says which column to predict." : `there is no column "${target}" to predict.`;
+    throw new UsageError(`${missing} ${columnList(stream.names)}${headerAdvice(stream.names)}`);
+  }
+  const kinds = columnKinds(stream.names, options);
+  const formats = { ...formatOptions(options, stream.names), delimiter: stream.delimiter };
   const table = await readTable(stream, options.maxRows, seed, (rows) =>
     progress.show(() => `reading ${rows.toLocaleString("en")} rows`),
   );
   const settings: FitSettings = {
     ...options,
+    target,
     kinds,
+    formats,
+    onUnread: skip,
     missingTexts: options.na,
     usualMissing: options.usualNa,
     total: table.total,
   };
-  const fit = await fitTable(table, settings, (stage, share) =>
+  const fitted = await fitTable(table, settings, (stage, share) =>
     progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`),
   );
   progress.done();
+  const fit = { ...fitted, model: withReading(fitted.model, reading) };
   const findings = findingsOf(fit);
   const name = data === "-" ? "standard input" : basename(data);
   const written: { path: string; content: string | Uint8Array }[] = [
@@ -144,21 +171,24 @@ async function run(data: string, options: Options): Promise<void> {
   await writeOutputs(written);
   const files = written.map(({ path }) => path);
   const { rows, total } = table;
+  const notes = formatNotes(fit);
+  const { repeated } = stream;
+  const circumstances = { target, files, findings, read: total, used: rows.length, skipped, repeated, notes };
   if (json) {
-    printJson(jsonOf(fit, { data: name, target, seed, files, findings, read: total, used: rows.length }));
+    printJson(jsonOf(fit, { data: name, seed, ...circumstances }));
     return;
   }
-  process.stdout.write(`${summary(fit, { target, files, findings, read: total, used: rows.length }).join("\n")}\n`);
+  process.stdout.write(`${summary(fit, circumstances).join("\n")}\n`);
 }
 
 /** What the options say of columns. @throws UsageError for a column that is not there, or of which two things are said */
 function columnKinds(
   names: readonly string[],
-  options: { readonly ignore: readonly string[]; readonly category: readonly string[] },
+  options: Pick<Options, "ignore" | "category" | "number">,
 ): NonNullable<TableEncodingOptions["kinds"]> {
-  const kinds = { ignore: "ignored", category: "category" } as const;
+  const kinds = { ignore: "ignored", category: "category", number: "number" } as const;
   const said = new Map<string, keyof typeof kinds>();
-  for (const option of ["ignore", "category"] as const) {
+  for (const option of ["ignore", "category", "number"] as const) {
     for (const name of columnsIn(`--${option}`, options[option], names)) {
       const before = said.get(name);
       if (before !== undefined && before !== option) {
@@ -182,7 +212,24 @@ interface Circumstances {
   /** Rows of the table, and of those the ones that were looked at. */
   readonly read: number;
   readonly used: number;
+  /** Rows that could not be read, and lines of headers among the rows. */
+  readonly skipped: number;
+  readonly repeated: readonly number[];
+  readonly notes: ReturnType<typeof formatNotes>;
 }
+
+/** The model, with a note of how its table was read where that was said. */
+function withReading(model: TableModel, reading: Reading): TableModel {
+  if (Object.keys(reading).length === 0) return model;
+  const { posterior, encoding, approximation, farVariance } = model;
+  const notes = { ...(model.notes as Readonly<Record<string, Json>>), reading: reading as Json };
+  return tableModel({ posterior, encoding, approximation, farVariance, notes });
+}
+
+/** Skipped rows that are named; the others are counted. */
+const NAMED = 5;
+/** Columns whose format is said. */
+const FORMATS = 6;
 
 function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: number }) {
   const { model, heldOut, task, guessed, counts, dropped } = fit;
@@ -215,13 +262,17 @@ export function noiseOf({ model }: Pick<TableFit, "model">): number | undefined 
   return target.kind === "number" && noise !== undefined ? noise * target.sd : undefined;
 }
 
-function summary(fit: TableFit, { target, files, findings, read, used }: Circumstances): string[] {
+function summary(
+  fit: TableFit,
+  { target, files, findings, read, used, skipped, repeated, notes }: Circumstances,
+): string[] {
   const { model, heldOut, task, guessed } = fit;
   const { target: encoded } = model.encoding;
   const classes = encoded.kind === "classes" ? `, ${encoded.classes.length} classes` : "";
   const rows = fit.rows.rows.length.toLocaleString("en");
   const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
   const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
+  const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
   const noise = noiseOf(fit);
   const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
   return [
@@ -229,8 +280,16 @@ function summary(fit: TableFit, { target, files, findings, read, used }: Circums
       "task",
       `${task} of "${plain(target)}"${classes}${guessed ? " (guessed from its values; --task says otherwise)" : ""}`,
     ),
-    line("rows", `${rows}${sampled}${dropped}`),
+    line("rows", `${rows}${sampled}${dropped}${skips}`),
+    ...(repeated.length > 0 ? [`  ${repeatedText(repeated)}`] : []),
     ...columnLines(model),
+    ...notes.slice(0, FORMATS).map(({ open, message }) => {
+      const text = `  ${plain(message)}`;
+      return open ? styled("yellow", text) : text;
+    }),
+    ...(notes.length > FORMATS
+      ? [`  and ${notes.length - FORMATS} more that are not written plainly (--json lists them)`]
+      : []),
     ...cellLines(fit),
     line("network", fit.network),
     line("posterior", `${fit.structure}: ${fit.structureReason}`),

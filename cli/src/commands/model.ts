@@ -1,8 +1,9 @@
 // Reading a model file, and what its notes say.
 
 import { readFile } from "node:fs/promises";
-import { FileError, type Json, loadTableModel, type TableModel } from "laplace-ts";
+import { FileError, type Json, loadTableModel, type TableModel, tableModel } from "laplace-ts";
 import type { Baseline, Metrics } from "../fitting/metrics.ts";
+import { formatOptions, type Reading, type TableOptions } from "./options.ts";
 
 /** Beyond any model that `fit` writes. */
 const LARGEST = 2 ** 30;
@@ -22,6 +23,17 @@ export async function readModel(path: string): Promise<TableModel> {
   }
 }
 
+/** The model for a table whose numbers and dates are written as the options say, where they say it. */
+export function asWritten(model: TableModel, options: TableOptions): TableModel {
+  const formats = formatOptions(
+    options,
+    model.encoding.columns.map(({ name }) => name),
+  );
+  if (Object.values(formats).every((value) => value === undefined)) return model;
+  const { posterior, encoding, approximation, farVariance, notes } = model;
+  return tableModel({ posterior, encoding: encoding.withFormats(formats), approximation, farVariance, notes });
+}
+
 /** What `fit` noted in the file, as far as it is there: other programs may have written others. */
 export interface Notes {
   readonly program?: string;
@@ -34,6 +46,8 @@ export interface Notes {
     readonly baseline: Metrics;
   };
   readonly baseline?: Baseline;
+  /** How the table of the training was read, where that was said. */
+  readonly reading?: Reading;
 }
 
 /** The notes of a model, each only if it is what it should be. */
@@ -59,6 +73,7 @@ export function notesOf({ notes, encoding }: TableModel): Notes {
       structureReason: text(own.structureReason),
       heldOut,
       baseline,
+      reading: readingOf(fieldsOf(own.reading)),
     }).filter(([, value]) => value !== undefined),
   );
 }
@@ -66,6 +81,19 @@ export function notesOf({ notes, encoding }: TableModel): Notes {
 function fieldsOf(value: Json | undefined): Readonly<Record<string, Json | undefined>> {
   if (value === undefined || value === null || typeof value !== "object" || Array.isArray(value)) return {};
   return value as Readonly<Record<string, Json>>;
+}
+
+function readingOf(fields: Readonly<Record<string, Json | undefined>>): Reading | undefined {
+  const { encoding, delimiter, skip, comment, header } = fields;
+  const texts = Object.entries({ encoding, delimiter, comment }).filter(
+    ([name, value]) => typeof value === "string" && value !== "" && (name !== "delimiter" || value.length === 1),
+  );
+  const reading = {
+    ...Object.fromEntries(texts),
+    ...(typeof skip === "number" && Number.isSafeInteger(skip) && skip > 0 && { skip }),
+    ...(typeof header === "boolean" && { header }),
+  };
+  return Object.keys(reading).length > 0 ? reading : undefined;
 }
 
 function metricsOf(value: Json | undefined): Metrics | undefined {

@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { checkDateFormat, type DateFormat, OptionError, type TableFormatOptions } from "laplace-ts";
 import { UsageError } from "../errors.ts";
 import type { ReadOptions } from "../table/csv.ts";
 
@@ -9,13 +10,45 @@ import type { ReadOptions } from "../table/csv.ts";
 export interface TableOptions {
   readonly encoding?: string;
   readonly delimiter?: string;
+  readonly skip?: number;
+  readonly comment?: string;
+  readonly header?: boolean;
+  readonly decimal?: "." | ",";
+  readonly thousands?: NonNullable<TableFormatOptions["thousands"]>;
+  readonly dateFormat: readonly string[];
 }
+
+/** How a file is read that was said for the table of the training: the same is expected of others. */
+export type Reading = Omit<ReadOptions, "onSkip">;
 
 /** Adds the options of reading a table. */
 export function withTableOptions(command: Command): Command {
   return command
     .option("--encoding <name>", "encoding of a CSV file (default: UTF-8, or UTF-16 by its byte-order mark)")
-    .option("--delimiter <character>", "what stands between cells (default: found from the first line)", delimiter);
+    .option("--delimiter <character>", "what stands between cells (default: found from the first lines)", delimiter)
+    .option("--skip <n>", "lines above the header that are left out (default: 0)", integer(0))
+    .option("--comment <text>", "lines that begin with it are left out, such as #", comment)
+    .addOption(new Option("--header", "the first line names the columns (default)"))
+    .option("--no-header", "there is no header: the columns are x1, x2, …")
+    .addOption(
+      new Option("--decimal <sign>", "what stands before decimals (default: as all rows have it)").choices([".", ","]),
+    )
+    .option("--thousands <sign>", "what stands between thousands, or none (default: as all rows have it)", thousands)
+    .option(
+      "--date-format <format>",
+      'iso, dmy, mdy, ymd, names or a pattern such as "%d.%m.%y"; of one column by name=format, there also excel or unix; may be given again',
+      listed,
+      [],
+    );
+}
+
+/** Adds --on-error. */
+export function withOnError(command: Command): Command {
+  return command.addOption(
+    new Option("--on-error <rule>", "a row that cannot be read ends the work, or is left out")
+      .choices(["stop", "skip"])
+      .default("stop"),
+  );
 }
 
 /** Adds --json. */
@@ -23,9 +56,61 @@ export function withJson(command: Command): Command {
   return command.addOption(new Option("--json", "print one JSON object on standard output, and nothing else there"));
 }
 
-/** How a table is read. */
-export function readOptions({ encoding, delimiter }: TableOptions): ReadOptions {
-  return { encoding, delimiter };
+/** How a table is read: by the options, then as the training's table was. */
+export function readOptions(options: TableOptions, reading: Reading = {}): Reading {
+  const { encoding, delimiter, skip, comment, header } = options;
+  const said = Object.entries({ encoding, delimiter, skip, comment, header }).filter(
+    ([, value]) => value !== undefined,
+  );
+  return { ...reading, ...Object.fromEntries(said) };
+}
+
+/**
+ * How numbers and dates are written, where that is said.
+ * @param names the table's columns, or those of the model
+ * @throws UsageError for a format that is none, or a column that is not there
+ */
+export function formatOptions(options: TableOptions, names: readonly string[]): TableFormatOptions {
+  const { decimal, thousands, dateFormat } = options;
+  const own: Record<string, DateFormat> = {};
+  let all: DateFormat | undefined;
+  for (const text of dateFormat) {
+    const at = names
+      .map((name) => (text.startsWith(`${name}=`) ? name.length : -1))
+      .reduce((a, b) => Math.max(a, b), -1);
+    const format = at < 0 ? text : text.slice(at + 1);
+    try {
+      checkDateFormat("--date-format", format);
+    } catch (error) {
+      if (!(error instanceof OptionError) || at >= 0 || !text.includes("=")) throw error;
+      throw new UsageError(`--date-format ${text}: there is no such column. ${columnList(names)}`);
+    }
+    if (at >= 0) own[text.slice(0, at)] = format;
+    else if (format === "excel" || format === "unix") {
+      throw new UsageError(
+        `--date-format ${format} is for numbers, so it needs a column: --date-format day=${format}.`,
+      );
+    } else all = format;
+  }
+  const columns = Object.keys(own).length > 0;
+  if (columns && all !== undefined) {
+    throw new UsageError("--date-format is given for all columns, and for some: name each of them.");
+  }
+  return { decimal, thousands, dateFormat: columns ? own : all };
+}
+
+function comment(text: string): string {
+  if (text.trim() === "" || /["\n\r]/.test(text)) {
+    throw new InvalidArgumentError("The beginning of a comment line is due, such as #.");
+  }
+  return text;
+}
+
+function thousands(text: string): NonNullable<TableFormatOptions["thousands"]> {
+  const words = { space: " ", apostrophe: "'", comma: ",", point: ".", none: "none" } as const;
+  const found = Object.entries(words).find(([word, sign]) => text === word || text === sign)?.[1];
+  if (found === undefined) throw new InvalidArgumentError('One of , . \' "space" or "none" is due.');
+  return found;
 }
 
 function delimiter(text: string): string {

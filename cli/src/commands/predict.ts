@@ -1,18 +1,18 @@
 // laplace predict: a model's predictions beside the columns of a table, row by row, however long the table is.
 
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import type { TableModel, TablePrediction } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { csvLine, digits } from "../output/csv.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { openOutput } from "../output/stream.ts";
-import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
+import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { turn } from "../turn.ts";
-import { readModel } from "./model.ts";
-import { readOptions, type TableOptions, withJson, withTableOptions } from "./options.ts";
+import { asWritten, notesOf, readModel } from "./model.ts";
+import { readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
 
 interface Options extends TableOptions {
   readonly output: string;
@@ -29,13 +29,8 @@ export function predictCommand(): Command {
     .description("predict the rows of a table: its columns, and predictions with their doubt beside them")
     .argument("<model>", "a model file that laplace fit wrote")
     .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
-    .option("-o, --output <file>", "where the predictions go, - for standard output", "-")
-    .addOption(
-      new Option("--on-error <rule>", "a row that cannot be read ends the work, or is left out")
-        .choices(["stop", "skip"])
-        .default("stop"),
-    );
-  return withJson(withTableOptions(command)).action(run);
+    .option("-o, --output <file>", "where the predictions go, - for standard output", "-");
+  return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
 async function run(modelPath: string, data: string, options: Options): Promise<void> {
@@ -49,14 +44,15 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
       { what: "the data", path: data },
     ],
   );
-  const model = await readModel(modelPath);
+  const fitted = await readModel(modelPath);
+  const model = asWritten(fitted, options);
   let skipped = 0;
   const onSkip = (error: TableError) => {
     skipped++;
     if (skipped <= NAMED) printNote(`skipped ${plain(error.message)}`);
   };
   const skip = options.onError === "skip" ? onSkip : undefined;
-  const table = await openTable(data, { ...readOptions(options), onSkip: skip });
+  const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
   const unreadable = new Unreadable();
   const encode = batchEncoder(model, table, skip, unreadable.add);
   const appended = appendedNames(model, table.names);
@@ -82,6 +78,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     out.abort();
     progress.done();
   }
+  printRepeated(table.repeated);
   if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);
   unreadable.print();
   if (json) printJson({ rows, skipped, far, unreadable: unreadable.counts, columns: appended, files: [output] });

@@ -1,7 +1,11 @@
 // A table becomes a model: its encoding, held-out predictions, and the fit that is kept.
 
 import {
+  guessTask,
+  isMissing,
   type Json,
+  numberFormat,
+  numberReader,
   OptionError,
   type Posterior,
   type Structure,
@@ -14,6 +18,7 @@ import {
   ValueError,
   version,
 } from "laplace-ts";
+import { TableError } from "../errors.ts";
 import { turn } from "../turn.ts";
 import { chooseTemperature, type HeldOutRows, lossesByTemperature, type Part, predictHeldOut } from "./held-out.ts";
 import { type Baseline, baselineOf } from "./metrics.ts";
@@ -35,6 +40,8 @@ export interface FitSettings {
   readonly usualMissing?: boolean | undefined;
   /** Rows of the table that the rows are a sample of. */
   readonly total?: number | undefined;
+  /** Called for each row whose target cannot be read, instead of an error. */
+  readonly onUnread?: ((error: TableError) => void) | undefined;
   readonly hidden?: readonly number[] | undefined;
   readonly activation: Activation;
   readonly epochs?: number | undefined;
@@ -96,7 +103,8 @@ const FAR_ROWS = 4096;
 export type OnProgress = (stage: string, share: number) => void;
 
 /** Fits a table. @throws ValueError, OptionError for tables and options that do not fit */
-export async function fitTable(table: Rows, settings: FitSettings, onProgress: OnProgress): Promise<TableFit> {
+export async function fitTable(given: Rows, settings: FitSettings, onProgress: OnProgress): Promise<TableFit> {
+  const table = readableRows(given, settings);
   const { seed } = settings;
   // What columns hold is decided by all rows, also those that have no part in the fit.
   const decided = decide(table, settings);
@@ -217,6 +225,25 @@ function withTarget(table: Rows, encoding: TableEncoding): { rows: Rows; dropped
   });
   if (present.length < FEWEST_ROWS) throw tooFew(present.length, name);
   return { rows: rowsAt(table, present), dropped: table.rows.length - present.length };
+}
+
+/** The rows whose target can be read, where the others are to be left out. */
+function readableRows(table: Rows, settings: FitSettings): Rows {
+  const { target, task, formats = {}, missingTexts = [], onUnread } = settings;
+  const at = columnAt(table.names, target);
+  if (onUnread === undefined || at < 0) return table;
+  const cells = table.rows.map((row) => row[at]);
+  const { decimal, thousands, delimiter } = formats;
+  const format = numberFormat(cells, { decimal, thousands: thousands === "none" ? "" : thousands, delimiter });
+  if ((task ?? guessTask(cells, format)) === "classification") return table;
+  const read = numberReader(format);
+  const kept = cells.flatMap((cell, i) => {
+    if (read(cell) !== undefined || isMissing(cell) || missingTexts.includes(cell.trim())) return [i];
+    const shown = JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell);
+    onUnread(new TableError(`the target "${target}" has ${shown}, which is no number.`, table.lines[i]));
+    return [];
+  });
+  return kept.length === cells.length ? table : rowsAt(table, kept);
 }
 
 /** For each part the temperature that the other parts' held-out rows choose, and the one that all choose. */

@@ -60,3 +60,14 @@ export class Progress {
 export function printJson(value: unknown): void {
   stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
+
+/** Notes that headers among the rows were left out. */
+export function printRepeated(lines: readonly number[]): void {
+  if (lines.length > 0) printNote(repeatedText(lines));
+}
+
+/** Headers among the rows, in words. */
+export function repeatedText(lines: readonly number[]): string {
+  const shown = lines.slice(0, 5).join(", ") + (lines.length > 5 ? ", …" : "");
+  return `left out ${lines.length} repeated header${lines.length > 1 ? "s" : ""} (line ${shown})`;
+}

@@ -53,7 +53,7 @@ export async function openParquet(path: string): Promise<TableStream> {
         await handle.close();
       }
     }
-    return { names, delimiter: ",", batches: batches() };
+    return { names, delimiter: ",", batches: batches(), repeated: [] };
   } catch (error) {
     await handle.close();
     throw error;

@@ -22,8 +22,17 @@ function tableError(error: unknown, before: number): unknown {
     messages[error.code] ??
     (found === undefined
       ? `${error.message}.`
-      : `the row has ${found} cells, the header ${due}. Is the delimiter right (--delimiter)?`);
+      : `the row has ${cellsOf(found)}, the header ${due}. ${widthAdvice(Number(found), Number(due))}`);
   return new TableError(text, line);
+}
+
+/** "1 cell", "4 cells". */
+export const cellsOf = (count: number | string) => `${count} cell${Number(count) === 1 ? "" : "s"}`;
+
+function widthAdvice(found: number, due: number): string {
+  return found < due
+    ? "Is it a total, a comment or a title? --on-error skip leaves such rows out."
+    : "Is the delimiter right (--delimiter)? A cell that has it is quoted. --on-error skip leaves such rows out.";
 }
 
 interface Row {
@@ -37,6 +46,7 @@ export async function* parsedRecords(
   { text, line, width }: Rest,
   delimiter: string,
   onSkip: ((error: TableError) => void) | undefined,
+  comment?: string,
 ): AsyncGenerator<Batch, void, undefined> {
   // A row of its own tells the parser how many cells are due. It has a line as well.
   const first = width === undefined ? "" : `${Array(width).fill("_").join(delimiter)}\n`;
@@ -50,6 +60,7 @@ export async function* parsedRecords(
     info: true,
     record_delimiter: ["\r\n", "\n", "\r"],
     skip_empty_lines: true,
+    ...(comment !== undefined && { comment, comment_no_infix: true }),
     max_record_size: LONGEST_ROW,
     ...(onSkip && {
       skip_records_with_error: true,

@@ -51,9 +51,10 @@ export interface Rest {
 export async function* cutRecords(
   chunks: AsyncIterator<string>,
   delimiter: string,
+  { first = 1, comment }: { readonly first?: number; readonly comment?: string | undefined } = {},
 ): AsyncGenerator<Batch, Rest | undefined, undefined> {
   const batcher = new Batcher();
-  let [text, line]: [string, number] = ["", 1];
+  let [text, line]: [string, number] = ["", first];
   let width: number | undefined;
   for (let ended = false; !ended; ) {
     const { done, value } = await chunks.next();
@@ -61,6 +62,13 @@ export async function* cutRecords(
     if (!ended) text += value;
     let at = 0;
     while (at < text.length) {
+      if (comment !== undefined && text.startsWith(comment, at)) {
+        const end = lineEnd(text, at);
+        if (end < 0 && !ended) break;
+        line += end >= 0 && text.charCodeAt(end - 1) === LINE_FEED ? 1 : 0;
+        at = end < 0 ? text.length : end;
+        continue;
+      }
       const cells: string[] = [];
       const end = readRecord(text, at, ended, delimiter, cells);
       if (end === PARTIAL && text.length - at <= LONGEST_ROW) break;
@@ -83,6 +91,28 @@ export async function* cutRecords(
   const batch = batcher.take();
   if (batch.rows.length > 0) yield batch;
   return undefined;
+}
+
+/** Where the line at a place has ended; below 0 where it does not end. */
+function lineEnd(text: string, at: number): number {
+  const found = /\r\n|\n|\r(?=[\s\S])/g;
+  found.lastIndex = at;
+  return found.test(text) ? found.lastIndex : -1;
+}
+
+/** The widths of the first records of a text, as far as they are well formed, and the line that each begins on. */
+export function firstWidths(text: string, delimiter: string, most: number): { width: number; line: number }[] {
+  const widths: { width: number; line: number }[] = [];
+  for (let [at, line] = [0, 1]; at < text.length && widths.length < most; ) {
+    const cells: string[] = [];
+    const end = readRecord(text, at, false, delimiter, cells);
+    if (end < 0) break;
+    const empty = cells.length === 1 && cells[0].trim() === "";
+    if (!empty) widths.push({ width: cells.length, line });
+    line += lineFeeds(text, at, end);
+    at = end;
+  }
+  return widths;
 }
 
 /** Reads the cells of the record at `start`. Gives where the next one begins, PARTIAL or ODD. */
