@@ -8,7 +8,6 @@ const UNPACK = "Unpack it first.";
 /** First bytes as text of one byte per character, what they are the beginning of, and what to do. */
 const kinds: readonly (readonly [string, string, string])[] = [
   ["\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", SHEET],
-  ["PAR1", "Parquet, which begins at its end, so it is no stream", "Give the name of the unpacked file instead."],
   ["ARROW1", "an Arrow or Feather file", "Write the table as Parquet or CSV."],
   ["FEA1", "a Feather file", "Write the table as Parquet or CSV."],
   ["\xff\xff\xff\xff", "a stream of Arrow records", "Write the table as Parquet or CSV."],
@@ -86,6 +85,10 @@ export function isGzip(bytes: Uint8Array): boolean {
 
 /** @throws TableError for the first bytes of something else than a text */
 export function refuseForeign(bytes: Uint8Array, compressed: boolean): void {
+  if (Buffer.from(bytes.subarray(0, 4)).toString("latin1") === "PAR1") {
+    const advice = compressed ? "unpack it first" : "give the file's name instead of -";
+    throw new TableError(`Parquet begins at its end, so it is no stream: ${advice}.`);
+  }
   const found = foreignKind(bytes);
   if (found === undefined) return;
   throw new TableError(`the ${compressed ? "compressed file holds" : "file is"} ${found.kind}. ${found.advice}`);
