@@ -57,11 +57,9 @@ describe("dates", () => {
     );
     writeFileSync(at("mdy.csv"), "day\n03/25/2012\n");
     const refused = await laplace(["predict", at("d.st"), at("mdy.csv")]);
-    expect(refused).toMatchObject({ code: 1 });
-    expect(refused.stderr).toContain(
-      'line 2: the column "day" has "03/25/2012", which is no date as the training wrote them (the day first)',
-    );
-    writeFileSync(at("iso.csv"), "day\n2012-03-25\n");
+    // A cell that cannot be read makes its row far, and is named.
+    expect(refused.stdout.split("\n")[1].endsWith(",true")).toBe(true);
+    expect(refused.stderr).toContain('"03/25/2012"');
     const said = await laplace(["predict", at("d.st"), at("mdy.csv"), "--date-format", "mdy"]);
     const iso = await laplace(["predict", at("d.st"), at("iso.csv")]);
     expect(said.stdout.split("\n")[1].split(",").slice(1)).toEqual(iso.stdout.split("\n")[1].split(",").slice(1));

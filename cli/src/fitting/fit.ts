@@ -2,8 +2,8 @@
 
 import {
   guessTask,
-  isMissing,
   type Json,
+  missingTest,
   numberFormat,
   numberReader,
   OptionError,
@@ -229,7 +229,7 @@ function withTarget(table: Rows, encoding: TableEncoding): { rows: Rows; dropped
 
 /** The rows whose target can be read, where the others are to be left out. */
 function readableRows(table: Rows, settings: FitSettings): Rows {
-  const { target, task, formats = {}, missingTexts = [], onUnread } = settings;
+  const { target, task, formats = {}, missingTexts = [], usualMissing = true, onUnread } = settings;
   const at = columnAt(table.names, target);
   if (onUnread === undefined || at < 0) return table;
   const cells = table.rows.map((row) => row[at]);
@@ -237,8 +237,9 @@ function readableRows(table: Rows, settings: FitSettings): Rows {
   const format = numberFormat(cells, { decimal, thousands: thousands === "none" ? "" : thousands, delimiter });
   if ((task ?? guessTask(cells, format)) === "classification") return table;
   const read = numberReader(format);
+  const missing = missingTest({ texts: missingTexts, marks: usualMissing ? "usual" : "none" }, "numbers");
   const kept = cells.flatMap((cell, i) => {
-    if (read(cell) !== undefined || isMissing(cell) || missingTexts.includes(cell.trim())) return [i];
+    if (missing(cell) || read(cell) !== undefined) return [i];
     const shown = JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell);
     onUnread(new TableError(`the target "${target}" has ${shown}, which is no number.`, table.lines[i]));
     return [];

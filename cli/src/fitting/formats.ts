@@ -1,6 +1,6 @@
 // How numbers and dates of a table were read, in words with an example: what could have been read otherwise is said.
 
-import { cellReader, type DateColumn, dayText, isMissing, type NumberFormat, numberOf, numberReader } from "laplace-ts";
+import { cellReader, type DateColumn, dayText, type NumberFormat, numberOf, numberReader } from "laplace-ts";
 import type { TableFit } from "./fit.ts";
 
 /** How a column was read. */
@@ -31,7 +31,7 @@ export function formatNotes({ model, rows }: Pick<TableFit, "model" | "rows">): 
   const { columns, target } = model.encoding;
   const notes = [...columns, target].flatMap((column): FormatNote[] => {
     const at = rows.names.indexOf(column.name);
-    const cells = () => rows.rows.map((row) => row[at]).filter((cell) => !isMissing(cell));
+    const cells = () => rows.rows.map((row) => row[at]).filter((cell) => cell.trim() !== "");
     const note =
       column.kind === "date"
         ? dateNote(column, cells())
