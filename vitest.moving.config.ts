@@ -8,7 +8,7 @@ const merged = mergeConfig(
     test: {
       // What does not compute in this process is left out.
       exclude: ["test/architecture.test.ts", "test/docs.test.ts", "test/examples.test.ts", "node_modules/**"],
-      testTimeout: 120_000,
+      testTimeout: 600_000,
       reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results-moving.json" }]] : ["default"],
     },
   }),
