@@ -20,6 +20,7 @@ import {
 } from "laplace-ts";
 import { TableError } from "../errors.ts";
 import { turn } from "../turn.ts";
+import { withGaps } from "./gaps.ts";
 import { chooseTemperature, type HeldOutRows, lossesByTemperature, type Part, predictHeldOut } from "./held-out.ts";
 import { type Baseline, baselineOf } from "./metrics.ts";
 import { type Activation, chooseStructure, defaultHidden, describeNetwork, learningOf, networkFor } from "./network.ts";
@@ -94,7 +95,7 @@ const FEW_ROWS = 1000;
 const FOLDS = 5;
 const TEST_FRACTION = 0.2;
 const FEWEST_ROWS = 10;
-/** A row is far from the training data if the function's variance there is so many times the largest of the training. */
+/** A row is far from the training data if the function's variance there is so many times the largest of known rows. */
 const FAR = 1.5;
 /** Rows that are looked at for it. */
 const FAR_ROWS = 4096;
@@ -325,6 +326,24 @@ class Fitter {
   }
 }
 
+/** The largest variance of the function, summed over outputs, of some rows. */
+function largestVariance(posterior: Posterior, numbers: Numbers): number {
+  const rows = Math.min(numbers.rows, FAR_ROWS);
+  const seen = take(
+    numbers,
+    Array.from({ length: rows }, (_, i) => i),
+  );
+  const { functionVariance } = posterior.predict(seen.x);
+  const outputs = functionVariance.size / rows;
+  let largest = 0;
+  for (let i = 0; i < rows; i++) {
+    let total = 0;
+    for (let c = 0; c < outputs; c++) total += functionVariance.data[i * outputs + c];
+    largest = Math.max(largest, total);
+  }
+  return largest;
+}
+
 /** A model of some rows, and how it came about. */
 class FittedTable {
   readonly model: TableModel;
@@ -344,21 +363,14 @@ class FittedTable {
   at(temperature: number): TableModel {
     const fitted = this.#fitted.posterior;
     const posterior = temperature === fitted.temperature ? fitted : fitted.with({ temperature });
-    const rows = Math.min(this.#numbers.rows, FAR_ROWS);
-    const seen = take(
-      this.#numbers,
-      Array.from({ length: rows }, (_, i) => i),
+    const parted = withGaps(posterior, this.#encoding, this.#numbers);
+    const { partial } = this.#fitted;
+    // With many columns the rows that the weights were fitted to are no measure for others.
+    const largest = Math.max(
+      largestVariance(posterior, this.#numbers),
+      largestVariance(partial.posterior.with({ temperature }), partial.validation),
     );
-    const { functionVariance } = posterior.predict(seen.x);
-    const outputs = functionVariance.size / rows;
-    let largest = 0;
-    for (let i = 0; i < rows; i++) {
-      let total = 0;
-      for (let c = 0; c < outputs; c++) total += functionVariance.data[i * outputs + c];
-      largest = Math.max(largest, total);
-    }
-    const approximation = this.#approximation;
-    return tableModel({ posterior, encoding: this.#encoding, approximation, farVariance: FAR * largest });
+    return tableModel({ ...parted, approximation: this.#approximation, farVariance: FAR * largest });
   }
 
   /** The temperature that the validation part chooses. */

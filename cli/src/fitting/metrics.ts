@@ -97,7 +97,7 @@ export function setCoverage(
 /** What the baseline predicts for every row. */
 export type Baseline =
   | { readonly mean: number; readonly sd: number }
-  /** Frequencies of the classes, each with one row added. */
+  /** Frequencies of the classes, drawn toward equal ones as far as they are uncertain. */
   | { readonly frequencies: readonly number[] };
 
 /** The baseline of the training's targets. */
@@ -110,9 +110,22 @@ export function baselineOf(targets: ArrayLike<number>, classes: number): Baselin
     for (let i = 0; i < n; i++) square += (targets[i] - mean) ** 2 / n;
     return { mean, sd: Math.sqrt(square) };
   }
-  const counts = new Array<number>(classes).fill(1);
+  const counts = new Array<number>(classes).fill(0);
   for (let i = 0; i < n; i++) counts[targets[i]]++;
-  return { frequencies: counts.map((count) => count / (n + classes)) };
+  const added = rowsAdded(counts, n);
+  return { frequencies: counts.map((count) => (count + added) / (n + added * classes)) };
+}
+
+/** Rows that may be added to each class; very many make all classes equal. */
+const ADDED = [0.01, 0.1, 0.5, 1, 2, 5, 10, 100, 1e4] as const;
+
+/** Rows to add to each class, with which frequencies predict rows best that they were not counted from, each left out in turn. */
+function rowsAdded(counts: readonly number[], n: number): number {
+  const loss = (added: number) =>
+    counts.reduce((sum, count) => {
+      return count === 0 ? sum : sum - count * Math.log((count - 1 + added) / (n - 1 + added * counts.length));
+    }, 0);
+  return ADDED.reduce((best, added) => (loss(added) < loss(best) ? added : best), ADDED[0]);
 }
 
 /** The metrics of baselines, one for each row. */

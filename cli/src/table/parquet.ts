@@ -21,6 +21,19 @@ export function cellOf(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part)) ?? "";
 }
 
+/** Digits that tell floats of 32 bits apart. */
+const FLOAT_DIGITS = [6, 7, 8, 9] as const;
+
+/** A number of 32 bits as the shortest text that says it, as programs write it in a CSV file: 0.1, not 0.10000000149. */
+export function shortest(value: unknown): unknown {
+  if (typeof value !== "number" || !Number.isFinite(value)) return value;
+  for (const digits of FLOAT_DIGITS) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}
+
 /** Opens a Parquet file. @throws TableError for a file that cannot be read */
 export async function openParquet(path: string): Promise<TableStream> {
   const handle = await open(path);
@@ -36,7 +49,9 @@ export async function openParquet(path: string): Promise<TableStream> {
       },
     };
     const metadata = await named(() => parquetMetadataAsync(file));
-    const top = parquetSchema(metadata).children.map(({ element }) => element.name);
+    const columns = parquetSchema(metadata).children.map(({ element }) => element);
+    const top = columns.map(({ name }) => name);
+    const floats = columns.map(({ type }) => type === "FLOAT");
     const names = readHeader(top);
     const total = Number(metadata.num_rows);
     async function* batches(): AsyncGenerator<Batch, void, undefined> {
@@ -45,7 +60,12 @@ export async function openParquet(path: string): Promise<TableStream> {
           const rowEnd = Math.min(start + ROWS, total);
           const options = { file, metadata, compressors, rowStart: start, rowEnd, useOffsetIndex: true };
           const objects = await named(() => parquetReadObjects(options));
-          const rows = objects.map((row) => top.map((name) => cellOf(Object.hasOwn(row, name) ? row[name] : null)));
+          const rows = objects.map((row) =>
+            top.map((name, j) => {
+              const value = Object.hasOwn(row, name) ? row[name] : null;
+              return cellOf(floats[j] ? shortest(value) : value);
+            }),
+          );
           // The header of a CSV file is line 1.
           yield { rows, lines: rows.map((_, i) => start + i + 2) };
         }
