@@ -21,7 +21,7 @@ console.log(String(posterior));
 console.log(String(tuned));
 console.log();
 
-// "plugin" is the network's own softmax. The default, "probit", takes the posterior's doubt about the logits in.
+// "plugin" is the network's own softmax. The default takes the posterior's uncertainty of the logits' difference in.
 const ways: [string, (x: NDArray | number[][]) => NDArray][] = [
   ["network alone", (x) => posterior.predict(x, { approximation: "plugin" }).mean],
   ["Laplace", (x) => posterior.predict(x).mean],

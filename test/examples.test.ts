@@ -72,7 +72,7 @@ test("two-moons: Laplace is less sure, most of all where there are no data, and 
   expect(far).toHaveLength(4);
   for (const { p } of far) {
     expect(sureness(p[0])).toBeGreaterThan(0.499);
-    expect(sureness(p[2])).toBeLessThan(0.45);
+    expect(sureness(p[2])).toBeLessThan(0.46);
   }
   const scores = table(lines, "1001 held-out points").map((line) => numbers(line).slice(-3));
   const [[alone, accuracy, lossAlone], [confidence, same, loss], [cautious, tunedSame, tunedLoss]] = scores;

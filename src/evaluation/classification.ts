@@ -1,11 +1,11 @@
 // Metrics of predicted class probabilities. All take probabilities [N, C], or [N] or [N, 1] of label 1, and labels [N]; or
 // with the options of `ClassOptions` probabilities at every position, and labels of which some are left out.
 
-import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, asArray, NDArray } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, checkOptions, OptionError, ShapeError, ValueError } from "../errors.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { countedLabels } from "./labels.ts";
-import { readLabels, readNumbers, readProbabilities } from "./read.ts";
+import { average, readLabels, readNumbers, readProbabilities } from "./read.ts";
 
 function read(where: string, probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions) {
   const counted = countedLabels(where, probabilities, labels, options);
@@ -15,15 +15,22 @@ function read(where: string, probabilities: ArrayLike, labels: ArrayLike, option
 
 /**
  * The mean negative log likelihood of the labels, −1/N Σ log p_n(y_n), in nats. A proper scoring rule; infinite where a
- * label had the probability 0.
+ * label had the probability 0, hence of label 0 where that of label 1 was rounded to 1: `evaluate` and a posterior's
+ * `logProbabilities` know the logits, and are exact there.
  * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
  * @throws ShapeError, ValueError for probabilities or labels that are none, or that differ in number
  */
 export function negativeLogLikelihood(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
   const { samples, classes, p, labels: y } = read("negativeLogLikelihood", probabilities, labels, options);
-  let sum = 0;
-  for (let i = 0; i < samples; i++) sum -= Math.log(p[i * classes + y[i]]);
-  return sum / samples;
+  return average(samples, (i) => -Math.log(p[i * classes + y[i]]));
+}
+
+/** The mean negative log likelihood of labels from logarithms of their probabilities, [N, C]. */
+export function logScore(where: string, logs: ArrayLike, labels: ArrayLike): number {
+  const { data, shape } = asArray(logs);
+  const [samples, classes] = shape;
+  const y = readLabels(where, labels, samples, classes);
+  return average(samples, (i) => -data[i * classes + y[i]]);
 }
 
 /**
@@ -53,11 +60,18 @@ function largest(p: Float64Array, i: number, classes: number): number {
  */
 export function brierScore(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
   const { samples, classes, p, labels: y } = read("brierScore", probabilities, labels, options);
-  let sum = 0;
-  for (let i = 0; i < samples; i++) {
-    for (let c = 0; c < classes; c++) sum += (p[i * classes + c] - (c === y[i] ? 1 : 0)) ** 2;
-  }
-  return sum / samples;
+  return average(samples, (i) => {
+    const own = i * classes + y[i];
+    let [sum, others] = [0, 0];
+    for (let at = i * classes; at < (i + 1) * classes; at++) {
+      if (at === own) continue;
+      sum += p[at] ** 2;
+      others += p[at];
+    }
+    // Where the others say the same as 1 − p within rounding, they have more digits of it.
+    const rest = 1 - p[own];
+    return sum + (Math.abs(rest - others) < 1e-15 * classes ? others : rest) ** 2;
+  });
 }
 
 /** Options of `reliabilityCurve`. */

@@ -1,13 +1,14 @@
 // A posterior's predictions held against data, in one call.
 
-import { asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
+import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/read.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
+import { predictLabels } from "../laplace/log-probabilities.ts";
 import { checkIsPosterior, type Posterior } from "../laplace/posterior.ts";
 import { predictAll } from "../laplace/predicted.ts";
 import { type PredictOptions, predict, predictOptionNames } from "../laplace/prediction.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { accuracy, auroc, brierScore, expectedCalibrationError, negativeLogLikelihood } from "./classification.ts";
+import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
 import { poissonNegativeLogLikelihood } from "./counts.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
 import {
@@ -82,18 +83,23 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
   const { level: _, ...predictOptions } = options;
   const { name } = posterior.likelihood;
   const plugin = options.approximation === "plugin";
+  const labelled = name === "categorical" || name === "bernoulli";
   const predicted = predictAll(where, data, ({ x }) => {
+    if (labelled) {
+      const { mean, logs } = predictLabels(where, posterior, x, predictOptions);
+      return { mean, variance: mean, functionMean: mean, functionVariance: mean, logs };
+    }
     const prediction = predict(where, posterior, x, predictOptions);
-    const { mean } = prediction;
+    const { mean, variance } = prediction;
     // What no metric looks at is not kept, nor computed.
-    const variance = name === "categorical" || name === "bernoulli" ? mean : prediction.variance;
-    if (name !== "poisson") return { mean, variance, functionMean: mean, functionVariance: mean };
+    if (name !== "poisson") return { mean, variance, functionMean: mean, functionVariance: mean, logs: mean };
     const functionVariance = plugin ? zeros(mean.shape) : prediction.functionVariance;
-    return { mean, variance, functionMean: prediction.functionMean, functionVariance };
+    return { mean, variance, functionMean: prediction.functionMean, functionVariance, logs: mean };
   });
   const { mean, variance, targets: y } = predicted;
   const { likelihood, net } = posterior;
-  const all = { mean, variance, y, functionMean: predicted.functionMean, functionVariance: predicted.functionVariance };
+  const { functionMean, functionVariance, logs } = predicted;
+  const all = { mean, variance, y, functionMean, functionVariance, logs };
   const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
   const count = net.outputShape.length === 1 ? net.outputShape[0] : 1;
   if (likelihood.name === "categorical" || count === 1) return metrics(all);
@@ -101,6 +107,11 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     new NDArray(
       Float64Array.from({ length: mean.shape[0] }, (_, n) => array.data[n * count + c]),
       [mean.shape[0]],
+    );
+  const pairs = (c: number) =>
+    new NDArray(
+      Float64Array.from({ length: 2 * mean.shape[0] }, (_, i) => logs.data[2 * ((i >> 1) * count + c) + (i & 1)]),
+      [mean.shape[0], 2],
     );
   const whole = metrics(all);
   const ignored = (label: number) => label === likelihood.ignoredLabel;
@@ -113,6 +124,7 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
       y: column(y, c),
       functionMean: column(all.functionMean, c),
       functionVariance: column(all.functionVariance, c),
+      logs: name === "bernoulli" ? pairs(c) : mean,
     });
   });
   return { ...whole, outputs };
@@ -125,17 +137,26 @@ interface Predicted {
   readonly y: NDArray;
   readonly functionMean: NDArray;
   readonly functionVariance: NDArray;
+  /** Of labels: the logarithms of their probabilities. */
+  readonly logs: NDArray;
 }
 
 function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, options: EvaluateOptions): Evaluation {
-  const { mean, variance, y } = predicted;
+  const { mean, variance, y, logs } = predicted;
   const { level = 0.9 } = options;
   const [samples] = mean.shape;
   const { name, classAxis, ignoredLabel } = likelihood;
-  if (name === "categorical")
-    return { samples, ...ofLabels(countedLabels(where, mean, y, { classAxis, ignoredLabel }), samples) };
-  if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, mean, y, ignoredLabel) };
-  const errors = { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
+  if (name === "categorical") {
+    const layout = { classAxis, ignoredLabel };
+    const { probabilities } = countedLabels(where, mean, y, layout);
+    return { samples, ...scores(probabilities, countedLabels(where, logs, y, layout), samples) };
+  }
+  if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, logs, y, samples, ignoredLabel) };
+  // Rates of counts may be above every float64 number, and their errors with them; what scores log rates is finite.
+  const overflow = name === "poisson" && mean.data.some((m: number) => m === Number.POSITIVE_INFINITY);
+  const errors = overflow
+    ? { rootMeanSquaredError: Number.POSITIVE_INFINITY, meanAbsoluteError: Number.POSITIVE_INFINITY }
+    : { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
   if (name === "poisson") {
     const { functionMean, functionVariance } = predicted;
     return {
@@ -157,24 +178,37 @@ function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, 
   };
 }
 
-function ofLabels({ probabilities, labels }: Labelled, samples: number) {
+/** Scores from logarithms of probabilities, which keep their digits where those round to 0 or 1. */
+function scores(probabilities: ArrayLike, { probabilities: logs, labels }: Labelled, samples: number) {
   const [count] = asArray(probabilities).shape;
   return {
     ...(count !== samples && { labels: count }),
-    negativeLogLikelihood: negativeLogLikelihood(probabilities, labels),
+    negativeLogLikelihood: logScore("evaluate", logs, labels),
     accuracy: accuracy(probabilities, labels),
     brierScore: brierScore(probabilities, labels),
     expectedCalibrationError: expectedCalibrationError(probabilities, labels),
   };
 }
 
-function ofBinaryLabels(where: string, probabilities: NDArray, labels: NDArray, ignoredLabel: number | undefined) {
-  if (probabilities.size !== labels.size) {
-    const shapes = `${shapeText(labels.shape)}, but the predictions ${shapeText(probabilities.shape)}`;
+function ofBinaryLabels(
+  where: string,
+  logs: NDArray,
+  labels: NDArray,
+  samples: number,
+  ignoredLabel: number | undefined,
+) {
+  if (logs.size !== 2 * labels.size) {
+    const shapes = `${shapeText(labels.shape)}, but the predictions ${shapeText(logs.shape.slice(0, -1))}`;
     throw new ShapeError(`${where}: the targets have shape ${shapes}; they must agree.`);
   }
-  const counted = countedLabels(where, probabilities.reshape(-1), labels.reshape(-1), { ignoredLabel });
-  const [p, y] = [asArray(counted.probabilities), asArray(counted.labels)];
+  const counted = countedLabels(where, logs.reshape(-1, 2), labels.reshape(-1), { ignoredLabel });
+  const [rows, y] = [asArray(counted.probabilities), asArray(counted.labels)];
   const both = y.data.some((label: number) => label === 0) && y.data.some((label: number) => label === 1);
-  return { ...ofLabels(counted, probabilities.shape[0]), ...(both ? { auroc: auroc(p, y) } : {}) };
+  const most = Number.MAX_VALUE;
+  // In the order of the probabilities, also of those that round to the same number.
+  const odds = Float64Array.from({ length: rows.shape[0] }, (_, i) =>
+    Math.min(Math.max(rows.data[2 * i + 1] - rows.data[2 * i], -most), most),
+  );
+  const p = new NDArray(Float64Array.from(rows.data, Math.exp), rows.shape);
+  return { ...scores(p, counted, samples), ...(both && { auroc: auroc(odds, y) }) };
 }

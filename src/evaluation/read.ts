@@ -8,6 +8,7 @@ import type { FloatArray } from "../kernels/memory.ts";
 // How far a probability may lie outside [0, 1], and a row's sum from 1, by rounding: means of many float32 rows do.
 const ENTRY_ROUNDING = 1e-6;
 const SUM_ROUNDING = 1e-4;
+const INFINITE = Number.POSITIVE_INFINITY;
 
 /** An array of N samples. @throws ShapeError for none, ValueError for numbers that are not finite */
 function readSamples(where: string, name: string, values: ArrayLike): NDArray {
@@ -16,8 +17,26 @@ function readSamples(where: string, name: string, values: ArrayLike): NDArray {
     const shape = shapeText(samples.shape);
     throw new ShapeError(`${where}: ${name} must have a first axis that counts samples, at least one; it is ${shape}.`);
   }
+  const { data } = samples;
+  const predicted = !["targets", "labels", "counts", "scores"].includes(name);
+  const at = predicted ? data.findIndex((x) => Math.abs(x) === INFINITE) : -1;
+  if (at >= 0) {
+    throw new ValueError(
+      `${where}: ${name} has the value ${data[at]} (element ${at}): it overflowed where it was predicted, and this metric needs it. Likely causes: the mean e^f of a count where the log rate f is above 709, or a variance, of a prior so wide or inputs so far from the training data that predictions mean nothing. Scores of the log rate, poissonNegativeLogLikelihood(functionMean, functionVariance, counts), stay finite.`,
+    );
+  }
   checkFinite(where, name, samples);
   return samples;
+}
+
+/** The mean of n numbers, infinite only where it is above every float64 number itself. */
+export function average(n: number, at: (i: number) => number): number {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += at(i);
+  if (Math.abs(sum) !== INFINITE) return sum / n;
+  let mean = 0;
+  for (let i = 0; i < n; i++) mean += at(i) / n;
+  return mean;
 }
 
 /** Numbers of N samples with C outputs each, from several arrays of one shape. */

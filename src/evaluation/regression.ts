@@ -2,21 +2,14 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkInteger, checkOptions } from "../errors.ts";
-import type { FloatArray } from "../kernels/memory.ts";
 import { normalCdf, normalDensity, normalQuantile } from "./normal.ts";
-import { checkLevel, checkVariance, readNumbers } from "./read.ts";
+import { average, checkLevel, checkVariance, readNumbers } from "./read.ts";
 
 /** Mean, variance and targets of N C elements. */
 function read(where: string, mean: ArrayLike, variance: ArrayLike, targets: ArrayLike, positive: boolean) {
   const { columns } = readNumbers(where, { mean, variance, targets });
   checkVariance(where, columns[1], positive);
   return { m: columns[0], v: columns[1], y: columns[2] };
-}
-
-function average(values: FloatArray, at: (i: number) => number): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += at(i);
-  return sum / values.length;
 }
 
 /**
@@ -27,7 +20,9 @@ function average(values: FloatArray, at: (i: number) => number): number {
  */
 export function gaussianNegativeLogLikelihood(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike): number {
   const { m, v, y } = read("gaussianNegativeLogLikelihood", mean, variance, targets, true);
-  return 0.5 * average(m, (i) => Math.log(2 * Math.PI * v[i]) + (y[i] - m[i]) ** 2 / v[i]);
+  // Squares of deviations, not of errors: those may be above every float64 number where their ratio is not.
+  const log = Math.log(2 * Math.PI);
+  return 0.5 * average(m.length, (i) => log + Math.log(v[i]) + ((y[i] - m[i]) / Math.sqrt(v[i])) ** 2);
 }
 
 /**
@@ -36,7 +31,11 @@ export function gaussianNegativeLogLikelihood(mean: ArrayLike, variance: ArrayLi
  */
 export function rootMeanSquaredError(mean: ArrayLike, targets: ArrayLike): number {
   const [m, y] = readNumbers("rootMeanSquaredError", { mean, targets }).columns;
-  return Math.sqrt(average(m, (i) => (y[i] - m[i]) ** 2));
+  let largest = 0;
+  for (let i = 0; i < m.length; i++) largest = Math.max(largest, Math.abs(y[i] - m[i]));
+  // In units of the largest where squares would leave the range of float64.
+  const unit = largest > 1e150 || (largest > 0 && largest < 1e-150) ? largest : 1;
+  return unit * Math.sqrt(average(m.length, (i) => ((y[i] - m[i]) / unit) ** 2));
 }
 
 /**
@@ -45,7 +44,7 @@ export function rootMeanSquaredError(mean: ArrayLike, targets: ArrayLike): numbe
  */
 export function meanAbsoluteError(mean: ArrayLike, targets: ArrayLike): number {
   const [m, y] = readNumbers("meanAbsoluteError", { mean, targets }).columns;
-  return average(m, (i) => Math.abs(y[i] - m[i]));
+  return average(m.length, (i) => Math.abs(y[i] - m[i]));
 }
 
 /**
@@ -57,7 +56,7 @@ export function meanAbsoluteError(mean: ArrayLike, targets: ArrayLike): number {
  */
 export function crps(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike): number {
   const { m, v, y } = read("crps", mean, variance, targets, false);
-  return average(m, (i) => {
+  return average(m.length, (i) => {
     const error = Math.abs(y[i] - m[i]);
     const deviation = Math.sqrt(v[i]);
     const z = error === 0 ? 0 : error / deviation;
@@ -94,7 +93,7 @@ export function intervalCoverage(
   const where = "intervalCoverage";
   const half = readHalfWidth(where, options);
   const { m, v, y } = read(where, mean, variance, targets, false);
-  return average(m, (i) => (Math.abs(y[i] - m[i]) <= half * Math.sqrt(v[i]) ? 1 : 0));
+  return average(m.length, (i) => (Math.abs(y[i] - m[i]) <= half * Math.sqrt(v[i]) ? 1 : 0));
 }
 
 /** How narrow predictions are, whatever the targets: the smaller the better among calibrated ones. */
@@ -116,7 +115,10 @@ export function sharpness(variance: ArrayLike, options: IntervalOptions = {}): S
   const half = readHalfWidth(where, options);
   const [v] = readNumbers(where, { variance }).columns;
   checkVariance(where, v, false);
-  return { intervalWidth: average(v, (i) => 2 * half * Math.sqrt(v[i])), variance: average(v, (i) => v[i]) };
+  return {
+    intervalWidth: average(v.length, (i) => 2 * half * Math.sqrt(v[i])),
+    variance: average(v.length, (i) => v[i]),
+  };
 }
 
 /** Options of `calibrationCurve`. */
@@ -189,5 +191,5 @@ function areaToDiagonal(level: Float64Array, frequency: Float64Array): number {
  */
 export function sigmaScaling(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike): number {
   const { m, v, y } = read("sigmaScaling", mean, variance, targets, true);
-  return Math.sqrt(average(m, (i) => (y[i] - m[i]) ** 2 / v[i]));
+  return Math.sqrt(average(m.length, (i) => ((y[i] - m[i]) / Math.sqrt(v[i])) ** 2));
 }

@@ -217,7 +217,8 @@ function calibrationFinding(
 
 function intervalFindings({ likelihood }: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, y, mean, variance } = given;
-  if (samples < FEW) return [];
+  // Rates of counts may be above every float64 number: no intervals then.
+  if (samples < FEW || !variance.every(Number.isFinite)) return [];
   const z = y.map((target, i) => (target - mean[i]) / Math.sqrt(variance[i]));
   const squares = perSample(given, (i) => z[i] ** 2 / outputs);
   const { mean: square, error } = estimate(squares);
@@ -285,13 +286,13 @@ function confidenceFindings({ likelihood }: Posterior, given: Diagnosed, output:
 
 /** −log density of the targets of each example under the prediction, and under what ignores the inputs. */
 function negativeLogs({ likelihood }: Posterior, given: Diagnosed): { own: Float64Array; baseline: Float64Array } {
-  const { samples, outputs, y, mean, variance, functionMean, functionVariance, plugin } = given;
+  const { samples, outputs, y, mean, variance, functionMean, functionVariance, logs, otherLogs, plugin } = given;
   const column = (c: number) => Float64Array.from({ length: samples }, (_, i) => y[i * outputs + c]);
   const levels = Float64Array.from({ length: outputs }, (_, c) => meanOf(column(c)));
   const spreads = levels.map((level, c) => meanOf(column(c).map((t) => (t - level) ** 2)));
   const gaussian = (t: number, m: number, v: number) => 0.5 * (Math.log(2 * Math.PI * v) + (t - m) ** 2 / v);
   // 0 log 0 = 0: soft targets and absent classes.
-  const cross = (t: number, p: number) => (t === 0 ? 0 : -t * Math.log(p));
+  const cross = (t: number, log: number) => (t === 0 ? 0 : -t * log);
   const rows = (at: (i: number, c: number) => number) => perSample(given, at);
   const { name } = likelihood;
   if (name === "gaussian") {
@@ -307,8 +308,11 @@ function negativeLogs({ likelihood }: Posterior, given: Diagnosed): { own: Float
     };
   }
   const both = name === "bernoulli";
-  const of = (t: number, p: number) => cross(t, p) + (both ? cross(1 - t, 1 - p) : 0);
-  return { own: rows((i) => of(y[i], mean[i])), baseline: rows((i, c) => of(y[i], levels[c])) };
+  const of = (t: number, log: number, other: number) => cross(t, log) + (both ? cross(1 - t, other) : 0);
+  return {
+    own: rows((i) => of(y[i], logs[i], otherLogs[i])),
+    baseline: rows((i, c) => of(y[i], Math.log(levels[c]), Math.log1p(-levels[c]))),
+  };
 }
 
 function baselineFindings(posterior: Posterior, given: Diagnosed, output: number | undefined): Finding[] {

@@ -6,6 +6,7 @@ import type { Data } from "../data/read.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
 import { sumVariances } from "./functions.ts";
+import { predictLabels } from "./log-probabilities.ts";
 import type { Posterior } from "./posterior.ts";
 import { predictAll } from "./predicted.ts";
 import { functionMoments, type PredictOptions, predict } from "./prediction.ts";
@@ -35,6 +36,9 @@ export interface Diagnosed {
   readonly spread: Float64Array;
   /** tr(Λ V) / (σ² T), V the function's covariance: over the training data it has the mean γ / N, [N]. */
   readonly information: Float64Array;
+  /** Of labels: log of the probability, [N C], of binary ones also of the other label's; empty otherwise. */
+  readonly logs: Float64Array;
+  readonly otherLogs: Float64Array;
   /** Whether the predictions ignore the function's variance. */
   readonly plugin: boolean;
 }
@@ -52,7 +56,11 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
     // The network's own outputs, from which the loss of the fit was computed.
     const own =
       options.approximation === "network" ? shaped(functionMoments(where, posterior, inputs, "mean")) : functionMean;
-    const common = { x, mean, variance, functionMean, functionVariance, own, y: targets };
+    const labels = likelihood.logProbabilities !== undefined;
+    const logs = labels
+      ? predictLabels(where, posterior, x, options).logs
+      : new NDArray(new Float64Array(0), [x.shape[0], 0]);
+    const common = { x, mean, variance, functionMean, functionVariance, own, y: targets, logs };
     if (!classes) return { ...common, level: functionVariance, weighted: functionVariance };
     // Of a label's logits all that is looked at are the variances of their sum and of their mean over the probabilities.
     const sums = sumVariances(where, posterior, inputs, mean.data);
@@ -100,8 +108,9 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
       information[i] += (mean[at] * v) / temperature;
     }
     if (!classes) return;
-    spread[i] -= all.level.data[group] / outputs;
-    information[i] -= all.weighted.data[group] / temperature;
+    // Differences of what is positive: rounding may leave less than nothing.
+    spread[i] = Math.max(spread[i] - all.level.data[group] / outputs, 0);
+    information[i] = Math.max(information[i] - all.weighted.data[group] / temperature, 0);
   });
   return {
     samples,
@@ -115,6 +124,8 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
     functionVariance,
     spread,
     information,
+    logs: classes ? taken(all.logs) : numbers(all.logs).filter((_, i) => i % 2 === 1),
+    otherLogs: classes ? new Float64Array(0) : numbers(all.logs).filter((_, i) => i % 2 === 0),
     plugin: options.approximation === "plugin",
   };
 }

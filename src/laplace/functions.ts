@@ -4,7 +4,7 @@
 import type { NDArray } from "../array/ndarray.ts";
 import { forwardAt, type PositionView, positionView } from "../curvature/positions.ts";
 import type { Selection } from "../curvature/selection.ts";
-import { checkNeed } from "../errors.ts";
+import { checkNeed, ValueError } from "../errors.ts";
 import {
   allocateFloats,
   bytesPerElement,
@@ -182,6 +182,7 @@ export function eachFunction(
           mean[i] = f[b * width + offset + c * step];
           variance[i] = covariance[(b * size + c) * size + c];
         }
+        refuseOverflow(where, covariance);
         visit({ batch: forward.batch, outputs: size, mean, variance, covariance, first, width, offset, step });
       }
     });
@@ -202,6 +203,7 @@ export function eachFunction(
       });
     }
     const together = group.size;
+    refuseOverflow(where, variance);
     visit({
       batch: forward.batch,
       outputs: width,
@@ -214,6 +216,15 @@ export function eachFunction(
       step: 1,
     });
   });
+}
+
+function refuseOverflow(where: string, variances: Float64Array): void {
+  for (const v of variances) {
+    if (Number.isFinite(v)) continue;
+    throw new ValueError(
+      `${where}: the variance of the function is ${v}: it overflowed. Likely causes: a prior so wide that predictions mean nothing (raise priorPrecision, or let optimizePrior() choose it), or inputs that are far from those of the training.`,
+    );
+  }
 }
 
 function instead(where: string, { likelihood }: Posterior): string {

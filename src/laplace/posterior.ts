@@ -30,6 +30,7 @@ import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } 
 import { diagonalPrecision, kroneckerPrecision } from "./factored.ts";
 import type { Diagnosis } from "./findings.ts";
 import { fullPrecision } from "./full.ts";
+import { predictLabels } from "./log-probabilities.ts";
 import type { FactorPrecision, Precision } from "./precision.ts";
 import {
   eachPanel,
@@ -305,6 +306,15 @@ export class Posterior {
    */
   predict(x: ArrayLike, options: PredictOptions = {}): Prediction {
     return predict("predict", this, x, options);
+  }
+
+  /**
+   * The logarithms of the probabilities of labels, also where those round to 1 or to 0: what log scores are computed from. Of
+   * classes [B, ...outputs], of binary labels those of label 0 and of label 1, [B, ...outputs, 2].
+   * @param x [B, ...inputs] @throws OptionError for a likelihood without labels, or bad options; ShapeError, ValueError
+   */
+  logProbabilities(x: ArrayLike, options: PredictOptions = {}): NDArray {
+    return predictLabels("logProbabilities", this, x, options).logs;
   }
 
   /**

@@ -11,10 +11,11 @@ import {
   newFloats,
   OptionError,
   readBudget,
+  ValueError,
 } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, copyOutTo, scope } from "../kernels/memory.ts";
-import { Mixture, type TargetDistribution } from "../likelihood/likelihood.ts";
+import { type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
 import { checkValues, eachPart, partSize } from "../network/parts.ts";
@@ -29,8 +30,8 @@ export type Approximation = ClassLink | BinaryLink | "exact" | "network";
 /** Options of `predict`. The likelihoods' docstrings say more of the approximations. */
 export interface PredictOptions {
   /**
-   * How the Gaussian over function values becomes a distribution of targets. Regression: "exact". Classes: "probit"
-   * (default), "plugin", "bridge", "normalizedBridge", "meanField1", "meanField2", "monteCarlo". One logit: "probit",
+   * How the Gaussian over function values becomes a distribution of targets. Regression: "exact". Classes: "meanField2"
+   * (default), "probit", "plugin", "bridge", "normalizedBridge", "meanField1", "monteCarlo". One logit: "probit",
    * "plugin", "quadrature", "monteCarlo". Counts: "exact", "plugin". Everywhere: "network", which draws weights and runs
    * the network itself.
    */
@@ -67,16 +68,20 @@ export const predictOptionNames: readonly string[] = ["approximation", "samples"
 const unbounded = Number.POSITIVE_INFINITY;
 const FEWER = "Fewer inputs at once need less.";
 
-/** See `Posterior.predict`. */
-export function predict(where: string, posterior: Posterior, x: ArrayLike, options: PredictOptions): Prediction {
+/** The options of a prediction, with what is not given. @throws OptionError */
+export function readPredictOptions(where: string, { links }: Likelihood, options: PredictOptions) {
   checkOptions(where, options, predictOptionNames);
-  const { net, likelihood } = posterior;
-  const { links } = likelihood;
   const { approximation = links[0], samples = 100, seed = 0 } = options;
   checkChoice(where, "approximation", approximation, [...links, "network"]);
   checkInteger(where, "samples", samples, 1);
   checkInteger(where, "seed", seed, 0);
-  const memoryBudget = readBudget(where, options.memoryBudget);
+  return { approximation, samples, seed, memoryBudget: readBudget(where, options.memoryBudget) };
+}
+
+/** See `Posterior.predict`. */
+export function predict(where: string, posterior: Posterior, x: ArrayLike, options: PredictOptions): Prediction {
+  const { net, likelihood } = posterior;
+  const { approximation, samples, seed, memoryBudget } = readPredictOptions(where, likelihood, options);
   const inputs = net.readInputs(where, x);
   const shape = [inputs.shape[0], ...net.outputShape];
   checkBytes(where, shape, memoryBudget, FEWER);
@@ -89,11 +94,20 @@ export function predict(where: string, posterior: Posterior, x: ArrayLike, optio
   if (approximation === "network") {
     const functionVariance = newFloats(where, shape);
     const draw = { samples, seed, memoryBudget };
-    eachNetworkPart(where, posterior, inputs, draw, (start, target, values) => {
-      mean.set(target.mean, start);
-      variance.set(target.variance, start);
-      functionMean.set(values.mean, start);
-      functionVariance.set(values.variance, start);
+    eachNetworkPart(where, posterior, inputs, draw, (start, size) => {
+      const [targets, values, none] = [new Mixture(size), new Mixture(size), new Float64Array(size)];
+      const add = (f: Float64Array) => {
+        targets.add(likelihood.targetAt(f, net.outputShape, likelihood.noise));
+        values.add({ mean: f, variance: none });
+      };
+      const finish = () => {
+        const [target, value] = [targets.finish(), values.finish()];
+        mean.set(target.mean, start);
+        variance.set(target.variance, start);
+        functionMean.set(value.mean, start);
+        functionVariance.set(value.variance, start);
+      };
+      return { add, finish };
     });
     return { ...known, functionVariance: shaped(functionVariance) };
   }
@@ -273,15 +287,21 @@ export function functionSamples(
   return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
 }
 
-/** Mean and variance of targets and function values over networks drawn from the posterior, some inputs at a time. */
-function eachNetworkPart(
+/** What becomes of a part's function values, one drawn network after the other. */
+interface NetworkPart {
+  add(f: Float64Array): void;
+  finish(): void;
+}
+
+/** The function values of networks drawn from the posterior, some inputs at a time; they begin at `start` of all. */
+export function eachNetworkPart(
   where: string,
   posterior: Posterior,
   inputs: NDArray,
   { samples: n, seed, memoryBudget }: Draws,
-  visit: (start: number, target: TargetDistribution, values: TargetDistribution) => void,
+  begin: (start: number, size: number) => NetworkPart,
 ): void {
-  const { net, selection, likelihood } = posterior;
+  const { net, selection } = posterior;
   const outputs = net.graph.output.size;
   checkBytes(where, [n, posterior.size], memoryBudget, "Fewer samples need less.");
   const draws = posterior.deviations(n, new Random(seed));
@@ -289,7 +309,7 @@ function eachNetworkPart(
     checkValues(where, part);
     const { forward, start, count } = part;
     const size = count * outputs;
-    const [targets, values, none] = [new Mixture(size), new Mixture(size), new Float64Array(size)];
+    const { add, finish } = begin(start * outputs, size);
     for (let s = 0; s < n; s++) {
       scope(() => {
         // Values that no selected weight has a part in, such as the last layer's features, are kept.
@@ -297,10 +317,14 @@ function eachNetworkPart(
         const kept = { kept: { forward, changes: selection.reaches } };
         const moved = new Forward(net.graph, net.dtype, theta, forward.value(net.graph.input), count, kept);
         const f = Float64Array.from(copyOut(net.dtype, moved.outputs, size));
-        targets.add(likelihood.targetAt(f, net.outputShape, likelihood.noise));
-        values.add({ mean: f, variance: none });
+        if (!f.every(Number.isFinite)) {
+          throw new ValueError(
+            `${where}: a network drawn from the posterior has values that overflow ${net.dtype}. Likely causes: a prior so wide that drawn weights mean nothing (raise priorPrecision, or let optimizePrior() choose it), or an activation such as exp. Other approximations than "network" draw no weights.`,
+          );
+        }
+        add(f);
       });
     }
-    visit(start * outputs, targets.finish(), values.finish());
+    finish();
   });
 }

@@ -5,10 +5,8 @@ import { activationCode } from "../kernels/kernels.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { checkClassOptions, type IgnoreOptions } from "../losses/classes.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
+import { type BinaryLink, binaryLinks, binaryLogProbabilities, binaryPairs } from "./binary-links.ts";
 import { alone, type Likelihood, likelihoodOf, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
-import { type BinaryLink, binaryLinks, binaryProbabilities } from "./links.ts";
-
-const spread = (p: number) => p * (1 - p);
 
 /**
  * A Bernoulli likelihood on logits f: the loss is −y log σ(f) − (1 − y) log(1 − σ(f)), Λ = diag(p (1 − p)). Targets are
@@ -52,12 +50,14 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
     },
     constant: () => 0,
     target(link, { mean, variance }, _, draw) {
-      const p = binaryProbabilities(link as BinaryLink, mean, variance, draw);
-      return { mean: p, variance: p.map(spread) };
+      const { one, zero } = binaryPairs(link as BinaryLink, mean, variance, draw);
+      return { mean: one, variance: one.map((p, i) => p * zero[i]) };
     },
     targetAt(f) {
-      const p = binaryProbabilities("plugin", f, new Float64Array(f.length), { samples: 1, seed: 0 });
-      return { mean: p, variance: p.map(spread) };
+      const { one, zero } = binaryPairs("plugin", f, new Float64Array(f.length), { samples: 1, seed: 0 });
+      return { mean: one, variance: one.map((p, i) => p * zero[i]) };
     },
+    logProbabilities: (link, { mean, variance }, draw) =>
+      binaryLogProbabilities(link as BinaryLink, mean, variance, draw),
   });
 }

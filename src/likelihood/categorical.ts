@@ -13,16 +13,15 @@ import {
   writeSoftmax,
 } from "../losses/classes.ts";
 import { crossEntropy } from "../losses/losses.ts";
-import { type Likelihood, likelihoodOf, refuseSigmoid } from "./likelihood.ts";
-import { type ClassLink, classLinks, classProbabilities, marginalLinks } from "./links.ts";
-
-const spread = (p: number) => p * (1 - p);
+import { type Draw, type FunctionDistribution, type Likelihood, likelihoodOf, refuseSigmoid } from "./likelihood.ts";
+import { type ClassLink, classLinks, classLogProbabilities, classProbabilities, marginalLinks } from "./links.ts";
 
 /**
  * A categorical likelihood on logits f [B, C]: the loss is the cross-entropy −log softmax(f)_y. Λ = diag(p) − p pᵀ has the
  * rank C − 1; its columns are those of its Cholesky factor (Tanabe & Sagae 1992). Targets are labels [B] or probabilities
- * [B, C]. Predictions have probabilities p as their mean and p (1 − p) as the variance: "probit" (default; MacKay 1992),
- * "plugin", "bridge", "normalizedBridge", "meanField1", "meanField2" or "monteCarlo".
+ * [B, C]. Predictions have probabilities p as their mean and p (1 − p) as the variance: "meanField2" (default; Lu, Ie & Sha,
+ * arXiv:2006.07584), "probit" (MacKay 1992), "plugin", "bridge", "normalizedBridge", "meanField1" or "monteCarlo". The
+ * default ignores what softmax ignores, a constant added to all logits, whose variance is the prior's alone.
  *
  * A network that gives the logits of a label at every position takes the axis of the classes by its name:
  * `categorical({ classAxis: "last" })` for outputs [B, T, C] and labels [B, T], "first" for [B, C, H, W] and [B, H, W]. Labels
@@ -36,6 +35,19 @@ export function categorical(options: ClassOptions = {}): Likelihood {
   const { classAxis, ignoredLabel } = options;
   const { rule } = crossEntropy.with(options);
   const layoutOf = (shape: readonly number[]) => classLayout("categorical", shape, classAxis);
+  /** Arrays like the outputs, from rows [n, classes] of all labels. Of classes that come first, positions are `step` apart. */
+  const rowsOf = (
+    { batch, outputs, mean, variance, covariance, together = outputs }: FunctionDistribution,
+    make: (mean: Float64Array, v: Float64Array, batch: number, classes: number) => Float64Array[],
+  ) => {
+    const classes = covariance === undefined || mean.length === 0 ? together : covariance.length / mean.length;
+    const positions = outputs / classes;
+    const first = classAxis === "first" && positions > 1;
+    const inRows = (values: Float64Array) => (first ? exchanged(values, batch, classes, positions) : values);
+    return make(inRows(mean), covariance ?? inRows(variance), batch * positions, classes).map((made) =>
+      first ? exchanged(made, batch, positions, classes) : made,
+    );
+  };
   return likelihoodOf({
     name: "categorical",
     noise: undefined,
@@ -120,16 +132,18 @@ export function categorical(options: ClassOptions = {}): Likelihood {
       });
     },
     constant: () => 0,
-    target(link, { batch, outputs, mean, variance, covariance, together = outputs }, _, draw) {
-      // Of classes that come first, the positions are `step` apart.
-      const classes = covariance === undefined || mean.length === 0 ? together : covariance.length / mean.length;
-      const positions = outputs / classes;
-      const first = classAxis === "first" && positions > 1;
-      const inRows = (values: Float64Array) => (first ? exchanged(values, batch, classes, positions) : values);
-      const v = covariance ?? inRows(variance);
-      const q = classProbabilities(link as ClassLink, inRows(mean), v, batch * positions, classes, draw);
-      const p = first ? exchanged(q, batch, positions, classes) : q;
-      return { mean: p, variance: p.map(spread) };
+    target(link, f, _, draw) {
+      const [p, variance] = rowsOf(f, (mean, v, batch, classes) => {
+        const rows = classProbabilities(link as ClassLink, mean, v, batch, classes, draw);
+        return [rows, spreads(rows, classes)];
+      });
+      return { mean: p, variance };
+    },
+    logProbabilities(link: string, f: FunctionDistribution, draw: Draw) {
+      const [logs] = rowsOf(f, (mean, v, batch, classes) => [
+        classLogProbabilities(link as ClassLink, mean, v, batch, classes, draw),
+      ]);
+      return logs;
     },
     targetAt(f, shape) {
       const { classes } = layoutOf(shape);
@@ -144,6 +158,23 @@ export function categorical(options: ClassOptions = {}): Likelihood {
       return this.target("plugin", at, undefined, { samples: 1, seed: 0 });
     },
   });
+}
+
+/** p (1 − p) of rows of probabilities: 1 − p of the largest is the sum of the others, which keeps its digits. */
+export function spreads(p: Float64Array, classes: number): Float64Array {
+  const result = new Float64Array(p.length);
+  for (let start = 0; start < p.length; start += classes) {
+    let largest = 0;
+    for (let c = 1; c < classes; c++) if (p[start + c] > p[start + largest]) largest = c;
+    let others = 0;
+    for (let c = 0; c < classes; c++) {
+      if (c === largest) continue;
+      others += p[start + c];
+      result[start + c] = p[start + c] * (1 - p[start + c]);
+    }
+    result[start + largest] = p[start + largest] * others;
+  }
+  return result;
 }
 
 /** An array [B, n, m] as [B, m, n]. */

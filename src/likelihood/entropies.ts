@@ -3,7 +3,8 @@
 import { portableExp, portableLog, portableLog1p } from "../array/portable.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyTo, inMemory, scope } from "../kernels/memory.ts";
-import { binaryProbabilities, type LinkDraw, normals, semidefiniteRoot } from "./links.ts";
+import { binaryProbabilities } from "./binary-links.ts";
+import { differenceRoot, type LinkDraw, normals } from "./draws.ts";
 
 /** Entropies of predicted labels in nats, of each example. */
 export interface Entropies {
@@ -21,8 +22,9 @@ function entropy(p: Float64Array): number {
 }
 
 /**
- * Entropies of class labels for logits with mean [B, C] and covariance [B, C, C], [B], over Gaussian draws of the logits. Both
- * are of the same draws, whose mutual information is therefore not negative (Jensen). The draws are those of "monteCarlo".
+ * Entropies of class labels for logits with mean [B, C] and covariance [B, C, C], [B]: of two classes those of their
+ * difference as of one logit, of more over Gaussian draws of the differences, those of "monteCarlo". Both are of the same
+ * draws, whose mutual information is therefore not negative (Jensen). What is added to all logits changes nothing.
  */
 export function classEntropies(
   mean: Float64Array,
@@ -31,23 +33,35 @@ export function classEntropies(
   classes: number,
   draw: LinkDraw,
 ): Entropies {
+  if (classes === 2) {
+    const spread = (v: Float64Array) => v[0] - v[1] - (v[2] - v[3]);
+    return binaryEntropies(
+      Float64Array.from({ length: batch }, (_, b) => mean[2 * b + 1] - mean[2 * b]),
+      Float64Array.from({ length: batch }, (_, b) => spread(covariance.subarray(4 * b, 4 * b + 4))),
+    );
+  }
   const { samples } = draw;
+  const n = classes - 1;
   const [total, aleatoric] = [new Float64Array(batch), new Float64Array(batch)];
   const kernels = kernelsFor("float64");
   scope(() => {
-    const noise = copyIn("float64", normals(draw, classes));
+    const noise = copyIn("float64", normals(draw, n));
     const [f, p] = [0, 1].map(() => allocateFloats("float64", samples * classes));
-    const root = allocateFloats("float64", classes * classes);
+    const root = allocateFloats("float64", n * n);
     const probabilities = new Float64Array(classes);
     for (let b = 0; b < batch; b++) {
       const m = mean.subarray(b * classes, (b + 1) * classes);
       const block = covariance.subarray(b * classes ** 2, (b + 1) * classes ** 2);
-      copyTo("float64", root, semidefiniteRoot(block, classes));
-      kernels.gemm(1, samples, classes, classes, noise, 0, classes, 1, root, 0, 1, classes, f, 0, classes, 1, false);
+      copyTo("float64", root, differenceRoot(block, classes));
+      // Into the columns after the first, whose logit all others are differences from.
+      kernels.gemm(1, samples, n, n, noise, 0, n, 1, root, 0, 1, n, f + 8, 0, classes, 1, false);
       probabilities.fill(0);
       let sum = 0;
       inMemory("float64", (memory) => {
-        for (let i = 0; i < samples * classes; i++) memory[f / 8 + i] += m[i % classes];
+        for (let i = 0; i < samples * classes; i++) {
+          if (i % classes === 0) memory[f / 8 + i] = 0;
+          else memory[f / 8 + i] += m[i % classes] - m[0];
+        }
       });
       kernels.softmax(samples, classes, f, p);
       inMemory("float64", (memory) => {
@@ -59,12 +73,12 @@ export function classEntropies(
           sum -= portableLog(memory[row + largest - logits]);
           for (let c = 0; c < classes; c++) {
             const share = memory[row + c];
-            probabilities[c] += share / samples;
+            probabilities[c] += share;
             if (share > 0) sum += share * (memory[largest] - memory[logits + c]);
           }
         }
       });
-      total[b] = entropy(probabilities);
+      total[b] = entropy(probabilities.map((p) => p / samples));
       aleatoric[b] = Math.min(Math.max(sum / samples, 0), total[b]);
     }
   });

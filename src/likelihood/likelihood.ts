@@ -94,6 +94,11 @@ export interface Likelihood {
   target(link: string, f: FunctionDistribution, noise: number | undefined, draw: Draw): TargetDistribution;
   /** The distribution of a target at fixed function values of examples whose outputs have that shape. */
   targetAt(f: Float64Array, shape: readonly number[], noise: number | undefined): TargetDistribution;
+  /**
+   * Of labels, the logarithms of their probabilities, also where those round to 1 or to 0: of classes [B, C], shaped like
+   * the outputs; of binary labels those of 0 and of 1, [B, C, 2].
+   */
+  logProbabilities?(link: string, f: FunctionDistribution, draw: Draw): Float64Array;
   /** This likelihood with another noise: of all outputs, whose ratios stay, or of each. */
   withNoise?(noise: number | readonly number[]): Likelihood;
 }
@@ -141,10 +146,18 @@ export class Mixture {
 
   add({ mean, variance }: TargetDistribution): void {
     this.#count++;
+    const n = this.#count;
     for (let i = 0; i < mean.length; i++) {
-      // Welford's update keeps the digits of a small variance around a large mean.
+      // Welford's update keeps the digits of a small variance around a large mean, and the mean among what was given.
       const before = mean[i] - this.#sum[i];
-      this.#sum[i] += before / this.#count;
+      if (!Number.isFinite(before)) {
+        // What has overflowed stays infinite; two finite numbers far apart have a mean all the same.
+        const finite = Number.isFinite(mean[i]) && Number.isFinite(this.#sum[i]);
+        this.#sum[i] = finite ? this.#sum[i] + (mean[i] / n - this.#sum[i] / n) : this.#sum[i] + mean[i];
+        this.#second[i] = Number.POSITIVE_INFINITY;
+        continue;
+      }
+      this.#sum[i] += before / n;
       this.#second[i] += before * (mean[i] - this.#sum[i]) + variance[i];
     }
   }

@@ -109,5 +109,6 @@ test("evaluate has it, by the approximation's own distribution", async () => {
     "negativeLogLikelihood",
     "rootMeanSquaredError",
     "meanAbsoluteError",
+    "outputs",
   ]);
 });

@@ -311,7 +311,7 @@ describe("a posterior refuses", () => {
     const classes = await laplace(net, { likelihood: "classification", checks: false }).fit(labels);
     refuses(() => classes.with({ noise: 1 }), OptionError, /with: a categorical likelihood has no noise/);
     refuses(() => classes.optimizePrior({ noise: true }), OptionError, /a categorical likelihood has no noise to tune/);
-    const links = /one of "probit", "plugin", .* "network", not "exact"/;
+    const links = /one of "meanField2", "probit", "plugin", .* "network", not "exact"/;
     refuses(() => classes.predict(x, { approximation: "exact" }), OptionError, links);
   });
 

@@ -262,22 +262,22 @@ describe("the bridges where a formula ends", () => {
 });
 
 describe("monteCarlo", () => {
-  test("averages the softmax of mean + L ε, ε drawn once from the seed for all examples", () => {
+  test("averages the softmax of differences from the first logit, drawn once from the seed for all examples", () => {
     const random = new Random(9);
     const noise = chunks(
       Array.from({ length: 10 }, () => random.normal()),
       2,
     );
-    const covariance = [4, 1, 1, 2];
-    const expected = [0, 1].map((k) =>
-      sum(noise.map(([a, b]) => softmax([0.5 + 2 * a, -1 + 0.5 * a + Math.sqrt(1.75) * b])[k] / 5)),
-    );
+    // Of the differences (f1 − f0, f2 − f0): variances 4 and 3, covariance 1.5.
+    const covariance = [2, 0, 0.5, 0, 2, 0, 0.5, 0, 2];
+    const at = ([a, b]: readonly number[]) => [0, -1.5 + 2 * a, 0.5 + 0.75 * a + Math.sqrt(3 - 0.75 ** 2) * b];
+    const expected = [0, 1, 2].map((k) => sum(noise.map((pair) => softmax(at(pair))[k] / 5)));
     const p = classProbabilities(
       "monteCarlo",
-      Float64Array.of(0.5, -1, 0.5, -1),
+      Float64Array.of(0.5, -1, 1, 0.5, -1, 1),
       Float64Array.from([...covariance, ...covariance]),
       2,
-      2,
+      3,
       { samples: 5, seed: 9 },
     );
     expect(p).toBeAllClose([...expected, ...expected], { relative: 1e-13 });
@@ -298,12 +298,13 @@ describe("monteCarlo", () => {
     for (let run = 0; run < 20; run++) {
       const a = Array.from({ length: 6 }, () => random.normal());
       const noise = new Random(run);
-      const draws = Array.from({ length: 3 }, () => Array.from({ length: 6 }, () => noise.normal())[0]);
-      const expected = a.map((_, k) => sum(draws.map((z) => softmax(a.map((x) => x * Math.sign(a[0]) * z))[k] / 3)));
+      const draws = Array.from({ length: 3 }, () => Array.from({ length: 5 }, () => noise.normal())[0]);
+      const sign = Math.sign(a[1] - a[0]);
+      const expected = a.map((_, k) => sum(draws.map((z) => softmax(a.map((x) => x * sign * z))[k] / 3)));
       const mean = a.map(() => 0);
       expect(probabilities("monteCarlo", mean, covarianceOf(a, 6, 1, 0), { samples: 3, seed: run })).toBeAllClose(
         expected,
-        { relative: 1e-12 },
+        { relative: 1e-11 },
       );
     }
   });

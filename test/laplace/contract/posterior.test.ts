@@ -302,12 +302,20 @@ function contract(one: Case): void {
         const classes = groups[0].length;
         const positions = groups.length === 1 ? [] : [groups.length];
         expect(perPosition.shape).toEqual([rows.length, ...positions, classes, classes]);
-        // "probit" of every position's classes.
-        const scaled = f.map((x, k) => Math.exp(x / Math.sqrt(1 + (Math.PI / 8) * variances[k])));
-        const due = scaled.map((x, k) => {
-          const [example, output] = [Math.floor(k / model.outputs), k % model.outputs];
-          const group = groups.find((one) => one.includes(output)) as number[];
-          return x / group.reduce((sum, o) => sum + scaled[example * model.outputs + o], 0);
+        // "meanField2" of every position's classes.
+        const groupOf = (k: number) => groups.find((group) => group.includes(k % model.outputs)) as number[];
+        const weights = f.map((x, k) => {
+          const [example, r] = [Math.floor(k / model.outputs), k % model.outputs];
+          const v = blocks[example];
+          const term = (o: number) => {
+            const between = v[r][r] + v[o][o] - v[r][o] - v[o][r];
+            return Math.exp((f[example * model.outputs + o] - x) / Math.sqrt(1 + (Math.PI / 8) * between));
+          };
+          return 1 / groupOf(k).reduce((sum, o) => sum + (o === r ? 1 : term(o)), 0);
+        });
+        const due = weights.map((x, k) => {
+          const start = k - (k % model.outputs);
+          return x / groupOf(k).reduce((sum, o) => sum + weights[start + o], 0);
         });
         expect(mean.shape).toEqual(functionMean.shape);
         expectNear(mean.data, due, 1e-9);

@@ -1,0 +1,72 @@
+// Predictions of labels with their logarithms, which metrics take: a probability may round to 1 or to 0.
+
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import { checkBytes, newFloats, OptionError } from "../errors.ts";
+import { LogMean } from "../likelihood/draws.ts";
+import { eachFunction, place } from "./functions.ts";
+import type { Posterior } from "./posterior.ts";
+import { eachNetworkPart, type PredictOptions, readPredictOptions } from "./prediction.ts";
+
+/** What is known of labels. */
+export interface LabelPrediction {
+  /** The mean of the target, as `predict` has it, [B, ...outputs]. */
+  readonly mean: NDArray;
+  /** The logarithms of the probabilities: of classes like the outputs, of binary labels those of 0 and 1, [B, ...outputs, 2]. */
+  readonly logs: NDArray;
+}
+
+/** @throws OptionError for a likelihood without labels, besides what `predict` throws */
+export function predictLabels(
+  where: string,
+  posterior: Posterior,
+  x: ArrayLike,
+  options: PredictOptions,
+): LabelPrediction {
+  const { likelihood, net } = posterior;
+  const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
+  const logsOf = likelihood.logProbabilities?.bind(likelihood);
+  if (logsOf === undefined) {
+    throw new OptionError(`${where}: a ${likelihood.name} likelihood has no probabilities of labels.`);
+  }
+  const inputs = net.readInputs(where, x);
+  const outputs = net.graph.output.size;
+  const together = likelihood.group(net.outputShape).size;
+  const shape = [inputs.shape[0], ...net.outputShape];
+  // Of one output, both labels.
+  const each = together === 1 ? 2 : 1;
+  const logShape = each === 2 ? [...shape, 2] : shape;
+  checkBytes(where, logShape, memoryBudget, "Fewer inputs at once need less.");
+  const [mean, logs] = [newFloats(where, shape), newFloats(where, logShape)];
+  if (approximation === "network") {
+    eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, size) => {
+      const [average, sum, none] = [new LogMean(size * each), new Float64Array(size), new Float64Array(size)];
+      let count = 0;
+      const add = (f: Float64Array) => {
+        count++;
+        const at = { batch: size / outputs, outputs, mean: f, variance: none, together };
+        average.add(logsOf("plugin", at, draw));
+        likelihood.targetAt(f, net.outputShape, undefined).mean.forEach((p, i) => {
+          sum[i] += p;
+        });
+      };
+      const finish = () => {
+        // Divided once: a sum of terms up to 1 is at most their number, in floating point too.
+        mean.set(
+          sum.map((total) => total / count),
+          start,
+        );
+        logs.set(average.finish(), start * each);
+      };
+      return { add, finish };
+    });
+  } else {
+    eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
+      place(part, likelihood.target(approximation, part, undefined, draw).mean, mean);
+      const found = logsOf(approximation, part, draw);
+      // Outputs that stand each for itself come in whole rows.
+      if (each === 2) logs.set(found, 2 * part.first * part.width);
+      else place(part, found, logs);
+    });
+  }
+  return { mean: new NDArray(mean, shape), logs: new NDArray(logs, logShape) };
+}

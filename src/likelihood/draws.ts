@@ -1,0 +1,113 @@
+// Gaussian draws of logits, and means over draws.
+
+import { portableExp, portableLog } from "../array/portable.ts";
+import { Random } from "../array/random.ts";
+import { newFloats } from "../errors.ts";
+
+/** How many draws the link `"monteCarlo"` takes, and from which seed. The other links do not look at it. */
+export interface LinkDraw {
+  /** Draws, at least 1. */
+  samples: number;
+  /** Seed of the library's `Random`. */
+  seed: number;
+}
+
+/** Base noise of draws of that many numbers, [samples, size]. */
+export function normals({ samples, seed }: LinkDraw, size: number): Float64Array {
+  const random = new Random(seed);
+  const result = newFloats("Draws of logits", [samples, size]);
+  for (let i = 0; i < result.length; i++) result[i] = random.normal();
+  return result;
+}
+
+/**
+ * Logits of one Gaussian draw after the other, up to a constant that all of them share; the row is used again. Of
+ * differences from the first logit: what softmax ignores is not drawn.
+ */
+export function eachDraw(
+  { mean, covariance }: { readonly mean: Float64Array; readonly covariance: Float64Array },
+  noise: Float64Array,
+  samples: number,
+  visit: (row: Float64Array) => void,
+): void {
+  const classes = mean.length;
+  const n = classes - 1;
+  const root = differenceRoot(covariance, classes);
+  const row = new Float64Array(classes);
+  for (let s = 0; s < samples; s++) {
+    row[0] = 0;
+    for (let i = 0; i < n; i++) {
+      let logit = mean[i + 1] - mean[0];
+      for (let j = 0; j <= i; j++) logit += root[i * n + j] * noise[s * n + j];
+      row[i + 1] = logit;
+    }
+    visit(row);
+  }
+}
+
+/** L, lower triangular, with L Lᵀ the covariance of the logits' differences from the first one, [C − 1, C − 1]. */
+export function differenceRoot(covariance: Float64Array, classes: number): Float64Array {
+  const n = classes - 1;
+  const differences = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      const below = covariance[(i + 1) * classes + j + 1] - covariance[(i + 1) * classes];
+      differences[i * n + j] = below - (covariance[(j + 1) * classes] - covariance[0]);
+    }
+  }
+  return semidefiniteRoot(differences, n);
+}
+
+/**
+ * L, lower triangular, with L Lᵀ = V for a V that may be singular: a column whose pivot is nothing beside its variance is left
+ * zero, as it would be in exact arithmetic. No pivoting, because L should vary smoothly with V.
+ */
+function semidefiniteRoot(covariance: Float64Array, n: number): Float64Array {
+  const root = new Float64Array(n * n);
+  for (let j = 0; j < n; j++) {
+    const variance = covariance[j * n + j];
+    let pivot = variance;
+    for (let k = 0; k < j; k++) pivot -= root[j * n + k] ** 2;
+    if (!(pivot > 1e-10 * variance)) continue;
+    root[j * n + j] = Math.sqrt(pivot);
+    for (let i = j + 1; i < n; i++) {
+      let value = covariance[i * n + j];
+      for (let k = 0; k < j; k++) value -= root[i * n + k] * root[j * n + k];
+      // No entry of a semi-definite matrix's factor is larger than its row's deviation; rounding may have left it.
+      const most = Math.sqrt(Math.max(covariance[i * n + i], 0));
+      root[i * n + j] = Math.min(Math.max(value / root[j * n + j], -most), most);
+    }
+  }
+  return root;
+}
+
+/** Logarithms of means of what is given by its logarithms. */
+export class LogMean {
+  #count = 0;
+  readonly #largest: Float64Array;
+  readonly #sum: Float64Array;
+
+  constructor(size: number) {
+    this.#largest = new Float64Array(size).fill(Number.NEGATIVE_INFINITY);
+    this.#sum = new Float64Array(size);
+  }
+
+  add(logs: Float64Array): void {
+    this.#count++;
+    logs.forEach((log, i) => {
+      if (log <= this.#largest[i]) {
+        // −∞ adds nothing, also where there was nothing else.
+        this.#sum[i] += log === Number.NEGATIVE_INFINITY ? 0 : portableExp(log - this.#largest[i]);
+        return;
+      }
+      this.#sum[i] = this.#sum[i] * portableExp(this.#largest[i] - log) + 1;
+      this.#largest[i] = log;
+    });
+  }
+
+  finish(): Float64Array {
+    return this.#largest.map((largest, i) =>
+      this.#sum[i] > 0 ? Math.min(0, largest + portableLog(this.#sum[i] / this.#count)) : largest,
+    );
+  }
+}
