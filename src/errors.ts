@@ -33,6 +33,14 @@ export class MemoryBudgetError extends LaplaceError {
   }
 }
 
+/** Bytes as people read them: "776 bytes", "1.2 MiB". */
+export function bytesText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  const units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), units.length);
+  return `${(bytes / 1024 ** power).toPrecision(4)} ${units[power - 1]}`;
+}
+
 /** Bytes a result may need unless the caller says otherwise: 1 GiB. */
 export const defaultMemoryBudget: number = 2 ** 30;
 
@@ -47,7 +55,7 @@ export function readBudget(where: string, budget: number | undefined): number {
 export function checkNeed(where: string, what: string, bytes: number, budget: number, instead: string): void {
   if (bytes <= budget) return;
   throw new MemoryBudgetError(
-    `${where}: ${what} needs ${bytes} bytes, the memory budget is ${budget}. ${instead} Or raise the option memoryBudget.`,
+    `${where}: ${what} needs ${bytesText(bytes)} (${bytes} bytes), the memory budget is ${bytesText(budget)}. ${instead} Or raise the option memoryBudget.`,
     bytes,
     budget,
   );

@@ -50,14 +50,15 @@ export function widened(backward: Backward, sites: Iterable<Site>): Backward {
     convert(dtype, from, length, "float64", to);
     return to;
   };
-  const ofValues = new Map([...values].map((node) => [node, wide(backward.value(node), batch * node.size)]));
+  // By number: a view of the network that was made twice has other nodes with the same numbers.
+  const ofValues = new Map([...values].map((node) => [node.id, wide(backward.value(node), batch * node.size)]));
   const arrived = new Map(
-    [...cotangents].map((node) => [node, wide(backward.cotangent(node), columns * batch * node.size)]),
+    [...cotangents].map((node) => [node.id, wide(backward.cotangent(node), columns * batch * node.size)]),
   );
   return backward.as(
     "float64",
-    (node) => ofValues.get(node) ?? 0,
-    (node) => arrived.get(node) ?? 0,
+    (node) => ofValues.get(node.id) ?? 0,
+    (node) => arrived.get(node.id) ?? 0,
   );
 }
 

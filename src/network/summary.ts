@@ -1,6 +1,7 @@
 // A network as a table for people.
 
 import { shapeText } from "../array/ndarray.ts";
+import { bytesText } from "../errors.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Graph, Node, Parameter, Site } from "./graph.ts";
 import type { ElementwiseAttributes } from "./primitives/elementwise.ts";
@@ -16,14 +17,6 @@ export function labelOf(node: Node): string {
   return node.primitive.name === "elementwise"
     ? (node.attributes as ElementwiseAttributes).function
     : node.primitive.name;
-}
-
-/** Bytes as people read them: "776 bytes", "1.2 MiB". */
-export function bytesText(bytes: number): string {
-  if (bytes < 1024) return `${bytes} bytes`;
-  const units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-  const power = Math.min(Math.floor(Math.log2(bytes) / 10), units.length);
-  return `${(bytes / 1024 ** power).toPrecision(4)} ${units[power - 1]}`;
 }
 
 export function summaryOf(graph: Graph, dtype: DType, frozen: ReadonlySet<string>): string {
