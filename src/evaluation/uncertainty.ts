@@ -68,7 +68,9 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
   const needs = classes ? "covariance" : "variance";
   eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
     const put = (i: number, sum: number, noise: number, open = Math.max(sum - noise, 0)) => {
-      [total[i], aleatoric[i], epistemic[i]] = [sum, noise, open];
+      total[i] = sum;
+      aleatoric[i] = noise;
+      epistemic[i] = open;
       share[i] = sum > 0 ? open / sum : 0;
     };
     const { batch, outputs, first, width, offset, step, mean, variance, covariance } = part;
@@ -127,7 +129,7 @@ function score(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
 }
 
 /**
- * How well a posterior's doubt about its weights tells inputs that are not like the training data from held-out ones that
+ * How well a posterior's uncertainty about its weights tells inputs that are not like the training data from held-out ones that
  * are: the area under the ROC curve of `epistemicScore`, the probability that it is higher for an outside input than for
  * an inside one (Hendrycks & Gimpel, 2017, arXiv:1610.02136, with that score). 1 tells them apart, ½ is a guess.
  * @param inside [N, ...inputs], held out @param outside [M, ...inputs], of another distribution
