@@ -19,10 +19,8 @@ export type {
   CurvatureKind,
   CurvatureOptions,
 } from "./curvature/accumulate.ts";
-export type { Curvature, Eigenbasis, Factors, Structure } from "./curvature/curvature.ts";
 export { curvatureOf } from "./curvature/once.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
-export type { Weights } from "./curvature/selection.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
 export type {
   CategoryColumn,
@@ -163,7 +161,6 @@ export type {
   Prediction,
   PredictOptions,
 } from "./laplace/prediction.ts";
-export type { Hyperparameters, PriorStructure } from "./laplace/prior.ts";
 export type { Tuning, TuningOptions } from "./laplace/tuning.ts";
 export { bernoulli } from "./likelihood/bernoulli.ts";
 export { categorical } from "./likelihood/categorical.ts";
@@ -268,6 +265,9 @@ export {
 } from "./network/layers.ts";
 export { chain, type Network, type NetworkOptions, network } from "./network/network.ts";
 export type { Traced } from "./network/trace.ts";
+export type { Curvature, Eigenbasis, Factors, Structure } from "./structures/curvature.ts";
+export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
+export type { Weights } from "./structures/selection.ts";
 export {
   type AdamOptions,
   type AdamWOptions,

@@ -14,6 +14,7 @@ const floors = [
   "likelihood",
   "derivatives",
   "training",
+  "structures",
   "curvature",
   "laplace",
   "evaluation",

@@ -25,16 +25,16 @@ import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/outputs.ts";
 import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
+import { type Accumulator, type Curvature, type Structure, structures } from "../structures/curvature.ts";
+import type { EigenBlock } from "../structures/eigenblocks.ts";
+import { EkfacCurvature } from "../structures/ekfac/curvature.ts";
+import { checkWhole, KroneckerCurvature, type Sharing } from "../structures/kronecker/curvature.ts";
+import { type Selection, select, type Weights } from "../structures/selection.ts";
 import { accumulatorOf, basisOf } from "./accumulators.ts";
 import { columnCount, eachColumns, streamsOf } from "./columns.ts";
-import { type Accumulator, type Curvature, type Structure, structures } from "./curvature.ts";
-import type { EigenBlock } from "./eigenblocks.ts";
-import { EkfacCurvature } from "./ekfac.ts";
-import { checkWhole, KroneckerCurvature, type Sharing } from "./kronecker.ts";
 import { lossOf, sumOfNorms } from "./losses.ts";
 import { outputsApart, sharing, weightedSum } from "./outputs.ts";
 import { eachPosition, ofNetwork, type PositionView, viewOf } from "./positions.ts";
-import { type Selection, select, type Weights } from "./selection.ts";
 import { Sketch, sketchNumbers } from "./sketch.ts";
 
 /**

@@ -2,16 +2,17 @@
 
 import { sumsWide, widened, widenedNumbers } from "../derivatives/totals.ts";
 import { type DType, scope } from "../kernels/memory.ts";
+import type { Accumulator, Structure } from "../structures/curvature.ts";
+import { diagonalAccumulator } from "../structures/diagonal/sums.ts";
+import type { EigenBlock } from "../structures/eigenblocks.ts";
+import { EkfacCurvature } from "../structures/ekfac/curvature.ts";
+import { ekfacAccumulator, ekfacNumbers } from "../structures/ekfac/sums.ts";
+import { fullAccumulator } from "../structures/full/sums.ts";
+import type { Sharing } from "../structures/kronecker/curvature.ts";
+import { kroneckerAccumulator, sharesPositions, withExpanded } from "../structures/kronecker/sums.ts";
+import type { Selection } from "../structures/selection.ts";
 import type { Plan } from "./accumulate.ts";
-import type { Accumulator, Structure } from "./curvature.ts";
-import { diagonalAccumulator } from "./diagonal.ts";
-import type { EigenBlock } from "./eigenblocks.ts";
-import { EkfacCurvature, ekfacAccumulator, ekfacNumbers } from "./ekfac.ts";
-import { kroneckerAccumulator, sharesPositions, withExpanded } from "./factors.ts";
-import { fullAccumulator } from "./full.ts";
-import type { Sharing } from "./kronecker.ts";
 import { viewOf } from "./positions.ts";
-import type { Selection } from "./selection.ts";
 
 /** The accumulator of a structure, for that many columns at once. */
 export function accumulatorOf(

@@ -5,7 +5,7 @@ import { allocate, allocateFloats, copyOut, type Pointer, sumOf } from "../kerne
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Outputs } from "../network/outputs.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Selection } from "./selection.ts";
+import type { Selection } from "../structures/selection.ts";
 
 /** The loss of outputs and targets, summed; within a scope. That of each output is added to `losses`, of likelihoods that have it. */
 export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer, losses?: Float64Array): number {

@@ -6,10 +6,10 @@ import { checkBytes, checkOptions, readBudget } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
+import type { Curvature } from "../structures/curvature.ts";
 import { checkTrained } from "../training/running.ts";
 import { type CurvatureOptions, curvatureOptionNames, readPlan, summarise } from "./accumulate.ts";
 import { accumulatorOf } from "./accumulators.ts";
-import type { Curvature } from "./curvature.ts";
 
 /**
  * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the

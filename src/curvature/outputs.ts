@@ -1,12 +1,9 @@
 // The curvatures of the outputs one by one. With a noise σ_c for each output the curvature of a Gaussian is Σ_c H_c / σ_c²: kept
 // apart, the H_c give it for any noises, so that these can be tuned without the data.
 
+import { columnSums, withColumnSums } from "../structures/column-sums.ts";
+import type { Curvature } from "../structures/curvature.ts";
 import type { Plan } from "./accumulate.ts";
-import type { Curvature } from "./curvature.ts";
-import { DiagonalCurvature } from "./diagonal.ts";
-import { EkfacCurvature } from "./ekfac.ts";
-import { FullCurvature } from "./full.ts";
-import { type KroneckerBlock, KroneckerCurvature } from "./kronecker.ts";
 
 /** Outputs, and numbers of all their curvatures (128 MiB), up to which they are kept apart. */
 const MOST_OUTPUTS = 64;
@@ -20,36 +17,6 @@ export function outputsApart({ likelihood, net, kind }: Plan, numbers: number): 
   const [outputs] = net.outputShape;
   if (likelihood.apart !== true || kind !== "ggn" || net.outputShape.length !== 1) return 1;
   return outputs <= MOST_OUTPUTS && outputs * numbers <= MOST_NUMBERS ? outputs : 1;
-}
-
-/** Whether the factor of a block that its columns give is A: that of a transposed weight. */
-export function columnsInA({ selected: { site }, a }: KroneckerBlock): boolean {
-  return a !== undefined && site.kind === "linear" && site.transposed === true;
-}
-
-/** The arrays that sum over columns; what sums over examples alone is not among them. */
-export function columnSums(curvature: Curvature): readonly Float64Array[] {
-  if (curvature instanceof FullCurvature) return [curvature.matrix];
-  if (curvature instanceof DiagonalCurvature) return [curvature.values];
-  if (curvature instanceof KroneckerCurvature) {
-    return curvature.blocks.map((block) => (columnsInA(block) ? (block.a as Float64Array) : block.b));
-  }
-  return (curvature as EkfacCurvature).blocks.map(({ values }) => values);
-}
-
-/** A curvature with these arrays in their place. */
-export function withColumnSums(curvature: Curvature, arrays: readonly Float64Array[]): Curvature {
-  const { selection, examples } = curvature;
-  if (curvature instanceof FullCurvature) return new FullCurvature(selection, examples, arrays[0]);
-  if (curvature instanceof DiagonalCurvature) return new DiagonalCurvature(selection, examples, arrays[0]);
-  if (curvature instanceof KroneckerCurvature) {
-    const blocks = curvature.blocks.map((block, i) =>
-      columnsInA(block) ? { ...block, a: arrays[i] } : { ...block, b: arrays[i] },
-    );
-    return new KroneckerCurvature(selection, examples, blocks);
-  }
-  const blocks = (curvature as EkfacCurvature).blocks.map((block, i) => ({ ...block, values: arrays[i] }));
-  return new EkfacCurvature(selection, examples, blocks);
 }
 
 /** Σ_c w_c H_c */

@@ -7,13 +7,13 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Graph, Node, Site } from "../network/graph.ts";
 import type { Outputs } from "../network/outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
+import type { Curvature } from "../structures/curvature.ts";
+import { DiagonalCurvature } from "../structures/diagonal/curvature.ts";
+import { EkfacCurvature } from "../structures/ekfac/curvature.ts";
+import { FullCurvature } from "../structures/full/curvature.ts";
+import { KroneckerCurvature } from "../structures/kronecker/curvature.ts";
+import { Selection } from "../structures/selection.ts";
 import type { Plan } from "./accumulate.ts";
-import type { Curvature } from "./curvature.ts";
-import { DiagonalCurvature } from "./diagonal.ts";
-import { EkfacCurvature } from "./ekfac.ts";
-import { FullCurvature } from "./full.ts";
-import { KroneckerCurvature } from "./kronecker.ts";
-import { Selection } from "./selection.ts";
 
 /** The part of a network between its selected weights and its outputs, for one position. */
 export interface PositionView {

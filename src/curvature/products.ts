@@ -14,9 +14,9 @@ import type { Network } from "../network/network.ts";
 import { type Outputs, outputsOf } from "../network/outputs.ts";
 import { checkValues, eachPart } from "../network/parts.ts";
 import { Backward, pushForward } from "../network/passes.ts";
+import type { Weights } from "../structures/selection.ts";
 import { type CurvatureKind, type Plan, readPlan } from "./accumulate.ts";
 import { columnCount, streamsOf, writeColumns } from "./columns.ts";
-import type { Weights } from "./selection.ts";
 
 /** Options of `curvatureProduct`. */
 export interface CurvatureProductOptions extends MemoryOptions {

@@ -9,7 +9,7 @@ import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope }
 import type { Graph, LinearSite } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { positionsOf, siteUseOf } from "../network/primitive.ts";
-import type { SelectedParameter, Selection } from "./selection.ts";
+import type { SelectedParameter, Selection } from "../structures/selection.ts";
 
 const WIDTH = 32;
 /** Inputs from which on a weight counts as large. */

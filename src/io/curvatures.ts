@@ -1,14 +1,14 @@
 // Curvatures as arrays by name, and back: what each structure keeps, whole.
 
-import type { Curvature, Structure } from "../curvature/curvature.ts";
-import { DiagonalCurvature } from "../curvature/diagonal.ts";
-import { shapeOf } from "../curvature/eigenblocks.ts";
-import { EkfacCurvature } from "../curvature/ekfac.ts";
-import { FullCurvature } from "../curvature/full.ts";
-import { KroneckerCurvature } from "../curvature/kronecker.ts";
-import { columnSums, withColumnSums } from "../curvature/outputs.ts";
-import type { SelectedParameter, Selection } from "../curvature/selection.ts";
 import { LaplaceError } from "../errors.ts";
+import { columnSums, withColumnSums } from "../structures/column-sums.ts";
+import type { Curvature, Structure } from "../structures/curvature.ts";
+import { DiagonalCurvature } from "../structures/diagonal/curvature.ts";
+import { shapeOf } from "../structures/eigenblocks.ts";
+import { EkfacCurvature } from "../structures/ekfac/curvature.ts";
+import { FullCurvature } from "../structures/full/curvature.ts";
+import { KroneckerCurvature } from "../structures/kronecker/curvature.ts";
+import type { SelectedParameter, Selection } from "../structures/selection.ts";
 import type { Fields } from "./fields.ts";
 
 /** Arrays on their way into a file. */

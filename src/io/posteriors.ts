@@ -4,12 +4,8 @@
 import { inType } from "../array/checks.ts";
 import { NDArray } from "../array/ndarray.ts";
 import { type Plan, readPlan } from "../curvature/accumulate.ts";
-import { type Curvature, structures } from "../curvature/curvature.ts";
-import type { EkfacCurvature } from "../curvature/ekfac.ts";
-import type { Weights } from "../curvature/selection.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
 import { checkIsPosterior, Posterior } from "../laplace/posterior.ts";
-import { readPrior, refusePerWeight } from "../laplace/prior.ts";
 import { bernoulli } from "../likelihood/bernoulli.ts";
 import { categorical } from "../likelihood/categorical.ts";
 import { gaussianOf } from "../likelihood/gaussian.ts";
@@ -17,6 +13,10 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import { poisson } from "../likelihood/poisson.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { Network } from "../network/network.ts";
+import { type Curvature, structures } from "../structures/curvature.ts";
+import type { EkfacCurvature } from "../structures/ekfac/curvature.ts";
+import { readPrior, refusePerWeight } from "../structures/prior.ts";
+import type { Weights } from "../structures/selection.ts";
 import { contentsChecksum } from "./checksum.ts";
 import {
   curvatureFields,

@@ -1,12 +1,12 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
 import { curvatureOptionNames, type Summary } from "../curvature/accumulate.ts";
-import { type Curvature, sum } from "../curvature/curvature.ts";
 import { mergeApart, weightedSum } from "../curvature/outputs.ts";
-import type { Selection } from "../curvature/selection.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import { ValueError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
+import { type Curvature, sum } from "../structures/curvature.ts";
+import type { Selection } from "../structures/selection.ts";
 import type { Fitted } from "./evidence.ts";
 import type { PosteriorParts } from "./posterior.ts";
 

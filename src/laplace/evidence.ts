@@ -2,8 +2,8 @@
 
 import type { Summary } from "../curvature/accumulate.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Precision } from "./precision.ts";
-import type { Prior } from "./prior.ts";
+import type { Precision } from "../structures/precision.ts";
+import type { Prior } from "../structures/prior.ts";
 
 /** What a fit found, apart from the curvature. */
 export type Fitted = Omit<Summary, "curvature">;

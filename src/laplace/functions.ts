@@ -3,7 +3,6 @@
 
 import type { NDArray } from "../array/ndarray.ts";
 import { forwardAt, type PositionView, positionView } from "../curvature/positions.ts";
-import type { Selection } from "../curvature/selection.ts";
 import { checkNeed, ValueError } from "../errors.ts";
 import {
   allocateFloats,
@@ -18,8 +17,9 @@ import type { FunctionDistribution, Group, Likelihood, Needs } from "../likeliho
 import type { Network } from "../network/network.ts";
 import { checkValues, eachPart, fitsPart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers, type Forward } from "../network/passes.ts";
+import type { Precision } from "../structures/precision.ts";
+import type { Selection } from "../structures/selection.ts";
 import type { Posterior } from "./posterior.ts";
-import type { Precision } from "./precision.ts";
 
 /** Outputs that stand each for itself are pulled back that many at once, or fewer where these would be no part. */
 const MOST_TOGETHER = 64;

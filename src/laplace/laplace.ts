@@ -7,12 +7,12 @@ import { checkBoolean, checkNumber, checkOptions, OptionError, readBudget, refus
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
+import { type Prior, readPrior, refusePerWeight } from "../structures/prior.ts";
 import { checkTrained } from "../training/running.ts";
 import type { StopSignal } from "../training/train.ts";
 import { laplaceOptionNames, optionsElsewhere, stationarityWarning } from "./checks.ts";
 import { checkMemory } from "./memory.ts";
 import { Posterior } from "./posterior.ts";
-import { type Prior, readPrior, refusePerWeight } from "./prior.ts";
 
 /** Options of `laplace`; all but the likelihood have defaults. */
 export interface LaplaceOptions extends CurvatureOptions {

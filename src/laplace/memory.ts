@@ -2,8 +2,6 @@
 
 import { MOST_EXAMPLES, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
 import { sumNumbers } from "../curvature/accumulators.ts";
-import { type Structure, structures } from "../curvature/curvature.ts";
-import { shapeOf } from "../curvature/eigenblocks.ts";
 import { outputsApart } from "../curvature/outputs.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
@@ -11,6 +9,8 @@ import { bytesPerElement } from "../kernels/memory.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { backwardNumbers } from "../network/passes.ts";
+import { type Structure, structures } from "../structures/curvature.ts";
+import { shapeOf } from "../structures/eigenblocks.ts";
 import { laplaceOptionNames } from "./checks.ts";
 import { columnsOf, routeOf } from "./functions.ts";
 import type { LaplaceOptions } from "./laplace.ts";

@@ -4,9 +4,6 @@ import { isPromise } from "../array/entries.ts";
 import { type ArrayLike, inspect, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import type { Plan } from "../curvature/accumulate.ts";
-import { type Curvature, checkSquare } from "../curvature/curvature.ts";
-import { readVectors } from "../curvature/full.ts";
-import type { Selection } from "../curvature/selection.ts";
 import type { Data } from "../data/read.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import {
@@ -24,14 +21,17 @@ import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
+import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";
+import { diagonalPrecision, kroneckerPrecision } from "../structures/factored.ts";
+import { fullPrecision } from "../structures/full/precision.ts";
+import type { FactorPrecision, Precision } from "../structures/precision.ts";
+import { type Hyperparameters, type Prior, readPrior } from "../structures/prior.ts";
+import type { Selection } from "../structures/selection.ts";
 import { checkAdd, merged } from "./checks.ts";
 import { type DiagnoseOptions, diagnose } from "./diagnose.ts";
 import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
-import { diagonalPrecision, kroneckerPrecision } from "./factored.ts";
 import type { Diagnosis } from "./findings.ts";
-import { fullPrecision } from "./full.ts";
 import { predictLabels } from "./log-probabilities.ts";
-import type { FactorPrecision, Precision } from "./precision.ts";
 import {
   eachPanel,
   type FunctionCovarianceOptions,
@@ -41,7 +41,6 @@ import {
   type PredictOptions,
   predict,
 } from "./prediction.ts";
-import { type Hyperparameters, type Prior, readPrior } from "./prior.ts";
 import { evidenceAt, tunableOf, weighted } from "./tunable.ts";
 import { type Tuned, type Tuning, type TuningOptions, tune } from "./tuning.ts";
 

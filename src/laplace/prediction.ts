@@ -20,7 +20,7 @@ import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
 import { checkValues, eachPart, partSize } from "../network/parts.ts";
 import { Backward, Forward, pushForward } from "../network/passes.ts";
-import { float64Rows } from "./full.ts";
+import { float64Rows } from "../structures/full/precision.ts";
 import { eachFunction, place, routeOf, unitColumns } from "./functions.ts";
 import type { Posterior } from "./posterior.ts";
 

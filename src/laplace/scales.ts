@@ -1,8 +1,8 @@
 // What is large and small for a problem: numbers that tuning begins at and measures by. They change with the units of inputs
 // and targets as the optimum does, so that nothing depends on the units.
 
+import type { Prior } from "../structures/prior.ts";
 import { MOST_LOG } from "./maximise.ts";
-import type { Prior } from "./prior.ts";
 import type { Scales } from "./tuning.ts";
 
 /** Targets that share a noise: all, or those of one output. */

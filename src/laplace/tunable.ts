@@ -1,12 +1,12 @@
 // A posterior as what is tuned: its evidence as a function of prior and noise, and the scales of its problem.
 
-import type { Curvature } from "../curvature/curvature.ts";
 import { weightedSum } from "../curvature/outputs.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Curvature } from "../structures/curvature.ts";
+import type { Precision } from "../structures/precision.ts";
+import type { Prior } from "../structures/prior.ts";
 import { evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
 import type { PosteriorParts } from "./posterior.ts";
-import type { Precision } from "./precision.ts";
-import type { Prior } from "./prior.ts";
 import { scalesOf } from "./scales.ts";
 import type { Scales, Tunable, Tuned } from "./tuning.ts";
 

@@ -2,8 +2,8 @@
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
+import { type Prior, type PriorStructure, refusePerWeight } from "../structures/prior.ts";
 import { adamAscent, type Maximum, MOST_LOG, maximise, type Objective } from "./maximise.ts";
-import { type Prior, type PriorStructure, refusePerWeight } from "./prior.ts";
 
 /** Options of `optimizePrior`. */
 export interface TuningOptions {

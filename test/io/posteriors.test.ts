@@ -2,7 +2,6 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { structures } from "../../src/curvature/curvature.ts";
 import {
   array,
   LaplaceError,
@@ -19,6 +18,7 @@ import {
   writeSafetensors,
 } from "../../src/index.ts";
 import { contentsChecksum } from "../../src/io/checksum.ts";
+import { structures } from "../../src/structures/curvature.ts";
 import { answers, everything, examples, fit, inputs, likelihoods, plain } from "./fits.ts";
 
 function again(posterior: Posterior): Posterior {

@@ -3,13 +3,13 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { EkfacCurvature } from "../../src/curvature/ekfac.ts";
-import { KroneckerCurvature } from "../../src/curvature/kronecker.ts";
-import { select } from "../../src/curvature/selection.ts";
 import { array, chain, dense, reshape } from "../../src/index.ts";
 import { copyIn, copyOut, memoryUse, scope } from "../../src/kernels/memory.ts";
-import { kroneckerPrecision } from "../../src/laplace/factored.ts";
-import { Prior } from "../../src/laplace/prior.ts";
+import { EkfacCurvature } from "../../src/structures/ekfac/curvature.ts";
+import { kroneckerPrecision } from "../../src/structures/factored.ts";
+import { KroneckerCurvature } from "../../src/structures/kronecker/curvature.ts";
+import { Prior } from "../../src/structures/prior.ts";
+import { select } from "../../src/structures/selection.ts";
 import { finiteDifferences } from "../reference/finite-differences.ts";
 import type { Table } from "./oracles.ts";
 

@@ -1,7 +1,6 @@
 // What the contract is checked on: every structure × likelihood × weights × curvature, each with one of nine networks and
 // one of four numbers of examples, so that every structure meets every network with every curvature.
 
-import type { EkfacCurvature } from "../../../src/curvature/ekfac.ts";
 import {
   array,
   bernoulli,
@@ -24,6 +23,7 @@ import {
   type Structure,
   type Weights,
 } from "../../../src/index.ts";
+import type { EkfacCurvature } from "../../../src/structures/ekfac/curvature.ts";
 import { numbers } from "../../reference/draw.ts";
 import {
   blockDiagonal,

@@ -4,13 +4,13 @@
 // of elementwise scales and shifts, and of a transposed convolution's bias, are whole matrices. A grouped convolution has
 // factors for each of its groups.
 
-import { type ArrayLike, NDArray } from "../array/ndarray.ts";
-import type { MemoryOptions } from "../derivatives/budget.ts";
-import { OptionError } from "../errors.ts";
-import { type Curvature, checkSame, checkSquare, type Eigenbasis, type Factors, multiple, sum } from "./curvature.ts";
+import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
+import type { MemoryOptions } from "../../derivatives/budget.ts";
+import { OptionError } from "../../errors.ts";
+import { type Curvature, checkSame, checkSquare, type Eigenbasis, type Factors, multiple, sum } from "../curvature.ts";
+import { type BlockShape, type EigenBlock, eigenbasesOf, inGroups, shapeOf, timesBlocks } from "../eigenblocks.ts";
+import type { SelectedParameter, Selection } from "../selection.ts";
 import { type Basis, definedBasis, eigenbasis } from "./eigenbasis.ts";
-import { type BlockShape, type EigenBlock, eigenbasesOf, inGroups, shapeOf, timesBlocks } from "./eigenblocks.ts";
-import type { SelectedParameter, Selection } from "./selection.ts";
 
 /** How positions that share a weight count. */
 export type Sharing = "expand" | "reduce";

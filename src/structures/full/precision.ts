@@ -1,16 +1,16 @@
 // The posterior precision as a whole matrix. P = U Uᵀ with U upper triangular, so that the root U⁻ᵀ of the covariance is
 // the lower triangular one.
 
-import type { Curvature } from "../curvature/curvature.ts";
-import type { FullCurvature } from "../curvature/full.ts";
-import { asFloat64, contractRows } from "../curvature/rows.ts";
-import type { Selection } from "../curvature/selection.ts";
-import { NotPositiveDefiniteError } from "../errors.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
-import { addToDiagonal, allocateFloats, copyIn, copyOut, inMemory, type Pointer, scope } from "../kernels/memory.ts";
-import type { Backward } from "../network/passes.ts";
-import type { Precision, PrecisionOptions } from "./precision.ts";
-import type { Prior } from "./prior.ts";
+import { NotPositiveDefiniteError } from "../../errors.ts";
+import { kernelsFor } from "../../kernels/kernels.ts";
+import { addToDiagonal, allocateFloats, copyIn, copyOut, inMemory, type Pointer, scope } from "../../kernels/memory.ts";
+import type { Backward } from "../../network/passes.ts";
+import type { Curvature } from "../curvature.ts";
+import type { Precision, PrecisionOptions } from "../precision.ts";
+import type { Prior } from "../prior.ts";
+import { asFloat64, contractRows } from "../rows.ts";
+import type { Selection } from "../selection.ts";
+import type { FullCurvature } from "./curvature.ts";
 
 /** Rounding of the eigenvalues beside δ that leaves their logarithms right; a large matrix takes long to factor anew. */
 const enough = (n: number) => (n <= 256 ? 1e-10 : 1e-8);

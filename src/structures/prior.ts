@@ -2,8 +2,8 @@
 // each weight.
 
 import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
-import type { Selection } from "../curvature/selection.ts";
 import { OptionError, ShapeError, ValueError } from "../errors.ts";
+import type { Selection } from "./selection.ts";
 
 /** How many numbers a prior precision has: one, one for each selected parameter array, or one for each weight. */
 export type PriorStructure = "scalar" | "perParameter" | "perWeight";

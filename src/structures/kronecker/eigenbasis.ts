@@ -2,11 +2,11 @@
 // the factor, but not for eigenvalues that are corrected in it: there the basis is defined, so that it depends neither on the
 // order of the examples nor on the runtime.
 
-import { NDArray } from "../array/ndarray.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, copyIn, copyOut, scope } from "../kernels/memory.ts";
-import { eigh } from "../linalg/eigh.ts";
-import { gradedEigh, isGraded } from "../linalg/graded.ts";
+import { NDArray } from "../../array/ndarray.ts";
+import { kernelsFor } from "../../kernels/kernels.ts";
+import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
+import { eigh } from "../../linalg/eigh.ts";
+import { gradedEigh, isGraded } from "../../linalg/graded.ts";
 
 /** Eigenvalues, ascending, and eigenvectors in columns. */
 export interface Basis {

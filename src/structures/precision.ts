@@ -1,9 +1,9 @@
 // What every posterior structure must do with P = h H + P₀: factor it once, and answer.
 
-import type { Curvature } from "../curvature/curvature.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Curvature } from "./curvature.ts";
 import type { Prior } from "./prior.ts";
 
 /** A posterior precision. Rows are [n, S] in the kernels' float64 memory, and are changed in place. */

@@ -2,21 +2,6 @@
 // of the weights themselves, and those of "kronecker" and "ekfac". At a linear layer a row of the Jacobian is δ ⊗ a, so
 // that J P⁻¹ Jᵀ needs no row: Σ_i δ_i δ'_i Σ_j a_j² / p_ij in that basis.
 
-import type { Curvature } from "../curvature/curvature.ts";
-import type { DiagonalCurvature } from "../curvature/diagonal.ts";
-import {
-  type BlockShape,
-  diagonalInBasis,
-  diagonalOf,
-  type EigenBlock,
-  rotate,
-  rotated,
-  shapeOf,
-} from "../curvature/eigenblocks.ts";
-import { type EkfacCurvature, turned, turnedNumbers } from "../curvature/ekfac.ts";
-import { KroneckerCurvature } from "../curvature/kronecker.ts";
-import { columnSums, columnsInA } from "../curvature/outputs.ts";
-import type { SelectedParameter } from "../curvature/selection.ts";
 import { eachTableRows, isTable, scaleTableRows, tableNumbers } from "../derivatives/tables.ts";
 import { chunkNumbers, eachChunk, isPlain, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
@@ -34,8 +19,25 @@ import {
 } from "../kernels/memory.ts";
 import type { Graph, LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import { columnSums, columnsInA } from "./column-sums.ts";
+import type { Curvature } from "./curvature.ts";
+import type { DiagonalCurvature } from "./diagonal/curvature.ts";
+import {
+  type BlockShape,
+  diagonalInBasis,
+  diagonalOf,
+  type EigenBlock,
+  rotate,
+  rotated,
+  shapeOf,
+  turned,
+  turnedNumbers,
+} from "./eigenblocks.ts";
+import type { EkfacCurvature } from "./ekfac/curvature.ts";
+import { KroneckerCurvature } from "./kronecker/curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import { type Prior, refusePerWeight } from "./prior.ts";
+import type { SelectedParameter } from "./selection.ts";
 
 /** A parameter's part of the precision: eigenvalues p, and their basis where it is not that of the weights. */
 interface Block extends BlockShape {

@@ -1,8 +1,8 @@
 // Sums of the factors that Kronecker blocks are made of.
 
-import { blockOf, chunkNumbers, eachChunk, type Side } from "../derivatives/uses.ts";
-import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
+import { blockOf, chunkNumbers, eachChunk, type Side } from "../../derivatives/uses.ts";
+import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
+import { kernelsFor } from "../../kernels/kernels.ts";
 import {
   allocateFloats,
   bytesPerElement,
@@ -11,15 +11,15 @@ import {
   type FloatArray,
   type Pointer,
   scope,
-} from "../kernels/memory.ts";
-import type { LinearSite, Node, Site } from "../network/graph.ts";
-import type { Backward } from "../network/passes.ts";
-import { positionsOf } from "../network/primitive.ts";
-import { type Accumulator, symmetric } from "./curvature.ts";
-import { shapeOf } from "./eigenblocks.ts";
-import { type KroneckerBlock, KroneckerCurvature, type Sharing } from "./kronecker.ts";
-import type { SelectedParameter, Selection } from "./selection.ts";
-import type { PartSize } from "./squares.ts";
+} from "../../kernels/memory.ts";
+import type { LinearSite, Node, Site } from "../../network/graph.ts";
+import type { Backward } from "../../network/passes.ts";
+import { positionsOf } from "../../network/primitive.ts";
+import { type Accumulator, symmetric } from "../curvature.ts";
+import { shapeOf } from "../eigenblocks.ts";
+import type { SelectedParameter, Selection } from "../selection.ts";
+import type { PartSize } from "../squares.ts";
+import { type KroneckerBlock, KroneckerCurvature, type Sharing } from "./curvature.ts";
 
 /** Where the factors of one site begin in the accumulator. */
 interface SiteFactors {

@@ -3,12 +3,13 @@
 
 import type { ArrayLike } from "../array/ndarray.ts";
 import { NDArray } from "../array/ndarray.ts";
-import type { Side } from "../derivatives/uses.ts";
+import { blockOf, type Side, type Use } from "../derivatives/uses.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
+import type { LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Eigenbasis } from "./curvature.ts";
-import { readVectors } from "./full.ts";
+import { positionsOf } from "../network/primitive.ts";
+import { type Eigenbasis, readVectors } from "./curvature.ts";
 import type { SelectedParameter } from "./selection.ts";
 
 /** The shape of a parameter's block: groups of outputs by inputs; a vector has one input. */
@@ -221,4 +222,29 @@ export function diagonalInBasis(block: EigenBlock, factor: Float64Array, inputsS
     result[i] = inputsSide ? forms[column] * (factors?.b[row] ?? 1) : forms[row] * (factors?.a[column] ?? 1);
   }
   return result;
+}
+
+/** Numbers that turning the sides of a weight takes for each example. */
+export function turnedNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
+  const { groups, outputs, inputs } = blockOf(site);
+  const [left, right] = [groups * outputs, groups * inputs];
+  const both = site.transposed ? left + columns * right : columns * left + right;
+  return nodes.reduce((sum, node) => sum + positionsOf(node) * both, 0);
+}
+
+/** The uses of a site in an eigenbasis. */
+export function turned(
+  backward: Backward,
+  site: LinearSite,
+  count: number,
+  uses: readonly Use[],
+  qb: Pointer | undefined,
+  qa: Pointer | undefined,
+): Use[] {
+  const { groups, outputs, inputs } = blockOf(site);
+  return uses.map(({ left, right, positions }) => ({
+    positions,
+    left: rotatedSide(backward, count, positions, groups, outputs, left, qb),
+    right: rotatedSide(backward, count, positions, groups, inputs, right, qa),
+  }));
 }

@@ -1,8 +1,8 @@
 // What every curvature structure must do: it is a sum over examples, an operator, and adds to others of its kind.
 
-import type { ArrayLike, NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, asArray, type NDArray, shapeText } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
-import { checkBytes, readBudget, ValueError } from "../errors.ts";
+import { checkBytes, readBudget, ShapeError, ValueError } from "../errors.ts";
 import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
 import { firstDifference } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -151,4 +151,13 @@ export function sum(a: Float64Array, b: Float64Array): Float64Array {
 /** A multiple of an array. */
 export function multiple(a: Float64Array, factor: number): Float64Array {
   return a.map((x) => factor * x);
+}
+
+/** A vector [S] or rows [n, S], in float64. @throws ShapeError */
+export function readVectors(where: string, v: ArrayLike, size: number): NDArray {
+  const x = asArray(v).as("float64");
+  if ((x.rank !== 1 && x.rank !== 2) || x.shape[x.rank - 1] !== size) {
+    throw new ShapeError(`${where}: a vector [${size}] or rows [n, ${size}] are due, not shape ${shapeText(x.shape)}.`);
+  }
+  return x;
 }

@@ -1,0 +1,84 @@
+// Kronecker factors with corrected eigenvalues (George et al. 2018, arXiv:1806.03884): in the factors' eigenbasis the
+// diagonal is the curvature's own, so that its trace is exact.
+
+import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
+import type { MemoryOptions } from "../../derivatives/budget.ts";
+import { ValueError } from "../../errors.ts";
+import { type Curvature, checkSame, checkSquare, type Eigenbasis, multiple, notMadeOf, sum } from "../curvature.ts";
+import { diagonalOf, type EigenBlock, eigenbasesOf, timesBlocks } from "../eigenblocks.ts";
+import type { Selection } from "../selection.ts";
+
+/** The curvature as Q diag(values) Qᵀ in Kronecker eigenbases, a block for each parameter. */
+export class EkfacCurvature implements Curvature {
+  readonly structure = "ekfac";
+  readonly selection: Selection;
+  readonly examples: number;
+  readonly blocks: readonly EigenBlock[];
+
+  constructor(selection: Selection, examples: number, blocks: readonly EigenBlock[]) {
+    this.selection = selection;
+    this.examples = examples;
+    this.blocks = blocks;
+  }
+
+  get size(): number {
+    return this.selection.size;
+  }
+
+  /** The blocks in their eigenbases. */
+  decompose(): readonly EigenBlock[] {
+    return this.blocks;
+  }
+
+  diagonal(): NDArray {
+    const result = new Float64Array(this.size);
+    for (const block of this.blocks) {
+      result.set(diagonalOf(block, block.qb, block.qa, block.values), block.selected.at);
+    }
+    return new NDArray(result, [this.size]);
+  }
+
+  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
+    const n = this.size;
+    checkSquare("dense", n, memoryBudget);
+    const identity = new NDArray(new Float64Array(n * n), [n, n]);
+    for (let i = 0; i < n; i++) identity.data[i * n + i] = 1;
+    return this.times(identity);
+  }
+
+  times(v: ArrayLike): NDArray {
+    return timesBlocks(v, this.size, this.blocks);
+  }
+
+  factors(): never {
+    throw notMadeOf("factors", this);
+  }
+
+  eigenbases(): readonly Eigenbasis[] {
+    return eigenbasesOf(this.blocks);
+  }
+
+  merge(other: Curvature): EkfacCurvature {
+    checkSame(this, other);
+    const blocks = this.blocks.map((block, i) => {
+      const { qb, qa, values } = (other as EkfacCurvature).blocks[i];
+      if (!sameNumbers(block.qb, qb) || !sameNumbers(block.qa, qa)) {
+        throw new ValueError(
+          "merge: these ekfac curvatures have different eigenbases, so they do not add. Fit the second with the first as its `basis`.",
+        );
+      }
+      return { ...block, values: sum(block.values, values) };
+    });
+    return new EkfacCurvature(this.selection, this.examples + other.examples, blocks);
+  }
+
+  scale(factor: number): EkfacCurvature {
+    const blocks = this.blocks.map((block) => ({ ...block, values: multiple(block.values, factor) }));
+    return new EkfacCurvature(this.selection, this.examples, blocks);
+  }
+}
+
+/** Equal numbers will do: a basis that was read from a file is another array. */
+function sameNumbers(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
+  return a === b || (a?.length === b?.length && a?.every((x, i) => x === b?.[i]) === true);
+}

@@ -1,0 +1,97 @@
+// Sums of what is corrected in an eigenbasis: squares of the derivatives in it.
+
+import { chunkNumbers, eachChunk, isPlain, plainUse } from "../../derivatives/uses.ts";
+import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
+import { bytesPerElement, copyIn, type DType, type Pointer, scope } from "../../kernels/memory.ts";
+import type { Accumulator } from "../curvature.ts";
+import { type EigenBlock, rotated, shapeOf, turned, turnedNumbers } from "../eigenblocks.ts";
+import type { Selection } from "../selection.ts";
+import { addPlainSquares, addSquares, squareNumbers } from "../squares.ts";
+import { EkfacCurvature } from "./curvature.ts";
+
+/** What the accumulator of corrected eigenvalues needs, whatever the basis. */
+export function ekfacNumbers(
+  selection: Selection,
+  columns: number,
+  dtype: DType,
+): Pick<Accumulator, "length" | "scratch" | "perPart"> {
+  // One block after the other.
+  const most = (of: (selected: Selection["parameters"][number]) => number) => Math.max(...selection.parameters.map(of));
+  const scratch = (batch: number) =>
+    most((selected) => {
+      const { site, role } = selected;
+      const nodes = selection.graph.uses.get(site) ?? [];
+      if (site.kind === "linear" && role === "weight") {
+        const sides = turnedNumbers(site, nodes, columns);
+        if (isPlain(site, nodes)) return batch * (sides + site.outputs + site.inputs);
+        return chunkNumbers(site, nodes, { columns, dtype, batch }, sides + squareNumbers(site, nodes, columns));
+      }
+      const n = selected.parameter.size;
+      return columns * batch * (n + vectorNumbers(nodes, n, role === "scale"));
+    });
+  const perPart = most((selected) => {
+    const { groups, outputs, inputs } = shapeOf(selected);
+    return groups * (outputs ** 2 + (selected.role === "weight" ? inputs ** 2 : 0));
+  });
+  return { length: selection.size, scratch, perPart };
+}
+
+/** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */
+export function ekfacAccumulator(
+  selection: Selection,
+  columns: number,
+  dtype: DType,
+  basis: readonly EigenBlock[],
+): Accumulator {
+  const { graph } = selection;
+  // The basis may be that of another network with the same parameters: its blocks, at the sites of this one.
+  const blocks = basis.map((block, i) => ({ ...block, selected: selection.parameters[i] }));
+  const starts: number[] = [];
+  let length = 0;
+  for (const { values } of blocks) {
+    starts.push(length);
+    length += values.length;
+  }
+  return {
+    dtype,
+    ...ekfacNumbers(selection, columns, dtype),
+    add(backward, to) {
+      const { kernels, batch, columns: count, dtype } = backward;
+      const addBlock = ({ qb, qa, ...shape }: EigenBlock, at: Pointer) => {
+        const { site, role, parameter } = shape.selected;
+        const nodes = graph.uses.get(site) ?? [];
+        const b = copyIn(dtype, qb);
+        if (qa !== undefined && site.kind === "linear") {
+          const a = copyIn(dtype, qa);
+          const plain = plainUse(backward, site, nodes);
+          if (plain !== undefined) {
+            addPlainSquares(backward, site, turned(backward, site, batch, [plain], b, a)[0], at);
+            return;
+          }
+          const numbers = turnedNumbers(site, nodes, count) + squareNumbers(site, nodes, count);
+          eachChunk(backward, site, nodes, numbers, (chunk) => {
+            const uses = turned(backward, site, chunk.count, chunk.uses, b, a);
+            addSquares(backward, site, nodes, { ...chunk, uses }, at);
+          });
+          return;
+        }
+        const n = parameter.size;
+        const rows = vectorRows(backward, nodes, n, role === "scale");
+        const all = rotated(backward, count * batch, shape, rows, b);
+        kernels.addSquares(count * batch, n, all, at);
+      };
+      const bytes = bytesPerElement(dtype);
+      blocks.forEach((block, i) => {
+        scope(() => addBlock(block, to + starts[i] * bytes));
+      });
+    },
+    finish(values, examples) {
+      const corrected = blocks.map((block, i) => ({
+        ...block,
+        values: Float64Array.from(values.subarray(starts[i], starts[i] + block.values.length)),
+        factors: undefined,
+      }));
+      return new EkfacCurvature(selection, examples, corrected);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+// The whole matrix, [S, S].
+
+import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
+import type { MemoryOptions } from "../../derivatives/budget.ts";
+import { kernelsFor } from "../../kernels/kernels.ts";
+import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
+import { eigh } from "../../linalg/eigh.ts";
+import { GRADED } from "../../linalg/graded.ts";
+import { type Curvature, checkSame, checkSquare, multiple, notMadeOf, readVectors, sum } from "../curvature.ts";
+import type { Selection } from "../selection.ts";
+
+/** The curvature as one symmetric matrix. */
+export class FullCurvature implements Curvature {
+  readonly structure = "full";
+  readonly selection: Selection;
+  readonly examples: number;
+  /** [S, S] */
+  readonly matrix: Float64Array;
+  #eigenvalues: Float64Array | undefined;
+
+  constructor(selection: Selection, examples: number, matrix: Float64Array) {
+    this.selection = selection;
+    this.examples = examples;
+    this.matrix = matrix;
+  }
+
+  get size(): number {
+    return this.selection.size;
+  }
+
+  /** Its eigenvalues, computed once. Those that rounding made negative are 0. */
+  eigenvalues(): Float64Array {
+    this.#eigenvalues ??= (
+      eigh(new NDArray(this.matrix, [this.size, this.size]), { vectors: false }).values.data as Float64Array
+    ).map((x) => Math.max(x, 0));
+    return this.#eigenvalues;
+  }
+
+  /**
+   * About what rounding changes in the eigenvalues but not in the matrix: 0 where its rows are of one size, of which a
+   * factorisation knows no more.
+   */
+  get rounding(): number {
+    const diagonal = Float64Array.from(this.diagonal().data);
+    const most = diagonal.reduce((a, b) => Math.max(a, b), 0);
+    const least = diagonal.reduce((a, b) => Math.min(a, b), most);
+    return most > GRADED * least ? 2 ** -52 * most : 0;
+  }
+
+  diagonal(): NDArray {
+    const n = this.size;
+    return new NDArray(
+      Float64Array.from({ length: n }, (_, i) => this.matrix[i * n + i]),
+      [n],
+    );
+  }
+
+  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
+    checkSquare("dense", this.size, memoryBudget);
+    return new NDArray(this.matrix.slice(), [this.size, this.size]);
+  }
+
+  times(v: ArrayLike): NDArray {
+    const x = readVectors("times", v, this.size);
+    const n = this.size;
+    return scope(() => {
+      const y = allocateFloats("float64", x.size);
+      const [a, b] = [copyIn("float64", x.data), copyIn("float64", this.matrix)];
+      kernelsFor("float64").gemm(1, x.size / n, n, n, a, 0, n, 1, b, 0, n, 1, y, 0, n, 1, false);
+      return new NDArray(copyOut("float64", y, x.size), x.shape);
+    });
+  }
+
+  factors(): never {
+    throw notMadeOf("factors", this);
+  }
+
+  eigenbases(): never {
+    throw notMadeOf("eigenbases", this);
+  }
+
+  merge(other: Curvature): FullCurvature {
+    checkSame(this, other);
+    const matrix = sum(this.matrix, (other as FullCurvature).matrix);
+    return new FullCurvature(this.selection, this.examples + other.examples, matrix);
+  }
+
+  scale(factor: number): FullCurvature {
+    return new FullCurvature(this.selection, this.examples, multiple(this.matrix, factor));
+  }
+}
