@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
+import { run } from "../src/program.ts";
 
 /** What a run left behind. */
 export interface Run {
@@ -57,4 +58,25 @@ export function workFolder(): string {
 /** Files that were begun and not finished. */
 export function unfinished(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.endsWith(".tmp"));
+}
+
+/** Runs a command in this process, one at a time: what it says, without the cost of a process of its own. */
+export async function inProcess(args: readonly string[]): Promise<Run> {
+  const said = { stdout: "", stderr: "" };
+  const restore = (["stdout", "stderr"] as const).map((name) => {
+    const { write } = process[name];
+    process[name].write = (text: string | Uint8Array) => {
+      said[name] += typeof text === "string" ? text : Buffer.from(text).toString("utf8");
+      return true;
+    };
+    return () => {
+      process[name].write = write;
+    };
+  });
+  try {
+    const code = await run(args);
+    return { code, ...said };
+  } finally {
+    for (const one of restore) one();
+  }
 }

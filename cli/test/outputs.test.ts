@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { laplace, unfinished, workFolder } from "./laplace.ts";
+import { inProcess, laplace, unfinished, workFolder } from "./laplace.ts";
 
 const faults = "../shared/faults/tables";
 const source = join(faults, "output-overwrites-input/data.csv");
@@ -28,10 +28,7 @@ const fitArgs = (data: string, ...more: string[]) => [
   data,
   "-t",
   "y",
-  "--rounds",
-  "1",
-  "--epochs",
-  "4",
+  ...["--rounds", "1", "--epochs", "4", "--hidden", "4", "--folds", "2"],
   ...more,
 ];
 const predictions = () => readFileSync(at("right.csv"), "utf8");
@@ -47,8 +44,8 @@ function shell(script: string): { code: number | null; stdout: string; stderr: s
 const cli = `"${process.execPath}" cli/laplace.js`;
 
 beforeAll(async () => {
-  expect((await laplace(fitArgs(source, "-o", model, "--no-report"))).code).toBe(0);
-  expect((await laplace(["predict", model, source, "-o", at("right.csv")])).code).toBe(0);
+  expect((await inProcess(fitArgs(source, "-o", model, "--no-report"))).code).toBe(0);
+  expect((await inProcess(["predict", model, source, "-o", at("right.csv")])).code).toBe(0);
 }, 60_000);
 
 describe("an output that is an input or another output is refused", () => {
@@ -76,7 +73,7 @@ describe("an output that is an input or another output is refused", () => {
     copyFileSync(model, m);
     symlinkSync(resolve(d), `${d}.link`);
     const before = readdirSync(folder).sort();
-    const run = await laplace(args(d, m));
+    const run = await inProcess(args(d, m));
     expect(run.stderr).toContain(message);
     expect(run.code).toBe(2);
     expect(readFileSync(d)).toEqual(readFileSync(source));
@@ -106,7 +103,7 @@ describe("an output that is an input or another output is refused", () => {
     [["-o", "-"], "the model needs a file"],
     [["-r", "-", "-o", at("x.st")], "the report needs a file"],
   ])("a model or report on standard output: %s", async (more, message) => {
-    const run = await laplace(fitArgs(source, ...more));
+    const run = await inProcess(fitArgs(source, ...more));
     expect(run.code).toBe(2);
     expect(run.stderr).toContain(message);
   });
@@ -122,12 +119,12 @@ describe("what a path leads to is kept", () => {
       ["link.csv", "real/p.csv"],
       ["dangling.csv", "real/later.csv"],
     ]) {
-      expect((await laplace(["predict", model, source, "-o", at(link)])).code).toBe(0);
+      expect((await inProcess(["predict", model, source, "-o", at(link)])).code).toBe(0);
       expect(readlinkSync(at(link))).toBe(file);
       expect(readFileSync(at(file), "utf8")).toBe(predictions());
     }
     symlinkSync("circle", at("circle"));
-    const circle = await laplace(["predict", model, source, "-o", at("circle")]);
+    const circle = await inProcess(["predict", model, source, "-o", at("circle")]);
     expect(circle.code).toBe(1);
     expect(circle.stderr).toContain("circle");
   });
@@ -136,7 +133,7 @@ describe("what a path leads to is kept", () => {
     for (const mode of [0o600, 0o640, 0o755]) {
       writeFileSync(at("mode.csv"), "old");
       chmodSync(at("mode.csv"), mode);
-      expect((await laplace(["predict", model, source, "-o", at("mode.csv")])).code).toBe(0);
+      expect((await inProcess(["predict", model, source, "-o", at("mode.csv")])).code).toBe(0);
       expect(statSync(at("mode.csv")).mode & 0o777).toBe(mode);
     }
     const fresh = shell(`umask 027; ${cli} predict "$MODEL" "$DATA" -o ${at("fresh.csv")}`);
@@ -147,21 +144,21 @@ describe("what a path leads to is kept", () => {
   test("hard links, folders, and names that are too long are refused", async () => {
     writeFileSync(at("one.csv"), "old");
     linkSync(at("one.csv"), at("two.csv"));
-    const linked = await laplace(["predict", model, source, "-o", at("two.csv")]);
+    const linked = await inProcess(["predict", model, source, "-o", at("two.csv")]);
     expect(linked.code).toBe(2);
     expect(linked.stderr).toContain("has 2 names (hard links)");
     expect(readFileSync(at("one.csv"), "utf8")).toBe("old");
-    const directory = await laplace(["predict", model, source, "-o", folder]);
+    const directory = await inProcess(["predict", model, source, "-o", folder]);
     expect(directory.code).toBe(1);
     expect(directory.stderr).toContain("it is a folder");
-    const missing = await laplace(["predict", model, source, "-o", at("nowhere/p.csv")]);
+    const missing = await inProcess(["predict", model, source, "-o", at("nowhere/p.csv")]);
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain("there is no such file or folder");
-    const under = await laplace(["predict", model, source, "-o", at("one.csv/p.csv")]);
+    const under = await inProcess(["predict", model, source, "-o", at("one.csv/p.csv")]);
     expect(under.code).toBe(1);
     const longest = "p".repeat(251);
-    expect((await laplace(["predict", model, source, "-o", at(`${longest}.csv`)])).code).toBe(0);
-    const long = await laplace(["predict", model, source, "-o", at(`${longest}pp.csv`)]);
+    expect((await inProcess(["predict", model, source, "-o", at(`${longest}.csv`)])).code).toBe(0);
+    const long = await inProcess(["predict", model, source, "-o", at(`${longest}pp.csv`)]);
     expect(long.code).toBe(1);
     expect(long.stderr).toContain("the name is too long");
   });
@@ -184,13 +181,13 @@ describe("what a path leads to is kept", () => {
   });
 
   test("/dev/null takes both files of a fit, /dev/stdout is standard output", async () => {
-    const run = await laplace(fitArgs(source, "-o", "/dev/null", "-r", "/dev/null"));
+    const run = await inProcess(fitArgs(source, "-o", "/dev/null", "-r", "/dev/null"));
     expect(run.code).toBe(0);
     expect(statSync("/dev/null").isCharacterDevice()).toBe(true);
     const out = shell(`echo before > ${at("o.csv")}; ${cli} predict "$MODEL" "$DATA" -o /dev/stdout >> ${at("o.csv")}`);
     expect(out.code).toBe(0);
     expect(readFileSync(at("o.csv"), "utf8")).toBe(`before\n${predictions()}`);
-    const json = await laplace(["predict", model, source, "--json", "-o", "/dev/stdout"]);
+    const json = await inProcess(["predict", model, source, "--json", "-o", "/dev/stdout"]);
     expect(json.code).toBe(2);
   });
 });
@@ -207,7 +204,7 @@ describe("a disk that is full", () => {
       `evaluate --json "$MODEL" "$DATA"`,
       `inspect "$MODEL"`,
       `inspect --json "$MODEL"`,
-      `fit "$DATA" -t y --rounds 1 --epochs 4 --no-report -o ${at("f.st")}`,
+      `fit "$DATA" -t y --rounds 1 --epochs 4 --hidden 4 --folds 2 --no-report -o ${at("f.st")}`,
       `--help`,
       `--version`,
       `predict --help`,
@@ -303,7 +300,7 @@ describe("options that name columns", () => {
   writeFileSync(wide, `${["v,w,x,z,p,y", ...rows.map((row) => row.join())].join("\n")}\n`);
   const commas = join(faults, "ignore-given-twice/comma-name.csv");
   const fit = (data: string, ...more: string[]) =>
-    laplace(fitArgs(data, "-o", at("o.st"), "--no-report", "--json", ...more));
+    inProcess(fitArgs(data, "-o", at("o.st"), "--no-report", "--json", ...more));
   const kindsOf = (stdout: string): Record<string, string> =>
     Object.fromEntries(
       JSON.parse(stdout).columns.map(({ name, kind }: { name: string; kind: string }) => [name, kind]),

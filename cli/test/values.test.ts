@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { shortest } from "../src/table/parquet.ts";
-import { laplace, workFolder } from "./laplace.ts";
+import { inProcess, workFolder } from "./laplace.ts";
 
 const folder = workFolder();
 const at = (name: string) => join(folder, name);
@@ -13,7 +13,7 @@ const fault = (name: string) => `../shared/faults/tables/${name}`;
 const quick = ["--epochs", "8", "--rounds", "2", "--no-report"];
 
 async function fit(data: string, target: string, model: string, ...more: string[]) {
-  const run = await laplace([
+  const run = await inProcess([
     "fit",
     data,
     "-t",
@@ -67,7 +67,7 @@ describe("missing", () => {
     const rows = Array.from({ length: 200 }, (_, i) => `${i % 8 === 0 ? "n. v." : next()},${next()},${next()}`);
     writeFileSync(at("but.csv"), `a,b,y\n${rows.join("\n")}\n`);
     expect(reasons(await fit(at("but.csv"), "y", "but.st"))).toEqual({ a: 'numbers, but for 25 × "n. v."' });
-    const { stdout } = await laplace(["fit", at("but.csv"), "-t", "y", "-o", at("but.st"), ...quick]);
+    const { stdout } = await inProcess(["fit", at("but.csv"), "-t", "y", "-o", at("but.st"), ...quick]);
     expect(stdout).toContain(`--na 'n. v.' makes them missing`);
     const named = await fit(at("but.csv"), "y", "but.st", "--na", "n. v.");
     expect(named.columns[0]).toMatchObject({ kind: "number", missing: true });
@@ -75,7 +75,7 @@ describe("missing", () => {
 
   test("--missing refuse refuses texts too, with the line, in fit and in predict", async () => {
     const data = `${fault("refuse-imputes-texts")}/data.csv`;
-    const run = await laplace(["fit", data, "-t", "y", "-o", at("refuse.st"), ...quick, "--missing", "refuse"]);
+    const run = await inProcess(["fit", data, "-t", "y", "-o", at("refuse.st"), ...quick, "--missing", "refuse"]);
     expect(run.code).toBe(1);
     expect(run.stderr).toContain('the column "x" has "see note", which is no number, in line 19');
     const clean = readFileSync(data, "utf8")
@@ -83,7 +83,7 @@ describe("missing", () => {
       .filter((line) => !line.includes("see note"));
     writeFileSync(at("clean.csv"), clean.join("\n"));
     await fit(at("clean.csv"), "y", "refuse.st", "--missing", "refuse");
-    const predicted = await laplace(["predict", at("refuse.st"), `${fault("refuse-imputes-texts")}/predict-err.csv`]);
+    const predicted = await inProcess(["predict", at("refuse.st"), `${fault("refuse-imputes-texts")}/predict-err.csv`]);
     expect(predicted.code).toBe(1);
     expect(predicted.stderr).toMatch(/line 2: the column "x" has "ERR"/);
   });
@@ -95,7 +95,7 @@ describe("missing", () => {
       { name: "x", texts: [{ text: "see note", count: 4 }], lines: [19, 92, 202] },
     ]);
     for (const name of ["comma", "unit", "err"]) {
-      const run = await laplace([
+      const run = await inProcess([
         "predict",
         at("text.st"),
         `${folderOf}/predict-${name}.csv`,
@@ -105,7 +105,7 @@ describe("missing", () => {
       ]);
       expect(JSON.parse(run.stdout)).toMatchObject({ rows: 50, far: 50, unreadable: { x: 50 } });
       expect(run.stderr).toContain('"x" has 50 cells that cannot be read');
-      const skipped = await laplace([
+      const skipped = await inProcess([
         "predict",
         at("text.st"),
         `${folderOf}/predict-${name}.csv`,
@@ -142,7 +142,7 @@ describe("missing", () => {
       await fit(at("gaps.csv"), "y", "gaps.st", "--epochs", "40", "--rounds", "4");
       for (const share of [1, 0]) {
         writeFileSync(at("new.csv"), table(1000, share).join("\n"));
-        const run = await laplace(["evaluate", at("gaps.st"), at("new.csv"), "--json"]);
+        const run = await inProcess(["evaluate", at("gaps.st"), at("new.csv"), "--json"]);
         const { metrics, far } = JSON.parse(run.stdout);
         expect(metrics.intervalCoverage).toBeGreaterThan(0.84);
         expect(metrics.intervalCoverage).toBeLessThan(0.96);
@@ -152,7 +152,7 @@ describe("missing", () => {
       writeFileSync(at("whole.csv"), table(400, 0).join("\n"));
       await fit(at("whole.csv"), "y", "whole.st", "--epochs", "40", "--rounds", "4");
       writeFileSync(at("new.csv"), table(1000, 1).join("\n"));
-      const { metrics } = JSON.parse((await laplace(["evaluate", at("whole.st"), at("new.csv"), "--json"])).stdout);
+      const { metrics } = JSON.parse((await inProcess(["evaluate", at("whole.st"), at("new.csv"), "--json"])).stdout);
       expect(metrics.intervalCoverage).toBeGreaterThan(0.84);
     },
   );
@@ -164,7 +164,7 @@ describe("values", () => {
   test("1 and 1.0 are one class", { timeout: 60_000 }, async () => {
     expect((await fit(`${one}/mixed.csv`, "y", "mixed.st")).classes).toEqual(["0", "1"]);
     await fit(`${one}/int.csv`, "y", "int.st");
-    const run = await laplace(["evaluate", at("int.st"), `${one}/float.csv`, "--json"]);
+    const run = await inProcess(["evaluate", at("int.st"), `${one}/float.csv`, "--json"]);
     expect(JSON.parse(run.stdout)).toMatchObject({ rows: 200 });
   });
 
@@ -183,7 +183,7 @@ describe("values", () => {
     const fitted = await fit(at("true.csv"), "y", "true.st");
     expect(fitted.classes).toEqual(["café".normalize("NFC"), "tea"]);
     expect(fitted.columns[1].categories.length).toBe(2);
-    const run = await laplace(["evaluate", at("true.st"), at("true2.csv"), "--json"]);
+    const run = await inProcess(["evaluate", at("true.st"), at("true2.csv"), "--json"]);
     expect(JSON.parse(run.stdout)).toMatchObject({ rows: 80, far: 0 });
   });
 
@@ -194,7 +194,7 @@ describe("values", () => {
 
   test.each(["offset15", "offset60", "tiny"])("values that differ too little say so: %s", async (name) => {
     const data = `${fault("two-values-called-one")}/${name}.csv`;
-    const run = await laplace(["fit", data, "-t", "y", "-o", at("two.st"), ...quick]);
+    const run = await inProcess(["fit", data, "-t", "y", "-o", at("two.st"), ...quick]);
     expect(run.code).toBe(1);
     expect(run.stderr).toContain("differ by less than 1e-12 of their size");
     expect(run.stderr).toContain("subtract a constant first");
@@ -207,7 +207,7 @@ describe("values", () => {
     }
     const rows = Array.from({ length: 60 }, (_, i) => `${(i * i) % 17},ref ${i} of ${i + 7}`);
     writeFileSync(at("texts.csv"), `x,y\n${rows.join("\n")}\n`);
-    const run = await laplace(["fit", at("texts.csv"), "-t", "y", "-o", at("price.st"), ...quick]);
+    const run = await inProcess(["fit", at("texts.csv"), "-t", "y", "-o", at("price.st"), ...quick]);
     expect(run.code).toBe(1);
     expect(run.stderr).toContain("60 different values in 60 rows, most of them once: these are no classes");
   });
@@ -222,7 +222,7 @@ describe("numbers of rows", () => {
     expect(reasons(await fit(`${rows}/id-one-gap.csv`, "y", "id.st"))).toEqual({ id: numbered });
     const sampled = await fit(`${rows}/id-whole.csv`, "y", "id.st", "--max-rows", "100");
     expect(reasons(sampled)).toEqual({ id: numbered });
-    const run = await laplace(["predict", at("id.st"), `${rows}/id-test.csv`, "-o", at("p.csv"), "--json"]);
+    const run = await inProcess(["predict", at("id.st"), `${rows}/id-test.csv`, "-o", at("p.csv"), "--json"]);
     expect(JSON.parse(run.stdout).far).toBeLessThan(3);
   });
 
@@ -261,6 +261,6 @@ test("the share of far rows does not grow with the columns", { timeout: 120_000 
   writeFileSync(at("wide-new.csv"), table(200).join("\n"));
   const fitted = await fit(at("wide.csv"), "y", "wide.st", "--hidden", "4");
   expect(fitted.findings.map(({ message }: { message: string }) => message).join()).not.toContain("unlike the rows");
-  const run = await laplace(["evaluate", at("wide.st"), at("wide-new.csv"), "--json"]);
+  const run = await inProcess(["evaluate", at("wide.st"), at("wide-new.csv"), "--json"]);
   expect(JSON.parse(run.stdout).far).toBeLessThanOrEqual(10);
 });

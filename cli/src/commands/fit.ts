@@ -14,7 +14,6 @@ import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, repeatedText, styled } from "../output/terminal.ts";
-import { renderReport } from "../report/render.ts";
 import { headerAdvice } from "../table/csv.ts";
 import { openTable } from "../table/open.ts";
 import { readTable } from "../table/read.ts";
@@ -166,6 +165,8 @@ async function run(data: string, options: Options): Promise<void> {
     await turn();
     const shown = await reportData(fit, findings, { data: name, seed });
     await turn();
+    // Drawing takes long to load.
+    const { renderReport } = await import("../report/render.ts");
     written.push({ path: report, content: renderReport(shown) });
   }
   await writeOutputs(written);

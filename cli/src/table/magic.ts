@@ -5,35 +5,37 @@ import { TableError } from "../errors.ts";
 const SHEET = "Save the sheet as CSV, or the table as Parquet.";
 const UNPACK = "Unpack it first.";
 
-/** First bytes as text of one byte per character, what they are the beginning of, and what to do. */
-const kinds: readonly (readonly [string, string, string])[] = [
+/** A byte that no text has. */
+const BINARY = String.raw`[\s\S]{0,500}?[\0-\x08\x0e-\x1f]`;
+/** First bytes as text of one byte per character, what they are the beginning of, and what to do. A header may begin with letters. */
+const kinds: readonly (readonly [string | RegExp, string, string])[] = [
   ["\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls)", SHEET],
-  ["ARROW1", "an Arrow or Feather file", "Write the table as Parquet or CSV."],
-  ["FEA1", "a Feather file", "Write the table as Parquet or CSV."],
+  ["ARROW1\0", "an Arrow or Feather file", "Write the table as Parquet or CSV."],
+  [new RegExp(`^FEA1${BINARY}`), "a Feather file", "Write the table as Parquet or CSV."],
   ["\xff\xff\xff\xff", "a stream of Arrow records", "Write the table as Parquet or CSV."],
-  ["ORC", "an ORC file", "Write the table as Parquet or CSV."],
+  [new RegExp(`^ORC${BINARY}`), "an ORC file", "Write the table as Parquet or CSV."],
   ["Obj\x01", "an Avro file", "Write the table as Parquet or CSV."],
   ["SQLite format 3\0", "an SQLite database", "Write the table or the query as CSV."],
   ["\x89HDF\r\n\x1a\n", "an HDF5 file", "Write the table as Parquet or CSV."],
-  ["MATLAB 5.0", "a MATLAB file", "Write the table as CSV."],
+  ["MATLAB 5.0 MAT-file", "a MATLAB file", "Write the table as CSV."],
   ["\x93NUMPY", "a NumPy array", "Write it as CSV (numpy.savetxt)."],
-  ["RDX", "data of R", "Write the table as CSV (write.csv)."],
+  [/^RD[AX][23]\n/, "data of R", "Write the table as CSV (write.csv)."],
   ["X\n\0\0\0", "data of R (.rds)", "Write the table as CSV (write.csv)."],
-  ["$FL2", "an SPSS file", "Write the table as CSV."],
-  ["$FL3", "an SPSS file", "Write the table as CSV."],
+  [/^\$FL2@/, "an SPSS file", "Write the table as CSV."],
+  [/^\$FL3@/, "an SPSS file", "Write the table as CSV."],
   ["<stata_dta>", "a Stata file", "Write the table as CSV."],
   ["HEADER RECORD*******", "a SAS transport file", "Write the table as CSV."],
-  ["%PDF", "a PDF document", SHEET],
+  ["%PDF-", "a PDF document", SHEET],
   ["{\\rtf", "a document (RTF)", SHEET],
-  ["BZh", "compressed by bzip2", UNPACK],
+  [/^BZh[1-9]1AY/, "compressed by bzip2", UNPACK],
   ["\xfd7zXZ\0", "compressed by xz", UNPACK],
   ["\x28\xb5\x2f\xfd", "compressed by Zstandard", UNPACK],
   ["\x04\x22\x4d\x18", "compressed by LZ4", UNPACK],
   ["7z\xbc\xaf\x27\x1c", "an archive of 7-Zip", UNPACK],
-  ["Rar!", "a RAR archive", UNPACK],
+  ["Rar!\x1a", "a RAR archive", UNPACK],
   ["\x89PNG", "a picture", "Give a CSV or Parquet file."],
   ["\xff\xd8\xff", "a picture", "Give a CSV or Parquet file."],
-  ["GIF8", "a picture", "Give a CSV or Parquet file."],
+  [/^GIF8[79]a/, "a picture", "Give a CSV or Parquet file."],
 ];
 
 /** What a zip holds, by names of its first files. */
@@ -58,7 +60,7 @@ const texts: readonly (readonly [RegExp, string, string])[] = [
 /** The kind of a file that is no table that can be read, and what to do; undefined for what may be one. */
 export function foreignKind(bytes: Uint8Array): { readonly kind: string; readonly advice: string } | undefined {
   const start = Buffer.from(bytes.subarray(0, 4096)).toString("latin1");
-  const found = kinds.find(([magic]) => start.startsWith(magic));
+  const found = kinds.find(([magic]) => (typeof magic === "string" ? start.startsWith(magic) : magic.test(start)));
   if (found !== undefined) return { kind: found[1], advice: found[2] };
   if (start.startsWith("PK\x03\x04") || start.startsWith("PK\x05\x06")) {
     const held = inZip.find(([names]) => names.test(start)) ?? [

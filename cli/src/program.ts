@@ -1,0 +1,67 @@
+// The program: its commands, and the exit code that a run of one ends in.
+
+import { Command, CommanderError } from "commander";
+import { version } from "laplace-ts";
+import { benchCommand } from "./commands/bench.ts";
+import { evaluateCommand } from "./commands/evaluate.ts";
+import { fitCommand } from "./commands/fit.ts";
+import { inspectCommand } from "./commands/inspect.ts";
+import { notebookCommand } from "./commands/notebook.ts";
+import { predictCommand } from "./commands/predict.ts";
+import { exitCodeOf, exitCodes, systemMessage } from "./errors.ts";
+import { removeUnfinished } from "./output/atomic.ts";
+import { plain, printError } from "./output/terminal.ts";
+
+function programOf(): Command {
+  const program = new Command("laplace")
+    .description("Predictions that say how far to trust them.")
+    .version(version, "-V, --version")
+    .addHelpText(
+      "after",
+      `
+Exit codes: ${exitCodes.ok} all went well; ${exitCodes.input} data that cannot be read, fitted or predicted; ${exitCodes.usage} options that do not fit;
+${exitCodes.model} a model file that is truncated, altered, of a later version or something else; ${exitCodes.internal} a fault of this program;
+${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${exitCodes.terminated} terminated. Files appear when they are whole, or not at all.
+
+  laplace fit houses.csv --target price
+  laplace predict model.safetensors new.csv -o predictions.csv`,
+    );
+  for (const command of [
+    fitCommand(),
+    predictCommand(),
+    evaluateCommand(),
+    inspectCommand(),
+    notebookCommand(),
+    benchCommand(),
+  ]) {
+    program.addCommand(command.showHelpAfterError("(laplace --help and laplace <command> --help say what there is)"));
+  }
+  for (const command of [program, ...program.commands]) command.exitOverride();
+  return program;
+}
+
+/** Runs a command: gives the exit code, an error being printed and no file left half written. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    await programOf().parseAsync(args, { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    removeUnfinished();
+    return report(error);
+  }
+}
+
+/** Prints an error, unless it has been; gives the exit code. */
+export function report(error: unknown): number {
+  // Commander has printed its own.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  const code = exitCodeOf(error);
+  const text = systemMessage(error) ?? (error instanceof Error ? error.message : String(error));
+  printError(plain(text));
+  if (code === exitCodes.internal && error instanceof Error) {
+    process.stderr.write(
+      `This is a fault of laplace ${version}, not of your data:\n${plain(error.stack ?? "").replaceAll("\\u{a}", "\n")}\n`,
+    );
+  }
+  return code;
+}
