@@ -1,5 +1,6 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
+import type { NDArray } from "../array/ndarray.ts";
 import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
 import { batchesOf, checkData, type Data, isIterator } from "../data/read.ts";
 import { contractionNumbers } from "../derivatives/contractions.ts";
@@ -226,10 +227,17 @@ export function partLength({ perExample, scratch }: PartNumbers, dtype: DType): 
  */
 export function* summarise(where: string, plan: Plan, data: Data): Generator<number, Summary> {
   checkData(where, data);
+  const squares = new Float64Array(plan.net.graph.output.size);
   const pass = (structure: Structure, basis?: readonly EigenBlock[], again = false) => {
     const accumulatorFor = (columns: number) => accumulatorOf(plan, structure, columns, basis);
     const apart = structure === plan.structure ? outputsApart(plan, accumulatorFor(1).length) : 1;
-    return onePass(where, plan, batchesOf(where, data, again), accumulatorFor, apart);
+    const visit = (targets: NDArray) => {
+      if (again || plan.structure !== "ekfac") return;
+      targets.data.forEach((t: number, i: number) => {
+        squares[i % squares.length] += t * t;
+      });
+    };
+    return onePass(where, plan, batchesOf(where, data, again), accumulatorFor, apart, visit);
   };
   if (plan.structure !== "ekfac" || plan.basis !== undefined) {
     return yield* pass(plan.structure, plan.basis && basisOf(plan, plan.basis));
@@ -241,13 +249,27 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
   }
   const first = yield* pass("kronecker");
   const second = yield* pass("ekfac", basisOf(plan, first.curvature as KroneckerCurvature), true);
-  const tolerance = (plan.net.dtype === "float32" ? 1e-4 : 1e-9) * (1 + Math.abs(first.loss));
-  if (second.examples !== first.examples || !(Math.abs(second.loss - first.loss) <= tolerance)) {
+  if (second.examples !== first.examples || !sameLoss(plan, first, second, squares)) {
     throw new ValueError(
       `${where}: the data changed between two passes: ${first.examples} examples with the loss ${first.loss} first, ${second.examples} with ${second.loss} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
     );
   }
   return second;
+}
+
+/**
+ * Whether two passes saw the same losses within rounding, of each output of a Gaussian in its own unit: a function's rounding, ε f,
+ * changes ½ r² by no more than about ε |r f|.
+ */
+function sameLoss({ net }: Plan, first: Summary, second: Summary, squares: Float64Array): boolean {
+  const [relative, rounding] = net.dtype === "float32" ? [1e-4, 1e-6] : [1e-9, 1e-12];
+  const same = (a: number, b: number, tolerance: number) => Math.abs(a - b) <= relative * Math.abs(a) + tolerance;
+  // Nats have a size of their own.
+  if (first.losses === undefined) return same(first.loss, second.loss, relative);
+  return first.losses.every((own, c) => {
+    const tolerance = rounding * Math.sqrt(2 * own * squares[c]) + rounding ** 2 * squares[c];
+    return same(own, second.losses?.[c] ?? Number.NaN, tolerance);
+  });
 }
 
 function* onePass(
@@ -256,6 +278,7 @@ function* onePass(
   batches: Iterable<DatasetLike>,
   accumulatorFor: (columns: number) => Accumulator,
   apart: number,
+  visit: (targets: NDArray) => void,
 ): Generator<number, Summary> {
   const { net, selection } = plan;
   const { dtype, graph } = net;
@@ -301,6 +324,7 @@ function* onePass(
     for (const batch of batches) {
       const { inputs, targets } = readBatch(where, plan, batch);
       constant += plan.likelihood.constant(targets);
+      visit(targets);
       const outputs = graph.output.size;
       for (let start = 0; start < inputs.shape[0]; start += size) {
         const end = Math.min(inputs.shape[0], start + size);

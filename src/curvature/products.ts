@@ -27,8 +27,8 @@ export interface CurvatureProductOptions extends MemoryOptions {
   /** Seed of those draws (default 0). */
   seed?: number | undefined;
   /**
-   * Which weights the matrix is over, as for `laplace`: frozen ones stay out, and v and the product are [S]. Without it, all
-   * parameters, frozen ones too, [P].
+   * Which weights the matrix is over, as for `laplace`: frozen ones stay out, and v and the product are [S], in the order in
+   * which the option names parameters or positions. Without it, all parameters, frozen ones too, [P].
    */
   weights?: Weights | undefined;
 }
@@ -40,8 +40,8 @@ const COLUMNS_AT_ONCE = 64;
  * The generalised Gauss-Newton matrix or a Fisher matrix of the summed loss at unit noise times a vector:
  * Σ_n Σ_k J_nᵀ c_nk (c_nkᵀ J_n v) (Schraudolph 2002). The matrix itself is never formed.
  * @param data { x, y }, or batches such as a DataLoader's, over which it is summed
- * @param v [P] over all parameters, or with the option `weights` [S] over those
- * @returns of the same shape, in the network's type
+ * @param v [P] over all parameters, or with the option `weights` [S] over those, in its order
+ * @returns of the same shape and order, in the network's type
  * @throws ShapeError, ValueError for bad data; OptionError; MemoryBudgetError
  */
 export function curvatureProduct(
@@ -75,7 +75,7 @@ export function curvatureProduct(
     sum.copyTo(result.data);
   });
   if (selected === undefined) return result;
-  const product = new NDArray(selected.take(result.data), [selected.size]);
+  const product = new NDArray(selected.arrange(selected.take(result.data), true), [selected.size]);
   return product.as(net.dtype);
 }
 
@@ -88,10 +88,12 @@ function readDirection(where: string, { net, selection }: Plan, v: ArrayLike, so
       `${where}: expected a vector [${selection.size}] over the selected weights, got shape ${shapeText(shape)}.`,
     );
   }
+  const bad = data.findIndex((entry) => !Number.isFinite(entry));
+  if (bad >= 0) throw new ValueError(`${where}: the vector has the value ${data[bad]} at [${bad}].`);
   const direction = new Float64Array(net.parameterCount);
+  const arranged = selection.arrange(Float64Array.from(data));
   selection.indices().forEach((place, i) => {
-    if (!Number.isFinite(data[i])) throw new ValueError(`${where}: the vector has the value ${data[i]} at [${i}].`);
-    direction[place] = data[i];
+    direction[place] = arranged[i];
   });
   return direction;
 }

@@ -58,6 +58,11 @@ export class Sketch {
     }
   }
 
+  /** The numbers that each output of a layer has of its weight's gradient. */
+  width(site: LinearSite): number {
+    return this.#signs.has(site) ? WIDTH : site.inputs;
+  }
+
   /** Adds the gradient of a part to `to`, laid out as the network's parameters. */
   add(backward: Backward, to: Pointer): void {
     const { kernels, batch, dtype, graph } = backward;
@@ -84,6 +89,7 @@ export class Sketch {
       }
     }
   }
+
   /** The same map of weights [S]: zeros where the large ones' other columns were. */
   of(weights: Float64Array): Float64Array {
     const result = weights.slice();

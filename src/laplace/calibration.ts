@@ -1,9 +1,10 @@
-// What data show of a posterior: whether predictions are as good as they are sure, and where doubt about the weights is.
+// What data show of a posterior: whether predictions are as good as they are sure.
 
 import { logCountDensity } from "../likelihood/poisson.ts";
-import type { Diagnosed } from "./diagnosed.ts";
-import { type Finding, type FindingCode, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
+import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./diagnosed.ts";
+import { type Finding, type FindingCode, ofOutput, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
+import { varianceFindings } from "./variances.ts";
 
 // Thresholds: where a user should act, and where chance is no explanation. Both must hold, so that neither small data nor
 // small errors in large ones alarm.
@@ -23,62 +24,27 @@ const LEVELS = [
 const CONFIDENCE_GAP = 0.05;
 /** Nats per example that predictions may be worse than those that ignore the inputs. */
 const WORSE = 0.05;
-/** Samples fewer than which say nothing of either. */
-const FEW = 10;
-/** A relative spread of the function's variance below this is none; leverages of 500 features still spread by a twentieth. */
-const CONSTANT = 0.01;
-/** The share of the predictive variance that is more than data near the training's leave open. */
-const DOMINATING = 0.9;
-/** The mean probability that doubt about the weights takes from the predicted class. */
-const CONFIDENCE_LOST = 0.25;
-/** Information this many times the training data's mean: five times its deviation … */
-const FAR = 25;
-/** … at this share of inputs. */
-const FAR_SHARE = 0.1;
 
-/** All that these data show; calibration only where they are not the training's. */
-export function calibrationFindings(posterior: Posterior, given: Diagnosed, gamma: number): Finding[] {
+/**
+ * All that these data show; calibration only where they are not the training's.
+ * @param gamma effective parameters, and of each output where it is known which determines how many
+ */
+export function calibrationFindings(
+  posterior: Posterior,
+  given: Diagnosed,
+  gamma: number,
+  gammas: Float64Array | undefined,
+): Finding[] {
   const { name } = posterior.likelihood;
   const calibration = ["gaussian", "poisson"].includes(name) ? intervalFindings : confidenceFindings;
   // Classes are one label together.
   const each = (find: Find) =>
     name === "categorical" ? find(posterior, given, undefined) : perOutput(find, posterior, given);
   return [
-    ...varianceFindings(posterior, given, gamma),
+    ...varianceFindings(posterior, given, gamma, gammas),
     ...(given.training ? [] : each(calibration)),
     ...(given.training ? [] : each(baselineFindings)),
   ];
-}
-
-type Find = (posterior: Posterior, given: Diagnosed, output: number | undefined) => Finding[];
-
-/** What each output shows by itself; where none shows anything, what all of them show together. */
-function perOutput(find: Find, posterior: Posterior, given: Diagnosed): Finding[] {
-  const { outputs } = given;
-  if (outputs === 1) return find(posterior, given, undefined);
-  const found = Array.from({ length: outputs }, (_, c) => find(posterior, outputOf(given, c), c)).flat();
-  return found.length > 0 ? found : find(posterior, given, undefined);
-}
-
-/** One output of data. */
-function outputOf(given: Diagnosed, c: number): Diagnosed {
-  const column = (values: Float64Array) => values.filter((_, i) => i % given.outputs === c);
-  const { y, mean, variance, functionMean, functionVariance } = given;
-  return {
-    ...given,
-    outputs: 1,
-    y: column(y),
-    mean: column(mean),
-    variance: column(variance),
-    functionMean: column(functionMean),
-    functionVariance: column(functionVariance),
-  };
-}
-
-function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i];
-  return sum / values.length;
 }
 
 /** Mean and standard error. */
@@ -88,15 +54,6 @@ function estimate(values: Float64Array): { mean: number; error: number } {
   return { mean, error: Math.sqrt(variance / Math.max(1, values.length - 1)) };
 }
 
-/** Numbers of each example from those of its outputs. */
-function perSample({ samples, outputs }: Diagnosed, at: (i: number, c: number) => number): Float64Array {
-  return Float64Array.from({ length: samples }, (_, n) => {
-    let sum = 0;
-    for (let c = 0; c < outputs; c++) sum += at(n * outputs + c, c);
-    return sum;
-  });
-}
-
 /**
  * Whether an observed share of n is too far from the probabilities' mean to be chance: e^(−n KL(observed ‖ expected)), which
  * bounds the binomial tail, and that of samples with a probability each (Hoeffding 1963, theorem 1).
@@ -104,99 +61,6 @@ function perSample({ samples, outputs }: Diagnosed, at: (i: number, c: number) =
 export function beyondChance(observed: number, expected: number, n: number): boolean {
   const term = (p: number, q: number) => (p === 0 ? 0 : p * Math.log(p / q));
   return n * (term(observed, expected) + term(1 - observed, 1 - expected)) > -Math.log(CHANCE);
-}
-
-function varianceFindings(posterior: Posterior, given: Diagnosed, gamma: number): Finding[] {
-  const { likelihood, examples } = posterior;
-  const { name } = likelihood;
-  const { spread, information, samples } = given;
-  const findings: Finding[] = [];
-  const perExample = meanOf(spread);
-  // One weight that all data determine, such as an output's level, leaves information of 1 / N; p (1 − p) is at most ¼.
-  const bound = name === "gaussian" || name === "poisson" ? meanOf(information) : perExample / 4;
-  if (bound * examples < NO_WEIGHT) return [negligible(bound * examples)];
-  const constant = Math.sqrt(meanOf(spread.map((v) => (v - perExample) ** 2))) / perExample;
-  if (constant < CONSTANT && manyInputs(given)) {
-    findings.push({
-      code: "uncertainty-constant",
-      severity: "warning",
-      message: `The doubt about the weights is the same at all ${samples} inputs: it does not tell inputs that the network knows from others.`,
-      advice:
-        'Fit more of the network: weights: "all", or the weights of a layer rather than its bias; if the inputs differ little, standardise them.',
-      measured: { relativeSpread: constant, samples },
-    });
-  }
-  findings.push(...dominating(posterior, given));
-  if (gamma < NO_WEIGHT || posterior.parts.plan.kind === "empiricalFisher") return findings;
-  const usual = gamma / examples;
-  const far = meanOf(information.map((x) => (x > FAR * usual ? 1 : 0)));
-  if (!given.training && far > FAR_SHARE) {
-    findings.push({
-      code: "far-from-training-data",
-      severity: "warning",
-      message: `${Math.round(100 * far)} % of these inputs are far from the training data: doubt about the weights moves their predictions more than five times as much as those of the training.`,
-      advice:
-        "Check that inputs are scaled as in training. Where they are right, trust these predictions as little as their variance says, or train on data like these.",
-      measured: { share: far, information: meanOf(information), trainingInformation: usual },
-    });
-  }
-  return findings;
-}
-
-/** Whether there are at least ten different inputs. */
-function manyInputs({ x }: Diagnosed): boolean {
-  const seen = new Set<string>();
-  for (let i = 0; i < x.shape[0] && seen.size < FEW; i++) seen.add(x.sub(i).data.join());
-  return seen.size >= FEW;
-}
-
-function dominating({ likelihood, noise }: Posterior, given: Diagnosed): Finding[] {
-  const finding = (message: string, measured: Finding["measured"]): Finding[] => [
-    {
-      code: "function-variance-dominating",
-      severity: "warning",
-      message,
-      advice:
-        "Let optimizePrior() choose the prior, or give a larger priorPrecision. If it was tuned, more data or a smaller network leave less doubt; compare priors on held-out data, since the evidence can leave too much.",
-      measured,
-    },
-  ];
-  const { outputs, mean, functionMean } = given;
-  if (noise !== undefined) {
-    const share = perSample(given, (i) => given.functionVariance[i] / given.variance[i] / outputs).sort()[
-      Math.floor(given.samples / 2)
-    ];
-    if (share <= DOMINATING) return [];
-    return finding(
-      `Doubt about the weights makes up ${Math.round(100 * share)} % of the predicted variance at most inputs, and noise nearly nothing.`,
-      { share },
-    );
-  }
-  if (likelihood.name === "poisson") return [];
-  const top = (p: ArrayLike<number>) => meanOf(confidences(p, outputs, likelihood.name === "categorical").confidence);
-  const [network, predicted] = [top(likelihood.targetAt(functionMean, [outputs], undefined).mean), top(mean)];
-  if (network - predicted <= CONFIDENCE_LOST) return [];
-  return finding(
-    `Doubt about the weights takes the mean confidence from ${text(network)}, the network's own, to ${text(predicted)}.`,
-    { networkConfidence: network, confidence: predicted },
-  );
-}
-
-/** The probability of the predicted label, of each example or of each of its labels, and which it is. */
-function confidences(p: ArrayLike<number>, outputs: number, classes: boolean) {
-  const width = classes ? outputs : 1;
-  const n = p.length / width;
-  const [confidence, label] = [new Float64Array(n), new Int32Array(n)];
-  for (let i = 0; i < n; i++) {
-    if (!classes) {
-      label[i] = p[i] > 0.5 ? 1 : 0;
-      confidence[i] = Math.max(p[i], 1 - p[i]);
-      continue;
-    }
-    for (let c = 1; c < width; c++) if (p[i * width + c] > p[i * width + label[i]]) label[i] = c;
-    confidence[i] = Math.min(p[i * width + label[i]], 1);
-  }
-  return { confidence, label };
 }
 
 const ADVICE = {

@@ -1,6 +1,6 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
-import { curvatureOptionNames, type Summary } from "../curvature/accumulate.ts";
+import { type CurvatureKind, curvatureOptionNames, type Plan, type Summary } from "../curvature/accumulate.ts";
 import { mergeApart, weightedSum } from "../curvature/outputs.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import { ValueError } from "../errors.ts";
@@ -8,6 +8,7 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Curvature, sum } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { Fitted } from "./evidence.ts";
+import { ofOutput } from "./findings.ts";
 import type { PosteriorParts } from "./posterior.ts";
 
 /** The names of the options of `laplace`. */
@@ -62,23 +63,30 @@ export interface Stationarity {
  * count.
  * @param unit of the loss, see `lossUnit`
  */
-export function stationarity(
+function stationarity(
   selection: Selection,
   { gradient, gradientNorms, examples }: Fitted,
   weights: Float64Array,
   unit: number,
 ): Stationarity {
-  const theta = new Sketch(selection).of(weights);
+  return judge(gradient, new Sketch(selection).of(weights), { norms: gradientNorms, examples, unit });
+}
+
+function judge(
+  gradient: Float64Array,
+  theta: Float64Array,
+  { norms, examples, unit }: { readonly norms: number; readonly examples: number; readonly unit: number },
+): Stationarity {
   const delta = Math.max(0, -dot(gradient, theta) / (dot(theta, theta) || 1));
   const size = Math.sqrt(dot(theta, theta));
-  for (let i = 0; i < theta.length; i++) theta[i] = gradient[i] + delta * theta[i];
-  const rest = Math.sqrt(dot(theta, theta));
-  const near = !(rest > STATIONARY * gradientNorms) || rest * size <= NEGLIGIBLE * examples * unit;
-  return { near, gradientNorm: Math.sqrt(dot(gradient, gradient)) / examples, share: rest / (gradientNorms || 1) };
+  const left = gradient.map((slope, i) => slope + delta * theta[i]);
+  const rest = Math.sqrt(dot(left, left));
+  const near = !(rest > STATIONARY * norms) || rest * size <= NEGLIGIBLE * examples * unit;
+  return { near, gradientNorm: Math.sqrt(dot(gradient, gradient)) / examples, share: rest / (norms || 1) };
 }
 
 /** What a mean loss is measured by: nats are 1, a Gaussian's squares the mean squared residual. */
-export function lossUnit(
+function lossUnit(
   curvature: Curvature,
   { examples, loss, losses, apart }: Fitted,
   weights: Float64Array,
@@ -93,16 +101,83 @@ export function lossUnit(
   return Math.max(2 * fitted, NO_RESIDUAL * change) / (examples * losses.length);
 }
 
+/** What a fit found, and of what. */
+interface Found extends Pick<PosteriorParts, "likelihood" | "curvature" | "fitted"> {
+  readonly kind: CurvatureKind;
+}
+
+/**
+ * Whether a fit is near a stationary point of its loss, and each output by itself where that can be told. `output`: the one
+ * that is not, though all together are.
+ */
+export function minimumOf(found: Found, weights: Float64Array): Stationarity & { readonly output?: number } {
+  const { curvature, fitted, likelihood } = found;
+  const unit = lossUnit(curvature, fitted, weights, likelihood);
+  const all = stationarity(curvature.selection, fitted, weights, unit);
+  return (all.near && farOutput(found, weights)) || all;
+}
+
+/**
+ * Of outputs in units of their own, one may be all that the sum of their gradients shows. The weights that only one output
+ * sees, those of a dense last layer, tell of each. The norms of its samples' gradients are not kept, but a bound of their sum
+ * is: Σ |r_n| ‖a_n‖ ≤ √(Σ r_n² Σ ‖a_n‖²), r the residual and Σ ‖a_n‖² the curvature of these weights.
+ */
+function farOutput({ curvature, fitted, likelihood, kind }: Found, weights: Float64Array) {
+  const { losses, apart, examples, gradient } = fitted;
+  const { selection } = curvature;
+  const { graph } = selection;
+  const { site, size: outputs } = graph.output;
+  if (losses === undefined || outputs === 1 || kind === "empiricalFisher") return undefined;
+  if (site?.kind !== "linear" || site.outputs !== outputs || site.transposed || graph.uses.get(site)?.length !== 1) {
+    return undefined;
+  }
+  const sketch = new Sketch(selection);
+  const theta = sketch.of(weights);
+  const last = selection.parameters.filter(
+    ({ parameter, chosen }) => chosen === undefined && (parameter === site.weight || parameter === site.bias),
+  );
+  for (let c = 0; c < outputs; c++) {
+    const diagonal = (apart?.[c] ?? curvature).diagonal().data;
+    let [squares, change] = [0, 0];
+    const [slopes, own]: number[][] = [[], []];
+    for (const { parameter, at, size } of last) {
+      const row = size / outputs;
+      for (let i = at + c * row; i < at + (c + 1) * row; i++) {
+        squares += diagonal[i];
+        change += weights[i] ** 2 * diagonal[i];
+      }
+      const width = parameter === site.weight ? sketch.width(site) : 1;
+      for (let i = at + c * width; i < at + (c + 1) * width; i++) {
+        slopes.push(gradient[i]);
+        own.push(theta[i]);
+      }
+    }
+    // Apart, the fit was at unit noise; otherwise gradients and curvature are in units of the noises' ratios.
+    const ratio = apart === undefined ? (likelihood.ratios?.[c] ?? 1) : 1;
+    const unit = Math.max(2 * losses[c], NO_RESIDUAL * change * ratio ** 2) / examples;
+    const one = judge(
+      Float64Array.from(slopes, (slope) => slope * ratio ** 2),
+      Float64Array.from(own),
+      {
+        norms: ratio * Math.sqrt(2 * losses[c] * squares),
+        examples,
+        unit,
+      },
+    );
+    if (!one.near) return { ...one, output: c };
+  }
+  return undefined;
+}
+
 /** A warning where the loss is not near a stationary point, or undefined. */
 export function stationarityWarning(
   { curvature, ...fitted }: Summary,
   weights: Float64Array,
-  likelihood: Likelihood,
+  { likelihood, kind }: Plan,
 ): string | undefined {
-  const unit = lossUnit(curvature, fitted, weights, likelihood);
-  const { near, gradientNorm, share } = stationarity(curvature.selection, fitted, weights, unit);
+  const { near, gradientNorm, share, output } = minimumOf({ curvature, fitted, likelihood, kind }, weights);
   if (near) return undefined;
-  return `The loss is not near a stationary point: its mean gradient has the norm ${gradientNorm.toPrecision(3)}, and ${Math.round(100 * share)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
+  return `The loss${ofOutput(output)} is not near a stationary point: its mean gradient has the norm ${gradientNorm.toPrecision(3)}, and ${Math.round(100 * share)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

@@ -3,7 +3,7 @@
 import type { Data } from "../data/read.ts";
 import { checkOptions } from "../errors.ts";
 import { calibrationFindings } from "./calibration.ts";
-import { lossUnit, stationarity } from "./checks.ts";
+import { minimumOf } from "./checks.ts";
 import { readDiagnosed } from "./diagnosed.ts";
 import { factorOf, scatterOf } from "./evidence.ts";
 import { type Diagnosis, type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
@@ -59,7 +59,7 @@ export function diagnose(posterior: Posterior, data: Data | undefined, options: 
     ...priorFindings(posterior, gammas),
     ...noiseFindings(posterior, gamma),
     ...perfectFindings(posterior, gamma),
-    ...(given === undefined ? [] : calibrationFindings(posterior, given, gamma)),
+    ...(given === undefined ? [] : calibrationFindings(posterior, given, gamma, gammaOfOutputs(posterior))),
   ];
   // The variance that data show is looked at where there are data; without them a Gaussian's is known all the same.
   if (given === undefined && posterior.noise !== undefined && gamma < NO_WEIGHT) findings.push(negligible(gamma));
@@ -67,18 +67,16 @@ export function diagnose(posterior: Posterior, data: Data | undefined, options: 
   return { ok, findings, data: given === undefined ? "none" : given.training ? "training" : "held-out" };
 }
 
-function minimumFindings({ selection, parts, theta, curvature, likelihood }: Posterior): Finding[] {
-  const weights = selection.take(theta);
-  const unit = lossUnit(curvature, parts.fitted, weights, likelihood);
-  const { near, gradientNorm, share } = stationarity(selection, parts.fitted, weights, unit);
+function minimumFindings({ selection, parts, theta }: Posterior): Finding[] {
+  const { near, gradientNorm, share, output } = minimumOf({ ...parts, kind: parts.plan.kind }, selection.take(theta));
   if (near) return [];
   return [
     {
       code: "not-at-minimum",
       severity: "problem",
-      message: `The network was not trained to a minimum: ${Math.round(100 * share)} % of the gradients of the samples do not cancel. The approximation describes the surroundings of a minimum, and is wrong elsewhere.`,
+      message: `The network was not trained to a minimum: ${Math.round(100 * share)} % of the gradients of the samples${output === undefined ? "" : ` in output ${output}`} do not cancel. The approximation describes the surroundings of a minimum, and is wrong elsewhere.`,
       advice: "Train for more epochs, with a smaller learningRate at the end, then fit again.",
-      measured: { share, gradientNorm },
+      measured: { ...(output !== undefined && { output }), share, gradientNorm },
     },
   ];
 }
@@ -154,20 +152,30 @@ interface Residuals {
   readonly gamma: number;
 }
 
-function residuals({ parts, factorised, likelihood, examples, net }: Posterior, gamma: number): Residuals[] {
+/** γ_c = tr(P⁻¹ H_c) / (σ_c² T) of each output, where its curvature H_c is kept apart. */
+function gammaOfOutputs({ parts, factorised, likelihood }: Posterior): Float64Array | undefined {
+  const { apart } = parts.fitted;
+  if (apart === undefined || parts.damping) return undefined;
+  const h = factorOf(likelihood, parts.temperature);
+  return factorised.traces(apart).map((trace, c) => trace * h * (likelihood.ratios?.[c] ?? 1) ** -2);
+}
+
+function residuals(posterior: Posterior, gamma: number): Residuals[] {
+  const { parts, likelihood, examples, net } = posterior;
   const outputs = net.graph.output.size;
-  const { losses, apart, loss } = parts.fitted;
+  const { losses, loss } = parts.fitted;
   const noise = likelihood.noise ?? 1;
   if (losses === undefined || outputs === 1) {
     return [{ output: undefined, noise, loss, count: examples * outputs, gamma }];
   }
-  const traces = apart && !parts.damping ? factorised.traces(apart) : undefined;
-  return Array.from(losses, (own, c) => {
-    const ratio = likelihood.ratios?.[c] ?? 1;
-    const share =
-      traces === undefined ? gamma / outputs : traces[c] * factorOf(likelihood, parts.temperature) * ratio ** -2;
-    return { output: c, noise: noise * ratio, loss: own, count: examples, gamma: share };
-  });
+  const gammas = gammaOfOutputs(posterior);
+  return Array.from(losses, (own, c) => ({
+    output: c,
+    noise: noise * (likelihood.ratios?.[c] ?? 1),
+    loss: own,
+    count: examples,
+    gamma: gammas?.[c] ?? gamma / outputs,
+  }));
 }
 
 function noiseFindings(posterior: Posterior, gamma: number): Finding[] {

@@ -5,6 +5,7 @@ import { lossOf } from "../curvature/losses.ts";
 import type { Data } from "../data/read.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
+import type { Finding } from "./findings.ts";
 import { sumVariances } from "./functions.ts";
 import { predictLabels } from "./log-probabilities.ts";
 import type { Posterior } from "./posterior.ts";
@@ -32,9 +33,12 @@ export interface Diagnosed {
   /** Of the function, [N C]. */
   readonly functionMean: Float64Array;
   readonly functionVariance: Float64Array;
-  /** What of the function's variance matters: without that of a constant added to all logits, summed over outputs, [N]. */
+  /** Of outputs that stand each for itself the function's variance, [N C]; of logits its sum, without that of a constant added to all, [N]. */
   readonly spread: Float64Array;
-  /** tr(Λ V) / (σ² T), V the function's covariance: over the training data it has the mean γ / N, [N]. */
+  /**
+   * tr(Λ V) / (σ² T), V the function's covariance: of each output that stands for itself, [N C], or of a label's logits
+   * together, [N]. Summed over outputs it has the mean γ / N over the training data.
+   */
   readonly information: Float64Array;
   /** Of labels: log of the probability, [N C], of binary ones also of the other label's; empty otherwise. */
   readonly logs: Float64Array;
@@ -91,27 +95,28 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
   };
   const [y, mean, variance, functionMean] = [all.y, all.mean, all.variance, all.functionMean].map(taken);
   const functionVariance = taken(all.functionVariance);
-  const [spread, information] = [new Float64Array(samples), new Float64Array(samples)];
+  const together = classes ? outputs : 1;
+  const [spread, information] = [0, 1].map(() => new Float64Array((samples * outputs) / together));
   const rates = likelihood.name === "poisson" ? likelihood.targetAt(functionMean, shape, undefined).mean : mean;
-  rows.forEach(({ group }, i) => {
-    for (let c = 0; c < outputs; c++) {
-      const at = i * outputs + c;
-      const v = functionVariance[at];
-      if (!classes) {
-        spread[i] += v / (noise?.[c] ?? 1) ** 2;
-        const curvature =
-          noise !== undefined ? noise[c] ** -2 : likelihood.name === "poisson" ? rates[at] : mean[at] * (1 - mean[at]);
-        information[i] += (v * curvature) / temperature;
-        continue;
-      }
-      spread[i] += v;
-      information[i] += (mean[at] * v) / temperature;
-    }
-    if (!classes) return;
-    // Differences of what is positive: rounding may leave less than nothing.
-    spread[i] = Math.max(spread[i] - all.level.data[group] / outputs, 0);
-    information[i] = Math.max(information[i] - all.weighted.data[group] / temperature, 0);
+  functionVariance.forEach((v, at) => {
+    const sigma = noise?.[at % outputs];
+    const curvature =
+      sigma !== undefined
+        ? sigma ** -2
+        : classes || likelihood.name === "poisson"
+          ? rates[at]
+          : mean[at] * (1 - mean[at]);
+    const i = Math.floor(at / together);
+    spread[i] += v;
+    information[i] += (v * curvature) / temperature;
   });
+  if (classes) {
+    // Differences of what is positive: rounding may leave less than nothing.
+    rows.forEach(({ group }, i) => {
+      spread[i] = Math.max(spread[i] - all.level.data[group] / outputs, 0);
+      information[i] = Math.max(information[i] - all.weighted.data[group] / temperature, 0);
+    });
+  }
   return {
     samples,
     outputs,
@@ -146,4 +151,74 @@ function rowsOf(y: Float64Array, width: number, step: number, size: number, clas
   });
   if (!classes) return rows;
   return rows.filter(({ start }) => Array.from({ length: width }, (_, c) => y[start + c * step]).some((p) => p !== 0));
+}
+
+/** Samples fewer than which say nothing. */
+export const FEW = 10;
+
+/** What data show of all outputs, or of one of them. */
+export type Find = (posterior: Posterior, given: Diagnosed, output: number | undefined) => Finding[];
+
+/** Outputs of an image or a sequence beyond which they are looked at together: nobody reads a finding for each pixel. */
+const MOST_OUTPUTS = 64;
+
+/** What each output shows by itself; where none shows anything, what all of them show together. */
+export function perOutput(find: Find, posterior: Posterior, given: Diagnosed): Finding[] {
+  const { outputs } = given;
+  const many = outputs > MOST_OUTPUTS && posterior.net.outputShape.length > 1;
+  if (outputs === 1 || many) return find(posterior, given, undefined);
+  const found = Array.from({ length: outputs }, (_, c) => find(posterior, outputOf(given, c), c)).flat();
+  return found.length > 0 ? found : find(posterior, given, undefined);
+}
+
+/** One output of data. */
+function outputOf(given: Diagnosed, c: number): Diagnosed {
+  const { outputs, y, mean, variance, functionMean, functionVariance, spread, information, logs, otherLogs } = given;
+  const column = (values: Float64Array) =>
+    Float64Array.from({ length: values.length / outputs }, (_, n) => values[n * outputs + c]);
+  return {
+    ...given,
+    outputs: 1,
+    y: column(y),
+    mean: column(mean),
+    variance: column(variance),
+    functionMean: column(functionMean),
+    functionVariance: column(functionVariance),
+    spread: column(spread),
+    information: column(information),
+    logs: column(logs),
+    otherLogs: column(otherLogs),
+  };
+}
+
+export function meanOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum / values.length;
+}
+
+/** Numbers of each example from those of its outputs. */
+export function perSample({ samples, outputs }: Diagnosed, at: (i: number, c: number) => number): Float64Array {
+  return Float64Array.from({ length: samples }, (_, n) => {
+    let sum = 0;
+    for (let c = 0; c < outputs; c++) sum += at(n * outputs + c, c);
+    return sum;
+  });
+}
+
+/** The probability of the predicted label, of each example or of each of its labels, and which it is. */
+export function confidences(p: ArrayLike<number>, outputs: number, classes: boolean) {
+  const width = classes ? outputs : 1;
+  const n = p.length / width;
+  const [confidence, label] = [new Float64Array(n), new Int32Array(n)];
+  for (let i = 0; i < n; i++) {
+    if (!classes) {
+      label[i] = p[i] > 0.5 ? 1 : 0;
+      confidence[i] = Math.max(p[i], 1 - p[i]);
+      continue;
+    }
+    for (let c = 1; c < width; c++) if (p[i * width + c] > p[i * width + label[i]]) label[i] = c;
+    confidence[i] = Math.min(p[i * width + label[i]], 1);
+  }
+  return { confidence, label };
 }

@@ -67,14 +67,13 @@ export const text = (x: number) => String(Number(x.toPrecision(2)));
 export const ofOutput = (output: number | undefined) => (output === undefined ? "" : ` of output ${output}`);
 
 /** The finding that the posterior is all but a point. */
-export function negligible(effective: number): Finding {
+export function negligible(effective: number, output?: number): Finding {
   return {
     code: "function-variance-negligible",
     severity: "warning",
-    message:
-      "The weights count as all but certain, so that predictions are hardly more than the network's own: the prior is so narrow that the data change nothing.",
+    message: `The weights count as all but certain, so that predictions${ofOutput(output)} are hardly more than the network's own: the prior is so narrow that the data change nothing.`,
     advice:
       "Let optimizePrior() choose the prior, or give a smaller priorPrecision. If it was tuned, train the network further, so that its weights matter.",
-    measured: { effectiveParameters: effective },
+    measured: { ...(output !== undefined && { output }), effectiveParameters: effective },
   };
 }

@@ -148,7 +148,7 @@ export class Laplace {
   }
 
   #check(summary: Summary, theta: Float64Array): void {
-    const warning = stationarityWarning(summary, theta, this.#plan.likelihood);
+    const warning = stationarityWarning(summary, theta, this.#plan);
     if (warning === undefined) return;
     const warn =
       this.#options.onWarning ??

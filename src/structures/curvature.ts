@@ -60,7 +60,7 @@ export interface Curvature {
   readonly size: number;
   /** The number of examples it sums over. */
   readonly examples: number;
-  /** The diagonal, [S], in float64. */
+  /** The diagonal, [S], in float64; this and all below in the order of `net.parameters`, whatever the option `weights` named first. */
   diagonal(): NDArray;
   /** The matrix, [S, S], in float64: 8 S² bytes, whatever the structure. */
   dense(options?: MemoryOptions): NDArray;

@@ -209,6 +209,24 @@ describe("over batches and some weights", () => {
     near(curvatureProduct(net, "classification", loader, v, some).data, due.data);
   });
 
+  test.each([
+    [{ indices: [30, 5, 1, 14] }, [30, 5, 1, 14]],
+    [{ indices: [29, 3, 12, 28] }, [29, 3, 12, 28]],
+    [{ indices: Uint32Array.of(8, 2, 5) }, [8, 2, 5]],
+    [{ parameters: ["1.bias", "0.bias"] }, [28, 29, 30, 12, 13, 14, 15]],
+  ] as const)("v and the product are in the order of %j", (weights, places) => {
+    const v = randomNormal([places.length], { seed: 3, dtype: "float64" });
+    const all = new Float64Array(31);
+    places.forEach((place, i) => {
+      all[place] = v.data[i];
+    });
+    const whole = curvatureProduct(net, "classification", data, all).data;
+    near(
+      curvatureProduct(net, "classification", data, v, { weights }).data,
+      places.map((place) => whole[place]),
+    );
+  });
+
   test("frozen parameters stay out where weights are chosen", () => {
     const half = net.clone();
     half.freeze("0");

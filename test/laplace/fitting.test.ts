@@ -166,6 +166,50 @@ describe("fit and curvatureOf refuse data", () => {
   });
 });
 
+test.each([
+  ["float64", 1e-9],
+  ["float64", 1e9],
+  ["float32", 1e-9],
+  ["float32", 1e6],
+] as const)("changes between two passes are seen in any unit: %s, %d", async (dtype, unit) => {
+  const net = chain({ inputs: 2, seed: 1, dtype }, dense(2));
+  const weights = net.parameters.data.map((w, i) => w * (i === 0 || i === 1 || i === 4 ? unit : 1));
+  net.setParameters(weights);
+  const x = randomNormal([30, 2], { seed: 1, dtype });
+  // Residuals of a thousandth: the rounding of the function counts, and is no change.
+  const noise = randomNormal([30, 2], { seed: 2 }).data;
+  const exact = net.forward(x).data;
+  const near = (factor: number) =>
+    array(
+      exact.map((f: number, i: number) => f + factor * (i % 2 === 0 ? unit : 1) * 1e-3 * noise[i]),
+      { shape: [30, 2] },
+    );
+  const options = { likelihood: "regression", structure: "ekfac", checks: false } as const;
+  const changing = (output: number) => {
+    let calls = 0;
+    const [y, other] = [near(1), near(1.01)];
+    const moved = y.data.map((t: number, i: number) => (i % 2 === output ? other.data[i] : t));
+    return {
+      *[Symbol.iterator]() {
+        yield { x, y: calls++ === 0 ? y : array(moved, { shape: [30, 2] }) };
+      },
+    };
+  };
+  for (const output of [0, 1]) {
+    await expect(laplace(net, options).fit(changing(output))).rejects.toThrow("the data changed between two passes");
+  }
+  // The same data in batches of other sizes and another order.
+  let calls = 0;
+  const cut = {
+    *[Symbol.iterator]() {
+      yield* new DataLoader({ x, y: near(1) }, { batchSize: 7 + 4 * calls++, shuffle: true, seed: calls });
+    },
+  };
+  expect((await laplace(net, options).fit(cut)).examples).toBe(30);
+  // Nothing is left over: rounding alone.
+  expect((await laplace(net, options).fit({ x, y: near(0) })).examples).toBe(30);
+});
+
 describe("a fit", () => {
   const batches = () => new DataLoader({ x: randomNormal([40, 2]), y: zeros([40, 2]) }, { batchSize: 8 });
 
