@@ -169,7 +169,7 @@ export function partNumbers(
 ): PartNumbers {
   const view = viewOf(plan);
   if (apart > 1) return numbersFor(plan, view, 1, needs(1));
-  const all = view === undefined ? columnCount(plan) : plan.likelihood.rootColumns(view.graph.output.shape);
+  const all = view === undefined ? columnCount(plan) : plan.likelihood.rootColumns([view.graph.output.size]);
   for (let columns = all; ; columns = Math.ceil(columns / 2)) {
     const numbers = numbersFor(plan, view, columns, needs(columns));
     if (columns === 1 || numbers.fits) return numbers;

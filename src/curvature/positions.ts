@@ -4,9 +4,10 @@
 
 import { allocateFloats, bytesPerElement, copyIn, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Graph, Node, Site } from "../network/graph.ts";
+import type { Graph, Node, Shape, Site } from "../network/graph.ts";
 import type { Outputs } from "../network/outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
+import { lastAxis } from "../network/primitive.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { DiagonalCurvature } from "../structures/diagonal/curvature.ts";
 import { EkfacCurvature } from "../structures/ekfac/curvature.ts";
@@ -23,22 +24,17 @@ export interface PositionView {
   readonly positions: number;
 }
 
-/** Primitives that give each row, along the last axis, from the same row of their inputs, if they have as many rows. */
-const rowwise: ReadonlySet<string> = new Set([
-  "linear",
-  "scaleShift",
-  "elementwise",
-  "affine",
-  "add",
-  "multiply",
-  "reshape",
-  "concatenate",
-  "softmax",
-]);
-
-function worksOnRows({ primitive, attributes }: Node): boolean {
-  const { axis = "last" } = (attributes ?? {}) as { axis?: string | number };
-  return rowwise.has(primitive.name) && (axis === "last" || axis === -1);
+/** The shape of a run of `size` elements of a value, which axes before the run are in with one entry. */
+function runShape(shape: Shape, size: number): Shape {
+  let rest = size;
+  return shape
+    .toReversed()
+    .map((length) => {
+      const part = rest % length === 0 ? length : rest;
+      rest /= part;
+      return part;
+    })
+    .toReversed();
 }
 
 /** The view of a network, if its positions do not mix and a likelihood takes each alone; undefined otherwise. */
@@ -48,7 +44,7 @@ export function positionView(
   { group, ratios }: Likelihood,
 ): PositionView | undefined {
   const { output } = graph;
-  const width = output.shape[output.shape.length - 1];
+  const width = lastAxis(output);
   const positions = output.size / width;
   const { size, step } = group(output.shape);
   if (positions === 1 || step !== 1 || (size !== 1 && size !== width) || ratios !== undefined) return undefined;
@@ -56,16 +52,19 @@ export function positionView(
   const alone = (node: Node): boolean => {
     if (wanted.has(node)) return true;
     wanted.add(node);
-    if (node.size / node.shape[node.shape.length - 1] !== positions) return false;
-    return !selection.reaches(node) || (worksOnRows(node) && node.inputs.every(alone));
+    const run = node.size / positions;
+    if (!Number.isInteger(run)) return false;
+    if (!selection.reaches(node)) return true;
+    const { rowwise } = node.primitive;
+    return rowwise !== undefined && run % rowwise(node) === 0 && node.inputs.every(alone);
   };
   if (!selection.reaches(output) || !alone(output)) return undefined;
   const found = new Map<Node, Node>();
   for (const node of graph.nodes) {
     // A graph begins with its input, though it may have no part here.
     if (!wanted.has(node) && node !== graph.input) continue;
-    const last = wanted.has(node) ? node.shape[node.shape.length - 1] : 0;
-    const row = { ...node, shape: [last], size: last };
+    const size = wanted.has(node) ? node.size / positions : 0;
+    const row = { ...node, shape: runShape(node.shape, size), size };
     const inner = selection.reaches(node);
     found.set(
       node,
@@ -162,8 +161,8 @@ export function eachPosition(
   visit: (backward: Backward, again: boolean) => void,
 ): number {
   const { kernels, dtype } = f;
-  const shape = view.graph.output.shape;
-  const [width] = shape;
+  const width = view.graph.output.size;
+  const shape = [width];
   const total = likelihood.rootColumns(shape);
   const counted = countedOf(likelihood, f, t);
   const listed = counted === undefined ? undefined : listOf(f, counted, width);

@@ -44,8 +44,8 @@ export interface Route {
 /** The way through a network's outputs: by positions, if a likelihood takes each alone and they do not mix. */
 export function routeOf({ graph, outputShape }: Network, selection: Selection, likelihood: Likelihood): Route {
   const view = positionView(graph, selection, likelihood);
-  const shape = view?.graph.output.shape ?? outputShape;
-  return { view, width: view?.graph.output.size ?? graph.output.size, group: likelihood.group(shape) };
+  const width = (view?.graph ?? graph).output.size;
+  return { view, width, group: likelihood.group(view === undefined ? outputShape : [width]) };
 }
 
 /** What decides how much passes at once. */

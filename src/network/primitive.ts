@@ -85,8 +85,18 @@ export interface Primitive<Attributes> {
   pushforward(node: Node<Attributes>, pass: TangentPass): void;
   /** Transposed Jacobian times K columns: contributes to the inputs' cotangents. */
   pullback(node: Node<Attributes>, pass: CotangentPass): void;
+  /**
+   * How long the shortest runs of elements are that do not mix: each run's derivatives are those with respect to the run at the
+   * same place in every input, all cut into as many. Missing where everything mixes.
+   */
+  rowwise?(node: Node<Attributes>): number;
   /** How the node uses its site; for primitives with sites. */
   siteUse?(node: Node<Attributes>): SiteUse;
+}
+
+/** The length of a value's last axis. */
+export function lastAxis({ shape }: Pick<Node, "shape">): number {
+  return shape[shape.length - 1];
 }
 
 /** How a node with a site uses it. */

@@ -1,5 +1,6 @@
 // Positions that do not mix are examples of their own: a network of T positions says what the same layers say of single ones.
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readPlan } from "../../src/curvature/accumulate.ts";
 import { viewOf } from "../../src/curvature/positions.ts";
@@ -9,28 +10,42 @@ import {
   type CurvatureOptions,
   categorical,
   chain,
+  concatenate,
   conv2d,
   curvatureOf,
   dense,
+  dropout,
   flatten,
   gaussian,
+  groupNorm,
+  jacobian,
   type Layer,
   type Likelihood,
   laplace,
+  layerNorm,
+  matmul,
+  multiHeadAttention,
   multiply,
   type NDArray,
   type Network,
   network,
   permute,
+  positionalEmbedding,
   Random,
   randomNormal,
   relu,
   reshape,
   residual,
+  rmsNorm,
   type Structure,
   scaleShift,
+  sigmoid,
+  slice,
   softmax,
+  split,
+  sum,
   tanh,
+  transpose,
 } from "../../src/index.ts";
 
 const IGNORED = -100;
@@ -45,13 +60,22 @@ const normal = (shape: readonly number[], seed: number): NDArray => {
   );
 };
 
+/** One half of a value times the other's sigmoid. */
+const gated: Layer = (x) => {
+  const [value, gate] = split(x, 2);
+  return multiply(value, sigmoid(gate));
+};
+
 /** The same layers over inputs of any shape, with the same parameters. */
 function networkOf(inputs: readonly number[], classes: number): Network {
   const body: Layer[] = [
     dense(4, tanh),
     scaleShift(),
-    residual(dense(4, relu)),
+    residual(layerNorm(), dense(4, relu), dropout(0.1)),
     (x) => multiply(x, 1.5),
+    dense(8),
+    gated,
+    rmsNorm(),
     dense(classes),
   ];
   return chain({ inputs, dtype: "float64", seed: 7 }, ...body);
@@ -109,7 +133,11 @@ describe.each(tasks)("$name", ({ likelihoods: [together, single], outputs, targe
   test.each(structures)(
     "%s: fits, evidence and predictions are those of the positions that count",
     async (structure) => {
-      for (const weights of ["all", "lastLayer", { parameters: ["0.weight", "1.scale", "3.bias"] }] as const) {
+      for (const weights of [
+        "all",
+        "lastLayer",
+        { parameters: ["0.weight", "1.scale", "2.scale", "4.bias"] },
+      ] as const) {
         const fit = (net: Network, likelihood: Likelihood, on: typeof data) =>
           laplace(net, { likelihood, structure, weights, checks: false, priorPrecision: 0.7 }).fit(on);
         const [ours, theirs] = [await fit(wide, together, data), await fit(narrow, single, alone)];
@@ -220,6 +248,81 @@ describe("positions are examples", () => {
     expect(viewed(net, last, { structure: "kronecker", sharing: "reduce" })).toBe(false);
     expect(viewed(net, last, { structure: "full", sharing: "reduce" })).toBe(true);
     expect(viewed(net, gaussian({ noise: Array.from({ length: 12 }, (_, i) => 1 + i) }))).toBe(false);
+  });
+});
+
+/** Layers of a value [3, 4], and whether they work on each of its rows alone. */
+const between: readonly { readonly name: string; readonly alone: boolean; readonly layer: Layer }[] = [
+  { name: "layerNorm", alone: true, layer: layerNorm() },
+  { name: "rmsNorm", alone: true, layer: rmsNorm({ scale: false }) },
+  { name: "groupNorm of rows", alone: true, layer: groupNorm(3, { scale: false, shift: false }) },
+  { name: "dropout", alone: true, layer: dropout(0.2) },
+  { name: "gates", alone: true, layer: gated },
+  { name: "a table of positions", alone: true, layer: positionalEmbedding() },
+  { name: "sinusoids", alone: true, layer: positionalEmbedding({ kind: "sinusoidal" }) },
+  { name: "joined with itself", alone: true, layer: (x) => concatenate(x, tanh(x)) },
+  { name: "sums of halves of rows", alone: true, layer: (x) => sum(reshape(x, [3, 2, 2]), 1) },
+  { name: "turned within rows", alone: true, layer: (x) => permute(reshape(x, [3, 2, 2]), [0, 2, 1]) },
+  {
+    name: "products of matrices",
+    alone: true,
+    layer: (x) => matmul(reshape(x, [3, 2, 2]), tanh(reshape(x, [3, 2, 2]))),
+  },
+  { name: "dense on halves of rows", alone: true, layer: (x) => dense(3, tanh)(reshape(x, [6, 2])) },
+  { name: "softmax", alone: true, layer: (x) => softmax(x) },
+  { name: "softmax of what is one row", alone: false, layer: (x) => softmax(flatten(x)) },
+  { name: "normalised together", alone: false, layer: (x) => groupNorm(1)(x) },
+  { name: "transposed", alone: false, layer: transpose },
+  { name: "stacked in front", alone: false, layer: (x) => slice(concatenate(x, tanh(x), { axis: 0 }), 1, 4, 0) },
+  { name: "dense on two rows", alone: false, layer: (x) => dense(6)(reshape(concatenate(x, x), [2, 12])) },
+  { name: "channels", alone: false, layer: scaleShift({ axis: "channels" }) },
+  { name: "attention", alone: false, layer: multiHeadAttention(2) },
+];
+
+describe("layers between weights and outputs", () => {
+  const last = categorical({ classAxis: "last" });
+  const rows: Layer = (x) => reshape(x, [3, x.node.size / 3]);
+  const netOf = (...layers: Layer[]) => chain({ inputs: [3, 2], dtype: "float64", seed: 3 }, ...layers);
+  const x = normal([2, 3, 2], 4);
+
+  /** Numbers in all columns that a fit pulls back. */
+  function columnsOf(net: Network): number {
+    let numbers = 0;
+    const counting: Likelihood = {
+      ...last,
+      root(f, columns, to) {
+        numbers += columns.count * f.batch * f.outputs;
+        last.root(f, columns, to);
+      },
+    };
+    curvatureOf(net, counting, { x, y: array([0, 1, 2, 2, 1, 0], { shape: [2, 3] }) }, { structure: "kronecker" });
+    return numbers;
+  }
+
+  test.each(between)("$name: as many columns as one position has: $alone", ({ layer, alone }) => {
+    const found = columnsOf(netOf(dense(4, tanh), layer, rows, dense(3)));
+    expect(found).toBe(columnsOf(netOf(dense(4, tanh), dense(3))) * (alone ? 1 : 3));
+  });
+
+  test("whatever they are in whatever order, the curvature is JᵀJ", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(...between), { minLength: 1, maxLength: 4 }),
+        fc.constantFrom("all", "lastLayer", { parameters: ["0.bias"] }) as fc.Arbitrary<CurvatureOptions["weights"]>,
+        (layers, weights) => {
+          const again: Layer = (value) => dense(4)(rows(value));
+          const net = netOf(dense(4, tanh), ...layers.flatMap(({ layer }) => [layer, again]), dense(2));
+          const found = curvatureOf(net, gaussian(), { x, y: normal([2, 3, 2], 5) }, { structure: "full", weights });
+          const all = jacobian(net, x).reshape(12, net.parameterCount);
+          const taken = Array.from(found.selection.indices());
+          const due = taken.map((p) =>
+            taken.map((q) => Array.from({ length: 12 }, (_, i) => all.at(i, p) * all.at(i, q)).reduce((a, b) => a + b)),
+          );
+          expect(found.dense().data).toBeAllClose(due.flat(), { relative: 1e-9, absolute: 1e-10 });
+        },
+      ),
+      { numRuns: 30 },
+    );
   });
 });
 

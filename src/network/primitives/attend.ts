@@ -4,7 +4,7 @@ import { sameShape, shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import type { Node } from "../graph.ts";
-import type { ForwardPass, Primitive } from "../primitive.ts";
+import { type ForwardPass, lastAxis, type Primitive } from "../primitive.ts";
 import { softmax } from "./combine.ts";
 
 interface MaskedSoftmaxAttributes {
@@ -52,6 +52,8 @@ export const maskedSoftmax: Primitive<MaskedSoftmaxAttributes> = {
       if (!add) pass.kernels.fill(pass.columns * pass.batch * mask.size, 0, to);
     });
   },
+  // A mask is not cut as the scores are.
+  rowwise: (node) => (node.inputs.length === 1 ? lastAxis(node) : node.size),
 };
 
 interface DiffersAttributes {
@@ -78,6 +80,7 @@ export const differs: Primitive<DiffersAttributes> = {
       if (!add) pass.kernels.fill(pass.columns * pass.batch * x.size, 0, to);
     });
   },
+  rowwise: () => 1,
 };
 
 /** 0, 1, … for each example: a constant. */
@@ -120,6 +123,7 @@ export const addSinusoids: Primitive<SinusoidalAttributes> = {
       pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, add);
     });
   },
+  rowwise: () => 1,
 };
 
 function sinusoids(

@@ -4,7 +4,7 @@ import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { bytesPerElement, type DType } from "../../kernels/memory.ts";
 import type { Node, Shape } from "../graph.ts";
-import type { Primitive } from "../primitive.ts";
+import { lastAxis, type Primitive } from "../primitive.ts";
 
 function equalShapes(name: string, [x, y]: readonly Shape[]): Shape {
   if (!sameShape(x, y)) throw new ShapeError(`${name}: the shapes ${shapeText(x)} and ${shapeText(y)} differ.`);
@@ -45,6 +45,7 @@ export const add: Primitive<undefined> = {
       pass.contribute(x, (to, adding) => pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, adding));
     }
   },
+  rowwise: () => 1,
 };
 
 /** y = a ⊙ b */
@@ -80,6 +81,7 @@ export const multiply: Primitive<undefined> = {
       });
     }
   },
+  rowwise: () => 1,
 };
 
 /** y = slope x + intercept, with constants */
@@ -101,6 +103,7 @@ export const affine: Primitive<{ readonly slope: number; readonly intercept: num
       pass.kernels.affine(n, node.attributes.slope, pass.cotangent(node), 0, to, adding);
     });
   },
+  rowwise: () => 1,
 };
 
 /** The same elements in another shape. */
@@ -124,6 +127,7 @@ export const reshape: Primitive<{ readonly shape: Shape }> = {
       pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, adding);
     });
   },
+  rowwise: () => 1,
 };
 
 /** Values side by side along an axis. */
@@ -171,6 +175,7 @@ export const concatenate: Primitive<ConcatenateAttributes> = {
       });
     });
   },
+  rowwise: (node) => rowOf(node, node),
 };
 
 export interface ConcatenateAttributes {
@@ -222,4 +227,5 @@ export const softmax: Primitive<undefined> = {
       pass.kernels.softmaxJacobian(pass.columns, rows, width, pass.value(node), pass.cotangent(node), to, adding);
     });
   },
+  rowwise: lastAxis,
 };

@@ -42,4 +42,5 @@ export const elementwise: Primitive<ElementwiseAttributes> = {
       pass.kernels.multiply(pass.columns, n, pass.cotangent(node), slopes(node, pass), to, add);
     });
   },
+  rowwise: () => 1,
 };

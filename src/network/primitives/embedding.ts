@@ -6,7 +6,7 @@ import { LaplaceError, ShapeError, ValueError } from "../../errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import type { LinearSite, Node } from "../graph.ts";
-import type { ForwardPass, Primitive, SiteUse } from "../primitive.ts";
+import { type ForwardPass, lastAxis, type Primitive, type SiteUse } from "../primitive.ts";
 
 /** Copies the rows of a table [vocabulary, dimensions] that tokens name. @throws ValueError for what is no token */
 function copyRows(node: Node, pass: ForwardPass, table: Pointer, to: Pointer): void {
@@ -53,6 +53,7 @@ export const embedding: Primitive<undefined> = {
   pullback(node, pass) {
     pass.contribute(node.inputs[0], refuse);
   },
+  rowwise: lastAxis,
   siteUse(node): SiteUse {
     const { inputs, outputs: vocabulary } = node.site as LinearSite;
     const positions = node.size / inputs;

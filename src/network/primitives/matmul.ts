@@ -1,6 +1,6 @@
 // Matrix products of two values.
 
-import { sameShape, shapeText } from "../../array/ndarray.ts";
+import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { bytesPerElement, type Pointer } from "../../kernels/memory.ts";
 import type { Node } from "../graph.ts";
@@ -100,4 +100,5 @@ export const matmul: Primitive<MatmulAttributes> = {
       else products(pass, all, { ...x, turned: true }, d, to, add);
     });
   },
+  rowwise: ({ shape }) => sizeOf(shape.slice(-2)),
 };

@@ -45,4 +45,5 @@ export const normalise: Primitive<NormaliseAttributes> = {
       pass.kernels.normaliseJacobian(pass.columns, rows, length, x, y, d, to, centred, epsilon, add);
     });
   },
+  rowwise: ({ attributes }) => attributes.length,
 };

@@ -38,6 +38,7 @@ export const permute: Primitive<{ readonly axes: readonly number[] }> = {
       gatherStrided(pass.kernels, [repeats, ...x.shape], [x.size, ...back], pass.cotangent(node), to, add);
     });
   },
+  rowwise: ({ shape, attributes: { axes } }) => sizeOf(shape.slice(axes.findIndex((axis, i) => axis !== i))),
 };
 
 function permuteTo(
@@ -95,6 +96,7 @@ export const slice: Primitive<SliceAttributes> = {
       pass.kernels.copyRows(all, width, pass.cotangent(node), width, to + skipped, stride, true);
     });
   },
+  rowwise: ({ shape, attributes: { axis } }) => sizeOf(shape.slice(axis)),
 };
 
 /** A slice of a batch as rows: how many, how long, how far apart in the input, and the bytes before the first. */
@@ -131,4 +133,5 @@ export const sum: Primitive<{ readonly axis: number }> = {
       gatherStrided(pass.kernels, [all, length, inner], [inner, 0, 1], pass.cotangent(node), to, add);
     });
   },
+  rowwise: ({ shape, attributes: { axis } }) => sizeOf(shape.slice(axis)),
 };

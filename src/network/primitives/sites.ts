@@ -5,7 +5,7 @@ import { shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import type { Pointer } from "../../kernels/memory.ts";
 import type { ElementwiseSite, LinearSite, Node } from "../graph.ts";
-import { type ForwardPass, type Primitive, positionsOf, type SiteUse } from "../primitive.ts";
+import { type ForwardPass, lastAxis, type Primitive, positionsOf, type SiteUse } from "../primitive.ts";
 
 /** Examples times positions: the rows of a site's input and output. */
 function rowsOf(node: Node, pass: ForwardPass): number {
@@ -107,6 +107,7 @@ export const linear: Primitive<undefined> = {
       );
     });
   },
+  rowwise: lastAxis,
   siteUse(node): SiteUse {
     const positions = node.size / (node.site as LinearSite).outputs;
     return { channelsFirst: false, positions, left: rows, right: rows };
@@ -177,6 +178,7 @@ export const scaleShift: Primitive<ScaleShiftAttributes> = {
       stretch(node, pass, pass.columns, pass.cotangent(node), s, 0, to, add);
     });
   },
+  rowwise: ({ attributes, site, size }) => (attributes.axis === "last" ? (site as ElementwiseSite).size : size),
   siteUse(node): SiteUse {
     const positions = node.size / (node.site as ElementwiseSite).size;
     return { channelsFirst: node.attributes.axis === "channels", positions };

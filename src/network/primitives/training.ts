@@ -43,6 +43,7 @@ export const dropout: Primitive<DropoutAttributes> = {
       else pass.kernels.multiply(pass.columns, n, pass.cotangent(node), factors, to, add);
     });
   },
+  rowwise: () => 1,
 };
 
 /** Running statistics of each channel. */
