@@ -2,6 +2,7 @@
 
 import { portableLog } from "../array/portable.ts";
 import type { TableEncoding } from "../data/encoding.ts";
+import { LogMean } from "../likelihood/draws.ts";
 
 /** What is predicted of rows. */
 export interface RowPredictions {
@@ -9,6 +10,8 @@ export interface RowPredictions {
   readonly mean: Float64Array;
   /** The variance of a number, [rows]; of classes empty. */
   readonly variance: Float64Array;
+  /** The logarithms of the probabilities of classes, [rows · classes]; of numbers empty. */
+  readonly logs: Float64Array;
   /** The variance of the function, summed over outputs, [rows]. */
   readonly functionVariance: Float64Array;
   /** The share of the uncertainty that the weights leave open, [rows]. */
@@ -70,6 +73,7 @@ function mixed(all: RowPredictions, groups: readonly number[]): RowPredictions {
   const numbers = all.variance.length > 0;
   const mean = new Float64Array(groups.length * classes);
   const variance = new Float64Array(numbers ? groups.length : 0);
+  const logs = new Float64Array(numbers ? 0 : groups.length * classes);
   const [functionVariance, epistemic] = [new Float64Array(groups.length), new Float64Array(groups.length)];
   let at = 0;
   groups.forEach((count, i) => {
@@ -77,6 +81,7 @@ function mixed(all: RowPredictions, groups: readonly number[]): RowPredictions {
     if (count === 1) {
       own.set(all.mean.subarray(at * classes, (at + 1) * classes));
       if (numbers) variance[i] = all.variance[at];
+      else logs.set(all.logs.subarray(at * classes, (at + 1) * classes), i * classes);
       [functionVariance[i], epistemic[i]] = [all.functionVariance[at], all.epistemic[at]];
       at++;
       return;
@@ -93,12 +98,15 @@ function mixed(all: RowPredictions, groups: readonly number[]): RowPredictions {
       for (let k = at; k < at + count; k++) variance[i] += (all.mean[k] - own[0]) ** 2 / count;
       epistemic[i] = functionVariance[i] / variance[i];
     } else {
+      const average = new LogMean(classes);
+      for (let k = at; k < at + count; k++) average.add(all.logs.subarray(k * classes, (k + 1) * classes));
+      logs.set(average.finish(), i * classes);
       const whole = entropy(own);
       epistemic[i] = whole > 0 ? Math.min(1, open / whole) : 0;
     }
     at += count;
   });
-  return { mean, variance, functionVariance, epistemic };
+  return { mean, variance, logs, functionVariance, epistemic };
 }
 
 /** In nats. */
@@ -121,6 +129,7 @@ function joined(parts: readonly RowPredictions[]): RowPredictions {
   return {
     mean: join((part) => part.mean),
     variance: join((part) => part.variance),
+    logs: join((part) => part.logs),
     functionVariance: join((part) => part.functionVariance),
     epistemic: join((part) => part.epistemic),
   };

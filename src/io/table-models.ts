@@ -3,7 +3,6 @@
 import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
-import { uncertainty } from "../evaluation/uncertainty.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import type { Approximation } from "../laplace/prediction.ts";
 import { Fields } from "./fields.ts";
@@ -12,6 +11,7 @@ import { loadPosterior, savePosterior } from "./posteriors.ts";
 import { type Bytes, readSafetensors } from "./safetensors.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
+import { classRows, DRAWS, inputsOf, numberRows } from "./table-rows.ts";
 
 /** What a model of a table is made of. */
 export interface TableModelParts {
@@ -20,8 +20,13 @@ export interface TableModelParts {
   readonly encoding: TableEncoding;
   /** How predictions are made (default: the likelihood's own default). */
   readonly approximation?: Approximation | undefined;
-  /** The variance of the function, summed over outputs, above which a row is far from the training data (default: none is). */
+  /** The function's variance, as predictions have it, above which a row is far from the training data (default: none is). */
   readonly farVariance?: number | undefined;
+  /**
+   * Whether that is the variance of more than two logits themselves, with that of their level, which softmax ignores: so it
+   * was in files of version 0.1 (default false).
+   */
+  readonly farLevel?: boolean | undefined;
   /** Anything else to keep in the file, as JSON. */
   readonly notes?: Json | undefined;
 }
@@ -40,6 +45,8 @@ export interface TablePrediction {
   readonly upper?: Float64Array;
   /** Classification: the probability of each class, [rows, classes]. */
   readonly probabilities?: NDArray;
+  /** Classification: their logarithms, also where they round to 0 or 1, [rows, classes]. */
+  readonly logProbabilities?: NDArray;
   /** Classification: the position of the most probable class. */
   readonly predicted?: Int32Array;
   /**
@@ -48,6 +55,11 @@ export interface TablePrediction {
    * class; of more than two classes from 64 draws.
    */
   readonly epistemic: Float64Array;
+  /**
+   * The variance of the function at each row, as the network learned it: of more than two classes that of the logits'
+   * differences to their mean, summed. `farVariance` is compared with it.
+   */
+  readonly functionVariance: Float64Array;
   /** Whether the row is far from the training data: an unusual value, or a function's variance beyond training's. */
   readonly far: readonly boolean[];
   /** The columns with a value unlike those of the training: a number far outside their range, an unknown category. */
@@ -57,8 +69,6 @@ export interface TablePrediction {
 const KEY = "table-model";
 /** Raised with every change that a reader of before would not understand. */
 const FORMAT_VERSION = 2;
-/** Draws of the linearised network; 64 of them place a share within a few hundredths. */
-const DRAWS = 64;
 /** The 95 % quantile of N(0, 1); written out, because the functions of Math that give it differ between engines. */
 const Z90 = 1.6448536269514726;
 /** Draws below the 5 % quantile. */
@@ -74,10 +84,11 @@ export class TableModel {
   readonly encoding: TableEncoding;
   readonly approximation: Approximation;
   readonly farVariance: number;
+  readonly farLevel: boolean;
   readonly notes: Json;
 
   constructor(parts: TableModelParts) {
-    const { posterior, encoding, farVariance = Number.POSITIVE_INFINITY, notes = null } = parts;
+    const { posterior, encoding, farVariance = Number.POSITIVE_INFINITY, farLevel = false, notes = null } = parts;
     const { graph } = posterior.net;
     const { target } = encoding;
     const classes = target.kind === "number" ? 0 : target.classes.length;
@@ -100,7 +111,7 @@ export class TableModel {
     }
     if (!(farVariance >= 0)) throw new ValueError(`tableModel: farVariance must be at least 0, not ${farVariance}.`);
     [this.posterior, this.encoding, this.approximation] = [posterior, encoding, approximation];
-    [this.farVariance, this.notes] = [farVariance, notes];
+    [this.farVariance, this.farLevel, this.notes] = [farVariance, farLevel, notes];
   }
 
   /**
@@ -122,7 +133,7 @@ export class TableModel {
   ): TablePrediction {
     const rows = unusual.length;
     const found = overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(inputs));
-    const { mean, variance, functionVariance, epistemic } = found;
+    const { mean, variance, logs, functionVariance, epistemic } = found;
     const far = unusual.map((columns, i) => columns.length > 0 || functionVariance[i] > this.farVariance);
     const { target } = this.encoding;
     if (target.kind === "number") {
@@ -136,6 +147,7 @@ export class TableModel {
         lower: center.map((m, i) => m - Z90 * sd[i]),
         upper: center.map((m, i) => m + Z90 * sd[i]),
         epistemic,
+        functionVariance,
         far,
         unusual,
       };
@@ -145,30 +157,23 @@ export class TableModel {
       const row = mean.subarray(i * classes, (i + 1) * classes);
       return row.indexOf(Math.max(...row));
     });
-    return { rows, probabilities: new NDArray(mean, [rows, classes]), predicted, epistemic, far, unusual };
+    return {
+      rows,
+      probabilities: new NDArray(mean, [rows, classes]),
+      logProbabilities: new NDArray(logs, [rows, classes]),
+      predicted,
+      epistemic,
+      functionVariance,
+      far,
+      unusual,
+    };
   }
 
-  /** What the posterior says of each row of inputs, as the network learned it; the function's variance summed over outputs. */
+  /** What the posterior says of each row of inputs, as the network learned it. */
   #predictInputs(x: Float64Array): RowPredictions {
-    const width = this.encoding.inputs.length;
-    const rows = x.length / width;
-    const inputs = new NDArray(x, [rows, width]);
-    const predicted = this.posterior.predict(inputs, { approximation: this.approximation });
-    const outputs = predicted.functionVariance.size / rows;
-    const functionVariance = Float64Array.from({ length: rows }, (_, i) => {
-      let total = 0;
-      for (let c = 0; c < outputs; c++) total += predicted.functionVariance.data[i * outputs + c];
-      return total;
-    });
-    if (this.encoding.target.kind === "number") {
-      const [mean, variance] = [predicted.mean, predicted.variance].map(({ data }) => Float64Array.from(data));
-      const epistemic = variance.map((v, i) => functionVariance[i] / v);
-      return { mean, variance, functionVariance, epistemic };
-    }
-    const probabilities = outputs === 1 ? bothClasses(predicted.mean) : predicted.mean;
-    const mean = Float64Array.from(probabilities.data);
-    const epistemic = uncertainty(this.posterior, inputs, { samples: DRAWS }).share.data as Float64Array;
-    return { mean, variance: new Float64Array(0), functionVariance, epistemic };
+    const { posterior, approximation, farLevel: level, encoding } = this;
+    const rows = encoding.target.kind === "number" ? numberRows : classRows;
+    return rows(posterior, inputsOf(x, encoding.inputs.length), { approximation, level });
   }
 
   /**
@@ -201,16 +206,6 @@ export class TableModel {
   }
 }
 
-/** [B, 1] probabilities of the second class as [B, 2]. */
-function bothClasses(p: NDArray): NDArray {
-  const both = new Float64Array(2 * p.size);
-  for (let i = 0; i < p.size; i++) {
-    both[2 * i] = 1 - p.data[i];
-    both[2 * i + 1] = p.data[i];
-  }
-  return new NDArray(both, [p.size, 2]);
-}
-
 /** The probabilities of logits at a place; a single logit is that of the second class against 0. */
 function softmax(logits: ArrayLike<number>, at: number, outputs: number, into: Float64Array): void {
   let largest = outputs === 1 ? 0 : Number.NEGATIVE_INFINITY;
@@ -226,14 +221,14 @@ function softmax(logits: ArrayLike<number>, at: number, outputs: number, into: F
 
 /** A model of a table from its parts. @throws ValueError for parts that do not fit together; OptionError */
 export function tableModel(parts: TableModelParts): TableModel {
-  checkOptions("tableModel", parts, ["posterior", "encoding", "approximation", "farVariance", "notes"]);
+  checkOptions("tableModel", parts, ["posterior", "encoding", "approximation", "farVariance", "farLevel", "notes"]);
   return new TableModel(parts);
 }
 
 /** A model of a table as the bytes of one safetensors file: that of its posterior, with the encoding beside it. No rows, no code. */
 export function saveTableModel(model: TableModel): Bytes {
-  const { posterior, encoding, approximation, farVariance, notes } = model;
-  const far = Number.isFinite(farVariance) ? { farVariance } : {};
+  const { posterior, encoding, approximation, farVariance, farLevel, notes } = model;
+  const far = { ...(Number.isFinite(farVariance) && { farVariance }), ...(farLevel && { farLevel }) };
   const document = { format: FORMAT_VERSION, encoding, approximation, ...far, notes };
   return savePosterior(posterior, { metadata: { [KEY]: JSON.stringify(document) } });
 }
@@ -250,7 +245,7 @@ export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
     throw new FileError("foreign", `${where}: the file holds a posterior, but no table's encoding with it.`);
   }
   const json = parseJson(`${where}: the model`, text, { depth: 12, integers: false });
-  const known = ["format", "encoding", "approximation", "farVariance", "notes"];
+  const known = ["format", "encoding", "approximation", "farVariance", "farLevel", "notes"];
   const { format } = json !== null && typeof json === "object" && "format" in json ? json : { format: undefined };
   if (typeof format === "number" && format > FORMAT_VERSION) {
     throw new FileError(
@@ -259,12 +254,13 @@ export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
     );
   }
   const fields = new Fields(`${where}: model`, json, known);
-  fields.integer("format", 1);
+  const version = fields.integer("format", 1);
   const parts = {
     posterior,
     encoding: encodingOf(fields.object("encoding", encodingFields)),
     approximation: fields.choice("approximation", approximations),
     ...(fields.has("farVariance") && { farVariance: fields.finite("farVariance") }),
+    farLevel: fields.has("farLevel") ? fields.boolean("farLevel") : version < 2,
     notes: fields.json("notes"),
   };
   try {

@@ -112,6 +112,75 @@ test("bands of probabilities hold the probabilities, and are wider where less is
   }
 });
 
+describe("what softmax ignores, and what probabilities cannot hold", () => {
+  const sumOf = ({ data }: NDArray) => Array.from(data as Float64Array).reduce((a, b) => a + b, 0);
+  const inputsOf = (model: TableModel) =>
+    new NDArray(model.encoding.encode(fresh).x, [fresh.length, model.encoding.inputs.length]);
+
+  test("the function's variance is that of the logits' differences to their mean", async () => {
+    const model = await modelOf("classes");
+    const { x, unusual } = model.encoding.encode(fresh);
+    const covariance = model.posterior.functionCovariance(inputsOf(model));
+    const { functionVariance, far } = model.predictEncoded(x, unusual);
+    const C = 4;
+    fresh.forEach((_, i) => {
+      // Each difference as a row of weights, a = e_c − 1/C: aᵀΣa.
+      let due = 0;
+      for (let c = 0; c < C; c++) {
+        for (let j = 0; j < C; j++) {
+          for (let k = 0; k < C; k++) {
+            due += ((j === c ? 1 : 0) - 1 / C) * ((k === c ? 1 : 0) - 1 / C) * covariance.at(i, j, k);
+          }
+        }
+      }
+      expect(functionVariance[i]).toBeCloseTo(due, 10);
+      expect(far[i]).toBe(unusual[i].length > 0 || due > model.farVariance);
+    });
+    // Files of before compare the logits' own variances.
+    const before = tableModel({ ...model, farLevel: true }).predictEncoded(x, unusual).functionVariance;
+    const own = model.posterior.predict(inputsOf(model)).functionVariance;
+    fresh.forEach((_, i) => {
+      expect(before[i]).toBeCloseTo(sumOf(own.sub(i)), 10);
+      expect(before[i]).toBeGreaterThan(functionVariance[i]);
+    });
+  });
+
+  test.each(["binary", "classes"] as const)("logarithms of probabilities that round to 0: %s", async (task) => {
+    const { posterior, encoding } = await modelOf(task);
+    // Logits so large that one probability is 1.
+    const net = posterior.net.clone(Float64Array.from(posterior.net.parameters.data, (weight: number) => 300 * weight));
+    const sure = await laplace(net, { likelihood: posterior.likelihood, priorPrecision: 1e12, checks: false }).fit({
+      x: new NDArray(encoding.encode(fresh).x, [fresh.length, encoding.inputs.length]),
+      y: new NDArray(new Float64Array(fresh.length), task === "binary" ? [fresh.length, 1] : [fresh.length]),
+    });
+    const model = tableModel({ posterior: sure, encoding });
+    const { x, unusual } = encoding.encode(fresh);
+    const { probabilities, logProbabilities } = model.predictEncoded(x, unusual);
+    if (!probabilities || !logProbabilities) throw new Error("probabilities are due");
+    expect(Math.min(...probabilities.data)).toBeLessThan(1e-17);
+    const f = net.forward(inputsOf(model));
+    fresh.forEach((_, i) => {
+      const logits = task === "binary" ? [0, f.at(i, 0)] : Array.from(f.sub(i).data as Float64Array);
+      const largest = Math.max(...logits);
+      const total = largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
+      logits.forEach((logit, c) => {
+        const log = logProbabilities.at(i, c);
+        expect(Math.abs(log - (logit - total))).toBeLessThan(1e-3 * Math.max(1, Math.abs(logit - total)));
+        // Of the rarer class of two it is no difference to 1.
+        if (log > -700) expect(probabilities.at(i, c) / Math.exp(log)).toBeCloseTo(1, 10);
+      });
+    });
+  });
+
+  test("a row with gaps has the logarithms of its mixture", async () => {
+    const model = await modelOf("classes");
+    const { probabilities, logProbabilities } = model.predict([{ a: "", c: "u" }]);
+    probabilities?.data.forEach((p, c) => {
+      expect(logProbabilities?.data[c]).toBeCloseTo(Math.log(p), 12);
+    });
+  });
+});
+
 describe("files", () => {
   test("a posterior without an encoding is foreign", async () => {
     const { posterior } = await modelOf("regression");

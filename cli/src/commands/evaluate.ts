@@ -38,7 +38,8 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const unreadable = new Unreadable();
   const encode = batchEncoder(model, table, skip, unreadable.add);
   const progress = new Progress(options.json === true);
-  const [truth, mean, sd, probabilities]: [number[], number[], number[], number[][]] = [[], [], [], []];
+  const [truth, mean, sd]: [number[], number[], number[]] = [[], [], []];
+  const [probabilities, logs]: [number[][], number[][]] = [[], []];
   let [far, dropped] = [0, 0];
   for await (const batch of table.batches) {
     const truths = new Map<readonly string[], number>();
@@ -63,7 +64,10 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
       if (predicted.mean !== undefined && predicted.sd !== undefined) {
         mean.push(predicted.mean[i]);
         sd.push(predicted.sd[i]);
-      } else probabilities.push(Array.from(predicted.probabilities?.sub(i).data ?? []));
+      } else {
+        probabilities.push(Array.from(predicted.probabilities?.sub(i).data ?? []));
+        logs.push(Array.from(predicted.logProbabilities?.sub(i).data ?? []));
+      }
       if (predicted.far[i]) far++;
     });
     progress.show(() => `${truth.length.toLocaleString("en")} rows`);
@@ -72,7 +76,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   printRepeated(table.repeated);
   if (truth.length === 0) throw new TableError(`no row has a value of "${target.name}".`);
   const task = target.kind === "number" ? "regression" : "classification";
-  const metrics = task === "regression" ? regressionMetrics(mean, sd, truth) : classMetrics(probabilities, truth);
+  const metrics = task === "regression" ? regressionMetrics(mean, sd, truth) : classMetrics(probabilities, logs, truth);
   const { baseline: reference } = notesOf(model);
   const baseline: Metrics =
     reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth);

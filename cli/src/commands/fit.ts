@@ -222,9 +222,8 @@ interface Circumstances {
 /** The model, with a note of how its table was read where that was said. */
 function withReading(model: TableModel, reading: Reading): TableModel {
   if (Object.keys(reading).length === 0) return model;
-  const { posterior, encoding, approximation, farVariance } = model;
   const notes = { ...(model.notes as Readonly<Record<string, Json>>), reading: reading as Json };
-  return tableModel({ posterior, encoding, approximation, farVariance, notes });
+  return tableModel({ ...model, notes });
 }
 
 /** Skipped rows that are named; the others are counted. */

@@ -30,8 +30,7 @@ export function asWritten(model: TableModel, options: TableOptions): TableModel 
     model.encoding.columns.map(({ name }) => name),
   );
   if (Object.values(formats).every((value) => value === undefined)) return model;
-  const { posterior, encoding, approximation, farVariance, notes } = model;
-  return tableModel({ posterior, encoding: encoding.withFormats(formats), approximation, farVariance, notes });
+  return tableModel({ ...model, encoding: model.encoding.withFormats(formats) });
 }
 
 /** What `fit` noted in the file, as far as it is there: other programs may have written others. */

@@ -26,7 +26,7 @@ const NAMED = 5;
 /** The command. */
 export function predictCommand(): Command {
   const command = new Command("predict")
-    .description("predict the rows of a table: its columns, and predictions with their doubt beside them")
+    .description("predict the rows of a table: its columns, and predictions with their uncertainty beside them")
     .argument("<model>", "a model file that laplace fit wrote")
     .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
     .option("-o, --output <file>", "where the predictions go, - for standard output", "-");

@@ -273,8 +273,7 @@ function withNotes(
     heldOut: { rows: heldOut.truth.length, parts: parts.length, metrics: heldOut.metrics, baseline: heldOut.baseline },
     baseline,
   } as const;
-  const { posterior, encoding, approximation, farVariance } = model;
-  return tableModel({ posterior, encoding, approximation, farVariance, notes: notes as unknown as Json });
+  return tableModel({ ...model, notes: notes as unknown as Json });
 }
 
 /** Fits models to parts of one table. */
@@ -326,22 +325,16 @@ class Fitter {
   }
 }
 
-/** The largest variance of the function, summed over outputs, of some rows. */
-function largestVariance(posterior: Posterior, numbers: Numbers): number {
+/** The largest variance of the function of some rows. */
+function largestVariance(model: TableModel, numbers: Numbers): number {
   const rows = Math.min(numbers.rows, FAR_ROWS);
   const seen = take(
     numbers,
     Array.from({ length: rows }, (_, i) => i),
   );
-  const { functionVariance } = posterior.predict(seen.x);
-  const outputs = functionVariance.size / rows;
-  let largest = 0;
-  for (let i = 0; i < rows; i++) {
-    let total = 0;
-    for (let c = 0; c < outputs; c++) total += functionVariance.data[i * outputs + c];
-    largest = Math.max(largest, total);
-  }
-  return largest;
+  return model
+    .predictEncoded(seen.x.data as Float64Array, seen.unusual)
+    .functionVariance.reduce((a, b) => Math.max(a, b), 0);
 }
 
 /** A model of some rows, and how it came about. */
@@ -366,9 +359,13 @@ class FittedTable {
     const parted = withGaps(posterior, this.#encoding, this.#numbers);
     const { partial } = this.#fitted;
     // With many columns the rows that the weights were fitted to are no measure for others.
+    const shared = { encoding: this.#encoding, approximation: this.#approximation };
     const largest = Math.max(
-      largestVariance(posterior, this.#numbers),
-      largestVariance(partial.posterior.with({ temperature }), partial.validation),
+      largestVariance(tableModel({ posterior, ...shared }), this.#numbers),
+      largestVariance(
+        tableModel({ posterior: partial.posterior.with({ temperature }), ...shared }),
+        partial.validation,
+      ),
     );
     return tableModel({ ...parted, approximation: this.#approximation, farVariance: FAR * largest });
   }

@@ -1,6 +1,6 @@
 // Predictions of rows that their model has not seen, pooled over the parts of a cross-validation, or of one held-out part.
 
-import type { TableModel } from "laplace-ts";
+import type { NDArray, TableModel } from "laplace-ts";
 import type { HeldOut } from "../report/data.ts";
 import { turn } from "../turn.ts";
 import { type Baseline, baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "./metrics.ts";
@@ -29,14 +29,15 @@ const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05] as const;
 /** −log p of the true class, row by row, at each temperature. */
 export function lossesByTemperature({ model, numbers }: Pick<Part, "model" | "numbers">): Float64Array[] {
   return TEMPERATURES.map((temperature) => {
-    const { mean } = model.posterior.with({ temperature }).predict(numbers.x, { approximation: model.approximation });
-    const outputs = mean.size / numbers.rows;
-    return Float64Array.from({ length: numbers.rows }, (_, i) => {
-      const label = numbers.y.data[i];
-      const p = outputs === 1 ? (label === 1 ? mean.data[i] : 1 - mean.data[i]) : mean.data[i * outputs + label];
-      return -Math.log(Math.max(p, 1e-300));
-    });
+    const own = model.posterior.with({ temperature });
+    return labelLosses(own.logProbabilities(numbers.x, { approximation: model.approximation }), numbers.y);
   });
+}
+
+/** −log p of the labels, from logarithms of probabilities: [rows, classes], or [rows, 1, 2] of a single logit. */
+export function labelLosses(logs: NDArray, labels: NDArray): Float64Array {
+  const classes = logs.shape[logs.shape.length - 1];
+  return Float64Array.from(labels.data, (label: number, i: number) => -logs.data[i * classes + label]);
 }
 
 /**
@@ -71,7 +72,8 @@ function predictPart({ model, numbers, indices, baseline }: Part) {
     const shared = { index, baseline, epistemic: predicted.epistemic[i], far: predicted.far[i] };
     if (target.kind === "classes") {
       const probabilities = Array.from(predicted.probabilities?.sub(i).data ?? []);
-      return { ...shared, truth: numbers.y.data[i], mean: predicted.predicted?.[i] ?? 0, probabilities };
+      const logs = Array.from(predicted.logProbabilities?.sub(i).data ?? []);
+      return { ...shared, truth: numbers.y.data[i], mean: predicted.predicted?.[i] ?? 0, probabilities, logs };
     }
     return {
       ...shared,
@@ -108,7 +110,8 @@ export async function predictHeldOut(parts: readonly Part[]): Promise<HeldOutRow
   };
   if (all.every((row) => "probabilities" in row)) {
     const probabilities = all.map((row) => row.probabilities);
-    return { ...shared, probabilities, metrics: classMetrics(probabilities, truth) };
+    const logs = all.map((row) => row.logs);
+    return { ...shared, probabilities, metrics: classMetrics(probabilities, logs, truth) };
   }
   const numbers = all.filter((row) => "sd" in row);
   const sd = numbers.map((row) => row.sd);

@@ -11,7 +11,6 @@ import {
   intervalCoverage,
   meanAbsoluteError,
   NDArray,
-  negativeLogLikelihood,
   rootMeanSquaredError,
   sharpness,
 } from "laplace-ts";
@@ -49,8 +48,15 @@ export function regressionMetrics(mean: ArrayLike<number>, sd: ArrayLike<number>
   };
 }
 
-/** Of probabilities [rows][classes] and positions of classes. */
-export function classMetrics(probabilities: readonly ArrayLike<number>[], truth: ArrayLike<number>): Metrics {
+/**
+ * Of probabilities [rows][classes], and their logarithms, which are known also where these round to 0 or 1, and positions of
+ * classes.
+ */
+export function classMetrics(
+  probabilities: readonly ArrayLike<number>[],
+  logs: readonly ArrayLike<number>[],
+  truth: ArrayLike<number>,
+): Metrics {
   const classes = probabilities[0].length;
   const p = new NDArray(Float64Array.from(probabilities.flatMap((row) => Array.from(row))), [
     probabilities.length,
@@ -59,7 +65,7 @@ export function classMetrics(probabilities: readonly ArrayLike<number>[], truth:
   const y = vector(truth);
   const both = classes === 2 && new Set(y.data).size === 2;
   return {
-    negativeLogLikelihood: negativeLogLikelihood(p, y),
+    negativeLogLikelihood: logs.reduce((sum, row, i) => sum - row[truth[i]] / logs.length, 0),
     accuracy: accuracy(p, y),
     brierScore: brierScore(p, y),
     expectedCalibrationError: expectedCalibrationError(p, y, { bins: 10 }),
@@ -139,8 +145,10 @@ export function baselineMetrics(baselines: readonly Baseline[], truth: ArrayLike
     );
     return metrics;
   }
+  const frequencies = baselines.map((baseline) => ("mean" in baseline ? [] : baseline.frequencies));
   return classMetrics(
-    baselines.map((baseline) => ("mean" in baseline ? [] : baseline.frequencies)),
+    frequencies,
+    frequencies.map((row) => row.map(Math.log)),
     truth,
   );
 }

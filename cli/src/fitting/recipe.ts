@@ -2,8 +2,9 @@
 // so that the network begins simple; each round the evidence says how far to relax it. A validation part says when to
 // stop relaxing; then everything is repeated on all rows, for as many rounds.
 
-import { adam, laplace, type Network, negativeLogLikelihood, type Posterior, type Structure, train } from "laplace-ts";
+import { adam, laplace, type Network, type Posterior, type Structure, train } from "laplace-ts";
 import { turn } from "../turn.ts";
+import { labelLosses } from "./held-out.ts";
 import { gaussianNll } from "./metrics.ts";
 import { type Learning, networkFor } from "./network.ts";
 import { divide, type Numbers, take } from "./numbers.ts";
@@ -162,7 +163,10 @@ function plainNll(net: Network, learning: Learning, noise: number, data: Numbers
 
 /** Of the posterior's predictions. */
 function predictiveNll(posterior: Posterior, { approximation }: Learning, data: Numbers): number {
-  const { mean, variance } = posterior.predict(data.x, { approximation });
-  if (approximation === "exact") return gaussianNll(mean.data, (i) => variance.data[i], data.y.data);
-  return negativeLogLikelihood(mean, data.y.reshape(-1));
+  if (approximation === "exact") {
+    const { mean, variance } = posterior.predict(data.x, { approximation });
+    return gaussianNll(mean.data, (i) => variance.data[i], data.y.data);
+  }
+  const losses = labelLosses(posterior.logProbabilities(data.x, { approximation }), data.y);
+  return losses.reduce((sum, loss) => sum + loss / losses.length, 0);
 }

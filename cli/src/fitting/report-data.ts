@@ -3,6 +3,7 @@
 import { calibrationCurve, inputNames, NDArray, reliabilityCurve, type TableModel, version } from "laplace-ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../report/data.ts";
 import type { TableFit } from "./fit.ts";
+import { formatNotes } from "./formats.ts";
 import { slicesOf } from "./slices.ts";
 
 /** Prior precisions at which the evidence is shown: three decades to each side of the chosen one. */
@@ -51,7 +52,11 @@ export async function reportData(
   };
 }
 
-function columnNotes({ encoding }: TableModel, { cells }: TableFit): ColumnNote[] {
+function columnNotes({ encoding }: TableModel, fit: TableFit): ColumnNote[] {
+  const { cells } = fit;
+  const formats = new Map(
+    formatNotes(fit).map(({ column, message }) => [column, `; ${message.slice(column.length + 2)}`]),
+  );
   const absent = new Map<string, number>();
   for (const { name, texts } of [...cells.missing, ...cells.unreadable]) {
     absent.set(
@@ -62,7 +67,7 @@ function columnNotes({ encoding }: TableModel, { cells }: TableFit): ColumnNote[
   return encoding.columns.map((column) => {
     const { name, kind } = column;
     const missing = absent.get(name) ?? 0;
-    return { name, kind, inputs: inputNames(column).length, missing, note: noteOf(column) };
+    return { name, kind, inputs: inputNames(column).length, missing, note: noteOf(column) + (formats.get(name) ?? "") };
   });
 }
 

@@ -152,7 +152,7 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
     html`Each bar counts rows by their uncertainty; its strongly coloured part (${percent(mean)} on average) is what more data like these would settle, the rest is noise that stays, and ${farText} far from the training data.`,
     {
       signs: [
-        { shape: "area", colour: colour.model, text: "epistemic: the network's own doubt" },
+        { shape: "area", colour: colour.model, text: "epistemic: the network's own uncertainty" },
         { shape: "area", colour: colour.band, text: "noise in the data" },
         { shape: "triangle", colour: colour.alarm, text: "row far from the training data" },
       ],

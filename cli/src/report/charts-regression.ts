@@ -119,7 +119,7 @@ function predictions(data: ReportData, rows: readonly Row[]): Html {
         {
           shape: "area",
           colour: "color-mix(in srgb, var(--model) 45%, var(--band))",
-          text: "the network's own doubt in it",
+          text: "the network's own uncertainty in it",
         },
         { shape: "dot", colour: colour.truth, text: "truth, inside" },
         { shape: "cross", colour: colour.alarm, text: "truth, outside" },

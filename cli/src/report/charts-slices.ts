@@ -34,7 +34,7 @@ export function sliceSigns({ task }: ReportData): Html {
   const inner: Sign = {
     shape: "area",
     colour: "color-mix(in srgb, var(--model) 45%, var(--band))",
-    text: "90 % band of the function: the network's own doubt",
+    text: "90 % band of the function: the network's own uncertainty",
   };
   return legend([
     { shape: "line", colour: colour.model, text: "prediction" },

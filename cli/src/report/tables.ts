@@ -80,7 +80,7 @@ export function columnTable({ columns }: ReportData): Html {
     .slice(0, mostColumns)
     .map(
       (column) =>
-        html`<tr${column.kind === "ignored" ? html` class="ignored"` : ""}><th scope="row">${name(column.name, 48)}</th><td>${column.kind}</td><td class="number">${number(column.inputs)}</td><td class="number">${number(column.missing)}</td><td class="note">${name(column.note, 160)}</td></tr>\n`,
+        html`<tr${column.kind === "ignored" ? html` class="ignored"` : ""}><th scope="row">${name(column.name, 48)}</th><td>${column.kind}</td><td class="number">${number(column.inputs)}</td><td class="number">${number(column.missing)}</td><td class="note">${name(column.note, 300)}</td></tr>\n`,
     );
   const more = columns.length - mostColumns;
   const table = scrollBox(
