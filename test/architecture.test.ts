@@ -50,6 +50,14 @@ describe("the house", () => {
     expect(readFileSync(file, "utf8").split("\n").length).toBeLessThanOrEqual(400);
   });
 
+  // A likelihood answers questions, so that a new one is a file: only its own folder knows it by name.
+  const others = [...files, ...sources("cli/src")].filter((file) => floorOf(file) !== floors.indexOf("likelihood"));
+  test.each(others)("%s asks no likelihood for its name", (file) => {
+    const text = readFileSync(file, "utf8").replace(/^import .*$/gm, "");
+    expect(text).not.toMatch(/["'](?:gaussian|categorical|bernoulli|poisson)["']/);
+    expect(text).not.toMatch(/likelihood\.name [!=]==/);
+  });
+
   // Views of the kernels' memory are detached when it grows: only who lends them, or knows that it is shared, has any.
   test.each(files)("%s keeps no view of the kernels' memory", (file) => {
     const text = readFileSync(file, "utf8");

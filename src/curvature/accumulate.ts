@@ -340,7 +340,7 @@ function* onePass(
             );
           }
           const column = allocateFloats(dtype, part.count * outputs);
-          plan.likelihood.gradient(f, t, column);
+          plan.likelihood.gradient(f, t, 1, column);
           const own = new Backward(part.forward, column, 1, selection.reaches);
           scope(() => {
             sketch.add(own, gradient);

@@ -1,5 +1,6 @@
 // What a pass sums besides the curvature: losses, and the norms of the examples' gradients.
 
+import { sizeOf } from "../array/ndarray.ts";
 import { contractSquaredNorms } from "../derivatives/contractions.ts";
 import { allocate, allocateFloats, copyOut, type Pointer, sumOf } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -10,7 +11,8 @@ import type { Selection } from "../structures/selection.ts";
 /** The loss of outputs and targets, summed; within a scope. That of each output is added to `losses`, of likelihoods that have it. */
 export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer, losses?: Float64Array): number {
   const to = allocate(8 * f.batch * f.outputs);
-  const count = likelihood.loss(f, targets, to);
+  const count = f.batch * sizeOf(likelihood.elementShape(f.shape));
+  likelihood.elements(f, targets, to);
   if (losses !== undefined) {
     copyOut("float64", to, count).forEach((element, i) => {
       losses[i % losses.length] += element;

@@ -123,7 +123,7 @@ function addBatch(
   const columnsOf = (f: Outputs, t: Pointer, some: Columns): Pointer => {
     if (plan.kind !== "empiricalFisher") return writeColumns(plan, f, t, some, randoms);
     const to = allocateFloats(dtype, f.batch * f.outputs);
-    plan.likelihood.gradient(f, t, to);
+    plan.likelihood.gradient(f, t, 1, to);
     return to;
   };
   const extra = 2 * (most + 2) * outputs + GradientSum.numbers(net.graph, dtype);

@@ -6,6 +6,7 @@ import { type NDArray, zeros } from "../array/ndarray.ts";
 import { type Data, readWhole } from "../data/read.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/outputs.ts";
@@ -43,9 +44,9 @@ interface Batch {
   readonly shape: readonly number[];
 }
 
-function readBatch(where: string, net: Network, loss: Loss, batch: Data): Batch {
+function readBatch(where: string, net: Network, loss: Loss | Likelihood, batch: Data): Batch {
   checkIsNetwork(where, net);
-  const rule = readLoss(where, loss);
+  const rule = readLoss(where, loss, net);
   const { x, y } = readWhole(where, batch);
   const inputs = net.readInputs(where, x);
   const targets = rule.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
@@ -81,7 +82,7 @@ function sampleScales({ rule, targets, shape }: Batch, reduction: "mean" | "sum"
  * `net.named(gradient)` splits it by parameter.
  * @throws ShapeError, ValueError for bad data; OptionError for bad options
  */
-export function gradient(net: Network, loss: Loss, batch: Data, options: GradientOptions = {}): NDArray {
+export function gradient(net: Network, loss: Loss | Likelihood, batch: Data, options: GradientOptions = {}): NDArray {
   const where = "gradient";
   checkOptions(where, options, ["reduction", "withRespectTo", "out"]);
   const { reduction = "mean", withRespectTo = "parameters" } = options;
@@ -102,7 +103,7 @@ export function gradient(net: Network, loss: Loss, batch: Data, options: Gradien
  */
 export function perSampleGradients(
   net: Network,
-  loss: Loss,
+  loss: Loss | Likelihood,
   batch: Data,
   options: PerSampleOptions & MemoryOptions & { out?: NDArray } = {},
 ): NDArray {
@@ -144,7 +145,12 @@ function writeGradients(where: string, net: Network, data: Batch, scale: number 
  * layer's input times the norm of what arrives at its output (Goodfellow 2015, arXiv:1510.01799).
  * @throws ShapeError, ValueError for bad data; OptionError
  */
-export function perSampleGradientNorms(net: Network, loss: Loss, batch: Data, options: PerSampleOptions = {}): NDArray {
+export function perSampleGradientNorms(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: PerSampleOptions = {},
+): NDArray {
   const where = "perSampleGradientNorms";
   checkOptions(where, options, ["reduction"]);
   const { reduction = "mean" } = options;

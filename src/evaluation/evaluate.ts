@@ -9,7 +9,6 @@ import { predictAll } from "../laplace/predicted.ts";
 import { type PredictOptions, predict, predictOptionNames } from "../laplace/prediction.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
-import { poissonNegativeLogLikelihood } from "./counts.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
 import {
   calibrationCurve,
@@ -81,9 +80,9 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
   checkOptions(where, options, ["level", ...predictOptionNames]);
   checkIsPosterior(where, "the first argument", posterior);
   const { level: _, ...predictOptions } = options;
-  const { name } = posterior.likelihood;
+  const { targets: kind, normal } = posterior.likelihood;
   const plugin = options.approximation === "plugin";
-  const labelled = name === "categorical" || name === "bernoulli";
+  const labelled = kind !== "numbers";
   const predicted = predictAll(where, data, ({ x }) => {
     if (labelled) {
       const { mean, logs } = predictLabels(where, posterior, x, predictOptions);
@@ -92,7 +91,7 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
     const prediction = predict(where, posterior, x, predictOptions);
     const { mean, variance } = prediction;
     // What no metric looks at is not kept, nor computed.
-    if (name !== "poisson") return { mean, variance, functionMean: mean, functionVariance: mean, logs: mean };
+    if (normal) return { mean, variance, functionMean: mean, functionVariance: mean, logs: mean };
     const functionVariance = plugin ? zeros(mean.shape) : prediction.functionVariance;
     return { mean, variance, functionMean: prediction.functionMean, functionVariance, logs: mean };
   });
@@ -102,7 +101,7 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
   const all = { mean, variance, y, functionMean, functionVariance, logs };
   const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
   const count = net.outputShape.length === 1 ? net.outputShape[0] : 1;
-  if (likelihood.name === "categorical" || count === 1) return metrics(all);
+  if (kind === "classes" || count === 1) return metrics(all);
   const column = (array: NDArray, c: number) =>
     new NDArray(
       Float64Array.from({ length: mean.shape[0] }, (_, n) => array.data[n * count + c]),
@@ -124,7 +123,7 @@ export function evaluate(posterior: Posterior, data: Data, options: EvaluateOpti
       y: column(y, c),
       functionMean: column(all.functionMean, c),
       functionVariance: column(all.functionVariance, c),
-      logs: name === "bernoulli" ? pairs(c) : mean,
+      logs: labelled ? pairs(c) : mean,
     });
   });
   return { ...whole, outputs };
@@ -145,27 +144,19 @@ function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, 
   const { mean, variance, y, logs } = predicted;
   const { level = 0.9 } = options;
   const [samples] = mean.shape;
-  const { name, classAxis, ignoredLabel } = likelihood;
-  if (name === "categorical") {
+  const { targets: kind, normal, classAxis, ignoredLabel } = likelihood;
+  if (kind === "classes") {
     const layout = { classAxis, ignoredLabel };
     const { probabilities } = countedLabels(where, mean, y, layout);
     return { samples, ...scores(probabilities, countedLabels(where, logs, y, layout), samples) };
   }
-  if (name === "bernoulli") return { samples, ...ofBinaryLabels(where, logs, y, samples, ignoredLabel) };
+  if (kind === "labels") return { samples, ...ofBinaryLabels(where, logs, y, samples, ignoredLabel) };
   // Rates of counts may be above every float64 number, and their errors with them; what scores log rates is finite.
-  const overflow = name === "poisson" && mean.data.some((m: number) => m === Number.POSITIVE_INFINITY);
+  const overflow = !normal && mean.data.some((m: number) => m === Number.POSITIVE_INFINITY);
   const errors = overflow
     ? { rootMeanSquaredError: Number.POSITIVE_INFINITY, meanAbsoluteError: Number.POSITIVE_INFINITY }
     : { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
-  if (name === "poisson") {
-    const { functionMean, functionVariance } = predicted;
-    return {
-      samples,
-      negativeLogLikelihood: poissonNegativeLogLikelihood(functionMean, functionVariance, y),
-      ...errors,
-    };
-  }
-  if (name !== "gaussian") return { samples, ...errors };
+  if (!normal) return { samples, negativeLogLikelihood: ofDensities(where, likelihood, predicted), ...errors };
   return {
     samples,
     negativeLogLikelihood: gaussianNegativeLogLikelihood(mean, variance, y),
@@ -176,6 +167,23 @@ function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, 
     miscalibrationArea: calibrationCurve(mean, variance, y).miscalibrationArea,
     sigmaScaling: sigmaScaling(mean, variance, y),
   };
+}
+
+/** The mean of −log density. */
+function ofDensities(where: string, likelihood: Likelihood, predicted: Predicted): number {
+  const { mean, variance, functionMean, functionVariance } = predicted;
+  const y = likelihood.readTargets(where, predicted.y, mean.shape, "float64");
+  let sum = 0;
+  y.data.forEach((target: number, i: number) => {
+    const at = {
+      mean: mean.data[i],
+      variance: variance.data[i],
+      functionMean: functionMean.data[i],
+      functionVariance: functionVariance.data[i],
+    };
+    sum -= likelihood.logDensity?.(target, at) ?? Number.NaN;
+  });
+  return sum / y.size;
 }
 
 /** Scores from logarithms of probabilities, which keep their digits where those round to 0 or 1. */

@@ -5,7 +5,6 @@ import { checkBytes, checkInteger, checkOptions, newFloats, readBudget } from ".
 import { eachFunction } from "../laplace/functions.ts";
 import { checkIsPosterior, type Posterior } from "../laplace/posterior.ts";
 import { functionMoments } from "../laplace/prediction.ts";
-import { binaryEntropies, classEntropies } from "../likelihood/entropies.ts";
 import { labelShape } from "../losses/classes.ts";
 import { auroc } from "./classification.ts";
 
@@ -56,7 +55,7 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
   const { memoryBudget, ...draw } = check(where, posterior, options);
   const { likelihood, net } = posterior;
   const inputs = net.readInputs(where, x);
-  const classes = likelihood.name === "categorical";
+  const classes = likelihood.targets === "classes";
   const rest = classes ? labelShape(net.outputShape, likelihood.classAxis) : net.outputShape;
   const shape = [inputs.shape[0], ...rest];
   checkBytes(where, shape, memoryBudget, "Fewer inputs at once need less.");
@@ -73,25 +72,12 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
       epistemic[i] = open;
       share[i] = sum > 0 ? open / sum : 0;
     };
-    const { batch, outputs, first, width, offset, step, mean, variance, covariance } = part;
-    if (classes) {
-      const [each, group] = [width / outputs, step === 1 ? offset / outputs : offset];
-      const found = classEntropies(mean, covariance as Float64Array, batch, outputs, draw);
-      for (let i = 0; i < batch; i++) put((first + i) * each + group, found.total[i], found.aleatoric[i]);
-      return;
-    }
-    const start = first * width;
-    if (likelihood.name === "bernoulli") {
-      const found = binaryEntropies(mean, variance);
-      for (let i = 0; i < mean.length; i++) put(start + i, found.total[i], found.aleatoric[i]);
-      return;
-    }
-    const target = likelihood.target(likelihood.links[0], part, likelihood.noise, draw);
-    // The variance of a count, given its rate, is the rate. Noise may be nearly all: the function's variance keeps its digits.
-    const counts = likelihood.name === "poisson";
-    const noise = counts ? target.mean : likelihood.targetAt(mean, [outputs], likelihood.noise).variance;
-    for (let i = 0; i < mean.length; i++) {
-      put(start + i, target.variance[i], noise[i], counts ? undefined : variance[i]);
+    const { outputs, first, width, offset, step } = part;
+    const found = likelihood.uncertainty(part, draw);
+    const [each, group] = classes ? [width / outputs, step === 1 ? offset / outputs : offset] : [width, 0];
+    for (let i = 0; i < found.total.length; i++) {
+      const at = classes ? (first + i) * each + group : first * each + i;
+      put(at, found.total[i], found.aleatoric[i], found.epistemic?.[i]);
     }
   });
   const shaped = (values: Float64Array) => new NDArray(values, shape);
@@ -111,8 +97,7 @@ export function epistemicScore(posterior: Posterior, x: ArrayLike, options: Unce
 
 function score(where: string, posterior: Posterior, x: ArrayLike, options: UncertaintyOptions): NDArray {
   check(where, posterior, options);
-  const { name } = posterior.likelihood;
-  const labelled = name === "categorical" || name === "bernoulli";
+  const labelled = posterior.likelihood.targets !== "numbers";
   const inputs = posterior.net.readInputs(where, x);
   const values = labelled
     ? parts(where, posterior, x, options).epistemic.data

@@ -6,12 +6,8 @@ import { NDArray } from "../array/ndarray.ts";
 import { type Plan, readPlan } from "../curvature/accumulate.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
 import { checkIsPosterior, Posterior } from "../laplace/posterior.ts";
-import { bernoulli } from "../likelihood/bernoulli.ts";
-import { categorical } from "../likelihood/categorical.ts";
-import { gaussianOf } from "../likelihood/gaussian.ts";
+import { entryFields, entryNames, readEntry } from "../likelihood/entry.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { poisson } from "../likelihood/poisson.ts";
-import type { ClassOptions } from "../losses/classes.ts";
 import { Network } from "../network/network.ts";
 import { type Curvature, structures } from "../structures/curvature.ts";
 import type { EkfacCurvature } from "../structures/ekfac/curvature.ts";
@@ -144,17 +140,13 @@ function writeDocument(posterior: Posterior, write: Write) {
   };
 }
 
-const likelihoodFields = ["name", "noise", "ratios", "classAxis", "ignoredLabel"];
-const likelihoodNames = ["gaussian", "bernoulli", "categorical", "poisson"] as const;
-
-function likelihoodJson({ name, noise, ratios, classAxis, ignoredLabel }: Likelihood) {
-  if (!(likelihoodNames as readonly string[]).includes(name)) {
+function likelihoodJson({ name, entry }: Likelihood) {
+  if (!entryNames().includes(name)) {
     throw new LaplaceError(
-      `savePosterior: a file can name the library's own likelihoods (${likelihoodNames.join(", ")}), not "${name}".`,
+      `savePosterior: a file can name the library's own likelihoods (${entryNames().join(", ")}), not "${name}".`,
     );
   }
-  const options = { noise, ratios, classAxis, ignoredLabel };
-  return { name, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) };
+  return { name, ...Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)) };
 }
 
 /**
@@ -249,7 +241,7 @@ function readDocument(fields: Fields, arrays: Arrays): Posterior {
   const statistics = graph.bufferCount > 0 ? arrays.read("buffers", [graph.bufferCount]) : new Float64Array();
   const buffers = inType(where, "buffers", new NDArray(statistics, [graph.bufferCount]), dtype).clone();
   const net = new Network(graph, parameters, frozen, buffers);
-  const likelihood = readLikelihood(fields.object("likelihood", likelihoodFields), graph.output.size);
+  const likelihood = readEntry(fields.object("likelihood", entryFields), graph.output.size);
   const found = readFit(where, fields.object("fit", fitFields), new Network(graph, parameters), likelihood, arrays);
   const { selection, structure } = found.plan;
   const curvature = readCurvature(fields.object("curvature", curvatureFields), structure, selection, arrays.read);
@@ -290,21 +282,6 @@ function readTuning(fields: Fields) {
     gradientNorm: fields.number("gradientNorm"),
     converged: fields.boolean("converged"),
   };
-}
-
-function readLikelihood(fields: Fields, outputs: number): Likelihood {
-  const name = fields.choice("name", likelihoodNames);
-  if (name === "poisson") return poisson();
-  if (name !== "gaussian") {
-    const options: ClassOptions = {
-      ...(fields.has("classAxis") && { classAxis: fields.choice("classAxis", ["first", "last"]) }),
-      ...(fields.has("ignoredLabel") && { ignoredLabel: fields.integer("ignoredLabel", Number.MIN_SAFE_INTEGER) }),
-    };
-    return name === "categorical" ? categorical(options) : bernoulli(options);
-  }
-  const noise = fields.finite("noise");
-  checkNumber(fields.where, "noise", noise, 0, true);
-  return gaussianOf(noise, fields.has("ratios") ? fields.positives("ratios", outputs) : undefined);
 }
 
 /** The plan of the fit. Parameters may have been frozen since: the network comes here without. */

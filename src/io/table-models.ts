@@ -92,16 +92,17 @@ export class TableModel {
     const { graph } = posterior.net;
     const { target } = encoding;
     const classes = target.kind === "number" ? 0 : target.classes.length;
-    const likelihood = classes === 0 ? "gaussian" : classes === 2 ? "bernoulli" : "categorical";
+    const kind = classes === 0 ? "numbers" : classes === 2 ? "labels" : "classes";
     const outputs = classes > 2 ? classes : 1;
     const { size, shape } = graph.input;
     if (size !== encoding.inputs.length || shape.length !== 1) {
       throw new ValueError(`tableModel: the encoding has ${encoding.inputs.length} inputs, the network ${size}.`);
     }
-    if (posterior.likelihood.name !== likelihood || graph.output.size !== outputs) {
-      const due = `${likelihood} with ${outputs} outputs`;
+    const { name: likelihood, targets, normal } = posterior.likelihood;
+    if (targets !== kind || normal !== (kind === "numbers") || graph.output.size !== outputs) {
+      const due = `a likelihood of ${kind === "numbers" ? "normal numbers" : kind} with ${outputs} outputs`;
       throw new ValueError(
-        `tableModel: the target "${target.name}" needs ${due}; the posterior has ${posterior.likelihood.name} with ${graph.output.size}.`,
+        `tableModel: the target "${target.name}" needs ${due}; the posterior has ${likelihood} with ${graph.output.size}.`,
       );
     }
     const { links } = posterior.likelihood;

@@ -1,6 +1,6 @@
 // What data show of a posterior: whether predictions are as good as they are sure.
 
-import { logCountDensity } from "../likelihood/poisson.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./diagnosed.ts";
 import { type Finding, type FindingCode, ofOutput, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
@@ -35,11 +35,11 @@ export function calibrationFindings(
   gamma: number,
   gammas: Float64Array | undefined,
 ): Finding[] {
-  const { name } = posterior.likelihood;
-  const calibration = ["gaussian", "poisson"].includes(name) ? intervalFindings : confidenceFindings;
+  const { targets } = posterior.likelihood;
+  const calibration = targets === "numbers" ? intervalFindings : confidenceFindings;
   // Classes are one label together.
   const each = (find: Find) =>
-    name === "categorical" ? find(posterior, given, undefined) : perOutput(find, posterior, given);
+    targets === "classes" ? find(posterior, given, undefined) : perOutput(find, posterior, given);
   return [
     ...varianceFindings(posterior, given, gamma, gammas),
     ...(given.training ? [] : each(calibration)),
@@ -90,7 +90,7 @@ function intervalFindings({ likelihood }: Posterior, given: Diagnosed, output: n
   const standardError = Math.max(error, Math.sqrt(2 / (samples * outputs)));
   const certain = Math.abs(square - 1) > STANDARD_ERRORS * standardError;
   // Counts are no Gaussians, and their intervals not these.
-  const coverage = (likelihood.name === "gaussian" ? LEVELS : []).map(({ level, half, low, high }) => {
+  const coverage = (likelihood.normal ? LEVELS : []).map(({ level, half, low, high }) => {
     const share = meanOf(z.map((value) => (Math.abs(value) <= half ? 1 : 0)));
     // Outputs of an example may go together: they count as one.
     const alarm = beyondChance(share, level, samples);
@@ -128,7 +128,7 @@ function intervalFindings({ likelihood }: Posterior, given: Diagnosed, output: n
 function confidenceFindings({ likelihood }: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, y, mean } = given;
   if (samples < FEW) return [];
-  const classes = likelihood.name === "categorical";
+  const classes = likelihood.targets === "classes";
   const { confidence, label } = confidences(mean, outputs, classes);
   const right = label.reduce((sum, c, i) => sum + (classes ? y[i * outputs + c] : c === 1 ? y[i] : 1 - y[i]), 0);
   const [accuracy, expected] = [right / label.length, meanOf(confidence)];
@@ -149,50 +149,33 @@ function confidenceFindings({ likelihood }: Posterior, given: Diagnosed, output:
 }
 
 /** −log density of the targets of each example under the prediction, and under what ignores the inputs. */
-function negativeLogs({ likelihood }: Posterior, given: Diagnosed): { own: Float64Array; baseline: Float64Array } {
+function negativeLogs(likelihood: Likelihood, given: Diagnosed): { own: Float64Array; baseline: Float64Array } {
   const { samples, outputs, y, mean, variance, functionMean, functionVariance, logs, otherLogs, plugin } = given;
   const column = (c: number) => Float64Array.from({ length: samples }, (_, i) => y[i * outputs + c]);
-  const levels = Float64Array.from({ length: outputs }, (_, c) => meanOf(column(c)));
-  const spreads = levels.map((level, c) => meanOf(column(c).map((t) => (t - level) ** 2)));
-  const gaussian = (t: number, m: number, v: number) => 0.5 * (Math.log(2 * Math.PI * v) + (t - m) ** 2 / v);
-  // 0 log 0 = 0: soft targets and absent classes.
+  const baselines = Array.from({ length: outputs }, (_, c) => likelihood.baseline.fit(column(c)));
+  const both = likelihood.targets === "labels";
+  // 0 log 0 = 0: soft targets.
   const cross = (t: number, log: number) => (t === 0 ? 0 : -t * log);
-  const rows = (at: (i: number, c: number) => number) => perSample(given, at);
-  const { name } = likelihood;
-  if (name === "gaussian") {
-    return {
-      own: rows((i) => gaussian(y[i], mean[i], variance[i])),
-      baseline: rows((i, c) => gaussian(y[i], levels[c], spreads[c])),
-    };
-  }
-  if (name === "poisson") {
-    return {
-      own: rows((i) => -logCountDensity(y[i], functionMean[i], plugin ? 0 : functionVariance[i])),
-      baseline: rows((i, c) => -logCountDensity(y[i], Math.log(levels[c]), 0)),
-    };
-  }
-  const both = name === "bernoulli";
-  const of = (t: number, log: number, other: number) => cross(t, log) + (both ? cross(1 - t, other) : 0);
-  return {
-    own: rows((i) => of(y[i], logs[i], otherLogs[i])),
-    baseline: rows((i, c) => of(y[i], Math.log(levels[c]), Math.log1p(-levels[c]))),
+  const own = (i: number) => {
+    if (likelihood.logDensity === undefined) return cross(y[i], logs[i]) + (both ? cross(1 - y[i], otherLogs[i]) : 0);
+    const [m, v, functionVar] = [mean[i], variance[i], plugin ? 0 : functionVariance[i]];
+    const at = { mean: m, variance: v, functionMean: functionMean[i], functionVariance: functionVar };
+    return -likelihood.logDensity(y[i], at);
   };
+  return { own: perSample(given, own), baseline: perSample(given, (i, c) => baselines[c](y[i])) };
 }
 
 function baselineFindings(posterior: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs } = given;
   if (samples < FEW) return [];
-  const { own, baseline } = negativeLogs(posterior, given);
+  const { own, baseline } = negativeLogs(posterior.likelihood, given);
   const { mean: worse, error } = estimate(own.map((x, i) => x - baseline[i]));
   // The baseline was fitted to these data, by half a nat for each of its numbers.
-  const numbers = outputs * (posterior.noise === undefined ? 1 : 2);
+  const numbers = outputs * posterior.likelihood.baseline.numbers;
   const excess = worse - numbers / (2 * samples);
   // Also refuses NaN and infinities: targets that are constant have a baseline without bounds.
   if (!(excess > WORSE && excess > STANDARD_ERRORS * error && Number.isFinite(excess))) return [];
-  const what =
-    posterior.noise !== undefined || posterior.likelihood.name === "poisson"
-      ? "their mean"
-      : "the frequencies of the labels";
+  const what = posterior.likelihood.baseline.words;
   return [
     {
       code: "worse-than-baseline",

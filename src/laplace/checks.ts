@@ -186,6 +186,11 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
+/** A likelihood's name and options, but for noise, whose ratios are compared by themselves. */
+function kindOf({ name, entry }: Likelihood): string {
+  return JSON.stringify([name, { ...entry, noise: undefined, ratios: undefined }]);
+}
+
 /** @throws ValueError unless two fits were of the same loss at the same parameters; structures and weights check themselves */
 export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
   const refuse = (reason: string): never => {
@@ -198,8 +203,7 @@ export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
   if (mine.length !== others.length || !mine.every((x, i) => x === others[i])) {
     refuse("the posteriors were fitted at different running statistics of the network");
   }
-  const { name, classAxis } = ours.likelihood;
-  if (name !== theirs.likelihood.name || classAxis !== theirs.likelihood.classAxis) refuse("the likelihoods differ");
+  if (kindOf(ours.likelihood) !== kindOf(theirs.likelihood)) refuse("the likelihoods differ");
   if (ours.plan.kind === "monteCarlo" && theirs.plan.kind === "monteCarlo" && ours.plan.seed === theirs.plan.seed) {
     refuse(
       "both drew their targets from the same seed, so that their errors would add; give each fit a seed of its own",

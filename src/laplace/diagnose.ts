@@ -209,12 +209,12 @@ function noiseFindings(posterior: Posterior, gamma: number): Finding[] {
 }
 
 function perfectFindings(posterior: Posterior, gamma: number): Finding[] {
-  const { name } = posterior.likelihood;
+  const { targets, noise } = posterior.likelihood;
   const { loss, examples } = posterior;
   const count = examples * posterior.net.graph.output.size;
   const advice =
     "Train with weightDecay or for fewer epochs, on more data or with a smaller network; compare posteriors on held-out data, diagnose(data) or evaluate, rather than by their evidence.";
-  if (name === "gaussian") {
+  if (noise !== undefined) {
     const all = residuals(posterior, gamma);
     const one = all.find((each) => each.gamma > ALL_EXPLAINED * each.count || each.loss === 0);
     if (one !== undefined && one.output !== undefined && gamma <= ALL_EXPLAINED * count && loss > 0) {
@@ -239,8 +239,8 @@ function perfectFindings(posterior: Posterior, gamma: number): Finding[] {
       },
     ];
   }
-  const mean = loss / (name === "categorical" ? examples : count);
-  if (name === "poisson" || mean > NOTHING_LEFT) return [];
+  const mean = loss / (targets === "classes" ? examples : count);
+  if (targets === "numbers" || mean > NOTHING_LEFT) return [];
   return [
     {
       code: "perfect-fit",

@@ -50,8 +50,7 @@ export interface Diagnosed {
 /** Predicts the inputs of data, and finds out whether they are those of the fit. @throws ShapeError, ValueError, OptionError */
 export function readDiagnosed(where: string, posterior: Posterior, data: Data, options: PredictOptions): Diagnosed {
   const { likelihood, net, temperature } = posterior;
-  const noise = likelihood.noise === undefined ? undefined : posterior.noise?.data;
-  const classes = likelihood.name === "categorical";
+  const classes = likelihood.targets === "classes";
   const all = predictAll(where, data, ({ x, y }) => {
     const { mean, variance, functionMean, functionVariance } = predict(where, posterior, x, options);
     const targets = likelihood.readTargets(where, y, [x.shape[0], ...net.outputShape], "float64");
@@ -97,18 +96,16 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
   const functionVariance = taken(all.functionVariance);
   const together = classes ? outputs : 1;
   const [spread, information] = [0, 1].map(() => new Float64Array((samples * outputs) / together));
-  const rates = likelihood.name === "poisson" ? likelihood.targetAt(functionMean, shape, undefined).mean : mean;
   functionVariance.forEach((v, at) => {
-    const sigma = noise?.[at % outputs];
-    const curvature =
-      sigma !== undefined
-        ? sigma ** -2
-        : classes || likelihood.name === "poisson"
-          ? rates[at]
-          : mean[at] * (1 - mean[at]);
+    const predicted = {
+      mean: mean[at],
+      variance: variance[at],
+      functionMean: functionMean[at],
+      functionVariance: v,
+    };
     const i = Math.floor(at / together);
     spread[i] += v;
-    information[i] += (v * curvature) / temperature;
+    information[i] += (v * likelihood.information(predicted, at % outputs)) / temperature;
   });
   if (classes) {
     // Differences of what is positive: rounding may leave less than nothing.

@@ -35,9 +35,8 @@ export function factorOf(likelihood: Likelihood, temperature: number): number {
 /** The log likelihood of N examples with C outputs each. */
 export function logLikelihoodOf(likelihood: Likelihood, fitted: Fitted, outputs: number, temperature: number): number {
   const { examples, loss, constant } = fitted;
-  const { noise } = likelihood;
-  const gaussian = noise === undefined ? 0 : examples * outputs * Math.log(noise * Math.sqrt(2 * Math.PI));
-  return -factorOf(likelihood, temperature) * loss - gaussian - constant;
+  const normaliser = examples * outputs * (likelihood.normaliser ?? 0);
+  return -factorOf(likelihood, temperature) * loss - normaliser - constant;
 }
 
 /** δ ‖θ − μ₀‖² of each prior precision. */

@@ -170,7 +170,7 @@ export function functionCovariance(posterior: Posterior, x: ArrayLike, options: 
   if (joint) return jointCovariance(where, posterior, net.readInputs(where, x), memoryBudget);
   const inputs = net.readInputs(where, x);
   const outputs = net.graph.output.size;
-  if (perPosition && likelihood.name !== "categorical") {
+  if (perPosition && likelihood.targets !== "classes") {
     throw new OptionError(
       `${where}: perPosition is for a categorical likelihood, with classes at every position, not a ${likelihood.name} one.`,
     );

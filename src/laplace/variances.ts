@@ -17,7 +17,7 @@ const FAR_SHARE = 0.1;
 
 /** What each output shows by itself, or all of them together where they show the same. */
 function ofEach(find: Find, posterior: Posterior, given: Diagnosed): Finding[] {
-  const found = posterior.likelihood.name === "categorical" ? [] : perOutput(find, posterior, given);
+  const found = posterior.likelihood.targets === "classes" ? [] : perOutput(find, posterior, given);
   if (found.length > 0 && found.length < given.outputs) return found;
   const all = find(posterior, given, undefined);
   return all.length > 0 ? all : found;
@@ -54,7 +54,7 @@ function summed({ samples }: Diagnosed, values: Float64Array): Float64Array {
 function negligibleFindings({ likelihood, examples }: Posterior, given: Diagnosed, output: number | undefined) {
   const { spread, information } = given;
   // One weight that all data determine, such as an output's level, leaves information of 1 / N; p (1 − p) is at most ¼.
-  const bounded = likelihood.name === "gaussian" || likelihood.name === "poisson";
+  const bounded = likelihood.targets === "numbers";
   const bound = examples * meanOf(bounded ? summed(given, information) : summed(given, spread).map((v) => v / 4));
   return bound < NO_WEIGHT ? [negligible(bound, output)] : [];
 }
@@ -137,8 +137,8 @@ function dominating({ likelihood, noise }: Posterior, given: Diagnosed, output: 
       { share },
     );
   }
-  if (likelihood.name === "poisson") return [];
-  const top = (p: ArrayLike<number>) => meanOf(confidences(p, outputs, likelihood.name === "categorical").confidence);
+  if (likelihood.targets === "numbers") return [];
+  const top = (p: ArrayLike<number>) => meanOf(confidences(p, outputs, likelihood.targets === "classes").confidence);
   const [network, predicted] = [top(likelihood.targetAt(functionMean, [outputs], undefined).mean), top(mean)];
   if (network - predicted <= CONFIDENCE_LOST) return [];
   return finding(

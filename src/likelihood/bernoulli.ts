@@ -6,7 +6,8 @@ import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { checkClassOptions, type IgnoreOptions } from "../losses/classes.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
 import { type BinaryLink, binaryLinks, binaryLogProbabilities, binaryPairs } from "./binary-links.ts";
-import { alone, type Likelihood, likelihoodOf, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
+import { binaryEntropies } from "./entropies.ts";
+import { alone, frequencies, type Likelihood, likelihoodOf, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
 
 /**
  * A Bernoulli likelihood on logits f: the loss is −y log σ(f) − (1 − y) log(1 − σ(f)), Λ = diag(p (1 − p)). Targets are
@@ -19,19 +20,15 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
   checkClassOptions("bernoulli", options, ["ignoredLabel"]);
   const { rule } = binaryCrossEntropy.with(options);
   return likelihoodOf({
+    ...rule,
     name: "bernoulli",
+    targets: "labels",
+    normal: false,
     noise: undefined,
     ignoredLabel: options.ignoredLabel,
     links: binaryLinks,
     needs: (link) => (link === "plugin" ? "mean" : "variance"),
     checkNetwork: refuseSigmoid,
-    readTargets: (where, targets, shape, dtype) => rule.readTargets(where, targets, shape, dtype),
-    loss(outputs, targets, to) {
-      rule.elements(outputs, targets, to);
-      return outputs.batch * outputs.outputs;
-    },
-    gradient: (outputs, targets, to) => rule.gradient(outputs, targets, 1, to),
-    ...(rule.dropIgnored && { dropIgnored: rule.dropIgnored }),
     group: alone,
     rootColumns: sizeOf,
     root(outputs, columns, to) {
@@ -49,6 +46,10 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
       });
     },
     constant: () => 0,
+    information: ({ mean }) => mean * (1 - mean),
+    uncertainty: ({ mean, variance }) => binaryEntropies(mean, variance),
+    baseline: frequencies(true),
+    entry: { ignoredLabel: options.ignoredLabel },
     target(link, { mean, variance }, _, draw) {
       const { one, zero } = binaryPairs(link as BinaryLink, mean, variance, draw);
       return { mean: one, variance: one.map((p, i) => p * zero[i]) };

@@ -13,7 +13,15 @@ import {
   writeSoftmax,
 } from "../losses/classes.ts";
 import { crossEntropy } from "../losses/losses.ts";
-import { type Draw, type FunctionDistribution, type Likelihood, likelihoodOf, refuseSigmoid } from "./likelihood.ts";
+import { classEntropies } from "./entropies.ts";
+import {
+  type Draw,
+  type FunctionDistribution,
+  frequencies,
+  type Likelihood,
+  likelihoodOf,
+  refuseSigmoid,
+} from "./likelihood.ts";
 import { type ClassLink, classLinks, classLogProbabilities, classProbabilities, marginalLinks } from "./links.ts";
 
 /**
@@ -49,7 +57,10 @@ export function categorical(options: ClassOptions = {}): Likelihood {
     );
   };
   return likelihoodOf({
+    ...rule,
     name: "categorical",
+    targets: "classes",
+    normal: false,
     noise: undefined,
     classAxis,
     ignoredLabel,
@@ -65,13 +76,6 @@ export function categorical(options: ClassOptions = {}): Likelihood {
         );
       }
     },
-    readTargets: (where, targets, shape, dtype) => rule.readTargets(where, targets, shape, dtype),
-    loss(outputs, targets, to) {
-      rule.elements(outputs, targets, to);
-      return outputs.batch * layoutOf(outputs.shape).positions;
-    },
-    gradient: (outputs, targets, to) => rule.gradient(outputs, targets, 1, to),
-    ...(rule.dropIgnored && { dropIgnored: rule.dropIgnored }),
     group(shape) {
       const { classes, step } = layoutOf(shape);
       return { size: classes, step };
@@ -132,6 +136,11 @@ export function categorical(options: ClassOptions = {}): Likelihood {
       });
     },
     constant: () => 0,
+    information: ({ mean }) => mean,
+    uncertainty: ({ mean, covariance, batch, outputs }, draw) =>
+      classEntropies(mean, covariance as Float64Array, batch, outputs, draw),
+    baseline: frequencies(false),
+    entry: { classAxis, ignoredLabel },
     target(link, f, _, draw) {
       const [p, variance] = rowsOf(f, (mean, v, batch, classes) => {
         const rows = classProbabilities(link as ClassLink, mean, v, batch, classes, draw);

@@ -1,11 +1,11 @@
 // Targets that are the outputs plus Gaussian noise.
 
-import { type ArrayLike, NDArray, shapeText, sizeOf } from "../array/ndarray.ts";
+import { NDArray, shapeText, sizeOf } from "../array/ndarray.ts";
 import { checkNumber, checkOptions, OptionError, ShapeError } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import type { Outputs } from "../network/outputs.ts";
-import { alone, type Likelihood, likelihoodOf, writeDiagonal } from "./likelihood.ts";
+import { alone, type Likelihood, likelihoodOf, meanOf, writeDiagonal } from "./likelihood.ts";
 
 /** Options of `gaussian`. */
 export interface GaussianOptions {
@@ -60,7 +60,10 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
   };
 
   return likelihoodOf({
+    ...mse.rule,
     name: "gaussian",
+    targets: "numbers",
+    normal: true,
     noise,
     ratios,
     apart,
@@ -74,18 +77,15 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
         );
       }
     },
-    readTargets: (where: string, targets: ArrayLike, shape, dtype) =>
-      mse.rule.readTargets(where, targets, shape, dtype),
-    loss({ kernels, batch, outputs, f }, targets, to) {
+    elements({ kernels, batch, outputs, f }, targets, to) {
       kernels.squaredError(batch * outputs, f, targets, to);
       const start = to / 8;
       inMemory("float64", (elements) => {
         for (let i = 0; i < batch * outputs; i++) elements[start + i] *= 0.5 / ratio(i % outputs) ** 2;
       });
-      return batch * outputs;
     },
-    gradient(outputs, targets, to) {
-      outputs.kernels.scaledDifference(outputs.batch * outputs.outputs, outputs.f, targets, 1, to);
+    gradient(outputs, targets, scale, to) {
+      outputs.kernels.scaledDifference(outputs.batch * outputs.outputs, outputs.f, targets, scale, to);
       weigh(outputs, to, -2);
     },
     group: alone,
@@ -101,6 +101,28 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
       weigh(outputs, to, -1);
     },
     constant: () => 0,
+    normaliser: Math.log(noise * Math.sqrt(2 * Math.PI)),
+    // Squares of deviations, not of errors: those may be above every float64 number where their ratio is not.
+    logDensity: (y, { mean, variance }) => logNormal((y - mean) / Math.sqrt(variance), variance),
+    information: (_, c) => (noise * ratio(c)) ** -2,
+    uncertainty(f) {
+      const { outputs, mean, variance } = f;
+      return {
+        total: this.target("exact", f, noise, { samples: 1, seed: 0 }).variance,
+        aleatoric: this.targetAt(mean, [outputs], noise).variance,
+        epistemic: variance,
+      };
+    },
+    baseline: {
+      numbers: 2,
+      words: "their mean",
+      fit(targets) {
+        const level = meanOf(targets);
+        const variance = meanOf(targets.map((t) => (t - level) ** 2));
+        return (t) => -logNormal((t - level) / Math.sqrt(variance), variance);
+      },
+    },
+    entry: { noise, ratios },
     target(_, { outputs, mean, variance }, sigma = noise) {
       return { mean: mean.slice(), variance: variance.map((v, i) => v + (sigma * ratio(i % outputs)) ** 2) };
     },
@@ -110,6 +132,11 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
     }),
     withNoise: (sigma) => (typeof sigma === "number" ? gaussianOf(sigma, ratios, apart) : ofEach(sigma, apart)),
   });
+}
+
+/** The log density of a normal variable that is z deviations from its mean. */
+function logNormal(z: number, variance: number): number {
+  return -0.5 * (Math.log(2 * Math.PI) + Math.log(variance) + z ** 2);
 }
 
 /** The noise of every output as an array [C]: for reports. */

@@ -1,11 +1,12 @@
 // What a likelihood must know. Its loss is the negative log density of a target given the network's outputs f, without
 // constants and at unit noise; sums run over the samples.
 
-import type { ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import { LaplaceError, refuseJson } from "../errors.ts";
-import { bytesPerElement, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
+import { bytesPerElement, inMemory, type Pointer } from "../kernels/memory.ts";
 import type { ClassAxis } from "../losses/classes.ts";
+import type { LossRule } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/outputs.ts";
 import { labelOf } from "../network/summary.ts";
@@ -47,15 +48,57 @@ export interface TargetDistribution {
   readonly variance: Float64Array;
 }
 
+/** What is predicted of one output: mean and variance of the target, and those of the function. */
+export interface PredictedNumber {
+  readonly mean: number;
+  readonly variance: number;
+  readonly functionMean: number;
+  readonly functionVariance: number;
+}
+
+/**
+ * Uncertainty of targets in parts: of numbers their variance, of labels and classes the entropy in nats, [B, C], of classes
+ * [B, groups].
+ */
+export interface UncertaintyParts {
+  readonly total: Float64Array;
+  /** What is left once the function is known. */
+  readonly aleatoric: Float64Array;
+  /** The rest, where it is known to more digits than as a difference. */
+  readonly epistemic?: Float64Array | undefined;
+}
+
+/** What predicts without looking at the inputs. */
+export interface Baseline {
+  /** How many numbers it takes from the targets of an output. */
+  readonly numbers: number;
+  /** What they are, in words. */
+  readonly words: string;
+  /** Fitted to the targets of one output: −log density of a target. */
+  fit(targets: Float64Array): (target: number) => number;
+}
+
+/** What a file says of a likelihood. */
+export type LikelihoodEntry = Readonly<Record<string, unknown>>;
+
 /** How random approximations draw. */
 export interface Draw {
   readonly samples: number;
   readonly seed: number;
 }
 
-/** The density of a target given a network's outputs: made by gaussian(), categorical(), bernoulli() or poisson(). */
-export interface Likelihood {
-  readonly name: string;
+/**
+ * The density of a target given a network's outputs: made by gaussian(), categorical(), bernoulli(), poisson() or
+ * defineLikelihood(). It is a loss too.
+ */
+export interface Likelihood extends LossRule {
+  /**
+   * What targets are: numbers, labels 0 and 1 of each output, or classes, one of a group of outputs. Metrics, findings and
+   * uncertainty are those of numbers, or of probabilities.
+   */
+  readonly targets: "numbers" | "labels" | "classes";
+  /** Whether a target that is predicted is normal: its mean and variance say all, and intervals are theirs. */
+  readonly normal: boolean;
   /** Standard deviation of a Gaussian's noise (the geometric mean of several); undefined for other likelihoods. */
   readonly noise: number | undefined;
   /** r_c of a Gaussian with several noises σ r_c. */
@@ -68,12 +111,6 @@ export interface Likelihood {
   readonly ignoredLabel?: number | undefined;
   /** Refuses networks whose outputs are not what the likelihood takes. @throws LaplaceError, ShapeError */
   checkNetwork(where: string, net: Network): void;
-  /** Targets as numbers shaped like the outputs. @throws ShapeError, ValueError */
-  readTargets(where: string, targets: ArrayLike, outputShape: readonly number[], dtype: DType): NDArray;
-  /** Writes float64 elements whose sum is the loss, and gives their number. */
-  loss(outputs: Outputs, targets: Pointer, to: Pointer): number;
-  /** Writes ∂ℓ/∂f, [B, C]. */
-  gradient(outputs: Outputs, targets: Pointer, to: Pointer): void;
   /** The groups of an example's outputs of that shape. */
   group(shape: readonly number[]): Group;
   /** The number K of columns of Λ^½ for an example's outputs of that shape. */
@@ -82,8 +119,6 @@ export interface Likelihood {
   root(outputs: Outputs, columns: Columns, to: Pointer): void;
   /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */
   drawColumn(outputs: Outputs, random: Random, to: Pointer): void;
-  /** Sets to 0 what columns [count, B, C] have at targets that are ignored; undefined where none can be. */
-  dropIgnored?(outputs: Outputs, targets: Pointer, count: number, at: Pointer): void;
   /** Σ of what the loss leaves out of −log density and what depends on the targets only. */
   constant(targets: NDArray): number;
   /** Names of the approximations of `target`, the default first. */
@@ -99,6 +134,17 @@ export interface Likelihood {
    * the outputs; of binary labels those of 0 and of 1, [B, C, 2].
    */
   logProbabilities?(link: string, f: FunctionDistribution, draw: Draw): Float64Array;
+  /** Of numbers: the log density of a target of output c under a prediction, all constants included. */
+  logDensity?(target: number, predicted: PredictedNumber): number;
+  /** Λ of output c at a prediction, over σ² where there is noise; of classes its diagonal without what they share. */
+  information(predicted: PredictedNumber, c: number): number;
+  /** Where the uncertainty of targets is from. Of classes it looks at covariances. */
+  uncertainty(f: FunctionDistribution, draw: Draw): UncertaintyParts;
+  readonly baseline: Baseline;
+  /** What the log density of a target lacks beside the loss and `constant`: log(σ √2π) of a Gaussian. */
+  readonly normaliser?: number | undefined;
+  /** What a file says of it, besides its name; two likelihoods of one name that agree in it are the same, but for noise. */
+  readonly entry: LikelihoodEntry;
   /** This likelihood with another noise: of all outputs, whose ratios stay, or of each. */
   withNoise?(noise: number | readonly number[]): Likelihood;
 }
@@ -110,6 +156,25 @@ const copies = () =>
 export function likelihoodOf(likelihood: Likelihood): Likelihood {
   return refuseJson(likelihood, copies);
 }
+
+export function meanOf(values: Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+}
+
+/** Frequencies of labels; of `both` their absence counts too. */
+export const frequencies = (both: boolean): Baseline => ({
+  numbers: 1,
+  words: "the frequencies of the labels",
+  fit(targets) {
+    const level = meanOf(targets);
+    const [one, zero] = [Math.log(level), Math.log1p(-level)];
+    // 0 log 0 = 0: soft targets and absent classes.
+    const cross = (t: number, log: number) => (t === 0 ? 0 : -t * log);
+    return (t) => cross(t, one) + (both ? cross(1 - t, zero) : 0);
+  },
+});
 
 /** The groups of a likelihood whose outputs stand each for itself: of one output. */
 export const alone = (): Group => ({ size: 1, step: 1 });

@@ -8,7 +8,7 @@ import { ValueError } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import { fallingRoot, logTrapezoid, logUpper, normalUpper } from "./integrals.ts";
-import { alone, type Likelihood, likelihoodOf, refuseEnding, writeDiagonal } from "./likelihood.ts";
+import { alone, type Likelihood, likelihoodOf, meanOf, refuseEnding, writeDiagonal } from "./likelihood.ts";
 
 /**
  * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
@@ -17,7 +17,10 @@ import { alone, type Likelihood, likelihoodOf, refuseEnding, writeDiagonal } fro
  */
 export function poisson(): Likelihood {
   return likelihoodOf({
+    ...mse.rule,
     name: "poisson",
+    targets: "numbers",
+    normal: false,
     noise: undefined,
     links: ["exact", "plugin"],
     needs: (link) => (link === "plugin" ? "mean" : "variance"),
@@ -37,7 +40,7 @@ export function poisson(): Likelihood {
       });
       return t;
     },
-    loss({ dtype, batch, outputs, f }, targets, to) {
+    elements({ dtype, batch, outputs, f }, targets, to) {
       const size = bytesPerElement(dtype);
       inMemory(dtype, (memory) =>
         inMemory("float64", (elements) => {
@@ -47,13 +50,12 @@ export function poisson(): Likelihood {
           }
         }),
       );
-      return batch * outputs;
     },
-    gradient({ dtype, batch, outputs, f }, targets, to) {
+    gradient({ dtype, batch, outputs, f }, targets, scale, to) {
       const size = bytesPerElement(dtype);
       inMemory(dtype, (memory) => {
         for (let i = 0; i < batch * outputs; i++) {
-          memory[to / size + i] = Math.exp(memory[f / size + i]) - memory[targets / size + i];
+          memory[to / size + i] = scale * (Math.exp(memory[f / size + i]) - memory[targets / size + i]);
         }
       });
     },
@@ -77,6 +79,23 @@ export function poisson(): Likelihood {
       for (const count of targets.data) sum += logFactorial(count);
       return sum;
     },
+    logDensity: (y, { functionMean, functionVariance }) => logCountDensity(y, functionMean, functionVariance),
+    information: ({ functionMean }) => portableExp(functionMean),
+    uncertainty({ mean, variance }) {
+      // The variance of a count, given its rate, is the rate.
+      const aleatoric = mean.map((m, i) => portableExp(m + variance[i] / 2));
+      const epistemic = mean.map((m, i) => rateVariance(m, variance[i]));
+      return { total: aleatoric.map((rate, i) => rate + epistemic[i]), aleatoric, epistemic };
+    },
+    baseline: {
+      numbers: 1,
+      words: "their mean",
+      fit(targets) {
+        const level = Math.log(meanOf(targets));
+        return (t) => -logCountDensity(t, level, 0);
+      },
+    },
+    entry: {},
     target(link, { outputs, mean, variance }) {
       if (link === "plugin") return this.targetAt(mean, [outputs], undefined);
       const rate = mean.map((m, i) => portableExp(m + variance[i] / 2));

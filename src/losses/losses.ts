@@ -15,6 +15,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
+import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/outputs.ts";
 import {
   type ClassOptions,
@@ -45,6 +46,8 @@ export interface LossRule {
   elements(outputs: Outputs, t: Pointer, to: Pointer): void;
   /** Writes `scale` times the gradient of the elements' sum with respect to f. */
   gradient(outputs: Outputs, t: Pointer, scale: number, to: Pointer): void;
+  /** Refuses networks whose outputs are not what the loss takes. @throws LaplaceError, ShapeError */
+  checkNetwork?(where: string, net: Network): void;
   /** Sets to 0 what columns [K, B, C] have at targets that are ignored; undefined where none can be. */
   dropIgnored?(outputs: Outputs, t: Pointer, columns: number, at: Pointer): void;
 }
@@ -260,12 +263,17 @@ function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreO
  */
 export const binaryCrossEntropy: LossWithOptions<IgnoreOptions> = makeBinaryCrossEntropy({});
 
-/** Checks that an argument is one of the losses. */
-export function readLoss(where: string, loss: Loss): LossRule {
-  if (typeof loss !== "function" || loss.rule === undefined) {
-    throw new ValueError(`${where}: the loss must be mse, crossEntropy or binaryCrossEntropy, not ${String(loss)}.`);
+/** The rule of a loss or of a likelihood, which is one, checked against the network. @throws ValueError, LaplaceError */
+export function readLoss(where: string, loss: Loss | LossRule, net: Network): LossRule {
+  const rule = typeof loss === "function" ? loss.rule : loss;
+  if (typeof rule?.elements !== "function") {
+    const call = typeof loss === "function" ? " It is a function: call it, as in gaussian()." : "";
+    throw new ValueError(
+      `${where}: the loss must be mse, crossEntropy, binaryCrossEntropy or a likelihood such as poisson(), not ${typeof loss === "string" ? `"${loss}"` : typeof loss}.${call}`,
+    );
   }
-  return loss.rule;
+  rule.checkNetwork?.(where, net);
+  return rule;
 }
 
 /**

@@ -27,6 +27,7 @@ import {
   scope,
   sumOf,
 } from "../kernels/memory.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
 import type { Node } from "../network/graph.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
@@ -64,8 +65,8 @@ export interface TrainingResult {
 
 /** Options of `train`. */
 export interface TrainingOptions {
-  /** What is minimised: its mean over the batch. */
-  loss: Loss;
+  /** What is minimised, its mean over the batch: a loss, or a likelihood such as poisson(). */
+  loss: Loss | Likelihood;
   /** How parameters move (default `adam()`). */
   optimizer?: Optimizer;
   /** Passes through the data (default 100). */
@@ -131,7 +132,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
     );
   }
   const { onProgress, signal } = options;
-  const rule = readLoss("train", options.loss);
+  const rule = readLoss("train", options.loss, net);
   checkInteger("train", "epochs", epochs, 0);
   checkInteger("train", "batchSize", batchSize, 1);
   checkNumber("train", "weightDecay", weightDecay, 0);

@@ -47,14 +47,16 @@ export class At {
   loss(targets: readonly number[]): number {
     return scope(() => {
       const to = allocate(8 * this.f.length);
-      const count = this.likelihood.loss(this.#outputs(), copyIn(this.dtype, targets), to);
+      const { likelihood } = this;
+      likelihood.elements(this.#outputs(), copyIn(this.dtype, targets), to);
+      const count = (this.f.length / this.outputs) * sizeOf(likelihood.elementShape(this.shape));
       return Array.from(copyOut("float64", to, count)).reduce((sum, x) => sum + x, 0);
     });
   }
 
   /** ∂ℓ/∂f, [B, C] */
   gradient(targets: readonly number[]): number[] {
-    return this.#run(this.f.length, (f, to) => this.likelihood.gradient(f, copyIn(this.dtype, targets), to));
+    return this.#run(this.f.length, (f, to) => this.likelihood.gradient(f, copyIn(this.dtype, targets), 1, to));
   }
 
   /** The columns of Λ^½, [K, B, C]. */

@@ -285,7 +285,12 @@ test("bad input is refused before anything changes", async () => {
     ],
     [data, { ...good, seed: 0.5 }, OptionError, /seed must be an integer of at least 0, not 0\.5/],
     [data, { ...good, optimizer: "adam" }, ValueError, /the optimizer must be sgd\(\), adam\(\) or adamW\(\)/],
-    [data, {}, ValueError, /the loss must be mse, crossEntropy or binaryCrossEntropy, not undefined/],
+    [
+      data,
+      {},
+      ValueError,
+      /the loss must be mse, crossEntropy, binaryCrossEntropy or a likelihood such as poisson\(\), not undefined/,
+    ],
     [{ x }, good, ValueError, /train: data must be an object \{ x, y \}/],
     [{ x: [], y: [] }, good, ShapeError, /train: there are no samples/],
     [{ x: [[1], [2]], y: [[1]] }, good, ShapeError, /first axes of x and y .* \[2, 1\] and \[1, 1\]/],

@@ -1,0 +1,46 @@
+// Likelihoods from what a file says of them.
+
+import { checkNumber } from "../errors.ts";
+import type { ClassOptions } from "../losses/classes.ts";
+import { bernoulli } from "./bernoulli.ts";
+import { categorical } from "./categorical.ts";
+import { gaussianOf } from "./gaussian.ts";
+import type { Likelihood } from "./likelihood.ts";
+import { poisson } from "./poisson.ts";
+
+/** A file's entry, field by field; each method refuses what it does not find. */
+export interface EntryFields {
+  readonly where: string;
+  has(name: string): boolean;
+  choice<const Choice extends string>(name: string, choices: readonly Choice[]): Choice;
+  integer(name: string, minimum: number): number;
+  finite(name: string): number;
+  positives(name: string, length: number): readonly number[];
+}
+
+/** The fields that entries may have. */
+export const entryFields: readonly string[] = ["name", "noise", "ratios", "classAxis", "ignoredLabel"];
+
+const classOptions = (fields: EntryFields): ClassOptions => ({
+  ...(fields.has("classAxis") && { classAxis: fields.choice("classAxis", ["first", "last"]) }),
+  ...(fields.has("ignoredLabel") && { ignoredLabel: fields.integer("ignoredLabel", Number.MIN_SAFE_INTEGER) }),
+});
+
+const readers: Readonly<Record<string, (fields: EntryFields, outputs: number) => Likelihood>> = {
+  gaussian(fields, outputs) {
+    const noise = fields.finite("noise");
+    checkNumber(fields.where, "noise", noise, 0, true);
+    return gaussianOf(noise, fields.has("ratios") ? fields.positives("ratios", outputs) : undefined);
+  },
+  bernoulli: (fields) => bernoulli(classOptions(fields)),
+  categorical: (fields) => categorical(classOptions(fields)),
+  poisson: () => poisson(),
+};
+
+/** The names that a file may have. */
+export const entryNames = (): readonly string[] => Object.keys(readers);
+
+/** The likelihood of a file's entry, of a network with so many outputs. @throws LaplaceError for what no likelihood is */
+export function readEntry(fields: EntryFields, outputs: number): Likelihood {
+  return readers[fields.choice("name", entryNames())](fields, outputs);
+}
