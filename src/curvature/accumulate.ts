@@ -27,15 +27,15 @@ import { outputsOf } from "../network/outputs.ts";
 import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
 import { Backward, backwardNumbers } from "../network/passes.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "../structures/curvature.ts";
-import type { EigenBlock } from "../structures/eigenblocks.ts";
-import { EkfacCurvature } from "../structures/ekfac/curvature.ts";
-import { checkWhole, KroneckerCurvature, type Sharing } from "../structures/kronecker/curvature.ts";
+import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
-import { accumulatorOf, basisOf } from "./accumulators.ts";
+import type { Sharing } from "../structures/structure.ts";
+import { checkWeights, rowOf, table } from "../structures/table.ts";
+import { accumulatorsOf, passesOf } from "./accumulators.ts";
 import { columnCount, eachColumns, streamsOf } from "./columns.ts";
 import { lossOf, sumOfNorms } from "./losses.ts";
 import { outputsApart, sharing, weightedSum } from "./outputs.ts";
-import { eachPosition, ofNetwork, type PositionView, viewOf } from "./positions.ts";
+import { eachPosition, type PositionView, viewOf } from "./positions.ts";
 import { Sketch, sketchNumbers } from "./sketch.ts";
 
 /**
@@ -89,7 +89,7 @@ export interface Plan {
   readonly samples: number;
   readonly seed: number;
   readonly sharing: Sharing;
-  readonly basis: KroneckerCurvature | EkfacCurvature | undefined;
+  readonly basis: Curvature | undefined;
 }
 
 /** What a pass gives. */
@@ -131,15 +131,14 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
   if (options.monteCarloSamples !== undefined && kind !== "monteCarlo") {
     throw new OptionError(`${where}: monteCarloSamples is for the curvature "monteCarlo", not "${kind}".`);
   }
-  if (structure === "kronecker" || structure === "ekfac") checkWhole(where, selection, structure);
+  checkWeights(where, structure, selection);
   if (basis !== undefined) {
-    const fits = basis instanceof KroneckerCurvature || basis instanceof EkfacCurvature;
-    if (structure !== "ekfac" || !fits) {
+    if (!table[structure].options.includes("basis") || !hasBasis(basis)) {
       throw new OptionError(`${where}: a basis is for "ekfac", and comes from a "kronecker" or "ekfac" curvature.`);
     }
     if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
   }
-  return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis: basis as Plan["basis"] };
+  return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis };
 }
 
 /** What a pass needs of the kernels' memory for parts of the data, in numbers of the network's type. */
@@ -227,34 +226,33 @@ export function partLength({ perExample, scratch }: PartNumbers, dtype: DType): 
  */
 export function* summarise(where: string, plan: Plan, data: Data): Generator<number, Summary> {
   checkData(where, data);
+  const passes = passesOf(plan);
+  if (passes.length > 1 && isIterator(data)) {
+    throw new ValueError(
+      `${where}: "${plan.structure}" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches, a DataLoader or the generator function itself; or a basis, with which one pass is enough.`,
+    );
+  }
   const squares = new Float64Array(plan.net.graph.output.size);
-  const pass = (structure: Structure, basis?: readonly EigenBlock[], again = false) => {
-    const accumulatorFor = (columns: number) => accumulatorOf(plan, structure, columns, basis);
-    const apart = structure === plan.structure ? outputsApart(plan, accumulatorFor(1).length) : 1;
+  let before: Summary | undefined;
+  for (const pass of passes) {
+    const again = before !== undefined;
+    const accumulatorFor = accumulatorsOf(plan, pass, before?.curvature ?? plan.basis);
+    const apart = pass === passes[passes.length - 1] ? outputsApart(plan, accumulatorFor(1).length) : 1;
     const visit = (targets: NDArray) => {
-      if (again || plan.structure !== "ekfac") return;
+      if (again || passes.length === 1) return;
       targets.data.forEach((t: number, i: number) => {
         squares[i % squares.length] += t * t;
       });
     };
-    return onePass(where, plan, batchesOf(where, data, again), accumulatorFor, apart, visit);
-  };
-  if (plan.structure !== "ekfac" || plan.basis !== undefined) {
-    return yield* pass(plan.structure, plan.basis && basisOf(plan, plan.basis));
+    const summary: Summary = yield* onePass(where, plan, batchesOf(where, data, again), accumulatorFor, apart, visit);
+    if (before !== undefined && (summary.examples !== before.examples || !sameLoss(plan, before, summary, squares))) {
+      throw new ValueError(
+        `${where}: the data changed between two passes: ${before.examples} examples with the loss ${before.loss} first, ${summary.examples} with ${summary.loss} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
+      );
+    }
+    before = summary;
   }
-  if (isIterator(data)) {
-    throw new ValueError(
-      `${where}: "ekfac" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches, a DataLoader or the generator function itself; or a basis, with which one pass is enough.`,
-    );
-  }
-  const first = yield* pass("kronecker");
-  const second = yield* pass("ekfac", basisOf(plan, first.curvature as KroneckerCurvature), true);
-  if (second.examples !== first.examples || !sameLoss(plan, first, second, squares)) {
-    throw new ValueError(
-      `${where}: the data changed between two passes: ${first.examples} examples with the loss ${first.loss} first, ${second.examples} with ${second.loss} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
-    );
-  }
-  return second;
+  return before as Summary;
 }
 
 /**
@@ -375,7 +373,7 @@ function* onePass(
       }),
     );
     const found = apart > 1 ? weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
-    const curvature = positions === undefined ? found : ofNetwork(found, selection, examples);
+    const curvature = positions === undefined ? found : rowOf(found).lift(found, selection, examples);
     plan.likelihood.ratios?.forEach((ratio, c) => {
       if (losses !== undefined) losses[c] *= ratio ** 2;
     });

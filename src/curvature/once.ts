@@ -9,7 +9,7 @@ import type { Network } from "../network/network.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { checkTrained } from "../training/running.ts";
 import { type CurvatureOptions, curvatureOptionNames, readPlan, summarise } from "./accumulate.ts";
-import { accumulatorOf } from "./accumulators.ts";
+import { passesOf, sumNumbers } from "./accumulators.ts";
 
 /**
  * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the
@@ -31,10 +31,7 @@ export function curvatureOf(
   const memoryBudget = readBudget("curvatureOf", budget);
   const plan = readPlan("curvatureOf", net, likelihood, rest);
   checkTrained("curvatureOf", net);
-  const { length } =
-    plan.structure === "ekfac" && plan.basis !== undefined
-      ? { length: plan.selection.size }
-      : accumulatorOf(plan, plan.structure, 1);
+  const [{ length }] = passesOf(plan).map((pass) => sumNumbers(plan, pass, 1));
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
   const steps = summarise("curvatureOf", plan, data);
   for (;;) {

@@ -1,8 +1,8 @@
 // The curvatures of the outputs one by one. With a noise σ_c for each output the curvature of a Gaussian is Σ_c H_c / σ_c²: kept
 // apart, the H_c give it for any noises, so that these can be tuned without the data.
 
-import { columnSums, withColumnSums } from "../structures/column-sums.ts";
 import type { Curvature } from "../structures/curvature.ts";
+import { rowOf } from "../structures/table.ts";
 import type { Plan } from "./accumulate.ts";
 
 /** Outputs, and numbers of all their curvatures (128 MiB), up to which they are kept apart. */
@@ -17,6 +17,16 @@ export function outputsApart({ likelihood, net, kind }: Plan, numbers: number): 
   const [outputs] = net.outputShape;
   if (likelihood.apart !== true || kind !== "ggn" || net.outputShape.length !== 1) return 1;
   return outputs <= MOST_OUTPUTS && outputs * numbers <= MOST_NUMBERS ? outputs : 1;
+}
+
+/** The arrays that sum over columns. */
+export function columnSums(curvature: Curvature): readonly Float64Array[] {
+  return rowOf(curvature).columnSums(curvature);
+}
+
+/** A curvature with these arrays in their place. */
+export function withColumnSums(curvature: Curvature, sums: readonly Float64Array[]): Curvature {
+  return rowOf(curvature).lift(curvature, curvature.selection, curvature.examples, sums);
 }
 
 /** Σ_c w_c H_c */

@@ -8,12 +8,8 @@ import type { Graph, Node, Shape, Site } from "../network/graph.ts";
 import type { Outputs } from "../network/outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
 import { lastAxis } from "../network/primitive.ts";
-import type { Curvature } from "../structures/curvature.ts";
-import { DiagonalCurvature } from "../structures/diagonal/curvature.ts";
-import { EkfacCurvature } from "../structures/ekfac/curvature.ts";
-import { FullCurvature } from "../structures/full/curvature.ts";
-import { KroneckerCurvature } from "../structures/kronecker/curvature.ts";
 import { Selection } from "../structures/selection.ts";
+import { table } from "../structures/table.ts";
 import type { Plan } from "./accumulate.ts";
 
 /** The part of a network between its selected weights and its outputs, for one position. */
@@ -90,7 +86,7 @@ export function positionView(
  * positions of a weight are to be reduced first.
  */
 export function viewOf({ net, selection, likelihood, kind, structure, sharing }: Plan): PositionView | undefined {
-  const reduced = sharing === "reduce" && (structure === "kronecker" || structure === "ekfac");
+  const reduced = sharing === "reduce" && table[structure].options.includes("sharing");
   return kind !== "ggn" || reduced ? undefined : positionView(net.graph, selection, likelihood);
 }
 
@@ -186,12 +182,4 @@ export function eachPosition(
     });
   }
   return rows;
-}
-
-/** A curvature that was summed in a view, as that of the network itself over its examples. */
-export function ofNetwork(curvature: Curvature, selection: Selection, examples: number): Curvature {
-  if (curvature instanceof FullCurvature) return new FullCurvature(selection, examples, curvature.matrix);
-  if (curvature instanceof DiagonalCurvature) return new DiagonalCurvature(selection, examples, curvature.values);
-  if (curvature instanceof KroneckerCurvature) return new KroneckerCurvature(selection, examples, curvature.blocks);
-  return new EkfacCurvature(selection, examples, (curvature as EkfacCurvature).blocks);
 }

@@ -9,20 +9,13 @@ import { checkIsPosterior, Posterior } from "../laplace/posterior.ts";
 import { entryFields, entryNames, readEntry } from "../likelihood/entry.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
-import { type Curvature, structures } from "../structures/curvature.ts";
-import type { EkfacCurvature } from "../structures/ekfac/curvature.ts";
-import { readPrior, refusePerWeight } from "../structures/prior.ts";
+import { structures } from "../structures/curvature.ts";
+import { readPrior } from "../structures/prior.ts";
 import type { Weights } from "../structures/selection.ts";
+import type { Read, Write } from "../structures/structure.ts";
+import { checkPrior, table } from "../structures/table.ts";
 import { contentsChecksum } from "./checksum.ts";
-import {
-  curvatureFields,
-  type Read,
-  readApart,
-  readCurvature,
-  type Write,
-  writeApart,
-  writeCurvature,
-} from "./curvatures.ts";
+import { readApart, readCurvature, writeApart, writeCurvature } from "./curvatures.ts";
 import { Fields, numberJson } from "./fields.ts";
 import { parseJson, quoted } from "./json.ts";
 import { networkFields, networkJson, readNetwork } from "./networks.ts";
@@ -244,15 +237,15 @@ function readDocument(fields: Fields, arrays: Arrays): Posterior {
   const likelihood = readEntry(fields.object("likelihood", entryFields), graph.output.size);
   const found = readFit(where, fields.object("fit", fitFields), new Network(graph, parameters), likelihood, arrays);
   const { selection, structure } = found.plan;
-  const curvature = readCurvature(fields.object("curvature", curvatureFields), structure, selection, arrays.read);
-  const basis = found.basis ? (curvature as Curvature as EkfacCurvature) : undefined;
+  const curvature = readCurvature(fields, structure, selection, arrays.read);
+  const basis = found.basis ? curvature : undefined;
   const prior = readPrior(
     where,
     selection,
     arrays.vector("prior.precision"),
     arrays.read("prior.mean", [selection.size]),
   );
-  if (structure === "kronecker" || structure === "ekfac") refusePerWeight(where, prior, structure);
+  checkPrior(where, structure, prior);
   const temperature = fields.finite("temperature");
   checkNumber(where, "temperature", temperature, 0, true);
   const damping = fields.boolean("damping");
@@ -305,5 +298,5 @@ function readFit(
     seed: fields.integer("seed", 0),
     sharing: fields.choice("sharing", ["expand", "reduce"]),
   });
-  return { plan, basis: fields.boolean("basis") && plan.structure === "ekfac" };
+  return { plan, basis: fields.boolean("basis") && table[plan.structure].options.includes("basis") };
 }

@@ -7,6 +7,7 @@ import { ValueError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Curvature, sum } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
+import { rowOf } from "../structures/table.ts";
 import type { Fitted } from "./evidence.ts";
 import { ofOutput } from "./findings.ts";
 import type { PosteriorParts } from "./posterior.ts";
@@ -221,7 +222,7 @@ export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
     refuse("the ratios of the outputs' noises differ");
   }
   if (ours.plan.kind !== theirs.plan.kind) refuse(`a "${theirs.plan.kind}" does not add to a "${ours.plan.kind}"`);
-  if (ours.curvature.structure === "kronecker" && ours.plan.sharing !== theirs.plan.sharing) {
+  if (rowOf(ours.curvature).agree.includes("sharing") && ours.plan.sharing !== theirs.plan.sharing) {
     refuse(`factors of "${theirs.plan.sharing}" do not add to those of "${ours.plan.sharing}"`);
   }
 }

@@ -7,7 +7,8 @@ import { checkBoolean, checkNumber, checkOptions, OptionError, readBudget, refus
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
-import { type Prior, readPrior, refusePerWeight } from "../structures/prior.ts";
+import { type Prior, readPrior } from "../structures/prior.ts";
+import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkTrained } from "../training/running.ts";
 import type { StopSignal } from "../training/train.ts";
 import { laplaceOptionNames, optionsElsewhere, stationarityWarning } from "./checks.ts";
@@ -85,9 +86,7 @@ export class Laplace {
     this.#options = options;
     this.#plan = readPlan(where, net, options.likelihood, options);
     this.#prior = readPrior(where, this.#plan.selection, options.priorPrecision ?? 1, options.priorMean ?? 0);
-    if (this.#plan.structure === "kronecker" || this.#plan.structure === "ekfac") {
-      refusePerWeight(where, this.#prior, this.#plan.structure);
-    }
+    checkPrior(where, this.#plan.structure, this.#prior);
     checkNumber(where, "temperature", options.temperature ?? 1, 0, true);
     checkBoolean(where, "damping", options.damping ?? false);
     checkBoolean(where, "checks", options.checks ?? true);
@@ -96,7 +95,7 @@ export class Laplace {
     if (onWarning !== undefined && typeof onWarning !== "function") {
       throw new OptionError(`${where}: onWarning must be a function, not ${typeof onWarning}.`);
     }
-    if (options.damping === true && this.#plan.structure !== "kronecker") {
+    if (options.damping === true && !rowOf(this.#plan).options.includes("damping")) {
       throw new OptionError(`laplace: damping is for the structure "kronecker", not "${this.#plan.structure}".`);
     }
   }

@@ -11,6 +11,8 @@ import type { Network } from "../network/network.ts";
 import { backwardNumbers } from "../network/passes.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
 import { shapeOf } from "../structures/eigenblocks.ts";
+import type { Pass } from "../structures/structure.ts";
+import { table } from "../structures/table.ts";
 import { laplaceOptionNames } from "./checks.ts";
 import { columnsOf, routeOf } from "./functions.ts";
 import type { LaplaceOptions } from "./laplace.ts";
@@ -36,18 +38,11 @@ export interface MemoryEstimate {
 
 const FLOAT64 = 8;
 
-/** How many outputs have a curvature of their own in the pass of a structure, that of the plan or one instead. */
-function apartIn(plan: Plan, structure: Structure): number {
-  if (plan.structure === "ekfac" && structure === "kronecker") return 1;
-  return outputsApart(plan, sumNumbers(plan, structure, 1).length);
-}
-
-/** Bytes of the sums and of a part of the data, in a pass for one structure. */
-function passBytes(plan: Plan, structure: Structure, examples: number): { sums: number; part: number } {
+/** Bytes of the sums and of a part of the data, in a pass. */
+function passBytes(plan: Plan, pass: Pass, apart: number, examples: number): { sums: number; part: number } {
   const { net } = plan;
   const bytes = bytesPerElement(net.dtype);
-  const needsFor = (columns: number) => sumNumbers(plan, structure, columns);
-  const apart = apartIn(plan, structure);
+  const needsFor = (columns: number) => sumNumbers(plan, pass, columns);
   const numbers = partNumbers(plan, needsFor, apart);
   const needs = needsFor(numbers.columns);
   const count = Math.min(examples, partLength(numbers, net.dtype));
@@ -135,21 +130,23 @@ export function estimate(plan: Plan, structure: Structure, examples: number): Me
   // The parameters as they were, which the posterior keeps in float64, and the prior's mean.
   const kept = FLOAT64 * net.parameterCount + vector;
   const copy = net.parameterCount * bytesPerElement(net.dtype);
-  const apart = apartIn(plan, structure);
+  const passes = table[structure].passes(plan.basis !== undefined);
+  const last = passes[passes.length - 1];
+  const apart = outputsApart(plan, sumNumbers(plan, last, 1).length);
   const { curvature: one, factorisation } = posteriorBytes(plan, structure);
   // The outputs' own curvatures, and their sum.
   const curvature = apart === 1 ? one : (apart + 1) * one;
-  const { sums, part } = passBytes(plan, structure, examples);
-  const passes = [Math.max(sums + part, sums + curvature + vector)];
-  if (structure === "ekfac" && plan.basis === undefined) {
+  const { sums, part } = passBytes(plan, last, apart, examples);
+  const peaks = [Math.max(sums + part, sums + curvature + vector)];
+  if (passes.length > 1) {
     // The first pass, the decomposition of its factors, and the second while they are there.
-    const first = passBytes(plan, "kronecker", examples);
+    const first = passBytes(plan, passes[0], 1, examples);
     const { factors, bases, peak } = factorBytes(plan);
-    passes[0] += factors + bases + vector;
-    passes.push(Math.max(first.sums + first.part, first.sums + factors + vector), factors + vector + peak);
+    peaks[0] += factors + bases + vector;
+    peaks.push(Math.max(first.sums + first.part, first.sums + factors + vector), factors + vector + peak);
   }
   return {
-    bytes: kept + Math.max(copy + Math.max(...passes), vector + curvature + factorisation),
+    bytes: kept + Math.max(copy + Math.max(...peaks), vector + curvature + factorisation),
     sums,
     part,
     curvature,
@@ -177,8 +174,7 @@ export function checkMemory(where: string, plan: Plan, budget: number): void {
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
   const fitting = structures.filter(
-    (structure) =>
-      (plan.selection.whole || structure === "full" || structure === "diagonal") && needed(structure) <= budget,
+    (structure) => (plan.selection.whole || table[structure].takes.singleWeights) && needed(structure) <= budget,
   );
   const instead =
     fitting.length === 0

@@ -22,11 +22,10 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
 import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";
-import { diagonalPrecision, kroneckerPrecision } from "../structures/factored.ts";
-import { fullPrecision } from "../structures/full/precision.ts";
-import type { FactorPrecision, Precision } from "../structures/precision.ts";
+import type { Precision } from "../structures/precision.ts";
 import { type Hyperparameters, type Prior, readPrior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
+import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkAdd, merged } from "./checks.ts";
 import { type DiagnoseOptions, diagnose } from "./diagnose.ts";
 import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
@@ -62,13 +61,6 @@ export interface PosteriorParts {
 export interface SampleOptions extends MemoryOptions {
   readonly seed?: number | undefined;
 }
-
-const factorisations: Record<Curvature["structure"], FactorPrecision> = {
-  full: fullPrecision,
-  diagonal: diagonalPrecision,
-  kronecker: kroneckerPrecision,
-  ekfac: kroneckerPrecision,
-};
 
 const copies = () =>
   "structuredClone, postMessage and JSON do not copy a posterior: savePosterior(posterior) makes bytes of it, which loadPosterior reads";
@@ -166,10 +158,9 @@ export class Posterior {
 
   #factor(curvature: Curvature, { prior, likelihood }: Tuned, inverse = false): Precision {
     const { temperature, damping } = this.#parts;
-    return factorisations[curvature.structure](curvature, factorOf(likelihood, temperature), prior, {
-      damping,
-      inverse,
-    });
+    checkPrior("laplace", curvature.structure, prior);
+    const h = factorOf(likelihood, temperature);
+    return rowOf(curvature).precision(curvature, h, prior, { damping, inverse });
   }
 
   /** The same curvature with another prior, noise or temperature. @throws OptionError, ShapeError, ValueError */

@@ -2,7 +2,9 @@
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { type Prior, type PriorStructure, refusePerWeight } from "../structures/prior.ts";
+import type { Structure } from "../structures/curvature.ts";
+import type { Prior, PriorStructure } from "../structures/prior.ts";
+import { checkPrior } from "../structures/table.ts";
 import { adamAscent, type Maximum, MOST_LOG, maximise, type Objective } from "./maximise.ts";
 
 /** Options of `optimizePrior`. */
@@ -45,7 +47,7 @@ export interface Tuned {
 
 /** The function that is tuned. */
 export interface Tunable extends Tuned {
-  readonly structure: string;
+  readonly structure: Structure;
   /** Whether the noise of each output is tuned by itself. */
   readonly apart: boolean;
   /** Evidence and gradient; one log noise, or one for each output. */
@@ -80,7 +82,7 @@ export function tune(tunable: Tunable, options: TuningOptions): Tuned & { tuning
     throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise to tune.`);
   }
   const start = prior.as(priorStructure);
-  if (structure === "kronecker" || structure === "ekfac") refusePerWeight(where, start, structure);
+  checkPrior(where, structure, start);
   const scales = tunable.scales(start, noise);
   const count = start.precision.length;
   const ratios = likelihood.ratios ?? [];

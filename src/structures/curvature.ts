@@ -76,8 +76,40 @@ export interface Curvature {
   scale(factor: number): Curvature;
 }
 
+/** What every structure's curvature has, and does not have unless it says so. */
+export abstract class SelectedCurvature {
+  abstract readonly structure: Structure;
+  readonly selection: Selection;
+  readonly examples: number;
+
+  constructor(selection: Selection, examples: number) {
+    this.selection = selection;
+    this.examples = examples;
+  }
+
+  get size(): number {
+    return this.selection.size;
+  }
+
+  factors(): readonly Factors[] {
+    throw this.notMadeOf("factors", '"kronecker"');
+  }
+
+  eigenbases(): readonly Eigenbasis[] {
+    throw this.notMadeOf("eigenbases", '"kronecker" or "ekfac"');
+  }
+
+  /** The error for parts that it does not have. */
+  protected notMadeOf(where: string, due: string, instead = "dense() and diagonal() have its numbers."): ValueError {
+    return new ValueError(`${where}: the structure "${this.structure}" has none, ${due} is due. ${instead}`);
+  }
+}
+
+/** What sums need of the kernels' memory. */
+export type SumNumbers = Pick<Accumulator, "dtype" | "length" | "scratch" | "perPart">;
+
 /** Sums the curvature of one pass through data, in the kernels' memory. */
-export interface Accumulator {
+export interface Accumulator<C extends Curvature = Curvature> {
   /** The type of its sums. */
   readonly dtype: DType;
   /** Numbers it needs there, beginning at 0. */
@@ -96,7 +128,7 @@ export interface Accumulator {
   /** Adds what `add` left for later. */
   flush?(to: Pointer): void;
   /** The curvature, from the numbers in memory. */
-  finish(values: FloatArray, examples: number): Curvature;
+  finish(values: FloatArray, examples: number): C;
 }
 
 /** @throws MemoryBudgetError for a matrix [n, n] over the budget */
@@ -104,16 +136,8 @@ export function checkSquare(where: string, n: number, memoryBudget: number | und
   checkBytes(where, [n, n], readBudget(where, memoryBudget), "diagonal() needs less, and times(v) nothing.");
 }
 
-/** The error for parts that a structure does not have. */
-export function notMadeOf(where: "factors" | "eigenbases", { structure }: Curvature): ValueError {
-  const due = where === "factors" ? '"kronecker"' : '"kronecker" or "ekfac"';
-  const instead =
-    structure === "ekfac" ? "eigenbases() has what it is made of." : "dense() and diagonal() have its numbers.";
-  return new ValueError(`${where}: the structure "${structure}" has none, ${due} is due. ${instead}`);
-}
-
 /** @throws ValueError unless two curvatures add */
-export function checkSame(a: Curvature, b: Curvature): void {
+export function checkSame<C extends Curvature>(a: C, b: Curvature): asserts b is C {
   if (a.structure !== b.structure) {
     throw new ValueError(`merge: a ${a.structure} curvature does not add to a ${b.structure} one.`);
   }

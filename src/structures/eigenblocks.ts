@@ -9,7 +9,7 @@ import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope }
 import type { LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { positionsOf } from "../network/primitive.ts";
-import { type Eigenbasis, readVectors } from "./curvature.ts";
+import { type Curvature, type Eigenbasis, readVectors, SelectedCurvature } from "./curvature.ts";
 import type { SelectedParameter } from "./selection.ts";
 
 /** The shape of a parameter's block: groups of outputs by inputs; a vector has one input. */
@@ -31,6 +31,17 @@ export interface EigenBlock extends BlockShape {
   readonly values: Float64Array;
   /** The factors' own eigenvalues, of which `values` are the products; undefined where they are corrected. */
   readonly factors: { readonly b: Float64Array; readonly a: Float64Array } | undefined;
+}
+
+/** A curvature that gives eigenbases. */
+export interface HasBasis extends Curvature {
+  /** The blocks in eigenbases that are defined up to that relative rounding of the sums. */
+  basis(rounding: number): readonly EigenBlock[];
+}
+
+/** Whether it is such a curvature, and the library's own. */
+export function hasBasis(curvature: Curvature | undefined): curvature is HasBasis {
+  return curvature instanceof SelectedCurvature && "basis" in curvature;
 }
 
 export function shapeOf({ parameter, role, site }: SelectedParameter): BlockShape {

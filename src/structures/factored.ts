@@ -1,5 +1,4 @@
-// Posterior precisions that are diagonal in a basis made of Kronecker factors: the diagonal one, where the basis is that
-// of the weights themselves, and those of "kronecker" and "ekfac". At a linear layer a row of the Jacobian is δ ⊗ a, so
+// Posterior precisions that are diagonal in a basis: that of the weights themselves, or one made of Kronecker factors. At a linear layer a row of the Jacobian is δ ⊗ a, so
 // that J P⁻¹ Jᵀ needs no row: Σ_i δ_i δ'_i Σ_j a_j² / p_ij in that basis.
 
 import { eachTableRows, isTable, scaleTableRows, tableNumbers } from "../derivatives/tables.ts";
@@ -19,28 +18,14 @@ import {
 } from "../kernels/memory.ts";
 import type { Graph, LinearSite, Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
-import { columnSums, columnsInA } from "./column-sums.ts";
 import type { Curvature } from "./curvature.ts";
-import type { DiagonalCurvature } from "./diagonal/curvature.ts";
-import {
-  type BlockShape,
-  diagonalInBasis,
-  diagonalOf,
-  type EigenBlock,
-  rotate,
-  rotated,
-  shapeOf,
-  turned,
-  turnedNumbers,
-} from "./eigenblocks.ts";
-import type { EkfacCurvature } from "./ekfac/curvature.ts";
-import { KroneckerCurvature } from "./kronecker/curvature.ts";
-import type { Precision, PrecisionOptions } from "./precision.ts";
-import { type Prior, refusePerWeight } from "./prior.ts";
+import { type BlockShape, diagonalOf, type EigenBlock, rotate, rotated, turned, turnedNumbers } from "./eigenblocks.ts";
+import type { Precision } from "./precision.ts";
+import type { Prior } from "./prior.ts";
 import type { SelectedParameter } from "./selection.ts";
 
 /** A parameter's part of the precision: eigenvalues p, and their basis where it is not that of the weights. */
-interface Block extends BlockShape {
+export interface Block extends BlockShape {
   readonly selected: SelectedParameter;
   readonly qb: Float64Array | undefined;
   readonly qa: Float64Array | undefined;
@@ -50,30 +35,17 @@ interface Block extends BlockShape {
   inverse?: Float64Array;
 }
 
-/** P = h diag(H) + P₀ */
-export function diagonalPrecision(curvature: Curvature, h: number, prior: Prior): Precision {
-  const { values } = curvature as DiagonalCurvature;
-  const delta = prior.spread();
-  const all = values.map((x, i) => h * x + delta[i]);
-  const blocks = curvature.selection.parameters.map((selected): Block => {
-    const part = all.subarray(selected.at, selected.at + selected.size);
-    return { selected, ...shapeOf(selected), qb: undefined, qa: undefined, values: part };
-  });
-  const gradient = () => prior.sums(all.map((p, i) => delta[i] / p));
-  return new FactoredPrecision(curvature, blocks, gradient);
-}
-
-/** P = h B ⊗ A + δ, or with damping (√h B + √δ) ⊗ (√h A + √δ), for each block. */
-export function kroneckerPrecision(
-  curvature: Curvature,
+/** P = h Q diag(values) Qᵀ + δ for each block, or with damping (√h B + √δ) ⊗ (√h A + √δ). */
+export function eigenPrecision<C extends Curvature>(
+  curvature: C,
+  eigen: readonly EigenBlock[],
   h: number,
   prior: Prior,
-  { damping }: PrecisionOptions,
+  damping: boolean,
+  diagonals: (part: C) => readonly Float64Array[],
 ): Precision {
-  refusePerWeight("laplace", prior, curvature.structure);
   const { precision } = prior;
   const deltaOf = (i: number) => precision[prior.structure === "scalar" ? 0 : i];
-  const eigen = (curvature as KroneckerCurvature | EkfacCurvature).decompose();
   const gradient = new Float64Array(precision.length);
   const blocks = eigen.map(({ values, factors, ...basis }: EigenBlock, i): Block => {
     const { inputs, outputs, qa } = basis;
@@ -94,26 +66,30 @@ export function kroneckerPrecision(
     gradient[prior.structure === "scalar" ? 0 : i] += sum;
     return { ...basis, values: p };
   });
-  return new FactoredPrecision(curvature, blocks, () => gradient, eigen);
+  return new FactoredPrecision(curvature, blocks, () => gradient, diagonals, eigen);
 }
 
-class FactoredPrecision implements Precision {
-  readonly #curvature: Curvature;
+/** A precision that is diagonal in a basis of blocks. */
+export class FactoredPrecision<C extends Curvature> implements Precision {
+  readonly #curvature: C;
   readonly #blocks: readonly Block[];
   readonly #gradient: () => Float64Array;
+  readonly #diagonals: (part: C) => readonly Float64Array[];
   /** The basis of the blocks; undefined for that of the weights. */
   readonly #eigen: readonly EigenBlock[] | undefined;
   readonly logDeterminant: number;
 
   constructor(
-    curvature: Curvature,
+    curvature: C,
     blocks: readonly Block[],
     gradient: () => Float64Array,
+    diagonals: (part: C) => readonly Float64Array[],
     eigen?: readonly EigenBlock[],
   ) {
     this.#curvature = curvature;
     this.#blocks = blocks;
     this.#gradient = gradient;
+    this.#diagonals = diagonals;
     this.#eigen = eigen;
     let sum = 0;
     for (const { values } of blocks) for (const p of values) sum += Math.log(p);
@@ -139,19 +115,12 @@ class FactoredPrecision implements Precision {
     return this.#gradient();
   }
 
-  traces(parts: readonly Curvature[]): Float64Array {
+  traces(parts: readonly C[]): Float64Array {
     return Float64Array.from(parts, (part) => {
       let sum = 0;
-      const numbers = columnSums(part);
-      this.#blocks.forEach((block, b) => {
-        const { at, size } = block.selected;
-        // One array of all weights, or one for each block.
-        const own = part.structure === "diagonal" ? numbers[0].subarray(at, at + size) : numbers[b];
-        const diagonal =
-          part instanceof KroneckerCurvature && this.#eigen !== undefined
-            ? diagonalInBasis(this.#eigen[b], own, columnsInA(part.blocks[b]))
-            : own;
-        for (let i = 0; i < size; i++) sum += diagonal[i] / block.values[i];
+      const diagonals = this.#diagonals(part);
+      this.#blocks.forEach(({ selected: { size }, values }, b) => {
+        for (let i = 0; i < size; i++) sum += diagonals[b][i] / values[i];
       });
       return sum;
     });

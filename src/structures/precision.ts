@@ -4,7 +4,6 @@ import type { DType, Pointer } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Curvature } from "./curvature.ts";
-import type { Prior } from "./prior.ts";
 
 /** A posterior precision. Rows are [n, S] in the kernels' float64 memory, and are changed in place. */
 export interface Precision {
@@ -44,6 +43,3 @@ export interface PrecisionOptions {
   /** Whether its whole inverse is asked for in any case, so that eigenvalues, which serve other priors too, do not pay. */
   readonly inverse?: boolean;
 }
-
-/** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
-export type FactorPrecision = (curvature: Curvature, h: number, prior: Prior, options: PrecisionOptions) => Precision;

@@ -2,7 +2,7 @@
 // each weight.
 
 import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
-import { OptionError, ShapeError, ValueError } from "../errors.ts";
+import { ShapeError, ValueError } from "../errors.ts";
 import type { Selection } from "./selection.ts";
 
 /** How many numbers a prior precision has: one, one for each selected parameter array, or one for each weight. */
@@ -119,12 +119,4 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
   if (!centres.every(Number.isFinite)) throw new ValueError(`${where}: the prior mean is not finite.`);
   const means = new Prior(selection, selection.arrange(centres), centres).spread();
   return new Prior(selection, selection.arrange(values), means);
-}
-
-/** @throws OptionError for a prior of one number for each weight in a structure of eigenbases */
-export function refusePerWeight(where: string, prior: Prior, structure: string): void {
-  if (prior.structure !== "perWeight") return;
-  throw new OptionError(
-    `${where}: with the structure "${structure}" the prior precision is one number, or one for each parameter: it is added in the factors' eigenbasis. Structures that take one for each weight: "full", "diagonal".`,
-  );
 }

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { partNumbers, readPlan } from "../../src/curvature/accumulate.ts";
-import { accumulatorOf } from "../../src/curvature/accumulators.ts";
+import { passesOf, sumNumbers } from "../../src/curvature/accumulators.ts";
 import { columnCount } from "../../src/curvature/columns.ts";
 import {
   array,
@@ -28,9 +28,8 @@ const x = array(
 /** Whether a plan has its columns in groups. */
 function grouped(net: Network, likelihood: Likelihood, structure: Structure): boolean {
   const plan = readPlan("test", net, likelihood, { structure });
-  const { columns } = partNumbers(plan, (count) =>
-    accumulatorOf(plan, structure === "ekfac" ? "kronecker" : structure, count),
-  );
+  const [pass] = passesOf(plan);
+  const { columns } = partNumbers(plan, (count) => sumNumbers(plan, pass, count));
   return columns < columnCount(plan);
 }
 

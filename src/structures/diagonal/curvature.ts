@@ -2,25 +2,18 @@
 
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
-import { type Curvature, checkSame, checkSquare, multiple, notMadeOf, readVectors, sum } from "../curvature.ts";
+import { type Curvature, checkSame, checkSquare, multiple, readVectors, SelectedCurvature, sum } from "../curvature.ts";
 import type { Selection } from "../selection.ts";
 
 /** The diagonal of the curvature. */
-export class DiagonalCurvature implements Curvature {
+export class DiagonalCurvature extends SelectedCurvature implements Curvature {
   readonly structure = "diagonal";
-  readonly selection: Selection;
-  readonly examples: number;
   /** [S] */
   readonly values: Float64Array;
 
   constructor(selection: Selection, examples: number, values: Float64Array) {
-    this.selection = selection;
-    this.examples = examples;
+    super(selection, examples);
     this.values = values;
-  }
-
-  get size(): number {
-    return this.selection.size;
   }
 
   diagonal(): NDArray {
@@ -43,17 +36,9 @@ export class DiagonalCurvature implements Curvature {
     return new NDArray(product, x.shape);
   }
 
-  factors(): never {
-    throw notMadeOf("factors", this);
-  }
-
-  eigenbases(): never {
-    throw notMadeOf("eigenbases", this);
-  }
-
   merge(other: Curvature): DiagonalCurvature {
     checkSame(this, other);
-    const values = sum(this.values, (other as DiagonalCurvature).values);
+    const values = sum(this.values, other.values);
     return new DiagonalCurvature(this.selection, this.examples + other.examples, values);
   }
 

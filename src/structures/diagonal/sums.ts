@@ -3,12 +3,13 @@
 import { addTableSquares, eachTableRows, isTable } from "../../derivatives/tables.ts";
 import { eachChunk, plainUse } from "../../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
-import { bytesPerElement, type DType, type Pointer, scope } from "../../kernels/memory.ts";
+import { bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
 import type { LinearSite, Node, Parameter } from "../../network/graph.ts";
 import type { Backward } from "../../network/passes.ts";
 import type { Accumulator } from "../curvature.ts";
-import type { SelectedParameter, Selection } from "../selection.ts";
+import type { SelectedParameter } from "../selection.ts";
 import { addPlainSquares, addSquares, squareNumbers, squaresOfPart, sumOfSquares } from "../squares.ts";
+import type { SumOptions } from "../structure.ts";
 import { DiagonalCurvature } from "./curvature.ts";
 
 /** Whether a vector's derivative is what arrives at its one node. */
@@ -17,7 +18,7 @@ function plainVector(nodes: readonly Node[], { size }: Parameter, role: Selected
 }
 
 /** Squares of derivatives, from the factors of each layer: no row is written where a layer has one position. */
-export function diagonalAccumulator(selection: Selection, columns: number, dtype: DType): Accumulator {
+export function diagonalSums({ selection, columns, dtype }: SumOptions): Accumulator<DiagonalCurvature> {
   const { graph, parameters } = selection;
   // Of a parameter that is selected in part, all squares are summed; they cost as little.
   const starts: number[] = [];

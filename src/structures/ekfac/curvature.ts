@@ -4,29 +4,30 @@
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
 import { ValueError } from "../../errors.ts";
-import { type Curvature, checkSame, checkSquare, type Eigenbasis, multiple, notMadeOf, sum } from "../curvature.ts";
+import {
+  type Curvature,
+  checkSame,
+  checkSquare,
+  type Eigenbasis,
+  multiple,
+  SelectedCurvature,
+  sum,
+} from "../curvature.ts";
 import { diagonalOf, type EigenBlock, eigenbasesOf, timesBlocks } from "../eigenblocks.ts";
 import type { Selection } from "../selection.ts";
 
 /** The curvature as Q diag(values) Qᵀ in Kronecker eigenbases, a block for each parameter. */
-export class EkfacCurvature implements Curvature {
+export class EkfacCurvature extends SelectedCurvature implements Curvature {
   readonly structure = "ekfac";
-  readonly selection: Selection;
-  readonly examples: number;
   readonly blocks: readonly EigenBlock[];
 
   constructor(selection: Selection, examples: number, blocks: readonly EigenBlock[]) {
-    this.selection = selection;
-    this.examples = examples;
+    super(selection, examples);
     this.blocks = blocks;
   }
 
-  get size(): number {
-    return this.selection.size;
-  }
-
   /** The blocks in their eigenbases. */
-  decompose(): readonly EigenBlock[] {
+  basis(): readonly EigenBlock[] {
     return this.blocks;
   }
 
@@ -50,18 +51,18 @@ export class EkfacCurvature implements Curvature {
     return timesBlocks(v, this.size, this.blocks);
   }
 
-  factors(): never {
-    throw notMadeOf("factors", this);
+  override factors(): never {
+    throw this.notMadeOf("factors", '"kronecker"', "eigenbases() has what it is made of.");
   }
 
-  eigenbases(): readonly Eigenbasis[] {
+  override eigenbases(): readonly Eigenbasis[] {
     return eigenbasesOf(this.blocks);
   }
 
   merge(other: Curvature): EkfacCurvature {
     checkSame(this, other);
     const blocks = this.blocks.map((block, i) => {
-      const { qb, qa, values } = (other as EkfacCurvature).blocks[i];
+      const { qb, qa, values } = other.blocks[i];
       if (!sameNumbers(block.qb, qb) || !sameNumbers(block.qa, qa)) {
         throw new ValueError(
           "merge: these ekfac curvatures have different eigenbases, so they do not add. Fit the second with the first as its `basis`.",

@@ -2,19 +2,17 @@
 
 import { chunkNumbers, eachChunk, isPlain, plainUse } from "../../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
-import { bytesPerElement, copyIn, type DType, type Pointer, scope } from "../../kernels/memory.ts";
-import type { Accumulator } from "../curvature.ts";
-import { type EigenBlock, rotated, shapeOf, turned, turnedNumbers } from "../eigenblocks.ts";
+import { LaplaceError } from "../../errors.ts";
+import { bytesPerElement, copyIn, type Pointer, scope } from "../../kernels/memory.ts";
+import type { Accumulator, SumNumbers } from "../curvature.ts";
+import { type EigenBlock, hasBasis, rotated, shapeOf, turned, turnedNumbers } from "../eigenblocks.ts";
 import type { Selection } from "../selection.ts";
 import { addPlainSquares, addSquares, squareNumbers } from "../squares.ts";
+import type { Pass, SumOptions } from "../structure.ts";
 import { EkfacCurvature } from "./curvature.ts";
 
 /** What the accumulator of corrected eigenvalues needs, whatever the basis. */
-export function ekfacNumbers(
-  selection: Selection,
-  columns: number,
-  dtype: DType,
-): Pick<Accumulator, "length" | "scratch" | "perPart"> {
+function numbers({ selection, columns, dtype }: SumOptions): SumNumbers {
   // One block after the other.
   const most = (of: (selected: Selection["parameters"][number]) => number) => Math.max(...selection.parameters.map(of));
   const scratch = (batch: number) =>
@@ -33,16 +31,21 @@ export function ekfacNumbers(
     const { groups, outputs, inputs } = shapeOf(selected);
     return groups * (outputs ** 2 + (selected.role === "weight" ? inputs ** 2 : 0));
   });
-  return { length: selection.size, scratch, perPart };
+  return { dtype, length: selection.size, scratch, perPart };
 }
 
 /** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */
-export function ekfacAccumulator(
-  selection: Selection,
-  columns: number,
-  dtype: DType,
-  basis: readonly EigenBlock[],
-): Accumulator {
+export const corrections: Pass = {
+  numbers,
+  begin(before, rounding) {
+    if (!hasBasis(before)) throw new LaplaceError("corrections: the curvature of the pass before has no eigenbases.");
+    const basis = before.basis(rounding);
+    return (options) => sumsIn(basis, options);
+  },
+};
+
+function sumsIn(basis: readonly EigenBlock[], options: SumOptions): Accumulator<EkfacCurvature> {
+  const { selection } = options;
   const { graph } = selection;
   // The basis may be that of another network with the same parameters: its blocks, at the sites of this one.
   const blocks = basis.map((block, i) => ({ ...block, selected: selection.parameters[i] }));
@@ -53,8 +56,7 @@ export function ekfacAccumulator(
     length += values.length;
   }
   return {
-    dtype,
-    ...ekfacNumbers(selection, columns, dtype),
+    ...numbers(options),
     add(backward, to) {
       const { kernels, batch, columns: count, dtype } = backward;
       const addBlock = ({ qb, qa, ...shape }: EigenBlock, at: Pointer) => {

@@ -6,26 +6,19 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
 import { eigh } from "../../linalg/eigh.ts";
 import { GRADED } from "../../linalg/graded.ts";
-import { type Curvature, checkSame, checkSquare, multiple, notMadeOf, readVectors, sum } from "../curvature.ts";
+import { type Curvature, checkSame, checkSquare, multiple, readVectors, SelectedCurvature, sum } from "../curvature.ts";
 import type { Selection } from "../selection.ts";
 
 /** The curvature as one symmetric matrix. */
-export class FullCurvature implements Curvature {
+export class FullCurvature extends SelectedCurvature implements Curvature {
   readonly structure = "full";
-  readonly selection: Selection;
-  readonly examples: number;
   /** [S, S] */
   readonly matrix: Float64Array;
   #eigenvalues: Float64Array | undefined;
 
   constructor(selection: Selection, examples: number, matrix: Float64Array) {
-    this.selection = selection;
-    this.examples = examples;
+    super(selection, examples);
     this.matrix = matrix;
-  }
-
-  get size(): number {
-    return this.selection.size;
   }
 
   /** Its eigenvalues, computed once. Those that rounding made negative are 0. */
@@ -71,17 +64,9 @@ export class FullCurvature implements Curvature {
     });
   }
 
-  factors(): never {
-    throw notMadeOf("factors", this);
-  }
-
-  eigenbases(): never {
-    throw notMadeOf("eigenbases", this);
-  }
-
   merge(other: Curvature): FullCurvature {
     checkSame(this, other);
-    const matrix = sum(this.matrix, (other as FullCurvature).matrix);
+    const matrix = sum(this.matrix, other.matrix);
     return new FullCurvature(this.selection, this.examples + other.examples, matrix);
   }
 

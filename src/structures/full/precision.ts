@@ -16,8 +16,8 @@ import type { FullCurvature } from "./curvature.ts";
 const enough = (n: number) => (n <= 256 ? 1e-10 : 1e-8);
 
 /** Factors P = h H + P₀. */
-export function fullPrecision(curvature: Curvature, h: number, prior: Prior, options: PrecisionOptions): Precision {
-  return new FullPrecision(curvature as FullCurvature, h, prior, options.inverse ?? false);
+export function fullPrecision(curvature: FullCurvature, h: number, prior: Prior, options: PrecisionOptions): Precision {
+  return new FullPrecision(curvature, h, prior, options.inverse ?? false);
 }
 
 class FullPrecision implements Precision {
@@ -107,10 +107,9 @@ class FullPrecision implements Precision {
     return this.#prior.sums(this.variance()).map((trace, i) => precision[i] * trace);
   }
 
-  traces(parts: readonly Curvature[]): Float64Array {
+  traces(parts: readonly FullCurvature[]): Float64Array {
     const covariance = this.covariance();
-    return Float64Array.from(parts, (part) => {
-      const { matrix } = part as FullCurvature;
+    return Float64Array.from(parts, ({ matrix }) => {
       let sum = 0;
       for (let i = 0; i < matrix.length; i++) sum += covariance[i] * matrix[i];
       return sum;

@@ -7,12 +7,13 @@ import type { LinearSite } from "../../network/graph.ts";
 import { type Accumulator, symmetric } from "../curvature.ts";
 import { asFloat64, contractRows, rowNumbers } from "../rows.ts";
 import type { Selection } from "../selection.ts";
+import type { SumOptions } from "../structure.ts";
 import { FullCurvature } from "./curvature.ts";
 
 /** Rows of the Jacobian times themselves; the last layer alone by its factors. */
-export function fullAccumulator(selection: Selection, columns: number, dtype: DType, layerType: DType): Accumulator {
+export function fullSums({ selection, columns, dtype, sumType }: SumOptions): Accumulator<FullCurvature> {
   const site = soleLinearSite(selection);
-  if (site !== undefined && columns > 1) return layerAccumulator(selection, site, columns, dtype, layerType);
+  if (site !== undefined && columns > 1) return layerAccumulator(selection, site, columns, dtype, sumType);
   const n = selection.size;
   const copies = dtype === "float64" ? 1 : 3; // a float64 copy is worth two numbers
   return {
@@ -60,7 +61,7 @@ function layerAccumulator(
   columns: number,
   dtype: DType,
   layerType: DType,
-): Accumulator {
+): Accumulator<FullCurvature> {
   const { inputs, outputs } = site;
   const biased = selection.parameters.length === 2;
   const width = inputs + (biased ? 1 : 0);

@@ -6,14 +6,19 @@
 
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
-import { OptionError } from "../../errors.ts";
-import { type Curvature, checkSame, checkSquare, type Eigenbasis, type Factors, multiple, sum } from "../curvature.ts";
+import {
+  type Curvature,
+  checkSame,
+  checkSquare,
+  type Eigenbasis,
+  type Factors,
+  multiple,
+  SelectedCurvature,
+  sum,
+} from "../curvature.ts";
 import { type BlockShape, type EigenBlock, eigenbasesOf, inGroups, shapeOf, timesBlocks } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
 import { type Basis, definedBasis, eigenbasis } from "./eigenbasis.ts";
-
-/** How positions that share a weight count. */
-export type Sharing = "expand" | "reduce";
 
 /** The block of a parameter: B, or B ⊗ A/count. */
 export interface KroneckerBlock {
@@ -26,11 +31,14 @@ export interface KroneckerBlock {
   readonly count: number;
 }
 
+/** Whether the factor of a block that its columns give is A: that of a transposed weight. */
+export function columnsInA({ selected: { site }, a }: KroneckerBlock): boolean {
+  return a !== undefined && site.kind === "linear" && site.transposed === true;
+}
+
 /** The curvature as Kronecker products, a block for each parameter. */
-export class KroneckerCurvature implements Curvature {
+export class KroneckerCurvature extends SelectedCurvature implements Curvature {
   readonly structure = "kronecker";
-  readonly selection: Selection;
-  readonly examples: number;
   readonly blocks: readonly KroneckerBlock[];
   /** The factors with each position as an example, where those of `blocks` were reduced and a basis is to come of them. */
   readonly expanded: KroneckerCurvature | undefined;
@@ -42,14 +50,9 @@ export class KroneckerCurvature implements Curvature {
     blocks: readonly KroneckerBlock[],
     expanded: KroneckerCurvature | undefined = undefined,
   ) {
-    this.selection = selection;
-    this.examples = examples;
+    super(selection, examples);
     this.blocks = blocks;
     this.expanded = expanded;
-  }
-
-  get size(): number {
-    return this.selection.size;
   }
 
   /** The blocks in their eigenbases, computed once. */
@@ -110,7 +113,7 @@ export class KroneckerCurvature implements Curvature {
     return timesBlocks(v, this.size, this.decompose());
   }
 
-  factors(): readonly Factors[] {
+  override factors(): readonly Factors[] {
     return this.blocks.map(({ selected, a, b, count }) => {
       const { groups, outputs, inputs } = shapeOf(selected);
       return {
@@ -121,14 +124,14 @@ export class KroneckerCurvature implements Curvature {
     });
   }
 
-  eigenbases(): readonly Eigenbasis[] {
+  override eigenbases(): readonly Eigenbasis[] {
     return eigenbasesOf(this.decompose());
   }
 
   merge(other: Curvature): KroneckerCurvature {
     checkSame(this, other);
     const blocks = this.blocks.map((block, i) => {
-      const { a, b, count } = (other as KroneckerCurvature).blocks[i];
+      const { a, b, count } = other.blocks[i];
       const factor = block.a === undefined || a === undefined ? undefined : sum(block.a, a);
       return { ...block, b: sum(block.b, b), a: factor, count: block.count + count };
     });
@@ -195,12 +198,4 @@ function decomposeGroups(matrices: Float64Array, groups: number, n: number, deco
     vectors.set(one.vectors, g * n * n);
   }
   return { values, vectors };
-}
-
-/** @throws OptionError unless every selected parameter is whole */
-export function checkWhole(where: string, selection: Selection, structure: string): void {
-  if (selection.whole) return;
-  throw new OptionError(
-    `${where}: the structure "${structure}" takes whole parameters, not single weights of one. Structures that fit: "full", "diagonal".`,
-  );
 }

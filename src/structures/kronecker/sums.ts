@@ -19,7 +19,8 @@ import { type Accumulator, symmetric } from "../curvature.ts";
 import { shapeOf } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
 import type { PartSize } from "../squares.ts";
-import { type KroneckerBlock, KroneckerCurvature, type Sharing } from "./curvature.ts";
+import type { Sharing, SumOptions } from "../structure.ts";
+import { type KroneckerBlock, KroneckerCurvature } from "./curvature.ts";
 
 /** Where the factors of one site begin in the accumulator. */
 interface SiteFactors {
@@ -38,13 +39,8 @@ function ownFactor({ site, role }: SelectedParameter): boolean {
 }
 
 /** Sums the factors. */
-export function kroneckerAccumulator(
-  selection: Selection,
-  columns: number,
-  dtype: DType,
-  sumType: DType,
-  sharing: Sharing,
-): Accumulator {
+export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature> {
+  const { selection, columns, dtype, sumType, sharing } = options;
   const { graph } = selection;
   let length = 0;
   const take = (groups: number, n: number) => {
@@ -118,15 +114,18 @@ export function kroneckerAccumulator(
 }
 
 /** Whether positions share a weight somewhere. */
-export function sharesPositions({ graph, parameters }: Selection): boolean {
+function sharesPositions({ graph, parameters }: Selection): boolean {
   return parameters.some(({ site, role }) => {
     const uses = role === "weight" ? (graph.uses.get(site) ?? []) : [];
     return uses.reduce((total, node) => total + positionsOf(node), 0) > 1;
   });
 }
 
-/** Sums reduced factors, and behind them the expanded ones, which come with the curvature. */
-export function withExpanded(reduced: Accumulator, expanded: Accumulator): Accumulator {
+/** Sums the factors that a basis comes of: of reduced ones the expanded ones too, behind them, which come with the curvature. */
+export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> {
+  const reduced = factorSums(options);
+  if (options.sharing !== "reduce" || !sharesPositions(options.selection)) return reduced;
+  const expanded = factorSums({ ...options, sharing: "expand" });
   const shift = reduced.length * bytesPerElement(reduced.dtype);
   return {
     dtype: reduced.dtype,
@@ -138,8 +137,8 @@ export function withExpanded(reduced: Accumulator, expanded: Accumulator): Accum
       expanded.add(backward, to + shift, again);
     },
     finish(values, examples) {
-      const { selection, blocks } = reduced.finish(values, examples) as KroneckerCurvature;
-      const finer = expanded.finish(values.subarray(reduced.length), examples) as KroneckerCurvature;
+      const { selection, blocks } = reduced.finish(values, examples);
+      const finer = expanded.finish(values.subarray(reduced.length), examples);
       return new KroneckerCurvature(selection, examples, blocks, finer);
     },
   };

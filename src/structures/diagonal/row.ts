@@ -1,0 +1,20 @@
+// The diagonal alone: exact, without correlations.
+
+import { passOf, type Row } from "../structure.ts";
+import { DiagonalCurvature } from "./curvature.ts";
+import { read, write } from "./file.ts";
+import { diagonalPrecision } from "./precision.ts";
+import { diagonalSums } from "./sums.ts";
+
+export const diagonal: Row<DiagonalCurvature> = {
+  options: [],
+  agree: [],
+  takes: { singleWeights: true, weightPriors: true },
+  passes: () => [passOf(diagonalSums)],
+  precision: diagonalPrecision,
+  columnSums: ({ values }) => [values],
+  lift: ({ values }, selection, examples, sums = [values]) => new DiagonalCurvature(selection, examples, sums[0]),
+  fields: [],
+  write,
+  read,
+};

@@ -1,0 +1,20 @@
+// The whole matrix: exact.
+
+import { passOf, type Row } from "../structure.ts";
+import { FullCurvature } from "./curvature.ts";
+import { read, write } from "./file.ts";
+import { fullPrecision } from "./precision.ts";
+import { fullSums } from "./sums.ts";
+
+export const full: Row<FullCurvature> = {
+  options: [],
+  agree: [],
+  takes: { singleWeights: true, weightPriors: true },
+  passes: () => [passOf(fullSums)],
+  precision: fullPrecision,
+  columnSums: ({ matrix }) => [matrix],
+  lift: ({ matrix }, selection, examples, sums = [matrix]) => new FullCurvature(selection, examples, sums[0]),
+  fields: [],
+  write,
+  read,
+};

@@ -1,0 +1,25 @@
+// A Kronecker product for each parameter.
+
+import { passOf, type Row } from "../structure.ts";
+import { columnsInA, KroneckerCurvature } from "./curvature.ts";
+import { fields, read, write } from "./file.ts";
+import { kroneckerPrecision } from "./precision.ts";
+import { factorSums } from "./sums.ts";
+
+export const kronecker: Row<KroneckerCurvature> = {
+  options: ["sharing", "damping"],
+  agree: ["sharing"],
+  takes: { singleWeights: false, weightPriors: false },
+  passes: () => [passOf(factorSums)],
+  precision: kroneckerPrecision,
+  columnSums: ({ blocks }) => blocks.map((block) => (columnsInA(block) ? (block.a as Float64Array) : block.b)),
+  lift({ blocks }, selection, examples, sums) {
+    const others = blocks.map((block, i) =>
+      sums === undefined ? block : columnsInA(block) ? { ...block, a: sums[i] } : { ...block, b: sums[i] },
+    );
+    return new KroneckerCurvature(selection, examples, others);
+  },
+  fields,
+  write,
+  read,
+};

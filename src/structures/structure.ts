@@ -1,0 +1,77 @@
+// What everything else asks of a structure: its row of the table.
+
+import type { DType } from "../kernels/memory.ts";
+import type { Accumulator, Curvature, SumNumbers } from "./curvature.ts";
+import type { Precision, PrecisionOptions } from "./precision.ts";
+import type { Prior } from "./prior.ts";
+import type { SelectedParameter, Selection } from "./selection.ts";
+
+/** How positions that share a weight count. */
+export type Sharing = "expand" | "reduce";
+
+/** What sums are made for. */
+export interface SumOptions {
+  readonly selection: Selection;
+  /** How many columns arrive at once. */
+  readonly columns: number;
+  /** The type of what arrives. */
+  readonly dtype: DType;
+  /** That of sums that a small noise would magnify. */
+  readonly sumType: DType;
+  readonly sharing: Sharing;
+}
+
+/** A pass through the data. */
+export interface Pass {
+  /** What its sums need, whatever came before. */
+  numbers(options: SumOptions): SumNumbers;
+  /**
+   * Begins: gives its accumulators.
+   * @param before what the pass before gave, or the option `basis`
+   * @param rounding of the sums, relative
+   */
+  begin(before: Curvature | undefined, rounding: number): (options: SumOptions) => Accumulator;
+}
+
+/** A pass that stands alone. */
+export function passOf(sums: (options: SumOptions) => Accumulator): Pass {
+  return { numbers: sums, begin: () => sums };
+}
+
+/** Arrays on their way into a file. */
+export type Write = (name: string, values: Float64Array, shape: readonly number[]) => void;
+
+/** An array of a file, whose shape must be this. @throws FileError */
+export type Read = (name: string, shape: readonly number[]) => Float64Array;
+
+/** The name of a parameter's array. */
+export const nameOf = ({ parameter }: SelectedParameter, part: string) => `curvature.${parameter.name}.${part}`;
+
+/** Numbers of a file's document. @throws FileError */
+export interface ReadNumbers {
+  positives(name: string, length: number): readonly number[];
+}
+
+/** A structure. Methods are given curvatures of its own. */
+export interface Row<C extends Curvature = Curvature> {
+  /** Options of a fit that it looks at. */
+  readonly options: readonly ("sharing" | "basis" | "damping")[];
+  /** Of those, in which curvatures that add must agree. */
+  readonly agree: readonly "sharing"[];
+  /** Single weights of a parameter; a prior precision for each weight. */
+  readonly takes: { readonly singleWeights: boolean; readonly weightPriors: boolean };
+  /** A fit's passes through the data, where the option `basis` is given or not. */
+  passes(basis: boolean): readonly Pass[];
+  /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
+  precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Precision;
+  /** The arrays that sum over columns; what sums over examples alone is not among them. */
+  columnSums(curvature: C): readonly Float64Array[];
+  /** The same numbers over a selection's other view and as many examples, or with other sums over columns. */
+  lift(curvature: C, selection: Selection, examples: number, sums?: readonly Float64Array[]): C;
+  /** Writes its arrays, and gives the numbers that go into the document. */
+  write(curvature: C, write: Write): Readonly<Record<string, readonly number[]>>;
+  /** The names of those numbers. */
+  readonly fields: readonly string[];
+  /** Reads what `write` wrote. @throws FileError */
+  read(selection: Selection, examples: number, read: Read, numbers: ReadNumbers): C;
+}
