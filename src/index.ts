@@ -4,6 +4,7 @@ export { batchedMatmul, batchedOuter, batchedTranspose } from "./array/batched.t
 export { einsum } from "./array/einsum.ts";
 export type { PlainArray } from "./array/entries.ts";
 export type { FormatOptions } from "./array/format.ts";
+export { logGamma } from "./array/gamma.ts";
 export {
   type ArrayLike,
   type ArrayOptions,
@@ -164,8 +165,10 @@ export type {
 export type { Tuning, TuningOptions } from "./laplace/tuning.ts";
 export { bernoulli } from "./likelihood/bernoulli.ts";
 export { categorical } from "./likelihood/categorical.ts";
+export { defineLikelihood, type LikelihoodOption, type LikelihoodOptions } from "./likelihood/define.ts";
 export { type GaussianOptions, gaussian } from "./likelihood/gaussian.ts";
 export type { Likelihood } from "./likelihood/likelihood.ts";
+export type { NumberLikelihood, TargetMoments, TargetNumbers } from "./likelihood/plain.ts";
 export { poisson } from "./likelihood/poisson.ts";
 export type { Task } from "./likelihood/read.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";

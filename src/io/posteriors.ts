@@ -136,7 +136,7 @@ function writeDocument(posterior: Posterior, write: Write) {
 function likelihoodJson({ name, entry }: Likelihood) {
   if (!entryNames().includes(name)) {
     throw new LaplaceError(
-      `savePosterior: a file can name the library's own likelihoods (${entryNames().join(", ")}), not "${name}".`,
+      `savePosterior: a file can name the library's own likelihoods and those of defineLikelihood (${entryNames().join(", ")}), not "${name}".`,
     );
   }
   return { name, ...Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)) };

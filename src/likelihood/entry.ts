@@ -4,6 +4,7 @@ import { checkNumber } from "../errors.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { bernoulli } from "./bernoulli.ts";
 import { categorical } from "./categorical.ts";
+import { definedNames, fromDefinition } from "./define.ts";
 import { gaussianOf } from "./gaussian.ts";
 import type { Likelihood } from "./likelihood.ts";
 import { poisson } from "./poisson.ts";
@@ -11,6 +12,8 @@ import { poisson } from "./poisson.ts";
 /** A file's entry, field by field; each method refuses what it does not find. */
 export interface EntryFields {
   readonly where: string;
+  text(name: string): string;
+  json(name: string): unknown;
   has(name: string): boolean;
   choice<const Choice extends string>(name: string, choices: readonly Choice[]): Choice;
   integer(name: string, minimum: number): number;
@@ -19,7 +22,7 @@ export interface EntryFields {
 }
 
 /** The fields that entries may have. */
-export const entryFields: readonly string[] = ["name", "noise", "ratios", "classAxis", "ignoredLabel"];
+export const entryFields: readonly string[] = ["name", "noise", "ratios", "classAxis", "ignoredLabel", "options"];
 
 const classOptions = (fields: EntryFields): ClassOptions => ({
   ...(fields.has("classAxis") && { classAxis: fields.choice("classAxis", ["first", "last"]) }),
@@ -38,9 +41,11 @@ const readers: Readonly<Record<string, (fields: EntryFields, outputs: number) =>
 };
 
 /** The names that a file may have. */
-export const entryNames = (): readonly string[] => Object.keys(readers);
+export const entryNames = (): readonly string[] => [...Object.keys(readers), ...definedNames()];
 
 /** The likelihood of a file's entry, of a network with so many outputs. @throws LaplaceError for what no likelihood is */
 export function readEntry(fields: EntryFields, outputs: number): Likelihood {
-  return readers[fields.choice("name", entryNames())](fields, outputs);
+  const name = fields.text("name");
+  if (Object.hasOwn(readers, name)) return readers[name](fields, outputs);
+  return fromDefinition(name, fields.has("options") ? fields.json("options") : undefined);
 }

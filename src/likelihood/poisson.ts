@@ -1,14 +1,12 @@
 // Counts: outputs are logarithms of rates.
 
-import { sizeOf } from "../array/ndarray.ts";
 import { millsRatio, normalDensity } from "../array/normal.ts";
 import { portableExp, portableExpm1, portableLog } from "../array/portable.ts";
 import type { Random } from "../array/random.ts";
-import { ValueError } from "../errors.ts";
-import { bytesPerElement, inMemory } from "../kernels/memory.ts";
-import { mse } from "../losses/losses.ts";
 import { fallingRoot, logTrapezoid, logUpper, normalUpper } from "./integrals.ts";
-import { alone, type Likelihood, likelihoodOf, meanOf, refuseEnding, writeDiagonal } from "./likelihood.ts";
+import { type Likelihood, meanOf, refuseEnding } from "./likelihood.ts";
+import { ofNumbers } from "./numbers.ts";
+import type { NumberLikelihood } from "./plain.ts";
 
 /**
  * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
@@ -16,98 +14,47 @@ import { alone, type Likelihood, likelihoodOf, meanOf, refuseEnding, writeDiagon
  * that rate; "plugin" takes the rate at the mean.
  */
 export function poisson(): Likelihood {
-  return likelihoodOf({
-    ...mse.rule,
-    name: "poisson",
-    targets: "numbers",
-    normal: false,
-    noise: undefined,
-    links: ["exact", "plugin"],
-    needs: (link) => (link === "plugin" ? "mean" : "variance"),
-    checkNetwork(where, net) {
-      refuseEnding(
-        where,
-        net,
-        "exp",
-        "but the likelihood takes logarithms of rates: it applies the exponential itself.",
-      );
+  const rate = (f: number) => portableExp(f);
+  const rule: NumberLikelihood = {
+    targets: "counts",
+    loss: (f, y) => Math.exp(f) - y * f,
+    gradient: (f, y) => Math.exp(f) - y,
+    information: rate,
+    draw: (f, random) => drawCount(Math.exp(f), random),
+    mean: rate,
+    variance: rate,
+    constant: logFactorial,
+    // The variance of a count, given its rate, is the rate.
+    moments(m, v) {
+      const mean = portableExp(m + v / 2);
+      return { mean, aleatoric: mean, epistemic: rateVariance(m, v) };
     },
-    readTargets(where, targets, shape, dtype) {
-      const t = mse.rule.readTargets(where, targets, shape, dtype);
-      t.data.forEach((count: number, i: number) => {
-        if (Number.isInteger(count) && count >= 0) return;
-        throw new ValueError(`${where}: target ${count} (element ${i}) is no count: 0, 1, 2 and so on are due.`);
-      });
-      return t;
-    },
-    elements({ dtype, batch, outputs, f }, targets, to) {
-      const size = bytesPerElement(dtype);
-      inMemory(dtype, (memory) =>
-        inMemory("float64", (elements) => {
-          for (let i = 0; i < batch * outputs; i++) {
-            const logRate = memory[f / size + i];
-            elements[to / 8 + i] = Math.exp(logRate) - memory[targets / size + i] * logRate;
-          }
-        }),
-      );
-    },
-    gradient({ dtype, batch, outputs, f }, targets, scale, to) {
-      const size = bytesPerElement(dtype);
-      inMemory(dtype, (memory) => {
-        for (let i = 0; i < batch * outputs; i++) {
-          memory[to / size + i] = scale * (Math.exp(memory[f / size + i]) - memory[targets / size + i]);
-        }
-      });
-    },
-    group: alone,
-    rootColumns: sizeOf,
-    root(outputs, columns, to) {
-      const start = outputs.f / bytesPerElement(outputs.dtype);
-      inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, (i) => Math.exp(memory[start + i] / 2)));
-    },
-    drawColumn({ dtype, batch, outputs, f }, random, to) {
-      const size = bytesPerElement(dtype);
-      inMemory(dtype, (memory) => {
-        for (let i = 0; i < batch * outputs; i++) {
-          const rate = Math.exp(memory[f / size + i]);
-          memory[to / size + i] = rate - drawCount(rate, random);
-        }
-      });
-    },
-    constant(targets) {
-      let sum = 0;
-      for (const count of targets.data) sum += logFactorial(count);
-      return sum;
-    },
-    logDensity: (y, { functionMean, functionVariance }) => logCountDensity(y, functionMean, functionVariance),
-    information: ({ functionMean }) => portableExp(functionMean),
-    uncertainty({ mean, variance }) {
-      // The variance of a count, given its rate, is the rate.
-      const aleatoric = mean.map((m, i) => portableExp(m + variance[i] / 2));
-      const epistemic = mean.map((m, i) => rateVariance(m, variance[i]));
-      return { total: aleatoric.map((rate, i) => rate + epistemic[i]), aleatoric, epistemic };
-    },
-    baseline: {
-      numbers: 1,
-      words: "their mean",
-      fit(targets) {
-        const level = Math.log(meanOf(targets));
-        return (t) => -logCountDensity(t, level, 0);
+  };
+  return ofNumbers(
+    "poisson",
+    rule,
+    {},
+    {
+      root: (f) => Math.exp(f / 2),
+      logDensity: logCountDensity,
+      baseline: {
+        numbers: 1,
+        words: "their mean",
+        fit(targets) {
+          const level = Math.log(meanOf(targets));
+          return (y) => -logCountDensity(y, level, 0);
+        },
+      },
+      checkNetwork(where, net) {
+        refuseEnding(
+          where,
+          net,
+          "exp",
+          "but the likelihood takes logarithms of rates: it applies the exponential itself.",
+        );
       },
     },
-    entry: {},
-    target(link, { outputs, mean, variance }) {
-      if (link === "plugin") return this.targetAt(mean, [outputs], undefined);
-      const rate = mean.map((m, i) => portableExp(m + variance[i] / 2));
-      // The variance of a count is the mean of its rate plus the rate's variance.
-      const spread = variance.map((v, i) => rate[i] + rateVariance(mean[i], v));
-      return { mean: rate, variance: spread };
-    },
-    targetAt(f) {
-      const rate = f.map((logRate) => portableExp(logRate));
-      return { mean: rate, variance: rate.slice() };
-    },
-  });
+  );
 }
 
 /** The variance of e^f for f ~ N(m, v), e^(2m + 2v) (1 − e^−v); infinite only where that is above every float64 number. */
