@@ -154,7 +154,7 @@ export type { DiagnoseOptions } from "./laplace/diagnose.ts";
 export type { Evidence } from "./laplace/evidence.ts";
 export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
 export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
-export { estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
+export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
 export type { Posterior, SampleOptions } from "./laplace/posterior.ts";
 export type {
   Approximation,

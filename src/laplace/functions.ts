@@ -49,7 +49,7 @@ export function routeOf({ graph, outputShape }: Network, selection: Selection, l
 }
 
 /** What decides how much passes at once. */
-interface Model {
+export interface Model {
   readonly net: Network;
   readonly selection: Selection;
   readonly scratch: Precision["scratch"];

@@ -1,4 +1,4 @@
-// What a fit will need, before it starts.
+// What a fit and its posterior's phases will need, before they start.
 
 import { MOST_EXAMPLES, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
 import { sumNumbers } from "../curvature/accumulators.ts";
@@ -6,25 +6,25 @@ import { outputsApart } from "../curvature/outputs.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
-import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
-import { backwardNumbers } from "../network/passes.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
 import { shapeOf } from "../structures/eigenblocks.ts";
+import { sharesPositions } from "../structures/kronecker/sums.ts";
 import type { Pass } from "../structures/structure.ts";
 import { table } from "../structures/table.ts";
 import { laplaceOptionNames } from "./checks.ts";
-import { columnsOf, routeOf } from "./functions.ts";
 import type { LaplaceOptions } from "./laplace.ts";
+import { type Approximation, readPredictOptions } from "./prediction.ts";
+import { type Asked, basesBytes, phaseBytes } from "./prediction-memory.ts";
 
 /**
- * Bytes that a fit and its posterior's first use need at their peak, and of what. Counted are numbers in the kernels'
+ * Bytes that a fit and the use of its posterior need at their peak, and of what. Counted are numbers in the kernels'
  * memory and arrays that are in use; first use are the evidence and the prediction for one input. Not counted are the
- * network, the data as they were given, copies of inputs that are not in the network's element type, what more inputs
- * need in a prediction, what the kernels' memory holds ready (it grows by a half at least), and garbage.
+ * network, the data as they were given, copies of inputs that are not in the network's element type, what the kernels'
+ * memory holds ready (it grows by a half at least), and garbage.
  */
 export interface MemoryEstimate {
-  /** The peak. */
+  /** The peak of the fit and its first use, or of all phases. */
   readonly bytes: number;
   /** Of the running sums. */
   readonly sums: number;
@@ -34,6 +34,13 @@ export interface MemoryEstimate {
   readonly curvature: number;
   /** Of the factorisation at its peak; what is kept of it is less. */
   readonly factorisation: number;
+  /** The peak of each phase, with what the posterior holds by then; the last three for `inputs` inputs. */
+  readonly phases: {
+    readonly fit: number;
+    readonly predict: number;
+    readonly evaluate: number;
+    readonly diagnose: number;
+  };
 }
 
 const FLOAT64 = 8;
@@ -80,51 +87,29 @@ function factorBytes({ selection }: Plan): { factors: number; bases: number; pea
   return { factors, bases, peak };
 }
 
-/** Bytes of a prediction for one input, apart from a whole matrix. */
-function predictionBytes({ net, selection, likelihood }: Plan, structure: Structure): number {
-  const bytes = bytesPerElement(net.dtype);
-  const { graph, parameterCount } = net;
-  const route = routeOf(net, selection, likelihood);
-  const columns = columnsOf({ net, selection, scratch: () => 0 }, route);
-  const values = nodeNumbers(graph.nodes) + columns + backwardNumbers(graph, selection.reaches, columns);
-  let [held, peak] = [0, 0];
-  for (const selected of selection.parameters) {
-    const { groups, outputs, inputs } = shapeOf(selected);
-    const size = groups * outputs * inputs;
-    const weight = selected.role === "weight";
-    const bases = structure === "diagonal" ? 0 : groups * (outputs ** 2 + (weight ? inputs ** 2 : 0));
-    // Inverses of the eigenvalues are kept; in float32, bases and inverses too. A vector's roots are made anew.
-    held += FLOAT64 * size + (net.dtype === "float32" ? bytes * (bases + (weight ? size : 0)) : 0);
-    peak = Math.max(peak, held + (bases + size) * bytes + (weight ? 0 : FLOAT64 * size));
-  }
-  return (parameterCount + values) * bytes + peak;
-}
-
-/** Bytes of the curvature, and of its factorisation and first use at their peak. */
-function posteriorBytes(plan: Plan, structure: Structure): { curvature: number; factorisation: number } {
-  const { selection, net } = plan;
-  const s = selection.size;
+/** Bytes of the curvature, of its factorisation and first use at their peak, and of what is kept of these. */
+function posteriorBytes(plan: Plan, structure: Structure): { curvature: number; factorisation: number; held: number } {
+  const s = plan.selection.size;
   const vector = FLOAT64 * s;
+  const { links } = plan.likelihood;
+  const one = phaseBytes(plan, structure, { inputs: 1, approximation: links[0], samples: 1 }).predict;
   if (structure === "full") {
     const matrix = vector * s;
     // Eigenvalues for the evidence; then the factor, which a prediction copies into the kernels' memory.
-    const rows =
-      (2 * FLOAT64 + bytesPerElement(net.dtype)) *
-      columnsOf({ net, selection, scratch: () => 0 }, routeOf(net, selection, plan.likelihood)) *
-      s;
-    const prediction = 2 * matrix + rows + net.parameterCount * bytesPerElement(net.dtype);
-    return { curvature: matrix, factorisation: Math.max(eighBytes(s), vector + prediction) };
+    return { curvature: matrix, factorisation: Math.max(eighBytes(s), vector + matrix + one), held: vector + matrix };
   }
   // The posterior's eigenvalues; the evidence needs a few vectors for a moment.
-  const use = Math.max(3 * vector, predictionBytes(plan, structure));
-  if (structure === "diagonal") return { curvature: vector, factorisation: 2 * vector + use };
+  const inverses = basesBytes(plan, structure).held;
+  const use = Math.max(3 * vector, inverses + one);
+  const held = vector + inverses;
+  if (structure === "diagonal") return { curvature: vector, factorisation: 2 * vector + use, held };
   const { factors, bases, peak } = factorBytes(plan);
-  if (structure === "ekfac") return { curvature: bases, factorisation: vector + use };
-  return { curvature: factors, factorisation: Math.max(peak, bases + vector + use) };
+  if (structure === "ekfac") return { curvature: bases, factorisation: vector + use, held };
+  return { curvature: factors, factorisation: Math.max(peak, bases + vector + use), held: bases + held };
 }
 
 /** The estimate for a plan and that many examples. */
-export function estimate(plan: Plan, structure: Structure, examples: number): MemoryEstimate {
+export function estimate(plan: Plan, structure: Structure, examples: number, asked?: Asked): MemoryEstimate {
   const { net, selection } = plan;
   const vector = FLOAT64 * selection.size;
   // The parameters as they were, which the posterior keeps in float64, and the prior's mean.
@@ -133,7 +118,7 @@ export function estimate(plan: Plan, structure: Structure, examples: number): Me
   const passes = table[structure].passes(plan.basis !== undefined);
   const last = passes[passes.length - 1];
   const apart = outputsApart(plan, sumNumbers(plan, last, 1).length);
-  const { curvature: one, factorisation } = posteriorBytes(plan, structure);
+  const { curvature: one, factorisation, held } = posteriorBytes(plan, structure);
   // The outputs' own curvatures, and their sum.
   const curvature = apart === 1 ? one : (apart + 1) * one;
   const { sums, part } = passBytes(plan, last, apart, examples);
@@ -141,31 +126,53 @@ export function estimate(plan: Plan, structure: Structure, examples: number): Me
   if (passes.length > 1) {
     // The first pass, the decomposition of its factors, and the second while they are there.
     const first = passBytes(plan, passes[0], 1, examples);
-    const { factors, bases, peak } = factorBytes(plan);
+    const { factors: one, bases, peak } = factorBytes(plan);
+    // Reduced factors come with the expanded ones, where they differ.
+    const factors = plan.sharing === "reduce" && sharesPositions(selection) ? 2 * one : one;
     peaks[0] += factors + bases + vector;
     peaks.push(Math.max(first.sums + first.part, first.sums + factors + vector), factors + vector + peak);
   }
-  return {
-    bytes: kept + Math.max(copy + Math.max(...peaks), vector + curvature + factorisation),
-    sums,
-    part,
-    curvature,
-    factorisation,
+  const fit = kept + Math.max(copy + Math.max(...peaks), vector + curvature + factorisation);
+  const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
+  const { predict, evaluate, diagnose } = phaseBytes(plan, structure, asked ?? first);
+  const posterior = kept + vector + curvature + held;
+  const phases = {
+    fit,
+    predict: posterior + predict,
+    evaluate: posterior + evaluate,
+    diagnose: posterior + diagnose,
   };
+  const bytes = asked === undefined ? fit : Math.max(...Object.values(phases));
+  return { bytes, sums, part, curvature, factorisation, phases };
+}
+
+/** Options of `estimateMemory`: those of `laplace`, and how much there is to do. */
+export interface EstimateOptions extends LaplaceOptions {
+  /** Examples of the fit (default: as many as pass through the network at once, about 32 MiB). */
+  readonly examples?: number | undefined;
+  /** Inputs of one call of `predict`, `evaluate` or `diagnose` (default 1). */
+  readonly inputs?: number | undefined;
+  /** How they are predicted, as in `predict`. */
+  readonly approximation?: Approximation | undefined;
+  /** Draws of "network" (default 100). */
+  readonly samples?: number | undefined;
 }
 
 /**
- * What `laplace(net, options).fit(data)` and its posterior's first use will need, in bytes, without running anything.
- * @param options as for `laplace`, and the number of `examples` (default: as many as pass through the network at once,
- *   about 32 MiB)
+ * What `laplace(net, options).fit(data)` and the use of its posterior will need, in bytes, without running anything: `bytes`
+ * of the fit and a first prediction, or of the most that any phase needs where `inputs` are given.
  * @throws OptionError, ShapeError
  */
-export function estimateMemory(net: Network, options: LaplaceOptions & { readonly examples?: number }): MemoryEstimate {
-  checkOptions("estimateMemory", options, ["examples", ...laplaceOptionNames]);
-  const { likelihood, examples = Number.POSITIVE_INFINITY, ...rest } = options;
-  if (examples !== Number.POSITIVE_INFINITY) checkInteger("estimateMemory", "examples", examples, 0);
-  const plan = readPlan("estimateMemory", net, likelihood, rest);
-  return estimate(plan, plan.structure, examples);
+export function estimateMemory(net: Network, options: EstimateOptions): MemoryEstimate {
+  const where = "estimateMemory";
+  checkOptions(where, options, ["examples", "inputs", "approximation", "samples", ...laplaceOptionNames]);
+  const { likelihood, examples = Number.POSITIVE_INFINITY, inputs, approximation, samples, ...rest } = options;
+  if (examples !== Number.POSITIVE_INFINITY) checkInteger(where, "examples", examples, 0);
+  if (inputs !== undefined) checkInteger(where, "inputs", inputs, 0);
+  const plan = readPlan(where, net, likelihood, rest);
+  const how = readPredictOptions(where, plan.likelihood, { approximation, samples });
+  const asked = inputs === undefined && approximation === undefined ? undefined : { inputs: inputs ?? 1, ...how };
+  return estimate(plan, plan.structure, examples, asked);
 }
 
 /** @throws MemoryBudgetError with the bytes, and the structures that would fit */

@@ -22,7 +22,8 @@ import type { Curvature } from "./curvature.ts";
 import { type BlockShape, diagonalOf, type EigenBlock, rotate, rotated, turned, turnedNumbers } from "./eigenblocks.ts";
 import type { Precision } from "./precision.ts";
 import type { Prior } from "./prior.ts";
-import type { SelectedParameter } from "./selection.ts";
+import type { SelectedParameter, Selection } from "./selection.ts";
+import type { PartSize } from "./squares.ts";
 
 /** A parameter's part of the precision: eigenvalues p, and their basis where it is not that of the weights. */
 export interface Block extends BlockShape {
@@ -206,20 +207,30 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   }
 
   scratch(columns: number, batch: number, dtype: DType, graph: Graph = this.#curvature.selection.graph): number {
-    const numbers = this.#blocks.map((block) => {
-      const { site, role, parameter } = block.selected;
-      const nodes = graph.uses.get(site) ?? [];
-      const n = parameter.size;
-      if (site.kind !== "linear" || role !== "weight") {
-        return columns * batch * (vectorNumbers(nodes, n, role === "scale") + n);
-      }
-      const sides = block.qb === undefined ? 0 : turnedNumbers(site, nodes, columns);
-      if (isPlain(site, nodes)) return batch * (sides + site.inputs + (columns + 1) * site.outputs);
-      if (block.qb === undefined && isTable(nodes)) return tableNumbers(site, nodes, { columns, batch, dtype });
-      return chunkNumbers(site, nodes, { columns, batch, dtype }, sides + rowNumbers(site, nodes, columns));
-    });
-    return batch * columns * columns + Math.max(0, ...numbers);
+    const { selection } = this.#curvature;
+    return factoredScratch(selection, this.#eigen !== undefined, { columns, batch, dtype }, graph);
   }
+}
+
+/** Numbers that a covariance of functions needs, in the basis of the weights or in eigenbases; see `Precision.scratch`. */
+export function factoredScratch(
+  { parameters }: Selection,
+  eigen: boolean,
+  { columns, batch, dtype }: PartSize,
+  graph: Graph,
+): number {
+  const numbers = parameters.map(({ site, role, parameter }) => {
+    const nodes = graph.uses.get(site) ?? [];
+    const n = parameter.size;
+    if (site.kind !== "linear" || role !== "weight") {
+      return columns * batch * (vectorNumbers(nodes, n, role === "scale") + (eigen ? n : 0));
+    }
+    const sides = eigen ? turnedNumbers(site, nodes, columns) : 0;
+    if (isPlain(site, nodes)) return batch * (sides + site.inputs + (columns + 1) * site.outputs);
+    if (!eigen && isTable(nodes)) return tableNumbers(site, nodes, { columns, batch, dtype });
+    return chunkNumbers(site, nodes, { columns, batch, dtype }, sides + rowNumbers(site, nodes, columns));
+  });
+  return batch * columns * columns + Math.max(0, ...numbers);
 }
 
 /** Numbers that the rows of a weight take for each example of a chunk. */

@@ -8,7 +8,7 @@ setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc") as () => void;
 
 /** Bytes of arrays in use. Twice, because a collection only ends giving back when the next one begins. */
-function arraysInUse(): number {
+export function arraysInUse(): number {
   gc();
   gc();
   return process.memoryUsage().arrayBuffers;
@@ -21,16 +21,38 @@ function arraysInUse(): number {
 export async function peakOf(floor: number, body: () => Promise<void> | void): Promise<number> {
   const before = arraysInUse() + allocatedBytes();
   let peak = floor;
-  observeMemory(() => {
+  const observe = () => {
     const rest = allocatedBytes() - before;
     // Garbage only makes it more: where there is no new peak with it, there is none without.
     if (process.memoryUsage().arrayBuffers + rest <= 1.03 * peak) return;
     peak = Math.max(peak, arraysInUse() + rest);
-  });
+  };
+  observeMemory(observe);
+  const release = observeArrays(observe);
   try {
     await body();
   } finally {
+    release();
     observeMemory(undefined);
   }
   return peak;
+}
+
+/** Calls `next` after each array of float64 that is large, however it comes about; gives what ends it. */
+function observeArrays(next: () => void): () => void {
+  const Plain = globalThis.Float64Array;
+  const Observed = new Proxy(Plain, {
+    construct(target, args, newTarget) {
+      const made = Reflect.construct(target, args, newTarget) as Float64Array;
+      if (made.byteLength > 10_000) next();
+      return made;
+    },
+  });
+  // Copies, maps and slices are made by the constructor that the prototype names.
+  Plain.prototype.constructor = Observed;
+  globalThis.Float64Array = Observed;
+  return () => {
+    Plain.prototype.constructor = Plain;
+    globalThis.Float64Array = Plain;
+  };
 }

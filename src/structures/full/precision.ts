@@ -180,9 +180,12 @@ class FullPrecision implements Precision {
   }
 
   scratch(columns: number, batch: number): number {
-    return 3 * columns * this.#size * batch;
+    return fullScratch(columns, batch, this.#size);
   }
 }
+
+/** Numbers of rows of the Jacobian in float32 and in float64; see `Precision.scratch`. */
+export const fullScratch = (columns: number, batch: number, size: number): number => 3 * columns * size * batch;
 
 /** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
 export function rowsCovariance(backward: Backward, { selection }: Curvature, precision: Precision): Float64Array {

@@ -1,0 +1,96 @@
+// What estimateMemory says of predictions, evaluations and diagnoses beside what is measured.
+
+import { expect, test } from "vitest";
+import {
+  type Approximation,
+  chain,
+  type DType,
+  dense,
+  estimateMemory,
+  evaluate,
+  type LaplaceOptions,
+  laplace,
+  OptionError,
+  randomNormal,
+  type Structure,
+  tanh,
+  zeros,
+} from "../../src/index.ts";
+import { allocatedBytes } from "../../src/kernels/memory.ts";
+import { arraysInUse, peakOf } from "./peak.ts";
+
+type Case = [LaplaceOptions["likelihood"], number, Structure, DType, number, Approximation?];
+
+const cases: Case[] = [
+  ["regression", 1, "full", "float64", 300],
+  ["classification", 3, "full", "float32", 300],
+  ["classification", 100, "full", "float32", 40],
+  ["regression", 5, "diagonal", "float32", 600],
+  ["classification", 3, "diagonal", "float64", 300, "probit"],
+  ["classification", 100, "diagonal", "float64", 50],
+  ["classification", 100, "diagonal", "float32", 300, "plugin"],
+  ["regression", 5, "kronecker", "float32", 600],
+  ["classification", 3, "kronecker", "float32", 500],
+  ["classification", 100, "kronecker", "float64", 150, "probit"],
+  ["binary", 1, "kronecker", "float32", 800],
+  ["regression", 1, "ekfac", "float64", 300],
+  ["classification", 3, "ekfac", "float32", 500],
+  ["classification", 100, "ekfac", "float32", 50],
+  ["count", 2, "ekfac", "float64", 500],
+  ["regression", 3, "diagonal", "float64", 300, "network"],
+];
+
+test.each(cases)(
+  "%s of %i, %s, %s, %i inputs, %s: within 20 %",
+  async (likelihood, size, structure, dtype, inputs, how) => {
+    const net = chain({ inputs: 20, dtype, seed: 1 }, dense(30, tanh), dense(size));
+    // A whole matrix of 100 outputs' weights would be too large.
+    const weights = structure === "full" && size === 100 ? { parameters: ["1.bias", "0.bias"] } : "all";
+    const options: LaplaceOptions = { likelihood, structure, weights, checks: false };
+    const labels = likelihood === "classification" ? size : likelihood === "regression" ? 0 : 2;
+    const x = randomNormal([inputs, 20], { dtype, seed: 1 });
+    const y =
+      labels === 0
+        ? randomNormal([inputs, size], { dtype })
+        : zeros(likelihood === "classification" ? [inputs] : [inputs, size]);
+    if (labels > 0) for (let i = 0; i < y.size; i++) y.data[i] = i % labels;
+    const approximation = how === undefined ? {} : { approximation: how };
+    const { phases, bytes } = estimateMemory(net, { ...options, examples: inputs, inputs, ...approximation });
+    expect(bytes).toBe(Math.max(phases.fit, phases.predict, phases.evaluate, phases.diagnose));
+    // Arrays of the test before are given back in their own time.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    arraysInUse();
+    const before = arraysInUse() + allocatedBytes();
+    const posterior = await laplace(net, options).fit({ x, y });
+    posterior.logMarginalLikelihood();
+    posterior.predict(randomNormal([1, 20], { dtype }));
+    const held = arraysInUse() + allocatedBytes() - before;
+    const calls = {
+      predict: () => void posterior.predict(x, approximation),
+      evaluate: () => void evaluate(posterior, { x, y }, approximation),
+      diagnose: () => void posterior.diagnose({ x, y }, approximation),
+    };
+    const found: Record<string, number> = {};
+    for (const phase of ["predict", "evaluate", "diagnose"] as const) {
+      const peak = held + (await peakOf(phases[phase] / 1.25 - held, calls[phase]));
+      found[phase] = phases[phase] / peak;
+    }
+    for (const ratio of Object.values(found)) {
+      expect(ratio).toBeGreaterThan(0.8);
+      expect(ratio).toBeLessThan(1.2);
+    }
+  },
+);
+
+test("options of a use are read as predict reads them", () => {
+  const net = chain({ inputs: 2 }, dense(2));
+  const estimated = (options: object) => () => estimateMemory(net, { likelihood: "regression", ...options });
+  expect(estimated({ inputs: -1 })).toThrow(/^estimateMemory: inputs must be an integer of at least 0/);
+  expect(estimated({ approximation: "probit" })).toThrow(OptionError);
+  expect(estimated({ samples: 0 })).toThrow(OptionError);
+  const { phases } = estimated({})();
+  expect(estimated({ inputs: 1e6 })().phases.fit).toBe(phases.fit);
+  // Results grow with the inputs, and nothing else does.
+  const [one, two] = [1e6, 2e6].map((inputs) => estimated({ inputs })().phases.predict);
+  expect(two - one).toBe(4 * 2 * 8 * 1e6);
+});
