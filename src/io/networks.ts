@@ -3,36 +3,17 @@
 
 import { sameShape, shapeText, sizeOf } from "../array/ndarray.ts";
 import { FileError, LaplaceError } from "../errors.ts";
-import { activationCode } from "../kernels/kernels.ts";
 import type { DType } from "../kernels/memory.ts";
+import type { AttributeReader } from "../network/attributes.ts";
 import type { Graph, Node, Parameter, Shape, Site } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import type { Primitive } from "../network/primitive.ts";
-import * as combine from "../network/primitives/combine.ts";
-import {
-  type ConvolutionAttributes,
-  convolution,
-  type Pair,
-  type TransposedAttributes,
-  transposedConvolution,
-} from "../network/primitives/convolution.ts";
-import {
-  type ElementwiseAttributes,
-  type ElementwiseFunction,
-  elementwise,
-} from "../network/primitives/elementwise.ts";
-import { embedding } from "../network/primitives/embedding.ts";
-import {
-  type AveragePoolingAttributes,
-  averagePool,
-  maxPool,
-  type PoolingAttributes,
-} from "../network/primitives/pooling.ts";
-import { linear, type ScaleShiftAttributes, scaleShift } from "../network/primitives/sites.ts";
+import { primitives } from "../network/primitives/all.ts";
+import { input } from "../network/primitives/combine.ts";
+import { registered } from "../network/registry.ts";
 import { type ParameterDraft, Trace, type Traced } from "../network/trace.ts";
 import { type Fields, numberJson } from "./fields.ts";
 import { type Json, quoted } from "./json.ts";
-import { layerPrimitives } from "./primitives.ts";
 
 /** A parameter of a site: its place in the flat vector. */
 export interface ParameterJson {
@@ -73,7 +54,6 @@ export interface NetworkJson {
 
 // Bounds for what a file can ask for; real networks are far below them.
 const MOST_NODES = 100_000;
-const MOST_AXES = 32;
 const MOST_WEIGHT_AXES = 4;
 const MOST_INPUTS = 10_000;
 /** Numbers that all values of one example have together. */
@@ -82,126 +62,31 @@ const MOST_NUMBERS = 2 ** 24;
 const roles = { linear: ["weight", "bias"], elementwise: ["scale", "shift"] } as const;
 type Role = "weight" | "bias" | "scale" | "shift";
 
-/** What a file may say of a primitive, and how that becomes attributes. */
-export interface Known {
-  readonly primitive: Primitive<never>;
-  /** The number of inputs; undefined for one or more. */
-  readonly inputs: number | undefined;
-  readonly site?: Site["kind"];
-  readonly attributes?: readonly string[];
-  write?(attributes: never): { [name: string]: Json };
-  read?(attributes: Fields, trace: Trace): unknown;
+// A Map, because names come from files.
+const own = new Map(primitives.map((primitive) => [primitive.name, primitive]));
+/** The primitive of that name: the library's own, or one that was registered. */
+const primitiveOf = (name: string) => own.get(name) ?? registered.get(name);
+
+/** A node's attributes as files have them. */
+function attributesJson({ primitive, attributes }: Node): { [name: string]: Json } | undefined {
+  const plain = primitive.stored?.write(attributes) ?? attributes;
+  const names = Object.keys(primitive.stored?.attributes ?? primitive.attributes ?? {});
+  if (names.length === 0) return undefined;
+  const values = plain as { readonly [name: string]: Json };
+  const json = (value: Json) => (typeof value === "number" ? numberJson(value) : value);
+  return Object.fromEntries(names.map((name) => [name, json(values[name])]));
 }
 
-const shapeAttribute = {
-  attributes: ["shape"],
-  write: ({ shape }: { shape: Shape }) => ({ shape }),
-  read: (fields: Fields) => ({ shape: fields.integers("shape", 1, MOST_AXES) }),
-};
-
-function readPair(fields: Fields, name: string, least: number): Pair {
-  const [height, width] = fields.integers(name, least, 2);
-  if (width === undefined) throw new LaplaceError(`"${name}" must have two numbers.`);
-  return [height, width];
+function readAttributes({ stored, attributes }: Primitive<unknown>, fields: Fields, trace: Trace): unknown {
+  const readers = Object.entries<AttributeReader<unknown>>(stored?.attributes ?? attributes ?? {});
+  if (readers.length === 0) return undefined;
+  const from = fields.object(
+    "attributes",
+    readers.map(([name]) => name),
+  );
+  const found = Object.fromEntries(readers.map(([name, read]) => [name, read(from, name)]));
+  return stored === undefined ? found : stored.read(found, (layer, channels) => trace.statistics(layer, channels));
 }
-
-const convolutionAttributes = {
-  attributes: ["kernel", "stride", "padding", "dilation"],
-  write: ({ kernel, stride, padding, dilation }: ConvolutionAttributes) => ({ kernel, stride, padding, dilation }),
-  read(fields: Fields): ConvolutionAttributes {
-    const [top, bottom, left, right] = fields.integers("padding", 0, 4);
-    if (right === undefined) throw new LaplaceError('"padding" must have four numbers.');
-    return {
-      kernel: readPair(fields, "kernel", 1),
-      stride: readPair(fields, "stride", 1),
-      padding: [top, bottom, left, right],
-      dilation: readPair(fields, "dilation", 1),
-    };
-  },
-};
-
-const poolingAttributes = {
-  attributes: ["kernel", "stride", "padding"],
-  write: ({ kernel, stride, padding }: PoolingAttributes) => ({ kernel, stride, padding }),
-  read: (fields: Fields): PoolingAttributes => ({
-    kernel: readPair(fields, "kernel", 1),
-    stride: readPair(fields, "stride", 1),
-    padding: readPair(fields, "padding", 0),
-  }),
-};
-
-/** Every primitive there is, by name; a Map, because names come from files. */
-export const knownPrimitives: ReadonlyMap<string, Known> = new Map(
-  (
-    [
-      { primitive: combine.input, inputs: 0, ...shapeAttribute },
-      { primitive: combine.add, inputs: 2 },
-      { primitive: combine.multiply, inputs: 2 },
-      {
-        primitive: combine.affine,
-        inputs: 1,
-        attributes: ["slope", "intercept"],
-        write: ({ slope, intercept }: { slope: number; intercept: number }) => ({
-          slope: numberJson(slope),
-          intercept: numberJson(intercept),
-        }),
-        read: (fields: Fields) => ({ slope: fields.finite("slope"), intercept: fields.finite("intercept") }),
-      },
-      { primitive: combine.reshape, inputs: 1, ...shapeAttribute },
-      { primitive: combine.softmax, inputs: 1 },
-      {
-        primitive: elementwise,
-        inputs: 1,
-        attributes: ["function", "alpha"],
-        write: ({ function: name, alpha }: ElementwiseAttributes) => ({ function: name, alpha: numberJson(alpha) }),
-        read: (fields: Fields): ElementwiseAttributes => ({
-          function: fields.choice("function", Object.keys(activationCode) as ElementwiseFunction[]),
-          alpha: fields.finite("alpha"),
-        }),
-      },
-      { primitive: linear, inputs: 1, site: "linear" },
-      { primitive: convolution, inputs: 1, site: "linear", ...convolutionAttributes },
-      {
-        primitive: transposedConvolution,
-        inputs: 1,
-        site: "linear",
-        attributes: [...convolutionAttributes.attributes, "outputPadding"],
-        write: ({ outputPadding, ...rest }: TransposedAttributes) => ({
-          ...convolutionAttributes.write(rest),
-          outputPadding,
-        }),
-        read: (fields: Fields): TransposedAttributes => ({
-          ...convolutionAttributes.read(fields),
-          outputPadding: readPair(fields, "outputPadding", 0),
-        }),
-      },
-      { primitive: embedding, inputs: 1, site: "linear" },
-      { primitive: maxPool, inputs: 1, ...poolingAttributes },
-      {
-        primitive: averagePool,
-        inputs: 1,
-        attributes: [...poolingAttributes.attributes, "countPadding"],
-        write: ({ countPadding, ...rest }: AveragePoolingAttributes) => ({
-          ...poolingAttributes.write(rest),
-          countPadding,
-        }),
-        read: (fields: Fields): AveragePoolingAttributes => ({
-          ...poolingAttributes.read(fields),
-          countPadding: fields.boolean("countPadding"),
-        }),
-      },
-      {
-        primitive: scaleShift,
-        inputs: 1,
-        site: "elementwise",
-        attributes: ["axis"],
-        write: ({ axis }: ScaleShiftAttributes) => ({ axis }),
-        read: (fields: Fields): ScaleShiftAttributes => ({ axis: fields.choice("axis", ["last", "channels"]) }),
-      },
-      ...layerPrimitives,
-    ] as Known[]
-  ).map((known) => [known.primitive.name, known]),
-);
 
 /** The architecture as JSON. @throws LaplaceError for a primitive that is not the library's own */
 export function networkJson({ graph, dtype, frozen }: Network): NetworkJson {
@@ -218,14 +103,16 @@ export function networkJson({ graph, dtype, frozen }: Network): NetworkJson {
     };
   });
   const nodes = graph.nodes.map((node: Node): NodeJson => {
-    const known = knownPrimitives.get(node.primitive.name);
-    if ((known?.primitive as unknown) !== node.primitive) {
-      throw new LaplaceError(`The primitive "${node.primitive.name}" cannot be written to a file.`);
+    if ((primitiveOf(node.primitive.name) as unknown) !== node.primitive) {
+      throw new LaplaceError(
+        `The primitive "${node.primitive.name}" cannot be written to a file: definePrimitive(…) of laplace-ts/graph registers one.`,
+      );
     }
+    const attributes = attributesJson(node);
     return {
       primitive: node.primitive.name,
       inputs: node.inputs.map((input) => places.get(input) as number),
-      ...(known?.write !== undefined && { attributes: known.write(node.attributes as never) }),
+      ...(attributes !== undefined && { attributes }),
       ...(node.site !== undefined && { site: graph.sites.indexOf(node.site) }),
     };
   });
@@ -344,22 +231,26 @@ function readLayout(kind: Site["kind"], fields: Fields, rows: number): { groups?
 
 function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites: readonly Site[]): Traced {
   const name = fields.text("primitive");
-  const known = knownPrimitives.get(name);
-  if (known === undefined) throw new LaplaceError(`${quoted(name)} is no primitive that this version knows.`);
-  const places = fields.integers("inputs", 0, MOST_INPUTS);
-  const arity = known.inputs;
-  if (arity === undefined ? places.length === 0 : places.length !== arity) {
-    throw new LaplaceError(`"${name}" takes ${arity ?? "one or more"} inputs, not ${places.length}.`);
+  const primitive = primitiveOf(name) as Primitive<unknown> | undefined;
+  if (primitive === undefined) {
+    throw new LaplaceError(
+      `${quoted(name)} is no primitive that this version knows. One of your own must be defined before the file is read: definePrimitive(…) of laplace-ts/graph.`,
+    );
   }
-  if ((name === combine.input.name) !== (before.length === 0))
+  const places = fields.integers("inputs", 0, MOST_INPUTS);
+  const { inputs: arity } = primitive;
+  if (arity === "some" ? places.length === 0 : places.length !== arity) {
+    throw new LaplaceError(`"${name}" takes ${arity === "some" ? "one or more" : arity} inputs, not ${places.length}.`);
+  }
+  if ((primitive === (input as unknown)) !== (before.length === 0))
     throw new LaplaceError("the first node, and no other, is the input.");
   if (places.some((place) => place >= before.length)) {
     throw new LaplaceError(`the inputs of node ${before.length} must come before it.`);
   }
   const site = fields.has("site") ? sites[fields.integer("site", 0)] : undefined;
-  if (site?.kind !== known.site) throw new LaplaceError(`"${name}" needs ${known.site ?? "no"} site.`);
-  if (known.read === undefined && fields.has("attributes")) throw new LaplaceError(`"${name}" has no attributes.`);
-  const attributes = known.read?.(fields.object("attributes", known.attributes ?? []), trace);
+  if (site?.kind !== primitive.site) throw new LaplaceError(`"${name}" needs ${primitive.site ?? "no"} site.`);
+  const attributes = readAttributes(primitive, fields, trace);
+  if (attributes === undefined && fields.has("attributes")) throw new LaplaceError(`"${name}" has no attributes.`);
   const inputs = places.map((place) => before[place]);
-  return trace.emit(known.primitive, inputs, attributes as never, site);
+  return trace.emit(primitive, inputs, attributes, site);
 }

@@ -10,23 +10,8 @@ import { onAllThreads } from "./parallel.ts";
 import { firstDifference } from "./selfcheck.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
 
+export { activationCode } from "./activations.ts";
 export type { Float64Kernels, Kernels } from "./generated/types.ts";
-
-/** The numbers of the elementwise functions in assembly/elementwise.ts. */
-export const activationCode = {
-  relu: 0,
-  leakyRelu: 1,
-  elu: 2,
-  gelu: 3,
-  silu: 4,
-  softplus: 5,
-  sigmoid: 6,
-  tanh: 7,
-  exp: 8,
-  selu: 9,
-  log: 10,
-  erf: 11,
-} as const;
 
 /**
  * SIMD with fused multiply-add where the runtime has it (relaxed SIMD), plain SIMD elsewhere; "wide" is the former with

@@ -1,6 +1,7 @@
 // Runs every kernel of two builds on the same numbers and compares what they write. The wide build is experimental in
 // V8, so it has to show once, in the very code that will run, that it computes what the narrow build computes.
 
+import { activationCode } from "./activations.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import {
   allocate,
@@ -43,13 +44,12 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   scaleRows: [(k, { x, y, out }) => k.scaleRows(5, N, x, y, 3, out)],
   dotRows: [(k, { x, y, out }) => k.dotRows(5, N, x, y, out, false)],
   allFinite: [(k, { x, out }) => k.fill(1, k.allFinite(LENGTH, x), out)],
-  activation: Array.from(
-    { length: 12 },
-    (_, f) =>
+  activation: Object.values(activationCode).map(
+    (f) =>
       (k, { x, out }) =>
         k.activation(f, 5 * N, x, out, 0.3),
   ),
-  activationDerivative: Array.from({ length: 12 }, (_, f) => (k, { x, out, more }) => {
+  activationDerivative: Object.values(activationCode).map((f) => (k, { x, out, more }) => {
     k.activation(f, 5 * N, x, more, 0.3);
     k.activationDerivative(f, 5 * N, x, more, out, 0.3);
   }),

@@ -3,6 +3,7 @@
 import type { Random } from "../array/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
+import type { AttributeReader, AttributeReaders } from "./attributes.ts";
 import type { BufferArray, Node, Parameter, Shape, Site } from "./graph.ts";
 
 /** What some layers need in a step of training, where they do something else than everywhere else. */
@@ -74,9 +75,27 @@ export interface SiteUse {
   readonly table?: boolean;
 }
 
-/** A primitive's shape and its rules, side by side. */
+/** How files have attributes that are not plain: as others, which are read one by one. */
+interface Stored<Attributes> {
+  readonly attributes: Readonly<Record<string, AttributeReader<unknown>>>;
+  write(attributes: Attributes): Readonly<Record<string, string | number>>;
+  /** @param statistics the running statistics of a layer, by its name @throws LaplaceError */
+  read(found: Readonly<Record<string, unknown>>, statistics: (layer: string, channels: number) => object): Attributes;
+}
+
+/** What a primitive is, and its rules, side by side. */
 export interface Primitive<Attributes> {
+  /** Its name, also in files. */
   readonly name: string;
+  /** Whether it is linear in its inputs together, in two of them or in its input and its parameters, or neither. */
+  readonly order: "linear" | "bilinear" | "general";
+  /** How many values it takes; "some" for one or more. */
+  readonly inputs: number | "some";
+  /** The kind of site it needs; none if missing. */
+  readonly site?: Site["kind"];
+  /** How its attributes are read from files; missing where it has none. */
+  readonly attributes?: AttributeReaders<Attributes>;
+  readonly stored?: Stored<Attributes>;
   /** The value's shape for one example. @throws ShapeError naming the primitive */
   shape(inputs: readonly Shape[], attributes: Attributes, site: Site | undefined): Shape;
   /** Writes the node's value. */

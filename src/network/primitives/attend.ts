@@ -3,8 +3,10 @@
 import { sameShape, shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
+import { boolean, count, finite } from "../attributes.ts";
 import type { Node } from "../graph.ts";
 import { type ForwardPass, lastAxis, type Primitive } from "../primitive.ts";
+import { copyRules } from "../rules.ts";
 import { softmax } from "./combine.ts";
 
 interface MaskedSoftmaxAttributes {
@@ -19,6 +21,9 @@ interface MaskedSoftmaxAttributes {
  */
 export const maskedSoftmax: Primitive<MaskedSoftmaxAttributes> = {
   name: "maskedSoftmax",
+  order: "general",
+  inputs: "some",
+  attributes: { causal: boolean },
   shape([x, mask, ...others], { causal }) {
     const [queries, keys] = x.slice(-2);
     if (x.length < 2 || (causal && queries !== keys)) {
@@ -63,6 +68,9 @@ interface DiffersAttributes {
 /** 1 where x is not that number, and 0 where it is; its derivative is 0. */
 export const differs: Primitive<DiffersAttributes> = {
   name: "differs",
+  order: "general",
+  inputs: 1,
+  attributes: { from: finite },
   shape: ([x]) => x,
   forward(node, pass) {
     const from = pass.dtype === "float32" ? Math.fround(node.attributes.from) : node.attributes.from;
@@ -86,6 +94,9 @@ export const differs: Primitive<DiffersAttributes> = {
 /** 0, 1, … for each example: a constant. */
 export const positions: Primitive<{ readonly length: number }> = {
   name: "positions",
+  order: "linear",
+  inputs: 0,
+  attributes: { length: count },
   shape: (_, { length }) => [length],
   forward(node, pass) {
     const start = pass.value(node) / bytesPerElement(pass.dtype);
@@ -105,23 +116,17 @@ interface SinusoidalAttributes {
 /** x + P, with P[t, 2i] = sin(t / base^(2i/n)) and P[t, 2i + 1] the cosine, over the last two axes (Vaswani et al. 2017). */
 export const addSinusoids: Primitive<SinusoidalAttributes> = {
   name: "addSinusoids",
+  inputs: 1,
+  attributes: { base: finite },
   shape([x]) {
     if (x.length === 2) return x;
     throw new ShapeError(`addSinusoids: [positions, width] is due, not ${shapeText(x)}.`);
   },
+  ...copyRules,
   forward(node, pass) {
     const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
     pass.kernels.copyRows(1, pass.batch * node.size, x, 0, y, 0, false);
     pass.kernels.addToRows(pass.batch, node.size, sinusoids(node, pass), y);
-  },
-  pushforward(node, pass) {
-    pass.kernels.copyRows(1, pass.batch * node.size, pass.tangent(node.inputs[0]), 0, pass.tangent(node), 0, false);
-  },
-  pullback(node, pass) {
-    const n = pass.columns * pass.batch * node.size;
-    pass.contribute(node.inputs[0], (to, add) => {
-      pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, add);
-    });
   },
   rowwise: () => 1,
 };

@@ -2,9 +2,11 @@
 
 import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
-import { bytesPerElement, type DType } from "../../kernels/memory.ts";
+import { bytesPerElement, type DType, type Pointer } from "../../kernels/memory.ts";
+import { finite, integers } from "../attributes.ts";
 import type { Node, Shape } from "../graph.ts";
-import { lastAxis, type Primitive } from "../primitive.ts";
+import { type CotangentPass, lastAxis, type Primitive } from "../primitive.ts";
+import { bilinearRules, copyRules, linearRules } from "../rules.ts";
 
 function equalShapes(name: string, [x, y]: readonly Shape[]): Shape {
   if (!sameShape(x, y)) throw new ShapeError(`${name}: the shapes ${shapeText(x)} and ${shapeText(y)} differ.`);
@@ -14,6 +16,9 @@ function equalShapes(name: string, [x, y]: readonly Shape[]): Shape {
 /** The network's input. Its value is set, not computed. */
 export const input: Primitive<{ readonly shape: Shape }> = {
   name: "input",
+  order: "linear",
+  inputs: 0,
+  attributes: { shape: integers(1) },
   shape: (_, { shape }) => shape,
   forward() {},
   pushforward() {},
@@ -23,6 +28,8 @@ export const input: Primitive<{ readonly shape: Shape }> = {
 /** y = a + b */
 export const add: Primitive<undefined> = {
   name: "add",
+  order: "linear",
+  inputs: 2,
   shape: (inputs) => equalShapes("add", inputs),
   forward(node, pass) {
     const n = pass.batch * node.size;
@@ -48,60 +55,42 @@ export const add: Primitive<undefined> = {
   rowwise: () => 1,
 };
 
+/** K columns times the same numbers. */
+function scaled(node: Node, pass: CotangentPass, d: Pointer, by: Pointer, to: Pointer, add: boolean): void {
+  pass.kernels.multiply(pass.columns, pass.batch * node.size, d, by, to, add);
+}
+
 /** y = a ⊙ b */
 export const multiply: Primitive<undefined> = {
   name: "multiply",
+  inputs: 2,
   shape: (inputs) => equalShapes("multiply", inputs),
-  forward(node, pass) {
-    const [a, b] = node.inputs;
-    pass.kernels.multiply(1, pass.batch * node.size, pass.value(a), pass.value(b), pass.value(node), false);
-  },
-  pushforward(node, pass) {
-    const [a, b] = node.inputs;
-    let written = false;
-    for (const [x, other] of [
-      [a, b],
-      [b, a],
-    ]) {
-      const dx = pass.tangent(x);
-      if (dx === 0) continue;
-      pass.kernels.multiply(1, pass.batch * node.size, dx, pass.value(other), pass.tangent(node), written);
-      written = true;
-    }
-  },
-  pullback(node, pass) {
-    const [a, b] = node.inputs;
-    const n = pass.batch * node.size;
-    for (const [x, other] of [
-      [a, b],
-      [b, a],
-    ]) {
-      pass.contribute(x, (to, adding) => {
-        pass.kernels.multiply(pass.columns, n, pass.cotangent(node), pass.value(other), to, adding);
-      });
-    }
-  },
+  ...bilinearRules({
+    apply: (node, { kernels, batch }, a, b, to, add) => kernels.multiply(1, batch * node.size, a, b, to, add),
+    left: scaled,
+    right: scaled,
+  }),
   rowwise: () => 1,
 };
 
 /** y = slope x + intercept, with constants */
 export const affine: Primitive<{ readonly slope: number; readonly intercept: number }> = {
   name: "affine",
+  inputs: 1,
+  attributes: { slope: finite, intercept: finite },
   shape: ([x]) => x,
+  ...linearRules({
+    apply({ size, attributes }, { kernels, batch }, x, y) {
+      kernels.affine(batch * size, attributes.slope, x, 0, y, false);
+    },
+    transpose({ size, attributes }, { kernels, batch, columns }, d, to, adding) {
+      kernels.affine(columns * batch * size, attributes.slope, d, 0, to, adding);
+    },
+  }),
   forward(node, pass) {
     const { slope, intercept } = node.attributes;
     const n = pass.batch * node.size;
     pass.kernels.affine(n, slope, pass.value(node.inputs[0]), intercept, pass.value(node), false);
-  },
-  pushforward(node, pass) {
-    const n = pass.batch * node.size;
-    pass.kernels.affine(n, node.attributes.slope, pass.tangent(node.inputs[0]), 0, pass.tangent(node), false);
-  },
-  pullback(node, pass) {
-    const n = pass.columns * pass.batch * node.size;
-    pass.contribute(node.inputs[0], (to, adding) => {
-      pass.kernels.affine(n, node.attributes.slope, pass.cotangent(node), 0, to, adding);
-    });
   },
   rowwise: () => 1,
 };
@@ -109,30 +98,24 @@ export const affine: Primitive<{ readonly slope: number; readonly intercept: num
 /** The same elements in another shape. */
 export const reshape: Primitive<{ readonly shape: Shape }> = {
   name: "reshape",
+  inputs: 1,
+  attributes: { shape: integers(1) },
   shape([x], { shape }) {
     if (sizeOf(x) !== sizeOf(shape) || !shape.every((length) => Number.isInteger(length) && length > 0)) {
       throw new ShapeError(`reshape: ${shapeText(x)} cannot take the shape ${shapeText(shape)}.`);
     }
     return shape;
   },
-  forward(node, pass) {
-    pass.kernels.copyRows(1, pass.batch * node.size, pass.value(node.inputs[0]), 0, pass.value(node), 0, false);
-  },
-  pushforward(node, pass) {
-    pass.kernels.copyRows(1, pass.batch * node.size, pass.tangent(node.inputs[0]), 0, pass.tangent(node), 0, false);
-  },
-  pullback(node, pass) {
-    const n = pass.columns * pass.batch * node.size;
-    pass.contribute(node.inputs[0], (to, adding) => {
-      pass.kernels.copyRows(1, n, pass.cotangent(node), 0, to, 0, adding);
-    });
-  },
+  ...copyRules,
   rowwise: () => 1,
 };
 
 /** Values side by side along an axis. */
 export const concatenate: Primitive<ConcatenateAttributes> = {
   name: "concatenate",
+  order: "linear",
+  inputs: "some",
+  attributes: { axis: finite },
   shape(inputs, { axis }) {
     const [first] = inputs;
     if (!Number.isInteger(axis) || axis >= 0 || axis < -first.length) {
@@ -205,6 +188,8 @@ function eachPart(
 /** y = softmax(x) over the last axis */
 export const softmax: Primitive<undefined> = {
   name: "softmax",
+  order: "general",
+  inputs: 1,
   shape([x]) {
     if (x.length === 0) throw new ShapeError("softmax: a single number has no axis to normalise over.");
     return x;

@@ -6,9 +6,12 @@
 import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
+import { pair, sides } from "../attributes.ts";
 import { chunkLength } from "../chunks.ts";
-import type { LinearSite, Node, Parameter, Shape } from "../graph.ts";
+import type { LinearSite, Node, Shape } from "../graph.ts";
 import type { ForwardPass, Primitive, SiteSide, SiteUse } from "../primitive.ts";
+import { product } from "../product.ts";
+import { siteRules } from "../rules.ts";
 
 /** Height and width. */
 export type Pair = readonly [height: number, width: number];
@@ -181,7 +184,16 @@ function correlate(
 ): void {
   eachBlock(pass, site, windows, slabs, x, w, y, false, (b) => {
     const { outputs: m, positions: n, inputs: k } = b;
-    pass.kernels.gemm(b.count, m, n, k, b.w, 0, k, 1, b.columns, b.columnStep, n, 1, b.grid, b.gridStep, n, 1, add);
+    const w = { at: b.w, rows: m, columns: k, step: 0 };
+    product(
+      pass.kernels,
+      b.count,
+      w,
+      { at: b.columns, rows: k, columns: n, step: b.columnStep },
+      b.grid,
+      add,
+      b.gridStep,
+    );
   });
 }
 
@@ -196,33 +208,23 @@ function spread(
   x: Pointer,
 ): void {
   eachBlock(pass, site, windows, slabs, x, w, y, true, (b) => {
-    const { inputs: m, positions: n, outputs: k } = b;
-    pass.kernels.gemm(
-      b.count,
-      m,
-      n,
-      k,
-      b.w,
-      0,
-      1,
-      m,
-      b.grid,
-      b.gridStep,
-      n,
-      1,
-      b.columns,
-      b.columnStep,
-      n,
-      1,
-      b.direct,
-    );
+    const w = { at: b.w, rows: b.outputs, columns: b.inputs, turned: true, step: 0 };
+    const grid = { at: b.grid, rows: b.outputs, columns: b.positions, step: b.gridStep };
+    product(pass.kernels, b.count, w, grid, b.columns, b.direct, b.columnStep);
   });
 }
 
 /** Adds a bias or its tangent to every position of [slabs, channels, positions]. */
-function addBias(pass: ForwardPass, node: Node, bias: Parameter, values: Pointer, y: Pointer): void {
-  pass.kernels.channelAffine(pass.batch, bias.size, node.size / bias.size, y, 0, values, y, false);
+function addBias(
+  { shape: [channels], size }: Node<never>,
+  { kernels, batch }: ForwardPass,
+  bias: Pointer,
+  y: Pointer,
+): void {
+  kernels.channelAffine(batch, channels, size / channels, y, 0, bias, y, false);
 }
+
+const attributes = { kernel: pair(1), stride: pair(1), padding: sides, dilation: pair(1) };
 
 function unfolding(windows: Windows): Pick<SiteSide, "unfold"> {
   if (pointwise(windows)) return {};
@@ -238,37 +240,26 @@ function windowsOf(node: Node<ConvolutionAttributes>): Windows {
 /** y = W · columns of x + b: a cross-correlation, as the frameworks have it. */
 export const convolution: Primitive<ConvolutionAttributes> = {
   name: "convolution",
+  inputs: 1,
+  site: "linear",
+  attributes,
   shape([x], attributes, site) {
     const { outputs } = site as LinearSite;
     const [channels] = imageOf("convolution", x);
     checkSite("convolution", site as LinearSite, false, [outputs, channels, outputs], attributes.kernel, x);
     return likeImage(x, outputs, gridOf("convolution", x, attributes));
   },
-  forward(node, pass) {
-    const site = node.site as LinearSite;
-    const { weight, bias } = site;
-    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
-    correlate(pass, site, windowsOf(node), pass.batch, x, pass.parameter(weight), y, false);
-    if (bias !== undefined) addBias(pass, node as Node, bias, pass.parameter(bias), y);
-  },
-  pushforward(node, pass) {
-    const site = node.site as LinearSite;
-    const { weight, bias } = site;
-    const windows = windowsOf(node);
-    const [x, dx, dy] = [pass.value(node.inputs[0]), pass.tangent(node.inputs[0]), pass.tangent(node)];
-    const dw = pass.parameterTangent(weight);
-    if (dx !== 0) correlate(pass, site, windows, pass.batch, dx, pass.parameter(weight), dy, false);
-    if (dw !== 0) correlate(pass, site, windows, pass.batch, x, dw, dy, dx !== 0);
-    if (dw !== 0 && bias !== undefined) addBias(pass, node as Node, bias, pass.parameterTangent(bias), dy);
-  },
-  pullback(node, pass) {
-    const site = node.site as LinearSite;
-    const slabs = pass.columns * pass.batch;
-    pass.contribute(node.inputs[0], (to, add) => {
+  ...siteRules({
+    apply(node, pass, x, w, y, add) {
+      correlate(pass, node.site as LinearSite, windowsOf(node), pass.batch, x, w, y, add);
+    },
+    transpose(node, pass, d, w, to, add) {
+      const slabs = pass.columns * pass.batch;
       if (!add) pass.kernels.fill(slabs * node.inputs[0].size, 0, to);
-      spread(pass, site, windowsOf(node), slabs, pass.cotangent(node), pass.parameter(site.weight), to);
-    });
-  },
+      spread(pass, node.site as LinearSite, windowsOf(node), slabs, d, w, to);
+    },
+    shift: addBias,
+  }),
   siteUse(node): SiteUse {
     const windows = windowsOf(node);
     const right = { channelsFirst: true, ...unfolding(windows) };
@@ -284,6 +275,9 @@ function transposedWindowsOf(node: Node<TransposedAttributes>): Windows {
 /** The transpose of a convolution of images as large as its output: y = Wᵀ x added at the places of the windows, + b. */
 export const transposedConvolution: Primitive<TransposedAttributes> = {
   name: "transposedConvolution",
+  inputs: 1,
+  site: "linear",
+  attributes: { ...attributes, outputPadding: pair(0) },
   shape([x], attributes, site) {
     const where = "transposedConvolution";
     const { groups = 1, weight } = site as LinearSite;
@@ -300,33 +294,17 @@ export const transposedConvolution: Primitive<TransposedAttributes> = {
     }
     return likeImage(x, outputs, [size[0], size[1]]);
   },
-  forward(node, pass) {
-    const site = node.site as LinearSite;
-    const { weight, bias } = site;
-    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
-    pass.kernels.fill(pass.batch * node.size, 0, y);
-    spread(pass, site, transposedWindowsOf(node), pass.batch, x, pass.parameter(weight), y);
-    if (bias !== undefined) addBias(pass, node as Node, bias, pass.parameter(bias), y);
-  },
-  pushforward(node, pass) {
-    const site = node.site as LinearSite;
-    const { weight, bias } = site;
-    const windows = transposedWindowsOf(node);
-    const [x, dx, dy] = [pass.value(node.inputs[0]), pass.tangent(node.inputs[0]), pass.tangent(node)];
-    const dw = pass.parameterTangent(weight);
-    pass.kernels.fill(pass.batch * node.size, 0, dy);
-    if (dx !== 0) spread(pass, site, windows, pass.batch, dx, pass.parameter(weight), dy);
-    if (dw !== 0) spread(pass, site, windows, pass.batch, x, dw, dy);
-    if (dw !== 0 && bias !== undefined) addBias(pass, node as Node, bias, pass.parameterTangent(bias), dy);
-  },
-  pullback(node, pass) {
-    const site = node.site as LinearSite;
-    const slabs = pass.columns * pass.batch;
-    pass.contribute(node.inputs[0], (to, add) => {
-      const w = pass.parameter(site.weight);
-      correlate(pass, site, transposedWindowsOf(node), slabs, pass.cotangent(node), w, to, add);
-    });
-  },
+  ...siteRules({
+    apply(node, pass, x, w, y, add) {
+      if (!add) pass.kernels.fill(pass.batch * node.size, 0, y);
+      spread(pass, node.site as LinearSite, transposedWindowsOf(node), pass.batch, x, w, y);
+    },
+    transpose(node, pass, d, w, to, add) {
+      const slabs = pass.columns * pass.batch;
+      correlate(pass, node.site as LinearSite, transposedWindowsOf(node), slabs, d, w, to, add);
+    },
+    shift: addBias,
+  }),
   siteUse(node): SiteUse {
     const windows = transposedWindowsOf(node);
     const right = { channelsFirst: true, ...unfolding(windows) };

@@ -2,6 +2,7 @@
 
 import { activationCode } from "../../kernels/kernels.ts";
 import { allocateFloats, type Pointer } from "../../kernels/memory.ts";
+import { finite, oneOf } from "../attributes.ts";
 import type { Node } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
 
@@ -26,6 +27,9 @@ function slopes(node: Node<ElementwiseAttributes>, pass: ForwardPass): Pointer {
 
 export const elementwise: Primitive<ElementwiseAttributes> = {
   name: "elementwise",
+  order: "general",
+  inputs: 1,
+  attributes: { function: oneOf(...(Object.keys(activationCode) as ElementwiseFunction[])), alpha: finite },
   shape: ([x]) => x,
   forward(node, pass) {
     const { function: name, alpha } = node.attributes;

@@ -36,6 +36,9 @@ function refuse(): never {
 /** y_t = W[x_t, :] */
 export const embedding: Primitive<undefined> = {
   name: "embedding",
+  order: "general",
+  inputs: 1,
+  site: "linear",
   shape([x], _, site) {
     const { inputs, outputs, weight, transposed, groups = 1 } = site as LinearSite;
     if (!transposed || groups !== 1 || weight.shape.length !== 2 || weight.size !== inputs * outputs) {

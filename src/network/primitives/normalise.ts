@@ -2,6 +2,7 @@
 
 import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
+import { boolean, count, positive } from "../attributes.ts";
 import type { Node } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
 
@@ -20,6 +21,9 @@ const rowsOf = (node: Node<NormaliseAttributes>, pass: ForwardPass) =>
 /** y = (x − mean) / √(mean((x − mean)²) + ε) for each group of elements, or without the mean. */
 export const normalise: Primitive<NormaliseAttributes> = {
   name: "normalise",
+  order: "general",
+  inputs: 1,
+  attributes: { length: count, centred: boolean, epsilon: positive },
   shape([x], { length }) {
     if (!(Number.isInteger(length) && length > 0 && sizeOf(x) % length === 0)) {
       throw new ShapeError(`normalise: ${shapeText(x)} does not consist of groups of ${length} elements.`);

@@ -4,8 +4,10 @@
 import { sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { allocate, type Pointer, scope } from "../../kernels/memory.ts";
+import { boolean, pair } from "../attributes.ts";
 import type { Node, Shape } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
+import { linearRules } from "../rules.ts";
 import { type ConvolutionAttributes, gridOf, imageOf, likeImage, type Pair } from "./convolution.ts";
 
 /** How windows lie in an image; of a sequence, heights are 1. */
@@ -48,9 +50,14 @@ function placesOf(node: Node<PoolingAttributes>, pass: ForwardPass): { places: P
   return { places, m: sizeOf(grid), n: sizeOf(image) };
 }
 
+const windows = { kernel: pair(1), stride: pair(1), padding: pair(0) };
+
 /** The largest element of every window; of equal ones the first has the derivative. */
 export const maxPool: Primitive<PoolingAttributes> = {
   name: "maxPool",
+  order: "general",
+  inputs: 1,
+  attributes: windows,
   shape: ([x], attributes) => pooledShape("maxPool", x, attributes),
   forward(node, pass) {
     const { channels, image, grid } = planesOf(node as Node);
@@ -80,28 +87,23 @@ export const maxPool: Primitive<PoolingAttributes> = {
 /** The mean of every window. */
 export const averagePool: Primitive<AveragePoolingAttributes> = {
   name: "averagePool",
+  inputs: 1,
+  attributes: { ...windows, countPadding: boolean },
   shape: ([x], attributes) => pooledShape("averagePool", x, attributes),
-  forward(node, pass) {
-    average(node, pass, pass.value(node.inputs[0]), pass.value(node));
-  },
-  pushforward(node, pass) {
-    average(node, pass, pass.tangent(node.inputs[0]), pass.tangent(node));
-  },
-  pullback(node, pass) {
-    const { channels, image, grid } = planesOf(node as Node);
-    const { kernel, stride, padding, countPadding } = node.attributes;
-    const planes = pass.columns * pass.batch * channels;
-    pass.contribute(node.inputs[0], (to, add) => {
-      if (!add) pass.kernels.fill(planes * sizeOf(image), 0, to);
-      const windows = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
-      pass.kernels.averagePoolBack(planes, ...windows, countPadding, pass.cotangent(node), to);
-    });
-  },
+  ...linearRules({
+    apply(node, { kernels, batch }, x, y) {
+      const { channels, image, grid } = planesOf(node as Node);
+      const { kernel, stride, padding, countPadding } = node.attributes;
+      const layout = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
+      kernels.averagePool(batch * channels, ...layout, countPadding, x, y);
+    },
+    transpose(node, { kernels, batch, columns }, d, to, add) {
+      const { channels, image, grid } = planesOf(node as Node);
+      const { kernel, stride, padding, countPadding } = node.attributes;
+      const planes = columns * batch * channels;
+      if (!add) kernels.fill(planes * sizeOf(image), 0, to);
+      const layout = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
+      kernels.averagePoolBack(planes, ...layout, countPadding, d, to);
+    },
+  }),
 };
-
-function average(node: Node<AveragePoolingAttributes>, pass: ForwardPass, x: Pointer, y: Pointer): void {
-  const { channels, image, grid } = planesOf(node as Node);
-  const { kernel, stride, padding, countPadding } = node.attributes;
-  const windows = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
-  pass.kernels.averagePool(pass.batch * channels, ...windows, countPadding, x, y);
-}

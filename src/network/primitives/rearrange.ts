@@ -3,9 +3,11 @@
 import { gatherStrided } from "../../array/einsum.ts";
 import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
-import { bytesPerElement, type Pointer } from "../../kernels/memory.ts";
+import { bytesPerElement } from "../../kernels/memory.ts";
+import { finite, integers } from "../attributes.ts";
 import type { Node, Shape } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
+import { linearRules } from "../rules.ts";
 
 /** Strides, in elements, of an array without gaps. */
 function stridesOf(shape: Shape): number[] {
@@ -15,6 +17,8 @@ function stridesOf(shape: Shape): number[] {
 /** Axis i of the value is axis axes[i] of the input. */
 export const permute: Primitive<{ readonly axes: readonly number[] }> = {
   name: "permute",
+  inputs: 1,
+  attributes: { axes: integers(0) },
   shape([x], { axes }) {
     if (axes.length !== x.length || new Set(axes).size !== x.length || axes.some((axis) => x[axis] === undefined)) {
       throw new ShapeError(
@@ -23,34 +27,19 @@ export const permute: Primitive<{ readonly axes: readonly number[] }> = {
     }
     return axes.map((axis) => x[axis]);
   },
-  forward(node, pass) {
-    permuteTo(node, pass, pass.batch, pass.value(node.inputs[0]), pass.value(node));
-  },
-  pushforward(node, pass) {
-    permuteTo(node, pass, pass.batch, pass.tangent(node.inputs[0]), pass.tangent(node));
-  },
-  pullback(node, pass) {
-    const [x] = node.inputs;
-    const strides = stridesOf(node.shape);
-    const back = x.shape.map((_, axis) => strides[node.attributes.axes.indexOf(axis)]);
-    pass.contribute(x, (to, add) => {
-      const repeats = pass.columns * pass.batch;
-      gatherStrided(pass.kernels, [repeats, ...x.shape], [x.size, ...back], pass.cotangent(node), to, add);
-    });
-  },
+  ...linearRules({
+    apply({ inputs: [x], shape, attributes: { axes } }, { kernels, batch }, from, to) {
+      const strides = stridesOf(x.shape);
+      gatherStrided(kernels, [batch, ...shape], [x.size, ...axes.map((axis) => strides[axis])], from, to);
+    },
+    transpose({ inputs: [x], shape, attributes: { axes } }, { kernels, batch, columns }, d, to, add) {
+      const strides = stridesOf(shape);
+      const back = x.shape.map((_, axis) => strides[axes.indexOf(axis)]);
+      gatherStrided(kernels, [columns * batch, ...x.shape], [x.size, ...back], d, to, add);
+    },
+  }),
   rowwise: ({ shape, attributes: { axes } }) => sizeOf(shape.slice(axes.findIndex((axis, i) => axis !== i))),
 };
-
-function permuteTo(
-  { inputs: [x], shape, attributes: { axes } }: Node<{ readonly axes: readonly number[] }>,
-  { kernels }: ForwardPass,
-  repeats: number,
-  from: Pointer,
-  to: Pointer,
-): void {
-  const strides = stridesOf(x.shape);
-  gatherStrided(kernels, [repeats, ...shape], [x.size, ...axes.map((axis) => strides[axis])], from, to);
-}
 
 /** An array around one of its axes: [outer, length, inner]. */
 function around(shape: Shape, axis: number) {
@@ -72,6 +61,8 @@ interface SliceAttributes {
 /** The entries from `start` to before `end` of an axis. */
 export const slice: Primitive<SliceAttributes> = {
   name: "slice",
+  inputs: 1,
+  attributes: { axis: finite, start: finite, end: finite },
   shape([x], { axis, start, end }) {
     checkAxis("slice", x, axis);
     if (!(Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start < end && end <= x[axis])) {
@@ -79,23 +70,18 @@ export const slice: Primitive<SliceAttributes> = {
     }
     return x.with(axis, end - start);
   },
-  forward(node, pass) {
-    const { rows, width, stride, skipped } = cut(node, pass);
-    pass.kernels.copyRows(rows, width, pass.value(node.inputs[0]) + skipped, stride, pass.value(node), width, false);
-  },
-  pushforward(node, pass) {
-    const { rows, width, stride, skipped } = cut(node, pass);
-    const dx = pass.tangent(node.inputs[0]);
-    pass.kernels.copyRows(rows, width, dx + skipped, stride, pass.tangent(node), width, false);
-  },
-  pullback(node, pass) {
-    const { rows, width, stride, skipped } = cut(node, pass);
-    pass.contribute(node.inputs[0], (to, add) => {
+  ...linearRules({
+    apply(node, pass, x, y) {
+      const { rows, width, stride, skipped } = cut(node, pass);
+      pass.kernels.copyRows(rows, width, x + skipped, stride, y, width, false);
+    },
+    transpose(node, pass, d, to, add) {
+      const { rows, width, stride, skipped } = cut(node, pass);
       const all = pass.columns * rows;
       if (!add) pass.kernels.fill(all * stride, 0, to);
-      pass.kernels.copyRows(all, width, pass.cotangent(node), width, to + skipped, stride, true);
-    });
-  },
+      pass.kernels.copyRows(all, width, d, width, to + skipped, stride, true);
+    },
+  }),
   rowwise: ({ shape, attributes: { axis } }) => sizeOf(shape.slice(axis)),
 };
 
@@ -113,25 +99,21 @@ function cut({ inputs: [x], attributes: { axis, start, end } }: Node<SliceAttrib
 /** The sum over an axis, which is gone then. */
 export const sum: Primitive<{ readonly axis: number }> = {
   name: "sum",
+  inputs: 1,
+  attributes: { axis: finite },
   shape([x], { axis }) {
     checkAxis("sum", x, axis);
     return x.toSpliced(axis, 1);
   },
-  forward(node, pass) {
-    const { outer, length, inner } = around(node.inputs[0].shape, node.attributes.axis);
-    pass.kernels.sumAxis(pass.batch * outer, length, inner, pass.value(node.inputs[0]), pass.value(node), inner, false);
-  },
-  pushforward(node, pass) {
-    const { outer, length, inner } = around(node.inputs[0].shape, node.attributes.axis);
-    const dx = pass.tangent(node.inputs[0]);
-    pass.kernels.sumAxis(pass.batch * outer, length, inner, dx, pass.tangent(node), inner, false);
-  },
-  pullback(node, pass) {
-    const { outer, length, inner } = around(node.inputs[0].shape, node.attributes.axis);
-    pass.contribute(node.inputs[0], (to, add) => {
-      const all = pass.columns * pass.batch * outer;
-      gatherStrided(pass.kernels, [all, length, inner], [inner, 0, 1], pass.cotangent(node), to, add);
-    });
-  },
+  ...linearRules({
+    apply({ inputs: [x], attributes: { axis } }, { kernels, batch }, from, to) {
+      const { outer, length, inner } = around(x.shape, axis);
+      kernels.sumAxis(batch * outer, length, inner, from, to, inner, false);
+    },
+    transpose({ inputs: [x], attributes: { axis } }, { kernels, batch, columns }, d, to, add) {
+      const { outer, length, inner } = around(x.shape, axis);
+      gatherStrided(kernels, [columns * batch * outer, length, inner], [inner, 0, 1], d, to, add);
+    },
+  }),
   rowwise: ({ shape, attributes: { axis } }) => sizeOf(shape.slice(axis)),
 };

@@ -4,19 +4,19 @@
 import { shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import type { Pointer } from "../../kernels/memory.ts";
+import { oneOf } from "../attributes.ts";
 import type { ElementwiseSite, LinearSite, Node } from "../graph.ts";
-import { type ForwardPass, lastAxis, type Primitive, positionsOf, type SiteUse } from "../primitive.ts";
-
-/** Examples times positions: the rows of a site's input and output. */
-function rowsOf(node: Node, pass: ForwardPass): number {
-  return pass.batch * positionsOf(node);
-}
+import { type ForwardPass, lastAxis, type Primitive, type SiteUse } from "../primitive.ts";
+import { product } from "../product.ts";
+import { siteRules } from "../rules.ts";
 
 const rows = { channelsFirst: false };
 
 /** y = W x + b */
 export const linear: Primitive<undefined> = {
   name: "linear",
+  inputs: 1,
+  site: "linear",
   shape([x], _, site) {
     const { inputs, outputs, transposed = false, groups = 1 } = site as LinearSite;
     if (transposed || groups !== 1) throw new ShapeError("linear: the layer's weight is not that of a dense layer.");
@@ -25,88 +25,22 @@ export const linear: Primitive<undefined> = {
     }
     return [...x.slice(0, -1), outputs];
   },
-  forward(node, pass) {
-    const { inputs, outputs, weight, bias } = node.site as LinearSite;
-    const rows = rowsOf(node, pass);
-    const x = pass.value(node.inputs[0]);
-    const y = pass.value(node);
-    pass.kernels.gemm(
-      1,
-      rows,
-      outputs,
-      inputs,
-      x,
-      0,
-      inputs,
-      1,
-      pass.parameter(weight),
-      0,
-      1,
-      inputs,
-      y,
-      0,
-      outputs,
-      1,
-      false,
-    );
-    if (bias !== undefined) pass.kernels.addToRows(rows, outputs, pass.parameter(bias), y);
-  },
-  pushforward(node, pass) {
-    const { inputs, outputs, weight, bias } = node.site as LinearSite;
-    const { kernels } = pass;
-    const rows = rowsOf(node, pass);
-    const [x, dx, dy] = [pass.value(node.inputs[0]), pass.tangent(node.inputs[0]), pass.tangent(node)];
-    const dw = pass.parameterTangent(weight);
-    if (dx !== 0)
-      kernels.gemm(
-        1,
-        rows,
-        outputs,
-        inputs,
-        dx,
-        0,
-        inputs,
-        1,
-        pass.parameter(weight),
-        0,
-        1,
-        inputs,
-        dy,
-        0,
-        outputs,
-        1,
-        false,
-      );
-    if (dw !== 0)
-      kernels.gemm(1, rows, outputs, inputs, x, 0, inputs, 1, dw, 0, 1, inputs, dy, 0, outputs, 1, dx !== 0);
-    if (dw !== 0 && bias !== undefined) kernels.addToRows(rows, outputs, pass.parameterTangent(bias), dy);
-  },
-  pullback(node, pass) {
-    const { inputs, outputs, weight } = node.site as LinearSite;
-    const rows = pass.columns * rowsOf(node, pass);
-    const d = pass.cotangent(node);
-    pass.contribute(node.inputs[0], (to, add) => {
-      pass.kernels.gemm(
-        1,
-        rows,
-        inputs,
-        outputs,
-        d,
-        0,
-        outputs,
-        1,
-        pass.parameter(weight),
-        0,
-        inputs,
-        1,
-        to,
-        0,
-        inputs,
-        1,
-        add,
-      );
-    });
-  },
+  ...siteRules({
+    apply(node, { kernels, batch }, x, w, y, add) {
+      const { inputs, outputs } = node.site as LinearSite;
+      const rows = { at: x, rows: (batch * node.size) / outputs, columns: inputs };
+      product(kernels, 1, rows, { at: w, rows: outputs, columns: inputs, turned: true }, y, add);
+    },
+    transpose(node, { kernels, batch, columns }, d, w, to, add) {
+      const { inputs, outputs } = node.site as LinearSite;
+      const rows = { at: d, rows: (columns * batch * node.size) / outputs, columns: outputs };
+      product(kernels, 1, rows, { at: w, rows: outputs, columns: inputs }, to, add);
+    },
+    shift(node, { kernels, batch }, bias, y) {
+      const { outputs } = node.site as LinearSite;
+      kernels.addToRows((batch * node.size) / outputs, outputs, bias, y);
+    },
+  }),
   rowwise: lastAxis,
   siteUse(node): SiteUse {
     const positions = node.size / (node.site as LinearSite).outputs;
@@ -149,6 +83,10 @@ function stretch(
 /** y = s ⊙ x + t, or one of the two */
 export const scaleShift: Primitive<ScaleShiftAttributes> = {
   name: "scaleShift",
+  order: "bilinear",
+  inputs: 1,
+  site: "elementwise",
+  attributes: { axis: oneOf("last", "channels") },
   shape([x], { axis }, site) {
     const { size } = site as ElementwiseSite;
     if (x.length === 0 || x[axis === "last" ? x.length - 1 : 0] !== size) {

@@ -1,8 +1,9 @@
 // Primitives that do something else in a step of training: dropout, and normalisation over the batch.
 
 import { shapeText } from "../../array/ndarray.ts";
-import { ShapeError } from "../../errors.ts";
+import { LaplaceError, ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, inMemory, type Pointer } from "../../kernels/memory.ts";
+import { count, numberThat, positive, text } from "../attributes.ts";
 import type { BufferArray, Node } from "../graph.ts";
 import type { ForwardPass, Primitive } from "../primitive.ts";
 
@@ -14,6 +15,9 @@ interface DropoutAttributes {
 /** x. In training, each element becomes 0 with the probability `rate`, and is divided by 1 − rate otherwise. */
 export const dropout: Primitive<DropoutAttributes> = {
   name: "dropout",
+  order: "linear",
+  inputs: 1,
+  attributes: { rate: numberThat((rate) => rate >= 0 && rate < 1) },
   shape: ([x]) => x,
   forward(node, pass) {
     const n = pass.batch * node.size;
@@ -134,6 +138,27 @@ export const takesBatchStatistics = (node: BatchNode, frozen: ReadonlySet<string
  */
 export const batchNormalise: Primitive<BatchNormaliseAttributes> = {
   name: "batchNormalise",
+  order: "linear",
+  inputs: 1,
+  stored: {
+    attributes: {
+      layer: text,
+      channels: count,
+      epsilon: positive,
+      momentum: numberThat((share) => share > 0 && share <= 1),
+    },
+    write: ({ mean, epsilon, momentum }) => ({
+      layer: mean.name.slice(0, mean.name.lastIndexOf(".")),
+      channels: mean.size,
+      epsilon,
+      momentum,
+    }),
+    read({ layer, channels, ...rest }, statistics) {
+      const found = statistics(layer as string, channels as number) as BatchStatistics;
+      if (found.mean.size === channels) return { ...found, ...rest } as BatchNormaliseAttributes;
+      throw new LaplaceError("batchNormalise: its statistics have another size.");
+    },
+  },
   shape([x], { mean }) {
     if (x[0] === mean.size) return x;
     throw new ShapeError(

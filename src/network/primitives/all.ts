@@ -1,0 +1,24 @@
+// Every primitive there is. One more is a file of its own and a line here.
+
+import type { Primitive } from "../primitive.ts";
+import { addSinusoids, differs, maskedSoftmax, positions } from "./attend.ts";
+import { add, affine, concatenate, input, multiply, reshape, softmax } from "./combine.ts";
+import { convolution, transposedConvolution } from "./convolution.ts";
+import { elementwise } from "./elementwise.ts";
+import { embedding } from "./embedding.ts";
+import { matmul } from "./matmul.ts";
+import { normalise } from "./normalise.ts";
+import { averagePool, maxPool } from "./pooling.ts";
+import { permute, slice, sum } from "./rearrange.ts";
+import { linear, scaleShift } from "./sites.ts";
+import { batchNormalise, dropout } from "./training.ts";
+
+/** The library's own primitives. */
+export const primitives = [
+  ...[input, add, multiply, affine, reshape, concatenate, softmax],
+  ...[permute, slice, sum],
+  ...[elementwise, linear, scaleShift, embedding, matmul, normalise],
+  ...[convolution, transposedConvolution, maxPool, averagePool],
+  ...[maskedSoftmax, differs, positions, addSinusoids],
+  ...[dropout, batchNormalise],
+] as readonly Primitive<never>[];
