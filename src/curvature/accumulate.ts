@@ -1,42 +1,29 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
 import type { NDArray } from "../array/ndarray.ts";
-import { type Dataset, type DatasetLike, readDataset } from "../data/dataset.ts";
+import { readDataset } from "../data/dataset.ts";
 import { batchesOf, checkData, type Data, isIterator } from "../data/read.ts";
+import { lossGradient } from "../derivatives/columns.ts";
 import { contractionNumbers } from "../derivatives/contractions.ts";
-import { fold } from "../derivatives/totals.ts";
 import { checkChoice, checkInteger, OptionError, ValueError } from "../errors.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
-import {
-  allocateFloats,
-  bytesPerElement,
-  copyIn,
-  copyOut,
-  copyTo,
-  type DType,
-  giveBlock,
-  inMemory,
-  scope,
-  takeBlock,
-} from "../kernels/memory.ts";
+import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import { outputsOf } from "../network/outputs.ts";
-import { checkValues, fitsPart, onePart, partSize } from "../network/parts.ts";
-import { Backward, backwardNumbers } from "../network/passes.ts";
+import { backwardNumbers } from "../network/passes.ts";
+import { type Batch, fitsPart, type Part, type Pull, partSize, runInParts } from "../network/run.ts";
 import { type Accumulator, type Curvature, type Structure, structures } from "../structures/curvature.ts";
 import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
 import type { Sharing } from "../structures/structure.ts";
-import { checkWeights, rowOf, table } from "../structures/table.ts";
+import { checkWeights, table } from "../structures/table.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
-import { columnCount, eachColumns, streamsOf } from "./columns.ts";
-import { lossOf, sumOfNorms } from "./losses.ts";
-import { outputsApart, sharing, weightedSum } from "./outputs.ts";
-import { eachPosition, type PositionView, viewOf } from "./positions.ts";
-import { Sketch, sketchNumbers } from "./sketch.ts";
+import { columnsOf } from "./columns.ts";
+import { outputsApart } from "./outputs.ts";
+import { countedPositions, type PositionView, viewOf } from "./positions.ts";
+import { sketchNumbers } from "./sketch.ts";
+import { both, type CurvatureSums, curvatureSums, type LossSums, lossSums } from "./sums.ts";
 
 /**
  * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
@@ -93,25 +80,11 @@ export interface Plan {
 }
 
 /** What a pass gives. */
-export interface Summary {
-  readonly curvature: Curvature;
+export interface Summary extends LossSums, CurvatureSums {
   readonly examples: number;
-  /** Σ_n ℓ_n at unit noise. */
-  readonly loss: number;
-  /** Of a Gaussian: half the sum of squared residuals of each output, in its own unit, [C]. */
-  readonly losses?: Float64Array | undefined;
-  /** The curvatures of the outputs one by one, where each has a noise to be tuned. */
-  readonly apart?: readonly Curvature[] | undefined;
   /** Σ of what depends on the targets only. */
   readonly constant: number;
-  /** Σ_n ∂ℓ_n/∂θ over the selected weights, in a `Sketch`. */
-  readonly gradient: Float64Array;
-  /** Σ_n ‖∂ℓ_n/∂θ‖ */
-  readonly gradientNorms: number;
 }
-
-/** Examples after which sums of float32 are added to totals of float64. */
-export const MOST_EXAMPLES = 4096;
 
 /** The number of weights up to which the whole matrix is the default. */
 const FULL_UP_TO = 1000;
@@ -153,6 +126,8 @@ export interface PartNumbers {
   scratch(batch: number): number;
   /** Besides. */
   readonly perPart: number;
+  /** For each example, as parts are cut. */
+  readonly cut: number;
 }
 
 /**
@@ -168,7 +143,7 @@ export function partNumbers(
 ): PartNumbers {
   const view = viewOf(plan);
   if (apart > 1) return numbersFor(plan, view, 1, needs(1));
-  const all = view === undefined ? columnCount(plan) : plan.likelihood.rootColumns([view.graph.output.size]);
+  const all = columnsOf(plan).count(view === undefined ? plan.net.outputShape : [view.graph.output.size]);
   for (let columns = all; ; columns = Math.ceil(columns / 2)) {
     const numbers = numbersFor(plan, view, columns, needs(columns));
     if (columns === 1 || numbers.fits) return numbers;
@@ -184,39 +159,41 @@ function numbersFor(
   const { net, kind, selection, likelihood } = plan;
   const { graph, dtype } = net;
   const outputs = graph.output.size;
-  // Targets, the loss in float64, and the loss's own gradient.
-  let perExample = nodeNumbers(graph.nodes) + 2 * outputs + (8 * outputs) / bytesPerElement(dtype);
-  perExample += backwardNumbers(graph, selection.reaches, 1);
+  // Targets, and the loss in float64; then the loss's own column, its pass backward and its norms, which end before the columns.
+  const perExample = nodeNumbers(graph.nodes) + outputs + (8 * outputs) / bytesPerElement(dtype);
+  const slopes = outputs + backwardNumbers(graph, selection.reaches, 1);
   const sketch = sketchNumbers(selection);
   const perPart = net.parameterCount + sketch.signs + accumulator.perPart;
-  // The gradient's norms come before the columns, which may need less.
   const norms = (batch: number) =>
     batch * (1 + sketch.perExample) + contractionNumbers(graph, selection.sites().keys(), { batch, dtype });
   if (view === undefined) {
-    const held =
-      kind === "empiricalFisher" ? 0 : columns * outputs + backwardNumbers(graph, selection.reaches, columns);
-    const scratch = (batch: number) => Math.max(norms(batch), batch * held + accumulator.scratch(batch));
-    return { columns, rows: 0, perExample, scratch, perPart, fits: fitsPart(perExample + scratch(1), dtype) };
+    const own = kind === "empiricalFisher";
+    const held = own ? 0 : columns * outputs + backwardNumbers(graph, selection.reaches, columns);
+    const sums = (batch: number) => batch * held + accumulator.scratch(batch);
+    const scratch = (batch: number) =>
+      Math.max(batch * slopes + norms(batch), (own ? batch * slopes : 0) + sums(batch));
+    const cut = perExample + slopes + Math.max(norms(1), sums(1));
+    return { columns, rows: 0, perExample, scratch, perPart, cut, fits: fitsPart(cut, dtype) };
   }
   const { output, nodes } = view.graph;
   let perRow = columns * output.size + backwardNumbers(view.graph, view.selection.reaches, columns);
-  // Where labels are ignored, the others' values are copied.
-  if (likelihood.dropIgnored !== undefined) {
-    perRow += nodeNumbers(nodes) + output.size;
-    perExample += outputs;
-  }
+  // Where labels are ignored, the others are found out, and their values copied.
+  const found = likelihood.dropIgnored === undefined ? 0 : outputs;
+  if (found > 0) perRow += nodeNumbers(nodes) + output.size;
   const atOne = perRow + accumulator.scratch(1);
   const rows = partSize(atOne, dtype);
-  const scratch = (batch: number) => {
+  const sums = (batch: number) => {
     const some = Math.min(batch * view.positions, rows);
-    return Math.max(norms(batch), some * perRow + accumulator.scratch(some));
+    return some * perRow + accumulator.scratch(some);
   };
-  return { columns, rows, perExample, scratch, perPart, fits: fitsPart(atOne, dtype) };
+  const scratch = (batch: number) => Math.max(batch * slopes + norms(batch), batch * found, sums(batch));
+  const cut = perExample + slopes + found + Math.max(norms(1), sums(1));
+  return { columns, rows, perExample, scratch, perPart, cut, fits: fitsPart(atOne, dtype) };
 }
 
 /** The examples of a part. */
-export function partLength({ perExample, scratch }: PartNumbers, dtype: DType): number {
-  return partSize(perExample + scratch(1), dtype);
+export function partLength({ cut }: PartNumbers, dtype: DType): number {
+  return partSize(cut, dtype);
 }
 
 /**
@@ -244,7 +221,8 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
         squares[i % squares.length] += t * t;
       });
     };
-    const summary: Summary = yield* onePass(where, plan, batchesOf(where, data, again), accumulatorFor, apart, visit);
+    const batches = targetedBatches(where, plan, data, again);
+    const summary: Summary = yield* onePass(where, plan, batches, accumulatorFor, apart, visit);
     if (before !== undefined && (summary.examples !== before.examples || !sameLoss(plan, before, summary, squares))) {
       throw new ValueError(
         `${where}: the data changed between two passes: ${before.examples} examples with the loss ${before.loss} first, ${summary.examples} with ${summary.loss} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
@@ -273,123 +251,56 @@ function sameLoss({ net }: Plan, first: Summary, second: Summary, squares: Float
 function* onePass(
   where: string,
   plan: Plan,
-  batches: Iterable<DatasetLike>,
+  batches: Iterable<Required<Batch>>,
   accumulatorFor: (columns: number) => Accumulator,
   apart: number,
   visit: (targets: NDArray) => void,
 ): Generator<number, Summary> {
-  const { net, selection } = plan;
-  const { dtype, graph } = net;
-  const kernels = kernelsFor(dtype);
+  const { net, selection, likelihood } = plan;
   const numbers = partNumbers(plan, accumulatorFor, apart);
-  const accumulator = accumulatorFor(numbers.columns);
-  const positions = viewOf(plan);
-  const step = accumulator.length * bytesPerElement(accumulator.dtype);
-  let output = 0;
-  const add = (backward: Backward, again: boolean) => {
-    output = again && apart > 1 ? output + 1 : 0;
-    accumulator.add(backward, to + output * step, again);
-  };
-  const size = partLength(numbers, dtype);
-  const randoms = streamsOf(plan);
-  const length = apart * accumulator.length;
-  const bytes = Math.max(1, length) * bytesPerElement(accumulator.dtype);
-  const sumKernels = kernelsFor(accumulator.dtype);
-  const parameterBytes = Math.max(1, net.parameterCount) * bytesPerElement(dtype);
-  const sketch = new Sketch(selection);
-  const to = takeBlock(bytes);
-  const gradient = takeBlock(parameterBytes);
-  const theta = takeBlock(parameterBytes);
-  try {
-    copyTo(dtype, theta, net.parameters.data);
-    sumKernels.fill(length, 0, to);
-    kernels.fill(net.parameterCount, 0, gradient);
-    let [examples, rows, loss, constant, gradientNorms] = [0, 0, 0, 0, 0];
-    const losses = plan.likelihood.noise === undefined ? undefined : new Float64Array(graph.output.size);
-    // Sums of float32 go to totals of float64 now and then, before they drift.
-    let kept = 0;
-    const sums = apart > 1 ? length : (accumulator.sums ?? length);
-    const totals = { curvature: new Float64Array(), gradient: new Float64Array() };
-    const empty = () => {
-      kept = examples;
-      if (dtype === "float64") return;
-      if (totals.gradient.length === 0) totals.gradient = new Float64Array(net.parameterCount);
-      fold(dtype, gradient, totals.gradient);
-      if (accumulator.dtype === "float64") return;
-      if (totals.curvature.length === 0) totals.curvature = new Float64Array(sums);
-      fold(dtype, to, totals.curvature);
-    };
+  let [examples, constant] = [0, 0];
+  const counted = function* () {
     for (const batch of batches) {
-      const { inputs, targets } = readBatch(where, plan, batch);
-      constant += plan.likelihood.constant(targets);
-      visit(targets);
-      const outputs = graph.output.size;
-      for (let start = 0; start < inputs.shape[0]; start += size) {
-        const end = Math.min(inputs.shape[0], start + size);
-        if (examples - kept >= MOST_EXAMPLES) empty();
-        onePart(net, theta, inputs, start, end, (part) => {
-          checkValues(where, { ...part, start: examples });
-          const t = copyIn(dtype, targets.data.subarray(start * outputs, end * outputs));
-          const f = outputsOf(part);
-          loss += lossOf(plan.likelihood, f, t, losses);
-          if (!Number.isFinite(loss)) {
-            throw new ValueError(
-              `${where}: the loss of examples ${examples} to ${examples + part.count - 1} is not finite. A likely cause: outputs so large that the likelihood overflows ${dtype}, such as a rate eᶠ.`,
-            );
-          }
-          const column = allocateFloats(dtype, part.count * outputs);
-          plan.likelihood.gradient(f, t, 1, column);
-          const own = new Backward(part.forward, column, 1, selection.reaches);
-          scope(() => {
-            sketch.add(own, gradient);
-            gradientNorms += sumOfNorms(own, selection);
-          });
-          if (plan.kind === "empiricalFisher") add(own, false);
-          else if (positions !== undefined)
-            rows += eachPosition(plan.likelihood, positions, part.forward, f, t, numbers, add);
-          else eachColumns(plan, part, f, t, numbers.columns, randoms, add);
-        });
-        examples += end - start;
-        yield examples;
-      }
+      constant += likelihood.constant(batch.targets);
+      examples += batch.inputs.shape[0];
+      visit(batch.targets);
+      yield batch;
     }
-    accumulator.flush?.(to);
-    const total = totals.curvature.reduce((a, b) => a + b, 0);
-    if (sumKernels.allFinite(length, to) !== 1 || !Number.isFinite(total)) {
-      throw new ValueError(
-        `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${dtype}; scale inputs and targets, or use float64.`,
-      );
-    }
-    // Where nothing counts, sums are 0, whatever they are divided by.
-    const count = positions === undefined ? examples : rows || 1e-300;
-    if (totals.curvature.length > 0) fold(accumulator.dtype, to, totals.curvature);
-    if (totals.gradient.length > 0) fold(dtype, gradient, totals.gradient);
-    const each = Array.from({ length: apart }, (_, c) =>
-      inMemory(accumulator.dtype, (memory) => {
-        const kept = totals.curvature.length > 0;
-        const start = kept ? c * accumulator.length : (to + c * step) / bytesPerElement(accumulator.dtype);
-        const values = (kept ? totals.curvature : memory).subarray(start, start + accumulator.length);
-        return accumulator.finish(values, count);
-      }),
-    );
-    const found = apart > 1 ? weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
-    const curvature = positions === undefined ? found : rowOf(found).lift(found, selection, examples);
-    plan.likelihood.ratios?.forEach((ratio, c) => {
-      if (losses !== undefined) losses[c] *= ratio ** 2;
-    });
-    const slopes = totals.gradient.length > 0 ? totals.gradient : copyOut(dtype, gradient, net.parameterCount);
-    const ofOutputs = { losses, apart: apart > 1 ? sharing(each) : undefined };
-    return { curvature, examples, loss, constant, gradient: selection.take(slopes), gradientNorms, ...ofOutputs };
-  } finally {
-    giveBlock(to, bytes);
-    giveBlock(gradient, parameterBytes);
-    giveBlock(theta, parameterBytes);
+  };
+  const losses = lossSums(where, plan);
+  const sums = curvatureSums(where, plan, accumulatorFor(numbers.columns), apart, () => examples);
+  const columns = columnsOf(plan);
+  const target = selection.reaches;
+  const pass = <const Pulls extends readonly Pull<unknown>[]>(...pulls: Pulls) =>
+    runInParts(where, net, counted(), partLength(numbers, net.dtype), pulls);
+  if (plan.kind === "empiricalFisher") {
+    const [[ofLoss, found]] = yield* pass({ columns, contraction: both(losses, sums), target });
+    return { ...ofLoss, ...found, examples, constant };
   }
+  const view = viewOf(plan);
+  const rows = view && {
+    ...view,
+    most: numbers.rows,
+    listed: (part: Part) => countedPositions(likelihood, view, part),
+  };
+  const [ofLoss, found] = yield* pass(
+    { columns: lossGradient(likelihood, 1), contraction: losses, target },
+    { columns, contraction: sums, target: view?.selection.reaches ?? target, most: numbers.columns, rows },
+  );
+  return { ...ofLoss, ...found, examples, constant };
 }
 
-function readBatch(where: string, { net, likelihood }: Plan, batch: DatasetLike) {
-  const { x, y }: Dataset = readDataset(where, batch);
-  const inputs = net.readInputs(where, x);
-  const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
-  return { inputs, targets };
+/** The batches of data with targets as numbers. @throws ShapeError, ValueError */
+export function* targetedBatches(
+  where: string,
+  { net, likelihood }: Plan,
+  data: Data,
+  again = false,
+): Generator<Required<Batch>> {
+  for (const batch of batchesOf(where, data, again)) {
+    const { x, y } = readDataset(where, batch);
+    const inputs = net.readInputs(where, x);
+    const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
+    yield { inputs, targets };
+  }
 }

@@ -2,22 +2,19 @@
 // layers do, a column of Λ^½ that is not zero at one position has no derivatives at any other. Then the positions are
 // examples of their own: there are as many columns as one position has, and what is ignored is not there.
 
-import { allocateFloats, bytesPerElement, copyIn, inMemory, type Pointer, scope } from "../kernels/memory.ts";
+import { bytesPerElement, copyIn, inMemory } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Graph, Node, Shape, Site } from "../network/graph.ts";
-import type { Outputs } from "../network/outputs.ts";
-import { Backward, Forward } from "../network/passes.ts";
+import { outputsOf } from "../network/outputs.ts";
 import { lastAxis } from "../network/primitive.ts";
+import type { Part, RowView } from "../network/run.ts";
 import { Selection } from "../structures/selection.ts";
 import { table } from "../structures/table.ts";
 import type { Plan } from "./accumulate.ts";
 
 /** The part of a network between its selected weights and its outputs, for one position. */
-export interface PositionView {
-  readonly graph: Graph;
+export interface PositionView extends RowView {
   readonly selection: Selection;
-  /** T, the positions of an example. */
-  readonly positions: number;
 }
 
 /** The shape of a run of `size` elements of a value, which axes before the run are in with one entry. */
@@ -90,96 +87,20 @@ export function viewOf({ net, selection, likelihood, kind, structure, sharing }:
   return kind !== "ggn" || reduced ? undefined : positionView(net.graph, selection, likelihood);
 }
 
-/** Positions of a part, by their number among all B T: `count` in a row, or those listed. */
-export interface Rows {
-  readonly first: number;
-  readonly count: number;
-  readonly listed?: Uint32Array | undefined;
-}
-
-/** Rows [B T, n] of some positions: where they are, or as a copy. */
-function take({ dtype }: Pick<Forward, "dtype">, from: Pointer, n: number, { first, count, listed }: Rows): Pointer {
-  const bytes = bytesPerElement(dtype);
-  if (listed === undefined) return from + first * n * bytes;
-  const to = allocateFloats(dtype, count * n);
-  const [source, target] = [from / bytes, to / bytes];
-  inMemory(dtype, (memory) => {
-    for (let i = 0; i < count; i++) {
-      const row = source + listed[first + i] * n;
-      memory.copyWithin(target + i * n, row, row + n);
-    }
-  });
-  return to;
-}
-
-/** The values of a view at some positions of a part that was evaluated. */
-export function forwardAt(view: PositionView, forward: Forward, rows: Rows): Forward {
-  const value = (node: Node) => take(forward, forward.value(node), node.size, rows);
-  const kept = { forward: { value, buffers: forward.buffers }, changes: () => false };
-  const x = value(view.graph.input);
-  return new Forward(view.graph, forward.dtype, forward.theta, x, rows.count, { kept });
-}
-
-/** 1 where a target counts and 0 where it is ignored, [B, C]; undefined where all count. */
-function countedOf(likelihood: Likelihood, f: Outputs, t: Pointer): Pointer | undefined {
+/** The positions of a part at which something counts, by their number; undefined for all. */
+export function countedPositions(likelihood: Likelihood, view: PositionView, part: Part): Uint32Array | undefined {
   if (likelihood.dropIgnored === undefined) return undefined;
+  const f = outputsOf(part);
   const n = f.batch * f.outputs;
   const ones = copyIn(f.dtype, new Float64Array(n).fill(1));
-  likelihood.dropIgnored(f, t, 1, ones);
-  return ones;
-}
-
-/** The positions at which something counts; undefined for all. */
-function listOf({ dtype, batch, outputs }: Outputs, counted: Pointer, width: number): Uint32Array | undefined {
-  const start = counted / bytesPerElement(dtype);
+  likelihood.dropIgnored(f, part.targets, 1, ones);
+  const width = view.graph.output.size;
   const list: number[] = [];
-  const rows = (batch * outputs) / width;
-  inMemory(dtype, (memory) => {
-    for (let row = 0; row < rows; row++) {
-      const at = start + row * width;
-      if (memory.subarray(at, at + width).some((x) => x !== 0)) list.push(row);
+  inMemory(f.dtype, (memory) => {
+    const counted = memory.subarray(ones / bytesPerElement(f.dtype));
+    for (let row = 0; row < n / width; row++) {
+      if (counted.subarray(row * width, (row + 1) * width).some((x) => x !== 0)) list.push(row);
     }
   });
-  return list.length === rows ? undefined : Uint32Array.from(list);
-}
-
-/**
- * Pulls the columns of Λ^½ back from the positions of a part that count, so many positions and columns at once; `visit` hears
- * whether the positions were there before. Gives their number.
- */
-export function eachPosition(
-  likelihood: Likelihood,
-  view: PositionView,
-  forward: Forward,
-  f: Outputs,
-  t: Pointer,
-  most: { readonly rows: number; readonly columns: number },
-  visit: (backward: Backward, again: boolean) => void,
-): number {
-  const { kernels, dtype } = f;
-  const width = view.graph.output.size;
-  const shape = [width];
-  const total = likelihood.rootColumns(shape);
-  const counted = countedOf(likelihood, f, t);
-  const listed = counted === undefined ? undefined : listOf(f, counted, width);
-  const rows = listed?.length ?? f.batch * view.positions;
-  for (let first = 0; first < rows; first += most.rows) {
-    const some = { first, count: Math.min(most.rows, rows - first), listed };
-    scope(() => {
-      const at = forwardAt(view, forward, some);
-      const mask = counted === undefined ? undefined : take(forward, counted, width, some);
-      const outputs: Outputs = { kernels, dtype, batch: some.count, outputs: width, shape, f: at.outputs };
-      for (let k = 0; k < total; k += most.columns) {
-        const columns = { first: k, count: Math.min(most.columns, total - k) };
-        scope(() => {
-          const n = some.count * width;
-          const to = allocateFloats(dtype, columns.count * n);
-          likelihood.root(outputs, columns, to);
-          if (mask !== undefined) kernels.multiply(columns.count, n, to, mask, to, false);
-          visit(new Backward(at, to, columns.count, view.selection.reaches), k > 0);
-        });
-      }
-    });
-  }
-  return rows;
+  return list.length === n / width ? undefined : Uint32Array.from(list);
 }

@@ -1,22 +1,28 @@
 // The curvature times a vector, without the matrix: one tangent forward, one column back.
 
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
-import { readDataset } from "../data/dataset.ts";
-import { batchesOf, checkData, type Data } from "../data/read.ts";
+import { checkData, type Data } from "../data/read.ts";
 import { checkBudget, type MemoryOptions } from "../derivatives/budget.ts";
-import { GradientSum } from "../derivatives/totals.ts";
+import { sum } from "../derivatives/results.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyIn, type FloatArray, type Pointer, scope } from "../kernels/memory.ts";
-import type { Columns, Likelihood } from "../likelihood/likelihood.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  copyTo,
+  type DType,
+  type FloatArray,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
+import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
-import { type Outputs, outputsOf } from "../network/outputs.ts";
-import { checkValues, eachPart } from "../network/parts.ts";
-import { Backward, pushForward } from "../network/passes.ts";
+import { pushForward } from "../network/passes.ts";
+import { type Columns, run } from "../network/run.ts";
 import type { Weights } from "../structures/selection.ts";
-import { type CurvatureKind, type Plan, readPlan } from "./accumulate.ts";
-import { columnCount, streamsOf, writeColumns } from "./columns.ts";
+import { type CurvatureKind, type Plan, readPlan, targetedBatches } from "./accumulate.ts";
+import { columnsOf } from "./columns.ts";
 
 /** Options of `curvatureProduct`. */
 export interface CurvatureProductOptions extends MemoryOptions {
@@ -60,20 +66,14 @@ export function curvatureProduct(
   const selected = weights === undefined ? undefined : plan.selection;
   const direction = readDirection(where, plan, v, selected !== undefined);
   const result = zeros([net.parameterCount], { dtype: net.dtype });
-  const randoms = streamsOf(plan);
-  scope(() => {
-    const sum = new GradientSum(net.graph, net.dtype, selected && [...selected.sites().keys()]);
-    const tangent = copyIn(net.dtype, direction);
-    let examples = 0;
-    for (const batch of batchesOf(where, data)) {
-      const { x, y } = readDataset(where, batch);
-      const inputs = net.readInputs(where, x);
-      const targets = plan.likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
-      addBatch(where, plan, { inputs, targets, start: examples }, tangent, randoms, (backward) => sum.add(backward));
-      examples += inputs.shape[0];
-    }
-    sum.copyTo(result.data);
-  });
+  const { nodes, output } = net.graph;
+  const columns = columnsOf(plan);
+  const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
+  const contraction = sum(net, result, selected && [...selected.sites().keys()]);
+  // Values with their tangents and cotangents, and columns.
+  const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
+  const batches = targetedBatches(where, plan, data);
+  run(where, net, batches, combined(columns, most, net.dtype, direction), contraction, "parameters", { numbers });
   if (selected === undefined) return result;
   const product = new NDArray(selected.arrange(selected.take(result.data), true), [selected.size]);
   return product.as(net.dtype);
@@ -98,57 +98,38 @@ function readDirection(where: string, { net, selection }: Plan, v: ArrayLike, so
   return direction;
 }
 
-/** One batch of the data, from its first example's number on. */
-interface Batch {
-  readonly inputs: NDArray;
-  readonly targets: NDArray;
-  readonly start: number;
-}
-
-/** Pulls w = Σ_k c_k (c_kᵀ J v) back from every part of a batch. */
-function addBatch(
-  where: string,
-  plan: Plan,
-  { inputs, targets, start }: Batch,
-  tangent: Pointer,
-  randoms: ReturnType<typeof streamsOf>,
-  visit: (backward: Backward) => void,
-): void {
-  const { net } = plan;
-  const { dtype } = net;
-  const kernels = kernelsFor(dtype);
-  const outputs = net.graph.output.size;
-  const columns = columnCount(plan);
-  const most = Math.min(columns, COLUMNS_AT_ONCE);
-  const columnsOf = (f: Outputs, t: Pointer, some: Columns): Pointer => {
-    if (plan.kind !== "empiricalFisher") return writeColumns(plan, f, t, some, randoms);
-    const to = allocateFloats(dtype, f.batch * f.outputs);
-    plan.likelihood.gradient(f, t, 1, to);
-    return to;
+/** The one column w = Σ_k c_k (c_kᵀ J v). */
+function combined(each: Columns, most: number, dtype: DType, direction: FloatArray): Columns {
+  let tangent: Pointer = 0;
+  return {
+    count: () => 1,
+    open(hold) {
+      tangent = hold(dtype, direction.length);
+      copyTo(dtype, tangent, direction);
+    },
+    write(part, _, w) {
+      const { forward, count: batch } = part;
+      const { kernels, graph } = forward;
+      const { size, shape } = graph.output;
+      const n = batch * size;
+      const moved = pushForward(forward, tangent, 0);
+      kernels.fill(n, 0, w);
+      const dots = allocateFloats(dtype, batch);
+      const scaled = allocateFloats(dtype, n);
+      const total = each.count(shape);
+      for (let first = 0; first < total; first += most) {
+        const count = Math.min(most, total - first);
+        scope(() => {
+          const c = allocateFloats(dtype, count * n);
+          each.write(part, { first, count }, c);
+          for (let k = 0; k < count; k++) {
+            const column = c + k * n * bytesPerElement(dtype);
+            kernels.dotRows(batch, size, column, moved, dots, false);
+            kernels.scaleRows(batch, size, column, dots, 1, scaled);
+            kernels.copyRows(1, n, scaled, n, w, n, true);
+          }
+        });
+      }
+    },
   };
-  const extra = 2 * (most + 2) * outputs + GradientSum.numbers(net.graph, dtype);
-  eachPart(net, inputs, 2, extra, (part) => {
-    checkValues(where, { ...part, start: start + part.start });
-    const n = part.count * outputs;
-    const f = outputsOf(part);
-    const t = copyIn(dtype, targets.data.subarray(part.start * outputs, part.start * outputs + n));
-    const moved = pushForward(part.forward, tangent, 0);
-    const w = allocateFloats(dtype, n);
-    kernels.fill(n, 0, w);
-    const dots = allocateFloats(dtype, part.count);
-    const scaled = allocateFloats(dtype, n);
-    for (let first = 0; first < columns; first += most) {
-      const count = Math.min(most, columns - first);
-      scope(() => {
-        const c = columnsOf(f, t, { first, count });
-        for (let k = 0; k < count; k++) {
-          const column = c + k * n * bytesPerElement(dtype);
-          kernels.dotRows(part.count, outputs, column, moved, dots, false);
-          kernels.scaleRows(part.count, outputs, column, dots, 1, scaled);
-          kernels.copyRows(1, n, scaled, n, w, n, true);
-        }
-      });
-    }
-    visit(new Backward(part.forward, w, 1, "parameters"));
-  });
 }

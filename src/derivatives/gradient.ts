@@ -5,16 +5,13 @@ import { resultArray } from "../array/checks.ts";
 import { type NDArray, zeros } from "../array/ndarray.ts";
 import { type Data, readWhole } from "../data/read.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOutTo, type Pointer } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import { outputsOf } from "../network/outputs.ts";
-import { checkValues, eachPart, type Part } from "../network/parts.ts";
-import { Backward } from "../network/passes.ts";
+import { type Batch, run } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
-import { contractKeep, contractSquaredNorms } from "./contractions.ts";
-import { pullBack, pulledBackShape, type Variable, variables } from "./pullback.ts";
+import { lossGradient } from "./columns.ts";
+import { keep, pulledBackShape, squaredNorms, sumOrInputs, type Variable, variables } from "./results.ts";
 
 /** Options of `perSampleGradients` and `perSampleGradientNorms`. */
 export interface PerSampleOptions {
@@ -36,15 +33,13 @@ export interface GradientOptions {
 }
 
 /** Inputs and targets of a batch after all checks. */
-interface Batch {
+interface Targeted extends Required<Batch> {
   readonly rule: LossRule;
-  readonly inputs: NDArray;
-  readonly targets: NDArray;
   /** The shape of one example's outputs. */
   readonly shape: readonly number[];
 }
 
-function readBatch(where: string, net: Network, loss: Loss | Likelihood, batch: Data): Batch {
+function readBatch(where: string, net: Network, loss: Loss | Likelihood, batch: Data): Targeted {
   checkIsNetwork(where, net);
   const rule = readLoss(where, loss, net);
   const { x, y } = readWhole(where, batch);
@@ -53,23 +48,8 @@ function readBatch(where: string, net: Network, loss: Loss | Likelihood, batch: 
   return { rule, inputs, targets, shape: net.outputShape };
 }
 
-/** The loss's one column for a part of the batch: `scale` ∂ℓ/∂f, [1, B, outputs], with one scale or one a sample. */
-function lossColumn(part: Part, { rule, targets }: Batch, scale: number | Float64Array): Pointer {
-  const { start, count } = part;
-  const f = outputsOf(part);
-  const { dtype, outputs } = f;
-  const t = copyIn(dtype, targets.data.subarray(start * outputs, (start + count) * outputs));
-  const column = allocateFloats(dtype, count * outputs);
-  rule.gradient(f, t, typeof scale === "number" ? scale : 1, column);
-  if (typeof scale !== "number") {
-    const factors = copyIn(dtype, scale.subarray(start, start + count));
-    f.kernels.scaleRows(count, outputs, column, factors, 1, column);
-  }
-  return column;
-}
-
 /** The scales of every sample's own loss: a number where they agree, as they do unless labels are ignored. */
-function sampleScales({ rule, targets, shape }: Batch, reduction: "mean" | "sum"): number | Float64Array {
+function sampleScales({ rule, targets, shape }: Targeted, reduction: "mean" | "sum"): number | Float64Array {
   const size = targets.size / targets.shape[0];
   const scaleOf = (_: unknown, i: number) =>
     reductionScale(rule, reduction, shape, targets.data.subarray(i * size, (i + 1) * size));
@@ -91,8 +71,8 @@ export function gradient(net: Network, loss: Loss | Likelihood, batch: Data, opt
   const data = readBatch(where, net, loss, batch);
   const scale = reductionScale(data.rule, reduction, data.shape, data.targets.data);
   const result = resultArray(where, options.out, pulledBackShape(net, data.inputs, withRespectTo), net.dtype);
-  pullBack(where, net, data.inputs, withRespectTo, (part) => lossColumn(part, data, scale), result);
-  return result;
+  const contraction = sumOrInputs(net, result, withRespectTo);
+  return run(where, net, [data], lossGradient(data.rule, scale), contraction, withRespectTo);
 }
 
 /**
@@ -122,22 +102,11 @@ export function perSampleGradients(
     "Smaller batches need less, perSampleGradientNorms almost nothing.",
   );
   const result = resultArray(where, options.out, shape, net.dtype);
-  writeGradients(where, net, data, sampleScales(data, reduction), result);
-  return result;
+  return gradientsOf(where, net, data, sampleScales(data, reduction), result);
 }
 
-function writeGradients(where: string, net: Network, data: Batch, scale: number | Float64Array, result: NDArray): void {
-  const count = net.parameterCount;
-  eachPart(net, data.inputs, 1, count, (part) => {
-    checkValues(where, part);
-    const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
-    // A result in the kernels' memory is written where it lies.
-    const place = result.place;
-    const rows = place ?? allocateFloats(net.dtype, part.count * count);
-    const offset = place === undefined ? 0 : part.start * count * bytesPerElement(net.dtype);
-    contractKeep(backward, rows + offset);
-    if (place === undefined) copyOutTo(net.dtype, rows, part.count * count, result.data, part.start * count);
-  });
+function gradientsOf(where: string, net: Network, data: Targeted, scale: number | Float64Array, result: NDArray) {
+  return run(where, net, [data], lossGradient(data.rule, scale), keep(net, result, "parameters"), "parameters");
 }
 
 /**
@@ -158,13 +127,7 @@ export function perSampleGradientNorms(
   const data = readBatch(where, net, loss, batch);
   const result = zeros([data.inputs.shape[0]], { dtype: net.dtype });
   const scale = sampleScales(data, reduction);
-  eachPart(net, data.inputs, 1, 0, (part) => {
-    checkValues(where, part);
-    const backward = new Backward(part.forward, lossColumn(part, data, scale), 1, "parameters");
-    const squares = allocateFloats(net.dtype, part.count);
-    contractSquaredNorms(backward, squares);
-    copyOutTo(net.dtype, squares, part.count, result.data, part.start);
-  });
+  run(where, net, [data], lossGradient(data.rule, scale), squaredNorms(net, result), "parameters");
   const [least, most] = net.dtype === "float32" ? [1e-30, 1e30] : [1e-290, 1e290];
   for (let i = 0; i < result.size; i++) {
     // Where the positions of a shared weight cancel, rounding can leave a square a little below 0.
@@ -174,7 +137,7 @@ export function perSampleGradientNorms(
     // Squares that overflow or vanish: the norm of this gradient itself, scaled.
     const [inputs, targets] = [data.inputs, data.targets].map((all) => all.sub(i).reshape(1, ...all.shape.slice(1)));
     const row = zeros([1, net.parameterCount], { dtype: net.dtype });
-    writeGradients(where, net, { ...data, inputs, targets }, typeof scale === "number" ? scale : scale[i], row);
+    gradientsOf(where, net, { ...data, inputs, targets }, typeof scale === "number" ? scale : scale[i], row);
     result.data[i] = scaledNorm(row);
   }
   return result;

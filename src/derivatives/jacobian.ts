@@ -1,25 +1,17 @@
 // Derivatives of a network's outputs: the Jacobian, and its products from either side without it.
 
 import { inType, resultArray } from "../array/checks.ts";
-import { gatherStrided } from "../array/einsum.ts";
 import { isPlainArray } from "../array/entries.ts";
 import { type ArrayLike, asArray, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { checkChoice, checkOptions, OptionError, ShapeError } from "../errors.ts";
-import {
-  allocateFloats,
-  bytesPerElement,
-  copyIn,
-  copyOutTo,
-  type DType,
-  type Pointer,
-  scope,
-} from "../kernels/memory.ts";
+import { copyIn, copyOutTo, copyTo, type DType, type Pointer } from "../kernels/memory.ts";
+import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
-import { checkValues, eachPart, type Part } from "../network/parts.ts";
-import { Backward, type Forward, pushForward } from "../network/passes.ts";
+import { pushForward } from "../network/passes.ts";
+import { type Contraction, none, run } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
-import { contractKeep } from "./contractions.ts";
-import { pullBack, pulledBackShape, type Variable, variables } from "./pullback.ts";
+import { given, unit } from "./columns.ts";
+import { keep, pulledBackShape, sumOrInputs, type Variable, variables } from "./results.ts";
 
 /** Options of `jacobian`. */
 export interface JacobianOptions extends MemoryOptions {
@@ -27,20 +19,6 @@ export interface JacobianOptions extends MemoryOptions {
   withRespectTo?: Variable;
   /** Where the result goes; a new array if missing. */
   out?: NDArray;
-}
-
-/** One unit column for each output: [C, B, C]. */
-function unitColumns({ kernels, dtype, batch, graph }: Forward): Pointer {
-  const outputs = graph.output.size;
-  const columns = allocateFloats(dtype, outputs * batch * outputs);
-  const one = allocateFloats(dtype, 1);
-  kernels.fill(outputs * batch * outputs, 0, columns);
-  kernels.fill(1, 1, one);
-  const bytes = bytesPerElement(dtype);
-  for (let c = 0; c < outputs; c++) {
-    kernels.copyRows(batch, 1, one, 0, columns + (c * batch * outputs + c) * bytes, outputs, false);
-  }
-  return columns;
 }
 
 /**
@@ -54,25 +32,12 @@ export function jacobian(net: Network, x: ArrayLike, options: JacobianOptions = 
   const { withRespectTo = "parameters" } = options;
   checkChoice(where, "withRespectTo", withRespectTo, variables);
   const inputs = net.readInputs(where, x);
-  const outputs = net.graph.output.size;
-  const parameters = withRespectTo === "parameters";
   const [batch, ...inputShape] = inputs.shape;
-  const shape = [batch, ...net.outputShape, ...(parameters ? [net.parameterCount] : inputShape)];
+  const varied = withRespectTo === "parameters" ? [net.parameterCount] : inputShape;
+  const shape = [batch, ...net.outputShape, ...varied];
   checkBudget(where, shape, net, options.memoryBudget, "vjp and jvp give products with the Jacobian without it.");
   const result = resultArray(where, options.out, shape, net.dtype);
-  const row = parameters ? net.parameterCount : net.graph.input.size;
-  eachPart(net, inputs, outputs, outputs * (row + outputs), (part) => {
-    checkValues(where, part);
-    const { forward, start, count } = part;
-    const backward = new Backward(forward, unitColumns(forward), outputs, withRespectTo);
-    const rows = allocateFloats(net.dtype, count * outputs * row);
-    const cotangent = parameters ? 0 : backward.cotangent(net.graph.input);
-    if (parameters) contractKeep(backward, rows);
-    // Columns come first in [C, B, inputs]; examples come first in the result.
-    else gatherStrided(forward.kernels, [count, outputs, row], [row, count * row, 1], cotangent, rows);
-    copyOutTo(net.dtype, rows, count * outputs * row, result.data, start * outputs * row);
-  });
-  return result;
+  return run(where, net, [{ inputs }], unit(), keep(net, result, withRespectTo), withRespectTo);
 }
 
 /** A direction: of the parameters [P], of the inputs [B, ...inputs], or of both at once. */
@@ -113,18 +78,32 @@ export function jvp(net: Network, x: ArrayLike, tangent: Tangent): NDArray {
       ? undefined
       : readShaped(where, "the tangent of the inputs", directions.inputs, inputs.shape, net.dtype);
   const result = zeros([inputs.shape[0], ...net.outputShape], { dtype: net.dtype });
-  const width = net.graph.input.size;
-  const size = net.graph.output.size;
-  scope(() => {
-    const theta = dTheta === undefined ? 0 : copyIn(net.dtype, dTheta.data);
-    eachPart(net, inputs, 1, 0, (part) => {
-      checkValues(where, part);
-      const { forward, start, count } = part;
-      const moving = dx === undefined ? 0 : copyIn(net.dtype, dx.data.subarray(start * width, (start + count) * width));
-      copyOutTo(net.dtype, pushForward(forward, theta, moving), count * size, result.data, start * size);
-    });
-  });
-  return result;
+  return run(where, net, [{ inputs }], none, pushed(net, dTheta, dx, result), "parameters");
+}
+
+/** What a direction of the parameters, of the inputs or of both makes of the outputs: a pass forward, no column. */
+function pushed(
+  { graph, dtype }: Network,
+  dTheta: NDArray | undefined,
+  dx: NDArray | undefined,
+  result: NDArray,
+): Contraction<NDArray> {
+  const [width, size] = [graph.input.size, graph.output.size];
+  let theta: Pointer = 0;
+  return {
+    // A tangent of every value.
+    scratch: nodeNumbers(graph.nodes),
+    open(hold) {
+      if (dTheta === undefined) return;
+      theta = hold(dtype, dTheta.size);
+      copyTo(dtype, theta, dTheta.data);
+    },
+    begin({ forward, start, count }) {
+      const moving = dx === undefined ? 0 : copyIn(dtype, dx.data.subarray(start * width, (start + count) * width));
+      copyOutTo(dtype, pushForward(forward, theta, moving), count * size, result.data, start * size);
+    },
+    finish: () => result,
+  };
 }
 
 /**
@@ -143,11 +122,8 @@ export function vjp(
   const { withRespectTo = "parameters" } = options;
   checkChoice(where, "withRespectTo", withRespectTo, variables);
   const inputs = net.readInputs(where, x);
-  const columns = readShaped(where, "the cotangent", cotangent, [inputs.shape[0], ...net.outputShape], net.dtype);
-  const size = net.graph.output.size;
+  const targets = readShaped(where, "the cotangent", cotangent, [inputs.shape[0], ...net.outputShape], net.dtype);
   const result = zeros(pulledBackShape(net, inputs, withRespectTo), { dtype: net.dtype });
-  const column = ({ start, count }: Part) =>
-    copyIn(net.dtype, columns.data.subarray(start * size, (start + count) * size));
-  pullBack(where, net, inputs, withRespectTo, column, result);
-  return result;
+  const contraction = sumOrInputs(net, result, withRespectTo);
+  return run(where, net, [{ inputs, targets }], given, contraction, withRespectTo);
 }

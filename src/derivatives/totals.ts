@@ -1,21 +1,9 @@
 // Sums over many examples. In float32 a long sum drifts: terms of one size are rounded in one direction. So what passes through
 // a network of float32 is summed in float64: contractions of few weights as a whole, and of many weights part by part.
 
-import { kernelsFor } from "../kernels/kernels.ts";
-import {
-  allocateFloats,
-  bytesPerElement,
-  convert,
-  copyOutTo,
-  type DType,
-  type FloatArray,
-  inMemory,
-  type Pointer,
-  scope,
-} from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, convert, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
 import type { Graph, Site } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
-import { contractSum } from "./contractions.ts";
 
 /** Weights up to which a contraction is summed in float64 as a whole: it then costs little beside the network's passes. */
 const FEW = 2048;
@@ -69,54 +57,4 @@ export function fold(dtype: DType, from: Pointer, totals: Float64Array): void {
     for (let i = 0; i < totals.length; i++) totals[i] += memory[start + i];
     memory.fill(0, start, start + totals.length);
   });
-}
-
-/** The sum of pulled-back columns over parts, [P]; made within the scope that holds all parts. */
-export class GradientSum {
-  readonly #dtype: DType;
-  readonly #size: number;
-  readonly #wide: boolean;
-  readonly #sites: Iterable<Site>;
-  readonly #at: Pointer;
-  /** Of the parts before, where they are summed in float32. */
-  #totals: Float64Array | undefined;
-  #started = false;
-
-  /** @param sites those whose parameters count (default: all) */
-  constructor({ parameterCount, sites }: Graph, dtype: DType, some: Iterable<Site> = sites) {
-    this.#sites = some;
-    this.#size = parameterCount;
-    this.#wide = sumsWide(dtype, parameterCount);
-    this.#dtype = this.#wide ? "float64" : dtype;
-    this.#at = allocateFloats(this.#dtype, parameterCount);
-    kernelsFor(this.#dtype).fill(parameterCount, 0, this.#at);
-  }
-
-  /** Numbers that `add` allocates for each example. */
-  static numbers(graph: Graph, dtype: DType): number {
-    return sumsWide(dtype, graph.parameterCount) ? widenedNumbers(graph, graph.sites, 1) : 0;
-  }
-
-  /** Adds a part. */
-  add(backward: Backward): void {
-    const again = this.#started && this.#dtype === "float32";
-    if (again) {
-      this.#totals ??= new Float64Array(this.#size);
-      fold("float32", this.#at, this.#totals);
-    }
-    scope(() => {
-      const of = this.#wide ? widened(backward, this.#sites) : backward;
-      contractSum(of, this.#at, this.#started && !again, this.#sites);
-    });
-    this.#started = true;
-  }
-
-  /** Copies the sum into `out`, 0 where nothing was summed. */
-  copyTo(out: FloatArray): void {
-    if (this.#totals === undefined) copyOutTo(this.#dtype, this.#at, this.#size, out, 0);
-    else {
-      fold("float32", this.#at, this.#totals);
-      out.set(this.#totals);
-    }
-  }
 }

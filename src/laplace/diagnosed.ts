@@ -66,7 +66,7 @@ export function readDiagnosed(where: string, posterior: Posterior, data: Data, o
     const common = { x, mean, variance, functionMean, functionVariance, own, y: targets, logs };
     if (!classes) return { ...common, level: functionVariance, weighted: functionVariance };
     // Of a label's logits all that is looked at are the variances of their sum and of their mean over the probabilities.
-    const sums = sumVariances(where, posterior, inputs, mean.data);
+    const sums = sumVariances(where, posterior, inputs, mean);
     return { ...common, level: shaped(sums.all), weighted: shaped(sums.weighted) };
   });
   const numbers = (array: NDArray) => Float64Array.from(array.data);

@@ -1,35 +1,31 @@
 // The Gaussian over a function's values, f(x) and J P⁻¹ Jᵀ (Khan et al. 2019; Immer et al. 2021, arXiv:2008.08400), some
 // rows at a time: nothing here grows with the number of inputs, and what nobody asks for is not computed.
 
-import type { NDArray } from "../array/ndarray.ts";
-import { forwardAt, type PositionView, positionView } from "../curvature/positions.ts";
+import { type NDArray, sizeOf } from "../array/ndarray.ts";
+import { type PositionView, positionView } from "../curvature/positions.ts";
+import { unit } from "../derivatives/columns.ts";
 import { checkNeed, ValueError } from "../errors.ts";
-import {
-  allocateFloats,
-  bytesPerElement,
-  copyOut,
-  type DType,
-  inMemory,
-  type Pointer,
-  scope,
-} from "../kernels/memory.ts";
+import { bytesPerElement, copyOut, inMemory } from "../kernels/memory.ts";
 import type { FunctionDistribution, Group, Likelihood, Needs } from "../likelihood/likelihood.ts";
+import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
-import { checkValues, eachPart, fitsPart, partSize } from "../network/parts.ts";
-import { Backward, backwardNumbers, type Forward } from "../network/passes.ts";
+import { backwardNumbers } from "../network/passes.ts";
+import {
+  type Batch,
+  type Columns,
+  type Contraction,
+  fitsPart,
+  none,
+  type Part,
+  partSize,
+  run,
+} from "../network/run.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { Posterior } from "./posterior.ts";
 
 /** Outputs that stand each for itself are pulled back that many at once, or fewer where these would be no part. */
 const MOST_TOGETHER = 64;
-
-/** Rows of outputs: those of examples, or of their positions where these do not mix. Row i begins at (first + i) · width. */
-export interface Rows {
-  readonly forward: Forward;
-  readonly first: number;
-  readonly width: number;
-}
 
 /** How a network's outputs are gone through. */
 export interface Route {
@@ -75,50 +71,17 @@ const modelOf = ({ net, selection, factorised }: Posterior): Model => ({
   scratch: (...of) => factorised.scratch(...of),
 });
 
-/** Unit columns, [count, B, C]: of outputs from `first` on that are `step` apart. */
-export function unitColumns(
-  { kernels, dtype, graph, batch }: Forward,
-  first: number,
-  count: number,
-  step = 1,
-): Pointer {
-  const outputs = graph.output.size;
-  const columns = allocateFloats(dtype, count * batch * outputs);
-  kernels.fill(count * batch * outputs, 0, columns);
-  const start = columns / bytesPerElement(dtype);
-  inMemory(dtype, (memory) => {
-    for (let k = 0; k < count; k++) {
-      for (let b = 0; b < batch; b++) memory[start + (k * batch + b) * outputs + first + k * step] = 1;
-    }
-  });
-  return columns;
+/** Of one example: the numbers that its part needs, and the rows that take its place, where these columns are pulled back at once. */
+function cutOf(posterior: Posterior, route: Route, most: number, numbers: number) {
+  const { graph, dtype } = posterior.net;
+  const { view } = route;
+  const rows = view && { ...view, most: partSize(numbers, dtype) };
+  return { most, rows, numbers: nodeNumbers(graph.nodes) + (view === undefined ? numbers : 0) };
 }
 
-/** Evaluates inputs and visits their rows, as many at once as need about 32 MiB of these numbers each. */
-function eachRows(
-  where: string,
-  posterior: Posterior,
-  inputs: NDArray,
-  { view, width }: Route,
-  numbers: number,
-  visit: (rows: Rows) => void,
-): void {
-  const { dtype } = posterior.net;
-  eachPart(posterior.model, inputs, 0, view === undefined ? numbers : 0, (part) => {
-    checkValues(where, part);
-    const { forward, start, count } = part;
-    if (view === undefined) {
-      visit({ forward, first: start, width });
-      return;
-    }
-    const { positions } = view;
-    const most = partSize(numbers, dtype);
-    for (let first = 0; first < count * positions; first += most) {
-      const some = { first, count: Math.min(most, count * positions - first) };
-      scope(() => visit({ forward: forwardAt(view, forward, some), first: start * positions + first, width }));
-    }
-  });
-}
+/** A column for each output of a group after those of the group before. */
+const unitsOf = ({ size, step }: Group): Columns =>
+  unit((k) => (step === 1 ? k : Math.floor(k / size) + (k % size) * step));
 
 /** A distribution over some of the outputs: entry c of its row i is output (first + i) · width + offset + c · step. */
 export interface FunctionPart extends FunctionDistribution {
@@ -157,65 +120,115 @@ export function eachFunction(
   { needs, route = routeOf(posterior.net, posterior.selection, posterior.likelihood), memoryBudget }: FunctionOptions,
   visit: (part: FunctionPart) => void,
 ): void {
-  const { net, selection, factorised } = posterior;
-  const { width, group } = route;
-  const { dtype } = net;
-  const valuesOf = ({ forward }: Rows) => Float64Array.from(copyOut(dtype, forward.outputs, forward.batch * width));
+  const { group } = route;
+  const model = modelOf(posterior);
   if (needs === "covariance") {
-    const { size, step } = group;
-    const block = size * size * (8 / bytesPerElement(dtype));
-    const numbers = columnNumbers(modelOf(posterior), route, size) + block;
-    const bytes = numbers * bytesPerElement(dtype);
-    checkNeed(where, `the covariance of ${size} outputs of one input`, bytes, memoryBudget, instead(where, posterior));
-    eachRows(where, posterior, inputs, route, numbers, (rows) => {
-      const { forward, first } = rows;
-      const f = valuesOf(rows);
-      for (let g = 0; g < width / size; g++) {
-        const offset = step === 1 ? g * size : g;
-        const covariance = scope(() => {
-          const unit = unitColumns(forward, offset, size, step);
-          return factorised.functionCovariance(new Backward(forward, unit, size, selection.reaches));
-        });
-        const [mean, variance] = [new Float64Array(forward.batch * size), new Float64Array(forward.batch * size)];
-        for (let i = 0; i < mean.length; i++) {
-          const [b, c] = [Math.floor(i / size), i % size];
-          mean[i] = f[b * width + offset + c * step];
-          variance[i] = covariance[(b * size + c) * size + c];
-        }
-        refuseOverflow(where, covariance);
-        visit({ batch: forward.batch, outputs: size, mean, variance, covariance, first, width, offset, step });
-      }
-    });
+    const { size } = group;
+    const bytes = bytesPerElement(posterior.net.dtype);
+    const numbers = columnNumbers(model, route, size) + size * size * (8 / bytes);
+    checkNeed(
+      where,
+      `the covariance of ${size} outputs of one input`,
+      numbers * bytes,
+      memoryBudget,
+      instead(where, posterior),
+    );
+    contract(
+      where,
+      posterior,
+      { inputs },
+      unitsOf(group),
+      covariances(where, posterior, group, visit),
+      cutOf(posterior, route, size, numbers),
+    );
     return;
   }
-  const columns = needs === "mean" ? 0 : columnsOf(modelOf(posterior), route);
-  const numbers = needs === "mean" ? 0 : columnNumbers(modelOf(posterior), route, columns);
-  eachRows(where, posterior, inputs, route, numbers, (rows) => {
-    const { forward, first } = rows;
-    const mean = valuesOf(rows);
-    const variance = new Float64Array(mean.length);
-    for (let k = 0; needs !== "mean" && k < width; k += columns) {
-      const count = Math.min(columns, width - k);
-      scope(() => {
-        const unit = unitColumns(forward, k, count);
-        const some = factorised.functionVariance(new Backward(forward, unit, count, selection.reaches));
-        for (let b = 0; b < forward.batch; b++) variance.set(some.subarray(b * count, (b + 1) * count), b * width + k);
-      });
-    }
-    const together = group.size;
-    refuseOverflow(where, variance);
-    visit({
-      batch: forward.batch,
-      outputs: width,
-      mean,
-      variance,
-      together,
-      first,
-      width,
-      offset: 0,
-      step: 1,
-    });
-  });
+  const columns = columnsOf(model, route);
+  const numbers = needs === "mean" ? 0 : columnNumbers(model, route, columns);
+  const which = needs === "mean" ? none : unit();
+  contract(
+    where,
+    posterior,
+    { inputs },
+    which,
+    variances(where, posterior, route, visit),
+    cutOf(posterior, route, columns, numbers),
+  );
+}
+
+/** Contracts columns that were pulled back to the selected weights. */
+function contract(
+  where: string,
+  { model, selection }: Posterior,
+  batch: Batch,
+  columns: Columns,
+  contraction: Contraction<void>,
+  cut: ReturnType<typeof cutOf>,
+): void {
+  run(where, model, [batch], columns, contraction, selection.reaches, cut);
+}
+
+const meanOf = ({ forward, count }: Part): Float64Array =>
+  Float64Array.from(copyOut(forward.dtype, forward.outputs, count * forward.graph.output.size));
+
+/** Visits groups with their covariances: the columns of one group at a time. */
+function covariances(
+  where: string,
+  { factorised }: Posterior,
+  { size, step }: Group,
+  visit: (part: FunctionPart) => void,
+): Contraction<void> {
+  let f: Float64Array = new Float64Array();
+  let start = 0;
+  return {
+    begin(part) {
+      f = meanOf(part);
+      start = part.start;
+    },
+    add(backward, column) {
+      const { batch } = backward;
+      const width = backward.graph.output.size;
+      const offset = step === 1 ? column : column / size;
+      const covariance = factorised.functionCovariance(backward);
+      const [mean, variance] = [new Float64Array(batch * size), new Float64Array(batch * size)];
+      for (let i = 0; i < mean.length; i++) {
+        const [b, c] = [Math.floor(i / size), i % size];
+        mean[i] = f[b * width + offset + c * step];
+        variance[i] = covariance[(b * size + c) * size + c];
+      }
+      refuseOverflow(where, covariance);
+      visit({ batch, outputs: size, mean, variance, covariance, first: start, width, offset, step });
+    },
+    finish() {},
+  };
+}
+
+/** Visits whole rows, with their variances where columns were asked for. */
+function variances(
+  where: string,
+  { factorised }: Posterior,
+  { group, width }: Route,
+  visit: (part: FunctionPart) => void,
+): Contraction<void> {
+  let mean: Float64Array = new Float64Array();
+  let variance: Float64Array = mean;
+  return {
+    begin(part) {
+      mean = meanOf(part);
+      variance = new Float64Array(mean.length);
+    },
+    add(backward, column) {
+      const { batch, columns } = backward;
+      const some = factorised.functionVariance(backward);
+      for (let b = 0; b < batch; b++) variance.set(some.subarray(b * columns, (b + 1) * columns), b * width + column);
+    },
+    end({ start, count }) {
+      refuseOverflow(where, variance);
+      const whole = { batch: count, outputs: width, mean, variance, together: group.size };
+      visit({ ...whole, first: start, width, offset: 0, step: 1 });
+    },
+    finish() {},
+  };
 }
 
 function refuseOverflow(where: string, variances: Float64Array): void {
@@ -243,45 +256,52 @@ export function sumVariances(
   where: string,
   posterior: Posterior,
   inputs: NDArray,
-  weights: ArrayLike<number>,
+  weights: NDArray,
 ): { all: Float64Array; weighted: Float64Array } {
   const { net, selection, factorised, likelihood } = posterior;
   const route = routeOf(net, selection, likelihood);
   const { width, group } = route;
-  const { size, step } = group;
-  const { dtype } = net;
-  const groups = width / size;
-  const count = (inputs.shape[0] * net.graph.output.size) / size;
+  const groups = width / group.size;
+  const count = (inputs.shape[0] * net.graph.output.size) / group.size;
   const [all, weighted] = [new Float64Array(count), new Float64Array(count)];
-  eachRows(where, posterior, inputs, route, columnNumbers(modelOf(posterior), route, 2), ({ forward, first }) => {
-    const n = forward.batch * width;
-    for (let g = 0; g < groups; g++) {
-      const offset = step === 1 ? g * size : g;
-      scope(() => {
-        const columns = zeroColumns(forward, dtype, 2 * n);
-        const start = columns / bytesPerElement(dtype);
-        inMemory(dtype, (memory) => {
-          for (let b = 0; b < forward.batch; b++) {
-            for (let c = 0; c < size; c++) {
-              const at = b * width + offset + c * step;
-              memory[start + at] = 1;
-              memory[start + n + at] = weights[first * width + at];
-            }
-          }
-        });
-        const sums = factorised.functionVariance(new Backward(forward, columns, 2, selection.reaches));
-        for (let b = 0; b < forward.batch; b++) {
-          const at = (first + b) * groups + g;
-          [all[at], weighted[at]] = [sums[2 * b], sums[2 * b + 1]];
-        }
-      });
-    }
-  });
+  let start = 0;
+  const sums: Contraction<void> = {
+    begin: (part) => {
+      start = part.start;
+    },
+    add(backward, column) {
+      const pairs = factorised.functionVariance(backward);
+      for (let b = 0; b < backward.batch; b++) {
+        const at = (start + b) * groups + column / 2;
+        [all[at], weighted[at]] = [pairs[2 * b], pairs[2 * b + 1]];
+      }
+    },
+    finish() {},
+  };
+  const cut = cutOf(posterior, route, 2, columnNumbers(modelOf(posterior), route, 2));
+  contract(where, posterior, { inputs, targets: weights }, sumColumns(group), sums, cut);
   return { all, weighted };
 }
 
-function zeroColumns({ kernels }: Forward, dtype: DType, length: number): Pointer {
-  const columns = allocateFloats(dtype, length);
-  kernels.fill(length, 0, columns);
-  return columns;
+/** Two columns for each group: ones, and the weights that go with the inputs. */
+function sumColumns({ size, step }: Group): Columns {
+  return {
+    count: (shape) => (2 * sizeOf(shape)) / size,
+    write({ forward, count: batch, targets }, { first }, to) {
+      const { dtype, kernels, graph } = forward;
+      const width = graph.output.size;
+      const [n, bytes] = [batch * width, bytesPerElement(dtype)];
+      kernels.fill(2 * n, 0, to);
+      const offset = step === 1 ? (first / 2) * size : first / 2;
+      inMemory(dtype, (memory) => {
+        for (let b = 0; b < batch; b++) {
+          for (let c = 0; c < size; c++) {
+            const at = b * width + offset + c * step;
+            memory[to / bytes + at] = 1;
+            memory[to / bytes + n + at] = memory[targets / bytes + at];
+          }
+        }
+      });
+    },
+  };
 }

@@ -1,8 +1,9 @@
 // What a fit and its posterior's phases will need, before they start.
 
-import { MOST_EXAMPLES, type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
+import { type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
 import { sumNumbers } from "../curvature/accumulators.ts";
 import { outputsApart } from "../curvature/outputs.ts";
+import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";

@@ -2,6 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
+import { unit } from "../derivatives/columns.ts";
 import {
   checkBoolean,
   checkBytes,
@@ -18,10 +19,11 @@ import { allocateFloats, copyIn, copyOut, copyOutTo, scope } from "../kernels/me
 import { type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
-import { checkValues, eachPart, partSize } from "../network/parts.ts";
-import { Backward, Forward, pushForward } from "../network/passes.ts";
+import { nodeNumbers } from "../network/graph.ts";
+import { Forward, pushForward } from "../network/passes.ts";
+import { type Contraction, none, partSize, run } from "../network/run.ts";
 import { float64Rows } from "../structures/full/precision.ts";
-import { eachFunction, place, routeOf, unitColumns } from "./functions.ts";
+import { eachFunction, place, routeOf } from "./functions.ts";
 import type { Posterior } from "./posterior.ts";
 
 /** How a Gaussian over function values becomes a distribution of targets; which there are depends on the likelihood. */
@@ -209,12 +211,18 @@ function jointCovariance(where: string, posterior: Posterior, inputs: NDArray, m
   }
   const covariance = newFloats(where, [n, n]);
   const rows = newFloats(where, [n, s]);
-  eachPart(posterior.model, inputs, outputs, 3 * outputs * s, (part) => {
-    checkValues(where, part);
-    const backward = new Backward(part.forward, unitColumns(part.forward, 0, outputs), outputs, selection.reaches);
-    const part64 = float64Rows(backward, selection);
-    rows.set(copyOut("float64", part64, part.count * outputs * s), part.start * outputs * s);
-  });
+  let start = 0;
+  const kept: Contraction<void> = {
+    scratch: 3 * outputs * s,
+    begin: (part) => {
+      start = part.start;
+    },
+    add(backward) {
+      rows.set(copyOut("float64", float64Rows(backward, selection), backward.batch * outputs * s), start * outputs * s);
+    },
+    finish() {},
+  };
+  run(where, posterior.model, [{ inputs }], unit(), kept, selection.reaches);
   eachPanel(n, s, (first, count) => {
     const v = copyIn("float64", rows.subarray(first * s, (first + count) * s));
     factorised.whiten(v, count);
@@ -272,18 +280,22 @@ export function functionSamples(
   }
   const result = newFloats(where, [n, size]);
   const draws = posterior.deviations(n, new Random(seed));
-  eachPart(posterior.model, inputs, 2, 0, (part) => {
-    checkValues(where, part);
-    const { forward, start, count } = part;
-    const f = copyOut(net.dtype, forward.outputs, count * outputs);
-    for (let s = 0; s < n; s++) {
-      scope(() => {
-        const moved = pushForward(forward, copyIn(net.dtype, posterior.embed(draws, s)), 0);
-        const df = copyOut(net.dtype, moved, count * outputs);
-        for (let i = 0; i < f.length; i++) result[s * size + start * outputs + i] = f[i] + df[i];
-      });
-    }
-  });
+  const drawn: Contraction<void> = {
+    // A tangent of every value, and derivatives of activations.
+    scratch: 5 * nodeNumbers(net.graph.nodes),
+    begin({ forward, start, count }) {
+      const f = copyOut(net.dtype, forward.outputs, count * outputs);
+      for (let s = 0; s < n; s++) {
+        scope(() => {
+          const moved = pushForward(forward, copyIn(net.dtype, posterior.embed(draws, s)), 0);
+          const df = copyOut(net.dtype, moved, count * outputs);
+          for (let i = 0; i < f.length; i++) result[s * size + start * outputs + i] = f[i] + df[i];
+        });
+      }
+    },
+    finish() {},
+  };
+  run(where, posterior.model, [{ inputs }], none, drawn, "parameters");
   return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
 }
 
@@ -305,26 +317,30 @@ export function eachNetworkPart(
   const outputs = net.graph.output.size;
   checkBytes(where, [n, posterior.size], memoryBudget, "Fewer samples need less.");
   const draws = posterior.deviations(n, new Random(seed));
-  eachPart(posterior.model, inputs, 1, 0, (part) => {
-    checkValues(where, part);
-    const { forward, start, count } = part;
-    const size = count * outputs;
-    const { add, finish } = begin(start * outputs, size);
-    for (let s = 0; s < n; s++) {
-      scope(() => {
-        // Values that no selected weight has a part in, such as the last layer's features, are kept.
-        const theta = copyIn(net.dtype, posterior.embed(draws, s, posterior.theta));
-        const kept = { kept: { forward, changes: selection.reaches } };
-        const moved = new Forward(net.graph, net.dtype, theta, forward.value(net.graph.input), count, kept);
-        const f = Float64Array.from(copyOut(net.dtype, moved.outputs, size));
-        if (!f.every(Number.isFinite)) {
-          throw new ValueError(
-            `${where}: a network drawn from the posterior has values that overflow ${net.dtype}. Likely causes: a prior so wide that drawn weights mean nothing (raise priorPrecision, or let optimizePrior() choose it), or an activation such as exp. Other approximations than "network" draw no weights.`,
-          );
-        }
-        add(f);
-      });
-    }
-    finish();
-  });
+  const drawn: Contraction<void> = {
+    // Values of another network.
+    scratch: 3 * nodeNumbers(net.graph.nodes),
+    begin({ forward, start, count }) {
+      const size = count * outputs;
+      const { add, finish } = begin(start * outputs, size);
+      for (let s = 0; s < n; s++) {
+        scope(() => {
+          // Values that no selected weight has a part in, such as the last layer's features, are kept.
+          const theta = copyIn(net.dtype, posterior.embed(draws, s, posterior.theta));
+          const kept = { kept: { forward, changes: selection.reaches } };
+          const moved = new Forward(net.graph, net.dtype, theta, forward.value(net.graph.input), count, kept);
+          const f = Float64Array.from(copyOut(net.dtype, moved.outputs, size));
+          if (!f.every(Number.isFinite)) {
+            throw new ValueError(
+              `${where}: a network drawn from the posterior has values that overflow ${net.dtype}. Likely causes: a prior so wide that drawn weights mean nothing (raise priorPrecision, or let optimizePrior() choose it), or an activation such as exp. Other approximations than "network" draw no weights.`,
+            );
+          }
+          add(f);
+        });
+      }
+      finish();
+    },
+    finish() {},
+  };
+  run(where, posterior.model, [{ inputs }], none, drawn, "parameters");
 }

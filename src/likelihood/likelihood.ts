@@ -9,6 +9,7 @@ import type { ClassAxis } from "../losses/classes.ts";
 import type { LossRule } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/outputs.ts";
+import type { Which } from "../network/run.ts";
 import { labelOf } from "../network/summary.ts";
 
 /** What of a Gaussian over outputs is looked at: "variance" are those of the outputs, "covariance" those within groups. */
@@ -32,12 +33,6 @@ export interface FunctionDistribution {
 export interface Group {
   readonly size: number;
   readonly step: number;
-}
-
-/** Columns of Λ^½: so many from the first on. */
-export interface Columns {
-  readonly first: number;
-  readonly count: number;
 }
 
 /** Mean and variance of a target, for each output. Of classes, the means are the probabilities. */
@@ -116,7 +111,7 @@ export interface Likelihood extends LossRule {
   /** The number K of columns of Λ^½ for an example's outputs of that shape. */
   rootColumns(shape: readonly number[]): number;
   /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]. */
-  root(outputs: Outputs, columns: Columns, to: Pointer): void;
+  root(outputs: Outputs, which: Which, to: Pointer): void;
   /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */
   drawColumn(outputs: Outputs, random: Random, to: Pointer): void;
   /** Σ of what the loss leaves out of −log density and what depends on the targets only. */
@@ -184,7 +179,7 @@ export const alone = (): Group => ({ size: 1, step: 1 });
  */
 export function writeDiagonal(
   { kernels, dtype, batch, outputs }: Outputs,
-  { first, count }: Columns,
+  { first, count }: Which,
   to: Pointer,
   entry: (i: number, k: number) => number,
 ): void {

@@ -16,7 +16,7 @@ import {
 import { copyOutTo, type DType } from "../kernels/memory.ts";
 import type { BufferArray, Graph, Parameter, Shape } from "./graph.ts";
 import { compose, type Layer } from "./layers.ts";
-import { eachPart } from "./parts.ts";
+import { type Contraction, none, run } from "./run.ts";
 import { summaryOf } from "./summary.ts";
 import { Trace } from "./trace.ts";
 
@@ -89,10 +89,13 @@ export class Network {
     const batch = inputs.shape[0];
     const result = zeros([batch, ...this.outputShape], { dtype: this.dtype });
     const size = this.graph.output.size;
-    eachPart(this, inputs, 0, 0, ({ forward, start, count }) => {
-      copyOutTo(this.dtype, forward.outputs, count * size, result.data, start * size);
-    });
-    return result;
+    const values: Contraction<NDArray> = {
+      begin({ forward, start, count }) {
+        copyOutTo(forward.dtype, forward.outputs, count * size, result.data, start * size);
+      },
+      finish: () => result,
+    };
+    return run(undefined, this, [{ inputs }], none, values, "parameters");
   }
 
   /** Checks a batch of inputs. @throws ShapeError, ValueError */

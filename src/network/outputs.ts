@@ -2,7 +2,7 @@
 
 import type { Kernels } from "../kernels/kernels.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
-import type { Part } from "./parts.ts";
+import type { Part } from "./run.ts";
 
 /** Outputs of a part of a batch in the kernels' memory, and their kernels. */
 export interface Outputs {
@@ -19,8 +19,7 @@ export interface Outputs {
 }
 
 /** The outputs of a part. */
-export function outputsOf({ forward, count }: Part): Outputs {
+export function outputsOf({ forward, count, shape }: Pick<Part, "forward" | "count" | "shape">): Outputs {
   const { kernels, dtype, graph } = forward;
-  const { size, shape } = graph.output;
-  return { kernels, dtype, batch: count, outputs: size, shape, f: forward.outputs };
+  return { kernels, dtype, batch: count, outputs: graph.output.size, shape, f: forward.outputs };
 }

@@ -350,7 +350,7 @@ class Run {
     const kept = new Map<Node, Pointer>();
     const training = { random: this.#random, frozen, kept };
     const forward = new Forward(graph, dtype, theta, x, count, { buffers, training });
-    const f = outputsOf({ forward, start: 0, count });
+    const f = outputsOf({ forward, count, shape: graph.output.shape });
     const each = sizeOf(rule.elementShape(f.shape));
     const elements = count * each;
     const losses = allocate(8 * elements);

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { partNumbers, readPlan } from "../../src/curvature/accumulate.ts";
 import { passesOf, sumNumbers } from "../../src/curvature/accumulators.ts";
-import { columnCount } from "../../src/curvature/columns.ts";
+import { columnsOf } from "../../src/curvature/columns.ts";
 import {
   array,
   categorical,
@@ -30,7 +30,7 @@ function grouped(net: Network, likelihood: Likelihood, structure: Structure): bo
   const plan = readPlan("test", net, likelihood, { structure });
   const [pass] = passesOf(plan);
   const { columns } = partNumbers(plan, (count) => sumNumbers(plan, pass, count));
-  return columns < columnCount(plan);
+  return columns < columnsOf(plan).count(plan.net.outputShape);
 }
 
 describe("a Gaussian of 2200 outputs", () => {

@@ -21,7 +21,7 @@ import {
   vjp,
 } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
-import { partSize } from "../../src/network/parts.ts";
+import { partSize } from "../../src/network/run.ts";
 import { near } from "../reference/draw.ts";
 
 const EXAMPLES = 31;

@@ -4,8 +4,9 @@ import { sizeOf } from "../../src/array/ndarray.ts";
 import type { DType, Likelihood, Random } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
 import { allocate, allocateFloats, copyIn, copyOut, type Pointer, scope } from "../../src/kernels/memory.ts";
-import type { Columns } from "../../src/likelihood/likelihood.ts";
+
 import type { Outputs } from "../../src/network/outputs.ts";
+import type { Which } from "../../src/network/run.ts";
 
 /** A likelihood at outputs f, [B, C] row by row. */
 export class At {
@@ -66,7 +67,7 @@ export class At {
   }
 
   /** Some of them. */
-  columns(columns: Columns): number[] {
+  columns(columns: Which): number[] {
     return this.#run(columns.count * this.f.length, (f, to) => this.likelihood.root(f, columns, to));
   }
 

@@ -1,0 +1,176 @@
+// The contractions of a fit: the loss with its gradient, and the curvature.
+
+import { fold } from "../derivatives/totals.ts";
+import { ValueError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { bytesPerElement, type DType, type FloatArray, inMemory, type Pointer, scope } from "../kernels/memory.ts";
+import { outputsOf } from "../network/outputs.ts";
+import type { Contraction, Hold, Part } from "../network/run.ts";
+import type { Accumulator, Curvature } from "../structures/curvature.ts";
+import { rowOf } from "../structures/table.ts";
+import type { Plan } from "./accumulate.ts";
+import { lossOf, sumOfNorms } from "./losses.ts";
+import { sharing, weightedSum } from "./outputs.ts";
+import { viewOf } from "./positions.ts";
+import { Sketch } from "./sketch.ts";
+
+/** Examples after which sums of float32 are added to totals of float64. */
+export const MOST_EXAMPLES = 4096;
+
+/** Numbers that are summed in the kernels' memory; those of float32 go to totals of float64 now and then, before they drift. */
+class Sums {
+  readonly #dtype: DType;
+  readonly #length: number;
+  /** How many of the numbers, the first, are sums. */
+  readonly #sums: number;
+  #kept = 0;
+  #totals: Float64Array | undefined;
+  at: Pointer = 0;
+
+  constructor(dtype: DType, length: number, sums = length) {
+    this.#dtype = dtype;
+    this.#length = length;
+    this.#sums = sums;
+  }
+
+  open(hold: Hold): void {
+    this.at = hold(this.#dtype, this.#length);
+    kernelsFor(this.#dtype).fill(this.#length, 0, this.at);
+  }
+
+  begin(part: Part): void {
+    const { start } = part.whole ?? part;
+    if (this.#dtype === "float64" || start - this.#kept < MOST_EXAMPLES) return;
+    this.#kept = start;
+    this.#totals ??= new Float64Array(this.#sums);
+    fold(this.#dtype, this.at, this.#totals);
+  }
+
+  get finite(): boolean {
+    const total = this.#totals?.reduce((a, b) => a + b, 0) ?? 0;
+    return kernelsFor(this.#dtype).allFinite(this.#length, this.at) === 1 && Number.isFinite(total);
+  }
+
+  /** Lends the sums in the end, `length` of them at a time, to what makes a result of each. */
+  read<Result>(length: number, body: (values: FloatArray) => Result): Result[] {
+    if (this.#totals !== undefined) fold(this.#dtype, this.at, this.#totals);
+    const start = this.at / bytesPerElement(this.#dtype);
+    return Array.from({ length: Math.floor(this.#length / Math.max(1, length)) }, (_, i) =>
+      inMemory(this.#dtype, (memory) => {
+        const values = this.#totals ?? memory.subarray(start, start + this.#length);
+        return body(values.subarray(i * length, (i + 1) * length));
+      }),
+    );
+  }
+}
+
+/** What a pass sums of the loss. */
+export interface LossSums {
+  /** Σ_n ℓ_n at unit noise. */
+  readonly loss: number;
+  /** Of a Gaussian: half the sum of squared residuals of each output, in its own unit, [C]. */
+  readonly losses?: Float64Array | undefined;
+  /** Σ_n ∂ℓ_n/∂θ over the selected weights, in a `Sketch`. */
+  readonly gradient: Float64Array;
+  /** Σ_n ‖∂ℓ_n/∂θ‖ */
+  readonly gradientNorms: number;
+}
+
+/** Of the loss's own column. */
+export function lossSums(where: string, { net, likelihood, selection }: Plan): Contraction<LossSums> {
+  const { dtype, parameterCount, graph } = net;
+  const sketch = new Sketch(selection);
+  const gradient = new Sums(dtype, parameterCount);
+  const losses = likelihood.noise === undefined ? undefined : new Float64Array(graph.output.size);
+  let [loss, gradientNorms] = [0, 0];
+  return {
+    open: (hold) => gradient.open(hold),
+    begin(part) {
+      gradient.begin(part);
+      loss += lossOf(likelihood, outputsOf(part), part.targets, losses);
+      if (Number.isFinite(loss)) return;
+      throw new ValueError(
+        `${where}: the loss of examples ${part.start} to ${part.start + part.count - 1} is not finite. A likely cause: outputs so large that the likelihood overflows ${dtype}, such as a rate eᶠ.`,
+      );
+    },
+    add(backward) {
+      sketch.add(backward, gradient.at);
+      gradientNorms += sumOfNorms(backward, selection);
+    },
+    finish() {
+      likelihood.ratios?.forEach((ratio, c) => {
+        if (losses !== undefined) losses[c] *= ratio ** 2;
+      });
+      const [slopes] = gradient.read(parameterCount, (values) => selection.take(values));
+      return { loss, losses, gradient: slopes, gradientNorms };
+    },
+  };
+}
+
+/** The curvature of a pass, and those of the outputs one by one, where each has a noise to be tuned. */
+export interface CurvatureSums {
+  readonly curvature: Curvature;
+  readonly apart?: readonly Curvature[] | undefined;
+}
+
+/**
+ * Of the columns whose outer products make it.
+ * @param apart how many outputs have a curvature each @param examples gives their number in the end
+ */
+export function curvatureSums(
+  where: string,
+  plan: Plan,
+  accumulator: Accumulator,
+  apart: number,
+  examples: () => number,
+): Contraction<CurvatureSums> {
+  const view = viewOf(plan);
+  const { dtype, length } = accumulator;
+  const sums = new Sums(dtype, apart * length, apart > 1 ? apart * length : accumulator.sums);
+  let rows = 0;
+  return {
+    open: (hold) => sums.open(hold),
+    begin(part) {
+      sums.begin(part);
+      rows += part.count;
+    },
+    add(backward, column) {
+      const output = apart > 1 ? column * length * bytesPerElement(dtype) : 0;
+      accumulator.add(backward, sums.at + output, column > 0);
+    },
+    finish() {
+      accumulator.flush?.(sums.at);
+      if (!sums.finite) {
+        throw new ValueError(
+          `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${plan.net.dtype}; scale inputs and targets, or use float64.`,
+        );
+      }
+      // Where nothing counts, sums are 0, whatever they are divided by.
+      const each = sums.read(length, (values) => accumulator.finish(values, rows || 1e-300));
+      const found = apart > 1 ? weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
+      return {
+        curvature: view === undefined ? found : rowOf(found).lift(found, plan.selection, examples()),
+        apart: apart > 1 ? sharing(each) : undefined,
+      };
+    },
+  };
+}
+
+/** Two contractions of the same columns. */
+export function both<A, B>(a: Contraction<A>, b: Contraction<B>): Contraction<readonly [A, B]> {
+  return {
+    open(hold) {
+      a.open?.(hold);
+      b.open?.(hold);
+    },
+    begin(part) {
+      a.begin?.(part);
+      b.begin?.(part);
+    },
+    add(backward, first) {
+      scope(() => a.add?.(backward, first));
+      b.add?.(backward, first);
+    },
+    finish: () => [a.finish(), b.finish()],
+  };
+}

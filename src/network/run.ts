@@ -1,0 +1,294 @@
+// The one driver. Whatever is computed about a batch: it passes through the network in parts of bounded size; columns are put on
+// the outputs of each part, all at once or some at a time, pulled back, and handed to a contraction.
+
+import type { NDArray } from "../array/ndarray.ts";
+import { ValueError } from "../errors.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  copyIn,
+  copyTo,
+  type DType,
+  giveBlock,
+  inMemory,
+  type Pointer,
+  scope,
+  takeBlock,
+} from "../kernels/memory.ts";
+import { type Graph, type Node, nodeNumbers, type Shape } from "./graph.ts";
+import { Backward, Forward } from "./passes.ts";
+import { labelOf } from "./summary.ts";
+
+/** A network's graph with its parameters and buffers. */
+export interface Model {
+  readonly graph: Graph;
+  readonly dtype: DType;
+  readonly parameters: NDArray;
+  readonly buffers: NDArray;
+}
+
+/** Examples, [B, ...inputs], and what goes with each, [B, ...outputs]: targets, or given cotangents. */
+export interface Batch {
+  readonly inputs: NDArray;
+  readonly targets?: NDArray;
+}
+
+/** A part of a batch, evaluated. */
+export interface Part {
+  readonly forward: Forward;
+  /** The number of its first example, or row, among those of all batches. */
+  readonly start: number;
+  /** Its number of examples, or rows. */
+  readonly count: number;
+  /** What goes with them, [count, ...outputs]; 0 for nothing. */
+  readonly targets: Pointer;
+  /** The shape of an example's outputs; of a row's, [C]. */
+  readonly shape: Shape;
+  /** Where it has rows of a part: that part. */
+  readonly whole?: Part;
+}
+
+/** So many columns from the first on. */
+export interface Which {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** What is put on the outputs of every example. */
+export interface Columns {
+  /** K, for an example's outputs of that shape. */
+  count(shape: readonly number[]): number;
+  /** Comes first: what `hold` gives stays until the end. */
+  open?(hold: Hold): void;
+  /** Writes some of them, [count, B, ...outputs]. */
+  write(part: Part, which: Which, to: Pointer): void;
+}
+
+/** What becomes of columns that arrive at the parameters, and of the values. */
+export interface Contraction<Result> {
+  /** Numbers of the network's type that it allocates for each example (default 0). */
+  readonly scratch?: number;
+  /** Comes first: what `hold` gives stays until the end. */
+  open?(hold: Hold): void;
+  /** Sees each part before its columns; what it allocates stays until the part's end. */
+  begin?(part: Part): void;
+  /** Takes some columns of a part that were pulled back: those from the `first` on. */
+  add?(backward: Backward, first: number): void;
+  /** Sees each part after its columns. */
+  end?(part: Part): void;
+  /** Gives the result, after all parts. */
+  finish(): Result;
+}
+
+/** Gives memory for numbers, not cleared, that lasts until a run ends. */
+export type Hold = (dtype: DType, length: number) => Pointer;
+
+/** What gets cotangents: all that depends on the parameters, everything, or the nodes it says. */
+export type Target = "parameters" | "inputs" | ((node: Node) => boolean);
+
+/** A graph of single rows, along the last axis of a part's values, which takes the part's place. */
+export interface RowView {
+  readonly graph: Graph;
+  /** T, the rows of an example. */
+  readonly positions: number;
+}
+
+/** How a part is cut once more: into rows. */
+export interface Rows extends RowView {
+  /** How many at once. */
+  readonly most: number;
+  /** Those that count, by their number in the part; undefined for all. */
+  listed?(part: Part): Uint32Array | undefined;
+}
+
+/** How columns are pulled back. */
+export interface PullOptions {
+  /** How many at once (default: all). */
+  readonly most?: number | undefined;
+  /** Where rows take the place of examples. */
+  readonly rows?: Rows | undefined;
+}
+
+/** Columns, how far they are pulled back, and what becomes of them there. */
+export interface Pull<Result> extends PullOptions {
+  readonly columns: Columns;
+  readonly contraction: Contraction<Result>;
+  readonly target: Target;
+}
+
+/** The results of several pulls. */
+export type Results<Pulls extends readonly unknown[]> = {
+  [I in keyof Pulls]: Pulls[I] extends Pull<infer Result> ? Result : never;
+};
+
+/** No columns: for what looks at the values alone. */
+export const none: Columns = { count: () => 0, write: () => {} };
+
+/** Bytes of what passes through a network at once, about. */
+const PART_BYTES = 2 ** 25;
+
+/** How many examples to take at once when each needs that many numbers: at most about 32 MiB of them. */
+export function partSize(numbersPerExample: number, dtype: DType): number {
+  return Math.max(1, Math.floor(PART_BYTES / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
+}
+
+/** Whether an example that needs that many numbers is a part of that size. */
+export function fitsPart(numbersPerExample: number, dtype: DType): boolean {
+  return numbersPerExample * bytesPerElement(dtype) <= PART_BYTES;
+}
+
+/**
+ * Contracts the columns of all examples.
+ * @param where the function that is named in errors; values are not checked where there is none
+ * @param options `numbers` are those that one example needs, where the rule does not hold: a cotangent for every value and
+ *   column, derivatives of activations beside them, and the contraction's own
+ * @throws ValueError naming the first value of the network that is not finite
+ */
+export function run<Result>(
+  where: string | undefined,
+  model: Model,
+  batches: Iterable<Batch>,
+  columns: Columns,
+  contraction: Contraction<Result>,
+  target: Target,
+  { numbers, ...options }: PullOptions & { readonly numbers?: number } = {},
+): Result {
+  const { nodes, output } = model.graph;
+  const count = columns.count(output.shape);
+  const each = numbers ?? nodeNumbers(nodes) * (count === 0 ? 1 : 2 + 2 * count) + (contraction.scratch ?? 0);
+  const pulls = [{ columns, contraction, target, ...options }] as const;
+  const parts = runInParts(where, model, batches, partSize(each, model.dtype), pulls);
+  for (;;) {
+    const { done, value } = parts.next();
+    if (done) return value[0];
+  }
+}
+
+/**
+ * The same in steps, one for each part of so many examples, each of which gives the number of examples done: the caller may
+ * do other things between them. Several pulls share the values of a part.
+ */
+export function* runInParts<const Pulls extends readonly Pull<unknown>[]>(
+  where: string | undefined,
+  { graph, dtype, parameters, buffers: statistics }: Model,
+  batches: Iterable<Batch>,
+  size: number,
+  pulls: Pulls,
+): Generator<number, Results<Pulls>> {
+  const [width, outputs] = [graph.input.size, graph.output.size];
+  const held: { at: Pointer; bytes: number }[] = [];
+  const hold: Hold = (type, length) => {
+    const bytes = Math.max(1, length) * bytesPerElement(type);
+    const at = takeBlock(bytes);
+    held.push({ at, bytes });
+    return at;
+  };
+  const holdCopy = ({ data }: NDArray) => {
+    const at = hold(dtype, data.length);
+    copyTo(dtype, at, data);
+    return at;
+  };
+  try {
+    const [theta, buffers] = [holdCopy(parameters), holdCopy(statistics)];
+    for (const { columns, contraction } of pulls) {
+      columns.open?.(hold);
+      contraction.open?.(hold);
+    }
+    let done = 0;
+    for (const { inputs, targets } of batches) {
+      const batch = inputs.shape[0];
+      for (let first = 0; first < batch; first += size) {
+        const count = Math.min(size, batch - first);
+        const rows = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n));
+        scope(() => {
+          const x = rows(inputs, width);
+          const t = targets === undefined ? 0 : rows(targets, outputs);
+          const forward = new Forward(graph, dtype, theta, x, count, { buffers });
+          const part = { forward, start: done, count, targets: t, shape: graph.output.shape };
+          if (where !== undefined) checkValues(where, part);
+          for (const pull of pulls) pullBack(part, pull);
+        });
+        done += count;
+        yield done;
+      }
+    }
+    return pulls.map(({ contraction }) => contraction.finish()) as Results<Pulls>;
+  } finally {
+    for (const { at, bytes } of held) giveBlock(at, bytes);
+  }
+}
+
+/** Writes the columns of a part, or of its rows, pulls them back and hands them on. */
+function pullBack(part: Part, pull: Pull<unknown>): void {
+  const { columns, contraction, target, rows, most = Number.POSITIVE_INFINITY } = pull;
+  if (rows !== undefined) {
+    eachRows(part, rows, (some) => pullBack(some, { ...pull, rows: undefined }));
+    return;
+  }
+  contraction.begin?.(part);
+  const { forward, count: batch, shape } = part;
+  const { output } = forward.graph;
+  const total = columns.count(shape);
+  for (let first = 0; first < total; first += most) {
+    const count = Math.min(most, total - first);
+    scope(() => {
+      const to = allocateFloats(forward.dtype, count * batch * output.size);
+      columns.write(part, { first, count }, to);
+      contraction.add?.(new Backward(forward, to, count, target), first);
+    });
+  }
+  contraction.end?.(part);
+}
+
+/** Visits the rows of a part, some at once. */
+function eachRows(part: Part, view: Rows, visit: (rows: Part) => void): void {
+  const { positions, most } = view;
+  const listed = scope(() => view.listed?.(part));
+  const rows = listed?.length ?? part.count * positions;
+  for (let first = 0; first < rows; first += most) {
+    const count = Math.min(most, rows - first);
+    scope(() => visit(rowsOf(part, view, first, count, listed)));
+  }
+}
+
+/** Rows of a part, with their values: where they are, or listed ones as copies. */
+function rowsOf(part: Part, { graph, positions }: RowView, first: number, count: number, listed?: Uint32Array): Part {
+  const { forward, targets } = part;
+  const { dtype, theta, buffers } = forward;
+  const bytes = bytesPerElement(dtype);
+  const take = (from: Pointer, n: number): Pointer => {
+    if (listed === undefined) return from + first * n * bytes;
+    const to = allocateFloats(dtype, count * n);
+    inMemory(dtype, (memory) => {
+      for (let i = 0; i < count; i++) {
+        const row = from / bytes + listed[first + i] * n;
+        memory.copyWithin(to / bytes + i * n, row, row + n);
+      }
+    });
+    return to;
+  };
+  const value = (node: Node) => take(forward.value(node), node.size);
+  const kept = { forward: { value, buffers }, changes: () => false };
+  return {
+    forward: new Forward(graph, dtype, theta, value(graph.input), count, { kept }),
+    start: part.start * positions + first,
+    count,
+    targets: targets === 0 ? 0 : take(targets, graph.output.size),
+    shape: [graph.output.size],
+    whole: part,
+  };
+}
+
+/** @throws ValueError naming the first value of the network that is not finite: its derivatives would not be either */
+function checkValues(where: string, { forward, start }: Part): void {
+  const { kernels, graph, batch, dtype } = forward;
+  for (const node of graph.nodes) {
+    const pointer = forward.value(node);
+    if (kernels.allFinite(batch * node.size, pointer) === 1) continue;
+    let example = 0;
+    while (kernels.allFinite(node.size, pointer + example * node.size * bytesPerElement(dtype)) === 1) example++;
+    throw new ValueError(
+      `${where}: at example ${start + example} the network's value after "${labelOf(node)}" is not finite. Likely causes: parameters that are not finite, or an activation such as exp that overflows ${dtype}.`,
+    );
+  }
+}
