@@ -135,7 +135,7 @@ export {
   uncertainty,
 } from "./evaluation/uncertainty.ts";
 export type { Json, JsonObject } from "./io/json.ts";
-export { loadPosterior, type SaveOptions, savePosterior } from "./io/posteriors.ts";
+export { loadFit, loadPosterior, type SaveOptions, saveFit, savePosterior } from "./io/posteriors.ts";
 export { type Bytes, readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { readTableEncoding } from "./io/table-encodings.ts";
 export {
@@ -153,6 +153,7 @@ export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { DiagnoseOptions } from "./laplace/diagnose.ts";
 export type { Evidence } from "./laplace/evidence.ts";
 export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
+export type { Fit } from "./laplace/fit.ts";
 export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
 export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
 export type { Posterior, SampleOptions } from "./laplace/posterior.ts";

@@ -5,13 +5,14 @@ import { inType } from "../array/checks.ts";
 import { NDArray } from "../array/ndarray.ts";
 import { type Plan, readPlan } from "../curvature/accumulate.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
+import { checkIsFit, Fit } from "../laplace/fit.ts";
 import { checkIsPosterior, Posterior } from "../laplace/posterior.ts";
 import { entryFields, entryNames, readEntry } from "../likelihood/entry.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
 import { structures } from "../structures/curvature.ts";
 import { readPrior } from "../structures/prior.ts";
-import type { Weights } from "../structures/selection.ts";
+import type { Selection, Weights } from "../structures/selection.ts";
 import type { Read, Write } from "../structures/structure.ts";
 import { checkPrior, table } from "../structures/table.ts";
 import { contentsChecksum } from "./checksum.ts";
@@ -27,6 +28,9 @@ const FORMAT_VERSION = 3;
 /** That of files without what came with the last version: losses and curvatures of several outputs one by one. */
 const FORMAT_OF_BEFORE = 2;
 
+/** What a file is of. */
+type Kind = "posterior" | "fit";
+
 const PREFIX = "laplace-ts.";
 const keys = {
   kind: `${PREFIX}kind`,
@@ -36,11 +40,12 @@ const keys = {
   checksum: `${PREFIX}checksum`,
 } as const;
 
-const documentFields = ["network", "likelihood", "fit", "curvature", "fitted", "temperature", "damping", "tuning"];
+const sumFields = ["network", "likelihood", "fit", "curvature", "fitted"];
+const documentFields = [...sumFields, "temperature", "damping", "tuning"];
 const fitFields = ["weights", "structure", "kind", "monteCarloSamples", "seed", "sharing", "basis"];
 const fittedFields = ["examples", "loss", "constant", "gradientNorms", "losses", "apart"];
 
-/** Options of `savePosterior`. */
+/** Options of `savePosterior` and `saveFit`. */
 export interface SaveOptions {
   /** Texts to keep in the file, by names that do not begin with "laplace-ts."; `readSafetensors` gives them. */
   metadata?: Readonly<Record<string, string>>;
@@ -54,6 +59,24 @@ export interface SaveOptions {
 export function savePosterior(posterior: Posterior, options: SaveOptions = {}): Bytes {
   const where = "savePosterior";
   checkIsPosterior(where, "the first argument", posterior);
+  return save(where, "posterior", posterior.fit, options, (write) => writeDocument(where, posterior, write));
+}
+
+/**
+ * The sums of a fit as the bytes of one safetensors file, with the network they are of: no data, no code. What `loadFit` makes
+ * of it merges, and gives posteriors, as the fit itself.
+ * @throws LaplaceError for a likelihood that a file cannot name; OptionError, ValueError for bad metadata
+ */
+export function saveFit(fit: Fit, options: SaveOptions = {}): Bytes {
+  const where = "saveFit";
+  checkIsFit(where, fit);
+  return save(where, "fit", fit, options, (write) => {
+    write("theta", fit.of.theta, [fit.of.theta.length]);
+    return writeSums(where, fit, fit.of.likelihood, fit.curvature.selection, write);
+  });
+}
+
+function save(where: string, kind: Kind, fit: Fit, options: SaveOptions, documentOf: (write: Write) => unknown): Bytes {
   checkOptions(where, options, ["metadata"]);
   const { metadata: own = {} } = options;
   const reserved = Object.keys(own).find((name) => name.startsWith(PREFIX));
@@ -66,11 +89,11 @@ export function savePosterior(posterior: Posterior, options: SaveOptions = {}): 
   const write: Write = (name, values, shape) => {
     tensors[name] = new NDArray(values, shape);
   };
-  const document = JSON.stringify(writeDocument(posterior, write));
+  const document = JSON.stringify(documentOf(write));
   const metadata: Record<string, string> = {
     ...own,
-    [keys.kind]: "posterior",
-    [keys.format]: String(severalLosses(posterior.parts.fitted) ? FORMAT_VERSION : FORMAT_OF_BEFORE),
+    [keys.kind]: kind,
+    [keys.format]: String(severalLosses(fit) ? FORMAT_VERSION : FORMAT_OF_BEFORE),
     [keys.library]: version,
     [keys.document]: document,
   };
@@ -78,23 +101,33 @@ export function savePosterior(posterior: Posterior, options: SaveOptions = {}): 
 }
 
 /** The losses of several outputs one by one; that of one is the loss. */
-function severalLosses({ losses }: Posterior["parts"]["fitted"]): Float64Array | undefined {
+function severalLosses({ losses }: Fit): Float64Array | undefined {
   return losses !== undefined && losses.length > 1 ? losses : undefined;
 }
 
 /** Writes the arrays, and gives everything else as JSON. */
-function writeDocument(posterior: Posterior, write: Write) {
-  const { plan, likelihood, curvature, fitted, prior, temperature, damping, theta, tuning } = posterior.parts;
-  const { selection } = curvature;
-  const { kind, samples, seed, sharing, basis } = plan;
-  write("theta", theta, [theta.length]);
-  const { buffers } = plan.net;
-  if (buffers.size > 0) write("buffers", Float64Array.from(buffers.data), [buffers.size]);
+function writeDocument(where: string, posterior: Posterior, write: Write) {
+  const { fit, likelihood, prior, temperature, damping, tuning } = posterior.parts;
+  write("theta", fit.of.theta, [fit.of.theta.length]);
   // As the option `weights` orders them.
   write("prior.precision", prior.selection.arrange(prior.precision, true), [prior.precision.length]);
   write("prior.mean", prior.selection.arrange(prior.mean, true), [prior.mean.length]);
+  return {
+    ...writeSums(where, fit, likelihood, prior.selection, write),
+    temperature,
+    damping,
+    ...(tuning !== undefined && { tuning: { ...tuning, gradientNorm: numberJson(tuning.gradientNorm) } }),
+  };
+}
+
+/** Those of a fit, at a likelihood; its weights are in the order of a selection. */
+function writeSums(where: string, fitted: Fit, likelihood: Likelihood, { named }: Selection, write: Write) {
+  const { of, curvature } = fitted;
+  const { selection } = curvature;
+  const { net, kind, samples, seed, sharing, basis } = of;
+  const { buffers } = net;
+  if (buffers.size > 0) write("buffers", Float64Array.from(buffers.data), [buffers.size]);
   write("fitted.gradient", fitted.gradient, [fitted.gradient.length]);
-  const { named } = prior.selection;
   const inOrder = <T>(all: ArrayLike<T>, order: Uint32Array | undefined) =>
     order === undefined ? Array.from(all) : Array.from(order, (i) => all[i]);
   const single = named?.single === true || !selection.whole;
@@ -107,8 +140,8 @@ function writeDocument(posterior: Posterior, write: Write) {
   if (losses !== undefined) write("fitted.losses", losses, [losses.length]);
   if (fitted.apart !== undefined) writeApart(fitted.apart, write);
   return {
-    network: networkJson(plan.net),
-    likelihood: likelihoodJson(likelihood),
+    network: networkJson(net),
+    likelihood: likelihoodJson(where, likelihood),
     fit: {
       ...weights,
       structure: curvature.structure,
@@ -116,7 +149,7 @@ function writeDocument(posterior: Posterior, write: Write) {
       monteCarloSamples: samples,
       seed,
       sharing,
-      basis: !!basis,
+      basis,
     },
     curvature: writeCurvature(curvature, write),
     fitted: {
@@ -127,16 +160,13 @@ function writeDocument(posterior: Posterior, write: Write) {
       ...(losses && { losses: true }),
       ...(fitted.apart && { apart: true }),
     },
-    temperature,
-    damping,
-    ...(tuning !== undefined && { tuning: { ...tuning, gradientNorm: numberJson(tuning.gradientNorm) } }),
   };
 }
 
-function likelihoodJson({ name, entry }: Likelihood) {
+function likelihoodJson(where: string, { name, entry }: Likelihood) {
   if (!entryNames().includes(name)) {
     throw new LaplaceError(
-      `savePosterior: a file can name the library's own likelihoods and those of defineLikelihood (${entryNames().join(", ")}), not "${name}".`,
+      `${where}: a file can name the library's own likelihoods and those of defineLikelihood (${entryNames().join(", ")}), not "${name}".`,
     );
   }
   return { name, ...Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)) };
@@ -148,26 +178,47 @@ function likelihoodJson({ name, entry }: Likelihood) {
  * @throws FileError for a file that is truncated, altered, of a later version, or something else
  */
 export function loadPosterior(bytes: Uint8Array | ArrayBuffer): Posterior {
-  const where = "loadPosterior";
+  return load("loadPosterior", "posterior", bytes, documentFields, readDocument);
+}
+
+/**
+ * The fit that `saveFit` made a file of. Nothing in the file is ever run.
+ * @throws FileError for a file that is truncated, altered, of a later version, or something else
+ */
+export function loadFit(bytes: Uint8Array | ArrayBuffer): Fit {
+  return load("loadFit", "fit", bytes, sumFields, (where, fields, arrays) => {
+    const { fit } = readSums(where, fields, arrays);
+    arrays.finish();
+    return fit;
+  });
+}
+
+function load<T>(
+  where: string,
+  kind: Kind,
+  bytes: Uint8Array | ArrayBuffer,
+  known: readonly string[],
+  read: (where: string, fields: Fields, arrays: Arrays) => T,
+): T {
   const file = readFile(where, bytes);
-  const text = verify(where, file);
+  const text = verify(where, kind, file);
   try {
     const json = parseJson(`${where}: the document`, text, { depth: 8, integers: false });
-    return readDocument(new Fields(`${where}: document`, json, documentFields), new Arrays(where, file.tensors));
+    return read(where, new Fields(`${where}: document`, json, known), new Arrays(where, file.tensors));
   } catch (cause) {
     if (!(cause instanceof LaplaceError) || cause instanceof FileError) throw cause;
     throw new FileError("malformed", cause.message, { cause });
   }
 }
 
-/** The document of a file that is an unaltered posterior of a version that this library reads. */
-function verify(where: string, { tensors, metadata }: Safetensors): string {
+/** The document of a file that is unaltered and of a version that this library reads. */
+function verify(where: string, due: Kind, { tensors, metadata }: Safetensors): string {
   const { [keys.checksum]: checksum, ...rest } = metadata;
   const { [keys.kind]: kind, [keys.format]: format, [keys.library]: library, [keys.document]: document } = rest;
-  if (kind !== "posterior") {
+  if (kind !== due) {
     const what =
       kind === undefined ? "a safetensors file, but none of laplace-ts" : `a file of the kind ${quoted(kind)}`;
-    throw new FileError("foreign", `${where}: a posterior is due. This is ${what}.`);
+    throw new FileError("foreign", `${where}: a ${due} is due. This is ${what}.`);
   }
   if (!/^[1-9]\d{0,8}$/.test(format ?? ""))
     throw new FileError("malformed", `${where}: the format's version is missing.`);
@@ -226,19 +277,9 @@ class Arrays {
   }
 }
 
-function readDocument(fields: Fields, arrays: Arrays): Posterior {
-  const where = "loadPosterior";
-  const theta = arrays.vector("theta");
-  const { graph, dtype, frozen } = readNetwork(fields.object("network", networkFields), theta.length);
-  const parameters = inType(where, "theta", new NDArray(theta, [theta.length]), dtype).clone();
-  const statistics = graph.bufferCount > 0 ? arrays.read("buffers", [graph.bufferCount]) : new Float64Array();
-  const buffers = inType(where, "buffers", new NDArray(statistics, [graph.bufferCount]), dtype).clone();
-  const net = new Network(graph, parameters, frozen, buffers);
-  const likelihood = readEntry(fields.object("likelihood", entryFields), graph.output.size);
-  const found = readFit(where, fields.object("fit", fitFields), new Network(graph, parameters), likelihood, arrays);
-  const { selection, structure } = found.plan;
-  const curvature = readCurvature(fields, structure, selection, arrays.read);
-  const basis = found.basis ? curvature : undefined;
+function readDocument(where: string, fields: Fields, arrays: Arrays): Posterior {
+  const { fit, likelihood } = readSums(where, fields, arrays);
+  const { selection, structure } = fit.curvature;
   const prior = readPrior(
     where,
     selection,
@@ -249,10 +290,35 @@ function readDocument(fields: Fields, arrays: Arrays): Posterior {
   const temperature = fields.finite("temperature");
   checkNumber(where, "temperature", temperature, 0, true);
   const damping = fields.boolean("damping");
+  const tuning = fields.has("tuning")
+    ? readTuning(fields.object("tuning", ["steps", "gradientNorm", "converged"]))
+    : undefined;
+  arrays.finish();
+  return new Posterior({ fit, likelihood, prior, temperature, damping, tuning });
+}
+
+function readSums(where: string, fields: Fields, arrays: Arrays): { fit: Fit; likelihood: Likelihood } {
+  const theta = arrays.vector("theta");
+  const { graph, dtype, frozen } = readNetwork(fields.object("network", networkFields), theta.length);
+  const parameters = inType(where, "theta", new NDArray(theta, [theta.length]), dtype).clone();
+  const statistics = graph.bufferCount > 0 ? arrays.read("buffers", [graph.bufferCount]) : new Float64Array();
+  const buffers = inType(where, "buffers", new NDArray(statistics, [graph.bufferCount]), dtype).clone();
+  const net = new Network(graph, parameters, frozen, buffers);
+  const likelihood = readEntry(fields.object("likelihood", entryFields), graph.output.size);
+  const { plan, basis } = readFit(
+    where,
+    fields.object("fit", fitFields),
+    new Network(graph, parameters),
+    likelihood,
+    arrays,
+  );
+  const { selection, structure, kind, samples, seed, sharing } = plan;
+  const curvature = readCurvature(fields, structure, selection, arrays.read);
   const sums = fields.object("fitted", fittedFields);
   const outputs = graph.output.size;
   const one = outputs === 1 && likelihood.noise !== undefined ? Float64Array.of(sums.number("loss")) : undefined;
   const fitted = {
+    curvature,
     losses: sums.has("losses") ? arrays.read("fitted.losses", [outputs]) : one,
     apart: sums.has("apart") ? readApart(curvature, outputs, arrays.read) : undefined,
     examples: sums.integer("examples", 1),
@@ -261,12 +327,8 @@ function readDocument(fields: Fields, arrays: Arrays): Posterior {
     gradientNorms: sums.number("gradientNorms"),
     gradient: arrays.read("fitted.gradient", [selection.size]),
   };
-  const tuning = fields.has("tuning")
-    ? readTuning(fields.object("tuning", ["steps", "gradientNorm", "converged"]))
-    : undefined;
-  arrays.finish();
-  const plan = { ...found.plan, net, basis };
-  return new Posterior({ plan, likelihood, curvature, fitted, prior, temperature, damping, theta, tuning });
+  const fit = new Fit({ net, theta, likelihood, kind, samples, seed, sharing, basis }, fitted);
+  return { fit, likelihood };
 }
 
 function readTuning(fields: Fields) {

@@ -1,16 +1,11 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
-import { type CurvatureKind, curvatureOptionNames, type Plan, type Summary } from "../curvature/accumulate.ts";
-import { mergeApart, weightedSum } from "../curvature/outputs.ts";
+import { curvatureOptionNames } from "../curvature/accumulate.ts";
+import { weightedSum } from "../curvature/outputs.ts";
 import { Sketch } from "../curvature/sketch.ts";
-import { ValueError } from "../errors.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
-import { type Curvature, sum } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
-import { rowOf } from "../structures/table.ts";
-import type { Fitted } from "./evidence.ts";
 import { ofOutput } from "./findings.ts";
-import type { PosteriorParts } from "./posterior.ts";
+import type { Fit } from "./fit.ts";
 
 /** The names of the options of `laplace`. */
 export const laplaceOptionNames: readonly string[] = [
@@ -66,7 +61,7 @@ export interface Stationarity {
  */
 function stationarity(
   selection: Selection,
-  { gradient, gradientNorms, examples }: Fitted,
+  { gradient, gradientNorms, examples }: Fit,
   weights: Float64Array,
   unit: number,
 ): Stationarity {
@@ -87,13 +82,8 @@ function judge(
 }
 
 /** What a mean loss is measured by: nats are 1, a Gaussian's squares the mean squared residual. */
-function lossUnit(
-  curvature: Curvature,
-  { examples, loss, losses, apart }: Fitted,
-  weights: Float64Array,
-  likelihood: Likelihood,
-): number {
-  if (likelihood.noise === undefined || losses === undefined) return 1;
+function lossUnit({ of, curvature, examples, loss, losses, apart }: Fit, weights: Float64Array): number {
+  if (of.likelihood.noise === undefined || losses === undefined) return 1;
   // Apart, the fit was at unit noise, whatever was tuned since.
   const fitted = apart === undefined ? loss : losses.reduce((total, one) => total + one, 0);
   const whole = apart === undefined ? curvature : weightedSum(apart, new Float64Array(apart.length).fill(1));
@@ -102,20 +92,15 @@ function lossUnit(
   return Math.max(2 * fitted, NO_RESIDUAL * change) / (examples * losses.length);
 }
 
-/** What a fit found, and of what. */
-interface Found extends Pick<PosteriorParts, "likelihood" | "curvature" | "fitted"> {
-  readonly kind: CurvatureKind;
-}
-
 /**
  * Whether a fit is near a stationary point of its loss, and each output by itself where that can be told. `output`: the one
  * that is not, though all together are.
  */
-export function minimumOf(found: Found, weights: Float64Array): Stationarity & { readonly output?: number } {
-  const { curvature, fitted, likelihood } = found;
-  const unit = lossUnit(curvature, fitted, weights, likelihood);
-  const all = stationarity(curvature.selection, fitted, weights, unit);
-  return (all.near && farOutput(found, weights)) || all;
+export function minimumOf(fit: Fit): Stationarity & { readonly output?: number } {
+  const { selection } = fit.curvature;
+  const weights = selection.take(fit.of.theta);
+  const all = stationarity(selection, fit, weights, lossUnit(fit, weights));
+  return (all.near && farOutput(fit, weights)) || all;
 }
 
 /**
@@ -123,8 +108,8 @@ export function minimumOf(found: Found, weights: Float64Array): Stationarity & {
  * sees, those of a dense last layer, tell of each. The norms of its samples' gradients are not kept, but a bound of their sum
  * is: Σ |r_n| ‖a_n‖ ≤ √(Σ r_n² Σ ‖a_n‖²), r the residual and Σ ‖a_n‖² the curvature of these weights.
  */
-function farOutput({ curvature, fitted, likelihood, kind }: Found, weights: Float64Array) {
-  const { losses, apart, examples, gradient } = fitted;
+function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, weights: Float64Array) {
+  const { likelihood, kind } = of;
   const { selection } = curvature;
   const { graph } = selection;
   const { site, size: outputs } = graph.output;
@@ -171,12 +156,8 @@ function farOutput({ curvature, fitted, likelihood, kind }: Found, weights: Floa
 }
 
 /** A warning where the loss is not near a stationary point, or undefined. */
-export function stationarityWarning(
-  { curvature, ...fitted }: Summary,
-  weights: Float64Array,
-  { likelihood, kind }: Plan,
-): string | undefined {
-  const { near, gradientNorm, share, output } = minimumOf({ curvature, fitted, likelihood, kind }, weights);
+export function stationarityWarning(fit: Fit): string | undefined {
+  const { near, gradientNorm, share, output } = minimumOf(fit);
   if (near) return undefined;
   return `The loss${ofOutput(output)} is not near a stationary point: its mean gradient has the norm ${gradientNorm.toPrecision(3)}, and ${Math.round(100 * share)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
 }
@@ -185,76 +166,4 @@ function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
   return sum;
-}
-
-/** A likelihood's name and options, but for noise, whose ratios are compared by themselves. */
-function kindOf({ name, entry }: Likelihood): string {
-  return JSON.stringify([name, { ...entry, noise: undefined, ratios: undefined }]);
-}
-
-/** @throws ValueError unless two fits were of the same loss at the same parameters; structures and weights check themselves */
-export function checkAdd(ours: PosteriorParts, theirs: PosteriorParts): void {
-  const refuse = (reason: string): never => {
-    throw new ValueError(`merge: ${reason}.`);
-  };
-  if (ours.theta.length !== theirs.theta.length || !ours.theta.every((x, i) => x === theirs.theta[i])) {
-    refuse("the posteriors were fitted at different parameters of the network");
-  }
-  const [mine, others] = [ours, theirs].map(({ plan }) => plan.net.buffers.data);
-  if (mine.length !== others.length || !mine.every((x, i) => x === others[i])) {
-    refuse("the posteriors were fitted at different running statistics of the network");
-  }
-  if (kindOf(ours.likelihood) !== kindOf(theirs.likelihood)) refuse("the likelihoods differ");
-  if (ours.plan.kind === "monteCarlo" && theirs.plan.kind === "monteCarlo" && ours.plan.seed === theirs.plan.seed) {
-    refuse(
-      "both drew their targets from the same seed, so that their errors would add; give each fit a seed of its own",
-    );
-  }
-  const { size, shape } = ours.plan.net.graph.output;
-  // At unit noise, a Gaussian's variances of the outputs are the squares of their noises' ratios.
-  const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(size), shape, 1));
-  const free = ours.fitted.apart !== undefined && theirs.fitted.apart !== undefined;
-  if (
-    !free &&
-    ours.likelihood.noise !== undefined &&
-    !a.variance.every((x, i) => Math.abs(x - b.variance[i]) <= 1e-9 * x)
-  ) {
-    refuse("the ratios of the outputs' noises differ");
-  }
-  if (ours.plan.kind !== theirs.plan.kind) refuse(`a "${theirs.plan.kind}" does not add to a "${ours.plan.kind}"`);
-  if (rowOf(ours.curvature).agree.includes("sharing") && ours.plan.sharing !== theirs.plan.sharing) {
-    refuse(`factors of "${theirs.plan.sharing}" do not add to those of "${ours.plan.sharing}"`);
-  }
-}
-
-/** What two fits that add are together: at the noise of the first. */
-export function merged(
-  ours: PosteriorParts,
-  theirs: PosteriorParts,
-): Pick<PosteriorParts, "curvature" | "fitted" | "tuning"> {
-  const [a, b] = [ours.fitted, theirs.fitted];
-  const { ratios } = ours.likelihood;
-  const apart = mergeApart(a.apart, b.apart);
-  const losses = a.losses !== undefined && b.losses !== undefined ? sum(a.losses, b.losses) : undefined;
-  // Of curvatures that are kept apart, the others may be at other ratios of the noises.
-  const weights = apart?.map((_, c) => (ratios?.[c] ?? 1) ** -2);
-  return {
-    curvature:
-      apart === undefined || weights === undefined
-        ? ours.curvature.merge(theirs.curvature)
-        : weightedSum(apart, weights),
-    tuning: undefined,
-    fitted: {
-      examples: a.examples + b.examples,
-      loss:
-        weights === undefined || losses === undefined
-          ? a.loss + b.loss
-          : losses.reduce((total, one, c) => total + weights[c] * one, 0),
-      losses,
-      apart,
-      constant: a.constant + b.constant,
-      gradient: a.gradient.map((x, i) => x + b.gradient[i]),
-      gradientNorms: a.gradientNorms + b.gradientNorms,
-    },
-  };
 }

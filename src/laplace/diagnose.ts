@@ -67,8 +67,8 @@ export function diagnose(posterior: Posterior, data: Data | undefined, options: 
   return { ok, findings, data: given === undefined ? "none" : given.training ? "training" : "held-out" };
 }
 
-function minimumFindings({ selection, parts, theta }: Posterior): Finding[] {
-  const { near, gradientNorm, share, output } = minimumOf({ ...parts, kind: parts.plan.kind }, selection.take(theta));
+function minimumFindings({ fit }: Posterior): Finding[] {
+  const { near, gradientNorm, share, output } = minimumOf(fit);
   if (near) return [];
   return [
     {
@@ -154,7 +154,7 @@ interface Residuals {
 
 /** γ_c = tr(P⁻¹ H_c) / (σ_c² T) of each output, where its curvature H_c is kept apart. */
 function gammaOfOutputs({ parts, factorised, likelihood }: Posterior): Float64Array | undefined {
-  const { apart } = parts.fitted;
+  const { apart } = parts.fit;
   if (apart === undefined || parts.damping) return undefined;
   const h = factorOf(likelihood, parts.temperature);
   return factorised.traces(apart).map((trace, c) => trace * h * (likelihood.ratios?.[c] ?? 1) ** -2);
@@ -163,7 +163,7 @@ function gammaOfOutputs({ parts, factorised, likelihood }: Posterior): Float64Ar
 function residuals(posterior: Posterior, gamma: number): Residuals[] {
   const { parts, likelihood, examples, net } = posterior;
   const outputs = net.graph.output.size;
-  const { losses, loss } = parts.fitted;
+  const { losses, loss } = parts.fit;
   const noise = likelihood.noise ?? 1;
   if (losses === undefined || outputs === 1) {
     return [{ output: undefined, noise, loss, count: examples * outputs, gamma }];

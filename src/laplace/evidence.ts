@@ -1,12 +1,12 @@
 // The log marginal likelihood of the Laplace approximation (MacKay 1992), with its parts and gradients.
 
-import type { Summary } from "../curvature/accumulate.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
+import type { Fit } from "./fit.ts";
 
-/** What a fit found, apart from the curvature. */
-export type Fitted = Omit<Summary, "curvature">;
+/** What the evidence needs of a fit. */
+type Fitted = Pick<Fit, "examples" | "loss" | "constant">;
 
 /**
  * The log marginal likelihood of the data and what it is made of, in nats (MacKay 1992; Immer et al. 2021,

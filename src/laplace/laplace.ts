@@ -3,7 +3,15 @@
 import { type ArrayLike, inspect } from "../array/ndarray.ts";
 import { type CurvatureOptions, type Plan, readPlan, type Summary, summarise } from "../curvature/accumulate.ts";
 import type { Data } from "../data/read.ts";
-import { checkBoolean, checkNumber, checkOptions, OptionError, readBudget, refuseCopies } from "../errors.ts";
+import {
+  checkBoolean,
+  checkNumber,
+  checkOptions,
+  OptionError,
+  readBudget,
+  refuseCopies,
+  ValueError,
+} from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
@@ -12,6 +20,7 @@ import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkTrained } from "../training/running.ts";
 import type { StopSignal } from "../training/train.ts";
 import { laplaceOptionNames, optionsElsewhere, stationarityWarning } from "./checks.ts";
+import { checkIsFit, checkSameOf, Fit, type FitOf } from "./fit.ts";
 import { checkMemory } from "./memory.ts";
 import { Posterior } from "./posterior.ts";
 
@@ -101,44 +110,72 @@ export class Laplace {
   }
 
   /**
-   * Computes the curvature at the network's parameters: one pass through the data, two for "ekfac". The network is not
-   * changed, and changing it later does not change the posterior.
+   * A posterior: `posterior(await sum(data))`. The network is not changed, and changing it later does not change the posterior.
    * @param data { x, y }, batches such as a DataLoader's, or a function that gives batches
-   * @throws ShapeError, ValueError for bad data, or data that change between two passes; LaplaceError while the network is trained; MemoryBudgetError before anything is
-   *   computed; the signal's reason
+   * @throws ShapeError, ValueError for bad data, or data that change between two passes; LaplaceError while the network is
+   *   trained; MemoryBudgetError before anything is computed; the signal's reason
    */
   async fit(data: Data, options: FitOptions = {}): Promise<Posterior> {
-    checkOptions("fit", options, ["onProgress", "signal"]);
+    return this.#posterior(await this.#sum("fit", data, options));
+  }
+
+  /**
+   * The sums over data at the network's parameters: one pass, two for "ekfac". Sums of shards of the data add (`merge`), those
+   * of "ekfac" in a common `basis`. Whether they are near a minimum is asked by `posterior`.
+   * @throws as `fit`
+   */
+  async sum(data: Data, options: FitOptions = {}): Promise<Fit> {
+    return this.#sum("sum", data, options);
+  }
+
+  /**
+   * The posterior of sums that this or a `laplace` of the same options gave, on this machine or another.
+   * @throws ValueError for sums of other parameters, weights or options
+   */
+  posterior(fit: Fit): Posterior {
+    const where = "posterior";
+    checkIsFit(where, fit);
+    const { net, structure, selection } = this.#plan;
+    const { curvature } = fit;
+    if (curvature.structure !== structure) {
+      throw new ValueError(`${where}: the fit has the structure "${curvature.structure}", not "${structure}".`);
+    }
+    if (!curvature.selection.equals(selection)) throw new ValueError(`${where}: the fit is over other weights.`);
+    checkSameOf(where, this.#of(net, Float64Array.from(net.parameters.data)), fit.of, fit.apart !== undefined);
+    return this.#posterior(fit.at(this.#plan.likelihood));
+  }
+
+  /** What a fit of this is of. */
+  #of(net: Network, theta: Float64Array): FitOf {
+    const { likelihood, kind, samples, seed, sharing, basis } = this.#plan;
+    return { net, theta, likelihood, kind, samples, seed, sharing, basis: basis !== undefined };
+  }
+
+  async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
+    checkOptions(where, options, ["onProgress", "signal"]);
     const { onProgress, signal } = options;
     if (onProgress !== undefined && typeof onProgress !== "function") {
-      throw new OptionError(`fit: onProgress must be a function, not ${typeof onProgress}.`);
+      throw new OptionError(`${where}: onProgress must be a function, not ${typeof onProgress}.`);
     }
     if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-      throw new OptionError("fit: signal must be an AbortSignal, such as the signal of an AbortController.");
+      throw new OptionError(`${where}: signal must be an AbortSignal, such as the signal of an AbortController.`);
     }
     const plan = this.#plan;
-    checkTrained("fit", plan.net);
-    const { memoryBudget, temperature = 1, damping = false } = this.#options;
-    checkMemory("fit", plan, readBudget("fit", memoryBudget));
+    checkTrained(where, plan.net);
+    checkMemory(where, plan, readBudget(where, this.#options.memoryBudget));
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = Float64Array.from(net.parameters.data);
-    const summary = await inBursts(summarise("fit", { ...plan, net }, data), options);
-    const { curvature, ...fitted } = summary;
-    if (this.#options.checks ?? true) this.#check(summary, plan.selection.take(theta));
-    const { likelihood } = plan;
-    return new Posterior({
-      // Training updates buffers too.
-      plan: net.graph.bufferCount > 0 ? { ...plan, net } : plan,
-      likelihood,
-      curvature,
-      fitted,
-      prior: this.#prior,
-      temperature,
-      damping,
-      theta,
-      tuning: undefined,
-    });
+    const sums = await inBursts(summarise(where, { ...plan, net }, data), options);
+    // Training updates buffers too.
+    return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
+  }
+
+  #posterior(fit: Fit): Posterior {
+    const { temperature = 1, damping = false, checks = true } = this.#options;
+    if (checks) this.#check(fit);
+    const { likelihood } = this.#plan;
+    return new Posterior({ fit, likelihood, prior: this.#prior, temperature, damping, tuning: undefined });
   }
 
   [inspect](): string {
@@ -146,8 +183,8 @@ export class Laplace {
     return `Laplace(${likelihood.name}, ${structure}, ${selection.size} weights, to be fitted)`;
   }
 
-  #check(summary: Summary, theta: Float64Array): void {
-    const warning = stationarityWarning(summary, theta, this.#plan);
+  #check(fit: Fit): void {
+    const warning = stationarityWarning(fit);
     if (warning === undefined) return;
     const warn =
       this.#options.onWarning ??

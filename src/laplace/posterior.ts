@@ -3,7 +3,6 @@
 import { isPromise } from "../array/entries.ts";
 import { type ArrayLike, inspect, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import type { Plan } from "../curvature/accumulate.ts";
 import type { Data } from "../data/read.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import {
@@ -26,10 +25,10 @@ import type { Precision } from "../structures/precision.ts";
 import { type Hyperparameters, type Prior, readPrior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
-import { checkAdd, merged } from "./checks.ts";
 import { type DiagnoseOptions, diagnose } from "./diagnose.ts";
-import { type Evidence, evidenceGradientOf, evidenceOf, type Fitted, factorOf } from "./evidence.ts";
+import { type Evidence, evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
 import type { Diagnosis } from "./findings.ts";
+import type { Fit } from "./fit.ts";
 import { predictLabels } from "./log-probabilities.ts";
 import {
   eachPanel,
@@ -40,20 +39,17 @@ import {
   type PredictOptions,
   predict,
 } from "./prediction.ts";
-import { evidenceAt, tunableOf, weighted } from "./tunable.ts";
+import { evidenceAt, tunableOf } from "./tunable.ts";
 import { type Tuned, type Tuning, type TuningOptions, tune } from "./tuning.ts";
 
 /** What a posterior is made of. */
 export interface PosteriorParts {
-  readonly plan: Plan;
+  /** At the likelihood's ratios of the noises. */
+  readonly fit: Fit;
   readonly likelihood: Likelihood;
-  readonly curvature: Curvature;
-  readonly fitted: Fitted;
   readonly prior: Prior;
   readonly temperature: number;
   readonly damping: boolean;
-  /** The network's flat parameters at the fit, [P]. */
-  readonly theta: Float64Array;
   readonly tuning: Tuning | undefined;
 }
 
@@ -76,7 +72,12 @@ export class Posterior {
   }
 
   get net(): Network {
-    return this.#parts.plan.net;
+    return this.#parts.fit.of.net;
+  }
+
+  /** The sums over the examples that were fitted. */
+  get fit(): Fit {
+    return this.#parts.fit;
   }
 
   get likelihood(): Likelihood {
@@ -85,7 +86,7 @@ export class Posterior {
 
   /** The curvature of the loss at unit noise; posteriors that differ in prior or noise share it. */
   get curvature(): Curvature {
-    return this.#parts.curvature;
+    return this.#parts.fit.curvature;
   }
 
   get structure(): Curvature["structure"] {
@@ -108,17 +109,17 @@ export class Posterior {
 
   /** The number of examples that were fitted. */
   get examples(): number {
-    return this.#parts.fitted.examples;
+    return this.#parts.fit.examples;
   }
 
   /** The negative log likelihood of those examples, summed, at unit noise (of the ratios of several) and without constants. */
   get loss(): number {
-    return this.#parts.fitted.loss;
+    return this.#parts.fit.loss;
   }
 
   /** The mean of the weights: their values at the fit, [S]. */
   get mean(): NDArray {
-    return new NDArray(this.selection.take(this.#parts.theta), [this.size]);
+    return new NDArray(this.selection.take(this.theta), [this.size]);
   }
 
   /** δ, [1], [parameters] or [S], as `with` takes it: in the order of the fit's option `weights`. */
@@ -166,7 +167,7 @@ export class Posterior {
   /** The same curvature with another prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
   with(changes: Hyperparameters): Posterior {
     checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
-    const { prior, likelihood, temperature, fitted } = this.#parts;
+    const { prior, likelihood, temperature, fit } = this.#parts;
     const { priorPrecision = this.priorPrecision, priorMean = this.priorMean } = changes;
     const next = readPrior("with", prior.selection, priorPrecision, priorMean);
     checkNumber("with", "temperature", changes.temperature ?? temperature, 0, true);
@@ -176,14 +177,14 @@ export class Posterior {
       likelihood:
         changes.noise === undefined
           ? likelihood
-          : withNoise("with", likelihood, changes.noise, this.net.graph.output.size, fitted.apart !== undefined),
+          : withNoise("with", likelihood, changes.noise, this.net.graph.output.size, fit.apart !== undefined),
       tuning: undefined,
     });
   }
 
   #derive(changes: Partial<PosteriorParts>): Posterior {
-    const { likelihood = this.likelihood } = changes;
-    return new Posterior({ ...this.#parts, ...weighted(this.#parts, likelihood), ...changes });
+    const { likelihood = this.likelihood, fit = this.fit } = changes;
+    return new Posterior({ ...this.#parts, ...changes, fit: fit.at(likelihood) });
   }
 
   /**
@@ -192,8 +193,7 @@ export class Posterior {
    */
   merge(other: Posterior): Posterior {
     checkIsPosterior("merge", "the other", other);
-    checkAdd(this.#parts, other.#parts);
-    return this.#derive(merged(this.#parts, other.#parts));
+    return this.#derive({ fit: this.fit.merge(other.fit), tuning: undefined });
   }
 
   /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
@@ -344,7 +344,7 @@ export class Posterior {
 
   /** @internal The network's flat parameters at the fit. */
   get theta(): Float64Array {
-    return this.#parts.theta;
+    return this.#parts.fit.of.theta;
   }
 
   /** @internal The network as it was at the fit: training it further does not change a posterior. */

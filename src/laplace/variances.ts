@@ -37,7 +37,7 @@ export function varianceFindings(
   // Where no output moves, nothing is left to look at.
   if (certain.some(({ measured }) => measured.output === undefined)) return certain;
   const findings = [...certain, ...ofEach(constantFindings, posterior, given), ...ofEach(dominating, posterior, given)];
-  if (given.training || gamma < NO_WEIGHT || posterior.parts.plan.kind === "empiricalFisher") return findings;
+  if (given.training || gamma < NO_WEIGHT || posterior.fit.of.kind === "empiricalFisher") return findings;
   const far: Find = (_, some, output) => farFindings(posterior, some, output, gammas, gamma);
   // Where no output is known to determine so many weights, their information adds: it has no unit.
   return [...findings, ...(gammas === undefined ? far(posterior, given, undefined) : ofEach(far, posterior, given))];

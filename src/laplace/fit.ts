@@ -1,0 +1,197 @@
+// A fit's sums over its examples, as a value: shards of data, workers and machines each give one, and they add.
+
+import { isPromise } from "../array/entries.ts";
+import type { CurvatureKind, Summary } from "../curvature/accumulate.ts";
+import { mergeApart, sharing, weightedSum } from "../curvature/outputs.ts";
+import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Network } from "../network/network.ts";
+import { type Curvature, multiple, sum } from "../structures/curvature.ts";
+import type { Sharing } from "../structures/structure.ts";
+import { rowOf } from "../structures/table.ts";
+
+/** What a fit is of: sums add only where all of this is the same. */
+export interface FitOf {
+  readonly net: Network;
+  /** The network's flat parameters at the fit, [P]. */
+  readonly theta: Float64Array;
+  readonly likelihood: Likelihood;
+  readonly kind: CurvatureKind;
+  readonly samples: number;
+  readonly seed: number;
+  readonly sharing: Sharing;
+  /** Whether its eigenbases were given. */
+  readonly basis: boolean;
+}
+
+const copies = () =>
+  "structuredClone, postMessage and JSON do not copy a fit: saveFit(fit) makes bytes of it, which loadFit reads";
+
+/**
+ * Sums over the examples of a fit, at unit noise: the curvature, the loss and its gradient. `laplace(…).sum(data)` gives it,
+ * `laplace(…).posterior(fit)` makes a posterior of it, `saveFit` bytes. Immutable.
+ */
+export class Fit implements Summary {
+  /** @internal */
+  readonly of: FitOf;
+  /** The curvature of the summed loss. */
+  readonly curvature: Curvature;
+  /** N, the number of examples. */
+  readonly examples: number;
+  /** Σ_n ℓ_n, without constants. */
+  readonly loss: number;
+  /** @internal */
+  readonly losses: Float64Array | undefined;
+  /** @internal */
+  readonly apart: readonly Curvature[] | undefined;
+  /** Σ of what depends on the targets only. */
+  readonly constant: number;
+  /** @internal */
+  readonly gradient: Float64Array;
+  /** Σ_n ‖∂ℓ_n/∂θ‖ */
+  readonly gradientNorms: number;
+
+  constructor(of: FitOf, sums: Summary) {
+    this.of = of;
+    this.curvature = sums.curvature;
+    this.examples = sums.examples;
+    this.loss = sums.loss;
+    this.losses = sums.losses;
+    this.apart = sums.apart;
+    this.constant = sums.constant;
+    this.gradient = sums.gradient;
+    this.gradientNorms = sums.gradientNorms;
+    refuseCopies(this, copies);
+  }
+
+  /**
+   * The sums over the examples of both, of the same network with the same options.
+   * @throws ValueError for fits that do not add
+   */
+  merge(other: Fit): Fit {
+    checkIsFit("merge", other);
+    checkAdd(this, other);
+    const { ratios } = this.of.likelihood;
+    const apart = mergeApart(this.apart, other.apart);
+    const losses = this.losses && other.losses && sum(this.losses, other.losses);
+    const all = {
+      apart,
+      losses,
+      curvature: this.curvature,
+      loss: this.loss + other.loss,
+      examples: this.examples + other.examples,
+      constant: this.constant + other.constant,
+      gradient: sum(this.gradient, other.gradient),
+      gradientNorms: this.gradientNorms + other.gradientNorms,
+    };
+    if (apart === undefined) return new Fit(this.of, { ...all, curvature: this.curvature.merge(other.curvature) });
+    // Of curvatures that are kept apart, the others may be at other ratios of the noises.
+    return new Fit(this.of, { ...all, ...atRatios(apart, losses, ratios, all.loss) });
+  }
+
+  /** A multiple of the sums, as though each example were there so many times. @throws OptionError unless the factor is positive */
+  scale(factor: number): Fit {
+    checkNumber("scale", "factor", factor, 0, true);
+    const scaled = (one: Curvature) => one.scale(factor);
+    return new Fit(this.of, {
+      curvature: scaled(this.curvature),
+      examples: factor * this.examples,
+      loss: factor * this.loss,
+      losses: this.losses && multiple(this.losses, factor),
+      apart: this.apart && sharing(this.apart.map(scaled)),
+      constant: factor * this.constant,
+      gradient: multiple(this.gradient, factor),
+      gradientNorms: factor * this.gradientNorms,
+    });
+  }
+
+  /**
+   * @internal The same at a likelihood's ratios of the noises: sums of what the outputs' own curvatures and losses are at unit
+   * noise, where these are kept apart.
+   */
+  at(likelihood: Likelihood): Fit {
+    const { apart, losses, of } = this;
+    if (apart === undefined || losses === undefined) return this;
+    const { ratios } = likelihood;
+    if (apart.every((_, c) => (ratios?.[c] ?? 1) === (of.likelihood.ratios?.[c] ?? 1))) return this;
+    return new Fit({ ...of, likelihood }, { ...this, ...atRatios(apart, losses, ratios, this.loss) });
+  }
+
+  /** A line of what this is. */
+  toString(): string {
+    const { curvature, examples, of } = this;
+    return `Fit(${of.likelihood.name}, ${curvature.structure}, ${curvature.size} weights, ${examples} examples)`;
+  }
+}
+
+/** Curvature and loss at ratios of the outputs' noises. */
+function atRatios(
+  apart: readonly Curvature[],
+  losses: Float64Array | undefined,
+  ratios: readonly number[] | undefined,
+  loss: number,
+): Pick<Summary, "curvature" | "loss"> {
+  const weights = apart.map((_, c) => (ratios?.[c] ?? 1) ** -2);
+  return {
+    curvature: weightedSum(apart, weights),
+    loss: losses?.reduce((total, one, c) => total + weights[c] * one, 0) ?? loss,
+  };
+}
+
+/** @throws ValueError unless two fits were of the same loss at the same parameters; structures and weights check themselves */
+function checkAdd(ours: Fit, theirs: Fit): void {
+  checkSameOf("merge", ours.of, theirs.of, ours.apart !== undefined && theirs.apart !== undefined);
+  const refuse = (reason: string): never => {
+    throw new ValueError(`merge: ${reason}.`);
+  };
+  const [mine, others] = [ours.of, theirs.of];
+  if (mine.kind === "monteCarlo" && mine.seed === others.seed) {
+    refuse(
+      "both drew their targets from the same seed, so that their errors would add; give each fit a seed of its own",
+    );
+  }
+  if (rowOf(ours.curvature).agree.includes("sharing") && mine.sharing !== others.sharing) {
+    refuse(`factors of "${others.sharing}" do not add to those of "${mine.sharing}"`);
+  }
+}
+
+/**
+ * @param free whether the ratios of the noises may differ
+ * @throws ValueError unless two fits are of the same loss at the same parameters
+ */
+export function checkSameOf(where: string, ours: FitOf, theirs: FitOf, free: boolean): void {
+  const refuse = (reason: string): never => {
+    throw new ValueError(`${where}: ${reason}.`);
+  };
+  if (ours.theta.length !== theirs.theta.length || !ours.theta.every((x, i) => x === theirs.theta[i])) {
+    refuse("the two were fitted at different parameters of the network");
+  }
+  const [mine, others] = [ours, theirs].map(({ net }) => net.buffers.data);
+  if (mine.length !== others.length || !mine.every((x, i) => x === others[i])) {
+    refuse("the two were fitted at different running statistics of the network");
+  }
+  if (kindOf(ours.likelihood) !== kindOf(theirs.likelihood)) refuse("the likelihoods differ");
+  const { size, shape } = ours.net.graph.output;
+  // At unit noise, a Gaussian's variances of the outputs are the squares of their noises' ratios.
+  const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(size), shape, 1));
+  if (
+    !free &&
+    ours.likelihood.noise !== undefined &&
+    !a.variance.every((x, i) => Math.abs(x - b.variance[i]) <= 1e-9 * x)
+  ) {
+    refuse("the ratios of the outputs' noises differ");
+  }
+  if (ours.kind !== theirs.kind) refuse(`a "${theirs.kind}" does not add to a "${ours.kind}"`);
+}
+
+/** A likelihood's name and options, but for noise, whose ratios are compared by themselves. */
+function kindOf({ name, entry }: Likelihood): string {
+  return JSON.stringify([name, { ...entry, noise: undefined, ratios: undefined }]);
+}
+
+/** @throws ValueError for what is no fit */
+export function checkIsFit(where: string, value: unknown): asserts value is Fit {
+  if (value instanceof Fit) return;
+  const advice = isPromise(value) ? " It is a promise: write await before it." : "";
+  throw new ValueError(`${where}: expected a fit, such as await laplace(…).sum(data) gives.${advice}`);
+}
