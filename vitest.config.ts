@@ -1,6 +1,16 @@
+import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  plugins: [
+    {
+      // What tests take from the examples runs on the sources, too.
+      name: "examples-on-sources",
+      enforce: "pre",
+      resolveId: (source, importer) =>
+        source === "laplace-ts" && importer?.startsWith(resolve("examples")) ? resolve("src/index.ts") : undefined,
+    },
+  ],
   test: {
     include: ["test/**/*.test.ts", "cli/test/**/*.test.ts"],
     setupFiles: ["test/setup.ts"],

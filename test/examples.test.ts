@@ -106,6 +106,20 @@ test("subnetwork: fewer weights need less memory and leave less doubt beyond the
   expect(few.further).toBeLessThan(most.further);
 });
 
+test("own-likelihood: heavy tails hold the curve, and the counts' own variance is found by evidence and held-out score", () => {
+  const lines = run("own-likelihood");
+  const scores = (head: string) => table(lines, head).map((line) => numbers(line).slice(-2));
+  const [[gaussian, drawn], [student, held]] = scores("a sine, 1 in 8");
+  expect(student).toBeLessThan(gaussian - 0.5);
+  expect(held).toBeLessThan(drawn / 3);
+  expect(held).toBeLessThan(0.1);
+  const [poisson, wild, right, tame] = scores("counts");
+  for (const other of [poisson, wild, tame]) {
+    expect(right[0]).toBeLessThan(other[0]);
+    expect(right[1]).toBeGreaterThan(other[1]);
+  }
+});
+
 test("digits: the network reads them, Laplace makes it better calibrated, and turned digits make it unsure", () => {
   const lines = run("digits");
   const [alone, withLaplace] = table(lines, "600 held-out digits").map(numbers);

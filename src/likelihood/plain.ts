@@ -2,6 +2,9 @@
 
 import type { Random } from "../array/random.ts";
 
+/** What draws: a `Random`. */
+export type DrawSource = Pick<Random, "uniform" | "normal" | "integer">;
+
 /** What numbers targets may be. */
 export type TargetNumbers = "reals" | "positives" | "counts";
 
@@ -19,7 +22,7 @@ export interface NumberLikelihood {
   /** The Fisher information Λ: the mean of gradient², which is that of ∂² loss / ∂f², over targets at f. At least 0. */
   information(f: number): number;
   /** A target at f. */
-  draw(f: number, random: Random): number;
+  draw(f: number, random: DrawSource): number;
   /** The mean of targets at f. */
   mean(f: number): number;
   /** Their variance. */

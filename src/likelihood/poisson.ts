@@ -2,11 +2,10 @@
 
 import { millsRatio, normalDensity } from "../array/normal.ts";
 import { portableExp, portableExpm1, portableLog } from "../array/portable.ts";
-import type { Random } from "../array/random.ts";
 import { fallingRoot, logTrapezoid, logUpper, normalUpper } from "./integrals.ts";
 import { type Likelihood, meanOf, refuseEnding } from "./likelihood.ts";
 import { ofNumbers } from "./numbers.ts";
-import type { NumberLikelihood } from "./plain.ts";
+import type { DrawSource, NumberLikelihood } from "./plain.ts";
 
 /**
  * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
@@ -65,7 +64,7 @@ function rateVariance(m: number, v: number): number {
 }
 
 /** A Poisson variable: sums of small ones, each by Knuth's product of uniforms. */
-function drawCount(rate: number, random: Random): number {
+function drawCount(rate: number, random: DrawSource): number {
   if (rate > 700) return Math.max(0, Math.round(rate + Math.sqrt(rate) * random.normal()));
   let [count, product] = [-1, 1];
   for (const limit = Math.exp(-rate); product > limit || count < 0; count++) product *= random.uniform();

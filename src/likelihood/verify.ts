@@ -52,21 +52,21 @@ export function verify(where: string, rule: NumberLikelihood): void {
     const draws = Float64Array.from({ length: DRAWS }, () => rule.draw(f, random));
     checkTargets(`${where}: draw at f = ${f}`, draws, rule.targets ?? "reals");
     for (const y of draws.subarray(0, 8)) checkGradient(where, rule, f, y);
-    checkIntegrals(where, rule, f);
-    checkDraws(where, rule, f, draws);
+    checkDraws(where, rule, f, draws, checkIntegrals(where, rule, f));
   }
 }
 
 const text = (x: number) => String(Number(x.toPrecision(6)));
 
-function checkDraws(where: string, rule: NumberLikelihood, f: number, draws: Float64Array): void {
+function checkDraws(where: string, rule: NumberLikelihood, f: number, draws: Float64Array, inner: number): void {
   const slopes = draws.map((y) => rule.gradient(f, y));
   const within = (values: Float64Array, due: number, what: string) => {
     const mean = values.reduce((a, b) => a + b, 0) / DRAWS;
     const error = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0)) / DRAWS;
-    if (Math.abs(mean - due) <= STANDARD_ERRORS * error + 1e-6 * Math.abs(due)) return;
+    // Integrals end between two targets of a rule.
+    if (Math.abs(mean - due) <= STANDARD_ERRORS * error + 0.01 * Math.abs(due)) return;
     throw new ValueError(
-      `${where}: draw and gradient do not agree. At targets drawn at f = ${f} ${what} is ${text(mean)}; it should be ${text(due)}.`,
+      `${where}: draw and density do not agree. At targets drawn at f = ${f} ${what} is ${text(mean)}; it should be ${text(due)}.`,
     );
   };
   within(slopes, 0, "the mean gradient");
@@ -74,6 +74,11 @@ function checkDraws(where: string, rule: NumberLikelihood, f: number, draws: Flo
     slopes.map((x) => x * x),
     rule.information(f),
     "the mean of gradient², the information,",
+  );
+  within(
+    draws.map((y) => (isInner(rule, f, y) ? 1 : 0)),
+    inner,
+    "the share within a standard deviation of the mean",
   );
 }
 
@@ -85,7 +90,9 @@ function checkGradient(where: string, rule: NumberLikelihood, f: number, y: numb
     const h = step * unit;
     const at = (k: number) => rule.loss(f + k * h, y);
     const difference = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h);
-    if (Math.abs(difference - slope) * unit <= DIFFERENCE * (1 + Math.abs(slope) * unit)) return;
+    // Of outputs much larger than their unit, rounding leaves less.
+    const tolerance = DIFFERENCE + (2 ** -48 * (Math.abs(f) + Math.abs(y))) / h;
+    if (Math.abs(difference - slope) * unit <= tolerance * (1 + Math.abs(slope) * unit)) return;
     found = difference;
   }
   throw new ValueError(
@@ -96,8 +103,7 @@ function checkGradient(where: string, rule: NumberLikelihood, f: number, y: numb
 /** Calls `visit` with targets and their weights, which make sums of integrals over all targets. */
 function eachTarget(rule: NumberLikelihood, f: number, visit: (y: number, weight: number) => void): void {
   const { targets = "reals" } = rule;
-  const [mean, variance] = [rule.mean(f), rule.variance(f)];
-  const spread = Number.isFinite(variance) && variance > 0 ? Math.sqrt(variance) : 1;
+  const [mean, spread] = [rule.mean(f), spreadOf(rule, f)];
   if (targets === "counts") {
     const most = Math.min(MOST_COUNTS, Math.ceil(mean + 60 * spread + 100));
     for (let y = 0; y <= most; y++) visit(y, 1);
@@ -114,9 +120,20 @@ function eachTarget(rule: NumberLikelihood, f: number, visit: (y: number, weight
   }
 }
 
-function checkIntegrals(where: string, rule: NumberLikelihood, f: number): void {
+/** Whether a target is within a standard deviation of the mean, or a unit where that is infinite. */
+const isInner = (rule: NumberLikelihood, f: number, y: number): boolean =>
+  Math.abs(y - rule.mean(f)) <= spreadOf(rule, f);
+
+function spreadOf(rule: NumberLikelihood, f: number): number {
+  const variance = rule.variance(f);
+  if (Number.isFinite(variance) && variance > 0) return Math.sqrt(variance);
+  return 1 / Math.sqrt(rule.information(f) || 1);
+}
+
+/** Checks what is said of targets, and gives the probability of those within a standard deviation. */
+function checkIntegrals(where: string, rule: NumberLikelihood, f: number): number {
   const [mean, variance, information] = [rule.mean(f), rule.variance(f), rule.information(f)];
-  let [whole, slopes, squares, first, second] = [0, 0, 0, 0, 0];
+  let [whole, slopes, squares, first, second, inner] = [0, 0, 0, 0, 0, 0];
   eachTarget(rule, f, (y, weight) => {
     const density = weight * Math.exp(-rule.loss(f, y) - (rule.constant?.(y) ?? 0));
     // Far out, where the density is 0 in floating point, other functions may overflow.
@@ -126,6 +143,7 @@ function checkIntegrals(where: string, rule: NumberLikelihood, f: number): void 
     squares += density * rule.gradient(f, y) ** 2;
     first += density * (y - mean);
     second += density * (y - mean) ** 2;
+    if (isInner(rule, f, y)) inner += density;
   });
   const agree = (found: number, due: number, unit: number, what: string, advice: string) => {
     if (Math.abs(found - due) <= INTEGRAL * unit || !Number.isFinite(due)) return;
@@ -135,8 +153,9 @@ function checkIntegrals(where: string, rule: NumberLikelihood, f: number): void 
   agree(whole, 1, 1, `the integral ${over}`, "What the loss leaves out belongs in constant(y).");
   agree(slopes, 0, Math.sqrt(information) || 1, `the mean gradient ${over}`, "What depends on f belongs in the loss.");
   agree(squares, information, information || 1, `the mean of gradient² ${over}`, "Is that the information?");
-  if (!Number.isFinite(variance)) return;
+  if (!Number.isFinite(variance)) return inner;
   const spread = Math.sqrt(variance) || 1;
   agree(mean + first, mean, spread, `the mean ${over}`, "Is mean(f) that of targets at f?");
   agree(second, variance, variance || 1, `the variance ${over}`, "Is variance(f) that of targets at f?");
+  return inner;
 }

@@ -17,7 +17,9 @@ export type Density =
   /** With a label at every position; the classes of each lie side by side, or (`first`) as many positions apart. */
   | { readonly name: "categorical"; readonly positions?: number; readonly first?: boolean }
   | { readonly name: "bernoulli" }
-  | { readonly name: "poisson" };
+  | { readonly name: "poisson" }
+  /** y = f + scale t, with 3 degrees of freedom; Λ is the Fisher information. */
+  | { readonly name: "studentT"; readonly scale: number };
 
 export type Kind = "ggn" | "monteCarlo" | "empiricalFisher";
 
@@ -123,6 +125,7 @@ export function lambda(density: Density, f: readonly number[], y: readonly numbe
       }
       if (c !== d) return 0;
       if (density.name === "gaussian") return 1 / ratios(density)[c] ** 2;
+      if (density.name === "studentT") return 4 / 6 / density.scale ** 2;
       return density.name === "bernoulli" ? sigmoid(x) * (1 - sigmoid(x)) : Math.exp(x);
     }),
   );
@@ -136,8 +139,15 @@ export function lossGradient(density: Density, f: readonly number[], y: readonly
     if (density.name === "categorical") return counted[c] * (p[c] - y[c]);
     if (density.name === "bernoulli") return sigmoid(x) - y[c];
     if (density.name === "poisson") return Math.exp(x) - y[c];
+    if (density.name === "studentT") return studentSlope(density.scale, x - y[c]);
     return (x - y[c]) / ratios(density)[c] ** 2;
   });
+}
+
+/** ∂/∂r of 2 log(1 + (r / scale)² / 3) */
+function studentSlope(scale: number, r: number): number {
+  const z = r / scale;
+  return (2 / (1 + z ** 2 / 3)) * ((2 * z) / 3) * (1 / scale);
 }
 
 /** ∂ℓ/∂f at a target drawn from the likelihood. */
@@ -155,6 +165,10 @@ function drawnGradient(density: Density, f: readonly number[], random: Random): 
   }
   return f.map((x) => {
     if (density.name === "bernoulli") return sigmoid(x) - (random.uniform() < sigmoid(x) ? 1 : 0);
+    if (density.name === "studentT") {
+      const radius = Math.sqrt(3 * (random.uniform() ** (-2 / 3) - 1));
+      return studentSlope(density.scale, -density.scale * radius * Math.cos(2 * Math.PI * random.uniform()));
+    }
     // Knuth's product of uniforms
     const limit = Math.exp(-Math.exp(x));
     let [count, product] = [0, random.uniform()];
@@ -400,6 +414,11 @@ export function logLikelihood(density: Density, examples: readonly Example[], te
       } else if (density.name === "categorical") sum += (y[c] * Math.log(p[c])) / temperature;
       else if (density.name === "bernoulli") {
         sum += (y[c] * Math.log(sigmoid(x)) + (1 - y[c]) * Math.log(sigmoid(-x))) / temperature;
+      } else if (density.name === "studentT") {
+        // The density of t with 3 degrees of freedom is 2 / (π √3 (1 + t²/3)²).
+        const { scale } = density;
+        sum -= (2 * Math.log(1 + ((x - y[c]) / scale) ** 2 / 3)) / temperature;
+        sum += Math.log(2 / (Math.PI * Math.sqrt(3) * scale));
       } else {
         sum += (y[c] * x - Math.exp(x)) / temperature;
         for (let k = 2; k <= y[c]; k++) sum -= Math.log(k);

@@ -1,6 +1,7 @@
 // What the contract is checked on: every structure × likelihood × weights × curvature, each with one of nine networks and
 // one of four numbers of examples, so that every structure meets every network with every curvature.
 
+import { studentT } from "../../../examples/likelihoods.ts";
 import {
   array,
   bernoulli,
@@ -11,6 +12,7 @@ import {
   curvatureOf,
   type Dataset,
   type DType,
+  defineLikelihood,
   gaussian,
   type Laplace,
   type LaplaceOptions,
@@ -177,6 +179,12 @@ export const models: readonly Model[] = [
   { name: "bernoulli of one logit", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 1 },
   { name: "bernoulli of two logits", likelihood: bernoulli(), density: { name: "bernoulli" }, outputs: 2 },
   { name: "poisson", likelihood: poisson(), density: { name: "poisson" }, outputs: 1 },
+  {
+    name: "Student-t of a user",
+    likelihood: defineLikelihood("studentT", studentT)({ df: 3, scale: 0.7 }),
+    density: { name: "studentT", scale: 0.7 },
+    outputs: 2,
+  },
 ];
 
 const structures = ["full", "diagonal", "kronecker", "ekfac"] as const;
@@ -188,7 +196,7 @@ const TESTS = 3;
 
 function drawTarget({ density, likelihood, outputs }: Model, random: Random): number[] {
   const { name } = density;
-  if (name === "gaussian") return numbers(random, outputs, "float32");
+  if (name === "gaussian" || name === "studentT") return numbers(random, outputs, "float32");
   if (name === "categorical") {
     const target = new Array<number>(outputs).fill(0);
     for (const group of groupsOf(density, outputs)) {
