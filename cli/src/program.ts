@@ -56,7 +56,8 @@ export function report(error: unknown): number {
   // Commander has printed its own.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   const code = exitCodeOf(error);
-  const text = systemMessage(error) ?? (error instanceof Error ? error.message : String(error));
+  const message = systemMessage(error) ?? (error instanceof Error ? error.message : String(error));
+  const text = message.replace(/^(tableEncoding|encode|ofRows|withFormats): /, "");
   printError(plain(text));
   if (code === exitCodes.internal && error instanceof Error) {
     process.stderr.write(

@@ -452,6 +452,43 @@ describe("what stands around a table", () => {
     expect(found).toMatchObject({ names, rows });
   });
 
+  test("quotes out of place cost a line each where rows are skipped, and no more", async () => {
+    const skipped: string[] = [];
+    const onSkip = ({ message }: Error) => skipped.push(message.slice(0, 42));
+    const odd = 'a,b\n"never closed,3\n1,2\n"a"b,4\n3,4\nx "y",5\n"multi\nline",6\n1,2,3\n"1","2\n",3\n7,8\n"9"x';
+    expect(await table(odd, { onSkip })).toMatchObject({
+      rows: [
+        ["1", "2"],
+        ["3", "4"],
+        ["multi\nline", "6"],
+        ["7", "8"],
+      ],
+      lines: [3, 5, 8, 12],
+    });
+    expect(skipped).toEqual(
+      [
+        "line 2: a quoted cell goes on after its clo",
+        "line 4: a quoted cell goes on after its clo",
+        "line 6: a quote stands within a cell that d",
+        "line 9: the row has 3 cells, the header 2. ",
+        "line 11: the row has 3 cells, the header 2.",
+        "line 13: a quoted cell goes on after its cl",
+      ].map((text) => text.slice(0, 42)),
+    );
+    // A quote that is never closed: the rows behind it are rows.
+    const open: string[] = [];
+    const found = await table(`a,b\n1,2\n"open,3\n${lines(5000, (i) => `${i},2`)}`, {
+      onSkip: ({ message }) => open.push(message),
+    });
+    expect(found.rows.length).toBe(1000);
+    expect(found.total).toBe(5001);
+    expect(open).toEqual(["line 3: a quote that is opened in this row is not closed before the end of the file."]);
+    // Where nothing is skipped, the line is that of the quote.
+    await expect(table(`a,b\n1,2\n"open,3\n${lines(50, (i) => `${i},2`)}`)).rejects.toThrow(
+      "line 3: a quote that is opened",
+    );
+  });
+
   test("row names without a name, as R writes them, are said to be that", async () => {
     await expect(table(`a,b\n${lines(5, (i) => `${i},1,2`)}`)).rejects.toThrow(
       "If the first column has no name, give it one",

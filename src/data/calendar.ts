@@ -35,8 +35,9 @@ function timeOfDay({ h = "0", mi = "0", s = "0", f = "", ap, z = "Z" }: Groups):
     hour = (hour % 12) + (ap.toLowerCase() === "p" ? 12 : 0);
   }
   const east = zoneMinutes(z);
-  if (hour > 23 || minute > 59 || second > 59 || east === undefined) return undefined;
   const fraction = f === "" ? 0 : Number(`0.${f}`);
+  // A leap second is the 60th.
+  if (hour > 23 || minute > 59 || second > 60 || east === undefined) return undefined;
   return (3600 * hour + 60 * (minute - east) + second + fraction) / SECONDS;
 }
 

@@ -21,22 +21,27 @@ const LONGEST = 100;
 /** 1899-12-30: Excel believes that 1900 was a leap year. */
 const EXCEL_EPOCH = -25_569;
 
-const CLOCK = String.raw`(?<h>\d{1,2}):(?<mi>\d{2})(?::(?<s>\d{2})(?:[.,](?<f>\d{1,9}))?)?(?:\s?(?<ap>[AaPp])\.?\s?[Mm]\.?)?`;
+const HALF = String.raw`\s?[AaPp]\.?\s?[Mm]\.?`;
+/** 13:30, 13.30.15, 13h30, 1:30 PM, 1 PM, 13:30 Uhr. */
+const CLOCK = String.raw`(?<h>\d{1,2})(?:[:.h](?<mi>\d{2})(?:[:.](?<s>\d{2})(?:[.,](?<f>\d{1,9}))?)?|(?=${HALF}))(?:\s?(?<ap>[AaPp])\.?\s?[Mm]\.?|\s(?:Uhr|h))?`;
 const ZONE = String.raw`(?:\s?(?<z>[Zz]|(?:UTC|GMT|UT)?[+\-−]\d{1,2}(?::?\d{2})?|[A-Z]{2,5})(?:\s?\([^)]{1,50}\)|\[[^\]]{1,40}\])?)?`;
-const TIME = String.raw`(?:(?:[T :]|,\s|\s-\s)\s?${CLOCK}${ZONE})?`;
+const TIME = String.raw`(?:(?:[T :_-]|,\s|\s-\s|\s(?:at|um|à)\s)\s?${CLOCK}${ZONE})?`;
 const NAME = String.raw`(?<name>\p{L}{3,10})\.?`;
 const DAY_NAME = String.raw`(?:(?<wd>\p{L}{2,10})\.?,?\s)?`;
 const pattern = (text: string) => new RegExp(`^${text}$`, "u");
 
 const ISO = [
-  pattern(String.raw`(?<y>\d{4})(?<sep>[-/.])(?<m>\d{1,2})\k<sep>(?<d>\d{1,2})${TIME}`),
+  pattern(String.raw`(?<y>\d{4})(?<sep>[-/.])\s?(?<m>\d{1,2})\k<sep>\s?(?<d>\d{1,2})\.?${TIME}`),
   pattern(
-    String.raw`(?<y>\d{4})-?(?<m>\d{2})-?(?<d>\d{2})T(?<h>\d{2})(?:(?<mi>\d{2})(?:(?<s>\d{2})(?:[.,](?<f>\d{1,9}))?)?)?${ZONE}`,
+    String.raw`(?<y>\d{4})-?(?<m>\d{2})-?(?<d>\d{2})(?:T|[ _-](?=\d{4}))(?<h>\d{2})(?:(?<mi>\d{2})(?:(?<s>\d{2})(?:[.,](?<f>\d{1,9}))?)?)?${ZONE}`,
   ),
   // 1234-05 is more often a code.
-  pattern(String.raw`(?<y>(?:1[89]|2[01])\d{2})[-/](?<m>\d{1,2})`),
+  pattern(String.raw`(?<y>(?:1[89]|2[01])\d{2})(?:[-/]|\s?M)(?<m>\d{1,2})`),
+  pattern(String.raw`(?<m>\d{1,2})[-/](?<y>(?:1[89]|2[01])\d{2})`),
   pattern(String.raw`(?<y>\d{4})-?W(?<week>\d{2})(?:-?(?<wday>[1-7]))?`),
   pattern(String.raw`(?<y>\d{4})[-/ ]?[Qq](?<q>[1-4])`),
+  pattern(String.raw`[Qq](?<q>[1-4])[-/ ]?(?<y>\d{4})`),
+  pattern(String.raw`(?<q>[1-4])[Qq][-/ ]?(?<y>\d{4}|\d{2})`),
   pattern(String.raw`(?<y>\d{4})[年년]\s?(?<m>\d{1,2})[月월](?:\s?(?<d>\d{1,2})[日일])?(?:\s?${CLOCK}${ZONE})?`),
 ];
 const NAMED = [
@@ -57,7 +62,7 @@ const NAMED = [
 ];
 const YEAR = String.raw`(?<y>\d{4}|\d{2})`;
 const DIGITS = {
-  dmy: [pattern(String.raw`${DAY_NAME}(?<d>\d{1,2})(?<sep>[./-])(?<m>\d{1,2})\k<sep>${YEAR}\.?${TIME}`)],
+  dmy: [pattern(String.raw`${DAY_NAME}(?<d>\d{1,2})(?<sep>[./-])\s?(?<m>\d{1,2})\k<sep>\s?${YEAR}\.?${TIME}`)],
   // Points between them are written where the day comes first.
   mdy: [pattern(String.raw`${DAY_NAME}(?<m>\d{1,2})(?<sep>[/-])(?<d>\d{1,2})\k<sep>${YEAR}${TIME}`)],
   ymd: [pattern(String.raw`${YEAR}(?<sep>[./-])(?<m>\d{1,2})\k<sep>(?<d>\d{1,2})${TIME}`)],

@@ -111,6 +111,8 @@ export function tableEncoding(table: Table, options: TableEncodingOptions): Tabl
     rule,
     margin: marginOf(columns, cells, rule),
   });
+  if (columns.length === 0)
+    throw new ValueError(`${where}: "${target}" is the table's only column: there is nothing to learn from.`);
   if (encoding.inputs.length === 0) {
     const reasons = columns.map((column) => `${column.name}: ${column.kind === "ignored" ? column.reason : ""}`);
     throw new ValueError(`${where}: no column is left to learn from (${listed(reasons)}).`);

@@ -44,7 +44,8 @@ const MARKS: ReadonlySet<string> = new Set([
     "nat",
   ],
   ...["?", "??", "???", "-", "--", "---", "–", "—", "―", "−", ".", "..", "...", "…", "*", "**", "***", ":", "_", "\\n"],
-  ...["1.#inf", "-1.#inf", "k.a.", "s/d", "s.d.", "#"],
+  ...["1.#inf", "-1.#inf", "-nan(ind)", "nan(ind)", "-nan(snan)", "nan(snan)", "inf(ind)"],
+  ...["k.a.", "k. a.", "n. a.", "n/d", "s/d", "s.d.", "s/o", "tbd", "tba", "#", "/", "//", "''", '""'],
 ]);
 /** Words that may be a class among numbers that are classes, in lower case: "none" of the levels 1, 2 and 3. */
 const WORDS: ReadonlySet<string> = new Set([

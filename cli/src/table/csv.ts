@@ -2,8 +2,9 @@
 
 import { numberOf } from "laplace-ts";
 import { TableError } from "../errors.ts";
-import { cellsOf, parsedRecords } from "./parser.ts";
-import { type Batch, cutRecords, firstWidths, LONGEST_ROW } from "./records.ts";
+import { cellsOf, LONGEST_ROW } from "./odd-rows.ts";
+import { parsedRecords } from "./parser.ts";
+import { type Batch, cutRecords, firstWidths } from "./records.ts";
 
 /** A table that is read once, batch by batch. */
 export interface TableStream {
@@ -191,7 +192,7 @@ async function* readBatches(
   { onSkip, comment }: ReadOptions,
 ): AsyncGenerator<Batch, void, undefined> {
   try {
-    const rest = yield* cutRecords(chunks, delimiter, { first, comment });
+    const rest = yield* cutRecords(chunks, delimiter, { first, comment, onSkip });
     if (rest !== undefined) yield* parsedRecords(chunks, rest, delimiter, onSkip, comment);
   } finally {
     await chunks.return();

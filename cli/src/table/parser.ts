@@ -4,35 +4,24 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CsvError, type Info, type Parser, parse } from "csv-parse";
 import { TableError } from "../errors.ts";
-import { type Batch, Batcher, LONGEST_ROW, type Rest } from "./records.ts";
+import { LONGEST_ROW, oddRows, widthText } from "./odd-rows.ts";
+import { type Batch, Batcher, type Rest } from "./records.ts";
 
 const messages: Readonly<Record<string, string>> = {
-  CSV_QUOTE_NOT_CLOSED: "a quote is not closed before the end of the file.",
-  CSV_INVALID_CLOSING_QUOTE: 'a quoted cell goes on after its closing quote. A quote within a cell is written "".',
-  INVALID_OPENING_QUOTE: "a quote stands within a cell that does not begin with one. Quote the whole cell.",
-  CSV_MAX_RECORD_SIZE: `a row has more than ${LONGEST_ROW} characters. Likely cause: a quote that is not closed.`,
+  CSV_QUOTE_NOT_CLOSED: oddRows.unclosed,
+  CSV_INVALID_CLOSING_QUOTE: oddRows.after,
+  INVALID_OPENING_QUOTE: oddRows.within,
+  CSV_MAX_RECORD_SIZE: oddRows.long,
 };
 
-/** An error of csv-parse as one of the table, `before` lines later than the parser counts. */
-function tableError(error: unknown, before: number): unknown {
+/** An error of csv-parse as one of the table, `before` lines later than the parser counts; the row began behind line `last`. */
+function tableError(error: unknown, before: number, last: number): unknown {
   if (!(error instanceof CsvError)) return error;
-  const line = "lines" in error && typeof error.lines === "number" ? error.lines + before : undefined;
-  const [, due, found] = /expect (\d+), got (\d+)/.exec(error.message) ?? [];
-  const text =
-    messages[error.code] ??
-    (found === undefined
-      ? `${error.message}.`
-      : `the row has ${cellsOf(found)}, the header ${due}. ${widthAdvice(Number(found), Number(due))}`);
-  return new TableError(text, line);
-}
-
-/** "1 cell", "4 cells". */
-export const cellsOf = (count: number | string) => `${count} cell${Number(count) === 1 ? "" : "s"}`;
-
-function widthAdvice(found: number, due: number): string {
-  return found < due
-    ? "Is it a total, a comment or a title? --on-error skip leaves such rows out."
-    : "Is the delimiter right (--delimiter)? A cell that has it is quoted. --on-error skip leaves such rows out.";
+  const { code, message } = error;
+  const counted = "lines" in error && typeof error.lines === "number" ? error.lines + before : undefined;
+  const [, due, found] = /expect (\d+), got (\d+)/.exec(message) ?? [];
+  const text = messages[code] ?? (found === undefined ? `${message}.` : widthText(Number(found), Number(due)));
+  return new TableError(text, code === "CSV_QUOTE_NOT_CLOSED" ? last + 1 : counted);
 }
 
 interface Row {
@@ -55,9 +44,14 @@ export async function* parsedRecords(
     yield first + text;
     yield* chunks;
   }
+  let last = line - 1;
   const parser = parse({
     delimiter,
     info: true,
+    on_record: (record: string[], { lines }: { lines: number }) => {
+      last = lines + before;
+      return record;
+    },
     record_delimiter: ["\r\n", "\n", "\r"],
     skip_empty_lines: true,
     ...(comment !== undefined && { comment, comment_no_infix: true }),
@@ -65,7 +59,7 @@ export async function* parsedRecords(
     ...(onSkip && {
       skip_records_with_error: true,
       on_skip: (error: unknown) => {
-        const named = tableError(error, before);
+        const named = tableError(error, before, last);
         if (named instanceof TableError) onSkip(named);
       },
     }),
@@ -88,7 +82,7 @@ export async function* parsedRecords(
       if (batcher.full) yield batcher.take();
     }
   } catch (error) {
-    throw tableError(error, before);
+    throw tableError(error, before, last);
   }
   const batch = batcher.take();
   if (batch.rows.length > 0) yield batch;

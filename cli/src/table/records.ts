@@ -1,6 +1,9 @@
 // Records of a text, cut where RFC 4180 says: the fast way for the tables that are as they should be. The first record that
 // is not (a quote out of place, a row of another length, a lone carriage return) ends it: csv-parse judges from there on.
 
+import { TableError } from "../errors.ts";
+import { LONGEST_ROW, oddRows, widthText } from "./odd-rows.ts";
+
 /** Rows in the order of the file, each with the line that it ends on. */
 export interface Batch {
   readonly rows: readonly (readonly string[])[];
@@ -9,12 +12,15 @@ export interface Batch {
 
 /** A batch ends at so many rows, or so many characters. */
 const [BATCH_ROWS, BATCH_CHARACTERS] = [256, 2 ** 18];
-/** Beyond any row of a real table; a quote that is never closed must not read the whole file into memory. */
-export const LONGEST_ROW = 2 ** 22;
 
 const [LINE_FEED, CARRIAGE_RETURN, QUOTE] = [10, 13, 34];
-/** Instead of the end of a record: the text ends before it does; it is not what RFC 4180 describes. */
-const [PARTIAL, ODD] = [-1, -2];
+/** Instead of the end of a record: the text ends before it does; a lone carriage return; quotes that RFC 4180 does not know. */
+const [PARTIAL, ODD, AFTER, WITHIN, UNCLOSED] = [-1, -2, -3, -4, -5];
+const quoteErrors: Readonly<Record<number, string | undefined>> = {
+  [AFTER]: oddRows.after,
+  [WITHIN]: oddRows.within,
+  [UNCLOSED]: oddRows.unclosed,
+};
 
 /** Collects rows until there are enough for a batch. */
 export class Batcher {
@@ -47,11 +53,20 @@ export interface Rest {
   readonly width: number | undefined;
 }
 
+/** How records are cut. */
+export interface CutOptions {
+  /** The number of the first line. */
+  readonly first?: number;
+  readonly comment?: string | undefined;
+  /** Takes rows that are no records, so that these do not end it: of quotes out of place one line is left out. */
+  readonly onSkip?: ((error: TableError) => void) | undefined;
+}
+
 /** Reads batches of records, all as wide as the first; gives the rest where an odd one comes. Empty lines are no records. */
 export async function* cutRecords(
   chunks: AsyncIterator<string>,
   delimiter: string,
-  { first = 1, comment }: { readonly first?: number; readonly comment?: string | undefined } = {},
+  { first = 1, comment, onSkip }: CutOptions = {},
 ): AsyncGenerator<Batch, Rest | undefined, undefined> {
   const batcher = new Batcher();
   let [text, line]: [string, number] = ["", first];
@@ -70,8 +85,27 @@ export async function* cutRecords(
         continue;
       }
       const cells: string[] = [];
-      const end = readRecord(text, at, ended, delimiter, cells);
+      let end = readRecord(text, at, ended, delimiter, cells);
       if (end === PARTIAL && text.length - at <= LONGEST_ROW) break;
+      if (onSkip !== undefined && width !== undefined && end !== ODD) {
+        const long = end === PARTIAL || end - at > LONGEST_ROW;
+        const quotes = long ? oddRows.long : quoteErrors[end];
+        if (quotes !== undefined) {
+          onSkip(new TableError(quotes, line));
+          end = lineEnd(text, at);
+          line++;
+          at = end < 0 ? text.length : end;
+          continue;
+        }
+        if (cells.length !== width && !(cells.length === 1 && /^\r?\n?$/.test(text.slice(at, end)))) {
+          line += lineFeeds(text, at, end);
+          onSkip(
+            new TableError(widthText(cells.length, width), text.charCodeAt(end - 1) === LINE_FEED ? line - 1 : line),
+          );
+          at = end;
+          continue;
+        }
+      }
       const empty = cells.length === 1 && end - at <= 2 && /^\r?\n?$/.test(text.slice(at, end));
       width ??= empty || end < 0 ? undefined : cells.length;
       if (end < 0 || end - at > LONGEST_ROW || (!empty && cells.length !== width)) {
@@ -115,7 +149,7 @@ export function firstWidths(text: string, delimiter: string, most: number): { wi
   return widths;
 }
 
-/** Reads the cells of the record at `start`. Gives where the next one begins, PARTIAL or ODD. */
+/** Reads the cells of the record at `start`. Gives where the next one begins, or what is below 0. */
 function readRecord(text: string, start: number, ended: boolean, delimiter: string, cells: string[]): number {
   const feed = text.indexOf("\n", start);
   if (feed < 0 && !ended) return PARTIAL;
@@ -131,7 +165,7 @@ function readRecord(text: string, start: number, ended: boolean, delimiter: stri
     if (text.charCodeAt(at) === QUOTE) {
       const close = closingQuote(text, at);
       // What follows a quote at the end of the text says whether it is a closing one.
-      if (close < 0 || (close + 1 === text.length && !ended)) return ended ? ODD : PARTIAL;
+      if (close < 0 || (close + 1 === text.length && !ended)) return ended ? UNCLOSED : PARTIAL;
       const cell = text.slice(at + 1, close);
       cells.push(cell.includes('"') ? cell.replaceAll('""', '"') : cell);
       at = close + 1;
@@ -144,7 +178,8 @@ function readRecord(text: string, start: number, ended: boolean, delimiter: stri
     const code = text.charCodeAt(at);
     if (code === between) continue;
     if (code === LINE_FEED) return at + 1;
-    if (code !== CARRIAGE_RETURN) return ODD;
+    if (code === QUOTE) return WITHIN;
+    if (code !== CARRIAGE_RETURN) return AFTER;
     if (at + 1 === text.length && !ended) return PARTIAL;
     return text.charCodeAt(at + 1) === LINE_FEED ? at + 2 : ODD;
   }
