@@ -71,7 +71,7 @@ export function gradient(net: Network, loss: Loss | Likelihood, batch: Data, opt
   const data = readBatch(where, net, loss, batch);
   const scale = reductionScale(data.rule, reduction, data.shape, data.targets.data);
   const result = resultArray(where, options.out, pulledBackShape(net, data.inputs, withRespectTo), net.dtype);
-  const contraction = sumOrInputs(net, result, withRespectTo);
+  const contraction = sumOrInputs(net, result, withRespectTo, data.inputs.shape[0]);
   return run(where, net, [data], lossGradient(data.rule, scale), contraction, withRespectTo);
 }
 

@@ -124,6 +124,6 @@ export function vjp(
   const inputs = net.readInputs(where, x);
   const targets = readShaped(where, "the cotangent", cotangent, [inputs.shape[0], ...net.outputShape], net.dtype);
   const result = zeros(pulledBackShape(net, inputs, withRespectTo), { dtype: net.dtype });
-  const contraction = sumOrInputs(net, result, withRespectTo);
+  const contraction = sumOrInputs(net, result, withRespectTo, inputs.shape[0]);
   return run(where, net, [{ inputs, targets }], given, contraction, withRespectTo);
 }

@@ -3,12 +3,12 @@
 import { gatherStrided } from "../array/einsum.ts";
 import type { NDArray } from "../array/ndarray.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyOutTo, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
 import type { Site } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import type { Contraction, Part } from "../network/run.ts";
 import { contractKeep, contractSquaredNorms, contractSum } from "./contractions.ts";
-import { fold, sumsWide, widened, widenedNumbers } from "./totals.ts";
+import { fold, someOf, summing, widened } from "./totals.ts";
 
 /** What a derivative is taken with respect to. */
 export type Variable = "parameters" | "inputs";
@@ -21,40 +21,46 @@ export function pulledBackShape(net: Network, inputs: NDArray, variable: Variabl
 }
 
 /** One column with respect to parameters, summed, or to inputs, of each example: into `result`. */
-export function sumOrInputs(net: Network, result: NDArray, variable: Variable): Contraction<NDArray> {
-  return variable === "parameters" ? sum(net, result) : keep(net, result, variable);
+export function sumOrInputs(net: Network, result: NDArray, variable: Variable, examples: number): Contraction<NDArray> {
+  return variable === "parameters" ? sum(net, result, { examples }) : keep(net, result, variable);
 }
 
 /**
- * The sum over all examples and columns, [P]: in float64, or in the network's type part by part.
+ * The sum of one column over all examples, [P]: in float64, or in the network's type some examples at a time.
  * @param sites those whose parameters count; the others' are 0
+ * @param examples that there are in all, where that is known
  */
 export function sum(
   { graph, dtype: own }: Network,
   result: NDArray,
-  sites: readonly Site[] = graph.sites,
+  {
+    sites = graph.sites,
+    examples = Number.POSITIVE_INFINITY,
+  }: { sites?: readonly Site[] | undefined; examples?: number } = {},
 ): Contraction<NDArray> {
   const size = graph.parameterCount;
-  const wide = sumsWide(own, size);
+  const { wide, most } = summing(graph, own, sites, examples);
   const dtype = wide ? "float64" : own;
   let at: Pointer = 0;
   let started = false;
-  /** Of the parts before, where they are summed in float32. */
+  /** Of the examples before, where they are summed in float32. */
   let totals: Float64Array | undefined;
   return {
-    scratch: wide ? widenedNumbers(graph, graph.sites, 1) : 0,
     open(hold) {
       at = hold(dtype, size);
       kernelsFor(dtype).fill(size, 0, at);
     },
     add(backward) {
-      const again = started && dtype === "float32";
-      if (again) {
-        totals ??= new Float64Array(size);
-        fold(dtype, at, totals);
+      for (let first = 0; first < backward.batch; first += most) {
+        const some = someOf(backward, first, Math.min(most, backward.batch - first));
+        const again = started && dtype === "float32";
+        if (again) {
+          totals ??= new Float64Array(size);
+          fold(dtype, at, totals);
+        }
+        scope(() => contractSum(wide ? widened(some, sites) : some, at, started && !again, sites));
+        started = true;
       }
-      contractSum(wide ? widened(backward, sites) : backward, at, started && !again, sites);
-      started = true;
     },
     finish() {
       if (totals === undefined) copyOutTo(dtype, at, size, result.data, 0);

@@ -1,16 +1,68 @@
 // Sums over many examples. In float32 a long sum drifts: terms of one size are rounded in one direction. So what passes through
-// a network of float32 is summed in float64: contractions of few weights as a whole, and of many weights part by part.
+// a network of float32 is summed in float64: long contractions of few weights as a whole, the others some thousand terms at a time.
 
 import { allocateFloats, bytesPerElement, convert, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
-import type { Graph, Site } from "../network/graph.ts";
+import type { Graph, Node, Site } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import { positionsOf } from "../network/primitive.ts";
 
 /** Weights up to which a contraction is summed in float64 as a whole: it then costs little beside the network's passes. */
 const FEW = 2048;
+/** Terms of a sum, examples times positions, that float32 adds at once: equal ones drift by less than 1e-5 of their sum. */
+const AT_ONCE = 1024;
+/** The same of many weights, whose totals cost more. */
+const MANY_AT_ONCE = 4096;
+/** Examples up to which such sums, added in float64, are taken for few weights too: float64 throughout would cost half as much again. */
+const SHORT = 2 ** 15;
+/** Numbers of float64 that are copied at once: they stay in the cache. */
+const CHUNK = 2 ** 16;
 
 /** Whether contractions of so many weights are summed in float64, though the network is not. */
 export function sumsWide(dtype: DType, weights: number): boolean {
   return dtype === "float32" && weights <= FEW;
+}
+
+/**
+ * How one column is summed over examples: in which type, and how many examples at once.
+ * @param examples that there are in all; Infinity where that is not known
+ */
+export function summing(graph: Graph, own: DType, sites: readonly Site[], examples: number) {
+  const positions = own === "float32" ? positionsIn(graph, sites) : 1;
+  const few = sumsWide(own, graph.parameterCount);
+  // Where positions share weights the passes cost more, and the copies less beside them.
+  const wide = few && (examples > SHORT || positions > 1);
+  let most = Number.POSITIVE_INFINITY;
+  if (wide) most = CHUNK / Math.max(1, widenedNumbers(graph, sites, 1) / 2);
+  else if (own === "float32") most = (few ? AT_ONCE : MANY_AT_ONCE) / positions;
+  return { wide, most: Math.max(1, Math.floor(most)) };
+}
+
+const known = new WeakMap<Graph, number>();
+
+/** The positions at which a weight is used, in all its uses. */
+function positionsIn(graph: Graph, sites: readonly Site[]): number {
+  const found = known.get(graph);
+  if (found !== undefined) return found;
+  let most = 1;
+  for (const site of sites) {
+    const positions = (graph.uses.get(site) ?? []).reduce((sum, node) => sum + positionsOf(node), 0);
+    most = Math.max(most, positions);
+  }
+  if (sites.length === graph.sites.length) known.set(graph, most);
+  return most;
+}
+
+/** Some examples of what one column brought. */
+export function someOf(backward: Backward, first: number, count: number): Backward {
+  if (count === backward.batch) return backward;
+  const bytes = first * bytesPerElement(backward.dtype);
+  const at = (from: Pointer, { size }: Node) => (from === 0 ? 0 : from + size * bytes);
+  return backward.as(
+    backward.dtype,
+    (node) => at(backward.value(node), node),
+    (node) => at(backward.cotangent(node), node),
+    count,
+  );
 }
 
 /** Numbers of float32 that a `widened` pass takes for each example. */

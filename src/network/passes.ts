@@ -174,9 +174,18 @@ export class Backward implements CotangentPass {
     return this.#cotangents[node.id];
   }
 
-  /** The same pass, with values and cotangents that lie elsewhere, in another type: to contract, not to pull further back. */
-  as(dtype: DType, value: (node: Node) => Pointer, cotangent: (node: Node) => Pointer): Backward {
+  /**
+   * The same pass, with values and cotangents that lie elsewhere, in another type or of some examples: to contract, not to pull
+   * further back.
+   */
+  as(
+    dtype: DType,
+    value: (node: Node) => Pointer,
+    cotangent: (node: Node) => Pointer,
+    batch: number = this.batch,
+  ): Backward {
     return Object.create(this, {
+      batch: { value: batch },
       kernels: { value: kernelsFor(dtype) },
       dtype: { value: dtype },
       value: { value },
