@@ -42,6 +42,8 @@ async function step(name, { inputs, outputs, stamp }, build) {
 }
 
 const tsc = (project) => run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]);
+/** Puts the wide kernels beside the library's compiled ones: Node reads that file where it is asked for. */
+const addWide = (folder) => cpSync("src/kernels/generated/wide.wasm", `${folder}/kernels/generated/wide.wasm`);
 const lock = "package-lock.json";
 
 try {
@@ -55,7 +57,7 @@ try {
     "Compiling the kernels",
     {
       inputs: ["src/kernels/assembly", "tools/build-kernels.mjs", lock],
-      outputs: ["src/kernels/generated/types.ts"],
+      outputs: ["src/kernels/generated/types.ts", "src/kernels/generated/bytes.ts"],
       stamp: "build/kernels.stamp",
     },
     async () => (await import("./build-kernels.mjs")).buildKernels(),
@@ -70,6 +72,7 @@ try {
     () => {
       rmSync("dist", { recursive: true, force: true });
       tsc("tsconfig.build.json");
+      addWide("dist");
     },
   );
   await step(
@@ -115,6 +118,7 @@ try {
       () => {
         rmSync("build/bench", { recursive: true, force: true });
         tsc("tsconfig.bench.json");
+        addWide("build/bench/src");
       },
     );
   }

@@ -1,10 +1,9 @@
 // Loads the kernels at the first call: the best build of the same source that this runtime takes.
 
 import { checkInteger, OptionError, PlatformError } from "../errors.ts";
-import { relaxed } from "./generated/relaxed.ts";
-import { simd } from "./generated/simd.ts";
+import { compressed, sizes } from "./generated/bytes.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
-import { wide } from "./generated/wide.ts";
+import { inflate } from "./inflate.ts";
 import { type DType, memoryUse, SCRATCH, STATIC_BYTES, shared, theMemory } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
 import { firstDifference } from "./selfcheck.ts";
@@ -18,8 +17,6 @@ export type { Float64Kernels, Kernels } from "./generated/types.ts";
  * tiles that V8 can turn into 256-bit operations, and is used only when asked for.
  */
 export type KernelBuild = "relaxed" | "simd" | "wide";
-
-const builds: Record<KernelBuild, string> = { relaxed, simd, wide };
 
 interface Loaded {
   readonly build: KernelBuild;
@@ -46,6 +43,8 @@ interface NodeProcess {
   readonly env?: Record<string, string | undefined>;
   readonly versions?: { readonly node?: string };
   getBuiltinModule?(name: "node:v8"): { setFlagsFromString(flags: string): void };
+  getBuiltinModule?(name: "node:fs"): { readFileSync(path: string): Bytes };
+  getBuiltinModule?(name: "node:zlib"): { inflateRawSync(bytes: Uint8Array): Bytes };
 }
 
 const nodeProcess = (): NodeProcess | undefined => (globalThis as { process?: NodeProcess }).process;
@@ -74,12 +73,16 @@ function loadWide(): Loaded {
   const version = Number(process?.versions?.node?.split(".")[0] ?? 0);
   const v8 = process?.getBuiltinModule?.("node:v8");
   if (v8 === undefined || version < 24) throw refuse("it needs Node 24 or later");
+  const bytes = wideBytes();
+  if (bytes === undefined)
+    throw refuse("its file, kernels/generated/wide.wasm of the package, is not beside the program, as after bundling");
+  if (shared) markMemoryShared(bytes);
   const narrow = load();
   v8.setFlagsFromString("--experimental-wasm-revectorize");
   // The baseline compiler does not fuse anything: without it, the check runs the code that will be used.
   v8.setFlagsFromString("--no-liftoff");
   try {
-    const candidate = instantiate("wide", new WebAssembly.Module(bytesOf("wide")));
+    const candidate = instantiate("wide", new WebAssembly.Module(bytes));
     const found = firstDifference(candidate, narrow);
     if (found !== undefined) {
       throw refuse(`the kernel ${found.kernel} differs from the narrow build's by ${found.difference}`);
@@ -109,19 +112,46 @@ function decode(base64: string): Bytes {
   return bytes;
 }
 
+/** The wide build's bytes: a file beside this one, because no page can use them. */
+function wideBytes(): Bytes | undefined {
+  const { dirname } = import.meta as { dirname?: string };
+  try {
+    const file = nodeProcess()?.getBuiltinModule?.("node:fs").readFileSync(`${dirname}/generated/wide.wasm`);
+    return file === undefined ? undefined : new Uint8Array(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** All builds for pages, their quarters in turn. */
+function inflated(): Uint8Array {
+  const bytes = decode(compressed);
+  const zlib = nodeProcess()?.getBuiltinModule?.("node:zlib");
+  return zlib?.inflateRawSync(bytes) ?? inflate(bytes, sizes.simd + sizes.relaxed);
+}
+
 /** The bytes of a build, for memory of the kind that there is. */
-function bytesOf(build: KernelBuild): Bytes {
-  const bytes = decode(builds[build]);
+function bytesOf(build: keyof typeof sizes, all: Uint8Array): Bytes {
+  const bytes = new Uint8Array(sizes[build]);
+  let at = 0;
+  for (let i = 0; i < 4; i++) {
+    for (const [name, size] of Object.entries(sizes)) {
+      const [start, end] = [Math.floor((size * i) / 4), Math.floor((size * (i + 1)) / 4)];
+      if (name === build) bytes.set(all.subarray(at, at + end - start), start);
+      at += end - start;
+    }
+  }
   if (shared) markMemoryShared(bytes);
   return bytes;
 }
 
-function load(only?: KernelBuild): Loaded {
+function load(only?: keyof typeof sizes): Loaded {
   theMemory(); // which says what a runtime without WebAssembly lacks
   // Relaxed SIMD is tried on the real bytes: what a runtime claims and what it takes may differ.
-  const candidates: readonly KernelBuild[] = only === undefined ? ["relaxed", "simd"] : [only];
+  const all = inflated();
+  const candidates: readonly (keyof typeof sizes)[] = only === undefined ? ["relaxed", "simd"] : [only];
   for (const build of candidates) {
-    const bytes = bytesOf(build);
+    const bytes = bytesOf(build, all);
     let module: WebAssembly.Module;
     try {
       module = new WebAssembly.Module(bytes);

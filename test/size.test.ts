@@ -1,0 +1,50 @@
+// What a page loads: bundled by Vite (which Vitest brings), compressed by gzip. A program takes what it uses, and no page the wide kernels.
+
+import { gzipSync } from "node:zlib";
+import { build, type Rollup } from "vite";
+import { expect, test } from "vitest";
+
+const KERNELS = /[A-Za-z0-9+/=]{10000,}/;
+
+/** A program's one file, minified. */
+async function bundled(code: string): Promise<string> {
+  const id = "virtual:program";
+  const program = {
+    name: "program",
+    resolveId: (name: string) => (name === id ? `\0${id}` : undefined),
+    load: (name: string) =>
+      name === `\0${id}` ? code.replace("laplace-ts", `${process.cwd()}/src/index.ts`) : undefined,
+  };
+  const result = (await build({
+    configFile: false,
+    logLevel: "error",
+    plugins: [program],
+    build: { write: false, target: "es2022", minify: true, rollupOptions: { input: id } },
+  })) as Rollup.RollupOutput;
+  expect(result.output.length).toBe(1);
+  return result.output[0].code;
+}
+
+const kilobytes = (text: string) => gzipSync(text, { level: 9 }).length / 1000;
+
+test("einsum alone takes 15 kB without the kernels, and those 30", async () => {
+  const text = await bundled(
+    'import { einsum } from "laplace-ts"; globalThis.found = einsum("ij,jk->ik", globalThis.a, globalThis.b);',
+  );
+  const rest = text.replace(KERNELS, "");
+  expect(rest.length).toBeLessThan(text.length);
+  expect(kilobytes(rest)).toBeLessThan(15);
+  expect(kilobytes(text)).toBeLessThan(45);
+  // Nothing of networks or posteriors comes along.
+  expect(rest).not.toMatch(/posterior|layerNorm|cross-entropy/i);
+});
+
+test("a chain, its training, a posterior and predictions take 110 kB", async () => {
+  const text = await bundled(`import { chain, dense, gaussian, laplace, mse, tanh, train } from "laplace-ts";
+    const { data, x } = globalThis;
+    const net = chain({ inputs: [1] }, dense(8, tanh), dense(1));
+    await train(net, data, { loss: mse });
+    globalThis.found = (await laplace(net, { likelihood: gaussian() }).fit(data)).predict(x);`);
+  expect(kilobytes(text)).toBeLessThan(110);
+  expect(text).not.toMatch(/safetensors|einsum:/);
+});
