@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, test } from "vitest";
+import { structures } from "../src/structures/curvature.ts";
 
 // From the ground up, as in ARCHITECTURE.md: a folder imports from those before it and from itself.
 const floors = [
@@ -68,6 +69,14 @@ describe("the house", () => {
     may("theMemory", "kernels/memory.ts", "kernels/kernels.ts", "kernels/threads.ts");
     may("sharedView", "kernels/memory.ts", "array/ndarray.ts");
     may("WebAssembly\\.Memory", "kernels/memory.ts", "kernels/kernels.ts");
+  });
+
+  // Everything asks a structure's row of the table, so that another is one folder and one row.
+  test.each(files.filter((file) => !file.startsWith("src/structures/")))("%s asks for no structure's name", (file) => {
+    const text = readFileSync(file, "utf8");
+    const name = `"(?:${structures.join("|")})"`;
+    expect(text).not.toMatch(new RegExp(`[!=]==? ${name}|${name} [!=]==?|case ${name}:`));
+    expect(text).not.toMatch(/structures\/(?!table)\w+\/|\b(?:instanceof|as) \w+Curvature\b/);
   });
 
   test("every floor of ARCHITECTURE.md exists, and no other", () => {

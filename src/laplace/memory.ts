@@ -5,18 +5,16 @@ import { sumNumbers } from "../curvature/accumulators.ts";
 import { outputsApart } from "../curvature/outputs.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
-import { shapeOf } from "../structures/eigenblocks.ts";
-import { sharesPositions } from "../structures/kronecker/sums.ts";
+import { FLOAT64 } from "../structures/memory.ts";
 import type { Pass } from "../structures/structure.ts";
 import { table } from "../structures/table.ts";
 import { laplaceOptionNames } from "./checks.ts";
 import type { LaplaceOptions } from "./laplace.ts";
 import { type Approximation, readPredictOptions } from "./prediction.ts";
-import { type Asked, basesBytes, phaseBytes } from "./prediction-memory.ts";
+import { type Asked, phaseBytes } from "./prediction-memory.ts";
 
 /**
  * Bytes that a fit and the use of its posterior need at their peak, and of what. Counted are numbers in the kernels'
@@ -44,8 +42,6 @@ export interface MemoryEstimate {
   };
 }
 
-const FLOAT64 = 8;
-
 /** Bytes of the sums and of a part of the data, in a pass. */
 function passBytes(plan: Plan, pass: Pass, apart: number, examples: number): { sums: number; part: number } {
   const { net } = plan;
@@ -65,50 +61,6 @@ function passBytes(plan: Plan, pass: Pass, apart: number, examples: number): { s
   };
 }
 
-/** Bytes that `eigh` needs besides its result, in the kernels' memory. */
-function eighBytes(n: number): number {
-  // The kernel counts in 32 bits; of large matrices only the squares matter.
-  const workspace = n < 8192 ? kernelsFor("float64").eighWorkspace(n) : 3 * FLOAT64 * n * n;
-  return FLOAT64 * (n * n + n) + workspace;
-}
-
-/** Kronecker factors, and their eigenbases: bytes that are kept, and the peak of decomposing them. */
-function factorBytes({ selection }: Plan): { factors: number; bases: number; peak: number } {
-  let [factors, bases, peak] = [0, 0, 0];
-  for (const selected of selection.parameters) {
-    const { groups, outputs, inputs } = shapeOf(selected);
-    const weight = selected.role === "weight";
-    const [b, a] = [FLOAT64 * groups * outputs ** 2, weight ? FLOAT64 * groups * inputs ** 2 : 0];
-    factors += a + b;
-    peak = Math.max(peak, bases + eighBytes(outputs) + b);
-    // A is divided by its count first.
-    if (weight) peak = Math.max(peak, bases + b + a + eighBytes(inputs) + a);
-    bases += a + b + FLOAT64 * (selected.size + groups * (outputs + inputs));
-  }
-  return { factors, bases, peak };
-}
-
-/** Bytes of the curvature, of its factorisation and first use at their peak, and of what is kept of these. */
-function posteriorBytes(plan: Plan, structure: Structure): { curvature: number; factorisation: number; held: number } {
-  const s = plan.selection.size;
-  const vector = FLOAT64 * s;
-  const { links } = plan.likelihood;
-  const one = phaseBytes(plan, structure, { inputs: 1, approximation: links[0], samples: 1 }).predict;
-  if (structure === "full") {
-    const matrix = vector * s;
-    // Eigenvalues for the evidence; then the factor, which a prediction copies into the kernels' memory.
-    return { curvature: matrix, factorisation: Math.max(eighBytes(s), vector + matrix + one), held: vector + matrix };
-  }
-  // The posterior's eigenvalues; the evidence needs a few vectors for a moment.
-  const inverses = basesBytes(plan, structure).held;
-  const use = Math.max(3 * vector, inverses + one);
-  const held = vector + inverses;
-  if (structure === "diagonal") return { curvature: vector, factorisation: 2 * vector + use, held };
-  const { factors, bases, peak } = factorBytes(plan);
-  if (structure === "ekfac") return { curvature: bases, factorisation: vector + use, held };
-  return { curvature: factors, factorisation: Math.max(peak, bases + vector + use), held: bases + held };
-}
-
 /** The estimate for a plan and that many examples. */
 export function estimate(plan: Plan, structure: Structure, examples: number, asked?: Asked): MemoryEstimate {
   const { net, selection } = plan;
@@ -119,22 +71,22 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   const passes = table[structure].passes(plan.basis !== undefined);
   const last = passes[passes.length - 1];
   const apart = outputsApart(plan, sumNumbers(plan, last, 1).length);
-  const { curvature: one, factorisation, held } = posteriorBytes(plan, structure);
+  const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
+  const { memory } = table[structure];
+  const { curvature: one, held, ...uses } = memory.bytes(selection, net.dtype);
+  const factorisation = Math.max(uses.factoring, uses.first + phaseBytes(plan, structure, first).predict);
   // The outputs' own curvatures, and their sum.
   const curvature = apart === 1 ? one : (apart + 1) * one;
   const { sums, part } = passBytes(plan, last, apart, examples);
   const peaks = [Math.max(sums + part, sums + curvature + vector)];
   if (passes.length > 1) {
-    // The first pass, the decomposition of its factors, and the second while they are there.
-    const first = passBytes(plan, passes[0], 1, examples);
-    const { factors: one, bases, peak } = factorBytes(plan);
-    // Reduced factors come with the expanded ones, where they differ.
-    const factors = plan.sharing === "reduce" && sharesPositions(selection) ? 2 * one : one;
-    peaks[0] += factors + bases + vector;
-    peaks.push(Math.max(first.sums + first.part, first.sums + factors + vector), factors + vector + peak);
+    // The first pass, what becomes of its sums, and the second while both are there.
+    const { sums, part } = passBytes(plan, passes[0], 1, examples);
+    const { left, made, peak } = memory.between(selection, plan.sharing);
+    peaks[0] += left + made + vector;
+    peaks.push(Math.max(sums + part, sums + left + vector), left + vector + peak);
   }
   const fit = kept + Math.max(copy + Math.max(...peaks), vector + curvature + factorisation);
-  const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
   const { predict, evaluate, diagnose } = phaseBytes(plan, structure, asked ?? first);
   const posterior = kept + vector + curvature + held;
   const phases = {

@@ -7,13 +7,9 @@ import { nodeNumbers } from "../network/graph.ts";
 import { backwardNumbers } from "../network/passes.ts";
 import { partSize } from "../network/run.ts";
 import type { Structure } from "../structures/curvature.ts";
-import { shapeOf } from "../structures/eigenblocks.ts";
-import { factoredScratch } from "../structures/factored.ts";
-import { fullScratch } from "../structures/full/precision.ts";
-import { rowNumbers } from "../structures/rows.ts";
+import { FLOAT64 } from "../structures/memory.ts";
+import { table } from "../structures/table.ts";
 import { columnNumbers, columnsOf, type Model, routeOf } from "./functions.ts";
-
-const FLOAT64 = 8;
 
 /** What is asked for, and of how many inputs. */
 export interface Asked {
@@ -63,11 +59,8 @@ function partBytes(plan: Plan, structure: Structure, inputs: number, needs: Need
   const route = routeOf(net, selection, likelihood);
   const { view, width, group } = route;
   const inner = view?.graph ?? graph;
-  const eigen = structure === "kronecker" || structure === "ekfac";
-  const scratch: Model["scratch"] = (columns, batch) =>
-    structure === "full"
-      ? fullScratch(columns, batch, selection.size)
-      : factoredScratch(selection, eigen, { columns, batch, dtype }, inner);
+  const { memory } = table[structure];
+  const scratch: Model["scratch"] = (columns, batch) => memory.scratch(selection, { columns, batch, dtype }, inner);
   const model: Model = { net, selection, scratch };
   const whole = needs === "covariance";
   const columns = whole ? group.size : needs === "mean" ? 0 : columnsOf(model, route);
@@ -81,41 +74,8 @@ function partBytes(plan: Plan, structure: Structure, inputs: number, needs: Need
   const copies = rows * width * FLOAT64 * (needs === "mean" ? 3 : 2);
   if (needs === "mean") return forward * bytes + copies;
   const pulled = columns * width + backwardNumbers(inner, selection.reaches, columns);
-  // Scratch is counted for covariances.
-  const each = whole ? block : columns;
   const common = (forward + rows * pulled) * bytes + copies;
-  if (structure === "full") {
-    // The factor, the rows, their products and a copy of these.
-    return common + FLOAT64 * selection.size ** 2 + rowsBytes(plan, columns, rows) + rows * each * 2 * FLOAT64;
-  }
-  const own = (scratch(columns, rows, dtype, inner) - rows * columns ** 2) * bytes;
-  const found = rows * each * (FLOAT64 + bytes);
-  return common + rows * each * bytes + Math.max(own + basesBytes(plan, structure).peak, found);
-}
-
-/** Rows of the Jacobian, in float64 too. */
-function rowsBytes({ net, selection }: Plan, columns: number, batch: number): number {
-  const { dtype } = net;
-  const rows = batch * columns * selection.size;
-  const copies = dtype === "float64" ? 0 : FLOAT64 * rows;
-  const scratch = bytesPerElement(dtype) * rowNumbers(selection, { columns, batch, dtype });
-  return bytesPerElement(dtype) * rows + Math.max(copies, scratch);
-}
-
-/** What predictions make of eigenvalues and bases: bytes that are held from the first one on, and at their peak. */
-export function basesBytes({ net, selection }: Plan, structure: Structure): { held: number; peak: number } {
-  const bytes = bytesPerElement(net.dtype);
-  let [held, peak] = [0, 0];
-  for (const selected of selection.parameters) {
-    const { groups, outputs, inputs } = shapeOf(selected);
-    const size = groups * outputs * inputs;
-    const weight = selected.role === "weight";
-    const bases = structure === "diagonal" ? 0 : groups * (outputs ** 2 + (weight ? inputs ** 2 : 0));
-    // Inverses of the eigenvalues are kept; in float32, bases and inverses too. A vector's roots are made anew.
-    held += FLOAT64 * size + (net.dtype === "float32" ? bytes * (bases + (weight ? size : 0)) : 0);
-    peak = Math.max(peak, (bases + size) * bytes + (weight ? 0 : FLOAT64 * size));
-  }
-  return { held, peak };
+  return common + memory.variances(selection, { columns, batch: rows, dtype }, inner, whole ? block : columns);
 }
 
 /** Draws of the weights, and two passes with the means over them. */
@@ -125,7 +85,7 @@ function networkBytes({ net, selection }: Plan, structure: Structure, { inputs, 
   const values = nodeNumbers(graph.nodes);
   const count = Math.min(inputs, partSize(4 * values, dtype));
   const draws = FLOAT64 * samples * selection.size;
-  const matrix = structure === "full" ? FLOAT64 * selection.size ** 2 : 0;
+  const matrix = table[structure].memory.draws(selection);
   const sums = 6 * FLOAT64 * count * graph.output.size;
   const passes =
     (2 * parameterCount + count * (2 * values + graph.input.size)) * bytes + FLOAT64 * parameterCount + sums;

@@ -112,3 +112,11 @@ export function asFloat64(dtype: DType, from: Pointer, length: number): Pointer 
   convert(dtype, from, length, "float64", to);
   return to;
 }
+
+/** Rows of the Jacobian, [B, K, S], in float64 whatever the network's type. */
+export function float64Rows(backward: Backward, selection: Selection): Pointer {
+  const length = backward.batch * backward.columns * selection.size;
+  const rows = allocateFloats(backward.dtype, length);
+  contractRows(backward, selection, rows);
+  return asFloat64(backward.dtype, rows, length);
+}

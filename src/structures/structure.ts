@@ -2,6 +2,7 @@
 
 import type { DType } from "../kernels/memory.ts";
 import type { Accumulator, Curvature, SumNumbers } from "./curvature.ts";
+import type { Memory } from "./memory.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -64,6 +65,8 @@ export interface Row<C extends Curvature = Curvature> {
   passes(basis: boolean): readonly Pass[];
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
   precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Precision;
+  /** What its curvature and precision need. */
+  readonly memory: Memory;
   /** The arrays that sum over columns; what sums over examples alone is not among them. */
   columnSums(curvature: C): readonly Float64Array[];
   /** The same numbers over a selection's other view and as many examples, or with other sums over columns. */

@@ -1,5 +1,6 @@
 // The diagonal alone: exact, without correlations.
 
+import { factoredMemory } from "../memory.ts";
 import { passOf, type Row } from "../structure.ts";
 import { DiagonalCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
@@ -12,6 +13,9 @@ export const diagonal: Row<DiagonalCurvature> = {
   takes: { singleWeights: true, weightPriors: true },
   passes: () => [passOf(diagonalSums)],
   precision: diagonalPrecision,
+  memory: factoredMemory(false, (_, vector) => {
+    return { curvature: vector, factoring: 5 * vector, first: 2 * vector, held: vector };
+  }),
   columnSums: ({ values }) => [values],
   lift: ({ values }, selection, examples, sums = [values]) => new DiagonalCurvature(selection, examples, sums[0]),
   fields: [],

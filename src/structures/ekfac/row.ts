@@ -1,6 +1,7 @@
 // Kronecker eigenbases, and the curvature's own diagonal in them.
 
-import { basisSums } from "../kronecker/sums.ts";
+import { basisSums, sharesPositions } from "../kronecker/sums.ts";
+import { factorBytes, factoredMemory } from "../memory.ts";
 import { passOf, type Row } from "../structure.ts";
 import { EkfacCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
@@ -13,6 +14,18 @@ export const ekfac: Row<EkfacCurvature> = {
   takes: { singleWeights: false, weightPriors: false },
   passes: (basis) => (basis ? [corrections] : [passOf(basisSums), corrections]),
   precision: ekfacPrecision,
+  memory: factoredMemory(
+    true,
+    (selection, vector) => {
+      return { curvature: factorBytes(selection).bases, factoring: 4 * vector, first: vector, held: vector };
+    },
+    (selection, sharing) => {
+      const { factors, bases, peak } = factorBytes(selection);
+      // Reduced factors come with the expanded ones, where they differ.
+      const left = sharing === "reduce" && sharesPositions(selection) ? 2 * factors : factors;
+      return { left, made: bases, peak };
+    },
+  ),
   columnSums: ({ blocks }) => blocks.map(({ values }) => values),
   lift({ blocks }, selection, examples, sums) {
     const others = sums === undefined ? blocks : blocks.map((block, i) => ({ ...block, values: sums[i] }));

@@ -8,8 +8,7 @@ import type { Backward } from "../../network/passes.ts";
 import type { Curvature } from "../curvature.ts";
 import type { Precision, PrecisionOptions } from "../precision.ts";
 import type { Prior } from "../prior.ts";
-import { asFloat64, contractRows } from "../rows.ts";
-import type { Selection } from "../selection.ts";
+import { float64Rows } from "../rows.ts";
 import type { FullCurvature } from "./curvature.ts";
 
 /** Rounding of the eigenvalues beside δ that leaves their logarithms right; a large matrix takes long to factor anew. */
@@ -215,12 +214,4 @@ export function rowsCovariance(backward: Backward, { selection }: Curvature, pre
     false,
   );
   return copyOut("float64", result, batch * columns * columns) as Float64Array;
-}
-
-/** Rows of the Jacobian, [B, K, S], in float64 whatever the network's type. */
-export function float64Rows(backward: Backward, selection: Selection): Pointer {
-  const length = backward.batch * backward.columns * selection.size;
-  const rows = allocateFloats(backward.dtype, length);
-  contractRows(backward, selection, rows);
-  return asFloat64(backward.dtype, rows, length);
 }

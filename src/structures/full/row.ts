@@ -3,6 +3,7 @@
 import { passOf, type Row } from "../structure.ts";
 import { FullCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
+import { memory } from "./memory.ts";
 import { fullPrecision } from "./precision.ts";
 import { fullSums } from "./sums.ts";
 
@@ -12,6 +13,7 @@ export const full: Row<FullCurvature> = {
   takes: { singleWeights: true, weightPriors: true },
   passes: () => [passOf(fullSums)],
   precision: fullPrecision,
+  memory,
   columnSums: ({ matrix }) => [matrix],
   lift: ({ matrix }, selection, examples, sums = [matrix]) => new FullCurvature(selection, examples, sums[0]),
   fields: [],

@@ -1,5 +1,6 @@
 // A Kronecker product for each parameter.
 
+import { factorBytes, factoredMemory } from "../memory.ts";
 import { passOf, type Row } from "../structure.ts";
 import { columnsInA, KroneckerCurvature } from "./curvature.ts";
 import { fields, read, write } from "./file.ts";
@@ -12,6 +13,11 @@ export const kronecker: Row<KroneckerCurvature> = {
   takes: { singleWeights: false, weightPriors: false },
   passes: () => [passOf(factorSums)],
   precision: kroneckerPrecision,
+  memory: factoredMemory(true, (selection, vector) => {
+    const { factors, bases, peak } = factorBytes(selection);
+    const held = bases + vector;
+    return { curvature: factors, factoring: Math.max(peak, held + 3 * vector), first: held, held };
+  }),
   columnSums: ({ blocks }) => blocks.map((block) => (columnsInA(block) ? (block.a as Float64Array) : block.b)),
   lift({ blocks }, selection, examples, sums) {
     const others = blocks.map((block, i) =>
