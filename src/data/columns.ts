@@ -96,10 +96,10 @@ const ROUNDING = 1e-12;
  * Why values cannot be told apart, in words; undefined if they can.
  * @param texts what the cells say, where two numbers may have become one
  */
-export function whyOneValue(values: readonly number[], sd: number, texts: readonly string[]): string | undefined {
+export function whyOneValue(values: readonly number[], sd: number, texts: () => readonly string[]): string | undefined {
   const size = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
   if (sd > ROUNDING * size) return undefined;
-  if (new Set(texts.map(identityOf)).size < 2) return "one value";
+  if (new Set(texts().map(identityOf)).size < 2) return "one value";
   const exact = size >= 2 ** 53 ? " (integers beyond 2^53 are not exact)" : "";
   return `values that differ by less than ${ROUNDING} of their size${exact}: subtract a constant first`;
 }
@@ -230,11 +230,14 @@ function asOf(column: NumberColumn | DateColumn): ReadAs {
 }
 
 /** The values of cells that say one. */
-const numbersIn = (cells: readonly string[], read: Reading) =>
-  cells.flatMap((cell) => {
+function numbersIn(cells: readonly string[], read: Reading): number[] {
+  const values: number[] = [];
+  for (const cell of cells) {
     const value = read(cell);
-    return typeof value === "number" ? [value] : [];
-  });
+    if (typeof value === "number") values.push(value);
+  }
+  return values;
+}
 
 /** A column of numbers or dates. */
 function measured(
@@ -251,11 +254,7 @@ function measured(
   if (values.length === 0) return ignored(name, `no ${as.kind}s`);
   const { mean, sd } = momentsOf(values);
   if (!Number.isFinite(sd)) return ignored(name, "values beyond 1e154");
-  const one = whyOneValue(
-    values,
-    sd,
-    cells.filter((cell) => typeof read(cell) === "number"),
-  );
+  const one = whyOneValue(values, sd, () => cells.filter((cell) => typeof read(cell) === "number"));
   // Where values differ by rounding alone there is nothing to standardise.
   if (one !== undefined && !missing) return ignored(name, one);
   const sorted = Float64Array.from(values).sort();

@@ -57,6 +57,13 @@ const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i;
 /** SAS writes special missing values as . with a letter or an underscore. */
 const SAS = /^\.[a-z_]$/i;
 
+/** Nearly all cells of nearly all tables: a digit, perhaps behind a sign. No mark begins so, but for those with #: 1.#QNAN. */
+function beginsAsNumber(text: string): boolean {
+  const first = text.charCodeAt(0);
+  const digit = first === 45 || first === 43 ? text.charCodeAt(1) : first;
+  return digit >= 48 && digit <= 57 && !text.includes("#");
+}
+
 const byProgram = (text: string) => PROGRAMS.has(text) || (text[0] === "#" && SPREADSHEET_ERROR.test(text));
 
 /** Of columns of numbers and dates. */
@@ -83,7 +90,7 @@ export function missingTest(rule: MissingRule, among: "numbers" | "texts" | "cla
     const text = cell.trim();
     if (text === "") return true;
     if (named.size > 0 && named.has(identityOf(text))) return true;
-    if (!usual) return false;
+    if (!usual || beginsAsNumber(text)) return false;
     if (among === "texts") return byProgram(text);
     return usualMark(text) && (among === "numbers" || !WORDS.has(text.toLowerCase()));
   };

@@ -97,7 +97,7 @@ export function targetEncoding(
   if (values.length === 0) throw new ValueError(`${where}: the target "${name}" has no values.`);
   const { mean, sd } = momentsOf(values);
   if (!Number.isFinite(sd)) throw new ValueError(`${where}: the target "${name}" has values beyond 1e154.`);
-  const one = whyOneValue(values, sd, texts);
+  const one = whyOneValue(values, sd, () => texts);
   if (one !== undefined) {
     throw new ValueError(
       `${where}: the target "${name}" has ${one}${one === "one value" ? ": nothing to learn" : ""}.`,
