@@ -241,11 +241,13 @@ export interface Part {
 /** Whether a position of an example counts: by default all do. */
 export type Keep = (example: Example, position: number) => boolean;
 
-/** The positions of a network that works on each alone, without those whose labels are ignored. */
+/**
+ * The positions of a network that works on each alone, `per` of them for a label, without those whose labels are ignored.
+ */
 export const countedPositions =
-  (density: Density): Keep =>
+  (density: Density, per: number): Keep =>
   ({ y }, position) =>
-    countedOf(density, y)[groupsOf(density, y.length)[position][0]] === 1;
+    countedOf(density, y)[groupsOf(density, y.length)[Math.floor(position / per)][0]] === 1;
 
 /** A layer's factors as ../shared/oracles/README.md defines them: A over inputs, B over outputs. */
 function kroneckerFactors(

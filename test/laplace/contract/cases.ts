@@ -267,9 +267,17 @@ function makeWorld(name: string, model: Model) {
     dataOf,
     parts,
     shared,
-    /** Whether it works on each position alone, up to the labels. */
-    sequence: name === "sequence" && density.name === "categorical" && !density.first,
+    /** Positions for each label, where it works on each alone, up to the labels; 0 elsewhere. */
+    apart:
+      density.name !== "categorical" || density.first
+        ? 0
+        : positionsOfLabel(name, model.outputs / (density.positions ?? 1)),
   };
+}
+
+function positionsOfLabel(world: string, classes: number): number {
+  if (world === "sequence") return 1;
+  return world === "lastPositions" ? classes : 0;
 }
 
 type World = ReturnType<typeof makeWorld>;
@@ -363,8 +371,8 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
     return world.parts.filter(({ offset }) => parameters.some(({ parameter }) => parameter.offset === offset));
   });
   // Where positions are examples of their own, ignored ones are not there; for other kinds inputs are over all.
-  const apart = kind === "ggn" && world.sequence && (options.sharing ?? "expand") === "expand";
-  const keep = apart ? countedPositions(model.density) : undefined;
+  const apart = kind === "ggn" && world.apart > 0 && (options.sharing ?? "expand") === "expand";
+  const keep = apart ? countedPositions(model.density, world.apart) : undefined;
   /** The curvature by its definition; eigenbases are the library's own, which `bases` checks. */
   const reference = lazy((): Matrix => {
     const { monteCarloSamples: draws = 1, seed = 0, sharing = "expand" } = options;
