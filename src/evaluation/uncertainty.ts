@@ -70,7 +70,9 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
       total[i] = sum;
       aleatoric[i] = noise;
       epistemic[i] = open;
-      share[i] = sum > 0 ? open / sum : 0;
+      // Of rates above every float64 number, their variance is all: it goes with the square.
+      if (sum === Number.POSITIVE_INFINITY) share[i] = open === sum ? 1 : 0;
+      else share[i] = sum > 0 ? open / sum : 0;
     };
     const { outputs, first, width, offset, step } = part;
     const found = likelihood.uncertainty(part, draw);

@@ -288,3 +288,20 @@ describe("numbers", () => {
     expect(meanAbsoluteError([0, 0], [1.5e308, 1.5e308])).toBe(1.5e308);
   });
 });
+
+test("the parts of a count's uncertainty where its rate is above or below every number", async () => {
+  const net = chain({ inputs: 1, dtype: "float64" }, dense(1));
+  net.setParameters([1, 0]);
+  const data = { x: [[0], [1]], y: [[1], [2]] };
+  const posterior = await laplace(net, { likelihood: "count", checks: false }).fit(data);
+  for (const fit of [posterior, posterior.with({ priorPrecision: 1e9 })]) {
+    const x = [[0], [300], [700], [720], [2000], [-700], [-2000]];
+    const { total, aleatoric, epistemic, share } = uncertainty(fit, x);
+    for (let i = 0; i < x.length; i++) {
+      expect(total.data[i]).toBe(aleatoric.data[i] + epistemic.data[i]);
+      expect(share.data[i]).toBeGreaterThanOrEqual(0);
+      expect(share.data[i]).toBeLessThanOrEqual(1);
+    }
+    expect(share.data[4]).toBe(1);
+  }
+});
