@@ -15,15 +15,15 @@ export type LikelihoodOptions = Readonly<Record<string, LikelihoodOption>>;
 const taken = ["gaussian", "bernoulli", "categorical", "poisson"];
 const defined = new Map<string, (options: LikelihoodOptions | undefined) => Likelihood>();
 
-/** The names of the likelihoods that were defined. */
-export const definedNames = (): readonly string[] => [...defined.keys()];
+/** The names that a file may have. */
+export const entryNames = (): readonly string[] => [...taken, ...defined.keys()];
 
 /** A likelihood that was defined, from what a file says of it. @throws LaplaceError */
 export function fromDefinition(name: string, options: unknown): Likelihood {
   const make = defined.get(name);
   if (make === undefined) {
     throw new LaplaceError(
-      `the likelihood "${name}" is not defined here; call defineLikelihood("${name}", …) before the file is read.`,
+      `expected a likelihood, one of ${entryNames().join(", ")}, got ${JSON.stringify(name.slice(0, 64))}. One's own is read after defineLikelihood has defined its name in this program.`,
     );
   }
   return make(options as LikelihoodOptions | undefined);

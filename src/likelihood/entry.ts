@@ -4,7 +4,7 @@ import { checkNumber } from "../errors.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { bernoulli } from "./bernoulli.ts";
 import { categorical } from "./categorical.ts";
-import { definedNames, fromDefinition } from "./define.ts";
+import { fromDefinition } from "./define.ts";
 import { gaussianOf } from "./gaussian.ts";
 import type { Likelihood } from "./likelihood.ts";
 import { poisson } from "./poisson.ts";
@@ -39,9 +39,6 @@ const readers: Readonly<Record<string, (fields: EntryFields, outputs: number) =>
   categorical: (fields) => categorical(classOptions(fields)),
   poisson: () => poisson(),
 };
-
-/** The names that a file may have. */
-export const entryNames = (): readonly string[] => [...Object.keys(readers), ...definedNames()];
 
 /** The likelihood of a file's entry, of a network with so many outputs. @throws LaplaceError for what no likelihood is */
 export function readEntry(fields: EntryFields, outputs: number): Likelihood {
