@@ -151,17 +151,19 @@ export function run<Result>(
   columns: Columns,
   contraction: Contraction<Result>,
   target: Target,
-  { numbers, ...options }: PullOptions & { readonly numbers?: number } = {},
+  { numbers, most, rows }: PullOptions & { readonly numbers?: number } = {},
 ): Result {
   const { nodes, output } = model.graph;
   const count = columns.count(output.shape);
   const each = numbers ?? nodeNumbers(nodes) * (count === 0 ? 1 : 2 + 2 * count) + (contraction.scratch ?? 0);
-  const pulls = [{ columns, contraction, target, ...options }] as const;
-  const parts = runInParts(where, model, batches, partSize(each, model.dtype), pulls);
-  for (;;) {
-    const { done, value } = parts.next();
-    if (done) return value[0];
-  }
+  const size = partSize(each, model.dtype);
+  return scope(() => {
+    const take = opened(where, model, [{ columns, contraction, target, most, rows }], allocateFloats);
+    for (const batch of batches) {
+      for (let first = 0; first < batch.inputs.shape[0]; first += size) take(batch, first, size);
+    }
+    return contraction.finish();
+  });
 }
 
 /**
@@ -169,13 +171,13 @@ export function run<Result>(
  * do other things between them. Several pulls share the values of a part.
  */
 export function* runInParts<const Pulls extends readonly Pull<unknown>[]>(
-  where: string | undefined,
-  { graph, dtype, parameters, buffers: statistics }: Model,
+  where: string,
+  model: Model,
   batches: Iterable<Batch>,
   size: number,
   pulls: Pulls,
 ): Generator<number, Results<Pulls>> {
-  const [width, outputs] = [graph.input.size, graph.output.size];
+  // Scopes end with their step: what is held are blocks.
   const held: { at: Pointer; bytes: number }[] = [];
   const hold: Hold = (type, length) => {
     const bytes = Math.max(1, length) * bytesPerElement(type);
@@ -183,39 +185,49 @@ export function* runInParts<const Pulls extends readonly Pull<unknown>[]>(
     held.push({ at, bytes });
     return at;
   };
-  const holdCopy = ({ data }: NDArray) => {
-    const at = hold(dtype, data.length);
-    copyTo(dtype, at, data);
-    return at;
-  };
   try {
-    const [theta, buffers] = [holdCopy(parameters), holdCopy(statistics)];
-    for (const { columns, contraction } of pulls) {
-      columns.open?.(hold);
-      contraction.open?.(hold);
-    }
-    let done = 0;
-    for (const { inputs, targets } of batches) {
-      const batch = inputs.shape[0];
-      for (let first = 0; first < batch; first += size) {
-        const count = Math.min(size, batch - first);
-        const rows = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n));
-        scope(() => {
-          const x = rows(inputs, width);
-          const t = targets === undefined ? 0 : rows(targets, outputs);
-          const forward = new Forward(graph, dtype, theta, x, count, { buffers });
-          const part = { forward, start: done, count, targets: t, shape: graph.output.shape };
-          if (where !== undefined) checkValues(where, part);
-          for (const pull of pulls) pullBack(part, pull);
-        });
-        done += count;
-        yield done;
-      }
+    const take = opened(where, model, pulls, hold);
+    for (const batch of batches) {
+      for (let first = 0; first < batch.inputs.shape[0]; first += size) yield take(batch, first, size);
     }
     return pulls.map(({ contraction }) => contraction.finish()) as Results<Pulls>;
   } finally {
     for (const { at, bytes } of held) giveBlock(at, bytes);
   }
+}
+
+/** Opens the pulls, and gives what takes one part of a batch after the other and gives the number of examples done. */
+function opened(
+  where: string | undefined,
+  { graph, dtype, parameters, buffers: statistics }: Model,
+  pulls: readonly Pull<unknown>[],
+  hold: Hold,
+): (batch: Batch, first: number, size: number) => number {
+  const holdCopy = ({ data }: NDArray) => {
+    const at = hold(dtype, data.length);
+    copyTo(dtype, at, data);
+    return at;
+  };
+  const [theta, buffers] = [holdCopy(parameters), holdCopy(statistics)];
+  for (const { columns, contraction } of pulls) {
+    columns.open?.(hold);
+    contraction.open?.(hold);
+  }
+  let done = 0;
+  return ({ inputs, targets: all }, first, size) => {
+    const count = Math.min(size, inputs.shape[0] - first);
+    const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n));
+    scope(() => {
+      const x = copy(inputs, graph.input.size);
+      const targets = all === undefined ? 0 : copy(all, graph.output.size);
+      const forward = new Forward(graph, dtype, theta, x, count, { buffers });
+      const part = { forward, start: done, count, targets, shape: graph.output.shape };
+      if (where !== undefined) checkValues(where, part);
+      for (const pull of pulls) pullBack(part, pull);
+    });
+    done += count;
+    return done;
+  };
 }
 
 /** Writes the columns of a part, or of its rows, pulls them back and hands them on. */
