@@ -108,7 +108,7 @@ describe.each(Object.entries(losses))("%s refuses", (name, derivative) => {
       ((f: number) => f) as never,
       { x, y },
       ValueError,
-      /loss must be mse, crossEntropy or/,
+      /loss must be mse, crossEntropy, binaryCrossEntropy or a likelihood/,
     ],
   ])("%s", (_, loss, batch, error, message) => {
     refuses(() => derivative(net, loss, batch as { x: never; y: never }), error, message);
