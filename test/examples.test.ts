@@ -138,3 +138,10 @@ test("digits: the network reads them, Laplace makes it better calibrated, and tu
   }
   for (let i = 1; i < 4; i++) expect(turned[i][4]).toBeGreaterThan(turned[i - 1][4]);
 }, 120_000);
+
+test("own-primitive: its derivative is right, and its posterior comes back from a file", () => {
+  const [slopes, before, after] = run("own-primitive").map((line) => numbers(line));
+  expect(slopes[1]).toBeCloseTo(slopes[2], 5);
+  expect(before[1]).toBeGreaterThan(before[0]);
+  expect(after).toEqual(before);
+});

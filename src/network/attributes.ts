@@ -21,7 +21,9 @@ export type AttributeReader<Value> = (from: AttributeSource, name: string) => Va
 /** A reader for each attribute, in the order in which files have them. */
 export type AttributeReaders<Attributes> = { readonly [Name in keyof Attributes]: AttributeReader<Attributes[Name]> };
 
+/** Any text. */
 export const text: AttributeReader<string> = (from, name) => from.text(name);
+/** true or false. */
 export const boolean: AttributeReader<boolean> = (from, name) => from.boolean(name);
 /** Any number but NaN and infinities. */
 export const finite: AttributeReader<number> = (from, name) => from.finite(name);

@@ -214,8 +214,7 @@ export function backwardNumbers({ nodes, output }: Graph, wanted: (node: Node) =
     if (!reached.has(node)) continue;
     for (const input of node.inputs) {
       if (!wanted(input)) continue;
-      // The slopes of an activation.
-      if (node.primitive.name === "elementwise") numbers += node.size;
+      numbers += node.primitive.scratch?.(node) ?? 0;
       if (!reached.has(input)) numbers += columns * input.size;
       reached.add(input);
     }

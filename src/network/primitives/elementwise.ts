@@ -47,4 +47,6 @@ export const elementwise: Primitive<ElementwiseAttributes> = {
     });
   },
   rowwise: () => 1,
+  // The slopes.
+  scratch: ({ size }) => size,
 };

@@ -1,0 +1,40 @@
+// laplace-ts/graph: networks as graphs, for importers and for primitives of one's own.
+
+export {
+  type AttributeReader,
+  type AttributeReaders,
+  type AttributeSource,
+  boolean,
+  count,
+  finite,
+  integers,
+  numberThat,
+  oneOf,
+  pair,
+  positive,
+  sides,
+  text,
+} from "./network/attributes.ts";
+export { applyPrimitive, definePrimitive, type ElementwiseFunctions, elementwiseRules } from "./network/define.ts";
+export type {
+  BufferArray,
+  ElementwiseSite,
+  Graph,
+  LinearSite,
+  Node,
+  Parameter,
+  Shape,
+  Site,
+} from "./network/graph.ts";
+export type {
+  CotangentPass,
+  ForwardPass,
+  Primitive,
+  SiteSide,
+  SiteUse,
+  TangentPass,
+  TrainingPass,
+} from "./network/primitive.ts";
+export { primitives } from "./network/primitives/all.ts";
+export { bilinearRules, linearRules, siteRules } from "./network/rules.ts";
+export type { Initialiser, ParameterDraft, Trace, Traced } from "./network/trace.ts";

@@ -1,0 +1,98 @@
+// Primitives from outside of the library.
+
+import { LaplaceError, OptionError } from "../errors.ts";
+import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../kernels/memory.ts";
+import type { Node, Site } from "./graph.ts";
+import type { ForwardPass, Primitive } from "./primitive.ts";
+import { primitives } from "./primitives/all.ts";
+import { registered } from "./registry.ts";
+import type { Traced } from "./trace.ts";
+
+/**
+ * Makes a primitive known by its name, so that files of networks and posteriors with it are written and read: define it before
+ * a file is read. Its rules are the caller's word: compare `jvp` and `vjp` with differences once.
+ * @returns the same primitive
+ * @throws OptionError for a name that is taken, or a rule that is missing
+ */
+export function definePrimitive<Attributes>(primitive: Primitive<Attributes>): Primitive<Attributes> {
+  const { name } = primitive;
+  if (typeof name !== "string" || name === "") throw new OptionError("definePrimitive: the name must be a text.");
+  for (const rule of ["shape", "forward", "pushforward", "pullback"] as const) {
+    if (typeof primitive[rule] !== "function") {
+      throw new OptionError(`definePrimitive: "${name}" must have a function ${rule}.`);
+    }
+  }
+  const known = primitives.find((one) => one.name === name) ?? registered.get(name);
+  if (known !== undefined && known !== (primitive as unknown)) {
+    throw new OptionError(`definePrimitive: there is a primitive "${name}" already; take another name.`);
+  }
+  registered.set(name, primitive as Primitive<never>);
+  return primitive;
+}
+
+/**
+ * Applies a primitive to traced values, in a model's function. A site brings parameters: `x.trace.site(…)` makes one.
+ * @throws ShapeError where the primitive does not take their shapes, LaplaceError for values of different networks
+ */
+export function applyPrimitive<Attributes>(
+  primitive: Primitive<Attributes>,
+  inputs: readonly Traced[],
+  attributes: Attributes,
+  site?: Site,
+): Traced {
+  const [first] = inputs;
+  if (first === undefined) throw new LaplaceError(`applyPrimitive: "${primitive.name}" needs an input.`);
+  return first.trace.emit(primitive, inputs, attributes, site);
+}
+
+/** A function of one number, with its derivative. */
+export interface ElementwiseFunctions<Attributes> {
+  /** φ(x) */
+  value(x: number, attributes: Attributes): number;
+  /** φ′(x), given y = φ(x) too. */
+  slope(x: number, y: number, attributes: Attributes): number;
+}
+
+/** The rules of y = φ(x), applied to each element: all that a primitive needs besides its name and its attributes. */
+export function elementwiseRules<Attributes = undefined>({
+  value,
+  slope,
+}: ElementwiseFunctions<Attributes>): Omit<Primitive<Attributes>, "name" | "attributes"> {
+  /** Writes a number for each element of a batch, from x and y there. */
+  const write = (
+    node: Node<Attributes>,
+    pass: ForwardPass,
+    to: Pointer,
+    of: (x: number, y: number, attributes: Attributes) => number,
+  ) => {
+    const bytes = bytesPerElement(pass.dtype);
+    const [x, y, start] = [pass.value(node.inputs[0]) / bytes, pass.value(node) / bytes, to / bytes];
+    inMemory(pass.dtype, (memory) => {
+      for (let i = 0; i < pass.batch * node.size; i++)
+        memory[start + i] = of(memory[x + i], memory[y + i], node.attributes);
+    });
+  };
+  const slopes = (node: Node<Attributes>, pass: ForwardPass): Pointer => {
+    const to = allocateFloats(pass.dtype, pass.batch * node.size);
+    write(node, pass, to, slope);
+    return to;
+  };
+  return {
+    order: "general",
+    inputs: 1,
+    shape: ([x]) => x,
+    forward: (node, pass) => write(node, pass, pass.value(node), (x, _, attributes) => value(x, attributes)),
+    pushforward(node, pass) {
+      const n = pass.batch * node.size;
+      pass.kernels.multiply(1, n, pass.tangent(node.inputs[0]), slopes(node, pass), pass.tangent(node), false);
+    },
+    pullback(node, pass) {
+      const n = pass.batch * node.size;
+      pass.contribute(node.inputs[0], (to, add) => {
+        pass.kernels.multiply(pass.columns, n, pass.cotangent(node), slopes(node, pass), to, add);
+      });
+    },
+    rowwise: () => 1,
+    scratch: ({ size }) => size,
+  };
+}
