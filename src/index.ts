@@ -16,11 +16,8 @@ export {
   zeros,
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
-export type {
-  CurvatureKind,
-  CurvatureOptions,
-} from "./curvature/accumulate.ts";
 export { curvatureOf } from "./curvature/once.ts";
+export type { CurvatureKind, CurvatureOptions } from "./curvature/plan.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
 export type {
@@ -154,8 +151,9 @@ export type { DiagnoseOptions } from "./laplace/diagnose.ts";
 export type { Evidence } from "./laplace/evidence.ts";
 export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
 export type { Fit } from "./laplace/fit.ts";
-export { type FitOptions, type Laplace, type LaplaceOptions, laplace } from "./laplace/laplace.ts";
+export { type FitOptions, type Laplace, laplace } from "./laplace/laplace.ts";
 export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
+export type { LaplaceOptions } from "./laplace/options.ts";
 export type { Posterior, SampleOptions } from "./laplace/posterior.ts";
 export type {
   Approximation,

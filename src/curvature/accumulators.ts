@@ -6,7 +6,7 @@ import type { Accumulator, Curvature, SumNumbers } from "../structures/curvature
 import type { Selection } from "../structures/selection.ts";
 import type { Pass, SumOptions } from "../structures/structure.ts";
 import { rowOf } from "../structures/table.ts";
-import type { Plan } from "./accumulate.ts";
+import type { Plan } from "./plan.ts";
 import { viewOf } from "./positions.ts";
 
 /** The passes of a plan. */

@@ -6,7 +6,7 @@ import { bytesPerElement } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { outputsOf } from "../network/outputs.ts";
 import type { Columns } from "../network/run.ts";
-import type { Plan } from "./accumulate.ts";
+import type { Plan } from "./plan.ts";
 
 /** Those of a plan. */
 export function columnsOf({ kind, likelihood, samples, seed }: Plan): Columns {

@@ -8,8 +8,9 @@ import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { checkTrained } from "../training/running.ts";
-import { type CurvatureOptions, curvatureOptionNames, readPlan, summarise } from "./accumulate.ts";
+import { summarise } from "./accumulate.ts";
 import { passesOf, sumNumbers } from "./accumulators.ts";
+import { type CurvatureOptions, curvatureOptionNames, readPlan } from "./plan.ts";
 
 /**
  * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the

@@ -3,7 +3,7 @@
 
 import type { Curvature } from "../structures/curvature.ts";
 import { rowOf } from "../structures/table.ts";
-import type { Plan } from "./accumulate.ts";
+import type { Plan } from "./plan.ts";
 
 /** Outputs, and numbers of all their curvatures (128 MiB), up to which they are kept apart. */
 const MOST_OUTPUTS = 64;

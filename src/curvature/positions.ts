@@ -10,7 +10,7 @@ import { lastAxis } from "../network/primitive.ts";
 import type { Part, RowView } from "../network/run.ts";
 import { Selection } from "../structures/selection.ts";
 import { table } from "../structures/table.ts";
-import type { Plan } from "./accumulate.ts";
+import type { Plan } from "./plan.ts";
 
 /** The part of a network between its selected weights and its outputs, for one position. */
 export interface PositionView extends RowView {

@@ -21,8 +21,9 @@ import type { Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
 import { type Columns, run } from "../network/run.ts";
 import type { Weights } from "../structures/selection.ts";
-import { type CurvatureKind, type Plan, readPlan, targetedBatches } from "./accumulate.ts";
+import { targetedBatches } from "./accumulate.ts";
 import { columnsOf } from "./columns.ts";
+import { type CurvatureKind, type Plan, readPlan } from "./plan.ts";
 
 /** Options of `curvatureProduct`. */
 export interface CurvatureProductOptions extends MemoryOptions {

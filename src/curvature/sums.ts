@@ -8,9 +8,9 @@ import { outputsOf } from "../network/outputs.ts";
 import type { Contraction, Hold, Part } from "../network/run.ts";
 import type { Accumulator, Curvature } from "../structures/curvature.ts";
 import { rowOf } from "../structures/table.ts";
-import type { Plan } from "./accumulate.ts";
 import { lossOf, sumOfNorms } from "./losses.ts";
 import { sharing, weightedSum } from "./outputs.ts";
+import type { Plan } from "./plan.ts";
 import { viewOf } from "./positions.ts";
 import { Sketch } from "./sketch.ts";
 

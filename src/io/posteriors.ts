@@ -3,7 +3,7 @@
 
 import { inType } from "../array/checks.ts";
 import { NDArray } from "../array/ndarray.ts";
-import { type Plan, readPlan } from "../curvature/accumulate.ts";
+import { type Plan, readPlan } from "../curvature/plan.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
 import { checkIsFit, Fit } from "../laplace/fit.ts";
 import { checkIsPosterior, Posterior } from "../laplace/posterior.ts";

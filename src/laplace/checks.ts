@@ -1,37 +1,10 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
-import { curvatureOptionNames } from "../curvature/accumulate.ts";
 import { weightedSum } from "../curvature/outputs.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import type { Selection } from "../structures/selection.ts";
 import { ofOutput } from "./findings.ts";
 import type { Fit } from "./fit.ts";
-
-/** The names of the options of `laplace`. */
-export const laplaceOptionNames: readonly string[] = [
-  "likelihood",
-  "priorPrecision",
-  "priorMean",
-  "temperature",
-  "damping",
-  "checks",
-  "memoryBudget",
-  "onWarning",
-  ...curvatureOptionNames,
-];
-
-/** What to write instead of options that belong to something else. */
-export const optionsElsewhere: Readonly<Record<string, string>> = {
-  noise: "likelihood: gaussian({ noise })",
-  sigma_noise: "likelihood: gaussian({ noise })",
-  classAxis: "likelihood: categorical({ classAxis })",
-  ignoredLabel: "likelihood: categorical({ ignoredLabel })",
-  approximation: "it as an option of predict: predict(x, { approximation })",
-  epochs: "it as an option of train",
-  priorStructure: "it as an option of optimizePrior",
-  hessian_structure: "structure",
-  subset_of_weights: "weights",
-};
 
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;

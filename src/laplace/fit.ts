@@ -1,13 +1,14 @@
 // A fit's sums over its examples, as a value: shards of data, workers and machines each give one, and they add.
 
 import { isPromise } from "../array/entries.ts";
-import type { CurvatureKind, Summary } from "../curvature/accumulate.ts";
+import type { Summary } from "../curvature/accumulate.ts";
 import { mergeApart, sharing, weightedSum } from "../curvature/outputs.ts";
+import type { CurvatureKind } from "../curvature/plan.ts";
 import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
+import type { Sharing } from "../structures/curvature.ts";
 import { type Curvature, multiple, sum } from "../structures/curvature.ts";
-import type { Sharing } from "../structures/structure.ts";
 import { rowOf } from "../structures/table.ts";
 
 /** What a fit is of: sums add only where all of this is the same. */

@@ -1,7 +1,8 @@
 // From a trained network to a posterior over its weights.
 
-import { type ArrayLike, inspect } from "../array/ndarray.ts";
-import { type CurvatureOptions, type Plan, readPlan, type Summary, summarise } from "../curvature/accumulate.ts";
+import { inspect } from "../array/ndarray.ts";
+import { type Summary, summarise } from "../curvature/accumulate.ts";
+import { type Plan, readPlan } from "../curvature/plan.ts";
 import type { Data } from "../data/read.ts";
 import {
   checkBoolean,
@@ -12,43 +13,16 @@ import {
   refuseCopies,
   ValueError,
 } from "../errors.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Task } from "../likelihood/read.ts";
 import type { Network } from "../network/network.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkTrained } from "../training/running.ts";
 import type { StopSignal } from "../training/train.ts";
-import { laplaceOptionNames, optionsElsewhere, stationarityWarning } from "./checks.ts";
+import { stationarityWarning } from "./checks.ts";
 import { checkIsFit, checkSameOf, Fit, type FitOf } from "./fit.ts";
 import { checkMemory } from "./memory.ts";
+import { type LaplaceOptions, laplaceOptionNames, optionsElsewhere } from "./options.ts";
 import { Posterior } from "./posterior.ts";
-
-/** Options of `laplace`; all but the likelihood have defaults. */
-export interface LaplaceOptions extends CurvatureOptions {
-  /** The density of a target given the outputs: a task's name, or gaussian(), categorical(), bernoulli(), poisson(). */
-  likelihood: Likelihood | Task;
-  /**
-   * δ of the prior, 1 / variance: one number (default 1), one for each selected parameter array, or one for each weight [S],
-   * which "kronecker" and "ekfac" do not take. Several are in the order in which `weights` names parameters or positions.
-   */
-  priorPrecision?: ArrayLike | undefined;
-  /** μ₀ of the prior: one number (default 0), one for each parameter, or one for each weight [S], in the same order. */
-  priorMean?: ArrayLike | undefined;
-  /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */
-  temperature?: number | undefined;
-  /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (Ritter et al. 2018; default false). */
-  damping?: boolean | undefined;
-  /**
-   * Whether `fit` looks if the network is near a minimum of its loss, and warns if not (default true). Bad options, data and
-   * networks are refused all the same.
-   */
-  checks?: boolean | undefined;
-  /** Bytes that the curvature and its factorisation may need (default 1 GiB). */
-  memoryBudget?: number | undefined;
-  /** Called with each warning (default: console.warn). */
-  onWarning?: ((message: string) => void) | undefined;
-}
 
 /** Options of `fit`. */
 export interface FitOptions {

@@ -1,8 +1,9 @@
 // What a fit and its posterior's phases will need, before they start.
 
-import { type Plan, partLength, partNumbers, readPlan } from "../curvature/accumulate.ts";
+import { partLength, partNumbers } from "../curvature/accumulate.ts";
 import { sumNumbers } from "../curvature/accumulators.ts";
 import { outputsApart } from "../curvature/outputs.ts";
+import { type Plan, readPlan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
@@ -11,8 +12,7 @@ import { type Structure, structures } from "../structures/curvature.ts";
 import { FLOAT64 } from "../structures/memory.ts";
 import type { Pass } from "../structures/structure.ts";
 import { table } from "../structures/table.ts";
-import { laplaceOptionNames } from "./checks.ts";
-import type { LaplaceOptions } from "./laplace.ts";
+import { type LaplaceOptions, laplaceOptionNames } from "./options.ts";
 import { type Approximation, readPredictOptions } from "./prediction.ts";
 import { type Asked, phaseBytes } from "./prediction-memory.ts";
 

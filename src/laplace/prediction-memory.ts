@@ -1,6 +1,6 @@
 // What predictions, evaluations and diagnoses will need on their way, before they start.
 
-import type { Plan } from "../curvature/accumulate.ts";
+import type { Plan } from "../curvature/plan.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Needs } from "../likelihood/likelihood.ts";
 import { nodeNumbers } from "../network/graph.ts";

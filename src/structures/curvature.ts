@@ -18,6 +18,9 @@ export type Structure = "full" | "diagonal" | "kronecker" | "ekfac";
 
 export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
 
+/** How positions that share a weight count. */
+export type Sharing = "expand" | "reduce";
+
 /**
  * The Kronecker factors of a parameter: its block is B ⊗ A, index output · inputs + input, or B alone for a vector. Where a
  * weight falls into groups (a grouped convolution) the arrays have an axis of groups first.

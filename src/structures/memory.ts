@@ -3,11 +3,11 @@
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
+import type { Sharing } from "./curvature.ts";
 import { shapeOf } from "./eigenblocks.ts";
 import { factoredScratch } from "./factored.ts";
 import type { Selection } from "./selection.ts";
 import type { PartSize } from "./squares.ts";
-import type { Sharing } from "./structure.ts";
 
 export const FLOAT64 = 8;
 

@@ -1,14 +1,11 @@
 // What everything else asks of a structure: its row of the table.
 
 import type { DType } from "../kernels/memory.ts";
-import type { Accumulator, Curvature, SumNumbers } from "./curvature.ts";
+import type { Accumulator, Curvature, Sharing, SumNumbers } from "./curvature.ts";
 import type { Memory } from "./memory.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
-
-/** How positions that share a weight count. */
-export type Sharing = "expand" | "reduce";
 
 /** What sums are made for. */
 export interface SumOptions {

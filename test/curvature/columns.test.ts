@@ -1,9 +1,10 @@
 // Where all columns of one example would not fit at once, they are pulled back in groups, and nothing is added twice.
 
 import { describe, expect, test } from "vitest";
-import { partNumbers, readPlan } from "../../src/curvature/accumulate.ts";
+import { partNumbers } from "../../src/curvature/accumulate.ts";
 import { passesOf, sumNumbers } from "../../src/curvature/accumulators.ts";
 import { columnsOf } from "../../src/curvature/columns.ts";
+import { readPlan } from "../../src/curvature/plan.ts";
 import {
   array,
   categorical,

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readPlan } from "../../src/curvature/accumulate.ts";
+import { readPlan } from "../../src/curvature/plan.ts";
 import { viewOf } from "../../src/curvature/positions.ts";
 import {
   array,

@@ -1,7 +1,8 @@
 // The sketch of the summed gradient that the check for a stationary point looks at.
 
 import { describe, expect, test } from "vitest";
-import { readPlan, summarise } from "../../src/curvature/accumulate.ts";
+import { summarise } from "../../src/curvature/accumulate.ts";
+import { readPlan } from "../../src/curvature/plan.ts";
 import { Sketch } from "../../src/curvature/sketch.ts";
 import {
   chain,

@@ -15,11 +15,12 @@ import {
 import type { LinearSite, Node, Site } from "../../network/graph.ts";
 import type { Backward } from "../../network/passes.ts";
 import { positionsOf } from "../../network/primitive.ts";
+import type { Sharing } from "../curvature.ts";
 import { type Accumulator, symmetric } from "../curvature.ts";
 import { shapeOf } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
 import type { PartSize } from "../squares.ts";
-import type { Sharing, SumOptions } from "../structure.ts";
+import type { SumOptions } from "../structure.ts";
 import { type KroneckerBlock, KroneckerCurvature } from "./curvature.ts";
 
 /** Where the factors of one site begin in the accumulator. */

@@ -1,0 +1,91 @@
+import { checkChoice, checkInteger, OptionError } from "../errors.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import { readLikelihood, type Task } from "../likelihood/read.ts";
+import { checkIsNetwork, type Network } from "../network/network.ts";
+import type { Sharing } from "../structures/curvature.ts";
+import { type Curvature, type Structure, structures } from "../structures/curvature.ts";
+import { hasBasis } from "../structures/eigenblocks.ts";
+import { type Selection, select, type Weights } from "../structures/selection.ts";
+import { checkWeights, table } from "../structures/table.ts";
+
+/**
+ * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
+ * likelihood (the same in the mean), or gradients at the data's own targets (the empirical Fisher, which is neither;
+ * Kunstner et al. 2019, arXiv:1905.12558). For these likelihoods the first is the Fisher matrix (Martens 2020,
+ * arXiv:1412.1193).
+ */
+export type CurvatureKind = "ggn" | "monteCarlo" | "empiricalFisher";
+
+/** What is computed, and how. */
+export interface CurvatureOptions {
+  /** How the matrix is stored (default: "full" up to 1000 weights and for single weights, "kronecker" beyond). */
+  structure?: Structure | undefined;
+  /** Which weights it is over (default "all"; frozen ones stay out). */
+  weights?: Weights | undefined;
+  /** Which matrix (default "ggn"). */
+  curvature?: CurvatureKind | undefined;
+  /** Draws for each example of "monteCarlo" (default 1); the other kinds draw nothing, and refuse the option. */
+  monteCarloSamples?: number | undefined;
+  /** Seed of those draws (default 0); the other kinds do not look at it. */
+  seed?: number | undefined;
+  /**
+   * How positions that share a weight count in Kronecker factors (Eschenhagen et al. 2023, arXiv:2311.00636): each as an
+   * example of its own ("expand", default), or added up before ("reduce"). The same where a layer has one position. Grouped
+   * convolutions have factors for each group. Scales, shifts and the biases of transposed convolutions are whole blocks.
+   * Only "kronecker" and "ekfac" have factors: the other structures are exact, and do not look at it.
+   */
+  sharing?: Sharing | undefined;
+  /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
+  basis?: Curvature | undefined;
+}
+
+export const curvatureOptionNames: readonly string[] = [
+  "structure",
+  "weights",
+  "curvature",
+  "monteCarloSamples",
+  "seed",
+  "sharing",
+  "basis",
+];
+
+/** A plan: options after all checks. */
+export interface Plan {
+  readonly net: Network;
+  readonly likelihood: Likelihood;
+  readonly selection: Selection;
+  readonly structure: Structure;
+  readonly kind: CurvatureKind;
+  readonly samples: number;
+  readonly seed: number;
+  readonly sharing: Sharing;
+  readonly basis: Curvature | undefined;
+}
+
+/** The number of weights up to which the whole matrix is the default. */
+const FULL_UP_TO = 1000;
+
+/** Checks the options. @throws OptionError, ShapeError */
+export function readPlan(where: string, net: Network, task: Likelihood | Task, options: CurvatureOptions): Plan {
+  checkIsNetwork(where, net);
+  const likelihood = readLikelihood(where, task, net);
+  const selection = select(where, net, options.weights);
+  const { curvature: kind = "ggn", monteCarloSamples: samples = 1, seed = 0, sharing = "expand", basis } = options;
+  const structure = options.structure ?? (selection.size <= FULL_UP_TO || !selection.whole ? "full" : "kronecker");
+  checkChoice(where, "structure", structure, structures);
+  checkChoice(where, "curvature", kind, ["ggn", "monteCarlo", "empiricalFisher"]);
+  checkInteger(where, "monteCarloSamples", samples, 1);
+  checkInteger(where, "seed", seed, 0);
+  checkChoice(where, "sharing", sharing, ["expand", "reduce"]);
+  if (options.monteCarloSamples !== undefined && kind !== "monteCarlo") {
+    throw new OptionError(`${where}: monteCarloSamples is for the curvature "monteCarlo", not "${kind}".`);
+  }
+  checkWeights(where, structure, selection);
+  if (basis !== undefined) {
+    if (!table[structure].options.includes("basis") || !hasBasis(basis)) {
+      throw new OptionError(`${where}: a basis is for "ekfac", and comes from a "kronecker" or "ekfac" curvature.`);
+    }
+    if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
+  }
+  return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis };
+}

@@ -1,0 +1,58 @@
+// The options of `laplace`.
+
+import type { ArrayLike } from "../array/ndarray.ts";
+import { type CurvatureOptions, curvatureOptionNames } from "../curvature/plan.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Task } from "../likelihood/read.ts";
+
+/** Options of `laplace`; all but the likelihood have defaults. */
+export interface LaplaceOptions extends CurvatureOptions {
+  /** The density of a target given the outputs: a task's name, or gaussian(), categorical(), bernoulli(), poisson(). */
+  likelihood: Likelihood | Task;
+  /**
+   * δ of the prior, 1 / variance: one number (default 1), one for each selected parameter array, or one for each weight [S],
+   * which "kronecker" and "ekfac" do not take. Several are in the order in which `weights` names parameters or positions.
+   */
+  priorPrecision?: ArrayLike | undefined;
+  /** μ₀ of the prior: one number (default 0), one for each parameter, or one for each weight [S], in the same order. */
+  priorMean?: ArrayLike | undefined;
+  /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */
+  temperature?: number | undefined;
+  /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (Ritter et al. 2018; default false). */
+  damping?: boolean | undefined;
+  /**
+   * Whether `fit` looks if the network is near a minimum of its loss, and warns if not (default true). Bad options, data and
+   * networks are refused all the same.
+   */
+  checks?: boolean | undefined;
+  /** Bytes that the curvature and its factorisation may need (default 1 GiB). */
+  memoryBudget?: number | undefined;
+  /** Called with each warning (default: console.warn). */
+  onWarning?: ((message: string) => void) | undefined;
+}
+
+/** The names of the options of `laplace`. */
+export const laplaceOptionNames: readonly string[] = [
+  "likelihood",
+  "priorPrecision",
+  "priorMean",
+  "temperature",
+  "damping",
+  "checks",
+  "memoryBudget",
+  "onWarning",
+  ...curvatureOptionNames,
+];
+
+/** What to write instead of options that belong to something else. */
+export const optionsElsewhere: Readonly<Record<string, string>> = {
+  noise: "likelihood: gaussian({ noise })",
+  sigma_noise: "likelihood: gaussian({ noise })",
+  classAxis: "likelihood: categorical({ classAxis })",
+  ignoredLabel: "likelihood: categorical({ ignoredLabel })",
+  approximation: "it as an option of predict: predict(x, { approximation })",
+  epochs: "it as an option of train",
+  priorStructure: "it as an option of optimizePrior",
+  hessian_structure: "structure",
+  subset_of_weights: "weights",
+};
