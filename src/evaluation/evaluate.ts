@@ -34,7 +34,7 @@ export interface Evaluation {
   /** Classes and binary labels: how many of them the metrics are means over, where that is not the number of samples. */
   readonly labels?: number;
   /**
-   * Of labels, of Gaussian targets, or of counts: those go by the Gaussian over their log rates, which of the approximation
+   * Of labels, of Gaussian targets, of counts, or of a likelihood of one's own: the last two go by the Gaussian over their log rates, which of the approximation
    * "network" has the mean and variance of the draws.
    */
   readonly negativeLogLikelihood?: number;
@@ -70,7 +70,7 @@ export interface Evaluation {
 /**
  * Predicts the inputs of held-out data and holds the predictions against its targets: for a regression with the
  * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities, for counts with the
- * Poisson–log-normal mixture. Labels of several outputs or positions are taken together, and those that the likelihood
+ * Poisson–log-normal mixture, for a likelihood of one's own with the mean of its density over the function's Gaussian. Labels of several outputs or positions are taken together, and those that the likelihood
  * ignores left out.
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
  * @throws ShapeError, ValueError for what is no posterior, or bad data; OptionError
