@@ -482,7 +482,7 @@ describe("what stands around a table", () => {
     });
     expect(found.rows.length).toBe(1000);
     expect(found.total).toBe(5001);
-    expect(open).toEqual(["line 3: a quote that is opened in this row is not closed before the end of the file."]);
+    expect(open).toEqual(["line 3: a quote is not closed: it opens in this row, and the file ends before it does."]);
     // Where nothing is skipped, the line is that of the quote.
     await expect(table(`a,b\n1,2\n"open,3\n${lines(50, (i) => `${i},2`)}`)).rejects.toThrow(
       "line 3: a quote that is opened",

@@ -5,7 +5,7 @@ export const LONGEST_ROW = 2 ** 22;
 
 /** What is wrong with a row's quotes or its length. */
 export const oddRows = {
-  unclosed: "a quote that is opened in this row is not closed before the end of the file.",
+  unclosed: "a quote is not closed: it opens in this row, and the file ends before it does.",
   after: 'a quoted cell goes on after its closing quote. A quote within a cell is written "".',
   within: "a quote stands within a cell that does not begin with one. Quote the whole cell.",
   long: `a row has more than ${LONGEST_ROW} characters. Likely cause: a quote that is not closed.`,
