@@ -44,7 +44,7 @@ export function binaryPairs(
   };
   mean.forEach((m, i) => {
     const v = Math.max(variance[i], 0);
-    if (link === "plugin" || v === 0) set(i, m);
+    if (link === "plugin" || v === 0 || isEven(link, m)) set(i, m);
     else if (link === "probit") set(i, m / Math.sqrt(1 + PROBIT * v));
     else if (link === "quadrature") {
       const tail = quadrature(-Math.abs(m), v);
@@ -62,6 +62,9 @@ export function binaryPairs(
   return { one, zero };
 }
 
+/** Whether an integral is ½ by symmetry: what is computed would be a little off, and the rest of 1 on the other side. */
+const isEven = (link: BinaryLink, mean: number) => link === "quadrature" && mean === 0;
+
 /** The logarithms of the probabilities of the labels 0 and 1, [n, 2], also where those round to 1 or to 0. */
 export function binaryLogProbabilities(
   link: BinaryLink,
@@ -75,7 +78,7 @@ export function binaryLogProbabilities(
     const v = Math.max(variance[i], 0);
     const pair = result.subarray(2 * i, 2 * i + 2);
     const set = (x: number) => pair.set([logSigmoid(-x), logSigmoid(x)]);
-    if (link === "plugin" || v === 0) set(m);
+    if (link === "plugin" || v === 0 || isEven(link, m)) set(m);
     else if (link === "probit") set(m / Math.sqrt(1 + PROBIT * v));
     else if (link === "quadrature") {
       const tail = logLogisticNormal(-Math.abs(m), v);

@@ -32,6 +32,8 @@ describe("gradedEigh", () => {
           seed,
         );
         const { values, vectors } = gradedEigh(matrix, n);
+        // Of a singular matrix, what is left of a row beside another that is nearly parallel has lost digits.
+        const digits = rows < n ? 1e-9 : 1e-11;
         for (let i = 0; i < n; i++) {
           expect(values[i]).toBeGreaterThanOrEqual(i === 0 ? 0 : values[i - 1]);
           for (let j = 0; j < n; j++) {
@@ -41,7 +43,7 @@ describe("gradedEigh", () => {
               product += vectors[k * n + i] * vectors[k * n + j];
             }
             const size = Math.sqrt(matrix[i * (n + 1)] * matrix[j * (n + 1)]);
-            expect(Math.abs(entry - matrix[i * n + j])).toBeLessThanOrEqual(1e-11 * size);
+            expect(Math.abs(entry - matrix[i * n + j])).toBeLessThanOrEqual(digits * size);
             expect(Math.abs(product - (i === j ? 1 : 0))).toBeLessThan(1e-13);
           }
         }
