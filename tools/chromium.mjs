@@ -22,7 +22,8 @@ const flags = [
  * @param headers those of the page, such as a content security policy @param setup a script that runs before the modules
  */
 export async function inChromium(folder, modules, { headers = {}, setup = "", imports = {}, seconds = 120 } = {}) {
-  const map = { imports: { "laplace-ts": "/node_modules/laplace-ts/dist/index.js", ...imports } };
+  const own = (name) => `/node_modules/laplace-ts/dist/${name}.js`;
+  const map = { imports: { "laplace-ts": own("index"), "laplace-ts/graph": own("graph"), ...imports } };
   const page = `<!doctype html><meta charset="utf-8">
 <script type="importmap">${JSON.stringify(map)}</script>
 <script type="module">

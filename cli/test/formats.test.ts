@@ -485,7 +485,7 @@ describe("what stands around a table", () => {
     expect(open).toEqual(["line 3: a quote is not closed: it opens in this row, and the file ends before it does."]);
     // Where nothing is skipped, the line is that of the quote.
     await expect(table(`a,b\n1,2\n"open,3\n${lines(50, (i) => `${i},2`)}`)).rejects.toThrow(
-      "line 3: a quote that is opened",
+      "line 3: a quote is not closed: it opens in this row",
     );
   });
 
