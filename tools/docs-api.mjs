@@ -9,6 +9,7 @@ const floors = {
   laplace: "Laplace",
   likelihood: "Likelihoods",
   curvature: "Curvature",
+  structures: "Structures",
   evaluation: "Evaluation",
   io: "Files",
   network: "Networks",

@@ -34,7 +34,7 @@ export interface TableEncodingOptions extends TableFormatOptions {
   missingTexts?: readonly string[] | undefined;
   /**
    * Whether the usual marks count as missing (default true): among numbers and dates NA, null, ?, - and their like; among
-   * texts, which may mean them, only what programs write, such as NaN, <NA>, #N/A and \\N.
+   * texts, which may mean them, only what programs write, such as `NaN`, `<NA>`, `#N/A` and `\\N`.
    */
   usualMissing?: boolean | undefined;
   /** Rows of the table that these rows are a sample of (default: as many as there are). */

@@ -8,7 +8,7 @@ import { elementTypes, otherBytes } from "./dtypes.ts";
 import { type Json, type JsonObject, parseJson, quoted, wellFormed } from "./json.ts";
 
 /**
- * A file's bytes: Uint8Array<ArrayBuffer>, which pages take for what they send and keep; before TypeScript 5.7, whose
+ * A file's bytes: `Uint8Array<ArrayBuffer>`, which pages take for what they send and keep; before TypeScript 5.7, whose
  * Uint8Array was the first with a buffer's type, Uint8Array.
  */
 export type Bytes = ReturnType<Uint8ArrayConstructor["of"]>;
