@@ -40,14 +40,17 @@ test.each(files)("$name", ({ name, file, predictions, variance, logMarginalLikel
       name === "images" ? images : inputs,
       options,
     );
-    expect(Array.from(functionMean.data), approximation).toEqual(earlier.functionMean);
+    // Drawn networks differ in the last bits between runtimes.
+    if (approximation === "network") {
+      expect(functionMean.data).toBeAllClose(earlier.functionMean, { relative, absolute: 1e-14 });
+    } else expect(Array.from(functionMean.data), approximation).toEqual(earlier.functionMean);
     expect(functionVariance.data, approximation).toBeAllClose(earlier.functionVariance, {
       relative,
-      absolute: 1e-300,
+      absolute: 1e-14,
     });
     // Draws of class logits are draws of their differences since, which a level common to all does not change.
     if (approximation === "monteCarlo" && posterior.likelihood.name === "categorical") continue;
-    expect(mean.data, approximation).toBeAllClose(earlier.mean, { relative, absolute: 1e-300 });
+    expect(mean.data, approximation).toBeAllClose(earlier.mean, { relative, absolute: 1e-14 });
     expect(variance.data, approximation).toBeAllClose(earlier.variance, { relative, absolute: 1e-16 });
   }
 });
