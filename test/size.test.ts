@@ -1,4 +1,4 @@
-// What a page loads: bundled by Vite (which Vitest brings), compressed by gzip. A program takes what it uses, and no page the wide kernels.
+// What a page loads: bundled by Vite, compressed by gzip. A program takes what it uses, and no page the wide kernels.
 
 import { gzipSync } from "node:zlib";
 import { build, type Rollup } from "vite";

@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { inChromium } from "./chromium.mjs";
 import { testRuntimes } from "./test-runtimes.mjs";
 
@@ -57,6 +58,13 @@ function typeCheck(programs) {
   }
 }
 
+/** Every way that TypeScript resolves modules finds the declarations; that the package is ESM alone is meant. */
+async function typesResolve(tarball) {
+  const { types, problems = [] } = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
+  const wrong = problems.filter(({ kind }) => kind !== "CJSResolvesToESM");
+  if (types === false || wrong.length > 0) throw new Error(`Types do not resolve: ${JSON.stringify(wrong, null, 2)}`);
+}
+
 /** The installed command line, from a table to predictions. */
 function commandLine() {
   const laplace = (...args) => run("npx", ["--no-install", "laplace", ...args]);
@@ -103,6 +111,12 @@ try {
   console.log(await printed(["/predict.mjs"]));
   await testRuntimes(folder);
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
+  await typesResolve(
+    join(
+      folder,
+      tarballs.find((name) => /^laplace-ts-\d/.test(name)),
+    ),
+  );
   console.log(
     "The packed library runs the README's examples in Node and in Chromium, with the same output but for rounding; the packed command line fits and predicts; posteriors and models of tables from Node predict the same in Chromium.",
   );
