@@ -17,7 +17,7 @@ export {
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
 export { curvatureOf } from "./curvature/once.ts";
-export type { CurvatureKind, CurvatureOptions } from "./curvature/plan.ts";
+export type { CurvatureKind, CurvatureOptions, PlaceOptions } from "./curvature/plan.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
 export type {

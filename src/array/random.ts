@@ -39,6 +39,23 @@ export class Random {
     return "Random";
   }
 
+  /**
+   * @internal Begins anew, at the stream of one place of many: bits of the key and the place only, at the cost of a few draws.
+   * Word j is mix(key_j + mix(low + (j + 1) φ ^ mix(high))) of the place's halves, φ the golden ratio's bits.
+   */
+  restart(key: Uint32Array, place: number): this {
+    const s = this.#state;
+    const high = place < 2 ** 32 ? 0 : mix(Math.floor(place / 2 ** 32));
+    let low = place | 0;
+    for (let j = 0; j < 4; j++) {
+      low = (low + 0x9e3779b9) | 0;
+      s[j] = mix((key[j] + mix(low ^ high)) | 0);
+    }
+    if ((s[0] | s[1] | s[2] | s[3]) === 0) s[0] = 1;
+    this.#spare = undefined;
+    return this;
+  }
+
   /** An integer in [0, 2^32). */
   uint32(): number {
     const s = this.#state;

@@ -19,9 +19,18 @@ import { countedPositions, type PositionView, viewOf } from "./positions.ts";
 import { sketchNumbers } from "./sketch.ts";
 import { both, type CurvatureSums, curvatureSums, type LossSums, lossSums } from "./sums.ts";
 
+/** Places in data, from `first` up to but not `end`, whose targets were drawn from a seed. */
+export interface Drawn {
+  readonly seed: number;
+  readonly first: number;
+  readonly end: number;
+}
+
 /** What a pass gives. */
 export interface Summary extends LossSums, CurvatureSums {
   readonly examples: number;
+  /** Where the examples lie in the data whose targets were drawn; undefined where nothing was. */
+  readonly drawn?: readonly Drawn[] | undefined;
   /** Σ of what depends on the targets only. */
   readonly constant: number;
 }
@@ -111,9 +120,10 @@ export function partLength({ cut }: PartNumbers, dtype: DType): number {
 /**
  * Computes in steps, one for each part of the data, each of which gives the number of examples done; the caller may do
  * other things between them.
+ * @param first the place of the first example in all the data
  * @throws ShapeError, ValueError for bad data
  */
-export function* summarise(where: string, plan: Plan, data: Data): Generator<number, Summary> {
+export function* summarise(where: string, plan: Plan, data: Data, first = 0): Generator<number, Summary> {
   checkData(where, data);
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
@@ -134,7 +144,7 @@ export function* summarise(where: string, plan: Plan, data: Data): Generator<num
       });
     };
     const batches = targetedBatches(where, plan, data, again);
-    const summary: Summary = yield* onePass(where, plan, batches, accumulatorFor, apart, visit);
+    const summary: Summary = yield* onePass(where, plan, batches, first, accumulatorFor, apart, visit);
     if (before !== undefined && (summary.examples !== before.examples || !sameLoss(plan, before, summary, squares))) {
       throw new ValueError(
         `${where}: the data changed between two passes: ${before.examples} examples with the loss ${before.loss} first, ${summary.examples} with ${summary.loss} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
@@ -164,6 +174,7 @@ function* onePass(
   where: string,
   plan: Plan,
   batches: Iterable<Required<Batch>>,
+  first: number,
   accumulatorFor: (columns: number) => Accumulator,
   apart: number,
   visit: (targets: NDArray) => void,
@@ -181,7 +192,7 @@ function* onePass(
   };
   const losses = lossSums(where, plan);
   const sums = curvatureSums(where, plan, accumulatorFor(numbers.columns), apart, () => examples);
-  const columns = columnsOf(plan);
+  const columns = columnsOf(plan, first);
   const target = selection.reaches;
   const pass = <const Pulls extends readonly Pull<unknown>[]>(...pulls: Pulls) =>
     runInParts(where, net, counted(), partLength(numbers, net.dtype), pulls);
@@ -199,7 +210,8 @@ function* onePass(
     { columns: lossGradient(likelihood, 1), contraction: losses, target },
     { columns, contraction: sums, target: view?.selection.reaches ?? target, most: numbers.columns, rows },
   );
-  return { ...ofLoss, ...found, examples, constant };
+  const drawn = plan.kind === "monteCarlo" ? [{ seed: plan.seed, first, end: first + examples }] : undefined;
+  return { ...ofLoss, ...found, examples, constant, drawn };
 }
 
 /** The batches of data with targets as numbers. @throws ShapeError, ValueError */

@@ -8,10 +8,13 @@ import { outputsOf } from "../network/outputs.ts";
 import type { Columns } from "../network/run.ts";
 import type { Plan } from "./plan.ts";
 
-/** Those of a plan. */
-export function columnsOf({ kind, likelihood, samples, seed }: Plan): Columns {
+/**
+ * Those of a plan.
+ * @param first the place of the first example in the data
+ */
+export function columnsOf({ kind, likelihood, samples, seed }: Plan, first = 0): Columns {
   if (kind === "ggn") return roots(likelihood);
-  return kind === "monteCarlo" ? drawn(likelihood, samples, seed) : lossGradient(likelihood, 1);
+  return kind === "monteCarlo" ? drawn(likelihood, samples, seed, first) : lossGradient(likelihood, 1);
 }
 
 /** Λ^½ */
@@ -26,17 +29,23 @@ function roots(likelihood: Likelihood): Columns {
   };
 }
 
-/** Gradients at targets drawn from the likelihood. A stream of draws for each, so that they do not depend on how the data are cut. */
-function drawn(likelihood: Likelihood, samples: number, seed: number): Columns {
+/**
+ * Gradients at targets drawn from the likelihood. Each draw of an example has a stream of its own, by the example's place in the
+ * data: draws do not depend on how the data are cut, and shards have those of one pass.
+ */
+function drawn(likelihood: Likelihood, samples: number, seed: number, from: number): Columns {
   const master = new Random(seed);
-  const streams = Array.from({ length: samples }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
+  const keys = Array.from({ length: samples }, () => Uint32Array.from({ length: 4 }, () => master.uint32()));
+  const stream = new Random();
   return {
     count: () => samples,
     write(part, { first, count }, to) {
       const f = outputsOf(part);
       const n = f.batch * f.outputs;
       for (let k = 0; k < count; k++) {
-        likelihood.drawColumn(f, streams[first + k], to + k * n * bytesPerElement(f.dtype));
+        const key = keys[first + k];
+        const draws = (b: number) => stream.restart(key, from + part.start + b);
+        likelihood.drawColumn(f, draws, to + k * n * bytesPerElement(f.dtype));
       }
       f.kernels.affine(count * n, 1 / Math.sqrt(samples), to, 0, to, false);
       likelihood.dropIgnored?.(f, part.targets, count, to);

@@ -10,7 +10,7 @@ import type { Curvature } from "../structures/curvature.ts";
 import { checkTrained } from "../training/running.ts";
 import { summarise } from "./accumulate.ts";
 import { passesOf, sumNumbers } from "./accumulators.ts";
-import { type CurvatureOptions, curvatureOptionNames, readPlan } from "./plan.ts";
+import { type CurvatureOptions, curvatureOptionNames, type PlaceOptions, readPlace, readPlan } from "./plan.ts";
 
 /**
  * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the
@@ -25,16 +25,16 @@ export function curvatureOf(
   net: Network,
   likelihood: Likelihood | Task,
   data: Data,
-  options: CurvatureOptions & MemoryOptions = {},
+  options: CurvatureOptions & PlaceOptions & MemoryOptions = {},
 ): Curvature {
-  checkOptions("curvatureOf", options, ["memoryBudget", ...curvatureOptionNames]);
-  const { memoryBudget: budget, ...rest } = options;
+  checkOptions("curvatureOf", options, ["memoryBudget", "first", ...curvatureOptionNames]);
+  const { memoryBudget: budget, first, ...rest } = options;
   const memoryBudget = readBudget("curvatureOf", budget);
   const plan = readPlan("curvatureOf", net, likelihood, rest);
   checkTrained("curvatureOf", net);
   const [{ length }] = passesOf(plan).map((pass) => sumNumbers(plan, pass, 1));
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
-  const steps = summarise("curvatureOf", plan, data);
+  const steps = summarise("curvatureOf", plan, data, readPlace("curvatureOf", { first }));
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value.curvature;

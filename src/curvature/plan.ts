@@ -39,6 +39,21 @@ export interface CurvatureOptions {
   basis?: Curvature | undefined;
 }
 
+/** Where data lie among all. */
+export interface PlaceOptions {
+  /**
+   * The place of the first example in all the data (default 0), for shards: the draws of "monteCarlo" go by an example's place,
+   * so that shards have those of one pass. The other kinds do not look at it.
+   */
+  first?: number | undefined;
+}
+
+/** @throws OptionError */
+export function readPlace(where: string, { first = 0 }: PlaceOptions): number {
+  checkInteger(where, "first", first, 0);
+  return first;
+}
+
 export const curvatureOptionNames: readonly string[] = [
   "structure",
   "weights",

@@ -23,10 +23,10 @@ import { type Columns, run } from "../network/run.ts";
 import type { Weights } from "../structures/selection.ts";
 import { targetedBatches } from "./accumulate.ts";
 import { columnsOf } from "./columns.ts";
-import { type CurvatureKind, type Plan, readPlan } from "./plan.ts";
+import { type CurvatureKind, type PlaceOptions, type Plan, readPlace, readPlan } from "./plan.ts";
 
 /** Options of `curvatureProduct`. */
-export interface CurvatureProductOptions extends MemoryOptions {
+export interface CurvatureProductOptions extends MemoryOptions, PlaceOptions {
   /** Which matrix (default "ggn"). */
   curvature?: CurvatureKind | undefined;
   /** Draws for each example of "monteCarlo" (default 1). */
@@ -59,8 +59,8 @@ export function curvatureProduct(
   options: CurvatureProductOptions = {},
 ): NDArray {
   const where = "curvatureProduct";
-  checkOptions(where, options, ["curvature", "monteCarloSamples", "seed", "weights", "memoryBudget"]);
-  const { memoryBudget, weights, ...rest } = options;
+  checkOptions(where, options, ["curvature", "monteCarloSamples", "seed", "weights", "first", "memoryBudget"]);
+  const { memoryBudget, weights, first, ...rest } = options;
   const plan = readPlan(where, net, likelihood, { ...rest, weights, structure: "diagonal" });
   checkData(where, data);
   checkBudget(where, [net.parameterCount], net, memoryBudget, "The product is as long as the parameters.");
@@ -68,7 +68,7 @@ export function curvatureProduct(
   const direction = readDirection(where, plan, v, selected !== undefined);
   const result = zeros([net.parameterCount], { dtype: net.dtype });
   const { nodes, output } = net.graph;
-  const columns = columnsOf(plan);
+  const columns = columnsOf(plan, readPlace(where, { first }));
   const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
   const contraction = sum(net, result, { sites: selected && [...selected.sites().keys()] });
   // Values with their tangents and cotangents, and columns.

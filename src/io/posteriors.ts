@@ -3,6 +3,7 @@
 
 import { inType } from "../array/checks.ts";
 import { NDArray } from "../array/ndarray.ts";
+import type { Drawn } from "../curvature/accumulate.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
 import { checkIsFit, Fit } from "../laplace/fit.ts";
@@ -26,7 +27,10 @@ import { version } from "./version.ts";
 
 /** Raised with every change that a reader of before would not understand. */
 const FORMAT_VERSION = 3;
-/** That of files without what came with the last version: losses and curvatures of several outputs one by one. */
+/**
+ * That of files without what came with the last version: losses and curvatures of several outputs one by one, places of draws,
+ * numbers of examples that are not whole.
+ */
 const FORMAT_OF_BEFORE = 2;
 
 /** What a file is of. */
@@ -94,7 +98,7 @@ function save(where: string, kind: Kind, fit: Fit, options: SaveOptions, documen
   const metadata: Record<string, string> = {
     ...own,
     [keys.kind]: kind,
-    [keys.format]: String(severalLosses(fit) ? FORMAT_VERSION : FORMAT_OF_BEFORE),
+    [keys.format]: String(isNew(fit) ? FORMAT_VERSION : FORMAT_OF_BEFORE),
     [keys.library]: version,
     [keys.document]: document,
   };
@@ -105,6 +109,16 @@ function save(where: string, kind: Kind, fit: Fit, options: SaveOptions, documen
 function severalLosses({ losses }: Fit): Float64Array | undefined {
   return losses !== undefined && losses.length > 1 ? losses : undefined;
 }
+
+/** Where the targets of all examples were drawn; undefined where it is as a file without it says: from the first place on. */
+function otherPlaces({ drawn, examples, of }: Fit): readonly Drawn[] | undefined {
+  const [one] = drawn ?? [];
+  const usual = drawn?.length === 1 && one.seed === of.seed && one.first === 0 && one.end === examples;
+  return usual ? undefined : drawn;
+}
+
+const isNew = (fit: Fit): boolean =>
+  severalLosses(fit) !== undefined || otherPlaces(fit) !== undefined || !Number.isInteger(fit.examples);
 
 /** Writes the arrays, and gives everything else as JSON. */
 function writeDocument(where: string, posterior: Posterior, write: Write) {
@@ -137,7 +151,7 @@ function writeSums(where: string, fitted: Fit, likelihood: Likelihood, { named }
   }
   const names = selection.parameters.map(({ parameter }) => parameter.name);
   const weights = single ? {} : { weights: inOrder(names, named?.parameters) };
-  const losses = severalLosses(fitted);
+  const [losses, drawn] = [severalLosses(fitted), otherPlaces(fitted)];
   if (losses !== undefined) write("fitted.losses", losses, [losses.length]);
   if (fitted.apart !== undefined) writeApart(fitted.apart, write);
   return {
@@ -158,6 +172,7 @@ function writeSums(where: string, fitted: Fit, likelihood: Likelihood, { named }
       loss: numberJson(fitted.loss),
       constant: numberJson(fitted.constant),
       gradientNorms: numberJson(fitted.gradientNorms),
+      ...(drawn && { drawn }),
       ...(losses && { losses: true }),
       ...(fitted.apart && { apart: true }),
     },
@@ -315,14 +330,17 @@ function readSums(where: string, fields: Fields, arrays: Arrays): { fit: Fit; li
   );
   const { selection, structure, kind, samples, seed, sharing } = plan;
   const curvature = readCurvature(fields, structure, selection, arrays.read);
-  const sums = fields.object("fitted", fittedFields);
+  const sums = fields.object("fitted", kind === "monteCarlo" ? [...fittedFields, "drawn"] : fittedFields);
   const outputs = graph.output.size;
   const one = outputs === 1 && likelihood.noise !== undefined ? Float64Array.of(sums.number("loss")) : undefined;
+  const examples = sums.finite("examples");
+  checkNumber(where, "examples", examples, 0, true);
   const fitted = {
     curvature,
+    drawn: kind === "monteCarlo" ? readPlaces(sums, { seed, first: 0, end: examples }) : undefined,
     losses: sums.has("losses") ? arrays.read("fitted.losses", [outputs]) : one,
     apart: sums.has("apart") ? readApart(curvature, outputs, arrays.read) : undefined,
-    examples: sums.integer("examples", 1),
+    examples,
     loss: sums.number("loss"),
     constant: sums.number("constant"),
     gradientNorms: sums.number("gradientNorms"),
@@ -330,6 +348,14 @@ function readSums(where: string, fields: Fields, arrays: Arrays): { fit: Fit; li
   };
   const fit = new Fit({ net, theta, likelihood, kind, samples, seed, sharing, basis }, fitted);
   return { fit, likelihood };
+}
+
+function readPlaces(fields: Fields, usual: Drawn): readonly Drawn[] {
+  if (!fields.has("drawn")) return [usual];
+  return fields.objects("drawn", Number.MAX_SAFE_INTEGER, ["seed", "first", "end"]).map((one) => {
+    const first = one.integer("first", 0);
+    return { seed: one.integer("seed", 0), first, end: one.integer("end", first + 1) };
+  });
 }
 
 function readTuning(fields: Fields) {

@@ -1,7 +1,7 @@
 // A fit's sums over its examples, as a value: shards of data, workers and machines each give one, and they add.
 
 import { isPromise } from "../array/entries.ts";
-import type { Summary } from "../curvature/accumulate.ts";
+import type { Drawn, Summary } from "../curvature/accumulate.ts";
 import { mergeApart, sharing, weightedSum } from "../curvature/outputs.ts";
 import type { CurvatureKind } from "../curvature/plan.ts";
 import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
@@ -41,6 +41,8 @@ export class Fit implements Summary {
   readonly examples: number;
   /** Σ_n ℓ_n, without constants. */
   readonly loss: number;
+  /** @internal Of "monteCarlo": where its examples lie in the data, in order. */
+  readonly drawn: readonly Drawn[] | undefined;
   /** @internal */
   readonly losses: Float64Array | undefined;
   /** @internal */
@@ -57,6 +59,7 @@ export class Fit implements Summary {
     this.curvature = sums.curvature;
     this.examples = sums.examples;
     this.loss = sums.loss;
+    this.drawn = sums.drawn;
     this.losses = sums.losses;
     this.apart = sums.apart;
     this.constant = sums.constant;
@@ -66,8 +69,9 @@ export class Fit implements Summary {
   }
 
   /**
-   * The sums over the examples of both, of the same network with the same options.
-   * @throws ValueError for fits that do not add
+   * The sums over the examples of both, of the same network with the same options. Fits of "monteCarlo" keep which places of the
+   * data they drew at: those of both add to one pass's.
+   * @throws ValueError for fits that do not add; for "monteCarlo" with the same draws twice
    */
   merge(other: Fit): Fit {
     checkIsFit("merge", other);
@@ -78,6 +82,7 @@ export class Fit implements Summary {
     const all = {
       apart,
       losses,
+      drawn: mergeDrawn(this.drawn, other.drawn),
       curvature: this.curvature,
       loss: this.loss + other.loss,
       examples: this.examples + other.examples,
@@ -98,6 +103,7 @@ export class Fit implements Summary {
       curvature: scaled(this.curvature),
       examples: factor * this.examples,
       loss: factor * this.loss,
+      drawn: this.drawn,
       losses: this.losses && multiple(this.losses, factor),
       apart: this.apart && sharing(this.apart.map(scaled)),
       constant: factor * this.constant,
@@ -146,14 +152,31 @@ function checkAdd(ours: Fit, theirs: Fit): void {
     throw new ValueError(`merge: ${reason}.`);
   };
   const [mine, others] = [ours.of, theirs.of];
-  if (mine.kind === "monteCarlo" && mine.seed === others.seed) {
-    refuse(
-      "both drew their targets from the same seed, so that their errors would add; give each fit a seed of its own",
-    );
-  }
   if (rowOf(ours.curvature).agree.includes("sharing") && mine.sharing !== others.sharing) {
     refuse(`factors of "${others.sharing}" do not add to those of "${mine.sharing}"`);
   }
+}
+
+/** The places of both, in order; those that follow each other are one. @throws ValueError for places that both have */
+function mergeDrawn(
+  ours: readonly Drawn[] | undefined,
+  theirs: readonly Drawn[] | undefined,
+): readonly Drawn[] | undefined {
+  if (ours === undefined || theirs === undefined) return undefined;
+  const merged: Drawn[] = [];
+  for (const next of [...ours, ...theirs].sort((a, b) => a.seed - b.seed || a.first - b.first)) {
+    const last = merged[merged.length - 1];
+    if (last?.seed !== next.seed || last.end < next.first) {
+      merged.push(next);
+    } else if (last.end === next.first) {
+      merged[merged.length - 1] = { ...last, end: next.end };
+    } else {
+      throw new ValueError(
+        `merge: both drew targets at the places ${next.first} to ${Math.min(last.end, next.end) - 1} from the seed ${next.seed}, so that their errors would add. Of shards, give each the place of its first example, sum(data, { first }); of others, give each fit a seed of its own.`,
+      );
+    }
+  }
+  return merged;
 }
 
 /**

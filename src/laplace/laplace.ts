@@ -2,7 +2,7 @@
 
 import { inspect } from "../array/ndarray.ts";
 import { type Summary, summarise } from "../curvature/accumulate.ts";
-import { type Plan, readPlan } from "../curvature/plan.ts";
+import { type PlaceOptions, type Plan, readPlace, readPlan } from "../curvature/plan.ts";
 import type { Data } from "../data/read.ts";
 import {
   checkBoolean,
@@ -25,7 +25,7 @@ import { type LaplaceOptions, laplaceOptionNames, optionsElsewhere } from "./opt
 import { Posterior } from "./posterior.ts";
 
 /** Options of `fit`. */
-export interface FitOptions {
+export interface FitOptions extends PlaceOptions {
   /** Called after each part of the data with the number of examples done; "ekfac" counts them twice, from 0 each time. */
   onProgress?: ((report: { readonly examples: number }) => void) | undefined;
   /** Stops the fit between two parts of the data; `fit` throws the signal's reason. */
@@ -95,7 +95,7 @@ export class Laplace {
 
   /**
    * The sums over data at the network's parameters: one pass, two for "ekfac". Sums of shards of the data add (`merge`), those
-   * of "ekfac" in a common `basis`. Whether they are near a minimum is asked by `posterior`.
+   * of "ekfac" in a common `basis`, those of "monteCarlo" where each was told its place (`first`). Whether they are near a minimum is asked by `posterior`.
    * @throws as `fit`
    */
   async sum(data: Data, options: FitOptions = {}): Promise<Fit> {
@@ -126,7 +126,8 @@ export class Laplace {
   }
 
   async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
-    checkOptions(where, options, ["onProgress", "signal"]);
+    checkOptions(where, options, ["onProgress", "signal", "first"]);
+    const first = readPlace(where, options);
     const { onProgress, signal } = options;
     if (onProgress !== undefined && typeof onProgress !== "function") {
       throw new OptionError(`${where}: onProgress must be a function, not ${typeof onProgress}.`);
@@ -140,7 +141,7 @@ export class Laplace {
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = Float64Array.from(net.parameters.data);
-    const sums = await inBursts(summarise(where, { ...plan, net }, data), options);
+    const sums = await inBursts(summarise(where, { ...plan, net }, data, first), options);
     // Training updates buffers too.
     return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
   }

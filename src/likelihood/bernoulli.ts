@@ -38,11 +38,14 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
         writeDiagonal(outputs, columns, to, (i) => 0.5 / Math.cosh(memory[start + i] / 2)),
       );
     },
-    drawColumn({ kernels, dtype, batch, outputs, f }, random, to) {
+    drawColumn({ kernels, dtype, batch, outputs, f }, draws, to) {
       kernels.activation(activationCode.sigmoid, batch * outputs, f, to, 0);
-      const start = to / bytesPerElement(dtype);
+      let at = to / bytesPerElement(dtype);
       inMemory(dtype, (memory) => {
-        for (let i = start; i < start + batch * outputs; i++) memory[i] -= random.uniform() < memory[i] ? 1 : 0;
+        for (let b = 0; b < batch; b++) {
+          const random = draws(b);
+          for (let c = 0; c < outputs; c++, at++) memory[at] -= random.uniform() < memory[at] ? 1 : 0;
+        }
       });
     },
     constant: () => 0,

@@ -119,19 +119,21 @@ export function categorical(options: ClassOptions = {}): Likelihood {
         }
       });
     },
-    drawColumn(outputs, random, to) {
+    drawColumn(outputs, draws, to) {
       const { dtype, batch, shape } = outputs;
       const layout = layoutOf(shape);
       const { classes, positions, step } = layout;
       writeSoftmax(outputs, layout, to);
       inMemory(dtype, (memory) => {
-        for (let i = 0; i < batch * positions; i++) {
-          const place = Math.floor(i / positions) * outputs.outputs + startOf(layout, i % positions);
-          const row = to / bytesPerElement(dtype) + place;
-          let rest = random.uniform();
-          let label = 0;
-          while (label < classes - 1 && rest >= memory[row + label * step]) rest -= memory[row + label++ * step];
-          memory[row + label * step] = -others(memory, row, layout, label);
+        for (let b = 0; b < batch; b++) {
+          const random = draws(b);
+          for (let i = 0; i < positions; i++) {
+            const row = to / bytesPerElement(dtype) + b * outputs.outputs + startOf(layout, i);
+            let rest = random.uniform();
+            let label = 0;
+            while (label < classes - 1 && rest >= memory[row + label * step]) rest -= memory[row + label++ * step];
+            memory[row + label * step] = -others(memory, row, layout, label);
+          }
         }
       });
     },

@@ -93,10 +93,13 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
     root(outputs, columns, to) {
       writeDiagonal(outputs, columns, to, (_, k) => 1 / ratio(k));
     },
-    drawColumn(outputs, random, to) {
-      const start = to / bytesPerElement(outputs.dtype);
+    drawColumn(outputs, draws, to) {
+      let at = to / bytesPerElement(outputs.dtype);
       inMemory(outputs.dtype, (memory) => {
-        for (let i = 0; i < outputs.batch * outputs.outputs; i++) memory[start + i] = random.normal();
+        for (let b = 0; b < outputs.batch; b++) {
+          const random = draws(b);
+          for (let c = 0; c < outputs.outputs; c++) memory[at++] = random.normal();
+        }
       });
       weigh(outputs, to, -1);
     },

@@ -76,6 +76,9 @@ export interface Baseline {
 /** What a file says of a likelihood. */
 export type LikelihoodEntry = Readonly<Record<string, unknown>>;
 
+/** The stream of an example of a part, which lasts until the next one is asked for. */
+export type Draws = (example: number) => Random;
+
 /** How random approximations draw. */
 export interface Draw {
   readonly samples: number;
@@ -113,7 +116,7 @@ export interface Likelihood extends LossRule {
   /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]. */
   root(outputs: Outputs, which: Which, to: Pointer): void;
   /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */
-  drawColumn(outputs: Outputs, random: Random, to: Pointer): void;
+  drawColumn(outputs: Outputs, draws: Draws, to: Pointer): void;
   /** Σ of what the loss leaves out of −log density and what depends on the targets only. */
   constant(targets: NDArray): number;
   /** Names of the approximations of `target`, the default first. */

@@ -89,12 +89,15 @@ export function ofNumbers(
       const start = outputs.f / bytesPerElement(outputs.dtype);
       inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, (i) => rootOf(memory[start + i])));
     },
-    drawColumn({ dtype, batch, outputs, f }, random, to) {
+    drawColumn({ dtype, batch, outputs, f }, draws, to) {
       const size = bytesPerElement(dtype);
       inMemory(dtype, (memory) => {
-        for (let i = 0; i < batch * outputs; i++) {
-          const x = memory[f / size + i];
-          memory[to / size + i] = rule.gradient(x, rule.draw(x, random));
+        for (let b = 0; b < batch; b++) {
+          const random = draws(b);
+          for (let i = b * outputs; i < (b + 1) * outputs; i++) {
+            const x = memory[f / size + i];
+            memory[to / size + i] = rule.gradient(x, rule.draw(x, random));
+          }
         }
       });
     },

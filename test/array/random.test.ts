@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { OptionError, Random, randomNormal, randomUniform } from "../../src/index.ts";
 import { normalCdf } from "../reference/functions.ts";
-import { stateFor, xoshiro128 } from "../reference/xoshiro.ts";
+import { stateAt, stateFor, xoshiro128 } from "../reference/xoshiro.ts";
 
 const draws = <T>(count: number, draw: () => T): T[] => Array.from({ length: count }, draw);
 const DRAWS = 20_000;
@@ -56,6 +56,40 @@ describe("Random", () => {
     expect(new Random(seed).normal()).toBe(normal);
     expect(new Random(seed).integer(1000)).toBe(integer);
     expect(Array.from(new Random(seed).permutation(8))).toEqual(permutation);
+  });
+
+  test("begins anew at a place as its key and the place say", () => {
+    const word = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+    const place = fc.oneof(fc.nat(1000), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
+    fc.assert(
+      fc.property(fc.tuple(word, word, word, word), place, (key, value) => {
+        const random = new Random(1);
+        random.normal();
+        const stream = xoshiro128(stateAt(key, value));
+        random.restart(Uint32Array.from(key), value);
+        expect(draws(9, () => random.uint32())).toEqual(draws(9, () => stream.next().value));
+        // A spare normal number belongs to the place before.
+        const [a, b] = [random, new Random(2)].map((one) => one.restart(Uint32Array.from(key), value).normal());
+        expect(a).toBe(b);
+      }),
+    );
+  });
+
+  test("draws of places are as those of one stream: uniform, and unrelated to those next to them", () => {
+    const [random, key] = [new Random(), Uint32Array.of(1, 2, 3, 4)];
+    const first = draws(DRAWS, () => 0).map((_, place) => random.restart(key, place).uniform());
+    expect(distance(first, (x) => x)).toBeLessThan(2 / Math.sqrt(DRAWS));
+    const other = draws(DRAWS, () => 0).map((_, place) => random.restart(Uint32Array.of(1, 5, 3, 4), place).uniform());
+    const related = (a: readonly number[], b: readonly number[]) =>
+      12 *
+      mean(
+        a.map((_, i) => i),
+        (i) => (a[i] - 0.5) * (b[i] - 0.5),
+      );
+    for (const b of [first.slice(1), first.slice(256), other]) {
+      expect(Math.abs(related(first.slice(0, b.length), b))).toBeLessThan(4 / Math.sqrt(b.length));
+    }
+    expect(new Set(first).size).toBe(DRAWS);
   });
 
   test("gives the same numbers for the same seed, and others for another", () => {

@@ -148,7 +148,9 @@ describe("a document that contradicts itself, though its checksum is right", () 
     ["temperature", 0, "temperature"],
     ["damping", "yes", "true or false"],
     ["fitted.loss", null, "a number"],
-    ["fitted.examples", 1.5, "an integer"],
+    ["fitted.examples", 0, "examples"],
+    ["fitted.examples", "Infinity", "finite"],
+    ["fitted.drawn", [{ seed: 0, first: 0, end: 2 }], "unknown field"],
     ["tuning", [], "an object"],
   ])("%s: %j", (path, value, message) => {
     const file = opened();

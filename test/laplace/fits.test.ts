@@ -13,11 +13,13 @@ import {
   loadPosterior,
   type Posterior,
   Random,
+  readSafetensors,
   saveFit,
   savePosterior,
   ValueError,
 } from "../../src/index.ts";
 import { structures } from "../../src/structures/curvature.ts";
+import { sealed } from "../io/files.ts";
 import { answers, plain } from "../io/fits.ts";
 
 const random = new Random(5);
@@ -80,6 +82,34 @@ describe.each(structures)("%s", (structure) => {
     const fit = await one.sum({ x, y });
     expectNear(one.posterior(fit.scale(2)), one.posterior(fit.merge(fit)));
     for (const factor of [0, -1, Number.NaN]) expect(() => fit.scale(factor)).toThrow(/scale/);
+    const part = fit.scale(0.3);
+    const loaded = loadFit(saveFit(part));
+    expect(loaded.examples).toBe(0.3 * count);
+    expect(answers(one.posterior(loaded))).toEqual(answers(one.posterior(part)));
+    expect(loadPosterior(savePosterior(one.posterior(part))).examples).toBe(0.3 * count);
+  });
+
+  test("shards of drawn targets give what one pass gives, in any order, with gaps between", async () => {
+    const drawing = { ...options, structure, curvature: "monteCarlo", monteCarloSamples: 2, seed: 3 } as const;
+    const whole = await laplace(net, drawing).sum({ x, y });
+    const one = laplace(net, { ...drawing, ...(structure === "ekfac" && { basis: whole.curvature }) });
+    const shard = async (from: number, to: number) => loadFit(saveFit(await one.sum(rows(from, to), { first: from })));
+    const [a, b, c] = [await shard(0, 3), await shard(3, 4), await shard(4, count)];
+    for (const merged of [a.merge(b).merge(c), c.merge(a).merge(b), c.merge(b.merge(a))]) {
+      expect(merged.drawn).toEqual([{ seed: 3, first: 0, end: count }]);
+      expectNear(one.posterior(merged), one.posterior(whole));
+    }
+    const apart = loadFit(saveFit(a.merge(c)));
+    expect(apart.drawn).toEqual([
+      { seed: 3, first: 0, end: 3 },
+      { seed: 3, first: 4, end: count },
+    ]);
+    for (const twice of [a, c, whole]) expect(() => apart.merge(twice)).toThrow(/both drew targets at the places/);
+    const { tensors, metadata } = readSafetensors(saveFit(apart));
+    const document = metadata["laplace-ts.document"].replace('"end":3', '"end":0');
+    const forged = sealed(tensors, { ...metadata, "laplace-ts.document": document });
+    expect(() => loadFit(forged)).toThrow(/end: an integer of at least 1/);
+    await expect(one.sum({ x, y }, { first: -1 })).rejects.toThrow(/first/);
   });
 
   test("a file keeps it to the bit", async () => {

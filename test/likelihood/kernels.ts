@@ -88,6 +88,6 @@ export class At {
 
   /** A gradient at drawn targets, [B, C]. */
   draw(random: Random): number[] {
-    return this.#run(this.f.length, (f, to) => this.likelihood.drawColumn(f, random, to));
+    return this.#run(this.f.length, (f, to) => this.likelihood.drawColumn(f, () => random, to));
   }
 }

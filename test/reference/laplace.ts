@@ -182,18 +182,18 @@ export function middles(
   density: Density,
   examples: readonly Example[],
   kind: Kind,
-  { samples, seed }: { readonly samples: number; readonly seed: number },
+  { samples, seed, first = 0 }: { readonly samples: number; readonly seed: number; readonly first?: number },
 ): Matrix[] {
   const outer = (g: readonly number[]) => g.map((a) => g.map((b) => a * b));
   if (kind === "ggn") return examples.map(({ f, y }) => lambda(density, f, y));
   if (kind === "empiricalFisher") return examples.map(({ f, y }) => outer(lossGradient(density, f, y)));
-  // A stream of draws for each sample, which goes through the examples.
+  // A stream for each draw of each example, by its place in the data; `test/array/random.test.ts` knows what restart does.
   const master = new Random(seed);
-  const streams = Array.from({ length: samples }, () => new Random(Math.floor(master.uniform() * 2 ** 32)));
-  return examples.map(({ f, y }) => {
+  const keys = Array.from({ length: samples }, () => Uint32Array.from({ length: 4 }, () => master.uint32()));
+  return examples.map(({ f, y }, n) => {
     const counted = countedOf(density, y);
     const draw = (random: Random) => drawnGradient(density, f, random).map((x, c) => counted[c] * x);
-    const all = streams.map((random) => outer(draw(random)));
+    const all = keys.map((key) => outer(draw(new Random().restart(key, first + n))));
     return f.map((_, c) => f.map((_, d) => all.reduce((sum, m) => sum + m[c][d] / samples, 0)));
   });
 }

@@ -36,3 +36,13 @@ export function stateFor(seed: number): bigint[] {
     return mix(step % 2n === 0n ? z ^ high : z);
   });
 }
+
+/** The state of a place of many: words of splitmix32 from the place, as of a seed, added to those of the key and mixed again. */
+export function stateAt(key: readonly number[], place: number): bigint[] {
+  const low = BigInt(place) & MASK;
+  const high = mix(BigInt(place) >> 32n);
+  return key.map((word, j) => {
+    const step = (low + BigInt(j + 1) * 0x9e3779b9n) & MASK;
+    return mix((BigInt(word) + mix(step ^ high)) & MASK);
+  });
+}

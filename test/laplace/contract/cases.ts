@@ -19,6 +19,7 @@ import {
   type Likelihood,
   laplace,
   type Network,
+  type PlaceOptions,
   type Posterior,
   poisson,
   Random,
@@ -359,8 +360,11 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
   const rows = Array.from({ length: samples }, (_, n) => n);
   const data = world.dataOf(rows);
   const examples = world.examples.slice(0, samples);
-  const curve = (of: Parameters<typeof curvatureOf>[2], more: CurvatureOptions = {}, net = world.net): Curvature =>
-    curvatureOf(net, model.likelihood, of, { ...options, ...more });
+  const curve = (
+    of: Parameters<typeof curvatureOf>[2],
+    more: CurvatureOptions & PlaceOptions = {},
+    net = world.net,
+  ): Curvature => curvatureOf(net, model.likelihood, of, { ...options, ...more });
   const curvature = lazy(() => curve(data));
   const approximation = (more: Partial<LaplaceOptions> = {}, net = world.net): Laplace =>
     laplace(net, { likelihood: model.likelihood, ...options, checks: false, ...more });
@@ -391,11 +395,8 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
   return { rows, data, examples, keep, curve, curvature, approximation, posterior, indices, parts, reference };
 }
 
-/** Whether parts of the data have the curvature's own draws, and there are parts; otherwise why not. */
-export function notInParts({ kind, samples }: Case): string {
-  if (kind === "monteCarlo") return " (draws follow the order of the examples)";
-  return samples === 1 ? " (there is one example)" : "";
-}
+/** Why there are no parts of the data, if so. */
+export const notInParts = ({ samples }: Case): string => (samples === 1 ? " (there is one example)" : "");
 
 export type Fixture = ReturnType<typeof fixtureOf>;
 
