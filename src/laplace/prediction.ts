@@ -38,7 +38,7 @@ export interface PredictOptions {
    * the network itself.
    */
   readonly approximation?: Approximation | undefined;
-  /** Draws of "monteCarlo" and "network" (default 100). */
+  /** Draws of "monteCarlo", where an odd number counts as the next one, and of "network" (default 100). */
   readonly samples?: number | undefined;
   /** Seed of the draws (default 0). */
   readonly seed?: number | undefined;

@@ -6,17 +6,28 @@ import { newFloats } from "../errors.ts";
 
 /** How many draws the link `"monteCarlo"` takes, and from which seed. The other links do not look at it. */
 export interface LinkDraw {
-  /** Draws, at least 1. */
+  /** Draws, at least 1; an odd number counts as the next one. */
   samples: number;
   /** Seed of the library's `Random`. */
   seed: number;
 }
 
-/** Base noise of draws of that many numbers, [samples, size]. */
-export function normals({ samples, seed }: LinkDraw, size: number): Float64Array {
-  const random = new Random(seed);
-  const result = newFloats("Draws of logits", [samples, size]);
-  for (let i = 0; i < result.length; i++) result[i] = random.normal();
+/** Draws come in pairs of opposite signs, so there are as many as asked for or one more. */
+export const drawCount = ({ samples }: LinkDraw): number => samples + (samples % 2);
+
+/**
+ * Base noise of draws of that many numbers, [drawCount, size]: each row is followed by its opposite (antithetic draws,
+ * Hammersley & Morton 1956). So means over draws have no side: turning the sign of a logit swaps the two labels.
+ */
+export function normals(draw: LinkDraw, size: number): Float64Array {
+  const random = new Random(draw.seed);
+  const result = newFloats("Draws of logits", [drawCount(draw), size]);
+  for (let start = 0; start < result.length; start += 2 * size) {
+    for (let i = start; i < start + size; i++) {
+      result[i] = random.normal();
+      result[i + size] = -result[i];
+    }
+  }
   return result;
 }
 

@@ -5,7 +5,7 @@ import { portableLog, portableLog1p } from "../array/portable.ts";
 import { activationCode, kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, type FloatArray, inMemory, scope } from "../kernels/memory.ts";
 import { binaryProbabilities } from "./binary-links.ts";
-import { differenceRoot, type LinkDraw, normals } from "./draws.ts";
+import { differenceRoot, drawCount, type LinkDraw, normals } from "./draws.ts";
 
 /** Entropies of predicted labels in nats, of each example. */
 export interface Entropies {
@@ -39,7 +39,7 @@ export function classEntropies(
       Float64Array.from({ length: batch }, (_, b) => v[4 * b] - v[4 * b + 1] - (v[4 * b + 2] - v[4 * b + 3])),
     );
   }
-  const { samples } = draw;
+  const samples = drawCount(draw);
   const result: Entropies = { total: new Float64Array(batch), aleatoric: new Float64Array(batch) };
   const most = Math.max(1, Math.floor(TOGETHER / (samples * classes)));
   scope(() => {
@@ -55,7 +55,7 @@ export function classEntropies(
 
 /** Base noise of the differences, [C, samples], and a last row of ones for their means. */
 function noiseAndOne(draw: LinkDraw, classes: number): Float64Array {
-  const { samples } = draw;
+  const samples = drawCount(draw);
   const n = classes - 1;
   const noise = normals(draw, n);
   const result = new Float64Array(classes * samples).fill(1, n * samples);

@@ -1,7 +1,7 @@
 // From a Gaussian over logits to probabilities. Numbers in, numbers out: nothing here knows of networks.
 
 import { portableExp, portableLog, portableLog1p } from "../array/portable.ts";
-import { eachDraw, type LinkDraw, LogMean, normals } from "./draws.ts";
+import { drawCount, eachDraw, type LinkDraw, LogMean, normals } from "./draws.ts";
 
 export { type BinaryLink, binaryLinks, binaryProbabilities } from "./binary-links.ts";
 
@@ -75,7 +75,7 @@ interface Example {
  * Class probabilities [B, C] for logits with mean [B, C] and covariance [B, C, C], positive semi-definite up to rounding; for
  * "plugin" and `marginalLinks` the variances [B, C] do.
  * Entries are from 0 to 1, and rows sum to 1 within rounding. Where the covariance is zero every link is the plugin.
- * Monte Carlo draws the same base noise [samples, C − 1] for every example, so that its error varies as smoothly from
+ * Monte Carlo draws the same base noise [samples, C − 1], in pairs of opposite signs, for every example, so that its error varies as smoothly from
  * one input to the next as the logits do; its rows are therefore no joint sample of several examples.
  */
 export function classProbabilities(
@@ -87,12 +87,12 @@ export function classProbabilities(
   draw: LinkDraw,
 ): Float64Array {
   return eachExample(link, mean, covariance, batch, classes, draw, softmax, (example, noise, out) => {
-    eachDraw(example, noise, draw.samples, (row) => {
+    eachDraw(example, noise, drawCount(draw), (row) => {
       softmax(row);
       for (let i = 0; i < classes; i++) out[i] += row[i];
     });
     // Divided once: a sum of terms up to 1 is at most their number, in floating point too.
-    for (let i = 0; i < classes; i++) out[i] /= draw.samples;
+    for (let i = 0; i < classes; i++) out[i] /= drawCount(draw);
   });
 }
 
@@ -107,7 +107,7 @@ export function classLogProbabilities(
 ): Float64Array {
   return eachExample(link, mean, covariance, batch, classes, draw, logSoftmax, (example, noise, out) => {
     const average = new LogMean(classes);
-    eachDraw(example, noise, draw.samples, (row) => {
+    eachDraw(example, noise, drawCount(draw), (row) => {
       logSoftmax(row);
       average.add(row);
     });

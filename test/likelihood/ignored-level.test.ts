@@ -18,7 +18,7 @@ import {
   twoMoons,
   uncertainty,
 } from "../../src/index.ts";
-import { binaryLogProbabilities, binaryProbabilities } from "../../src/likelihood/binary-links.ts";
+import { binaryLogProbabilities, binaryPairs, binaryProbabilities } from "../../src/likelihood/binary-links.ts";
 import { binaryEntropies, classEntropies } from "../../src/likelihood/entropies.ts";
 import { type ClassLink, classLinks, classLogProbabilities, classProbabilities } from "../../src/likelihood/links.ts";
 import { softmaxMean } from "../reference/integrals.ts";
@@ -92,6 +92,36 @@ test("two logits are one: the default, the draws and the entropies are those of 
         const [two, one] = [classEntropies(raised, lifted, 1, 2, draw), binaryEntropies(m, v)];
         expect(two.total).toBeAllClose(one.total, { relative: 1e-9, absolute: 1e-12 });
         expect(two.aleatoric).toBeAllClose(one.aleatoric, { relative: 1e-9, absolute: 1e-12 });
+      },
+    ),
+  );
+});
+
+test("draws take no side: turning the sign of a logit swaps the labels, of one logit and of two", () => {
+  const close = { relative: 1e-12, absolute: 1e-15 };
+  const swapped = (row: Float64Array) => Float64Array.of(row[1], row[0]);
+  fc.assert(
+    fc.property(
+      fc.oneof(real(8), real(400), fc.constant(0)),
+      fc.oneof(real(20), real(1e4), fc.constant(0)).map(Math.abs),
+      fc.integer({ min: 1, max: 40 }),
+      real(1e3),
+      (f, v, samples, level) => {
+        const how = { samples, seed: samples };
+        const one = [f, -f].map((m) => binaryPairs("monteCarlo", Float64Array.of(m), Float64Array.of(v), how));
+        expect(one[1].one).toBeAllClose(one[0].zero, close);
+        expect([one[0].one[0] + one[1].one[0]]).toBeAllClose([1], close);
+        if (f === 0) expect(one[0].one).toBeAllClose([0.5], close);
+        const logs = [f, -f].map((m) =>
+          binaryLogProbabilities("monteCarlo", Float64Array.of(m), Float64Array.of(v), how),
+        );
+        expect(logs[1]).toBeAllClose(swapped(logs[0]), close);
+        // Of two logits 0 and f, at any level, and the other way round.
+        const two = [
+          [level, level + f],
+          [level + f, level],
+        ].map((m) => of("monteCarlo", Float64Array.from(m), Float64Array.of(level ** 2, 0, 0, v), how));
+        expect(two[1]).toBeAllClose(swapped(two[0]), { relative: 1e-9, absolute: 1e-12 });
       },
     ),
   );

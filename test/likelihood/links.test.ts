@@ -264,14 +264,19 @@ describe("the bridges where a formula ends", () => {
 describe("monteCarlo", () => {
   test("averages the softmax of differences from the first logit, drawn once from the seed for all examples", () => {
     const random = new Random(9);
-    const noise = chunks(
-      Array.from({ length: 10 }, () => random.normal()),
+    const half = chunks(
+      Array.from({ length: 6 }, () => random.normal()),
       2,
     );
+    // Five draws are six: each of three, and its opposite.
+    const noise = half.flatMap(([a, b]) => [
+      [a, b],
+      [-a, -b],
+    ]);
     // Of the differences (f1 − f0, f2 − f0): variances 4 and 3, covariance 1.5.
     const covariance = [2, 0, 0.5, 0, 2, 0, 0.5, 0, 2];
     const at = ([a, b]: readonly number[]) => [0, -1.5 + 2 * a, 0.5 + 0.75 * a + Math.sqrt(3 - 0.75 ** 2) * b];
-    const expected = [0, 1, 2].map((k) => sum(noise.map((pair) => softmax(at(pair))[k] / 5)));
+    const expected = [0, 1, 2].map((k) => sum(noise.map((pair) => softmax(at(pair))[k] / 6)));
     const p = classProbabilities(
       "monteCarlo",
       Float64Array.of(0.5, -1, 1, 0.5, -1, 1),
@@ -284,10 +289,10 @@ describe("monteCarlo", () => {
     const [one] = binaryProbabilities("monteCarlo", Float64Array.of(0.5), Float64Array.of(4), { samples: 5, seed: 9 });
     expect(one).toBeCloseTo(
       sum(
-        noise
+        half
           .flat()
-          .slice(0, 5)
-          .map((z) => sigmoid(0.5 + 2 * z) / 5),
+          .slice(0, 3)
+          .flatMap((z) => [sigmoid(0.5 + 2 * z) / 6, sigmoid(0.5 - 2 * z) / 6]),
       ),
       13,
     );
@@ -298,9 +303,12 @@ describe("monteCarlo", () => {
     for (let run = 0; run < 20; run++) {
       const a = Array.from({ length: 6 }, () => random.normal());
       const noise = new Random(run);
-      const draws = Array.from({ length: 3 }, () => Array.from({ length: 5 }, () => noise.normal())[0]);
+      const draws = Array.from({ length: 2 }, () => Array.from({ length: 5 }, () => noise.normal())[0]).flatMap((z) => [
+        z,
+        -z,
+      ]);
       const sign = Math.sign(a[1] - a[0]);
-      const expected = a.map((_, k) => sum(draws.map((z) => softmax(a.map((x) => x * sign * z))[k] / 3)));
+      const expected = a.map((_, k) => sum(draws.map((z) => softmax(a.map((x) => x * sign * z))[k] / 4)));
       const mean = a.map(() => 0);
       expect(probabilities("monteCarlo", mean, covarianceOf(a, 6, 1, 0), { samples: 3, seed: run })).toBeAllClose(
         expected,
