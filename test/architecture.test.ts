@@ -72,6 +72,10 @@ describe("the house", () => {
     may("WebAssembly\\.Memory", "kernels/memory.ts", "kernels/kernels.ts");
   });
 
+  test.each(files)("%s asks no primitive for its name", (file) => {
+    expect(readFileSync(file, "utf8")).not.toMatch(/primitive\.name [!=]==? "/);
+  });
+
   // Everything asks a structure's row of the table, so that another is one folder and one row.
   test.each(files.filter((file) => !file.startsWith("src/structures/")))("%s asks for no structure's name", (file) => {
     const text = readFileSync(file, "utf8");

@@ -1,5 +1,6 @@
 // Inputs of very different size, from what the curvature knows of them.
 
+import { siteUseOf } from "../network/primitive.ts";
 import { type Finding, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
 
@@ -14,8 +15,11 @@ export function scalingFindings({ selection, curvature, net }: Posterior): Findi
   const { graph } = selection;
   for (const { site, role, chosen, at, size } of selection.parameters) {
     const uses = graph.uses.get(site) ?? [];
-    const onInputs = uses.length === 1 && uses[0].inputs[0] === graph.input && uses[0].primitive.name === "linear";
+    const onInputs = uses.length === 1 && uses[0].inputs[0] === graph.input;
     if (site.kind !== "linear" || role !== "weight" || chosen !== undefined || !onInputs) continue;
+    // A layer on the rows of its input as they are.
+    const { left, right } = siteUseOf(uses[0]);
+    if ([left, right].some((side) => side?.channelsFirst !== false || side.unfold !== undefined)) continue;
     const squares = new Float64Array(site.inputs);
     const diagonal = curvature.diagonal().data;
     for (let i = 0; i < size; i++) squares[i % site.inputs] += diagonal[at + i];

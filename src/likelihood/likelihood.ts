@@ -10,7 +10,7 @@ import type { LossRule } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/outputs.ts";
 import type { Which } from "../network/run.ts";
-import { labelOf } from "../network/summary.ts";
+import { endOf, labelOf } from "../network/summary.ts";
 
 /** What of a Gaussian over outputs is looked at: "variance" are those of the outputs, "covariance" those within groups. */
 export type Needs = "mean" | "variance" | "covariance";
@@ -232,9 +232,7 @@ export class Mixture {
 
 /** @throws LaplaceError for a network that ends in an activation which a likelihood applies itself */
 export function refuseEnding(where: string, net: Network, activation: string, instead: string): void {
-  let last = net.graph.output;
-  while (last.primitive.name === "reshape") last = last.inputs[0];
-  if (labelOf(last) !== activation) return;
+  if (labelOf(endOf(net.graph.output)) !== activation) return;
   throw new LaplaceError(`${where}: the network ends in ${activation}, ${instead} Leave the ${activation} out.`);
 }
 

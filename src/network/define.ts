@@ -1,18 +1,19 @@
 // Primitives from outside of the library.
 
-import { LaplaceError, OptionError } from "../errors.ts";
-import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../kernels/memory.ts";
+import { checkChoice, LaplaceError, OptionError } from "../errors.ts";
+import { bytesPerElement, inMemory, type Pointer } from "../kernels/memory.ts";
 import type { Node, Site } from "./graph.ts";
 import type { ForwardPass, Primitive } from "./primitive.ts";
 import { primitives } from "./primitives/all.ts";
 import { registered } from "./registry.ts";
+import { slopeRules } from "./rules.ts";
 import type { Traced } from "./trace.ts";
 
 /**
  * Makes a primitive known by its name, so that files of networks and posteriors with it are written and read: define it before
  * a file is read. Its rules are the caller's word: compare `jvp` and `vjp` with differences once.
  * @returns the same primitive
- * @throws OptionError for a name that is taken, or a rule that is missing
+ * @throws OptionError for a name that is taken, a rule that is missing, or no order
  */
 export function definePrimitive<Attributes>(primitive: Primitive<Attributes>): Primitive<Attributes> {
   const { name } = primitive;
@@ -22,6 +23,7 @@ export function definePrimitive<Attributes>(primitive: Primitive<Attributes>): P
       throw new OptionError(`definePrimitive: "${name}" must have a function ${rule}.`);
     }
   }
+  checkChoice("definePrimitive", "order", primitive.order, ["linear", "bilinear", "general"]);
   const known = primitives.find((one) => one.name === name) ?? registered.get(name);
   if (known !== undefined && known !== (primitive as unknown)) {
     throw new OptionError(`definePrimitive: there is a primitive "${name}" already; take another name.`);
@@ -72,27 +74,8 @@ export function elementwiseRules<Attributes = undefined>({
         memory[start + i] = of(memory[x + i], memory[y + i], node.attributes);
     });
   };
-  const slopes = (node: Node<Attributes>, pass: ForwardPass): Pointer => {
-    const to = allocateFloats(pass.dtype, pass.batch * node.size);
-    write(node, pass, to, slope);
-    return to;
-  };
   return {
-    order: "general",
-    inputs: 1,
-    shape: ([x]) => x,
     forward: (node, pass) => write(node, pass, pass.value(node), (x, _, attributes) => value(x, attributes)),
-    pushforward(node, pass) {
-      const n = pass.batch * node.size;
-      pass.kernels.multiply(1, n, pass.tangent(node.inputs[0]), slopes(node, pass), pass.tangent(node), false);
-    },
-    pullback(node, pass) {
-      const n = pass.batch * node.size;
-      pass.contribute(node.inputs[0], (to, add) => {
-        pass.kernels.multiply(pass.columns, n, pass.cotangent(node), slopes(node, pass), to, add);
-      });
-    },
-    rowwise: () => 1,
-    scratch: ({ size }) => size,
+    ...slopeRules((node, pass, to) => write(node, pass, to, slope)),
   };
 }

@@ -89,6 +89,8 @@ export interface Primitive<Attributes> {
   readonly name: string;
   /** Whether it is linear in its inputs together, in two of them or in its input and its parameters, or neither. */
   readonly order: "linear" | "bilinear" | "general";
+  /** What a node does, in a word, where that is not the name. */
+  label?(node: Node<Attributes>): string;
   /** How many values it takes; "some" for one or more. */
   readonly inputs: number | "some";
   /** The kind of site it needs; none if missing. */

@@ -1,7 +1,7 @@
-// The rules that linear and bilinear primitives have in common: forward, pushforward and pullback follow from what is
-// applied, and its transpose.
+// The rules that primitives of one order have in common. Of linear and bilinear ones forward, pushforward and pullback follow
+// from what is applied, and its transpose; of elementwise functions both derivatives follow from their slopes.
 
-import type { Pointer } from "../kernels/memory.ts";
+import { allocateFloats, type Pointer } from "../kernels/memory.ts";
 import type { LinearSite, Node } from "./graph.ts";
 import type { CotangentPass, ForwardPass, Primitive } from "./primitive.ts";
 
@@ -34,6 +34,44 @@ export const copyRules: Rules<never> = linearRules({
     kernels.copyRows(1, columns * batch * node.size, d, 0, to, 0, add);
   },
 });
+
+/** What all of y = φ(x) have in common, which is applied to each element: derivatives are products with its slopes. */
+type ElementwiseRules<Attributes> = Pick<
+  Primitive<Attributes>,
+  "order" | "inputs" | "shape" | "pushforward" | "pullback" | "rowwise" | "scratch"
+>;
+
+/** The rules of y = φ(x), but for `forward`. @param slopes writes φ′(x) for the whole batch */
+export function slopeRules<Attributes>(
+  slopes: (node: Node<Attributes>, pass: ForwardPass, to: Pointer) => void,
+): ElementwiseRules<Attributes> {
+  /** For each of K columns d: φ′(x) d. */
+  const scale = (
+    node: Node<Attributes>,
+    pass: ForwardPass,
+    columns: number,
+    d: Pointer,
+    to: Pointer,
+    add: boolean,
+  ): void => {
+    const n = pass.batch * node.size;
+    const slope = allocateFloats(pass.dtype, n);
+    slopes(node, pass, slope);
+    pass.kernels.multiply(columns, n, d, slope, to, add);
+  };
+  return {
+    order: "general",
+    inputs: 1,
+    shape: ([x]) => x,
+    pushforward: (node, pass) => scale(node, pass, 1, pass.tangent(node.inputs[0]), pass.tangent(node), false),
+    pullback(node, pass) {
+      pass.contribute(node.inputs[0], (to, add) => scale(node, pass, pass.columns, pass.cotangent(node), to, add));
+    },
+    rowwise: () => 1,
+    // The slopes.
+    scratch: ({ size }) => size,
+  };
+}
 
 /** y = a ∘ b of two inputs, linear in each. */
 interface BilinearMap<Attributes> {

@@ -4,7 +4,8 @@ import { shapeText } from "../array/ndarray.ts";
 import { bytesText } from "../errors.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Graph, Node, Parameter, Site } from "./graph.ts";
-import type { ElementwiseAttributes } from "./primitives/elementwise.ts";
+import type { Primitive } from "./primitive.ts";
+import { reshape } from "./primitives/combine.ts";
 
 /** The parameter arrays of a site, in order. */
 export function parametersOf(site: Site): Parameter[] {
@@ -14,9 +15,14 @@ export function parametersOf(site: Site): Parameter[] {
 
 /** What a node does, in a word. */
 export function labelOf(node: Node): string {
-  return node.primitive.name === "elementwise"
-    ? (node.attributes as ElementwiseAttributes).function
-    : node.primitive.name;
+  return node.primitive.label?.(node) ?? node.primitive.name;
+}
+
+/** The node that a network ends in, changes of shape apart. */
+export function endOf(output: Node): Node {
+  let last = output;
+  while (last.primitive === (reshape as Primitive<never>)) last = last.inputs[0];
+  return last;
 }
 
 export function summaryOf(graph: Graph, dtype: DType, frozen: ReadonlySet<string>): string {

@@ -5,8 +5,9 @@ import type { Random } from "../array/random.ts";
 import { LaplaceError, ShapeError } from "../errors.ts";
 import type { BufferArray, Graph, Node, Parameter, Shape, Site } from "./graph.ts";
 import type { Primitive } from "./primitive.ts";
-import { input, reshape } from "./primitives/combine.ts";
+import { input, softmax } from "./primitives/combine.ts";
 import { type BatchStatistics, batchNormalise } from "./primitives/training.ts";
+import { endOf } from "./summary.ts";
 
 /** How a parameter array begins. */
 export interface ParameterDraft {
@@ -156,9 +157,7 @@ export class Trace {
     if (!(output instanceof Traced) || output.trace !== this) {
       throw new LaplaceError("A model's function must return a value it computed from its argument.");
     }
-    let last = output.node;
-    while (last.primitive === (reshape as Primitive<never>)) last = last.inputs[0];
-    if (last.primitive.name === "softmax") {
+    if (endOf(output.node).primitive === (softmax as Primitive<never>)) {
       throw new LaplaceError(
         "network: the network ends in softmax, but losses and likelihoods take logits: they apply softmax themselves, which is exact where probabilities round to 0 or 1. Leave the softmax out.",
       );

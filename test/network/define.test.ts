@@ -62,4 +62,5 @@ test("what is not registered cannot be written, and a name is taken once", async
   expect(() => definePrimitive({ ...logistic, name: "softmax" })).toThrow(/already/);
   expect(() => definePrimitive({ ...logistic, name: "" })).toThrow(OptionError);
   expect(() => definePrimitive({ ...logistic, name: "other", pullback: undefined as never })).toThrow(/pullback/);
+  expect(() => definePrimitive({ ...logistic, name: "other", order: "quadratic" as never })).toThrow(/order/);
 });
