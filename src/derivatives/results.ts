@@ -4,7 +4,7 @@ import { gatherStrided } from "../array/einsum.ts";
 import type { NDArray } from "../array/ndarray.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
-import type { Site } from "../network/graph.ts";
+import { parametersOf, type Site } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import type { Contraction, Part } from "../network/run.ts";
 import { contractKeep, contractSquaredNorms, contractSum } from "./contractions.ts";
@@ -39,7 +39,7 @@ export function sum(
   }: { sites?: readonly Site[] | undefined; examples?: number } = {},
 ): Contraction<NDArray> {
   const size = graph.parameterCount;
-  const { wide, most } = summing(graph, own, sites, examples);
+  const { wide, groups } = summing(graph, own, sites, examples);
   const dtype = wide ? "float64" : own;
   let at: Pointer = 0;
   let started = false;
@@ -51,16 +51,18 @@ export function sum(
       kernelsFor(dtype).fill(size, 0, at);
     },
     add(backward) {
-      for (let first = 0; first < backward.batch; first += most) {
-        const some = someOf(backward, first, Math.min(most, backward.batch - first));
-        const again = started && dtype === "float32";
-        if (again) {
-          totals ??= new Float64Array(size);
-          fold(dtype, at, totals);
+      for (const { sites: alike, most } of groups) {
+        for (let first = 0; first < backward.batch; first += most) {
+          const some = someOf(backward, first, Math.min(most, backward.batch - first));
+          const again = started || first > 0;
+          if (again && dtype === "float32") {
+            totals ??= new Float64Array(size);
+            fold(dtype, at, totals, alike.flatMap(parametersOf));
+          }
+          scope(() => contractSum(wide ? widened(some, alike) : some, at, again && dtype === "float64", alike));
         }
-        scope(() => contractSum(wide ? widened(some, sites) : some, at, started && !again, sites));
-        started = true;
       }
+      started = true;
     },
     finish() {
       if (totals === undefined) copyOutTo(dtype, at, size, result.data, 0);

@@ -2,7 +2,7 @@
 // a network of float32 is summed in float64: long contractions of few weights as a whole, the others some thousand terms at a time.
 
 import { allocateFloats, bytesPerElement, convert, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
-import type { Graph, Node, Site } from "../network/graph.ts";
+import type { Graph, Node, Parameter, Site } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { positionsOf } from "../network/primitive.ts";
 
@@ -22,34 +22,51 @@ export function sumsWide(dtype: DType, weights: number): boolean {
   return dtype === "float32" && weights <= FEW;
 }
 
+/** Sites that are summed alike: so many examples at once. */
+export interface Summed {
+  readonly sites: readonly Site[];
+  readonly most: number;
+}
+
 /**
- * How one column is summed over examples: in which type, and how many examples at once.
+ * How one column is summed over examples: in which type, and of which sites how many examples at once.
  * @param examples that there are in all; Infinity where that is not known
  */
 export function summing(graph: Graph, own: DType, sites: readonly Site[], examples: number) {
-  const positions = own === "float32" ? positionsIn(graph, sites) : 1;
   const few = sumsWide(own, graph.parameterCount);
+  const once = { wide: false, groups: [{ sites, most: Number.POSITIVE_INFINITY }] };
+  if (own === "float64") return once;
+  const all = groupsOf(graph, sites, few ? AT_ONCE : MANY_AT_ONCE);
   // Where positions share weights the passes cost more, and the copies less beside them.
-  const wide = few && (examples > SHORT || positions > 1);
-  let most = Number.POSITIVE_INFINITY;
-  if (wide) most = CHUNK / Math.max(1, widenedNumbers(graph, sites, 1) / 2);
-  else if (own === "float32") most = (few ? AT_ONCE : MANY_AT_ONCE) / positions;
-  return { wide, most: Math.max(1, Math.floor(most)) };
+  const wide = few && (examples > SHORT || all.positions > 1);
+  if (!wide) return { wide, groups: all.groups };
+  const most = Math.max(1, Math.floor(CHUNK / Math.max(1, widenedNumbers(graph, sites, 1) / 2)));
+  return { wide, groups: [{ sites, most }] };
 }
 
-const known = new WeakMap<Graph, number>();
+const known = new WeakMap<readonly Site[], ReturnType<typeof groupsFor>>();
 
-/** The positions at which a weight is used, in all its uses. */
-function positionsIn(graph: Graph, sites: readonly Site[]): number {
-  const found = known.get(graph);
-  if (found !== undefined) return found;
+/** Found once for all sites of a network. */
+function groupsOf(graph: Graph, sites: readonly Site[], terms: number) {
+  const found = known.get(sites) ?? groupsFor(graph, sites, terms);
+  if (sites === graph.sites) known.set(sites, found);
+  return found;
+}
+
+/** Sites by the examples that they add at once, and the most positions at which a weight is used, in all its uses. */
+function groupsFor(graph: Graph, sites: readonly Site[], terms: number): { positions: number; groups: Summed[] } {
+  const groups = new Map<number, Site[]>();
   let most = 1;
   for (const site of sites) {
-    const positions = (graph.uses.get(site) ?? []).reduce((sum, node) => sum + positionsOf(node), 0);
+    const positions = Math.max(
+      1,
+      (graph.uses.get(site) ?? []).reduce((sum, node) => sum + positionsOf(node), 0),
+    );
+    const examples = Math.max(1, Math.floor(terms / positions));
+    groups.set(examples, [...(groups.get(examples) ?? []), site]);
     most = Math.max(most, positions);
   }
-  if (sites.length === graph.sites.length) known.set(graph, most);
-  return most;
+  return { positions: most, groups: [...groups].map(([examples, alike]) => ({ sites: alike, most: examples })) };
 }
 
 /** Some examples of what one column brought. */
@@ -102,11 +119,14 @@ export function widened(backward: Backward, sites: Iterable<Site>): Backward {
   );
 }
 
-/** Adds numbers of the kernels' memory to totals, and leaves zeros there. */
-export function fold(dtype: DType, from: Pointer, totals: Float64Array): void {
+/** Adds numbers of the kernels' memory to totals, and leaves zeros there: those of some parameters, or all. */
+export function fold(dtype: DType, from: Pointer, totals: Float64Array, parameters?: readonly Parameter[]): void {
+  const all = parameters ?? [{ offset: 0, size: totals.length }];
   inMemory(dtype, (memory) => {
     const start = from / bytesPerElement(dtype);
-    for (let i = 0; i < totals.length; i++) totals[i] += memory[start + i];
-    memory.fill(0, start, start + totals.length);
+    for (const { offset, size } of all) {
+      for (let i = offset; i < offset + size; i++) totals[i] += memory[start + i];
+      memory.fill(0, start + offset, start + offset + size);
+    }
   });
 }

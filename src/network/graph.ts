@@ -49,6 +49,12 @@ export interface ElementwiseSite {
 /** Where parameters enter. One site may be used by several nodes: a layer applied twice shares its weights. */
 export type Site = LinearSite | ElementwiseSite;
 
+/** The parameter arrays of a site, in order. */
+export function parametersOf(site: Site): Parameter[] {
+  const all = site.kind === "linear" ? [site.weight, site.bias] : [site.scale, site.shift];
+  return all.filter((parameter) => parameter !== undefined);
+}
+
 /** A primitive applied to earlier nodes. */
 export interface Node<Attributes = unknown> {
   readonly id: number;

@@ -3,15 +3,9 @@
 import { shapeText } from "../array/ndarray.ts";
 import { bytesText } from "../errors.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
-import type { Graph, Node, Parameter, Site } from "./graph.ts";
+import { type Graph, type Node, parametersOf, type Site } from "./graph.ts";
 import type { Primitive } from "./primitive.ts";
 import { reshape } from "./primitives/combine.ts";
-
-/** The parameter arrays of a site, in order. */
-export function parametersOf(site: Site): Parameter[] {
-  const all = site.kind === "linear" ? [site.weight, site.bias] : [site.scale, site.shift];
-  return all.filter((parameter) => parameter !== undefined);
-}
 
 /** What a node does, in a word. */
 export function labelOf(node: Node): string {
