@@ -13,6 +13,7 @@ import { type Batch, fitsPart, type Part, type Pull, partSize, runInParts } from
 import type { Accumulator } from "../structures/curvature.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
 import { columnsOf } from "./columns.ts";
+import { InputSums, layerOnInputs } from "./inputs.ts";
 import { outputsApart } from "./outputs.ts";
 import type { Plan } from "./plan.ts";
 import { countedPositions, type PositionView, viewOf } from "./positions.ts";
@@ -33,6 +34,8 @@ export interface Summary extends LossSums, CurvatureSums {
   readonly drawn?: readonly Drawn[] | undefined;
   /** Σ of what depends on the targets only. */
   readonly constant: number;
+  /** What is kept of the inputs, where a dense layer is on them. */
+  readonly inputs?: InputSums | undefined;
 }
 
 /** What a pass needs of the kernels' memory for parts of the data, in numbers of the network's type. */
@@ -132,6 +135,7 @@ export function* summarise(where: string, plan: Plan, data: Data, first = 0): Ge
     );
   }
   const squares = new Float64Array(plan.net.graph.output.size);
+  const inputs = layerOnInputs(plan.net.graph) && new InputSums();
   let before: Summary | undefined;
   for (const pass of passes) {
     const again = before !== undefined;
@@ -143,7 +147,7 @@ export function* summarise(where: string, plan: Plan, data: Data, first = 0): Ge
         squares[i % squares.length] += t * t;
       });
     };
-    const batches = targetedBatches(where, plan, data, again);
+    const batches = targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
     const summary: Summary = yield* onePass(where, plan, batches, first, accumulatorFor, apart, visit);
     if (before !== undefined && (summary.examples !== before.examples || !sameLoss(plan, before, summary, squares))) {
       throw new ValueError(
@@ -152,7 +156,7 @@ export function* summarise(where: string, plan: Plan, data: Data, first = 0): Ge
     }
     before = summary;
   }
-  return before as Summary;
+  return { ...(before as Summary), inputs };
 }
 
 /**
@@ -214,17 +218,19 @@ function* onePass(
   return { ...ofLoss, ...found, examples, constant, drawn };
 }
 
-/** The batches of data with targets as numbers. @throws ShapeError, ValueError */
+/** The batches of data with targets as numbers; `see` is shown the inputs as they were given. @throws ShapeError, ValueError */
 export function* targetedBatches(
   where: string,
   { net, likelihood }: Plan,
   data: Data,
   again = false,
+  see?: (x: NDArray) => void,
 ): Generator<Required<Batch>> {
   for (const batch of batchesOf(where, data, again)) {
     const { x, y } = readDataset(where, batch);
     const inputs = net.readInputs(where, x);
     const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
+    see?.(x);
     yield { inputs, targets };
   }
 }

@@ -6,6 +6,10 @@ export type FindingCode =
   | "not-at-minimum"
   /** Columns of the inputs differ in size by more than the network's numbers have digits. */
   | "inputs-of-different-size"
+  /** A column of the inputs is further from 0, beside its spread, than the network's numbers have digits. */
+  | "inputs-far-from-zero"
+  /** Two columns of the inputs differ by less than the network's numbers have digits. */
+  | "inputs-nearly-equal"
   /** Tuning ended before the evidence was at a maximum. */
   | "tuning-not-converged"
   /** Tuning drove prior precisions to 0 or to infinity. */

@@ -2,6 +2,7 @@
 
 import { isPromise } from "../array/entries.ts";
 import type { Drawn, Summary } from "../curvature/accumulate.ts";
+import type { InputSums } from "../curvature/inputs.ts";
 import { mergeApart, sharing, weightedSum } from "../curvature/outputs.ts";
 import type { CurvatureKind } from "../curvature/plan.ts";
 import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
@@ -53,6 +54,8 @@ export class Fit implements Summary {
   readonly gradient: Float64Array;
   /** Σ_n ‖∂ℓ_n/∂θ‖ */
   readonly gradientNorms: number;
+  /** @internal Not in files. */
+  readonly inputs: InputSums | undefined;
 
   constructor(of: FitOf, sums: Summary) {
     this.of = of;
@@ -65,6 +68,7 @@ export class Fit implements Summary {
     this.constant = sums.constant;
     this.gradient = sums.gradient;
     this.gradientNorms = sums.gradientNorms;
+    this.inputs = sums.inputs;
     refuseCopies(this, copies);
   }
 
@@ -89,6 +93,7 @@ export class Fit implements Summary {
       constant: this.constant + other.constant,
       gradient: sum(this.gradient, other.gradient),
       gradientNorms: this.gradientNorms + other.gradientNorms,
+      inputs: this.inputs && other.inputs && this.inputs.merge(other.inputs),
     };
     if (apart === undefined) return new Fit(this.of, { ...all, curvature: this.curvature.merge(other.curvature) });
     // Of curvatures that are kept apart, the others may be at other ratios of the noises.
@@ -109,6 +114,7 @@ export class Fit implements Summary {
       constant: factor * this.constant,
       gradient: multiple(this.gradient, factor),
       gradientNorms: factor * this.gradientNorms,
+      inputs: this.inputs,
     });
   }
 

@@ -151,3 +151,107 @@ describe("diagnose names columns of very different size", () => {
     expect(await found([3, 0.1, 1], "float32", structure)).toBeUndefined();
   });
 });
+
+describe("diagnose names columns that are far from 0 beside their spread, or nearly equal", () => {
+  type Make = (r: Random, i: number) => number[];
+  const fitted = async (make: Make, dtype: "float32" | "float64", structure: Structure = "full", count = 200) => {
+    const r = new Random(5);
+    const x = Array.from({ length: count }, (_, i) => make(r, i));
+    const net = chain({ inputs: x[0].length, seed: 1, dtype }, dense(3, tanh), dense(1));
+    const options = { likelihood: "regression", structure, checks: false } as const;
+    const y = x.map(([a]) => [a % 2]);
+    return laplace(net, options).fit({ x, y });
+  };
+  const ours = ["inputs-of-different-size", "inputs-far-from-zero", "inputs-nearly-equal"];
+  const found = async (...given: Parameters<typeof fitted>) =>
+    (await fitted(...given)).diagnose().findings.filter(({ code }) => ours.includes(code));
+  const codes = async (...given: Parameters<typeof fitted>) => (await found(...given)).map(({ code }) => code);
+  const n = (r: Random) => r.normal();
+
+  test.each(["full", "diagonal", "kronecker", "ekfac"] as const)("%s", async (structure) => {
+    const far: Make = (r) => [n(r), 1.7e9 + 3600 * n(r), n(r)];
+    const [finding] = await found(far, "float32", structure);
+    expect(finding.code).toBe("inputs-far-from-zero");
+    expect(finding.message).toMatch(
+      /^Column 1 of the inputs \(counted from 0\) lies around 1700000000 with a standard/,
+    );
+    expect(finding.measured.times / (1.7e9 / 3600)).toBeCloseTo(1, 0);
+    const twins: Make = (r) => {
+      const a = n(r);
+      return [n(r), a, 3 - 2 * a + 2e-5 * n(r)];
+    };
+    const [alike] = await found(twins, "float32", structure);
+    expect(alike).toMatchObject({ code: "inputs-nearly-equal", measured: { first: 1, second: 2 } });
+    expect(alike.measured.times / 1e5).toBeCloseTo(1, 0);
+    // What is beyond one type is not beyond the other.
+    expect(await codes(twins, "float64", structure)).toEqual([]);
+  });
+
+  test("of float64 only from where its squares lose all digits", async () => {
+    expect(await codes((r) => [n(r), 1e9 + n(r)], "float64")).toContain("inputs-far-from-zero");
+    expect(await codes((r) => [n(r) * 1e6, 1e6 + n(r)], "float64")).toEqual([]);
+    const pair =
+      (size: number): Make =>
+      (r) => {
+        const a = n(r);
+        return [a, a + size * n(r)];
+      };
+    expect(await codes(pair(1e-9), "float64")).toEqual(["inputs-nearly-equal"]);
+    expect(await codes(pair(1e-6), "float64")).toEqual([]);
+    expect(await codes(pair(1e-2), "float32")).toEqual([]);
+  });
+
+  test.each(["float32", "float64"] as const)("nothing is said of ordinary inputs, %s", async (dtype) => {
+    const ordinary: Record<string, Make> = {
+      standardised: (r) => [n(r), n(r), n(r)],
+      years: (r) => [2000 + 10 * n(r), n(r)],
+      "years and a temperature": (r) => [1990 + Math.floor(30 * r.uniform()), 15 + 8 * n(r)],
+      constants: (r) => [1, n(r), 1e6, 0, -0.1],
+      "constants and their rounding": (r, i) => [n(r), i % 2 === 0 ? 0.3 : 0.1 + 0.2],
+      "one-hot columns": (r, i) => [i % 3 === 0 ? 1 : 0, i % 3 === 1 ? 1 : 0, i % 3 === 2 ? 1 : 0, n(r)],
+      "rare marks": (r, i) => [i === 150 ? 1 : 0, i === 151 ? 1 : 0, i >= 150 && i < 152 ? 1 : 0, n(r)],
+      "the same twice": (r) => Array(2).fill(n(r)),
+      "the same in other units": (r) => {
+        const celsius = 15 + 8 * n(r);
+        return [celsius, 32 + 1.8 * celsius, 273.15 + celsius];
+      },
+      polynomials: (r) => {
+        const a = n(r);
+        return [a, a ** 2, a ** 3];
+      },
+    };
+    for (const [name, make] of Object.entries(ordinary)) expect([name, await codes(make, dtype)]).toEqual([name, []]);
+    expect(await codes((r) => [n(r), n(r)], dtype, "full", 3)).toEqual([]);
+  });
+
+  test("networks without a bias have none to mistake a column for", async () => {
+    const x = Array.from({ length: 50 }, (_, i) => [1e6 + Math.sin(i)]);
+    const net = chain({ inputs: 1 }, dense(1, undefined, { bias: false }));
+    net.setParameters([1e-6]);
+    const p = await laplace(net, { likelihood: "regression", checks: false }).fit({ x, y: x.map(() => 1) });
+    expect(p.diagnose().findings.filter(({ code }) => ours.includes(code))).toEqual([]);
+  });
+
+  test("shards, batches and sequences are one set of inputs", async () => {
+    const r = new Random(6);
+    const x = Array.from({ length: 300 }, (_, i) => [1e9 + (i < 150 ? 0 : 5e5) + n(r), n(r)]);
+    const y = x.map((_, i) => [i % 2]);
+    const net = chain({ inputs: 2, seed: 1 }, dense(3, tanh), dense(1));
+    const la = laplace(net, { likelihood: "regression", checks: false });
+    const parts = [0, 100, 200].map((at) => ({ x: x.slice(at, at + 100), y: y.slice(at, at + 100) }));
+    const sums = await Promise.all(parts.map((part) => la.sum(part)));
+    const of = (p: Awaited<ReturnType<typeof la.fit>>) =>
+      p.diagnose().findings.find(({ code }) => code === "inputs-far-from-zero")?.measured.times ?? 0;
+    const due = of(await la.fit({ x, y }));
+    expect(due / 4e3).toBeCloseTo(1, 1);
+    expect(of(la.posterior(sums[0].merge(sums[1]).merge(sums[2]))) / due).toBeCloseTo(1, 6);
+    expect(of(await la.fit(parts)) / due).toBeCloseTo(1, 6);
+    const positions = chain({ inputs: [3, 2], seed: 1 }, dense(3, tanh), dense(1));
+    const sequences = {
+      x: Array.from({ length: 100 }, (_, i) => x.slice(3 * i, 3 * i + 3)),
+      y: y.slice(0, 100).map((t) => Array(3).fill(t)),
+    };
+    const p = await laplace(positions, { likelihood: "regression", checks: false }).fit(sequences);
+    expect(of(p) / due).toBeCloseTo(1, 6);
+  });
+});
