@@ -11,7 +11,7 @@ import { subjectOf } from "../reference/subject.ts";
 import { supportCases } from "../support/cases.ts";
 
 /** The value of a node for one example, at these inputs and parameters. */
-function valueOf(node: Node, inputs: readonly Float64Array[], theta: Float64Array, { bufferCount }: Graph) {
+function valueAt(node: Node, inputs: readonly Float64Array[], theta: Float64Array, { bufferCount }: Graph) {
   return scope(() => {
     const places = new Map(node.inputs.map((x, i) => [x, copyIn("float64", inputs[i])]));
     places.set(node, allocateFloats("float64", node.size));
@@ -44,7 +44,7 @@ function secondDifference(graph: Graph, node: Node, moves: (argument: number | "
   );
   const at = (...steps: Float64Array[][]) => {
     const all = steps.reduce((sum, step) => sum.map((x, i) => plus(x, step[i])), u);
-    return valueOf(node, all.slice(0, -1), all[all.length - 1], graph);
+    return valueAt(node, all.slice(0, -1), all[all.length - 1], graph);
   };
   const [both, one, other, none] = [at(d, e), at(d), at(e), at()];
   return both.map((x, i) => x - one[i] - other[i] + none[i]);
