@@ -44,6 +44,7 @@ export {
   type TableEncodingParts,
   type TableRow,
   tableEncoding,
+  tableEncodingSteps,
 } from "./data/encoding.ts";
 export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
 export { identityOf, type Occurrence, occurrences, placesOf } from "./data/identity.ts";
@@ -54,6 +55,7 @@ export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberR
 export type { Data } from "./data/read.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";
 export { type SplitOptions, splitDataset, take } from "./data/split.ts";
+export type { Steps } from "./data/steps.ts";
 export { guessTask, type TargetEncoding, type TargetTask } from "./data/target.ts";
 export {
   type ToyOptions,

@@ -103,7 +103,7 @@ describe("the public surface", () => {
   test.each(exported)("%s has a docstring", (name, file) => {
     const text = readFileSync(join("src", file), "utf8");
     const declaration = new RegExp(
-      `\\*/\\nexport (?:declare |abstract |async )?(?:function|class|const|interface|type) ${name}\\b`,
+      `\\*/\\nexport (?:declare |abstract |async )?(?:function\\*?|class|const|interface|type) ${name}\\b`,
     );
     expect(text).toMatch(declaration);
   });

@@ -34,9 +34,18 @@ export function checkTags(page: string) {
   expect(open).toEqual([]);
 }
 
+/** The page as text. */
+export function pageOf(data: ReportData): string {
+  const steps = renderReport(data);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
 /** The page as text and as a document. */
 export function render(data: ReportData) {
-  const page = renderReport(data);
+  const page = pageOf(data);
   checkTags(page);
   // Plot's own warnings appear as this sign; numbers that were not caught, by their names.
   expect(page).not.toMatch(/⚠|NaN|undefined|Infinity|\[object/);

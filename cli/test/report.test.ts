@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Finding, ReportData } from "../src/report/data.ts";
-import { renderReport } from "../src/report/render.ts";
 import { classification, regression } from "./report-data.ts";
-import { checkTags, render, sections } from "./report-page.ts";
+import { checkTags, pageOf, render, sections } from "./report-page.ts";
 
 const both = [
   ["regression", regression(60)],
@@ -48,7 +47,7 @@ describe.each(both)("the report of a %s", (task, data) => {
 
   test("is the same each time, and changes nothing", () => {
     const before = JSON.stringify(data);
-    expect(renderReport(data)).toBe(page);
+    expect(pageOf(data)).toBe(page);
     expect(JSON.stringify(data)).toBe(before);
   });
 
@@ -226,7 +225,7 @@ describe("what comes from data is text", () => {
     const [quiet, words] = [regression(3), classification(3, 2)];
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 60 }), fc.boolean(), (text, isNumber) => {
-        const page = renderReport(poison(isNumber ? quiet : words, text));
+        const page = pageOf(poison(isNumber ? quiet : words, text));
         checkTags(page);
         expect(page).not.toMatch(/\p{Surrogate}/u);
         expect(page).not.toMatch(/<script|<img/i);

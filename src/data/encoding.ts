@@ -8,6 +8,7 @@ import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";
 import { inputNames } from "./inputs.ts";
 import { marginOf, withOpenCategories } from "./margins.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
+import { atOnce, each, type Steps } from "./steps.ts";
 import { type TargetEncoding, type TargetTask, targetEncoding, targetOfRows, targetReader } from "./target.ts";
 import { unreadableText, type Writer, writerOf } from "./writers.ts";
 
@@ -69,6 +70,14 @@ const kindNames: readonly ColumnKind[] = ["number", "category", "date", "ignored
  *   values that are refused, or a table without inputs
  */
 export function tableEncoding(table: Table, options: TableEncodingOptions): TableEncoding {
+  return atOnce(tableEncodingSteps(table, options));
+}
+
+/**
+ * `tableEncoding` in steps of a column each, for pages and programs that must not stand still: take them until one is done,
+ * and its value is the encoding.
+ */
+export function* tableEncodingSteps(table: Table, options: TableEncodingOptions): Steps<TableEncoding> {
   const where = "tableEncoding";
   checkOptions(where, options, optionNames);
   const { target, task, missing = "impute", kinds = {}, missingTexts = [], usualMissing = true } = options;
@@ -92,24 +101,25 @@ export function tableEncoding(table: Table, options: TableEncodingOptions): Tabl
   const rule: MissingRule = { texts: [...missingTexts], marks: usualMissing ? "usual" : "none" };
   const cells = cellsBy(table);
   const refuse = missing === "refuse";
-  const formats = tableFormats(names, (j) => cells(names[j]), options, missingTest(rule, "numbers"));
+  const formats = yield* tableFormats(names, (j) => cells(names[j]), options, missingTest(rule, "numbers"));
   const columnOf = (j: number, numbering: boolean) => {
     const name = names[j];
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : dated.includes(name) ? "date" : undefined;
     const rules = { kind, refuse, rule, format: formats[j], index: isIndexName(names, j), total, place };
     return columnEncoding(where, name, cells(name), { ...rules, numbering });
   };
-  const found = new Map(names.flatMap((_, j) => (j === at ? [] : [[j, columnOf(j, true)] as const])));
+  const others = names.flatMap((_, j) => (j === at ? [] : [j]));
+  const found = new Map(yield* each(others, (j) => [j, columnOf(j, true)] as const));
   const ids = [...found].filter(([, column]) => column.kind === "ignored" && mayBeOther(column.reason));
   const inputs = [...found.values()].some(({ kind }) => kind !== "ignored");
   if (!inputs || tooManyIds(ids.length, found.size)) for (const [j] of ids) found.set(j, columnOf(j, false));
-  const columns = withOpenCategories([...found.values()], cells, rule);
+  const columns = yield* withOpenCategories([...found.values()], cells, rule);
   const encoding = new TableEncoding({
     columns,
     target: targetEncoding(where, names[at], cells(names[at]), { task, rule, format: formats[at].numbers, place }),
     missing,
     rule,
-    margin: marginOf(columns, cells, rule),
+    margin: yield* marginOf(columns, cells, rule),
   });
   if (columns.length === 0)
     throw new ValueError(`${where}: "${target}" is the table's only column: there is nothing to learn from.`);
@@ -209,12 +219,17 @@ export class TableEncoding {
    * missing and which classes there are stays as it was decided. @throws ValueError for rows without inputs
    */
   ofRows(table: Table): TableEncoding {
+    return atOnce(this.ofRowsSteps(table));
+  }
+
+  /** `ofRows` in steps of a column each, as `tableEncodingSteps` are. */
+  *ofRowsSteps(table: Table): Steps<TableEncoding> {
     const cells = cellsBy(table);
     const { rule, missing } = this;
-    const own = this.columns.map((column) => columnOfRows(column, cells(column.name), rule));
-    const columns = withOpenCategories(own, cells, rule);
+    const own = yield* each(this.columns, (column) => columnOfRows(column, cells(column.name), rule));
+    const columns = yield* withOpenCategories(own, cells, rule);
     const target = targetOfRows(this.target, cells(this.target.name), rule);
-    const margin = marginOf(columns, cells, rule);
+    const margin = yield* marginOf(columns, cells, rule);
     const encoding = new TableEncoding({ columns, target, missing, rule, margin });
     if (encoding.inputs.length === 0) throw new ValueError("ofRows: no column is left to learn from in these rows.");
     return encoding;

@@ -7,6 +7,7 @@ import { datePattern } from "./date-patterns.ts";
 import { type DateFormat, dateFormats, daysOf } from "./dates.ts";
 import type { MissingTest } from "./missing.ts";
 import { type NumberFormat, numberFormat, numberReader } from "./numbers.ts";
+import { each, type Steps } from "./steps.ts";
 
 /** How a column writes what it holds, numbers or dates. */
 export interface ColumnFormat {
@@ -73,19 +74,19 @@ function shareOf(texts: readonly string[], read: (text: string) => number | unde
 }
 
 /**
- * How each column writes its numbers and dates.
+ * How each column writes its numbers and dates, in steps.
  * @param cells the cells of each column, missing ones among them
  * @param missing which they are
  */
-export function tableFormats(
+export function* tableFormats(
   names: readonly string[],
   cells: (column: number) => readonly string[],
   options: TableFormatOptions,
   missing: MissingTest,
-): ColumnFormat[] {
-  const texts = names.map((_, j) => cells(j).filter((cell) => !missing(cell)));
+): Steps<ColumnFormat[]> {
+  const texts = yield* each(names, (_, j) => cells(j).filter((cell) => !missing(cell)));
   const hints = numberHints(options);
-  const first = texts.map((column, j) => formatOf(names[j], column, options, {}));
+  const first = yield* each(texts, (column, j) => formatOf(names[j], column, options, {}));
   const agreed = <T>(values: readonly (T | undefined)[]): T | undefined => {
     const said = new Set(values.filter((value) => value !== undefined));
     return said.size === 1 ? [...said][0] : undefined;
@@ -104,7 +105,7 @@ export function tableFormats(
         : undefined,
     ),
   );
-  return first.map((format, j) => {
+  return yield* each(first, (format, j) => {
     const { numbers, dates } = format;
     const openNumbers =
       decimal !== undefined &&

@@ -5,6 +5,7 @@ import type { CategoryColumn, ColumnEncoding } from "./columns.ts";
 import { occurrences } from "./identity.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import { readerOf } from "./reading.ts";
+import { each, type Steps } from "./steps.ts";
 
 /** A value further outside the range of the training than this share of the range is unusual. */
 export const MARGIN = 0.1;
@@ -19,11 +20,11 @@ const allowed = (rows: number) => Math.max(FEWEST, Math.floor(SHARE * rows));
  * The share of its range by which a value may lie outside. A row that holds a column's extreme would lie outside if it had
  * been left out: the margin is what all but one row in a hundred would have needed, at least `MARGIN`.
  */
-export function marginOf(
+export function* marginOf(
   columns: readonly ColumnEncoding[],
   cellsOf: (name: string) => readonly string[],
   rule: MissingRule,
-): number {
+): Steps<number> {
   let scores: Float64Array | undefined;
   for (const column of columns) {
     if (column.kind !== "number" && column.kind !== "date") continue;
@@ -45,6 +46,7 @@ export function marginOf(
     };
     raise(lowest, low2 - low, high - low2);
     raise(highest, high - high2, high2 - low);
+    yield;
   }
   if (scores === undefined) return MARGIN;
   const place = allowed(scores.length);
@@ -58,15 +60,15 @@ export function marginOf(
  * row has an unknown one as often as the training has categories of one row. One row in a hundred may, all columns together;
  * the columns with the fewest keep their say first, and one column alone always does.
  */
-export function withOpenCategories(
+export function* withOpenCategories(
   columns: readonly ColumnEncoding[],
   cellsOf: (name: string) => readonly string[],
   rule: MissingRule,
-): ColumnEncoding[] {
+): Steps<ColumnEncoding[]> {
   const missing = missingTest(rule, "texts");
   const closed = columns.filter((column): column is CategoryColumn => column.kind === "category" && !column.rest);
   if (closed.length < 2) return [...columns];
-  const alone = closed.map((column) => {
+  const alone = yield* each(closed, (column) => {
     const cells = cellsOf(column.name).filter((cell) => !missing(cell));
     return { name: column.name, rows: occurrences(cells).filter(({ count }) => count === 1).length };
   });

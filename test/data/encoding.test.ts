@@ -1,5 +1,14 @@
 import fc from "fast-check";
-import { guessTask, OptionError, readTableEncoding, type Table, tableEncoding, ValueError } from "laplace-ts";
+import {
+  guessTask,
+  OptionError,
+  readTableEncoding,
+  type Steps,
+  type Table,
+  tableEncoding,
+  tableEncodingSteps,
+  ValueError,
+} from "laplace-ts";
 import { describe, expect, test } from "vitest";
 import { isMissing } from "../../src/data/cells.ts";
 import { dateFormat } from "../../src/data/date-format.ts";
@@ -280,5 +289,30 @@ describe("bind", () => {
     expect(() => encoding.bind(["a", "c"])).toThrow('the table has no column "b"');
     expect(() => encoding.bind(["a", "a", "b"])).toThrow('two columns have the name "a"');
     expect(() => encoding.encode([{ a: "1" }])).toThrow('row 1 has no "b"');
+  });
+});
+
+describe("in steps", () => {
+  const columns = { a: target.map((y) => `${Number(y) ** 2}`), b: target.map((_, i) => (i % 3 === 0 ? "x" : "y")) };
+  const table = tableOf({ ...columns, y: target });
+  const taken = <T>(steps: Steps<T>) => {
+    for (let count = 0; ; count++) {
+      const { done, value } = steps.next();
+      if (done) return { count, value };
+    }
+  };
+
+  test("a table is decided as at once, with at least a pause for each column", () => {
+    const { count: pauses, value } = taken(tableEncodingSteps(table, { target: "y" }));
+    expect(value.toJSON()).toEqual(tableEncoding(table, { target: "y" }).toJSON());
+    expect(pauses).toBeGreaterThanOrEqual(table.names.length);
+    const some = { names: table.names, rows: table.rows.slice(3) };
+    const other = taken(value.ofRowsSteps(some));
+    expect(other.value.toJSON()).toEqual(value.ofRows(some).toJSON());
+    expect(other.count).toBeGreaterThanOrEqual(2);
+  });
+
+  test("what is wrong is thrown by a step", () => {
+    expect(() => taken(tableEncodingSteps(table, { target: "z" }))).toThrow(OptionError);
   });
 });

@@ -17,7 +17,7 @@ import { Progress, plain, printJson, printNote, repeatedText, styled } from "../
 import { headerAdvice } from "../table/csv.ts";
 import { openTable } from "../table/open.ts";
 import { readTable } from "../table/read.ts";
-import { turn } from "../turn.ts";
+import { inTurns, turn } from "../turn.ts";
 import {
   bytes,
   columnList,
@@ -130,10 +130,12 @@ async function run(data: string, options: Options): Promise<void> {
   const reading = readOptions(options);
   const skip = options.onError === "skip" ? onSkip : undefined;
   const stream = await openTable(data, { ...reading, onSkip: skip });
-  const { target } = options;
-  if (target === undefined || !stream.names.includes(target)) {
+  const given = options.target;
+  // Accents are one character or two, as the shell and the file have it.
+  const target = stream.names.find((name) => name.normalize("NFC") === given?.normalize("NFC"));
+  if (target === undefined) {
     const missing =
-      target === undefined ? "--target says which column to predict." : `there is no column "${target}" to predict.`;
+      given === undefined ? "--target says which column to predict." : `there is no column "${given}" to predict.`;
     throw new UsageError(`${missing} ${columnList(stream.names)}${headerAdvice(stream.names)}`);
   }
   const kinds = columnKinds(stream.names, options);
@@ -155,6 +157,7 @@ async function run(data: string, options: Options): Promise<void> {
     progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`),
   );
   progress.done();
+  await turn();
   const fit = { ...fitted, model: withReading(fitted.model, reading) };
   const findings = findingsOf(fit);
   const name = data === "-" ? "standard input" : basename(data);
@@ -167,7 +170,7 @@ async function run(data: string, options: Options): Promise<void> {
     await turn();
     // Drawing takes long to load.
     const { renderReport } = await import("../report/render.ts");
-    written.push({ path: report, content: renderReport(shown) });
+    written.push({ path: report, content: await inTurns(renderReport(shown)) });
   }
   await writeOutputs(written);
   const files = written.map(({ path }) => path);

@@ -8,23 +8,24 @@ import {
   numberReader,
   OptionError,
   type Posterior,
+  type Steps,
   type Structure,
   type TableEncoding,
   type TableEncodingOptions,
   type TableFormatOptions,
   type TableModel,
-  tableEncoding,
+  tableEncodingSteps,
   tableModel,
   ValueError,
   version,
 } from "laplace-ts";
 import { TableError } from "../errors.ts";
-import { turn } from "../turn.ts";
+import { inTurns, turn } from "../turn.ts";
 import { withGaps } from "./gaps.ts";
 import { chooseTemperature, type HeldOutRows, lossesByTemperature, type Part, predictHeldOut } from "./held-out.ts";
 import { type Baseline, baselineOf } from "./metrics.ts";
 import { type Activation, chooseStructure, defaultHidden, describeNetwork, learningOf, networkFor } from "./network.ts";
-import { deal, divide, type Numbers, numbersOf, type Rows, rowsAt, take } from "./numbers.ts";
+import { deal, divide, type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "./numbers.ts";
 import { type Course, type Fitted, fitRecipe, type Recipe } from "./recipe.ts";
 import { type CellNotes, cellNotes, columnAt } from "./values.ts";
 
@@ -108,10 +109,10 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
   const table = readableRows(given, settings);
   const { seed } = settings;
   // What columns hold is decided by all rows, also those that have no part in the fit.
-  const decided = decide(table, settings);
+  const decided = await inTurns(decide(table, settings));
   const { rows, dropped } = withTarget(table, decided);
   await turn();
-  const encoding = dropped === 0 ? decided : decided.ofRows(rows);
+  const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(rows));
   const task: TableFit["task"] = encoding.target.kind === "number" ? "regression" : "classification";
   const learning = learningOf(encoding);
   const hidden = settings.hidden ?? defaultHidden(rows.rows.length);
@@ -138,7 +139,7 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
     guessed: settings.task === undefined,
     rows,
     dropped,
-    cells: cellNotes(table, decided),
+    cells: await inTurns(cellNotes(table, decided)),
     network: describeNetwork(net, hidden, activation),
     structure: chosen.structure,
     structureReason: chosen.reason,
@@ -148,10 +149,9 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
     if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out part leaves too few rows to fit.");
     const kept = await fitter.fit(rest, seed, (share) => onProgress("fitting", share));
     await turn();
-    const temperature = kept.temperature();
-    await turn();
-    const model = kept.at(temperature);
-    const part = { ...fitter.part(kept, test, rest), model };
+    const temperature = await inTurns(kept.temperature());
+    const model = await inTurns(kept.at(temperature));
+    const part = { ...(await fitter.part(kept, test, rest)), model };
     const heldOut = await predictHeldOut([part]);
     return {
       ...shared,
@@ -172,15 +172,17 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
     const stage = `held-out part ${k + 1} of ${folds}`;
     const fitted = await fitter.fit(rest, seed + k + 1, (share) => onProgress(stage, (k + share) / stages));
     await turn();
-    parts.push(fitter.part(fitted, test, rest));
+    parts.push(await fitter.part(fitted, test, rest));
   }
   const everything = Array.from({ length: n }, (_, i) => i);
   const kept = await fitter.fit(everything, seed, (share) => onProgress("all rows", (folds + share) / stages));
   await turn();
-  const temperatures = crossFitted(parts, task);
-  await turn();
-  const calibrated = parts.map((part, k) => ({ ...part, model: part.at(temperatures.each[k]) }));
-  const model = kept.at(temperatures.all);
+  const temperatures = await inTurns(crossFitted(parts, task));
+  const calibrated: Part[] = [];
+  for (const [k, part] of parts.entries()) {
+    calibrated.push({ ...part, model: await inTurns(part.at(temperatures.each[k])) });
+  }
+  const model = await inTurns(kept.at(temperatures.all));
   const heldOut = await predictHeldOut(calibrated);
   return {
     ...shared,
@@ -195,7 +197,7 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
 }
 
 /** What columns hold. @throws OptionError for a target that is not there; ValueError for a table that cannot be learned */
-function decide(table: Rows, settings: FitSettings): TableEncoding {
+function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
   const { target, task, missing, kinds, missingTexts = [], usualMissing = true, total, formats } = settings;
   if (columnAt(table.names, target) < 0) {
     const names = table.names.slice(0, 20).map((name) => name.slice(0, 60));
@@ -204,7 +206,17 @@ function decide(table: Rows, settings: FitSettings): TableEncoding {
   }
   if (table.rows.length < FEWEST_ROWS) throw tooFew(table.rows.length, target);
   const place = (row: number) => `line ${table.lines[row]}`;
-  return tableEncoding(table, { target, task, missing, kinds, missingTexts, usualMissing, total, place, ...formats });
+  return tableEncodingSteps(table, {
+    target,
+    task,
+    missing,
+    kinds,
+    missingTexts,
+    usualMissing,
+    total,
+    place,
+    ...formats,
+  });
 }
 
 const tooFew = (rows: number, target: string) =>
@@ -249,9 +261,10 @@ function readableRows(table: Rows, settings: FitSettings): Rows {
 }
 
 /** For each part the temperature that the other parts' held-out rows choose, and the one that all choose. */
-function crossFitted(parts: readonly Part[], task: string): { each: number[]; all: number } {
+function* crossFitted(parts: readonly Part[], task: string): Steps<{ each: number[]; all: number }> {
   if (task === "regression") return { each: parts.map(() => 1), all: 1 };
-  const losses = parts.map(lossesByTemperature);
+  const losses: Float64Array[][] = [];
+  for (const part of parts) losses.push(yield* lossesByTemperature(part));
   const others = (k: number) => losses.filter((_, i) => i !== k);
   return { each: parts.map((_, k) => chooseTemperature(others(k))), all: chooseTemperature(losses) };
 }
@@ -297,8 +310,9 @@ class Fitter {
 
   async fit(indices: readonly number[], seed: number, onShare: (share: number) => void) {
     const rows = rowsAt(this.#rows, indices);
-    const encoding = rows.rows.length === this.#rows.rows.length ? this.#encoding : this.#encoding.ofRows(rows);
-    const numbers = numbersOf(rows, encoding);
+    const encoding =
+      rows.rows.length === this.#rows.rows.length ? this.#encoding : await inTurns(this.#encoding.ofRowsSteps(rows));
+    const numbers = await inTurns(numbersOf(rows, encoding));
     const { labels } = this;
     const own = labels && Float64Array.from(indices, (i) => labels[i]);
     await turn();
@@ -307,9 +321,9 @@ class Fitter {
     return new FittedTable(fitted, encoding, rows, numbers, this.#recipe);
   }
 
-  part(fitted: FittedTable, test: readonly number[], rest: readonly number[]): Part {
-    const { model } = fitted;
-    const numbers = numbersOf(rowsAt(this.#rows, test), model.encoding);
+  async part(fitted: FittedTable, test: readonly number[], rest: readonly number[]): Promise<Part> {
+    const model = await inTurns(fitted.at(1));
+    const numbers = await inTurns(numbersOf(rowsAt(this.#rows, test), model.encoding));
     const at = (temperature: number) => fitted.at(temperature);
     return { model, numbers, indices: test, baseline: this.baseline(rest), at, validation: fitted.validation };
   }
@@ -326,20 +340,25 @@ class Fitter {
 }
 
 /** The largest variance of the function of some rows. */
-function largestVariance(model: TableModel, numbers: Numbers): number {
+function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
   const rows = Math.min(numbers.rows, FAR_ROWS);
   const seen = take(
     numbers,
     Array.from({ length: rows }, (_, i) => i),
   );
-  return model
-    .predictEncoded(seen.x.data as Float64Array, seen.unusual)
-    .functionVariance.reduce((a, b) => Math.max(a, b), 0);
+  let largest = 0;
+  for (const part of partsOf(seen, model.posterior)) {
+    const { functionVariance } = model.predictEncoded(part.x.data as Float64Array, part.unusual);
+    largest = functionVariance.reduce((a, b) => Math.max(a, b), largest);
+    yield;
+  }
+  return largest;
 }
 
 /** A model of some rows, and how it came about. */
 class FittedTable {
-  readonly model: TableModel;
+  /** Models that were made, by their temperatures. */
+  readonly #models = new Map<number, TableModel>();
   readonly #fitted: Fitted;
   readonly #encoding: TableEncoding;
   readonly #rows: Rows;
@@ -349,33 +368,36 @@ class FittedTable {
   constructor(fitted: Fitted, encoding: TableEncoding, rows: Rows, numbers: Numbers, { learning }: Recipe) {
     [this.#fitted, this.#encoding, this.#rows, this.#numbers] = [fitted, encoding, rows, numbers];
     this.#approximation = learning.approximation;
-    this.model = this.at(1);
   }
 
-  /** The model with this temperature of its posterior. */
-  at(temperature: number): TableModel {
+  /** The model with this temperature of its posterior, in steps. */
+  *at(temperature: number): Steps<TableModel> {
+    const known = this.#models.get(temperature);
+    if (known !== undefined) return known;
     const fitted = this.#fitted.posterior;
     const posterior = temperature === fitted.temperature ? fitted : fitted.with({ temperature });
-    const parted = withGaps(posterior, this.#encoding, this.#numbers);
+    const parted = yield* withGaps(posterior, this.#encoding, this.#numbers);
     const { partial } = this.#fitted;
     // With many columns the rows that the weights were fitted to are no measure for others.
     const shared = { encoding: this.#encoding, approximation: this.#approximation };
     const largest = Math.max(
-      largestVariance(tableModel({ posterior, ...shared }), this.#numbers),
-      largestVariance(
+      yield* largestVariance(tableModel({ posterior, ...shared }), this.#numbers),
+      yield* largestVariance(
         tableModel({ posterior: partial.posterior.with({ temperature }), ...shared }),
         partial.validation,
       ),
     );
-    return tableModel({ ...parted, approximation: this.#approximation, farVariance: FAR * largest });
+    const model = tableModel({ ...parted, approximation: this.#approximation, farVariance: FAR * largest });
+    this.#models.set(temperature, model);
+    return model;
   }
 
   /** The temperature that the validation part chooses. */
-  temperature(): number {
+  *temperature(): Steps<number> {
     if (this.#encoding.target.kind === "number") return 1;
     const { posterior, validation } = this.#fitted.partial;
     const partial = tableModel({ posterior, encoding: this.#encoding, approximation: this.#approximation });
-    return chooseTemperature([lossesByTemperature({ model: partial, numbers: validation })]);
+    return chooseTemperature([yield* lossesByTemperature({ model: partial, numbers: validation })]);
   }
 
   /** Rows that said when to stop. */

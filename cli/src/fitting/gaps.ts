@@ -2,7 +2,7 @@
 // matters; least squares takes that for noise in all rows. Here the residuals' variance is parted: noise, and for each column
 // a multiple of the variance that its draws make.
 
-import { NDArray, type Posterior, TableEncoding } from "laplace-ts";
+import { NDArray, type Posterior, type Steps, TableEncoding } from "laplace-ts";
 import type { Numbers } from "./numbers.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
@@ -13,12 +13,12 @@ const STEPS = 200;
 const PRIOR_ROWS = 5;
 const MOST_SPREAD = 4;
 
-/** The encoding with the spread of its draws, and the posterior with the noise of rows without gaps. */
-export function withGaps(
+/** The encoding with the spread of its draws, and the posterior with the noise of rows without gaps; in steps. */
+export function* withGaps(
   posterior: Posterior,
   encoding: TableEncoding,
   numbers: Numbers,
-): { readonly posterior: Posterior; readonly encoding: TableEncoding } {
+): Steps<{ readonly posterior: Posterior; readonly encoding: TableEncoding }> {
   const noise = posterior.noise?.data[0];
   const { target } = encoding;
   if (target.kind !== "number" || noise === undefined) return { posterior, encoding };
@@ -33,14 +33,18 @@ export function withGaps(
   const outputs = net.forward(numbers.x).data;
   const square = Float64Array.from(rows, (i) => (numbers.y.data[i] - outputs[i]) ** 2);
   const pooled = square.reduce((sum, value) => sum + value / rows.length, 0);
-  const variances = rows.map((i) =>
-    numbers.gaps[i].map((column) => {
+  yield;
+  const variances: { readonly column: number; readonly variance: number }[][] = [];
+  for (const i of rows) {
+    if (numbers.gaps[i].length > 0) yield;
+    const own = numbers.gaps[i].map((column) => {
       const drawn = encoding.draw(rowOf(i), [column]);
       const f = Float64Array.from(net.forward(new NDArray(drawn, [drawn.length / width, width])).data);
       const mean = f.reduce((sum, value) => sum + value / f.length, 0);
       return { column, variance: f.reduce((sum, value) => sum + (value - mean) ** 2 / f.length, 0) };
-    }),
-  );
+    });
+    variances.push(own);
+  }
   if (!(pooled > 0)) return { posterior, encoding };
   const parts = parted(square, variances, pooled);
   const used = encoding.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);

@@ -1,10 +1,10 @@
 // Predictions of rows that their model has not seen, pooled over the parts of a cross-validation, or of one held-out part.
 
-import type { NDArray, TableModel } from "laplace-ts";
+import type { NDArray, Posterior, Steps, TableModel } from "laplace-ts";
 import type { HeldOut } from "../report/data.ts";
-import { turn } from "../turn.ts";
+import { inTurns } from "../turn.ts";
 import { type Baseline, baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "./metrics.ts";
-import type { Numbers } from "./numbers.ts";
+import { type Numbers, partsOf } from "./numbers.ts";
 
 /** A model, and the rows that were kept from it. */
 export interface Part {
@@ -17,7 +17,7 @@ export interface Part {
   /** Rows of the fit that said when to stop. */
   readonly validation: number;
   /** The same model with another temperature of its posterior. */
-  readonly at: (temperature: number) => TableModel;
+  readonly at: (temperature: number) => Steps<TableModel>;
 }
 
 /**
@@ -26,16 +26,35 @@ export interface Part {
  */
 const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05] as const;
 
-/** −log p of the true class, row by row, at each temperature. */
-export function lossesByTemperature({ model, numbers }: Pick<Part, "model" | "numbers">): Float64Array[] {
-  return TEMPERATURES.map((temperature) => {
+/** −log p of the true class, row by row, at each temperature, in steps. */
+export function* lossesByTemperature({ model, numbers }: Pick<Part, "model" | "numbers">): Steps<Float64Array[]> {
+  const { approximation } = model;
+  const losses: Float64Array[] = [];
+  for (const temperature of TEMPERATURES) {
     const own = model.posterior.with({ temperature });
-    return labelLosses(own.logProbabilities(numbers.x, { approximation: model.approximation }), numbers.y);
-  });
+    losses.push(yield* lossesOf(own, numbers, approximation));
+  }
+  return losses;
+}
+
+/** −log p of the labels of rows, row by row, in steps. */
+export function* lossesOf(
+  posterior: Posterior,
+  numbers: Numbers,
+  approximation: TableModel["approximation"],
+): Steps<Float64Array> {
+  const losses = new Float64Array(numbers.rows);
+  let at = 0;
+  for (const part of partsOf(numbers, posterior)) {
+    losses.set(labelLosses(posterior.logProbabilities(part.x, { approximation }), part.y), at);
+    at += part.rows;
+    yield;
+  }
+  return losses;
 }
 
 /** −log p of the labels, from logarithms of probabilities: [rows, classes], or [rows, 1, 2] of a single logit. */
-export function labelLosses(logs: NDArray, labels: NDArray): Float64Array {
+function labelLosses(logs: NDArray, labels: NDArray): Float64Array {
   const classes = logs.shape[logs.shape.length - 1];
   return Float64Array.from(labels.data, (label: number, i: number) => -logs.data[i * classes + label]);
 }
@@ -65,7 +84,16 @@ export interface HeldOutRows extends Omit<HeldOut, "lines" | "rows"> {
   readonly baseline: Metrics;
 }
 
-function predictPart({ model, numbers, indices, baseline }: Part) {
+function* predictPart({ model, numbers, indices, baseline }: Part): Steps<ReturnType<typeof predictRows>> {
+  const all: ReturnType<typeof predictRows> = [];
+  for (const part of partsOf(numbers, model.posterior)) {
+    all.push(...predictRows(model, part, indices.slice(all.length, all.length + part.rows), baseline));
+    yield;
+  }
+  return all;
+}
+
+function predictRows(model: TableModel, numbers: Numbers, indices: readonly number[], baseline: Baseline) {
   const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual, numbers.gaps);
   const { target } = model.encoding;
   return indices.map((index, i) => {
@@ -90,10 +118,7 @@ function predictPart({ model, numbers, indices, baseline }: Part) {
 /** Predicts the rows of all parts. */
 export async function predictHeldOut(parts: readonly Part[]): Promise<HeldOutRows> {
   const all = [];
-  for (const part of parts) {
-    await turn();
-    all.push(...predictPart(part));
-  }
+  for (const part of parts) all.push(...(await inTurns(predictPart(part))));
   all.sort((a, b) => a.index - b.index);
   const truth = all.map((row) => row.truth);
   const mean = all.map((row) => row.mean);

@@ -1,6 +1,6 @@
 // The numbers of a table: inputs and targets by its encoding, and parts of them.
 
-import { NDArray, Random, type TableEncoding, ValueError } from "laplace-ts";
+import { NDArray, type Posterior, Random, type Steps, type TableEncoding, ValueError } from "laplace-ts";
 
 /** Inputs and targets of some rows. */
 export interface Numbers {
@@ -28,26 +28,31 @@ export function rowsAt(table: Rows, indices: readonly number[]): Rows {
   return { names: table.names, rows: indices.map((i) => table.rows[i]), lines: indices.map((i) => table.lines[i]) };
 }
 
-/** Inputs and targets of rows. @throws ValueError naming the line */
-export function numbersOf(table: Rows, encoding: TableEncoding): Numbers {
+/** Rows that are read in a step. */
+const STEP_ROWS = 256;
+
+/** Inputs and targets of rows, in steps. @throws ValueError naming the line */
+export function* numbersOf(table: Rows, encoding: TableEncoding): Steps<Numbers> {
   const width = encoding.inputs.length;
   const encodeRow = encoding.bind(table.names);
   const at = table.names.indexOf(encoding.target.name);
   const count = table.rows.length;
   const [x, y] = [new Float64Array(count * width), new Float64Array(count)];
   const gaps = table.rows.map((): number[] => []);
-  const unusual = table.rows.map((cells, i) => {
+  const unusual: (readonly string[])[] = [];
+  for (const [i, cells] of table.rows.entries()) {
+    if (i % STEP_ROWS === STEP_ROWS - 1) yield;
     try {
       const target = encoding.encodeTarget(cells[at]);
       if (target === undefined) throw new ValueError(`the target "${encoding.target.name}" has no value`);
       y[i] = target;
-      return encodeRow(cells, x, i * width, gaps[i]);
+      unusual.push(encodeRow(cells, x, i * width, gaps[i]));
     } catch (cause) {
       throw cause instanceof ValueError
         ? new ValueError(`line ${table.lines[i]}: ${cause.message}.`, { cause })
         : cause;
     }
-  });
+  }
   const labels = encoding.target.kind === "classes" && encoding.target.classes.length > 2;
   return {
     rows: count,
@@ -75,6 +80,31 @@ export function take(numbers: Numbers, indices: readonly number[]): Numbers {
     unusual: indices.map((i) => numbers.unusual[i]),
     gaps: indices.map((i) => numbers.gaps[i]),
   };
+}
+
+/** Multiplications of a step, about a tenth of a second, and the most rows of one. */
+const [STEP_WORK, MOST_STEP_ROWS] = [2 ** 28, 4096];
+
+/** Rows, some at a time: as many as a posterior predicts in a moment. Sums over them are those of all, in their order. */
+export function* partsOf(numbers: Numbers, { net, structure }: Posterior): Generator<Numbers> {
+  const weights = net.parameterCount;
+  // A row's variance goes through the whole matrix, or through factors of it.
+  const work = net.graph.output.size * weights * (structure === "full" ? weights : 32);
+  const most = Math.min(MOST_STEP_ROWS, Math.max(16, Math.floor(STEP_WORK / work)));
+  for (let first = 0; first < numbers.rows; first += most) {
+    const last = Math.min(numbers.rows, first + most);
+    const rowsOf = (source: NDArray) => {
+      const width = source.size / numbers.rows;
+      return new NDArray(source.data.subarray(first * width, last * width), [last - first, ...source.shape.slice(1)]);
+    };
+    yield {
+      rows: last - first,
+      x: rowsOf(numbers.x),
+      y: rowsOf(numbers.y),
+      unusual: numbers.unusual.slice(first, last),
+      gaps: numbers.gaps.slice(first, last),
+    };
+  }
 }
 
 /** 0 to n − 1 in an order that the seed gives. */

@@ -2,12 +2,12 @@
 // so that the network begins simple; each round the evidence says how far to relax it. A validation part says when to
 // stop relaxing; then everything is repeated on all rows, for as many rounds.
 
-import { adam, laplace, type Network, type Posterior, type Structure, train } from "laplace-ts";
-import { turn } from "../turn.ts";
-import { labelLosses } from "./held-out.ts";
+import { adam, laplace, type Network, type Posterior, type Steps, type Structure, train } from "laplace-ts";
+import { inTurns, turn } from "../turn.ts";
+import { lossesOf } from "./held-out.ts";
 import { gaussianNll } from "./metrics.ts";
 import { type Learning, networkFor } from "./network.ts";
-import { divide, type Numbers, take } from "./numbers.ts";
+import { divide, type Numbers, partsOf, take } from "./numbers.ts";
 
 /** How a network is trained. */
 export interface Recipe {
@@ -108,8 +108,10 @@ async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnSh
       done += last;
       if (validation === undefined) continue;
       course.epochs.push(done);
+      await turn();
       course.train.push(plainNll(net, learning, noise, data));
       course.validation.push(plainNll(net, learning, noise, validation));
+      await turn();
     }
     const fitted = await laplace(net, {
       likelihood: learning.likelihood(noise),
@@ -126,7 +128,7 @@ async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnSh
     const change = Math.max(Math.abs(Math.log(nextPrecision / precision)), Math.abs(Math.log(nextNoise / noise)));
     [precision, noise] = [nextPrecision, nextNoise];
     if (validation !== undefined) {
-      const value = predictiveNll(posterior, learning, validation);
+      const value = await inTurns(predictiveNll(posterior, learning, validation));
       if (value < best - WORTH) {
         [best, kept, course.kept, course.rounds] = [value, posterior, done, round];
       } else if (round > course.rounds + 1) {
@@ -161,12 +163,20 @@ function plainNll(net: Network, learning: Learning, noise: number, data: Numbers
   return sum / rows;
 }
 
-/** Of the posterior's predictions. */
-function predictiveNll(posterior: Posterior, { approximation }: Learning, data: Numbers): number {
-  if (approximation === "exact") {
-    const { mean, variance } = posterior.predict(data.x, { approximation });
-    return gaussianNll(mean.data, (i) => variance.data[i], data.y.data);
+/** Of the posterior's predictions, in steps. */
+function* predictiveNll(posterior: Posterior, { approximation }: Learning, data: Numbers): Steps<number> {
+  if (approximation !== "exact") {
+    const losses = yield* lossesOf(posterior, data, approximation);
+    return losses.reduce((sum, loss) => sum + loss / losses.length, 0);
   }
-  const losses = labelLosses(posterior.logProbabilities(data.x, { approximation }), data.y);
-  return losses.reduce((sum, loss) => sum + loss / losses.length, 0);
+  const [mean, variance] = [new Float64Array(data.rows), new Float64Array(data.rows)];
+  let at = 0;
+  for (const part of partsOf(data, posterior)) {
+    const predicted = posterior.predict(part.x, { approximation });
+    mean.set(predicted.mean.data, at);
+    variance.set(predicted.variance.data, at);
+    at += part.rows;
+    yield;
+  }
+  return gaussianNll(mean, (i) => variance[i], data.y.data);
 }

@@ -8,6 +8,7 @@ import {
   type Occurrence,
   occurrences,
   readerOf,
+  type Steps,
   type TableEncoding,
 } from "laplace-ts";
 import type { Rows } from "./numbers.ts";
@@ -42,8 +43,8 @@ export function columnAt(names: readonly string[], name: string): number {
   return names.findIndex((one) => one.normalize("NFC") === name.normalize("NFC"));
 }
 
-/** What the cells of a table say, by what was decided of its columns. */
-export function cellNotes(table: Rows, encoding: TableEncoding): CellNotes {
+/** What the cells of a table say, by what was decided of its columns, in steps of a column each. */
+export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNotes> {
   const notes = { missing: [], unreadable: [], doubtful: [], numbersBut: [] } as Record<keyof CellNotes, ColumnTexts[]>;
   const { target, rule } = encoding;
   const add = (kind: keyof CellNotes, name: string, rows: readonly number[], cells: readonly string[]) => {
@@ -57,6 +58,7 @@ export function cellNotes(table: Rows, encoding: TableEncoding): CellNotes {
     ...encoding.columns,
   ];
   for (const column of columns) {
+    yield;
     const { name } = column;
     const at = table.names.indexOf(name);
     const cells = table.rows.map((row) => row[at]);

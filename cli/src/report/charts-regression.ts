@@ -1,7 +1,7 @@
 // Regression: predictions with their intervals against the truth, and standardised residuals.
 
 import * as Plot from "@observablehq/plot";
-import { normalCdf, normalQuantile } from "laplace-ts";
+import { normalCdf, normalQuantile, type Steps } from "laplace-ts";
 import { axis, bars, chart, colour, countAxis, figure } from "./chart.ts";
 import type { ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
@@ -48,11 +48,13 @@ function tooltip(row: Row): string {
 const drawnOf = (drawn: number, all: number) =>
   drawn < all ? ` Drawn are ${count(drawn, "row")}, evenly spaced, of ${all.toLocaleString("en-US")}.` : "";
 
-/** The figures of a regression's held-out rows; nothing if there are no rows to draw. */
-export function regressionFigures(data: ReportData): { predictions?: Html; residuals?: Html } {
+/** The figures of a regression's held-out rows, in steps; nothing if there are no rows to draw. */
+export function* regressionFigures(data: ReportData): Steps<{ predictions?: Html; residuals?: Html }> {
   const rows = readRows(data).toSorted((a, b) => a.mean - b.mean || a.line - b.line);
   if (rows.length === 0) return {};
-  return { predictions: predictions(data, rows), residuals: html`${residuals(rows)}${residualHistogram(rows)}` };
+  const first = predictions(data, rows);
+  yield;
+  return { predictions: first, residuals: html`${residuals(rows)}${residualHistogram(rows)}` };
 }
 
 function predictions(data: ReportData, rows: readonly Row[]): Html {

@@ -1,5 +1,6 @@
 // The report: one self-contained page, readable without scripts, made of plain numbers and texts alone.
 
+import type { Steps } from "laplace-ts";
 import { reliabilityFigure, uncertaintyFigure } from "./charts-calibration.ts";
 import { classificationFigures } from "./charts-classification.ts";
 import { evidenceFigure, trainingFigure } from "./charts-fit.ts";
@@ -21,12 +22,12 @@ interface Section {
 }
 
 /**
- * The report as one HTML file, which asks for nothing from elsewhere. Deterministic; whatever comes from the data is
+ * The report as one HTML file, which asks for nothing from elsewhere, drawn in steps. Deterministic; whatever comes from the data is
  * escaped, long names are shortened, and of many rows some are drawn, so that the file stays under 2 MB.
  * @param data what to show; numbers that are not finite become "—" or are left out of the pictures
  */
-export function renderReport(data: ReportData): string {
-  const parts = sections(data);
+export function* renderReport(data: ReportData): Steps<string> {
+  const parts = yield* sections(data);
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -55,10 +56,18 @@ ${parts.map(({ id, title, content }) => html`<section id="${id}" aria-labelledby
 
 const absent = (text: string) => html`<p class="none">${text}</p>`;
 
-function sections(data: ReportData): Section[] {
-  const figures = data.task === "regression" ? regressionFigures(data) : classificationFigures(data);
-  const nothing = absent("There are no held-out rows to show.");
+function* sections(data: ReportData): Steps<Section[]> {
+  const figures = data.task === "regression" ? yield* regressionFigures(data) : classificationFigures(data);
+  yield;
+  const reliability = reliabilityFigure(data);
+  yield;
+  const uncertainty = uncertaintyFigure(data);
+  yield;
   const slices = sliceFigures(data);
+  yield;
+  const rows = uncertainRows(data);
+  yield;
+  const nothing = absent("There are no held-out rows to show.");
   const grid = (content: Content) => html`<div class="figures">${content}</div>`;
   return [
     { id: "diagnosis", entry: "Diagnosis", title: "Can you rely on it?", content: diagnosis(data) },
@@ -80,8 +89,8 @@ function sections(data: ReportData): Section[] {
       entry: "Uncertainty",
       title: "The uncertainty itself",
       content: grid([
-        reliabilityFigure(data) ?? absent("There is no reliability diagram: too few held-out rows."),
-        uncertaintyFigure(data) ?? absent("There is no uncertainty to count: no held-out rows."),
+        reliability ?? absent("There is no reliability diagram: too few held-out rows."),
+        uncertainty ?? absent("There is no uncertainty to count: no held-out rows."),
       ]),
     },
     {
@@ -102,7 +111,7 @@ function sections(data: ReportData): Section[] {
           ? html`${sliceSigns(data)}${grid(slices)}`
           : absent("There are no slices: no input was varied on its own."),
     },
-    { id: "rows", entry: "Uncertain rows", title: "The most uncertain rows", content: uncertainRows(data) ?? nothing },
+    { id: "rows", entry: "Uncertain rows", title: "The most uncertain rows", content: rows ?? nothing },
     {
       id: "columns",
       entry: "Columns",
