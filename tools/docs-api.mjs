@@ -1,5 +1,5 @@
 // The API's pages: TypeDoc writes a page for each export from its docstrings; they are put together here, a page for each
-// floor of the house, with an index of first sentences and a sidebar.
+// floor of the house and one for laplace-ts/graph, with an index of first sentences and a sidebar.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ const floors = {
   linalg: "Linear algebra",
   kernels: "Kernels",
   errors: "Errors",
+  graph: "laplace-ts/graph",
 };
 
 /** TypeDoc's folders: functions and values come first on a page, then what they take and give. */
@@ -66,18 +67,29 @@ export function writeApi() {
   execFileSync(process.execPath, [...typedoc, "--out", members, "--json", json], { stdio: "inherit" });
 
   const { children, symbolIdMap } = JSON.parse(readFileSync(json, "utf8"));
-  const exported = children.map((child) => {
-    const floor = symbolIdMap[child.id].packagePath.split("/")[1].replace(/\.ts$/, "");
-    const order = folders.findIndex((folder) => existsSync(join(members, folder, `${child.name}.md`)));
+  // What both export is a reference in one of the two.
+  const all = children.flatMap((module) =>
+    module.children.filter(({ variant }) => variant !== "reference").map((child) => ({ module: module.name, child })),
+  );
+  const exported = all.map(({ module, child }) => {
+    const own = symbolIdMap[child.id].packagePath.split("/")[1].replace(/\.ts$/, "");
+    const floor = module === "graph" ? "graph" : own;
+    const pages = folders.map((folder) => join(members, module, folder, `${child.name}.md`));
+    const order = pages.findIndex((page) => existsSync(page));
     const about = firstSentence(child);
     if (!(floor in floors)) throw new Error(`tools/docs-api.mjs has no heading for src/${floor}.`);
     if (about === "") throw new Error(`${child.name} has no docstring.`);
-    return { name: child.name, floor, order, about };
+    return { name: child.name, floor, order, about, page: pages[order] };
   });
   exported.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
   const pageOf = new Map(exported.map(({ name, floor }) => [name, floor]));
+  if (pageOf.size < exported.length) throw new Error("tools/docs-api.mjs: two exports have the same name.");
 
-  const index = ["# API", "", "Everything the package exports, from its docstrings, which your editor shows too."];
+  const index = [
+    "# API",
+    "",
+    "Everything the package exports, from its docstrings, which your editor shows too; `laplace-ts/graph` comes last.",
+  ];
   const sidebar = [{ text: "All exports", link: "/api/" }];
   for (const [floor, heading] of Object.entries(floors)) {
     const entries = exported.filter((one) => one.floor === floor);
@@ -85,9 +97,7 @@ export function writeApi() {
     const rows = entries.map(({ name, about }) => `| [${name}](./${floor}.md#${name}) | ${about} |`);
     index.push("", `## ${heading}`, "", "| export | what it is |", "|---|---|", ...rows);
     sidebar.push({ text: heading, link: `/api/${floor}` });
-    const sections = entries.map((one) =>
-      asSection(readFileSync(join(members, folders[one.order], `${one.name}.md`), "utf8"), one, pageOf),
-    );
+    const sections = entries.map((one) => asSection(readFileSync(one.page, "utf8"), one, pageOf));
     writeFileSync(
       join(api, `${floor}.md`),
       `---\noutline: 2\n---\n\n# ${heading} {#page}\n\n${sections.join("\n\n")}\n`,
