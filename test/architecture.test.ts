@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { structures } from "../src/structures/curvature.ts";
+import { importedNames, importsOf, sources } from "./imports.ts";
 
 // From the ground up, as in ARCHITECTURE.md: a folder imports from those before it and from itself.
 const floors = [
@@ -24,28 +25,18 @@ const floors = [
   "graph.ts",
 ];
 
-function sources(folder: string): string[] {
-  return readdirSync(folder).flatMap((name) => {
-    const path = join(folder, name);
-    if (["assembly", "generated"].includes(name)) return [];
-    return statSync(path).isDirectory() ? sources(path) : [path];
-  });
-}
-
 const floorOf = (path: string) => floors.indexOf(path.split("/")[1]);
 const files = sources("src");
 
 describe("the house", () => {
   test.each(files)("%s imports nothing from a floor above", (file) => {
-    const text = readFileSync(file, "utf8");
-    const imports = [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, path]) => normalize(join(dirname(file), path)));
     expect(floorOf(file)).toBeGreaterThanOrEqual(0);
-    for (const path of imports) expect(floorOf(path), `${file} imports ${path}`).toBeLessThanOrEqual(floorOf(file));
+    for (const path of importsOf(file))
+      expect(floorOf(path), `${file} imports ${path}`).toBeLessThanOrEqual(floorOf(file));
   });
 
   test.each(files)("%s imports no package", (file) => {
-    const text = readFileSync(file, "utf8");
-    expect([...text.matchAll(/from "([^."][^"]*)"/g)].map(([, name]) => name)).toEqual([]);
+    expect(importedNames(file).filter((name) => !name.startsWith("."))).toEqual([]);
   });
 
   test.each(files)("%s can be read in one sitting", (file) => {

@@ -6,7 +6,7 @@ import { LaplaceError, tableEncoding } from "laplace-ts";
 import { describe, expect, test } from "vitest";
 import { cpuTime } from "../../test/cpu-time.ts";
 import { type FitSettings, fitTable } from "../src/fitting/fit.ts";
-import { numbersOf } from "../src/fitting/numbers.ts";
+import { numbersOf } from "../src/model/rows.ts";
 import { openCsv, type ReadOptions } from "../src/table/csv.ts";
 import { batchEncoder } from "../src/table/encode.ts";
 import { readTable } from "../src/table/read.ts";

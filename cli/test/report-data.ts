@@ -1,6 +1,7 @@
 // Reports' data made up for tests: the same numbers every time.
 
-import type { HeldOut, ReportData, Slice } from "../src/report/data.ts";
+import type { HeldOut } from "../src/model/held-out.ts";
+import type { ReportData, Slice } from "../src/model/report-data.ts";
 
 /** Numbers in (−½, ½) that look scattered. */
 const scatter = (i: number) => ((i * 7919 + 13) % 1009) / 1009 - 0.5;

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import type { ReportData } from "../src/report/data.ts";
+import type { ReportData } from "../src/model/report-data.ts";
 import { classification, regression } from "./report-data.ts";
 import { render, sections } from "./report-page.ts";
 

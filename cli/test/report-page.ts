@@ -2,7 +2,7 @@
 
 import { parseHTML } from "linkedom";
 import { expect } from "vitest";
-import type { ReportData } from "../src/report/data.ts";
+import type { ReportData } from "../src/model/report-data.ts";
 import { renderReport } from "../src/report/render.ts";
 
 /** The sections of every report, in their order. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Finding, ReportData } from "../src/report/data.ts";
+import type { Finding, ReportData } from "../src/model/report-data.ts";
 import { classification, regression } from "./report-data.ts";
 import { checkTags, pageOf, render, sections } from "./report-page.ts";
 

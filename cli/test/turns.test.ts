@@ -3,7 +3,7 @@
 import { gaussian, laplace, NDArray, randomNormal } from "laplace-ts";
 import { expect, test } from "vitest";
 import { networkFor } from "../src/fitting/network.ts";
-import { partsOf } from "../src/fitting/numbers.ts";
+import { partsOf } from "../src/model/rows.ts";
 import { inTurns } from "../src/turn.ts";
 
 test("other work is done between long steps", async () => {

@@ -2,7 +2,7 @@
 
 import { Command } from "commander";
 import { TableError } from "../errors.ts";
-import { baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "../fitting/metrics.ts";
+import { baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "../model/metrics.ts";
 import { line, metricLines } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";

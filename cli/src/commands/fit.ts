@@ -8,7 +8,8 @@ import { findingsOf } from "../fitting/findings.ts";
 import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
 import { formatNotes } from "../fitting/formats.ts";
 import { activations } from "../fitting/network.ts";
-import { reportData } from "../fitting/report-data.ts";
+import { reportData } from "../fitting/to-report.ts";
+import { noiseOf } from "../model/noise.ts";
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
@@ -251,18 +252,11 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     structure: fit.structure,
     structureReason: fit.structureReason,
     priorPrecision: posterior.priorPrecision.data[0],
-    noise: noiseOf(fit),
+    noise: noiseOf(model),
     temperature: fit.temperature,
     metrics: heldOut.metrics,
     baseline: heldOut.baseline,
   };
-}
-
-/** The standard deviation of the noise, in the target's units. */
-export function noiseOf({ model }: Pick<TableFit, "model">): number | undefined {
-  const { target } = model.encoding;
-  const noise = model.posterior.noise?.data[0];
-  return target.kind === "number" && noise !== undefined ? noise * target.sd : undefined;
 }
 
 function summary(
@@ -276,7 +270,7 @@ function summary(
   const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
   const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
   const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
-  const noise = noiseOf(fit);
+  const noise = noiseOf(model);
   const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
   return [
     line(
@@ -293,7 +287,7 @@ function summary(
     ...(notes.length > FORMATS
       ? [`  and ${notes.length - FORMATS} more that are not written plainly (--json lists them)`]
       : []),
-    ...cellLines(fit),
+    ...cellLines(fit.cells, target),
     line("network", fit.network),
     line("posterior", `${fit.structure}: ${fit.structureReason}`),
     line(

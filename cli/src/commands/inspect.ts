@@ -1,6 +1,7 @@
 // laplace inspect: what a model file holds.
 
 import { Command } from "commander";
+import { noiseOf } from "../model/noise.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
 import { plain, printJson } from "../output/terminal.ts";
 import { notesOf, readModel } from "./model.ts";
@@ -20,7 +21,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
   const { target } = encoding;
   const notes = notesOf(model);
   const task = target.kind === "number" ? "regression" : "classification";
-  const noise = posterior.noise?.data[0];
+  const noise = noiseOf(model);
   if (json) {
     printJson({
       task,
@@ -34,15 +35,14 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
       weights: posterior.size,
       examples: posterior.examples,
       priorPrecision: Array.from(posterior.priorPrecision.data),
-      noise: target.kind === "number" && noise !== undefined ? noise * target.sd : undefined,
+      noise,
       temperature: posterior.temperature,
       ...notes,
     });
     return;
   }
   const classes = target.kind === "classes" ? `: ${target.classes.slice(0, 10).map(plain).join(", ")}` : "";
-  const written =
-    target.kind === "number" && noise !== undefined ? `, noise ${(noise * target.sd).toPrecision(3)}` : "";
+  const written = noise === undefined ? "" : `, noise ${noise.toPrecision(3)}`;
   const inputs = encoding.inputs.slice(0, 12).map(plain).join(", ") + (encoding.inputs.length > 12 ? ", …" : "");
   const { heldOut } = notes;
   const lines = [

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { FileError, type Json, loadTableModel, type TableModel, tableModel } from "laplace-ts";
-import type { Baseline, Metrics } from "../fitting/metrics.ts";
+import type { Baseline, Metrics } from "../model/metrics.ts";
 import { formatOptions, type Reading, type TableOptions } from "./options.ts";
 
 /** Beyond any model that `fit` writes. */

@@ -1,10 +1,9 @@
 // laplace predict: a model's predictions beside the columns of a table, row by row, however long the table is.
 
 import { Command } from "commander";
-import type { TableModel, TablePrediction } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
-import { csvLine, digits } from "../output/csv.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
+import { predictionWriter } from "../output/predictions.ts";
 import { openOutput } from "../output/stream.ts";
 import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
@@ -55,17 +54,17 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
   const unreadable = new Unreadable();
   const encode = batchEncoder(model, table, skip, unreadable.add);
-  const appended = appendedNames(model, table.names);
+  const writer = predictionWriter(model, table.names, table.delimiter);
   const progress = new Progress(json === true || piped);
   const out = await openOutput(output);
   let [rows, far] = [0, 0];
   try {
-    await out.write(csvLine([...table.names, ...appended], table.delimiter));
+    await out.write(writer.header);
     for await (const batch of table.batches) {
       const encoded = encode(batch);
       if (encoded.rows.length === 0) continue;
       const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
-      await out.write(linesOf(encoded.rows, columnsOf(model, predicted), table.delimiter));
+      await out.write(writer.lines(encoded.rows, predicted));
       rows += predicted.rows;
       for (const one of predicted.far) if (one) far++;
       progress.show(() => `${rows.toLocaleString("en")} rows predicted`);
@@ -81,57 +80,11 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   printRepeated(table.repeated);
   if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);
   unreadable.print();
-  if (json) printJson({ rows, skipped, far, unreadable: unreadable.counts, columns: appended, files: [output] });
+  if (json) printJson({ rows, skipped, far, unreadable: unreadable.counts, columns: writer.appended, files: [output] });
   else if (!piped) {
     const skips = skipped > 0 ? `, ${skipped} skipped` : "";
     printNote(
       `${rows.toLocaleString("en")} rows predicted${skips}, ${far} far from the training data: ${plain(output)}`,
     );
   }
-}
-
-/** Names of the columns that are added; with a prefix where the table has one of them already. */
-export function appendedNames({ encoding: { target } }: TableModel, names: readonly string[]): string[] {
-  const own =
-    target.kind === "number"
-      ? ["mean", "sd", "lower90", "upper90"]
-      : ["predicted", ...target.classes.map((name) => `p(${name})`)];
-  const all = [...own, "epistemic_share", "far"];
-  const clash = all.some((name) => names.includes(name));
-  return clash ? all.map((name) => `laplace_${name}`) : all;
-}
-
-/** Writes the added cells of a row, from a place on. */
-type WriteCells = (i: number, into: string[], at: number) => void;
-
-/** The cells of the added columns, a function of the row's place. */
-function columnsOf({ encoding: { target } }: TableModel, predicted: TablePrediction): WriteCells {
-  const { mean, sd, lower, upper, probabilities, predicted: labels, epistemic, far } = predicted;
-  const last = (i: number, into: string[], at: number) => {
-    into[at] = digits(epistemic[i]);
-    into[at + 1] = far[i] ? "true" : "false";
-  };
-  if (target.kind === "number") {
-    const columns = [mean, sd, lower, upper];
-    return (i, into, at) => {
-      for (let j = 0; j < 4; j++) into[at + j] = digits(columns[j]?.[i] ?? Number.NaN);
-      last(i, into, at + 4);
-    };
-  }
-  const classes = target.classes.length;
-  return (i, into, at) => {
-    into[at] = target.classes[labels?.[i] ?? 0];
-    for (let c = 0; c < classes; c++) into[at + 1 + c] = digits(probabilities?.data[i * classes + c] ?? Number.NaN);
-    last(i, into, at + 1 + classes);
-  };
-}
-
-function linesOf(rows: readonly (readonly string[])[], write: WriteCells, delimiter: string): string {
-  const cells: string[] = [];
-  const lines = rows.map((row, i) => {
-    for (let j = 0; j < row.length; j++) cells[j] = row[j];
-    write(i, cells, row.length);
-    return csvLine(cells, delimiter);
-  });
-  return lines.join("");
 }

@@ -1,6 +1,6 @@
 // What is wrong with a fit, if something is, in plain words.
 
-import type { Finding } from "../report/data.ts";
+import type { Finding } from "../model/report-data.ts";
 import type { TableFit } from "./fit.ts";
 
 /** Standard errors by which a coverage may differ from 90 % by chance. */

@@ -20,14 +20,15 @@ import {
   version,
 } from "laplace-ts";
 import { TableError } from "../errors.ts";
+import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
+import { type HeldOutRows, type Part, predictHeldOut } from "../model/held-out.ts";
+import { type Baseline, baselineOf } from "../model/metrics.ts";
+import { columnAt, divide, foldsOf, type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { withGaps } from "./gaps.ts";
-import { chooseTemperature, type HeldOutRows, lossesByTemperature, type Part, predictHeldOut } from "./held-out.ts";
-import { type Baseline, baselineOf } from "./metrics.ts";
 import { type Activation, chooseStructure, defaultHidden, describeNetwork, learningOf, networkFor } from "./network.ts";
-import { deal, divide, type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "./numbers.ts";
 import { type Course, type Fitted, fitRecipe, type Recipe } from "./recipe.ts";
-import { type CellNotes, cellNotes, columnAt } from "./values.ts";
+import { chooseTemperature, lossesByTemperature } from "./temperature.ts";
 
 /** What `laplace fit` can be told. */
 export interface FitSettings {
@@ -162,20 +163,20 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
       temperature,
     };
   }
-  const folds = Math.min(settings.folds ?? FOLDS, n);
+  const count = Math.min(settings.folds ?? FOLDS, n);
   const parts: Part[] = [];
-  const dealt = deal(labels, n, folds, seed);
-  const stages = folds + 1;
-  for (const [k, test] of dealt.entries()) {
+  const folds = foldsOf(labels, n, count, seed);
+  const stages = count + 1;
+  for (const [k, test] of folds.entries()) {
     const held = new Set(test);
     const rest = Array.from({ length: n }, (_, i) => i).filter((i) => !held.has(i));
-    const stage = `held-out part ${k + 1} of ${folds}`;
+    const stage = `held-out part ${k + 1} of ${count}`;
     const fitted = await fitter.fit(rest, seed + k + 1, (share) => onProgress(stage, (k + share) / stages));
     await turn();
     parts.push(await fitter.part(fitted, test, rest));
   }
   const everything = Array.from({ length: n }, (_, i) => i);
-  const kept = await fitter.fit(everything, seed, (share) => onProgress("all rows", (folds + share) / stages));
+  const kept = await fitter.fit(everything, seed, (share) => onProgress("all rows", (count + share) / stages));
   await turn();
   const temperatures = await inTurns(crossFitted(parts, task));
   const calibrated: Part[] = [];
@@ -188,8 +189,8 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
     ...shared,
     ...kept.shared(n),
     // What each of the models that were judged had seen.
-    counts: { train: n - dealt[0].length, validation: parts[0].validation, test: n, folded: true },
-    scheme: `${folds}-fold cross-validation: each row was predicted once by a model that had not seen it`,
+    counts: { train: n - folds[0].length, validation: parts[0].validation, test: n, folded: true },
+    scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it`,
     model: withNotes(model, calibrated, heldOut, shared, fitter.baseline(everything)),
     heldOut,
     temperature: temperatures.all,

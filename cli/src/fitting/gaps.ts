@@ -3,7 +3,7 @@
 // a multiple of the variance that its draws make.
 
 import { NDArray, type Posterior, type Steps, TableEncoding } from "laplace-ts";
-import type { Numbers } from "./numbers.ts";
+import type { Numbers } from "../model/rows.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
 const [MOST_GAPS, MOST_WHOLE] = [1000, 4096];

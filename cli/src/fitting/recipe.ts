@@ -3,11 +3,11 @@
 // stop relaxing; then everything is repeated on all rows, for as many rounds.
 
 import { adam, laplace, type Network, type Posterior, type Steps, type Structure, train } from "laplace-ts";
+import { gaussianNll } from "../model/metrics.ts";
+import { divide, type Numbers, partsOf, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { lossesOf } from "./held-out.ts";
-import { gaussianNll } from "./metrics.ts";
 import { type Learning, networkFor } from "./network.ts";
-import { divide, type Numbers, partsOf, take } from "./numbers.ts";
+import { lossesOf } from "./temperature.ts";
 
 /** How a network is trained. */
 export interface Recipe {

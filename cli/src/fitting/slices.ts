@@ -12,7 +12,7 @@ import {
   type TablePrediction,
   type TableRow,
 } from "laplace-ts";
-import type { Slice } from "../report/data.ts";
+import type { Slice } from "../model/report-data.ts";
 import { turn } from "../turn.ts";
 import type { TableFit } from "./fit.ts";
 

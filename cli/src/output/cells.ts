@@ -1,16 +1,13 @@
 // What the cells of a table say that is missing, that cannot be read, or that may be: in a few lines.
 
-import type { TableFit } from "../fitting/fit.ts";
-import type { ColumnTexts } from "../fitting/values.ts";
+import type { CellNotes, ColumnTexts } from "../model/cell-notes.ts";
 import { plain, styled } from "./terminal.ts";
 
 /** Columns and texts that are named; the others are counted. */
 const [COLUMNS, TEXTS] = [8, 3];
 
-/** Lines about missing values, unreadable cells and texts that may stand for a missing value. */
-export function cellLines({ cells, model }: Pick<TableFit, "cells" | "model">): string[] {
-  const { encoding } = model;
-  const target = encoding.target.name;
+/** Lines about missing values, unreadable cells and texts that may stand for a missing value; `target` is a column's name. */
+export function cellLines(cells: CellNotes, target: string): string[] {
   const of = (all: readonly ColumnTexts[], one: boolean) => all.filter(({ name }) => (name === target) === one);
   const list = (all: readonly ColumnTexts[], line: (column: ColumnTexts) => string) => {
     const rest = all.length - COLUMNS;

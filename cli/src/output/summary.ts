@@ -1,7 +1,7 @@
 // What was learned, on one screen.
 
 import type { TableModel } from "laplace-ts";
-import type { Metrics } from "../fitting/metrics.ts";
+import type { Metrics } from "../model/metrics.ts";
 import { plain, styled } from "./terminal.ts";
 
 /** A line with a label in front. */

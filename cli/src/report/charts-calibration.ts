@@ -2,8 +2,8 @@
 
 import * as Plot from "@observablehq/plot";
 import { normalQuantile } from "laplace-ts";
+import type { ReliabilityBin, ReportData } from "../model/report-data.ts";
 import { axis, bars, chart, colour, countAxis, figure, shareAxis } from "./chart.ts";
-import type { ReliabilityBin, ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
 import { count, percent } from "./numbers.ts";
 import { extent, histogram, thin } from "./points.ts";

@@ -1,8 +1,8 @@
 // Classification: the probability that the truth was given, surprises, and the confusion table.
 
 import * as Plot from "@observablehq/plot";
+import type { ReportData } from "../model/report-data.ts";
 import { axis, bars, chart, colour, countAxis, figure, shareAxis } from "./chart.ts";
-import type { ReportData } from "./data.ts";
 import { type Html, html, name, short } from "./html.ts";
 import { count, percent } from "./numbers.ts";
 import { histogram, median, spread, thin } from "./points.ts";

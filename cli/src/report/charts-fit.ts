@@ -1,8 +1,8 @@
 // How the fit came about: the evidence that chose the prior, and the course of training.
 
 import * as Plot from "@observablehq/plot";
+import type { ReportData } from "../model/report-data.ts";
 import { axis, chart, colour, figure, logAxis } from "./chart.ts";
-import type { ReportData } from "./data.ts";
 import { type Html, html } from "./html.ts";
 import { number } from "./numbers.ts";
 import { median, thin } from "./points.ts";

@@ -2,8 +2,8 @@
 
 import * as Plot from "@observablehq/plot";
 import { normalCdf, normalQuantile, type Steps } from "laplace-ts";
+import type { ReportData } from "../model/report-data.ts";
 import { axis, bars, chart, colour, countAxis, figure } from "./chart.ts";
-import type { ReportData } from "./data.ts";
 import { type Html, html, short } from "./html.ts";
 import { count, number, percent, toPrecisionOf } from "./numbers.ts";
 import { histogram, thin } from "./points.ts";

@@ -1,8 +1,8 @@
 // Predictions along one input, the others held at a typical row, with both bands over the training points.
 
 import * as Plot from "@observablehq/plot";
+import type { ReportData, Slice } from "../model/report-data.ts";
 import { axis, chart, colour, figure, legend, type Sign, shareAxis } from "./chart.ts";
-import type { ReportData, Slice } from "./data.ts";
 import { type Html, html, name, short } from "./html.ts";
 import { spread, thin } from "./points.ts";
 

@@ -1,14 +1,14 @@
 // The report: one self-contained page, readable without scripts, made of plain numbers and texts alone.
 
 import type { Steps } from "laplace-ts";
+import type { ReportData } from "../model/report-data.ts";
 import { reliabilityFigure, uncertaintyFigure } from "./charts-calibration.ts";
 import { classificationFigures } from "./charts-classification.ts";
 import { evidenceFigure, trainingFigure } from "./charts-fit.ts";
 import { regressionFigures } from "./charts-regression.ts";
 import { sliceFigures, sliceSigns } from "./charts-slices.ts";
-import type { ReportData } from "./data.ts";
 import { type Content, Html, html, name, short } from "./html.ts";
-import { keyNumbers } from "./metrics.ts";
+import { keyNumbers } from "./metric-words.ts";
 import { count, number, percent } from "./numbers.ts";
 import { style } from "./style.ts";
 import { columnTable, uncertainRows } from "./tables.ts";

@@ -1,7 +1,7 @@
 // The tables: the most uncertain rows, and the columns of the data.
 
+import type { ReportData } from "../model/report-data.ts";
 import { uncertainties } from "./charts-calibration.ts";
-import type { ReportData } from "./data.ts";
 import { type Content, type Html, html, name } from "./html.ts";
 import { count, number, percent, toPrecisionOf } from "./numbers.ts";
 

@@ -1,7 +1,7 @@
 // A whole table in memory, as far as it is needed: of more rows than asked for, a sample.
 
 import { Random } from "laplace-ts";
-import type { Rows } from "../fitting/numbers.ts";
+import type { Rows } from "../model/rows.ts";
 import type { TableStream } from "./csv.ts";
 
 /** A table in memory. */

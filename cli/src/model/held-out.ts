@@ -1,10 +1,9 @@
 // Predictions of rows that their model has not seen, pooled over the parts of a cross-validation, or of one held-out part.
 
-import type { NDArray, Posterior, Steps, TableModel } from "laplace-ts";
-import type { HeldOut } from "../report/data.ts";
+import type { Steps, TableModel } from "laplace-ts";
 import { inTurns } from "../turn.ts";
 import { type Baseline, baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "./metrics.ts";
-import { type Numbers, partsOf } from "./numbers.ts";
+import { type Numbers, partsOf } from "./rows.ts";
 
 /** A model, and the rows that were kept from it. */
 export interface Part {
@@ -20,61 +19,29 @@ export interface Part {
   readonly at: (temperature: number) => Steps<TableModel>;
 }
 
-/**
- * Temperatures of a classifier's posterior: below 1 it is narrower. Still lower ones gain little on held-out rows, and take
- * away the doubt about rows that are unlike them.
- */
-const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05] as const;
-
-/** −log p of the true class, row by row, at each temperature, in steps. */
-export function* lossesByTemperature({ model, numbers }: Pick<Part, "model" | "numbers">): Steps<Float64Array[]> {
-  const { approximation } = model;
-  const losses: Float64Array[] = [];
-  for (const temperature of TEMPERATURES) {
-    const own = model.posterior.with({ temperature });
-    losses.push(yield* lossesOf(own, numbers, approximation));
-  }
-  return losses;
-}
-
-/** −log p of the labels of rows, row by row, in steps. */
-export function* lossesOf(
-  posterior: Posterior,
-  numbers: Numbers,
-  approximation: TableModel["approximation"],
-): Steps<Float64Array> {
-  const losses = new Float64Array(numbers.rows);
-  let at = 0;
-  for (const part of partsOf(numbers, posterior)) {
-    losses.set(labelLosses(posterior.logProbabilities(part.x, { approximation }), part.y), at);
-    at += part.rows;
-    yield;
-  }
-  return losses;
-}
-
-/** −log p of the labels, from logarithms of probabilities: [rows, classes], or [rows, 1, 2] of a single logit. */
-function labelLosses(logs: NDArray, labels: NDArray): Float64Array {
-  const classes = logs.shape[logs.shape.length - 1];
-  return Float64Array.from(labels.data, (label: number, i: number) => -logs.data[i * classes + label]);
-}
-
-/**
- * The highest temperature whose loss is within a standard error of the best one's: 1 unless rows that were held out say
- * clearly that the posterior leaves too much doubt, as happens where classes hardly overlap.
- */
-export function chooseTemperature(losses: readonly (readonly Float64Array[])[]): number {
-  const pooled = TEMPERATURES.map((_, t) => losses.flatMap((part) => Array.from(part[t])));
-  const total = pooled.map((values) => values.reduce((sum, value) => sum + value, 0));
-  const best = total.indexOf(Math.min(...total));
-  const n = pooled[0].length;
-  const chosen = pooled.findIndex((values, t) => {
-    const excess = (total[t] - total[best]) / n;
-    let square = 0;
-    for (let i = 0; i < n; i++) square += (values[i] - pooled[best][i] - excess) ** 2;
-    return excess <= Math.sqrt(square) / n;
-  });
-  return TEMPERATURES[chosen];
+/** Predictions of the held-out rows. */
+export interface HeldOut {
+  /** Each row's line in the file, the header being line 1. */
+  readonly lines: readonly number[];
+  /** The cells as they were read, by column. */
+  readonly rows: readonly Readonly<Record<string, string>>[];
+  /** Target values; for classes, indices into `classes`. */
+  readonly truth: readonly number[];
+  /** Regression: predicted means. Classification: the predicted class. */
+  readonly mean: readonly number[];
+  /** Regression: standard deviation of a new target, noise included. */
+  readonly sd?: readonly number[];
+  /** Regression: of that, what the weights leave open. */
+  readonly functionSd?: readonly number[];
+  /** Regression: the 90 % interval of a new target. */
+  readonly lower?: readonly number[];
+  readonly upper?: readonly number[];
+  /** Classification: [row][class]. */
+  readonly probabilities?: readonly (readonly number[])[];
+  /** Share of the predictive uncertainty that is epistemic, between 0 and 1. */
+  readonly epistemic: readonly number[];
+  /** Whether the row is far from the training data. */
+  readonly far: readonly boolean[];
 }
 
 /** Pooled predictions of held-out rows, by ascending place; metrics and the baseline's. */

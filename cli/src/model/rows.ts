@@ -1,4 +1,4 @@
-// The numbers of a table: inputs and targets by its encoding, and parts of them.
+// Rows of a table in memory, their numbers (inputs and targets, by an encoding), and parts of them.
 
 import { NDArray, type Posterior, Random, type Steps, type TableEncoding, ValueError } from "laplace-ts";
 
@@ -21,6 +21,11 @@ export interface Rows {
   readonly rows: readonly (readonly string[])[];
   /** Each row's line in the file. */
   readonly lines: readonly number[];
+}
+
+/** The place of a column by its name, however its accents are written; −1 where it is not there. */
+export function columnAt(names: readonly string[], name: string): number {
+  return names.findIndex((one) => one.normalize("NFC") === name.normalize("NFC"));
 }
 
 /** Some of the rows. */
@@ -118,15 +123,15 @@ export function shuffled(n: number, seed: number): number[] {
   return order;
 }
 
-/** Rows dealt to parts at random, each class evenly; indices ascending in each part. */
-export function deal(labels: ArrayLike<number> | undefined, n: number, parts: number, seed: number): number[][] {
+/** The rows in so many folds at random, each class evenly; indices ascending in each fold. */
+export function foldsOf(labels: ArrayLike<number> | undefined, n: number, count: number, seed: number): number[][] {
   const order = shuffled(n, seed);
   if (labels !== undefined) order.sort((a, b) => labels[a] - labels[b]);
-  const dealt: number[][] = Array.from({ length: parts }, () => []);
+  const folds: number[][] = Array.from({ length: count }, () => []);
   order.forEach((row, i) => {
-    dealt[i % parts].push(row);
+    folds[i % count].push(row);
   });
-  return dealt.map((part) => part.sort((a, b) => a - b));
+  return folds.map((fold) => fold.sort((a, b) => a - b));
 }
 
 /** A share of the rows, at least one, and the others, each class by its share. */

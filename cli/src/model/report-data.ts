@@ -1,5 +1,7 @@
 // Everything a report shows, as plain numbers and texts in the units of the table: the report computes nothing of its own.
 
+import type { HeldOut } from "./held-out.ts";
+
 /** What is wrong with a fit, if something is, and which option to change; as `posterior.diagnose` gives it. */
 export interface Finding {
   readonly severity: "problem" | "warning";
@@ -16,31 +18,6 @@ export interface ColumnNote {
   readonly missing: number;
   /** In words: "standardised", "one-hot, 4 categories", "ignored: every row differs". */
   readonly note: string;
-}
-
-/** Predictions of the held-out rows. */
-export interface HeldOut {
-  /** Each row's line in the file, the header being line 1. */
-  readonly lines: readonly number[];
-  /** The cells as they were read, by column. */
-  readonly rows: readonly Readonly<Record<string, string>>[];
-  /** Target values; for classes, indices into `classes`. */
-  readonly truth: readonly number[];
-  /** Regression: predicted means. Classification: the predicted class. */
-  readonly mean: readonly number[];
-  /** Regression: standard deviation of a new target, noise included. */
-  readonly sd?: readonly number[];
-  /** Regression: of that, what the weights leave open. */
-  readonly functionSd?: readonly number[];
-  /** Regression: the 90 % interval of a new target. */
-  readonly lower?: readonly number[];
-  readonly upper?: readonly number[];
-  /** Classification: [row][class]. */
-  readonly probabilities?: readonly (readonly number[])[];
-  /** Share of the predictive uncertainty that is epistemic, between 0 and 1. */
-  readonly epistemic: readonly number[];
-  /** Whether the row is far from the training data. */
-  readonly far: readonly boolean[];
 }
 
 /** The predictions along one input, the others at a typical row. */

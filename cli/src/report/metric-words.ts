@@ -1,6 +1,6 @@
 // The metrics in plain words, in the order in which they are shown.
 
-import type { ReportData } from "./data.ts";
+import type { ReportData } from "../model/report-data.ts";
 import { type Html, html } from "./html.ts";
 import { number, percent } from "./numbers.ts";
 

@@ -1,7 +1,8 @@
 // What the report shows of a fit, in the units of the table.
 
 import { calibrationCurve, inputNames, NDArray, reliabilityCurve, type TableModel, version } from "laplace-ts";
-import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../report/data.ts";
+import { noiseOf } from "../model/noise.ts";
+import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
 import type { TableFit } from "./fit.ts";
 import { formatNotes } from "./formats.ts";
 import { slicesOf } from "./slices.ts";
@@ -21,7 +22,7 @@ export async function reportData(
   const { target } = model.encoding;
   const { metrics, baseline, indices, ...predictions } = heldOut;
   const priorPrecision = model.posterior.priorPrecision.data[0];
-  const noise = model.posterior.noise?.data[0];
+  const noise = noiseOf(model);
   return {
     data,
     target: target.name,
@@ -36,7 +37,7 @@ export async function reportData(
     structure: fit.structure,
     structureReason: fit.structureReason,
     priorPrecision,
-    ...(target.kind === "number" && noise !== undefined && { noise: noise * target.sd }),
+    ...(noise !== undefined && { noise }),
     metrics,
     baseline,
     findings,

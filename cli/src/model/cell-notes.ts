@@ -11,7 +11,7 @@ import {
   type Steps,
   type TableEncoding,
 } from "laplace-ts";
-import type { Rows } from "./numbers.ts";
+import type { Rows } from "./rows.ts";
 
 /** Texts of a column, how often each is there, the most frequent first. */
 export interface ColumnTexts {
@@ -37,11 +37,6 @@ export interface CellNotes {
 const LINES = 3;
 /** A text that is a value, though it often says that there is none, is named from this share of the cells on. */
 const WORTH = 0.005;
-
-/** The place of a column by its name, however its accents are written; −1 where it is not there. */
-export function columnAt(names: readonly string[], name: string): number {
-  return names.findIndex((one) => one.normalize("NFC") === name.normalize("NFC"));
-}
 
 /** What the cells of a table say, by what was decided of its columns, in steps of a column each. */
 export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNotes> {
