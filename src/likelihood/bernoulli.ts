@@ -18,10 +18,15 @@ import { alone, frequencies, type Likelihood, likelihoodOf, refuseSigmoid, write
  */
 export function bernoulli(options: IgnoreOptions = {}): Likelihood {
   checkClassOptions("bernoulli", options, ["ignoredLabel"]);
-  const { rule } = binaryCrossEntropy.with(options);
+  const { elementShape, readTargets, counted, elements, gradient, dropIgnored } = binaryCrossEntropy.with(options).rule;
   return likelihoodOf({
-    ...rule,
     name: "bernoulli",
+    elementShape,
+    readTargets,
+    counted,
+    elements,
+    gradient,
+    dropIgnored,
     targets: "labels",
     normal: false,
     noise: undefined,

@@ -41,7 +41,7 @@ import { type ClassLink, classLinks, classLogProbabilities, classProbabilities, 
 export function categorical(options: ClassOptions = {}): Likelihood {
   checkClassOptions("categorical", options, ["classAxis", "ignoredLabel"]);
   const { classAxis, ignoredLabel } = options;
-  const { rule } = crossEntropy.with(options);
+  const { elementShape, readTargets, counted, elements, gradient, dropIgnored } = crossEntropy.with(options).rule;
   const layoutOf = (shape: readonly number[]) => classLayout("categorical", shape, classAxis);
   /** Arrays like the outputs, from rows [n, classes] of all labels. Of classes that come first, positions are `step` apart. */
   const rowsOf = (
@@ -57,8 +57,13 @@ export function categorical(options: ClassOptions = {}): Likelihood {
     );
   };
   return likelihoodOf({
-    ...rule,
     name: "categorical",
+    elementShape,
+    readTargets,
+    counted,
+    elements,
+    gradient,
+    dropIgnored,
     targets: "classes",
     normal: false,
     noise: undefined,

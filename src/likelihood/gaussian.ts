@@ -46,6 +46,8 @@ function ofEach(list: readonly number[], apart = false): Likelihood {
   );
 }
 
+const { elementShape, readTargets, counted } = mse.rule;
+
 /** A Gaussian likelihood with the noise σ r_c. */
 export function gaussianOf(noise: number, ratios: readonly number[] | undefined, apart = false): Likelihood {
   const ratio = (c: number) => ratios?.[c] ?? 1;
@@ -60,8 +62,10 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
   };
 
   return likelihoodOf({
-    ...mse.rule,
     name: "gaussian",
+    elementShape,
+    readTargets,
+    counted,
     targets: "numbers",
     normal: true,
     noise,

@@ -150,7 +150,10 @@ export interface Likelihood extends LossRule {
 const copies = () =>
   "structuredClone, postMessage and JSON do not copy a likelihood, which is made of functions: make it again from its options";
 
-/** A likelihood that refuses to be copied in part. */
+/**
+ * A likelihood that refuses to be copied in part. What it has of a loss's rule is named in the literal: spread before so many
+ * others it would take a hundred times as long, and tuning makes a likelihood at each point.
+ */
 export function likelihoodOf(likelihood: Likelihood): Likelihood {
   return refuseJson(likelihood, copies);
 }

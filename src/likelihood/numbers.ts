@@ -52,8 +52,9 @@ export function ofNumbers(
   const moments = (m: number, v: number) => rule.moments?.(m, v) ?? gaussianMoments(rule, m, v);
   const densityOf = logDensity ?? ((y, m, v) => logMixture(rule, y, m, v) - constantOf(y));
   return likelihoodOf({
-    ...mse.rule,
     name,
+    elementShape: mse.rule.elementShape,
+    counted: mse.rule.counted,
     targets: "numbers",
     normal: false,
     noise: undefined,

@@ -43,66 +43,79 @@ export function gradedEigh(
   let most = 0;
   for (let i = 0; i < n; i++) most = Math.max(most, matrix[i * (n + 1)]);
   const unit = most > 0 ? 2 ** Math.floor(Math.log2(most)) : 1;
-  const { columns, least } = pivotedFactor(
+  const { columns, rank, least } = pivotedFactor(
     matrix.map((x) => x / unit),
     n,
     share,
   );
-  const norms = orthogonalise(columns, n);
+  const norms = orthogonalise(columns, n, rank);
   const zero = (1e-15 * least) ** 2;
-  const order = Array.from({ length: n }, (_, j) => j).sort((a, b) => norms[a] - norms[b]);
+  const order = Array.from({ length: rank }, (_, j) => j).sort((a, b) => norms[a] - norms[b]);
   const [values, vectors] = [new Float64Array(n), new Float64Array(n * n)];
+  const none = n - rank;
   order.forEach((from, j) => {
-    values[j] = norms[from] <= zero ? 0 : norms[from] * unit;
+    values[none + j] = norms[from] <= zero ? 0 : norms[from] * unit;
     const scale = 1 / Math.sqrt(norms[from]);
-    for (let i = 0; i < n; i++) vectors[i * n + j] = columns[from * n + i] * scale;
+    for (let i = 0; i < n; i++) {
+      const x = columns[from * n + i] * scale;
+      columns[from * n + i] = x;
+      vectors[i * n + none + j] = x;
+    }
   });
+  if (none > 0) completeBasis(columns, n, rank, vectors);
   return { values, vectors };
 }
 
 /**
- * The columns of L with L Lᵀ = A, one after the other, the largest pivot first; where only rounding is left of a row, a unit
- * vector too small to matter. `least` is the smallest pivot.
+ * The columns of L with L Lᵀ = A, one after the other, the largest pivot first, as many as the rank: until only rounding is left
+ * of every row. `least` is the smallest pivot.
  */
-function pivotedFactor(a: Float64Array, n: number, share: number): { columns: Float64Array; least: number } {
+function pivotedFactor(
+  a: Float64Array,
+  n: number,
+  share: number,
+): { columns: Float64Array; rank: number; least: number } {
   const columns = new Float64Array(n * n);
   const due = Float64Array.from({ length: n }, (_, i) => share * Math.max(a[i * (n + 1)], 0));
-  const rest = new Set(Array.from({ length: n }, (_, i) => i));
+  // Rows that are left, in their order: of the matrix only what is right of the diagonal is kept up.
+  const rest = Int32Array.from({ length: n }, (_, i) => i);
   let least = 1;
-  for (let k = 0; rest.size > 0; k++) {
+  for (let rank = 0; ; rank++) {
+    const left = n - rank;
     let pivot = -1;
-    for (const i of rest) {
+    for (let p = 0; p < left; p++) {
+      const i = rest[p];
       const x = a[i * (n + 1)];
       if (x > due[i] && (pivot < 0 || x > a[pivot * (n + 1)])) pivot = i;
     }
-    if (pivot < 0) {
-      for (const i of rest) columns[k++ * n + i] = 1e-30 * Math.max(least, 1e-100);
-      break;
-    }
+    if (pivot < 0) return { columns, rank, least: Math.max(least, 1e-100) };
     const root = Math.sqrt(a[pivot * (n + 1)]);
     least = Math.min(least, root);
-    const column = columns.subarray(k * n, (k + 1) * n);
+    const column = columns.subarray(rank * n, (rank + 1) * n);
     column[pivot] = root;
-    rest.delete(pivot);
-    for (const i of rest) column[i] = a[i * n + pivot] / root;
-    for (const i of rest) {
+    rest.copyWithin(rest.indexOf(pivot), rest.indexOf(pivot) + 1, left);
+    for (let p = 0; p < left - 1; p++) {
+      const i = rest[p];
+      column[i] = a[i < pivot ? i * n + pivot : pivot * n + i] / root;
+    }
+    for (let p = 0; p < left - 1; p++) {
+      const i = rest[p];
       const x = column[i];
       if (x === 0) continue;
-      for (const j of rest) a[i * n + j] -= x * column[j];
+      for (let q = p; q < left - 1; q++) a[i * n + rest[q]] -= x * column[rest[q]];
     }
   }
-  return { columns, least: Math.max(least, 1e-100) };
 }
 
-/** Turns pairs of columns, which lie one after the other, until all are orthogonal. Gives their squared norms. */
-function orthogonalise(columns: Float64Array, n: number): Float64Array {
+/** Turns pairs of the first columns, which lie one after the other, until all are orthogonal. Gives their squared norms. */
+function orthogonalise(columns: Float64Array, n: number, count: number): Float64Array {
   const tolerance = Math.sqrt(n) * EPSILON;
-  const norms = new Float64Array(n);
+  const norms = new Float64Array(count);
   for (let sweep = 0, turned = true; turned && sweep < SWEEPS; sweep++) {
     turned = false;
-    for (let j = 0; j < n; j++) norms[j] = dot(columns, j * n, j * n, n);
-    for (let p = 0; p < n; p++) {
-      for (let q = p + 1; q < n; q++) {
+    for (let j = 0; j < count; j++) norms[j] = dot(columns, j * n, j * n, n);
+    for (let p = 0; p < count; p++) {
+      for (let q = p + 1; q < count; q++) {
         const [i, j] = [p * n, q * n];
         const product = dot(columns, i, j, n);
         if (Math.abs(product) <= tolerance * Math.sqrt(norms[p]) * Math.sqrt(norms[q])) continue;
@@ -127,6 +140,36 @@ function orthogonalise(columns: Float64Array, n: number): Float64Array {
     }
   }
   return norms;
+}
+
+/** Vectors orthogonal to the first `rank` columns, which are orthonormal: the first of `vectors`, by Householder's reflections. */
+function completeBasis(columns: Float64Array, n: number, rank: number, vectors: Float64Array): void {
+  // A reflection for each column, which takes what those before left of it to a multiple of a unit vector.
+  const reflect = (x: Float64Array, at: number, v: number) => {
+    let product = 0;
+    for (let i = v; i < n; i++) product += columns[v * n + i] * x[at + i];
+    for (let i = v; i < n; i++) x[at + i] -= product * columns[v * n + i];
+  };
+  for (let k = 0; k < rank; k++) {
+    const at = k * n;
+    for (let before = 0; before < k; before++) reflect(columns, at, before);
+    let square = 0;
+    for (let i = k; i < n; i++) square += columns[at + i] ** 2;
+    const norm = Math.sqrt(square);
+    const first = columns[at + k];
+    const sign = first < 0 ? -1 : 1;
+    // So that the reflection is x − v (v · x): v · v is 2.
+    const scale = 1 / Math.sqrt(norm * (norm + Math.abs(first)));
+    columns[at + k] = first + sign * norm;
+    for (let i = k; i < n; i++) columns[at + i] *= scale;
+  }
+  const vector = new Float64Array(n);
+  for (let j = 0; j < n - rank; j++) {
+    vector.fill(0);
+    vector[rank + j] = 1;
+    for (let k = rank - 1; k >= 0; k--) reflect(vector, 0, k);
+    for (let i = 0; i < n; i++) vectors[i * n + j] = vector[i];
+  }
 }
 
 function dot(x: Float64Array, i: number, j: number, n: number): number {

@@ -57,7 +57,12 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
 
   /** The blocks in their eigenbases, computed once. */
   decompose(): readonly EigenBlock[] {
-    this.#decomposed ??= this.blocks.map((block) => decomposeBlock(block, eigenbasis, once(block.a)));
+    if (this.#decomposed === undefined) {
+      const known: Known = new WeakMap();
+      this.#decomposed = this.blocks.map((block) =>
+        decomposeBlock(block, once(known, block.b, eigenbasis), once(bases, block.a, eigenbasis)),
+      );
+    }
     return this.#decomposed;
   }
 
@@ -68,9 +73,10 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
   basis(rounding: number): readonly EigenBlock[] {
     const by = (finer: Float64Array | undefined) => (matrix: Float64Array, n: number, group: number) =>
       definedBasis(matrix, n, finer?.subarray(group * n * n, (group + 1) * n * n), rounding);
+    const known: Known = new WeakMap();
     return this.blocks.map((block, i) => {
       const finer = this.expanded?.blocks[i];
-      return decomposeBlock(block, by(finer?.b), by(finer?.a));
+      return decomposeBlock(block, once(known, block.b, by(finer?.b)), by(finer?.a));
     });
   }
 
@@ -153,17 +159,20 @@ function placeIn({ outputs, inputs }: BlockShape, i: number): [group: number, ro
 /** The eigenbasis of a factor [n, n] of a group. */
 type Decompose = (matrix: Float64Array, n: number, group: number) => Basis;
 
-/** Eigenbases of the groups of an A: curvatures at other noises have it too. */
-const bases = new WeakMap<Float64Array, Basis[]>();
+/** Eigenbases of the groups of a factor, by its array. */
+type Known = WeakMap<Float64Array, Basis[]>;
 
-/** Decomposes the groups of a factor that others share only once. */
-function once(shared: Float64Array | undefined): Decompose {
-  if (shared === undefined) return eigenbasis;
-  const known = bases.get(shared) ?? [];
-  bases.set(shared, known);
+/** Those of an A: curvatures at other noises have it too. */
+const bases: Known = new WeakMap();
+
+/** Decomposes the groups of a factor that others share only once: weight and bias have the same B, where it was not transposed. */
+function once(known: Known, shared: Float64Array | undefined, decompose: Decompose): Decompose {
+  if (shared === undefined) return decompose;
+  const found = known.get(shared) ?? [];
+  known.set(shared, found);
   return (matrix, n, group) => {
-    known[group] ??= eigenbasis(matrix, n);
-    return known[group];
+    found[group] ??= decompose(matrix, n, group);
+    return found[group];
   };
 }
 

@@ -102,11 +102,12 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
       }
     },
     finish(values, examples) {
-      const blocks = factors.flatMap((one) =>
-        (selection.sites().get(one.site) ?? []).map((selected) =>
-          finishBlock(values, one, selected, sharing, examples),
-        ),
-      );
+      const blocks = factors.flatMap((one) => {
+        const squares = squaresIn(values);
+        return (selection.sites().get(one.site) ?? []).map((selected) =>
+          finishBlock(squares, one, selected, sharing, examples),
+        );
+      });
       // In the order of the parameters.
       blocks.sort((x, y) => x.selected.at - y.selected.at);
       return new KroneckerCurvature(selection, examples, blocks);
@@ -145,25 +146,32 @@ export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> 
   };
 }
 
+/** Symmetric matrices [groups, n, n] of the sums, by where they begin: weight and bias share that of their outputs. */
+function squaresIn(values: FloatArray): (groups: number, n: number, start: number) => Float64Array {
+  const known = new Map<number, Float64Array>();
+  return (groups, n, start) => {
+    const found = known.get(start);
+    if (found !== undefined) return found;
+    const all = groups === 1 ? symmetric(values, n, start) : new Float64Array(groups * n * n);
+    for (let g = 0; groups > 1 && g < groups; g++) all.set(symmetric(values, n, start + g * n * n), g * n * n);
+    known.set(start, all);
+    return all;
+  };
+}
+
 function finishBlock(
-  values: FloatArray,
+  squares: (groups: number, n: number, start: number) => Float64Array,
   { nodes, a, b, vectors }: SiteFactors,
   selected: SelectedParameter,
   sharing: Sharing,
   examples: number,
 ): KroneckerBlock {
   const { groups, outputs, inputs } = shapeOf(selected);
-  const squares = (n: number, start: number) => {
-    if (groups === 1) return symmetric(values, n, start);
-    const all = new Float64Array(groups * n * n);
-    for (let g = 0; g < groups; g++) all.set(symmetric(values, n, start + g * n * n), g * n * n);
-    return all;
-  };
   const own = vectors.find((one) => one.selected === selected);
-  const left = squares(outputs, own?.at ?? (b as number));
+  const left = squares(groups, outputs, own?.at ?? (b as number));
   if (selected.role !== "weight") return { selected, b: left, a: undefined, count: examples };
   const perExample = sharing === "reduce" ? 1 : nodes.reduce((total, node) => total + positionsOf(node), 0);
-  return { selected, b: left, a: squares(inputs, a as number), count: examples * perExample };
+  return { selected, b: left, a: squares(groups, inputs, a as number), count: examples * perExample };
 }
 
 /** A float64 copy of numbers, where one is made, is worth two. */
