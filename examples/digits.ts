@@ -78,7 +78,7 @@ for (const [learningRate, epochs] of [
   });
 }
 
-// A network that fits all its data tempts the evidence to leave too much doubt, so other data choose the prior. A posterior
+// A network that fits all its data tempts the evidence to leave too much uncertainty, so other data choose the prior. A posterior
 // with another prior shares the curvature: a try costs one factorisation.
 const fitted = await laplace(net, { likelihood: "classification", structure: "kronecker" }).fit(known);
 let posterior = fitted;
@@ -138,17 +138,17 @@ function summary(p: NDArray) {
   return { correct, confidence };
 }
 
-// Doubt is the mutual information of label and weights: how much more training data would tell about the label.
+// The epistemic uncertainty is the mutual information of label and weights: what more training data would tell of the label.
 console.log(
-  `${"turned by".padEnd(12)}${["accuracy", "confidence:", ...ways.map(([name]) => name), "doubt"].map(column).join("")}`,
+  `${"turned by".padEnd(12)}${["accuracy", "confidence:", ...ways.map(([name]) => name), "epistemic"].map(column).join("")}`,
 );
 for (const degrees of [0, 10, 20, 30, 45, 60, 90, 135, 180]) {
   const { x } = dataset(heldOut.map((image) => rotate(image, degrees)));
   const [alone, withLaplace] = ways.map(([, approximation]) => summary(posterior.predict(x, { approximation }).mean));
   const { epistemic } = uncertainty(posterior, x, { samples: 100 });
-  let doubt = 0;
-  for (const nats of epistemic.data) doubt += nats / heldOut.length;
-  const cells = [alone.correct, "", alone.confidence, withLaplace.confidence, doubt];
+  let mutual = 0;
+  for (const nats of epistemic.data) mutual += nats / heldOut.length;
+  const cells = [alone.correct, "", alone.confidence, withLaplace.confidence, mutual];
   const texts = cells.map((cell) => column(typeof cell === "number" ? cell.toFixed(3) : cell));
   console.log(`${`${degrees}°`.padEnd(12)}${texts.join("")}`);
 }

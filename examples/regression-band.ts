@@ -22,7 +22,7 @@ console.log();
 const grid = Array.from({ length: 33 }, (_, i) => i / 2 - 8);
 const { mean, variance, functionVariance } = posterior.predict(grid.map((x) => [x]));
 
-// The band holds 95 % of new targets: two kinds of doubt, of the curve and of the noise around it, added as variances.
+// The band holds 95 % of new targets: uncertainty of the curve and noise around it, added as variances.
 console.log("      x    mean    sd of the curve    95 % band of targets");
 const rows = grid.map((x, i) => {
   const [m, sd, curve] = [mean.at(i, 0), Math.sqrt(variance.at(i, 0)), Math.sqrt(functionVariance.at(i, 0))];

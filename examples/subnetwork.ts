@@ -1,4 +1,4 @@
-// A posterior over some of the weights, the others taken as known: it needs less memory, and leaves less doubt.
+// A posterior over some of the weights, the others taken as known: it needs less memory, and leaves less uncertainty.
 //
 //   node build/examples/subnetwork.js
 

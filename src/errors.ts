@@ -8,7 +8,7 @@ export class ShapeError extends LaplaceError {
   override name: string = "ShapeError";
 }
 
-/** Values that cannot be used: not finite, out of range, not integers where labels are due. */
+/** Values that cannot be used: not finite, out of range, not integers where labels are expected. */
 export class ValueError extends LaplaceError {
   override name: string = "ValueError";
 }
@@ -44,7 +44,7 @@ export function bytesText(bytes: number): string {
 /** Bytes a result may need unless the caller says otherwise: 1 GiB. */
 export const defaultMemoryBudget: number = 2 ** 30;
 
-/** The memory budget that was asked for. @throws OptionError for what is no number of bytes */
+/** The memory budget that was asked for. @throws OptionError for what is not a number of bytes */
 export function readBudget(where: string, budget: number | undefined): number {
   if (budget === undefined) return defaultMemoryBudget;
   if (budget !== Number.POSITIVE_INFINITY) checkNumber(where, "memoryBudget", budget, 0);
@@ -210,7 +210,7 @@ function nearestOf(name: string, known: readonly string[]): string | undefined {
 }
 
 /**
- * Refuses what is no object of options, and option names that are not in `known`, naming the nearest one.
+ * Refuses what is not an object of options, and option names that are not in `known`, naming the nearest one.
  * @param elsewhere what to write instead of options that other functions have
  */
 export function checkOptions(

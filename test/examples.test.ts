@@ -83,7 +83,7 @@ test("two-moons: Laplace is less sure, most of all where there are no data, and 
   for (const other of [loss, tunedLoss]) expect(other).toBeLessThan(lossAlone);
 });
 
-test("subnetwork: fewer weights need less memory and leave less doubt beyond the data", () => {
+test("subnetwork: fewer weights need less memory and leave less uncertainty beyond the data", () => {
   const lines = run("subnetwork");
   const rows = table(lines, "over").map((line) => {
     const [weights, memory, evidence, on, off, further] = numbers(line).slice(-6);
@@ -130,11 +130,11 @@ test("digits: the network reads them, Laplace makes it better calibrated, and tu
   const turned = lines.filter((line) => /^\d+°/.test(line)).map(numbers);
   expect(turned.map(([degrees]) => degrees)).toEqual([0, 10, 20, 30, 45, 60, 90, 135, 180]);
   const [upright, ...others] = turned;
-  for (const [, accuracy, network, laplace, doubt] of others) {
+  for (const [, accuracy, network, laplace, epistemic] of others) {
     expect(accuracy).toBeLessThan(upright[1]);
     expect(laplace).toBeLessThan(network);
     expect(laplace).toBeLessThan(upright[3]);
-    expect(doubt).toBeGreaterThan(2 * upright[4]);
+    expect(epistemic).toBeGreaterThan(2 * upright[4]);
   }
   for (let i = 1; i < 4; i++) expect(turned[i][4]).toBeGreaterThan(turned[i - 1][4]);
 }, 120_000);

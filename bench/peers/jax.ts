@@ -1,5 +1,5 @@
 // jax-js in a process of its own (jax-child.ts): our V8 flags do not reach it, and a call that takes too long can be
-// ended. It is no dependency; who wants to compare installs it with `npm install --no-save @jax-js/jax`.
+// ended. It is not a dependency; who wants to compare installs it with `npm install --no-save @jax-js/jax`.
 
 import { type ChildProcess, fork } from "node:child_process";
 import type { Job, Numbers, Peer } from "../case.ts";

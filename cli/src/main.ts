@@ -17,7 +17,7 @@ for (const [signal, code] of [
 }
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   removeUnfinished();
-  // The reader of a pipe has had enough: that is no error.
+  // The reader of a pipe has had enough: that is not an error.
   if (error.code === "EPIPE") process.exit(exitCodes.ok);
   process.exit(report(Object.assign(error, { path: "standard output" })));
 });

@@ -104,7 +104,7 @@ describe("rows that cannot be read", () => {
     const run = await laplace(["predict", model, "-", "--on-error", "skip"], { input: table });
     expect(run.code).toBe(0);
     expect(run.stdout.trim().split("\n").length).toBe(3);
-    expect(run.stderr).toContain('line 3: the column "Solar.R" has "x", which is no number');
+    expect(run.stderr).toContain('line 3: the column "Solar.R" has "x", which is not a number');
     expect(run.stderr).toContain("line 4: the row has 3 cells, the header 4");
   });
 });

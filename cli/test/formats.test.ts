@@ -199,7 +199,7 @@ describe("numbers", () => {
     const stopped = await inProcess(["fit", at("bad.csv"), "-t", "y", "-o", at("b.st"), ...quick]);
     expect(stopped).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('the target "y" has "oops.5", which is no number, in line 32'),
+      stderr: expect.stringContaining('the target "y" has "oops.5", which is not a number, in line 32'),
     });
     const skipped = await inProcess([
       "fit",
@@ -284,7 +284,7 @@ describe("compressed and foreign files", () => {
 
   test("another encoding is named with its line", async () => {
     await expect(read(join(compressed, "latin1.csv"))).rejects.toThrow(
-      /^line 2: the byte 0x.. behind "0.3456,8.6127,r" is no UTF-8.*--encoding latin1/,
+      /^line 2: the byte 0x.. behind "0.3456,8.6127,r" is not UTF-8.*--encoding latin1/,
     );
     const late = Buffer.concat([
       Buffer.from(`a,b\n${lines(30_000, (i) => `é${i},${i}`)}`),

@@ -77,7 +77,7 @@ describe("missing", () => {
     const data = `${fault("refuse-imputes-texts")}/data.csv`;
     const run = await inProcess(["fit", data, "-t", "y", "-o", at("refuse.st"), ...quick, "--missing", "refuse"]);
     expect(run.code).toBe(1);
-    expect(run.stderr).toContain('the column "x" has "see note", which is no number, in line 19');
+    expect(run.stderr).toContain('the column "x" has "see note", which is not a number, in line 19');
     const clean = readFileSync(data, "utf8")
       .split("\n")
       .filter((line) => !line.includes("see note"));
@@ -209,7 +209,7 @@ describe("values", () => {
     writeFileSync(at("texts.csv"), `x,y\n${rows.join("\n")}\n`);
     const run = await inProcess(["fit", at("texts.csv"), "-t", "y", "-o", at("price.st"), ...quick]);
     expect(run.code).toBe(1);
-    expect(run.stderr).toContain("60 different values in 60 rows, most of them once: these are no classes");
+    expect(run.stderr).toContain("60 different values in 60 rows, most of them once: these are not classes");
   });
 });
 

@@ -13,7 +13,7 @@ const [low, high] = [-5, 5];
 const inside = (value) => Math.min(Math.max(value, 3 * low), 3 * high);
 const points = [...data.x.data].map((x, i) => [x, data.y.data[i]]);
 
-/** The band: mean, its own doubt, and the doubt about new targets, at 95 %. */
+/** The band: mean, its own uncertainty, and that of new targets, at 95 %. */
 export function band(options) {
   const [left, top, width, height] = [40, 34, 660, 280];
   const [x, y] = [scale(-8, 8, left, left + width), scale(low, high, top + height, top)];

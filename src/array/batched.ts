@@ -19,7 +19,7 @@ export function batchedMatmul(a: ArrayLike, b: ArrayLike, options: OutOptions = 
   const batch = left.shape.slice(0, -2);
   if (left.rank < 2 || right.rank < 2 || !sameShape(batch, right.shape.slice(0, -2))) {
     throw new ShapeError(
-      `batchedMatmul: [..., m, k] by [..., k, n] with equal leading axes is due, not ${shapeText(left.shape)} by ${shapeText(right.shape)}.`,
+      `batchedMatmul: expected [..., m, k] by [..., k, n] with equal leading axes, got ${shapeText(left.shape)} by ${shapeText(right.shape)}.`,
     );
   }
   const [m, k] = left.shape.slice(-2);
@@ -60,7 +60,8 @@ function products(
 export function batchedTranspose(a: ArrayLike, options: OutOptions = {}): NDArray {
   checkOptions("batchedTranspose", options, ["out"]);
   const x = asArray(a);
-  if (x.rank < 2) throw new ShapeError(`batchedTranspose: two axes at least are due, not ${shapeText(x.shape)}.`);
+  if (x.rank < 2)
+    throw new ShapeError(`batchedTranspose: expected at least two axes, got shape ${shapeText(x.shape)}.`);
   const batch = x.shape.slice(0, -2);
   const [m, n] = x.shape.slice(-2);
   const shape = [...batch, n, m];
@@ -90,7 +91,7 @@ export function batchedOuter(a: ArrayLike, second: ArrayLike | OutOptions = a, t
   const fits = axis >= 0 && right.rank === left.rank;
   if (!fits || !left.shape.every((length, i) => i === axis || length === right.shape[i])) {
     throw new ShapeError(
-      `batchedOuter: [..., n] with [..., m] and equal leading axes are due, not ${shapeText(left.shape)} with ${shapeText(right.shape)}.`,
+      `batchedOuter: expected [..., n] with [..., m] and equal leading axes, got ${shapeText(left.shape)} with ${shapeText(right.shape)}.`,
     );
   }
   const n = left.shape[axis];

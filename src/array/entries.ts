@@ -1,4 +1,4 @@
-// Arrays after a clone; what is said of an entry that is no number, and where it stands.
+// Arrays after a clone; what is said of an entry that is not a number, and where it stands.
 
 import { ValueError } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";

@@ -210,14 +210,14 @@ export class NDArray implements Iterable<number> {
   }
 
   /**
-   * @internal The element of an array of one, where a number is due: other arrays would become NaN without a word.
+   * @internal The element of an array of one, where a number is expected: other arrays would become NaN without a word.
    * @throws ShapeError
    */
   [Symbol.toPrimitive](hint: string): number | string {
     if (hint !== "number") return this.toString();
     if (this.size === 1) return this.data[0];
     throw new ShapeError(
-      `An array of shape ${shapeText(this.shape)} is no number; \`at\` and \`data\` give its numbers.`,
+      `An array of shape ${shapeText(this.shape)} is not a number; \`at\` and \`data\` give its numbers.`,
     );
   }
 
@@ -286,7 +286,7 @@ function partsOf(value: ArrayLike): readonly ArrayLike[] | undefined {
 /**
  * A new array from numbers nested to any depth: ordinary lists, typed arrays, arrays, or lists of them. With `shape`, the
  * same elements in that shape.
- * @throws ShapeError if rows differ in length. @throws ValueError for an entry that is no number.
+ * @throws ShapeError if rows differ in length. @throws ValueError for an entry that is not a number.
  */
 export function array(values: ArrayLike, options: ArrayOptions & { shape?: readonly number[] } = {}): NDArray {
   checkOptions("array", options, ["dtype", "shape"]);
@@ -332,7 +332,7 @@ function readArray(
     }
     const number = value instanceof NDArray ? value.item() : value;
     if (typeof number !== "number") throw noNumber(where, name, shape.slice(0, axis), positionOf(next, axis), number);
-    if (axis !== shape.length) throw new ShapeError(`${where}: a number stands where a row is due.`);
+    if (axis !== shape.length) throw new ShapeError(`${where}: expected a row, got a number.`);
     data[next++] = number;
   };
   const positionOf = (i: number, axis: number) => Math.floor(i / Math.max(1, sizeOf(shape.slice(axis))));

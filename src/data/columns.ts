@@ -31,7 +31,7 @@ export interface MeasuredColumn {
   readonly fill: number;
   /** Whether values were missing in training: then there is an input that says so. */
   readonly missing: boolean;
-  /** Texts of the training that are no number, or no date, and count as missing. */
+  /** Texts of the training that are not a number, or not a date, and count as missing. */
   readonly texts: readonly string[];
   /** Values of the training, evenly over their order: a missing value is one of them. */
   readonly draws: readonly number[];
@@ -83,7 +83,7 @@ const ENOUGH = 0.95;
 /** A category of fewer rows says too little to have an input of its own where there are many categories. */
 const MOST_CATEGORIES = 32;
 const LONGEST_CATEGORY = 200;
-/** The share of rows with a text of their own from which on texts are no categories. */
+/** The share of rows with a text of their own from which on texts are not categories. */
 const NEARLY_ALL = 0.9;
 /** Different texts in place of a number that are remembered. */
 const MOST_TEXTS = 1000;
@@ -104,7 +104,7 @@ export function whyOneValue(values: readonly number[], sd: number, texts: () => 
   return `values that differ by less than ${ROUNDING} of their size${exact}: subtract a constant first`;
 }
 
-/** Texts that are no numbers among many that are, if they are nearly always one: "n. v." in place of a number. */
+/** Texts that are not numbers among many that are, if they are nearly always one: "n. v." in place of a number. */
 export function numbersBut(
   cells: readonly string[],
   rule: MissingRule,
@@ -193,7 +193,7 @@ export function columnEncoding(
   const read = readerOf({ ...as, texts: [] }, rule);
   const strays = cells.flatMap((cell, row) => (read(cell) === null ? [{ cell, row }] : []));
   if (refuse && strays.length > 0) {
-    throw refused(`${JSON.stringify(strays[0].cell.slice(0, 60))}, which is no ${kind},`, strays[0].row);
+    throw refused(`${JSON.stringify(strays[0].cell.slice(0, 60))}, which is not a ${kind},`, strays[0].row);
   }
   const texts = occurrences(strays.map(({ cell }) => cell)).map(({ text }) => text);
   const decided = texts.slice(0, MOST_TEXTS).map((text) => text.slice(0, LONGEST_CATEGORY));
@@ -277,7 +277,7 @@ function dateParts(days: readonly number[], span: number): DatePart[] {
 /**
  * A column of texts.
  * @param decided whether an input says that a value is missing; undefined where the rows decide
- * @param guessed how the column writes numbers, if that it holds categories is a guess: texts that nearly all differ are none
+ * @param guessed how the column writes numbers, if that it holds categories is a guess: texts that nearly all differ are not
  */
 function categories(
   name: string,
@@ -308,7 +308,7 @@ function categories(
   return { name, kind: "category", categories: names, rest: many, fill: counted[0].text, missing, draws, spread: 1 };
 }
 
-/** Why texts that nearly all differ are no categories. */
+/** Why texts that nearly all differ are not categories. */
 function whyNoCategories(
   present: readonly string[],
   different: number,
@@ -322,7 +322,7 @@ function whyNoCategories(
   const read = numberReader(numbers);
   const others = present.filter((cell) => read(cell) === undefined);
   if (2 * others.length <= present.length && others.length > 0) {
-    return `${others.length} of ${present.length} values are no numbers, such as ${JSON.stringify(others[0].slice(0, 40))}`;
+    return `${others.length} of ${present.length} values are not numbers, such as ${JSON.stringify(others[0].slice(0, 40))}`;
   }
   if (others.length === 0) return `${different} different codes in ${present.length} rows`;
   return `${different} different texts in ${present.length} rows`;

@@ -237,7 +237,7 @@ export class TableEncoding {
 
   /**
    * The same encoding for a table whose numbers and dates are written in another way than those of the training.
-   * @throws OptionError for formats that are none, or of columns that hold no dates
+   * @throws OptionError for formats that are not known, or of columns that hold no dates
    */
   withFormats(options: TableFormatOptions): TableEncoding {
     checkFormats("withFormats", options);
@@ -338,7 +338,7 @@ export class TableEncoding {
 
   /**
    * The target of a cell: a standardised number, or the position of a class; undefined where it is missing.
-   * @throws ValueError for a text that is no number, or no class of the training
+   * @throws ValueError for a text that is not a number, or not a class of the training
    */
   encodeTarget(cell: string): number | undefined {
     return this.#readTarget(cell);

@@ -1,6 +1,6 @@
 // Columns that number or name the rows: they say nothing about a new row, and much about these.
 
-/** Why a column is an id, in words; undefined if it is none. */
+/** Why a column is an id, in words; undefined if it is not one. */
 export type IdReason = string | undefined;
 
 /** Chance must be below this, in natural logarithms, for integers that are all different to be taken for ids. */
@@ -8,7 +8,7 @@ const CHANCE = Math.log(1e-5);
 /** The share of a range that integers "nearly" fill. */
 const NEARLY = 0.9;
 const FEWEST_NEARLY = 8;
-/** A sample of this part of a range or less is no numbering: times in seconds are all different too. */
+/** A sample of this part of a range or less is not a numbering: times in seconds are all different too. */
 const SPARSE = 0.1;
 const EXACT = 2 ** 53;
 /** Years number the rows of many a table, and say when. */

@@ -51,8 +51,8 @@ export function* marginOf(
   if (scores === undefined) return MARGIN;
   const place = allowed(scores.length);
   const ordered = scores.sort();
-  const due = place < ordered.length ? ordered[ordered.length - 1 - place] : 0;
-  return Math.min(MOST_MARGIN, Math.max(MARGIN, due));
+  const wide = place < ordered.length ? ordered[ordered.length - 1 - place] : 0;
+  return Math.min(MOST_MARGIN, Math.max(MARGIN, wide));
 }
 
 /**

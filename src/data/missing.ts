@@ -15,7 +15,7 @@ export interface MissingRule {
 /** Whether a cell has no value. */
 export type MissingTest = (cell: string) => boolean;
 
-/** Longer texts are no marks. */
+/** Longer texts are not marks. */
 const LONGEST = 64;
 /** What only programs write: spreadsheets' errors, pandas, R, databases, C's printf. It is missing in texts as well. */
 const PROGRAMS: ReadonlySet<string> = new Set([
@@ -52,7 +52,7 @@ const WORDS: ReadonlySet<string> = new Set([
   ...["none", "unknown", "unk", "missing", "undefined", "not available", "not applicable", "not reported", "no data"],
   ...["nodata", "no value", "not recorded", "not known", "(blank)", "blank", "empty", "(empty)", "keine angabe"],
 ]);
-/** A number that is not finite is no measurement. */
+/** A number that is not finite is not a measurement. */
 const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i;
 /** SAS writes special missing values as . with a letter or an underscore. */
 const SAS = /^\.[a-z_]$/i;

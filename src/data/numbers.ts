@@ -35,7 +35,7 @@ export const PLAIN: NumberFormat = { decimal: ".", thousands: "", unit: "", sett
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 /** Numbers with a point that cannot stand between groups. */
 const DIGITS_AND_POINT = /^-?(\d+\.(\d{1,2}|\d{4,40})|0\.\d+)$/;
-/** Longer texts are no number and no date; this bounds the work of the patterns. */
+/** Longer texts are neither numbers nor dates; this bounds the work of the patterns. */
 export const LONGEST = 64;
 const SPACES = /[\u00a0\u2000-\u200a\u202f\u205f\u3000]/g;
 /** Signs, and the letters in which currencies are abbreviated. */
@@ -46,7 +46,7 @@ const DRESSED = new RegExp(
   "u",
 );
 
-/** A cell that is a number with its signs taken off; undefined if it is none. */
+/** A cell that is a number with its signs taken off; undefined if it is not one. */
 interface Bare {
   readonly negative: boolean;
   readonly unit: string;
@@ -97,7 +97,7 @@ function evidenceOf(body: string): Evidence {
     if (last !== "," && last !== ".") {
       return GROUPED.test(mantissa) ? { thousands: last as NumberFormat["thousands"] } : undefined;
     }
-    // 0,123 and 1234,567 are no groups.
+    // 0,123 and 1234,567 are not groups.
     const groups = GROUPED.test(mantissa) && mantissa[0] !== "0" && digitsBefore <= 3 && body === mantissa;
     return groups ? { either: last } : { decimal: last };
   }
@@ -212,7 +212,7 @@ function groupPattern(thousands: string): string {
   return thousands === "," ? String.raw`(?:${three}|\d{1,2}(?:,\d{2})+,\d{3})` : three;
 }
 
-/** Without a sign, a number may be an amount of the column's currency, but is no percentage: 5 % beside 0.05 is a question. */
+/** Without a sign, a number may be an amount of the column's currency, but not a percentage: 5 % beside 0.05 is a question. */
 function sameUnit(bare: Bare, unit: string): boolean {
   if (bare.unit === unit) return true;
   const share = (one: string) => one === "%" || one === "‰";

@@ -24,7 +24,7 @@ export function take(data: Data, rows: ArrayLike): Dataset {
   const positions = Uint32Array.from(given, (row) => {
     const position = row < 0 ? row + samples : row;
     if (Number.isInteger(row) && position >= 0 && position < samples) return position;
-    throw new ShapeError(`take: ${row} is no position among ${samples} samples.`);
+    throw new ShapeError(`take: ${row} is not a position among ${samples} samples.`);
   });
   return takeBatch(whole, positions);
 }
@@ -75,7 +75,7 @@ function endsOf(where: string, shares: readonly number[], samples: number): numb
   return shares.map((share) => {
     before += share;
     const end = counts ? before : Math.round((before / sum) * samples);
-    if (end <= last) throw new OptionError(`${where}: the share ${share} of ${samples} samples is none.`);
+    if (end <= last) throw new OptionError(`${where}: the share ${share} of ${samples} samples has no sample.`);
     last = end;
     return end;
   });

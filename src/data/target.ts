@@ -88,7 +88,7 @@ export function targetEncoding(
     const value = read(cell);
     if (value === undefined) {
       throw new ValueError(
-        `${where}: the target "${name}" has ${JSON.stringify(cell.trim().slice(0, 60))}, which is no number, in ${place(row)}. Correct it, or name it as a text that counts as missing.`,
+        `${where}: the target "${name}" has ${JSON.stringify(cell.trim().slice(0, 60))}, which is not a number, in ${place(row)}. Correct it, or name it as a text that counts as missing.`,
       );
     }
     texts.push(cell);
@@ -125,7 +125,7 @@ function classesOf(where: string, name: string, cells: readonly string[], missin
     const named = nameTexts(present);
     const advice =
       named === undefined ? `They are texts such as ${shown}. Is it the right column?` : `They are ${named}.`;
-    throw new ValueError(`${many} in ${present.length} rows, most of them once: these are no classes. ${advice}`);
+    throw new ValueError(`${many} in ${present.length} rows, most of them once: these are not classes. ${advice}`);
   }
   if (found.length > MOST_CLASSES) {
     throw new ValueError(
@@ -151,7 +151,7 @@ export function targetReader(target: TargetEncoding, rule: MissingRule): (cell: 
       if (missing(cell)) return undefined;
       const value = read(cell);
       if (value === undefined) {
-        throw new ValueError(`the target "${target.name}" has ${shown(cell)}, which is no number`);
+        throw new ValueError(`the target "${target.name}" has ${shown(cell)}, which is not a number`);
       }
       return (value - target.mean) / target.sd;
     };
@@ -165,7 +165,7 @@ export function targetReader(target: TargetEncoding, rule: MissingRule): (cell: 
     if (place !== undefined) return place;
     if (missing(cell)) return undefined;
     throw new ValueError(
-      `the target "${target.name}" has ${shown(cell)}, which is none of the classes ${target.classes.slice(0, 12).join(", ")}`,
+      `the target "${target.name}" has ${shown(cell)}, which is not one of the classes ${target.classes.slice(0, 12).join(", ")}`,
     );
   };
 }

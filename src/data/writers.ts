@@ -97,9 +97,9 @@ export function writerOf(
   };
 }
 
-/** What a cell says that is no number or no date. */
+/** What a cell says that is not a number or not a date. */
 export function unreadableText(cell: string, column: Exclude<ColumnEncoding, { kind: "ignored" }>): string {
-  const shown = `${JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell)}, which is no ${column.kind}`;
+  const shown = `${JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell)}, which is not a ${column.kind}`;
   if (column.kind === "number" && isNumberLike(cell)) {
     return `${shown} as the training wrote them (${numbersInWords(column)}); the options decimal and thousands say otherwise`;
   }

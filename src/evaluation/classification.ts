@@ -18,7 +18,7 @@ function read(where: string, probabilities: ArrayLike, labels: ArrayLike, option
  * label had the probability 0, hence of label 0 where that of label 1 was rounded to 1: `evaluate` and a posterior's
  * `logProbabilities` know the logits, and are exact there.
  * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
- * @throws ShapeError, ValueError for probabilities or labels that are none, or that differ in number
+ * @throws ShapeError, ValueError for what are not probabilities or not labels, or numbers of them that differ
  */
 export function negativeLogLikelihood(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
   const { samples, classes, p, labels: y } = read("negativeLogLikelihood", probabilities, labels, options);

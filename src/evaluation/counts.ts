@@ -12,7 +12,7 @@ import { checkVariance, readNumbers } from "./read.ts";
  *
  * `const { functionMean, functionVariance } = posterior.predict(x);`
  * @param functionMean m, [N] or [N, C] @param functionVariance v, the same, at least 0 @param counts the same
- * @throws ShapeError for shapes that differ, or no samples; ValueError for what is no variance or no count
+ * @throws ShapeError for shapes that differ, or no samples; ValueError for what is not a variance or not a count
  */
 export function poissonNegativeLogLikelihood(
   functionMean: ArrayLike,
@@ -25,7 +25,7 @@ export function poissonNegativeLogLikelihood(
   let sum = 0;
   for (let i = 0; i < y.length; i++) {
     if (!Number.isInteger(y[i]) || y[i] < 0) {
-      throw new ValueError(`${where}: ${y[i]} (element ${i}) is no count: 0, 1, 2 and so on are due.`);
+      throw new ValueError(`${where}: ${y[i]} (element ${i}) is not a count: expected 0, 1, 2 and so on.`);
     }
     sum -= logCountDensity(y[i], m[i], v[i]);
   }

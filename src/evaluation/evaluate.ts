@@ -73,7 +73,7 @@ export interface Evaluation {
  * Poisson–log-normal mixture, for a likelihood of one's own with the mean of its density over the function's Gaussian. Labels of several outputs or positions are taken together, and those that the likelihood
  * ignores left out.
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
- * @throws ShapeError, ValueError for what is no posterior, or bad data; OptionError
+ * @throws ShapeError, ValueError for what is not a posterior, or bad data; OptionError
  */
 export function evaluate(posterior: Posterior, data: Data, options: EvaluateOptions = {}): Evaluation {
   const where = "evaluate";

@@ -33,10 +33,10 @@ export function countedLabels(
   }
   const layout = binary ? { classes: 1, positions: 1, step: 1 } : classLayout(where, shape, classAxis);
   const { classes, positions, step } = layout;
-  const due = [samples, ...labelShape(shape, classAxis)];
+  const expected = [samples, ...labelShape(shape, classAxis)];
   const oneHot = !binary && sameShape(y.shape, p.shape);
   if (!oneHot && (y.shape[0] !== samples || y.size !== samples * positions)) {
-    throw new ShapeError(`${where}: labels must have the shape ${shapeText(due)}, not ${shapeText(y.shape)}.`);
+    throw new ShapeError(`${where}: expected labels of shape ${shapeText(expected)}, got ${shapeText(y.shape)}.`);
   }
   const counted: number[] = [];
   for (let i = 0; i < samples * positions; i++) if (oneHot || y.data[i] !== ignoredLabel) counted.push(i);

@@ -8,7 +8,7 @@ export { normalDensity };
 /**
  * The distribution function Φ(x) of the standard normal distribution, with a relative error below 2e-15 wherever the
  * result is a normal float64 number (x > −37.5).
- * @throws ValueError for what is no number; ±∞ are allowed
+ * @throws ValueError for what is not a number; ±∞ are allowed
  */
 export function normalCdf(x: number): number {
   if (typeof x !== "number" || Number.isNaN(x)) throw new ValueError(`normalCdf: x is ${String(x)}, not a number.`);

@@ -130,7 +130,7 @@ export function readLabels(where: string, values: ArrayLike, samples: number, cl
   const rows = given.rank === 2 && given.shape[1] === classes;
   if (given.shape[0] !== samples || !(rows || given.size === samples)) {
     throw new ShapeError(
-      `${where}: labels must have the shape [${samples}], as there are ${samples} samples, not ${shapeText(given.shape)}.`,
+      `${where}: expected labels of shape [${samples}], one for each sample, got ${shapeText(given.shape)}.`,
     );
   }
   if (rows) return Int32Array.from({ length: samples }, (_, i) => labelOfRow(where, given.sub(i).data, i));

@@ -7,7 +7,7 @@ import type { Read, Write } from "../structures/structure.ts";
 import { rowOf, table } from "../structures/table.ts";
 import type { Fields } from "./fields.ts";
 
-/** Writes a curvature's arrays, and gives what of it is no array. */
+/** Writes a curvature's arrays, and gives what of it is not an array. */
 export function writeCurvature(curvature: Curvature, write: Write) {
   return { examples: curvature.examples, ...rowOf(curvature).write(curvature, write) };
 }

@@ -51,7 +51,7 @@ function fromFloat16(_: string, { buffer }: OwnBytes): Float32Array {
 function fromBooleans(where: string, bytes: OwnBytes): Float32Array {
   return Float32Array.from(bytes, (byte) => {
     if (byte <= 1) return byte;
-    throw refuse(where, `the byte ${byte} is no truth value`);
+    throw refuse(where, `the byte ${byte} is not a truth value`);
   });
 }
 

@@ -24,14 +24,14 @@ export class Fields {
 
   constructor(where: string, value: Json | undefined, known: readonly string[]) {
     this.where = where;
-    if (value === null || typeof value !== "object" || Array.isArray(value)) throw this.#due("an object");
+    if (value === null || typeof value !== "object" || Array.isArray(value)) throw this.#expected("an object");
     this.#object = value as JsonObject;
     const extra = Object.keys(value).find((name) => !known.includes(name));
     if (extra !== undefined) throw new FileError("malformed", `${where} has the unknown field ${quoted(extra)}.`);
   }
 
-  #due(what: string, name?: string): FileError {
-    return new FileError("malformed", `${this.where}${name === undefined ? "" : `.${name}`}: ${what} is due.`);
+  #expected(what: string, name?: string): FileError {
+    return new FileError("malformed", `${this.where}${name === undefined ? "" : `.${name}`}: expected ${what}.`);
   }
 
   has(name: string): boolean {
@@ -46,25 +46,25 @@ export class Fields {
   /** Whatever stands there, for readers of their own. */
   json(name: string): Json {
     const value = this.#object[name];
-    if (value === undefined) throw this.#due("a value", name);
+    if (value === undefined) throw this.#expected("a value", name);
     return value;
   }
 
   text(name: string): string {
     const value = this.#object[name];
-    if (typeof value !== "string") throw this.#due("a text", name);
+    if (typeof value !== "string") throw this.#expected("a text", name);
     return value;
   }
 
   choice<const Choice extends string>(name: string, choices: readonly Choice[]): Choice {
     const value = choices.find((choice) => choice === this.#object[name]);
-    if (value === undefined) throw this.#due(`one of ${choices.join(", ")}`, name);
+    if (value === undefined) throw this.#expected(`one of ${choices.join(", ")}`, name);
     return value;
   }
 
   boolean(name: string): boolean {
     const value = this.#object[name];
-    if (typeof value !== "boolean") throw this.#due("true or false", name);
+    if (typeof value !== "boolean") throw this.#expected("true or false", name);
     return value;
   }
 
@@ -72,47 +72,47 @@ export class Fields {
   number(name: string): number {
     const value = this.#object[name];
     const number = typeof value === "number" ? value : UNWRITABLE.get(value);
-    if (number === undefined) throw this.#due("a number", name);
+    if (number === undefined) throw this.#expected("a number", name);
     return number;
   }
 
   finite(name: string): number {
     const value = this.number(name);
-    if (!Number.isFinite(value)) throw this.#due("a finite number", name);
+    if (!Number.isFinite(value)) throw this.#expected("a finite number", name);
     return value;
   }
 
   integer(name: string, minimum: number): number {
     const value = this.#object[name];
     if (!Number.isSafeInteger(value) || (value as number) < minimum) {
-      throw this.#due(`an integer of at least ${minimum}`, name);
+      throw this.#expected(`an integer of at least ${minimum}`, name);
     }
     return value as number;
   }
 
   list(name: string, most: number): readonly Json[] {
     const value = this.#object[name];
-    if (!Array.isArray(value) || value.length > most) throw this.#due(`a list of at most ${most}`, name);
+    if (!Array.isArray(value) || value.length > most) throw this.#expected(`a list of at most ${most}`, name);
     return value;
   }
 
   texts(name: string, most: number): readonly string[] {
     const value = this.list(name, most);
-    if (!value.every((one) => typeof one === "string")) throw this.#due("a list of texts", name);
+    if (!value.every((one) => typeof one === "string")) throw this.#expected("a list of texts", name);
     return value as readonly string[];
   }
 
   integers(name: string, minimum: number, most: number): readonly number[] {
     const value = this.list(name, most);
     if (!value.every((one) => Number.isSafeInteger(one) && (one as number) >= minimum)) {
-      throw this.#due(`a list of integers of at least ${minimum}`, name);
+      throw this.#expected(`a list of integers of at least ${minimum}`, name);
     }
     return value as readonly number[];
   }
 
   finites(name: string, most: number): readonly number[] {
     const value = this.list(name, most);
-    if (!value.every((one) => typeof one === "number")) throw this.#due("a list of numbers", name);
+    if (!value.every((one) => typeof one === "number")) throw this.#expected("a list of numbers", name);
     return value as readonly number[];
   }
 
@@ -120,7 +120,7 @@ export class Fields {
   positives(name: string, length: number): readonly number[] {
     const value = this.list(name, length);
     if (value.length !== length || !value.every((one) => typeof one === "number" && one > 0)) {
-      throw this.#due(`a list of ${length} positive numbers`, name);
+      throw this.#expected(`a list of ${length} positive numbers`, name);
     }
     return value as readonly number[];
   }

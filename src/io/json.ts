@@ -107,13 +107,13 @@ class Parser {
     if (this.#takes("}")) return result;
     do {
       this.#skip();
-      if (this.#text[this.#at] !== '"') throw this.#error("a name in quotes is due");
+      if (this.#text[this.#at] !== '"') throw this.#error("expected a name in quotes");
       const name = this.#string();
       if (name in result) throw this.#error(`the name ${quoted(name)} comes twice`);
-      if (!this.#takes(":")) throw this.#error("a colon is due");
+      if (!this.#takes(":")) throw this.#error("expected a colon");
       result[name] = this.#value(depth);
     } while (this.#takes(","));
-    if (!this.#takes("}")) throw this.#error("a comma or the end of an object is due");
+    if (!this.#takes("}")) throw this.#error("expected a comma or the end of an object");
     return result;
   }
 
@@ -123,7 +123,7 @@ class Parser {
     if (this.#takes("]")) return result;
     do result.push(this.#value(depth));
     while (this.#takes(","));
-    if (!this.#takes("]")) throw this.#error("a comma or the end of a list is due");
+    if (!this.#takes("]")) throw this.#error("expected a comma or the end of a list");
     return result;
   }
 
@@ -152,7 +152,7 @@ class Parser {
   }
 
   #word(word: string, value: boolean | null): boolean | null {
-    if (!this.#text.startsWith(word, this.#at)) throw this.#error("a value is due");
+    if (!this.#text.startsWith(word, this.#at)) throw this.#error("expected a value");
     this.#at += word.length;
     return value;
   }
@@ -160,11 +160,11 @@ class Parser {
   #number(): number {
     const ahead = this.#text.slice(this.#at, this.#at + LONGEST_NUMBER);
     const [token, , fraction, exponent] = /^(-?)(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/.exec(ahead) ?? [""];
-    if (token === "") throw this.#error("a value is due");
+    if (token === "") throw this.#error("expected a value");
     if (token.length === LONGEST_NUMBER) throw this.#error("a number has too many digits");
     const value = Number(token);
     const integer = fraction === undefined && exponent === undefined && token[0] !== "-" && Number.isSafeInteger(value);
-    if (this.#limits.integers && !integer) throw this.#error(`${token} is no integer from 0 to 2^53 - 1`);
+    if (this.#limits.integers && !integer) throw this.#error(`${token} is not an integer from 0 to 2^53 - 1`);
     if (!Number.isFinite(value)) throw this.#error(`${token} is too large`);
     this.#at += token.length;
     return value;

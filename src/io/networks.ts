@@ -197,7 +197,7 @@ function readSite(trace: Trace, fields: Fields, parameterCount: number): Site {
   if (!(size * inputs <= parameterCount)) throw new LaplaceError(`${quoted(name)} has too many values.`);
   if (kind === "elementwise" ? whole.length !== 1 : whole.length < 2) {
     const axes = kind === "elementwise" ? "one axis" : "two to four axes";
-    throw new LaplaceError(`${quoted(name)} ${shapeText(whole)} stands where a ${first} of ${axes} is due.`);
+    throw new LaplaceError(`${quoted(name)} ${shapeText(whole)}: expected a ${first} of ${axes}.`);
   }
   const more = readLayout(kind, fields, size);
   // A transposed weight's outputs are not its rows: its primitive checks their number.
@@ -206,13 +206,17 @@ function readSite(trace: Trace, fields: Fields, parameterCount: number): Site {
   return trace.site(fields, name.slice(0, -suffix.length), (parameter) => {
     const make = (role: Role) => {
       const draft: ParameterDraft = { role, shape: shapes[role], initialise: noValues };
-      const [made, due] = [parameter(draft), given.get(role) as Fields];
-      const shape = due.integers("shape", 1, MOST_WEIGHT_AXES);
-      if (made.name === due.text("name") && sameShape(made.shape, shape) && made.offset === due.integer("offset", 0)) {
+      const [made, found] = [parameter(draft), given.get(role) as Fields];
+      const shape = found.integers("shape", 1, MOST_WEIGHT_AXES);
+      if (
+        made.name === found.text("name") &&
+        sameShape(made.shape, shape) &&
+        made.offset === found.integer("offset", 0)
+      ) {
         return made;
       }
       throw new LaplaceError(
-        `${quoted(due.text("name"))} ${shapeText(shape)} stands where "${made.name}" ${shapeText(made.shape)} @${made.offset} is due.`,
+        `${quoted(found.text("name"))} ${shapeText(shape)}: expected "${made.name}" ${shapeText(made.shape)} @${made.offset}.`,
       );
     };
     const made = Object.fromEntries([...given.keys()].map((role) => [role, make(role)]));
@@ -234,7 +238,7 @@ function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites
   const primitive = primitiveOf(name) as Primitive<unknown> | undefined;
   if (primitive === undefined) {
     throw new LaplaceError(
-      `${quoted(name)} is no primitive that this version knows. One of your own must be defined before the file is read: definePrimitive(…) of laplace-ts/graph.`,
+      `${quoted(name)} is not a primitive that this version knows. One of your own must be defined before the file is read: definePrimitive(…) of laplace-ts/graph.`,
     );
   }
   const places = fields.integers("inputs", 0, MOST_INPUTS);

@@ -228,13 +228,13 @@ function load<T>(
 }
 
 /** The document of a file that is unaltered and of a version that this library reads. */
-function verify(where: string, due: Kind, { tensors, metadata }: Safetensors): string {
+function verify(where: string, expected: Kind, { tensors, metadata }: Safetensors): string {
   const { [keys.checksum]: checksum, ...rest } = metadata;
   const { [keys.kind]: kind, [keys.format]: format, [keys.library]: library, [keys.document]: document } = rest;
-  if (kind !== due) {
+  if (kind !== expected) {
     const what =
       kind === undefined ? "a safetensors file, but none of laplace-ts" : `a file of the kind ${quoted(kind)}`;
-    throw new FileError("foreign", `${where}: a ${due} is due. This is ${what}.`);
+    throw new FileError("foreign", `${where}: expected a ${expected}, got ${what}.`);
   }
   if (!/^[1-9]\d{0,8}$/.test(format ?? ""))
     throw new FileError("malformed", `${where}: the format's version is missing.`);

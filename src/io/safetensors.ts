@@ -35,9 +35,9 @@ const malformed = (where: string, what: string) => new FileError("malformed", `$
 /** Refuses anything but bytes, and gives them as plain bytes: a Node Buffer has other ideas of `slice`. */
 function readBytes(where: string, bytes: unknown): Uint8Array {
   if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // An ArrayBuffer of another realm, such as a frame's, is no instance of this one's class.
+  // An ArrayBuffer of another realm, such as a frame's, is not an instance of this one's class.
   if (Object.prototype.toString.call(bytes) === "[object ArrayBuffer]") return new Uint8Array(bytes as ArrayBuffer);
-  throw new OptionError(`${where}: a file's bytes are due, as a Uint8Array or an ArrayBuffer, not ${typeof bytes}.`);
+  throw new OptionError(`${where}: expected a file's bytes, as a Uint8Array or an ArrayBuffer, got ${typeof bytes}.`);
 }
 
 /** The header as text, and the data behind it. */
@@ -61,7 +61,7 @@ function split(where: string, bytes: Uint8Array): { text: string; data: Uint8Arr
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(header);
   } catch {
-    throw malformed(where, "the header is no UTF-8");
+    throw malformed(where, "the header is not UTF-8");
   }
   return { text, data: bytes.subarray(8 + length) };
 }
@@ -130,10 +130,10 @@ function readMetadata(where: string, value: Json | undefined): Record<string, st
   const result: Record<string, string> = Object.create(null);
   if (value === undefined) return result;
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    throw malformed(where, `${METADATA} is no object`);
+    throw malformed(where, `${METADATA} is not an object`);
   }
   for (const [name, text] of Object.entries(value)) {
-    if (typeof text !== "string") throw malformed(where, `the metadata ${quoted(name)} is no text`);
+    if (typeof text !== "string") throw malformed(where, `the metadata ${quoted(name)} is not a text`);
     result[name] = text;
   }
   return result;

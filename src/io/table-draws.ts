@@ -24,7 +24,7 @@ const MOST_INPUT_ROWS = 4096;
 /**
  * Predicts rows, those with gaps as the even mixture over the encoding's draws. Its mean is the mean of theirs; its variance by
  * the law of total variance the mean of their variances and the variance of their means (Rubin, 1987, for multiple
- * imputation). What a missing value leaves open is no uncertainty of the weights: the function's variance is the mean of
+ * imputation). What a missing value leaves open is not uncertainty of the weights: the function's variance is the mean of
  * theirs.
  * @param x [rows · inputs] @param gaps of each row, as `encode` gives them; empty where there are none
  */

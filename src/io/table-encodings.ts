@@ -55,7 +55,7 @@ export function encodingOf(fields: Fields): TableEncoding {
     );
   }
   if (version === 1 && (fields.has("rule") || fields.has("margin")))
-    throw malformed(fields.path("version"), "2 is due");
+    throw malformed(fields.path("version"), "expected 2");
   const known = fieldsOf(version);
   const list = fields.list("columns", MOST_COLUMNS);
   const columns = list.map((value, i): ColumnEncoding => {
@@ -88,7 +88,7 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
   if (kind === "category") {
     const categories = fields.texts("categories", MOST_CATEGORIES);
     if (categories.length === 0 || new Set(categories).size !== categories.length) {
-      throw malformed(fields.path("categories"), "different texts are due");
+      throw malformed(fields.path("categories"), "expected different texts");
     }
     const draws = version > 1 ? fields.texts("draws", MOST_DRAWS) : [];
     const rest = fields.boolean("rest");
@@ -116,7 +116,7 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
   const known = parts.filter((part) => part !== undefined);
   // The first place is the trend's; no part comes twice.
   if (known.length !== parts.length || known[0] !== "trend" || new Set(known).size !== known.length) {
-    throw malformed(fields.path("parts"), `"trend" first, and some of ${dateParts.slice(1).join(", ")} are due`);
+    throw malformed(fields.path("parts"), `expected "trend" first, then some of ${dateParts.slice(1).join(", ")}`);
   }
   return {
     name,
@@ -131,7 +131,7 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
 function spreadOf(fields: Fields, version: number): number {
   if (version === 1) return 1;
   const value = fields.finite("spread");
-  if (!(value >= 0)) throw malformed(fields.path("spread"), "a number of at least 0 is due");
+  if (!(value >= 0)) throw malformed(fields.path("spread"), "expected a number of at least 0");
   return value;
 }
 
@@ -139,7 +139,7 @@ function numberFormatOf(fields: Fields, version: number): NumberFormat {
   if (version === 1) return PLAIN;
   const decimal = fields.choice("decimal", [".", ","]);
   const thousands = fields.choice("thousands", ["", ",", ".", " ", "'"]);
-  if (thousands === decimal) throw malformed(fields.path("thousands"), "another sign than of decimals is due");
+  if (thousands === decimal) throw malformed(fields.path("thousands"), "expected another sign than that of decimals");
   const settled = fields.choice("settled", ["plain", "cells", "table", "delimiter", "option"]);
   return { decimal, thousands, unit: fields.text("unit"), settled };
 }
@@ -156,7 +156,7 @@ function dateFormatOf(fields: Fields) {
 
 function positive(fields: Fields, name: string): number {
   const value = fields.finite(name);
-  if (!(value > 0)) throw malformed(fields.path(name), "a positive number is due");
+  if (!(value > 0)) throw malformed(fields.path(name), "expected a positive number");
   return value;
 }
 
@@ -171,7 +171,7 @@ function targetOf(fields: Fields, version: number): TargetEncoding {
   }
   const classes = target.texts("classes", MOST_CATEGORIES);
   if (classes.length < 2 || new Set(classes).size !== classes.length) {
-    throw malformed(target.path("classes"), "at least two different texts are due");
+    throw malformed(target.path("classes"), "expected at least two different texts");
   }
   return { name, kind, classes };
 }

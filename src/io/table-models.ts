@@ -100,9 +100,9 @@ export class TableModel {
     }
     const { name: likelihood, targets, normal } = posterior.likelihood;
     if (targets !== kind || normal !== (kind === "numbers") || graph.output.size !== outputs) {
-      const due = `a likelihood of ${kind === "numbers" ? "normal numbers" : kind} with ${outputs} outputs`;
+      const needed = `a likelihood of ${kind === "numbers" ? "normal numbers" : kind} with ${outputs} outputs`;
       throw new ValueError(
-        `tableModel: the target "${target.name}" needs ${due}; the posterior has ${likelihood} with ${graph.output.size}.`,
+        `tableModel: the target "${target.name}" needs ${needed}; the posterior has ${likelihood} with ${graph.output.size}.`,
       );
     }
     const { links } = posterior.likelihood;

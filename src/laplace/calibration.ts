@@ -6,12 +6,12 @@ import { type Finding, type FindingCode, ofOutput, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
 import { varianceFindings } from "./variances.ts";
 
-// Thresholds: where a user should act, and where chance is no explanation. Both must hold, so that neither small data nor
+// Thresholds: where a user should act, and where chance does not explain it. Both must hold, so that neither small data nor
 // small errors in large ones alarm.
 
 /** Probability of so much by chance, for each of the few things that are looked at. */
 const CHANCE = 1e-4;
-/** Standard errors of a mean beyond which chance is no explanation; as likely as that. */
+/** Standard errors of a mean beyond which chance does not explain it; as likely as that. */
 const STANDARD_ERRORS = 4;
 /** Mean squared residual, in predicted variances, beyond which (or below 1 / which) intervals are off by a fifth or more. */
 const OVERDISPERSED = 1.5;
@@ -89,7 +89,7 @@ function intervalFindings({ likelihood }: Posterior, given: Diagnosed, output: n
   // At least that of independent Gaussians, and that of the data where outputs go together or tails are long.
   const standardError = Math.max(error, Math.sqrt(2 / (samples * outputs)));
   const certain = Math.abs(square - 1) > STANDARD_ERRORS * standardError;
-  // Counts are no Gaussians, and their intervals not these.
+  // Counts are not Gaussian, and their intervals not these.
   const coverage = (likelihood.normal ? LEVELS : []).map(({ level, half, low, high }) => {
     const share = meanOf(z.map((value) => (Math.abs(value) <= half ? 1 : 0)));
     // Outputs of an example may go together: they count as one.

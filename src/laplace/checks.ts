@@ -9,11 +9,11 @@ import type { Fit } from "./fit.ts";
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;
 /**
- * A mean gradient that could not change the mean loss by more than this, were the weights twice as large, is none. In nats; of a
+ * A mean gradient that could not change the mean loss by more than this, were the weights twice as large, counts as none. In nats; of a
  * Gaussian in variances of its residuals, because its loss has the unit of the targets.
  */
 const NEGLIGIBLE = 1e-4;
-/** Residuals below this share of the function's own size (squared) are none, and no measure. */
+/** Residuals below this share of the function's own size (squared) count as none, and measure nothing. */
 const NO_RESIDUAL = 1e-6;
 
 /** How far a fit is from a stationary point of its loss. */

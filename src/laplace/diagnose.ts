@@ -20,7 +20,7 @@ export type DiagnoseOptions = PredictOptions;
 const PRIOR_MISMATCH = 100;
 /** Noise this many times off; a posterior's width is then off as much. */
 const NOISE_MISMATCH = 2;
-/** Standard errors beyond which chance is no explanation, over the few things that are looked at. */
+/** Standard errors beyond which chance does not explain them, over the few things that are looked at. */
 const STANDARD_ERRORS = 4;
 /** The share of data that as many weights explain; what is left are too few to tell noise from. */
 const ALL_EXPLAINED = 0.9;
@@ -30,7 +30,7 @@ const FEW_OUTPUTS = 16;
 const NOTHING_LEFT = 0.005;
 /**
  * At a maximum δ ‖θ − μ₀‖² = γ (MacKay 1992). Where one side is so small a share of the weights, and the other still less, there
- * is none: the prior goes on to where neither counts.
+ * is not one: the prior goes on to where neither counts.
  */
 const NEGLIGIBLE_SHARE = 1e-4;
 const FAR_LESS = 0.1;
@@ -102,7 +102,7 @@ function priorFindings(posterior: Posterior, gammas: Float64Array): Finding[] {
       small[i] < NEGLIGIBLE_SHARE * counts[i] && smaller[i] < FAR_LESS * small[i];
     const [falling, rising] = [gone(scatters, gammas), gone(gammas, scatters)];
     const flat = sumOf(counts.filter((_, i) => falling(i)));
-    // Single weights may go without harm; whole parameters of which data say nothing leave no doubt about most of the network.
+    // Single weights may go without harm; whole parameters of which data say nothing leave no uncertainty about most of the network.
     const few = (i: number) => gammas[i] < (prior.structure === "perParameter" ? NO_WEIGHT / 10 : 0);
     const tight = gamma < NO_WEIGHT ? all : sumOf(counts.filter((_, i) => few(i) || rising(i)));
     if (flat > all / 2 || tight > all / 2) {
@@ -133,7 +133,7 @@ function priorFindings(posterior: Posterior, gammas: Float64Array): Finding[] {
   findings.push({
     code: "prior-far-from-weights",
     severity: "warning",
-    message: `The prior is about ${text(deviations)} times ${ratio > 1 ? "narrower" : "wider"} than the trained weights suggest, so that their doubt is ${ratio > 1 ? "understated" : "overstated"} where data say little.`,
+    message: `The prior is about ${text(deviations)} times ${ratio > 1 ? "narrower" : "wider"} than the trained weights suggest, so that their uncertainty is ${ratio > 1 ? "understated" : "overstated"} where data say little.`,
     advice: `Let optimizePrior() choose the prior, or ${ratio > 1 ? "lower" : "raise"} priorPrecision.`,
     measured: { ratio, effectiveParameters: gamma },
   });
@@ -182,14 +182,14 @@ function noiseFindings(posterior: Posterior, gamma: number): Finding[] {
   if (posterior.likelihood.noise === undefined) return [];
   const all = residuals(posterior, gamma);
   // The evidence is at its maximum where σ² = Σ residuals² / (N − γ) (MacKay 1992).
-  const dueOf = (one: Residuals) => Math.sqrt((2 * one.loss) / (one.count - one.gamma));
-  const list = all.map((one) => Number(dueOf(one).toPrecision(3))).join(", ");
+  const shownBy = (one: Residuals) => Math.sqrt((2 * one.loss) / (one.count - one.gamma));
+  const list = all.map((one) => Number(shownBy(one).toPrecision(3))).join(", ");
   return all.flatMap((one): Finding[] => {
     const { output, noise } = one;
     const free = one.count - one.gamma;
     if (free < 1 || one.loss === 0) return [];
-    const due = dueOf(one);
-    const ratio = noise / due;
+    const shown = shownBy(one);
+    const ratio = noise / shown;
     const log = Math.abs(Math.log(ratio));
     if (log < Math.log(NOISE_MISMATCH) || log < STANDARD_ERRORS / Math.sqrt(2 * free)) return [];
     const give =
@@ -200,9 +200,9 @@ function noiseFindings(posterior: Posterior, gamma: number): Finding[] {
       {
         code: "noise-far-from-residuals",
         severity: "problem",
-        message: `The noise${ofOutput(output)} is ${text(noise)}, ${ratio > 1 ? `${text(ratio)} times` : `only ${text(ratio)} of`} what the residuals of the fit show, ${text(due)}. Predictions are ${ratio > 1 ? "too wide" : "too narrow"} for it.`,
+        message: `The noise${ofOutput(output)} is ${text(noise)}, ${ratio > 1 ? `${text(ratio)} times` : `only ${text(ratio)} of`} what the residuals of the fit show, ${text(shown)}. Predictions are ${ratio > 1 ? "too wide" : "too narrow"} for it.`,
         advice: give,
-        measured: { ...(output !== undefined && { output }), noise, residual: due, ratio },
+        measured: { ...(output !== undefined && { output }), noise, residual: shown, ratio },
       },
     ];
   });

@@ -20,11 +20,11 @@ export type FindingCode =
   | "noise-far-from-residuals"
   /** The network leaves nothing of the data that it was trained on. */
   | "perfect-fit"
-  /** The weights are so certain that predictions do not see their doubt. */
+  /** The weights are so certain that predictions do not see their uncertainty. */
   | "function-variance-negligible"
-  /** Nearly all of the predictive uncertainty is doubt about the weights. */
+  /** Nearly all of the predictive uncertainty is epistemic: about the weights. */
   | "function-variance-dominating"
-  /** The doubt about the weights is the same at every input. */
+  /** The uncertainty about the weights is the same at every input. */
   | "uncertainty-constant"
   /** Predictions are surer than they are right. */
   | "over-confident"
@@ -61,7 +61,7 @@ export interface Diagnosis {
   readonly data: "none" | "training" | "held-out";
 }
 
-/** Weights that data determine, fewer than which are none: the posterior is the prior. */
+/** Where data determine fewer weights than this, they determine none: the posterior is the prior. */
 export const NO_WEIGHT = 0.1;
 
 /** Numbers as people read them. */

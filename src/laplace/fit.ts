@@ -219,7 +219,7 @@ function kindOf({ name, entry }: Likelihood): string {
   return JSON.stringify([name, { ...entry, noise: undefined, ratios: undefined }]);
 }
 
-/** @throws ValueError for what is no fit */
+/** @throws ValueError for what is not a fit */
 export function checkIsFit(where: string, value: unknown): asserts value is Fit {
   if (value instanceof Fit) return;
   const advice = isPromise(value) ? " It is a promise: write await before it." : "";

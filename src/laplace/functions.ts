@@ -24,7 +24,7 @@ import type { Precision } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { Posterior } from "./posterior.ts";
 
-/** Outputs that stand each for itself are pulled back that many at once, or fewer where these would be no part. */
+/** Outputs that stand each for itself are pulled back that many at once, or fewer where these would not fill a part. */
 const MOST_TOGETHER = 64;
 
 /** How a network's outputs are gone through. */
@@ -103,7 +103,7 @@ export function place(part: FunctionPart, values: Float64Array, all: Float64Arra
 /** How the rows of a network are visited. */
 export interface FunctionOptions {
   readonly needs: Needs;
-  /** Outputs whose covariances are due, where these are not the likelihood's groups. */
+  /** Outputs whose covariances are wanted, where these are not the likelihood's groups. */
   readonly route?: Route;
   /** Bytes that a block of covariances may need on its way. */
   readonly memoryBudget: number;

@@ -44,7 +44,7 @@ export interface Maximum {
   evaluations: number;
   /** Whether `gradientNorm` is within the tolerance (1e-6 for Adam, which does not stop there). */
   converged: boolean;
-  /** Whether a bound stops a coordinate that the gradient would carry further: then this is no maximum without it. */
+  /** Whether a bound stops a coordinate that the gradient would carry further: then this is not a maximum without it. */
   bounded: boolean;
 }
 

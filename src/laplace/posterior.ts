@@ -366,7 +366,7 @@ export class Posterior {
   }
 }
 
-/** @throws ValueError for what is no posterior */
+/** @throws ValueError for what is not a posterior */
 export function checkIsPosterior(where: string, name: string, value: unknown): asserts value is Posterior {
   if (value instanceof Posterior) return;
   const kind = isPromise(value) ? "It is a promise: write await before it." : "";

@@ -25,7 +25,7 @@ export function tunableOf(
   factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Precision,
 ): Tunable {
   const { prior, likelihood, fit, temperature, damping } = parts;
-  // Of damped factors the noise is no factor.
+  // The noise does not scale damped factors.
   const apart = damping ? undefined : fit.apart;
   return {
     prior,

@@ -4,11 +4,11 @@ import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSamp
 import { type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
 import type { Posterior } from "./posterior.ts";
 
-/** A relative spread of the function's variance below this is none; leverages of 500 features still spread by a twentieth. */
+/** A relative spread of the function's variance below this counts as none; leverages of 500 features still spread by a twentieth. */
 const CONSTANT = 0.01;
 /** The share of the predictive variance that is more than data near the training's leave open. */
 const DOMINATING = 0.9;
-/** The mean probability that doubt about the weights takes from the predicted class. */
+/** The mean probability that uncertainty about the weights takes from the predicted class. */
 const CONFIDENCE_LOST = 0.25;
 /** Information this many times the training data's mean: five times its deviation … */
 const FAR = 25;
@@ -72,7 +72,7 @@ function constantFindings(posterior: Posterior, given: Diagnosed, output: number
     {
       code: "uncertainty-constant",
       severity: "warning",
-      message: `The doubt about the weights${output === undefined ? "" : `, as output ${output} shows it,`} is the same at all ${samples} inputs: it does not tell inputs that the network knows from others.`,
+      message: `The uncertainty about the weights${output === undefined ? "" : `, as output ${output} shows it,`} is the same at all ${samples} inputs: it does not tell inputs that the network knows from others.`,
       advice:
         'Fit more of the network: weights: "all", or the weights of a layer rather than its bias; if the inputs differ little, standardise them.',
       measured: { ...(output !== undefined && { output }), relativeSpread: constant, samples },
@@ -95,7 +95,7 @@ function farFindings(
     {
       code: "far-from-training-data",
       severity: "warning",
-      message: `${Math.round(100 * far)} % of these inputs are far from the training data: doubt about the weights moves their predictions${ofOutput(output)} more than five times as much as those of the training.`,
+      message: `${Math.round(100 * far)} % of these inputs are far from the training data: uncertainty about the weights moves their predictions${ofOutput(output)} more than five times as much as those of the training.`,
       advice:
         "Check that inputs are scaled as in training. Where they are right, trust these predictions as little as their variance says, or train on data like these.",
       measured: {
@@ -122,7 +122,7 @@ function dominating({ likelihood, noise }: Posterior, given: Diagnosed, output: 
       severity: "warning",
       message,
       advice:
-        "Let optimizePrior() choose the prior, or give a larger priorPrecision. If it was tuned, more data or a smaller network leave less doubt; compare priors on held-out data, since the evidence can leave too much.",
+        "Let optimizePrior() choose the prior, or give a larger priorPrecision. If it was tuned, more data or a smaller network leave less uncertainty; compare priors on held-out data, since the evidence can leave too much.",
       measured: { ...(output !== undefined && { output }), ...measured },
     },
   ];
@@ -133,7 +133,7 @@ function dominating({ likelihood, noise }: Posterior, given: Diagnosed, output: 
     ];
     if (share <= DOMINATING) return [];
     return finding(
-      `Doubt about the weights makes up ${Math.round(100 * share)} % of the predicted variance${ofOutput(output)} at most inputs, and noise nearly nothing.`,
+      `Uncertainty about the weights makes up ${Math.round(100 * share)} % of the predicted variance${ofOutput(output)} at most inputs, and noise nearly nothing.`,
       { share },
     );
   }
@@ -142,7 +142,7 @@ function dominating({ likelihood, noise }: Posterior, given: Diagnosed, output: 
   const [network, predicted] = [top(likelihood.targetAt(functionMean, [outputs], undefined).mean), top(mean)];
   if (network - predicted <= CONFIDENCE_LOST) return [];
   return finding(
-    `Doubt about the weights takes the mean confidence${ofOutput(output)} from ${text(network)}, the network's own, to ${text(predicted)}.`,
+    `Uncertainty about the weights takes the mean confidence${ofOutput(output)} from ${text(network)}, the network's own, to ${text(predicted)}.`,
     { networkConfidence: network, confidence: predicted },
   );
 }

@@ -26,14 +26,14 @@ interface Known {
   checkNetwork?: Likelihood["checkNetwork"];
 }
 
-/** @throws ValueError for numbers that are no such targets */
+/** @throws ValueError for numbers that cannot be targets */
 export function checkTargets(where: string, targets: ArrayLike<number>, kind: TargetNumbers): void {
   if (kind === "reals") return;
   for (let i = 0; i < targets.length; i++) {
     const y = targets[i];
     if (kind === "counts") {
       if (Number.isInteger(y) && y >= 0) continue;
-      throw new ValueError(`${where}: target ${y} (element ${i}) is no count: 0, 1, 2 and so on are due.`);
+      throw new ValueError(`${where}: target ${y} (element ${i}) is not a count: expected 0, 1, 2 and so on.`);
     }
     if (!(y > 0)) throw new ValueError(`${where}: expected positive targets, got ${y} (element ${i}).`);
   }

@@ -14,7 +14,7 @@ const DIFFERENCE = 1e-6;
 /** Integrals are as good as this also where the density has a corner. */
 const INTEGRAL = 3e-4;
 const DRAWS = 4000;
-/** Beyond so many standard errors draws are no chance. */
+/** Beyond so many standard errors draws are not chance. */
 const STANDARD_ERRORS = 6;
 /** Counts at most. */
 const MOST_COUNTS = 100_000;
@@ -60,13 +60,13 @@ const text = (x: number) => String(Number(x.toPrecision(6)));
 
 function checkDraws(where: string, rule: NumberLikelihood, f: number, draws: Float64Array, inner: number): void {
   const slopes = draws.map((y) => rule.gradient(f, y));
-  const within = (values: Float64Array, due: number, what: string) => {
+  const within = (values: Float64Array, expected: number, what: string) => {
     const mean = values.reduce((a, b) => a + b, 0) / DRAWS;
     const error = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0)) / DRAWS;
     // Integrals end between two targets of a rule.
-    if (Math.abs(mean - due) <= STANDARD_ERRORS * error + 0.01 * Math.abs(due)) return;
+    if (Math.abs(mean - expected) <= STANDARD_ERRORS * error + 0.01 * Math.abs(expected)) return;
     throw new ValueError(
-      `${where}: draw and density do not agree. At targets drawn at f = ${f} ${what} is ${text(mean)}; it should be ${text(due)}.`,
+      `${where}: draw and density do not agree. At targets drawn at f = ${f} ${what} is ${text(mean)}; it should be ${text(expected)}.`,
     );
   };
   within(slopes, 0, "the mean gradient");
@@ -145,9 +145,9 @@ function checkIntegrals(where: string, rule: NumberLikelihood, f: number): numbe
     second += density * (y - mean) ** 2;
     if (isInner(rule, f, y)) inner += density;
   });
-  const agree = (found: number, due: number, unit: number, what: string, advice: string) => {
-    if (Math.abs(found - due) <= INTEGRAL * unit || !Number.isFinite(due)) return;
-    throw new ValueError(`${where}: at f = ${f} ${what} is ${text(found)}; it should be ${text(due)}. ${advice}`);
+  const agree = (found: number, expected: number, unit: number, what: string, advice: string) => {
+    if (Math.abs(found - expected) <= INTEGRAL * unit || !Number.isFinite(expected)) return;
+    throw new ValueError(`${where}: at f = ${f} ${what} is ${text(found)}; it should be ${text(expected)}. ${advice}`);
   };
   const over = "over all targets, by the density e^(−loss − constant),";
   agree(whole, 1, 1, `the integral ${over}`, "What the loss leaves out belongs in constant(y).");

@@ -14,7 +14,7 @@ export function readSymmetric(where: string, matrix: ArrayLike): NDArray {
   const a = given.as("float64");
   const [n, columns] = a.shape;
   if (a.rank !== 2 || n !== columns)
-    throw new ShapeError(`${where}: a square matrix is due, not ${shapeText(a.shape)}.`);
+    throw new ShapeError(`${where}: expected a square matrix, got shape ${shapeText(a.shape)}.`);
   const { data } = a;
   let largest = 0;
   for (let i = 0; i < data.length; i++) {
@@ -42,7 +42,7 @@ export function readSymmetric(where: string, matrix: ArrayLike): NDArray {
 export function readRightSide(where: string, right: ArrayLike, n: number): NDArray {
   const b = asArray(right).as("float64");
   if (b.rank < 1 || b.rank > 2 || b.shape[0] !== n) {
-    throw new ShapeError(`${where}: right sides of ${n} rows are due, not of shape ${shapeText(b.shape)}.`);
+    throw new ShapeError(`${where}: expected right sides of ${n} rows, got shape ${shapeText(b.shape)}.`);
   }
   return b;
 }

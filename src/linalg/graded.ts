@@ -76,7 +76,7 @@ function pivotedFactor(
   share: number,
 ): { columns: Float64Array; rank: number; least: number } {
   const columns = new Float64Array(n * n);
-  const due = Float64Array.from({ length: n }, (_, i) => share * Math.max(a[i * (n + 1)], 0));
+  const enough = Float64Array.from({ length: n }, (_, i) => share * Math.max(a[i * (n + 1)], 0));
   // Rows that are left, in their order: of the matrix only what is right of the diagonal is kept up.
   const rest = Int32Array.from({ length: n }, (_, i) => i);
   let least = 1;
@@ -86,7 +86,7 @@ function pivotedFactor(
     for (let p = 0; p < left; p++) {
       const i = rest[p];
       const x = a[i * (n + 1)];
-      if (x > due[i] && (pivot < 0 || x > a[pivot * (n + 1)])) pivot = i;
+      if (x > enough[i] && (pivot < 0 || x > a[pivot * (n + 1)])) pivot = i;
     }
     if (pivot < 0) return { columns, rank, least: Math.max(least, 1e-100) };
     const root = Math.sqrt(a[pivot * (n + 1)]);

@@ -79,7 +79,7 @@ export interface SyrkOptions extends OutOptions {
 /**
  * The symmetric product α A Aᵀ of a matrix [n, k], by half the work of a general product: [n, n], symmetric to the last
  * bit. With `add`, out + α A Aᵀ: of what `out` holds, the lower triangle is read.
- * @throws ShapeError if it is no matrix, OptionError
+ * @throws ShapeError if it is not a matrix, OptionError
  */
 export function syrk(matrix: ArrayLike, options: SyrkOptions = {}): NDArray {
   checkOptions("syrk", options, ["alpha", "add", "out"]);
@@ -87,7 +87,7 @@ export function syrk(matrix: ArrayLike, options: SyrkOptions = {}): NDArray {
   checkNumber("syrk", "alpha", alpha);
   checkBoolean("syrk", "add", add);
   const a = asArray(matrix);
-  if (a.rank !== 2) throw new ShapeError(`syrk: a matrix is due, not shape ${shapeText(a.shape)}.`);
+  if (a.rank !== 2) throw new ShapeError(`syrk: expected a matrix, got shape ${shapeText(a.shape)}.`);
   if (add && out === undefined) throw new OptionError("syrk: add needs an `out` to add to.");
   const [n, k] = a.shape;
   checkOut("syrk", out, [n, n], a.dtype);

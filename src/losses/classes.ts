@@ -65,7 +65,7 @@ export function classLayout(where: string, shape: readonly number[], axis: Class
   const classes = shape[axis === "first" ? 0 : shape.length - 1] ?? 0;
   if (classes < 2) {
     throw new ShapeError(
-      `${where}: outputs of at least two classes are due, not of shape ${shapeText(shape)} for an example. For one logit there is binaryCrossEntropy.`,
+      `${where}: expected outputs of at least two classes, got shape ${shapeText(shape)} for an example. For one logit there is binaryCrossEntropy.`,
     );
   }
   const positions = shape.reduce((product, length) => product * length, 1) / classes;

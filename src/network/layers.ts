@@ -62,7 +62,7 @@ const ones: Initialiser = (values) => {
 
 /** The size of the last axis, over which layers work. */
 export function lastAxis(where: string, x: Traced): number {
-  if (x.shape.length === 0) throw new ShapeError(`${where}: its input is a single number; a vector is due.`);
+  if (x.shape.length === 0) throw new ShapeError(`${where}: expected a vector as input, got a single number.`);
   return x.shape[x.shape.length - 1];
 }
 
@@ -171,7 +171,7 @@ export function compose(layers: readonly Layer[]): Layer {
 /** @throws LaplaceError unless x is a value of a model's function */
 export function requireTraced(where: string, x: unknown): asserts x is Traced {
   if (x instanceof Traced) return;
-  throw new LaplaceError(`${where}: a traced value is due, as a model's function receives it, not ${typeof x}.`);
+  throw new LaplaceError(`${where}: expected a traced value, as a model's function receives it, got ${typeof x}.`);
 }
 
 /** `x * 2` of a traced value is NaN to JavaScript: it must not pass for a constant. */

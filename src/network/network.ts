@@ -103,10 +103,10 @@ export class Network {
     const inputs = asArray(x);
     const expected = this.inputShape;
     if (inputs.rank === 0 || !sameShape(inputs.shape.slice(1), expected)) {
-      const due = `[B${expected.map((length) => `, ${length}`).join("")}]`;
+      const batch = `[B${expected.map((length) => `, ${length}`).join("")}]`;
       const hint = sameShape(inputs.shape, expected) ? " One example is a batch of one: add an axis in front." : "";
       throw new ShapeError(
-        `${where}: the network takes inputs of shape ${due}, B examples, not ${shapeText(inputs.shape)}.${hint}`,
+        `${where}: expected inputs of shape ${batch}, B examples, got ${shapeText(inputs.shape)}.${hint}`,
       );
     }
     if (inputs.shape[0] === 0) throw new ShapeError(`${where}: the batch is empty.`);
@@ -212,7 +212,7 @@ export class Network {
   }
 }
 
-/** @throws OptionError for what is no network */
+/** @throws OptionError for what is not a network */
 export function checkIsNetwork(where: string, net: unknown): void {
   if (net instanceof Network) return;
   const seen = isPromise(net) ? "a promise: write await before it" : typeof net;

@@ -70,7 +70,7 @@ export class Trace {
     for (const x of inputs) {
       if (!(x instanceof Traced)) {
         throw new LaplaceError(
-          `${primitive.name}: a traced value is due, not ${typeof x}. A model's function may use only this library's layers and functions on its argument; JavaScript operators have no derivative rule.`,
+          `${primitive.name}: expected a traced value, got ${typeof x}. A model's function may use only this library's layers and functions on its argument; JavaScript operators have no derivative rule.`,
         );
       }
       if (x.trace !== this) throw new LaplaceError(`${primitive.name}: its inputs belong to different networks.`);
@@ -152,7 +152,7 @@ export class Trace {
     return { mean: buffer("running_mean", 0), variance: buffer("running_var", 1) };
   }
 
-  /** The finished graph, without the nodes that do not lead to `output`. @throws LaplaceError where it is none */
+  /** The finished graph, without the nodes that do not lead to `output`. @throws LaplaceError for what is not a graph */
   finish(output: Traced): Graph {
     if (!(output instanceof Traced) || output.trace !== this) {
       throw new LaplaceError("A model's function must return a value it computed from its argument.");

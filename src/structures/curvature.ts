@@ -103,8 +103,8 @@ export abstract class SelectedCurvature {
   }
 
   /** The error for parts that it does not have. */
-  protected notMadeOf(where: string, due: string, instead = "dense() and diagonal() have its numbers."): ValueError {
-    return new ValueError(`${where}: the structure "${this.structure}" has none, ${due} is due. ${instead}`);
+  protected notMadeOf(where: string, makers: string, instead = "dense() and diagonal() have its numbers."): ValueError {
+    return new ValueError(`${where}: the structure "${this.structure}" has none, only ${makers} has. ${instead}`);
   }
 }
 
@@ -184,7 +184,9 @@ export function multiple(a: Float64Array, factor: number): Float64Array {
 export function readVectors(where: string, v: ArrayLike, size: number): NDArray {
   const x = asArray(v).as("float64");
   if ((x.rank !== 1 && x.rank !== 2) || x.shape[x.rank - 1] !== size) {
-    throw new ShapeError(`${where}: a vector [${size}] or rows [n, ${size}] are due, not shape ${shapeText(x.shape)}.`);
+    throw new ShapeError(
+      `${where}: expected a vector [${size}] or rows [n, ${size}], got shape ${shapeText(x.shape)}.`,
+    );
   }
   return x;
 }

@@ -239,7 +239,7 @@ function chooseIndices(
   sorted.forEach((index, i) => {
     if (!Number.isInteger(index) || index < 0 || index >= graph.parameterCount) {
       throw new OptionError(
-        `${where}: the index ${index} is no position among the network's ${graph.parameterCount} parameters.`,
+        `${where}: the index ${index} is not a position among the network's ${graph.parameterCount} parameters.`,
       );
     }
     if (index === sorted[i - 1]) throw new OptionError(`${where}: the index ${index} is given twice.`);

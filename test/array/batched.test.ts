@@ -141,7 +141,7 @@ describe("batchedTranspose", () => {
   });
 
   test("refuses a vector", () => {
-    expect(() => batchedTranspose([1, 2])).toThrow(/two axes at least.*\[2\]/);
+    expect(() => batchedTranspose([1, 2])).toThrow(/at least two axes.*\[2\]/);
   });
 });
 

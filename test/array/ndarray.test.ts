@@ -192,7 +192,7 @@ describe("array", () => {
     ["a longer row", [[1], [2, 3]], /rows differ in length at depth 1: 2, where the first has 1/],
     ["a shorter row", [[1, 2], [3]], /depth 1: 1, where the first has 2/],
     ["a row after an empty one", [[], [1]], /depth 1: 1, where the first has 0/],
-    ["a number where a row is due", [[1], 2], /a number stands where a row is due/],
+    ["a number where a row is due", [[1], 2], /expected a row, got a number/],
     ["a row where a number is due", [1, [2]], /rows differ in length at depth 1/],
   ])("refuses %s", (_, values, message) => {
     expect(() => array(values as Nested)).toThrow(message);
@@ -206,7 +206,7 @@ describe("array", () => {
     [[[1], [true]], /true \(boolean\)/],
     ["12", /"12" \(string\), is not a number. Number\(text\)/],
     [[10n], /10 \(bigint\)/],
-  ])("refuses %o, which is no number", (values, message) => {
+  ])("refuses %o, which is not a number", (values, message) => {
     expect(() => array(values as Nested)).toThrow(message);
     expect(() => array(values as Nested)).toThrow(ValueError);
   });

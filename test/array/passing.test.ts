@@ -147,7 +147,7 @@ describe("an array as a list", () => {
   test("is refused where its numbers would not be found", () => {
     const a = array([[1, 2]]);
     expect(() => new Float64Array(2).set(a as never)).toThrow(/no length: `shape\[0\]` counts its rows/);
-    expect(() => Math.max(a as never)).toThrow(/An array of shape \[1, 2\] is no number/);
+    expect(() => Math.max(a as never)).toThrow(/An array of shape \[1, 2\] is not a number/);
     expect(() => Array.prototype.map.call(a, (x) => x)).toThrow(ShapeError);
     expect(() => Float64Array.of(a as never)).toThrow(ShapeError);
   });

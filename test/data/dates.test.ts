@@ -156,7 +156,7 @@ describe("days and months", () => {
     const rows = Array.from({ length: 20 }, (_, i) => [`${1 + i}/03/2012`, `${i * i}`]);
     const encoding = tableEncoding({ names: ["d", "y"], rows }, { target: "y" });
     expect(() => encoding.encode([{ d: "03/25/2012" }])).toThrow(
-      "which is no date as the training wrote them (the day first)",
+      "which is not a date as the training wrote them (the day first)",
     );
     const other = encoding.withFormats({ dateFormat: { d: "mdy" } });
     expect(other.encode([{ d: "03/15/2012" }])).toEqual(encoding.encode([{ d: "2012-03-15" }]));

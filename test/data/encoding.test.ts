@@ -173,7 +173,7 @@ describe("columns", () => {
     expect(unusual).toEqual([[], ["x"], []]);
     expect(gaps).toEqual([[0], [0], []]);
     expect(seen).toEqual([["x", "what"]]);
-    expect(() => encoding.encode([{ x: "what" }])).toThrow('the column "x" has "what", which is no number');
+    expect(() => encoding.encode([{ x: "what" }])).toThrow('the column "x" has "what", which is not a number');
   });
 });
 
@@ -198,7 +198,7 @@ describe("the target", () => {
     });
     expect(classes.target).toEqual({ name: "y", kind: "classes", classes: ["2", "9", "10"] });
     expect(classes.encodeTarget("9")).toBe(1);
-    expect(() => classes.encodeTarget("3")).toThrow("none of the classes 2, 9, 10");
+    expect(() => classes.encodeTarget("3")).toThrow("not one of the classes 2, 9, 10");
   });
 
   test.each([

@@ -177,7 +177,7 @@ describe("a model remembers", () => {
   test("the format, in which it reads what it predicts", () => {
     expect(encoding.encode([{ x: "1234,5" }]).x).toEqual(encoding.encode([{ x: "1.234,5" }]).x);
     expect(() => encoding.encode([{ x: "1234.5" }])).toThrow(
-      'has "1234.5", which is no number as the training wrote them',
+      'has "1234.5", which is not a number as the training wrote them',
     );
   });
 

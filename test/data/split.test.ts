@@ -70,7 +70,7 @@ describe("splitDataset", () => {
     for (const bad of [[0.5, 0.4], [1.2, -0.2], [], [Number.NaN], [3, 3], 0.8]) {
       expect(() => splitDataset(numbered(5), bad as never)).toThrow(OptionError);
     }
-    expect(() => splitDataset(numbered(5), [0.99, 0.01])).toThrow(/the share 0.01 of 5 samples is none/);
+    expect(() => splitDataset(numbered(5), [0.99, 0.01])).toThrow(/the share 0.01 of 5 samples has no sample/);
     expect(() => splitDataset(numbered(5), [1], { shuffle: false, stratify: true })).toThrow(OptionError);
   });
 });

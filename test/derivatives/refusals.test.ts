@@ -47,9 +47,9 @@ describe.each<[string, (x: never) => unknown]>([
   ["vjp", (x) => vjp(net, x, zeros([4, 3]))],
 ])("%s refuses inputs", (name, call) => {
   test.each<[string, unknown, typeof ShapeError, RegExp]>([
-    ["of another width", zeros([4, 3]), ShapeError, /inputs of shape \[B, 2\], B examples, not \[4, 3\]/],
-    ["that are one example", [1, 2], ShapeError, /not \[2\]\. One example is a batch of one/],
-    ["that are a number", 3, ShapeError, /inputs of shape \[B, 2\], B examples, not \[\]/],
+    ["of another width", zeros([4, 3]), ShapeError, /inputs of shape \[B, 2\], B examples, got \[4, 3\]/],
+    ["that are one example", [1, 2], ShapeError, /got \[2\]\. One example is a batch of one/],
+    ["that are a number", 3, ShapeError, /inputs of shape \[B, 2\], B examples, got \[\]/],
     ["of an empty batch", zeros([0, 2]), ShapeError, /the batch is empty/],
     ["that are not finite", [[1, Number.POSITIVE_INFINITY]], ValueError, /x has the value Infinity at \[0, 1\]/],
     ["that are no numbers", [["1", 2]], ValueError, /"1" \(string\), is not a number/],

@@ -249,7 +249,7 @@ describe("refusals", () => {
     refuse([0.5, -0.1], [1, 0], ValueError, "probability -0.1 of sample 1 is outside [0, 1]");
     refuse([[0.5, 0.4]], [1], ValueError, "the probabilities of sample 0 sum to 0.9");
     refuse([0.5, Number.NaN], [1, 0], ValueError, "probabilities has the value NaN at [1]");
-    refuse([0.5], [1, 0], ShapeError, "labels must have the shape [1]");
+    refuse([0.5], [1, 0], ShapeError, "expected labels of shape [1]");
     refuse([0.5], [2], ValueError, "label 2 of sample 0 is not an integer from 0 to 1");
     refuse([0.5], [-1], ValueError, "label -1 of sample 0");
     refuse([0.5], [0.5], ValueError, "label 0.5 of sample 0");

@@ -85,7 +85,7 @@ test("the negative log likelihood averages over samples and outputs", () => {
 test("refusals", () => {
   expect(() => poissonNegativeLogLikelihood([1], [1], [1, 2])).toThrow(ShapeError);
   expect(() => poissonNegativeLogLikelihood([1], [-1], [1])).toThrow(ValueError);
-  expect(() => poissonNegativeLogLikelihood([1], [1], [0.5])).toThrow("0.5 (element 0) is no count");
+  expect(() => poissonNegativeLogLikelihood([1], [1], [0.5])).toThrow("0.5 (element 0) is not a count");
   expect(() => poissonNegativeLogLikelihood([1], [1], [-1])).toThrow(ValueError);
 });
 

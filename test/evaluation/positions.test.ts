@@ -95,7 +95,7 @@ test("refusals", () => {
   const options = { classAxis: "last", ignoredLabel: IGNORED } as const;
   expect(() => accuracy(p, y)).toThrow(/option classAxis/);
   expect(() => accuracy(p, [0, 1], options)).toThrow(ShapeError);
-  expect(() => accuracy(p, [0, 1], options)).toThrow(/labels must have the shape \[2, 3\], not \[2\]/);
+  expect(() => accuracy(p, [0, 1], options)).toThrow(/expected labels of shape \[2, 3\], got \[2\]/);
   expect(() => accuracy(p, y, { classAxis: "last" })).toThrow(/label -100/);
   expect(() => accuracy(p, y, { classaxis: "last" } as never)).toThrow(OptionError);
   const none = y.map((labels) => labels.map(() => IGNORED));

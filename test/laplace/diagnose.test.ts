@@ -184,7 +184,7 @@ describe("what data show", () => {
     expect(measured.networkConfidence - measured.confidence).toBeGreaterThan(0.25);
   });
 
-  test("doubt that is the same everywhere", async () => {
+  test("uncertainty that is the same everywhere", async () => {
     for (const [kind, network, ours, others] of [
       ["regression", net, data, held],
       ["classification", classifier, labelled, heldLabelled],

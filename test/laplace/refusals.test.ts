@@ -80,10 +80,10 @@ const shared: [string, object, Kind, RegExp][] = [
     "an index beyond the last",
     { weights: { indices: [17] } },
     OptionError,
-    /index 17 is no position among .* 17 parameters/,
+    /index 17 is not a position among .* 17 parameters/,
   ],
-  ["a negative index", { weights: { indices: [-1] } }, OptionError, /index -1 is no position/],
-  ["half an index", { weights: { indices: [0.5] } }, OptionError, /index 0\.5 is no position/],
+  ["a negative index", { weights: { indices: [-1] } }, OptionError, /index -1 is not a position/],
+  ["half an index", { weights: { indices: [0.5] } }, OptionError, /index 0\.5 is not a position/],
   ["no weights at all", { weights: { indices: [] } }, ShapeError, /no weights are selected/],
   [
     "single weights of Kronecker factors",
@@ -272,7 +272,7 @@ describe("a posterior refuses", () => {
       "predict: another width",
       () => fitted.predict([[1, 2, 3]]),
       ShapeError,
-      /predict: the network takes inputs of shape \[B, 2\]/,
+      /predict: expected inputs of shape \[B, 2\]/,
     ],
     ["predict: NaN", () => fitted.predict([[1, Number.NaN]]), ValueError, /predict: x has the value NaN at \[0, 1\]/],
     ["predict: nothing", () => fitted.predict(new Float64Array(0)), ShapeError, /predict: /],
@@ -301,9 +301,14 @@ describe("a posterior refuses", () => {
       "logProb: another length",
       () => fitted.logProb([1, 2]),
       ShapeError,
-      /logProb: a vector \[17\] or rows \[n, 17\] are due, not shape \[2\]/,
+      /logProb: expected a vector \[17\] or rows \[n, 17\], got shape \[2\]/,
     ],
-    ["curvature.times: another length", () => fitted.curvature.times([[1, 2]]), ShapeError, /times: a vector \[17\]/],
+    [
+      "curvature.times: another length",
+      () => fitted.curvature.times([[1, 2]]),
+      ShapeError,
+      /times: expected a vector \[17\]/,
+    ],
   ])("%s", (_, call, error, message) => refuses(call, error, message));
 
   test("noise where a likelihood has none", async () => {

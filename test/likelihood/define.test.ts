@@ -204,7 +204,7 @@ describe("in the library", () => {
     expect([found.negativeLogLikelihood as number]).toBeAllClose([nats.reduce((a, b) => a + b) / y.length], {
       relative: 1e-8,
     });
-    expect(() => evaluate(posterior, { x: held.x, y: y.map((t) => t + 0.5) })).toThrow(/is no count/);
+    expect(() => evaluate(posterior, { x: held.x, y: y.map((t) => t + 0.5) })).toThrow(/is not a count/);
     // Counts as scattered as Poisson's leave a posterior that takes them for wilder under-confident, if anything.
     for (const { code } of posterior.diagnose(held).findings) expect(code).not.toBe("over-confident");
     const shifted = { x: held.x, y: y.map((t) => [t + 200]) };

@@ -141,7 +141,7 @@ describe("a matrix that does not fit is refused", () => {
       ).toThrow(/not symmetric: \[1, 0\] is 3 and \[0, 1\] is 2/);
       expect(() => factor([[1, 2]])).toThrow(ShapeError);
     }
-    expect(() => cholesky([[1]]).solve([1, 2])).toThrow(/1 rows are due, not of shape \[2\]/);
+    expect(() => cholesky([[1]]).solve([1, 2])).toThrow(/expected right sides of 1 rows, got shape \[2\]/);
   });
 });
 

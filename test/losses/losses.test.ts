@@ -215,7 +215,9 @@ test("crossEntropy refuses labels and probabilities that are none", () => {
     expect(() => crossEntropy(f, targets)).toThrow(ValueError);
     expect(() => crossEntropy(f, targets)).toThrow(message);
   }
-  expect(() => crossEntropy([[1], [2]], [0, 0])).toThrow(/at least two classes are due.*binaryCrossEntropy/);
+  expect(() => crossEntropy([[1], [2]], [0, 0])).toThrow(
+    /expected outputs of at least two classes.*binaryCrossEntropy/,
+  );
   expect(() => crossEntropy(f, [[0, 1]])).toThrow(/labels \[2\] or probabilities \[2, 3\], not of shape \[1, 2\]/);
   expect(crossEntropy(f, [[0], [1]])).toBe(crossEntropy(f, [0, 1]));
 });

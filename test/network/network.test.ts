@@ -264,8 +264,8 @@ test("options of a network are checked", () => {
 test("forward refuses inputs it cannot use", () => {
   const net = small();
   const cases: [x: Parameters<typeof net.forward>[0], error: typeof ShapeError, message: RegExp][] = [
-    [[[1, 2, 3]], ShapeError, /inputs of shape \[B, 2\], B examples, not \[1, 3\]\.$/],
-    [[1, 2], ShapeError, /not \[2\]\. One example is a batch of one: add an axis in front\./],
+    [[[1, 2, 3]], ShapeError, /inputs of shape \[B, 2\], B examples, got \[1, 3\]\.$/],
+    [[1, 2], ShapeError, /got \[2\]\. One example is a batch of one: add an axis in front\./],
     [array([], { shape: [0, 2] }), ShapeError, /the batch is empty/],
     [[[1, Number.NaN]], ValueError, /forward: x has the value NaN at \[0, 1\]/],
     [[[1, 1e39]], ValueError, /forward: x as float32 has the value Infinity at \[0, 1\]/],

@@ -44,7 +44,7 @@ describe("a model is refused", () => {
     [
       "that passes a number where a value is due",
       untyped(() => relu(3 as never)),
-      /relu: a traced value is due.*not number/,
+      /relu: expected a traced value, .*got number/,
     ],
     ["that multiplies a value by NaN", (x) => multiply(x, Number.NaN), /multiply: the constant NaN is not finite/],
     ["that adds infinity to a value", (x) => add(x, Number.POSITIVE_INFINITY), /add: the constant Infinity/],
@@ -54,7 +54,11 @@ describe("a model is refused", () => {
     ["that concatenates nothing", () => concatenate(), /there is nothing to concatenate/],
     ["that concatenates options alone", () => concatenate({ axis: 0 }), /there is nothing to concatenate/],
     ["that misspells an axis", (x) => concatenate(x, { axes: 0 } as never), /concatenate: unknown option "axes"/],
-    ["that concatenates a number", (x) => concatenate(x, 3 as never), /concatenate: a traced value is due.*not number/],
+    [
+      "that concatenates a number",
+      (x) => concatenate(x, 3 as never),
+      /concatenate: expected a traced value, .*got number/,
+    ],
     [
       "with a layer whose value is not used",
       (x) => {
@@ -110,8 +114,8 @@ describe("shapes that do not fit are refused", () => {
       /concatenate: \[1, 2, 3\] and \[1, 2, 3\] and \[2, 3, 1\] differ in another axis than 0/,
     ],
     ["an axis there is not", (x) => concatenate(x, x, { axis: 3 }), [1, 2, 3], /concatenate: .* has no axis 3/],
-    ["a dense layer on a number", dense(1), [], /dense: its input is a single number/],
-    ["scaleShift on a number", scaleShift(), [], /scaleShift: its input is a single number/],
+    ["a dense layer on a number", dense(1), [], /dense: expected a vector as input/],
+    ["scaleShift on a number", scaleShift(), [], /scaleShift: expected a vector as input/],
     ["softmax of a number", (x) => flatten(softmax(x)), [], /softmax: a single number has no axis/],
   ])("%s", (_, model, inputs, message) => {
     expect(() => make(model, inputs)).toThrow(ShapeError);

@@ -294,12 +294,12 @@ test("bad input is refused before anything changes", async () => {
     [{ x }, good, ValueError, /train: data must be an object \{ x, y \}/],
     [{ x: [], y: [] }, good, ShapeError, /train: there are no samples/],
     [{ x: [[1], [2]], y: [[1]] }, good, ShapeError, /first axes of x and y .* \[2, 1\] and \[1, 1\]/],
-    [{ x: [[1, 2]], y: [[1]] }, good, ShapeError, /train: the network takes inputs of shape \[B, 1\]/],
+    [{ x: [[1, 2]], y: [[1]] }, good, ShapeError, /train: expected inputs of shape \[B, 1\]/],
     [{ x, y: randomNormal([10, 2]) }, good, ShapeError, /targets have shape \[10, 2\], but the outputs \[10, 1\]/],
     [{ x: [[Number.NaN]], y: [[1]] }, good, ValueError, /train: x has the value NaN at \[0, 0\]/],
     [{ x: [[1]], y: [[-Number.NaN]] }, good, ValueError, /train: y has the value NaN at \[0, 0\]/],
     [{ x: [[1]], y: [[2]] }, { loss: binaryCrossEntropy }, ValueError, /target 2 \(element 0\) is neither/],
-    [{ x, y }, { loss: crossEntropy }, ShapeError, /at least two classes are due/],
+    [{ x, y }, { loss: crossEntropy }, ShapeError, /expected outputs of at least two classes/],
   ];
   for (const [samples, options, error, message] of cases) {
     const attempt = () => train(net, samples as typeof data, options as TrainingOptions);

@@ -12,7 +12,7 @@ const LARGEST = 2 ** 30;
 export async function readModel(path: string): Promise<TableModel> {
   const bytes = await readFile(path);
   if (bytes.length > LARGEST) {
-    throw new FileError("foreign", `${path}: ${bytes.length} bytes are no model that laplace fit wrote.`);
+    throw new FileError("foreign", `${path}: a file of ${bytes.length} bytes is not a model that laplace fit wrote.`);
   }
   try {
     return loadTableModel(bytes);

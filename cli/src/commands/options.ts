@@ -68,7 +68,7 @@ export function readOptions(options: TableOptions, reading: Reading = {}): Readi
 /**
  * How numbers and dates are written, where that is said.
  * @param names the table's columns, or those of the model
- * @throws UsageError for a format that is none, or a column that is not there
+ * @throws UsageError for a format that is not one, or a column that is not there
  */
 export function formatOptions(options: TableOptions, names: readonly string[]): TableFormatOptions {
   const { decimal, thousands, dateFormat } = options;
@@ -101,7 +101,7 @@ export function formatOptions(options: TableOptions, names: readonly string[]): 
 
 function comment(text: string): string {
   if (text.trim() === "" || /["\n\r]/.test(text)) {
-    throw new InvalidArgumentError("The beginning of a comment line is due, such as #.");
+    throw new InvalidArgumentError("Expected the beginning of a comment line, such as #.");
   }
   return text;
 }
@@ -109,14 +109,14 @@ function comment(text: string): string {
 function thousands(text: string): NonNullable<TableFormatOptions["thousands"]> {
   const words = { space: " ", apostrophe: "'", comma: ",", point: ".", none: "none" } as const;
   const found = Object.entries(words).find(([word, sign]) => text === word || text === sign)?.[1];
-  if (found === undefined) throw new InvalidArgumentError('One of , . \' "space" or "none" is due.');
+  if (found === undefined) throw new InvalidArgumentError('Expected one of , . \' "space" or "none".');
   return found;
 }
 
 function delimiter(text: string): string {
   const character = text === "\\t" || text === "tab" ? "\t" : text;
   if (character.length !== 1 || /["\n\r]/.test(character)) {
-    throw new InvalidArgumentError('One character is due, such as ";" or "tab".');
+    throw new InvalidArgumentError('Expected one character, such as ";" or "tab".');
   }
   return character;
 }
@@ -126,7 +126,7 @@ export function integer(minimum: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d{1,15}$/.test(text) || value < minimum) {
-      throw new InvalidArgumentError(`An integer of at least ${minimum} is due.`);
+      throw new InvalidArgumentError(`Expected an integer of at least ${minimum}.`);
     }
     return value;
   };
@@ -135,7 +135,7 @@ export function integer(minimum: number): (text: string) => number {
 /** A number between 0 and 1. */
 export function fraction(text: string): number {
   const value = Number(text);
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError("A number between 0 and 1 is due, such as 0.2.");
+  if (!(value > 0 && value < 1)) throw new InvalidArgumentError("Expected a number between 0 and 1, such as 0.2.");
   return value;
 }
 
@@ -143,7 +143,7 @@ export function fraction(text: string): number {
 export function widths(text: string): number[] {
   const parts = text.split(",");
   if (parts.length > 8 || !parts.every((part) => /^[1-9]\d{0,4}$/.test(part.trim()))) {
-    throw new InvalidArgumentError("Widths of hidden layers are due, such as 32,32.");
+    throw new InvalidArgumentError("Expected widths of hidden layers, such as 32,32.");
   }
   return parts.map(Number);
 }
@@ -187,7 +187,7 @@ export function bytes(text: string): number {
   const letter = unit[0]?.toLowerCase() ?? "b";
   const base = unit[1]?.toLowerCase() === "i" ? 1024 : 1000;
   const value = Number(digits) * base ** "bkmg".indexOf(letter);
-  if (!(value > 0)) throw new InvalidArgumentError("Bytes are due, such as 512MiB.");
+  if (!(value > 0)) throw new InvalidArgumentError("Expected bytes, such as 512MiB.");
   return value;
 }
 

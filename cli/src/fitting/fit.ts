@@ -255,7 +255,7 @@ function readableRows(table: Rows, settings: FitSettings): Rows {
   const kept = cells.flatMap((cell, i) => {
     if (missing(cell) || read(cell) !== undefined) return [i];
     const shown = JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell);
-    onUnread(new TableError(`the target "${target}" has ${shown}, which is no number.`, table.lines[i]));
+    onUnread(new TableError(`the target "${target}" has ${shown}, which is not a number.`, table.lines[i]));
     return [];
   });
   return kept.length === cells.length ? table : rowsAt(table, kept);
@@ -379,7 +379,7 @@ class FittedTable {
     const posterior = temperature === fitted.temperature ? fitted : fitted.with({ temperature });
     const parted = yield* withGaps(posterior, this.#encoding, this.#numbers);
     const { partial } = this.#fitted;
-    // With many columns the rows that the weights were fitted to are no measure for others.
+    // With many columns the rows that the weights were fitted to say little of others.
     const shared = { encoding: this.#encoding, approximation: this.#approximation };
     const largest = Math.max(
       yield* largestVariance(tableModel({ posterior, ...shared }), this.#numbers),

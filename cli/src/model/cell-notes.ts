@@ -25,7 +25,7 @@ export interface ColumnTexts {
 export interface CellNotes {
   /** Texts that count as missing; the target's too. */
   readonly missing: readonly ColumnTexts[];
-  /** Texts in columns of numbers and dates that are none, and count as missing. */
+  /** Texts in columns of numbers and dates that are not such, and count as missing. */
   readonly unreadable: readonly ColumnTexts[];
   /** Texts that are taken as a value, and often say that there is none. */
   readonly doubtful: readonly ColumnTexts[];

@@ -27,12 +27,12 @@ export function printError(message: string): void {
   stderr.write(`${label} ${message}\n`);
 }
 
-/** Something worth knowing that is no result. */
+/** Something worth knowing that is not a result. */
 export function printNote(message: string): void {
   stderr.write(`${message}\n`);
 }
 
-/** A line of progress that replaces the one before; nothing where standard error is no terminal. */
+/** A line of progress that replaces the one before; nothing where standard error is not a terminal. */
 export class Progress {
   readonly #shown: boolean;
   #last = 0;

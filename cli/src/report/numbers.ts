@@ -11,7 +11,7 @@ export function powerOfTen(exponent: number): string {
 
 const minus = (text: string) => text.replace("-", "−");
 
-/** A number to so many significant digits: "1,537", "0.2881", "2.1 × 10⁻⁷"; "—" for what is no number. */
+/** A number to so many significant digits: "1,537", "0.2881", "2.1 × 10⁻⁷"; "—" for what is not a number. */
 export function number(value: number | undefined, digits = 4): string {
   if (value === undefined || Number.isNaN(value)) return missing;
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";

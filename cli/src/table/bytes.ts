@@ -1,4 +1,4 @@
-// A file's bytes, unpacked where they are gzip; what is no text is named by its first bytes.
+// A file's bytes, unpacked where they are gzip; what is not a text is named by its first bytes.
 
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";

@@ -118,7 +118,7 @@ async function* withoutLines(chunks: AsyncIterable<string>, count: number): Asyn
   }
 }
 
-const EMPTY = "the table is empty: a header and rows are due.";
+const EMPTY = "the table is empty: expected a header and rows.";
 
 /** Opens a CSV text: reads its header, and gives the rows as they come. @throws TableError */
 export async function openCsv(chunks: AsyncIterable<string>, options: ReadOptions): Promise<TableStream> {
@@ -216,5 +216,5 @@ export function readHeader(cells: readonly string[], line = 1): string[] {
 /** What to do where names look like data; "" where they look like names. */
 export function headerAdvice(names: readonly string[]): string {
   if (!names.some((name) => numberOf(name) !== undefined)) return "";
-  return " The first line looks like data: if it is no header, --no-header names the columns x1, x2, ….";
+  return " The first line looks like data: if it is not a header, --no-header names the columns x1, x2, ….";
 }

@@ -1,4 +1,4 @@
-// What a file is by its first bytes, where it is no CSV: so that it is named, and not taken for a text in another encoding.
+// What a file is by its first bytes, where it is not CSV: so that it is named, and not taken for a text in another encoding.
 
 import { TableError } from "../errors.ts";
 
@@ -50,7 +50,7 @@ const inZip: readonly (readonly [RegExp, string, string])[] = [
   [/\.npy/, "NumPy arrays (.npz)", "Write them as CSV (numpy.savetxt)."],
 ];
 
-/** What a text is that is no CSV. */
+/** What a text is that is not CSV. */
 const texts: readonly (readonly [RegExp, string, string])[] = [
   [
     /^\s*(<!doctype html|<html)/i,
@@ -61,7 +61,7 @@ const texts: readonly (readonly [RegExp, string, string])[] = [
   [/^\s*(\{\s*"|\[\s*[{[])/, "JSON", "Write the table as CSV."],
 ];
 
-/** The kind of a file that is no table that can be read, and what to do; undefined for what may be one. */
+/** The kind of a file that is not a table that can be read, and what to do; undefined for what may be one. */
 export function foreignKind(bytes: Uint8Array): { readonly kind: string; readonly advice: string } | undefined {
   const start = Buffer.from(bytes.subarray(0, 4096)).toString("latin1");
   const found = kinds.find(([magic]) => (typeof magic === "string" ? start.startsWith(magic) : magic.test(start)));
@@ -93,7 +93,7 @@ export function isGzip(bytes: Uint8Array): boolean {
 export function refuseForeign(bytes: Uint8Array, compressed: boolean): void {
   if (Buffer.from(bytes.subarray(0, 4)).toString("latin1") === "PAR1") {
     const advice = compressed ? "unpack it first" : "give the file's name instead of -";
-    throw new TableError(`Parquet begins at its end, so it is no stream: ${advice}.`);
+    throw new TableError(`Parquet begins at its end, so it cannot be read as a stream: ${advice}.`);
   }
   const found = foreignKind(bytes);
   if (found === undefined) return;

@@ -1,4 +1,4 @@
-// What is wrong with a row that is no record, in plain words.
+// What is wrong with a row that is not a record, in plain words.
 
 /** Beyond any row of a real table; a quote that is never closed must not read the whole file into memory. */
 export const LONGEST_ROW = 2 ** 22;
@@ -15,10 +15,10 @@ export const oddRows = {
 export const cellsOf = (count: number | string) => `${count} cell${Number(count) === 1 ? "" : "s"}`;
 
 /** A row of another width than the header. */
-export function widthText(found: number, due: number): string {
+export function widthText(found: number, header: number): string {
   const advice =
-    found < due
+    found < header
       ? "Is it a total, a comment or a title? --on-error skip leaves such rows out."
       : "Is the delimiter right (--delimiter)? A cell that has it is quoted. --on-error skip leaves such rows out.";
-  return `the row has ${cellsOf(found)}, the header ${due}. ${advice}`;
+  return `the row has ${cellsOf(found)}, the header ${header}. ${advice}`;
 }

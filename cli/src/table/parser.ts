@@ -19,8 +19,8 @@ function tableError(error: unknown, before: number, last: number): unknown {
   if (!(error instanceof CsvError)) return error;
   const { code, message } = error;
   const counted = "lines" in error && typeof error.lines === "number" ? error.lines + before : undefined;
-  const [, due, found] = /expect (\d+), got (\d+)/.exec(message) ?? [];
-  const text = messages[code] ?? (found === undefined ? `${message}.` : widthText(Number(found), Number(due)));
+  const [, header, found] = /expect (\d+), got (\d+)/.exec(message) ?? [];
+  const text = messages[code] ?? (found === undefined ? `${message}.` : widthText(Number(found), Number(header)));
   return new TableError(text, code === "CSV_QUOTE_NOT_CLOSED" ? last + 1 : counted);
 }
 
@@ -37,7 +37,7 @@ export async function* parsedRecords(
   onSkip: ((error: TableError) => void) | undefined,
   comment?: string,
 ): AsyncGenerator<Batch, void, undefined> {
-  // A row of its own tells the parser how many cells are due. It has a line as well.
+  // A row of its own tells the parser how many cells to expect. It has a line as well.
   const first = width === undefined ? "" : `${Array(width).fill("_").join(delimiter)}\n`;
   const before = line - (width === undefined ? 1 : 2);
   async function* all() {

@@ -46,7 +46,7 @@ export class Batcher {
   }
 }
 
-/** What was not read: the text from the first odd record on, the line that begins it, and the cells due in a row. */
+/** What was not read: the text from the first odd record on, the line that begins it, and the cells that a row should have. */
 export interface Rest {
   readonly text: string;
   readonly line: number;
@@ -58,11 +58,11 @@ export interface CutOptions {
   /** The number of the first line. */
   readonly first?: number;
   readonly comment?: string | undefined;
-  /** Takes rows that are no records, so that these do not end it: of quotes out of place one line is left out. */
+  /** Takes rows that are not records, so that these do not end it: of quotes out of place one line is left out. */
   readonly onSkip?: ((error: TableError) => void) | undefined;
 }
 
-/** Reads batches of records, all as wide as the first; gives the rest where an odd one comes. Empty lines are no records. */
+/** Reads batches of records, all as wide as the first; gives the rest where an odd one comes. Empty lines are not records. */
 export async function* cutRecords(
   chunks: AsyncIterator<string>,
   delimiter: string,

@@ -21,7 +21,7 @@ function decoderOf(encoding: string | undefined, first: Uint8Array): TextDecoder
   }
 }
 
-/** The text of the bytes, without a byte-order mark. @throws TableError for bytes that are none in this encoding */
+/** The text of the bytes, without a byte-order mark. @throws TableError for bytes that are not a text in this encoding */
 export async function* decoded(chunks: AsyncIterable<Uint8Array>, encoding?: string): AsyncGenerator<string> {
   let decoder: TextDecoder | undefined;
   /** Lines that ended before the chunk, and its last bytes, which may begin a character. */
@@ -70,9 +70,9 @@ function undecodable(
   ended = false,
 ): TableError {
   if (encoding !== "utf-8") {
-    return new TableError(`the bytes are no ${encoding} text. Is --encoding right?`, lines + 1);
+    return new TableError(`the bytes are not ${encoding} text. Is --encoding right?`, lines + 1);
   }
-  // A character may have begun in the chunk before: its first byte is no continuation of another.
+  // A character may have begun in the chunk before: its first byte does not continue another.
   let from = 0;
   while (from < before.length && (before[from] & 0xc0) === 0x80) from++;
   const bytes = Buffer.concat([before.subarray(from), chunk]);
@@ -86,7 +86,7 @@ function undecodable(
   const place = last === undefined ? "" : ` behind ${JSON.stringify(last)}`;
   if (ended) return new TableError(`the file ends in the middle of a character${place}: it is cut short.`, line);
   return new TableError(
-    `${shown}${place} is no UTF-8. Likely cause: another encoding; ${adviceFor(bytes.subarray(Buffer.byteLength(good)))}.`,
+    `${shown}${place} is not UTF-8. Likely cause: another encoding; ${adviceFor(bytes.subarray(Buffer.byteLength(good)))}.`,
     line,
   );
 }
@@ -118,7 +118,7 @@ function nulError(chunk: Uint8Array, line: number): TableError {
     );
   }
   return new TableError(
-    "the text has NUL characters. Likely causes: a file that is no table, or UTF-16 without a byte-order mark (try --encoding utf-16le).",
+    "the text has NUL characters. Likely causes: a file that is not a table, or UTF-16 without a byte-order mark (try --encoding utf-16le).",
     line,
   );
 }

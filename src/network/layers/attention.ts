@@ -56,7 +56,7 @@ export function multiHeadAttention(heads: number, options: AttentionOptions = {}
     const [positions, width] = x.shape;
     if (x.shape.length !== 2 || width % heads !== 0) {
       throw new ShapeError(
-        `${where}: a sequence [positions, width] is due, with a width that ${heads} heads divide, not ${shapeText(x.shape)}.`,
+        `${where}: expected a sequence [positions, width], with a width that ${heads} heads divide, got ${shapeText(x.shape)}.`,
       );
     }
     if (mask !== undefined) {
@@ -113,7 +113,7 @@ export function positionalEmbedding(options: PositionalOptions = {}): Layer {
   const layer: Layer = (x) => {
     requireTraced(where, x);
     if (x.shape.length !== 2) {
-      throw new ShapeError(`${where}: a sequence [positions, width] is due, not ${shapeText(x.shape)}.`);
+      throw new ShapeError(`${where}: expected a sequence [positions, width], got ${shapeText(x.shape)}.`);
     }
     if (kind === "sinusoidal") return x.trace.emit(addSinusoids, [x], { base: 10_000 });
     const [vocabulary, dimensions] = x.shape;

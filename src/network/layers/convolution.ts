@@ -122,8 +122,8 @@ function readSettings(
 /** The input's channels. @throws ShapeError unless they divide into the groups, and there are that many axes */
 function channelsOf(where: string, x: Traced, axes: number, groups: number): number {
   if (x.shape.length !== axes) {
-    const due = axes === 3 ? "an image [channels, height, width]" : "a sequence [channels, length]";
-    throw new ShapeError(`${where}: its input must be ${due}, not ${shapeText(x.shape)}.`);
+    const expected = axes === 3 ? "an image [channels, height, width]" : "a sequence [channels, length]";
+    throw new ShapeError(`${where}: expected ${expected} as input, got ${shapeText(x.shape)}.`);
   }
   const [channels] = imageOf(where, x.shape);
   if (channels % groups !== 0) {
@@ -168,7 +168,7 @@ function layerOf(
  * @param channels the number of output channels
  * @param kernel the size of the windows: a number, or [height, width]
  * @param activation a function over traced values, such as `relu` (default: none)
- * @throws OptionError; ShapeError for an input that is no image, smaller than the windows, or not divisible into groups
+ * @throws OptionError; ShapeError for an input that is not an image, smaller than the windows, or not divisible into groups
  */
 export function conv2d(channels: number, kernel: PairOption, activation?: Layer, options: Conv2dOptions = {}): Layer {
   const where = "conv2d";
@@ -181,7 +181,7 @@ export function conv2d(channels: number, kernel: PairOption, activation?: Layer,
 
 /**
  * A convolution of sequences [channels, length], with a weight [channels out, channels in / groups, kernel].
- * @throws OptionError; ShapeError for an input that is no such sequence, shorter than the windows, or not divisible into groups
+ * @throws OptionError; ShapeError for an input that is not such a sequence, shorter than the windows, or not divisible into groups
  */
 export function conv1d(channels: number, kernel: number, activation?: Layer, options: Conv1dOptions = {}): Layer {
   const where = "conv1d";
@@ -203,7 +203,7 @@ export function conv1d(channels: number, kernel: number, activation?: Layer, opt
  * (size − 1) · stride − 2 · padding + dilation · (kernel − 1) + outputPadding + 1 rows and columns, and its weight is
  * [channels in, channels out / groups, kernel height, kernel width], as in PyTorch. Its Kronecker factors are those of this
  * matrix: of the inputs of each position, and of what arrives at its window.
- * @throws OptionError; ShapeError for an input that is no image, or not divisible into groups
+ * @throws OptionError; ShapeError for an input that is not an image, or not divisible into groups
  */
 export function convTranspose2d(
   channels: number,

@@ -26,7 +26,7 @@ const MOST_TOKENS = 2 ** 24;
  * Gradients, norms and diagonal curvature touch only the rows that are looked up. The factor of a table's rows in
  * "kronecker" and "ekfac" is a whole matrix [vocabulary, vocabulary]: for more than some thousand tokens take "diagonal", or
  * leave the table out, with `weights` or `net.freeze`.
- * @throws OptionError; ValueError, when the network is run, for what is no such token
+ * @throws OptionError; ValueError, when the network is run, for what is not such a token
  */
 export function embedding(vocabulary: number, dimensions: number, options: EmbeddingOptions = {}): Layer {
   checkInteger("embedding", "the vocabulary", vocabulary, 1);

@@ -103,7 +103,7 @@ export interface BatchNormOptions extends NormOptions {
  * In `train`, mean and variance are those of the batch, over examples and positions, and derivatives go through them; they
  * join the running statistics, running ← (1 − momentum) running + momentum · batch, with the unbiased variance. Everywhere
  * else (outputs, all other derivatives, curvature, posteriors) the running statistics are used: the layer is a fixed affine
- * map, and examples stay independent of each other. They are no parameters but `net.buffers`, named running_mean and
+ * map, and examples stay independent of each other. They are not parameters but `net.buffers`, named running_mean and
  * running_var as in PyTorch, whose weight and bias are scale and shift here; clones, files and posteriors have their own.
  * PyTorch's num_batches_tracked has no use here: `rename` of `loadWeights` can pass it over. A frozen layer keeps to its
  * running statistics in training too.

@@ -129,6 +129,6 @@ export function globalMaxPool(x: Traced): Traced {
 function requireImage(where: string, x: Traced, axes: number): void {
   requireTraced(where, x);
   if (x.shape.length === axes) return;
-  const due = axes === 3 ? "an image [channels, height, width]" : "a sequence [channels, length]";
-  throw new ShapeError(`${where}: its input must be ${due}, not ${shapeText(x.shape)}.`);
+  const expected = axes === 3 ? "an image [channels, height, width]" : "a sequence [channels, length]";
+  throw new ShapeError(`${where}: expected ${expected} as input, got ${shapeText(x.shape)}.`);
 }

@@ -37,7 +37,7 @@ function unrolled(where: string, units: number, gates: number, cell: Cell, optio
   const layer: Layer = (x) => {
     requireTraced(where, x);
     if (x.shape.length !== 2) {
-      throw new ShapeError(`${where}: a sequence [positions, width] is due, not ${shapeText(x.shape)}.`);
+      throw new ShapeError(`${where}: expected a sequence [positions, width], got ${shapeText(x.shape)}.`);
     }
     const project = (value: Traced, part: string) =>
       applyLinear(layer, value, { outputs, bias, weights: () => uniform, biases: uniform, name, part });

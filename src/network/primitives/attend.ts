@@ -27,12 +27,12 @@ export const maskedSoftmax: Primitive<MaskedSoftmaxAttributes> = {
   shape([x, mask, ...others], { causal }) {
     const [queries, keys] = x.slice(-2);
     if (x.length < 2 || (causal && queries !== keys)) {
-      const due = causal ? "as many queries as keys, [..., n, n]," : "[..., queries, keys]";
-      throw new ShapeError(`maskedSoftmax: scores of ${due} are due, not ${shapeText(x)}.`);
+      const expected = causal ? "as many queries as keys, [..., n, n]" : "[..., queries, keys]";
+      throw new ShapeError(`maskedSoftmax: expected scores of ${expected}, got ${shapeText(x)}.`);
     }
     if (others.length > 0 || (mask !== undefined && !sameShape(mask, [keys]))) {
       const found = [mask, ...others].map(shapeText).join(" and ");
-      throw new ShapeError(`maskedSoftmax: a mask [${keys}] of the keys is due, not ${found}.`);
+      throw new ShapeError(`maskedSoftmax: expected a mask [${keys}] of the keys, got ${found}.`);
     }
     return x;
   },
@@ -120,7 +120,7 @@ export const addSinusoids: Primitive<SinusoidalAttributes> = {
   attributes: { base: finite },
   shape([x]) {
     if (x.length === 2) return x;
-    throw new ShapeError(`addSinusoids: [positions, width] is due, not ${shapeText(x)}.`);
+    throw new ShapeError(`addSinusoids: expected [positions, width], got ${shapeText(x)}.`);
   },
   ...copyRules,
   forward(node, pass) {

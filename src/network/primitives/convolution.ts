@@ -80,8 +80,8 @@ function checkSite(
 ): void {
   const { groups = 1, weight, bias, outputs, inputs } = site;
   const [rows, columns, biases] = channels;
-  const due = [rows, columns / groups, ...kernel.slice(shape.length === 2 ? 1 : 0)];
-  const fits = weight.shape.length === due.length && weight.shape.every((length, i) => length === due[i]);
+  const expected = [rows, columns / groups, ...kernel.slice(shape.length === 2 ? 1 : 0)];
+  const fits = weight.shape.length === expected.length && weight.shape.every((length, i) => length === expected[i]);
   const whole = rows % groups === 0 && columns % groups === 0 && (site.transposed ?? false) === transposed;
   if (fits && whole && outputs * inputs === weight.size && (bias === undefined || bias.size === biases)) return;
   throw new ShapeError(

@@ -8,7 +8,7 @@ import { bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts
 import type { LinearSite, Node } from "../graph.ts";
 import { type ForwardPass, lastAxis, type Primitive, type SiteUse } from "../primitive.ts";
 
-/** Copies the rows of a table [vocabulary, dimensions] that tokens name. @throws ValueError for what is no token */
+/** Copies the rows of a table [vocabulary, dimensions] that tokens name. @throws ValueError for what is not a token */
 function copyRows(node: Node, pass: ForwardPass, table: Pointer, to: Pointer): void {
   const { outputs: vocabulary, inputs: dimensions } = node.site as LinearSite;
   const bytes = bytesPerElement(pass.dtype);

@@ -50,8 +50,10 @@ export const matmul: Primitive<MatmulAttributes> = {
     const [k, n] = transposed ? [b.at(-1), b.at(-2)] : [b.at(-2), b.at(-1)];
     const fits = a.length >= 2 && b.length >= 2 && sameShape(a.slice(0, -2), b.slice(0, -2)) && a.at(-1) === k;
     if (!fits || n === undefined) {
-      const due = transposed ? "[..., m, k] by [..., n, k]" : "[..., m, k] by [..., k, n]";
-      throw new ShapeError(`matmul: ${due} with equal leading axes is due, not ${shapeText(a)} by ${shapeText(b)}.`);
+      const expected = transposed ? "[..., m, k] by [..., n, k]" : "[..., m, k] by [..., k, n]";
+      throw new ShapeError(
+        `matmul: expected ${expected} with equal leading axes, got ${shapeText(a)} by ${shapeText(b)}.`,
+      );
     }
     return [...a.slice(0, -1), n];
   },

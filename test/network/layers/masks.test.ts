@@ -140,10 +140,10 @@ test("masks that cannot be used are refused", () => {
   expect(make((x) => attend(x, reshape(slice(dense(2)(x), 0, 1), [3])))).toThrow(LaplaceError);
   expect(make((x) => attend(x, reshape(slice(dense(2)(x), 0, 1), [3])))).toThrow(/the mask depends on parameters/);
   expect(make((x) => attend(x, x))).toThrow(ShapeError);
-  expect(make((x) => attend(x, x))).toThrow(/a mask \[3\] of the keys is due, not \[3, 2\]/);
-  expect(make((x) => attend(x, true as never))).toThrow(/a traced value is due/);
-  expect(() => chain({ inputs: [3, 2] }, multiHeadAttention(3))).toThrow(/a width that 3 heads divide, not \[3, 2\]/);
+  expect(make((x) => attend(x, x))).toThrow(/expected a mask \[3\] of the keys, got \[3, 2\]/);
+  expect(make((x) => attend(x, true as never))).toThrow(/expected a traced value/);
+  expect(() => chain({ inputs: [3, 2] }, multiHeadAttention(3))).toThrow(/a width that 3 heads divide, got \[3, 2\]/);
   expect(() => chain({ inputs: 3 }, multiHeadAttention(3))).toThrow(
-    /a sequence \[positions, width\] is due.* not \[3\]/,
+    /expected a sequence \[positions, width\].* got \[3\]/,
   );
 });

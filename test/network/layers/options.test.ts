@@ -110,16 +110,12 @@ describe("shapes that do not fit are refused", () => {
   const table = positionalEmbedding();
   const norm = batchNorm();
   test.each<[string, () => unknown, RegExp]>([
-    [
-      "a norm of a number",
-      () => make((x) => layerNorm()(sum(flatten(x), 0))),
-      /layerNorm: its input is a single number/,
-    ],
+    ["a norm of a number", () => make((x) => layerNorm()(sum(flatten(x), 0))), /layerNorm: expected a vector as input/],
     ["groups that do not divide", () => make(groupNorm(3)), /groupNorm: the channels of \[4, 6\] do not divide into 3/],
     ["other channels", () => make((x) => norm(transpose(norm(x)))), /batchNormalise: .* 4 channels, .* \[6, 4\]/],
     ["a longer table", () => make((x) => table(slice(table(x), 0, 3, 0))), /table is \[4, 6\], its input \[3, 6\]/],
-    ["a vector for a sequence", () => make(lstm(2), [6]), /lstm: a sequence \[positions, width\] is due, not \[6\]/],
-    ["a vector for sines", () => make(positionalEmbedding({ kind: "sinusoidal" }), [6]), /is due, not \[6\]/],
+    ["a vector for a sequence", () => make(lstm(2), [6]), /lstm: expected a sequence \[positions, width\], got \[6\]/],
+    ["a vector for sines", () => make(positionalEmbedding({ kind: "sinusoidal" }), [6]), /expected .*, got \[6\]/],
     ["an axis there is not", () => make((x) => sum(x, 2)), /sum: a value of shape \[4, 6\] has no axis 2/],
     ["an axis that is no integer", () => make((x) => mean(x, 0.5)), /mean: .* has no axis 0\.5/],
     ["an axis before the first", () => make((x) => slice(x, 0, 1, -3)), /slice: .* has no axis -3/],
@@ -149,7 +145,7 @@ describe("shapes that do not fit are refused", () => {
       () => make((x) => matmul(x, slice(x, 0, 3), { transposed: true })),
       /\[..., m, k\] by \[..., n, k\] .* \[4, 6\] by \[4, 3\]/,
     ],
-    ["a vector in a product", () => make((x) => matmul(x, sum(x, 0))), /not \[4, 6\] by \[6\]/],
+    ["a vector in a product", () => make((x) => matmul(x, sum(x, 0))), /got \[4, 6\] by \[6\]/],
     ["a stack of two shapes", () => make((x) => stack(x, flatten(x))), /stack: the shapes \[4, 6\] and \[24\] differ/],
   ])("%s", (_, act, message) => {
     expect(act).toThrow(ShapeError);

@@ -40,7 +40,7 @@ export function eigh(n: usize, a: usize, w: usize, work: usize, vectors: bool): 
     for (let i: usize = 0; i < n * n; i++) store<f64>(a + (i << 3), NaN);
     return 1;
   }
-  // A power of two brings the norm near 1, exactly; unscaling takes two factors because 2^1024 is no double.
+  // A power of two brings the norm near 1, exactly; unscaling takes two factors because 2^1024 is not a double.
   const exponent = largest > 0 ? <i32>((reinterpret<u64>(largest) >> 52) & 2047) - 1022 : 0;
   const down = power(-exponent >> 1), downRest = power(-exponent - (-exponent >> 1));
   const up = power(exponent >> 1), upRest = power(exponent - (exponent >> 1));
