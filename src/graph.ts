@@ -16,19 +16,12 @@ export {
   text,
 } from "./network/attributes.ts";
 export { applyPrimitive, definePrimitive, type ElementwiseFunctions, elementwiseRules } from "./network/define.ts";
-export type {
-  BufferArray,
-  ElementwiseSite,
-  Graph,
-  LinearSite,
-  Node,
-  Parameter,
-  Shape,
-  Site,
-} from "./network/graph.ts";
+export type { Graph } from "./network/graph.ts";
+export type { BufferArray, ElementwiseSite, LinearSite, Parameter, Shape, Site } from "./network/parameters.ts";
 export type {
   CotangentPass,
   ForwardPass,
+  Node,
   Primitive,
   SiteSide,
   SiteUse,

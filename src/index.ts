@@ -76,6 +76,8 @@ export {
   perSampleGradients,
 } from "./derivatives/gradient.ts";
 export { type JacobianOptions, jacobian, jvp, type Tangent, vjp } from "./derivatives/jacobian.ts";
+export type { DiagnoseOptions } from "./diagnosis/diagnose.ts";
+export type { Diagnosis, Finding, FindingCode } from "./diagnosis/findings.ts";
 export {
   defaultMemoryBudget,
   FileError,
@@ -149,21 +151,10 @@ export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
-export type { DiagnoseOptions } from "./laplace/diagnose.ts";
-export type { Evidence } from "./laplace/evidence.ts";
-export type { Diagnosis, Finding, FindingCode } from "./laplace/findings.ts";
-export type { Fit } from "./laplace/fit.ts";
 export { type FitOptions, type Laplace, laplace } from "./laplace/laplace.ts";
 export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
 export type { LaplaceOptions } from "./laplace/options.ts";
-export type { Posterior, SampleOptions } from "./laplace/posterior.ts";
-export type {
-  Approximation,
-  FunctionCovarianceOptions,
-  Prediction,
-  PredictOptions,
-} from "./laplace/prediction.ts";
-export type { Tuning, TuningOptions } from "./laplace/tuning.ts";
+export type { Posterior } from "./laplace/posterior.ts";
 export { bernoulli } from "./likelihood/bernoulli.ts";
 export { categorical } from "./likelihood/categorical.ts";
 export { defineLikelihood, type LikelihoodOption, type LikelihoodOptions } from "./likelihood/define.ts";
@@ -184,7 +175,6 @@ export {
   mse,
   type Reduction,
 } from "./losses/losses.ts";
-export type { Parameter, Shape } from "./network/graph.ts";
 export {
   type AttentionOptions,
   type MaskedLayer,
@@ -268,7 +258,19 @@ export {
   tanh,
 } from "./network/layers.ts";
 export { chain, type Network, type NetworkOptions, network } from "./network/network.ts";
+export type { Parameter, Shape } from "./network/parameters.ts";
 export type { Traced } from "./network/trace.ts";
+export type { Evidence } from "./posterior/evidence.ts";
+export type { Fit } from "./posterior/fit.ts";
+export type { Tuning, TuningOptions } from "./posterior/tuning.ts";
+export type { SampleOptions, WeightPosterior } from "./posterior/weight-posterior.ts";
+export type { Linearised } from "./prediction/linearised.ts";
+export type {
+  Approximation,
+  FunctionCovarianceOptions,
+  Prediction,
+  PredictOptions,
+} from "./prediction/prediction.ts";
 export type { Curvature, Eigenbasis, Factors, Structure } from "./structures/curvature.ts";
 export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";

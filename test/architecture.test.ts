@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { structures } from "../src/structures/curvature.ts";
-import { importedNames, importsOf, sources } from "./imports.ts";
+import { circlesOf, importedNames, importsOf, sources } from "./imports.ts";
 
 // From the ground up, as in ARCHITECTURE.md: a folder imports from those before it and from itself.
 const floors = [
@@ -18,8 +18,11 @@ const floors = [
   "training",
   "structures",
   "curvature",
-  "laplace",
+  "posterior",
+  "prediction",
   "evaluation",
+  "diagnosis",
+  "laplace",
   "io",
   "index.ts",
   "graph.ts",
@@ -33,6 +36,11 @@ describe("the house", () => {
     expect(floorOf(file)).toBeGreaterThanOrEqual(0);
     for (const path of importsOf(file))
       expect(floorOf(path), `${file} imports ${path}`).toBeLessThanOrEqual(floorOf(file));
+  });
+
+  // Types included: what imports itself by way of others can be neither read nor moved alone.
+  test("no circle of imports", () => {
+    expect(circlesOf(files)).toEqual([]);
   });
 
   test.each(files)("%s imports no package", (file) => {

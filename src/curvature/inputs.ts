@@ -1,7 +1,8 @@
 // What a fit keeps of its inputs: how far columns are from 0 beside their spread, and a few rows to compare columns by.
 
 import type { NDArray } from "../array/ndarray.ts";
-import type { Graph, LinearSite } from "../network/graph.ts";
+import type { Graph } from "../network/graph.ts";
+import type { LinearSite } from "../network/parameters.ts";
 import { siteUseOf } from "../network/primitive.ts";
 
 /** Rows that are kept, at most: every one, or every second, fourth, … */

@@ -4,8 +4,10 @@
 
 import { bytesPerElement, copyIn, inMemory } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Graph, Node, Shape, Site } from "../network/graph.ts";
+import type { Graph } from "../network/graph.ts";
 import { outputsOf } from "../network/outputs.ts";
+import type { Shape, Site } from "../network/parameters.ts";
+import type { Node } from "../network/primitive.ts";
 import { lastAxis } from "../network/primitive.ts";
 import type { Part, RowView } from "../network/run.ts";
 import { Selection } from "../structures/selection.ts";

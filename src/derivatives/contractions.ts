@@ -3,8 +3,10 @@
 
 import { gatherStrided } from "../array/einsum.ts";
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels/memory.ts";
-import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
+import type { Graph } from "../network/graph.ts";
+import type { LinearSite, Parameter, Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 import { positionsOf } from "../network/primitive.ts";
 import { addToTables, eachTableRows, isTable, tableNumbers } from "./tables.ts";
 import {

@@ -3,8 +3,9 @@
 
 import { allocateFloats, bytesPerElement, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import { chunkLength } from "../network/chunks.ts";
-import type { LinearSite, Node } from "../network/graph.ts";
+import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 import { positionsOf, siteUseOf } from "../network/primitive.ts";
 
 /** Whether a site's weight is a table [rows, n], of which every use looks rows up. */

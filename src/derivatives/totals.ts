@@ -2,8 +2,10 @@
 // a network of float32 is summed in float64: long contractions of few weights as a whole, the others some thousand terms at a time.
 
 import { allocateFloats, bytesPerElement, convert, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
-import type { Graph, Node, Parameter, Site } from "../network/graph.ts";
+import type { Graph } from "../network/graph.ts";
+import type { Parameter, Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 import { positionsOf } from "../network/primitive.ts";
 
 /** Weights up to which a contraction is summed in float64 as a whole: it then costs little beside the network's passes. */

@@ -4,8 +4,9 @@
 
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels/memory.ts";
 import { chunkLength } from "../network/chunks.ts";
-import type { LinearSite, Node } from "../network/graph.ts";
+import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 import { type SiteSide, siteUseOf } from "../network/primitive.ts";
 
 /** Rows of numbers at strides, which are in elements. */

@@ -2,8 +2,8 @@
 // Σ_t δ_t ⊙ x_t.
 
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
-import type { Node } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 import { siteUseOf } from "../network/primitive.ts";
 
 /** Numbers that `vectorRows` allocates for each example and column. */

@@ -3,11 +3,12 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/read.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
-import { predictLabels } from "../laplace/log-probabilities.ts";
-import { checkIsPosterior, type Posterior } from "../laplace/posterior.ts";
-import { predictAll } from "../laplace/predicted.ts";
-import { type PredictOptions, predict, predictOptionNames } from "../laplace/prediction.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
+import { checkIsPosterior } from "../posterior/weight-posterior.ts";
+import type { Linearised } from "../prediction/linearised.ts";
+import { predictLabels } from "../prediction/log-probabilities.ts";
+import { predictAll } from "../prediction/predict-all.ts";
+import { type PredictOptions, predict, predictOptionNames } from "../prediction/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
 import {
@@ -75,7 +76,7 @@ export interface Evaluation {
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
  * @throws ShapeError, ValueError for what is not a posterior, or bad data; OptionError
  */
-export function evaluate(posterior: Posterior, data: Data, options: EvaluateOptions = {}): Evaluation {
+export function evaluate(posterior: Linearised, data: Data, options: EvaluateOptions = {}): Evaluation {
   const where = "evaluate";
   checkOptions(where, options, ["level", ...predictOptionNames]);
   checkIsPosterior(where, "the first argument", posterior);

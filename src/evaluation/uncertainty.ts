@@ -2,10 +2,11 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, checkInteger, checkOptions, newFloats, readBudget } from "../errors.ts";
-import { eachFunction } from "../laplace/functions.ts";
-import { checkIsPosterior, type Posterior } from "../laplace/posterior.ts";
-import { functionMoments } from "../laplace/prediction.ts";
 import { labelShape } from "../losses/classes.ts";
+import { checkIsPosterior } from "../posterior/weight-posterior.ts";
+import { eachFunction } from "../prediction/functions.ts";
+import type { Linearised } from "../prediction/linearised.ts";
+import { functionMoments } from "../prediction/prediction.ts";
 import { auroc } from "./classification.ts";
 
 /** Options of what looks at the parts of uncertainty. Only classes are drawn for. */
@@ -30,7 +31,7 @@ export interface Uncertainty {
   readonly share: NDArray;
 }
 
-function check(where: string, posterior: Posterior, options: UncertaintyOptions) {
+function check(where: string, posterior: Linearised, options: UncertaintyOptions) {
   checkIsPosterior(where, "the first argument", posterior);
   checkOptions(where, options, ["samples", "seed", "memoryBudget"]);
   const { samples = 200, seed = 0 } = options;
@@ -47,11 +48,11 @@ function check(where: string, posterior: Posterior, options: UncertaintyOptions)
  * are means over draws of the logits, the same for a seed.
  * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError
  */
-export function uncertainty(posterior: Posterior, x: ArrayLike, options: UncertaintyOptions = {}): Uncertainty {
+export function uncertainty(posterior: Linearised, x: ArrayLike, options: UncertaintyOptions = {}): Uncertainty {
   return parts("uncertainty", posterior, x, options);
 }
 
-function parts(where: string, posterior: Posterior, x: ArrayLike, options: UncertaintyOptions): Uncertainty {
+function parts(where: string, posterior: Linearised, x: ArrayLike, options: UncertaintyOptions): Uncertainty {
   const { memoryBudget, ...draw } = check(where, posterior, options);
   const { likelihood, net } = posterior;
   const inputs = net.readInputs(where, x);
@@ -93,11 +94,11 @@ function parts(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
  * Σ_c v_c.
  * @param x [B, ...inputs] @returns [B], at least 0 @throws ShapeError, ValueError for bad inputs; OptionError
  */
-export function epistemicScore(posterior: Posterior, x: ArrayLike, options: UncertaintyOptions = {}): NDArray {
+export function epistemicScore(posterior: Linearised, x: ArrayLike, options: UncertaintyOptions = {}): NDArray {
   return score("epistemicScore", posterior, x, options);
 }
 
-function score(where: string, posterior: Posterior, x: ArrayLike, options: UncertaintyOptions): NDArray {
+function score(where: string, posterior: Linearised, x: ArrayLike, options: UncertaintyOptions): NDArray {
   check(where, posterior, options);
   const labelled = posterior.likelihood.targets !== "numbers";
   const inputs = posterior.net.readInputs(where, x);
@@ -123,7 +124,7 @@ function score(where: string, posterior: Posterior, x: ArrayLike, options: Uncer
  * @throws ShapeError, ValueError for bad inputs; OptionError
  */
 export function outOfDistributionAuroc(
-  posterior: Posterior,
+  posterior: Linearised,
   inside: ArrayLike,
   outside: ArrayLike,
   options: UncertaintyOptions = {},

@@ -4,7 +4,7 @@ import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
 import type { Posterior } from "../laplace/posterior.ts";
-import type { Approximation } from "../laplace/prediction.ts";
+import type { Approximation } from "../prediction/prediction.ts";
 import { Fields } from "./fields.ts";
 import { type Json, parseJson } from "./json.ts";
 import { loadPosterior, savePosterior } from "./posteriors.ts";

@@ -3,9 +3,9 @@
 import { NDArray } from "../array/ndarray.ts";
 import { portableExp } from "../array/portable.ts";
 import { uncertainty } from "../evaluation/uncertainty.ts";
-import { eachFunction, place } from "../laplace/functions.ts";
 import type { Posterior } from "../laplace/posterior.ts";
-import type { Approximation } from "../laplace/prediction.ts";
+import { eachFunction, place } from "../prediction/functions.ts";
+import type { Approximation } from "../prediction/prediction.ts";
 import type { RowPredictions } from "./table-draws.ts";
 
 /** Draws of the linearised network; 64 of them place a share within a few hundredths. */

@@ -4,6 +4,7 @@ import { inspect } from "../array/ndarray.ts";
 import { type Summary, summarise } from "../curvature/accumulate.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan } from "../curvature/plan.ts";
 import type { Data } from "../data/read.ts";
+import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
   checkBoolean,
   checkNumber,
@@ -14,12 +15,11 @@ import {
   ValueError,
 } from "../errors.ts";
 import type { Network } from "../network/network.ts";
+import { checkIsFit, checkSameOf, Fit, type FitOf } from "../posterior/fit.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkTrained } from "../training/running.ts";
 import type { StopSignal } from "../training/train.ts";
-import { stationarityWarning } from "./checks.ts";
-import { checkIsFit, checkSameOf, Fit, type FitOf } from "./fit.ts";
 import { checkMemory } from "./memory.ts";
 import { type LaplaceOptions, laplaceOptionNames, optionsElsewhere } from "./options.ts";
 import { Posterior } from "./posterior.ts";

@@ -8,12 +8,12 @@ import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
+import { type Approximation, readPredictOptions } from "../prediction/prediction.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
 import { FLOAT64 } from "../structures/memory.ts";
 import type { Pass } from "../structures/structure.ts";
 import { table } from "../structures/table.ts";
 import { type LaplaceOptions, laplaceOptionNames } from "./options.ts";
-import { type Approximation, readPredictOptions } from "./prediction.ts";
 import { type Asked, phaseBytes } from "./prediction-memory.ts";
 
 /**

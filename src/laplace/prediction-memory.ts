@@ -6,10 +6,10 @@ import type { Needs } from "../likelihood/likelihood.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { backwardNumbers } from "../network/passes.ts";
 import { partSize } from "../network/run.ts";
+import { columnNumbers, columnsOf, type Model, routeOf } from "../prediction/functions.ts";
 import type { Structure } from "../structures/curvature.ts";
 import { FLOAT64 } from "../structures/memory.ts";
 import { table } from "../structures/table.ts";
-import { columnNumbers, columnsOf, type Model, routeOf } from "./functions.ts";
 
 /** What is asked for, and of how many inputs. */
 export interface Asked {

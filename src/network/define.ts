@@ -2,8 +2,8 @@
 
 import { checkChoice, LaplaceError, OptionError } from "../errors.ts";
 import { bytesPerElement, inMemory, type Pointer } from "../kernels/memory.ts";
-import type { Node, Site } from "./graph.ts";
-import type { ForwardPass, Primitive } from "./primitive.ts";
+import type { Site } from "./parameters.ts";
+import type { ForwardPass, Node, Primitive } from "./primitive.ts";
 import { primitives } from "./primitives/all.ts";
 import { registered } from "./registry.ts";
 import { slopeRules } from "./rules.ts";

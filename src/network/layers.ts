@@ -10,7 +10,7 @@ import {
   OptionError,
   ShapeError,
 } from "../errors.ts";
-import type { Parameter, Shape, Site } from "./graph.ts";
+import type { Parameter, Shape, Site } from "./parameters.ts";
 import * as combine from "./primitives/combine.ts";
 import { type ElementwiseFunction, elementwise } from "./primitives/elementwise.ts";
 import { linear, scaleShift as scaleShiftPrimitive } from "./primitives/sites.ts";

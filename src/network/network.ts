@@ -14,8 +14,9 @@ import {
   ValueError,
 } from "../errors.ts";
 import { copyOutTo, type DType } from "../kernels/memory.ts";
-import type { BufferArray, Graph, Parameter, Shape } from "./graph.ts";
+import type { Graph } from "./graph.ts";
 import { compose, type Layer } from "./layers.ts";
+import type { BufferArray, Parameter, Shape } from "./parameters.ts";
 import { type Contraction, none, run } from "./run.ts";
 import { summaryOf } from "./summary.ts";
 import { Trace } from "./trace.ts";

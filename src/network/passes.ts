@@ -3,8 +3,9 @@
 
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../kernels/memory.ts";
-import type { BufferArray, Graph, Node, Parameter } from "./graph.ts";
-import type { CotangentPass, ForwardPass, TangentPass, TrainingPass } from "./primitive.ts";
+import type { Graph } from "./graph.ts";
+import type { BufferArray, Parameter } from "./parameters.ts";
+import type { CotangentPass, ForwardPass, Node, TangentPass, TrainingPass } from "./primitive.ts";
 
 /** What an evaluation may need besides parameters and inputs. */
 export interface EvaluationOptions {

@@ -1,10 +1,26 @@
-// What a primitive must know: its shape, and its three rules on a batch of B examples in the kernels' memory.
+// What a primitive must know: its shape, and its three rules on a batch of B examples in the kernels' memory; and a node of a
+// network, which is a primitive applied to earlier nodes.
 
 import type { Random } from "../array/random.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { DType, Pointer } from "../kernels/memory.ts";
 import type { AttributeReader, AttributeReaders } from "./attributes.ts";
-import type { BufferArray, Node, Parameter, Shape, Site } from "./graph.ts";
+import type { BufferArray, Parameter, Shape, Site } from "./parameters.ts";
+
+/** A primitive applied to earlier nodes. */
+export interface Node<Attributes = unknown> {
+  readonly id: number;
+  readonly primitive: Primitive<Attributes>;
+  readonly inputs: readonly Node[];
+  readonly attributes: Attributes;
+  readonly site: Site | undefined;
+  /** The shape of the value for one example. */
+  readonly shape: Shape;
+  /** Its number of elements. */
+  readonly size: number;
+  /** Whether a parameter has a part in the value. The network's input has one in every value. */
+  readonly dependsOnParameters: boolean;
+}
 
 /** What some layers need in a step of training, where they do something else than everywhere else. */
 export interface TrainingPass {

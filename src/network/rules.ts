@@ -2,8 +2,8 @@
 // from what is applied, and its transpose; of elementwise functions both derivatives follow from their slopes.
 
 import { allocateFloats, type Pointer } from "../kernels/memory.ts";
-import type { LinearSite, Node } from "./graph.ts";
-import type { CotangentPass, ForwardPass, Primitive } from "./primitive.ts";
+import type { LinearSite } from "./parameters.ts";
+import type { CotangentPass, ForwardPass, Node, Primitive } from "./primitive.ts";
 
 type Rules<Attributes> = Pick<Primitive<Attributes>, "order" | "forward" | "pushforward" | "pullback">;
 

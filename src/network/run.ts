@@ -15,8 +15,10 @@ import {
   scope,
   takeBlock,
 } from "../kernels/memory.ts";
-import { type Graph, type Node, nodeNumbers, type Shape } from "./graph.ts";
+import { type Graph, nodeNumbers } from "./graph.ts";
+import type { Shape } from "./parameters.ts";
 import { Backward, Forward } from "./passes.ts";
+import type { Node } from "./primitive.ts";
 import { labelOf } from "./summary.ts";
 
 /** A network's graph with its parameters and buffers. */
@@ -130,6 +132,12 @@ const PART_BYTES = 2 ** 25;
 /** How many examples to take at once when each needs that many numbers: at most about 32 MiB of them. */
 export function partSize(numbersPerExample: number, dtype: DType): number {
   return Math.max(1, Math.floor(PART_BYTES / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
+}
+
+/** Calls `visit` for some of n rows after the others, within a scope each: as many as are 32 MiB of so many numbers. */
+export function eachPanel(n: number, width: number, visit: (first: number, count: number) => void): void {
+  const most = partSize(width, "float64");
+  for (let first = 0; first < n; first += most) scope(() => visit(first, Math.min(most, n - first)));
 }
 
 /** Whether an example that needs that many numbers is a part of that size. */

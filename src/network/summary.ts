@@ -3,8 +3,9 @@
 import { shapeText } from "../array/ndarray.ts";
 import { bytesText } from "../errors.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
-import { type Graph, type Node, parametersOf, type Site } from "./graph.ts";
-import type { Primitive } from "./primitive.ts";
+import type { Graph } from "./graph.ts";
+import { parametersOf, type Site } from "./parameters.ts";
+import type { Node, Primitive } from "./primitive.ts";
 import { reshape } from "./primitives/combine.ts";
 
 /** What a node does, in a word. */

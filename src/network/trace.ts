@@ -3,8 +3,9 @@
 import { shapeText, sizeOf } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import { LaplaceError, ShapeError } from "../errors.ts";
-import type { BufferArray, Graph, Node, Parameter, Shape, Site } from "./graph.ts";
-import type { Primitive } from "./primitive.ts";
+import type { Graph } from "./graph.ts";
+import type { BufferArray, Parameter, Shape, Site } from "./parameters.ts";
+import type { Node, Primitive } from "./primitive.ts";
 import { input, softmax } from "./primitives/combine.ts";
 import { type BatchStatistics, batchNormalise } from "./primitives/training.ts";
 import { endOf } from "./summary.ts";

@@ -16,8 +16,10 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import type { Graph, LinearSite, Node } from "../network/graph.ts";
+import type { Graph } from "../network/graph.ts";
+import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 import type { Curvature } from "./curvature.ts";
 import { type BlockShape, diagonalOf, type EigenBlock, rotate, rotated, turned, turnedNumbers } from "./eigenblocks.ts";
 import type { Precision } from "./precision.ts";

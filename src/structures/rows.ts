@@ -13,7 +13,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import type { LinearSite } from "../network/graph.ts";
+import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 import type { PartSize } from "./squares.ts";

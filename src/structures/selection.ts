@@ -2,8 +2,10 @@
 
 import { checkOptions, OptionError, refuseJson, ShapeError } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
-import type { Graph, LinearSite, Node, Parameter, Site } from "../network/graph.ts";
+import type { Graph } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
+import type { LinearSite, Parameter, Site } from "../network/parameters.ts";
+import type { Node } from "../network/primitive.ts";
 
 /**
  * All weights, those of the last linear layer, whole parameters by name ("0.weight"), or positions in `net.parameters`,

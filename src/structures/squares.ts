@@ -3,8 +3,9 @@
 import { isTable, tableNumbers } from "../derivatives/tables.ts";
 import { type Chunk, chunkNumbers, isPlain, productNumbers, type Use, writeProducts } from "../derivatives/uses.ts";
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
-import type { LinearSite, Node } from "../network/graph.ts";
+import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 
 /** What estimates of a part of the data depend on. */
 export type PartSize = Pick<Backward, "columns" | "dtype" | "batch">;

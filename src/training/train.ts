@@ -29,10 +29,10 @@ import {
 } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
-import type { Node } from "../network/graph.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
+import type { Node } from "../network/primitive.ts";
 import {
   type BatchNormaliseAttributes,
   batchNormalise,

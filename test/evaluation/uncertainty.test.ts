@@ -12,7 +12,7 @@ import {
   ValueError,
 } from "../../src/index.ts";
 import { binaryEntropies, classEntropies } from "../../src/likelihood/entropies.ts";
-import { draw, fitted, type Kind, kinds, trained } from "../laplace/diagnosed.ts";
+import { draw, fitted, type Kind, kinds, trained } from "../diagnosis/subjects.ts";
 import { auroc, entropyOf, overGaussian } from "../reference/evaluation.ts";
 import { softmax } from "../reference/functions.ts";
 

@@ -18,8 +18,8 @@ import {
   writeSafetensors,
 } from "../../src/index.ts";
 import { contentsChecksum } from "../../src/io/checksum.ts";
-import { Fit } from "../../src/laplace/fit.ts";
 import { Posterior as PosteriorOf } from "../../src/laplace/posterior.ts";
+import { Fit } from "../../src/posterior/fit.ts";
 import { structures } from "../../src/structures/curvature.ts";
 import { answers, everything, examples, fit, inputs, likelihoods, plain } from "./fits.ts";
 

@@ -14,7 +14,7 @@ import {
   type Structure,
   tanh,
 } from "../../src/index.ts";
-import { draw, trained } from "./diagnosed.ts";
+import { draw, trained } from "../diagnosis/subjects.ts";
 
 const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
 const [data, held] = [draw("regression", 60, 1), draw("regression", 60, 101)];

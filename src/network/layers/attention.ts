@@ -10,8 +10,8 @@ import {
   LaplaceError,
   ShapeError,
 } from "../../errors.ts";
-import type { LinearSite } from "../graph.ts";
 import { add, applyLinear, initialiserOf, type Layer, multiply, requireTraced, reshape } from "../layers.ts";
+import type { LinearSite } from "../parameters.ts";
 import { addSinusoids, differs, maskedSoftmax, positions } from "../primitives/attend.ts";
 import type { Initialiser, Traced } from "../trace.ts";
 import { applyTable } from "./embedding.ts";

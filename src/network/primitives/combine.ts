@@ -4,7 +4,8 @@ import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { bytesPerElement, type DType, type Pointer } from "../../kernels/memory.ts";
 import { finite, integers } from "../attributes.ts";
-import type { Node, Shape } from "../graph.ts";
+import type { Shape } from "../parameters.ts";
+import type { Node } from "../primitive.ts";
 import { type CotangentPass, lastAxis, type Primitive } from "../primitive.ts";
 import { bilinearRules, copyRules, linearRules } from "../rules.ts";
 

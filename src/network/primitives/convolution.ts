@@ -8,8 +8,8 @@ import { ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
 import { pair, sides } from "../attributes.ts";
 import { chunkLength } from "../chunks.ts";
-import type { LinearSite, Node, Shape } from "../graph.ts";
-import type { ForwardPass, Primitive, SiteSide, SiteUse } from "../primitive.ts";
+import type { LinearSite, Shape } from "../parameters.ts";
+import type { ForwardPass, Node, Primitive, SiteSide, SiteUse } from "../primitive.ts";
 import { product } from "../product.ts";
 import { siteRules } from "../rules.ts";
 

@@ -4,8 +4,7 @@ import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { bytesPerElement, type Pointer } from "../../kernels/memory.ts";
 import { boolean } from "../attributes.ts";
-import type { Node } from "../graph.ts";
-import type { CotangentPass, Primitive } from "../primitive.ts";
+import type { CotangentPass, Node, Primitive } from "../primitive.ts";
 import { product } from "../product.ts";
 import { bilinearRules } from "../rules.ts";
 

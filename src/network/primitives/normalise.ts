@@ -3,8 +3,7 @@
 import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { boolean, count, positive } from "../attributes.ts";
-import type { Node } from "../graph.ts";
-import type { ForwardPass, Primitive } from "../primitive.ts";
+import type { ForwardPass, Node, Primitive } from "../primitive.ts";
 
 interface NormaliseAttributes {
   /** How many elements that lie together are normalised together. */

@@ -5,8 +5,8 @@ import { sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { allocate, type Pointer, scope } from "../../kernels/memory.ts";
 import { boolean, pair } from "../attributes.ts";
-import type { Node, Shape } from "../graph.ts";
-import type { ForwardPass, Primitive } from "../primitive.ts";
+import type { Shape } from "../parameters.ts";
+import type { ForwardPass, Node, Primitive } from "../primitive.ts";
 import { linearRules } from "../rules.ts";
 import { type ConvolutionAttributes, gridOf, imageOf, likeImage, type Pair } from "./convolution.ts";
 

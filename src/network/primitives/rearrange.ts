@@ -5,8 +5,8 @@ import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { bytesPerElement } from "../../kernels/memory.ts";
 import { finite, integers } from "../attributes.ts";
-import type { Node, Shape } from "../graph.ts";
-import type { ForwardPass, Primitive } from "../primitive.ts";
+import type { Shape } from "../parameters.ts";
+import type { ForwardPass, Node, Primitive } from "../primitive.ts";
 import { linearRules } from "../rules.ts";
 
 /** Strides, in elements, of an array without gaps. */

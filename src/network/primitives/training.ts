@@ -4,8 +4,8 @@ import { shapeText } from "../../array/ndarray.ts";
 import { LaplaceError, ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, inMemory, type Pointer } from "../../kernels/memory.ts";
 import { count, numberThat, positive, text } from "../attributes.ts";
-import type { BufferArray, Node } from "../graph.ts";
-import type { ForwardPass, Primitive } from "../primitive.ts";
+import type { BufferArray } from "../parameters.ts";
+import type { ForwardPass, Node, Primitive } from "../primitive.ts";
 
 interface DropoutAttributes {
   /** The probability of 0. */

@@ -4,8 +4,9 @@ import { addTableSquares, eachTableRows, isTable } from "../../derivatives/table
 import { eachChunk, plainUse } from "../../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
 import { bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
-import type { LinearSite, Node, Parameter } from "../../network/graph.ts";
+import type { LinearSite, Parameter } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
+import type { Node } from "../../network/primitive.ts";
 import type { Accumulator } from "../curvature.ts";
 import type { SelectedParameter } from "../selection.ts";
 import { addPlainSquares, addSquares, squareNumbers, squaresOfPart, sumOfSquares } from "../squares.ts";

@@ -3,7 +3,7 @@
 import { isPlain, plainUse, type Use } from "../../derivatives/uses.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type FloatArray, type Pointer } from "../../kernels/memory.ts";
-import type { LinearSite } from "../../network/graph.ts";
+import type { LinearSite } from "../../network/parameters.ts";
 import { type Accumulator, symmetric } from "../curvature.ts";
 import { asFloat64, contractRows, rowNumbers } from "../rows.ts";
 import type { Selection } from "../selection.ts";

@@ -12,8 +12,9 @@ import {
   type Pointer,
   scope,
 } from "../../kernels/memory.ts";
-import type { LinearSite, Node, Site } from "../../network/graph.ts";
+import type { LinearSite, Site } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
+import type { Node } from "../../network/primitive.ts";
 import { positionsOf } from "../../network/primitive.ts";
 import type { Sharing } from "../curvature.ts";
 import { type Accumulator, symmetric } from "../curvature.ts";

@@ -22,7 +22,7 @@ import {
 } from "../network/run.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
-import type { Posterior } from "./posterior.ts";
+import type { Linearised } from "./linearised.ts";
 
 /** Outputs that stand each for itself are pulled back that many at once, or fewer where these would not fill a part. */
 const MOST_TOGETHER = 64;
@@ -65,14 +65,14 @@ export function columnsOf(model: Model, route: Route): number {
   return Math.max(columns, 1);
 }
 
-const modelOf = ({ net, selection, factorised }: Posterior): Model => ({
+const modelOf = ({ net, selection, factorised }: Linearised): Model => ({
   net,
   selection,
   scratch: (...of) => factorised.scratch(...of),
 });
 
 /** Of one example: the numbers that its part needs, and the rows that take its place, where these columns are pulled back at once. */
-function cutOf(posterior: Posterior, route: Route, most: number, numbers: number) {
+function cutOf(posterior: Linearised, route: Route, most: number, numbers: number) {
   const { graph, dtype } = posterior.net;
   const { view } = route;
   const rows = view && { ...view, most: partSize(numbers, dtype) };
@@ -115,7 +115,7 @@ export interface FunctionOptions {
  */
 export function eachFunction(
   where: string,
-  posterior: Posterior,
+  posterior: Linearised,
   inputs: NDArray,
   { needs, route = routeOf(posterior.net, posterior.selection, posterior.likelihood), memoryBudget }: FunctionOptions,
   visit: (part: FunctionPart) => void,
@@ -159,7 +159,7 @@ export function eachFunction(
 /** Contracts columns that were pulled back to the selected weights. */
 function contract(
   where: string,
-  { model, selection }: Posterior,
+  { model, selection }: Linearised,
   batch: Batch,
   columns: Columns,
   contraction: Contraction<void>,
@@ -174,7 +174,7 @@ const meanOf = ({ forward, count }: Part): Float64Array =>
 /** Visits groups with their covariances: the columns of one group at a time. */
 function covariances(
   where: string,
-  { factorised }: Posterior,
+  { factorised }: Linearised,
   { size, step }: Group,
   visit: (part: FunctionPart) => void,
 ): Contraction<void> {
@@ -206,7 +206,7 @@ function covariances(
 /** Visits whole rows, with their variances where columns were asked for. */
 function variances(
   where: string,
-  { factorised }: Posterior,
+  { factorised }: Linearised,
   { group, width }: Route,
   visit: (part: FunctionPart) => void,
 ): Contraction<void> {
@@ -240,7 +240,7 @@ function refuseOverflow(where: string, variances: Float64Array): void {
   }
 }
 
-function instead(where: string, { likelihood }: Posterior): string {
+function instead(where: string, { likelihood }: Linearised): string {
   if (where === "functionCovariance") return "The functionVariance of predict has the variances alone.";
   const links = likelihood.links.filter((link) => likelihood.needs(link) !== "covariance").map((link) => `"${link}"`);
   return where === "predict" || where === "evaluate"
@@ -254,7 +254,7 @@ function instead(where: string, { likelihood }: Posterior): string {
  */
 export function sumVariances(
   where: string,
-  posterior: Posterior,
+  posterior: Linearised,
   inputs: NDArray,
   weights: NDArray,
 ): { all: Float64Array; weighted: Float64Array } {

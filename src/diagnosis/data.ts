@@ -5,12 +5,12 @@ import { lossOf } from "../curvature/losses.ts";
 import type { Data } from "../data/read.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
+import type { WeightPosterior } from "../posterior/weight-posterior.ts";
+import { sumVariances } from "../prediction/functions.ts";
+import { predictLabels } from "../prediction/log-probabilities.ts";
+import { predictAll } from "../prediction/predict-all.ts";
+import { functionMoments, type PredictOptions, predict } from "../prediction/prediction.ts";
 import type { Finding } from "./findings.ts";
-import { sumVariances } from "./functions.ts";
-import { predictLabels } from "./log-probabilities.ts";
-import type { Posterior } from "./posterior.ts";
-import { predictAll } from "./predicted.ts";
-import { functionMoments, type PredictOptions, predict } from "./prediction.ts";
 
 /** What rounding of float32 leaves of a function's square. */
 const ROUNDING = 1e-6;
@@ -48,7 +48,12 @@ export interface Diagnosed {
 }
 
 /** Predicts the inputs of data, and finds out whether they are those of the fit. @throws ShapeError, ValueError, OptionError */
-export function readDiagnosed(where: string, posterior: Posterior, data: Data, options: PredictOptions): Diagnosed {
+export function readDiagnosed(
+  where: string,
+  posterior: WeightPosterior,
+  data: Data,
+  options: PredictOptions,
+): Diagnosed {
   const { likelihood, net, temperature } = posterior;
   const classes = likelihood.targets === "classes";
   const all = predictAll(where, data, ({ x, y }) => {
@@ -154,13 +159,13 @@ function rowsOf(y: Float64Array, width: number, step: number, size: number, clas
 export const FEW = 10;
 
 /** What data show of all outputs, or of one of them. */
-export type Find = (posterior: Posterior, given: Diagnosed, output: number | undefined) => Finding[];
+export type Find = (posterior: WeightPosterior, given: Diagnosed, output: number | undefined) => Finding[];
 
 /** Outputs of an image or a sequence beyond which they are looked at together: nobody reads a finding for each pixel. */
 const MOST_OUTPUTS = 64;
 
 /** What each output shows by itself; where none shows anything, what all of them show together. */
-export function perOutput(find: Find, posterior: Posterior, given: Diagnosed): Finding[] {
+export function perOutput(find: Find, posterior: WeightPosterior, given: Diagnosed): Finding[] {
   const { outputs } = given;
   const many = outputs > MOST_OUTPUTS && posterior.net.outputShape.length > 1;
   if (outputs === 1 || many) return find(posterior, given, undefined);

@@ -1,8 +1,8 @@
 // What data show of where the weights leave predictions open: nowhere, everywhere alike, more than noise does, or far away.
 
-import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./diagnosed.ts";
+import type { WeightPosterior } from "../posterior/weight-posterior.ts";
+import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./data.ts";
 import { type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
-import type { Posterior } from "./posterior.ts";
 
 /** A relative spread of the function's variance below this counts as none; leverages of 500 features still spread by a twentieth. */
 const CONSTANT = 0.01;
@@ -16,7 +16,7 @@ const FAR = 25;
 const FAR_SHARE = 0.1;
 
 /** What each output shows by itself, or all of them together where they show the same. */
-function ofEach(find: Find, posterior: Posterior, given: Diagnosed): Finding[] {
+function ofEach(find: Find, posterior: WeightPosterior, given: Diagnosed): Finding[] {
   const found = posterior.likelihood.targets === "classes" ? [] : perOutput(find, posterior, given);
   if (found.length > 0 && found.length < given.outputs) return found;
   const all = find(posterior, given, undefined);
@@ -28,7 +28,7 @@ function ofEach(find: Find, posterior: Posterior, given: Diagnosed): Finding[] {
  * @param gamma effective parameters, and of each output where it is known which determines how many
  */
 export function varianceFindings(
-  posterior: Posterior,
+  posterior: WeightPosterior,
   given: Diagnosed,
   gamma: number,
   gammas: Float64Array | undefined,
@@ -51,7 +51,7 @@ function summed({ samples }: Diagnosed, values: Float64Array): Float64Array {
   );
 }
 
-function negligibleFindings({ likelihood, examples }: Posterior, given: Diagnosed, output: number | undefined) {
+function negligibleFindings({ likelihood, examples }: WeightPosterior, given: Diagnosed, output: number | undefined) {
   const { spread, information } = given;
   // One weight that all data determine, such as an output's level, leaves information of 1 / N; p (1 − p) is at most ¼.
   const bounded = likelihood.targets === "numbers";
@@ -59,7 +59,7 @@ function negligibleFindings({ likelihood, examples }: Posterior, given: Diagnose
   return bound < NO_WEIGHT ? [negligible(bound, output)] : [];
 }
 
-function constantFindings(posterior: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
+function constantFindings(posterior: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, spread } = given;
   const noise = posterior.noise?.data;
   // Outputs together count in units of their noises.
@@ -81,7 +81,7 @@ function constantFindings(posterior: Posterior, given: Diagnosed, output: number
 }
 
 function farFindings(
-  { examples }: Posterior,
+  { examples }: WeightPosterior,
   given: Diagnosed,
   output: number | undefined,
   gammas: Float64Array | undefined,
@@ -115,7 +115,7 @@ function manyInputs({ x }: Diagnosed): boolean {
   return seen.size >= FEW;
 }
 
-function dominating({ likelihood, noise }: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
+function dominating({ likelihood, noise }: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
   const finding = (message: string, measured: Finding["measured"]): Finding[] => [
     {
       code: "function-variance-dominating",

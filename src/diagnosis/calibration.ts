@@ -1,9 +1,9 @@
 // What data show of a posterior: whether predictions are as good as they are sure.
 
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./diagnosed.ts";
+import type { WeightPosterior } from "../posterior/weight-posterior.ts";
+import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./data.ts";
 import { type Finding, type FindingCode, ofOutput, text } from "./findings.ts";
-import type { Posterior } from "./posterior.ts";
 import { varianceFindings } from "./variances.ts";
 
 // Thresholds: where a user should act, and where chance does not explain it. Both must hold, so that neither small data nor
@@ -30,7 +30,7 @@ const WORSE = 0.05;
  * @param gamma effective parameters, and of each output where it is known which determines how many
  */
 export function calibrationFindings(
-  posterior: Posterior,
+  posterior: WeightPosterior,
   given: Diagnosed,
   gamma: number,
   gammas: Float64Array | undefined,
@@ -79,7 +79,7 @@ function calibrationFinding(
   return [{ code, severity, message, advice: ADVICE[code], measured }];
 }
 
-function intervalFindings({ likelihood }: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
+function intervalFindings({ likelihood }: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, y, mean, variance } = given;
   // Rates of counts may be above every float64 number: no intervals then.
   if (samples < FEW || !variance.every(Number.isFinite)) return [];
@@ -125,7 +125,7 @@ function intervalFindings({ likelihood }: Posterior, given: Diagnosed, output: n
   return [];
 }
 
-function confidenceFindings({ likelihood }: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
+function confidenceFindings({ likelihood }: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, y, mean } = given;
   if (samples < FEW) return [];
   const classes = likelihood.targets === "classes";
@@ -165,7 +165,7 @@ function negativeLogs(likelihood: Likelihood, given: Diagnosed): { own: Float64A
   return { own: perSample(given, own), baseline: perSample(given, (i, c) => baselines[c](y[i])) };
 }
 
-function baselineFindings(posterior: Posterior, given: Diagnosed, output: number | undefined): Finding[] {
+function baselineFindings(posterior: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs } = given;
   if (samples < FEW) return [];
   const { own, baseline } = negativeLogs(posterior.likelihood, given);

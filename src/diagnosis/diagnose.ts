@@ -2,13 +2,13 @@
 
 import type { Data } from "../data/read.ts";
 import { checkOptions } from "../errors.ts";
+import { factorOf, scatterOf } from "../posterior/evidence.ts";
+import type { WeightPosterior } from "../posterior/weight-posterior.ts";
+import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
 import { calibrationFindings } from "./calibration.ts";
-import { minimumOf } from "./checks.ts";
-import { readDiagnosed } from "./diagnosed.ts";
-import { factorOf, scatterOf } from "./evidence.ts";
+import { readDiagnosed } from "./data.ts";
 import { type Diagnosis, type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
-import type { Posterior } from "./posterior.ts";
-import { type PredictOptions, predictOptionNames } from "./prediction.ts";
+import { minimumOf } from "./minimum.ts";
 import { scalingFindings } from "./scaling.ts";
 
 /** Options of `diagnose`: how the predictions that are judged are made, as in `predict`. */
@@ -39,7 +39,7 @@ const FAR_LESS = 0.1;
  * γ, the effective number of parameters: how many of the S weights the data rather than the prior determine (MacKay 1992),
  * for each prior precision.
  */
-function effectiveParameters({ parts, factorised }: Posterior): Float64Array {
+function effectiveParameters({ parts, factorised }: WeightPosterior): Float64Array {
   const ours = factorised.logPriorGradient();
   return parts.prior.counts().map((count, i) => Math.max(0, count - ours[i]));
 }
@@ -47,7 +47,7 @@ function effectiveParameters({ parts, factorised }: Posterior): Float64Array {
 const sumOf = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0);
 
 /** See `Posterior.diagnose`. */
-export function diagnose(posterior: Posterior, data: Data | undefined, options: DiagnoseOptions): Diagnosis {
+export function diagnose(posterior: WeightPosterior, data: Data | undefined, options: DiagnoseOptions): Diagnosis {
   const where = "diagnose";
   checkOptions(where, options, predictOptionNames);
   const gammas = effectiveParameters(posterior);
@@ -67,7 +67,7 @@ export function diagnose(posterior: Posterior, data: Data | undefined, options: 
   return { ok, findings, data: given === undefined ? "none" : given.training ? "training" : "held-out" };
 }
 
-function minimumFindings({ fit }: Posterior): Finding[] {
+function minimumFindings({ fit }: WeightPosterior): Finding[] {
   const { near, gradientNorm, share, output } = minimumOf(fit);
   if (near) return [];
   return [
@@ -81,7 +81,7 @@ function minimumFindings({ fit }: Posterior): Finding[] {
   ];
 }
 
-function priorFindings(posterior: Posterior, gammas: Float64Array): Finding[] {
+function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Finding[] {
   const { tuning, selection, theta } = posterior;
   const { prior } = posterior.parts;
   const findings: Finding[] = [];
@@ -153,14 +153,14 @@ interface Residuals {
 }
 
 /** γ_c = tr(P⁻¹ H_c) / (σ_c² T) of each output, where its curvature H_c is kept apart. */
-function gammaOfOutputs({ parts, factorised, likelihood }: Posterior): Float64Array | undefined {
+function gammaOfOutputs({ parts, factorised, likelihood }: WeightPosterior): Float64Array | undefined {
   const { apart } = parts.fit;
   if (apart === undefined || parts.damping) return undefined;
   const h = factorOf(likelihood, parts.temperature);
   return factorised.traces(apart).map((trace, c) => trace * h * (likelihood.ratios?.[c] ?? 1) ** -2);
 }
 
-function residuals(posterior: Posterior, gamma: number): Residuals[] {
+function residuals(posterior: WeightPosterior, gamma: number): Residuals[] {
   const { parts, likelihood, examples, net } = posterior;
   const outputs = net.graph.output.size;
   const { losses, loss } = parts.fit;
@@ -178,7 +178,7 @@ function residuals(posterior: Posterior, gamma: number): Residuals[] {
   }));
 }
 
-function noiseFindings(posterior: Posterior, gamma: number): Finding[] {
+function noiseFindings(posterior: WeightPosterior, gamma: number): Finding[] {
   if (posterior.likelihood.noise === undefined) return [];
   const all = residuals(posterior, gamma);
   // The evidence is at its maximum where σ² = Σ residuals² / (N − γ) (MacKay 1992).
@@ -208,7 +208,7 @@ function noiseFindings(posterior: Posterior, gamma: number): Finding[] {
   });
 }
 
-function perfectFindings(posterior: Posterior, gamma: number): Finding[] {
+function perfectFindings(posterior: WeightPosterior, gamma: number): Finding[] {
   const { targets, noise } = posterior.likelihood;
   const { loss, examples } = posterior;
   const count = examples * posterior.net.graph.output.size;

@@ -1,6 +1,7 @@
 // Diagnosis: a case made for each finding, and no finding where nothing is wrong.
 
 import { describe, expect, test } from "vitest";
+import { beyondChance } from "../../src/diagnosis/calibration.ts";
 import {
   array,
   chain,
@@ -18,8 +19,7 @@ import {
   ValueError,
   zeros,
 } from "../../src/index.ts";
-import { beyondChance } from "../../src/laplace/calibration.ts";
-import { draw, fitted, type Kind, kinds, trained } from "./diagnosed.ts";
+import { draw, fitted, type Kind, kinds, trained } from "./subjects.ts";
 
 type Data = Parameters<Posterior["diagnose"]>[0];
 const codes = (posterior: Posterior, data?: Data) => posterior.diagnose(data).findings.map(({ code }) => code);

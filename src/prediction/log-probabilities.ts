@@ -4,7 +4,7 @@ import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, newFloats, OptionError } from "../errors.ts";
 import { LogMean } from "../likelihood/draws.ts";
 import { eachFunction, place } from "./functions.ts";
-import type { Posterior } from "./posterior.ts";
+import type { Linearised } from "./linearised.ts";
 import { eachNetworkPart, type PredictOptions, readPredictOptions } from "./prediction.ts";
 
 /** What is known of labels. */
@@ -18,7 +18,7 @@ export interface LabelPrediction {
 /** @throws OptionError for a likelihood without labels, besides what `predict` throws */
 export function predictLabels(
   where: string,
-  posterior: Posterior,
+  posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
 ): LabelPrediction {

@@ -1,9 +1,9 @@
 // Inputs that training and tuning hardly see: columns of very different size, far from 0 beside their spread, or nearly equal.
 
 import { type InputSums, layerOnInputs } from "../curvature/inputs.ts";
-import type { LinearSite } from "../network/graph.ts";
+import type { LinearSite } from "../network/parameters.ts";
+import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type Finding, text } from "./findings.ts";
-import type { Posterior } from "./posterior.ts";
 
 /** The root of what a number's digits tell apart: curvatures go with the squares of inputs. */
 const MOST_TIMES = { float32: 2 ** 11.5, float64: 2 ** 26 } as const;
@@ -20,7 +20,7 @@ const ALIKE = 1e-5;
 const times = (x: number) => (x < 1e6 ? text(x) : x.toExponential(0));
 
 /** What of the inputs is beyond the digits of the network's numbers, where a dense layer is on them. */
-export function scalingFindings(posterior: Posterior): Finding[] {
+export function scalingFindings(posterior: WeightPosterior): Finding[] {
   const site = layerOnInputs(posterior.selection.graph);
   if (site === undefined) return [];
   const { inputs } = posterior.fit;
@@ -34,7 +34,7 @@ export function scalingFindings(posterior: Posterior): Finding[] {
  * Columns of the inputs that are so many times others that the curvature of their weights differs by more than the element type
  * has digits. The curvature of a dense layer's weights is proportional to the inputs' squares.
  */
-function sizes({ selection, curvature, net }: Posterior, site: LinearSite): Finding[] {
+function sizes({ selection, curvature, net }: WeightPosterior, site: LinearSite): Finding[] {
   const { inputs } = site;
   const selected = selection.parameters.find((one) => one.site === site && one.role === "weight");
   if (selected === undefined || selected.chosen !== undefined) return [];

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NotPositiveDefiniteError, Random, ValueError } from "../../src/index.ts";
-import { adamAscent, type Maximum, maximise, type Objective } from "../../src/laplace/maximise.ts";
+import { adamAscent, type Maximum, maximise, type Objective } from "../../src/posterior/maximise.ts";
 import { adamRule } from "../reference/optimisers.ts";
 
 const vector = (n: number, f: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => f(i));

@@ -4,7 +4,7 @@ import type { Curvature } from "../structures/curvature.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
 import { evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
-import type { PosteriorParts } from "./posterior.ts";
+import type { PosteriorParts } from "./parts.ts";
 import { scalesOf } from "./scales.ts";
 import type { Scales, Tunable, Tuned } from "./tuning.ts";
 

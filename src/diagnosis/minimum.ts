@@ -2,9 +2,9 @@
 
 import { weightedSum } from "../curvature/outputs.ts";
 import { Sketch } from "../curvature/sketch.ts";
+import type { Fit } from "../posterior/fit.ts";
 import type { Selection } from "../structures/selection.ts";
 import { ofOutput } from "./findings.ts";
-import type { Fit } from "./fit.ts";
 
 /** The share of the samples' gradients that may be left when they are summed. */
 const STATIONARY = 0.1;

@@ -21,10 +21,10 @@ import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { Forward, pushForward } from "../network/passes.ts";
-import { type Contraction, none, partSize, run } from "../network/run.ts";
+import { type Contraction, eachPanel, none, run } from "../network/run.ts";
 import { float64Rows } from "../structures/rows.ts";
 import { eachFunction, place, routeOf } from "./functions.ts";
-import type { Posterior } from "./posterior.ts";
+import type { Linearised } from "./linearised.ts";
 
 /** How a Gaussian over function values becomes a distribution of targets; which there are depends on the likelihood. */
 export type Approximation = ClassLink | BinaryLink | "exact" | "network";
@@ -81,7 +81,7 @@ export function readPredictOptions(where: string, { links }: Likelihood, options
 }
 
 /** See `Posterior.predict`. */
-export function predict(where: string, posterior: Posterior, x: ArrayLike, options: PredictOptions): Prediction {
+export function predict(where: string, posterior: Linearised, x: ArrayLike, options: PredictOptions): Prediction {
   const { net, likelihood } = posterior;
   const { approximation, samples, seed, memoryBudget } = readPredictOptions(where, likelihood, options);
   const inputs = net.readInputs(where, x);
@@ -138,7 +138,7 @@ export function predict(where: string, posterior: Posterior, x: ArrayLike, optio
 /** The means or variances of the function's values at all inputs, [B, C]. */
 export function functionMoments(
   where: string,
-  posterior: Posterior,
+  posterior: Linearised,
   inputs: NDArray,
   needs: "mean" | "variance",
 ): Float64Array {
@@ -160,7 +160,7 @@ export interface FunctionCovarianceOptions {
 }
 
 /** J P⁻¹ Jᵀ over the outputs of each input, of each of its positions, or of all inputs together. */
-export function functionCovariance(posterior: Posterior, x: ArrayLike, options: FunctionCovarianceOptions): NDArray {
+export function functionCovariance(posterior: Linearised, x: ArrayLike, options: FunctionCovarianceOptions): NDArray {
   const where = "functionCovariance";
   checkOptions(where, options, ["joint", "perPosition", "memoryBudget"]);
   const { joint = false, perPosition = false } = options;
@@ -199,7 +199,7 @@ export function functionCovariance(posterior: Posterior, x: ArrayLike, options: 
 }
 
 /** The covariance of all function values at once, [B C, B C]. */
-function jointCovariance(where: string, posterior: Posterior, inputs: NDArray, memoryBudget: number): NDArray {
+function jointCovariance(where: string, posterior: Linearised, inputs: NDArray, memoryBudget: number): NDArray {
   const { net, selection, factorised } = posterior;
   const [batch, outputs, s] = [inputs.shape[0], net.graph.output.size, selection.size];
   const n = batch * outputs;
@@ -248,12 +248,6 @@ function jointCovariance(where: string, posterior: Posterior, inputs: NDArray, m
   return new NDArray(covariance, [n, n]);
 }
 
-/** Calls `visit` for some of n rows after the others, within a scope each: as many as are 32 MiB of so many numbers. */
-export function eachPanel(n: number, width: number, visit: (first: number, count: number) => void): void {
-  const most = partSize(width, "float64");
-  for (let first = 0; first < n; first += most) scope(() => visit(first, Math.min(most, n - first)));
-}
-
 /** How many draws, from which seed, and what they may need. */
 interface Draws {
   readonly samples: number;
@@ -264,7 +258,7 @@ interface Draws {
 /** Draws of all function values together from the linearised posterior, [n, B, C]. */
 export function functionSamples(
   where: string,
-  posterior: Posterior,
+  posterior: Linearised,
   x: ArrayLike,
   { samples: n, seed, memoryBudget }: Draws,
 ): NDArray {
@@ -308,7 +302,7 @@ interface NetworkPart {
 /** The function values of networks drawn from the posterior, some inputs at a time; they begin at `start` of all. */
 export function eachNetworkPart(
   where: string,
-  posterior: Posterior,
+  posterior: Linearised,
   inputs: NDArray,
   { samples: n, seed, memoryBudget }: Draws,
   begin: (start: number, size: number) => NetworkPart,

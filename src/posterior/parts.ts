@@ -1,0 +1,17 @@
+// A posterior as data.
+
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Prior } from "../structures/prior.ts";
+import type { Fit } from "./fit.ts";
+import type { Tuning } from "./tuning.ts";
+
+/** What a posterior is made of. */
+export interface PosteriorParts {
+  /** At the likelihood's ratios of the noises. */
+  readonly fit: Fit;
+  readonly likelihood: Likelihood;
+  readonly prior: Prior;
+  readonly temperature: number;
+  readonly damping: boolean;
+  readonly tuning: Tuning | undefined;
+}

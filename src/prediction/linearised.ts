@@ -1,0 +1,31 @@
+// What predictions need of a posterior: a network linearised around its weights, and a Gaussian over them.
+
+import type { NDArray } from "../array/ndarray.ts";
+import type { Random } from "../array/random.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Network } from "../network/network.ts";
+import type { Model } from "../network/run.ts";
+import type { Precision } from "../structures/precision.ts";
+import type { Selection } from "../structures/selection.ts";
+
+/** What predictions, scores and findings ask of a posterior; every `Posterior` is one. */
+export interface Linearised {
+  readonly net: Network;
+  readonly likelihood: Likelihood;
+  /** Standard deviation of the noise of each output, [C]; undefined unless the likelihood is Gaussian. */
+  readonly noise: NDArray | undefined;
+  /** @internal The network as it was at the fit. */
+  readonly model: Model;
+  /** The weights that are uncertain. */
+  readonly selection: Selection;
+  /** Their number. */
+  readonly size: number;
+  /** @internal Their precision. */
+  readonly factorised: Precision;
+  /** @internal The network's flat parameters at the fit. */
+  readonly theta: Float64Array;
+  /** @internal n deviations of the weights from their mean, [n, S]. */
+  deviations(n: number, noise: Random | Float64Array): Float64Array;
+  /** @internal Row s of deviations at its places among all parameters, added to `base` or to zeros. */
+  embed(draws: Float64Array, s: number, base?: Float64Array): Float64Array;
+}
