@@ -160,7 +160,7 @@ export function targetReader(target: TargetEncoding, rule: MissingRule): (cell: 
   const classic = rule.marks === "classic";
   return (cell) => {
     if (classic && missing(cell)) return undefined;
-    // A class is one, also where its name often says that there is none. What is no class may.
+    // A class is a class, even if its name often stands for a missing value; other texts may be missing values.
     const place = places(cell);
     if (place !== undefined) return place;
     if (missing(cell)) return undefined;

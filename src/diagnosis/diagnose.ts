@@ -102,7 +102,7 @@ function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Findin
       small[i] < NEGLIGIBLE_SHARE * counts[i] && smaller[i] < FAR_LESS * small[i];
     const [falling, rising] = [gone(scatters, gammas), gone(gammas, scatters)];
     const flat = sumOf(counts.filter((_, i) => falling(i)));
-    // Single weights may go without harm; whole parameters of which data say nothing leave no uncertainty about most of the network.
+    // Single weights may go; whole parameters that data say nothing of leave no uncertainty about most of the network.
     const few = (i: number) => gammas[i] < (prior.structure === "perParameter" ? NO_WEIGHT / 10 : 0);
     const tight = gamma < NO_WEIGHT ? all : sumOf(counts.filter((_, i) => few(i) || rising(i)));
     if (flat > all / 2 || tight > all / 2) {

@@ -26,7 +26,7 @@ export type FindingCode =
   | "function-variance-dominating"
   /** The uncertainty about the weights is the same at every input. */
   | "uncertainty-constant"
-  /** Predictions are surer than they are right. */
+  /** Predictions are more certain than they are right. */
   | "over-confident"
   /** Predictions are less sure than they are right. */
   | "under-confident"

@@ -377,7 +377,7 @@ class FittedTable {
     if (known !== undefined) return known;
     const fitted = this.#fitted.posterior;
     const posterior = temperature === fitted.temperature ? fitted : fitted.with({ temperature });
-    const parted = yield* withGaps(posterior, this.#encoding, this.#numbers);
+    const withNoise = yield* withGaps(posterior, this.#encoding, this.#numbers);
     const { partial } = this.#fitted;
     // With many columns the rows that the weights were fitted to say little of others.
     const shared = { encoding: this.#encoding, approximation: this.#approximation };
@@ -388,7 +388,7 @@ class FittedTable {
         partial.validation,
       ),
     );
-    const model = tableModel({ ...parted, approximation: this.#approximation, farVariance: FAR * largest });
+    const model = tableModel({ ...withNoise, approximation: this.#approximation, farVariance: FAR * largest });
     this.#models.set(temperature, model);
     return model;
   }

@@ -1,5 +1,5 @@
 // The noise beside missing values. A network that sees the median where a value is missing errs there by what the value
-// matters; least squares takes that for noise in all rows. Here the residuals' variance is parted: noise, and for each column
+// matters; least squares takes that for noise in all rows. Here the residuals' variance is split: noise, and for each column
 // a multiple of the variance that its draws make.
 
 import { NDArray, type Posterior, type Steps, TableEncoding } from "laplace-ts";
@@ -7,7 +7,7 @@ import type { Numbers } from "../model/rows.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
 const [MOST_GAPS, MOST_WHOLE] = [1000, 4096];
-/** Steps of the parting; each lowers the divergence. */
+/** Steps of the split; each lowers the divergence. */
 const STEPS = 200;
 /** Rows that hold a column's spread near 1. */
 const PRIOR_ROWS = 5;
@@ -46,7 +46,7 @@ export function* withGaps(
     variances.push(own);
   }
   if (!(pooled > 0)) return { posterior, encoding };
-  const parts = parted(square, variances, pooled);
+  const parts = splitVariance(square, variances, pooled);
   const used = encoding.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
   const columns = encoding.columns.map((column) => {
     const spread = parts.spreads.get(used.indexOf(column.name));
@@ -63,7 +63,7 @@ export function* withGaps(
  * The noise σ² and spreads s for which squared residuals have the variances σ² + Σ s_c v_c most likely under Gaussians: the
  * Itakura–Saito divergence of the squares, lowered by multiplicative updates (Févotte & Idier, 2011, arXiv:1010.1763).
  */
-function parted(
+function splitVariance(
   square: Float64Array,
   variances: readonly (readonly { readonly column: number; readonly variance: number }[])[],
   pooled: number,

@@ -59,7 +59,7 @@ const phases = [
   { learningRate: 0.005, batches: 1, share: 0.25 },
   { learningRate: 0.001, batches: 1, share: 0.25 },
 ] as const;
-/** Validation must better itself by so much, in nats per row, within a round. */
+/** Validation must improve by so much, in nats per row, within a round. */
 const WORTH = 1e-3;
 const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
 

@@ -111,7 +111,7 @@ function clash(a: Pick<Place, "found" | "real">, b: Pick<Place, "found" | "real"
   return same(a.found, b.found) && (a.found.isFile() || a.found.isFIFO());
 }
 
-/** A file is replaced by its folder's leave, which says nothing of a file that nobody may write. */
+/** Replacing a file takes the right to write in its folder, which says nothing of a file that nobody may write. */
 function checkWritable({ real, found }: Place): void {
   if (found !== undefined) accessSync(real, constants.W_OK);
   if (found === undefined || found.isFile()) accessSync(dirname(real), constants.W_OK);
