@@ -74,15 +74,18 @@ function groupsFor(graph: Graph, sites: readonly Site[], terms: number): { posit
 /** Some examples of what one column brought. */
 export function someOf(backward: Backward, first: number, count: number): Backward {
   if (count === backward.batch) return backward;
-  const bytes = first * bytesPerElement(backward.dtype);
+  const { dtype, graph } = backward;
+  const bytes = first * bytesPerElement(dtype);
+  const [values, cotangents] = [noPlaces(graph), noPlaces(graph)];
   const at = (from: Pointer, { size }: Node) => (from === 0 ? 0 : from + size * bytes);
-  return backward.as(
-    backward.dtype,
-    (node) => at(backward.value(node), node),
-    (node) => at(backward.cotangent(node), node),
-    count,
-  );
+  for (const node of graph.nodes) {
+    values[node.id] = at(backward.value(node), node);
+    cotangents[node.id] = at(backward.cotangent(node), node);
+  }
+  return backward.as({ dtype, batch: count, values, cotangents });
 }
+
+const noPlaces = ({ output }: Graph) => new Array<Pointer>(output.id + 1).fill(0);
 
 /** Numbers of float32 that a `widened` pass takes for each example. */
 export function widenedNumbers(graph: Graph, sites: Iterable<Site>, columns: number): number {
@@ -110,15 +113,10 @@ export function widened(backward: Backward, sites: Iterable<Site>): Backward {
     return to;
   };
   // By number: a view of the network that was made twice has other nodes with the same numbers.
-  const ofValues = new Map([...values].map((node) => [node.id, wide(backward.value(node), batch * node.size)]));
-  const arrived = new Map(
-    [...cotangents].map((node) => [node.id, wide(backward.cotangent(node), columns * batch * node.size)]),
-  );
-  return backward.as(
-    "float64",
-    (node) => ofValues.get(node.id) ?? 0,
-    (node) => arrived.get(node.id) ?? 0,
-  );
+  const [places, arrived] = [noPlaces(graph), noPlaces(graph)];
+  for (const node of values) places[node.id] = wide(backward.value(node), batch * node.size);
+  for (const node of cotangents) arrived[node.id] = wide(backward.cotangent(node), columns * batch * node.size);
+  return backward.as({ dtype: "float64", batch, values: places, cotangents: arrived });
 }
 
 /** Adds numbers of the kernels' memory to totals, and leaves zeros there: those of some parameters, or all. */

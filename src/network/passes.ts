@@ -116,6 +116,14 @@ export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangen
 /** Whether the network's inputs have a part in a node. */
 const isNoConstant = ({ id, inputs }: Node) => id === 0 || inputs.length > 0;
 
+/** Where values and cotangents lie, by the nodes' numbers; 0 for those that nobody needs. */
+interface Copies {
+  readonly dtype: DType;
+  readonly batch: number;
+  readonly values: readonly Pointer[];
+  readonly cotangents: Pointer[];
+}
+
 /** K cotangent columns of every node, pulled back from the outputs. */
 export class Backward implements CotangentPass {
   readonly kernels: Kernels;
@@ -124,6 +132,7 @@ export class Backward implements CotangentPass {
   readonly batch: number;
   readonly columns: number;
   readonly forward: Forward;
+  readonly #values: readonly Pointer[] | undefined;
   readonly #cotangents: Pointer[];
   readonly #wanted: (node: Node) => boolean;
 
@@ -131,22 +140,29 @@ export class Backward implements CotangentPass {
    * Pulls the columns back.
    * @param columns [K, B, ...output shape]
    * @param target what gets cotangents: all that depends on the parameters, everything, or the nodes it says
+   * @param copies where a pass lies that was pulled back before, see `as`
    */
   constructor(
     forward: Forward,
     columns: Pointer,
     columnCount: number,
     target: "parameters" | "inputs" | ((node: Node) => boolean),
+    copies?: Copies,
   ) {
-    this.kernels = forward.kernels;
+    this.dtype = copies === undefined ? forward.dtype : copies.dtype;
+    this.kernels = kernelsFor(this.dtype);
     this.graph = forward.graph;
-    this.dtype = forward.dtype;
-    this.batch = forward.batch;
+    this.batch = copies === undefined ? forward.batch : copies.batch;
     this.columns = columnCount;
     this.forward = forward;
+    this.#values = copies?.values;
     if (typeof target === "function") this.#wanted = target;
     else this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : isNoConstant;
     const { nodes, output } = this.graph;
+    if (copies !== undefined) {
+      this.#cotangents = copies.cotangents;
+      return;
+    }
     this.#cotangents = new Array<Pointer>(output.id + 1).fill(0);
     this.#cotangents[output.id] = columns;
     for (let i = nodes.length - 1; i > 0; i--) {
@@ -155,7 +171,7 @@ export class Backward implements CotangentPass {
   }
 
   value(node: Node): Pointer {
-    return this.forward.value(node);
+    return this.#values === undefined ? this.forward.value(node) : this.#values[node.id];
   }
 
   parameter(parameter: Parameter): Pointer {
@@ -179,19 +195,8 @@ export class Backward implements CotangentPass {
    * The same pass, with values and cotangents that lie elsewhere, in another type or of some examples: to contract, not to pull
    * further back.
    */
-  as(
-    dtype: DType,
-    value: (node: Node) => Pointer,
-    cotangent: (node: Node) => Pointer,
-    batch: number = this.batch,
-  ): Backward {
-    return Object.create(this, {
-      batch: { value: batch },
-      kernels: { value: kernelsFor(dtype) },
-      dtype: { value: dtype },
-      value: { value },
-      cotangent: { value: cotangent },
-    });
+  as(copies: Copies): Backward {
+    return new Backward(this.forward, 0, this.columns, this.#wanted, copies);
   }
 
   contribute(input: Node, write: (to: Pointer, add: boolean) => void): void {

@@ -54,16 +54,21 @@ export class Selection {
   /** Where the option named other parameters first, or single weights: in which order it did. */
   readonly named: Named | undefined;
   readonly #reached: readonly boolean[];
+  readonly #sites = new Map<Site, SelectedParameter[]>();
 
   constructor(graph: Graph, parameters: readonly SelectedParameter[], named?: Named) {
     this.graph = graph;
     this.parameters = parameters;
     this.named = named;
     this.size = parameters.reduce((sum, { size }) => sum + size, 0);
-    const sites = new Set(parameters.map(({ site }) => site));
+    for (const selected of parameters) {
+      const others = this.#sites.get(selected.site);
+      if (others === undefined) this.#sites.set(selected.site, [selected]);
+      else others.push(selected);
+    }
     const reached: boolean[] = [];
-    for (const node of graph.nodes) {
-      reached[node.id] = node.inputs.some((x) => reached[x.id]) || (node.site !== undefined && sites.has(node.site));
+    for (const { id, inputs, site } of graph.nodes) {
+      reached[id] = inputs.some((x) => reached[x.id]) || (site !== undefined && this.#sites.has(site));
     }
     this.#reached = reached;
     refuseJson(this, copies);
@@ -77,10 +82,8 @@ export class Selection {
     this.parameters.find((selected) => selected.parameter === parameter && selected.chosen === undefined)?.at;
 
   /** The sites with selected weights, and those weights' parameters. */
-  sites(): Map<Site, SelectedParameter[]> {
-    const sites = new Map<Site, SelectedParameter[]>();
-    for (const selected of this.parameters) sites.set(selected.site, [...(sites.get(selected.site) ?? []), selected]);
-    return sites;
+  sites(): ReadonlyMap<Site, readonly SelectedParameter[]> {
+    return this.#sites;
   }
 
   /** The positions of the weights in the flat vector, ascending. */

@@ -15,6 +15,7 @@ export class FullCurvature extends SelectedCurvature implements Curvature {
   /** [S, S] */
   readonly matrix: Float64Array;
   #eigenvalues: Float64Array | undefined;
+  #rounding: number | undefined;
 
   constructor(selection: Selection, examples: number, matrix: Float64Array) {
     super(selection, examples);
@@ -34,18 +35,20 @@ export class FullCurvature extends SelectedCurvature implements Curvature {
    * factorisation knows no more.
    */
   get rounding(): number {
-    const diagonal = Float64Array.from(this.diagonal().data);
-    const most = diagonal.reduce((a, b) => Math.max(a, b), 0);
-    const least = diagonal.reduce((a, b) => Math.min(a, b), most);
-    return most > GRADED * least ? 2 ** -52 * most : 0;
+    if (this.#rounding !== undefined) return this.#rounding;
+    let most = 0;
+    for (let i = 0; i < this.size; i++) most = Math.max(most, this.matrix[i * (this.size + 1)]);
+    let least = most;
+    for (let i = 0; i < this.size; i++) least = Math.min(least, this.matrix[i * (this.size + 1)]);
+    this.#rounding = most > GRADED * least ? 2 ** -52 * most : 0;
+    return this.#rounding;
   }
 
   diagonal(): NDArray {
     const n = this.size;
-    return new NDArray(
-      Float64Array.from({ length: n }, (_, i) => this.matrix[i * n + i]),
-      [n],
-    );
+    const result = new Float64Array(n);
+    for (let i = 0; i < n; i++) result[i] = this.matrix[i * n + i];
+    return new NDArray(result, [n]);
   }
 
   dense({ memoryBudget }: MemoryOptions = {}): NDArray {

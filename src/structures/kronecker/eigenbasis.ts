@@ -81,7 +81,14 @@ function columnsOf(matrix: Float64Array, n: number, first: number, m: number): F
 
 /** Uᵀ M U, symmetric to the last bit, of a symmetric matrix [n, n] and columns [n, m]. */
 function restricted(matrix: Float64Array, n: number, u: Float64Array, m: number): Float64Array {
-  const result = product(transposed(u, n, m), product(matrix, u, n, n, m), m, n, m);
+  const result = scope(() => {
+    const { gemm } = kernelsFor("float64");
+    const [x, y] = [copyIn("float64", matrix), copyIn("float64", u)];
+    const [product, to] = [allocateFloats("float64", n * m), allocateFloats("float64", m * m)];
+    gemm(1, n, m, n, x, 0, n, 1, y, 0, m, 1, product, 0, m, 1, false);
+    gemm(1, m, m, n, y, 0, 1, m, product, 0, m, 1, to, 0, m, 1, false);
+    return copyOut("float64", to, m * m) as Float64Array;
+  });
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < i; j++) {
       const mean = (result[i * m + j] + result[j * m + i]) / 2;
@@ -90,10 +97,6 @@ function restricted(matrix: Float64Array, n: number, u: Float64Array, m: number)
     }
   }
   return result;
-}
-
-function transposed(x: Float64Array, n: number, m: number): Float64Array {
-  return Float64Array.from({ length: n * m }, (_, i) => x[(i % n) * m + Math.floor(i / n)]);
 }
 
 /** [m, k] · [k, n] */
