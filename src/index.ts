@@ -16,7 +16,7 @@ export {
   zeros,
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
-export { curvatureOf } from "./curvature/once.ts";
+export { curvatureOf } from "./curvature/curvature-of.ts";
 export type { CurvatureKind, CurvatureOptions, PlaceOptions } from "./curvature/plan.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
@@ -29,8 +29,8 @@ export type {
   IgnoredColumn,
   MeasuredColumn,
   NumberColumn,
-} from "./data/columns.ts";
-export { numbersBut } from "./data/columns.ts";
+} from "./data/column-encoding.ts";
+export { numbersBut } from "./data/column-encoding.ts";
 export { type Dataset, type DatasetLike, dataset } from "./data/dataset.ts";
 export type { DatesSettled } from "./data/date-format.ts";
 export { type DateFormat, dayText } from "./data/dates.ts";

@@ -3,10 +3,10 @@
 import { checkOptions, ShapeError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { scope } from "../kernels/memory.ts";
-import { checkOut } from "./checks.ts";
+import { checkOut } from "./arguments.ts";
 import { gatherStrided, isOptions, type OutOptions } from "./einsum.ts";
 import { type ArrayLike, asArray, type NDArray, sameShape, shapeText, sizeOf } from "./ndarray.ts";
-import { enter, resultPlace, takeResult } from "./places.ts";
+import { enter, resultPlace, takeResult } from "./operands.ts";
 
 /**
  * Matrix products of a batch: [..., m, k] by [..., k, n] gives [..., m, n]. Leading axes are the batch and must agree;

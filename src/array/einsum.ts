@@ -6,9 +6,9 @@
 import { checkOptions, OptionError } from "../errors.ts";
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocate, allocateFloats, type DType, type Pointer, scope, writeIntegers } from "../kernels/memory.ts";
-import { checkOut } from "./checks.ts";
+import { checkOut } from "./arguments.ts";
 import { type ArrayLike, asArray, type NDArray, sizeOf, widest } from "./ndarray.ts";
-import { enter, resultPlace, takeResult } from "./places.ts";
+import { enter, resultPlace, takeResult } from "./operands.ts";
 import { readSubscripts } from "./subscripts.ts";
 
 /** An operand in the kernels' memory: labelled axes with strides in elements. */

@@ -3,8 +3,8 @@
 import type { NDArray } from "../array/ndarray.ts";
 import { readDataset } from "../data/dataset.ts";
 import { batchesOf, checkData, type Data, isIterator } from "../data/read.ts";
-import { lossGradient } from "../derivatives/columns.ts";
 import { contractionNumbers } from "../derivatives/contractions.ts";
+import { lossGradient } from "../derivatives/cotangents.ts";
 import { ValueError } from "../errors.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import { nodeNumbers } from "../network/graph.ts";
@@ -12,11 +12,11 @@ import { backwardNumbers } from "../network/passes.ts";
 import { type Batch, fitsPart, type Part, type Pull, partSize, runInParts } from "../network/run.ts";
 import type { Accumulator } from "../structures/curvature.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
-import { columnsOf } from "./columns.ts";
 import { InputSums, layerOnInputs } from "./inputs.ts";
 import { outputsApart } from "./outputs.ts";
 import type { Plan } from "./plan.ts";
 import { countedPositions, type PositionView, viewOf } from "./positions.ts";
+import { columnsOf } from "./root-columns.ts";
 import { sketchNumbers } from "./sketch.ts";
 import { both, type CurvatureSums, curvatureSums, type LossSums, lossSums } from "./sums.ts";
 

@@ -22,8 +22,8 @@ import { pushForward } from "../network/passes.ts";
 import { type Columns, run } from "../network/run.ts";
 import type { Weights } from "../structures/selection.ts";
 import { targetedBatches } from "./accumulate.ts";
-import { columnsOf } from "./columns.ts";
 import { type CurvatureKind, type PlaceOptions, type Plan, readPlace, readPlan } from "./plan.ts";
+import { columnsOf } from "./root-columns.ts";
 
 /** Options of `curvatureProduct`. */
 export interface CurvatureProductOptions extends MemoryOptions, PlaceOptions {

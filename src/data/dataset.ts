@@ -1,6 +1,6 @@
 // Data as arrays of inputs and targets, one row for each sample.
 
-import { checkFinite } from "../array/checks.ts";
+import { checkFinite } from "../array/arguments.ts";
 import { type ArrayLike, makeFloats, NDArray, namedArray, shapeText } from "../array/ndarray.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 

@@ -1,7 +1,7 @@
 // A table's encoding: rows of texts become inputs of a network, by rules that the rows of the training decided.
 
 import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
-import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./columns.ts";
+import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./column-encoding.ts";
 import { formatOverrides } from "./format-overrides.ts";
 import { checkFormats, type TableFormatOptions, tableFormats } from "./formats.ts";
 import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";

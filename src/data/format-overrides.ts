@@ -1,7 +1,7 @@
 // An encoding for a table that is written in another way than the one of the training.
 
 import { OptionError } from "../errors.ts";
-import type { ColumnEncoding } from "./columns.ts";
+import type { ColumnEncoding } from "./column-encoding.ts";
 import type { TableFormatOptions } from "./formats.ts";
 import type { NumberFormat } from "./numbers.ts";
 import type { TargetEncoding } from "./target.ts";

@@ -1,6 +1,6 @@
 // The inputs that columns become.
 
-import type { ColumnEncoding } from "./columns.ts";
+import type { ColumnEncoding } from "./column-encoding.ts";
 
 /** A name for each input that a column becomes: "age", "city = Bern", "day season (sin)", "age missing". */
 export function inputNames(column: ColumnEncoding): string[] {

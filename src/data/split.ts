@@ -1,6 +1,6 @@
 // Parts of a dataset.
 
-import { checkFinite } from "../array/checks.ts";
+import { checkFinite } from "../array/arguments.ts";
 import { type ArrayLike, namedArray, shapeText } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { checkBoolean, checkOptions, OptionError, ShapeError } from "../errors.ts";

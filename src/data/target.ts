@@ -1,7 +1,7 @@
 // The column to predict: numbers, standardised, or classes.
 
 import { ValueError } from "../errors.ts";
-import { whyOneValue } from "./columns.ts";
+import { whyOneValue } from "./column-encoding.ts";
 import { occurrences, placesOf } from "./identity.ts";
 import { areCodes } from "./ids.ts";
 import { type MissingRule, type MissingTest, missingTest } from "./missing.ts";

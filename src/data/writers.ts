@@ -3,7 +3,7 @@
 
 import { portableSin } from "../array/portable.ts";
 import { ValueError } from "../errors.ts";
-import type { CategoryColumn, ColumnEncoding, DateColumn, DatePart, NumberColumn } from "./columns.ts";
+import type { CategoryColumn, ColumnEncoding, DateColumn, DatePart, NumberColumn } from "./column-encoding.ts";
 import { isDateLike } from "./dates.ts";
 import { drawOrder } from "./draws.ts";
 import { dateFormatWords } from "./formats.ts";

@@ -1,7 +1,7 @@
 // Derivatives of a loss: its gradient, and the gradient of every sample. One backward pass with one column, contracted
 // in three ways.
 
-import { resultArray } from "../array/checks.ts";
+import { resultArray } from "../array/arguments.ts";
 import { type NDArray, zeros } from "../array/ndarray.ts";
 import { type Data, readWhole } from "../data/read.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
@@ -10,7 +10,7 @@ import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/lo
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Batch, run } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
-import { lossGradient } from "./columns.ts";
+import { lossGradient } from "./cotangents.ts";
 import { keep, pulledBackShape, squaredNorms, sumOrInputs, type Variable, variables } from "./results.ts";
 
 /** Options of `perSampleGradients` and `perSampleGradientNorms`. */

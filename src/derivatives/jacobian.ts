@@ -1,6 +1,6 @@
 // Derivatives of a network's outputs: the Jacobian, and its products from either side without it.
 
-import { inType, resultArray } from "../array/checks.ts";
+import { inType, resultArray } from "../array/arguments.ts";
 import { isPlainArray } from "../array/entries.ts";
 import { type ArrayLike, asArray, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { checkChoice, checkOptions, OptionError, ShapeError } from "../errors.ts";
@@ -10,7 +10,7 @@ import type { Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
 import { type Contraction, none, run } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
-import { given, unit } from "./columns.ts";
+import { given, unit } from "./cotangents.ts";
 import { keep, pulledBackShape, sumOrInputs, type Variable, variables } from "./results.ts";
 
 /** Options of `jacobian`. */

@@ -1,6 +1,6 @@
 // What metrics are computed from: predictions and targets, checked.
 
-import { checkFinite } from "../array/checks.ts";
+import { checkFinite } from "../array/arguments.ts";
 import { type ArrayLike, asArray, type NDArray, sameShape, shapeText } from "../array/ndarray.ts";
 import { OptionError, ShapeError, ValueError } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";

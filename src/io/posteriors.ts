@@ -1,7 +1,7 @@
 // A posterior as one safetensors file: its arrays, and in the metadata a JSON document of everything else. A file is refused
 // unless it says exactly what was saved.
 
-import { inType } from "../array/checks.ts";
+import { inType } from "../array/arguments.ts";
 import { NDArray } from "../array/ndarray.ts";
 import type { Drawn } from "../curvature/accumulate.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";

@@ -1,6 +1,6 @@
 // A table's encoding from a file: every field is checked, because the numbers steer where inputs are written.
 
-import type { ColumnEncoding, DatePart } from "../data/columns.ts";
+import type { ColumnEncoding, DatePart } from "../data/column-encoding.ts";
 import { ENCODING_VERSION, TableEncoding } from "../data/encoding.ts";
 import { checkDateFormat } from "../data/formats.ts";
 import { MARGIN } from "../data/margins.ts";

@@ -1,6 +1,6 @@
 // Weights from elsewhere into a network, by name.
 
-import { inType } from "../array/checks.ts";
+import { inType } from "../array/arguments.ts";
 import { isPlainArray, type PlainArray } from "../array/entries.ts";
 import { asArray, NDArray, sameShape, shapeText } from "../array/ndarray.ts";
 import { checkBoolean, checkOptions, OptionError, type ShapeMismatch, WeightsError } from "../errors.ts";
@@ -56,8 +56,8 @@ function describe({ missing, unexpected, mismatched }: LoadedWeights): string {
   if (missing.length > 0) lines.push(`Missing: ${names(missing)}.`);
   if (unexpected.length > 0) lines.push(`Unexpected: ${names(unexpected)}.`);
   for (const { name, expected, found } of mismatched) {
-    const turned = expected.length === 2 && sameShape(expected, found.toReversed());
-    const hint = turned ? " (a weight is [outputs, inputs]; this looks like its transpose)" : "";
+    const transposed = expected.length === 2 && sameShape(expected, found.toReversed());
+    const hint = transposed ? " (a weight is [outputs, inputs]; this looks like its transpose)" : "";
     lines.push(`${quoted(name)} has the shape ${shapeText(expected)}, its array ${shapeText(found)}${hint}.`);
   }
   return lines.join(" ");

@@ -30,9 +30,9 @@ function tableOf(lengths: Uint8Array): Uint16Array {
     if (length === 0) continue;
     const code = next[length]++;
     // Codes come with their first bit lowest.
-    let turned = 0;
-    for (let bit = 0; bit < length; bit++) turned |= ((code >> bit) & 1) << (length - 1 - bit);
-    for (let i = turned; i < table.length; i += 1 << length) table[i] = 16 * symbol + length;
+    let reversed = 0;
+    for (let bit = 0; bit < length; bit++) reversed |= ((code >> bit) & 1) << (length - 1 - bit);
+    for (let i = reversed; i < table.length; i += 1 << length) table[i] = 16 * symbol + length;
   }
   return table;
 }

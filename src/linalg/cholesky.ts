@@ -1,9 +1,9 @@
 // Cholesky factorisation and what follows from it. Always in float64.
 
-import { checkOut } from "../array/checks.ts";
+import { checkOut } from "../array/arguments.ts";
 import type { OutOptions } from "../array/einsum.ts";
 import { type ArrayLike, asArray, type NDArray, shapeText } from "../array/ndarray.ts";
-import { enter, resultPlace, takeResult, workPlace } from "../array/places.ts";
+import { enter, resultPlace, takeResult, workPlace } from "../array/operands.ts";
 import { checkOptions, NotPositiveDefiniteError, ShapeError, ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { addToDiagonal, inMemory, type Pointer, scope } from "../kernels/memory.ts";

@@ -1,8 +1,8 @@
 // Eigenvalues and eigenvectors of symmetric matrices. Always in float64.
 
-import { checkOut } from "../array/checks.ts";
+import { checkOut } from "../array/arguments.ts";
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
-import { takeResult, workPlace } from "../array/places.ts";
+import { takeResult, workPlace } from "../array/operands.ts";
 import { checkBoolean, checkOptions, LaplaceError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocate, allocateFloats, copyOut, scope } from "../kernels/memory.ts";

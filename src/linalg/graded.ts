@@ -111,15 +111,15 @@ function pivotedFactor(
 function orthogonalise(columns: Float64Array, n: number, count: number): Float64Array {
   const tolerance = Math.sqrt(n) * EPSILON;
   const norms = new Float64Array(count);
-  for (let sweep = 0, turned = true; turned && sweep < SWEEPS; sweep++) {
-    turned = false;
+  for (let sweep = 0, rotated = true; rotated && sweep < SWEEPS; sweep++) {
+    rotated = false;
     for (let j = 0; j < count; j++) norms[j] = dot(columns, j * n, j * n, n);
     for (let p = 0; p < count; p++) {
       for (let q = p + 1; q < count; q++) {
         const [i, j] = [p * n, q * n];
         const product = dot(columns, i, j, n);
         if (Math.abs(product) <= tolerance * Math.sqrt(norms[p]) * Math.sqrt(norms[q])) continue;
-        turned = true;
+        rotated = true;
         const zeta = (norms[q] - norms[p]) / (2 * product);
         const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
         const c = 1 / Math.sqrt(1 + t * t);

@@ -1,9 +1,9 @@
 // Solves with a triangle, and symmetric products: what factorisations are made of.
 
-import { checkOut } from "../array/checks.ts";
+import { checkOut } from "../array/arguments.ts";
 import type { OutOptions } from "../array/einsum.ts";
 import { type ArrayLike, asArray, type NDArray, shapeText, widest } from "../array/ndarray.ts";
-import { enter, resultPlace, takeResult, workPlace } from "../array/places.ts";
+import { enter, resultPlace, takeResult, workPlace } from "../array/operands.ts";
 import {
   checkBoolean,
   checkChoice,

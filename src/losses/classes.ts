@@ -1,7 +1,7 @@
 // Which outputs are the logits of one label, and which labels are left out. A network may give one label's logits [C], or
 // those of a label at every position: [T, C] with the classes last, [C, H, W] with the classes first.
 
-import { checkFinite } from "../array/checks.ts";
+import { checkFinite } from "../array/arguments.ts";
 import { gatherStrided } from "../array/einsum.ts";
 import { type ArrayLike, asArray, type NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, checkOptions, ShapeError, ValueError } from "../errors.ts";

@@ -1,6 +1,6 @@
 // Losses as the deep-learning frameworks define them, on logits where they concern classes.
 
-import { checkFinite, inType } from "../array/checks.ts";
+import { checkFinite, inType } from "../array/arguments.ts";
 import { type ArrayLike, asArray, NDArray, sameShape, shapeText, sizeOf } from "../array/ndarray.ts";
 import { checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { activationCode, kernelsFor } from "../kernels/kernels.ts";

@@ -11,9 +11,11 @@ import {
   ShapeError,
 } from "../errors.ts";
 import type { Parameter, Shape, Site } from "./parameters.ts";
-import * as combine from "./primitives/combine.ts";
+import * as arithmetic from "./primitives/arithmetic.ts";
 import { type ElementwiseFunction, elementwise } from "./primitives/elementwise.ts";
-import { linear, scaleShift as scaleShiftPrimitive } from "./primitives/sites.ts";
+import { linear, scaleShift as scaleShiftPrimitive } from "./primitives/linear.ts";
+import { reshape as reshapePrimitive } from "./primitives/rearrange.ts";
+import { softmax as softmaxPrimitive } from "./primitives/softmax.ts";
 import { type Initialiser, type ParameterDraft, Traced } from "./trace.ts";
 
 /** A function from a value to a value, for one example. */
@@ -254,15 +256,15 @@ export function erf(x: Traced): Traced {
 /** softmax over the last axis, inside a network. A network may not end in it: losses take logits. */
 export function softmax(x: Traced): Traced {
   requireTraced("softmax", x);
-  return x.trace.emit(combine.softmax, [x], undefined);
+  return x.trace.emit(softmaxPrimitive, [x], undefined);
 }
 
 /** The sum of two values of one shape, or of a value and a constant. */
 export function add(x: Traced, y: Traced | number): Traced {
   requireTraced("add", x);
   if (typeof y === "number") requireFinite("add", y);
-  if (typeof y === "number") return x.trace.emit(combine.affine, [x], { slope: 1, intercept: y });
-  return x.trace.emit(combine.add, [x, y], undefined);
+  if (typeof y === "number") return x.trace.emit(arithmetic.affine, [x], { slope: 1, intercept: y });
+  return x.trace.emit(arithmetic.add, [x, y], undefined);
 }
 
 /** The difference of two values of one shape, or of a value and a constant. */
@@ -277,14 +279,14 @@ export function subtract(x: Traced, y: Traced | number): Traced {
 export function multiply(x: Traced, y: Traced | number): Traced {
   requireTraced("multiply", x);
   if (typeof y === "number") requireFinite("multiply", y);
-  if (typeof y === "number") return x.trace.emit(combine.affine, [x], { slope: y, intercept: 0 });
-  return x.trace.emit(combine.multiply, [x, y], undefined);
+  if (typeof y === "number") return x.trace.emit(arithmetic.affine, [x], { slope: y, intercept: 0 });
+  return x.trace.emit(arithmetic.multiply, [x, y], undefined);
 }
 
 /** The same elements in another shape, for one example: the batch axis is not counted. */
 export function reshape(x: Traced, shape: Shape): Traced {
   requireTraced("reshape", x);
-  return x.trace.emit(combine.reshape, [x], { shape: [...shape] });
+  return x.trace.emit(reshapePrimitive, [x], { shape: [...shape] });
 }
 
 /** The same elements as one vector. */

@@ -1,6 +1,6 @@
 // A network: a graph, an element type, and the flat vector of its parameters.
 
-import { inType } from "../array/checks.ts";
+import { inType } from "../array/arguments.ts";
 import { isPromise } from "../array/entries.ts";
 import { type ArrayLike, array, asArray, inspect, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";

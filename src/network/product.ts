@@ -9,7 +9,7 @@ export interface Matrices {
   readonly rows: number;
   readonly columns: number;
   /** Whether their transposes are meant. */
-  readonly turned?: boolean;
+  readonly transposed?: boolean;
   /** Numbers from one to the next: 0 for the same one each time (default: rows · columns). */
   readonly step?: number;
 }
@@ -24,10 +24,10 @@ export function product(
   add: boolean,
   step?: number,
 ): void {
-  const [m, k] = left.turned ? [left.columns, left.rows] : [left.rows, left.columns];
-  const n = right.turned ? right.rows : right.columns;
-  const [rowA, columnA] = left.turned ? [1, left.columns] : [left.columns, 1];
-  const [rowB, columnB] = right.turned ? [1, right.columns] : [right.columns, 1];
+  const [m, k] = left.transposed ? [left.columns, left.rows] : [left.rows, left.columns];
+  const n = right.transposed ? right.rows : right.columns;
+  const [rowA, columnA] = left.transposed ? [1, left.columns] : [left.columns, 1];
+  const [rowB, columnB] = right.transposed ? [1, right.columns] : [right.columns, 1];
   const { at: a, step: stepA = left.rows * left.columns } = left;
   const { at: b, step: stepB = right.rows * right.columns } = right;
   kernels.gemm(count, m, n, k, a, stepA, rowA, columnA, b, stepB, rowB, columnB, to, step ?? m * n, n, 1, add);

@@ -6,7 +6,8 @@ import { LaplaceError, ShapeError } from "../errors.ts";
 import type { Graph } from "./graph.ts";
 import type { BufferArray, Parameter, Shape, Site } from "./parameters.ts";
 import type { Node, Primitive } from "./primitive.ts";
-import { input, softmax } from "./primitives/combine.ts";
+import { input } from "./primitives/arithmetic.ts";
+import { softmax } from "./primitives/softmax.ts";
 import { type BatchStatistics, batchNormalise } from "./primitives/training.ts";
 import { endOf } from "./summary.ts";
 

@@ -3,7 +3,7 @@
 
 import { type NDArray, sizeOf } from "../array/ndarray.ts";
 import { type PositionView, positionView } from "../curvature/positions.ts";
-import { unit } from "../derivatives/columns.ts";
+import { unit } from "../derivatives/cotangents.ts";
 import { checkNeed, ValueError } from "../errors.ts";
 import { bytesPerElement, copyOut, inMemory } from "../kernels/memory.ts";
 import type { FunctionDistribution, Group, Likelihood, Needs } from "../likelihood/likelihood.ts";

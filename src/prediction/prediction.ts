@@ -2,7 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { unit } from "../derivatives/columns.ts";
+import { unit } from "../derivatives/cotangents.ts";
 import {
   checkBoolean,
   checkBytes,

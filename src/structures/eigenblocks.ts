@@ -236,8 +236,8 @@ export function diagonalInBasis(block: EigenBlock, factor: Float64Array, inputsS
   return result;
 }
 
-/** Numbers that turning the sides of a weight takes for each example. */
-export function turnedNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
+/** Numbers that rotating the sides of a weight takes for each example. */
+export function rotatedNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
   const { groups, outputs, inputs } = blockOf(site);
   const [left, right] = [groups * outputs, groups * inputs];
   const both = site.transposed ? left + columns * right : columns * left + right;
@@ -245,7 +245,7 @@ export function turnedNumbers(site: LinearSite, nodes: readonly Node[], columns:
 }
 
 /** The uses of a site in an eigenbasis. */
-export function turned(
+export function rotatedUses(
   backward: Backward,
   site: LinearSite,
   count: number,

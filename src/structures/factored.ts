@@ -21,7 +21,15 @@ import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 import type { Curvature } from "./curvature.ts";
-import { type BlockShape, diagonalOf, type EigenBlock, rotate, rotated, turned, turnedNumbers } from "./eigenblocks.ts";
+import {
+  type BlockShape,
+  diagonalOf,
+  type EigenBlock,
+  rotate,
+  rotated,
+  rotatedNumbers,
+  rotatedUses,
+} from "./eigenblocks.ts";
 import type { Precision } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -227,7 +235,7 @@ export function factoredScratch(
     if (site.kind !== "linear" || role !== "weight") {
       return columns * batch * (vectorNumbers(nodes, n, role === "scale") + (eigen ? n : 0));
     }
-    const sides = eigen ? turnedNumbers(site, nodes, columns) : 0;
+    const sides = eigen ? rotatedNumbers(site, nodes, columns) : 0;
     if (isPlain(site, nodes)) return batch * (sides + site.inputs + (columns + 1) * site.outputs);
     if (!eigen && isTable(nodes)) return tableNumbers(site, nodes, { columns, batch, dtype });
     return chunkNumbers(site, nodes, { columns, batch, dtype }, sides + rowNumbers(site, nodes, columns));
@@ -290,7 +298,7 @@ function addWeight(
   const inverse = inverseOf(block);
   const plain = plainUse(backward, site, nodes);
   if (plain !== undefined) {
-    const [{ left, right }] = turned(backward, site, batch, [plain], b, a);
+    const [{ left, right }] = rotatedUses(backward, site, batch, [plain], b, a);
     // s = √(Σ_j a_j² / p_ij), [B, outputs]
     const squares = allocateFloats(dtype, batch * inputs);
     kernels.multiply(1, batch * inputs, right.at, right.at, squares, false);
@@ -317,9 +325,9 @@ function addWeight(
   }
   const n = outputs * inputs;
   const roots = copyIn(dtype, inverse.map(Math.sqrt));
-  const numbers = rowNumbers(site, nodes, columns) + (b === undefined ? 0 : turnedNumbers(site, nodes, columns));
+  const numbers = rowNumbers(site, nodes, columns) + (b === undefined ? 0 : rotatedNumbers(site, nodes, columns));
   eachChunk(backward, site, nodes, numbers, (chunk) => {
-    const uses = turned(backward, site, chunk.count, chunk.uses, b, a);
+    const uses = rotatedUses(backward, site, chunk.count, chunk.uses, b, a);
     const rows = allocateFloats(dtype, chunk.count * columns * n);
     writeProducts(backward, site, nodes, { ...chunk, uses }, { to: rows, example: columns * n });
     kernels.multiply(chunk.count * columns, n, rows, roots, rows, false);

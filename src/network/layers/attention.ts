@@ -12,7 +12,7 @@ import {
 } from "../../errors.ts";
 import { add, applyLinear, initialiserOf, type Layer, multiply, requireTraced, reshape } from "../layers.ts";
 import type { LinearSite } from "../parameters.ts";
-import { addSinusoids, differs, maskedSoftmax, positions } from "../primitives/attend.ts";
+import { addSinusoids, differs, maskedSoftmax, positions } from "../primitives/attention.ts";
 import type { Initialiser, Traced } from "../trace.ts";
 import { applyTable } from "./embedding.ts";
 import { matmul, permute, split } from "./rearrange.ts";

@@ -3,7 +3,6 @@
 import { shapeText } from "../../array/ndarray.ts";
 import { checkBoolean, checkInteger, checkOptions, LaplaceError, OptionError, ShapeError } from "../../errors.ts";
 import { multiply, requireTraced, reshape } from "../layers.ts";
-import * as combine from "../primitives/combine.ts";
 import * as matrices from "../primitives/matmul.ts";
 import * as rearrange from "../primitives/rearrange.ts";
 import { Traced } from "../trace.ts";
@@ -113,7 +112,7 @@ export function concatenate(...all: (Traced | ConcatenateOptions)[]): Traced {
   });
   const [first] = parts;
   const axis = axisOf("concatenate", first, options.axis ?? -1) - first.shape.length;
-  return first.trace.emit(combine.concatenate, parts, { axis });
+  return first.trace.emit(rearrange.concatenate, parts, { axis });
 }
 
 /** Values of one shape as one value with a new first axis. @throws ShapeError */

@@ -1,16 +1,17 @@
 // Every primitive there is. One more is a file of its own and a line here.
 
 import type { Primitive } from "../primitive.ts";
-import { addSinusoids, differs, maskedSoftmax, positions } from "./attend.ts";
-import { add, affine, concatenate, input, multiply, reshape, softmax } from "./combine.ts";
+import { add, affine, input, multiply } from "./arithmetic.ts";
+import { addSinusoids, differs, maskedSoftmax, positions } from "./attention.ts";
 import { convolution, transposedConvolution } from "./convolution.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
+import { linear, scaleShift } from "./linear.ts";
 import { matmul } from "./matmul.ts";
 import { normalise } from "./normalise.ts";
 import { averagePool, maxPool } from "./pooling.ts";
-import { permute, slice, sum } from "./rearrange.ts";
-import { linear, scaleShift } from "./sites.ts";
+import { concatenate, permute, reshape, slice, sum } from "./rearrange.ts";
+import { softmax } from "./softmax.ts";
 import { batchNormalise, dropout } from "./training.ts";
 
 /** The library's own primitives. */

@@ -208,7 +208,7 @@ function spread(
   x: Pointer,
 ): void {
   eachBlock(pass, site, windows, slabs, x, w, y, true, (b) => {
-    const w = { at: b.w, rows: b.outputs, columns: b.inputs, turned: true, step: 0 };
+    const w = { at: b.w, rows: b.outputs, columns: b.inputs, transposed: true, step: 0 };
     const grid = { at: b.grid, rows: b.outputs, columns: b.positions, step: b.gridStep };
     product(pass.kernels, b.count, w, grid, b.columns, b.direct, b.columnStep);
   });

@@ -20,7 +20,7 @@ function matricesOf({ inputs: [a, b], shape, size, attributes: { transposed } }:
   return {
     count: size / (y.rows * y.columns),
     left: matrix(a.shape),
-    right: { ...matrix(b.shape), turned: transposed },
+    right: { ...matrix(b.shape), transposed },
     y,
   };
 }
@@ -65,7 +65,7 @@ export const matmul: Primitive<MatmulAttributes> = {
     left(node, pass, columns, b, toAll, add) {
       const { count, right, y } = matricesOf(node);
       eachColumn(node, pass, node.inputs[0], columns, toAll, (d, to) => {
-        const other = { ...right, at: b, turned: !right.turned };
+        const other = { ...right, at: b, transposed: !right.transposed };
         product(pass.kernels, pass.batch * count, { ...y, at: d }, other, to, add);
       });
     },
@@ -73,10 +73,10 @@ export const matmul: Primitive<MatmulAttributes> = {
       const { count, left, right, y } = matricesOf(node);
       const x = { ...left, at: a };
       eachColumn(node, pass, node.inputs[1], columns, toAll, (at, to) => {
-        const [one, other] = right.turned
-          ? [{ ...y, at, turned: true }, x]
+        const [one, other] = right.transposed
+          ? [{ ...y, at, transposed: true }, x]
           : [
-              { ...x, turned: true },
+              { ...x, transposed: true },
               { ...y, at },
             ];
         product(pass.kernels, pass.batch * count, one, other, to, add);

@@ -1,13 +1,13 @@
-// Primitives without parameters that move values: axes in another order, a part of an axis; and sums over an axis.
+// Primitives without parameters that move values: in another shape, side by side, axes in another order, a part of an axis; and sums over an axis.
 
 import { gatherStrided } from "../../array/einsum.ts";
-import { shapeText, sizeOf } from "../../array/ndarray.ts";
+import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
-import { bytesPerElement } from "../../kernels/memory.ts";
+import { bytesPerElement, type DType } from "../../kernels/memory.ts";
 import { finite, integers } from "../attributes.ts";
 import type { Shape } from "../parameters.ts";
 import type { ForwardPass, Node, Primitive } from "../primitive.ts";
-import { linearRules } from "../rules.ts";
+import { copyRules, linearRules } from "../rules.ts";
 
 /** Strides, in elements, of an array without gaps. */
 function stridesOf(shape: Shape): number[] {
@@ -117,3 +117,93 @@ export const sum: Primitive<{ readonly axis: number }> = {
   }),
   rowwise: ({ shape, attributes: { axis } }) => sizeOf(shape.slice(axis)),
 };
+
+/** The same elements in another shape. */
+export const reshape: Primitive<{ readonly shape: Shape }> = {
+  name: "reshape",
+  inputs: 1,
+  attributes: { shape: integers(1) },
+  shape([x], { shape }) {
+    if (sizeOf(x) !== sizeOf(shape) || !shape.every((length) => Number.isInteger(length) && length > 0)) {
+      throw new ShapeError(`reshape: ${shapeText(x)} cannot take the shape ${shapeText(shape)}.`);
+    }
+    return shape;
+  },
+  ...copyRules,
+  rowwise: () => 1,
+};
+
+/** Values side by side along an axis. */
+export const concatenate: Primitive<ConcatenateAttributes> = {
+  name: "concatenate",
+  order: "linear",
+  inputs: "some",
+  attributes: { axis: finite },
+  shape(inputs, { axis }) {
+    const [first] = inputs;
+    if (!Number.isInteger(axis) || axis >= 0 || axis < -first.length) {
+      throw new ShapeError(`concatenate: a value of shape ${shapeText(first)} has no axis ${axis}.`);
+    }
+    for (const shape of inputs) {
+      if (shape.length !== first.length || !sameShape(shape.with(axis, 0), first.with(axis, 0))) {
+        throw new ShapeError(
+          `concatenate: ${inputs.map(shapeText).join(" and ")} differ in another axis than ${first.length + axis}.`,
+        );
+      }
+    }
+    return first.with(
+      axis,
+      inputs.reduce((sum, shape) => sum + (shape.at(axis) as number), 0),
+    );
+  },
+  forward(node, pass) {
+    const width = rowOf(node, node);
+    const rows = (pass.batch * node.size) / width;
+    eachPart(node, pass.dtype, (x, part, offset) => {
+      pass.kernels.copyRows(rows, part, pass.value(x), part, pass.value(node) + offset, width, false);
+    });
+  },
+  pushforward(node, pass) {
+    const width = rowOf(node, node);
+    const rows = (pass.batch * node.size) / width;
+    pass.kernels.fill(rows * width, 0, pass.tangent(node));
+    eachPart(node, pass.dtype, (x, part, offset) => {
+      const dx = pass.tangent(x);
+      if (dx !== 0) pass.kernels.copyRows(rows, part, dx, part, pass.tangent(node) + offset, width, false);
+    });
+  },
+  pullback(node, pass) {
+    const width = rowOf(node, node);
+    const rows = (pass.columns * pass.batch * node.size) / width;
+    eachPart(node, pass.dtype, (x, part, offset) => {
+      pass.contribute(x, (to, adding) => {
+        pass.kernels.copyRows(rows, part, pass.cotangent(node) + offset, width, to, part, adding);
+      });
+    });
+  },
+  rowwise: (node) => rowOf(node, node),
+};
+
+export interface ConcatenateAttributes {
+  /** From the back: −1 is the last. */
+  readonly axis: number;
+}
+
+/** The length of what lies in one piece in a concatenation: a value's elements from the axis on. */
+function rowOf({ attributes: { axis } }: Node<ConcatenateAttributes>, { shape }: Node): number {
+  return sizeOf(shape.slice(axis));
+}
+
+/** Each input of a concatenation with its length in a row and its place there, in bytes. */
+function eachPart(
+  node: Node<ConcatenateAttributes>,
+  dtype: DType,
+  visit: (x: Node, width: number, offset: number) => void,
+): void {
+  let offset = 0;
+  for (const x of node.inputs) {
+    const width = rowOf(node, x);
+    visit(x, width, offset);
+    offset += width * bytesPerElement(dtype);
+  }
+}

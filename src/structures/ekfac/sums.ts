@@ -5,7 +5,7 @@ import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
 import { LaplaceError } from "../../errors.ts";
 import { bytesPerElement, copyIn, type Pointer, scope } from "../../kernels/memory.ts";
 import type { Accumulator, SumNumbers } from "../curvature.ts";
-import { type EigenBlock, hasBasis, rotated, shapeOf, turned, turnedNumbers } from "../eigenblocks.ts";
+import { type EigenBlock, hasBasis, rotated, rotatedNumbers, rotatedUses, shapeOf } from "../eigenblocks.ts";
 import type { Selection } from "../selection.ts";
 import { addPlainSquares, addSquares, squareNumbers } from "../squares.ts";
 import type { Pass, SumOptions } from "../structure.ts";
@@ -20,7 +20,7 @@ function numbers({ selection, columns, dtype }: SumOptions): SumNumbers {
       const { site, role } = selected;
       const nodes = selection.graph.uses.get(site) ?? [];
       if (site.kind === "linear" && role === "weight") {
-        const sides = turnedNumbers(site, nodes, columns);
+        const sides = rotatedNumbers(site, nodes, columns);
         if (isPlain(site, nodes)) return batch * (sides + site.outputs + site.inputs);
         return chunkNumbers(site, nodes, { columns, dtype, batch }, sides + squareNumbers(site, nodes, columns));
       }
@@ -67,12 +67,12 @@ function sumsIn(basis: readonly EigenBlock[], options: SumOptions): Accumulator<
           const a = copyIn(dtype, qa);
           const plain = plainUse(backward, site, nodes);
           if (plain !== undefined) {
-            addPlainSquares(backward, site, turned(backward, site, batch, [plain], b, a)[0], at);
+            addPlainSquares(backward, site, rotatedUses(backward, site, batch, [plain], b, a)[0], at);
             return;
           }
-          const numbers = turnedNumbers(site, nodes, count) + squareNumbers(site, nodes, count);
+          const numbers = rotatedNumbers(site, nodes, count) + squareNumbers(site, nodes, count);
           eachChunk(backward, site, nodes, numbers, (chunk) => {
-            const uses = turned(backward, site, chunk.count, chunk.uses, b, a);
+            const uses = rotatedUses(backward, site, chunk.count, chunk.uses, b, a);
             addSquares(backward, site, nodes, { ...chunk, uses }, at);
           });
           return;

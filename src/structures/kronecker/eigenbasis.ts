@@ -66,8 +66,8 @@ function decided(matrix: Float64Array, n: number, next: readonly Float64Array[],
     if (m === 1) continue;
     const own = columnsOf(vectors, n, first, m);
     const [now, ...rest] = next.map((other) => restricted(other, n, own, m));
-    const turned = product(own, decided(now, m, rest, rounding).vectors, n, m, m);
-    for (let i = 0; i < n; i++) result.set(turned.subarray(i * m, (i + 1) * m), i * n + first);
+    const rotated = product(own, decided(now, m, rest, rounding).vectors, n, m, m);
+    for (let i = 0; i < n; i++) result.set(rotated.subarray(i * m, (i + 1) * m), i * n + first);
   }
   return { values, vectors: result };
 }

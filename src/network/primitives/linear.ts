@@ -30,7 +30,7 @@ export const linear: Primitive<undefined> = {
     apply(node, { kernels, batch }, x, w, y, add) {
       const { inputs, outputs } = node.site as LinearSite;
       const rows = { at: x, rows: (batch * node.size) / outputs, columns: inputs };
-      product(kernels, 1, rows, { at: w, rows: outputs, columns: inputs, turned: true }, y, add);
+      product(kernels, 1, rows, { at: w, rows: outputs, columns: inputs, transposed: true }, y, add);
     },
     transpose(node, { kernels, batch, columns }, d, w, to, add) {
       const { inputs, outputs } = node.site as LinearSite;

@@ -7,7 +7,7 @@ import { boolean, count, finite } from "../attributes.ts";
 import type { Node } from "../primitive.ts";
 import { type ForwardPass, lastAxis, type Primitive } from "../primitive.ts";
 import { copyRules } from "../rules.ts";
-import { softmax } from "./combine.ts";
+import { softmax } from "./softmax.ts";
 
 interface MaskedSoftmaxAttributes {
   /** Whether query q sees keys 0 to q only. */

@@ -1,7 +1,7 @@
 // The columns whose outer products make a curvature.
 
 import { Random } from "../array/random.ts";
-import { lossGradient } from "../derivatives/columns.ts";
+import { lossGradient } from "../derivatives/cotangents.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { outputsOf } from "../network/outputs.ts";

@@ -3,8 +3,8 @@
 import { describe, expect, test } from "vitest";
 import { partNumbers } from "../../src/curvature/accumulate.ts";
 import { passesOf, sumNumbers } from "../../src/curvature/accumulators.ts";
-import { columnsOf } from "../../src/curvature/columns.ts";
 import { readPlan } from "../../src/curvature/plan.ts";
+import { columnsOf } from "../../src/curvature/root-columns.ts";
 import {
   array,
   categorical,
