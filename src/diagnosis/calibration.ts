@@ -1,8 +1,10 @@
 // What data show of a posterior: whether predictions are as good as they are sure.
 
-import type { Likelihood } from "../likelihood/likelihood.ts";
+import { negativeLogDensities } from "../evaluation/densities.ts";
+import { intervalCoverage } from "../evaluation/regression.ts";
+import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
-import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./data.ts";
+import { confidences, type Diagnosed, FEW, type Find, perOutput, perSample } from "./data.ts";
 import { type Finding, type FindingCode, ofOutput, text } from "./findings.ts";
 import { varianceFindings } from "./variances.ts";
 
@@ -15,10 +17,10 @@ const CHANCE = 1e-4;
 const STANDARD_ERRORS = 4;
 /** Mean squared residual, in predicted variances, beyond which (or below 1 / which) intervals are off by a fifth or more. */
 const OVERDISPERSED = 1.5;
-/** Levels of central intervals, their half-widths Φ⁻¹((1 + level) / 2), and shares outside which coverage is off. */
+/** Levels of central intervals, and shares outside which coverage is off. */
 const LEVELS = [
-  { level: 0.5, half: 0.6744897501960817, low: 0.35, high: 0.65 },
-  { level: 0.9, half: 1.6448536269514722, low: 0.82, high: 0.97 },
+  { level: 0.5, low: 0.35, high: 0.65 },
+  { level: 0.9, low: 0.82, high: 0.97 },
 ] as const;
 /** Difference of accuracy and mean confidence. */
 const CONFIDENCE_GAP = 0.05;
@@ -83,15 +85,14 @@ function intervalFindings({ likelihood }: WeightPosterior, given: Diagnosed, out
   const { samples, outputs, y, mean, variance } = given;
   // Rates of counts may be above every float64 number: no intervals then.
   if (samples < FEW || !variance.every(Number.isFinite)) return [];
-  const z = y.map((target, i) => (target - mean[i]) / Math.sqrt(variance[i]));
-  const squares = perSample(given, (i) => z[i] ** 2 / outputs);
+  const squares = perSample(given, (i) => ((y[i] - mean[i]) / Math.sqrt(variance[i])) ** 2 / outputs);
   const { mean: square, error } = estimate(squares);
   // At least that of independent Gaussians, and that of the data where outputs go together or tails are long.
   const standardError = Math.max(error, Math.sqrt(2 / (samples * outputs)));
   const certain = Math.abs(square - 1) > STANDARD_ERRORS * standardError;
   // Counts are not Gaussian, and their intervals not these.
-  const coverage = (likelihood.normal ? LEVELS : []).map(({ level, half, low, high }) => {
-    const share = meanOf(z.map((value) => (Math.abs(value) <= half ? 1 : 0)));
+  const coverage = (likelihood.normal ? LEVELS : []).map(({ level, low, high }) => {
+    const share = intervalCoverage(mean, variance, y, { level });
     // Outputs of an example may go together: they count as one.
     const alarm = beyondChance(share, level, samples);
     return { level, share, tooLow: alarm && share < low, tooHigh: alarm && share > high };
@@ -150,19 +151,16 @@ function confidenceFindings({ likelihood }: WeightPosterior, given: Diagnosed, o
 
 /** −log density of the targets of each example under the prediction, and under what ignores the inputs. */
 function negativeLogs(likelihood: Likelihood, given: Diagnosed): { own: Float64Array; baseline: Float64Array } {
-  const { samples, outputs, y, mean, variance, functionMean, functionVariance, logs, otherLogs, plugin } = given;
+  const { samples, outputs, y, logs, otherLogs } = given;
   const column = (c: number) => Float64Array.from({ length: samples }, (_, i) => y[i * outputs + c]);
   const baselines = Array.from({ length: outputs }, (_, c) => likelihood.baseline.fit(column(c)));
   const both = likelihood.targets === "labels";
   // 0 log 0 = 0: soft targets.
   const cross = (t: number, log: number) => (t === 0 ? 0 : -t * log);
-  const own = (i: number) => {
-    if (likelihood.logDensity === undefined) return cross(y[i], logs[i]) + (both ? cross(1 - y[i], otherLogs[i]) : 0);
-    const [m, v, functionVar] = [mean[i], variance[i], plugin ? 0 : functionVariance[i]];
-    const at = { mean: m, variance: v, functionMean: functionMean[i], functionVariance: functionVar };
-    return -likelihood.logDensity(y[i], at);
-  };
-  return { own: perSample(given, own), baseline: perSample(given, (i, c) => baselines[c](y[i])) };
+  const ofLabel = (t: number, i: number) => cross(t, logs[i]) + (both ? cross(1 - t, otherLogs[i]) : 0);
+  const numbers = given.plugin ? { ...given, functionVariance: new Float64Array(y.length) } : given;
+  const own = likelihood.logDensity === undefined ? y.map(ofLabel) : negativeLogDensities(likelihood, numbers, y);
+  return { own: perSample(given, (i) => own[i]), baseline: perSample(given, (i, c) => baselines[c](y[i])) };
 }
 
 function baselineFindings(posterior: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {

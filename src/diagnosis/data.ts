@@ -3,6 +3,7 @@
 import { NDArray } from "../array/ndarray.ts";
 import { lossOf } from "../curvature/losses.ts";
 import type { Data } from "../data/read.ts";
+import { largest } from "../evaluation/classification.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
@@ -193,12 +194,6 @@ function outputOf(given: Diagnosed, c: number): Diagnosed {
   };
 }
 
-export function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i];
-  return sum / values.length;
-}
-
 /** Numbers of each example from those of its outputs. */
 export function perSample({ samples, outputs }: Diagnosed, at: (i: number, c: number) => number): Float64Array {
   return Float64Array.from({ length: samples }, (_, n) => {
@@ -209,7 +204,7 @@ export function perSample({ samples, outputs }: Diagnosed, at: (i: number, c: nu
 }
 
 /** The probability of the predicted label, of each example or of each of its labels, and which it is. */
-export function confidences(p: ArrayLike<number>, outputs: number, classes: boolean) {
+export function confidences(p: Float64Array, outputs: number, classes: boolean) {
   const width = classes ? outputs : 1;
   const n = p.length / width;
   const [confidence, label] = [new Float64Array(n), new Int32Array(n)];
@@ -219,7 +214,7 @@ export function confidences(p: ArrayLike<number>, outputs: number, classes: bool
       confidence[i] = Math.max(p[i], 1 - p[i]);
       continue;
     }
-    for (let c = 1; c < width; c++) if (p[i * width + c] > p[i * width + label[i]]) label[i] = c;
+    label[i] = largest(p, i, width);
     confidence[i] = Math.min(p[i * width + label[i]], 1);
   }
   return { confidence, label };

@@ -1,7 +1,8 @@
 // What data show of where the weights leave predictions open: nowhere, everywhere alike, more than noise does, or far away.
 
+import { meanOf } from "../likelihood/likelihood.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
-import { confidences, type Diagnosed, FEW, type Find, meanOf, perOutput, perSample } from "./data.ts";
+import { confidences, type Diagnosed, FEW, type Find, perOutput, perSample } from "./data.ts";
 import { type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
 
 /** A relative spread of the function's variance below this counts as none; leverages of 500 features still spread by a twentieth. */
@@ -138,7 +139,7 @@ function dominating({ likelihood, noise }: WeightPosterior, given: Diagnosed, ou
     );
   }
   if (likelihood.targets === "numbers") return [];
-  const top = (p: ArrayLike<number>) => meanOf(confidences(p, outputs, likelihood.targets === "classes").confidence);
+  const top = (p: Float64Array) => meanOf(confidences(p, outputs, likelihood.targets === "classes").confidence);
   const [network, predicted] = [top(likelihood.targetAt(functionMean, [outputs], undefined).mean), top(mean)];
   if (network - predicted <= CONFIDENCE_LOST) return [];
   return finding(

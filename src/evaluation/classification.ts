@@ -46,7 +46,7 @@ export function accuracy(probabilities: ArrayLike, labels: ArrayLike, options: C
 }
 
 /** The most probable class of sample i, the first of several. */
-function largest(p: Float64Array, i: number, classes: number): number {
+export function largest(p: Float64Array, i: number, classes: number): number {
   let best = 0;
   for (let c = 1; c < classes; c++) if (p[i * classes + c] > p[i * classes + best]) best = c;
   return best;

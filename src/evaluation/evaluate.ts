@@ -3,13 +3,14 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/read.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
+import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import { predictLabels } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
 import { type PredictOptions, predict, predictOptionNames } from "../prediction/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
+import { negativeLogDensities } from "./densities.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
 import {
   calibrationCurve,
@@ -174,17 +175,13 @@ function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, 
 function ofDensities(where: string, likelihood: Likelihood, predicted: Predicted): number {
   const { mean, variance, functionMean, functionVariance } = predicted;
   const y = likelihood.readTargets(where, predicted.y, mean.shape, "float64");
-  let sum = 0;
-  y.data.forEach((target: number, i: number) => {
-    const at = {
-      mean: mean.data[i],
-      variance: variance.data[i],
-      functionMean: functionMean.data[i],
-      functionVariance: functionVariance.data[i],
-    };
-    sum -= likelihood.logDensity?.(target, at) ?? Number.NaN;
-  });
-  return sum / y.size;
+  const numbers = {
+    mean: mean.data,
+    variance: variance.data,
+    functionMean: functionMean.data,
+    functionVariance: functionVariance.data,
+  };
+  return meanOf(negativeLogDensities(likelihood, numbers, y.data));
 }
 
 /** Scores from logarithms of probabilities, which keep their digits where those round to 0 or 1. */
