@@ -24,6 +24,9 @@ const floors = {
   graph: "laplace-ts/graph",
 };
 
+/** Floors whose page is another's: a reader of `Posterior` looks for all of it there. */
+const beside = { posterior: "laplace", prediction: "laplace", diagnosis: "laplace" };
+
 /** TypeDoc's folders: functions and values come first on a page, then what they take and give. */
 const folders = ["functions", "variables", "classes", "interfaces", "type-aliases"];
 
@@ -73,7 +76,7 @@ export function writeApi() {
   );
   const exported = all.map(({ module, child }) => {
     const own = symbolIdMap[child.id].packagePath.split("/")[1].replace(/\.ts$/, "");
-    const floor = module === "graph" ? "graph" : own;
+    const floor = module === "graph" ? "graph" : (beside[own] ?? own);
     const pages = folders.map((folder) => join(members, module, folder, `${child.name}.md`));
     const order = pages.findIndex((page) => existsSync(page));
     const about = firstSentence(child);
