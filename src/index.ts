@@ -47,7 +47,7 @@ export {
   tableEncodingSteps,
 } from "./data/encoding.ts";
 export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
-export { identityOf, type Occurrence, occurrences, placesOf } from "./data/identity.ts";
+export { identityOf, type Occurrence, occurrences, placesOf, spellings } from "./data/identity.ts";
 export { inputNames } from "./data/inputs.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export { looksMissing, type MissingRule, type MissingTest, missingTest } from "./data/missing.ts";
@@ -56,7 +56,7 @@ export type { Data } from "./data/read.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";
 export { type SplitOptions, splitDataset, take } from "./data/split.ts";
 export type { Steps } from "./data/steps.ts";
-export { guessTask, type TargetEncoding, type TargetTask } from "./data/target.ts";
+export { guessTask, type TargetEncoding, type TargetTask, type TaskGuess, taskGuess } from "./data/target.ts";
 export {
   type ToyOptions,
   type ToyRegressionOptions,

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { shortest } from "../src/table/parquet.ts";
+import { shortest } from "../src/table/parquet-cells.ts";
 import { inProcess, workFolder } from "./laplace.ts";
 
 const folder = workFolder();

@@ -43,7 +43,7 @@ function timeOfDay({ h = "0", mi = "0", s = "0", f = "", ap, z = "Z" }: Groups):
 
 /** Days since 1970-01-01 that the groups of a pattern say; undefined for a day or a time that does not exist. */
 export function daysIn(groups: Groups): number | undefined {
-  const year = fullYear(groups.y ?? "");
+  const year = fullYear(groups.y ?? "1970");
   let month = Number(groups.m ?? "1");
   if (groups.name !== undefined) {
     const found = MONTHS.get(groups.name.toLowerCase());

@@ -13,7 +13,10 @@ export function cellReader(column: Written): (cell: string) => number | undefine
 
 /** A number, or a date in days since 1970-01-01, as a cell that the column's reader reads back. */
 export function cellText(column: Written, value: number): string {
-  if (column.kind === "date") return new Date(Math.round(value * 86_400) * 1000).toISOString();
+  if (column.kind === "date") {
+    const text = new Date(Math.round(value * 86_400) * 1000).toISOString();
+    return column.format === "time" ? text.slice(11, 19) : text;
+  }
   const text = String(value).replace(".", column.decimal);
   return column.unit === "%" || column.unit === "‰" ? `${text} ${column.unit}` : text;
 }

@@ -33,7 +33,7 @@ const isDay = (days: number | undefined): days is number => days !== undefined;
 export function dateReading(texts: readonly string[], table?: DateFormat): DateReading | undefined {
   // A column without a date is found to have none by few of its texts.
   if (texts.length > 400 && dateReading(evenly(texts, 200)) === undefined) return undefined;
-  const formats = ["iso", "names", "mdy", "dmy", "ymd"] as const;
+  const formats = ["iso", "names", "mdy", "dmy", "ymd", "time"] as const;
   const readings = new Map(formats.map((format) => [format, texts.map((text) => daysOf(text, format))] as const));
   const countOf = (format: (typeof formats)[number]) => readings.get(format)?.filter(isDay).length ?? 0;
   const count = Math.max(...formats.map(countOf));

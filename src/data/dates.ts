@@ -8,13 +8,13 @@ import { MONTHS } from "./time-names.ts";
 
 /**
  * How a table writes its dates: year first (2012-03-01, 20120301T1200, 2012年3月1日, 2012-03, 2012-W09-4), day first, month
- * first, year first with two digits, with the names of months; numbers: days since 1900 as Excel counts them, seconds since
- * 1970; or a pattern such as "%d.%m.%y %H:%M".
+ * first, year first with two digits, with the names of months; a time of day alone (13:30:00, 1:30 PM), a share of a day;
+ * numbers: days since 1900 as Excel counts them, seconds since 1970; or a pattern such as "%d.%m.%y %H:%M".
  */
-export type DateFormat = "iso" | "dmy" | "mdy" | "ymd" | "names" | "excel" | "unix" | `${string}%${string}`;
+export type DateFormat = "iso" | "dmy" | "mdy" | "ymd" | "names" | "time" | "excel" | "unix" | `${string}%${string}`;
 
 /** The formats that have a name. */
-export const dateFormats = ["iso", "mdy", "dmy", "ymd", "names", "excel", "unix"] as const;
+export const dateFormats = ["iso", "mdy", "dmy", "ymd", "names", "time", "excel", "unix"] as const;
 
 /** JavaScript writes longer dates than any other; this bounds the work of the patterns. */
 const LONGEST = 100;
@@ -68,6 +68,13 @@ const DIGITS = {
   ymd: [pattern(String.raw`${YEAR}(?<sep>[./-])(?<m>\d{1,2})\k<sep>(?<d>\d{1,2})${TIME}`)],
 } as const;
 
+/** 13:30, 13:30:15.5, 1:30 PM. */
+const CLOCKS = [
+  pattern(
+    String.raw`(?<h>\d{1,2}):(?<mi>\d{2})(?::(?<s>\d{2})(?:[.,](?<f>\d{1,9}))?)?(?:\s?(?<ap>[AaPp])\.?\s?[Mm]\.?)?`,
+  ),
+];
+
 function first(patterns: readonly RegExp[], text: string): number | undefined {
   for (const one of patterns) {
     const found = one.exec(text);
@@ -87,6 +94,7 @@ export function daysOf(cell: string, format: DateFormat): number | undefined {
   const text = cell.trim().replace(/[\u00a0\u202f]/g, " ");
   if (format === "excel" || format === "unix") return countedDays(text, format) ?? first(ISO, text);
   if (format.includes("%")) return datePattern(format)(text) ?? first(ISO, text);
+  if (format === "time") return first(CLOCKS, text);
   return first(ISO, text) ?? (format === "iso" ? undefined : ownDays(text, format));
 }
 

@@ -137,7 +137,7 @@ export function formatOf(
   const reading = dateReading(texts, order);
   if (reading === undefined) return { numbers };
   const { format, settled } = reading;
-  const named = typeof dateFormat === "string" && !dateFormat.includes("%") && format !== "names";
+  const named = typeof dateFormat === "string" && !dateFormat.includes("%") && format !== "names" && format !== "time";
   return { numbers, dates: named ? { format: dateFormat, settled: "option" } : { format, settled } };
 }
 
@@ -149,6 +149,7 @@ export function dateFormatWords(format: DateFormat): string {
     mdy: "the month first",
     ymd: "the year first",
     names: "the months by name",
+    time: "times of day",
     excel: "days counted from 1900",
     unix: "seconds counted from 1970",
   };

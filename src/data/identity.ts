@@ -1,16 +1,20 @@
-// What a text means, for comparing: 1 and 1.0 are one value, so are True and true, and é as one character or as two.
+// What a text means, for comparing: 1 and 1.0 are one value, so are Yes and yes, and é as one character or as two.
 
 /** Numbers without leading zeros, which make codes; with an exponent only where that cannot be a code such as 1E3. */
 const NUMBER =
   /^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+|(?:(?:0|[1-9]\d*)\.\d*|\.\d+)[eE][+-]?\d+|[1-9]\d*[eE][+-]\d+)$/;
 const WHOLE = /^\+?(-?\d+)(?:\.0*)?$/;
-const BOOLEAN = /^(?:true|false)$/i;
+/** Words of truth: case says nothing in them. */
+const BOOLEAN = /^(?:true|false|yes|no|on|off)$/i;
+/** Spaces that no one sees: two for one, and those that do not break. */
+const SPACES = /[^\S ]| {2}/;
 /** Digits that a float64 keeps. */
 const DIGITS = 15;
 
 /**
- * A text that is equal for texts of one meaning: without spaces around it, Unicode composed (NFC), numbers as JavaScript
- * writes them, truth in lower case. Numbers of more than 15 digits, which a float64 would make one of several, and codes
+ * A text that is equal for texts of one meaning: without spaces around it, of those within one of each, Unicode composed
+ * (NFC), numbers as JavaScript writes them, true, false, yes, no, on and off in lower case. Other words that differ in case
+ * are different: they may be names. Numbers of more than 15 digits, which a float64 would make one of several, and codes
  * with leading zeros, stay as they are.
  */
 export function identityOf(cell: string): string {
@@ -29,7 +33,8 @@ export function identityOf(cell: string): string {
     return WHOLE.exec(text)?.[1] ?? text;
   }
   if (BOOLEAN.test(text)) return text.toLowerCase();
-  return text.normalize("NFC");
+  const composed = text.normalize("NFC");
+  return SPACES.test(composed) ? composed.replace(/\s+/g, " ") : composed;
 }
 
 /** A value that occurs: how it is shown, and how often it is there. */
@@ -59,6 +64,19 @@ export function occurrences(cells: readonly string[]): Occurrence[] {
     return { text: number ? identity : sorted[0][0], count };
   });
   return found.sort((a, b) => b.count - a.count || (a.text < b.text ? -1 : 1));
+}
+
+/** A value that is written in several ways, each with how often it is there, the most frequent first. */
+export function spellings(cells: readonly string[]): Occurrence[][] {
+  const forms = new Map<string, number>();
+  for (const cell of cells) forms.set(cell, (forms.get(cell) ?? 0) + 1);
+  const values = new Map<string, Occurrence[]>();
+  for (const [text, count] of forms) {
+    const identity = identityOf(text);
+    values.set(identity, [...(values.get(identity) ?? []), { text, count }]);
+  }
+  const several = [...values.values()].filter((own) => own.length > 1);
+  return several.map((own) => own.sort((a, b) => b.count - a.count || (a.text < b.text ? -1 : 1)));
 }
 
 /** Places of texts by what they mean; texts that are written alike come first. */

@@ -2,7 +2,7 @@
 
 import { ValueError } from "../errors.ts";
 import { whyOneValue } from "./column-encoding.ts";
-import { occurrences, placesOf } from "./identity.ts";
+import { identityOf, occurrences, placesOf } from "./identity.ts";
 import { areCodes } from "./ids.ts";
 import { type MissingRule, type MissingTest, missingTest } from "./missing.ts";
 import { momentsOf } from "./moments.ts";
@@ -29,8 +29,10 @@ export type TargetEncoding =
     };
 
 const MOST_CLASSES = 100;
-/** Integers of at most so many different values, each this often on average, are taken for classes. */
+/** Integers of at most so many different values, each this often on average, may be classes. */
 const [FEW_VALUES, OFTEN] = [10, 5];
+/** They are where values of at least this share hold nearly all rows: counts and scores have rare ones. */
+const SHARE = 0.05;
 /** The share of a target's texts that must be numbers for the others to be mistakes, not classes. */
 const ENOUGH = 0.95;
 const USUAL: MissingRule = { texts: [], marks: "usual" };
@@ -43,20 +45,48 @@ function areNumbers(cells: readonly string[], rule: MissingRule, format: NumberF
   return present.length > 0 && numbers >= ENOUGH * present.length && !areCodes(present);
 }
 
+/** A task, and what in the values suggests it, in words. */
+export interface TaskGuess {
+  readonly task: TargetTask;
+  readonly because: string;
+}
+
+/** The task that a target's values suggest, as `taskGuess` says. */
+export function guessTask(cells: readonly string[], format?: NumberFormat, rule: MissingRule = USUAL): TargetTask {
+  return taskGuess(cells, format, rule).task;
+}
+
 /**
- * The task that a target's values suggest: texts, codes with leading zeros, and few different integers, are classes.
+ * The task that a target's values suggest, and why: texts, codes with leading zeros and two different numbers are classes, so
+ * are few different integers, close to each other, of which hardly any is rare.
  * @param format how numbers are written (default: settled by the cells)
  * @param rule which texts count as missing (default: the usual ones)
  */
-export function guessTask(cells: readonly string[], format?: NumberFormat, rule: MissingRule = USUAL): TargetTask {
+export function taskGuess(cells: readonly string[], format?: NumberFormat, rule: MissingRule = USUAL): TaskGuess {
   const missing = missingTest(rule, "numbers");
   const present = cells.filter((cell) => !missing(cell));
   const settled = format ?? numberFormat(present);
-  if (!areNumbers(cells, rule, settled)) return "classification";
+  if (!areNumbers(cells, rule, settled)) {
+    const because = areCodes(present) ? "codes with zeros in front" : "texts";
+    return { task: "classification", because };
+  }
   const numbers = present.map(numberReader(settled)).filter((value) => value !== undefined);
-  const distinct = new Set(numbers).size;
-  const few = distinct <= FEW_VALUES && present.length >= OFTEN * distinct && numbers.every(Number.isInteger);
-  return numbers.length === present.length && (distinct === 2 || few) ? "classification" : "regression";
+  const counts = new Map<number, number>();
+  for (const value of numbers) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const values = [...counts.keys()];
+  const all = `${values.length.toLocaleString("en")} different numbers`;
+  if (numbers.length < present.length) return { task: "regression", because: `${all}, and a few texts` };
+  if (values.length === 2) return { task: "classification", because: "two different numbers" };
+  const few = values.length <= FEW_VALUES && present.length >= OFTEN * values.length && values.every(Number.isInteger);
+  if (!few) return { task: "regression", because: all };
+  const common = [...counts.values()].filter((count) => count >= SHARE * numbers.length);
+  const integers = `${values.length} different integers`;
+  if (common.reduce((sum, count) => sum + count, 0) < ENOUGH * numbers.length) {
+    return { task: "regression", because: `${integers}, some of them rare` };
+  }
+  const close = Math.max(...values) - Math.min(...values) < 2 * values.length;
+  if (!close) return { task: "regression", because: `${integers}, far from each other` };
+  return { task: "classification", because: `${integers}, hardly any of them rare` };
 }
 
 /** How a target is decided. */
@@ -134,8 +164,14 @@ function classesOf(where: string, name: string, cells: readonly string[], missin
   }
   const classes = found.map(({ text }) => text);
   const numeric = classes.every((text) => numberOf(text) !== undefined) && !areCodes(classes);
-  const sorted = numeric ? classes.sort((a, b) => Number(a) - Number(b)) : classes.sort();
+  const sorted = numeric ? classes.sort((a, b) => Number(a) - Number(b)) : classes.sort(byMeaning);
   return { name, kind: "classes", classes: sorted };
+}
+
+/** In the order of the alphabet, however a table writes true and false. */
+function byMeaning(a: string, b: string): number {
+  const [one, other] = [identityOf(a), identityOf(b)];
+  return one < other ? -1 : one > other ? 1 : 0;
 }
 
 /** The target that a cell says; undefined if it is missing. @throws ValueError */

@@ -1,5 +1,6 @@
 import { OptionError, tableEncoding } from "laplace-ts";
 import { describe, expect, test } from "vitest";
+import { cellText } from "../../src/data/cell-texts.ts";
 import { dateReading } from "../../src/data/date-format.ts";
 import { type DateFormat, daysOf } from "../../src/data/dates.ts";
 
@@ -167,4 +168,19 @@ describe("days and months", () => {
     const table = { names: ["x", "y"], rows: Array.from({ length: 12 }, (_, i) => [`${i * i}`, `${i % 5}`]) };
     expect(() => tableEncoding(table, { target: "y", dateFormat: dateFormat as DateFormat })).toThrow(OptionError);
   });
+});
+
+test("times of day alone are read where all of a column is, and written so that they are read back", () => {
+  const times = ["00:30", "9:05:07", "13:15:30.25", "11:59 PM"];
+  expect(dateReading(times)).toEqual({ format: "time", settled: "cells", count: 4 });
+  expect(times.map((text) => 86_400 * (daysOf(text, "time") ?? -1))).toEqual([
+    1800,
+    expect.closeTo(32_707, 6),
+    expect.closeTo(47_730.25, 6),
+    expect.closeTo(86_340, 6),
+  ]);
+  for (const text of ["24:00", "7:60", "1:2", "13:00 PM", "75:30", "2012-01-01"]) {
+    expect(daysOf(text, "time")).toBeUndefined();
+  }
+  expect(cellText({ kind: "date", format: "time" }, 0.5)).toBe("12:00:00");
 });

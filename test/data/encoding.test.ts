@@ -4,9 +4,11 @@ import {
   OptionError,
   readTableEncoding,
   type Steps,
+  spellings,
   type Table,
   tableEncoding,
   tableEncodingSteps,
+  taskGuess,
   ValueError,
 } from "laplace-ts";
 import { describe, expect, test } from "vitest";
@@ -186,6 +188,47 @@ describe("the target", () => {
     [["1.5", "2.5", "3.5"], "regression"],
     [[...count(50).map((i) => `${i}.5`), ""], "regression"],
   ])("%j … is a %s", (cells, task) => expect(guessTask(cells as string[])).toBe(task));
+
+  /** Cells of values with how often each is there. */
+  const shares = (values: Readonly<Record<string, number>>, times = 1) =>
+    Object.entries(values).flatMap(([value, n]) => Array<string>(n * times).fill(value));
+  test.each([
+    ["counts, whose large ones are rare", { 0: 10, 1: 20, 2: 24, 3: 20, 4: 13, 5: 7, 6: 3, 7: 2, 8: 1 }, "regression", "rare"],
+    ["rounded prices", { 100: 12, 150: 9, 200: 10, 250: 8, 500: 11 }, "regression", "far from each other"],
+    ["digits", { 0: 10, 1: 9, 2: 11, 3: 10, 4: 8, 5: 12, 6: 10, 7: 10, 8: 9, 9: 11 }, "classification", "hardly any"],
+    ["cylinders", { 4: 11, 6: 7, 8: 14 }, "classification", "3 different integers"],
+    ["one rare class", { 1: 90, 2: 8, 3: 2 }, "classification", "hardly any"],
+    ["two numbers of any share", { 0: 199, 1: 1 }, "classification", "two different numbers"],
+    ["texts", { yes: 10, no: 3 }, "classification", "texts"],
+    ["codes", { "007": 10, "018": 10, "200": 8 }, "classification", "zeros in front"],
+  ])("%s: shares decide, not counts, and the guess says why", (_, values, task, because) => {
+    for (const times of [1, 3, 20]) {
+      const found = taskGuess(shares(values as unknown as Record<string, number>, times));
+      expect(found).toEqual({ task, because: expect.stringContaining(because) });
+    }
+  });
+
+  test("words of truth are equal whatever their case, other words are not; spaces in excess mean nothing", () => {
+    const classesOf = (cells: readonly string[]) => {
+      const { target: own } = tableEncoding(tableOf({ x: cells.map((_, i) => `${i * i}`), y: cells }), { target: "y" });
+      return own.kind === "classes" ? own.classes : [];
+    };
+    const often = (...cells: string[]) => count(6).flatMap(() => cells);
+    expect(classesOf(often("Yes", "yes", " yes", "NO", "no", "no"))).toEqual(["no", "yes"]);
+    expect(classesOf(often("On", "off", "ON", "on", "on"))).toEqual(["off", "on"]);
+    expect(classesOf(often("New York", "New  York", "New\u00a0York", "Bern"))).toEqual(["Bern", "New York"]);
+    expect(classesOf(often("b", "B", "a"))).toEqual(["B", "a", "b"]);
+    expect(spellings(["Yes", "yes", "yes", "no", "1", "1.0"])).toEqual([
+      [
+        { text: "yes", count: 2 },
+        { text: "Yes", count: 1 },
+      ],
+      [
+        { text: "1", count: 1 },
+        { text: "1.0", count: 1 },
+      ],
+    ]);
+  });
 
   test("numbers are standardised, classes are numbered in order", () => {
     const x = count(12).map((i) => String(i * i));

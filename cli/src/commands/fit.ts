@@ -72,7 +72,7 @@ export function fitCommand(): Command {
     .option("-r, --report <file>", "the report", "report.html")
     .option("--no-report", "write no report")
     .addOption(
-      new Option("--task <task>", "what the target is (default: guessed from its values)").choices([
+      new Option("--task <task>", "what the target is (default: guessed from its values, and why is said)").choices([
         "regression",
         "classification",
       ]),
@@ -140,6 +140,12 @@ async function run(data: string, options: Options): Promise<void> {
     throw new UsageError(`${missing} ${columnList(stream.names)}${headerAdvice(stream.names)}`);
   }
   const kinds = columnKinds(stream.names, options);
+  const nested = stream.nested?.find((name) => name === target || kinds[name] !== "ignored");
+  if (nested !== undefined) {
+    throw new UsageError(
+      `the column "${nested}" is nested: a row has a list, a struct or a map in it. Write a column for each of its values${nested === target ? "" : `, or leave it out: --ignore "${nested}"`}.`,
+    );
+  }
   const formats = { ...formatOptions(options, stream.names), delimiter: stream.delimiter };
   const table = await readTable(stream, options.maxRows, seed, (rows) =>
     progress.show(() => `reading ${rows.toLocaleString("en")} rows`),
@@ -241,7 +247,8 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
   return {
     ...more,
     task,
-    taskGuessed: guessed,
+    taskGuessed: guessed !== undefined,
+    taskReason: guessed,
     rows: { ...counts, dropped },
     cells: fit.cells,
     heldOut: fit.scheme,
@@ -265,6 +272,8 @@ function summary(
 ): string[] {
   const { model, heldOut, task, guessed } = fit;
   const { target: encoded } = model.encoding;
+  const other = task === "regression" ? "classification" : "regression";
+  const guess = guessed === undefined ? "" : ` (guessed: ${guessed}; --task ${other} says otherwise)`;
   const classes = encoded.kind === "classes" ? `, ${encoded.classes.length} classes` : "";
   const rows = fit.rows.rows.length.toLocaleString("en");
   const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
@@ -273,10 +282,7 @@ function summary(
   const noise = noiseOf(model);
   const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
   return [
-    line(
-      "task",
-      `${task} of "${plain(target)}"${classes}${guessed ? " (guessed from its values; --task says otherwise)" : ""}`,
-    ),
+    line("task", `${task} of "${plain(target)}"${classes}${guess}`),
     line("rows", `${rows}${sampled}${dropped}${skips}`),
     ...(repeated.length > 0 ? [`  ${repeatedText(repeated)}`] : []),
     ...columnLines(model),

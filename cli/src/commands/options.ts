@@ -36,7 +36,7 @@ export function withTableOptions(command: Command): Command {
     .option("--thousands <sign>", "what stands between thousands, or none (default: as all rows have it)", thousands)
     .option(
       "--date-format <format>",
-      'iso, dmy, mdy, ymd, names or a pattern such as "%d.%m.%y"; of one column by name=format, there also excel or unix; may be given again',
+      'iso, dmy, mdy, ymd, names, time or a pattern such as "%d.%m.%y"; of one column by name=format, there also excel or unix; may be given again',
       listed,
       [],
     );

@@ -3,6 +3,7 @@
 import {
   guessTask,
   type Json,
+  type MissingRule,
   missingTest,
   numberFormat,
   numberReader,
@@ -16,6 +17,7 @@ import {
   type TableModel,
   tableEncodingSteps,
   tableModel,
+  taskGuess,
   ValueError,
   version,
 } from "laplace-ts";
@@ -62,8 +64,8 @@ export interface FitSettings {
 export interface TableFit {
   readonly model: TableModel;
   readonly task: "regression" | "classification";
-  /** Whether the task was guessed from the target. */
-  readonly guessed: boolean;
+  /** What in the target's values the task was guessed from; undefined where it was said. */
+  readonly guessed: string | undefined;
   readonly rows: Rows;
   /** Rows without a target, which had no part. */
   readonly dropped: number;
@@ -137,7 +139,7 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
   const single = settings.testFraction ?? (settings.folds === undefined && n >= FEW_ROWS ? TEST_FRACTION : undefined);
   const shared = {
     task,
-    guessed: settings.task === undefined,
+    guessed: settings.task === undefined ? guessedFrom(table, settings, task) : undefined,
     rows,
     dropped,
     cells: await inTurns(cellNotes(table, decided)),
@@ -241,17 +243,31 @@ function withTarget(table: Rows, encoding: TableEncoding): { rows: Rows; dropped
   return { rows: rowsAt(table, present), dropped: table.rows.length - present.length };
 }
 
-/** The rows whose target can be read, where the others are to be left out. */
-function readableRows(table: Rows, settings: FitSettings): Rows {
-  const { target, task, formats = {}, missingTexts = [], usualMissing = true, onUnread } = settings;
+/** The target's cells, and how they are read by themselves. */
+function targetCells(table: Rows, { target, formats = {}, missingTexts = [], usualMissing = true }: FitSettings) {
   const at = columnAt(table.names, target);
-  if (onUnread === undefined || at < 0) return table;
-  const cells = table.rows.map((row) => row[at]);
+  const cells = table.rows.map((row) => row[at] ?? "");
   const { decimal, thousands, delimiter } = formats;
   const format = numberFormat(cells, { decimal, thousands: thousands === "none" ? "" : thousands, delimiter });
-  if ((task ?? guessTask(cells, format)) === "classification") return table;
+  const rule: MissingRule = { texts: missingTexts, marks: usualMissing ? "usual" : "none" };
+  return { cells, format, rule };
+}
+
+/** What the task of a target was guessed from, in words. */
+function guessedFrom(table: Rows, settings: FitSettings, task: TableFit["task"]): string {
+  const { cells, format, rule } = targetCells(table, settings);
+  const guess = taskGuess(cells, format, rule);
+  return guess.task === task ? guess.because : "its values";
+}
+
+/** The rows whose target can be read, where the others are to be left out. */
+function readableRows(table: Rows, settings: FitSettings): Rows {
+  const { target, task, onUnread } = settings;
+  if (onUnread === undefined || columnAt(table.names, target) < 0) return table;
+  const { cells, format, rule } = targetCells(table, settings);
+  if ((task ?? guessTask(cells, format, rule)) === "classification") return table;
   const read = numberReader(format);
-  const missing = missingTest({ texts: missingTexts, marks: usualMissing ? "usual" : "none" }, "numbers");
+  const missing = missingTest(rule, "numbers");
   const kept = cells.flatMap((cell, i) => {
     if (missing(cell) || read(cell) !== undefined) return [i];
     const shown = JSON.stringify(cell.length > 60 ? `${cell.slice(0, 60)}…` : cell);

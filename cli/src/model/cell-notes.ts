@@ -2,6 +2,7 @@
 
 import {
   type ColumnEncoding,
+  identityOf,
   looksMissing,
   missingTest,
   numbersBut,
@@ -9,6 +10,7 @@ import {
   occurrences,
   readerOf,
   type Steps,
+  spellings,
   type TableEncoding,
 } from "laplace-ts";
 import type { Rows } from "./rows.ts";
@@ -31,6 +33,10 @@ export interface CellNotes {
   readonly doubtful: readonly ColumnTexts[];
   /** Columns that would be numbers but for one text. */
   readonly numbersBut: readonly ColumnTexts[];
+  /** Values that are written in several ways: an entry for each. */
+  readonly spellings: readonly ColumnTexts[];
+  /** Values that differ in upper and lower case alone: an entry for each group. */
+  readonly cases: readonly ColumnTexts[];
 }
 
 /** Lines that are named. */
@@ -38,9 +44,22 @@ const LINES = 3;
 /** A text that is a value, though it often says that there is none, is named from this share of the cells on. */
 const WORTH = 0.005;
 
+/** Groups of values that differ in upper and lower case alone. */
+function inCase(values: readonly Occurrence[]): Occurrence[][] {
+  const groups = new Map<string, Occurrence[]>();
+  for (const value of values) {
+    const lower = identityOf(value.text).toLowerCase();
+    groups.set(lower, [...(groups.get(lower) ?? []), value]);
+  }
+  return [...groups.values()].filter((group) => group.length > 1);
+}
+
 /** What the cells of a table say, by what was decided of its columns, in steps of a column each. */
 export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNotes> {
-  const notes = { missing: [], unreadable: [], doubtful: [], numbersBut: [] } as Record<keyof CellNotes, ColumnTexts[]>;
+  const notes = { missing: [], unreadable: [], doubtful: [], numbersBut: [], spellings: [], cases: [] } as Record<
+    keyof CellNotes,
+    ColumnTexts[]
+  >;
   const { target, rule } = encoding;
   const add = (kind: keyof CellNotes, name: string, rows: readonly number[], cells: readonly string[]) => {
     if (rows.length === 0) return;
@@ -84,6 +103,13 @@ export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNote
     if (column.kind === "category" || (column.kind === "target" && target.kind === "classes")) {
       const doubtful = rowsOf((cell) => looksMissing(cell) && !textual(cell) && !missingTarget(column.kind, cell));
       if (doubtful.length >= WORTH * cells.length) add("doubtful", name, doubtful, cells);
+    }
+    if (column.kind === "category" || (column.kind === "target" && target.kind === "classes")) {
+      const values = cells.filter((cell) => !textual(cell)).map((cell) => cell.trim());
+      for (const texts of spellings(values)) notes.spellings.push({ name, texts, lines: [] });
+      for (const texts of inCase(occurrences(values))) {
+        notes.cases.push({ name, texts, lines: [] });
+      }
     }
     if (column.kind === "category" || column.kind === "ignored") {
       const but = numbersBut(cells, rule);

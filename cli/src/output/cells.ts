@@ -35,6 +35,14 @@ export function cellLines(cells: CellNotes, target: string): string[] {
       const text = column.texts[0].text;
       return `  "${plain(column.name)}": ${countsOf(column)} is taken as ${what}: --na ${shown(text)} makes it missing`;
     }),
+    ...list(cells.spellings, (column) => {
+      const what = column.name === target ? "class" : "category";
+      return `  "${plain(column.name)}": ${countsOf(column)} are one ${what}`;
+    }),
+    ...list(cells.cases, (column) => {
+      const what = column.name === target ? "classes" : "categories";
+      return `  "${plain(column.name)}": ${countsOf(column)} are ${what} of their own, though only upper and lower case tells them apart`;
+    }),
     ...list(cells.numbersBut, (column) => {
       const text = column.texts[0].text;
       return styled(

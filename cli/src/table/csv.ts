@@ -14,6 +14,8 @@ export interface TableStream {
   readonly batches: AsyncGenerator<Batch, void, undefined>;
   /** Lines of headers that were repeated among the rows, and left out, as far as the table has been read. */
   readonly repeated: readonly number[];
+  /** Columns of which a row has several values: lists, structs and maps. */
+  readonly nested?: readonly string[];
 }
 
 /** How tables are read. */
