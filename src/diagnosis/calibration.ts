@@ -1,7 +1,7 @@
 // What data show of a posterior: whether predictions are as good as they are sure.
 
 import { negativeLogDensities } from "../evaluation/densities.ts";
-import { intervalCoverage } from "../evaluation/regression.ts";
+import { shareWithin } from "../evaluation/regression.ts";
 import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { confidences, type Diagnosed, FEW, type Find, perOutput, perSample } from "./data.ts";
@@ -17,10 +17,10 @@ const CHANCE = 1e-4;
 const STANDARD_ERRORS = 4;
 /** Mean squared residual, in predicted variances, beyond which (or below 1 / which) intervals are off by a fifth or more. */
 const OVERDISPERSED = 1.5;
-/** Levels of central intervals, and shares outside which coverage is off. */
+/** Levels of central intervals, their half-widths Φ⁻¹((1 + level) / 2), and shares outside which coverage is off. */
 const LEVELS = [
-  { level: 0.5, low: 0.35, high: 0.65 },
-  { level: 0.9, low: 0.82, high: 0.97 },
+  { level: 0.5, half: 0.6744897501960817, low: 0.35, high: 0.65 },
+  { level: 0.9, half: 1.6448536269514722, low: 0.82, high: 0.97 },
 ] as const;
 /** Difference of accuracy and mean confidence. */
 const CONFIDENCE_GAP = 0.05;
@@ -91,8 +91,8 @@ function intervalFindings({ likelihood }: WeightPosterior, given: Diagnosed, out
   const standardError = Math.max(error, Math.sqrt(2 / (samples * outputs)));
   const certain = Math.abs(square - 1) > STANDARD_ERRORS * standardError;
   // Counts are not Gaussian, and their intervals not these.
-  const coverage = (likelihood.normal ? LEVELS : []).map(({ level, low, high }) => {
-    const share = intervalCoverage(mean, variance, y, { level });
+  const coverage = (likelihood.normal ? LEVELS : []).map(({ level, half, low, high }) => {
+    const share = shareWithin(half, mean, variance, y);
     // Outputs of an example may go together: they count as one.
     const alarm = beyondChance(share, level, samples);
     return { level, share, tooLow: alarm && share < low, tooHigh: alarm && share > high };

@@ -2,6 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkInteger, checkOptions } from "../errors.ts";
+import type { FloatArray } from "../kernels/memory.ts";
 import { normalCdf, normalDensity, normalQuantile } from "./normal.ts";
 import { average, checkLevel, checkVariance, readNumbers } from "./read.ts";
 
@@ -93,6 +94,11 @@ export function intervalCoverage(
   const where = "intervalCoverage";
   const half = readHalfWidth(where, options);
   const { m, v, y } = read(where, mean, variance, targets, false);
+  return shareWithin(half, m, v, y);
+}
+
+/** The share of targets y within m ± half √v, bounds included. */
+export function shareWithin(half: number, m: FloatArray, v: FloatArray, y: FloatArray): number {
   return average(m.length, (i) => (Math.abs(y[i] - m[i]) <= half * Math.sqrt(v[i]) ? 1 : 0));
 }
 
