@@ -25,17 +25,12 @@ import {
 import { vectorNumbers, vectorRows } from "./vectors.ts";
 
 /** The vectors of a site: whether each is a scale. */
-export function vectorsOf(site: Site): [parameter: Parameter, scaled: boolean][] {
-  const all: [Parameter | undefined, boolean][] =
-    site.kind === "linear"
-      ? [[site.bias, false]]
-      : [
-          [site.scale, true],
-          [site.shift, false],
-        ];
-  return all.flatMap(([parameter, scaled]): [Parameter, boolean][] =>
-    parameter === undefined ? [] : [[parameter, scaled]],
-  );
+export function vectorsOf(site: Site): (readonly [parameter: Parameter, scaled: boolean])[] {
+  if (site.kind === "linear") return site.bias === undefined ? [] : [[site.bias, false]];
+  const vectors: (readonly [Parameter, boolean])[] = [];
+  if (site.scale !== undefined) vectors.push([site.scale, true]);
+  if (site.shift !== undefined) vectors.push([site.shift, false]);
+  return vectors;
 }
 
 /** Sum over examples and columns: [P], written or added to `to`; only at some sites if they are given. */

@@ -51,10 +51,10 @@ function readBatch(where: string, net: Network, loss: Loss | Likelihood, batch: 
 /** The scales of every sample's own loss: a number where they agree, as they do unless labels are ignored. */
 function sampleScales({ rule, targets, shape }: Targeted, reduction: "mean" | "sum"): number | Float64Array {
   const size = targets.size / targets.shape[0];
-  const scaleOf = (_: unknown, i: number) =>
+  const scaleOf = (i: number) =>
     reductionScale(rule, reduction, shape, targets.data.subarray(i * size, (i + 1) * size));
-  const scales = Float64Array.from({ length: rule.dropIgnored === undefined ? 1 : targets.shape[0] }, scaleOf);
-  return scales.length === 1 ? scales[0] : scales;
+  if (rule.dropIgnored === undefined) return scaleOf(0);
+  return Float64Array.from({ length: targets.shape[0] }, (_, i) => scaleOf(i));
 }
 
 /**
