@@ -89,7 +89,7 @@ function numbersFor(
   const sketch = sketchNumbers(selection);
   const perPart = net.parameterCount + sketch.signs + accumulator.perPart;
   const norms = (batch: number) =>
-    batch * (1 + sketch.perExample) + contractionNumbers(graph, selection.sites().keys(), { batch, dtype });
+    batch * (1 + sketch.perExample) + contractionNumbers(graph, selection.siteList, { batch, dtype });
   if (view === undefined) {
     const own = kind === "empiricalFisher";
     const held = own ? 0 : columns * outputs + backwardNumbers(graph, selection.reaches, columns);

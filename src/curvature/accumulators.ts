@@ -26,11 +26,10 @@ export function accumulatorsOf(
     const sums = begun(options);
     if (options.dtype === plan.net.dtype) return sums;
     const { selection } = options;
-    const sites = [...selection.sites().keys()];
     return {
       ...sums,
       ...wideNumbers(selection, columns, sums),
-      add: (backward, to, again) => scope(() => sums.add(widened(backward, sites), to, again)),
+      add: (backward, to, again) => scope(() => sums.add(widened(backward, selection.siteList), to, again)),
     };
   };
 }
@@ -58,7 +57,7 @@ function wideNumbers(
   columns: number,
   { scratch, perPart }: Pick<Accumulator, "scratch" | "perPart">,
 ): Pick<Accumulator, "scratch" | "perPart"> {
-  const copies = widenedNumbers(selection.graph, selection.sites().keys(), columns);
+  const copies = widenedNumbers(selection.graph, selection.siteList, columns);
   return { scratch: (batch) => batch * copies + 2 * scratch(batch), perPart: 2 * perPart };
 }
 

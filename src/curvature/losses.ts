@@ -25,6 +25,6 @@ export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer, los
 export function sumOfNorms(backward: Backward, selection: Selection): number {
   const { dtype, batch } = backward;
   const to = allocateFloats(dtype, batch);
-  contractSquaredNorms(backward, to, selection.sites().keys());
+  contractSquaredNorms(backward, to, selection.siteList);
   return sumOf(dtype, to, batch, (square) => Math.sqrt(Math.max(square, 0)));
 }

@@ -70,7 +70,7 @@ export function curvatureProduct(
   const { nodes, output } = net.graph;
   const columns = columnsOf(plan, readPlace(where, { first }));
   const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
-  const contraction = sum(net, result, { sites: selected && [...selected.sites().keys()] });
+  const contraction = sum(net, result, { sites: selected?.siteList });
   // Values with their tangents and cotangents, and columns.
   const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
   const batches = targetedBatches(where, plan, data);

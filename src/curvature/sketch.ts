@@ -67,7 +67,7 @@ export class Sketch {
   /** Adds the gradient of a part to `to`, laid out as the network's parameters. */
   add(backward: Backward, to: Pointer): void {
     const { kernels, batch, dtype, graph } = backward;
-    const sites = [...this.#selection.sites().keys()];
+    const sites = this.#selection.siteList;
     contractSum(
       backward,
       to,

@@ -88,7 +88,7 @@ export function someOf(backward: Backward, first: number, count: number): Backwa
 const noPlaces = ({ output }: Graph) => new Array<Pointer>(output.id + 1).fill(0);
 
 /** Numbers of float32 that a `widened` pass takes for each example. */
-export function widenedNumbers(graph: Graph, sites: Iterable<Site>, columns: number): number {
+export function widenedNumbers(graph: Graph, sites: readonly Site[], columns: number): number {
   const { values, cotangents } = nodesOf(graph, sites);
   let numbers = 0;
   for (const { size } of values) numbers += 2 * size;
@@ -96,13 +96,24 @@ export function widenedNumbers(graph: Graph, sites: Iterable<Site>, columns: num
   return numbers;
 }
 
-function nodesOf(graph: Graph, sites: Iterable<Site>) {
-  const cotangents = new Set([...sites].flatMap((site) => graph.uses.get(site) ?? []));
+/** By the graph and the list of sites. */
+const nodesKnown = new WeakMap<Graph, WeakMap<readonly Site[], ReturnType<typeof nodesFor>>>();
+
+function nodesOf(graph: Graph, sites: readonly Site[]) {
+  const ofGraph = nodesKnown.get(graph) ?? new WeakMap();
+  nodesKnown.set(graph, ofGraph);
+  const found = ofGraph.get(sites) ?? nodesFor(graph, sites);
+  ofGraph.set(sites, found);
+  return found;
+}
+
+function nodesFor(graph: Graph, sites: readonly Site[]) {
+  const cotangents = new Set(sites.flatMap((site) => graph.uses.get(site) ?? []));
   return { cotangents, values: new Set([...cotangents].flatMap(({ inputs }) => inputs.slice(0, 1))) };
 }
 
 /** What arrived at some sites, and their inputs, as copies in float64 in the current scope. */
-export function widened(backward: Backward, sites: Iterable<Site>): Backward {
+export function widened(backward: Backward, sites: readonly Site[]): Backward {
   const { batch, columns, dtype, graph } = backward;
   if (dtype === "float64") return backward;
   const { cotangents, values } = nodesOf(graph, sites);

@@ -49,6 +49,8 @@ export interface Named {
 export class Selection {
   readonly graph: Graph;
   readonly parameters: readonly SelectedParameter[];
+  /** The sites with selected weights. */
+  readonly siteList: readonly Site[];
   /** S, the number of weights. */
   readonly size: number;
   /** Where the option named other parameters first, or single weights: in which order it did. */
@@ -66,6 +68,7 @@ export class Selection {
       if (others === undefined) this.#sites.set(selected.site, [selected]);
       else others.push(selected);
     }
+    this.siteList = [...this.#sites.keys()];
     const reached: boolean[] = [];
     for (const { id, inputs, site } of graph.nodes) {
       reached[id] = inputs.some((x) => reached[x.id]) || (site !== undefined && this.#sites.has(site));
@@ -140,8 +143,15 @@ export class Selection {
 
 type Role = SelectedParameter["role"];
 
-function roles(graph: Graph): Map<Parameter, { site: Site; role: Role }> {
-  const found = new Map<Parameter, { site: Site; role: Role }>();
+type Roles = Map<Parameter, { readonly site: Site; readonly role: Role }>;
+
+const rolesKnown = new WeakMap<Graph, Roles>();
+
+function roles(graph: Graph): Roles {
+  const known = rolesKnown.get(graph);
+  if (known !== undefined) return known;
+  const found: Roles = new Map();
+  rolesKnown.set(graph, found);
   for (const site of graph.sites) {
     const entries: [Role, Parameter | undefined][] =
       site.kind === "linear"
