@@ -15,7 +15,12 @@ export {
   sides,
   text,
 } from "./network/attributes.ts";
-export { applyPrimitive, definePrimitive, type ElementwiseFunctions, elementwiseRules } from "./network/define.ts";
+export {
+  applyPrimitive,
+  definePrimitive,
+  type ElementwiseFunctions,
+  elementwiseRules,
+} from "./network/define-primitive.ts";
 export type { Graph } from "./network/graph.ts";
 export type { BufferArray, ElementwiseSite, LinearSite, Parameter, Shape, Site } from "./network/parameters.ts";
 export type {

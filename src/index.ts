@@ -48,7 +48,7 @@ export {
 } from "./data/encoding.ts";
 export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
 export { identityOf, type Occurrence, occurrences, placesOf, spellings } from "./data/identity.ts";
-export { inputNames } from "./data/inputs.ts";
+export { inputNames } from "./data/input-names.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export { looksMissing, type MissingRule, type MissingTest, missingTest } from "./data/missing.ts";
 export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/numbers.ts";

@@ -1,6 +1,6 @@
 // The contractions of a fit: the loss with its gradient, and the curvature.
 
-import { fold } from "../derivatives/totals.ts";
+import { addToTotals } from "../derivatives/totals.ts";
 import { ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { bytesPerElement, type DType, type FloatArray, inMemory, type Pointer, scope } from "../kernels/memory.ts";
@@ -9,7 +9,7 @@ import type { Contraction, Hold, Part } from "../network/run.ts";
 import type { Accumulator, Curvature } from "../structures/curvature.ts";
 import { rowOf } from "../structures/table.ts";
 import { lossOf, sumOfNorms } from "./losses.ts";
-import { sharing, weightedSum } from "./outputs.ts";
+import { sharing, weightedSum } from "./outputs-apart.ts";
 import type { Plan } from "./plan.ts";
 import { viewOf } from "./positions.ts";
 import { Sketch } from "./sketch.ts";
@@ -43,7 +43,7 @@ class Sums {
     if (this.#dtype === "float64" || start - this.#kept < MOST_EXAMPLES) return;
     this.#kept = start;
     this.#totals ??= new Float64Array(this.#sums);
-    fold(this.#dtype, this.at, this.#totals);
+    addToTotals(this.#dtype, this.at, this.#totals);
   }
 
   get finite(): boolean {
@@ -53,7 +53,7 @@ class Sums {
 
   /** Lends the sums in the end, `length` of them at a time, to what makes a result of each. */
   read<Result>(length: number, body: (values: FloatArray) => Result): Result[] {
-    if (this.#totals !== undefined) fold(this.#dtype, this.at, this.#totals);
+    if (this.#totals !== undefined) addToTotals(this.#dtype, this.at, this.#totals);
     const start = this.at / bytesPerElement(this.#dtype);
     return Array.from({ length: Math.floor(this.#length / Math.max(1, length)) }, (_, i) =>
       inMemory(this.#dtype, (memory) => {

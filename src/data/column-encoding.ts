@@ -3,7 +3,6 @@
 import { ValueError } from "../errors.ts";
 import type { DatesSettled } from "./date-format.ts";
 import { type DateFormat, daysOf } from "./dates.ts";
-import { type CategoryDraws, categoryDraws, numberDraws } from "./draws.ts";
 import type { ColumnFormat } from "./formats.ts";
 import { identityOf, occurrences } from "./identity.ts";
 import { areCodes, mayBeOther, numberingOf } from "./ids.ts";
@@ -12,6 +11,7 @@ import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
 import { type NumberFormat, numberReader, PLAIN } from "./numbers.ts";
 import { type ReadAs, type Reading, readerOf } from "./reading.ts";
+import { type CategoryDraws, categoryDraws, numberDraws } from "./value-draws.ts";
 
 /** What a column holds. */
 export type ColumnKind = "number" | "category" | "date" | "ignored";

@@ -5,7 +5,7 @@ import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } fr
 import { formatOverrides } from "./format-overrides.ts";
 import { checkFormats, type TableFormatOptions, tableFormats } from "./formats.ts";
 import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";
-import { inputNames } from "./inputs.ts";
+import { inputNames } from "./input-names.ts";
 import { marginOf, withOpenCategories } from "./margins.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import { atOnce, each, type Steps } from "./steps.ts";

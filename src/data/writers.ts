@@ -5,13 +5,13 @@ import { portableSin } from "../array/portable.ts";
 import { ValueError } from "../errors.ts";
 import type { CategoryColumn, ColumnEncoding, DateColumn, DatePart, NumberColumn } from "./column-encoding.ts";
 import { isDateLike } from "./dates.ts";
-import { drawOrder } from "./draws.ts";
 import { dateFormatWords } from "./formats.ts";
 import { placesOf } from "./identity.ts";
-import { inputNames } from "./inputs.ts";
+import { inputNames } from "./input-names.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import { isNumberLike, numbersInWords } from "./numbers.ts";
 import { readerOf } from "./reading.ts";
+import { drawOrder } from "./value-draws.ts";
 
 const PERIODS: Readonly<Record<Exclude<DatePart, "trend">, number>> = { season: 365.2425, weekday: 7, hour: 1 };
 /** Standard deviations from the mean, beyond which a value counts as that far: variances of larger ones would overflow. */

@@ -8,7 +8,7 @@ import type { LinearSite, Parameter, Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 import { positionsOf } from "../network/primitive.ts";
-import { addToTables, eachTableRows, isTable, tableNumbers } from "./tables.ts";
+import { addToTables, eachTableRows, isTable, tableNumbers } from "./lookup-tables.ts";
 import {
   blockOf,
   type Chunk,

@@ -8,7 +8,7 @@ import type { Network } from "../network/network.ts";
 import { parametersOf, type Site } from "../network/parameters.ts";
 import type { Contraction, Part } from "../network/run.ts";
 import { contractKeep, contractSquaredNorms, contractSum } from "./contractions.ts";
-import { fold, someOf, summing, widened } from "./totals.ts";
+import { addToTotals, someOf, summing, widened } from "./totals.ts";
 
 /** What a derivative is taken with respect to. */
 export type Variable = "parameters" | "inputs";
@@ -57,7 +57,7 @@ export function sum(
           const again = started || first > 0;
           if (again && dtype === "float32") {
             totals ??= new Float64Array(size);
-            fold(dtype, at, totals, alike.flatMap(parametersOf));
+            addToTotals(dtype, at, totals, alike.flatMap(parametersOf));
           }
           scope(() => contractSum(wide ? widened(some, alike) : some, at, again && dtype === "float64", alike));
         }
@@ -67,7 +67,7 @@ export function sum(
     finish() {
       if (totals === undefined) copyOutTo(dtype, at, size, result.data, 0);
       else {
-        fold(dtype, at, totals);
+        addToTotals(dtype, at, totals);
         result.data.set(totals);
       }
       return result;

@@ -131,7 +131,12 @@ export function widened(backward: Backward, sites: readonly Site[]): Backward {
 }
 
 /** Adds numbers of the kernels' memory to totals, and leaves zeros there: those of some parameters, or all. */
-export function fold(dtype: DType, from: Pointer, totals: Float64Array, parameters?: readonly Parameter[]): void {
+export function addToTotals(
+  dtype: DType,
+  from: Pointer,
+  totals: Float64Array,
+  parameters?: readonly Parameter[],
+): void {
   const all = parameters ?? [{ offset: 0, size: totals.length }];
   inMemory(dtype, (memory) => {
     const start = from / bytesPerElement(dtype);

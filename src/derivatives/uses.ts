@@ -159,10 +159,10 @@ export function groupOf({ left, right, positions }: Use, site: LinearSite, group
 }
 
 /**
- * Whether the columns of an example are brought together, so that they are one left side of that many more rows and the
+ * Whether the columns of an example are gathered, so that they are one left side of that many more rows and the
  * right side is packed once for all.
  */
-function together(site: LinearSite, node: Node, columns: number): boolean {
+function gathersColumns(site: LinearSite, node: Node, columns: number): boolean {
   const { positions, left } = siteUseOf(node);
   const { groups = 1, transposed = false } = site;
   return columns > 1 && groups === 1 && !transposed && left?.channelsFirst === true && positions >= 8;
@@ -170,7 +170,7 @@ function together(site: LinearSite, node: Node, columns: number): boolean {
 
 /** Numbers that `writeProducts` allocates for each example. */
 export function productNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
-  const gathered = nodes.filter((node) => together(site, node, columns));
+  const gathered = nodes.filter((node) => gathersColumns(site, node, columns));
   return columns * Math.max(0, ...gathered.map((node) => sizes(site, node).left));
 }
 
@@ -191,7 +191,7 @@ export function writeProducts(
   uses.forEach((use, i) => {
     const add = i > 0;
     const { positions: t } = use;
-    if (column === m * n && together(site, nodes[i], columns)) {
+    if (column === m * n && gathersColumns(site, nodes[i], columns)) {
       const { left, right: r } = use;
       const [size, rows] = [m * t, columns * m];
       scope(() => {

@@ -1,6 +1,6 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
-import { weightedSum } from "../curvature/outputs.ts";
+import { weightedSum } from "../curvature/outputs-apart.ts";
 import { Sketch } from "../curvature/sketch.ts";
 import type { Fit } from "../posterior/fit.ts";
 import type { Selection } from "../structures/selection.ts";

@@ -1,6 +1,6 @@
 // Inputs that training and tuning hardly see: columns of very different size, far from 0 beside their spread, or nearly equal.
 
-import { type InputSums, layerOnInputs } from "../curvature/inputs.ts";
+import { type InputSums, layerOnInputs } from "../curvature/input-sums.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type Finding, text } from "./findings.ts";

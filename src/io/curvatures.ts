@@ -1,6 +1,6 @@
 // Curvatures as arrays by name, and back: what each structure keeps, whole.
 
-import { columnSums, withColumnSums } from "../curvature/outputs.ts";
+import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
 import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { Read, Write } from "../structures/structure.ts";

@@ -2,7 +2,7 @@
 
 import { partLength, partNumbers } from "../curvature/accumulate.ts";
 import { sumNumbers } from "../curvature/accumulators.ts";
-import { outputsApart } from "../curvature/outputs.ts";
+import { outputsApart } from "../curvature/outputs-apart.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";

@@ -2,8 +2,8 @@
 
 import { isPromise } from "../array/entries.ts";
 import type { Drawn, Summary } from "../curvature/accumulate.ts";
-import type { InputSums } from "../curvature/inputs.ts";
-import { mergeApart, sharing, weightedSum } from "../curvature/outputs.ts";
+import type { InputSums } from "../curvature/input-sums.ts";
+import { mergeApart, sharing, weightedSum } from "../curvature/outputs-apart.ts";
 import type { CurvatureKind } from "../curvature/plan.ts";
 import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";

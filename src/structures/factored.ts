@@ -1,7 +1,7 @@
 // Posterior precisions that are diagonal in a basis: that of the weights themselves, or one made of Kronecker factors. At a linear layer a row of the Jacobian is δ ⊗ a, so
 // that J P⁻¹ Jᵀ needs no row: Σ_i δ_i δ'_i Σ_j a_j² / p_ij in that basis.
 
-import { eachTableRows, isTable, scaleTableRows, tableNumbers } from "../derivatives/tables.ts";
+import { eachTableRows, isTable, scaleTableRows, tableNumbers } from "../derivatives/lookup-tables.ts";
 import { chunkNumbers, eachChunk, isPlain, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";

@@ -1,7 +1,7 @@
 // Rows of the Jacobian over selected weights, for a part of a batch.
 
 import { contractKeep } from "../derivatives/contractions.ts";
-import { isTable } from "../derivatives/tables.ts";
+import { isTable } from "../derivatives/lookup-tables.ts";
 import { blockOf, type Chunk, chunkNumbers, eachChunk, productNumbers } from "../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
 import {

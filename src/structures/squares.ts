@@ -1,6 +1,6 @@
 // Sums over examples and columns of squared derivatives of a weight, [outputs, inputs]: (Σ_t l_t ⊗ r_t)².
 
-import { isTable, tableNumbers } from "../derivatives/tables.ts";
+import { isTable, tableNumbers } from "../derivatives/lookup-tables.ts";
 import { type Chunk, chunkNumbers, isPlain, productNumbers, type Use, writeProducts } from "../derivatives/uses.ts";
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import type { LinearSite } from "../network/parameters.ts";

@@ -193,7 +193,12 @@ describe("the target", () => {
   const shares = (values: Readonly<Record<string, number>>, times = 1) =>
     Object.entries(values).flatMap(([value, n]) => Array<string>(n * times).fill(value));
   test.each([
-    ["counts, whose large ones are rare", { 0: 10, 1: 20, 2: 24, 3: 20, 4: 13, 5: 7, 6: 3, 7: 2, 8: 1 }, "regression", "rare"],
+    [
+      "counts, whose large ones are rare",
+      { 0: 10, 1: 20, 2: 24, 3: 20, 4: 13, 5: 7, 6: 3, 7: 2, 8: 1 },
+      "regression",
+      "rare",
+    ],
     ["rounded prices", { 100: 12, 150: 9, 200: 10, 250: 8, 500: 11 }, "regression", "far from each other"],
     ["digits", { 0: 10, 1: 9, 2: 11, 3: 10, 4: 8, 5: 12, 6: 10, 7: 10, 8: 9, 9: 11 }, "classification", "hardly any"],
     ["cylinders", { 4: 11, 6: 7, 8: 14 }, "classification", "3 different integers"],

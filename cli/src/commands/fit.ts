@@ -96,8 +96,12 @@ export function fitCommand(): Command {
     .option("--epochs <n>", "epochs of a round (default: by the number of rows)", integer(4))
     .option("--rounds <n>", "most rounds of training and choosing the prior", integer(1), 5)
     .option("--seed <n>", "seed of all that is random", integer(0), 0)
-    .option("--folds <n>", "parts of the cross-validation (default: 5 below 1000 rows)", integer(2))
-    .option("--test-fraction <share>", "hold out one part instead (default: 0.2 from 1000 rows on)", fraction)
+    .option("--folds <n>", "folds of the cross-validation (default: 5 below 1000 rows)", integer(2))
+    .option(
+      "--test-fraction <share>",
+      "hold out a share of the rows instead (default: 0.2 from 1000 rows on)",
+      fraction,
+    )
     .addOption(
       new Option("--structure <name>", "of the posterior")
         .choices(["auto", "full", "kronecker", "ekfac", "diagonal"])

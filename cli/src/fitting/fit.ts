@@ -23,7 +23,7 @@ import {
 } from "laplace-ts";
 import { TableError } from "../errors.ts";
 import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
-import { type HeldOutRows, type Part, predictHeldOut } from "../model/held-out.ts";
+import { type Fold, type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
 import { columnAt, divide, foldsOf, type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
@@ -94,7 +94,7 @@ export interface TableFit {
   readonly trainingNumbers: Numbers;
 }
 
-/** Fewer rows are held out part by part, so that each is predicted once. */
+/** Fewer rows are held out fold by fold, so that each is predicted once. */
 const FEW_ROWS = 1000;
 const FOLDS = 5;
 const TEST_FRACTION = 0.2;
@@ -149,41 +149,41 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
   };
   if (single !== undefined) {
     const { part: test, rest } = divide(labels, n, single, seed);
-    if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out part leaves too few rows to fit.");
+    if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
     const kept = await fitter.fit(rest, seed, (share) => onProgress("fitting", share));
     await turn();
     const temperature = await inTurns(kept.temperature());
     const model = await inTurns(kept.at(temperature));
-    const part = { ...(await fitter.part(kept, test, rest)), model };
-    const heldOut = await predictHeldOut([part]);
+    const fold = { ...(await fitter.fold(kept, test, rest)), model };
+    const heldOut = await predictHeldOut([fold]);
     return {
       ...shared,
       ...kept.shared(test.length),
       scheme: `${test.length.toLocaleString("en")} rows were held out, chosen at random`,
-      model: withNotes(model, [part], heldOut, shared, fitter.baseline(rest)),
+      model: withNotes(model, [fold], heldOut, shared, fitter.baseline(rest)),
       heldOut,
       temperature,
     };
   }
   const count = Math.min(settings.folds ?? FOLDS, n);
-  const parts: Part[] = [];
-  const folds = foldsOf(labels, n, count, seed);
+  const folds: Fold[] = [];
+  const dealt = foldsOf(labels, n, count, seed);
   const stages = count + 1;
-  for (const [k, test] of folds.entries()) {
+  for (const [k, test] of dealt.entries()) {
     const held = new Set(test);
     const rest = Array.from({ length: n }, (_, i) => i).filter((i) => !held.has(i));
-    const stage = `held-out part ${k + 1} of ${count}`;
+    const stage = `fold ${k + 1} of ${count}`;
     const fitted = await fitter.fit(rest, seed + k + 1, (share) => onProgress(stage, (k + share) / stages));
     await turn();
-    parts.push(await fitter.part(fitted, test, rest));
+    folds.push(await fitter.fold(fitted, test, rest));
   }
   const everything = Array.from({ length: n }, (_, i) => i);
   const kept = await fitter.fit(everything, seed, (share) => onProgress("all rows", (count + share) / stages));
   await turn();
-  const temperatures = await inTurns(crossFitted(parts, task));
-  const calibrated: Part[] = [];
-  for (const [k, part] of parts.entries()) {
-    calibrated.push({ ...part, model: await inTurns(part.at(temperatures.each[k])) });
+  const temperatures = await inTurns(crossFitted(folds, task));
+  const calibrated: Fold[] = [];
+  for (const [k, fold] of folds.entries()) {
+    calibrated.push({ ...fold, model: await inTurns(fold.at(temperatures.each[k])) });
   }
   const model = await inTurns(kept.at(temperatures.all));
   const heldOut = await predictHeldOut(calibrated);
@@ -191,7 +191,7 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
     ...shared,
     ...kept.shared(n),
     // What each of the models that were judged had seen.
-    counts: { train: n - folds[0].length, validation: parts[0].validation, test: n, folded: true },
+    counts: { train: n - dealt[0].length, validation: folds[0].validation, test: n, folded: true },
     scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it`,
     model: withNotes(model, calibrated, heldOut, shared, fitter.baseline(everything)),
     heldOut,
@@ -277,19 +277,19 @@ function readableRows(table: Rows, settings: FitSettings): Rows {
   return kept.length === cells.length ? table : rowsAt(table, kept);
 }
 
-/** For each part the temperature that the other parts' held-out rows choose, and the one that all choose. */
-function* crossFitted(parts: readonly Part[], task: string): Steps<{ each: number[]; all: number }> {
-  if (task === "regression") return { each: parts.map(() => 1), all: 1 };
+/** For each fold the temperature that the other folds' rows choose, and the one that all choose. */
+function* crossFitted(folds: readonly Fold[], task: string): Steps<{ each: number[]; all: number }> {
+  if (task === "regression") return { each: folds.map(() => 1), all: 1 };
   const losses: Float64Array[][] = [];
-  for (const part of parts) losses.push(yield* lossesByTemperature(part));
+  for (const fold of folds) losses.push(yield* lossesByTemperature(fold));
   const others = (k: number) => losses.filter((_, i) => i !== k);
-  return { each: parts.map((_, k) => chooseTemperature(others(k))), all: chooseTemperature(losses) };
+  return { each: folds.map((_, k) => chooseTemperature(others(k))), all: chooseTemperature(losses) };
 }
 
 /** What a model's file keeps of its fit. */
 function withNotes(
   model: TableModel,
-  parts: readonly Part[],
+  folds: readonly Fold[],
   heldOut: HeldOutRows,
   { task, network, structureReason, dropped }: Pick<TableFit, "task" | "network" | "structureReason" | "dropped">,
   baseline: Baseline,
@@ -300,13 +300,13 @@ function withNotes(
     network,
     structureReason,
     dropped,
-    heldOut: { rows: heldOut.truth.length, parts: parts.length, metrics: heldOut.metrics, baseline: heldOut.baseline },
+    heldOut: { rows: heldOut.truth.length, parts: folds.length, metrics: heldOut.metrics, baseline: heldOut.baseline },
     baseline,
   } as const;
   return tableModel({ ...model, notes: notes as unknown as Json });
 }
 
-/** Fits models to parts of one table. */
+/** Fits models to some rows of one table. */
 class Fitter {
   readonly #rows: Rows;
   readonly #encoding: TableEncoding;
@@ -338,7 +338,7 @@ class Fitter {
     return new FittedTable(fitted, encoding, rows, numbers, this.#recipe);
   }
 
-  async part(fitted: FittedTable, test: readonly number[], rest: readonly number[]): Promise<Part> {
+  async fold(fitted: FittedTable, test: readonly number[], rest: readonly number[]): Promise<Fold> {
     const model = await inTurns(fitted.at(1));
     const numbers = await inTurns(numbersOf(rowsAt(this.#rows, test), model.encoding));
     const at = (temperature: number) => fitted.at(temperature);

@@ -1,7 +1,7 @@
 // Losses of rows that a classifier's posterior has not seen, and the temperature of it that they choose.
 
 import type { NDArray, Posterior, Steps, TableModel } from "laplace-ts";
-import type { Part } from "../model/held-out.ts";
+import type { Fold } from "../model/held-out.ts";
 import { type Numbers, partsOf } from "../model/rows.ts";
 
 /**
@@ -11,7 +11,7 @@ import { type Numbers, partsOf } from "../model/rows.ts";
 const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05] as const;
 
 /** −log p of the true class, row by row, at each temperature, in steps. */
-export function* lossesByTemperature({ model, numbers }: Pick<Part, "model" | "numbers">): Steps<Float64Array[]> {
+export function* lossesByTemperature({ model, numbers }: Pick<Fold, "model" | "numbers">): Steps<Float64Array[]> {
   const { approximation } = model;
   const losses: Float64Array[] = [];
   for (const temperature of TEMPERATURES) {
@@ -48,7 +48,7 @@ function labelLosses(logs: NDArray, labels: NDArray): Float64Array {
  * clearly that the posterior is too uncertain, as happens where classes hardly overlap.
  */
 export function chooseTemperature(losses: readonly (readonly Float64Array[])[]): number {
-  const pooled = TEMPERATURES.map((_, t) => losses.flatMap((part) => Array.from(part[t])));
+  const pooled = TEMPERATURES.map((_, t) => losses.flatMap((fold) => Array.from(fold[t])));
   const total = pooled.map((values) => values.reduce((sum, value) => sum + value, 0));
   const best = total.indexOf(Math.min(...total));
   const n = pooled[0].length;

@@ -1,12 +1,12 @@
-// Predictions of rows that their model has not seen, pooled over the parts of a cross-validation, or of one held-out part.
+// Predictions of rows that their model has not seen, pooled over the folds of a cross-validation, or of one held-out share.
 
 import type { Steps, TableModel } from "laplace-ts";
 import { inTurns } from "../turn.ts";
 import { type Baseline, baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "./metrics.ts";
 import { type Numbers, partsOf } from "./rows.ts";
 
-/** A model, and the rows that were kept from it. */
-export interface Part {
+/** A model, and the rows that were kept from it: a fold of a cross-validation, or the one held-out share. */
+export interface Fold {
   readonly model: TableModel;
   readonly numbers: Numbers;
   /** Places of these rows among all. */
@@ -51,7 +51,7 @@ export interface HeldOutRows extends Omit<HeldOut, "lines" | "rows"> {
   readonly baseline: Metrics;
 }
 
-function* predictPart({ model, numbers, indices, baseline }: Part): Steps<ReturnType<typeof predictRows>> {
+function* predictFold({ model, numbers, indices, baseline }: Fold): Steps<ReturnType<typeof predictRows>> {
   const all: ReturnType<typeof predictRows> = [];
   for (const part of partsOf(numbers, model.posterior)) {
     all.push(...predictRows(model, part, indices.slice(all.length, all.length + part.rows), baseline));
@@ -82,10 +82,10 @@ function predictRows(model: TableModel, numbers: Numbers, indices: readonly numb
   });
 }
 
-/** Predicts the rows of all parts. */
-export async function predictHeldOut(parts: readonly Part[]): Promise<HeldOutRows> {
+/** Predicts the rows of all folds. */
+export async function predictHeldOut(folds: readonly Fold[]): Promise<HeldOutRows> {
   const all = [];
-  for (const part of parts) all.push(...(await inTurns(predictPart(part))));
+  for (const fold of folds) all.push(...(await inTurns(predictFold(fold))));
   all.sort((a, b) => a.index - b.index);
   const truth = all.map((row) => row.truth);
   const mean = all.map((row) => row.mean);

@@ -1,6 +1,6 @@
 // Sums of the diagonal.
 
-import { addTableSquares, eachTableRows, isTable } from "../../derivatives/tables.ts";
+import { addTableSquares, eachTableRows, isTable } from "../../derivatives/lookup-tables.ts";
 import { eachChunk, plainUse } from "../../derivatives/uses.ts";
 import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
 import { bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
