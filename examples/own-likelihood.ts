@@ -18,19 +18,21 @@ import {
   tanh,
   train,
 } from "laplace-ts";
-import { negativeBinomial, studentT } from "./likelihoods.js";
+import { negativeBinomial, noisy, studentT } from "./likelihoods.js";
 
 // By these names files know them. What is made of them is checked: derivatives, and integrals over all targets.
 const heavyTails = defineLikelihood("studentT", studentT);
 const counts = defineLikelihood("negativeBinomial", negativeBinomial);
+const ownNoise = defineLikelihood("noisy", noisy);
 
 /** Trains a network by a likelihood, fits a posterior with it, and holds its predictions against new data. */
 async function judge(
   likelihood: Likelihood,
   data: { x: number[][]; y: number[] },
   held: { x: number[][]; y: number[] },
+  outputs = 1,
 ) {
-  const net = chain({ inputs: 1, seed: 1, dtype: "float64" }, dense(12, tanh), dense(1));
+  const net = chain({ inputs: 1, seed: 1, dtype: "float64" }, dense(12, tanh), dense(outputs));
   const optimizer = adam({ learningRate: 0.01 });
   await train(net, data, { loss: likelihood, optimizer, epochs: 400, batchSize: 150 });
   const posterior = (await laplace(net, { likelihood, structure: "full", checks: false }).fit(data)).optimizePrior();
@@ -83,5 +85,26 @@ for (const [name, likelihood] of [
   // A file has the likelihood's name and options; who reads it must have defined it too.
   const loaded = loadPosterior(savePosterior(posterior));
   row(name, [score.toFixed(3), loaded.logMarginalLikelihood().toFixed(1)]);
+}
+console.log();
+
+// Noise that grows from left to right: the network says the mean, and how noisy it is there.
+const noisier = (n: number) => {
+  const x = grid(n);
+  return { x, y: x.map(([t]) => Math.sin(t) + Math.exp(0.5 * t - 1) * random.normal()) };
+};
+const [rough, unseen] = [noisier(200), noisier(500)];
+
+row("noise e^(x/2 - 1)", ["−log p, held out", "σ at −2", "σ at 2"]);
+for (const [name, likelihood, outputs] of [
+  ["gaussian", gaussian(), 1],
+  ["its own noise everywhere", ownNoise(), 2],
+] as const) {
+  const { posterior, score } = await judge(likelihood, rough, unseen, outputs);
+  const { variance } = posterior.predict([[-2], [2]]);
+  row(
+    name,
+    [score, ...Array.from(variance.data, Math.sqrt)].map((x) => x.toFixed(3)),
+  );
 }
 console.log();

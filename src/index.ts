@@ -160,7 +160,14 @@ export { categorical } from "./likelihood/categorical.ts";
 export { defineLikelihood, type LikelihoodOption, type LikelihoodOptions } from "./likelihood/define.ts";
 export { type GaussianOptions, gaussian } from "./likelihood/gaussian.ts";
 export type { Likelihood } from "./likelihood/likelihood.ts";
-export type { DrawSource, NumberLikelihood, TargetMoments, TargetNumbers } from "./likelihood/plain.ts";
+export type {
+  DrawSource,
+  NumberLikelihood,
+  Row,
+  RowLikelihood,
+  TargetMoments,
+  TargetNumbers,
+} from "./likelihood/plain.ts";
 export { poisson } from "./likelihood/poisson.ts";
 export type { Task } from "./likelihood/read.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";

@@ -118,6 +118,9 @@ test("own-likelihood: heavy tails hold the curve, and the counts' own variance i
     expect(right[0]).toBeLessThan(other[0]);
     expect(right[1]).toBeGreaterThan(other[1]);
   }
+  const [[one], [own, left, there]] = table(lines, "noise e^").map((line) => numbers(line).slice(-3));
+  expect(own).toBeLessThan(one - 0.1);
+  expect(there / left).toBeGreaterThan(3);
 });
 
 test("digits: the network reads them, Laplace makes it better calibrated, and turned digits make it unsure", () => {

@@ -4,7 +4,7 @@ import { negativeLogDensities } from "../evaluation/densities.ts";
 import { shareWithin } from "../evaluation/regression.ts";
 import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
-import { confidences, type Diagnosed, FEW, type Find, perOutput, perSample } from "./data.ts";
+import { confidences, type Diagnosed, FEW, type Find, perOutput, perSample, summed } from "./data.ts";
 import { type Finding, type FindingCode, ofOutput, text } from "./findings.ts";
 import { varianceFindings } from "./variances.ts";
 
@@ -39,9 +39,7 @@ export function calibrationFindings(
 ): Finding[] {
   const { targets } = posterior.likelihood;
   const calibration = targets === "numbers" ? intervalFindings : confidenceFindings;
-  // Classes are one label together.
-  const each = (find: Find) =>
-    targets === "classes" ? find(posterior, given, undefined) : perOutput(find, posterior, given);
+  const each = (find: Find) => perOutput(find, posterior, given);
   return [
     ...varianceFindings(posterior, given, gamma, gammas),
     ...(given.training ? [] : each(calibration)),
@@ -152,6 +150,11 @@ function confidenceFindings({ likelihood }: WeightPosterior, given: Diagnosed, o
 /** −log density of the targets of each example under the prediction, and under what ignores the inputs. */
 function negativeLogs(likelihood: Likelihood, given: Diagnosed): { own: Float64Array; baseline: Float64Array } {
   const { samples, outputs, y, logs, otherLogs } = given;
+  const { rows } = likelihood;
+  if (rows !== undefined) {
+    const [own, baseline] = [logs.map((log) => -log), rows.baseline(y)].map((nats) => summed(given, nats));
+    return { own, baseline };
+  }
   const column = (c: number) => Float64Array.from({ length: samples }, (_, i) => y[i * outputs + c]);
   const baselines = Array.from({ length: outputs }, (_, c) => likelihood.baseline.fit(column(c)));
   const both = likelihood.targets === "labels";

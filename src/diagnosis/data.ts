@@ -8,7 +8,7 @@ import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { sumVariances } from "../prediction/functions.ts";
-import { predictLabels } from "../prediction/log-probabilities.ts";
+import { predictDensities, predictLabels, rowInformation } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
 import { functionMoments, type PredictOptions, predict } from "../prediction/prediction.ts";
 import type { Finding } from "./findings.ts";
@@ -41,7 +41,9 @@ export interface Diagnosed {
    * together, [N]. Summed over outputs it has the mean γ / N over the training data.
    */
   readonly information: Float64Array;
-  /** Of labels: log of the probability, [N C], of binary ones also of the other label's; empty otherwise. */
+  /** Whether the outputs of a sample belong together: classes, and rows. */
+  readonly together: boolean;
+  /** Of labels: log of the probability, [N C], of binary ones also of the other label's; of rows of their densities; empty otherwise. */
   readonly logs: Float64Array;
   readonly otherLogs: Float64Array;
   /** Whether the predictions ignore the function's variance. */
@@ -70,6 +72,11 @@ export function readDiagnosed(
       ? predictLabels(where, posterior, x, options).logs
       : new NDArray(new Float64Array(0), [x.shape[0], 0]);
     const common = { x, mean, variance, functionMean, functionVariance, own, y: targets, logs };
+    if (likelihood.rows !== undefined) {
+      const found = rowInformation(where, posterior, inputs);
+      const densities = predictDensities(where, posterior, x, targets, options);
+      return { ...common, logs: densities, level: found.spread, weighted: found.information };
+    }
     if (!classes) return { ...common, level: functionVariance, weighted: functionVariance };
     // Of a label's logits all that is looked at are the variances of their sum and of their mean over the probabilities.
     const sums = sumVariances(where, posterior, inputs, mean);
@@ -87,6 +94,26 @@ export function readDiagnosed(
   const training =
     examples === posterior.examples &&
     Math.abs(loss - posterior.loss) <= 1e-5 * Math.abs(loss) + 1e-6 * examples * unit;
+  const common = { training, x: all.x, plugin: options.approximation === "plugin" };
+  if (likelihood.rows !== undefined) {
+    const { numbers: kept } = likelihood.rows;
+    const { size: row } = likelihood.group(shape);
+    return {
+      ...common,
+      samples: examples,
+      outputs: all.mean.size / examples,
+      together: true,
+      y: numbers(all.y).filter((_, i) => i % row < kept),
+      mean: numbers(all.mean),
+      variance: numbers(all.variance),
+      functionMean: numbers(all.functionMean),
+      functionVariance: numbers(all.functionVariance),
+      spread: numbers(all.level),
+      information: numbers(all.weighted).map((x) => x / temperature),
+      logs: numbers(all.logs),
+      otherLogs: new Float64Array(0),
+    };
+  }
   // Every label that counts is a sample of its own.
   const outputs = classes ? likelihood.group(shape).size : size;
   const rows = rowsOf(numbers(all.y), outputs, classes ? likelihood.group(shape).step : 1, size, classes);
@@ -121,10 +148,10 @@ export function readDiagnosed(
     });
   }
   return {
+    ...common,
     samples,
     outputs,
-    training,
-    x: all.x,
+    together: classes,
     y,
     mean,
     variance,
@@ -134,7 +161,6 @@ export function readDiagnosed(
     information,
     logs: classes ? taken(all.logs) : numbers(all.logs).filter((_, i) => i % 2 === 1),
     otherLogs: classes ? new Float64Array(0) : numbers(all.logs).filter((_, i) => i % 2 === 0),
-    plugin: options.approximation === "plugin",
   };
 }
 
@@ -169,7 +195,7 @@ const MOST_OUTPUTS = 64;
 export function perOutput(find: Find, posterior: WeightPosterior, given: Diagnosed): Finding[] {
   const { outputs } = given;
   const many = outputs > MOST_OUTPUTS && posterior.net.outputShape.length > 1;
-  if (outputs === 1 || many) return find(posterior, given, undefined);
+  if (outputs === 1 || many || given.together) return find(posterior, given, undefined);
   const found = Array.from({ length: outputs }, (_, c) => find(posterior, outputOf(given, c), c)).flat();
   return found.length > 0 ? found : find(posterior, given, undefined);
 }
@@ -192,6 +218,14 @@ function outputOf(given: Diagnosed, c: number): Diagnosed {
     logs: column(logs),
     otherLogs: column(otherLogs),
   };
+}
+
+/** Of outputs that stand each for itself, and of rows, the sum of these numbers; of labels themselves, [N]. */
+export function summed({ samples }: Diagnosed, values: Float64Array): Float64Array {
+  const each = values.length / samples;
+  return Float64Array.from({ length: samples }, (_, n) =>
+    values.subarray(n * each, (n + 1) * each).reduce((a, b) => a + b, 0),
+  );
 }
 
 /** Numbers of each example from those of its outputs. */

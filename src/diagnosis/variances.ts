@@ -2,7 +2,7 @@
 
 import { meanOf } from "../likelihood/likelihood.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
-import { confidences, type Diagnosed, FEW, type Find, perOutput, perSample } from "./data.ts";
+import { confidences, type Diagnosed, FEW, type Find, perOutput, perSample, summed } from "./data.ts";
 import { type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
 
 /** A relative spread of the function's variance below this counts as none; leverages of 500 features still spread by a twentieth. */
@@ -18,7 +18,7 @@ const FAR_SHARE = 0.1;
 
 /** What each output shows by itself, or all of them together where they show the same. */
 function ofEach(find: Find, posterior: WeightPosterior, given: Diagnosed): Finding[] {
-  const found = posterior.likelihood.targets === "classes" ? [] : perOutput(find, posterior, given);
+  const found = given.together ? [] : perOutput(find, posterior, given);
   if (found.length > 0 && found.length < given.outputs) return found;
   const all = find(posterior, given, undefined);
   return all.length > 0 ? all : found;
@@ -42,14 +42,6 @@ export function varianceFindings(
   const far: Find = (_, some, output) => farFindings(posterior, some, output, gammas, gamma);
   // Where no output is known to determine so many weights, their information adds: it has no unit.
   return [...findings, ...(gammas === undefined ? far(posterior, given, undefined) : ofEach(far, posterior, given))];
-}
-
-/** Of outputs that stand each for itself the sum of these numbers, of labels themselves, [N]. */
-function summed({ samples }: Diagnosed, values: Float64Array): Float64Array {
-  const each = values.length / samples;
-  return Float64Array.from({ length: samples }, (_, n) =>
-    values.subarray(n * each, (n + 1) * each).reduce((a, b) => a + b, 0),
-  );
 }
 
 function negligibleFindings({ likelihood, examples }: WeightPosterior, given: Diagnosed, output: number | undefined) {

@@ -6,12 +6,13 @@ import { checkOptions, ShapeError } from "../errors.ts";
 import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import type { Linearised } from "../prediction/linearised.ts";
-import { predictLabels } from "../prediction/log-probabilities.ts";
+import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
 import { type PredictOptions, predict, predictOptionNames } from "../prediction/prediction.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
 import { negativeLogDensities } from "./densities.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
+import { average } from "./read.ts";
 import {
   calibrationCurve,
   crps,
@@ -85,13 +86,20 @@ export function evaluate(posterior: Linearised, data: Data, options: EvaluateOpt
   const { targets: kind, normal } = posterior.likelihood;
   const plugin = options.approximation === "plugin";
   const labelled = kind !== "numbers";
-  const predicted = predictAll(where, data, ({ x }) => {
+  const { rows } = posterior.likelihood;
+  const predicted = predictAll(where, data, ({ x, y }) => {
     if (labelled) {
       const { mean, logs } = predictLabels(where, posterior, x, predictOptions);
       return { mean, variance: mean, functionMean: mean, functionVariance: mean, logs };
     }
     const prediction = predict(where, posterior, x, predictOptions);
     const { mean, variance } = prediction;
+    if (rows !== undefined) {
+      const shape = [x.shape[0], ...posterior.net.outputShape];
+      const targets = posterior.likelihood.readTargets(where, y, shape, "float64");
+      const logs = predictDensities(where, posterior, x, targets, predictOptions);
+      return { mean, variance, functionMean: mean, functionVariance: mean, logs };
+    }
     // What no metric looks at is not kept, nor computed.
     if (normal) return { mean, variance, functionMean: mean, functionVariance: mean, logs: mean };
     const functionVariance = plugin ? zeros(mean.shape) : prediction.functionVariance;
@@ -102,7 +110,7 @@ export function evaluate(posterior: Linearised, data: Data, options: EvaluateOpt
   const { functionMean, functionVariance, logs } = predicted;
   const all = { mean, variance, y, functionMean, functionVariance, logs };
   const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
-  const count = net.outputShape.length === 1 ? net.outputShape[0] : 1;
+  const count = net.outputShape.length === 1 && rows === undefined ? net.outputShape[0] : 1;
   if (kind === "classes" || count === 1) return metrics(all);
   const column = (array: NDArray, c: number) =>
     new NDArray(
@@ -138,7 +146,7 @@ interface Predicted {
   readonly y: NDArray;
   readonly functionMean: NDArray;
   readonly functionVariance: NDArray;
-  /** Of labels: the logarithms of their probabilities. */
+  /** Of labels: the logarithms of their probabilities; of rows: of their densities. */
   readonly logs: NDArray;
 }
 
@@ -158,7 +166,13 @@ function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, 
   const errors = overflow
     ? { rootMeanSquaredError: Number.POSITIVE_INFINITY, meanAbsoluteError: Number.POSITIVE_INFINITY }
     : { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
-  if (!normal) return { samples, negativeLogLikelihood: ofDensities(where, likelihood, predicted), ...errors };
+  if (!normal) {
+    const negativeLogLikelihood =
+      likelihood.rows === undefined
+        ? ofDensities(where, likelihood, predicted)
+        : average(logs.size, (i) => -logs.data[i]);
+    return { samples, negativeLogLikelihood, ...errors };
+  }
   return {
     samples,
     negativeLogLikelihood: gaussianNegativeLogLikelihood(mean, variance, y),

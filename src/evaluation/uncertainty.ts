@@ -6,6 +6,7 @@ import { labelShape } from "../losses/classes.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import { eachFunction } from "../prediction/functions.ts";
 import type { Linearised } from "../prediction/linearised.ts";
+import { rowInformation } from "../prediction/log-probabilities.ts";
 import { functionMoments } from "../prediction/prediction.ts";
 import { auroc } from "./classification.ts";
 
@@ -57,7 +58,10 @@ function parts(where: string, posterior: Linearised, x: ArrayLike, options: Unce
   const { likelihood, net } = posterior;
   const inputs = net.readInputs(where, x);
   const classes = likelihood.targets === "classes";
-  const rest = classes ? labelShape(net.outputShape, likelihood.classAxis) : net.outputShape;
+  const { rows } = likelihood;
+  const rest = classes
+    ? labelShape(net.outputShape, likelihood.classAxis)
+    : (rows?.targetShape(net.outputShape) ?? net.outputShape);
   const shape = [inputs.shape[0], ...rest];
   checkBytes(where, shape, memoryBudget, "Fewer inputs at once need less.");
   if (classes) {
@@ -65,7 +69,7 @@ function parts(where: string, posterior: Linearised, x: ArrayLike, options: Unce
     checkBytes(where, [draw.samples, size], memoryBudget, "Fewer samples need less.");
   }
   const [total, aleatoric, epistemic, share] = [0, 1, 2, 3].map(() => newFloats(where, shape));
-  const needs = classes ? "covariance" : "variance";
+  const needs = classes || rows !== undefined ? "covariance" : "variance";
   eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
     const put = (i: number, sum: number, noise: number, open = Math.max(sum - noise, 0)) => {
       total[i] = sum;
@@ -77,9 +81,11 @@ function parts(where: string, posterior: Linearised, x: ArrayLike, options: Unce
     };
     const { outputs, first, width, offset, step } = part;
     const found = likelihood.uncertainty(part, draw);
-    const [each, group] = classes ? [width / outputs, step === 1 ? offset / outputs : offset] : [width, 0];
+    // Of classes one number for each group, of rows those of a target, otherwise one for each output.
+    const each = found.total.length / part.batch;
+    const start = classes && step !== 1 ? offset : (offset * each) / outputs;
     for (let i = 0; i < found.total.length; i++) {
-      const at = classes ? (first + i) * each + group : first * each + i;
+      const at = ((first + Math.floor(i / each)) * width * each) / outputs + start + (i % each);
       put(at, found.total[i], found.aleatoric[i], found.epistemic?.[i]);
     }
   });
@@ -91,7 +97,7 @@ function parts(where: string, posterior: Linearised, x: ArrayLike, options: Unce
  * How much the weights leave open at each input, in one number, to tell inputs like the training data from others: for
  * classes and binary labels the mutual information of label and weights, in nats, summed over labels; for a
  * regression the variance of the function in units of the noise, Σ_c v_c / σ_c²; for counts the variance of the log rate,
- * Σ_c v_c.
+ * Σ_c v_c; for a likelihood of rows tr(ΛV).
  * @param x [B, ...inputs] @returns [B], at least 0 @throws ShapeError, ValueError for bad inputs; OptionError
  */
 export function epistemicScore(posterior: Linearised, x: ArrayLike, options: UncertaintyOptions = {}): NDArray {
@@ -104,7 +110,9 @@ function score(where: string, posterior: Linearised, x: ArrayLike, options: Unce
   const inputs = posterior.net.readInputs(where, x);
   const values = labelled
     ? parts(where, posterior, x, options).epistemic.data
-    : functionMoments(where, posterior, inputs, "variance");
+    : posterior.likelihood.rows === undefined
+      ? functionMoments(where, posterior, inputs, "variance")
+      : rowInformation(where, posterior, inputs).information.data;
   const noise = posterior.noise?.data;
   const [batch] = inputs.shape;
   const each = values.length / batch;

@@ -3,8 +3,10 @@
 import { LaplaceError, OptionError } from "../errors.ts";
 import type { Likelihood } from "./likelihood.ts";
 import { ofNumbers } from "./numbers.ts";
-import type { NumberLikelihood } from "./plain.ts";
+import type { NumberLikelihood, RowLikelihood } from "./plain.ts";
+import { ofRows } from "./rows.ts";
 import { verify } from "./verify.ts";
+import { verifyRows } from "./verify-rows.ts";
 
 /** A value of an option that a file can keep. */
 export type LikelihoodOption = number | string | boolean | readonly number[];
@@ -30,8 +32,8 @@ export function fromDefinition(name: string, options: unknown): Likelihood {
 }
 
 /**
- * Defines a likelihood of independent outputs by plain functions of numbers: of one output f and its target y. What it
- * gives makes the likelihood from its options, to be used as gaussian() is: by `laplace`, `train`, `evaluate`, `diagnose`,
+ * Defines a likelihood by plain functions: of independent outputs, of one output f and its target y, or, where they say how many
+ * `outputs` go together, of a row of outputs and its target (`RowLikelihood`). What it gives makes the likelihood from its options, to be used as gaussian() is: by `laplace`, `train`, `evaluate`, `diagnose`,
  * `uncertainty` and the others. `savePosterior` writes the name and the options, and `loadPosterior` needs the same
  * definition to have been made; the last one of a name counts.
  *
@@ -42,14 +44,14 @@ export function fromDefinition(name: string, options: unknown): Likelihood {
  *
  * Each likelihood is checked when it is made, at some f: the gradient against differences of the loss; the information
  * against the mean of gradient², the mean and the variance against those of the density, and the density against 1, by
- * integrals over all targets; draws against the gradient and the information.
+ * integrals over all targets; draws against the gradient and the information. Of rows all but the gradient against draws alone.
  * @param name of letters, digits, "-" and "_"; not that of a likelihood of the library
- * @param make from options, numbers, texts, booleans and lists of numbers, the functions: see `NumberLikelihood`
+ * @param make from options, numbers, texts, booleans and lists of numbers, the functions: see `NumberLikelihood`, `RowLikelihood`
  * @throws OptionError for a bad name; the maker: OptionError for what is missing, ValueError for what does not agree
  */
 export function defineLikelihood<Options extends [] | [LikelihoodOptions]>(
   name: string,
-  make: (...options: Options) => NumberLikelihood,
+  make: (...options: Options) => NumberLikelihood | RowLikelihood,
 ): (...options: Options) => Likelihood {
   const where = "defineLikelihood";
   if (typeof name !== "string" || !/^[\w-]{1,64}$/.test(name)) {
@@ -65,8 +67,13 @@ export function defineLikelihood<Options extends [] | [LikelihoodOptions]>(
     const [given] = options;
     checkValues(name, given);
     const rule = make(...options);
+    const entry = given === undefined ? {} : { options: structuredClone(given) };
+    if (rule?.outputs !== undefined) {
+      verifyRows(name, rule);
+      return ofRows(name, rule, entry);
+    }
     verify(name, rule);
-    return ofNumbers(name, rule, given === undefined ? {} : { options: structuredClone(given) });
+    return ofNumbers(name, rule, entry);
   };
   defined.set(name, (options) => maker(...((options === undefined ? [] : [options]) as Options)));
   return maker;

@@ -73,7 +73,7 @@ export function differenceRoot(covariance: Float64Array, classes: number): Float
  * L, lower triangular, with L Lᵀ = V for a V that may be singular: a column whose pivot is nothing beside its variance is left
  * zero, as it would be in exact arithmetic. No pivoting, because L should vary smoothly with V.
  */
-function semidefiniteRoot(covariance: Float64Array, n: number): Float64Array {
+export function semidefiniteRoot(covariance: Float64Array, n: number): Float64Array {
   const root = new Float64Array(n * n);
   for (let j = 0; j < n; j++) {
     const variance = covariance[j * n + j];
@@ -116,9 +116,10 @@ export class LogMean {
     });
   }
 
-  finish(): Float64Array {
+  /** @param most what is above is rounding: of probabilities what is above 0 */
+  finish(most = 0): Float64Array {
     return this.#largest.map((largest, i) =>
-      this.#sum[i] > 0 ? Math.min(0, largest + portableLog(this.#sum[i] / this.#count)) : largest,
+      this.#sum[i] > 0 ? Math.min(most, largest + portableLog(this.#sum[i] / this.#count)) : largest,
     );
   }
 }

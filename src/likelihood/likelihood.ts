@@ -73,6 +73,20 @@ export interface Baseline {
   fit(targets: Float64Array): (target: number) => number;
 }
 
+/** What likelihoods of rows answer: of outputs of which several have a target together that is not a class. */
+export interface Rows {
+  /** T, the numbers of a target: those of a row's first outputs, the others are 0 where targets are shaped like outputs. */
+  readonly numbers: number;
+  /** The shape of targets, and of what is predicted of them, for outputs of that shape. */
+  targetShape(shape: readonly number[]): readonly number[];
+  /** log ∫ density(y; f) N(f; m, V) df of each row, for targets [rows, T]. */
+  logDensities(targets: Float64Array, f: FunctionDistribution): Float64Array;
+  /** tr(ΛV) of each row. */
+  informations(f: FunctionDistribution): Float64Array;
+  /** −log density of each of the targets [rows, T] under the one row of outputs that fits all of them best. */
+  baseline(targets: Float64Array): Float64Array;
+}
+
 /** What a file says of a likelihood. */
 export type LikelihoodEntry = Readonly<Record<string, unknown>>;
 
@@ -134,7 +148,9 @@ export interface Likelihood extends LossRule {
   logProbabilities?(link: string, f: FunctionDistribution, draw: Draw): Float64Array;
   /** Of numbers: the log density of a target of output c under a prediction, all constants included. */
   logDensity?(target: number, predicted: PredictedNumber): number;
-  /** Λ of output c at a prediction, over σ² where there is noise; of classes its diagonal without what they share. */
+  /** Of targets that several outputs have together, and that are not classes. */
+  readonly rows?: Rows | undefined;
+  /** Λ of output c at a prediction, over σ² where there is noise; of classes its diagonal without what they share; not of rows. */
   information(predicted: PredictedNumber, c: number): number;
   /** Where the uncertainty of targets is from. Of classes it looks at covariances. */
   uncertainty(f: FunctionDistribution, draw: Draw): UncertaintyParts;

@@ -15,32 +15,14 @@ const DIFFERENCE = 1e-6;
 const INTEGRAL = 3e-4;
 const DRAWS = 4000;
 /** Beyond so many standard errors draws are not chance. */
-const STANDARD_ERRORS = 6;
+export const STANDARD_ERRORS = 6;
 /** Counts at most. */
 const MOST_COUNTS = 100_000;
 
 const needed = ["loss", "gradient", "information", "draw", "mean", "variance"] as const;
-const known: readonly string[] = [...needed, "targets", "constant", "moments"];
-
 /** @throws OptionError for what is missing or unknown, ValueError for what does not agree */
 export function verify(where: string, rule: NumberLikelihood): void {
-  if (rule === null || typeof rule !== "object") {
-    throw new OptionError(`${where}: expected an object of functions, got ${rule === null ? "null" : typeof rule}.`);
-  }
-  for (const name of Object.keys(rule)) {
-    if (!known.includes(name)) {
-      throw new OptionError(`${where}: unknown function "${name}"; a likelihood has ${known.join(", ")}.`);
-    }
-  }
-  for (const name of [...needed, "constant", "moments"] as const) {
-    const optional = !(needed as readonly string[]).includes(name);
-    if (typeof rule[name] === "function" || (optional && rule[name] === undefined)) continue;
-    throw new OptionError(`${where}: expected a function ${name}, got ${typeof rule[name]}.`);
-  }
-  const kinds: readonly TargetNumbers[] = ["reals", "positives", "counts"];
-  if (rule.targets !== undefined && !kinds.includes(rule.targets)) {
-    throw new OptionError(`${where}: expected targets to be "reals", "positives" or "counts", got "${rule.targets}".`);
-  }
+  checkFunctions(where, rule, [], ["constant", "moments"]);
   for (const f of OUTPUTS) {
     const information = rule.information(f);
     if (!(information >= 0 && information < Number.POSITIVE_INFINITY)) {
@@ -56,7 +38,37 @@ export function verify(where: string, rule: NumberLikelihood): void {
   }
 }
 
-const text = (x: number) => String(Number(x.toPrecision(6)));
+/**
+ * @param values names of what else there is, @param optional of functions that may be missing
+ * @throws OptionError for what is missing or unknown
+ */
+export function checkFunctions(
+  where: string,
+  rule: object,
+  values: readonly string[],
+  optional: readonly string[],
+): void {
+  if (rule === null || typeof rule !== "object") {
+    throw new OptionError(`${where}: expected an object of functions, got ${rule === null ? "null" : typeof rule}.`);
+  }
+  const given = rule as Readonly<Record<string, unknown>>;
+  const known: readonly string[] = [...needed, "targets", ...optional, ...values];
+  for (const name of Object.keys(rule)) {
+    if (!known.includes(name)) {
+      throw new OptionError(`${where}: unknown function "${name}"; a likelihood has ${known.join(", ")}.`);
+    }
+  }
+  for (const name of [...needed, ...optional]) {
+    if (typeof given[name] === "function" || (optional.includes(name) && given[name] === undefined)) continue;
+    throw new OptionError(`${where}: expected a function ${name}, got ${typeof given[name]}.`);
+  }
+  const kinds: readonly unknown[] = ["reals", "positives", "counts"] satisfies TargetNumbers[];
+  if (given.targets !== undefined && !kinds.includes(given.targets)) {
+    throw new OptionError(`${where}: expected targets to be "reals", "positives" or "counts", got "${given.targets}".`);
+  }
+}
+
+export const text = (x: number) => String(Number(x.toPrecision(6)));
 
 function checkDraws(where: string, rule: NumberLikelihood, f: number, draws: Float64Array, inner: number): void {
   const slopes = draws.map((y) => rule.gradient(f, y));
@@ -85,19 +97,35 @@ function checkDraws(where: string, rule: NumberLikelihood, f: number, draws: Flo
 function checkGradient(where: string, rule: NumberLikelihood, f: number, y: number): void {
   const slope = rule.gradient(f, y);
   const unit = 1 / Math.sqrt(rule.information(f) || 1);
-  let found = Number.NaN;
-  for (const step of STEPS) {
-    const h = step * unit;
-    const at = (k: number) => rule.loss(f + k * h, y);
-    const difference = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h);
-    // Of outputs much larger than their unit, rounding leaves less.
-    const tolerance = DIFFERENCE + (2 ** -48 * (Math.abs(f) + Math.abs(y))) / h;
-    if (Math.abs(difference - slope) * unit <= tolerance * (1 + Math.abs(slope) * unit)) return;
-    found = difference;
-  }
+  const found = derivativeOf((x) => rule.loss(x, y), f, slope, unit, Math.abs(y));
+  if (found === undefined) return;
   throw new ValueError(
     `${where}: the gradient is not the loss's derivative. At f = ${f} and y = ${text(y)} differences of the loss give ${text(found)}, the gradient ${text(slope)}.`,
   );
+}
+
+/**
+ * Undefined where the slope is the loss's derivative at x, otherwise what differences give.
+ * @param unit of x @param size of targets
+ */
+export function derivativeOf(
+  loss: (x: number) => number,
+  x: number,
+  slope: number,
+  unit: number,
+  size: number,
+): number | undefined {
+  let found = Number.NaN;
+  for (const step of STEPS) {
+    const h = step * unit;
+    const at = (k: number) => loss(x + k * h);
+    const difference = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h);
+    // Of outputs much larger than their unit, rounding leaves less.
+    const tolerance = DIFFERENCE + (2 ** -48 * (Math.abs(x) + size)) / h;
+    if (Math.abs(difference - slope) * unit <= tolerance * (1 + Math.abs(slope) * unit)) return undefined;
+    found = difference;
+  }
+  return found;
 }
 
 /** Calls `visit` with targets and their weights, which make sums of integrals over all targets. */

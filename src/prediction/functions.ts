@@ -91,12 +91,13 @@ export interface FunctionPart extends FunctionDistribution {
   readonly step: number;
 }
 
-/** Puts what a part has for its outputs among those of all inputs. */
+/** Puts what a part has for its outputs, or for each group of these which follow on each other, among those of all inputs. */
 export function place(part: FunctionPart, values: Float64Array, all: Float64Array): void {
   const { batch, outputs, first, width, offset, step } = part;
+  const each = values.length / batch;
   for (let i = 0; i < batch; i++) {
-    const start = (first + i) * width + offset;
-    for (let c = 0; c < outputs; c++) all[start + c * step] = values[i * outputs + c];
+    const start = (((first + i) * width + offset) * each) / outputs;
+    for (let c = 0; c < each; c++) all[start + c * step] = values[i * each + c];
   }
 }
 

@@ -1,8 +1,9 @@
-// Predictions of labels with their logarithms, which metrics take: a probability may round to 1 or to 0.
+// Predictions of labels with their logarithms, which metrics take: a probability may round to 1 or to 0; and densities of rows.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, newFloats, OptionError } from "../errors.ts";
 import { LogMean } from "../likelihood/draws.ts";
+import type { Rows } from "../likelihood/likelihood.ts";
 import { eachFunction, place } from "./functions.ts";
 import type { Linearised } from "./linearised.ts";
 import { eachNetworkPart, type PredictOptions, readPredictOptions } from "./prediction.ts";
@@ -69,4 +70,73 @@ export function predictLabels(
     });
   }
   return { mean: new NDArray(mean, shape), logs: new NDArray(logs, logShape) };
+}
+
+/**
+ * The log densities of targets under predictions, of a likelihood of rows, [B, rows]: of drawn networks that of their mixture.
+ * @param y targets as the likelihood reads them, [B, ...outputs]
+ */
+export function predictDensities(
+  where: string,
+  posterior: Linearised,
+  x: ArrayLike,
+  y: NDArray,
+  options: PredictOptions,
+): NDArray {
+  const { likelihood, net } = posterior;
+  const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
+  const rows = rowsOf(posterior);
+  const { size } = likelihood.group(net.outputShape);
+  const inputs = net.readInputs(where, x);
+  const each = net.graph.output.size / size;
+  const logs = newFloats(where, [inputs.shape[0], each]);
+  /** Targets of so many rows from one on, `by` apart. */
+  const targetsOf = (first: number, count: number, by: number) =>
+    Float64Array.from({ length: count * rows.numbers }, (_, i) => {
+      const row = first + Math.floor(i / rows.numbers) * by;
+      return y.data[row * size + (i % rows.numbers)];
+    });
+  if (approximation === "network") {
+    eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, length) => {
+      const targets = targetsOf(start / size, length / size, 1);
+      const [average, none] = [new LogMean(length / size), new Float64Array(length)];
+      const add = (mean: Float64Array) =>
+        average.add(rows.logDensities(targets, { batch: 1, outputs: length, mean, variance: none }));
+      return { add, finish: () => logs.set(average.finish(Number.POSITIVE_INFINITY), start / size) };
+    });
+  } else {
+    eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
+      const { batch, first, width, offset, outputs } = part;
+      // Groups come one by one, or all of a row.
+      const targets = targetsOf(
+        (first * width + offset) / size,
+        (batch * outputs) / size,
+        outputs === size ? width / size : 1,
+      );
+      place(part, rows.logDensities(targets, part), logs);
+    });
+  }
+  return new NDArray(logs, [inputs.shape[0], each]);
+}
+
+/** Of a likelihood of rows, [B, rows]: the sum of the function's variances, and tr(ΛV), V its covariance. */
+export function rowInformation(where: string, posterior: Linearised, inputs: NDArray) {
+  const { likelihood, net } = posterior;
+  const rows = rowsOf(posterior);
+  const shape = [inputs.shape[0], net.graph.output.size / likelihood.group(net.outputShape).size];
+  const [spread, information] = [0, 1].map(() => newFloats(where, shape));
+  eachFunction(where, posterior, inputs, { needs: "covariance", memoryBudget: Number.POSITIVE_INFINITY }, (part) => {
+    const { batch, outputs, variance } = part;
+    const sums = Float64Array.from({ length: batch }, (_, i) =>
+      variance.subarray(i * outputs, (i + 1) * outputs).reduce((a, b) => a + b, 0),
+    );
+    place(part, sums, spread);
+    place(part, rows.informations(part), information);
+  });
+  return { spread: new NDArray(spread, shape), information: new NDArray(information, shape) };
+}
+
+function rowsOf({ likelihood: { rows, name } }: Linearised): Rows {
+  if (rows === undefined) throw new OptionError(`A ${name} likelihood has no rows.`);
+  return rows;
 }

@@ -51,9 +51,9 @@ export interface PredictOptions {
 
 /** A prediction for B inputs, in float64; variances are in squared units of what they are of. */
 export interface Prediction {
-  /** The mean of the target, [B, ...outputs]: of classes, their probabilities. */
+  /** The mean of the target, [B, ...outputs]: of classes, their probabilities; of a likelihood of rows [B, ...targets]. */
   readonly mean: NDArray;
-  /** The variance of the target, noise included, [B, ...outputs]: of classes p (1 − p). */
+  /** The variance of the target, noise included, shaped alike: of classes p (1 − p). */
   readonly variance: NDArray;
   /** The network's output: the mean of the function's value, [B, ...outputs]. */
   readonly functionMean: NDArray;
@@ -91,21 +91,28 @@ export function predict(where: string, posterior: Linearised, x: ArrayLike, opti
     checkBytes(where, [samples, likelihood.group(net.outputShape).size], memoryBudget, "Fewer samples need less.");
   }
   const shaped = (data: Float64Array) => new NDArray(data, shape);
-  const [mean, variance, functionMean] = [0, 1, 2].map(() => newFloats(where, shape));
-  const known = { mean: shaped(mean), variance: shaped(variance), functionMean: shaped(functionMean) };
+  const targetShape = [inputs.shape[0], ...(likelihood.rows?.targetShape(net.outputShape) ?? net.outputShape)];
+  const [mean, variance] = [0, 1].map(() => newFloats(where, targetShape));
+  const functionMean = newFloats(where, shape);
+  const known = {
+    mean: new NDArray(mean, targetShape),
+    variance: new NDArray(variance, targetShape),
+    functionMean: shaped(functionMean),
+  };
   if (approximation === "network") {
     const functionVariance = newFloats(where, shape);
     const draw = { samples, seed, memoryBudget };
     eachNetworkPart(where, posterior, inputs, draw, (start, size) => {
-      const [targets, values, none] = [new Mixture(size), new Mixture(size), new Float64Array(size)];
+      const share = mean.length / functionMean.length;
+      const [targets, values, none] = [new Mixture(size * share), new Mixture(size), new Float64Array(size)];
       const add = (f: Float64Array) => {
         targets.add(likelihood.targetAt(f, net.outputShape, likelihood.noise));
         values.add({ mean: f, variance: none });
       };
       const finish = () => {
         const [target, value] = [targets.finish(), values.finish()];
-        mean.set(target.mean, start);
-        variance.set(target.variance, start);
+        mean.set(target.mean, start * share);
+        variance.set(target.variance, start * share);
         functionMean.set(value.mean, start);
         functionVariance.set(value.variance, start);
       };

@@ -19,7 +19,9 @@ export type Density =
   | { readonly name: "bernoulli" }
   | { readonly name: "poisson" }
   /** y = f + scale t, with 3 degrees of freedom; Λ is the Fisher information. */
-  | { readonly name: "studentT"; readonly scale: number };
+  | { readonly name: "studentT"; readonly scale: number }
+  /** Outputs in pairs, with noise of unit variance that is correlated within each. */
+  | { readonly name: "pairs"; readonly correlation: number };
 
 export type Kind = "ggn" | "monteCarlo" | "empiricalFisher";
 
@@ -123,6 +125,10 @@ export function lambda(density: Density, f: readonly number[], y: readonly numbe
         const together = counted[c] === 1 && groups.some((group) => group.includes(c) && group.includes(d));
         return together ? (c === d ? p[c] : 0) - p[c] * p[d] : 0;
       }
+      if (density.name === "pairs") {
+        if (c >> 1 !== d >> 1) return 0;
+        return (c === d ? 1 : -density.correlation) / (1 - density.correlation ** 2);
+      }
       if (c !== d) return 0;
       if (density.name === "gaussian") return 1 / ratios(density)[c] ** 2;
       if (density.name === "studentT") return 4 / 6 / density.scale ** 2;
@@ -140,6 +146,10 @@ export function lossGradient(density: Density, f: readonly number[], y: readonly
     if (density.name === "bernoulli") return sigmoid(x) - y[c];
     if (density.name === "poisson") return Math.exp(x) - y[c];
     if (density.name === "studentT") return studentSlope(density.scale, x - y[c]);
+    if (density.name === "pairs") {
+      const { correlation: r } = density;
+      return (x - y[c] - r * (f[c ^ 1] - y[c ^ 1])) / (1 - r ** 2);
+    }
     return (x - y[c]) / ratios(density)[c] ** 2;
   });
 }
@@ -162,6 +172,16 @@ function drawnGradient(density: Density, f: readonly number[], random: Random): 
       p[group[label]] -= 1;
     }
     return p;
+  }
+  if (density.name === "pairs") {
+    const { correlation: r } = density;
+    const y = [...f];
+    for (let c = 0; c < f.length; c += 2) {
+      const [a, b] = [random.normal(), random.normal()];
+      y[c] += a;
+      y[c + 1] += r * a + Math.sqrt(1 - r ** 2) * b;
+    }
+    return lossGradient(density, f, y);
   }
   return f.map((x) => {
     if (density.name === "bernoulli") return sigmoid(x) - (random.uniform() < sigmoid(x) ? 1 : 0);
@@ -421,6 +441,12 @@ export function logLikelihood(density: Density, examples: readonly Example[], te
         const { scale } = density;
         sum -= (2 * Math.log(1 + ((x - y[c]) / scale) ** 2 / 3)) / temperature;
         sum += Math.log(2 / (Math.PI * Math.sqrt(3) * scale));
+      } else if (density.name === "pairs") {
+        // Half of each pair's (r₀² − 2ρ r₀r₁ + r₁²) / (1 − ρ²), and of its constant.
+        const { correlation: r } = density;
+        const [own, other] = [x - y[c], f[c ^ 1] - y[c ^ 1]];
+        sum -= (own * (own - r * other)) / (2 * (1 - r ** 2) * temperature);
+        sum -= Math.log(2 * Math.PI * Math.sqrt(1 - r ** 2)) / 2;
       } else {
         sum += (y[c] * x - Math.exp(x)) / temperature;
         for (let k = 2; k <= y[c]; k++) sum -= Math.log(k);

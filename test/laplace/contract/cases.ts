@@ -1,7 +1,7 @@
 // What the contract is checked on: every structure × likelihood × weights × curvature, each with one of nine networks and
 // one of four numbers of examples, so that every structure meets every network with every curvature.
 
-import { studentT } from "../../../examples/likelihoods.ts";
+import { pairs, studentT } from "../../../examples/likelihoods.ts";
 import {
   array,
   bernoulli,
@@ -186,6 +186,13 @@ export const models: readonly Model[] = [
     density: { name: "studentT", scale: 0.7 },
     outputs: 2,
   },
+  {
+    name: "pairs of a user at two positions",
+    likelihood: defineLikelihood("pairs", pairs)({ correlation: 0.6 }),
+    density: { name: "pairs", correlation: 0.6 },
+    outputs: 4,
+    shape: [2, 2],
+  },
 ];
 
 const structures = ["full", "diagonal", "kronecker", "ekfac"] as const;
@@ -197,7 +204,7 @@ const TESTS = 3;
 
 function drawTarget({ density, likelihood, outputs }: Model, random: Random): number[] {
   const { name } = density;
-  if (name === "gaussian" || name === "studentT") return numbers(random, outputs, "float32");
+  if (name === "gaussian" || name === "studentT" || name === "pairs") return numbers(random, outputs, "float32");
   if (name === "categorical") {
     const target = new Array<number>(outputs).fill(0);
     for (const group of groupsOf(density, outputs)) {
