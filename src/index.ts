@@ -152,7 +152,7 @@ export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weigh
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
 export { type FitOptions, type Laplace, laplace } from "./laplace/laplace.ts";
-export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory.ts";
+export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory-estimate.ts";
 export type { LaplaceOptions } from "./laplace/options.ts";
 export type { Posterior } from "./laplace/posterior.ts";
 export { bernoulli } from "./likelihood/bernoulli.ts";

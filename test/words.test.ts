@@ -19,6 +19,7 @@ const words: readonly { readonly word: RegExp; readonly better: string; readonly
     better: "is not a …",
     why: '"is no count" is German word for word',
   },
+  { word: /\bsurer\b/i, better: "more certain", why: "nobody says it" },
   {
     word: /(?<!\bthere )\b(?:is|are|was|were) none\b/i,
     better: "is not one, is not known, counts as none",

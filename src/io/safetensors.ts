@@ -49,14 +49,14 @@ function split(where: string, bytes: Uint8Array): { text: string; data: Uint8Arr
   const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
   const length = view.getUint32(0, true) + 2 ** 32 * view.getUint32(4, true);
   if (length > LONGEST_HEADER) {
-    throw malformed(where, `a header of ${length} bytes is beyond ${LONGEST_HEADER}: likely no safetensors file`);
+    throw malformed(where, `a header of ${length} bytes is beyond ${LONGEST_HEADER}: probably not a safetensors file`);
   }
   if (8 + length > have) {
     throw new FileError("truncated", `${where}: the header ends at byte ${8 + length}, but the file has ${have}.`);
   }
   // A copy, because decoders refuse shared memory.
   const header = bytes.slice(8, 8 + length);
-  if (header[0] !== 0x7b) throw malformed(where, "the header does not begin with {: likely no safetensors file");
+  if (header[0] !== 0x7b) throw malformed(where, "the header does not begin with {: probably not a safetensors file");
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(header);

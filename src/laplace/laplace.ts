@@ -20,7 +20,7 @@ import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkTrained } from "../training/running.ts";
 import type { StopSignal } from "../training/train.ts";
-import { checkMemory } from "./memory.ts";
+import { checkMemory } from "./memory-estimate.ts";
 import { type LaplaceOptions, laplaceOptionNames, optionsElsewhere } from "./options.ts";
 import { Posterior } from "./posterior.ts";
 

@@ -1,8 +1,8 @@
 // What everything else asks of a structure: its row of the table.
 
 import type { DType } from "../kernels/memory.ts";
+import type { ByteCounts } from "./bytes.ts";
 import type { Accumulator, Curvature, Sharing, SumNumbers } from "./curvature.ts";
-import type { Memory } from "./memory.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -63,7 +63,7 @@ export interface Row<C extends Curvature = Curvature> {
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
   precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Precision;
   /** What its curvature and precision need. */
-  readonly memory: Memory;
+  readonly memory: ByteCounts;
   /** The arrays that sum over columns; what sums over examples alone is not among them. */
   columnSums(curvature: C): readonly Float64Array[];
   /** The same numbers over a selection's other view and as many examples, or with other sums over columns. */

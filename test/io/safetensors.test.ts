@@ -215,7 +215,7 @@ describe("a rule broken is a file refused", () => {
     ["nothing", new Uint8Array(), /^truncated: .*has 0/],
     ["seven bytes", new Uint8Array(7), /^truncated/],
     ["no header", new Uint8Array(8), /^malformed: .*begin with {/],
-    ["a picture", Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10, 0), /^malformed: .*likely no safetensors/],
+    ["a picture", Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10, 0), /^malformed: .*probably not a safetensors/],
     ["a header beyond the file", fileOf("{}", [], 3n), /^truncated: .*ends at byte 11/],
     ["a header of 2^64 - 1 bytes", fileOf("{}", [], 2n ** 64n - 1n), /^malformed: .*18446744073709552000/],
     ["a header of 100 MB", fileOf("{}", [], 100_000_000n), /^malformed/],

@@ -103,7 +103,7 @@ export function fitCommand(): Command {
       fraction,
     )
     .addOption(
-      new Option("--structure <name>", "of the posterior")
+      new Option("--structure <name>", "structure of the posterior")
         .choices(["auto", "full", "kronecker", "ekfac", "diagonal"])
         .default("auto"),
     )
@@ -115,7 +115,7 @@ export function fitCommand(): Command {
 async function run(data: string, options: Options): Promise<void> {
   const { output, report, seed, json } = options;
   if (options.folds !== undefined && options.testFraction !== undefined) {
-    throw new UsageError("--folds and --test-fraction exclude each other.");
+    throw new UsageError("give --folds or --test-fraction, not both.");
   }
   const outputs = [
     { what: "the model", path: output },

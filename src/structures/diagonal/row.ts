@@ -1,6 +1,6 @@
 // The diagonal alone: exact, without correlations.
 
-import { factoredMemory } from "../memory.ts";
+import { factoredMemory } from "../bytes.ts";
 import { passOf, type Row } from "../structure.ts";
 import { DiagonalCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";

@@ -1,7 +1,7 @@
 // Kronecker eigenbases, and the curvature's own diagonal in them.
 
+import { factorBytes, factoredMemory } from "../bytes.ts";
 import { basisSums, sharesPositions } from "../kronecker/sums.ts";
-import { factorBytes, factoredMemory } from "../memory.ts";
 import { passOf, type Row } from "../structure.ts";
 import { EkfacCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";

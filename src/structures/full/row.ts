@@ -1,9 +1,9 @@
 // The whole matrix: exact.
 
 import { passOf, type Row } from "../structure.ts";
+import { memory } from "./bytes.ts";
 import { FullCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
-import { memory } from "./memory.ts";
 import { fullPrecision } from "./precision.ts";
 import { fullSums } from "./sums.ts";
 

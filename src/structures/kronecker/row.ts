@@ -1,6 +1,6 @@
 // A Kronecker product for each parameter.
 
-import { factorBytes, factoredMemory } from "../memory.ts";
+import { factorBytes, factoredMemory } from "../bytes.ts";
 import { passOf, type Row } from "../structure.ts";
 import { columnsInA, KroneckerCurvature } from "./curvature.ts";
 import { fields, read, write } from "./file.ts";

@@ -1,11 +1,11 @@
 // What a whole matrix needs: 8 S² bytes, and as many for its factor.
 
 import { bytesPerElement } from "../../kernels/memory.ts";
-import { eighBytes, FLOAT64, type Memory, nothing } from "../memory.ts";
+import { type ByteCounts, eighBytes, FLOAT64, nothing } from "../bytes.ts";
 import { rowNumbers } from "../rows.ts";
 import { fullScratch } from "./precision.ts";
 
-export const memory: Memory = {
+export const memory: ByteCounts = {
   bytes({ size }) {
     const matrix = FLOAT64 * size ** 2;
     // Eigenvalues for the evidence; then the factor, which a prediction copies into the kernels' memory.

@@ -7,8 +7,8 @@ import { nodeNumbers } from "../network/graph.ts";
 import { backwardNumbers } from "../network/passes.ts";
 import { partSize } from "../network/run.ts";
 import { columnNumbers, columnsOf, type Model, routeOf } from "../prediction/functions.ts";
+import { FLOAT64 } from "../structures/bytes.ts";
 import type { Structure } from "../structures/curvature.ts";
-import { FLOAT64 } from "../structures/memory.ts";
 import { table } from "../structures/table.ts";
 
 /** What is asked for, and of how many inputs. */

@@ -9,12 +9,12 @@ import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../err
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
 import { type Approximation, readPredictOptions } from "../prediction/prediction.ts";
+import { FLOAT64 } from "../structures/bytes.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
-import { FLOAT64 } from "../structures/memory.ts";
 import type { Pass } from "../structures/structure.ts";
 import { table } from "../structures/table.ts";
 import { type LaplaceOptions, laplaceOptionNames } from "./options.ts";
-import { type Asked, phaseBytes } from "./prediction-memory.ts";
+import { type Asked, phaseBytes } from "./phase-bytes.ts";
 
 /**
  * Bytes that a fit and the use of its posterior need at their peak, and of what. Counted are numbers in the kernels'

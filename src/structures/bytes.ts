@@ -12,7 +12,7 @@ import type { PartSize } from "./squares.ts";
 export const FLOAT64 = 8;
 
 /** What a structure needs. */
-export interface Memory {
+export interface ByteCounts {
   /**
    * Bytes of the curvature; of its factorisation at its peak, with the evidence; of what is there at the first prediction; and of
    * what is kept from then on.
@@ -76,10 +76,10 @@ function basesBytes({ parameters }: Selection, dtype: DType, eigen: boolean): { 
  */
 export function factoredMemory(
   eigen: boolean,
-  of: (selection: Selection, vector: number) => ReturnType<Memory["bytes"]>,
-  between: Memory["between"] = nothing,
-): Memory {
-  const scratch: Memory["scratch"] = (selection, part, graph) => factoredScratch(selection, eigen, part, graph);
+  of: (selection: Selection, vector: number) => ReturnType<ByteCounts["bytes"]>,
+  between: ByteCounts["between"] = nothing,
+): ByteCounts {
+  const scratch: ByteCounts["scratch"] = (selection, part, graph) => factoredScratch(selection, eigen, part, graph);
   return {
     bytes(selection, dtype) {
       const { held } = basesBytes(selection, dtype, eigen);
