@@ -219,8 +219,8 @@ export function checkOptions(
   known: readonly string[],
   elsewhere: Readonly<Record<string, string>> = {},
 ): void {
-  if (options === null || typeof options !== "object") {
-    throw new OptionError(`${where}: the options must be an object, not ${String(options)}.`);
+  if (options === null || typeof options !== "object" || typeof (options as { then?: unknown }).then === "function") {
+    throw new OptionError(`${where}: the options must be an object, not ${valueText(options)}.`);
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
@@ -231,10 +231,25 @@ export function checkOptions(
   }
 }
 
+/** Any value as messages show it, cut short; what has no text is called by its kind. */
+export function valueText(value: unknown): string {
+  if (typeof value === "string") return value.length > 60 ? `${value.slice(0, 60)}…` : value;
+  if (typeof value === "function") return "a function";
+  if (typeof value === "symbol") return "a symbol";
+  if (value === null || typeof value !== "object") return String(value);
+  if (typeof (value as { then?: unknown }).then === "function") return "a promise (write await before it)";
+  try {
+    const text = String(value);
+    return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  } catch {
+    return "an object";
+  }
+}
+
 /** Refuses anything but an integer of at least `minimum`. */
 export function checkInteger(where: string, name: string, value: unknown, minimum: number): void {
   if (typeof value !== "number" || !Number.isInteger(value) || value < minimum) {
-    throw new OptionError(`${where}: ${name} must be an integer of at least ${minimum}, not ${String(value)}.`);
+    throw new OptionError(`${where}: ${name} must be an integer of at least ${minimum}, not ${valueText(value)}.`);
   }
 }
 
@@ -250,7 +265,7 @@ export function checkNumber(
   if (!fits) {
     const bound =
       minimum === Number.NEGATIVE_INFINITY ? "" : exclusive ? ` above ${minimum}` : ` of at least ${minimum}`;
-    throw new OptionError(`${where}: ${name} must be a finite number${bound}, not ${String(value)}.`);
+    throw new OptionError(`${where}: ${name} must be a finite number${bound}, not ${valueText(value)}.`);
   }
 }
 
@@ -260,13 +275,15 @@ export function checkChoice(where: string, name: string, value: unknown, choices
   const list = choices.map((choice) => `"${choice}"`).join(", ");
   const near = typeof value === "string" ? nearestOf(value, choices) : undefined;
   const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
-  throw new OptionError(`${where}: ${name} must be one of ${list}, not ${JSON.stringify(value)}.${hint}`);
+  throw new OptionError(
+    `${where}: ${name} must be one of ${list}, not ${typeof value === "string" ? JSON.stringify(value) : valueText(value)}.${hint}`,
+  );
 }
 
 /** Refuses anything but true and false. */
 export function checkBoolean(where: string, name: string, value: unknown): void {
   if (typeof value !== "boolean")
-    throw new OptionError(`${where}: ${name} must be true or false, not ${String(value)}.`);
+    throw new OptionError(`${where}: ${name} must be true or false, not ${valueText(value)}.`);
 }
 
 /**

@@ -1,6 +1,6 @@
 // Arrays after a clone; what is said of an entry that is not a number, and where it stands.
 
-import { ValueError } from "../errors.ts";
+import { ValueError, valueText } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
 
 /** An array as structuredClone and postMessage leave it. */
@@ -46,9 +46,24 @@ function adviceFor(value: unknown): string {
 
 /** The error for entry `i`, row-major, of what should be numbers. */
 export function noNumber(where: string, name: string, shape: readonly number[], i: number, value: unknown): ValueError {
-  const seen = typeof value === "string" ? JSON.stringify(value) : String(value);
+  const seen = typeof value === "string" ? JSON.stringify(value) : valueText(value);
   const of = name === "" ? "" : ` of ${name}`;
   const at = shape.length === 0 ? "the value" : `the entry${of} at [${indicesOf(shape, i).join(", ")}]`;
   const kind = value === undefined ? "" : ` (${typeof value})`;
   return new ValueError(`${where}: ${at}, ${seen}${kind}, is not a number. ${adviceFor(value)}`);
+}
+
+/**
+ * @throws ValueError for a typed array whose memory was transferred: it has no elements any more, and some of its methods throw
+ */
+export function refuseDetached(where: string, name: string, view: ArrayBufferView): void {
+  if (view.byteLength > 0 || view.buffer.byteLength > 0) return;
+  try {
+    new Uint8Array(view.buffer);
+  } catch {
+    const of = name === "" ? "a typed array" : name;
+    throw new ValueError(
+      `${where}: the memory of ${of} was transferred, by postMessage or structuredClone, so that its numbers are elsewhere. Transfer a copy (slice()) instead.`,
+    );
+  }
 }

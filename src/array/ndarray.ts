@@ -1,6 +1,14 @@
 // Shaped arrays of floats: row-major, without gaps, in ordinary JavaScript memory.
 
-import { checkChoice, checkOptions, LaplaceError, refuseCloning, ShapeError, ValueError } from "../errors.ts";
+import {
+  checkChoice,
+  checkOptions,
+  LaplaceError,
+  refuseCloning,
+  ShapeError,
+  ValueError,
+  valueText,
+} from "../errors.ts";
 import {
   bytesPerElement,
   type DType,
@@ -12,37 +20,18 @@ import {
   sharedView,
   takeBlock,
 } from "../kernels/memory.ts";
-import { indicesOf, isPlainArray, noNumber, type PlainArray } from "./entries.ts";
+import { indicesOf, isPlainArray, noNumber, type PlainArray, refuseDetached } from "./entries.ts";
 import { type FormatOptions, format } from "./format.ts";
 import { type Loan, loans, refuseFreed } from "./loans.ts";
+import { checkShape, MOST_AXES, sameShape, shapeText, sizeOf } from "./shapes.ts";
+
+export { sameShape, shapeText, sizeOf };
 
 /** Where Node's console.log looks for an object's text. */
 export const inspect: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /** Numbers nested to any depth, as `toArray` gives them. */
 export type Nested = number | readonly Nested[];
-
-/** The number of elements of a shape. */
-export function sizeOf(shape: readonly number[]): number {
-  let size = 1;
-  for (const length of shape) size *= length;
-  return size;
-}
-
-/** A shape as text: "[32, 1]". */
-export function shapeText(shape: readonly number[]): string {
-  return `[${shape.join(", ")}]`;
-}
-
-function checkShape(shape: readonly number[]): void {
-  for (const length of shape) {
-    if (!Number.isInteger(length) || length < 0) throw new ShapeError(`${shapeText(shape)} is not a shape.`);
-  }
-}
-
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((length, axis) => length === b[axis]);
-}
 
 /**
  * An array of float32 or float64 numbers with a shape. Elements lie row-major without gaps in `data`; `sub` and
@@ -144,9 +133,11 @@ export class NDArray implements Iterable<number> {
 
   #position(index: number, axis: number): number {
     const length = this.shape[axis];
-    const position = index < 0 ? index + length : index;
+    const position = typeof index === "number" && index < 0 ? index + length : index;
     if (!Number.isInteger(index) || position < 0 || position >= length) {
-      throw new ShapeError(`Index ${index} is out of range for axis ${axis} of shape ${shapeText(this.shape)}.`);
+      throw new ShapeError(
+        `Index ${valueText(index)} is out of range for axis ${axis} of shape ${shapeText(this.shape)}.`,
+      );
     }
     return position;
   }
@@ -168,6 +159,7 @@ export class NDArray implements Iterable<number> {
 
   /** This array, or a copy with the other element type. */
   as(dtype: DType): NDArray {
+    checkChoice("as", "dtype", dtype, ["float32", "float64"]);
     if (dtype === this.dtype) return this;
     return new NDArray(dtype === "float32" ? new Float32Array(this.data) : new Float64Array(this.data), this.shape);
   }
@@ -196,6 +188,7 @@ export class NDArray implements Iterable<number> {
 
   /** The elements, row-major, whatever the number of axes; `sub(i)` gives a row. */
   [Symbol.iterator](): IterableIterator<number> {
+    if (this.data.length !== this.size) refuseDetached("An NDArray", "its elements", this.data);
     return this.data.values();
   }
 
@@ -290,6 +283,7 @@ function partsOf(value: ArrayLike): readonly ArrayLike[] | undefined {
  */
 export function array(values: ArrayLike, options: ArrayOptions & { shape?: readonly number[] } = {}): NDArray {
   checkOptions("array", options, ["dtype", "shape"]);
+  if (options.shape !== undefined && !Array.isArray(options.shape)) checkShape(options.shape);
   return readArray("array", "", values, options);
 }
 
@@ -304,6 +298,7 @@ function readArray(
     const { data, shape } = values instanceof NDArray ? values : new NDArray(values.data, values.shape);
     return readArray(where, name, data, { ...options, shape: options.shape ?? shape });
   }
+  if (ArrayBuffer.isView(values)) refuseDetached(where, name, values);
   if (values instanceof Float32Array || values instanceof Float64Array) {
     const dtype = options.dtype ?? (values instanceof Float32Array ? "float32" : "float64");
     const data = makeFloats(dtype, values.length);
@@ -311,10 +306,16 @@ function readArray(
     const flat = new NDArray(data, [values.length]);
     return options.shape === undefined ? flat : flat.reshape(...options.shape);
   }
+  const of = name === "" ? "" : ` of ${name}`;
   const shape: number[] = [];
   for (let parts = partsOf(values); parts !== undefined; parts = partsOf(parts[0])) {
     shape.push(parts.length);
     if (parts.length === 0) break;
+    if (shape.length > MOST_AXES) {
+      throw new ShapeError(
+        `${where}: lists${of} are nested ${MOST_AXES} deep. Likely cause: a list that contains itself.`,
+      );
+    }
   }
   const data = makeFloats(options.dtype ?? "float64", sizeOf(shape));
   let next = 0;
@@ -322,7 +323,6 @@ function readArray(
     const parts = partsOf(value);
     if (parts !== undefined) {
       if (axis >= shape.length || parts.length !== shape[axis]) {
-        const of = name === "" ? "" : ` of ${name}`;
         throw new ShapeError(
           `${where}: rows differ in length at depth ${axis}${of}: ${parts.length}, where the first has ${shape[axis] ?? "none"}.`,
         );
@@ -373,6 +373,7 @@ export function kernelArray(shape: readonly number[], options: ArrayOptions = {}
 export function full(shape: readonly number[], value: number, options: ArrayOptions = {}): NDArray {
   checkOptions("full", options, ["dtype"]);
   const result = zeros(shape, options);
+  if (typeof value !== "number") throw noNumber("full", "", [], 0, value);
   result.data.fill(value);
   return result;
 }
@@ -384,6 +385,8 @@ export function asArray(values: ArrayLike): NDArray {
 
 /** `asArray` of a function's argument `name`, which errors name. @throws ShapeError, ValueError */
 export function namedArray(where: string, name: string, values: ArrayLike): NDArray {
+  const view = values instanceof NDArray ? values.data : values;
+  if (ArrayBuffer.isView(view)) refuseDetached(where, name, view);
   if (values instanceof NDArray) return values;
   if (values instanceof Float32Array || values instanceof Float64Array) return new NDArray(values, [values.length]);
   if (isPlainArray(values)) return new NDArray(values.data, values.shape);

@@ -11,6 +11,7 @@ import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
 import { type NumberFormat, numberReader, PLAIN } from "./numbers.ts";
 import { type ReadAs, type Reading, readerOf } from "./reading.ts";
+import { checkTexts } from "./texts.ts";
 import { type CategoryDraws, categoryDraws, numberDraws } from "./value-draws.ts";
 
 /** What a column holds. */
@@ -110,6 +111,7 @@ export function numbersBut(
   rule: MissingRule,
   format: NumberFormat = PLAIN,
 ): { readonly text: string; readonly count: number } | undefined {
+  checkTexts("numbersBut", "cells", cells);
   const missing = missingTest(rule, "numbers");
   const present = cells.filter((cell) => !missing(cell));
   const read = numberReader(format);

@@ -1,6 +1,7 @@
 // Dates and times as tables write them. Year first and names of months can be read in one way; digits with the day or the
 // month first are read by the column's format. A date is days since 1970-01-01 (UTC): a time with a zone is an instant.
 
+import { ValueError, valueText } from "../errors.ts";
 import { daysIn, SECONDS } from "./calendar.ts";
 import { datePattern } from "./date-patterns.ts";
 import { numberOf } from "./numbers.ts";
@@ -114,9 +115,16 @@ function countedDays(text: string, format: "excel" | "unix"): number | undefined
   return Math.abs(days) < 1e8 ? days : undefined;
 }
 
+/** The moment so many days after 1970-01-01, to the second. @throws ValueError for one that no date is */
+export function dateOf(where: string, days: number): Date {
+  const date = new Date(typeof days === "number" ? Math.round(days * SECONDS) * 1000 : Number.NaN);
+  if (Number.isFinite(date.getTime())) return date;
+  throw new ValueError(`${where}: ${valueText(days)} is no number of days that a date has.`);
+}
+
 /** Days since 1970-01-01 as a text: 1973-05-01, with the time of day if there is one. */
 export function dayText(days: number): string {
-  const text = new Date(Math.round(days * SECONDS) * 1000).toISOString();
+  const text = dateOf("dayText", days).toISOString();
   return text.endsWith("T00:00:00.000Z") ? text.slice(0, -14) : text.replace(".000Z", "Z");
 }
 

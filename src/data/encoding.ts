@@ -1,6 +1,6 @@
 // A table's encoding: rows of texts become inputs of a network, by rules that the rows of the training decided.
 
-import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
+import { checkChoice, checkOptions, OptionError, ValueError, valueText } from "../errors.ts";
 import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./column-encoding.ts";
 import { formatOverrides } from "./format-overrides.ts";
 import { checkFormats, type TableFormatOptions, tableFormats } from "./formats.ts";
@@ -10,6 +10,7 @@ import { marginOf, withOpenCategories } from "./margins.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import { atOnce, each, type Steps } from "./steps.ts";
 import { type TargetEncoding, type TargetTask, targetEncoding, targetOfRows, targetReader } from "./target.ts";
+import { checkText, checkTexts } from "./texts.ts";
 import { unreadableText, type Writer, writerOf } from "./writers.ts";
 
 /** A row of a table: texts by the names of their columns. */
@@ -84,6 +85,8 @@ export function* tableEncodingSteps(table: Table, options: TableEncodingOptions)
   const { place = (row: number) => `row ${row + 1} of the training` } = options;
   checkChoice(where, "missing", missing, ["impute", "refuse"]);
   if (task !== undefined) checkChoice(where, "task", task, ["regression", "classification"]);
+  checkTable(where, table);
+  checkText(where, target);
   const { names, rows } = table;
   checkFormats(where, options);
   checkNames(where, names);
@@ -136,6 +139,23 @@ function cellsBy({ names, rows }: Table): (name: string) => readonly string[] {
     const j = names.indexOf(name);
     return rows.map((row) => row[j] ?? "");
   };
+}
+
+/** @throws ValueError for what is no table of texts */
+function checkTable(where: string, table: Table): void {
+  if (table === null || typeof table !== "object" || !Array.isArray(table.rows)) {
+    const seen = valueText(table === null || typeof table !== "object" ? table : table.rows);
+    throw new ValueError(
+      `${where}: expected a table { names, rows } of texts, rows being a list of lists; got ${seen}.`,
+    );
+  }
+  checkTexts(where, "names", table.names);
+  for (let i = 0; i < table.rows.length; i++) {
+    const row = table.rows[i];
+    // Where a row is short, its last cells are empty.
+    if (!Array.isArray(row)) throw new ValueError(`${where}: row ${i} must be a list of texts, not ${valueText(row)}.`);
+    for (const cell of row) if (typeof cell !== "string") checkText(`${where}: row ${i}`, cell ?? "");
+  }
 }
 
 function checkNames(where: string, names: readonly string[]): void {

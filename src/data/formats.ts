@@ -8,6 +8,7 @@ import { type DateFormat, dateFormats, daysOf } from "./dates.ts";
 import type { MissingTest } from "./missing.ts";
 import { type NumberFormat, numberFormat, numberReader } from "./numbers.ts";
 import { each, type Steps } from "./steps.ts";
+import { checkText } from "./texts.ts";
 
 /** How a column writes what it holds, numbers or dates. */
 export interface ColumnFormat {
@@ -46,6 +47,7 @@ export function checkFormats(where: string, { decimal, thousands, dateFormat }: 
 
 /** Checks the name of a date format, or its pattern. @throws OptionError */
 export function checkDateFormat(where: string, format: string): asserts format is DateFormat {
+  checkText(where, format);
   if (format.includes("%")) datePattern(format);
   else if (!dateFormats.some((known) => known === format)) {
     throw new OptionError(

@@ -1,5 +1,7 @@
 // What a text means, for comparing: 1 and 1.0 are one value, so are Yes and yes, and é as one character or as two.
 
+import { checkText, checkTexts } from "./texts.ts";
+
 /** Numbers without leading zeros, which make codes; with an exponent only where that cannot be a code such as 1E3. */
 const NUMBER =
   /^[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+|(?:(?:0|[1-9]\d*)\.\d*|\.\d+)[eE][+-]?\d+|[1-9]\d*[eE][+-]\d+)$/;
@@ -18,6 +20,7 @@ const DIGITS = 15;
  * with leading zeros, stay as they are.
  */
 export function identityOf(cell: string): string {
+  checkText("identityOf", cell);
   const text = cell.trim();
   const first = text.charCodeAt(0);
   // + - . and digits
@@ -48,6 +51,7 @@ export interface Occurrence {
  * form that is written most, of numbers the shortest.
  */
 export function occurrences(cells: readonly string[]): Occurrence[] {
+  checkTexts("occurrences", "cells", cells);
   const forms = new Map<string, Map<string, number>>();
   for (const cell of cells) {
     const identity = identityOf(cell);
@@ -81,6 +85,7 @@ export function spellings(cells: readonly string[]): Occurrence[][] {
 
 /** Places of texts by what they mean; texts that are written alike come first. */
 export function placesOf(texts: readonly string[]): (cell: string) => number | undefined {
+  checkTexts("placesOf", "texts", texts);
   const written = new Map(texts.map((text, i) => [text, i]));
   const meant = new Map(texts.map((text, i) => [identityOf(text), i] as const).reverse());
   return (cell) => written.get(cell.trim()) ?? meant.get(identityOf(cell));

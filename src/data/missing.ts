@@ -3,6 +3,7 @@
 
 import { isMissing as isMissingOfBefore } from "./cells.ts";
 import { identityOf } from "./identity.ts";
+import { checkText, checkTexts, checkWritten } from "./texts.ts";
 
 /** Which texts count as missing; an empty cell always does. */
 export interface MissingRule {
@@ -74,6 +75,7 @@ function usualMark(text: string): boolean {
 
 /** Whether a text stands for a missing value often enough that one should be told when it is taken for a value. */
 export function looksMissing(cell: string): boolean {
+  checkText("looksMissing", cell);
   const text = cell.trim();
   return text.length <= LONGEST && usualMark(text);
 }
@@ -82,10 +84,13 @@ export function looksMissing(cell: string): boolean {
  * The test of a rule, for cells of a kind: numbers (dates too), texts, or numbers that are classes.
  */
 export function missingTest(rule: MissingRule, among: "numbers" | "texts" | "classes"): MissingTest {
+  checkWritten("missingTest", rule, ["marks"]);
   if (rule.marks === "classic") return isMissingOfBefore;
+  checkTexts("missingTest", "texts", rule.texts);
   const named = new Set(rule.texts.map(identityOf));
   const usual = rule.marks === "usual";
   return (cell) => {
+    checkText("missingTest", cell);
     if (cell.length > LONGEST) return cell.trim() === "" || (named.size > 0 && named.has(identityOf(cell)));
     const text = cell.trim();
     if (text === "") return true;

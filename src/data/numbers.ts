@@ -1,6 +1,8 @@
 // Numbers as tables write them: decimal commas, groups of digits, signs of currencies, percent, parentheses. How a column
 // writes its numbers is settled by all of its cells; a cell is then read by what was settled.
 
+import { checkText, checkTexts, checkWritten } from "./texts.ts";
+
 /** How a column writes its numbers. */
 export interface NumberFormat {
   /** What stands before the decimals. */
@@ -56,6 +58,7 @@ interface Bare {
 
 /** The number a cell says, in decimal digits with a point; undefined if it says none. */
 export function numberOf(cell: string): number | undefined {
+  checkText("numberOf", cell);
   if (cell.length > LONGEST) return undefined;
   const text = cell.trim();
   if (!NUMBER.test(text)) return undefined;
@@ -64,6 +67,7 @@ export function numberOf(cell: string): number | undefined {
 }
 
 function bareOf(cell: string): Bare | undefined {
+  checkText("numberReader", cell);
   if (cell.length > LONGEST) return undefined;
   const text = cell.replace(SPACES, " ").replaceAll("’", "'").trim();
   const found = DRESSED.exec(text)?.groups;
@@ -115,6 +119,8 @@ function evidenceOf(body: string): Evidence {
  * beside it, a currency, the table's other columns or the delimiter do; a point is then a decimal point.
  */
 export function numberFormat(texts: readonly string[], hints: NumberHints = {}): NumberFormat {
+  checkTexts("numberFormat", "texts", texts);
+  checkWritten("numberFormat", hints, []);
   const counts = new Map<string, number>();
   const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
   const of = (what: string) => counts.get(what) ?? 0;
@@ -184,7 +190,9 @@ function bestGroup(of: (what: string) => number, other: "." | ","): NumberFormat
 }
 
 /** Reads the cells of a column: the number that one says, or undefined if it says none in this format. */
-export function numberReader({ decimal, thousands, unit }: NumberFormat): (cell: string) => number | undefined {
+export function numberReader(format: NumberFormat): (cell: string) => number | undefined {
+  checkWritten("numberReader", format, ["decimal", "thousands", "unit"]);
+  const { decimal, thousands, unit } = format;
   const plain = decimal === "." && thousands !== "." && unit !== "%" && unit !== "‰";
   const whole = thousands === "" ? undefined : new RegExp(`^${groupPattern(thousands)}$`);
   return (cell) => {

@@ -20,13 +20,21 @@ export function isDataset(data: Data): data is DatasetLike {
 /** @throws ValueError for what cannot be data */
 export function checkData(where: string, data: Data): void {
   if (isPromise(data)) throw new ValueError(`${where}: the data are a promise: write await before it.`);
+  if (typeof data === "function" && /^class\b/.test(Function.prototype.toString.call(data))) {
+    throw new ValueError(`${where}: the data are a class, ${data.name}: make one of it with new.`);
+  }
   if (typeof data === "function" || isDataset(data)) return;
   if (typeof (data as { [Symbol.asyncIterator]?: unknown } | null)?.[Symbol.asyncIterator] === "function") {
     throw new ValueError(
       `${where}: the data are an async iterable, which is not taken: gather its batches in a list first (for await … push).`,
     );
   }
-  if (typeof data !== "object" || typeof data?.[Symbol.iterator] !== "function") {
+  if (
+    typeof data !== "object" ||
+    ArrayBuffer.isView(data) ||
+    data instanceof NDArray ||
+    typeof data?.[Symbol.iterator] !== "function"
+  ) {
     throw new ValueError(
       `${where}: data must be an object { x, y } of inputs and targets, or batches of them: a DataLoader, a list, or a function that gives them.`,
     );

@@ -6,6 +6,7 @@ import type { DateFormat } from "./dates.ts";
 import { identityOf } from "./identity.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import type { NumberFormat } from "./numbers.ts";
+import { checkTexts, checkWritten } from "./texts.ts";
 
 /** The value of a cell; undefined where it is missing, null where it cannot be read. */
 export type Reading = (cell: string) => number | undefined | null;
@@ -23,6 +24,8 @@ export type Readable = ReadAs & {
 
 /** How cells of a column are read. */
 export function readerOf(column: Readable, rule: MissingRule): Reading {
+  checkWritten("readerOf", column, ["kind"]);
+  checkTexts("readerOf", "texts", column.texts);
   const missing = missingTest(rule, "numbers");
   const strays = new Set(column.texts.map(identityOf));
   const value = cellReader(column);

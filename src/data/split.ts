@@ -3,7 +3,7 @@
 import { checkFinite } from "../array/arguments.ts";
 import { type ArrayLike, namedArray, shapeText } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { checkBoolean, checkOptions, OptionError, ShapeError } from "../errors.ts";
+import { checkBoolean, checkOptions, OptionError, ShapeError, valueText } from "../errors.ts";
 import { type Dataset, takeBatch } from "./dataset.ts";
 import { type Data, readWhole } from "./read.ts";
 
@@ -63,12 +63,14 @@ export function splitDataset(data: Data, shares: readonly number[], options: Spl
 /** Where the parts end. */
 function endsOf(where: string, shares: readonly number[], samples: number): number[] {
   const valid =
-    Array.isArray(shares) && shares.length > 0 && shares.every((share) => Number.isFinite(share) && share > 0);
+    Array.isArray(shares) &&
+    shares.length > 0 &&
+    Array.from(shares).every((share) => Number.isFinite(share) && share > 0);
   const sum = valid ? shares.reduce((total, share) => total + share, 0) : Number.NaN;
   const counts = valid && shares.every(Number.isInteger) && sum === samples;
   if (!counts && !(Math.abs(sum - 1) <= 1e-9)) {
     throw new OptionError(
-      `${where}: shares must be numbers above 0 that add up to 1, such as [0.8, 0.2], or to the ${samples} samples, not [${String(shares)}].`,
+      `${where}: shares must be numbers above 0 that add up to 1, such as [0.8, 0.2], or to the ${samples} samples, not ${Array.isArray(shares) ? `[${shares.map(valueText).join(", ")}]` : valueText(shares)}.`,
     );
   }
   let [before, last] = [0, 0];

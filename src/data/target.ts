@@ -8,6 +8,7 @@ import { type MissingRule, type MissingTest, missingTest } from "./missing.ts";
 import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
 import { type NumberFormat, numberFormat, numberOf, numberReader } from "./numbers.ts";
+import { checkTexts } from "./texts.ts";
 
 /** What is learned of the target. */
 export type TargetTask = "regression" | "classification";
@@ -63,6 +64,7 @@ export function guessTask(cells: readonly string[], format?: NumberFormat, rule:
  * @param rule which texts count as missing (default: the usual ones)
  */
 export function taskGuess(cells: readonly string[], format?: NumberFormat, rule: MissingRule = USUAL): TaskGuess {
+  checkTexts("guessTask", "cells", cells);
   const missing = missingTest(rule, "numbers");
   const present = cells.filter((cell) => !missing(cell));
   const settled = format ?? numberFormat(present);

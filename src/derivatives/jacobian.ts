@@ -6,7 +6,7 @@ import { type ArrayLike, asArray, NDArray, sameShape, shapeText, zeros } from ".
 import { checkChoice, checkOptions, OptionError, ShapeError } from "../errors.ts";
 import { copyIn, copyOutTo, copyTo, type DType, type Pointer } from "../kernels/memory.ts";
 import { nodeNumbers } from "../network/graph.ts";
-import type { Network } from "../network/network.ts";
+import { checkIsNetwork, type Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
 import { type Contraction, none, run } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
@@ -31,6 +31,7 @@ export function jacobian(net: Network, x: ArrayLike, options: JacobianOptions = 
   checkOptions(where, options, ["withRespectTo", "memoryBudget", "out"]);
   const { withRespectTo = "parameters" } = options;
   checkChoice(where, "withRespectTo", withRespectTo, variables);
+  checkIsNetwork(where, net);
   const inputs = net.readInputs(where, x);
   const [batch, ...inputShape] = inputs.shape;
   const varied = withRespectTo === "parameters" ? [net.parameterCount] : inputShape;
@@ -65,6 +66,7 @@ function readShaped(where: string, name: string, values: ArrayLike, shape: reado
  */
 export function jvp(net: Network, x: ArrayLike, tangent: Tangent): NDArray {
   const where = "jvp";
+  checkIsNetwork(where, net);
   const inputs = net.readInputs(where, x);
   const directions = typeof tangent === "object" && isPair(tangent) ? tangent : { parameters: tangent as ArrayLike };
   checkOptions(where, directions, ["parameters", "inputs"]);
@@ -121,6 +123,7 @@ export function vjp(
   checkOptions(where, options, ["withRespectTo"]);
   const { withRespectTo = "parameters" } = options;
   checkChoice(where, "withRespectTo", withRespectTo, variables);
+  checkIsNetwork(where, net);
   const inputs = net.readInputs(where, x);
   const targets = readShaped(where, "the cotangent", cotangent, [inputs.shape[0], ...net.outputShape], net.dtype);
   const result = zeros(pulledBackShape(net, inputs, withRespectTo), { dtype: net.dtype });

@@ -2,7 +2,7 @@
 // with the options of `ClassOptions` probabilities at every position, and labels of which some are left out.
 
 import { type ArrayLike, asArray, NDArray } from "../array/ndarray.ts";
-import { checkChoice, checkInteger, checkOptions, OptionError, ShapeError, ValueError } from "../errors.ts";
+import { checkChoice, checkInteger, checkOptions, newFloats, OptionError, ShapeError, ValueError } from "../errors.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { countedLabels } from "./labels.ts";
 import { average, readLabels, readNumbers, readProbabilities } from "./read.ts";
@@ -123,7 +123,7 @@ function curve(
     checkInteger(where, "label", label, 0);
     if (label >= classes) throw new OptionError(`${where}: label ${label} is not one of ${classes} classes.`);
   }
-  const [count, confidence, right] = [new Float64Array(bins), new Float64Array(bins), new Float64Array(bins)];
+  const [count, confidence, right] = [0, 1, 2].map(() => newFloats(where, [bins]));
   for (let i = 0; i < samples; i++) {
     const of = label ?? largest(p, i, classes);
     const value = p[i * classes + of];

@@ -1,7 +1,7 @@
 // The standard normal distribution in float64, to a few units in the last place, in the tails as well.
 
 import { MIDDLE, normalCentre, normalDensity, normalTail } from "../array/normal.ts";
-import { ValueError } from "../errors.ts";
+import { ValueError, valueText } from "../errors.ts";
 
 export { normalDensity };
 
@@ -11,7 +11,7 @@ export { normalDensity };
  * @throws ValueError for what is not a number; ±∞ are allowed
  */
 export function normalCdf(x: number): number {
-  if (typeof x !== "number" || Number.isNaN(x)) throw new ValueError(`normalCdf: x is ${String(x)}, not a number.`);
+  if (typeof x !== "number" || Number.isNaN(x)) throw new ValueError(`normalCdf: x is ${valueText(x)}, not a number.`);
   if (Math.abs(x) < MIDDLE) return 0.5 + normalCentre(x);
   return x < 0 ? normalTail(-x) : 1 - normalTail(x);
 }
@@ -24,7 +24,7 @@ export function normalCdf(x: number): number {
  */
 export function normalQuantile(p: number): number {
   if (!(typeof p === "number" && p >= 0 && p <= 1)) {
-    throw new ValueError(`normalQuantile: p must be a probability from 0 to 1, not ${String(p)}.`);
+    throw new ValueError(`normalQuantile: p must be a probability from 0 to 1, not ${valueText(p)}.`);
   }
   // 1 − p and p − ½ are exact there.
   if (p > 0.5) return -lowerQuantile(1 - p, p - 0.5);

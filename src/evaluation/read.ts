@@ -2,7 +2,7 @@
 
 import { checkFinite } from "../array/arguments.ts";
 import { type ArrayLike, asArray, type NDArray, sameShape, shapeText } from "../array/ndarray.ts";
-import { OptionError, ShapeError, ValueError } from "../errors.ts";
+import { OptionError, ShapeError, ValueError, valueText } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
 
 // How far a probability may lie outside [0, 1], and a row's sum from 1, by rounding: means of many float32 rows do.
@@ -153,5 +153,5 @@ function labelOfRow(where: string, row: FloatArray, i: number): number {
 /** Refuses a level outside (0, 1). @throws OptionError */
 export function checkLevel(where: string, level: unknown): asserts level is number {
   if (typeof level === "number" && level > 0 && level < 1) return;
-  throw new OptionError(`${where}: level must be a number between 0 and 1, such as 0.9, not ${String(level)}.`);
+  throw new OptionError(`${where}: level must be a number between 0 and 1, such as 0.9, not ${valueText(level)}.`);
 }

@@ -1,7 +1,7 @@
 // Metrics of predicted means and variances, as of Gaussians. All average over all N C elements.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
-import { checkInteger, checkOptions } from "../errors.ts";
+import { checkInteger, checkOptions, newFloats } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
 import { normalCdf, normalDensity, normalQuantile } from "./normal.ts";
 import { average, checkLevel, checkVariance, readNumbers } from "./read.ts";
@@ -162,7 +162,7 @@ export function calibrationCurve(
   checkInteger(where, "bins", bins, 1);
   const { m, v, y } = read(where, mean, variance, targets, true);
   const z = Float64Array.from(m, (_: number, i: number) => (y[i] - m[i]) / Math.sqrt(v[i])).sort();
-  const level = Float64Array.from({ length: bins + 1 }, (_, j) => j / bins);
+  const level = newFloats(where, [bins + 1]).map((_, j) => j / bins);
   let below = 0;
   const frequency = level.map((p) => {
     const quantile = normalQuantile(p);

@@ -2,8 +2,9 @@
 // the header, a JSON object of { dtype, shape, data_offsets } by tensor and of texts under "__metadata__"; then the data,
 // without holes. Everything the header says is checked against the file before anything is allocated.
 
+import { isPromise, refuseDetached } from "../array/entries.ts";
 import { NDArray } from "../array/ndarray.ts";
-import { FileError, LaplaceError, OptionError, ValueError } from "../errors.ts";
+import { FileError, LaplaceError, OptionError, ValueError, valueText } from "../errors.ts";
 import { elementTypes, otherBytes } from "./dtypes.ts";
 import { type Json, type JsonObject, parseJson, quoted, wellFormed } from "./json.ts";
 
@@ -34,6 +35,7 @@ const malformed = (where: string, what: string) => new FileError("malformed", `$
 
 /** Refuses anything but bytes, and gives them as plain bytes: a Node Buffer has other ideas of `slice`. */
 function readBytes(where: string, bytes: unknown): Uint8Array {
+  if (ArrayBuffer.isView(bytes)) refuseDetached(where, "the file's bytes", bytes);
   if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // An ArrayBuffer of another realm, such as a frame's, is not an instance of this one's class.
   if (Object.prototype.toString.call(bytes) === "[object ArrayBuffer]") return new Uint8Array(bytes as ArrayBuffer);
@@ -201,8 +203,8 @@ export function readSafetensors(bytes: Uint8Array | ArrayBuffer): Safetensors {
 
 /** Names as a file can hold them, in order. @throws ValueError */
 function readNames(where: string, what: string, values: object): string[] {
-  if (values === null || typeof values !== "object") {
-    throw new OptionError(`${where}: the ${what} must be an object of them by name, not ${String(values)}.`);
+  if (values === null || typeof values !== "object" || isPromise(values)) {
+    throw new OptionError(`${where}: the ${what} must be an object of them by name, not ${valueText(values)}.`);
   }
   const names = Object.keys(values).sort();
   const broken = names.find((name) => !wellFormed(name));
@@ -229,6 +231,7 @@ export function writeSafetensors(
   const parts = readNames(where, "tensors", tensors).map((name) => {
     const tensor = tensors[name];
     if (!(tensor instanceof NDArray)) throw new ValueError(`${where}: ${quoted(name)} must be an NDArray.`);
+    if (tensor.data.length !== tensor.size) refuseDetached(where, quoted(name), tensor.data);
     if (name === METADATA) throw new ValueError(`${where}: no tensor can have the name ${METADATA}.`);
     if (tensor.rank > MOST_AXES) throw new ValueError(`${where}: ${quoted(name)} has more than ${MOST_AXES} axes.`);
     return { name, tensor };

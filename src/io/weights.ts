@@ -4,7 +4,7 @@ import { inType } from "../array/arguments.ts";
 import { isPlainArray, type PlainArray } from "../array/entries.ts";
 import { asArray, NDArray, sameShape, shapeText } from "../array/ndarray.ts";
 import { checkBoolean, checkOptions, OptionError, type ShapeMismatch, WeightsError } from "../errors.ts";
-import type { Network } from "../network/network.ts";
+import { checkIsNetwork, type Network } from "../network/network.ts";
 import { quoted } from "./json.ts";
 import { openFile, type StoredTensor } from "./safetensors.ts";
 
@@ -83,6 +83,7 @@ export function loadWeights(
 ): LoadedWeights {
   const where = "loadWeights";
   checkOptions(where, options, ["prefix", "rename", "strict"]);
+  checkIsNetwork(where, net);
   const { strict = true } = options;
   checkBoolean(where, "strict", strict);
   const stored = isRecord(weights) ? storedIn(where, weights) : openFile(where, weights).tensors;

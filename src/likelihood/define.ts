@@ -1,6 +1,6 @@
 // Likelihoods that users define, by a name that files know them by.
 
-import { LaplaceError, OptionError } from "../errors.ts";
+import { LaplaceError, OptionError, valueText } from "../errors.ts";
 import type { Likelihood } from "./likelihood.ts";
 import { ofNumbers } from "./numbers.ts";
 import type { NumberLikelihood, RowLikelihood } from "./plain.ts";
@@ -55,7 +55,7 @@ export function defineLikelihood<Options extends [] | [LikelihoodOptions]>(
 ): (...options: Options) => Likelihood {
   const where = "defineLikelihood";
   if (typeof name !== "string" || !/^[\w-]{1,64}$/.test(name)) {
-    throw new OptionError(`${where}: expected a name of letters, digits, "-" and "_", got ${String(name)}.`);
+    throw new OptionError(`${where}: expected a name of letters, digits, "-" and "_", got ${valueText(name)}.`);
   }
   if (taken.includes(name)) throw new OptionError(`${where}: "${name}" is a likelihood of the library.`);
   if (typeof make !== "function") {
@@ -83,13 +83,13 @@ export function defineLikelihood<Options extends [] | [LikelihoodOptions]>(
 function checkValues(where: string, options: LikelihoodOptions | undefined): void {
   if (options === undefined) return;
   if (options === null || typeof options !== "object" || Array.isArray(options)) {
-    throw new OptionError(`${where}: expected an object of options, got ${String(options)}.`);
+    throw new OptionError(`${where}: expected an object of options, got ${valueText(options)}.`);
   }
   for (const [name, value] of Object.entries(options)) {
     const numbers = Array.isArray(value) ? value : [value];
     if (numbers.every(Number.isFinite) || typeof value === "string" || typeof value === "boolean") continue;
     throw new OptionError(
-      `${where}: expected the option ${name} to be a finite number, a text, a boolean or a list of numbers, which files can keep, got ${String(value)}.`,
+      `${where}: expected the option ${name} to be a finite number, a text, a boolean or a list of numbers, which files can keep, got ${valueText(value)}.`,
     );
   }
 }

@@ -1,7 +1,8 @@
 // Targets that are the outputs plus Gaussian noise.
 
+import { refuseDetached } from "../array/entries.ts";
 import { NDArray, shapeText, sizeOf } from "../array/ndarray.ts";
-import { checkNumber, checkOptions, OptionError, ShapeError } from "../errors.ts";
+import { checkNumber, checkOptions, OptionError, ShapeError, valueText } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import type { Outputs } from "../network/outputs.ts";
@@ -30,6 +31,12 @@ export function gaussian(options: GaussianOptions = {}): Likelihood {
     checkNumber("gaussian", "noise", given, 0, true);
     return gaussianOf(given, undefined);
   }
+  if (given === null || typeof given !== "object" || !(Symbol.iterator in given)) {
+    throw new OptionError(
+      `gaussian: noise must be a number, or a list of one for each output, not ${valueText(given)}.`,
+    );
+  }
+  if (ArrayBuffer.isView(given)) refuseDetached("gaussian", "noise", given);
   const list = Array.from(given);
   if (list.length === 0) throw new OptionError("gaussian: noise must be a number, or a list of one for each output.");
   for (const sigma of list) checkNumber("gaussian", "noise", sigma, 0, true);

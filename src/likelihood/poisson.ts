@@ -2,6 +2,7 @@
 
 import { millsRatio, normalDensity } from "../array/normal.ts";
 import { portableExp, portableExpm1, portableLog } from "../array/portable.ts";
+import { checkOptions } from "../errors.ts";
 import { fallingRoot, logTrapezoid, logUpper, normalUpper } from "./integrals.ts";
 import { type Likelihood, meanOf, refuseEnding } from "./likelihood.ts";
 import { ofNumbers } from "./numbers.ts";
@@ -12,7 +13,8 @@ import type { DrawSource, NumberLikelihood } from "./plain.ts";
  * Predictions are counts: "exact" (default) has the mean of a log-normal rate, e^(m + v/2), and the variance of counts of
  * that rate; "plugin" takes the rate at the mean.
  */
-export function poisson(): Likelihood {
+export function poisson(options: Readonly<Record<string, never>> = {}): Likelihood {
+  checkOptions("poisson", options, []);
   const rate = (f: number) => portableExp(f);
   const rule: NumberLikelihood = {
     targets: "counts",

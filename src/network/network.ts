@@ -12,6 +12,7 @@ import {
   refuseCopies,
   ShapeError,
   ValueError,
+  valueText,
 } from "../errors.ts";
 import { copyOutTo, type DType } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
@@ -193,9 +194,13 @@ export class Network {
   #matching(where: string, names: readonly string[]): string[] {
     return names.flatMap((name) => {
       const found = [...this.parameterTable, ...this.bufferTable].map(({ name }) => name);
-      const matching = found.filter((candidate) => candidate === name || candidate.startsWith(`${name}.`));
+      const matching = found.filter(
+        (candidate) => candidate === name || (typeof name === "string" && candidate.startsWith(`${name}.`)),
+      );
       if (matching.length > 0) return matching;
-      throw new OptionError(`${where}: the network has no parameter or layer "${name}". It has ${found.join(", ")}.`);
+      throw new OptionError(
+        `${where}: the network has no parameter or layer "${valueText(name)}". It has ${found.join(", ")}.`,
+      );
     });
   }
 

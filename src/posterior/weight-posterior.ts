@@ -239,14 +239,14 @@ export class WeightPosterior {
   }
 
   /** P⁻¹, [S, S]: 8 S² bytes, whatever the structure. */
-  covariance({ memoryBudget }: MemoryOptions = {}): NDArray {
-    checkSquare("covariance", this.size, memoryBudget);
+  covariance(options: MemoryOptions = {}): NDArray {
+    checkSquare("covariance", this.size, options);
     return new NDArray(this.factorised.covariance().slice(), [this.size, this.size]);
   }
 
   /** P, [S, S]: 8 S² bytes, whatever the structure. */
-  precision({ memoryBudget }: MemoryOptions = {}): NDArray {
-    checkSquare("precision", this.size, memoryBudget);
+  precision(options: MemoryOptions = {}): NDArray {
+    checkSquare("precision", this.size, options);
     return new NDArray(this.factorised.dense().slice(), [this.size, this.size]);
   }
 

@@ -2,7 +2,7 @@
 
 import { type ArrayLike, asArray, type NDArray, shapeText } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
-import { checkBytes, readBudget, ShapeError, ValueError } from "../errors.ts";
+import { checkBytes, checkNumber, checkOptions, readBudget, ShapeError, ValueError, valueText } from "../errors.ts";
 import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
 import { firstDifference } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -135,12 +135,16 @@ export interface Accumulator<C extends Curvature = Curvature> {
 }
 
 /** @throws MemoryBudgetError for a matrix [n, n] over the budget */
-export function checkSquare(where: string, n: number, memoryBudget: number | undefined): void {
-  checkBytes(where, [n, n], readBudget(where, memoryBudget), "diagonal() needs less, and times(v) nothing.");
+export function checkSquare(where: string, n: number, options: MemoryOptions): void {
+  checkOptions(where, options, ["memoryBudget"]);
+  checkBytes(where, [n, n], readBudget(where, options.memoryBudget), "diagonal() needs less, and times(v) nothing.");
 }
 
 /** @throws ValueError unless two curvatures add */
 export function checkSame<C extends Curvature>(a: C, b: Curvature): asserts b is C {
+  if (!(b instanceof SelectedCurvature)) {
+    throw new ValueError(`merge: expected a curvature, such as curvatureOf gives, got ${valueText(b)}.`);
+  }
   if (a.structure !== b.structure) {
     throw new ValueError(`merge: a ${a.structure} curvature does not add to a ${b.structure} one.`);
   }
@@ -177,6 +181,7 @@ export function sum(a: Float64Array, b: Float64Array): Float64Array {
 
 /** A multiple of an array. */
 export function multiple(a: Float64Array, factor: number): Float64Array {
+  checkNumber("scale", "factor", factor);
   return a.map((x) => factor * x);
 }
 

@@ -20,9 +20,9 @@ export class DiagonalCurvature extends SelectedCurvature implements Curvature {
     return new NDArray(this.values.slice(), [this.size]);
   }
 
-  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
+  dense(options: MemoryOptions = {}): NDArray {
     const n = this.size;
-    checkSquare("dense", n, memoryBudget);
+    checkSquare("dense", n, options);
     const matrix = new NDArray(new Float64Array(n * n), [n, n]);
     this.values.forEach((x, i) => {
       matrix.data[i * n + i] = x;

@@ -39,9 +39,9 @@ export class EkfacCurvature extends SelectedCurvature implements Curvature {
     return new NDArray(result, [this.size]);
   }
 
-  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
+  dense(options: MemoryOptions = {}): NDArray {
     const n = this.size;
-    checkSquare("dense", n, memoryBudget);
+    checkSquare("dense", n, options);
     const identity = new NDArray(new Float64Array(n * n), [n, n]);
     for (let i = 0; i < n; i++) identity.data[i * n + i] = 1;
     return this.times(identity);

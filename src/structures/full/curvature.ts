@@ -51,8 +51,8 @@ export class FullCurvature extends SelectedCurvature implements Curvature {
     return new NDArray(result, [n]);
   }
 
-  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
-    checkSquare("dense", this.size, memoryBudget);
+  dense(options: MemoryOptions = {}): NDArray {
+    checkSquare("dense", this.size, options);
     return new NDArray(this.matrix.slice(), [this.size, this.size]);
   }
 

@@ -94,9 +94,9 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
     return new NDArray(result, [this.size]);
   }
 
-  dense({ memoryBudget }: MemoryOptions = {}): NDArray {
+  dense(options: MemoryOptions = {}): NDArray {
     const n = this.size;
-    checkSquare("dense", n, memoryBudget);
+    checkSquare("dense", n, options);
     const result = new Float64Array(n * n);
     for (const { selected, a, b, count } of this.blocks) {
       const shape = shapeOf(selected);
