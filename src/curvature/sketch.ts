@@ -7,7 +7,7 @@ import { contractSum } from "../derivatives/contractions.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
-import type { LinearSite } from "../network/parameters.ts";
+import type { LinearSite, Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import { positionsOf, siteUseOf } from "../network/primitive.ts";
 import type { SelectedParameter, Selection } from "../structures/selection.ts";
@@ -38,14 +38,24 @@ export function sketchNumbers({ graph, parameters }: Selection): { signs: number
   return { signs, perExample };
 }
 
+const known = new WeakMap<Selection, Sketch>();
+
+/** The sketch of a selection, made once. */
+export function sketchOf(selection: Selection): Sketch {
+  const sketch = known.get(selection) ?? new Sketch(selection);
+  known.set(selection, sketch);
+  return sketch;
+}
+
 /** Linear maps of the selected weights' gradient: that of a large weight to its first columns, the others as they are. */
-export class Sketch {
-  readonly #selection: Selection;
+class Sketch {
   /** The large weights' layers, with their signs [inputs, 32]. */
   readonly #signs = new Map<LinearSite, { readonly selected: SelectedParameter; readonly signs: Float64Array }>();
 
+  /** The others. */
+  readonly #others: readonly Site[];
+
   constructor(selection: Selection) {
-    this.#selection = selection;
     const random = new Random(0);
     for (const selected of selection.parameters) {
       const site = large(selection.graph, selected);
@@ -57,6 +67,7 @@ export class Sketch {
       }
       this.#signs.set(site, { selected, signs });
     }
+    this.#others = selection.siteList.filter((site) => site.kind !== "linear" || !this.#signs.has(site));
   }
 
   /** The numbers that each output of a layer has of its weight's gradient. */
@@ -67,13 +78,7 @@ export class Sketch {
   /** Adds the gradient of a part to `to`, laid out as the network's parameters. */
   add(backward: Backward, to: Pointer): void {
     const { kernels, batch, dtype, graph } = backward;
-    const sites = this.#selection.siteList;
-    contractSum(
-      backward,
-      to,
-      true,
-      sites.filter((site) => site.kind !== "linear" || !this.#signs.has(site)),
-    );
+    contractSum(backward, to, true, this.#others);
     const bytes = bytesPerElement(dtype);
     for (const [site, { signs }] of this.#signs) {
       const { inputs, outputs, weight, bias } = site;

@@ -12,7 +12,7 @@ import { lossOf, sumOfNorms } from "./losses.ts";
 import { sharing, weightedSum } from "./outputs-apart.ts";
 import type { Plan } from "./plan.ts";
 import { viewOf } from "./positions.ts";
-import { Sketch } from "./sketch.ts";
+import { sketchOf } from "./sketch.ts";
 
 /** Examples after which sums of float32 are added to totals of float64. */
 export const MOST_EXAMPLES = 4096;
@@ -79,7 +79,7 @@ export interface LossSums {
 /** Of the loss's own column. */
 export function lossSums(where: string, { net, likelihood, selection }: Plan): Contraction<LossSums> {
   const { dtype, parameterCount, graph } = net;
-  const sketch = new Sketch(selection);
+  const sketch = sketchOf(selection);
   const gradient = new Sums(dtype, parameterCount);
   const losses = likelihood.noise === undefined ? undefined : new Float64Array(graph.output.size);
   let [loss, gradientNorms] = [0, 0];

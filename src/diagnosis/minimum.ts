@@ -1,7 +1,7 @@
 // Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
 
 import { weightedSum } from "../curvature/outputs-apart.ts";
-import { Sketch } from "../curvature/sketch.ts";
+import { sketchOf } from "../curvature/sketch.ts";
 import type { Fit } from "../posterior/fit.ts";
 import type { Selection } from "../structures/selection.ts";
 import { ofOutput } from "./findings.ts";
@@ -38,7 +38,7 @@ function stationarity(
   weights: Float64Array,
   unit: number,
 ): Stationarity {
-  return judge(gradient, new Sketch(selection).of(weights), { norms: gradientNorms, examples, unit });
+  return judge(gradient, sketchOf(selection).of(weights), { norms: gradientNorms, examples, unit });
 }
 
 function judge(
@@ -46,12 +46,22 @@ function judge(
   theta: Float64Array,
   { norms, examples, unit }: { readonly norms: number; readonly examples: number; readonly unit: number },
 ): Stationarity {
-  const delta = Math.max(0, -dot(gradient, theta) / (dot(theta, theta) || 1));
-  const size = Math.sqrt(dot(theta, theta));
-  const left = gradient.map((slope, i) => slope + delta * theta[i]);
-  const rest = Math.sqrt(dot(left, left));
+  let [product, square, slopes] = [0, 0, 0];
+  for (let i = 0; i < theta.length; i++) {
+    product += gradient[i] * theta[i];
+    square += theta[i] * theta[i];
+    slopes += gradient[i] * gradient[i];
+  }
+  const delta = Math.max(0, -product / (square || 1));
+  const size = Math.sqrt(square);
+  let left = 0;
+  for (let i = 0; i < theta.length; i++) {
+    const slope = gradient[i] + delta * theta[i];
+    left += slope * slope;
+  }
+  const rest = Math.sqrt(left);
   const near = !(rest > STATIONARY * norms) || rest * size <= NEGLIGIBLE * examples * unit;
-  return { near, gradientNorm: Math.sqrt(dot(gradient, gradient)) / examples, share: rest / (norms || 1) };
+  return { near, gradientNorm: Math.sqrt(slopes) / examples, share: rest / (norms || 1) };
 }
 
 /** What a mean loss is measured by: nats are 1, a Gaussian's squares the mean squared residual. */
@@ -90,7 +100,7 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
   if (site?.kind !== "linear" || site.outputs !== outputs || site.transposed || graph.uses.get(site)?.length !== 1) {
     return undefined;
   }
-  const sketch = new Sketch(selection);
+  const sketch = sketchOf(selection);
   const theta = sketch.of(weights);
   const last = selection.parameters.filter(
     ({ parameter, chosen }) => chosen === undefined && (parameter === site.weight || parameter === site.bias),
@@ -133,10 +143,4 @@ export function stationarityWarning(fit: Fit): string | undefined {
   const { near, gradientNorm, share, output } = minimumOf(fit);
   if (near) return undefined;
   return `The loss${ofOutput(output)} is not near a stationary point: its mean gradient has the norm ${gradientNorm.toPrecision(3)}, and ${Math.round(100 * share)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
-  return sum;
 }

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { summarise } from "../../src/curvature/accumulate.ts";
 import { readPlan } from "../../src/curvature/plan.ts";
-import { Sketch } from "../../src/curvature/sketch.ts";
+import { sketchOf } from "../../src/curvature/sketch.ts";
 import {
   chain,
   crossEntropy,
@@ -32,20 +32,20 @@ describe("the sketch of a gradient", () => {
     const steps = summarise("test", plan, new DataLoader({ x, y: labels }, { batchSize: 17 }));
     let step = steps.next();
     while (!step.done) step = steps.next();
-    const due = new Sketch(plan.selection).of(summed(net, x));
+    const due = sketchOf(plan.selection).of(summed(net, x));
     expect(step.value.gradient).toBeAllClose(due, { relative: 1e-9, absolute: 1e-10 * norm(due) });
   });
 
   test("keeps lengths roughly, and small layers exactly", () => {
     const whole = summed(net, x);
-    const sketch = new Sketch(plan.selection).of(whole);
+    const sketch = sketchOf(plan.selection).of(whole);
     expect(norm(sketch) / norm(whole)).toBeGreaterThan(0.8);
     expect(norm(sketch) / norm(whole)).toBeLessThan(1.25);
     expect(sketch.slice(200 * 7)).toEqual(whole.slice(200 * 7));
     const small = chain({ inputs: 20, dtype: "float64" }, dense(7, tanh), dense(3));
     const exact = readPlan("test", small, "classification", {});
     const weights = Float64Array.from(small.parameters.data);
-    expect(new Sketch(exact.selection).of(weights)).toEqual(weights);
+    expect(sketchOf(exact.selection).of(weights)).toEqual(weights);
   });
 
   test("shows that a wide network was not trained", async () => {
