@@ -42,8 +42,16 @@ export function applyPrimitive<Attributes>(
   attributes: Attributes,
   site?: Site,
 ): Traced {
+  const where = `applyPrimitive: "${primitive?.name}"`;
+  if (!Array.isArray(inputs)) throw new LaplaceError(`${where}: expected its inputs as a list, such as [x].`);
   const [first] = inputs;
-  if (first === undefined) throw new LaplaceError(`applyPrimitive: "${primitive.name}" needs an input.`);
+  if (first === undefined) throw new LaplaceError(`${where} needs an input.`);
+  for (const input of inputs) {
+    if (typeof input?.trace?.emit === "function") continue;
+    throw new LaplaceError(
+      `${where}: expected values of the network that is being built as inputs, got ${typeof input}.`,
+    );
+  }
   return first.trace.emit(primitive, inputs, attributes, site);
 }
 

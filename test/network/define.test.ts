@@ -13,6 +13,7 @@ import {
   type Layer,
   laplace,
   loadPosterior,
+  network,
   OptionError,
   randomNormal,
   savePosterior,
@@ -63,4 +64,12 @@ test("what is not registered cannot be written, and a name is taken once", async
   expect(() => definePrimitive({ ...logistic, name: "" })).toThrow(OptionError);
   expect(() => definePrimitive({ ...logistic, name: "other", pullback: undefined as never })).toThrow(/pullback/);
   expect(() => definePrimitive({ ...logistic, name: "other", order: "quadratic" as never })).toThrow(/order/);
+});
+
+test("inputs that are not a list of a network's values are named", () => {
+  const apply = (inputs: unknown) => () =>
+    network({ inputs: 2 }, () => applyPrimitive(logistic, inputs as never, { steepness: 1 }));
+  expect(apply(3)).toThrow("expected its inputs as a list, such as [x]");
+  expect(apply([])).toThrow("needs an input");
+  expect(apply([[1, 2]])).toThrow("expected values of the network that is being built as inputs, got object");
 });
