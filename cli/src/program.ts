@@ -8,7 +8,7 @@ import { fitCommand } from "./commands/fit.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { notebookCommand } from "./commands/notebook.ts";
 import { predictCommand } from "./commands/predict.ts";
-import { exitCodeOf, exitCodes, systemMessage } from "./errors.ts";
+import { exitCodeOf, exitCodes, systemMessage, UsageError } from "./errors.ts";
 import { removeUnfinished } from "./output/atomic.ts";
 import { plain, printError } from "./output/terminal.ts";
 
@@ -36,8 +36,25 @@ ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${
   ]) {
     program.addCommand(command.showHelpAfterError("(laplace --help and laplace <command> --help say what there is)"));
   }
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  for (const command of [program, ...program.commands]) refuseRepeated(command.exitOverride());
   return program;
+}
+
+/** Lists add up; of what has one value, the second would silently be the one that counts. */
+function refuseRepeated(command: Command): void {
+  const given = new Map<string, string>();
+  for (const option of command.options) {
+    if (Array.isArray(option.defaultValue)) continue;
+    const name = option.long ?? option.flags;
+    command.on(`option:${option.name()}`, () => {
+      const before = given.get(option.attributeName());
+      if (before !== undefined && before !== name) throw new UsageError(`${before} and ${name} exclude each other.`);
+      if (before !== undefined && !option.isBoolean()) {
+        throw new UsageError(`${name} is given twice, and has one value. Give it once.`);
+      }
+      given.set(option.attributeName(), name);
+    });
+  }
 }
 
 /** Runs a command: gives the exit code, an error being printed and no file left half written. */

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { laplace, tables, unfinished, workFolder } from "./laplace.ts";
+import { inProcess, laplace, tables, unfinished, workFolder } from "./laplace.ts";
 
 const folder = workFolder();
 const at = (name: string) => join(folder, name);
@@ -245,3 +245,27 @@ test("the notebook runs from the build", async () => {
   expect(run.code).toBe(0);
   expect(Object.keys(JSON.parse(run.stdout))).toContain("training");
 }, 120_000);
+
+test("a delimiter that was not found, a header with one too many and a target that says nothing are named", async () => {
+  const said = async (text: string) => {
+    writeFileSync(at("odd.csv"), text);
+    return (await inProcess(["fit", at("odd.csv"), "-t", "y", "-o", at("odd.st"), "--no-report"])).stderr;
+  };
+  expect(await said("x:y\n1:2\n3:4\n")).toContain("is the delimiter right (--delimiter)?");
+  expect(await said("x,y,\n1,2\n3,4\n5,6\n")).toContain("take off the delimiter at its end");
+  expect(await said(`x,y\n${Array.from({ length: 20 }, (_, i) => `${i * i},NA`).join("\n")}\n`)).toContain(
+    'has no values: every cell is empty or "NA"',
+  );
+});
+
+test("options of one value are refused where they are given twice, lists add up", async () => {
+  const twice = async (...args: string[]) => (await inProcess(args)).stderr;
+  expect(await twice("predict", "m", "d", "-o", "a", "--output", "b")).toContain("--output is given twice");
+  expect(await twice("fit", "d", "-t", "a", "--target=b")).toContain("--target is given twice");
+  expect(await twice("fit", "d", "--seed", "1", "--seed", "1")).toContain("--seed is given twice");
+  expect(await twice("evaluate", "m", "d", "--skip", "1", "--skip", "2")).toContain("--skip is given twice");
+  expect(await twice("fit", "d", "-r", "a", "--no-report")).toContain("--report and --no-report exclude each other");
+  expect(await twice("predict", "m", "d", "--no-header", "--header")).toContain("exclude each other");
+  expect(await twice("predict", "m", "d", "--json", "--json", "-o", "p")).toContain("no such file");
+  expect(await twice("fit", "d", "--ignore", "a", "--ignore", "b", "--na", "x", "--na", "y")).toContain("no such file");
+});

@@ -175,6 +175,8 @@ export function numberFormat(texts: readonly string[], hints: NumberHints = {}):
     return settled(hints.delimiter === ";" ? "," : ".", "delimiter");
   }
   if (of("either .") > 0) {
+    // Prices do not have three decimals: 1.500 € is 1500 €.
+    if (unit !== "" && unit !== "%" && unit !== "‰") return settled(",", "cells");
     if (hints.table !== undefined) return settled(hints.table, "table");
     return { ...PLAIN, unit, settled: hints.delimiter === ";" && of("small") === 0 ? "delimiter" : "plain" };
   }

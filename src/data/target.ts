@@ -4,7 +4,7 @@ import { ValueError } from "../errors.ts";
 import { whyOneValue } from "./column-encoding.ts";
 import { identityOf, occurrences, placesOf } from "./identity.ts";
 import { areCodes } from "./ids.ts";
-import { type MissingRule, type MissingTest, missingTest } from "./missing.ts";
+import { looksMissing, type MissingRule, type MissingTest, missingTest } from "./missing.ts";
 import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
 import { type NumberFormat, numberFormat, numberOf, numberReader } from "./numbers.ts";
@@ -150,6 +150,11 @@ function classesOf(where: string, name: string, cells: readonly string[], missin
   const present = cells.filter((cell) => !missing(cell));
   if (present.length === 0) throw new ValueError(`${where}: the target "${name}" has no values.`);
   const found = occurrences(present);
+  if (found.length === 1 && looksMissing(found[0].text)) {
+    throw new ValueError(
+      `${where}: the target "${name}" has no values: every cell is empty or ${JSON.stringify(found[0].text)}.`,
+    );
+  }
   if (found.length < 2) throw new ValueError(`${where}: the target "${name}" has one value: nothing to learn.`);
   const many = `${where}: the target "${name}" has ${found.length} different values`;
   const shown = JSON.stringify(present[0].trim().slice(0, 60));

@@ -198,3 +198,14 @@ test.each([
 test.each([[["abc", "d 1", "x-7"]], [["Bern", "Zürich"]]])("%j are just texts", (texts) =>
   expect(nameTexts(texts)).toBeUndefined(),
 );
+
+test("points between three digits of prices are thousands, as commas are", () => {
+  for (const sign of [",", "."]) {
+    const cells = ["1.037 €", "2.500 €", "12.750 €"].map((cell) => cell.replace(".", sign));
+    expect(cells.map(numberReader(numberFormat(cells)))).toEqual([1037, 2500, 12750]);
+  }
+  const decimals = ["1.037 €", "2.5 €"];
+  expect(decimals.map(numberReader(numberFormat(decimals)))).toEqual([1.037, 2.5]);
+  const shares = ["1.037 %", "2.500 %"];
+  expect(shares.map(numberReader(numberFormat(shares)))).toEqual([1.037, 2.5]);
+});

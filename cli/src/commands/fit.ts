@@ -141,7 +141,8 @@ async function run(data: string, options: Options): Promise<void> {
   if (target === undefined) {
     const missing =
       given === undefined ? "--target says which column to predict." : `there is no column "${given}" to predict.`;
-    throw new UsageError(`${missing} ${columnList(stream.names)}${headerAdvice(stream.names)}`);
+    const alone = stream.names.length === 1 ? " It is the only one: is the delimiter right (--delimiter)?" : "";
+    throw new UsageError(`${missing} ${columnList(stream.names)}${alone}${headerAdvice(stream.names)}`);
   }
   const kinds = columnKinds(stream.names, options);
   const nested = stream.nested?.find((name) => name === target || kinds[name] !== "ignored");

@@ -179,7 +179,10 @@ function checkPreamble(text: string, delimiter: string, line: number): void {
   const mark = /^(#+|%+|\/\/|!+|\*+|--|;+)/.exec(lines[head.line - 1])?.[0];
   const option = mark === undefined ? "" : `, and --comment "${mark[0]}" all lines that begin with it`;
   const above = header === 0 ? "Is it a title or a comment" : "Are there titles or comments";
-  const advice = head.width === width - 1 && header === 0 ? "If the first column has no name, give it one. " : "";
+  let advice = head.width === width - 1 && header === 0 ? "If the first column has no name, give it one. " : "";
+  if (head.width === width + 1 && lines[head.line - 1].endsWith(delimiter)) {
+    advice = "If it is the header, take off the delimiter at its end. ";
+  }
   throw new TableError(
     `the line has ${cellsOf(head.width)}, the lines below ${width}. ${advice}${above} above the header? --skip ${skip} leaves it out${option}.`,
     line - 1 + head.line,
