@@ -3,21 +3,25 @@
 import type { NDArray } from "../array/ndarray.ts";
 import { readDataset } from "../data/dataset.ts";
 import { batchesOf, checkData, type Data, isIterator } from "../data/read.ts";
-import { contractionNumbers } from "../derivatives/contractions.ts";
 import { lossGradient } from "../derivatives/cotangents.ts";
 import { ValueError } from "../errors.ts";
-import { bytesPerElement, type DType } from "../kernels/memory.ts";
-import { nodeNumbers } from "../network/graph.ts";
-import { backwardNumbers } from "../network/passes.ts";
-import { type Batch, fitsPart, type Part, type Pull, partSize, runInParts } from "../network/run.ts";
+import {
+  type Batch,
+  bytesOfPart,
+  MEASURED,
+  PART_BYTES,
+  type Part,
+  type Pull,
+  partLength,
+  runInParts,
+} from "../network/run.ts";
 import type { Accumulator } from "../structures/curvature.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
 import { InputSums, layerOnInputs } from "./input-sums.ts";
 import { outputsApart } from "./outputs-apart.ts";
 import type { Plan } from "./plan.ts";
-import { countedPositions, type PositionView, viewOf } from "./positions.ts";
+import { countedPositions, viewOf } from "./positions.ts";
 import { columnsOf } from "./root-columns.ts";
-import { sketchNumbers } from "./sketch.ts";
 import { both, type CurvatureSums, curvatureSums, type LossSums, lossSums } from "./sums.ts";
 
 /** Places in data, from `first` up to but not `end`, whose targets were drawn from a seed. */
@@ -38,86 +42,58 @@ export interface Summary extends LossSums, CurvatureSums {
   readonly inputs?: InputSums | undefined;
 }
 
-/** What a pass needs of the kernels' memory for parts of the data, in numbers of the network's type. */
-export interface PartNumbers {
+/** How a pass goes through the data: by sizes alone. */
+export interface Cut {
   /** How many columns are pulled back at once. */
   readonly columns: number;
   /** How many positions are pulled back at once, where they are examples of their own. */
   readonly rows: number;
-  /** For each example. */
-  readonly perExample: number;
-  /** For a moment, at a part of so many examples: in chunks, or for all of them. */
-  scratch(batch: number): number;
-  /** Besides. */
-  readonly perPart: number;
-  /** For each example, as parts are cut. */
-  readonly cut: number;
+  /** The examples of a part. */
+  readonly length: number;
+}
+
+/** A pass of a plan: its accumulators for so many columns, and how many outputs have a curvature each, which then come one by one. */
+export interface PlannedPass {
+  readonly plan: Plan;
+  readonly accumulatorFor: (columns: number) => Accumulator;
+  readonly apart: number;
+}
+
+/** The bytes of the kernels' memory that a pass holds throughout, and has at the peak of a part of so many examples: a dry run. */
+export function passBytes(pass: PlannedPass, cut: Omit<Cut, "length">, examples: number) {
+  return bytesOfPart(pass.plan.net, examples, () => pullsOf("", pass, cut));
 }
 
 /**
- * What a part of the data needs on its way, where all columns are pulled back at once; or half of them, or a quarter, if
- * otherwise not even one example were a part of the usual size.
- * @param needs those of the accumulator for so many columns
- * @param apart how many outputs have a curvature each: then they come one by one
+ * How a pass is cut: all columns at once, or half of them, or a quarter, if otherwise not even one example were a part of the
+ * usual size.
+ * @param examples those that come at once; Infinity where that is not known
  */
-export function partNumbers(
-  plan: Plan,
-  needs: (columns: number) => Pick<Accumulator, "scratch" | "perPart">,
-  apart = 1,
-): PartNumbers {
+export function cutOf(pass: PlannedPass, examples: number): Cut {
+  const { plan, apart } = pass;
   const view = viewOf(plan);
-  if (apart > 1) return numbersFor(plan, view, 1, needs(1));
   const all = columnsOf(plan).count(view === undefined ? plan.net.outputShape : [view.graph.output.size]);
-  for (let columns = all; ; columns = Math.ceil(columns / 2)) {
-    const numbers = numbersFor(plan, view, columns, needs(columns));
-    if (columns === 1 || numbers.fits) return numbers;
-  }
-}
-
-function numbersFor(
-  plan: Plan,
-  view: PositionView | undefined,
-  columns: number,
-  accumulator: Pick<Accumulator, "scratch" | "perPart">,
-): PartNumbers & { readonly fits: boolean } {
-  const { net, kind, selection, likelihood } = plan;
-  const { graph, dtype } = net;
-  const outputs = graph.output.size;
-  // Targets, and the loss in float64; then the loss's own column, its pass backward and its norms, which end before the columns.
-  const perExample = nodeNumbers(graph.nodes) + outputs + (8 * outputs) / bytesPerElement(dtype);
-  const slopes = outputs + backwardNumbers(graph, selection.reaches, 1);
-  const sketch = sketchNumbers(selection);
-  const perPart = net.parameterCount + sketch.signs + accumulator.perPart;
-  const norms = (batch: number) =>
-    batch * (1 + sketch.perExample) + contractionNumbers(graph, selection.siteList, { batch, dtype });
-  if (view === undefined) {
-    const own = kind === "empiricalFisher";
-    const held = own ? 0 : columns * outputs + backwardNumbers(graph, selection.reaches, columns);
-    const sums = (batch: number) => batch * held + accumulator.scratch(batch);
-    const scratch = (batch: number) =>
-      Math.max(batch * slopes + norms(batch), (own ? batch * slopes : 0) + sums(batch));
-    const cut = perExample + slopes + Math.max(norms(1), sums(1));
-    return { columns, rows: 0, perExample, scratch, perPart, cut, fits: fitsPart(cut, dtype) };
-  }
-  const { output, nodes } = view.graph;
-  let perRow = columns * output.size + backwardNumbers(view.graph, view.selection.reaches, columns);
-  // Where labels are ignored, the others are found out, and their values copied.
-  const found = likelihood.dropIgnored === undefined ? 0 : outputs;
-  if (found > 0) perRow += nodeNumbers(nodes) + output.size;
-  const atOne = perRow + accumulator.scratch(1);
-  const rows = partSize(atOne, dtype);
-  const sums = (batch: number) => {
-    const some = Math.min(batch * view.positions, rows);
-    return some * perRow + accumulator.scratch(some);
+  const unbounded = Number.POSITIVE_INFINITY;
+  const whole = { columns: apart > 1 ? 1 : all, rows: unbounded };
+  const needs = (cut: Omit<Cut, "length">, count: number) => {
+    const { held, peak } = passBytes(pass, cut, count);
+    return peak - held;
   };
-  const scratch = (batch: number) => Math.max(batch * slopes + norms(batch), batch * found, sums(batch));
-  const cut = perExample + slopes + found + Math.max(norms(1), sums(1));
-  return { columns, rows, perExample, scratch, perPart, cut, fits: fitsPart(atOne, dtype) };
-}
-
-/** The examples of a part. */
-export function partLength({ cut }: PartNumbers, dtype: DType): number {
-  return partSize(cut, dtype);
+  if (examples < unbounded && needs(whole, examples) <= PART_BYTES) return { ...whole, length: Math.max(1, examples) };
+  for (let { columns } = whole; ; columns = Math.ceil(columns / 2)) {
+    let rows = unbounded;
+    let one = () => needs({ columns, rows }, 1) - needs({ columns, rows }, 0);
+    if (view !== undefined) {
+      const count = Math.ceil((2 * MEASURED) / view.positions);
+      const some = (most: number) =>
+        bytesOfPart(plan.net, count, () => pullsOf("", pass, { columns, rows: most }).slice(most === 0 ? 2 : 1)).peak;
+      rows = partLength(some(2 * MEASURED), some(MEASURED));
+      one = () => some(1) - some(0);
+    }
+    if (columns > 1 && one() > PART_BYTES) continue;
+    const cut = { columns, rows };
+    return { ...cut, length: partLength(needs(cut, 2 * MEASURED), needs(cut, MEASURED)) };
+  }
 }
 
 /**
@@ -183,39 +159,59 @@ function* onePass(
   apart: number,
   visit: (targets: NDArray) => void,
 ): Generator<number, Summary> {
-  const { net, selection, likelihood } = plan;
-  const numbers = partNumbers(plan, accumulatorFor, apart);
+  const [head, all] = peeked(batches);
+  const cut = cutOf({ plan, accumulatorFor, apart }, head?.inputs.shape[0] ?? 0);
   let [examples, constant] = [0, 0];
   const counted = function* () {
-    for (const batch of batches) {
-      constant += likelihood.constant(batch.targets);
+    for (const batch of all) {
+      constant += plan.likelihood.constant(batch.targets);
       examples += batch.inputs.shape[0];
       visit(batch.targets);
       yield batch;
     }
   };
+  const pulls = pullsOf(where, { plan, accumulatorFor, apart }, cut, first, () => examples);
+  const found = yield* runInParts(where, plan.net, counted(), cut.length, pulls);
+  const sums = Object.assign({}, ...found) as LossSums & CurvatureSums;
+  const drawn = plan.kind === "monteCarlo" ? [{ seed: plan.seed, first, end: first + examples }] : undefined;
+  return { ...sums, examples, constant, drawn };
+}
+
+/** What a pass pulls back: the loss's own column, then those of its curvature, unless these are the same. */
+function pullsOf(
+  where: string,
+  { plan, accumulatorFor, apart }: PlannedPass,
+  { columns: most, rows: mostRows }: Omit<Cut, "length">,
+  first = 0,
+  examples = () => 0,
+): readonly Pull<Partial<LossSums & CurvatureSums>>[] {
+  const { likelihood, selection } = plan;
   const losses = lossSums(where, plan);
-  const sums = curvatureSums(where, plan, accumulatorFor(numbers.columns), apart, () => examples);
+  const sums = curvatureSums(where, plan, accumulatorFor(most), apart, examples);
   const columns = columnsOf(plan, first);
   const target = selection.reaches;
-  const pass = <const Pulls extends readonly Pull<unknown>[]>(...pulls: Pulls) =>
-    runInParts(where, net, counted(), partLength(numbers, net.dtype), pulls);
-  if (plan.kind === "empiricalFisher") {
-    const [[ofLoss, found]] = yield* pass({ columns, contraction: both(losses, sums), target });
-    return { ...ofLoss, ...found, examples, constant };
-  }
+  if (plan.kind === "empiricalFisher") return [{ columns, contraction: both(losses, sums), target }];
   const view = viewOf(plan);
-  const rows = view && {
-    ...view,
-    most: numbers.rows,
-    listed: (part: Part) => countedPositions(likelihood, view, part),
-  };
-  const [ofLoss, found] = yield* pass(
+  const listed = (part: Part) => view && countedPositions(likelihood, view, part);
+  const rows = view && { ...view, most: mostRows, listed };
+  return [
     { columns: lossGradient(likelihood, 1), contraction: losses, target },
-    { columns, contraction: sums, target: view?.selection.reaches ?? target, most: numbers.columns, rows },
-  );
-  const drawn = plan.kind === "monteCarlo" ? [{ seed: plan.seed, first, end: first + examples }] : undefined;
-  return { ...ofLoss, ...found, examples, constant, drawn };
+    { columns, contraction: sums, target: view?.selection.reaches ?? target, most, rows },
+  ];
+}
+
+/** The first of some, and all of them. */
+function peeked<T>(some: Iterable<T>): readonly [T | undefined, Iterable<T>] {
+  const iterator = some[Symbol.iterator]();
+  const head = iterator.next();
+  const all = function* () {
+    try {
+      for (let at = head; at.done !== true; at = iterator.next()) yield at.value;
+    } finally {
+      iterator.return?.();
+    }
+  };
+  return [head.done === true ? undefined : head.value, all()];
 }
 
 /** The batches of data with targets as numbers; `see` is shown the inputs as they were given. @throws ShapeError, ValueError */

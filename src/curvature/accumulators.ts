@@ -1,9 +1,8 @@
 // The sums of a plan's passes, and their type.
 
-import { sumsWide, widened, widenedNumbers } from "../derivatives/totals.ts";
+import { sumsWide, widened } from "../derivatives/totals.ts";
 import { type DType, scope } from "../kernels/memory.ts";
-import type { Accumulator, Curvature, SumNumbers } from "../structures/curvature.ts";
-import type { Selection } from "../structures/selection.ts";
+import type { Accumulator, Curvature } from "../structures/curvature.ts";
 import type { Pass, SumOptions } from "../structures/structure.ts";
 import { rowOf } from "../structures/table.ts";
 import type { Plan } from "./plan.ts";
@@ -20,27 +19,23 @@ export function accumulatorsOf(
   pass: Pass,
   before: Curvature | undefined,
 ): (columns: number) => Accumulator {
-  const begun = pass.begin(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52);
+  return inType(plan, pass.begin(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52));
+}
+
+/** The same for a dry run, whatever comes before. */
+export function dryAccumulators(plan: Plan, pass: Pass): (columns: number) => Accumulator {
+  return inType(plan, pass.dry);
+}
+
+/** Those of float64, where what arrives is copied to it. */
+function inType(plan: Plan, begun: (options: SumOptions) => Accumulator): (columns: number) => Accumulator {
   return (columns) => {
     const options = optionsFor(plan, columns);
     const sums = begun(options);
     if (options.dtype === plan.net.dtype) return sums;
-    const { selection } = options;
-    return {
-      ...sums,
-      ...wideNumbers(selection, columns, sums),
-      add: (backward, to, again) => scope(() => sums.add(widened(backward, selection.siteList), to, again)),
-    };
+    const { siteList } = options.selection;
+    return { ...sums, add: (backward, to, again) => scope(() => sums.add(widened(backward, siteList), to, again)) };
   };
-}
-
-/** Numbers that the sums of a pass need, whatever came before. */
-export function sumNumbers(plan: Plan, pass: Pass, columns: number): SumNumbers {
-  const options = optionsFor(plan, columns);
-  const numbers = pass.numbers(options);
-  return options.dtype === plan.net.dtype
-    ? numbers
-    : { ...numbers, ...wideNumbers(options.selection, columns, numbers) };
 }
 
 /** Of few weights: what arrives at them is copied to float64 before anything is summed. */
@@ -49,16 +44,6 @@ function optionsFor(plan: Plan, columns: number): SumOptions {
   const selection = viewOf(plan)?.selection ?? plan.selection;
   const dtype = sumsWide(net.dtype, selection.size) ? "float64" : net.dtype;
   return { selection, columns, dtype, sumType: dtype === "float64" ? dtype : sumTypeOf(plan), sharing };
-}
-
-/** What sums of float64 need in numbers of float32. */
-function wideNumbers(
-  selection: Selection,
-  columns: number,
-  { scratch, perPart }: Pick<Accumulator, "scratch" | "perPart">,
-): Pick<Accumulator, "scratch" | "perPart"> {
-  const copies = widenedNumbers(selection.graph, selection.siteList, columns);
-  return { scratch: (batch) => batch * copies + 2 * scratch(batch), perPart: 2 * perPart };
 }
 
 /** The type of the factors' sums: a small noise magnifies what rounding leaves of the curvature. */

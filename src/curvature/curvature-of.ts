@@ -9,7 +9,7 @@ import type { Network } from "../network/network.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { checkTrained } from "../training/running.ts";
 import { summarise } from "./accumulate.ts";
-import { passesOf, sumNumbers } from "./accumulators.ts";
+import { dryAccumulators, passesOf } from "./accumulators.ts";
 import { type CurvatureOptions, curvatureOptionNames, type PlaceOptions, readPlace, readPlan } from "./plan.ts";
 
 /**
@@ -32,7 +32,7 @@ export function curvatureOf(
   const memoryBudget = readBudget("curvatureOf", budget);
   const plan = readPlan("curvatureOf", net, likelihood, rest);
   checkTrained("curvatureOf", net);
-  const [{ length }] = passesOf(plan).map((pass) => sumNumbers(plan, pass, 1));
+  const [length] = passesOf(plan).map((pass) => dryAccumulators(plan, pass)(1).length);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
   const steps = summarise("curvatureOf", plan, data, readPlace("curvatureOf", { first }));
   for (;;) {

@@ -2,7 +2,7 @@
 
 import { sizeOf } from "../array/ndarray.ts";
 import { contractSquaredNorms } from "../derivatives/contractions.ts";
-import { allocate, allocateFloats, copyOut, type Pointer, sumOf } from "../kernels/memory.ts";
+import { allocate, allocateFloats, inMemory, type Pointer, sumOf } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Outputs } from "../network/outputs.ts";
 import type { Backward } from "../network/passes.ts";
@@ -14,8 +14,8 @@ export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer, los
   const count = f.batch * sizeOf(likelihood.elementShape(f.shape));
   likelihood.elements(f, targets, to);
   if (losses !== undefined) {
-    copyOut("float64", to, count).forEach((element, i) => {
-      losses[i % losses.length] += element;
+    inMemory("float64", (elements) => {
+      for (let i = 0; i < count; i++) losses[i % losses.length] += elements[to / 8 + i];
     });
   }
   return sumOf("float64", to, count);

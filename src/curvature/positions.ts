@@ -2,7 +2,7 @@
 // layers do, a column of Λ^½ that is not zero at one position has no derivatives at any other. Then the positions are
 // examples of their own: there are as many columns as one position has, and what is ignored is not there.
 
-import { bytesPerElement, copyIn, inMemory } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, dryBytes, type FloatArray, inMemory } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Graph } from "../network/graph.ts";
 import { outputsOf } from "../network/outputs.ts";
@@ -90,19 +90,27 @@ export function viewOf({ net, selection, likelihood, kind, structure, sharing }:
 }
 
 /** The positions of a part at which something counts, by their number; undefined for all. */
-export function countedPositions(likelihood: Likelihood, view: PositionView, part: Part): Uint32Array | undefined {
+export function countedPositions(
+  likelihood: Likelihood,
+  view: PositionView,
+  part: Part,
+): ArrayLike<number> | undefined {
   if (likelihood.dropIgnored === undefined) return undefined;
   const f = outputsOf(part);
   const n = f.batch * f.outputs;
-  const ones = copyIn(f.dtype, new Float64Array(n).fill(1));
+  const ones = allocateFloats(f.dtype, n);
+  f.kernels.fill(n, 1, ones);
   likelihood.dropIgnored(f, part.targets, 1, ones);
   const width = view.graph.output.size;
-  const list: number[] = [];
-  inMemory(f.dtype, (memory) => {
+  const find = (memory: FloatArray): ArrayLike<number> => {
     const counted = memory.subarray(ones / bytesPerElement(f.dtype));
+    const list: number[] = [];
     for (let row = 0; row < n / width; row++) {
       if (counted.subarray(row * width, (row + 1) * width).some((x) => x !== 0)) list.push(row);
     }
-  });
-  return list.length === n / width ? undefined : Uint32Array.from(list);
+    return list;
+  };
+  // A dry run has no labels: there all of them may be copied, of which one may be missing.
+  const list = inMemory<ArrayLike<number>>(f.dtype, find, { length: Math.max(1, n / width) });
+  return list.length === n / width && dryBytes() === undefined ? undefined : list;
 }

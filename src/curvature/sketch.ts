@@ -26,18 +26,6 @@ function large(graph: Graph, { site, role, chosen }: SelectedParameter): LinearS
   return rows && !site.transposed ? site : undefined;
 }
 
-/** Numbers of the signs, and what `add` allocates besides for each example. */
-export function sketchNumbers({ graph, parameters }: Selection): { signs: number; perExample: number } {
-  let [signs, perExample] = [0, 0];
-  for (const selected of parameters) {
-    const site = large(graph, selected);
-    if (site === undefined) continue;
-    signs += site.inputs * WIDTH;
-    for (const node of graph.uses.get(site) ?? []) perExample += positionsOf(node) * WIDTH;
-  }
-  return { signs, perExample };
-}
-
 const known = new WeakMap<Selection, Sketch>();
 
 /** The sketch of a selection, made once. */

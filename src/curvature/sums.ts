@@ -157,7 +157,7 @@ export function curvatureSums(
 }
 
 /** Two contractions of the same columns. */
-export function both<A, B>(a: Contraction<A>, b: Contraction<B>): Contraction<readonly [A, B]> {
+export function both<A, B>(a: Contraction<A>, b: Contraction<B>): Contraction<A & B> {
   return {
     open(hold) {
       a.open?.(hold);
@@ -171,6 +171,6 @@ export function both<A, B>(a: Contraction<A>, b: Contraction<B>): Contraction<re
       scope(() => a.add?.(backward, first));
       b.add?.(backward, first);
     },
-    finish: () => [a.finish(), b.finish()],
+    finish: () => ({ ...a.finish(), ...b.finish() }),
   };
 }

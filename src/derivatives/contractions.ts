@@ -3,26 +3,23 @@
 
 import { gatherStrided } from "../array/einsum.ts";
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels/memory.ts";
-import type { Graph } from "../network/graph.ts";
 import type { LinearSite, Parameter, Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 import { positionsOf } from "../network/primitive.ts";
-import { addToTables, eachTableRows, isTable, tableNumbers } from "./lookup-tables.ts";
+import { addToTables, eachTableRows, isTable } from "./lookup-tables.ts";
 import {
   blockOf,
   type Chunk,
-  chunkNumbers,
   eachChunk,
   groupOf,
-  isPlain,
   plainUse,
   productNumbers,
   type Side,
   sumProducts,
   writeProducts,
 } from "./uses.ts";
-import { vectorNumbers, vectorRows } from "./vectors.ts";
+import { vectorRows } from "./vectors.ts";
 
 /** The vectors of a site: whether each is a scale. */
 export function vectorsOf(site: Site): (readonly [parameter: Parameter, scaled: boolean])[] {
@@ -199,30 +196,6 @@ function normNumbers(site: LinearSite, nodes: readonly Node[]): number {
   const { outputs, inputs } = blockOf(site);
   const gathered = nodes.length === 1 ? 0 : 2 * t * (outputs + inputs);
   return grams ? 2 * t * t + gathered : site.outputs * site.inputs;
-}
-
-/** Numbers that `contractSum` and `contractSquaredNorms` of one column allocate for a part of that many examples. */
-export function contractionNumbers(
-  graph: Graph,
-  sites: Iterable<Site>,
-  part: Pick<Backward, "dtype" | "batch">,
-): number {
-  let numbers = 0;
-  for (const site of sites) {
-    const nodes = graph.uses.get(site) ?? [];
-    for (const [{ size }, scaled] of vectorsOf(site)) {
-      numbers = Math.max(numbers, part.batch * vectorNumbers(nodes, size, scaled));
-    }
-    if (site.kind !== "linear") continue;
-    if (isTable(nodes)) {
-      numbers = Math.max(numbers, tableNumbers(site, nodes, { columns: 1, ...part }));
-      continue;
-    }
-    const extra = normNumbers(site, nodes);
-    const norms = isPlain(site, nodes) ? 2 * part.batch : chunkNumbers(site, nodes, { columns: 1, ...part }, extra);
-    numbers = Math.max(numbers, norms, chunkNumbers(site, nodes, { columns: 1, ...part }, 0));
-  }
-  return numbers;
 }
 
 /** The products x_t · x_u of all positions of every example, [count, T, T]. */

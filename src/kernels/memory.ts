@@ -101,6 +101,36 @@ function refuseWhileLent(): void {
 
 const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
+/** Bytes that a dry run has counted, and the most of them at once; undefined where memory is real. */
+let counted: { now: number; most: number } | undefined;
+
+/**
+ * Runs `body` with memory that is only counted and kernels that do nothing, and gives the most bytes it held at once. What it
+ * reads is 0, and bodies of `inMemory` are left out.
+ */
+export function dryRun(body: () => void): number {
+  const before = counted;
+  counted = { now: 0, most: 0 };
+  try {
+    body();
+    return counted.most;
+  } finally {
+    counted = before;
+  }
+}
+
+/** Bytes that a dry run holds now; undefined outside of one. */
+export function dryBytes(): number | undefined {
+  return counted?.now;
+}
+
+function count(count: { now: number; most: number }, bytes: number): Pointer {
+  const at = STATIC_BYTES + count.now;
+  count.now += align(bytes);
+  count.most = Math.max(count.most, count.now);
+  return at;
+}
+
 /** A block of the heap, the first that is large enough. @throws LaplaceError beyond the 4 GiB a memory can have */
 export function takeBlock(bytes: number): Pointer {
   refuseWhileLent();
@@ -185,6 +215,12 @@ export function observeMemory(next: (() => void) | undefined): void {
 
 /** Runs `body`, then releases what it allocated. */
 export function scope<Result>(body: () => Result): Result {
+  if (counted !== undefined) {
+    const { now } = counted;
+    const result = body();
+    counted.now = now;
+    return result;
+  }
   const mark = top;
   const blocks = stack.length;
   const held = scoped;
@@ -205,6 +241,7 @@ export function scope<Result>(body: () => Result): Result {
 
 /** Memory of the current scope, not cleared. @throws LaplaceError beyond the 4 GiB a WebAssembly memory can have */
 export function allocate(bytes: number): Pointer {
+  if (counted !== undefined) return count(counted, bytes);
   refuseWhileLent();
   const size = align(bytes);
   const block = stack.at(-1);
@@ -234,9 +271,11 @@ const floats = (dtype: DType): FloatArray => (dtype === "float32" ? f32 : f64);
 
 /**
  * Lends all of memory as one array, for element access at `pointer / bytesPerElement`, for as long as `body` runs. Loans may
- * lie within one another. @throws Error where `body` allocates, or gives a view away as its result
+ * lie within one another. @param instead the result in a dry run, where `body` does not run
+ * @throws Error where `body` allocates, or gives a view away as its result
  */
-export function inMemory<Result>(dtype: DType, body: (memory: FloatArray) => Result): Result {
+export function inMemory<Result>(dtype: DType, body: (memory: FloatArray) => Result, instead?: Result): Result {
+  if (counted !== undefined) return instead as Result;
   lent++;
   let result: Result;
   try {
@@ -271,17 +310,19 @@ export function sharedView(dtype: DType, pointer: Pointer, length: number): Floa
 }
 
 export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>): void {
+  if (counted !== undefined) return;
   floats(dtype).set(source, pointer / bytesPerElement(dtype));
 }
 
 /** Σ term(x) over `length` elements, x itself unless told. */
 export function sumOf(dtype: DType, pointer: Pointer, length: number, term = (x: number): number => x): number {
   const start = pointer / bytesPerElement(dtype);
-  return inMemory(dtype, (memory) => {
+  const sum = (memory: FloatArray) => {
     let sum = 0;
     for (let i = start; i < start + length; i++) sum += term(memory[i]);
     return sum;
-  });
+  };
+  return inMemory(dtype, sum, 0);
 }
 
 /** Adds a number to the diagonal of a float64 matrix [n, n]. */
@@ -293,23 +334,27 @@ export function addToDiagonal(n: number, value: number, matrix: Pointer): void {
 
 /** Writes 32-bit integers, as shapes and strides are. */
 export function writeIntegers(pointer: Pointer, source: readonly number[]): void {
+  if (counted !== undefined) return;
   new Uint32Array(f32.buffer, pointer, source.length).set(source);
 }
 
 /** Copies `length` numbers within memory, from one element type to another. */
 export function convert(from: DType, source: Pointer, length: number, to: DType, target: Pointer): void {
+  if (counted !== undefined) return;
   const start = source / bytesPerElement(from);
   floats(to).set(floats(from).subarray(start, start + length), target / bytesPerElement(to));
 }
 
 /** A copy of `length` elements outside the kernels' memory. */
 export function copyOut(dtype: DType, pointer: Pointer, length: number): FloatArray {
+  if (counted !== undefined) return dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
   const start = pointer / bytesPerElement(dtype);
   return floats(dtype).slice(start, start + length);
 }
 
 /** Copies `length` elements into `out` from `offset` on. */
 export function copyOutTo(dtype: DType, pointer: Pointer, length: number, out: FloatArray, offset: number): void {
+  if (counted !== undefined) return;
   const start = pointer / bytesPerElement(dtype);
   out.set(floats(dtype).subarray(start, start + length), offset);
 }

@@ -1,12 +1,12 @@
 // What a fit and its posterior's phases will need, before they start.
 
-import { partLength, partNumbers } from "../curvature/accumulate.ts";
-import { sumNumbers } from "../curvature/accumulators.ts";
+import { cutOf, passBytes } from "../curvature/accumulate.ts";
+import { dryAccumulators } from "../curvature/accumulators.ts";
 import { outputsApart } from "../curvature/outputs-apart.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
-import { bytesPerElement } from "../kernels/memory.ts";
+import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
 import { type Approximation, readPredictOptions } from "../prediction/prediction.ts";
 import { FLOAT64 } from "../structures/bytes.ts";
@@ -43,22 +43,23 @@ export interface MemoryEstimate {
 }
 
 /** Bytes of the sums and of a part of the data, in a pass. */
-function passBytes(plan: Plan, pass: Pass, apart: number, examples: number): { sums: number; part: number } {
+function bytesOfPass(plan: Plan, pass: Pass, apart: number, examples: number): { sums: number; part: number } {
   const { net } = plan;
   const bytes = bytesPerElement(net.dtype);
-  const needsFor = (columns: number) => sumNumbers(plan, pass, columns);
-  const numbers = partNumbers(plan, needsFor, apart);
-  const needs = needsFor(numbers.columns);
-  const count = Math.min(examples, partLength(numbers, net.dtype));
-  // Targets of all examples are read at once.
-  const targets = Number.isFinite(examples) ? examples * net.graph.output.size : 0;
+  const accumulatorFor = dryAccumulators(plan, pass);
+  const { dtype, length, sums: summed = length } = accumulatorFor(1);
   // Sums of float32 over many examples have totals of float64.
-  const totals = net.dtype === "float64" || examples <= MOST_EXAMPLES ? 0 : FLOAT64;
-  const curvature = bytesPerElement(needs.dtype) + (needs.dtype === "float64" ? 0 : totals);
-  return {
-    sums: apart * needs.length * curvature + net.parameterCount * (bytes + totals),
-    part: (count * numbers.perExample + numbers.scratch(count) + numbers.perPart + targets) * bytes,
-  };
+  const totals = (type: DType) => (type === "float64" || examples <= MOST_EXAMPLES ? 0 : FLOAT64);
+  const held = apart * length * bytesPerElement(dtype) + net.parameterCount * bytes;
+  const sums = held + apart * (apart > 1 ? length : summed) * totals(dtype) + net.parameterCount * totals(net.dtype);
+  // Where no example passes, there is no part.
+  if (examples === 0) return { sums, part: (net.parameterCount + net.buffers.size) * bytes };
+  const planned = { plan, accumulatorFor, apart };
+  const cut = cutOf(planned, examples);
+  const { peak } = passBytes(planned, cut, Math.min(examples, cut.length));
+  // Targets of all examples are read at once.
+  const targets = Number.isFinite(examples) ? examples * net.graph.output.size * bytes : 0;
+  return { sums, part: peak - held + targets };
 }
 
 /** The estimate for a plan and that many examples. */
@@ -70,18 +71,18 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   const copy = net.parameterCount * bytesPerElement(net.dtype);
   const passes = table[structure].passes(plan.basis !== undefined);
   const last = passes[passes.length - 1];
-  const apart = outputsApart(plan, sumNumbers(plan, last, 1).length);
+  const apart = outputsApart(plan, dryAccumulators(plan, last)(1).length);
   const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
   const { memory } = table[structure];
   const { curvature: one, held, ...uses } = memory.bytes(selection, net.dtype);
   const factorisation = Math.max(uses.factoring, uses.first + phaseBytes(plan, structure, first).predict);
   // The outputs' own curvatures, and their sum.
   const curvature = apart === 1 ? one : (apart + 1) * one;
-  const { sums, part } = passBytes(plan, last, apart, examples);
+  const { sums, part } = bytesOfPass(plan, last, apart, examples);
   const peaks = [Math.max(sums + part, sums + curvature + vector)];
   if (passes.length > 1) {
     // The first pass, what becomes of its sums, and the second while both are there.
-    const { sums, part } = passBytes(plan, passes[0], 1, examples);
+    const { sums, part } = bytesOfPass(plan, passes[0], 1, examples);
     const { left, made, peak } = memory.between(selection, plan.sharing);
     peaks[0] += left + made + vector;
     peaks.push(Math.max(sums + part, sums + left + vector), left + vector + peak);

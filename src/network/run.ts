@@ -9,6 +9,8 @@ import {
   copyIn,
   copyTo,
   type DType,
+  dryBytes,
+  dryRun,
   giveBlock,
   inMemory,
   type Pointer,
@@ -100,7 +102,7 @@ export interface Rows extends RowView {
   /** How many at once. */
   readonly most: number;
   /** Those that count, by their number in the part; undefined for all. */
-  listed?(part: Part): Uint32Array | undefined;
+  listed?(part: Part): ArrayLike<number> | undefined;
 }
 
 /** How columns are pulled back. */
@@ -127,7 +129,7 @@ export type Results<Pulls extends readonly unknown[]> = {
 export const none: Columns = { count: () => 0, write: () => {} };
 
 /** Bytes of what passes through a network at once, about. */
-const PART_BYTES = 2 ** 25;
+export const PART_BYTES = 2 ** 25;
 
 /** How many examples to take at once when each needs that many numbers: at most about 32 MiB of them. */
 export function partSize(numbersPerExample: number, dtype: DType): number {
@@ -168,7 +170,7 @@ export function run<Result>(
   return scope(() => {
     const take = opened(where, model, [{ columns, contraction, target, most, rows }], allocateFloats);
     for (const batch of batches) {
-      for (let first = 0; first < batch.inputs.shape[0]; first += size) take(batch, first, size);
+      for (let first = 0; first < batch.inputs.shape[0]; first += size) take(entering(model, batch, first, size));
     }
     return contraction.finish();
   });
@@ -196,7 +198,9 @@ export function* runInParts<const Pulls extends readonly Pull<unknown>[]>(
   try {
     const take = opened(where, model, pulls, hold);
     for (const batch of batches) {
-      for (let first = 0; first < batch.inputs.shape[0]; first += size) yield take(batch, first, size);
+      for (let first = 0; first < batch.inputs.shape[0]; first += size) {
+        yield take(entering(model, batch, first, size));
+      }
     }
     return pulls.map(({ contraction }) => contraction.finish()) as Results<Pulls>;
   } finally {
@@ -204,13 +208,59 @@ export function* runInParts<const Pulls extends readonly Pull<unknown>[]>(
   }
 }
 
-/** Opens the pulls, and gives what takes one part of a batch after the other and gives the number of examples done. */
+/** The number of examples, or rows, at which part sizes are measured: those of any size are whole blocks of memory then. */
+export const MEASURED = 64;
+
+/** How many examples, or rows, are a part of the usual size, by the bytes of twice `MEASURED` of them and of `MEASURED`. */
+export function partLength(twice: number, once: number): number {
+  return Math.max(1, Math.floor((PART_BYTES * MEASURED) / Math.max(1, twice - once)));
+}
+
+/**
+ * The bytes in the kernels' memory that a part of so many examples takes at its peak, and those of them that are held from the
+ * beginning to the end: a dry run.
+ */
+export function bytesOfPart(
+  model: Model,
+  count: number,
+  pulls: () => readonly Pull<unknown>[],
+): { readonly held: number; readonly peak: number } {
+  const { graph, dtype } = model;
+  let held = 0;
+  const peak = dryRun(() => {
+    const take = opened(undefined, model, pulls(), (type, length) => allocateFloats(type, Math.max(1, length)));
+    held = dryBytes() as number;
+    const place = (n: number) => allocateFloats(dtype, count * n);
+    take({ count, inputs: () => place(graph.input.size), targets: () => place(graph.output.size) });
+  });
+  return { held, peak };
+}
+
+/** A part on its way into the kernels' memory. */
+interface Entering {
+  readonly count: number;
+  readonly inputs: () => Pointer;
+  readonly targets: () => Pointer;
+}
+
+/** At most so many examples of a batch from the first on. */
+function entering({ graph, dtype }: Model, { inputs, targets }: Batch, first: number, size: number): Entering {
+  const count = Math.min(size, inputs.shape[0] - first);
+  const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n));
+  return {
+    count,
+    inputs: () => copy(inputs, graph.input.size),
+    targets: () => (targets === undefined ? 0 : copy(targets, graph.output.size)),
+  };
+}
+
+/** Opens the pulls, and gives what takes one part after the other and gives the number of examples done. */
 function opened(
   where: string | undefined,
   { graph, dtype, parameters, buffers: statistics }: Model,
   pulls: readonly Pull<unknown>[],
   hold: Hold,
-): (batch: Batch, first: number, size: number) => number {
+): (part: Entering) => number {
   const holdCopy = ({ data }: NDArray) => {
     const at = hold(dtype, data.length);
     copyTo(dtype, at, data);
@@ -222,12 +272,10 @@ function opened(
     contraction.open?.(hold);
   }
   let done = 0;
-  return ({ inputs, targets: all }, first, size) => {
-    const count = Math.min(size, inputs.shape[0] - first);
-    const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n));
+  return ({ count, ...enter }) => {
     scope(() => {
-      const x = copy(inputs, graph.input.size);
-      const targets = all === undefined ? 0 : copy(all, graph.output.size);
+      const x = enter.inputs();
+      const targets = enter.targets();
       const forward = new Forward(graph, dtype, theta, x, count, { buffers });
       const part = { forward, start: done, count, targets, shape: graph.output.shape };
       if (where !== undefined) checkValues(where, part);
@@ -272,7 +320,13 @@ function eachRows(part: Part, view: Rows, visit: (rows: Part) => void): void {
 }
 
 /** Rows of a part, with their values: where they are, or listed ones as copies. */
-function rowsOf(part: Part, { graph, positions }: RowView, first: number, count: number, listed?: Uint32Array): Part {
+function rowsOf(
+  part: Part,
+  { graph, positions }: RowView,
+  first: number,
+  count: number,
+  listed?: ArrayLike<number>,
+): Part {
   const { forward, targets } = part;
   const { dtype, theta, buffers } = forward;
   const bytes = bytesPerElement(dtype);

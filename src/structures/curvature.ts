@@ -108,9 +108,6 @@ export abstract class SelectedCurvature {
   }
 }
 
-/** What sums need of the kernels' memory. */
-export type SumNumbers = Pick<Accumulator, "dtype" | "length" | "scratch" | "perPart">;
-
 /** Sums the curvature of one pass through data, in the kernels' memory. */
 export interface Accumulator<C extends Curvature = Curvature> {
   /** The type of its sums. */
@@ -119,10 +116,6 @@ export interface Accumulator<C extends Curvature = Curvature> {
   readonly length: number;
   /** How many of them, the first, are sums (default: all). */
   readonly sums?: number;
-  /** Numbers of the network's type that it allocates at once for a part of that many examples. */
-  scratch(batch: number): number;
-  /** Numbers it allocates for a part besides, however many examples it has. */
-  readonly perPart: number;
   /**
    * Adds the examples of a part, whose columns were pulled back: all of them, or some at a time. Then the same examples come
    * `again` with others, and what sums over examples alone has them already.

@@ -1,7 +1,6 @@
 // Sums over examples and columns of squared derivatives of a weight, [outputs, inputs]: (Σ_t l_t ⊗ r_t)².
 
-import { isTable, tableNumbers } from "../derivatives/lookup-tables.ts";
-import { type Chunk, chunkNumbers, isPlain, productNumbers, type Use, writeProducts } from "../derivatives/uses.ts";
+import { type Chunk, productNumbers, type Use, writeProducts } from "../derivatives/uses.ts";
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
@@ -13,13 +12,6 @@ export type PartSize = Pick<Backward, "columns" | "dtype" | "batch">;
 /** Numbers that `addSquares` allocates for each example of a chunk. */
 export function squareNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
   return columns * site.outputs * site.inputs + productNumbers(site, nodes, columns);
-}
-
-/** Numbers that squares of a site's weight take for a part of the data. */
-export function squaresOfPart(site: LinearSite, nodes: readonly Node[], part: PartSize): number {
-  if (isPlain(site, nodes)) return part.batch * (site.outputs + site.inputs);
-  if (isTable(nodes)) return tableNumbers(site, nodes, part);
-  return chunkNumbers(site, nodes, part, squareNumbers(site, nodes, part.columns));
 }
 
 /** Adds the squares of a weight's derivatives at its one use at one position to `to`, [outputs, inputs]. */

@@ -2,7 +2,7 @@
 
 import type { DType } from "../kernels/memory.ts";
 import type { ByteCounts } from "./bytes.ts";
-import type { Accumulator, Curvature, Sharing, SumNumbers } from "./curvature.ts";
+import type { Accumulator, Curvature, Sharing } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -21,8 +21,8 @@ export interface SumOptions {
 
 /** A pass through the data. */
 export interface Pass {
-  /** What its sums need, whatever came before. */
-  numbers(options: SumOptions): SumNumbers;
+  /** Its accumulator for dry runs, whatever came before. */
+  dry(options: SumOptions): Accumulator;
   /**
    * Begins: gives its accumulators.
    * @param before what the pass before gave, or the option `basis`
@@ -33,7 +33,7 @@ export interface Pass {
 
 /** A pass that stands alone. */
 export function passOf(sums: (options: SumOptions) => Accumulator): Pass {
-  return { numbers: sums, begin: () => sums };
+  return { dry: sums, begin: () => sums };
 }
 
 /** Arrays on their way into a file. */

@@ -2,14 +2,14 @@
 
 import { addTableSquares, eachTableRows, isTable } from "../../derivatives/lookup-tables.ts";
 import { eachChunk, plainUse } from "../../derivatives/uses.ts";
-import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
+import { vectorRows } from "../../derivatives/vectors.ts";
 import { bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
 import type { LinearSite, Parameter } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
 import type { Node } from "../../network/primitive.ts";
 import type { Accumulator } from "../curvature.ts";
 import type { SelectedParameter } from "../selection.ts";
-import { addPlainSquares, addSquares, squareNumbers, squaresOfPart, sumOfSquares } from "../squares.ts";
+import { addPlainSquares, addSquares, squareNumbers, sumOfSquares } from "../squares.ts";
 import type { SumOptions } from "../structure.ts";
 import { DiagonalCurvature } from "./curvature.ts";
 
@@ -19,7 +19,7 @@ function plainVector(nodes: readonly Node[], { size }: Parameter, role: Selected
 }
 
 /** Squares of derivatives, from the factors of each layer: no row is written where a layer has one position. */
-export function diagonalSums({ selection, columns, dtype }: SumOptions): Accumulator<DiagonalCurvature> {
+export function diagonalSums({ selection, dtype }: SumOptions): Accumulator<DiagonalCurvature> {
   const { graph, parameters } = selection;
   // Of a parameter that is selected in part, all squares are summed; they cost as little.
   const starts: number[] = [];
@@ -31,16 +31,6 @@ export function diagonalSums({ selection, columns, dtype }: SumOptions): Accumul
   return {
     dtype,
     length,
-    scratch(batch) {
-      const numbers = parameters.map(({ parameter, site, role }) => {
-        const nodes = graph.uses.get(site) ?? [];
-        if (role === "weight" && site.kind === "linear") return squaresOfPart(site, nodes, { batch, columns, dtype });
-        if (plainVector(nodes, parameter, role)) return batch * parameter.size;
-        return columns * batch * vectorNumbers(nodes, parameter.size, role === "scale");
-      });
-      return Math.max(0, ...numbers);
-    },
-    perPart: 0,
     add(backward, to) {
       const bytes = bytesPerElement(backward.dtype);
       parameters.forEach(({ parameter, site, role }, i) => {

@@ -1,42 +1,30 @@
 // Sums of what is corrected in an eigenbasis: squares of the derivatives in it.
 
-import { chunkNumbers, eachChunk, isPlain, plainUse } from "../../derivatives/uses.ts";
-import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
+import { eachChunk, plainUse } from "../../derivatives/uses.ts";
+import { vectorRows } from "../../derivatives/vectors.ts";
 import { LaplaceError } from "../../errors.ts";
 import { bytesPerElement, copyIn, type Pointer, scope } from "../../kernels/memory.ts";
-import type { Accumulator, SumNumbers } from "../curvature.ts";
+import type { Accumulator } from "../curvature.ts";
 import { type EigenBlock, hasBasis, rotated, rotatedNumbers, rotatedUses, shapeOf } from "../eigenblocks.ts";
 import type { Selection } from "../selection.ts";
 import { addPlainSquares, addSquares, squareNumbers } from "../squares.ts";
 import type { Pass, SumOptions } from "../structure.ts";
 import { EkfacCurvature } from "./curvature.ts";
 
-/** What the accumulator of corrected eigenvalues needs, whatever the basis. */
-function numbers({ selection, columns, dtype }: SumOptions): SumNumbers {
-  // One block after the other.
-  const most = (of: (selected: Selection["parameters"][number]) => number) => Math.max(...selection.parameters.map(of));
-  const scratch = (batch: number) =>
-    most((selected) => {
-      const { site, role } = selected;
-      const nodes = selection.graph.uses.get(site) ?? [];
-      if (site.kind === "linear" && role === "weight") {
-        const sides = rotatedNumbers(site, nodes, columns);
-        if (isPlain(site, nodes)) return batch * (sides + site.outputs + site.inputs);
-        return chunkNumbers(site, nodes, { columns, dtype, batch }, sides + squareNumbers(site, nodes, columns));
-      }
-      const n = selected.parameter.size;
-      return columns * batch * (n + vectorNumbers(nodes, n, role === "scale"));
-    });
-  const perPart = most((selected) => {
+/** A basis of which dry runs ask the lengths alone. */
+function dryBasis({ parameters }: Selection): readonly EigenBlock[] {
+  const sized = (length: number) => ({ length }) as Float64Array;
+  return parameters.map((selected) => {
     const { groups, outputs, inputs } = shapeOf(selected);
-    return groups * (outputs ** 2 + (selected.role === "weight" ? inputs ** 2 : 0));
+    const qa = selected.role === "weight" ? sized(groups * inputs ** 2) : undefined;
+    const [qb, values] = [sized(groups * outputs ** 2), sized(selected.size)];
+    return { selected, groups, outputs, inputs, qb, qa, values, factors: undefined };
   });
-  return { dtype, length: selection.size, scratch, perPart };
 }
 
 /** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */
 export const corrections: Pass = {
-  numbers,
+  dry: (options) => sumsIn(dryBasis(options.selection), options),
   begin(before, rounding) {
     if (!hasBasis(before)) throw new LaplaceError("corrections: the curvature of the pass before has no eigenbases.");
     const basis = before.basis(rounding);
@@ -44,8 +32,7 @@ export const corrections: Pass = {
   },
 };
 
-function sumsIn(basis: readonly EigenBlock[], options: SumOptions): Accumulator<EkfacCurvature> {
-  const { selection } = options;
+function sumsIn(basis: readonly EigenBlock[], { selection, dtype: own }: SumOptions): Accumulator<EkfacCurvature> {
   const { graph } = selection;
   // The basis may be that of another network with the same parameters: its blocks, at the sites of this one.
   const blocks = basis.map((block, i) => ({ ...block, selected: selection.parameters[i] }));
@@ -56,7 +43,8 @@ function sumsIn(basis: readonly EigenBlock[], options: SumOptions): Accumulator<
     length += values.length;
   }
   return {
-    ...numbers(options),
+    dtype: own,
+    length,
     add(backward, to) {
       const { kernels, batch, columns: count, dtype } = backward;
       const addBlock = ({ qb, qa, ...shape }: EigenBlock, at: Pointer) => {

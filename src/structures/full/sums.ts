@@ -5,7 +5,7 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type FloatArray, type Pointer } from "../../kernels/memory.ts";
 import type { LinearSite } from "../../network/parameters.ts";
 import { type Accumulator, symmetric } from "../curvature.ts";
-import { asFloat64, contractRows, rowNumbers } from "../rows.ts";
+import { asFloat64, contractRows } from "../rows.ts";
 import type { Selection } from "../selection.ts";
 import type { SumOptions } from "../structure.ts";
 import { FullCurvature } from "./curvature.ts";
@@ -13,19 +13,12 @@ import { FullCurvature } from "./curvature.ts";
 /** Rows of the Jacobian times themselves; the last layer alone by its factors. */
 export function fullSums({ selection, columns, dtype, sumType }: SumOptions): Accumulator<FullCurvature> {
   const site = soleLinearSite(selection);
-  if (site !== undefined && columns > 1) return layerAccumulator(selection, site, columns, dtype, sumType);
+  if (site !== undefined && columns > 1) return layerAccumulator(selection, site, dtype, sumType);
   const n = selection.size;
-  const copies = dtype === "float64" ? 1 : 3; // a float64 copy is worth two numbers
   return {
     // In float32 the sums of a curvature of low rank have eigenvalues below 0.
     dtype: "float64",
     length: n * n,
-    scratch(batch) {
-      // The rows, then what writes them or their copy.
-      const copied = batch * columns * (copies - 1) * n;
-      return batch * columns * n + Math.max(copied, rowNumbers(selection, { batch, columns, dtype }));
-    },
-    perPart: 0,
     add(backward, to) {
       const count = backward.columns * backward.batch;
       const rows = allocateFloats(dtype, count * n);
@@ -58,7 +51,6 @@ const WAITING = 512;
 function layerAccumulator(
   selection: Selection,
   site: LinearSite,
-  columns: number,
   dtype: DType,
   layerType: DType,
 ): Accumulator<FullCurvature> {
@@ -89,10 +81,6 @@ function layerAccumulator(
     dtype: layerType,
     length: weighted + WAITING * width,
     sums: blocks,
-    scratch: (batch) =>
-      batch *
-      ((square * bytes) / bytesPerElement(dtype) + (dtype === layerType ? 0 : 2 * (inputs + columns * outputs))),
-    perPart: 0,
     add(backward, to) {
       const { batch, columns: k } = backward;
       const [node] = selection.graph.uses.get(site) ?? [];

@@ -1,7 +1,7 @@
 // Sums of the factors that Kronecker blocks are made of.
 
-import { blockOf, chunkNumbers, eachChunk, type Side } from "../../derivatives/uses.ts";
-import { vectorNumbers, vectorRows } from "../../derivatives/vectors.ts";
+import { blockOf, eachChunk, type Side } from "../../derivatives/uses.ts";
+import { vectorRows } from "../../derivatives/vectors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import {
   allocateFloats,
@@ -42,7 +42,7 @@ function ownFactor({ site, role }: SelectedParameter): boolean {
 
 /** Sums the factors. */
 export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature> {
-  const { selection, columns, dtype, sumType, sharing } = options;
+  const { selection, sumType, sharing } = options;
   const { graph } = selection;
   let length = 0;
   const take = (groups: number, n: number) => {
@@ -63,20 +63,6 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
   return {
     dtype: sumType,
     length,
-    perPart: 0,
-    scratch(batch) {
-      const part = { batch, columns, dtype };
-      const one = ({ site, nodes, a, b, vectors }: SiteFactors) => {
-        const rows = vectors.map(({ selected }) => {
-          const n = selected.parameter.size;
-          return columns * batch * (vectorNumbers(nodes, n, selected.role === "scale") + wide(dtype, sumType, n));
-        });
-        const products = site.kind === "linear" && b !== undefined;
-        const extra = products ? factorNumbers(site, nodes, a !== undefined, part, sumType, sharing) : 0;
-        return Math.max(0, ...rows, products ? chunkNumbers(site, nodes, part, extra) : 0);
-      };
-      return Math.max(0, ...factors.map(one));
-    },
     add(backward, to, again) {
       const bytes = bytesPerElement(sumType);
       for (const { site, nodes, a, b, vectors } of factors) {
@@ -133,8 +119,6 @@ export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> 
   return {
     dtype: reduced.dtype,
     length: reduced.length + expanded.length,
-    perPart: reduced.perPart + expanded.perPart,
-    scratch: (batch) => Math.max(reduced.scratch(batch), expanded.scratch(batch)),
     add(backward, to, again) {
       reduced.add(backward, to, again);
       expanded.add(backward, to + shift, again);

@@ -1,0 +1,165 @@
+// A dry run of a fit's pass says to the byte what the pass holds in the kernels' memory at its peak.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Cut, cutOf, type PlannedPass, passBytes } from "../../src/curvature/accumulate.ts";
+import { dryAccumulators, passesOf } from "../../src/curvature/accumulators.ts";
+import { readPlan } from "../../src/curvature/plan.ts";
+import {
+  type Curvature,
+  type CurvatureOptions,
+  categorical,
+  chain,
+  conv2d,
+  curvatureOf,
+  type DType,
+  dense,
+  embedding,
+  flatten,
+  gaussian,
+  gelu,
+  type Likelihood,
+  layerNorm,
+  maxPool2d,
+  multiHeadAttention,
+  type Network,
+  poisson,
+  randomNormal,
+  residual,
+  type Structure,
+  tanh,
+  zeros,
+} from "../../src/index.ts";
+import { allocatedBytes, dryBytes, dryRun, memoryUse, observeMemory } from "../../src/kernels/memory.ts";
+import { PART_BYTES } from "../../src/network/run.ts";
+import { drawCase } from "../reference/draw.ts";
+
+const IGNORED = -100;
+
+/** The most bytes held at once while `body` runs, beyond those before. */
+function peakOf(body: () => void): number {
+  const before = allocatedBytes();
+  let peak = 0;
+  observeMemory(() => {
+    peak = Math.max(peak, allocatedBytes() - before);
+  });
+  try {
+    body();
+  } finally {
+    observeMemory(undefined);
+  }
+  return peak;
+}
+
+/** The one pass of a fit with these options; "ekfac" has one where a basis is given. */
+function planned(net: Network, likelihood: Likelihood, options: CurvatureOptions): PlannedPass {
+  const plan = readPlan("test", net, likelihood, options);
+  const [pass] = passesOf(plan);
+  const accumulatorFor = dryAccumulators(plan, pass);
+  const noises = likelihood.apart === true && plan.kind === "ggn" && net.outputShape.length === 1;
+  return { plan, accumulatorFor, apart: noises ? net.outputShape[0] : 1 };
+}
+
+/** Runs a pass, and compares. */
+function check(net: Network, likelihood: Likelihood, options: CurvatureOptions, count: number, x = inputs(net, count)) {
+  const y = zeros([count, ...(likelihood.targets === "classes" ? net.outputShape.slice(0, -1) : net.outputShape)]);
+  const found: Curvature[] = [];
+  const fit = (basis?: Curvature) => () => {
+    found.push(curvatureOf(net, likelihood, { x, y }, { ...options, ...(basis && { basis }) }));
+  };
+  if (options.structure === "ekfac") fit()();
+  const [basis] = found;
+  const pass = planned(net, likelihood, { ...options, basis });
+  const cut: Cut = cutOf(pass, count);
+  const { peak } = passBytes(pass, cut, Math.min(count, cut.length));
+  expect(peakOf(fit(basis))).toBe(peak);
+  expect(memoryUse().inUse).toBe(0);
+}
+
+/** Poisson takes no network that ends in an exponential. */
+function takes(likelihood: Likelihood, net: Network): boolean {
+  try {
+    likelihood.checkNetwork("test", net);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const inputs = (net: Network, count: number) => randomNormal([count, ...net.inputShape], { dtype: net.dtype, seed: 1 });
+
+const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
+
+describe.each(structures)("%s", (structure) => {
+  test("of random networks, likelihoods and columns", () => {
+    fc.assert(
+      fc.property(fc.gen(), (draw) => {
+        const one = <T>(...of: readonly T[]) => of[draw(fc.nat, of.length - 1)];
+        const { net, x } = drawCase(draw, { dtype: one<DType>("float32", "float64") });
+        fc.pre(net.parameterCount > 0);
+        const likelihood = one<Likelihood>(gaussian(), gaussian({ noise: 2 }), poisson());
+        fc.pre(takes(likelihood, net));
+        const curvature = one("ggn", "monteCarlo", "empiricalFisher");
+        const sharing = one("expand", "reduce");
+        check(net, likelihood, { structure, curvature, sharing }, x.shape[0], x);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test.each<DType>(["float32", "float64"])("of convolutions, attention and labels at positions, %s", (dtype) => {
+    const images = chain(
+      { inputs: [2, 9, 9], dtype, seed: 1 },
+      conv2d(4, 3, tanh, { groups: 2 }),
+      maxPool2d(2),
+      flatten,
+      dense(3),
+    );
+    check(images, categorical(), { structure }, 40);
+    const words = chain(
+      { inputs: [6], dtype, seed: 1 },
+      embedding(9, 4),
+      residual(layerNorm(), multiHeadAttention(2)),
+      dense(3, gelu),
+      dense(5),
+    );
+    const labels = categorical({ classAxis: "last", ignoredLabel: IGNORED });
+    check(words, labels, { structure, curvature: "monteCarlo" }, 30, zeros([30, 6], { dtype }));
+  });
+
+  test("of data that pass in several parts", () => {
+    const wide = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(4000, tanh), dense(2));
+    const pass = planned(wide, gaussian({ noise: 1 }), { structure: "diagonal", weights: "lastLayer" });
+    expect(cutOf(pass, 1000).length).toBeLessThan(1000);
+    if (structure === "diagonal" || structure === "kronecker")
+      check(wide, gaussian({ noise: 1 }), { structure, weights: "lastLayer" }, 1000);
+    // More columns than fit.
+    const many = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(1500));
+    if (structure === "diagonal") check(many, gaussian({ noise: 1 }), { structure }, 3);
+  });
+});
+
+describe("a part", () => {
+  const net = chain({ inputs: 20, seed: 1 }, dense(50, tanh), dense(50, tanh), dense(10));
+  const pass = planned(net, categorical(), { structure: "kronecker" });
+
+  test("has the same length whatever the number of examples beyond it, and holds about 32 MiB", () => {
+    const cut = cutOf(pass, Number.POSITIVE_INFINITY);
+    expect(cutOf(pass, 10 * cut.length)).toEqual(cut);
+    const needs = (count: number) => passBytes(pass, cut, count).peak - passBytes(pass, cut, 0).peak;
+    expect(needs(cut.length)).toBeLessThan(1.1 * PART_BYTES);
+    expect(needs(cut.length)).toBeGreaterThan(0.8 * PART_BYTES);
+    // Memory is affine in the number of examples.
+    expect(needs(3 * 2 ** 12) - needs(2 ** 13)).toBe(needs(2 ** 13) - needs(2 ** 12));
+  });
+});
+
+test("a dry run leaves memory as it was, also when it throws", () => {
+  const before = memoryUse();
+  const fail = () => {
+    throw new Error("as asked");
+  };
+  expect(() => dryRun(fail)).toThrow("as asked");
+  expect(dryBytes()).toBeUndefined();
+  expect(memoryUse()).toEqual(before);
+});
