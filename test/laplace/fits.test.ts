@@ -108,7 +108,7 @@ describe.each(structures)("%s", (structure) => {
     const { tensors, metadata } = readSafetensors(saveFit(apart));
     const document = metadata["laplace-ts.document"].replace('"end":3', '"end":0');
     const forged = sealed(tensors, { ...metadata, "laplace-ts.document": document });
-    expect(() => loadFit(forged)).toThrow(/end: an integer of at least 1/);
+    expect(() => loadFit(forged)).toThrow(/end: expected an integer of at least 1/);
     await expect(one.sum({ x, y }, { first: -1 })).rejects.toThrow(/first/);
   });
 
