@@ -45,10 +45,10 @@ export function categorical(options: ClassOptions = {}): Likelihood {
   const layoutOf = (shape: readonly number[]) => classLayout("categorical", shape, classAxis);
   /** Arrays like the outputs, from rows [n, classes] of all labels. Of classes that come first, positions are `step` apart. */
   const rowsOf = (
-    { batch, outputs, mean, variance, covariance, together = outputs }: FunctionDistribution,
+    { batch, outputs, mean, variance, covariance, block = outputs }: FunctionDistribution,
     make: (mean: Float64Array, v: Float64Array, batch: number, classes: number) => Float64Array[],
   ) => {
-    const classes = covariance === undefined || mean.length === 0 ? together : covariance.length / mean.length;
+    const classes = covariance === undefined || mean.length === 0 ? block : covariance.length / mean.length;
     const positions = outputs / classes;
     const first = classAxis === "first" && positions > 1;
     const inRows = (values: Float64Array) => (first ? exchanged(values, batch, classes, positions) : values);
@@ -169,7 +169,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
         outputs,
         mean: f,
         variance: new Float64Array(f.length),
-        together: classes,
+        block: classes,
       };
       return this.target("plugin", at, undefined, { samples: 1, seed: 0 });
     },

@@ -25,12 +25,12 @@ export interface FunctionDistribution {
   readonly variance: Float64Array;
   /** The covariances within the likelihood's groups of n outputs, [B, C/n, n, n], where they are needed. */
   readonly covariance?: Float64Array | undefined;
-  /** n; as `covariance` has it, or C, where it is left out. */
-  readonly together?: number | undefined;
+  /** n, the size of an output block; as `covariance` has it, or C, where it is left out. */
+  readonly block?: number | undefined;
 }
 
-/** Outputs that a target depends on together, so that Λ has a block for each group: n of them, `step` apart. */
-export interface Group {
+/** The outputs that one target depends on, for which Λ has a block: `size` of them, `step` apart. */
+export interface OutputBlock {
   readonly size: number;
   readonly step: number;
 }
@@ -124,7 +124,7 @@ export interface Likelihood extends LossRule {
   /** Refuses networks whose outputs are not what the likelihood takes. @throws LaplaceError, ShapeError */
   checkNetwork(where: string, net: Network): void;
   /** The groups of an example's outputs of that shape. */
-  group(shape: readonly number[]): Group;
+  group(shape: readonly number[]): OutputBlock;
   /** The number K of columns of Λ^½ for an example's outputs of that shape. */
   rootColumns(shape: readonly number[]): number;
   /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]. */
@@ -194,7 +194,7 @@ export const frequencies = (both: boolean): Baseline => ({
 });
 
 /** The groups of a likelihood whose outputs stand each for itself: of one output. */
-export const alone = (): Group => ({ size: 1, step: 1 });
+export const alone = (): OutputBlock => ({ size: 1, step: 1 });
 
 /**
  * Writes columns with one entry each, `entry` of an example's number and an output's: Λ^½ where Λ is diagonal.

@@ -6,7 +6,7 @@ import { type PositionView, positionView } from "../curvature/positions.ts";
 import { unit } from "../derivatives/cotangents.ts";
 import { checkNeed, ValueError } from "../errors.ts";
 import { bytesPerElement, copyOut, inMemory } from "../kernels/memory.ts";
-import type { FunctionDistribution, Group, Likelihood, Needs } from "../likelihood/likelihood.ts";
+import type { FunctionDistribution, Likelihood, Needs, OutputBlock } from "../likelihood/likelihood.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { backwardNumbers } from "../network/passes.ts";
@@ -34,7 +34,7 @@ export interface Route {
   /** The outputs of a row. */
   readonly width: number;
   /** The groups of a row's outputs. */
-  readonly group: Group;
+  readonly group: OutputBlock;
 }
 
 /** The way through a network's outputs: by positions, if a likelihood takes each alone and they do not mix. */
@@ -80,7 +80,7 @@ function cutOf(posterior: Linearised, route: Route, most: number, numbers: numbe
 }
 
 /** A column for each output of a group after those of the group before. */
-const unitsOf = ({ size, step }: Group): Columns =>
+const unitsOf = ({ size, step }: OutputBlock): Columns =>
   unit((k) => (step === 1 ? k : Math.floor(k / size) + (k % size) * step));
 
 /** A distribution over some of the outputs: entry c of its row i is output (first + i) · width + offset + c · step. */
@@ -176,7 +176,7 @@ const meanOf = ({ forward, count }: Part): Float64Array =>
 function covariances(
   where: string,
   { factorised }: Linearised,
-  { size, step }: Group,
+  { size, step }: OutputBlock,
   visit: (part: FunctionPart) => void,
 ): Contraction<void> {
   let f: Float64Array = new Float64Array();
@@ -225,7 +225,7 @@ function variances(
     },
     end({ start, count }) {
       refuseOverflow(where, variance);
-      const whole = { batch: count, outputs: width, mean, variance, together: group.size };
+      const whole = { batch: count, outputs: width, mean, variance, block: group.size };
       visit({ ...whole, first: start, width, offset: 0, step: 1 });
     },
     finish() {},
@@ -285,7 +285,7 @@ export function sumVariances(
 }
 
 /** Two columns for each group: ones, and the weights that go with the inputs. */
-function sumColumns({ size, step }: Group): Columns {
+function sumColumns({ size, step }: OutputBlock): Columns {
   return {
     count: (shape) => (2 * sizeOf(shape)) / size,
     write({ forward, count: batch, targets }, { first }, to) {

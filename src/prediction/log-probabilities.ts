@@ -31,10 +31,10 @@ export function predictLabels(
   }
   const inputs = net.readInputs(where, x);
   const outputs = net.graph.output.size;
-  const together = likelihood.group(net.outputShape).size;
+  const block = likelihood.group(net.outputShape).size;
   const shape = [inputs.shape[0], ...net.outputShape];
   // Of one output, both labels.
-  const each = together === 1 ? 2 : 1;
+  const each = block === 1 ? 2 : 1;
   const logShape = each === 2 ? [...shape, 2] : shape;
   checkBytes(where, logShape, memoryBudget, "Fewer inputs at once need less.");
   const [mean, logs] = [newFloats(where, shape), newFloats(where, logShape)];
@@ -44,7 +44,7 @@ export function predictLabels(
       let count = 0;
       const add = (f: Float64Array) => {
         count++;
-        const at = { batch: size / outputs, outputs, mean: f, variance: none, together };
+        const at = { batch: size / outputs, outputs, mean: f, variance: none, block };
         average.add(logsOf("plugin", at, draw));
         likelihood.targetAt(f, net.outputShape, undefined).mean.forEach((p, i) => {
           sum[i] += p;
