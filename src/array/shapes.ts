@@ -14,7 +14,7 @@ export function shapeText(shape: readonly number[]): string {
   return `[${Array.from(shape, valueText).join(", ")}]`;
 }
 
-/** @throws ShapeError for what is no list of lengths */
+/** @throws ShapeError for what is not a list of lengths */
 export function checkShape(shape: readonly number[]): void {
   if (!Array.isArray(shape)) {
     throw new ShapeError(`A shape is a list of lengths, such as [2, 3], not ${valueText(shape)}.`);

@@ -119,7 +119,7 @@ function countedDays(text: string, format: "excel" | "unix"): number | undefined
 export function dateOf(where: string, days: number): Date {
   const date = new Date(typeof days === "number" ? Math.round(days * SECONDS) * 1000 : Number.NaN);
   if (Number.isFinite(date.getTime())) return date;
-  throw new ValueError(`${where}: ${valueText(days)} is no number of days that a date has.`);
+  throw new ValueError(`${where}: ${valueText(days)} is not a number of days that a date has.`);
 }
 
 /** Days since 1970-01-01 as a text: 1973-05-01, with the time of day if there is one. */

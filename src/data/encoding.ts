@@ -141,7 +141,7 @@ function cellsBy({ names, rows }: Table): (name: string) => readonly string[] {
   };
 }
 
-/** @throws ValueError for what is no table of texts */
+/** @throws ValueError for what is not a table of texts */
 function checkTable(where: string, table: Table): void {
   if (table === null || typeof table !== "object" || !Array.isArray(table.rows)) {
     const seen = valueText(table === null || typeof table !== "object" ? table : table.rows);

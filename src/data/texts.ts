@@ -2,13 +2,13 @@
 
 import { ValueError, valueText } from "../errors.ts";
 
-/** @throws ValueError for what is no text */
+/** @throws ValueError for what is not a text */
 export function checkText(where: string, cell: unknown): asserts cell is string {
   if (typeof cell === "string") return;
   throw new ValueError(`${where}: a cell is a text, not ${valueText(cell)}. String(value) makes a text of it.`);
 }
 
-/** @throws ValueError for what is no list of texts */
+/** @throws ValueError for what is not a list of texts */
 export function checkTexts(where: string, name: string, cells: unknown): asserts cells is readonly string[] {
   if (!Array.isArray(cells))
     throw new ValueError(`${where}: ${name} must be a list of texts, not ${valueText(cells)}.`);
@@ -20,7 +20,7 @@ export function checkTexts(where: string, name: string, cells: unknown): asserts
   }
 }
 
-/** @throws ValueError for what is no object with these texts */
+/** @throws ValueError for what is not an object with these texts */
 export function checkWritten(where: string, column: unknown, texts: readonly string[]): void {
   if (column === null || typeof column !== "object") {
     throw new ValueError(`${where}: a column, or how it is written, is an object, not ${valueText(column)}.`);
