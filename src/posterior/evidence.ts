@@ -41,7 +41,10 @@ export function logLikelihoodOf(likelihood: Likelihood, fitted: Fitted, outputs:
 
 /** δ ‖θ − μ₀‖² of each prior precision. */
 export function scatterOf(prior: Prior, theta: Float64Array): Float64Array {
-  const squares = prior.sums(theta.map((x, i) => (x - prior.mean[i]) ** 2));
+  const { mean } = prior;
+  const distances = new Float64Array(theta.length);
+  for (let i = 0; i < theta.length; i++) distances[i] = (theta[i] - mean[i]) ** 2;
+  const squares = prior.sums(distances);
   return squares.map((square, i) => prior.precision[i] * square);
 }
 

@@ -62,18 +62,19 @@ export function eigenPrecision<C extends Curvature>(
     const { inputs, outputs, qa } = basis;
     const delta = deltaOf(i);
     let sum = 0;
-    const p = values.map((value, j) => {
+    const p = new Float64Array(values.length);
+    for (let j = 0; j < values.length; j++) {
       if (!damping || factors === undefined || qa === undefined) {
-        const eigenvalue = h * value + delta;
-        sum += delta / eigenvalue;
-        return eigenvalue;
+        p[j] = h * values[j] + delta;
+        sum += delta / p[j];
+        continue;
       }
       const row = Math.floor(j / inputs);
       const left = Math.sqrt(h) * factors.b[row] + Math.sqrt(delta);
       const right = Math.sqrt(h) * factors.a[Math.floor(row / outputs) * inputs + (j % inputs)] + Math.sqrt(delta);
       sum += (0.5 * Math.sqrt(delta)) / left + (0.5 * Math.sqrt(delta)) / right;
-      return left * right;
-    });
+      p[j] = left * right;
+    }
     gradient[prior.structure === "scalar" ? 0 : i] += sum;
     return { ...basis, values: p };
   });
