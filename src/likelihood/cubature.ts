@@ -6,7 +6,7 @@ import { Random } from "../array/random.ts";
 
 /** Deviations beyond which nothing is left in float64, and steps for rows of 1, 2 and 3 numbers. */
 const END = 8;
-const STEPS = [0.25, 0.3, 0.6];
+const STEPS = [0.25, 0.2, 0.6];
 const PAIRS = 2048;
 
 /** Points z of n numbers, [count, n], with weights that make means. */
