@@ -42,7 +42,10 @@ export interface Maximum {
   steps: number;
   /** Calls of the function. */
   evaluations: number;
-  /** Whether `gradientNorm` is within the tolerance (1e-6 for Adam, which does not stop there). */
+  /**
+   * Whether `gradientNorm` is within the tolerance (1e-6 for Adam, which does not stop there), or what was left to gain is
+   * lost in the rounding of the values.
+   */
   converged: boolean;
   /** Whether a bound stops a coordinate that the gradient would carry further: then this is not a maximum without it. */
   bounded: boolean;
@@ -84,6 +87,8 @@ const FLATTER = 0.5;
 const LONGEST = 3;
 // Differences of values below this, relatively, are taken for rounding.
 const ROUNDING = 1e-12;
+// Where no higher point is found, and a step promised to gain no more than this, relatively, rounding hides the rest.
+const NEGLIGIBLE = 1e-9;
 
 /**
  * Climbs f from `start` by L-BFGS (Liu & Nocedal, Mathematical Programming 45, 1989) within a box, to which `start` is moved
@@ -110,6 +115,8 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
   let here = at(start.map((x, i) => clip(x, i, box)));
   let best = here.value;
   let steps = 0;
+  /** What the last quasi-Newton step that found no higher point promised to gain. */
+  let promised = Number.POSITIVE_INFINITY;
   const pairs: Pair[] = [];
   const memory = start.length > SMALL ? MEMORY : SMALL_MEMORY;
   for (;;) {
@@ -127,10 +134,13 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
       here = there;
       best = Math.max(best, here.value);
       steps++;
+      promised = Number.POSITIVE_INFINITY;
     } else if (pairs.length > 0) {
+      promised = d.reduce((sum, x, i) => sum + x * projected[i], 0) / 2;
       pairs.length = 0;
     } else {
-      return { ...here, gradientNorm, steps, evaluations, converged, bounded };
+      const lost = promised <= NEGLIGIBLE * Math.max(1, here.magnitude);
+      return { ...here, gradientNorm, steps, evaluations, converged: lost, bounded };
     }
   }
 }

@@ -151,6 +151,15 @@ describe("two outputs in different units", () => {
     expect(tuned.diagnose(held).findings).toEqual([]);
   });
 
+  test("what rounding leaves of tuning under given ratios is a maximum, and found to be one", async () => {
+    const tuned = (await laplace(net, { likelihood: gaussian({ noise: [0.1, 20] }) }).fit(data)).optimizePrior();
+    expect(tuned.tuning?.converged).toBe(true);
+    expect(tuned.diagnose().findings.map(({ code }) => code)).not.toContain("tuning-not-converged");
+    const at = (factor: number) =>
+      tuned.with({ priorPrecision: factor * (tuned.priorPrecision.data[0] as number) }).logMarginalLikelihood();
+    expect(at(1)).toBeGreaterThan(Math.max(at(0.99), at(1.01)));
+  });
+
   test("a shared noise is found to be wrong for both, by the fit and by held-out data", async () => {
     const shared = (await laplace(net, { likelihood: gaussian({ noise: 1 }), ...options }).fit(data)).optimizePrior();
     const noises = shared.diagnose().findings.filter(({ code }) => code === "noise-far-from-residuals");
