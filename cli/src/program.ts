@@ -48,7 +48,7 @@ function refuseRepeated(command: Command): void {
     const name = option.long ?? option.flags;
     command.on(`option:${option.name()}`, () => {
       const before = given.get(option.attributeName());
-      if (before !== undefined && before !== name) throw new UsageError(`${before} and ${name} exclude each other.`);
+      if (before !== undefined && before !== name) throw new UsageError(`give ${before} or ${name}, not both.`);
       if (before !== undefined && !option.isBoolean()) {
         throw new UsageError(`${name} is given twice, and has one value. Give it once.`);
       }

@@ -20,7 +20,7 @@ async function fit(data: string, target: string, model: string, ...more: string[
     target,
     "-o",
     at(model),
-    ...quick,
+    ...(more.includes("--epochs") ? ["--no-report"] : quick),
     ...(more.includes("--test-fraction") ? [] : ["--folds", "2"]),
     "--json",
     ...more,
