@@ -55,12 +55,11 @@ export class NDArray implements Iterable<number> {
   /** @throws ShapeError if `data` has not as many elements as `shape`. */
   constructor(data: FloatArray, shape: readonly number[]) {
     if (!(data instanceof Float32Array || data instanceof Float64Array)) {
-      throw new ValueError(
-        "NDArray: data must be a Float32Array or a Float64Array; `array` takes other lists of numbers.",
-      );
+      throw new ValueError("NDArray: data must be a Float32Array or a Float64Array; `array` takes other numbers.");
     }
     checkShape(shape);
     if (data.length !== sizeOf(shape)) {
+      refuseDetached("NDArray", "data", data);
       throw new ShapeError(`${data.length} elements do not fill an array of shape ${shapeText(shape)}.`);
     }
     this.shape = shape.slice();

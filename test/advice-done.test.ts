@@ -1,0 +1,360 @@
+// What errors advise is done: the call that is refused, with the advice in its message, and beside it the same call as advised,
+// which works. At the end: no message of the library advises what is not done here, in advice.test.ts or by the findings' tests.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { applyPrimitive, definePrimitive, elementwiseRules } from "../src/graph.ts";
+import {
+  adam,
+  batchNorm,
+  brierScore,
+  categorical,
+  chain,
+  conv2d,
+  crossEntropy,
+  curvatureOf,
+  DataLoader,
+  dataset,
+  dense,
+  flatten,
+  gaussian,
+  jacobian,
+  kernelArray,
+  type LaplaceOptions,
+  laplace,
+  loadPosterior,
+  mse,
+  multiply,
+  NDArray,
+  network,
+  randomNormal,
+  readSafetensors,
+  savePosterior,
+  softmax,
+  splitDataset,
+  take,
+  train,
+  writeSafetensors,
+} from "../src/index.ts";
+
+interface Advice {
+  /** What the message says, as the sources have it. */
+  readonly says: string | RegExp;
+  refused(): unknown;
+  followed(): unknown;
+}
+
+const x = randomNormal([12, 2], { seed: 1 });
+const y = randomNormal([12, 2], { seed: 2 });
+const labels = Array.from({ length: 12 }, (_, i) => i % 2);
+const data = { x, y };
+const net = (dtype: "float32" | "float64" = "float64") => chain({ inputs: 2, seed: 1, dtype }, dense(2));
+const options = { likelihood: "regression", checks: false } as const;
+const fitted = (more: Partial<LaplaceOptions> = {}, of = data) => laplace(net(), { ...options, ...more }).fit(of);
+function* batches() {
+  yield data;
+}
+const anyOf = (value: unknown) => value as never;
+
+const advices: Record<string, Advice> = {
+  "a promise in the place of an array": {
+    says: "It is a promise: write await before it.",
+    refused: () => net().forward(anyOf(Promise.resolve(x))),
+    followed: async () => net().forward(await Promise.resolve(x)),
+  },
+  "a promise of data": {
+    says: "the data are a promise: write await before it.",
+    refused: () => fitted({}, anyOf(Promise.resolve(data))),
+    followed: async () => fitted({}, await Promise.resolve(data)),
+  },
+  "a promise of a network": {
+    says: "a promise: write await before it",
+    refused: () => jacobian(anyOf(Promise.resolve(net())), x),
+    followed: async () => jacobian(await Promise.resolve(net()), x),
+  },
+  "a promise of a fit": {
+    says: "It is a promise: write await before it.",
+    refused: () => laplace(net(), options).posterior(anyOf(laplace(net(), options).sum(data))),
+    followed: async () => laplace(net(), options).posterior(await laplace(net(), options).sum(data)),
+  },
+  "a promise of a posterior": {
+    says: "It is a promise: write await before it.",
+    refused: () => savePosterior(anyOf(fitted())),
+    followed: async () => savePosterior(await fitted()),
+  },
+  "a class of data": {
+    says: "make one of it with new.",
+    refused: () => fitted({}, anyOf(DataLoader)),
+    followed: () => fitted({}, anyOf(new DataLoader(data, { batchSize: 4 }))),
+  },
+  "an array after free": {
+    says: "Call free() later, or clone() what is still needed before it.",
+    refused() {
+      const array = kernelArray([2, 2]);
+      array.free();
+      return net().forward(array);
+    },
+    followed() {
+      const array = kernelArray([2, 2]);
+      const kept = array.clone();
+      array.free();
+      return net().forward(kept);
+    },
+  },
+  "memory that was transferred": {
+    says: "Transfer a copy (slice()) instead.",
+    refused() {
+      const numbers = new Float64Array([1, 2, 3, 4]);
+      structuredClone(numbers, { transfer: [numbers.buffer] });
+      return net().forward(new NDArray(numbers, [2, 2]));
+    },
+    followed() {
+      const numbers = new Float64Array([1, 2, 3, 4]);
+      const copy = numbers.slice();
+      structuredClone(copy, { transfer: [copy.buffer] });
+      return net().forward(new NDArray(numbers, [2, 2]));
+    },
+  },
+  "an iterator for two passes": {
+    says: "Give { x, y }, a list of batches, a DataLoader or the generator function itself; or a basis",
+    refused: () => fitted({ structure: "ekfac" }, anyOf(batches())),
+    async followed() {
+      const of = [data, [data], new DataLoader(data, { batchSize: 4 }), batches];
+      for (const each of of) await fitted({ structure: "ekfac" }, anyOf(each));
+      const first = await fitted({ structure: "ekfac" });
+      return fitted({ structure: "ekfac", basis: anyOf(first.curvature) }, anyOf(batches()));
+    },
+  },
+  "an iterator that was used up": {
+    says: "give { x, y }, a list of batches, a DataLoader, or the generator function itself.",
+    async refused() {
+      const once = batches();
+      await fitted({ structure: "diagonal" }, anyOf(once));
+      return fitted({ structure: "diagonal" }, anyOf(once));
+    },
+    async followed() {
+      for (let i = 0; i < 2; i++) await fitted({ structure: "diagonal" }, anyOf(batches));
+    },
+  },
+  "squares that overflow": {
+    says: "scale inputs and targets, or use float64.",
+    refused: () => steep("float32", 1e25),
+    async followed() {
+      await steep("float64", 1e25);
+      await steep("float32", 1);
+    },
+  },
+  "classes at every position": {
+    says: "Where every position has classes, name their axis with the option classAxis.",
+    refused: () =>
+      brierScore(new NDArray(new Float64Array(12).fill(0.5), [2, 3, 2]), [
+        [0, 1, 0],
+        [1, 1, 0],
+      ]),
+    followed: () =>
+      brierScore(
+        new NDArray(new Float64Array(12).fill(0.5), [2, 3, 2]),
+        [
+          [0, 1, 0],
+          [1, 1, 0],
+        ],
+        { classAxis: "last" },
+      ),
+  },
+  "a likelihood that was not called": {
+    says: "It is a function: call it, as in gaussian().",
+    refused: () => laplace(net(), { likelihood: anyOf(gaussian) }),
+    followed: () => laplace(net(), { likelihood: gaussian() }),
+  },
+  "a loss that is a function": {
+    says: "It is a function: call it, as in gaussian().",
+    refused: () => train(net(), data, { loss: anyOf(gaussian), epochs: 1 }),
+    followed: () => train(net(), data, { loss: gaussian(), epochs: 1 }),
+  },
+  "a likelihood's clone": {
+    says: "make it again from its options",
+    refused: () => JSON.stringify(gaussian({ noise: 0.3 })),
+    followed: () => laplace(net(), { likelihood: gaussian({ noise: 0.3 }) }),
+  },
+  "an optimiser's clone": {
+    says: "make it again from its options",
+    refused: () => JSON.stringify(adam({ learningRate: 0.1 })),
+    followed: () => train(net(), data, { loss: mse, optimizer: adam({ learningRate: 0.1 }), epochs: 1 }),
+  },
+  "a posterior's clone": {
+    says: "savePosterior(posterior) makes bytes of it, which loadPosterior reads",
+    refused: async () => JSON.stringify(await fitted()),
+    followed: async () => loadPosterior(structuredClone(savePosterior(await fitted()))),
+  },
+  "noises of other ratios": {
+    says: "Fit again with gaussian({ noise: [1, 3] }).",
+    refused: async () => (await fitted({ likelihood: gaussian({ noise: [1, 2] }) })).with({ noise: [1, 3] }),
+    followed: () => fitted({ likelihood: gaussian({ noise: [1, 3] }) }),
+  },
+  "a primitive's name": {
+    says: 'there is a primitive "elementwise" already; take another name.',
+    refused: () => definePrimitive({ name: "elementwise", ...elementwiseRules({ value: Math.sin, slope: Math.cos }) }),
+    followed: () =>
+      definePrimitive({ name: "test.adviceSine", ...elementwiseRules({ value: Math.sin, slope: Math.cos }) }),
+  },
+  "a primitive's inputs": {
+    says: "expected its inputs as a list, such as [x].",
+    refused: () => network({ inputs: 2 }, (v) => applyPrimitive(sine, anyOf(v), undefined)),
+    followed: () => network({ inputs: 2 }, (v) => applyPrimitive(sine, [v], undefined)),
+  },
+  "JavaScript's operators": {
+    says: "Use this library's functions: add, multiply, relu,",
+    refused: () => network({ inputs: 2 }, (v) => dense(2)(anyOf((v as unknown as number) * 2))),
+    followed: () => network({ inputs: 2 }, (v) => dense(2)(multiply(v, 2))),
+  },
+  "a softmax at the end": {
+    says: "Leave the softmax out.",
+    refused: () => laplace(chain({ inputs: 2 }, dense(2), softmax), { likelihood: "classification" }),
+    followed: () => laplace(chain({ inputs: 2 }, dense(2)), { likelihood: "classification" }),
+  },
+  "shards drawn at the same places": {
+    says: "Of shards, give each the place of its first example, sum(data, { first }); of others, give each fit a seed of its own.",
+    async refused() {
+      const of = laplace(net(), { ...options, curvature: "monteCarlo" });
+      return (await of.sum(data)).merge(await of.sum(data));
+    },
+    async followed() {
+      const of = laplace(net(), { ...options, curvature: "monteCarlo" });
+      (await of.sum(data)).merge(await of.sum(data, { first: 12 }));
+      const other = laplace(net(), { ...options, curvature: "monteCarlo", seed: 1 });
+      return (await of.sum(data)).merge(await other.sum(data));
+    },
+  },
+  "options of a loader": {
+    says: "leave them out, or give its data (loader.data) instead of the loader.",
+    refused: () => train(net(), new DataLoader(data, { batchSize: 4 }), { loss: mse, batchSize: 2, epochs: 1 }),
+    async followed() {
+      const loader = new DataLoader(data, { batchSize: 4 });
+      await train(net(), loader, { loss: mse, epochs: 1 });
+      return train(net(), loader.data, { loss: mse, batchSize: 2, epochs: 1 });
+    },
+  },
+  "one example for batchNorm": {
+    says: "Give it more examples",
+    refused: () => train(normed(), { x: [[1, 2]], y: [[1, 2]] }, { loss: mse, epochs: 1, batchSize: 1 }),
+    followed: () => train(normed(), data, { loss: mse, epochs: 1, batchSize: 12 }),
+  },
+  "a last batch of one for batchNorm": {
+    says: "Choose another batchSize (such as 12)",
+    refused: () => train(normed(), data, { loss: mse, epochs: 1, batchSize: 11 }),
+    followed: () => train(normed(), data, { loss: mse, epochs: 1, batchSize: 12 }),
+  },
+  "padding with strides": {
+    says: "give the padding as a number.",
+    refused: () => chain({ inputs: [1, 8, 8] }, conv2d(2, 3, undefined, { stride: 2, padding: "same" }), flatten),
+    followed: () => chain({ inputs: [1, 8, 8] }, conv2d(2, 3, undefined, { stride: 2, padding: 1 }), flatten),
+  },
+  "bases of ekfac": {
+    says: "Fit the second with the first as its `basis`.",
+    async refused() {
+      const first = await curvatureOf(net(), gaussian(), data, { structure: "ekfac" });
+      const other = { x: take(data, [0, 1, 2]).x, y: take(data, [0, 1, 2]).y };
+      return first.merge(await curvatureOf(net(), gaussian(), other, { structure: "ekfac" }));
+    },
+    async followed() {
+      const first = await curvatureOf(net(), gaussian(), data, { structure: "ekfac" });
+      const other = take(data, [0, 1, 2]);
+      return first.merge(await curvatureOf(net(), gaussian(), other, { structure: "ekfac", basis: anyOf(first) }));
+    },
+  },
+};
+
+/** More weights than are summed in float64 whatever the type. */
+const steep = (dtype: "float32" | "float64", size: number) =>
+  laplace(chain({ inputs: 2, seed: 1, dtype }, dense(600), dense(2)), {
+    likelihood: "classification",
+    structure: "diagonal",
+    checks: false,
+  }).fit({ x: [[size, -size]], y: [1] });
+const sine = definePrimitive({ name: "test.adviceSines", ...elementwiseRules({ value: Math.sin, slope: Math.cos }) });
+const normed = () => chain({ inputs: 2, seed: 1 }, dense(3), batchNorm(), dense(2));
+
+describe("errors", () => {
+  test.each(Object.keys(advices))("%s", async (name) => {
+    const { says, refused, followed } = advices[name];
+    await expect((async () => refused())()).rejects.toThrow(says);
+    await followed();
+  });
+
+  // Options by the names of others, and what to write instead.
+  test.each<[Record<string, unknown>, string, () => unknown]>([
+    [{ noise: 0.1 }, "Write likelihood: gaussian({ noise })", () => fitted({ likelihood: gaussian({ noise: 0.1 }) })],
+    [{ sigma_noise: 1 }, "Write likelihood: gaussian({ noise })", () => fitted({ likelihood: gaussian({ noise: 1 }) })],
+    [
+      { classAxis: "last" },
+      "Write likelihood: categorical({ classAxis })",
+      () => laplace(net(), { likelihood: categorical({ classAxis: "last" }), checks: false }).fit({ x, y: labels }),
+    ],
+    [
+      { ignoredLabel: -1 },
+      "Write likelihood: categorical({ ignoredLabel })",
+      () => laplace(net(), { likelihood: categorical({ ignoredLabel: -1 }), checks: false }).fit({ x, y: labels }),
+    ],
+    [
+      { approximation: "plugin" },
+      "predict(x, { approximation })",
+      async () => (await fitted()).predict(x, { approximation: "exact" }),
+    ],
+    [{ epochs: 3 }, "Write it as an option of train", () => train(net(), data, { loss: mse, epochs: 3 })],
+    [
+      { priorStructure: "scalar" },
+      "Write it as an option of optimizePrior",
+      async () => (await fitted()).optimizePrior({ priorStructure: "scalar" }),
+    ],
+    [{ hessian_structure: "full" }, "Write structure", () => fitted({ structure: "full" })],
+    [{ subset_of_weights: "lastLayer" }, "Write weights", () => fitted({ weights: "lastLayer" })],
+  ])("%j of laplace", async (wrong, says, followed) => {
+    expect(() => laplace(net(), { ...options, ...wrong } as LaplaceOptions)).toThrow(says);
+    await followed();
+  });
+
+  test.each([
+    ["gaussian", "regression"],
+    ["normal", "regression"],
+    ["mse", "regression"],
+    ["categorical", "classification"],
+    ["multiclass", "classification"],
+    ["bernoulli", "binary"],
+    ["logistic", "binary"],
+    ["poisson", "count"],
+    ["counts", "count"],
+  ] as const)("the likelihood %s is the task %s", (name, task) => {
+    expect(() => laplace(net(), { likelihood: anyOf(name) })).toThrow(`That is "${task}", or `);
+    laplace(net(), { likelihood: task });
+  });
+
+  test("a file's types and a split's samples", () => {
+    expect(readSafetensors(writeSafetensors({ w: x })).tensors.w.shape).toEqual([12, 2]);
+    expect(() => splitDataset(dataset(x, y), [0.5, 0.5], { shuffle: false, stratify: true })).toThrow("shuffle");
+    expect(splitDataset(dataset(x, y), [0.5, 0.5], { shuffle: true, stratify: false }).length).toBe(2);
+    expect(() => crossEntropy.with({ classAxis: "last" })).not.toThrow();
+  });
+});
+
+test("every advice in the library's messages is done in a test", () => {
+  const verbs = "Use|Write|Give|Set|Pass|Call|Choose|Raise|Lower|Leave|Transfer|Fit|Add";
+  const advice = new RegExp(`(?:^|[.:;,] |\\bor )(?:${verbs}|write|give|set|call|make|take another|use) [^.…]*`, "g");
+  // Findings are not errors, and are followed in test/diagnosis; the names of tables' options are the command line's, tested there;
+  // a page's policy and the files' own words in tools/test-runtimes.mjs and test/io.
+  const elsewhere = /^src\/(?:diagnosis\/|data\/(?:naming|target)\.|kernels\/|io\/)/;
+  const done = [readFileSync("test/advice-done.test.ts", "utf8"), readFileSync("test/advice.test.ts", "utf8")].join();
+  const said = readdirSync("src", { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => `${entry.parentPath}/${entry.name}`)
+    .filter((file) => !/assembly|generated|threads/.test(file) && !elsewhere.test(file))
+    .flatMap((file) => {
+      const code = readFileSync(file, "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+      return [...code.matchAll(/`([^`]*)`|"([^"\n]*)"/g)]
+        .map((match) => (match[1] ?? match[2]).replace(/\$\{[^}]*\}/g, "…"))
+        .filter((text) => text.includes(" "))
+        .flatMap((text) => [...text.matchAll(advice)].map((match) => match[0].replace(/^[.:;,] /, "").trim()));
+    });
+  expect(said.length).toBeGreaterThan(20);
+  const missing = said.filter((text) => !done.includes(text.slice(0, 24)));
+  expect(missing).toEqual([]);
+});
