@@ -85,6 +85,8 @@ const FLATTER = 0.5;
 // The coordinates are logarithms: a longer step could carry one over its optimum, onto the plateau that log evidences have
 // beyond, where the gradient no longer calls it back.
 const LONGEST = 3;
+// Even a step that long can end on the plateau beyond an optimum: whether it lay within is asked at the end.
+const FAR = 1;
 // Differences of values below this, relatively, are taken for rounding.
 const ROUNDING = 1e-12;
 // Where no higher point is found, and a step promised to gain no more than this, relatively, rounding hides the rest.
@@ -95,6 +97,9 @@ const NEGLIGIBLE = 1e-9;
  * first. Steps follow the projection of a line onto the box; coordinates that the gradient presses against a bound
  * rest (Bertsekas, SIAM J. Control Optim. 20, 1982). No coordinate moves by more than 3 in a step. A trial point where f
  * throws or is not finite shortens the step.
+ *
+ * At the end coordinates that crossed an optimum with a long step, and lie outside of it, are put back into its middle; the climb
+ * goes on from there if that is higher.
  *
  * Every step increases f as long as values can tell. Where they agree to 1e-12, relative to their terms (absolutely
  * for terms below 1), the slope along the step decides (as in Hager & Zhang, SIAM J. Optim. 16, 2005), so that the gradient can become
@@ -115,6 +120,8 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
   let here = at(start.map((x, i) => clip(x, i, box)));
   let best = here.value;
   let steps = 0;
+  /** Coordinates that a long step carried over a place where their gradient vanishes: it lies between these two. */
+  const crossed = new Map<number, readonly [from: number, to: number]>();
   /** What the last quasi-Newton step that found no higher point promised to gain. */
   let promised = Number.POSITIVE_INFINITY;
   const pairs: Pair[] = [];
@@ -124,6 +131,19 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
     const gradientNorm = largest(projected);
     const converged = gradientNorm <= tolerance;
     const bounded = here.gradient.some((entry, i) => Math.abs(entry) > tolerance && projected[i] === 0);
+    if (converged && crossed.size > 0 && steps < most) {
+      const back = here.u.slice();
+      for (const [i, [from, to]] of crossed) if ((here.u[i] - from) * (here.u[i] - to) > 0) back[i] = (from + to) / 2;
+      crossed.clear();
+      const there = back.some((x, i) => x !== here.u[i]) ? attempt(at, back) : undefined;
+      if (there !== undefined && there.value > here.value + ROUNDING * Math.max(1, here.magnitude)) {
+        here = there;
+        best = Math.max(best, here.value);
+        pairs.length = 0;
+        steps++;
+        continue;
+      }
+    }
     if (converged || steps === most) return { ...here, gradientNorm, steps, evaluations, converged, bounded };
     const d = direction(pairs, here, projected, box);
     // Without a memory of the function's scale no coordinate moves by more than 1 at first.
@@ -131,6 +151,10 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
     const there = search(at, here, d, first, best, box);
     if (there !== undefined) {
       remember(pairs, here, there, memory);
+      for (let i = 0; i < start.length; i++) {
+        const far = Math.abs(there.u[i] - here.u[i]) > FAR;
+        if (far && here.gradient[i] * there.gradient[i] < 0) crossed.set(i, [here.u[i], there.u[i]]);
+      }
       here = there;
       best = Math.max(best, here.value);
       steps++;

@@ -129,6 +129,8 @@ describe("maximise", () => {
           else expect(result.u[i]).toBeGreaterThan(Math.log(h[i]) + 5);
         }
       }),
+      // One that long steps carried over its optimum, onto the plateau beyond.
+      { examples: [[35241515, 5, 0]] },
     );
   });
 
