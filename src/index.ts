@@ -51,6 +51,7 @@ export { identityOf, type Occurrence, occurrences, placesOf, spellings } from ".
 export { inputNames } from "./data/input-names.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export { looksMissing, type MissingRule, type MissingTest, missingTest } from "./data/missing.ts";
+export { twoOrders } from "./data/naming.ts";
 export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/numbers.ts";
 export type { Data } from "./data/read.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";

@@ -512,3 +512,15 @@ test("options come before what the model remembers", () => {
     header: true,
   });
 });
+
+test("a few dates in two orders, which make categories, are named", async () => {
+  const dates = ["13/02/2024", "02/14/2024", "05/06/2024", "11/12/2024"];
+  const rows = Array.from({ length: 40 }, (_, i) => `${dates[i % 4]},${(i * 7) % 11},${(i * 13) % 17}.5`);
+  writeFileSync(at("orders.csv"), ["when,x,y", ...rows].join("\n"));
+  const run = await inProcess(["fit", at("orders.csv"), "-t", "y", "-o", at("orders.st"), ...quick]);
+  expect(run.stdout).toContain(
+    '"when": dates in two orders, taken as categories: "13/02/2024" (line 2) has the day first, "02/14/2024" (line 3) the month: write them in one, or say which: --date-format when=dmy or when=mdy',
+  );
+  const one = ["fit", at("orders.csv"), "-t", "y", "-o", at("orders.st"), ...quick, "--date-format", "when=dmy"];
+  expect((await inProcess(one)).stdout).not.toContain("two orders");
+});

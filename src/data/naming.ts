@@ -3,15 +3,23 @@
 import { daysOf, isDateLike } from "./dates.ts";
 import { foreignUnit, isNumberLike } from "./numbers.ts";
 
+/** A date with the day first and one with the month first, where texts have both. */
+export function twoOrders(texts: readonly string[]): readonly [dayFirst: string, monthFirst: string] | undefined {
+  const only = (order: "dmy" | "mdy", other: "dmy" | "mdy") =>
+    texts.find((text) => daysOf(text, other) === undefined && daysOf(text, order) !== undefined)?.trim();
+  const [day, month] = [only("dmy", "mdy"), only("mdy", "dmy")];
+  return day === undefined || month === undefined ? undefined : [day, month];
+}
+
 /** What most of the texts are that look like numbers or dates and were not read; undefined for other texts. */
 export function nameTexts(texts: readonly string[]): string | undefined {
   const some = texts.length > 400 ? texts.filter((_, i) => i % Math.floor(texts.length / 200) === 0) : texts;
   const most = (is: (text: string) => boolean) => 2 * some.filter(is).length > some.length;
   const shown = (is: (text: string) => boolean) => JSON.stringify(some.find(is)?.trim().slice(0, 60));
-  const dayFirst = (text: string) => daysOf(text, "mdy") === undefined && daysOf(text, "dmy") !== undefined;
-  const monthFirst = (text: string) => daysOf(text, "dmy") === undefined && daysOf(text, "mdy") !== undefined;
-  if (some.some(dayFirst) && some.some(monthFirst)) {
-    return `dates in two orders: ${shown(dayFirst)} has the day first, ${shown(monthFirst)} the month: write them in one, or say which by --date-format dmy or mdy`;
+  const orders = twoOrders(some);
+  if (orders !== undefined) {
+    const [day, month] = orders.map((text) => JSON.stringify(text.slice(0, 60)));
+    return `dates in two orders: ${day} has the day first, ${month} the month: write them in one, or say which: --date-format <column>=dmy or <column>=mdy`;
   }
   if (most(isNumberLike)) {
     return `numbers in several units or formats, such as ${shown(isNumberLike)}: write them in one, or take them as numbers by --number`;

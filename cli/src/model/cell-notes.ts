@@ -12,6 +12,7 @@ import {
   type Steps,
   spellings,
   type TableEncoding,
+  twoOrders,
 } from "laplace-ts";
 import type { Rows } from "./rows.ts";
 
@@ -37,6 +38,8 @@ export interface CellNotes {
   readonly spellings: readonly ColumnTexts[];
   /** Values that differ in upper and lower case alone: an entry for each group. */
   readonly cases: readonly ColumnTexts[];
+  /** Categories that are dates in two orders: one of each. */
+  readonly twoOrders: readonly ColumnTexts[];
 }
 
 /** Lines that are named. */
@@ -56,10 +59,15 @@ function inCase(values: readonly Occurrence[]): Occurrence[][] {
 
 /** What the cells of a table say, by what was decided of its columns, in steps of a column each. */
 export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNotes> {
-  const notes = { missing: [], unreadable: [], doubtful: [], numbersBut: [], spellings: [], cases: [] } as Record<
-    keyof CellNotes,
-    ColumnTexts[]
-  >;
+  const notes: Record<keyof CellNotes, ColumnTexts[]> = {
+    missing: [],
+    unreadable: [],
+    doubtful: [],
+    numbersBut: [],
+    spellings: [],
+    cases: [],
+    twoOrders: [],
+  };
   const { target, rule } = encoding;
   const add = (kind: keyof CellNotes, name: string, rows: readonly number[], cells: readonly string[]) => {
     if (rows.length === 0) return;
@@ -109,6 +117,14 @@ export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNote
       for (const texts of spellings(values)) notes.spellings.push({ name, texts, lines: [] });
       for (const texts of inCase(occurrences(values))) {
         notes.cases.push({ name, texts, lines: [] });
+      }
+    }
+    if (column.kind === "category") {
+      const orders = twoOrders(cells);
+      if (orders !== undefined) {
+        const rows = orders.map((text) => cells.findIndex((cell) => cell.trim() === text));
+        const texts = orders.flatMap((text) => occurrences([text]));
+        notes.twoOrders.push({ name, texts, lines: rows.map((row) => table.lines[row]) });
       }
     }
     if (column.kind === "category" || column.kind === "ignored") {

@@ -43,6 +43,14 @@ export function cellLines(cells: CellNotes, target: string): string[] {
       const what = column.name === target ? "classes" : "categories";
       return `  "${plain(column.name)}": ${countsOf(column)} are ${what} of their own, though only upper and lower case tells them apart`;
     }),
+    ...list(cells.twoOrders, ({ name, texts, lines }) => {
+      const [day, month] = texts.map(({ text }, i) => `${plain(JSON.stringify(text))} (line ${lines[i]})`);
+      const what = "dates in two orders, taken as categories";
+      return styled(
+        "yellow",
+        `  "${plain(name)}": ${what}: ${day} has the day first, ${month} the month: write them in one, or say which: --date-format ${shown(`${name}=dmy`)} or ${shown(`${name}=mdy`)}`,
+      );
+    }),
     ...list(cells.numbersBut, (column) => {
       const text = column.texts[0].text;
       return styled(
@@ -66,4 +74,4 @@ function countsOf({ texts }: ColumnTexts): string {
 }
 
 /** A text as an argument in a shell. */
-const shown = (text: string) => (/^[\w./-]+$/.test(text) ? text : `'${plain(text)}'`);
+const shown = (text: string) => (/^[\w./=-]+$/.test(text) ? text : `'${plain(text)}'`);
