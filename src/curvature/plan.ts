@@ -1,9 +1,10 @@
+// Options of a curvature, checked: a plan.
+
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/read.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import type { Sharing } from "../structures/curvature.ts";
-import { type Curvature, type Structure, structures } from "../structures/curvature.ts";
+import { type Curvature, type Sharing, type Structure, structures } from "../structures/curvature.ts";
 import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
 import { checkWeights, table } from "../structures/table.ts";

@@ -5,8 +5,7 @@ import { gatherStrided } from "../array/einsum.ts";
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels/memory.ts";
 import type { LinearSite, Parameter, Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Node } from "../network/primitive.ts";
-import { positionsOf } from "../network/primitive.ts";
+import { type Node, positionsOf } from "../network/primitive.ts";
 import { addToTables, eachTableRows, isTable } from "./lookup-tables.ts";
 import {
   blockOf,

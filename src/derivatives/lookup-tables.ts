@@ -5,8 +5,7 @@ import { allocateFloats, bytesPerElement, inMemory, type Pointer, scope } from "
 import { chunkLength } from "../network/chunks.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Node } from "../network/primitive.ts";
-import { positionsOf, siteUseOf } from "../network/primitive.ts";
+import { type Node, positionsOf, siteUseOf } from "../network/primitive.ts";
 
 /** Whether a site's weight is a table [rows, n], of which every use looks rows up. */
 export function isTable(nodes: readonly Node[]): boolean {

@@ -5,8 +5,7 @@ import { allocateFloats, bytesPerElement, convert, type DType, inMemory, type Po
 import type { Graph } from "../network/graph.ts";
 import type { Parameter, Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Node } from "../network/primitive.ts";
-import { positionsOf } from "../network/primitive.ts";
+import { type Node, positionsOf } from "../network/primitive.ts";
 
 /** Weights up to which a contraction is summed in float64 as a whole: it then costs little beside the network's passes. */
 const FEW = 2048;

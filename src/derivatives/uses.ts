@@ -6,8 +6,7 @@ import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels
 import { chunkLength } from "../network/chunks.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Node } from "../network/primitive.ts";
-import { type SiteSide, siteUseOf } from "../network/primitive.ts";
+import { type Node, type SiteSide, siteUseOf } from "../network/primitive.ts";
 
 /** Rows of numbers at strides, which are in elements. */
 export interface Side {

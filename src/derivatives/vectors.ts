@@ -3,8 +3,7 @@
 
 import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Node } from "../network/primitive.ts";
-import { siteUseOf } from "../network/primitive.ts";
+import { type Node, siteUseOf } from "../network/primitive.ts";
 
 /** Numbers that `vectorRows` allocates for each example and column. */
 export function vectorNumbers(nodes: readonly Node[], n: number, scaled: boolean): number {

@@ -1,4 +1,4 @@
-// Assumptions of a Laplace approximation, checked at the fit, and of sums of fits.
+// Whether a fit is near a minimum of its loss, around which a Laplace approximation is one.
 
 import { weightedSum } from "../curvature/outputs-apart.ts";
 import { sketchOf } from "../curvature/sketch.ts";

@@ -8,8 +8,7 @@ import type { CurvatureKind } from "../curvature/plan.ts";
 import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
-import type { Sharing } from "../structures/curvature.ts";
-import { type Curvature, multiple, sum } from "../structures/curvature.ts";
+import { type Curvature, multiple, type Sharing, sum } from "../structures/curvature.ts";
 import { rowOf } from "../structures/table.ts";
 
 /** What a fit is of: sums add only where all of this is the same. */

@@ -1,15 +1,13 @@
 // Matrices in eigenbases that are Kronecker products: a block Q diag(values) Qᵀ for each parameter, with Q = Q_B ⊗ Q_A for a
 // weight. Where outputs come in groups with inputs of their own, Q falls into as many blocks.
 
-import type { ArrayLike } from "../array/ndarray.ts";
-import { NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { blockOf, type Side, type Use } from "../derivatives/uses.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Node } from "../network/primitive.ts";
-import { positionsOf } from "../network/primitive.ts";
+import { type Node, positionsOf } from "../network/primitive.ts";
 import { type Curvature, type Eigenbasis, readVectors, SelectedCurvature } from "./curvature.ts";
 import type { SelectedParameter } from "./selection.ts";
 

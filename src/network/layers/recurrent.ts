@@ -2,8 +2,7 @@
 
 import { shapeText } from "../../array/ndarray.ts";
 import { checkBoolean, checkChoice, checkInteger, checkOptions, ShapeError } from "../../errors.ts";
-import type { Layer } from "../layers.ts";
-import { add, applyLinear, multiply, requireTraced, reshape, sigmoid, subtract, tanh } from "../layers.ts";
+import { add, applyLinear, type Layer, multiply, requireTraced, reshape, sigmoid, subtract, tanh } from "../layers.ts";
 import type { Initialiser, Traced } from "../trace.ts";
 import { concatenate, slice, split } from "./rearrange.ts";
 

@@ -4,8 +4,7 @@ import { sameShape, shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import { boolean, count, finite } from "../attributes.ts";
-import type { Node } from "../primitive.ts";
-import { type ForwardPass, lastAxis, type Primitive } from "../primitive.ts";
+import { type ForwardPass, lastAxis, type Node, type Primitive } from "../primitive.ts";
 import { copyRules } from "../rules.ts";
 import { softmax } from "./softmax.ts";
 

@@ -6,8 +6,7 @@ import { LaplaceError, ShapeError, ValueError } from "../../errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import type { LinearSite } from "../parameters.ts";
-import type { Node } from "../primitive.ts";
-import { type ForwardPass, lastAxis, type Primitive, type SiteUse } from "../primitive.ts";
+import { type ForwardPass, lastAxis, type Node, type Primitive, type SiteUse } from "../primitive.ts";
 
 /** Copies the rows of a table [vocabulary, dimensions] that tokens name. @throws ValueError for what is not a token */
 function copyRows(node: Node, pass: ForwardPass, table: Pointer, to: Pointer): void {

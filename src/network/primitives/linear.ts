@@ -6,8 +6,7 @@ import { ShapeError } from "../../errors.ts";
 import type { Pointer } from "../../kernels/memory.ts";
 import { oneOf } from "../attributes.ts";
 import type { ElementwiseSite, LinearSite } from "../parameters.ts";
-import type { Node } from "../primitive.ts";
-import { type ForwardPass, lastAxis, type Primitive, type SiteUse } from "../primitive.ts";
+import { type ForwardPass, lastAxis, type Node, type Primitive, type SiteUse } from "../primitive.ts";
 import { product } from "../product.ts";
 import { siteRules } from "../rules.ts";
 

@@ -14,10 +14,8 @@ import {
 } from "../../kernels/memory.ts";
 import type { LinearSite, Site } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
-import type { Node } from "../../network/primitive.ts";
-import { positionsOf } from "../../network/primitive.ts";
-import type { Sharing } from "../curvature.ts";
-import { type Accumulator, symmetric } from "../curvature.ts";
+import { type Node, positionsOf } from "../../network/primitive.ts";
+import { type Accumulator, type Sharing, symmetric } from "../curvature.ts";
 import { shapeOf } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
 import type { PartSize } from "../squares.ts";
