@@ -5,8 +5,18 @@ import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
 import type { Fit } from "./fit.ts";
 
-/** What the evidence needs of a fit. */
-type Fitted = Pick<Fit, "examples" | "loss" | "constant">;
+/** What the evidence is a function of, and its derivatives. */
+export interface EvidencePoint {
+  readonly likelihood: Likelihood;
+  readonly fit: Pick<Fit, "examples" | "loss" | "constant">;
+  /** C, the outputs of an example. */
+  readonly outputs: number;
+  readonly temperature: number;
+  readonly prior: Prior;
+  readonly precision: Precision;
+  /** The selected weights at the fit, [S]. */
+  readonly theta: Float64Array;
+}
 
 /**
  * The log marginal likelihood of the data and what it is made of, in nats (MacKay 1992; Immer et al. 2021,
@@ -33,8 +43,8 @@ export function factorOf(likelihood: Likelihood, temperature: number): number {
 }
 
 /** The log likelihood of N examples with C outputs each. */
-export function logLikelihoodOf(likelihood: Likelihood, fitted: Fitted, outputs: number, temperature: number): number {
-  const { examples, loss, constant } = fitted;
+function logLikelihoodOf({ likelihood, fit, outputs, temperature }: EvidencePoint): number {
+  const { examples, loss, constant } = fit;
   const normaliser = examples * outputs * (likelihood.normaliser ?? 0);
   return -factorOf(likelihood, temperature) * loss - normaliser - constant;
 }
@@ -49,16 +59,9 @@ export function scatterOf(prior: Prior, theta: Float64Array): Float64Array {
 }
 
 /** The evidence at a prior and noise. */
-export function evidenceOf(
-  likelihood: Likelihood,
-  fitted: Fitted,
-  outputs: number,
-  temperature: number,
-  prior: Prior,
-  precision: Precision,
-  theta: Float64Array,
-): Evidence {
-  const logLikelihood = logLikelihoodOf(likelihood, fitted, outputs, temperature);
+export function evidenceOf(at: EvidencePoint): Evidence {
+  const { prior, precision, theta } = at;
+  const logLikelihood = logLikelihoodOf(at);
   const logDetPosterior = precision.logDeterminant;
   const logDetPrior = prior.logDeterminant();
   const scatter = scatterOf(prior, theta).reduce((sum, x) => sum + x, 0);
@@ -68,21 +71,16 @@ export function evidenceOf(
 }
 
 /** Its derivatives in the logarithms of the prior precisions, and of the noise where there is one. */
-export function evidenceGradientOf(
-  likelihood: Likelihood,
-  fitted: Fitted,
-  outputs: number,
-  temperature: number,
-  prior: Prior,
-  precision: Precision,
-  theta: Float64Array,
-): { readonly logPriorPrecision: Float64Array; readonly logNoise: number | undefined } {
+export function evidenceGradientOf({ likelihood, fit, outputs, temperature, prior, precision, theta }: EvidencePoint): {
+  readonly logPriorPrecision: Float64Array;
+  readonly logNoise: number | undefined;
+} {
   const ours = precision.logPriorGradient();
   const scatter = scatterOf(prior, theta);
   const logPriorPrecision = prior.counts().map((count, i) => -0.5 * (ours[i] - count + scatter[i]));
   if (likelihood.noise === undefined) return { logPriorPrecision, logNoise: undefined };
   // ∂ log det P / ∂ log h is what the prior's part leaves of S; h falls with σ².
   const curvaturePart = theta.length - ours.reduce((sum, x) => sum + x, 0);
-  const logNoise = 2 * factorOf(likelihood, temperature) * fitted.loss - fitted.examples * outputs + curvaturePart;
+  const logNoise = 2 * factorOf(likelihood, temperature) * fit.loss - fit.examples * outputs + curvaturePart;
   return { logPriorPrecision, logNoise };
 }

@@ -3,7 +3,7 @@
 import type { Curvature } from "../structures/curvature.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
-import { evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
+import { type EvidencePoint, evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
 import type { PosteriorParts } from "./parts.ts";
 import { scalesOf } from "./scales.ts";
 import type { Scales, Tunable, Tuned } from "./tuning.ts";
@@ -11,12 +11,12 @@ import type { Scales, Tunable, Tuned } from "./tuning.ts";
 /** A matrix that is decomposed anew at each point has small eigenvalues whose rounding differs from one to the next: by so much. */
 const REPEATED = 1e4;
 
-/** What the evidence and its derivatives are functions of. */
-export function evidenceAt(parts: PosteriorParts, at: Tuned, precision: Precision): Parameters<typeof evidenceOf> {
-  const { fit, temperature } = parts;
+/** The evidence of a posterior's fit, at another prior and likelihood. */
+export function evidenceAt({ fit, temperature }: PosteriorParts, at: Tuned, precision: Precision): EvidencePoint {
   const { net, theta } = fit.of;
+  const { likelihood, prior } = at;
   const outputs = net.graph.output.size;
-  return [at.likelihood, fit, outputs, temperature, at.prior, precision, fit.curvature.selection.take(theta)];
+  return { likelihood, fit, outputs, temperature, prior, precision, theta: fit.curvature.selection.take(theta) };
 }
 
 /** The evidence of a posterior, to be maximised; `factor` gives the precision of a curvature at another prior and likelihood. */
@@ -38,8 +38,8 @@ export function tunableOf(
       const h = factorOf(next.likelihood, temperature);
       const traces = apart === undefined ? undefined : precision.traces(apart);
       const at = evidenceAt({ ...parts, fit: there }, next, precision);
-      const { logMarginalLikelihood: value, ...terms } = evidenceOf(...at);
-      const { logPriorPrecision, logNoise } = evidenceGradientOf(...at);
+      const { logMarginalLikelihood: value, ...terms } = evidenceOf(at);
+      const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
       const largest = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
       const magnitude = largest * (apart === undefined ? 1 : REPEATED);
       const noises = traces?.map((trace, c) => {

@@ -177,7 +177,7 @@ export class WeightPosterior {
 
   /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
   evidence(): Evidence {
-    return evidenceOf(...evidenceAt(this.#parts, this.#parts, this.factorised));
+    return evidenceOf(evidenceAt(this.#parts, this.#parts, this.factorised));
   }
 
   /** log p(data), up to the Laplace approximation: what `optimizePrior` maximises. */
@@ -188,7 +188,7 @@ export class WeightPosterior {
   /** Exact derivatives of the log marginal likelihood in log δ, shaped as `priorPrecision`, and in log σ. */
   evidenceGradient(): { readonly logPriorPrecision: NDArray; readonly logNoise: number | undefined } {
     const at = evidenceAt(this.#parts, this.#parts, this.factorised);
-    const { logPriorPrecision, logNoise } = evidenceGradientOf(...at);
+    const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
     return { logPriorPrecision: this.#given(logPriorPrecision), logNoise };
   }
 
