@@ -48,12 +48,17 @@ export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry
     }
   };
 
-  const taken = (part: FunctionDistribution, of: "mean" | "aleatoric" | "epistemic") => {
-    const result = new Float64Array((part.mean.length / size) * numbers);
-    eachMean(part, (row, covariance) => result.set(moments(rule, f, covariance)[of], row * numbers));
-    return result;
+  /** Mean and variances of the targets of all rows. */
+  const momentsOf = (part: FunctionDistribution) => {
+    const [mean, aleatoric, epistemic] = [0, 1, 2].map(() => new Float64Array((part.mean.length / size) * numbers));
+    eachMean(part, (row, covariance) => {
+      const found = moments(rule, f, covariance);
+      mean.set(found.mean, row * numbers);
+      aleatoric.set(found.aleatoric, row * numbers);
+      epistemic.set(found.epistemic, row * numbers);
+    });
+    return { mean, aleatoric, epistemic, total: aleatoric.map((x, i) => x + epistemic[i]) };
   };
-  const plus = (a: Float64Array, b: Float64Array) => a.map((x, i) => x + b[i]);
 
   return likelihoodOf({
     name,
@@ -181,24 +186,26 @@ export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry
       },
     },
     uncertainty(part) {
-      const [aleatoric, epistemic] = [taken(part, "aleatoric"), taken(part, "epistemic")];
-      return { total: plus(aleatoric, epistemic), aleatoric, epistemic };
+      const { total, aleatoric, epistemic } = momentsOf(part);
+      return { total, aleatoric, epistemic };
     },
     // That of rows is in `rows`.
     baseline: { numbers: size, words: "one constant row of outputs", fit: () => () => Number.NaN },
-    target: (_, part) => ({
-      mean: taken(part, "mean"),
-      variance: plus(taken(part, "aleatoric"), taken(part, "epistemic")),
-    }),
+    target(_, part) {
+      const { mean, total: variance } = momentsOf(part);
+      return { mean, variance };
+    },
     targetAt(values) {
-      const part = { batch: 1, outputs: values.length, mean: values, variance: values };
-      return { mean: taken(part, "mean"), variance: taken(part, "aleatoric") };
+      const { mean, aleatoric: variance } = momentsOf({
+        batch: 1,
+        outputs: values.length,
+        mean: values,
+        variance: values,
+      });
+      return { mean, variance };
     },
   });
 }
-
-/** L with L Lᵀ = V; where all of V is 0, so is L. */
-const rootOf = (covariance: Row, n: number): Row => semidefiniteRoot(covariance, n);
 
 /** Writes m + L z, of a lower triangular L. */
 function moved(m: Row, root: Row, z: Row, to: Row): void {
@@ -218,7 +225,7 @@ function moments(rule: RowLikelihood, m: Row, covariance: Row | undefined) {
     rule.variance(m, aleatoric);
     return { mean, aleatoric, epistemic };
   }
-  const root = rootOf(covariance, size);
+  const root = semidefiniteRoot(covariance, size);
   const { count, z, weights } = pointsOf(size);
   const [f, value] = [new Float64Array(size), new Float64Array(numbers)];
   const means = new Float64Array(count * numbers);
@@ -243,7 +250,7 @@ function moments(rule: RowLikelihood, m: Row, covariance: Row | undefined) {
 function logMixture(rule: RowLikelihood, y: Row, m: Row, covariance: Row | undefined): number {
   const n = rule.outputs;
   if (covariance === undefined || covariance.every((v) => v === 0)) return -rule.loss(m, y);
-  const root = rootOf(covariance, n);
+  const root = semidefiniteRoot(covariance, n);
   const [f, slope, information] = [new Float64Array(n), new Float64Array(n), new Float64Array(n * n)];
   const minusLog = (z: Row) => {
     moved(m, root, z, f);
@@ -297,14 +304,14 @@ function logMixture(rule: RowLikelihood, y: Row, m: Row, covariance: Row | undef
 }
 
 /** R⁻¹ b, or R⁻ᵀ b, of a lower triangular R. */
-function solve(root: Row, b: Row, turned: boolean): Row {
+function solve(root: Row, b: Row, transposed: boolean): Row {
   const n = b.length;
   const x = b.slice();
   for (let step = 0; step < n; step++) {
-    const i = turned ? n - 1 - step : step;
+    const i = transposed ? n - 1 - step : step;
     for (let k = 0; k < step; k++) {
-      const j = turned ? n - 1 - k : k;
-      x[i] -= (turned ? root[j * n + i] : root[i * n + j]) * x[j];
+      const j = transposed ? n - 1 - k : k;
+      x[i] -= (transposed ? root[j * n + i] : root[i * n + j]) * x[j];
     }
     x[i] /= root[i * n + i];
   }
