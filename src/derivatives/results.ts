@@ -5,7 +5,7 @@ import type { NDArray } from "../array/ndarray.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
-import { parametersOf, type Site } from "../network/parameters.ts";
+import type { Site } from "../network/parameters.ts";
 import type { Contraction, Part } from "../network/run.ts";
 import { contractKeep, contractSquaredNorms, contractSum } from "./contractions.ts";
 import { addToTotals, someOf, summing, widened } from "./totals.ts";
@@ -51,13 +51,13 @@ export function sum(
       kernelsFor(dtype).fill(size, 0, at);
     },
     add(backward) {
-      for (const { sites: alike, most } of groups) {
+      for (const { sites: alike, parameters, most } of groups) {
         for (let first = 0; first < backward.batch; first += most) {
           const some = someOf(backward, first, Math.min(most, backward.batch - first));
           const again = started || first > 0;
           if (again && dtype === "float32") {
             totals ??= new Float64Array(size);
-            addToTotals(dtype, at, totals, alike.flatMap(parametersOf));
+            addToTotals(dtype, at, totals, parameters);
           }
           scope(() => contractSum(wide ? widened(some, alike) : some, at, again && dtype === "float64", alike));
         }

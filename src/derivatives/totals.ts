@@ -3,7 +3,7 @@
 
 import { allocateFloats, bytesPerElement, convert, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
-import type { Parameter, Site } from "../network/parameters.ts";
+import { type Parameter, parametersOf, type Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import { type Node, positionsOf } from "../network/primitive.ts";
 
@@ -26,6 +26,8 @@ export function sumsWide(dtype: DType, weights: number): boolean {
 /** Sites that are summed alike: so many examples at once. */
 export interface Summed {
   readonly sites: readonly Site[];
+  /** Those of the sites; not listed where nothing is added to totals. */
+  readonly parameters?: readonly Parameter[];
   readonly most: number;
 }
 
@@ -33,10 +35,14 @@ export interface Summed {
  * How one column is summed over examples: in which type, and of which sites how many examples at once.
  * @param examples that there are in all; Infinity where that is not known
  */
-export function summing(graph: Graph, own: DType, sites: readonly Site[], examples: number) {
+export function summing(
+  graph: Graph,
+  own: DType,
+  sites: readonly Site[],
+  examples: number,
+): { readonly wide: boolean; readonly groups: readonly Summed[] } {
+  if (own === "float64") return { wide: false, groups: [{ sites, most: Number.POSITIVE_INFINITY }] };
   const few = sumsWide(own, graph.parameterCount);
-  const once = { wide: false, groups: [{ sites, most: Number.POSITIVE_INFINITY }] };
-  if (own === "float64") return once;
   const all = groupsOf(graph, sites, few ? AT_ONCE : MANY_AT_ONCE);
   // Where positions share weights the passes cost more, and the copies less beside them.
   const wide = few && (examples > SHORT || all.positions > 1);
@@ -67,7 +73,14 @@ function groupsFor(graph: Graph, sites: readonly Site[], terms: number): { posit
     groups.set(examples, [...(groups.get(examples) ?? []), site]);
     most = Math.max(most, positions);
   }
-  return { positions: most, groups: [...groups].map(([examples, alike]) => ({ sites: alike, most: examples })) };
+  return {
+    positions: most,
+    groups: [...groups].map(([examples, alike]) => ({
+      sites: alike,
+      parameters: alike.flatMap(parametersOf),
+      most: examples,
+    })),
+  };
 }
 
 /** Some examples of what one column brought. */
