@@ -1,5 +1,6 @@
 // Inputs that training and tuning hardly see: columns of very different size, far from 0 beside their spread, or nearly equal.
 
+import { dot } from "../array/dot.ts";
 import { type InputSums, layerOnInputs } from "../curvature/input-sums.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
@@ -119,15 +120,9 @@ function twins(inputs: InputSums, dtype: "float32" | "float64"): Finding[] {
   ];
 }
 
-function dot(a: readonly number[], b: readonly number[]): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
-  return sum;
-}
-
 /** Less their mean; less the first before, so that digits are kept. */
-function centred(values: readonly number[]): number[] {
-  const moved = values.map((x) => x - values[0]);
+function centred(values: readonly number[]): Float64Array {
+  const moved = Float64Array.from(values, (x) => x - values[0]);
   const mean = moved.reduce((sum, x) => sum + x, 0) / moved.length;
   return moved.map((x) => x - mean);
 }

@@ -1,6 +1,7 @@
 // The adapter that runs plain functions of rows as a likelihood, in the kernels' memory.
 
 import { inType } from "../array/arguments.ts";
+import { dot } from "../array/dot.ts";
 import { asArray, NDArray, sameShape, shapeText, sizeOf } from "../array/ndarray.ts";
 import { ShapeError } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
@@ -11,8 +12,6 @@ import { semidefiniteRoot } from "./draws.ts";
 import { type FunctionDistribution, type Likelihood, type LikelihoodEntry, likelihoodOf } from "./likelihood.ts";
 import { checkTargets } from "./numbers.ts";
 import type { Row, RowLikelihood } from "./plain.ts";
-
-const dot = (a: Row, b: Row) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 
 /** The likelihood whose rows of outputs each follow the rule. */
 export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry): Likelihood {

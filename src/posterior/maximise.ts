@@ -1,5 +1,6 @@
 // Ascent of smooth functions of a few to many coordinates: log evidences over log precisions and log noise.
 
+import { dot } from "../array/dot.ts";
 import { ValueError } from "../errors.ts";
 
 /**
@@ -121,7 +122,7 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
   let best = here.value;
   let steps = 0;
   /** Coordinates that a long step carried over a place where their gradient vanishes: it lies between these two. */
-  const crossed = new Map<number, readonly [from: number, to: number]>();
+  const crossed: Crossed = new Map();
   /** What the last quasi-Newton step that found no higher point promised to gain. */
   let promised = Number.POSITIVE_INFINITY;
   const pairs: Pair[] = [];
@@ -131,18 +132,14 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
     const gradientNorm = largest(projected);
     const converged = gradientNorm <= tolerance;
     const bounded = here.gradient.some((entry, i) => Math.abs(entry) > tolerance && projected[i] === 0);
-    if (converged && crossed.size > 0 && steps < most) {
-      const back = here.u.slice();
-      for (const [i, [from, to]] of crossed) if ((here.u[i] - from) * (here.u[i] - to) > 0) back[i] = (from + to) / 2;
-      crossed.clear();
-      const there = back.some((x, i) => x !== here.u[i]) ? attempt(at, back) : undefined;
-      if (there !== undefined && there.value > here.value + ROUNDING * Math.max(1, here.magnitude)) {
-        here = there;
-        best = Math.max(best, here.value);
-        pairs.length = 0;
-        steps++;
-        continue;
-      }
+    const back = converged && steps < most ? putBack(here.u, crossed) : undefined;
+    const higher = back && attempt(at, back);
+    if (higher !== undefined && higher.value > here.value + ROUNDING * Math.max(1, here.magnitude)) {
+      here = higher;
+      best = Math.max(best, here.value);
+      pairs.length = 0;
+      steps++;
+      continue;
     }
     if (converged || steps === most) return { ...here, gradientNorm, steps, evaluations, converged, bounded };
     const d = direction(pairs, here, projected, box);
@@ -160,7 +157,7 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
       steps++;
       promised = Number.POSITIVE_INFINITY;
     } else if (pairs.length > 0) {
-      promised = d.reduce((sum, x, i) => sum + x * projected[i], 0) / 2;
+      promised = dot(d, projected) / 2;
       pairs.length = 0;
     } else {
       const lost = promised <= NEGLIGIBLE * Math.max(1, here.magnitude);
@@ -196,6 +193,19 @@ export function adamAscent(f: Objective, start: Float64Array, options: AdamAscen
   return { ...last, gradientNorm, steps, evaluations: steps + 1, converged, bounded: false };
 }
 
+/** Coordinates, and the two ends of a step. */
+type Crossed = Map<number, readonly [from: number, to: number]>;
+
+/** u with the coordinates that lie outside of their step in its middle, undefined where none does; each step is looked at once. */
+function putBack(u: Float64Array, crossed: Crossed): Float64Array | undefined {
+  const outside = [...crossed].filter(([i, [from, to]]) => (u[i] - from) * (u[i] - to) > 0);
+  crossed.clear();
+  if (outside.length === 0) return undefined;
+  const back = u.slice();
+  for (const [i, [from, to]] of outside) back[i] = (from + to) / 2;
+  return back;
+}
+
 /** f at u, the gradient copied: f may use one array for all its gradients. */
 function evaluate(f: Objective, u: Float64Array): Point {
   const { value, gradient, magnitude = Math.abs(value) } = f(u);
@@ -220,12 +230,6 @@ function largest(values: Float64Array): number {
   let most = 0;
   for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]));
   return most;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
-  return sum;
 }
 
 function add(to: Float64Array, factor: number, values: Float64Array): void {
