@@ -111,21 +111,16 @@ export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNote
     if (column.kind === "category" || (column.kind === "target" && target.kind === "classes")) {
       const doubtful = rowsOf((cell) => looksMissing(cell) && !textual(cell) && !missingTarget(column.kind, cell));
       if (doubtful.length >= WORTH * cells.length) add("doubtful", name, doubtful, cells);
-    }
-    if (column.kind === "category" || (column.kind === "target" && target.kind === "classes")) {
       const values = cells.filter((cell) => !textual(cell)).map((cell) => cell.trim());
       for (const texts of spellings(values)) notes.spellings.push({ name, texts, lines: [] });
-      for (const texts of inCase(occurrences(values))) {
-        notes.cases.push({ name, texts, lines: [] });
-      }
+      for (const texts of inCase(occurrences(values))) notes.cases.push({ name, texts, lines: [] });
     }
-    if (column.kind === "category") {
-      const orders = twoOrders(cells);
-      if (orders !== undefined) {
-        const rows = orders.map((text) => cells.findIndex((cell) => cell.trim() === text));
-        const texts = orders.flatMap((text) => occurrences([text]));
-        notes.twoOrders.push({ name, texts, lines: rows.map((row) => table.lines[row]) });
-      }
+    // Of categories there are few different ones: each is read once.
+    const orders = column.kind === "category" ? twoOrders([...new Set(cells)]) : undefined;
+    if (orders !== undefined) {
+      const rows = orders.map((text) => cells.findIndex((cell) => cell.trim() === text));
+      const texts = orders.flatMap((text) => occurrences([text]));
+      notes.twoOrders.push({ name, texts, lines: rows.map((row) => table.lines[row]) });
     }
     if (column.kind === "category" || column.kind === "ignored") {
       const but = numbersBut(cells, rule);
