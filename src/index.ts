@@ -19,6 +19,7 @@ export { Random, type RandomOptions, randomNormal, randomUniform } from "./array
 export { curvatureOf } from "./curvature/curvature-of.ts";
 export type { CurvatureKind, CurvatureOptions, PlaceOptions } from "./curvature/plan.ts";
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
+export type { Data } from "./data/batches.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
 export type {
   CategoryColumn,
@@ -52,8 +53,7 @@ export { inputNames } from "./data/input-names.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export { looksMissing, type MissingRule, type MissingTest, missingTest } from "./data/missing.ts";
 export { twoOrders } from "./data/naming.ts";
-export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/numbers.ts";
-export type { Data } from "./data/read.ts";
+export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/number-format.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";
 export { type SplitOptions, splitDataset, take } from "./data/split.ts";
 export type { Steps } from "./data/steps.ts";
@@ -158,7 +158,7 @@ export type { LaplaceOptions } from "./laplace/options.ts";
 export type { Posterior } from "./laplace/posterior.ts";
 export { bernoulli } from "./likelihood/bernoulli.ts";
 export { categorical } from "./likelihood/categorical.ts";
-export { defineLikelihood, type LikelihoodOption, type LikelihoodOptions } from "./likelihood/define.ts";
+export { defineLikelihood, type LikelihoodOption, type LikelihoodOptions } from "./likelihood/define-likelihood.ts";
 export { type GaussianOptions, gaussian } from "./likelihood/gaussian.ts";
 export type { Likelihood } from "./likelihood/likelihood.ts";
 export type {
@@ -170,7 +170,7 @@ export type {
   TargetNumbers,
 } from "./likelihood/plain.ts";
 export { poisson } from "./likelihood/poisson.ts";
-export type { Task } from "./likelihood/read.ts";
+export type { Task } from "./likelihood/tasks.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";
 export { type Eigh, eigh } from "./linalg/eigh.ts";
 export { type SyrkOptions, solveTriangular, syrk, type TriangularOptions } from "./linalg/triangular.ts";

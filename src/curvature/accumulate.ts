@@ -1,8 +1,8 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
 import type { NDArray } from "../array/ndarray.ts";
+import { batchesOf, checkData, type Data, isIterator } from "../data/batches.ts";
 import { readDataset } from "../data/dataset.ts";
-import { batchesOf, checkData, type Data, isIterator } from "../data/read.ts";
 import { lossGradient } from "../derivatives/cotangents.ts";
 import { ValueError } from "../errors.ts";
 import {

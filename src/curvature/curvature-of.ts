@@ -1,10 +1,10 @@
 // A curvature by itself, in one go.
 
-import type { Data } from "../data/read.ts";
+import type { Data } from "../data/batches.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkBytes, checkOptions, readBudget } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Task } from "../likelihood/read.ts";
+import type { Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { checkTrained } from "../training/running.ts";

@@ -2,7 +2,7 @@
 
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { readLikelihood, type Task } from "../likelihood/read.ts";
+import { readLikelihood, type Task } from "../likelihood/tasks.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, type Sharing, type Structure, structures } from "../structures/curvature.ts";
 import { hasBasis } from "../structures/eigenblocks.ts";

@@ -5,8 +5,8 @@
 import { allocateFloats, bytesPerElement, dryBytes, type FloatArray, inMemory } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Graph } from "../network/graph.ts";
-import { outputsOf } from "../network/outputs.ts";
 import type { Shape, Site } from "../network/parameters.ts";
+import { outputsOf } from "../network/part-outputs.ts";
 import { lastAxis, type Node } from "../network/primitive.ts";
 import type { Part, RowView } from "../network/run.ts";
 import { Selection } from "../structures/selection.ts";

@@ -1,7 +1,7 @@
 // The curvature times a vector, without the matrix: one tangent forward, one column back.
 
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
-import { checkData, type Data } from "../data/read.ts";
+import { checkData, type Data } from "../data/batches.ts";
 import { checkBudget, type MemoryOptions } from "../derivatives/budget.ts";
 import { sum } from "../derivatives/results.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
@@ -15,7 +15,7 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Task } from "../likelihood/read.ts";
+import type { Task } from "../likelihood/tasks.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";

@@ -4,7 +4,7 @@ import { Random } from "../array/random.ts";
 import { lossGradient } from "../derivatives/cotangents.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { outputsOf } from "../network/outputs.ts";
+import { outputsOf } from "../network/part-outputs.ts";
 import type { Columns } from "../network/run.ts";
 import type { Plan } from "./plan.ts";
 

@@ -2,7 +2,7 @@
 
 import { checkNumber } from "../errors.ts";
 import { type DateFormat, dateOf, daysOf } from "./dates.ts";
-import { type NumberFormat, numberReader } from "./numbers.ts";
+import { type NumberFormat, numberReader } from "./number-format.ts";
 import { checkWritten } from "./texts.ts";
 
 /** How a column writes numbers, or dates. */

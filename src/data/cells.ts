@@ -1,6 +1,6 @@
 // Whether a table's cell says nothing. Texts come from files that nobody vouches for.
 
-import { LONGEST } from "./numbers.ts";
+import { LONGEST } from "./number-format.ts";
 
 /** Texts that stand for a missing value, in lower case. */
 const MISSING: ReadonlySet<string> = new Set(["", "na", "n/a", "#n/a", "nan", "null", "none", "?"]);

@@ -9,7 +9,7 @@ import { areCodes, mayBeOther, numberingOf } from "./ids.ts";
 import { looksMissing, type MissingRule, missingTest } from "./missing.ts";
 import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
-import { type NumberFormat, numberReader, PLAIN } from "./numbers.ts";
+import { type NumberFormat, numberReader, PLAIN } from "./number-format.ts";
 import { type ReadAs, type Reading, readerOf } from "./reading.ts";
 import { checkTexts } from "./texts.ts";
 import { type CategoryDraws, categoryDraws, numberDraws } from "./value-draws.ts";

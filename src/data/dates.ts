@@ -4,7 +4,7 @@
 import { ValueError, valueText } from "../errors.ts";
 import { daysIn, SECONDS } from "./calendar.ts";
 import { datePattern } from "./date-patterns.ts";
-import { numberOf } from "./numbers.ts";
+import { numberOf } from "./number-format.ts";
 import { MONTHS } from "./time-names.ts";
 
 /**

@@ -3,7 +3,7 @@
 import { OptionError } from "../errors.ts";
 import type { ColumnEncoding } from "./column-encoding.ts";
 import type { TableFormatOptions } from "./formats.ts";
-import type { NumberFormat } from "./numbers.ts";
+import type { NumberFormat } from "./number-format.ts";
 import type { TargetEncoding } from "./target.ts";
 
 /** Columns and target with formats that options give. @throws OptionError for a column that holds no dates */

@@ -6,7 +6,7 @@ import { type DatesSettled, dateReading } from "./date-format.ts";
 import { datePattern } from "./date-patterns.ts";
 import { type DateFormat, dateFormats, daysOf } from "./dates.ts";
 import type { MissingTest } from "./missing.ts";
-import { type NumberFormat, numberFormat, numberReader } from "./numbers.ts";
+import { type NumberFormat, numberFormat, numberReader } from "./number-format.ts";
 import { each, type Steps } from "./steps.ts";
 import { checkText } from "./texts.ts";
 

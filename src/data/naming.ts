@@ -1,7 +1,7 @@
 // What texts are that are neither numbers nor dates nor categories, for the reason why a column has no part.
 
 import { daysOf, isDateLike } from "./dates.ts";
-import { foreignUnit, isNumberLike } from "./numbers.ts";
+import { foreignUnit, isNumberLike } from "./number-format.ts";
 
 /** A date with the day first and one with the month first, where texts have both. */
 export function twoOrders(texts: readonly string[]): readonly [dayFirst: string, monthFirst: string] | undefined {

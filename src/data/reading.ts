@@ -5,7 +5,7 @@ import type { DatesSettled } from "./date-format.ts";
 import type { DateFormat } from "./dates.ts";
 import { identityOf } from "./identity.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
-import type { NumberFormat } from "./numbers.ts";
+import type { NumberFormat } from "./number-format.ts";
 import { checkTexts, checkWritten } from "./texts.ts";
 
 /** The value of a cell; undefined where it is missing, null where it cannot be read. */

@@ -4,8 +4,8 @@ import { checkFinite } from "../array/arguments.ts";
 import { type ArrayLike, namedArray, shapeText } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { checkBoolean, checkOptions, OptionError, ShapeError, valueText } from "../errors.ts";
+import { type Data, readWhole } from "./batches.ts";
 import { type Dataset, takeBatch } from "./dataset.ts";
-import { type Data, readWhole } from "./read.ts";
 
 /**
  * The samples at these positions, in this order, as a copy: `take(data, [3, 0])`. Negative ones count from the end.

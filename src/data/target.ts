@@ -7,7 +7,7 @@ import { areCodes } from "./ids.ts";
 import { looksMissing, type MissingRule, type MissingTest, missingTest } from "./missing.ts";
 import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
-import { type NumberFormat, numberFormat, numberOf, numberReader } from "./numbers.ts";
+import { type NumberFormat, numberFormat, numberOf, numberReader } from "./number-format.ts";
 import { checkTexts } from "./texts.ts";
 
 /** What is learned of the target. */

@@ -9,7 +9,7 @@ import { dateFormatWords } from "./formats.ts";
 import { placesOf } from "./identity.ts";
 import { inputNames } from "./input-names.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
-import { isNumberLike, numbersInWords } from "./numbers.ts";
+import { isNumberLike, numbersInWords } from "./number-format.ts";
 import { readerOf } from "./reading.ts";
 import { drawOrder } from "./value-draws.ts";
 

@@ -2,7 +2,7 @@
 
 import { allocateFloats, bytesPerElement, copyIn } from "../kernels/memory.ts";
 import type { LossRule } from "../losses/losses.ts";
-import { outputsOf } from "../network/outputs.ts";
+import { outputsOf } from "../network/part-outputs.ts";
 import type { Columns } from "../network/run.ts";
 
 /** ∂ℓ/∂f at the targets, one column, times one scale or one for each example. */

@@ -3,7 +3,7 @@
 
 import { resultArray } from "../array/arguments.ts";
 import { type NDArray, zeros } from "../array/ndarray.ts";
-import { type Data, readWhole } from "../data/read.ts";
+import { type Data, readWhole } from "../data/batches.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";

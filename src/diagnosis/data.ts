@@ -1,8 +1,8 @@
 // Data as a diagnosis looks at them: predictions, targets, and what the weights leave open.
 
 import { NDArray } from "../array/ndarray.ts";
-import { lossOf } from "../curvature/losses.ts";
-import type { Data } from "../data/read.ts";
+import { lossOf } from "../curvature/losses-and-norms.ts";
+import type { Data } from "../data/batches.ts";
 import { largest } from "../evaluation/classification.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";

@@ -1,6 +1,6 @@
 // What is wrong with a posterior, if something is, in plain words: what the fit shows. What data show is in calibration.ts.
 
-import type { Data } from "../data/read.ts";
+import type { Data } from "../data/batches.ts";
 import { checkOptions } from "../errors.ts";
 import { factorOf, scatterOf } from "../posterior/evidence.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";

@@ -5,7 +5,7 @@ import { type ArrayLike, asArray, NDArray } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, checkOptions, newFloats, OptionError, ShapeError, ValueError } from "../errors.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { countedLabels } from "./labels.ts";
-import { average, readLabels, readNumbers, readProbabilities } from "./read.ts";
+import { average, readLabels, readNumbers, readProbabilities } from "./metric-inputs.ts";
 
 function read(where: string, probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions) {
   const counted = countedLabels(where, probabilities, labels, options);

@@ -2,7 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
-import { checkLevel, checkVariance, readLabels, readNumbers, readProbabilities } from "./read.ts";
+import { checkLevel, checkVariance, readLabels, readNumbers, readProbabilities } from "./metric-inputs.ts";
 import type { IntervalOptions } from "./regression.ts";
 
 function readLevel(where: string, options: IntervalOptions): number {

@@ -3,7 +3,7 @@
 import type { ArrayLike } from "../array/ndarray.ts";
 import { ValueError } from "../errors.ts";
 import { logCountDensity } from "../likelihood/poisson.ts";
-import { checkVariance, readNumbers } from "./read.ts";
+import { checkVariance, readNumbers } from "./metric-inputs.ts";
 
 /**
  * The mean negative log likelihood of counts whose log rate is Gaussian, −log ∫ Poisson(y; eᶠ) N(f; m, v) df, in nats: the

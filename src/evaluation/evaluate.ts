@@ -1,7 +1,7 @@
 // A posterior's predictions held against data, in one call.
 
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
-import type { Data } from "../data/read.ts";
+import type { Data } from "../data/batches.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
 import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
@@ -12,7 +12,7 @@ import { type PredictOptions, predict, predictOptionNames } from "../prediction/
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
 import { negativeLogDensities } from "./densities.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
-import { average } from "./read.ts";
+import { average } from "./metric-inputs.ts";
 import {
   calibrationCurve,
   crps,

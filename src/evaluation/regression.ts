@@ -3,8 +3,8 @@
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkInteger, checkOptions, newFloats } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
+import { average, checkLevel, checkVariance, readNumbers } from "./metric-inputs.ts";
 import { normalCdf, normalDensity, normalQuantile } from "./normal.ts";
-import { average, checkLevel, checkVariance, readNumbers } from "./read.ts";
 
 /** Mean, variance and targets of N C elements. */
 function read(where: string, mean: ArrayLike, variance: ArrayLike, targets: ArrayLike, positive: boolean) {

@@ -7,7 +7,7 @@ import type { Drawn } from "../curvature/accumulate.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
-import { entryNames } from "../likelihood/define.ts";
+import { entryNames } from "../likelihood/define-likelihood.ts";
 import { entryFields, readEntry } from "../likelihood/entry.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";

@@ -2,7 +2,7 @@
 
 import { portableLog } from "../array/portable.ts";
 import type { TableEncoding } from "../data/encoding.ts";
-import { LogMean } from "../likelihood/draws.ts";
+import { LogMean } from "../likelihood/logit-draws.ts";
 
 /** What is predicted of rows. */
 export interface RowPredictions {

@@ -5,7 +5,7 @@ import { ENCODING_VERSION, TableEncoding } from "../data/encoding.ts";
 import { checkDateFormat } from "../data/formats.ts";
 import { MARGIN } from "../data/margins.ts";
 import type { MissingRule } from "../data/missing.ts";
-import { type NumberFormat, PLAIN } from "../data/numbers.ts";
+import { type NumberFormat, PLAIN } from "../data/number-format.ts";
 import type { TargetEncoding } from "../data/target.ts";
 import { FileError } from "../errors.ts";
 import { Fields } from "./fields.ts";

@@ -3,7 +3,7 @@
 import { inspect } from "../array/ndarray.ts";
 import { type Summary, summarise } from "../curvature/accumulate.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan } from "../curvature/plan.ts";
-import type { Data } from "../data/read.ts";
+import type { Data } from "../data/batches.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
   checkBoolean,

@@ -3,7 +3,7 @@
 import type { ArrayLike } from "../array/ndarray.ts";
 import { type CurvatureOptions, curvatureOptionNames } from "../curvature/plan.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Task } from "../likelihood/read.ts";
+import type { Task } from "../likelihood/tasks.ts";
 
 /** Options of `laplace`; all but the likelihood have defaults. */
 export interface LaplaceOptions extends CurvatureOptions {

@@ -1,7 +1,7 @@
 // The posterior as users meet it: the Gaussian over weights, and what is asked of it about functions and data.
 
 import { type ArrayLike, inspect, type NDArray } from "../array/ndarray.ts";
-import type { Data } from "../data/read.ts";
+import type { Data } from "../data/batches.ts";
 import { type DiagnoseOptions, diagnose } from "../diagnosis/diagnose.ts";
 import type { Diagnosis } from "../diagnosis/findings.ts";
 import { checkInteger, checkOptions, readBudget } from "../errors.ts";

@@ -1,8 +1,8 @@
 // From a Gaussian over one logit to the probabilities of two labels. Numbers in, numbers out.
 
 import { portableExp, portableLog1p } from "../array/portable.ts";
-import { type LinkDraw, LogMean, normals } from "./draws.ts";
 import { logLogisticNormal, logSigmoid } from "./integrals.ts";
+import { type LinkDraw, LogMean, normals } from "./logit-draws.ts";
 
 /**
  * How a Gaussian N(m, v) over a logit becomes the probability of label 1.

@@ -5,7 +5,7 @@ import { portableLog, portableLog1p } from "../array/portable.ts";
 import { activationCode, kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, type FloatArray, inMemory, scope } from "../kernels/memory.ts";
 import { binaryProbabilities } from "./binary-links.ts";
-import { differenceRoot, drawCount, type LinkDraw, normals } from "./draws.ts";
+import { differenceRoot, drawCount, type LinkDraw, normals } from "./logit-draws.ts";
 
 /** Entropies of predicted labels in nats, of each example. */
 export interface Entropies {

@@ -4,7 +4,7 @@ import { checkNumber } from "../errors.ts";
 import type { ClassOptions } from "../losses/classes.ts";
 import { bernoulli } from "./bernoulli.ts";
 import { categorical } from "./categorical.ts";
-import { fromDefinition } from "./define.ts";
+import { fromDefinition } from "./define-likelihood.ts";
 import { gaussianOf } from "./gaussian.ts";
 import type { Likelihood } from "./likelihood.ts";
 import { poisson } from "./poisson.ts";

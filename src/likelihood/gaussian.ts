@@ -5,7 +5,7 @@ import { NDArray, shapeText, sizeOf } from "../array/ndarray.ts";
 import { checkNumber, checkOptions, OptionError, ShapeError, valueText } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
-import type { Outputs } from "../network/outputs.ts";
+import type { Outputs } from "../network/part-outputs.ts";
 import { alone, type Likelihood, likelihoodOf, meanOf, writeDiagonal } from "./likelihood.ts";
 
 /** Options of `gaussian`. */

@@ -8,7 +8,7 @@ import { bytesPerElement, inMemory, type Pointer } from "../kernels/memory.ts";
 import type { ClassAxis } from "../losses/classes.ts";
 import type { LossRule } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
-import type { Outputs } from "../network/outputs.ts";
+import type { Outputs } from "../network/part-outputs.ts";
 import type { Which } from "../network/run.ts";
 import { endOf, labelOf } from "../network/summary.ts";
 

@@ -1,7 +1,7 @@
 // From a Gaussian over logits to probabilities. Numbers in, numbers out: nothing here knows of networks.
 
 import { portableExp, portableLog, portableLog1p } from "../array/portable.ts";
-import { drawCount, eachDraw, type LinkDraw, LogMean, normals } from "./draws.ts";
+import { drawCount, eachDraw, type LinkDraw, LogMean, normals } from "./logit-draws.ts";
 
 export { type BinaryLink, binaryLinks, binaryProbabilities } from "./binary-links.ts";
 

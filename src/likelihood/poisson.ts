@@ -5,7 +5,7 @@ import { portableExp, portableExpm1, portableLog } from "../array/portable.ts";
 import { checkOptions } from "../errors.ts";
 import { fallingRoot, logTrapezoid, logUpper, normalUpper } from "./integrals.ts";
 import { type Likelihood, meanOf, refuseEnding } from "./likelihood.ts";
-import { ofNumbers } from "./numbers.ts";
+import { ofNumbers } from "./of-numbers.ts";
 import type { DrawSource, NumberLikelihood } from "./plain.ts";
 
 /**

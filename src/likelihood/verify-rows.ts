@@ -3,8 +3,8 @@
 
 import { Random } from "../array/random.ts";
 import { OptionError, ValueError } from "../errors.ts";
-import { semidefiniteRoot } from "./draws.ts";
-import { checkTargets } from "./numbers.ts";
+import { semidefiniteRoot } from "./logit-draws.ts";
+import { checkTargets } from "./of-numbers.ts";
 import type { Row, RowLikelihood } from "./plain.ts";
 import { checkFunctions, derivativeOf, STANDARD_ERRORS, text } from "./verify.ts";
 

@@ -3,7 +3,7 @@
 
 import { Random } from "../array/random.ts";
 import { OptionError, ValueError } from "../errors.ts";
-import { checkTargets } from "./numbers.ts";
+import { checkTargets } from "./of-numbers.ts";
 import type { NumberLikelihood, TargetNumbers } from "./plain.ts";
 
 /** Outputs at which it is asked. */

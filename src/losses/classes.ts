@@ -14,7 +14,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import type { Outputs } from "../network/outputs.ts";
+import type { Outputs } from "../network/part-outputs.ts";
 
 /** The axis of one example's outputs that counts the classes. */
 export type ClassAxis = "first" | "last";

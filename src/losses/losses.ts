@@ -16,7 +16,7 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
-import type { Outputs } from "../network/outputs.ts";
+import type { Outputs } from "../network/part-outputs.ts";
 import {
   type ClassOptions,
   checkClassOptions,

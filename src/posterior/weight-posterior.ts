@@ -17,7 +17,7 @@ import {
 import { copyIn, copyOutTo } from "../kernels/memory.ts";
 import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { withNoise } from "../likelihood/read.ts";
+import { withNoise } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
 import { eachPanel } from "../network/run.ts";
 import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";

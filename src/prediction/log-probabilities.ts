@@ -2,8 +2,8 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, newFloats, OptionError } from "../errors.ts";
-import { LogMean } from "../likelihood/draws.ts";
 import type { Rows } from "../likelihood/likelihood.ts";
+import { LogMean } from "../likelihood/logit-draws.ts";
 import { eachFunction, place } from "./functions.ts";
 import type { Linearised } from "./linearised.ts";
 import { eachNetworkPart, type PredictOptions, readPredictOptions } from "./prediction.ts";

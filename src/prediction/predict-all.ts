@@ -1,8 +1,8 @@
 // Predictions for all of some data, batch by batch, beside its targets.
 
 import { NDArray, shapeText } from "../array/ndarray.ts";
+import { batchesOf, type Data } from "../data/batches.ts";
 import { type Dataset, readDataset } from "../data/dataset.ts";
-import { batchesOf, type Data } from "../data/read.ts";
 import { newFloats, ShapeError } from "../errors.ts";
 
 /**

@@ -22,7 +22,7 @@ import { labelShape } from "../losses/classes.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { Forward, pushForward } from "../network/passes.ts";
 import { type Contraction, eachPanel, none, run } from "../network/run.ts";
-import { float64Rows } from "../structures/rows.ts";
+import { float64Rows } from "../structures/jacobian-rows.ts";
 import { eachFunction, place, routeOf } from "./functions.ts";
 import type { Linearised } from "./linearised.ts";
 

@@ -3,8 +3,8 @@
 
 import { type NDArray, sizeOf, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
+import { type Data, readWhole } from "../data/batches.ts";
 import { DataLoader } from "../data/loader.ts";
-import { type Data, readWhole } from "../data/read.ts";
 import { contractSum } from "../derivatives/contractions.ts";
 import {
   checkBoolean,
@@ -30,7 +30,7 @@ import {
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import { outputsOf } from "../network/outputs.ts";
+import { outputsOf } from "../network/part-outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 import {

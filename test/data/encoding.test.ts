@@ -15,7 +15,7 @@ import { describe, expect, test } from "vitest";
 import { isMissing } from "../../src/data/cells.ts";
 import { dateFormat } from "../../src/data/date-format.ts";
 import { daysOf, dayText } from "../../src/data/dates.ts";
-import { numberOf } from "../../src/data/numbers.ts";
+import { numberOf } from "../../src/data/number-format.ts";
 
 /** A table from columns of cells. */
 function tableOf(columns: Readonly<Record<string, readonly string[]>>): Table {

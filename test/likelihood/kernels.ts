@@ -5,7 +5,7 @@ import type { DType, Likelihood, Random } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
 import { allocate, allocateFloats, copyIn, copyOut, type Pointer, scope } from "../../src/kernels/memory.ts";
 
-import type { Outputs } from "../../src/network/outputs.ts";
+import type { Outputs } from "../../src/network/part-outputs.ts";
 import type { Which } from "../../src/network/run.ts";
 
 /** A likelihood at outputs f, [B, C] row by row. */

@@ -19,7 +19,7 @@ import {
   tanh,
   ValueError,
 } from "../../src/index.ts";
-import { readLikelihood } from "../../src/likelihood/read.ts";
+import { readLikelihood } from "../../src/likelihood/tasks.ts";
 
 describe("targets", () => {
   test.each<[string, Likelihood, unknown, number[], typeof ShapeError, RegExp]>([

@@ -2,7 +2,7 @@
 
 import { bytesPerElement } from "../../kernels/memory.ts";
 import { type ByteCounts, eighBytes, FLOAT64, nothing } from "../bytes.ts";
-import { rowNumbers } from "../rows.ts";
+import { rowNumbers } from "../jacobian-rows.ts";
 import { fullScratch } from "./precision.ts";
 
 export const memory: ByteCounts = {

@@ -6,9 +6,9 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import { addToDiagonal, allocateFloats, copyIn, copyOut, inMemory, type Pointer, scope } from "../../kernels/memory.ts";
 import type { Backward } from "../../network/passes.ts";
 import type { Curvature } from "../curvature.ts";
+import { float64Rows } from "../jacobian-rows.ts";
 import type { Precision, PrecisionOptions } from "../precision.ts";
 import type { Prior } from "../prior.ts";
-import { float64Rows } from "../rows.ts";
 import type { FullCurvature } from "./curvature.ts";
 
 /** Rounding of the eigenvalues beside δ that leaves their logarithms right; a large matrix takes long to factor anew. */

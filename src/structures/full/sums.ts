@@ -5,7 +5,7 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type FloatArray, type Pointer } from "../../kernels/memory.ts";
 import type { LinearSite } from "../../network/parameters.ts";
 import { type Accumulator, symmetric } from "../curvature.ts";
-import { asFloat64, contractRows } from "../rows.ts";
+import { asFloat64, contractRows } from "../jacobian-rows.ts";
 import type { Selection } from "../selection.ts";
 import type { SumOptions } from "../structure.ts";
 import { FullCurvature } from "./curvature.ts";

@@ -4,7 +4,7 @@ import { sizeOf } from "../array/ndarray.ts";
 import { contractSquaredNorms } from "../derivatives/contractions.ts";
 import { allocate, allocateFloats, inMemory, type Pointer, sumOf } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Outputs } from "../network/outputs.ts";
+import type { Outputs } from "../network/part-outputs.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Selection } from "../structures/selection.ts";
 

@@ -2,9 +2,9 @@
 
 import { LaplaceError, OptionError, valueText } from "../errors.ts";
 import type { Likelihood } from "./likelihood.ts";
-import { ofNumbers } from "./numbers.ts";
+import { ofNumbers } from "./of-numbers.ts";
+import { ofRows } from "./of-rows.ts";
 import type { NumberLikelihood, RowLikelihood } from "./plain.ts";
-import { ofRows } from "./rows.ts";
 import { verify } from "./verify.ts";
 import { verifyRows } from "./verify-rows.ts";
 

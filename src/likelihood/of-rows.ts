@@ -6,11 +6,11 @@ import { asArray, NDArray, sameShape, shapeText, sizeOf } from "../array/ndarray
 import { ShapeError } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
-import type { Outputs } from "../network/outputs.ts";
+import type { Outputs } from "../network/part-outputs.ts";
 import { peakPointsOf, pointsOf } from "./cubature.ts";
-import { semidefiniteRoot } from "./draws.ts";
 import { type FunctionDistribution, type Likelihood, type LikelihoodEntry, likelihoodOf } from "./likelihood.ts";
-import { checkTargets } from "./numbers.ts";
+import { semidefiniteRoot } from "./logit-draws.ts";
+import { checkTargets } from "./of-numbers.ts";
 import type { Row, RowLikelihood } from "./plain.ts";
 
 /** The likelihood whose rows of outputs each follow the rule. */

@@ -34,7 +34,7 @@ import {
   uncertainty,
   ValueError,
 } from "../../src/index.ts";
-import { fromDefinition } from "../../src/likelihood/define.ts";
+import { fromDefinition } from "../../src/likelihood/define-likelihood.ts";
 
 const heavyTails = defineLikelihood("studentT", studentT);
 const counts = defineLikelihood("negativeBinomial", negativeBinomial);
