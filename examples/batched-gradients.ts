@@ -1,6 +1,6 @@
 // The notebook "Batched Gradients" of LaplaceRedux.jl, from top to bottom: train a small network; take the gradients of
 // a batch, one for each sample, from one backward pass; form the batch of their outer products in two ways; check
-// everything; measure both ways.
+// everything; measure both ways. Last comes what derivatives are for here: a curve with its band.
 //
 //   npm start              the walk-through
 //   npm start -- --json    the same as one JSON object
@@ -17,14 +17,17 @@ import {
   einsum,
   gradient,
   jacobian,
+  laplace,
   mse,
   type NDArray,
   type Network,
   perSampleGradients,
   sigmoid,
+  tanh,
   toyRegression,
   train,
 } from "laplace-ts";
+import { type BandAt, draw } from "./draw.ts";
 import { histogram, measure, type Timing } from "./measure.ts";
 
 const json = process.argv.includes("--json");
@@ -32,6 +35,8 @@ const say = (...lines: unknown[]) => {
   if (!json) for (const line of lines) console.log(String(line));
 };
 const heading = (title: string) => say("", `── ${title} ${"─".repeat(Math.max(0, 76 - title.length))}`, "");
+
+say("You will see: the gradient of each sample, checked and timed; then a 95 % band.");
 
 // ── (a) Data, loader, network, training ──────────────────────────────────────────────────────────────────────────────
 
@@ -260,8 +265,33 @@ for (const { kind, batchSize, bytes, medianUs, gigabytesPerSecond } of fill) {
 
 const failed = checks.filter(({ passed }) => !passed).length;
 say("", failed === 0 ? `All ${checks.length} checks passed.` : `${failed} of ${checks.length} checks failed.`);
+
+// ── (i) What it is for ───────────────────────────────────────────────────────────────────────────────────────────────
+
+heading("(i) What it is for: how sure a network is of its curve");
+const noisy = toyRegression({ samples: 100, centerOrigin: true, seed: 1 });
+const curve = chain({ inputs: 1, seed: 1, dtype: "float64" }, dense(16, tanh), dense(1));
+await train(curve, noisy, { loss: mse, optimizer: adam({ learningRate: 0.01 }), epochs: 1000, batchSize: 100 });
+
+const fitted = await laplace(curve, { likelihood: "regression" }).fit(noisy);
+const posterior = fitted.optimizePrior();
+const grid = Array.from({ length: 73 }, (_, i) => (i - 36) / 4.5);
+const { mean, variance } = posterior.predict(grid.map((at) => [at]));
+
+const band: BandAt[] = grid.map((at, i) => {
+  const [center, deviation] = [mean.at(i, 0), Math.sqrt(variance.at(i, 0))];
+  return { x: at, mean: center, low: center - 1.96 * deviation, high: center + 1.96 * deviation };
+});
+const points = [...noisy.x.data].map((at, i) => [at, noisy.y.data[i]] as const);
+say("Another network has learned the points (o). Three lines fit, tune and ask its posterior:", "");
+say('  const fitted = await laplace(net, { likelihood: "regression" }).fit(data);');
+say("  const posterior = fitted.optimizePrior();");
+say("  const { mean, variance } = posterior.predict(grid);", "");
+say("Its curve (*) with the band (:) that 95 of 100 new points should fall into: narrow where there are data, wide");
+say("where there are none.", "");
+say(...draw(band, points, { from: -5, to: 5 }));
 if (json) {
   const shape = { parameters: net.parameterCount, arrays: net.parameterTable.length };
-  console.log(JSON.stringify({ model: shape, training, g: g.toArray(), checks, benchmarks, fill }));
+  console.log(JSON.stringify({ model: shape, training, g: g.toArray(), checks, benchmarks, fill, band }));
 }
 process.exitCode = failed === 0 ? 0 : 1;

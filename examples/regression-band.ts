@@ -3,6 +3,7 @@
 //   node build/examples/regression-band.js
 
 import { adam, chain, dense, laplace, mse, tanh, toyRegression, train } from "laplace-ts";
+import { draw } from "./draw.ts";
 
 // 100 noisy points of a sine curve between -4 and 4, and a small network trained on them as usual.
 const data = toyRegression({ samples: 100, noise: 0.3, centerOrigin: true, seed: 1 });
@@ -19,28 +20,25 @@ console.log(`              ${posterior.logMarginalLikelihood().toFixed(2)} after
 console.log();
 
 // The prediction on a grid that reaches beyond the data.
-const grid = Array.from({ length: 33 }, (_, i) => i / 2 - 8);
+const grid = Array.from({ length: 65 }, (_, i) => i / 4 - 8);
 const { mean, variance, functionVariance } = posterior.predict(grid.map((x) => [x]));
 
 // The band holds 95 % of new targets: uncertainty of the curve and noise around it, added as variances.
 console.log("      x    mean    sd of the curve    95 % band of targets");
 const rows = grid.map((x, i) => {
   const [m, sd, curve] = [mean.at(i, 0), Math.sqrt(variance.at(i, 0)), Math.sqrt(functionVariance.at(i, 0))];
-  return { x, m, curve, low: m - 1.96 * sd, high: m + 1.96 * sd };
+  return { x, mean: m, curve, low: m - 1.96 * sd, high: m + 1.96 * sd };
 });
 const fixed = (value: number, width: number) => value.toFixed(2).padStart(width);
-for (const { x, m, curve, low, high } of rows.filter((_, i) => i % 2 === 0)) {
+for (const { x, mean, curve, low, high } of rows.filter((_, i) => i % 4 === 0)) {
   const where = Math.abs(x) <= 4 ? "data" : "";
-  console.log(`${fixed(x, 7)} ${fixed(m, 7)} ${fixed(curve, 18)}   ${fixed(low, 8)} to ${fixed(high, 6)}   ${where}`);
+  console.log(
+    `${fixed(x, 7)} ${fixed(mean, 7)} ${fixed(curve, 18)}   ${fixed(low, 8)} to ${fixed(high, 6)}   ${where}`,
+  );
 }
 console.log();
 
-// The same as a picture: a line for each x, "·" within the band, "●" the mean, "|" where the data end.
-const [from, to, width] = [-6, 6, 72];
-const column = (y: number) => Math.round(((Math.min(Math.max(y, from), to) - from) / (to - from)) * (width - 1));
-console.log(`        y from ${from} to ${to}`);
-for (const { x, m, low, high } of rows) {
-  const [l, c, h] = [low, m, high].map(column);
-  const line = `${" ".repeat(l)}${"·".repeat(c - l)}●${"·".repeat(h - c)}`;
-  console.log(`${fixed(x, 7)} ${Math.abs(x) <= 4 ? "|" : " "}${line}`);
-}
+// The same as a picture.
+console.log("        the curve (*), its band (:) and the data (o)");
+const points = [...data.x.data].map((x, i) => [x, data.y.data[i]] as const);
+for (const line of draw(rows, points, { from: -6, to: 6 })) console.log(line);

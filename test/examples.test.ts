@@ -23,6 +23,16 @@ const table = (lines: string[], head: string) => {
   return lines.slice(start, lines.indexOf("", start));
 };
 
+/** Of a curve that was drawn: what is left of it, and how many marks each column has. */
+function pictureOf(lines: string[]) {
+  const at = lines.findIndex((line) => /^ {7}[+]-+[+]/.test(line));
+  expect(at).toBeGreaterThan(20);
+  const width = lines[at].length - 7;
+  const rows = lines.slice(at - 21, at).map((line) => line.slice(7).padEnd(width));
+  const height = Array.from({ length: width }, (_, i) => rows.filter((row) => row[i] !== " ").length);
+  return { rows, height, widest: Math.max(...lines.slice(at - 21, at + 2).map((line) => line.length)) };
+}
+
 test("regression-band: the band is the noise's on the data and widens beyond them", () => {
   const lines = run("regression-band");
   const rows = table(lines, "x    mean").map((line) => {
@@ -52,11 +62,26 @@ test("regression-band: the band is the noise's on the data and widens beyond the
   const [after] = numbers(lines.find((line) => line.includes("after;")) as string);
   expect(after).toBeGreaterThan(before + 10);
   // The picture shows it too.
-  const picture = table(lines, "y from -6 to 6");
-  expect(picture).toHaveLength(33);
-  const dots = picture.map((line) => (line.match(/·/g) ?? []).length);
-  expect(Math.max(...dots.slice(9, 24))).toBeLessThan(Math.min(dots[0], dots[32]));
+  const picture = pictureOf(lines);
+  expect(picture.height).toHaveLength(65);
+  expect(Math.max(...picture.height.slice(18, 47))).toBeLessThan(Math.min(picture.height[0], picture.height[64]));
 });
+
+test("npm start says first what will be seen, and ends with a band", () => {
+  const lines = run("batched-gradients").join("\n").trimEnd().split("\n");
+  expect(lines[0]).toBe("You will see: the gradient of each sample, checked and timed; then a 95 % band.");
+  expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+  const { rows, height, widest } = pictureOf(lines);
+  expect(lines.at(-1)).toMatch(/^ +-8\.0 .* 8\.0$/);
+  expect(widest).toBeLessThanOrEqual(80);
+  // Plain characters, all of the points in the picture but for those that hide each other or lie behind the curve.
+  expect(rows.join("")).toMatch(/^[ :o*]*$/);
+  expect((rows.join("").match(/o/g) ?? []).length).toBeGreaterThan(30);
+  for (let i = 0; i < 73; i++) expect(rows.filter((row) => row[i] === "*").length).toBe(1);
+  // The data end at -4 and 4, which are columns 18 and 54.
+  const [inside, ends] = [height.slice(19, 54), [...height.slice(0, 9), ...height.slice(-9)]];
+  expect(Math.max(...inside)).toBeLessThan(Math.min(...ends));
+}, 120_000);
 
 test("two-moons: Laplace is less sure, most of all where there are no data, and right as often", () => {
   const lines = run("two-moons");

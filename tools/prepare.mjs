@@ -102,7 +102,7 @@ try {
       rmSync("cli/dist", { recursive: true, force: true });
       tsc("cli/tsconfig.json");
       // `laplace notebook` is the main job as it was built.
-      for (const name of ["batched-gradients.js", "batched-gradients.data.json", "measure.js"]) {
+      for (const name of ["batched-gradients.js", "batched-gradients.data.json", "draw.js", "measure.js"]) {
         cpSync(join("build/examples", name), join("cli/dist/notebook", name));
       }
     },
