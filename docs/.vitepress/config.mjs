@@ -26,6 +26,7 @@ const guide = [
       page("Prior, noise, evidence", "/evidence"),
       page("Predictions", "/predictions"),
       page("Derivatives", "/derivatives"),
+      page("Arrays and linear algebra", "/arrays"),
     ],
   },
   {
