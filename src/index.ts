@@ -107,13 +107,24 @@ export {
 } from "./evaluation/classification.ts";
 export {
   type ConformalIntervals,
+  type ConformalSetOptions,
   type ConformalSets,
   conformalIntervals,
   conformalSets,
   type MeanAndVariance,
 } from "./evaluation/conformal.ts";
 export { poissonNegativeLogLikelihood } from "./evaluation/counts.ts";
+export {
+  type Coverage,
+  coverageByGroup,
+  coverageBySlab,
+  type GroupCoverage,
+  type Regions,
+  type SlabCoverage,
+  type SlabOptions,
+} from "./evaluation/coverage.ts";
 export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluation/evaluate.ts";
+export { type FoldIntervalOptions, type FoldIntervals, foldIntervals } from "./evaluation/fold-intervals.ts";
 export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
 export {
   type CalibrationCurve,

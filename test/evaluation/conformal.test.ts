@@ -168,12 +168,80 @@ describe("sets", () => {
     expect(meanOf(covered)).toBeLessThan(level + 1 / (n + 1) + within(covered));
   });
 
+  test("adaptive sets by hand, without random shares", () => {
+    const calibration = {
+      probabilities: [
+        [0.9, 0.1, 0],
+        [0.2, 0.5, 0.3],
+        [0.1, 0.2, 0.7],
+        [0.4, 0.3, 0.3],
+      ],
+      labels: [0, 2, 2, 2], // scores 0.9, 0.8, 0.7, and of equal ones the first come first: 1
+    };
+    const next = [
+      [0.5, 0.3, 0.2],
+      [0.35, 0.35, 0.3],
+      [0.05, 0.1, 0.85],
+    ];
+    const { sets, threshold } = conformalSets(calibration, next, { level: 0.4, score: "aps", randomized: false });
+    expect(threshold).toBe(0.8);
+    expect(sets).toEqual([[0, 1], [0, 1], []]);
+    const all = conformalSets(calibration, next, { level: 0.9, score: "aps" });
+    expect(all.threshold).toBe(Number.POSITIVE_INFINITY);
+    expect(all.sets).toEqual(next.map(() => [0, 1, 2]));
+  });
+
+  test.each([0.6, 0.9])("adaptive sets cover %d on average, with random shares not much more", (level) => {
+    const random = new Random(12);
+    const n = 39;
+    const cover = (randomized: boolean) =>
+      Array.from({ length: 600 }, (_, seed) => {
+        const next = classification(random, 20, 4);
+        const options = { level, score: "aps", randomized, seed } as const;
+        const { sets } = conformalSets(classification(random, n, 4), array(next.probabilities), options);
+        return meanOf(next.labels.map((label, i) => (sets[i].includes(label) ? 1 : 0)));
+      });
+    const [drawn, plain] = [cover(true), cover(false)];
+    expect(meanOf(drawn)).toBeGreaterThan(level - within(drawn));
+    expect(meanOf(drawn)).toBeLessThan(level + 1 / (n + 1) + within(drawn));
+    expect(meanOf(plain)).toBeGreaterThan(level - within(plain));
+  });
+
+  test("adaptive sets hold hard samples about as often as easy ones, the smallest sets do not", () => {
+    // Probabilities that are right: of easy samples one label has 0.95, of hard ones four share.
+    const random = new Random(21);
+    const make = (size: number) => {
+      const probabilities = Array.from({ length: size }, (_, i) =>
+        i % 2 ? [0.95, 0.03, 0.01, 0.01] : [0.4, 0.3, 0.2, 0.1],
+      );
+      const labels = probabilities.map((row) => {
+        let left = random.uniform();
+        return row.findIndex((p) => {
+          left -= p;
+          return left < 0;
+        });
+      });
+      return { probabilities, labels };
+    };
+    const [calibration, next] = [make(2000), make(4000)];
+    const gap = (score: "lac" | "aps") => {
+      const { sets } = conformalSets(calibration, next.probabilities, { level: 0.8, score });
+      const share = (odd: number) =>
+        meanOf(sets.flatMap((set, i) => (i % 2 === odd ? [set.includes(next.labels[i]) ? 1 : 0] : [])));
+      return share(1) - share(0);
+    };
+    expect(gap("lac")).toBeGreaterThan(0.2);
+    expect(Math.abs(gap("aps"))).toBeLessThan(0.06);
+  });
+
   test("refusals", () => {
     const one = { probabilities: [[0.5, 0.5]], labels: [1] };
     expect(() => conformalSets(one, [[0.2, 0.3, 0.5]])).toThrow(ShapeError);
     expect(() => conformalSets(one, [[0.2, 0.3]])).toThrow(ValueError);
     expect(() => conformalSets({ ...one, labels: [2] }, [[0.5, 0.5]])).toThrow(ValueError);
     expect(() => conformalSets(one, [[0.5, 0.5]], { level: 0 })).toThrow(OptionError);
+    expect(() => conformalSets(one, [[0.5, 0.5]], { score: "raps" as never })).toThrow(OptionError);
+    expect(() => conformalSets(one, [[0.5, 0.5]], { score: "aps", seed: -1 })).toThrow(OptionError);
     expect(() => conformalSets(undefined as never, [[0.5, 0.5]])).toThrow(ValueError);
   });
 });
