@@ -46,7 +46,7 @@ function optionsFor(plan: Plan, columns: number): SumOptions {
   return { selection, columns, dtype, sumType: dtype === "float64" ? dtype : sumTypeOf(plan), sharing };
 }
 
-/** The type of the factors' sums: a small noise magnifies what rounding leaves of the curvature. */
+/** The type of the factors' sums: a small σ magnifies what rounding leaves of the curvature. */
 function sumTypeOf({ likelihood, net, selection }: Plan): DType {
-  return likelihood.noise === undefined && !sumsWide(net.dtype, selection.size) ? net.dtype : "float64";
+  return !likelihood.hyper.any && !sumsWide(net.dtype, selection.size) ? net.dtype : "float64";
 }

@@ -15,7 +15,7 @@ const MOST_NUMBERS = 2 ** 24;
  */
 export function outputsApart({ likelihood, net, kind }: Plan, numbers: number): number {
   const [outputs] = net.outputShape;
-  if (likelihood.apart !== true || kind !== "ggn" || net.outputShape.length !== 1) return 1;
+  if (!likelihood.hyper.apart || kind !== "ggn" || net.outputShape.length !== 1) return 1;
   return outputs <= MOST_OUTPUTS && outputs * numbers <= MOST_NUMBERS ? outputs : 1;
 }
 

@@ -35,13 +35,13 @@ function runShape(shape: Shape, size: number): Shape {
 export function positionView(
   graph: Graph,
   selection: Selection,
-  { group, ratios }: Likelihood,
+  { group, hyper }: Likelihood,
 ): PositionView | undefined {
   const { output } = graph;
   const width = lastAxis(output);
   const positions = output.size / width;
   const { size, step } = group(output.shape);
-  if (positions === 1 || step !== 1 || (size !== 1 && size !== width) || ratios !== undefined) return undefined;
+  if (positions === 1 || step !== 1 || (size !== 1 && size !== width) || hyper.ratios !== undefined) return undefined;
   const wanted = new Set<Node>();
   const alone = (node: Node): boolean => {
     if (wanted.has(node)) return true;

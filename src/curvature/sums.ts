@@ -68,7 +68,7 @@ class Sums {
 export interface LossSums {
   /** Σ_n ℓ_n at unit noise. */
   readonly loss: number;
-  /** Of a Gaussian: half the sum of squared residuals of each output, in its own unit, [C]. */
+  /** Of a likelihood with hyperparameters: the loss of each output in its own unit, at σ_c = 1, [C]; of a Gaussian half its squares. */
   readonly losses?: Float64Array | undefined;
   /** Σ_n ∂ℓ_n/∂θ over the selected weights, in a `Sketch`. */
   readonly gradient: Float64Array;
@@ -81,7 +81,7 @@ export function lossSums(where: string, { net, likelihood, selection }: Plan): C
   const { dtype, parameterCount, graph } = net;
   const sketch = sketchOf(selection);
   const gradient = new Sums(dtype, parameterCount);
-  const losses = likelihood.noise === undefined ? undefined : new Float64Array(graph.output.size);
+  const losses = likelihood.hyper.any ? new Float64Array(graph.output.size) : undefined;
   let [loss, gradientNorms] = [0, 0];
   return {
     open: (hold) => gradient.open(hold),
@@ -98,9 +98,7 @@ export function lossSums(where: string, { net, likelihood, selection }: Plan): C
       gradientNorms += sumOfNorms(backward, selection);
     },
     finish() {
-      likelihood.ratios?.forEach((ratio, c) => {
-        if (losses !== undefined) losses[c] *= ratio ** 2;
-      });
+      for (let c = 0; c < (losses?.length ?? 0); c++) (losses as Float64Array)[c] *= likelihood.hyper.ratio(c) ** 2;
       const [slopes] = gradient.read(parameterCount, (values) => selection.take(values));
       return { loss, losses, gradient: slopes, gradientNorms };
     },

@@ -89,8 +89,8 @@ export function readDiagnosed(
     const f = { kernels: kernelsFor("float64"), dtype: "float64", batch: examples, outputs: size, shape } as const;
     return lossOf(likelihood, { ...f, f: copyIn("float64", numbers(all.own)) }, copyIn("float64", numbers(all.y)));
   });
-  // A loss of nats has a size of its own; a Gaussian's is that of its function, which rounds.
-  const unit = likelihood.noise === undefined ? 1 : ROUNDING * meanSquare(numbers(all.own));
+  // A loss of nats has a size of its own; one that σ² divides has that of its function, which rounds.
+  const unit = !likelihood.hyper.any ? 1 : ROUNDING * meanSquare(numbers(all.own));
   const training =
     examples === posterior.examples &&
     Math.abs(loss - posterior.loss) <= 1e-5 * Math.abs(loss) + 1e-6 * examples * unit;

@@ -62,7 +62,7 @@ export function diagnose(posterior: WeightPosterior, data: Data | undefined, opt
     ...(given === undefined ? [] : calibrationFindings(posterior, given, gamma, gammaOfOutputs(posterior))),
   ];
   // The variance that data show is looked at where there are data; without them a Gaussian's is known all the same.
-  if (given === undefined && posterior.noise !== undefined && gamma < NO_WEIGHT) findings.push(negligible(gamma));
+  if (given === undefined && posterior.likelihood.normal && gamma < NO_WEIGHT) findings.push(negligible(gamma));
   const ok = findings.every(({ severity }) => severity === "warning");
   return { ok, findings, data: given === undefined ? "none" : given.training ? "training" : "held-out" };
 }
@@ -157,21 +157,21 @@ function gammaOfOutputs({ parts, factorised, likelihood }: WeightPosterior): Flo
   const { apart } = parts.fit;
   if (apart === undefined || parts.damping) return undefined;
   const h = factorOf(likelihood, parts.temperature);
-  return factorised.traces(apart).map((trace, c) => trace * h * (likelihood.ratios?.[c] ?? 1) ** -2);
+  return factorised.traces(apart).map((trace, c) => trace * h * likelihood.hyper.weight(c));
 }
 
 function residuals(posterior: WeightPosterior, gamma: number): Residuals[] {
   const { parts, likelihood, examples, net } = posterior;
   const outputs = net.graph.output.size;
   const { losses, loss } = parts.fit;
-  const noise = likelihood.noise ?? 1;
+  const { hyper } = likelihood;
   if (losses === undefined || outputs === 1) {
-    return [{ output: undefined, noise, loss, count: examples * outputs, gamma }];
+    return [{ output: undefined, noise: hyper.value, loss, count: examples * outputs, gamma }];
   }
   const gammas = gammaOfOutputs(posterior);
   return Array.from(losses, (own, c) => ({
     output: c,
-    noise: noise * (likelihood.ratios?.[c] ?? 1),
+    noise: hyper.of(c),
     loss: own,
     count: examples,
     gamma: gammas?.[c] ?? gamma / outputs,
@@ -179,10 +179,11 @@ function residuals(posterior: WeightPosterior, gamma: number): Residuals[] {
 }
 
 function noiseFindings(posterior: WeightPosterior, gamma: number): Finding[] {
-  if (posterior.likelihood.noise === undefined) return [];
+  const { name, hyper } = posterior.likelihood;
+  if (!hyper.any) return [];
   const all = residuals(posterior, gamma);
   // The evidence is at its maximum where σ² = Σ residuals² / (N − γ) (MacKay 1992).
-  const shownBy = (one: Residuals) => Math.sqrt((2 * one.loss) / (one.count - one.gamma));
+  const shownBy = (one: Residuals) => hyper.shownBy(one.loss, one.count - one.gamma);
   const list = all.map((one) => Number(shownBy(one).toPrecision(3))).join(", ");
   return all.flatMap((one): Finding[] => {
     const { output, noise } = one;
@@ -194,13 +195,13 @@ function noiseFindings(posterior: WeightPosterior, gamma: number): Finding[] {
     if (log < Math.log(NOISE_MISMATCH) || log < STANDARD_ERRORS / Math.sqrt(2 * free)) return [];
     const give =
       output === undefined
-        ? "Let optimizePrior() choose the noise, or give it: gaussian({ noise }) at the fit, with({ noise }) after it."
+        ? `Let optimizePrior() choose the ${hyper.name}, or give it: ${name}({ ${hyper.name} }) at the fit, with({ noise }) after it.`
         : `Fit with likelihood: "regression", whose noise optimizePrior() chooses for each output, or give what the residuals show: gaussian({ noise: [${all.length > FEW_OUTPUTS ? "…" : list}] }).`;
     return [
       {
         code: "noise-far-from-residuals",
         severity: "problem",
-        message: `The noise${ofOutput(output)} is ${text(noise)}, ${ratio > 1 ? `${text(ratio)} times` : `only ${text(ratio)} of`} what the residuals of the fit show, ${text(shown)}. Predictions are ${ratio > 1 ? "too wide" : "too narrow"} for it.`,
+        message: `The ${hyper.name}${ofOutput(output)} is ${text(noise)}, ${ratio > 1 ? `${text(ratio)} times` : `only ${text(ratio)} of`} what the residuals of the fit show, ${text(shown)}. Predictions are ${ratio > 1 ? "too wide" : "too narrow"} for it.`,
         advice: give,
         measured: { ...(output !== undefined && { output }), noise, residual: shown, ratio },
       },
@@ -209,12 +210,12 @@ function noiseFindings(posterior: WeightPosterior, gamma: number): Finding[] {
 }
 
 function perfectFindings(posterior: WeightPosterior, gamma: number): Finding[] {
-  const { targets, noise } = posterior.likelihood;
+  const { targets, hyper } = posterior.likelihood;
   const { loss, examples } = posterior;
   const count = examples * posterior.net.graph.output.size;
   const advice =
     "Train with weightDecay or for fewer epochs, on more data or with a smaller network; compare posteriors on held-out data, diagnose(data) or evaluate, rather than by their evidence.";
-  if (noise !== undefined) {
+  if (hyper.any) {
     const all = residuals(posterior, gamma);
     const one = all.find((each) => each.gamma > ALL_EXPLAINED * each.count || each.loss === 0);
     if (one !== undefined && one.output !== undefined && gamma <= ALL_EXPLAINED * count && loss > 0) {

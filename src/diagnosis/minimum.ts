@@ -65,8 +65,8 @@ function judge(
 }
 
 /** What a mean loss is measured by: nats are 1, a Gaussian's squares the mean squared residual. */
-function lossUnit({ of, curvature, examples, loss, losses, apart }: Fit, weights: Float64Array): number {
-  if (of.likelihood.noise === undefined || losses === undefined) return 1;
+function lossUnit({ curvature, examples, loss, losses, apart }: Fit, weights: Float64Array): number {
+  if (losses === undefined) return 1;
   // Apart, the fit was at unit noise, whatever was tuned since.
   const fitted = apart === undefined ? loss : losses.reduce((total, one) => total + one, 0);
   const whole = apart === undefined ? curvature : weightedSum(apart, new Float64Array(apart.length).fill(1));
@@ -96,7 +96,7 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
   const { selection } = curvature;
   const { graph } = selection;
   const { site, size: outputs } = graph.output;
-  if (losses === undefined || outputs === 1 || kind === "empiricalFisher") return undefined;
+  if (losses === undefined || !likelihood.normal || outputs === 1 || kind === "empiricalFisher") return undefined;
   if (site?.kind !== "linear" || site.outputs !== outputs || site.transposed || graph.uses.get(site)?.length !== 1) {
     return undefined;
   }
@@ -122,7 +122,7 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
       }
     }
     // Apart, the fit was at unit noise; otherwise gradients and curvature are in units of the noises' ratios.
-    const ratio = apart === undefined ? (likelihood.ratios?.[c] ?? 1) : 1;
+    const ratio = apart === undefined ? likelihood.hyper.ratio(c) : 1;
     const unit = Math.max(2 * losses[c], NO_RESIDUAL * change * ratio ** 2) / examples;
     const one = judge(
       Float64Array.from(slopes, (slope) => slope * ratio ** 2),

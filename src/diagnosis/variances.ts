@@ -54,9 +54,9 @@ function negligibleFindings({ likelihood, examples }: WeightPosterior, given: Di
 
 function constantFindings(posterior: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
   const { samples, outputs, spread } = given;
-  const noise = posterior.noise?.data;
+  const { hyper } = posterior.likelihood;
   // Outputs together count in units of their noises.
-  const own = spread.length > samples ? spread.map((v, i) => v / (noise?.[i % outputs] ?? 1) ** 2) : spread;
+  const own = spread.length > samples ? spread.map((v, i) => v / hyper.of(i % outputs) ** 2) : spread;
   const variances = summed(given, own);
   const mean = meanOf(variances);
   const constant = Math.sqrt(meanOf(variances.map((v) => (v / mean - 1) ** 2)));
@@ -108,7 +108,7 @@ function manyInputs({ x }: Diagnosed): boolean {
   return seen.size >= FEW;
 }
 
-function dominating({ likelihood, noise }: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
+function dominating({ likelihood }: WeightPosterior, given: Diagnosed, output: number | undefined): Finding[] {
   const finding = (message: string, measured: Finding["measured"]): Finding[] => [
     {
       code: "function-variance-dominating",
@@ -120,7 +120,7 @@ function dominating({ likelihood, noise }: WeightPosterior, given: Diagnosed, ou
     },
   ];
   const { outputs, mean, functionMean } = given;
-  if (noise !== undefined) {
+  if (likelihood.normal) {
     const share = perSample(given, (i) => given.functionVariance[i] / given.variance[i] / outputs).sort()[
       Math.floor(given.samples / 2)
     ];
@@ -132,7 +132,7 @@ function dominating({ likelihood, noise }: WeightPosterior, given: Diagnosed, ou
   }
   if (likelihood.targets === "numbers") return [];
   const top = (p: Float64Array) => meanOf(confidences(p, outputs, likelihood.targets === "classes").confidence);
-  const [network, predicted] = [top(likelihood.targetAt(functionMean, [outputs], undefined).mean), top(mean)];
+  const [network, predicted] = [top(likelihood.targetAt(functionMean, [outputs]).mean), top(mean)];
   if (network - predicted <= CONFIDENCE_LOST) return [];
   return finding(
     `Uncertainty about the weights takes the mean confidence${ofOutput(output)} from ${text(network)}, the network's own, to ${text(predicted)}.`,

@@ -113,12 +113,12 @@ function score(where: string, posterior: Linearised, x: ArrayLike, options: Unce
     : posterior.likelihood.rows === undefined
       ? functionMoments(where, posterior, inputs, "variance")
       : rowInformation(where, posterior, inputs).information.data;
-  const noise = posterior.noise?.data;
+  const { hyper } = posterior.likelihood;
   const [batch] = inputs.shape;
   const each = values.length / batch;
   const result = Float64Array.from({ length: batch }, (_, b) => {
     let sum = 0;
-    for (let c = 0; c < each; c++) sum += values[b * each + c] / (noise?.[c] ?? 1) ** 2;
+    for (let c = 0; c < each; c++) sum += values[b * each + c] / hyper.of(c) ** 2;
     return sum;
   });
   return new NDArray(result, [batch]);

@@ -180,13 +180,16 @@ function writeSums(where: string, fitted: Fit, likelihood: Likelihood, { named }
   };
 }
 
-function likelihoodJson(where: string, { name, entry }: Likelihood) {
+function likelihoodJson(where: string, { name, entry, hyper }: Likelihood) {
   if (!entryNames().includes(name)) {
     throw new LaplaceError(
       `${where}: a file can name the library's own likelihoods and those of defineLikelihood (${entryNames().join(", ")}), not "${name}".`,
     );
   }
-  return { name, ...Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)) };
+  return {
+    name,
+    ...Object.fromEntries(Object.entries({ ...entry, ...hyper.entry }).filter(([, value]) => value !== undefined)),
+  };
 }
 
 /**
@@ -333,7 +336,7 @@ function readSums(where: string, fields: Fields, arrays: Arrays): { fit: Fit; li
   const curvature = readCurvature(fields, structure, selection, arrays.read);
   const sums = fields.object("fitted", kind === "monteCarlo" ? [...fittedFields, "drawn"] : fittedFields);
   const outputs = graph.output.size;
-  const one = outputs === 1 && likelihood.noise !== undefined ? Float64Array.of(sums.number("loss")) : undefined;
+  const one = outputs === 1 && likelihood.hyper.any ? Float64Array.of(sums.number("loss")) : undefined;
   const examples = sums.finite("examples");
   checkNumber(where, "examples", examples, 0, true);
   const fitted = {

@@ -47,7 +47,7 @@ export function classRows(posterior: Posterior, x: NDArray, { approximation, lev
     }
     if (drawn) return;
     const seen = joint ? part : { ...part, covariance: undefined };
-    place(part, likelihood.target(approximation, seen, undefined, SAMPLES).mean, p);
+    place(part, likelihood.target(approximation, seen, SAMPLES).mean, p);
     const found = likelihood.logProbabilities?.(approximation, seen, SAMPLES) ?? new Float64Array(0);
     if (outputs === 1) logs.set(found, 2 * part.first);
     else place(part, found, logs);

@@ -71,9 +71,8 @@ export class Posterior extends WeightPosterior {
 
   /** A line of what this is. */
   override toString(): string {
-    const noise = this.likelihood.noise === undefined ? "" : `, noise ${this.likelihood.noise.toPrecision(4)}`;
     const { precision } = this.parts.prior;
     const prior = precision.length === 1 ? precision[0].toPrecision(4) : `${precision.length} numbers`;
-    return `Posterior(${this.likelihood.name}, ${this.structure}, ${this.size} weights, ${this.examples} examples, prior precision ${prior}${noise})`;
+    return `Posterior(${this.likelihood.name}, ${this.structure}, ${this.size} weights, ${this.examples} examples, prior precision ${prior}${this.likelihood.hyper.text})`;
   }
 }

@@ -7,6 +7,7 @@ import { checkClassOptions, type IgnoreOptions } from "../losses/classes.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
 import { type BinaryLink, binaryLinks, binaryLogProbabilities, binaryPairs } from "./binary-links.ts";
 import { binaryEntropies } from "./entropies.ts";
+import { noHyper } from "./hyper.ts";
 import { alone, frequencies, type Likelihood, likelihoodOf, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
 
 /**
@@ -29,7 +30,7 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
     dropIgnored,
     targets: "labels",
     normal: false,
-    noise: undefined,
+    hyper: noHyper,
     ignoredLabel: options.ignoredLabel,
     links: binaryLinks,
     needs: (link) => (link === "plugin" ? "mean" : "variance"),
@@ -58,7 +59,7 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood {
     uncertainty: ({ mean, variance }) => binaryEntropies(mean, variance),
     baseline: frequencies(true),
     entry: { ignoredLabel: options.ignoredLabel },
-    target(link, { mean, variance }, _, draw) {
+    target(link, { mean, variance }, draw) {
       const { one, zero } = binaryPairs(link as BinaryLink, mean, variance, draw);
       return { mean: one, variance: one.map((p, i) => p * zero[i]) };
     },

@@ -14,6 +14,7 @@ import {
 } from "../losses/classes.ts";
 import { crossEntropy } from "../losses/losses.ts";
 import { classEntropies } from "./entropies.ts";
+import { noHyper } from "./hyper.ts";
 import {
   type Draw,
   type FunctionDistribution,
@@ -66,7 +67,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
     dropIgnored,
     targets: "classes",
     normal: false,
-    noise: undefined,
+    hyper: noHyper,
     classAxis,
     ignoredLabel,
     links: classLinks,
@@ -148,7 +149,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
       classEntropies(mean, covariance as Float64Array, batch, outputs, draw),
     baseline: frequencies(false),
     entry: { classAxis, ignoredLabel },
-    target(link, f, _, draw) {
+    target(link, f, draw) {
       const [p, variance] = rowsOf(f, (mean, v, batch, classes) => {
         const rows = classProbabilities(link as ClassLink, mean, v, batch, classes, draw);
         return [rows, spreads(rows, classes)];
@@ -171,7 +172,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
         variance: new Float64Array(f.length),
         block: classes,
       };
-      return this.target("plugin", at, undefined, { samples: 1, seed: 0 });
+      return this.target("plugin", at, { samples: 1, seed: 0 });
     },
   });
 }

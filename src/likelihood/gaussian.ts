@@ -1,11 +1,12 @@
 // Targets that are the outputs plus Gaussian noise.
 
 import { refuseDetached } from "../array/entries.ts";
-import { NDArray, shapeText, sizeOf } from "../array/ndarray.ts";
+import { shapeText, sizeOf } from "../array/ndarray.ts";
 import { checkNumber, checkOptions, OptionError, ShapeError, valueText } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import type { Outputs } from "../network/part-outputs.ts";
+import { Hyper } from "./hyper.ts";
 import { alone, type Likelihood, likelihoodOf, meanOf, writeDiagonal } from "./likelihood.ts";
 
 /** Options of `gaussian`. */
@@ -75,9 +76,13 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
     counted,
     targets: "numbers",
     normal: true,
-    noise,
-    ratios,
-    apart,
+    hyper: new Hyper({
+      name: "noise",
+      value: noise,
+      ratios,
+      apart,
+      normaliser: Math.log(noise * Math.sqrt(2 * Math.PI)),
+    }),
     links: ["exact"],
     needs: () => "variance",
     checkNetwork(where, net) {
@@ -115,15 +120,14 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
       weigh(outputs, to, -1);
     },
     constant: () => 0,
-    normaliser: Math.log(noise * Math.sqrt(2 * Math.PI)),
     // Squares of deviations, not of errors: those may be above every float64 number where their ratio is not.
     logDensity: (y, { mean, variance }) => logNormal((y - mean) / Math.sqrt(variance), variance),
     information: (_, c) => (noise * ratio(c)) ** -2,
     uncertainty(f) {
       const { outputs, mean, variance } = f;
       return {
-        total: this.target("exact", f, noise, { samples: 1, seed: 0 }).variance,
-        aleatoric: this.targetAt(mean, [outputs], noise).variance,
+        total: this.target("exact", f, { samples: 1, seed: 0 }).variance,
+        aleatoric: this.targetAt(mean, [outputs]).variance,
         epistemic: variance,
       };
     },
@@ -136,25 +140,19 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
         return (t) => -logNormal((t - level) / Math.sqrt(variance), variance);
       },
     },
-    entry: { noise, ratios },
-    target(_, { outputs, mean, variance }, sigma = noise) {
-      return { mean: mean.slice(), variance: variance.map((v, i) => v + (sigma * ratio(i % outputs)) ** 2) };
+    entry: {},
+    target(_, { outputs, mean, variance }) {
+      return { mean: mean.slice(), variance: variance.map((v, i) => v + (noise * ratio(i % outputs)) ** 2) };
     },
-    targetAt: (f, shape, sigma = noise) => ({
+    targetAt: (f, shape) => ({
       mean: f,
-      variance: f.map((_, i) => (sigma * ratio(i % sizeOf(shape))) ** 2),
+      variance: f.map((_, i) => (noise * ratio(i % sizeOf(shape))) ** 2),
     }),
-    withNoise: (sigma) => (typeof sigma === "number" ? gaussianOf(sigma, ratios, apart) : ofEach(sigma, apart)),
+    withHyper: (sigma) => (typeof sigma === "number" ? gaussianOf(sigma, ratios, apart) : ofEach(sigma, apart)),
   });
 }
 
 /** The log density of a normal variable that is z deviations from its mean. */
 function logNormal(z: number, variance: number): number {
   return -0.5 * (Math.log(2 * Math.PI) + Math.log(variance) + z ** 2);
-}
-
-/** The noise of every output as an array [C]: for reports. */
-export function noiseOf(likelihood: Likelihood, outputs: number): NDArray {
-  const { variance } = likelihood.targetAt(new Float64Array(outputs), [outputs], likelihood.noise);
-  return new NDArray(variance.map(Math.sqrt), [outputs]);
 }

@@ -1,5 +1,5 @@
 // What a likelihood must know. Its loss is the negative log density of a target given the network's outputs f, without
-// constants and at unit noise; sums run over the samples.
+// constants and at hyperparameters of 1; sums run over the samples.
 
 import type { NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
@@ -11,6 +11,7 @@ import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/part-outputs.ts";
 import type { Which } from "../network/run.ts";
 import { endOf, labelOf } from "../network/summary.ts";
+import type { Hyper } from "./hyper.ts";
 
 /** What of a Gaussian over outputs is looked at: "variance" are those of the outputs, "covariance" those within groups. */
 export type Needs = "mean" | "variance" | "covariance";
@@ -111,12 +112,8 @@ export interface Likelihood extends LossRule {
   readonly targets: "numbers" | "labels" | "classes";
   /** Whether a target that is predicted is normal: its mean and variance say all, and intervals are theirs. */
   readonly normal: boolean;
-  /** Standard deviation of a Gaussian's noise (the geometric mean of several); undefined for other likelihoods. */
-  readonly noise: number | undefined;
-  /** r_c of a Gaussian with several noises σ r_c. */
-  readonly ratios?: readonly number[] | undefined;
-  /** Whether each output may have a noise of its own: a Gaussian's that was given none. */
-  readonly apart?: boolean | undefined;
+  /** The numbers beside the outputs that are tuned: a Gaussian's noise. */
+  readonly hyper: Hyper;
   /** The axis of classes, where it was named. */
   readonly classAxis?: ClassAxis | undefined;
   /** The value of targets that are left out. */
@@ -137,10 +134,10 @@ export interface Likelihood extends LossRule {
   readonly links: readonly string[];
   /** What of the function's distribution an approximation looks at. */
   needs(link: string): Needs;
-  /** The distribution of a target whose function value has this distribution. Noise is that of the posterior. */
-  target(link: string, f: FunctionDistribution, noise: number | undefined, draw: Draw): TargetDistribution;
+  /** The distribution of a target whose function value has this distribution. */
+  target(link: string, f: FunctionDistribution, draw: Draw): TargetDistribution;
   /** The distribution of a target at fixed function values of examples whose outputs have that shape. */
-  targetAt(f: Float64Array, shape: readonly number[], noise: number | undefined): TargetDistribution;
+  targetAt(f: Float64Array, shape: readonly number[]): TargetDistribution;
   /**
    * Of labels, the logarithms of their probabilities, also where those round to 1 or to 0: of classes [B, C], shaped like
    * the outputs; of binary labels those of 0 and of 1, [B, C, 2].
@@ -150,17 +147,15 @@ export interface Likelihood extends LossRule {
   logDensity?(target: number, predicted: PredictedNumber): number;
   /** Of targets that several outputs have together, and that are not classes. */
   readonly rows?: Rows | undefined;
-  /** Λ of output c at a prediction, over σ² where there is noise; of classes its diagonal without what they share; not of rows. */
+  /** Λ of output c at a prediction, over σ_c²; of classes its diagonal without what they share; not of rows. */
   information(predicted: PredictedNumber, c: number): number;
   /** Where the uncertainty of targets is from. Of classes it looks at covariances. */
   uncertainty(f: FunctionDistribution, draw: Draw): UncertaintyParts;
   readonly baseline: Baseline;
-  /** What the log density of a target lacks beside the loss and `constant`: log(σ √2π) of a Gaussian. */
-  readonly normaliser?: number | undefined;
-  /** What a file says of it, besides its name; two likelihoods of one name that agree in it are the same, but for noise. */
+  /** This likelihood with other hyperparameters: one number changes σ, a list all σ_c; undefined where it has none. */
+  withHyper?(value: number | readonly number[]): Likelihood;
+  /** What a file says of it, besides its name and `hyper`; two likelihoods of one name that agree in it are the same, but for that. */
   readonly entry: LikelihoodEntry;
-  /** This likelihood with another noise: of all outputs, whose ratios stay, or of each. */
-  withNoise?(noise: number | readonly number[]): Likelihood;
 }
 
 const copies = () =>

@@ -4,6 +4,7 @@ import { sizeOf } from "../array/ndarray.ts";
 import { ValueError } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
+import { noHyper } from "./hyper.ts";
 import {
   alone,
   type Baseline,
@@ -57,7 +58,7 @@ export function ofNumbers(
     counted: mse.rule.counted,
     targets: "numbers",
     normal: false,
-    noise: undefined,
+    hyper: noHyper,
     links: ["exact", "plugin"],
     needs: (link) => (link === "plugin" ? "mean" : "variance"),
     checkNetwork,
@@ -127,7 +128,7 @@ export function ofNumbers(
     },
     entry,
     target(link, { outputs, mean, variance }) {
-      if (link === "plugin") return this.targetAt(mean, [outputs], undefined);
+      if (link === "plugin") return this.targetAt(mean, [outputs]);
       const found = Array.from(mean, (m, i) => moments(m, variance[i]));
       return {
         mean: Float64Array.from(found, ({ mean }) => mean),

@@ -8,6 +8,7 @@ import { bytesPerElement, inMemory } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
 import type { Outputs } from "../network/part-outputs.ts";
 import { peakPointsOf, pointsOf } from "./cubature.ts";
+import { noHyper } from "./hyper.ts";
 import { type FunctionDistribution, type Likelihood, type LikelihoodEntry, likelihoodOf } from "./likelihood.ts";
 import { semidefiniteRoot } from "./logit-draws.ts";
 import { checkTargets } from "./of-numbers.ts";
@@ -63,7 +64,7 @@ export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry
     name,
     targets: "numbers",
     normal: false,
-    noise: undefined,
+    hyper: noHyper,
     links: ["exact", "plugin"],
     needs: (link) => (link === "plugin" ? "mean" : "covariance"),
     entry,

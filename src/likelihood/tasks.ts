@@ -67,8 +67,8 @@ function named(where: string, task: Task, net: Network): Likelihood {
 }
 
 /**
- * A likelihood with another noise: a number, or one for each of several outputs, whose ratios are those it was made with unless
- * `any` will do.
+ * A likelihood with other hyperparameters: a number, or one for each of several outputs, whose ratios are those it was made with
+ * unless `any` will do.
  * @throws OptionError where it has none, or for one that is not positive; ShapeError, ValueError for several that do not fit
  */
 export function withNoise(
@@ -78,7 +78,7 @@ export function withNoise(
   outputs: number,
   any: boolean,
 ): Likelihood {
-  const { withNoise: make, ratios } = likelihood;
+  const { hyper, withHyper: make } = likelihood;
   if (make === undefined) throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise.`);
   if (typeof noise === "number") {
     checkNumber(where, "noise", noise, 0, true);
@@ -94,9 +94,9 @@ export function withNoise(
   for (const sigma of values) checkNumber(where, "noise", sigma, 0, true);
   if (any) return make(values);
   const mean = Math.exp(values.reduce((sum, sigma) => sum + Math.log(sigma), 0) / outputs);
-  if (values.some((sigma, c) => Math.abs(sigma / mean / (ratios?.[c] ?? 1) - 1) > 1e-6)) {
+  if (values.some((sigma, c) => Math.abs(sigma / mean / hyper.ratio(c) - 1) > 1e-6)) {
     throw new ValueError(
-      `${where}: the noises have other ratios than those of the fit (${(ratios ?? [1]).map((r) => r.toPrecision(4)).join(", ")}), which the curvature was computed with. Fit again with gaussian({ noise: [${values.join(", ")}] }).`,
+      `${where}: the noises have other ratios than those of the fit (${(hyper.ratios ?? [1]).map((r) => r.toPrecision(4)).join(", ")}), which the curvature was computed with. Fit again with gaussian({ noise: [${values.join(", ")}] }).`,
     );
   }
   return make(mean);

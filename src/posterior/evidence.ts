@@ -39,13 +39,13 @@ export interface Evidence {
 
 /** h = 1 / (σ² T), the factor of curvature and loss. */
 export function factorOf(likelihood: Likelihood, temperature: number): number {
-  return 1 / ((likelihood.noise ?? 1) ** 2 * temperature);
+  return 1 / (likelihood.hyper.value ** 2 * temperature);
 }
 
 /** The log likelihood of N examples with C outputs each. */
 function logLikelihoodOf({ likelihood, fit, outputs, temperature }: EvidencePoint): number {
   const { examples, loss, constant } = fit;
-  const normaliser = examples * outputs * (likelihood.normaliser ?? 0);
+  const normaliser = examples * outputs * likelihood.hyper.normaliser;
   return -factorOf(likelihood, temperature) * loss - normaliser - constant;
 }
 
@@ -78,7 +78,7 @@ export function evidenceGradientOf({ likelihood, fit, outputs, temperature, prio
   const ours = precision.logPriorGradient();
   const scatter = scatterOf(prior, theta);
   const logPriorPrecision = prior.counts().map((count, i) => -0.5 * (ours[i] - count + scatter[i]));
-  if (likelihood.noise === undefined) return { logPriorPrecision, logNoise: undefined };
+  if (!likelihood.hyper.any) return { logPriorPrecision, logNoise: undefined };
   // ∂ log det P / ∂ log h is what the prior's part leaves of S; h falls with σ².
   const curvaturePart = theta.length - ours.reduce((sum, x) => sum + x, 0);
   const logNoise = 2 * factorOf(likelihood, temperature) * fit.loss - fit.examples * outputs + curvaturePart;

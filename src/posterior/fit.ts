@@ -79,7 +79,6 @@ export class Fit implements Summary {
   merge(other: Fit): Fit {
     checkIsFit("merge", other);
     checkAdd(this, other);
-    const { ratios } = this.of.likelihood;
     const apart = mergeApart(this.apart, other.apart);
     const losses = this.losses && other.losses && sum(this.losses, other.losses);
     const all = {
@@ -96,7 +95,7 @@ export class Fit implements Summary {
     };
     if (apart === undefined) return new Fit(this.of, { ...all, curvature: this.curvature.merge(other.curvature) });
     // Of curvatures that are kept apart, the others may be at other ratios of the noises.
-    return new Fit(this.of, { ...all, ...atRatios(apart, losses, ratios, all.loss) });
+    return new Fit(this.of, { ...all, ...atRatios(apart, losses, this.of.likelihood, all.loss) });
   }
 
   /** A multiple of the sums, as though each example were there so many times. @throws OptionError unless the factor is positive */
@@ -124,9 +123,9 @@ export class Fit implements Summary {
   at(likelihood: Likelihood): Fit {
     const { apart, losses, of } = this;
     if (apart === undefined || losses === undefined) return this;
-    const { ratios } = likelihood;
-    if (apart.every((_, c) => (ratios?.[c] ?? 1) === (of.likelihood.ratios?.[c] ?? 1))) return this;
-    return new Fit({ ...of, likelihood }, { ...this, ...atRatios(apart, losses, ratios, this.loss) });
+    const same = (_: Curvature, c: number) => likelihood.hyper.ratio(c) === of.likelihood.hyper.ratio(c);
+    if (apart.every(same)) return this;
+    return new Fit({ ...of, likelihood }, { ...this, ...atRatios(apart, losses, likelihood, this.loss) });
   }
 
   /** A line of what this is. */
@@ -136,14 +135,14 @@ export class Fit implements Summary {
   }
 }
 
-/** Curvature and loss at ratios of the outputs' noises. */
+/** Curvature and loss at a likelihood's ratios. */
 function atRatios(
   apart: readonly Curvature[],
   losses: Float64Array | undefined,
-  ratios: readonly number[] | undefined,
+  { hyper }: Likelihood,
   loss: number,
 ): Pick<Summary, "curvature" | "loss"> {
-  const weights = apart.map((_, c) => (ratios?.[c] ?? 1) ** -2);
+  const weights = apart.map((_, c) => hyper.weight(c));
   return {
     curvature: weightedSum(apart, weights),
     loss: losses?.reduce((total, one, c) => total + weights[c] * one, 0) ?? loss,
@@ -200,22 +199,16 @@ export function checkSameOf(where: string, ours: FitOf, theirs: FitOf, free: boo
     refuse("the two were fitted at different running statistics of the network");
   }
   if (kindOf(ours.likelihood) !== kindOf(theirs.likelihood)) refuse("the likelihoods differ");
-  const { size, shape } = ours.net.graph.output;
-  // At unit noise, a Gaussian's variances of the outputs are the squares of their noises' ratios.
-  const [a, b] = [ours, theirs].map(({ likelihood }) => likelihood.targetAt(new Float64Array(size), shape, 1));
-  if (
-    !free &&
-    ours.likelihood.noise !== undefined &&
-    !a.variance.every((x, i) => Math.abs(x - b.variance[i]) <= 1e-9 * x)
-  ) {
-    refuse("the ratios of the outputs' noises differ");
-  }
+  const [a, b] = [ours, theirs].map(({ likelihood, net }) =>
+    Array.from({ length: net.graph.output.size }, (_, c) => likelihood.hyper.ratio(c) ** 2),
+  );
+  if (!free && !a.every((x, c) => Math.abs(x - b[c]) <= 1e-9 * x)) refuse("the ratios of the outputs' noises differ");
   if (ours.kind !== theirs.kind) refuse(`a "${theirs.kind}" does not add to a "${ours.kind}"`);
 }
 
-/** A likelihood's name and options, but for noise, whose ratios are compared by themselves. */
+/** A likelihood's name and options, but for hyperparameters, whose ratios are compared by themselves. */
 function kindOf({ name, entry }: Likelihood): string {
-  return JSON.stringify([name, { ...entry, noise: undefined, ratios: undefined }]);
+  return JSON.stringify([name, entry]);
 }
 
 /** @throws ValueError for what is not a fit */

@@ -5,16 +5,18 @@ import type { Prior } from "../structures/prior.ts";
 import { MOST_LOG } from "./maximise.ts";
 import type { Scales } from "./tuning.ts";
 
-/** Targets that share a noise: all, or those of one output. */
+/** Targets that share a hyperparameter: all, or those of one output. */
 export interface NoiseGroup {
-  /** Their part of the curvature's diagonal at unit noise, [S]. */
+  /** Their part of the curvature's diagonal at σ = 1, [S]. */
   readonly diagonal: Float64Array;
-  /** Half the sum of their squared residuals. */
+  /** Their loss at σ = 1: of a Gaussian half the sum of their squared residuals. */
   readonly loss: number;
   /** How many they are. */
   readonly count: number;
-  /** Their noise now, which stays where nothing else is known. */
-  readonly noise: number;
+  /** σ now, which stays where nothing else is known. */
+  readonly value: number;
+  /** The σ that a loss of so many targets shows. */
+  shownBy(loss: number, count: number): number;
 }
 
 const sumOf = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0);
@@ -23,10 +25,10 @@ const sumOf = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0);
  * The root of the mean squared residual; where there are none, e⁻³⁰ times the root of the mean squared change of the function
  * by all weights, θ − μ₀.
  */
-function noiseOf({ diagonal, loss, count, noise }: NoiseGroup, squares: Float64Array): number {
+function noiseOf({ diagonal, loss, count, value, shownBy }: NoiseGroup, squares: Float64Array): number {
   const change = Math.sqrt(sumOf(squares.map((d, i) => d * diagonal[i])) / count);
-  const scale = Math.max(Math.sqrt((2 * loss) / count), change * Math.exp(-MOST_LOG));
-  return usable(scale) ? scale : noise;
+  const scale = Math.max(shownBy(loss, count), change * Math.exp(-MOST_LOG));
+  return usable(scale) ? scale : value;
 }
 
 const usable = (x: number) => x > 0 && Number.isFinite(x);

@@ -43,7 +43,7 @@ export function tunableOf(
       const largest = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
       const magnitude = largest * (apart === undefined ? 1 : REPEATED);
       const noises = traces?.map((trace, c) => {
-        const own = h * (next.likelihood.ratios?.[c] ?? 1) ** -2;
+        const own = h * next.likelihood.hyper.weight(c);
         return own * (2 * (fit.losses?.[c] ?? 0) + trace) - fit.examples;
       });
       const one = Float64Array.from(logNoise === undefined ? [] : [logNoise]);
@@ -59,14 +59,15 @@ function scales(
   noise: boolean,
   apart: readonly Curvature[] | undefined,
 ): Scales {
-  const group = (one: Curvature, loss: number, count: number, ratio: number) => {
+  const { hyper } = likelihood;
+  const group = (one: Curvature, loss: number, count: number, value: number) => {
     const diagonal = one.diagonal().data as Float64Array;
-    return { diagonal, loss, count, noise: (likelihood.noise ?? 1) * ratio };
+    return { diagonal, loss, count, value, shownBy: (sum: number, many: number) => hyper.shownBy(sum, many) };
   };
   const { examples, losses, loss, curvature, of } = fit;
   const outputs = of.net.graph.output.size;
-  const groups = apart?.map((one, c) => group(one, losses?.[c] ?? 0, examples, likelihood.ratios?.[c] ?? 1)) ?? [
-    group(curvature, loss, examples * outputs, 1),
+  const groups = apart?.map((one, c) => group(one, losses?.[c] ?? 0, examples, hyper.of(c))) ?? [
+    group(curvature, loss, examples * outputs, hyper.value),
   ];
   const squares = curvature.selection.take(of.theta).map((x, i) => (x - prior.mean[i]) ** 2);
   return scalesOf(prior, squares, groups, temperature, noise ? undefined : factorOf(likelihood, temperature));

@@ -65,28 +65,22 @@ export function tune(tunable: Tunable, options: TuningOptions): Tuned & { tuning
   const { prior, likelihood, structure, apart } = tunable;
   const where = "optimizePrior";
   checkOptions(where, options, ["priorStructure", "noise", "method", "steps", "learningRate"]);
-  const {
-    priorStructure = prior.structure,
-    noise = likelihood.noise !== undefined,
-    method = "bfgs",
-    learningRate = 0.1,
-  } = options;
+  const { hyper, withHyper } = likelihood;
+  const { priorStructure = prior.structure, noise = hyper.any, method = "bfgs", learningRate = 0.1 } = options;
   checkChoice(where, "priorStructure", priorStructure, ["scalar", "perParameter", "perWeight"]);
   checkBoolean(where, "noise", noise);
   checkChoice(where, "method", method, ["bfgs", "adam"]);
   const { steps = method === "bfgs" ? 200 : 100 } = options;
   checkInteger(where, "steps", steps, 0);
   checkNumber(where, "learningRate", learningRate, 0, true);
-  const { withNoise } = likelihood;
-  if (noise && (likelihood.noise === undefined || withNoise === undefined)) {
+  if (noise && withHyper === undefined) {
     throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise to tune.`);
   }
   const start = prior.as(priorStructure);
   checkPrior(where, structure, start);
   const scales = tunable.scales(start, noise);
   const count = start.precision.length;
-  const ratios = likelihood.ratios ?? [];
-  const noises = scales.noise.map((_, c) => (likelihood.noise as number) * (apart ? (ratios[c] ?? 1) : 1));
+  const noises = scales.noise.map((_, c) => (apart ? hyper.of(c) : hyper.value));
   const origin = joined(scales.precision, scales.noise).map(Math.log);
   const before = joined(start.precision, noises).map((x, i) => Math.log(x) - origin[i]);
   const at = (point: Float64Array): Tuned => {
@@ -94,7 +88,7 @@ export function tune(tunable: Tunable, options: TuningOptions): Tuned & { tuning
     const sigma = values.subarray(count);
     return {
       prior: start.with(values.slice(0, count)),
-      likelihood: noise && withNoise !== undefined ? withNoise(apart ? [...sigma] : sigma[0]) : likelihood,
+      likelihood: noise && withHyper !== undefined ? withHyper(apart ? [...sigma] : sigma[0]) : likelihood,
     };
   };
   const objective = (point: Float64Array) => {

@@ -15,7 +15,6 @@ import {
   ValueError,
 } from "../errors.ts";
 import { copyIn, copyOutTo } from "../kernels/memory.ts";
-import { noiseOf } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
@@ -117,7 +116,14 @@ export class WeightPosterior {
 
   /** Standard deviation of the noise of each output, [C]; undefined unless the likelihood is Gaussian. */
   get noise(): NDArray | undefined {
-    return this.likelihood.noise === undefined ? undefined : noiseOf(this.likelihood, this.net.graph.output.size);
+    const { hyper } = this.likelihood;
+    const outputs = this.net.graph.output.size;
+    return hyper.any
+      ? new NDArray(
+          Float64Array.from({ length: outputs }, (_, c) => hyper.of(c)),
+          [outputs],
+        )
+      : undefined;
   }
 
   get temperature(): number {

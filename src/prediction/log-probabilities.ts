@@ -46,7 +46,7 @@ export function predictLabels(
         count++;
         const at = { batch: size / outputs, outputs, mean: f, variance: none, block };
         average.add(logsOf("plugin", at, draw));
-        likelihood.targetAt(f, net.outputShape, undefined).mean.forEach((p, i) => {
+        likelihood.targetAt(f, net.outputShape).mean.forEach((p, i) => {
           sum[i] += p;
         });
       };
@@ -62,7 +62,7 @@ export function predictLabels(
     });
   } else {
     eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
-      place(part, likelihood.target(approximation, part, undefined, draw).mean, mean);
+      place(part, likelihood.target(approximation, part, draw).mean, mean);
       const found = logsOf(approximation, part, draw);
       // Outputs that stand each for itself come in whole rows.
       if (each === 2) logs.set(found, 2 * part.first * part.width);

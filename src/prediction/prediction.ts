@@ -106,7 +106,7 @@ export function predict(where: string, posterior: Linearised, x: ArrayLike, opti
       const share = mean.length / functionMean.length;
       const [targets, values, none] = [new Mixture(size * share), new Mixture(size), new Float64Array(size)];
       const add = (f: Float64Array) => {
-        targets.add(likelihood.targetAt(f, net.outputShape, likelihood.noise));
+        targets.add(likelihood.targetAt(f, net.outputShape));
         values.add({ mean: f, variance: none });
       };
       const finish = () => {
@@ -123,7 +123,7 @@ export function predict(where: string, posterior: Linearised, x: ArrayLike, opti
   const needs = likelihood.needs(approximation);
   const functionVariance = needs === "mean" ? undefined : newFloats(where, shape);
   eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
-    const target = likelihood.target(approximation, part, likelihood.noise, { samples, seed });
+    const target = likelihood.target(approximation, part, { samples, seed });
     place(part, target.mean, mean);
     place(part, target.variance, variance);
     place(part, part.mean, functionMean);

@@ -56,7 +56,7 @@ function planned(net: Network, likelihood: Likelihood, options: CurvatureOptions
   const plan = readPlan("test", net, likelihood, options);
   const [pass] = passesOf(plan);
   const accumulatorFor = dryAccumulators(plan, pass);
-  const noises = likelihood.apart === true && plan.kind === "ggn" && net.outputShape.length === 1;
+  const noises = likelihood.hyper.apart === true && plan.kind === "ggn" && net.outputShape.length === 1;
   return { plan, accumulatorFor, apart: noises ? net.outputShape[0] : 1 };
 }
 

@@ -127,7 +127,7 @@ describe("labels", () => {
       for (let k = 0; k < n; k++) covariance[k * (n + 1)] = random.uniform() * 3;
       const f = { batch: 1, outputs: n, mean, variance: mean, covariance };
       for (const samples of [1, 7, 100, 1000]) {
-        const p = categorical().target(link, f, undefined, { samples, seed: run });
+        const p = categorical().target(link, f, { samples, seed: run });
         for (const x of p.mean) expect(x >= 0 && x <= 1).toBe(true);
         for (const x of p.variance) expect(x >= 0 && x <= 0.25).toBe(true);
         const logs = classLogProbabilities(link, mean, covariance, 1, n, { samples, seed: run });

@@ -18,7 +18,7 @@ test.each([0.003, 0.03])(
     );
     // The Jacobian itself is in float32: what is left is its rounding.
     expect(ours.priorPrecision.data).toBeAllClose(exact.priorPrecision.data, { relative: 0.01 });
-    expect([ours.likelihood.noise as number]).toBeAllClose([exact.likelihood.noise as number], { relative: 1e-3 });
+    expect([ours.likelihood.hyper.value]).toBeAllClose([exact.likelihood.hyper.value], { relative: 1e-3 });
     const x = [[-6], [-1], [0], [2.5], [7]];
     expect(ours.predict(x).functionVariance).toBeAllClose(exact.predict(x).functionVariance, { relative: 0.02 });
   },

@@ -246,7 +246,7 @@ async function compareTuning(name: OracleName, due: Tuned, weights: "all" | "las
   });
   expect(tuned.priorPrecision.data).toBeAllClose(due.priorPrecision.data, { relative: 1e-9 });
   expect([tuned.logMarginalLikelihood()]).toBeAllClose([due.logMarglik], { relative: 1e-9 });
-  if (due.tuneSigma) expect([tuned.likelihood.noise as number]).toBeAllClose([due.sigmaNoise], { relative: 1e-9 });
+  if (due.tuneSigma) expect([tuned.likelihood.hyper.value]).toBeAllClose([due.sigmaNoise], { relative: 1e-9 });
   // Going on to the maximum is at least as good.
   const best = posterior.optimizePrior({ priorStructure: priorStructure[due.priorStructure], noise: due.tuneSigma });
   expect(best.logMarginalLikelihood()).toBeGreaterThanOrEqual(due.logMarglik - 1e-9 * Math.abs(due.logMarglik));

@@ -324,7 +324,7 @@ describe("a posterior refuses", () => {
     const noises = await laplace(net, { ...quiet, likelihood: gaussian({ noise: [0.2, 0.8] }) }).fit(data);
     const twice = noises.with({ noise: [0.4, 1.6] });
     expect(twice.noise?.data).toBeAllClose([0.4, 1.6]);
-    expect(twice.evidence()).toEqual(noises.with({ noise: twice.likelihood.noise as number }).evidence());
+    expect(twice.evidence()).toEqual(noises.with({ noise: twice.likelihood.hyper.value }).evidence());
     expect(noises.with({ noise: noises.noise as NDArray }).noise).toBeAllClose(noises.noise as NDArray);
     expect(fitted.with({ noise: [0.5, 0.5] }).noise?.data).toBeAllClose([0.5, 0.5]);
     const ratios = /other ratios than those of the fit \(0\.5000, 2\.000\), .* gaussian\(\{ noise: \[1, 1\] \}\)/;

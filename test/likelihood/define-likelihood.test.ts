@@ -88,7 +88,7 @@ describe.each(cases)("%s", (_, rule, likelihood, targets) => {
       fc.property(moments, targets, ({ m, v }, y) => {
         const f = { batch: 1, outputs: 1, mean: Float64Array.of(m), variance: Float64Array.of(v) };
         const draw = { samples: 1, seed: 0 };
-        const found = likelihood.target("exact", f, undefined, draw);
+        const found = likelihood.target("exact", f, draw);
         const mean = overGaussian((x) => rule.mean(x), m, v);
         const noise = overGaussian((x) => rule.variance(x), m, v);
         const open = overGaussian((x) => (rule.mean(x) - mean) ** 2, m, v);

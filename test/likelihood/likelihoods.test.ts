@@ -184,9 +184,9 @@ describe.each(Object.entries(cases))("%s", (_, { likelihood, outputs, targets, l
         const { size } = likelihood.group([outputs]);
         const [variance, covariance] = [1, size].map((n) => new Float64Array(batch * outputs * n));
         const at = { batch, outputs, mean, variance, covariance };
-        const due = likelihood.targetAt(mean, [outputs], likelihood.noise);
+        const due = likelihood.targetAt(mean, [outputs]);
         for (const link of likelihood.links) {
-          const found = likelihood.target(link, at, likelihood.noise, { samples: 3, seed: 1 });
+          const found = likelihood.target(link, at, { samples: 3, seed: 1 });
           expect(found.mean).toBeAllClose(due.mean, { relative: 1e-12, absolute: 1e-14 });
           expect(found.variance).toBeAllClose(due.variance, { relative: 1e-11, absolute: 1e-14 });
         }
@@ -213,7 +213,7 @@ describe.each(Object.entries(cases))("%s", (_, { likelihood, outputs, targets, l
     const variance = mean.map((_, c) => covariance[c * (outputs + 1)]);
     const whole = likelihood.group([outputs]).size === outputs;
     const at = { batch: 1, outputs, mean, variance, covariance: whole ? covariance : variance };
-    const found = likelihood.target(link, at, likelihood.noise, { samples: 100_000, seed: 3 });
+    const found = likelihood.target(link, at, { samples: 100_000, seed: 3 });
     for (let c = 0; c < outputs; c++) {
       const ys = draws.map((y) => y[c]);
       within(ys, found.mean[c]);

@@ -75,7 +75,7 @@ describe("predictions are integrals over the row's Gaussian", () => {
         const part = partOf(m, v);
         const close = { relative: 1e-8, absolute: 1e-10 };
         const noise = Math.exp(m[1] + v[3] / 2);
-        const found = likelihood.target("exact", part, undefined, draw);
+        const found = likelihood.target("exact", part, draw);
         expect([found.mean[0], found.variance[0]]).toBeAllClose([m[0], noise + v[0]], close);
         const parts = likelihood.uncertainty(part, draw);
         expect([parts.aleatoric[0], parts.epistemic?.[0] as number]).toBeAllClose([noise, v[0]], close);
@@ -142,7 +142,7 @@ describe("predictions are integrals over the row's Gaussian", () => {
     )();
     const v = Float64Array.from({ length: 25 }, (_, i) => (i % 6 === 0 ? 0.5 : 0.1));
     const part = { batch: 1, outputs: 5, mean: Float64Array.of(1, 2, 3, 4, 5), variance: v, covariance: v };
-    const found = five.target("exact", part, undefined, draw);
+    const found = five.target("exact", part, draw);
     expect(found.mean).toBeAllClose([1, 2, 3, 4, 5], { absolute: 1e-12 });
     expect(found.variance).toBeAllClose([1.5, 1.5, 1.5, 1.5, 1.5], { absolute: 0.05 });
     // V + I has the eigenvalues 1.9 and, four times, 1.4; the target is 1 off along all.

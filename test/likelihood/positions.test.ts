@@ -99,25 +99,15 @@ test("loss, gradient, columns in groups, draws and predictions", () => {
       const [mean, spread] = [rows, variance].map((values) => Float64Array.from(order(values)));
       for (const link of likelihood.links) {
         const draw = { samples: 7, seed: 1 };
-        const found = likelihood.target(
-          link,
-          { batch, outputs: n, mean, variance: spread, covariance },
-          undefined,
-          draw,
-        );
+        const found = likelihood.target(link, { batch, outputs: n, mean, variance: spread, covariance }, draw);
         const plain = { batch: batch * positions, outputs: classes, mean: Float64Array.from(rows), covariance };
-        const expected = categorical().target(
-          link,
-          { ...plain, variance: Float64Array.from(variance) },
-          undefined,
-          draw,
-        );
+        const expected = categorical().target(link, { ...plain, variance: Float64Array.from(variance) }, draw);
         expect(found.mean).toBeAllClose(order(Array.from(expected.mean)), close);
         expect(found.variance).toBeAllClose(order(Array.from(expected.variance)), close);
       }
-      const plugin = likelihood.targetAt(mean, shape, undefined).mean;
+      const plugin = likelihood.targetAt(mean, shape).mean;
       expect(plugin).toBeAllClose(
-        order(Array.from(categorical().targetAt(Float64Array.from(rows), [classes], undefined).mean)),
+        order(Array.from(categorical().targetAt(Float64Array.from(rows), [classes]).mean)),
         close,
       );
     }),

@@ -147,9 +147,9 @@ describe("the noise of a Gaussian", () => {
 
   test("of several outputs is known by its geometric mean, and scales as a whole", () => {
     const likelihood = gaussian({ noise: [1, 4] });
-    expect([likelihood.noise as number]).toBeAllClose([2], { relative: 1e-15 });
-    const doubled = likelihood.withNoise?.(4) as Likelihood;
-    const { variance } = doubled.targetAt(new Float64Array(2), [2], doubled.noise);
+    expect([likelihood.hyper.value]).toBeAllClose([2], { relative: 1e-15 });
+    const doubled = likelihood.withHyper?.(4) as Likelihood;
+    const { variance } = doubled.targetAt(new Float64Array(2), [2]);
     expect(variance).toBeAllClose([4, 64], { relative: 1e-14 });
   });
 });

@@ -19,9 +19,9 @@ export function* withGaps(
   encoding: TableEncoding,
   numbers: Numbers,
 ): Steps<{ readonly posterior: Posterior; readonly encoding: TableEncoding }> {
-  const noise = posterior.noise?.data[0];
+  const { any, value: noise } = posterior.likelihood.hyper;
   const { target } = encoding;
-  if (target.kind !== "number" || noise === undefined) return { posterior, encoding };
+  if (target.kind !== "number" || !any) return { posterior, encoding };
   const places = numbers.gaps.flatMap((gaps, i) => (gaps.length > 0 ? [i] : []));
   if (places.length === 0) return { posterior, encoding };
   const whole = numbers.gaps.flatMap((gaps, i) => (gaps.length === 0 ? [i] : [])).slice(0, MOST_WHOLE);

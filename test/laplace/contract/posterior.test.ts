@@ -149,8 +149,8 @@ function answers(posterior: Posterior, x: Parameters<Posterior["predict"]>[0]) {
 /** The gradient against central differences, in every log prior precision and the log noise. */
 function checkGradient({ model }: Case, posterior: Posterior): void {
   const delta = Array.from(posterior.priorPrecision.data);
-  const noise = posterior.likelihood.noise;
-  const logs = [...delta.map(Math.log), ...(noise === undefined ? [] : [Math.log(noise)])];
+  const { hyper } = posterior.likelihood;
+  const logs = [...delta.map(Math.log), ...(hyper.any ? [Math.log(hyper.value)] : [])];
   const value = (u: readonly number[]) => {
     const all = u.map(Math.exp);
     const priorPrecision = all.slice(0, delta.length);
@@ -223,7 +223,7 @@ function contract(one: Case): void {
       const fitted = await approximation({ damping: true }).fit(data);
       for (const hyper of hypers()) {
         const damped = fitted.with(changesOf(one, fixture, hyper));
-        const h = 1 / ((damped.likelihood.noise ?? 1) ** 2 * hyper.temperature);
+        const h = 1 / (damped.likelihood.hyper.value ** 2 * hyper.temperature);
         const plus = (m: Matrix, factor: number, delta: number) =>
           m.map((row, i) => row.map((x, j) => factor * x + (i === j ? delta : 0)));
         const blocks = fixture.parts().map((part, i) => {
@@ -428,7 +428,7 @@ function contract(one: Case): void {
         const { logPriorPrecision, logNoise } = tuned.evidenceGradient();
         const logs = tuned.priorPrecision.data.map(Math.log);
         const left = Array.from(logPriorPrecision.data).filter((_, i) => Math.abs(logs[i]) < 29.999);
-        if (noise && Math.abs(Math.log(tuned.likelihood.noise as number)) < 29.999) left.push(logNoise as number);
+        if (noise && Math.abs(Math.log(tuned.likelihood.hyper.value)) < 29.999) left.push(logNoise as number);
         for (const slope of left) expect(Math.abs(slope)).toBeLessThanOrEqual(1e-6 * Math.max(1, Math.abs(evidence)));
         expect(fitted.logMarginalLikelihood()).toBe(start);
         expect(tuned.curvature).toBe(fitted.curvature);
