@@ -56,7 +56,6 @@ export { twoOrders } from "./data/naming.ts";
 export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/number-format.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";
 export { type SplitOptions, splitDataset, take } from "./data/split.ts";
-export type { Steps } from "./data/steps.ts";
 export { guessTask, type TargetEncoding, type TargetTask, type TaskGuess, taskGuess } from "./data/target.ts";
 export {
   type ToyOptions,
@@ -123,7 +122,7 @@ export {
   type SlabCoverage,
   type SlabOptions,
 } from "./evaluation/coverage.ts";
-export { type EvaluateOptions, type Evaluation, evaluate } from "./evaluation/evaluate.ts";
+export { type EvaluateOptions, type Evaluation, evaluate, evaluateAsync } from "./evaluation/evaluate.ts";
 export { type FoldIntervalOptions, type FoldIntervals, foldIntervals } from "./evaluation/fold-intervals.ts";
 export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
 export {
@@ -146,6 +145,7 @@ export {
   type Uncertainty,
   type UncertaintyOptions,
   uncertainty,
+  uncertaintyAsync,
 } from "./evaluation/uncertainty.ts";
 export type { Json, JsonObject } from "./io/json.ts";
 export { loadFit, loadPosterior, type SaveOptions, saveFit, savePosterior } from "./io/posteriors.ts";
@@ -163,6 +163,7 @@ export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
+export type { BurstOptions, ExamplesReport, InBursts, Steps, StopSignal } from "./kernels/steps.ts";
 export { type FitOptions, type Laplace, laplace } from "./laplace/laplace.ts";
 export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory-estimate.ts";
 export type { LaplaceOptions } from "./laplace/options.ts";
@@ -281,7 +282,7 @@ export type { Parameter, Shape } from "./network/parameters.ts";
 export type { Traced } from "./network/trace.ts";
 export type { Evidence } from "./posterior/evidence.ts";
 export type { Fit } from "./posterior/fit.ts";
-export type { Tuning, TuningOptions } from "./posterior/tuning.ts";
+export type { Tuning, TuningOptions, TuningReport } from "./posterior/tuning.ts";
 export type { SampleOptions, WeightPosterior } from "./posterior/weight-posterior.ts";
 export type { Linearised } from "./prediction/linearised.ts";
 export type {

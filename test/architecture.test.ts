@@ -66,9 +66,9 @@ describe("the house", () => {
       if (!where.some((path) => file.endsWith(join("src", path))))
         expect(text).not.toMatch(new RegExp(`\\b${name}\\b`));
     };
-    may("theMemory", "kernels/memory.ts", "kernels/kernels.ts", "kernels/threads.ts");
+    may("theMemory", "kernels/heap.ts", "kernels/memory.ts", "kernels/kernels.ts", "kernels/threads.ts");
     may("sharedView", "kernels/memory.ts", "array/ndarray.ts");
-    may("WebAssembly\\.Memory", "kernels/memory.ts", "kernels/kernels.ts");
+    may("WebAssembly\\.Memory", "kernels/heap.ts", "kernels/kernels.ts");
   });
 
   test.each(files)("%s asks no primitive for its name", (file) => {

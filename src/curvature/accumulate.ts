@@ -5,6 +5,7 @@ import { batchesOf, checkData, type Data, isIterator } from "../data/batches.ts"
 import { readDataset } from "../data/dataset.ts";
 import { lossGradient } from "../derivatives/cotangents.ts";
 import { ValueError } from "../errors.ts";
+import type { Steps } from "../kernels/steps.ts";
 import {
   type Batch,
   bytesOfPart,
@@ -97,12 +98,11 @@ export function cutOf(pass: PlannedPass, examples: number): Cut {
 }
 
 /**
- * Computes in steps, one for each part of the data, each of which gives the number of examples done; the caller may do
- * other things between them.
+ * Computes in steps, which report the number of examples done after each part of the data.
  * @param first the place of the first example in all the data
  * @throws ShapeError, ValueError for bad data
  */
-export function* summarise(where: string, plan: Plan, data: Data, first = 0): Generator<number, Summary> {
+export function* summarise(where: string, plan: Plan, data: Data, first = 0): Steps<Summary, number> {
   checkData(where, data);
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
@@ -158,7 +158,7 @@ function* onePass(
   accumulatorFor: (columns: number) => Accumulator,
   apart: number,
   visit: (targets: NDArray) => void,
-): Generator<number, Summary> {
+): Steps<Summary, number> {
   const [head, all] = peeked(batches);
   const cut = cutOf({ plan, accumulatorFor, apart }, head?.inputs.shape[0] ?? 0);
   let [examples, constant] = [0, 0];
@@ -184,7 +184,7 @@ function pullsOf(
   { columns: most, rows: mostRows }: Omit<Cut, "length">,
   first = 0,
   examples = () => 0,
-): readonly Pull<Partial<LossSums & CurvatureSums>>[] {
+): readonly Pull<Steps<Partial<LossSums & CurvatureSums>>>[] {
   const { likelihood, selection } = plan;
   const losses = lossSums(where, plan);
   const sums = curvatureSums(where, plan, accumulatorFor(most), apart, examples);

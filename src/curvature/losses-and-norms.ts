@@ -2,14 +2,23 @@
 
 import { sizeOf } from "../array/ndarray.ts";
 import { contractSquaredNorms } from "../derivatives/contractions.ts";
-import { allocate, allocateFloats, inMemory, type Pointer, sumOf } from "../kernels/memory.ts";
+import { allocate, allocateFloats, inMemory, later, type Pointer, sumOf } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Outputs } from "../network/part-outputs.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Selection } from "../structures/selection.ts";
 
-/** The loss of outputs and targets, summed; within a scope. That of each output is added to `losses`, of likelihoods that have it. */
-export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer, losses?: Float64Array): number {
+/**
+ * Adds the loss of outputs and targets, summed; within a scope. That of each output is added to `losses`, of likelihoods that have
+ * it.
+ */
+export function lossOf(
+  likelihood: Likelihood,
+  f: Outputs,
+  targets: Pointer,
+  losses: Float64Array | undefined,
+  add: (loss: number) => void,
+): void {
   const to = allocate(8 * f.batch * f.outputs);
   const count = f.batch * sizeOf(likelihood.elementShape(f.shape));
   likelihood.elements(f, targets, to);
@@ -18,13 +27,13 @@ export function lossOf(likelihood: Likelihood, f: Outputs, targets: Pointer, los
       for (let i = 0; i < count; i++) losses[i % losses.length] += elements[to / 8 + i];
     });
   }
-  return sumOf("float64", to, count);
+  later(() => add(sumOf("float64", to, count)));
 }
 
-/** Σ_n ‖∂ℓ_n/∂θ‖ of a part. */
-export function sumOfNorms(backward: Backward, selection: Selection): number {
+/** Adds Σ_n ‖∂ℓ_n/∂θ‖ of a part. */
+export function sumOfNorms(backward: Backward, selection: Selection, add: (norms: number) => void): void {
   const { dtype, batch } = backward;
   const to = allocateFloats(dtype, batch);
   contractSquaredNorms(backward, to, selection.siteList);
-  return sumOf(dtype, to, batch, (square) => Math.sqrt(Math.max(square, 0)));
+  later(() => add(sumOf(dtype, to, batch, (square) => Math.sqrt(Math.max(square, 0)))));
 }

@@ -3,10 +3,11 @@
 import { addToTotals } from "../derivatives/totals.ts";
 import { ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { bytesPerElement, type DType, type FloatArray, inMemory, type Pointer, scope } from "../kernels/memory.ts";
+import { bytesPerElement, copyOut, type DType, type Pointer, scope } from "../kernels/memory.ts";
+import { inPieces, oneStep, type Steps } from "../kernels/steps.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import type { Contraction, Hold, Part } from "../network/run.ts";
-import type { Accumulator, Curvature } from "../structures/curvature.ts";
+import type { Accumulator, Curvature, ReadSums } from "../structures/curvature.ts";
 import { rowOf } from "../structures/table.ts";
 import { lossOf, sumOfNorms } from "./losses-and-norms.ts";
 import { sharing, weightedSum } from "./outputs-apart.ts";
@@ -16,6 +17,9 @@ import { sketchOf } from "./sketch.ts";
 
 /** Examples after which sums of float32 are added to totals of float64. */
 export const MOST_EXAMPLES = 4096;
+
+/** Numbers that are looked at in one step. */
+const AT_ONCE = 2 ** 18;
 
 /** Numbers that are summed in the kernels' memory; those of float32 go to totals of float64 now and then, before they drift. */
 class Sums {
@@ -46,21 +50,30 @@ class Sums {
     addToTotals(this.#dtype, this.at, this.#totals);
   }
 
-  get finite(): boolean {
+  *finite(): Steps<boolean> {
     const total = this.#totals?.reduce((a, b) => a + b, 0) ?? 0;
-    return kernelsFor(this.#dtype).allFinite(this.#length, this.at) === 1 && Number.isFinite(total);
+    if (!Number.isFinite(total)) return false;
+    const bytes = bytesPerElement(this.#dtype);
+    for (let first = 0; first < this.#length; first += AT_ONCE) {
+      const count = Math.min(AT_ONCE, this.#length - first);
+      if (kernelsFor(this.#dtype).allFinite(count, this.at + first * bytes) !== 1) return false;
+      yield;
+    }
+    return true;
   }
 
-  /** Lends the sums in the end, `length` of them at a time, to what makes a result of each. */
-  read<Result>(length: number, body: (values: FloatArray) => Result): Result[] {
+  /** Gives the sums in the end, `length` of them at a time, to what makes a result of each. */
+  *read<Result>(length: number, finish: (sums: ReadSums) => Steps<Result>): Steps<Result[]> {
     if (this.#totals !== undefined) addToTotals(this.#dtype, this.at, this.#totals);
-    const start = this.at / bytesPerElement(this.#dtype);
-    return Array.from({ length: Math.floor(this.#length / Math.max(1, length)) }, (_, i) =>
-      inMemory(this.#dtype, (memory) => {
-        const values = this.#totals ?? memory.subarray(start, start + this.#length);
-        return body(values.subarray(i * length, (i + 1) * length));
-      }),
-    );
+    const bytes = bytesPerElement(this.#dtype);
+    const results: Result[] = [];
+    for (let from = 0; length > 0 && from + length <= this.#length; from += length) {
+      const sums: ReadSums = (start, end) =>
+        this.#totals?.slice(from + start, from + end) ??
+        copyOut(this.#dtype, this.at + (from + start) * bytes, end - start);
+      results.push(yield* finish(sums));
+    }
+    return results;
   }
 }
 
@@ -77,7 +90,7 @@ export interface LossSums {
 }
 
 /** Of the loss's own column. */
-export function lossSums(where: string, { net, likelihood, selection }: Plan): Contraction<LossSums> {
+export function lossSums(where: string, { net, likelihood, selection }: Plan): Contraction<Steps<LossSums>> {
   const { dtype, parameterCount, graph } = net;
   const sketch = sketchOf(selection);
   const gradient = new Sums(dtype, parameterCount);
@@ -87,19 +100,25 @@ export function lossSums(where: string, { net, likelihood, selection }: Plan): C
     open: (hold) => gradient.open(hold),
     begin(part) {
       gradient.begin(part);
-      loss += lossOf(likelihood, outputsOf(part), part.targets, losses);
-      if (Number.isFinite(loss)) return;
-      throw new ValueError(
-        `${where}: the loss of examples ${part.start} to ${part.start + part.count - 1} is not finite. A likely cause: outputs so large that the likelihood overflows ${dtype}, such as a rate eᶠ.`,
-      );
+      lossOf(likelihood, outputsOf(part), part.targets, losses, (some) => {
+        loss += some;
+        if (Number.isFinite(loss)) return;
+        throw new ValueError(
+          `${where}: the loss of examples ${part.start} to ${part.start + part.count - 1} is not finite. A likely cause: outputs so large that the likelihood overflows ${dtype}, such as a rate eᶠ.`,
+        );
+      });
     },
     add(backward) {
       sketch.add(backward, gradient.at);
-      gradientNorms += sumOfNorms(backward, selection);
+      sumOfNorms(backward, selection, (some) => {
+        gradientNorms += some;
+      });
     },
-    finish() {
+    *finish() {
       for (let c = 0; c < (losses?.length ?? 0); c++) (losses as Float64Array)[c] *= likelihood.hyper.ratio(c) ** 2;
-      const [slopes] = gradient.read(parameterCount, (values) => selection.take(values));
+      const [slopes] = yield* gradient.read(parameterCount, (sums) =>
+        oneStep(() => selection.take(sums(0, parameterCount))),
+      );
       return { loss, losses, gradient: slopes, gradientNorms };
     },
   };
@@ -121,7 +140,7 @@ export function curvatureSums(
   accumulator: Accumulator,
   apart: number,
   examples: () => number,
-): Contraction<CurvatureSums> {
+): Contraction<Steps<CurvatureSums>> {
   const view = viewOf(plan);
   const { dtype, length } = accumulator;
   const sums = new Sums(dtype, apart * length, apart > 1 ? apart * length : accumulator.sums);
@@ -136,15 +155,15 @@ export function curvatureSums(
       const output = apart > 1 ? column * length * bytesPerElement(dtype) : 0;
       accumulator.add(backward, sums.at + output, column > 0);
     },
-    finish() {
-      accumulator.flush?.(sums.at);
-      if (!sums.finite) {
+    *finish() {
+      yield* inPieces(() => accumulator.flush?.(sums.at));
+      if (!(yield* sums.finite())) {
         throw new ValueError(
           `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${plan.net.dtype}; scale inputs and targets, or use float64.`,
         );
       }
       // Where nothing counts, sums are 0, whatever they are divided by.
-      const each = sums.read(length, (values) => accumulator.finish(values, rows || 1e-300));
+      const each = yield* sums.read(length, (read) => accumulator.finish(read, rows || 1e-300));
       const found = apart > 1 ? weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
       return {
         curvature: view === undefined ? found : rowOf(found).lift(found, plan.selection, examples()),
@@ -155,7 +174,7 @@ export function curvatureSums(
 }
 
 /** Two contractions of the same columns. */
-export function both<A, B>(a: Contraction<A>, b: Contraction<B>): Contraction<A & B> {
+export function both<A, B>(a: Contraction<Steps<A>>, b: Contraction<Steps<B>>): Contraction<Steps<A & B>> {
   return {
     open(hold) {
       a.open?.(hold);
@@ -169,6 +188,8 @@ export function both<A, B>(a: Contraction<A>, b: Contraction<B>): Contraction<A 
       scope(() => a.add?.(backward, first));
       b.add?.(backward, first);
     },
-    finish: () => ({ ...a.finish(), ...b.finish() }),
+    *finish() {
+      return { ...(yield* a.finish()), ...(yield* b.finish()) };
+    },
   };
 }

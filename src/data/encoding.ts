@@ -1,6 +1,7 @@
 // A table's encoding: rows of texts become inputs of a network, by rules that the rows of the training decided.
 
 import { checkChoice, checkOptions, OptionError, ValueError, valueText } from "../errors.ts";
+import { atOnce, each, type Steps } from "../kernels/steps.ts";
 import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./column-encoding.ts";
 import { formatOverrides } from "./format-overrides.ts";
 import { checkFormats, type TableFormatOptions, tableFormats } from "./formats.ts";
@@ -8,7 +9,6 @@ import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";
 import { inputNames } from "./input-names.ts";
 import { marginOf, withOpenCategories } from "./margins.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
-import { atOnce, each, type Steps } from "./steps.ts";
 import { type TargetEncoding, type TargetTask, targetEncoding, targetOfRows, targetReader } from "./target.ts";
 import { checkText, checkTexts } from "./texts.ts";
 import { unreadableText, type Writer, writerOf } from "./writers.ts";

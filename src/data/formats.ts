@@ -2,12 +2,12 @@
 // the table's other columns.
 
 import { checkChoice, OptionError } from "../errors.ts";
+import { each, type Steps } from "../kernels/steps.ts";
 import { type DatesSettled, dateReading } from "./date-format.ts";
 import { datePattern } from "./date-patterns.ts";
 import { type DateFormat, dateFormats, daysOf } from "./dates.ts";
 import type { MissingTest } from "./missing.ts";
 import { type NumberFormat, numberFormat, numberReader } from "./number-format.ts";
-import { each, type Steps } from "./steps.ts";
 import { checkText } from "./texts.ts";
 
 /** How a column writes what it holds, numbers or dates. */

@@ -1,11 +1,11 @@
 // How unlike the training a value must be to make its row unusual. With many columns each row is the extreme of some, so what
 // counts is how many rows of the training would be unusual to the others: about one in a hundred, however many columns.
 
+import { each, type Steps } from "../kernels/steps.ts";
 import type { CategoryColumn, ColumnEncoding } from "./column-encoding.ts";
 import { occurrences } from "./identity.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import { readerOf } from "./reading.ts";
-import { each, type Steps } from "./steps.ts";
 
 /** A value further outside the range of the training than this share of the range is unusual. */
 export const MARGIN = 0.1;

@@ -85,9 +85,13 @@ export function readDiagnosed(
   const numbers = (array: NDArray) => Float64Array.from(array.data);
   const { size, shape } = net.graph.output;
   const examples = all.y.size / size;
-  const loss = scope(() => {
+  let loss = 0;
+  scope(() => {
     const f = { kernels: kernelsFor("float64"), dtype: "float64", batch: examples, outputs: size, shape } as const;
-    return lossOf(likelihood, { ...f, f: copyIn("float64", numbers(all.own)) }, copyIn("float64", numbers(all.y)));
+    const [own, y] = [numbers(all.own), numbers(all.y)].map((values) => copyIn("float64", values));
+    lossOf(likelihood, { ...f, f: own }, y, undefined, (found) => {
+      loss = found;
+    });
   });
   // A loss of nats has a size of its own; one that σ² divides has that of its function, which rounds.
   const unit = !likelihood.hyper.any ? 1 : ROUNDING * meanSquare(numbers(all.own));

@@ -3,6 +3,7 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
+import { asynchronously, type InBursts, oneStep } from "../kernels/steps.ts";
 import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import type { Linearised } from "../prediction/linearised.ts";
@@ -137,6 +138,15 @@ export function evaluate(posterior: Linearised, data: Data, options: EvaluateOpt
     });
   });
   return { ...whole, outputs };
+}
+
+/** `evaluate` in bursts, with turns of the event loop between them: the same numbers. @throws as `evaluate`; the signal's reason */
+export async function evaluateAsync(
+  posterior: Linearised,
+  data: Data,
+  options: InBursts<EvaluateOptions> = {},
+): Promise<Evaluation> {
+  return asynchronously("evaluate", options, (rest) => oneStep(() => evaluate(posterior, data, rest)));
 }
 
 /** Predictions of a target and of the function, and the targets. */

@@ -2,6 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, checkInteger, checkOptions, newFloats, readBudget } from "../errors.ts";
+import { asynchronously, type InBursts, oneStep } from "../kernels/steps.ts";
 import { labelShape } from "../losses/classes.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import { eachFunction } from "../prediction/functions.ts";
@@ -51,6 +52,15 @@ function check(where: string, posterior: Linearised, options: UncertaintyOptions
  */
 export function uncertainty(posterior: Linearised, x: ArrayLike, options: UncertaintyOptions = {}): Uncertainty {
   return parts("uncertainty", posterior, x, options);
+}
+
+/** `uncertainty` in bursts, with turns of the event loop between them. @throws as `uncertainty`; the signal's reason */
+export async function uncertaintyAsync(
+  posterior: Linearised,
+  x: ArrayLike,
+  options: InBursts<UncertaintyOptions> = {},
+): Promise<Uncertainty> {
+  return asynchronously("uncertainty", options, (rest) => oneStep(() => uncertainty(posterior, x, rest)));
 }
 
 function parts(where: string, posterior: Linearised, x: ArrayLike, options: UncertaintyOptions): Uncertainty {

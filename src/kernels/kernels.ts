@@ -3,10 +3,13 @@
 import { checkInteger, OptionError, PlatformError } from "../errors.ts";
 import { compressed, sizes } from "./generated/bytes.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
+import { SCRATCH, STATIC_BYTES, shared, theMemory } from "./heap.ts";
 import { inflate } from "./inflate.ts";
-import { type DType, dryBytes, memoryUse, SCRATCH, STATIC_BYTES, shared, theMemory } from "./memory.ts";
+import { type DType, dryBytes, memoryUse } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
+import { inWriting } from "./pieces.ts";
 import { firstDifference } from "./selfcheck.ts";
+import { recording } from "./tape.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
 
 export { activationCode } from "./activations.ts";
@@ -22,6 +25,8 @@ interface Loaded {
   readonly build: KernelBuild;
   readonly float32: Kernels;
   readonly float64: Float64Kernels;
+  /** Those that write their work down. */
+  readonly inWriting: { readonly float32: Kernels; readonly float64: Float64Kernels };
   /** Those of dry runs, which do nothing: everything is finite, and everything succeeds. */
   readonly dry: Float64Kernels;
 }
@@ -33,7 +38,8 @@ export function kernelsFor(dtype: "float64"): Float64Kernels;
 export function kernelsFor(dtype: DType): Kernels;
 export function kernelsFor(dtype: DType): Kernels {
   loaded ??= loadChosen();
-  return dryBytes() === undefined ? loaded[dtype] : loaded.dry;
+  if (dryBytes() !== undefined) return loaded.dry;
+  return recording() ? loaded.inWriting[dtype] : loaded[dtype];
 }
 
 /** What the environment asks for, or the best build. */
@@ -199,7 +205,12 @@ function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
   const float64 = kernelsOf("float64", "_f64");
   const nothing = Object.fromEntries(Object.keys(float64).map((name) => [name, () => 0]));
   const dry = { ...nothing, allFinite: () => 1, eighWorkspace: float64.eighWorkspace } as unknown as Float64Kernels;
-  return { build, float32: kernelsOf("float32", "_f32"), float64, dry };
+  const float32 = kernelsOf("float32", "_f32");
+  const written = {
+    float32: inWriting(float32, exported, "float32", pool),
+    float64: inWriting(float64, exported, "float64", pool),
+  };
+  return { build, float32, float64, inWriting: written, dry };
 }
 
 /**

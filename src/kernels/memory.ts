@@ -1,12 +1,29 @@
-// The kernels' memory: one growing WebAssembly memory, shared with worker threads where the runtime allows it. A heap of
-// blocks serves scopes, which are a stack: everything a call allocates is released when its scope ends, also when it
-// throws; and it serves arrays that live here until they are freed. Scopes are synchronous and end before an `await`.
+// The kernels' memory as it is used: scopes and loans. Blocks of the heap serve scopes, which are a stack: everything a call
+// allocates is released when its scope ends, also when it throws; and arrays that live here until they are freed. Scopes are
+// synchronous; long work that goes on after a turn of the event loop has a stack of its own.
 //
 // Memory that is not shared moves when it grows: every array that showed it is detached, reads as nothing and swallows what
 // is written. So this file gives out pointers, which stay right, and lends views: `inMemory` has one for as long as its body
 // runs, and what allocates there is an error at once, whether memory had to grow or not.
 
-import { LaplaceError, PlatformError } from "../errors.ts";
+import {
+  align,
+  type Block,
+  blockBytes,
+  f32,
+  f64,
+  give,
+  isMemory,
+  moveNow,
+  type Pointer,
+  STATIC_BYTES,
+  shared,
+  take,
+  theMemory,
+} from "./heap.ts";
+import * as tape from "./tape.ts";
+
+export { moveAlways, type Pointer, shared } from "./heap.ts";
 
 /** The element types of arrays and networks. */
 export type DType = "float32" | "float64";
@@ -14,92 +31,21 @@ export type DType = "float32" | "float64";
 /** The typed arrays that hold them. */
 export type FloatArray = Float32Array | Float64Array;
 
-/** A byte address in the kernels' memory. */
-export type Pointer = number;
-
-const PAGE = 65536;
-const MAXIMUM_PAGES = 65536;
-const ALIGNMENT = 64; // a cache line
-const SCOPE_BLOCK = 2 ** 20; // bytes the stack of scopes takes from the heap at a time, at least
-
-/** The first bytes belong to the kernels' static data, and the next to their scratch; the loader checks that they suffice. */
-export const SCRATCH: Pointer = 65536;
-export const STATIC_BYTES: number = 2 * 2 ** 20;
-
-/** Whether other threads can see the memory. */
-export const shared: boolean = "SharedArrayBuffer" in globalThis;
-
-/** What is used of a WebAssembly.Memory: its own type would ask users' projects for the library "DOM". */
-interface Memory {
-  readonly buffer: ArrayBufferLike;
-  grow(pages: number): number;
-}
-
-const INITIAL_PAGES = 64;
-let memory: Memory | undefined;
-let f32: Float32Array = new Float32Array();
-let f64: Float64Array = new Float64Array();
-/** Every buffer the memory has had: a shared one keeps its old buffers valid when it grows. */
-const buffers = new WeakSet<ArrayBufferLike>();
-
-interface Block {
-  readonly start: Pointer;
-  readonly end: Pointer;
-}
-
-/** Free blocks by address, never adjacent to each other. */
-let free: Block[] = [];
-let inUse = 0;
-
-/** The memory, made when it is first needed: importing the library asks nothing of the runtime. @throws PlatformError */
-export function theMemory(): Memory {
-  if (memory !== undefined) return memory;
-  if (!("WebAssembly" in globalThis)) {
-    throw new PlatformError(
-      "This runtime has no WebAssembly, in which the library computes. Likely causes: Node's option --jitless, or a browser's lockdown mode; run it without.",
-    );
-  }
-  try {
-    memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared });
-  } catch (cause) {
-    throw new PlatformError(
-      "The runtime gives no WebAssembly memory. A likely cause: a limit on the process's address space (`ulimit -v`), of which WebAssembly reserves some 10 GB without using them.",
-      { cause },
-    );
-  }
-  free = [{ start: STATIC_BYTES, end: INITIAL_PAGES * PAGE }];
-  renewViews(memory);
-  return memory;
-}
-
-function renewViews({ buffer }: Memory): void {
-  buffers.add(buffer);
-  f32 = new Float32Array(buffer);
-  f64 = new Float64Array(buffer);
-}
+const SCOPE_BLOCK = 2 ** 20; // bytes a stack of scopes takes from the heap at a time, at least
+const COPIED = 2 ** 18; // numbers that are copied at once where work is written down
 
 /** How many bodies of `inMemory` run, one within the other. */
 let lent = 0;
-let moving = false;
 
-/** Tests: memory that is not shared moves at every allocation, release and end of a loan, as if it grew. */
-export function moveAlways(): void {
-  if (shared) throw new Error("Shared memory does not move.");
-  moving = true;
-}
-
-function moveNow(): void {
-  if (!moving || lent > 0 || memory === undefined) return;
-  memory.grow(0);
-  renewViews(memory);
+/** In the tests of memory that moves. */
+function move(): void {
+  if (lent === 0) moveNow();
 }
 
 /** @throws Error where memory is asked for while a view of it is lent */
 function refuseWhileLent(): void {
   if (lent > 0) throw new Error("Memory is allocated while a view of it is lent: allocate before `inMemory`.");
 }
-
-const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** Bytes that a dry run has counted, and the most of them at once; undefined where memory is real. */
 let counted: { now: number; most: number } | undefined;
@@ -135,82 +81,80 @@ function count(count: { now: number; most: number }, bytes: number): Pointer {
 export function takeBlock(bytes: number): Pointer {
   refuseWhileLent();
   const start = take(bytes);
-  moveNow();
+  move();
   observer?.();
   return start;
 }
 
-function take(bytes: number): Pointer {
-  theMemory();
-  const size = align(bytes);
-  let index = free.findIndex(({ start, end }) => end - start >= size);
-  if (index < 0) {
-    grow(size);
-    index = free.length - 1;
-  }
-  const { start, end } = free[index];
-  if (end - start === size) free.splice(index, 1);
-  else free[index] = { start: start + size, end };
-  inUse += size;
-  return start;
-}
-
-/** A block for good, which does not count as in use. */
-export function reserveBlock(bytes: number): Pointer {
-  const pointer = take(bytes);
-  inUse -= align(bytes);
-  return pointer;
-}
-
 /** Gives a block back. */
 export function giveBlock(start: Pointer, bytes: number): void {
-  const size = align(bytes);
-  inUse -= size;
-  addFree({ start, end: start + size });
+  catchUp();
+  give(start, bytes);
 }
 
-function addFree(block: Block): void {
-  const index = free.findIndex(({ start }) => start > block.start);
-  const at = index < 0 ? free.length : index;
-  const before = free[at - 1];
-  const after = free[at];
-  const joinsBefore = before !== undefined && before.end === block.start;
-  const joinsAfter = after !== undefined && after.start === block.end;
-  const start = joinsBefore ? before.start : block.start;
-  const end = joinsAfter ? after.end : block.end;
-  free = [...free.slice(0, joinsBefore ? at - 1 : at), { start, end }, ...free.slice(joinsAfter ? at + 1 : at)];
+/** A stack of scopes: blocks of the heap, filled from their start. */
+export interface ScopeStack {
+  readonly blocks: Block[];
+  top: Pointer;
+  /** Bytes that scopes hold, without what is left over in their blocks. */
+  held: number;
+  /** Blocks that scopes gave back while work was written down that is still to use them. */
+  readonly spare: Block[];
 }
 
-/** Adds `bytes` at the end of memory, or what is missing where the last free block reaches the end. */
-function grow(bytes: number): void {
-  const memory = theMemory();
-  const have = memory.buffer.byteLength;
-  const last = free.at(-1);
-  const start = last !== undefined && last.end === have ? last.start : have;
-  const pages = Math.ceil((start + bytes) / PAGE);
-  // Growing by a half at least keeps the number of growths, each of which renews every view, logarithmic.
-  const wanted = Math.min(Math.max(pages, Math.ceil((1.5 * have) / PAGE)), MAXIMUM_PAGES);
-  try {
-    if (pages > MAXIMUM_PAGES) throw new RangeError("beyond 4 GiB");
-    memory.grow(wanted - have / PAGE);
-  } catch (cause) {
-    const message = `The kernels' memory cannot grow to ${start + bytes} bytes (it has ${have}).`;
-    throw new LaplaceError(message, { cause });
-  }
-  addFree({ start: have, end: wanted * PAGE });
-  renewViews(memory);
-}
+const newStack = (): ScopeStack => ({ blocks: [], top: 0, held: 0, spare: [] });
 
-/** The stack of scopes: blocks of the heap, filled from their start. The first is kept. */
-const stack: Block[] = [];
-let top: Pointer = 0;
-/** Bytes that scopes hold, without what is left over in their blocks. */
-let scoped = 0;
+/** That of all calls but long work; its first block is kept. */
+const common = newStack();
+let stack = common;
+/** Those of long work. */
+const others = new Set<ScopeStack>();
 let observer: (() => void) | undefined;
 
 /** Tests: calls `next` after each allocation and before each release; undefined ends it. */
 export function observeMemory(next: (() => void) | undefined): void {
   observer = next;
+}
+
+/** A stack for work that goes on after others had their turn: until `endStack`. */
+export function beginStack(): ScopeStack {
+  const made = newStack();
+  others.add(made);
+  return made;
+}
+
+/** Runs `body` with scopes on that stack. */
+export function onStack<Result>(own: ScopeStack, body: () => Result): Result {
+  const before = stack;
+  stack = own;
+  try {
+    return body();
+  } finally {
+    stack = before;
+  }
+}
+
+/** Gives back all that a stack holds. */
+export function endStack(own: ScopeStack): void {
+  others.delete(own);
+  for (const { start, end } of [...own.blocks.splice(0), ...own.spare.splice(0)]) give(start, end - start);
+  move();
+}
+
+/** Does work, or writes it down where a pass is written down. A dry run leaves it out. */
+export function later(work: () => void): void {
+  if (counted === undefined) tape.later(work);
+}
+
+/** Does what is written down: what comes next reads a value. It may allocate: not where scopes that are written down did. */
+export function catchUp(): void {
+  if (!tape.pending()) return;
+  const own = beginStack();
+  try {
+    onStack(own, tape.play);
+  } finally {
+    endStack(own);
+  }
 }
 
 /** Runs `body`, then releases what it allocated. */
@@ -221,22 +165,31 @@ export function scope<Result>(body: () => Result): Result {
     counted.now = now;
     return result;
   }
-  const mark = top;
-  const blocks = stack.length;
-  const held = scoped;
+  const end = openScope();
   try {
     const result = body();
     observer?.();
     return result;
   } finally {
-    scoped = held;
-    while (stack.length > Math.max(blocks, 1)) {
-      const { start, end } = stack.pop() as Block;
-      giveBlock(start, end - start);
-    }
-    top = blocks === 0 ? (stack[0]?.start ?? 0) : mark;
-    moveNow();
+    end();
   }
+}
+
+/** Opens a scope that ends when the function that it gives is called, on the same stack: scopes in between have ended by then. */
+export function openScope(): () => void {
+  const { blocks, top, held } = stack;
+  const count = blocks.length;
+  const own = stack;
+  return () => {
+    own.held = held;
+    while (blocks.length > Math.max(count, 1)) {
+      const block = blocks.pop() as Block;
+      if (tape.recording()) own.spare.push(block);
+      else give(block.start, block.end - block.start);
+    }
+    own.top = count === 0 ? (blocks[0]?.start ?? 0) : top;
+    move();
+  };
 }
 
 /** Memory of the current scope, not cleared. @throws LaplaceError beyond the 4 GiB a WebAssembly memory can have */
@@ -244,19 +197,29 @@ export function allocate(bytes: number): Pointer {
   if (counted !== undefined) return count(counted, bytes);
   refuseWhileLent();
   const size = align(bytes);
-  const block = stack.at(-1);
-  if (block === undefined || top + size > block.end) {
-    const length = Math.max(size, SCOPE_BLOCK);
-    const start = take(length);
-    stack.push({ start, end: start + length });
-    top = start;
+  const { blocks } = stack;
+  const block = blocks.at(-1);
+  if (block === undefined || stack.top + size > block.end) {
+    const next = spareOf(stack, size) ?? newBlock(Math.max(size, SCOPE_BLOCK));
+    blocks.push(next);
+    stack.top = next.start;
   }
-  const address = top;
-  top += size;
-  scoped += size;
-  moveNow();
+  const address = stack.top;
+  stack.top += size;
+  stack.held += size;
+  move();
   observer?.();
   return address;
+}
+
+function newBlock(length: number): Block {
+  const start = take(length);
+  return { start, end: start + length };
+}
+
+function spareOf({ spare }: ScopeStack, size: number): Block | undefined {
+  const at = spare.findIndex(({ start, end }) => end - start >= size);
+  return at < 0 ? undefined : spare.splice(at, 1)[0];
 }
 
 export function bytesPerElement(dtype: DType): number {
@@ -271,20 +234,34 @@ const floats = (dtype: DType): FloatArray => (dtype === "float32" ? f32 : f64);
 
 /**
  * Lends all of memory as one array, for element access at `pointer / bytesPerElement`, for as long as `body` runs. Loans may
- * lie within one another. @param instead the result in a dry run, where `body` does not run
+ * lie within one another. @param instead the result in a dry run, where `body` does not run: one that gives none is written
+ * down where work is
  * @throws Error where `body` allocates, or gives a view away as its result
  */
 export function inMemory<Result>(dtype: DType, body: (memory: FloatArray) => Result, instead?: Result): Result {
   if (counted !== undefined) return instead as Result;
+  if (!tape.recording()) return lend(dtype, body);
+  if (instead === undefined) {
+    later(() => {
+      if (lend(dtype, body) !== undefined)
+        throw new Error("What reads memory and gives a value says what it gives `instead`.");
+    });
+    return undefined as Result;
+  }
+  catchUp();
+  return lend(dtype, body);
+}
+
+function lend<Result>(dtype: DType, body: (memory: FloatArray) => Result): Result {
   lent++;
   let result: Result;
   try {
     result = body(floats(dtype));
   } finally {
     lent--;
-    moveNow();
+    move();
   }
-  if (ArrayBuffer.isView(result) && buffers.has(result.buffer)) {
+  if (ArrayBuffer.isView(result) && isMemory(result.buffer)) {
     throw new Error("A view of memory leaves `inMemory`, where it may be detached: copy what it shows.");
   }
   return result;
@@ -299,7 +276,7 @@ export function copyIn(dtype: DType, source: ArrayLike<number>): Pointer {
 
 /** Where an array lies that is in the kernels' memory already; undefined for one in JavaScript's. */
 export function placeOf(values: FloatArray): Pointer | undefined {
-  return buffers.has(values.buffer) ? values.byteOffset : undefined;
+  return isMemory(values.buffer) ? values.byteOffset : undefined;
 }
 
 /** Elements of a shared memory as an array that shows them: it never moves. */
@@ -311,7 +288,17 @@ export function sharedView(dtype: DType, pointer: Pointer, length: number): Floa
 
 export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>): void {
   if (counted !== undefined) return;
-  floats(dtype).set(source, pointer / bytesPerElement(dtype));
+  const at = pointer / bytesPerElement(dtype);
+  if (tape.recording() && ArrayBuffer.isView(source) && source.length > COPIED) {
+    // A view of the same numbers: what is written down does not change them.
+    const from = source as FloatArray;
+    for (let start = 0; start < from.length; start += COPIED) {
+      later(() => floats(dtype).set(from.subarray(start, start + COPIED), at + start));
+    }
+    return;
+  }
+  const kept = tape.recording() ? Float64Array.from(source) : source;
+  later(() => floats(dtype).set(kept, at));
 }
 
 /** Σ term(x) over `length` elements, x itself unless told. */
@@ -335,19 +322,24 @@ export function addToDiagonal(n: number, value: number, matrix: Pointer): void {
 /** Writes 32-bit integers, as shapes and strides are. */
 export function writeIntegers(pointer: Pointer, source: readonly number[]): void {
   if (counted !== undefined) return;
-  new Uint32Array(f32.buffer, pointer, source.length).set(source);
+  later(() => new Uint32Array(f32.buffer, pointer, source.length).set(source));
 }
 
 /** Copies `length` numbers within memory, from one element type to another. */
 export function convert(from: DType, source: Pointer, length: number, to: DType, target: Pointer): void {
   if (counted !== undefined) return;
-  const start = source / bytesPerElement(from);
-  floats(to).set(floats(from).subarray(start, start + length), target / bytesPerElement(to));
+  const [start, at] = [source / bytesPerElement(from), target / bytesPerElement(to)];
+  const step = tape.recording() ? COPIED : Math.max(1, length);
+  for (let first = 0; first < length; first += step) {
+    const end = Math.min(length, first + step);
+    later(() => floats(to).set(floats(from).subarray(start + first, start + end), at + first));
+  }
 }
 
 /** A copy of `length` elements outside the kernels' memory. */
 export function copyOut(dtype: DType, pointer: Pointer, length: number): FloatArray {
   if (counted !== undefined) return dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
+  catchUp();
   const start = pointer / bytesPerElement(dtype);
   return floats(dtype).slice(start, start + length);
 }
@@ -355,19 +347,22 @@ export function copyOut(dtype: DType, pointer: Pointer, length: number): FloatAr
 /** Copies `length` elements into `out` from `offset` on. */
 export function copyOutTo(dtype: DType, pointer: Pointer, length: number, out: FloatArray, offset: number): void {
   if (counted !== undefined) return;
+  catchUp();
   const start = pointer / bytesPerElement(dtype);
   out.set(floats(dtype).subarray(start, start + length), offset);
 }
 
 /** Bytes the kernels' memory has, and bytes of it in use by scopes and arrays. */
 export function memoryUse(): { bytes: number; inUse: number } {
-  const [first] = stack;
-  // The stack's first block is kept between calls; only what is filled of it counts.
-  const kept = first === undefined || stack.length > 1 ? 0 : first.end - top;
-  return { bytes: theMemory().buffer.byteLength, inUse: inUse - kept };
+  const [first] = common.blocks;
+  // The common stack's first block is kept between calls; only what is filled of it counts.
+  const kept = first === undefined || common.blocks.length > 1 ? 0 : first.end - common.top;
+  return { bytes: theMemory().buffer.byteLength, inUse: blockBytes() - kept };
 }
 
-/** Bytes in use that were asked for: the stack of scopes takes whole blocks. */
+/** Bytes in use that were asked for: stacks of scopes take whole blocks. */
 export function allocatedBytes(): number {
-  return inUse - stack.reduce((sum, { start, end }) => sum + end - start, 0) + scoped;
+  const beyond = ({ blocks, spare, held }: ScopeStack) =>
+    [...blocks, ...spare].reduce((sum, { start, end }) => sum + end - start, 0) - held;
+  return [common, ...others].reduce((bytes, one) => bytes - beyond(one), blockBytes());
 }

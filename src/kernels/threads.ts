@@ -2,7 +2,7 @@
 // thread and the workers take them one by one. How a job is cut does not depend on the number of threads, and no sum is
 // cut, so results are the same bits with any number. Without shared memory everything runs in the calling thread.
 
-import { type Pointer, reserveBlock, shared, theMemory } from "./memory.ts";
+import { type Pointer, reserveBlock, shared, theMemory } from "./heap.ts";
 
 /** One call of an exported kernel. */
 export interface KernelCall {

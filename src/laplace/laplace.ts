@@ -1,7 +1,7 @@
 // From a trained network to a posterior over its weights.
 
 import { inspect } from "../array/ndarray.ts";
-import { type Summary, summarise } from "../curvature/accumulate.ts";
+import { summarise } from "../curvature/accumulate.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan } from "../curvature/plan.ts";
 import type { Data } from "../data/batches.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
@@ -14,12 +14,12 @@ import {
   refuseCopies,
   ValueError,
 } from "../errors.ts";
+import { type ExamplesReport, inBursts, readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Network } from "../network/network.ts";
 import { checkIsFit, checkSameOf, Fit, type FitOf } from "../posterior/fit.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkTrained } from "../training/running.ts";
-import type { StopSignal } from "../training/train.ts";
 import { checkMemory } from "./memory-estimate.ts";
 import { type LaplaceOptions, laplaceOptionNames, optionsElsewhere } from "./options.ts";
 import { Posterior } from "./posterior.ts";
@@ -27,30 +27,9 @@ import { Posterior } from "./posterior.ts";
 /** Options of `fit`. */
 export interface FitOptions extends PlaceOptions {
   /** Called after each part of the data with the number of examples done; "ekfac" counts them twice, from 0 each time. */
-  onProgress?: ((report: { readonly examples: number }) => void) | undefined;
-  /** Stops the fit between two parts of the data; `fit` throws the signal's reason. */
+  onProgress?: ((report: ExamplesReport) => void) | undefined;
+  /** Stops the fit where it gives the event loop a turn; `fit` throws the signal's reason. */
   signal?: StopSignal | undefined;
-}
-
-/** How long a fit may hold up everything else. */
-const BURST_MILLISECONDS = 30;
-
-/** Takes the steps, with a turn of the event loop between bursts of them. */
-async function inBursts(steps: Generator<number, Summary>, { onProgress, signal }: FitOptions): Promise<Summary> {
-  try {
-    for (let burst = performance.now(); ; ) {
-      signal?.throwIfAborted();
-      const { done, value } = steps.next();
-      if (done) return value;
-      onProgress?.({ examples: value });
-      if (performance.now() - burst < BURST_MILLISECONDS) continue;
-      await new Promise((resolve) => setTimeout(resolve));
-      burst = performance.now();
-    }
-  } finally {
-    // Steps that are left give back the memory of their sums.
-    steps.return(undefined as never);
-  }
 }
 
 const copies = () =>
@@ -128,20 +107,15 @@ export class Laplace {
   async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
     checkOptions(where, options, ["onProgress", "signal", "first"]);
     const first = readPlace(where, options);
-    const { onProgress, signal } = options;
-    if (onProgress !== undefined && typeof onProgress !== "function") {
-      throw new OptionError(`${where}: onProgress must be a function, not ${typeof onProgress}.`);
-    }
-    if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-      throw new OptionError(`${where}: signal must be an AbortSignal, such as the signal of an AbortController.`);
-    }
+    const { onProgress, signal } = readBursts(where, options);
     const plan = this.#plan;
     checkTrained(where, plan.net);
     checkMemory(where, plan, readBudget(where, this.#options.memoryBudget));
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = Float64Array.from(net.parameters.data);
-    const sums = await inBursts(summarise(where, { ...plan, net }, data, first), options);
+    const report = onProgress && ((examples: number) => onProgress({ examples }));
+    const sums = await inBursts(summarise(where, { ...plan, net }, data, first), { onProgress: report, signal });
     // Training updates buffers too.
     return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
   }

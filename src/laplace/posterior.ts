@@ -5,6 +5,7 @@ import type { Data } from "../data/batches.ts";
 import { type DiagnoseOptions, diagnose } from "../diagnosis/diagnose.ts";
 import type { Diagnosis } from "../diagnosis/findings.ts";
 import { checkInteger, checkOptions, readBudget } from "../errors.ts";
+import { asynchronously, type InBursts, oneStep } from "../kernels/steps.ts";
 import { type SampleOptions, WeightPosterior } from "../posterior/weight-posterior.ts";
 import { predictLabels } from "../prediction/log-probabilities.ts";
 import {
@@ -26,6 +27,11 @@ export class Posterior extends WeightPosterior {
     return predict("predict", this, x, options);
   }
 
+  /** `predict` in bursts, with turns of the event loop between them: the same numbers. @throws as `predict`; the signal's reason */
+  async predictAsync(x: ArrayLike, options: InBursts<PredictOptions> = {}): Promise<Prediction> {
+    return asynchronously("predict", options, (rest) => oneStep(() => this.predict(x, rest)));
+  }
+
   /**
    * The logarithms of the probabilities of labels, also where those round to 1 or to 0: what log scores are computed from. Of
    * classes [B, ...outputs], of binary labels those of label 0 and of label 1, [B, ...outputs, 2].
@@ -33,6 +39,11 @@ export class Posterior extends WeightPosterior {
    */
   logProbabilities(x: ArrayLike, options: PredictOptions = {}): NDArray {
     return predictLabels("logProbabilities", this, x, options).logs;
+  }
+
+  /** `logProbabilities` in bursts. @throws as `logProbabilities`; the signal's reason */
+  async logProbabilitiesAsync(x: ArrayLike, options: InBursts<PredictOptions> = {}): Promise<NDArray> {
+    return asynchronously("logProbabilities", options, (rest) => oneStep(() => this.logProbabilities(x, rest)));
   }
 
   /**
@@ -44,6 +55,11 @@ export class Posterior extends WeightPosterior {
     return diagnose(this, data, options);
   }
 
+  /** `diagnose` in bursts. @throws as `diagnose`; the signal's reason */
+  async diagnoseAsync(data?: Data, options: InBursts<DiagnoseOptions> = {}): Promise<Diagnosis> {
+    return asynchronously("diagnose", options, (rest) => oneStep(() => this.diagnose(data, rest)));
+  }
+
   /**
    * The covariance of the function's values under the linearised network: [B, C, C] over all C outputs of each input; with
    * `perPosition` [B, ...positions, classes, classes], over the classes of one position at a time; with `joint` [B C, B C]
@@ -51,6 +67,11 @@ export class Posterior extends WeightPosterior {
    */
   functionCovariance(x: ArrayLike, options: FunctionCovarianceOptions = {}): NDArray {
     return functionCovariance(this, x, options);
+  }
+
+  /** `functionCovariance` in bursts. @throws as `functionCovariance`; the signal's reason */
+  async functionCovarianceAsync(x: ArrayLike, options: InBursts<FunctionCovarianceOptions> = {}): Promise<NDArray> {
+    return asynchronously("functionCovariance", options, (rest) => oneStep(() => this.functionCovariance(x, rest)));
   }
 
   /**
@@ -63,6 +84,11 @@ export class Posterior extends WeightPosterior {
     checkOptions(where, options, ["seed", "memoryBudget"]);
     const memoryBudget = readBudget(where, options.memoryBudget);
     return functionSamples(where, this, x, { samples: n, seed: options.seed ?? 0, memoryBudget });
+  }
+
+  /** `functionSamples` in bursts. @throws as `functionSamples`; the signal's reason */
+  async functionSamplesAsync(x: ArrayLike, n: number, options: InBursts<SampleOptions> = {}): Promise<NDArray> {
+    return asynchronously("functionSamples", options, (rest) => oneStep(() => this.functionSamples(x, n, rest)));
   }
 
   [inspect](): string {

@@ -13,10 +13,12 @@ import {
   dryRun,
   giveBlock,
   inMemory,
+  later,
   type Pointer,
   scope,
   takeBlock,
 } from "../kernels/memory.ts";
+import { inPieces, type Steps } from "../kernels/steps.ts";
 import { type Graph, nodeNumbers } from "./graph.ts";
 import type { Shape } from "./parameters.ts";
 import { Backward, Forward } from "./passes.ts";
@@ -122,7 +124,7 @@ export interface Pull<Result> extends PullOptions {
 
 /** The results of several pulls. */
 export type Results<Pulls extends readonly unknown[]> = {
-  [I in keyof Pulls]: Pulls[I] extends Pull<infer Result> ? Result : never;
+  [I in keyof Pulls]: Pulls[I] extends Pull<Steps<infer Result>> ? Result : never;
 };
 
 /** No columns: for what looks at the values alone. */
@@ -177,17 +179,16 @@ export function run<Result>(
 }
 
 /**
- * The same in steps, one for each part of so many examples, each of which gives the number of examples done: the caller may
- * do other things between them. Several pulls share the values of a part.
+ * The same in steps, some of which report the number of examples done: a part of so many examples is several, and so is what
+ * finishes. Several pulls share the values of a part.
  */
-export function* runInParts<const Pulls extends readonly Pull<unknown>[]>(
+export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>(
   where: string,
   model: Model,
   batches: Iterable<Batch>,
   size: number,
   pulls: Pulls,
-): Generator<number, Results<Pulls>> {
-  // Scopes end with their step: what is held are blocks.
+): Steps<Results<Pulls>, number> {
   const held: { at: Pointer; bytes: number }[] = [];
   const hold: Hold = (type, length) => {
     const bytes = Math.max(1, length) * bytesPerElement(type);
@@ -199,10 +200,12 @@ export function* runInParts<const Pulls extends readonly Pull<unknown>[]>(
     const take = opened(where, model, pulls, hold);
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) {
-        yield take(entering(model, batch, first, size));
+        yield yield* inPieces(() => take(entering(model, batch, first, size)));
       }
     }
-    return pulls.map(({ contraction }) => contraction.finish()) as Results<Pulls>;
+    const results: unknown[] = [];
+    for (const { contraction } of pulls) results.push(yield* contraction.finish());
+    return results as Results<Pulls>;
   } finally {
     for (const { at, bytes } of held) giveBlock(at, bytes);
   }
@@ -278,7 +281,7 @@ function opened(
       const targets = enter.targets();
       const forward = new Forward(graph, dtype, theta, x, count, { buffers });
       const part = { forward, start: done, count, targets, shape: graph.output.shape };
-      if (where !== undefined) checkValues(where, part);
+      if (where !== undefined) later(() => checkValues(where, part));
       for (const pull of pulls) pullBack(part, pull);
     });
     done += count;

@@ -21,6 +21,14 @@ export interface TuningOptions {
   learningRate?: number | undefined;
 }
 
+/** How far tuning is. */
+export interface TuningReport {
+  /** Points at which the evidence was computed. */
+  readonly evaluations: number;
+  /** The largest evidence so far. */
+  readonly logMarginalLikelihood: number;
+}
+
 /** How tuning went. */
 export interface Tuning {
   /** Steps taken. */

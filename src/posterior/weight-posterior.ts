@@ -15,6 +15,7 @@ import {
   ValueError,
 } from "../errors.ts";
 import { copyIn, copyOutTo } from "../kernels/memory.ts";
+import { asynchronously, type BurstOptions, oneStep } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
@@ -28,7 +29,7 @@ import { type Evidence, evidenceGradientOf, evidenceOf, factorOf } from "./evide
 import type { Fit } from "./fit.ts";
 import type { PosteriorParts } from "./parts.ts";
 import { evidenceAt, tunableOf } from "./tunable.ts";
-import { type Tuned, type Tuning, type TuningOptions, tune } from "./tuning.ts";
+import { type Tuned, type Tuning, type TuningOptions, type TuningReport, tune } from "./tuning.ts";
 
 /** Options of what draws: the seed (default 0), and bytes that the draws may need (default 1 GiB). */
 export interface SampleOptions extends MemoryOptions {
@@ -205,6 +206,21 @@ export class WeightPosterior {
   optimizePrior(options: TuningOptions = {}): this {
     const tunable = tunableOf(this.#parts, (curvature, at, inverse) => this.#factor(curvature, at, inverse));
     return this.#derive(tune(tunable, options));
+  }
+
+  /** `evidence` in bursts, with turns of the event loop between them. @throws as `evidence`; the signal's reason */
+  async evidenceAsync(options: BurstOptions<never> = {}): Promise<Evidence> {
+    return asynchronously("evidence", options, () => oneStep(() => this.evidence()));
+  }
+
+  /** `optimizePrior` in bursts; progress in steps of the climb. @throws as `optimizePrior`; the signal's reason */
+  async optimizePriorAsync(options: TuningOptions & BurstOptions<TuningReport> = {}): Promise<this> {
+    return asynchronously("optimizePrior", options, (rest) => oneStep(() => this.optimizePrior(rest)));
+  }
+
+  /** `sample` in bursts. @throws as `sample`; the signal's reason */
+  async sampleAsync(n: number, options: SampleOptions & BurstOptions<never> = {}): Promise<NDArray> {
+    return asynchronously("sample", options, (rest) => oneStep(() => this.sample(n, rest)));
   }
 
   /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError, MemoryBudgetError */

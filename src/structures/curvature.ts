@@ -4,6 +4,7 @@ import { type ArrayLike, asArray, type NDArray, shapeText } from "../array/ndarr
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkBytes, checkNumber, checkOptions, readBudget, ShapeError, ValueError, valueText } from "../errors.ts";
 import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
+import type { Steps } from "../kernels/steps.ts";
 import { firstDifference } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import { labelOf } from "../network/summary.ts";
@@ -124,8 +125,11 @@ export interface Accumulator<C extends Curvature = Curvature> {
   /** Adds what `add` left for later. */
   flush?(to: Pointer): void;
   /** The curvature, from the numbers in memory. */
-  finish(values: FloatArray, examples: number): C;
+  finish(sums: ReadSums, examples: number): Steps<C>;
 }
+
+/** A copy of sums from one up to but not another. */
+export type ReadSums = (start: number, end: number) => FloatArray;
 
 /** @throws MemoryBudgetError for a matrix [n, n] over the budget */
 export function checkSquare(where: string, n: number, options: MemoryOptions): void {
@@ -153,16 +157,19 @@ export function checkSame<C extends Curvature>(a: C, b: Curvature): asserts b is
   );
 }
 
-/** A symmetric matrix in float64 from its lower triangle. */
-export function symmetric(values: FloatArray, n: number, start = 0): Float64Array {
-  const result = new Float64Array(values.subarray(start, start + n * n));
+/** A symmetric matrix in float64 from its lower triangle, some rows at a time. */
+export function* symmetric(sums: ReadSums, n: number, start = 0): Steps<Float64Array> {
+  const result = new Float64Array(n * n);
   const block = 32; // of rows and columns that stay in the first cache
   for (let top = 0; top < n; top += block) {
+    const end = Math.min(n, top + block);
+    result.set(sums(start + top * n, start + end * n), top * n);
     for (let left = 0; left <= top; left += block) {
-      for (let i = top; i < Math.min(n, top + block); i++) {
+      for (let i = top; i < end; i++) {
         for (let j = left; j < Math.min(i, left + block); j++) result[j * n + i] = result[i * n + j];
       }
     }
+    yield;
   }
   return result;
 }

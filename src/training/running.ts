@@ -1,4 +1,4 @@
-// Which networks are being trained at the moment, and how the event loop has its turn meanwhile.
+// Which networks are being trained at the moment.
 
 import { LaplaceError } from "../errors.ts";
 import type { Network } from "../network/network.ts";
@@ -32,21 +32,4 @@ export function checkTrained(where: string, net: Network): void {
   throw new LaplaceError(
     `${where}: the network is still being trained. A likely cause: await is missing, as in await train(net, …). In the midst of training there is net.clone(), and the network itself in onProgress.`,
   );
-}
-
-/** Resolves after the event loop had its turn. `setTimeout` alone waits 4 ms in browsers when nested. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
-    if (setImmediate !== undefined) {
-      setImmediate(resolve);
-      return;
-    }
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }

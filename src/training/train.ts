@@ -27,6 +27,7 @@ import {
   scope,
   sumOf,
 } from "../kernels/memory.ts";
+import { nextTurn, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
@@ -40,7 +41,7 @@ import {
   takesBatchStatistics,
 } from "../network/primitives/training.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
-import { beginTraining, endTraining, nextTurn, type Running } from "./running.ts";
+import { beginTraining, endTraining, type Running } from "./running.ts";
 
 /** The state of training at the end of an epoch. */
 export interface EpochReport {
@@ -105,11 +106,6 @@ const optionsElsewhere = {
 
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
-
-/** What `train` needs of an AbortSignal. */
-export interface StopSignal {
-  throwIfAborted(): void;
-}
 
 /**
  * Trains a network, changing its parameters but for frozen ones: `await train(…)`, or what comes next sees it half trained. Each call begins afresh: with new optimiser state, and with the order of

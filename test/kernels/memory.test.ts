@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { batchedMatmul, einsum, LaplaceError, randomNormal } from "../../src/index.ts";
+import { STATIC_BYTES } from "../../src/kernels/heap.ts";
 import {
   addToDiagonal,
   allocate,
@@ -12,7 +13,6 @@ import {
   giveBlock,
   inMemory,
   memoryUse,
-  STATIC_BYTES,
   scope,
   shared,
   sumOf,

@@ -42,12 +42,12 @@ export function diagonalSums({ selection, dtype }: SumOptions): Accumulator<Diag
         });
       });
     },
-    finish(values, examples) {
+    *finish(sums, examples) {
       const result = new Float64Array(selection.size);
-      parameters.forEach(({ at, size, chosen }: SelectedParameter, p) => {
-        const start = starts[p];
-        if (chosen === undefined) result.set(values.subarray(start, start + size), at);
-        else for (let i = 0; i < size; i++) result[at + i] = values[start + chosen[i]];
+      parameters.forEach(({ at, size, chosen, parameter }: SelectedParameter, p) => {
+        const values = sums(starts[p], starts[p] + parameter.size);
+        if (chosen === undefined) result.set(values, at);
+        else for (let i = 0; i < size; i++) result[at + i] = values[chosen[i]];
       });
       return new DiagonalCurvature(selection, examples, result);
     },

@@ -75,10 +75,10 @@ function sumsIn(basis: readonly EigenBlock[], { selection, dtype: own }: SumOpti
         scope(() => addBlock(block, to + starts[i] * bytes));
       });
     },
-    finish(values, examples) {
+    *finish(sums, examples) {
       const corrected = blocks.map((block, i) => ({
         ...block,
-        values: Float64Array.from(values.subarray(starts[i], starts[i] + block.values.length)),
+        values: Float64Array.from(sums(starts[i], starts[i] + block.values.length)),
         factors: undefined,
       }));
       return new EkfacCurvature(selection, examples, corrected);

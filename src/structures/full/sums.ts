@@ -2,9 +2,10 @@
 
 import { isPlain, plainUse, type Use } from "../../derivatives/uses.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, type DType, type FloatArray, type Pointer } from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../../kernels/memory.ts";
+import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite } from "../../network/parameters.ts";
-import { type Accumulator, symmetric } from "../curvature.ts";
+import { type Accumulator, type ReadSums, symmetric } from "../curvature.ts";
 import { asFloat64, contractRows } from "../jacobian-rows.ts";
 import type { Selection } from "../selection.ts";
 import type { SumOptions } from "../structure.ts";
@@ -27,7 +28,9 @@ export function fullSums({ selection, columns, dtype, sumType }: SumOptions): Ac
       const exact = asFloat64(dtype, rows, count * n);
       kernelsFor("float64").syrk(n, count, exact, 1, n, to, n, 1, true, false);
     },
-    finish: (values, examples) => new FullCurvature(selection, examples, symmetric(values, n)),
+    *finish(sums, examples) {
+      return new FullCurvature(selection, examples, yield* symmetric(sums, n));
+    },
   };
 }
 
@@ -64,9 +67,9 @@ function layerAccumulator(
   const weights = rows + WAITING * width;
   const weighted = weights + WAITING * square;
   let waiting = 0;
-  const kernels = kernelsFor(layerType);
   const bytes = bytesPerElement(layerType);
   const flush = (to: Pointer) => {
+    const kernels = kernelsFor(layerType);
     const at = (place: number) => to + place * bytes;
     for (let o = 0, pair = 0; o < outputs; o++) {
       for (let p = 0; p <= o; p++, pair++) {
@@ -82,6 +85,7 @@ function layerAccumulator(
     length: weighted + WAITING * width,
     sums: blocks,
     add(backward, to) {
+      const kernels = kernelsFor(layerType);
       const { batch, columns: k } = backward;
       const [node] = selection.graph.uses.get(site) ?? [];
       const typed = (from: Pointer, length: number) => (layerType === dtype ? from : asFloat64(dtype, from, length));
@@ -105,14 +109,14 @@ function layerAccumulator(
       }
     },
     flush,
-    finish(values, examples) {
-      return new FullCurvature(selection, examples, arrange(values, inputs, outputs, biased));
+    *finish(sums, examples) {
+      return new FullCurvature(selection, examples, yield* arrange(sums, inputs, outputs, biased));
     },
   };
 }
 
 /** Blocks of output pairs as the matrix over weights, row-major, and biases after them. */
-function arrange(values: FloatArray, inputs: number, outputs: number, biased: boolean): Float64Array {
+function* arrange(sums: ReadSums, inputs: number, outputs: number, biased: boolean): Steps<Float64Array> {
   const width = inputs + (biased ? 1 : 0);
   const n = outputs * width;
   const weights = outputs * inputs;
@@ -120,7 +124,7 @@ function arrange(values: FloatArray, inputs: number, outputs: number, biased: bo
   for (let o = 0, pair = 0; o < outputs; o++) {
     for (let p = 0; p <= o; p++, pair++) {
       // Every block is symmetric of itself, so that both places of the pair have the same rows.
-      const block = symmetric(values, width, pair * width * width);
+      const block = yield* symmetric(sums, width, pair * width * width);
       for (const [r, c] of p < o
         ? [
             [o, p],

@@ -3,19 +3,12 @@
 import { blockOf, eachChunk, type Side } from "../../derivatives/uses.ts";
 import { vectorRows } from "../../derivatives/vectors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
-import {
-  allocateFloats,
-  bytesPerElement,
-  convert,
-  type DType,
-  type FloatArray,
-  type Pointer,
-  scope,
-} from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, convert, type DType, type Pointer, scope } from "../../kernels/memory.ts";
+import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite, Site } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
 import { type Node, positionsOf } from "../../network/primitive.ts";
-import { type Accumulator, type Sharing, symmetric } from "../curvature.ts";
+import { type Accumulator, type ReadSums, type Sharing, symmetric } from "../curvature.ts";
 import { shapeOf } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
 import type { PartSize } from "../squares.ts";
@@ -86,13 +79,14 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
         );
       }
     },
-    finish(values, examples) {
-      const blocks = factors.flatMap((one) => {
-        const squares = squaresIn(values);
-        return (selection.sites().get(one.site) ?? []).map((selected) =>
-          finishBlock(squares, one, selected, sharing, examples),
-        );
-      });
+    *finish(sums, examples) {
+      const blocks: KroneckerBlock[] = [];
+      for (const one of factors) {
+        const squares = squaresIn(sums);
+        for (const selected of selection.sites().get(one.site) ?? []) {
+          blocks.push(yield* finishBlock(squares, one, selected, sharing, examples));
+        }
+      }
       // In the order of the parameters.
       blocks.sort((x, y) => x.selected.at - y.selected.at);
       return new KroneckerCurvature(selection, examples, blocks);
@@ -121,40 +115,43 @@ export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> 
       reduced.add(backward, to, again);
       expanded.add(backward, to + shift, again);
     },
-    finish(values, examples) {
-      const { selection, blocks } = reduced.finish(values, examples);
-      const finer = expanded.finish(values.subarray(reduced.length), examples);
+    *finish(sums, examples) {
+      const { selection, blocks } = yield* reduced.finish(sums, examples);
+      const behind: ReadSums = (start, end) => sums(reduced.length + start, reduced.length + end);
+      const finer = yield* expanded.finish(behind, examples);
       return new KroneckerCurvature(selection, examples, blocks, finer);
     },
   };
 }
 
+type Squares = (groups: number, n: number, start: number) => Steps<Float64Array>;
+
 /** Symmetric matrices [groups, n, n] of the sums, by where they begin: weight and bias share that of their outputs. */
-function squaresIn(values: FloatArray): (groups: number, n: number, start: number) => Float64Array {
+function squaresIn(sums: ReadSums): Squares {
   const known = new Map<number, Float64Array>();
-  return (groups, n, start) => {
+  return function* (groups, n, start) {
     const found = known.get(start);
     if (found !== undefined) return found;
-    const all = groups === 1 ? symmetric(values, n, start) : new Float64Array(groups * n * n);
-    for (let g = 0; groups > 1 && g < groups; g++) all.set(symmetric(values, n, start + g * n * n), g * n * n);
+    const all = groups === 1 ? yield* symmetric(sums, n, start) : new Float64Array(groups * n * n);
+    for (let g = 0; groups > 1 && g < groups; g++) all.set(yield* symmetric(sums, n, start + g * n * n), g * n * n);
     known.set(start, all);
     return all;
   };
 }
 
-function finishBlock(
-  squares: (groups: number, n: number, start: number) => Float64Array,
+function* finishBlock(
+  squares: Squares,
   { nodes, a, b, vectors }: SiteFactors,
   selected: SelectedParameter,
   sharing: Sharing,
   examples: number,
-): KroneckerBlock {
+): Steps<KroneckerBlock> {
   const { groups, outputs, inputs } = shapeOf(selected);
   const own = vectors.find((one) => one.selected === selected);
-  const left = squares(groups, outputs, own?.at ?? (b as number));
+  const left = yield* squares(groups, outputs, own?.at ?? (b as number));
   if (selected.role !== "weight") return { selected, b: left, a: undefined, count: examples };
   const perExample = sharing === "reduce" ? 1 : nodes.reduce((total, node) => total + positionsOf(node), 0);
-  return { selected, b: left, a: squares(groups, inputs, a as number), count: examples * perExample };
+  return { selected, b: left, a: yield* squares(groups, inputs, a as number), count: examples * perExample };
 }
 
 /** A float64 copy of numbers, where one is made, is worth two. */

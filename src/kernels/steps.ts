@@ -1,0 +1,170 @@
+// Long work in steps, so that a page or a program can do other things between them. One algorithm serves both forms of a call:
+// `atOnce` takes all of its steps, `inBursts` some at a time, with turns of the event loop between them.
+
+import { OptionError } from "../errors.ts";
+import { beginStack, endStack, onStack, scope } from "./memory.ts";
+import { record, recording } from "./tape.ts";
+
+/** Work that pauses between its parts, where it may report how far it is; its result comes at the end. */
+export type Steps<Result, Report = never> = Generator<Report | undefined, Result, void>;
+
+/** How long work may hold up everything else; a step that begins within it ends some milliseconds later. */
+const BURST_MILLISECONDS = 15;
+
+/** When the burst that runs now is to end; undefined outside of bursts. */
+let deadline: number | undefined;
+let clock = (): number => performance.now();
+
+/** Tests: a clock of their own, to end bursts where they like; undefined for the runtime's. */
+export function setClock(next: (() => number) | undefined): void {
+  clock = next ?? (() => performance.now());
+}
+
+/** All of it, without a pause. */
+export function atOnce<Result>(steps: Steps<Result, unknown>): Result {
+  const before = deadline;
+  deadline = undefined;
+  try {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value as Result;
+    }
+  } finally {
+    deadline = before;
+  }
+}
+
+/** Results of items, with a pause behind each. */
+export function* each<Item, Result>(items: Iterable<Item>, of: (item: Item, place: number) => Result): Steps<Result[]> {
+  const results: Result[] = [];
+  for (const item of items) {
+    results.push(of(item, results.length));
+    yield;
+  }
+  return results;
+}
+
+/** What stops long work, as an AbortSignal does. */
+export interface StopSignal {
+  throwIfAborted(): void;
+}
+
+/** How many examples are done. */
+export interface ExamplesReport {
+  readonly examples: number;
+}
+
+/** Options of long work that gives the event loop its turns. */
+export interface BurstOptions<Report> {
+  /** Called with what the work reports, between two steps. */
+  readonly onProgress?: ((report: Report) => void) | undefined;
+  /** Stops it between two steps: the signal's reason is thrown, and nothing is changed. */
+  readonly signal?: StopSignal | undefined;
+}
+
+/** The options of a call, and those of bursts: progress in examples. */
+export type InBursts<Options> = Options & BurstOptions<ExamplesReport>;
+
+/** Work that is one step. */
+// biome-ignore lint/correctness/useYield: as the others
+export function* oneStep<Result>(body: () => Result): Steps<Result> {
+  return body();
+}
+
+/**
+ * Takes the steps in bursts, with a turn of the event loop between them. What they hold of the kernels' memory lies on a stack
+ * of its own, so that other calls may come in between; it is released at the end, also of what is stopped.
+ */
+export async function inBursts<Result, Report>(
+  steps: Steps<Result, Report>,
+  { onProgress, signal }: BurstOptions<Report> = {},
+): Promise<Result> {
+  const stack = beginStack();
+  try {
+    for (let end = clock() + BURST_MILLISECONDS; ; ) {
+      signal?.throwIfAborted();
+      const { done, value } = onStack(stack, () => within(end, () => steps.next()));
+      if (done) return value as Result;
+      if (value !== undefined) onProgress?.(value);
+      if (clock() < end) continue;
+      await nextTurn();
+      end = clock() + BURST_MILLISECONDS;
+    }
+  } finally {
+    // Steps that are left give back what they hold.
+    onStack(stack, () => steps.return(undefined as never));
+    endStack(stack);
+  }
+}
+
+function within<Result>(end: number, body: () => Result): Result {
+  const before = deadline;
+  deadline = end;
+  try {
+    return body();
+  } finally {
+    deadline = before;
+  }
+}
+
+/**
+ * What a body asks of the kernels, in bursts in pieces of some milliseconds, however large it is: `body` writes it down, reading
+ * none of its values. What it allocates is released at the end.
+ */
+export function* inPieces<Result>(body: () => Result): Steps<Result> {
+  if (deadline === undefined || recording()) return scope(body);
+  const own = beginStack();
+  try {
+    const { result, works } = onStack(own, () => record(body));
+    for (const work of works) {
+      work();
+      if (deadline !== undefined && clock() >= deadline) yield;
+    }
+    return result();
+  } finally {
+    endStack(own);
+  }
+}
+
+/** Resolves after the event loop had its turn. `setTimeout` alone waits 4 ms in browsers when nested. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
+    if (setImmediate !== undefined) {
+      setImmediate(resolve);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+/**
+ * The asynchronous form of a call: its steps in bursts, with what is left of the options when those of bursts are taken out.
+ * @throws OptionError for a signal or an onProgress of another type; what the steps throw; the signal's reason
+ */
+export async function asynchronously<Result, Options, Report>(
+  where: string,
+  options: Options & BurstOptions<Report>,
+  stepsOf: (rest: Options) => Steps<Result, Report>,
+): Promise<Result> {
+  // A value that is not an object is refused as the synchronous form refuses it.
+  if (typeof options !== "object" || options === null) return inBursts(stepsOf(options));
+  const { onProgress, signal, ...rest } = options;
+  return inBursts(stepsOf(rest as Options), readBursts(where, { onProgress, signal }));
+}
+
+/** @throws OptionError */
+export function readBursts<Report>(where: string, { onProgress, signal }: BurstOptions<Report>): BurstOptions<Report> {
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw new OptionError(`${where}: onProgress must be a function, not ${typeof onProgress}.`);
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+    throw new OptionError(`${where}: signal must be an AbortSignal, such as the signal of an AbortController.`);
+  }
+  return { onProgress, signal };
+}
