@@ -291,6 +291,20 @@ export type {
   Prediction,
   PredictOptions,
 } from "./prediction/prediction.ts";
+export type {
+  Disposing,
+  Handle,
+  OnWorker,
+  Received,
+  RemoteFit,
+  RemoteNetwork,
+  RemotePosterior,
+  RemoteTableModel,
+  Sent,
+  TransferOptions,
+} from "./remote/calls.ts";
+export { type ConnectOptions, connect, type Remote, type RemoteLaplace } from "./remote/connect.ts";
+export type { WorkerLike } from "./remote/connection.ts";
 export type { Curvature, Eigenbasis, Factors, Structure } from "./structures/curvature.ts";
 export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";

@@ -36,6 +36,7 @@ import {
   train,
   writeSafetensors,
 } from "../src/index.ts";
+import { pair } from "./remote/pair.ts";
 
 interface Advice {
   /** What the message says, as the sources have it. */
@@ -260,6 +261,16 @@ const advices: Record<string, Advice> = {
       const first = await curvatureOf(net(), gaussian(), data, { structure: "ekfac" });
       const other = take(data, [0, 1, 2]);
       return first.merge(await curvatureOf(net(), gaussian(), other, { structure: "ekfac", basis: anyOf(first) }));
+    },
+  },
+  "a loader of data for a worker": {
+    says: "Give its data (loader.data), with batchSize, shuffle and seed as options.",
+    refused: async () => (await pair()).train(anyOf(undefined), new DataLoader(data), { loss: mse }),
+    async followed() {
+      const remote = await pair();
+      const { data: own, batchSize } = new DataLoader(data, { batchSize: 4 });
+      await remote.train(await remote.send(net()), own, { loss: mse, batchSize, shuffle: false, epochs: 1 });
+      remote.close();
     },
   },
 };

@@ -24,8 +24,10 @@ const floors = [
   "diagnosis",
   "laplace",
   "io",
+  "remote",
   "index.ts",
   "graph.ts",
+  "worker.ts",
 ];
 
 const floorOf = (path: string) => floors.indexOf(path.split("/")[1]);

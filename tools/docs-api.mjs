@@ -21,6 +21,7 @@ const floors = {
   linalg: "Linear algebra",
   kernels: "Kernels",
   errors: "Errors",
+  remote: "Workers",
   graph: "laplace-ts/graph",
 };
 

@@ -42,6 +42,7 @@ const guide = [
     items: [
       page("The command line", "/command-line"),
       page("Files", "/files"),
+      page("Workers", "/workers"),
       page("Performance and memory", "/performance"),
       page("Benchmarks", "/benchmarks"),
     ],

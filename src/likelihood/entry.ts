@@ -16,6 +16,7 @@ export interface EntryFields {
   json(name: string): unknown;
   has(name: string): boolean;
   choice<const Choice extends string>(name: string, choices: readonly Choice[]): Choice;
+  boolean(name: string): boolean;
   integer(name: string, minimum: number): number;
   finite(name: string): number;
   positives(name: string, length: number): readonly number[];
@@ -33,7 +34,8 @@ const readers: Readonly<Record<string, (fields: EntryFields, outputs: number) =>
   gaussian(fields, outputs) {
     const noise = fields.finite("noise");
     checkNumber(fields.where, "noise", noise, 0, true);
-    return gaussianOf(noise, fields.has("ratios") ? fields.positives("ratios", outputs) : undefined);
+    const ratios = fields.has("ratios") ? fields.positives("ratios", outputs) : undefined;
+    return gaussianOf(noise, ratios, fields.has("apart") && fields.boolean("apart"));
   },
   bernoulli: (fields) => bernoulli(classOptions(fields)),
   categorical: (fields) => categorical(classOptions(fields)),

@@ -36,6 +36,8 @@ export type Reduction = "mean" | "sum" | "none";
 /** What the library knows of a loss: its elements, their gradient, its targets. Shapes are those of one example. */
 export interface LossRule {
   readonly name: string;
+  /** Its options, with which it is made again elsewhere. */
+  readonly entry?: Readonly<Record<string, unknown>>;
   /** The shape of the elements for outputs of that shape. */
   elementShape(shape: readonly number[]): readonly number[];
   /** Targets as numbers shaped like the outputs [B, ...]. @throws ShapeError, ValueError */
@@ -135,6 +137,7 @@ function makeCrossEntropy(options: ClassOptions): LossWithOptions<ClassOptions> 
       : { dropIgnored: (outputs, t, columns, at) => dropIgnored(outputs, layoutOf(outputs.shape), t, columns, at) };
   const loss = makeLoss({
     name,
+    entry: { ...options },
     elementShape: (shape) => labelShape(shape, classAxis),
     readTargets: (where, targets, shape, dtype) => readClasses(where, targets, shape, dtype, options),
     counted(shape, targets) {
@@ -223,6 +226,7 @@ function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreO
         };
   const loss = makeLoss({
     name,
+    entry: { ...options },
     elementShape: (shape) => shape,
     readTargets: (where, targets, shape, dtype) => readBinary(where, targets, shape, dtype, ignoredLabel),
     counted(_, targets) {

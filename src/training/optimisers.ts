@@ -25,6 +25,8 @@ export interface Optimizer {
   readonly learningRate: number;
   /** State arrays of P numbers that it needs. */
   readonly stateArrays: number;
+  /** The options that it was made with, if it is one of the library's: it is made again of them elsewhere. */
+  readonly options?: SgdOptions | AdamWOptions;
   step(step: Step): void;
 }
 
@@ -55,6 +57,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   return optimizerOf({
     name: "sgd",
     learningRate,
+    options: { ...options },
     stateArrays: momentum === 0 ? 0 : 1,
     step({ kernels, size, parameters, gradient, state, decay }) {
       kernels.sgdStep(size, parameters, gradient, state[0] ?? 0, learningRate, momentum, nesterov, decay);
@@ -86,7 +89,7 @@ function power(base: number, exponent: number): number {
   return result;
 }
 
-function adamLike(name: string, options: AdamOptions, decoupledDecay: number): Optimizer {
+function adamLike(name: string, options: AdamWOptions, decoupledDecay: number): Optimizer {
   const { learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   checkNumber(name, "learningRate", learningRate, 0, true);
   checkNumber(name, "epsilon", epsilon, 0, true);
@@ -97,6 +100,7 @@ function adamLike(name: string, options: AdamOptions, decoupledDecay: number): O
   return optimizerOf({
     name,
     learningRate,
+    options: { ...options },
     stateArrays: 2,
     step({ kernels, size, parameters, gradient, state: [mean, square], count, decay }) {
       const [first, second] = [1 - power(beta1, count), 1 - power(beta2, count)];

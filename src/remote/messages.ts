@@ -1,0 +1,39 @@
+// What a page and its worker say to each other, on a port of their own: other messages to the worker are others' business.
+
+/** What is used of a MessagePort: its own type would ask users' projects for the library "DOM". */
+export interface Port {
+  postMessage(message: unknown, transfer?: unknown[]): void;
+  addEventListener(type: string, listener: (event: { readonly data: unknown }) => void): void;
+  start?(): void;
+  close?(): void;
+  /** Node's: whether the process waits for messages. */
+  ref?(): void;
+  unref?(): void;
+}
+
+/** The name by which a greeting is known among messages. */
+export const GREETING = "laplace-ts.connect";
+
+/** The first message to a worker: the version of the page's library, and the port for all others. */
+export interface Greeting {
+  readonly [GREETING]: string;
+  readonly port: Port;
+}
+
+/** @returns whether a message to a worker is for the library */
+export function isGreeting(message: unknown): message is Greeting {
+  return message !== null && typeof message === "object" && GREETING in message && "port" in message;
+}
+
+/** From the page: a call, of a function or, `on` an object that the worker keeps, of a method; or about those there are. */
+export type Request =
+  | { readonly id: number; readonly name: string; readonly on: number | undefined; readonly args: readonly unknown[] }
+  | { readonly abort: number }
+  | { readonly free: number };
+
+/** From the worker: that it is ready, or of a call what it gave, why it failed, or what one of its callbacks is to be told. */
+export type Reply =
+  | { readonly ready: string }
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: unknown }
+  | { readonly id: number; readonly callback: number; readonly args: readonly unknown[] };

@@ -1,0 +1,219 @@
+// The worker's side: answers what a page calls, and keeps networks, fits, posteriors and models for it.
+
+import type { NDArray } from "../array/ndarray.ts";
+import { LaplaceError, ValueError } from "../errors.ts";
+import { evaluateAsync } from "../evaluation/evaluate.ts";
+import { epistemicScore, outOfDistributionAuroc, uncertaintyAsync } from "../evaluation/uncertainty.ts";
+import { Fields } from "../io/fields.ts";
+import type { Json } from "../io/json.ts";
+import { networkFields, readNetwork } from "../io/networks.ts";
+import { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors.ts";
+import { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
+import { version } from "../io/version.ts";
+import { kernels } from "../kernels/kernels.ts";
+import { laplace } from "../laplace/laplace.ts";
+import { estimateMemory } from "../laplace/memory-estimate.ts";
+import type { LaplaceOptions } from "../laplace/options.ts";
+import { Posterior } from "../laplace/posterior.ts";
+import { entryFields, readEntry } from "../likelihood/entry.ts";
+import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
+import { Network } from "../network/network.ts";
+import { Fit } from "../posterior/fit.ts";
+import { adam, adamW, sgd } from "../training/optimisers.ts";
+import { train } from "../training/train.ts";
+import { type Functions, type Kind, kinds, type laplaceCalls } from "./calls.ts";
+import { errorMessage } from "./errors.ts";
+import { isGreeting, type Port, type Request } from "./messages.ts";
+import { type Mark, mark, pack, unpack } from "./values.ts";
+
+type Callable = (...args: never[]) => unknown;
+
+const laplaceMethod =
+  (name: (typeof laplaceCalls)[number]) =>
+  (net: Network, options: LaplaceOptions, ...args: never[]): unknown =>
+    (laplace(net, options)[name] as (...all: never[]) => unknown)(...args);
+
+/** Everything that has a name and no object. */
+const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof Functions]: Callable } = {
+  train,
+  estimateMemory,
+  evaluate: evaluateAsync,
+  uncertainty: uncertaintyAsync,
+  epistemicScore,
+  outOfDistributionAuroc,
+  savePosterior,
+  loadPosterior,
+  saveFit,
+  loadFit,
+  saveTableModel,
+  loadTableModel,
+  kernelInfo: kernels.info,
+  "laplace.fit": laplaceMethod("fit"),
+  "laplace.sum": laplaceMethod("sum"),
+  "laplace.posterior": laplaceMethod("posterior"),
+  send(json: Json, parameters: NDArray, buffers: NDArray): Network {
+    const { graph, frozen } = elsewhere("send", "network", () =>
+      readNetwork(new Fields("network", json, networkFields), parameters.size),
+    );
+    return new Network(graph, parameters, frozen, buffers);
+  },
+  receive: ({ frozen, parameters, buffers }: Network) => [[...frozen], parameters.clone(), buffers.clone()],
+};
+
+const classes: Readonly<Record<Kind, new (...args: never[]) => object>> = {
+  network: Network,
+  fit: Fit,
+  posterior: Posterior,
+  tableModel: TableModel,
+};
+
+const losses = { mse, crossEntropy, binaryCrossEntropy };
+const optimisers = { sgd, adam, adamW };
+
+/** Results that share memory with what the worker keeps. */
+const shares = ["named"];
+
+/** What makes functions of what stood for them. */
+const makers: Readonly<Record<string, (known: Mark) => unknown>> = {
+  likelihood({ entry }) {
+    const { ratios } = entry as { readonly ratios?: readonly number[] };
+    return readEntry(new Fields("likelihood", entry as Json, [...entryFields, "apart"]), ratios?.length ?? 0);
+  },
+  loss({ name, options }) {
+    const loss = losses[name as keyof typeof losses];
+    return options === undefined ? loss : (loss as typeof crossEntropy).with(options as object);
+  },
+  optimizer: ({ name, options }) => optimisers[name as keyof typeof optimisers](options as object),
+};
+
+/** One page's connection. */
+class Session {
+  readonly #port: Port;
+  readonly #objects = new Map<number, object>();
+  readonly #running = new Map<number, AbortController>();
+  #next = 0;
+
+  constructor(port: Port) {
+    this.#port = port;
+    port.addEventListener("message", ({ data }) => this.#hear(data as Request));
+    port.start?.();
+    port.postMessage({ ready: version });
+  }
+
+  #hear(request: Request): void {
+    if ("free" in request) this.#objects.delete(request.free);
+    else if ("abort" in request) this.#running.get(request.abort)?.abort();
+    else void this.#answer(request);
+  }
+
+  async #answer({ id, name, on, args }: Extract<Request, { args: unknown }>): Promise<void> {
+    const controller = new AbortController();
+    this.#running.set(id, controller);
+    const where = name.slice(name.indexOf(".") + 1);
+    try {
+      const object = on === undefined ? undefined : this.#object(where, on);
+      const given = args.map((arg) =>
+        unpack(arg, (kind, known) => this.#read(where, id, controller.signal, kind, known)),
+      );
+      const result = await this.#callable(where, name, object)(...(given as never[]));
+      this.#post({ id, result: result === object && object !== undefined ? mark("self") : result }, where);
+    } catch (error) {
+      this.#port.postMessage({ id, error: errorMessage(error) });
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  #post(message: object, where: string): void {
+    const transfer = new Set<unknown>();
+    const packed = pack(message, {
+      where,
+      give: !shares.includes(where),
+      transfer,
+      stand: (value, name) => this.#stand(where, value, name),
+    });
+    this.#port.postMessage(packed, [...transfer]);
+  }
+
+  /** A function by its name, or an object's method: the form of it that lets messages be heard meanwhile, if there is one. */
+  #callable(where: string, name: string, object: object | undefined): Callable {
+    if (object === undefined) {
+      if (Object.hasOwn(functions, name)) return functions[name];
+    } else if ((kinds[kindOf(object) as Kind].calls as readonly string[]).includes(name)) {
+      const methods = object as Readonly<Record<string, Callable | undefined>>;
+      const method = methods[`${name}Async`] ?? methods[name];
+      if (method !== undefined) return method.bind(object);
+    }
+    throw new LaplaceError(`${where}: the worker's library has no such call.`);
+  }
+
+  #object(where: string, id: number): object {
+    const object = this.#objects.get(id);
+    if (object === undefined) throw new LaplaceError(`${where}: the worker does not have the object any more.`);
+    return object;
+  }
+
+  #stand(where: string, value: object, name: string): unknown {
+    const of = kindOf(value);
+    if (of === undefined) throw new LaplaceError(`${where}: the result's ${name} cannot leave the worker.`);
+    const id = this.#next++;
+    this.#objects.set(id, value);
+    const facts = kinds[of].facts.map((fact) => [fact, (value as Record<string, unknown>)[fact]]);
+    return mark("object", {
+      of,
+      id,
+      facts: pack(Object.fromEntries(facts), { where, give: false, transfer: new Set(), stand: () => undefined }),
+    });
+  }
+
+  #read(where: string, id: number, signal: AbortSignal, kind: string, known: Mark): unknown {
+    if (kind === "object") return this.#object(where, known.id as number);
+    if (kind === "signal") return signal;
+    if (kind === "callback") {
+      return (...args: unknown[]) => {
+        signal.throwIfAborted();
+        this.#post({ id, callback: known.at, args }, where);
+      };
+    }
+    return elsewhere(where, kind, () => makers[kind](known));
+  }
+}
+
+/** What is made of names. @throws ValueError for one that is not defined here */
+function elsewhere<T>(where: string, what: string, make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    if (!(cause instanceof LaplaceError)) throw cause;
+    throw new ValueError(
+      `${where}: the worker cannot make the ${what}. ${cause.message} The worker's program is its file: one of your own imports "laplace-ts/worker", and defines what is yours.`,
+      { cause },
+    );
+  }
+}
+
+function kindOf(value: object): Kind | undefined {
+  const found = Object.entries(classes).find(([, Class]) => value instanceof Class);
+  return found?.[0] as Kind | undefined;
+}
+
+const served = new WeakSet<object>();
+
+/** What `serve` answers on: a worker's own scope, Node's parentPort, or a MessagePort. */
+export interface ServedPort {
+  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  start?(): void;
+}
+
+/**
+ * Answers the `connect` of whoever posts to this port; other messages are left to others. Importing laplace-ts/worker in a
+ * worker does it with the worker's own port.
+ */
+export function serve(port: ServedPort): void {
+  if (served.has(port)) return;
+  served.add(port);
+  port.addEventListener("message", ({ data }) => {
+    if (isGreeting(data)) new Session(data.port);
+  });
+  port.start?.();
+}

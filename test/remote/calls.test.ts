@@ -1,0 +1,277 @@
+// What a worker gives is what the page gives, to the bit, call by call; and again, so that nothing of the worker's was given away.
+
+import { afterAll, describe, expect, test } from "vitest";
+import {
+  adamW,
+  batchNorm,
+  bernoulli,
+  binaryCrossEntropy,
+  categorical,
+  chain,
+  crossEntropy,
+  DataLoader,
+  dataset,
+  defineLikelihood,
+  dense,
+  epistemicScore,
+  estimateMemory,
+  evaluate,
+  gaussian,
+  kernels,
+  type LaplaceOptions,
+  type Likelihood,
+  type Loss,
+  laplace,
+  loadPosterior,
+  loadTableModel,
+  mse,
+  type NDArray,
+  outOfDistributionAuroc,
+  poisson,
+  type RemotePosterior,
+  randomNormal,
+  savePosterior,
+  saveTableModel,
+  sgd,
+  tableEncoding,
+  tableModel,
+  take,
+  tanh,
+  train,
+  uncertainty,
+} from "../../src/index.ts";
+import { functions, kinds } from "../../src/remote/calls.ts";
+import { pair } from "./pair.ts";
+
+const remote = await pair();
+afterAll(() => remote.close());
+
+const x = randomNormal([12, 2], { seed: 1 });
+const more = randomNormal([5, 2], { seed: 2 });
+const targets: Record<string, { outputs: number; y: NDArray | number[] }> = {
+  numbers: { outputs: 2, y: randomNormal([12, 2], { seed: 3 }) },
+  classes: { outputs: 3, y: Array.from({ length: 12 }, (_, i) => i % 3) },
+  labels: { outputs: 1, y: Array.from({ length: 12 }, (_, i) => i % 2) },
+  counts: { outputs: 1, y: Array.from({ length: 12 }, (_, i) => i % 4) },
+};
+const netOf = (outputs: number) => chain({ inputs: 2, seed: 4, dtype: "float64" }, dense(3, tanh), dense(outputs));
+const options = (likelihood: LaplaceOptions["likelihood"]): LaplaceOptions => ({ likelihood, checks: false });
+
+async function both(
+  kind: keyof typeof targets,
+  likelihood: LaplaceOptions["likelihood"],
+  how: Partial<LaplaceOptions> = {},
+) {
+  const { outputs, y } = targets[kind];
+  const net = netOf(outputs);
+  const data = { x, y };
+  const all = { ...options(likelihood), ...how };
+  const here = await laplace(net, all).fit(data);
+  const there = await remote.laplace(await remote.send(net), all).fit(data);
+  return { net, data, here, there };
+}
+
+test("every function and every method of a kind is there, and no other", async () => {
+  const { there } = await both("numbers", "regression");
+  const methods = Object.getOwnPropertyNames(there).filter((name) => typeof (there as never)[name] === "function");
+  expect(methods.filter((name) => name !== "cloning" && name !== "toJSON").sort()).toEqual(
+    [...kinds.posterior.calls].sort(),
+  );
+  for (const name of functions) expect(remote[name]).toBeTypeOf("function");
+});
+
+/** What is asked of posteriors, by the method's name. */
+const asked: Record<(typeof kinds.posterior.calls)[number], readonly unknown[]> = {
+  with: [{ temperature: 0.5 }],
+  merge: [],
+  optimizePrior: [{ steps: 20 }],
+  evidence: [],
+  logMarginalLikelihood: [],
+  evidenceGradient: [],
+  predict: [more],
+  logProbabilities: [more],
+  functionCovariance: [more, { joint: true }],
+  functionSamples: [more, 4, { seed: 2 }],
+  diagnose: [],
+  sample: [3, { seed: 5 }],
+  logProb: [],
+  variance: [],
+  covariance: [],
+  precision: [],
+};
+
+describe.each([
+  ["numbers", "regression", "full"],
+  ["classes", "classification", "kronecker"],
+] as const)("a posterior of %s", async (kind, likelihood, structure) => {
+  const { data, here, there } = await both(kind, likelihood, { structure });
+  const plain = (value: unknown) => JSON.parse(JSON.stringify(value, (_, one) => (one === undefined ? null : one)));
+
+  test.each(Object.entries(asked))("%s", async (name, args) => {
+    const method = (of: object) => (of as Record<string, (...all: unknown[]) => unknown>)[name].bind(of);
+    if (name === "logProbabilities" && kind === "numbers") {
+      await expect(method(there)(...args)).rejects.toThrow(expect.objectContaining({ name: "OptionError" }));
+      return;
+    }
+    const weights = name === "logProb" ? [here.mean] : [];
+    const own = name === "merge" ? [here] : [...weights, ...args];
+    const due = method(here)(...own);
+    for (let again = 0; again < 2; again++) {
+      const found = await method(there)(...(name === "merge" ? [there] : own));
+      if (["with", "merge", "optimizePrior"].includes(name)) {
+        const [a, b] = [due as typeof here, found as RemotePosterior];
+        expect(await remote.savePosterior(b)).toEqual(savePosterior(a));
+        b.dispose();
+      } else expect(found).toEqual(due);
+    }
+  });
+
+  test("what is known without asking", () => {
+    for (const name of kinds.posterior.facts) expect(there[name]).toEqual(here[name]);
+  });
+
+  test("scores and uncertainty", async () => {
+    expect(await remote.evaluate(there, data, { level: 0.8 })).toEqual(evaluate(here, data, { level: 0.8 }));
+    expect(await remote.uncertainty(there, more, { seed: 1 })).toEqual(uncertainty(here, more, { seed: 1 }));
+    expect(plain(await there.diagnose(data))).toEqual(plain(here.diagnose(data)));
+    if (kind === "numbers") return;
+    expect(await remote.epistemicScore(there, more)).toEqual(epistemicScore(here, more));
+    expect(await remote.outOfDistributionAuroc(there, x, more)).toEqual(outOfDistributionAuroc(here, x, more));
+  });
+});
+
+const own = defineLikelihood("remoteNormal", ({ scale }: { scale: number }) => ({
+  loss: (f, y) => (f - y) ** 2 / (2 * scale ** 2),
+  gradient: (f, y) => (f - y) / scale ** 2,
+  information: () => scale ** -2,
+  mean: (f) => f,
+  variance: () => scale ** 2,
+  constant: () => Math.log(scale * Math.sqrt(2 * Math.PI)),
+  draw: (f, random) => f + scale * random.normal(),
+}));
+const likelihoods: Record<string, [keyof typeof targets, Likelihood]> = {
+  "gaussian, its noises to be tuned": ["numbers", gaussian()],
+  "gaussian of one noise": ["numbers", gaussian({ noise: 0.3 })],
+  "gaussian of noises": ["numbers", gaussian({ noise: [0.3, 0.6] })],
+  "classes, one ignored": ["classes", categorical({ ignoredLabel: 2 })],
+  labels: ["labels", bernoulli({ ignoredLabel: -1 })],
+  counts: ["counts", poisson()],
+  "one's own": ["counts", own({ scale: 2 })],
+};
+test.each(Object.entries(likelihoods))("a likelihood goes over: %s", async (_, [kind, likelihood]) => {
+  const { here, there } = await both(kind, likelihood, { structure: "diagonal" });
+  const tuned = await there.optimizePrior({ steps: 10 });
+  expect(await remote.savePosterior(tuned)).toEqual(savePosterior(here.optimizePrior({ steps: 10 })));
+});
+
+const trainings: Record<string, [keyof typeof targets, Loss | Likelihood]> = {
+  mse: ["numbers", mse],
+  crossEntropy: ["classes", crossEntropy],
+  "crossEntropy, a label ignored": ["classes", crossEntropy.with({ ignoredLabel: 1 })],
+  binaryCrossEntropy: ["labels", binaryCrossEntropy.with({ ignoredLabel: -100 })],
+  "a likelihood": ["counts", poisson()],
+};
+test.each(Object.entries(trainings))("a training with %s learns the same", async (name, [kind, loss]) => {
+  const { outputs, y } = targets[kind];
+  const net = netOf(outputs).freeze("0.bias");
+  const there = await remote.send(net);
+  const learned = await remote.receive(there);
+  const optimizer = name === "mse" ? sgd({ momentum: 0.5, learningRate: 0.02 }) : adamW({ weightDecay: 0.1 });
+  const how = { loss, optimizer, epochs: 4, batchSize: 5, weightDecay: 0.01, seed: 3 };
+  const seen: unknown[] = [];
+  const found = await remote.train(there, { x, y }, { ...how, onProgress: (report) => seen.push(report) });
+  const due = await train(net, { x, y }, how);
+  expect(found).toEqual(due);
+  expect(seen).toEqual(due.history.map((one) => ({ ...one, epochs: 4 })));
+  expect((await remote.receive(there)).parameters).toEqual(net.parameters);
+  // A network that was received before is another.
+  expect(learned.parameters).not.toEqual(net.parameters);
+});
+
+test("a network goes there and back: parameters, statistics, what is frozen; its methods are its own", async () => {
+  const net = chain({ inputs: 2, seed: 1 }, dense(4), batchNorm(), dense(1)).freeze("2");
+  await train(net, { x, y: randomNormal([12, 1], { seed: 2 }) }, { loss: mse, epochs: 2 });
+  const there = await remote.send(net);
+  expect(there.parameterCount).toBe(net.parameterCount);
+  expect(there.inputShape).toEqual([2]);
+  const before = net.forward(more);
+  for (let again = 0; again < 2; again++) {
+    expect(await there.named()).toEqual(net.named());
+    expect(await there.forward(more)).toEqual(before);
+  }
+  expect(await there.summary()).toBe(net.summary());
+  expect(await there.freeze("0.bias")).toBe(there);
+  const clone = await there.clone();
+  await there.setParameters(net.parameters.data.map(() => 0));
+  await there.unfreeze("2");
+  const [back, copy] = [await remote.receive(there), await remote.receive(clone)];
+  expect([...back.frozen].sort()).toEqual(["0.bias"]);
+  expect([...copy.frozen].sort()).toEqual([...net.clone().freeze("0.bias").frozen].sort());
+  expect(copy.forward(more)).toEqual(before);
+  expect(copy.buffers).toEqual(net.buffers);
+  expect(back.parameters.data.every((one: number) => one === 0)).toBe(true);
+});
+
+test("fits of shards add there, and files go there and back", async () => {
+  const { outputs, y } = targets.numbers;
+  const net = netOf(outputs);
+  const [first, last] = [0, 6].map((from) =>
+    take(
+      dataset(x, y),
+      [0, 1, 2, 3, 4, 5].map((i) => from + i),
+    ),
+  );
+  const here = laplace(net, options("regression"));
+  const there = remote.laplace(await remote.send(net), options("regression"));
+  const due = here.posterior((await here.sum(first)).merge(await here.sum(last)));
+  const [a, b] = await Promise.all([there.sum(first), there.sum(last)]);
+  expect(a.examples).toBe(6);
+  const posterior = await there.posterior(await a.merge(b));
+  const bytes = await remote.savePosterior(posterior);
+  expect(bytes).toEqual(savePosterior(due));
+  expect(await (await remote.loadPosterior(bytes)).predict(more)).toEqual(due.predict(more));
+  expect(loadPosterior(bytes).predict(more)).toEqual(due.predict(more));
+  const again = await remote.loadFit(await remote.saveFit(await a.scale(2)));
+  expect(again.examples).toBe(12);
+});
+
+test("a table's model predicts the same rows", async () => {
+  const rows = Array.from({ length: 20 }, (_, i) => [String(i / 7), i % 3 ? "u" : "v", String((i % 5) / 2)]);
+  const encoding = tableEncoding({ names: ["stands-for", "b", "y"], rows }, { target: "y" });
+  const net = chain({ inputs: encoding.inputs.length, seed: 1, dtype: "float64" }, dense(3, tanh), dense(1));
+  const given = { x: randomNormal([20, encoding.inputs.length], { seed: 1 }), y: randomNormal([20, 1], { seed: 2 }) };
+  const posterior = await laplace(net, options("regression")).fit(given);
+  const model = tableModel({ posterior, encoding, farVariance: 1.5, notes: { about: [1, "two", null] } });
+  const asked = rows.slice(0, 4).map(([a, b]) => ({ "stands-for": a, b }));
+  const there = await remote.loadTableModel(saveTableModel(model));
+  expect(there.notes).toEqual(model.notes);
+  for (let again = 0; again < 2; again++) expect(await there.predict(asked)).toEqual(model.predict(asked));
+  expect(loadTableModel(await remote.saveTableModel(there)).predict(asked)).toEqual(model.predict(asked));
+});
+
+test("data may be batches, a loader, or a function of them", async () => {
+  const { here, data, net } = await both("numbers", "regression");
+  const batch = (from: number) =>
+    take(
+      dataset(data.x, data.y),
+      [0, 1, 2, 3].map((i) => from + i),
+    );
+  const all = [batch(0), batch(4), batch(8)];
+  const there = remote.laplace(await remote.send(net), options("regression"));
+  const due = savePosterior(await laplace(net, options("regression")).fit(all));
+  for (const given of [all, () => all, new DataLoader(data, { batchSize: 4 }), new Set(all), all.values()]) {
+    expect(await remote.savePosterior(await there.fit(given))).toEqual(due);
+  }
+  expect(here.examples).toBe(12);
+});
+
+test("what is computed with, and what would be needed", async () => {
+  const net = netOf(1);
+  const [{ bytesInUse: _, memoryBytes: __, ...there }, { bytesInUse: ___, memoryBytes: ____, ...here }] = [
+    await remote.kernelInfo(),
+    kernels.info(),
+  ];
+  expect(there).toEqual(here);
+  const asked = { ...options("regression"), examples: 100 };
+  expect(await remote.estimateMemory(await remote.send(net), asked)).toEqual(estimateMemory(net, asked));
+});
