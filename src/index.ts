@@ -317,5 +317,7 @@ export {
   type SgdOptions,
   sgd,
 } from "./training/optimisers.ts";
+export type { EpochReport, TrainingOptions, TrainingResult } from "./training/options.ts";
 export { type ProgressBarOptions, progressBar } from "./training/progress.ts";
-export { type EpochReport, type TrainingOptions, type TrainingResult, train } from "./training/train.ts";
+export { cosineDecay, type DecayOptions, linearDecay, type Schedule } from "./training/schedules.ts";
+export { train } from "./training/train.ts";

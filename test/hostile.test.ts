@@ -87,6 +87,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["solveTriangular", spd, [1, 2], { triangle: "lower" }],
   ["syrk", spd, {}],
   ["chain", { inputs: 2, seed: 1 }, dense(1)],
+  ["cosineDecay", { warmup: 0.1, end: 0 }],
   ["adam", { learningRate: 0.1, beta1: 0.9 }],
   ["conv2d", 3, 2, tanh, { stride: 1 }],
   ["dropout", 0.5],

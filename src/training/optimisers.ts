@@ -17,6 +17,8 @@ export interface Step {
   readonly count: number;
   /** Coefficient of θ to be added to the gradient. */
   readonly decay: number;
+  /** What the learning rate is multiplied by in this step. */
+  readonly rate: number;
 }
 
 /** How parameters move along a gradient. */
@@ -59,8 +61,8 @@ export function sgd(options: SgdOptions = {}): Optimizer {
     learningRate,
     options: { ...options },
     stateArrays: momentum === 0 ? 0 : 1,
-    step({ kernels, size, parameters, gradient, state, decay }) {
-      kernels.sgdStep(size, parameters, gradient, state[0] ?? 0, learningRate, momentum, nesterov, decay);
+    step({ kernels, size, parameters, gradient, state, decay, rate }) {
+      kernels.sgdStep(size, parameters, gradient, state[0] ?? 0, learningRate * rate, momentum, nesterov, decay);
     },
   });
 }
@@ -102,7 +104,7 @@ function adamLike(name: string, options: AdamWOptions, decoupledDecay: number): 
     learningRate,
     options: { ...options },
     stateArrays: 2,
-    step({ kernels, size, parameters, gradient, state: [mean, square], count, decay }) {
+    step({ kernels, size, parameters, gradient, state: [mean, square], count, decay, rate }) {
       const [first, second] = [1 - power(beta1, count), 1 - power(beta2, count)];
       kernels.adamStep(
         size,
@@ -110,7 +112,7 @@ function adamLike(name: string, options: AdamWOptions, decoupledDecay: number): 
         gradient,
         mean,
         square,
-        learningRate,
+        learningRate * rate,
         beta1,
         beta2,
         epsilon,

@@ -6,15 +6,7 @@ import { Random } from "../array/random.ts";
 import { type Data, readWhole } from "../data/batches.ts";
 import { DataLoader } from "../data/loader.ts";
 import { contractSum } from "../derivatives/contractions.ts";
-import {
-  checkBoolean,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  NonFiniteLossError,
-  OptionError,
-  ValueError,
-} from "../errors.ts";
+import { NonFiniteLossError, OptionError, valueText } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   allocate,
@@ -27,9 +19,8 @@ import {
   scope,
   sumOf,
 } from "../kernels/memory.ts";
-import { nextTurn, type StopSignal } from "../kernels/steps.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
-import { type Loss, type LossRule, readLoss } from "../losses/losses.ts";
+import { nextTurn } from "../kernels/steps.ts";
+import { type LossRule, readLoss } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
@@ -40,69 +31,8 @@ import {
   positionsOfChannel,
   takesBatchStatistics,
 } from "../network/primitives/training.ts";
-import { adam, type Optimizer } from "./optimisers.ts";
+import { readTrainingOptions, type TrainingOptions, type TrainingPlan, type TrainingResult } from "./options.ts";
 import { beginTraining, endTraining, type Running } from "./running.ts";
-
-/** The state of training at the end of an epoch. */
-export interface EpochReport {
-  /** From 1. */
-  readonly epoch: number;
-  /** Epochs asked for. */
-  readonly epochs: number;
-  /**
-   * The mean over the epoch's samples of the loss before each step, with the penalty ½ · weightDecay · ‖θ‖². Labels that are
-   * ignored do not count; 0 where all are.
-   */
-  readonly loss: number;
-}
-
-/** What `train` gives. */
-export interface TrainingResult {
-  /** One entry for each epoch. */
-  readonly history: readonly { readonly epoch: number; readonly loss: number }[];
-  /** The number of steps taken. */
-  readonly steps: number;
-}
-
-/** Options of `train`. */
-export interface TrainingOptions {
-  /** What is minimised, its mean over the batch: a loss, or a likelihood such as poisson(). */
-  loss: Loss | Likelihood;
-  /** How parameters move (default `adam()`). */
-  optimizer?: Optimizer;
-  /** Passes through the data (default 100). */
-  epochs?: number;
-  /** Samples in a step (default 32; of a DataLoader its own). */
-  batchSize?: number;
-  /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
-  weightDecay?: number;
-  /** Whether each epoch has a new order (default true; of a DataLoader its own). */
-  shuffle?: boolean;
-  /** Seed of the order, and of what `dropout` drops (default 0). */
-  seed?: number;
-  /** Called after each epoch, with the network's parameters up to date; `progressBar()` makes one that prints. */
-  onProgress?: ((report: EpochReport) => void) | undefined;
-  /** Stops training between two steps; the network keeps what it has learned, and `train` throws the signal's reason. */
-  signal?: StopSignal | undefined;
-}
-
-const optionNames = [
-  "loss",
-  "optimizer",
-  "epochs",
-  "batchSize",
-  "weightDecay",
-  "shuffle",
-  "seed",
-  "onProgress",
-  "signal",
-];
-
-const optionsElsewhere = {
-  learningRate: "optimizer: adam({ learningRate })",
-  lr: "optimizer: adam({ learningRate })",
-  momentum: "optimizer: sgd({ momentum })",
-};
 
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
@@ -118,36 +48,15 @@ const BURST_MILLISECONDS = 30;
  */
 export async function train(net: Network, data: Data, options: TrainingOptions): Promise<TrainingResult> {
   checkIsNetwork("train", net);
-  checkOptions("train", options, optionNames, optionsElsewhere);
-  const given = data instanceof DataLoader ? data : undefined;
-  const { optimizer = adam(), epochs = 100, weightDecay = 0, seed = 0 } = options;
-  const { batchSize = given?.batchSize ?? 32, shuffle = given?.shuffle ?? true } = options;
-  if (given !== undefined && (batchSize !== given.batchSize || shuffle !== given.shuffle)) {
-    throw new OptionError(
-      "train: batchSize and shuffle are the DataLoader's; leave them out, or give its data (loader.data) instead of the loader.",
-    );
-  }
-  const { onProgress, signal } = options;
   const rule = readLoss("train", options.loss, net);
-  checkInteger("train", "epochs", epochs, 0);
-  checkInteger("train", "batchSize", batchSize, 1);
-  checkNumber("train", "weightDecay", weightDecay, 0);
-  if (typeof optimizer?.step !== "function")
-    throw new ValueError(
-      `train: the optimizer must be sgd(), adam() or adamW()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
-    );
-  checkBoolean("train", "shuffle", shuffle);
-  checkInteger("train", "seed", seed, 0);
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw new OptionError(`train: onProgress must be a function, not ${typeof onProgress}.`);
-  }
-  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-    throw new OptionError("train: signal must be an AbortSignal, such as the signal of an AbortController.");
-  }
+  const given = data instanceof DataLoader ? data : undefined;
+  const plan = readTrainingOptions(options, given);
+  const { batchSize, epochs } = plan;
   const { x, y } = readWhole("train", data);
   const inputs = net.readInputs("train", x);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
-  const loader = given ?? new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle, seed });
+  const loader =
+    given ?? new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle: plan.shuffle, seed: plan.seed });
   const samples = loader.dropLast ? loader.length * batchSize : inputs.shape[0];
   if (samples === 0)
     throw new OptionError("train: the DataLoader gives no batch (dropLast, and fewer samples than one).");
@@ -157,10 +66,10 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
     throw new OptionError("train: all parameters are frozen, so there is nothing to train; net.unfreeze() frees them.");
   }
   checkBatches(net, samples, batchSize);
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   const running = beginTraining(net);
   try {
-    const run = new Run(net, rule, optimizer, inputs, targets, weightDecay, seed);
+    const run = new Run(net, rule, inputs, targets, plan, epochs * Math.ceil(samples / batchSize));
     return await epochsOf(run, loader, samples, epochs, running, options);
   } finally {
     endTraining(net);
@@ -218,10 +127,11 @@ async function epochsOf(
 class Run {
   readonly #net: Network;
   readonly #rule: LossRule;
-  readonly #optimizer: Optimizer;
+  readonly #plan: TrainingPlan;
   readonly #inputs: NDArray;
   readonly #targets: NDArray;
-  readonly #weightDecay: number;
+  /** Steps that the whole training will take. */
+  readonly #allSteps: number;
   readonly #state: NDArray[];
   /** The last parameters whose loss was finite: those before the last step. They outlive a burst. */
   readonly #previous: NDArray;
@@ -235,26 +145,18 @@ class Run {
   #weight = 0;
   steps = 0;
 
-  constructor(
-    net: Network,
-    rule: LossRule,
-    optimizer: Optimizer,
-    inputs: NDArray,
-    targets: NDArray,
-    weightDecay: number,
-    seed: number,
-  ) {
+  constructor(net: Network, rule: LossRule, inputs: NDArray, targets: NDArray, plan: TrainingPlan, steps: number) {
     this.#net = net;
     this.#rule = rule;
-    this.#optimizer = optimizer;
     this.#inputs = inputs;
     this.#targets = targets;
-    this.#weightDecay = weightDecay;
-    this.#state = Array.from({ length: optimizer.stateArrays }, () =>
+    this.#plan = plan;
+    this.#allSteps = steps;
+    this.#state = Array.from({ length: plan.optimizer.stateArrays }, () =>
       zeros([net.parameterCount], { dtype: net.dtype }),
     );
     this.#previous = net.parameters.clone();
-    this.#random = new Random(Math.floor(new Random(seed).uniform() * 2 ** 32));
+    this.#random = new Random(Math.floor(new Random(plan.seed).uniform() * 2 ** 32));
   }
 
   beginEpoch(epoch: number, order: Uint32Array, batchSize: number): void {
@@ -301,17 +203,19 @@ class Run {
           keep(previous, before);
           throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite", this.#next);
         }
+        this.#clip(gradient);
         this.#lossSum += loss * weight;
         this.#weight += weight;
         kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
-        this.#optimizer.step({
+        this.#plan.optimizer.step({
           kernels,
           size: parameterCount,
           parameters: theta,
           gradient,
           state,
           count: this.steps + 1,
-          decay: this.#weightDecay,
+          decay: this.#plan.weightDecay,
+          rate: this.#rate(),
         });
         // Whatever the optimiser did to frozen parameters, momentum and decay included, is undone.
         for (const { size, offset } of still) {
@@ -339,6 +243,7 @@ class Run {
     const { graph, dtype, parameterCount, frozen } = this.#net;
     const kernels = kernelsFor(dtype);
     const rule = this.#rule;
+    const { weightDecay } = this.#plan;
     const outputs = graph.output.size;
     const count = rows.length;
     const x = this.#gather(this.#inputs, rows);
@@ -355,15 +260,47 @@ class Run {
     const start = t / bytesPerElement(dtype);
     const counted = inMemory(dtype, (memory) => rule.counted(f.shape, memory.subarray(start, start + count * outputs)));
     loss /= Math.max(1, counted);
-    if (this.#weightDecay !== 0) {
+    if (weightDecay !== 0) {
       const square = allocateFloats(dtype, 1);
       kernels.dotRows(1, parameterCount, theta, theta, square, false);
-      loss += 0.5 * this.#weightDecay * sumOf(dtype, square, 1);
+      loss += 0.5 * weightDecay * sumOf(dtype, square, 1);
     }
     const column = allocateFloats(dtype, count * outputs);
     rule.gradient(f, t, 1 / Math.max(1, counted), column);
     contractSum(new Backward(forward, column, 1, "parameters"), gradient, false);
     return { loss, weight: counted / each };
+  }
+
+  /** What the schedule says of the next step. @throws OptionError */
+  #rate(): number {
+    const { schedule } = this.#plan;
+    if (schedule === undefined) return 1;
+    const rate = schedule(this.steps + 1, this.#allSteps);
+    if (Number.isFinite(rate) && rate >= 0) return rate;
+    throw new OptionError(
+      `train: the schedule must give a number of at least 0, not ${valueText(rate)}, at step ${this.steps + 1} of ${this.#allSteps}.`,
+    );
+  }
+
+  /** Shortens the gradient over free parameters to the norm that it may have (Pascanu, Mikolov & Bengio 2013). */
+  #clip(gradient: Pointer): void {
+    const { clipNorm } = this.#plan;
+    if (clipNorm === Number.POSITIVE_INFINITY) return;
+    const { dtype, parameterTable, parameterCount, frozen } = this.#net;
+    const start = gradient / bytesPerElement(dtype);
+    inMemory(dtype, (memory) => {
+      const g = memory.subarray(start, start + parameterCount);
+      // In units of the largest, whose square may not be a number.
+      let [largest, sum] = [0, 0];
+      const free = parameterTable.filter(({ name }) => !frozen.has(name));
+      for (const { offset, size } of free)
+        for (let i = offset; i < offset + size; i++) largest = Math.max(largest, Math.abs(g[i]));
+      if (largest === 0) return;
+      for (const { offset, size } of free) for (let i = offset; i < offset + size; i++) sum += (g[i] / largest) ** 2;
+      const factor = clipNorm / largest / Math.sqrt(sum);
+      if (factor >= 1) return;
+      for (let i = 0; i < parameterCount; i++) g[i] *= factor;
+    });
   }
 
   /** Copies these samples' rows into the kernels' memory. */
@@ -385,7 +322,7 @@ class Run {
   #notFinite(what: string, sample: number): NonFiniteLossError {
     const batch = Math.floor(sample / this.#batchSize) + 1;
     return new NonFiniteLossError(
-      `train: ${what} in epoch ${this.#epoch}, batch ${batch}. Likely causes: a learning rate that is too large (it is ${this.#optimizer.learningRate}), inputs or targets of very different size (standardise them), or an activation that overflows, such as exp. The network keeps the last parameters whose loss was finite.`,
+      `train: ${what} in epoch ${this.#epoch}, batch ${batch}. Likely causes: a learning rate that is too large (it is ${this.#plan.optimizer.learningRate}), inputs or targets of very different size (standardise them), or an activation that overflows, such as exp. The network keeps the last parameters whose loss was finite.`,
       this.#epoch,
       batch,
     );

@@ -1,0 +1,123 @@
+// The options of `train`, read and checked, and what it tells.
+
+import type { DataLoader } from "../data/loader.ts";
+import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, ValueError } from "../errors.ts";
+import type { StopSignal } from "../kernels/steps.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Loss } from "../losses/losses.ts";
+import { adam, type Optimizer } from "./optimisers.ts";
+import type { Schedule } from "./schedules.ts";
+
+/** The state of training at the end of an epoch. */
+export interface EpochReport {
+  /** From 1. */
+  readonly epoch: number;
+  /** Epochs asked for. */
+  readonly epochs: number;
+  /**
+   * The mean over the epoch's samples of the loss before each step, with the penalty ½ · weightDecay · ‖θ‖². Labels that are
+   * ignored do not count; 0 where all are.
+   */
+  readonly loss: number;
+}
+
+/** What `train` gives. */
+export interface TrainingResult {
+  /** One entry for each epoch. */
+  readonly history: readonly { readonly epoch: number; readonly loss: number }[];
+  /** The number of steps taken. */
+  readonly steps: number;
+}
+
+/** Options of `train`. */
+export interface TrainingOptions {
+  /** What is minimised, its mean over the batch: a loss, or a likelihood such as poisson(). */
+  loss: Loss | Likelihood;
+  /** How parameters move (default `adam()`). */
+  optimizer?: Optimizer;
+  /** Passes through the data (default 100). */
+  epochs?: number;
+  /** Samples in a step (default 32; of a DataLoader its own). */
+  batchSize?: number;
+  /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
+  weightDecay?: number;
+  /** What the learning rate is multiplied by, from step to step, such as `cosineDecay()` (default 1 always). */
+  schedule?: Schedule;
+  /** The largest norm ‖g‖ of a step's gradient over free parameters, without the penalty: longer ones are shortened to it (default: none). */
+  clipNorm?: number;
+  /** Whether each epoch has a new order (default true; of a DataLoader its own). */
+  shuffle?: boolean;
+  /** Seed of the order, and of what `dropout` drops (default 0). */
+  seed?: number;
+  /** Called after each epoch, with the network's parameters up to date; `progressBar()` makes one that prints. */
+  onProgress?: ((report: EpochReport) => void) | undefined;
+  /** Stops training between two steps; the network keeps what it has learned, and `train` throws the signal's reason. */
+  signal?: StopSignal | undefined;
+}
+
+const optionNames = [
+  "loss",
+  "optimizer",
+  "epochs",
+  "batchSize",
+  "weightDecay",
+  "schedule",
+  "clipNorm",
+  "shuffle",
+  "seed",
+  "onProgress",
+  "signal",
+];
+
+const optionsElsewhere = {
+  learningRate: "optimizer: adam({ learningRate })",
+  lr: "optimizer: adam({ learningRate })",
+  momentum: "optimizer: sgd({ momentum })",
+};
+
+/** Options with their defaults. */
+export interface TrainingPlan {
+  readonly optimizer: Optimizer;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly weightDecay: number;
+  readonly schedule: Schedule | undefined;
+  readonly clipNorm: number;
+  readonly shuffle: boolean;
+  readonly seed: number;
+}
+
+/** @param loader the data, if they are a DataLoader, whose batches and order they are @throws OptionError, ValueError */
+export function readTrainingOptions(options: TrainingOptions, loader: DataLoader | undefined): TrainingPlan {
+  checkOptions("train", options, optionNames, optionsElsewhere);
+  const { optimizer = adam(), epochs = 100, weightDecay = 0, seed = 0 } = options;
+  const { schedule, clipNorm = Number.POSITIVE_INFINITY, onProgress, signal } = options;
+  const { batchSize = loader?.batchSize ?? 32, shuffle = loader?.shuffle ?? true } = options;
+  if (loader !== undefined && (batchSize !== loader.batchSize || shuffle !== loader.shuffle)) {
+    throw new OptionError(
+      "train: batchSize and shuffle are the DataLoader's; leave them out, or give its data (loader.data) instead of the loader.",
+    );
+  }
+  checkInteger("train", "epochs", epochs, 0);
+  checkInteger("train", "batchSize", batchSize, 1);
+  checkNumber("train", "weightDecay", weightDecay, 0);
+  if (options.clipNorm !== undefined) checkNumber("train", "clipNorm", clipNorm, 0, true);
+  if (typeof optimizer?.step !== "function")
+    throw new ValueError(
+      `train: the optimizer must be sgd(), adam() or adamW()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
+    );
+  if (schedule !== undefined && typeof schedule !== "function") {
+    throw new OptionError(
+      `train: schedule must be a function of the step and of the number of steps, such as cosineDecay(), not ${typeof schedule}.`,
+    );
+  }
+  checkBoolean("train", "shuffle", shuffle);
+  checkInteger("train", "seed", seed, 0);
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw new OptionError(`train: onProgress must be a function, not ${typeof onProgress}.`);
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
+    throw new OptionError("train: signal must be an AbortSignal, such as the signal of an AbortController.");
+  }
+  return { optimizer, epochs, batchSize, weightDecay, schedule, clipNorm, shuffle, seed };
+}
