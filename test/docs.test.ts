@@ -156,9 +156,13 @@ describe("the README", () => {
 });
 
 /** Links in Markdown to files of the repository. */
-const pages = ["README.md", "ARCHITECTURE.md", ...readdirSync("docs").map((name) => `docs/${name}`)].filter((name) =>
-  name.endsWith(".md"),
-);
+const pages = [
+  "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  ...readdirSync("docs").map((name) => `docs/${name}`),
+].filter((name) => name.endsWith(".md"));
 test.each(pages)("%s: links and paths lead to files", (page) => {
   const text = readFileSync(page, "utf8").replace(/^```[\s\S]*?^```$/gm, "");
   for (const [, link] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {

@@ -1,7 +1,13 @@
-// What registries and their pages show of the packages.
+// What registries and their pages show of the packages: what the manifests say, and the READMEs, which are read far from the
+// repository. What they show runs in tools/test-package.mjs, from the packed tarballs.
 
-import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+
+// Does nothing where the build is up to date.
+beforeAll(() => execFileSync(process.execPath, ["tools/prepare.mjs"], { stdio: "ignore" }), 300_000);
 
 const read = (path: string) => readFileSync(path, "utf8");
 const manifest = (folder: string) => JSON.parse(read(`${folder}/package.json`));
@@ -33,4 +39,76 @@ test("the command line is of the library's version, and depends on exactly that"
   const [library, commandLine] = [manifest("."), manifest("cli")];
   expect(commandLine.version).toBe(library.version);
   expect(commandLine.dependencies[library.name]).toBe(library.version);
+});
+
+test("who cites it cites this version", () => {
+  const citation = read("CITATION.cff");
+  const field = (name: string) => citation.match(new RegExp(`^${name}: (.*)$`, "m"))?.[1];
+  const { version, license } = manifest(".");
+  expect([field("version"), field("license"), field("repository-code"), field("url")]).toEqual([
+    version,
+    license,
+    source,
+    home,
+  ]);
+});
+
+/** The places of a page that a link may lead to, as the site names them. */
+function placesOf(markdown: string): string[] {
+  const headings = [...markdown.replace(/^```[\s\S]*?^```$/gm, "").matchAll(/^#+ (.*)$/gm)].map(([, text]) => text);
+  return headings.map((text) =>
+    text
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}]+/gu, "-")
+      .replace(/^-|-$/g, ""),
+  );
+}
+
+/** What a link of a README leads to is in the tarball, or at an address whose file is here. */
+function expectTarget(link: string, packed: readonly string[]): void {
+  if (link.startsWith(home)) {
+    const [page, place] = link.slice(home.length).split("#");
+    const file = `docs/${(page || "index.html").replace(/\.html$/, ".md")}`;
+    expect(existsSync(file), link).toBe(true);
+    if (place !== undefined) expect(placesOf(read(file))).toContain(place);
+  } else if (link.startsWith(source)) {
+    const [, path = "."] = link.slice(source.length).match(/^(?:\/blob\/main\/(.+))?$/) ?? [undefined, link];
+    expect(existsSync(path), link).toBe(true);
+  } else if (!link.startsWith("https://")) {
+    expect(packed).toContain(link);
+  }
+}
+
+describe.each([".", "cli"])("%s/README.md, as the package's page shows it", (folder) => {
+  const readme = read(join(folder, "README.md"));
+  const json = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  const packed: string[] = JSON.parse(json)[0].files.map(({ path }: { path: string }) => path);
+
+  test("is a page or two, and packed", () => {
+    expect(readme.split("\n").length).toBeLessThan(130);
+    expect(packed).toEqual(expect.arrayContaining(["README.md", "LICENSE", "package.json"]));
+  });
+
+  test("has links and pictures that lead somewhere from anywhere", () => {
+    const links = [...readme.matchAll(/(!?)\[[^\]]*\]\(([^)]+)\)/g)];
+    expect(links.length).toBeGreaterThan(2);
+    for (const [, picture, link] of links) {
+      // Only pictures are shown by the page itself; other files of a tarball have no address there.
+      if (picture === "") expect(link).toMatch(/^https:\/\//);
+      expectTarget(link, packed);
+    }
+  });
+});
+
+test.each([
+  [`${home}nothing.html`],
+  [`${home}start.html#nothing`],
+  [`${source}/blob/main/nothing.md`],
+  [`${source}/tree/main/docs`],
+  ["docs/nothing.svg"],
+])("a link to %s would be noticed", (link) => {
+  expect(() => expectTarget(link, ["README.md"])).toThrow();
 });

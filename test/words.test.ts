@@ -56,7 +56,19 @@ function textsIn(path: string): string[] {
   );
 }
 
-const places = ["src", "cli/src", "examples", "bench", "docs", "README.md", "CHANGELOG.md", "ARCHITECTURE.md"];
+const places = [
+  "src",
+  "cli/src",
+  "examples",
+  "bench",
+  "docs",
+  "README.md",
+  "cli/README.md",
+  "CHANGELOG.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+];
 
 describe("prose is plain English", () => {
   test.each(places.flatMap(textsIn))("%s", (file) => {

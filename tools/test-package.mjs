@@ -1,13 +1,15 @@
-// Packs the library and the command line, installs both tarballs in an empty folder and runs the README's examples there:
-// as JavaScript in Node, as TypeScript through the compiler, and in a page of headless Chromium without any bundler. The
-// command line fits, predicts, evaluates and runs the notebook there. Posteriors, and models of tables that it wrote, in
-// this Node and in the current LTS, predict the same in that page. Then come other pages, and Deno: see test-runtimes.mjs.
+// Packs the library and the command line, installs both tarballs in an empty folder and runs what the READMEs show there, and
+// the programs of some pages of the documentation: as JavaScript in Node, as TypeScript through the compiler, and in a page of
+// headless Chromium without any bundler. The command line fits, predicts, evaluates and runs the notebook there. Posteriors,
+// and models of tables that it wrote, in this Node and in the current LTS, predict the same in that page. Then come other
+// pages, and Deno: see test-runtimes.mjs.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { inChromium } from "./chromium.mjs";
+import { alike, programsOf, testReadmes } from "./test-readmes.mjs";
 import { testRuntimes } from "./test-runtimes.mjs";
 
 const root = resolve(import.meta.dirname, "..");
@@ -15,18 +17,16 @@ const folder = mkdtempSync(join(tmpdir(), "laplace-ts-package-"));
 const run = (command, args, options = {}) =>
   execFileSync(command, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], ...options });
 
-/** The README's examples, each a program of its own. */
-function examples() {
-  const found = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)];
-  if (found.length === 0) throw new Error("README.md has no example.");
-  return found.map(([, code]) => code);
-}
+/** Pages whose programs run from the tarball, in Node and in Chromium; all others run in the tests of the documentation. */
+const pages = ["README.md", "docs/start.md", "docs/arrays.md", "docs/networks.md", "docs/files.md"];
 
-/** Whether two texts agree but for spaces and the last digits: Chromium may run another build of the kernels than Node. */
-function alike(text, other) {
-  const [words, others] = [text.split(/\s+/), other.split(/\s+/)];
-  const close = (a, b) => a === b || Math.abs(a - b) <= 1e-3 * Math.max(Math.abs(a), 1e-2);
-  return words.length === others.length && words.every((word, i) => close(word, others[i]));
+/** Their programs, each with what it should print, if the page says. */
+function examples() {
+  return pages.flatMap((page) => {
+    const found = programsOf(readFileSync(join(root, page), "utf8"));
+    if (found.length === 0) throw new Error(`${page} has no program.`);
+    return found.map((program, i) => ({ ...program, place: `${page}, program ${i + 1}` }));
+  });
 }
 
 /** The oldest TypeScript that reads the declarations, as the README says, and some since. */
@@ -90,20 +90,22 @@ try {
   run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", ...tarballs.map((name) => `./${name}`)]);
   commandLine();
   const programs = examples();
-  programs.forEach((code, i) => {
-    writeFileSync(join(folder, `example${i}.mjs`), code);
-    writeFileSync(join(folder, `example${i}.ts`), code);
+  const names = programs.map(({ code }, i) => {
+    writeFileSync(join(folder, `example${i}.ts`), `${code}\nexport {};\n`);
+    return `example${i}`;
   });
-
-  const names = programs.map((_, i) => `example${i}`);
-  const inNode = names
-    .map((name) => run(process.execPath, [`${name}.mjs`]))
-    .join("")
-    .trimEnd();
-  process.stdout.write(`${inNode}\n`);
   typeCheck(names.map((name) => `${name}.ts`));
-  const inPage = (await printed(names.map((name) => `/${name}.mjs`))).trimEnd();
-  if (!alike(inPage, inNode)) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
+  const emit = ["--noCheck", "--module", "nodenext", "--target", "es2022", ...names.map((name) => `${name}.ts`)];
+  run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...emit]);
+  const inNode = names.map((name) => run(process.execPath, [`${name}.js`]).trimEnd());
+  programs.forEach(({ place, printed }, i) => {
+    if (printed !== undefined && !alike(inNode[i], printed)) {
+      throw new Error(`${place} prints\n${inNode[i]}\ninstead of\n${printed}`);
+    }
+  });
+  console.log(`${inNode.join("\n")}\n${testReadmes(folder, run)}`);
+  const inPage = await printed(names.map((name) => `/${name}.js`));
+  if (!alike(inPage, inNode.join("\n"))) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
   for (const name of ["fit.mjs", "predict.mjs"]) copyFileSync(join(root, "tools/across", name), join(folder, name));
   const tables = ["airquality.csv:Ozone", "iris.csv:species"].map((name) => join(root, "examples/data", name));
   run(process.execPath, ["fit.mjs", "predicted-this.json", ...tables]);
@@ -118,7 +120,7 @@ try {
     ),
   );
   console.log(
-    "The packed library runs the README's examples in Node and in Chromium, with the same output but for rounding; the packed command line fits and predicts; posteriors and models of tables from Node predict the same in Chromium.",
+    "The packed library runs the programs of README and docs in Node and in Chromium, with the same output but for rounding; the packed command line fits and predicts; posteriors and models of tables from Node predict the same in Chromium.",
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });
