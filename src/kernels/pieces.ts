@@ -153,7 +153,7 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
 
   const written = { gemm, gemmt, syrk, solveForward: solve("solveForward"), solveBackward: solve("solveBackward") };
   /** What gives a value, and what asks nothing of memory. */
-  const reading = new Set(["allFinite", "cholesky", "eigh", "eighWorkspace"]);
+  const reading = new Set(["allFinite", "cholesky", "eigh", "eighBegin", "eighNext", "eighWorkspace"]);
   const entries = Object.entries(kernels).map(([name, kernel]: [string, (...values: never[]) => unknown]) => {
     const own = (written as Record<string, unknown>)[name] as typeof kernel | undefined;
     const write = own ?? ((...values: never[]) => later(() => kernel(...values)));

@@ -153,7 +153,17 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
       k.fill(N * N, 0, more);
     },
   ],
+  eighBegin: [eighInPieces],
+  eighNext: [eighInPieces],
 };
+
+function eighInPieces(k: Float64Kernels, { definite, out, more }: Places): void {
+  k.copyRows(1, N * N, definite, 0, more, 0, false);
+  const work = allocate(k.eighWorkspace(N));
+  k.eighBegin(N, more, out, work);
+  while (k.eighNext(N, more, out, work, true) === 0);
+  k.fill(N * N, 0, more);
+}
 
 /** A solve in place, with the right sides in `out`. */
 function solve(k: Kernels, l: Pointer, y: Pointer, out: Pointer, run: (l: Pointer, b: Pointer) => void): void {

@@ -1,9 +1,9 @@
 // Eigenvalues and eigenvectors of a real symmetric matrix: scaling, Householder reduction (tridiagonal.ts), divide and
 // conquer (divide.ts, secular.ts, ql.ts), and the back-transformation in compact WY form
 // (Schreiber & Van Loan 1989; the triangular factor from V'V as in Puglisi 1992) by matrix products.
-import { divide, divideWorkspace } from "./divide";
+import { divideBegin, divideNext, divideWith, divideWorkspace } from "./divide";
 import { gemm } from "../gemm";
-import { reduce, reduceWorkspace } from "./tridiagonal";
+import { reduceNext, reduceWorkspace } from "./tridiagonal";
 
 // Reflectors applied together: few for small n, where forming T costs; many for large n, where memory traffic does.
 function blockOf(n: usize): usize {
@@ -18,8 +18,13 @@ function strideOf(n: usize): usize {
 /** Bytes of scratch for order n, eigenvectors or not. */
 export function eighWorkspace(n: usize): usize {
   const ld = strideOf(n);
-  return 64 + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + max(divideWorkspace(ld), reduceWorkspace(n, ld)) + 4 * ld;
+  return 64 + PLACES + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + max(divideWorkspace(ld), reduceWorkspace(n, ld)) + 4 * ld;
 }
+
+// The workspace begins with how far the work is: the stage, the scale's exponent, the norm, and the places of the stages.
+const PLACES: usize = 128;
+const REDUCE: u32 = 0, DIVIDE: u32 = 1, BACK: u32 = 2, SCATTER: u32 = 3;
+const EXPONENT: usize = 4, NORM: usize = 8, REDUCED: usize = 16, DIVIDED: usize = 24, ROWS: usize = 88;
 
 /**
  * Eigendecomposition of the n x n float64 matrix at a (row-major, lower triangle read). a becomes V, whose column j
@@ -27,42 +32,75 @@ export function eighWorkspace(n: usize): usize {
  * did not converge (1 for a matrix with NaN or infinity); w and a are then NaN or meaningless.
  */
 export function eigh(n: usize, a: usize, w: usize, work: usize, vectors: bool): i32 {
-  if (n == 0) return 0;
-  work = (work + 63) & ~63;
-  const ld = strideOf(n);
-  const h = work, z = h + n * ld, s = z + n * ld, d = s + max((n + 8) * ld, backWorkspace(n, ld));
-  const e = d + ld, tau = e + ld, order = tau + ld, rest = order + ld;
+  let status = eighBegin(n, a, w, work);
+  while (status == 0) status = eighNext(n, a, w, work, vectors);
+  return status - 1;
+}
 
+/** Begins `eigh`, whose pieces `eighNext` does: returns 0, or what that returns in the end. */
+export function eighBegin(n: usize, a: usize, w: usize, work: usize): i32 {
+  if (n == 0) return 1;
+  work = (work + 63) & ~63;
+  const ld = strideOf(n), h = work + PLACES;
   let largest: f64 = 0;
   for (let i: usize = 0; i < n; i++) largest = max(largest, maxAbs(i + 1, a + ((i * n) << 3)));
   if (!(largest < Infinity)) {
     for (let i: usize = 0; i < n; i++) store<f64>(w + (i << 3), NaN);
     for (let i: usize = 0; i < n * n; i++) store<f64>(a + (i << 3), NaN);
-    return 1;
+    return 2;
   }
   // A power of two brings the norm near 1, exactly; unscaling takes two factors because 2^1024 is not a double.
   const exponent = largest > 0 ? <i32>((reinterpret<u64>(largest) >> 52) & 2047) - 1022 : 0;
   const down = power(-exponent >> 1), downRest = power(-exponent - (-exponent >> 1));
-  const up = power(exponent >> 1), upRest = power(exponent - (exponent >> 1));
   for (let i: usize = 0; i < n; i++) {
     let from = a + ((i * n) << 3), to = h + i * ld;
     const end = from + ((i + 1) << 3);
     for (; from < end; from += 8, to += 8) store<f64>(to, load<f64>(from) * down * downRest);
   }
-
-  reduce(n, h, ld, d, e, tau, rest);
-  const norm = max(maxAbs(n, d), maxAbs(n - 1, e));
-  const failed = divide(n, norm, d, e, vectors, z, ld, order, a, s, rest);
-  if (failed) return failed;
-  for (let i: usize = 0; i < n; i++) {
-    const x = load<f64>(d + (<usize>load<u32>(order + (i << 2)) << 3));
-    store<f64>(w + (i << 3), x * up * upRest);
-  }
-  if (vectors) {
-    transformBack(n, h, ld, tau, z, s);
-    scatter(n, z, ld, order, a);
-  }
+  memory.fill(work, 0, PLACES);
+  store<i32>(work, exponent, EXPONENT);
+  store<u32>(work, <u32>n, REDUCED);
+  store<u32>(work, 1, ROWS);
   return 0;
+}
+
+/** The next piece of `eigh`, with the same arguments: returns 0 where something is left, in the end 1 + what `eigh` returns. */
+export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: bool): i32 {
+  work = (work + 63) & ~63;
+  const ld = strideOf(n);
+  const h = work + PLACES, z = h + n * ld, s = z + n * ld, d = s + max((n + 8) * ld, backWorkspace(n, ld));
+  const e = d + ld, tau = e + ld, order = tau + ld, rest = order + ld;
+  const stage = load<u32>(work);
+  if (stage == REDUCE) {
+    if (!reduceNext(h, ld, d, e, tau, rest, work + REDUCED)) return 0;
+    const norm = max(maxAbs(n, d), maxAbs(n - 1, e));
+    store<f64>(work, norm, NORM);
+    divideWith(norm, d, e, vectors, z, ld, order, a, s, rest);
+    divideBegin(n);
+    store<u32>(work, DIVIDE);
+    return 0;
+  }
+  if (stage == DIVIDE) {
+    divideWith(load<f64>(work, NORM), d, e, vectors, z, ld, order, a, s, rest);
+    const status = divideNext(n, work + DIVIDED);
+    if (status != 1) return status;
+    const exponent = load<i32>(work, EXPONENT);
+    const up = power(exponent >> 1), upRest = power(exponent - (exponent >> 1));
+    for (let i: usize = 0; i < n; i++) {
+      const x = load<f64>(d + (<usize>load<u32>(order + (i << 2)) << 3));
+      store<f64>(w + (i << 3), x * up * upRest);
+    }
+    store<u32>(work, BACK);
+    return vectors ? 0 : 1;
+  }
+  if (stage == BACK) {
+    if (backNext(n, h, ld, tau, z, s, work + ROWS)) store<u32>(work, SCATTER);
+    return 0;
+  }
+  const first = <usize>load<u32>(work, ROWS + 4), last = min<usize>(n, first + COLUMNS);
+  scatter(n, first, last, z, ld, order, a);
+  store<u32>(work, <u32>last, ROWS + 4);
+  return last == n ? 1 : 0;
 }
 
 /** 2^k for |k| <= 1022 */
@@ -86,14 +124,25 @@ function backWorkspace(n: usize, ld: usize): usize {
   return ((2 * b * b + n * b) << 3) + b * ld;
 }
 
-/** Applies Q = H(n - 1) ... H(1), stored as rows of h, to the rows of z: each row x' becomes x' Q'. */
-function transformBack(n: usize, h: usize, ld: usize, tau: usize, z: usize, work: usize): void {
+/** Rows of z that reflectors are applied to at once. */
+const STRIP: usize = 60;
+/** Columns that are put into their order at once. */
+const COLUMNS: usize = 128;
+
+/**
+ * Applies Q = H(n - 1) ... H(1), stored as rows of h, to the rows of z, some reflectors and rows at a time: each row x' becomes
+ * x' Q'. At `place` are the first of the reflectors, 1 at first, and the first row; says whether nothing is left, with 0 in the
+ * place of the row.
+ */
+function backNext(n: usize, h: usize, ld: usize, tau: usize, z: usize, work: usize, place: usize): bool {
+  const p = <usize>load<u32>(place), first = <usize>load<u32>(place, 4);
+  if (p >= n) return true;
   const row = ld >> 3;
   const block = blockOf(n);
   const gram = work, t = gram + ((block * block) << 3), y = t + ((block * block) << 3), x = y + block * ld;
-  for (let p: usize = 1; p < n; p += block) {
-    const b = min<usize>(block, n - p), k = p + b - 1;
-    const v = h + p * ld;
+  const b = min<usize>(block, n - p), k = p + b - 1;
+  const v = h + p * ld;
+  if (first == 0) {
     for (let j: usize = 0; j < b; j++) memory.fill(v + j * ld + ((p + j) << 3), 0, (b - 1 - j) << 3);
     gemm<f64>(1, b, b, k, v, 0, row, 1, v, 0, 1, row, gram, 0, b, 1, false);
     // H(p + b - 1) ... H(p) = I - V T V' with T lower triangular
@@ -108,16 +157,21 @@ function transformBack(n: usize, h: usize, ld: usize, tau: usize, z: usize, work
       }
     }
     gemm<f64>(1, b, k, b, t, 0, 1, b, v, 0, row, 1, y, 0, row, 1, false);
-    gemm<f64>(1, n, b, k, z, 0, row, 1, v, 0, 1, row, x, 0, b, 1, false);
-    gemm<f64>(1, n, k, b, x, 0, b, 1, y, 0, row, 1, z, 0, row, -1, true);
   }
+  const rows = min<usize>(n <= 512 ? n : STRIP, n - first), at = z + first * ld;
+  gemm<f64>(1, rows, b, k, at, 0, row, 1, v, 0, 1, row, x, 0, b, 1, false);
+  gemm<f64>(1, rows, k, b, x, 0, b, 1, y, 0, row, 1, at, 0, row, -1, true);
+  const over = first + rows == n;
+  store<u32>(place, <u32>(over ? p + block : p));
+  store<u32>(place, <u32>(over ? 0 : first + rows), 4);
+  return over && p + block >= n;
 }
 
-/** Column j of a (n x n) becomes row order[j] of z. */
-function scatter(n: usize, z: usize, ld: usize, order: usize, a: usize): void {
+/** Column j of a (n x n) becomes row order[j] of z, for j in [from, end). */
+function scatter(n: usize, from: usize, end: usize, z: usize, ld: usize, order: usize, a: usize): void {
   const row = n << 3;
-  let j: usize = 0;
-  for (; j + 8 <= n; j += 8) {
+  let j = from;
+  for (; j + 8 <= end; j += 8) {
     let to = a + (j << 3), at = order + (j << 2);
     const z0 = z + <usize>load<u32>(at) * ld, z1 = z + <usize>load<u32>(at, 4) * ld;
     const z2 = z + <usize>load<u32>(at, 8) * ld, z3 = z + <usize>load<u32>(at, 12) * ld;
@@ -131,9 +185,9 @@ function scatter(n: usize, z: usize, ld: usize, order: usize, a: usize): void {
       to += row;
     }
   }
-  for (; j < n; j++) {
-    const from = z + <usize>load<u32>(order + (j << 2)) * ld;
+  for (; j < end; j++) {
+    const x = z + <usize>load<u32>(order + (j << 2)) * ld;
     let to = a + (j << 3);
-    for (let i: usize = 0; i < row; i += 8, to += row) store<f64>(to, load<f64>(from + i));
+    for (let i: usize = 0; i < row; i += 8, to += row) store<f64>(to, load<f64>(x + i));
   }
 }

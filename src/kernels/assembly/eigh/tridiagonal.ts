@@ -7,6 +7,7 @@ import { gemm } from "../gemm";
 import { combine, dot, fma, sum } from "./simd";
 
 const PANEL: usize = 32; // steps whose updates are deferred together
+const STRIP: usize = 120; // rows that an update takes at once
 const CROSSOVER: usize = 256; // largest order of which the triangle stays in the second-level cache
 
 /** @internal Turns row x (length i) into a reflector with v[i - 1] = 1; returns tau and writes the subdiagonal element to e. */
@@ -118,15 +119,27 @@ export function reduceWorkspace(n: usize, ld: usize): usize {
 }
 
 /**
- * @internal Reduces the lower triangle at h (row stride ld bytes). Row i keeps the reflector v of H(i), v[i - 1] = 1, with
- * Q = H(n - 1) ... H(1) and H = I - tau v v'. d has n elements, e has n - 1, tau has n.
+ * @internal Reduces the lower triangle at h (row stride ld bytes), a piece at a time; says whether that was the last. Row i keeps
+ * the reflector v of H(i), v[i - 1] = 1, with Q = H(n - 1) ... H(1) and H = I - tau v v'. d has n elements, e has n - 1, tau
+ * has n. At `place` are the rows that are left, n at first, and the pieces done of a panel and its update, 0 at first.
  */
-export function reduce(n: usize, h: usize, ld: usize, d: usize, e: usize, tau: usize, work: usize): void {
-  let m = n;
-  for (; m > CROSSOVER; m -= PANEL) {
-    panel(m, h, ld, d, e, tau, work);
-    trailing(0, m - PANEL, h, ld, work);
+export function reduceNext(h: usize, ld: usize, d: usize, e: usize, tau: usize, work: usize, place: usize): bool {
+  const m = <usize>load<u32>(place), piece = <usize>load<u32>(place, 4);
+  if (m <= CROSSOVER) {
+    reduceRest(m, h, ld, d, e, tau, work);
+    return true;
   }
+  const left = m - PANEL, from = (piece - PANEL) * STRIP;
+  if (piece < PANEL) panelStep(piece, m, h, ld, d, e, tau, work);
+  else if (from < left) trailing(from, min<usize>(STRIP, left - from), h, ld, work);
+  const last = piece >= PANEL && from + STRIP >= left;
+  store<u32>(place, <u32>(last ? left : m));
+  store<u32>(place, last ? 0 : <u32>piece + 1, 4);
+  return false;
+}
+
+/** What is left fits the cache. */
+function reduceRest(m: usize, h: usize, ld: usize, d: usize, e: usize, tau: usize, work: usize): void {
   let w = work, y = work + ld, v: usize = 0;
   store<f64>(tau, 0);
   for (let i: usize = m - 1; i > 0; i--) {
@@ -149,45 +162,38 @@ export function reduce(n: usize, h: usize, ld: usize, d: usize, e: usize, tau: u
 }
 
 /**
- * Eliminates the last PANEL of m rows; work receives the rows V, W, V of the pending update A - V'W - W'V (V twice, so that
- * both products are one).
+ * Eliminates row s from the end of the last PANEL of m rows; work receives the rows V, W, V of the pending update
+ * A - V'W - W'V (V twice, so that both products are one).
  */
-function panel(m: usize, h: usize, ld: usize, d: usize, e: usize, tau: usize, work: usize): void {
+function panelStep(
+  s: usize, m: usize, h: usize, ld: usize, d: usize, e: usize, tau: usize, work: usize,
+): void {
   const vs = work, ws = vs + PANEL * ld, again = ws + PANEL * ld, a = again + PANEL * ld, b = a + ld;
-  for (let s: usize = 0; s < PANEL; s++) {
-    const i = m - 1 - s, row = h + i * ld, at = i << 3;
-    for (let q: usize = 0; q < s; q++) {
-      store<f64>(a + (q << 3), load<f64>(vs + q * ld + at));
-      store<f64>(b + (q << 3), load<f64>(ws + q * ld + at));
-    }
-    subtractRows(i + 1, s, ws, ld, a, row);
-    subtractRows(i + 1, s, vs, ld, b, row);
-    store<f64>(d + at, load<f64>(row + at));
-    const t = reflector(i, row, e + at - 8);
-    store<f64>(tau + at, t);
-    memory.copy(vs + s * ld, row, at);
-    memory.copy(again + s * ld, row, at);
-    const y = ws + s * ld;
-    symv(i, h, ld, row, y);
-    dotRows(i, s, vs, ld, row, a);
-    dotRows(i, s, ws, ld, row, b);
-    subtractRows(i, s, ws, ld, a, y);
-    subtractRows(i, s, vs, ld, b, y);
-    finish(i, t, row, y);
+  const i = m - 1 - s, row = h + i * ld, at = i << 3;
+  for (let q: usize = 0; q < s; q++) {
+    store<f64>(a + (q << 3), load<f64>(vs + q * ld + at));
+    store<f64>(b + (q << 3), load<f64>(ws + q * ld + at));
   }
+  subtractRows(i + 1, s, ws, ld, a, row);
+  subtractRows(i + 1, s, vs, ld, b, row);
+  store<f64>(d + at, load<f64>(row + at));
+  const t = reflector(i, row, e + at - 8);
+  store<f64>(tau + at, t);
+  memory.copy(vs + s * ld, row, at);
+  memory.copy(again + s * ld, row, at);
+  const y = ws + s * ld;
+  symv(i, h, ld, row, y);
+  dotRows(i, s, vs, ld, row, a);
+  dotRows(i, s, ws, ld, row, b);
+  subtractRows(i, s, ws, ld, a, y);
+  subtractRows(i, s, vs, ld, b, y);
+  finish(i, t, row, y);
 }
 
-/** Applies a panel's update to the lower triangle of rows [from, from + n), halving down to small square products. */
+/** Applies a panel's update to rows [from, from + n) of the lower triangle, and a little beyond the diagonal. */
 function trailing(from: usize, n: usize, h: usize, ld: usize, work: usize): void {
   const row = ld >> 3;
-  if (n > 64) {
-    const half = ((n >> 1) + 7) & ~7, rest = from + half;
-    trailing(from, half, h, ld, work);
-    trailing(rest, n - half, h, ld, work);
-    gemm<f64>(1, n - half, half, 2 * PANEL, work + (rest << 3), 0, 1, row, work + PANEL * ld + (from << 3), 0, row, 1, h + rest * ld + (from << 3), 0, row, -1, true);
-  } else {
-    gemm<f64>(1, n, n, 2 * PANEL, work + (from << 3), 0, 1, row, work + PANEL * ld + (from << 3), 0, row, 1, h + from * ld + (from << 3), 0, row, -1, true);
-  }
+  gemm<f64>(1, n, from + n, 2 * PANEL, work + (from << 3), 0, 1, row, work + PANEL * ld, 0, row, 1, h + from * ld, 0, row, -1, true);
 }
 
 /** out[q] = row q of rows . x */
