@@ -115,7 +115,7 @@ export function* summarise(where: string, plan: Plan, data: Data, first = 0): St
   let before: Summary | undefined;
   for (const pass of passes) {
     const again = before !== undefined;
-    const accumulatorFor = accumulatorsOf(plan, pass, before?.curvature ?? plan.basis);
+    const accumulatorFor = yield* accumulatorsOf(plan, pass, before?.curvature ?? plan.basis);
     const apart = pass === passes[passes.length - 1] ? outputsApart(plan, accumulatorFor(1).length) : 1;
     const visit = (targets: NDArray) => {
       if (again || passes.length === 1) return;

@@ -2,6 +2,7 @@
 
 import { sumsWide, widened } from "../derivatives/totals.ts";
 import { type DType, scope } from "../kernels/memory.ts";
+import type { Steps } from "../kernels/steps.ts";
 import type { Accumulator, Curvature } from "../structures/curvature.ts";
 import type { Pass, SumOptions } from "../structures/structure.ts";
 import { rowOf } from "../structures/table.ts";
@@ -14,12 +15,12 @@ export function passesOf(plan: Plan): readonly Pass[] {
 }
 
 /** The accumulators of a pass, for that many columns at once; `before` is what the pass before gave, or a basis. */
-export function accumulatorsOf(
+export function* accumulatorsOf(
   plan: Plan,
   pass: Pass,
   before: Curvature | undefined,
-): (columns: number) => Accumulator {
-  return inType(plan, pass.begin(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52));
+): Steps<(columns: number) => Accumulator> {
+  return inType(plan, yield* pass.begin(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52));
 }
 
 /** The same for a dry run, whatever comes before. */

@@ -1,6 +1,7 @@
 // The curvatures of the outputs one by one. With a noise σ_c for each output the curvature of a Gaussian is Σ_c H_c / σ_c²: kept
 // apart, the H_c give it for any noises, so that these can be tuned without the data.
 
+import type { Steps } from "../kernels/steps.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { rowOf } from "../structures/table.ts";
 import type { Plan } from "./plan.ts";
@@ -30,17 +31,24 @@ export function withColumnSums(curvature: Curvature, sums: readonly Float64Array
 }
 
 /** Σ_c w_c H_c */
-export function weightedSum(each: readonly Curvature[], weights: ArrayLike<number>): Curvature {
+export function* weightedSum(each: readonly Curvature[], weights: ArrayLike<number>): Steps<Curvature> {
   const sums = columnSums(each[0]).map((array) => new Float64Array(array.length));
-  each.forEach((one, c) => {
-    columnSums(one).forEach((array, k) => {
+  for (const [c, one] of each.entries()) {
+    for (const [k, array] of columnSums(one).entries()) {
       const sum = sums[k];
       const weight = weights[c];
-      for (let i = 0; i < sum.length; i++) sum[i] += weight * array[i];
-    });
-  });
+      for (let first = 0; first < sum.length; first += AT_ONCE) {
+        const end = Math.min(sum.length, first + AT_ONCE);
+        for (let i = first; i < end; i++) sum[i] += weight * array[i];
+        yield;
+      }
+    }
+  }
   return withColumnSums(each[0], sums);
 }
+
+/** Numbers that are added in a step. */
+const AT_ONCE = 2 ** 18;
 
 /** The same curvatures, which share what sums over examples alone: that of the first. */
 export function sharing(each: readonly Curvature[]): readonly Curvature[] {

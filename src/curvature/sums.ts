@@ -164,7 +164,7 @@ export function curvatureSums(
       }
       // Where nothing counts, sums are 0, whatever they are divided by.
       const each = yield* sums.read(length, (read) => accumulator.finish(read, rows || 1e-300));
-      const found = apart > 1 ? weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
+      const found = apart > 1 ? yield* weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
       return {
         curvature: view === undefined ? found : rowOf(found).lift(found, plan.selection, examples()),
         apart: apart > 1 ? sharing(each) : undefined,

@@ -2,6 +2,7 @@
 
 import type { Data } from "../data/batches.ts";
 import { checkOptions } from "../errors.ts";
+import { atOnce } from "../kernels/steps.ts";
 import { factorOf, scatterOf } from "../posterior/evidence.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
@@ -157,7 +158,7 @@ function gammaOfOutputs({ parts, factorised, likelihood }: WeightPosterior): Flo
   const { apart } = parts.fit;
   if (apart === undefined || parts.damping) return undefined;
   const h = factorOf(likelihood, parts.temperature);
-  return factorised.traces(apart).map((trace, c) => trace * h * likelihood.hyper.weight(c));
+  return atOnce(factorised.traces(apart)).map((trace, c) => trace * h * likelihood.hyper.weight(c));
 }
 
 function residuals(posterior: WeightPosterior, gamma: number): Residuals[] {

@@ -2,6 +2,7 @@
 
 import { weightedSum } from "../curvature/outputs-apart.ts";
 import { sketchOf } from "../curvature/sketch.ts";
+import { atOnce } from "../kernels/steps.ts";
 import type { Fit } from "../posterior/fit.ts";
 import type { Selection } from "../structures/selection.ts";
 import { ofOutput } from "./findings.ts";
@@ -69,7 +70,7 @@ function lossUnit({ curvature, examples, loss, losses, apart }: Fit, weights: Fl
   if (losses === undefined) return 1;
   // Apart, the fit was at unit noise, whatever was tuned since.
   const fitted = apart === undefined ? loss : losses.reduce((total, one) => total + one, 0);
-  const whole = apart === undefined ? curvature : weightedSum(apart, new Float64Array(apart.length).fill(1));
+  const whole = apart === undefined ? curvature : atOnce(weightedSum(apart, new Float64Array(apart.length).fill(1)));
   const diagonal = whole.diagonal().data;
   const change = weights.reduce((total, w, i) => total + w * w * diagonal[i], 0);
   return Math.max(2 * fitted, NO_RESIDUAL * change) / (examples * losses.length);

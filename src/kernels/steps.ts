@@ -20,6 +20,11 @@ export function setClock(next: (() => number) | undefined): void {
   clock = next ?? (() => performance.now());
 }
 
+/** Whether work may pause: it is done in bursts. */
+export function inBurst(): boolean {
+  return deadline !== undefined;
+}
+
 /** All of it, without a pause. */
 export function atOnce<Result>(steps: Steps<Result, unknown>): Result {
   const before = deadline;
@@ -42,6 +47,22 @@ export function* each<Item, Result>(items: Iterable<Item>, of: (item: Item, plac
     yield;
   }
   return results;
+}
+
+/** The same steps, each of which reports what `report` says; undefined for nothing. */
+export function* reporting<Result, Report>(
+  steps: Steps<Result, unknown>,
+  report: () => Report | undefined,
+): Steps<Result, Report> {
+  try {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value as Result;
+      yield report();
+    }
+  } finally {
+    steps.return(undefined as never);
+  }
 }
 
 /** What stops long work, as an AbortSignal does. */

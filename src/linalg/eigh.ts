@@ -3,10 +3,11 @@
 import { checkOut } from "../array/arguments.ts";
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { takeResult, workPlace } from "../array/operands.ts";
-import { checkBoolean, checkOptions, LaplaceError } from "../errors.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, copyOut, scope } from "../kernels/memory.ts";
+import { checkBoolean, checkOptions } from "../errors.ts";
+import { allocateFloats, copyOut, scope } from "../kernels/memory.ts";
+import { atOnce } from "../kernels/steps.ts";
 import { readSymmetric } from "./cholesky.ts";
+import { checkOrder, decompose } from "./in-steps.ts";
 
 /** A = V diag(values) Vᵀ. */
 export interface Eigh {
@@ -34,15 +35,11 @@ export function eigh(
   const a = readSymmetric("eigh", matrix);
   const n = a.shape[0];
   checkOut("eigh", out, a.shape, "float64");
-  // The matrix and a workspace of three times its size; the kernels' addresses have 32 bits.
-  if (32 * n * (n + 32) > 2 ** 32) throw new LaplaceError(`eigh: a matrix of order ${n} needs more than 4 GiB.`);
+  checkOrder(n);
   return scope(() => {
-    const kernels = kernelsFor("float64");
     const v = workPlace(vectors ? out : undefined, a, "float64");
     const w = allocateFloats("float64", n);
-    const work = allocate(kernels.eighWorkspace(n) >>> 0);
-    const failed = kernels.eigh(n, v, w, work, vectors);
-    if (failed !== 0) throw new LaplaceError(`eigh: eigenvalue ${failed - 1} did not converge.`);
+    atOnce(decompose(n, v, w, vectors));
     const values = new NDArray(copyOut("float64", w, n), [n]);
     return vectors ? { values, vectors: takeResult(out, a.shape, "float64", v) } : { values };
   });

@@ -2,6 +2,8 @@
 // that the scaled matrix M has, by one-sided Jacobi rotations of a pivoted Cholesky factor (Demmel & Veselić 1992). The usual
 // methods know every eigenvalue only to the digits of the largest.
 
+import type { Steps } from "../kernels/steps.ts";
+
 const EPSILON = 2 ** -52;
 const SWEEPS = 40;
 
@@ -34,21 +36,21 @@ function spreadOf(matrix: Float64Array, n: number): number {
  * Eigenvalues, ascending, and eigenvectors in columns of a positive semidefinite matrix [n, n]. What is left of a row beside
  * the others counts as 0 from that share of its diagonal down: as what rounding leaves, unless it is given.
  */
-export function gradedEigh(
+export function* gradedEigh(
   matrix: Float64Array,
   n: number,
   share: number = 8 * n * EPSILON,
-): { values: Float64Array; vectors: Float64Array } {
+): Steps<{ values: Float64Array; vectors: Float64Array }> {
   // A power of two away from what overflows or vanishes when squared.
   let most = 0;
   for (let i = 0; i < n; i++) most = Math.max(most, matrix[i * (n + 1)]);
   const unit = most > 0 ? 2 ** Math.floor(Math.log2(most)) : 1;
-  const { columns, rank, least } = pivotedFactor(
+  const { columns, rank, least } = yield* pivotedFactor(
     matrix.map((x) => x / unit),
     n,
     share,
   );
-  const norms = orthogonalise(columns, n, rank);
+  const norms = yield* orthogonalise(columns, n, rank);
   const zero = (1e-15 * least) ** 2;
   const order = Array.from({ length: rank }, (_, j) => j).sort((a, b) => norms[a] - norms[b]);
   const [values, vectors] = [new Float64Array(n), new Float64Array(n * n)];
@@ -62,7 +64,7 @@ export function gradedEigh(
       vectors[i * n + none + j] = x;
     }
   });
-  if (none > 0) completeBasis(columns, n, rank, vectors);
+  if (none > 0) yield* completeBasis(columns, n, rank, vectors);
   return { values, vectors };
 }
 
@@ -70,11 +72,11 @@ export function gradedEigh(
  * The columns of L with L Lᵀ = A, one after the other, the largest pivot first, as many as the rank: until only rounding is left
  * of every row. `least` is the smallest pivot.
  */
-function pivotedFactor(
+function* pivotedFactor(
   a: Float64Array,
   n: number,
   share: number,
-): { columns: Float64Array; rank: number; least: number } {
+): Steps<{ columns: Float64Array; rank: number; least: number }> {
   const columns = new Float64Array(n * n);
   const enough = Float64Array.from({ length: n }, (_, i) => share * Math.max(a[i * (n + 1)], 0));
   // Rows that are left, in their order: of the matrix only what is right of the diagonal is kept up.
@@ -104,11 +106,12 @@ function pivotedFactor(
       if (x === 0) continue;
       for (let q = p; q < left - 1; q++) a[i * n + rest[q]] -= x * column[rest[q]];
     }
+    yield;
   }
 }
 
 /** Turns pairs of the first columns, which lie one after the other, until all are orthogonal. Gives their squared norms. */
-function orthogonalise(columns: Float64Array, n: number, count: number): Float64Array {
+function* orthogonalise(columns: Float64Array, n: number, count: number): Steps<Float64Array> {
   const tolerance = Math.sqrt(n) * EPSILON;
   const norms = new Float64Array(count);
   for (let sweep = 0, rotated = true; rotated && sweep < SWEEPS; sweep++) {
@@ -137,13 +140,14 @@ function orthogonalise(columns: Float64Array, n: number, count: number): Float64
         norms[p] = left;
         norms[q] = right;
       }
+      yield;
     }
   }
   return norms;
 }
 
 /** Vectors orthogonal to the first `rank` columns, which are orthonormal: the first of `vectors`, by Householder's reflections. */
-function completeBasis(columns: Float64Array, n: number, rank: number, vectors: Float64Array): void {
+function* completeBasis(columns: Float64Array, n: number, rank: number, vectors: Float64Array): Steps<void> {
   // A reflection for each column, which takes what those before left of it to a multiple of a unit vector.
   const reflect = (x: Float64Array, at: number, v: number) => {
     let product = 0;
@@ -162,6 +166,7 @@ function completeBasis(columns: Float64Array, n: number, rank: number, vectors: 
     const scale = 1 / Math.sqrt(norm * (norm + Math.abs(first)));
     columns[at + k] = first + sign * norm;
     for (let i = k; i < n; i++) columns[at + i] *= scale;
+    yield;
   }
   const vector = new Float64Array(n);
   for (let j = 0; j < n - rank; j++) {
@@ -169,6 +174,7 @@ function completeBasis(columns: Float64Array, n: number, rank: number, vectors: 
     vector[rank + j] = 1;
     for (let k = rank - 1; k >= 0; k--) reflect(vector, 0, k);
     for (let i = 0; i < n; i++) vectors[i * n + j] = vector[i];
+    yield;
   }
 }
 

@@ -6,6 +6,7 @@ import type { InputSums } from "../curvature/input-sums.ts";
 import { mergeApart, sharing, weightedSum } from "../curvature/outputs-apart.ts";
 import type { CurvatureKind } from "../curvature/plan.ts";
 import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
+import { atOnce, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import { type Curvature, multiple, type Sharing, sum } from "../structures/curvature.ts";
@@ -95,7 +96,7 @@ export class Fit implements Summary {
     };
     if (apart === undefined) return new Fit(this.of, { ...all, curvature: this.curvature.merge(other.curvature) });
     // Of curvatures that are kept apart, the others may be at other ratios of the noises.
-    return new Fit(this.of, { ...all, ...atRatios(apart, losses, this.of.likelihood, all.loss) });
+    return new Fit(this.of, { ...all, ...atOnce(atRatios(apart, losses, this.of.likelihood, all.loss)) });
   }
 
   /** A multiple of the sums, as though each example were there so many times. @throws OptionError unless the factor is positive */
@@ -121,11 +122,16 @@ export class Fit implements Summary {
    * noise, where these are kept apart.
    */
   at(likelihood: Likelihood): Fit {
+    return atOnce(this.going(likelihood));
+  }
+
+  /** @internal `at` in steps. */
+  *going(likelihood: Likelihood): Steps<Fit> {
     const { apart, losses, of } = this;
     if (apart === undefined || losses === undefined) return this;
     const same = (_: Curvature, c: number) => likelihood.hyper.ratio(c) === of.likelihood.hyper.ratio(c);
     if (apart.every(same)) return this;
-    return new Fit({ ...of, likelihood }, { ...this, ...atRatios(apart, losses, likelihood, this.loss) });
+    return new Fit({ ...of, likelihood }, { ...this, ...(yield* atRatios(apart, losses, likelihood, this.loss)) });
   }
 
   /** A line of what this is. */
@@ -136,15 +142,15 @@ export class Fit implements Summary {
 }
 
 /** Curvature and loss at a likelihood's ratios. */
-function atRatios(
+function* atRatios(
   apart: readonly Curvature[],
   losses: Float64Array | undefined,
   { hyper }: Likelihood,
   loss: number,
-): Pick<Summary, "curvature" | "loss"> {
+): Steps<Pick<Summary, "curvature" | "loss">> {
   const weights = apart.map((_, c) => hyper.weight(c));
   return {
-    curvature: weightedSum(apart, weights),
+    curvature: yield* weightedSum(apart, weights),
     loss: losses?.reduce((total, one, c) => total + weights[c] * one, 0) ?? loss,
   };
 }

@@ -2,12 +2,13 @@
 
 import { dot } from "../array/dot.ts";
 import { ValueError } from "../errors.ts";
+import type { Steps } from "../kernels/steps.ts";
 
 /**
  * A function to be maximised: its value and gradient at u. It must not keep or change u. A value that is a difference of
  * larger terms says how large they are (`magnitude`), because its rounding is theirs.
  */
-export type Objective = (u: Float64Array) => { value: number; gradient: Float64Array; magnitude?: number };
+export type Objective = (u: Float64Array) => Steps<{ value: number; gradient: Float64Array; magnitude?: number }>;
 
 /** Options of `maximise`. */
 export interface MaximiseOptions {
@@ -108,17 +109,17 @@ const NEGLIGIBLE = 1e-9;
  *
  * @throws ValueError where f is not finite at the start; what f throws there
  */
-export function maximise(f: Objective, start: Float64Array, options: MaximiseOptions = {}): Maximum {
+export function* maximise(f: Objective, start: Float64Array, options: MaximiseOptions = {}): Steps<Maximum> {
   const { steps: most = 200, tolerance = TOLERANCE, lower = -MOST_LOG, upper = MOST_LOG } = options;
   const each = (bound: number | Float64Array) =>
     typeof bound === "number" ? new Float64Array(start.length).fill(bound) : bound;
   const box = { lower: each(lower), upper: each(upper) };
   let evaluations = 0;
-  const at = (u: Float64Array): Point => {
+  const at = (u: Float64Array): Steps<Point> => {
     evaluations++;
     return evaluate(f, u);
   };
-  let here = at(start.map((x, i) => clip(x, i, box)));
+  let here = yield* at(start.map((x, i) => clip(x, i, box)));
   let best = here.value;
   let steps = 0;
   /** Coordinates that a long step carried over a place where their gradient vanishes: it lies between these two. */
@@ -133,7 +134,7 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
     const converged = gradientNorm <= tolerance;
     const bounded = here.gradient.some((entry, i) => Math.abs(entry) > tolerance && projected[i] === 0);
     const back = converged && steps < most ? putBack(here.u, crossed) : undefined;
-    const higher = back && attempt(at, back);
+    const higher = back && (yield* attempt(at, back));
     if (higher !== undefined && higher.value > here.value + ROUNDING * Math.max(1, here.magnitude)) {
       here = higher;
       best = Math.max(best, here.value);
@@ -145,7 +146,7 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
     const d = direction(pairs, here, projected, box);
     // Without a memory of the function's scale no coordinate moves by more than 1 at first.
     const first = pairs.length > 0 ? 1 : Math.min(1, 1 / gradientNorm);
-    const there = search(at, here, d, first, best, box);
+    const there = yield* search(at, here, d, first, best, box);
     if (there !== undefined) {
       remember(pairs, here, there, memory);
       for (let i = 0; i < start.length; i++) {
@@ -172,13 +173,13 @@ export function maximise(f: Objective, start: Float64Array, options: MaximiseOpt
  *
  * @throws ValueError where f is not finite; what f throws
  */
-export function adamAscent(f: Objective, start: Float64Array, options: AdamAscentOptions = {}): Maximum {
+export function* adamAscent(f: Objective, start: Float64Array, options: AdamAscentOptions = {}): Steps<Maximum> {
   const { steps = 100, learningRate = 0.1 } = options;
   const u = start.slice();
   const m = new Float64Array(u.length);
   const v = new Float64Array(u.length);
   for (let t = 1; t <= steps; t++) {
-    const { gradient } = evaluate(f, u.slice());
+    const { gradient } = yield* evaluate(f, u.slice());
     for (let i = 0; i < u.length; i++) {
       m[i] = 0.9 * m[i] + 0.1 * gradient[i];
       v[i] = 0.999 * v[i] + 0.001 * gradient[i] ** 2;
@@ -187,7 +188,7 @@ export function adamAscent(f: Objective, start: Float64Array, options: AdamAscen
       u[i] += (learningRate * mean) / (Math.sqrt(square) + 1e-8);
     }
   }
-  const last = evaluate(f, u);
+  const last = yield* evaluate(f, u);
   const gradientNorm = largest(last.gradient);
   const converged = gradientNorm <= TOLERANCE;
   return { ...last, gradientNorm, steps, evaluations: steps + 1, converged, bounded: false };
@@ -207,8 +208,8 @@ function putBack(u: Float64Array, crossed: Crossed): Float64Array | undefined {
 }
 
 /** f at u, the gradient copied: f may use one array for all its gradients. */
-function evaluate(f: Objective, u: Float64Array): Point {
-  const { value, gradient, magnitude = Math.abs(value) } = f(u);
+function* evaluate(f: Objective, u: Float64Array): Steps<Point> {
+  const { value, gradient, magnitude = Math.abs(value) } = yield* f(u);
   if (!Number.isFinite(value)) throw new ValueError(`The function to be maximised is ${value}.`);
   const bad = gradient.findIndex((entry) => !Number.isFinite(entry));
   if (bad >= 0) throw new ValueError(`The gradient of the function to be maximised has ${gradient[bad]} at [${bad}].`);
@@ -278,14 +279,14 @@ function remember(pairs: Pair[], here: Point, there: Point, memory: number): voi
  * A point on the projection of u + t d that satisfies Armijo's and Wolfe's conditions, or else the highest one met that
  * satisfies Armijo's. A bracket of t is narrowed by the secant of the slopes. Undefined where there is none.
  */
-function search(
-  at: (u: Float64Array) => Point,
+function* search(
+  at: (u: Float64Array) => Steps<Point>,
   here: Point,
   d: Float64Array,
   first: number,
   best: number,
   box: Box,
-): Point | undefined {
+): Steps<Point | undefined> {
   const slope0 = dot(here.gradient, d);
   const rounding = ROUNDING * Math.max(1, Math.abs(best), here.magnitude);
   let [low, lowSlope, high, highSlope] = [0, slope0, Number.POSITIVE_INFINITY, Number.NaN];
@@ -294,7 +295,7 @@ function search(
   let t = Math.min(first, longest);
   for (let trial = 0; trial < TRIALS; trial++) {
     const u = here.u.map((x, i) => clip(x + t * d[i], i, box));
-    const there = attempt(at, u);
+    const there = yield* attempt(at, u);
     let next = 4 * t;
     let tooFar = true;
     if (there === undefined) {
@@ -337,9 +338,9 @@ function search(
 }
 
 /** The point, or undefined where f throws or is not finite. */
-function attempt(at: (u: Float64Array) => Point, u: Float64Array): Point | undefined {
+function* attempt(at: (u: Float64Array) => Steps<Point>, u: Float64Array): Steps<Point | undefined> {
   try {
-    return at(u);
+    return yield* at(u);
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
 // A posterior as what is tuned: its evidence as a function of prior and noise, and the scales of its problem.
 
+import type { Steps } from "../kernels/steps.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
@@ -22,7 +23,7 @@ export function evidenceAt({ fit, temperature }: PosteriorParts, at: Tuned, prec
 /** The evidence of a posterior, to be maximised; `factor` gives the precision of a curvature at another prior and likelihood. */
 export function tunableOf(
   parts: PosteriorParts,
-  factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Precision,
+  factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Steps<Precision>,
 ): Tunable {
   const { prior, likelihood, fit, temperature, damping } = parts;
   // The noise does not scale damped factors.
@@ -32,11 +33,12 @@ export function tunableOf(
     likelihood,
     structure: fit.curvature.structure,
     apart: apart !== undefined,
-    evaluate(next) {
-      const there = fit.at(next.likelihood);
-      const precision = factor(there.curvature, next, apart !== undefined);
+    *evaluate(next) {
+      const there = yield* fit.going(next.likelihood);
+      const precision = yield* factor(there.curvature, next, apart !== undefined);
+      yield* precision.prepare(apart === undefined ? "gradient" : "traces");
       const h = factorOf(next.likelihood, temperature);
-      const traces = apart === undefined ? undefined : precision.traces(apart);
+      const traces = apart === undefined ? undefined : yield* precision.traces(apart);
       const at = evidenceAt({ ...parts, fit: there }, next, precision);
       const { logMarginalLikelihood: value, ...terms } = evidenceOf(at);
       const { logPriorPrecision, logNoise } = evidenceGradientOf(at);

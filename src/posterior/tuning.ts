@@ -1,6 +1,7 @@
 // Tuning of prior precision and noise: the evidence is maximised over their logarithms, in units of the problem's own.
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import { reporting, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Structure } from "../structures/curvature.ts";
 import type { Prior, PriorStructure } from "../structures/prior.ts";
@@ -59,7 +60,9 @@ export interface Tunable extends Tuned {
   /** Whether the noise of each output is tuned by itself. */
   readonly apart: boolean;
   /** Evidence and gradient; one log noise, or one for each output. */
-  evaluate(at: Tuned): { value: number; magnitude: number; logPriorPrecision: Float64Array; logNoise: Float64Array };
+  evaluate(
+    at: Tuned,
+  ): Steps<{ value: number; magnitude: number; logPriorPrecision: Float64Array; logNoise: Float64Array }>;
   /** The problem's own scales. */
   scales(prior: Prior, noise: boolean): Scales;
 }
@@ -69,7 +72,7 @@ export interface Tunable extends Tuned {
  * "bfgs" begins, so that neither the units of the data nor the prior before matter; only where that was better than what was
  * found, the climb begins there.
  */
-export function tune(tunable: Tunable, options: TuningOptions): Tuned & { tuning: Tuning } {
+export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & { tuning: Tuning }, TuningReport> {
   const { prior, likelihood, structure, apart } = tunable;
   const where = "optimizePrior";
   checkOptions(where, options, ["priorStructure", "noise", "method", "steps", "learningRate"]);
@@ -99,12 +102,21 @@ export function tune(tunable: Tunable, options: TuningOptions): Tuned & { tuning
       likelihood: noise && withHyper !== undefined ? withHyper(apart ? [...sigma] : sigma[0]) : likelihood,
     };
   };
-  const objective = (point: Float64Array) => {
-    const { value, magnitude, logPriorPrecision, logNoise } = tunable.evaluate(at(point));
+  let [evaluations, best] = [0, Number.NEGATIVE_INFINITY];
+  const objective = function* (point: Float64Array) {
+    const { value, magnitude, logPriorPrecision, logNoise } = yield* tunable.evaluate(at(point));
+    evaluations++;
+    best = Math.max(best, value);
     return { value, magnitude, gradient: noise ? joined(logPriorPrecision, logNoise) : logPriorPrecision };
   };
-  const found =
+  const ascent =
     method === "adam" ? adamAscent(objective, before, { steps, learningRate }) : climb(objective, before, steps, count);
+  let reported = 0;
+  const found = yield* reporting(ascent, () => {
+    if (evaluations === reported) return undefined;
+    reported = evaluations;
+    return { evaluations, logMarginalLikelihood: best };
+  });
   const tuning = {
     steps: found.steps,
     gradientNorm: found.gradientNorm,
@@ -121,24 +133,24 @@ function joined(a: Float64Array, b: Float64Array): Float64Array {
 }
 
 /** From the problem's own scales; from the point before where that is higher than what was found, or the first has no value. */
-function climb(objective: Objective, before: Float64Array, steps: number, precisions: number): Maximum {
+function* climb(objective: Objective, before: Float64Array, steps: number, precisions: number): Steps<Maximum> {
   // The noise is at its maximum where σ² = Σ residuals² / (N C − γ) (MacKay 1992), never below the residuals' own.
   const least = (i: number) => (i < precisions ? -MOST_LOG : -1);
   const from = (start: Float64Array) => {
     const lower = start.map((x, i) => Math.min(x, least(i)));
     return maximise(objective, start, { steps, lower, upper: start.map((x) => Math.max(x, MOST_LOG)) });
   };
-  if (steps === 0) return from(before);
+  if (steps === 0) return yield* from(before);
   let found: Maximum;
   try {
-    found = from(new Float64Array(before.length));
+    found = yield* from(new Float64Array(before.length));
   } catch {
-    return from(before);
+    return yield* from(before);
   }
   try {
-    const { value, magnitude = Math.abs(value) } = objective(before);
+    const { value, magnitude = Math.abs(value) } = yield* objective(before);
     if (!(value > found.value + 1e-9 * magnitude)) return found;
-    const other = from(before);
+    const other = yield* from(before);
     return other.value > found.value ? other : found;
   } catch {
     return found;

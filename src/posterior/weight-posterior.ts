@@ -15,13 +15,13 @@ import {
   ValueError,
 } from "../errors.ts";
 import { copyIn, copyOutTo } from "../kernels/memory.ts";
-import { asynchronously, type BurstOptions, oneStep } from "../kernels/steps.ts";
+import { asynchronously, atOnce, type BurstOptions, oneStep, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
 import { eachPanel } from "../network/run.ts";
 import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";
-import type { Precision } from "../structures/precision.ts";
+import type { Precision, Prepared } from "../structures/precision.ts";
 import { type Hyperparameters, readPrior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
@@ -138,15 +138,21 @@ export class WeightPosterior {
 
   /** P, factored at first use. */
   get factorised(): Precision {
-    this.#precision ??= this.#factor(this.curvature, this.#parts);
+    return atOnce(this.factoring());
+  }
+
+  /** @internal P, and computed what is asked of it next. */
+  *factoring(what?: Prepared): Steps<Precision> {
+    this.#precision ??= yield* this.#factor(this.curvature, this.#parts);
+    if (what !== undefined) yield* this.#precision.prepare(what);
     return this.#precision;
   }
 
-  #factor(curvature: Curvature, { prior, likelihood }: Tuned, inverse = false): Precision {
+  *#factor(curvature: Curvature, { prior, likelihood }: Tuned, inverse = false): Steps<Precision> {
     const { temperature, damping } = this.#parts;
     checkPrior("laplace", curvature.structure, prior);
     const h = factorOf(likelihood, temperature);
-    return rowOf(curvature).precision(curvature, h, prior, { damping, inverse });
+    return yield* rowOf(curvature).precision(curvature, h, prior, { damping, inverse });
   }
 
   /** The same curvature with another prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
@@ -168,9 +174,13 @@ export class WeightPosterior {
   }
 
   #derive(changes: Partial<PosteriorParts>): this {
+    return atOnce(this.#deriving(changes));
+  }
+
+  *#deriving(changes: Partial<PosteriorParts>): Steps<this> {
     const { likelihood = this.likelihood, fit = this.fit } = changes;
     const Own = this.constructor as new (parts: PosteriorParts) => this;
-    return new Own({ ...this.#parts, ...changes, fit: fit.at(likelihood) });
+    return new Own({ ...this.#parts, ...changes, fit: yield* fit.going(likelihood) });
   }
 
   /**
@@ -184,7 +194,11 @@ export class WeightPosterior {
 
   /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
   evidence(): Evidence {
-    return evidenceOf(evidenceAt(this.#parts, this.#parts, this.factorised));
+    return atOnce(this.#evidence());
+  }
+
+  *#evidence(): Steps<Evidence> {
+    return evidenceOf(evidenceAt(this.#parts, this.#parts, yield* this.factoring("determinant")));
   }
 
   /** log p(data), up to the Laplace approximation: what `optimizePrior` maximises. */
@@ -204,18 +218,22 @@ export class WeightPosterior {
    * @throws OptionError
    */
   optimizePrior(options: TuningOptions = {}): this {
+    return atOnce(this.#tuned(options));
+  }
+
+  *#tuned(options: TuningOptions): Steps<this, TuningReport> {
     const tunable = tunableOf(this.#parts, (curvature, at, inverse) => this.#factor(curvature, at, inverse));
-    return this.#derive(tune(tunable, options));
+    return yield* this.#deriving(yield* tune(tunable, options));
   }
 
   /** `evidence` in bursts, with turns of the event loop between them. @throws as `evidence`; the signal's reason */
   async evidenceAsync(options: BurstOptions<never> = {}): Promise<Evidence> {
-    return asynchronously("evidence", options, () => oneStep(() => this.evidence()));
+    return asynchronously("evidence", options, () => this.#evidence());
   }
 
   /** `optimizePrior` in bursts; progress in steps of the climb. @throws as `optimizePrior`; the signal's reason */
   async optimizePriorAsync(options: TuningOptions & BurstOptions<TuningReport> = {}): Promise<this> {
-    return asynchronously("optimizePrior", options, (rest) => oneStep(() => this.optimizePrior(rest)));
+    return asynchronously("optimizePrior", options, (rest) => this.#tuned(rest));
   }
 
   /** `sample` in bursts. @throws as `sample`; the signal's reason */

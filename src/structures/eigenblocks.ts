@@ -5,6 +5,7 @@ import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { blockOf, type Side, type Use } from "../derivatives/uses.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
+import type { Steps } from "../kernels/steps.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import { type Node, positionsOf } from "../network/primitive.ts";
@@ -35,7 +36,7 @@ export interface EigenBlock extends BlockShape {
 /** A curvature that gives eigenbases. */
 export interface HasBasis extends Curvature {
   /** The blocks in eigenbases that are defined up to that relative rounding of the sums. */
-  basis(rounding: number): readonly EigenBlock[];
+  basis(rounding: number): Steps<readonly EigenBlock[]>;
 }
 
 /** Whether it is such a curvature, and the library's own. */

@@ -16,6 +16,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
+import type { Steps } from "../kernels/steps.ts";
 import type { Graph } from "../network/graph.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
@@ -127,15 +128,19 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     return this.#gradient();
   }
 
-  traces(parts: readonly C[]): Float64Array {
-    return Float64Array.from(parts, (part) => {
-      let sum = 0;
+  /** The eigenbases are there already. */
+  *prepare(): Steps<void> {}
+
+  *traces(parts: readonly C[]): Steps<Float64Array> {
+    const sums = new Float64Array(parts.length);
+    for (const [c, part] of parts.entries()) {
       const diagonals = this.#diagonals(part);
       this.#blocks.forEach(({ selected: { size }, values }, b) => {
-        for (let i = 0; i < size; i++) sum += diagonals[b][i] / values[i];
+        for (let i = 0; i < size; i++) sums[c] += diagonals[b][i] / values[i];
       });
-      return sum;
-    });
+      yield;
+    }
+    return sums;
   }
 
   variance(): Float64Array {

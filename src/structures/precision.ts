@@ -1,18 +1,21 @@
 // What every posterior structure must do with P = h H + P₀: factor it once, and answer.
 
 import type { DType, Pointer } from "../kernels/memory.ts";
+import type { Steps } from "../kernels/steps.ts";
 import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Curvature } from "./curvature.ts";
 
 /** A posterior precision. Rows are [n, S] in the kernels' float64 memory, and are changed in place. */
 export interface Precision {
+  /** Computes once what an answer needs, in steps: then that takes no long. */
+  prepare(what: Prepared): Steps<void>;
   /** log det P */
   readonly logDeterminant: number;
   /** ∂ log det P / ∂ log δ for each of the prior's numbers: δ times the sum of the inverse's diagonal. */
   logPriorGradient(): Float64Array;
   /** tr(P⁻¹ H_c) of curvatures of the same structure, each the part of one output. */
-  traces(parts: readonly Curvature[]): Float64Array;
+  traces(parts: readonly Curvature[]): Steps<Float64Array>;
   /** The diagonal of P⁻¹, [S]. */
   variance(): Float64Array;
   /** P, [S, S] */
@@ -35,6 +38,9 @@ export interface Precision {
    */
   scratch(columns: number, batch: number, dtype: DType, graph?: Graph): number;
 }
+
+/** What is asked next: the determinant alone; its gradient too; traces besides; or what has to do with rows. */
+export type Prepared = "determinant" | "gradient" | "traces" | "rows";
 
 /** Options of the factorisation. */
 export interface PrecisionOptions {

@@ -1,6 +1,7 @@
 // What everything else asks of a structure: its row of the table.
 
 import type { DType } from "../kernels/memory.ts";
+import { oneStep, type Steps } from "../kernels/steps.ts";
 import type { ByteCounts } from "./bytes.ts";
 import type { Accumulator, Curvature, Sharing } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
@@ -28,12 +29,12 @@ export interface Pass {
    * @param before what the pass before gave, or the option `basis`
    * @param rounding of the sums, relative
    */
-  begin(before: Curvature | undefined, rounding: number): (options: SumOptions) => Accumulator;
+  begin(before: Curvature | undefined, rounding: number): Steps<(options: SumOptions) => Accumulator>;
 }
 
 /** A pass that stands alone. */
 export function passOf(sums: (options: SumOptions) => Accumulator): Pass {
-  return { dry: sums, begin: () => sums };
+  return { dry: sums, begin: () => oneStep(() => sums) };
 }
 
 /** Arrays on their way into a file. */
@@ -61,7 +62,7 @@ export interface Row<C extends Curvature = Curvature> {
   /** A fit's passes through the data, where the option `basis` is given or not. */
   passes(basis: boolean): readonly Pass[];
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
-  precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Precision;
+  precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Steps<Precision>;
   /** What its curvature and precision need. */
   readonly memory: ByteCounts;
   /** The arrays that sum over columns; what sums over examples alone is not among them. */

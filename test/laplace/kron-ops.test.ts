@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { array, chain, dense, reshape } from "../../src/index.ts";
 import { copyIn, copyOut, memoryUse, scope } from "../../src/kernels/memory.ts";
+import { atOnce } from "../../src/kernels/steps.ts";
 import { EkfacCurvature } from "../../src/structures/ekfac/curvature.ts";
 import { KroneckerCurvature } from "../../src/structures/kronecker/curvature.ts";
 import { kroneckerPrecision } from "../../src/structures/kronecker/precision.ts";
@@ -96,9 +97,11 @@ describe.each(cases.map((one) => [one.h, one.deltas.length, one.damping, one] as
   "h = %f, %i prior precisions, damping %s",
   (_h, _n, _d, { h, deltas, damping, logdet, diag, diagInv, bmm, invSquareForm }) => {
     const at = (precisions: readonly number[]) =>
-      kroneckerPrecision(curvature, h, new Prior(selection, Float64Array.from(precisions), new Float64Array(size)), {
-        damping,
-      });
+      atOnce(
+        kroneckerPrecision(curvature, h, new Prior(selection, Float64Array.from(precisions), new Float64Array(size)), {
+          damping,
+        }),
+      );
     const precision = at(deltas);
 
     test("log det, and its derivatives in log δ by differences", () => {

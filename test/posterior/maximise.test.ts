@@ -1,7 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NotPositiveDefiniteError, Random, ValueError } from "../../src/index.ts";
-import { adamAscent, type Maximum, maximise, type Objective } from "../../src/posterior/maximise.ts";
+import { atOnce, oneStep } from "../../src/kernels/steps.ts";
+import {
+  type AdamAscentOptions,
+  adamAscent as adamInSteps,
+  type MaximiseOptions,
+  type Maximum,
+  maximise as maximiseInSteps,
+} from "../../src/posterior/maximise.ts";
+
+type Objective = (u: Float64Array) => { value: number; gradient: Float64Array; magnitude?: number };
+
+const inSteps = (f: Objective) => (u: Float64Array) => oneStep(() => f(u));
+const maximise = (f: Objective, start: Float64Array, options?: MaximiseOptions) =>
+  atOnce(maximiseInSteps(inSteps(f), start, options));
+const adamAscent = (f: Objective, start: Float64Array, options?: AdamAscentOptions) =>
+  atOnce(adamInSteps(inSteps(f), start, options));
+
 import { adamRule } from "../reference/optimisers.ts";
 
 const vector = (n: number, f: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => f(i));

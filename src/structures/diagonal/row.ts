@@ -1,5 +1,6 @@
 // The diagonal alone: exact, without correlations.
 
+import { oneStep } from "../../kernels/steps.ts";
 import { factoredMemory } from "../bytes.ts";
 import { passOf, type Row } from "../structure.ts";
 import { DiagonalCurvature } from "./curvature.ts";
@@ -12,7 +13,7 @@ export const diagonal: Row<DiagonalCurvature> = {
   agree: [],
   takes: { singleWeights: true, weightPriors: true },
   passes: () => [passOf(diagonalSums)],
-  precision: diagonalPrecision,
+  precision: (curvature, h, prior) => oneStep(() => diagonalPrecision(curvature, h, prior)),
   memory: factoredMemory(false, (_, vector) => {
     return { curvature: vector, factoring: 5 * vector, first: 2 * vector, held: vector };
   }),

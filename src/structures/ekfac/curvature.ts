@@ -4,6 +4,7 @@
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
 import { ValueError } from "../../errors.ts";
+import { oneStep, type Steps } from "../../kernels/steps.ts";
 import {
   type Curvature,
   checkSame,
@@ -27,8 +28,8 @@ export class EkfacCurvature extends SelectedCurvature implements Curvature {
   }
 
   /** The blocks in their eigenbases. */
-  basis(): readonly EigenBlock[] {
-    return this.blocks;
+  basis(): Steps<readonly EigenBlock[]> {
+    return oneStep(() => this.blocks);
   }
 
   diagonal(): NDArray {

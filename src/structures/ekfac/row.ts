@@ -1,5 +1,6 @@
 // Kronecker eigenbases, and the curvature's own diagonal in them.
 
+import { oneStep } from "../../kernels/steps.ts";
 import { factorBytes, factoredMemory } from "../bytes.ts";
 import { basisSums, sharesPositions } from "../kronecker/sums.ts";
 import { passOf, type Row } from "../structure.ts";
@@ -13,7 +14,7 @@ export const ekfac: Row<EkfacCurvature> = {
   agree: [],
   takes: { singleWeights: false, weightPriors: false },
   passes: (basis) => (basis ? [corrections] : [passOf(basisSums), corrections]),
-  precision: ekfacPrecision,
+  precision: (curvature, h, prior) => oneStep(() => ekfacPrecision(curvature, h, prior)),
   memory: factoredMemory(
     true,
     (selection, vector) => {

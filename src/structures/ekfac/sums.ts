@@ -25,9 +25,9 @@ function dryBasis({ parameters }: Selection): readonly EigenBlock[] {
 /** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */
 export const corrections: Pass = {
   dry: (options) => sumsIn(dryBasis(options.selection), options),
-  begin(before, rounding) {
+  *begin(before, rounding) {
     if (!hasBasis(before)) throw new LaplaceError("corrections: the curvature of the pass before has no eigenbases.");
-    const basis = before.basis(rounding);
+    const basis = yield* before.basis(rounding);
     return (options) => sumsIn(basis, options);
   },
 };

@@ -4,8 +4,9 @@ import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
-import { eigh } from "../../linalg/eigh.ts";
+import type { Steps } from "../../kernels/steps.ts";
 import { GRADED } from "../../linalg/graded.ts";
+import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, checkSquare, multiple, readVectors, SelectedCurvature, sum } from "../curvature.ts";
 import type { Selection } from "../selection.ts";
 
@@ -23,10 +24,11 @@ export class FullCurvature extends SelectedCurvature implements Curvature {
   }
 
   /** Its eigenvalues, computed once. Those that rounding made negative are 0. */
-  eigenvalues(): Float64Array {
-    this.#eigenvalues ??= (
-      eigh(new NDArray(this.matrix, [this.size, this.size]), { vectors: false }).values.data as Float64Array
-    ).map((x) => Math.max(x, 0));
+  *eigenvalues(): Steps<Float64Array> {
+    if (this.#eigenvalues === undefined) {
+      const { values } = yield* eighInSteps(this.matrix, this.size, false);
+      this.#eigenvalues = values.map((x) => Math.max(x, 0));
+    }
     return this.#eigenvalues;
   }
 

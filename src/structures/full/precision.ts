@@ -3,11 +3,22 @@
 
 import { NotPositiveDefiniteError } from "../../errors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
-import { addToDiagonal, allocateFloats, copyIn, copyOut, inMemory, type Pointer, scope } from "../../kernels/memory.ts";
+import {
+  addToDiagonal,
+  allocateFloats,
+  copyIn,
+  copyOut,
+  inMemory,
+  openScope,
+  type Pointer,
+  scope,
+} from "../../kernels/memory.ts";
+import { atOnce, inPieces, oneStep, type Steps } from "../../kernels/steps.ts";
+import { choleskyInSteps, eachRows } from "../../linalg/in-steps.ts";
 import type { Backward } from "../../network/passes.ts";
-import type { Curvature } from "../curvature.ts";
+import { type Curvature, type ReadSums, symmetric } from "../curvature.ts";
 import { float64Rows } from "../jacobian-rows.ts";
-import type { Precision, PrecisionOptions } from "../precision.ts";
+import type { Precision, PrecisionOptions, Prepared } from "../precision.ts";
 import type { Prior } from "../prior.ts";
 import type { FullCurvature } from "./curvature.ts";
 
@@ -15,8 +26,13 @@ import type { FullCurvature } from "./curvature.ts";
 const enough = (n: number) => (n <= 256 ? 1e-10 : 1e-8);
 
 /** Factors P = h H + P₀. */
-export function fullPrecision(curvature: FullCurvature, h: number, prior: Prior, options: PrecisionOptions): Precision {
-  return new FullPrecision(curvature, h, prior, options.inverse ?? false);
+export function fullPrecision(
+  curvature: FullCurvature,
+  h: number,
+  prior: Prior,
+  { inverse = false }: PrecisionOptions,
+): Steps<Precision> {
+  return oneStep(() => new FullPrecision(curvature, h, prior, inverse));
 }
 
 class FullPrecision implements Precision {
@@ -47,29 +63,53 @@ class FullPrecision implements Precision {
   }
 
   /** U, by a Cholesky factorisation of the matrix read backwards. */
-  get #factor(): Float64Array {
+  *#factor(): Steps<Float64Array> {
     if (this.#upper !== undefined) return this.#upper;
     const n = this.#size;
-    this.#upper = scope(() => {
-      const l = copyIn("float64", this.dense().reverse());
-      const failed = kernelsFor("float64").cholesky(n, l, n);
-      inMemory("float64", (memory) => {
-        if (failed !== 0) {
-          const pivot = memory[l / 8 + (failed - 1) * (n + 1)];
-          throw new NotPositiveDefiniteError(n - failed, pivot);
-        }
-        for (let i = 0; i < n; i++) memory.fill(0, l / 8 + i * n + i + 1, l / 8 + (i + 1) * n);
-      });
-      return (copyOut("float64", l, n * n) as Float64Array).reverse();
-    });
-    return this.#upper;
+    const { matrix } = this.#curvature;
+    const delta = this.#prior.spread();
+    const end = openScope();
+    try {
+      const l = allocateFloats("float64", n * n);
+      const last = l / 8 + n * n - 1;
+      yield* eachRows(n, (first, end) =>
+        inMemory("float64", (memory) => {
+          for (let i = first * n; i < end * n; i++) memory[last - i] = this.#h * matrix[i];
+          for (let i = first; i < end; i++) memory[last - i * (n + 1)] += delta[i];
+        }),
+      );
+      const failed = yield* choleskyInSteps(n, l, n);
+      if (failed !== 0) {
+        const pivot = inMemory("float64", (memory) => memory[l / 8 + (failed - 1) * (n + 1)]);
+        throw new NotPositiveDefiniteError(n - failed, pivot);
+      }
+      const upper = new Float64Array(n * n);
+      yield* eachRows(n, (first, end) =>
+        inMemory("float64", (memory) => {
+          for (let i = first; i < end; i++) {
+            for (let j = i; j < n; j++) upper[i * n + j] = memory[last - i * n - j];
+          }
+        }),
+      );
+      this.#upper = upper;
+      return upper;
+    } finally {
+      end();
+    }
+  }
+
+  *prepare(what: Prepared): Steps<void> {
+    const known = what === "determinant" || what === "gradient" ? yield* this.#eigenvalues() : undefined;
+    if (known !== undefined) return;
+    if (what === "determinant" || what === "rows") yield* this.#factor();
+    else yield* this.#inverted();
   }
 
   get logDeterminant(): number {
-    const eigenvalues = this.#eigenvalues();
+    const eigenvalues = atOnce(this.#eigenvalues());
     if (eigenvalues !== undefined) return eigenvalues.reduce((sum, x) => sum + Math.log(x), 0);
     const n = this.#size;
-    const upper = this.#factor;
+    const upper = atOnce(this.#factor());
     let sum = 0;
     for (let i = 0; i < n; i++) sum += Math.log(upper[i * n + i]);
     return 2 * sum;
@@ -79,17 +119,18 @@ class FullPrecision implements Precision {
    * With one prior precision the eigenvalues of H say everything, for any prior, and are computed once. They are known to the
    * digits of the largest: where that is too little for δ, a factorisation says more, unless δ is lost in H itself.
    */
-  #eigenvalues(): Float64Array | undefined {
+  *#eigenvalues(): Steps<Float64Array | undefined> {
     const { precision, structure } = this.#prior;
     if (structure !== "scalar" || this.#inverse) return undefined;
     const [delta] = precision;
-    if (this.#curvature.rounding * this.#h > enough(this.#size) * delta && this.#factors()) return undefined;
-    return this.#curvature.eigenvalues().map((x) => this.#h * x + delta);
+    const lost = this.#curvature.rounding * this.#h > enough(this.#size) * delta;
+    if (lost && (yield* this.#factors())) return undefined;
+    return (yield* this.#curvature.eigenvalues()).map((x) => this.#h * x + delta);
   }
 
-  #factors(): boolean {
+  *#factors(): Steps<boolean> {
     try {
-      return this.#factor.length >= 0;
+      return (yield* this.#factor()).length >= 0;
     } catch (error) {
       if (error instanceof NotPositiveDefiniteError) return false;
       throw error;
@@ -98,7 +139,7 @@ class FullPrecision implements Precision {
 
   logPriorGradient(): Float64Array {
     const { precision } = this.#prior;
-    const eigenvalues = this.#eigenvalues();
+    const eigenvalues = atOnce(this.#eigenvalues());
     if (eigenvalues !== undefined) {
       const [delta] = precision;
       return Float64Array.of(eigenvalues.reduce((total, x) => total + delta / x, 0));
@@ -106,13 +147,15 @@ class FullPrecision implements Precision {
     return this.#prior.sums(this.variance()).map((trace, i) => precision[i] * trace);
   }
 
-  traces(parts: readonly FullCurvature[]): Float64Array {
-    const covariance = this.covariance();
-    return Float64Array.from(parts, ({ matrix }) => {
-      let sum = 0;
-      for (let i = 0; i < matrix.length; i++) sum += covariance[i] * matrix[i];
-      return sum;
-    });
+  *traces(parts: readonly FullCurvature[]): Steps<Float64Array> {
+    const covariance = yield* this.#inverted();
+    const sums = new Float64Array(parts.length);
+    for (const [c, { matrix }] of parts.entries()) {
+      yield* eachRows(this.#size, (first, end) => {
+        for (let i = first * this.#size; i < end * this.#size; i++) sums[c] += covariance[i] * matrix[i];
+      });
+    }
+    return sums;
   }
 
   variance(): Float64Array {
@@ -122,33 +165,43 @@ class FullPrecision implements Precision {
   }
 
   covariance(): Float64Array {
+    return atOnce(this.#inverted());
+  }
+
+  *#inverted(): Steps<Float64Array> {
     if (this.#covariance !== undefined) return this.#covariance;
     const n = this.#size;
-    const upper = this.#factor;
-    this.#covariance = scope(() => {
-      const kernels = kernelsFor("float64");
+    const upper = yield* this.#factor();
+    const end = openScope();
+    try {
       // P⁻¹ = U⁻ᵀ U⁻¹
       const x = allocateFloats("float64", n * n);
-      kernels.fill(n * n, 0, x);
-      addToDiagonal(n, 1, x);
-      kernels.solveBackward(n, n, copyIn("float64", upper), n, 1, x, n, 1);
       const result = allocateFloats("float64", n * n);
-      kernels.syrk(n, n, x, 1, n, result, n, 1, false, true);
-      return copyOut("float64", result, n * n) as Float64Array;
-    });
-    return this.#covariance;
+      yield* inPieces(() => {
+        const kernels = kernelsFor("float64");
+        kernels.fill(n * n, 0, x);
+        addToDiagonal(n, 1, x);
+        kernels.solveBackward(n, n, copyIn("float64", upper), n, 1, x, n, 1);
+        kernels.syrk(n, n, x, 1, n, result, n, 1, false, false);
+      });
+      const rows: ReadSums = (start, end) => copyOut("float64", result + 8 * start, end - start);
+      this.#covariance = yield* symmetric(rows, n);
+      return this.#covariance;
+    } finally {
+      end();
+    }
   }
 
   whiten(rows: Pointer, n: number): void {
     // R = U⁻ᵀ: each row v becomes (U⁻¹ vᵀ)ᵀ.
     const size = this.#size;
-    const upper = copyIn("float64", this.#factor);
+    const upper = copyIn("float64", atOnce(this.#factor()));
     kernelsFor("float64").solveBackward(size, n, upper, size, 1, rows, 1, size);
   }
 
   colour(rows: Pointer, n: number): void {
     const size = this.#size;
-    const upper = copyIn("float64", this.#factor);
+    const upper = copyIn("float64", atOnce(this.#factor()));
     kernelsFor("float64").solveForward(size, n, upper, 1, size, rows, 1, size);
   }
 

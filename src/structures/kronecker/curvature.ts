@@ -6,6 +6,7 @@
 
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
+import { atOnce, type Steps } from "../../kernels/steps.ts";
 import {
   type Curvature,
   checkSame,
@@ -57,11 +58,19 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
 
   /** The blocks in their eigenbases, computed once. */
   decompose(): readonly EigenBlock[] {
+    return atOnce(this.decomposing());
+  }
+
+  /** `decompose` in steps. */
+  *decomposing(): Steps<readonly EigenBlock[]> {
     if (this.#decomposed === undefined) {
       const known: Known = new WeakMap();
-      this.#decomposed = this.blocks.map((block) =>
-        decomposeBlock(block, once(known, block.b, eigenbasis), once(bases, block.a, eigenbasis)),
-      );
+      const blocks: EigenBlock[] = [];
+      for (const block of this.blocks) {
+        const [ofB, ofA] = [once(known, block.b, eigenbasis), once(bases, block.a, eigenbasis)];
+        blocks.push(yield* decomposeBlock(block, ofB, ofA));
+      }
+      this.#decomposed = blocks;
     }
     return this.#decomposed;
   }
@@ -70,14 +79,16 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
    * The blocks in eigenbases that are defined also where eigenvalues are equal, up to that rounding of the sums: what is
    * corrected in them must not depend on the order of the examples.
    */
-  basis(rounding: number): readonly EigenBlock[] {
+  *basis(rounding: number): Steps<readonly EigenBlock[]> {
     const by = (finer: Float64Array | undefined) => (matrix: Float64Array, n: number, group: number) =>
       definedBasis(matrix, n, finer?.subarray(group * n * n, (group + 1) * n * n), rounding);
     const known: Known = new WeakMap();
-    return this.blocks.map((block, i) => {
+    const blocks: EigenBlock[] = [];
+    for (const [i, block] of this.blocks.entries()) {
       const finer = this.expanded?.blocks[i];
-      return decomposeBlock(block, once(known, block.b, by(finer?.b)), by(finer?.a));
-    });
+      blocks.push(yield* decomposeBlock(block, once(known, block.b, by(finer?.b)), by(finer?.a)));
+    }
+    return blocks;
   }
 
   diagonal(): NDArray {
@@ -157,7 +168,7 @@ function placeIn({ outputs, inputs }: BlockShape, i: number): [group: number, ro
 }
 
 /** The eigenbasis of a factor [n, n] of a group. */
-type Decompose = (matrix: Float64Array, n: number, group: number) => Basis;
+type Decompose = (matrix: Float64Array, n: number, group: number) => Steps<Basis>;
 
 /** Eigenbases of the groups of a factor, by its array. */
 type Known = WeakMap<Float64Array, Basis[]>;
@@ -170,24 +181,24 @@ function once(known: Known, shared: Float64Array | undefined, decompose: Decompo
   if (shared === undefined) return decompose;
   const found = known.get(shared) ?? [];
   known.set(shared, found);
-  return (matrix, n, group) => {
-    found[group] ??= decompose(matrix, n, group);
+  return function* (matrix, n, group) {
+    found[group] ??= yield* decompose(matrix, n, group);
     return found[group];
   };
 }
 
-function decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompose, ofA: Decompose): EigenBlock {
+function* decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompose, ofA: Decompose): Steps<EigenBlock> {
   const shape = shapeOf(selected);
   const { groups, outputs, inputs } = shape;
   // The factor that is a mean is the inputs', the rows of a transposed weight.
   const { site } = selected;
   const transposed = site.kind === "linear" && site.transposed === true && a !== undefined;
-  const left = decomposeGroups(transposed ? multiple(b, 1 / count) : b, groups, outputs, ofB);
+  const left = yield* decomposeGroups(transposed ? multiple(b, 1 / count) : b, groups, outputs, ofB);
   if (a === undefined) {
     const factors = { b: left.values, a: new Float64Array(groups).fill(1) };
     return { selected, ...shape, qb: left.vectors, qa: undefined, values: left.values, factors };
   }
-  const right = decomposeGroups(transposed ? a : multiple(a, 1 / count), groups, inputs, ofA);
+  const right = yield* decomposeGroups(transposed ? a : multiple(a, 1 / count), groups, inputs, ofA);
   const values = new Float64Array(selected.size);
   for (let i = 0; i < values.length; i++) {
     const [g, o, j] = placeIn(shape, i);
@@ -198,11 +209,11 @@ function decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompos
 }
 
 /** The eigenbases of matrices [groups, n, n]. */
-function decomposeGroups(matrices: Float64Array, groups: number, n: number, decompose: Decompose): Basis {
-  if (groups === 1) return decompose(matrices, n, 0);
+function* decomposeGroups(matrices: Float64Array, groups: number, n: number, decompose: Decompose): Steps<Basis> {
+  if (groups === 1) return yield* decompose(matrices, n, 0);
   const [values, vectors] = [new Float64Array(groups * n), new Float64Array(groups * n * n)];
   for (let g = 0; g < groups; g++) {
-    const one = decompose(matrices.slice(g * n * n, (g + 1) * n * n), n, g);
+    const one = yield* decompose(matrices.slice(g * n * n, (g + 1) * n * n), n, g);
     values.set(one.values, g * n);
     vectors.set(one.vectors, g * n * n);
   }

@@ -2,11 +2,11 @@
 // the factor, but not for eigenvalues that are corrected in it: there the basis is defined, so that it depends neither on the
 // order of the examples nor on the runtime.
 
-import { NDArray } from "../../array/ndarray.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
-import { eigh } from "../../linalg/eigh.ts";
+import type { Steps } from "../../kernels/steps.ts";
 import { gradedEigh, isGraded } from "../../linalg/graded.ts";
+import { eighInSteps } from "../../linalg/in-steps.ts";
 
 /** Eigenvalues, ascending, and eigenvectors in columns. */
 export interface Basis {
@@ -15,16 +15,13 @@ export interface Basis {
 }
 
 /** Of a positive semidefinite matrix [n, n]. Eigenvalues that rounding made negative are 0. */
-export function eigenbasis(matrix: Float64Array, n: number): Basis {
-  return isGraded(matrix, n) ? gradedEigh(matrix, n) : usual(matrix, n);
+export function* eigenbasis(matrix: Float64Array, n: number): Steps<Basis> {
+  return isGraded(matrix, n) ? yield* gradedEigh(matrix, n) : yield* usual(matrix, n);
 }
 
-function usual(matrix: Float64Array, n: number): Basis {
-  const { values, vectors } = eigh(new NDArray(matrix, [n, n]));
-  return {
-    values: (values.data as Float64Array).map((x) => Math.max(x, 0)),
-    vectors: vectors.data as Float64Array,
-  };
+function* usual(matrix: Float64Array, n: number): Steps<Basis> {
+  const { values, vectors } = yield* eighInSteps(matrix, n, true);
+  return { values: values.map((x) => Math.max(x, 0)), vectors };
 }
 
 /**
@@ -37,7 +34,7 @@ export function definedBasis(
   n: number,
   finer: Float64Array | undefined,
   rounding: number,
-): Basis {
+): Steps<Basis> {
   return decided(matrix, n, [...(finer === undefined ? [] : [finer]), places(n)], rounding);
 }
 
@@ -49,14 +46,14 @@ function places(n: number): Float64Array {
 }
 
 /** The eigenbasis of a matrix; where eigenvalues are equal, that of the next ones. */
-function decided(matrix: Float64Array, n: number, next: readonly Float64Array[], rounding: number): Basis {
-  if (next.length === 0) return usual(matrix, n);
+function* decided(matrix: Float64Array, n: number, next: readonly Float64Array[], rounding: number): Steps<Basis> {
+  if (next.length === 0) return yield* usual(matrix, n);
   // Eigenvalues this far apart, by the larger, have vectors that rounding does not turn.
   const apart = Math.sqrt(rounding);
   // What is all but null where positions were reduced is not so in the curvature: its directions must not be left to rounding.
   const none = Math.max(8 * n * rounding, next.length > 1 ? apart : 0);
   const graded = isGraded(matrix, n);
-  const { values, vectors } = graded ? gradedEigh(matrix, n, none) : usual(matrix, n);
+  const { values, vectors } = yield* graded ? gradedEigh(matrix, n, none) : usual(matrix, n);
   const floor = graded ? 0 : none * values[n - 1];
   const same = (j: number) => values[j] <= floor || values[j] - values[j - 1] <= apart * values[j];
   const result = vectors.slice();
@@ -66,7 +63,7 @@ function decided(matrix: Float64Array, n: number, next: readonly Float64Array[],
     if (m === 1) continue;
     const own = columnsOf(vectors, n, first, m);
     const [now, ...rest] = next.map((other) => restricted(other, n, own, m));
-    const rotated = product(own, decided(now, m, rest, rounding).vectors, n, m, m);
+    const rotated = product(own, (yield* decided(now, m, rest, rounding)).vectors, n, m, m);
     for (let i = 0; i < n; i++) result.set(rotated.subarray(i * m, (i + 1) * m), i * n + first);
   }
   return { values, vectors: result };

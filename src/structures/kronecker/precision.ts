@@ -1,19 +1,20 @@
 // The posterior precision in the eigenbases of Kronecker factors.
 
+import type { Steps } from "../../kernels/steps.ts";
 import { diagonalInBasis } from "../eigenblocks.ts";
 import { eigenPrecision } from "../factored.ts";
-import type { PrecisionOptions } from "../precision.ts";
+import type { Precision, PrecisionOptions } from "../precision.ts";
 import type { Prior } from "../prior.ts";
 import { columnsInA, type KroneckerCurvature } from "./curvature.ts";
 
 /** P = h B ⊗ A + δ, or with damping (√h B + √δ) ⊗ (√h A + √δ), for each block. */
-export function kroneckerPrecision(
+export function* kroneckerPrecision(
   curvature: KroneckerCurvature,
   h: number,
   prior: Prior,
   { damping }: PrecisionOptions,
-) {
-  const eigen = curvature.decompose();
+): Steps<Precision> {
+  const eigen = yield* curvature.decomposing();
   return eigenPrecision(curvature, eigen, h, prior, damping, ({ blocks }) =>
     blocks.map((block, i) => {
       const inA = columnsInA(block);

@@ -1,0 +1,93 @@
+// Factorisations of large symmetric matrices in steps of a few milliseconds: the same bits as those at once.
+
+import { LaplaceError } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocate, allocateFloats, copyOut, copyTo, openScope, type Pointer } from "../kernels/memory.ts";
+import { inBurst, inPieces, type Steps } from "../kernels/steps.ts";
+
+/** The order up to which a factorisation is one step. */
+const SMALL = 384;
+
+/** The kernel `cholesky` of a matrix [n, n], row stride ra. */
+export function* choleskyInSteps(n: number, a: Pointer, ra: number): Steps<number> {
+  if (!inBurst() || n < SMALL) {
+    const failed = kernelsFor("float64").cholesky(n, a, ra);
+    yield;
+    return failed;
+  }
+  // Halves as assembly/symmetric.ts does, so that every element is the same sum.
+  const half = Math.floor((n + 15) / 16) * 8;
+  const below = a + 8 * half * ra;
+  const rest = below + 8 * half;
+  const failed = yield* choleskyInSteps(half, a, ra);
+  if (failed !== 0) return failed;
+  yield* inPieces(() => {
+    const kernels = kernelsFor("float64");
+    kernels.solveForward(half, n - half, a, ra, 1, below, 1, ra);
+    kernels.syrk(n - half, half, below, ra, 1, rest, ra, -1, true, false);
+  });
+  const later = yield* choleskyInSteps(n - half, rest, ra);
+  return later === 0 ? 0 : later + half;
+}
+
+/** @throws LaplaceError for an order whose eigenvalues need more memory than there is */
+export function checkOrder(n: number): void {
+  // The matrix and a workspace of three times its size; the kernels' addresses have 32 bits.
+  if (32 * n * (n + 32) > 2 ** 32) throw new LaplaceError(`eigh: a matrix of order ${n} needs more than 4 GiB.`);
+}
+
+/**
+ * Decomposes the symmetric matrix [n, n] at `v` in place: eigenvalues, ascending, at `w`, and where they are asked for, vectors
+ * in columns in its place. @throws LaplaceError for an eigenvalue that does not converge
+ */
+export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean): Steps<void> {
+  const kernels = kernelsFor("float64");
+  const work = allocate(kernels.eighWorkspace(n) >>> 0);
+  let status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;
+  while (status === 0) {
+    yield;
+    status = kernels.eighNext(n, v, w, work, vectors);
+  }
+  if (status !== 1) throw new LaplaceError(`eigh: eigenvalue ${status - 2} did not converge.`);
+}
+
+/** Eigenvalues of a symmetric matrix [n, n], ascending, and vectors [n, n] in columns where they are asked for. */
+export function* eighInSteps(
+  matrix: Float64Array,
+  n: number,
+  vectors: boolean,
+): Steps<{ readonly values: Float64Array; readonly vectors: Float64Array }> {
+  checkOrder(n);
+  const end = openScope();
+  try {
+    const [v, w] = [allocateFloats("float64", n * n), allocateFloats("float64", n)];
+    yield* inPieces(() => copyTo("float64", v, matrix));
+    yield* decompose(n, v, w, vectors);
+    const values = copyOut("float64", w, n) as Float64Array;
+    return { values, vectors: vectors ? yield* copyOutInSteps(v, n * n) : values };
+  } finally {
+    end();
+  }
+}
+
+/** Numbers that are copied in one step. */
+const AT_ONCE = 2 ** 18;
+
+/** A copy of so many numbers of float64. */
+export function* copyOutInSteps(from: Pointer, length: number): Steps<Float64Array> {
+  const result = new Float64Array(length);
+  for (let first = 0; first < length; first += AT_ONCE) {
+    result.set(copyOut("float64", from + 8 * first, Math.min(AT_ONCE, length - first)), first);
+    yield;
+  }
+  return result;
+}
+
+/** Visits rows of a matrix [n, n], some in a step. */
+export function* eachRows(n: number, visit: (first: number, end: number) => void): Steps<void> {
+  const some = Math.max(1, Math.floor(AT_ONCE / Math.max(1, n)));
+  for (let first = 0; first < n; first += some) {
+    visit(first, Math.min(n, first + some));
+    yield;
+  }
+}
