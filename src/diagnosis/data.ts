@@ -6,6 +6,7 @@ import type { Data } from "../data/batches.ts";
 import { largest } from "../evaluation/classification.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { copyIn, scope } from "../kernels/memory.ts";
+import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { sumVariances } from "../prediction/functions.ts";
 import { predictDensities, predictLabels, rowInformation } from "../prediction/log-probabilities.ts";
@@ -51,35 +52,44 @@ export interface Diagnosed {
 }
 
 /** Predicts the inputs of data, and finds out whether they are those of the fit. @throws ShapeError, ValueError, OptionError */
-export function readDiagnosed(
+export function* readDiagnosed(
   where: string,
   posterior: WeightPosterior,
   data: Data,
   options: PredictOptions,
-): Diagnosed {
+): Steps<Diagnosed, ExamplesReport> {
   const { likelihood, net, temperature } = posterior;
   const classes = likelihood.targets === "classes";
-  const all = predictAll(where, data, ({ x, y }) => {
-    const { mean, variance, functionMean, functionVariance } = predict(where, posterior, x, options);
+  const all = yield* predictAll(where, data, function* ({ x, y }) {
+    const prediction = yield* predict(where, posterior, x, options);
+    const { mean, variance, functionMean } = prediction;
     const targets = likelihood.readTargets(where, y, [x.shape[0], ...net.outputShape], "float64");
     const inputs = net.readInputs(where, x);
     const shaped = (values: Float64Array) => new NDArray(values, [x.shape[0], values.length / x.shape[0]]);
+    // Where the approximation needs none, the variances are another pass.
+    const { approximation = "network" } = options;
+    const another = approximation !== "network" && likelihood.needs(approximation) === "mean";
+    const functionVariance = another
+      ? new NDArray(yield* functionMoments(where, posterior, inputs, "variance"), functionMean.shape)
+      : prediction.functionVariance;
     // The network's own outputs, from which the loss of the fit was computed.
     const own =
-      options.approximation === "network" ? shaped(functionMoments(where, posterior, inputs, "mean")) : functionMean;
+      options.approximation === "network"
+        ? shaped(yield* functionMoments(where, posterior, inputs, "mean"))
+        : functionMean;
     const labels = likelihood.logProbabilities !== undefined;
     const logs = labels
-      ? predictLabels(where, posterior, x, options).logs
+      ? (yield* predictLabels(where, posterior, x, options)).logs
       : new NDArray(new Float64Array(0), [x.shape[0], 0]);
     const common = { x, mean, variance, functionMean, functionVariance, own, y: targets, logs };
     if (likelihood.rows !== undefined) {
-      const found = rowInformation(where, posterior, inputs);
-      const densities = predictDensities(where, posterior, x, targets, options);
+      const found = yield* rowInformation(where, posterior, inputs);
+      const densities = yield* predictDensities(where, posterior, x, targets, options);
       return { ...common, logs: densities, level: found.spread, weighted: found.information };
     }
     if (!classes) return { ...common, level: functionVariance, weighted: functionVariance };
     // Of a label's logits all that is looked at are the variances of their sum and of their mean over the probabilities.
-    const sums = sumVariances(where, posterior, inputs, mean);
+    const sums = yield* sumVariances(where, posterior, inputs, mean);
     return { ...common, level: shaped(sums.all), weighted: shaped(sums.weighted) };
   });
   const numbers = (array: NDArray) => Float64Array.from(array.data);

@@ -2,7 +2,7 @@
 
 import type { Data } from "../data/batches.ts";
 import { checkOptions } from "../errors.ts";
-import { atOnce } from "../kernels/steps.ts";
+import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import { factorOf, scatterOf } from "../posterior/evidence.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
@@ -48,19 +48,25 @@ function effectiveParameters({ parts, factorised }: WeightPosterior): Float64Arr
 const sumOf = (values: Float64Array) => values.reduce((sum, x) => sum + x, 0);
 
 /** See `Posterior.diagnose`. */
-export function diagnose(posterior: WeightPosterior, data: Data | undefined, options: DiagnoseOptions): Diagnosis {
+export function* diagnose(
+  posterior: WeightPosterior,
+  data: Data | undefined,
+  options: DiagnoseOptions,
+): Steps<Diagnosis, ExamplesReport> {
   const where = "diagnose";
   checkOptions(where, options, predictOptionNames);
+  yield* posterior.factoring("gradient");
   const gammas = effectiveParameters(posterior);
   const gamma = sumOf(gammas);
-  const given = data === undefined ? undefined : readDiagnosed(where, posterior, data, options);
+  const ofOutputs = yield* gammaOfOutputs(posterior);
+  const given = data === undefined ? undefined : yield* readDiagnosed(where, posterior, data, options);
   const findings = [
     ...minimumFindings(posterior),
     ...scalingFindings(posterior),
     ...priorFindings(posterior, gammas),
-    ...noiseFindings(posterior, gamma),
-    ...perfectFindings(posterior, gamma),
-    ...(given === undefined ? [] : calibrationFindings(posterior, given, gamma, gammaOfOutputs(posterior))),
+    ...noiseFindings(posterior, gamma, ofOutputs),
+    ...perfectFindings(posterior, gamma, ofOutputs),
+    ...(given === undefined ? [] : calibrationFindings(posterior, given, gamma, ofOutputs)),
   ];
   // The variance that data show is looked at where there are data; without them a Gaussian's is known all the same.
   if (given === undefined && posterior.likelihood.normal && gamma < NO_WEIGHT) findings.push(negligible(gamma));
@@ -154,14 +160,14 @@ interface Residuals {
 }
 
 /** γ_c = tr(P⁻¹ H_c) / (σ_c² T) of each output, where its curvature H_c is kept apart. */
-function gammaOfOutputs({ parts, factorised, likelihood }: WeightPosterior): Float64Array | undefined {
+function* gammaOfOutputs({ parts, factorised, likelihood }: WeightPosterior): Steps<Float64Array | undefined> {
   const { apart } = parts.fit;
   if (apart === undefined || parts.damping) return undefined;
   const h = factorOf(likelihood, parts.temperature);
-  return atOnce(factorised.traces(apart)).map((trace, c) => trace * h * likelihood.hyper.weight(c));
+  return (yield* factorised.traces(apart)).map((trace, c) => trace * h * likelihood.hyper.weight(c));
 }
 
-function residuals(posterior: WeightPosterior, gamma: number): Residuals[] {
+function residuals(posterior: WeightPosterior, gamma: number, gammas: Float64Array | undefined): Residuals[] {
   const { parts, likelihood, examples, net } = posterior;
   const outputs = net.graph.output.size;
   const { losses, loss } = parts.fit;
@@ -169,7 +175,6 @@ function residuals(posterior: WeightPosterior, gamma: number): Residuals[] {
   if (losses === undefined || outputs === 1) {
     return [{ output: undefined, noise: hyper.value, loss, count: examples * outputs, gamma }];
   }
-  const gammas = gammaOfOutputs(posterior);
   return Array.from(losses, (own, c) => ({
     output: c,
     noise: hyper.of(c),
@@ -179,10 +184,10 @@ function residuals(posterior: WeightPosterior, gamma: number): Residuals[] {
   }));
 }
 
-function noiseFindings(posterior: WeightPosterior, gamma: number): Finding[] {
+function noiseFindings(posterior: WeightPosterior, gamma: number, gammas: Float64Array | undefined): Finding[] {
   const { name, hyper } = posterior.likelihood;
   if (!hyper.any) return [];
-  const all = residuals(posterior, gamma);
+  const all = residuals(posterior, gamma, gammas);
   // The evidence is at its maximum where σ² = Σ residuals² / (N − γ) (MacKay 1992).
   const shownBy = (one: Residuals) => hyper.shownBy(one.loss, one.count - one.gamma);
   const list = all.map((one) => Number(shownBy(one).toPrecision(3))).join(", ");
@@ -210,14 +215,14 @@ function noiseFindings(posterior: WeightPosterior, gamma: number): Finding[] {
   });
 }
 
-function perfectFindings(posterior: WeightPosterior, gamma: number): Finding[] {
+function perfectFindings(posterior: WeightPosterior, gamma: number, gammas: Float64Array | undefined): Finding[] {
   const { targets, hyper } = posterior.likelihood;
   const { loss, examples } = posterior;
   const count = examples * posterior.net.graph.output.size;
   const advice =
     "Train with weightDecay or for fewer epochs, on more data or with a smaller network; compare posteriors on held-out data, diagnose(data) or evaluate, rather than by their evidence.";
   if (hyper.any) {
-    const all = residuals(posterior, gamma);
+    const all = residuals(posterior, gamma, gammas);
     const one = all.find((each) => each.gamma > ALL_EXPLAINED * each.count || each.loss === 0);
     if (one !== undefined && one.output !== undefined && gamma <= ALL_EXPLAINED * count && loss > 0) {
       return [

@@ -3,7 +3,7 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
-import { asynchronously, type InBursts, oneStep } from "../kernels/steps.ts";
+import { asynchronously, atOnce, type ExamplesReport, each, type InBursts, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import type { Linearised } from "../prediction/linearised.ts";
@@ -80,6 +80,10 @@ export interface Evaluation {
  * @throws ShapeError, ValueError for what is not a posterior, or bad data; OptionError
  */
 export function evaluate(posterior: Linearised, data: Data, options: EvaluateOptions = {}): Evaluation {
+  return atOnce(evaluating(posterior, data, options));
+}
+
+function* evaluating(posterior: Linearised, data: Data, options: EvaluateOptions): Steps<Evaluation, ExamplesReport> {
   const where = "evaluate";
   checkOptions(where, options, ["level", ...predictOptionNames]);
   checkIsPosterior(where, "the first argument", posterior);
@@ -88,17 +92,17 @@ export function evaluate(posterior: Linearised, data: Data, options: EvaluateOpt
   const plugin = options.approximation === "plugin";
   const labelled = kind !== "numbers";
   const { rows } = posterior.likelihood;
-  const predicted = predictAll(where, data, ({ x, y }) => {
+  const predicted = yield* predictAll(where, data, function* ({ x, y }) {
     if (labelled) {
-      const { mean, logs } = predictLabels(where, posterior, x, predictOptions);
+      const { mean, logs } = yield* predictLabels(where, posterior, x, predictOptions);
       return { mean, variance: mean, functionMean: mean, functionVariance: mean, logs };
     }
-    const prediction = predict(where, posterior, x, predictOptions);
+    const prediction = yield* predict(where, posterior, x, predictOptions);
     const { mean, variance } = prediction;
     if (rows !== undefined) {
       const shape = [x.shape[0], ...posterior.net.outputShape];
       const targets = posterior.likelihood.readTargets(where, y, shape, "float64");
-      const logs = predictDensities(where, posterior, x, targets, predictOptions);
+      const logs = yield* predictDensities(where, posterior, x, targets, predictOptions);
       return { mean, variance, functionMean: mean, functionVariance: mean, logs };
     }
     // What no metric looks at is not kept, nor computed.
@@ -125,7 +129,8 @@ export function evaluate(posterior: Linearised, data: Data, options: EvaluateOpt
     );
   const whole = metrics(all);
   const ignored = (label: number) => label === likelihood.ignoredLabel;
-  const outputs = Array.from({ length: count }, (_, c): Evaluation => {
+  yield;
+  const outputOf = (c: number): Evaluation => {
     // Of one output, all labels may be left out.
     if (column(y, c).data.every(ignored)) return { samples: mean.shape[0], labels: 0 };
     return metrics({
@@ -136,8 +141,14 @@ export function evaluate(posterior: Linearised, data: Data, options: EvaluateOpt
       functionVariance: column(all.functionVariance, c),
       logs: labelled ? pairs(c) : mean,
     });
-  });
-  return { ...whole, outputs };
+  };
+  return {
+    ...whole,
+    outputs: yield* each(
+      Array.from({ length: count }, (_, c) => c),
+      outputOf,
+    ),
+  };
 }
 
 /** `evaluate` in bursts, with turns of the event loop between them: the same numbers. @throws as `evaluate`; the signal's reason */
@@ -146,7 +157,7 @@ export async function evaluateAsync(
   data: Data,
   options: InBursts<EvaluateOptions> = {},
 ): Promise<Evaluation> {
-  return asynchronously("evaluate", options, (rest) => oneStep(() => evaluate(posterior, data, rest)));
+  return asynchronously("evaluate", options, (rest) => evaluating(posterior, data, rest));
 }
 
 /** Predictions of a target and of the function, and the targets. */

@@ -2,7 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, checkInteger, checkOptions, newFloats, readBudget } from "../errors.ts";
-import { asynchronously, type InBursts, oneStep } from "../kernels/steps.ts";
+import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { labelShape } from "../losses/classes.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import { eachFunction } from "../prediction/functions.ts";
@@ -51,7 +51,7 @@ function check(where: string, posterior: Linearised, options: UncertaintyOptions
  * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError
  */
 export function uncertainty(posterior: Linearised, x: ArrayLike, options: UncertaintyOptions = {}): Uncertainty {
-  return parts("uncertainty", posterior, x, options);
+  return atOnce(parts("uncertainty", posterior, x, options));
 }
 
 /** `uncertainty` in bursts, with turns of the event loop between them. @throws as `uncertainty`; the signal's reason */
@@ -60,10 +60,15 @@ export async function uncertaintyAsync(
   x: ArrayLike,
   options: InBursts<UncertaintyOptions> = {},
 ): Promise<Uncertainty> {
-  return asynchronously("uncertainty", options, (rest) => oneStep(() => uncertainty(posterior, x, rest)));
+  return asynchronously("uncertainty", options, (rest) => parts("uncertainty", posterior, x, rest));
 }
 
-function parts(where: string, posterior: Linearised, x: ArrayLike, options: UncertaintyOptions): Uncertainty {
+function* parts(
+  where: string,
+  posterior: Linearised,
+  x: ArrayLike,
+  options: UncertaintyOptions,
+): Steps<Uncertainty, ExamplesReport> {
   const { memoryBudget, ...draw } = check(where, posterior, options);
   const { likelihood, net } = posterior;
   const inputs = net.readInputs(where, x);
@@ -80,7 +85,7 @@ function parts(where: string, posterior: Linearised, x: ArrayLike, options: Unce
   }
   const [total, aleatoric, epistemic, share] = [0, 1, 2, 3].map(() => newFloats(where, shape));
   const needs = classes || rows !== undefined ? "covariance" : "variance";
-  eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
+  yield* eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
     const put = (i: number, sum: number, noise: number, open = Math.max(sum - noise, 0)) => {
       total[i] = sum;
       aleatoric[i] = noise;
@@ -111,18 +116,23 @@ function parts(where: string, posterior: Linearised, x: ArrayLike, options: Unce
  * @param x [B, ...inputs] @returns [B], at least 0 @throws ShapeError, ValueError for bad inputs; OptionError
  */
 export function epistemicScore(posterior: Linearised, x: ArrayLike, options: UncertaintyOptions = {}): NDArray {
-  return score("epistemicScore", posterior, x, options);
+  return atOnce(score("epistemicScore", posterior, x, options));
 }
 
-function score(where: string, posterior: Linearised, x: ArrayLike, options: UncertaintyOptions): NDArray {
+function* score(
+  where: string,
+  posterior: Linearised,
+  x: ArrayLike,
+  options: UncertaintyOptions,
+): Steps<NDArray, ExamplesReport> {
   check(where, posterior, options);
   const labelled = posterior.likelihood.targets !== "numbers";
   const inputs = posterior.net.readInputs(where, x);
   const values = labelled
-    ? parts(where, posterior, x, options).epistemic.data
+    ? (yield* parts(where, posterior, x, options)).epistemic.data
     : posterior.likelihood.rows === undefined
-      ? functionMoments(where, posterior, inputs, "variance")
-      : rowInformation(where, posterior, inputs).information.data;
+      ? yield* functionMoments(where, posterior, inputs, "variance")
+      : (yield* rowInformation(where, posterior, inputs)).information.data;
   const { hyper } = posterior.likelihood;
   const [batch] = inputs.shape;
   const each = values.length / batch;
@@ -148,7 +158,7 @@ export function outOfDistributionAuroc(
   options: UncertaintyOptions = {},
 ): number {
   const where = "outOfDistributionAuroc";
-  const [a, b] = [inside, outside].map((x) => score(where, posterior, x, options).data);
+  const [a, b] = [inside, outside].map((x) => atOnce(score(where, posterior, x, options)).data);
   const labels = new Float64Array(a.length + b.length).fill(1, a.length);
   const scores = new Float64Array(labels.length);
   scores.set(a);

@@ -3,8 +3,9 @@
 import { NDArray } from "../array/ndarray.ts";
 import { portableExp } from "../array/portable.ts";
 import { uncertainty } from "../evaluation/uncertainty.ts";
+import { atOnce } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
-import { eachFunction, place } from "../prediction/functions.ts";
+import { eachFunction, type FunctionPart, place } from "../prediction/functions.ts";
 import type { Approximation } from "../prediction/prediction.ts";
 import type { RowPredictions } from "./table-draws.ts";
 
@@ -41,7 +42,8 @@ export function classRows(posterior: Posterior, x: NDArray, { approximation, lev
   const drawn = approximation === "network";
   const joint = !drawn && likelihood.needs(approximation) === "covariance";
   const memoryBudget = Number.POSITIVE_INFINITY;
-  eachFunction("predict", posterior, x, { needs: outputs === 1 ? "variance" : "covariance", memoryBudget }, (part) => {
+  const needs = outputs === 1 ? "variance" : "covariance";
+  const visit = (part: FunctionPart) => {
     for (let i = 0; i < part.batch; i++) {
       functionVariance[part.first + i] = spreadOf(part.variance, part.covariance, i, outputs, level);
     }
@@ -51,7 +53,8 @@ export function classRows(posterior: Posterior, x: NDArray, { approximation, lev
     const found = likelihood.logProbabilities?.(approximation, seen, SAMPLES) ?? new Float64Array(0);
     if (outputs === 1) logs.set(found, 2 * part.first);
     else place(part, found, logs);
-  });
+  };
+  atOnce(eachFunction("predict", posterior, x, { needs, memoryBudget }, visit));
   if (drawn) {
     p.set(posterior.predict(x, { approximation }).mean.data);
     logs.set(posterior.logProbabilities(x, { approximation }).data);

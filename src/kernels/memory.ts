@@ -159,12 +159,6 @@ export function catchUp(): void {
 
 /** Runs `body`, then releases what it allocated. */
 export function scope<Result>(body: () => Result): Result {
-  if (counted !== undefined) {
-    const { now } = counted;
-    const result = body();
-    counted.now = now;
-    return result;
-  }
   const end = openScope();
   try {
     const result = body();
@@ -177,6 +171,12 @@ export function scope<Result>(body: () => Result): Result {
 
 /** Opens a scope that ends when the function that it gives is called, on the same stack: scopes in between have ended by then. */
 export function openScope(): () => void {
+  if (counted !== undefined) {
+    const [count, { now }] = [counted, counted];
+    return () => {
+      count.now = now;
+    };
+  }
   const { blocks, top, held } = stack;
   const count = blocks.length;
   const own = stack;
@@ -342,6 +342,19 @@ export function copyOut(dtype: DType, pointer: Pointer, length: number): FloatAr
   catchUp();
   const start = pointer / bytesPerElement(dtype);
   return floats(dtype).slice(start, start + length);
+}
+
+/** Numbers in the kernels' memory. */
+export interface Numbers {
+  readonly dtype: DType;
+  readonly at: Pointer;
+  readonly length: number;
+}
+
+/** A copy of them in float64. */
+export function copyOutWide({ dtype, at, length }: Numbers): Float64Array {
+  const values = copyOut(dtype, at, length);
+  return values instanceof Float64Array ? values : Float64Array.from(values);
 }
 
 /** Copies `length` elements into `out` from `offset` on. */

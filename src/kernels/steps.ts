@@ -49,16 +49,16 @@ export function* each<Item, Result>(items: Iterable<Item>, of: (item: Item, plac
   return results;
 }
 
-/** The same steps, each of which reports what `report` says; undefined for nothing. */
-export function* reporting<Result, Report>(
-  steps: Steps<Result, unknown>,
-  report: () => Report | undefined,
+/** The same steps, each of which reports what `report` makes of its report; undefined for nothing. */
+export function* reporting<Result, Own, Report>(
+  steps: Steps<Result, Own>,
+  report: (own: Own | undefined) => Report | undefined,
 ): Steps<Result, Report> {
   try {
     for (;;) {
       const { done, value } = steps.next();
       if (done) return value as Result;
-      yield report();
+      yield report(value as Own | undefined);
     }
   } finally {
     steps.return(undefined as never);

@@ -5,7 +5,7 @@ import type { Data } from "../data/batches.ts";
 import { type DiagnoseOptions, diagnose } from "../diagnosis/diagnose.ts";
 import type { Diagnosis } from "../diagnosis/findings.ts";
 import { checkInteger, checkOptions, readBudget } from "../errors.ts";
-import { asynchronously, type InBursts, oneStep } from "../kernels/steps.ts";
+import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { type SampleOptions, WeightPosterior } from "../posterior/weight-posterior.ts";
 import { predictLabels } from "../prediction/log-probabilities.ts";
 import {
@@ -24,12 +24,12 @@ export class Posterior extends WeightPosterior {
    * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError; MemoryBudgetError
    */
   predict(x: ArrayLike, options: PredictOptions = {}): Prediction {
-    return predict("predict", this, x, options);
+    return atOnce(predict("predict", this, x, options));
   }
 
   /** `predict` in bursts, with turns of the event loop between them: the same numbers. @throws as `predict`; the signal's reason */
   async predictAsync(x: ArrayLike, options: InBursts<PredictOptions> = {}): Promise<Prediction> {
-    return asynchronously("predict", options, (rest) => oneStep(() => this.predict(x, rest)));
+    return asynchronously("predict", options, (rest) => predict("predict", this, x, rest));
   }
 
   /**
@@ -38,12 +38,16 @@ export class Posterior extends WeightPosterior {
    * @param x [B, ...inputs] @throws OptionError for a likelihood without labels, or bad options; ShapeError, ValueError
    */
   logProbabilities(x: ArrayLike, options: PredictOptions = {}): NDArray {
-    return predictLabels("logProbabilities", this, x, options).logs;
+    return atOnce(this.#logProbabilities(x, options));
+  }
+
+  *#logProbabilities(x: ArrayLike, options: PredictOptions): Steps<NDArray, ExamplesReport> {
+    return (yield* predictLabels("logProbabilities", this, x, options)).logs;
   }
 
   /** `logProbabilities` in bursts. @throws as `logProbabilities`; the signal's reason */
   async logProbabilitiesAsync(x: ArrayLike, options: InBursts<PredictOptions> = {}): Promise<NDArray> {
-    return asynchronously("logProbabilities", options, (rest) => oneStep(() => this.logProbabilities(x, rest)));
+    return asynchronously("logProbabilities", options, (rest) => this.#logProbabilities(x, rest));
   }
 
   /**
@@ -52,12 +56,12 @@ export class Posterior extends WeightPosterior {
    * @param data { x, y }, or batches such as a DataLoader's @throws ShapeError, ValueError for bad data; OptionError
    */
   diagnose(data?: Data, options: DiagnoseOptions = {}): Diagnosis {
-    return diagnose(this, data, options);
+    return atOnce(diagnose(this, data, options));
   }
 
   /** `diagnose` in bursts. @throws as `diagnose`; the signal's reason */
   async diagnoseAsync(data?: Data, options: InBursts<DiagnoseOptions> = {}): Promise<Diagnosis> {
-    return asynchronously("diagnose", options, (rest) => oneStep(() => this.diagnose(data, rest)));
+    return asynchronously("diagnose", options, (rest) => diagnose(this, data, rest));
   }
 
   /**
@@ -66,12 +70,12 @@ export class Posterior extends WeightPosterior {
    * over all outputs of all inputs (index: input · C + output). @throws ShapeError, ValueError, OptionError, MemoryBudgetError
    */
   functionCovariance(x: ArrayLike, options: FunctionCovarianceOptions = {}): NDArray {
-    return functionCovariance(this, x, options);
+    return atOnce(functionCovariance(this, x, options));
   }
 
   /** `functionCovariance` in bursts. @throws as `functionCovariance`; the signal's reason */
   async functionCovarianceAsync(x: ArrayLike, options: InBursts<FunctionCovarianceOptions> = {}): Promise<NDArray> {
-    return asynchronously("functionCovariance", options, (rest) => oneStep(() => this.functionCovariance(x, rest)));
+    return asynchronously("functionCovariance", options, (rest) => functionCovariance(this, x, rest));
   }
 
   /**
@@ -79,16 +83,20 @@ export class Posterior extends WeightPosterior {
    * @throws ShapeError, ValueError, OptionError; MemoryBudgetError for results, or draws of the weights [n, S], beyond the budget
    */
   functionSamples(x: ArrayLike, n: number, options: SampleOptions = {}): NDArray {
+    return atOnce(this.#functionSamples(x, n, options));
+  }
+
+  *#functionSamples(x: ArrayLike, n: number, options: SampleOptions): Steps<NDArray, ExamplesReport> {
     const where = "functionSamples";
     checkInteger(where, "n", n, 0);
     checkOptions(where, options, ["seed", "memoryBudget"]);
     const memoryBudget = readBudget(where, options.memoryBudget);
-    return functionSamples(where, this, x, { samples: n, seed: options.seed ?? 0, memoryBudget });
+    return yield* functionSamples(where, this, x, { samples: n, seed: options.seed ?? 0, memoryBudget });
   }
 
   /** `functionSamples` in bursts. @throws as `functionSamples`; the signal's reason */
   async functionSamplesAsync(x: ArrayLike, n: number, options: InBursts<SampleOptions> = {}): Promise<NDArray> {
-    return asynchronously("functionSamples", options, (rest) => oneStep(() => this.functionSamples(x, n, rest)));
+    return asynchronously("functionSamples", options, (rest) => this.#functionSamples(x, n, rest));
   }
 
   [inspect](): string {

@@ -14,11 +14,12 @@ import {
   giveBlock,
   inMemory,
   later,
+  openScope,
   type Pointer,
   scope,
   takeBlock,
 } from "../kernels/memory.ts";
-import { inPieces, type Steps } from "../kernels/steps.ts";
+import { type ExamplesReport, inPieces, type Steps } from "../kernels/steps.ts";
 import { type Graph, nodeNumbers } from "./graph.ts";
 import type { Shape } from "./parameters.ts";
 import { Backward, Forward } from "./passes.ts";
@@ -82,6 +83,8 @@ export interface Contraction<Result> {
   add?(backward: Backward, first: number): void;
   /** Sees each part after its columns. */
   end?(part: Part): void;
+  /** What is left to do after a part, in steps, where parts are. */
+  after?(): Steps<void>;
   /** Gives the result, after all parts. */
   finish(): Result;
 }
@@ -138,12 +141,6 @@ export function partSize(numbersPerExample: number, dtype: DType): number {
   return Math.max(1, Math.floor(PART_BYTES / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
 }
 
-/** Calls `visit` for some of n rows after the others, within a scope each: as many as are 32 MiB of so many numbers. */
-export function eachPanel(n: number, width: number, visit: (first: number, count: number) => void): void {
-  const most = partSize(width, "float64");
-  for (let first = 0; first < n; first += most) scope(() => visit(first, Math.min(most, n - first)));
-}
-
 /** Whether an example that needs that many numbers is a part of that size. */
 export function fitsPart(numbersPerExample: number, dtype: DType): boolean {
   return numbersPerExample * bytesPerElement(dtype) <= PART_BYTES;
@@ -165,10 +162,7 @@ export function run<Result>(
   target: Target,
   { numbers, most, rows }: PullOptions & { readonly numbers?: number } = {},
 ): Result {
-  const { nodes, output } = model.graph;
-  const count = columns.count(output.shape);
-  const each = numbers ?? nodeNumbers(nodes) * (count === 0 ? 1 : 2 + 2 * count) + (contraction.scratch ?? 0);
-  const size = partSize(each, model.dtype);
+  const size = sizeOfPart(model, columns, contraction, numbers);
   return scope(() => {
     const take = opened(where, model, [{ columns, contraction, target, most, rows }], allocateFloats);
     for (const batch of batches) {
@@ -176,6 +170,38 @@ export function run<Result>(
     }
     return contraction.finish();
   });
+}
+
+/** The same in steps: a part is several, and what comes after it. */
+export function* runInSteps<Result>(
+  where: string,
+  model: Model,
+  batch: Batch,
+  columns: Columns,
+  contraction: Contraction<Result>,
+  target: Target,
+  { numbers, most, rows }: PullOptions & { readonly numbers?: number } = {},
+): Steps<Result, ExamplesReport> {
+  const size = sizeOfPart(model, columns, contraction, numbers);
+  const end = openScope();
+  try {
+    const take = opened(where, model, [{ columns, contraction, target, most, rows }], allocateFloats);
+    for (let first = 0; first < batch.inputs.shape[0]; first += size) {
+      const examples = yield* inPieces(() => take(entering(model, batch, first, size)));
+      if (contraction.after !== undefined) yield* contraction.after();
+      yield { examples };
+    }
+    return contraction.finish();
+  } finally {
+    end();
+  }
+}
+
+/** How many examples are a part. */
+function sizeOfPart(model: Model, columns: Columns, { scratch = 0 }: Contraction<unknown>, numbers?: number): number {
+  const { nodes, output } = model.graph;
+  const count = columns.count(output.shape);
+  return partSize(numbers ?? nodeNumbers(nodes) * (count === 0 ? 1 : 2 + 2 * count) + scratch, model.dtype);
 }
 
 /**

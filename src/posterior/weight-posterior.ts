@@ -14,12 +14,12 @@ import {
   refuseCopies,
   ValueError,
 } from "../errors.ts";
-import { copyIn, copyOutTo } from "../kernels/memory.ts";
-import { asynchronously, atOnce, type BurstOptions, oneStep, type Steps } from "../kernels/steps.ts";
+import { copyIn, copyOutTo, later } from "../kernels/memory.ts";
+import { asynchronously, atOnce, type BurstOptions, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
-import { eachPanel } from "../network/run.ts";
+import { eachPanel, panels } from "../network/panels.ts";
 import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";
 import type { Precision, Prepared } from "../structures/precision.ts";
 import { type Hyperparameters, readPrior } from "../structures/prior.ts";
@@ -238,11 +238,15 @@ export class WeightPosterior {
 
   /** `sample` in bursts. @throws as `sample`; the signal's reason */
   async sampleAsync(n: number, options: SampleOptions & BurstOptions<never> = {}): Promise<NDArray> {
-    return asynchronously("sample", options, (rest) => oneStep(() => this.sample(n, rest)));
+    return asynchronously("sample", options, (rest) => this.#sampling(n, rest));
   }
 
   /** Draws of the network's parameters, [n, P], weights that are not selected as they are. @throws OptionError, MemoryBudgetError */
   sample(n: number, options: SampleOptions = {}): NDArray {
+    return atOnce(this.#sampling(n, options));
+  }
+
+  *#sampling(n: number, options: SampleOptions): Steps<NDArray> {
     checkInteger("sample", "n", n, 0);
     checkOptions("sample", options, ["seed", "memoryBudget"]);
     const count = this.net.parameterCount;
@@ -250,22 +254,29 @@ export class WeightPosterior {
     checkBytes("sample", [n, count], budget, "Draw fewer at a time, with other seeds.");
     const result = newFloats("sample", [n, count]);
     const random = new Random(options.seed);
-    eachPanel(n, this.size, (first, some) => {
-      const draws = this.deviations(some, random);
-      for (let s = 0; s < some; s++) result.set(this.embed(draws, s, this.theta), (first + s) * count);
-    });
+    for (const [first, some] of panels(n, this.size)) {
+      const draws = yield* this.deviations(some, random);
+      for (let s = 0; s < some; s++) {
+        result.set(this.embed(draws, s, this.theta), (first + s) * count);
+        yield;
+      }
+    }
     return new NDArray(result, [n, count]);
   }
 
   /** @internal n deviations of the weights from their mean, [n, S]; from given standard normal numbers if any. */
-  deviations(n: number, noise: Random | Float64Array): Float64Array {
+  *deviations(n: number, noise: Random | Float64Array): Steps<Float64Array> {
     const { size } = this;
     const result = noise instanceof Random ? newFloats("deviations", [n, size]) : noise.slice();
-    if (noise instanceof Random) for (let i = 0; i < result.length; i++) result[i] = noise.normal();
-    eachPanel(n, size, (first, count) => {
+    for (let s = 0; s < n && noise instanceof Random; s++) {
+      for (let i = s * size; i < (s + 1) * size; i++) result[i] = noise.normal();
+      yield;
+    }
+    const precision = yield* this.factoring("rows");
+    yield* eachPanel(n, size, (first, count) => {
       const rows = copyIn("float64", result.subarray(first * size, (first + count) * size));
-      this.factorised.colour(rows, count);
-      copyOutTo("float64", rows, count * size, result, first * size);
+      precision.colour(rows, count);
+      later(() => copyOutTo("float64", rows, count * size, result, first * size));
     });
     return result;
   }

@@ -5,11 +5,12 @@ import { type NDArray, sizeOf } from "../array/ndarray.ts";
 import { type PositionView, positionView } from "../curvature/positions.ts";
 import { unit } from "../derivatives/cotangents.ts";
 import { checkNeed, ValueError } from "../errors.ts";
-import { bytesPerElement, copyOut, inMemory } from "../kernels/memory.ts";
+import { bytesPerElement, copyOutWide, inMemory, later } from "../kernels/memory.ts";
+import { type ExamplesReport, inBurst, type Steps } from "../kernels/steps.ts";
 import type { FunctionDistribution, Likelihood, Needs, OutputBlock } from "../likelihood/likelihood.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
-import { backwardNumbers } from "../network/passes.ts";
+import { type Backward, backwardNumbers } from "../network/passes.ts";
 import {
   type Batch,
   type Columns,
@@ -18,7 +19,7 @@ import {
   none,
   type Part,
   partSize,
-  run,
+  runInSteps,
 } from "../network/run.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
@@ -114,14 +115,15 @@ export interface FunctionOptions {
  * Visits the distribution of the function's values at all inputs, some at a time: of whole rows, or with covariances of a
  * group of their outputs. @throws MemoryBudgetError where one row's covariances would not fit
  */
-export function eachFunction(
+export function* eachFunction(
   where: string,
   posterior: Linearised,
   inputs: NDArray,
   { needs, route = routeOf(posterior.net, posterior.selection, posterior.likelihood), memoryBudget }: FunctionOptions,
   visit: (part: FunctionPart) => void,
-): void {
+): Steps<void, ExamplesReport> {
   const { group } = route;
+  if (needs !== "mean") yield* posterior.factoring("rows");
   const model = modelOf(posterior);
   if (needs === "covariance") {
     const { size } = group;
@@ -134,7 +136,7 @@ export function eachFunction(
       memoryBudget,
       instead(where, posterior),
     );
-    contract(
+    yield* contract(
       where,
       posterior,
       { inputs },
@@ -147,7 +149,7 @@ export function eachFunction(
   const columns = columnsOf(model, route);
   const numbers = needs === "mean" ? 0 : columnNumbers(model, route, columns);
   const which = needs === "mean" ? none : unit();
-  contract(
+  yield* contract(
     where,
     posterior,
     { inputs },
@@ -165,12 +167,58 @@ function contract(
   columns: Columns,
   contraction: Contraction<void>,
   cut: ReturnType<typeof cutOf>,
-): void {
-  run(where, model, [batch], columns, contraction, selection.reaches, cut);
+): Steps<void, ExamplesReport> {
+  return runInSteps(where, model, batch, columns, contraction, selection.reaches, cut);
 }
 
-const meanOf = ({ forward, count }: Part): Float64Array =>
-  Float64Array.from(copyOut(forward.dtype, forward.outputs, count * forward.graph.output.size));
+const meanOf = ({ forward: { dtype, outputs, graph }, count }: Part): Float64Array =>
+  copyOutWide({ dtype, at: outputs, length: count * graph.output.size });
+
+/** Rows that are visited in one step of a burst: what a likelihood makes of one may take long. */
+const MOST_ROWS = 32;
+
+/** Parts that wait for their visit, which comes after them. */
+class Waiting {
+  readonly #visit: (part: FunctionPart) => void;
+  #parts: FunctionPart[] = [];
+
+  constructor(visit: (part: FunctionPart) => void) {
+    this.#visit = visit;
+  }
+
+  push(part: FunctionPart): void {
+    this.#parts.push(part);
+  }
+
+  /** Visits them: in bursts some rows at a time, which stand each for itself. */
+  *after(): Steps<void> {
+    const parts = this.#parts;
+    this.#parts = [];
+    for (const part of parts) {
+      const most = inBurst() ? MOST_ROWS : part.batch;
+      for (let first = 0; first < part.batch; first += most) {
+        this.#visit(rowsOf(part, first, Math.min(most, part.batch - first)));
+        yield;
+      }
+    }
+  }
+}
+
+function rowsOf(part: FunctionPart, first: number, count: number): FunctionPart {
+  if (count === part.batch) return part;
+  const some = (values: Float64Array) => {
+    const each = values.length / part.batch;
+    return values.subarray(first * each, (first + count) * each);
+  };
+  return {
+    ...part,
+    batch: count,
+    first: part.first + first,
+    mean: some(part.mean),
+    variance: some(part.variance),
+    ...(part.covariance !== undefined && { covariance: some(part.covariance) }),
+  };
+}
 
 /** Visits groups with their covariances: the columns of one group at a time. */
 function covariances(
@@ -181,25 +229,31 @@ function covariances(
 ): Contraction<void> {
   let f: Float64Array = new Float64Array();
   let start = 0;
+  const waiting = new Waiting(visit);
+  const take = ({ batch, graph }: Backward, column: number, covariance: Float64Array) => {
+    const width = graph.output.size;
+    const offset = step === 1 ? column : column / size;
+    const [mean, variance] = [new Float64Array(batch * size), new Float64Array(batch * size)];
+    for (let i = 0; i < mean.length; i++) {
+      const [b, c] = [Math.floor(i / size), i % size];
+      mean[i] = f[b * width + offset + c * step];
+      variance[i] = covariance[(b * size + c) * size + c];
+    }
+    refuseOverflow(where, covariance);
+    waiting.push({ batch, outputs: size, mean, variance, covariance, first: start, width, offset, step });
+  };
   return {
     begin(part) {
-      f = meanOf(part);
-      start = part.start;
+      later(() => {
+        f = meanOf(part);
+        start = part.start;
+      });
     },
     add(backward, column) {
-      const { batch } = backward;
-      const width = backward.graph.output.size;
-      const offset = step === 1 ? column : column / size;
       const covariance = factorised.functionCovariance(backward);
-      const [mean, variance] = [new Float64Array(batch * size), new Float64Array(batch * size)];
-      for (let i = 0; i < mean.length; i++) {
-        const [b, c] = [Math.floor(i / size), i % size];
-        mean[i] = f[b * width + offset + c * step];
-        variance[i] = covariance[(b * size + c) * size + c];
-      }
-      refuseOverflow(where, covariance);
-      visit({ batch, outputs: size, mean, variance, covariance, first: start, width, offset, step });
+      later(() => take(backward, column, copyOutWide(covariance)));
     },
+    after: () => waiting.after(),
     finish() {},
   };
 }
@@ -213,21 +267,30 @@ function variances(
 ): Contraction<void> {
   let mean: Float64Array = new Float64Array();
   let variance: Float64Array = mean;
+  const waiting = new Waiting(visit);
   return {
     begin(part) {
-      mean = meanOf(part);
-      variance = new Float64Array(mean.length);
+      later(() => {
+        mean = meanOf(part);
+        variance = new Float64Array(mean.length);
+      });
     },
     add(backward, column) {
       const { batch, columns } = backward;
-      const some = factorised.functionVariance(backward);
-      for (let b = 0; b < batch; b++) variance.set(some.subarray(b * columns, (b + 1) * columns), b * width + column);
+      const found = factorised.functionVariance(backward);
+      later(() => {
+        const some = copyOutWide(found);
+        for (let b = 0; b < batch; b++) variance.set(some.subarray(b * columns, (b + 1) * columns), b * width + column);
+      });
     },
     end({ start, count }) {
-      refuseOverflow(where, variance);
-      const whole = { batch: count, outputs: width, mean, variance, block: group.size };
-      visit({ ...whole, first: start, width, offset: 0, step: 1 });
+      later(() => {
+        refuseOverflow(where, variance);
+        const whole = { batch: count, outputs: width, mean, variance, block: group.size };
+        waiting.push({ ...whole, first: start, width, offset: 0, step: 1 });
+      });
     },
+    after: () => waiting.after(),
     finish() {},
   };
 }
@@ -253,13 +316,14 @@ function instead(where: string, { likelihood }: Linearised): string {
  * Variances of two sums of a group's outputs, at all inputs: of all of them, 1ᵀ V 1, and with weights p, pᵀ V p; [B, groups].
  * @param weights [B, ...outputs]
  */
-export function sumVariances(
+export function* sumVariances(
   where: string,
   posterior: Linearised,
   inputs: NDArray,
   weights: NDArray,
-): { all: Float64Array; weighted: Float64Array } {
-  const { net, selection, factorised, likelihood } = posterior;
+): Steps<{ all: Float64Array; weighted: Float64Array }, ExamplesReport> {
+  const { net, selection, likelihood } = posterior;
+  const factorised = yield* posterior.factoring("rows");
   const route = routeOf(net, selection, likelihood);
   const { width, group } = route;
   const groups = width / group.size;
@@ -271,16 +335,20 @@ export function sumVariances(
       start = part.start;
     },
     add(backward, column) {
-      const pairs = factorised.functionVariance(backward);
-      for (let b = 0; b < backward.batch; b++) {
-        const at = (start + b) * groups + column / 2;
-        [all[at], weighted[at]] = [pairs[2 * b], pairs[2 * b + 1]];
-      }
+      const found = factorised.functionVariance(backward);
+      const from = start;
+      later(() => {
+        const pairs = copyOutWide(found);
+        for (let b = 0; b < backward.batch; b++) {
+          const at = (from + b) * groups + column / 2;
+          [all[at], weighted[at]] = [pairs[2 * b], pairs[2 * b + 1]];
+        }
+      });
     },
     finish() {},
   };
   const cut = cutOf(posterior, route, 2, columnNumbers(modelOf(posterior), route, 2));
-  contract(where, posterior, { inputs, targets: weights }, sumColumns(group), sums, cut);
+  yield* contract(where, posterior, { inputs, targets: weights }, sumColumns(group), sums, cut);
   return { all, weighted };
 }
 

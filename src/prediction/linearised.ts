@@ -2,10 +2,11 @@
 
 import type { NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
+import type { Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import type { Model } from "../network/run.ts";
-import type { Precision } from "../structures/precision.ts";
+import type { Precision, Prepared } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
 
 /** What predictions, scores and findings ask of a posterior; every `Posterior` is one. */
@@ -22,10 +23,12 @@ export interface Linearised {
   readonly size: number;
   /** @internal Their precision. */
   readonly factorised: Precision;
+  /** @internal The same in steps, with what is asked of it next. */
+  factoring(what?: Prepared): Steps<Precision>;
   /** @internal The network's flat parameters at the fit. */
   readonly theta: Float64Array;
   /** @internal n deviations of the weights from their mean, [n, S]. */
-  deviations(n: number, noise: Random | Float64Array): Float64Array;
+  deviations(n: number, noise: Random | Float64Array): Steps<Float64Array>;
   /** @internal Row s of deviations at its places among all parameters, added to `base` or to zeros. */
   embed(draws: Float64Array, s: number, base?: Float64Array): Float64Array;
 }

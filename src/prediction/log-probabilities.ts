@@ -2,6 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, newFloats, OptionError } from "../errors.ts";
+import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import type { Rows } from "../likelihood/likelihood.ts";
 import { LogMean } from "../likelihood/logit-draws.ts";
 import { eachFunction, place } from "./functions.ts";
@@ -17,12 +18,12 @@ export interface LabelPrediction {
 }
 
 /** @throws OptionError for a likelihood without labels, besides what `predict` throws */
-export function predictLabels(
+export function* predictLabels(
   where: string,
   posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
-): LabelPrediction {
+): Steps<LabelPrediction, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
   const logsOf = likelihood.logProbabilities?.bind(likelihood);
@@ -39,7 +40,7 @@ export function predictLabels(
   checkBytes(where, logShape, memoryBudget, "Fewer inputs at once need less.");
   const [mean, logs] = [newFloats(where, shape), newFloats(where, logShape)];
   if (approximation === "network") {
-    eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, size) => {
+    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, size) => {
       const [average, sum, none] = [new LogMean(size * each), new Float64Array(size), new Float64Array(size)];
       let count = 0;
       const add = (f: Float64Array) => {
@@ -61,7 +62,7 @@ export function predictLabels(
       return { add, finish };
     });
   } else {
-    eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
+    yield* eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
       place(part, likelihood.target(approximation, part, draw).mean, mean);
       const found = logsOf(approximation, part, draw);
       // Outputs that stand each for itself come in whole rows.
@@ -76,13 +77,13 @@ export function predictLabels(
  * The log densities of targets under predictions, of a likelihood of rows, [B, rows]: of drawn networks that of their mixture.
  * @param y targets as the likelihood reads them, [B, ...outputs]
  */
-export function predictDensities(
+export function* predictDensities(
   where: string,
   posterior: Linearised,
   x: ArrayLike,
   y: NDArray,
   options: PredictOptions,
-): NDArray {
+): Steps<NDArray, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
   const rows = rowsOf(posterior);
@@ -97,7 +98,7 @@ export function predictDensities(
       return y.data[row * size + (i % rows.numbers)];
     });
   if (approximation === "network") {
-    eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, length) => {
+    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, length) => {
       const targets = targetsOf(start / size, length / size, 1);
       const [average, none] = [new LogMean(length / size), new Float64Array(length)];
       const add = (mean: Float64Array) =>
@@ -105,7 +106,7 @@ export function predictDensities(
       return { add, finish: () => logs.set(average.finish(Number.POSITIVE_INFINITY), start / size) };
     });
   } else {
-    eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
+    yield* eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
       const { batch, first, width, offset, outputs } = part;
       // Groups come one by one, or all of a row.
       const targets = targetsOf(
@@ -120,19 +121,29 @@ export function predictDensities(
 }
 
 /** Of a likelihood of rows, [B, rows]: the sum of the function's variances, and tr(ΛV), V its covariance. */
-export function rowInformation(where: string, posterior: Linearised, inputs: NDArray) {
+export function* rowInformation(
+  where: string,
+  posterior: Linearised,
+  inputs: NDArray,
+): Steps<{ readonly spread: NDArray; readonly information: NDArray }, ExamplesReport> {
   const { likelihood, net } = posterior;
   const rows = rowsOf(posterior);
   const shape = [inputs.shape[0], net.graph.output.size / likelihood.group(net.outputShape).size];
   const [spread, information] = [0, 1].map(() => newFloats(where, shape));
-  eachFunction(where, posterior, inputs, { needs: "covariance", memoryBudget: Number.POSITIVE_INFINITY }, (part) => {
-    const { batch, outputs, variance } = part;
-    const sums = Float64Array.from({ length: batch }, (_, i) =>
-      variance.subarray(i * outputs, (i + 1) * outputs).reduce((a, b) => a + b, 0),
-    );
-    place(part, sums, spread);
-    place(part, rows.informations(part), information);
-  });
+  yield* eachFunction(
+    where,
+    posterior,
+    inputs,
+    { needs: "covariance", memoryBudget: Number.POSITIVE_INFINITY },
+    (part) => {
+      const { batch, outputs, variance } = part;
+      const sums = Float64Array.from({ length: batch }, (_, i) =>
+        variance.subarray(i * outputs, (i + 1) * outputs).reduce((a, b) => a + b, 0),
+      );
+      place(part, sums, spread);
+      place(part, rows.informations(part), information);
+    },
+  );
   return { spread: new NDArray(spread, shape), information: new NDArray(information, shape) };
 }
 

@@ -4,20 +4,24 @@ import { NDArray, shapeText } from "../array/ndarray.ts";
 import { batchesOf, type Data } from "../data/batches.ts";
 import { type Dataset, readDataset } from "../data/dataset.ts";
 import { newFloats, ShapeError } from "../errors.ts";
+import { type ExamplesReport, reporting, type Steps } from "../kernels/steps.ts";
 
 /**
  * What `predict` gives for each batch, an object of arrays with B rows each, put together, with the targets as they were
  * given. @throws ShapeError, ValueError for no data, or batches that do not go together
  */
-export function predictAll<Name extends string>(
+export function* predictAll<Name extends string>(
   where: string,
   data: Data,
-  predict: (batch: Dataset) => Readonly<Record<Name, NDArray>>,
-): Readonly<Record<Name | "targets", NDArray>> {
+  predict: (batch: Dataset) => Steps<Readonly<Record<Name, NDArray>>, ExamplesReport>,
+): Steps<Readonly<Record<Name | "targets", NDArray>>, ExamplesReport> {
   const parts: Record<string, NDArray[]> = {};
+  let before = 0;
   for (const batch of batchesOf(where, data)) {
     const read = readDataset(where, batch);
-    const arrays = Object.entries<NDArray>({ ...predict(read), targets: read.y });
+    const found = yield* reporting(predict(read), (report) => report && { examples: before + report.examples });
+    before += read.x.shape[0];
+    const arrays = Object.entries<NDArray>({ ...found, targets: read.y });
     for (const [name, array] of arrays) {
       parts[name] ??= [];
       parts[name].push(array);

@@ -15,13 +15,15 @@ import {
   ValueError,
 } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, copyIn, copyOut, copyOutTo, scope } from "../kernels/memory.ts";
+import { allocateFloats, copyIn, copyOut, copyOutTo, copyOutWide, copyTo, later, scope } from "../kernels/memory.ts";
+import { atOnce, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
 import { nodeNumbers } from "../network/graph.ts";
+import { eachPanel, panels } from "../network/panels.ts";
 import { Forward, pushForward } from "../network/passes.ts";
-import { type Contraction, eachPanel, none, run } from "../network/run.ts";
+import { type Contraction, none, runInSteps } from "../network/run.ts";
 import { float64Rows } from "../structures/jacobian-rows.ts";
 import { eachFunction, place, routeOf } from "./functions.ts";
 import type { Linearised } from "./linearised.ts";
@@ -81,7 +83,12 @@ export function readPredictOptions(where: string, { links }: Likelihood, options
 }
 
 /** See `Posterior.predict`. */
-export function predict(where: string, posterior: Linearised, x: ArrayLike, options: PredictOptions): Prediction {
+export function* predict(
+  where: string,
+  posterior: Linearised,
+  x: ArrayLike,
+  options: PredictOptions,
+): Steps<Prediction, ExamplesReport> {
   const { net, likelihood } = posterior;
   const { approximation, samples, seed, memoryBudget } = readPredictOptions(where, likelihood, options);
   const inputs = net.readInputs(where, x);
@@ -102,7 +109,7 @@ export function predict(where: string, posterior: Linearised, x: ArrayLike, opti
   if (approximation === "network") {
     const functionVariance = newFloats(where, shape);
     const draw = { samples, seed, memoryBudget };
-    eachNetworkPart(where, posterior, inputs, draw, (start, size) => {
+    yield* eachNetworkPart(where, posterior, inputs, draw, (start, size) => {
       const share = mean.length / functionMean.length;
       const [targets, values, none] = [new Mixture(size * share), new Mixture(size), new Float64Array(size)];
       const add = (f: Float64Array) => {
@@ -122,7 +129,7 @@ export function predict(where: string, posterior: Linearised, x: ArrayLike, opti
   }
   const needs = likelihood.needs(approximation);
   const functionVariance = needs === "mean" ? undefined : newFloats(where, shape);
-  eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
+  yield* eachFunction(where, posterior, inputs, { needs, memoryBudget }, (part) => {
     const target = likelihood.target(approximation, part, { samples, seed });
     place(part, target.mean, mean);
     place(part, target.variance, variance);
@@ -136,21 +143,21 @@ export function predict(where: string, posterior: Linearised, x: ArrayLike, opti
   return {
     ...known,
     get functionVariance() {
-      found ??= shaped(functionMoments(where, posterior, kept, "variance"));
+      found ??= shaped(atOnce(functionMoments(where, posterior, kept, "variance")));
       return found;
     },
   };
 }
 
 /** The means or variances of the function's values at all inputs, [B, C]. */
-export function functionMoments(
+export function* functionMoments(
   where: string,
   posterior: Linearised,
   inputs: NDArray,
   needs: "mean" | "variance",
-): Float64Array {
+): Steps<Float64Array, ExamplesReport> {
   const result = newFloats(where, [inputs.shape[0], posterior.net.graph.output.size]);
-  eachFunction(where, posterior, inputs, { needs, memoryBudget: unbounded }, (part) =>
+  yield* eachFunction(where, posterior, inputs, { needs, memoryBudget: unbounded }, (part) =>
     place(part, part[needs], result),
   );
   return result;
@@ -167,7 +174,11 @@ export interface FunctionCovarianceOptions {
 }
 
 /** J P⁻¹ Jᵀ over the outputs of each input, of each of its positions, or of all inputs together. */
-export function functionCovariance(posterior: Linearised, x: ArrayLike, options: FunctionCovarianceOptions): NDArray {
+export function* functionCovariance(
+  posterior: Linearised,
+  x: ArrayLike,
+  options: FunctionCovarianceOptions,
+): Steps<NDArray, ExamplesReport> {
   const where = "functionCovariance";
   checkOptions(where, options, ["joint", "perPosition", "memoryBudget"]);
   const { joint = false, perPosition = false } = options;
@@ -176,7 +187,7 @@ export function functionCovariance(posterior: Linearised, x: ArrayLike, options:
   const memoryBudget = readBudget(where, options.memoryBudget);
   if (joint && perPosition) throw new OptionError(`${where}: joint is over all positions, perPosition over one.`);
   const { net, likelihood, selection } = posterior;
-  if (joint) return jointCovariance(where, posterior, net.readInputs(where, x), memoryBudget);
+  if (joint) return yield* jointCovariance(where, posterior, net.readInputs(where, x), memoryBudget);
   const inputs = net.readInputs(where, x);
   const outputs = net.graph.output.size;
   if (perPosition && likelihood.targets !== "classes") {
@@ -192,7 +203,7 @@ export function functionCovariance(posterior: Linearised, x: ArrayLike, options:
   const shape = [inputs.shape[0], ...positions, size, size];
   checkBytes(where, shape, memoryBudget, "Fewer inputs at once need less, or perPosition where there is one.");
   const covariance = newFloats(where, shape);
-  eachFunction(where, posterior, inputs, { needs: "covariance", route, memoryBudget: unbounded }, (part) => {
+  yield* eachFunction(where, posterior, inputs, { needs: "covariance", route, memoryBudget: unbounded }, (part) => {
     const { batch, first, width, step, offset } = part;
     const blocks = part.covariance as Float64Array;
     // Groups of a row follow on each other.
@@ -206,8 +217,13 @@ export function functionCovariance(posterior: Linearised, x: ArrayLike, options:
 }
 
 /** The covariance of all function values at once, [B C, B C]. */
-function jointCovariance(where: string, posterior: Linearised, inputs: NDArray, memoryBudget: number): NDArray {
-  const { net, selection, factorised } = posterior;
+function* jointCovariance(
+  where: string,
+  posterior: Linearised,
+  inputs: NDArray,
+  memoryBudget: number,
+): Steps<NDArray, ExamplesReport> {
+  const { net, selection } = posterior;
   const [batch, outputs, s] = [inputs.shape[0], net.graph.output.size, selection.size];
   const n = batch * outputs;
   for (const shape of [
@@ -225,32 +241,38 @@ function jointCovariance(where: string, posterior: Linearised, inputs: NDArray, 
       start = part.start;
     },
     add(backward) {
-      rows.set(copyOut("float64", float64Rows(backward, selection), backward.batch * outputs * s), start * outputs * s);
+      const [at, from] = [float64Rows(backward, selection), start * outputs * s];
+      later(() => copyOutTo("float64", at, backward.batch * outputs * s, rows, from));
     },
     finish() {},
   };
-  run(where, posterior.model, [{ inputs }], unit(), kept, selection.reaches);
-  eachPanel(n, s, (first, count) => {
+  const factorised = yield* posterior.factoring("rows");
+  yield* runInSteps(where, posterior.model, { inputs }, unit(), kept, selection.reaches);
+  yield* eachPanel(n, s, (first, count) => {
     const v = copyIn("float64", rows.subarray(first * s, (first + count) * s));
     factorised.whiten(v, count);
-    copyOutTo("float64", v, count * s, rows, first * s);
+    later(() => copyOutTo("float64", v, count * s, rows, first * s));
   });
   // Panels of rows times panels of rows: the kernels' memory holds two of them.
-  eachPanel(n, s, (first, count) => {
+  yield* eachPanel(n, s, (first, count) => {
     const a = copyIn("float64", rows.subarray(first * s, (first + count) * s));
-    eachPanel(first + count, Math.max(s, count), (from, columns) => {
-      const b = copyIn("float64", rows.subarray(from * s, (from + columns) * s));
-      const c = allocateFloats("float64", count * columns);
-      kernelsFor("float64").gemm(1, count, columns, s, a, 0, s, 1, b, 0, 1, s, c, 0, columns, 1, false);
-      const block = copyOut("float64", c, count * columns);
-      for (let i = 0; i < count; i++) {
-        for (let j = 0; j < columns && from + j <= first + i; j++) {
-          const value = block[i * columns + j];
-          covariance[(first + i) * n + from + j] = value;
-          covariance[(from + j) * n + first + i] = value;
-        }
-      }
-    });
+    for (const [from, columns] of panels(first + count, Math.max(s, count))) {
+      scope(() => {
+        const b = copyIn("float64", rows.subarray(from * s, (from + columns) * s));
+        const c = allocateFloats("float64", count * columns);
+        kernelsFor("float64").gemm(1, count, columns, s, a, 0, s, 1, b, 0, 1, s, c, 0, columns, 1, false);
+        later(() => {
+          const block = copyOut("float64", c, count * columns);
+          for (let i = 0; i < count; i++) {
+            for (let j = 0; j < columns && from + j <= first + i; j++) {
+              const value = block[i * columns + j];
+              covariance[(first + i) * n + from + j] = value;
+              covariance[(from + j) * n + first + i] = value;
+            }
+          }
+        });
+      });
+    }
   });
   return new NDArray(covariance, [n, n]);
 }
@@ -263,12 +285,12 @@ interface Draws {
 }
 
 /** Draws of all function values together from the linearised posterior, [n, B, C]. */
-export function functionSamples(
+export function* functionSamples(
   where: string,
   posterior: Linearised,
   x: ArrayLike,
   { samples: n, seed, memoryBudget }: Draws,
-): NDArray {
+): Steps<NDArray, ExamplesReport> {
   const { net } = posterior;
   const inputs = net.readInputs(where, x);
   const outputs = net.graph.output.size;
@@ -280,23 +302,27 @@ export function functionSamples(
     checkBytes(where, shape, memoryBudget, "Fewer draws need less.");
   }
   const result = newFloats(where, [n, size]);
-  const draws = posterior.deviations(n, new Random(seed));
+  const draws = yield* posterior.deviations(n, new Random(seed));
   const drawn: Contraction<void> = {
     // A tangent of every value, and derivatives of activations.
     scratch: 5 * nodeNumbers(net.graph.nodes),
     begin({ forward, start, count }) {
-      const f = copyOut(net.dtype, forward.outputs, count * outputs);
       for (let s = 0; s < n; s++) {
         scope(() => {
-          const moved = pushForward(forward, copyIn(net.dtype, posterior.embed(draws, s)), 0);
-          const df = copyOut(net.dtype, moved, count * outputs);
-          for (let i = 0; i < f.length; i++) result[s * size + start * outputs + i] = f[i] + df[i];
+          const way = allocateFloats(net.dtype, net.parameterCount);
+          later(() => copyTo(net.dtype, way, posterior.embed(draws, s)));
+          const moved = pushForward(forward, way, 0);
+          later(() => {
+            const f = copyOut(net.dtype, forward.outputs, count * outputs);
+            const df = copyOut(net.dtype, moved, count * outputs);
+            for (let i = 0; i < f.length; i++) result[s * size + start * outputs + i] = f[i] + df[i];
+          });
         });
       }
     },
     finish() {},
   };
-  run(where, posterior.model, [{ inputs }], none, drawn, "parameters");
+  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters");
   return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
 }
 
@@ -307,17 +333,17 @@ interface NetworkPart {
 }
 
 /** The function values of networks drawn from the posterior, some inputs at a time; they begin at `start` of all. */
-export function eachNetworkPart(
+export function* eachNetworkPart(
   where: string,
   posterior: Linearised,
   inputs: NDArray,
   { samples: n, seed, memoryBudget }: Draws,
   begin: (start: number, size: number) => NetworkPart,
-): void {
+): Steps<void, ExamplesReport> {
   const { net, selection } = posterior;
   const outputs = net.graph.output.size;
   checkBytes(where, [n, posterior.size], memoryBudget, "Fewer samples need less.");
-  const draws = posterior.deviations(n, new Random(seed));
+  const draws = yield* posterior.deviations(n, new Random(seed));
   const drawn: Contraction<void> = {
     // Values of another network.
     scratch: 3 * nodeNumbers(net.graph.nodes),
@@ -327,21 +353,22 @@ export function eachNetworkPart(
       for (let s = 0; s < n; s++) {
         scope(() => {
           // Values that no selected weight has a part in, such as the last layer's features, are kept.
-          const theta = copyIn(net.dtype, posterior.embed(draws, s, posterior.theta));
+          const theta = allocateFloats(net.dtype, net.parameterCount);
+          later(() => copyTo(net.dtype, theta, posterior.embed(draws, s, posterior.theta)));
           const kept = { kept: { forward, changes: selection.reaches } };
           const moved = new Forward(net.graph, net.dtype, theta, forward.value(net.graph.input), count, kept);
-          const f = Float64Array.from(copyOut(net.dtype, moved.outputs, size));
-          if (!f.every(Number.isFinite)) {
+          later(() => {
+            const f = copyOutWide({ dtype: net.dtype, at: moved.outputs, length: size });
+            if (f.every(Number.isFinite)) return add(f);
             throw new ValueError(
               `${where}: a network drawn from the posterior has values that overflow ${net.dtype}. Likely causes: a prior so wide that drawn weights mean nothing (raise priorPrecision, or let optimizePrior() choose it), or an activation such as exp. Other approximations than "network" draw no weights.`,
             );
-          }
-          add(f);
+          });
         });
       }
-      finish();
+      later(finish);
     },
     finish() {},
   };
-  run(where, posterior.model, [{ inputs }], none, drawn, "parameters");
+  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters");
 }

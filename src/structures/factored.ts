@@ -13,6 +13,7 @@ import {
   copyOut,
   type DType,
   inMemory,
+  type Numbers,
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
@@ -205,21 +206,21 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     });
   }
 
-  functionCovariance(backward: Backward): Float64Array {
+  functionCovariance(backward: Backward): Numbers {
     return this.#sum(backward, backward.columns ** 2, addGrams);
   }
 
-  functionVariance(backward: Backward): Float64Array {
+  functionVariance(backward: Backward): Numbers {
     return this.#sum(backward, backward.columns, addSquares);
   }
 
   /** The sum over the blocks of what becomes of their rows, [B, each]. */
-  #sum(backward: Backward, each: number, add: AddProducts): Float64Array {
+  #sum(backward: Backward, each: number, add: AddProducts): Numbers {
     const { batch, dtype, kernels } = backward;
     const total = allocateFloats(dtype, batch * each);
     kernels.fill(batch * each, 0, total);
     for (const block of this.#blocks) scope(() => addBlock(backward, block, { at: total, each, add }));
-    return Float64Array.from(copyOut(dtype, total, batch * each));
+    return { dtype, at: total, length: batch * each };
   }
 
   scratch(columns: number, batch: number, dtype: DType, graph: Graph = this.#curvature.selection.graph): number {

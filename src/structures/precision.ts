@@ -1,6 +1,6 @@
 // What every posterior structure must do with P = h H + P₀: factor it once, and answer.
 
-import type { DType, Pointer } from "../kernels/memory.ts";
+import type { DType, Numbers, Pointer } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -29,9 +29,9 @@ export interface Precision {
   /** vᵀ P v of each row. */
   quadraticForm(rows: Float64Array, n: number): Float64Array;
   /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */
-  functionCovariance(backward: Backward): Float64Array;
+  functionCovariance(backward: Backward): Numbers;
   /** cᵀ J P⁻¹ Jᵀ c of every example of a part and every column c that was pulled back, [B, K]. */
-  functionVariance(backward: Backward): Float64Array;
+  functionVariance(backward: Backward): Numbers;
   /**
    * Numbers of the network's type that `functionCovariance` allocates for C columns of so many examples, pulled back through
    * a graph (default: the network's).

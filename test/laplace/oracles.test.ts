@@ -11,6 +11,7 @@ import {
   laplace,
   type Posterior,
 } from "../../src/index.ts";
+import { atOnce } from "../../src/kernels/steps.ts";
 import type { Tolerance } from "../setup.ts";
 import {
   type OracleName,
@@ -81,7 +82,7 @@ async function compare(name: OracleName, section: Section, key: Key, options: Pa
   const samples = due.samples_tril ?? due.samples ?? due.samples_symmetric;
   if (samples !== undefined) {
     const n = samples.shape[0];
-    const draws = posterior.deviations(n, Float64Array.from((section.eps as Table).data));
+    const draws = atOnce(posterior.deviations(n, Float64Array.from((section.eps as Table).data)));
     const mean = posterior.mean.data;
     const theirs = samples.data.map((value, i) => value - mean[i % mean.length]);
     expect(draws).toBeAllClose(theirs, { relative: 1e-7, absolute: 1e-8 * Math.max(...theirs.map(Math.abs)) });

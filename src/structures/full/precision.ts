@@ -9,6 +9,7 @@ import {
   copyIn,
   copyOut,
   inMemory,
+  type Numbers,
   openScope,
   type Pointer,
   scope,
@@ -218,17 +219,17 @@ class FullPrecision implements Precision {
     });
   }
 
-  functionCovariance(backward: Backward): Float64Array {
+  functionCovariance(backward: Backward): Numbers {
     return rowsCovariance(backward, this.#curvature, this);
   }
 
-  functionVariance(backward: Backward): Float64Array {
-    const n = backward.batch * backward.columns;
+  functionVariance(backward: Backward): Numbers {
+    const length = backward.batch * backward.columns;
     const rows = float64Rows(backward, this.#curvature.selection);
-    this.whiten(rows, n);
-    const result = allocateFloats("float64", n);
-    kernelsFor("float64").dotRows(n, this.#size, rows, rows, result, false);
-    return copyOut("float64", result, n) as Float64Array;
+    this.whiten(rows, length);
+    const at = allocateFloats("float64", length);
+    kernelsFor("float64").dotRows(length, this.#size, rows, rows, at, false);
+    return { dtype: "float64", at, length };
   }
 
   scratch(columns: number, batch: number): number {
@@ -240,11 +241,12 @@ class FullPrecision implements Precision {
 export const fullScratch = (columns: number, batch: number, size: number): number => 3 * columns * size * batch;
 
 /** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
-export function rowsCovariance(backward: Backward, { selection }: Curvature, precision: Precision): Float64Array {
+export function rowsCovariance(backward: Backward, { selection }: Curvature, precision: Precision): Numbers {
   const { batch, columns } = backward;
   const rows = float64Rows(backward, selection);
   precision.whiten(rows, batch * columns);
-  const result = allocateFloats("float64", batch * columns * columns);
+  const length = batch * columns * columns;
+  const at = allocateFloats("float64", length);
   const s = selection.size;
   const step = columns * s;
   kernelsFor("float64").gemm(
@@ -260,11 +262,11 @@ export function rowsCovariance(backward: Backward, { selection }: Curvature, pre
     step,
     1,
     s,
-    result,
+    at,
     columns * columns,
     columns,
     1,
     false,
   );
-  return copyOut("float64", result, batch * columns * columns) as Float64Array;
+  return { dtype: "float64", at, length };
 }

@@ -4,6 +4,7 @@
 import { describe, expect, test } from "vitest";
 import type { Approximation, Hyperparameters, Posterior } from "../../../src/index.ts";
 import { DataLoader, OptionError, Random } from "../../../src/index.ts";
+import { atOnce } from "../../../src/kernels/steps.ts";
 import { finiteDifferences } from "../../reference/finite-differences.ts";
 import {
   blockDiagonal,
@@ -260,7 +261,7 @@ function contract(one: Case): void {
     for (const [i, one] of [first, second].entries()) {
       // The root R of the covariance, from unit vectors in the place of noise.
       const unit = Float64Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 1 : 0));
-      const flat = one.deviations(n, unit);
+      const flat = atOnce(one.deviations(n, unit));
       const root = Array.from({ length: n }, (_, r) => Array.from(flat.subarray(r * n, (r + 1) * n)));
       expectNear(product(transposed(root), root).flat(), dues()[i].inverse.flat(), 1e-9);
     }
@@ -268,7 +269,7 @@ function contract(one: Case): void {
     expect(draws.shape).toEqual([5, world.theta.length]);
     expect(first.sample(5, { seed: 8 }).data).toEqual(draws.data);
     expect(first.sample(5, { seed: 9 }).data).not.toEqual(draws.data);
-    const deviations = first.deviations(5, new Random(8));
+    const deviations = atOnce(first.deviations(5, new Random(8)));
     const due = Array.from({ length: 5 }, (_, s) => {
       const row = [...world.theta];
       indices().forEach((index, i) => {
@@ -332,7 +333,7 @@ function contract(one: Case): void {
     }
     const [fitted] = await posteriors();
     // The same draws of weights, pushed through the linearised network.
-    const deviations = fitted.deviations(4, new Random(6));
+    const deviations = atOnce(fitted.deviations(4, new Random(6)));
     const due = Array.from({ length: 4 }, (_, s) =>
       rows.flat().map((row, k) => row.reduce((sum, x, i) => sum + x * deviations[s * row.length + i], f[k])),
     );
