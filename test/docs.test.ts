@@ -122,7 +122,9 @@ test("the pictures are what the library draws, and the README's is one of them",
       .filter((file) => file.endsWith(".md"))
       .flatMap((file) => [...readFileSync(`docs/${file}`, "utf8").matchAll(/<!--@include: \.\/generated\/(\S+)-->/g)]);
     expect(included.length).toBeGreaterThan(0);
-    for (const [, name] of included) expect(drawn(name)).toContain("<svg");
+    // Observable Plot is a dependency of the site, which draws its picture when it is built.
+    const drawable = included.map(([, name]) => name).filter((name) => name !== "drawing-plot.svg");
+    for (const name of drawable) expect(drawn(name)).toContain("<svg");
     for (const name of readdirSync(folder)) expect(drawn(name)).not.toMatch(/NaN|Infinity|undefined/);
     // Builds of the kernels differ in the last bits, hence the drawing in the last digit.
     const parts = (text: string) => text.split(/(-?\d+(?:\.\d+)?)/);

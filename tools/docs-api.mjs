@@ -1,32 +1,61 @@
 // The API's pages: TypeDoc writes a page for each export from its docstrings; they are put together here, a page for each
-// floor of the house and one for laplace-ts/graph, with an index of first sentences and a sidebar.
+// topic and for each other entry point, with an overview of first sentences and a sidebar.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What src/ has, as readers know it, in the order of the sidebar. */
-const floors = {
-  laplace: "Laplace",
-  likelihood: "Likelihoods",
-  curvature: "Curvature",
-  structures: "Structures",
-  evaluation: "Evaluation",
-  io: "Files",
-  network: "Networks",
-  training: "Training",
-  losses: "Losses",
-  derivatives: "Derivatives",
-  data: "Data",
-  array: "Arrays",
-  linalg: "Linear algebra",
-  kernels: "Kernels",
-  errors: "Errors",
-  remote: "Workers",
-  graph: "laplace-ts/graph",
+/**
+ * What readers look for, in the order of the sidebar: groups of pages, each with its name, a line about it, and where in src/
+ * the exports are that it has. The longest of the names that fit counts.
+ */
+const groups = {
+  Posteriors: {
+    laplace: ["Laplace", "Fit, tune, predict, diagnose.", ["laplace", "posterior", "prediction", "diagnosis"]],
+    likelihood: ["Likelihoods", "What targets are: numbers, classes, labels, counts, or your own.", ["likelihood"]],
+    evaluation: ["Evaluation", "Scores of predictions, calibration, conformal intervals and sets.", ["evaluation"]],
+    structures: ["Structures", "Which covariances of weights are kept, which weights, which prior.", ["structures"]],
+    curvature: ["Curvature", "The matrix that a posterior is made of, by itself.", ["curvature"]],
+  },
+  "Networks and training": {
+    layers: ["Layers", "What networks are built of.", ["network/layers"]],
+    network: ["Networks", "A network as a value: outputs, parameters, clones.", ["network"]],
+    training: ["Training", "The training loop, optimisers, a progress bar.", ["training"]],
+    losses: ["Losses", "What training makes small.", ["losses"]],
+    derivatives: ["Derivatives", "Gradients for each example, Jacobians, products with vectors.", ["derivatives"]],
+  },
+  "Data and files": {
+    data: [
+      "Data",
+      "Datasets, batches, splits, toy data.",
+      ["data/batches", "data/dataset", "data/loader", "data/split", "data/toy"],
+    ],
+    tables: ["Tables", "Columns of texts to numbers and back, and models of tables.", ["data", "io/table"]],
+    io: ["Files", "Posteriors, fits and weights as bytes.", ["io"]],
+  },
+  "Numbers and runtime": {
+    array: ["Arrays", "Arrays of numbers, random numbers, products of many matrices.", ["array"]],
+    linalg: ["Linear algebra", "Cholesky, triangular solves, eigenvalues.", ["linalg"]],
+    remote: ["Workers", "The same calls on a worker.", ["remote", "worker.ts"]],
+    kernels: ["Kernels", "Threads, memory, which build of the kernels runs.", ["kernels"]],
+    errors: ["Errors", "Every error that the library throws.", ["errors.ts"]],
+  },
+  "Other entry points": {
+    graph: ["laplace-ts/graph", "Primitives of your own, and importers of networks.", []],
+  },
 };
 
-/** Floors whose page is another's: a reader of `Posterior` looks for all of it there. */
-const beside = { posterior: "laplace", prediction: "laplace", diagnosis: "laplace" };
+const topics = Object.values(groups).flatMap((pages) => Object.entries(pages));
+
+/** The page that an export is on. @throws Error for a file of src/ that no page names */
+function topicOf(module, file) {
+  // Another entry point has a page of its own.
+  if (topics.some(([topic]) => topic === module)) return module;
+  const fits = topics.flatMap(([topic, [, , files]]) =>
+    files.filter((name) => file.startsWith(name)).map((name) => ({ topic, length: name.length })),
+  );
+  if (fits.length === 0) throw new Error(`tools/docs-api.mjs has no page for src/${file}.`);
+  return fits.reduce((best, fit) => (fit.length > best.length ? fit : best)).topic;
+}
 
 /** TypeDoc's folders: functions and values come first on a page, then what they take and give. */
 const folders = ["functions", "variables", "classes", "interfaces", "type-aliases"];
@@ -76,37 +105,41 @@ export function writeApi() {
     module.children.filter(({ variant }) => variant !== "reference").map((child) => ({ module: module.name, child })),
   );
   const exported = all.map(({ module, child }) => {
-    const own = symbolIdMap[child.id].packagePath.split("/")[1].replace(/\.ts$/, "");
-    const floor = module === "graph" ? "graph" : (beside[own] ?? own);
+    const topic = topicOf(module, symbolIdMap[child.id].packagePath.replace(/^src\//, ""));
     const pages = folders.map((folder) => join(members, module, folder, `${child.name}.md`));
     const order = pages.findIndex((page) => existsSync(page));
     const about = firstSentence(child);
-    if (!(floor in floors)) throw new Error(`tools/docs-api.mjs has no heading for src/${floor}.`);
+    if (!topics.some(([name]) => name === topic)) throw new Error(`tools/docs-api.mjs has no page "${topic}".`);
     if (about === "") throw new Error(`${child.name} has no docstring.`);
-    return { name: child.name, floor, order, about, page: pages[order] };
+    return { name: child.name, topic, order, about, page: pages[order] };
   });
   exported.sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
-  const pageOf = new Map(exported.map(({ name, floor }) => [name, floor]));
+  const pageOf = new Map(exported.map(({ name, topic }) => [name, topic]));
   if (pageOf.size < exported.length) throw new Error("tools/docs-api.mjs: two exports have the same name.");
 
   const index = [
-    "# API",
+    "# API by topic",
     "",
-    "Everything the package exports, from its docstrings, which your editor shows too; `laplace-ts/graph` comes last.",
+    "Everything the package exports, from its docstrings, which your editor shows too.",
   ];
-  const sidebar = [{ text: "All exports", link: "/api/" }];
-  for (const [floor, heading] of Object.entries(floors)) {
-    const entries = exported.filter((one) => one.floor === floor);
-    if (entries.length === 0) continue;
-    const rows = entries.map(({ name, about }) => `| [${name}](./${floor}.md#${name}) | ${about} |`);
-    index.push("", `## ${heading}`, "", "| export | what it is |", "|---|---|", ...rows);
-    sidebar.push({ text: heading, link: `/api/${floor}` });
-    const sections = entries.map((one) => asSection(readFileSync(one.page, "utf8"), one, pageOf));
-    writeFileSync(
-      join(api, `${floor}.md`),
-      `---\noutline: 2\n---\n\n# ${heading} {#page}\n\n${sections.join("\n\n")}\n`,
-    );
+  const sidebar = [{ text: "By topic", link: "/api/" }];
+  for (const [group, pages] of Object.entries(groups)) {
+    index.push("", `## ${group}`);
+    const items = [];
+    for (const [topic, [heading, line]] of Object.entries(pages)) {
+      const entries = exported.filter((one) => one.topic === topic);
+      if (entries.length === 0) throw new Error(`tools/docs-api.mjs: nothing is exported for the page "${topic}".`);
+      const rows = entries.map(({ name, about }) => `| [${name}](./${topic}.md#${name}) | ${about} |`);
+      index.push("", `### ${heading}`, "", line, "", "| export | what it is |", "|---|---|", ...rows);
+      items.push({ text: heading, link: `/api/${topic}` });
+      const sections = entries.map((one) => asSection(readFileSync(one.page, "utf8"), one, pageOf));
+      writeFileSync(
+        join(api, `${topic}.md`),
+        `---\noutline: 2\neditLink: false\n---\n\n# ${heading} {#page}\n\n${line}\n\n${sections.join("\n\n")}\n`,
+      );
+    }
+    sidebar.push({ text: group, items });
   }
-  writeFileSync(join(api, "index.md"), `${index.join("\n")}\n`);
+  writeFileSync(join(api, "index.md"), `---\noutline: [2, 3]\neditLink: false\n---\n\n${index.join("\n")}\n`);
   writeFileSync(join(api, "sidebar.json"), JSON.stringify(sidebar));
 }

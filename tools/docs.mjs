@@ -1,5 +1,5 @@
 // Builds the documentation's site into build/docs/site: pictures and programs are run, the table of what there is for each
-// layer made by trying it, the API's pages written from the docstrings, and every link within the site checked. `npm run docs -- --dev` serves it while pages are edited.
+// layer made by trying it, the API's pages written from the docstrings, every link within the site checked, and its search asked. `npm run docs -- --dev` serves it while pages are edited.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeApi } from "./docs-api.mjs";
 import { checkLinks } from "./docs-links.mjs";
+import { checkSearch } from "./docs-search.mjs";
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
@@ -35,6 +36,7 @@ try {
   run("Preparing", ["tools/prepare.mjs"]);
   install();
   run("Drawing", ["docs/pictures/make.mjs", "docs/generated"]);
+  run("Drawing with Observable Plot", ["docs/pictures/plot.mjs", "docs/generated"]);
   run("Compiling the networks of the table of support", [tsc, "-p", "tsconfig.support.json"]);
   run("Trying every operation on every layer", [
     "build/docs/support/test/support/write.js",
@@ -50,7 +52,10 @@ try {
     rmSync("build/docs/site", { recursive: true, force: true });
     run("Building the site", [vitepress, "build"], { cwd: "docs" });
     const { pages, links } = checkLinks("build/docs/site");
-    console.log(`build/docs/site: ${pages} pages, ${links} links, all of them lead somewhere.`);
+    const questions = await checkSearch("build/docs/site");
+    console.log(
+      `build/docs/site: ${pages} pages, ${links} links, all of them lead somewhere; ${questions} searches find their page.`,
+    );
   }
 } catch (error) {
   process.stderr.write(`${error.status === undefined ? error.stack : error.message}\n`);

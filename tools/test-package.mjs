@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { inChromium } from "./chromium.mjs";
+import { testPages } from "./test-pages.mjs";
 import { alike, programsOf, testReadmes } from "./test-readmes.mjs";
 import { testRuntimes } from "./test-runtimes.mjs";
 
@@ -112,6 +113,7 @@ try {
   run("npx", ["-y", "-p", "node@24", "--", "node", "fit.mjs", "predicted-lts.json", ...tables]);
   console.log(await printed(["/predict.mjs"]));
   await testRuntimes(folder);
+  await testPages(folder);
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
   await typesResolve(
     join(

@@ -1,17 +1,24 @@
 import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitepress";
+import { search } from "./search.mjs";
+
+const here = (path) => new URL(path, import.meta.url);
+const { repository, version } = JSON.parse(readFileSync(here("../../package.json"), "utf8"));
+const repositoryUrl = repository.url.replace(/^git\+|\.git$/g, "");
 
 // Written with the API's pages, so that the sidebar lists what there is.
-const apiSidebar = new URL("../api/sidebar.json", import.meta.url);
+const apiSidebar = here("../api/sidebar.json");
 
 const page = (text, link) => ({ text, link });
 const guide = [
   {
     text: "Begin",
     items: [
-      page("What it is", "/"),
       page("Start in two minutes", "/start"),
+      page("Gallery", "/gallery"),
       page("The idea in pictures", "/idea"),
+      page("Draw a band", "/drawing"),
       page("Networks and training", "/networks"),
       page("What works on which layer", "/support"),
     ],
@@ -38,11 +45,21 @@ const guide = [
     ],
   },
   {
+    text: "Where it runs",
+    items: [
+      page("Vite", "/vite"),
+      page("Workers", "/workers"),
+      page("Import maps, no bundler", "/import-maps"),
+      page("Deno", "/deno"),
+      page("Bun", "/bun"),
+      page("Content security policy", "/csp"),
+    ],
+  },
+  {
     text: "In use",
     items: [
       page("The command line", "/command-line"),
       page("Files", "/files"),
-      page("Workers", "/workers"),
       page("Performance and memory", "/performance"),
       page("Benchmarks", "/benchmarks"),
     ],
@@ -62,13 +79,26 @@ export default defineConfig({
   srcExclude: ["node_modules/**"],
   outDir: "../build/docs/site",
   cacheDir: "../build/docs/cache",
+  // The library as it was just built: the front page runs it.
+  vite: { resolve: { alias: [{ find: /^laplace-ts$/, replacement: fileURLToPath(here("../../dist/index.js")) }] } },
   themeConfig: {
-    nav: [page("Start", "/start"), page("Methods", "/likelihoods"), page("API", "/api/")],
+    nav: [
+      page("Start", "/start"),
+      page("Gallery", "/gallery"),
+      {
+        ...page("Methods", "/likelihoods"),
+        activeMatch: "^/(likelihoods|curvature|structures|weights|evidence|predictions)",
+      },
+      { ...page("API", "/api/"), activeMatch: "^/api/" },
+      page(`v${version}`, `${repositoryUrl}/blob/main/CHANGELOG.md`),
+    ],
     sidebar: {
       "/api/": existsSync(apiSidebar) ? JSON.parse(readFileSync(apiSidebar, "utf8")) : [],
       "/": guide,
     },
     outline: [2, 3],
-    search: { provider: "local" },
+    search,
+    socialLinks: [{ icon: "github", link: repositoryUrl, ariaLabel: "The repository" }],
+    editLink: { pattern: `${repositoryUrl}/edit/main/docs/:path`, text: "Edit this page" },
   },
 });

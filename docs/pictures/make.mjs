@@ -4,8 +4,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { columns } from "./columns.mjs";
+import { gallery } from "./gallery.mjs";
+import { live } from "./live.mjs";
 import { matrices } from "./matrices.mjs";
 import { moons } from "./moons.mjs";
+import { valuesOf } from "./programs.mjs";
 import { band, functions } from "./regression.mjs";
 
 const [folder] = process.argv.slice(2);
@@ -13,7 +16,11 @@ if (folder === undefined) throw new Error("Give the folder that the pictures go 
 mkdirSync(folder, { recursive: true });
 
 /** Inside a page, pictures are elements, so that they follow its colours; the README's is a file of its own. */
-for (const draw of [band, functions, moons, matrices, columns]) {
-  writeFileSync(join(folder, `${draw.name}.svg`), `<figure class="picture">\n${draw().trimEnd()}\n</figure>\n`);
-}
+const write = (name, svg) =>
+  writeFileSync(join(folder, `${name}.svg`), `<figure class="picture">\n${svg.trimEnd()}\n</figure>\n`);
+for (const draw of [band, functions, moons, matrices, columns]) write(draw.name, draw());
+for (const [name, draw] of Object.entries(gallery)) write(`gallery-${name}`, await draw());
+const { svg } = await valuesOf("drawing", "Plain SVG", "svg");
+write("drawing-svg", svg);
 writeFileSync(join(folder, "readme-band.svg"), band({ standalone: true }));
+writeFileSync(join(folder, "live-band.json"), live);

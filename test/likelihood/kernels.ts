@@ -61,22 +61,20 @@ export class At {
   }
 
   /** The columns of Λ^½, [K, B, C]. */
-  root(targets: readonly number[] = []): number[] {
+  root(): number[] {
     const count = this.likelihood.rootColumns(this.shape);
-    return this.columns({ first: 0, count }, targets);
+    return this.columns({ first: 0, count });
   }
 
   /** Some of them. */
-  columns(columns: Which, targets: readonly number[] = []): number[] {
-    return this.#run(columns.count * this.f.length, (f, to) => {
-      this.likelihood.root(f, columns, to, copyIn(this.dtype, targets));
-    });
+  columns(columns: Which): number[] {
+    return this.#run(columns.count * this.f.length, (f, to) => this.likelihood.root(f, columns, to));
   }
 
   /** Σ_k c_k c_kᵀ of every example, [B, C, C]. */
-  curvature(targets: readonly number[] = []): number[] {
+  curvature(): number[] {
     const { outputs, f } = this;
-    const root = this.root(targets);
+    const root = this.root();
     const rows = f.length / outputs;
     return Array.from({ length: rows * outputs * outputs }, (_, i) => {
       const [b, c, d] = [Math.floor(i / outputs ** 2), Math.floor(i / outputs) % outputs, i % outputs];

@@ -1,0 +1,138 @@
+// The pages of the documentation on where the library runs: the files that each shows are written out beside the packed library
+// and run in the real thing. What comes out must be what the page says. Deno and Bun come from npm, and are left out, with a
+// line that says so, where they cannot be installed.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { build, createServer } from "vite";
+import { openPage, serve } from "./chromium-page.mjs";
+
+const root = resolve(import.meta.dirname, "..");
+const read = (page) => readFileSync(join(root, "docs", `${page}.md`), "utf8");
+
+/** Writes the files that a page of the documentation shows. @returns what it says comes out */
+function writeFiles(page, folder) {
+  const text = read(page);
+  const files = [...text.matchAll(/^```\w+ \[([\w.-]+)\]\n([\s\S]*?)^```$/gm)];
+  const due = text.match(/^```text\n([\s\S]*?)^```$/m)?.[1].trim();
+  if (files.length === 0 || due === undefined) throw new Error(`docs/${page}.md shows no files, or not what they say.`);
+  for (const [, name, code] of files) writeFileSync(join(folder, name), code);
+  return due;
+}
+
+function expect(what, found, due) {
+  if (found !== due) throw new Error(`${what}: it says\n${found}\ninstead of\n${due}`);
+  console.log(`${what}: it says ${due}`);
+}
+
+/** What the page says in the end, and what it wrote to its console. */
+async function answerOf(address) {
+  const page = await openPage();
+  try {
+    await page.open(address);
+    const text = "document.querySelector('#answer')?.textContent";
+    await page.until(`${text} && !${text}.startsWith("Fitting")`);
+    return { answer: await page.evaluate(text), said: page.said().filter((line) => !/favicon|404/.test(line)) };
+  } finally {
+    await page.close();
+  }
+}
+
+/** The answer of a folder that is served as it is. */
+async function served(folder, options) {
+  const server = await serve(folder, options);
+  try {
+    return { ...(await answerOf(server.address)), requests: server.requests };
+  } finally {
+    server.close();
+  }
+}
+
+async function vite(folder) {
+  const due = writeFiles("vite", folder);
+  const options = { root: folder, configFile: false, logLevel: "error" };
+  await build(options);
+  expect("docs/vite.md, built", (await served(join(folder, "dist"))).answer, due);
+  const server = await createServer({ ...options, server: { host: "127.0.0.1", port: 0 } });
+  try {
+    await server.listen();
+    const { port } = server.httpServer.address();
+    expect("docs/vite.md, while it is edited", (await answerOf(`http://127.0.0.1:${port}/`)).answer, due);
+  } finally {
+    await server.close();
+  }
+}
+
+async function importMap(folder) {
+  const due = writeFiles("import-maps", folder);
+  const { answer, requests } = await served(folder);
+  expect(`docs/import-maps.md, ${requests.length} requests`, answer, due);
+}
+
+async function policy(folder) {
+  const due = writeFiles("csp", folder);
+  const written = read("csp").match(/^Content-Security-Policy: (.*)$/m)[1];
+  const isolated = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+  const under = (text, more = {}) => served(folder, { headers: { "content-security-policy": text, ...more } });
+  const { answer, said } = await under(written);
+  expect("docs/csp.md, under the policy that it shows", answer, due);
+  if (said.length > 0) throw new Error(`docs/csp.md: something was refused: ${said.join("\n")}`);
+  for (const directive of written.split("; ")) {
+    // The least: without any one source the page does not compute.
+    for (const source of directive.split(" ").slice(1)) {
+      if (source === "'none'" || source === "'self'") continue;
+      const { answer: refused } = await under(written.replace(` ${source}`, ""));
+      if (!refused.includes(source)) throw new Error(`docs/csp.md: without ${source} the page says ${refused}`);
+      console.log(`docs/csp.md: without ${source} the page says so`);
+    }
+  }
+  const threads = `${written}; worker-src blob:`;
+  const page = `import { batchedMatmul, kernels, randomNormal } from "./node_modules/laplace-ts/dist/index.js";
+const a = randomNormal([500, 500], { seed: 1 });
+batchedMatmul(a, a);
+document.querySelector("#answer").textContent = kernels.info().threads > 1 ? "threads" : "one thread";`;
+  writeFileSync(join(folder, "main.js"), page);
+  const withWorkers = await under(threads, isolated);
+  if (withWorkers.said.length > 0) throw new Error(`docs/csp.md: threads are refused: ${withWorkers.said.join("\n")}`);
+  expect("docs/csp.md, an isolated page", withWorkers.answer, "threads");
+}
+
+/** A runtime from npm, or undefined, with a line, where it cannot be installed. */
+function runtime(name, version, folder) {
+  const run = (...args) =>
+    execFileSync("npx", ["-y", "-p", `${name}@${version}`, "--", name, ...args], {
+      cwd: folder,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  try {
+    run("--version");
+    return run;
+  } catch (error) {
+    console.log(`NOT TRIED: ${name}, which npm cannot install here: ${error.message.split("\n")[0]}`);
+    return undefined;
+  }
+}
+
+/** @param folder where the packed library is installed */
+export async function testPages(folder) {
+  const room = (name) => {
+    const path = join(folder, `page-${name}`);
+    mkdirSync(path, { recursive: true });
+    return path;
+  };
+  await vite(room("vite"));
+  await importMap(folder);
+  await policy(folder);
+  for (const [name, version, ...flags] of [
+    ["deno", "2", "run", "--no-prompt", "main.ts"],
+    ["bun", "1", "run", "main.ts"],
+  ]) {
+    const due = writeFiles(name, room(name));
+    const run = runtime(name, version, room(name));
+    if (run !== undefined) expect(`docs/${name}.md`, run(...flags).trim(), due);
+  }
+}
+
+// By itself: node tools/test-pages.mjs, in a folder where the packed library is installed.
+if (process.argv[1] === import.meta.filename) await testPages(process.cwd());
