@@ -85,7 +85,7 @@ let posterior = fitted;
 let best = Number.POSITIVE_INFINITY;
 for (let power = 0; power <= 16; power++) {
   const candidate = fitted.with({ priorPrecision: 2 ** power });
-  const { negativeLogLikelihood: loss = Number.NaN } = evaluate(candidate, validation, { approximation: "meanField2" });
+  const { negativeLogLikelihood: loss } = evaluate(candidate, validation, { approximation: "meanField2" });
   if (loss < best) [best, posterior] = [loss, candidate];
 }
 console.log(`${posterior}\n`);
@@ -102,7 +102,7 @@ for (const [name, approximation] of ways) {
   const metrics = evaluate(posterior, unknown, { approximation });
   const { accuracy, negativeLogLikelihood, expectedCalibrationError, brierScore } = metrics;
   const values = [accuracy, negativeLogLikelihood, expectedCalibrationError, brierScore];
-  console.log(`${name.padEnd(22)}${values.map((value) => column((value ?? Number.NaN).toFixed(4))).join("")}`);
+  console.log(`${name.padEnd(22)}${values.map((value) => column(value.toFixed(4))).join("")}`);
 }
 console.log();
 

@@ -36,7 +36,7 @@ async function judge(
   const optimizer = adam({ learningRate: 0.01 });
   await train(net, data, { loss: likelihood, optimizer, epochs: 400, batchSize: 150 });
   const posterior = (await laplace(net, { likelihood, structure: "full", checks: false }).fit(data)).optimizePrior();
-  return { posterior, score: evaluate(posterior, held).negativeLogLikelihood ?? Number.NaN };
+  return { posterior, score: evaluate(posterior, held).negativeLogLikelihood };
 }
 
 const row = (name: string, cells: string[]) => console.log(name.padEnd(28) + cells.map((c) => c.padStart(16)).join(""));

@@ -3,7 +3,18 @@
 //
 //   node build/examples/own-primitive.js
 
-import { chain, dense, jvp, laplace, loadPosterior, mse, savePosterior, toyRegression, train } from "laplace-ts";
+import {
+  chain,
+  dense,
+  jvp,
+  laplace,
+  loadPosterior,
+  mse,
+  type Posterior,
+  savePosterior,
+  toyRegression,
+  train,
+} from "laplace-ts";
 import { applyPrimitive, definePrimitive, elementwiseRules } from "laplace-ts/graph";
 
 const softsign = definePrimitive<undefined>({
@@ -27,7 +38,7 @@ const difference = (at(0.5 + 1e-5) - at(0.5 - 1e-5)) / 2e-5;
 console.log(`slope at 0.5: ${exact.toFixed(6)}, by differences ${difference.toFixed(6)}`);
 
 const posterior = await laplace(net, { likelihood: "regression", structure: "kronecker" }).fit(data);
-const sd = (of: typeof posterior, x: number) => Math.sqrt(of.predict([[x]]).functionVariance.at(0, 0));
+const sd = (of: Posterior, x: number) => Math.sqrt(of.predict([[x]]).functionVariance.at(0, 0));
 console.log(`sd of the curve: ${sd(posterior, 0).toFixed(4)} at 0, ${sd(posterior, 8).toFixed(4)} at 8`);
 
 // A file names the primitive; where it is defined, the posterior comes back.

@@ -122,8 +122,16 @@ export {
   type SlabCoverage,
   type SlabOptions,
 } from "./evaluation/coverage.ts";
-export { type EvaluateOptions, type Evaluation, evaluate, evaluateAsync } from "./evaluation/evaluate.ts";
+export { type EvaluateOptions, evaluate, evaluateAsync } from "./evaluation/evaluate.ts";
 export { type FoldIntervalOptions, type FoldIntervals, foldIntervals } from "./evaluation/fold-intervals.ts";
+export type {
+  ClassMetrics,
+  Evaluation,
+  LabelMetrics,
+  Metrics,
+  NormalMetrics,
+  NumberMetrics,
+} from "./evaluation/metrics.ts";
 export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
 export {
   type CalibrationCurve,
@@ -172,7 +180,7 @@ export { bernoulli } from "./likelihood/bernoulli.ts";
 export { categorical } from "./likelihood/categorical.ts";
 export { defineLikelihood, type LikelihoodOption, type LikelihoodOptions } from "./likelihood/define-likelihood.ts";
 export { type GaussianOptions, gaussian } from "./likelihood/gaussian.ts";
-export type { Likelihood } from "./likelihood/likelihood.ts";
+export type { Likelihood, LikelihoodKind } from "./likelihood/likelihood.ts";
 export type {
   DrawSource,
   NumberLikelihood,
@@ -182,7 +190,7 @@ export type {
   TargetNumbers,
 } from "./likelihood/plain.ts";
 export { poisson } from "./likelihood/poisson.ts";
-export type { Task } from "./likelihood/tasks.ts";
+export type { KindOf, Task } from "./likelihood/tasks.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";
 export { type Eigh, eigh } from "./linalg/eigh.ts";
 export { type SyrkOptions, solveTriangular, syrk, type TriangularOptions } from "./linalg/triangular.ts";

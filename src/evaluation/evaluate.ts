@@ -4,7 +4,7 @@ import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/nda
 import type { Data } from "../data/batches.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, each, type InBursts, type Steps } from "../kernels/steps.ts";
-import { type Likelihood, meanOf } from "../likelihood/likelihood.ts";
+import { type Likelihood, type LikelihoodKind, meanOf } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
@@ -14,6 +14,7 @@ import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from 
 import { negativeLogDensities } from "./densities.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
 import { average } from "./metric-inputs.ts";
+import type { Evaluation } from "./metrics.ts";
 import {
   calibrationCurve,
   crps,
@@ -31,46 +32,6 @@ export interface EvaluateOptions extends PredictOptions {
   readonly level?: number;
 }
 
-/** What `evaluate` gives: the metrics that fit the likelihood, by the names of their functions; the others are absent. */
-export interface Evaluation {
-  /** The number of samples. */
-  readonly samples: number;
-  /** Classes and binary labels: how many of them the metrics are means over, where that is not the number of samples. */
-  readonly labels?: number;
-  /**
-   * Of labels, of Gaussian targets, of counts, or of a likelihood of one's own: the last two go by the Gaussian over their log rates, which of the approximation
-   * "network" has the mean and variance of the draws.
-   */
-  readonly negativeLogLikelihood?: number;
-  /** Classes and binary labels. */
-  readonly accuracy?: number;
-  /** Classes and binary labels. */
-  readonly brierScore?: number;
-  /** Classes and binary labels: 15 bins, "l1". */
-  readonly expectedCalibrationError?: number;
-  /** Binary labels, if both occur. */
-  readonly auroc?: number;
-  /** Regression and counts. */
-  readonly rootMeanSquaredError?: number;
-  /** Regression and counts. */
-  readonly meanAbsoluteError?: number;
-  /** Regression. */
-  readonly crps?: number;
-  /** Regression. */
-  readonly intervalCoverage?: number;
-  /** Regression: the mean width of those intervals. */
-  readonly intervalWidth?: number;
-  /** Regression: of `calibrationCurve`. */
-  readonly miscalibrationArea?: number;
-  /** Regression. */
-  readonly sigmaScaling?: number;
-  /**
-   * Regression, counts and binary labels of several outputs, [C] each example: the same metrics of each output by itself, in its
-   * own unit. Those above are over all outputs: errors, scores and widths are then those of the largest unit.
-   */
-  readonly outputs?: readonly Omit<Evaluation, "outputs">[];
-}
-
 /**
  * Predicts the inputs of held-out data and holds the predictions against its targets: for a regression with the
  * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities, for counts with the
@@ -79,11 +40,19 @@ export interface Evaluation {
  * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
  * @throws ShapeError, ValueError for what is not a posterior, or bad data; OptionError
  */
-export function evaluate(posterior: Linearised, data: Data, options: EvaluateOptions = {}): Evaluation {
+export function evaluate<Kind extends LikelihoodKind = LikelihoodKind>(
+  posterior: Linearised<Kind>,
+  data: Data,
+  options: EvaluateOptions = {},
+): Evaluation<Kind> {
   return atOnce(evaluating(posterior, data, options));
 }
 
-function* evaluating(posterior: Linearised, data: Data, options: EvaluateOptions): Steps<Evaluation, ExamplesReport> {
+function* evaluating<Kind extends LikelihoodKind>(
+  posterior: Linearised<Kind>,
+  data: Data,
+  options: EvaluateOptions,
+): Steps<Evaluation<Kind>, ExamplesReport> {
   const where = "evaluate";
   checkOptions(where, options, ["level", ...predictOptionNames]);
   checkIsPosterior(where, "the first argument", posterior);
@@ -116,7 +85,8 @@ function* evaluating(posterior: Linearised, data: Data, options: EvaluateOptions
   const all = { mean, variance, y, functionMean, functionVariance, logs };
   const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
   const count = net.outputShape.length === 1 && rows === undefined ? net.outputShape[0] : 1;
-  if (kind === "classes" || count === 1) return metrics(all);
+  // Which metrics there are goes by the likelihood, as the type says.
+  if (kind === "classes" || count === 1) return metrics(all) as Evaluation<Kind>;
   const column = (array: NDArray, c: number) =>
     new NDArray(
       Float64Array.from({ length: mean.shape[0] }, (_, n) => array.data[n * count + c]),
@@ -130,7 +100,7 @@ function* evaluating(posterior: Linearised, data: Data, options: EvaluateOptions
   const whole = metrics(all);
   const ignored = (label: number) => label === likelihood.ignoredLabel;
   yield;
-  const outputOf = (c: number): Evaluation => {
+  const outputOf = (c: number): Partial<Evaluation> => {
     // Of one output, all labels may be left out.
     if (column(y, c).data.every(ignored)) return { samples: mean.shape[0], labels: 0 };
     return metrics({
@@ -142,21 +112,19 @@ function* evaluating(posterior: Linearised, data: Data, options: EvaluateOptions
       logs: labelled ? pairs(c) : mean,
     });
   };
-  return {
-    ...whole,
-    outputs: yield* each(
-      Array.from({ length: count }, (_, c) => c),
-      outputOf,
-    ),
-  };
+  const outputs = yield* each(
+    Array.from({ length: count }, (_, c) => c),
+    outputOf,
+  );
+  return { ...whole, outputs } as Evaluation as Evaluation<Kind>;
 }
 
 /** `evaluate` in bursts, with turns of the event loop between them: the same numbers. @throws as `evaluate`; the signal's reason */
-export async function evaluateAsync(
-  posterior: Linearised,
+export async function evaluateAsync<Kind extends LikelihoodKind = LikelihoodKind>(
+  posterior: Linearised<Kind>,
   data: Data,
   options: InBursts<EvaluateOptions> = {},
-): Promise<Evaluation> {
+): Promise<Evaluation<Kind>> {
   return asynchronously("evaluate", options, (rest) => evaluating(posterior, data, rest));
 }
 

@@ -15,6 +15,8 @@ import {
   ValueError,
 } from "../errors.ts";
 import { type ExamplesReport, inBursts, readBursts, type StopSignal } from "../kernels/steps.ts";
+import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
+import type { KindOf, Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
 import { checkIsFit, checkSameOf, Fit, type FitOf } from "../posterior/fit.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
@@ -36,7 +38,7 @@ const copies = () =>
   "structuredClone, postMessage and JSON do not copy what laplace gives: copy the bytes that savePosterior makes of its fit";
 
 /** A Laplace approximation that is still to be fitted. Made by `laplace`. */
-export class Laplace {
+export class Laplace<Kind extends LikelihoodKind = LikelihoodKind> {
   readonly #plan: Plan;
   readonly #options: LaplaceOptions;
   readonly #prior: Prior;
@@ -68,7 +70,7 @@ export class Laplace {
    * @throws ShapeError, ValueError for bad data, or data that change between two passes; LaplaceError while the network is
    *   trained; MemoryBudgetError before anything is computed; the signal's reason
    */
-  async fit(data: Data, options: FitOptions = {}): Promise<Posterior> {
+  async fit(data: Data, options: FitOptions = {}): Promise<Posterior<Kind>> {
     return this.#posterior(await this.#sum("fit", data, options));
   }
 
@@ -85,7 +87,7 @@ export class Laplace {
    * The posterior of sums that this or a `laplace` of the same options gave, on this machine or another.
    * @throws ValueError for sums of other parameters, weights or options
    */
-  posterior(fit: Fit): Posterior {
+  posterior(fit: Fit): Posterior<Kind> {
     const where = "posterior";
     checkIsFit(where, fit);
     const { net, structure, selection } = this.#plan;
@@ -120,11 +122,11 @@ export class Laplace {
     return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
   }
 
-  #posterior(fit: Fit): Posterior {
+  #posterior(fit: Fit): Posterior<Kind> {
     const { temperature = 1, damping = false, checks = true } = this.#options;
     if (checks) this.#check(fit);
     const { likelihood } = this.#plan;
-    return new Posterior({ fit, likelihood, prior: this.#prior, temperature, damping, tuning: undefined });
+    return new Posterior<Kind>({ fit, likelihood, prior: this.#prior, temperature, damping, tuning: undefined });
   }
 
   [inspect](): string {
@@ -149,6 +151,9 @@ export class Laplace {
  * Options and frozen parameters are read here, the parameters' values by `fit`.
  * @throws OptionError, ShapeError, ValueError for bad options; LaplaceError for a network that ends in softmax or sigmoid
  */
-export function laplace(net: Network, options: LaplaceOptions): Laplace {
+export function laplace<Given extends Likelihood | Task>(
+  net: Network,
+  options: LaplaceOptions<Given>,
+): Laplace<KindOf<Given>> {
   return new Laplace(net, options);
 }

@@ -6,9 +6,9 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/tasks.ts";
 
 /** Options of `laplace`; all but the likelihood have defaults. */
-export interface LaplaceOptions extends CurvatureOptions {
+export interface LaplaceOptions<Given extends Likelihood | Task = Likelihood | Task> extends CurvatureOptions {
   /** The density of a target given the outputs: a task's name, or gaussian(), categorical(), bernoulli(), poisson(). */
-  likelihood: Likelihood | Task;
+  likelihood: Given;
   /**
    * δ of the prior, 1 / variance: one number (default 1), one for each selected parameter array, or one for each weight [S],
    * which "kronecker" and "ekfac" do not take. Several are in the order in which `weights` names parameters or positions.

@@ -6,6 +6,7 @@ import { type DiagnoseOptions, diagnose } from "../diagnosis/diagnose.ts";
 import type { Diagnosis } from "../diagnosis/findings.ts";
 import { checkInteger, checkOptions, readBudget } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
+import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import { type SampleOptions, WeightPosterior } from "../posterior/weight-posterior.ts";
 import { predictLabels } from "../prediction/log-probabilities.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "../prediction/prediction.ts";
 
 /** A Gaussian over a network's weights, with precision P = H/(σ² T) + P₀ around the parameters it was fitted at. */
-export class Posterior extends WeightPosterior {
+export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends WeightPosterior<Kind> {
   /**
    * Mean and variance of the target at each input, and of the function's value.
    * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError; MemoryBudgetError

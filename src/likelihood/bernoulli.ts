@@ -17,10 +17,10 @@ import { alone, frequencies, type Likelihood, likelihoodOf, refuseSigmoid, write
  * variance: "probit" (default; MacKay 1992), "plugin", "quadrature" (exact to 1e-8) or "monteCarlo".
  * @throws OptionError
  */
-export function bernoulli(options: IgnoreOptions = {}): Likelihood {
+export function bernoulli(options: IgnoreOptions = {}): Likelihood<"labels"> {
   checkClassOptions("bernoulli", options, ["ignoredLabel"]);
   const { elementShape, readTargets, counted, elements, gradient, dropIgnored } = binaryCrossEntropy.with(options).rule;
-  return likelihoodOf({
+  return likelihoodOf<"labels">({
     name: "bernoulli",
     elementShape,
     readTargets,

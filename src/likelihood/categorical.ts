@@ -39,7 +39,7 @@ import { type ClassLink, classLinks, classLogProbabilities, classProbabilities, 
  * generalised Gauss-Newton matrix of layers that do not mix positions, with the classes last.
  * @throws OptionError
  */
-export function categorical(options: ClassOptions = {}): Likelihood {
+export function categorical(options: ClassOptions = {}): Likelihood<"classes"> {
   checkClassOptions("categorical", options, ["classAxis", "ignoredLabel"]);
   const { classAxis, ignoredLabel } = options;
   const { elementShape, readTargets, counted, elements, gradient, dropIgnored } = crossEntropy.with(options).rule;
@@ -57,7 +57,7 @@ export function categorical(options: ClassOptions = {}): Likelihood {
       first ? exchanged(made, batch, positions, classes) : made,
     );
   };
-  return likelihoodOf({
+  return likelihoodOf<"classes">({
     name: "categorical",
     elementShape,
     readTargets,

@@ -52,7 +52,7 @@ export function fromDefinition(name: string, options: unknown): Likelihood {
 export function defineLikelihood<Options extends [] | [LikelihoodOptions]>(
   name: string,
   make: (...options: Options) => NumberLikelihood | RowLikelihood,
-): (...options: Options) => Likelihood {
+): (...options: Options) => Likelihood<"numbers"> {
   const where = "defineLikelihood";
   if (typeof name !== "string" || !/^[\w-]{1,64}$/.test(name)) {
     throw new OptionError(`${where}: expected a name of letters, digits, "-" and "_", got ${valueText(name)}.`);
@@ -63,7 +63,7 @@ export function defineLikelihood<Options extends [] | [LikelihoodOptions]>(
       `${where}: expected a function that gives the likelihood's functions, got ${make === null ? "null" : typeof make}.`,
     );
   }
-  const maker = (...options: Options): Likelihood => {
+  const maker = (...options: Options): Likelihood<"numbers"> => {
     const [given] = options;
     checkValues(name, given);
     const rule = make(...options);

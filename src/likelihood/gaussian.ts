@@ -24,7 +24,7 @@ export interface GaussianOptions {
  * predictive distribution, "exact", has the variance of the function plus σ_c².
  * @throws OptionError for noise that is not positive
  */
-export function gaussian(options: GaussianOptions = {}): Likelihood {
+export function gaussian(options: GaussianOptions = {}): Likelihood<"normal"> {
   checkOptions("gaussian", options, ["noise"]);
   const { noise: given } = options;
   if (given === undefined) return gaussianOf(1, undefined, true);
@@ -45,7 +45,7 @@ export function gaussian(options: GaussianOptions = {}): Likelihood {
 }
 
 /** A Gaussian likelihood with a noise for each output. */
-function ofEach(list: readonly number[], apart = false): Likelihood {
+function ofEach(list: readonly number[], apart = false): Likelihood<"normal"> {
   const noise = Math.exp(list.reduce((sum, sigma) => sum + Math.log(sigma), 0) / list.length);
   return gaussianOf(
     noise,
@@ -57,7 +57,7 @@ function ofEach(list: readonly number[], apart = false): Likelihood {
 const { elementShape, readTargets, counted } = mse.rule;
 
 /** A Gaussian likelihood with the noise σ r_c. */
-export function gaussianOf(noise: number, ratios: readonly number[] | undefined, apart = false): Likelihood {
+export function gaussianOf(noise: number, ratios: readonly number[] | undefined, apart = false): Likelihood<"normal"> {
   const ratio = (c: number) => ratios?.[c] ?? 1;
 
   /** Multiplies rows [n, C] by r^power. */
@@ -69,7 +69,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
     });
   };
 
-  return likelihoodOf({
+  return likelihoodOf<"normal">({
     name: "gaussian",
     elementShape,
     readTargets,

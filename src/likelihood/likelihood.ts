@@ -101,17 +101,32 @@ export interface Draw {
 }
 
 /**
+ * The kinds of likelihoods, by what is predicted: "normal", numbers with a normal distribution, of gaussian(); other "numbers", of
+ * poisson() and defineLikelihood(); "labels" 0 and 1, of bernoulli(); "classes", of categorical(). Types keep it, so that
+ * `evaluate` gives the metrics of the likelihood that a posterior has.
+ */
+export type LikelihoodKind = "normal" | "numbers" | "labels" | "classes";
+
+/** What they say of their targets. */
+interface Kinds {
+  readonly normal: { readonly targets: "numbers"; readonly normal: true };
+  readonly numbers: { readonly targets: "numbers"; readonly normal: false };
+  readonly labels: { readonly targets: "labels"; readonly normal: false };
+  readonly classes: { readonly targets: "classes"; readonly normal: false };
+}
+
+/**
  * The density of a target given a network's outputs: made by gaussian(), categorical(), bernoulli(), poisson() or
  * defineLikelihood(). It is a loss too.
  */
-export interface Likelihood extends LossRule {
+export interface Likelihood<Kind extends LikelihoodKind = LikelihoodKind> extends LossRule {
   /**
    * What targets are: numbers, labels 0 and 1 of each output, or classes, one of a group of outputs. Metrics, findings and
    * uncertainty are those of numbers, or of probabilities.
    */
-  readonly targets: "numbers" | "labels" | "classes";
+  readonly targets: Kinds[Kind]["targets"];
   /** Whether a target that is predicted is normal: its mean and variance say all, and intervals are theirs. */
-  readonly normal: boolean;
+  readonly normal: Kinds[Kind]["normal"];
   /** The numbers beside the outputs that are tuned: a Gaussian's noise. */
   readonly hyper: Hyper;
   /** The axis of classes, where it was named. */
@@ -153,7 +168,7 @@ export interface Likelihood extends LossRule {
   uncertainty(f: FunctionDistribution, draw: Draw): UncertaintyParts;
   readonly baseline: Baseline;
   /** This likelihood with other hyperparameters: one number changes σ, a list all σ_c; undefined where it has none. */
-  withHyper?(value: number | readonly number[]): Likelihood;
+  withHyper?(value: number | readonly number[]): Likelihood<Kind>;
   /** What a file says of it, besides its name and `hyper`; two likelihoods of one name that agree in it are the same, but for that. */
   readonly entry: LikelihoodEntry;
 }
@@ -165,7 +180,7 @@ const copies = () =>
  * A likelihood that refuses to be copied in part. What it has of a loss's rule is named in the literal: spread before so many
  * others it would take a hundred times as long, and tuning makes a likelihood at each point.
  */
-export function likelihoodOf(likelihood: Likelihood): Likelihood {
+export function likelihoodOf<Kind extends LikelihoodKind>(likelihood: Likelihood<Kind>): Likelihood<Kind> {
   return refuseJson(likelihood, copies);
 }
 

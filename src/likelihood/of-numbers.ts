@@ -46,13 +46,13 @@ export function ofNumbers(
   rule: NumberLikelihood,
   entry: LikelihoodEntry,
   { root, logDensity, baseline, checkNetwork = () => {} }: Known = {},
-): Likelihood {
+): Likelihood<"numbers"> {
   const { targets: kind = "reals" } = rule;
   const rootOf = root ?? ((f: number) => Math.sqrt(rule.information(f)));
   const constantOf = (y: number) => rule.constant?.(y) ?? 0;
   const moments = (m: number, v: number) => rule.moments?.(m, v) ?? gaussianMoments(rule, m, v);
   const densityOf = logDensity ?? ((y, m, v) => logMixture(rule, y, m, v) - constantOf(y));
-  return likelihoodOf({
+  return likelihoodOf<"numbers">({
     name,
     elementShape: mse.rule.elementShape,
     counted: mse.rule.counted,

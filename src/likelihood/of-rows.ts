@@ -15,7 +15,7 @@ import { checkTargets } from "./of-numbers.ts";
 import type { Row, RowLikelihood } from "./plain.ts";
 
 /** The likelihood whose rows of outputs each follow the rule. */
-export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry): Likelihood {
+export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry): Likelihood<"numbers"> {
   const { outputs: size, numbers = size, targets: kind = "reals" } = rule;
   const constantOf = (y: Row) => rule.constant?.(y) ?? 0;
   const [f, y, slope] = [new Float64Array(size), new Float64Array(numbers), new Float64Array(size)];
@@ -60,7 +60,7 @@ export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry
     return { mean, aleatoric, epistemic, total: aleatoric.map((x, i) => x + epistemic[i]) };
   };
 
-  return likelihoodOf({
+  return likelihoodOf<"numbers">({
     name,
     targets: "numbers",
     normal: false,

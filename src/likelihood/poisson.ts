@@ -13,7 +13,7 @@ import type { DrawSource, NumberLikelihood } from "./plain.ts";
  * Predictions are counts: "exact" (default) has the mean of a log-normal rate, e^(m + v/2), and the variance of counts of
  * that rate; "plugin" takes the rate at the mean.
  */
-export function poisson(options: Readonly<Record<string, never>> = {}): Likelihood {
+export function poisson(options: Readonly<Record<string, never>> = {}): Likelihood<"numbers"> {
   checkOptions("poisson", options, []);
   const rate = (f: number) => portableExp(f);
   const rule: NumberLikelihood = {

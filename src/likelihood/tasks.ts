@@ -15,6 +15,14 @@ import { poisson } from "./poisson.ts";
  */
 export type Task = "regression" | "classification" | "binary" | "count";
 
+/** The kind of a likelihood, or of the one that a task stands for; of "classification" one of two, by the number of outputs. */
+export type KindOf<Given> =
+  Given extends Likelihood<infer Kind>
+    ? Kind
+    : Given extends Task
+      ? { regression: "normal"; classification: "classes" | "labels"; binary: "labels"; count: "numbers" }[Given]
+      : never;
+
 /** A likelihood from a task's name or as it is, checked against the network. @throws OptionError, ShapeError */
 export function readLikelihood(where: string, likelihood: Likelihood | Task, net: Network): Likelihood {
   const result = typeof likelihood === "string" ? named(where, likelihood, net) : likelihood;

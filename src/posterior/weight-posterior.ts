@@ -16,7 +16,7 @@ import {
 } from "../errors.ts";
 import { copyIn, copyOutTo, later } from "../kernels/memory.ts";
 import { asynchronously, atOnce, type BurstOptions, type Steps } from "../kernels/steps.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
 import { eachPanel, panels } from "../network/panels.ts";
@@ -40,7 +40,7 @@ const copies = () =>
   "structuredClone, postMessage and JSON do not copy a posterior: savePosterior(posterior) makes bytes of it, which loadPosterior reads";
 
 /** The Gaussian over a network's weights, with precision P = H/(σ² T) + P₀ around the parameters it was fitted at. */
-export class WeightPosterior {
+export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> {
   readonly #parts: PosteriorParts;
   #precision: Precision | undefined;
 
@@ -58,8 +58,8 @@ export class WeightPosterior {
     return this.#parts.fit;
   }
 
-  get likelihood(): Likelihood {
-    return this.#parts.likelihood;
+  get likelihood(): Likelihood<Kind> {
+    return this.#parts.likelihood as Likelihood<Kind>;
   }
 
   /** The curvature of the loss at unit noise; posteriors that differ in prior or noise share it. */
@@ -116,15 +116,11 @@ export class WeightPosterior {
   }
 
   /** Standard deviation of the noise of each output, [C]; undefined unless the likelihood is Gaussian. */
-  get noise(): NDArray | undefined {
+  get noise(): Kind extends "normal" ? NDArray : undefined {
     const { hyper } = this.likelihood;
     const outputs = this.net.graph.output.size;
-    return hyper.any
-      ? new NDArray(
-          Float64Array.from({ length: outputs }, (_, c) => hyper.of(c)),
-          [outputs],
-        )
-      : undefined;
+    const values = () => Float64Array.from({ length: outputs }, (_, c) => hyper.of(c));
+    return (hyper.any ? new NDArray(values(), [outputs]) : undefined) as Kind extends "normal" ? NDArray : undefined;
   }
 
   get temperature(): number {
@@ -187,7 +183,7 @@ export class WeightPosterior {
    * The posterior over the examples of both fits, of the same network with the same options; prior, noise and temperature
    * are this one's. @throws ValueError for posteriors that do not add
    */
-  merge(other: this): this {
+  merge(other: WeightPosterior): this {
     checkIsPosterior("merge", "the other", other);
     return this.#derive({ fit: this.fit.merge(other.fit), tuning: undefined });
   }
@@ -207,10 +203,13 @@ export class WeightPosterior {
   }
 
   /** Exact derivatives of the log marginal likelihood in log δ, shaped as `priorPrecision`, and in log σ. */
-  evidenceGradient(): { readonly logPriorPrecision: NDArray; readonly logNoise: number | undefined } {
+  evidenceGradient(): {
+    readonly logPriorPrecision: NDArray;
+    readonly logNoise: Kind extends "normal" ? number : undefined;
+  } {
     const at = evidenceAt(this.#parts, this.#parts, this.factorised);
     const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
-    return { logPriorPrecision: this.#given(logPriorPrecision), logNoise };
+    return { logPriorPrecision: this.#given(logPriorPrecision), logNoise: logNoise as never };
   }
 
   /**

@@ -1,20 +1,17 @@
 // What predictions need of a posterior: a network linearised around its weights, and a Gaussian over them.
 
-import type { NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import type { Steps } from "../kernels/steps.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import type { Model } from "../network/run.ts";
 import type { Precision, Prepared } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
 
 /** What predictions, scores and findings ask of a posterior; every `Posterior` is one. */
-export interface Linearised {
+export interface Linearised<Kind extends LikelihoodKind = LikelihoodKind> {
   readonly net: Network;
-  readonly likelihood: Likelihood;
-  /** Standard deviation of the noise of each output, [C]; undefined unless the likelihood is Gaussian. */
-  readonly noise: NDArray | undefined;
+  readonly likelihood: Likelihood<Kind>;
   /** @internal The network as it was at the fit. */
   readonly model: Model;
   /** The weights that are uncertain. */

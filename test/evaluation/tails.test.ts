@@ -12,6 +12,7 @@ import {
   gaussianNegativeLogLikelihood,
   laplace,
   meanAbsoluteError,
+  type Posterior,
   poissonNegativeLogLikelihood,
   Random,
   rootMeanSquaredError,
@@ -53,7 +54,7 @@ describe("labels", () => {
     const [one, two] = [await binary(), await twoLogits()];
     for (const size of [1, 36, 37, 40, 300, 800, 5000]) {
       const due = size + Math.log1p(Math.exp(-size));
-      const nll = (posterior: typeof one, x: number, y: number) =>
+      const nll = (posterior: Posterior<"labels" | "classes">, x: number, y: number) =>
         evaluate(posterior, { x: [[x]], y: [y] }, { approximation: "plugin" }).negativeLogLikelihood as number;
       expect(nll(one, size, 0)).toBeCloseTo(due, 10);
       expect(nll(one, -size, 1)).toBe(nll(one, size, 0));
