@@ -12,6 +12,7 @@ import { inChromium } from "./chromium.mjs";
 import { testPages } from "./test-pages.mjs";
 import { alike, programsOf, testReadmes } from "./test-readmes.mjs";
 import { testRuntimes } from "./test-runtimes.mjs";
+import { testWorkers } from "./test-workers.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const folder = mkdtempSync(join(tmpdir(), "laplace-ts-package-"));
@@ -114,6 +115,7 @@ try {
   console.log(await printed(["/predict.mjs"]));
   await testRuntimes(folder);
   await testPages(folder);
+  await testWorkers(folder);
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
   await typesResolve(
     join(

@@ -111,9 +111,11 @@ function stand(where: string, connection: Connection, value: object, name: strin
     const { name, options } = value as Optimizer;
     if (options !== undefined) return mark("optimizer", { name, options });
   }
-  const { rule } = value as Partial<Loss>;
-  if (rule?.entry !== undefined || rule?.name !== undefined)
-    return mark("loss", { name: rule.name, options: rule.entry });
+  const { rule, madeOf } = value as Partial<Loss> & {
+    readonly madeOf?: { readonly name: string; readonly options: object };
+  };
+  if (rule?.name !== undefined) return mark("loss", { name: rule.name, options: rule.entry });
+  if (madeOf !== undefined) return mark("schedule", madeOf);
   if (typeof value === "function" || typeof step === "function") {
     throw new ValueError(
       `${where}: ${what} is a function, or made of functions, and those do not go to a worker. A likelihood or a primitive of your own does, by its name: the file of the worker, which imports "laplace-ts/worker", defines it too.`,

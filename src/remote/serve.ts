@@ -20,6 +20,7 @@ import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
 import { adam, adamW, sgd } from "../training/optimisers.ts";
+import { cosineDecay, linearDecay } from "../training/schedules.ts";
 import { train } from "../training/train.ts";
 import { type Functions, type Kind, kinds, type laplaceCalls } from "./calls.ts";
 import { errorMessage } from "./errors.ts";
@@ -69,6 +70,7 @@ const classes: Readonly<Record<Kind, new (...args: never[]) => object>> = {
 
 const losses = { mse, crossEntropy, binaryCrossEntropy };
 const optimisers = { sgd, adam, adamW };
+const schedules = { cosineDecay, linearDecay };
 
 /** Results that share memory with what the worker keeps. */
 const shares = ["named"];
@@ -84,6 +86,7 @@ const makers: Readonly<Record<string, (known: Mark) => unknown>> = {
     return options === undefined ? loss : (loss as typeof crossEntropy).with(options as object);
   },
   optimizer: ({ name, options }) => optimisers[name as keyof typeof optimisers](options as object),
+  schedule: ({ name, options }) => schedules[name as keyof typeof schedules](options as object),
 };
 
 /** One page's connection. */
@@ -201,7 +204,7 @@ const served = new WeakSet<object>();
 
 /** What `serve` answers on: a worker's own scope, Node's parentPort, or a MessagePort. */
 export interface ServedPort {
-  addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(type: "message", listener: never): void;
   start?(): void;
 }
 
@@ -212,8 +215,9 @@ export interface ServedPort {
 export function serve(port: ServedPort): void {
   if (served.has(port)) return;
   served.add(port);
-  port.addEventListener("message", ({ data }) => {
+  const greeted = ({ data }: { readonly data: unknown }) => {
     if (isGreeting(data)) new Session(data.port);
-  });
+  };
+  port.addEventListener("message", greeted as never);
   port.start?.();
 }

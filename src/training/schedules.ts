@@ -28,13 +28,15 @@ function decay(name: string, options: DecayOptions, shape: (t: number) => number
   checkNumber(name, "warmup", warmup, 0);
   checkNumber(name, "end", end, 0);
   if (warmup > 1) throw new OptionError(`${name}: warmup is a share of the steps, from 0 to 1, not ${warmup}.`);
-  return (step, steps) => {
+  const factor: Schedule = (step, steps) => {
     const rise = warmup * steps;
     if (step < rise) return step / rise;
     // The first step after the rise has the factor 1, and the last one of all `end`.
     const first = Math.max(1, Math.ceil(rise));
     return steps <= first ? 1 : end + (1 - end) * shape((step - first) / (steps - first));
   };
+  // Of these it is made again elsewhere.
+  return Object.assign(factor, { madeOf: { name, options: { ...options } } });
 }
 
 /**

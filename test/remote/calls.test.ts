@@ -8,6 +8,7 @@ import {
   binaryCrossEntropy,
   categorical,
   chain,
+  cosineDecay,
   crossEntropy,
   DataLoader,
   dataset,
@@ -22,6 +23,7 @@ import {
   type Likelihood,
   type Loss,
   laplace,
+  linearDecay,
   loadPosterior,
   loadTableModel,
   mse,
@@ -177,7 +179,8 @@ test.each(Object.entries(trainings))("a training with %s learns the same", async
   const there = await remote.send(net);
   const learned = await remote.receive(there);
   const optimizer = name === "mse" ? sgd({ momentum: 0.5, learningRate: 0.02 }) : adamW({ weightDecay: 0.1 });
-  const how = { loss, optimizer, epochs: 4, batchSize: 5, weightDecay: 0.01, seed: 3 };
+  const schedule = name === "mse" ? cosineDecay({ warmup: 0.2 }) : linearDecay({ end: 0.1 });
+  const how = { loss, optimizer, schedule, clipNorm: 1, epochs: 4, batchSize: 5, weightDecay: 0.01, seed: 3 };
   const seen: unknown[] = [];
   const found = await remote.train(there, { x, y }, { ...how, onProgress: (report) => seen.push(report) });
   const due = await train(net, { x, y }, how);

@@ -270,6 +270,7 @@ describe("what cannot go over says so", () => {
     const definitions = 'the file of the worker, which imports "laplace-ts/worker", defines it too.';
     await expect(remote.train(there, data, { loss: mse, optimizer })).rejects.toThrow(definitions);
     await expect(remote.train(there, data, anyOf({ loss: () => 1 }))).rejects.toThrow(definitions);
+    await expect(remote.train(there, data, { loss: mse, schedule: () => 1 })).rejects.toThrow("schedule is a function");
     await expect(remote.train(there, data, anyOf({ loss: mse, seed: () => 1 }))).rejects.toThrow(
       "train: seed is a function",
     );
