@@ -56,8 +56,18 @@ const flags = [
   "--remote-debugging-pipe",
 ];
 
-/** One page of a Chromium of its own, until `close`. */
-export async function openPage({ width = 1200, height = 800, dark = false, touch = false, still = false } = {}) {
+/**
+ * One page of a Chromium of its own, until `close`.
+ * @param options.still whether the reader wants less motion @param options.scripts false: the page runs none of its own
+ */
+export async function openPage({
+  width = 1200,
+  height = 800,
+  dark = false,
+  touch = false,
+  still = false,
+  scripts = true,
+} = {}) {
   const profile = mkdtempSync(join(tmpdir(), "laplace-ts-page-"));
   const chromium = spawn("chromium", [...flags, `--user-data-dir=${profile}`], {
     stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
@@ -104,6 +114,7 @@ export async function openPage({ width = 1200, height = 800, dark = false, touch
     ],
   });
   if (touch) await page("Emulation.setTouchEmulationEnabled", { enabled: true });
+  if (!scripts) await page("Emulation.setScriptExecutionDisabled", { value: true });
 
   /** The value of an expression in the page. @throws what it throws there */
   async function evaluate(expression) {

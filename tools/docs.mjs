@@ -1,5 +1,6 @@
 // Builds the documentation's site into build/docs/site: pictures and programs are run, the table of what there is for each
-// layer made by trying it, the API's pages written from the docstrings, every link within the site checked, and its search asked. `npm run docs -- --dev` serves it while pages are edited.
+// layer made by trying it, the API's pages written from the docstrings, every link within the site checked, and its search
+// asked and its front page used. `npm run docs -- --dev` serves it while pages are edited.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeApi } from "./docs-api.mjs";
 import { checkLinks } from "./docs-links.mjs";
+import { checkLive } from "./docs-live.mjs";
 import { checkSearch } from "./docs-search.mjs";
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
@@ -53,6 +55,10 @@ try {
     run("Building the site", [vitepress, "build"], { cwd: "docs" });
     const { pages, links } = checkLinks("build/docs/site");
     const questions = await checkSearch("build/docs/site");
+    const used = await checkLive("build/docs/site");
+    console.log(
+      used ? "The front page's band follows mouse, finger and keys." : "NOT TRIED: the front page, without Chromium.",
+    );
     console.log(
       `build/docs/site: ${pages} pages, ${links} links, all of them lead somewhere; ${questions} searches find their page.`,
     );

@@ -74,6 +74,7 @@ export default defineConfig({
   title: "laplace-ts",
   description: "Bayesian deep learning in TypeScript",
   lang: "en",
+  head: [["link", { rel: "icon", href: `${process.env.DOCS_BASE ?? "/"}favicon.svg`, type: "image/svg+xml" }]],
   // Relative to wherever the site is served from.
   base: process.env.DOCS_BASE ?? "/",
   srcExclude: ["node_modules/**"],

@@ -146,27 +146,33 @@ async function outliers() {
 const shifted = (parts) => [`<g transform="translate(0 6)">\n${parts.flat().join("\n")}\n</g>`];
 
 /** A map over the plane of numbers from −1 to 1, with points of some classes. */
-function map({ title, xs, ys, xTicks, yTicks, rows, columns, data, names }, level) {
-  const size = Math.min(660 / columns, 5.2);
+function mapParts({ xs, ys, xTicks, yTicks, rows, columns, data, classNames, at, size }, level) {
   const [wide, high] = [size * columns, size * rows];
-  const at = (720 - wide) / 2;
   const [x, y] = [scale(...xs, at, at + wide), scale(...ys, top + high, top)];
-  const of = (label) =>
+  const pointsOf = (label) =>
     [...data.y.data].flatMap((y0, i) => (y0 === label ? [[x(data.x.at(i, 0)), y(data.x.at(i, 1))]] : []));
-  const parts = [
+  return [
     cells(at, top, size, rows, columns, level),
     axes({ left: at, top, width: wide, height: high, x, y, xTicks, yTicks }),
-    names.map((name, label) => dots(of(label), name, 2.4)),
-  ];
-  return drawn({ title, parts: parts.flat() }, [720, high + 40]);
+    ...classNames.map((name, label) => dots(pointsOf(label), name, 2.4)),
+  ].join("\n");
 }
 
 async function classes() {
-  const { data, rows, columns, mean } = await of("Two classes", "data, rows, columns, mean");
-  const level = (r, c) => 2 * mean.at(r * columns + c, 1) - 1;
-  const title = "The probability of one of two classes: sure around the points, undecided far away";
-  const frame = { xs: [-5, 6], ys: [-4, 4.16], xTicks: [-4, 0, 4], yTicks: [-2, 0, 2] };
-  return map({ title, ...frame, rows, columns, data, names: ["first", "second"] }, level);
+  const { data, rows, columns, mean, alone } = await of("Two classes", "data, rows, columns, mean, alone");
+  const panel = (at, heading, probability) => {
+    const level = (r, c) => 2 * probability.at(r * columns + c, 1) - 1;
+    const frame = { xs: [-5, 6], ys: [-4, 4.16], xTicks: [-4, 0, 4], yTicks: at < 100 ? [-2, 0, 2] : [] };
+    const classNames = ["first", "second"];
+    return [
+      text(at, 12, heading, { class: "strong" }),
+      mapParts({ ...frame, rows, columns, data, classNames, at, size: 5 }, level),
+    ];
+  };
+  const parts = [panel(40, "The network alone", alone), panel(390, "With its posterior", mean)];
+  const title =
+    "The probability of one of two classes: the network alone is sure everywhere, with its posterior less so";
+  return drawn({ title, parts: shifted(parts.flat()) }, [720, 290]);
 }
 
 async function unseen() {
@@ -174,8 +180,10 @@ async function unseen() {
   const most = Math.max(...epistemic.data);
   const level = (r, c) => -epistemic.at(r * columns + c) / most;
   const title = "How unsure a classifier of four groups of points is: not on them, and more and more beyond";
-  const frame = { xs: [-13, 13], ys: [-10, 10], xTicks: [-10, 0, 10], yTicks: [-5, 0, 5] };
-  return map({ title, ...frame, rows, columns, data, names: ["first", "first", "first", "first"] }, level);
+  const frame = { xs: [-13, 13], ys: [-10, 10], xTicks: [-10, -5, 0, 5, 10], yTicks: [-5, 0, 5] };
+  const classNames = ["first", "first", "first", "first"];
+  const parts = [mapParts({ ...frame, rows, columns, data, classNames, at: 112, size: 8 }, level)];
+  return drawn({ title, parts }, [720, 410]);
 }
 
 async function next() {

@@ -37,9 +37,9 @@ export function liveFit({ adam, chain, dense, laplace, mse, tanh, train }) {
       // It is asked for while the network still learns, which `fit` would warn of.
       const fitted = await laplace(net, { likelihood: "regression", checks: false }).fit(data);
       await turn();
-      const posterior = fitted.optimizePrior();
+      const posterior = await fitted.optimizePriorAsync();
       await turn();
-      const { mean, variance, functionVariance } = posterior.predict(grid.map((x) => [x / 2]));
+      const { mean, variance, functionVariance } = await posterior.predictAsync(grid.map((x) => [x / 2]));
       const half = (of) => Array.from(of.data, (value) => width * Math.sqrt(value));
       return { mean: Array.from(mean.data), curve: half(functionVariance), target: half(variance) };
     },
