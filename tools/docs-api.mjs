@@ -67,7 +67,8 @@ function firstSentence({ comment, signatures, type }) {
     .map((part) => part.text)
     .join("")
     .replace(/\s+/g, " ");
-  return (text.match(/^.*?[.:](?= [A-Z`(]|$)/)?.[0] ?? text).replaceAll("|", "\\|").replaceAll("<", "&lt;");
+  const sentence = text.match(/^.*?[.:](?= [A-Z`(]|$)/)?.[0] ?? text;
+  return sentence.replace(/:$/, ".").replaceAll("|", "\\|").replaceAll("<", "&lt;");
 }
 
 /**

@@ -86,15 +86,38 @@ async function policy(folder) {
       console.log(`docs/csp.md: without ${source} the page says so`);
     }
   }
-  const threads = `${written}; worker-src blob:`;
-  const page = `import { batchedMatmul, kernels, randomNormal } from "./node_modules/laplace-ts/dist/index.js";
+  await rowsOfTable(folder, written, under, isolated);
+}
+
+/** The rows of the table in docs/csp.md, each with what is said of it. */
+async function rowsOfTable(folder, written, under, isolated) {
+  const dist = "./node_modules/laplace-ts/dist";
+  const page = (code) => writeFileSync(join(folder, "main.js"), code);
+  const quiet = (what, { answer, said }, due) => {
+    expect(`docs/csp.md, ${what}`, answer, due);
+    if (said.length > 0) throw new Error(`docs/csp.md, ${what}: something was refused: ${said.join("\n")}`);
+  };
+  page(`import { batchedMatmul, randomNormal } from "${dist}/index.js";
 const a = randomNormal([500, 500], { seed: 1 });
-batchedMatmul(a, a);
-document.querySelector("#answer").textContent = kernels.info().threads > 1 ? "threads" : "one thread";`;
-  writeFileSync(join(folder, "main.js"), page);
-  const withWorkers = await under(threads, isolated);
-  if (withWorkers.said.length > 0) throw new Error(`docs/csp.md: threads are refused: ${withWorkers.said.join("\n")}`);
-  expect("docs/csp.md, an isolated page", withWorkers.answer, "threads");
+const sum = batchedMatmul(a, a).data.reduce((total, x) => total + x, 0);
+document.querySelector("#answer").textContent = String(sum);`);
+  const threaded = await under(`${written}; worker-src blob:`, isolated);
+  quiet("threads", threaded, threaded.answer);
+  for (const policy of [written, `${written}; worker-src blob:; require-trusted-types-for 'script'`]) {
+    const alone = await under(policy, isolated);
+    expect("docs/csp.md, threads that a policy refuses", alone.answer, threaded.answer);
+    if (alone.said.length === 0) throw new Error(`docs/csp.md: nothing was refused under ${policy}`);
+  }
+  page(`import { chain, connect, dense } from "${dist}/index.js";
+const remote = await connect(new Worker("${dist}/worker.js", { type: "module" }));
+const net = await remote.send(chain({ inputs: 1, seed: 1 }, dense(1)));
+document.querySelector("#answer").textContent = String((await net.forward([[1]])).shape);`);
+  quiet("laplace-ts/worker", await under(written), "1,1");
+  page(`import { tanh } from "laplace-ts"; document.querySelector("#answer").textContent = typeof tanh;`);
+  const map = `<script type="importmap" nonce="n0">{ "imports": { "laplace-ts": "${dist}/index.js" } }</script>`;
+  const html = readFileSync(join(folder, "index.html"), "utf8").replace("<script", `${map}\n<script`);
+  writeFileSync(join(folder, "index.html"), html);
+  quiet("an import map with a nonce", await under(`${written} 'nonce-n0'`), "function");
 }
 
 /** A runtime from npm, or undefined, with a line, where it cannot be installed. */
