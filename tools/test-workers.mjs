@@ -110,7 +110,10 @@ async function everyPage(folder, due) {
 }
 
 /** Phases that hear an abort in their midst. */
-const stopped = ["train", "fit"];
+const stopped = [
+  ...["train", "fit", "optimizePrior", "evidence", "predict", "functionCovariance", "functionSamples", "sample"],
+  ...["evaluate", "uncertainty", "diagnose"],
+];
 /** Calls that are answered between an abort and the end of what it stops, one in a turn; a phase has dozens of turns. */
 const FEW = 6;
 

@@ -4,7 +4,7 @@ import { LaplaceError, valueText } from "../errors.ts";
 import { version } from "../io/version.ts";
 import type { Kind } from "./calls.ts";
 import { errorOf } from "./errors.ts";
-import { GREETING, type Port, type Reply, type Request } from "./messages.ts";
+import { GREETING, locks, type Port, type Reply, type Request } from "./messages.ts";
 import { type Mark, mark, type Packing, pack, unpack } from "./values.ts";
 
 /** What `connect` needs of a worker; one of a page, one of Node and a MessagePort all have it. */
@@ -61,6 +61,8 @@ export class Connection {
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
   #ended: LaplaceError | undefined;
+  readonly #lock: string | undefined;
+  readonly #watch = new AbortController();
 
   constructor(worker: WorkerLike) {
     this.#worker = worker;
@@ -69,7 +71,10 @@ export class Connection {
     this.#port.addEventListener("message", ({ data }) => this.#hear(data as Reply));
     this.#port.start?.();
     this.#listen();
-    worker.postMessage({ [GREETING]: version, port: port2 }, [port2 as never]);
+    // A page is not told that somebody ended its worker: a lock is, which the worker held.
+    const watched = typeof worker.terminate === "function" && typeof this.#worker.addEventListener === "function";
+    this.#lock = watched && locks() !== undefined ? `laplace-ts ${crypto.randomUUID()}` : undefined;
+    worker.postMessage({ [GREETING]: version, port: port2, lock: this.#lock }, [port2 as never]);
   }
 
   #listen(): void {
@@ -82,7 +87,7 @@ export class Connection {
         const text = message ?? (error instanceof Error ? error.message : "");
         failed(text === "" || text === undefined ? `its script was not found, or could not be run. ${WHERE}` : text);
       });
-      // Where a worker ends, so does its port, in browsers that say so.
+      // Where what serves a port ends, so does the port, in runtimes that say so.
       this.#port.addEventListener("close", () => this.end("the worker has ended"));
     } else if (typeof on === "function") {
       on.call(this.#worker, "error", (error) => failed(error instanceof Error ? error.message : valueText(error)));
@@ -198,6 +203,7 @@ export class Connection {
         `connect: the worker runs laplace-ts ${reply.ready}, and this is ${version}. Load both from one version.`,
       );
       this.#waiting.get(0)?.settle(same ? { result: undefined } : { error });
+      this.#watchLock();
       return;
     }
     const waiting = this.#waiting.get(reply.id);
@@ -214,6 +220,15 @@ export class Connection {
     }
   }
 
+  /** Waits for the lock that the worker holds by now. */
+  #watchLock(): void {
+    if (this.#lock === undefined) return;
+    const { signal } = this.#watch;
+    locks()
+      ?.request(this.#lock, { signal }, () => this.end("the worker has ended"))
+      .catch(() => {});
+  }
+
   /** Lets the worker forget an object. */
   free(id: number): void {
     this.#post({ free: id });
@@ -224,6 +239,7 @@ export class Connection {
     if (this.#ended !== undefined) return;
     this.#ended = new LaplaceError(`The call to the worker has no answer: ${why}.`);
     this.#port.close?.();
+    this.#watch.abort();
     for (const { settle } of [...this.#waiting.values()]) settle({ error: this.#ended });
   }
 

@@ -18,7 +18,17 @@ export const GREETING = "laplace-ts.connect";
 export interface Greeting {
   readonly [GREETING]: string;
   readonly port: Port;
+  /** The name of a lock that the worker holds as long as it lives, where nothing else tells a page that it has ended. */
+  readonly lock: string | undefined;
 }
+
+/** A page's locks, by names that it and its workers share: whoever ends gives back what it held. */
+interface Locks {
+  request(name: string, options: { readonly signal?: AbortSignal }, held: () => unknown): Promise<unknown>;
+}
+
+/** Those of this runtime, if there are any: pages have them where they come by https, or from this machine. */
+export const locks = (): Locks | undefined => (globalThis as { navigator?: { locks?: Locks } }).navigator?.locks;
 
 /** @returns whether a message to a worker is for the library */
 export function isGreeting(message: unknown): message is Greeting {

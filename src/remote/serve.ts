@@ -24,7 +24,7 @@ import { cosineDecay, linearDecay } from "../training/schedules.ts";
 import { train } from "../training/train.ts";
 import { type Functions, type Kind, kinds, type laplaceCalls } from "./calls.ts";
 import { errorMessage } from "./errors.ts";
-import { isGreeting, type Port, type Request } from "./messages.ts";
+import { type Greeting, isGreeting, locks, type Port, type Request } from "./messages.ts";
 import { type Mark, mark, pack, unpack } from "./values.ts";
 
 type Callable = (...args: never[]) => unknown;
@@ -96,11 +96,13 @@ class Session {
   readonly #running = new Map<number, AbortController>();
   #next = 0;
 
-  constructor(port: Port) {
+  constructor({ port, lock }: Greeting) {
     this.#port = port;
     port.addEventListener("message", ({ data }) => this.#hear(data as Request));
     port.start?.();
-    port.postMessage({ ready: version });
+    const ready = () => port.postMessage({ ready: version });
+    if (lock === undefined) ready();
+    else hold(lock, ready);
   }
 
   #hear(request: Request): void {
@@ -200,6 +202,15 @@ function kindOf(value: object): Kind | undefined {
   return found?.[0] as Kind | undefined;
 }
 
+/** Holds a lock for as long as this worker lives. */
+function hold(lock: string, held: () => void): void {
+  const forever = () => {
+    held();
+    return new Promise(() => {});
+  };
+  void locks()?.request(lock, {}, forever);
+}
+
 const served = new WeakSet<object>();
 
 /** What `serve` answers on: a worker's own scope, Node's parentPort, or a MessagePort. */
@@ -216,7 +227,7 @@ export function serve(port: ServedPort): void {
   if (served.has(port)) return;
   served.add(port);
   const greeted = ({ data }: { readonly data: unknown }) => {
-    if (isGreeting(data)) new Session(data.port);
+    if (isGreeting(data)) new Session(data);
   };
   port.addEventListener("message", greeted as never);
   port.start?.();
