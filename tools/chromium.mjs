@@ -20,8 +20,13 @@ const flags = [
 /**
  * Loads a page that imports modules of `folder` in turn, and gives the lines that they printed.
  * @param headers those of the page, such as a content security policy @param setup a script that runs before the modules
+ * @param slower how many times slower the page's processor is to be
  */
-export async function inChromium(folder, modules, { headers = {}, setup = "", imports = {}, seconds = 120 } = {}) {
+export async function inChromium(
+  folder,
+  modules,
+  { headers = {}, setup = "", imports = {}, seconds = 120, slower = 1 } = {},
+) {
   const own = (name) => `/node_modules/laplace-ts/dist/${name}.js`;
   const map = { imports: { "laplace-ts": own("index"), "laplace-ts/graph": own("graph"), ...imports } };
   const page = `<!doctype html><meta charset="utf-8">
@@ -63,11 +68,13 @@ try { for (const path of ${JSON.stringify(modules)}) await import(path); await s
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
   const profile = mkdtempSync(join(tmpdir(), "laplace-ts-chromium-"));
   const address = `http://127.0.0.1:${server.address().port}/`;
-  const chromium = spawn("chromium", [...flags, `--user-data-dir=${profile}`, address], {
-    stdio: "ignore",
+  const debugged = slower > 1 ? ["--remote-debugging-pipe", "about:blank"] : [address];
+  const chromium = spawn("chromium", [...flags, `--user-data-dir=${profile}`, ...debugged], {
+    stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
     detached: true, // a process group of its own, so that its helpers end with it
   });
   chromium.on("error", (error) => finish({ error: `chromium does not start: ${error.message}` }));
+  if (slower > 1) openSlowly(chromium, address, slower).catch((error) => finish({ error: String(error) }));
   const timer = setTimeout(() => finish({ error: `the page did not answer within ${seconds} s` }), 1000 * seconds);
   const answer = await result;
   clearTimeout(timer);
@@ -81,4 +88,32 @@ try { for (const path of ${JSON.stringify(modules)}) await import(path); await s
   rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   if (answer.error) throw new Error(`In Chromium: ${answer.error}`);
   return answer.lines;
+}
+
+/** Opens the address in the first page, slowed down (Chrome DevTools Protocol: Emulation.setCPUThrottlingRate). */
+async function openSlowly(chromium, address, rate) {
+  const [, , , input, output] = chromium.stdio;
+  const waiting = new Map();
+  let text = "";
+  output.on("data", (chunk) => {
+    text += chunk;
+    for (let end = text.indexOf("\0"); end >= 0; end = text.indexOf("\0")) {
+      const { id, result, error } = JSON.parse(text.slice(0, end));
+      text = text.slice(end + 1);
+      const { resolve, reject } = waiting.get(id) ?? {};
+      if (error !== undefined) reject?.(new Error(error.message));
+      else resolve?.(result);
+    }
+  });
+  let id = 0;
+  const call = (method, params = {}, sessionId = undefined) =>
+    new Promise((resolve, reject) => {
+      waiting.set(++id, { resolve, reject });
+      input.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    });
+  const { targetInfos } = await call("Target.getTargets");
+  const { targetId } = targetInfos.find(({ type }) => type === "page");
+  const { sessionId } = await call("Target.attachToTarget", { targetId, flatten: true });
+  await call("Emulation.setCPUThrottlingRate", { rate }, sessionId);
+  await call("Page.navigate", { url: address }, sessionId);
 }

@@ -8,12 +8,15 @@ import { type Exports, type KernelCall, type Pool, runCalls, threadCount } from 
 
 /** Multiplications in a piece: two milliseconds or so. */
 const MOST = 2 ** 24;
+/** Numbers that are gone through at once. */
+const LONG = 2 ** 19;
 /** Rows, and columns, of a piece of a product: so many that packing them is little beside it. */
 const SIDE = 240;
 /** Bytes of the terms that a product sums before it adds them: see assembly/gemm.ts. */
 const TERM_BYTES = 2048;
-/** Terms up to which a product is another algorithm. */
+/** Terms up to which a product is another algorithm; and terms below which it takes as long as with these. */
 const FEW_TERMS = 4;
+const LEAST_TERMS = 16;
 
 type Range = readonly [start: number, end: number];
 
@@ -50,7 +53,7 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
   };
 
   const gemm: Kernels["gemm"] = (batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, alpha, add) => {
-    const each = m * n * k;
+    const each = m * n * Math.max(k, LEAST_TERMS);
     if (batch > 1 && each <= MOST) {
       const parts = runs(batch, Math.max(1, Math.floor(MOST / Math.max(1, each))));
       job(
@@ -151,7 +154,19 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
       );
     };
 
-  const written = { gemm, gemmt, syrk, solveForward: solve("solveForward"), solveBackward: solve("solveBackward") };
+  const fill: Kernels["fill"] = (n, value, y) => {
+    for (const [start, end] of runs(n, LONG)) later(() => kernels.fill(end - start, value, y + start * size));
+  };
+
+  const dotRows: Kernels["dotRows"] = (rows, n, x, y, out, accumulate) => {
+    for (const [i, end] of runs(rows, Math.max(1, Math.floor(LONG / Math.max(1, n))))) {
+      const shift = i * n * size;
+      later(() => kernels.dotRows(end - i, n, x + shift, y + shift, out + i * size, accumulate));
+    }
+  };
+
+  const [solveForward, solveBackward] = [solve("solveForward"), solve("solveBackward")];
+  const written = { gemm, gemmt, syrk, solveForward, solveBackward, fill, dotRows };
   /** What gives a value, and what asks nothing of memory. */
   const reading = new Set(["allFinite", "cholesky", "eigh", "eighBegin", "eighNext", "eighWorkspace"]);
   const entries = Object.entries(kernels).map(([name, kernel]: [string, (...values: never[]) => unknown]) => {

@@ -8,8 +8,8 @@ import { record, recording } from "./tape.ts";
 /** Work that pauses between its parts, where it may report how far it is; its result comes at the end. */
 export type Steps<Result, Report = never> = Generator<Report | undefined, Result, void>;
 
-/** How long work may hold up everything else; a step that begins within it ends some milliseconds later. */
-const BURST_MILLISECONDS = 15;
+/** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 30. */
+const BURST_MILLISECONDS = 10;
 
 /** When the burst that runs now is to end; undefined outside of bursts. */
 let deadline: number | undefined;

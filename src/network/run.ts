@@ -223,7 +223,8 @@ export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>
     return at;
   };
   try {
-    const take = opened(where, model, pulls, hold);
+    const take = yield* inPieces(() => opened(where, model, pulls, hold));
+    yield;
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) {
         yield yield* inPieces(() => take(entering(model, batch, first, size)));
