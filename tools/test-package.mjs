@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { inChromium } from "./chromium.mjs";
+import { testBlocking } from "./test-blocking.mjs";
 import { testPages } from "./test-pages.mjs";
 import { alike, programsOf, testReadmes } from "./test-readmes.mjs";
 import { testRuntimes } from "./test-runtimes.mjs";
@@ -116,6 +117,7 @@ try {
   await testRuntimes(folder);
   await testPages(folder);
   await testWorkers(folder);
+  await testBlocking(folder);
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
   await typesResolve(
     join(

@@ -48,6 +48,7 @@ const guide = [
     text: "Where it runs",
     items: [
       page("Vite", "/vite"),
+      page("Pages that do not block", "/pages-that-do-not-block"),
       page("Workers", "/workers"),
       page("Import maps, no bundler", "/import-maps"),
       page("Deno", "/deno"),
