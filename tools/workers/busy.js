@@ -1,6 +1,6 @@
 // In a page by import map: its long tasks while a worker does all phases.
 import { connect } from "laplace-ts";
-import { run } from "./phases.js";
+import { hashesOf, run } from "./phases.js";
 
 const tasks = [];
 new PerformanceObserver((list) =>
@@ -11,12 +11,7 @@ globalThis.go = async () => {
   const remote = await connect(new Worker(import.meta.resolve("laplace-ts/worker"), { type: "module" }));
   await rest(500);
   const begin = performance.now();
-  let found;
-  try {
-    found = await run(remote);
-  } catch (error) {
-    found = String(error);
-  }
+  const found = await run(remote);
   const end = performance.now();
   remote.close();
   // That the observer sees what is long.
@@ -26,7 +21,8 @@ globalThis.go = async () => {
   await rest(500);
   const during = tasks.filter(({ startTime, duration }) => startTime + duration > begin && startTime < end);
   globalThis.answer = JSON.stringify({
-    found,
+    found: hashesOf(found),
+    begun: found.begun,
     during,
     control: tasks.some(({ startTime }) => startTime >= control - 50),
   });

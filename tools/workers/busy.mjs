@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { connect } from "laplace-ts";
-import { run } from "./phases.js";
+import { hashesOf, run } from "./phases.js";
 
 const remote = await connect(new Worker(new URL(import.meta.resolve("laplace-ts/worker"))));
-console.log(JSON.stringify(await run(remote)));
+console.log(JSON.stringify(hashesOf(await run(remote))));
 remote.close();

@@ -24,19 +24,30 @@ const noise = randomNormal([2000, 1], { seed: 2 });
 for (let i = 0; i < 2000; i++) noise.data[i] = Math.fround(x.data[20 * i] * x.data[20 * i + 1] + 0.3 * noise.data[i]);
 export const data = { x, y: noise };
 export const net = chain({ inputs: 20, seed: 3 }, dense(83, tanh), dense(1));
+/** What each phase gives, and when it began. */
 export async function run(remote) {
-  const found = {};
-  const note = async (name, value) => {
-    found[name] = hashOf(await value);
+  const [values, begun] = [{}, {}];
+  const phase = async (name, call) => {
+    begun[name] = performance.now();
+    values[name] = await call();
+    return values[name];
   };
+  const of = { likelihood: "regression", structure: "full", checks: false };
+  begun.send = performance.now();
   const there = await remote.send(net);
-  await note("train", remote.train(there, data, { loss: mse, epochs: 20 }));
-  const fitted = await remote.laplace(there, { likelihood: "regression", structure: "full", checks: false }).fit(data);
+  await phase("train", () => remote.train(there, data, { loss: mse, epochs: 20 }));
+  begun.fit = performance.now();
+  const fitted = await remote.laplace(there, of).fit(data);
+  begun.tune = performance.now();
   const posterior = await fitted.optimizePrior();
-  await note("tuning", { ...posterior.tuning, noise: posterior.noise });
-  await note("predict", posterior.predict(x));
-  await note("evaluate", remote.evaluate(posterior, data));
-  await note("diagnose", posterior.diagnose(data));
-  await note("samples", posterior.functionSamples(x, 5));
-  return found;
+  values.tuning = { ...posterior.tuning, noise: posterior.noise };
+  await phase("predict", () => posterior.predict(x));
+  await phase("evaluate", () => remote.evaluate(posterior, data));
+  await phase("diagnose", () => posterior.diagnose(data));
+  await phase("samples", () => posterior.functionSamples(x, 5));
+  return { values, begun };
 }
+
+/** The values' bits. */
+export const hashesOf = ({ values }) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, hashOf(value)]));
