@@ -5,17 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
-
-const types = {
-  ".css": "text/css",
-  ".csv": "text/csv",
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".json": "application/json",
-  ".mjs": "text/javascript",
-  ".svg": "image/svg+xml",
-  ".wasm": "application/wasm",
-};
+import { flags, types } from "./chromium.mjs";
 
 /** Serves a folder as hosts of pages do: "/" is index.html, and ".html" need not be written. */
 export async function serve(folder, { headers = {} } = {}) {
@@ -43,19 +33,6 @@ export async function serve(folder, { headers = {} } = {}) {
   };
 }
 
-const flags = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--hide-scrollbars",
-  "--remote-debugging-pipe",
-];
-
 /**
  * One page of a Chromium of its own, until `close`.
  * @param options.still whether the reader wants less motion @param options.scripts false: the page runs none of its own
@@ -69,10 +46,14 @@ export async function openPage({
   scripts = true,
 } = {}) {
   const profile = mkdtempSync(join(tmpdir(), "laplace-ts-page-"));
-  const chromium = spawn("chromium", [...flags, `--user-data-dir=${profile}`], {
-    stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
-    detached: true, // a process group of its own, so that its helpers end with it
-  });
+  const chromium = spawn(
+    "chromium",
+    [...flags, "--hide-scrollbars", "--remote-debugging-pipe", `--user-data-dir=${profile}`],
+    {
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
+      detached: true, // a process group of its own, so that its helpers end with it
+    },
+  );
   const waiting = new Map();
   const heard = [];
   const failed = new Promise((_, fail) => {

@@ -5,8 +5,18 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 
-const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".csv": "text/csv" };
-const flags = [
+/** What files are, by the ends of their names. */
+export const types = {
+  ".css": "text/css",
+  ".csv": "text/csv",
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".json": "application/json",
+  ".mjs": "text/javascript",
+  ".svg": "image/svg+xml",
+};
+/** What a Chromium of a test is told: no window, and nothing of its own on the net. */
+export const flags = [
   "--headless",
   "--no-sandbox",
   "--disable-gpu",
