@@ -180,6 +180,7 @@ export { bernoulli } from "./likelihood/bernoulli.ts";
 export { categorical } from "./likelihood/categorical.ts";
 export { defineLikelihood, type LikelihoodOption, type LikelihoodOptions } from "./likelihood/define-likelihood.ts";
 export { type GaussianOptions, gaussian } from "./likelihood/gaussian.ts";
+export { type HeteroscedasticOptions, heteroscedastic } from "./likelihood/heteroscedastic.ts";
 export type { Likelihood, LikelihoodKind } from "./likelihood/likelihood.ts";
 export type {
   DrawSource,

@@ -81,6 +81,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["estimateMemory", net, { likelihood: "regression", inputs: 10 }],
   ["gaussian", { noise: 1 }],
   ["categorical", { ignoredLabel: -1 }],
+  ["heteroscedastic", { density: "mixture" }],
   ["poisson", {}],
   ["cholesky", spd],
   ["eigh", spd],

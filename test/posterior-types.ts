@@ -11,6 +11,7 @@ import {
   evaluateAsync,
   type Fit,
   gaussian,
+  heteroscedastic,
   type KindOf,
   type LaplaceOptions,
   type Likelihood,
@@ -40,6 +41,8 @@ export async function kinds(): Promise<void> {
   // By a task's name, and by a likelihood.
   const regression = await laplace(net, { likelihood: "regression" }).fit(data);
   const normal = await laplace(net, { likelihood: gaussian({ noise: 0.1 }), structure: "full" }).fit(data);
+  const varying = await laplace(net, { likelihood: heteroscedastic() }).fit(data);
+  const mixed = await laplace(net, { likelihood: heteroscedastic({ density: "mixture" }) }).fit(data);
   const classes = await laplace(net, { likelihood: categorical() }).fit(data);
   const labels = await laplace(net, { likelihood: bernoulli() }).fit(data);
   const binary = await laplace(net, { likelihood: "binary" }).fit(data);
@@ -50,6 +53,10 @@ export async function kinds(): Promise<void> {
   const either = await laplace(net, { likelihood: "classification" }).fit(data);
   regression satisfies Posterior<"normal">;
   normal satisfies Posterior<"normal">;
+  varying satisfies Posterior<"varying">;
+  varying.noise satisfies undefined;
+  evaluate(varying, data).crps satisfies number;
+  mixed satisfies Posterior<"numbers">;
   classes satisfies Posterior<"classes">;
   [labels, binary] satisfies Posterior<"labels">[];
   [counts, rates, own, ownRows] satisfies Posterior<"numbers">[];

@@ -120,7 +120,7 @@ function dominating({ likelihood }: WeightPosterior, given: Diagnosed, output: n
     },
   ];
   const { outputs, mean, functionMean } = given;
-  if (likelihood.normal) {
+  if (likelihood.normal && likelihood.rows === undefined) {
     const share = perSample(given, (i) => given.functionVariance[i] / given.variance[i] / outputs).sort()[
       Math.floor(given.samples / 2)
     ];

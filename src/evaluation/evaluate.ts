@@ -68,7 +68,7 @@ function* evaluating<Kind extends LikelihoodKind>(
     }
     const prediction = yield* predict(where, posterior, x, predictOptions);
     const { mean, variance } = prediction;
-    if (rows !== undefined) {
+    if (rows !== undefined && !normal) {
       const shape = [x.shape[0], ...posterior.net.outputShape];
       const targets = posterior.likelihood.readTargets(where, y, shape, "float64");
       const logs = yield* predictDensities(where, posterior, x, targets, predictOptions);

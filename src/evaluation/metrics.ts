@@ -19,7 +19,7 @@ export interface NumberMetrics extends Metrics {
   readonly meanAbsoluteError: number;
 }
 
-/** Of a regression with gaussian(). */
+/** Of a regression with gaussian() or heteroscedastic(). */
 export interface NormalMetrics extends NumberMetrics {
   readonly crps: number;
   readonly intervalCoverage: number;
@@ -48,6 +48,7 @@ export interface LabelMetrics extends ClassMetrics {
 
 interface MetricsOf {
   readonly normal: NormalMetrics;
+  readonly varying: NormalMetrics;
   readonly numbers: NumberMetrics;
   readonly labels: LabelMetrics;
   readonly classes: ClassMetrics;

@@ -14,7 +14,7 @@ export type LikelihoodOption = number | string | boolean | readonly number[];
 /** Options of a likelihood that was defined. */
 export type LikelihoodOptions = Readonly<Record<string, LikelihoodOption>>;
 
-const taken = ["gaussian", "bernoulli", "categorical", "poisson"];
+const taken = ["gaussian", "heteroscedastic", "bernoulli", "categorical", "poisson"];
 const defined = new Map<string, (options: LikelihoodOptions | undefined) => Likelihood>();
 
 /** The names that a file may have. */

@@ -6,6 +6,7 @@ import { bernoulli } from "./bernoulli.ts";
 import { categorical } from "./categorical.ts";
 import { fromDefinition } from "./define-likelihood.ts";
 import { gaussianOf } from "./gaussian.ts";
+import { heteroscedastic } from "./heteroscedastic.ts";
 import type { Likelihood } from "./likelihood.ts";
 import { poisson } from "./poisson.ts";
 
@@ -23,7 +24,15 @@ export interface EntryFields {
 }
 
 /** The fields that entries may have. */
-export const entryFields: readonly string[] = ["name", "noise", "ratios", "classAxis", "ignoredLabel", "options"];
+export const entryFields: readonly string[] = [
+  "name",
+  "noise",
+  "ratios",
+  "classAxis",
+  "ignoredLabel",
+  "density",
+  "options",
+];
 
 const classOptions = (fields: EntryFields): ClassOptions => ({
   ...(fields.has("classAxis") && { classAxis: fields.choice("classAxis", ["first", "last"]) }),
@@ -40,6 +49,8 @@ const readers: Readonly<Record<string, (fields: EntryFields, outputs: number) =>
   bernoulli: (fields) => bernoulli(classOptions(fields)),
   categorical: (fields) => categorical(classOptions(fields)),
   poisson: () => poisson(),
+  heteroscedastic: (fields) =>
+    heteroscedastic(fields.has("density") ? { density: fields.choice("density", ["gaussian", "mixture"]) } : {}),
 };
 
 /** The likelihood of a file's entry, of a network with so many outputs. @throws LaplaceError for what no likelihood is */

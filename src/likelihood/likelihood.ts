@@ -101,15 +101,17 @@ export interface Draw {
 }
 
 /**
- * The kinds of likelihoods, by what is predicted: "normal", numbers with a normal distribution, of gaussian(); other "numbers", of
+ * The kinds of likelihoods, by what is predicted: "normal", numbers with a normal distribution, of gaussian(), or "varying" ones, of
+ * heteroscedastic(); other "numbers", of
  * poisson() and defineLikelihood(); "labels" 0 and 1, of bernoulli(); "classes", of categorical(). Types keep it, so that
  * `evaluate` gives the metrics of the likelihood that a posterior has.
  */
-export type LikelihoodKind = "normal" | "numbers" | "labels" | "classes";
+export type LikelihoodKind = "normal" | "varying" | "numbers" | "labels" | "classes";
 
 /** What they say of their targets. */
 interface Kinds {
   readonly normal: { readonly targets: "numbers"; readonly normal: true };
+  readonly varying: { readonly targets: "numbers"; readonly normal: true };
   readonly numbers: { readonly targets: "numbers"; readonly normal: false };
   readonly labels: { readonly targets: "labels"; readonly normal: false };
   readonly classes: { readonly targets: "classes"; readonly normal: false };

@@ -14,8 +14,28 @@ import { semidefiniteRoot } from "./logit-draws.ts";
 import { checkTargets } from "./of-numbers.ts";
 import type { Row, RowLikelihood } from "./plain.ts";
 
+/** Mean and variances of each number of a target. */
+interface RowMoments {
+  readonly mean: Row;
+  readonly aleatoric: Row;
+  readonly epistemic: Row;
+}
+
+/** What built-in likelihoods know besides. */
+interface Known {
+  /** Over f ~ N(m, V), in closed form. */
+  moments?(m: Row, covariance: Row | undefined): RowMoments;
+  /** Whether predicted targets count as normal. */
+  readonly normal?: boolean;
+}
+
 /** The likelihood whose rows of outputs each follow the rule. */
-export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry): Likelihood<"numbers"> {
+export function ofRows<Kind extends "numbers" | "varying" = "numbers">(
+  name: string,
+  rule: RowLikelihood,
+  entry: LikelihoodEntry,
+  { moments = (m, covariance) => momentsByPoints(rule, m, covariance), normal = false }: Known = {},
+): Likelihood<Kind> {
   const { outputs: size, numbers = size, targets: kind = "reals" } = rule;
   const constantOf = (y: Row) => rule.constant?.(y) ?? 0;
   const [f, y, slope] = [new Float64Array(size), new Float64Array(numbers), new Float64Array(size)];
@@ -52,7 +72,7 @@ export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry
   const momentsOf = (part: FunctionDistribution) => {
     const [mean, aleatoric, epistemic] = [0, 1, 2].map(() => new Float64Array((part.mean.length / size) * numbers));
     eachMean(part, (row, covariance) => {
-      const found = moments(rule, f, covariance);
+      const found = moments(f, covariance);
       mean.set(found.mean, row * numbers);
       aleatoric.set(found.aleatoric, row * numbers);
       epistemic.set(found.epistemic, row * numbers);
@@ -60,10 +80,10 @@ export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry
     return { mean, aleatoric, epistemic, total: aleatoric.map((x, i) => x + epistemic[i]) };
   };
 
-  return likelihoodOf<"numbers">({
+  const made = likelihoodOf<"numbers" | "varying">({
     name,
     targets: "numbers",
-    normal: false,
+    normal,
     hyper: noHyper,
     links: ["exact", "plugin"],
     needs: (link) => (link === "plugin" ? "mean" : "covariance"),
@@ -205,6 +225,7 @@ export function ofRows(name: string, rule: RowLikelihood, entry: LikelihoodEntry
       return { mean, variance };
     },
   });
+  return made as Likelihood<Kind>;
 }
 
 /** Writes m + L z, of a lower triangular L. */
@@ -217,7 +238,7 @@ function moved(m: Row, root: Row, z: Row, to: Row): void {
 }
 
 /** Mean and variance of targets, over f ~ N(m, V), by the law of total variance; of each number. */
-function moments(rule: RowLikelihood, m: Row, covariance: Row | undefined) {
+function momentsByPoints(rule: RowLikelihood, m: Row, covariance: Row | undefined): RowMoments {
   const { outputs: size, numbers = size } = rule;
   const [mean, aleatoric, epistemic] = [0, 1, 2].map(() => new Float64Array(numbers));
   if (covariance === undefined || covariance.every((v) => v === 0)) {

@@ -29,7 +29,7 @@ export function readLikelihood(where: string, likelihood: Likelihood | Task, net
   if (typeof result?.root !== "function") {
     const call = typeof likelihood === "function" ? " It is a function: call it, as in gaussian()." : "";
     throw new OptionError(
-      `${where}: the likelihood must be gaussian(), categorical(), bernoulli(), poisson(), one of defineLikelihood or a task's name.${call}`,
+      `${where}: the likelihood must be gaussian(), heteroscedastic(), categorical(), bernoulli(), poisson(), one of defineLikelihood or a task's name.${call}`,
     );
   }
   result.checkNetwork(where, net);

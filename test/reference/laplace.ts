@@ -21,7 +21,9 @@ export type Density =
   /** y = f + scale t, with 3 degrees of freedom; Λ is the Fisher information. */
   | { readonly name: "studentT"; readonly scale: number }
   /** Outputs in pairs, with noise of unit variance that is correlated within each. */
-  | { readonly name: "pairs"; readonly correlation: number };
+  | { readonly name: "pairs"; readonly correlation: number }
+  /** Outputs in pairs, a mean and the logarithm of its variance, whose target is the first; Λ is the Fisher information. */
+  | { readonly name: "heteroscedastic" };
 
 export type Kind = "ggn" | "monteCarlo" | "empiricalFisher";
 
@@ -130,6 +132,7 @@ export function lambda(density: Density, f: readonly number[], y: readonly numbe
         return (c === d ? 1 : -density.correlation) / (1 - density.correlation ** 2);
       }
       if (c !== d) return 0;
+      if (density.name === "heteroscedastic") return c % 2 === 0 ? Math.exp(-f[c + 1]) : 0.5;
       if (density.name === "gaussian") return 1 / ratios(density)[c] ** 2;
       if (density.name === "studentT") return 4 / 6 / density.scale ** 2;
       return density.name === "bernoulli" ? sigmoid(x) * (1 - sigmoid(x)) : Math.exp(x);
@@ -146,6 +149,10 @@ export function lossGradient(density: Density, f: readonly number[], y: readonly
     if (density.name === "bernoulli") return sigmoid(x) - y[c];
     if (density.name === "poisson") return Math.exp(x) - y[c];
     if (density.name === "studentT") return studentSlope(density.scale, x - y[c]);
+    if (density.name === "heteroscedastic") {
+      if (c % 2 === 0) return (x - y[c]) / Math.exp(f[c + 1]);
+      return 0.5 - (f[c - 1] - y[c - 1]) ** 2 / (2 * Math.exp(x));
+    }
     if (density.name === "pairs") {
       const { correlation: r } = density;
       return (x - y[c] - r * (f[c ^ 1] - y[c ^ 1])) / (1 - r ** 2);
@@ -172,6 +179,10 @@ function drawnGradient(density: Density, f: readonly number[], random: Random): 
       p[group[label]] -= 1;
     }
     return p;
+  }
+  if (density.name === "heteroscedastic") {
+    const y = f.map((x, c) => (c % 2 === 0 ? x + Math.sqrt(Math.exp(f[c + 1])) * random.normal() : 0));
+    return lossGradient(density, f, y);
   }
   if (density.name === "pairs") {
     const { correlation: r } = density;
@@ -441,6 +452,10 @@ export function logLikelihood(density: Density, examples: readonly Example[], te
         const { scale } = density;
         sum -= (2 * Math.log(1 + ((x - y[c]) / scale) ** 2 / 3)) / temperature;
         sum += Math.log(2 / (Math.PI * Math.sqrt(3) * scale));
+      } else if (density.name === "heteroscedastic") {
+        if (c % 2 === 1) return;
+        const variance = Math.exp(f[c + 1]);
+        sum -= ((x - y[c]) ** 2 / variance + f[c + 1]) / (2 * temperature) + Math.log(2 * Math.PI) / 2;
       } else if (density.name === "pairs") {
         // Half of each pair's (r₀² − 2ρ r₀r₁ + r₁²) / (1 − ρ²), and of its constant.
         const { correlation: r } = density;

@@ -14,6 +14,7 @@ import {
   type DType,
   defineLikelihood,
   gaussian,
+  heteroscedastic,
   type Laplace,
   type LaplaceOptions,
   type Likelihood,
@@ -193,6 +194,13 @@ export const models: readonly Model[] = [
     outputs: 4,
     shape: [2, 2],
   },
+  {
+    name: "heteroscedastic at two positions",
+    likelihood: heteroscedastic(),
+    density: { name: "heteroscedastic" },
+    outputs: 4,
+    shape: [2, 2],
+  },
 ];
 
 const structures = ["full", "diagonal", "kronecker", "ekfac"] as const;
@@ -205,6 +213,7 @@ const TESTS = 3;
 function drawTarget({ density, likelihood, outputs }: Model, random: Random): number[] {
   const { name } = density;
   if (name === "gaussian" || name === "studentT" || name === "pairs") return numbers(random, outputs, "float32");
+  if (name === "heteroscedastic") return numbers(random, outputs, "float32").map((y, c) => (c % 2 === 0 ? y : 0));
   if (name === "categorical") {
     const target = new Array<number>(outputs).fill(0);
     for (const group of groupsOf(density, outputs)) {
@@ -255,10 +264,15 @@ function makeWorld(name: string, model: Model) {
             rows.flatMap((n) => labelsOf(density, ys[n])),
             { shape: shape.length === 1 ? [rows.length] : [rows.length, positions] },
           )
-        : array(
-            rows.flatMap((n) => ys[n]),
-            { shape: [rows.length, ...net.outputShape] },
-          ),
+        : density.name === "heteroscedastic"
+          ? array(
+              rows.flatMap((n) => ys[n].filter((_, c) => c % 2 === 0)),
+              { shape: [rows.length, ...net.outputShape.slice(0, -1)] },
+            )
+          : array(
+              rows.flatMap((n) => ys[n]),
+              { shape: [rows.length, ...net.outputShape] },
+            ),
   });
   const parts = net.parameterTable.map((parameter): Part => {
     const [prefix, role] = parameter.name.split(".");
