@@ -6,16 +6,8 @@ import { readDataset } from "../data/dataset.ts";
 import { lossGradient } from "../derivatives/cotangents.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
-import {
-  type Batch,
-  bytesOfPart,
-  MEASURED,
-  PART_BYTES,
-  type Part,
-  type Pull,
-  partLength,
-  runInParts,
-} from "../network/run.ts";
+import { bytesOfPart, type Cut, cutOf } from "../network/cut.ts";
+import { type Batch, type Part, type Pull, runInParts } from "../network/run.ts";
 import type { Accumulator } from "../structures/curvature.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
 import { InputSums, layerOnInputs } from "./input-sums.ts";
@@ -43,16 +35,6 @@ export interface Summary extends LossSums, CurvatureSums {
   readonly inputs?: InputSums | undefined;
 }
 
-/** How a pass goes through the data: by sizes alone. */
-export interface Cut {
-  /** How many columns are pulled back at once. */
-  readonly columns: number;
-  /** How many positions are pulled back at once, where they are examples of their own. */
-  readonly rows: number;
-  /** The examples of a part. */
-  readonly length: number;
-}
-
 /** A pass of a plan: its accumulators for so many columns, and how many outputs have a curvature each, which then come one by one. */
 export interface PlannedPass {
   readonly plan: Plan;
@@ -60,41 +42,19 @@ export interface PlannedPass {
   readonly apart: number;
 }
 
-/** The bytes of the kernels' memory that a pass holds throughout, and has at the peak of a part of so many examples: a dry run. */
-export function passBytes(pass: PlannedPass, cut: Omit<Cut, "length">, examples: number) {
-  return bytesOfPart(pass.plan.net, examples, () => pullsOf("", pass, cut));
-}
-
-/**
- * How a pass is cut: all columns at once, or half of them, or a quarter, if otherwise not even one example were a part of the
- * usual size.
- * @param examples those that come at once; Infinity where that is not known
- */
-export function cutOf(pass: PlannedPass, examples: number): Cut {
+/** How a pass is cut, of so many examples that come at once; Infinity where that is not known. */
+export function cutOfPass(pass: PlannedPass, examples: number): Cut {
   const { plan, apart } = pass;
   const view = viewOf(plan);
   const all = columnsOf(plan).count(view === undefined ? plan.net.outputShape : [view.graph.output.size]);
-  const unbounded = Number.POSITIVE_INFINITY;
-  const whole = { columns: apart > 1 ? 1 : all, rows: unbounded };
-  const needs = (cut: Omit<Cut, "length">, count: number) => {
-    const { held, peak } = passBytes(pass, cut, count);
-    return peak - held;
-  };
-  if (examples < unbounded && needs(whole, examples) <= PART_BYTES) return { ...whole, length: Math.max(1, examples) };
-  for (let { columns } = whole; ; columns = Math.ceil(columns / 2)) {
-    let rows = unbounded;
-    let one = () => needs({ columns, rows }, 1) - needs({ columns, rows }, 0);
-    if (view !== undefined) {
-      const count = Math.ceil((2 * MEASURED) / view.positions);
-      const some = (most: number) =>
-        bytesOfPart(plan.net, count, () => pullsOf("", pass, { columns, rows: most }).slice(most === 0 ? 2 : 1)).peak;
-      rows = partLength(some(2 * MEASURED), some(MEASURED));
-      one = () => some(1) - some(0);
-    }
-    if (columns > 1 && one() > PART_BYTES) continue;
-    const cut = { columns, rows };
-    return { ...cut, length: partLength(needs(cut, 2 * MEASURED), needs(cut, MEASURED)) };
-  }
+  const columns = apart > 1 ? 1 : all;
+  const pulls = (cut: Omit<Cut, "length">) => pullsOf("", pass, cut);
+  return cutOf({ model: plan.net, columns, least: 1, view, targeted: true, pulls }, examples);
+}
+
+/** What a part of so many examples takes in a pass. */
+export function passBytes(pass: PlannedPass, cut: Omit<Cut, "length">, examples: number) {
+  return bytesOfPart(pass.plan.net, examples, () => pullsOf("", pass, cut));
 }
 
 /**
@@ -160,7 +120,7 @@ function* onePass(
   visit: (targets: NDArray) => void,
 ): Steps<Summary, number> {
   const [head, all] = peeked(batches);
-  const cut = cutOf({ plan, accumulatorFor, apart }, head?.inputs.shape[0] ?? 0);
+  const cut = cutOfPass({ plan, accumulatorFor, apart }, head?.inputs.shape[0] ?? 0);
   let [examples, constant] = [0, 0];
   const counted = function* () {
     for (const batch of all) {

@@ -2,7 +2,8 @@
 // layers do, a column of Λ^½ that is not zero at one position has no derivatives at any other. Then the positions are
 // examples of their own: there are as many columns as one position has, and what is ignored is not there.
 
-import { allocateFloats, bytesPerElement, dryBytes, type FloatArray, inMemory } from "../kernels/memory.ts";
+import { dryBytes } from "../kernels/dry-run.ts";
+import { allocateFloats, bytesPerElement, type FloatArray, inMemory } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Graph } from "../network/graph.ts";
 import type { Shape, Site } from "../network/parameters.ts";

@@ -62,16 +62,6 @@ function rowNumbers({ inputs }: LinearSite, nodes: readonly Node[], columns: num
   return columns * inputs * nodes.reduce((total, node) => total + positionsOf(node), 0);
 }
 
-/** Numbers that `eachTableRows` allocates at once. */
-export function tableNumbers(
-  site: LinearSite,
-  nodes: readonly Node[],
-  { columns, dtype, batch }: Pick<Backward, "columns" | "dtype" | "batch">,
-): number {
-  const each = rowNumbers(site, nodes, columns);
-  return each * chunkLength(dtype, batch, each);
-}
-
 /** Calls `visit` with the rows of one chunk of examples after the other, within a scope each. */
 export function eachTableRows(
   backward: Backward,
@@ -146,7 +136,7 @@ export function addTableSquares(
   });
 }
 
-/** Multiplies every row by that of a table, entry by entry. */
+/** Multiplies every row by the roots of that of a table, entry by entry. */
 export function scaleTableRows(
   { columns, dtype }: Backward,
   { inputs: n }: LinearSite,
@@ -158,7 +148,7 @@ export function scaleTableRows(
     for (let b = 0; b < count; b++) {
       for (let k = 0; k < columns; k++) {
         for (let i = b * positions; i < (b + 1) * positions; i++) {
-          for (let j = 0; j < n; j++) memory[at++] *= table[tokens[i] * n + j];
+          for (let j = 0; j < n; j++) memory[at++] *= Math.sqrt(table[tokens[i] * n + j]);
         }
       }
     }

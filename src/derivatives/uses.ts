@@ -78,17 +78,6 @@ function unfoldedNumbers(site: LinearSite, nodes: readonly Node[], columns: numb
   return numbers;
 }
 
-/** Numbers that `eachChunk` and its visitor allocate at once for a part of that many examples. */
-export function chunkNumbers(
-  site: LinearSite,
-  nodes: readonly Node[],
-  { columns, dtype, batch }: Pick<Backward, "columns" | "dtype" | "batch">,
-  perExample: number,
-): number {
-  const each = unfoldedNumbers(site, nodes, columns) + perExample;
-  return each === 0 ? 0 : each * chunkLength(dtype, batch, each);
-}
-
 /**
  * Calls `visit` with one chunk of examples after the other, within a scope each.
  * @param perExample numbers that `visit` will allocate for each example

@@ -5,13 +5,6 @@ import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory
 import type { Backward } from "../network/passes.ts";
 import { type Node, siteUseOf } from "../network/primitive.ts";
 
-/** Numbers that `vectorRows` allocates for each example and column. */
-export function vectorNumbers(nodes: readonly Node[], n: number, scaled: boolean): number {
-  let most = 0;
-  for (const node of nodes) if (scaled && !siteUseOf(node).channelsFirst) most += node.size;
-  return n + most;
-}
-
 /** The derivatives of a vector of n numbers at a site, [K, B, n]. */
 export function vectorRows(backward: Backward, nodes: readonly Node[], n: number, scaled: boolean): Pointer {
   const { kernels, batch, columns, dtype } = backward;

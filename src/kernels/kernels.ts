@@ -1,11 +1,12 @@
 // Loads the kernels at the first call: the best build of the same source that this runtime takes.
 
 import { checkInteger, OptionError, PlatformError } from "../errors.ts";
+import { dryBytes } from "./dry-run.ts";
 import { compressed, sizes } from "./generated/bytes.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { SCRATCH, STATIC_BYTES, shared, theMemory } from "./heap.ts";
 import { inflate } from "./inflate.ts";
-import { type DType, dryBytes, memoryUse } from "./memory.ts";
+import { type DType, memoryUse } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
 import { inWriting } from "./pieces.ts";
 import { firstDifference } from "./selfcheck.ts";

@@ -6,6 +6,7 @@
 // is written. So this file gives out pointers, which stay right, and lends views: `inMemory` has one for as long as its body
 // runs, and what allocates there is an error at once, whether memory had to grow or not.
 
+import { count as countBytes, counted } from "./dry-run.ts";
 import {
   align,
   type Block,
@@ -16,7 +17,6 @@ import {
   isMemory,
   moveNow,
   type Pointer,
-  STATIC_BYTES,
   shared,
   take,
   theMemory,
@@ -45,36 +45,6 @@ function move(): void {
 /** @throws Error where memory is asked for while a view of it is lent */
 function refuseWhileLent(): void {
   if (lent > 0) throw new Error("Memory is allocated while a view of it is lent: allocate before `inMemory`.");
-}
-
-/** Bytes that a dry run has counted, and the most of them at once; undefined where memory is real. */
-let counted: { now: number; most: number } | undefined;
-
-/**
- * Runs `body` with memory that is only counted and kernels that do nothing, and gives the most bytes it held at once. What it
- * reads is 0, and bodies of `inMemory` are left out.
- */
-export function dryRun(body: () => void): number {
-  const before = counted;
-  counted = { now: 0, most: 0 };
-  try {
-    body();
-    return counted.most;
-  } finally {
-    counted = before;
-  }
-}
-
-/** Bytes that a dry run holds now; undefined outside of one. */
-export function dryBytes(): number | undefined {
-  return counted?.now;
-}
-
-function count(count: { now: number; most: number }, bytes: number): Pointer {
-  const at = STATIC_BYTES + count.now;
-  count.now += align(bytes);
-  count.most = Math.max(count.most, count.now);
-  return at;
 }
 
 /** A block of the heap, the first that is large enough. @throws LaplaceError beyond the 4 GiB a memory can have */
@@ -194,7 +164,7 @@ export function openScope(): () => void {
 
 /** Memory of the current scope, not cleared. @throws LaplaceError beyond the 4 GiB a WebAssembly memory can have */
 export function allocate(bytes: number): Pointer {
-  if (counted !== undefined) return count(counted, bytes);
+  if (counted !== undefined) return countBytes(counted, bytes);
   refuseWhileLent();
   const size = align(bytes);
   const { blocks } = stack;

@@ -1,20 +1,20 @@
 // What a fit and its posterior's phases will need, before they start.
 
-import { cutOf, passBytes } from "../curvature/accumulate.ts";
+import { cutOfPass, passBytes } from "../curvature/accumulate.ts";
 import { dryAccumulators } from "../curvature/accumulators.ts";
 import { outputsApart } from "../curvature/outputs-apart.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
+import { dryRun } from "../kernels/dry-run.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
 import { type Approximation, readPredictOptions } from "../prediction/prediction.ts";
-import { FLOAT64 } from "../structures/bytes.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
 import type { Pass } from "../structures/structure.ts";
-import { table } from "../structures/table.ts";
+import { curvatureBytes, dryPrecision, table } from "../structures/table.ts";
 import { type LaplaceOptions, laplaceOptionNames } from "./options.ts";
-import { type Asked, phaseBytes } from "./phase-bytes.ts";
+import { type Asked, FLOAT64, phaseBytes } from "./phase-bytes.ts";
 
 /**
  * Bytes that a fit and the use of its posterior need at their peak, and of what. Counted are numbers in the kernels'
@@ -55,7 +55,7 @@ function bytesOfPass(plan: Plan, pass: Pass, apart: number, examples: number): {
   // Where no example passes, there is no part.
   if (examples === 0) return { sums, part: (net.parameterCount + net.buffers.size) * bytes };
   const planned = { plan, accumulatorFor, apart };
-  const cut = cutOf(planned, examples);
+  const cut = cutOfPass(planned, examples);
   const { peak } = passBytes(planned, cut, Math.min(examples, cut.length));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size * bytes : 0;
@@ -73,9 +73,11 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   const last = passes[passes.length - 1];
   const apart = outputsApart(plan, dryAccumulators(plan, last)(1).length);
   const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
-  const { memory } = table[structure];
-  const { curvature: one, held, ...uses } = memory.bytes(selection, net.dtype);
-  const factorisation = Math.max(uses.factoring, uses.first + phaseBytes(plan, structure, first).predict);
+  const one = curvatureBytes(structure, selection);
+  const { precision, bytes: evidence } = dryPrecision(structure, selection);
+  const used = phaseBytes(plan, precision, first);
+  // The evidence takes the weights, and their distances to the prior's means.
+  const factorisation = Math.max(evidence.all, evidence.kept + Math.max(2 * vector, used.predict));
   // The outputs' own curvatures, and their sum.
   const curvature = apart === 1 ? one : (apart + 1) * one;
   const { sums, part } = bytesOfPass(plan, last, apart, examples);
@@ -83,13 +85,15 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   if (passes.length > 1) {
     // The first pass, what becomes of its sums, and the second while both are there.
     const { sums, part } = bytesOfPass(plan, passes[0], 1, examples);
-    const { left, made, peak } = memory.between(selection, plan.sharing);
+    const left = FLOAT64 * dryAccumulators(plan, passes[0])(1).length;
+    const { kept: made, all } = dryRun(() => last.dryBegin?.(selection));
     peaks[0] += left + made + vector;
-    peaks.push(Math.max(sums + part, sums + left + vector), left + vector + peak);
+    peaks.push(Math.max(sums + part, sums + left + vector), left + vector + all);
   }
   const fit = kept + Math.max(copy + Math.max(...peaks), vector + curvature + factorisation);
-  const { predict, evaluate, diagnose } = phaseBytes(plan, structure, asked ?? first);
-  const posterior = kept + vector + curvature + held;
+  const { predict, evaluate, diagnose } = asked === undefined ? used : phaseBytes(plan, precision, asked);
+  // What the first prediction kept is there from then on.
+  const posterior = kept + vector + curvature + evidence.kept + (asked === undefined ? 0 : used.kept);
   const phases = {
     fit,
     predict: posterior + predict,

@@ -1,8 +1,9 @@
 // Factorisations of large symmetric matrices in steps of a few milliseconds: the same bits as those at once.
 
 import { LaplaceError } from "../errors.ts";
+import { dryBytes, keptMatrix } from "../kernels/dry-run.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, copyOut, copyTo, openScope, type Pointer } from "../kernels/memory.ts";
+import { allocate, allocateFloats, copyOut, copyTo, inMemory, openScope, type Pointer } from "../kernels/memory.ts";
 import { inBurst, inPieces, type Steps } from "../kernels/steps.ts";
 
 /** The order up to which a factorisation is one step. */
@@ -30,10 +31,13 @@ export function* choleskyInSteps(n: number, a: Pointer, ra: number): Steps<numbe
   return later === 0 ? 0 : later + half;
 }
 
+/** The largest order: a matrix and a workspace of three times its size lie at addresses of 32 bits. */
+const LARGEST = 11569;
+
 /** @throws LaplaceError for an order whose eigenvalues need more memory than there is */
 export function checkOrder(n: number): void {
-  // The matrix and a workspace of three times its size; the kernels' addresses have 32 bits.
-  if (32 * n * (n + 32) > 2 ** 32) throw new LaplaceError(`eigh: a matrix of order ${n} needs more than 4 GiB.`);
+  if (n > LARGEST && dryBytes() === undefined)
+    throw new LaplaceError(`eigh: a matrix of order ${n} needs more than 4 GiB.`);
 }
 
 /**
@@ -42,7 +46,8 @@ export function checkOrder(n: number): void {
  */
 export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean): Steps<void> {
   const kernels = kernelsFor("float64");
-  const work = allocate(kernels.eighWorkspace(n) >>> 0);
+  // The kernel counts in 32 bits: of what only dry runs have, the squares matter.
+  const work = allocate(n > LARGEST ? 3 * 8 * n * n : kernels.eighWorkspace(n) >>> 0);
   let status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;
   while (status === 0) {
     yield;
@@ -51,17 +56,25 @@ export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean):
   if (status !== 1) throw new LaplaceError(`eigh: eigenvalue ${status - 2} did not converge.`);
 }
 
-/** Eigenvalues of a symmetric matrix [n, n], ascending, and vectors [n, n] in columns where they are asked for. */
+/** Eigenvalues of a symmetric matrix [n, n] times a factor, ascending, and vectors [n, n] in columns where they are asked for. */
 export function* eighInSteps(
   matrix: Float64Array,
   n: number,
   vectors: boolean,
+  factor = 1,
 ): Steps<{ readonly values: Float64Array; readonly vectors: Float64Array }> {
   checkOrder(n);
   const end = openScope();
   try {
     const [v, w] = [allocateFloats("float64", n * n), allocateFloats("float64", n)];
     yield* inPieces(() => copyTo("float64", v, matrix));
+    if (factor !== 1) {
+      yield* eachRows(n, (first, end) =>
+        inMemory("float64", (memory) => {
+          for (let i = v / 8 + first * n; i < v / 8 + end * n; i++) memory[i] *= factor;
+        }),
+      );
+    }
     yield* decompose(n, v, w, vectors);
     const values = copyOut("float64", w, n) as Float64Array;
     return { values, vectors: vectors ? yield* copyOutInSteps(v, n * n) : values };
@@ -75,8 +88,8 @@ const AT_ONCE = 2 ** 18;
 
 /** A copy of so many numbers of float64. */
 export function* copyOutInSteps(from: Pointer, length: number): Steps<Float64Array> {
-  const result = new Float64Array(length);
-  for (let first = 0; first < length; first += AT_ONCE) {
+  const result = keptMatrix(length);
+  for (let first = 0; first < length && dryBytes() === undefined; first += AT_ONCE) {
     result.set(copyOut("float64", from + 8 * first, Math.min(AT_ONCE, length - first)), first);
     yield;
   }

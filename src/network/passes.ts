@@ -211,19 +211,3 @@ export class Backward implements CotangentPass {
     write(fresh, false);
   }
 }
-
-/** Numbers that a `Backward` of so many columns allocates for each example; `wanted` as its target. */
-export function backwardNumbers({ nodes, output }: Graph, wanted: (node: Node) => boolean, columns: number): number {
-  const reached = new Set<Node>([output]);
-  let numbers = 0;
-  for (const node of nodes.toReversed()) {
-    if (!reached.has(node)) continue;
-    for (const input of node.inputs) {
-      if (!wanted(input)) continue;
-      numbers += node.primitive.scratch?.(node) ?? 0;
-      if (!reached.has(input)) numbers += columns * input.size;
-      reached.add(input);
-    }
-  }
-  return numbers;
-}

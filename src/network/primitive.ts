@@ -127,8 +127,6 @@ export interface Primitive<Attributes> {
    * same place in every input, all cut into as many. Missing where everything mixes.
    */
   rowwise?(node: Node<Attributes>): number;
-  /** Numbers that its pullback allocates for each example, for estimates of memory (default: none). */
-  scratch?(node: Node<Attributes>): number;
   /** How the node uses its site; for primitives with sites. */
   siteUse?(node: Node<Attributes>): SiteUse;
 }

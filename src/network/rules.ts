@@ -38,7 +38,7 @@ export const copyRules: Rules<never> = linearRules({
 /** What all of y = φ(x) have in common, which is applied to each element: derivatives are products with its slopes. */
 type ElementwiseRules<Attributes> = Pick<
   Primitive<Attributes>,
-  "order" | "inputs" | "shape" | "pushforward" | "pullback" | "rowwise" | "scratch"
+  "order" | "inputs" | "shape" | "pushforward" | "pullback" | "rowwise"
 >;
 
 /** The rules of y = φ(x), but for `forward`. @param slopes writes φ′(x) for the whole batch */
@@ -68,8 +68,6 @@ export function slopeRules<Attributes>(
       pass.contribute(node.inputs[0], (to, add) => scale(node, pass, pass.columns, pass.cotangent(node), to, add));
     },
     rowwise: () => 1,
-    // The slopes.
-    scratch: ({ size }) => size,
   };
 }
 

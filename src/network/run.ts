@@ -9,8 +9,6 @@ import {
   copyIn,
   copyTo,
   type DType,
-  dryBytes,
-  dryRun,
   giveBlock,
   inMemory,
   later,
@@ -141,16 +139,11 @@ export function partSize(numbersPerExample: number, dtype: DType): number {
   return Math.max(1, Math.floor(PART_BYTES / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
 }
 
-/** Whether an example that needs that many numbers is a part of that size. */
-export function fitsPart(numbersPerExample: number, dtype: DType): boolean {
-  return numbersPerExample * bytesPerElement(dtype) <= PART_BYTES;
-}
-
 /**
  * Contracts the columns of all examples.
  * @param where the function that is named in errors; values are not checked where there is none
- * @param options `numbers` are those that one example needs, where the rule does not hold: a cotangent for every value and
- *   column, derivatives of activations beside them, and the contraction's own
+ * @param options `length` is how many examples are a part, and `numbers` are those that one example needs, where the rule does
+ *   not hold: a cotangent for every value and column, derivatives of activations beside them, and the contraction's own
  * @throws ValueError naming the first value of the network that is not finite
  */
 export function run<Result>(
@@ -160,11 +153,11 @@ export function run<Result>(
   columns: Columns,
   contraction: Contraction<Result>,
   target: Target,
-  { numbers, most, rows }: PullOptions & { readonly numbers?: number } = {},
+  { numbers, length, most, rows }: PullOptions & { readonly numbers?: number; readonly length?: number } = {},
 ): Result {
-  const size = sizeOfPart(model, columns, contraction, numbers);
+  const size = length ?? sizeOfPart(model, columns, contraction, numbers);
   return scope(() => {
-    const take = opened(where, model, [{ columns, contraction, target, most, rows }], allocateFloats);
+    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope);
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) take(entering(model, batch, first, size));
     }
@@ -180,12 +173,12 @@ export function* runInSteps<Result>(
   columns: Columns,
   contraction: Contraction<Result>,
   target: Target,
-  { numbers, most, rows }: PullOptions & { readonly numbers?: number } = {},
+  { length, most, rows }: PullOptions & { readonly length?: number } = {},
 ): Steps<Result, ExamplesReport> {
-  const size = sizeOfPart(model, columns, contraction, numbers);
+  const size = length ?? sizeOfPart(model, columns, contraction);
   const end = openScope();
   try {
-    const take = opened(where, model, [{ columns, contraction, target, most, rows }], allocateFloats);
+    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope);
     for (let first = 0; first < batch.inputs.shape[0]; first += size) {
       const examples = yield* inPieces(() => take(entering(model, batch, first, size)));
       if (contraction.after !== undefined) yield* contraction.after();
@@ -238,33 +231,8 @@ export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>
   }
 }
 
-/** The number of examples, or rows, at which part sizes are measured: those of any size are whole blocks of memory then. */
-export const MEASURED = 64;
-
-/** How many examples, or rows, are a part of the usual size, by the bytes of twice `MEASURED` of them and of `MEASURED`. */
-export function partLength(twice: number, once: number): number {
-  return Math.max(1, Math.floor((PART_BYTES * MEASURED) / Math.max(1, twice - once)));
-}
-
-/**
- * The bytes in the kernels' memory that a part of so many examples takes at its peak, and those of them that are held from the
- * beginning to the end: a dry run.
- */
-export function bytesOfPart(
-  model: Model,
-  count: number,
-  pulls: () => readonly Pull<unknown>[],
-): { readonly held: number; readonly peak: number } {
-  const { graph, dtype } = model;
-  let held = 0;
-  const peak = dryRun(() => {
-    const take = opened(undefined, model, pulls(), (type, length) => allocateFloats(type, Math.max(1, length)));
-    held = dryBytes() as number;
-    const place = (n: number) => allocateFloats(dtype, count * n);
-    take({ count, inputs: () => place(graph.input.size), targets: () => place(graph.output.size) });
-  });
-  return { held, peak };
-}
+/** Memory of the current scope. */
+export const holdInScope: Hold = (type, length) => allocateFloats(type, Math.max(1, length));
 
 /** A part on its way into the kernels' memory. */
 interface Entering {
@@ -285,7 +253,7 @@ function entering({ graph, dtype }: Model, { inputs, targets }: Batch, first: nu
 }
 
 /** Opens the pulls, and gives what takes one part after the other and gives the number of examples done. */
-function opened(
+export function opened(
   where: string | undefined,
   { graph, dtype, parameters, buffers: statistics }: Model,
   pulls: readonly Pull<unknown>[],

@@ -1,88 +1,16 @@
 // The Gaussian over a function's values, f(x) and J P⁻¹ Jᵀ (Khan et al. 2019; Immer et al. 2021, arXiv:2008.08400), some
 // rows at a time: nothing here grows with the number of inputs, and what nobody asks for is not computed.
 
-import { type NDArray, sizeOf } from "../array/ndarray.ts";
-import { type PositionView, positionView } from "../curvature/positions.ts";
+import type { NDArray } from "../array/ndarray.ts";
 import { unit } from "../derivatives/cotangents.ts";
 import { checkNeed, ValueError } from "../errors.ts";
-import { bytesPerElement, copyOutWide, inMemory, later } from "../kernels/memory.ts";
+import { copyOutWide, later } from "../kernels/memory.ts";
 import { type ExamplesReport, inBurst, type Steps } from "../kernels/steps.ts";
-import type { FunctionDistribution, Likelihood, Needs, OutputBlock } from "../likelihood/likelihood.ts";
-import { nodeNumbers } from "../network/graph.ts";
-import type { Network } from "../network/network.ts";
-import { type Backward, backwardNumbers } from "../network/passes.ts";
-import {
-  type Batch,
-  type Columns,
-  type Contraction,
-  fitsPart,
-  none,
-  type Part,
-  partSize,
-  runInSteps,
-} from "../network/run.ts";
-import type { Precision } from "../structures/precision.ts";
-import type { Selection } from "../structures/selection.ts";
+import type { FunctionDistribution, Needs, OutputBlock } from "../likelihood/likelihood.ts";
+import type { Backward } from "../network/passes.ts";
+import { type Batch, type Columns, type Contraction, none, type Part, runInSteps } from "../network/run.ts";
+import { type Asked, cutFor, type Route, routeOf, sumColumns, unitsOf } from "./cuts.ts";
 import type { Linearised } from "./linearised.ts";
-
-/** Outputs that stand each for itself are pulled back that many at once, or fewer where these would not fill a part. */
-const MOST_TOGETHER = 64;
-
-/** How a network's outputs are gone through. */
-export interface Route {
-  /** Where positions take the place of examples. */
-  readonly view: PositionView | undefined;
-  /** The outputs of a row. */
-  readonly width: number;
-  /** The groups of a row's outputs. */
-  readonly group: OutputBlock;
-}
-
-/** The way through a network's outputs: by positions, if a likelihood takes each alone and they do not mix. */
-export function routeOf({ graph, outputShape }: Network, selection: Selection, likelihood: Likelihood): Route {
-  const view = positionView(graph, selection, likelihood);
-  const width = (view?.graph ?? graph).output.size;
-  return { view, width, group: likelihood.group(view === undefined ? outputShape : [width]) };
-}
-
-/** What decides how much passes at once. */
-export interface Model {
-  readonly net: Network;
-  readonly selection: Selection;
-  readonly scratch: Precision["scratch"];
-}
-
-/** Numbers of the network's type that K columns of one row need, beside the row's own values. */
-export function columnNumbers({ net, selection, scratch }: Model, { view, width }: Route, columns: number): number {
-  const graph = view?.graph ?? net.graph;
-  const pulled = backwardNumbers(graph, selection.reaches, columns);
-  return columns * width + pulled + scratch(columns, 1, net.dtype, graph);
-}
-
-/** How many columns of single outputs are pulled back at once: by sizes only, so that results depend on no cut. */
-export function columnsOf(model: Model, route: Route): number {
-  let columns = Math.min(route.width, MOST_TOGETHER);
-  while (columns > 1 && !fitsPart(columnNumbers(model, route, columns), model.net.dtype)) columns >>= 1;
-  return Math.max(columns, 1);
-}
-
-const modelOf = ({ net, selection, factorised }: Linearised): Model => ({
-  net,
-  selection,
-  scratch: (...of) => factorised.scratch(...of),
-});
-
-/** Of one example: the numbers that its part needs, and the rows that take its place, where these columns are pulled back at once. */
-function cutOf(posterior: Linearised, route: Route, most: number, numbers: number) {
-  const { graph, dtype } = posterior.net;
-  const { view } = route;
-  const rows = view && { ...view, most: partSize(numbers, dtype) };
-  return { most, rows, numbers: nodeNumbers(graph.nodes) + (view === undefined ? numbers : 0) };
-}
-
-/** A column for each output of a group after those of the group before. */
-const unitsOf = ({ size, step }: OutputBlock): Columns =>
-  unit((k) => (step === 1 ? k : Math.floor(k / size) + (k % size) * step));
 
 /** A distribution over some of the outputs: entry c of its row i is output (first + i) · width + offset + c · step. */
 export interface FunctionPart extends FunctionDistribution {
@@ -123,51 +51,31 @@ export function* eachFunction(
   visit: (part: FunctionPart) => void,
 ): Steps<void, ExamplesReport> {
   const { group } = route;
-  if (needs !== "mean") yield* posterior.factoring("rows");
-  const model = modelOf(posterior);
   if (needs === "covariance") {
-    const { size } = group;
-    const bytes = bytesPerElement(posterior.net.dtype);
-    const numbers = columnNumbers(model, route, size) + size * size * (8 / bytes);
-    checkNeed(
-      where,
-      `the covariance of ${size} outputs of one input`,
-      numbers * bytes,
-      memoryBudget,
-      instead(where, posterior),
-    );
-    yield* contract(
-      where,
-      posterior,
-      { inputs },
-      unitsOf(group),
-      covariances(where, posterior, group, visit),
-      cutOf(posterior, route, size, numbers),
-    );
-    return;
+    const what = `the covariance of ${group.size} outputs of one input`;
+    checkNeed(where, what, cutFor(posterior, route, needs).one, memoryBudget, instead(where, posterior));
   }
-  const columns = columnsOf(model, route);
-  const numbers = needs === "mean" ? 0 : columnNumbers(model, route, columns);
-  const which = needs === "mean" ? none : unit();
-  yield* contract(
-    where,
-    posterior,
-    { inputs },
-    which,
-    variances(where, posterior, route, visit),
-    cutOf(posterior, route, columns, numbers),
-  );
+  if (needs !== "mean") yield* posterior.factoring("rows");
+  const [columns, contraction] =
+    needs === "covariance"
+      ? [unitsOf(group), covariances(where, posterior, group, visit)]
+      : [needs === "mean" ? none : unit(), variances(where, posterior, route, visit)];
+  yield* contract(where, posterior, route, needs, { inputs }, columns, contraction);
 }
 
 /** Contracts columns that were pulled back to the selected weights. */
 function contract(
   where: string,
-  { model, selection }: Linearised,
+  posterior: Linearised,
+  route: Route,
+  asked: Asked,
   batch: Batch,
   columns: Columns,
   contraction: Contraction<void>,
-  cut: ReturnType<typeof cutOf>,
 ): Steps<void, ExamplesReport> {
+  const { model, selection } = posterior;
+  const { columns: most, rows, length } = cutFor(posterior, route, asked);
+  const cut = { most, rows: route.view && { ...route.view, most: rows }, length };
   return runInSteps(where, model, batch, columns, contraction, selection.reaches, cut);
 }
 
@@ -347,30 +255,6 @@ export function* sumVariances(
     },
     finish() {},
   };
-  const cut = cutOf(posterior, route, 2, columnNumbers(modelOf(posterior), route, 2));
-  yield* contract(where, posterior, { inputs, targets: weights }, sumColumns(group), sums, cut);
+  yield* contract(where, posterior, route, "sums", { inputs, targets: weights }, sumColumns(group), sums);
   return { all, weighted };
-}
-
-/** Two columns for each group: ones, and the weights that go with the inputs. */
-function sumColumns({ size, step }: OutputBlock): Columns {
-  return {
-    count: (shape) => (2 * sizeOf(shape)) / size,
-    write({ forward, count: batch, targets }, { first }, to) {
-      const { dtype, kernels, graph } = forward;
-      const width = graph.output.size;
-      const [n, bytes] = [batch * width, bytesPerElement(dtype)];
-      kernels.fill(2 * n, 0, to);
-      const offset = step === 1 ? (first / 2) * size : first / 2;
-      inMemory(dtype, (memory) => {
-        for (let b = 0; b < batch; b++) {
-          for (let c = 0; c < size; c++) {
-            const at = b * width + offset + c * step;
-            memory[to / bytes + at] = 1;
-            memory[to / bytes + n + at] = memory[targets / bytes + at];
-          }
-        }
-      });
-    },
-  };
 }

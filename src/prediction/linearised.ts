@@ -5,6 +5,7 @@ import type { Steps } from "../kernels/steps.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import type { Model } from "../network/run.ts";
+import type { Structure } from "../structures/curvature.ts";
 import type { Precision, Prepared } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
 
@@ -14,6 +15,8 @@ export interface Linearised<Kind extends LikelihoodKind = LikelihoodKind> {
   readonly likelihood: Likelihood<Kind>;
   /** @internal The network as it was at the fit. */
   readonly model: Model;
+  /** How their precision is stored. */
+  readonly structure: Structure;
   /** The weights that are uncertain. */
   readonly selection: Selection;
   /** Their number. */

@@ -20,12 +20,12 @@ import { atOnce, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
-import { nodeNumbers } from "../network/graph.ts";
 import { eachPanel, panels } from "../network/panels.ts";
-import { Forward, pushForward } from "../network/passes.ts";
+import { pushForward } from "../network/passes.ts";
 import { type Contraction, none, runInSteps } from "../network/run.ts";
 import { float64Rows } from "../structures/jacobian-rows.ts";
-import { eachFunction, place, routeOf } from "./functions.ts";
+import { cutFor, moved, routeOf, wholeRoute } from "./cuts.ts";
+import { eachFunction, place } from "./functions.ts";
 import type { Linearised } from "./linearised.ts";
 
 /** How a Gaussian over function values becomes a distribution of targets; which there are depends on the likelihood. */
@@ -195,9 +195,7 @@ export function* functionCovariance(
       `${where}: perPosition is for a categorical likelihood, with classes at every position, not a ${likelihood.name} one.`,
     );
   }
-  const route = perPosition
-    ? routeOf(net, selection, likelihood)
-    : { view: undefined, width: outputs, group: { size: outputs, step: 1 } };
+  const route = perPosition ? routeOf(net, selection, likelihood) : wholeRoute(outputs);
   const { size } = route.group;
   const positions = perPosition ? labelShape(net.outputShape, likelihood.classAxis) : [];
   const shape = [inputs.shape[0], ...positions, size, size];
@@ -236,7 +234,6 @@ function* jointCovariance(
   const rows = newFloats(where, [n, s]);
   let start = 0;
   const kept: Contraction<void> = {
-    scratch: 3 * outputs * s,
     begin: (part) => {
       start = part.start;
     },
@@ -247,7 +244,8 @@ function* jointCovariance(
     finish() {},
   };
   const factorised = yield* posterior.factoring("rows");
-  yield* runInSteps(where, posterior.model, { inputs }, unit(), kept, selection.reaches);
+  const { length } = cutFor(posterior, wholeRoute(outputs), "rows");
+  yield* runInSteps(where, posterior.model, { inputs }, unit(), kept, selection.reaches, { length });
   yield* eachPanel(n, s, (first, count) => {
     const v = copyIn("float64", rows.subarray(first * s, (first + count) * s));
     factorised.whiten(v, count);
@@ -304,8 +302,6 @@ export function* functionSamples(
   const result = newFloats(where, [n, size]);
   const draws = yield* posterior.deviations(n, new Random(seed));
   const drawn: Contraction<void> = {
-    // A tangent of every value, and derivatives of activations.
-    scratch: 5 * nodeNumbers(net.graph.nodes),
     begin({ forward, start, count }) {
       for (let s = 0; s < n; s++) {
         scope(() => {
@@ -322,7 +318,8 @@ export function* functionSamples(
     },
     finish() {},
   };
-  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters");
+  const { length } = cutFor(posterior, wholeRoute(outputs), "tangent");
+  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters", { length });
   return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
 }
 
@@ -345,20 +342,17 @@ export function* eachNetworkPart(
   checkBytes(where, [n, posterior.size], memoryBudget, "Fewer samples need less.");
   const draws = yield* posterior.deviations(n, new Random(seed));
   const drawn: Contraction<void> = {
-    // Values of another network.
-    scratch: 3 * nodeNumbers(net.graph.nodes),
-    begin({ forward, start, count }) {
+    begin(part) {
+      const { start, count } = part;
       const size = count * outputs;
       const { add, finish } = begin(start * outputs, size);
       for (let s = 0; s < n; s++) {
         scope(() => {
-          // Values that no selected weight has a part in, such as the last layer's features, are kept.
           const theta = allocateFloats(net.dtype, net.parameterCount);
           later(() => copyTo(net.dtype, theta, posterior.embed(draws, s, posterior.theta)));
-          const kept = { kept: { forward, changes: selection.reaches } };
-          const moved = new Forward(net.graph, net.dtype, theta, forward.value(net.graph.input), count, kept);
+          const { outputs: at } = moved(part, selection, theta);
           later(() => {
-            const f = copyOutWide({ dtype: net.dtype, at: moved.outputs, length: size });
+            const f = copyOutWide({ dtype: net.dtype, at, length: size });
             if (f.every(Number.isFinite)) return add(f);
             throw new ValueError(
               `${where}: a network drawn from the posterior has values that overflow ${net.dtype}. Likely causes: a prior so wide that drawn weights mean nothing (raise priorPrecision, or let optimizePrior() choose it), or an activation such as exp. Other approximations than "network" draw no weights.`,
@@ -370,5 +364,6 @@ export function* eachNetworkPart(
     },
     finish() {},
   };
-  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters");
+  const { length } = cutFor(posterior, wholeRoute(outputs), "network");
+  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters", { length });
 }

@@ -1,9 +1,10 @@
 // Posterior precisions that are diagonal in a basis: that of the weights themselves, or one made of Kronecker factors. At a linear layer a row of the Jacobian is δ ⊗ a, so
 // that J P⁻¹ Jᵀ needs no row: Σ_i δ_i δ'_i Σ_j a_j² / p_ij in that basis.
 
-import { eachTableRows, isTable, scaleTableRows, tableNumbers } from "../derivatives/lookup-tables.ts";
-import { chunkNumbers, eachChunk, isPlain, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
-import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
+import { eachTableRows, isTable, scaleTableRows } from "../derivatives/lookup-tables.ts";
+import { eachChunk, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
+import { vectorRows } from "../derivatives/vectors.ts";
+import { keptNumbers, keptSingles } from "../kernels/dry-run.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   addToDiagonal,
@@ -18,7 +19,6 @@ import {
   scope,
 } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
-import type { Graph } from "../network/graph.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
@@ -34,8 +34,7 @@ import {
 } from "./eigenblocks.ts";
 import type { Precision } from "./precision.ts";
 import type { Prior } from "./prior.ts";
-import type { SelectedParameter, Selection } from "./selection.ts";
-import type { PartSize } from "./squares.ts";
+import type { SelectedParameter } from "./selection.ts";
 
 /** A parameter's part of the precision: eigenvalues p, and their basis where it is not that of the weights. */
 export interface Block extends BlockShape {
@@ -64,7 +63,7 @@ export function eigenPrecision<C extends Curvature>(
     const { inputs, outputs, qa } = basis;
     const delta = deltaOf(i);
     let sum = 0;
-    const p = new Float64Array(values.length);
+    const p = keptNumbers(values.length);
     for (let j = 0; j < values.length; j++) {
       if (!damping || factors === undefined || qa === undefined) {
         p[j] = h * values[j] + delta;
@@ -80,38 +79,39 @@ export function eigenPrecision<C extends Curvature>(
     gradient[prior.structure === "scalar" ? 0 : i] += sum;
     return { ...basis, values: p };
   });
-  return new FactoredPrecision(curvature, blocks, () => gradient, diagonals, eigen);
+  return new FactoredPrecision(curvature.size, blocks, () => gradient, diagonals, eigen);
 }
 
 /** A precision that is diagonal in a basis of blocks. */
 export class FactoredPrecision<C extends Curvature> implements Precision {
-  readonly #curvature: C;
+  readonly #size: number;
   readonly #blocks: readonly Block[];
   readonly #gradient: () => Float64Array;
   readonly #diagonals: (part: C) => readonly Float64Array[];
   /** The basis of the blocks; undefined for that of the weights. */
   readonly #eigen: readonly EigenBlock[] | undefined;
-  readonly logDeterminant: number;
+  #logDeterminant: number | undefined;
 
   constructor(
-    curvature: C,
+    size: number,
     blocks: readonly Block[],
     gradient: () => Float64Array,
     diagonals: (part: C) => readonly Float64Array[],
     eigen?: readonly EigenBlock[],
   ) {
-    this.#curvature = curvature;
+    this.#size = size;
     this.#blocks = blocks;
     this.#gradient = gradient;
     this.#diagonals = diagonals;
     this.#eigen = eigen;
-    let sum = 0;
-    for (const { values } of blocks) for (const p of values) sum += Math.log(p);
-    this.logDeterminant = sum;
   }
 
-  get #size(): number {
-    return this.#curvature.size;
+  get logDeterminant(): number {
+    if (this.#logDeterminant !== undefined) return this.#logDeterminant;
+    let sum = 0;
+    for (const { values } of this.#blocks) for (let i = 0; i < values.length; i++) sum += Math.log(values[i]);
+    this.#logDeterminant = sum;
+    return sum;
   }
 
   /** The eigenvalues of all blocks to a power, [S]. */
@@ -217,37 +217,12 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   /** The sum over the blocks of what becomes of their rows, [B, each]. */
   #sum(backward: Backward, each: number, add: AddProducts): Numbers {
     const { batch, dtype, kernels } = backward;
-    const total = allocateFloats(dtype, batch * each);
-    kernels.fill(batch * each, 0, total);
-    for (const block of this.#blocks) scope(() => addBlock(backward, block, { at: total, each, add }));
-    return { dtype, at: total, length: batch * each };
+    const length = batch * each;
+    const at = allocateFloats(dtype, length);
+    kernels.fill(length, 0, at);
+    for (const block of this.#blocks) scope(() => addBlock(backward, block, { at, each, add }));
+    return { dtype, at, length };
   }
-
-  scratch(columns: number, batch: number, dtype: DType, graph: Graph = this.#curvature.selection.graph): number {
-    const { selection } = this.#curvature;
-    return factoredScratch(selection, this.#eigen !== undefined, { columns, batch, dtype }, graph);
-  }
-}
-
-/** Numbers that a covariance of functions needs, in the basis of the weights or in eigenbases; see `Precision.scratch`. */
-export function factoredScratch(
-  { parameters }: Selection,
-  eigen: boolean,
-  { columns, batch, dtype }: PartSize,
-  graph: Graph,
-): number {
-  const numbers = parameters.map(({ site, role, parameter }) => {
-    const nodes = graph.uses.get(site) ?? [];
-    const n = parameter.size;
-    if (site.kind !== "linear" || role !== "weight") {
-      return columns * batch * (vectorNumbers(nodes, n, role === "scale") + (eigen ? n : 0));
-    }
-    const sides = eigen ? rotatedNumbers(site, nodes, columns) : 0;
-    if (isPlain(site, nodes)) return batch * (sides + site.inputs + (columns + 1) * site.outputs);
-    if (!eigen && isTable(nodes)) return tableNumbers(site, nodes, { columns, batch, dtype });
-    return chunkNumbers(site, nodes, { columns, batch, dtype }, sides + rowNumbers(site, nodes, columns));
-  });
-  return batch * columns * columns + Math.max(0, ...numbers);
 }
 
 /** Numbers that the rows of a weight take for each example of a chunk. */
@@ -261,7 +236,7 @@ const singles = new WeakMap<Float64Array, Float32Array>();
 /** As `copyIn`, for what every prediction takes: it is converted once. */
 function enter(dtype: DType, values: Float64Array): Pointer {
   if (dtype === "float64") return copyIn(dtype, values);
-  const single = singles.get(values) ?? new Float32Array(values);
+  const single = singles.get(values) ?? keptSingles(values);
   singles.set(values, single);
   return copyIn(dtype, single);
 }
@@ -286,7 +261,7 @@ function addBlock(backward: Backward, block: Block, total: Total): void {
   }
   const n = parameter.size;
   const rows = rotated(backward, columns * batch, block, vectorRows(backward, nodes, n, role === "scale"), b);
-  kernels.multiply(columns * batch, n, rows, copyIn(dtype, inverseOf(block).map(Math.sqrt)), rows, false);
+  kernels.multiply(columns * batch, n, rows, rootsOf(block, dtype), rows, false);
   total.add(backward, batch, n, rows, n, batch * n, total.at);
 }
 
@@ -322,16 +297,15 @@ function addWeight(
     return;
   }
   if (b === undefined && isTable(nodes)) {
-    const roots = inverse.map(Math.sqrt);
     eachTableRows(backward, site, nodes, (rows) => {
-      scaleTableRows(backward, site, rows, roots);
+      scaleTableRows(backward, site, rows, inverse);
       const n = rows.positions * inputs;
       total.add(backward, rows.count, n, rows.rows, columns * n, n, total.at + rows.first * total.each * bytes);
     });
     return;
   }
   const n = outputs * inputs;
-  const roots = copyIn(dtype, inverse.map(Math.sqrt));
+  const roots = rootsOf(block, dtype);
   const numbers = rowNumbers(site, nodes, columns) + (b === undefined ? 0 : rotatedNumbers(site, nodes, columns));
   eachChunk(backward, site, nodes, numbers, (chunk) => {
     const uses = rotatedUses(backward, site, chunk.count, chunk.uses, b, a);
@@ -345,10 +319,21 @@ function addWeight(
 function inverseOf(block: Block): Float64Array {
   if (block.inverse !== undefined) return block.inverse;
   const { selected, values } = block;
-  const result = new Float64Array(selected.parameter.size);
+  const result = keptNumbers(selected.parameter.size);
   for (let i = 0; i < values.length; i++) result[selected.chosen?.[i] ?? i] = 1 / values[i];
   block.inverse = result;
   return result;
+}
+
+/** Their roots, in the kernels' memory. */
+function rootsOf(block: Block, dtype: DType): Pointer {
+  const inverse = inverseOf(block);
+  const to = allocateFloats(dtype, inverse.length);
+  inMemory(dtype, (memory) => {
+    const start = to / bytesPerElement(dtype);
+    for (let i = 0; i < inverse.length; i++) memory[start + i] = Math.sqrt(inverse[i]);
+  });
+  return to;
 }
 
 /** Adds what becomes of rows of n, which lie at strides from one example and column to the next. */

@@ -1,9 +1,8 @@
 // Rows of the Jacobian over selected weights, for a part of a batch.
 
 import { contractKeep } from "../derivatives/contractions.ts";
-import { isTable } from "../derivatives/lookup-tables.ts";
-import { blockOf, type Chunk, chunkNumbers, eachChunk, productNumbers } from "../derivatives/uses.ts";
-import { vectorNumbers, vectorRows } from "../derivatives/vectors.ts";
+import { blockOf, type Chunk, eachChunk } from "../derivatives/uses.ts";
+import { vectorRows } from "../derivatives/vectors.ts";
 import {
   allocateFloats,
   bytesPerElement,
@@ -16,7 +15,6 @@ import {
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
-import type { PartSize } from "./squares.ts";
 
 /** The pulled-back columns at the selected weights, [B, K, S]. */
 export function contractRows(backward: Backward, selection: Selection, to: Pointer): void {
@@ -26,19 +24,6 @@ export function contractRows(backward: Backward, selection: Selection, to: Point
       scope(() => writeChosen(backward, selection.size, selected, selected.chosen as Uint32Array, to));
     }
   }
-}
-
-/** Numbers that `contractRows` allocates for a part of a batch. */
-export function rowNumbers({ graph, parameters }: Selection, part: PartSize): number {
-  const numbers = parameters.map(({ site, role, parameter, chosen }) => {
-    const nodes = graph.uses.get(site) ?? [];
-    if (site.kind === "linear" && role === "weight") {
-      if (isTable(nodes) && chosen === undefined) return 0;
-      return chunkNumbers(site, nodes, part, productNumbers(site, nodes, part.columns));
-    }
-    return part.columns * part.batch * vectorNumbers(nodes, parameter.size, role === "scale");
-  });
-  return Math.max(0, ...numbers);
 }
 
 /** The derivatives at some weights of a parameter. */

@@ -1,8 +1,7 @@
 // What every posterior structure must do with P = h H + P₀: factor it once, and answer.
 
-import type { DType, Numbers, Pointer } from "../kernels/memory.ts";
+import type { Numbers, Pointer } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
-import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Curvature } from "./curvature.ts";
 
@@ -32,11 +31,6 @@ export interface Precision {
   functionCovariance(backward: Backward): Numbers;
   /** cᵀ J P⁻¹ Jᵀ c of every example of a part and every column c that was pulled back, [B, K]. */
   functionVariance(backward: Backward): Numbers;
-  /**
-   * Numbers of the network's type that `functionCovariance` allocates for C columns of so many examples, pulled back through
-   * a graph (default: the network's).
-   */
-  scratch(columns: number, batch: number, dtype: DType, graph?: Graph): number;
 }
 
 /** What is asked next: the determinant alone; its gradient too; traces besides; or what has to do with rows. */

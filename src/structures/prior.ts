@@ -3,6 +3,7 @@
 
 import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
 import { ShapeError, ValueError } from "../errors.ts";
+import { keptNumbers } from "../kernels/dry-run.ts";
 import type { Selection } from "./selection.ts";
 
 /** How many numbers a prior precision has: one, one for each selected parameter array, or one for each weight. */
@@ -39,7 +40,7 @@ export class Prior {
 
   /** δ of every weight, [S]. */
   spread(precision: Float64Array = this.precision): Float64Array {
-    const result = new Float64Array(this.selection.size);
+    const result = keptNumbers(this.selection.size);
     if (this.structure === "perWeight") result.set(precision);
     else {
       this.selection.parameters.forEach(({ at, size }, i) => {

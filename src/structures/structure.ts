@@ -2,7 +2,6 @@
 
 import type { DType } from "../kernels/memory.ts";
 import { oneStep, type Steps } from "../kernels/steps.ts";
-import type { ByteCounts } from "./bytes.ts";
 import type { Accumulator, Curvature, Sharing } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
@@ -24,6 +23,8 @@ export interface SumOptions {
 export interface Pass {
   /** Its accumulator for dry runs, whatever came before. */
   dry(options: SumOptions): Accumulator;
+  /** In a dry run, makes of what came before what `begin` makes of it. */
+  dryBegin?(selection: Selection): void;
   /**
    * Begins: gives its accumulators.
    * @param before what the pass before gave, or the option `basis`
@@ -63,8 +64,8 @@ export interface Row<C extends Curvature = Curvature> {
   passes(basis: boolean): readonly Pass[];
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
   precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Steps<Precision>;
-  /** What its curvature and precision need. */
-  readonly memory: ByteCounts;
+  /** A curvature of lengths alone, for dry runs. */
+  dry(selection: Selection): C;
   /** The arrays that sum over columns; what sums over examples alone is not among them. */
   columnSums(curvature: C): readonly Float64Array[];
   /** The same numbers over a selection's other view and as many examples, or with other sums over columns. */

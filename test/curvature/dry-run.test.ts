@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Cut, cutOf, type PlannedPass, passBytes } from "../../src/curvature/accumulate.ts";
+import { cutOfPass, type PlannedPass, passBytes } from "../../src/curvature/accumulate.ts";
 import { dryAccumulators, passesOf } from "../../src/curvature/accumulators.ts";
 import { readPlan } from "../../src/curvature/plan.ts";
 import {
@@ -30,26 +30,13 @@ import {
   tanh,
   zeros,
 } from "../../src/index.ts";
-import { allocatedBytes, dryBytes, dryRun, memoryUse, observeMemory } from "../../src/kernels/memory.ts";
+import { dryBytes, dryRun } from "../../src/kernels/dry-run.ts";
+import { memoryUse } from "../../src/kernels/memory.ts";
 import { PART_BYTES } from "../../src/network/run.ts";
+import { kernelPeakOf } from "../laplace/peak.ts";
 import { drawCase } from "../reference/draw.ts";
 
 const IGNORED = -100;
-
-/** The most bytes held at once while `body` runs, beyond those before. */
-function peakOf(body: () => void): number {
-  const before = allocatedBytes();
-  let peak = 0;
-  observeMemory(() => {
-    peak = Math.max(peak, allocatedBytes() - before);
-  });
-  try {
-    body();
-  } finally {
-    observeMemory(undefined);
-  }
-  return peak;
-}
 
 /** The one pass of a fit with these options; "ekfac" has one where a basis is given. */
 function planned(net: Network, likelihood: Likelihood, options: CurvatureOptions): PlannedPass {
@@ -70,9 +57,9 @@ function check(net: Network, likelihood: Likelihood, options: CurvatureOptions, 
   if (options.structure === "ekfac") fit()();
   const [basis] = found;
   const pass = planned(net, likelihood, { ...options, basis });
-  const cut: Cut = cutOf(pass, count);
+  const cut = cutOfPass(pass, count);
   const { peak } = passBytes(pass, cut, Math.min(count, cut.length));
-  expect(peakOf(fit(basis))).toBe(peak);
+  expect(kernelPeakOf(fit(basis))).toBe(peak);
   expect(memoryUse().inUse).toBe(0);
 }
 
@@ -130,7 +117,7 @@ describe.each(structures)("%s", (structure) => {
   test("of data that pass in several parts", () => {
     const wide = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(4000, tanh), dense(2));
     const pass = planned(wide, gaussian({ noise: 1 }), { structure: "diagonal", weights: "lastLayer" });
-    expect(cutOf(pass, 1000).length).toBeLessThan(1000);
+    expect(cutOfPass(pass, 1000).length).toBeLessThan(1000);
     if (structure === "diagonal" || structure === "kronecker")
       check(wide, gaussian({ noise: 1 }), { structure, weights: "lastLayer" }, 1000);
     // More columns than fit.
@@ -144,8 +131,8 @@ describe("a part", () => {
   const pass = planned(net, categorical(), { structure: "kronecker" });
 
   test("has the same length whatever the number of examples beyond it, and holds about 32 MiB", () => {
-    const cut = cutOf(pass, Number.POSITIVE_INFINITY);
-    expect(cutOf(pass, 10 * cut.length)).toEqual(cut);
+    const cut = cutOfPass(pass, Number.POSITIVE_INFINITY);
+    expect(cutOfPass(pass, 10 * cut.length)).toEqual(cut);
     const needs = (count: number) => passBytes(pass, cut, count).peak - passBytes(pass, cut, 0).peak;
     expect(needs(cut.length)).toBeLessThan(1.1 * PART_BYTES);
     expect(needs(cut.length)).toBeGreaterThan(0.8 * PART_BYTES);

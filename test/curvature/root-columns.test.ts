@@ -1,7 +1,7 @@
 // Where all columns of one example would not fit at once, they are pulled back in groups, and nothing is added twice.
 
 import { describe, expect, test } from "vitest";
-import { cutOf } from "../../src/curvature/accumulate.ts";
+import { cutOfPass } from "../../src/curvature/accumulate.ts";
 import { dryAccumulators, passesOf } from "../../src/curvature/accumulators.ts";
 import { readPlan } from "../../src/curvature/plan.ts";
 import { columnsOf } from "../../src/curvature/root-columns.ts";
@@ -30,7 +30,7 @@ const x = array(
 function grouped(net: Network, likelihood: Likelihood, structure: Structure): boolean {
   const plan = readPlan("test", net, likelihood, { structure });
   const [pass] = passesOf(plan);
-  const { columns } = cutOf({ plan, accumulatorFor: dryAccumulators(plan, pass), apart: 1 }, x.shape[0]);
+  const { columns } = cutOfPass({ plan, accumulatorFor: dryAccumulators(plan, pass), apart: 1 }, x.shape[0]);
   return columns < columnsOf(plan).count(plan.net.outputShape);
 }
 

@@ -56,3 +56,18 @@ function observeArrays(next: () => void): () => void {
     globalThis.Float64Array = Plain;
   };
 }
+
+/** The most bytes of the kernels' memory held at once while `body` runs, beyond those before. */
+export function kernelPeakOf(body: () => void): number {
+  const before = allocatedBytes();
+  let peak = 0;
+  observeMemory(() => {
+    peak = Math.max(peak, allocatedBytes() - before);
+  });
+  try {
+    body();
+  } finally {
+    observeMemory(undefined);
+  }
+  return peak;
+}

@@ -1,7 +1,7 @@
 // The diagonal alone: exact, without correlations.
 
+import { sized } from "../../kernels/dry-run.ts";
 import { oneStep } from "../../kernels/steps.ts";
-import { factoredMemory } from "../bytes.ts";
 import { passOf, type Row } from "../structure.ts";
 import { DiagonalCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
@@ -14,9 +14,7 @@ export const diagonal: Row<DiagonalCurvature> = {
   takes: { singleWeights: true, weightPriors: true },
   passes: () => [passOf(diagonalSums)],
   precision: (curvature, h, prior) => oneStep(() => diagonalPrecision(curvature, h, prior)),
-  memory: factoredMemory(false, (_, vector) => {
-    return { curvature: vector, factoring: 5 * vector, first: 2 * vector, held: vector };
-  }),
+  dry: (selection) => new DiagonalCurvature(selection, 0, sized(selection.size)),
   columnSums: ({ values }) => [values],
   lift: ({ values }, selection, examples, sums = [values]) => new DiagonalCurvature(selection, examples, sums[0]),
   fields: [],

@@ -3,28 +3,32 @@
 import { eachChunk, plainUse } from "../../derivatives/uses.ts";
 import { vectorRows } from "../../derivatives/vectors.ts";
 import { LaplaceError } from "../../errors.ts";
-import { bytesPerElement, copyIn, type Pointer, scope } from "../../kernels/memory.ts";
+import { sized } from "../../kernels/dry-run.ts";
+import { allocateFloats, bytesPerElement, copyIn, type Pointer, scope } from "../../kernels/memory.ts";
 import type { Accumulator } from "../curvature.ts";
 import { type EigenBlock, hasBasis, rotated, rotatedNumbers, rotatedUses, shapeOf } from "../eigenblocks.ts";
+import { dryFactors } from "../kronecker/curvature.ts";
 import type { Selection } from "../selection.ts";
 import { addPlainSquares, addSquares, squareNumbers } from "../squares.ts";
 import type { Pass, SumOptions } from "../structure.ts";
 import { EkfacCurvature } from "./curvature.ts";
 
-/** A basis of which dry runs ask the lengths alone. */
-function dryBasis({ parameters }: Selection): readonly EigenBlock[] {
-  const sized = (length: number) => ({ length }) as Float64Array;
-  return parameters.map((selected) => {
-    const { groups, outputs, inputs } = shapeOf(selected);
-    const qa = selected.role === "weight" ? sized(groups * inputs ** 2) : undefined;
-    const [qb, values] = [sized(groups * outputs ** 2), sized(selected.size)];
-    return { selected, groups, outputs, inputs, qb, qa, values, factors: undefined };
+/** A basis of lengths alone, which are those of the factors. */
+export function dryBasis(selection: Selection): readonly EigenBlock[] {
+  return dryFactors(selection).blocks.map(({ selected, a, b }) => {
+    return { selected, ...shapeOf(selected), qb: b, qa: a, values: sized(selected.size), factors: undefined };
   });
 }
 
 /** Sums squared derivatives in the eigenbasis of a curvature that was computed before. */
 export const corrections: Pass = {
   dry: (options) => sumsIn(dryBasis(options.selection), options),
+  dryBegin(selection) {
+    const factors = dryFactors(selection);
+    // Of one factor a copy, over its count.
+    allocateFloats("float64", Math.max(0, ...factors.blocks.map(({ a, b }) => (a ?? b).length)));
+    factors.decompose();
+  },
   *begin(before, rounding) {
     if (!hasBasis(before)) throw new LaplaceError("corrections: the curvature of the pass before has no eigenbases.");
     const basis = yield* before.basis(rounding);

@@ -2,6 +2,7 @@
 
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
+import { dryBytes } from "../../kernels/dry-run.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
 import type { Steps } from "../../kernels/steps.ts";
@@ -38,6 +39,7 @@ export class FullCurvature extends SelectedCurvature implements Curvature {
    */
   get rounding(): number {
     if (this.#rounding !== undefined) return this.#rounding;
+    if (dryBytes() !== undefined) return 0;
     let most = 0;
     for (let i = 0; i < this.size; i++) most = Math.max(most, this.matrix[i * (this.size + 1)]);
     let least = most;

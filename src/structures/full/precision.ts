@@ -2,6 +2,7 @@
 // the lower triangular one.
 
 import { NotPositiveDefiniteError } from "../../errors.ts";
+import { dryBytes, keptMatrix } from "../../kernels/dry-run.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import {
   addToDiagonal,
@@ -84,7 +85,7 @@ class FullPrecision implements Precision {
         const pivot = inMemory("float64", (memory) => memory[l / 8 + (failed - 1) * (n + 1)]);
         throw new NotPositiveDefiniteError(n - failed, pivot);
       }
-      const upper = new Float64Array(n * n);
+      const upper = keptMatrix(n * n);
       yield* eachRows(n, (first, end) =>
         inMemory("float64", (memory) => {
           for (let i = first; i < end; i++) {
@@ -186,7 +187,7 @@ class FullPrecision implements Precision {
         kernels.syrk(n, n, x, 1, n, result, n, 1, false, false);
       });
       const rows: ReadSums = (start, end) => copyOut("float64", result + 8 * start, end - start);
-      this.#covariance = yield* symmetric(rows, n);
+      this.#covariance = dryBytes() === undefined ? yield* symmetric(rows, n) : keptMatrix(n * n);
       return this.#covariance;
     } finally {
       end();
@@ -231,14 +232,7 @@ class FullPrecision implements Precision {
     kernelsFor("float64").dotRows(length, this.#size, rows, rows, at, false);
     return { dtype: "float64", at, length };
   }
-
-  scratch(columns: number, batch: number): number {
-    return fullScratch(columns, batch, this.#size);
-  }
 }
-
-/** Numbers of rows of the Jacobian in float32 and in float64; see `Precision.scratch`. */
-export const fullScratch = (columns: number, batch: number, size: number): number => 3 * columns * size * batch;
 
 /** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
 export function rowsCovariance(backward: Backward, { selection }: Curvature, precision: Precision): Numbers {

@@ -1,7 +1,7 @@
 // The whole matrix: exact.
 
+import { sized } from "../../kernels/dry-run.ts";
 import { passOf, type Row } from "../structure.ts";
-import { memory } from "./bytes.ts";
 import { FullCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
 import { fullPrecision } from "./precision.ts";
@@ -13,7 +13,7 @@ export const full: Row<FullCurvature> = {
   takes: { singleWeights: true, weightPriors: true },
   passes: () => [passOf(fullSums)],
   precision: fullPrecision,
-  memory,
+  dry: (selection) => new FullCurvature(selection, 0, sized(selection.size ** 2)),
   columnSums: ({ matrix }) => [matrix],
   lift: ({ matrix }, selection, examples, sums = [matrix]) => new FullCurvature(selection, examples, sums[0]),
   fields: [],

@@ -6,7 +6,9 @@
 
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
+import { keptNumbers, sized } from "../../kernels/dry-run.ts";
 import { atOnce, type Steps } from "../../kernels/steps.ts";
+import type { Site } from "../../network/parameters.ts";
 import {
   type Curvature,
   checkSame,
@@ -80,8 +82,8 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
    * corrected in them must not depend on the order of the examples.
    */
   *basis(rounding: number): Steps<readonly EigenBlock[]> {
-    const by = (finer: Float64Array | undefined) => (matrix: Float64Array, n: number, group: number) =>
-      definedBasis(matrix, n, finer?.subarray(group * n * n, (group + 1) * n * n), rounding);
+    const by = (finer: Float64Array | undefined) => (matrix: Float64Array, n: number, factor: number, group: number) =>
+      definedBasis(multiple(matrix, factor), n, finer?.subarray(group * n * n, (group + 1) * n * n), rounding);
     const known: Known = new WeakMap();
     const blocks: EigenBlock[] = [];
     for (const [i, block] of this.blocks.entries()) {
@@ -161,14 +163,34 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
   }
 }
 
+/** A curvature of lengths alone, for dry runs. */
+export function dryFactors(selection: Selection): KroneckerCurvature {
+  // Those that weight and bias share are one.
+  const known = new Map<Site, Float64Array>();
+  const blocks = selection.parameters.map((selected): KroneckerBlock => {
+    const { groups, outputs, inputs } = shapeOf(selected);
+    const own = sized(groups * outputs ** 2);
+    const b = ownFactor(selected) ? own : (known.get(selected.site) ?? own);
+    if (b === own && !ownFactor(selected)) known.set(selected.site, b);
+    const a = selected.role === "weight" ? sized(groups * inputs ** 2) : undefined;
+    return { selected, b, a, count: 1 };
+  });
+  return new KroneckerCurvature(selection, 0, blocks);
+}
+
+/** Rows and columns of the layer's weight are not its outputs and inputs, or there are none: a vector has a factor alone. */
+export function ownFactor({ site, role }: SelectedParameter): boolean {
+  return role !== "weight" && (site.kind === "elementwise" || site.transposed === true);
+}
+
 /** Where the i-th weight of a block stands: its group, and its row and column there. */
 function placeIn({ outputs, inputs }: BlockShape, i: number): [group: number, row: number, column: number] {
   const row = Math.floor(i / inputs);
   return [Math.floor(row / outputs), row % outputs, i % inputs];
 }
 
-/** The eigenbasis of a factor [n, n] of a group. */
-type Decompose = (matrix: Float64Array, n: number, group: number) => Steps<Basis>;
+/** The eigenbasis of a multiple of a matrix [n, n], the factor of a group. */
+type Decompose = (matrix: Float64Array, n: number, factor: number, group: number) => Steps<Basis>;
 
 /** Eigenbases of the groups of a factor, by its array. */
 type Known = WeakMap<Float64Array, Basis[]>;
@@ -181,8 +203,8 @@ function once(known: Known, shared: Float64Array | undefined, decompose: Decompo
   if (shared === undefined) return decompose;
   const found = known.get(shared) ?? [];
   known.set(shared, found);
-  return function* (matrix, n, group) {
-    found[group] ??= yield* decompose(matrix, n, group);
+  return function* (matrix, n, factor, group) {
+    found[group] ??= yield* decompose(matrix, n, factor, group);
     return found[group];
   };
 }
@@ -193,13 +215,13 @@ function* decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompo
   // The factor that is a mean is the inputs', the rows of a transposed weight.
   const { site } = selected;
   const transposed = site.kind === "linear" && site.transposed === true && a !== undefined;
-  const left = yield* decomposeGroups(transposed ? multiple(b, 1 / count) : b, groups, outputs, ofB);
+  const left = yield* decomposeGroups(b, transposed ? 1 / count : 1, groups, outputs, ofB);
   if (a === undefined) {
     const factors = { b: left.values, a: new Float64Array(groups).fill(1) };
     return { selected, ...shape, qb: left.vectors, qa: undefined, values: left.values, factors };
   }
-  const right = yield* decomposeGroups(transposed ? a : multiple(a, 1 / count), groups, inputs, ofA);
-  const values = new Float64Array(selected.size);
+  const right = yield* decomposeGroups(a, transposed ? 1 : 1 / count, groups, inputs, ofA);
+  const values = keptNumbers(selected.size);
   for (let i = 0; i < values.length; i++) {
     const [g, o, j] = placeIn(shape, i);
     values[i] = left.values[g * outputs + o] * right.values[g * inputs + j];
@@ -208,12 +230,18 @@ function* decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompo
   return { selected, ...shape, qb: left.vectors, qa: right.vectors, values, factors };
 }
 
-/** The eigenbases of matrices [groups, n, n]. */
-function* decomposeGroups(matrices: Float64Array, groups: number, n: number, decompose: Decompose): Steps<Basis> {
-  if (groups === 1) return yield* decompose(matrices, n, 0);
+/** The eigenbases of matrices [groups, n, n], times a factor. */
+function* decomposeGroups(
+  matrices: Float64Array,
+  factor: number,
+  groups: number,
+  n: number,
+  decompose: Decompose,
+): Steps<Basis> {
+  if (groups === 1) return yield* decompose(matrices, n, factor, 0);
   const [values, vectors] = [new Float64Array(groups * n), new Float64Array(groups * n * n)];
   for (let g = 0; g < groups; g++) {
-    const one = yield* decompose(matrices.slice(g * n * n, (g + 1) * n * n), n, g);
+    const one = yield* decompose(matrices.slice(g * n * n, (g + 1) * n * n), n, factor, g);
     values.set(one.values, g * n);
     vectors.set(one.vectors, g * n * n);
   }

@@ -7,6 +7,7 @@ import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts"
 import type { Steps } from "../../kernels/steps.ts";
 import { gradedEigh, isGraded } from "../../linalg/graded.ts";
 import { eighInSteps } from "../../linalg/in-steps.ts";
+import { multiple } from "../curvature.ts";
 
 /** Eigenvalues, ascending, and eigenvectors in columns. */
 export interface Basis {
@@ -14,13 +15,13 @@ export interface Basis {
   readonly vectors: Float64Array;
 }
 
-/** Of a positive semidefinite matrix [n, n]. Eigenvalues that rounding made negative are 0. */
-export function* eigenbasis(matrix: Float64Array, n: number): Steps<Basis> {
-  return isGraded(matrix, n) ? yield* gradedEigh(matrix, n) : yield* usual(matrix, n);
+/** Of a positive semidefinite matrix [n, n], times a factor. Eigenvalues that rounding made negative are 0. */
+export function* eigenbasis(matrix: Float64Array, n: number, factor: number): Steps<Basis> {
+  return isGraded(matrix, n) ? yield* gradedEigh(multiple(matrix, factor), n) : yield* usual(matrix, n, factor);
 }
 
-function* usual(matrix: Float64Array, n: number): Steps<Basis> {
-  const { values, vectors } = yield* eighInSteps(matrix, n, true);
+function* usual(matrix: Float64Array, n: number, factor = 1): Steps<Basis> {
+  const { values, vectors } = yield* eighInSteps(matrix, n, true, factor);
   return { values: values.map((x) => Math.max(x, 0)), vectors };
 }
 

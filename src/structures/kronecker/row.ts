@@ -1,8 +1,7 @@
 // A Kronecker product for each parameter.
 
-import { factorBytes, factoredMemory } from "../bytes.ts";
 import { passOf, type Row } from "../structure.ts";
-import { columnsInA, KroneckerCurvature } from "./curvature.ts";
+import { columnsInA, dryFactors, KroneckerCurvature } from "./curvature.ts";
 import { fields, read, write } from "./file.ts";
 import { kroneckerPrecision } from "./precision.ts";
 import { factorSums } from "./sums.ts";
@@ -13,11 +12,7 @@ export const kronecker: Row<KroneckerCurvature> = {
   takes: { singleWeights: false, weightPriors: false },
   passes: () => [passOf(factorSums)],
   precision: kroneckerPrecision,
-  memory: factoredMemory(true, (selection, vector) => {
-    const { factors, bases, peak } = factorBytes(selection);
-    const held = bases + vector;
-    return { curvature: factors, factoring: Math.max(peak, held + 3 * vector), first: held, held };
-  }),
+  dry: dryFactors,
   columnSums: ({ blocks }) => blocks.map((block) => (columnsInA(block) ? (block.a as Float64Array) : block.b)),
   lift({ blocks }, selection, examples, sums) {
     const others = blocks.map((block, i) =>

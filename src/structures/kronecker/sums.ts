@@ -13,7 +13,7 @@ import { shapeOf } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
 import type { PartSize } from "../squares.ts";
 import type { SumOptions } from "../structure.ts";
-import { type KroneckerBlock, KroneckerCurvature } from "./curvature.ts";
+import { type KroneckerBlock, KroneckerCurvature, ownFactor } from "./curvature.ts";
 
 /** Where the factors of one site begin in the accumulator. */
 interface SiteFactors {
@@ -24,11 +24,6 @@ interface SiteFactors {
   /** That of its outputs, which a bias shares, unless the weight is transposed. */
   readonly b: number | undefined;
   readonly vectors: readonly { readonly selected: SelectedParameter; readonly at: number }[];
-}
-
-/** Rows and columns of the layer's weight are not its outputs and inputs, or there are none: a vector has a factor alone. */
-function ownFactor({ site, role }: SelectedParameter): boolean {
-  return role !== "weight" && (site.kind === "elementwise" || site.transposed === true);
 }
 
 /** Sums the factors. */
