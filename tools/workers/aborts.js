@@ -23,7 +23,7 @@ export async function abortAll(remote, names) {
   const found = {};
   for (const name of names) {
     // A posterior that was not asked yet has its matrix to factor.
-    fresh = await of.fit(data);
+    if (["optimizePrior", "evidence"].includes(name)) fresh = await of.fit(data);
     const controller = new AbortController();
     let ended = false;
     const call = phases[name]({ signal: controller.signal }).then(
