@@ -31,13 +31,13 @@ export interface Stationarity {
  * Whether a loss is near a stationary point. At a minimum the samples' gradients cancel, up to the pull of a prior towards
  * 0, whose strength is not known yet: so the part of the summed gradient that a prior of some precision explains does not
  * count.
- * @param unit of the loss, see `lossUnit`
+ * @param unit of the loss, see `lossUnit`: asked only where gradients are left, for it may need the curvature's diagonal
  */
 function stationarity(
   selection: Selection,
   { gradient, gradientNorms, examples }: Fit,
   weights: Float64Array,
-  unit: number,
+  unit: () => number,
 ): Stationarity {
   return judge(gradient, sketchOf(selection).of(weights), { norms: gradientNorms, examples, unit });
 }
@@ -45,7 +45,7 @@ function stationarity(
 function judge(
   gradient: Float64Array,
   theta: Float64Array,
-  { norms, examples, unit }: { readonly norms: number; readonly examples: number; readonly unit: number },
+  { norms, examples, unit }: { readonly norms: number; readonly examples: number; readonly unit: () => number },
 ): Stationarity {
   let [product, square, slopes] = [0, 0, 0];
   for (let i = 0; i < theta.length; i++) {
@@ -61,7 +61,7 @@ function judge(
     left += slope * slope;
   }
   const rest = Math.sqrt(left);
-  const near = !(rest > STATIONARY * norms) || rest * size <= NEGLIGIBLE * examples * unit;
+  const near = !(rest > STATIONARY * norms) || rest * size <= NEGLIGIBLE * examples * unit();
   return { near, gradientNorm: Math.sqrt(slopes) / examples, share: rest / (norms || 1) };
 }
 
@@ -83,7 +83,7 @@ function lossUnit({ curvature, examples, loss, losses, apart }: Fit, weights: Fl
 export function minimumOf(fit: Fit): Stationarity & { readonly output?: number } {
   const { selection } = fit.curvature;
   const weights = selection.take(fit.of.theta);
-  const all = stationarity(selection, fit, weights, lossUnit(fit, weights));
+  const all = stationarity(selection, fit, weights, () => lossUnit(fit, weights));
   return (all.near && farOutput(fit, weights)) || all;
 }
 
@@ -124,7 +124,7 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
     }
     // Apart, the fit was at unit noise; otherwise gradients and curvature are in units of the noises' ratios.
     const ratio = apart === undefined ? likelihood.hyper.ratio(c) : 1;
-    const unit = Math.max(2 * losses[c], NO_RESIDUAL * change * ratio ** 2) / examples;
+    const unit = () => Math.max(2 * losses[c], NO_RESIDUAL * change * ratio ** 2) / examples;
     const one = judge(
       Float64Array.from(slopes, (slope) => slope * ratio ** 2),
       Float64Array.from(own),
