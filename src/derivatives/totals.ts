@@ -1,7 +1,8 @@
 // Sums over many examples. In float32 a long sum drifts: terms of one size are rounded in one direction. So what passes through
 // a network of float32 is summed in float64: long contractions of few weights as a whole, the others some thousand terms at a time.
 
-import { allocateFloats, bytesPerElement, convert, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, bytesPerElement, type DType, inMemory, type Pointer } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
 import { type Parameter, parametersOf, type Site } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
@@ -132,7 +133,7 @@ export function widened(backward: Backward, sites: readonly Site[]): Backward {
   const wide = (from: Pointer, length: number): Pointer => {
     if (from === 0) return 0;
     const to = allocateFloats("float64", length);
-    convert(dtype, from, length, "float64", to);
+    kernelsFor("float64").widen(length, from, to);
     return to;
   };
   // By number: a view of the network that was made twice has other nodes with the same numbers.

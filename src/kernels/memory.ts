@@ -295,17 +295,6 @@ export function writeIntegers(pointer: Pointer, source: readonly number[]): void
   later(() => new Uint32Array(f32.buffer, pointer, source.length).set(source));
 }
 
-/** Copies `length` numbers within memory, from one element type to another. */
-export function convert(from: DType, source: Pointer, length: number, to: DType, target: Pointer): void {
-  if (counted !== undefined) return;
-  const [start, at] = [source / bytesPerElement(from), target / bytesPerElement(to)];
-  const step = tape.recording() ? COPIED : Math.max(1, length);
-  for (let first = 0; first < length; first += step) {
-    const end = Math.min(length, first + step);
-    later(() => floats(to).set(floats(from).subarray(start + first, start + end), at + first));
-  }
-}
-
 /** A copy of `length` elements outside the kernels' memory. */
 export function copyOut(dtype: DType, pointer: Pointer, length: number): FloatArray {
   if (counted !== undefined) return dtype === "float32" ? new Float32Array(length) : new Float64Array(length);

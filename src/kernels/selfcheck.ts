@@ -144,6 +144,7 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
     (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveBackward(N, N, l, 1, N, b, N, 1)),
     (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveBackward(N, N, l, 1, N, b, 1, N)),
   ],
+  widen: [(k, { x, out }) => k.widen(N, x, out)],
   eighWorkspace: [(k, { out }) => k.fill(1, k.eighWorkspace(N), out)],
   eigh: [
     (k, { definite, out, more }) => {

@@ -3,15 +3,8 @@
 import { contractKeep } from "../derivatives/contractions.ts";
 import { blockOf, type Chunk, eachChunk } from "../derivatives/uses.ts";
 import { vectorRows } from "../derivatives/vectors.ts";
-import {
-  allocateFloats,
-  bytesPerElement,
-  convert,
-  type DType,
-  inMemory,
-  type Pointer,
-  scope,
-} from "../kernels/memory.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, bytesPerElement, type DType, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -94,7 +87,7 @@ function writeChosenWeights(
 export function asFloat64(dtype: DType, from: Pointer, length: number): Pointer {
   if (dtype === "float64") return from;
   const to = allocateFloats("float64", length);
-  convert(dtype, from, length, "float64", to);
+  kernelsFor("float64").widen(length, from, to);
   return to;
 }
 

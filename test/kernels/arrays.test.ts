@@ -241,3 +241,17 @@ describe("fill and allFinite", () => {
     }
   });
 });
+
+test("widen", () => {
+  fc.assert(
+    fc.property(length, fc.nat(), (n, seed) => {
+      const source = numbers(n, seed, "float32");
+      const result = scope(() => {
+        const to = copyIn("float64", new Array(n + 1).fill(77));
+        kernelsFor("float64").widen(n, copyIn("float32", source), to);
+        return Array.from(copyOut("float64", to, n + 1));
+      });
+      expect(result).toEqual([...source, 77]);
+    }),
+  );
+});

@@ -3,7 +3,7 @@
 import { blockOf, eachChunk, type Side } from "../../derivatives/uses.ts";
 import { vectorRows } from "../../derivatives/vectors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, convert, type DType, type Pointer, scope } from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, type DType, type Pointer, scope } from "../../kernels/memory.ts";
 import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite, Site } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
@@ -213,7 +213,7 @@ function side64(dtype: DType, side: Side, count: number, columns: number): Side 
   const length = count * example;
   const to = allocateFloats("float64", columns * length);
   for (let k = 0; k < columns; k++) {
-    convert(dtype, at + k * column * bytesPerElement(dtype), length, "float64", to + 8 * k * length);
+    kernelsFor("float64").widen(length, at + k * column * bytesPerElement(dtype), to + 8 * k * length);
   }
   return { ...side, at: to, column: column === 0 ? 0 : length };
 }
