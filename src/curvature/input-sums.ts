@@ -29,7 +29,10 @@ export class InputSums {
   /** Σ (x − shift), and Σ (x − shift)². */
   sums: Float64Array = new Float64Array(0);
   squares: Float64Array = new Float64Array(0);
-  rows: Float64Array[] = [];
+  /** How many rows are kept. */
+  kept = 0;
+  /** They, one after the other, with room for more. */
+  #rows: Float64Array = new Float64Array(0);
   #step = 1;
 
   /** Adds inputs [n, …, d] as they were given, before the network's type rounds them. */
@@ -38,7 +41,9 @@ export class InputSums {
     const n = data.length / d;
     if (this.count === 0) {
       this.shift = Float64Array.from(data.subarray(0, d));
-      [this.sums, this.squares] = [new Float64Array(d), new Float64Array(d)];
+      this.sums = new Float64Array(d);
+      this.squares = new Float64Array(d);
+      this.#rows = new Float64Array(MOST_ROWS * d);
     }
     const { shift, sums, squares } = this;
     let start = 0;
@@ -62,16 +67,22 @@ export class InputSums {
       }
     }
     const count = this.count + n;
-    while (count > MOST_ROWS * this.#step) this.#thin();
-    for (let i = -this.count % this.#step; i < n; i += this.#step) {
-      if (i >= 0) this.rows.push(new Float64Array(data.subarray(i * d, (i + 1) * d)));
+    for (; count > MOST_ROWS * this.#step; this.#step *= 2) {
+      const kept = Math.ceil(this.kept / 2);
+      for (let i = 1; i < kept; i++) this.#rows.copyWithin(i * d, 2 * i * d, (2 * i + 1) * d);
+      this.kept = kept;
+    }
+    const step = this.#step;
+    for (let i = (step - (this.count % step)) % step; i < n; i += step, this.kept++) {
+      for (let j = 0; j < d; j++) this.#rows[this.kept * d + j] = data[i * d + j];
     }
     this.count = count;
   }
 
-  #thin(): void {
-    this.rows = this.rows.filter((_, i) => i % 2 === 0);
-    this.#step *= 2;
+  /** A column of the rows that are kept. */
+  column(j: number): number[] {
+    const d = this.shift.length;
+    return Array.from({ length: this.kept }, (_, i) => this.#rows[i * d + j]);
   }
 
   /** Of both. */
@@ -84,7 +95,16 @@ export class InputSums {
     result.squares = this.squares.map(
       (x, j) => x + other.squares[j] + moved[j] * (2 * other.sums[j] + other.count * moved[j]),
     );
-    result.rows = [...this.rows, ...other.rows].filter((_, i, { length }) => length <= MOST_ROWS || i % 2 === 0);
+    const d = this.shift.length;
+    const both = [this, other].flatMap((one) =>
+      Array.from({ length: one.kept }, (_, i) => one.#rows.subarray(i * d, (i + 1) * d)),
+    );
+    const rows = both.filter((_, i) => both.length <= MOST_ROWS || i % 2 === 0);
+    result.#rows = new Float64Array(MOST_ROWS * d);
+    rows.forEach((row, i) => {
+      result.#rows.set(row, i * d);
+    });
+    result.kept = rows.length;
     return result;
   }
 

@@ -84,11 +84,11 @@ function offsets(inputs: InputSums, dtype: "float32" | "float64"): Finding[] {
 
 /** The two columns that are most alike without being the same: what makes them differ is beyond the type's digits. */
 function twins(inputs: InputSums, dtype: "float32" | "float64"): Finding[] {
-  const { rows, shift } = inputs;
-  if (rows.length < FEW || shift.length > MOST_COLUMNS) return [];
-  const columns = Array.from(shift, (_, j) => centred(rows.map((row) => row[j]))).map((values, j) => {
+  const { kept, shift } = inputs;
+  if (kept < FEW || shift.length > MOST_COLUMNS) return [];
+  const columns = Array.from(shift, (_, j) => centred(inputs.column(j))).map((values, j) => {
     const size = Math.abs(inputs.mean(j)) + inputs.spread(j);
-    return { j, values, spread: Math.sqrt(dot(values, values) / rows.length), size };
+    return { j, values, spread: Math.sqrt(dot(values, values) / kept), size };
   });
   // Columns that these rows say nothing of, such as marks of what is rare, are left out, and constants.
   const seen = columns.filter(
@@ -100,7 +100,7 @@ function twins(inputs: InputSums, dtype: "float32" | "float64"): Finding[] {
       const slope = dot(a.values, b.values) / dot(b.values, b.values);
       if (dot(a.values, a.values) - slope * dot(a.values, b.values) > ALIKE * dot(a.values, a.values)) continue;
       const left = a.values.map((x, i) => x - slope * b.values[i]);
-      const rest = Math.sqrt(dot(left, left) / rows.length);
+      const rest = Math.sqrt(dot(left, left) / kept);
       // The same column in another unit differs by rounding, and no number is lost: the prior shares the weight.
       if (rest <= ROUNDING[dtype] * (a.size + Math.abs(slope) * b.size)) continue;
       if (a.spread / rest > (most?.times ?? MOST_TIMES[dtype]))
