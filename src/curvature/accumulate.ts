@@ -12,7 +12,7 @@ import type { Accumulator } from "../structures/curvature.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
 import { InputSums, layerOnInputs } from "./input-sums.ts";
 import { outputsApart } from "./outputs-apart.ts";
-import type { Plan } from "./plan.ts";
+import { once, type Plan } from "./plan.ts";
 import { countedPositions, viewOf } from "./positions.ts";
 import { columnsOf } from "./root-columns.ts";
 import { both, type CurvatureSums, curvatureSums, type LossSums, lossSums } from "./sums.ts";
@@ -40,10 +40,17 @@ export interface PlannedPass {
   readonly plan: Plan;
   readonly accumulatorFor: (columns: number) => Accumulator;
   readonly apart: number;
+  /** Which of the plan's passes it is; without it nothing is kept of its dry runs. */
+  readonly number?: number;
 }
 
 /** How a pass is cut, of so many examples that come at once; Infinity where that is not known. */
 export function cutOfPass(pass: PlannedPass, examples: number): Cut {
+  if (pass.number === undefined) return measuredCut(pass, examples);
+  return once(pass.plan, `cut ${pass.number} ${pass.apart} ${examples}`, () => measuredCut(pass, examples));
+}
+
+function measuredCut(pass: PlannedPass, examples: number): Cut {
   const { plan, apart } = pass;
   const view = viewOf(plan);
   const all = columnsOf(plan).count(view === undefined ? plan.net.outputShape : [view.graph.output.size]);
@@ -73,10 +80,10 @@ export function* summarise(where: string, plan: Plan, data: Data, first = 0): St
   const squares = new Float64Array(plan.net.graph.output.size);
   const inputs = layerOnInputs(plan.net.graph) && new InputSums();
   let before: Summary | undefined;
-  for (const pass of passes) {
+  for (const [number, pass] of passes.entries()) {
     const again = before !== undefined;
     const accumulatorFor = yield* accumulatorsOf(plan, pass, before?.curvature ?? plan.basis);
-    const apart = pass === passes[passes.length - 1] ? outputsApart(plan, accumulatorFor(1).length) : 1;
+    const apart = number === passes.length - 1 ? outputsApart(plan, accumulatorFor(1).length) : 1;
     const visit = (targets: NDArray) => {
       if (again || passes.length === 1) return;
       targets.data.forEach((t: number, i: number) => {
@@ -84,7 +91,7 @@ export function* summarise(where: string, plan: Plan, data: Data, first = 0): St
       });
     };
     const batches = targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
-    const summary: Summary = yield* onePass(where, plan, batches, first, accumulatorFor, apart, visit);
+    const summary: Summary = yield* onePass(where, { plan, accumulatorFor, apart, number }, batches, first, visit);
     if (before !== undefined && (summary.examples !== before.examples || !sameLoss(plan, before, summary, squares))) {
       throw new ValueError(
         `${where}: the data changed between two passes: ${before.examples} examples with the loss ${before.loss} first, ${summary.examples} with ${summary.loss} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
@@ -112,15 +119,14 @@ function sameLoss({ net }: Plan, first: Summary, second: Summary, squares: Float
 
 function* onePass(
   where: string,
-  plan: Plan,
+  pass: PlannedPass,
   batches: Iterable<Required<Batch>>,
   first: number,
-  accumulatorFor: (columns: number) => Accumulator,
-  apart: number,
   visit: (targets: NDArray) => void,
 ): Steps<Summary, number> {
+  const { plan } = pass;
   const [head, all] = peeked(batches);
-  const cut = cutOfPass({ plan, accumulatorFor, apart }, head?.inputs.shape[0] ?? 0);
+  const cut = cutOfPass(pass, head?.inputs.shape[0] ?? 0);
   let [examples, constant] = [0, 0];
   const counted = function* () {
     for (const batch of all) {
@@ -130,7 +136,7 @@ function* onePass(
       yield batch;
     }
   };
-  const pulls = pullsOf(where, { plan, accumulatorFor, apart }, cut, first, () => examples);
+  const pulls = pullsOf(where, pass, cut, first, () => examples);
   const found = yield* runInParts(where, plan.net, counted(), cut.length, pulls);
   const sums = Object.assign({}, ...found) as LossSums & CurvatureSums;
   const drawn = plan.kind === "monteCarlo" ? [{ seed: plan.seed, first, end: first + examples }] : undefined;

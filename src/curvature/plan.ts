@@ -78,6 +78,25 @@ export interface Plan {
   readonly basis: Curvature | undefined;
 }
 
+const known = new WeakMap<Selection, WeakMap<Likelihood, Map<string, unknown>>>();
+/** Results that are kept of a selection and a likelihood at most: sizes of data are among their names. */
+const MOST_KNOWN = 100;
+
+/** What follows from the options of a plan, whatever its numbers, and a name: made once. */
+export function once<Result>(plan: Plan, name: string, make: () => Result): Result {
+  const { net, selection, likelihood, structure, kind, samples, sharing, basis } = plan;
+  const ofSelection = known.get(selection) ?? new WeakMap<Likelihood, Map<string, unknown>>();
+  known.set(selection, ofSelection);
+  const results = ofSelection.get(likelihood) ?? new Map<string, unknown>();
+  ofSelection.set(likelihood, results);
+  const key = `${net.dtype} ${structure} ${kind} ${samples} ${sharing} ${basis === undefined} ${name}`;
+  if (results.has(key)) return results.get(key) as Result;
+  const result = make();
+  if (results.size >= MOST_KNOWN) results.clear();
+  results.set(key, result);
+  return result;
+}
+
 /** The number of weights up to which the whole matrix is the default. */
 const FULL_UP_TO = 1000;
 

@@ -12,7 +12,7 @@ import { lastAxis, type Node } from "../network/primitive.ts";
 import type { Part, RowView } from "../network/run.ts";
 import { Selection } from "../structures/selection.ts";
 import { table } from "../structures/table.ts";
-import type { Plan } from "./plan.ts";
+import { once, type Plan } from "./plan.ts";
 
 /** The part of a network between its selected weights and its outputs, for one position. */
 export interface PositionView extends RowView {
@@ -84,9 +84,12 @@ export function positionView(
  * The view in which a curvature is summed: of the generalised Gauss-Newton matrix, whose columns are apart, unless the
  * positions of a weight are to be reduced first.
  */
-export function viewOf({ net, selection, likelihood, kind, structure, sharing }: Plan): PositionView | undefined {
+export function viewOf(plan: Plan): PositionView | undefined {
+  const { net, selection, likelihood, kind, structure, sharing } = plan;
   const reduced = sharing === "reduce" && table[structure].options.includes("sharing");
-  return kind !== "ggn" || reduced ? undefined : positionView(net.graph, selection, likelihood);
+  return once(plan, "view", () =>
+    kind !== "ggn" || reduced ? undefined : positionView(net.graph, selection, likelihood),
+  );
 }
 
 /** The positions of a part at which something counts, by their number; undefined for all. */

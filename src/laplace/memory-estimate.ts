@@ -3,7 +3,7 @@
 import { cutOfPass, passBytes } from "../curvature/accumulate.ts";
 import { dryAccumulators } from "../curvature/accumulators.ts";
 import { outputsApart } from "../curvature/outputs-apart.ts";
-import { type Plan, readPlan } from "../curvature/plan.ts";
+import { once, type Plan, readPlan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
 import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
 import { dryRun } from "../kernels/dry-run.ts";
@@ -135,7 +135,8 @@ export function estimateMemory(net: Network, options: EstimateOptions): MemoryEs
 
 /** @throws MemoryBudgetError with the bytes, and the structures that would fit */
 export function checkMemory(where: string, plan: Plan, budget: number): void {
-  const needed = (structure: Structure) => estimate(plan, structure, 0).bytes;
+  const needed = (structure: Structure) =>
+    once({ ...plan, structure }, "bytes", () => estimate(plan, structure, 0).bytes);
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
   const fitting = structures.filter(

@@ -63,11 +63,19 @@ const synonyms: Readonly<Record<string, typeof gaussianMeant>> = {
   counts: poissonMeant,
 };
 
+/** Those of tasks, made once. */
+const made = new Map<() => Likelihood, Likelihood>();
+
 function named(where: string, task: Task, net: Network): Likelihood {
-  if (task === "regression") return gaussian();
-  if (task === "classification") return net.graph.output.size === 1 ? bernoulli() : categorical();
-  if (task === "binary") return bernoulli();
-  if (task === "count") return poisson();
+  const the = (make: () => Likelihood) => {
+    const likelihood = made.get(make) ?? make();
+    made.set(make, likelihood);
+    return likelihood;
+  };
+  if (task === "regression") return the(gaussian);
+  if (task === "classification") return the(net.graph.output.size === 1 ? bernoulli : categorical);
+  if (task === "binary") return the(bernoulli);
+  if (task === "count") return the(poisson);
   const list = '"regression", "classification", "binary" or "count"';
   const meant = synonyms[String(task).toLowerCase()];
   const hint = meant === undefined ? "" : ` That is "${meant.task}", or ${meant.make} without quotes.`;

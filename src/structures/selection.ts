@@ -174,8 +174,21 @@ export function lastLinearSite(graph: Graph): LinearSite | undefined {
   return node?.site as LinearSite | undefined;
 }
 
+/** Those of "all" and "lastLayer", by what is frozen: what is found out about a selection is kept with it. */
+const selectionsKnown = new WeakMap<Graph, Map<string, Selection>>();
+
 /** Reads the option `weights`; frozen parameters stay out. @throws OptionError, ShapeError */
 export function select(where: string, net: Network, weights: Weights = "all"): Selection {
+  if (weights !== "all" && weights !== "lastLayer") return selected(where, net, weights);
+  const known = selectionsKnown.get(net.graph) ?? new Map<string, Selection>();
+  selectionsKnown.set(net.graph, known);
+  const name = JSON.stringify([weights, ...net.frozen]);
+  const selection = known.get(name) ?? selected(where, net, weights);
+  known.set(name, selection);
+  return selection;
+}
+
+function selected(where: string, net: Network, weights: Weights): Selection {
   const { graph } = net;
   const frozen = (parameter: Parameter) => net.frozen.has(parameter.name);
   const free = graph.parameters.filter((parameter) => !frozen(parameter));
