@@ -8,7 +8,7 @@ import type { Likelihood, Needs, OutputBlock } from "../likelihood/likelihood.ts
 import { bytesOfOne, bytesOfPart, type Cut, cutOf, type Uncut } from "../network/cut.ts";
 import type { Network } from "../network/network.ts";
 import { type Backward, Forward, pushForward } from "../network/passes.ts";
-import { type Columns, type Contraction, none, type Part } from "../network/run.ts";
+import { type Columns, type Contraction, none, PART_BYTES, type Part } from "../network/run.ts";
 import { float64Rows } from "../structures/jacobian-rows.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
@@ -128,11 +128,15 @@ export function functionBytes(
   precision: Precision,
   copies = false,
 ) {
-  const cut = cutFor(sizes, route, asked);
   const copied = copies ? (length: number) => allocateFloats("float64", length) : undefined;
-  const { model, targeted, pulls } = uncutOf(sizes, route, asked, precision, copied);
+  const { model, columns, targeted, pulls } = uncutOf(sizes, route, asked, precision, copied);
+  // What is no more than a part is not cut.
+  const whole = bytesOfPart(model, inputs, () => pulls({ columns, rows: Number.POSITIVE_INFINITY }), targeted);
+  if (whole.peak - whole.held <= PART_BYTES) return { count: inputs, ...whole };
+  const cut = cutFor(sizes, route, asked);
   const count = Math.min(inputs, cut.length);
-  return { count, ...bytesOfPart(model, count, () => pulls(cut), targeted) };
+  const bytes = bytesOfPart(model, count, () => pulls(cut), targeted);
+  return { count, ...bytes, kept: whole.kept, all: bytes.all + whole.kept };
 }
 
 /** A column for each output of a group after those of the group before. */
