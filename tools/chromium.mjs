@@ -30,12 +30,12 @@ export const flags = [
 /**
  * Loads a page that imports modules of `folder` in turn, and gives the lines that they printed.
  * @param headers those of the page, such as a content security policy @param setup a script that runs before the modules
- * @param slower how many times slower the page's processor is to be
+ * @param slower how many times slower the page's processor is to be; then `traced` is called with the trace's events in the end
  */
 export async function inChromium(
   folder,
   modules,
-  { headers = {}, setup = "", imports = {}, seconds = 120, slower = 1 } = {},
+  { headers = {}, setup = "", imports = {}, seconds = 120, slower = 1, traced } = {},
 ) {
   const own = (name) => `/node_modules/laplace-ts/dist/${name}.js`;
   const map = { imports: { "laplace-ts": own("index"), "laplace-ts/graph": own("graph"), ...imports } };
@@ -84,10 +84,12 @@ try { for (const path of ${JSON.stringify(modules)}) await import(path); await s
     detached: true, // a process group of its own, so that its helpers end with it
   });
   chromium.on("error", (error) => finish({ error: `chromium does not start: ${error.message}` }));
-  if (slower > 1) openSlowly(chromium, address, slower).catch((error) => finish({ error: String(error) }));
+  const slowly = slower > 1 && openSlowly(chromium, address, slower);
+  if (slowly) slowly.catch((error) => finish({ error: String(error) }));
   const timer = setTimeout(() => finish({ error: `the page did not answer within ${seconds} s` }), 1000 * seconds);
   const answer = await result;
   clearTimeout(timer);
+  if (slowly && !answer.error) traced?.(await (await slowly)());
   if (chromium.pid !== undefined) {
     const closed = new Promise((done) => chromium.once("close", done));
     process.kill(-chromium.pid, "SIGKILL");
@@ -100,20 +102,26 @@ try { for (const path of ${JSON.stringify(modules)}) await import(path); await s
   return answer.lines;
 }
 
-/** Opens the address in the first page, slowed down (Chrome DevTools Protocol: Emulation.setCPUThrottlingRate). */
+/**
+ * Opens the address in the first page, slowed down, and records its tasks and marks (Chrome DevTools Protocol:
+ * Emulation.setCPUThrottlingRate, Tracing). Gives what ends that and gives the events.
+ */
 async function openSlowly(chromium, address, rate) {
   const [, , , input, output] = chromium.stdio;
   const waiting = new Map();
-  let text = "";
-  output.on("data", (chunk) => {
-    text += chunk;
-    for (let end = text.indexOf("\0"); end >= 0; end = text.indexOf("\0")) {
-      const { id, result, error } = JSON.parse(text.slice(0, end));
-      text = text.slice(end + 1);
-      const { resolve, reject } = waiting.get(id) ?? {};
-      if (error !== undefined) reject?.(new Error(error.message));
-      else resolve?.(result);
-    }
+  const events = [];
+  let [text, finished] = ["", () => {}];
+  const take = ({ id, method, params, result, error }) => {
+    if (method === "Tracing.dataCollected") events.push(...params.value);
+    if (method === "Tracing.tracingComplete") finished(events);
+    const { resolve, reject } = waiting.get(id) ?? {};
+    if (error !== undefined) reject?.(new Error(error.message));
+    else resolve?.(result);
+  };
+  output.setEncoding("utf8").on("data", (chunk) => {
+    const messages = (text + chunk).split("\0");
+    text = messages.pop();
+    for (const message of messages) take(JSON.parse(message));
   });
   let id = 0;
   const call = (method, params = {}, sessionId = undefined) =>
@@ -124,6 +132,15 @@ async function openSlowly(chromium, address, rate) {
   const { targetInfos } = await call("Target.getTargets");
   const { targetId } = targetInfos.find(({ type }) => type === "page");
   const { sessionId } = await call("Target.attachToTarget", { targetId, flatten: true });
+  const categories = "disabled-by-default-devtools.timeline,blink.user_timing,__metadata";
+  await call("Tracing.start", { transferMode: "ReportEvents", categories });
   await call("Emulation.setCPUThrottlingRate", { rate }, sessionId);
   await call("Page.navigate", { url: address }, sessionId);
+  return async () => {
+    const all = new Promise((resolve) => {
+      finished = resolve;
+    });
+    await call("Tracing.end");
+    return all;
+  };
 }
