@@ -31,20 +31,17 @@ const WORSE = 0.05;
  * All that these data show; calibration only where they are not the training's.
  * @param gamma effective parameters, and of each output where it is known which determines how many
  */
-export function calibrationFindings(
+export function calibrationLooks(
   posterior: WeightPosterior,
   given: Diagnosed,
   gamma: number,
   gammas: Float64Array | undefined,
-): Finding[] {
+): (() => readonly Finding[])[] {
   const { targets } = posterior.likelihood;
   const calibration = targets === "numbers" ? intervalFindings : confidenceFindings;
   const each = (find: Find) => perOutput(find, posterior, given);
-  return [
-    ...varianceFindings(posterior, given, gamma, gammas),
-    ...(given.training ? [] : each(calibration)),
-    ...(given.training ? [] : each(baselineFindings)),
-  ];
+  const variances = () => varianceFindings(posterior, given, gamma, gammas);
+  return given.training ? [variances] : [variances, () => each(calibration), () => each(baselineFindings)];
 }
 
 /** Mean and standard error. */

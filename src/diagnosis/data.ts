@@ -92,6 +92,7 @@ export function* readDiagnosed(
     const sums = yield* sumVariances(where, posterior, inputs, mean);
     return { ...common, level: shaped(sums.all), weighted: shaped(sums.weighted) };
   });
+  yield;
   const numbers = (array: NDArray) => Float64Array.from(array.data);
   const { size, shape } = net.graph.output;
   const examples = all.y.size / size;
@@ -128,6 +129,7 @@ export function* readDiagnosed(
       otherLogs: new Float64Array(0),
     };
   }
+  yield;
   // Every label that counts is a sample of its own.
   const outputs = classes ? likelihood.group(shape).size : size;
   const rows = rowsOf(numbers(all.y), outputs, classes ? likelihood.group(shape).step : 1, size, classes);

@@ -2,11 +2,11 @@
 
 import type { Data } from "../data/batches.ts";
 import { checkOptions } from "../errors.ts";
-import type { ExamplesReport, Steps } from "../kernels/steps.ts";
+import { type ExamplesReport, each, type Steps } from "../kernels/steps.ts";
 import { factorOf, scatterOf } from "../posterior/evidence.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
-import { calibrationFindings } from "./calibration.ts";
+import { calibrationLooks } from "./calibration.ts";
 import { readDiagnosed } from "./data.ts";
 import { type Diagnosis, type Finding, NO_WEIGHT, negligible, ofOutput, text } from "./findings.ts";
 import { minimumOf } from "./minimum.ts";
@@ -60,14 +60,15 @@ export function* diagnose(
   const gamma = sumOf(gammas);
   const ofOutputs = yield* gammaOfOutputs(posterior);
   const given = data === undefined ? undefined : yield* readDiagnosed(where, posterior, data, options);
-  const findings = [
-    ...minimumFindings(posterior),
-    ...scalingFindings(posterior),
-    ...priorFindings(posterior, gammas),
-    ...noiseFindings(posterior, gamma, ofOutputs),
-    ...perfectFindings(posterior, gamma, ofOutputs),
-    ...(given === undefined ? [] : calibrationFindings(posterior, given, gamma, ofOutputs)),
+  const looks: (() => readonly Finding[])[] = [
+    () => minimumFindings(posterior),
+    () => scalingFindings(posterior),
+    () => priorFindings(posterior, gammas),
+    () => noiseFindings(posterior, gamma, ofOutputs),
+    () => perfectFindings(posterior, gamma, ofOutputs),
+    ...(given === undefined ? [] : calibrationLooks(posterior, given, gamma, ofOutputs)),
   ];
+  const findings = (yield* each(looks, (look) => look())).flat();
   // The variance that data show is looked at where there are data; without them a Gaussian's is known all the same.
   if (given === undefined && posterior.likelihood.normal && gamma < NO_WEIGHT) findings.push(negligible(gamma));
   const ok = findings.every(({ severity }) => severity === "warning");

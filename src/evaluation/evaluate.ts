@@ -3,7 +3,7 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
-import { asynchronously, atOnce, type ExamplesReport, each, type InBursts, type Steps } from "../kernels/steps.ts";
+import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, type LikelihoodKind, meanOf } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import type { Linearised } from "../prediction/linearised.ts";
@@ -86,7 +86,7 @@ function* evaluating<Kind extends LikelihoodKind>(
   const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
   const count = net.outputShape.length === 1 && rows === undefined ? net.outputShape[0] : 1;
   // Which metrics there are goes by the likelihood, as the type says.
-  if (kind === "classes" || count === 1) return metrics(all) as Evaluation<Kind>;
+  if (kind === "classes" || count === 1) return (yield* metrics(all)) as Evaluation<Kind>;
   const column = (array: NDArray, c: number) =>
     new NDArray(
       Float64Array.from({ length: mean.shape[0] }, (_, n) => array.data[n * count + c]),
@@ -97,13 +97,13 @@ function* evaluating<Kind extends LikelihoodKind>(
       Float64Array.from({ length: 2 * mean.shape[0] }, (_, i) => logs.data[2 * ((i >> 1) * count + c) + (i & 1)]),
       [mean.shape[0], 2],
     );
-  const whole = metrics(all);
+  const whole = yield* metrics(all);
   const ignored = (label: number) => label === likelihood.ignoredLabel;
   yield;
-  const outputOf = (c: number): Partial<Evaluation> => {
+  const outputOf = function* (c: number): Steps<Partial<Evaluation>> {
     // Of one output, all labels may be left out.
     if (column(y, c).data.every(ignored)) return { samples: mean.shape[0], labels: 0 };
-    return metrics({
+    return yield* metrics({
       mean: column(mean, c),
       variance: column(variance, c),
       y: column(y, c),
@@ -112,10 +112,8 @@ function* evaluating<Kind extends LikelihoodKind>(
       logs: labelled ? pairs(c) : mean,
     });
   };
-  const outputs = yield* each(
-    Array.from({ length: count }, (_, c) => c),
-    outputOf,
-  );
+  const outputs: Partial<Evaluation>[] = [];
+  for (let c = 0; c < count; c++) outputs.push(yield* outputOf(c));
   return { ...whole, outputs } as Evaluation as Evaluation<Kind>;
 }
 
@@ -139,7 +137,12 @@ interface Predicted {
   readonly logs: NDArray;
 }
 
-function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, options: EvaluateOptions): Evaluation {
+function* metricsOf(
+  where: string,
+  likelihood: Likelihood,
+  predicted: Predicted,
+  options: EvaluateOptions,
+): Steps<Evaluation> {
   const { mean, variance, y, logs } = predicted;
   const { level = 0.9 } = options;
   const [samples] = mean.shape;
@@ -162,16 +165,16 @@ function metricsOf(where: string, likelihood: Likelihood, predicted: Predicted, 
         : average(logs.size, (i) => -logs.data[i]);
     return { samples, negativeLogLikelihood, ...errors };
   }
-  return {
-    samples,
-    negativeLogLikelihood: gaussianNegativeLogLikelihood(mean, variance, y),
-    ...errors,
-    crps: crps(mean, variance, y),
-    intervalCoverage: intervalCoverage(mean, variance, y, { level }),
-    intervalWidth: sharpness(variance, { level }).intervalWidth,
-    miscalibrationArea: calibrationCurve(mean, variance, y).miscalibrationArea,
-    sigmaScaling: sigmaScaling(mean, variance, y),
-  };
+  const negativeLogLikelihood = gaussianNegativeLogLikelihood(mean, variance, y);
+  yield;
+  const scored = { samples, negativeLogLikelihood, ...errors, crps: crps(mean, variance, y) };
+  yield;
+  const { intervalWidth } = sharpness(variance, { level });
+  const widths = { intervalCoverage: intervalCoverage(mean, variance, y, { level }), intervalWidth };
+  yield;
+  const { miscalibrationArea } = calibrationCurve(mean, variance, y);
+  yield;
+  return { ...scored, ...widths, miscalibrationArea, sigmaScaling: sigmaScaling(mean, variance, y) };
 }
 
 /** The mean of −log density. */

@@ -6,12 +6,12 @@ import { bytesPerElement, catchUp, type DType, later } from "./memory.ts";
 import { recording } from "./tape.ts";
 import { type Exports, type KernelCall, type Pool, runCalls, threadCount } from "./threads.ts";
 
-/** Multiplications in a piece: two milliseconds or so. */
-const MOST = 2 ** 24;
+/** Multiplications in a piece: a millisecond or two. */
+const MOST = 2 ** 23;
 /** Numbers that are gone through at once. */
 const LONG = 2 ** 19;
 /** Rows, and columns, of a piece of a product: so many that packing them is little beside it. */
-const SIDE = 240;
+const SIDE = 160;
 /** Bytes of the terms that a product sums before it adds them: see assembly/gemm.ts. */
 const TERM_BYTES = 2048;
 /** Terms up to which a product is another algorithm; and terms below which it takes as long as with these. */
@@ -148,7 +148,7 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
   const solve =
     (name: "solveForward" | "solveBackward"): Kernels["solveForward"] =>
     (n, columns, t, rt, ct, b, rb, cb) => {
-      const most = Math.max(16, Math.floor((2 * MOST) / Math.max(1, n * n) / 16) * 16);
+      const most = Math.max(16, Math.floor((4 * MOST) / Math.max(1, n * n) / 16) * 16);
       job(
         runs(columns, most).map(([start, end]) => call(name, n, end - start, t, rt, ct, b + start * cb * size, rb, cb)),
       );

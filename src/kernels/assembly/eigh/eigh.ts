@@ -23,7 +23,7 @@ export function eighWorkspace(n: usize): usize {
 
 // The workspace begins with how far the work is: the stage, the scale's exponent, the norm, and the places of the stages.
 const PLACES: usize = 128;
-const REDUCE: u32 = 0, DIVIDE: u32 = 1, BACK: u32 = 2, SCATTER: u32 = 3;
+const SCALE: u32 = 0, REDUCE: u32 = 1, DIVIDE: u32 = 2, BACK: u32 = 3, SCATTER: u32 = 4;
 const EXPONENT: usize = 4, NORM: usize = 8, REDUCED: usize = 16, DIVIDED: usize = 24, ROWS: usize = 88;
 
 /**
@@ -41,7 +41,6 @@ export function eigh(n: usize, a: usize, w: usize, work: usize, vectors: bool): 
 export function eighBegin(n: usize, a: usize, w: usize, work: usize): i32 {
   if (n == 0) return 1;
   work = (work + 63) & ~63;
-  const ld = strideOf(n), h = work + PLACES;
   let largest: f64 = 0;
   for (let i: usize = 0; i < n; i++) largest = max(largest, maxAbs(i + 1, a + ((i * n) << 3)));
   if (!(largest < Infinity)) {
@@ -51,12 +50,6 @@ export function eighBegin(n: usize, a: usize, w: usize, work: usize): i32 {
   }
   // A power of two brings the norm near 1, exactly; unscaling takes two factors because 2^1024 is not a double.
   const exponent = largest > 0 ? <i32>((reinterpret<u64>(largest) >> 52) & 2047) - 1022 : 0;
-  const down = power(-exponent >> 1), downRest = power(-exponent - (-exponent >> 1));
-  for (let i: usize = 0; i < n; i++) {
-    let from = a + ((i * n) << 3), to = h + i * ld;
-    const end = from + ((i + 1) << 3);
-    for (; from < end; from += 8, to += 8) store<f64>(to, load<f64>(from) * down * downRest);
-  }
   memory.fill(work, 0, PLACES);
   store<i32>(work, exponent, EXPONENT);
   store<u32>(work, <u32>n, REDUCED);
@@ -71,6 +64,13 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   const h = work + PLACES, z = h + n * ld, s = z + n * ld, d = s + max((n + 8) * ld, backWorkspace(n, ld));
   const e = d + ld, tau = e + ld, order = tau + ld, rest = order + ld;
   const stage = load<u32>(work);
+  if (stage == SCALE) {
+    const first = <usize>load<u32>(work, ROWS + 4), last = min<usize>(n, first + SCALED);
+    scale(first, last, n, a, h, ld, load<i32>(work, EXPONENT));
+    store<u32>(work, last == n ? 0 : <u32>last, ROWS + 4);
+    if (last == n) store<u32>(work, REDUCE);
+    return 0;
+  }
   if (stage == REDUCE) {
     if (!reduceNext(h, ld, d, e, tau, rest, work + REDUCED)) return 0;
     const norm = max(maxAbs(n, d), maxAbs(n - 1, e));
@@ -103,6 +103,16 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   return last == n ? 1 : 0;
 }
 
+/** Rows [from, end) of a's lower triangle, by a power of two, into h. */
+function scale(from: usize, end: usize, n: usize, a: usize, h: usize, ld: usize, exponent: i32): void {
+  const down = power(-exponent >> 1), downRest = power(-exponent - (-exponent >> 1));
+  for (let i = from; i < end; i++) {
+    let x = a + ((i * n) << 3), to = h + i * ld;
+    const last = x + ((i + 1) << 3);
+    for (; x < last; x += 8, to += 8) store<f64>(to, load<f64>(x) * down * downRest);
+  }
+}
+
 /** 2^k for |k| <= 1022 */
 function power(k: i32): f64 {
   return reinterpret<f64>(<u64>(1023 + k) << 52);
@@ -124,6 +134,8 @@ function backWorkspace(n: usize, ld: usize): usize {
   return ((2 * b * b + n * b) << 3) + b * ld;
 }
 
+/** Rows that are scaled at once. */
+const SCALED: usize = 256;
 /** Rows of z that reflectors are applied to at once. */
 const STRIP: usize = 60;
 /** Columns that are put into their order at once. */
