@@ -2,7 +2,7 @@
 // repository. What they show runs in tools/test-package.mjs, from the packed tarballs.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 
@@ -39,6 +39,18 @@ test("the command line is of the library's version, and depends on exactly that"
   const [library, commandLine] = [manifest("."), manifest("cli")];
   expect(commandLine.version).toBe(library.version);
   expect(commandLine.dependencies[library.name]).toBe(library.version);
+});
+
+test("AGENTS.md and llms.txt are made, and name every page of the documentation", () => {
+  const pages = readdirSync("docs").filter((name) => name.endsWith(".md") && name !== "index.md");
+  expect(pages.length).toBeGreaterThan(20);
+  for (const text of ["AGENTS.md", "llms.txt"].map(read)) {
+    expect(text).not.toMatch(/undefined|: $/m);
+    for (const page of pages) expect(text).toContain(`](${home}${page.replace(/md$/, "html")}): `);
+  }
+  // A program to begin with, and how to add to it.
+  for (const part of ["```ts\nimport {", "npm test", "## Add a structure"]) expect(read("AGENTS.md")).toContain(part);
+  expect(read(".gitignore")).toMatch(/^\/AGENTS\.md\n\/llms\.txt$/m);
 });
 
 test("who cites it cites this version", () => {

@@ -10,6 +10,7 @@ import { writeApi } from "./docs-api.mjs";
 import { checkLinks } from "./docs-links.mjs";
 import { checkLive } from "./docs-live.mjs";
 import { checkSearch } from "./docs-search.mjs";
+import { llmsFull, llmsText } from "./llms.mjs";
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
 
@@ -53,6 +54,8 @@ try {
     run("Running the programs", ["tools/docs-programs.mjs"]);
     rmSync("build/docs/site", { recursive: true, force: true });
     run("Building the site", [vitepress, "build"], { cwd: "docs" });
+    writeFileSync("build/docs/site/llms.txt", llmsText());
+    writeFileSync("build/docs/site/llms-full.txt", llmsFull());
     const { pages, links } = checkLinks("build/docs/site");
     const questions = await checkSearch("build/docs/site");
     const used = await checkLive("build/docs/site");

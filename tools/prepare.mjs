@@ -41,6 +41,11 @@ async function step(name, { inputs, outputs, stamp }, build) {
   writeFileSync(stamp, now);
 }
 
+const pagesOfDocs = () =>
+  readdirSync("docs")
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join("docs", name));
+
 const tsc = (project) => run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]);
 /** Puts the wide kernels beside the library's compiled ones: Node reads that file where it is asked for. */
 const addWide = (folder) => cpSync("src/kernels/generated/wide.wasm", `${folder}/kernels/generated/wide.wasm`);
@@ -74,6 +79,22 @@ try {
       tsc("tsconfig.build.json");
       addWide("dist");
     },
+  );
+  await step(
+    "Writing AGENTS.md and llms.txt",
+    {
+      inputs: [
+        "README.md",
+        "CONTRIBUTING.md",
+        "package.json",
+        "docs/.vitepress/config.mjs",
+        "tools/llms.mjs",
+        ...pagesOfDocs(),
+      ],
+      outputs: ["AGENTS.md", "llms.txt"],
+      stamp: "build/agents.stamp",
+    },
+    async () => (await import("./llms.mjs")).writeForAgents(),
   );
   await step(
     "Building the examples",
