@@ -107,6 +107,7 @@ export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & {
     const { value, magnitude, logPriorPrecision, logNoise } = yield* tunable.evaluate(at(point));
     evaluations++;
     best = Math.max(best, value);
+    yield;
     return { value, magnitude, gradient: noise ? joined(logPriorPrecision, logNoise) : logPriorPrecision };
   };
   const ascent =
