@@ -3,6 +3,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { studentT } from "../examples/likelihoods.ts";
 import { applyPrimitive, definePrimitive, elementwiseRules } from "../src/graph.ts";
 import {
   adam,
@@ -15,6 +16,7 @@ import {
   curvatureOf,
   DataLoader,
   dataset,
+  defineLikelihood,
   dense,
   flatten,
   gaussian,
@@ -56,6 +58,26 @@ function* batches() {
   yield data;
 }
 const anyOf = (value: unknown) => value as never;
+type Which = "expected" | "observed";
+/** Likelihoods with either information; that of heavy tails is negative at targets far off. */
+const ownSquares = (curvature: Which) =>
+  defineLikelihood("ownSquares", () => ({
+    curvature,
+    loss: (f, t) => 0.5 * (f - t) ** 2,
+    gradient: (f, t) => f - t,
+    information: () => 1,
+    hessian: () => 1,
+    draw: (f, random) => f + random.normal(),
+    mean: (f) => f,
+    variance: () => 1,
+    constant: () => 0.5 * Math.log(2 * Math.PI),
+  }));
+const tails = (curvature: Which) =>
+  defineLikelihood("tails", () => ({
+    ...studentT({ df: 4, scale: 0.1 }),
+    curvature,
+    hessian: (f, t) => (5 * (0.04 - (t - f) ** 2)) / (0.04 + (t - f) ** 2) ** 2,
+  }));
 
 const advices: Record<string, Advice> = {
   "a promise in the place of an array": {
@@ -87,6 +109,19 @@ const advices: Record<string, Advice> = {
     says: "make one of it with new.",
     refused: () => fitted({}, anyOf(DataLoader)),
     followed: () => fitted({}, anyOf(new DataLoader(data, { batchSize: 4 }))),
+  },
+  "draws beside an observed information": {
+    says: 'Leave "monteCarlo" out, or define the likelihood with curvature: "expected".',
+    refused: () => fitted({ likelihood: ownSquares("observed")(), curvature: "monteCarlo" }),
+    async followed() {
+      await fitted({ likelihood: ownSquares("observed")() });
+      await fitted({ likelihood: ownSquares("expected")(), curvature: "monteCarlo" });
+    },
+  },
+  "an observed information below 0": {
+    says: 'Take curvature: "expected" in what defines the likelihood, which is never negative.',
+    refused: () => fitted({ likelihood: tails("observed")() }),
+    followed: () => fitted({ likelihood: tails("expected")() }),
   },
   "an array after free": {
     says: "Call free() later, or clone() what is still needed before it.",

@@ -115,6 +115,11 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
   if (options.monteCarloSamples !== undefined && kind !== "monteCarlo") {
     throw new OptionError(`${where}: monteCarloSamples is for the curvature "monteCarlo", not "${kind}".`);
   }
+  if (likelihood.observed === true && kind === "monteCarlo") {
+    throw new OptionError(
+      `${where}: the curvature "monteCarlo" is the information in the mean over drawn targets, but the likelihood "${likelihood.name}" has curvature: "observed". Leave "monteCarlo" out, or define the likelihood with curvature: "expected".`,
+    );
+  }
   checkWeights(where, structure, selection);
   if (basis !== undefined) {
     if (!table[structure].options.includes("basis") || !hasBasis(basis)) {

@@ -23,7 +23,7 @@ function roots(likelihood: Likelihood): Columns {
     count: (shape) => likelihood.rootColumns(shape),
     write(part, which, to) {
       const f = outputsOf(part);
-      likelihood.root(f, which, to);
+      likelihood.root(f, which, to, part.targets);
       likelihood.dropIgnored?.(f, part.targets, which.count, to);
     },
   };

@@ -141,8 +141,10 @@ export interface Likelihood<Kind extends LikelihoodKind = LikelihoodKind> extend
   group(shape: readonly number[]): OutputBlock;
   /** The number K of columns of Λ^½ for an example's outputs of that shape. */
   rootColumns(shape: readonly number[]): number;
-  /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]. */
-  root(outputs: Outputs, which: Which, to: Pointer): void;
+  /** Whether Λ is that at the data's own targets, not in the mean over targets. */
+  readonly observed?: boolean | undefined;
+  /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]; of targets t. @throws ValueError */
+  root(outputs: Outputs, which: Which, to: Pointer, t: Pointer): void;
   /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */
   drawColumn(outputs: Outputs, draws: Draws, to: Pointer): void;
   /** Σ of what the loss leaves out of −log density and what depends on the targets only. */

@@ -14,6 +14,7 @@ import {
   meanOf,
   writeDiagonal,
 } from "./likelihood.ts";
+import { observedRoot } from "./observed.ts";
 import type { NumberLikelihood, TargetNumbers } from "./plain.ts";
 import { gaussianMoments, logMixture } from "./quadrature.ts";
 
@@ -49,6 +50,7 @@ export function ofNumbers(
 ): Likelihood<"numbers"> {
   const { targets: kind = "reals" } = rule;
   const rootOf = root ?? ((f: number) => Math.sqrt(rule.information(f)));
+  const observed = rule.curvature === "observed";
   const constantOf = (y: number) => rule.constant?.(y) ?? 0;
   const moments = (m: number, v: number) => rule.moments?.(m, v) ?? gaussianMoments(rule, m, v);
   const densityOf = logDensity ?? ((y, m, v) => logMixture(rule, y, m, v) - constantOf(y));
@@ -87,9 +89,16 @@ export function ofNumbers(
     },
     group: alone,
     rootColumns: sizeOf,
-    root(outputs, columns, to) {
-      const start = outputs.f / bytesPerElement(outputs.dtype);
-      inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, (i) => rootOf(memory[start + i])));
+    observed,
+    root(outputs, columns, to, targets) {
+      const size = bytesPerElement(outputs.dtype);
+      const [start, t] = [outputs.f / size, targets / size];
+      inMemory(outputs.dtype, (memory) =>
+        writeDiagonal(outputs, columns, to, (i) => {
+          const f = memory[start + i];
+          return observed ? observedRoot(name, rule, f, memory[t + i]) : rootOf(f);
+        }),
+      );
     },
     drawColumn({ dtype, batch, outputs, f }, draws, to) {
       const size = bytesPerElement(dtype);

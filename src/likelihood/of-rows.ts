@@ -11,6 +11,7 @@ import { peakPointsOf, pointsOf } from "./cubature.ts";
 import { noHyper } from "./hyper.ts";
 import { type FunctionDistribution, type Likelihood, type LikelihoodEntry, likelihoodOf } from "./likelihood.ts";
 import { semidefiniteRoot } from "./logit-draws.ts";
+import { observedRowRoot } from "./observed.ts";
 import { checkTargets } from "./of-numbers.ts";
 import type { Row, RowLikelihood } from "./plain.ts";
 
@@ -37,6 +38,7 @@ export function ofRows<Kind extends "numbers" | "varying" = "numbers">(
   { moments = (m, covariance) => momentsByPoints(rule, m, covariance), normal = false }: Known = {},
 ): Likelihood<Kind> {
   const { outputs: size, numbers = size, targets: kind = "reals" } = rule;
+  const observed = rule.curvature === "observed";
   const constantOf = (y: Row) => rule.constant?.(y) ?? 0;
   const [f, y, slope] = [new Float64Array(size), new Float64Array(numbers), new Float64Array(size)];
   const square = new Float64Array(size * size);
@@ -140,15 +142,17 @@ export function ofRows<Kind extends "numbers" | "varying" = "numbers">(
     },
     group: () => ({ size, step: 1 }),
     rootColumns: sizeOf,
-    root(outputs, { first, count }, to) {
+    observed,
+    root(outputs, { first, count }, to, targets) {
       const { kernels, dtype, batch, outputs: width } = outputs;
       kernels.fill(count * batch * width, 0, to);
-      const start = to / bytesPerElement(dtype);
+      const [start, t] = [to, targets].map((from) => from / bytesPerElement(dtype));
       inMemory(dtype, (memory) =>
         eachRow(outputs, memory, (_, at) => {
           const [b, offset] = [Math.floor(at / width), at % width];
           if (offset + size <= first || offset >= first + count) return;
-          const root = semidefiniteRoot(information(f), size);
+          for (let c = 0; c < numbers && observed; c++) y[c] = memory[t + at + c];
+          const root = observed ? observedRowRoot(name, rule, f, y, square) : semidefiniteRoot(information(f), size);
           for (let j = 0; j < size; j++) {
             const k = offset + j - first;
             if (k < 0 || k >= count) continue;

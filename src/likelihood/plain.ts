@@ -17,12 +17,19 @@ export interface NumberLikelihood {
   readonly outputs?: undefined;
   /** What targets may be (default "reals"). */
   readonly targets?: TargetNumbers | undefined;
+  /**
+   * Which Λ a fit's "ggn" takes (default "expected"): the information, or "observed", second derivatives at the data's own
+   * targets, which are refused where they are negative. Predictions and scores take the information.
+   */
+  readonly curvature?: "expected" | "observed" | undefined;
   /** −log density, without what depends on the target alone. */
   loss(f: number, y: number): number;
   /** ∂ loss / ∂f */
   gradient(f: number, y: number): number;
   /** The Fisher information Λ: the mean of gradient², which is that of ∂² loss / ∂f², over targets at f. At least 0. */
   information(f: number): number;
+  /** ∂² loss / ∂f² at a target, for "observed". */
+  hessian?(f: number, y: number): number;
   /** A target at f. */
   draw(f: number, random: DrawSource): number;
   /** The mean of targets at f. */
@@ -51,12 +58,19 @@ export interface RowLikelihood {
   readonly numbers?: number | undefined;
   /** What they may be (default "reals"). */
   readonly targets?: TargetNumbers | undefined;
+  /**
+   * Which Λ a fit's "ggn" takes (default "expected"): the information, or "observed", second derivatives at the data's own
+   * targets, which are refused where they are negative. Predictions and scores take the information.
+   */
+  readonly curvature?: "expected" | "observed" | undefined;
   /** −log density, without what depends on the target alone. */
   loss(f: Row, y: Row): number;
   /** Writes ∂ loss / ∂f, [G]. */
   gradient(f: Row, y: Row, to: Row): void;
   /** Writes the Fisher information Λ, [G, G], row by row: the mean of gradient gradientᵀ over targets at f. */
   information(f: Row, to: Row): void;
+  /** Writes ∂² loss / ∂f² at a target, [G, G], for "observed". */
+  hessian?(f: Row, y: Row, to: Row): void;
   /** Writes a target at f, [T]. */
   draw(f: Row, random: DrawSource, to: Row): void;
   /** Writes the mean of targets at f, [T]. */

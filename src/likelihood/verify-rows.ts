@@ -3,7 +3,7 @@
 
 import { Random } from "../array/random.ts";
 import { OptionError, ValueError } from "../errors.ts";
-import { semidefiniteRoot } from "./logit-draws.ts";
+import { informationRoot } from "./observed.ts";
 import { checkTargets } from "./of-numbers.ts";
 import type { Row, RowLikelihood } from "./plain.ts";
 import { checkFunctions, derivativeOf, STANDARD_ERRORS, text } from "./verify.ts";
@@ -19,7 +19,7 @@ const ROUNDING = 1e-9;
 
 /** @throws OptionError for what is missing or unknown, ValueError for what does not agree */
 export function verifyRows(where: string, rule: RowLikelihood): void {
-  checkFunctions(where, rule, ["outputs", "numbers"], ["constant"]);
+  checkFunctions(where, rule, ["outputs", "numbers"], ["constant", "hessian"]);
   const { outputs: size, numbers = size } = rule;
   const whole = (n: number) => Number.isInteger(n) && n >= 1;
   if (!whole(size) || !whole(numbers) || numbers > size) {
@@ -37,7 +37,10 @@ export function verifyRows(where: string, rule: RowLikelihood): void {
       return y;
     });
     for (const y of draws) checkTargets(`${where}: draw at f = ${rowText(f)}`, y, rule.targets ?? "reals");
-    for (const y of draws.slice(0, 8)) checkGradient(where, rule, f, y, information);
+    for (const y of draws.slice(0, 8)) {
+      checkGradient(where, rule, f, y, information);
+      checkHessian(where, rule, f, y, information);
+    }
     checkDraws(where, rule, f, draws, information);
   }
 }
@@ -59,19 +62,33 @@ function informationAt(where: string, rule: RowLikelihood, f: Row): Row {
       );
     }
   }
-  // A root is cut off where there is none: then it is that of another matrix.
-  const root = semidefiniteRoot(information, n);
+  if (informationRoot(information, n) === undefined) {
+    throw new ValueError(
+      `${where}: the information ${rowText(information)} at f = ${rowText(f)} has a negative eigenvalue.`,
+    );
+  }
+  return information;
+}
+
+function checkHessian(where: string, rule: RowLikelihood, f: Row, y: Row, information: Row): void {
+  if (rule.hessian === undefined) return;
+  const n = rule.outputs;
+  const [value, slope] = [new Float64Array(n * n), new Float64Array(n)];
+  rule.hessian(f, y, value);
+  const units = Array.from({ length: n }, (_, c) => 1 / Math.sqrt(information[c * n + c] || 1));
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let product = 0;
-      for (let k = 0; k <= j; k++) product += root[i * n + k] * root[j * n + k];
-      if (Math.abs(product - at(i, j)) <= 1e-6 * Math.sqrt(at(i, i) * at(j, j))) continue;
+    for (let j = 0; j < n; j++) {
+      const gradient = (x: number) => {
+        rule.gradient(f.with(j, x), y, slope.fill(0));
+        return slope[i] * units[i];
+      };
+      const found = derivativeOf(gradient, f[j], value[i * n + j] * units[i], units[j], Math.abs(y[0]));
+      if (found === undefined) continue;
       throw new ValueError(
-        `${where}: the information ${rowText(information)} at f = ${rowText(f)} has a negative eigenvalue.`,
+        `${where}: the hessian is not the gradient's derivative. At f = ${rowText(f)} and y = ${rowText(y)} differences of the gradient of output ${i} in output ${j} give ${text(found / units[i])}, the hessian ${text(value[i * n + j])}.`,
       );
     }
   }
-  return information;
 }
 
 function checkGradient(where: string, rule: RowLikelihood, f: Row, y: Row, information: Row): void {

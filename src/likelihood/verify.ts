@@ -2,7 +2,7 @@
 // targets against integrals over the density.
 
 import { Random } from "../array/random.ts";
-import { OptionError, ValueError } from "../errors.ts";
+import { checkChoice, OptionError, ValueError } from "../errors.ts";
 import { checkTargets } from "./of-numbers.ts";
 import type { NumberLikelihood, TargetNumbers } from "./plain.ts";
 
@@ -22,7 +22,7 @@ const MOST_COUNTS = 100_000;
 const needed = ["loss", "gradient", "information", "draw", "mean", "variance"] as const;
 /** @throws OptionError for what is missing or unknown, ValueError for what does not agree */
 export function verify(where: string, rule: NumberLikelihood): void {
-  checkFunctions(where, rule, [], ["constant", "moments"]);
+  checkFunctions(where, rule, [], ["constant", "moments", "hessian"]);
   for (const f of OUTPUTS) {
     const information = rule.information(f);
     if (!(information >= 0 && information < Number.POSITIVE_INFINITY)) {
@@ -33,7 +33,10 @@ export function verify(where: string, rule: NumberLikelihood): void {
     const random = new Random(1);
     const draws = Float64Array.from({ length: DRAWS }, () => rule.draw(f, random));
     checkTargets(`${where}: draw at f = ${f}`, draws, rule.targets ?? "reals");
-    for (const y of draws.subarray(0, 8)) checkGradient(where, rule, f, y);
+    for (const y of draws.subarray(0, 8)) {
+      checkGradient(where, rule, f, y);
+      checkHessian(where, rule, f, y);
+    }
     checkDraws(where, rule, f, draws, checkIntegrals(where, rule, f));
   }
 }
@@ -52,7 +55,7 @@ export function checkFunctions(
     throw new OptionError(`${where}: expected an object of functions, got ${rule === null ? "null" : typeof rule}.`);
   }
   const given = rule as Readonly<Record<string, unknown>>;
-  const known: readonly string[] = [...needed, "targets", ...optional, ...values];
+  const known: readonly string[] = [...needed, "targets", "curvature", ...optional, ...values];
   for (const name of Object.keys(rule)) {
     if (!known.includes(name)) {
       throw new OptionError(`${where}: unknown function "${name}"; a likelihood has ${known.join(", ")}.`);
@@ -65,6 +68,13 @@ export function checkFunctions(
   const kinds: readonly unknown[] = ["reals", "positives", "counts"] satisfies TargetNumbers[];
   if (given.targets !== undefined && !kinds.includes(given.targets)) {
     throw new OptionError(`${where}: expected targets to be "reals", "positives" or "counts", got "${given.targets}".`);
+  }
+  const { curvature = "expected", hessian } = given;
+  checkChoice(where, "curvature", curvature, ["expected", "observed"]);
+  if (curvature === "observed" && hessian === undefined) {
+    throw new OptionError(
+      `${where}: curvature: "observed" needs a function hessian, which gives ∂² loss / ∂f² at a target.`,
+    );
   }
 }
 
@@ -101,6 +111,17 @@ function checkGradient(where: string, rule: NumberLikelihood, f: number, y: numb
   if (found === undefined) return;
   throw new ValueError(
     `${where}: the gradient is not the loss's derivative. At f = ${f} and y = ${text(y)} differences of the loss give ${text(found)}, the gradient ${text(slope)}.`,
+  );
+}
+
+function checkHessian(where: string, rule: NumberLikelihood, f: number, y: number): void {
+  if (rule.hessian === undefined) return;
+  const value = rule.hessian(f, y);
+  const unit = 1 / Math.sqrt(rule.information(f) || 1);
+  const found = derivativeOf((x) => rule.gradient(x, y) * unit, f, value * unit, unit, Math.abs(y));
+  if (found === undefined) return;
+  throw new ValueError(
+    `${where}: the hessian is not the gradient's derivative. At f = ${f} and y = ${text(y)} differences of the gradient give ${text(found / unit)}, the hessian ${text(value)}.`,
   );
 }
 

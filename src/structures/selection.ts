@@ -1,15 +1,18 @@
 // Which weights a posterior is over: all, the last layer's, some parameters, or some single weights.
 
-import { checkOptions, OptionError, refuseJson, ShapeError } from "../errors.ts";
+import { checkOptions, OptionError, refuseJson, ShapeError, valueText } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import type { LinearSite, Parameter, Site } from "../network/parameters.ts";
 import type { Node } from "../network/primitive.ts";
+import { type CountedWeights, countedIndices, isCounted } from "./counted-weights.ts";
 
 /**
- * All weights, those of the last linear layer, whole parameters by name ("0.weight"), or positions in `net.parameters`,
- * which the structures "full" and "diagonal" take; none twice. Frozen weights are left out, and refused where they are named.
+ * All weights, those of the last linear layer, of layers ("0") or of parameters ("0.weight") by name; or single weights, which the
+ * structures "full" and "diagonal" take: by their positions in `net.parameters`, or so many of them, the `largest` by size, the
+ * `mostVariable` of a posterior (Daxberger et al. 2021), or drawn at `random`. None twice; frozen weights are left out, and
+ * refused where they are named.
  *
  * Numbers that go with this option, those of the prior, count in the order in which it names parameters or positions, and a
  * posterior gives them back in that order. What is computed over weights (mean, variance, covariance, draws, curvatures) is in
@@ -18,7 +21,9 @@ import type { Node } from "../network/primitive.ts";
 export type Weights =
   | "all"
   | "lastLayer"
+  | { readonly layers: readonly string[] }
   | { readonly parameters: readonly string[] }
+  | CountedWeights
   | { readonly indices: { readonly length: number; readonly [index: number]: number } };
 
 /** A parameter of which some or all weights are selected. */
@@ -210,14 +215,22 @@ function selected(where: string, net: Network, weights: Weights): Selection {
   }
   if (weights === null || typeof weights !== "object") {
     throw new OptionError(
-      `${where}: weights must be "all", "lastLayer", { parameters: names } or { indices: positions }, not ${String(weights)}.`,
+      `${where}: weights must be "all", "lastLayer", or an object such as { layers: names }, { parameters: names }, { indices: positions } or { largest: count }, not ${String(weights)}.`,
     );
   }
-  checkOptions(`${where}, weights`, weights, ["parameters", "indices"]);
+  if (isCounted(weights)) {
+    return build(where, graph, chooseIndices(where, graph, countedIndices(where, net, weights), frozen));
+  }
+  checkOptions(`${where}, weights`, weights, ["layers", "parameters", "indices", "largest", "mostVariable", "random"]);
   const [given] = Object.values(weights) as unknown[];
   const isList = Array.isArray(given) || (ArrayBuffer.isView(given) && "length" in given);
   if (Object.keys(weights).length !== 1 || !isList) {
-    throw new OptionError(`${where}: weights must have a list of either parameters (names) or indices (positions).`);
+    throw new OptionError(
+      `${where}: weights must have one list: of layers or parameters (names), or of indices (positions).`,
+    );
+  }
+  if ("layers" in weights) {
+    return select(where, net, { parameters: namesOfLayers(where, net, weights.layers) });
   }
   if ("parameters" in weights) {
     const names = Array.from(weights.parameters);
@@ -240,6 +253,23 @@ function selected(where: string, net: Network, weights: Weights): Selection {
   }
   const selection = build(where, graph, chooseIndices(where, graph, weights.indices, frozen));
   return new Selection(graph, selection.parameters, indicesGiven(selection, weights.indices));
+}
+
+/** The names of the parameters of layers that are not frozen. @throws OptionError */
+function namesOfLayers(where: string, { graph, frozen }: Network, layers: readonly string[]): string[] {
+  return Array.from(layers).flatMap((layer, i) => {
+    if (layers.indexOf(layer) < i) throw new OptionError(`${where}: the layer "${layer}" is named twice.`);
+    const names = graph.parameters.map(({ name }) => name).filter((name) => name.startsWith(`${layer}.`));
+    if (names.length === 0) {
+      const known = new Set(graph.parameters.map(({ name }) => name.slice(0, Math.max(0, name.lastIndexOf(".")))));
+      throw new OptionError(
+        `${where}: the network has no layer "${valueText(layer)}" with parameters. It has ${[...known].join(", ")}.`,
+      );
+    }
+    const free = names.filter((name) => !frozen.has(name));
+    if (free.length === 0) throw new OptionError(`${where}: the layer "${layer}" is frozen.`);
+    return free;
+  });
 }
 
 function namesGiven({ parameters }: Selection, names: readonly string[]): Named {

@@ -290,9 +290,9 @@ describe("layers between weights and outputs", () => {
     let numbers = 0;
     const counting: Likelihood = {
       ...last,
-      root(f, columns, to) {
+      root(f, columns, to, targets) {
         numbers += columns.count * f.batch * f.outputs;
-        last.root(f, columns, to);
+        last.root(f, columns, to, targets);
       },
     };
     curvatureOf(net, counting, { x, y: array([0, 1, 2, 2, 1, 0], { shape: [2, 3] }) }, { structure: "kronecker" });

@@ -60,14 +60,19 @@ const shared: [string, object, Kind, RegExp][] = [
   ["no draws", { monteCarloSamples: 0 }, OptionError, /monteCarloSamples must be an integer of at least 1, not 0/],
   ["a seed", { seed: -1 }, OptionError, /seed must be an integer of at least 0, not -1/],
   ["weights", { weights: "first" }, OptionError, /weights must be "all", "lastLayer", .* not first/],
-  ["no list of weights", { weights: {} }, OptionError, /either parameters \(names\) or indices \(positions\)/],
+  [
+    "no list of weights",
+    { weights: {} },
+    OptionError,
+    /one list: of layers or parameters \(names\), or of indices \(positions\)/,
+  ],
   [
     "two lists of weights",
     { weights: { parameters: ["0.bias"], indices: [1] } },
     OptionError,
-    /either parameters .* or/,
+    /one list: of layers or parameters/,
   ],
-  ["a list that is none", { weights: { indices: 3 } }, OptionError, /list of either parameters/],
+  ["a list that is none", { weights: { indices: 3 } }, OptionError, /one list: of layers or parameters/],
   ["a misspelt list", { weights: { index: [1] } }, OptionError, /unknown option "index"\. Did you mean "indices"\?/],
   [
     "an unknown parameter",

@@ -61,20 +61,22 @@ export class At {
   }
 
   /** The columns of Λ^½, [K, B, C]. */
-  root(): number[] {
+  root(targets: readonly number[] = []): number[] {
     const count = this.likelihood.rootColumns(this.shape);
-    return this.columns({ first: 0, count });
+    return this.columns({ first: 0, count }, targets);
   }
 
   /** Some of them. */
-  columns(columns: Which): number[] {
-    return this.#run(columns.count * this.f.length, (f, to) => this.likelihood.root(f, columns, to));
+  columns(columns: Which, targets: readonly number[] = []): number[] {
+    return this.#run(columns.count * this.f.length, (f, to) => {
+      this.likelihood.root(f, columns, to, copyIn(this.dtype, targets));
+    });
   }
 
   /** Σ_k c_k c_kᵀ of every example, [B, C, C]. */
-  curvature(): number[] {
+  curvature(targets: readonly number[] = []): number[] {
     const { outputs, f } = this;
-    const root = this.root();
+    const root = this.root(targets);
     const rows = f.length / outputs;
     return Array.from({ length: rows * outputs * outputs }, (_, i) => {
       const [b, c, d] = [Math.floor(i / outputs ** 2), Math.floor(i / outputs) % outputs, i % outputs];

@@ -102,7 +102,12 @@ function asNamed({ options, world }: Case, { indices, parts }: Fixture, values: 
     };
     return Array.from({ length: size }, (_, i) => offset + i);
   };
-  const named = "indices" in weights ? Array.from(weights.indices) : weights.parameters.flatMap(rangeOf);
+  const named =
+    "indices" in weights
+      ? Array.from(weights.indices)
+      : "parameters" in weights
+        ? weights.parameters.flatMap(rangeOf)
+        : [];
   if (values.length !== parts().length) return named.map((index) => values[indices().indexOf(index)]);
   const partOf = (index: number) => parts().findIndex(({ offset, size }) => index >= offset && index < offset + size);
   return [...new Set(named.map(partOf))].map((part) => values[part]);
