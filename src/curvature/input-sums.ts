@@ -18,6 +18,13 @@ export function layerOnInputs({ input, sites, uses }: Graph): LinearSite | undef
   });
 }
 
+/** Bytes of what is kept of a network's inputs. */
+export function inputSumsBytes(graph: Graph): number {
+  if (layerOnInputs(graph) === undefined) return 0;
+  const { shape } = graph.input;
+  return 8 * (MOST_ROWS + 3) * shape[shape.length - 1];
+}
+
 /**
  * Means and spreads of the columns [d], and a few rows [n, d]. Differences from the first row are what is summed: they
  * keep their digits however far from 0 a column is (Chan, Golub & LeVeque 1983).

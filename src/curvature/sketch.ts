@@ -70,7 +70,7 @@ class Sketch {
     const bytes = bytesPerElement(dtype);
     for (const [site, { signs }] of this.#signs) {
       const { inputs, outputs, weight, bias } = site;
-      const r = copyIn(dtype, signs);
+      const r = copyIn(dtype, signs, true);
       for (const node of graph.uses.get(site) ?? []) {
         const rows = batch * positionsOf(node);
         const delta = backward.cotangent(node);

@@ -237,10 +237,10 @@ function lend<Result>(dtype: DType, body: (memory: FloatArray) => Result): Resul
   return result;
 }
 
-/** A fresh allocation that holds a copy of `source`, converted to `dtype`. */
-export function copyIn(dtype: DType, source: ArrayLike<number>): Pointer {
+/** A fresh allocation that holds a copy of `source`, converted to `dtype`. @param stays as of `copyTo` */
+export function copyIn(dtype: DType, source: ArrayLike<number>, stays = false): Pointer {
   const pointer = allocateFloats(dtype, source.length);
-  copyTo(dtype, pointer, source);
+  copyTo(dtype, pointer, source, stays);
   return pointer;
 }
 
@@ -256,10 +256,11 @@ export function sharedView(dtype: DType, pointer: Pointer, length: number): Floa
   return floats(dtype).subarray(start, start + length);
 }
 
-export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>): void {
+/** @param stays whether the source is the same until what is written down is done, so that it need not be kept */
+export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>, stays = false): void {
   if (counted !== undefined) return;
   const at = pointer / bytesPerElement(dtype);
-  if (tape.recording() && ArrayBuffer.isView(source) && source.length > COPIED) {
+  if (tape.recording() && ArrayBuffer.isView(source) && (stays || source.length > COPIED)) {
     // A view of the same numbers: what is written down does not change them.
     const from = source as FloatArray;
     for (let start = 0; start < from.length; start += COPIED) {

@@ -2,6 +2,7 @@
 
 import { cutOfPass, passBytes } from "../curvature/accumulate.ts";
 import { dryAccumulators } from "../curvature/accumulators.ts";
+import { inputSumsBytes } from "../curvature/input-sums.ts";
 import { outputsApart } from "../curvature/outputs-apart.ts";
 import { once, type Plan, readPlan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
@@ -66,8 +67,8 @@ function bytesOfPass(plan: Plan, pass: Pass, apart: number, examples: number): {
 export function estimate(plan: Plan, structure: Structure, examples: number, asked?: Asked): MemoryEstimate {
   const { net, selection } = plan;
   const vector = FLOAT64 * selection.size;
-  // The parameters as they were, which the posterior keeps in float64, and the prior's mean.
-  const kept = FLOAT64 * net.parameterCount + vector;
+  // The parameters as they were, which the posterior keeps in float64, the prior's mean, and what is kept of the inputs.
+  const kept = FLOAT64 * net.parameterCount + vector + inputSumsBytes(net.graph);
   const copy = net.parameterCount * bytesPerElement(net.dtype);
   const passes = table[structure].passes(plan.basis !== undefined);
   const last = passes[passes.length - 1];

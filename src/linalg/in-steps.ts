@@ -3,7 +3,16 @@
 import { LaplaceError } from "../errors.ts";
 import { dryBytes, keptMatrix } from "../kernels/dry-run.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, copyOut, copyTo, inMemory, openScope, type Pointer } from "../kernels/memory.ts";
+import {
+  allocate,
+  allocateFloats,
+  copyOut,
+  copyOutTo,
+  copyTo,
+  inMemory,
+  openScope,
+  type Pointer,
+} from "../kernels/memory.ts";
 import { inBurst, inPieces, type Steps } from "../kernels/steps.ts";
 
 /** The order up to which a factorisation is one step. */
@@ -67,7 +76,7 @@ export function* eighInSteps(
   const end = openScope();
   try {
     const [v, w] = [allocateFloats("float64", n * n), allocateFloats("float64", n)];
-    yield* inPieces(() => copyTo("float64", v, matrix));
+    yield* inPieces(() => copyTo("float64", v, matrix, true));
     if (factor !== 1) {
       yield* eachRows(n, (first, end) =>
         inMemory("float64", (memory) => {
@@ -90,7 +99,7 @@ const AT_ONCE = 2 ** 18;
 export function* copyOutInSteps(from: Pointer, length: number): Steps<Float64Array> {
   const result = keptMatrix(length);
   for (let first = 0; first < length && dryBytes() === undefined; first += AT_ONCE) {
-    result.set(copyOut("float64", from + 8 * first, Math.min(AT_ONCE, length - first)), first);
+    copyOutTo("float64", from + 8 * first, Math.min(AT_ONCE, length - first), result, first);
     yield;
   }
   return result;

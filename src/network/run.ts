@@ -244,7 +244,7 @@ interface Entering {
 /** At most so many examples of a batch from the first on. */
 function entering({ graph, dtype }: Model, { inputs, targets }: Batch, first: number, size: number): Entering {
   const count = Math.min(size, inputs.shape[0] - first);
-  const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n));
+  const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n), true);
   return {
     count,
     inputs: () => copy(inputs, graph.input.size),
@@ -261,7 +261,7 @@ export function opened(
 ): (part: Entering) => number {
   const holdCopy = ({ data }: NDArray) => {
     const at = hold(dtype, data.length);
-    copyTo(dtype, at, data);
+    copyTo(dtype, at, data, true);
     return at;
   };
   const [theta, buffers] = [holdCopy(parameters), holdCopy(statistics)];

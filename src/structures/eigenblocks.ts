@@ -73,8 +73,8 @@ export function rotate(blocks: readonly EigenBlock[], n: number, width: number, 
       const size = outputs * inputs;
       const x = allocateFloats("float64", n * size);
       const y = allocateFloats("float64", n * size);
-      const b = copyIn("float64", qb);
-      const a = qa === undefined ? 0 : copyIn("float64", qa);
+      const b = copyIn("float64", qb, true);
+      const a = qa === undefined ? 0 : copyIn("float64", qa, true);
       for (let g = 0; g < groups; g++) {
         const place = rows + 8 * (selected.at + g * size);
         kernels.copyRows(n, size, place, width, x, size, false);

@@ -182,7 +182,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   }
 
   #weigh(rows: Pointer, n: number, powers: Float64Array): void {
-    scope(() => kernelsFor("float64").multiply(n, this.#size, rows, copyIn("float64", powers), rows, false));
+    scope(() => kernelsFor("float64").multiply(n, this.#size, rows, copyIn("float64", powers, true), rows, false));
   }
 
   whiten(rows: Pointer, n: number): void {
@@ -235,10 +235,10 @@ const singles = new WeakMap<Float64Array, Float32Array>();
 
 /** As `copyIn`, for what every prediction takes: it is converted once. */
 function enter(dtype: DType, values: Float64Array): Pointer {
-  if (dtype === "float64") return copyIn(dtype, values);
+  if (dtype === "float64") return copyIn(dtype, values, true);
   const single = singles.get(values) ?? keptSingles(values);
   singles.set(values, single);
-  return copyIn(dtype, single);
+  return copyIn(dtype, single, true);
 }
 
 /** Where a block's part of J P⁻¹ Jᵀ is added, so many numbers for each example, and how. */

@@ -54,9 +54,9 @@ function sumsIn(basis: readonly EigenBlock[], { selection, dtype: own }: SumOpti
       const addBlock = ({ qb, qa, ...shape }: EigenBlock, at: Pointer) => {
         const { site, role, parameter } = shape.selected;
         const nodes = graph.uses.get(site) ?? [];
-        const b = copyIn(dtype, qb);
+        const b = copyIn(dtype, qb, true);
         if (qa !== undefined && site.kind === "linear") {
-          const a = copyIn(dtype, qa);
+          const a = copyIn(dtype, qa, true);
           const plain = plainUse(backward, site, nodes);
           if (plain !== undefined) {
             addPlainSquares(backward, site, rotatedUses(backward, site, batch, [plain], b, a)[0], at);

@@ -197,13 +197,13 @@ class FullPrecision implements Precision {
   whiten(rows: Pointer, n: number): void {
     // R = U⁻ᵀ: each row v becomes (U⁻¹ vᵀ)ᵀ.
     const size = this.#size;
-    const upper = copyIn("float64", atOnce(this.#factor()));
+    const upper = copyIn("float64", atOnce(this.#factor()), true);
     kernelsFor("float64").solveBackward(size, n, upper, size, 1, rows, 1, size);
   }
 
   colour(rows: Pointer, n: number): void {
     const size = this.#size;
-    const upper = copyIn("float64", atOnce(this.#factor()));
+    const upper = copyIn("float64", atOnce(this.#factor()), true);
     kernelsFor("float64").solveForward(size, n, upper, 1, size, rows, 1, size);
   }
 
