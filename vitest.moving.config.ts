@@ -12,6 +12,7 @@ const merged = mergeConfig(
         "test/docs.test.ts",
         "test/examples.test.ts",
         "test/array/passing.test.ts",
+        "test/remote/threads.test.ts",
         "node_modules/**",
       ],
       testTimeout: 600_000,

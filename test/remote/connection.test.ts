@@ -192,20 +192,24 @@ describe("memory", () => {
     expect(Float64Array.from(again.priorPrecision.data)).toEqual(priorPrecision);
   });
 
-  test("shared memory is shared, and arrays in the kernels' memory are copied", async () => {
-    const posterior = await fitted();
-    const due = await posterior.predict(plain.map((one) => [one]));
-    const shared = new Float64Array(new SharedArrayBuffer(40), 8, 3);
-    shared.set(plain);
-    expect(await posterior.predict(rows(shared), { transfer: true })).toEqual(due);
-    expect(Array.from(shared)).toEqual(plain);
-    const there = kernelArray([3, 1]);
-    there.data.set(plain);
-    expect(await posterior.predict(there, { transfer: true })).toEqual(due);
-    expect(Array.from(there.data)).toEqual(plain);
-    there.free();
-    await expect(posterior.predict(there)).rejects.toThrow(LaplaceError);
-  });
+  // Not where memory moves: there is none then.
+  test.skipIf(typeof SharedArrayBuffer === "undefined")(
+    "shared memory is shared, and arrays in the kernels' memory are copied",
+    async () => {
+      const posterior = await fitted();
+      const due = await posterior.predict(plain.map((one) => [one]));
+      const shared = new Float64Array(new SharedArrayBuffer(40), 8, 3);
+      shared.set(plain);
+      expect(await posterior.predict(rows(shared), { transfer: true })).toEqual(due);
+      expect(Array.from(shared)).toEqual(plain);
+      const there = kernelArray([3, 1]);
+      there.data.set(plain);
+      expect(await posterior.predict(there, { transfer: true })).toEqual(due);
+      expect(Array.from(there.data)).toEqual(plain);
+      there.free();
+      await expect(posterior.predict(there)).rejects.toThrow(LaplaceError);
+    },
+  );
 
   test("bytes of files are copied, or given", async () => {
     const bytes = savePosterior(await laplace(net, options).fit(data));
