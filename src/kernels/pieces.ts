@@ -40,6 +40,23 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
     values,
   });
 
+  /** A product of one batch. */
+  const product = (
+    m: number,
+    n: number,
+    k: number,
+    a: number,
+    ra: number,
+    ca: number,
+    b: number,
+    rb: number,
+    cb: number,
+    c: number,
+    rc: number,
+    alpha: number,
+    adds: number,
+  ): KernelCall => call("gemm", 1, m, n, k, a, 0, ra, ca, b, 0, rb, cb, c, 0, rc, alpha, adds);
+
   /** Calls that do not depend on each other, as many at once as there are threads. */
   const job = (calls: readonly KernelCall[]) => {
     const most = pool === undefined ? 1 : threadCount();
@@ -71,26 +88,7 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
         const adds = Number(add || p > 0);
         const part = ([r, re]: Range, [q, qe]: Range) => {
           const [from, to] = [x + r * ra * size, z + (r * rc + q) * size];
-          return call(
-            "gemm",
-            1,
-            re - r,
-            qe - q,
-            pe - p,
-            from,
-            0,
-            ra,
-            ca,
-            y + q * cb * size,
-            0,
-            rb,
-            cb,
-            to,
-            0,
-            rc,
-            alpha,
-            adds,
-          );
+          return product(re - r, qe - q, pe - p, from, ra, ca, y + q * cb * size, rb, cb, to, rc, alpha, adds);
         };
         if (each <= MOST) job([part([0, m], [0, n])]);
         else job(rows.flatMap((some) => columns.map((others) => part(some, others))));
@@ -112,26 +110,7 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
         const before = sides
           .slice(0, i)
           .map(([q, qe]) =>
-            call(
-              "gemm",
-              1,
-              rows,
-              qe - q,
-              depth,
-              from,
-              0,
-              ra,
-              ca,
-              y + q * cb * size,
-              0,
-              rb,
-              cb,
-              to + q * size,
-              0,
-              rc,
-              alpha,
-              adds,
-            ),
+            product(rows, qe - q, depth, from, ra, ca, y + q * cb * size, rb, cb, to + q * size, rc, alpha, adds),
           );
         const own = y + start * cb * size;
         return [...before, call("gemmt", rows, depth, from, ra, ca, own, rb, cb, to + start * size, rc, alpha, adds)];

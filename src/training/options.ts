@@ -2,7 +2,7 @@
 
 import type { DataLoader } from "../data/loader.ts";
 import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, ValueError } from "../errors.ts";
-import type { StopSignal } from "../kernels/steps.ts";
+import { readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Loss } from "../losses/losses.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
@@ -91,7 +91,7 @@ export interface TrainingPlan {
 export function readTrainingOptions(options: TrainingOptions, loader: DataLoader | undefined): TrainingPlan {
   checkOptions("train", options, optionNames, optionsElsewhere);
   const { optimizer = adam(), epochs = 100, weightDecay = 0, seed = 0 } = options;
-  const { schedule, clipNorm = Number.POSITIVE_INFINITY, onProgress, signal } = options;
+  const { schedule, clipNorm = Number.POSITIVE_INFINITY } = options;
   const { batchSize = loader?.batchSize ?? 32, shuffle = loader?.shuffle ?? true } = options;
   if (loader !== undefined && (batchSize !== loader.batchSize || shuffle !== loader.shuffle)) {
     throw new OptionError(
@@ -113,11 +113,6 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   }
   checkBoolean("train", "shuffle", shuffle);
   checkInteger("train", "seed", seed, 0);
-  if (onProgress !== undefined && typeof onProgress !== "function") {
-    throw new OptionError(`train: onProgress must be a function, not ${typeof onProgress}.`);
-  }
-  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
-    throw new OptionError("train: signal must be an AbortSignal, such as the signal of an AbortController.");
-  }
+  readBursts("train", options);
   return { optimizer, epochs, batchSize, weightDecay, schedule, clipNorm, shuffle, seed };
 }

@@ -43,7 +43,7 @@ import {
   uncertainty,
 } from "../../src/index.ts";
 import { functions, kinds } from "../../src/remote/calls.ts";
-import { pair } from "./pair.ts";
+import { pair, scaledNormal } from "./pair.ts";
 
 const remote = await pair();
 afterAll(() => remote.close());
@@ -142,15 +142,7 @@ describe.each([
   });
 });
 
-const own = defineLikelihood("remoteNormal", ({ scale }: { scale: number }) => ({
-  loss: (f, y) => (f - y) ** 2 / (2 * scale ** 2),
-  gradient: (f, y) => (f - y) / scale ** 2,
-  information: () => scale ** -2,
-  mean: (f) => f,
-  variance: () => scale ** 2,
-  constant: () => Math.log(scale * Math.sqrt(2 * Math.PI)),
-  draw: (f, random) => f + scale * random.normal(),
-}));
+const own = defineLikelihood("remoteNormal", scaledNormal);
 const likelihoods: Record<string, [keyof typeof targets, Likelihood]> = {
   "gaussian, its noises to be tuned": ["numbers", gaussian()],
   "gaussian of one noise": ["numbers", gaussian({ noise: 0.3 })],

@@ -1,6 +1,6 @@
-// A connection within one thread: both ends of a channel.
+// What the tests of workers share: a connection within one thread, both ends of a channel, and a likelihood.
 
-import { connect, type Remote } from "../../src/index.ts";
+import { connect, type NumberLikelihood, type Remote } from "../../src/index.ts";
 import { serve } from "../../src/worker.ts";
 
 /** A remote whose worker is this thread. Messages are cloned and transferred all the same. */
@@ -9,3 +9,14 @@ export async function pair(): Promise<Remote> {
   serve(port2 as never);
   return connect(port1 as never);
 }
+
+/** A Gaussian of a known deviation, as a likelihood of one's own. */
+export const scaledNormal = ({ scale }: { scale: number }): NumberLikelihood => ({
+  loss: (f, y) => (f - y) ** 2 / (2 * scale ** 2),
+  gradient: (f, y) => (f - y) / scale ** 2,
+  information: () => scale ** -2,
+  mean: (f) => f,
+  variance: () => scale ** 2,
+  constant: () => Math.log(scale * Math.sqrt(2 * Math.PI)),
+  draw: (f, random) => f + scale * random.normal(),
+});

@@ -13,12 +13,12 @@ import {
   LaplaceError,
   laplace,
   mse,
-  type NumberLikelihood,
   randomNormal,
   savePosterior,
   tanh,
 } from "laplace-ts";
 import { afterAll, describe, expect, test } from "vitest";
+import { scaledNormal } from "./pair.ts";
 
 const own = new URL(import.meta.resolve("laplace-ts/worker"));
 // Within the repository, so that "laplace-ts" is found from there.
@@ -117,18 +117,9 @@ describe("the end", () => {
 });
 
 test("a likelihood of one's own is defined in a file of one's own, and others say so", async () => {
-  const make = ({ scale }: { scale: number }): NumberLikelihood => ({
-    loss: (f, y) => (f - y) ** 2 / (2 * scale ** 2),
-    gradient: (f, y) => (f - y) / scale ** 2,
-    information: () => scale ** -2,
-    mean: (f) => f,
-    variance: () => scale ** 2,
-    constant: () => Math.log(scale * Math.sqrt(2 * Math.PI)),
-    draw: (f, random) => f + scale * random.normal(),
-  });
-  const likelihood = defineLikelihood("threadsNormal", make);
+  const likelihood = defineLikelihood("threadsNormal", scaledNormal);
   const how = { ...options, likelihood: likelihood({ scale: 0.5 }) };
-  const text = `import "laplace-ts/worker"; import { defineLikelihood } from "laplace-ts"; defineLikelihood("threadsNormal", ${make});`;
+  const text = `import "laplace-ts/worker"; import { defineLikelihood } from "laplace-ts"; defineLikelihood("threadsNormal", ${scaledNormal});`;
   const remote = await connect(new Worker(file("own.mjs", text)));
   const there = await remote.laplace(await remote.send(net), how).fit(data);
   expect(await remote.savePosterior(there)).toEqual(savePosterior(await laplace(net, how).fit(data)));
