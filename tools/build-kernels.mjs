@@ -1,13 +1,15 @@
 // Compiles src/kernels/assembly/ to WebAssembly and writes, into src/kernels/generated/,
 //   assembly.ts  an instance for float32 and one for float64 of every generic kernel `export function name<T>(...)`
 //                whose comment is not marked @internal,
-//   simd.wasm, relaxed.wasm, wide.wasm   the builds; the last one is a file of the package, which Node alone reads,
-//   bytes.ts     the first two, compressed, as base64 text (so that Node, pages and bundlers load them alike),
+//   wide.wasm    a build that is a file of the package, which Node alone reads,
+//   bytes.ts     the plain build, compressed, as base64 text (so that Node, pages and bundlers load it alike); the relaxed one
+//                is made of it when it is loaded,
 //   types.ts     the kernels' signatures as TypeScript sees them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import asc from "assemblyscript/asc";
+import { plainSimd } from "./plain-simd.mjs";
 
 const assembly = "src/kernels/assembly";
 const generated = "src/kernels/generated";
@@ -17,9 +19,8 @@ const declaration = /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\nexport function (\w+)(<T>)?
 
 /** The builds of the same source. "wide" has tile-wide.ts in the place of tile.ts. */
 const builds = {
-  simd: { features: [], wide: false },
-  relaxed: { features: ["relaxed-simd"], wide: false },
-  wide: { features: ["relaxed-simd"], wide: true },
+  relaxed: { wide: false },
+  wide: { wide: true },
 };
 
 /** Every kernel: generic functions, and float64 ones in the folders beneath. */
@@ -80,22 +81,17 @@ ${members(1)}}
 `;
 }
 
-/**
- * Builds of the same source are alike: their quarters in turn, so that each finds its twin within the 32 KiB that deflate looks
- * back, take little more than one of them.
- */
-function bytes(names) {
-  const files = names.map((name) => readFileSync(join(generated, `${name}.wasm`)));
-  const quarter = (file, i) =>
-    file.subarray(Math.floor((file.length * i) / 4), Math.floor((file.length * (i + 1)) / 4));
-  const turns = [0, 1, 2, 3].flatMap((i) => files.map((file) => quarter(file, i)));
-  const text = deflateRawSync(Buffer.concat(turns), { level: 9, memLevel: 9 }).toString("base64");
-  const sizes = names.map((name, i) => `${name}: ${files[i].length}`).join(", ");
+function bytes() {
+  const { plain, fused } = plainSimd(readFileSync(join(generated, "relaxed.wasm")));
+  const text = deflateRawSync(plain, { level: 9, memLevel: 9 }).toString("base64");
   return `${notice}
-/** The bytes of each build. */
-export const sizes = { ${sizes} } as const;
+/** The bytes of the plain build. */
+export const size = ${plain.length};
 
-/** The quarters of the builds in turn, compressed. */
+/** Operations that are fused in the relaxed build. */
+export const fused = ${fused};
+
+/** The plain build, compressed. */
 export const compressed: string =
   "${text}";
 `;
@@ -106,18 +102,18 @@ export async function buildKernels() {
   mkdirSync(generated, { recursive: true });
   const kernels = signatures();
   writeFileSync(join(generated, "assembly.ts"), instances(kernels));
-  for (const [build, { features, wide }] of Object.entries(builds)) {
+  for (const [build, { wide }] of Object.entries(builds)) {
     const wasm = join(generated, `${build}.wasm`);
     const readFile = (name, base = ".") => {
       const path = join(base, wide ? name.replace(/\btile\.ts$/, "tile-wide.ts") : name);
       return existsSync(path) ? readFileSync(path, "utf8") : null;
     };
-    const options = "-O3 --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd";
-    const enabled = features.flatMap((feature) => ["--enable", feature]);
+    const options =
+      "-O3 --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd --enable relaxed-simd";
     const files = [join(generated, "assembly.ts"), "-o", wasm];
-    const { error, stderr } = await asc.main([...files, ...options.split(" "), ...enabled], { readFile });
+    const { error, stderr } = await asc.main([...files, ...options.split(" ")], { readFile });
     if (error) throw new Error(`The kernels do not compile.\n${stderr.toString()}`);
   }
-  writeFileSync(join(generated, "bytes.ts"), bytes(["simd", "relaxed"]));
+  writeFileSync(join(generated, "bytes.ts"), bytes());
   writeFileSync(join(generated, "types.ts"), types(kernels));
 }

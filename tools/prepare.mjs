@@ -61,7 +61,7 @@ try {
   await step(
     "Compiling the kernels",
     {
-      inputs: ["src/kernels/assembly", "tools/build-kernels.mjs", lock],
+      inputs: ["src/kernels/assembly", "tools/build-kernels.mjs", "tools/plain-simd.mjs", lock],
       outputs: ["src/kernels/generated/types.ts", "src/kernels/generated/bytes.ts"],
       stamp: "build/kernels.stamp",
     },

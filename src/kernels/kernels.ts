@@ -2,7 +2,8 @@
 
 import { checkInteger, OptionError, PlatformError } from "../errors.ts";
 import { dryBytes } from "./dry-run.ts";
-import { compressed, sizes } from "./generated/bytes.ts";
+import { fuse } from "./fuse.ts";
+import { compressed, size } from "./generated/bytes.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { SCRATCH, STATIC_BYTES, shared, theMemory } from "./heap.ts";
 import { inflate } from "./inflate.ts";
@@ -132,35 +133,23 @@ function wideBytes(): Bytes | undefined {
   }
 }
 
-/** All builds for pages, their quarters in turn. */
-function inflated(): Uint8Array {
-  const bytes = decode(compressed);
+/** The plain build, for memory of the kind that there is. */
+function inflated(): Bytes {
+  const packed = decode(compressed);
   const zlib = nodeProcess()?.getBuiltinModule?.("node:zlib");
-  return zlib?.inflateRawSync(bytes) ?? inflate(bytes, sizes.simd + sizes.relaxed);
-}
-
-/** The bytes of a build, for memory of the kind that there is. */
-function bytesOf(build: keyof typeof sizes, all: Uint8Array): Bytes {
-  const bytes = new Uint8Array(sizes[build]);
-  let at = 0;
-  for (let i = 0; i < 4; i++) {
-    for (const [name, size] of Object.entries(sizes)) {
-      const [start, end] = [Math.floor((size * i) / 4), Math.floor((size * (i + 1)) / 4)];
-      if (name === build) bytes.set(all.subarray(at, at + end - start), start);
-      at += end - start;
-    }
-  }
+  const bytes = zlib?.inflateRawSync(packed) ?? inflate(packed, size);
   if (shared) markMemoryShared(bytes);
   return bytes;
 }
 
-function load(only?: keyof typeof sizes): Loaded {
+function load(only?: "relaxed" | "simd"): Loaded {
   theMemory(); // which says what a runtime without WebAssembly lacks
+  const plain = inflated();
   // Relaxed SIMD is tried on the real bytes: what a runtime claims and what it takes may differ.
-  const all = inflated();
-  const candidates: readonly (keyof typeof sizes)[] = only === undefined ? ["relaxed", "simd"] : [only];
-  for (const build of candidates) {
-    const bytes = bytesOf(build, all);
+  for (const build of ["relaxed", "simd"] as const) {
+    if (only !== undefined && only !== build) continue;
+    const bytes = build === "simd" ? plain : new Uint8Array(plain);
+    if (build === "relaxed") fuse(bytes);
     let module: WebAssembly.Module;
     try {
       module = new WebAssembly.Module(bytes);

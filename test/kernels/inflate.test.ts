@@ -1,21 +1,47 @@
-// The kernels' own decompression against zlib's, and what it gives against the compiled files.
+// The kernels' own decompression against zlib's, and what it gives against the compiled build.
 
 import { readFileSync } from "node:fs";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compressed, sizes } from "../../src/kernels/generated/bytes.ts";
+import { fuse } from "../../src/kernels/fuse.ts";
+import { compressed, fused, size } from "../../src/kernels/generated/bytes.ts";
 import { inflate } from "../../src/kernels/inflate.ts";
 
-test("the builds come back to the byte, their quarters in turn", () => {
-  const bytes = Buffer.from(compressed, "base64");
-  const all = inflate(bytes, sizes.simd + sizes.relaxed);
-  expect(Buffer.compare(all, inflateRawSync(bytes))).toBe(0);
-  const files = ["simd", "relaxed"].map((name) => readFileSync(`src/kernels/generated/${name}.wasm`));
-  const turns = [0, 1, 2, 3].flatMap((i) =>
-    files.map((file) => file.subarray(Math.floor((file.length * i) / 4), Math.floor((file.length * (i + 1)) / 4))),
-  );
-  expect(Buffer.compare(all, Buffer.concat(turns))).toBe(0);
+const bytes = Buffer.from(compressed, "base64");
+
+test("the plain build comes back to the byte", () => {
+  const plain = inflate(bytes, size);
+  expect(Buffer.compare(plain, inflateRawSync(bytes))).toBe(0);
+  expect(WebAssembly.validate(plain)).toBe(true);
+});
+
+/** Places of fused operations, with their numbers, as far as nothing else in the bytes looks like one. */
+function fusedIn(module: Uint8Array): { at: number; code: number }[] {
+  const found: { at: number; code: number }[] = [];
+  for (let at = 0; at + 2 < module.length; at++) {
+    const code = module[at + 1];
+    if (module[at] === 0xfd && code >= 0x85 && code <= 0x88 && module[at + 2] === 2) found.push({ at, code });
+  }
+  return found;
+}
+
+test("each operation that the compiler fused is fused again, in as many bytes, and nothing else changes", () => {
+  const plain = inflate(bytes, size);
+  const relaxed = plain.slice();
+  expect(fuse(relaxed)).toBe(fused);
+  expect(fuse(relaxed.slice())).toBe(0);
+  const [ours, theirs] = [relaxed, readFileSync("src/kernels/generated/relaxed.wasm")].map(fusedIn);
+  expect(fusedIn(plain)).toEqual([]);
+  expect(ours.length).toBe(fused);
+  expect(ours.map(({ code }) => code)).toEqual(theirs.map(({ code }) => code));
+  const rest = relaxed.slice();
+  for (const { at, code } of ours) {
+    const length = code % 2 === 1 ? 10 : 14;
+    expect([...relaxed.subarray(at + 3, at + length)]).toEqual(new Array(length - 3).fill(1));
+    rest.set(plain.subarray(at, at + length), at);
+  }
+  expect(Buffer.compare(rest, plain)).toBe(0);
 });
 
 test("whatever zlib writes with codes of its own is read", () => {
