@@ -293,6 +293,7 @@ export type { Evidence } from "./posterior/evidence.ts";
 export type { Fit } from "./posterior/fit.ts";
 export type { Tuning, TuningOptions, TuningReport } from "./posterior/tuning.ts";
 export type { SampleOptions, WeightPosterior } from "./posterior/weight-posterior.ts";
+export type { FunctionSampleOptions } from "./prediction/function-samples.ts";
 export type { Linearised } from "./prediction/linearised.ts";
 export type {
   Approximation,

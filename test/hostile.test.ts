@@ -110,6 +110,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   [on(cls, "logProbabilities"), x, {}],
   [on(reg, "sample"), 3, { seed: 1 }],
   [on(reg, "functionSamples"), x, 3, { seed: 1 }],
+  [on(reg, "functionSamples"), x, 3, { seed: 1, shared: true }],
   [on(reg, "functionCovariance"), x, { joint: true }],
   [on(reg, "with"), { priorPrecision: 1, noise: 1, temperature: 1 }],
   [on(reg, "diagnose"), data, {}],

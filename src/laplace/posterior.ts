@@ -4,15 +4,15 @@ import { type ArrayLike, inspect, type NDArray } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
 import { type DiagnoseOptions, diagnose } from "../diagnosis/diagnose.ts";
 import type { Diagnosis } from "../diagnosis/findings.ts";
-import { checkInteger, checkOptions, readBudget } from "../errors.ts";
+import { checkBoolean, checkInteger, checkOptions, readBudget } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
-import { type SampleOptions, WeightPosterior } from "../posterior/weight-posterior.ts";
+import { WeightPosterior } from "../posterior/weight-posterior.ts";
+import { type FunctionSampleOptions, functionSamples, sharedFunctionSamples } from "../prediction/function-samples.ts";
 import { predictLabels } from "../prediction/log-probabilities.ts";
 import {
   type FunctionCovarianceOptions,
   functionCovariance,
-  functionSamples,
   type Prediction,
   type PredictOptions,
   predict,
@@ -80,23 +80,26 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
   }
 
   /**
-   * Draws of the function's values at all inputs together, under the linearised network, [n, B, ...outputs].
+   * Draws of the function's values under the linearised network, [n, B, ...outputs]: at all inputs together, as its covariance
+   * over inputs has them; with `shared` at each input alone, from one base noise for all, as laplace-torch draws.
    * @throws ShapeError, ValueError, OptionError; MemoryBudgetError for results, or draws of the weights [n, S], beyond the budget
    */
-  functionSamples(x: ArrayLike, n: number, options: SampleOptions = {}): NDArray {
+  functionSamples(x: ArrayLike, n: number, options: FunctionSampleOptions = {}): NDArray {
     return atOnce(this.#functionSamples(x, n, options));
   }
 
-  *#functionSamples(x: ArrayLike, n: number, options: SampleOptions): Steps<NDArray, ExamplesReport> {
+  *#functionSamples(x: ArrayLike, n: number, options: FunctionSampleOptions): Steps<NDArray, ExamplesReport> {
     const where = "functionSamples";
     checkInteger(where, "n", n, 0);
-    checkOptions(where, options, ["seed", "memoryBudget"]);
-    const memoryBudget = readBudget(where, options.memoryBudget);
-    return yield* functionSamples(where, this, x, { samples: n, seed: options.seed ?? 0, memoryBudget });
+    checkOptions(where, options, ["seed", "shared", "memoryBudget"]);
+    const { seed = 0, shared = false } = options;
+    checkBoolean(where, "shared", shared);
+    const draw = { samples: n, seed, memoryBudget: readBudget(where, options.memoryBudget) };
+    return yield* shared ? sharedFunctionSamples(where, this, x, draw) : functionSamples(where, this, x, draw);
   }
 
   /** `functionSamples` in bursts. @throws as `functionSamples`; the signal's reason */
-  async functionSamplesAsync(x: ArrayLike, n: number, options: InBursts<SampleOptions> = {}): Promise<NDArray> {
+  async functionSamplesAsync(x: ArrayLike, n: number, options: InBursts<FunctionSampleOptions> = {}): Promise<NDArray> {
     return asynchronously("functionSamples", options, (rest) => this.#functionSamples(x, n, rest));
   }
 

@@ -21,7 +21,6 @@ import { type Likelihood, Mixture } from "../likelihood/likelihood.ts";
 import type { BinaryLink, ClassLink } from "../likelihood/links.ts";
 import { labelShape } from "../losses/classes.ts";
 import { eachPanel, panels } from "../network/panels.ts";
-import { pushForward } from "../network/passes.ts";
 import { type Contraction, none, runInSteps } from "../network/run.ts";
 import { float64Rows } from "../structures/jacobian-rows.ts";
 import { cutFor, moved, routeOf, wholeRoute } from "./cuts.ts";
@@ -276,51 +275,10 @@ function* jointCovariance(
 }
 
 /** How many draws, from which seed, and what they may need. */
-interface Draws {
+export interface Draws {
   readonly samples: number;
   readonly seed: number;
   readonly memoryBudget: number;
-}
-
-/** Draws of all function values together from the linearised posterior, [n, B, C]. */
-export function* functionSamples(
-  where: string,
-  posterior: Linearised,
-  x: ArrayLike,
-  { samples: n, seed, memoryBudget }: Draws,
-): Steps<NDArray, ExamplesReport> {
-  const { net } = posterior;
-  const inputs = net.readInputs(where, x);
-  const outputs = net.graph.output.size;
-  const size = inputs.shape[0] * outputs;
-  for (const shape of [
-    [n, size],
-    [n, posterior.size],
-  ]) {
-    checkBytes(where, shape, memoryBudget, "Fewer draws need less.");
-  }
-  const result = newFloats(where, [n, size]);
-  const draws = yield* posterior.deviations(n, new Random(seed));
-  const drawn: Contraction<void> = {
-    begin({ forward, start, count }) {
-      for (let s = 0; s < n; s++) {
-        scope(() => {
-          const way = allocateFloats(net.dtype, net.parameterCount);
-          later(() => copyTo(net.dtype, way, posterior.embed(draws, s)));
-          const moved = pushForward(forward, way, 0);
-          later(() => {
-            const f = copyOut(net.dtype, forward.outputs, count * outputs);
-            const df = copyOut(net.dtype, moved, count * outputs);
-            for (let i = 0; i < f.length; i++) result[s * size + start * outputs + i] = f[i] + df[i];
-          });
-        });
-      }
-    },
-    finish() {},
-  };
-  const { length } = cutFor(posterior, wholeRoute(outputs), "tangent");
-  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters", { length });
-  return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
 }
 
 /** What becomes of a part's function values, one drawn network after the other. */

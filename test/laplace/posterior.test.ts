@@ -114,6 +114,34 @@ describe.each(structures)("%s", (structure) => {
     expect(memoryUse().inUse).toBe(0);
   });
 
+  test("draws that share a base noise are right at each input, and one function of it everywhere", async () => {
+    const posterior = await fit({ structure });
+    const at = array(x.data.slice(0, 6), { shape: [3, 2] });
+    const n = 400;
+    const draws = posterior.functionSamples(at, n, { seed: 4, shared: true });
+    const [mean, covariance] = [posterior.net.forward(at), posterior.functionCovariance(at)];
+    // ε of each draw, from the first input: L(x)⁻¹ (f − m) with L(x) of a 2 × 2 covariance.
+    const noise = (s: number, b: number) => {
+      const [v, c, w] = [covariance.at(b, 0, 0), covariance.at(b, 1, 0), covariance.at(b, 1, 1)];
+      const first = (draws.at(s, b, 0) - mean.at(b, 0)) / Math.sqrt(v);
+      const rest = Math.sqrt(w - c ** 2 / v);
+      return [first, (draws.at(s, b, 1) - mean.at(b, 1) - (c / Math.sqrt(v)) * first) / rest];
+    };
+    for (let s = 0; s < n; s++) {
+      for (const b of [1, 2]) expect(noise(s, b)).toBeAllClose(noise(s, 0), { relative: 1e-6, absolute: 1e-6 });
+    }
+    const squares = Array.from({ length: n }, (_, s) => noise(s, 0)[0] ** 2);
+    const average = squares.reduce((sum, e) => sum + e, 0) / n;
+    expect(Math.abs(average - 1)).toBeLessThan(5 * Math.sqrt(2 / n));
+    // Inputs one by one draw the same.
+    expect(posterior.functionSamples(at.sub(1).reshape(1, 2), 3, { seed: 4, shared: true }).data).toBeAllClose(
+      [0, 1, 2].flatMap((s) => [draws.at(s, 1, 0), draws.at(s, 1, 1)]),
+      { relative: 1e-12 },
+    );
+    expect(posterior.functionSamples(at, 0, { shared: true }).shape).toEqual([0, 3, 2]);
+    expect(memoryUse().inUse).toBe(0);
+  });
+
   test("samples of weights have the posterior's covariance, and others stay as they are", async () => {
     const posterior = await fit({ structure, weights: "lastLayer" });
     const n = 20_000;
