@@ -40,7 +40,7 @@ test("a softmax is refused at the end of a network also behind a change of shape
   expect(chain({ inputs: 2 }, softmax, dense(4)).outputShape).toEqual([4]);
 });
 
-test("options that are no object are named as such", () => {
+test("options that are not an object are named as such", () => {
   const net = chain({ inputs: 1 }, dense(1));
   const batch = { x: [[1]], y: [[1]] };
   expect(() => gradient(net, mse, batch, null as never)).toThrow(OptionError);

@@ -147,7 +147,7 @@ const withTransferred = () => {
   structuredClone(result.data.buffer, { transfer: [result.data.buffer as ArrayBuffer] });
   return result;
 };
-/** What makes no number and no array of numbers; results of it are none. */
+/** What makes no number and no array of numbers; what comes of it is not either. */
 const never: Readonly<Record<string, () => unknown>> = {
   bigint: () => 5n,
   symbol: () => Symbol("s"),
@@ -240,6 +240,6 @@ test.each(calls.map((call) => [nameOf(call[0]), call] as const))("%s", (_, [of, 
       !("x" in arg) &&
       typeof of === "string" &&
       !/cell|reader|missing|numberFormat/i.test(of);
-    if (last) tried("an option that is none", args.with(i, { ...arg, sampels: 1 }), of !== "loadWeights");
+    if (last) tried("an option that does not exist", args.with(i, { ...arg, sampels: 1 }), of !== "loadWeights");
   }
 });

@@ -54,7 +54,7 @@ beforeAll(() => {
   const changelog = readFileSync("CHANGELOG.md", "utf8");
   writeFileSync(join(folder, "CHANGELOG.md"), changelog.replace(/^## .*$/m, `## ${version} (2026-12-24)`));
   git("init", "-q", "--initial-branch=main");
-  // The link is no folder, which .gitignore names.
+  // The link is not a folder, which .gitignore names.
   writeFileSync(join(folder, ".git/info/exclude"), "node_modules\n");
   git("add", "--all");
   git("commit", "-qm", "all");

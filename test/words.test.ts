@@ -56,6 +56,18 @@ function textsIn(path: string): string[] {
   );
 }
 
+/** What people read in a file of tests: its titles, texts and comments, each in its line. */
+function readIn(code: string): string {
+  const read = /\/\/.*$|\/\*[\s\S]*?\*\/|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/gm;
+  let [text, end] = ["", 0];
+  for (const { 0: piece, index } of code.matchAll(read)) {
+    const between = code.slice(end, index).replace(/[^\n]+/g, piece.startsWith("/") ? "" : ".");
+    text += between + piece.replace(/\$\{[^{}]*\}/g, "…");
+    end = index + piece.length;
+  }
+  return text;
+}
+
 const places = [
   "src",
   "cli/src",
@@ -74,6 +86,16 @@ describe("prose is plain English", () => {
   test.each(places.flatMap(textsIn))("%s", (file) => {
     const all = found(readFileSync(file, "utf8"));
     expect(all.map(({ line, around, say }) => `${file}:${line} … ${around} … Say ${say}`)).toEqual([]);
+  });
+
+  test.each(["test", "cli/test"].flatMap(textsIn).filter((file) => file !== "test/words.test.ts"))("%s", (file) => {
+    const all = found(readIn(readFileSync(file, "utf8")));
+    expect(all.map(({ line, around, say }) => `${file}:${line} … ${around} … Say ${say}`)).toEqual([]);
+  });
+
+  test("of tests, titles, texts and comments are read, and names are not", () => {
+    const code = ["const due = 1;", 'test("a vector is no number", () => {', "  // is", "  // none", '  f("is", no);'];
+    expect(found(readIn(code.join("\n")))).toMatchObject([{ line: 2 }, { line: 3 }]);
   });
 
   test.each([

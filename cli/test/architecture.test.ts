@@ -33,7 +33,7 @@ describe("the command line's house", () => {
     expect(circlesOf(files)).toEqual([]);
   });
 
-  test("a circle would be found, and two ways to one file are none", () => {
+  test("a circle would be found, and two ways to one file are not one", () => {
     const graph: Record<string, string[]> = { a: ["b", "c"], b: ["d"], c: ["d"], d: [], e: ["f"], f: ["g"], g: ["f"] };
     expect(circlesOf(Object.keys(graph), (file) => graph[file])).toEqual([["f", "g", "f"]]);
   });

@@ -44,7 +44,7 @@ describe("exit codes", () => {
       2,
       /not both/,
     ],
-    ["a number that is none", ["fit", airquality, "-t", "Ozone", "--seed", "x"], 2, /integer/],
+    ["what is not a number", ["fit", airquality, "-t", "Ozone", "--seed", "x"], 2, /integer/],
     ["no such table", ["fit", at("none.csv"), "-t", "y"], 1, /none\.csv: there is no such file/],
     ["a folder for a table", ["fit", folder, "-t", "y"], 1, /laplace-cli-\w+: it is a folder/],
     [

@@ -175,7 +175,7 @@ describe("numbers", () => {
     expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining("both name the column") });
   });
 
-  test("a target that is no number is named with its line and column, or skipped", { timeout: 60_000 }, async () => {
+  test("a target that is not a number is named with its line and column, or skipped", { timeout: 60_000 }, async () => {
     writeFileSync(at("bad.csv"), `a,y\n${lines(60, (i) => `${i * i},${i === 30 ? "oops" : i}.5`)}`);
     const stopped = await inProcess(["fit", at("bad.csv"), "-t", "y", "-o", at("b.st"), ...quick]);
     expect(stopped).toMatchObject({

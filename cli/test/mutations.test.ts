@@ -242,7 +242,7 @@ describe("single tables", () => {
     expect(lines).toEqual([2, 5, 6]);
   });
 
-  test("ten thousand categories are no inputs", async () => {
+  test("ten thousand categories are not taken as inputs", async () => {
     const { columns } = await encodingOf(`x,c,y\n${rows(10_000, (i) => `${i % 17},c${i},${i % 13}`)}\n`);
     expect(columns[1]).toMatchObject({ kind: "ignored", reason: "10000 different texts in 10000 rows" });
   });

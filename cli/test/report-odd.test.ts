@@ -25,7 +25,7 @@ describe("odd data", () => {
     "nothing else known": regression(20, empty),
     "nothing else known of classes": classification(20, 2, empty),
     "no metrics": regression(20, { metrics: {}, baseline: {} }),
-    "metrics that are no numbers": regression(20, {
+    "metrics that are not numbers": regression(20, {
       metrics: { rootMeanSquaredError: none, intervalCoverage: none, sigmaScaling: Number.POSITIVE_INFINITY },
       baseline: { rootMeanSquaredError: none },
     }),
@@ -55,7 +55,7 @@ describe("odd data", () => {
     "no uncertainty": regression(10, {
       heldOut: { ...regression(10).heldOut, sd: Array(10).fill(0), functionSd: Array(10).fill(0) },
     }),
-    "numbers that are none": regression(10, {
+    "what is not a number": regression(10, {
       heldOut: {
         ...regression(10).heldOut,
         truth: [none, ...regression(9).heldOut.truth],
@@ -117,8 +117,8 @@ describe("odd data", () => {
     warn.mockRestore();
   });
 
-  test("a metric that is no number is shown as a dash", () => {
-    const { text } = render(odd["metrics that are no numbers"]);
+  test("a metric that is not a number is shown as a dash", () => {
+    const { text } = render(odd["metrics that are not numbers"]);
     expect(text("#numbers .tile dd")).toMatch(/^—always the mean: —/);
   });
 

@@ -100,7 +100,7 @@ describe("points", () => {
     );
   });
 
-  test("values outside a histogram go into its ends, those that are no numbers nowhere", () => {
+  test("values outside a histogram go into its ends, those that are not numbers nowhere", () => {
     const bins = histogram([-9, 0.1, 0.9, 9, Number.NaN], [0, 1], 2);
     expect(bins.map(({ sums }) => sums)).toEqual([[2], [2]]);
   });

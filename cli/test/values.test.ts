@@ -200,7 +200,7 @@ describe("values", () => {
     expect(run.stderr).toContain("subtract a constant first");
   });
 
-  test("prices are no classes, and texts that nearly all differ are not either", { timeout: 60_000 }, async () => {
+  test("prices are not classes, and texts that nearly all differ are not either", { timeout: 60_000 }, async () => {
     for (const name of ["thousands-60", "dollar-60", "thousands-200", "dollar-200"]) {
       const fitted = await fit(`${fault("price-texts-become-classes")}/${name}.csv`, "price", "price.st");
       expect(fitted.task).toBe("regression");
@@ -227,7 +227,7 @@ describe("numbers of rows", () => {
   });
 
   test.each(["split-train.csv", "split-train.parquet"])(
-    "an index in any order is none of the inputs: %s",
+    "an index in any order is not one of the inputs: %s",
     async (name) => {
       const fitted = await fit(`${rows}/${name}`, "y", "split.st");
       const [reason, ...others] = Object.values(reasons(fitted));

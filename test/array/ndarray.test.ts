@@ -192,8 +192,8 @@ describe("array", () => {
     ["a longer row", [[1], [2, 3]], /rows differ in length at depth 1: 2, where the first has 1/],
     ["a shorter row", [[1, 2], [3]], /depth 1: 1, where the first has 2/],
     ["a row after an empty one", [[], [1]], /depth 1: 1, where the first has 0/],
-    ["a number where a row is due", [[1], 2], /expected a row, got a number/],
-    ["a row where a number is due", [1, [2]], /rows differ in length at depth 1/],
+    ["a number where a row is expected", [[1], 2], /expected a row, got a number/],
+    ["a row where a number is expected", [1, [2]], /rows differ in length at depth 1/],
   ])("refuses %s", (_, values, message) => {
     expect(() => array(values as Nested)).toThrow(message);
     expect(() => array(values as Nested)).toThrow(ShapeError);

@@ -152,7 +152,7 @@ describe("an array as a list", () => {
     expect(() => Float64Array.of(a as never)).toThrow(ShapeError);
   });
 
-  test("is a number where it holds one, and a text where one is due", () => {
+  test("is a number where it holds one, and a text where one is expected", () => {
     expect(Number(array([[7]]))).toBe(7);
     expect(`${array([1, 2])}`).toBe(array([1, 2]).toString());
     expect(inspect(array([1, 2]))).toBe(array([1, 2]).toString());
@@ -160,7 +160,7 @@ describe("an array as a list", () => {
   });
 });
 
-describe("an entry that is no number is named, with its place and what to do", () => {
+describe("an entry that is not a number is named, with its place and what to do", () => {
   test.each([
     [
       "labels as texts",

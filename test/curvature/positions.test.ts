@@ -192,7 +192,7 @@ describe("a shard in which everything is ignored", () => {
       expect(empty.evidence().logDetRatio).toBeCloseTo(0, 10);
       const merged = some.merge(empty);
       expect(merged.examples).toBe(6);
-      // Where positions are no examples of their own, Kronecker factors average inputs over all of them.
+      // Where positions are not examples of their own, Kronecker factors average inputs over all of them.
       if (structure === "kronecker" && curvature !== "ggn") continue;
       expect(merged.curvature.dense().data).toBeAllClose(some.curvature.dense().data, {
         relative: 1e-12,

@@ -17,7 +17,7 @@ describe("dataset", () => {
     expect(dataset(inputs, [1, 2]).x).toBe(inputs);
   });
 
-  test("refuses what is no dataset, naming what it saw", () => {
+  test("refuses what is not a dataset, naming what it saw", () => {
     expect(() => dataset([1, 2, 3], [1, 2])).toThrow(/dataset: the first axes.*\[3\] and \[2\]/);
     expect(() => dataset([1, 2, 3], [1, 2])).toThrow(ShapeError);
     expect(() => dataset([], [])).toThrow(/dataset: there are no samples/);

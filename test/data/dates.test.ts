@@ -84,7 +84,7 @@ describe("dates that can be read in one way only", () => {
     "2012-01-01 25:00",
     "2012-01-01 00:00+19",
     "12:30",
-  ])("%s is none", (text) => expect(daysOf(text, "names")).toBeUndefined());
+  ])("%s is not one", (text) => expect(daysOf(text, "names")).toBeUndefined());
 });
 
 describe("days and months", () => {
@@ -164,7 +164,7 @@ describe("days and months", () => {
     expect(() => encoding.withFormats({ dateFormat: { e: "mdy" } })).toThrow(OptionError);
   });
 
-  test.each(["%Q", "%d.%m", "%Y %y", "%Y-%m-%d %I", "day first", "dym"])("%s is no format", (dateFormat) => {
+  test.each(["%Q", "%d.%m", "%Y %y", "%Y-%m-%d %I", "day first", "dym"])("%s is not a format", (dateFormat) => {
     const table = { names: ["x", "y"], rows: Array.from({ length: 12 }, (_, i) => [`${i * i}`, `${i % 5}`]) };
     expect(() => tableEncoding(table, { target: "y", dateFormat: dateFormat as DateFormat })).toThrow(OptionError);
   });

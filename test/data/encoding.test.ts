@@ -39,7 +39,7 @@ describe("cells", () => {
     expect(isMissing(cell)).toBe(false),
   );
 
-  test("a number that JavaScript writes is read back; other texts are none", () => {
+  test("a number that JavaScript writes is read back; other texts are not numbers", () => {
     fc.assert(
       fc.property(
         fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -69,7 +69,7 @@ describe("cells", () => {
   });
 
   test.each(["2001-02-29", "2001-13-01", "2001-00-10", "2001-1-32", "2001-01-01T24:00", "20010101", "2001-01/02"])(
-    "%s is no day",
+    "%s is not a day",
     (text) => expect(daysOf(text, "iso")).toBeUndefined(),
   );
 
@@ -316,7 +316,7 @@ describe("as JSON", () => {
     ["two columns of one name", (c: string) => c.replace('"name":"c"', '"name":"n"')],
     ["the target among the columns", (c: string) => c.replace('"name":"c"', '"name":"y"')],
     ["two categories of one name", (c: string) => c.replace('["a","b","c"]', '["a","a","c"]')],
-    ["a part of a date that is none", (c: string) => c.replace('["trend"', '["year"')],
+    ["a part of a date that does not exist", (c: string) => c.replace('["trend"', '["year"')],
   ])("%s is refused", (_, change) => {
     expect(change(json)).not.toBe(json);
     expect(() => readTableEncoding(change(json))).toThrow("readTableEncoding");

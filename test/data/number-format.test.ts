@@ -95,7 +95,7 @@ describe("numbers are read as they are written", () => {
     [["1", "2", "12 kg"], "12 kg"],
     [["1", "2", "1.2.3"], "1.2.3"],
     [["1", "2", "(3"], "(3"],
-  ])("of %j, %s is none", (cells, odd) => {
+  ])("of %j, %s is not one", (cells, odd) => {
     expect(cells.filter((_, i) => read(cells)[i] === undefined)).toEqual([odd]);
   });
 

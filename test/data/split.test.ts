@@ -66,7 +66,7 @@ describe("splitDataset", () => {
     ]);
   });
 
-  test("refuses shares that are none", () => {
+  test("refuses shares that do not make a whole", () => {
     for (const bad of [[0.5, 0.4], [1.2, -0.2], [], [Number.NaN], [3, 3], 0.8]) {
       expect(() => splitDataset(numbered(5), bad as never)).toThrow(OptionError);
     }

@@ -52,7 +52,7 @@ describe.each<[string, (x: never) => unknown]>([
     ["that are a number", 3, ShapeError, /inputs of shape \[B, 2\], B examples, got \[\]/],
     ["of an empty batch", zeros([0, 2]), ShapeError, /the batch is empty/],
     ["that are not finite", [[1, Number.POSITIVE_INFINITY]], ValueError, /x has the value Infinity at \[0, 1\]/],
-    ["that are no numbers", [["1", 2]], ValueError, /"1" \(string\), is not a number/],
+    ["that are not numbers", [["1", 2]], ValueError, /"1" \(string\), is not a number/],
   ])("%s", (_, bad, error, message) => {
     refuses(() => call(bad as never), error, message);
     if (!message.source.includes("string")) expect(() => call(bad as never)).toThrow(`${name}: `);

@@ -105,7 +105,7 @@ describe("the standard normal distribution", () => {
     }
   });
 
-  test("refuses what is no number or no probability", () => {
+  test("refuses what is not a number or not a probability", () => {
     for (const bad of [Number.NaN, "1", undefined]) expect(() => normalCdf(bad as number)).toThrow(ValueError);
     for (const bad of [-1e-9, 1.1, Number.NaN, "0.5"]) expect(() => normalQuantile(bad as number)).toThrow(ValueError);
   });

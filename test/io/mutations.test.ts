@@ -74,7 +74,7 @@ const forged = fc
     return fileOf(header, new Array(data).fill(1), length);
   });
 
-/** JSON of any form where a header is due. */
+/** JSON of any form where a header is expected. */
 const strangers = fc
   .tuple(fc.json({ maxDepth: 6 }), fc.nat(16), fc.boolean())
   .map(([json, data, wrap]) => fileOf(wrap ? `{"a":${json}}` : json, new Array(data).fill(0)));

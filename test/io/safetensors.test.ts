@@ -250,7 +250,7 @@ describe("a rule broken is a file refused", () => {
     ["a tensor that is null", fileOf('{"a":null}'), /^malformed: .*no description/],
     ["a tensor that is a list", fileOf('{"a":[]}'), /^malformed: .*no description/],
     ["a tensor that is true", fileOf('{"a":true}'), /^malformed: .*no description/],
-    ["a word that is none", fileOf('{"a":tru}'), /^malformed: .*expected a value/],
+    ["a word that is not JSON's", fileOf('{"a":tru}'), /^malformed: .*expected a value/],
     ["no dtype", fileOf('{"a":{"shape":[],"data_offsets":[0,0]}}'), /^malformed: .*no dtype/],
     ["no shape", fileOf('{"a":{"dtype":"F32","data_offsets":[0,0]}}'), /^malformed: .*no shape/],
     ["no offsets", fileOf('{"a":{"dtype":"F32","shape":[]}}'), /^malformed: .*data_offsets/],

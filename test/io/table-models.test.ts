@@ -85,7 +85,7 @@ describe.each(["regression", "binary", "classes"] as const)("a model of %s", (ta
 test("numbers are in the target's units, with an interval of 90 %", async () => {
   const model = await modelOf("regression");
   const { mean, sd, lower, upper, functionSd, epistemic } = model.predict(fresh);
-  if (!mean || !sd || !lower || !upper || !functionSd) throw new Error("numbers are due");
+  if (!mean || !sd || !lower || !upper || !functionSd) throw new Error("numbers are expected");
   expect(mean[0]).toBeGreaterThan(120);
   expect(mean[0]).toBeLessThan(140);
   sd.forEach((s, i) => {
@@ -101,7 +101,7 @@ test("bands of probabilities hold the probabilities, and are wider where less is
     const model = await modelOf(task);
     const { probabilities, predicted } = model.predict(fresh);
     const { lower, upper } = model.probabilityBands(fresh);
-    if (!probabilities || !predicted) throw new Error("probabilities are due");
+    if (!probabilities || !predicted) throw new Error("probabilities are expected");
     const classes = probabilities.shape[1];
     fresh.forEach((_, i) => {
       const row = Array.from(probabilities.sub(i).data);
@@ -156,7 +156,7 @@ describe("what softmax ignores, and what probabilities cannot hold", () => {
     const model = tableModel({ posterior: sure, encoding });
     const { x, unusual } = encoding.encode(fresh);
     const { probabilities, logProbabilities } = model.predictEncoded(x, unusual);
-    if (!probabilities || !logProbabilities) throw new Error("probabilities are due");
+    if (!probabilities || !logProbabilities) throw new Error("probabilities are expected");
     expect(Math.min(...probabilities.data)).toBeLessThan(1e-17);
     const f = net.forward(inputsOf(model));
     fresh.forEach((_, i) => {
@@ -166,7 +166,7 @@ describe("what softmax ignores, and what probabilities cannot hold", () => {
       logits.forEach((logit, c) => {
         const log = logProbabilities.at(i, c);
         expect(Math.abs(log - (logit - total))).toBeLessThan(1e-3 * Math.max(1, Math.abs(logit - total)));
-        // Of the rarer class of two it is no difference to 1.
+        // Of the rarer class of two it is not a difference to 1.
         if (log > -700) expect(probabilities.at(i, c) / Math.exp(log)).toBeCloseTo(1, 10);
       });
     });
@@ -214,7 +214,7 @@ describe("files", () => {
     expect(() => loadTableModel(bytes)).toThrow(FileError);
   });
 
-  test("other tensors are none of ours", () => {
+  test("other tensors are not ours", () => {
     expect(() => loadTableModel(writeSafetensors({ a: new NDArray(new Float64Array(2), [2]) }))).toThrow(FileError);
   });
 });

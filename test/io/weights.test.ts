@@ -99,7 +99,7 @@ describe("loadWeights", () => {
     expect(Array.from(net.parameters.data.slice(9))).toEqual(all.slice(9));
   });
 
-  test("refuses a vector where a matrix of one row is due", () => {
+  test("refuses a vector where a matrix of one row is expected", () => {
     const error = refused({ ...weights(), "head.weight": array([10, 11, 12]) });
     expect((error as WeightsError).mismatched).toEqual([{ name: "head.weight", expected: [1, 3], found: [3] }]);
   });
@@ -112,7 +112,7 @@ describe("loadWeights", () => {
     }
   });
 
-  test("refuses files that are none, options that are none, and values that are no arrays", () => {
+  test("refuses other files, unknown options, and values that are not arrays", () => {
     expect(refused(new Uint8Array(9))).toBeInstanceOf(FileError);
     expect(refused("model.safetensors" as never)).toBeInstanceOf(OptionError);
     expect(refused(null as never)).toBeInstanceOf(OptionError);

@@ -121,7 +121,7 @@ test("workers do not keep a process alive", () => {
   expect(output).toBe("256×256 3\n");
 });
 
-test("a number of threads that is none is refused", () => {
+test("what is not a number of threads is refused", () => {
   for (const count of [0, -1, 1.5, Number.NaN]) expect(() => kernels.setThreads(count)).toThrow(OptionError);
   expect(kernels.info().threads).toBeGreaterThan(0);
 });

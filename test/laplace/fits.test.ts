@@ -155,7 +155,7 @@ describe("what does not fit is refused", () => {
     }
   });
 
-  test("what is no fit", async () => {
+  test("what is not a fit", async () => {
     const promise = one.sum({ x, y });
     for (const wrong of [promise, await one.fit({ x, y }), undefined, {}]) {
       expect(() => one.posterior(wrong as unknown as Fit)).toThrow(/expected a fit/);

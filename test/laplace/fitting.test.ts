@@ -176,7 +176,7 @@ test.each([
   const weights = net.parameters.data.map((w, i) => w * (i === 0 || i === 1 || i === 4 ? unit : 1));
   net.setParameters(weights);
   const x = randomNormal([30, 2], { seed: 1, dtype });
-  // Residuals of a thousandth: the rounding of the function counts, and is no change.
+  // Residuals of a thousandth: the rounding of the function counts, and is not a change.
   const noise = randomNormal([30, 2], { seed: 2 }).data;
   const exact = net.forward(x).data;
   const near = (factor: number) =>

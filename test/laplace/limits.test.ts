@@ -71,7 +71,7 @@ test("results over the memory budget are refused before they start", async () =>
   expect(small.covariance({ memoryBudget: 2000 }).shape).toEqual([13, 13]);
 });
 
-test("what is no network is refused by name", () => {
+test("what is not a network is refused by name", () => {
   expect(() => laplace({} as never, quiet)).toThrow(OptionError);
   expect(() => laplace(null as never, quiet)).toThrow(/the network must be one that/);
 });

@@ -240,7 +240,7 @@ test("noises of several outputs are outputs and targets scaled by hand", async (
   const net = network();
   const likelihood = gaussian({ noise: [0.25 * 0.3, 4 * 0.3] });
   const ours = (await laplace(net, { likelihood, structure: "full", checks: false }).fit({ x, y })).optimizePrior();
-  // The same network, its outputs divided by the ratios in a layer that is no part of the posterior.
+  // The same network, its outputs divided by the ratios in a layer that is not part of the posterior.
   const scaled = chain({ inputs: 2, dtype: "float64" }, dense(4, tanh), dense(2), scaleShift({ shift: false }));
   scaled.setParameters([...net.parameters.data, ...ratios.map((ratio) => 1 / ratio)]);
   scaled.freeze("2");

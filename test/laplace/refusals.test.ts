@@ -72,7 +72,7 @@ const shared: [string, object, Kind, RegExp][] = [
     OptionError,
     /one list: of layers or parameters/,
   ],
-  ["a list that is none", { weights: { indices: 3 } }, OptionError, /one list: of layers or parameters/],
+  ["what is not a list", { weights: { indices: 3 } }, OptionError, /one list: of layers or parameters/],
   ["a misspelt list", { weights: { index: [1] } }, OptionError, /unknown option "index"\. Did you mean "indices"\?/],
   [
     "an unknown parameter",
@@ -104,7 +104,7 @@ const shared: [string, object, Kind, RegExp][] = [
   ],
   ["a basis elsewhere", { structure: "full", basis: kronecker.curvature }, OptionError, /a basis is for "ekfac"/],
   [
-    "a basis that is none",
+    "what is not a basis",
     { structure: "ekfac", basis: fitted.curvature },
     OptionError,
     /comes from a "kronecker" or "ekfac"/,
@@ -176,7 +176,7 @@ describe("laplace refuses", () => {
       /damping is for the structure "kronecker", not "full"/,
     ],
     ["damping of ekfac", { damping: true, structure: "ekfac" }, OptionError, /not "ekfac"/],
-    ["checks that are no choice", { checks: "no" }, OptionError, /checks must be true or false, not no/],
+    ["checks that are not a choice", { checks: "no" }, OptionError, /checks must be true or false, not no/],
     ["a budget below 0", { memoryBudget: -1 }, OptionError, /memoryBudget must be a finite number of at least 0/],
     ["a budget of NaN", { memoryBudget: Number.NaN }, OptionError, /memoryBudget must be/],
     ["a warning that is text", { onWarning: "console" }, OptionError, /onWarning must be a function, not string/],

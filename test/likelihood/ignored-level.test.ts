@@ -1,4 +1,4 @@
-// Softmax ignores what is added to all logits, and so do predictions: the level's variance, which is the prior's alone, is no
+// Softmax ignores what is added to all logits, and so do predictions: the level's variance, which is the prior's alone, is not
 // uncertainty of a class.
 
 import fc from "fast-check";

@@ -226,7 +226,7 @@ describe.each(Object.entries(cases))("%s", (_, { likelihood, outputs, targets, l
   });
 });
 
-/** The mean of draws is what is due within five and a half standard errors: a chance of 4e-8, at fixed seeds. */
+/** The mean of draws is the expected one within five and a half standard errors: a chance of 4e-8, at fixed seeds. */
 function within(values: readonly number[], due: number): void {
   const mean = sum(values) / values.length;
   const variance = sum(values.map((x) => (x - mean) ** 2)) / (values.length - 1);

@@ -30,11 +30,25 @@ describe("targets", () => {
     ["labels of fewer examples", categorical(), [0], [2, 3], ShapeError, /labels \[2\] or probabilities \[2, 3\]/],
     ["a binary label 2", bernoulli(), [0, 2], [2, 1], ValueError, /target 2 \(element 1\)/],
     ["a binary label below 0", bernoulli(), [[0, 1, -1]], [1, 3], ValueError, /target -1 \(element 2\)/],
-    ["one label where three are due", bernoulli(), [0, 1], [2, 3], ShapeError, /shape \[2\], but the outputs \[2, 3\]/],
+    [
+      "one label where three are expected",
+      bernoulli(),
+      [0, 1],
+      [2, 3],
+      ShapeError,
+      /shape \[2\], but the outputs \[2, 3\]/,
+    ],
     ["a count below 0", poisson(), [3, -1], [2, 1], ValueError, /target -1 \(element 1\) is not a count/],
     ["half a count", poisson(), [[0.5, 1]], [1, 2], ValueError, /target 0\.5 \(element 0\) is not a count/],
     ["an infinite count", poisson(), [Infinity], [1, 1], ValueError, /y has the value Infinity/],
-    ["one number where two are due", gaussian(), [1, 2], [2, 2], ShapeError, /shape \[2\], but the outputs \[2, 2\]/],
+    [
+      "one number where two are expected",
+      gaussian(),
+      [1, 2],
+      [2, 2],
+      ShapeError,
+      /shape \[2\], but the outputs \[2, 2\]/,
+    ],
     ["NaN", gaussian(), [[1, Number.NaN]], [1, 2], ValueError, /y has the value NaN at \[0, 1\]/],
   ])("%s", (_, likelihood, targets, shape, error, message) => {
     const read = () => likelihood.readTargets("here", targets as never, shape, "float64");

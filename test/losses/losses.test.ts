@@ -187,7 +187,7 @@ test("extreme logits give their limits", () => {
   ]);
 });
 
-test("crossEntropy refuses labels and probabilities that are none", () => {
+test("crossEntropy refuses what is not a label or a probability", () => {
   const f = [
     [1, 2, 3],
     [3, 4, 5],

@@ -42,7 +42,7 @@ describe("a model is refused", () => {
     ["that adds with JavaScript's operators", untyped((x) => dense(1)((x + 1) as never)), /no derivative rule/],
     ["that compares with JavaScript's operators", untyped((x) => (x > 0 ? x : relu(x))), /no derivative rule/],
     [
-      "that passes a number where a value is due",
+      "that passes a number where a value is expected",
       untyped(() => relu(3 as never)),
       /relu: expected a traced value, .*got number/,
     ],

@@ -293,7 +293,7 @@ describe("what cannot go over says so", () => {
   });
 });
 
-test("connect refuses what is no worker, and options that are none", async () => {
+test("connect refuses what is not a worker, and unknown options", async () => {
   for (const given of [undefined, null, {}, "worker", () => 1]) {
     await expect(connect(anyOf(given))).rejects.toThrow("connect: expected a worker, such as new Worker(new URL(");
   }

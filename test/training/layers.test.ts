@@ -222,7 +222,7 @@ describe("running statistics", () => {
     const fresh = norms();
     fresh.buffers.data.set(before.data);
     expect(history[0].loss).toBeCloseTo(mse(fresh.forward(data.x), data.y), 12);
-    // A batch of one is no difficulty then.
+    // A batch of one is not a difficulty then.
     await train(net, data, { loss: mse, epochs: 1, batchSize: 1 });
   });
 

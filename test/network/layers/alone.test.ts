@@ -150,7 +150,7 @@ const drawn: Record<string, fc.Arbitrary<Drawn>> = {
 };
 
 /**
- * A block that divides by no small variance. Of two values with one, float32 leaves nothing (what is due is a difference of
+ * A block that divides by no small variance. Of two values with one, float32 leaves nothing (what is expected is a difference of
  * large equal numbers), and finite differences see a jump.
  */
 const tame = (block: Block): Block => ("epsilon" in block ? { ...block, epsilon: 0.05 } : block);

@@ -117,7 +117,7 @@ describe("shapes that do not fit are refused", () => {
     ["a vector for a sequence", () => make(lstm(2), [6]), /lstm: expected a sequence \[positions, width\], got \[6\]/],
     ["a vector for sines", () => make(positionalEmbedding({ kind: "sinusoidal" }), [6]), /expected .*, got \[6\]/],
     ["an axis there is not", () => make((x) => sum(x, 2)), /sum: a value of shape \[4, 6\] has no axis 2/],
-    ["an axis that is no integer", () => make((x) => mean(x, 0.5)), /mean: .* has no axis 0\.5/],
+    ["an axis that is not an integer", () => make((x) => mean(x, 0.5)), /mean: .* has no axis 0\.5/],
     ["an axis before the first", () => make((x) => slice(x, 0, 1, -3)), /slice: .* has no axis -3/],
     [
       "entries there are not",
