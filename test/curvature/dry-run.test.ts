@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cutOfPass, type PlannedPass, passBytes } from "../../src/curvature/accumulate.ts";
 import { dryAccumulators, passesOf } from "../../src/curvature/accumulators.ts";
+import { outputsApart } from "../../src/curvature/outputs-apart.ts";
 import { readPlan } from "../../src/curvature/plan.ts";
 import {
   type Curvature,
@@ -43,8 +44,7 @@ function planned(net: Network, likelihood: Likelihood, options: CurvatureOptions
   const plan = readPlan("test", net, likelihood, options);
   const [pass] = passesOf(plan);
   const accumulatorFor = dryAccumulators(plan, pass);
-  const noises = likelihood.hyper.apart === true && plan.kind === "ggn" && net.outputShape.length === 1;
-  return { plan, accumulatorFor, apart: noises ? net.outputShape[0] : 1 };
+  return { plan, accumulatorFor, apart: outputsApart(plan, accumulatorFor(1).length) };
 }
 
 /** Runs a pass, and compares. */
@@ -120,6 +120,9 @@ describe.each(structures)("%s", (structure) => {
     expect(cutOfPass(pass, 1000).length).toBeLessThan(1000);
     if (structure === "diagonal" || structure === "kronecker")
       check(wide, gaussian({ noise: 1 }), { structure, weights: "lastLayer" }, 1000);
+    // More outputs than have a curvature each.
+    const outputs = chain({ inputs: 1, dtype: "float64", seed: 1 }, dense(1, tanh), dense(70));
+    check(outputs, gaussian(), { structure }, 3);
     // More columns than fit.
     const many = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(1500));
     if (structure === "diagonal") check(many, gaussian({ noise: 1 }), { structure }, 3);
@@ -139,6 +142,33 @@ describe("a part", () => {
     // Memory is affine in the number of examples.
     expect(needs(3 * 2 ** 12) - needs(2 ** 13)).toBe(needs(2 ** 13) - needs(2 ** 12));
   });
+});
+
+test("a cut that is known is what a dry run gives, whatever was asked of the network before", () => {
+  const net = chain({ inputs: [4, 2], dtype: "float64", seed: 1 }, dense(9, tanh), layerNorm(), dense(30));
+  const likelihood = gaussian({ noise: 1 });
+  const every = structures.flatMap((structure) =>
+    (["ggn", "monteCarlo", "empiricalFisher"] as const).flatMap((curvature) =>
+      (["expand", "reduce"] as const).flatMap((sharing) =>
+        ([1, 9] as const)
+          .filter((draws) => draws === 1 || curvature === "monteCarlo")
+          .map((draws) => ({ structure, curvature, sharing, ...(draws > 1 && { monteCarloSamples: draws }) })),
+      ),
+    ),
+  );
+  const cuts = new Set<string>();
+  for (const weights of ["lastLayer", { parameters: ["0.weight"] }] as const) {
+    for (const options of every.filter(({ structure }) => structure !== "full" || weights !== "lastLayer")) {
+      for (const count of [3, Number.POSITIVE_INFINITY]) {
+        const pass = planned(net, likelihood, { ...options, weights });
+        const cut = cutOfPass(pass, count);
+        cuts.add(JSON.stringify(cut));
+        expect(cutOfPass({ ...pass, number: 0 }, count)).toEqual(cut);
+        expect(cutOfPass({ ...pass, number: 0 }, count)).toEqual(cut);
+      }
+    }
+  }
+  expect(cuts.size).toBeGreaterThan(10);
 });
 
 test("a dry run leaves memory as it was, also when it throws", () => {
