@@ -8,6 +8,7 @@ import { circlesOf, importedNames, importsOf, sources } from "./imports.ts";
 const floors = [
   "errors.ts",
   "kernels",
+  "shards",
   "array",
   "linalg",
   "data",

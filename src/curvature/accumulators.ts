@@ -14,13 +14,16 @@ export function passesOf(plan: Plan): readonly Pass[] {
   return rowOf(plan).passes(plan.basis !== undefined);
 }
 
-/** The accumulators of a pass, for that many columns at once; `before` is what the pass before gave, or a basis. */
-export function* accumulatorsOf(
-  plan: Plan,
-  pass: Pass,
-  before: Curvature | undefined,
-): Steps<(columns: number) => Accumulator> {
-  return inType(plan, yield* pass.begin(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52));
+/** What a pass goes by, in steps. @param before what the pass before gave, or a basis */
+export function* prepare(plan: Plan, pass: Pass, before: Curvature | undefined): Steps<Curvature | undefined> {
+  return yield* pass.prepare?.(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52) ?? nothing();
+}
+
+function* nothing(): Steps<undefined> {}
+
+/** The accumulators of a pass, for that many columns at once; `prepared` is what it goes by. */
+export function accumulatorsOf(plan: Plan, pass: Pass, prepared: Curvature | undefined) {
+  return inType(plan, pass.begin(prepared));
 }
 
 /** The same for a dry run, whatever comes before. */

@@ -8,9 +8,9 @@ import type { Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { checkTrained } from "../training/running.ts";
-import { summarise } from "./accumulate.ts";
 import { dryAccumulators, passesOf } from "./accumulators.ts";
 import { type CurvatureOptions, curvatureOptionNames, type PlaceOptions, readPlace, readPlan } from "./plan.ts";
+import { summarise } from "./rounds.ts";
 
 /**
  * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the

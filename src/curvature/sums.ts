@@ -27,7 +27,7 @@ class Sums {
   readonly #length: number;
   /** How many of the numbers, the first, are sums. */
   readonly #sums: number;
-  #kept = 0;
+  #kept: number | undefined;
   #totals: Float64Array | undefined;
   at: Pointer = 0;
 
@@ -44,6 +44,7 @@ class Sums {
 
   begin(part: Part): void {
     const { start } = part.whole ?? part;
+    this.#kept ??= start;
     if (this.#dtype === "float64" || start - this.#kept < MOST_EXAMPLES) return;
     this.#kept = start;
     this.#totals ??= new Float64Array(this.#sums);

@@ -2,7 +2,7 @@
 
 import { align, type Pointer, STATIC_BYTES } from "./heap.ts";
 
-/** What a dry run counts, in bytes. */
+/** What a dry run counts, in bytes, and beside them work. */
 export interface DryBytes {
   /** The most of the kernels' memory at once. */
   peak: number;
@@ -10,6 +10,8 @@ export interface DryBytes {
   kept: number;
   /** The most of both together. */
   all: number;
+  /** Not bytes but work: multiplications of products, and two for each number of float32 that is allocated. */
+  work: number;
 }
 
 export interface Counted extends DryBytes {
@@ -26,7 +28,7 @@ export let counted: Counted | undefined;
  */
 export function dryRun(body: () => unknown): Readonly<DryBytes> {
   const before = counted;
-  counted = { now: 0, peak: 0, kept: 0, all: 0 };
+  counted = { now: 0, peak: 0, kept: 0, all: 0, work: 0 };
   try {
     body();
     return counted;
@@ -44,9 +46,16 @@ export function dryBytes(): number | undefined {
 export function count(count: Counted, bytes: number): Pointer {
   const at = STATIC_BYTES + count.now;
   count.now += align(bytes);
+  count.work += bytes / 2;
   count.peak = Math.max(count.peak, count.now);
   count.all = Math.max(count.all, count.now + count.kept);
   return at;
+}
+
+/** Counts multiplications. */
+export function countWork(multiplications: number): number {
+  if (counted !== undefined) counted.work += multiplications;
+  return 0;
 }
 
 /** Numbers of which dry runs know the length alone. */

@@ -1,7 +1,7 @@
 // Loads the kernels at the first call: the best build of the same source that this runtime takes.
 
 import { checkInteger, OptionError, PlatformError } from "../errors.ts";
-import { dryBytes } from "./dry-run.ts";
+import { countWork, dryBytes } from "./dry-run.ts";
 import { fuse } from "./fuse.ts";
 import { compressed, size } from "./generated/bytes.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
@@ -194,7 +194,14 @@ function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
   };
   const float64 = kernelsOf("float64", "_f64");
   const nothing = Object.fromEntries(Object.keys(float64).map((name) => [name, () => 0]));
-  const dry = { ...nothing, allFinite: () => 1, eighWorkspace: float64.eighWorkspace } as unknown as Float64Kernels;
+  const dry = {
+    ...nothing,
+    allFinite: () => 1,
+    eighWorkspace: float64.eighWorkspace,
+    gemm: (batch: number, m: number, n: number, k: number) => countWork(batch * m * n * k),
+    syrk: (n: number, k: number) => countWork((n * n * k) / 2),
+    gemmt: (n: number, k: number) => countWork((n * n * k) / 2),
+  } as unknown as Float64Kernels;
   const float32 = kernelsOf("float32", "_f32");
   const written = {
     float32: inWriting(float32, exported, "float32", pool),

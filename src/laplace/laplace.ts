@@ -1,8 +1,8 @@
 // From a trained network to a posterior over its weights.
 
 import { inspect } from "../array/ndarray.ts";
-import { summarise } from "../curvature/accumulate.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan } from "../curvature/plan.ts";
+import { summarise } from "../curvature/rounds.ts";
 import type { Data } from "../data/batches.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {

@@ -199,7 +199,7 @@ function sizeOfPart(model: Model, columns: Columns, { scratch = 0 }: Contraction
 
 /**
  * The same in steps, some of which report the number of examples done: a part of so many examples is several, and so is what
- * finishes. Several pulls share the values of a part.
+ * finishes. Several pulls share the values of a part. `start` is the number of the first example.
  */
 export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>(
   where: string,
@@ -207,6 +207,7 @@ export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>
   batches: Iterable<Batch>,
   size: number,
   pulls: Pulls,
+  start = 0,
 ): Steps<Results<Pulls>, number> {
   const held: { at: Pointer; bytes: number }[] = [];
   const hold: Hold = (type, length) => {
@@ -216,11 +217,11 @@ export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>
     return at;
   };
   try {
-    const take = yield* inPieces(() => opened(where, model, pulls, hold));
+    const take = yield* inPieces(() => opened(where, model, pulls, hold, start));
     yield;
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) {
-        yield yield* inPieces(() => take(entering(model, batch, first, size)));
+        yield (yield* inPieces(() => take(entering(model, batch, first, size)))) - start;
       }
     }
     const results: unknown[] = [];
@@ -252,12 +253,13 @@ function entering({ graph, dtype }: Model, { inputs, targets }: Batch, first: nu
   };
 }
 
-/** Opens the pulls, and gives what takes one part after the other and gives the number of examples done. */
+/** Opens the pulls, and gives what takes one part after the other, from that number on, and gives the number of the next example. */
 export function opened(
   where: string | undefined,
   { graph, dtype, parameters, buffers: statistics }: Model,
   pulls: readonly Pull<unknown>[],
   hold: Hold,
+  start = 0,
 ): (part: Entering) => number {
   const holdCopy = ({ data }: NDArray) => {
     const at = hold(dtype, data.length);
@@ -269,7 +271,7 @@ export function opened(
     columns.open?.(hold);
     contraction.open?.(hold);
   }
-  let done = 0;
+  let done = start;
   return ({ count, ...enter }) => {
     scope(() => {
       const x = enter.inputs();

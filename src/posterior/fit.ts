@@ -2,14 +2,15 @@
 
 import { isPromise } from "../array/entries.ts";
 import type { Drawn, Summary } from "../curvature/accumulate.ts";
+import { addSums, atRatios } from "../curvature/add.ts";
 import type { InputSums } from "../curvature/input-sums.ts";
-import { mergeApart, sharing, weightedSum } from "../curvature/outputs-apart.ts";
+import { sharing } from "../curvature/outputs-apart.ts";
 import type { CurvatureKind } from "../curvature/plan.ts";
 import { checkNumber, refuseCopies, ValueError } from "../errors.ts";
 import { atOnce, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
-import { type Curvature, multiple, type Sharing, sum } from "../structures/curvature.ts";
+import { type Curvature, multiple, type Sharing } from "../structures/curvature.ts";
 import { rowOf } from "../structures/table.ts";
 
 /** What a fit is of: sums add only where all of this is the same. */
@@ -80,23 +81,7 @@ export class Fit implements Summary {
   merge(other: Fit): Fit {
     checkIsFit("merge", other);
     checkAdd(this, other);
-    const apart = mergeApart(this.apart, other.apart);
-    const losses = this.losses && other.losses && sum(this.losses, other.losses);
-    const all = {
-      apart,
-      losses,
-      drawn: mergeDrawn(this.drawn, other.drawn),
-      curvature: this.curvature,
-      loss: this.loss + other.loss,
-      examples: this.examples + other.examples,
-      constant: this.constant + other.constant,
-      gradient: sum(this.gradient, other.gradient),
-      gradientNorms: this.gradientNorms + other.gradientNorms,
-      inputs: this.inputs && other.inputs && this.inputs.merge(other.inputs),
-    };
-    if (apart === undefined) return new Fit(this.of, { ...all, curvature: this.curvature.merge(other.curvature) });
-    // Of curvatures that are kept apart, the others may be at other ratios of the noises.
-    return new Fit(this.of, { ...all, ...atOnce(atRatios(apart, losses, this.of.likelihood, all.loss)) });
+    return new Fit(this.of, addSums(this, other, this.of.likelihood));
   }
 
   /** A multiple of the sums, as though each example were there so many times. @throws OptionError unless the factor is positive */
@@ -141,20 +126,6 @@ export class Fit implements Summary {
   }
 }
 
-/** Curvature and loss at a likelihood's ratios. */
-function* atRatios(
-  apart: readonly Curvature[],
-  losses: Float64Array | undefined,
-  { hyper }: Likelihood,
-  loss: number,
-): Steps<Pick<Summary, "curvature" | "loss">> {
-  const weights = apart.map((_, c) => hyper.weight(c));
-  return {
-    curvature: yield* weightedSum(apart, weights),
-    loss: losses?.reduce((total, one, c) => total + weights[c] * one, 0) ?? loss,
-  };
-}
-
 /** @throws ValueError unless two fits were of the same loss at the same parameters; structures and weights check themselves */
 function checkAdd(ours: Fit, theirs: Fit): void {
   checkSameOf("merge", ours.of, theirs.of, ours.apart !== undefined && theirs.apart !== undefined);
@@ -165,28 +136,6 @@ function checkAdd(ours: Fit, theirs: Fit): void {
   if (rowOf(ours.curvature).agree.includes("sharing") && mine.sharing !== others.sharing) {
     refuse(`factors of "${others.sharing}" do not add to those of "${mine.sharing}"`);
   }
-}
-
-/** The places of both, in order; those that follow each other are one. @throws ValueError for places that both have */
-function mergeDrawn(
-  ours: readonly Drawn[] | undefined,
-  theirs: readonly Drawn[] | undefined,
-): readonly Drawn[] | undefined {
-  if (ours === undefined || theirs === undefined) return undefined;
-  const merged: Drawn[] = [];
-  for (const next of [...ours, ...theirs].sort((a, b) => a.seed - b.seed || a.first - b.first)) {
-    const last = merged[merged.length - 1];
-    if (last?.seed !== next.seed || last.end < next.first) {
-      merged.push(next);
-    } else if (last.end === next.first) {
-      merged[merged.length - 1] = { ...last, end: next.end };
-    } else {
-      throw new ValueError(
-        `merge: both drew targets at the places ${next.first} to ${Math.min(last.end, next.end) - 1} from the seed ${next.seed}, so that their errors would add. Of shards, give each the place of its first example, sum(data, { first }); of others, give each fit a seed of its own.`,
-      );
-    }
-  }
-  return merged;
 }
 
 /**

@@ -176,7 +176,19 @@ export function* symmetric(sums: ReadSums, n: number, start = 0): Steps<Float64A
 
 /** The sum of two arrays. */
 export function sum(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((x, i) => x + b[i]);
+  const result = new Float64Array(a.length);
+  for (let i = 0; i < result.length; i++) result[i] = a[i] + b[i];
+  return result;
+}
+
+/** Gives sums of arrays, each of which is made once: what shares an array, as a bias that of its weight, shares the sum. */
+export function sharedSums(): typeof sum {
+  const known = new Map<Float64Array, Float64Array>();
+  return (a, b) => {
+    const found = known.get(a) ?? sum(a, b);
+    known.set(a, found);
+    return found;
+  };
 }
 
 /** A multiple of an array. */

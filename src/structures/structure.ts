@@ -1,7 +1,7 @@
 // What everything else asks of a structure: its row of the table.
 
 import type { DType } from "../kernels/memory.ts";
-import { oneStep, type Steps } from "../kernels/steps.ts";
+import type { Steps } from "../kernels/steps.ts";
 import type { Accumulator, Curvature, Sharing } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
@@ -26,16 +26,18 @@ export interface Pass {
   /** In a dry run, makes of what came before what `begin` makes of it. */
   dryBegin?(selection: Selection): void;
   /**
-   * Begins: gives its accumulators.
+   * What it goes by, made once for all shards of the data.
    * @param before what the pass before gave, or the option `basis`
    * @param rounding of the sums, relative
    */
-  begin(before: Curvature | undefined, rounding: number): Steps<(options: SumOptions) => Accumulator>;
+  prepare?(before: Curvature | undefined, rounding: number): Steps<Curvature>;
+  /** Its accumulators. @param prepared what `prepare` gave */
+  begin(prepared: Curvature | undefined): (options: SumOptions) => Accumulator;
 }
 
 /** A pass that stands alone. */
 export function passOf(sums: (options: SumOptions) => Accumulator): Pass {
-  return { dry: sums, begin: () => oneStep(() => sums) };
+  return { dry: sums, begin: () => sums };
 }
 
 /** Arrays on their way into a file. */

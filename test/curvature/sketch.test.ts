@@ -1,8 +1,8 @@
 // The sketch of the summed gradient that the check for a stationary point looks at.
 
 import { describe, expect, test } from "vitest";
-import { summarise } from "../../src/curvature/accumulate.ts";
 import { readPlan } from "../../src/curvature/plan.ts";
+import { summarise } from "../../src/curvature/rounds.ts";
 import { sketchOf } from "../../src/curvature/sketch.ts";
 import {
   chain,

@@ -29,10 +29,14 @@ export const corrections: Pass = {
     allocateFloats("float64", Math.max(0, ...factors.blocks.map(({ a, b }) => (a ?? b).length)));
     factors.decompose();
   },
-  *begin(before, rounding) {
+  *prepare(before, rounding) {
     if (!hasBasis(before)) throw new LaplaceError("corrections: the curvature of the pass before has no eigenbases.");
-    const basis = yield* before.basis(rounding);
-    return (options) => sumsIn(basis, options);
+    const blocks = yield* before.basis(rounding);
+    return new EkfacCurvature(before.selection, before.examples, blocks);
+  },
+  begin(prepared) {
+    const { blocks } = prepared as EkfacCurvature;
+    return (options) => sumsIn(blocks, options);
   },
 };
 

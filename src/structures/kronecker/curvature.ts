@@ -17,7 +17,7 @@ import {
   type Factors,
   multiple,
   SelectedCurvature,
-  sum,
+  sharedSums,
 } from "../curvature.ts";
 import { type BlockShape, type EigenBlock, eigenbasesOf, inGroups, shapeOf, timesBlocks } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
@@ -149,12 +149,14 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
 
   merge(other: Curvature): KroneckerCurvature {
     checkSame(this, other);
+    const sum = sharedSums();
     const blocks = this.blocks.map((block, i) => {
       const { a, b, count } = other.blocks[i];
       const factor = block.a === undefined || a === undefined ? undefined : sum(block.a, a);
       return { ...block, b: sum(block.b, b), a: factor, count: block.count + count };
     });
-    return new KroneckerCurvature(this.selection, this.examples + other.examples, blocks);
+    const expanded = other.expanded && this.expanded?.merge(other.expanded);
+    return new KroneckerCurvature(this.selection, this.examples + other.examples, blocks, expanded);
   }
 
   scale(factor: number): KroneckerCurvature {

@@ -1,0 +1,100 @@
+// A fit as rounds of shards: a pass through the data each, whose sums are added over a tree.
+
+import { checkData, type Data, isIterator } from "../data/batches.ts";
+import { ValueError } from "../errors.ts";
+import type { Steps } from "../kernels/steps.ts";
+import { here, type Rounds, type Shards, type Task } from "../shards/executor.ts";
+import { Tree } from "../shards/tree.ts";
+import type { Curvature } from "../structures/curvature.ts";
+import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
+import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
+import { addSums } from "./add.ts";
+import { InputSums, layerOnInputs } from "./input-sums.ts";
+import { outputsApart } from "./outputs-apart.ts";
+import type { Plan } from "./plan.ts";
+import { lengthOfShard, shardsOf } from "./shards.ts";
+
+/** What the shards of a pass have in common. */
+export interface PassOfFit {
+  readonly where: string;
+  readonly plan: Plan;
+  /** Which pass of the plan it is. */
+  readonly number: number;
+  /** What it goes by. */
+  readonly prepared: Curvature | undefined;
+  /** The place of the data's first example in all the data. */
+  readonly first: number;
+}
+
+const sumTask: Task<PassOfFit, DataShard, Summary> = {
+  name: "sum",
+  *begin({ where, plan, number, prepared, first }) {
+    const passes = passesOf(plan);
+    const accumulatorFor = accumulatorsOf(plan, passes[number], prepared);
+    const apart = number === passes.length - 1 ? outputsApart(plan, accumulatorFor(1).length) : 1;
+    return (shard) => sumsOver(where, { plan, accumulatorFor, apart, number }, shard, first);
+  },
+};
+
+/**
+ * The rounds of a fit.
+ * @param first the place of the first example in all the data
+ * @param length of a shard; tests have one of their own
+ * @throws ShapeError, ValueError for bad data
+ */
+export function* fitRounds(where: string, plan: Plan, data: Data, first = 0, length?: number): Rounds<Summary> {
+  checkData(where, data);
+  const passes = passesOf(plan);
+  if (passes.length > 1 && isIterator(data)) {
+    throw new ValueError(
+      `${where}: "${plan.structure}" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches, a DataLoader or the generator function itself; or a basis, with which one pass is enough.`,
+    );
+  }
+  const inputs = layerOnInputs(plan.net.graph) && new InputSums();
+  let before: Summary | undefined;
+  for (const [number, pass] of passes.entries()) {
+    const again = before !== undefined;
+    const basis = before?.curvature ?? plan.basis;
+    const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));
+    const batches = targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
+    const shards: Shards<PassOfFit, DataShard, Summary> = {
+      task: sumTask,
+      *prepare() {
+        return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
+      },
+      jobs: shardsOf(batches, length ?? lengthOfShard(plan, number)),
+      take: (place, sums) => tree.take(place, sums),
+    };
+    yield shards as unknown as Shards<never, never, never>;
+    const summary = tree.total();
+    if (before !== undefined && !sameData(plan, before, summary)) {
+      throw new ValueError(
+        `${where}: the data changed between two passes: ${before.examples} examples with the loss ${before.loss} first, ${summary?.examples ?? 0} with ${summary?.loss ?? 0} then. Likely causes: random augmentation, or an iterator that can be gone through only once.`,
+      );
+    }
+    before = summary;
+  }
+  return { ...(before as Summary), inputs };
+}
+
+/** The same on this thread, in steps, which report the number of examples done after each part of the data. */
+export function summarise(where: string, plan: Plan, data: Data, first = 0): Steps<Summary, number> {
+  return here(fitRounds(where, plan, data, first));
+}
+
+/**
+ * Whether two passes saw the same losses within rounding, of each output of a Gaussian in its own unit: a function's rounding, ε f,
+ * changes ½ r² by no more than about ε |r f|.
+ */
+function sameData({ net }: Plan, first: Summary, second: Summary | undefined): boolean {
+  if (first.examples !== second?.examples) return false;
+  const [relative, rounding] = net.dtype === "float32" ? [1e-4, 1e-6] : [1e-9, 1e-12];
+  const same = (a: number, b: number, tolerance: number) => Math.abs(a - b) <= relative * Math.abs(a) + tolerance;
+  // Nats have a size of their own.
+  if (first.losses === undefined) return same(first.loss, second.loss, relative);
+  return first.losses.every((own, c) => {
+    const squares = first.squares?.[c] ?? 0;
+    const tolerance = rounding * Math.sqrt(2 * own * squares) + rounding ** 2 * squares;
+    return same(own, second.losses?.[c] ?? Number.NaN, tolerance);
+  });
+}

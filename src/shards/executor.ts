@@ -1,0 +1,75 @@
+// Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
+
+import { type BurstOptions, type ExamplesReport, inBursts, reporting, type Steps } from "../kernels/steps.ts";
+
+/** What is done with shards of a kind: code, which a worker has too, by its name. */
+export interface Task<Common, Job, Result> {
+  readonly name: string;
+  /** Begins: gives what does one shard, and reports how many of its examples are done. */
+  begin(common: Common): Steps<(job: Job) => Steps<Result, number>>;
+}
+
+/** Work in shards. */
+export interface Shards<Common = unknown, Job = unknown, Result = unknown> {
+  readonly task: Task<Common, Job, Result>;
+  /** Makes what all shards have in common, on this thread. */
+  prepare(): Steps<Common>;
+  /** The shards in order, made as they are asked for. */
+  readonly jobs: Iterable<Job>;
+  /** Takes the result of the shard at this place, from 0: in any order, and it may be told a second time. */
+  take(place: number, result: Result): void;
+}
+
+/** Who does shards. The results do not depend on it. */
+export interface Executor {
+  /**
+   * Has every shard done, at least once, and hands its result to `take`. Progress is the number of examples done in all.
+   * @throws what the first shard that failed throws; the signal's reason
+   */
+  run<Common, Job, Result>(shards: Shards<Common, Job, Result>, options?: BurstOptions<ExamplesReport>): Promise<void>;
+}
+
+/** Does shards one after the other. */
+export function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Steps<void, number> {
+  const work = yield* shards.task.begin(yield* shards.prepare());
+  let [place, before, done] = [0, 0, 0];
+  for (const job of shards.jobs) {
+    const result = yield* reporting(work(job), (examples) => {
+      if (examples !== undefined) done = before + examples;
+      return examples && done;
+    });
+    shards.take(place++, result);
+    before = done;
+  }
+}
+
+/** Rounds of shards, each of which depends on what came of those before, and a result. */
+export type Rounds<Result> = Generator<Shards<never, never, never>, Result, void>;
+
+/** All rounds on this thread, in steps. */
+export function* here<Result>(rounds: Rounds<Result>): Steps<Result, number> {
+  for (;;) {
+    const { done, value } = rounds.next();
+    if (done) return value as Result;
+    yield* inOrder(value as Shards<never, never, never>);
+  }
+}
+
+/** All rounds, on an executor or on this thread. */
+export async function runRounds<Result>(
+  rounds: Rounds<Result>,
+  on: Executor | undefined,
+  options: BurstOptions<ExamplesReport>,
+): Promise<Result> {
+  if (on === undefined) {
+    return inBursts(
+      reporting(here(rounds), (examples) => (examples === undefined ? undefined : { examples })),
+      options,
+    );
+  }
+  for (;;) {
+    const { done, value } = rounds.next();
+    if (done) return value as Result;
+    await on.run(value as Shards<never, never, never>, options);
+  }
+}
