@@ -124,6 +124,8 @@ export {
 } from "./evaluation/coverage.ts";
 export { type EvaluateOptions, evaluate, evaluateAsync } from "./evaluation/evaluate.ts";
 export { type FoldIntervalOptions, type FoldIntervals, foldIntervals } from "./evaluation/fold-intervals.ts";
+export { type Fold, type FoldOptions, folds } from "./evaluation/folds.ts";
+export type { HeldOutOptions, HeldOutReport, ScoreName } from "./evaluation/held-out.ts";
 export type {
   ClassMetrics,
   Evaluation,
@@ -291,7 +293,7 @@ export type { Parameter, Shape } from "./network/parameters.ts";
 export type { Traced } from "./network/trace.ts";
 export type { Evidence } from "./posterior/evidence.ts";
 export type { Fit } from "./posterior/fit.ts";
-export type { Tuning, TuningOptions, TuningReport } from "./posterior/tuning.ts";
+export type { HeldOut, HeldOutCandidate, Tuning, TuningOptions, TuningReport } from "./posterior/tuning.ts";
 export type { SampleOptions, WeightPosterior } from "./posterior/weight-posterior.ts";
 export type { FunctionSampleOptions } from "./prediction/function-samples.ts";
 export type { Linearised } from "./prediction/linearised.ts";

@@ -29,6 +29,7 @@ import {
   multiply,
   NDArray,
   network,
+  OptionError,
   randomNormal,
   readSafetensors,
   savePosterior,
@@ -380,6 +381,21 @@ describe("errors", () => {
     expect(splitDataset(dataset(x, y), [0.5, 0.5], { shuffle: true, stratify: false }).length).toBe(2);
     expect(() => crossEntropy.with({ classAxis: "last" })).not.toThrow();
   });
+});
+
+test("a number that tuning drove to an edge", async () => {
+  const posterior = await fitted();
+  const onWarning = (text: string) => {
+    throw new OptionError(text);
+  };
+  const narrow = { on: data, noise: false, range: { priorPrecision: [1e6, 1e7] as const }, onWarning };
+  expect(() => posterior.optimizePrior(narrow)).toThrow("Give another range, that goes");
+  posterior.optimizePrior({ ...narrow, range: undefined, method: "grid", grid: { priorPrecision: [1] } });
+  const still = net();
+  still.parameters.data.fill(0);
+  const zero = await laplace(still, { ...options, likelihood: gaussian({ noise: 1 }) }).fit(data);
+  expect(() => zero.optimizePrior({ noise: false, onWarning })).toThrow(/or give the number yourself, by with/);
+  expect(zero.with({ priorPrecision: 3 }).priorPrecision.at(0)).toBe(3);
 });
 
 test("every advice in the library's messages is done in a test", () => {

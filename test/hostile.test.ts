@@ -109,6 +109,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   [on(reg, "predict"), x, { samples: 10, seed: 1 }],
   [on(cls, "logProbabilities"), x, {}],
   [on(reg, "sample"), 3, { seed: 1 }],
+  [on(reg, "optimizePrior"), { on: data, steps: 12, noise: true, onWarning: () => {} }],
   [on(reg, "functionSamples"), x, 3, { seed: 1 }],
   [on(reg, "functionSamples"), x, 3, { seed: 1, shared: true }],
   [on(reg, "functionCovariance"), x, { joint: true }],

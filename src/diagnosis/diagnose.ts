@@ -93,12 +93,21 @@ function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Findin
   const { tuning, selection, theta } = posterior;
   const { prior } = posterior.parts;
   const findings: Finding[] = [];
-  if (tuning !== undefined && !tuning.converged) {
+  const { heldOut } = tuning ?? {};
+  if (heldOut !== undefined && heldOut.edges.length > 0) {
     findings.push({
       code: "tuning-not-converged",
       severity: "warning",
-      message: `Tuning stopped after ${tuning.steps} steps, and the evidence is not at a maximum.`,
-      advice: 'Give optimizePrior() more steps, or leave its method at "bfgs".',
+      message: `On held-out data the best ${heldOut.edges.join(", ")} is at the edge of what was tried.`,
+      advice: "Give optimizePrior({ on }) a range that goes further, or more held-out data.",
+      measured: { candidates: tuning?.steps ?? 0, value: heldOut.value },
+    });
+  } else if (tuning !== undefined && !tuning.converged) {
+    findings.push({
+      code: "tuning-not-converged",
+      severity: "warning",
+      message: `Tuning stopped after ${tuning.steps} steps, and the ${heldOut === undefined ? "evidence is not at a maximum" : "score is not at its best"}.`,
+      advice: `Give optimizePrior() more steps${heldOut === undefined ? ', or leave its method at "bfgs"' : ""}.`,
       measured: { steps: tuning.steps, gradientNorm: tuning.gradientNorm },
     });
   }

@@ -48,7 +48,8 @@ export function evaluate<Kind extends LikelihoodKind = LikelihoodKind>(
   return atOnce(evaluating(posterior, data, options));
 }
 
-function* evaluating<Kind extends LikelihoodKind>(
+/** `evaluate` in steps. */
+export function* evaluating<Kind extends LikelihoodKind>(
   posterior: Linearised<Kind>,
   data: Data,
   options: EvaluateOptions,

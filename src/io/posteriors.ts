@@ -24,6 +24,7 @@ import { Fields, numberJson } from "./fields.ts";
 import { parseJson, quoted } from "./json.ts";
 import { networkFields, networkJson, readNetwork } from "./networks.ts";
 import { type Bytes, readFile, type Safetensors, writeSafetensors } from "./safetensors.ts";
+import { readTuning, tuningEntry, tuningFields } from "./tuning.ts";
 import { version } from "./version.ts";
 
 /** Raised with every change that a reader of before would not understand. */
@@ -132,7 +133,7 @@ function writeDocument(where: string, posterior: Posterior, write: Write) {
     ...writeSums(where, fit, likelihood, prior.selection, write),
     temperature,
     damping,
-    ...(tuning !== undefined && { tuning: { ...tuning, gradientNorm: numberJson(tuning.gradientNorm) } }),
+    ...(tuning !== undefined && { tuning: tuningEntry(tuning) }),
   };
 }
 
@@ -310,9 +311,7 @@ function readDocument(where: string, fields: Fields, arrays: Arrays): Posterior 
   const temperature = fields.finite("temperature");
   checkNumber(where, "temperature", temperature, 0, true);
   const damping = fields.boolean("damping");
-  const tuning = fields.has("tuning")
-    ? readTuning(fields.object("tuning", ["steps", "gradientNorm", "converged"]))
-    : undefined;
+  const tuning = fields.has("tuning") ? readTuning(fields.object("tuning", tuningFields)) : undefined;
   arrays.finish();
   return new Posterior({ fit, likelihood, prior, temperature, damping, tuning });
 }
@@ -360,14 +359,6 @@ function readPlaces(fields: Fields, usual: Drawn): readonly Drawn[] {
     const first = one.integer("first", 0);
     return { seed: one.integer("seed", 0), first, end: one.integer("end", first + 1) };
   });
-}
-
-function readTuning(fields: Fields) {
-  return {
-    steps: fields.integer("steps", 0),
-    gradientNorm: fields.number("gradientNorm"),
-    converged: fields.boolean("converged"),
-  };
 }
 
 /** The plan of the fit. Parameters may have been frozen since: the network comes here without. */

@@ -5,8 +5,17 @@ import type { Data } from "../data/batches.ts";
 import { type DiagnoseOptions, diagnose } from "../diagnosis/diagnose.ts";
 import type { Diagnosis } from "../diagnosis/findings.ts";
 import { checkBoolean, checkInteger, checkOptions, readBudget } from "../errors.ts";
-import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
+import { type HeldOutOptions, type HeldOutReport, tuneOnHeldOut } from "../evaluation/held-out.ts";
+import {
+  asynchronously,
+  atOnce,
+  type BurstOptions,
+  type ExamplesReport,
+  type InBursts,
+  type Steps,
+} from "../kernels/steps.ts";
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
+import type { TuningOptions, TuningReport } from "../posterior/tuning.ts";
 import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type FunctionSampleOptions, functionSamples, sharedFunctionSamples } from "../prediction/function-samples.ts";
 import { predictLabels } from "../prediction/log-probabilities.ts";
@@ -18,8 +27,34 @@ import {
   predict,
 } from "../prediction/prediction.ts";
 
+type EvidenceOptions = TuningOptions & { readonly on?: undefined };
+
+const isHeldOut = (options: object) => (Object(options) as { on?: unknown }).on !== undefined;
+
 /** A Gaussian over a network's weights, with precision P = H/(σ² T) + P₀ around the parameters it was fitted at. */
 export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends WeightPosterior<Kind> {
+  /**
+   * The posterior with the best prior, for a Gaussian with the best noise: those that maximise the evidence, or with `on` those
+   * that predict held-out data best. @throws OptionError, ValueError; what a function `score` throws
+   */
+  override optimizePrior(options: EvidenceOptions | HeldOutOptions<this> = {}): this {
+    if (isHeldOut(options)) return atOnce(this.#tuned(options as HeldOutOptions<this>));
+    return super.optimizePrior(options as TuningOptions);
+  }
+
+  *#tuned(options: HeldOutOptions<this>): Steps<this, HeldOutReport> {
+    const { hyper, tuning } = yield* tuneOnHeldOut(this, options);
+    return yield* this.changing(hyper, tuning);
+  }
+
+  /** `optimizePrior` in bursts; progress in steps of the climb, or in candidates. @throws as `optimizePrior`; the signal's reason */
+  override async optimizePriorAsync(
+    options: (EvidenceOptions & BurstOptions<TuningReport>) | (HeldOutOptions<this> & BurstOptions<HeldOutReport>) = {},
+  ): Promise<this> {
+    if (!isHeldOut(options)) return super.optimizePriorAsync(options as TuningOptions);
+    return asynchronously("optimizePrior", options as HeldOutOptions<this>, (rest) => this.#tuned(rest));
+  }
+
   /**
    * Mean and variance of the target at each input, and of the function's value.
    * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError; MemoryBudgetError

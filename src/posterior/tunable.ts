@@ -25,9 +25,8 @@ export function tunableOf(
   parts: PosteriorParts,
   factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Steps<Precision>,
 ): Tunable {
-  const { prior, likelihood, fit, temperature, damping } = parts;
-  // The noise does not scale damped factors.
-  const apart = damping ? undefined : fit.apart;
+  const { prior, likelihood, fit, temperature } = parts;
+  const apart = tunedApart(parts);
   return {
     prior,
     likelihood,
@@ -51,16 +50,19 @@ export function tunableOf(
       const one = Float64Array.from(logNoise === undefined ? [] : [logNoise]);
       return { value, magnitude, logPriorPrecision, logNoise: noises ?? one };
     },
-    scales: (start, noise) => scales(parts, start, noise, noise ? apart : undefined),
+    scales: (start, noise) => problemScales(parts, start, noise),
   };
 }
 
-function scales(
-  { fit, temperature, likelihood }: PosteriorParts,
-  prior: Prior,
-  noise: boolean,
-  apart: readonly Curvature[] | undefined,
-): Scales {
+/** The curvatures of the outputs, where the noise of each is tuned by itself. The noise does not scale damped factors. */
+export function tunedApart({ fit, damping }: PosteriorParts): readonly Curvature[] | undefined {
+  return damping ? undefined : fit.apart;
+}
+
+/** The problem's own scales of a prior, and of the noise where it is tuned. */
+export function problemScales(parts: PosteriorParts, prior: Prior, noise: boolean): Scales {
+  const { fit, temperature, likelihood } = parts;
+  const apart = noise ? tunedApart(parts) : undefined;
   const { hyper } = likelihood;
   const group = (one: Curvature, loss: number, count: number, value: number) => {
     const diagonal = one.diagonal().data as Float64Array;

@@ -8,7 +8,9 @@ import type { Prior, PriorStructure } from "../structures/prior.ts";
 import { checkPrior } from "../structures/table.ts";
 import { adamAscent, type Maximum, MOST_LOG, maximise, type Objective } from "./maximise.ts";
 
-/** Options of `optimizePrior`. */
+const where = "optimizePrior";
+
+/** Options of `optimizePrior` by the evidence. */
 export interface TuningOptions {
   /** How many prior precisions are tuned: one, one for each parameter, or one for each weight (default: as many as there are). */
   priorStructure?: PriorStructure | undefined;
@@ -20,6 +22,8 @@ export interface TuningOptions {
   steps?: number | undefined;
   /** Step size of "adam" (default 0.1). */
   learningRate?: number | undefined;
+  /** Called with a warning where a number ran to a bound (default: console.warn). */
+  onWarning?: ((message: string) => void) | undefined;
 }
 
 /** How far tuning is. */
@@ -36,8 +40,35 @@ export interface Tuning {
   readonly steps: number;
   /** The largest derivative of the evidence that was left, in log δ or log σ. */
   readonly gradientNorm: number;
-  /** Whether it is near enough to 0, at a maximum: false where a number ran to a bound, e³⁰ times off all that the data suggest. */
+  /**
+   * Whether it is near enough to 0, at a maximum: false where a number ran to a bound, e³⁰ times off all that the data suggest; on
+   * held-out data, where the best is at the edge of what was tried, or the steps were not enough.
+   */
   readonly converged: boolean;
+  /** Of held-out data: there `steps` are the candidates, and `gradientNorm` is 0. */
+  readonly heldOut?: HeldOut | undefined;
+}
+
+/** A posterior that was scored on held-out data: what of it is not as before. */
+export interface HeldOutCandidate {
+  /** In the order of the fit's option `weights`. */
+  readonly priorPrecision?: readonly number[];
+  readonly noise?: number | readonly number[];
+  readonly temperature?: number;
+  /** NaN where it has no predictions. */
+  readonly score: number;
+}
+
+/** How tuning on held-out data went. */
+export interface HeldOut {
+  /** The metric, or "a function". */
+  readonly score: string;
+  /** The best value. */
+  readonly value: number;
+  /** What is at the edge of what was tried, in words. */
+  readonly edges: readonly string[];
+  /** All candidates in the order in which they were scored; empty in a posterior of a file. */
+  readonly curve: readonly HeldOutCandidate[];
 }
 
 /** Where tuning begins and what it measures by: numbers that change with the units of inputs and targets as the optimum does. */
@@ -74,8 +105,8 @@ export interface Tunable extends Tuned {
  */
 export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & { tuning: Tuning }, TuningReport> {
   const { prior, likelihood, structure, apart } = tunable;
-  const where = "optimizePrior";
-  checkOptions(where, options, ["priorStructure", "noise", "method", "steps", "learningRate"]);
+  checkOptions(where, options, ["priorStructure", "noise", "method", "steps", "learningRate", "onWarning"]);
+  const warn = readWarning(where, options.onWarning);
   const { hyper, withHyper } = likelihood;
   const { priorStructure = prior.structure, noise = hyper.any, method = "bfgs", learningRate = 0.1 } = options;
   checkChoice(where, "priorStructure", priorStructure, ["scalar", "perParameter", "perWeight"]);
@@ -123,7 +154,37 @@ export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & {
     gradientNorm: found.gradientNorm,
     converged: found.converged && !found.bounded,
   };
+  const ran = found.bounded ? MOST_LOG : priorStructure === "perWeight" ? Number.POSITIVE_INFINITY : FAR_LOG;
+  const warning = method === "bfgs" ? boundWarning(found.u, count, ran, found.bounded) : undefined;
+  if (warning !== undefined) warn(warning);
   return { ...at(found.u), tuning };
+}
+
+/** A precision that is e¹⁰ times the problem's own scale is on its way to 0 or infinity, where the evidence is flat; of single weights many are. */
+const FAR_LOG = 10;
+
+/** Where the numbers ran, if one is beyond `far`, or a bound stops one. */
+function boundWarning(u: Float64Array, precisions: number, far: number, bounded: boolean): string | undefined {
+  const own = u.subarray(0, precisions);
+  const [high, low] = [own.filter((x) => x >= far).length, own.filter((x) => x <= -far).length];
+  if (high + low === 0 && !bounded) return undefined;
+  const ends = [
+    high > 0 ? "infinity, where the weights count as known" : "",
+    low > 0 || high + low === 0 ? `0${low > 0 ? ", where nothing holds the weights" : ""}` : "",
+  ];
+  const many = precisions === 1 ? "the prior precision" : `${high + low} of ${precisions} prior precisions`;
+  const what = high + low === 0 ? "the noise" : many;
+  return `${where}: tuning drove ${what} to ${ends.filter((end) => end !== "").join(" or ")}: the data do not hold it there by the evidence. Tune on held-out data, optimizePrior({ on: validation }), or give the number yourself, by with({ priorPrecision }).`;
+}
+
+/** What takes warnings. @throws OptionError */
+export function readWarning(where: string, onWarning: unknown): (message: string) => void {
+  const isClass = typeof onWarning === "function" && /^class\b/.test(Function.prototype.toString.call(onWarning));
+  if (onWarning !== undefined && (typeof onWarning !== "function" || isClass)) {
+    throw new OptionError(`${where}: onWarning must be a function, not ${isClass ? "a class" : typeof onWarning}.`);
+  }
+  const { console } = globalThis as unknown as { console: { warn(text: string): void } };
+  return (onWarning as ((message: string) => void) | undefined) ?? ((message) => console.warn(message));
 }
 
 function joined(a: Float64Array, b: Float64Array): Float64Array {

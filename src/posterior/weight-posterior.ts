@@ -153,19 +153,24 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> {
 
   /** The same curvature with another prior, noise or temperature. @throws OptionError, ShapeError, ValueError */
   with(changes: Hyperparameters): this {
+    return atOnce(this.changing(changes));
+  }
+
+  /** @internal `with` in steps, and how it was found to be changed so. */
+  *changing(changes: Hyperparameters, tuning?: Tuning): Steps<this> {
     checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
     const { prior, likelihood, temperature, fit } = this.#parts;
     const { priorPrecision = this.priorPrecision, priorMean = this.priorMean } = changes;
     const next = readPrior("with", prior.selection, priorPrecision, priorMean);
     checkNumber("with", "temperature", changes.temperature ?? temperature, 0, true);
-    return this.#derive({
+    return yield* this.#deriving({
       prior: next,
       temperature: changes.temperature ?? temperature,
       likelihood:
         changes.noise === undefined
           ? likelihood
           : withNoise("with", likelihood, changes.noise, this.net.graph.output.size, fit.apart !== undefined),
-      tuning: undefined,
+      tuning,
     });
   }
 

@@ -124,7 +124,9 @@ describe("what the fit shows", () => {
   test("a prior that tuning drove to 0", async () => {
     const linear = chain({ inputs: 2, dtype: "float64" }, dense(1, undefined, { bias: false }));
     linear.setParameters([0.5, 0.3]);
-    const flat = (await fitted("regression", linear, { x: zeros([300, 2]), y: data.y })).optimizePrior();
+    const flat = (await fitted("regression", linear, { x: zeros([300, 2]), y: data.y })).optimizePrior({
+      onWarning: () => {},
+    });
     const { message, measured } = find(flat, "prior-at-edge");
     expect(message).toContain("precision of the prior of 100 % of the weights to 0");
     expect(measured.smallest).toBeLessThan(1e-5);

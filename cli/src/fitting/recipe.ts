@@ -122,7 +122,8 @@ async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnSh
       checks: false,
     }).fit(data);
     await turn();
-    posterior = await fitted.optimizePriorAsync();
+    // Where a number ran to, the diagnosis says, too.
+    posterior = await fitted.optimizePriorAsync({ onWarning: () => {} });
     await turn();
     const [nextPrecision, nextNoise] = [posterior.priorPrecision.data[0], posterior.noise?.data[0] ?? noise];
     const change = Math.max(Math.abs(Math.log(nextPrecision / precision)), Math.abs(Math.log(nextNoise / noise)));
