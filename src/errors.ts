@@ -291,7 +291,7 @@ export function checkBoolean(where: string, name: string, value: unknown): void 
  * they refuse it instead, and Node shows the function's text, which says what to do. Functions cannot be cloned.
  */
 export function refuseCloning(object: object, advice: () => string): void {
-  Object.defineProperty(object, "cloning", { value: advice, enumerable: true });
+  (object as { cloning?: () => string }).cloning = advice;
 }
 
 /** Makes JSON.stringify throw what `advice` says. What has functions needs no more: they cannot be cloned. */
@@ -302,8 +302,9 @@ export function refuseJson<T extends object>(object: T, advice: () => string): T
   return Object.defineProperty(object, "toJSON", { value: toJSON });
 }
 
-/** `refuseCloning` and `refuseJson`. */
+/** `refuseCloning`, and `refuseJson` of all objects of its kind. */
 export function refuseCopies(object: object, advice: () => string): void {
   refuseCloning(object, advice);
-  refuseJson(object, advice);
+  const kind = Object.getPrototypeOf(object);
+  if (!Object.hasOwn(kind, "toJSON")) refuseJson(kind, advice);
 }

@@ -97,10 +97,12 @@ export function* sumsOver(
   };
   const pulls = pullsOf(where, pass, cut, first, () => examples);
   const found = yield* runInParts(where, plan.net, counted(), cut.length, pulls, start);
-  const sums = Object.assign({}, ...found) as LossSums & CurvatureSums;
+  // One pull gives both.
+  const { loss, losses, gradient, gradientNorms } = found[0] as LossSums;
+  const { curvature, apart } = found[found.length - 1] as CurvatureSums;
   const drawn =
     plan.kind === "monteCarlo" ? [{ seed: plan.seed, first: first + start, end: first + start + examples }] : undefined;
-  return { ...sums, examples, constant, squares, drawn };
+  return { loss, losses, gradient, gradientNorms, curvature, apart, examples, constant, squares, drawn };
 }
 
 /** What a pass pulls back: the loss's own column, then those of its curvature, unless these are the same. */

@@ -7,6 +7,7 @@ import { siteUseOf } from "../network/primitive.ts";
 
 /** Rows that are kept, at most: every one, or every second, fourth, … */
 const MOST_ROWS = 64;
+const NONE = new Float64Array(0);
 
 /** The layer whose weights see the columns of the inputs as they are, where there is one. */
 export function layerOnInputs({ input, sites, uses }: Graph): LinearSite | undefined {
@@ -32,14 +33,14 @@ export function inputSumsBytes(graph: Graph): number {
 export class InputSums {
   count = 0;
   /** [d], as the next two. */
-  shift: Float64Array = new Float64Array(0);
+  shift: Float64Array = NONE;
   /** Σ (x − shift), and Σ (x − shift)². */
-  sums: Float64Array = new Float64Array(0);
-  squares: Float64Array = new Float64Array(0);
+  sums: Float64Array = NONE;
+  squares: Float64Array = NONE;
   /** How many rows are kept. */
   kept = 0;
   /** They, one after the other, with room for more. */
-  #rows: Float64Array = new Float64Array(0);
+  #rows: Float64Array = NONE;
   #step = 1;
 
   /** Adds inputs [n, …, d] as they were given, before the network's type rounds them. */
@@ -47,7 +48,7 @@ export class InputSums {
     const d = shape[shape.length - 1];
     const n = data.length / d;
     if (this.count === 0) {
-      this.shift = Float64Array.from(data.subarray(0, d));
+      this.shift = new Float64Array(data.subarray(0, d));
       this.sums = new Float64Array(d);
       this.squares = new Float64Array(d);
       this.#rows = new Float64Array(MOST_ROWS * d);

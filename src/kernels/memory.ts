@@ -129,13 +129,18 @@ export function catchUp(): void {
 
 /** Runs `body`, then releases what it allocated. */
 export function scope<Result>(body: () => Result): Result {
-  const end = openScope();
+  const count = counted;
+  const now = count?.now ?? 0;
+  const own = stack;
+  const { top, held, blocks } = own;
+  const { length } = blocks;
   try {
     const result = body();
     observer?.();
     return result;
   } finally {
-    end();
+    if (count === undefined) release(own, length, top, held);
+    else count.now = now;
   }
 }
 
@@ -147,19 +152,23 @@ export function openScope(): () => void {
       count.now = now;
     };
   }
-  const { blocks, top, held } = stack;
-  const count = blocks.length;
   const own = stack;
-  return () => {
-    own.held = held;
-    while (blocks.length > Math.max(count, 1)) {
-      const block = blocks.pop() as Block;
-      if (tape.recording()) own.spare.push(block);
-      else give(block.start, block.end - block.start);
-    }
-    own.top = count === 0 ? (blocks[0]?.start ?? 0) : top;
-    move();
-  };
+  const { top, held, blocks } = own;
+  const { length } = blocks;
+  return () => release(own, length, top, held);
+}
+
+/** Releases what a stack holds beyond so many blocks, the last of them up to `top`. */
+function release(own: ScopeStack, length: number, top: Pointer, held: number): void {
+  const { blocks } = own;
+  own.held = held;
+  while (blocks.length > Math.max(length, 1)) {
+    const block = blocks.pop() as Block;
+    if (tape.pending()) own.spare.push(block);
+    else give(block.start, block.end - block.start);
+  }
+  own.top = length === 0 ? (blocks[0]?.start ?? 0) : top;
+  move();
 }
 
 /** Memory of the current scope, not cleared. @throws LaplaceError beyond the 4 GiB a WebAssembly memory can have */
@@ -260,7 +269,8 @@ export function sharedView(dtype: DType, pointer: Pointer, length: number): Floa
 export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>, stays = false): void {
   if (counted !== undefined) return;
   const at = pointer / bytesPerElement(dtype);
-  if (tape.recording() && ArrayBuffer.isView(source) && (stays || source.length > COPIED)) {
+  const writing = tape.writing();
+  if (tape.recording() && ArrayBuffer.isView(source) && (source.length > COPIED || (stays && writing))) {
     // A view of the same numbers: what is written down does not change them.
     const from = source as FloatArray;
     for (let start = 0; start < from.length; start += COPIED) {
@@ -268,7 +278,7 @@ export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>
     }
     return;
   }
-  const kept = tape.recording() ? Float64Array.from(source) : source;
+  const kept = writing ? Float64Array.from(source) : source;
   later(() => floats(dtype).set(kept, at));
 }
 

@@ -3,7 +3,7 @@
 
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { bytesPerElement, catchUp, type DType, later } from "./memory.ts";
-import { recording } from "./tape.ts";
+import { recording, writing } from "./tape.ts";
 import { type Exports, type KernelCall, type Pool, runCalls, threadCount } from "./threads.ts";
 
 /** Multiplications in a piece: a millisecond or two. */
@@ -18,6 +18,11 @@ const TERM_BYTES = 2048;
 const FEW_TERMS = 4;
 const LEAST_TERMS = 16;
 
+type Kernel = (...values: readonly never[]) => unknown;
+
+/** What gives a value, and what asks nothing of memory. */
+const reading = new Set(["allFinite", "cholesky", "eigh", "eighBegin", "eighNext", "eighWorkspace"]);
+
 type Range = readonly [start: number, end: number];
 
 /** [start, end) of runs of so many; the last is longer by what would be no more than `least`. */
@@ -31,6 +36,11 @@ function runs(length: number, each: number, least = 0): Range[] {
   return result;
 }
 
+/** Apart from what calls kernels at once, which then needs no list of what it was given. */
+function writeDown(kernel: Kernel, values: readonly never[]): void {
+  later(() => kernel(...values));
+}
+
 /** Kernels of one element type that write their work down, and do it where none is written down. Values they read at once. */
 export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DType, pool: Pool | undefined) {
   const size = bytesPerElement(dtype);
@@ -39,6 +49,21 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
     name: `${name}_${dtype === "float32" ? "f32" : "f64"}`,
     values,
   });
+
+  /** Those of one piece. */
+  const whole = Object.fromEntries(
+    Object.entries(kernels).map(([name, kernel]: [string, Kernel]): [string, Kernel] => {
+      const read: Kernel = (...values) => {
+        catchUp();
+        return kernel(...values);
+      };
+      const write: Kernel = (...values) => {
+        if (writing()) writeDown(kernel, values);
+        else kernel(...values);
+      };
+      return [name, reading.has(name) ? read : write];
+    }),
+  ) as unknown as Float64Kernels;
 
   /** A product of one batch. */
   const product = (
@@ -71,6 +96,10 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
 
   const gemm: Kernels["gemm"] = (batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, alpha, add) => {
     const each = m * n * Math.max(k, LEAST_TERMS);
+    if (batch * each <= MOST || !recording()) {
+      whole.gemm(batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, alpha, add);
+      return;
+    }
     if (batch > 1 && each <= MOST) {
       const parts = runs(batch, Math.max(1, Math.floor(MOST / Math.max(1, each))));
       job(
@@ -97,8 +126,8 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
   };
 
   const gemmt: Kernels["gemmt"] = (n, k, a, ra, ca, b, rb, cb, c, rc, alpha, add) => {
-    if ((n * n * k) / 2 <= MOST || k <= FEW_TERMS) {
-      later(() => kernels.gemmt(n, k, a, ra, ca, b, rb, cb, c, rc, alpha, add));
+    if ((n * n * k) / 2 <= MOST || k <= FEW_TERMS || !recording()) {
+      whole.gemmt(n, k, a, ra, ca, b, rb, cb, c, rc, alpha, add);
       return;
     }
     const sides = runs(n, SIDE);
@@ -120,13 +149,21 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
   };
 
   const syrk: Kernels["syrk"] = (n, k, a, ra, ca, c, rc, alpha, add, mirrored) => {
+    if ((n * n * k) / 2 <= MOST || k <= FEW_TERMS || !recording()) {
+      whole.syrk(n, k, a, ra, ca, c, rc, alpha, add, mirrored);
+      return;
+    }
     gemmt(n, k, a, ra, ca, a, ca, ra, c, rc, alpha, add);
-    if (mirrored) later(() => kernels.mirror(n, c, rc));
+    if (mirrored) whole.mirror(n, c, rc);
   };
 
   const solve =
     (name: "solveForward" | "solveBackward"): Kernels["solveForward"] =>
     (n, columns, t, rt, ct, b, rb, cb) => {
+      if (!recording()) {
+        kernels[name](n, columns, t, rt, ct, b, rb, cb);
+        return;
+      }
       const most = Math.max(16, Math.floor((4 * MOST) / Math.max(1, n * n) / 16) * 16);
       job(
         runs(columns, most).map(([start, end]) => call(name, n, end - start, t, rt, ct, b + start * cb * size, rb, cb)),
@@ -134,29 +171,21 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
     };
 
   const fill: Kernels["fill"] = (n, value, y) => {
-    for (const [start, end] of runs(n, LONG)) later(() => kernels.fill(end - start, value, y + start * size));
+    if (n <= LONG) whole.fill(n, value, y);
+    else for (const [start, end] of runs(n, LONG)) whole.fill(end - start, value, y + start * size);
   };
 
   const dotRows: Kernels["dotRows"] = (rows, n, x, y, out, accumulate) => {
+    if (rows * n <= LONG) {
+      whole.dotRows(rows, n, x, y, out, accumulate);
+      return;
+    }
     for (const [i, end] of runs(rows, Math.max(1, Math.floor(LONG / Math.max(1, n))))) {
       const shift = i * n * size;
-      later(() => kernels.dotRows(end - i, n, x + shift, y + shift, out + i * size, accumulate));
+      whole.dotRows(end - i, n, x + shift, y + shift, out + i * size, accumulate);
     }
   };
 
   const [solveForward, solveBackward] = [solve("solveForward"), solve("solveBackward")];
-  const written = { gemm, gemmt, syrk, solveForward, solveBackward, fill, dotRows };
-  /** What gives a value, and what asks nothing of memory. */
-  const reading = new Set(["allFinite", "cholesky", "eigh", "eighBegin", "eighNext", "eighWorkspace"]);
-  const entries = Object.entries(kernels).map(([name, kernel]: [string, (...values: never[]) => unknown]) => {
-    const own = (written as Record<string, unknown>)[name] as typeof kernel | undefined;
-    const write = own ?? ((...values: never[]) => later(() => kernel(...values)));
-    const read = (...values: never[]) => {
-      catchUp();
-      return kernel(...values);
-    };
-    const chosen = reading.has(name) ? read : write;
-    return [name, (...values: never[]) => (recording() ? chosen(...values) : kernel(...values))];
-  });
-  return Object.fromEntries(entries) as Float64Kernels;
+  return { ...whole, gemm, gemmt, syrk, solveForward, solveBackward, fill, dotRows };
 }

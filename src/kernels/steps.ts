@@ -129,14 +129,15 @@ function within<Result>(end: number, body: () => Result): Result {
 }
 
 /**
- * What a body asks of the kernels, in bursts in pieces of some milliseconds, however large it is: `body` writes it down, reading
- * none of its values. What it allocates is released at the end.
+ * What a body asks of the kernels, in bursts in pieces of some milliseconds, however large it is: what a burst has no time for
+ * `body` writes down, reading none of its values. What it allocates is released at the end.
  */
 export function* inPieces<Result>(body: () => Result): Steps<Result> {
   if (deadline === undefined || recording()) return scope(body);
   const own = beginStack();
+  const end = deadline;
   try {
-    const { result, works } = onStack(own, () => record(body));
+    const { result, works } = onStack(own, () => record(body, () => clock() >= end));
     for (const work of works) {
       // Writing it down took time, too.
       if (deadline !== undefined && clock() >= deadline) yield;

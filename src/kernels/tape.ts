@@ -1,15 +1,23 @@
 // Work that is written down instead of done, so that it can be done in pieces: what a pass asks of the kernels, in its order.
-// While it is written down memory is allocated and released as ever, but nothing in it is computed. Whatever reads a value
-// first has all that was written down done (`catchUp` in memory.ts), so that results never depend on it.
+// As long as there is time it is done at once. From then on memory is allocated and released as ever, but nothing in it is
+// computed. Whatever reads a value first has all that was written down done (`catchUp` in memory.ts), so that results never
+// depend on it.
 
 /** A piece of work. */
 export type Work = () => void;
 
 let tape: Work[] | undefined;
+/** Whether the time to do work at once is over. */
+let late = (): boolean => true;
 
-/** Whether work is written down at the moment. */
+/** Whether work may be written down at the moment. */
 export function recording(): boolean {
   return tape !== undefined;
+}
+
+/** Whether it is: some is already, or its time is over. */
+export function writing(): boolean {
+  return tape !== undefined && (tape.length > 0 || late());
 }
 
 /** Whether something is. */
@@ -20,7 +28,8 @@ export function pending(): boolean {
 /** Does work, or writes it down. */
 export function later(work: Work): void {
   if (tape === undefined) work();
-  else tape.push(work);
+  else if (writing()) tape.push(work);
+  else doing(work);
 }
 
 /** Does all that is written down. */
@@ -31,9 +40,17 @@ export function play(): void {
   });
 }
 
-/** Runs `body`, and gives the work that it wrote down, and after it its result: what it throws comes after that work too. */
-export function record<Result>(body: () => Result): { readonly works: readonly Work[]; readonly result: () => Result } {
+/**
+ * Runs `body`, and gives the work that it wrote down, and after it its result: what it throws comes after that work too.
+ * @param over whether the time to do work at once is over
+ */
+export function record<Result>(
+  body: () => Result,
+  over: () => boolean,
+): { readonly works: readonly Work[]; readonly result: () => Result } {
   const works: Work[] = [];
+  const before = late;
+  late = over;
   try {
     const result = onTape(works, body);
     return { works, result: () => result };
@@ -44,6 +61,8 @@ export function record<Result>(body: () => Result): { readonly works: readonly W
         throw error;
       },
     };
+  } finally {
+    late = before;
   }
 }
 

@@ -115,7 +115,7 @@ export class Laplace<Kind extends LikelihoodKind = LikelihoodKind> {
     checkMemory(where, plan, readBudget(where, this.#options.memoryBudget));
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
-    const theta = Float64Array.from(net.parameters.data);
+    const theta = new Float64Array(net.parameters.data);
     const report = onProgress && ((examples: number) => onProgress({ examples }));
     const sums = await inBursts(summarise(where, { ...plan, net }, data, first), { onProgress: report, signal });
     // Training updates buffers too.

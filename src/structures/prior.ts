@@ -99,7 +99,7 @@ export class Prior {
 /** Reads the options `priorPrecision` and `priorMean`, whose numbers are in the order of the option `weights`. @throws ShapeError, ValueError, OptionError */
 export function readPrior(where: string, selection: Selection, precision: ArrayLike, mean: ArrayLike): Prior {
   const given = asArray(precision);
-  const values = Float64Array.from(given.data);
+  const values = new Float64Array(given.data);
   const lengths = [1, selection.parameters.length, selection.size];
   if (given.rank > 1 || !lengths.includes(values.length)) {
     throw new ShapeError(
@@ -116,7 +116,7 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
       `${where}: the prior mean must be one number, one for each of the ${lengths[1]} parameters or one for each of the ${lengths[2]} weights, not of shape ${shapeText(centre.shape)}.`,
     );
   }
-  const centres = Float64Array.from(centre.data);
+  const centres = new Float64Array(centre.data);
   if (!centres.every(Number.isFinite)) throw new ValueError(`${where}: the prior mean is not finite.`);
   const means = new Prior(selection, selection.arrange(centres), centres).spread();
   return new Prior(selection, selection.arrange(values), means);

@@ -187,7 +187,7 @@ export function select(where: string, net: Network, weights: Weights = "all"): S
   if (weights !== "all" && weights !== "lastLayer") return selected(where, net, weights);
   const known = selectionsKnown.get(net.graph) ?? new Map<string, Selection>();
   selectionsKnown.set(net.graph, known);
-  const name = JSON.stringify([weights, ...net.frozen]);
+  const name = net.frozen.size === 0 ? weights : JSON.stringify([weights, ...net.frozen]);
   const selection = known.get(name) ?? selected(where, net, weights);
   known.set(name, selection);
   return selection;
