@@ -3,7 +3,7 @@
 import type { Data } from "../data/batches.ts";
 import { checkOptions } from "../errors.ts";
 import { type ExamplesReport, each, type Steps } from "../kernels/steps.ts";
-import { factorOf, scatterOf } from "../posterior/evidence.ts";
+import { distancesOf, factorOf, scatterOf } from "../posterior/evidence.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
 import { calibrationLooks } from "./calibration.ts";
@@ -114,7 +114,7 @@ function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Findin
   const counts = prior.counts();
   if (tuning !== undefined) {
     const [all, gamma] = [sumOf(counts), sumOf(gammas)];
-    const scatters = scatterOf(prior, selection.take(theta));
+    const scatters = scatterOf(prior, distancesOf(prior, selection.take(theta)));
     const gone = (small: Float64Array, smaller: Float64Array) => (i: number) =>
       small[i] < NEGLIGIBLE_SHARE * counts[i] && smaller[i] < FAR_LESS * small[i];
     const [falling, rising] = [gone(scatters, gammas), gone(gammas, scatters)];
@@ -142,7 +142,7 @@ function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Findin
     return findings;
   }
   // The evidence is at its maximum where δ ‖θ − μ₀‖² = γ (MacKay 1992).
-  const [gamma, scatter] = [sumOf(gammas), sumOf(scatterOf(prior, selection.take(theta)))];
+  const [gamma, scatter] = [sumOf(gammas), sumOf(scatterOf(prior, distancesOf(prior, selection.take(theta))))];
   if (gamma < NO_WEIGHT || scatter === 0) return findings;
   const ratio = scatter / gamma;
   if (ratio < PRIOR_MISMATCH && ratio > 1 / PRIOR_MISMATCH) return findings;

@@ -14,8 +14,10 @@ export interface EvidencePoint {
   readonly temperature: number;
   readonly prior: Prior;
   readonly precision: Precision;
-  /** The selected weights at the fit, [S]. */
-  readonly theta: Float64Array;
+  /** S, the number of weights. */
+  readonly weights: number;
+  /** ‖θ − μ₀‖² of the weights of each prior precision. */
+  readonly distances: Float64Array;
 }
 
 /**
@@ -49,38 +51,43 @@ function logLikelihoodOf({ likelihood, fit, outputs, temperature }: EvidencePoin
   return -factorOf(likelihood, temperature) * loss - normaliser - constant;
 }
 
-/** δ ‖θ − μ₀‖² of each prior precision. */
-export function scatterOf(prior: Prior, theta: Float64Array): Float64Array {
+/** ‖θ − μ₀‖² of the weights of each prior precision. */
+export function distancesOf(prior: Prior, theta: Float64Array): Float64Array {
   const { mean } = prior;
-  const distances = new Float64Array(theta.length);
-  for (let i = 0; i < theta.length; i++) distances[i] = (theta[i] - mean[i]) ** 2;
-  const squares = prior.sums(distances);
-  return squares.map((square, i) => prior.precision[i] * square);
+  const squares = new Float64Array(theta.length);
+  for (let i = 0; i < theta.length; i++) squares[i] = (theta[i] - mean[i]) ** 2;
+  return prior.sums(squares);
+}
+
+/** δ ‖θ − μ₀‖² of each prior precision. */
+export function scatterOf(prior: Prior, distances: Float64Array): Float64Array {
+  return distances.map((square, i) => prior.precision[i] * square);
 }
 
 /** The evidence at a prior and noise. */
 export function evidenceOf(at: EvidencePoint): Evidence {
-  const { prior, precision, theta } = at;
+  const { prior, precision, distances } = at;
   const logLikelihood = logLikelihoodOf(at);
   const logDetPosterior = precision.logDeterminant;
   const logDetPrior = prior.logDeterminant();
-  const scatter = scatterOf(prior, theta).reduce((sum, x) => sum + x, 0);
+  const scatter = scatterOf(prior, distances).reduce((sum, x) => sum + x, 0);
   const logDetRatio = logDetPosterior - logDetPrior;
   const logMarginalLikelihood = logLikelihood - 0.5 * (logDetRatio + scatter);
   return { logMarginalLikelihood, logLikelihood, logDetRatio, logDetPosterior, logDetPrior, scatter };
 }
 
 /** Its derivatives in the logarithms of the prior precisions, and of the noise where there is one. */
-export function evidenceGradientOf({ likelihood, fit, outputs, temperature, prior, precision, theta }: EvidencePoint): {
+export function evidenceGradientOf(at: EvidencePoint): {
   readonly logPriorPrecision: Float64Array;
   readonly logNoise: number | undefined;
 } {
+  const { likelihood, fit, outputs, temperature, prior, precision, weights, distances } = at;
   const ours = precision.logPriorGradient();
-  const scatter = scatterOf(prior, theta);
+  const scatter = scatterOf(prior, distances);
   const logPriorPrecision = prior.counts().map((count, i) => -0.5 * (ours[i] - count + scatter[i]));
   if (!likelihood.hyper.any) return { logPriorPrecision, logNoise: undefined };
   // ∂ log det P / ∂ log h is what the prior's part leaves of S; h falls with σ².
-  const curvaturePart = theta.length - ours.reduce((sum, x) => sum + x, 0);
+  const curvaturePart = weights - ours.reduce((sum, x) => sum + x, 0);
   const logNoise = 2 * factorOf(likelihood, temperature) * fit.loss - fit.examples * outputs + curvaturePart;
   return { logPriorPrecision, logNoise };
 }

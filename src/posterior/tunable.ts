@@ -4,7 +4,7 @@ import type { Steps } from "../kernels/steps.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
-import { type EvidencePoint, evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
+import { distancesOf, type EvidencePoint, evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
 import type { PosteriorParts } from "./parts.ts";
 import { scalesOf } from "./scales.ts";
 import type { Scales, Tunable, Tuned } from "./tuning.ts";
@@ -13,11 +13,15 @@ import type { Scales, Tunable, Tuned } from "./tuning.ts";
 const REPEATED = 1e4;
 
 /** The evidence of a posterior's fit, at another prior and likelihood. */
-export function evidenceAt({ fit, temperature }: PosteriorParts, at: Tuned, precision: Precision): EvidencePoint {
-  const { net, theta } = fit.of;
-  const { likelihood, prior } = at;
-  const outputs = net.graph.output.size;
-  return { likelihood, fit, outputs, temperature, prior, precision, theta: fit.curvature.selection.take(theta) };
+export function evidenceAt(
+  { fit, temperature }: PosteriorParts,
+  { likelihood, prior }: Tuned,
+  precision: Precision,
+  distances: Float64Array = distancesOf(prior, fit.curvature.selection.take(fit.of.theta)),
+): EvidencePoint {
+  const outputs = fit.of.net.graph.output.size;
+  const weights = fit.curvature.selection.size;
+  return { likelihood, fit, outputs, temperature, prior, precision, weights, distances };
 }
 
 /** The evidence of a posterior, to be maximised; `factor` gives the precision of a curvature at another prior and likelihood. */
@@ -27,6 +31,14 @@ export function tunableOf(
 ): Tunable {
   const { prior, likelihood, fit, temperature } = parts;
   const apart = tunedApart(parts);
+  /** The distances to the prior's means, which stay where they are while its precisions move. */
+  let known: { readonly prior: Prior; readonly distances: Float64Array } | undefined;
+  const distancesTo = (next: Prior) => {
+    if (known?.prior.mean !== next.mean || known.prior.structure !== next.structure) {
+      known = { prior: next, distances: distancesOf(next, fit.curvature.selection.take(fit.of.theta)) };
+    }
+    return known.distances;
+  };
   return {
     prior,
     likelihood,
@@ -38,7 +50,7 @@ export function tunableOf(
       yield* precision.prepare(apart === undefined ? "gradient" : "traces");
       const h = factorOf(next.likelihood, temperature);
       const traces = apart === undefined ? undefined : yield* precision.traces(apart);
-      const at = evidenceAt({ ...parts, fit: there }, next, precision);
+      const at = evidenceAt({ ...parts, fit: there }, next, precision, distancesTo(next.prior));
       const { logMarginalLikelihood: value, ...terms } = evidenceOf(at);
       const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
       const largest = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);

@@ -1,6 +1,7 @@
 // Posterior precisions that are diagonal in a basis: that of the weights themselves, or one made of Kronecker factors. At a linear layer a row of the Jacobian is δ ⊗ a, so
 // that J P⁻¹ Jᵀ needs no row: Σ_i δ_i δ'_i Σ_j a_j² / p_ij in that basis.
 
+import { sumOfLogs } from "../array/logs.ts";
 import { eachTableRows, isTable, scaleTableRows } from "../derivatives/lookup-tables.ts";
 import { eachChunk, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
 import { vectorRows } from "../derivatives/vectors.ts";
@@ -64,15 +65,16 @@ export function eigenPrecision<C extends Curvature>(
     const delta = deltaOf(i);
     let sum = 0;
     const p = keptNumbers(values.length);
-    for (let j = 0; j < values.length; j++) {
-      if (!damping || factors === undefined || qa === undefined) {
-        p[j] = h * values[j] + delta;
-        sum += delta / p[j];
-        continue;
-      }
+    const damped = damping && qa !== undefined ? factors : undefined;
+    for (let j = 0; j < values.length && damped === undefined; j++) {
+      const one = h * values[j] + delta;
+      p[j] = one;
+      sum += delta / one;
+    }
+    for (let j = 0; j < values.length && damped !== undefined; j++) {
       const row = Math.floor(j / inputs);
-      const left = Math.sqrt(h) * factors.b[row] + Math.sqrt(delta);
-      const right = Math.sqrt(h) * factors.a[Math.floor(row / outputs) * inputs + (j % inputs)] + Math.sqrt(delta);
+      const left = Math.sqrt(h) * damped.b[row] + Math.sqrt(delta);
+      const right = Math.sqrt(h) * damped.a[Math.floor(row / outputs) * inputs + (j % inputs)] + Math.sqrt(delta);
       sum += (0.5 * Math.sqrt(delta)) / left + (0.5 * Math.sqrt(delta)) / right;
       p[j] = left * right;
     }
@@ -108,10 +110,8 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
 
   get logDeterminant(): number {
     if (this.#logDeterminant !== undefined) return this.#logDeterminant;
-    let sum = 0;
-    for (const { values } of this.#blocks) for (let i = 0; i < values.length; i++) sum += Math.log(values[i]);
-    this.#logDeterminant = sum;
-    return sum;
+    this.#logDeterminant = this.#blocks.reduce((sum, { values }) => sum + sumOfLogs(values), 0);
+    return this.#logDeterminant;
   }
 
   /** The eigenvalues of all blocks to a power, [S]. */

@@ -1,6 +1,7 @@
 // A Gaussian prior over the selected weights with a diagonal precision: one number, one for each parameter, or one for
 // each weight.
 
+import { sumOfLogs } from "../array/logs.ts";
 import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
 import { ShapeError, ValueError } from "../errors.ts";
 import { keptNumbers } from "../kernels/dry-run.ts";
@@ -71,6 +72,7 @@ export class Prior {
 
   /** log det P₀ */
   logDeterminant(): number {
+    if (this.structure === "perWeight") return sumOfLogs(this.precision);
     const counts = this.counts();
     return this.precision.reduce((sum, delta, i) => sum + counts[i] * Math.log(delta), 0);
   }
