@@ -1,5 +1,7 @@
 // npm run bench                      every suite
 // npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet
+// npm run bench -- tables            `laplace fit` on tables: those of ../shared, or FILE[:TARGET[:IGNORED,…]] after it
+//   --splits N                       its splits of each table (default 2)
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
 //                                    skipped
 //   --filter TEXT                    only the cases whose name contains it
@@ -22,6 +24,7 @@ import { Blas } from "./peers/blas.ts";
 import { Jax } from "./peers/jax.ts";
 import { Torch } from "./peers/torch.ts";
 import { heading, row } from "./table.ts";
+import { runTables } from "./tables.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,9 +33,37 @@ const { values, positionals } = parseArgs({
     filter: { type: "string", default: "" },
     rounds: { type: "string", default: "11" },
     threads: { type: "string", default: "1" },
+    splits: { type: "string", default: "2" },
   },
 });
+const machine = {
+  cpu: cpus()[0]?.model ?? "unknown",
+  cores: cpus().length,
+  memory: totalmem(),
+  system: `${process.platform} ${arch()} ${release()}`,
+};
+const date = new Date().toISOString();
+
+function write(measured: object): void {
+  mkdirSync("bench/results", { recursive: true });
+  const file = `bench/results/${date.replace(/[:.]/g, "-")}.json`;
+  writeFileSync(file, `${JSON.stringify({ date, machine, node: process.version, ...measured }, null, 2)}\n`);
+  console.log(file);
+}
+
 const suites = ["kernels", "gradients", "laplace", "lenet"];
+if (positionals[0] === "tables") {
+  const { peers, filter } = values;
+  const setting = {
+    named: positionals.slice(1),
+    splits: Number(values.splits),
+    threads: Number(values.threads),
+    peers,
+    filter,
+  };
+  write({ results: await runTables(setting) });
+  process.exit();
+}
 const wanted = (...names: string[]) => positionals.length === 0 || names.some((name) => positionals.includes(name));
 for (const name of positionals) {
   if (suites.includes(name)) continue;
@@ -48,14 +79,7 @@ const jax = values.peers && wanted("kernels", "gradients") ? await Jax.start() :
 const torch = values.peers && wanted("laplace", "lenet") ? await Torch.start(threads) : undefined;
 const present = (...peers: (Peer | undefined)[]) => peers.filter((peer) => peer !== undefined);
 const peers = [blas, jax, torch].flatMap((peer) => (peer === undefined ? [] : [{ description: peer.description }]));
-const machine = {
-  cpu: cpus()[0]?.model ?? "unknown",
-  cores: cpus().length,
-  memory: totalmem(),
-  system: `${process.platform} ${arch()} ${release()}`,
-};
-const date = new Date().toISOString();
-const setting = { date, machine, node: process.version, v8: process.versions.v8, build, threads, peers };
+const setting = { v8: process.versions.v8, build, threads, peers };
 console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.system}`);
 console.log(`Node ${process.version}, kernels "${build}", ${threads} thread${threads === 1 ? "" : "s"}`);
 console.log(`Peers: ${peers.map(({ description }) => description).join("; ") || "none (--peers)"}`);
@@ -110,7 +134,4 @@ for (const [suite, run] of [
 for (const peer of [blas, jax, torch]) peer?.stop();
 for (const [reason, names] of reasons) console.log(`– ${reason} (${names.join("; ")})`);
 
-mkdirSync("bench/results", { recursive: true });
-const file = `bench/results/${date.replace(/[:.]/g, "-")}.json`;
-writeFileSync(file, `${JSON.stringify({ ...setting, instantiation: start, results }, null, 2)}\n`);
-console.log(file);
+write({ ...setting, instantiation: start, results });

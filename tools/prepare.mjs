@@ -132,7 +132,7 @@ try {
     await step(
       "Building the benchmarks",
       {
-        inputs: ["src", "bench", "tsconfig.json", "tsconfig.bench.json", lock],
+        inputs: ["src", "bench", "cli/src", "tsconfig.json", "tsconfig.bench.json", lock],
         outputs: [],
         stamp: "build/bench.stamp",
       },

@@ -44,11 +44,11 @@ export class Python {
   }
 
   /** @throws Error with the script's own reason */
-  async ask(command: object): Promise<Answer> {
+  async ask<Given = unknown>(command: object): Promise<Answer & Given> {
     this.#process.stdin.write(`${JSON.stringify(command)}\n`);
     const answer = await this.#answers.next();
     if (answer.done) throw new Error("The Python process ended.");
-    const result = JSON.parse(answer.value) as Answer;
+    const result = JSON.parse(answer.value) as Answer & Given;
     if (result.error !== undefined) throw new Error(result.error);
     return result;
   }
