@@ -266,9 +266,18 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     priorPrecision: posterior.priorPrecision.data[0],
     noise: noiseOf(model),
     temperature: fit.temperature,
+    candidates: fit.candidates,
     metrics: heldOut.metrics,
     baseline: heldOut.baseline,
   };
+}
+
+/** What was tried, in words. */
+function triedText(candidates: TableFit["candidates"]): string {
+  const texts = candidates.map(({ name, negativeLogLikelihood: loss }) => {
+    return `${name} (${Number.isFinite(loss) ? loss.toPrecision(4) : "given up"})`;
+  });
+  return `${texts.join(", ")}: −log p of rows that each had not seen`;
 }
 
 function summary(
@@ -299,6 +308,7 @@ function summary(
       ? [`  and ${notes.length - FORMATS} more that are not written plainly (--json lists them)`]
       : []),
     ...cellLines(fit.cells, target),
+    ...(fit.candidates.length > 1 ? [line("tried", triedText(fit.candidates))] : []),
     line("network", fit.network),
     line("posterior", `${fit.structure}: ${fit.structureReason}`),
     line(

@@ -27,10 +27,11 @@ import { type Fold, type HeldOutRows, predictHeldOut } from "../model/held-out.t
 import type { Baseline } from "../model/metrics.ts";
 import { columnAt, divide, foldsOf, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { Fitter } from "./fitter.ts";
-import { type Activation, chooseStructure, defaultHidden, describeNetwork, learningOf, networkFor } from "./network.ts";
-import type { Course, Recipe } from "./recipe.ts";
-import { chooseTemperature, lossesByTemperature } from "./temperature.ts";
+import { type FittedTable, Fitter, fitRows, tryRows } from "./fitter.ts";
+import { type Activation, chooseStructure, describeNetwork, learningOf, networkFor } from "./network.ts";
+import { type Candidate, type Choice, choose, hopeless, ideasFor } from "./portfolio.ts";
+import type { Course } from "./recipe.ts";
+import { lossesByScale, scalesOf } from "./scales.ts";
 
 /** What `laplace fit` can be told. */
 export interface FitSettings {
@@ -86,6 +87,8 @@ export interface TableFit {
   readonly structure: Structure;
   readonly structureReason: string;
   readonly temperature: number;
+  /** What was tried, the best first: its name, and the mean −log p of rows that it had not seen; infinite where it was given up. */
+  readonly candidates: readonly { readonly name: string; readonly negativeLogLikelihood: number }[];
   readonly course: Course;
   /** The posterior as the evidence tuned it, before its temperature was chosen. */
   readonly tuned: Posterior;
@@ -105,93 +108,170 @@ export type OnProgress = (stage: string, share: number) => void;
 /** Fits a table. @throws ValueError, OptionError for tables and options that do not fit */
 export async function fitTable(given: Rows, settings: FitSettings, onProgress: OnProgress): Promise<TableFit> {
   const table = readableRows(given, settings);
-  const { seed } = settings;
   // What columns hold is decided by all rows, also those that have no part in the fit.
   const decided = await inTurns(decide(table, settings));
   const { rows, dropped } = withTarget(table, decided);
   await turn();
   const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(rows));
   const task: TableFit["task"] = encoding.target.kind === "number" ? "regression" : "classification";
-  const learning = learningOf(encoding);
-  const hidden = settings.hidden ?? defaultHidden(rows.rows.length);
-  const net = networkFor(encoding.inputs.length, learning.outputs, hidden, settings.activation, seed);
-  const chosen = chooseStructure(net, learning, rows.rows.length, settings);
-  const { activation, memoryBudget, rounds, epochs } = settings;
-  const recipe: Recipe = {
-    learning,
-    hidden,
-    activation,
-    structure: chosen.structure,
-    memoryBudget,
-    rounds,
-    epochs,
-    seed,
-  };
   await turn();
-  const fitter = new Fitter(rows, encoding, recipe);
+  const candidates = candidatesFor(encoding, rows.rows.length, settings);
+  await turn();
+  const fitter = new Fitter(rows, encoding);
   const n = rows.rows.length;
-  const labels = fitter.labels;
   const single = settings.testFraction ?? (settings.folds === undefined && n >= FEW_ROWS ? TEST_FRACTION : undefined);
-  const shared = {
+  const scales = scalesOf({ encoding });
+  const about = {
     task,
     guessed: settings.task === undefined ? guessedFrom(table, settings, task) : undefined,
     rows,
     dropped,
     cells: await inTurns(cellNotes(table, decided)),
-    network: describeNetwork(net, hidden, activation),
-    structure: chosen.structure,
-    structureReason: chosen.reason,
   };
-  if (single !== undefined) {
-    const { part: test, rest } = divide(labels, n, single, seed);
-    if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
-    const kept = await fitter.fit(rest, seed, (share) => onProgress("fitting", share));
-    await turn();
-    const temperature = await inTurns(kept.temperature());
-    const model = await inTurns(kept.at(temperature));
-    const fold = { ...(await fitter.fold(kept, test, rest)), model };
-    const heldOut = await predictHeldOut([fold]);
-    return {
-      ...shared,
-      ...kept.shared(test.length),
-      scheme: `${test.length.toLocaleString("en")} rows were held out, chosen at random`,
-      model: withNotes(model, [fold], heldOut, shared, fitter.baseline(rest)),
-      heldOut,
-      temperature,
-    };
-  }
-  const count = Math.min(settings.folds ?? FOLDS, n);
-  const folds: Fold[] = [];
-  const dealt = foldsOf(labels, n, count, seed);
-  const stages = count + 1;
-  for (const [k, test] of dealt.entries()) {
-    const held = new Set(test);
-    const rest = Array.from({ length: n }, (_, i) => i).filter((i) => !held.has(i));
-    const stage = `fold ${k + 1} of ${count}`;
-    const fitted = await fitter.fit(rest, seed + k + 1, (share) => onProgress(stage, (k + share) / stages));
-    await turn();
-    folds.push(await fitter.fold(fitted, test, rest));
-  }
+  const judged = single === undefined ? judgeByFolds : judgeByShare;
+  const { choice, kept, folds, counts, scheme } = await judged(
+    fitter,
+    candidates,
+    scales,
+    { ...settings, n, single },
+    onProgress,
+  );
+  const { network, structureReason, recipe } = candidates[choice.candidate];
+  const shared = { ...about, network, structure: recipe.structure, structureReason };
+  const heldOut = await predictHeldOut(folds);
+  const unit = encoding.target.kind === "number" ? encoding.target.sd : 1;
   const everything = Array.from({ length: n }, (_, i) => i);
-  const kept = await fitter.fit(everything, seed, (share) => onProgress("all rows", (count + share) / stages));
-  await turn();
-  const temperatures = await inTurns(crossFitted(folds, task));
-  const calibrated: Fold[] = [];
-  for (const [k, fold] of folds.entries()) {
-    calibrated.push({ ...fold, model: await inTurns(fold.at(temperatures.each[k])) });
-  }
-  const model = await inTurns(kept.at(temperatures.all));
-  const heldOut = await predictHeldOut(calibrated);
+  const model = await inTurns(kept.at(choice.scale));
   return {
     ...shared,
     ...kept.shared(n),
+    counts,
+    scheme,
+    model: withNotes(model, folds, heldOut, shared, fitter.baseline(everything)),
+    heldOut,
+    temperature: task === "regression" ? 1 : choice.scale,
+    candidates: candidates
+      .map(({ name }, i) => ({ name, negativeLogLikelihood: choice.losses[i] + Math.log(unit) }))
+      .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood),
+  };
+}
+
+/** How candidates were judged, and the one that is kept. */
+interface Judged {
+  readonly choice: Choice;
+  readonly kept: FittedTable;
+  readonly folds: readonly Fold[];
+  readonly counts: TableFit["counts"];
+  readonly scheme: string;
+}
+
+interface Judging extends Pick<FitSettings, "seed" | "folds"> {
+  readonly n: number;
+  readonly single: number | undefined;
+}
+
+/** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
+async function judgeByShare(
+  fitter: Fitter,
+  candidates: readonly Candidate[],
+  scales: readonly number[],
+  { n, seed, single = TEST_FRACTION }: Judging,
+  onProgress: OnProgress,
+): Promise<Judged> {
+  const { part: test, rest } = divide(fitter.labels, n, single, seed);
+  if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
+  const prepared = await fitter.prepare(rest);
+  const stages = candidates.length + 2;
+  const trials = [];
+  for (const [i, { name, recipe }] of candidates.entries()) {
+    const trial = await tryRows(recipe, prepared, (share) => onProgress(`trying ${name}`, (i + share) / stages));
+    trials.push({ trial, losses: [await inTurns(lossesByScale(trial.model, trial.partial.validation))] });
+  }
+  const choice = choose(
+    trials.map(({ losses }) => losses),
+    scales,
+  );
+  const { trial } = trials[choice.candidate];
+  const { recipe } = candidates[choice.candidate];
+  const at = (stage: number) => (share: number) => onProgress("fitting", (candidates.length + stage + share) / stages);
+  const fitted = await fitRows(recipe, prepared, trial, at(0));
+  const folds = [await fitter.fold(fitted, choice.scale, test, rest)];
+  const everything = Array.from({ length: n }, (_, i) => i);
+  const kept = await fitRows(recipe, await fitter.prepare(everything), trial, at(1));
+  const held = test.length.toLocaleString("en");
+  return {
+    choice,
+    kept,
+    folds,
+    counts: { train: rest.length, validation: fitted.validation, test: test.length },
+    scheme: `${held} rows were held out, chosen at random; then the model was fitted again, to all rows`,
+  };
+}
+
+/** By a cross-validation, whose other folds choose for each fold. */
+async function judgeByFolds(
+  fitter: Fitter,
+  candidates: readonly Candidate[],
+  scales: readonly number[],
+  { n, seed, folds: asked }: Judging,
+  onProgress: OnProgress,
+): Promise<Judged> {
+  const count = Math.min(asked ?? FOLDS, n);
+  const dealt = foldsOf(fitter.labels, n, count, seed);
+  const stages = count + 1;
+  const rests = dealt.map((test) => {
+    const held = new Set(test);
+    return Array.from({ length: n }, (_, i) => i).filter((i) => !held.has(i));
+  });
+  const fitted: FittedTable[][] = candidates.map(() => []);
+  const losses = candidates.map(() => new Array<readonly Float64Array[] | undefined>(count).fill(undefined));
+  let left = candidates.map((_, c) => c);
+  for (const [k, test] of dealt.entries()) {
+    const prepared = await fitter.prepare(rests[k]);
+    for (const [place, c] of left.entries()) {
+      const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
+      const at = (half: number) => (share: number) =>
+        onProgress(`fold ${k + 1} of ${count}`, (k + (place + (half + share) / 2) / left.length) / stages);
+      const trial = await tryRows(recipe, prepared, at(0));
+      fitted[c][k] = await fitRows(recipe, prepared, trial, at(1));
+      const { model, numbers } = await fitter.fold(fitted[c][k], 1, test, rests[k]);
+      losses[c][k] = await inTurns(lossesByScale(model, numbers));
+    }
+    if (k === 0) left = left.filter((c) => !hopeless(losses, c));
+  }
+  const choice = choose(losses, scales);
+  const folds: Fold[] = [];
+  for (const [k, test] of dealt.entries()) {
+    const { candidate, scale } = count > 1 ? choose(losses, scales, k) : choice;
+    folds.push(await fitter.fold(fitted[candidate][k], scale, test, rests[k]));
+  }
+  const recipe = { ...candidates[choice.candidate].recipe, seed };
+  const everything = await fitter.prepare(Array.from({ length: n }, (_, i) => i));
+  const at = (half: number) => (share: number) => onProgress("all rows", (count + (half + share) / 2) / stages);
+  const trial = await tryRows(recipe, everything, at(0));
+  return {
+    choice,
+    kept: await fitRows(recipe, everything, trial, at(1)),
+    folds,
     // What each of the models that were judged had seen.
     counts: { train: n - dealt[0].length, validation: folds[0].validation, test: n, folded: true },
     scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it`,
-    model: withNotes(model, calibrated, heldOut, shared, fitter.baseline(everything)),
-    heldOut,
-    temperature: temperatures.all,
   };
+}
+
+function candidatesFor(encoding: TableEncoding, rows: number, settings: FitSettings): Candidate[] {
+  const learning = learningOf(encoding);
+  const { memoryBudget, rounds, epochs, seed } = settings;
+  return ideasFor(rows, settings).map(({ name, hidden, activation, first }) => {
+    const net = networkFor(encoding.inputs.length, learning.outputs, hidden, activation, seed);
+    const { structure, reason } = chooseStructure(net, learning, rows, settings);
+    return {
+      name,
+      recipe: { learning, hidden, activation, structure, memoryBudget, first, rounds, epochs, seed },
+      network: describeNetwork(net, hidden, activation),
+      structureReason: reason,
+    };
+  });
 }
 
 /** What columns hold. @throws OptionError for a target that is not there; ValueError for a table that cannot be learned */
@@ -270,15 +350,6 @@ function readableRows(table: Rows, settings: FitSettings): Rows {
     return [];
   });
   return kept.length === cells.length ? table : rowsAt(table, kept);
-}
-
-/** For each fold the temperature that the other folds' rows choose, and the one that all choose. */
-function* crossFitted(folds: readonly Fold[], task: string): Steps<{ each: number[]; all: number }> {
-  if (task === "regression") return { each: folds.map(() => 1), all: 1 };
-  const losses: Float64Array[][] = [];
-  for (const fold of folds) losses.push(yield* lossesByTemperature(fold));
-  const others = (k: number) => losses.filter((_, i) => i !== k);
-  return { each: folds.map((_, k) => chooseTemperature(others(k))), all: chooseTemperature(losses) };
 }
 
 /** What a model's file keeps of its fit. */

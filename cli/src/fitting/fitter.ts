@@ -6,51 +6,85 @@ import { type Baseline, baselineOf } from "../model/metrics.ts";
 import { type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { withGaps } from "./gaps.ts";
-import { type Fitted, fitRecipe, type Recipe } from "./recipe.ts";
-import { chooseTemperature, lossesByTemperature } from "./temperature.ts";
+import { type Fitted, fitRecipe, type OnShare, type Recipe, type Trial, tryRecipe } from "./recipe.ts";
+import { scaled } from "./scales.ts";
 
 /** A row is far from the training data if the function's variance there is so many times the largest of known rows. */
 const FAR = 1.5;
 /** Rows that are looked at for it. */
 const FAR_ROWS = 4096;
 
-/** Fits models to some rows of one table. */
+/** Rows of a table, encoded. */
+export interface Prepared {
+  readonly rows: Rows;
+  readonly encoding: TableEncoding;
+  readonly numbers: Numbers;
+  readonly labels: Float64Array | undefined;
+}
+
+/** A trial, and its model of the rows that it has seen. */
+export interface TriedRows extends Trial {
+  readonly model: TableModel;
+}
+
+/** Finds out by a part of the rows when to stop. */
+export async function tryRows(
+  recipe: Recipe,
+  { numbers, labels, encoding }: Prepared,
+  onShare: OnShare,
+): Promise<TriedRows> {
+  const trial = await tryRecipe(recipe, numbers, labels, onShare);
+  await turn();
+  return {
+    ...trial,
+    model: tableModel({ posterior: trial.partial.posterior, encoding, approximation: recipe.learning.approximation }),
+  };
+}
+
+/** Fits all rows, as a trial found. */
+export async function fitRows(
+  recipe: Recipe,
+  prepared: Prepared,
+  trial: TriedRows,
+  onShare: OnShare,
+): Promise<FittedTable> {
+  const fitted = await fitRecipe(recipe, prepared.numbers, trial, onShare);
+  await turn();
+  return new FittedTable(fitted, prepared, trial);
+}
+
+/** Reads some rows of one table, and judges models by others. */
 export class Fitter {
   readonly #rows: Rows;
   readonly #encoding: TableEncoding;
-  readonly #recipe: Recipe;
   /** Positions of classes; undefined for numbers. */
   readonly labels: Float64Array | undefined;
   readonly #truth: Float64Array;
 
-  constructor(rows: Rows, encoding: TableEncoding, recipe: Recipe) {
+  constructor(rows: Rows, encoding: TableEncoding) {
     this.#rows = rows;
     this.#encoding = encoding;
-    this.#recipe = recipe;
     const { target } = encoding;
     const at = rows.names.indexOf(target.name);
     this.#truth = Float64Array.from(rows.rows, (row) => encoding.encodeTarget(row[at]) ?? 0);
     this.labels = target.kind === "classes" ? this.#truth : undefined;
   }
 
-  async fit(indices: readonly number[], seed: number, onShare: (share: number) => void) {
+  /** Some of the rows as numbers, encoded by themselves. */
+  async prepare(indices: readonly number[]): Promise<Prepared> {
     const rows = rowsAt(this.#rows, indices);
     const encoding =
       rows.rows.length === this.#rows.rows.length ? this.#encoding : await inTurns(this.#encoding.ofRowsSteps(rows));
     const numbers = await inTurns(numbersOf(rows, encoding));
     const { labels } = this;
-    const own = labels && Float64Array.from(indices, (i) => labels[i]);
     await turn();
-    const fitted = await fitRecipe({ ...this.#recipe, seed }, numbers, own, onShare);
-    await turn();
-    return new FittedTable(fitted, encoding, rows, numbers, this.#recipe);
+    return { rows, encoding, numbers, labels: labels && Float64Array.from(indices, (i) => labels[i]) };
   }
 
-  async fold(fitted: FittedTable, test: readonly number[], rest: readonly number[]): Promise<Fold> {
-    const model = await inTurns(fitted.at(1));
+  async fold(fitted: FittedTable, scale: number, test: readonly number[], rest: readonly number[]): Promise<Fold> {
+    const model = await inTurns(fitted.at(scale));
     const numbers = await inTurns(numbersOf(rowsAt(this.#rows, test), model.encoding));
-    const at = (temperature: number) => fitted.at(temperature);
-    return { model, numbers, indices: test, baseline: this.baseline(rest), at, validation: fitted.validation };
+    return { model, numbers, indices: test, baseline: this.baseline(rest), validation: fitted.validation };
   }
 
   baseline(indices: readonly number[]): Baseline {
@@ -73,7 +107,7 @@ function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
   );
   let largest = 0;
   for (const part of partsOf(seen, model.posterior)) {
-    const { functionVariance } = model.predictEncoded(part.x.data as Float64Array, part.unusual);
+    const { functionVariance } = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
     largest = functionVariance.reduce((a, b) => Math.max(a, b), largest);
     yield;
   }
@@ -81,48 +115,37 @@ function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
 }
 
 /** A model of some rows, and how it came about. */
-class FittedTable {
-  /** Models that were made, by their temperatures. */
+export class FittedTable {
+  /** Models that were made, by their scales. */
   readonly #models = new Map<number, TableModel>();
   readonly #fitted: Fitted;
-  readonly #encoding: TableEncoding;
-  readonly #rows: Rows;
-  readonly #numbers: Numbers;
-  readonly #approximation: TableModel["approximation"];
+  readonly #prepared: Prepared;
+  readonly #partial: TableModel;
 
-  constructor(fitted: Fitted, encoding: TableEncoding, rows: Rows, numbers: Numbers, { learning }: Recipe) {
-    [this.#fitted, this.#encoding, this.#rows, this.#numbers] = [fitted, encoding, rows, numbers];
-    this.#approximation = learning.approximation;
+  constructor(fitted: Fitted, prepared: Prepared, { model }: TriedRows) {
+    [this.#fitted, this.#prepared, this.#partial] = [fitted, prepared, model];
   }
 
-  /** The model with this temperature of its posterior, in steps. */
-  *at(temperature: number): Steps<TableModel> {
-    const known = this.#models.get(temperature);
+  /** The model with this scale of its uncertainty, in steps. */
+  *at(scale: number): Steps<TableModel> {
+    const known = this.#models.get(scale);
     if (known !== undefined) return known;
-    const fitted = this.#fitted.posterior;
-    const posterior = temperature === fitted.temperature ? fitted : fitted.with({ temperature });
-    const withNoise = yield* withGaps(posterior, this.#encoding, this.#numbers);
-    const { partial } = this.#fitted;
+    const posterior = scaled(this.#fitted.posterior, scale);
+    const { encoding, numbers } = this.#prepared;
+    const withNoise = yield* withGaps(posterior, encoding, numbers);
+    const partial = this.#partial;
+    const { approximation } = partial;
     // With many columns the rows that the weights were fitted to say little of others.
-    const shared = { encoding: this.#encoding, approximation: this.#approximation };
     const largest = Math.max(
-      yield* largestVariance(tableModel({ posterior, ...shared }), this.#numbers),
+      yield* largestVariance(tableModel({ posterior, encoding, approximation }), numbers),
       yield* largestVariance(
-        tableModel({ posterior: partial.posterior.with({ temperature }), ...shared }),
-        partial.validation,
+        tableModel({ ...partial, posterior: scaled(partial.posterior, scale) }),
+        this.#fitted.partial.validation,
       ),
     );
-    const model = tableModel({ ...withNoise, approximation: this.#approximation, farVariance: FAR * largest });
-    this.#models.set(temperature, model);
+    const model = tableModel({ ...withNoise, approximation, farVariance: FAR * largest });
+    this.#models.set(scale, model);
     return model;
-  }
-
-  /** The temperature that the validation part chooses. */
-  *temperature(): Steps<number> {
-    if (this.#encoding.target.kind === "number") return 1;
-    const { posterior, validation } = this.#fitted.partial;
-    const partial = tableModel({ posterior, encoding: this.#encoding, approximation: this.#approximation });
-    return chooseTemperature([yield* lossesByTemperature({ model: partial, numbers: validation })]);
   }
 
   /** Rows that said when to stop. */
@@ -133,12 +156,13 @@ class FittedTable {
   shared(test: number) {
     const { course, posterior: tuned } = this.#fitted;
     const { validation } = this;
+    const { rows: training, numbers } = this.#prepared;
     return {
       course,
       tuned,
-      training: this.#rows,
-      trainingNumbers: this.#numbers,
-      counts: { train: this.#numbers.rows, validation, test },
+      training,
+      trainingNumbers: numbers,
+      counts: { train: numbers.rows, validation, test },
     };
   }
 }

@@ -83,10 +83,10 @@ export function learningOf({ target }: TableEncoding): Learning {
   };
 }
 
-/** Hidden layers that a number of rows can fill. */
+/** Hidden layers that a number of rows can fill, of a network whose weights are few enough for all their correlations. */
 export function defaultHidden(rows: number): readonly number[] {
   if (rows < 1000) return [16];
-  return rows < 10_000 ? [32, 32] : [64, 64];
+  return rows < 10_000 ? [24] : [64, 64];
 }
 
 /** A network for a table. */

@@ -7,7 +7,7 @@ import { gaussianNll } from "../model/metrics.ts";
 import { divide, type Numbers, partsOf, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { type Learning, networkFor } from "./network.ts";
-import { lossesOf } from "./temperature.ts";
+import { lossesOf } from "./scales.ts";
 
 /** How a network is trained. */
 export interface Recipe {
@@ -16,6 +16,8 @@ export interface Recipe {
   readonly activation: Parameters<typeof networkFor>[3];
   readonly structure: Structure;
   readonly memoryBudget: number;
+  /** 1 / variance of the weights at first. */
+  readonly first: number;
   /** Most rounds (the evidence may settle, or validation stop, before). */
   readonly rounds: number;
   /** Epochs of a round; undefined for a number that suits the rows. */
@@ -45,57 +47,69 @@ export interface Fitted {
 /** Called now and then with the share of the work that is done, 0 to 1. */
 export type OnShare = (share: number) => void;
 
-/** 1 / variance of the weights at first: nearly linear networks. */
-const FIRST_PRECISION = 50;
 /** Of standardised targets. */
 const FIRST_NOISE = 0.7;
 /** The prior has settled when it and the noise change by less, in logarithms. */
 const SETTLED = 0.1;
 const VALIDATION_SHARE = 0.15;
-/** Parts of a round: step sizes, the share of rows in a batch, and the share of the round's epochs. */
+/** Parts of a round, each a quarter of its epochs: step sizes, the share of rows in a batch, and the fewest steps. */
 const phases = [
-  { learningRate: 0.02, batches: 4, share: 0.25 },
-  { learningRate: 0.01, batches: 4, share: 0.25 },
-  { learningRate: 0.005, batches: 1, share: 0.25 },
-  { learningRate: 0.001, batches: 1, share: 0.25 },
+  { learningRate: 0.02, batches: 4, steps: 300 },
+  { learningRate: 0.01, batches: 4, steps: 300 },
+  { learningRate: 0.005, batches: 1, steps: 60 },
+  { learningRate: 0.001, batches: 1, steps: 60 },
 ] as const;
+/** Epochs of a phase, of few rows. */
+const EPOCHS = 20;
+/** From so many rows on, steps are counted. */
+const MANY_ROWS = 1000;
 /** Validation must improve by so much, in nats per row, within a round. */
 const WORTH = 1e-3;
 const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
 
-/** Epochs of a round for a number of rows: as many steps for few rows as for many. */
-export function defaultEpochs(rows: number): number {
-  return Math.min(80, Math.max(8, 4 * Math.ceil(12_000 / rows)));
+/** Epochs of a phase: of few rows always as many, of many as its steps need. */
+function epochsOf({ batches, steps }: (typeof phases)[number], rows: number, asked: number | undefined): number {
+  if (asked !== undefined) return Math.max(1, Math.round(asked / phases.length));
+  if (rows < MANY_ROWS * (1 - VALIDATION_SHARE)) return EPOCHS;
+  return Math.max(2, Math.ceil(steps / Math.ceil(rows / batchSize(rows, batches))));
 }
 
-/** Fits a network to rows. */
-export async function fitRecipe(
+/** A training that found out when to stop: how it went, and its posterior with the rows that it has not seen. */
+export interface Trial {
+  readonly course: Course;
+  readonly partial: Fitted["partial"];
+}
+
+/** Fits a network to rows but for a validation part, which says when to stop. */
+export async function tryRecipe(
   recipe: Recipe,
   numbers: Numbers,
   labels: ArrayLike<number> | undefined,
   onShare: OnShare,
-) {
+): Promise<Trial> {
   const { part, rest } = divide(labels, numbers.rows, VALIDATION_SHARE, recipe.seed);
   const [validation, training] = [take(numbers, part), take(numbers, rest)];
-  const first = await rounds(recipe, training, recipe.rounds, (share) => onShare(share / 2), validation);
-  const { course } = first;
-  const all = await rounds(recipe, numbers, course.rounds, (share) => onShare(0.5 + share / 2));
-  const partial = { posterior: first.posterior, validation };
-  return { posterior: all.posterior, course, partial } satisfies Fitted;
+  const { posterior, course } = await rounds(recipe, training, recipe.rounds, onShare, validation);
+  return { course, partial: { posterior, validation } };
+}
+
+/** Fits a network to all rows, for as many rounds as were tried. */
+export async function fitRecipe(recipe: Recipe, numbers: Numbers, trial: Trial, onShare: OnShare): Promise<Fitted> {
+  const { posterior } = await rounds(recipe, numbers, trial.course.rounds, onShare);
+  return { posterior, ...trial };
 }
 
 async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnShare, validation?: Numbers) {
   const { learning, structure, memoryBudget, seed } = recipe;
   const net = networkFor(data.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed);
-  const epochs = recipe.epochs ?? defaultEpochs(data.rows);
   const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };
-  let [precision, noise, best, done] = [FIRST_PRECISION, FIRST_NOISE, Number.POSITIVE_INFINITY, 0];
+  let [precision, noise, best, done] = [recipe.first, FIRST_NOISE, Number.POSITIVE_INFINITY, 0];
   let posterior: Posterior | undefined;
   let kept: Posterior | undefined;
   for (let round = 1; round <= most; round++) {
     for (const [i, phase] of phases.entries()) {
       const weightDecay = learning.weightDecay(precision, noise, data.rows);
-      const last = Math.max(1, Math.round(epochs * phase.share));
+      const last = epochsOf(phase, data.rows, recipe.epochs);
       await train(net, data, {
         loss: learning.loss,
         optimizer: adam({ learningRate: phase.learningRate }),

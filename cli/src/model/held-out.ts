@@ -15,8 +15,6 @@ export interface Fold {
   readonly baseline: Baseline;
   /** Rows of the fit that said when to stop. */
   readonly validation: number;
-  /** The same model with another temperature of its posterior. */
-  readonly at: (temperature: number) => Steps<TableModel>;
 }
 
 /** Predictions of the held-out rows. */

@@ -1,0 +1,70 @@
+// Losses of rows that a model has not seen, and the scale of its uncertainty that they choose: of classes the temperature of
+// the posterior, of numbers a factor of the noise's variance.
+
+import type { NDArray, Posterior, Steps, TableModel } from "laplace-ts";
+import { type Numbers, partsOf } from "../model/rows.ts";
+
+/** Temperatures of a classifier's posterior: below 1 it is narrower; above 0, so that uncertainty grows away from the data. */
+const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05, 0.02, 0.005, 0.001] as const;
+/** Factors of the variance of numbers. */
+const FACTORS = [1, 0.6, 0.7, 0.8, 0.9, 1.15, 1.3, 1.6, 2, 2.5, 3.2] as const;
+
+/** The scales that are tried; the first is what the evidence chose. */
+export const scalesOf = ({ encoding }: Pick<TableModel, "encoding">): readonly number[] =>
+  encoding.target.kind === "number" ? FACTORS : TEMPERATURES;
+
+/** A posterior with this scale of its uncertainty. */
+export function scaled(posterior: Posterior, scale: number): Posterior {
+  if (scale === 1) return posterior;
+  const { any, value } = posterior.likelihood.hyper;
+  return any ? posterior.with({ noise: value * Math.sqrt(scale) }) : posterior.with({ temperature: scale });
+}
+
+/** −log p of the targets of rows, as the network learns them, row by row, at each scale, in steps. */
+export function* lossesByScale(model: TableModel, numbers: Numbers): Steps<Float64Array[]> {
+  const { approximation, posterior, encoding } = model;
+  if (encoding.target.kind === "classes") {
+    const losses: Float64Array[] = [];
+    for (const temperature of TEMPERATURES) {
+      losses.push(yield* lossesOf(scaled(posterior, temperature), numbers, approximation));
+    }
+    return losses;
+  }
+  const losses = FACTORS.map(() => new Float64Array(numbers.rows));
+  const { mean: center, sd: unit } = encoding.target;
+  let at = 0;
+  for (const part of partsOf(numbers, posterior)) {
+    const { mean = [], sd = [] } = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
+    for (let i = 0; i < part.rows; i++, at++) {
+      const square = (part.y.data[i] - (mean[i] - center) / unit) ** 2;
+      for (const [s, factor] of FACTORS.entries()) {
+        const variance = factor * (sd[i] / unit) ** 2;
+        losses[s][at] = 0.5 * (Math.log(2 * Math.PI * variance) + square / variance);
+      }
+    }
+    yield;
+  }
+  return losses;
+}
+
+/** −log p of the labels of rows, row by row, in steps. */
+export function* lossesOf(
+  posterior: Posterior,
+  numbers: Numbers,
+  approximation: TableModel["approximation"],
+): Steps<Float64Array> {
+  const losses = new Float64Array(numbers.rows);
+  let at = 0;
+  for (const part of partsOf(numbers, posterior)) {
+    losses.set(labelLosses(posterior.logProbabilities(part.x, { approximation }), part.y), at);
+    at += part.rows;
+    yield;
+  }
+  return losses;
+}
+
+/** −log p of the labels, from logarithms of probabilities: [rows, classes], or [rows, 1, 2] of a single logit. */
+function labelLosses(logs: NDArray, labels: NDArray): Float64Array {
+  const classes = logs.shape[logs.shape.length - 1];
+  return Float64Array.from(labels.data, (label: number, i: number) => -logs.data[i * classes + label]);
+}
