@@ -21,6 +21,7 @@ export type { CurvatureKind, CurvatureOptions, PlaceOptions } from "./curvature/
 export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
 export type { Data } from "./data/batches.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
+export { classWeights } from "./data/class-weights.ts";
 export type {
   CategoryColumn,
   ColumnEncoding,
@@ -98,6 +99,7 @@ export {
   auroc,
   brierScore,
   type CalibrationErrorOptions,
+  type ClassMetricOptions,
   expectedCalibrationError,
   negativeLogLikelihood,
   type ReliabilityCurve,
@@ -141,6 +143,7 @@ export {
   calibrationCurve,
   crps,
   gaussianNegativeLogLikelihood,
+  type IntervalMetricOptions,
   type IntervalOptions,
   intervalCoverage,
   meanAbsoluteError,
@@ -205,6 +208,7 @@ export {
   type LossWithOptions,
   mse,
   type Reduction,
+  type WeightOptions,
 } from "./losses/losses.ts";
 export {
   type AttentionOptions,

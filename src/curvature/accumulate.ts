@@ -1,12 +1,12 @@
 // One pass through data: loss, gradient and curvature together, part by part.
 
 import type { NDArray } from "../array/ndarray.ts";
-import { batchesOf, type Data } from "../data/batches.ts";
-import { readDataset } from "../data/dataset.ts";
-import { lossGradient } from "../derivatives/cotangents.ts";
+import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
+import { readDataset, totalWeight } from "../data/dataset.ts";
+import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { bytesOfPart, type Cut, cutOf } from "../network/cut.ts";
-import { type Batch, type Part, type Pull, runInParts } from "../network/run.ts";
+import { type Part, type Pull, runInParts, type TargetedBatch } from "../network/run.ts";
 import type { Accumulator } from "../structures/curvature.ts";
 import type { InputSums } from "./input-sums.ts";
 import { once, type Plan } from "./plan.ts";
@@ -69,7 +69,9 @@ export interface DataShard {
   readonly start: number;
   /** How many examples come at once, at most. */
   readonly most: number;
-  readonly batches: Iterable<Required<Batch>>;
+  readonly batches: Iterable<TargetedBatch>;
+  /** Whether its examples have weights. */
+  readonly weighted: boolean;
 }
 
 /**
@@ -79,30 +81,41 @@ export interface DataShard {
 export function* sumsOver(
   where: string,
   pass: PlannedPass,
-  { start, most, batches }: DataShard,
+  { start, most, batches, weighted: withWeights }: DataShard,
   first: number,
 ): Steps<Summary, number> {
   const { plan } = pass;
   const cut = cutOfPass(pass, most);
   const squares = new Float64Array(plan.net.graph.output.size);
-  let [examples, constant] = [0, 0];
+  let [count, examples, constant] = [0, 0, 0];
   const counted = function* () {
     for (const batch of batches) {
-      constant += plan.likelihood.constant(batch.targets);
-      examples += batch.inputs.shape[0];
+      constant += constantOf(plan, batch);
+      count += batch.inputs.shape[0];
+      examples += totalWeight({ x: batch.inputs, weights: batch.weights });
       const { data } = batch.targets;
       for (let i = 0; i < data.length; i++) squares[i % squares.length] += data[i] ** 2;
       yield batch;
     }
   };
-  const pulls = pullsOf(where, pass, cut, first, () => examples);
+  const pulls = pullsOf(where, pass, cut, first, () => examples, withWeights);
   const found = yield* runInParts(where, plan.net, counted(), cut.length, pulls, start);
   // One pull gives both.
   const { loss, losses, gradient, gradientNorms } = found[0] as LossSums;
   const { curvature, apart } = found[found.length - 1] as CurvatureSums;
   const drawn =
-    plan.kind === "monteCarlo" ? [{ seed: plan.seed, first: first + start, end: first + start + examples }] : undefined;
+    plan.kind === "monteCarlo" ? [{ seed: plan.seed, first: first + start, end: first + start + count }] : undefined;
   return { loss, losses, gradient, gradientNorms, curvature, apart, examples, constant, squares, drawn };
+}
+
+/** What of the targets alone is in the log likelihood, by the weights of the examples. */
+function constantOf({ likelihood }: Plan, { targets, weights }: TargetedBatch): number {
+  if (weights === undefined) return likelihood.constant(targets);
+  let sum = 0;
+  for (let i = 0; i < weights.size; i++) {
+    sum += weights.data[i] * likelihood.constant(targets.sub(i).reshape(1, ...targets.shape.slice(1)));
+  }
+  return sum;
 }
 
 /** What a pass pulls back: the loss's own column, then those of its curvature, unless these are the same. */
@@ -112,18 +125,19 @@ function pullsOf(
   { columns: most, rows: mostRows }: Omit<Cut, "length">,
   first = 0,
   examples = () => 0,
+  withWeights = false,
 ): readonly Pull<Steps<Partial<LossSums & CurvatureSums>>>[] {
   const { likelihood, selection } = plan;
   const losses = lossSums(where, plan);
   const sums = curvatureSums(where, plan, accumulatorFor(most), apart, examples);
-  const columns = columnsOf(plan, first);
+  const columns = weighted(columnsOf(plan, first), 0.5);
   const target = selection.reaches;
-  if (plan.kind === "empiricalFisher") return [{ columns, contraction: both(losses, sums), target }];
+  if (plan.kind === "empiricalFisher" && !withWeights) return [{ columns, contraction: both(losses, sums), target }];
   const view = viewOf(plan);
   const listed = (part: Part) => view && countedPositions(likelihood, view, part);
   const rows = view && { ...view, most: mostRows, listed };
   return [
-    { columns: lossGradient(likelihood, 1), contraction: losses, target },
+    { columns: weighted(lossGradient(likelihood, 1), 1), contraction: losses, target },
     { columns, contraction: sums, target: view?.selection.reaches ?? target, most, rows },
   ];
 }
@@ -135,12 +149,15 @@ export function* targetedBatches(
   data: Data,
   again = false,
   see?: (x: NDArray) => void,
-): Generator<Required<Batch>> {
-  for (const batch of batchesOf(where, data, again)) {
-    const { x, y } = readDataset(where, batch);
+): Generator<TargetedBatch> {
+  const alike = new SameWeights(where);
+  for (const given of batchesOf(where, data, again)) {
+    const batch = readDataset(where, given);
+    const { x, y } = batch;
+    const weights = alike.of(batch);
     const inputs = net.readInputs(where, x);
     const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
     see?.(x);
-    yield { inputs, targets };
+    yield { inputs, targets, ...(weights !== undefined && { weights }) };
   }
 }

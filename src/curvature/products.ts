@@ -3,6 +3,7 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import { checkData, type Data } from "../data/batches.ts";
 import { checkBudget, type MemoryOptions } from "../derivatives/budget.ts";
+import { weighted } from "../derivatives/cotangents.ts";
 import { sum } from "../derivatives/results.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import {
@@ -68,7 +69,7 @@ export function curvatureProduct(
   const direction = readDirection(where, plan, v, selected !== undefined);
   const result = zeros([net.parameterCount], { dtype: net.dtype });
   const { nodes, output } = net.graph;
-  const columns = columnsOf(plan, readPlace(where, { first }));
+  const columns = weighted(columnsOf(plan, readPlace(where, { first })), 0.5);
   const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
   const contraction = sum(net, result, { sites: selected?.siteList });
   // Values with their tangents and cotangents, and columns.

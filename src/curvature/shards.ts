@@ -1,7 +1,7 @@
 // How the data of a fit are cut into shards: by the number of examples and by sizes alone.
 
 import { NDArray } from "../array/ndarray.ts";
-import type { Batch } from "../network/run.ts";
+import type { TargetedBatch } from "../network/run.ts";
 import { type DataShard, passBytes } from "./accumulate.ts";
 import { dryAccumulators, passesOf } from "./accumulators.ts";
 import { outputsApart } from "./outputs-apart.ts";
@@ -39,7 +39,7 @@ function rows({ data, shape }: NDArray, first: number, end: number): NDArray {
 }
 
 /** Batches as shards of so many examples. */
-export function* shardsOf(batches: Iterable<Required<Batch>>, length: number): Generator<DataShard> {
+export function* shardsOf(batches: Iterable<TargetedBatch>, length: number): Generator<DataShard> {
   const iterator = batches[Symbol.iterator]();
   try {
     let [next, start] = [iterator.next(), 0];
@@ -47,26 +47,33 @@ export function* shardsOf(batches: Iterable<Required<Batch>>, length: number): G
       const rest = function* () {
         for (; next.done !== true; next = iterator.next()) yield next.value;
       };
-      if (next.done !== true) yield { start, most: next.value.inputs.shape[0], batches: rest() };
+      if (next.done !== true) {
+        const { inputs, weights } = next.value;
+        yield { start, most: inputs.shape[0], batches: rest(), weighted: weights !== undefined };
+      }
       return;
     }
     // Examples of the batch that earlier shards have.
     for (let taken = 0; next.done !== true; ) {
-      const own: Required<Batch>[] = [];
+      const own: TargetedBatch[] = [];
       let free = length;
       while (free > 0 && next.done !== true) {
-        const { inputs, targets } = next.value;
+        const { inputs, targets, weights } = next.value;
         const size = inputs.shape[0];
         const end = Math.min(size, taken + free);
         const all = taken === 0 && end === size;
-        own.push(all ? next.value : { inputs: rows(inputs, taken, end), targets: rows(targets, taken, end) });
+        const some = (array: NDArray) => rows(array, taken, end);
+        own.push(
+          all ? next.value : { inputs: some(inputs), targets: some(targets), weights: weights && some(weights) },
+        );
         free -= end - taken;
         taken = end;
         if (taken < size) continue;
         taken = 0;
         next = iterator.next();
       }
-      yield { start, most: Math.max(...own.map(({ inputs }) => inputs.shape[0])), batches: own };
+      const most = Math.max(...own.map(({ inputs }) => inputs.shape[0]));
+      yield { start, most, batches: own, weighted: own[0].weights !== undefined };
       start += length - free;
     }
   } finally {

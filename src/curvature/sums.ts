@@ -101,7 +101,7 @@ export function lossSums(where: string, { net, likelihood, selection }: Plan): C
     open: (hold) => gradient.open(hold),
     begin(part) {
       gradient.begin(part);
-      lossOf(likelihood, outputsOf(part), part.targets, losses, (some) => {
+      lossOf(likelihood, outputsOf(part), part.targets, part.weights, losses, (some) => {
         loss += some;
         if (Number.isFinite(loss)) return;
         throw new ValueError(
@@ -146,15 +146,17 @@ export function curvatureSums(
   const { dtype, length } = accumulator;
   const sums = new Sums(dtype, apart * length, apart > 1 ? apart * length : accumulator.sums);
   let rows = 0;
+  let weights: Float64Array | undefined;
   return {
     open: (hold) => sums.open(hold),
     begin(part) {
       sums.begin(part);
-      rows += part.count;
+      weights = part.weights;
+      rows += weights === undefined ? part.count : weights.reduce((sum, weight) => sum + weight, 0);
     },
     add(backward, column) {
       const output = apart > 1 ? column * length * bytesPerElement(dtype) : 0;
-      accumulator.add(backward, sums.at + output, column > 0);
+      accumulator.add(backward, sums.at + output, column > 0, weights);
     },
     *finish() {
       yield* inPieces(() => accumulator.flush?.(sums.at));

@@ -87,7 +87,30 @@ export function readWhole(where: string, data: Data): Dataset {
       name,
       batches.map((batch) => batch[name]),
     );
-  return readDataset(where, { x: join("x"), y: join("y") });
+  const alike = new SameWeights(where);
+  const weights = batches.flatMap((batch) => alike.of(batch) ?? []);
+  return readDataset(where, {
+    x: join("x"),
+    y: join("y"),
+    ...(weights.length > 0 && { weights: joined(where, "weights", weights) }),
+  });
+}
+
+/** Sees to it that all batches have weights, or none. */
+export class SameWeights {
+  readonly #where: string;
+  #weighted: boolean | undefined;
+
+  constructor(where: string) {
+    this.#where = where;
+  }
+
+  /** The weights of a batch. @throws ValueError where others have some and it has none, or the other way round */
+  of({ weights }: Dataset): NDArray | undefined {
+    this.#weighted ??= weights !== undefined;
+    if (this.#weighted === (weights !== undefined)) return weights;
+    throw new ValueError(`${this.#where}: some batches have weights and others have none; give all of them weights.`);
+  }
 }
 
 function joined(where: string, name: string, parts: readonly NDArray[]): NDArray {

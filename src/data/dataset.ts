@@ -10,28 +10,36 @@ export interface Dataset {
   readonly x: NDArray;
   /** Targets [N, ...]: numbers, class labels or class probabilities. */
   readonly y: NDArray;
+  /** How much each sample counts, [N], in float64: 2 as though it were there twice. Without them each counts once. */
+  readonly weights?: NDArray | undefined;
 }
 
 /** What stands for a dataset in arguments: arrays, typed arrays or plain nested lists. */
 export interface DatasetLike {
   readonly x: ArrayLike;
   readonly y: ArrayLike;
+  /** How much each sample counts, [N], at least 0: 2 as though it were there twice (default: all count once). */
+  readonly weights?: ArrayLike | undefined;
 }
 
 /**
- * A dataset from plain arrays: `dataset([[1, 2], [3, 4]], [0, 1])`.
+ * A dataset from plain arrays: `dataset([[1, 2], [3, 4]], [0, 1])`, with a weight for each sample `dataset(x, y, [1, 3])`.
  * @throws ShapeError if there are no samples, or x and y have not equally many. @throws ValueError if one is not finite.
  */
-export function dataset(x: ArrayLike, y: ArrayLike): Dataset {
-  return readDataset("dataset", { x, y });
+export function dataset(x: ArrayLike, y: ArrayLike, weights?: ArrayLike): Dataset {
+  return readDataset("dataset", { x, y, weights });
 }
 
 /** Batches of data that were checked as a whole. */
 const checked = new WeakSet<DatasetLike>();
 
 /** The samples at these positions of a dataset that was checked, as a copy. */
-export function takeBatch({ x, y }: Dataset, rows: Uint32Array): Dataset {
-  const batch = { x: takeRows(x, rows), y: takeRows(y, rows) };
+export function takeBatch({ x, y, weights }: Dataset, rows: Uint32Array): Dataset {
+  const batch = {
+    x: takeRows(x, rows),
+    y: takeRows(y, rows),
+    ...(weights !== undefined && { weights: takeRows(weights, rows) }),
+  };
   checked.add(batch);
   return batch;
 }
@@ -52,7 +60,35 @@ export function readDataset(where: string, data: DatasetLike): Dataset {
   if (x.shape[0] === 0) throw new ShapeError(`${where}: there are no samples; x has shape ${shapeText(x.shape)}.`);
   checkFinite(where, "x", x);
   checkFinite(where, "y", y);
-  return { x, y };
+  if (data.weights === undefined) return { x, y };
+  return { x, y, weights: readWeights(where, data.weights, x.shape[0]) };
+}
+
+/** Weights of n samples in float64. @throws ShapeError, ValueError for others than numbers of at least 0 */
+export function readWeights(where: string, weights: ArrayLike, n: number): NDArray {
+  const given = namedArray(where, "weights", weights).as("float64");
+  if (given.size !== n || given.shape[0] !== n) {
+    throw new ShapeError(
+      `${where}: expected weights of shape [${n}], one for each sample, got ${shapeText(given.shape)}.`,
+    );
+  }
+  checkFinite(where, "weights", given);
+  const below = given.data.findIndex((weight) => weight < 0);
+  if (below >= 0) {
+    throw new ValueError(`${where}: weight ${given.data[below]} of sample ${below} is below 0.`);
+  }
+  if (given.data.every((weight) => weight === 0)) {
+    throw new ValueError(`${where}: all weights are 0, so that nothing counts.`);
+  }
+  return given.reshape(n);
+}
+
+/** How much samples count together: their number, or the sum of their weights. */
+export function totalWeight({ x, weights }: Pick<Dataset, "x" | "weights">): number {
+  if (weights === undefined) return x.shape[0];
+  let sum = 0;
+  for (const weight of weights.data) sum += weight;
+  return sum;
 }
 
 /** The rows of an array at these positions, as a copy. */

@@ -1,6 +1,6 @@
 // Columns that need no likelihood: the gradient of a loss, given cotangents, units.
 
-import { allocateFloats, bytesPerElement, copyIn } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, scope } from "../kernels/memory.ts";
 import type { LossRule } from "../losses/losses.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import type { Columns } from "../network/run.ts";
@@ -15,6 +15,30 @@ export function lossGradient(rule: LossRule, scale: number | Float64Array): Colu
       if (typeof scale === "number") return;
       const factors = copyIn(f.dtype, scale.subarray(part.start, part.start + part.count));
       f.kernels.scaleRows(part.count, f.outputs, to, factors, 1, to);
+    },
+  };
+}
+
+/**
+ * The same columns times the examples' weights, where there are any: those themselves for what is linear in a column, their
+ * roots for what is quadratic.
+ */
+export function weighted(columns: Columns, power: 1 | 0.5): Columns {
+  return {
+    ...columns,
+    write(part, which, to) {
+      columns.write(part, which, to);
+      const { weights, forward, count } = part;
+      if (weights === undefined) return;
+      const { kernels, dtype, graph } = forward;
+      const width = graph.output.size;
+      scope(() => {
+        const factors = copyIn(dtype, power === 1 ? weights : weights.map(Math.sqrt));
+        for (let k = 0; k < which.count; k++) {
+          const at = to + k * count * width * bytesPerElement(dtype);
+          kernels.scaleRows(count, width, at, factors, 1, at);
+        }
+      });
     },
   };
 }

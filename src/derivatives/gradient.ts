@@ -8,9 +8,9 @@ import { checkChoice, checkOptions } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import { type Batch, run } from "../network/run.ts";
+import { run, type TargetedBatch } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
-import { lossGradient } from "./cotangents.ts";
+import { lossGradient, weighted } from "./cotangents.ts";
 import { keep, pulledBackShape, squaredNorms, sumOrInputs, type Variable, variables } from "./results.ts";
 
 /** Options of `perSampleGradients` and `perSampleGradientNorms`. */
@@ -33,7 +33,7 @@ export interface GradientOptions {
 }
 
 /** Inputs and targets of a batch after all checks. */
-interface Targeted extends Required<Batch> {
+interface Targeted extends TargetedBatch {
   readonly rule: LossRule;
   /** The shape of one example's outputs. */
   readonly shape: readonly number[];
@@ -42,10 +42,10 @@ interface Targeted extends Required<Batch> {
 function readBatch(where: string, net: Network, loss: Loss | Likelihood, batch: Data): Targeted {
   checkIsNetwork(where, net);
   const rule = readLoss(where, loss, net);
-  const { x, y } = readWhole(where, batch);
+  const { x, y, weights } = readWhole(where, batch);
   const inputs = net.readInputs(where, x);
   const targets = rule.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
-  return { rule, inputs, targets, shape: net.outputShape };
+  return { rule, inputs, targets, weights, shape: net.outputShape };
 }
 
 /** The scales of every sample's own loss: a number where they agree, as they do unless labels are ignored. */
@@ -58,7 +58,7 @@ function sampleScales({ rule, targets, shape }: Targeted, reduction: "mean" | "s
 }
 
 /**
- * The gradient of a loss over a batch, with respect to the parameters, [P], or to the inputs, [B, ...inputs].
+ * The gradient of a loss over a batch, by its `weights` if it has any, with respect to the parameters, [P], or to the inputs, [B, ...inputs].
  * `net.named(gradient)` splits it by parameter.
  * @throws ShapeError, ValueError for bad data; OptionError for bad options
  */
@@ -69,16 +69,16 @@ export function gradient(net: Network, loss: Loss | Likelihood, batch: Data, opt
   checkChoice(where, "reduction", reduction, ["mean", "sum"]);
   checkChoice(where, "withRespectTo", withRespectTo, variables);
   const data = readBatch(where, net, loss, batch);
-  const scale = reductionScale(data.rule, reduction, data.shape, data.targets.data);
+  const scale = reductionScale(data.rule, reduction, data.shape, data.targets.data, data.weights?.data);
   const result = resultArray(where, options.out, pulledBackShape(net, data.inputs, withRespectTo), net.dtype);
   const contraction = sumOrInputs(net, result, withRespectTo, data.inputs.shape[0]);
-  return run(where, net, [data], lossGradient(data.rule, scale), contraction, withRespectTo);
+  return run(where, net, [data], weighted(lossGradient(data.rule, scale), 1), contraction, withRespectTo);
 }
 
 /**
  * The gradient of every sample's own loss, [B, P], from one backward pass. A row is what `gradient` gives for that
  * sample alone: it is not divided by the size of the batch. So rows sum to the gradient where the reduction is "sum",
- * and average to it where it is "mean" and no labels are ignored.
+ * and average to it where it is "mean" and no labels are ignored. With `weights` of the data a row is that times its weight.
  * @throws ShapeError, ValueError for bad data; OptionError; MemoryBudgetError if [B, P] exceeds the memory budget
  */
 export function perSampleGradients(
@@ -106,7 +106,8 @@ export function perSampleGradients(
 }
 
 function gradientsOf(where: string, net: Network, data: Targeted, scale: number | Float64Array, result: NDArray) {
-  return run(where, net, [data], lossGradient(data.rule, scale), keep(net, result, "parameters"), "parameters");
+  const columns = weighted(lossGradient(data.rule, scale), 1);
+  return run(where, net, [data], columns, keep(net, result, "parameters"), "parameters");
 }
 
 /**
@@ -127,7 +128,7 @@ export function perSampleGradientNorms(
   const data = readBatch(where, net, loss, batch);
   const result = zeros([data.inputs.shape[0]], { dtype: net.dtype });
   const scale = sampleScales(data, reduction);
-  run(where, net, [data], lossGradient(data.rule, scale), squaredNorms(net, result), "parameters");
+  run(where, net, [data], weighted(lossGradient(data.rule, scale), 1), squaredNorms(net, result), "parameters");
   const [least, most] = net.dtype === "float32" ? [1e-30, 1e30] : [1e-290, 1e290];
   for (let i = 0; i < result.size; i++) {
     // Where the positions of a shared weight cancel, rounding can leave a square a little below 0.
@@ -137,7 +138,8 @@ export function perSampleGradientNorms(
     // Squares that overflow or vanish: the norm of this gradient itself, scaled.
     const [inputs, targets] = [data.inputs, data.targets].map((all) => all.sub(i).reshape(1, ...all.shape.slice(1)));
     const row = zeros([1, net.parameterCount], { dtype: net.dtype });
-    gradientsOf(where, net, { ...data, inputs, targets }, typeof scale === "number" ? scale : scale[i], row);
+    const weights = data.weights?.sub(i).reshape(1);
+    gradientsOf(where, net, { ...data, inputs, targets, weights }, typeof scale === "number" ? scale : scale[i], row);
     result.data[i] = scaledNorm(row);
   }
   return result;

@@ -96,18 +96,20 @@ export function* readDiagnosed(
   const numbers = (array: NDArray) => Float64Array.from(array.data);
   const { size, shape } = net.graph.output;
   const examples = all.y.size / size;
+  const weights = all.weights?.data as Float64Array | undefined;
+  const counted = weights === undefined ? examples : weights.reduce((sum, weight) => sum + weight, 0);
   let loss = 0;
   scope(() => {
     const f = { kernels: kernelsFor("float64"), dtype: "float64", batch: examples, outputs: size, shape } as const;
     const [own, y] = [numbers(all.own), numbers(all.y)].map((values) => copyIn("float64", values));
-    lossOf(likelihood, { ...f, f: own }, y, undefined, (found) => {
+    lossOf(likelihood, { ...f, f: own }, y, weights, undefined, (found) => {
       loss = found;
     });
   });
   // A loss of nats has a size of its own; one that σ² divides has that of its function, which rounds.
   const unit = !likelihood.hyper.any ? 1 : ROUNDING * meanSquare(numbers(all.own));
   const training =
-    examples === posterior.examples &&
+    Math.abs(counted - posterior.examples) <= 1e-9 * counted &&
     Math.abs(loss - posterior.loss) <= 1e-5 * Math.abs(loss) + 1e-6 * examples * unit;
   const common = { training, x: all.x, plugin: options.approximation === "plugin" };
   if (likelihood.rows !== undefined) {

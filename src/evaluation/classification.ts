@@ -4,45 +4,52 @@
 import { type ArrayLike, asArray, NDArray } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, checkOptions, newFloats, OptionError, ShapeError, ValueError } from "../errors.ts";
 import type { ClassOptions } from "../losses/classes.ts";
-import { countedLabels } from "./labels.ts";
-import { average, readLabels, readNumbers, readProbabilities } from "./metric-inputs.ts";
+import type { WeightOptions } from "../losses/losses.ts";
+import { countedLabels, type Labelled } from "./labels.ts";
+import { average, elementWeights, readLabels, readNumbers, readProbabilities } from "./metric-inputs.ts";
 
-function read(where: string, probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions) {
+function read(where: string, probabilities: ArrayLike, labels: ArrayLike, options: ClassMetricOptions) {
   const counted = countedLabels(where, probabilities, labels, options);
   const given = readProbabilities(where, counted.probabilities);
-  return { ...given, labels: readLabels(where, counted.labels, given.samples, given.classes) };
+  const { weights } = counted;
+  return { ...given, labels: readLabels(where, counted.labels, given.samples, given.classes), weights };
 }
+
+/** Options of metrics of classes: which labels count, and how much each sample does. */
+export interface ClassMetricOptions extends ClassOptions, WeightOptions {}
 
 /**
  * The mean negative log likelihood of the labels, −1/N Σ log p_n(y_n), in nats. A proper scoring rule; infinite where a
  * label had the probability 0, hence of label 0 where that of label 1 was rounded to 1: `evaluate` and a posterior's
  * `logProbabilities` know the logits, and are exact there.
- * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
+ * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of probabilities
  * @throws ShapeError, ValueError for what are not probabilities or not labels, or numbers of them that differ
  */
-export function negativeLogLikelihood(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
-  const { samples, classes, p, labels: y } = read("negativeLogLikelihood", probabilities, labels, options);
-  return average(samples, (i) => -Math.log(p[i * classes + y[i]]));
+export function negativeLogLikelihood(
+  probabilities: ArrayLike,
+  labels: ArrayLike,
+  options: ClassMetricOptions = {},
+): number {
+  const { samples, classes, p, labels: y, weights } = read("negativeLogLikelihood", probabilities, labels, options);
+  return average(samples, (i) => -Math.log(p[i * classes + y[i]]), weights);
 }
 
-/** The mean negative log likelihood of labels from logarithms of their probabilities, [N, C]. */
-export function logScore(where: string, logs: ArrayLike, labels: ArrayLike): number {
+/** The mean negative log likelihood of labels from logarithms of their probabilities, [N, C], in their place. */
+export function logScore(where: string, { probabilities: logs, labels, weights }: Labelled): number {
   const { data, shape } = asArray(logs);
   const [samples, classes] = shape;
   const y = readLabels(where, labels, samples, classes);
-  return average(samples, (i) => -data[i * classes + y[i]]);
+  return average(samples, (i) => -data[i * classes + y[i]], weights);
 }
 
 /**
  * The share of samples whose label has the largest probability; of classes that tie, the first is the predicted one.
- * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
+ * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of probabilities
  * @throws ShapeError, ValueError
  */
-export function accuracy(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
-  const { samples, classes, p, labels: y } = read("accuracy", probabilities, labels, options);
-  let right = 0;
-  for (let i = 0; i < samples; i++) if (largest(p, i, classes) === y[i]) right++;
-  return right / samples;
+export function accuracy(probabilities: ArrayLike, labels: ArrayLike, options: ClassMetricOptions = {}): number {
+  const { samples, classes, p, labels: y, weights } = read("accuracy", probabilities, labels, options);
+  return average(samples, (i) => (largest(p, i, classes) === y[i] ? 1 : 0), weights);
 }
 
 /** The most probable class of sample i, the first of several. */
@@ -55,12 +62,12 @@ export function largest(p: Float64Array, i: number, classes: number): number {
 /**
  * The Brier score in its original form, the sum over all classes: 1/N Σ_n Σ_c (p_nc − 1{y_n = c})² (Brier, 1950), from 0
  * to 2. For two classes it is twice the form (p − y)² that looks at label 1 only. A proper scoring rule.
- * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
+ * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of probabilities
  * @throws ShapeError, ValueError
  */
-export function brierScore(probabilities: ArrayLike, labels: ArrayLike, options: ClassOptions = {}): number {
-  const { samples, classes, p, labels: y } = read("brierScore", probabilities, labels, options);
-  return average(samples, (i) => {
+export function brierScore(probabilities: ArrayLike, labels: ArrayLike, options: ClassMetricOptions = {}): number {
+  const { samples, classes, p, labels: y, weights } = read("brierScore", probabilities, labels, options);
+  const scoreOf = (i: number) => {
     const own = i * classes + y[i];
     let [sum, others] = [0, 0];
     for (let at = i * classes; at < (i + 1) * classes; at++) {
@@ -71,11 +78,12 @@ export function brierScore(probabilities: ArrayLike, labels: ArrayLike, options:
     // Where the others say the same as 1 − p within rounding, they have more digits of it.
     const rest = 1 - p[own];
     return sum + (Math.abs(rest - others) < 1e-15 * classes ? others : rest) ** 2;
-  });
+  };
+  return average(samples, scoreOf, weights);
 }
 
 /** Options of `reliabilityCurve`. */
-export interface ReliabilityOptions extends ClassOptions {
+export interface ReliabilityOptions extends ClassMetricOptions {
   /** The number of bins of equal width (default 15). */
   bins?: number;
   /** Looks at the probability of this label, instead of at the predicted class's. */
@@ -86,7 +94,7 @@ export interface ReliabilityOptions extends ClassOptions {
 export interface ReliabilityCurve {
   /** The edges of the bins, 0 to 1, [bins + 1]; bin b is (edges[b], edges[b + 1]], the first with 0. */
   readonly edges: NDArray;
-  /** The samples in each bin, [bins]. */
+  /** The samples in each bin, or the sum of their weights, [bins]. */
   readonly count: NDArray;
   /** Their mean confidence, [bins]. */
   readonly confidence: NDArray;
@@ -98,7 +106,7 @@ export interface ReliabilityCurve {
  * The reliability curve (DeGroot & Fienberg, 1983): samples sorted by confidence, the probability of the predicted class,
  * into bins of equal width (lo, hi], and how many of each were right. With `label: 1` and probabilities of label 1,
  * it is the calibration curve of a binary classifier over [0, 1]. Empty bins are NaN.
- * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
+ * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of probabilities
  * @throws ShapeError, ValueError; OptionError
  */
 export function reliabilityCurve(
@@ -115,10 +123,10 @@ function curve(
   labels: ArrayLike,
   options: ReliabilityOptions,
 ): ReliabilityCurve {
-  checkOptions(where, options, ["bins", "label", "classAxis", "ignoredLabel"]);
+  checkOptions(where, options, ["bins", "label", "classAxis", "ignoredLabel", "weights"]);
   const { bins = 15, label, ...classOptions } = options;
   checkInteger(where, "bins", bins, 1);
-  const { samples, classes, p, labels: y } = read(where, probabilities, labels, classOptions);
+  const { samples, classes, p, labels: y, weights } = read(where, probabilities, labels, classOptions);
   if (label !== undefined) {
     checkInteger(where, "label", label, 0);
     if (label >= classes) throw new OptionError(`${where}: label ${label} is not one of ${classes} classes.`);
@@ -128,9 +136,10 @@ function curve(
     const of = label ?? largest(p, i, classes);
     const value = p[i * classes + of];
     const bin = binOf(value, bins);
-    count[bin]++;
-    confidence[bin] += value;
-    if (y[i] === of) right[bin]++;
+    const weight = weights?.[i] ?? 1;
+    count[bin] += weight;
+    confidence[bin] += weight * value;
+    if (y[i] === of) right[bin] += weight;
   }
   const mean = (sums: Float64Array) =>
     new NDArray(
@@ -167,7 +176,7 @@ export interface CalibrationErrorOptions extends ReliabilityOptions {
  * `reliabilityCurve` and w_b the share of samples in bin b, "l1" is Σ w_b |acc_b − conf_b|, "l2" the square root of
  * Σ w_b (acc_b − conf_b)², "max" the largest |acc_b − conf_b| of a bin that is not empty. No proper score: it depends on
  * the bins, and that of a perfectly calibrated model is above 0 by sampling error, of the order of √(bins / N).
- * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of one 1
+ * @param probabilities [N, C], or [N] or [N, 1] of label 1 @param labels [N], or rows [N, C] of probabilities
  * @throws ShapeError, ValueError; OptionError
  */
 export function expectedCalibrationError(
@@ -176,7 +185,7 @@ export function expectedCalibrationError(
   options: CalibrationErrorOptions = {},
 ): number {
   const where = "expectedCalibrationError";
-  checkOptions(where, options, ["bins", "label", "norm", "classAxis", "ignoredLabel"]);
+  checkOptions(where, options, ["bins", "label", "norm", "classAxis", "ignoredLabel", "weights"]);
   const { norm = "l1", ...rest } = options;
   checkChoice(where, "norm", norm, ["l1", "l2", "max"]);
   const { count, confidence, accuracy: right } = curve(where, probabilities, labels, rest);
@@ -199,8 +208,9 @@ export function expectedCalibrationError(
  * @param scores [N] or [N, 1], finite @param labels [N] or [N, 1], 0 or 1
  * @throws ShapeError, ValueError; also where one of the labels does not occur, since the area is undefined then
  */
-export function auroc(scores: ArrayLike, labels: ArrayLike): number {
+export function auroc(scores: ArrayLike, labels: ArrayLike, options: WeightOptions = {}): number {
   const where = "auroc";
+  checkOptions(where, options, ["weights"]);
   const {
     samples,
     outputs,
@@ -208,19 +218,21 @@ export function auroc(scores: ArrayLike, labels: ArrayLike): number {
   } = readNumbers(where, { scores });
   if (outputs !== 1) throw new ShapeError(`${where}: scores must be [N], one number for each sample.`);
   const y = readLabels(where, labels, samples, 2);
+  const weights = elementWeights(where, options, samples, samples);
   const order = Uint32Array.from({ length: samples }, (_, i) => i).sort((a, b) => s[a] - s[b]);
-  let [ranks, ones] = [0, 0];
+  // Weights of pairs whose sample of label 1 is the higher one, ties counting half.
+  let [pairs, zeros, ones] = [0, 0, 0];
   for (let start = 0; start < samples; ) {
+    const tied = [0, 0];
     let end = start;
-    let tied = 0;
-    for (; end < samples && s[order[end]] === s[order[start]]; end++) tied += y[order[end]];
-    // Ranks start + 1 to end, from 1.
-    ranks += (tied * (start + 1 + end)) / 2;
-    ones += tied;
+    for (; end < samples && s[order[end]] === s[order[start]]; end++) tied[y[order[end]]] += weights?.[order[end]] ?? 1;
+    pairs += tied[1] * (zeros + tied[0] / 2);
+    zeros += tied[0];
+    ones += tied[1];
     start = end;
   }
-  if (ones === 0 || ones === samples) {
+  if (ones === 0 || zeros === 0) {
     throw new ValueError(`${where}: all labels are ${ones === 0 ? 0 : 1}; the area needs samples of both.`);
   }
-  return (ranks - (ones * (ones + 1)) / 2) / (ones * (samples - ones));
+  return pairs / (ones * zeros);
 }

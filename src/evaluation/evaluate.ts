@@ -5,6 +5,7 @@ import type { Data } from "../data/batches.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, type LikelihoodKind, meanOf } from "../likelihood/likelihood.ts";
+import type { WeightOptions } from "../losses/losses.ts";
 import { checkIsPosterior } from "../posterior/weight-posterior.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
@@ -13,7 +14,7 @@ import { type PredictOptions, predict, predictOptionNames } from "../prediction/
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
 import { negativeLogDensities } from "./densities.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
-import { average } from "./metric-inputs.ts";
+import { average, elementWeights } from "./metric-inputs.ts";
 import type { Evaluation } from "./metrics.ts";
 import {
   calibrationCurve,
@@ -36,8 +37,8 @@ export interface EvaluateOptions extends PredictOptions {
  * Predicts the inputs of held-out data and holds the predictions against its targets: for a regression with the
  * Gaussian of the predicted mean and variance, for classes and binary labels with the probabilities, for counts with the
  * Poisson–log-normal mixture, for a likelihood of one's own with the mean of its density over the function's Gaussian. Labels of several outputs or positions are taken together, and those that the likelihood
- * ignores left out.
- * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of one 1
+ * ignores left out. Samples count by the `weights` of the data, if there are any; labels may be probabilities.
+ * @param data { x, y }, or batches such as a DataLoader's; for classes y are labels, or rows of probabilities
  * @throws ShapeError, ValueError for what is not a posterior, or bad data; OptionError
  */
 export function evaluate<Kind extends LikelihoodKind = LikelihoodKind>(
@@ -82,8 +83,8 @@ export function* evaluating<Kind extends LikelihoodKind>(
   });
   const { mean, variance, targets: y } = predicted;
   const { likelihood, net } = posterior;
-  const { functionMean, functionVariance, logs } = predicted;
-  const all = { mean, variance, y, functionMean, functionVariance, logs };
+  const { functionMean, functionVariance, logs, weights } = predicted;
+  const all = { mean, variance, y, functionMean, functionVariance, logs, weights };
   const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
   const count = net.outputShape.length === 1 && rows === undefined ? net.outputShape[0] : 1;
   // Which metrics there are goes by the likelihood, as the type says.
@@ -111,6 +112,7 @@ export function* evaluating<Kind extends LikelihoodKind>(
       functionMean: column(all.functionMean, c),
       functionVariance: column(all.functionVariance, c),
       logs: labelled ? pairs(c) : mean,
+      weights,
     });
   };
   const outputs: Partial<Evaluation>[] = [];
@@ -136,6 +138,8 @@ interface Predicted {
   readonly functionVariance: NDArray;
   /** Of labels: the logarithms of their probabilities; of rows: of their densities. */
   readonly logs: NDArray;
+  /** How much each sample counts, [N]. */
+  readonly weights?: NDArray | undefined;
 }
 
 function* metricsOf(
@@ -144,38 +148,42 @@ function* metricsOf(
   predicted: Predicted,
   options: EvaluateOptions,
 ): Steps<Evaluation> {
-  const { mean, variance, y, logs } = predicted;
+  const { mean, variance, y, logs, weights } = predicted;
   const { level = 0.9 } = options;
+  const by = { weights };
   const [samples] = mean.shape;
   const { targets: kind, normal, classAxis, ignoredLabel } = likelihood;
   if (kind === "classes") {
-    const layout = { classAxis, ignoredLabel };
+    const layout = { classAxis, ignoredLabel, weights };
     const { probabilities } = countedLabels(where, mean, y, layout);
     return { samples, ...scores(probabilities, countedLabels(where, logs, y, layout), samples) };
   }
-  if (kind === "labels") return { samples, ...ofBinaryLabels(where, logs, y, samples, ignoredLabel) };
+  if (kind === "labels") return { samples, ...ofBinaryLabels(where, logs, y, samples, { ignoredLabel, weights }) };
   // Rates of counts may be above every float64 number, and their errors with them; what scores log rates is finite.
   const overflow = !normal && mean.data.some((m: number) => m === Number.POSITIVE_INFINITY);
   const errors = overflow
     ? { rootMeanSquaredError: Number.POSITIVE_INFINITY, meanAbsoluteError: Number.POSITIVE_INFINITY }
-    : { rootMeanSquaredError: rootMeanSquaredError(mean, y), meanAbsoluteError: meanAbsoluteError(mean, y) };
+    : {
+        rootMeanSquaredError: rootMeanSquaredError(mean, y, by),
+        meanAbsoluteError: meanAbsoluteError(mean, y, by),
+      };
   if (!normal) {
     const negativeLogLikelihood =
       likelihood.rows === undefined
         ? ofDensities(where, likelihood, predicted)
-        : average(logs.size, (i) => -logs.data[i]);
+        : average(logs.size, (i) => -logs.data[i], elementWeights(where, by, samples, logs.size));
     return { samples, negativeLogLikelihood, ...errors };
   }
-  const negativeLogLikelihood = gaussianNegativeLogLikelihood(mean, variance, y);
+  const negativeLogLikelihood = gaussianNegativeLogLikelihood(mean, variance, y, by);
   yield;
-  const scored = { samples, negativeLogLikelihood, ...errors, crps: crps(mean, variance, y) };
+  const scored = { samples, negativeLogLikelihood, ...errors, crps: crps(mean, variance, y, by) };
   yield;
-  const { intervalWidth } = sharpness(variance, { level });
-  const widths = { intervalCoverage: intervalCoverage(mean, variance, y, { level }), intervalWidth };
+  const { intervalWidth } = sharpness(variance, { level, weights });
+  const widths = { intervalCoverage: intervalCoverage(mean, variance, y, { level, weights }), intervalWidth };
   yield;
-  const { miscalibrationArea } = calibrationCurve(mean, variance, y);
+  const { miscalibrationArea } = calibrationCurve(mean, variance, y, by);
   yield;
-  return { ...scored, ...widths, miscalibrationArea, sigmaScaling: sigmaScaling(mean, variance, y) };
+  return { ...scored, ...widths, miscalibrationArea, sigmaScaling: sigmaScaling(mean, variance, y, by) };
 }
 
 /** The mean of −log density. */
@@ -188,18 +196,22 @@ function ofDensities(where: string, likelihood: Likelihood, predicted: Predicted
     functionMean: functionMean.data,
     functionVariance: functionVariance.data,
   };
-  return meanOf(negativeLogDensities(likelihood, numbers, y.data));
+  const densities = negativeLogDensities(likelihood, numbers, y.data);
+  if (predicted.weights === undefined) return meanOf(densities);
+  const weights = elementWeights(where, predicted, mean.shape[0], densities.length);
+  return average(densities.length, (i) => densities[i], weights);
 }
 
 /** Scores from logarithms of probabilities, which keep their digits where those round to 0 or 1. */
-function scores(probabilities: ArrayLike, { probabilities: logs, labels }: Labelled, samples: number) {
-  const [count] = asArray(probabilities).shape;
+function scores(probabilities: ArrayLike, counted: Labelled, samples: number) {
+  const { labels, weights, count } = counted;
+  const by = { weights };
   return {
     ...(count !== samples && { labels: count }),
-    negativeLogLikelihood: logScore("evaluate", logs, labels),
-    accuracy: accuracy(probabilities, labels),
-    brierScore: brierScore(probabilities, labels),
-    expectedCalibrationError: expectedCalibrationError(probabilities, labels),
+    negativeLogLikelihood: logScore("evaluate", counted),
+    accuracy: accuracy(probabilities, labels, by),
+    brierScore: brierScore(probabilities, labels, by),
+    expectedCalibrationError: expectedCalibrationError(probabilities, labels, by),
   };
 }
 
@@ -208,13 +220,18 @@ function ofBinaryLabels(
   logs: NDArray,
   labels: NDArray,
   samples: number,
-  ignoredLabel: number | undefined,
+  { ignoredLabel, weights: own }: Pick<Likelihood, "ignoredLabel"> & WeightOptions,
 ) {
   if (logs.size !== 2 * labels.size) {
     const shapes = `${shapeText(labels.shape)}, but the predictions ${shapeText(logs.shape.slice(0, -1))}`;
     throw new ShapeError(`${where}: the targets have shape ${shapes}; they must agree.`);
   }
-  const counted = countedLabels(where, logs.reshape(-1, 2), labels.reshape(-1), { ignoredLabel });
+  const weights = elementWeights(where, { weights: own }, samples, labels.size);
+  const counted = countedLabels(where, logs.reshape(-1, 2), labels.reshape(-1), {
+    ignoredLabel,
+    weights,
+    binary: true,
+  });
   const [rows, y] = [asArray(counted.probabilities), asArray(counted.labels)];
   const both = y.data.some((label: number) => label === 0) && y.data.some((label: number) => label === 1);
   const most = Number.MAX_VALUE;
@@ -223,5 +240,5 @@ function ofBinaryLabels(
     Math.min(Math.max(rows.data[2 * i + 1] - rows.data[2 * i], -most), most),
   );
   const p = new NDArray(Float64Array.from(rows.data, Math.exp), rows.shape);
-  return { ...scores(p, counted, samples), ...(both && { auroc: auroc(odds, y) }) };
+  return { ...scores(p, counted, samples), ...(both && { auroc: auroc(odds, y, { weights: counted.weights }) }) };
 }

@@ -1,7 +1,7 @@
 // Tuning on held-out data: each candidate is a posterior with another prior, noise or temperature, scored by itself.
 
 import { type Data, readWhole } from "../data/batches.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, totalWeight } from "../data/dataset.ts";
 import {
   checkBoolean,
   checkChoice,
@@ -235,7 +235,7 @@ function readMembers(posterior: WeightPosterior, on: HeldOutOptions["on"]): read
   });
 }
 
-/** The mean score of the members with these hyperparameters, each by its number of samples. */
+/** The mean score of the members with these hyperparameters, each by its number of samples, or their weights. */
 function* scoreOf<Of extends WeightPosterior>(
   members: readonly Member<Of>[],
   hyper: Hyperparameters,
@@ -246,7 +246,7 @@ function* scoreOf<Of extends WeightPosterior>(
   let [sum, count] = [0, 0];
   for (const { posterior, data } of members) {
     const candidate = yield* posterior.changing(hyper);
-    const [n] = data.x.shape;
+    const n = totalWeight(data);
     let own: unknown;
     if (typeof score === "function") own = score(candidate, data);
     else {

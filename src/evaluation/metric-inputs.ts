@@ -1,9 +1,11 @@
 // What metrics are computed from: predictions and targets, checked.
 
 import { checkFinite } from "../array/arguments.ts";
-import { type ArrayLike, asArray, type NDArray, sameShape, shapeText } from "../array/ndarray.ts";
+import { type ArrayLike as Arrays, asArray, type NDArray, sameShape, shapeText } from "../array/ndarray.ts";
+import { readWeights } from "../data/dataset.ts";
 import { OptionError, ShapeError, ValueError, valueText } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
+import type { WeightOptions } from "../losses/losses.ts";
 
 // How far a probability may lie outside [0, 1], and a row's sum from 1, by rounding: means of many float32 rows do.
 const ENTRY_ROUNDING = 1e-6;
@@ -11,7 +13,7 @@ const SUM_ROUNDING = 1e-4;
 const INFINITE = Number.POSITIVE_INFINITY;
 
 /** An array of N samples. @throws ShapeError for none, ValueError for numbers that are not finite */
-function readSamples(where: string, name: string, values: ArrayLike): NDArray {
+function readSamples(where: string, name: string, values: Arrays): NDArray {
   const samples = asArray(values);
   if (samples.size === 0 || samples.rank === 0) {
     const shape = shapeText(samples.shape);
@@ -29,14 +31,35 @@ function readSamples(where: string, name: string, values: ArrayLike): NDArray {
   return samples;
 }
 
-/** The mean of n numbers, infinite only where it is above every float64 number itself. */
-export function average(n: number, at: (i: number) => number): number {
+/** The mean of n numbers, by weights of each if there are any; infinite only where it is above every float64 number itself. */
+export function average(n: number, at: (i: number) => number, weights?: ArrayLike<number>): number {
+  if (weights !== undefined) {
+    let [sum, total] = [0, 0];
+    for (let i = 0; i < n; i++) {
+      // What has no weight may be infinite.
+      if (weights[i] > 0) sum += weights[i] * at(i);
+      total += weights[i];
+    }
+    return sum / total;
+  }
   let sum = 0;
   for (let i = 0; i < n; i++) sum += at(i);
   if (Math.abs(sum) !== INFINITE) return sum / n;
   let mean = 0;
   for (let i = 0; i < n; i++) mean += at(i) / n;
   return mean;
+}
+
+/** The weight of each of n elements, as many for each sample; undefined where all count once. @throws ShapeError, ValueError */
+export function elementWeights(
+  where: string,
+  { weights }: WeightOptions,
+  samples: number,
+  n: number,
+): Float64Array | undefined {
+  if (weights === undefined) return undefined;
+  const own = readWeights(where, weights, samples).data;
+  return Float64Array.from({ length: n }, (_, i) => own[Math.floor((i * samples) / n)]);
 }
 
 /** Numbers of N samples with C outputs each, from several arrays of one shape. */
@@ -52,7 +75,7 @@ export interface Numbers {
  * Arrays of the same shape [N, ...outputs]; [N] and [N, 1] are the same.
  * @throws ShapeError, ValueError
  */
-export function readNumbers(where: string, named: Readonly<Record<string, ArrayLike>>): Numbers {
+export function readNumbers(where: string, named: Readonly<Record<string, Arrays>>): Numbers {
   const arrays = Object.entries(named).map(([name, values]) => [name, readSamples(where, name, values)] as const);
   const [[firstName, first]] = arrays;
   const bare = ({ shape }: NDArray) => (shape.length === 2 && shape[1] === 1 ? shape.slice(0, 1) : shape);
@@ -89,7 +112,7 @@ export interface Probabilities {
  * Class probabilities [N, C], or probabilities of label 1, [N] or [N, 1], which become [N, 2]. What rounding left outside
  * [0, 1] is cut off. @throws ShapeError, ValueError
  */
-export function readProbabilities(where: string, values: ArrayLike): Probabilities {
+export function readProbabilities(where: string, values: Arrays): Probabilities {
   const given = readSamples(where, "probabilities", values);
   if (given.rank > 2) {
     throw new ShapeError(
@@ -125,7 +148,7 @@ export function readProbabilities(where: string, values: ArrayLike): Probabiliti
 }
 
 /** Labels [N] or [N, 1], integers from 0, or rows [N, C] of one 1 and zeros. @throws ShapeError, ValueError */
-export function readLabels(where: string, values: ArrayLike, samples: number, classes: number): Int32Array {
+export function readLabels(where: string, values: Arrays, samples: number, classes: number): Int32Array {
   const given = readSamples(where, "labels", values);
   const rows = given.rank === 2 && given.shape[1] === classes;
   if (given.shape[0] !== samples || !(rows || given.size === samples)) {
@@ -146,7 +169,7 @@ function labelOfRow(where: string, row: FloatArray, i: number): number {
   const label = row.indexOf(1);
   if (label >= 0 && row.every((entry, c) => entry === (c === label ? 1 : 0))) return label;
   throw new ValueError(
-    `${where}: the labels of sample ${i} are not a row of one 1 and zeros; metrics take labels only.`,
+    `${where}: the labels of sample ${i} are not a row of one 1 and zeros. Metrics of classes take rows of probabilities, too; this takes labels only.`,
   );
 }
 

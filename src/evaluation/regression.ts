@@ -1,16 +1,33 @@
-// Metrics of predicted means and variances, as of Gaussians. All average over all N C elements.
+// Metrics of predicted means and variances, as of Gaussians. All average over all N C elements, those of a sample by its weight.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkInteger, checkOptions, newFloats } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
-import { average, checkLevel, checkVariance, readNumbers } from "./metric-inputs.ts";
+import type { WeightOptions } from "../losses/losses.ts";
+import { average, checkLevel, checkVariance, elementWeights, readNumbers } from "./metric-inputs.ts";
 import { normalCdf, normalDensity, normalQuantile } from "./normal.ts";
 
-/** Mean, variance and targets of N C elements. */
-function read(where: string, mean: ArrayLike, variance: ArrayLike, targets: ArrayLike, positive: boolean) {
-  const { columns } = readNumbers(where, { mean, variance, targets });
+/** Mean, variance and targets of N C elements, and their weights if there are any. */
+function read(
+  where: string,
+  mean: ArrayLike,
+  variance: ArrayLike,
+  targets: ArrayLike,
+  positive: boolean,
+  options: WeightOptions,
+) {
+  const { columns, samples } = readNumbers(where, { mean, variance, targets });
   checkVariance(where, columns[1], positive);
-  return { m: columns[0], v: columns[1], y: columns[2] };
+  const weights = elementWeights(where, options, samples, columns[0].length);
+  return { m: columns[0], v: columns[1], y: columns[2], weights };
+}
+
+/** Two arrays of N C elements, and their weights. */
+function readErrors(where: string, mean: ArrayLike, targets: ArrayLike, options: WeightOptions) {
+  checkOptions(where, options, ["weights"]);
+  const { columns, samples } = readNumbers(where, { mean, targets });
+  const weights = elementWeights(where, options, samples, columns[0].length);
+  return { m: columns[0], y: columns[1], weights };
 }
 
 /**
@@ -19,33 +36,40 @@ function read(where: string, mean: ArrayLike, variance: ArrayLike, targets: Arra
  * @param mean [N] or [N, C] @param variance the same, positive, with the noise @param targets the same
  * @throws ShapeError for shapes that differ, or no samples; ValueError for variances that are not positive
  */
-export function gaussianNegativeLogLikelihood(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike): number {
-  const { m, v, y } = read("gaussianNegativeLogLikelihood", mean, variance, targets, true);
+export function gaussianNegativeLogLikelihood(
+  mean: ArrayLike,
+  variance: ArrayLike,
+  targets: ArrayLike,
+  options: WeightOptions = {},
+): number {
+  const where = "gaussianNegativeLogLikelihood";
+  checkOptions(where, options, ["weights"]);
+  const { m, v, y, weights } = read(where, mean, variance, targets, true, options);
   // Squares of deviations, not of errors: those may be above every float64 number where their ratio is not.
   const log = Math.log(2 * Math.PI);
-  return 0.5 * average(m.length, (i) => log + Math.log(v[i]) + ((y[i] - m[i]) / Math.sqrt(v[i])) ** 2);
+  return 0.5 * average(m.length, (i) => log + Math.log(v[i]) + ((y[i] - m[i]) / Math.sqrt(v[i])) ** 2, weights);
 }
 
 /**
  * The root of the mean squared error, √(mean (y − m)²).
  * @param mean [N] or [N, C] @param targets the same @throws ShapeError, ValueError
  */
-export function rootMeanSquaredError(mean: ArrayLike, targets: ArrayLike): number {
-  const [m, y] = readNumbers("rootMeanSquaredError", { mean, targets }).columns;
+export function rootMeanSquaredError(mean: ArrayLike, targets: ArrayLike, options: WeightOptions = {}): number {
+  const { m, y, weights } = readErrors("rootMeanSquaredError", mean, targets, options);
   let largest = 0;
   for (let i = 0; i < m.length; i++) largest = Math.max(largest, Math.abs(y[i] - m[i]));
   // In units of the largest where squares would leave the range of float64.
   const unit = largest > 1e150 || (largest > 0 && largest < 1e-150) ? largest : 1;
-  return unit * Math.sqrt(average(m.length, (i) => ((y[i] - m[i]) / unit) ** 2));
+  return unit * Math.sqrt(average(m.length, (i) => ((y[i] - m[i]) / unit) ** 2, weights));
 }
 
 /**
  * The mean absolute error, mean |y − m|.
  * @param mean [N] or [N, C] @param targets the same @throws ShapeError, ValueError
  */
-export function meanAbsoluteError(mean: ArrayLike, targets: ArrayLike): number {
-  const [m, y] = readNumbers("meanAbsoluteError", { mean, targets }).columns;
-  return average(m.length, (i) => Math.abs(y[i] - m[i]));
+export function meanAbsoluteError(mean: ArrayLike, targets: ArrayLike, options: WeightOptions = {}): number {
+  const { m, y, weights } = readErrors("meanAbsoluteError", mean, targets, options);
+  return average(m.length, (i) => Math.abs(y[i] - m[i]), weights);
 }
 
 /**
@@ -55,14 +79,16 @@ export function meanAbsoluteError(mean: ArrayLike, targets: ArrayLike): number {
  * @param mean [N] or [N, C] @param variance the same, at least 0, with the noise @param targets the same
  * @throws ShapeError, ValueError
  */
-export function crps(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike): number {
-  const { m, v, y } = read("crps", mean, variance, targets, false);
-  return average(m.length, (i) => {
+export function crps(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike, options: WeightOptions = {}): number {
+  checkOptions("crps", options, ["weights"]);
+  const { m, v, y, weights } = read("crps", mean, variance, targets, false, options);
+  const scoreOf = (i: number) => {
     const error = Math.abs(y[i] - m[i]);
     const deviation = Math.sqrt(v[i]);
     const z = error === 0 ? 0 : error / deviation;
     return error * (2 * normalCdf(z) - 1) + deviation * (2 * normalDensity(z) - 1 / Math.sqrt(Math.PI));
-  });
+  };
+  return average(m.length, scoreOf, weights);
 }
 
 /** Options of what looks at central intervals. */
@@ -71,9 +97,12 @@ export interface IntervalOptions {
   level?: number;
 }
 
+/** Options of metrics that look at central intervals: the level, and how much each sample counts. */
+export interface IntervalMetricOptions extends IntervalOptions, WeightOptions {}
+
 /** Φ⁻¹((1 + level) / 2): half the width of a central interval in standard deviations. */
-function readHalfWidth(where: string, options: IntervalOptions): number {
-  checkOptions(where, options, ["level"]);
+function readHalfWidth(where: string, options: IntervalMetricOptions): number {
+  checkOptions(where, options, ["level", "weights"]);
   const { level = 0.9 } = options;
   checkLevel(where, level);
   return normalQuantile((1 + level) / 2);
@@ -89,17 +118,17 @@ export function intervalCoverage(
   mean: ArrayLike,
   variance: ArrayLike,
   targets: ArrayLike,
-  options: IntervalOptions = {},
+  options: IntervalMetricOptions = {},
 ): number {
   const where = "intervalCoverage";
   const half = readHalfWidth(where, options);
-  const { m, v, y } = read(where, mean, variance, targets, false);
-  return shareWithin(half, m, v, y);
+  const { m, v, y, weights } = read(where, mean, variance, targets, false, options);
+  return shareWithin(half, m, v, y, weights);
 }
 
 /** The share of targets y within m ± half √v, bounds included. */
-export function shareWithin(half: number, m: FloatArray, v: FloatArray, y: FloatArray): number {
-  return average(m.length, (i) => (Math.abs(y[i] - m[i]) <= half * Math.sqrt(v[i]) ? 1 : 0));
+export function shareWithin(half: number, m: FloatArray, v: FloatArray, y: FloatArray, weights?: Float64Array): number {
+  return average(m.length, (i) => (Math.abs(y[i] - m[i]) <= half * Math.sqrt(v[i]) ? 1 : 0), weights);
 }
 
 /** How narrow predictions are, whatever the targets: the smaller the better among calibrated ones. */
@@ -116,19 +145,23 @@ export interface Sharpness {
  * @param variance [N] or [N, C], at least 0, with the noise
  * @throws ShapeError, ValueError; OptionError for a level outside (0, 1)
  */
-export function sharpness(variance: ArrayLike, options: IntervalOptions = {}): Sharpness {
+export function sharpness(variance: ArrayLike, options: IntervalMetricOptions = {}): Sharpness {
   const where = "sharpness";
   const half = readHalfWidth(where, options);
-  const [v] = readNumbers(where, { variance }).columns;
+  const {
+    columns: [v],
+    samples,
+  } = readNumbers(where, { variance });
   checkVariance(where, v, false);
+  const weights = elementWeights(where, options, samples, v.length);
   return {
-    intervalWidth: average(v.length, (i) => 2 * half * Math.sqrt(v[i])),
-    variance: average(v.length, (i) => v[i]),
+    intervalWidth: average(v.length, (i) => 2 * half * Math.sqrt(v[i]), weights),
+    variance: average(v.length, (i) => v[i], weights),
   };
 }
 
 /** Options of `calibrationCurve`. */
-export interface CalibrationCurveOptions {
+export interface CalibrationCurveOptions extends WeightOptions {
   /** The number of steps between the levels 0 and 1 (default 20, hence 21 levels). */
   bins?: number;
 }
@@ -157,17 +190,19 @@ export function calibrationCurve(
   options: CalibrationCurveOptions = {},
 ): CalibrationCurve {
   const where = "calibrationCurve";
-  checkOptions(where, options, ["bins"]);
+  checkOptions(where, options, ["bins", "weights"]);
   const { bins = 20 } = options;
   checkInteger(where, "bins", bins, 1);
-  const { m, v, y } = read(where, mean, variance, targets, true);
-  const z = Float64Array.from(m, (_: number, i: number) => (y[i] - m[i]) / Math.sqrt(v[i])).sort();
+  const { m, v, y, weights } = read(where, mean, variance, targets, true, options);
+  const z = Float64Array.from(m, (_: number, i: number) => (y[i] - m[i]) / Math.sqrt(v[i]));
+  const order = Uint32Array.from(z, (_, i) => i).sort((a, b) => z[a] - z[b]);
   const level = newFloats(where, [bins + 1]).map((_, j) => j / bins);
-  let below = 0;
+  const total = weights?.reduce((sum, weight) => sum + weight, 0) ?? z.length;
+  let [next, below] = [0, 0];
   const frequency = level.map((p) => {
     const quantile = normalQuantile(p);
-    while (below < z.length && z[below] <= quantile) below++;
-    return below / z.length;
+    for (; next < z.length && z[order[next]] <= quantile; next++) below += weights?.[order[next]] ?? 1;
+    return below / total;
   });
   return {
     level: new NDArray(level, [bins + 1]),
@@ -195,7 +230,13 @@ function areaToDiagonal(level: Float64Array, frequency: Float64Array): number {
  * @param mean [N] or [N, C] @param variance the same, positive, with the noise @param targets the same
  * @throws ShapeError, ValueError
  */
-export function sigmaScaling(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike): number {
-  const { m, v, y } = read("sigmaScaling", mean, variance, targets, true);
-  return Math.sqrt(average(m.length, (i) => ((y[i] - m[i]) / Math.sqrt(v[i])) ** 2));
+export function sigmaScaling(
+  mean: ArrayLike,
+  variance: ArrayLike,
+  targets: ArrayLike,
+  options: WeightOptions = {},
+): number {
+  checkOptions("sigmaScaling", options, ["weights"]);
+  const { m, v, y, weights } = read("sigmaScaling", mean, variance, targets, true, options);
+  return Math.sqrt(average(m.length, (i) => ((y[i] - m[i]) / Math.sqrt(v[i])) ** 2, weights));
 }

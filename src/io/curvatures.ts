@@ -15,7 +15,7 @@ export function writeCurvature(curvature: Curvature, write: Write) {
 /** Reads a curvature over these weights. @throws FileError */
 export function readCurvature(document: Fields, structure: Structure, selection: Selection, read: Read): Curvature {
   const fields = document.object("curvature", ["examples", ...Object.values(table).flatMap((row) => row.fields)]);
-  return table[structure].read(selection, fields.integer("examples", 1), read, fields);
+  return table[structure].read(selection, fields.positive("examples"), read, fields);
 }
 
 /** Writes what curvatures of the outputs, kept apart, have of their own. */

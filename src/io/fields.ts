@@ -82,6 +82,12 @@ export class Fields {
     return value;
   }
 
+  positive(name: string): number {
+    const value = this.finite(name);
+    if (!(value > 0)) throw this.#expected("a number above 0", name);
+    return value;
+  }
+
   integer(name: string, minimum: number): number {
     const value = this.#object[name];
     if (!Number.isSafeInteger(value) || (value as number) < minimum) {

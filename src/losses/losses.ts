@@ -2,6 +2,7 @@
 
 import { checkFinite, inType } from "../array/arguments.ts";
 import { type ArrayLike, asArray, NDArray, sameShape, shapeText, sizeOf } from "../array/ndarray.ts";
+import { readWeights } from "../data/dataset.ts";
 import { checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { activationCode, kernelsFor } from "../kernels/kernels.ts";
 import {
@@ -54,11 +55,19 @@ export interface LossRule {
   dropIgnored?(outputs: Outputs, t: Pointer, columns: number, at: Pointer): void;
 }
 
-/** A loss of outputs and targets; the first axis of both counts the examples. */
+/** How much each example counts in a loss or a metric, [B], at least 0 (default: all count once). */
+export interface WeightOptions {
+  weights?: ArrayLike | undefined;
+}
+
+/**
+ * A loss of outputs and targets; the first axis of both counts the examples. With `weights` each example counts as though it were
+ * there so many times: a mean is over their sum, and "none" gives elements times weights.
+ */
 export interface Loss {
-  (outputs: ArrayLike, targets: ArrayLike, options?: { reduction?: "mean" | "sum" }): number;
-  (outputs: ArrayLike, targets: ArrayLike, options: { reduction: "none" }): NDArray;
-  (outputs: ArrayLike, targets: ArrayLike, options: { reduction?: Reduction }): number | NDArray;
+  (outputs: ArrayLike, targets: ArrayLike, options?: { reduction?: "mean" | "sum" } & WeightOptions): number;
+  (outputs: ArrayLike, targets: ArrayLike, options: { reduction: "none" } & WeightOptions): NDArray;
+  (outputs: ArrayLike, targets: ArrayLike, options: { reduction?: Reduction } & WeightOptions): number | NDArray;
   readonly rule: LossRule;
 }
 
@@ -70,8 +79,12 @@ export interface LossWithOptions<Options> extends Loss {
 
 function makeLoss(rule: LossRule): Loss {
   const { name } = rule;
-  const loss = (outputs: ArrayLike, targets: ArrayLike, options: { reduction?: Reduction } = {}): number | NDArray => {
-    checkOptions(name, options, ["reduction"]);
+  const loss = (
+    outputs: ArrayLike,
+    targets: ArrayLike,
+    options: { reduction?: Reduction } & WeightOptions = {},
+  ): number | NDArray => {
+    checkOptions(name, options, ["reduction", "weights"]);
     const { reduction = "mean" } = options;
     checkChoice(name, "reduction", reduction, ["mean", "sum", "none"]);
     const f = asArray(outputs);
@@ -92,10 +105,12 @@ function makeLoss(rule: LossRule): Loss {
       rule.elements(outputs, copyIn(dtype, t.data), to);
       return copyOut("float64", to, count);
     });
+    const weights = options.weights === undefined ? undefined : readWeights(name, options.weights, batch).data;
+    if (weights !== undefined) for (let i = 0; i < count; i++) elements[i] *= weights[Math.floor((i * batch) / count)];
     if (reduction === "none") return new NDArray(elements, elementsShape).as(f.dtype);
     let sum = 0;
     for (const element of elements) sum += element;
-    return reduction === "sum" ? sum : sum / Math.max(1, rule.counted(shape, t.data));
+    return reduction === "sum" ? sum : sum / (weightOf(rule, shape, t.data, weights) || 1);
   };
   return Object.assign(loss, { rule }) as Loss;
 }
@@ -289,6 +304,31 @@ export function reductionScale(
   reduction: "mean" | "sum",
   shape: readonly number[],
   targets: FloatArray,
+  weights?: FloatArray,
 ): number {
-  return reduction === "sum" ? 1 : 1 / Math.max(1, rule.counted(shape, targets));
+  return reduction === "sum" ? 1 : 1 / (weightOf(rule, shape, targets, weights) || 1);
+}
+
+/** How many elements count, of the examples whose targets these are, or the sum of their weights. */
+export function weightOf(
+  rule: LossRule,
+  shape: readonly number[],
+  targets: FloatArray,
+  weights: FloatArray | undefined,
+): number {
+  if (weights === undefined) return rule.counted(shape, targets);
+  const each = targets.length / weights.length;
+  let sum = 0;
+  for (let i = 0; i < weights.length; i++) {
+    sum += weights[i] * rule.counted(shape, targets.subarray(i * each, (i + 1) * each));
+  }
+  return sum;
+}
+
+/** Multiplies the elements of a loss, as many for each example, by the examples' weights. */
+export function weighElements(at: Pointer, count: number, weights: Float64Array): void {
+  const each = count / weights.length;
+  inMemory("float64", (elements) => {
+    for (let i = 0; i < count; i++) elements[at / 8 + i] *= weights[Math.floor(i / each)];
+  });
 }

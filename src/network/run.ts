@@ -36,7 +36,12 @@ export interface Model {
 export interface Batch {
   readonly inputs: NDArray;
   readonly targets?: NDArray;
+  /** How much each example counts, [B], in float64. */
+  readonly weights?: NDArray | undefined;
 }
+
+/** A batch with what goes with it. */
+export type TargetedBatch = Batch & { readonly targets: NDArray };
 
 /** A part of a batch, evaluated. */
 export interface Part {
@@ -47,6 +52,8 @@ export interface Part {
   readonly count: number;
   /** What goes with them, [count, ...outputs]; 0 for nothing. */
   readonly targets: Pointer;
+  /** How much each example, or row, counts, [count]; undefined where all count once. */
+  readonly weights?: Float64Array | undefined;
   /** The shape of an example's outputs; of a row's, [C]. */
   readonly shape: Shape;
   /** Where it has rows of a part: that part. */
@@ -240,16 +247,18 @@ interface Entering {
   readonly count: number;
   readonly inputs: () => Pointer;
   readonly targets: () => Pointer;
+  readonly weights?: Float64Array | undefined;
 }
 
 /** At most so many examples of a batch from the first on. */
-function entering({ graph, dtype }: Model, { inputs, targets }: Batch, first: number, size: number): Entering {
+function entering({ graph, dtype }: Model, { inputs, targets, weights }: Batch, first: number, size: number): Entering {
   const count = Math.min(size, inputs.shape[0] - first);
   const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n), true);
   return {
     count,
     inputs: () => copy(inputs, graph.input.size),
     targets: () => (targets === undefined ? 0 : copy(targets, graph.output.size)),
+    weights: weights?.data.subarray(first, first + count) as Float64Array | undefined,
   };
 }
 
@@ -272,12 +281,12 @@ export function opened(
     contraction.open?.(hold);
   }
   let done = start;
-  return ({ count, ...enter }) => {
+  return ({ count, weights, ...enter }) => {
     scope(() => {
       const x = enter.inputs();
       const targets = enter.targets();
       const forward = new Forward(graph, dtype, theta, x, count, { buffers });
-      const part = { forward, start: done, count, targets, shape: graph.output.shape };
+      const part = { forward, start: done, count, targets, weights, shape: graph.output.shape };
       if (where !== undefined) later(() => checkValues(where, part));
       for (const pull of pulls) pullBack(part, pull);
     });
@@ -348,6 +357,12 @@ function rowsOf(
     start: part.start * positions + first,
     count,
     targets: targets === 0 ? 0 : take(targets, graph.output.size),
+    weights:
+      part.weights &&
+      Float64Array.from({ length: count }, (_, i) => {
+        const row = listed?.[first + i] ?? first + i;
+        return part.weights?.[Math.floor(row / positions)] ?? 1;
+      }),
     shape: [graph.output.size],
     whole: part,
   };

@@ -1,27 +1,32 @@
 // Predictions for all of some data, batch by batch, beside its targets.
 
 import { NDArray, shapeText } from "../array/ndarray.ts";
-import { batchesOf, type Data } from "../data/batches.ts";
+import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
 import { type Dataset, readDataset } from "../data/dataset.ts";
 import { newFloats, ShapeError } from "../errors.ts";
 import { type ExamplesReport, reporting, type Steps } from "../kernels/steps.ts";
 
 /**
  * What `predict` gives for each batch, an object of arrays with B rows each, put together, with the targets as they were
- * given. @throws ShapeError, ValueError for no data, or batches that do not go together
+ * given, and the weights if there are any. @throws ShapeError, ValueError for no data, or batches that do not go together
  */
 export function* predictAll<Name extends string>(
   where: string,
   data: Data,
   predict: (batch: Dataset) => Steps<Readonly<Record<Name, NDArray>>, ExamplesReport>,
-): Steps<Readonly<Record<Name | "targets", NDArray>>, ExamplesReport> {
+): Steps<Readonly<Record<Name | "targets", NDArray>> & { readonly weights?: NDArray }, ExamplesReport> {
+  const alike = new SameWeights(where);
   const parts: Record<string, NDArray[]> = {};
   let before = 0;
   for (const batch of batchesOf(where, data)) {
     const read = readDataset(where, batch);
     const found = yield* reporting(predict(read), (report) => report && { examples: before + report.examples });
     before += read.x.shape[0];
-    const arrays = Object.entries<NDArray>({ ...found, targets: read.y });
+    const arrays = Object.entries<NDArray>({
+      ...found,
+      targets: read.y,
+      ...(alike.of(read) !== undefined && { weights: read.weights }),
+    });
     for (const [name, array] of arrays) {
       parts[name] ??= [];
       parts[name].push(array);

@@ -119,9 +119,10 @@ export interface Accumulator<C extends Curvature = Curvature> {
   readonly sums?: number;
   /**
    * Adds the examples of a part, whose columns were pulled back: all of them, or some at a time. Then the same examples come
-   * `again` with others, and what sums over examples alone has them already.
+   * `again` with others, and what sums over examples alone has them already. Columns have the roots of the examples' `weights`,
+   * if there are any; what has no columns counts by them.
    */
-  add(backward: Backward, to: Pointer, again: boolean): void;
+  add(backward: Backward, to: Pointer, again: boolean, weights?: Float64Array): void;
   /** Adds what `add` left for later. */
   flush?(to: Pointer): void;
   /** The curvature, from the numbers in memory. */

@@ -14,13 +14,14 @@ import {
   bytesPerElement,
   copyIn,
   copyOutTo,
+  type FloatArray,
   inMemory,
   type Pointer,
   scope,
   sumOf,
 } from "../kernels/memory.ts";
 import { nextTurn } from "../kernels/steps.ts";
-import { type LossRule, readLoss } from "../losses/losses.ts";
+import { type LossRule, readLoss, weighElements, weightOf } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import { Backward, Forward } from "../network/passes.ts";
@@ -31,6 +32,7 @@ import {
   positionsOfChannel,
   takesBatchStatistics,
 } from "../network/primitives/training.ts";
+import type { TargetedBatch } from "../network/run.ts";
 import { readTrainingOptions, type TrainingOptions, type TrainingPlan, type TrainingResult } from "./options.ts";
 import { beginTraining, endTraining, type Running } from "./running.ts";
 
@@ -41,7 +43,8 @@ const BURST_MILLISECONDS = 30;
  * Trains a network, changing its parameters but for frozen ones: `await train(…)`, or what comes next sees it half trained. Each call begins afresh: with new optimiser state, and with the order of
  * samples that the seed gives. The loss is not evaluated again after the last step. Here, and nowhere else, `dropout` drops
  * and `batchNorm` takes the batch's statistics, from which it learns its running ones.
- * @param data { x, y }; a DataLoader, whose batches and order they are; or other batches, put together
+ * @param data { x, y }, with `weights` each sample counts so much; a DataLoader, whose batches and order they are; or other
+ *   batches, put together
  * @throws ShapeError, ValueError for bad data; OptionError for bad options; LaplaceError while another call trains the
  *   network: all before anything changes
  * @throws NonFiniteLossError if the loss is not finite; the last parameters with a finite loss are kept
@@ -52,11 +55,11 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   const given = data instanceof DataLoader ? data : undefined;
   const plan = readTrainingOptions(options, given);
   const { batchSize, epochs } = plan;
-  const { x, y } = readWhole("train", data);
+  const { x, y, weights } = readWhole("train", data);
   const inputs = net.readInputs("train", x);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
   const loader =
-    given ?? new DataLoader({ x: inputs, y: targets }, { batchSize, shuffle: plan.shuffle, seed: plan.seed });
+    given ?? new DataLoader({ x: inputs, y: targets, weights }, { batchSize, shuffle: plan.shuffle, seed: plan.seed });
   const samples = loader.dropLast ? loader.length * batchSize : inputs.shape[0];
   if (samples === 0)
     throw new OptionError("train: the DataLoader gives no batch (dropLast, and fewer samples than one).");
@@ -69,7 +72,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   options.signal?.throwIfAborted();
   const running = beginTraining(net);
   try {
-    const run = new Run(net, rule, inputs, targets, plan, epochs * Math.ceil(samples / batchSize));
+    const run = new Run(net, rule, { inputs, targets, weights }, plan, epochs * Math.ceil(samples / batchSize));
     return await epochsOf(run, loader, samples, epochs, running, options);
   } finally {
     endTraining(net);
@@ -130,6 +133,7 @@ class Run {
   readonly #plan: TrainingPlan;
   readonly #inputs: NDArray;
   readonly #targets: NDArray;
+  readonly #weights: FloatArray | undefined;
   /** Steps that the whole training will take. */
   readonly #allSteps: number;
   readonly #state: NDArray[];
@@ -145,11 +149,18 @@ class Run {
   #weight = 0;
   steps = 0;
 
-  constructor(net: Network, rule: LossRule, inputs: NDArray, targets: NDArray, plan: TrainingPlan, steps: number) {
+  constructor(
+    net: Network,
+    rule: LossRule,
+    { inputs, targets, weights }: TargetedBatch,
+    plan: TrainingPlan,
+    steps: number,
+  ) {
     this.#net = net;
     this.#rule = rule;
     this.#inputs = inputs;
     this.#targets = targets;
+    this.#weights = weights?.data;
     this.#plan = plan;
     this.#allSteps = steps;
     this.#state = Array.from({ length: plan.optimizer.stateArrays }, () =>
@@ -256,17 +267,22 @@ class Run {
     const elements = count * each;
     const losses = allocate(8 * elements);
     rule.elements(f, t, losses);
+    const own = this.#weights;
+    const weights = own && Float64Array.from(rows, (row) => own[row]);
+    if (weights !== undefined) weighElements(losses, elements, weights);
     let loss = sumOf("float64", losses, elements);
     const start = t / bytesPerElement(dtype);
-    const counted = inMemory(dtype, (memory) => rule.counted(f.shape, memory.subarray(start, start + count * outputs)));
-    loss /= Math.max(1, counted);
+    const targets = (memory: FloatArray) => memory.subarray(start, start + count * outputs);
+    const counted = inMemory(dtype, (memory) => weightOf(rule, f.shape, targets(memory), weights));
+    loss /= counted || 1;
     if (weightDecay !== 0) {
       const square = allocateFloats(dtype, 1);
       kernels.dotRows(1, parameterCount, theta, theta, square, false);
       loss += 0.5 * weightDecay * sumOf(dtype, square, 1);
     }
     const column = allocateFloats(dtype, count * outputs);
-    rule.gradient(f, t, 1 / Math.max(1, counted), column);
+    rule.gradient(f, t, 1 / (counted || 1), column);
+    if (weights !== undefined) kernels.scaleRows(count, outputs, column, copyIn(dtype, weights), 1, column);
     contractSum(new Backward(forward, column, 1, "parameters"), gradient, false);
     return { loss, weight: counted / each };
   }

@@ -254,7 +254,7 @@ describe("refusals", () => {
     refuse([0.5], [-1], ValueError, "label -1 of sample 0");
     refuse([0.5], [0.5], ValueError, "label 0.5 of sample 0");
     refuse([0.5], [Number.NaN], ValueError, "labels has the value NaN");
-    refuse([[0.5, 0.5]], [[0.3, 0.7]], ValueError, "the labels of sample 0 are not a row of one 1 and zeros");
+    refuse([[0.5, 0.5]], [[0.3, 0.8]], ValueError, "the labels of sample 0 are neither a label nor probabilities");
     refuse([[0.5, 0.5]], [[1, 1]], ValueError, "the labels of sample 0 are not a row");
   });
 

@@ -260,7 +260,7 @@ test.each<[string, unknown, new (...args: never[]) => Error, RegExp]>([
   ["a grid without its method", { grid: { priorPrecision: [1] } }, OptionError, /grid goes with method: "grid"/],
   ["an empty grid", { method: "grid", grid: { priorPrecision: [] } }, OptionError, /list of positive numbers/],
   ["a negative grid", { method: "grid", grid: { priorPrecision: [-1] } }, OptionError, /list of positive numbers/],
-  ["a score that is no number", { score: () => "0.5" }, OptionError, /the score must be a number/],
+  ["a score that is not a number", { score: () => "0.5" }, OptionError, /the score must be a number/],
   ["no data", { on: 3 }, ValueError, /data must be/],
   ["folds without posteriors", { on: [{ posterior: 1, data: on }] }, ValueError, /the posterior of fold 0/],
   ["no function for warnings", { onWarning: 1 }, OptionError, /onWarning must be a function/],

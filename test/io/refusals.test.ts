@@ -144,7 +144,7 @@ describe("a document that contradicts itself, though its checksum is right", () 
     ["fit.weights", REMOVED, '"weights" is missing'],
     ["fit.seed", -1, "integer"],
     ["curvature.counts", [1, 1, 1, 0], "4 positive"],
-    ["curvature.examples", 0, "at least 1"],
+    ["curvature.examples", 0, "a number above 0"],
     ["temperature", 0, "temperature"],
     ["damping", "yes", "true or false"],
     ["fitted.loss", null, "a number"],

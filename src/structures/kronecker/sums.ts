@@ -3,7 +3,7 @@
 import { blockOf, eachChunk, type Side } from "../../derivatives/uses.ts";
 import { vectorRows } from "../../derivatives/vectors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, type DType, type Pointer, scope } from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, copyIn, type DType, type Pointer, scope } from "../../kernels/memory.ts";
 import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite, Site } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
@@ -49,7 +49,7 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
   return {
     dtype: sumType,
     length,
-    add(backward, to, again) {
+    add(backward, to, again, weights) {
       const bytes = bytesPerElement(sumType);
       for (const { site, nodes, a, b, vectors } of factors) {
         for (const { selected, at } of vectors) {
@@ -71,6 +71,7 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
           a === undefined ? undefined : to + a * bytes,
           to + b * bytes,
           again,
+          weights,
         );
       }
     },
@@ -106,9 +107,9 @@ export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> 
   return {
     dtype: reduced.dtype,
     length: reduced.length + expanded.length,
-    add(backward, to, again) {
-      reduced.add(backward, to, again);
-      expanded.add(backward, to + shift, again);
+    add(backward, to, again, weights) {
+      reduced.add(backward, to, again, weights);
+      expanded.add(backward, to + shift, again, weights);
     },
     *finish(sums, examples) {
       const { selection, blocks } = yield* reduced.finish(sums, examples);
@@ -207,6 +208,15 @@ function addGram(
   });
 }
 
+/** A side without columns, times the roots of its examples' weights; columns have them already. */
+function weighedSide({ kernels, dtype }: Backward, side: Side, weights: Float64Array | undefined): Side {
+  if (weights === undefined || side.column !== 0) return side;
+  const to = allocateFloats(dtype, weights.length * side.example);
+  const factors = copyIn(dtype, weights.map(Math.sqrt));
+  kernels.scaleRows(weights.length, side.example, side.at, factors, 1, to);
+  return { ...side, at: to };
+}
+
 /** A side's numbers in float64. */
 function side64(dtype: DType, side: Side, count: number, columns: number): Side {
   const { at, column, example } = side;
@@ -251,12 +261,13 @@ function addFactors(
   a: Pointer | undefined,
   b: Pointer,
   again: boolean,
+  weights: Float64Array | undefined,
 ): void {
   const { groups, outputs, inputs } = blockOf(site);
   const part = { columns: backward.columns, dtype: backward.dtype, batch: backward.batch };
   const total = nodes.reduce((count, node) => count + positionsOf(node), 0);
   const numbers = factorNumbers(site, nodes, a !== undefined, part, sumType, sharing);
-  eachChunk(backward, site, nodes, numbers, ({ count, uses }) => {
+  eachChunk(backward, site, nodes, numbers, ({ first, count, uses }) => {
     const sides = [
       { n: outputs, to: b, of: uses.map(({ left, positions }) => ({ side: left, positions })) },
       ...(a === undefined
@@ -265,11 +276,14 @@ function addFactors(
     ];
     for (const { n, to, of } of sides) {
       if (again && of[0].side.column === 0) continue;
+      const own = (side: Side) => weighedSide(backward, side, weights?.subarray(first, first + count));
       if (sharing === "reduce" && total > 1) {
-        const side = reduced(backward, count, groups * n, of);
+        const side = own(reduced(backward, count, groups * n, of));
         addGram(backward, sumType, { count, positions: 1, groups, n }, side, to);
       } else {
-        for (const { side, positions } of of) addGram(backward, sumType, { count, positions, groups, n }, side, to);
+        for (const { side, positions } of of) {
+          scope(() => addGram(backward, sumType, { count, positions, groups, n }, own(side), to));
+        }
       }
     }
   });
