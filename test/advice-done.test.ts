@@ -383,6 +383,14 @@ describe("errors", () => {
   });
 });
 
+test("batches, of which some have weights", async () => {
+  const weights = labels.map((label) => 1 + label);
+  const ours = laplace(net(), options);
+  const mixed = ours.fit([data, { ...data, weights }]);
+  await expect(mixed).rejects.toThrow("give all of them weights");
+  await ours.fit([data, data].map((batch) => ({ ...batch, weights })));
+});
+
 test("a number that tuning drove to an edge", async () => {
   const posterior = await fitted();
   const onWarning = (text: string) => {

@@ -227,11 +227,7 @@ function ofBinaryLabels(
     throw new ShapeError(`${where}: the targets have shape ${shapes}; they must agree.`);
   }
   const weights = elementWeights(where, { weights: own }, samples, labels.size);
-  const counted = countedLabels(where, logs.reshape(-1, 2), labels.reshape(-1), {
-    ignoredLabel,
-    weights,
-    binary: true,
-  });
+  const counted = countedLabels(where, logs.reshape(-1, 2), labels.reshape(-1), { ignoredLabel, weights }, true);
   const [rows, y] = [asArray(counted.probabilities), asArray(counted.labels)];
   const both = y.data.some((label: number) => label === 0) && y.data.some((label: number) => label === 1);
   const most = Number.MAX_VALUE;

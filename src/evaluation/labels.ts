@@ -2,7 +2,7 @@
 
 import { type ArrayLike, asArray, NDArray, sameShape, shapeText } from "../array/ndarray.ts";
 import { readWeights } from "../data/dataset.ts";
-import { ShapeError, ValueError } from "../errors.ts";
+import { checkOptions, ShapeError, ValueError } from "../errors.ts";
 import { type ClassOptions, checkClassOptions, classLayout, labelShape, startOf } from "../losses/classes.ts";
 import type { WeightOptions } from "../losses/losses.ts";
 
@@ -20,17 +20,19 @@ export interface Labelled {
  * Probabilities [N, ..., C], or [N, C, ...] with the classes first, as rows [M, C] of all positions whose labels
  * [N, ...] are not ignored, and those labels [M], or rows of one 1; what has one label a sample and no ignored ones as it is.
  * Rows of probabilities in the place of labels count as labels by them: a row for each label that may be, with that weight. So do
- * probabilities of label 1, where that of label 1 is what was predicted, or `binary` says that both columns are of one logit.
+ * probabilities of label 1, where that of label 1 is what was predicted, or where `both` columns are of one logit.
  * @throws OptionError, ShapeError; ValueError where all labels are ignored
  */
 export function countedLabels(
   where: string,
   probabilities: ArrayLike,
   labels: ArrayLike,
-  { weights: given, binary: both = false, ...options }: ClassOptions & WeightOptions & { readonly binary?: boolean },
+  options: ClassOptions & WeightOptions,
+  both = false,
 ): Labelled {
-  checkClassOptions(where, options, ["classAxis", "ignoredLabel"]);
-  const { classAxis, ignoredLabel } = options;
+  checkOptions(where, options, ["classAxis", "ignoredLabel", "weights"]);
+  const { classAxis, ignoredLabel, weights: given } = options;
+  checkClassOptions(where, { classAxis, ignoredLabel }, ["classAxis", "ignoredLabel"]);
   const [p, y] = [asArray(probabilities), asArray(labels)];
   const [samples, ...shape] = p.shape;
   const weights = given === undefined ? undefined : (readWeights(where, given, samples).data as Float64Array);

@@ -252,7 +252,7 @@ describe("refusals", () => {
     refuse([0.5], [1, 0], ShapeError, "expected labels of shape [1]");
     refuse([0.5], [2], ValueError, "label 2 of sample 0 is not an integer from 0 to 1");
     refuse([0.5], [-1], ValueError, "label -1 of sample 0");
-    refuse([0.5], [0.5], ValueError, "label 0.5 of sample 0");
+    refuse([0.5], [1.5], ValueError, "label 1.5 of sample 0");
     refuse([0.5], [Number.NaN], ValueError, "labels has the value NaN");
     refuse([[0.5, 0.5]], [[0.3, 0.8]], ValueError, "the labels of sample 0 are neither a label nor probabilities");
     refuse([[0.5, 0.5]], [[1, 1]], ValueError, "the labels of sample 0 are not a row");
