@@ -5,9 +5,17 @@ import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory
 import type { Backward } from "../network/passes.ts";
 import { type Node, siteUseOf } from "../network/primitive.ts";
 
-/** The derivatives of a vector of n numbers at a site, [K, B, n]. */
+/** The derivatives of a vector of n numbers at a site, [K, B, n]: to be read, as they may be what arrived there. */
 export function vectorRows(backward: Backward, nodes: readonly Node[], n: number, scaled: boolean): Pointer {
   const { kernels, batch, columns, dtype } = backward;
+  // Of one use at one position there is nothing to sum.
+  if (nodes.length === 1 && nodes[0].size === n) {
+    const delta = backward.cotangent(nodes[0]);
+    if (!scaled) return delta;
+    const product = allocateFloats(dtype, columns * batch * n);
+    kernels.multiply(columns, batch * n, delta, backward.value(nodes[0].inputs[0]), product, false);
+    return product;
+  }
   const result = allocateFloats(dtype, columns * batch * n);
   nodes.forEach((node, use) => {
     const add = use > 0;

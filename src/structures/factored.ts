@@ -261,8 +261,9 @@ function addBlock(backward: Backward, block: Block, total: Total): void {
   }
   const n = parameter.size;
   const rows = rotated(backward, columns * batch, block, vectorRows(backward, nodes, n, role === "scale"), b);
-  kernels.multiply(columns * batch, n, rows, rootsOf(block, dtype), rows, false);
-  total.add(backward, batch, n, rows, n, batch * n, total.at);
+  const weighed = b === undefined ? allocateFloats(dtype, columns * batch * n) : rows;
+  kernels.multiply(columns * batch, n, rows, rootsOf(block, dtype), weighed, false);
+  total.add(backward, batch, n, weighed, n, batch * n, total.at);
 }
 
 function addWeight(

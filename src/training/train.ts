@@ -38,6 +38,8 @@ import { beginTraining, endTraining, type Running } from "./running.ts";
 
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
+/** Numbers from which on a row is copied at once. */
+const LONG_ROW = 32;
 
 /**
  * Trains a network, changing its parameters but for frozen ones: `await train(…)`, or what comes next sees it half trained. Each call begins afresh: with new optimiser state, and with the order of
@@ -327,8 +329,9 @@ class Run {
     inMemory(source.dtype, (memory) => {
       const { data } = source;
       for (let i = 0; i < rows.length; i++) {
-        const from = rows[i] * width;
-        for (let j = 0; j < width; j++) memory[start + i * width + j] = data[from + j];
+        const [from, to] = [rows[i] * width, start + i * width];
+        if (width > LONG_ROW) memory.set(data.subarray(from, from + width), to);
+        else for (let j = 0; j < width; j++) memory[to + j] = data[from + j];
       }
     });
     return pointer;
