@@ -294,6 +294,7 @@ export {
 } from "./network/layers.ts";
 export { chain, type Network, type NetworkOptions, network } from "./network/network.ts";
 export type { Parameter, Shape } from "./network/parameters.ts";
+export { preference } from "./network/preference.ts";
 export type { Traced } from "./network/trace.ts";
 export type { Evidence } from "./posterior/evidence.ts";
 export type { Fit } from "./posterior/fit.ts";
@@ -307,6 +308,7 @@ export type {
   Prediction,
   PredictOptions,
 } from "./prediction/prediction.ts";
+export { type RewardOptions, type Rewards, rewards, rewardsAsync } from "./prediction/rewards.ts";
 export type {
   Disposing,
   Handle,

@@ -20,6 +20,8 @@ const fit = await la.sum(data);
 const reg = la.posterior(fit);
 const two = chain({ inputs: 2, seed: 1 }, dense(2));
 const cls = await laplace(two, { likelihood: "classification", checks: false }).fit({ x, y: labels });
+const pair = { x: [x.slice(0, 2)], y: [1] };
+const pref = await laplace(L.preference(net), { likelihood: "classification", checks: false }).fit(pair);
 const direction = net.parameters.data.map((_, i) => i / 10);
 const spd = [
   [2, 1],
@@ -46,6 +48,8 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["dataset", x, y],
   ["dataset", x, y, [1, 2, 0, 1]],
   ["classWeights", labels, [1, 2]],
+  ["preference", net],
+  ["rewards", pref, x, { reference: [1, 2] }],
   ["accuracy", probabilities, labels, { weights: [1, 2, 0, 1] }],
   ["crps", mean, variance, y, { weights: [1, 2, 0, 1] }],
   ["splitDataset", data, [0.5, 0.5], { seed: 1, shuffle: true }],

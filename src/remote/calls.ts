@@ -12,6 +12,7 @@ import type { Posterior } from "../laplace/posterior.ts";
 import type { Network } from "../network/network.ts";
 import type { Fit } from "../posterior/fit.ts";
 import type { Linearised } from "../prediction/linearised.ts";
+import type { rewardsAsync } from "../prediction/rewards.ts";
 import type { train } from "../training/train.ts";
 
 /** Functions, by their names here. */
@@ -21,6 +22,7 @@ export interface Functions {
   evaluate: typeof evaluateAsync;
   uncertainty: typeof uncertaintyAsync;
   epistemicScore: typeof epistemicScore;
+  rewards: typeof rewardsAsync;
   outOfDistributionAuroc: typeof outOfDistributionAuroc;
   savePosterior: typeof savePosterior;
   loadPosterior: typeof loadPosterior;
@@ -37,6 +39,7 @@ export const functions = [
   "evaluate",
   "uncertainty",
   "epistemicScore",
+  "rewards",
   "outOfDistributionAuroc",
   "savePosterior",
   "loadPosterior",

@@ -19,6 +19,7 @@ import { entryFields, readEntry } from "../likelihood/entry.ts";
 import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
+import { rewardsAsync } from "../prediction/rewards.ts";
 import { adam, adamW, sgd } from "../training/optimisers.ts";
 import { cosineDecay, linearDecay } from "../training/schedules.ts";
 import { train } from "../training/train.ts";
@@ -41,6 +42,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   evaluate: evaluateAsync,
   uncertainty: uncertaintyAsync,
   epistemicScore,
+  rewards: rewardsAsync,
   outOfDistributionAuroc,
   savePosterior,
   loadPosterior,
