@@ -38,7 +38,10 @@ function inType(plan: Plan, begun: (options: SumOptions) => Accumulator): (colum
     const sums = begun(options);
     if (options.dtype === plan.net.dtype) return sums;
     const { siteList } = options.selection;
-    return { ...sums, add: (backward, to, again) => scope(() => sums.add(widened(backward, siteList), to, again)) };
+    return {
+      ...sums,
+      add: (backward, to, again, weights) => scope(() => sums.add(widened(backward, siteList), to, again, weights)),
+    };
   };
 }
 

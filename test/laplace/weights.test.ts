@@ -219,3 +219,14 @@ test("batches with weights and without do not go together", async () => {
   const all = mixed.map(({ x, y }) => dataset(x, y, [1, 1, 1, 1, 1, 1, 1]));
   expect((await la.fit(all)).examples).toBe(14);
 });
+
+test.each(["full", "diagonal", "kronecker", "ekfac"] as const)(
+  "%s: weights count in networks of float32, whose few weights are summed in float64",
+  async (structure) => {
+    const net = chain({ inputs: 3, seed: 2 }, dense(4, tanh), dense(3));
+    const { repeated, weighted } = both(dataset(x, labels(7, 3)), [3, 0, 1, 2, 0, 4, 1]);
+    const la = laplace(net, { likelihood: "classification", structure, checks: false });
+    const [due, found] = [await la.fit(repeated), await la.fit(weighted)];
+    expect(found.curvature.dense().data).toBeAllClose(due.curvature.dense().data, { relative: 1e-4, absolute: 1e-5 });
+  },
+);
