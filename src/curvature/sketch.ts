@@ -84,8 +84,9 @@ class Sketch {
     }
   }
 
-  /** The same map of weights [S]: zeros where the large ones' other columns were. */
+  /** The same map of weights [S]: zeros where the large ones' other columns were. To be read: where none is large, they are the weights. */
   of(weights: Float64Array): Float64Array {
+    if (this.#signs.size === 0) return weights;
     const result = weights.slice();
     const kernels = kernelsFor("float64");
     for (const [{ inputs, outputs }, { selected, signs }] of this.#signs) {

@@ -45,11 +45,9 @@ export function* gradedEigh(
   let most = 0;
   for (let i = 0; i < n; i++) most = Math.max(most, matrix[i * (n + 1)]);
   const unit = most > 0 ? 2 ** Math.floor(Math.log2(most)) : 1;
-  const { columns, rank, least } = yield* pivotedFactor(
-    matrix.map((x) => x / unit),
-    n,
-    share,
-  );
+  const scaled = new Float64Array(matrix.length);
+  for (let i = 0; i < scaled.length; i++) scaled[i] = matrix[i] / unit;
+  const { columns, rank, least } = yield* pivotedFactor(scaled, n, share);
   const norms = yield* orthogonalise(columns, n, rank);
   const zero = (1e-15 * least) ** 2;
   const order = Array.from({ length: rank }, (_, j) => j).sort((a, b) => norms[a] - norms[b]);
@@ -150,9 +148,10 @@ function* orthogonalise(columns: Float64Array, n: number, count: number): Steps<
 function* completeBasis(columns: Float64Array, n: number, rank: number, vectors: Float64Array): Steps<void> {
   // A reflection for each column, which takes what those before left of it to a multiple of a unit vector.
   const reflect = (x: Float64Array, at: number, v: number) => {
+    const row = v * n;
     let product = 0;
-    for (let i = v; i < n; i++) product += columns[v * n + i] * x[at + i];
-    for (let i = v; i < n; i++) x[at + i] -= product * columns[v * n + i];
+    for (let i = v; i < n; i++) product += columns[row + i] * x[at + i];
+    for (let i = v; i < n; i++) x[at + i] -= product * columns[row + i];
   };
   for (let k = 0; k < rank; k++) {
     const at = k * n;

@@ -195,7 +195,9 @@ export function sharedSums(): typeof sum {
 /** A multiple of an array. */
 export function multiple(a: Float64Array, factor: number): Float64Array {
   checkNumber("scale", "factor", factor);
-  return a.map((x) => factor * x);
+  const result = new Float64Array(a.length);
+  for (let i = 0; i < result.length; i++) result[i] = factor * a[i];
+  return result;
 }
 
 /** A vector [S] or rows [n, S], in float64. @throws ShapeError */

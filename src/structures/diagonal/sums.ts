@@ -43,6 +43,14 @@ export function diagonalSums({ selection, dtype }: SumOptions): Accumulator<Diag
       });
     },
     *finish(sums, examples) {
+      if (length === selection.size) {
+        const values = sums(0, length);
+        return new DiagonalCurvature(
+          selection,
+          examples,
+          values instanceof Float64Array ? values : new Float64Array(values),
+        );
+      }
       const result = new Float64Array(selection.size);
       parameters.forEach(({ at, size, chosen, parameter }: SelectedParameter, p) => {
         const values = sums(starts[p], starts[p] + parameter.size);
