@@ -1,7 +1,7 @@
 // laplace fit: a table becomes a model file, a summary and a report.
 
 import { basename } from "node:path";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { type Json, saveTableModel, type TableEncodingOptions, type TableModel, tableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { findingsOf } from "../fitting/findings.ts";
@@ -48,6 +48,7 @@ interface Options extends TableOptions {
   readonly rounds: number;
   readonly seed: number;
   readonly testFraction?: number;
+  readonly split?: FitSettings["split"];
   readonly folds?: number;
   readonly missing: FitSettings["missing"];
   readonly na: string[];
@@ -102,6 +103,11 @@ export function fitCommand(): Command {
       "hold out a share of the rows instead (default: 0.2 from 1000 rows on)",
       fraction,
     )
+    .option(
+      "--split <rule>",
+      "how rows are held out: random, time:COLUMN (the last ones), or group:COLUMN (groups as a whole)",
+      splitRule,
+    )
     .addOption(
       new Option("--structure <name>", "structure of the posterior")
         .choices(["auto", "full", "kronecker", "ekfac", "diagonal"])
@@ -116,6 +122,9 @@ async function run(data: string, options: Options): Promise<void> {
   const { output, report, seed, json } = options;
   if (options.folds !== undefined && options.testFraction !== undefined) {
     throw new UsageError("give --folds or --test-fraction, not both.");
+  }
+  if (options.folds !== undefined && options.split?.by === "time") {
+    throw new UsageError("give --folds or --split time, not both: the last rows are held out once.");
   }
   const outputs = [
     { what: "the model", path: output },
@@ -197,6 +206,16 @@ async function run(data: string, options: Options): Promise<void> {
   process.stdout.write(`${summary(fit, circumstances).join("\n")}\n`);
 }
 
+/** How rows are held out; undefined for at random. @throws InvalidArgumentError */
+function splitRule(text: string): FitSettings["split"] {
+  if (text === "random") return undefined;
+  const [, by, column] = /^(time|group):(.+)$/s.exec(text) ?? [];
+  if (by !== "time" && by !== "group") {
+    throw new InvalidArgumentError("It is random, time:COLUMN or group:COLUMN.");
+  }
+  return { by, column };
+}
+
 /** What the options say of columns. @throws UsageError for a column that is not there, or of which two things are said */
 function columnKinds(
   names: readonly string[],
@@ -255,6 +274,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     taskGuessed: guessed !== undefined,
     taskReason: guessed,
     rows: { ...counts, dropped },
+    copies: fit.copies,
     cells: fit.cells,
     heldOut: fit.scheme,
     columns: encoding.columns,
@@ -298,6 +318,9 @@ function summary(
   return [
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
     line("rows", `${rows}${sampled}${dropped}${skips}`),
+    ...(fit.copies > 0
+      ? [`  ${fit.copies.toLocaleString("en")} rows are copies of others: copies are held out together`]
+      : []),
     ...(repeated.length > 0 ? [`  ${repeatedText(repeated)}`] : []),
     ...columnLines(model),
     ...notes.slice(0, FORMATS).map(({ open, message }) => {

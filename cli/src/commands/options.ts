@@ -139,6 +139,11 @@ export function fraction(text: string): number {
   return value;
 }
 
+/** Levels of intervals, such as 0.5,0.9. */
+export function levels(text: string): number[] {
+  return text.split(",").map((part) => fraction(part.trim()));
+}
+
 /** Widths, such as 32,32. */
 export function widths(text: string): number[] {
   const parts = text.split(",");

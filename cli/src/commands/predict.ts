@@ -11,10 +11,11 @@ import { batchEncoder } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { turn } from "../turn.ts";
 import { asWritten, notesOf, readModel } from "./model.ts";
-import { readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
+import { levels, readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
 
 interface Options extends TableOptions {
   readonly output: string;
+  readonly interval?: number[];
   readonly onError: "stop" | "skip";
   readonly json?: true;
 }
@@ -28,7 +29,8 @@ export function predictCommand(): Command {
     .description("predict the rows of a table: its columns, and predictions with their uncertainty beside them")
     .argument("<model>", "a model file that laplace fit wrote")
     .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
-    .option("-o, --output <file>", "where the predictions go, - for standard output", "-");
+    .option("-o, --output <file>", "where the predictions go, - for standard output", "-")
+    .option("--interval <levels>", "levels of the intervals of numbers, between commas (default: 0.9)", levels);
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
@@ -45,6 +47,9 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   );
   const fitted = await readModel(modelPath);
   const model = asWritten(fitted, options);
+  if (options.interval !== undefined && model.encoding.target.kind === "classes") {
+    throw new UsageError("--interval is for numbers: this model predicts classes, with the probability of each.");
+  }
   let skipped = 0;
   const onSkip = (error: TableError) => {
     skipped++;
@@ -54,7 +59,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
   const unreadable = new Unreadable();
   const encode = batchEncoder(model, table, skip, unreadable.add);
-  const writer = predictionWriter(model, table.names, table.delimiter);
+  const writer = predictionWriter(model, table.names, table.delimiter, options.interval);
   const progress = new Progress(json === true || piped);
   const out = await openOutput(output);
   let [rows, far] = [0, 0];

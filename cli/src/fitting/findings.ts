@@ -34,6 +34,14 @@ export function findingsOf(fit: TableFit): Finding[] {
       "Perhaps the columns say little about the target; more rows or columns help, or other --hidden widths.",
     );
   }
+  if (fit.leaks.length > 0) {
+    const one = fit.leaks.length === 1;
+    add(
+      "warning",
+      `${fit.leaks.map((name) => `"${name}"`).join(", ")} alone ${one ? "says" : "say"} the target of nearly every row: ${one ? "it" : "they"} may give it away.`,
+      "If a column is not known before the target is, leave it out: --ignore it.",
+    );
+  }
   const coverage = metrics.intervalCoverage ?? metrics.setCoverage;
   const error = TOLERANCE * Math.sqrt((0.9 * 0.1) / heldOut.truth.length) + 0.01;
   const what = fit.task === "regression" ? "intervals" : "sets of classes";

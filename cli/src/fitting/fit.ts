@@ -25,13 +25,15 @@ import { TableError } from "../errors.ts";
 import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
 import { type Fold, type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
-import { columnAt, divide, foldsOf, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
+import { columnAt, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { type FittedTable, Fitter, fitRows, tryRows } from "./fitter.ts";
+import { leaksOf } from "./leaks.ts";
 import { type Activation, chooseStructure, describeNetwork, learningOf, networkFor } from "./network.ts";
 import { type Candidate, type Choice, choose, hopeless, ideasFor } from "./portfolio.ts";
 import type { Course } from "./recipe.ts";
 import { lossesByScale, scalesOf } from "./scales.ts";
+import { RANDOM, type SplitBy, splitOf } from "./split-by.ts";
 
 /** What `laplace fit` can be told. */
 export interface FitSettings {
@@ -59,6 +61,8 @@ export interface FitSettings {
   readonly testFraction?: number | undefined;
   readonly structure: "auto" | Structure;
   readonly memoryBudget: number;
+  /** How rows are held out: by a column of groups, or the last ones by a column of times (default: at random). */
+  readonly split?: SplitBy | undefined;
 }
 
 /** What a fit gives. */
@@ -70,6 +74,10 @@ export interface TableFit {
   readonly rows: Rows;
   /** Rows without a target, which had no part. */
   readonly dropped: number;
+  /** Rows that repeat others, which were kept on one side of every split. */
+  readonly copies: number;
+  /** Columns that alone say the target. */
+  readonly leaks: readonly string[];
   /** What cells say that is missing, or may be. */
   readonly cells: CellNotes;
   /** How rows were held out, in words. */
@@ -117,15 +125,19 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
   await turn();
   const candidates = candidatesFor(encoding, rows.rows.length, settings);
   await turn();
-  const fitter = new Fitter(rows, encoding);
+  const { split, copies, how } = splitOf(rows, encoding, settings.split);
+  const fitter = new Fitter(rows, encoding, split);
   const n = rows.rows.length;
-  const single = settings.testFraction ?? (settings.folds === undefined && n >= FEW_ROWS ? TEST_FRACTION : undefined);
+  const ahead = settings.split?.by === "time" || (settings.folds === undefined && n >= FEW_ROWS);
+  const single = settings.testFraction ?? (ahead ? TEST_FRACTION : undefined);
   const scales = scalesOf({ encoding });
   const about = {
     task,
     guessed: settings.task === undefined ? guessedFrom(table, settings, task) : undefined,
     rows,
     dropped,
+    copies,
+    leaks: await inTurns(leaksOf(rows, encoding)),
     cells: await inTurns(cellNotes(table, decided)),
   };
   const judged = single === undefined ? judgeByFolds : judgeByShare;
@@ -133,7 +145,7 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
     fitter,
     candidates,
     scales,
-    { ...settings, n, single },
+    { ...settings, n, single, how },
     onProgress,
   );
   const { network, structureReason, recipe } = candidates[choice.candidate];
@@ -168,6 +180,8 @@ interface Judged {
 interface Judging extends Pick<FitSettings, "seed" | "folds"> {
   readonly n: number;
   readonly single: number | undefined;
+  /** How rows were chosen, in words. */
+  readonly how: string;
 }
 
 /** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
@@ -175,10 +189,11 @@ async function judgeByShare(
   fitter: Fitter,
   candidates: readonly Candidate[],
   scales: readonly number[],
-  { n, seed, single = TEST_FRACTION }: Judging,
+  { n, seed, single = TEST_FRACTION, how }: Judging,
   onProgress: OnProgress,
 ): Promise<Judged> {
-  const { part: test, rest } = divide(fitter.labels, n, single, seed);
+  const everything = Array.from({ length: n }, (_, i) => i);
+  const { part: test, rest } = fitter.split.divide(everything, single, seed);
   if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
   const prepared = await fitter.prepare(rest);
   const stages = candidates.length + 2;
@@ -196,7 +211,6 @@ async function judgeByShare(
   const at = (stage: number) => (share: number) => onProgress("fitting", (candidates.length + stage + share) / stages);
   const fitted = await fitRows(recipe, prepared, trial, at(0));
   const folds = [await fitter.fold(fitted, choice.scale, test, rest)];
-  const everything = Array.from({ length: n }, (_, i) => i);
   const kept = await fitRows(recipe, await fitter.prepare(everything), trial, at(1));
   const held = test.length.toLocaleString("en");
   return {
@@ -204,7 +218,7 @@ async function judgeByShare(
     kept,
     folds,
     counts: { train: rest.length, validation: fitted.validation, test: test.length },
-    scheme: `${held} rows were held out, chosen at random; then the model was fitted again, to all rows`,
+    scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
   };
 }
 
@@ -213,11 +227,11 @@ async function judgeByFolds(
   fitter: Fitter,
   candidates: readonly Candidate[],
   scales: readonly number[],
-  { n, seed, folds: asked }: Judging,
+  { n, seed, folds: asked, how }: Judging,
   onProgress: OnProgress,
 ): Promise<Judged> {
-  const count = Math.min(asked ?? FOLDS, n);
-  const dealt = foldsOf(fitter.labels, n, count, seed);
+  const dealt = fitter.split.folds(Math.min(asked ?? FOLDS, n), seed).filter(({ length }) => length > 0);
+  const count = dealt.length;
   const stages = count + 1;
   const rests = dealt.map((test) => {
     const held = new Set(test);
@@ -255,7 +269,7 @@ async function judgeByFolds(
     folds,
     // What each of the models that were judged had seen.
     counts: { train: n - dealt[0].length, validation: folds[0].validation, test: n, folded: true },
-    scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it`,
+    scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it${how === RANDOM ? "" : `; ${how}`}`,
   };
 }
 

@@ -4,6 +4,7 @@ import { type Steps, type TableEncoding, type TableModel, tableModel } from "lap
 import type { Fold } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
 import { type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "../model/rows.ts";
+import { type Division, randomSplit, type Split } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import { withGaps } from "./gaps.ts";
 import { type Fitted, fitRecipe, type OnShare, type Recipe, type Trial, tryRecipe } from "./recipe.ts";
@@ -19,7 +20,8 @@ export interface Prepared {
   readonly rows: Rows;
   readonly encoding: TableEncoding;
   readonly numbers: Numbers;
-  readonly labels: Float64Array | undefined;
+  /** Divides the rows as the table's are. */
+  readonly divide: (share: number, seed: number) => Division;
 }
 
 /** A trial, and its model of the rows that it has seen. */
@@ -30,10 +32,10 @@ export interface TriedRows extends Trial {
 /** Finds out by a part of the rows when to stop. */
 export async function tryRows(
   recipe: Recipe,
-  { numbers, labels, encoding }: Prepared,
+  { numbers, divide, encoding }: Prepared,
   onShare: OnShare,
 ): Promise<TriedRows> {
-  const trial = await tryRecipe(recipe, numbers, labels, onShare);
+  const trial = await tryRecipe(recipe, numbers, divide, onShare);
   await turn();
   return {
     ...trial,
@@ -57,17 +59,18 @@ export async function fitRows(
 export class Fitter {
   readonly #rows: Rows;
   readonly #encoding: TableEncoding;
-  /** Positions of classes; undefined for numbers. */
-  readonly labels: Float64Array | undefined;
+  /** How rows are held out. */
+  readonly split: Split;
   readonly #truth: Float64Array;
 
-  constructor(rows: Rows, encoding: TableEncoding) {
+  /** @param split how rows are held out (default: at random) */
+  constructor(rows: Rows, encoding: TableEncoding, split?: Split) {
     this.#rows = rows;
     this.#encoding = encoding;
     const { target } = encoding;
     const at = rows.names.indexOf(target.name);
     this.#truth = Float64Array.from(rows.rows, (row) => encoding.encodeTarget(row[at]) ?? 0);
-    this.labels = target.kind === "classes" ? this.#truth : undefined;
+    this.split = split ?? randomSplit(target.kind === "classes" ? this.#truth : undefined, rows.rows.length);
   }
 
   /** Some of the rows as numbers, encoded by themselves. */
@@ -76,9 +79,8 @@ export class Fitter {
     const encoding =
       rows.rows.length === this.#rows.rows.length ? this.#encoding : await inTurns(this.#encoding.ofRowsSteps(rows));
     const numbers = await inTurns(numbersOf(rows, encoding));
-    const { labels } = this;
     await turn();
-    return { rows, encoding, numbers, labels: labels && Float64Array.from(indices, (i) => labels[i]) };
+    return { rows, encoding, numbers, divide: (share, seed) => this.split.divide(indices, share, seed) };
   }
 
   async fold(fitted: FittedTable, scale: number, test: readonly number[], rest: readonly number[]): Promise<Fold> {

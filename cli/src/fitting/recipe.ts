@@ -4,7 +4,8 @@
 
 import { adam, laplace, type Network, type Posterior, type Steps, type Structure, train } from "laplace-ts";
 import { gaussianNll } from "../model/metrics.ts";
-import { divide, type Numbers, partsOf, take } from "../model/rows.ts";
+import { type Numbers, partsOf, take } from "../model/rows.ts";
+import type { Division } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import { type Learning, networkFor } from "./network.ts";
 import { lossesOf } from "./scales.ts";
@@ -84,10 +85,10 @@ export interface Trial {
 export async function tryRecipe(
   recipe: Recipe,
   numbers: Numbers,
-  labels: ArrayLike<number> | undefined,
+  divide: (share: number, seed: number) => Division,
   onShare: OnShare,
 ): Promise<Trial> {
-  const { part, rest } = divide(labels, numbers.rows, VALIDATION_SHARE, recipe.seed);
+  const { part, rest } = divide(VALIDATION_SHARE, recipe.seed);
   const [validation, training] = [take(numbers, part), take(numbers, rest)];
   const { posterior, course } = await rounds(recipe, training, recipe.rounds, onShare, validation);
   return { course, partial: { posterior, validation } };

@@ -1,6 +1,6 @@
 // Predictions as CSV: a table's rows as they are, and beside them what a model predicts.
 
-import type { TableModel, TablePrediction } from "laplace-ts";
+import { normalQuantile, type TableModel, type TablePrediction } from "laplace-ts";
 import { csvLine, digits } from "./csv.ts";
 
 /** Writes predictions beside the rows that they are of. */
@@ -13,14 +13,19 @@ export interface PredictionWriter {
   lines(rows: readonly (readonly string[])[], predicted: TablePrediction): string;
 }
 
-/** The writer for a table with these columns, whose cells stand between delimiters. */
-export function predictionWriter(model: TableModel, names: readonly string[], delimiter: string): PredictionWriter {
-  const appended = appendedNames(model, names);
+/** The writer for a table with these columns, whose cells stand between delimiters; with intervals of these levels. */
+export function predictionWriter(
+  model: TableModel,
+  names: readonly string[],
+  delimiter: string,
+  levels: readonly number[] = [0.9],
+): PredictionWriter {
+  const appended = appendedNames(model, names, levels);
   return {
     appended,
     header: csvLine([...names, ...appended], delimiter),
     lines(rows, predicted) {
-      const write = cellWriter(model, predicted);
+      const write = cellWriter(model, predicted, levels);
       const cells: string[] = [];
       const lines = rows.map((row, i) => {
         for (let j = 0; j < row.length; j++) cells[j] = row[j];
@@ -33,10 +38,15 @@ export function predictionWriter(model: TableModel, names: readonly string[], de
 }
 
 /** Names of the columns that are added; with a prefix where the table has one of them already. */
-function appendedNames({ encoding: { target } }: TableModel, names: readonly string[]): string[] {
+function appendedNames(
+  { encoding: { target } }: TableModel,
+  names: readonly string[],
+  levels: readonly number[],
+): string[] {
+  const percents = levels.map((level) => Number((100 * level).toPrecision(12)));
   const own =
     target.kind === "number"
-      ? ["mean", "sd", "lower90", "upper90"]
+      ? ["mean", "sd", ...percents.flatMap((percent) => [`lower${percent}`, `upper${percent}`])]
       : ["predicted", ...target.classes.map((name) => `p(${name})`)];
   const all = [...own, "epistemic_share", "far"];
   const clash = all.some((name) => names.includes(name));
@@ -47,17 +57,26 @@ function appendedNames({ encoding: { target } }: TableModel, names: readonly str
 type WriteCells = (i: number, into: string[], at: number) => void;
 
 /** The cells of the added columns, by the row's place. */
-function cellWriter({ encoding: { target } }: TableModel, predicted: TablePrediction): WriteCells {
+function cellWriter(
+  { encoding: { target } }: TableModel,
+  predicted: TablePrediction,
+  levels: readonly number[],
+): WriteCells {
   const { mean, sd, lower, upper, probabilities, predicted: labels, epistemic, far } = predicted;
   const last = (i: number, into: string[], at: number) => {
     into[at] = digits(epistemic[i]);
     into[at + 1] = far[i] ? "true" : "false";
   };
   if (target.kind === "number") {
-    const columns = [mean, sd, lower, upper];
+    const bounds = levels.flatMap((level) => {
+      if (level === 0.9) return [lower, upper];
+      const z = normalQuantile(0.5 + level / 2);
+      return [-z, z].map((own) => mean?.map((m, i) => m + own * (sd?.[i] ?? Number.NaN)));
+    });
+    const columns = [mean, sd, ...bounds];
     return (i, into, at) => {
-      for (let j = 0; j < 4; j++) into[at + j] = digits(columns[j]?.[i] ?? Number.NaN);
-      last(i, into, at + 4);
+      for (const [j, column] of columns.entries()) into[at + j] = digits(column?.[i] ?? Number.NaN);
+      last(i, into, at + columns.length);
     };
   }
   const classes = target.classes.length;
