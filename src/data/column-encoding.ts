@@ -81,8 +81,8 @@ export type ColumnEncoding = NumberColumn | CategoryColumn | DateColumn | Ignore
 
 /** The share of a column's texts that must be numbers, or dates, for the others to count as missing. */
 const ENOUGH = 0.95;
-/** A category of fewer rows says too little to have an input of its own where there are many categories. */
-const MOST_CATEGORIES = 32;
+/** Categories that have an input each, however few their rows; of more, those of so many rows, up to the most. */
+const [MANY_CATEGORIES, FEWEST_ROWS, MOST_CATEGORIES] = [32, 3, 256];
 const LONGEST_CATEGORY = 200;
 /** The share of rows with a text of their own from which on texts are not categories. */
 const NEARLY_ALL = 0.9;
@@ -300,14 +300,16 @@ function categories(
     return ignored(name, looksMissing(counted[0].text) ? "no values" : "one value");
   }
   const alone = counted.filter(({ count }) => count === 1).length;
-  const many = counted.length > MOST_CATEGORIES;
+  const many = counted.length > MANY_CATEGORIES;
   if (guessed !== undefined && (alone > NEARLY_ALL * present.length || (many && 2 * counted.length > present.length))) {
     return ignored(name, whyNoCategories(present, counted.length, rule, guessed));
   }
-  const kept = many ? counted.slice(0, MOST_CATEGORIES) : counted;
+  const frequent = counted.filter(({ count }) => count >= FEWEST_ROWS).length;
+  const kept = counted.slice(0, many ? Math.min(MOST_CATEGORIES, Math.max(MANY_CATEGORIES, frequent)) : counted.length);
+  const rest = kept.length < counted.length;
   const names = kept.map(({ text }) => text).sort();
   const draws = categoryDraws(kept);
-  return { name, kind: "category", categories: names, rest: many, fill: counted[0].text, missing, draws, spread: 1 };
+  return { name, kind: "category", categories: names, rest, fill: counted[0].text, missing, draws, spread: 1 };
 }
 
 /** Why texts that nearly all differ are not categories. */

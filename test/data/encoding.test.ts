@@ -94,6 +94,20 @@ describe("columns", () => {
     expect(x.reduce((sum, value) => sum + value * value, 0)).toBeCloseTo(12, 12);
   });
 
+  test("of many categories those of three rows and more have an input each, up to 256", () => {
+    const named = (categories: number, rows: number) => count(categories * rows).map((i) => `c${i % categories}`);
+    const encodingOf = (cells: readonly string[]) => {
+      const y = cells.map((_, i) => String(0.5 * i + 0.25));
+      return tableEncoding(tableOf({ c: cells, y }), { target: "y" }).columns[0];
+    };
+    const rare = count(20).map((i) => `rare${i}`);
+    expect(encodingOf([...named(100, 5), ...rare])).toMatchObject({ categories: { length: 100 }, rest: true });
+    expect(encodingOf(named(100, 5))).toMatchObject({ categories: { length: 100 }, rest: false });
+    expect(encodingOf(named(300, 4))).toMatchObject({ categories: { length: 256 }, rest: true });
+    expect(encodingOf([...named(12, 5), ...rare])).toMatchObject({ categories: { length: 32 }, rest: false });
+    expect(encodingOf([...named(12, 5), ...rare, "another"])).toMatchObject({ categories: { length: 32 }, rest: true });
+  });
+
   test("categories have an input each, and an unknown one is 0 everywhere and unusual", () => {
     const encoding = encode({ c: count(12).map((i) => "abc"[i % 3]) });
     expect(encoding.inputs).toEqual(["c = a", "c = b", "c = c"]);
