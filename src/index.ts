@@ -136,6 +136,14 @@ export type {
   NormalMetrics,
   NumberMetrics,
 } from "./evaluation/metrics.ts";
+export {
+  type MixtureEvaluation,
+  type MixtureIntervalOptions,
+  type MixtureIntervals,
+  type MixturePrediction,
+  mixture,
+  type PosteriorMixture,
+} from "./evaluation/mixture.ts";
 export { normalCdf, normalQuantile } from "./evaluation/normal.ts";
 export {
   type CalibrationCurve,
@@ -161,6 +169,7 @@ export {
   uncertaintyAsync,
 } from "./evaluation/uncertainty.ts";
 export type { Json, JsonObject } from "./io/json.ts";
+export { loadMixture, saveMixture } from "./io/mixtures.ts";
 export { loadFit, loadPosterior, type SaveOptions, saveFit, savePosterior } from "./io/posteriors.ts";
 export { type Bytes, readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { readTableEncoding } from "./io/table-encodings.ts";

@@ -22,6 +22,7 @@ const two = chain({ inputs: 2, seed: 1 }, dense(2));
 const cls = await laplace(two, { likelihood: "classification", checks: false }).fit({ x, y: labels });
 const pair = { x: [x.slice(0, 2)], y: [1] };
 const pref = await laplace(L.preference(net), { likelihood: "classification", checks: false }).fit(pair);
+const mixed = L.mixture([reg, reg], [1, 2]);
 const direction = net.parameters.data.map((_, i) => i / 10);
 const spd = [
   [2, 1],
@@ -48,6 +49,12 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["dataset", x, y],
   ["dataset", x, y, [1, 2, 0, 1]],
   ["classWeights", labels, [1, 2]],
+  ["mixture", [reg, reg], [1, 2]],
+  [on(mixed, "predict"), x, { approximation: "exact", seed: 1 }],
+  [on(mixed, "intervals"), x, { level: 0.8 }],
+  [on(mixed, "evaluate"), data, { level: 0.8 }],
+  ["saveMixture", mixed],
+  ["loadMixture", L.saveMixture(mixed)],
   ["preference", net],
   ["rewards", pref, x, { reference: [1, 2] }],
   ["accuracy", probabilities, labels, { weights: [1, 2, 0, 1] }],

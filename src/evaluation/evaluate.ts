@@ -142,7 +142,8 @@ interface Predicted {
   readonly weights?: NDArray | undefined;
 }
 
-function* metricsOf(
+/** The metrics of predictions that are known. */
+export function* metricsOf(
   where: string,
   likelihood: Likelihood,
   predicted: Predicted,
