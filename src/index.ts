@@ -16,9 +16,9 @@ export {
   zeros,
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
-export { curvatureOf } from "./curvature/curvature-of.ts";
+export { curvatureOf, curvatureOfAsync } from "./curvature/curvature-of.ts";
 export type { CurvatureKind, CurvatureOptions, PlaceOptions } from "./curvature/plan.ts";
-export { type CurvatureProductOptions, curvatureProduct } from "./curvature/products.ts";
+export { type CurvatureProductOptions, curvatureProduct, curvatureProductAsync } from "./curvature/products.ts";
 export type { Data } from "./data/batches.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
 export { classWeights } from "./data/class-weights.ts";
@@ -72,11 +72,25 @@ export type { MemoryOptions } from "./derivatives/budget.ts";
 export {
   type GradientOptions,
   gradient,
+  gradientAsync,
+  type PerSampleGradientsOptions,
   type PerSampleOptions,
   perSampleGradientNorms,
+  perSampleGradientNormsAsync,
   perSampleGradients,
+  perSampleGradientsAsync,
 } from "./derivatives/gradient.ts";
-export { type JacobianOptions, jacobian, jvp, type Tangent, vjp } from "./derivatives/jacobian.ts";
+export {
+  type JacobianOptions,
+  jacobian,
+  jacobianAsync,
+  jvp,
+  jvpAsync,
+  type Tangent,
+  type VjpOptions,
+  vjp,
+  vjpAsync,
+} from "./derivatives/jacobian.ts";
 export type { DiagnoseOptions } from "./diagnosis/diagnose.ts";
 export type { Diagnosis, Finding, FindingCode } from "./diagnosis/findings.ts";
 export {
@@ -162,7 +176,9 @@ export {
 } from "./evaluation/regression.ts";
 export {
   epistemicScore,
+  epistemicScoreAsync,
   outOfDistributionAuroc,
+  outOfDistributionAurocAsync,
   type Uncertainty,
   type UncertaintyOptions,
   uncertainty,
@@ -305,7 +321,7 @@ export { chain, type Network, type NetworkOptions, network } from "./network/net
 export type { Parameter, Shape } from "./network/parameters.ts";
 export { preference } from "./network/preference.ts";
 export type { Traced } from "./network/trace.ts";
-export type { Evidence } from "./posterior/evidence.ts";
+export type { Evidence, EvidenceGradient } from "./posterior/evidence.ts";
 export type { Fit } from "./posterior/fit.ts";
 export type { HeldOut, HeldOutCandidate, Tuning, TuningOptions, TuningReport } from "./posterior/tuning.ts";
 export type { SampleOptions, WeightPosterior } from "./posterior/weight-posterior.ts";

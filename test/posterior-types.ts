@@ -23,6 +23,8 @@ import {
   type NumberLikelihood,
   type Posterior,
   poisson,
+  type Remote,
+  type RemoteNetwork,
   type RowLikelihood,
   savePosterior,
 } from "../src/index.ts";
@@ -130,4 +132,20 @@ export async function options(known: LaplaceOptions<"regression">, all: LaplaceO
   laplace(net, { likelihood: "gaussian" });
   // @ts-expect-error: a likelihood is called
   laplace(net, { likelihood: gaussian });
+}
+
+/** On a worker as here: what a handle's posterior is of, its metrics know. */
+export async function remotely(remote: Remote, there: RemoteNetwork): Promise<void> {
+  const regression = await remote.laplace(there, { likelihood: "regression" }).fit(data);
+  const classes = await remote.laplace(there, { likelihood: categorical() }).fit(data);
+  (await remote.evaluate(await regression.optimizePrior(), data)).crps satisfies number;
+  (await remote.evaluate(classes, data, { level: 0.8, transfer: true })).accuracy satisfies number;
+  (await regression.evidenceGradient()).logNoise satisfies number;
+  regression.noise satisfies NDArray;
+  // @ts-expect-error: classes have none
+  (await remote.evaluate(classes, data)).crps satisfies number;
+  const loaded = await remote.loadPosterior(new Uint8Array());
+  (await remote.evaluate(loaded, data)) satisfies Evaluation;
+  // @ts-expect-error: perhaps there are no classes
+  (await remote.evaluate(loaded, data)).accuracy satisfies number;
 }

@@ -1,8 +1,9 @@
-// A curvature by itself, in one go.
+// A curvature by itself.
 
 import type { Data } from "../data/batches.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkBytes, checkOptions, readBudget } from "../errors.ts";
+import { asynchronously, atOnce, type ExamplesReport, type InBursts, reporting, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
@@ -14,7 +15,7 @@ import { summarise } from "./rounds.ts";
 
 /**
  * The curvature of a network's summed loss over data, at unit noise and the network's parameters: Σ_n JᵀΛJ or what the
- * options say, without a posterior. It is computed in one go. The memory budget holds for the curvature itself; what a fit
+ * options say, without a posterior. The memory budget holds for the curvature itself; what a fit
  * needs on its way says `estimateMemory`.
  * @param data { x, y }, or batches such as a DataLoader's
  * @returns a curvature over the S selected weights; `dense()` is [S, S]
@@ -27,6 +28,25 @@ export function curvatureOf(
   data: Data,
   options: CurvatureOptions & PlaceOptions & MemoryOptions = {},
 ): Curvature {
+  return atOnce(curvatureSteps(net, likelihood, data, options));
+}
+
+/** `curvatureOf` in bursts, with turns of the event loop between them; progress in examples. @throws as `curvatureOf`; the signal's reason */
+export async function curvatureOfAsync(
+  net: Network,
+  likelihood: Likelihood | Task,
+  data: Data,
+  options: InBursts<CurvatureOptions & PlaceOptions & MemoryOptions> = {},
+): Promise<Curvature> {
+  return asynchronously("curvatureOf", options, (rest) => curvatureSteps(net, likelihood, data, rest));
+}
+
+function* curvatureSteps(
+  net: Network,
+  likelihood: Likelihood | Task,
+  data: Data,
+  options: CurvatureOptions & PlaceOptions & MemoryOptions,
+): Steps<Curvature, ExamplesReport> {
   checkOptions("curvatureOf", options, ["memoryBudget", "first", ...curvatureOptionNames]);
   const { memoryBudget: budget, first, ...rest } = options;
   const memoryBudget = readBudget("curvatureOf", budget);
@@ -35,8 +55,5 @@ export function curvatureOf(
   const [length] = passesOf(plan).map((pass) => dryAccumulators(plan, pass)(1).length);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
   const steps = summarise("curvatureOf", plan, data, readPlace("curvatureOf", { first }));
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value.curvature;
-  }
+  return (yield* reporting(steps, (examples) => (examples === undefined ? undefined : { examples }))).curvature;
 }

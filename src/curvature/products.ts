@@ -15,12 +15,13 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
+import { asynchronously, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/tasks.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
-import { type Columns, run } from "../network/run.ts";
+import { type Columns, type Run, run, runInSteps } from "../network/run.ts";
 import type { Weights } from "../structures/selection.ts";
 import { targetedBatches } from "./accumulate.ts";
 import { type CurvatureKind, type PlaceOptions, type Plan, readPlace, readPlan } from "./plan.ts";
@@ -59,6 +60,34 @@ export function curvatureProduct(
   v: ArrayLike,
   options: CurvatureProductOptions = {},
 ): NDArray {
+  const product = productOf(net, likelihood, data, v, options);
+  return product.finish(run(...product.run));
+}
+
+/** `curvatureProduct` in bursts, with turns of the event loop between them. @throws as `curvatureProduct`; the signal's reason */
+export async function curvatureProductAsync(
+  net: Network,
+  likelihood: Likelihood | Task,
+  data: Data,
+  v: ArrayLike,
+  options: InBursts<CurvatureProductOptions> = {},
+): Promise<NDArray> {
+  return asynchronously("curvatureProduct", options, (rest) => productSteps(net, likelihood, data, v, rest));
+}
+
+function* productSteps(...given: Required<Parameters<typeof curvatureProduct>>): Steps<NDArray, ExamplesReport> {
+  const product = productOf(...given);
+  return product.finish(yield* runInSteps(...product.run));
+}
+
+/** What gives the product over all parameters, and what takes the selected ones. */
+function productOf(
+  net: Network,
+  likelihood: Likelihood | Task,
+  data: Data,
+  v: ArrayLike,
+  options: CurvatureProductOptions,
+) {
   const where = "curvatureProduct";
   checkOptions(where, options, ["curvature", "monteCarloSamples", "seed", "weights", "first", "memoryBudget"]);
   const { memoryBudget, weights, first, ...rest } = options;
@@ -75,10 +104,13 @@ export function curvatureProduct(
   // Values with their tangents and cotangents, and columns.
   const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
   const batches = targetedBatches(where, plan, data);
-  run(where, net, batches, combined(columns, most, net.dtype, direction), contraction, "parameters", { numbers });
-  if (selected === undefined) return result;
-  const product = new NDArray(selected.arrange(selected.take(result.data), true), [selected.size]);
-  return product.as(net.dtype);
+  const along = combined(columns, most, net.dtype, direction);
+  const product: Run<NDArray> = [where, net, batches, along, contraction, "parameters", { numbers }];
+  const finish = (whole: NDArray): NDArray => {
+    if (selected === undefined) return whole;
+    return new NDArray(selected.arrange(selected.take(whole.data), true), [selected.size]).as(net.dtype);
+  };
+  return { run: product, finish };
 }
 
 /** v over all parameters; other weights than the selected ones are 0. */

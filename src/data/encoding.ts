@@ -316,11 +316,16 @@ export class TableEncoding {
    * @throws ValueError for a column that a row lacks, or a cell that cannot be read, or a missing one where they are refused
    */
   encode(rows: readonly TableRow[], options: ReadingOptions = {}): EncodedRows {
+    return atOnce(this.encoding(rows, options));
+  }
+
+  /** @internal `encode` in steps. */
+  *encoding(rows: readonly TableRow[], options: ReadingOptions): Steps<EncodedRows> {
     const names = this.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
     const encodeRow = this.bind(names, options);
     const x = new Float64Array(rows.length * this.inputs.length);
     const gaps: number[][] = [];
-    const unusual = rows.map((row, i) => {
+    const unusual = yield* each(rows, (row, i) => {
       let named: Map<string, string> | undefined;
       const cells = names.map((name) => {
         if (Object.hasOwn(row, name)) return row[name];

@@ -5,10 +5,11 @@ import { resultArray } from "../array/arguments.ts";
 import { type NDArray, zeros } from "../array/ndarray.ts";
 import { type Data, readWhole } from "../data/batches.ts";
 import { checkChoice, checkOptions } from "../errors.ts";
+import { asynchronously, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import { run, type TargetedBatch } from "../network/run.ts";
+import { type Run, run, runInSteps, type TargetedBatch } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
 import { lossGradient, weighted } from "./cotangents.ts";
 import { keep, pulledBackShape, squaredNorms, sumOrInputs, type Variable, variables } from "./results.ts";
@@ -20,6 +21,12 @@ export interface PerSampleOptions {
    * or their sum.
    */
   reduction?: "mean" | "sum";
+}
+
+/** Options of `perSampleGradients`. */
+export interface PerSampleGradientsOptions extends PerSampleOptions, MemoryOptions {
+  /** Where the result goes; a new array if missing. */
+  out?: NDArray;
 }
 
 /** Options of `gradient`. */
@@ -63,6 +70,20 @@ function sampleScales({ rule, targets, shape }: Targeted, reduction: "mean" | "s
  * @throws ShapeError, ValueError for bad data; OptionError for bad options
  */
 export function gradient(net: Network, loss: Loss | Likelihood, batch: Data, options: GradientOptions = {}): NDArray {
+  return run(...gradientRun(net, loss, batch, options));
+}
+
+/** `gradient` in bursts, with turns of the event loop between them. @throws as `gradient`; the signal's reason */
+export async function gradientAsync(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: InBursts<GradientOptions> = {},
+): Promise<NDArray> {
+  return asynchronously("gradient", options, (rest) => runInSteps(...gradientRun(net, loss, batch, rest)));
+}
+
+function gradientRun(net: Network, loss: Loss | Likelihood, batch: Data, options: GradientOptions): Run<NDArray> {
   const where = "gradient";
   checkOptions(where, options, ["reduction", "withRespectTo", "out"]);
   const { reduction = "mean", withRespectTo = "parameters" } = options;
@@ -72,7 +93,7 @@ export function gradient(net: Network, loss: Loss | Likelihood, batch: Data, opt
   const scale = reductionScale(data.rule, reduction, data.shape, data.targets.data, data.weights?.data);
   const result = resultArray(where, options.out, pulledBackShape(net, data.inputs, withRespectTo), net.dtype);
   const contraction = sumOrInputs(net, result, withRespectTo, data.inputs.shape[0]);
-  return run(where, net, [data], weighted(lossGradient(data.rule, scale), 1), contraction, withRespectTo);
+  return [where, net, [data], weighted(lossGradient(data.rule, scale), 1), contraction, withRespectTo];
 }
 
 /**
@@ -85,8 +106,27 @@ export function perSampleGradients(
   net: Network,
   loss: Loss | Likelihood,
   batch: Data,
-  options: PerSampleOptions & MemoryOptions & { out?: NDArray } = {},
+  options: PerSampleGradientsOptions = {},
 ): NDArray {
+  return run(...perSampleRun(net, loss, batch, options));
+}
+
+/** `perSampleGradients` in bursts. @throws as `perSampleGradients`; the signal's reason */
+export async function perSampleGradientsAsync(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: InBursts<PerSampleGradientsOptions> = {},
+): Promise<NDArray> {
+  return asynchronously("perSampleGradients", options, (rest) => runInSteps(...perSampleRun(net, loss, batch, rest)));
+}
+
+function perSampleRun(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: PerSampleGradientsOptions,
+): Run<NDArray> {
   const where = "perSampleGradients";
   checkOptions(where, options, ["reduction", "memoryBudget", "out"]);
   const { reduction = "mean" } = options;
@@ -105,9 +145,21 @@ export function perSampleGradients(
   return gradientsOf(where, net, data, sampleScales(data, reduction), result);
 }
 
-function gradientsOf(where: string, net: Network, data: Targeted, scale: number | Float64Array, result: NDArray) {
-  const columns = weighted(lossGradient(data.rule, scale), 1);
-  return run(where, net, [data], columns, keep(net, result, "parameters"), "parameters");
+function gradientsOf(
+  where: string,
+  net: Network,
+  data: Targeted,
+  scale: number | Float64Array,
+  result: NDArray,
+): Run<NDArray> {
+  return [
+    where,
+    net,
+    [data],
+    weighted(lossGradient(data.rule, scale), 1),
+    keep(net, result, "parameters"),
+    "parameters",
+  ];
 }
 
 /**
@@ -121,6 +173,34 @@ export function perSampleGradientNorms(
   batch: Data,
   options: PerSampleOptions = {},
 ): NDArray {
+  const norms = normsOf(net, loss, batch, options);
+  run(...norms.run);
+  return norms.finish();
+}
+
+/** `perSampleGradientNorms` in bursts. @throws as `perSampleGradientNorms`; the signal's reason */
+export async function perSampleGradientNormsAsync(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: InBursts<PerSampleOptions> = {},
+): Promise<NDArray> {
+  return asynchronously("perSampleGradientNorms", options, (rest) => normSteps(net, loss, batch, rest));
+}
+
+function* normSteps(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: PerSampleOptions,
+): Steps<NDArray, ExamplesReport> {
+  const norms = normsOf(net, loss, batch, options);
+  yield* runInSteps(...norms.run);
+  return norms.finish();
+}
+
+/** What gives the squares, and what makes norms of them. */
+function normsOf(net: Network, loss: Loss | Likelihood, batch: Data, options: PerSampleOptions) {
   const where = "perSampleGradientNorms";
   checkOptions(where, options, ["reduction"]);
   const { reduction = "mean" } = options;
@@ -128,21 +208,39 @@ export function perSampleGradientNorms(
   const data = readBatch(where, net, loss, batch);
   const result = zeros([data.inputs.shape[0]], { dtype: net.dtype });
   const scale = sampleScales(data, reduction);
-  run(where, net, [data], weighted(lossGradient(data.rule, scale), 1), squaredNorms(net, result), "parameters");
-  const [least, most] = net.dtype === "float32" ? [1e-30, 1e30] : [1e-290, 1e290];
-  for (let i = 0; i < result.size; i++) {
-    // Where the positions of a shared weight cancel, rounding can leave a square a little below 0.
-    const square = Math.max(result.data[i], 0);
-    result.data[i] = Math.sqrt(square);
-    if (square > least && square < most) continue;
-    // Squares that overflow or vanish: the norm of this gradient itself, scaled.
-    const [inputs, targets] = [data.inputs, data.targets].map((all) => all.sub(i).reshape(1, ...all.shape.slice(1)));
-    const row = zeros([1, net.parameterCount], { dtype: net.dtype });
-    const weights = data.weights?.sub(i).reshape(1);
-    gradientsOf(where, net, { ...data, inputs, targets, weights }, typeof scale === "number" ? scale : scale[i], row);
-    result.data[i] = scaledNorm(row);
-  }
-  return result;
+  const squares: Run<NDArray> = [
+    where,
+    net,
+    [data],
+    weighted(lossGradient(data.rule, scale), 1),
+    squaredNorms(net, result),
+    "parameters",
+  ];
+  const finish = (): NDArray => {
+    const [least, most] = net.dtype === "float32" ? [1e-30, 1e30] : [1e-290, 1e290];
+    for (let i = 0; i < result.size; i++) {
+      // Where the positions of a shared weight cancel, rounding can leave a square a little below 0.
+      const square = Math.max(result.data[i], 0);
+      result.data[i] = Math.sqrt(square);
+      if (square > least && square < most) continue;
+      // Squares that overflow or vanish: the norm of this gradient itself, scaled.
+      const [inputs, targets] = [data.inputs, data.targets].map((all) => all.sub(i).reshape(1, ...all.shape.slice(1)));
+      const row = zeros([1, net.parameterCount], { dtype: net.dtype });
+      const weights = data.weights?.sub(i).reshape(1);
+      run(
+        ...gradientsOf(
+          where,
+          net,
+          { ...data, inputs, targets, weights },
+          typeof scale === "number" ? scale : scale[i],
+          row,
+        ),
+      );
+      result.data[i] = scaledNorm(row);
+    }
+    return result;
+  };
+  return { run: squares, finish };
 }
 
 /** The Euclidean norm, without squares that overflow or vanish. */

@@ -4,11 +4,12 @@ import { inType, resultArray } from "../array/arguments.ts";
 import { isPlainArray } from "../array/entries.ts";
 import { type ArrayLike, asArray, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { checkChoice, checkOptions, OptionError, ShapeError } from "../errors.ts";
-import { copyIn, copyOutTo, copyTo, type DType, type Pointer } from "../kernels/memory.ts";
+import { bringOut, copyIn, copyTo, type DType, type Pointer } from "../kernels/memory.ts";
+import { asynchronously, type BurstOptions, type ExamplesReport, type InBursts } from "../kernels/steps.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
-import { type Contraction, none, run } from "../network/run.ts";
+import { type Contraction, none, type Run, run, runInSteps } from "../network/run.ts";
 import { checkBudget, type MemoryOptions } from "./budget.ts";
 import { given, unit } from "./cotangents.ts";
 import { keep, pulledBackShape, sumOrInputs, type Variable, variables } from "./results.ts";
@@ -27,6 +28,19 @@ export interface JacobianOptions extends MemoryOptions {
  * @throws ShapeError, ValueError for bad inputs; OptionError; MemoryBudgetError if it exceeds the memory budget
  */
 export function jacobian(net: Network, x: ArrayLike, options: JacobianOptions = {}): NDArray {
+  return run(...jacobianRun(net, x, options));
+}
+
+/** `jacobian` in bursts, with turns of the event loop between them. @throws as `jacobian`; the signal's reason */
+export async function jacobianAsync(
+  net: Network,
+  x: ArrayLike,
+  options: InBursts<JacobianOptions> = {},
+): Promise<NDArray> {
+  return asynchronously("jacobian", options, (rest) => runInSteps(...jacobianRun(net, x, rest)));
+}
+
+function jacobianRun(net: Network, x: ArrayLike, options: JacobianOptions): Run<NDArray> {
   const where = "jacobian";
   checkOptions(where, options, ["withRespectTo", "memoryBudget", "out"]);
   const { withRespectTo = "parameters" } = options;
@@ -38,7 +52,7 @@ export function jacobian(net: Network, x: ArrayLike, options: JacobianOptions = 
   const shape = [batch, ...net.outputShape, ...varied];
   checkBudget(where, shape, net, options.memoryBudget, "vjp and jvp give products with the Jacobian without it.");
   const result = resultArray(where, options.out, shape, net.dtype);
-  return run(where, net, [{ inputs }], unit(), keep(net, result, withRespectTo), withRespectTo);
+  return [where, net, [{ inputs }], unit(), keep(net, result, withRespectTo), withRespectTo];
 }
 
 /** A direction: of the parameters [P], of the inputs [B, ...inputs], or of both at once. */
@@ -65,6 +79,20 @@ function readShaped(where: string, name: string, values: ArrayLike, shape: reado
  * @throws ShapeError, ValueError
  */
 export function jvp(net: Network, x: ArrayLike, tangent: Tangent): NDArray {
+  return run(...jvpRun(net, x, tangent));
+}
+
+/** `jvp` in bursts. @throws as `jvp`; the signal's reason */
+export async function jvpAsync(
+  net: Network,
+  x: ArrayLike,
+  tangent: Tangent,
+  options: BurstOptions<ExamplesReport> = {},
+): Promise<NDArray> {
+  return asynchronously("jvp", options, () => runInSteps(...jvpRun(net, x, tangent)));
+}
+
+function jvpRun(net: Network, x: ArrayLike, tangent: Tangent): Run<NDArray> {
   const where = "jvp";
   checkIsNetwork(where, net);
   const inputs = net.readInputs(where, x);
@@ -80,7 +108,7 @@ export function jvp(net: Network, x: ArrayLike, tangent: Tangent): NDArray {
       ? undefined
       : readShaped(where, "the tangent of the inputs", directions.inputs, inputs.shape, net.dtype);
   const result = zeros([inputs.shape[0], ...net.outputShape], { dtype: net.dtype });
-  return run(where, net, [{ inputs }], none, pushed(net, dTheta, dx, result), "parameters");
+  return [where, net, [{ inputs }], none, pushed(net, dTheta, dx, result), "parameters"];
 }
 
 /** What a direction of the parameters, of the inputs or of both makes of the outputs: a pass forward, no column. */
@@ -102,10 +130,16 @@ function pushed(
     },
     begin({ forward, start, count }) {
       const moving = dx === undefined ? 0 : copyIn(dtype, dx.data.subarray(start * width, (start + count) * width));
-      copyOutTo(dtype, pushForward(forward, theta, moving), count * size, result.data, start * size);
+      bringOut(dtype, pushForward(forward, theta, moving), count * size, result.data, start * size);
     },
     finish: () => result,
   };
+}
+
+/** Options of `vjp`. */
+export interface VjpOptions {
+  /** What is varied: the parameters (default), or the inputs. */
+  withRespectTo?: Variable;
 }
 
 /**
@@ -113,12 +147,21 @@ function pushed(
  * @param cotangent [B, ...outputs]
  * @throws ShapeError, ValueError, OptionError
  */
-export function vjp(
+export function vjp(net: Network, x: ArrayLike, cotangent: ArrayLike, options: VjpOptions = {}): NDArray {
+  return run(...vjpRun(net, x, cotangent, options));
+}
+
+/** `vjp` in bursts. @throws as `vjp`; the signal's reason */
+export async function vjpAsync(
   net: Network,
   x: ArrayLike,
   cotangent: ArrayLike,
-  options: { withRespectTo?: Variable } = {},
-): NDArray {
+  options: InBursts<VjpOptions> = {},
+): Promise<NDArray> {
+  return asynchronously("vjp", options, (rest) => runInSteps(...vjpRun(net, x, cotangent, rest)));
+}
+
+function vjpRun(net: Network, x: ArrayLike, cotangent: ArrayLike, options: VjpOptions): Run<NDArray> {
   const where = "vjp";
   checkOptions(where, options, ["withRespectTo"]);
   const { withRespectTo = "parameters" } = options;
@@ -128,5 +171,5 @@ export function vjp(
   const targets = readShaped(where, "the cotangent", cotangent, [inputs.shape[0], ...net.outputShape], net.dtype);
   const result = zeros(pulledBackShape(net, inputs, withRespectTo), { dtype: net.dtype });
   const contraction = sumOrInputs(net, result, withRespectTo, inputs.shape[0]);
-  return run(where, net, [{ inputs, targets }], given, contraction, withRespectTo);
+  return [where, net, [{ inputs, targets }], given, contraction, withRespectTo];
 }

@@ -3,7 +3,7 @@
 import { gatherStrided } from "../array/einsum.ts";
 import type { NDArray } from "../array/ndarray.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
+import { allocateFloats, bringOut, bytesPerElement, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
 import type { Network } from "../network/network.ts";
 import type { Site } from "../network/parameters.ts";
 import type { Contraction, Part } from "../network/run.ts";
@@ -97,7 +97,7 @@ export function keep({ graph, dtype }: Network, result: NDArray, variable: Varia
         const strides = [row, batch * row, 1];
         gatherStrided(kernels, [batch, columns, row], strides, backward.cotangent(graph.input), to);
       }
-      if (place === undefined) copyOutTo(dtype, to, size, result.data, start);
+      if (place === undefined) bringOut(dtype, to, size, result.data, start);
     },
     finish: () => result,
   };
@@ -113,7 +113,7 @@ export function squaredNorms({ dtype }: Network, result: NDArray): Contraction<N
     add(backward) {
       const squares = allocateFloats(dtype, backward.batch);
       contractSquaredNorms(backward, squares);
-      copyOutTo(dtype, squares, backward.batch, result.data, start);
+      bringOut(dtype, squares, backward.batch, result.data, start);
     },
     finish: () => result,
   };

@@ -51,7 +51,7 @@ function check(where: string, posterior: Linearised, options: UncertaintyOptions
  * @param x [B, ...inputs] @throws ShapeError, ValueError for bad inputs; OptionError
  */
 export function uncertainty(posterior: Linearised, x: ArrayLike, options: UncertaintyOptions = {}): Uncertainty {
-  return atOnce(parts("uncertainty", posterior, x, options));
+  return atOnce(uncertaintySteps("uncertainty", posterior, x, options));
 }
 
 /** `uncertainty` in bursts, with turns of the event loop between them. @throws as `uncertainty`; the signal's reason */
@@ -60,10 +60,11 @@ export async function uncertaintyAsync(
   x: ArrayLike,
   options: InBursts<UncertaintyOptions> = {},
 ): Promise<Uncertainty> {
-  return asynchronously("uncertainty", options, (rest) => parts("uncertainty", posterior, x, rest));
+  return asynchronously("uncertainty", options, (rest) => uncertaintySteps("uncertainty", posterior, x, rest));
 }
 
-function* parts(
+/** The steps of `uncertainty`. */
+export function* uncertaintySteps(
   where: string,
   posterior: Linearised,
   x: ArrayLike,
@@ -119,6 +120,15 @@ export function epistemicScore(posterior: Linearised, x: ArrayLike, options: Unc
   return atOnce(score("epistemicScore", posterior, x, options));
 }
 
+/** `epistemicScore` in bursts. @throws as `epistemicScore`; the signal's reason */
+export async function epistemicScoreAsync(
+  posterior: Linearised,
+  x: ArrayLike,
+  options: InBursts<UncertaintyOptions> = {},
+): Promise<NDArray> {
+  return asynchronously("epistemicScore", options, (rest) => score("epistemicScore", posterior, x, rest));
+}
+
 function* score(
   where: string,
   posterior: Linearised,
@@ -129,7 +139,7 @@ function* score(
   const labelled = posterior.likelihood.targets !== "numbers";
   const inputs = posterior.net.readInputs(where, x);
   const values = labelled
-    ? (yield* parts(where, posterior, x, options)).epistemic.data
+    ? (yield* uncertaintySteps(where, posterior, x, options)).epistemic.data
     : posterior.likelihood.rows === undefined
       ? yield* functionMoments(where, posterior, inputs, "variance")
       : (yield* rowInformation(where, posterior, inputs)).information.data;
@@ -157,8 +167,28 @@ export function outOfDistributionAuroc(
   outside: ArrayLike,
   options: UncertaintyOptions = {},
 ): number {
+  return atOnce(separation(posterior, inside, outside, options));
+}
+
+/** `outOfDistributionAuroc` in bursts. @throws as `outOfDistributionAuroc`; the signal's reason */
+export async function outOfDistributionAurocAsync(
+  posterior: Linearised,
+  inside: ArrayLike,
+  outside: ArrayLike,
+  options: InBursts<UncertaintyOptions> = {},
+): Promise<number> {
+  return asynchronously("outOfDistributionAuroc", options, (rest) => separation(posterior, inside, outside, rest));
+}
+
+function* separation(
+  posterior: Linearised,
+  inside: ArrayLike,
+  outside: ArrayLike,
+  options: UncertaintyOptions,
+): Steps<number, ExamplesReport> {
   const where = "outOfDistributionAuroc";
-  const [a, b] = [inside, outside].map((x) => atOnce(score(where, posterior, x, options)).data);
+  const a = (yield* score(where, posterior, inside, options)).data;
+  const b = (yield* score(where, posterior, outside, options)).data;
   const labels = new Float64Array(a.length + b.length).fill(1, a.length);
   const scores = new Float64Array(labels.length);
   scores.set(a);

@@ -2,6 +2,7 @@
 
 import { portableLog } from "../array/portable.ts";
 import type { TableEncoding } from "../data/encoding.ts";
+import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import { LogMean } from "../likelihood/logit-draws.ts";
 
 /** What is predicted of rows. */
@@ -28,14 +29,14 @@ const MOST_INPUT_ROWS = 4096;
  * theirs.
  * @param x [rows · inputs] @param gaps of each row, as `encode` gives them; empty where there are none
  */
-export function overDraws(
+export function* overDraws(
   encoding: TableEncoding,
   x: Float64Array,
   rows: number,
   gaps: readonly (readonly number[])[],
-  predict: (inputs: Float64Array) => RowPredictions,
-): RowPredictions {
-  if (!gaps.some((places) => places.length > 0)) return predict(x);
+  predict: (inputs: Float64Array) => Steps<RowPredictions, ExamplesReport>,
+): Steps<RowPredictions, ExamplesReport> {
+  if (!gaps.some((places) => places.length > 0)) return yield* predict(x);
   const width = encoding.inputs.length;
   const parts: RowPredictions[] = [];
   for (let first = 0; first < rows; ) {
@@ -57,7 +58,7 @@ export function overDraws(
     }
     parts.push(
       mixed(
-        predict(inputs),
+        yield* predict(inputs),
         drawn.map((own) => own.length / width),
       ),
     );

@@ -3,6 +3,7 @@
 import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
+import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import type { Approximation } from "../prediction/prediction.ts";
 import { Fields } from "./fields.ts";
@@ -122,8 +123,17 @@ export class TableModel {
    * @throws ValueError for a column that is missing, or a missing value where they are refused
    */
   predict(rows: readonly TableRow[]): TablePrediction {
-    const { x, unusual, gaps } = this.encoding.encode(rows, { unreadable: "missing" });
-    return this.predictEncoded(x, unusual, gaps);
+    return atOnce(this.#predict(rows));
+  }
+
+  /** `predict` in bursts, with turns of the event loop between them. @throws as `predict`; the signal's reason */
+  async predictAsync(rows: readonly TableRow[], options: BurstOptions<ExamplesReport> = {}): Promise<TablePrediction> {
+    return asynchronously("predict", options, () => this.#predict(rows));
+  }
+
+  *#predict(rows: readonly TableRow[]): Steps<TablePrediction, ExamplesReport> {
+    const { x, unusual, gaps } = yield* this.encoding.encoding(rows, { unreadable: "missing" });
+    return yield* this.#predictEncoded(x, unusual, gaps);
   }
 
   /** Predictions for inputs that the encoding made, [rows · inputs], what was unusual about each row, and its gaps. */
@@ -132,8 +142,16 @@ export class TableModel {
     unusual: readonly (readonly string[])[],
     gaps: readonly (readonly number[])[] = [],
   ): TablePrediction {
+    return atOnce(this.#predictEncoded(x, unusual, gaps));
+  }
+
+  *#predictEncoded(
+    x: Float64Array,
+    unusual: readonly (readonly string[])[],
+    gaps: readonly (readonly number[])[],
+  ): Steps<TablePrediction, ExamplesReport> {
     const rows = unusual.length;
-    const found = overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(inputs));
+    const found = yield* overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(inputs));
     const { mean, variance, logs, functionVariance, epistemic } = found;
     const far = unusual.map((columns, i) => columns.length > 0 || functionVariance[i] > this.farVariance);
     const { target } = this.encoding;
@@ -171,7 +189,7 @@ export class TableModel {
   }
 
   /** What the posterior says of each row of inputs, as the network learned it. */
-  #predictInputs(x: Float64Array): RowPredictions {
+  #predictInputs(x: Float64Array): Steps<RowPredictions, ExamplesReport> {
     const { posterior, approximation, farLevel: level, encoding } = this;
     const rows = encoding.target.kind === "number" ? numberRows : classRows;
     return rows(posterior, inputsOf(x, encoding.inputs.length), { approximation, level });

@@ -2,11 +2,12 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import { portableExp } from "../array/portable.ts";
-import { uncertainty } from "../evaluation/uncertainty.ts";
-import { atOnce } from "../kernels/steps.ts";
+import { uncertaintySteps } from "../evaluation/uncertainty.ts";
+import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import { eachFunction, type FunctionPart, place } from "../prediction/functions.ts";
-import type { Approximation } from "../prediction/prediction.ts";
+import { predictLabels } from "../prediction/log-probabilities.ts";
+import { type Approximation, predict } from "../prediction/prediction.ts";
 import type { RowPredictions } from "./table-draws.ts";
 
 /** Draws of the linearised network; 64 of them place a share within a few hundredths. */
@@ -22,8 +23,12 @@ export interface RowOptions {
 }
 
 /** Of numbers. @param x [rows, inputs] */
-export function numberRows(posterior: Posterior, x: NDArray, { approximation }: RowOptions): RowPredictions {
-  const predicted = posterior.predict(x, { approximation });
+export function* numberRows(
+  posterior: Posterior,
+  x: NDArray,
+  { approximation }: RowOptions,
+): Steps<RowPredictions, ExamplesReport> {
+  const predicted = yield* predict("predict", posterior, x, { approximation });
   const [mean, variance, functionVariance] = [predicted.mean, predicted.variance, predicted.functionVariance].map(
     ({ data }) => Float64Array.from(data),
   );
@@ -32,7 +37,11 @@ export function numberRows(posterior: Posterior, x: NDArray, { approximation }: 
 }
 
 /** Of classes: one logit for two of them. @param x [rows, inputs] */
-export function classRows(posterior: Posterior, x: NDArray, { approximation, level }: RowOptions): RowPredictions {
+export function* classRows(
+  posterior: Posterior,
+  x: NDArray,
+  { approximation, level }: RowOptions,
+): Steps<RowPredictions, ExamplesReport> {
   const { likelihood, net } = posterior;
   const [rows] = x.shape;
   const outputs = net.graph.output.size;
@@ -54,14 +63,15 @@ export function classRows(posterior: Posterior, x: NDArray, { approximation, lev
     if (outputs === 1) logs.set(found, 2 * part.first);
     else place(part, found, logs);
   };
-  atOnce(eachFunction("predict", posterior, x, { needs, memoryBudget }, visit));
+  yield* eachFunction("predict", posterior, x, { needs, memoryBudget }, visit);
   if (drawn) {
-    p.set(posterior.predict(x, { approximation }).mean.data);
-    logs.set(posterior.logProbabilities(x, { approximation }).data);
+    p.set((yield* predict("predict", posterior, x, { approximation })).mean.data);
+    logs.set((yield* predictLabels("logProbabilities", posterior, x, { approximation })).logs.data);
   }
   // 1 − p would lose the digits of the rarer class.
   const mean = outputs === 1 ? logs.map((log, i) => (i % 2 === 1 ? p[i >> 1] : portableExp(log))) : p;
-  const epistemic = uncertainty(posterior, x, { samples: DRAWS }).share.data as Float64Array;
+  const { share } = yield* uncertaintySteps("uncertainty", posterior, x, { samples: DRAWS });
+  const epistemic = share.data as Float64Array;
   return { mean, variance: new Float64Array(0), logs, functionVariance, epistemic };
 }
 

@@ -335,6 +335,14 @@ export function copyOutTo(dtype: DType, pointer: Pointer, length: number, out: F
   out.set(floats(dtype).subarray(start, start + length), offset);
 }
 
+/** As `copyOutTo`, but written down where work is, some at a time: the copy is there when that is done. */
+export function bringOut(dtype: DType, pointer: Pointer, length: number, out: FloatArray, offset: number): void {
+  for (let first = 0; first < length; first += COPIED) {
+    const place = pointer + first * bytesPerElement(dtype);
+    later(() => copyOutTo(dtype, place, Math.min(COPIED, length - first), out, offset + first));
+  }
+}
+
 /** Bytes the kernels' memory has, and bytes of it in use by scopes and arrays. */
 export function memoryUse(): { bytes: number; inUse: number } {
   const [first] = common.blocks;

@@ -106,8 +106,8 @@ export function* copyOutInSteps(from: Pointer, length: number): Steps<Float64Arr
 }
 
 /** Visits rows of a matrix [n, n], some in a step. */
-export function* eachRows(n: number, visit: (first: number, end: number) => void): Steps<void> {
-  const some = Math.max(1, Math.floor(AT_ONCE / Math.max(1, n)));
+export function* eachRows(n: number, visit: (first: number, end: number) => void, width = n): Steps<void> {
+  const some = Math.max(1, Math.floor(AT_ONCE / Math.max(1, width)));
   for (let first = 0; first < n; first += some) {
     visit(first, Math.min(n, first + some));
     yield;

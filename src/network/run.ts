@@ -146,21 +146,35 @@ export function partSize(numbersPerExample: number, dtype: DType): number {
   return Math.max(1, Math.floor(PART_BYTES / (Math.max(numbersPerExample, 1) * bytesPerElement(dtype))));
 }
 
-/**
- * Contracts the columns of all examples.
- * @param where the function that is named in errors; values are not checked where there is none
- * @param options `length` is how many examples are a part, and `numbers` are those that one example needs, where the rule does
- *   not hold: a cotangent for every value and column, derivatives of activations beside them, and the contraction's own
- * @throws ValueError naming the first value of the network that is not finite
- */
-export function run<Result>(
+/** How examples are cut into parts, and columns. */
+export interface RunOptions extends PullOptions {
+  /** How many examples are a part. */
+  readonly length?: number | undefined;
+  /**
+   * Numbers that one example needs, where the rule does not hold: a cotangent for every value and column, derivatives of
+   * activations beside them, and the contraction's own.
+   */
+  readonly numbers?: number | undefined;
+}
+
+/** What is run: the arguments of `run`, and of `runInSteps`. */
+export type Run<Result> = readonly [
   where: string | undefined,
   model: Model,
   batches: Iterable<Batch>,
   columns: Columns,
   contraction: Contraction<Result>,
   target: Target,
-  { numbers, length, most, rows }: PullOptions & { readonly numbers?: number; readonly length?: number } = {},
+  options?: RunOptions,
+];
+
+/**
+ * Contracts the columns of all examples.
+ * @param where the function that is named in errors; values are not checked where there is none
+ * @throws ValueError naming the first value of the network that is not finite
+ */
+export function run<Result>(
+  ...[where, model, batches, columns, contraction, target, { length, numbers, most, rows } = {}]: Run<Result>
 ): Result {
   const size = length ?? sizeOfPart(model, columns, contraction, numbers);
   return scope(() => {
@@ -174,22 +188,18 @@ export function run<Result>(
 
 /** The same in steps: a part is several, and what comes after it. */
 export function* runInSteps<Result>(
-  where: string,
-  model: Model,
-  batch: Batch,
-  columns: Columns,
-  contraction: Contraction<Result>,
-  target: Target,
-  { length, most, rows }: PullOptions & { readonly length?: number } = {},
+  ...[where, model, batches, columns, contraction, target, { length, numbers, most, rows } = {}]: Run<Result>
 ): Steps<Result, ExamplesReport> {
-  const size = length ?? sizeOfPart(model, columns, contraction);
+  const size = length ?? sizeOfPart(model, columns, contraction, numbers);
   const end = openScope();
   try {
     const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope);
-    for (let first = 0; first < batch.inputs.shape[0]; first += size) {
-      const examples = yield* inPieces(() => take(entering(model, batch, first, size)));
-      if (contraction.after !== undefined) yield* contraction.after();
-      yield { examples };
+    for (const batch of batches) {
+      for (let first = 0; first < batch.inputs.shape[0]; first += size) {
+        const examples = yield* inPieces(() => take(entering(model, batch, first, size)));
+        if (contraction.after !== undefined) yield* contraction.after();
+        yield { examples };
+      }
     }
     return contraction.finish();
   } finally {

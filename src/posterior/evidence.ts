@@ -1,6 +1,7 @@
 // The log marginal likelihood of the Laplace approximation (MacKay 1992), with its parts and gradients.
 
-import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { NDArray } from "../array/ndarray.ts";
+import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
 import type { Fit } from "./fit.ts";
@@ -37,6 +38,14 @@ export interface Evidence {
   readonly logDetPrior: number;
   /** (θ − μ₀)ᵀ P₀ (θ − μ₀) */
   readonly scatter: number;
+}
+
+/** Exact derivatives of the log marginal likelihood. */
+export interface EvidenceGradient<Kind extends LikelihoodKind = LikelihoodKind> {
+  /** In log δ, shaped as `priorPrecision`. */
+  readonly logPriorPrecision: NDArray;
+  /** In log σ; undefined unless the likelihood is Gaussian. */
+  readonly logNoise: Kind extends "normal" ? number : undefined;
 }
 
 /** h = 1 / (σ² T), the factor of curvature and loss. */

@@ -18,6 +18,7 @@ import { copyIn, copyOutTo, later } from "../kernels/memory.ts";
 import { asynchronously, atOnce, type BurstOptions, type Steps } from "../kernels/steps.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/tasks.ts";
+import { eachRows } from "../linalg/in-steps.ts";
 import type { Network } from "../network/network.ts";
 import { eachPanel, panels } from "../network/panels.ts";
 import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";
@@ -25,7 +26,7 @@ import type { Precision, Prepared } from "../structures/precision.ts";
 import { type Hyperparameters, readPrior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
-import { type Evidence, evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
+import { type Evidence, type EvidenceGradient, evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
 import type { Fit } from "./fit.ts";
 import type { PosteriorParts } from "./parts.ts";
 import { evidenceAt, tunableOf } from "./tunable.ts";
@@ -208,13 +209,19 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> {
   }
 
   /** Exact derivatives of the log marginal likelihood in log δ, shaped as `priorPrecision`, and in log σ. */
-  evidenceGradient(): {
-    readonly logPriorPrecision: NDArray;
-    readonly logNoise: Kind extends "normal" ? number : undefined;
-  } {
-    const at = evidenceAt(this.#parts, this.#parts, this.factorised);
+  evidenceGradient(): EvidenceGradient<Kind> {
+    return atOnce(this.#evidenceGradient());
+  }
+
+  *#evidenceGradient(): Steps<EvidenceGradient<Kind>> {
+    const at = evidenceAt(this.#parts, this.#parts, yield* this.factoring("gradient"));
     const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
     return { logPriorPrecision: this.#given(logPriorPrecision), logNoise: logNoise as never };
+  }
+
+  /** `evidenceGradient` in bursts. @throws as `evidenceGradient`; the signal's reason */
+  async evidenceGradientAsync(options: BurstOptions<never> = {}): Promise<EvidenceGradient<Kind>> {
+    return asynchronously("evidenceGradient", options, () => this.#evidenceGradient());
   }
 
   /**
@@ -295,33 +302,72 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> {
 
   /** P⁻¹, [S, S]: 8 S² bytes, whatever the structure. */
   covariance(options: MemoryOptions = {}): NDArray {
-    checkSquare("covariance", this.size, options);
-    return new NDArray(this.factorised.covariance().slice(), [this.size, this.size]);
+    return atOnce(this.#square("covariance", options));
   }
 
   /** P, [S, S]: 8 S² bytes, whatever the structure. */
   precision(options: MemoryOptions = {}): NDArray {
-    checkSquare("precision", this.size, options);
-    return new NDArray(this.factorised.dense().slice(), [this.size, this.size]);
+    return atOnce(this.#square("precision", options));
+  }
+
+  *#square(name: "covariance" | "precision", options: MemoryOptions): Steps<NDArray> {
+    checkSquare(name, this.size, options);
+    const factorised = yield* this.factoring();
+    const numbers = yield* name === "covariance" ? factorised.covariance() : factorised.dense();
+    return new NDArray(numbers, [this.size, this.size]);
+  }
+
+  /** `covariance` in bursts. @throws as `covariance`; the signal's reason */
+  async covarianceAsync(options: MemoryOptions & BurstOptions<never> = {}): Promise<NDArray> {
+    return asynchronously("covariance", options, (rest) => this.#square("covariance", rest));
+  }
+
+  /** `precision` in bursts. @throws as `precision`; the signal's reason */
+  async precisionAsync(options: MemoryOptions & BurstOptions<never> = {}): Promise<NDArray> {
+    return asynchronously("precision", options, (rest) => this.#square("precision", rest));
   }
 
   /** The diagonal of P⁻¹, [S]. */
   variance(): NDArray {
-    return new NDArray(this.factorised.variance().slice(), [this.size]);
+    return atOnce(this.#variance());
+  }
+
+  *#variance(): Steps<NDArray> {
+    return new NDArray(yield* (yield* this.factoring()).variance(), [this.size]);
+  }
+
+  /** `variance` in bursts. @throws as `variance`; the signal's reason */
+  async varianceAsync(options: BurstOptions<never> = {}): Promise<NDArray> {
+    return asynchronously("variance", options, () => this.#variance());
   }
 
   /** The log density of weights [S], a number, or of rows [n, S], an array [n]. @throws ShapeError */
   logProb(weights: ArrayLike): NDArray {
-    const x = readVectors("logProb", weights, this.size);
+    return atOnce(this.#logProb(weights));
+  }
+
+  *#logProb(weights: ArrayLike): Steps<NDArray> {
+    const { size } = this;
+    const x = readVectors("logProb", weights, size);
     const mean = this.selection.take(this.theta);
-    const n = x.size / Math.max(1, this.size);
-    const deviations = Float64Array.from(x.data, (entry: number, i: number) => entry - mean[i % this.size]);
-    const constant = 0.5 * (this.factorised.logDeterminant - this.size * Math.log(2 * Math.PI));
-    const forms = this.factorised.quadraticForm(deviations, n);
+    const n = x.size / Math.max(1, size);
+    const deviations = new Float64Array(x.size);
+    const deviate = (first: number, end: number) => {
+      for (let i = first * size; i < end * size; i++) deviations[i] = x.data[i] - mean[i % size];
+    };
+    yield* eachRows(n, deviate, size);
+    const factorised = yield* this.factoring("determinant");
+    const constant = 0.5 * (factorised.logDeterminant - size * Math.log(2 * Math.PI));
+    const forms = yield* factorised.quadraticForm(deviations, n);
     return new NDArray(
       forms.map((form) => constant - 0.5 * form),
       x.shape.slice(0, -1),
     );
+  }
+
+  /** `logProb` in bursts. @throws as `logProb`; the signal's reason */
+  async logProbAsync(weights: ArrayLike, options: BurstOptions<never> = {}): Promise<NDArray> {
+    return asynchronously("logProb", options, () => this.#logProb(weights));
   }
 
   /** @internal Everything it is made of, for files. */

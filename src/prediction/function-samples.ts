@@ -61,7 +61,7 @@ export function* functionSamples(
     finish() {},
   };
   const { length } = cutFor(posterior, wholeRoute(outputs), "tangent");
-  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters", { length });
+  yield* runInSteps(where, posterior.model, [{ inputs }], none, drawn, "parameters", { length });
   return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
 }
 

@@ -76,7 +76,7 @@ function contract(
   const { model, selection } = posterior;
   const { columns: most, rows, length } = cutFor(posterior, route, asked);
   const cut = { most, rows: route.view && { ...route.view, most: rows }, length };
-  return runInSteps(where, model, batch, columns, contraction, selection.reaches, cut);
+  return runInSteps(where, model, [batch], columns, contraction, selection.reaches, cut);
 }
 
 const meanOf = ({ forward: { dtype, outputs, graph }, count }: Part): Float64Array =>

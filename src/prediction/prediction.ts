@@ -244,7 +244,7 @@ function* jointCovariance(
   };
   const factorised = yield* posterior.factoring("rows");
   const { length } = cutFor(posterior, wholeRoute(outputs), "rows");
-  yield* runInSteps(where, posterior.model, { inputs }, unit(), kept, selection.reaches, { length });
+  yield* runInSteps(where, posterior.model, [{ inputs }], unit(), kept, selection.reaches, { length });
   yield* eachPanel(n, s, (first, count) => {
     const v = copyIn("float64", rows.subarray(first * s, (first + count) * s));
     factorised.whiten(v, count);
@@ -323,5 +323,5 @@ export function* eachNetworkPart(
     finish() {},
   };
   const { length } = cutFor(posterior, wholeRoute(outputs), "network");
-  yield* runInSteps(where, posterior.model, { inputs }, none, drawn, "parameters", { length });
+  yield* runInSteps(where, posterior.model, [{ inputs }], none, drawn, "parameters", { length });
 }

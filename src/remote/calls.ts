@@ -1,14 +1,18 @@
 // What can be called on a worker, in one table: the types of the page's side and both sides' code are made of it.
 
 import type { ArrayLike } from "../array/ndarray.ts";
+import type { curvatureProductAsync } from "../curvature/products.ts";
 import type { Data } from "../data/batches.ts";
+import type { gradientAsync, perSampleGradientNormsAsync, perSampleGradientsAsync } from "../derivatives/gradient.ts";
+import type { jacobianAsync, jvpAsync, vjpAsync } from "../derivatives/jacobian.ts";
 import type { evaluateAsync } from "../evaluation/evaluate.ts";
-import type { epistemicScore, outOfDistributionAuroc, uncertaintyAsync } from "../evaluation/uncertainty.ts";
+import type { epistemicScoreAsync, outOfDistributionAurocAsync, uncertaintyAsync } from "../evaluation/uncertainty.ts";
 import type { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors.ts";
 import type { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
 import type { kernels } from "../kernels/kernels.ts";
 import type { estimateMemory } from "../laplace/memory-estimate.ts";
 import type { Posterior } from "../laplace/posterior.ts";
+import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import type { Fit } from "../posterior/fit.ts";
 import type { Linearised } from "../prediction/linearised.ts";
@@ -21,9 +25,16 @@ export interface Functions {
   estimateMemory: typeof estimateMemory;
   evaluate: typeof evaluateAsync;
   uncertainty: typeof uncertaintyAsync;
-  epistemicScore: typeof epistemicScore;
+  epistemicScore: typeof epistemicScoreAsync;
   rewards: typeof rewardsAsync;
-  outOfDistributionAuroc: typeof outOfDistributionAuroc;
+  outOfDistributionAuroc: typeof outOfDistributionAurocAsync;
+  gradient: typeof gradientAsync;
+  perSampleGradients: typeof perSampleGradientsAsync;
+  perSampleGradientNorms: typeof perSampleGradientNormsAsync;
+  jacobian: typeof jacobianAsync;
+  jvp: typeof jvpAsync;
+  vjp: typeof vjpAsync;
+  curvatureProduct: typeof curvatureProductAsync;
   savePosterior: typeof savePosterior;
   loadPosterior: typeof loadPosterior;
   saveFit: typeof saveFit;
@@ -41,6 +52,13 @@ export const functions = [
   "epistemicScore",
   "rewards",
   "outOfDistributionAuroc",
+  "gradient",
+  "perSampleGradients",
+  "perSampleGradientNorms",
+  "jacobian",
+  "jvp",
+  "vjp",
+  "curvatureProduct",
   "savePosterior",
   "loadPosterior",
   "saveFit",
@@ -128,8 +146,8 @@ export type Sent<T> = T extends Network
 /** A result as the page gets it: a handle for what the worker keeps. */
 export type Received<T> = T extends Network
   ? RemoteNetwork
-  : T extends Posterior
-    ? RemotePosterior
+  : T extends Posterior<infer Kind>
+    ? RemotePosterior<Kind>
     : T extends Fit
       ? RemoteFit
       : T extends TableModel
@@ -155,7 +173,10 @@ export interface RemoteNetwork extends Handle, Facts<Network, "network">, Calls<
 export interface RemoteFit extends Handle, Facts<Fit, "fit">, Calls<Fit, "fit"> {}
 
 /** A posterior that a worker keeps. */
-export interface RemotePosterior extends Handle, Facts<Posterior, "posterior">, Calls<Posterior, "posterior"> {}
+export interface RemotePosterior<Kind extends LikelihoodKind = LikelihoodKind>
+  extends Handle,
+    Facts<Posterior<Kind>, "posterior">,
+    Calls<Posterior<Kind>, "posterior"> {}
 
 /** A model of a table that a worker keeps. */
 export interface RemoteTableModel extends Handle, Facts<TableModel, "tableModel">, Calls<TableModel, "tableModel"> {}

@@ -1,12 +1,27 @@
 // The page's side: the library's calls, on a worker.
 
 import type { NDArray } from "../array/ndarray.ts";
+import type { Data } from "../data/batches.ts";
 import { checkOptions, OptionError, ValueError, valueText } from "../errors.ts";
+import type { EvaluateOptions } from "../evaluation/evaluate.ts";
+import type { Evaluation } from "../evaluation/metrics.ts";
 import { networkJson } from "../io/networks.ts";
+import type { InBursts } from "../kernels/steps.ts";
 import type { Laplace } from "../laplace/laplace.ts";
 import type { LaplaceOptions } from "../laplace/options.ts";
+import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
+import type { KindOf, Task } from "../likelihood/tasks.ts";
 import { checkIsNetwork, Network } from "../network/network.ts";
-import { type Disposing, type Functions, functions, laplaceCalls, type OnWorker, type RemoteNetwork } from "./calls.ts";
+import {
+  type Disposing,
+  type Functions,
+  functions,
+  laplaceCalls,
+  type OnWorker,
+  type RemoteNetwork,
+  type RemotePosterior,
+  type TransferOptions,
+} from "./calls.ts";
 import { Connection, type WorkerLike } from "./connection.ts";
 import { callOn, RemoteObject } from "./handles.ts";
 
@@ -17,13 +32,14 @@ export interface ConnectOptions {
 }
 
 /** What `laplace` of a `Remote` gives: an approximation that is still to be fitted, on the worker. */
-export interface RemoteLaplace {
-  readonly fit: OnWorker<Laplace["fit"]>;
-  readonly sum: OnWorker<Laplace["sum"]>;
-  readonly posterior: OnWorker<Laplace["posterior"]>;
+export interface RemoteLaplace<Kind extends LikelihoodKind = LikelihoodKind> {
+  readonly fit: OnWorker<Laplace<Kind>["fit"]>;
+  readonly sum: OnWorker<Laplace<Kind>["sum"]>;
+  readonly posterior: OnWorker<Laplace<Kind>["posterior"]>;
 }
 
-type RemoteFunctions = { readonly [Name in keyof Functions]: OnWorker<Functions[Name]> };
+/** What knows the likelihood's kind is typed in `Remote` itself. */
+type RemoteFunctions = { readonly [Name in Exclude<keyof Functions, "evaluate">]: OnWorker<Functions[Name]> };
 
 /**
  * A worker's library, as `connect` gives it: its functions take the arguments that they take on the page, with handles for
@@ -35,7 +51,16 @@ export interface Remote extends RemoteFunctions, Disposing {
   /** A network of the worker as one of this thread, with its parameters as they are there now. */
   receive(net: RemoteNetwork): Promise<Network>;
   /** `laplace`; what its options lack is said when it is fitted. */
-  laplace(net: RemoteNetwork, options: LaplaceOptions): RemoteLaplace;
+  laplace<Given extends Likelihood | Task>(
+    net: RemoteNetwork,
+    options: LaplaceOptions<Given>,
+  ): RemoteLaplace<KindOf<Given>>;
+  /** `evaluate`: the metrics of the likelihood that the posterior has. */
+  evaluate<Kind extends LikelihoodKind>(
+    posterior: RemotePosterior<Kind>,
+    data: Data,
+    options?: InBursts<EvaluateOptions> & TransferOptions,
+  ): Promise<Evaluation<Kind>>;
   /** Ends the connection and the worker: calls that wait are rejected with a LaplaceError. */
   close(): void;
 }
@@ -93,13 +118,13 @@ function remoteOf(connection: Connection): Remote {
       const [frozen, parameters, buffers] = found as [string[], NDArray, NDArray];
       return new Network(graph, parameters, frozen, buffers);
     },
-    laplace(net: RemoteNetwork, options: LaplaceOptions): RemoteLaplace {
+    laplace(net: RemoteNetwork, options: LaplaceOptions) {
       const made = laplaceCalls.map((name) => {
         const call = (...args: unknown[]) =>
           callOn(connection, `laplace.${name}`, [net, options, ...args], undefined, 2);
         return [name, call] as const;
       });
-      return Object.fromEntries(made) as unknown as RemoteLaplace;
+      return Object.fromEntries(made);
     },
     close(): void {
       connection.close();
@@ -107,5 +132,5 @@ function remoteOf(connection: Connection): Remote {
   };
   const { dispose } = Symbol as { readonly dispose?: symbol };
   if (dispose !== undefined) Object.defineProperty(remote, dispose, { value: remote.close });
-  return remote as Remote;
+  return remote as unknown as Remote;
 }

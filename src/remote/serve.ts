@@ -1,9 +1,12 @@
 // The worker's side: answers what a page calls, and keeps networks, fits, posteriors and models for it.
 
 import type { NDArray } from "../array/ndarray.ts";
+import { curvatureProductAsync } from "../curvature/products.ts";
+import { gradientAsync, perSampleGradientNormsAsync, perSampleGradientsAsync } from "../derivatives/gradient.ts";
+import { jacobianAsync, jvpAsync, vjpAsync } from "../derivatives/jacobian.ts";
 import { LaplaceError, ValueError } from "../errors.ts";
 import { evaluateAsync } from "../evaluation/evaluate.ts";
-import { epistemicScore, outOfDistributionAuroc, uncertaintyAsync } from "../evaluation/uncertainty.ts";
+import { epistemicScoreAsync, outOfDistributionAurocAsync, uncertaintyAsync } from "../evaluation/uncertainty.ts";
 import { Fields } from "../io/fields.ts";
 import type { Json } from "../io/json.ts";
 import { networkFields, readNetwork } from "../io/networks.ts";
@@ -41,9 +44,16 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   estimateMemory,
   evaluate: evaluateAsync,
   uncertainty: uncertaintyAsync,
-  epistemicScore,
+  epistemicScore: epistemicScoreAsync,
   rewards: rewardsAsync,
-  outOfDistributionAuroc,
+  outOfDistributionAuroc: outOfDistributionAurocAsync,
+  gradient: gradientAsync,
+  perSampleGradients: perSampleGradientsAsync,
+  perSampleGradientNorms: perSampleGradientNormsAsync,
+  jacobian: jacobianAsync,
+  jvp: jvpAsync,
+  vjp: vjpAsync,
+  curvatureProduct: curvatureProductAsync,
   savePosterior,
   loadPosterior,
   saveFit,

@@ -4,8 +4,8 @@
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { blockOf, type Side, type Use } from "../derivatives/uses.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
-import type { Steps } from "../kernels/steps.ts";
+import { allocateFloats, bringOut, bytesPerElement, copyIn, copyOut, type Pointer, scope } from "../kernels/memory.ts";
+import { inPieces, type Steps } from "../kernels/steps.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import { type Node, positionsOf } from "../network/primitive.ts";
@@ -145,47 +145,33 @@ export function rotatedSide(
 }
 
 /** diag(Q diag(values) Qᵀ): Σ_op Q_B[i, o]² Q_A[j, p]² values[o, p]. */
-export function diagonalOf(
+export function* diagonalOf(
   { groups, outputs, inputs }: BlockShape,
   qb: Float64Array,
   qa: Float64Array | undefined,
   values: Float64Array,
-): Float64Array {
-  return scope(() => {
+): Steps<Float64Array> {
+  const size = outputs * inputs;
+  const result = new Float64Array(groups * size);
+  yield* inPieces(() => {
     const kernels = kernelsFor("float64");
-    const square = (q: Float64Array) =>
-      copyIn(
-        "float64",
-        q.map((x) => x * x),
-      );
-    const size = outputs * inputs;
+    const square = (q: Float64Array) => {
+      const at = copyIn("float64", q, true);
+      kernels.multiply(1, q.length, at, at, at, false);
+      return at;
+    };
     const half = allocateFloats("float64", groups * size);
     const whole = allocateFloats("float64", groups * size);
-    const [v, b, a] = [copyIn("float64", values), square(qb), qa === undefined ? 0 : square(qa)];
+    const [v, b, a] = [copyIn("float64", values, true), square(qb), qa === undefined ? 0 : square(qa)];
     const [sb, sa] = [outputs ** 2, inputs ** 2];
     kernels.gemm(groups, outputs, inputs, outputs, b, sb, outputs, 1, v, size, inputs, 1, half, size, inputs, 1, false);
-    if (a === 0) return copyOut("float64", half, groups * size) as Float64Array;
-    kernels.gemm(
-      groups,
-      outputs,
-      inputs,
-      inputs,
-      half,
-      size,
-      inputs,
-      1,
-      a,
-      sa,
-      1,
-      inputs,
-      whole,
-      size,
-      inputs,
-      1,
-      false,
-    );
-    return copyOut("float64", whole, groups * size) as Float64Array;
+    if (a !== 0) {
+      const to = [whole, size, inputs, 1, false] as const;
+      kernels.gemm(groups, outputs, inputs, inputs, half, size, inputs, 1, a, sa, 1, inputs, ...to);
+    }
+    bringOut("float64", a === 0 ? half : whole, groups * size, result, 0);
   });
+  return result;
 }
 
 /** Q diag(values) Qᵀ v of all blocks, for a vector or rows. */

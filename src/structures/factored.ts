@@ -10,16 +10,18 @@ import { kernelsFor } from "../kernels/kernels.ts";
 import {
   addToDiagonal,
   allocateFloats,
+  bringOut,
   bytesPerElement,
   copyIn,
-  copyOut,
   type DType,
   inMemory,
   type Numbers,
+  openScope,
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import type { Steps } from "../kernels/steps.ts";
+import { inPieces, type Steps } from "../kernels/steps.ts";
+import { copyOutInSteps } from "../linalg/in-steps.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
@@ -144,34 +146,39 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     return sums;
   }
 
-  variance(): Float64Array {
+  *variance(): Steps<Float64Array> {
     const result = this.#powers(-1);
     if (this.#eigen === undefined) return result;
     for (const block of this.#blocks) {
       const inverse = block.values.map((p) => 1 / p);
-      result.set(diagonalOf(block, block.qb as Float64Array, block.qa, inverse), block.selected.at);
+      result.set(yield* diagonalOf(block, block.qb as Float64Array, block.qa, inverse), block.selected.at);
     }
     return result;
   }
 
-  dense(): Float64Array {
+  dense(): Steps<Float64Array> {
     return this.#dense(1);
   }
 
-  covariance(): Float64Array {
+  covariance(): Steps<Float64Array> {
     return this.#dense(-1);
   }
 
-  #dense(exponent: number): Float64Array {
+  *#dense(exponent: number): Steps<Float64Array> {
     const n = this.#size;
     const powers = this.#powers(exponent);
-    return scope(() => {
+    const end = openScope();
+    try {
       const rows = allocateFloats("float64", n * n);
-      kernelsFor("float64").fill(n * n, 0, rows);
-      addToDiagonal(n, 1, rows);
-      this.#transform(rows, n, powers);
-      return copyOut("float64", rows, n * n) as Float64Array;
-    });
+      yield* inPieces(() => {
+        kernelsFor("float64").fill(n * n, 0, rows);
+        addToDiagonal(n, 1, rows);
+        this.#transform(rows, n, powers);
+      });
+      return yield* copyOutInSteps(rows, n * n);
+    } finally {
+      end();
+    }
   }
 
   /** Rows times Q diag(powers) Qᵀ. */
@@ -195,15 +202,17 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     this.#transform(rows, n, this.#powers(-0.5));
   }
 
-  quadraticForm(rows: Float64Array, n: number): Float64Array {
-    return scope(() => {
-      const x = copyIn("float64", rows);
+  *quadraticForm(rows: Float64Array, n: number): Steps<Float64Array> {
+    const result = new Float64Array(n);
+    yield* inPieces(() => {
+      const x = copyIn("float64", rows, true);
       if (this.#eigen !== undefined) rotate(this.#eigen, n, this.#size, x, false);
       this.#weigh(x, n, this.#powers(0.5));
-      const result = allocateFloats("float64", n);
-      kernelsFor("float64").dotRows(n, this.#size, x, x, result, false);
-      return copyOut("float64", result, n) as Float64Array;
+      const forms = allocateFloats("float64", n);
+      kernelsFor("float64").dotRows(n, this.#size, x, x, forms, false);
+      bringOut("float64", forms, n, result, 0);
     });
+    return result;
   }
 
   functionCovariance(backward: Backward): Numbers {

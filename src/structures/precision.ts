@@ -16,17 +16,17 @@ export interface Precision {
   /** tr(P⁻¹ H_c) of curvatures of the same structure, each the part of one output. */
   traces(parts: readonly Curvature[]): Steps<Float64Array>;
   /** The diagonal of P⁻¹, [S]. */
-  variance(): Float64Array;
-  /** P, [S, S] */
-  dense(): Float64Array;
-  /** P⁻¹, [S, S] */
-  covariance(): Float64Array;
+  variance(): Steps<Float64Array>;
+  /** P, [S, S], the caller's own. */
+  dense(): Steps<Float64Array>;
+  /** P⁻¹, [S, S], the caller's own. */
+  covariance(): Steps<Float64Array>;
   /** v becomes v R with R Rᵀ = P⁻¹: products of rows become quadratic forms in P⁻¹. */
   whiten(rows: Pointer, n: number): void;
   /** Standard normal ε becomes a deviation with the covariance P⁻¹. */
   colour(rows: Pointer, n: number): void;
   /** vᵀ P v of each row. */
-  quadraticForm(rows: Float64Array, n: number): Float64Array;
+  quadraticForm(rows: Float64Array, n: number): Steps<Float64Array>;
   /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */
   functionCovariance(backward: Backward): Numbers;
   /** cᵀ J P⁻¹ Jᵀ c of every example of a part and every column c that was pulled back, [B, K]. */

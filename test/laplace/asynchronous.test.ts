@@ -2,11 +2,15 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   chain,
   dense,
+  epistemicScore,
+  epistemicScoreAsync,
   evaluate,
   evaluateAsync,
   kernels,
   laplace,
   NDArray,
+  outOfDistributionAuroc,
+  outOfDistributionAurocAsync,
   type Posterior,
   randomNormal,
   type Structure,
@@ -46,6 +50,7 @@ const fitted = async (task: Task, structure: Structure): Promise<Posterior> => {
 function forms(posterior: Posterior, task: Task) {
   const y = targets[task];
   const data = { x, y };
+  const weights = [0, 1, 2].map((s) => posterior.mean.data.map((w: number, i: number) => w + ((s + i) % 5) / 10));
   const numbers = (tuned: Posterior) => [tuned.priorPrecision, tuned.noise, tuned.tuning, tuned.evidence()];
   type Options = { signal?: AbortSignal };
   const all: Record<string, [() => unknown, (options: Options) => Promise<unknown>]> = {
@@ -58,6 +63,16 @@ function forms(posterior: Posterior, task: Task) {
       async (options) => numbers(await posterior.optimizePriorAsync({ method: "adam", steps: 5, ...options })),
     ],
     evidence: [() => posterior.evidence(), (options) => posterior.evidenceAsync(options)],
+    evidenceGradient: [() => posterior.evidenceGradient(), (options) => posterior.evidenceGradientAsync(options)],
+    covariance: [() => posterior.covariance(), (options) => posterior.covarianceAsync(options)],
+    precision: [() => posterior.precision(), (options) => posterior.precisionAsync(options)],
+    variance: [() => posterior.variance(), (options) => posterior.varianceAsync(options)],
+    logProb: [() => posterior.logProb(weights), (options) => posterior.logProbAsync(weights, options)],
+    epistemicScore: [() => epistemicScore(posterior, x), (options) => epistemicScoreAsync(posterior, x, options)],
+    outOfDistributionAuroc: [
+      () => outOfDistributionAuroc(posterior, x, x),
+      (options) => outOfDistributionAurocAsync(posterior, x, x, options),
+    ],
     sample: [() => posterior.sample(3, { seed: 4 }), (options) => posterior.sampleAsync(3, { seed: 4, ...options })],
     predict: [
       () => ({ ...posterior.predict(x) }),
@@ -165,6 +180,10 @@ test("errors are the same, as rejections", async () => {
     [() => posterior.logProbabilities(x), () => posterior.logProbabilitiesAsync(x)],
     [() => posterior.optimizePrior({ steps: -1 }), () => posterior.optimizePriorAsync({ steps: -1 })],
     [() => posterior.sample(-1), () => posterior.sampleAsync(-1)],
+    [() => posterior.logProb(wrong), () => posterior.logProbAsync(wrong)],
+    [() => posterior.covariance({ memoryBudget: 8 }), () => posterior.covarianceAsync({ memoryBudget: 8 })],
+    [() => posterior.precision({ memory: 8 } as never), () => posterior.precisionAsync({ memory: 8 } as never)],
+    [() => epistemicScore(posterior, wrong), () => epistemicScoreAsync(posterior, wrong)],
     [() => posterior.functionSamples(x, 0.5), () => posterior.functionSamplesAsync(x, 0.5)],
     [() => posterior.functionCovariance(wrong), () => posterior.functionCovarianceAsync(wrong)],
     [() => posterior.diagnose({ x, y: wrong }), () => posterior.diagnoseAsync({ x, y: wrong })],

@@ -112,15 +112,15 @@ describe.each(cases.map((one) => [one.h, one.deltas.length, one.damping, one] as
     });
 
     test("diagonals of P and of its inverse", () => {
-      expect(diagonalOf(precision.dense())).toBeAllClose(diag.data, near(diag));
-      expect(precision.variance()).toBeAllClose(diagInv.data, near(diagInv));
-      expect(diagonalOf(precision.covariance())).toBeAllClose(diagInv.data, near(diagInv));
+      expect(diagonalOf(atOnce(precision.dense()))).toBeAllClose(diag.data, near(diag));
+      expect(atOnce(precision.variance())).toBeAllClose(diagInv.data, near(diagInv));
+      expect(diagonalOf(atOnce(precision.covariance()))).toBeAllClose(diagInv.data, near(diagInv));
     });
 
     test("products with P and its powers", () => {
-      const product = times(rows, precision.dense());
+      const product = times(rows, atOnce(precision.dense()));
       expect(product).toBeAllClose(bmm["1"].data, near(bmm["1"]));
-      expect(times(rows, precision.covariance())).toBeAllClose(bmm["-1"].data, near(bmm["-1"]));
+      expect(times(rows, atOnce(precision.covariance()))).toBeAllClose(bmm["-1"].data, near(bmm["-1"]));
       const root = changed(rows, (pointer) => precision.colour(pointer, n));
       expect(root).toBeAllClose(bmm["-0.5"].data, near(bmm["-0.5"]));
       // P^½ = P P^−½
@@ -130,7 +130,7 @@ describe.each(cases.map((one) => [one.h, one.deltas.length, one.damping, one] as
 
     test("quadratic forms in P and in its inverse", () => {
       const forms = Array.from({ length: n }, (_, i) => dot(rows, i, bmm["1"].data, i));
-      expect(precision.quadraticForm(rows, n)).toBeAllClose(forms, { relative: 1e-9 });
+      expect(atOnce(precision.quadraticForm(rows, n))).toBeAllClose(forms, { relative: 1e-9 });
       // W P⁻¹ Wᵀ of each pair of rows.
       const white = changed(rows, (pointer) => precision.whiten(pointer, n));
       const found = invSquareForm.data.map((_, i) => {

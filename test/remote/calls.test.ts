@@ -10,6 +10,7 @@ import {
   chain,
   cosineDecay,
   crossEntropy,
+  curvatureProduct,
   DataLoader,
   dataset,
   defineLikelihood,
@@ -18,6 +19,9 @@ import {
   estimateMemory,
   evaluate,
   gaussian,
+  gradient,
+  jacobian,
+  jvp,
   kernels,
   type LaplaceOptions,
   type Likelihood,
@@ -29,6 +33,8 @@ import {
   mse,
   type NDArray,
   outOfDistributionAuroc,
+  perSampleGradientNorms,
+  perSampleGradients,
   poisson,
   type RemotePosterior,
   randomNormal,
@@ -41,6 +47,7 @@ import {
   tanh,
   train,
   uncertainty,
+  vjp,
 } from "../../src/index.ts";
 import { functions, kinds } from "../../src/remote/calls.ts";
 import { pair, scaledNormal } from "./pair.ts";
@@ -136,7 +143,6 @@ describe.each([
     expect(await remote.evaluate(there, data, { level: 0.8 })).toEqual(evaluate(here, data, { level: 0.8 }));
     expect(await remote.uncertainty(there, more, { seed: 1 })).toEqual(uncertainty(here, more, { seed: 1 }));
     expect(plain(await there.diagnose(data))).toEqual(plain(here.diagnose(data)));
-    if (kind === "numbers") return;
     expect(await remote.epistemicScore(there, more)).toEqual(epistemicScore(here, more));
     expect(await remote.outOfDistributionAuroc(there, x, more)).toEqual(outOfDistributionAuroc(here, x, more));
   });
@@ -205,6 +211,28 @@ test("a network goes there and back: parameters, statistics, what is frozen; its
   expect(copy.forward(more)).toEqual(before);
   expect(copy.buffers).toEqual(net.buffers);
   expect(back.parameters.data.every((one: number) => one === 0)).toBe(true);
+});
+
+test("derivatives are those of the page", async () => {
+  const { outputs, y } = targets.classes;
+  const [net, data] = [netOf(outputs), { x, y }];
+  const there = await remote.send(net);
+  const [theta, f] = [net.parameters, net.forward(x)];
+  expect(await remote.gradient(there, crossEntropy, data)).toEqual(gradient(net, crossEntropy, data));
+  expect(await remote.perSampleGradients(there, crossEntropy, data)).toEqual(
+    perSampleGradients(net, crossEntropy, data),
+  );
+  expect(await remote.perSampleGradientNorms(there, crossEntropy, data)).toEqual(
+    perSampleGradientNorms(net, crossEntropy, data),
+  );
+  expect(await remote.jacobian(there, x)).toEqual(jacobian(net, x));
+  expect(await remote.jvp(there, x, theta)).toEqual(jvp(net, x, theta));
+  expect(await remote.vjp(there, x, f, { withRespectTo: "inputs" })).toEqual(
+    vjp(net, x, f, { withRespectTo: "inputs" }),
+  );
+  expect(await remote.curvatureProduct(there, "classification", data, theta)).toEqual(
+    curvatureProduct(net, "classification", data, theta),
+  );
 });
 
 test("fits of shards add there, and files go there and back", async () => {

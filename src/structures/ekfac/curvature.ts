@@ -4,7 +4,7 @@
 import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
 import type { MemoryOptions } from "../../derivatives/budget.ts";
 import { ValueError } from "../../errors.ts";
-import { oneStep, type Steps } from "../../kernels/steps.ts";
+import { atOnce, oneStep, type Steps } from "../../kernels/steps.ts";
 import {
   type Curvature,
   checkSame,
@@ -35,7 +35,7 @@ export class EkfacCurvature extends SelectedCurvature implements Curvature {
   diagonal(): NDArray {
     const result = new Float64Array(this.size);
     for (const block of this.blocks) {
-      result.set(diagonalOf(block, block.qb, block.qa, block.values), block.selected.at);
+      result.set(atOnce(diagonalOf(block, block.qb, block.qa, block.values)), block.selected.at);
     }
     return new NDArray(result, [this.size]);
   }

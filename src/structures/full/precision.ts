@@ -7,13 +7,13 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import {
   addToDiagonal,
   allocateFloats,
+  bringOut,
   copyIn,
   copyOut,
   inMemory,
   type Numbers,
   openScope,
   type Pointer,
-  scope,
 } from "../../kernels/memory.ts";
 import { atOnce, inPieces, oneStep, type Steps } from "../../kernels/steps.ts";
 import { choleskyInSteps, eachRows } from "../../linalg/in-steps.ts";
@@ -56,11 +56,15 @@ class FullPrecision implements Precision {
     return this.#curvature.size;
   }
 
-  dense(): Float64Array {
+  *dense(): Steps<Float64Array> {
     const n = this.#size;
+    const { matrix } = this.#curvature;
     const delta = this.#prior.spread();
-    const p = this.#curvature.matrix.map((x) => this.#h * x);
-    for (let i = 0; i < n; i++) p[i * n + i] += delta[i];
+    const p = new Float64Array(n * n);
+    yield* eachRows(n, (first, end) => {
+      for (let i = first * n; i < end * n; i++) p[i] = this.#h * matrix[i];
+      for (let i = first; i < end; i++) p[i * n + i] += delta[i];
+    });
     return p;
   }
 
@@ -146,7 +150,7 @@ class FullPrecision implements Precision {
       const [delta] = precision;
       return Float64Array.of(eigenvalues.reduce((total, x) => total + delta / x, 0));
     }
-    return this.#prior.sums(this.variance()).map((trace, i) => precision[i] * trace);
+    return this.#prior.sums(atOnce(this.variance())).map((trace, i) => precision[i] * trace);
   }
 
   *traces(parts: readonly FullCurvature[]): Steps<Float64Array> {
@@ -160,14 +164,18 @@ class FullPrecision implements Precision {
     return sums;
   }
 
-  variance(): Float64Array {
+  *variance(): Steps<Float64Array> {
     const n = this.#size;
-    const covariance = this.covariance();
+    const covariance = yield* this.#inverted();
     return Float64Array.from({ length: n }, (_, i) => covariance[i * n + i]);
   }
 
-  covariance(): Float64Array {
-    return atOnce(this.#inverted());
+  *covariance(): Steps<Float64Array> {
+    const n = this.#size;
+    const covariance = yield* this.#inverted();
+    const copy = new Float64Array(n * n);
+    yield* eachRows(n, (first, end) => copy.set(covariance.subarray(first * n, end * n), first * n));
+    return copy;
   }
 
   *#inverted(): Steps<Float64Array> {
@@ -207,17 +215,20 @@ class FullPrecision implements Precision {
     kernelsFor("float64").solveForward(size, n, upper, 1, size, rows, 1, size);
   }
 
-  quadraticForm(rows: Float64Array, n: number): Float64Array {
+  *quadraticForm(rows: Float64Array, n: number): Steps<Float64Array> {
     const size = this.#size;
-    return scope(() => {
+    const dense = yield* this.dense();
+    const result = new Float64Array(n);
+    yield* inPieces(() => {
       const kernels = kernelsFor("float64");
-      const [x, p] = [copyIn("float64", rows), copyIn("float64", this.dense())];
+      const [x, p] = [copyIn("float64", rows, true), copyIn("float64", dense, true)];
       const y = allocateFloats("float64", n * size);
       kernels.gemm(1, n, size, size, x, 0, size, 1, p, 0, size, 1, y, 0, size, 1, false);
-      const result = allocateFloats("float64", n);
-      kernels.dotRows(n, size, x, y, result, false);
-      return copyOut("float64", result, n) as Float64Array;
+      const forms = allocateFloats("float64", n);
+      kernels.dotRows(n, size, x, y, forms, false);
+      bringOut("float64", forms, n, result, 0);
     });
+    return result;
   }
 
   functionCovariance(backward: Backward): Numbers {
