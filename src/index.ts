@@ -202,8 +202,10 @@ export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weigh
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";
 export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { BurstOptions, ExamplesReport, InBursts, Steps, StopSignal } from "./kernels/steps.ts";
-export { type FitOptions, type Laplace, laplace } from "./laplace/laplace.ts";
-export { type EstimateOptions, estimateMemory, type MemoryEstimate } from "./laplace/memory-estimate.ts";
+export { type EstimateOptions, estimateMemory } from "./laplace/estimate-memory.ts";
+export type { FitOptions, Laplace } from "./laplace/fitting.ts";
+export { laplace } from "./laplace/laplace.ts";
+export type { MemoryEstimate } from "./laplace/memory-estimate.ts";
 export type { LaplaceOptions } from "./laplace/options.ts";
 export type { Posterior } from "./laplace/posterior.ts";
 export { bernoulli } from "./likelihood/bernoulli.ts";
@@ -323,8 +325,9 @@ export { preference } from "./network/preference.ts";
 export type { Traced } from "./network/trace.ts";
 export type { Evidence, EvidenceGradient } from "./posterior/evidence.ts";
 export type { Fit } from "./posterior/fit.ts";
+export type { SampleOptions } from "./posterior/sampling.ts";
 export type { HeldOut, HeldOutCandidate, Tuning, TuningOptions, TuningReport } from "./posterior/tuning.ts";
-export type { SampleOptions, WeightPosterior } from "./posterior/weight-posterior.ts";
+export type { WeightPosterior } from "./posterior/weight-posterior.ts";
 export type { FunctionSampleOptions } from "./prediction/function-samples.ts";
 export type { Linearised } from "./prediction/linearised.ts";
 export type {

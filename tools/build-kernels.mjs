@@ -7,7 +7,7 @@
 //   types.ts     the kernels' signatures as TypeScript sees them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { deflateRawSync } from "node:zlib";
+import zopfli from "@gfx/zopfli";
 import asc from "assemblyscript/asc";
 import { plainSimd } from "./plain-simd.mjs";
 
@@ -81,9 +81,11 @@ ${members(1)}}
 `;
 }
 
-function bytes() {
+async function bytes() {
   const { plain, fused } = plainSimd(readFileSync(join(generated, "relaxed.wasm")));
-  const text = deflateRawSync(plain, { level: 9, memLevel: 9 }).toString("base64");
+  // Zopfli's stream is 6 % shorter than zlib's, and read by the same code.
+  const packed = await zopfli.deflateAsync(plain, { numiterations: 15 });
+  const text = Buffer.from(packed).toString("base64");
   return `${notice}
 /** The bytes of the plain build. */
 export const size = ${plain.length};
@@ -109,11 +111,11 @@ export async function buildKernels() {
       return existsSync(path) ? readFileSync(path, "utf8") : null;
     };
     const options =
-      "-O3 --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd --enable relaxed-simd";
+      "-O3 --converge --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd --enable relaxed-simd";
     const files = [join(generated, "assembly.ts"), "-o", wasm];
     const { error, stderr } = await asc.main([...files, ...options.split(" ")], { readFile });
     if (error) throw new Error(`The kernels do not compile.\n${stderr.toString()}`);
   }
-  writeFileSync(join(generated, "bytes.ts"), bytes());
+  writeFileSync(join(generated, "bytes.ts"), await bytes());
   writeFileSync(join(generated, "types.ts"), types(kernels));
 }

@@ -38,7 +38,14 @@ export async function inChromium(
   { headers = {}, setup = "", imports = {}, seconds = 120, slower = 1, traced } = {},
 ) {
   const own = (name) => `/node_modules/laplace-ts/dist/${name}.js`;
-  const map = { imports: { "laplace-ts": own("index"), "laplace-ts/graph": own("graph"), ...imports } };
+  const map = {
+    imports: {
+      "laplace-ts": own("index"),
+      "laplace-ts/graph": own("graph"),
+      "laplace-ts/mini": own("mini"),
+      ...imports,
+    },
+  };
   const page = `<!doctype html><meta charset="utf-8">
 <script type="importmap">${JSON.stringify(map)}</script>
 <script type="module">

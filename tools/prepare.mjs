@@ -70,14 +70,15 @@ try {
   await step(
     "Building the library",
     {
-      inputs: ["src", "tsconfig.json", "tsconfig.build.json", lock],
-      outputs: ["dist/index.js"],
+      inputs: ["src", "tsconfig.json", "tsconfig.build.json", "tools/single-files.mjs", lock],
+      outputs: ["dist/index.js", "dist/laplace.min.js"],
       stamp: "build/library.stamp",
     },
-    () => {
+    async () => {
       rmSync("dist", { recursive: true, force: true });
       tsc("tsconfig.build.json");
       addWide("dist");
+      await (await import("./single-files.mjs")).writeSingleFiles("dist");
     },
   );
   await step(

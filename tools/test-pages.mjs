@@ -2,8 +2,9 @@
 // and run in the real thing. What comes out must be what the page says. Deno and Bun come from npm, and are left out, with a
 // line that says so, where they cannot be installed.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { gzipSync } from "node:zlib";
 import { build, createServer } from "vite";
 import { openPage, serve } from "./chromium-page.mjs";
 
@@ -63,10 +64,37 @@ async function vite(folder) {
   }
 }
 
+/** What the page of one file loads before its answer. */
+const MOST_REQUESTS = 4;
+const MOST_KILOBYTES = 80;
+
 async function importMap(folder) {
   const due = writeFiles("import-maps", folder);
   const { answer, requests } = await served(folder);
-  expect(`docs/import-maps.md, ${requests.length} requests`, answer, due);
+  const asked = requests.filter(({ path }) => path !== "/favicon.ico");
+  const bytes = asked.reduce((sum, { path }) => sum + compressed(join(folder, path)), 0);
+  expect(`docs/import-maps.md, ${asked.length} requests, ${(bytes / 1000).toFixed(1)} kB`, answer, due);
+  if (asked.length > MOST_REQUESTS || bytes > 1000 * MOST_KILOBYTES) {
+    throw new Error(`docs/import-maps.md: the page asked for ${JSON.stringify(asked)}, ${bytes} bytes compressed.`);
+  }
+  // Every single file is a module that loads, alone, and has what its entry has.
+  for (const [name, entry] of [
+    ["laplace", "index"],
+    ["mini", "mini"],
+  ]) {
+    const dist = join(folder, "node_modules/laplace-ts/dist");
+    const [single, whole] = await Promise.all([`${name}.min`, entry].map((file) => import(join(dist, `${file}.js`))));
+    const names = Object.keys(single);
+    if (names.length < 15 || !names.every((one) => one in whole)) throw new Error(`${name}.min.js exports ${names}.`);
+    const map = JSON.parse(readFileSync(join(dist, `${name}.min.js.map`), "utf8"));
+    const lost = map.sources.filter((path) => !existsSync(join(dist, path)) && !path.includes("/generated/"));
+    if (lost.length > 0) throw new Error(`${name}.min.js.map names sources that the package does not have: ${lost}`);
+  }
+}
+
+/** Bytes of a file that is served, "/" being index.html, as gzip makes them. */
+function compressed(path) {
+  return gzipSync(readFileSync(statSync(path).isDirectory() ? join(path, "index.html") : path), { level: 9 }).length;
 }
 
 async function policy(folder) {
@@ -108,8 +136,8 @@ document.querySelector("#answer").textContent = String(sum);`);
     expect("docs/csp.md, threads that a policy refuses", alone.answer, threaded.answer);
     if (alone.said.length === 0) throw new Error(`docs/csp.md: nothing was refused under ${policy}`);
   }
-  page(`import { chain, connect, dense } from "${dist}/index.js";
-const remote = await connect(new Worker("${dist}/worker.js", { type: "module" }));
+  page(`import { chain, connect, dense } from "${dist}/laplace.min.js";
+const remote = await connect(new Worker("${dist}/worker.min.js", { type: "module" }));
 const net = await remote.send(chain({ inputs: 1, seed: 1 }, dense(1)));
 document.querySelector("#answer").textContent = String((await net.forward([[1]])).shape);`);
   quiet("laplace-ts/worker", await under(written), "1,1");

@@ -51,6 +51,7 @@ const guide = [
       page("Pages that do not block", "/pages-that-do-not-block"),
       page("Workers", "/workers"),
       page("Import maps, no bundler", "/import-maps"),
+      page("Size and loading", "/size"),
       page("Deno", "/deno"),
       page("Bun", "/bun"),
       page("Content security policy", "/csp"),

@@ -20,7 +20,7 @@ export function layerOnInputs({ input, sites, uses }: Graph): LinearSite | undef
 }
 
 /** Bytes of what is kept of a network's inputs. */
-export function inputSumsBytes(graph: Graph): number {
+function inputSumsBytes(graph: Graph): number {
   if (layerOnInputs(graph) === undefined) return 0;
   const { shape } = graph.input;
   return 8 * (MOST_ROWS + 3) * shape[shape.length - 1];
@@ -126,3 +126,9 @@ export class InputSums {
     return Math.sqrt(Math.max(0, this.squares[j] - this.sums[j] ** 2 / this.count) / this.count);
   }
 }
+
+/** What a plan has of this, where its fit is to be diagnosed. */
+export const inputSums = {
+  bytes: inputSumsBytes,
+  of: (graph: Graph): InputSums | undefined => layerOnInputs(graph) && new InputSums(),
+};

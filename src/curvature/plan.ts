@@ -2,12 +2,12 @@
 
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { readLikelihood, type Task } from "../likelihood/tasks.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, type Sharing, type Structure, structures } from "../structures/curvature.ts";
 import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
-import { checkWeights, table } from "../structures/table.ts";
+import { checkWeights, rowNamed } from "../structures/table.ts";
+import type { inputSums } from "./input-sums.ts";
 
 /**
  * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
@@ -76,6 +76,8 @@ export interface Plan {
   readonly seed: number;
   readonly sharing: Sharing;
   readonly basis: Curvature | undefined;
+  /** What is kept of the inputs; missing where nobody will ask. */
+  readonly inputs?: typeof inputSums | undefined;
 }
 
 const known = new WeakMap<Selection, WeakMap<Likelihood, Map<string, unknown>>>();
@@ -100,10 +102,10 @@ export function once<Result>(plan: Plan, name: string, make: () => Result): Resu
 /** The number of weights up to which the whole matrix is the default. */
 const FULL_UP_TO = 1000;
 
-/** Checks the options. @throws OptionError, ShapeError */
-export function readPlan(where: string, net: Network, task: Likelihood | Task, options: CurvatureOptions): Plan {
+/** Checks the options; the likelihood is read once the network is known to be one. @throws OptionError, ShapeError */
+export function readPlan(where: string, net: Network, read: () => Likelihood, options: CurvatureOptions): Plan {
   checkIsNetwork(where, net);
-  const likelihood = readLikelihood(where, task, net);
+  const likelihood = read();
   const selection = select(where, net, options.weights);
   const { curvature: kind = "ggn", monteCarloSamples: samples = 1, seed = 0, sharing = "expand", basis } = options;
   const structure = options.structure ?? (selection.size <= FULL_UP_TO || !selection.whole ? "full" : "kronecker");
@@ -122,7 +124,7 @@ export function readPlan(where: string, net: Network, task: Likelihood | Task, o
   }
   checkWeights(where, structure, selection);
   if (basis !== undefined) {
-    if (!table[structure].options.includes("basis") || !hasBasis(basis)) {
+    if (!rowNamed(structure).options.includes("basis") || !hasBasis(basis)) {
       throw new OptionError(`${where}: a basis is for "ekfac", and comes from a "kronecker" or "ekfac" curvature.`);
     }
     if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);

@@ -11,7 +11,7 @@ import { outputsOf } from "../network/part-outputs.ts";
 import { lastAxis, type Node } from "../network/primitive.ts";
 import type { Part, RowView } from "../network/run.ts";
 import { Selection } from "../structures/selection.ts";
-import { table } from "../structures/table.ts";
+import { rowOf } from "../structures/table.ts";
 import { once, type Plan } from "./plan.ts";
 
 /** The part of a network between its selected weights and its outputs, for one position. */
@@ -85,8 +85,8 @@ export function positionView(
  * positions of a weight are to be reduced first.
  */
 export function viewOf(plan: Plan): PositionView | undefined {
-  const { net, selection, likelihood, kind, structure, sharing } = plan;
-  const reduced = sharing === "reduce" && table[structure].options.includes("sharing");
+  const { net, selection, likelihood, kind, sharing } = plan;
+  const reduced = sharing === "reduce" && rowOf(plan).options.includes("sharing");
   return once(plan, "view", () =>
     kind !== "ggn" || reduced ? undefined : positionView(net.graph, selection, likelihood),
   );

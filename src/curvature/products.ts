@@ -17,11 +17,12 @@ import {
 } from "../kernels/memory.ts";
 import { asynchronously, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Task } from "../likelihood/tasks.ts";
+import { readLikelihood, type Task } from "../likelihood/tasks.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
 import { type Columns, type Run, run, runInSteps } from "../network/run.ts";
+import { bringAll } from "../structures/all.ts";
 import type { Weights } from "../structures/selection.ts";
 import { targetedBatches } from "./accumulate.ts";
 import { type CurvatureKind, type PlaceOptions, type Plan, readPlace, readPlan } from "./plan.ts";
@@ -91,7 +92,12 @@ function productOf(
   const where = "curvatureProduct";
   checkOptions(where, options, ["curvature", "monteCarloSamples", "seed", "weights", "first", "memoryBudget"]);
   const { memoryBudget, weights, first, ...rest } = options;
-  const plan = readPlan(where, net, likelihood, { ...rest, weights, structure: "diagonal" });
+  bringAll();
+  const plan = readPlan(where, net, () => readLikelihood(where, likelihood, net), {
+    ...rest,
+    weights,
+    structure: "diagonal",
+  });
   checkData(where, data);
   checkBudget(where, [net.parameterCount], net, memoryBudget, "The product is as long as the parameters.");
   const selected = weights === undefined ? undefined : plan.selection;

@@ -9,7 +9,6 @@ import type { Curvature } from "../structures/curvature.ts";
 import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
 import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
 import { addSums } from "./add.ts";
-import { InputSums, layerOnInputs } from "./input-sums.ts";
 import { outputsApart } from "./outputs-apart.ts";
 import type { Plan } from "./plan.ts";
 import { lengthOfShard, shardsOf } from "./shards.ts";
@@ -50,7 +49,7 @@ export function* fitRounds(where: string, plan: Plan, data: Data, first = 0, len
       `${where}: "${plan.structure}" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches, a DataLoader or the generator function itself; or a basis, with which one pass is enough.`,
     );
   }
-  const inputs = layerOnInputs(plan.net.graph) && new InputSums();
+  const inputs = plan.inputs?.of(plan.net.graph);
   let before: Summary | undefined;
   for (const [number, pass] of passes.entries()) {
     const again = before !== undefined;

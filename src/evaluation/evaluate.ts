@@ -6,7 +6,7 @@ import { checkOptions, ShapeError } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, type LikelihoodKind, meanOf } from "../likelihood/likelihood.ts";
 import type { WeightOptions } from "../losses/losses.ts";
-import { checkIsPosterior } from "../posterior/weight-posterior.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";

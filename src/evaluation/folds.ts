@@ -4,7 +4,8 @@ import { Random } from "../array/random.ts";
 import { type Data, readWhole } from "../data/batches.ts";
 import { type Dataset, takeBatch } from "../data/dataset.ts";
 import { checkBoolean, checkInteger, checkOptions, OptionError } from "../errors.ts";
-import { checkIsPosterior, type WeightPosterior } from "../posterior/weight-posterior.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
+import { WeightPosterior } from "../posterior/weight-posterior.ts";
 
 /** A model of a cross-validation, with the data that it did not see. */
 export interface Fold<Of extends WeightPosterior = WeightPosterior> {
@@ -59,7 +60,7 @@ export async function folds<Of extends WeightPosterior>(
     const rows = order.slice(first, end).sort();
     const rest = Uint32Array.from([...order.subarray(0, first), ...order.subarray(end)]).sort();
     const posterior = await make(takeBatch(whole, rest), k);
-    checkIsPosterior(where, `what the function gives of fold ${k}`, posterior);
+    checkIsPosterior(where, `what the function gives of fold ${k}`, posterior, WeightPosterior);
     made.push({ posterior, data: takeBatch(whole, rows), rows });
   }
   return made;

@@ -16,7 +16,8 @@ import { reporting, type Steps } from "../kernels/steps.ts";
 import { goldenSearch, gridSearch, type Least } from "../posterior/search.ts";
 import { problemScales, tunedApart } from "../posterior/tunable.ts";
 import { type HeldOutCandidate, readWarning, type Tuning } from "../posterior/tuning.ts";
-import { checkIsPosterior, type WeightPosterior } from "../posterior/weight-posterior.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
+import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
 import type { Hyperparameters, PriorStructure } from "../structures/prior.ts";
 import { evaluating } from "./evaluate.ts";
@@ -230,7 +231,7 @@ function readMembers(posterior: WeightPosterior, on: HeldOutOptions["on"]): read
     return [{ posterior, data: readWhole(where, on as Data) }];
   }
   return list.map((one, k) => {
-    checkIsPosterior(where, `the posterior of fold ${k}`, one?.posterior);
+    checkIsPosterior(where, `the posterior of fold ${k}`, one?.posterior, WeightPosterior);
     return { posterior: one.posterior, data: readWhole(`${where}: fold ${k}`, one.data as Data) };
   });
 }

@@ -6,7 +6,8 @@ import type { Dataset } from "../data/dataset.ts";
 import { checkOptions, OptionError, refuseCopies, ShapeError, ValueError } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, type InBursts, reporting, type Steps } from "../kernels/steps.ts";
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
-import { checkIsPosterior, type WeightPosterior } from "../posterior/weight-posterior.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
+import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
 import { type Prediction, type PredictOptions, predict, predictOptionNames } from "../prediction/prediction.ts";
@@ -334,7 +335,7 @@ export function mixture<Kind extends LikelihoodKind>(
     throw new ValueError(`${where}: expected a list of posteriors, at least one.`);
   }
   const list: readonly WeightPosterior<Kind>[] = Array.from(posteriors);
-  list.forEach((one, k) => void checkIsPosterior(where, `posterior ${k}`, one));
+  list.forEach((one, k) => void checkIsPosterior(where, `posterior ${k}`, one, WeightPosterior));
   const [first] = list;
   const kindOf = ({ likelihood: { name, entry } }: WeightPosterior) => JSON.stringify([name, entry]);
   list.forEach((one, k) => {

@@ -4,7 +4,7 @@ import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkBytes, checkInteger, checkOptions, newFloats, readBudget } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { labelShape } from "../losses/classes.ts";
-import { checkIsPosterior } from "../posterior/weight-posterior.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { eachFunction } from "../prediction/functions.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import { rowInformation } from "../prediction/log-probabilities.ts";

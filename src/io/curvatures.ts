@@ -4,7 +4,7 @@ import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
 import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { Read, Write } from "../structures/structure.ts";
-import { rowOf, table } from "../structures/table.ts";
+import { rowNamed, rowOf, table } from "../structures/table.ts";
 import type { Fields } from "./fields.ts";
 
 /** Writes a curvature's arrays, and gives what of it is not an array. */
@@ -14,8 +14,8 @@ export function writeCurvature(curvature: Curvature, write: Write) {
 
 /** Reads a curvature over these weights. @throws FileError */
 export function readCurvature(document: Fields, structure: Structure, selection: Selection, read: Read): Curvature {
-  const fields = document.object("curvature", ["examples", ...Object.values(table).flatMap((row) => row.fields)]);
-  return table[structure].read(selection, fields.positive("examples"), read, fields);
+  const fields = document.object("curvature", ["examples", ...table().flatMap((row) => row.fields)]);
+  return rowNamed(structure).read(selection, fields.positive("examples"), read, fields);
 }
 
 /** Writes what curvatures of the outputs, kept apart, have of their own. */

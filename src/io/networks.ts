@@ -10,7 +10,7 @@ import type { Network } from "../network/network.ts";
 import type { Parameter, Shape, Site } from "../network/parameters.ts";
 import type { Node, Primitive } from "../network/primitive.ts";
 import { primitives } from "../network/primitives/all.ts";
-import { input } from "../network/primitives/arithmetic.ts";
+import { input } from "../network/primitives/input.ts";
 import { registered } from "../network/registry.ts";
 import { type ParameterDraft, Trace, type Traced } from "../network/trace.ts";
 import { type Fields, numberJson } from "./fields.ts";

@@ -7,17 +7,19 @@ import type { Drawn } from "../curvature/accumulate.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";
 import { checkNumber, checkOptions, FileError, LaplaceError, OptionError } from "../errors.ts";
 import { Posterior } from "../laplace/posterior.ts";
+import { checkLikelihood } from "../likelihood/check.ts";
 import { entryNames } from "../likelihood/define-likelihood.ts";
 import { entryFields, readEntry } from "../likelihood/entry.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
 import { checkIsFit, Fit } from "../posterior/fit.ts";
-import { checkIsPosterior } from "../posterior/weight-posterior.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
+import { bringAll } from "../structures/all.ts";
 import { structures } from "../structures/curvature.ts";
 import { readPrior } from "../structures/prior.ts";
 import type { Selection, Weights } from "../structures/selection.ts";
 import type { Read, Write } from "../structures/structure.ts";
-import { checkPrior, table } from "../structures/table.ts";
+import { checkPrior, rowNamed } from "../structures/table.ts";
 import { contentsChecksum } from "./checksum.ts";
 import { readApart, readCurvature, writeApart, writeCurvature } from "./curvatures.ts";
 import { Fields, numberJson } from "./fields.ts";
@@ -221,6 +223,7 @@ function load<T>(
   known: readonly string[],
   read: (where: string, fields: Fields, arrays: Arrays) => T,
 ): T {
+  bringAll();
   const file = readFile(where, bytes);
   const text = verify(where, kind, file);
   try {
@@ -374,7 +377,7 @@ function readFit(
     : { indices: arrays.vector("weights") };
   const kind = fields.choice("kind", ["ggn", "monteCarlo", "empiricalFisher"] as const);
   const samples = fields.integer("monteCarloSamples", 1);
-  const plan = readPlan(where, net, likelihood, {
+  const plan = readPlan(where, net, () => checkLikelihood(where, likelihood, net), {
     weights,
     structure: fields.choice("structure", structures),
     curvature: kind,
@@ -382,5 +385,5 @@ function readFit(
     seed: fields.integer("seed", 0),
     sharing: fields.choice("sharing", ["expand", "reduce"]),
   });
-  return { plan, basis: fields.boolean("basis") && table[plan.structure].options.includes("basis") };
+  return { plan, basis: fields.boolean("basis") && rowNamed(plan.structure).options.includes("basis") };
 }

@@ -7,10 +7,10 @@ import { compressed, size } from "./generated/bytes.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { SCRATCH, STATIC_BYTES, shared, theMemory } from "./heap.ts";
 import { inflate } from "./inflate.ts";
-import { type DType, memoryUse } from "./memory.ts";
+import { allocate, bytesPerElement, copyOut, type DType, inMemory, memoryUse, scope, writeIntegers } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
 import { inWriting } from "./pieces.ts";
-import { firstDifference } from "./selfcheck.ts";
+import type { firstDifference } from "./selfcheck.ts";
 import { recording } from "./tape.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
 
@@ -54,6 +54,9 @@ interface NodeProcess {
   readonly versions?: { readonly node?: string };
   getBuiltinModule?(name: "node:v8"): { setFlagsFromString(flags: string): void };
   getBuiltinModule?(name: "node:fs"): { readFileSync(path: string): Bytes };
+  getBuiltinModule?(name: "node:module"): {
+    createRequire(url: string): (path: string) => { firstDifference: typeof firstDifference };
+  };
   getBuiltinModule?(name: "node:zlib"): { inflateRawSync(bytes: Uint8Array): Bytes };
 }
 
@@ -84,7 +87,8 @@ function loadWide(): Loaded {
   const v8 = process?.getBuiltinModule?.("node:v8");
   if (v8 === undefined || version < 24) throw refuse("it needs Node 24 or later");
   const bytes = wideBytes();
-  if (bytes === undefined)
+  const { firstDifference } = selfcheck() ?? {};
+  if (bytes === undefined || firstDifference === undefined)
     throw refuse("its file, kernels/generated/wide.wasm of the package, is not beside the program, as after bundling");
   if (shared) markMemoryShared(bytes);
   const narrow = load();
@@ -93,7 +97,14 @@ function loadWide(): Loaded {
   v8.setFlagsFromString("--no-liftoff");
   try {
     const candidate = instantiate("wide", new WebAssembly.Module(bytes));
-    const found = firstDifference(candidate, narrow);
+    const found = firstDifference(candidate, narrow, {
+      allocate,
+      bytesPerElement,
+      copyOut,
+      inMemory,
+      scope,
+      writeIntegers,
+    });
     if (found !== undefined) {
       throw refuse(`the kernel ${found.kernel} differs from the narrow build's by ${found.difference}`);
     }
@@ -128,6 +139,17 @@ function wideBytes(): Bytes | undefined {
   try {
     const file = nodeProcess()?.getBuiltinModule?.("node:fs").readFileSync(`${dirname}/generated/wide.wasm`);
     return file === undefined ? undefined : new Uint8Array(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The check of it: a module beside this one, which is not imported, so that no bundle has it. */
+function selfcheck() {
+  const { url } = import.meta;
+  try {
+    const require = nodeProcess()?.getBuiltinModule?.("node:module").createRequire(url);
+    return require?.(`./selfcheck${url.slice(url.lastIndexOf("."))}`);
   } catch {
     return undefined;
   }

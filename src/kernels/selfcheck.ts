@@ -1,18 +1,17 @@
 // Runs every kernel of two builds on the same numbers and compares what they write. The wide build is experimental in
-// V8, so it has to show once, in the very code that will run, that it computes what the narrow build computes.
+// V8, so it has to show once, in the very code that will run, that it computes what the narrow build computes. Node alone reads
+// this file, as the wide build's: no page loads it. So it is given the memory that it works in, and imports none.
 
 import { activationCode } from "./activations.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
-import {
-  allocate,
-  bytesPerElement,
-  copyOut,
-  type DType,
-  inMemory,
-  type Pointer,
-  scope,
-  writeIntegers,
-} from "./memory.ts";
+import type * as memory from "./memory.ts";
+import type { DType, Pointer } from "./memory.ts";
+
+/** What it needs of the memory. */
+export type Memory = Pick<
+  typeof memory,
+  "allocate" | "bytesPerElement" | "copyOut" | "inMemory" | "scope" | "writeIntegers"
+>;
 
 /** Where a sample call finds its operands: numbers in [-1, 1), positive ones, a definite matrix, and room to write. */
 interface Places {
@@ -28,7 +27,7 @@ interface Places {
 const N = 41; // no multiple of any vector or tile
 const LENGTH = 8 * N * N;
 
-type Call = (kernels: Float64Kernels, places: Places) => void;
+type Call = (kernels: Float64Kernels, places: Places, allocate: Memory["allocate"]) => void;
 
 /** A sample call of every kernel. The type makes a missing one an error. */
 const calls: Record<keyof Float64Kernels, readonly Call[]> = {
@@ -147,7 +146,7 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   widen: [(k, { x, out }) => k.widen(N, x, out)],
   eighWorkspace: [(k, { out }) => k.fill(1, k.eighWorkspace(N), out)],
   eigh: [
-    (k, { definite, out, more }) => {
+    (k, { definite, out, more }, allocate) => {
       // Eigenvectors have no sign of their own; the values do.
       k.copyRows(1, N * N, definite, 0, more, 0, false);
       k.eigh(N, more, out, allocate(k.eighWorkspace(N)), true);
@@ -158,7 +157,7 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   eighNext: [eighInPieces],
 };
 
-function eighInPieces(k: Float64Kernels, { definite, out, more }: Places): void {
+function eighInPieces(k: Float64Kernels, { definite, out, more }: Places, allocate: Memory["allocate"]): void {
   k.copyRows(1, N * N, definite, 0, more, 0, false);
   const work = allocate(k.eighWorkspace(N));
   k.eighBegin(N, more, out, work);
@@ -173,7 +172,8 @@ function solve(k: Kernels, l: Pointer, y: Pointer, out: Pointer, run: (l: Pointe
 }
 
 /** What a call writes into `out` and `more`. */
-function written(kernels: Kernels, dtype: DType, call: Call): Float64Array {
+function written(memory: Memory, kernels: Kernels, dtype: DType, call: Call): Float64Array {
+  const { allocate, bytesPerElement, copyOut, inMemory, scope, writeIntegers } = memory;
   return scope(() => {
     const bytes = LENGTH * 8;
     const [x, y, positive, definite, out, more] = Array.from({ length: 6 }, () => allocate(bytes));
@@ -197,7 +197,7 @@ function written(kernels: Kernels, dtype: DType, call: Call): Float64Array {
       memory.fill(0, more / 8, more / 8 + LENGTH);
     });
     writeIntegers(table, [N, 7, 1, N, 0, 0]);
-    call(kernels as Float64Kernels, { x, y, positive, definite, out, more, table });
+    call(kernels as Float64Kernels, { x, y, positive, definite, out, more, table }, allocate);
     const length = Math.min(LENGTH, (8 * LENGTH) / size);
     return Float64Array.from([...copyOut(dtype, out, LENGTH), ...copyOut(dtype, more, length)]);
   });
@@ -207,13 +207,14 @@ function written(kernels: Kernels, dtype: DType, call: Call): Float64Array {
 export function firstDifference(
   a: Record<DType, Kernels>,
   b: Record<DType, Kernels>,
+  memory: Memory,
 ): { readonly kernel: string; readonly difference: number } | undefined {
   for (const dtype of ["float32", "float64"] as const) {
     const tolerance = dtype === "float32" ? 1e-3 : 1e-11;
     for (const [kernel, samples] of Object.entries(calls)) {
       if (!(kernel in a[dtype])) continue;
       for (const call of samples) {
-        const [ours, theirs] = [written(a[dtype], dtype, call), written(b[dtype], dtype, call)];
+        const [ours, theirs] = [a, b].map((kernels) => written(memory, kernels[dtype], dtype, call));
         for (let i = 0; i < ours.length; i++) {
           const difference = Math.abs(ours[i] - theirs[i]);
           if (difference <= tolerance * Math.max(1, Math.abs(theirs[i])) || Object.is(ours[i], theirs[i])) continue;

@@ -2,19 +2,15 @@
 
 import { cutOfPass, passBytes } from "../curvature/accumulate.ts";
 import { dryAccumulators } from "../curvature/accumulators.ts";
-import { inputSumsBytes } from "../curvature/input-sums.ts";
 import { outputsApart } from "../curvature/outputs-apart.ts";
-import { once, type Plan, readPlan } from "../curvature/plan.ts";
+import { once, type Plan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
-import { bytesText, checkInteger, checkOptions, MemoryBudgetError } from "../errors.ts";
+import { bytesText, MemoryBudgetError } from "../errors.ts";
 import { dryRun } from "../kernels/dry-run.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
-import type { Network } from "../network/network.ts";
-import { type Approximation, readPredictOptions } from "../prediction/prediction.ts";
-import { type Structure, structures } from "../structures/curvature.ts";
+import type { Structure } from "../structures/curvature.ts";
 import type { Pass } from "../structures/structure.ts";
-import { curvatureBytes, dryPrecision, table } from "../structures/table.ts";
-import { type LaplaceOptions, laplaceOptionNames } from "./options.ts";
+import { curvatureBytes, dryPrecision, rowNamed, table } from "../structures/table.ts";
 import { type Asked, FLOAT64, phaseBytes } from "./phase-bytes.ts";
 
 /**
@@ -68,9 +64,9 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   const { net, selection } = plan;
   const vector = FLOAT64 * selection.size;
   // The parameters as they were, which the posterior keeps in float64, the prior's mean, and what is kept of the inputs.
-  const kept = FLOAT64 * net.parameterCount + vector + inputSumsBytes(net.graph);
+  const kept = FLOAT64 * net.parameterCount + vector + (plan.inputs?.bytes(net.graph) ?? 0);
   const copy = net.parameterCount * bytesPerElement(net.dtype);
-  const passes = table[structure].passes(plan.basis !== undefined);
+  const passes = rowNamed(structure).passes(plan.basis !== undefined);
   const last = passes[passes.length - 1];
   const apart = outputsApart(plan, dryAccumulators(plan, last)(1).length);
   const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
@@ -105,44 +101,15 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   return { bytes, sums, part, curvature, factorisation, phases };
 }
 
-/** Options of `estimateMemory`: those of `laplace`, and how much there is to do. */
-export interface EstimateOptions extends LaplaceOptions {
-  /** Examples of the fit (default: as many as pass through the network at once, about 32 MiB). */
-  readonly examples?: number | undefined;
-  /** Inputs of one call of `predict`, `evaluate` or `diagnose` (default 1). */
-  readonly inputs?: number | undefined;
-  /** How they are predicted, as in `predict`. */
-  readonly approximation?: Approximation | undefined;
-  /** Draws of "network" (default 100). */
-  readonly samples?: number | undefined;
-}
-
-/**
- * What `laplace(net, options).fit(data)` and the use of its posterior will need, in bytes, without running anything: `bytes`
- * of the fit and a first prediction, or of the most that any phase needs where `inputs` are given.
- * @throws OptionError, ShapeError
- */
-export function estimateMemory(net: Network, options: EstimateOptions): MemoryEstimate {
-  const where = "estimateMemory";
-  checkOptions(where, options, ["examples", "inputs", "approximation", "samples", ...laplaceOptionNames]);
-  const { likelihood, examples = Number.POSITIVE_INFINITY, inputs, approximation, samples, ...rest } = options;
-  if (examples !== Number.POSITIVE_INFINITY) checkInteger(where, "examples", examples, 0);
-  if (inputs !== undefined) checkInteger(where, "inputs", inputs, 0);
-  const plan = readPlan(where, net, likelihood, rest);
-  const how = readPredictOptions(where, plan.likelihood, { approximation, samples });
-  const asked = inputs === undefined && approximation === undefined ? undefined : { inputs: inputs ?? 1, ...how };
-  return estimate(plan, plan.structure, examples, asked);
-}
-
 /** @throws MemoryBudgetError with the bytes, and the structures that would fit */
 export function checkMemory(where: string, plan: Plan, budget: number): void {
   const needed = (structure: Structure) =>
     once({ ...plan, structure }, "bytes", () => estimate(plan, structure, 0).bytes);
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
-  const fitting = structures.filter(
-    (structure) => (plan.selection.whole || table[structure].takes.singleWeights) && needed(structure) <= budget,
-  );
+  const fitting = table()
+    .filter(({ name, takes }) => (plan.selection.whole || takes.singleWeights) && needed(name) <= budget)
+    .map(({ name }) => name);
   const instead =
     fitting.length === 0
       ? "No structure fits over these weights; choose fewer (weights)."

@@ -77,6 +77,7 @@ export interface LossWithOptions<Options> extends Loss {
   with(options: Options): LossWithOptions<Options>;
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function makeLoss(rule: LossRule): Loss {
   const { name } = rule;
   const loss = (
@@ -142,6 +143,7 @@ export const mse: Loss = makeLoss({
   },
 });
 
+/* @__NO_SIDE_EFFECTS__ */
 function makeCrossEntropy(options: ClassOptions): LossWithOptions<ClassOptions> {
   const name = "crossEntropy";
   const { classAxis, ignoredLabel } = options;
@@ -222,6 +224,7 @@ function eachIgnored({ dtype, batch, outputs }: Outputs, t: Pointer, visit: (i: 
   });
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreOptions> {
   const name = "binaryCrossEntropy";
   const { ignoredLabel } = options;

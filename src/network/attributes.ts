@@ -31,11 +31,13 @@ export const finite: AttributeReader<number> = (from, name) => from.finite(name)
 export const count: AttributeReader<number> = (from, name) => from.integer(name, 1);
 
 /** One of these texts. */
+/* @__NO_SIDE_EFFECTS__ */
 export function oneOf<const Choice extends string>(...choices: readonly Choice[]): AttributeReader<Choice> {
   return (from, name) => from.choice(name, choices);
 }
 
 /** A list of integers of at least `minimum`, at most 32 of them, as many as there may be axes. */
+/* @__NO_SIDE_EFFECTS__ */
 export function integers(minimum: number): AttributeReader<readonly number[]> {
   return (from, name) => from.integers(name, minimum, 32);
 }
@@ -57,6 +59,7 @@ export const sides: AttributeReader<readonly [number, number, number, number]> =
 };
 
 /** A number that passes a test. */
+/* @__NO_SIDE_EFFECTS__ */
 export function numberThat(fits: (value: number) => boolean): AttributeReader<number> {
   return (from, name) => {
     const value = from.finite(name);

@@ -14,7 +14,7 @@ import type { Parameter, Shape, Site } from "./parameters.ts";
 import * as arithmetic from "./primitives/arithmetic.ts";
 import { type ElementwiseFunction, elementwise } from "./primitives/elementwise.ts";
 import { linear, scaleShift as scaleShiftPrimitive } from "./primitives/linear.ts";
-import { reshape as reshapePrimitive } from "./primitives/rearrange.ts";
+import { reshape as reshapePrimitive } from "./primitives/reshape.ts";
 import { softmax as softmaxPrimitive } from "./primitives/softmax.ts";
 import { type Initialiser, type ParameterDraft, Traced } from "./trace.ts";
 

@@ -114,6 +114,8 @@ export interface Primitive<Attributes> {
   /** How its attributes are read from files; missing where it has none. */
   readonly attributes?: AttributeReaders<Attributes>;
   readonly stored?: Stored<Attributes>;
+  /** Whether its attributes have running statistics, which training updates. */
+  readonly statistics?: boolean;
   /** The value's shape for one example. @throws ShapeError naming the primitive */
   shape(inputs: readonly Shape[], attributes: Attributes, site: Site | undefined): Shape;
   /** Writes the node's value. */

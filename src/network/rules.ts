@@ -16,6 +16,7 @@ interface LinearMap<Attributes> {
 }
 
 /** The rules of y = A x; for y = A x + constant, `forward` is written over. */
+/* @__NO_SIDE_EFFECTS__ */
 export function linearRules<Attributes>({ apply, transpose }: LinearMap<Attributes>): Rules<Attributes> {
   return {
     order: "linear",
@@ -42,6 +43,7 @@ type ElementwiseRules<Attributes> = Pick<
 >;
 
 /** The rules of y = φ(x), but for `forward`. @param slopes writes φ′(x) for the whole batch */
+/* @__NO_SIDE_EFFECTS__ */
 export function slopeRules<Attributes>(
   slopes: (node: Node<Attributes>, pass: ForwardPass, to: Pointer) => void,
 ): ElementwiseRules<Attributes> {
@@ -81,6 +83,7 @@ interface BilinearMap<Attributes> {
 }
 
 /** The rules of y = a ∘ b. */
+/* @__NO_SIDE_EFFECTS__ */
 export function bilinearRules<Attributes>({ apply, left, right }: BilinearMap<Attributes>): Rules<Attributes> {
   return {
     order: "bilinear",
@@ -114,6 +117,7 @@ interface SiteMap<Attributes> {
 }
 
 /** The rules of y = W ∘ x + b. What arrives at W and b is contracted elsewhere. */
+/* @__NO_SIDE_EFFECTS__ */
 export function siteRules<Attributes>({ apply, transpose, shift }: SiteMap<Attributes>): Rules<Attributes> {
   return {
     order: "bilinear",

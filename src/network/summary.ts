@@ -6,7 +6,7 @@ import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
 import { parametersOf, type Site } from "./parameters.ts";
 import type { Node, Primitive } from "./primitive.ts";
-import { reshape } from "./primitives/rearrange.ts";
+import { reshape } from "./primitives/reshape.ts";
 
 /** What a node does, in a word. */
 export function labelOf(node: Node): string {

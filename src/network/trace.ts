@@ -6,10 +6,9 @@ import { LaplaceError, ShapeError } from "../errors.ts";
 import type { Graph } from "./graph.ts";
 import type { BufferArray, Parameter, Shape, Site } from "./parameters.ts";
 import type { Node, Primitive } from "./primitive.ts";
-import { input } from "./primitives/arithmetic.ts";
-import { softmax } from "./primitives/softmax.ts";
-import { type BatchStatistics, batchNormalise } from "./primitives/training.ts";
-import { endOf } from "./summary.ts";
+import { input } from "./primitives/input.ts";
+import type { BatchStatistics } from "./primitives/training.ts";
+import { endOf, labelOf } from "./summary.ts";
 
 /** How a parameter array begins. */
 export interface ParameterDraft {
@@ -159,7 +158,7 @@ export class Trace {
     if (!(output instanceof Traced) || output.trace !== this) {
       throw new LaplaceError("A model's function must return a value it computed from its argument.");
     }
-    if (endOf(output.node).primitive === (softmax as Primitive<never>)) {
+    if (labelOf(endOf(output.node)) === "softmax") {
       throw new LaplaceError(
         "network: the network ends in softmax, but losses and likelihoods take logits: they apply softmax themselves, which is exact where probabilities round to 0 or 1. Leave the softmax out.",
       );
@@ -187,7 +186,7 @@ export class Trace {
     }
     for (const node of this.nodes) {
       if (live.has(node)) continue;
-      const owner = node.site ?? (node.primitive === batchNormalise ? (node.attributes as object) : undefined);
+      const owner = node.site ?? (node.primitive.statistics ? (node.attributes as object) : undefined);
       if (owner === undefined) continue;
       const owned: unknown[] = Object.values(owner);
       const [parameter] = [...this.parameters, ...this.#buffers.values()].filter((p) => owned.includes(p));

@@ -8,7 +8,7 @@ import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import { semidefiniteRoot } from "../likelihood/logit-draws.ts";
 import { pushForward } from "../network/passes.ts";
 import { type Contraction, none, runInSteps } from "../network/run.ts";
-import type { SampleOptions } from "../posterior/weight-posterior.ts";
+import type { SampleOptions } from "../posterior/sampling.ts";
 import { cutFor, wholeRoute } from "./cuts.ts";
 import { eachFunction } from "./functions.ts";
 import type { Linearised } from "./linearised.ts";

@@ -10,7 +10,7 @@ import type { epistemicScoreAsync, outOfDistributionAurocAsync, uncertaintyAsync
 import type { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors.ts";
 import type { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
 import type { kernels } from "../kernels/kernels.ts";
-import type { estimateMemory } from "../laplace/memory-estimate.ts";
+import type { estimateMemory } from "../laplace/estimate-memory.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";

@@ -7,7 +7,7 @@ import type { EvaluateOptions } from "../evaluation/evaluate.ts";
 import type { Evaluation } from "../evaluation/metrics.ts";
 import { networkJson } from "../io/networks.ts";
 import type { InBursts } from "../kernels/steps.ts";
-import type { Laplace } from "../laplace/laplace.ts";
+import type { Laplace } from "../laplace/fitting.ts";
 import type { LaplaceOptions } from "../laplace/options.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { KindOf, Task } from "../likelihood/tasks.ts";

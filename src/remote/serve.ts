@@ -14,8 +14,8 @@ import { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors
 import { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
 import { version } from "../io/version.ts";
 import { kernels } from "../kernels/kernels.ts";
+import { estimateMemory } from "../laplace/estimate-memory.ts";
 import { laplace } from "../laplace/laplace.ts";
-import { estimateMemory } from "../laplace/memory-estimate.ts";
 import type { LaplaceOptions } from "../laplace/options.ts";
 import { Posterior } from "../laplace/posterior.ts";
 import { entryFields, readEntry } from "../likelihood/entry.ts";

@@ -2,7 +2,7 @@
 
 import type { DType } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
-import type { Accumulator, Curvature, Sharing } from "./curvature.ts";
+import type { Accumulator, Curvature, Sharing, Structure } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -56,6 +56,7 @@ export interface ReadNumbers {
 
 /** A structure. Methods are given curvatures of its own. */
 export interface Row<C extends Curvature = Curvature> {
+  readonly name: Structure;
   /** Options of a fit that it looks at. */
   readonly options: readonly ("sharing" | "basis" | "damping")[];
   /** Of those, in which curvatures that add must agree. */

@@ -28,7 +28,6 @@ import { Backward, Forward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 import {
   type BatchNormaliseAttributes,
-  batchNormalise,
   positionsOfChannel,
   takesBatchStatistics,
 } from "../network/primitives/training.ts";
@@ -88,7 +87,7 @@ function checkBatches({ graph, frozen }: Network, examples: number, batchSize: n
   let better = batchSize + 1;
   while (better < examples && smallest(better) === 1) better++;
   for (const node of graph.nodes) {
-    if (node.primitive !== (batchNormalise as unknown)) continue;
+    if (!node.primitive.statistics) continue;
     const batchNode = node as Node<BatchNormaliseAttributes>;
     if (positionsOfChannel(batchNode) > 1 || !takesBatchStatistics(batchNode, frozen)) continue;
     const layer = batchNode.attributes.mean.name.replace(/\.running_mean$/, "");

@@ -33,15 +33,19 @@ import {
 } from "../../src/index.ts";
 import { dryBytes, dryRun } from "../../src/kernels/dry-run.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
+import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import { PART_BYTES } from "../../src/network/run.ts";
+import { bringAll } from "../../src/structures/all.ts";
 import { kernelPeakOf } from "../laplace/peak.ts";
 import { drawCase } from "../reference/draw.ts";
+
+bringAll();
 
 const IGNORED = -100;
 
 /** The one pass of a fit with these options; "ekfac" has one where a basis is given. */
 function planned(net: Network, likelihood: Likelihood, options: CurvatureOptions): PlannedPass {
-  const plan = readPlan("test", net, likelihood, options);
+  const plan = readPlan("test", net, () => readLikelihood("test", likelihood, net), options);
   const [pass] = passesOf(plan);
   const accumulatorFor = dryAccumulators(plan, pass);
   return { plan, accumulatorFor, apart: outputsApart(plan, accumulatorFor(1).length) };

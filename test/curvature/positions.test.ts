@@ -47,6 +47,10 @@ import {
   tanh,
   transpose,
 } from "../../src/index.ts";
+import { readLikelihood } from "../../src/likelihood/tasks.ts";
+import { bringAll } from "../../src/structures/all.ts";
+
+bringAll();
 
 const IGNORED = -100;
 const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
@@ -218,7 +222,7 @@ test("many positions pass in several parts", () => {
 describe("positions are examples", () => {
   const last = categorical({ classAxis: "last" });
   const viewed = (net: Network, likelihood: Likelihood, options: CurvatureOptions = {}) =>
-    viewOf(readPlan("test", net, likelihood, options)) !== undefined;
+    viewOf(readPlan("test", net, () => readLikelihood("test", likelihood, net), options)) !== undefined;
   const mixing = () =>
     chain(
       { inputs: [3, 2], dtype: "float64" },

@@ -19,6 +19,10 @@ import {
   reshape,
   type Structure,
 } from "../../src/index.ts";
+import { readLikelihood } from "../../src/likelihood/tasks.ts";
+import { bringAll } from "../../src/structures/all.ts";
+
+bringAll();
 
 const random = new Random(3);
 const x = array(
@@ -28,7 +32,7 @@ const x = array(
 
 /** Whether a plan has its columns in groups. */
 function grouped(net: Network, likelihood: Likelihood, structure: Structure): boolean {
-  const plan = readPlan("test", net, likelihood, { structure });
+  const plan = readPlan("test", net, () => readLikelihood("test", likelihood, net), { structure });
   const [pass] = passesOf(plan);
   const { columns } = cutOfPass({ plan, accumulatorFor: dryAccumulators(plan, pass), apart: 1 }, x.shape[0]);
   return columns < columnsOf(plan).count(plan.net.outputShape);

@@ -15,6 +15,10 @@ import {
   randomNormal,
   tanh,
 } from "../../src/index.ts";
+import { readLikelihood } from "../../src/likelihood/tasks.ts";
+import { bringAll } from "../../src/structures/all.ts";
+
+bringAll();
 
 const labels = Float64Array.from({ length: 60 }, (_, i) => i % 3);
 const norm = (values: Float64Array) => Math.hypot(...values);
@@ -26,7 +30,7 @@ function summed(net: Network, x: ReturnType<typeof randomNormal>): Float64Array 
 describe("the sketch of a gradient", () => {
   const net = chain({ inputs: 200, dtype: "float64" }, dense(7, tanh), dense(3));
   const x = randomNormal([60, 200], { seed: 1 });
-  const plan = readPlan("test", net, "classification", { structure: "diagonal" });
+  const plan = readPlan("test", net, () => readLikelihood("test", "classification", net), { structure: "diagonal" });
 
   test("is the same whether the gradient or each part of the data is sketched", () => {
     const steps = summarise("test", plan, new DataLoader({ x, y: labels }, { batchSize: 17 }));
@@ -43,7 +47,7 @@ describe("the sketch of a gradient", () => {
     expect(norm(sketch) / norm(whole)).toBeLessThan(1.25);
     expect(sketch.slice(200 * 7)).toEqual(whole.slice(200 * 7));
     const small = chain({ inputs: 20, dtype: "float64" }, dense(7, tanh), dense(3));
-    const exact = readPlan("test", small, "classification", {});
+    const exact = readPlan("test", small, () => readLikelihood("test", "classification", small), {});
     const weights = Float64Array.from(small.parameters.data);
     expect(sketchOf(exact.selection).of(weights)).toEqual(weights);
   });

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { batchedMatmul, kernels, OptionError } from "../../src/index.ts";
 import { kernelsFor, useBuild } from "../../src/kernels/kernels.ts";
+import * as memory from "../../src/kernels/memory.ts";
 import { firstDifference } from "../../src/kernels/selfcheck.ts";
 
 const major = Number(process.versions.node.split(".")[0]);
@@ -56,13 +57,13 @@ test("wide SIMD works on Node 24 and later, and is refused with the reason befor
 
 test("the check of a build finds any kernel that computes something else", () => {
   const right = both();
-  expect(firstDifference(right, both())).toBeUndefined();
+  expect(firstDifference(right, both(), memory)).toBeUndefined();
   for (const name of ["gemm", "activation", "softmax", "adamStep", "solveBackward", "sumAxis"] as const) {
     const wrong = both();
     Object.assign(wrong.float64, { [name]: () => {} });
-    expect(firstDifference(wrong, right)?.kernel).toBe(`${name} (float64)`);
+    expect(firstDifference(wrong, right, memory)?.kernel).toBe(`${name} (float64)`);
   }
   const wrong = both();
   Object.assign(wrong.float64, { eigh: () => 0 });
-  expect(firstDifference(wrong, right)?.kernel).toBe("eigh (float64)");
+  expect(firstDifference(wrong, right, memory)?.kernel).toBe("eigh (float64)");
 });

@@ -36,9 +36,12 @@ import { atOnce } from "../../src/kernels/steps.ts";
 import { PART_BYTES } from "../../src/network/run.ts";
 import { type Asked, cutFor, functionBytes, routeOf, wholeRoute } from "../../src/prediction/cuts.ts";
 import { sumVariances } from "../../src/prediction/functions.ts";
+import { bringAll } from "../../src/structures/all.ts";
 import { dryPrecision } from "../../src/structures/table.ts";
 import { kernelPeakOf } from "../laplace/peak.ts";
 import { drawCase } from "../reference/draw.ts";
+
+bringAll();
 
 const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
 

@@ -20,8 +20,12 @@ import {
   tanh,
 } from "../../src/index.ts";
 import { atOnce } from "../../src/kernels/steps.ts";
+import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import { Fit } from "../../src/posterior/fit.ts";
 import { type Executor, runRounds } from "../../src/shards/executor.ts";
+import { bringAll } from "../../src/structures/all.ts";
+
+bringAll();
 
 const structures = ["full", "diagonal", "kronecker", "ekfac"] as const;
 const kinds = ["ggn", "monteCarlo", "empiricalFisher"] as const;
@@ -96,7 +100,7 @@ function given({
 
 /** A summary's numbers. */
 function numbers(net: Network, likelihood: "classification" | "regression", options: CurvatureOptions, sums: Summary) {
-  const plan = readPlan("", net, likelihood, options);
+  const plan = readPlan("", net, () => readLikelihood("", likelihood, net), options);
   const of = {
     net,
     theta: Float64Array.from(net.parameters.data),
@@ -117,7 +121,7 @@ describe("a fit in shards", () => {
     await fc.assert(
       fc.asyncProperty(cases, async (one) => {
         const { net, likelihood, batches, options } = given(one);
-        const plan = readPlan("fit", net, likelihood, options);
+        const plan = readPlan("fit", net, () => readLikelihood("fit", likelihood, net), options);
         const rounds = () => fitRounds("fit", plan, batches(0, one.examples), 0, one.length);
         const due = numbers(net, likelihood, options, await runRounds(rounds(), undefined, {}));
         const found = await runRounds(rounds(), permuting(one.seed), {});
@@ -141,11 +145,16 @@ describe("a fit in shards", () => {
 
   test("that is small is one shard; a shard is a power of 2 of examples, or all", () => {
     const net = chain({ inputs: 784, seed: 1 }, dense(256, tanh), dense(10));
-    const lengthOf = (options: CurvatureOptions) => lengthOfShard(readPlan("", net, "classification", options), 0);
+    const lengthOf = (options: CurvatureOptions) =>
+      lengthOfShard(
+        readPlan("", net, () => readLikelihood("", "classification", net), options),
+        0,
+      );
     expect(lengthOf({ structure: "kronecker" })).toBe(512);
     expect(lengthOf({ structure: "diagonal" })).toBe(1024);
     expect(lengthOf({ structure: "full" })).toBe(Number.POSITIVE_INFINITY);
-    const small = readPlan("", rows("float64"), "regression", { structure: "full" });
+    const narrow = rows("float64");
+    const small = readPlan("", narrow, () => readLikelihood("", "regression", narrow), { structure: "full" });
     expect(lengthOfShard(small, 0)).toBeGreaterThan(10_000);
   });
 });

@@ -1,16 +1,18 @@
 // Every primitive there is. One more is a file of its own and a line here.
 
 import type { Primitive } from "../primitive.ts";
-import { add, affine, input, multiply } from "./arithmetic.ts";
+import { add, affine, multiply } from "./arithmetic.ts";
 import { addSinusoids, differs, maskedSoftmax, positions } from "./attention.ts";
 import { convolution, transposedConvolution } from "./convolution.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
+import { input } from "./input.ts";
 import { linear, scaleShift } from "./linear.ts";
 import { matmul } from "./matmul.ts";
 import { normalise } from "./normalise.ts";
 import { averagePool, maxPool } from "./pooling.ts";
-import { concatenate, permute, reshape, slice, sum } from "./rearrange.ts";
+import { concatenate, permute, slice, sum } from "./rearrange.ts";
+import { reshape } from "./reshape.ts";
 import { softmax } from "./softmax.ts";
 import { batchNormalise, dropout } from "./training.ts";
 

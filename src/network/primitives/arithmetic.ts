@@ -3,7 +3,7 @@
 import { sameShape, shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import type { Pointer } from "../../kernels/memory.ts";
-import { finite, integers } from "../attributes.ts";
+import { finite } from "../attributes.ts";
 import type { Shape } from "../parameters.ts";
 import type { CotangentPass, Node, Primitive } from "../primitive.ts";
 import { bilinearRules, linearRules } from "../rules.ts";
@@ -12,18 +12,6 @@ function equalShapes(name: string, [x, y]: readonly Shape[]): Shape {
   if (!sameShape(x, y)) throw new ShapeError(`${name}: the shapes ${shapeText(x)} and ${shapeText(y)} differ.`);
   return x;
 }
-
-/** The network's input. Its value is set, not computed. */
-export const input: Primitive<{ readonly shape: Shape }> = {
-  name: "input",
-  order: "linear",
-  inputs: 0,
-  attributes: { shape: integers(1) },
-  shape: (_, { shape }) => shape,
-  forward() {},
-  pushforward() {},
-  pullback() {},
-};
 
 /** y = a + b */
 export const add: Primitive<undefined> = {

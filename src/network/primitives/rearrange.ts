@@ -1,4 +1,4 @@
-// Primitives without parameters that move values: in another shape, side by side, axes in another order, a part of an axis; and sums over an axis.
+// Primitives without parameters that move values: side by side, axes in another order, a part of an axis; and sums over an axis.
 
 import { gatherStrided } from "../../array/einsum.ts";
 import { sameShape, shapeText, sizeOf } from "../../array/ndarray.ts";
@@ -7,7 +7,7 @@ import { bytesPerElement, type DType } from "../../kernels/memory.ts";
 import { finite, integers } from "../attributes.ts";
 import type { Shape } from "../parameters.ts";
 import type { ForwardPass, Node, Primitive } from "../primitive.ts";
-import { copyRules, linearRules } from "../rules.ts";
+import { linearRules } from "../rules.ts";
 
 /** Strides, in elements, of an array without gaps. */
 function stridesOf(shape: Shape): number[] {
@@ -116,21 +116,6 @@ export const sum: Primitive<{ readonly axis: number }> = {
     },
   }),
   rowwise: ({ shape, attributes: { axis } }) => sizeOf(shape.slice(axis)),
-};
-
-/** The same elements in another shape. */
-export const reshape: Primitive<{ readonly shape: Shape }> = {
-  name: "reshape",
-  inputs: 1,
-  attributes: { shape: integers(1) },
-  shape([x], { shape }) {
-    if (sizeOf(x) !== sizeOf(shape) || !shape.every((length) => Number.isInteger(length) && length > 0)) {
-      throw new ShapeError(`reshape: ${shapeText(x)} cannot take the shape ${shapeText(shape)}.`);
-    }
-    return shape;
-  },
-  ...copyRules,
-  rowwise: () => 1,
 };
 
 /** Values side by side along an axis. */

@@ -140,6 +140,7 @@ export const batchNormalise: Primitive<BatchNormaliseAttributes> = {
   name: "batchNormalise",
   order: "linear",
   inputs: 1,
+  statistics: true,
   stored: {
     attributes: {
       layer: text,

@@ -8,7 +8,9 @@ import { read, write } from "./file.ts";
 import { diagonalPrecision } from "./precision.ts";
 import { diagonalSums } from "./sums.ts";
 
+/** The structure "diagonal", as a value: the diagonal alone. */
 export const diagonal: Row<DiagonalCurvature> = {
+  name: "diagonal",
   options: [],
   agree: [],
   takes: { singleWeights: true, weightPriors: true },

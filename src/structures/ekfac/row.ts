@@ -8,7 +8,9 @@ import { read, write } from "./file.ts";
 import { ekfacPrecision } from "./precision.ts";
 import { corrections, dryBasis } from "./sums.ts";
 
+/** The structure "ekfac", as a value: the Kronecker factors' eigenbasis, with the curvature's own diagonal in it. */
 export const ekfac: Row<EkfacCurvature> = {
+  name: "ekfac",
   options: ["sharing", "basis"],
   agree: [],
   takes: { singleWeights: false, weightPriors: false },

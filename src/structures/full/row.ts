@@ -7,7 +7,9 @@ import { read, write } from "./file.ts";
 import { fullPrecision } from "./precision.ts";
 import { fullSums } from "./sums.ts";
 
+/** The structure "full", as a value: the whole matrix. */
 export const full: Row<FullCurvature> = {
+  name: "full",
   options: [],
   agree: [],
   takes: { singleWeights: true, weightPriors: true },

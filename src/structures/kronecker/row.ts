@@ -6,7 +6,9 @@ import { fields, read, write } from "./file.ts";
 import { kroneckerPrecision } from "./precision.ts";
 import { factorSums } from "./sums.ts";
 
+/** The structure "kronecker", as a value: a Kronecker product for each parameter. */
 export const kronecker: Row<KroneckerCurvature> = {
+  name: "kronecker",
   options: ["sharing", "damping"],
   agree: ["sharing"],
   takes: { singleWeights: false, weightPriors: false },

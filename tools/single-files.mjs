@@ -1,0 +1,76 @@
+// Writes entries of the package as one minified file each, for pages without a bundler: dist/<name>.min.js, with its source map,
+// which names the sources that the package brings.
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { build } from "vite";
+
+const root = resolve(import.meta.dirname, "..");
+
+/** What each file exports: an entry, or names of one, where a file of all would be too large for what it is for. */
+const files = {
+  laplace: { entry: "src/index.ts" },
+  worker: { entry: "src/worker.ts" },
+  mini: { entry: "src/mini.ts", without: ["diagonal", "ekfac", "kronecker"] },
+};
+
+/** The names of values that an entry exports. */
+async function namesOf(entry) {
+  const { exports } = await chunkOf(join(root, entry));
+  return exports;
+}
+
+const ENTRY = "virtual:entry";
+
+/** An entry's one file. @param code of the entry, where it is none of the library's */
+async function chunkOf(input, code) {
+  const entry = {
+    name: "entry",
+    resolveId: (id) => (id === ENTRY ? id : undefined),
+    load: (id) => (id === ENTRY ? code : undefined),
+  };
+  const { output } = await build({
+    root,
+    configFile: false,
+    logLevel: "error",
+    plugins: [entry],
+    build: {
+      write: false,
+      target: "es2022",
+      minify: true,
+      sourcemap: true,
+      outDir: "dist",
+      rollupOptions: { input, preserveEntrySignatures: "strict" },
+    },
+  });
+  const chunks = output.filter(({ type }) => type === "chunk");
+  if (chunks.length !== 1) throw new Error(`${input} became ${chunks.length} files.`);
+  return chunks[0];
+}
+
+/** A map as the package has it: the sources are files beside it. */
+function mapOf({ map }, name) {
+  const { sourcesContent, sources, ...rest } = JSON.parse(map.toString());
+  const places = sources.map((path) => path.slice(path.indexOf("src/")));
+  return JSON.stringify({
+    ...rest,
+    file: name,
+    sources: places.map((path) => (path.startsWith("src/") ? `../${path}` : path)),
+  });
+}
+
+/** Writes them into a folder beside `src`. */
+export async function writeSingleFiles(folder) {
+  for (const [file, { entry, without = [] }] of Object.entries(files)) {
+    const names = without.length > 0 ? (await namesOf(entry)).filter((name) => !without.includes(name)) : undefined;
+    const chunk =
+      names === undefined
+        ? await chunkOf(join(root, entry))
+        : await chunkOf(ENTRY, `export { ${names.join(", ")} } from ${JSON.stringify(join(root, entry))};`);
+    const name = `${file}.min.js`;
+    const code = chunk.code.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, "");
+    writeFileSync(join(root, folder, name), `${code.trimEnd()}\n//# sourceMappingURL=${name}.map\n`);
+    writeFileSync(join(root, folder, `${name}.map`), mapOf(chunk, name));
+  }
+}
+
+if (process.argv[1] === import.meta.filename) await writeSingleFiles("dist");
