@@ -5,7 +5,7 @@ import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkOptions, newFloats, readBudget, ShapeError } from "../errors.ts";
 import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { checkIsPreference } from "../network/preference.ts";
-import { checkIsPosterior } from "../posterior/weight-posterior.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { wholeRoute } from "./cuts.ts";
 import { eachFunction } from "./functions.ts";
 import type { Linearised } from "./linearised.ts";
