@@ -92,7 +92,9 @@ export function contractKeep(
       if (place === undefined) continue;
       const n = parameter.size;
       scope(() => {
-        const rows = vectorRows(backward, nodes, n, scaled);
+        // Plus 0, which leaves no −0, as nowhere else that is summed.
+        const rows = allocateFloats(dtype, columns * batch * n);
+        kernels.affine(columns * batch * n, 1, vectorRows(backward, nodes, n, scaled), 0, rows, false);
         for (let k = 0; k < columns; k++) {
           const [from, at] = [rows + k * batch * n * bytes, to + (k * width + place) * bytes];
           kernels.copyRows(batch, n, from, n, at, columns * width, false);
