@@ -25,18 +25,28 @@ const losses = fc
   });
 
 describe("choice", () => {
-  test("the candidate and the scale of the least sum over the other parts", () => {
+  test("the candidate of the least sum over the other parts, and its first scale that is hardly worse", () => {
     fc.assert(
       fc.property(losses, fc.boolean(), (all, leave) => {
         const scales = all[0][0].map((_, s) => s + 1);
         const without = leave ? 0 : -1;
+        const rowsOf = (candidate: number, s: number) =>
+          all[candidate].flatMap((part, k) => (k === without ? [] : [...part[s]]));
+        const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
         const found = choose(all, scales, without);
-        const sum = (candidate: number, s: number) =>
-          all[candidate].flatMap((part, k) => (k === without ? [] : [...part[s]])).reduce((a, b) => a + b, 0);
-        const own = sum(found.candidate, found.scale - 1);
-        for (const [candidate] of all.entries()) {
-          for (const [s] of scales.entries()) expect(own).toBeLessThanOrEqual(sum(candidate, s) + 1e-9);
-        }
+        const sums = all.map((_, candidate) => Math.min(...scales.map((_, s) => sum(rowsOf(candidate, s)))));
+        expect(sums[found.candidate]).toBeLessThanOrEqual(Math.min(...sums) + 1e-9);
+        const own = scales.map((_, s) => rowsOf(found.candidate, s));
+        const best = own[own.map(sum).indexOf(Math.min(...own.map(sum)))];
+        const hardlyWorse = own.map((values) => {
+          const differences = values.map((loss, i) => loss - best[i]);
+          const mean = sum(differences) / values.length;
+          const deviation = Math.sqrt(sum(differences.map((d) => (d - mean) ** 2)));
+          return { excess: sum(differences), bound: 0.25 * deviation };
+        });
+        const chosen = scales.indexOf(found.scale);
+        expect(hardlyWorse[chosen].excess).toBeLessThanOrEqual(hardlyWorse[chosen].bound + 1e-9);
+        for (const { excess, bound } of hardlyWorse.slice(0, chosen)) expect(excess).toBeGreaterThan(bound - 1e-9);
       }),
     );
   });

@@ -24,21 +24,34 @@ export interface Choice {
 /** Losses of rows in parts: of each candidate, part by part, at each scale; undefined where it was given up before. */
 export type Losses = readonly (readonly (readonly Float64Array[] | undefined)[])[];
 
-/** Chooses a candidate and its scale by the rows of all parts, or of all but one. */
+/** Standard errors by which a scale may be behind the best one, and be taken because it is nearer to the evidence's own. */
+const NO_WORSE = 0.25;
+
+/**
+ * Chooses a candidate and its scale by the rows of all parts, or of all but one: the candidate that is best at its best scale, and
+ * of its scales the first that is hardly worse. So uncertainty about rows unlike these is given up for a gain alone.
+ */
 export function choose(losses: Losses, scales: readonly number[], without = -1): Choice {
   let best = { candidate: 0, scale: 1, loss: Number.POSITIVE_INFINITY };
   const each = losses.map((parts, candidate) => {
     const own = parts.filter((_, part) => part !== without);
     if (own.some((part) => part === undefined)) return Number.POSITIVE_INFINITY;
-    const rows = own.reduce((sum, part) => sum + (part?.[0].length ?? 0), 0);
-    const totals = scales.map((_, s) =>
-      own.reduce((sum, part) => part?.[s].reduce((total, loss) => total + loss / rows, sum) ?? sum, 0),
-    );
-    const loss = Math.min(...totals);
-    if (loss < best.loss) best = { candidate, scale: scales[totals.indexOf(loss)], loss };
+    const all = scales.map((_, s) => own.flatMap((part) => Array.from(part?.[s] ?? [])));
+    const means = all.map((values) => values.reduce((sum, loss) => sum + loss / values.length, 0));
+    const loss = Math.min(...means);
+    if (loss < best.loss) best = { candidate, scale: scales[firstOf(all, means, means.indexOf(loss))], loss };
     return loss;
   });
   return { candidate: best.candidate, scale: best.scale, losses: each };
+}
+
+/** The first scale that is no more than a part of the standard error behind the best. */
+function firstOf(all: readonly (readonly number[])[], means: readonly number[], best: number): number {
+  return all.findIndex((values, s) => {
+    const excess = means[s] - means[best];
+    const square = values.reduce((sum, loss, i) => sum + (loss - all[best][i] - excess) ** 2, 0);
+    return excess <= (NO_WORSE * Math.sqrt(square)) / values.length;
+  });
 }
 
 /** Standard errors by which a candidate must be behind to be given up, and nats per row. */
