@@ -10,7 +10,7 @@ import { inProcess, workFolder } from "./laplace.ts";
 const folder = workFolder();
 const at = (name: string) => join(folder, name);
 const fault = (name: string) => `../shared/faults/tables/${name}`;
-const quick = ["--epochs", "8", "--rounds", "2", "--no-report"];
+const quick = ["--epochs", "8", "--rounds", "2", "--hidden", "16", "--no-report"];
 
 async function fit(data: string, target: string, model: string, ...more: string[]) {
   const run = await inProcess([
@@ -259,7 +259,7 @@ test("the share of far rows does not grow with the columns", { timeout: 120_000 
     );
   writeFileSync(at("wide.csv"), table(200).join("\n"));
   writeFileSync(at("wide-new.csv"), table(200).join("\n"));
-  const fitted = await fit(at("wide.csv"), "y", "wide.st", "--hidden", "4");
+  const fitted = await fit(at("wide.csv"), "y", "wide.st");
   expect(fitted.findings.map(({ message }: { message: string }) => message).join()).not.toContain("unlike the rows");
   const run = await inProcess(["evaluate", at("wide.st"), at("wide-new.csv"), "--json"]);
   expect(JSON.parse(run.stdout).far).toBeLessThanOrEqual(10);
