@@ -25,7 +25,8 @@ export interface PassOfFit {
   readonly first: number;
 }
 
-const sumTask: Task<PassOfFit, DataShard, Summary> = {
+/** Sums over a shard. */
+export const sumTask: Task<PassOfFit, DataShard, Summary> = {
   name: "sum",
   *begin({ where, plan, number, prepared, first }) {
     const passes = passesOf(plan);
@@ -57,6 +58,7 @@ export function* fitRounds(where: string, plan: Plan, data: Data, first = 0, len
     const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));
     const batches = targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
     const shards: Shards<PassOfFit, DataShard, Summary> = {
+      where,
       task: sumTask,
       *prepare() {
         return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };

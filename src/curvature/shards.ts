@@ -38,45 +38,49 @@ function rows({ data, shape }: NDArray, first: number, end: number): NDArray {
   return new NDArray(data.subarray(first * width, end * width), [end - first, ...shape.slice(1)]);
 }
 
-/** Batches as shards of so many examples. */
+/** Batches as shards of so many examples; as one, they come as it is summed. */
 export function* shardsOf(batches: Iterable<TargetedBatch>, length: number): Generator<DataShard> {
-  const iterator = batches[Symbol.iterator]();
-  try {
-    let [next, start] = [iterator.next(), 0];
-    if (length === Number.POSITIVE_INFINITY) {
-      const rest = function* () {
-        for (; next.done !== true; next = iterator.next()) yield next.value;
-      };
-      if (next.done !== true) {
-        const { inputs, weights } = next.value;
-        yield { start, most: inputs.shape[0], batches: rest(), weighted: weights !== undefined };
-      }
-      return;
-    }
-    // Examples of the batch that earlier shards have.
-    for (let taken = 0; next.done !== true; ) {
-      const own: TargetedBatch[] = [];
-      let free = length;
-      while (free > 0 && next.done !== true) {
-        const { inputs, targets, weights } = next.value;
-        const size = inputs.shape[0];
-        const end = Math.min(size, taken + free);
-        const all = taken === 0 && end === size;
-        const some = (array: NDArray) => rows(array, taken, end);
-        own.push(
-          all ? next.value : { inputs: some(inputs), targets: some(targets), weights: weights && some(weights) },
-        );
-        free -= end - taken;
-        taken = end;
-        if (taken < size) continue;
-        taken = 0;
-        next = iterator.next();
-      }
-      const most = Math.max(...own.map(({ inputs }) => inputs.shape[0]));
-      yield { start, most, batches: own, weighted: own[0].weights !== undefined };
-      start += length - free;
-    }
-  } finally {
-    iterator.return?.();
+  if (length === Number.POSITIVE_INFINITY) {
+    yield wholeOf(batches);
+    return;
   }
+  let start = 0;
+  let own: TargetedBatch[] = [];
+  let free = length;
+  const taken = (): DataShard => {
+    const most = Math.max(...own.map(({ inputs }) => inputs.shape[0]));
+    const shard = { start, most, batches: own, weighted: own[0].weights !== undefined };
+    start += length - free;
+    [own, free] = [[], length];
+    return shard;
+  };
+  for (const batch of batches) {
+    const { inputs, targets, weights } = batch;
+    const size = inputs.shape[0];
+    for (let first = 0; first < size; ) {
+      const end = Math.min(size, first + free);
+      const some = (array: NDArray) => rows(array, first, end);
+      const whole = end - first === size;
+      own.push(whole ? batch : { inputs: some(inputs), targets: some(targets), weights: weights && some(weights) });
+      free -= end - first;
+      first = end;
+      if (free === 0) yield taken();
+    }
+  }
+  if (own.length > 0) yield taken();
+}
+
+/** Batches as one shard. */
+function wholeOf(batches: Iterable<TargetedBatch>): DataShard {
+  const iterator = batches[Symbol.iterator]();
+  const head = iterator.next();
+  const all = function* () {
+    try {
+      for (let at = head; at.done !== true; at = iterator.next()) yield at.value;
+    } finally {
+      iterator.return?.();
+    }
+  };
+  const first = head.done === true ? undefined : head.value;
+  return { start: 0, most: first?.inputs.shape[0] ?? 0, batches: all(), weighted: first?.weights !== undefined };
 }

@@ -2,7 +2,7 @@
 
 import { inspect } from "../array/ndarray.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan } from "../curvature/plan.ts";
-import { summarise } from "../curvature/rounds.ts";
+import { fitRounds } from "../curvature/rounds.ts";
 import type { Data } from "../data/batches.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
@@ -14,12 +14,13 @@ import {
   refuseCopies,
   ValueError,
 } from "../errors.ts";
-import { type ExamplesReport, inBursts, readBursts, type StopSignal } from "../kernels/steps.ts";
+import { type ExamplesReport, readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import { checkIsFit, checkSameOf, Fit, type FitOf } from "../posterior/fit.ts";
 import type { PosteriorParts } from "../posterior/parts.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
+import { type Executor, readExecutor, runRounds } from "../shards/executor.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkTrained } from "../training/running.ts";
@@ -31,6 +32,8 @@ import type { Posterior } from "./posterior.ts";
 export interface FitOptions extends PlaceOptions {
   /** Called after each part of the data with the number of examples done; "ekfac" counts them twice, from 0 each time. */
   onProgress?: ((report: ExamplesReport) => void) | undefined;
+  /** Who does the shards of the data, such as `workers()` (default: this thread); the bits do not depend on it. */
+  on?: Executor | undefined;
   /** Stops the fit where it gives the event loop a turn; `fit` throws the signal's reason. */
   signal?: StopSignal | undefined;
 }
@@ -121,7 +124,8 @@ export class Laplace<
   }
 
   async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
-    checkOptions(where, options, ["onProgress", "signal", "first"]);
+    checkOptions(where, options, ["onProgress", "signal", "first", "on"]);
+    const on = readExecutor(where, options.on);
     const first = readPlace(where, options);
     const { onProgress, signal } = readBursts(where, options);
     const plan = this.#plan;
@@ -130,8 +134,7 @@ export class Laplace<
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = new Float64Array(net.parameters.data);
-    const report = onProgress && ((examples: number) => onProgress({ examples }));
-    const sums = await inBursts(summarise(where, { ...plan, net }, data, first), { onProgress: report, signal });
+    const sums = await runRounds(fitRounds(where, { ...plan, net }, data, first), on, { onProgress, signal });
     // Training updates buffers too.
     return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
   }

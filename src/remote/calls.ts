@@ -97,6 +97,7 @@ export const kinds = {
     facts: ["structure", "size", "examples", "loss", "temperature", "priorPrecision", "noise", "tuning"],
   },
   tableModel: { calls: ["predict", "probabilityBands"], facts: ["approximation", "farVariance", "notes"] },
+  work: { calls: ["do"], facts: [] },
 } as const;
 
 /** What the front makes of options and data, in one call each. */

@@ -61,6 +61,7 @@ export class Connection {
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
   #ended: LaplaceError | undefined;
+  #failed = false;
   readonly #lock: string | undefined;
   readonly #watch = new AbortController();
 
@@ -78,7 +79,10 @@ export class Connection {
   }
 
   #listen(): void {
-    const failed = (why: string) => this.end(`the worker failed: ${why}`);
+    const failed = (why: string) => {
+      this.#failed = this.#waiting.has(0);
+      this.end(`the worker failed: ${why}`);
+    };
     const { addEventListener, on } = this.#worker;
     if (typeof addEventListener === "function") {
       addEventListener.call(this.#worker, "error", ({ message, error }) => {
@@ -227,6 +231,11 @@ export class Connection {
     locks()
       ?.request(this.#lock, { signal }, () => this.end("the worker has ended"))
       .catch(() => {});
+  }
+
+  /** Whether it was there and is not any more, or was closed: what failed from the beginning is another thing. */
+  get lost(): boolean {
+    return this.#ended !== undefined && !this.#failed;
   }
 
   /** Lets the worker forget an object. */

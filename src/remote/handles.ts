@@ -88,6 +88,7 @@ const words: Readonly<Record<Kind, string>> = {
   fit: "fit",
   posterior: "posterior",
   tableModel: "model",
+  work: "work",
 };
 
 /** What stands in a message for what is neither plain nor an array. @throws ValueError where nothing does */

@@ -29,6 +29,7 @@ import { train } from "../training/train.ts";
 import { type Functions, type Kind, kinds, type laplaceCalls } from "./calls.ts";
 import { errorMessage } from "./errors.ts";
 import { type Greeting, isGreeting, locks, type Port, type Request } from "./messages.ts";
+import { Work } from "./tasks.ts";
 import { type Mark, mark, pack, unpack } from "./values.ts";
 
 type Callable = (...args: never[]) => unknown;
@@ -70,6 +71,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
     );
     return new Network(graph, parameters, frozen, buffers);
   },
+  work: Work.begin,
   receive: ({ frozen, parameters, buffers }: Network) => [[...frozen], parameters.clone(), buffers.clone()],
 };
 
@@ -78,6 +80,7 @@ const classes: Readonly<Record<Kind, new (...args: never[]) => object>> = {
   fit: Fit,
   posterior: Posterior,
   tableModel: TableModel,
+  work: Work as never,
 };
 
 const losses = { mse, crossEntropy, binaryCrossEntropy };
@@ -155,7 +158,8 @@ class Session {
   /** A function by its name, or an object's method: the form of it that lets messages be heard meanwhile, if there is one. */
   #callable(where: string, name: string, object: object | undefined): Callable {
     if (object === undefined) {
-      if (Object.hasOwn(functions, name)) return functions[name];
+      const own = name.startsWith("work.") ? "work" : name;
+      if (Object.hasOwn(functions, own)) return functions[own];
     } else if ((kinds[kindOf(object) as Kind].calls as readonly string[]).includes(name)) {
       const methods = object as Readonly<Record<string, Callable | undefined>>;
       const method = methods[`${name}Async`] ?? methods[name];

@@ -1,5 +1,6 @@
 // Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
 
+import { OptionError, valueText } from "../errors.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reporting, type Steps } from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
@@ -11,6 +12,8 @@ export interface Task<Common, Job, Result> {
 
 /** Work in shards. */
 export interface Shards<Common = unknown, Job = unknown, Result = unknown> {
+  /** The function that is named in errors. */
+  readonly where: string;
   readonly task: Task<Common, Job, Result>;
   /** Makes what all shards have in common, on this thread. */
   prepare(): Steps<Common>;
@@ -41,6 +44,13 @@ export function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result
     shards.take(place++, result);
     before = done;
   }
+}
+
+/** An executor, as an option gives it. @throws OptionError */
+export function readExecutor(where: string, on: unknown): Executor | undefined {
+  if (on === undefined || typeof (on as Partial<Executor> | null)?.run === "function")
+    return on as Executor | undefined;
+  throw new OptionError(`${where}: on must be who does the shards, such as workers(), not ${valueText(on)}.`);
 }
 
 /** Rounds of shards, each of which depends on what came of those before, and a result. */

@@ -73,6 +73,9 @@ export interface Row<C extends Curvature = Curvature> {
   columnSums(curvature: C): readonly Float64Array[];
   /** The same numbers over a selection's other view and as many examples, or with other sums over columns. */
   lift(curvature: C, selection: Selection, examples: number, sums?: readonly Float64Array[]): C;
+  /** What a curvature has beside its numbers until a basis comes of it, and the same with it. */
+  finer?(curvature: C): C | undefined;
+  withFiner?(curvature: C, finer: C): C;
   /** Writes its arrays, and gives the numbers that go into the document. */
   write(curvature: C, write: Write): Readonly<Record<string, readonly number[]>>;
   /** The names of those numbers. */

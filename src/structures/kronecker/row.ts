@@ -22,6 +22,8 @@ export const kronecker: Row<KroneckerCurvature> = {
     );
     return new KroneckerCurvature(selection, examples, others);
   },
+  finer: ({ expanded }) => expanded,
+  withFiner: ({ selection, examples, blocks }, finer) => new KroneckerCurvature(selection, examples, blocks, finer),
   fields,
   write,
   read,

@@ -1,0 +1,202 @@
+// Work in shards, on a worker: how what shards have in common goes there, and what comes of them goes back.
+
+import type { NDArray } from "../array/ndarray.ts";
+import type { DataShard, Summary } from "../curvature/accumulate.ts";
+import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
+import { readPlan } from "../curvature/plan.ts";
+import { type PassOfFit, sumTask } from "../curvature/rounds.ts";
+import { LaplaceError } from "../errors.ts";
+import { Fields } from "../io/fields.ts";
+import type { Json } from "../io/json.ts";
+import { networkFields, networkJson, readNetwork } from "../io/networks.ts";
+import { kernels } from "../kernels/kernels.ts";
+import { type BurstOptions, type ExamplesReport, inBursts, reporting, type Steps } from "../kernels/steps.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import { Network } from "../network/network.ts";
+import type { Task } from "../shards/executor.ts";
+import { bringAll } from "../structures/all.ts";
+import type { Curvature, Structure } from "../structures/curvature.ts";
+import type { Selection } from "../structures/selection.ts";
+import { rowNamed, rowOf } from "../structures/table.ts";
+
+/** A task that goes to workers. What is written is numbers, texts, arrays, plain objects, likelihoods. */
+export interface Codec<Common, Job, Result> {
+  readonly task: Task<Common, Job, Result>;
+  write(common: Common): unknown;
+  read(written: never): Common;
+  writeJob(job: Job): unknown;
+  writeResult(common: Common, result: Result): unknown;
+  readResult(common: Common, written: never): Result;
+}
+
+/** A network as a message has it. */
+export interface WrittenNetwork {
+  readonly json: Json;
+  readonly parameters: NDArray;
+  readonly buffers: NDArray;
+}
+
+export function writeNetwork(net: Network): WrittenNetwork {
+  return { json: networkJson(net) as unknown as Json, parameters: net.parameters, buffers: net.buffers };
+}
+
+/** The same, nothing of it frozen. */
+export function networkOf({ json, parameters, buffers }: WrittenNetwork): Network {
+  const { graph } = readNetwork(new Fields("network", json, networkFields), parameters.size);
+  return new Network(graph, parameters, [], buffers);
+}
+
+/** A curvature as arrays by name. */
+interface WrittenCurvature {
+  readonly structure: Structure;
+  readonly examples: number;
+  readonly arrays: Readonly<Record<string, Float64Array>>;
+  readonly numbers: Readonly<Record<string, readonly number[]>>;
+  readonly finer: WrittenCurvature | undefined;
+}
+
+type Arrays = WrittenCurvature["arrays"];
+
+const arraysOf = (curvature: Curvature | undefined): Arrays => {
+  const arrays: Record<string, Float64Array> = {};
+  if (curvature === undefined) return arrays;
+  rowOf(curvature).write(curvature, (name, values) => {
+    arrays[name] = values;
+  });
+  return arrays;
+};
+
+/** @param known arrays that the other side has */
+function writeCurvature(curvature: Curvature, known: Arrays = {}): WrittenCurvature {
+  const arrays: Record<string, Float64Array> = {};
+  const { structure, examples } = curvature;
+  const row = rowOf(curvature);
+  const numbers = row.write(curvature, (name, values) => {
+    if (known[name] !== values) arrays[name] = values;
+  });
+  const finer = row.finer?.(curvature);
+  return { structure, examples, arrays, numbers, finer: finer && writeCurvature(finer) };
+}
+
+function readCurvature(selection: Selection, written: WrittenCurvature, known: Arrays = {}): Curvature {
+  const { structure, examples, arrays, numbers, finer } = written;
+  const row = rowNamed(structure);
+  const read = row.read(selection, examples, (name) => arrays[name] ?? known[name], {
+    positives: (name) => numbers[name],
+  });
+  return finer === undefined ? read : (row.withFiner?.(read, readCurvature(selection, finer)) ?? read);
+}
+
+interface WrittenPass {
+  readonly where: string;
+  readonly net: WrittenNetwork;
+  readonly likelihood: Likelihood;
+  readonly weights: readonly string[] | Uint32Array;
+  readonly structure: Structure;
+  readonly kind: PassOfFit["plan"]["kind"];
+  readonly samples: number;
+  readonly seed: number;
+  readonly sharing: PassOfFit["plan"]["sharing"];
+  readonly basis: boolean;
+  readonly number: number;
+  readonly prepared: WrittenCurvature | undefined;
+  readonly first: number;
+}
+
+interface WrittenSummary extends Omit<Summary, "curvature" | "apart"> {
+  readonly curvature: WrittenCurvature;
+  readonly apart: readonly (readonly Float64Array[])[] | undefined;
+}
+
+/** Sums of a fit over a shard of its data. */
+const sums: Codec<PassOfFit, DataShard, Summary> = {
+  task: sumTask,
+  write({ where, plan, number, prepared, first }): WrittenPass {
+    const { net, likelihood, selection, structure, kind, samples, seed, sharing, basis } = plan;
+    return {
+      where,
+      net: writeNetwork(net),
+      likelihood,
+      weights: selection.whole ? selection.parameters.map(({ parameter }) => parameter.name) : selection.indices(),
+      structure,
+      kind,
+      samples,
+      seed,
+      sharing,
+      basis: basis !== undefined,
+      number,
+      prepared: prepared && writeCurvature(prepared),
+      first,
+    };
+  },
+  read(written: WrittenPass) {
+    const { where, weights, structure, kind, samples, seed, sharing, number, first } = written;
+    const net = networkOf(written.net);
+    const read = readPlan(where, net, () => written.likelihood, {
+      weights: Array.isArray(weights) ? { parameters: weights } : { indices: weights as Uint32Array },
+      structure,
+      curvature: kind,
+      monteCarloSamples: kind === "monteCarlo" ? samples : undefined,
+      seed,
+      sharing,
+    });
+    const prepared = written.prepared && readCurvature(read.selection, written.prepared);
+    // Which passes there are goes by whether a basis was given.
+    const plan = { ...read, basis: written.basis ? prepared : undefined };
+    return { where, plan, number, prepared, first };
+  },
+  writeJob: ({ batches, ...rest }) => ({ ...rest, batches: [...batches] }),
+  writeResult({ prepared }, { curvature, apart, inputs: _, ...rest }): WrittenSummary {
+    const written = writeCurvature(curvature, arraysOf(prepared));
+    return { ...rest, curvature: written, apart: apart?.map(columnSums) };
+  },
+  readResult({ plan, prepared }, written: WrittenSummary) {
+    const { apart, ...rest } = written;
+    const curvature = readCurvature(plan.selection, written.curvature, arraysOf(prepared));
+    return { ...rest, curvature, apart: apart?.map((arrays) => withColumnSums(curvature, arrays)) };
+  },
+};
+
+const codecs = new Map<string, Codec<never, never, never>>();
+/** The library's own. */
+const own = { [sumTask.name]: sums } as unknown as Readonly<Record<string, Codec<never, never, never>>>;
+
+/** The codec of a task, which goes by its name. @throws LaplaceError */
+export function codecOf<Common, Job, Result>(name: string): Codec<Common, Job, Result> {
+  const found = codecs.get(name) ?? (Object.hasOwn(own, name) ? own[name] : undefined);
+  if (found === undefined) {
+    throw new LaplaceError(`The task "${name}" is not defined here: call defineTask in the worker's file too.`);
+  }
+  return found as unknown as Codec<Common, Job, Result>;
+}
+
+/** Defines a task, on the side that hands out its shards and on that of the workers. */
+export function defineTask<Common, Job, Result>(codec: Codec<Common, Job, Result>): void {
+  codecs.set(codec.task.name, codec as unknown as Codec<never, never, never>);
+}
+
+/** Work that a worker keeps: what does one shard after the other. */
+export class Work {
+  readonly #do: (job: never) => Steps<unknown, number>;
+  readonly #write: (result: unknown) => unknown;
+
+  private constructor(work: (job: never) => Steps<unknown, number>, write: (result: unknown) => unknown) {
+    this.#do = work;
+    this.#write = write;
+  }
+
+  /** Begins a task, on one thread: others have the other cores. */
+  static async begin(name: string, written: never): Promise<Work> {
+    kernels.setThreads(1);
+    bringAll();
+    const codec = codecOf<unknown, never, unknown>(name);
+    const common = codec.read(written);
+    return new Work(await inBursts(codec.task.begin(common)), (result) => codec.writeResult(common, result));
+  }
+
+  /** Does a shard. @throws what its task throws; the signal's reason */
+  async do(job: never, options: BurstOptions<ExamplesReport> = {}): Promise<unknown> {
+    const steps = reporting(this.#do(job), (examples) => (examples === undefined ? undefined : { examples }));
+    return this.#write(await inBursts(steps, options));
+  }
+}

@@ -1,0 +1,238 @@
+// A pool of workers, each of which does shards of work.
+
+import { checkInteger, checkOptions, OptionError } from "../errors.ts";
+import { type BurstOptions, type ExamplesReport, inBursts, type Steps } from "../kernels/steps.ts";
+import { setThreadCount, threadCount } from "../kernels/threads.ts";
+import type { Executor, Shards } from "../shards/executor.ts";
+import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
+import type { Disposing } from "./calls.ts";
+import { Connection, type WorkerLike } from "./connection.ts";
+import { callOn, type RemoteObject } from "./handles.ts";
+import { type Codec, codecOf } from "./tasks.ts";
+
+/** Options of `workers`. */
+export interface WorkersOptions {
+  /** How many threads do shards, this one included, which does shards too outside of pages (default: the number of cores). */
+  readonly count?: number | undefined;
+  /** Makes a worker. Pages need it: `() => new Worker(new URL("laplace-ts/worker", import.meta.url), { type: "module" })`. */
+  readonly make?: (() => WorkerLike) | undefined;
+}
+
+/** A pool of workers, which does shards of fits and predictions: an `Executor`. */
+export interface Workers extends Executor, Disposing {
+  /** Ends the workers. What runs goes on in this thread. */
+  close(): void;
+}
+
+interface Builtin {
+  getBuiltinModule?(name: string): unknown;
+}
+
+interface Threads {
+  readonly Worker: new (file: URL, options: object) => WorkerLike;
+}
+
+/** Node's workers; undefined elsewhere. */
+const threads = () =>
+  (globalThis as { process?: Builtin }).process?.getBuiltinModule?.("node:worker_threads") as Threads | undefined;
+
+/** A page answers its user, and leaves the work to others. */
+const inPage = "document" in globalThis;
+
+/**
+ * Threads that share work: `laplace(…).fit(data, { on: workers() })`. They start when there is more than one shard, and are there
+ * for the next call; a process that has nothing else to do ends, and they with it. The bits depend neither on their number
+ * nor on which of them does what: a worker that ends gives its shard back, and this thread does what nobody else does.
+ * @throws OptionError for bad options, or in a page without `make`
+ */
+export function workers(options: WorkersOptions = {}): Workers {
+  const where = "workers";
+  checkOptions(where, options, ["count", "make"]);
+  const { count = threadCount() } = options;
+  checkInteger(where, "count", count, 1);
+  const { make = nodeWorker() } = options;
+  if (typeof make !== "function") {
+    throw new OptionError(
+      `${where}: make must be a function that makes a worker, here () => new Worker(new URL("laplace-ts/worker", import.meta.url), { type: "module" }).`,
+    );
+  }
+  return poolOf(new Pool(inPage ? count : count - 1, make));
+}
+
+function poolOf(pool: Pool): Workers {
+  const made = { run: pool.run.bind(pool), close: pool.close.bind(pool) };
+  const { dispose } = Symbol as { readonly dispose?: symbol };
+  if (dispose !== undefined) Object.defineProperty(made, dispose, { value: made.close });
+  forgotten ??= new FinalizationRegistry((left) => left.close());
+  forgotten.register(made, pool);
+  return made as Workers;
+}
+
+/** Ends the workers of pools that nobody holds. */
+let forgotten: FinalizationRegistry<Pool> | undefined;
+
+function nodeWorker(): (() => WorkerLike) | undefined {
+  const found = threads();
+  return found && (() => new found.Worker(new URL("../worker.js", import.meta.url), { execArgv: [] }));
+}
+
+/** How many runs have workers now, and the number of this thread's own threads before. */
+const busy = { runs: 0, threads: 1 };
+
+class Pool {
+  readonly #count: number;
+  readonly #make: () => WorkerLike;
+  readonly #connections = new Set<Connection>();
+  #closed = false;
+
+  constructor(count: number, make: () => WorkerLike) {
+    this.#count = count;
+    this.#make = make;
+  }
+
+  async run<Common, Job, Result>(
+    shards: Shards<Common, Job, Result>,
+    { onProgress, signal }: BurstOptions<ExamplesReport> = {},
+  ): Promise<void> {
+    const { task, where } = shards;
+    const common = await inBursts(shards.prepare(), { signal });
+    const [jobs, several] = ahead(shards.jobs);
+    const out = new ShareOut<Job, Result>(jobs, shards.take, {
+      signal,
+      onProgress: onProgress && ((examples) => onProgress({ examples })),
+    });
+    const abort = () => {
+      try {
+        signal?.throwIfAborted();
+      } catch (error) {
+        out.stop(error);
+      }
+    };
+    const heard = signal as Partial<AbortSignal> | undefined;
+    heard?.addEventListener?.("abort", abort);
+    const many = several && this.#count > 0 && !this.#closed;
+    if (many && busy.runs++ === 0) {
+      busy.threads = threadCount();
+      setThreadCount(1);
+    }
+    try {
+      const here = async () => {
+        await out.join(await laneHere(task.begin(common)));
+      };
+      if (!many) await here();
+      else {
+        const codec = codecOf<Common, Job, Result>(task.name);
+        const written = codec.write(common);
+        const there = this.#lanes().map(async (connection) =>
+          this.#join(out, where, await connection, codec, common, written),
+        );
+        if (!inPage) there.push(here());
+        await settled(there);
+        // Where all were lost.
+        if (out.open) await here();
+      }
+      out.finish();
+    } finally {
+      heard?.removeEventListener?.("abort", abort);
+      if (many && --busy.runs === 0) setThreadCount(busy.threads);
+    }
+  }
+
+  /** Connections to as many workers as there are to be; undefined for one that did not start. */
+  #lanes(): Promise<Connection | undefined>[] {
+    for (const one of this.#connections) if (one.lost) this.#connections.delete(one);
+    const ready = [...this.#connections].map(async (one) => one as Connection | undefined);
+    while (ready.length < this.#count) ready.push(this.#start());
+    return ready;
+  }
+
+  async #start(): Promise<Connection | undefined> {
+    let connection: Connection | undefined;
+    try {
+      connection = new Connection(this.#make());
+      this.#connections.add(connection);
+      await connection.ready(undefined);
+      return connection;
+    } catch (error) {
+      const ended = connection?.lost === true;
+      connection?.close();
+      if (ended) return undefined;
+      throw error;
+    }
+  }
+
+  async #join<Common, Job, Result>(
+    out: ShareOut<Job, Result>,
+    where: string,
+    connection: Connection | undefined,
+    codec: Codec<Common, Job, Result>,
+    common: Common,
+    written: unknown,
+  ): Promise<void> {
+    if (connection === undefined || !out.open) return;
+    const lost = <T>(promise: Promise<T>) =>
+      promise.catch((error) => {
+        throw connection.lost ? new Lost() : error;
+      });
+    let work: RemoteObject | undefined;
+    try {
+      work = (await lost(callOn(connection, `work.${where}`, [codec.task.name, written]))) as RemoteObject;
+      const lane: Lane<Job, Result> = async (job, { signal, onProgress }) => {
+        const report = ({ examples }: ExamplesReport) => onProgress(examples);
+        const args = [codec.writeJob(job), { signal, onProgress: report }];
+        const result = await lost(callOn(connection, "do", args, work));
+        return codec.readResult(common, result as never);
+      };
+      await out.join(lane);
+    } catch (error) {
+      if (!(error instanceof Lost)) out.stop(error);
+    } finally {
+      work?.dispose();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#connections) connection.close();
+    this.#connections.clear();
+  }
+}
+
+/** Waits for all of them. @throws what the first one throws, then */
+async function settled(all: readonly Promise<unknown>[]): Promise<void> {
+  for (const one of await Promise.allSettled(all)) if (one.status === "rejected") throw one.reason;
+}
+
+/** Does shards in this thread. */
+async function laneHere<Job, Result>(begin: Steps<(job: Job) => Steps<Result, number>>): Promise<Lane<Job, Result>> {
+  const work = await inBursts(begin);
+  return (job, { signal, onProgress }) => inBursts(work(job), { signal, onProgress });
+}
+
+/** The same jobs, and whether there are several. */
+function ahead<Job>(jobs: Iterable<Job>): [Iterable<Job>, boolean] {
+  const iterator = jobs[Symbol.iterator]();
+  const first = iterator.next();
+  if (first.done) return [[], false];
+  const next = () => {
+    try {
+      const found = iterator.next();
+      return () => found;
+    } catch (error) {
+      // It comes after the first.
+      return () => {
+        throw error;
+      };
+    }
+  };
+  const second = next();
+  const all = function* () {
+    yield first.value;
+    for (let found = second(); !found.done; found = iterator.next()) yield found.value;
+  };
+  let several = true;
+  try {
+    several = !second().done;
+  } catch {}
+  return [all(), several];
+}

@@ -1,0 +1,144 @@
+// A pool of workers: the bits of one thread, whatever happens to the workers; aborts, errors, and an end.
+
+import { execFileSync } from "node:child_process";
+import { Worker } from "node:worker_threads";
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { readPlan } from "../../src/curvature/plan.ts";
+import { fitRounds } from "../../src/curvature/rounds.ts";
+import { chain, dense, laplace, randomNormal, tanh, type WorkerLike, workers } from "../../src/index.ts";
+import { readLikelihood } from "../../src/likelihood/tasks.ts";
+import { runRounds } from "../../src/shards/executor.ts";
+import { serve } from "../../src/worker.ts";
+import { type Case, cases, given } from "./given.ts";
+
+const own = new URL(import.meta.resolve("laplace-ts/worker"));
+
+/** A worker that is this thread: messages are cloned and transferred all the same. */
+function within(): WorkerLike {
+  const { port1, port2 } = new MessageChannel();
+  serve(port2 as never);
+  return port1 as never;
+}
+
+test("every structure, as messages: the same bits as on this thread", async () => {
+  const pool = workers({ count: 3, make: within });
+  await fc.assert(
+    fc.asyncProperty(cases, async (one) => {
+      const { rounds, numbers } = given(one);
+      const due = numbers(await runRounds(rounds(), undefined, {}));
+      expect(numbers(await runRounds(rounds(), pool, {})) === due).toBe(true);
+    }),
+    { numRuns: 25 },
+  );
+  pool.close();
+});
+
+const one: Case = {
+  structure: "ekfac",
+  curvature: "ggn",
+  sharing: "reduce",
+  dtype: "float32",
+  convolution: true,
+  examples: 60,
+  length: 4,
+  batch: 7,
+  seed: 1,
+};
+
+describe("real threads", () => {
+  const started: Worker[] = [];
+  const make = () => {
+    const worker = new Worker(own);
+    started.push(worker);
+    return worker as unknown as WorkerLike;
+  };
+  const { rounds, numbers } = given(one);
+  const fitted = async (pool: ReturnType<typeof workers>) => numbers(await runRounds(rounds(), pool, {}));
+  const due = runRounds(rounds(), undefined, {}).then(numbers);
+  const pools = [1, 2, 3, 8].map((count) => workers({ count, make }));
+  afterAll(() => {
+    for (const pool of pools) pool.close();
+  });
+
+  test("1, 2, 3 and 8 of them give the same bits", async () => {
+    for (const pool of pools) expect((await fitted(pool)) === (await due)).toBe(true);
+  });
+
+  test("workers that are killed, as they start, with a shard, or between two fits, change nothing", async () => {
+    const pool = workers({ count: 4, make });
+    pools.push(pool);
+    const before = started.length;
+    // As they start.
+    const first = fitted(pool);
+    while (started.length === before) await new Promise(setImmediate);
+    void started[before].terminate();
+    expect((await first) === (await due)).toBe(true);
+    // At each of the messages in turn.
+    for (let at = 1; at < 6; at++) {
+      let seen = 0;
+      const onProgress = () => {
+        if (++seen === at) void started[started.length - 1].terminate();
+      };
+      expect(numbers(await runRounds(rounds(), pool, { onProgress })) === (await due)).toBe(true);
+    }
+    for (const worker of started.slice(before)) void worker.terminate();
+    expect((await fitted(pool)) === (await due)).toBe(true);
+  });
+
+  test("an abort is heard in each phase, by all; the next fit is as ever", async () => {
+    const pool = pools[2];
+    for (let at = 0; at < 8; at++) {
+      const controller = new AbortController();
+      const reason = new Error(`stopped at ${at}`);
+      let seen = 0;
+      const stop = () => {
+        if (seen++ === at) controller.abort(reason);
+      };
+      if (at === 0) stop();
+      const run = runRounds(rounds(), pool, { onProgress: stop, signal: controller.signal });
+      await expect(run).rejects.toBe(reason);
+    }
+    expect((await fitted(pool)) === (await due)).toBe(true);
+  });
+
+  test("the error is that of the first shard in the data, with its example's number", async () => {
+    const net = chain({ inputs: 1, seed: 1 }, dense(2, tanh), dense(1));
+    net.parameters.data.fill(3e30);
+    const x = randomNormal([40, 1], { seed: 1 });
+    x.data.fill(0);
+    net.parameters.data.fill(0, 2, 4);
+    x.data[33] = x.data[22] = 3e38;
+    const plan = readPlan("fit", net, () => readLikelihood("fit", "regression", net), { structure: "diagonal" });
+    const run = (pool?: ReturnType<typeof workers>) =>
+      runRounds(fitRounds("fit", plan, { x, y: randomNormal([40, 1], { seed: 2 }) }, 0, 3), pool, {});
+    const expected = await run().catch((error) => error.message);
+    expect(expected).toMatch(/^fit: at example 22 /);
+    for (const pool of pools.slice(1, 3)) await expect(run(pool)).rejects.toThrow(expected);
+  });
+
+  test("a worker that cannot start is an error; a process ends with its workers", async () => {
+    const wrong = workers({ count: 2, make: () => new Worker(new URL("none.js", own)) as unknown as WorkerLike });
+    await expect(runRounds(rounds(), wrong, {})).rejects.toThrow(
+      "The call to the worker has no answer: the worker failed",
+    );
+    const program = `
+      import { chain, dense, laplace, relu, workers, NDArray, Random } from "laplace-ts";
+      const net = chain({ inputs: 100, seed: 1 }, dense(100, relu), dense(10));
+      const random = new Random(1);
+      const x = new NDArray(Float32Array.from({ length: 1e6 }, () => random.normal()), [10000, 100]);
+      const y = Array.from({ length: 10000 }, (_, i) => i % 10);
+      const on = workers({ count: 2 });
+      const fits = [];
+      for (const options of [{}, { on }]) fits.push(await laplace(net, { likelihood: "classification", structure: "diagonal", checks: false }).fit({ x, y }, options));
+      console.log(fits[0].variance().data.every((v, i) => v === fits[1].variance().data[i]));`;
+    const said = execFileSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
+    expect(said).toBe("true\n");
+  });
+});
+
+test("on must be an executor", async () => {
+  const net = chain({ inputs: 1, seed: 1 }, dense(1));
+  const fit = laplace(net, { likelihood: "regression" }).fit({ x: [[1]], y: [[1]] }, { on: {} as never });
+  await expect(fit).rejects.toThrow("fit: on must be who does the shards, such as workers(), not");
+});
