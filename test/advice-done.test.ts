@@ -37,6 +37,7 @@ import {
   splitDataset,
   take,
   train,
+  workers,
   writeSafetensors,
 } from "../src/index.ts";
 import { pair } from "./remote/pair.ts";
@@ -389,6 +390,13 @@ test("batches, of which some have weights", async () => {
   const mixed = ours.fit([data, { ...data, weights }]);
   await expect(mixed).rejects.toThrow("give all of them weights");
   await ours.fit([data, data].map((batch) => ({ ...batch, weights })));
+});
+
+test("a pool of workers in a page, which has to be told how they are made", () => {
+  const worker = { postMessage: () => {} };
+  const says = 'make must be a function that makes a worker, here () => new Worker(new URL("laplace-ts/worker", import';
+  expect(() => workers({ make: anyOf(worker) })).toThrow(says);
+  workers({ make: () => worker }).close();
 });
 
 test("a number that tuning drove to an edge", async () => {

@@ -157,22 +157,13 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
   },
 };
 
-const codecs = new Map<string, Codec<never, never, never>>();
-/** The library's own. */
-const own = { [sumTask.name]: sums } as unknown as Readonly<Record<string, Codec<never, never, never>>>;
+/** By the names of tasks. */
+const codecs = { [sumTask.name]: sums } as unknown as Readonly<Record<string, Codec<never, never, never>>>;
 
 /** The codec of a task, which goes by its name. @throws LaplaceError */
 export function codecOf<Common, Job, Result>(name: string): Codec<Common, Job, Result> {
-  const found = codecs.get(name) ?? (Object.hasOwn(own, name) ? own[name] : undefined);
-  if (found === undefined) {
-    throw new LaplaceError(`The task "${name}" is not defined here: call defineTask in the worker's file too.`);
-  }
-  return found as unknown as Codec<Common, Job, Result>;
-}
-
-/** Defines a task, on the side that hands out its shards and on that of the workers. */
-export function defineTask<Common, Job, Result>(codec: Codec<Common, Job, Result>): void {
-  codecs.set(codec.task.name, codec as unknown as Codec<never, never, never>);
+  if (!Object.hasOwn(codecs, name)) throw new LaplaceError(`The library has no task "${name}" for workers.`);
+  return codecs[name] as unknown as Codec<Common, Job, Result>;
 }
 
 /** Work that a worker keeps: what does one shard after the other. */
