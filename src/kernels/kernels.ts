@@ -222,7 +222,6 @@ function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
     eighWorkspace: float64.eighWorkspace,
     gemm: (batch: number, m: number, n: number, k: number) => countWork(batch * m * n * k),
     syrk: (n: number, k: number) => countWork((n * n * k) / 2),
-    gemmt: (n: number, k: number) => countWork((n * n * k) / 2),
   } as unknown as Float64Kernels;
   const float32 = kernelsOf("float32", "_f32");
   const written = {
