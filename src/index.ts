@@ -356,6 +356,9 @@ export type { CountedWeights, WeightVariances } from "./structures/counted-weigh
 export type { Curvature, Eigenbasis, Factors, Structure } from "./structures/curvature.ts";
 export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";
+export type { EvidenceOptions, WeightGroups } from "./training/evidence-options.ts";
+export { type GaussNewtonOptions, gaussNewton } from "./training/gauss-newton.ts";
+export type { Minimiser } from "./training/minimiser.ts";
 export {
   type AdamOptions,
   type AdamWOptions,
@@ -365,7 +368,8 @@ export {
   type SgdOptions,
   sgd,
 } from "./training/optimisers.ts";
-export type { EpochReport, TrainingOptions, TrainingResult } from "./training/options.ts";
+export type { TrainingOptions } from "./training/options.ts";
 export { type ProgressBarOptions, progressBar } from "./training/progress.ts";
+export type { EpochReport, TrainingEvidence, TrainingResult, WeightGroup } from "./training/results.ts";
 export { cosineDecay, type DecayOptions, linearDecay, type Schedule } from "./training/schedules.ts";
 export { train } from "./training/train.ts";

@@ -31,6 +31,7 @@ const guide = [
       page("Structures", "/structures"),
       page("Which weights", "/weights"),
       page("Prior, noise, evidence", "/evidence"),
+      page("Training by the evidence", "/training-by-evidence"),
       page("Predictions", "/predictions"),
       page("Derivatives", "/derivatives"),
       page("Arrays and linear algebra", "/arrays"),
@@ -90,7 +91,7 @@ export default defineConfig({
       page("Gallery", "/gallery"),
       {
         ...page("Methods", "/likelihoods"),
-        activeMatch: "^/(likelihoods|curvature|structures|weights|evidence|predictions)",
+        activeMatch: "^/(likelihoods|curvature|structures|weights|evidence|training-by-evidence|predictions)",
       },
       { ...page("API", "/api/"), activeMatch: "^/api/" },
       page(`v${version}`, `${repositoryUrl}/blob/main/CHANGELOG.md`),

@@ -109,7 +109,7 @@ export function* sumsOver(
 }
 
 /** What of the targets alone is in the log likelihood, by the weights of the examples. */
-function constantOf({ likelihood }: Plan, { targets, weights }: TargetedBatch): number {
+export function constantOf({ likelihood }: Pick<Plan, "likelihood">, { targets, weights }: TargetedBatch): number {
   if (weights === undefined) return likelihood.constant(targets);
   let sum = 0;
   for (let i = 0; i < weights.size; i++) {
@@ -121,25 +121,40 @@ function constantOf({ likelihood }: Plan, { targets, weights }: TargetedBatch): 
 /** What a pass pulls back: the loss's own column, then those of its curvature, unless these are the same. */
 function pullsOf(
   where: string,
-  { plan, accumulatorFor, apart }: PlannedPass,
-  { columns: most, rows: mostRows }: Omit<Cut, "length">,
+  pass: PlannedPass,
+  cut: Omit<Cut, "length">,
   first = 0,
   examples = () => 0,
   withWeights = false,
 ): readonly Pull<Steps<Partial<LossSums & CurvatureSums>>>[] {
+  const { likelihood, selection, kind } = pass.plan;
+  const losses = lossSums(where, pass.plan);
+  const curvature = curvaturePull(where, pass, cut, first, examples);
+  if (kind === "empiricalFisher" && !withWeights) {
+    const { columns, contraction, target } = curvature;
+    return [{ columns, contraction: both(losses, contraction), target }];
+  }
+  return [
+    { columns: weighted(lossGradient(likelihood, 1), 1), contraction: losses, target: selection.reaches },
+    curvature,
+  ];
+}
+
+/** The columns of a pass's curvature. @param first the place of the first example @param examples gives their number in the end */
+export function curvaturePull(
+  where: string,
+  { plan, accumulatorFor, apart }: PlannedPass,
+  { columns: most, rows: mostRows }: Omit<Cut, "length">,
+  first: number,
+  examples: () => number,
+): Pull<Steps<CurvatureSums>> {
   const { likelihood, selection } = plan;
-  const losses = lossSums(where, plan);
-  const sums = curvatureSums(where, plan, accumulatorFor(most), apart, examples);
+  const contraction = curvatureSums(where, plan, accumulatorFor(most), apart, examples);
   const columns = weighted(columnsOf(plan, first), 0.5);
-  const target = selection.reaches;
-  if (plan.kind === "empiricalFisher" && !withWeights) return [{ columns, contraction: both(losses, sums), target }];
   const view = viewOf(plan);
   const listed = (part: Part) => view && countedPositions(likelihood, view, part);
   const rows = view && { ...view, most: mostRows, listed };
-  return [
-    { columns: weighted(lossGradient(likelihood, 1), 1), contraction: losses, target },
-    { columns, contraction: sums, target: view?.selection.reaches ?? target, most, rows },
-  ];
+  return { columns, contraction, target: view?.selection.reaches ?? selection.reaches, most, rows };
 }
 
 /** The batches of data with targets as numbers; `see` is shown the inputs as they were given. @throws ShapeError, ValueError */

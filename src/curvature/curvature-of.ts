@@ -7,9 +7,9 @@ import { asynchronously, atOnce, type ExamplesReport, type InBursts, reporting, 
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
+import { checkTrained } from "../network/running.ts";
 import { bringAll } from "../structures/all.ts";
 import type { Curvature } from "../structures/curvature.ts";
-import { checkTrained } from "../training/running.ts";
 import { dryAccumulators, passesOf } from "./accumulators.ts";
 import { type CurvatureOptions, curvatureOptionNames, type PlaceOptions, readPlace, readPlan } from "./plan.ts";
 import { summarise } from "./rounds.ts";

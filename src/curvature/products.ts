@@ -15,13 +15,13 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import { asynchronously, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
+import { asynchronously, type ExamplesReport, type InBursts, reporting, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/tasks.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
-import { type Columns, type Run, run, runInSteps } from "../network/run.ts";
+import { type Batch, type Columns, type Run, run, runInSteps } from "../network/run.ts";
 import { bringAll } from "../structures/all.ts";
 import type { Weights } from "../structures/selection.ts";
 import { targetedBatches } from "./accumulate.ts";
@@ -136,6 +136,20 @@ function readDirection(where: string, { net, selection }: Plan, v: ArrayLike, so
     direction[place] = arranged[i];
   });
   return direction;
+}
+
+/** The product of a plan's curvature with a vector [P], over all data at once, in steps: the selected weights' part, [S]. */
+export function* productInSteps(where: string, plan: Plan, batch: Batch, direction: FloatArray): Steps<Float64Array> {
+  const { net, selection } = plan;
+  const columns = weighted(columnsOf(plan), 0.5);
+  const most = Math.min(columns.count(net.graph.output.shape), COLUMNS_AT_ONCE);
+  const contraction = sum(net, zeros([net.parameterCount], { dtype: net.dtype }), { sites: selection.siteList });
+  const { nodes, output } = net.graph;
+  const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
+  const along = combined(columns, most, net.dtype, direction);
+  const run: Run<NDArray> = [where, net, [batch], along, contraction, "parameters", { numbers }];
+  const product = yield* reporting(runInSteps(...run), () => undefined);
+  return selection.take(product.data);
 }
 
 /** The one column w = Σ_k c_k (c_kᵀ J v). */

@@ -17,13 +17,13 @@ import {
 import { type ExamplesReport, readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
+import { checkTrained } from "../network/running.ts";
 import { checkIsFit, checkSameOf, Fit, type FitOf } from "../posterior/fit.ts";
 import type { PosteriorParts } from "../posterior/parts.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
 import { type Executor, readExecutor, runRounds } from "../shards/executor.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
-import { checkTrained } from "../training/running.ts";
 import { checkMemory } from "./memory-estimate.ts";
 import { type LaplaceOptions, laplaceOptionNames, optionsElsewhere } from "./options.ts";
 import type { Posterior } from "./posterior.ts";

@@ -23,6 +23,7 @@ import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
 import { rewardsAsync } from "../prediction/rewards.ts";
+import { gaussNewton } from "../training/gauss-newton.ts";
 import { adam, adamW, sgd } from "../training/optimisers.ts";
 import { cosineDecay, linearDecay } from "../training/schedules.ts";
 import { train } from "../training/train.ts";
@@ -84,7 +85,7 @@ const classes: Readonly<Record<Kind, new (...args: never[]) => object>> = {
 };
 
 const losses = { mse, crossEntropy, binaryCrossEntropy };
-const optimisers = { sgd, adam, adamW };
+const optimisers = { sgd, adam, adamW, gaussNewton };
 const schedules = { cosineDecay, linearDecay };
 
 /** Results that share memory with what the worker keeps. */

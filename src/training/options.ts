@@ -5,42 +5,29 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, Val
 import { readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Loss } from "../losses/losses.ts";
+import { type EvidenceOptions, type EvidencePlan, readEvidence } from "./evidence-options.ts";
+import { isMinimiser, type Minimiser } from "./minimiser.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
+import type { EpochReport } from "./results.ts";
 import type { Schedule } from "./schedules.ts";
-
-/** The state of training at the end of an epoch. */
-export interface EpochReport {
-  /** From 1. */
-  readonly epoch: number;
-  /** Epochs asked for. */
-  readonly epochs: number;
-  /**
-   * The mean over the epoch's samples of the loss before each step, with the penalty ½ · weightDecay · ‖θ‖². Labels that are
-   * ignored do not count; 0 where all are.
-   */
-  readonly loss: number;
-}
-
-/** What `train` gives. */
-export interface TrainingResult {
-  /** One entry for each epoch. */
-  readonly history: readonly { readonly epoch: number; readonly loss: number }[];
-  /** The number of steps taken. */
-  readonly steps: number;
-}
 
 /** Options of `train`. */
 export interface TrainingOptions {
   /** What is minimised, its mean over the batch: a loss, or a likelihood such as poisson(). */
   loss: Loss | Likelihood;
-  /** How parameters move (default `adam()`). */
-  optimizer?: Optimizer;
-  /** Passes through the data (default 100). */
+  /**
+   * How parameters move (default `adam()`); or what minimises the loss over all data by itself, such as `gaussNewton()`, which takes
+   * no batches.
+   */
+  optimizer?: Optimizer | Minimiser;
+  /** Passes through the data (default 100); of `gaussNewton()` at most so many steps (default 1000). */
   epochs?: number;
   /** Samples in a step (default 32; of a DataLoader its own). */
   batchSize?: number;
   /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
   weightDecay?: number;
+  /** Learns prior precisions and the noise with the weights, by the evidence (default: none). The loss must be a likelihood, or one's own. */
+  evidence?: EvidenceOptions | undefined;
   /** What the learning rate is multiplied by, from step to step, such as `cosineDecay()` (default 1 always). */
   schedule?: Schedule;
   /** The largest norm ‖g‖ of a step's gradient over free parameters, without the penalty: longer ones are shortened to it (default: none). */
@@ -61,6 +48,7 @@ const optionNames = [
   "epochs",
   "batchSize",
   "weightDecay",
+  "evidence",
   "schedule",
   "clipNorm",
   "shuffle",
@@ -77,7 +65,8 @@ const optionsElsewhere = {
 
 /** Options with their defaults. */
 export interface TrainingPlan {
-  readonly optimizer: Optimizer;
+  readonly optimizer: Optimizer | Minimiser;
+  readonly evidence: EvidencePlan | undefined;
   readonly epochs: number;
   readonly batchSize: number;
   readonly weightDecay: number;
@@ -90,7 +79,8 @@ export interface TrainingPlan {
 /** @param loader the data, if they are a DataLoader, whose batches and order they are @throws OptionError, ValueError */
 export function readTrainingOptions(options: TrainingOptions, loader: DataLoader | undefined): TrainingPlan {
   checkOptions("train", options, optionNames, optionsElsewhere);
-  const { optimizer = adam(), epochs = 100, weightDecay = 0, seed = 0 } = options;
+  const { optimizer = adam(), weightDecay = 0, seed = 0 } = options;
+  const { epochs = isMinimiser(optimizer) ? optimizer.epochs : 100 } = options;
   const { schedule, clipNorm = Number.POSITIVE_INFINITY } = options;
   const { batchSize = loader?.batchSize ?? 32, shuffle = loader?.shuffle ?? true } = options;
   if (loader !== undefined && (batchSize !== loader.batchSize || shuffle !== loader.shuffle)) {
@@ -102,9 +92,17 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   checkInteger("train", "batchSize", batchSize, 1);
   checkNumber("train", "weightDecay", weightDecay, 0);
   if (options.clipNorm !== undefined) checkNumber("train", "clipNorm", clipNorm, 0, true);
-  if (typeof optimizer?.step !== "function")
+  if (isMinimiser(optimizer)) {
+    const taken = ["batchSize", "shuffle", "schedule", "clipNorm"] as const;
+    const name = taken.find((one) => options[one] !== undefined);
+    if (name !== undefined) {
+      throw new OptionError(
+        `train: ${optimizer.name}() takes all data at once, so ${name} says nothing; leave it out.`,
+      );
+    }
+  } else if (typeof optimizer?.step !== "function")
     throw new ValueError(
-      `train: the optimizer must be sgd(), adam() or adamW()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
+      `train: the optimizer must be sgd(), adam(), adamW() or gaussNewton()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
     );
   if (schedule !== undefined && typeof schedule !== "function") {
     throw new OptionError(
@@ -114,5 +112,11 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   checkBoolean("train", "shuffle", shuffle);
   checkInteger("train", "seed", seed, 0);
   readBursts("train", options);
-  return { optimizer, epochs, batchSize, weightDecay, schedule, clipNorm, shuffle, seed };
+  const evidence = options.evidence && readEvidence(options.evidence);
+  if (evidence !== undefined && options.weightDecay !== undefined) {
+    throw new OptionError(
+      "train: with evidence the prior is learned, so leave weightDecay out; evidence.priorPrecision is where it begins.",
+    );
+  }
+  return { optimizer, evidence, epochs, batchSize, weightDecay, schedule, clipNorm, shuffle, seed };
 }

@@ -1,7 +1,7 @@
 // Progress for people: a bar that redraws itself on a terminal, lines elsewhere.
 
 import { checkInteger, checkOptions } from "../errors.ts";
-import type { EpochReport } from "./options.ts";
+import type { EpochReport } from "./results.ts";
 
 /** Options of `progressBar`. */
 export interface ProgressBarOptions {

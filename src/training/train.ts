@@ -20,7 +20,7 @@ import {
   scope,
   sumOf,
 } from "../kernels/memory.ts";
-import { nextTurn } from "../kernels/steps.ts";
+import { inBursts, nextTurn } from "../kernels/steps.ts";
 import { type LossRule, readLoss, weighElements, weightOf } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { outputsOf } from "../network/part-outputs.ts";
@@ -32,8 +32,11 @@ import {
   takesBatchStatistics,
 } from "../network/primitives/training.ts";
 import type { TargetedBatch } from "../network/run.ts";
-import { readTrainingOptions, type TrainingOptions, type TrainingPlan, type TrainingResult } from "./options.ts";
-import { beginTraining, endTraining, type Running } from "./running.ts";
+import { beginTraining, endTraining, type Running } from "../network/running.ts";
+import { isMinimiser } from "./minimiser.ts";
+import type { Optimizer } from "./optimisers.ts";
+import { readTrainingOptions, type TrainingOptions, type TrainingPlan } from "./options.ts";
+import type { EpochReport, TrainingResult } from "./results.ts";
 
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
@@ -55,7 +58,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   const rule = readLoss("train", options.loss, net);
   const given = data instanceof DataLoader ? data : undefined;
   const plan = readTrainingOptions(options, given);
-  const { batchSize, epochs } = plan;
+  const { batchSize, epochs, optimizer, weightDecay, evidence } = plan;
   const { x, y, weights } = readWhole("train", data);
   const inputs = net.readInputs("train", x);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
@@ -69,11 +72,17 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   if (net.parameterCount > 0 && net.parameterTable.every(({ name }) => net.frozen.has(name))) {
     throw new OptionError("train: all parameters are frozen, so there is nothing to train; net.unfreeze() frees them.");
   }
-  checkBatches(net, samples, batchSize);
+  if (!isMinimiser(optimizer)) checkBatches(net, samples, batchSize);
   options.signal?.throwIfAborted();
   const running = beginTraining(net);
   try {
-    const run = new Run(net, rule, { inputs, targets, weights }, plan, epochs * Math.ceil(samples / batchSize));
+    const all = { inputs, targets, weights };
+    if (isMinimiser(optimizer)) {
+      const steps = optimizer.minimise({ net, rule, data: all, epochs, weightDecay, evidence });
+      const onProgress = (report: EpochReport) => told(running, report, options);
+      return await inBursts(steps, { onProgress, signal: options.signal });
+    }
+    const run = new Run(net, rule, all, { ...plan, optimizer }, epochs * Math.ceil(samples / batchSize));
     return await epochsOf(run, loader, samples, epochs, running, options);
   } finally {
     endTraining(net);
@@ -104,8 +113,9 @@ async function epochsOf(
   samples: number,
   epochs: number,
   running: Running,
-  { onProgress, signal }: TrainingOptions,
+  options: TrainingOptions,
 ): Promise<TrainingResult> {
+  const { signal } = options;
   const history: { epoch: number; loss: number }[] = [];
   for (let epoch = 1; epoch <= epochs; epoch++) {
     run.beginEpoch(epoch, loader.nextEpoch().subarray(0, samples), loader.batchSize);
@@ -116,22 +126,30 @@ async function epochsOf(
     }
     const report = { epoch, epochs, loss: run.epochLoss };
     history.push({ epoch, loss: report.loss });
-    running.reporting = true;
-    try {
-      onProgress?.(report);
-    } finally {
-      running.reporting = false;
-    }
+    told(running, report, options);
   }
   signal?.throwIfAborted();
   return { history, steps: run.steps };
 }
 
+/** Tells how far training is; the parameters are those of a whole epoch then. */
+function told(running: Running, report: EpochReport, { onProgress }: TrainingOptions): void {
+  running.reporting = true;
+  try {
+    onProgress?.(report);
+  } finally {
+    running.reporting = false;
+  }
+}
+
+/** Steps along gradients of batches. */
+type StepPlan = TrainingPlan & { readonly optimizer: Optimizer };
+
 /** The state of one call of `train` between bursts. */
 class Run {
   readonly #net: Network;
   readonly #rule: LossRule;
-  readonly #plan: TrainingPlan;
+  readonly #plan: StepPlan;
   readonly #inputs: NDArray;
   readonly #targets: NDArray;
   readonly #weights: FloatArray | undefined;
@@ -154,7 +172,7 @@ class Run {
     net: Network,
     rule: LossRule,
     { inputs, targets, weights }: TargetedBatch,
-    plan: TrainingPlan,
+    plan: StepPlan,
     steps: number,
   ) {
     this.#net = net;

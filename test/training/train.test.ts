@@ -284,7 +284,12 @@ test("bad input is refused before anything changes", async () => {
       /train: weightDecay must be a finite number of at least 0, not -1/,
     ],
     [data, { ...good, seed: 0.5 }, OptionError, /seed must be an integer of at least 0, not 0\.5/],
-    [data, { ...good, optimizer: "adam" }, ValueError, /the optimizer must be sgd\(\), adam\(\) or adamW\(\)/],
+    [
+      data,
+      { ...good, optimizer: "adam" },
+      ValueError,
+      /the optimizer must be sgd\(\), adam\(\), adamW\(\) or gaussNewton\(\)/,
+    ],
     [
       data,
       {},

@@ -1,7 +1,7 @@
 // Which networks are being trained at the moment.
 
 import { LaplaceError } from "../errors.ts";
-import type { Network } from "../network/network.ts";
+import type { Network } from "./network.ts";
 
 /** A training, and whether its `onProgress` is running: the parameters are then those of a whole epoch. */
 export interface Running {

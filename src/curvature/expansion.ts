@@ -1,0 +1,87 @@
+// The loss over all data, expanded to second order around a network's parameters: its value, its whole gradient and its
+// curvature, in one pass; and its value alone, where a step may lead.
+
+import { zeros } from "../array/ndarray.ts";
+import { lossGradient, weighted } from "../derivatives/cotangents.ts";
+import { sum } from "../derivatives/results.ts";
+import { ValueError } from "../errors.ts";
+import { reporting, type Steps } from "../kernels/steps.ts";
+import { outputsOf } from "../network/part-outputs.ts";
+import { type Batch, type Contraction, none, runInParts } from "../network/run.ts";
+import type { Curvature } from "../structures/curvature.ts";
+import { curvaturePull, cutOfPass, type PlannedPass } from "./accumulate.ts";
+import { accumulatorsOf, passesOf } from "./accumulators.ts";
+import { lossOf } from "./losses-and-norms.ts";
+import type { Plan } from "./plan.ts";
+
+/** Sums over all examples, at unit noise. */
+export interface Expansion {
+  readonly loss: number;
+  /** Over the selected weights, [S]. */
+  readonly gradient: Float64Array;
+  readonly curvature: Curvature;
+}
+
+/** The expansion at the plan's network, of a structure that goes through the data once. @throws ValueError for values that are not finite */
+export function* expansion(where: string, plan: Plan, batch: Batch): Steps<Expansion> {
+  const { net, likelihood, selection } = plan;
+  const examples = batch.inputs.shape[0];
+  const pass = passOf(plan);
+  const cut = cutOfPass(pass, examples);
+  const slopes = sum(net, zeros([net.parameterCount], { dtype: net.dtype }), {
+    sites: selection.siteList,
+    examples,
+  });
+  const total = totalLoss(plan);
+  const losses: Contraction<Steps<{ loss: number; gradient: Float64Array }>> = {
+    ...slopes,
+    begin: total.begin,
+    // biome-ignore lint/correctness/useYield: as the others
+    *finish() {
+      return { loss: total.finish(), gradient: selection.take(slopes.finish().data) };
+    },
+  };
+  const pulls = [
+    { columns: weighted(lossGradient(likelihood, 1), 1), contraction: losses, target: selection.reaches },
+    curvaturePull(where, pass, cut, 0, () => examples),
+  ] as const;
+  const [first, { curvature }] = yield* reporting(runInParts(where, net, [batch], cut.length, pulls), () => undefined);
+  return { ...first, curvature };
+}
+
+/** Σ_n ℓ_n at the plan's network; Infinity where it is not finite. */
+export function* lossAt(where: string, plan: Plan, batch: Batch): Steps<number> {
+  const cut = cutOfPass(passOf(plan), batch.inputs.shape[0]);
+  const total = totalLoss(plan);
+  const contraction: Contraction<Steps<number>> = {
+    begin: total.begin,
+    // biome-ignore lint/correctness/useYield: as the others
+    *finish() {
+      return total.finish();
+    },
+  };
+  try {
+    const pulls = [{ columns: none, contraction, target: "parameters" }] as const;
+    const [loss] = yield* reporting(runInParts(where, plan.net, [batch], cut.length, pulls), () => undefined);
+    return Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss;
+  } catch (error) {
+    if (error instanceof ValueError) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
+}
+
+function passOf(plan: Plan): PlannedPass {
+  const accumulatorFor = accumulatorsOf(plan, passesOf(plan)[0], undefined);
+  return { plan, accumulatorFor, apart: 1, number: 0 };
+}
+
+function totalLoss({ likelihood }: Plan): Required<Pick<Contraction<number>, "begin" | "finish">> {
+  let loss = 0;
+  return {
+    begin: (part) =>
+      lossOf(likelihood, outputsOf(part), part.targets, part.weights, undefined, (some) => {
+        loss += some;
+      }),
+    finish: () => loss,
+  };
+}

@@ -1,0 +1,132 @@
+// Steps δ of Levenberg and Marquardt: (h H + P₀ + μ D) δ = −g with D the diagonal of h H, by a Cholesky factorisation of the whole matrix
+// or by conjugate gradients on products.
+
+import { dot } from "../array/dot.ts";
+import type { Expansion } from "../curvature/expansion.ts";
+import type { Plan } from "../curvature/plan.ts";
+import { productInSteps } from "../curvature/products.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, copyOut, copyTo, inMemory, openScope } from "../kernels/memory.ts";
+import { inPieces, type Steps } from "../kernels/steps.ts";
+import { choleskyInSteps } from "../linalg/in-steps.ts";
+import type { Batch } from "../network/run.ts";
+
+/** A quadratic model of an objective h · loss + ½ θᵀ P₀ θ. */
+export interface Model {
+  readonly at: Expansion;
+  /** H, [S, S], once it was needed. */
+  matrix?: Float64Array;
+  /** h */
+  readonly factor: number;
+  /** The diagonal of P₀, [S]. */
+  readonly penalties: Float64Array;
+  /** g, the gradient of the objective, [S]. */
+  readonly gradient: Float64Array;
+  /** D, [S] */
+  readonly scale: Float64Array;
+}
+
+/** A step, and by how much the model falls along it. */
+export interface DampedStep {
+  readonly step: Float64Array;
+  readonly predicted: number;
+}
+
+/** How steps are solved for; undefined where the matrix is not positive definite. */
+export type Solver = (model: Model, damping: number) => Steps<DampedStep | undefined>;
+
+/** −gᵀδ − ½ δᵀ (h H + P₀) δ, of a step that leaves the residual r = −g − (h H + P₀ + μ D) δ. */
+function predicted({ gradient, scale }: Model, damping: number, step: Float64Array, residual?: Float64Array): number {
+  const along = dot(gradient, step);
+  let damped = 0;
+  for (let i = 0; i < step.length; i++) damped += scale[i] * step[i] ** 2;
+  return 0.5 * (damping * damped - along + (residual === undefined ? 0 : dot(residual, step)));
+}
+
+/** By a factorisation of the whole matrix. */
+export const byCholesky: Solver = function* (model, damping) {
+  const { at, factor, penalties, gradient, scale } = model;
+  const n = gradient.length;
+  model.matrix ??= at.curvature.dense({ memoryBudget: Number.POSITIVE_INFINITY }).data as Float64Array;
+  const { matrix } = model;
+  const end = openScope();
+  try {
+    const l = allocateFloats("float64", n * n);
+    const b = allocateFloats("float64", n);
+    yield* inPieces(() => {
+      copyTo("float64", l, matrix, true);
+      kernelsFor("float64").affine(n * n, factor, l, 0, l, false);
+    });
+    inMemory("float64", (memory) => {
+      for (let i = 0; i < n; i++) memory[l / 8 + i * (n + 1)] += penalties[i] + damping * scale[i];
+    });
+    const failed = yield* choleskyInSteps(n, l, n);
+    if (failed !== 0) return undefined;
+    copyTo(
+      "float64",
+      b,
+      gradient.map((g) => -g),
+    );
+    yield* inPieces(() => {
+      kernelsFor("float64").solveForward(n, 1, l, n, 1, b, 1, 1);
+      kernelsFor("float64").solveBackward(n, 1, l, 1, n, b, 1, 1);
+    });
+    const step = copyOut("float64", b, n) as Float64Array;
+    return step.every(Number.isFinite) ? { step, predicted: predicted(model, damping, step) } : undefined;
+  } finally {
+    end();
+  }
+};
+
+/** Products at most in a step. */
+const MOST_PRODUCTS = 250;
+
+/**
+ * By conjugate gradients on products with the curvature (Hestenes & Stiefel 1952; Martens 2010), preconditioned by the diagonal, until the
+ * residual is a part of the gradient that becomes small with it (Dembo, Eisenstat & Steihaug 1982).
+ */
+export function byConjugateGradients(where: string, plan: Plan, batch: Batch): Solver {
+  const places = plan.selection.indices();
+  const direction = new Float64Array(plan.net.parameterCount);
+  let first: number | undefined;
+  return function* (model, damping) {
+    const { factor, penalties, gradient, scale } = model;
+    const n = gradient.length;
+    const added = penalties.map((delta, i) => delta + damping * scale[i]);
+    const diagonal = added.map((x, i) => x + scale[i]);
+    const step = new Float64Array(n);
+    const residual = gradient.map((g) => -g);
+    let z = residual.map((r, i) => r / diagonal[i]);
+    let rz = dot(residual, z);
+    const begin = rz;
+    first ??= begin;
+    const enough = begin * Math.min(0.1, Math.sqrt(begin / first)) ** 2;
+    const d = z.slice();
+    for (let i = 0; i < MOST_PRODUCTS && rz > enough; i++) {
+      for (let k = 0; k < n; k++) direction[places[k]] = d[k];
+      const product = yield* productInSteps(where, plan, batch, direction);
+      for (let k = 0; k < n; k++) product[k] = factor * product[k] + added[k] * d[k];
+      const curve = dot(d, product);
+      if (!(curve > 0)) break;
+      const length = rz / curve;
+      for (let k = 0; k < n; k++) {
+        step[k] += length * d[k];
+        residual[k] -= length * product[k];
+      }
+      z = residual.map((r, k) => r / diagonal[k]);
+      const next = dot(residual, z);
+      for (let k = 0; k < n; k++) d[k] = z[k] + (next / rz) * d[k];
+      rz = next;
+    }
+    return step.every(Number.isFinite) ? { step, predicted: predicted(model, damping, step, residual) } : undefined;
+  };
+}
+
+/** The model of an objective around an expansion, at the selected weights θ. */
+export function modelOf(at: Expansion, theta: Float64Array, factor: number, penalties: Float64Array): Model {
+  const gradient = at.gradient.map((g, i) => factor * g + penalties[i] * theta[i]);
+  const diagonal = Float64Array.from(at.curvature.diagonal().data);
+  const largest = diagonal.reduce((most, x) => Math.max(most, x), 0);
+  const scale = diagonal.map((x) => factor * Math.max(x, 1e-10 * largest, 1e-300));
+  return { at, factor, penalties, gradient, scale };
+}

@@ -1,0 +1,63 @@
+// The option `evidence` of `train`, read and checked.
+
+import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import { type Structure, structures } from "../structures/curvature.ts";
+
+/**
+ * Which weights share a prior precision: "all"; those of each parameter ("layers": a layer's weight and its bias apart); those
+ * that leave one input in each dense layer on the inputs, and the other parameters ("inputs": automatic relevance
+ * determination, MacKay 1994, Neal 1996); each weight for itself ("weights"); or lists of names of parameters or layers, what none of them names having
+ * a precision for each parameter.
+ */
+export type WeightGroups = "all" | "layers" | "inputs" | "weights" | readonly (readonly string[])[];
+
+/** Options of training by the evidence: prior and noise are learned with the weights (MacKay 1992; Immer et al. 2021). */
+export interface EvidenceOptions {
+  /** Which weights share a prior precision (default "layers"). */
+  groups?: WeightGroups | undefined;
+  /** That of the curvature (default "full" up to 1000 weights, else "kronecker"). */
+  structure?: Structure | undefined;
+  /** After how many epochs prior and noise are fitted again (default 1; `gaussNewton`: after 3 steps, or where steps no longer pay). */
+  every?: number | undefined;
+  /** Epochs before the first time (default a tenth of all; `gaussNewton`: 4). */
+  burnIn?: number | undefined;
+  /** Whether the noise is learned too (default: where the likelihood has one). */
+  noise?: boolean | undefined;
+  /** The prior precision at the beginning (default 1). */
+  priorPrecision?: number | undefined;
+  /** `gaussNewton` and `lastLayerEvidence` stop where the evidence grows by no more than so many nats (default 0.001). */
+  tolerance?: number | undefined;
+}
+
+/** The options, those with a default of the optimiser's own still open. */
+export interface EvidencePlan {
+  readonly groups: WeightGroups;
+  readonly structure: Structure | undefined;
+  readonly every: number | undefined;
+  readonly burnIn: number | undefined;
+  readonly noise: boolean | undefined;
+  readonly priorPrecision: number;
+  readonly tolerance: number;
+}
+
+const names = ["groups", "structure", "every", "burnIn", "noise", "priorPrecision", "tolerance"];
+
+/** @throws OptionError */
+export function readEvidence(options: EvidenceOptions): EvidencePlan {
+  const where = "train, evidence";
+  checkOptions(where, options, names);
+  const { groups = "layers", structure, every, burnIn, noise, priorPrecision = 1, tolerance = 1e-3 } = options;
+  if (typeof groups === "string") checkChoice(where, "groups", groups, ["all", "layers", "inputs", "weights"]);
+  else if (!Array.isArray(groups) || !groups.every((list) => Array.isArray(list))) {
+    throw new OptionError(
+      `${where}: groups must be "all", "layers", "inputs", "weights" or lists of names, such as [["0.weight", "1.weight"]].`,
+    );
+  }
+  if (structure !== undefined) checkChoice(where, "structure", structure, structures);
+  if (every !== undefined) checkInteger(where, "every", every, 1);
+  if (burnIn !== undefined) checkInteger(where, "burnIn", burnIn, 0);
+  if (noise !== undefined) checkBoolean(where, "noise", noise);
+  checkNumber(where, "priorPrecision", priorPrecision, 0, true);
+  checkNumber(where, "tolerance", tolerance, 0, true);
+  return { groups, structure, every, burnIn, noise, priorPrecision, tolerance };
+}

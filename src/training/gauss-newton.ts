@@ -1,0 +1,252 @@
+// Minimisation by second order: the loss's generalised Gauss-Newton matrix, damped as Levenberg (1944) and Marquardt (1963) do.
+
+import { array } from "../array/ndarray.ts";
+import { expansion, lossAt } from "../curvature/expansion.ts";
+import { type Plan, readPlan } from "../curvature/plan.ts";
+import {
+  checkBytes,
+  checkChoice,
+  checkNumber,
+  checkOptions,
+  NonFiniteLossError,
+  OptionError,
+  readBudget,
+  refuseJson,
+} from "../errors.ts";
+import type { Steps } from "../kernels/steps.ts";
+import { bernoulli } from "../likelihood/bernoulli.ts";
+import { categorical } from "../likelihood/categorical.ts";
+import { gaussian } from "../likelihood/gaussian.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import { type LossRule, weightOf } from "../losses/losses.ts";
+import { Network } from "../network/network.ts";
+import type { Node } from "../network/primitive.ts";
+import { batchNormalise, dropout, takesBatchStatistics } from "../network/primitives/training.ts";
+import { bringAll } from "../structures/all.ts";
+import { byCholesky, byConjugateGradients, type Model, modelOf } from "./damped-steps.ts";
+import { FixedPoints } from "./fixed-points.ts";
+import type { Minimiser, Problem } from "./minimiser.ts";
+import type { EpochReport, TrainingResult } from "./results.ts";
+
+/** Options of `gaussNewton`. */
+export interface GaussNewtonOptions {
+  /**
+   * How a step is solved for: "cholesky", of the whole matrix, or "conjugateGradients" on products with it (default: the first
+   * up to 1000 free weights).
+   */
+  solver?: "cholesky" | "conjugateGradients" | undefined;
+  /** The damping at the beginning, relative to the curvature's diagonal (default 0.1). */
+  damping?: number | undefined;
+  /** It stops where a step is predicted to lower the objective by no more than this part of it (default 1e-12). */
+  tolerance?: number | undefined;
+  /** Bytes that the whole matrix may take (default 1 GiB). */
+  memoryBudget?: number | undefined;
+}
+
+/** Free weights up to which the whole matrix is factored. */
+const FULL_UP_TO = 1000;
+/** Steps between two changes of prior and noise, and before the first. */
+const [EVERY, BURN_IN] = [1, 4];
+/** Changes of prior and noise without a better evidence after which the best is the end. */
+const PATIENCE = 8;
+/** Part of a change that a step must bring of what the model promised. */
+const LEAST_GAIN = 1e-4;
+/** Below this part of the objective its changes are lost in its rounding. */
+const ROUNDING = 1e-11;
+/** So many steps that gain no more than this part are the last: the rest is lost in rounding. */
+const [IDLE, EPSILON] = [8, 1e-15];
+/** A minimum is near where a step is predicted to gain no more than this part. */
+const NEAR = 1e-4;
+/** What damping is divided by where a step gains, and multiplied by where it does not. */
+const [LESS, MORE] = [5, 4];
+const [LEAST_DAMPING, MOST_DAMPING] = [1e-12, 1e12];
+
+const where = "train";
+
+/**
+ * Levenberg-Marquardt on the generalised Gauss-Newton matrix, of all data at once, in float64 whatever the network's type: the option `optimizer`
+ * of `train` for small networks, and for larger ones by conjugate gradients. An epoch is a step; the damping follows the
+ * ratio of actual to predicted decrease (Nielsen 1999). It stops at a minimum of the objective of `train`. With the option `evidence` prior and noise are
+ * learned too, by MacKay's fixed points (Foresee & Hagan 1997). @throws OptionError
+ */
+export function gaussNewton(options: GaussNewtonOptions = {}): Minimiser {
+  const name = "gaussNewton";
+  checkOptions(name, options, ["solver", "damping", "tolerance", "memoryBudget"]);
+  const { solver, damping = 0.1, tolerance = 1e-12 } = options;
+  if (solver !== undefined) checkChoice(name, "solver", solver, ["cholesky", "conjugateGradients"]);
+  checkNumber(name, "damping", damping, 0, true);
+  checkNumber(name, "tolerance", tolerance, 0, true);
+  const memoryBudget = readBudget(name, options.memoryBudget);
+  const minimiser: Minimiser = {
+    name,
+    options: { ...options },
+    epochs: 1000,
+    minimise: (problem) => descend(problem, { solver, damping, tolerance, memoryBudget }),
+  };
+  return refuseJson(
+    minimiser,
+    () =>
+      "structuredClone, postMessage and JSON do not copy gaussNewton(), which is made of functions: make it again from its options",
+  );
+}
+
+type Settings = Pick<GaussNewtonOptions, "solver"> & {
+  readonly damping: number;
+  readonly tolerance: number;
+  readonly memoryBudget: number;
+};
+
+function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, EpochReport> {
+  const { net, rule, data, epochs, weightDecay, evidence } = problem;
+  checkLayers(net);
+  bringAll();
+  const { likelihood, scale } = likelihoodOf(rule);
+  // In float64: the same minimum whatever the network's type.
+  const wide = (values: ArrayLike<number>) => array(Array.from(values), { dtype: "float64" });
+  const inner = new Network(net.graph, wide(net.parameters.data), net.frozen, wide(net.buffers.data));
+  const batch = { inputs: data.inputs.as("float64"), targets: data.targets.as("float64"), weights: data.weights };
+  const { size } = readPlan(where, inner, () => likelihood, { structure: "diagonal" }).selection;
+  const solver = settings.solver ?? (size <= FULL_UP_TO ? "cholesky" : "conjugateGradients");
+  const whole = solver === "cholesky";
+  if (whole)
+    checkBytes(
+      "gaussNewton",
+      [4, size, size],
+      settings.memoryBudget,
+      'The solver "conjugateGradients" needs no matrix.',
+    );
+  const planOf = (structure: Plan["structure"]) => readPlan(where, inner, () => likelihood, { structure });
+  const plan = planOf(whole ? "full" : "diagonal");
+  // Where the whole matrix is not there, prior and noise go by a curvature of their own.
+  const tuningPlan = evidence && planOf(evidence.structure ?? (size <= FULL_UP_TO ? "full" : "kronecker"));
+  const solve = whole ? byCholesky : byConjugateGradients(where, plan, batch);
+  const { selection } = plan;
+  const places = selection.indices();
+  const given = data.weights && Float64Array.from(data.weights.data);
+  const count = weightOf(likelihood, net.outputShape, batch.targets.data, given) || 1;
+
+  let at = yield* expansion(where, plan, batch);
+  if (!Number.isFinite(at.loss)) throw notFinite(at.loss);
+  const theta = () => selection.take(inner.parameters.data);
+  function* sums() {
+    const same = tuningPlan === undefined || tuningPlan.structure === plan.structure;
+    const { curvature } = same ? at : yield* expansion(where, tuningPlan, batch);
+    return { loss: at.loss, curvature, theta: theta() };
+  }
+  const tuned = evidence && new FixedPoints(where, inner, evidence, likelihood, (yield* sums()).curvature, batch);
+  const { every = EVERY, burnIn = BURN_IN, tolerance: nats = 0 } = evidence ?? {};
+  /** The objective is h · loss + ½ Σ δ θ²; that of `train` is `unit` times as much. */
+  let factor = tuned?.factor ?? scale / count;
+  let penalties = tuned?.penalties ?? new Float64Array(size).fill(weightDecay);
+  const unit = () => (tuned === undefined ? 1 : scale / count / factor);
+  const objective = (loss: number, weights: Float64Array) =>
+    factor * loss + 0.5 * weights.reduce((sum, x, i) => sum + penalties[i] * x * x, 0);
+
+  const history: { epoch: number; loss: number }[] = [];
+  let mu = settings.damping;
+  let converged = false;
+  let tuning = tuned !== undefined;
+  let sinceTuning = every - burnIn;
+  let best: { parameters: Float64Array; evidence: number; state: ReturnType<FixedPoints["state"]> } | undefined;
+  let failed = 0;
+  let idle = 0;
+  let model: Model | undefined;
+  for (let epoch = 1; epoch <= epochs; ) {
+    const here = theta();
+    const before = objective(at.loss, here);
+    model ??= modelOf(at, here, factor, penalties);
+    const found = yield* solve(model, mu);
+    yield;
+    const rest = found !== undefined && mu <= 1 ? found.predicted : Number.POSITIVE_INFINITY;
+    if (tuned !== undefined && tuning && (sinceTuning >= every || rest <= nats)) {
+      const before = tuned.state();
+      const evidence = yield* tuned.refine(yield* sums());
+      if (best === undefined || evidence > best.evidence + nats) {
+        best = { parameters: (inner.parameters.data as Float64Array).slice(), evidence, state: before };
+        failed = 0;
+      } else if (++failed >= PATIENCE) {
+        // The best keeps its weights, which go on to their minimum with its prior and noise.
+        tuned.restore(best.state);
+        inner.parameters.data.set(best.parameters);
+        at = yield* expansion(where, plan, batch);
+        tuning = false;
+        mu = settings.damping;
+      }
+      [factor, penalties] = [tuned.factor, tuned.penalties];
+      sinceTuning = 0;
+      model = undefined;
+      continue;
+    }
+    converged = rest <= settings.tolerance * Math.abs(before);
+    let [taken, ratio] = [false, -1];
+    if (found !== undefined) {
+      const { step, predicted } = found;
+      const there = here.map((x, i) => x + step[i]);
+      place(inner, places, there);
+      const after = objective(yield* lossAt(where, plan, batch), there);
+      // Where changes are lost in rounding, what does not rise is as good.
+      const lost = predicted <= ROUNDING * Math.abs(before) && after <= before;
+      idle = lost && before - after <= EPSILON * Math.abs(before) ? idle + 1 : 0;
+      converged ||= idle >= IDLE;
+      ratio = lost ? 1 : (before - after) / predicted;
+      taken = ratio > LEAST_GAIN;
+      if (!taken) place(inner, places, here);
+    }
+    // Narrow valleys that bend are followed with little damping (Transtrum & Sethna 2012): it falls where a step gains anything. Near
+    // a minimum, where the matrix is not the Hessian, that would go on to and fro.
+    if (!taken) mu *= MORE;
+    else if (ratio > 0.75 || (found?.predicted ?? 0) > NEAR * Math.abs(before)) mu = Math.max(mu / LESS, LEAST_DAMPING);
+    else if (ratio < 0.5) mu *= 2;
+    if (!taken && (converged || mu > MOST_DAMPING)) break;
+    if (!taken) continue;
+    net.parameters.data.set(inner.parameters.data);
+    at = yield* expansion(where, plan, batch);
+    model = undefined;
+    sinceTuning++;
+    const loss = unit() * objective(at.loss, theta());
+    history.push({ epoch, loss });
+    yield { epoch, epochs, loss };
+    if (converged) break;
+    epoch++;
+  }
+  const steps = history.length;
+  if (tuned === undefined) return { history, steps, converged };
+  yield* tuned.measure(yield* sums());
+  return { history, steps, converged, evidence: tuned.result };
+}
+
+function place({ parameters }: Network, places: Uint32Array, values: Float64Array): void {
+  places.forEach((at, i) => {
+    parameters.data[at] = values[i];
+  });
+}
+
+/** The likelihood whose loss is a loss, and what its loss is multiplied by. @throws OptionError */
+function likelihoodOf(rule: LossRule): { readonly likelihood: Likelihood; readonly scale: number } {
+  if ("root" in rule) return { likelihood: rule as Likelihood, scale: 1 };
+  if (rule.name === "mse") return { likelihood: gaussian(), scale: 2 };
+  if (rule.name === "crossEntropy") return { likelihood: categorical(rule.entry), scale: 1 };
+  if (rule.name === "binaryCrossEntropy") return { likelihood: bernoulli(rule.entry), scale: 1 };
+  throw new OptionError(`${where}: gaussNewton() does not know the curvature of the loss "${rule.name}".`);
+}
+
+/** @throws OptionError for layers that differ in training, which take a batch's statistics or draw */
+function checkLayers({ graph, frozen }: Network): void {
+  for (const node of graph.nodes) {
+    const drops = node.primitive === (dropout as unknown);
+    const norms = node.primitive === (batchNormalise as unknown) && takesBatchStatistics(node as Node<never>, frozen);
+    if (!drops && !norms) continue;
+    const advice = drops ? "dropout: leave it out" : "batchNorm that takes the batch's statistics: freeze it";
+    throw new OptionError(
+      `${where}: gaussNewton() minimises a loss without chance, so the network may have no ${advice}.`,
+    );
+  }
+}
+
+function notFinite(loss: number): NonFiniteLossError {
+  return new NonFiniteLossError(
+    `${where}: the loss is ${loss} at the beginning. Likely causes: inputs or targets of very different size (standardise them), or an activation that overflows, such as exp.`,
+    1,
+    1,
+  );
+}

@@ -1,0 +1,35 @@
+// What minimises a loss over all data by itself, where an optimiser steps along gradients of batches.
+
+import type { Steps } from "../kernels/steps.ts";
+import type { LossRule } from "../losses/losses.ts";
+import type { Network } from "../network/network.ts";
+import type { TargetedBatch } from "../network/run.ts";
+import type { EvidencePlan } from "./evidence-options.ts";
+import type { EpochReport, TrainingResult } from "./results.ts";
+
+/** A training as a minimiser gets it: options after all checks. */
+export interface Problem {
+  /** Its free parameters are to be changed, after each step that is taken. */
+  readonly net: Network;
+  readonly rule: LossRule;
+  /** All examples, in the network's type. */
+  readonly data: TargetedBatch;
+  /** Most steps. */
+  readonly epochs: number;
+  readonly weightDecay: number;
+  readonly evidence: EvidencePlan | undefined;
+}
+
+/** Made by `gaussNewton()` or `lastLayerEvidence()`: the option `optimizer` of `train`. */
+export interface Minimiser {
+  readonly name: string;
+  /** The options that it was made with: it is made again of them elsewhere. */
+  readonly options: object;
+  /** Most steps, if `epochs` does not say. */
+  readonly epochs: number;
+  /** @throws OptionError for a problem that it is not for; NonFiniteLossError at a start whose loss is not finite */
+  minimise(problem: Problem): Steps<TrainingResult, EpochReport>;
+}
+
+export const isMinimiser = (value: unknown): value is Minimiser =>
+  typeof (value as Partial<Minimiser> | undefined)?.minimise === "function";
