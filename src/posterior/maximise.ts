@@ -6,9 +6,12 @@ import type { Steps } from "../kernels/steps.ts";
 
 /**
  * A function to be maximised: its value and gradient at u. It must not keep or change u. A value that is a difference of
- * larger terms says how large they are (`magnitude`), because its rounding is theirs.
+ * larger terms says how large they are (`magnitude`), because its rounding is theirs. Where it knows about how much it curves
+ * along each coordinate (`bend`, −∂²f/∂u², positive), directions begin with that.
  */
-export type Objective = (u: Float64Array) => Steps<{ value: number; gradient: Float64Array; magnitude?: number }>;
+export type Objective = (
+  u: Float64Array,
+) => Steps<{ value: number; gradient: Float64Array; magnitude?: number; bend?: Float64Array | undefined }>;
 
 /** Options of `maximise`. */
 export interface MaximiseOptions {
@@ -61,6 +64,7 @@ interface Point {
   readonly value: number;
   readonly gradient: Float64Array;
   readonly magnitude: number;
+  readonly bend: Float64Array | undefined;
 }
 
 /** A step, and how much the gradient fell along it. */
@@ -89,6 +93,8 @@ const FLATTER = 0.5;
 const LONGEST = 3;
 // Even a step that long can end on the plateau beyond an optimum: whether it lay within is asked at the end.
 const FAR = 1;
+// Where the function says how it curves, that may be far off beyond such a step.
+const FAR_ALONE = 2;
 // Differences of values below this, relatively, are taken for rounding.
 const ROUNDING = 1e-12;
 // Where no higher point is found, and a step promised to gain no more than this, relatively, rounding hides the rest.
@@ -145,7 +151,7 @@ export function* maximise(f: Objective, start: Float64Array, options: MaximiseOp
     if (converged || steps === most) return { ...here, gradientNorm, steps, evaluations, converged, bounded };
     const d = direction(pairs, here, projected, box);
     // Without a memory of the function's scale no coordinate moves by more than 1 at first.
-    const first = pairs.length > 0 ? 1 : Math.min(1, 1 / gradientNorm);
+    const first = pairs.length > 0 || here.bend !== undefined ? 1 : Math.min(1, 1 / gradientNorm);
     const there = yield* search(at, here, d, first, best, box);
     if (there !== undefined) {
       remember(pairs, here, there, memory);
@@ -209,11 +215,11 @@ function putBack(u: Float64Array, crossed: Crossed): Float64Array | undefined {
 
 /** f at u, the gradient copied: f may use one array for all its gradients. */
 function* evaluate(f: Objective, u: Float64Array): Steps<Point> {
-  const { value, gradient, magnitude = Math.abs(value) } = yield* f(u);
+  const { value, gradient, magnitude = Math.abs(value), bend } = yield* f(u);
   if (!Number.isFinite(value)) throw new ValueError(`The function to be maximised is ${value}.`);
   const bad = gradient.findIndex((entry) => !Number.isFinite(entry));
   if (bad >= 0) throw new ValueError(`The gradient of the function to be maximised has ${gradient[bad]} at [${bad}].`);
-  return { u, value, gradient: gradient.slice(), magnitude };
+  return { u, value, gradient: gradient.slice(), magnitude, bend: bend?.slice() };
 }
 
 const clip = (x: number, i: number, { lower, upper }: Box): number => Math.min(Math.max(x, lower[i]), upper[i]);
@@ -238,7 +244,7 @@ function add(to: Float64Array, factor: number, values: Float64Array): void {
 }
 
 /** A direction of ascent: L-BFGS's two loops over the pairs, on the coordinates that no bound stops. */
-function direction(pairs: Pair[], { u, gradient }: Point, projected: Float64Array, box: Box): Float64Array {
+function direction(pairs: Pair[], { u, gradient, bend }: Point, projected: Float64Array, box: Box): Float64Array {
   const rests = gradient.map((entry, i) => (stopped(u[i], i, entry, box) ? 1 : 0));
   const bound = rests.includes(1);
   const free = (values: Float64Array) => (bound ? values.map((value, i) => (rests[i] ? 0 : value)) : values);
@@ -254,7 +260,10 @@ function direction(pairs: Pair[], { u, gradient }: Point, projected: Float64Arra
     add(d, -a, y);
     used.push({ s, y, product, a });
   }
-  if (used.length > 0) {
+  if (bend !== undefined) {
+    // No coordinate moves further by its own slope alone.
+    for (let i = 0; i < d.length; i++) d[i] /= Math.max(bend[i], Math.abs(gradient[i]) / FAR_ALONE, Number.MIN_VALUE);
+  } else if (used.length > 0) {
     const scale = used[0].product / dot(used[0].y, used[0].y);
     for (let i = 0; i < d.length; i++) d[i] *= scale;
   }

@@ -4,7 +4,7 @@ import type { Steps } from "../kernels/steps.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
-import { distancesOf, type EvidencePoint, evidenceGradientOf, evidenceOf, factorOf } from "./evidence.ts";
+import { distancesOf, type EvidencePoint, evidenceGradientOf, evidenceOf, factorOf, scatterOf } from "./evidence.ts";
 import type { PosteriorParts } from "./parts.ts";
 import { scalesOf } from "./scales.ts";
 import type { Scales, Tunable, Tuned } from "./tuning.ts";
@@ -60,10 +60,24 @@ export function tunableOf(
         return own * (2 * (fit.losses?.[c] ?? 0) + trace) - fit.examples;
       });
       const one = Float64Array.from(logNoise === undefined ? [] : [logNoise]);
-      return { value, magnitude, logPriorPrecision, logNoise: noises ?? one };
+      const bend =
+        next.prior.structure === "perWeight" ? bendOf(at, logPriorPrecision, h, noises?.length ?? 1) : undefined;
+      return { value, magnitude, logPriorPrecision, logNoise: noises ?? one, bend };
     },
     scales: (start, noise) => problemScales(parts, start, noise),
   };
+}
+
+/**
+ * How the evidence curves along each log precision and log noise. With t = δ (P⁻¹)_ii and s = δ (θ − μ₀)², its slope is
+ * ½ (1 − t − s), and the curvature t (1 − t) + s, halved.
+ */
+function bendOf({ prior, distances, fit }: EvidencePoint, slopes: Float64Array, h: number, noises: number) {
+  const logPriorPrecision = scatterOf(prior, distances).map((s, i) => {
+    const t = Math.min(1, Math.max(0, 1 - s - 2 * slopes[i]));
+    return 0.5 * (t * (1 - t) + s);
+  });
+  return { logPriorPrecision, logNoise: new Float64Array(noises).fill((4 * h * fit.loss) / noises) };
 }
 
 /** The curvatures of the outputs, where the noise of each is tuned by itself. The noise does not scale damped factors. */

@@ -91,9 +91,14 @@ export interface Tunable extends Tuned {
   /** Whether the noise of each output is tuned by itself. */
   readonly apart: boolean;
   /** Evidence and gradient; one log noise, or one for each output. */
-  evaluate(
-    at: Tuned,
-  ): Steps<{ value: number; magnitude: number; logPriorPrecision: Float64Array; logNoise: Float64Array }>;
+  evaluate(at: Tuned): Steps<{
+    value: number;
+    magnitude: number;
+    logPriorPrecision: Float64Array;
+    logNoise: Float64Array;
+    /** −∂² along each of them, about, where there are many. */
+    bend?: { readonly logPriorPrecision: Float64Array; readonly logNoise: Float64Array } | undefined;
+  }>;
   /** The problem's own scales. */
   scales(prior: Prior, noise: boolean): Scales;
 }
@@ -135,11 +140,13 @@ export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & {
   };
   let [evaluations, best] = [0, Number.NEGATIVE_INFINITY];
   const objective = function* (point: Float64Array) {
-    const { value, magnitude, logPriorPrecision, logNoise } = yield* tunable.evaluate(at(point));
+    const { value, magnitude, logPriorPrecision, logNoise, bend } = yield* tunable.evaluate(at(point));
     evaluations++;
     best = Math.max(best, value);
     yield;
-    return { value, magnitude, gradient: noise ? joined(logPriorPrecision, logNoise) : logPriorPrecision };
+    const both = (of: { logPriorPrecision: Float64Array; logNoise: Float64Array }) =>
+      noise ? joined(of.logPriorPrecision, of.logNoise) : of.logPriorPrecision;
+    return { value, magnitude, gradient: both({ logPriorPrecision, logNoise }), bend: bend && both(bend) };
   };
   const ascent =
     method === "adam" ? adamAscent(objective, before, { steps, learningRate }) : climb(objective, before, steps, count);

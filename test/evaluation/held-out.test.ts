@@ -208,6 +208,24 @@ test("where the evidence drives a number to 0 or infinity, tuning warns", async 
   expect(warnings).toHaveLength(2);
 });
 
+test("one precision for each weight: a few evaluations, though most weights are switched off", async () => {
+  const { posterior } = await regression();
+  const wide = chain({ inputs: 1, seed: 1, dtype: "float64" }, dense(40, tanh), dense(1));
+  const x = randomNormal([60, 1], { seed: 5 });
+  await train(wide, { x, y: x }, { loss: mse, optimizer: adam({ learningRate: 0.02 }), epochs: 100, batchSize: 60 });
+  const many = await laplace(wide, { likelihood: "regression", checks: false }).fit({ x, y: x });
+  for (const one of [posterior, many]) {
+    let evaluations = 0;
+    const onProgress = (report: { readonly evaluations: number }) => {
+      evaluations = report.evaluations;
+    };
+    const tuned = await one.optimizePriorAsync({ priorStructure: "perWeight", onProgress, ...quiet });
+    expect(evaluations).toBeLessThan(60);
+    expect(tuned.tuning?.gradientNorm).toBeLessThan(1e-5);
+    expect(tuned.logMarginalLikelihood()).toBeGreaterThan(one.optimizePrior(quiet).logMarginalLikelihood());
+  }
+});
+
 test("folds are models that never saw their data, scored together", async () => {
   const all = toyRegression({ samples: 31, noise: 0.3, centerOrigin: true, seed: 3 });
   const seen: number[] = [];

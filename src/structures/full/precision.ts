@@ -44,6 +44,7 @@ class FullPrecision implements Precision {
   readonly #inverse: boolean;
   #upper: Float64Array | undefined;
   #covariance: Float64Array | undefined;
+  #variance: Float64Array | undefined;
 
   constructor(curvature: FullCurvature, h: number, prior: Prior, inverse: boolean) {
     this.#inverse = inverse;
@@ -108,6 +109,7 @@ class FullPrecision implements Precision {
     const known = what === "determinant" || what === "gradient" ? yield* this.#eigenvalues() : undefined;
     if (known !== undefined) return;
     if (what === "determinant" || what === "rows") yield* this.#factor();
+    else if (what === "gradient") yield* this.#variances();
     else yield* this.#inverted();
   }
 
@@ -165,9 +167,29 @@ class FullPrecision implements Precision {
   }
 
   *variance(): Steps<Float64Array> {
+    return (yield* this.#variances()).slice();
+  }
+
+  /** The diagonal of U⁻ᵀ U⁻¹: squares of the columns of U⁻¹. */
+  *#variances(): Steps<Float64Array> {
+    if (this.#variance !== undefined) return this.#variance;
     const n = this.#size;
-    const covariance = yield* this.#inverted();
-    return Float64Array.from({ length: n }, (_, i) => covariance[i * n + i]);
+    const upper = yield* this.#factor();
+    const end = openScope();
+    try {
+      const x = allocateFloats("float64", n * n);
+      const at = allocateFloats("float64", n);
+      yield* inPieces(() => {
+        invertUpper(n, upper, x);
+        const kernels = kernelsFor("float64");
+        kernels.fill(n, 0, at);
+        kernels.addSquares(n, n, x, at);
+      });
+      this.#variance = copyOut("float64", at, n) as Float64Array;
+      return this.#variance;
+    } finally {
+      end();
+    }
   }
 
   *covariance(): Steps<Float64Array> {
@@ -188,11 +210,8 @@ class FullPrecision implements Precision {
       const x = allocateFloats("float64", n * n);
       const result = allocateFloats("float64", n * n);
       yield* inPieces(() => {
-        const kernels = kernelsFor("float64");
-        kernels.fill(n * n, 0, x);
-        addToDiagonal(n, 1, x);
-        kernels.solveBackward(n, n, copyIn("float64", upper), n, 1, x, n, 1);
-        kernels.syrk(n, n, x, 1, n, result, n, 1, false, false);
+        invertUpper(n, upper, x);
+        kernelsFor("float64").syrk(n, n, x, 1, n, result, n, 1, false, false);
       });
       const rows: ReadSums = (start, end) => copyOut("float64", result + 8 * start, end - start);
       this.#covariance = dryBytes() === undefined ? yield* symmetric(rows, n) : keptMatrix(n * n);
@@ -243,6 +262,14 @@ class FullPrecision implements Precision {
     kernelsFor("float64").dotRows(length, this.#size, rows, rows, at, false);
     return { dtype: "float64", at, length };
   }
+}
+
+/** Writes U⁻¹, [n, n]. */
+function invertUpper(n: number, upper: Float64Array, x: Pointer): void {
+  const kernels = kernelsFor("float64");
+  kernels.fill(n * n, 0, x);
+  addToDiagonal(n, 1, x);
+  kernels.solveBackward(n, n, copyIn("float64", upper), n, 1, x, n, 1);
 }
 
 /** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
