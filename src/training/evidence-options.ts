@@ -17,15 +17,15 @@ export interface EvidenceOptions {
   groups?: WeightGroups | undefined;
   /** That of the curvature (default "full" up to 1000 weights, else "kronecker"). */
   structure?: Structure | undefined;
-  /** After how many epochs prior and noise are fitted again (default 1; `gaussNewton`: after 3 steps, or where steps no longer pay). */
+  /** After how many steps prior and noise are moved again (default 1). */
   every?: number | undefined;
-  /** Epochs before the first time (default a tenth of all; `gaussNewton`: 4). */
+  /** Steps before the first time (default 4). */
   burnIn?: number | undefined;
   /** Whether the noise is learned too (default: where the likelihood has one). */
   noise?: boolean | undefined;
   /** The prior precision at the beginning (default 1). */
   priorPrecision?: number | undefined;
-  /** `gaussNewton` and `lastLayerEvidence` stop where the evidence grows by no more than so many nats (default 0.001). */
+  /** An evidence is better by more than so many nats (default 0.001). */
   tolerance?: number | undefined;
 }
 

@@ -20,7 +20,7 @@ export interface Problem {
   readonly evidence: EvidencePlan | undefined;
 }
 
-/** Made by `gaussNewton()` or `lastLayerEvidence()`: the option `optimizer` of `train`. */
+/** Made by `gaussNewton()`: the option `optimizer` of `train`. */
 export interface Minimiser {
   readonly name: string;
   /** The options that it was made with: it is made again of them elsewhere. */

@@ -26,7 +26,7 @@ export interface TrainingOptions {
   batchSize?: number;
   /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
   weightDecay?: number;
-  /** Learns prior precisions and the noise with the weights, by the evidence (default: none). The loss must be a likelihood, or one's own. */
+  /** Learns prior precisions and the noise with the weights, by the evidence (default: none); for `gaussNewton()`. */
   evidence?: EvidenceOptions | undefined;
   /** What the learning rate is multiplied by, from step to step, such as `cosineDecay()` (default 1 always). */
   schedule?: Schedule;
@@ -113,6 +113,9 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   checkInteger("train", "seed", seed, 0);
   readBursts("train", options);
   const evidence = options.evidence && readEvidence(options.evidence);
+  if (evidence !== undefined && !isMinimiser(optimizer)) {
+    throw new OptionError(`train: evidence is for the optimizer gaussNewton(), not ${optimizer.name}().`);
+  }
   if (evidence !== undefined && options.weightDecay !== undefined) {
     throw new OptionError(
       "train: with evidence the prior is learned, so leave weightDecay out; evidence.priorPrecision is where it begins.",

@@ -154,6 +154,7 @@ describe("gaussNewton", () => {
       /not among the free parameters/,
     );
     await expect(on(small("float32"), { evidence: { groups: [["0"], ["0.bias"]] } })).rejects.toThrow(/twice/);
+    await expect(train(small("float32"), data, { loss: mse, evidence: {} })).rejects.toThrow(/evidence is for/);
     expect(() => gaussNewton({ solver: "lu" as never })).toThrow(OptionError);
   });
 });
