@@ -1,7 +1,9 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({
+/** What all runs share. */
+export const shared = defineConfig({
   plugins: [
     {
       // What tests take from the examples runs on the sources, too.
@@ -12,11 +14,32 @@ export default defineConfig({
     },
   ],
   test: {
-    include: ["test/**/*.test.ts", "cli/test/**/*.test.ts"],
     setupFiles: ["test/setup.ts"],
     testTimeout: 60_000,
     // By default one core is left to watch, which nobody does here.
     maxWorkers: "100%",
     reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results.json" }]] : ["default"],
+  },
+});
+
+// Starting a process and loading the library takes most files longer than their tests. Those of these folders share a process,
+// but for what changes the world around it or counts the bytes of all its memory.
+const folders = "array data evaluation io linalg losses network posterior structures training".split(" ");
+const needsItsOwn = /\bvi\.|memoryUse|bytesInUse|peak\.ts|observeMemory|setClock|setThreads/;
+const together = folders
+  .flatMap((folder) => readdirSync(`test/${folder}`, { recursive: true }).map((name) => `test/${folder}/${name}`))
+  .filter((file) => file.endsWith(".test.ts") && !needsItsOwn.test(readFileSync(file, "utf8")));
+
+export default defineConfig({
+  ...shared,
+  test: {
+    ...shared.test,
+    projects: [
+      { extends: true, test: { name: "together", include: together, isolate: false } },
+      {
+        extends: true,
+        test: { name: "alone", include: ["test/**/*.test.ts", "cli/test/**/*.test.ts"], exclude: together },
+      },
+    ],
   },
 });

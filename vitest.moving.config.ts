@@ -1,9 +1,9 @@
 // Every test of the library with memory that moves at every allocation: see test/moving.ts.
 import { defineConfig, mergeConfig } from "vitest/config";
-import config from "./vitest.config.ts";
+import { shared } from "./vitest.config.ts";
 
 const merged = mergeConfig(
-  config,
+  shared,
   defineConfig({
     test: {
       // What does not compute in this process is left out, and what starts workers: Node's own need SharedArrayBuffer.
