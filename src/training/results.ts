@@ -38,7 +38,8 @@ export interface TrainingEvidence {
   /** The groups of weights that share a precision. */
   readonly groups: readonly WeightGroup[];
   /**
-   * Of each input, [inputs], where it is asked for: how much its weights may vary, the sum of their groups' prior variances 1/δ; it is For inputs of one unit, such as standardised ones; near 0 where an input says nothing.
+   * Of each input, [inputs], where it is asked for: how much its weights may vary, the sum of the prior variances 1/δ of their
+   * groups. For inputs of one unit, such as standardised ones; near 0 where an input says nothing.
    */
   readonly relevance?: NDArray;
   /** The log marginal likelihood each time the prior was changed. */
