@@ -10,9 +10,9 @@ import { inflate } from "./inflate.ts";
 import { allocate, bytesPerElement, copyOut, type DType, inMemory, memoryUse, scope, writeIntegers } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
 import { inWriting } from "./pieces.ts";
-import type { firstDifference } from "./selfcheck.ts";
 import { recording } from "./tape.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
+import type { wide } from "./wide.ts";
 
 export { activationCode } from "./activations.ts";
 export type { Float64Kernels, Kernels } from "./generated/types.ts";
@@ -52,11 +52,7 @@ function loadChosen(): Loaded {
 interface NodeProcess {
   readonly env?: Record<string, string | undefined>;
   readonly versions?: { readonly node?: string };
-  getBuiltinModule?(name: "node:v8"): { setFlagsFromString(flags: string): void };
-  getBuiltinModule?(name: "node:fs"): { readFileSync(path: string): Bytes };
-  getBuiltinModule?(name: "node:module"): {
-    createRequire(url: string): (path: string) => { firstDifference: typeof firstDifference };
-  };
+  getBuiltinModule?(name: "node:module"): { createRequire(url: string): (path: string) => { wide: typeof wide } };
   getBuiltinModule?(name: "node:zlib"): { inflateRawSync(bytes: Uint8Array): Bytes };
 }
 
@@ -77,44 +73,27 @@ function environmentAsksForWide(): boolean {
 }
 
 /**
- * The wide build, compiled so that V8 fuses pairs of 128-bit operations, after it has shown that it computes what the
- * narrow one computes. @throws OptionError with the reason where it cannot be used
+ * The wide build, by a module beside this one that is not imported, so that no bundle has it.
+ * @throws OptionError with the reason where it cannot be used
  */
 function loadWide(): Loaded {
-  const refuse = (reason: string) => new OptionError(`Wide SIMD cannot be used: ${reason}.`);
+  const { url } = import.meta;
   const process = nodeProcess();
-  const version = Number(process?.versions?.node?.split(".")[0] ?? 0);
-  const v8 = process?.getBuiltinModule?.("node:v8");
-  if (v8 === undefined || version < 24) throw refuse("it needs Node 24 or later");
-  const bytes = wideBytes();
-  const { firstDifference } = selfcheck() ?? {};
-  if (bytes === undefined || firstDifference === undefined)
-    throw refuse("its file, kernels/generated/wide.wasm of the package, is not beside the program, as after bundling");
-  if (shared) markMemoryShared(bytes);
-  const narrow = load();
-  v8.setFlagsFromString("--experimental-wasm-revectorize");
-  // The baseline compiler does not fuse anything: without it, the check runs the code that will be used.
-  v8.setFlagsFromString("--no-liftoff");
+  const refuse = (reason: string) => new OptionError(`Wide SIMD cannot be used: ${reason}.`);
+  if (!(Number.parseInt(process?.versions?.node ?? "", 10) >= 24)) throw refuse("it needs Node 24 or later");
+  let beside: { readonly wide: typeof wide } | undefined;
   try {
-    const candidate = instantiate("wide", new WebAssembly.Module(bytes));
-    const found = firstDifference(candidate, narrow, {
-      allocate,
-      bytesPerElement,
-      copyOut,
-      inMemory,
-      scope,
-      writeIntegers,
-    });
-    if (found !== undefined) {
-      throw refuse(`the kernel ${found.kernel} differs from the narrow build's by ${found.difference}`);
-    }
-    return candidate;
-  } catch (error) {
-    v8.setFlagsFromString("--no-experimental-wasm-revectorize");
-    throw error;
-  } finally {
-    v8.setFlagsFromString("--liftoff");
-  }
+    beside = process?.getBuiltinModule?.("node:module").createRequire(url)(`./wide${url.slice(url.lastIndexOf("."))}`);
+  } catch {}
+  if (beside === undefined) throw refuse("kernels/wide.js of the package is not beside the program, as after bundling");
+  const compiled = (bytes: Bytes) => {
+    if (shared) markMemoryShared(bytes);
+    return instantiate("wide", new WebAssembly.Module(bytes));
+  };
+  const memory = { allocate, bytesPerElement, copyOut, inMemory, scope, writeIntegers };
+  const found = beside.wide(load, compiled, memory);
+  if (typeof found === "string") throw refuse(found);
+  return found;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -131,28 +110,6 @@ function decode(base64: string): Bytes {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
-}
-
-/** The wide build's bytes: a file beside this one, because no page can use them. */
-function wideBytes(): Bytes | undefined {
-  const { dirname } = import.meta as { dirname?: string };
-  try {
-    const file = nodeProcess()?.getBuiltinModule?.("node:fs").readFileSync(`${dirname}/generated/wide.wasm`);
-    return file === undefined ? undefined : new Uint8Array(file);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The check of it: a module beside this one, which is not imported, so that no bundle has it. */
-function selfcheck() {
-  const { url } = import.meta;
-  try {
-    const require = nodeProcess()?.getBuiltinModule?.("node:module").createRequire(url);
-    return require?.(`./selfcheck${url.slice(url.lastIndexOf("."))}`);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The plain build, for memory of the kind that there is. */

@@ -1,6 +1,6 @@
 // Runs every kernel of two builds on the same numbers and compares what they write. The wide build is experimental in
-// V8, so it has to show once, in the very code that will run, that it computes what the narrow build computes. Node alone reads
-// this file, as the wide build's: no page loads it. So it is given the memory that it works in, and imports none.
+// V8, so it has to show once, in the very code that will run, that it computes what the narrow build computes. `wide.ts` alone reads
+// this file: no page loads it. So it is given the memory that it works in, and imports none.
 
 import { activationCode } from "./activations.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
