@@ -43,13 +43,8 @@ export function diagonalSums({ selection, dtype }: SumOptions): Accumulator<Diag
       });
     },
     *finish(sums, examples) {
-      if (length === selection.size) {
-        const values = sums(0, length);
-        return new DiagonalCurvature(
-          selection,
-          examples,
-          values instanceof Float64Array ? values : new Float64Array(values),
-        );
+      if (dtype === "float64" && length === selection.size) {
+        return new DiagonalCurvature(selection, examples, sums(0, length) as Float64Array);
       }
       const result = new Float64Array(selection.size);
       parameters.forEach(({ at, size, chosen, parameter }: SelectedParameter, p) => {
