@@ -234,8 +234,6 @@ test.each(calls.map((call) => [nameOf(call[0]), call] as const))("%s", (_, [of, 
   for (const [i, arg] of args.entries()) {
     const numbers = Array.isArray(arg) || typeof arg === "number";
     for (const [what, make] of Object.entries({ ...never, ...others })) {
-      // A class is a function as layers are, and it is JavaScript that says how it is called.
-      if (of === "chain" && what === "class") continue;
       const given = args.map((own, j) => (i === j ? make() : own));
       tried(
         `${what} as argument ${i}`,

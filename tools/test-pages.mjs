@@ -1,12 +1,12 @@
 // The pages of the documentation on where the library runs: the files that each shows are written out beside the packed library
 // and run in the real thing. What comes out must be what the page says. Deno and Bun come from npm, and are left out, with a
 // line that says so, where they cannot be installed.
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, createServer } from "vite";
 import { openPage, serve } from "./chromium-page.mjs";
+import { runtime } from "./runtimes.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const read = (page) => readFileSync(join(root, "docs", `${page}.md`), "utf8");
@@ -148,23 +148,6 @@ document.querySelector("#answer").textContent = String((await net.forward([[1]])
   quiet("an import map with a nonce", await under(`${written} 'nonce-n0'`), "function");
 }
 
-/** A runtime from npm, or undefined, with a line, where it cannot be installed. */
-function runtime(name, version, folder) {
-  const run = (...args) =>
-    execFileSync("npx", ["-y", "-p", `${name}@${version}`, "--", name, ...args], {
-      cwd: folder,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-  try {
-    run("--version");
-    return run;
-  } catch (error) {
-    console.log(`NOT TRIED: ${name}, which npm cannot install here: ${error.message.split("\n")[0]}`);
-    return undefined;
-  }
-}
-
 /** @param folder where the packed library is installed */
 export async function testPages(folder) {
   const room = (name) => {
@@ -180,8 +163,8 @@ export async function testPages(folder) {
     ["bun", "1", "run", "main.ts"],
   ]) {
     const due = writeFiles(name, room(name));
-    const run = runtime(name, version, room(name));
-    if (run !== undefined) expect(`docs/${name}.md`, run(...flags).trim(), due);
+    const run = runtime(room(name), `${name}@${version}`);
+    if (run !== undefined) expect(`docs/${name}.md`, run(...flags), due);
   }
 }
 

@@ -2,10 +2,10 @@
 // have a content security policy: the examples, in float32, print there what Node prints on the same build of the kernels; a
 // policy that forbids WebAssembly is named with what to add; one that forbids workers costs threads only. Deno, which gives
 // no permission unless told, is asked for none.
-import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { inChromium } from "./chromium.mjs";
+import { runOf, runtime } from "./runtimes.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -46,10 +46,6 @@ function comparable(name, lines) {
   const rounded = band.map((one) => Object.values(one).map((value) => value.toPrecision(9)));
   return JSON.stringify({ ...rest, band: rounded }, undefined, 1);
 }
-
-/** Runs a program of an npm package, such as another Node, in the folder. */
-const runOf = (folder, name, ...args) =>
-  execFileSync("npx", ["-y", "-p", name, "--", name.split("@")[0], ...args], { cwd: folder, encoding: "utf8" });
 
 async function examplesInFloat32(folder) {
   const node = (args) => runOf(folder, "node@24", ...args);
@@ -131,9 +127,11 @@ const posterior = await laplace(net, { likelihood: "regression", checks: false }
 console.log(batchedMatmul(a, a).data.reduce((sum, x) => sum + x, 0), posterior.logMarginalLikelihood(), kernels.info().build);`,
   );
   const expected = runOf(folder, "node@24", "deno.mjs");
+  const run = runtime(folder, "deno@2");
+  if (run === undefined) return;
   for (const flags of [[], ["--deny-env", "--deny-sys", "--deny-read"]]) {
-    const found = runOf(folder, "deno@2", "run", "--no-prompt", ...flags, "deno.mjs");
-    if (found !== expected) throw new Error(`Deno prints ${found}and Node ${expected}`);
+    const found = run("run", "--no-prompt", ...flags, "deno.mjs");
+    if (found !== expected) throw new Error(`Deno prints ${found} and Node ${expected}`);
   }
   console.log("Deno computes what Node does, and is asked for no permission");
 }

@@ -53,25 +53,11 @@ describe("choice", () => {
 
   test("a candidate that was given up is not chosen, whichever part is left out", () => {
     const [good, bad] = [[Float64Array.of(1, 1)], [Float64Array.of(0, 0)]];
-    expect(
-      choose(
-        [
-          [bad, undefined, undefined],
-          [good, good, good],
-        ],
-        [1],
-        0,
-      ).candidate,
-    ).toBe(1);
-    expect(
-      choose(
-        [
-          [bad, undefined, undefined],
-          [good, good, good],
-        ],
-        [1],
-      ).candidate,
-    ).toBe(1);
+    const losses = [
+      [bad, undefined, undefined],
+      [good, good, good],
+    ];
+    for (const left of [0, undefined]) expect(choose(losses, [1], left).candidate).toBe(1);
   });
 
   test("only what is clearly behind is given up", () => {

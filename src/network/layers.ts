@@ -163,12 +163,16 @@ export function residual(...layers: Layer[]): Layer {
 /** Layers one after the other, as one layer. */
 export function compose(layers: readonly Layer[]): Layer {
   for (const layer of layers) {
-    if (typeof layer !== "function") {
-      throw new LaplaceError(`A layer must be a function over traced values, not ${typeof layer}.`);
+    if (typeof layer !== "function" || isClass(layer)) {
+      const found = typeof layer === "function" ? `the class ${layer.name}` : typeof layer;
+      throw new LaplaceError(`A layer must be a function over traced values, not ${found}.`);
     }
   }
   return (x) => layers.reduce((value, layer) => layer(value), x);
 }
+
+/** Whether a function is a class, which cannot be called without new. */
+export const isClass = (f: Layer): boolean => Function.prototype.toString.call(f).startsWith("class");
 
 /** @throws LaplaceError unless x is a value of a model's function */
 export function requireTraced(where: string, x: unknown): asserts x is Traced {

@@ -16,7 +16,7 @@ import {
 } from "../errors.ts";
 import { copyOutTo, type DType } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
-import { compose, type Layer } from "./layers.ts";
+import { compose, isClass, type Layer } from "./layers.ts";
 import type { BufferArray, Parameter, Shape } from "./parameters.ts";
 import { type Contraction, none, run } from "./run.ts";
 import { summaryOf } from "./summary.ts";
@@ -245,7 +245,10 @@ export function network(options: NetworkOptions, model: Layer): Network {
     throw new OptionError("network: inputs must be the shape of one example, such as [2], or the length of a vector.");
   }
   for (const length of shape) checkInteger("network", "inputs", length, 1);
-  if (typeof model !== "function") throw new ValueError(`network: the model must be a function, not ${typeof model}.`);
+  if (typeof model !== "function" || isClass(model)) {
+    const found = typeof model === "function" ? "a class" : typeof model;
+    throw new ValueError(`network: the model must be a function, not ${found}.`);
+  }
 
   const trace = new Trace();
   const graph = trace.finish(model(trace.input(shape)));

@@ -24,6 +24,15 @@ export interface FunctionSampleOptions extends SampleOptions {
   readonly shared?: boolean | undefined;
 }
 
+/** The inputs of n draws, and room for these, [n, B · C]; beside them there will be [n, weights]. */
+function roomFor(where: string, { net }: Linearised, x: ArrayLike, n: number, memoryBudget: number, weights = 0) {
+  const inputs = net.readInputs(where, x);
+  const outputs = net.graph.output.size;
+  const size = inputs.shape[0] * outputs;
+  for (const length of [size, weights]) checkBytes(where, [n, length], memoryBudget, "Fewer draws need less.");
+  return { inputs, outputs, size, result: newFloats(where, [n, size]) };
+}
+
 /** Draws of all function values together from the linearised posterior, [n, B, C]. */
 export function* functionSamples(
   where: string,
@@ -32,16 +41,7 @@ export function* functionSamples(
   { samples: n, seed, memoryBudget }: Draws,
 ): Steps<NDArray, ExamplesReport> {
   const { net } = posterior;
-  const inputs = net.readInputs(where, x);
-  const outputs = net.graph.output.size;
-  const size = inputs.shape[0] * outputs;
-  for (const shape of [
-    [n, size],
-    [n, posterior.size],
-  ]) {
-    checkBytes(where, shape, memoryBudget, "Fewer draws need less.");
-  }
-  const result = newFloats(where, [n, size]);
+  const { inputs, outputs, size, result } = roomFor(where, posterior, x, n, memoryBudget, posterior.size);
   const draws = yield* posterior.deviations(n, new Random(seed));
   const drawn: Contraction<void> = {
     begin({ forward, start, count }) {
@@ -72,12 +72,7 @@ export function* sharedFunctionSamples(
   x: ArrayLike,
   { samples: n, seed, memoryBudget }: Draws,
 ): Steps<NDArray, ExamplesReport> {
-  const { net } = posterior;
-  const inputs = net.readInputs(where, x);
-  const outputs = net.graph.output.size;
-  const size = inputs.shape[0] * outputs;
-  checkBytes(where, [n, size], memoryBudget, "Fewer draws need less.");
-  const result = newFloats(where, [n, size]);
+  const { inputs, outputs, size, result } = roomFor(where, posterior, x, n, memoryBudget);
   const random = new Random(seed);
   const noise = newFloats(where, [n, outputs]);
   for (let i = 0; i < noise.length; i++) noise[i] = random.normal();
@@ -95,5 +90,5 @@ export function* sharedFunctionSamples(
       }
     }
   });
-  return new NDArray(result, [n, inputs.shape[0], ...net.outputShape]);
+  return new NDArray(result, [n, inputs.shape[0], ...posterior.net.outputShape]);
 }

@@ -1,6 +1,6 @@
 // The asynchronous forms of derivatives: the same bits, in as many bursts as there can be.
 
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import {
   array,
   chain,
@@ -28,15 +28,9 @@ import {
   vjp,
   vjpAsync,
 } from "../../src/index.ts";
-import { setClock } from "../../src/kernels/steps.ts";
+import { burstsOverAtOnce } from "../clock.ts";
 
-// A clock by which every burst is over at its first look.
-let looks = 0;
-beforeEach(() => {
-  looks = 0;
-  setClock(() => 1000 * looks++);
-});
-afterEach(() => setClock(undefined));
+const clock = burstsOverAtOnce();
 
 /** Every asynchronous form beside its synchronous one; of the numbers of examples, the most are several parts. */
 function forms(dtype: DType, count: number) {
@@ -98,16 +92,16 @@ test.each<[DType, number]>([
 
 test("a signal stops them in any burst; their errors are those of the synchronous forms", async () => {
   for (const [name, [, form]] of forms("float64", 7)) {
-    looks = 0;
+    clock.looks = 0;
     await form({});
-    const bursts = looks;
+    const bursts = clock.looks;
     for (const share of [0, 0.5, 0.95]) {
       const reason = new Error("enough");
       const at = Math.floor(share * bursts);
-      looks = 0;
+      clock.looks = 0;
       const signal = {
         throwIfAborted() {
-          if (looks >= at) throw reason;
+          if (clock.looks >= at) throw reason;
         },
       };
       const before = kernels.info().bytesInUse;

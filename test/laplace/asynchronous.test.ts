@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   chain,
   dense,
@@ -18,15 +18,9 @@ import {
   uncertainty,
   uncertaintyAsync,
 } from "../../src/index.ts";
-import { setClock } from "../../src/kernels/steps.ts";
+import { burstsOverAtOnce } from "../clock.ts";
 
-// A clock by which every burst is over at its first look: as many turns as there can be.
-let looks = 0;
-beforeEach(() => {
-  looks = 0;
-  setClock(() => 1000 * looks++);
-});
-afterEach(() => setClock(undefined));
+const clock = burstsOverAtOnce();
 
 const x = randomNormal([40, 3], { seed: 1 });
 const sums = Array.from({ length: 40 }, (_, i) => x.data[3 * i] - x.data[3 * i + 1] * x.data[3 * i + 2]);
@@ -134,18 +128,18 @@ describe.each(cases)("of a %s with %s", (task, structure) => {
     };
     for (const name of names) {
       const [, form] = formOf(await fitted(task, structure), name);
-      looks = 0;
+      clock.looks = 0;
       const expected = await form({});
-      const bursts = looks;
+      const bursts = clock.looks;
       // The first, some in the middle, and the last.
       for (const share of [0, 0.3, 0.6, 0.95]) {
         const posterior = await fitted(task, structure);
         const [synchronous, again] = formOf(posterior, name);
         const [at, reason] = [Math.floor(share * bursts), new Error("enough")];
-        looks = 0;
+        clock.looks = 0;
         const signal = {
           throwIfAborted() {
-            if (looks >= at) throw reason;
+            if (clock.looks >= at) throw reason;
           },
         } as AbortSignal;
         const before = kernels.info().bytesInUse;

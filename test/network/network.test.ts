@@ -259,6 +259,7 @@ test("options of a network are checked", () => {
     expect(() => chain(options as never, dense(1))).toThrow(message);
   }
   expect(() => network({ inputs: 1 }, 3 as never)).toThrow(/the model must be a function, not number/);
+  expect(() => network({ inputs: 1 }, class {} as never)).toThrow(/the model must be a function, not a class/);
 });
 
 test("forward refuses inputs it cannot use", () => {

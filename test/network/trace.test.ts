@@ -138,6 +138,7 @@ test("options of layers are checked", () => {
     expect(make).toThrow(message);
   }
   expect(() => chain(relu, 3 as never)).toThrow(/A layer must be a function over traced values, not number/);
+  expect(() => chain(relu, class Halves {} as never)).toThrow(/A layer must be a function .*, not the class Halves/);
 });
 
 test("a value that is computed and not used costs nothing", () => {

@@ -53,7 +53,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
     line("posterior", `${posterior.structure} over ${posterior.size} weights, from ${posterior.examples} rows`),
     line(
       "tuned",
-      `prior precision ${posterior.priorPrecision.data[0].toPrecision(3)}${written}, temperature ${posterior.temperature}`,
+      `prior precision ${posterior.priorPrecision.data[0].toPrecision(3)}${written}, temperature ${Number(posterior.temperature.toPrecision(3))}`,
     ),
     ...(notes.program === undefined ? [] : [line("written by", plain(notes.program))]),
     ...(heldOut === undefined
