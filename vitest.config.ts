@@ -28,7 +28,10 @@ const folders = "array data evaluation io linalg losses network posterior struct
 const needsItsOwn = /\bvi\.|memoryUse|bytesInUse|peak\.ts|observeMemory|setClock|setThreads/;
 const together = folders
   .flatMap((folder) => readdirSync(`test/${folder}`, { recursive: true }).map((name) => `test/${folder}/${name}`))
-  .filter((file) => file.endsWith(".test.ts") && !needsItsOwn.test(readFileSync(file, "utf8")));
+  .filter(
+    (file) =>
+      file.endsWith(".test.ts") && !file.endsWith(".long.test.ts") && !needsItsOwn.test(readFileSync(file, "utf8")),
+  );
 
 export default defineConfig({
   ...shared,
@@ -38,7 +41,11 @@ export default defineConfig({
       { extends: true, test: { name: "together", include: together, isolate: false } },
       {
         extends: true,
-        test: { name: "alone", include: ["test/**/*.test.ts", "cli/test/**/*.test.ts"], exclude: together },
+        test: {
+          name: "alone",
+          include: ["test/**/*.test.ts", "cli/test/**/*.test.ts"],
+          exclude: [...together, "**/*.long.test.ts"],
+        },
       },
     ],
   },

@@ -1,6 +1,7 @@
-// Compiles and runs the programs in the documentation's pages: every block of TypeScript is one. Where a block of text
-// follows, it is what the program prints, but for the last digits. The script of a page in HTML runs with an empty
-// document, and what it leaves in the body is its output. A program that warns has failed.
+// Compiles and runs the programs in the documentation's pages: every block of TypeScript is one, and of JavaScript each that
+// is followed by what it prints. Where a block of text follows, it is what the program prints, but for the last digits. The
+// script of a page in HTML runs with an empty document, and what it leaves in the body is its output. A program that warns
+// has failed.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,6 +17,8 @@ function programsOf(page) {
   const blocks = text.matchAll(/^```(\w+)\n([\s\S]*?)^```$\s*(?:^```text\n([\s\S]*?)^```$)?/gm);
   const found = [...blocks].flatMap(([, language, code, due]) => {
     if (language === "ts") return [{ code, due, inPage: false }];
+    // Of JavaScript those that say what they print; their types are not checked.
+    if (language === "js" && due !== undefined) return [{ code: `// @ts-nocheck\n${code}`, due, inPage: false }];
     if (language !== "html") return [];
     const script = code.match(/<script type="module">\n([\s\S]*?)<\/script>/);
     if (script === null) throw new Error(`docs/${page}.md: a block of HTML has no module to run.`);

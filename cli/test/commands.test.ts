@@ -9,7 +9,7 @@ import { inProcess, laplace, tables, unfinished, workFolder } from "./laplace.ts
 const folder = workFolder();
 const at = (name: string) => join(folder, name);
 const airquality = join(tables, "airquality.csv");
-const quick = ["--epochs", "4", "--rounds", "1", "--folds", "2", "--no-report"];
+const quick = ["--epochs", "4", "--rounds", "1", "--folds", "2", "--hidden", "4", "--no-report"];
 const model = at("model.safetensors");
 
 /** A table of x and y = 2 x + noise. */
@@ -131,7 +131,7 @@ test("a table of hundreds of columns has a report of the most important", async 
   const rows = Array.from({ length: 40 }, (_, i) => [...columns.map((_, j) => ((i + 1) * (j + 7)) % 41), i % 13]);
   writeFileSync(at("wide.csv"), `${[[...columns, "y"], ...rows].map((row) => row.join()).join("\n")}\n`);
   const files = ["-o", at("wide.safetensors"), "--report", at("wide.html")];
-  const run = await laplace(["fit", at("wide.csv"), "-t", "y", ...files, ...quick.slice(0, -1), "--hidden", "2"]);
+  const run = await laplace(["fit", at("wide.csv"), "-t", "y", ...files, ...quick.slice(0, -1)]);
   expect(run).toMatchObject({ code: 0, stderr: "" });
   expect(existsSync(at("wide.html"))).toBe(true);
 }, 60_000);

@@ -6,10 +6,10 @@ import { transformWithOxc } from "../../node_modules/vite/dist/node/index.js";
 
 const docs = fileURLToPath(new URL("..", import.meta.url));
 
-/** The program under a heading of a page: its first block of TypeScript. @throws Error if there is none */
+/** The program under a heading of a page: its first block of TypeScript or JavaScript. @throws Error if there is none */
 export function programUnder(page, heading) {
   const [, section] = readFileSync(`${docs}${page}.md`, "utf8").split(`\n## ${heading}\n`);
-  const code = section?.split("\n## ")[0].match(/^```ts.*\n([\s\S]*?)^```$/m)?.[1];
+  const code = section?.split("\n## ")[0].match(/^```(?:ts|js).*\n([\s\S]*?)^```$/m)?.[1];
   if (code === undefined) throw new Error(`docs/${page}.md has no program under "${heading}".`);
   return code;
 }
