@@ -1,4 +1,5 @@
-// The tests that take long: fits of whole tables, real workers that are killed, a release's dry run, memory of large problems.
+// The tests that take long: whole tables, examples, real workers that are killed, a release's dry run, thousands of altered files,
+// memory of large problems and to the byte.
 import { defineConfig, mergeConfig } from "vitest/config";
 import { shared } from "./vitest.config.ts";
 
