@@ -9,7 +9,7 @@ import { once, type Plan } from "./plan.ts";
 
 /** Multiplications that a shard is worth, about 30 ms, and those for each number of its sums, which are read, sent and added. */
 const LEAST_WORK = 2 ** 28;
-const WORK_PER_NUMBER = 2 ** 9;
+const WORK_PER_NUMBER = 2 ** 11;
 /** Numbers of sums (64 MiB) from which on there is one shard: others would take their memory once more. */
 const MOST_NUMBERS = 2 ** 23;
 /** Examples of the dry run. */

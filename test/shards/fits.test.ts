@@ -60,8 +60,8 @@ describe("a fit in shards", () => {
         readPlan("", net, () => readLikelihood("", "classification", net), options),
         0,
       );
-    expect(lengthOf({ structure: "kronecker" })).toBe(512);
-    expect(lengthOf({ structure: "diagonal" })).toBe(1024);
+    expect(lengthOf({ structure: "kronecker" })).toBe(2048);
+    expect(lengthOf({ structure: "diagonal" })).toBe(2048);
     expect(lengthOf({ structure: "full" })).toBe(Number.POSITIVE_INFINITY);
     const tiny = chain({ inputs: 3, seed: 5 }, dense(5, tanh), dense(2));
     const small = readPlan("", tiny, () => readLikelihood("", "regression", tiny), { structure: "full" });
