@@ -8,6 +8,7 @@ import type { Steps } from "../kernels/steps.ts";
 import { bytesOfPart, type Cut, cutOf } from "../network/cut.ts";
 import { type Part, type Pull, runInParts, type TargetedBatch } from "../network/run.ts";
 import type { Accumulator } from "../structures/curvature.ts";
+import { passesOf } from "./accumulators.ts";
 import type { InputSums } from "./input-sums.ts";
 import { once, type Plan } from "./plan.ts";
 import { countedPositions, viewOf } from "./positions.ts";
@@ -28,7 +29,7 @@ export interface Summary extends LossSums, CurvatureSums {
   readonly drawn?: readonly Drawn[] | undefined;
   /** Σ of what depends on the targets only. */
   readonly constant: number;
-  /** Σ of the targets' squares of each output, [C]: what passes are compared by. */
+  /** Σ of the targets' squares of each output, [C], where there are passes to be compared. */
   readonly squares?: Float64Array | undefined;
   /** What is kept of the inputs, where a dense layer is on them. */
   readonly inputs?: InputSums | undefined;
@@ -86,15 +87,17 @@ export function* sumsOver(
 ): Steps<Summary, number> {
   const { plan } = pass;
   const cut = cutOfPass(pass, most);
-  const squares = new Float64Array(plan.net.graph.output.size);
+  const squares = passesOf(plan).length > 1 ? new Float64Array(plan.net.graph.output.size) : undefined;
   let [count, examples, constant] = [0, 0, 0];
   const counted = function* () {
     for (const batch of batches) {
       constant += constantOf(plan, batch);
       count += batch.inputs.shape[0];
       examples += totalWeight({ x: batch.inputs, weights: batch.weights });
-      const { data } = batch.targets;
-      for (let i = 0; i < data.length; i++) squares[i % squares.length] += data[i] ** 2;
+      if (squares !== undefined) {
+        const { data } = batch.targets;
+        for (let i = 0; i < data.length; i++) squares[i % squares.length] += data[i] ** 2;
+      }
       yield batch;
     }
   };

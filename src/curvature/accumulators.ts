@@ -16,10 +16,9 @@ export function passesOf(plan: Plan): readonly Pass[] {
 
 /** What a pass goes by, in steps. @param before what the pass before gave, or a basis */
 export function* prepare(plan: Plan, pass: Pass, before: Curvature | undefined): Steps<Curvature | undefined> {
-  return yield* pass.prepare?.(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52) ?? nothing();
+  if (pass.prepare === undefined) return undefined;
+  return yield* pass.prepare(before, sumTypeOf(plan) === "float32" ? 2 ** -23 : 2 ** -52);
 }
-
-function* nothing(): Steps<undefined> {}
 
 /** The accumulators of a pass, for that many columns at once; `prepared` is what it goes by. */
 export function accumulatorsOf(plan: Plan, pass: Pass, prepared: Curvature | undefined) {

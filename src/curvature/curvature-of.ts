@@ -3,7 +3,14 @@
 import type { Data } from "../data/batches.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkBytes, checkOptions, readBudget } from "../errors.ts";
-import { asynchronously, atOnce, type ExamplesReport, type InBursts, reporting, type Steps } from "../kernels/steps.ts";
+import {
+  asynchronously,
+  atOnce,
+  type ExamplesReport,
+  type InBursts,
+  reportingExamples,
+  type Steps,
+} from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
@@ -57,5 +64,5 @@ function* curvatureSteps(
   const [length] = passesOf(plan).map((pass) => dryAccumulators(plan, pass)(1).length);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
   const steps = summarise("curvatureOf", plan, data, readPlace("curvatureOf", { first }));
-  return (yield* reporting(steps, (examples) => (examples === undefined ? undefined : { examples }))).curvature;
+  return (yield* reportingExamples(steps)).curvature;
 }

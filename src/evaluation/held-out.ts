@@ -295,14 +295,14 @@ function coordinatesOf(posterior: WeightPosterior, options: Omit<HeldOutOptions,
   const apart = tunedApart(parts) !== undefined && options.method !== "grid";
   const noises = !tuned.noise ? [] : apart ? scales.noise : [geometricMean(scales.noise)];
   const several = (name: string, length: number, i: number) => (length > 1 ? `${name} ${i}` : name);
-  const own = (name: HyperName, text: string, scale: number, [low, high]: readonly number[]) => {
+  const own = (name: HyperName, text: string, scale: number, [low, high]: readonly number[], begin = scale) => {
     const [least, most] = options.range?.[name] ?? [low * scale, high * scale];
     if (!(least > 0 && most > least && most < Number.POSITIVE_INFINITY)) {
       throw new OptionError(
         `${where}: the range of ${name} must be two positive numbers, the smaller first, not ${valueText(options.range?.[name])}.`,
       );
     }
-    return { name, text, start: Math.min(Math.max(scale, least), most), least, most };
+    return { name, text, start: Math.min(Math.max(begin, least), most), least, most };
   };
   if (options.range !== undefined) checkOptions(`${where}: range`, options.range, [...hyperNames]);
   return [
@@ -310,10 +310,8 @@ function coordinatesOf(posterior: WeightPosterior, options: Omit<HeldOutOptions,
       own("priorPrecision", several("prior precision", precisions.length, i), scale, [1e-4, 1e4]),
     ),
     ...Array.from(noises, (scale, i) => own("noise", several("noise", noises.length, i), scale, [1 / 30, 30])),
-    ...(tuned.temperature ? [own("temperature", "temperature", 1, [1e-4, 100])] : []),
-  ].map((one) =>
-    one.name === "temperature" ? { ...one, start: Math.min(Math.max(temperature, one.least), one.most) } : one,
-  );
+    ...(tuned.temperature ? [own("temperature", "temperature", 1, [1e-4, 100], temperature)] : []),
+  ];
 }
 
 const geometricMean = (values: Float64Array) =>

@@ -130,19 +130,25 @@ export class PosteriorMixture<Kind extends LikelihoodKind = LikelihoodKind> {
     return this.#mixed(all);
   }
 
-  #mixed(all: readonly Prediction[]): MixturePrediction {
+  /** Σ_k w_k of(what posterior k gave, i) for each number i of an array like this. */
+  #average<One>(all: readonly One[], like: NDArray, of: (one: One, i: number) => number): NDArray {
     const { weights } = this;
-    const sum = (of: (one: Prediction, i: number) => number, like: NDArray) =>
-      new NDArray(
-        Float64Array.from({ length: like.size }, (_, i) => {
-          let total = 0;
-          for (const [k, one] of all.entries()) if (weights[k] > 0) total += weights[k] * of(one, i);
-          return total;
-        }),
-        like.shape,
-      );
+    const values = Float64Array.from({ length: like.size }, (_, i) => {
+      let total = 0;
+      for (const [k, one] of all.entries()) if (weights[k] > 0) total += weights[k] * of(one, i);
+      return total;
+    });
+    return new NDArray(values, like.shape);
+  }
+
+  #meanOf(all: readonly Pick<Prediction, "mean">[]): NDArray {
+    return this.#average(all, all[0].mean, (one, i) => one.mean.data[i]);
+  }
+
+  #mixed(all: readonly Prediction[]): MixturePrediction {
+    const sum = (of: (one: Prediction, i: number) => number, like: NDArray) => this.#average(all, like, of);
     const [{ mean: first, functionMean: output }] = all;
-    const mean = sum((one, i) => one.mean.data[i], first);
+    const mean = this.#meanOf(all);
     const within = sum((one, i) => one.variance.data[i], first);
     const between = sum((one, i) => (one.mean.data[i] - mean.data[i]) ** 2, first);
     const functionMean = sum((one, i) => one.functionMean.data[i], output);
@@ -227,13 +233,11 @@ export class PosteriorMixture<Kind extends LikelihoodKind = LikelihoodKind> {
     const found = yield* predictAll(where, data, function* ({ x, y }: Dataset) {
       if (kind !== "numbers") {
         const all = yield* mixture.#each((posterior) => predictLabels(where, posterior, x, rest));
-        const mean = mixture.#mixed(
-          all.map((one) => ({ ...one, variance: one.mean, functionMean: one.mean, functionVariance: one.mean })),
-        ).mean;
+        const mean = mixture.#meanOf(all);
         return { mean, logs: mixture.#logMean(all.map(({ logs }) => logs)), lower: mean, upper: mean, scores: mean };
       }
       const all = yield* mixture.#each((posterior) => predict(where, posterior, x, rest));
-      const { mean } = mixture.#mixed(all);
+      const mean = mixture.#meanOf(all);
       const logs = mixture.#logMean(yield* mixture.#densities(where, x, y, all, rest));
       if (!normal) return { mean, logs, lower: mean, upper: mean, scores: mean };
       const targets = asArray(y);

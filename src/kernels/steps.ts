@@ -65,6 +65,11 @@ export function* reporting<Result, Own, Report>(
   }
 }
 
+/** The same steps, whose numbers of examples done are reports as callers know them. */
+export function reportingExamples<Result>(steps: Steps<Result, number>): Steps<Result, ExamplesReport> {
+  return reporting(steps, (examples) => (examples === undefined ? undefined : { examples }));
+}
+
 /** What stops long work, as an AbortSignal does. */
 export interface StopSignal {
   throwIfAborted(): void;

@@ -10,7 +10,7 @@ import { Fields } from "../io/fields.ts";
 import type { Json } from "../io/json.ts";
 import { networkFields, networkJson, readNetwork } from "../io/networks.ts";
 import { kernels } from "../kernels/kernels.ts";
-import { type BurstOptions, type ExamplesReport, inBursts, reporting, type Steps } from "../kernels/steps.ts";
+import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
 import type { Task } from "../shards/executor.ts";
@@ -187,7 +187,6 @@ export class Work {
 
   /** Does a shard. @throws what its task throws; the signal's reason */
   async do(job: never, options: BurstOptions<ExamplesReport> = {}): Promise<unknown> {
-    const steps = reporting(this.#do(job), (examples) => (examples === undefined ? undefined : { examples }));
-    return this.#write(await inBursts(steps, options));
+    return this.#write(await inBursts(reportingExamples(this.#do(job)), options));
   }
 }

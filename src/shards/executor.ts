@@ -1,7 +1,14 @@
 // Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
 
 import { OptionError, valueText } from "../errors.ts";
-import { type BurstOptions, type ExamplesReport, inBursts, reporting, type Steps } from "../kernels/steps.ts";
+import {
+  type BurstOptions,
+  type ExamplesReport,
+  inBursts,
+  reporting,
+  reportingExamples,
+  type Steps,
+} from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
 export interface Task<Common, Job, Result> {
@@ -72,10 +79,7 @@ export async function runRounds<Result>(
   options: BurstOptions<ExamplesReport>,
 ): Promise<Result> {
   if (on === undefined) {
-    return inBursts(
-      reporting(here(rounds), (examples) => (examples === undefined ? undefined : { examples })),
-      options,
-    );
+    return inBursts(reportingExamples(here(rounds)), options);
   }
   for (;;) {
     const { done, value } = rounds.next();

@@ -11,22 +11,15 @@ import {
   type CurvatureOptions,
   categorical,
   chain,
-  conv2d,
   curvatureOf,
   type DType,
   dense,
-  embedding,
-  flatten,
   gaussian,
-  gelu,
   type Likelihood,
   layerNorm,
-  maxPool2d,
-  multiHeadAttention,
   type Network,
   poisson,
   randomNormal,
-  residual,
   type Structure,
   tanh,
   zeros,
@@ -38,6 +31,7 @@ import { PART_BYTES } from "../../src/network/run.ts";
 import { bringAll } from "../../src/structures/all.ts";
 import { kernelPeakOf } from "../laplace/peak.ts";
 import { drawCase } from "../reference/draw.ts";
+import { imageNetwork, wordNetwork } from "../reference/layered.ts";
 
 bringAll();
 
@@ -99,21 +93,9 @@ describe.each(structures)("%s", (structure) => {
   });
 
   test.each<DType>(["float32", "float64"])("of convolutions, attention and labels at positions, %s", (dtype) => {
-    const images = chain(
-      { inputs: [2, 9, 9], dtype, seed: 1 },
-      conv2d(4, 3, tanh, { groups: 2 }),
-      maxPool2d(2),
-      flatten,
-      dense(3),
-    );
+    const images = imageNetwork(dtype, 9);
     check(images, categorical(), { structure }, 40);
-    const words = chain(
-      { inputs: [6], dtype, seed: 1 },
-      embedding(9, 4),
-      residual(layerNorm(), multiHeadAttention(2)),
-      dense(3, gelu),
-      dense(5),
-    );
+    const words = wordNetwork(dtype);
     const labels = categorical({ classAxis: "last", ignoredLabel: IGNORED });
     check(words, labels, { structure, curvature: "monteCarlo" }, 30, zeros([30, 6], { dtype }));
   });

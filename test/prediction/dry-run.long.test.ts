@@ -7,25 +7,17 @@ import {
   type Approximation,
   categorical,
   chain,
-  conv2d,
   type DType,
   dense,
-  embedding,
-  flatten,
   gaussian,
-  gelu,
   type LaplaceOptions,
   type Likelihood,
   laplace,
-  layerNorm,
   MemoryBudgetError,
-  maxPool2d,
-  multiHeadAttention,
   type Network,
   type Posterior,
   poisson,
   randomNormal,
-  residual,
   type Structure,
   tanh,
   zeros,
@@ -40,6 +32,7 @@ import { bringAll } from "../../src/structures/all.ts";
 import { dryPrecision } from "../../src/structures/table.ts";
 import { kernelPeakOf } from "../laplace/peak.ts";
 import { drawCase } from "../reference/draw.ts";
+import { imageNetwork, wordNetwork } from "../reference/layered.ts";
 
 bringAll();
 
@@ -112,22 +105,10 @@ describe.each(structures)("%s", (structure) => {
   });
 
   test.each<DType>(["float32", "float64"])("of convolutions, attention and labels at positions, %s", async (dtype) => {
-    const images = chain(
-      { inputs: [2, 7, 7], dtype, seed: 1 },
-      conv2d(4, 3, tanh, { groups: 2 }),
-      maxPool2d(2),
-      flatten,
-      dense(3),
-    );
+    const images = imageNetwork(dtype, 7);
     const x = (net: Network, n: number) => randomNormal([n, ...net.inputShape], { dtype, seed: 1 });
     check(await fitted(images, x(images, 40), categorical(), { structure }), x(images, 40));
-    const words = chain(
-      { inputs: [6], dtype, seed: 1 },
-      embedding(9, 4),
-      residual(layerNorm(), multiHeadAttention(2)),
-      dense(3, gelu),
-      dense(5),
-    );
+    const words = wordNetwork(dtype);
     const tokens = zeros([30, 6], { dtype });
     for (let i = 0; i < tokens.size; i++) tokens.data[i] = i % 9;
     const labels = categorical({ classAxis: "last" });
