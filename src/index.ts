@@ -342,6 +342,7 @@ export type {
   Handle,
   OnWorker,
   Received,
+  RemoteCurvature,
   RemoteFit,
   RemoteNetwork,
   RemotePosterior,

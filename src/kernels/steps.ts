@@ -1,7 +1,7 @@
 // Long work in steps, so that a page or a program can do other things between them. One algorithm serves both forms of a call:
 // `atOnce` takes all of its steps, `inBursts` some at a time, with turns of the event loop between them.
 
-import { OptionError } from "../errors.ts";
+import { checkOptions, OptionError } from "../errors.ts";
 import { beginStack, endStack, onStack, scope } from "./memory.ts";
 import { record, recording } from "./tape.ts";
 
@@ -182,6 +182,8 @@ export async function asynchronously<Result, Options, Report>(
 ): Promise<Result> {
   // A value that is not an object is refused as the synchronous form refuses it.
   if (typeof options !== "object" || options === null) return inBursts(stepsOf(options));
+  // A call without options of its own has nobody else to read them.
+  if (stepsOf.length === 0) checkOptions(where, options, ["onProgress", "signal"]);
   const { onProgress, signal, ...rest } = options;
   return inBursts(stepsOf(rest as Options), readBursts(where, { onProgress, signal }));
 }

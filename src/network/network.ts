@@ -14,11 +14,12 @@ import {
   ValueError,
   valueText,
 } from "../errors.ts";
-import { copyOutTo, type DType } from "../kernels/memory.ts";
+import { bringOut, type DType } from "../kernels/memory.ts";
+import { asynchronously, type BurstOptions, type ExamplesReport } from "../kernels/steps.ts";
 import type { Graph } from "./graph.ts";
 import { compose, isClass, type Layer } from "./layers.ts";
 import type { BufferArray, Parameter, Shape } from "./parameters.ts";
-import { type Contraction, none, run } from "./run.ts";
+import { type Contraction, none, type Run, run, runInSteps } from "./run.ts";
 import { summaryOf } from "./summary.ts";
 import { Trace } from "./trace.ts";
 
@@ -87,17 +88,26 @@ export class Network {
    * @throws ShapeError for inputs of another width, ValueError for values that are not finite
    */
   forward(x: ArrayLike): NDArray {
+    return run(...this.#forward(x));
+  }
+
+  /** `forward` in bursts, with turns of the event loop between them. @throws as `forward`; the signal's reason */
+  async forwardAsync(x: ArrayLike, options: BurstOptions<ExamplesReport> = {}): Promise<NDArray> {
+    return asynchronously("forward", options, () => runInSteps(...this.#forward(x)));
+  }
+
+  #forward(x: ArrayLike): Run<NDArray> {
     const inputs = this.readInputs("forward", x);
     const batch = inputs.shape[0];
     const result = zeros([batch, ...this.outputShape], { dtype: this.dtype });
     const size = this.graph.output.size;
     const values: Contraction<NDArray> = {
       begin({ forward, start, count }) {
-        copyOutTo(forward.dtype, forward.outputs, count * size, result.data, start * size);
+        bringOut(forward.dtype, forward.outputs, count * size, result.data, start * size);
       },
       finish: () => result,
     };
-    return run(undefined, this, [{ inputs }], none, values, "parameters");
+    return [undefined, this, [{ inputs }], none, values, "parameters"];
   }
 
   /** Checks a batch of inputs. @throws ShapeError, ValueError */

@@ -1,6 +1,7 @@
 // What can be called on a worker, in one table: the types of the page's side and both sides' code are made of it.
 
 import type { ArrayLike } from "../array/ndarray.ts";
+import type { curvatureOfAsync } from "../curvature/curvature-of.ts";
 import type { curvatureProductAsync } from "../curvature/products.ts";
 import type { Data } from "../data/batches.ts";
 import type { gradientAsync, perSampleGradientNormsAsync, perSampleGradientsAsync } from "../derivatives/gradient.ts";
@@ -17,6 +18,7 @@ import type { Network } from "../network/network.ts";
 import type { Fit } from "../posterior/fit.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import type { rewardsAsync } from "../prediction/rewards.ts";
+import type { Curvature } from "../structures/curvature.ts";
 import type { train } from "../training/train.ts";
 
 /** Functions, by their names here. */
@@ -35,6 +37,7 @@ export interface Functions {
   jvp: typeof jvpAsync;
   vjp: typeof vjpAsync;
   curvatureProduct: typeof curvatureProductAsync;
+  curvatureOf: typeof curvatureOfAsync;
   savePosterior: typeof savePosterior;
   loadPosterior: typeof loadPosterior;
   saveFit: typeof saveFit;
@@ -59,6 +62,7 @@ export const functions = [
   "jvp",
   "vjp",
   "curvatureProduct",
+  "curvatureOf",
   "savePosterior",
   "loadPosterior",
   "saveFit",
@@ -75,6 +79,10 @@ export const kinds = {
     facts: ["dtype", "inputShape", "outputShape", "parameterCount"],
   },
   fit: { calls: ["merge", "scale"], facts: ["examples", "loss", "gradientNorms"] },
+  curvature: {
+    calls: ["diagonal", "dense", "times", "factors", "eigenbases", "merge", "scale"],
+    facts: ["structure", "size", "examples"],
+  },
   posterior: {
     calls: [
       "with",
@@ -136,13 +144,15 @@ export type Sent<T> = T extends Network
     ? RemotePosterior
     : T extends Fit
       ? RemoteFit
-      : T extends TableModel
-        ? RemoteTableModel
-        : T extends Data | ArrayLike | ArrayBuffer | string | ((...args: never[]) => unknown) | readonly unknown[]
-          ? T
-          : T extends object
-            ? T & TransferOptions
-            : T;
+      : T extends Curvature
+        ? RemoteCurvature
+        : T extends TableModel
+          ? RemoteTableModel
+          : T extends Data | ArrayLike | ArrayBuffer | string | ((...args: never[]) => unknown) | readonly unknown[]
+            ? T
+            : T extends object
+              ? T & TransferOptions
+              : T;
 
 /** A result as the page gets it: a handle for what the worker keeps. */
 export type Received<T> = T extends Network
@@ -151,9 +161,11 @@ export type Received<T> = T extends Network
     ? RemotePosterior<Kind>
     : T extends Fit
       ? RemoteFit
-      : T extends TableModel
-        ? RemoteTableModel
-        : T;
+      : T extends Curvature
+        ? RemoteCurvature
+        : T extends TableModel
+          ? RemoteTableModel
+          : T;
 
 /** A function as the page calls it on a worker: the same arguments, and a promise of the same result. */
 export type OnWorker<F> = F extends (...args: infer A) => infer R
@@ -172,6 +184,9 @@ export interface RemoteNetwork extends Handle, Facts<Network, "network">, Calls<
 
 /** A fit that a worker keeps. */
 export interface RemoteFit extends Handle, Facts<Fit, "fit">, Calls<Fit, "fit"> {}
+
+/** A curvature that a worker keeps. */
+export interface RemoteCurvature extends Handle, Facts<Curvature, "curvature">, Calls<Curvature, "curvature"> {}
 
 /** A posterior that a worker keeps. */
 export interface RemotePosterior<Kind extends LikelihoodKind = LikelihoodKind>

@@ -87,6 +87,7 @@ export class RemoteObject {
 const words: Readonly<Record<Kind, string>> = {
   network: "network",
   fit: "fit",
+  curvature: "curvature",
   posterior: "posterior",
   tableModel: "model",
   work: "work",

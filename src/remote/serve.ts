@@ -1,6 +1,7 @@
 // The worker's side: answers what a page calls, and keeps networks, fits, posteriors and models for it.
 
 import type { NDArray } from "../array/ndarray.ts";
+import { curvatureOfAsync } from "../curvature/curvature-of.ts";
 import { curvatureProductAsync } from "../curvature/products.ts";
 import { gradientAsync, perSampleGradientNormsAsync, perSampleGradientsAsync } from "../derivatives/gradient.ts";
 import { jacobianAsync, jvpAsync, vjpAsync } from "../derivatives/jacobian.ts";
@@ -23,6 +24,7 @@ import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
 import { rewardsAsync } from "../prediction/rewards.ts";
+import { SelectedCurvature } from "../structures/curvature.ts";
 import { gaussNewton } from "../training/gauss-newton.ts";
 import { adam, adamW, sgd } from "../training/optimisers.ts";
 import { cosineDecay, linearDecay } from "../training/schedules.ts";
@@ -56,6 +58,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   jvp: jvpAsync,
   vjp: vjpAsync,
   curvatureProduct: curvatureProductAsync,
+  curvatureOf: curvatureOfAsync,
   savePosterior,
   loadPosterior,
   saveFit,
@@ -76,9 +79,10 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   receive: ({ frozen, parameters, buffers }: Network) => [[...frozen], parameters.clone(), buffers.clone()],
 };
 
-const classes: Readonly<Record<Kind, new (...args: never[]) => object>> = {
+const classes: Readonly<Record<Kind, abstract new (...args: never[]) => object>> = {
   network: Network,
   fit: Fit,
+  curvature: SelectedCurvature,
   posterior: Posterior,
   tableModel: TableModel,
   work: Work as never,

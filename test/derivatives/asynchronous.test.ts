@@ -43,6 +43,7 @@ function forms(dtype: DType, count: number) {
   const f = randomNormal([count, 3], { seed: 3, dtype });
   type Form = [() => unknown, (options: object) => Promise<unknown>];
   const all: Record<string, Form> = {
+    forward: [() => net.forward(x), (options) => net.forwardAsync(x, options)],
     gradient: [() => gradient(net, crossEntropy, data), (options) => gradientAsync(net, crossEntropy, data, options)],
     "gradient in the inputs": [
       () => gradient(net, crossEntropy, data, { withRespectTo: "inputs" }),
@@ -108,6 +109,7 @@ test("a signal stops them in any burst; their errors are those of the synchronou
       await expect(form({ signal }), name).rejects.toBe(reason);
       expect(kernels.info().bytesInUse, name).toBe(before);
     }
+    await expect(form({ signals: 3 }), name).rejects.toThrow(/: unknown option "signals"/);
     await expect(form({ signal: 3 }), name).rejects.toThrow(/: signal must be an AbortSignal/);
   }
   const net = chain({ inputs: 3 }, dense(2));

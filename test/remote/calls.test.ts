@@ -6,10 +6,12 @@ import {
   batchNorm,
   bernoulli,
   binaryCrossEntropy,
+  type Curvature,
   categorical,
   chain,
   cosineDecay,
   crossEntropy,
+  curvatureOf,
   curvatureProduct,
   DataLoader,
   dataset,
@@ -36,6 +38,7 @@ import {
   perSampleGradientNorms,
   perSampleGradients,
   poisson,
+  type RemoteCurvature,
   type RemotePosterior,
   randomNormal,
   savePosterior,
@@ -50,6 +53,7 @@ import {
   vjp,
 } from "../../src/index.ts";
 import { functions, kinds } from "../../src/remote/calls.ts";
+import { structures } from "../../src/structures/curvature.ts";
 import { pair, scaledNormal } from "./pair.ts";
 
 const remote = await pair();
@@ -233,6 +237,37 @@ test("derivatives are those of the page", async () => {
   expect(await remote.curvatureProduct(there, "classification", data, theta)).toEqual(
     curvatureProduct(net, "classification", data, theta),
   );
+});
+
+describe.each(structures)("a curvature that is kept there: %s", async (structure) => {
+  const { outputs, y } = targets.classes;
+  const [net, data] = [netOf(outputs), { x, y }];
+  const here = curvatureOf(net, "classification", data, { structure });
+  const there = await remote.curvatureOf(await remote.send(net), "classification", data, { structure });
+  const v = randomNormal([2, here.size], { seed: 7 });
+
+  test("what is known without asking", () => {
+    expect(there.structure).toBe(structure);
+    for (const name of kinds.curvature.facts) expect(there[name]).toEqual(here[name]);
+  });
+
+  test.each(kinds.curvature.calls)("%s", async (name) => {
+    const args = { times: [v], scale: [0.5] }[name as string] ?? [];
+    const method = (of: object) => (of as Record<string, (...all: unknown[]) => unknown>)[name].bind(of);
+    const made = name === "merge" || name === "scale";
+    for (let again = 0; again < 2; again++) {
+      let due: unknown;
+      try {
+        due = method(here)(...(name === "merge" ? [here] : args));
+      } catch (error) {
+        await expect(method(there)(...args)).rejects.toThrow((error as Error).message);
+        continue;
+      }
+      const found = await method(there)(...(name === "merge" ? [there] : args));
+      if (!made) expect(found).toEqual(due);
+      else expect(await (found as RemoteCurvature).dense()).toEqual((due as Curvature).dense());
+    }
+  });
 });
 
 test("fits of shards add there, and files go there and back", async () => {
