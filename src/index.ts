@@ -189,6 +189,7 @@ export { loadMixture, saveMixture } from "./io/mixtures.ts";
 export { loadFit, loadPosterior, type SaveOptions, saveFit, savePosterior } from "./io/posteriors.ts";
 export { type Bytes, readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { readTableEncoding } from "./io/table-encodings.ts";
+export type { TablePart } from "./io/table-mixtures.ts";
 export {
   loadTableModel,
   saveTableModel,
@@ -197,6 +198,7 @@ export {
   type TablePrediction,
   tableModel,
 } from "./io/table-models.ts";
+export { type TableScores, tableQuantiles, tableScores } from "./io/table-scores.ts";
 export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";

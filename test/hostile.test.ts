@@ -33,6 +33,14 @@ const [mean, variance] = [y, y];
 const written = { kind: "number", decimal: ".", thousands: "", unit: "" };
 const rule = { texts: ["x"], marks: "usual" };
 const rows = Array.from({ length: 12 }, (_, i) => [String(i / 3), i % 2 ? "u" : "v", String(i * 2)]);
+const numbersPredicted = {
+  rows: 2,
+  parts: [{ weight: 1, mean: Float64Array.of(1, 2), sd: Float64Array.of(1, 1) }],
+  epistemic: [0, 0],
+  functionVariance: [0, 0],
+  far: [false, false],
+  unusual: [[], []],
+};
 const on = (object: object, name: string) => [object, name] as const;
 
 /** Functions, by name or as methods, and arguments that they take. */
@@ -121,6 +129,8 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["guessTask", ["1", "2"]],
   ["dayText", 10],
   ["tableEncoding", { names: ["a", "b", "y"], rows }, { target: "y" }],
+  ["tableQuantiles", numbersPredicted, 0.3],
+  ["tableScores", numbersPredicted, [1, 2]],
   [on(reg, "predict"), x, { samples: 10, seed: 1 }],
   [on(cls, "logProbabilities"), x, {}],
   [on(reg, "sample"), 3, { seed: 1 }],

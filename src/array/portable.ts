@@ -74,3 +74,25 @@ export function portableSin(x: number): number {
   const value = quadrant % 2 === 0 ? r * (1 + sine) : 1 + cosine;
   return quadrant < 2 ? value : -value;
 }
+
+/** 1 / √(2π) */
+const DENSITY_AT_0 = 0.3989422804014327;
+/** Beyond, Φ is 0 or 1 to 1e-16. */
+const FAR_OUT = 8.3;
+
+/** The standard normal density. */
+export function portableNormalDensity(x: number): number {
+  return DENSITY_AT_0 * portableExp(-0.5 * x * x);
+}
+
+/** The standard normal distribution function, to about 1e-15 absolutely: Φ(x) = ½ + φ(x) Σ x^(2k+1) / (2k+1)!! (Marsaglia 2004). */
+export function portableNormalCdf(x: number): number {
+  if (x < -FAR_OUT) return 0;
+  if (x > FAR_OUT) return 1;
+  let [sum, term] = [0, x];
+  for (let k = 1; sum + term !== sum; k++) {
+    sum += term;
+    term *= (x * x) / (2 * k + 1);
+  }
+  return 0.5 + sum * portableNormalDensity(x);
+}

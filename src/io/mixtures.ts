@@ -1,24 +1,36 @@
 // Mixtures as bytes: a safetensors file with the posteriors' files in it, their names beginning with a number.
 
 import { NDArray } from "../array/ndarray.ts";
-import { FileError, ValueError } from "../errors.ts";
+import { FileError, OptionError, ValueError } from "../errors.ts";
 import { mixture, PosteriorMixture } from "../evaluation/mixture.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import { contentsChecksum } from "./checksum.ts";
-import { loadPosterior, savePosterior } from "./posteriors.ts";
+import { quoted } from "./json.ts";
+import { loadPosterior, readMetadata, type SaveOptions, savePosterior } from "./posteriors.ts";
 import { type Bytes, readFile, writeSafetensors } from "./safetensors.ts";
 
 const KIND = "laplace-ts.kind";
 const CHECKSUM = "laplace-ts.checksum";
 const WEIGHTS = "weights";
 const MOST = 1e4;
+const NUMBERED = /^(\d{1,5})\.([\s\S]+)$/;
+
+/** Whether a file's metadata are those of a mixture. */
+export const isMixture = (metadata: Readonly<Record<string, string>>): boolean => metadata[KIND] === "mixture";
 
 /**
  * A mixture as the bytes of one safetensors file. Each posterior is in it as `savePosterior` has it.
  * @throws as `savePosterior`
  */
-export function saveMixture(mixed: PosteriorMixture): Bytes {
+export function saveMixture(mixed: PosteriorMixture, options: SaveOptions = {}): Bytes {
   const where = "saveMixture";
+  const given = readMetadata(where, options);
+  const numbered = Object.keys(given).find((name) => NUMBERED.test(name));
+  if (numbered !== undefined) {
+    throw new OptionError(
+      `${where}: names that begin with a number and a dot are those of the posteriors, as ${quoted(numbered)} does.`,
+    );
+  }
   if (!(mixed instanceof PosteriorMixture)) {
     throw new ValueError(`${where}: expected a mixture, such as mixture(posteriors) gives.`);
   }
@@ -29,7 +41,7 @@ export function saveMixture(mixed: PosteriorMixture): Bytes {
     for (const [name, tensor] of Object.entries(file.tensors)) tensors[`${k}.${name}`] = tensor;
     for (const [name, text] of Object.entries(file.metadata)) metadata[`${k}.${name}`] = text;
   }
-  const own = { ...metadata, [KIND]: "mixture" };
+  const own = { ...given, ...metadata, [KIND]: "mixture" };
   return writeSafetensors(tensors, { ...own, [CHECKSUM]: contentsChecksum(tensors, own) });
 }
 
@@ -41,7 +53,7 @@ export function loadMixture(bytes: Uint8Array | ArrayBuffer): PosteriorMixture {
   const where = "loadMixture";
   const { tensors, metadata } = readFile(where, bytes);
   const { [CHECKSUM]: checksum, ...rest } = metadata;
-  if (rest[KIND] !== "mixture") throw new FileError("foreign", `${where}: expected a mixture, got another file.`);
+  if (!isMixture(rest)) throw new FileError("foreign", `${where}: expected a mixture, got another file.`);
   if (contentsChecksum(tensors, rest) !== checksum) {
     throw new FileError(
       "altered",
@@ -57,7 +69,7 @@ export function loadMixture(bytes: Uint8Array | ArrayBuffer): PosteriorMixture {
     metadata: {} as Record<string, string>,
   }));
   const place = (name: string) => {
-    const [, number, own] = /^(\d{1,5})\.([\s\S]+)$/.exec(name) ?? [];
+    const [, number, own] = NUMBERED.exec(name) ?? [];
     const part = parts[Number(number)];
     if (part === undefined) throw new FileError("malformed", `${where}: the name "${name}" belongs to no posterior.`);
     return { part, own };
@@ -67,7 +79,7 @@ export function loadMixture(bytes: Uint8Array | ArrayBuffer): PosteriorMixture {
     part.tensors[own] = tensor;
   }
   for (const [name, text] of Object.entries(rest)) {
-    if (name === KIND) continue;
+    if (!NUMBERED.test(name)) continue;
     const { part, own } = place(name);
     part.metadata[own] = text;
   }

@@ -54,7 +54,7 @@ const documentFields = [...sumFields, "temperature", "damping", "tuning"];
 const fitFields = ["weights", "structure", "kind", "monteCarloSamples", "seed", "sharing", "basis"];
 const fittedFields = ["examples", "loss", "constant", "gradientNorms", "losses", "apart"];
 
-/** Options of `savePosterior` and `saveFit`. */
+/** Options of `savePosterior`, `saveFit` and `saveMixture`. */
 export interface SaveOptions {
   /** Texts to keep in the file, by names that do not begin with "laplace-ts."; `readSafetensors` gives them. */
   metadata?: Readonly<Record<string, string>>;
@@ -85,15 +85,19 @@ export function saveFit(fit: Fit, options: SaveOptions = {}): Bytes {
   });
 }
 
-function save(where: string, kind: Kind, fit: Fit, options: SaveOptions, documentOf: (write: Write) => unknown): Bytes {
+/** The texts to keep. @throws OptionError */
+export function readMetadata(where: string, options: SaveOptions): Readonly<Record<string, string>> {
   checkOptions(where, options, ["metadata"]);
-  const { metadata: own = {} } = options;
-  const reserved = Object.keys(own).find((name) => name.startsWith(PREFIX));
-  if (reserved !== undefined) {
-    throw new OptionError(
-      `${where}: names that begin with "${PREFIX}" are the library's own, as ${quoted(reserved)} does.`,
-    );
-  }
+  const { metadata = {} } = options;
+  const reserved = Object.keys(metadata).find((name) => name.startsWith(PREFIX));
+  if (reserved === undefined) return metadata;
+  throw new OptionError(
+    `${where}: names that begin with "${PREFIX}" are the library's own, as ${quoted(reserved)} does.`,
+  );
+}
+
+function save(where: string, kind: Kind, fit: Fit, options: SaveOptions, documentOf: (write: Write) => unknown): Bytes {
+  const own = readMetadata(where, options);
   const tensors: Record<string, NDArray> = {};
   const write: Write = (name, values, shape) => {
     tensors[name] = new NDArray(values, shape);

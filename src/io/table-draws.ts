@@ -111,7 +111,7 @@ function mixed(all: RowPredictions, groups: readonly number[]): RowPredictions {
 }
 
 /** In nats. */
-function entropy(probabilities: Float64Array): number {
+export function entropy(probabilities: Float64Array): number {
   let sum = 0;
   for (const p of probabilities) if (p > 0) sum -= p * portableLog(p);
   return sum;

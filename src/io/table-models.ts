@@ -1,23 +1,28 @@
-// A model of a table: the encoding of its rows, and a posterior over the network behind it, in one file.
+// A model of a table: the encoding of its rows, and a posterior over the network behind it, or several, in one file.
 
 import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
+import { PosteriorMixture } from "../evaluation/mixture.ts";
 import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import type { Approximation } from "../prediction/prediction.ts";
 import { Fields } from "./fields.ts";
 import { type Json, parseJson } from "./json.ts";
+import { isMixture, loadMixture, saveMixture } from "./mixtures.ts";
 import { loadPosterior, savePosterior } from "./posteriors.ts";
-import { type Bytes, readSafetensors } from "./safetensors.ts";
+import { type Bytes, readFile } from "./safetensors.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
-import { classRows, DRAWS, inputsOf, numberRows } from "./table-rows.ts";
+import { mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
+import { classRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
 
 /** What a model of a table is made of. */
 export interface TableModelParts {
   /** Numbers: a Gaussian likelihood, one output. Two classes: Bernoulli, one logit. More: categorical, a logit for each. */
-  readonly posterior: Posterior;
+  readonly posterior?: Posterior | undefined;
+  /** Several posteriors that predict together, in the place of one. */
+  readonly mixture?: PosteriorMixture | undefined;
   readonly encoding: TableEncoding;
   /** How predictions are made (default: the likelihood's own default). */
   readonly approximation?: Approximation | undefined;
@@ -37,13 +42,15 @@ export interface TablePrediction {
   readonly rows: number;
   /** Regression, in the target's units: the mean of a new target. */
   readonly mean?: Float64Array;
-  /** Regression: the standard deviation of a new target, noise included. */
+  /** Regression: the standard deviation of a new target, noise included; of a mixture, within and between its posteriors. */
   readonly sd?: Float64Array;
   /** Regression: of that, what the weights leave open. */
   readonly functionSd?: Float64Array;
-  /** Regression: the interval that should hold 90 % of new targets. */
+  /** Regression: the interval that should hold 90 % of new targets, between the mixture's own quantiles. */
   readonly lower?: Float64Array;
   readonly upper?: Float64Array;
+  /** Regression: the Gaussian of each posterior, one or those of the mixture: what `tableQuantiles` and `tableScores` read. */
+  readonly parts?: readonly TablePart[];
   /** Classification: the probability of each class, [rows, classes]. */
   readonly probabilities?: NDArray;
   /** Classification: their logarithms, also where they round to 0 or 1, [rows, classes]. */
@@ -69,7 +76,9 @@ export interface TablePrediction {
 
 const KEY = "table-model";
 /** Raised with every change that a reader of before would not understand. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
+/** That of a single posterior. */
+const FORMAT_OF_ONE = 2;
 /** The 95 % quantile of N(0, 1); written out, because the functions of Math that give it differ between engines. */
 const Z90 = 1.6448536269514726;
 /** Draws below the 5 % quantile. */
@@ -81,7 +90,10 @@ const approximations: readonly Approximation[] = [
 
 /** Predicts rows of a table, in the target's own units. Made by `tableModel` or `loadTableModel`. */
 export class TableModel {
+  /** The posterior, or that of the mixture with the greatest weight. */
   readonly posterior: Posterior;
+  /** Several posteriors that predict together; undefined where there is one. */
+  readonly mixture: PosteriorMixture | undefined;
   readonly encoding: TableEncoding;
   readonly approximation: Approximation;
   readonly farVariance: number;
@@ -89,7 +101,12 @@ export class TableModel {
   readonly notes: Json;
 
   constructor(parts: TableModelParts) {
-    const { posterior, encoding, farVariance = Number.POSITIVE_INFINITY, farLevel = false, notes = null } = parts;
+    const { mixture, encoding, farVariance = Number.POSITIVE_INFINITY, farLevel = false, notes = null } = parts;
+    const posterior = mixture === undefined ? parts.posterior : heaviestOf(mixture);
+    if (posterior === undefined) throw new ValueError("tableModel: neither a posterior nor a mixture is given.");
+    if (mixture !== undefined && parts.posterior !== undefined && !mixture.posteriors.includes(parts.posterior)) {
+      throw new ValueError("tableModel: the posterior is not in the mixture; give one of both.");
+    }
     const { graph } = posterior.net;
     const { target } = encoding;
     const classes = target.kind === "number" ? 0 : target.classes.length;
@@ -112,7 +129,11 @@ export class TableModel {
       throw new ValueError(`tableModel: a ${likelihood} likelihood has no approximation "${approximation}".`);
     }
     if (!(farVariance >= 0)) throw new ValueError(`tableModel: farVariance must be at least 0, not ${farVariance}.`);
-    [this.posterior, this.encoding, this.approximation] = [posterior, encoding, approximation];
+    [this.posterior, this.mixture] = [
+      posterior,
+      mixture !== undefined && mixture.posteriors.length > 1 ? mixture : undefined,
+    ];
+    [this.encoding, this.approximation] = [encoding, approximation];
     [this.farVariance, this.farLevel, this.notes] = [farVariance, farLevel, notes];
   }
 
@@ -151,20 +172,33 @@ export class TableModel {
     gaps: readonly (readonly number[])[],
   ): Steps<TablePrediction, ExamplesReport> {
     const rows = unusual.length;
-    const found = yield* overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(inputs));
+    const { posteriors, weights } = this;
+    const all: RowPredictions[] = [];
+    for (const posterior of posteriors) {
+      all.push(yield* overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(posterior, inputs)));
+    }
+    const found = all.length === 1 ? all[0] : mixRows(all, weights, rows);
     const { mean, variance, logs, functionVariance, epistemic } = found;
     const far = unusual.map((columns, i) => columns.length > 0 || functionVariance[i] > this.farVariance);
     const { target } = this.encoding;
     if (target.kind === "number") {
-      const sd = variance.map((v) => Math.sqrt(v) * target.sd);
-      const center = mean.map((m) => m * target.sd + target.mean);
+      const inUnits = (one: RowPredictions) => ({
+        mean: one.mean.map((m) => m * target.sd + target.mean),
+        sd: one.variance.map((v) => Math.sqrt(v) * target.sd),
+      });
+      const parts = all.map((one, k) => ({ weight: weights[k], ...inUnits(one) }));
+      const whole = inUnits({ ...found, mean, variance });
+      const bound = (side: -1 | 1) =>
+        whole.mean.map((m, i) =>
+          parts.length === 1 ? m + side * Z90 * whole.sd[i] : partsQuantile(parts, i, 0.5 + side * 0.45, side * Z90),
+        );
       return {
         rows,
-        mean: center,
-        sd,
+        ...whole,
         functionSd: functionVariance.map((v) => Math.sqrt(v) * target.sd),
-        lower: center.map((m, i) => m - Z90 * sd[i]),
-        upper: center.map((m, i) => m + Z90 * sd[i]),
+        lower: bound(-1),
+        upper: bound(1),
+        parts,
         epistemic,
         functionVariance,
         far,
@@ -188,11 +222,25 @@ export class TableModel {
     };
   }
 
-  /** What the posterior says of each row of inputs, as the network learned it. */
-  #predictInputs(x: Float64Array): Steps<RowPredictions, ExamplesReport> {
-    const { posterior, approximation, farLevel: level, encoding } = this;
+  /** The posteriors that predict, one or those of the mixture that have a weight. */
+  get posteriors(): readonly Posterior[] {
+    const { mixture, posterior } = this;
+    return mixture === undefined
+      ? [posterior]
+      : mixture.posteriors.filter((_, k) => mixture.weights[k] > 0).map((one) => one as Posterior);
+  }
+
+  /** Their weights, which sum to 1. */
+  get weights(): Float64Array {
+    return this.mixture?.weights.filter((weight) => weight > 0) ?? Float64Array.of(1);
+  }
+
+  /** What a posterior says of each row of inputs, as its network learned it. */
+  #predictInputs(posterior: Posterior, x: Float64Array): Steps<RowPredictions, ExamplesReport> {
+    const { approximation, farLevel: level, encoding } = this;
     const rows = encoding.target.kind === "number" ? numberRows : classRows;
-    return rows(posterior, inputsOf(x, encoding.inputs.length), { approximation, level });
+    const samples = drawsOf(this.posteriors.length);
+    return rows(posterior, inputsOf(x, encoding.inputs.length), { approximation, level, samples });
   }
 
   /**
@@ -203,26 +251,50 @@ export class TableModel {
     const { target, inputs } = this.encoding;
     if (target.kind === "number") throw new ValueError("probabilityBands: the model predicts numbers, not classes.");
     const x = new NDArray(this.encoding.encode(rows, { unreadable: "missing" }).x, [rows.length, inputs.length]);
-    const draws = this.posterior.functionSamples(x, DRAWS).data;
     const classes = target.classes.length;
     const outputs = classes === 2 ? 1 : classes;
     const shape = [rows.length, classes];
     const [lower, upper] = [new Float64Array(rows.length * classes), new Float64Array(rows.length * classes)];
+    const { posteriors, weights } = this;
+    const draws = posteriors.map((posterior) => posterior.functionSamples(x, DRAWS).data);
+    const count = DRAWS * posteriors.length;
     const p = new Float64Array(classes);
-    const drawn = Array.from({ length: classes }, () => new Float64Array(DRAWS));
+    const drawn = Array.from({ length: classes }, () => new Float64Array(count));
+    const order = Array.from({ length: count }, (_, s) => s);
     for (let i = 0; i < rows.length; i++) {
-      for (let s = 0; s < DRAWS; s++) {
-        softmax(draws, (s * rows.length + i) * outputs, outputs, p);
+      for (let s = 0; s < count; s++) {
+        softmax(draws[Math.floor(s / DRAWS)], ((s % DRAWS) * rows.length + i) * outputs, outputs, p);
         for (let c = 0; c < classes; c++) drawn[c][s] = p[c];
       }
       for (let c = 0; c < classes; c++) {
-        drawn[c].sort();
-        lower[i * classes + c] = drawn[c][LOW];
-        upper[i * classes + c] = drawn[c][DRAWS - 1 - LOW];
+        const own = drawn[c];
+        order.sort((a, b) => own[a] - own[b]);
+        const bound = (share: number) => own[order[placeOf(order, weights, share)]];
+        lower[i * classes + c] = bound(LOW);
+        upper[i * classes + c] = bound(DRAWS - 1 - LOW);
       }
     }
     return { lower: new NDArray(lower, shape), upper: new NDArray(upper, shape) };
   }
+}
+
+/** The place among ordered draws, DRAWS of each posterior, below which `draws` of DRAWS lie by the posteriors' weights. */
+function placeOf(order: readonly number[], weights: Float64Array, draws: number): number {
+  let below = 0;
+  return order.findIndex((s, at) => {
+    below += weights[Math.floor(s / DRAWS)];
+    // A half is more than what rounding adds to a sum of whole draws.
+    return below > draws + 0.5 || at === order.length - 1;
+  });
+}
+
+/** The posterior of the greatest weight, the first of equals. */
+function heaviestOf(mixture: PosteriorMixture): Posterior {
+  if (!(mixture instanceof PosteriorMixture)) {
+    throw new ValueError("tableModel: mixture: expected a mixture, such as mixture(posteriors) gives.");
+  }
+  const { weights, posteriors } = mixture;
+  return posteriors[weights.indexOf(Math.max(...weights))] as Posterior;
 }
 
 /** The probabilities of logits at a place; a single logit is that of the second class against 0. */
@@ -240,16 +312,28 @@ function softmax(logits: ArrayLike<number>, at: number, outputs: number, into: F
 
 /** A model of a table from its parts. @throws ValueError for parts that do not fit together; OptionError */
 export function tableModel(parts: TableModelParts): TableModel {
-  checkOptions("tableModel", parts, ["posterior", "encoding", "approximation", "farVariance", "farLevel", "notes"]);
+  checkOptions("tableModel", parts, [
+    "posterior",
+    "mixture",
+    "encoding",
+    "approximation",
+    "farVariance",
+    "farLevel",
+    "notes",
+  ]);
   return new TableModel(parts);
 }
 
-/** A model of a table as the bytes of one safetensors file: that of its posterior, with the encoding beside it. No rows, no code. */
+/**
+ * A model of a table as the bytes of one safetensors file: that of its posterior, or of its mixture, with the encoding beside it. No
+ * rows, no code.
+ */
 export function saveTableModel(model: TableModel): Bytes {
-  const { posterior, encoding, approximation, farVariance, farLevel, notes } = model;
+  const { posterior, mixture, encoding, approximation, farVariance, farLevel, notes } = model;
   const far = { ...(Number.isFinite(farVariance) && { farVariance }), ...(farLevel && { farLevel }) };
-  const document = { format: FORMAT_VERSION, encoding, approximation, ...far, notes };
-  return savePosterior(posterior, { metadata: { [KEY]: JSON.stringify(document) } });
+  const format = mixture === undefined ? FORMAT_OF_ONE : FORMAT_VERSION;
+  const metadata = { [KEY]: JSON.stringify({ format, encoding, approximation, ...far, notes }) };
+  return mixture === undefined ? savePosterior(posterior, { metadata }) : saveMixture(mixture, { metadata });
 }
 
 /**
@@ -258,8 +342,10 @@ export function saveTableModel(model: TableModel): Bytes {
  */
 export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
   const where = "loadTableModel";
-  const posterior = loadPosterior(bytes);
-  const text = readSafetensors(bytes).metadata[KEY];
+  const { metadata } = readFile(where, bytes);
+  const mixed = isMixture(metadata) ? loadMixture(bytes) : undefined;
+  const posterior = mixed === undefined ? loadPosterior(bytes) : undefined;
+  const text = metadata[KEY];
   if (text === undefined) {
     throw new FileError("foreign", `${where}: the file holds a posterior, but no table's encoding with it.`);
   }
@@ -276,6 +362,7 @@ export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
   const version = fields.integer("format", 1);
   const parts = {
     posterior,
+    mixture: mixed,
     encoding: encodingOf(fields.object("encoding", encodingFields)),
     approximation: fields.choice("approximation", approximations),
     ...(fields.has("farVariance") && { farVariance: fields.finite("farVariance") }),

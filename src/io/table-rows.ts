@@ -12,6 +12,8 @@ import type { RowPredictions } from "./table-draws.ts";
 
 /** Draws of the linearised network; 64 of them place a share within a few hundredths. */
 export const DRAWS = 64;
+/** Those of each of several posteriors, whose shares are averaged. */
+export const drawsOf = (posteriors: number): number => Math.max(8, Math.ceil(DRAWS / posteriors));
 /** As `predict` has them. */
 const SAMPLES = { samples: 100, seed: 0 };
 
@@ -20,6 +22,8 @@ export interface RowOptions {
   readonly approximation: Approximation;
   /** Whether the function's variance of classes has that of the level of logits, which softmax ignores, in it. */
   readonly level: boolean;
+  /** Draws for what the weights leave open of classes (default 64). */
+  readonly samples?: number;
 }
 
 /** Of numbers. @param x [rows, inputs] */
@@ -40,7 +44,7 @@ export function* numberRows(
 export function* classRows(
   posterior: Posterior,
   x: NDArray,
-  { approximation, level }: RowOptions,
+  { approximation, level, samples = DRAWS }: RowOptions,
 ): Steps<RowPredictions, ExamplesReport> {
   const { likelihood, net } = posterior;
   const [rows] = x.shape;
@@ -70,7 +74,7 @@ export function* classRows(
   }
   // 1 − p would lose the digits of the rarer class.
   const mean = outputs === 1 ? logs.map((log, i) => (i % 2 === 1 ? p[i >> 1] : portableExp(log))) : p;
-  const { share } = yield* uncertaintySteps("uncertainty", posterior, x, { samples: DRAWS });
+  const { share } = yield* uncertaintySteps("uncertainty", posterior, x, { samples });
   const epistemic = share.data as Float64Array;
   return { mean, variance: new Float64Array(0), logs, functionVariance, epistemic };
 }

@@ -103,15 +103,15 @@ export class LogMean {
     this.#sum = new Float64Array(size);
   }
 
-  add(logs: Float64Array): void {
-    this.#count++;
+  add(logs: Float64Array, weight = 1): void {
+    this.#count += weight;
     logs.forEach((log, i) => {
       if (log <= this.#largest[i]) {
         // −∞ adds nothing, also where there was nothing else.
-        this.#sum[i] += log === Number.NEGATIVE_INFINITY ? 0 : portableExp(log - this.#largest[i]);
+        this.#sum[i] += log === Number.NEGATIVE_INFINITY ? 0 : weight * portableExp(log - this.#largest[i]);
         return;
       }
-      this.#sum[i] = this.#sum[i] * portableExp(this.#largest[i] - log) + 1;
+      this.#sum[i] = this.#sum[i] * portableExp(this.#largest[i] - log) + weight;
       this.#largest[i] = log;
     });
   }

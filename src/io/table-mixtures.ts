@@ -1,0 +1,86 @@
+// What several posteriors of a table's model say together: the mixture of their distributions, its quantiles and its scores.
+// Sums go in the posteriors' order, by functions that are equal to the bit in every runtime.
+
+import { portableNormalCdf, portableNormalDensity } from "../array/portable.ts";
+import { LogMean } from "../likelihood/logit-draws.ts";
+import { entropy, type RowPredictions } from "./table-draws.ts";
+
+/** A Gaussian of each row: one posterior's part of a mixture. */
+export interface TablePart {
+  /** Of its posterior; they sum to 1. */
+  readonly weight: number;
+  /** In the target's units, [rows]. */
+  readonly mean: Float64Array;
+  readonly sd: Float64Array;
+}
+
+/**
+ * Predictions of the mixture. Of numbers, the variance is the mean of the posteriors' own and the variance of their means, also
+ * that of the function; of classes probabilities are averaged, and what the weights leave open is the information between class and
+ * weights, with which posterior it is among them. The function's variance of classes is the mean of the posteriors'.
+ */
+export function mixRows(all: readonly RowPredictions[], weights: ArrayLike<number>, rows: number): RowPredictions {
+  const sum = (size: number, of: (one: RowPredictions, i: number) => number) =>
+    Float64Array.from({ length: size }, (_, i) => {
+      let total = 0;
+      for (const [k, one] of all.entries()) total += weights[k] * of(one, i);
+      return total;
+    });
+  const [first] = all;
+  const mean = sum(first.mean.length, (one, i) => one.mean[i]);
+  if (first.variance.length > 0) {
+    const apart = (one: RowPredictions, i: number) => (one.mean[i] - mean[i]) ** 2;
+    const variance = sum(rows, (one, i) => one.variance[i] + apart(one, i));
+    const functionVariance = sum(rows, (one, i) => one.functionVariance[i] + apart(one, i));
+    const epistemic = functionVariance.map((own, i) => own / variance[i]);
+    return { mean, variance, logs: first.logs, functionVariance, epistemic };
+  }
+  const average = new LogMean(mean.length);
+  for (const [k, { logs }] of all.entries()) if (weights[k] > 0) average.add(logs, weights[k]);
+  const classes = mean.length / rows;
+  const entropyOf = (p: Float64Array, i: number) => entropy(p.subarray(i * classes, (i + 1) * classes));
+  const within = sum(rows, (one, i) => (1 - one.epistemic[i]) * entropyOf(one.mean, i));
+  const epistemic = within.map((own, i) => {
+    const whole = entropyOf(mean, i);
+    return whole > 0 ? Math.min(1, Math.max(0, 1 - own / whole)) : 0;
+  });
+  const functionVariance = sum(rows, (one, i) => one.functionVariance[i]);
+  return { mean, variance: first.variance, logs: average.finish(), functionVariance, epistemic };
+}
+
+/** Steps of the search for a quantile; a dozen are enough, but where its density is 0. */
+const MOST_STEPS = 200;
+const PRECISION = 1e-13;
+
+/**
+ * The number below which row i lies with probability p: Newton's steps between bounds, which halve where a step leaves them.
+ * @param z the standard normal quantile of p
+ */
+export function partsQuantile(parts: readonly TablePart[], i: number, p: number, z: number): number {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let [start, scale] = [0, 0];
+  for (const { weight, mean, sd } of parts) {
+    if (weight === 0) continue;
+    const own = mean[i] + z * sd[i];
+    [low, high] = [Math.min(low, own), Math.max(high, own)];
+    start += weight * own;
+    scale += weight * sd[i];
+  }
+  let x = start;
+  for (let step = 0; step < MOST_STEPS && low < high; step++) {
+    if (!(x > low && x < high)) x = low + (high - low) / 2;
+    let [below, density] = [-p, 0];
+    for (const { weight, mean, sd } of parts) {
+      if (weight === 0) continue;
+      const at = (x - mean[i]) / sd[i];
+      below += weight * portableNormalCdf(at);
+      density += (weight / sd[i]) * portableNormalDensity(at);
+    }
+    if (below < 0) low = x;
+    else high = x;
+    const next = x - below / density;
+    if (Math.abs(next - x) <= PRECISION * scale) return next;
+    x = next;
+  }
+  return low < high ? x : start;
+}
