@@ -2,9 +2,9 @@
 
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { type TableModel, tableEncoding } from "laplace-ts";
+import { type TableModel, tableEncoding, tableScores } from "laplace-ts";
 import { fitTable } from "../cli/src/fitting/fit.ts";
-import { classMetrics, type Metrics, regressionMetrics } from "../cli/src/model/metrics.ts";
+import { classMetrics, type Metrics, regressionMetrics, scoredMetrics } from "../cli/src/model/metrics.ts";
 import { columnAt, type Rows, rowsAt, shuffled } from "../cli/src/model/rows.ts";
 import { openTable } from "../cli/src/table/open.ts";
 import { readTable } from "../cli/src/table/read.ts";
@@ -140,8 +140,9 @@ async function ours(
   );
   const seconds = (performance.now() - start) / 1000;
   const truth = truthOf(model, test);
-  if (predicted.mean !== undefined && predicted.sd !== undefined) {
-    return { metrics: regressionMetrics(predicted.mean, predicted.sd, truth), seconds };
+  const { mean, lower, upper } = predicted;
+  if (mean !== undefined && lower !== undefined && upper !== undefined) {
+    return { metrics: scoredMetrics({ mean, lower, upper, ...tableScores(predicted, truth) }, truth), seconds };
   }
   const rows = Array.from({ length: predicted.rows }, (_, i) => Array.from(predicted.probabilities?.sub(i).data ?? []));
   const logs = Array.from({ length: predicted.rows }, (_, i) =>

@@ -1,9 +1,9 @@
-// The choice among candidates, against one by every number, and that it does not end at the mean.
+// The mixture of candidates, against one by every number, and that it does not end at the mean.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fitTable } from "../src/fitting/fit.ts";
-import { choose, hopeless } from "../src/fitting/portfolio.ts";
+import { hopeless, mixOf, mixtureWeights } from "../src/fitting/portfolio.ts";
 
 /** Losses [candidate][part][scale][row] of so many candidates, parts and scales. */
 const losses = fc
@@ -24,40 +24,60 @@ const losses = fc
     });
   });
 
-describe("choice", () => {
-  test("the candidate of the least sum over the other parts, and its first scale that is hardly worse", () => {
+describe("mixture", () => {
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+
+  test("each candidate has the first scale that is hardly worse than its best, by the other parts", () => {
     fc.assert(
       fc.property(losses, fc.boolean(), (all, leave) => {
         const scales = all[0][0].map((_, s) => s + 1);
         const without = leave ? 0 : -1;
-        const rowsOf = (candidate: number, s: number) =>
-          all[candidate].flatMap((part, k) => (k === without ? [] : [...part[s]]));
-        const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-        const found = choose(all, scales, without);
-        const sums = all.map((_, candidate) => Math.min(...scales.map((_, s) => sum(rowsOf(candidate, s)))));
-        expect(sums[found.candidate]).toBeLessThanOrEqual(Math.min(...sums) + 1e-9);
-        const own = scales.map((_, s) => rowsOf(found.candidate, s));
-        const best = own[own.map(sum).indexOf(Math.min(...own.map(sum)))];
-        const hardlyWorse = own.map((values) => {
-          const differences = values.map((loss, i) => loss - best[i]);
-          const mean = sum(differences) / values.length;
-          const deviation = Math.sqrt(sum(differences.map((d) => (d - mean) ** 2)));
-          return { excess: sum(differences), bound: 0.25 * deviation };
+        const found = mixOf(all, scales, without);
+        expect(sum(found.weights)).toBeCloseTo(1, 10);
+        all.forEach((parts, candidate) => {
+          const own = scales.map((_, s) => parts.flatMap((part, k) => (k === without ? [] : [...part[s]])));
+          const sums = own.map(sum);
+          const best = own[sums.indexOf(Math.min(...sums))];
+          expect(found.losses[candidate]).toBeCloseTo(Math.min(...sums) / best.length, 9);
+          const hardlyWorse = own.map((values) => {
+            const differences = values.map((loss, i) => loss - best[i]);
+            const mean = sum(differences) / values.length;
+            const deviation = Math.sqrt(sum(differences.map((d) => (d - mean) ** 2)));
+            return { excess: sum(differences), bound: 0.25 * deviation };
+          });
+          const chosen = scales.indexOf(found.scales[candidate]);
+          expect(hardlyWorse[chosen].excess).toBeLessThanOrEqual(hardlyWorse[chosen].bound + 1e-9);
+          for (const { excess, bound } of hardlyWorse.slice(0, chosen)) expect(excess).toBeGreaterThan(bound - 1e-9);
         });
-        const chosen = scales.indexOf(found.scale);
-        expect(hardlyWorse[chosen].excess).toBeLessThanOrEqual(hardlyWorse[chosen].bound + 1e-9);
-        for (const { excess, bound } of hardlyWorse.slice(0, chosen)) expect(excess).toBeGreaterThan(bound - 1e-9);
       }),
     );
   });
 
-  test("a candidate that was given up is not chosen, whichever part is left out", () => {
+  test("the weights of two are where the density of all rows, and of half a row more of each, is greatest", () => {
+    const row = fc.tuple(fc.double({ min: -3, max: 3, noNaN: true }), fc.double({ min: -3, max: 3, noNaN: true }));
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 3, maxLength: 30 }), (rows) => {
+        const [a, b] = [0, 1].map((k) => rows.map((both) => both[k]));
+        const [weight] = mixtureWeights([a, b]);
+        const gain = (w: number) =>
+          sum(rows.map(([x, y]) => Math.log(w * Math.exp(-x) + (1 - w) * Math.exp(-y)))) +
+          0.5 * (Math.log(w) + Math.log(1 - w));
+        let best = 0;
+        for (let w = 0.0005; w < 1; w += 0.0005) if (best === 0 || gain(w) > gain(best)) best = w;
+        if (best < 0.035) expect(weight).toBe(0);
+        else if (best > 0.965) expect(weight).toBe(1);
+        else if (best > 0.045 && best < 0.955) expect(Math.abs(weight - best)).toBeLessThan(0.01);
+      }),
+    );
+  });
+
+  test("a candidate that was given up has no weight, whichever part is left out", () => {
     const [good, bad] = [[Float64Array.of(1, 1)], [Float64Array.of(0, 0)]];
     const losses = [
       [bad, undefined, undefined],
       [good, good, good],
     ];
-    for (const left of [0, undefined]) expect(choose(losses, [1], left).candidate).toBe(1);
+    for (const left of [0, undefined]) expect(mixOf(losses, [1], left).weights).toEqual([0, 1]);
   });
 
   test("only what is clearly behind is given up", () => {
@@ -80,5 +100,6 @@ test("a line of 15 rows is found, which a strong prior took for its mean", { tim
   } as const;
   const fit = await fitTable(table, { ...settings, target: "weight", rounds: 5, seed: 0 }, () => {});
   expect(fit.heldOut.metrics.rootMeanSquaredError).toBeLessThan(0.2 * fit.heldOut.baseline.rootMeanSquaredError);
-  expect(fit.candidates).toHaveLength(3);
+  expect(fit.candidates).toHaveLength(4);
+  expect(fit.candidates.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 10);
 });

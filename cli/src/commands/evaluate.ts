@@ -1,8 +1,9 @@
 // laplace evaluate: a model's predictions against the truth of a table, beside the baseline.
 
 import { Command } from "commander";
+import { tableScores } from "laplace-ts";
 import { TableError } from "../errors.ts";
-import { baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "../model/metrics.ts";
+import { baselineMetrics, classMetrics, type Metrics, type ScoredNumbers, scoredMetrics } from "../model/metrics.ts";
 import { line, metricLines } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
@@ -38,7 +39,11 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const unreadable = new Unreadable();
   const encode = batchEncoder(model, table, skip, unreadable.add);
   const progress = new Progress(options.json === true);
-  const [truth, mean, sd]: [number[], number[], number[]] = [[], [], []];
+  const truth: number[] = [];
+  const numbers = { mean: [], lower: [], upper: [], negativeLogDensity: [], crps: [], below: [] } as Record<
+    keyof ScoredNumbers,
+    number[]
+  >;
   const [probabilities, logs]: [number[][], number[][]] = [[], []];
   let [far, dropped] = [0, 0];
   for await (const batch of table.batches) {
@@ -58,13 +63,19 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     const encoded = encode({ rows: usable.map((i) => batch.rows[i]), lines: usable.map((i) => batch.lines[i]) });
     if (encoded.rows.length === 0) continue;
     const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
-    encoded.rows.forEach((row, i) => {
+    const own = encoded.rows.map((row) => {
       const value = truths.get(row) ?? 0;
-      truth.push(target.kind === "number" ? value * target.sd + target.mean : value);
-      if (predicted.mean !== undefined && predicted.sd !== undefined) {
-        mean.push(predicted.mean[i]);
-        sd.push(predicted.sd[i]);
-      } else {
+      return target.kind === "number" ? value * target.sd + target.mean : value;
+    });
+    truth.push(...own);
+    if (target.kind === "number") {
+      const { mean = [], lower = [], upper = [] } = predicted;
+      const found = { mean, lower, upper, ...tableScores(predicted, own) };
+      for (const name of Object.keys(numbers) as (keyof ScoredNumbers)[])
+        numbers[name].push(...Array.from(found[name]));
+    }
+    encoded.rows.forEach((_, i) => {
+      if (target.kind === "classes") {
         probabilities.push(Array.from(predicted.probabilities?.sub(i).data ?? []));
         logs.push(Array.from(predicted.logProbabilities?.sub(i).data ?? []));
       }
@@ -76,7 +87,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   printRepeated(table.repeated);
   if (truth.length === 0) throw new TableError(`no row has a value of "${target.name}".`);
   const task = target.kind === "number" ? "regression" : "classification";
-  const metrics = task === "regression" ? regressionMetrics(mean, sd, truth) : classMetrics(probabilities, logs, truth);
+  const metrics = task === "regression" ? scoredMetrics(numbers, truth) : classMetrics(probabilities, logs, truth);
   const { baseline: reference } = notesOf(model);
   const baseline: Metrics =
     reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth);

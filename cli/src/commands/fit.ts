@@ -5,10 +5,10 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { type Json, saveTableModel, type TableEncodingOptions, type TableModel, tableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { findingsOf } from "../fitting/findings.ts";
-import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
+import { type FitSettings, fitTable, mixtureText, type TableFit } from "../fitting/fit.ts";
 import { formatNotes } from "../fitting/formats.ts";
 import { activations } from "../fitting/network.ts";
-import { reportData } from "../fitting/to-report.ts";
+import { meanPrecision, relevanceOf, reportData } from "../fitting/to-report.ts";
 import { noiseOf } from "../model/noise.ts";
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
@@ -267,7 +267,8 @@ const FORMATS = 6;
 
 function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: number }) {
   const { model, heldOut, task, guessed, counts, dropped } = fit;
-  const { posterior, encoding } = model;
+  const { encoding } = model;
+  const relevance = relevanceOf(fit);
   return {
     ...more,
     task,
@@ -283,7 +284,8 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     network: fit.network,
     structure: fit.structure,
     structureReason: fit.structureReason,
-    priorPrecision: posterior.priorPrecision.data[0],
+    priorPrecision: meanPrecision(fit.tuned),
+    ...(relevance.size > 0 && { relevance: Object.fromEntries(relevance) }),
     noise: noiseOf(model),
     temperature: fit.temperature,
     candidates: fit.candidates,
@@ -332,11 +334,12 @@ function summary(
       : []),
     ...cellLines(fit.cells, target),
     ...(fit.candidates.length > 1 ? [line("tried", triedText(fit.candidates))] : []),
+    ...(fit.candidates.length > 1 ? [line("mixture", mixtureText(fit.candidates))] : []),
     line("network", fit.network),
     line("posterior", `${fit.structure}: ${fit.structureReason}`),
     line(
       "tuned",
-      `prior precision ${model.posterior.priorPrecision.data[0].toPrecision(3)}${noise === undefined ? "" : `, noise ${noise.toPrecision(3)}`}${fit.temperature === 1 ? "" : `, temperature ${fit.temperature}`}`,
+      `prior precision ${meanPrecision(fit.tuned).toPrecision(3)}${noise === undefined ? "" : `, noise ${noise.toPrecision(3)}`}${fit.temperature === 1 ? "" : `, temperature ${fit.temperature}`}`,
     ),
     line("held out", fit.scheme),
     ...metricLines(task, heldOut.metrics, heldOut.baseline),

@@ -17,7 +17,7 @@ export function inspectCommand(): Command {
 
 async function run(path: string, { json }: { json?: true }): Promise<void> {
   const model = await readModel(path);
-  const { posterior, encoding, approximation } = model;
+  const { posterior, mixture, weights, encoding, approximation } = model;
   const { target } = encoding;
   const notes = notesOf(model);
   const task = target.kind === "number" ? "regression" : "classification";
@@ -31,6 +31,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
       missing: encoding.missing,
       likelihood: posterior.likelihood.name,
       approximation,
+      ...(mixture !== undefined && { members: weights.length, memberWeights: Array.from(weights) }),
       structure: posterior.structure,
       weights: posterior.size,
       examples: posterior.examples,
@@ -45,11 +46,17 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
   const written = noise === undefined ? "" : `, noise ${noise.toPrecision(3)}`;
   const inputs = encoding.inputs.slice(0, 12).map(plain).join(", ") + (encoding.inputs.length > 12 ? ", …" : "");
   const { heldOut } = notes;
+  const weightsText = `${posterior.net.parameterCount} parameters`;
   const lines = [
     line("task", `${task} of "${plain(target.name)}"${classes}`),
     ...columnLines(model),
     line("inputs", inputs),
-    line("network", plain(notes.network ?? `${posterior.net.parameterCount} parameters`)),
+    mixture === undefined
+      ? line("network", plain(notes.network ?? weightsText))
+      : line(
+          "mixture",
+          `${plain(notes.mixture ?? `${weights.length} posteriors`)}; the heaviest posterior has ${weightsText}`,
+        ),
     line("posterior", `${posterior.structure} over ${posterior.size} weights, from ${posterior.examples} rows`),
     line(
       "tuned",

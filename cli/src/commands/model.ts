@@ -37,6 +37,8 @@ export function asWritten(model: TableModel, options: TableOptions): TableModel 
 export interface Notes {
   readonly program?: string;
   readonly network?: string;
+  /** What predicts together, in words. */
+  readonly mixture?: string;
   readonly structureReason?: string;
   readonly heldOut?: {
     readonly rows: number;
@@ -69,6 +71,7 @@ export function notesOf({ notes, encoding }: TableModel): Notes {
     Object.entries({
       program: text(own.program),
       network: text(own.network),
+      mixture: text(own.mixture),
       structureReason: text(own.structureReason),
       heldOut,
       baseline,

@@ -23,17 +23,18 @@ import {
 } from "laplace-ts";
 import { TableError } from "../errors.ts";
 import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
-import { type Fold, type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
+import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
 import { columnAt, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { type FittedTable, Fitter, fitRows, tryRows } from "./fitter.ts";
+import { candidatesFor } from "./candidates.ts";
+import { Fitter } from "./fitter.ts";
+import { type Counts, judge } from "./judge.ts";
 import { leaksOf } from "./leaks.ts";
-import { type Activation, chooseStructure, describeNetwork, learningOf, networkFor } from "./network.ts";
-import { type Candidate, type Choice, choose, hopeless, ideasFor } from "./portfolio.ts";
+import { type Activation, learningOf } from "./network.ts";
 import type { Course } from "./recipe.ts";
-import { lossesByScale, scalesOf } from "./scales.ts";
-import { RANDOM, type SplitBy, splitOf } from "./split-by.ts";
+import { scalesOf } from "./scales.ts";
+import { type SplitBy, splitOf } from "./split-by.ts";
 
 /** What `laplace fit` can be told. */
 export interface FitSettings {
@@ -65,6 +66,15 @@ export interface FitSettings {
   readonly split?: SplitBy | undefined;
 }
 
+/** A candidate, and how it did. */
+export interface TriedCandidate {
+  readonly name: string;
+  readonly negativeLogLikelihood: number;
+  readonly weight: number;
+  /** Its posteriors in the mixture. */
+  readonly members: number;
+}
+
 /** What a fit gives. */
 export interface TableFit {
   readonly model: TableModel;
@@ -82,21 +92,19 @@ export interface TableFit {
   readonly cells: CellNotes;
   /** How rows were held out, in words. */
   readonly scheme: string;
-  /** Rows that a judged model was fitted to, those of them that first said when to stop, and those it was judged by. */
-  readonly counts: {
-    readonly train: number;
-    readonly validation: number;
-    readonly test: number;
-    /** Whether every row was held out once, by cross-validation. */
-    readonly folded?: boolean;
-  };
+  readonly counts: Counts;
   readonly heldOut: HeldOutRows;
   readonly network: string;
   readonly structure: Structure;
   readonly structureReason: string;
   readonly temperature: number;
-  /** What was tried, the best first: its name, and the mean −log p of rows that it had not seen; infinite where it was given up. */
-  readonly candidates: readonly { readonly name: string; readonly negativeLogLikelihood: number }[];
+  /**
+   * What was tried, the best first: its name, the mean −log p of rows that it had not seen, infinite where it was given up, and its
+   * weight in the mixture.
+   */
+  readonly candidates: readonly TriedCandidate[];
+  /** Of each input, in parts of the most relevant one's, where a candidate says it. */
+  readonly relevance: readonly number[] | undefined;
   readonly course: Course;
   /** The posterior as the evidence tuned it, before its temperature was chosen. */
   readonly tuned: Posterior;
@@ -123,169 +131,58 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
   const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(rows));
   const task: TableFit["task"] = encoding.target.kind === "number" ? "regression" : "classification";
   await turn();
-  const candidates = candidatesFor(encoding, rows.rows.length, settings);
-  await turn();
   const { split, copies, how } = splitOf(rows, encoding, settings.split);
   const fitter = new Fitter(rows, encoding, split);
   const n = rows.rows.length;
   const ahead = settings.split?.by === "time" || (settings.folds === undefined && n >= FEW_ROWS);
   const single = settings.testFraction ?? (ahead ? TEST_FRACTION : undefined);
-  const scales = scalesOf({ encoding });
-  const about = {
-    task,
+  const candidates = candidatesFor(encoding, n, { ...settings, folded: single === undefined });
+  await turn();
+  const { mix, kept, folds, counts, scheme } = await judge({
+    fitter,
+    candidates,
+    scales: scalesOf({ encoding }),
+    approximation: learningOf(encoding).approximation,
+    n,
+    seed: settings.seed,
+    folds: settings.folds ?? FOLDS,
+    single,
+    how,
+    onProgress,
+  });
+  const { network, structureReason } = candidates[kept.heaviest];
+  const { prepared, course, tuned, relevance } = kept;
+  const shared = { task, network, structureReason, dropped };
+  const heldOut = await predictHeldOut(folds);
+  const unit = encoding.target.kind === "number" ? encoding.target.sd : 1;
+  const baseline = fitter.baseline(Array.from({ length: n }, (_, i) => i));
+  const tried = candidates
+    .map(({ name, seeds }, c) => {
+      const weight = mix.weights[c];
+      const negativeLogLikelihood = mix.losses[c] + Math.log(unit);
+      return { name, negativeLogLikelihood, weight, members: weight > 0 ? seeds : 0 };
+    })
+    .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood);
+  return {
+    ...shared,
+    structure: tuned.structure,
     guessed: settings.task === undefined ? guessedFrom(table, settings, task) : undefined,
     rows,
-    dropped,
     copies,
     leaks: await inTurns(leaksOf(rows, encoding)),
     cells: await inTurns(cellNotes(table, decided)),
-  };
-  const judged = single === undefined ? judgeByFolds : judgeByShare;
-  const { choice, kept, folds, counts, scheme } = await judged(
-    fitter,
-    candidates,
-    scales,
-    { ...settings, n, single, how },
-    onProgress,
-  );
-  const { network, structureReason, recipe } = candidates[choice.candidate];
-  const shared = { ...about, network, structure: recipe.structure, structureReason };
-  const heldOut = await predictHeldOut(folds);
-  const unit = encoding.target.kind === "number" ? encoding.target.sd : 1;
-  const everything = Array.from({ length: n }, (_, i) => i);
-  const model = await inTurns(kept.at(choice.scale));
-  return {
-    ...shared,
-    ...kept.shared(n),
     counts,
     scheme,
-    model: withNotes(model, folds, heldOut, shared, fitter.baseline(everything)),
+    course,
+    tuned,
+    relevance,
+    training: prepared.rows,
+    trainingNumbers: prepared.numbers,
+    model: withNotes(kept.model, folds.length, heldOut, { ...shared, mixture: mixtureText(tried) }, baseline),
     heldOut,
-    temperature: task === "regression" ? 1 : choice.scale,
-    candidates: candidates
-      .map(({ name }, i) => ({ name, negativeLogLikelihood: choice.losses[i] + Math.log(unit) }))
-      .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood),
+    temperature: task === "regression" ? 1 : mix.scales[kept.heaviest],
+    candidates: tried,
   };
-}
-
-/** How candidates were judged, and the one that is kept. */
-interface Judged {
-  readonly choice: Choice;
-  readonly kept: FittedTable;
-  readonly folds: readonly Fold[];
-  readonly counts: TableFit["counts"];
-  readonly scheme: string;
-}
-
-interface Judging extends Pick<FitSettings, "seed" | "folds"> {
-  readonly n: number;
-  readonly single: number | undefined;
-  /** How rows were chosen, in words. */
-  readonly how: string;
-}
-
-/** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
-async function judgeByShare(
-  fitter: Fitter,
-  candidates: readonly Candidate[],
-  scales: readonly number[],
-  { n, seed, single = TEST_FRACTION, how }: Judging,
-  onProgress: OnProgress,
-): Promise<Judged> {
-  const everything = Array.from({ length: n }, (_, i) => i);
-  const { part: test, rest } = fitter.split.divide(everything, single, seed);
-  if (rest.length < FEWEST_ROWS / 2) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
-  const prepared = await fitter.prepare(rest);
-  const stages = candidates.length + 2;
-  const trials = [];
-  for (const [i, { name, recipe }] of candidates.entries()) {
-    const trial = await tryRows(recipe, prepared, (share) => onProgress(`trying ${name}`, (i + share) / stages));
-    trials.push({ trial, losses: [await inTurns(lossesByScale(trial.model, trial.partial.validation))] });
-  }
-  const choice = choose(
-    trials.map(({ losses }) => losses),
-    scales,
-  );
-  const { trial } = trials[choice.candidate];
-  const { recipe } = candidates[choice.candidate];
-  const at = (stage: number) => (share: number) => onProgress("fitting", (candidates.length + stage + share) / stages);
-  const fitted = await fitRows(recipe, prepared, trial, at(0));
-  const folds = [await fitter.fold(fitted, choice.scale, test, rest)];
-  const kept = await fitRows(recipe, await fitter.prepare(everything), trial, at(1));
-  const held = test.length.toLocaleString("en");
-  return {
-    choice,
-    kept,
-    folds,
-    counts: { train: rest.length, validation: fitted.validation, test: test.length },
-    scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
-  };
-}
-
-/** By a cross-validation, whose other folds choose for each fold. */
-async function judgeByFolds(
-  fitter: Fitter,
-  candidates: readonly Candidate[],
-  scales: readonly number[],
-  { n, seed, folds: asked, how }: Judging,
-  onProgress: OnProgress,
-): Promise<Judged> {
-  const dealt = fitter.split.folds(Math.min(asked ?? FOLDS, n), seed).filter(({ length }) => length > 0);
-  const count = dealt.length;
-  const stages = count + 1;
-  const rests = dealt.map((test) => {
-    const held = new Set(test);
-    return Array.from({ length: n }, (_, i) => i).filter((i) => !held.has(i));
-  });
-  const fitted: FittedTable[][] = candidates.map(() => []);
-  const losses = candidates.map(() => new Array<readonly Float64Array[] | undefined>(count).fill(undefined));
-  let left = candidates.map((_, c) => c);
-  for (const [k, test] of dealt.entries()) {
-    const prepared = await fitter.prepare(rests[k]);
-    for (const [place, c] of left.entries()) {
-      const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
-      const at = (half: number) => (share: number) =>
-        onProgress(`fold ${k + 1} of ${count}`, (k + (place + (half + share) / 2) / left.length) / stages);
-      const trial = await tryRows(recipe, prepared, at(0));
-      fitted[c][k] = await fitRows(recipe, prepared, trial, at(1));
-      const { model, numbers } = await fitter.fold(fitted[c][k], 1, test, rests[k]);
-      losses[c][k] = await inTurns(lossesByScale(model, numbers));
-    }
-    if (k === 0) left = left.filter((c) => !hopeless(losses, c));
-  }
-  const choice = choose(losses, scales);
-  const folds: Fold[] = [];
-  for (const [k, test] of dealt.entries()) {
-    const { candidate, scale } = count > 1 ? choose(losses, scales, k) : choice;
-    folds.push(await fitter.fold(fitted[candidate][k], scale, test, rests[k]));
-  }
-  const recipe = { ...candidates[choice.candidate].recipe, seed };
-  const everything = await fitter.prepare(Array.from({ length: n }, (_, i) => i));
-  const at = (half: number) => (share: number) => onProgress("all rows", (count + (half + share) / 2) / stages);
-  const trial = await tryRows(recipe, everything, at(0));
-  return {
-    choice,
-    kept: await fitRows(recipe, everything, trial, at(1)),
-    folds,
-    // What each of the models that were judged had seen.
-    counts: { train: n - dealt[0].length, validation: folds[0].validation, test: n, folded: true },
-    scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it${how === RANDOM ? "" : `; ${how}`}`,
-  };
-}
-
-function candidatesFor(encoding: TableEncoding, rows: number, settings: FitSettings): Candidate[] {
-  const learning = learningOf(encoding);
-  const { memoryBudget, rounds, epochs, seed } = settings;
-  return ideasFor(rows, settings).map(({ name, hidden, activation, first }) => {
-    const net = networkFor(encoding.inputs.length, learning.outputs, hidden, activation, seed);
-    const { structure, reason } = chooseStructure(net, learning, rows, settings);
-    return {
-      name,
-      recipe: { learning, hidden, activation, structure, memoryBudget, first, rounds, epochs, seed },
-      network: describeNetwork(net, hidden, activation),
-      structureReason: reason,
-    };
-  });
 }
 
 /** What columns hold. @throws OptionError for a target that is not there; ValueError for a table that cannot be learned */
@@ -366,21 +263,29 @@ function readableRows(table: Rows, settings: FitSettings): Rows {
   return kept.length === cells.length ? table : rowsAt(table, kept);
 }
 
+/** What predicts, in words, the heaviest first. */
+export function mixtureText(candidates: readonly TriedCandidate[]): string {
+  return candidates
+    .filter(({ weight }) => weight > 0)
+    .toSorted((a, b) => b.weight - a.weight)
+    .map(({ name, weight, members }) => {
+      return `${Math.round(100 * weight)} % ${name}${members > 1 ? `, from ${members} seeds` : ""}`;
+    })
+    .join("; ");
+}
+
 /** What a model's file keeps of its fit. */
 function withNotes(
   model: TableModel,
-  folds: readonly Fold[],
+  parts: number,
   heldOut: HeldOutRows,
-  { task, network, structureReason, dropped }: Pick<TableFit, "task" | "network" | "structureReason" | "dropped">,
+  about: Pick<TableFit, "task" | "network" | "structureReason" | "dropped"> & { readonly mixture: string },
   baseline: Baseline,
 ): TableModel {
   const notes = {
     program: `laplace-ts-cli ${version}`,
-    task,
-    network,
-    structureReason,
-    dropped,
-    heldOut: { rows: heldOut.truth.length, parts: folds.length, metrics: heldOut.metrics, baseline: heldOut.baseline },
+    ...about,
+    heldOut: { rows: heldOut.truth.length, parts, metrics: heldOut.metrics, baseline: heldOut.baseline },
     baseline,
   } as const;
   return tableModel({ ...model, notes: notes as unknown as Json });

@@ -1,13 +1,12 @@
-// Fits of one table's rows, of some or of all, and the models that they make at each temperature.
+// Encodings of some rows of one table, and the models that posteriors of these rows make together.
 
-import { type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
+import { mixture, type Posterior, type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
 import { type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "../model/rows.ts";
 import { type Division, randomSplit, type Split } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import { withGaps } from "./gaps.ts";
-import { type Fitted, fitRecipe, type OnShare, type Recipe, type Trial, tryRecipe } from "./recipe.ts";
 import { scaled } from "./scales.ts";
 
 /** A row is far from the training data if the function's variance there is so many times the largest of known rows. */
@@ -24,35 +23,33 @@ export interface Prepared {
   readonly divide: (share: number, seed: number) => Division;
 }
 
-/** A trial, and its model of the rows that it has seen. */
-export interface TriedRows extends Trial {
-  readonly model: TableModel;
+/** A posterior of a mixture. */
+export interface Member {
+  readonly posterior: Posterior;
+  readonly weight: number;
+  /** That of its uncertainty. */
+  readonly scale: number;
 }
 
-/** Finds out by a part of the rows when to stop. */
-export async function tryRows(
-  recipe: Recipe,
-  { numbers, divide, encoding }: Prepared,
-  onShare: OnShare,
-): Promise<TriedRows> {
-  const trial = await tryRecipe(recipe, numbers, divide, onShare);
-  await turn();
-  return {
-    ...trial,
-    model: tableModel({ posterior: trial.partial.posterior, encoding, approximation: recipe.learning.approximation }),
-  };
+/** A model of posteriors of the same rows, in steps; no row is far yet. */
+export function* modelOf(
+  members: readonly Member[],
+  { encoding, numbers }: Prepared,
+  approximation: TableModel["approximation"],
+): Steps<TableModel> {
+  const found = [];
+  for (const { posterior, scale } of members) found.push(yield* withGaps(scaled(posterior, scale), encoding, numbers));
+  const weights = members.map(({ weight }) => weight);
+  // How far values that are missing may be from the others, the heaviest says for all.
+  const { encoding: whole } = found[weights.indexOf(Math.max(...weights))];
+  const posteriors = found.map(({ posterior }) => posterior);
+  return tableModel({ mixture: mixture(posteriors, weights), encoding: whole, approximation });
 }
 
-/** Fits all rows, as a trial found. */
-export async function fitRows(
-  recipe: Recipe,
-  prepared: Prepared,
-  trial: TriedRows,
-  onShare: OnShare,
-): Promise<FittedTable> {
-  const fitted = await fitRecipe(recipe, prepared.numbers, trial, onShare);
-  await turn();
-  return new FittedTable(fitted, prepared, trial);
+/** The model with the variance from which on rows are far: beyond that of its rows, and of others when they were not known. */
+export function* withFar(model: TableModel, { numbers }: Prepared, others: number): Steps<TableModel> {
+  const largest = Math.max(yield* largestVariance(model, numbers), others);
+  return tableModel({ ...model, farVariance: FAR * largest });
 }
 
 /** Reads some rows of one table, and judges models by others. */
@@ -83,10 +80,15 @@ export class Fitter {
     return { rows, encoding, numbers, divide: (share, seed) => this.split.divide(indices, share, seed) };
   }
 
-  async fold(fitted: FittedTable, scale: number, test: readonly number[], rest: readonly number[]): Promise<Fold> {
-    const model = await inTurns(fitted.at(scale));
-    const numbers = await inTurns(numbersOf(rowsAt(this.#rows, test), model.encoding));
-    return { model, numbers, indices: test, baseline: this.baseline(rest), validation: fitted.validation };
+  /** What a model is judged by: rows that it has not seen. */
+  async fold(model: TableModel, validation: number, test: readonly number[], rest: readonly number[]): Promise<Fold> {
+    const numbers = await this.numbers(test, model.encoding);
+    return { model, numbers, indices: test, baseline: this.baseline(rest), validation };
+  }
+
+  /** Some of the rows as another encoding has them. */
+  numbers(indices: readonly number[], encoding: TableEncoding): Promise<Numbers> {
+    return inTurns(numbersOf(rowsAt(this.#rows, indices), encoding));
   }
 
   baseline(indices: readonly number[]): Baseline {
@@ -101,7 +103,7 @@ export class Fitter {
 }
 
 /** The largest variance of the function of some rows. */
-function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
+export function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
   const rows = Math.min(numbers.rows, FAR_ROWS);
   const seen = take(
     numbers,
@@ -114,57 +116,4 @@ function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
     yield;
   }
   return largest;
-}
-
-/** A model of some rows, and how it came about. */
-export class FittedTable {
-  /** Models that were made, by their scales. */
-  readonly #models = new Map<number, TableModel>();
-  readonly #fitted: Fitted;
-  readonly #prepared: Prepared;
-  readonly #partial: TableModel;
-
-  constructor(fitted: Fitted, prepared: Prepared, { model }: TriedRows) {
-    [this.#fitted, this.#prepared, this.#partial] = [fitted, prepared, model];
-  }
-
-  /** The model with this scale of its uncertainty, in steps. */
-  *at(scale: number): Steps<TableModel> {
-    const known = this.#models.get(scale);
-    if (known !== undefined) return known;
-    const posterior = scaled(this.#fitted.posterior, scale);
-    const { encoding, numbers } = this.#prepared;
-    const withNoise = yield* withGaps(posterior, encoding, numbers);
-    const partial = this.#partial;
-    const { approximation } = partial;
-    // With many columns the rows that the weights were fitted to say little of others.
-    const largest = Math.max(
-      yield* largestVariance(tableModel({ posterior, encoding, approximation }), numbers),
-      yield* largestVariance(
-        tableModel({ ...partial, posterior: scaled(partial.posterior, scale) }),
-        this.#fitted.partial.validation,
-      ),
-    );
-    const model = tableModel({ ...withNoise, approximation, farVariance: FAR * largest });
-    this.#models.set(scale, model);
-    return model;
-  }
-
-  /** Rows that said when to stop. */
-  get validation(): number {
-    return this.#fitted.partial.validation.rows;
-  }
-
-  shared(test: number) {
-    const { course, posterior: tuned } = this.#fitted;
-    const { validation } = this;
-    const { rows: training, numbers } = this.#prepared;
-    return {
-      course,
-      tuned,
-      training,
-      trainingNumbers: numbers,
-      counts: { train: numbers.rows, validation, test },
-    };
-  }
 }

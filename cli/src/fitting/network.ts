@@ -101,6 +101,13 @@ export function networkFor(
   return chain({ inputs, seed, dtype: "float64" }, ...layers, dense(outputs));
 }
 
+/** A small network with a linear one beside it in a line. */
+export function describeSkip(inputs: number, outputs: number, width: number, weights: number): string {
+  const count = `${weights.toLocaleString("en")} parameters`;
+  if (width === 0) return `${inputs} → ${outputs}, linear, ${count}`;
+  return `${inputs} → ${width} → ${outputs}, tanh, and ${inputs} → ${outputs}, ${count}`;
+}
+
 /** A network in a line: "13 → 32 → 1, tanh, 481 parameters". */
 export function describeNetwork(net: Network, hidden: readonly number[], activation: Activation): string {
   const sizes = [net.graph.input.size, ...hidden, net.graph.output.size].join(" → ");

@@ -1,22 +1,24 @@
-// The candidates for a table, and the choice among them by rows that they have not seen: each with the scale of its
-// uncertainty that predicts these rows best.
+// The candidates for a table, and their mixture by rows that they have not seen: the scale of each one's uncertainty that predicts
+// these rows best, and the weights with which they predict them best together.
 
-import { defaultHidden, type NetworkSettings } from "./network.ts";
-import type { Recipe } from "./recipe.ts";
+import type { Recipe } from "./jobs.ts";
 
 /** A way to fit a table. */
 export interface Candidate {
   readonly name: string;
   readonly recipe: Recipe;
+  /** Fits from different seeds that predict together. */
+  readonly seeds: number;
   /** The network in a line, and why its posterior has its structure. */
   readonly network: string;
   readonly structureReason: string;
 }
 
-/** The candidate that was chosen, and its scale; and what was found of each. */
-export interface Choice {
-  readonly candidate: number;
-  readonly scale: number;
+/** How candidates are mixed. */
+export interface Mix {
+  /** Of each candidate; they sum to 1, 0 for those that are left out. */
+  readonly weights: readonly number[];
+  readonly scales: readonly number[];
   /** Mean −log p of each candidate at its best scale; infinite for those that were given up. */
   readonly losses: readonly number[];
 }
@@ -26,23 +28,69 @@ export type Losses = readonly (readonly (readonly Float64Array[] | undefined)[])
 
 /** Standard errors by which a scale may be behind the best one, and be taken because it is nearer to the evidence's own. */
 const NO_WORSE = 0.25;
+/** A candidate with less weight is left out. */
+const SMALLEST_WEIGHT = 0.04;
 
 /**
- * Chooses a candidate and its scale by the rows of all parts, or of all but one: the candidate that is best at its best scale, and
- * of its scales the first that is hardly worse. So uncertainty about rows unlike these is given up for a gain alone.
+ * Mixes candidates by the rows of all parts, or of all but one. Of each it takes the first scale that is hardly worse than its best,
+ * so that uncertainty about rows unlike these is given up for a gain alone.
  */
-export function choose(losses: Losses, scales: readonly number[], without = -1): Choice {
-  let best = { candidate: 0, scale: 1, loss: Number.POSITIVE_INFINITY };
-  const each = losses.map((parts, candidate) => {
+export function mixOf(losses: Losses, scales: readonly number[], without = -1): Mix {
+  const each = losses.map((parts) => {
     const own = parts.filter((_, part) => part !== without);
-    if (own.some((part) => part === undefined)) return Number.POSITIVE_INFINITY;
+    if (own.some((part) => part === undefined)) return undefined;
     const all = scales.map((_, s) => own.flatMap((part) => Array.from(part?.[s] ?? [])));
     const means = all.map((values) => values.reduce((sum, loss) => sum + loss / values.length, 0));
     const loss = Math.min(...means);
-    if (loss < best.loss) best = { candidate, scale: scales[firstOf(all, means, means.indexOf(loss))], loss };
-    return loss;
+    const chosen = firstOf(all, means, means.indexOf(loss));
+    return { loss, scale: scales[chosen], rows: all[chosen] };
   });
-  return { candidate: best.candidate, scale: best.scale, losses: each };
+  const known = each.filter((one) => one !== undefined);
+  const found = mixtureWeights(known.map(({ rows }) => rows));
+  return {
+    weights: each.map((one) => (one === undefined ? 0 : found[known.indexOf(one)])),
+    scales: each.map((one) => one?.scale ?? 1),
+    losses: each.map((one) => one?.loss ?? Number.POSITIVE_INFINITY),
+  };
+}
+
+/** Rounds of EM; each raises the density of the rows. */
+const EM_ROUNDS = 300;
+/** Rows that each candidate is given beforehand, so that few rows do not choose alone. */
+const PRIOR_ROWS = 0.5;
+
+/** The weights of a mixture under which rows are most probable, by EM (Dempster, Laird & Rubin 1977): of losses [candidate][row]. */
+export function mixtureWeights(losses: readonly (readonly number[])[]): number[] {
+  const [first = []] = losses;
+  // Relative to the best candidate of each row, so that none rounds to 0 everywhere.
+  const density = first.map((_, i) => {
+    const least = Math.min(...losses.map((rows) => rows[i]));
+    return losses.map((rows) => Math.exp(least - rows[i]));
+  });
+  let kept = losses.map(() => true);
+  for (;;) {
+    const weights = expectation(density, kept);
+    const small = weights.map((weight, k) => kept[k] && weight < SMALLEST_WEIGHT);
+    if (!small.some(Boolean)) return weights;
+    const least = Math.min(...weights.filter((_, k) => kept[k]));
+    const out = weights.findIndex((weight, k) => kept[k] && weight === least);
+    kept = kept.map((own, k) => own && k !== out);
+  }
+}
+
+function expectation(density: readonly (readonly number[])[], kept: readonly boolean[]): number[] {
+  const count = kept.filter(Boolean).length;
+  let weights = kept.map((own) => (own ? 1 / count : 0));
+  for (let round = 0; round < EM_ROUNDS; round++) {
+    const sums: number[] = kept.map((own) => (own ? PRIOR_ROWS : 0));
+    for (const row of density) {
+      const total = row.reduce((sum, p, k) => sum + p * weights[k], 0);
+      if (total > 0) for (let k = 0; k < row.length; k++) sums[k] += (row[k] * weights[k]) / total;
+    }
+    const all = sums.reduce((sum, own) => sum + own, 0);
+    weights = sums.map((own) => own / all);
+  }
+  return weights;
 }
 
 /** The first scale that is no more than a part of the standard error behind the best. */
@@ -73,31 +121,4 @@ export function hopeless(losses: Losses, candidate: number): boolean {
 function bestOf(scales: readonly Float64Array[]): Float64Array {
   const totals = scales.map((losses) => losses.reduce((sum, loss) => sum + loss, 0));
   return scales[totals.indexOf(Math.min(...totals))];
-}
-
-/** The wide network, of any table. */
-const WIDE = [64, 64] as const;
-
-/** A candidate's network and how it begins. */
-export interface Idea {
-  readonly name: string;
-  readonly hidden: readonly number[];
-  readonly activation: NetworkSettings["activation"];
-  readonly first: number;
-}
-
-/**
- * 1 / variance of the weights at first, of networks that are given or narrow, and of wide ones. With a strong prior the network is
- * constant, and the evidence of a constant asks for a still stronger prior: 50 ended at the mean in one of seven tables.
- */
-const [FIRST, FIRST_WIDE] = [5, 1];
-
-/** The candidates for so many rows: those asked for, or a linear model, a narrow smooth network and a wide one with kinks. */
-export function ideasFor(rows: number, { hidden, activation }: Pick<NetworkSettings, "hidden" | "activation">): Idea[] {
-  if (hidden !== undefined) return [{ name: "the network", hidden, activation, first: FIRST }];
-  return [
-    { name: "a linear model", hidden: [], activation, first: FIRST },
-    { name: "a narrow network", hidden: defaultHidden(rows), activation, first: FIRST },
-    { name: "a wide network", hidden: WIDE, activation: "relu", first: FIRST_WIDE },
-  ];
 }

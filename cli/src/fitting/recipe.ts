@@ -11,7 +11,8 @@ import { type Learning, networkFor } from "./network.ts";
 import { lossesOf } from "./scales.ts";
 
 /** How a network is trained. */
-export interface Recipe {
+export interface RoundsRecipe {
+  readonly by: "rounds";
   readonly learning: Learning;
   readonly hidden: readonly number[];
   readonly activation: Parameters<typeof networkFor>[3];
@@ -37,12 +38,10 @@ export interface Course {
   rounds: number;
 }
 
-/** A model that was fitted. */
+/** A posterior that was fitted, and how. */
 export interface Fitted {
   readonly posterior: Posterior;
   readonly course: Course;
-  /** The posterior of the training part alone, and the validation rows it has not seen. */
-  readonly partial: { readonly posterior: Posterior; readonly validation: Numbers };
 }
 
 /** Called now and then with the share of the work that is done, 0 to 1. */
@@ -52,7 +51,7 @@ export type OnShare = (share: number) => void;
 const FIRST_NOISE = 0.7;
 /** The prior has settled when it and the noise change by less, in logarithms. */
 const SETTLED = 0.1;
-const VALIDATION_SHARE = 0.15;
+export const VALIDATION_SHARE = 0.15;
 /** Parts of a round, each a quarter of its epochs: step sizes, the share of rows in a batch, and the fewest steps. */
 const phases = [
   { learningRate: 0.02, batches: 4, steps: 300 },
@@ -75,32 +74,33 @@ function epochsOf({ batches, steps }: (typeof phases)[number], rows: number, ask
   return Math.max(2, Math.ceil(steps / Math.ceil(rows / batchSize(rows, batches))));
 }
 
-/** A training that found out when to stop: how it went, and its posterior with the rows that it has not seen. */
-export interface Trial {
-  readonly course: Course;
-  readonly partial: Fitted["partial"];
-}
-
 /** Fits a network to rows but for a validation part, which says when to stop. */
 export async function tryRecipe(
-  recipe: Recipe,
+  recipe: RoundsRecipe,
   numbers: Numbers,
-  divide: (share: number, seed: number) => Division,
+  { part, rest }: Division,
   onShare: OnShare,
-): Promise<Trial> {
-  const { part, rest } = divide(VALIDATION_SHARE, recipe.seed);
-  const [validation, training] = [take(numbers, part), take(numbers, rest)];
-  const { posterior, course } = await rounds(recipe, training, recipe.rounds, onShare, validation);
-  return { course, partial: { posterior, validation } };
+): Promise<Fitted> {
+  return rounds(recipe, take(numbers, rest), recipe.rounds, onShare, take(numbers, part));
 }
 
-/** Fits a network to all rows, for as many rounds as were tried. */
-export async function fitRecipe(recipe: Recipe, numbers: Numbers, trial: Trial, onShare: OnShare): Promise<Fitted> {
-  const { posterior } = await rounds(recipe, numbers, trial.course.rounds, onShare);
-  return { posterior, ...trial };
+/** Fits a network to all rows, for so many rounds. */
+export async function fitRecipe(
+  recipe: RoundsRecipe,
+  numbers: Numbers,
+  most: number,
+  onShare: OnShare,
+): Promise<Fitted> {
+  return rounds(recipe, numbers, most, onShare);
 }
 
-async function rounds(recipe: Recipe, data: Numbers, most: number, onShare: OnShare, validation?: Numbers) {
+async function rounds(
+  recipe: RoundsRecipe,
+  data: Numbers,
+  most: number,
+  onShare: OnShare,
+  validation?: Numbers,
+): Promise<Fitted> {
   const { learning, structure, memoryBudget, seed } = recipe;
   const net = networkFor(data.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed);
   const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };

@@ -1,6 +1,7 @@
 // What the report shows of a fit, in the units of the table.
 
-import { calibrationCurve, inputNames, NDArray, reliabilityCurve, type TableModel, version } from "laplace-ts";
+import { inputNames, NDArray, reliabilityCurve, type TableModel, version } from "laplace-ts";
+import { calibrationOf } from "../model/metrics.ts";
 import { noiseOf } from "../model/noise.ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
 import type { TableFit } from "./fit.ts";
@@ -20,8 +21,8 @@ export async function reportData(
 ): Promise<ReportData> {
   const { model, heldOut, rows } = fit;
   const { target } = model.encoding;
-  const { metrics, baseline, indices, ...predictions } = heldOut;
-  const priorPrecision = model.posterior.priorPrecision.data[0];
+  const { metrics, baseline, indices, below: _, ...predictions } = heldOut;
+  const priorPrecision = meanPrecision(fit.tuned);
   const noise = noiseOf(model);
   return {
     data,
@@ -33,6 +34,7 @@ export async function reportData(
     seed,
     counts: { ...fit.counts, dropped: fit.dropped },
     columns: columnNotes(model, fit),
+    candidates: fit.candidates,
     network: fit.network,
     structure: fit.structure,
     structureReason: fit.structureReason,
@@ -47,7 +49,7 @@ export async function reportData(
       rows: indices.map((i) => Object.fromEntries(rows.names.map((name, j) => [name, rows.rows[i][j]]))),
     },
     reliability: reliabilityOf(fit),
-    evidence: evidenceAround(model, priorPrecision),
+    evidence: evidenceAround(fit, priorPrecision),
     training: fit.course,
     slices: await slicesOf(fit),
   };
@@ -65,11 +67,33 @@ function columnNotes({ encoding }: TableModel, fit: TableFit): ColumnNote[] {
       texts.reduce((sum, { count }) => sum + count, absent.get(name) ?? 0),
     );
   }
+  const relevance = relevanceOf(fit);
   return encoding.columns.map((column) => {
     const { name, kind } = column;
     const missing = absent.get(name) ?? 0;
-    return { name, kind, inputs: inputNames(column).length, missing, note: noteOf(column) + (formats.get(name) ?? "") };
+    const own = relevance.get(name);
+    return {
+      name,
+      kind,
+      inputs: inputNames(column).length,
+      missing,
+      note: noteOf(column) + (formats.get(name) ?? ""),
+      ...(own !== undefined && { relevance: own }),
+    };
   });
+}
+
+/** That of columns: of each the largest of its inputs'. */
+export function relevanceOf({ model, relevance = [] }: Pick<TableFit, "model" | "relevance">): Map<string, number> {
+  const found = new Map<string, number>();
+  let at = 0;
+  for (const column of model.encoding.columns) {
+    const { length } = inputNames(column);
+    const own = relevance.slice(at, at + length);
+    at += length;
+    if (own.length > 0) found.set(column.name, Math.max(...own));
+  }
+  return found;
 }
 
 function noteOf(column: TableModel["encoding"]["columns"][number]): string {
@@ -81,10 +105,10 @@ function noteOf(column: TableModel["encoding"]["columns"][number]): string {
 }
 
 function reliabilityOf({ heldOut, task }: TableFit): ReliabilityBin[] {
-  const { truth, mean, sd = [], probabilities = [] } = heldOut;
+  const { truth, below = [], probabilities = [] } = heldOut;
   const vector = (values: readonly number[]) => new NDArray(Float64Array.from(values), [values.length]);
   if (task === "regression") {
-    const { level, frequency } = calibrationCurve(vector(mean), vector(sd.map((s) => s * s)), vector(truth));
+    const { level, frequency } = calibrationOf(below);
     return Array.from(level.data, (confidence: number, i) => {
       return { confidence, accuracy: frequency.data[i], count: truth.length };
     });
@@ -96,13 +120,25 @@ function reliabilityOf({ heldOut, task }: TableFit): ReliabilityBin[] {
   }).filter(({ count: n }) => n > 0);
 }
 
-function evidenceAround({ posterior }: TableModel, chosen: number): ReportData["evidence"] {
+/** The geometric mean of the prior's precisions of the heaviest posterior. */
+export function meanPrecision(posterior: TableModel["posterior"]): number {
+  const values = Array.from(posterior.priorPrecision.data as Float64Array);
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value) / values.length, 0));
+}
+
+/** The evidence with all precisions so many times as large. */
+function evidenceAround({ tuned: posterior }: TableFit, chosen: number): ReportData["evidence"] {
   const priorPrecision = Array.from(
     { length: EVIDENCE_POINTS },
     (_, i) => chosen * 10 ** (DECADES * ((2 * i) / (EVIDENCE_POINTS - 1) - 1)),
   );
-  const logEvidence = priorPrecision.map((precision) =>
-    posterior.with({ priorPrecision: precision }).logMarginalLikelihood(),
-  );
+  const { data, shape } = posterior.priorPrecision;
+  const logEvidence = priorPrecision.map((precision) => {
+    const scaled = new NDArray(
+      Float64Array.from(data, (own: number) => (own * precision) / chosen),
+      shape,
+    );
+    return posterior.with({ priorPrecision: scaled }).logMarginalLikelihood();
+  });
   return { priorPrecision, logEvidence };
 }

@@ -1,8 +1,8 @@
 // Predictions of rows that their model has not seen, pooled over the folds of a cross-validation, or of one held-out share.
 
-import type { Steps, TableModel } from "laplace-ts";
+import { type Steps, type TableModel, tableScores } from "laplace-ts";
 import { inTurns } from "../turn.ts";
-import { type Baseline, baselineMetrics, classMetrics, type Metrics, regressionMetrics } from "./metrics.ts";
+import { type Baseline, baselineMetrics, classMetrics, type Metrics, scoredMetrics } from "./metrics.ts";
 import { type Numbers, partsOf } from "./rows.ts";
 
 /** A model, and the rows that were kept from it: a fold of a cross-validation, or the one held-out share. */
@@ -47,6 +47,8 @@ export interface HeldOutRows extends Omit<HeldOut, "lines" | "rows"> {
   readonly indices: readonly number[];
   readonly metrics: Metrics;
   readonly baseline: Metrics;
+  /** Regression: the probability of what is below the truth. */
+  readonly below?: readonly number[];
 }
 
 function* predictFold({ model, numbers, indices, baseline }: Fold): Steps<ReturnType<typeof predictRows>> {
@@ -61,21 +63,26 @@ function* predictFold({ model, numbers, indices, baseline }: Fold): Steps<Return
 function predictRows(model: TableModel, numbers: Numbers, indices: readonly number[], baseline: Baseline) {
   const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual, numbers.gaps);
   const { target } = model.encoding;
+  const truth = Array.from(numbers.y.data, (y: number) => (target.kind === "number" ? y * target.sd + target.mean : y));
+  const scores = target.kind === "number" ? tableScores(predicted, truth) : undefined;
   return indices.map((index, i) => {
     const shared = { index, baseline, epistemic: predicted.epistemic[i], far: predicted.far[i] };
     if (target.kind === "classes") {
       const probabilities = Array.from(predicted.probabilities?.sub(i).data ?? []);
       const logs = Array.from(predicted.logProbabilities?.sub(i).data ?? []);
-      return { ...shared, truth: numbers.y.data[i], mean: predicted.predicted?.[i] ?? 0, probabilities, logs };
+      return { ...shared, truth: truth[i], mean: predicted.predicted?.[i] ?? 0, probabilities, logs };
     }
     return {
       ...shared,
-      truth: numbers.y.data[i] * target.sd + target.mean,
+      truth: truth[i],
       mean: predicted.mean?.[i] ?? 0,
       sd: predicted.sd?.[i] ?? 0,
       functionSd: predicted.functionSd?.[i] ?? 0,
       lower: predicted.lower?.[i] ?? 0,
       upper: predicted.upper?.[i] ?? 0,
+      negativeLogDensity: scores?.negativeLogDensity[i] ?? 0,
+      crps: scores?.crps[i] ?? 0,
+      below: scores?.below[i] ?? 0,
     };
   });
 }
@@ -104,13 +111,16 @@ export async function predictHeldOut(folds: readonly Fold[]): Promise<HeldOutRow
     return { ...shared, probabilities, metrics: classMetrics(probabilities, logs, truth) };
   }
   const numbers = all.filter((row) => "sd" in row);
-  const sd = numbers.map((row) => row.sd);
+  const each = (pick: (row: (typeof numbers)[number]) => number) => numbers.map(pick);
+  const [lower, upper, below] = [each((row) => row.lower), each((row) => row.upper), each((row) => row.below)];
+  const [negativeLogDensity, crps] = [each((row) => row.negativeLogDensity), each((row) => row.crps)];
   return {
     ...shared,
-    sd,
-    functionSd: numbers.map((row) => row.functionSd),
-    lower: numbers.map((row) => row.lower),
-    upper: numbers.map((row) => row.upper),
-    metrics: regressionMetrics(mean, sd, truth),
+    sd: each((row) => row.sd),
+    functionSd: each((row) => row.functionSd),
+    lower,
+    upper,
+    below,
+    metrics: scoredMetrics({ mean, lower, upper, negativeLogDensity, crps, below }, truth),
   };
 }

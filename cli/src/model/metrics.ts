@@ -11,6 +11,7 @@ import {
   intervalCoverage,
   meanAbsoluteError,
   NDArray,
+  normalQuantile,
   rootMeanSquaredError,
   sharpness,
 } from "laplace-ts";
@@ -33,6 +34,46 @@ export function gaussianNll(
 }
 
 const vector = (values: ArrayLike<number>) => new NDArray(Float64Array.from(values), [values.length]);
+
+/** What is known of predictions of numbers, row by row, in the target's units. */
+export interface ScoredNumbers {
+  readonly mean: ArrayLike<number>;
+  readonly lower: ArrayLike<number>;
+  readonly upper: ArrayLike<number>;
+  /** As `tableScores` gives them. */
+  readonly negativeLogDensity: ArrayLike<number>;
+  readonly crps: ArrayLike<number>;
+  readonly below: ArrayLike<number>;
+}
+
+const meanOf = (values: ArrayLike<number>) =>
+  Array.from(values).reduce((sum: number, value) => sum + value / values.length, 0);
+
+/** Of predictions by their own distribution, whatever it is, with 90 % intervals. */
+export function scoredMetrics(scored: ScoredNumbers, truth: ArrayLike<number>): Metrics {
+  const { mean, lower, upper, negativeLogDensity, crps: scores, below } = scored;
+  const [m, y] = [vector(mean), vector(truth)];
+  const inside = Array.from(truth, (value: number, i) => Number(value >= lower[i] && value <= upper[i]));
+  return {
+    negativeLogLikelihood: meanOf(negativeLogDensity),
+    rootMeanSquaredError: rootMeanSquaredError(m, y),
+    meanAbsoluteError: meanAbsoluteError(m, y),
+    crps: meanOf(scores),
+    intervalCoverage: meanOf(inside),
+    intervalWidth: meanOf(Array.from(upper, (value: number, i) => value - lower[i])),
+    miscalibrationArea: calibrationOf(below).miscalibrationArea,
+  };
+}
+
+/** Probabilities of what is below 0 and 1 by no more than this are taken for it. */
+const LEAST = 1e-15;
+
+/** The calibration curve of the probabilities of what is below the truth: of normal numbers whose quantiles they are. */
+export function calibrationOf(below: ArrayLike<number>) {
+  const z = vector(Array.from(below, (p: number) => normalQuantile(Math.min(Math.max(p, LEAST), 1 - LEAST))));
+  const [zeros, ones] = [0, 1].map((value) => vector(new Array(below.length).fill(value)));
+  return calibrationCurve(zeros, ones, z);
+}
 
 /** Of predicted means and standard deviations, in the target's units. */
 export function regressionMetrics(mean: ArrayLike<number>, sd: ArrayLike<number>, truth: ArrayLike<number>): Metrics {

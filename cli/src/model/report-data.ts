@@ -16,6 +16,8 @@ export interface ColumnNote {
   /** How many inputs of the network it became. */
   readonly inputs: number;
   readonly missing: number;
+  /** How much it moves the target by the learned prior, in parts of the most relevant column's, where that was learned. */
+  readonly relevance?: number;
   /** In words: "standardised", "one-hot, 4 categories", "ignored: every row differs". */
   readonly note: string;
 }
@@ -67,6 +69,12 @@ export interface ReportData {
     readonly folded?: boolean;
   };
   readonly columns: readonly ColumnNote[];
+  /** What was tried, and with which weights it predicts together (default: one model). */
+  readonly candidates?: readonly {
+    readonly name: string;
+    readonly negativeLogLikelihood: number;
+    readonly weight: number;
+  }[];
   /** The network in a line: "13 → 32 → 32 → 1, tanh, 1,537 parameters". */
   readonly network: string;
   /** The structure of the posterior, and why it was chosen, in words. */

@@ -1,6 +1,6 @@
 // Predictions as CSV: a table's rows as they are, and beside them what a model predicts.
 
-import { normalQuantile, type TableModel, type TablePrediction } from "laplace-ts";
+import { type TableModel, type TablePrediction, tableQuantiles } from "laplace-ts";
 import { csvLine, digits } from "./csv.ts";
 
 /** Writes predictions beside the rows that they are of. */
@@ -70,8 +70,7 @@ function cellWriter(
   if (target.kind === "number") {
     const bounds = levels.flatMap((level) => {
       if (level === 0.9) return [lower, upper];
-      const z = normalQuantile(0.5 + level / 2);
-      return [-z, z].map((own) => mean?.map((m, i) => m + own * (sd?.[i] ?? Number.NaN)));
+      return [0.5 - level / 2, 0.5 + level / 2].map((p) => tableQuantiles(predicted, p));
     });
     const columns = [mean, sd, ...bounds];
     return (i, into, at) => {

@@ -172,10 +172,23 @@ function diagnosis({ findings, task, checked }: ReportData): Html {
 <ul>${items}</ul></div>`;
 }
 
+/** Each candidate with its weight, the heaviest first. */
+function candidateText(candidates: NonNullable<ReportData["candidates"]>): string {
+  return candidates
+    .toSorted((a, b) => b.weight - a.weight)
+    .map(({ name, weight, negativeLogLikelihood: loss }) => {
+      const alone = Number.isFinite(loss) ? `alone ${number(loss, 4)} nats` : "given up";
+      return `${name}: ${weight > 0 ? percent(weight) : "left out"} (${alone})`;
+    })
+    .join("; ");
+}
+
 function making(data: ReportData): Html {
   const { train, validation, test, dropped } = data.counts;
   const facts: readonly (readonly [string, Content])[] = [
-    ["Network", data.network],
+    ...(data.candidates !== undefined && data.candidates.length > 1
+      ? [["Mixture", candidateText(data.candidates)] as const, ["Heaviest network", data.network] as const]
+      : [["Network", data.network] as const]),
     ["Posterior", html`${data.structure}. ${data.structureReason}`],
     ["Prior precision", number(data.priorPrecision)],
     ...(data.noise === undefined

@@ -1,0 +1,76 @@
+// A small network with a linear skip, trained by second order, with its prior and noise by the evidence: one precision for each
+// layer, or one for each input, whose relevance it then says (Foresee & Hagan 1997; MacKay 1994).
+
+import { add, dense, gaussNewton, laplace, type Network, network, tanh, train } from "laplace-ts";
+import type { Numbers } from "../model/rows.ts";
+import { turn } from "../turn.ts";
+import type { Learning } from "./network.ts";
+
+/** How a small network is trained. */
+export interface EvidenceRecipe {
+  readonly by: "evidence";
+  readonly learning: Learning;
+  /** Units of the hidden layer; 0 for a linear model. */
+  readonly width: number;
+  /** Which weights share a prior precision. */
+  readonly groups: "layers" | "inputs";
+  readonly memoryBudget: number;
+  readonly seed: number;
+}
+
+/** Of standardised targets. */
+const FIRST_NOISE = 0.7;
+/** Most steps, the part of the objective that the last may gain, and nats by which an evidence is better. */
+const [STEPS, TOLERANCE, NATS] = [100, 1e-6, 0.05];
+
+/** The network: a hidden layer of tanh beside a linear one. */
+export function skipNetwork(inputs: number, outputs: number, width: number, seed: number): Network {
+  return network({ inputs, seed, dtype: "float64" }, (x) =>
+    width === 0
+      ? dense(outputs)(x)
+      : add(dense(outputs)(dense(width, tanh)(x)), dense(outputs, undefined, { bias: false })(x)),
+  );
+}
+
+/** Weights of such a network. */
+export function skipWeights(inputs: number, outputs: number, width: number): number {
+  if (width === 0) return (inputs + 1) * outputs;
+  return (inputs + 1) * width + (width + 1) * outputs + inputs * outputs;
+}
+
+/** A posterior around the minimum, and what its training said. */
+export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, onShare: (share: number) => void) {
+  const { learning, width, groups, memoryBudget, seed } = recipe;
+  const net = skipNetwork(numbers.x.shape[1], learning.outputs, width, seed);
+  const data = { x: numbers.x, y: numbers.y };
+  const { history, evidence } = await train(net, data, {
+    loss: learning.likelihood(FIRST_NOISE),
+    optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+    epochs: STEPS,
+    evidence: { groups, tolerance: NATS },
+    onProgress: ({ epoch }) => onShare(epoch / STEPS),
+  });
+  await turn();
+  const fitted = await laplace(net, {
+    likelihood: learning.likelihood(evidence?.noise ?? 1),
+    structure: "full",
+    memoryBudget,
+    priorPrecision: evidence?.priorPrecision ?? 1,
+    // Whether it is at a minimum, the diagnosis says.
+    checks: false,
+  }).fit(data);
+  onShare(1);
+  const epochs = history.map(({ epoch }) => epoch);
+  return {
+    posterior: fitted,
+    course: {
+      epochs,
+      train: history.map(({ loss }) => loss),
+      validation: [],
+      kept: epochs[epochs.length - 1] ?? 0,
+      rounds: 1,
+    },
+    ...(groups === "inputs" &&
+      evidence?.relevance && { relevance: Array.from(evidence.relevance.data as Float64Array) }),
+  };
+}

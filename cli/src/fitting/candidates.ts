@@ -1,0 +1,110 @@
+// Which candidates a table has: small networks by second order where that is quick, larger ones by first order elsewhere.
+
+import { estimateMemory, type TableEncoding } from "laplace-ts";
+import { skipNetwork, skipWeights } from "./by-evidence.ts";
+import {
+  chooseStructure,
+  defaultHidden,
+  describeNetwork,
+  describeSkip,
+  type Learning,
+  learningOf,
+  type NetworkSettings,
+  networkFor,
+} from "./network.ts";
+import type { Candidate } from "./portfolio.ts";
+
+/** What candidates are told. */
+export interface CandidateSettings extends NetworkSettings {
+  readonly rounds: number;
+  readonly epochs?: number | undefined;
+  readonly seed: number;
+  /** Whether every candidate is fitted fold by fold. */
+  readonly folded: boolean;
+}
+
+/** The wide network of first order, of any table. */
+const WIDE = [64, 64] as const;
+/**
+ * 1 / variance of the weights at first, of networks that are given or narrow, and of wide ones. With a strong prior the network is
+ * constant, and the evidence of a constant asks for a still stronger prior: 50 ended at the mean in one of seven tables.
+ */
+const [FIRST, FIRST_WIDE] = [5, 1];
+/**
+ * Multiplications of a step of second order, N C P² + 2 P³, up to which a fit takes some tenths of a second; where there is no
+ * cross-validation, it may take longer.
+ */
+const [MOST_WORK, MOST_SINGLE_WORK] = [5e7, 2e8];
+/** Widths of small networks, the largest first. */
+const WIDTHS = [12, 8, 6, 4, 3, 2] as const;
+/** Fits from different seeds of what has more than one minimum. */
+const SEEDS = 3;
+
+/** The candidates for so many rows: the network that was asked for, or several. */
+export function candidatesFor(encoding: TableEncoding, rows: number, settings: CandidateSettings): Candidate[] {
+  const learning = learningOf(encoding);
+  const inputs = encoding.inputs.length;
+  const byRounds = (name: string, hidden: readonly number[], activation = settings.activation, first = FIRST) =>
+    roundsCandidate({ name, hidden, activation, first }, inputs, learning, rows, settings);
+  if (settings.hidden !== undefined) return [byRounds("the network", settings.hidden)];
+  const { outputs } = learning;
+  const quick = (width: number) => {
+    const weights = skipWeights(inputs, outputs, width);
+    return rows * outputs * weights ** 2 + 2 * weights ** 3 <= (settings.folded ? MOST_WORK : MOST_SINGLE_WORK);
+  };
+  const fits = (width: number) => {
+    const net = skipNetwork(inputs, outputs, width, settings.seed);
+    const { bytes } = estimateMemory(net, { likelihood: learning.likelihood(1), structure: "full", examples: rows });
+    return bytes <= settings.memoryBudget;
+  };
+  const wide = WIDTHS.find((width) => quick(width) && fits(width));
+  if (settings.structure === "auto" && wide !== undefined) {
+    const bySecondOrder = (name: string, width: number, groups: "layers" | "inputs"): Candidate => {
+      const weights = skipWeights(inputs, outputs, width);
+      return {
+        name,
+        recipe: { by: "evidence", learning, width, groups, memoryBudget: settings.memoryBudget, seed: settings.seed },
+        seeds: width === 0 ? 1 : SEEDS,
+        network: describeSkip(inputs, outputs, width, weights),
+        structureReason: `all correlations of ${weights.toLocaleString("en")} weights`,
+      };
+    };
+    const narrow = Math.min(6, wide);
+    return [
+      bySecondOrder("a linear model", 0, "layers"),
+      bySecondOrder(`${narrow} units`, narrow, "layers"),
+      bySecondOrder(`${narrow} units with relevance`, narrow, "inputs"),
+      ...(wide > narrow ? [bySecondOrder(`${wide} units with relevance`, wide, "inputs")] : []),
+    ];
+  }
+  return [
+    byRounds("a linear model", []),
+    byRounds("a narrow network", defaultHidden(rows)),
+    byRounds("a wide network", WIDE, "relu", FIRST_WIDE),
+  ];
+}
+
+function roundsCandidate(
+  idea: {
+    readonly name: string;
+    readonly hidden: readonly number[];
+    readonly activation: NetworkSettings["activation"];
+    readonly first: number;
+  },
+  inputs: number,
+  learning: Learning,
+  rows: number,
+  settings: CandidateSettings,
+): Candidate {
+  const { name, hidden, activation, first } = idea;
+  const { memoryBudget, rounds, epochs, seed } = settings;
+  const net = networkFor(inputs, learning.outputs, hidden, activation, seed);
+  const { structure, reason } = chooseStructure(net, learning, rows, settings);
+  return {
+    name,
+    recipe: { by: "rounds", learning, hidden, activation, structure, memoryBudget, first, rounds, epochs, seed },
+    seeds: 1,
+    network: describeNetwork(net, hidden, activation),
+    structureReason: reason,
+  };
+}

@@ -1,0 +1,215 @@
+// Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing.
+
+import { OptionError, type Posterior, type TableModel } from "laplace-ts";
+import type { Fold } from "../model/held-out.ts";
+import { take } from "../model/rows.ts";
+import { inTurns, turn } from "../turn.ts";
+import { type Fitter, largestVariance, type Member, modelOf, type Prepared, withFar } from "./fitter.ts";
+import { doJob, type Outcome } from "./jobs.ts";
+import { type Candidate, hopeless, type Mix, mixOf } from "./portfolio.ts";
+import { type Course, VALIDATION_SHARE } from "./recipe.ts";
+import { lossesByScale } from "./scales.ts";
+import { RANDOM } from "./split-by.ts";
+
+/** How rows are judged. */
+export interface Judging {
+  readonly fitter: Fitter;
+  readonly candidates: readonly Candidate[];
+  readonly scales: readonly number[];
+  readonly approximation: TableModel["approximation"];
+  /** Rows. */
+  readonly n: number;
+  readonly seed: number;
+  readonly folds: number;
+  /** The share that is held out, instead of folds. */
+  readonly single: number | undefined;
+  /** How rows were chosen, in words. */
+  readonly how: string;
+  readonly onProgress: (stage: string, share: number) => void;
+}
+
+/** The mixture that is kept, and what held-out rows say of mixtures that were made as it was. */
+export interface Judged {
+  readonly mix: Mix;
+  readonly kept: Kept;
+  readonly folds: readonly Fold[];
+  readonly counts: Counts;
+  readonly scheme: string;
+}
+
+/** Rows that a judged model was fitted to, those of them that first said when to stop, and those it was judged by. */
+export interface Counts {
+  readonly train: number;
+  readonly validation: number;
+  readonly test: number;
+  /** Whether every row was held out once, by cross-validation. */
+  readonly folded?: boolean;
+}
+
+/** The model of all rows. */
+export interface Kept {
+  readonly model: TableModel;
+  readonly prepared: Prepared;
+  /** The candidate of the greatest weight. */
+  readonly heaviest: number;
+  readonly course: Course;
+  /** Its posterior before its scale was chosen. */
+  readonly tuned: Posterior;
+  /** Of each input, from 0 to 1, where a candidate says it. */
+  readonly relevance: readonly number[] | undefined;
+}
+
+const FEWEST_TRAINING = 5;
+
+/** Judges candidates, and mixes them. */
+export function judge(judging: Judging): Promise<Judged> {
+  return judging.single === undefined ? judgeByFolds(judging) : judgeByShare(judging, judging.single);
+}
+
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+/** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
+async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
+  const { fitter, candidates, scales, approximation, n, seed, how, onProgress } = judging;
+  const { part: test, rest } = fitter.split.divide(range(n), single, seed);
+  if (rest.length < FEWEST_TRAINING) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
+  const prepared = await fitter.prepare(rest);
+  const { numbers } = prepared;
+  const division = prepared.divide(VALIDATION_SHARE, seed);
+  const validation = take(numbers, division.part);
+  const stages = candidates.length + 2;
+  const trials: Outcome[] = [];
+  const losses: Float64Array[][][] = [];
+  for (const [i, { name, recipe }] of candidates.entries()) {
+    const on = (share: number) => onProgress(`trying ${name}`, (i + share) / stages);
+    const trial = await doJob({ recipe, numbers, division, partial: true }, on);
+    trials.push(trial);
+    const model = await inTurns(
+      modelOf([{ posterior: trial.posterior, weight: 1, scale: 1 }], prepared, approximation),
+    );
+    losses.push([await inTurns(lossesByScale(model, validation))]);
+  }
+  const mix = mixOf(losses, scales);
+  const partial = await inTurns(modelOf(membersOf(mix, trials), prepared, approximation));
+  const unseen = await inTurns(largestVariance(partial, validation));
+  const rounds = trials.map(({ course }) => course.rounds);
+  const at = (stage: number) => (share: number) => onProgress("fitting", (candidates.length + stage + share) / stages);
+  const judged = await fitMix(judging, mix, prepared, rounds, unseen, at(0));
+  const folds = [await fitter.fold(judged.model, division.part.length, test, rest)];
+  const kept = await fitMix(judging, mix, await fitter.prepare(range(n)), rounds, unseen, at(1));
+  const held = test.length.toLocaleString("en");
+  return {
+    mix,
+    // How validation went, the trial knows.
+    kept: { ...kept, course: trials[kept.heaviest].course },
+    folds,
+    counts: { train: rest.length, validation: division.part.length, test: test.length },
+    scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
+  };
+}
+
+/** By a cross-validation, whose other folds choose for each fold. */
+async function judgeByFolds(judging: Judging): Promise<Judged> {
+  const { fitter, candidates, scales, approximation, n, seed, how, onProgress } = judging;
+  const dealt = fitter.split.folds(Math.min(judging.folds, n), seed).filter(({ length }) => length > 0);
+  const count = dealt.length;
+  const stages = count + 2;
+  const rests = dealt.map((test) => {
+    const held = new Set(test);
+    return range(n).filter((i) => !held.has(i));
+  });
+  const outcomes: Outcome[][] = candidates.map(() => []);
+  const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
+  const prepared: Prepared[] = [];
+  let left = candidates.map((_, c) => c);
+  for (const [k, test] of dealt.entries()) {
+    const own = await fitter.prepare(rests[k]);
+    prepared.push(own);
+    for (const [place, c] of left.entries()) {
+      const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
+      const division = own.divide(VALIDATION_SHARE, recipe.seed);
+      const outcome = await doJob({ recipe, numbers: own.numbers, division }, (share) =>
+        onProgress(`fold ${k + 1} of ${count}`, (k + (place + share) / left.length) / stages),
+      );
+      outcomes[c][k] = outcome;
+      const { posterior } = outcome;
+      const model = await inTurns(modelOf([{ posterior, weight: 1, scale: 1 }], own, approximation));
+      losses[c][k] = await inTurns(lossesByScale(model, await fitter.numbers(test, model.encoding)));
+    }
+    if (k === 0) left = left.filter((c) => !hopeless(losses, c));
+  }
+  const mix = mixOf(losses, scales);
+  const [models, unseen]: [TableModel[], number[]] = [[], []];
+  for (const [k, test] of dealt.entries()) {
+    const others = count > 1 ? mixOf(losses, scales, k) : mix;
+    const trials = outcomes.map((all) => all[k]);
+    const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
+    models.push(model);
+    unseen.push(await inTurns(largestVariance(model, await fitter.numbers(test, model.encoding))));
+    await turn();
+  }
+  const folds: Fold[] = [];
+  for (const [k, test] of dealt.entries()) {
+    const others = Math.max(0, ...unseen.filter((_, j) => j !== k));
+    const model = await inTurns(withFar(models[k], prepared[k], others));
+    folds.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
+  }
+  const everything = await fitter.prepare(range(n));
+  const kept = await fitMix(judging, mix, everything, undefined, Math.max(...unseen), (share) =>
+    onProgress("all rows", (count + 2 * share) / stages),
+  );
+  return {
+    mix,
+    kept,
+    folds,
+    // What each of the models that were judged had seen.
+    counts: { train: n - dealt[0].length, validation: folds[0].validation, test: n, folded: true },
+    scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it${how === RANDOM ? "" : `; ${how}`}`,
+  };
+}
+
+const validationOf = (outcomes: readonly (readonly Outcome[])[], k: number) =>
+  Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
+
+/** The members that a mixture has of one fit of each candidate. */
+function membersOf({ weights, scales }: Mix, fits: readonly (Outcome | undefined)[]): Member[] {
+  return fits.flatMap((fit, c) =>
+    fit !== undefined && weights[c] > 0 ? [{ posterior: fit.posterior, weight: weights[c], scale: scales[c] }] : [],
+  );
+}
+
+/** Fits every candidate that has a weight to rows, from several seeds. */
+async function fitMix(
+  { candidates, approximation, seed }: Judging,
+  { weights, scales }: Mix,
+  prepared: Prepared,
+  rounds: readonly number[] | undefined,
+  unseen: number,
+  onShare: (share: number) => void,
+): Promise<Kept> {
+  const jobs = candidates.flatMap(({ recipe, seeds }, c) =>
+    weights[c] > 0 ? range(seeds).map((s) => ({ c, recipe: { ...recipe, seed: seed + s }, share: 1 / seeds })) : [],
+  );
+  const members: Member[] = [];
+  const fits: Outcome[][] = candidates.map(() => []);
+  for (const [j, { c, recipe, share }] of jobs.entries()) {
+    const division = prepared.divide(VALIDATION_SHARE, recipe.seed);
+    const fit = await doJob({ recipe, numbers: prepared.numbers, division, rounds: rounds?.[c] }, (done) =>
+      onShare((j + done) / jobs.length),
+    );
+    fits[c].push(fit);
+    members.push({ posterior: fit.posterior, weight: weights[c] * share, scale: scales[c] });
+  }
+  const heaviest = weights.indexOf(Math.max(...weights));
+  const model = await inTurns(withFar(await inTurns(modelOf(members, prepared, approximation)), prepared, unseen));
+  const [{ course, posterior: tuned }] = fits[heaviest];
+  const order = range(candidates.length).sort((a, b) => weights[b] - weights[a]);
+  const said = order.flatMap((c) => fits[c].flatMap(({ relevance }) => (relevance === undefined ? [] : [relevance])));
+  return { model, prepared, heaviest, course, tuned, relevance: relativeOf(said[0]) };
+}
+
+/** In parts of the largest. */
+function relativeOf(relevance: readonly number[] | undefined): readonly number[] | undefined {
+  const most = Math.max(...(relevance ?? []));
+  return most > 0 ? relevance?.map((own) => own / most) : undefined;
+}
