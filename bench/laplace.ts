@@ -48,16 +48,34 @@ export async function runLaplace(setting: Setting): Promise<object[]> {
     name: "784-256-10",
     net: chain({ inputs: 784 }, dense(256, relu), dense(10)),
     samples: 2048,
-    targets: { perSample: 4, functorch: 4 },
+    targets: { perSample: 4, functorch: 4, norms: 1.5, epoch: 2.3 },
     fits: [
-      ["diagonal GGN fit", 1.5, { structure: "diagonal" }],
-      ["Kronecker GGN fit", 2.5, { structure: "kronecker" }],
-      ["last layer, full GGN fit", 4, { structure: "full", weights: "lastLayer" }],
+      ["diagonal GGN fit", 2.2, { structure: "diagonal" }, "diagonal"],
+      ["Kronecker GGN fit", 3.8, { structure: "kronecker" }, "kronecker"],
+      [
+        "Kronecker fit, Monte Carlo",
+        undefined,
+        { structure: "kronecker", curvature: "monteCarlo" },
+        "kronecker monteCarlo",
+      ],
+      [
+        "last layer, Kronecker GGN fit",
+        undefined,
+        { structure: "kronecker", weights: "lastLayer" },
+        "kronecker lastLayer",
+      ],
+      ["last layer, full GGN fit", 7, { structure: "full", weights: "lastLayer" }, "full lastLayer"],
+    ],
+    evidences: [["Kronecker GGN fit", 7, { structure: "kronecker" }, "kronecker evidence"]],
+    tunings: [
+      ["Kronecker", undefined, { structure: "kronecker" }, "kronecker tune"],
+      ["the diagonal", undefined, { structure: "diagonal" }, "diagonal tune"],
     ],
     predictions: [
       ["all weights, Kronecker", 1, { structure: "kronecker" }],
       ["all weights, diagonal", 1, { structure: "diagonal" }],
       ["last layer, Kronecker", 0.3, { structure: "kronecker", weights: "lastLayer" }],
+      ["last layer, full", undefined, { structure: "full", weights: "lastLayer" }, "full lastLayer predict"],
     ],
   });
   for await (const item of cases(setting.torch)) results.push(...(await measure(item, true, setting)));

@@ -23,13 +23,24 @@ export async function runLenet(setting: Setting): Promise<object[]> {
     name: "LeNet",
     net,
     samples: 512,
-    targets: { gradient: 2, perSample: 3 },
+    targets: { gradient: 1.1, perSample: 3, norms: 2, epoch: 2.3 },
     fits: [
-      ["diagonal GGN fit", 6, { structure: "diagonal" }],
-      ["Kronecker GGN fit, expand", 6, { structure: "kronecker" }],
-      ["last layer, full GGN fit", 2, { structure: "full", weights: "lastLayer" }],
+      ["diagonal GGN fit", 5, { structure: "diagonal" }, "diagonal"],
+      ["Kronecker GGN fit, expand", 5, { structure: "kronecker" }, "kronecker"],
+      [
+        "Kronecker fit, Monte Carlo",
+        undefined,
+        { structure: "kronecker", curvature: "monteCarlo" },
+        "kronecker monteCarlo",
+      ],
+      ["last layer, full GGN fit", 2, { structure: "full", weights: "lastLayer" }, "full lastLayer"],
     ],
-    predictions: [["all weights, Kronecker", 4, { structure: "kronecker" }]],
+    evidences: [["Kronecker GGN fit", undefined, { structure: "kronecker" }, "kronecker evidence"]],
+    tunings: [["Kronecker", undefined, { structure: "kronecker" }, "kronecker tune"]],
+    predictions: [
+      ["all weights, Kronecker", 4, { structure: "kronecker" }],
+      ["last layer, full", undefined, { structure: "full", weights: "lastLayer" }, "full lastLayer predict"],
+    ],
   });
   for await (const item of cases(setting.torch)) results.push(...(await measure(item, true, setting)));
   console.log();

@@ -1,5 +1,5 @@
 // npm run bench                      every suite
-// npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet
+// npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet, resnet, transformer
 // npm run bench -- tables            `laplace fit` on tables: those of ../shared, or FILE[:TARGET[:IGNORED,…]] after it
 //   --splits N                       its splits of each table (default 2)
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
@@ -23,8 +23,10 @@ import { runLenet } from "./lenet.ts";
 import { Blas } from "./peers/blas.ts";
 import { Jax } from "./peers/jax.ts";
 import { Torch } from "./peers/torch.ts";
+import { runResnet } from "./resnet.ts";
 import { heading, row } from "./table.ts";
 import { runTables } from "./tables.ts";
+import { runTransformer } from "./transformer.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -51,7 +53,8 @@ function write(measured: object): void {
   console.log(file);
 }
 
-const suites = ["kernels", "gradients", "laplace", "lenet"];
+const classifiers = { laplace: runLaplace, lenet: runLenet, resnet: runResnet, transformer: runTransformer };
+const suites = ["kernels", "gradients", ...Object.keys(classifiers)];
 if (positionals[0] === "tables") {
   const { peers, filter } = values;
   const setting = {
@@ -71,12 +74,12 @@ for (const name of positionals) {
   process.exit(2);
 }
 
-const start = instantiation();
+const start = await instantiation();
 kernels.setThreads(Number(values.threads));
 const { build, threads } = kernels.info();
 const blas = values.peers && wanted("kernels") ? await Blas.start(threads) : undefined;
 const jax = values.peers && wanted("kernels", "gradients") ? await Jax.start() : undefined;
-const torch = values.peers && wanted("laplace", "lenet") ? await Torch.start(threads) : undefined;
+const torch = values.peers && wanted(...Object.keys(classifiers)) ? await Torch.start(threads) : undefined;
 const present = (...peers: (Peer | undefined)[]) => peers.filter((peer) => peer !== undefined);
 const peers = [blas, jax, torch].flatMap((peer) => (peer === undefined ? [] : [{ description: peer.description }]));
 const setting = { v8: process.versions.v8, build, threads, peers };
@@ -125,10 +128,7 @@ async function runSuite(suite: string, cases: readonly (() => Case)[], entering:
 
 await runSuite("kernels", kernelCases, present(blas, jax));
 await runSuite("gradients", gradientCases, present(jax));
-for (const [suite, run] of [
-  ["laplace", runLaplace],
-  ["lenet", runLenet],
-] as const) {
+for (const [suite, run] of Object.entries(classifiers)) {
   if (wanted(suite)) results.push(...(await run({ suite, torch, rounds, filter: values.filter })));
 }
 for (const peer of [blas, jax, torch]) peer?.stop();

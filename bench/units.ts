@@ -3,7 +3,7 @@
 
 import { type Data, type LaplaceOptions, laplace, type NDArray, type Network, type Posterior } from "../src/index.ts";
 import { type Comparison, compare, type Measured, type Way } from "./compare.ts";
-import type { Torch } from "./peers/torch.ts";
+import type { Torch, TorchJob } from "./peers/torch.ts";
 import { digits, time } from "./table.ts";
 
 /** A job, the most it should take, and what PyTorch has for it. */
@@ -14,10 +14,10 @@ export interface LaplaceCase {
   readonly target?: { readonly milliseconds: number } | { readonly units: number };
   /** Our result, flat, where PyTorch computes the same. */
   readonly gradient?: () => NDArray["data"];
-  /** Our result, flat, where functorch computes the same. */
-  readonly perSample?: () => NDArray["data"];
-  /** How many times faster than functorch we should be. */
-  readonly fasterThanFunctorch?: number;
+  /** What PyTorch does of the same, and our result, flat, where it is not drawn. */
+  readonly peer?: { readonly job: TorchJob; readonly result?: () => ArrayLike<number>; readonly warmUp?: number };
+  /** How many times faster than that we should be. */
+  readonly fasterThanPeer?: number;
 }
 
 /** A way whose work may be asynchronous. */
@@ -102,9 +102,8 @@ export async function measure(item: LaplaceCase, inUnits: boolean, setting: Sett
       ours === undefined ? {} : { difference: async () => difference(ours(), await torch.result()) };
     others.push({ ...torch.way("gradient", 0.25), ...check(item.gradient) });
     // Last: its result is compared after the last round.
-    if (item.perSample !== undefined) {
-      others.push({ ...torch.way("per-sample gradients", 0), ...check(item.perSample) });
-    }
+    const { peer } = item;
+    if (peer !== undefined) others.push({ ...torch.way(peer.job, peer.warmUp ?? 0.25), ...check(peer.result) });
   }
   const comparison = await compare(item.ours, others, rounds);
   const measured = comparison.others.filter((other): other is Measured => "ratio" in other);
@@ -112,13 +111,13 @@ export async function measure(item: LaplaceCase, inUnits: boolean, setting: Sett
   console.log(line(item, comparison, unit));
   for (const other of comparison.others) {
     if ("reason" in other) console.log(`  ${other.name} is skipped: ${other.reason}`);
-    if (other.name !== "functorch" || !("ratio" in other)) continue;
+    if (other.name === "PyTorch" || !("ratio" in other)) continue;
     const spread = other.spread.map(digits).join("–");
-    const least = item.fasterThanFunctorch;
+    const least = item.fasterThanPeer;
     const wanted = least === undefined ? "" : `, target ≥ ${least} ${other.ratio >= least ? "met" : "missed"}`;
-    const diff = `diff ${other.difference?.toExponential(0)}`;
+    const diff = other.difference === undefined ? "" : `, diff ${other.difference.toExponential(0)}`;
     console.log(
-      `  functorch, vmap(grad): ${time(other.seconds)}, theirs / ours ${digits(other.ratio)} (${spread})${wanted}, ${diff}`,
+      `  ${other.name}: ${time(other.seconds)}, theirs / ours ${digits(other.ratio)} (${spread})${wanted}${diff}`,
     );
   }
   const { name, target } = item;
