@@ -1,5 +1,6 @@
 // laplace fit: a table becomes a model file, a summary and a report.
 
+import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Json, saveTableModel, type TableEncodingOptions, type TableModel, tableModel } from "laplace-ts";
@@ -7,6 +8,7 @@ import { type TableError, UsageError } from "../errors.ts";
 import { findingsOf } from "../fitting/findings.ts";
 import { type FitSettings, fitTable, mixtureText, type TableFit } from "../fitting/fit.ts";
 import { formatNotes } from "../fitting/formats.ts";
+import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
 import { meanPrecision, relevanceOf, reportData } from "../fitting/to-report.ts";
 import { noiseOf } from "../model/noise.ts";
@@ -60,8 +62,12 @@ interface Options extends TableOptions {
   readonly structure: FitSettings["structure"];
   readonly memoryBudget: number;
   readonly maxRows: number;
+  readonly cores: number;
   readonly json?: true;
 }
+
+/** Each takes memory of its own, and a fit has a dozen things to do. */
+const MOST_CORES = 8;
 
 /** The command. */
 export function fitCommand(): Command {
@@ -114,7 +120,13 @@ export function fitCommand(): Command {
         .default("auto"),
     )
     .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
-    .option("--max-rows <n>", "rows to learn from; of more, a random sample", integer(10), 50_000);
+    .option("--max-rows <n>", "rows to learn from; of more, a random sample", integer(10), 50_000)
+    .option(
+      "--cores <n>",
+      "fits that run side by side; the model is the same (default: all cores, 8 at most)",
+      integer(1),
+      Math.min(availableParallelism(), MOST_CORES),
+    );
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
@@ -174,9 +186,10 @@ async function run(data: string, options: Options): Promise<void> {
     usualMissing: options.usualNa,
     total: table.total,
   };
-  const fitted = await fitTable(table, settings, (stage, share) =>
-    progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`),
-  );
+  const lanes = lanesOf(options.cores);
+  const onProgress = (stage: string, share: number) =>
+    progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`);
+  const fitted = await fitTable(table, settings, onProgress, lanes).finally(() => lanes.close());
   progress.done();
   await turn();
   const fit = { ...fitted, model: withReading(fitted.model, reading) };

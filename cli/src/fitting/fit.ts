@@ -30,6 +30,7 @@ import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
 import { Fitter } from "./fitter.ts";
 import { type Counts, judge } from "./judge.ts";
+import { type Lanes, lanesOf } from "./lanes.ts";
 import { leaksOf } from "./leaks.ts";
 import { type Activation, learningOf } from "./network.ts";
 import type { Course } from "./recipe.ts";
@@ -121,8 +122,17 @@ const FEWEST_ROWS = 10;
 /** Called with what is being done, and the share of all work that is done. */
 export type OnProgress = (stage: string, share: number) => void;
 
-/** Fits a table. @throws ValueError, OptionError for tables and options that do not fit */
-export async function fitTable(given: Rows, settings: FitSettings, onProgress: OnProgress): Promise<TableFit> {
+/**
+ * Fits a table.
+ * @param lanes who does the fits, several at once (default: this thread)
+ * @throws ValueError, OptionError for tables and options that do not fit
+ */
+export async function fitTable(
+  given: Rows,
+  settings: FitSettings,
+  onProgress: OnProgress,
+  lanes: Lanes = lanesOf(1),
+): Promise<TableFit> {
   const table = readableRows(given, settings);
   // What columns hold is decided by all rows, also those that have no part in the fit.
   const decided = await inTurns(decide(table, settings));
@@ -148,6 +158,7 @@ export async function fitTable(given: Rows, settings: FitSettings, onProgress: O
     folds: settings.folds ?? FOLDS,
     single,
     how,
+    lanes,
     onProgress,
   });
   const { network, structureReason } = candidates[kept.heaviest];

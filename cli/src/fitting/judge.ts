@@ -5,7 +5,8 @@ import type { Fold } from "../model/held-out.ts";
 import { take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { type Fitter, largestVariance, type Member, modelOf, type Prepared, withFar } from "./fitter.ts";
-import { doJob, type Outcome } from "./jobs.ts";
+import type { Job, Outcome } from "./jobs.ts";
+import type { Lanes } from "./lanes.ts";
 import { type Candidate, hopeless, type Mix, mixOf } from "./portfolio.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
 import { lossesByScale } from "./scales.ts";
@@ -25,6 +26,8 @@ export interface Judging {
   readonly single: number | undefined;
   /** How rows were chosen, in words. */
   readonly how: string;
+  /** Who does the jobs, several at once. */
+  readonly lanes: Lanes;
   readonly onProgress: (stage: string, share: number) => void;
 }
 
@@ -68,6 +71,23 @@ export function judge(judging: Judging): Promise<Judged> {
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
+/** Does jobs side by side, as many as there are lanes; their outcomes in their order. @param onShare of all of them */
+function doAll(
+  { lanes }: Judging,
+  jobs: readonly Job[],
+  onShare: (share: number, job: number) => void,
+): Promise<Outcome[]> {
+  const shares = jobs.map(() => 0);
+  return Promise.all(
+    jobs.map((job, j) =>
+      lanes.do(job, (share) => {
+        shares[j] = share;
+        onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
+      }),
+    ),
+  );
+}
+
 /** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
 async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const { fitter, candidates, scales, approximation, n, seed, how, onProgress } = judging;
@@ -78,15 +98,13 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const division = prepared.divide(VALIDATION_SHARE, seed);
   const validation = take(numbers, division.part);
   const stages = candidates.length + 2;
-  const trials: Outcome[] = [];
+  const jobs = candidates.map(({ recipe }) => ({ recipe, numbers, division, partial: true }));
+  const trials = await doAll(judging, jobs, (share, j) =>
+    onProgress(`trying ${candidates[j].name}`, (candidates.length * share) / stages),
+  );
   const losses: Float64Array[][][] = [];
-  for (const [i, { name, recipe }] of candidates.entries()) {
-    const on = (share: number) => onProgress(`trying ${name}`, (i + share) / stages);
-    const trial = await doJob({ recipe, numbers, division, partial: true }, on);
-    trials.push(trial);
-    const model = await inTurns(
-      modelOf([{ posterior: trial.posterior, weight: 1, scale: 1 }], prepared, approximation),
-    );
+  for (const { posterior } of trials) {
+    const model = await inTurns(modelOf([{ posterior, weight: 1, scale: 1 }], prepared, approximation));
     losses.push([await inTurns(lossesByScale(model, validation))]);
   }
   const mix = mixOf(losses, scales);
@@ -121,23 +139,27 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const outcomes: Outcome[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
   const prepared: Prepared[] = [];
-  let left = candidates.map((_, c) => c);
-  for (const [k, test] of dealt.entries()) {
-    const own = await fitter.prepare(rests[k]);
-    prepared.push(own);
-    for (const [place, c] of left.entries()) {
+  for (const rest of rests) prepared.push(await fitter.prepare(rest));
+  const fitFolds = async (places: readonly number[], left: readonly number[], at: (share: number) => number) => {
+    const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
+    const jobs = tasks.map(({ k, c }) => {
       const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
-      const division = own.divide(VALIDATION_SHARE, recipe.seed);
-      const outcome = await doJob({ recipe, numbers: own.numbers, division }, (share) =>
-        onProgress(`fold ${k + 1} of ${count}`, (k + (place + share) / left.length) / stages),
-      );
-      outcomes[c][k] = outcome;
-      const { posterior } = outcome;
-      const model = await inTurns(modelOf([{ posterior, weight: 1, scale: 1 }], own, approximation));
-      losses[c][k] = await inTurns(lossesByScale(model, await fitter.numbers(test, model.encoding)));
+      return { recipe, numbers: prepared[k].numbers, division: prepared[k].divide(VALIDATION_SHARE, recipe.seed) };
+    });
+    const found = await doAll(judging, jobs, (share, j) =>
+      onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages),
+    );
+    for (const [j, { k, c }] of tasks.entries()) {
+      outcomes[c][k] = found[j];
+      const own = [{ posterior: found[j].posterior, weight: 1, scale: 1 }];
+      const model = await inTurns(modelOf(own, prepared[k], approximation));
+      losses[c][k] = await inTurns(lossesByScale(model, await fitter.numbers(dealt[k], model.encoding)));
     }
-    if (k === 0) left = left.filter((c) => !hopeless(losses, c));
-  }
+  };
+  const all = candidates.map((_, c) => c);
+  await fitFolds([0], all, (share) => share);
+  const left = all.filter((c) => !hopeless(losses, c));
+  await fitFolds(range(count).slice(1), left, (share) => 1 + (count - 1) * share);
   const mix = mixOf(losses, scales);
   const [models, unseen]: [TableModel[], number[]] = [[], []];
   for (const [k, test] of dealt.entries()) {
@@ -180,25 +202,27 @@ function membersOf({ weights, scales }: Mix, fits: readonly (Outcome | undefined
 
 /** Fits every candidate that has a weight to rows, from several seeds. */
 async function fitMix(
-  { candidates, approximation, seed }: Judging,
+  judging: Judging,
   { weights, scales }: Mix,
   prepared: Prepared,
   rounds: readonly number[] | undefined,
   unseen: number,
   onShare: (share: number) => void,
 ): Promise<Kept> {
+  const { candidates, approximation, seed } = judging;
   const jobs = candidates.flatMap(({ recipe, seeds }, c) =>
     weights[c] > 0 ? range(seeds).map((s) => ({ c, recipe: { ...recipe, seed: seed + s }, share: 1 / seeds })) : [],
   );
+  const tasks = jobs.map(({ c, recipe }) => {
+    const division = prepared.divide(VALIDATION_SHARE, recipe.seed);
+    return { recipe, numbers: prepared.numbers, division, rounds: rounds?.[c] };
+  });
+  const found = await doAll(judging, tasks, onShare);
   const members: Member[] = [];
   const fits: Outcome[][] = candidates.map(() => []);
-  for (const [j, { c, recipe, share }] of jobs.entries()) {
-    const division = prepared.divide(VALIDATION_SHARE, recipe.seed);
-    const fit = await doJob({ recipe, numbers: prepared.numbers, division, rounds: rounds?.[c] }, (done) =>
-      onShare((j + done) / jobs.length),
-    );
-    fits[c].push(fit);
-    members.push({ posterior: fit.posterior, weight: weights[c] * share, scale: scales[c] });
+  for (const [j, { c, share }] of jobs.entries()) {
+    fits[c].push(found[j]);
+    members.push({ posterior: found[j].posterior, weight: weights[c] * share, scale: scales[c] });
   }
   const heaviest = weights.indexOf(Math.max(...weights));
   const model = await inTurns(withFar(await inTurns(modelOf(members, prepared, approximation)), prepared, unseen));

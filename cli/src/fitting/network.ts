@@ -44,6 +44,8 @@ export interface NetworkSettings {
 
 /** A kind of target: how it is learned. */
 export interface Learning {
+  /** Of the target; 0 for numbers. */
+  readonly classes: number;
   readonly outputs: number;
   readonly loss: Loss;
   readonly likelihood: (noise: number) => Likelihood;
@@ -55,8 +57,14 @@ export interface Learning {
 
 /** How the target of a table is learned. */
 export function learningOf({ target }: TableEncoding): Learning {
-  if (target.kind === "number") {
+  return learningOfClasses(target.kind === "number" ? 0 : target.classes.length);
+}
+
+/** How a target of so many classes is learned; of numbers for 0. */
+export function learningOfClasses(classes: number): Learning {
+  if (classes === 0) {
     return {
+      classes,
       outputs: 1,
       loss: mse,
       likelihood: (noise) => gaussian({ noise }),
@@ -65,8 +73,9 @@ export function learningOf({ target }: TableEncoding): Learning {
     };
   }
   const weightDecay = (precision: number, _: number, rows: number) => precision / rows;
-  if (target.classes.length === 2) {
+  if (classes === 2) {
     return {
+      classes,
       outputs: 1,
       loss: binaryCrossEntropy,
       likelihood: () => bernoulli(),
@@ -75,7 +84,8 @@ export function learningOf({ target }: TableEncoding): Learning {
     };
   }
   return {
-    outputs: target.classes.length,
+    classes,
+    outputs: classes,
     loss: crossEntropy,
     likelihood: () => categorical(),
     weightDecay,
