@@ -43,7 +43,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "alone",
-          include: ["test/**/*.test.ts", "cli/test/**/*.test.ts"],
+          include: ["test/**/*.test.ts", "cli/test/**/*.test.ts", "models/test/*.test.ts"],
           exclude: [...together, "**/*.long.test.ts"],
         },
       },

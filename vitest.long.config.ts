@@ -7,7 +7,7 @@ export default mergeConfig(
   shared,
   defineConfig({
     test: {
-      include: ["test/**/*.long.test.ts", "cli/test/**/*.long.test.ts"],
+      include: ["test/**/*.long.test.ts", "cli/test/**/*.long.test.ts", "models/test/*.long.test.ts"],
       reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results-long.json" }]] : ["default"],
     },
   }),

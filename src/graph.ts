@@ -1,5 +1,7 @@
 // laplace-ts/graph: networks as graphs, for importers and for primitives of one's own.
 
+export { gatherStrided } from "./array/einsum.ts";
+export { bytesPerElement, inMemory } from "./kernels/memory.ts";
 export {
   type AttributeReader,
   type AttributeReaders,

@@ -15,7 +15,7 @@ const manifest = (folder: string) => JSON.parse(read(`${folder}/package.json`));
 const home = "https://laplace-ts.github.io/laplace-ts/";
 const source = "https://github.com/laplace-ts/laplace-ts";
 
-describe.each([".", "cli", "docs"])("%s/package.json", (folder) => {
+describe.each([".", "cli", "models", "docs"])("%s/package.json", (folder) => {
   const found = manifest(folder);
 
   test("says where the project lives", () => {
@@ -35,10 +35,10 @@ describe.each([".", "cli", "docs"])("%s/package.json", (folder) => {
   });
 });
 
-test("the command line is of the library's version, and depends on exactly that", () => {
-  const [library, commandLine] = [manifest("."), manifest("cli")];
-  expect(commandLine.version).toBe(library.version);
-  expect(commandLine.dependencies[library.name]).toBe(library.version);
+test.each(["cli", "models"])("%s is of the library's version, and depends on exactly that", (folder) => {
+  const [library, other] = [manifest("."), manifest(folder)];
+  expect(other.version).toBe(library.version);
+  expect(other.dependencies[library.name]).toBe(library.version);
 });
 
 test("AGENTS.md and llms.txt are made, and name every page of the documentation", () => {
@@ -91,7 +91,7 @@ function expectTarget(link: string, packed: readonly string[]): void {
   }
 }
 
-describe.each([".", "cli"])("%s/README.md, as the package's page shows it", (folder) => {
+describe.each([".", "cli", "models"])("%s/README.md, as the package's page shows it", (folder) => {
   const readme = read(join(folder, "README.md"));
   const json = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
     cwd: folder,

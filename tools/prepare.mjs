@@ -129,6 +129,18 @@ try {
       }
     },
   );
+  await step(
+    "Building the importers of models",
+    {
+      inputs: ["src", "models/src", "models/tsconfig.json", "tsconfig.json", lock],
+      outputs: ["models/dist/index.js"],
+      stamp: "build/models.stamp",
+    },
+    () => {
+      rmSync("models/dist", { recursive: true, force: true });
+      tsc("models/tsconfig.json");
+    },
+  );
   if (process.argv.includes("--bench")) {
     await step(
       "Building the benchmarks",

@@ -1,4 +1,4 @@
-// Releases both packages: looks whether the version is ready, checks and packs everything, publishes what was packed with
+// Releases the packages: looks whether the version is ready, checks and packs everything, publishes what was packed with
 // its provenance, tags the commit and pushes the tag.
 //
 //   node tools/release.mjs              in GitHub Actions, which provenance is signed by: .github/workflows/release.yml
@@ -25,15 +25,17 @@ function demand(holds, message) {
 
 /** The version, which is the same everywhere. @throws NotReady */
 function agreedVersion() {
-  const [library, commandLine, lock] = ["package.json", "cli/package.json", "package-lock.json"].map((path) =>
-    JSON.parse(read(path)),
-  );
+  const paths = ["package.json", "cli/package.json", "models/package.json", "package-lock.json"];
+  const [library, commandLine, models, lock] = paths.map((path) => JSON.parse(read(path)));
   const found = {
     "package.json": library.version,
     "cli/package.json": commandLine.version,
     "cli/package.json, its laplace-ts": commandLine.dependencies[library.name],
+    "models/package.json": models.version,
+    "models/package.json, its laplace-ts": models.dependencies[library.name],
     "package-lock.json": lock.packages[""].version,
     "package-lock.json, cli": lock.packages.cli.version,
+    "package-lock.json, models": lock.packages.models.version,
     "src/io/version.ts": read("src/io/version.ts").match(/version = "([^"]*)"/)?.[1],
     "CITATION.cff": read("CITATION.cff").match(/^version: (.*)$/m)?.[1],
   };
@@ -118,8 +120,8 @@ function release({ dryRun, skipChecks }) {
   const to = join(root, "build/release");
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
-  // The library first: the command line depends on this very version.
-  const packages = [".", "cli"].map((folder) => pack(folder, to, version));
+  // The library first: the others depend on this very version.
+  const packages = [".", "models", "cli"].map((folder) => pack(folder, to, version));
   for (const { filename, files, size } of packages) {
     console.log(`${filename}: ${files.length} files, ${(size / 1000).toFixed(0)} kB`);
   }

@@ -85,7 +85,7 @@ function commandLine() {
 const printed = async (modules) => (await inChromium(folder, modules)).join("\n");
 
 try {
-  for (const cwd of [root, join(root, "cli")]) {
+  for (const cwd of [root, join(root, "cli"), join(root, "models")]) {
     run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd });
   }
   const tarballs = readdirSync(folder).filter((name) => name.endsWith(".tgz"));

@@ -63,6 +63,7 @@ const guide = [
     items: [
       page("The command line", "/command-line"),
       page("Files", "/files"),
+      page("Models from elsewhere", "/models"),
       page("Performance and memory", "/performance"),
       page("Benchmarks", "/benchmarks"),
     ],

@@ -201,6 +201,7 @@ function spareOf({ spare }: ScopeStack, size: number): Block | undefined {
   return at < 0 ? undefined : spare.splice(at, 1)[0];
 }
 
+/** 4 or 8: an array at a pointer begins at the element `pointer / bytesPerElement(dtype)` of `inMemory`. */
 export function bytesPerElement(dtype: DType): number {
   return dtype === "float32" ? 4 : 8;
 }

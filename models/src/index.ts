@@ -1,0 +1,8 @@
+// laplace-ts-models: networks that were trained elsewhere.
+
+export type { ParameterOrigin } from "./builder.ts";
+export { ModelError, type Problem } from "./errors.ts";
+export type { Removed } from "./onnx/ends.ts";
+export { fromOnnx, type ImportedOnnx, type OnnxOptions, type OnnxReport } from "./onnx/from-onnx.ts";
+export type { ExternalData } from "./onnx/numbers.ts";
+export { networkToOnnx as toOnnx } from "./onnx/to-onnx.ts";

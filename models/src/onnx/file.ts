@@ -1,0 +1,264 @@
+// An ONNX file's messages, by the field numbers of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The
+// wire format is read by @bufbuild/protobuf, which checks lengths; nothing else in the file is believed.
+
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { ModelError } from "../errors.ts";
+
+export interface StoredTensor {
+  name: string;
+  dims: number[];
+  type: number;
+  raw: Uint8Array | undefined;
+  numbers: number[];
+  external: Map<string, string>;
+  strings: number;
+}
+
+export interface Attribute {
+  name: string;
+  f?: number;
+  i?: number;
+  s?: string;
+  t?: StoredTensor;
+  floats: number[];
+  ints: number[];
+  strings: string[];
+  graph: boolean;
+}
+
+export interface OnnxNode {
+  name: string;
+  op: string;
+  domain: string;
+  inputs: string[];
+  outputs: string[];
+  attributes: Map<string, Attribute>;
+}
+
+/** An input or output: its element type, and its axes' lengths, or their names. */
+export interface ValueInfo {
+  name: string;
+  type: number;
+  dims: (number | string)[] | undefined;
+}
+
+export interface OnnxGraph {
+  nodes: OnnxNode[];
+  initializers: StoredTensor[];
+  inputs: ValueInfo[];
+  outputs: ValueInfo[];
+}
+
+export interface OnnxModel {
+  producer: string;
+  opset: number;
+  graph: OnnxGraph | undefined;
+  functions: number;
+}
+
+type Fields = Record<number, (reader: BinaryReader, wire: WireType) => void>;
+
+function message(reader: BinaryReader, length: number, fields: Fields): void {
+  const end = reader.pos + length;
+  if (end > reader.len) throw new RangeError("a message is longer than the file");
+  while (reader.pos < end) {
+    const [field, wire] = reader.tag();
+    const read = fields[field];
+    if (read === undefined) reader.skip(wire, field);
+    else read(reader, wire);
+  }
+  if (reader.pos !== end) throw new RangeError("a message ends within a field");
+}
+
+const nested = (reader: BinaryReader, fields: Fields) => message(reader, reader.uint32(), fields);
+const integer = (reader: BinaryReader): number => Number(reader.int64());
+
+/** A repeated number, packed or not. */
+function repeated(to: number[], one: (reader: BinaryReader) => number): Fields[number] {
+  return (reader, wire) => {
+    if (wire !== WireType.LengthDelimited) {
+      to.push(one(reader));
+      return;
+    }
+    const length = reader.uint32();
+    const end = reader.pos + length;
+    if (end > reader.len) throw new RangeError("a list is longer than the file");
+    while (reader.pos < end) to.push(one(reader));
+  };
+}
+
+function readTensor(reader: BinaryReader): StoredTensor {
+  const t: StoredTensor = { name: "", dims: [], type: 0, raw: undefined, numbers: [], external: new Map(), strings: 0 };
+  nested(reader, {
+    1: repeated(t.dims, integer),
+    2: (r) => {
+      t.type = r.int32();
+    },
+    4: repeated(t.numbers, (r) => r.float()),
+    5: repeated(t.numbers, (r) => r.int32()),
+    6: (r) => {
+      r.bytes();
+      t.strings++;
+    },
+    7: repeated(t.numbers, integer),
+    8: (r) => {
+      t.name = r.string();
+    },
+    9: (r) => {
+      t.raw = r.bytes();
+    },
+    10: repeated(t.numbers, (r) => r.double()),
+    11: repeated(t.numbers, (r) => Number(r.uint64())),
+    13: (r) => {
+      let [key, value] = ["", ""];
+      nested(r, {
+        1: (one) => {
+          key = one.string();
+        },
+        2: (one) => {
+          value = one.string();
+        },
+      });
+      t.external.set(key, value);
+    },
+  });
+  return t;
+}
+
+function readAttribute(reader: BinaryReader): Attribute {
+  const a: Attribute = { name: "", floats: [], ints: [], strings: [], graph: false };
+  const aGraph: Fields[number] = (r) => {
+    r.bytes();
+    a.graph = true;
+  };
+  nested(reader, {
+    1: (r) => {
+      a.name = r.string();
+    },
+    2: (r) => {
+      a.f = r.float();
+    },
+    3: (r) => {
+      a.i = integer(r);
+    },
+    4: (r) => {
+      a.s = text(r.bytes());
+    },
+    5: (r) => {
+      a.t = readTensor(r);
+    },
+    6: aGraph,
+    11: aGraph,
+    7: repeated(a.floats, (r) => r.float()),
+    8: repeated(a.ints, integer),
+    9: (r) => a.strings.push(text(r.bytes())),
+  });
+  return a;
+}
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+function readNode(reader: BinaryReader): OnnxNode {
+  const node: OnnxNode = { name: "", op: "", domain: "", inputs: [], outputs: [], attributes: new Map() };
+  nested(reader, {
+    1: (r) => node.inputs.push(r.string()),
+    2: (r) => node.outputs.push(r.string()),
+    3: (r) => {
+      node.name = r.string();
+    },
+    4: (r) => {
+      node.op = r.string();
+    },
+    5: (r) => {
+      const attribute = readAttribute(r);
+      node.attributes.set(attribute.name, attribute);
+    },
+    7: (r) => {
+      node.domain = r.string();
+    },
+  });
+  return node;
+}
+
+function readValueInfo(reader: BinaryReader): ValueInfo {
+  const info: ValueInfo = { name: "", type: 0, dims: undefined };
+  const dimension = (r: BinaryReader, dims: (number | string)[]) => {
+    let length: number | string = "";
+    nested(r, {
+      1: (one) => {
+        length = integer(one);
+      },
+      2: (one) => {
+        length = one.string();
+      },
+    });
+    dims.push(length);
+  };
+  const shape = (r: BinaryReader) => {
+    const dims: (number | string)[] = [];
+    nested(r, { 1: (one) => dimension(one, dims) });
+    info.dims = dims;
+  };
+  const tensorType = (r: BinaryReader) =>
+    nested(r, {
+      1: (one) => {
+        info.type = one.int32();
+      },
+      2: shape,
+    });
+  nested(reader, {
+    1: (r) => {
+      info.name = r.string();
+    },
+    2: (r) => nested(r, { 1: tensorType }),
+  });
+  return info;
+}
+
+function readGraph(reader: BinaryReader): OnnxGraph {
+  const graph: OnnxGraph = { nodes: [], initializers: [], inputs: [], outputs: [] };
+  nested(reader, {
+    1: (r) => graph.nodes.push(readNode(r)),
+    5: (r) => graph.initializers.push(readTensor(r)),
+    11: (r) => graph.inputs.push(readValueInfo(r)),
+    12: (r) => graph.outputs.push(readValueInfo(r)),
+  });
+  return graph;
+}
+
+/** The messages of an ONNX file. @throws ModelError for other bytes */
+export function readModel(where: string, bytes: Uint8Array): OnnxModel {
+  const model: OnnxModel = { producer: "", opset: 0, graph: undefined, functions: 0 };
+  try {
+    const reader = new BinaryReader(bytes);
+    message(reader, bytes.length, {
+      2: (r) => {
+        model.producer = r.string();
+      },
+      7: (r) => {
+        model.graph = readGraph(r);
+      },
+      8: (r) => {
+        let [domain, version] = ["", 0];
+        nested(r, {
+          1: (one) => {
+            domain = one.string();
+          },
+          2: (one) => {
+            version = integer(one);
+          },
+        });
+        if (domain === "" || domain === "ai.onnx") model.opset = version;
+      },
+      25: (r) => {
+        r.bytes();
+        model.functions++;
+      },
+    });
+  } catch (cause) {
+    const why = `The bytes are not an ONNX file: ${cause instanceof Error ? cause.message : cause}.`;
+    throw new ModelError(where, [{ operator: "", node: "", why }]);
+  }
+  if (model.graph !== undefined) return model;
+  throw new ModelError(where, [{ operator: "", node: "", why: "The bytes are not an ONNX file: there is no graph." }]);
+}

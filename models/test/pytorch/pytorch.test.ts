@@ -1,0 +1,116 @@
+// Some 60 networks that Debian's PyTorch exports (export.py): outputs against PyTorch in float64 and against onnxruntime-web in
+// float32, gradients of every sample against PyTorch's autograd.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { array, einsum, type NDArray, vjp } from "laplace-ts";
+import { fromOnnx } from "laplace-ts-models";
+import { describe, expect, test } from "vitest";
+
+interface Plain {
+  readonly shape: number[];
+  readonly data: number[];
+}
+
+interface Expected {
+  readonly x: Plain;
+  readonly y: Plain;
+  readonly tokens: boolean;
+  readonly weight: Plain;
+  readonly gradients: Record<string, Plain>[];
+}
+
+const folder = "build/models";
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+execFileSync("/usr/bin/python3", ["-W", "ignore", "models/test/pytorch/export.py", folder], {
+  stdio: ["ignore", "ignore", "inherit"],
+});
+const names = readdirSync(folder)
+  .filter((name) => name.endsWith(".json"))
+  .map((name) => name.slice(0, -5));
+
+// Their constants, 1/6 and those of Selu, are float32 in the file.
+const rounded = new Set(["hardsigmoid", "selu"]);
+
+const float64 = ({ data, shape }: Plain) => array(data, { shape, dtype: "float64" });
+const largest = (data: ArrayLike<number>) => Math.max(...Array.from(data, Math.abs));
+
+/** The largest difference, relative to the largest number. */
+function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  scale = largest(expected),
+) {
+  expect(actual.length).toBe(expected.length);
+  const worst = largest(Array.from(expected, (value, i) => actual[i] - value));
+  expect(worst).toBeLessThanOrEqual(tolerance * (scale || 1));
+}
+
+/** What was taken off, put on again. */
+function withEnd(y: NDArray, end: string | undefined, axis: number): number[] {
+  const data = Array.from(y.data);
+  if (end === "Sigmoid") return data.map((value) => 1 / (1 + Math.exp(-value)));
+  if (end === undefined) return data;
+  const [n, inner] = [y.shape[axis], y.shape.slice(axis + 1).reduce((product, length) => product * length, 1)];
+  return data.map((value, i) => {
+    const first = i - (Math.floor(i / inner) % n) * inner;
+    const sum = Array.from({ length: n }, (_, k) => Math.exp(data[first + k * inner])).reduce((a, b) => a + b, 0);
+    return end === "Softmax" ? Math.exp(value) / sum : value - Math.log(sum);
+  });
+}
+
+test("enough networks were exported", () => expect(names.length).toBeGreaterThan(50));
+
+describe.each(names)("%s", (name) => {
+  const expected: Expected = JSON.parse(readFileSync(`${folder}/${name}.json`, "utf8"));
+  const bytes = (kind: string) => readFileSync(`${folder}/${name}${kind}.onnx`);
+  const { network, report } = fromOnnx(bytes(".f64"), { dtype: "float64" });
+  const end = report.removed.at(-1)?.operator;
+  const axis = name === "segmentation" ? 1 : expected.y.shape.length - 1;
+  const tolerance = rounded.has(name) ? 1e-7 : 1e-12;
+
+  test("outputs are PyTorch's", () => {
+    expectClose(withEnd(network.forward(float64(expected.x)), end, axis), expected.y.data, tolerance);
+  });
+
+  test("outputs in float32 are those of onnxruntime-web", async () => {
+    const { default: ort } = await import("onnxruntime-web");
+    ort.env.wasm.numThreads = 1;
+    ort.env.logLevel = "error";
+    const session = await ort.InferenceSession.create(bytes(""));
+    const { data, shape } = expected.x;
+    const x = expected.tokens
+      ? new ort.Tensor("int64", BigInt64Array.from(data, BigInt), shape)
+      : new ort.Tensor("float32", Float32Array.from(data), shape);
+    const { y } = await session.run({ x });
+    const own = fromOnnx(bytes("")).network.forward(array(data, { shape }));
+    expectClose(withEnd(own, end, axis), y.data as Float32Array, 1e-5);
+  });
+
+  test.skipIf(end !== undefined)("gradients of every sample are PyTorch's", () => {
+    const size = expected.x.data.length / expected.x.shape[0];
+    expected.gradients.forEach((gradients, i) => {
+      const x = { shape: [1, ...expected.x.shape.slice(1)], data: expected.x.data.slice(i * size, (i + 1) * size) };
+      const weight = { shape: [1, ...network.outputShape], data: expected.weight.data };
+      const named = network.named(vjp(network, float64(x), float64(weight)));
+      const scale = Math.max(...Object.values(gradients).map(({ data }) => largest(data)));
+      const sums = new Map<string, number[]>();
+      for (const { parameter, array: from, moved } of report.parameters) {
+        // PyTorch's exporter gives names of its own to weights that it turns; the layer keeps the bias's.
+        const known = [parameter, from].find((one) => gradients[one] !== undefined);
+        if (known === undefined) continue;
+        const own = named[parameter];
+        // A weight that is [inputs, outputs] in PyTorch too.
+        const gradient = moved && known === from ? einsum("oi->io", own) : own;
+        const before = sums.get(known);
+        const sum = Array.from(gradient.data, (value, k) => value + (before?.[k] ?? 0));
+        sums.set(known, sum);
+      }
+      for (const [known, sum] of sums) expectClose(sum, gradients[known].data, rounded.has(name) ? 1e-7 : 1e-10, scale);
+      // BatchNorm that PyTorch folds into convolutions, and weights of LSTMs, have other names.
+      if (!/mobilenet|lstm|gru|rnn/.test(name)) expect(sums.size).toBeGreaterThan(0);
+    });
+  });
+});
