@@ -355,6 +355,7 @@ export type {
 export { type ConnectOptions, connect, type Remote, type RemoteLaplace } from "./remote/connect.ts";
 export type { WorkerLike } from "./remote/connection.ts";
 export { type Workers, type WorkersOptions, workers } from "./remote/workers.ts";
+export type { Executor, Shards, ShardTask } from "./shards/executor.ts";
 export type { CountedWeights, WeightVariances } from "./structures/counted-weights.ts";
 export type { Curvature, Eigenbasis, Factors, Structure } from "./structures/curvature.ts";
 export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";

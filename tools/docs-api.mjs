@@ -35,7 +35,7 @@ const groups = {
   "Numbers and runtime": {
     array: ["Arrays", "Arrays of numbers, random numbers, products of many matrices.", ["array"]],
     linalg: ["Linear algebra", "Cholesky, triangular solves, eigenvalues.", ["linalg"]],
-    remote: ["Workers", "The same calls on a worker.", ["remote", "worker.ts"]],
+    remote: ["Workers", "The same calls on a worker.", ["remote", "shards", "worker.ts"]],
     kernels: ["Kernels", "Threads, memory, which build of the kernels runs.", ["kernels"]],
     errors: ["Errors", "Every error that the library throws.", ["errors.ts"]],
   },

@@ -3,7 +3,7 @@
 import { checkData, type Data, isIterator } from "../data/batches.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
-import { here, type Rounds, type Shards, type Task } from "../shards/executor.ts";
+import { here, type Rounds, type Shards, type ShardTask } from "../shards/executor.ts";
 import { Tree } from "../shards/tree.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
@@ -26,7 +26,7 @@ export interface PassOfFit {
 }
 
 /** Sums over a shard. */
-export const sumTask: Task<PassOfFit, DataShard, Summary> = {
+export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
   name: "sum",
   *begin({ where, plan, number, prepared, first }) {
     const passes = passesOf(plan);

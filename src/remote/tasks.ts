@@ -13,7 +13,7 @@ import { kernels } from "../kernels/kernels.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
-import type { Task } from "../shards/executor.ts";
+import type { ShardTask } from "../shards/executor.ts";
 import { bringAll } from "../structures/all.ts";
 import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
@@ -21,7 +21,7 @@ import { rowNamed, rowOf } from "../structures/table.ts";
 
 /** A task that goes to workers. What is written is numbers, texts, arrays, plain objects, likelihoods. */
 export interface Codec<Common, Job, Result> {
-  readonly task: Task<Common, Job, Result>;
+  readonly task: ShardTask<Common, Job, Result>;
   write(common: Common): unknown;
   read(written: never): Common;
   writeJob(job: Job): unknown;

@@ -11,7 +11,7 @@ import {
 } from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
-export interface Task<Common, Job, Result> {
+export interface ShardTask<Common, Job, Result> {
   readonly name: string;
   /** Begins: gives what does one shard, and reports how many of its examples are done. */
   begin(common: Common): Steps<(job: Job) => Steps<Result, number>>;
@@ -21,7 +21,7 @@ export interface Task<Common, Job, Result> {
 export interface Shards<Common = unknown, Job = unknown, Result = unknown> {
   /** The function that is named in errors. */
   readonly where: string;
-  readonly task: Task<Common, Job, Result>;
+  readonly task: ShardTask<Common, Job, Result>;
   /** Makes what all shards have in common, on this thread. */
   prepare(): Steps<Common>;
   /** The shards in order, made as they are asked for. */
