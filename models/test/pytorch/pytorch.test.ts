@@ -61,6 +61,18 @@ function withEnd(y: NDArray, end: string | undefined, axis: number): number[] {
   });
 }
 
+/** A package of this folder, which `npm ci` of the repository does not install, nor its types: what is used of it. */
+const RUNTIME = "onnxruntime-web";
+interface OnnxRuntime {
+  readonly env: { readonly wasm: { numThreads: number }; logLevel: string };
+  readonly Tensor: new (type: string, data: BigInt64Array | Float32Array, shape: readonly number[]) => object;
+  readonly InferenceSession: {
+    create(bytes: Uint8Array): Promise<{
+      run(inputs: Readonly<Record<string, object>>): Promise<Readonly<Record<string, { readonly data: unknown }>>>;
+    }>;
+  };
+}
+
 test("enough networks were exported", () => expect(names.length).toBeGreaterThan(50));
 
 describe.each(names)("%s", (name) => {
@@ -76,7 +88,7 @@ describe.each(names)("%s", (name) => {
   });
 
   test("outputs in float32 are those of onnxruntime-web", async () => {
-    const { default: ort } = await import("onnxruntime-web");
+    const { default: ort } = (await import(RUNTIME)) as { default: OnnxRuntime };
     ort.env.wasm.numThreads = 1;
     ort.env.logLevel = "error";
     const session = await ort.InferenceSession.create(bytes(""));
