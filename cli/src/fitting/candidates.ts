@@ -2,9 +2,11 @@
 
 import { estimateMemory, type TableEncoding } from "laplace-ts";
 import { skipNetwork, skipWeights } from "./by-evidence.ts";
+import { featuresWeights } from "./by-features.ts";
 import {
   chooseStructure,
   defaultHidden,
+  describeFeatures,
   describeNetwork,
   describeSkip,
   type Learning,
@@ -40,6 +42,21 @@ const WIDTHS = [12, 8, 6, 4, 3, 2] as const;
 /** Fits from different seeds of what has more than one minimum. */
 const SEEDS = 3;
 
+/** Numbers of random features, the largest first, and the multiplications of a step up to which they are taken: a few steps are enough. */
+const FEATURES = [300, 200, 100, 50] as const;
+const MOST_FEATURES_WORK = 3e8;
+const FEATURES_SEEDS = 2;
+/** What random features are tried: of numbers with the prior of the evidence, which for classes is too strong (Sonar .40, not .33). */
+const FEATURES_OF_NUMBERS = [
+  { length: 1, precision: undefined },
+  { length: 0.5, precision: undefined },
+] as const;
+const FEATURES_OF_CLASSES: readonly { readonly length: number; readonly precision: number | undefined }[] = [
+  { length: 0.5, precision: 0.3 },
+  { length: 0.5, precision: 0.03 },
+  { length: 0.25, precision: 0.03 },
+];
+
 /** The candidates for so many rows: the network that was asked for, or several. */
 export function candidatesFor(encoding: TableEncoding, rows: number, settings: CandidateSettings): Candidate[] {
   const learning = learningOf(encoding);
@@ -69,12 +86,32 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
         structureReason: `all correlations of ${weights.toLocaleString("en")} weights`,
       };
     };
+    const features = FEATURES.find((count) => {
+      const weights = featuresWeights(inputs, outputs, count);
+      return rows * outputs * weights ** 2 + 2 * weights ** 3 <= MOST_FEATURES_WORK;
+    });
+    const byFeatures = ({ length, precision }: (typeof FEATURES_OF_CLASSES)[number]): Candidate[] => {
+      if (features === undefined) return [];
+      const { memoryBudget, seed } = settings;
+      const weights = featuresWeights(inputs, outputs, features);
+      return [
+        {
+          name: `random features of length ${length}${precision === undefined ? "" : `, prior ${precision}`}`,
+          recipe: { by: "features", learning, features, length, precision, memoryBudget, seed },
+          seeds: FEATURES_SEEDS,
+          network: describeFeatures(inputs, outputs, features, weights),
+          structureReason: `all correlations of ${weights.toLocaleString("en")} weights`,
+        },
+      ];
+    };
     const narrow = Math.min(6, wide);
+    const kinds = encoding.target.kind === "number" ? FEATURES_OF_NUMBERS : FEATURES_OF_CLASSES;
     return [
       bySecondOrder("a linear model", 0, "layers"),
       bySecondOrder(`${narrow} units`, narrow, "layers"),
       bySecondOrder(`${narrow} units with relevance`, narrow, "inputs"),
       ...(wide > narrow ? [bySecondOrder(`${wide} units with relevance`, wide, "inputs")] : []),
+      ...kinds.flatMap(byFeatures),
     ];
   }
   return [

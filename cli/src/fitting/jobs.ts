@@ -5,10 +5,11 @@ import type { Posterior } from "laplace-ts";
 import { type Numbers, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { type EvidenceRecipe, fitByEvidence } from "./by-evidence.ts";
+import { type FeaturesRecipe, fitFeatures } from "./by-features.ts";
 import { type Course, fitRecipe, type OnShare, type RoundsRecipe, tryRecipe } from "./recipe.ts";
 
 /** A way to fit rows. */
-export type Recipe = RoundsRecipe | EvidenceRecipe;
+export type Recipe = RoundsRecipe | EvidenceRecipe | FeaturesRecipe;
 
 /** What is to be done. */
 export interface Job {
@@ -34,9 +35,10 @@ export interface Outcome {
 
 /** Does a job. */
 export async function doJob({ recipe, numbers, division, rounds, partial }: Job, onShare: OnShare): Promise<Outcome> {
-  if (recipe.by === "evidence") {
+  if (recipe.by !== "rounds") {
     const rows = partial ? take(numbers, division.rest) : numbers;
-    return { ...(await fitByEvidence(recipe, rows, onShare)), validation: 0 };
+    const fitted = recipe.by === "evidence" ? fitByEvidence(recipe, rows, onShare) : fitFeatures(recipe, rows, onShare);
+    return { ...(await fitted), validation: 0 };
   }
   const validation = division.part.length;
   if (rounds !== undefined && !partial) {

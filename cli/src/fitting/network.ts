@@ -118,6 +118,11 @@ export function describeSkip(inputs: number, outputs: number, width: number, wei
   return `${inputs} → ${width} → ${outputs}, tanh, and ${inputs} → ${outputs}, ${count}`;
 }
 
+/** Random features with the inputs beside them in a line. */
+export function describeFeatures(inputs: number, outputs: number, features: number, weights: number): string {
+  return `${inputs} → ${features} random features, tanh, and ${inputs} inputs → ${outputs}, ${weights.toLocaleString("en")} parameters that are learned`;
+}
+
 /** A network in a line: "13 → 32 → 1, tanh, 481 parameters". */
 export function describeNetwork(net: Network, hidden: readonly number[], activation: Activation): string {
   const sizes = [net.graph.input.size, ...hidden, net.graph.output.size].join(" → ");

@@ -1,0 +1,82 @@
+// Random features: a wide hidden layer that stays as it was drawn, and a linear layer over it and the inputs, whose posterior is exact
+// for numbers. Nearly a Gaussian process (Neal 1996; Williams 1998), at a cost that is linear in the rows.
+
+import { add, dense, gaussNewton, laplace, multiply, type Network, network, Random, tanh, train } from "laplace-ts";
+import type { Numbers } from "../model/rows.ts";
+import { turn } from "../turn.ts";
+import type { Learning } from "./network.ts";
+
+/** How random features are fitted. */
+export interface FeaturesRecipe {
+  readonly by: "features";
+  readonly learning: Learning;
+  readonly features: number;
+  /** How far apart inputs are that differ: half as long, twice as steep. */
+  readonly length: number;
+  /** That of the prior; undefined where the evidence is to find it. */
+  readonly precision: number | undefined;
+  readonly memoryBudget: number;
+  readonly seed: number;
+}
+
+/** Of standardised targets. */
+const FIRST_NOISE = 0.7;
+const [STEPS, TOLERANCE, NATS] = [50, 1e-6, 0.05];
+/** Deviation of the linear part beside that of the features, at a typical row. */
+const LINEAR = 0.3;
+
+/** The network: tanh(Ωx / (ℓ√d) + b / ℓ) / √M with Ω and b drawn from N(0, 1) and frozen, and the inputs, under a linear layer. */
+export function featuresNetwork(
+  inputs: number,
+  outputs: number,
+  { features, length, seed }: Pick<FeaturesRecipe, "features" | "length" | "seed">,
+): Network {
+  const net = network({ inputs, seed, dtype: "float64" }, (x) =>
+    add(
+      dense(outputs)(multiply(dense(features, tanh, { name: "features" })(x), 1 / Math.sqrt(features))),
+      dense(outputs, undefined, { bias: false })(multiply(x, LINEAR / Math.sqrt(inputs))),
+    ),
+  );
+  const random = new Random(seed);
+  for (const { name, offset, size } of net.parameterTable.filter((one) => one.name.startsWith("features."))) {
+    const deviation = name.endsWith(".weight") ? 1 / (length * Math.sqrt(inputs)) : 1 / length;
+    for (let i = offset; i < offset + size; i++) net.parameters.data[i] = deviation * random.normal();
+    net.freeze(name);
+  }
+  return net;
+}
+
+/** Weights that are free. */
+export const featuresWeights = (inputs: number, outputs: number, features: number): number =>
+  (features + 1 + inputs) * outputs;
+
+/** A posterior around the minimum, and what its training said. */
+export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
+  const { learning, precision, memoryBudget } = recipe;
+  const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe);
+  const data = { x: numbers.x, y: numbers.y };
+  const { history, evidence } = await train(net, data, {
+    loss: precision === undefined ? learning.likelihood(FIRST_NOISE) : learning.loss,
+    optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+    epochs: STEPS,
+    ...(precision === undefined
+      ? { evidence: { groups: "layers" as const, tolerance: NATS } }
+      : { weightDecay: learning.weightDecay(precision, 1, numbers.rows) }),
+    onProgress: ({ epoch }) => onShare(epoch / STEPS),
+  });
+  await turn();
+  const posterior = await laplace(net, {
+    likelihood: learning.likelihood(evidence?.noise ?? 1),
+    structure: "full",
+    memoryBudget,
+    priorPrecision: evidence?.priorPrecision ?? precision ?? 1,
+    checks: false,
+  }).fit(data);
+  onShare(1);
+  const epochs = history.map(({ epoch }) => epoch);
+  const kept = epochs[epochs.length - 1] ?? 0;
+  return {
+    posterior,
+    course: { epochs, train: history.map(({ loss }) => loss), validation: [], kept, rounds: 1 },
+  };
+}
