@@ -85,7 +85,11 @@ export function loadMixture(bytes: Uint8Array | ArrayBuffer): PosteriorMixture {
   }
   const posteriors = parts.map((part) => loadPosterior(writeSafetensors(part.tensors, part.metadata)));
   try {
-    return mixture(posteriors, weights);
+    const made = mixture(posteriors, weights);
+    const own = Float64Array.from(weights.data);
+    const sum = own.reduce((total, weight) => total + weight, 0);
+    // Divided by their sum once more, they would change by a last bit.
+    return Math.abs(sum - 1) > 1e-9 ? made : new PosteriorMixture(made.posteriors, own);
   } catch (cause) {
     throw new FileError("malformed", (cause as Error).message, { cause });
   }

@@ -168,6 +168,17 @@ describe("files", () => {
     expect(Object.keys(readSafetensors(bytes).metadata)).toContain("table-model");
   });
 
+  test("weights that do not sum to 1 to the last bit stay as they are", async () => {
+    const { single, encoding } = await modelsOf("regression");
+    const whole = mixture(
+      single.map(({ posterior }) => posterior),
+      [3 / 7, 1.3 / 3, 0.37],
+    );
+    expect(whole.weights.reduce((sum, weight) => sum + weight, 0)).not.toBe(1);
+    const model = tableModel({ mixture: whole, encoding });
+    expect(loadTableModel(saveTableModel(model)).predict(fresh)).toEqual(model.predict(fresh));
+  });
+
   test("a mixture without an encoding is foreign, and other metadata are kept", async () => {
     const { mixed } = await modelsOf("regression");
     const whole = mixed.mixture;
