@@ -1,14 +1,15 @@
 // Compiles src/kernels/assembly/ to WebAssembly and writes, into src/kernels/generated/,
 //   assembly.ts  an instance for float32 and one for float64 of every generic kernel `export function name<T>(...)`
 //                whose comment is not marked @internal,
-//   wide.wasm    a build that is a file of the package, which Node alone reads,
-//   bytes.ts     the plain build, compressed, as base64 text (so that Node, pages and bundlers load it alike); the relaxed one
-//                is made of it when it is loaded,
+//   plain.wasm   the plain build; the relaxed one is made of it when it is loaded,
+//   wide.wasm    a build for Node alone,
+//   bytes.ts     the plain build, packed, as base64 text, and the module that unpacks it, for pages and bundles; where
+//                the package's files are beside the program, in Node, plain.wasm is read,
 //   types.ts     the kernels' signatures as TypeScript sees them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import zopfli from "@gfx/zopfli";
 import asc from "assemblyscript/asc";
+import { pack } from "./pack.mjs";
 import { plainSimd } from "./plain-simd.mjs";
 
 const assembly = "src/kernels/assembly";
@@ -81,11 +82,22 @@ ${members(1)}}
 `;
 }
 
+/** Compiles files of the assembly into a module. */
+async function compile(files, to, options, readFile) {
+  const { error, stderr } = await asc.main([...files, "-o", to, ...options.split(" ")], { readFile });
+  if (error) throw new Error(`The kernels do not compile.\n${stderr.toString()}`);
+}
+
 async function bytes() {
   const { plain, fused } = plainSimd(readFileSync(join(generated, "relaxed.wasm")));
-  // Zopfli's stream is 6 % shorter than zlib's, and read by the same code.
-  const packed = await zopfli.deflateAsync(plain, { numiterations: 15 });
-  const text = Buffer.from(packed).toString("base64");
+  writeFileSync(join(generated, "plain.wasm"), plain);
+  const packed = pack(plain);
+  // The result, what is packed, and 19,000 probabilities.
+  const pages = Math.ceil((plain.length + packed.length + 80_000) / 65536);
+  const unpacker = join(generated, "unpack.wasm");
+  const options = `-Oz --runtime stub --noAssert --initialMemory ${pages}`;
+  await compile([join(assembly, "unpack.ts")], unpacker, options);
+  const text = (module) => Buffer.from(module).toString("base64");
   return `${notice}
 /** The bytes of the plain build. */
 export const size = ${plain.length};
@@ -93,9 +105,13 @@ export const size = ${plain.length};
 /** Operations that are fused in the relaxed build. */
 export const fused = ${fused};
 
-/** The plain build, compressed. */
-export const compressed: string =
-  "${text}";
+/** The module that unpacks. */
+export const unpacker: string =
+  "${text(readFileSync(unpacker))}";
+
+/** The plain build, packed. */
+export const packed: string =
+  "${text(packed)}";
 `;
 }
 
@@ -112,9 +128,7 @@ export async function buildKernels() {
     };
     const options =
       "-O3 --converge --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd --enable relaxed-simd";
-    const files = [join(generated, "assembly.ts"), "-o", wasm];
-    const { error, stderr } = await asc.main([...files, ...options.split(" ")], { readFile });
-    if (error) throw new Error(`The kernels do not compile.\n${stderr.toString()}`);
+    await compile([join(generated, "assembly.ts")], wasm, options, readFile);
   }
   writeFileSync(join(generated, "bytes.ts"), await bytes());
   writeFileSync(join(generated, "types.ts"), types(kernels));

@@ -47,8 +47,11 @@ const pagesOfDocs = () =>
     .map((name) => join("docs", name));
 
 const tsc = (project) => run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project]);
-/** Puts the wide kernels beside the library's compiled ones: Node reads that file where it is asked for. */
-const addWide = (folder) => cpSync("src/kernels/generated/wide.wasm", `${folder}/kernels/generated/wide.wasm`);
+/** Puts the kernels that Node reads as files beside the library. */
+function addKernels(folder) {
+  for (const name of ["plain.wasm", "wide.wasm"])
+    cpSync(`src/kernels/generated/${name}`, `${folder}/kernels/generated/${name}`);
+}
 const lock = "package-lock.json";
 
 try {
@@ -61,7 +64,7 @@ try {
   await step(
     "Compiling the kernels",
     {
-      inputs: ["src/kernels/assembly", "tools/build-kernels.mjs", "tools/plain-simd.mjs", lock],
+      inputs: ["src/kernels/assembly", "tools/build-kernels.mjs", "tools/pack.mjs", "tools/plain-simd.mjs", lock],
       outputs: ["src/kernels/generated/types.ts", "src/kernels/generated/bytes.ts"],
       stamp: "build/kernels.stamp",
     },
@@ -77,7 +80,7 @@ try {
     async () => {
       rmSync("dist", { recursive: true, force: true });
       tsc("tsconfig.build.json");
-      addWide("dist");
+      addKernels("dist");
       await (await import("./single-files.mjs")).writeSingleFiles("dist");
     },
   );
@@ -152,7 +155,7 @@ try {
       () => {
         rmSync("build/bench", { recursive: true, force: true });
         tsc("tsconfig.bench.json");
-        addWide("build/bench/src");
+        addKernels("build/bench/src");
       },
     );
   }

@@ -3,15 +3,15 @@
 import { checkInteger, OptionError, PlatformError } from "../errors.ts";
 import { countWork, dryBytes } from "./dry-run.ts";
 import { fuse } from "./fuse.ts";
-import { compressed, size } from "./generated/bytes.ts";
+import { packed, size, unpacker } from "./generated/bytes.ts";
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { SCRATCH, STATIC_BYTES, shared, theMemory } from "./heap.ts";
-import { inflate } from "./inflate.ts";
 import { allocate, bytesPerElement, copyOut, type DType, inMemory, memoryUse, scope, writeIntegers } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
 import { inWriting } from "./pieces.ts";
 import { recording } from "./tape.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
+import { type Bytes, decode, unpack } from "./unpack.ts";
 import type { wide } from "./wide.ts";
 
 export { activationCode } from "./activations.ts";
@@ -53,7 +53,7 @@ interface NodeProcess {
   readonly env?: Record<string, string | undefined>;
   readonly versions?: { readonly node?: string };
   getBuiltinModule?(name: "node:module"): { createRequire(url: string): (path: string) => { wide: typeof wide } };
-  getBuiltinModule?(name: "node:zlib"): { inflateRawSync(bytes: Uint8Array): Bytes };
+  getBuiltinModule?(name: "node:fs"): { readFileSync(file: URL): Bytes };
 }
 
 const nodeProcess = (): NodeProcess | undefined => (globalThis as { process?: NodeProcess }).process;
@@ -96,34 +96,38 @@ function loadWide(): Loaded {
   return found;
 }
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** The bytes of base64 text, by the runtime's own means where it has them: a loop is interpreted for milliseconds. */
-function decode(base64: string): Bytes {
-  const runtime = globalThis as unknown as {
-    Uint8Array: { fromBase64?(text: string): Bytes };
-    Buffer?: { from(text: string, encoding: "base64"): Bytes };
-  };
-  if (runtime.Uint8Array.fromBase64 !== undefined) return runtime.Uint8Array.fromBase64(base64);
-  if (runtime.Buffer !== undefined) return runtime.Buffer.from(base64, "base64");
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
-}
-
 /** The plain build, for memory of the kind that there is. */
-function inflated(): Bytes {
-  const packed = decode(compressed);
-  const zlib = nodeProcess()?.getBuiltinModule?.("node:zlib");
-  const bytes = zlib?.inflateRawSync(packed) ?? inflate(packed, size);
+function plainBuild(): Bytes {
+  const bytes = fileOfNode() ?? unpacked();
   if (shared) markMemoryShared(bytes);
   return bytes;
 }
 
+/** @throws PlatformError where modules are not compiled */
+function unpacked(): Bytes {
+  try {
+    return unpack(decode(unpacker), decode(packed), size);
+  } catch (error) {
+    throw refusal(error as Error);
+  }
+}
+
+/** The file of the same bytes, where it is beside the program: no work at all. Deno would ask its user for permission to read. */
+function fileOfNode(): Bytes | undefined {
+  if ("Deno" in globalThis) return undefined;
+  try {
+    const { url } = import.meta;
+    const file = new URL(`${url.slice(0, url.lastIndexOf("/"))}/generated/plain.wasm`);
+    const bytes = nodeProcess()?.getBuiltinModule?.("node:fs").readFileSync(file);
+    return bytes?.length === size ? new Uint8Array(bytes) : undefined;
+  } catch {
+    return undefined; // a bundle has the text alone
+  }
+}
+
 function load(only?: "relaxed" | "simd"): Loaded {
   theMemory(); // which says what a runtime without WebAssembly lacks
-  const plain = inflated();
+  const plain = plainBuild();
   // Relaxed SIMD is tried on the real bytes: what a runtime claims and what it takes may differ.
   for (const build of ["relaxed", "simd"] as const) {
     if (only !== undefined && only !== build) continue;
