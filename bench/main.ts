@@ -1,5 +1,5 @@
 // npm run bench                      every suite
-// npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet, resnet, transformer
+// npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet, resnet, transformer, classes
 // npm run bench -- tables            `laplace fit` on tables: those of ../shared, or FILE[:TARGET[:IGNORED,…]] after it
 //   --splits N                       its splits of each table (default 2)
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
@@ -14,6 +14,7 @@ import { arch, cpus, release, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { kernels } from "../src/kernels/kernels.ts";
 import { type Case, difference, type Peer } from "./case.ts";
+import { runClasses } from "./classes.ts";
 import { compare, type Way } from "./compare.ts";
 import { cases as gradientCases } from "./gradients.ts";
 import { instantiation } from "./instantiation.ts";
@@ -53,7 +54,13 @@ function write(measured: object): void {
   console.log(file);
 }
 
-const classifiers = { laplace: runLaplace, lenet: runLenet, resnet: runResnet, transformer: runTransformer };
+const classifiers = {
+  laplace: runLaplace,
+  lenet: runLenet,
+  resnet: runResnet,
+  transformer: runTransformer,
+  classes: runClasses,
+};
 const suites = ["kernels", "gradients", ...Object.keys(classifiers)];
 if (positionals[0] === "tables") {
   const { peers, filter } = values;

@@ -12,7 +12,7 @@ import { passesOf } from "./accumulators.ts";
 import type { InputSums } from "./input-sums.ts";
 import { once, type Plan } from "./plan.ts";
 import { countedPositions, viewOf } from "./positions.ts";
-import { columnsOf } from "./root-columns.ts";
+import { passColumns } from "./root-columns.ts";
 import { both, type CurvatureSums, curvatureSums, type LossSums, lossSums } from "./sums.ts";
 
 /** Places in data, from `first` up to but not `end`, whose targets were drawn from a seed. */
@@ -53,7 +53,7 @@ export function cutOfPass(pass: PlannedPass, examples: number): Cut {
 function measuredCut(pass: PlannedPass, examples: number): Cut {
   const { plan, apart } = pass;
   const view = viewOf(plan);
-  const all = columnsOf(plan).count(view === undefined ? plan.net.outputShape : [view.graph.output.size]);
+  const all = passColumns(plan).count(view === undefined ? plan.net.outputShape : [view.graph.output.size]);
   const columns = apart > 1 ? 1 : all;
   const pulls = (cut: Omit<Cut, "length">) => pullsOf("", pass, cut);
   return cutOf({ model: plan.net, columns, least: 1, view, targeted: true, pulls }, examples);
@@ -153,7 +153,7 @@ export function curvaturePull(
 ): Pull<Steps<CurvatureSums>> {
   const { likelihood, selection } = plan;
   const contraction = curvatureSums(where, plan, accumulatorFor(most), apart, examples);
-  const columns = weighted(columnsOf(plan, first), 0.5);
+  const columns = passColumns(plan, first);
   const view = viewOf(plan);
   const listed = (part: Part) => view && countedPositions(likelihood, view, part);
   const rows = view && { ...view, most: mostRows, listed };

@@ -1,12 +1,34 @@
 // The columns whose outer products make a curvature.
 
 import { Random } from "../array/random.ts";
-import { lossGradient } from "../derivatives/cotangents.ts";
+import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import type { Columns } from "../network/run.ts";
-import type { Plan } from "./plan.ts";
+import { rowOf } from "../structures/table.ts";
+import { once, type Plan } from "./plan.ts";
+import { viewOf } from "./positions.ts";
+
+/** Outputs from which on Λ is taken in closed form: of fewer, columns cost little. */
+const MANY_OUTPUTS = 64;
+
+/**
+ * Those that a pass pulls back, times the roots of the examples' weights: Λ^½, or what is left of it behind the last layer, where
+ * that has many outputs.
+ * @param first the place of the first example in the data
+ */
+export function passColumns(plan: Plan, first = 0): Columns {
+  const { likelihood, net, kind } = plan;
+  const closed = once(plan, "head", () => {
+    if (kind !== "ggn") return undefined;
+    const { graph, selection } = viewOf(plan) ?? { graph: net.graph, selection: plan.selection };
+    const head = likelihood.head?.(graph, net.outputShape);
+    if (head === undefined || head.site.outputs < MANY_OUTPUTS) return undefined;
+    return rowOf(plan).takesSpread(selection, head.site) ? head.behind(selection.reaches) : undefined;
+  });
+  return closed ?? weighted(columnsOf(plan, first), 0.5);
+}
 
 /**
  * Those of a plan.

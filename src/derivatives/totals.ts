@@ -127,7 +127,7 @@ function nodesFor(graph: Graph, sites: readonly Site[]) {
 
 /** What arrived at some sites, and their inputs, as copies in float64 in the current scope. */
 export function widened(backward: Backward, sites: readonly Site[]): Backward {
-  const { batch, columns, dtype, graph } = backward;
+  const { batch, columns, dtype, graph, spread } = backward;
   if (dtype === "float64") return backward;
   const { cotangents, values } = nodesOf(graph, sites);
   const wide = (from: Pointer, length: number): Pointer => {
@@ -140,7 +140,7 @@ export function widened(backward: Backward, sites: readonly Site[]): Backward {
   const [places, arrived] = [noPlaces(graph), noPlaces(graph)];
   for (const node of values) places[node.id] = wide(backward.value(node), batch * node.size);
   for (const node of cotangents) arrived[node.id] = wide(backward.cotangent(node), columns * batch * node.size);
-  return backward.as({ dtype: "float64", batch, values: places, cotangents: arrived });
+  return backward.as({ dtype: "float64", batch, values: places, cotangents: arrived, spread: spread?.in("float64") });
 }
 
 /** Adds numbers of the kernels' memory to totals, and leaves zeros there: those of some parameters, or all. */

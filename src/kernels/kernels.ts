@@ -183,6 +183,7 @@ function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
     eighWorkspace: float64.eighWorkspace,
     gemm: (batch: number, m: number, n: number, k: number) => countWork(batch * m * n * k),
     syrk: (n: number, k: number) => countWork((n * n * k) / 2),
+    rowGrams: (rows: number, columns: number, n: number) => countWork((rows * columns * n * n) / 2),
   } as unknown as Float64Kernels;
   const float32 = kernelsOf("float32", "_f32");
   const written = {

@@ -135,6 +135,14 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
       k.fill(N * N, 0, more);
     },
   ],
+  spreadColumns: [true, false].map((shared) => (k, { x, positive, out }, allocate) => {
+    k.spreadColumns(3, N, 7, positive, x, shared, 4, 11, allocate(64), out, 21, 7);
+  }),
+  rowGrams: [1, 0].map((rest) => (k, { x, out }, allocate) => {
+    const work = allocate(8 * N * 2 * N);
+    for (let i = 0; i < 5 * N; i++) k.affine(N / 2, rest, x + 8 * i * N, 0, x + 8 * i * N, false);
+    k.rowGrams(3, 5, N, x, 3 * N, N, out, work, allocate(4 * N));
+  }),
   solveForward: [
     (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N, 1)),
     (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, 1, N)),

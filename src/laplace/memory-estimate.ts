@@ -30,9 +30,13 @@ export interface MemoryEstimate {
   readonly curvature: number;
   /** Of the factorisation at its peak; what is kept of it is less. */
   readonly factorisation: number;
-  /** The peak of each phase, with what the posterior holds by then; the last three for `inputs` inputs. */
+  /**
+   * The peak of each phase, with what the posterior holds by then: of the fit itself; of the evidence, with the prediction for one
+   * input; and the last three for `inputs` inputs.
+   */
   readonly phases: {
     readonly fit: number;
+    readonly evidence: number;
     readonly predict: number;
     readonly evaluate: number;
     readonly diagnose: number;
@@ -44,15 +48,15 @@ function bytesOfPass(plan: Plan, pass: Pass, apart: number, examples: number): {
   const { net } = plan;
   const bytes = bytesPerElement(net.dtype);
   const accumulatorFor = dryAccumulators(plan, pass);
-  const { dtype, length, sums: summed = length } = accumulatorFor(1);
+  const planned = { plan, accumulatorFor, apart };
+  const cut = examples === 0 ? undefined : cutOfPass(planned, examples);
+  const { dtype, length, sums: summed = length } = accumulatorFor(cut?.columns ?? 1);
   // Sums of float32 over many examples have totals of float64.
   const totals = (type: DType) => (type === "float64" || examples <= MOST_EXAMPLES ? 0 : FLOAT64);
   const held = apart * length * bytesPerElement(dtype) + net.parameterCount * bytes;
   const sums = held + apart * (apart > 1 ? length : summed) * totals(dtype) + net.parameterCount * totals(net.dtype);
   // Where no example passes, there is no part.
-  if (examples === 0) return { sums, part: (net.parameterCount + net.buffers.size) * bytes };
-  const planned = { plan, accumulatorFor, apart };
-  const cut = cutOfPass(planned, examples);
+  if (cut === undefined) return { sums, part: (net.parameterCount + net.buffers.size) * bytes };
   const { peak } = passBytes(planned, cut, Math.min(examples, cut.length));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size * bytes : 0;
@@ -87,17 +91,18 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
     peaks[0] += left + made + vector;
     peaks.push(Math.max(sums + part, sums + left + vector), left + vector + all);
   }
-  const fit = kept + Math.max(copy + Math.max(...peaks), vector + curvature + factorisation);
+  const fit = kept + copy + Math.max(...peaks);
   const { predict, evaluate, diagnose } = asked === undefined ? used : phaseBytes(plan, precision, asked);
   // What the first prediction kept is there from then on.
   const posterior = kept + vector + curvature + evidence.kept + (asked === undefined ? 0 : used.kept);
   const phases = {
     fit,
+    evidence: kept + vector + curvature + factorisation,
     predict: posterior + predict,
     evaluate: posterior + evaluate,
     diagnose: posterior + diagnose,
   };
-  const bytes = asked === undefined ? fit : Math.max(...Object.values(phases));
+  const bytes = Math.max(fit, phases.evidence, ...(asked === undefined ? [] : Object.values(phases)));
   return { bytes, sums, part, curvature, factorisation, phases };
 }
 

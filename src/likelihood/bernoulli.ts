@@ -2,11 +2,13 @@
 
 import { sizeOf } from "../array/ndarray.ts";
 import { activationCode } from "../kernels/kernels.ts";
-import { bytesPerElement, inMemory } from "../kernels/memory.ts";
+import { bytesPerElement, type FloatArray, inMemory } from "../kernels/memory.ts";
 import { checkClassOptions, type IgnoreOptions } from "../losses/classes.ts";
 import { binaryCrossEntropy } from "../losses/losses.ts";
+import type { Outputs } from "../network/part-outputs.ts";
 import { type BinaryLink, binaryLinks, binaryLogProbabilities, binaryPairs } from "./binary-links.ts";
 import { binaryEntropies } from "./entropies.ts";
+import { headsBy, squaresOf } from "./head.ts";
 import { noHyper } from "./hyper.ts";
 import { alone, frequencies, type Likelihood, likelihoodOf, refuseSigmoid, writeDiagonal } from "./likelihood.ts";
 
@@ -37,13 +39,9 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood<"labels"> {
     checkNetwork: refuseSigmoid,
     group: alone,
     rootColumns: sizeOf,
-    root(outputs, columns, to) {
-      const start = outputs.f / bytesPerElement(outputs.dtype);
-      // √(p (1 − p)) = 1 / (2 cosh(f / 2)), which does not cancel.
-      inMemory(outputs.dtype, (memory) =>
-        writeDiagonal(outputs, columns, to, (i) => 0.5 / Math.cosh(memory[start + i] / 2)),
-      );
-    },
+    root: (outputs, columns, to) =>
+      inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, rootsOf(outputs, memory))),
+    head: headsBy({ shared: false, write: squaresOf(rootsOf), dropIgnored }),
     drawColumn({ kernels, dtype, batch, outputs, f }, draws, to) {
       kernels.activation(activationCode.sigmoid, batch * outputs, f, to, 0);
       let at = to / bytesPerElement(dtype);
@@ -70,4 +68,10 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood<"labels"> {
     logProbabilities: (link, { mean, variance }, draw) =>
       binaryLogProbabilities(link as BinaryLink, mean, variance, draw),
   });
+}
+
+/** √(p (1 − p)) = 1 / (2 cosh(f / 2)), which does not cancel. */
+function rootsOf({ f, dtype }: Outputs, memory: FloatArray): (i: number) => number {
+  const start = f / bytesPerElement(dtype);
+  return (i) => 0.5 / Math.cosh(memory[start + i] / 2);
 }

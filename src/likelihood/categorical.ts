@@ -14,6 +14,7 @@ import {
 } from "../losses/classes.ts";
 import { crossEntropy } from "../losses/losses.ts";
 import { classEntropies } from "./entropies.ts";
+import { headsBy } from "./head.ts";
 import { noHyper } from "./hyper.ts";
 import {
   type Draw,
@@ -125,6 +126,12 @@ export function categorical(options: ClassOptions = {}): Likelihood<"classes"> {
         }
       });
     },
+    head: headsBy({
+      shared: true,
+      write: (outputs, to) => writeSoftmax(outputs, layoutOf(outputs.shape), to),
+      inRows: (shape) => layoutOf(shape).step === 1,
+      dropIgnored,
+    }),
     drawColumn(outputs, draws, to) {
       const { dtype, batch, shape } = outputs;
       const layout = layoutOf(shape);

@@ -11,6 +11,7 @@ import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/part-outputs.ts";
 import type { Which } from "../network/run.ts";
 import { endOf, labelOf } from "../network/summary.ts";
+import type { HeadOf } from "./head.ts";
 import type { Hyper } from "./hyper.ts";
 
 /** What of a Gaussian over outputs is looked at: "variance" are those of the outputs, "covariance" those within groups. */
@@ -145,6 +146,8 @@ export interface Likelihood<Kind extends LikelihoodKind = LikelihoodKind> extend
   readonly observed?: boolean | undefined;
   /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]; of targets t. @throws ValueError */
   root(outputs: Outputs, which: Which, to: Pointer, t: Pointer): void;
+  /** The last layers of networks behind which columns are known in closed form. */
+  readonly head?: HeadOf | undefined;
   /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */
   drawColumn(outputs: Outputs, draws: Draws, to: Pointer): void;
   /** Σ of what the loss leaves out of −log density and what depends on the targets only. */

@@ -2,8 +2,10 @@
 
 import { sizeOf } from "../array/ndarray.ts";
 import { ValueError } from "../errors.ts";
-import { bytesPerElement, inMemory } from "../kernels/memory.ts";
+import { bytesPerElement, type FloatArray, inMemory, type Pointer } from "../kernels/memory.ts";
 import { mse } from "../losses/losses.ts";
+import type { Outputs } from "../network/part-outputs.ts";
+import { headsBy, squaresOf } from "./head.ts";
 import { noHyper } from "./hyper.ts";
 import {
   alone,
@@ -54,6 +56,14 @@ export function ofNumbers(
   const constantOf = (y: number) => rule.constant?.(y) ?? 0;
   const moments = (m: number, v: number) => rule.moments?.(m, v) ?? gaussianMoments(rule, m, v);
   const densityOf = logDensity ?? ((y, m, v) => logMixture(rule, y, m, v) - constantOf(y));
+  const rootsOf = ({ f, dtype }: Outputs, memory: FloatArray, targets: Pointer) => {
+    const size = bytesPerElement(dtype);
+    const [start, t] = [f / size, targets / size];
+    return (i: number) => {
+      const at = memory[start + i];
+      return observed ? observedRoot(name, rule, at, memory[t + i]) : rootOf(at);
+    };
+  };
   return likelihoodOf<"numbers">({
     name,
     elementShape: mse.rule.elementShape,
@@ -90,16 +100,9 @@ export function ofNumbers(
     group: alone,
     rootColumns: sizeOf,
     observed,
-    root(outputs, columns, to, targets) {
-      const size = bytesPerElement(outputs.dtype);
-      const [start, t] = [outputs.f / size, targets / size];
-      inMemory(outputs.dtype, (memory) =>
-        writeDiagonal(outputs, columns, to, (i) => {
-          const f = memory[start + i];
-          return observed ? observedRoot(name, rule, f, memory[t + i]) : rootOf(f);
-        }),
-      );
-    },
+    root: (outputs, columns, to, targets) =>
+      inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, rootsOf(outputs, memory, targets))),
+    head: headsBy({ shared: false, write: squaresOf(rootsOf) }),
     drawColumn({ dtype, batch, outputs, f }, draws, to) {
       const size = bytesPerElement(dtype);
       inMemory(dtype, (memory) => {

@@ -116,8 +116,33 @@ export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangen
 /** Whether the network's inputs have a part in a node. */
 const isNoConstant = ({ id, inputs }: Node) => id === 0 || inputs.length > 0;
 
+/** Columns of a node of which only Λ = Σ_k c_k c_kᵀ is known, for each row of its last axis, [C]. */
+export interface Spread {
+  readonly node: Node;
+  readonly rows: number;
+  /** The same in that type: its results are in its own. */
+  in(dtype: DType): Spread;
+  /** diag Λ of each row, [rows, C]: to be read. */
+  variances(): Pointer;
+  /** Adds Σ Λ over rows to the lower triangle of `to`, [C, C]. */
+  add(to: Pointer): void;
+  /** Writes Λ of each row, [rows, C, C]. */
+  write(to: Pointer): void;
+  /** diag MᵀΛM of each row for a matrix M [C, C], [rows, C]. */
+  rotated(matrix: Pointer): Pointer;
+}
+
+/** How a pass begins where it does not at the outputs. */
+export interface Beginning {
+  /** The node that the columns are put on. */
+  readonly at?: Node | undefined;
+  /** What is known of those at the outputs. */
+  readonly spread?: Spread | undefined;
+}
+
 /** Where values and cotangents lie, by the nodes' numbers; 0 for those that nobody needs. */
 interface Copies {
+  readonly spread?: Spread | undefined;
   readonly dtype: DType;
   readonly batch: number;
   readonly values: readonly Pointer[];
@@ -132,6 +157,8 @@ export class Backward implements CotangentPass {
   readonly batch: number;
   readonly columns: number;
   readonly forward: Forward;
+  /** Columns that are not among these, but for their sum. */
+  readonly spread: Spread | undefined;
   readonly #values: readonly Pointer[] | undefined;
   readonly #cotangents: Pointer[];
   readonly #wanted: (node: Node) => boolean;
@@ -140,6 +167,7 @@ export class Backward implements CotangentPass {
    * Pulls the columns back.
    * @param columns [K, B, ...output shape]
    * @param target what gets cotangents: all that depends on the parameters, everything, or the nodes it says
+   * @param beginning where they do not begin at the outputs
    * @param copies where a pass lies that was pulled back before, see `as`
    */
   constructor(
@@ -147,6 +175,7 @@ export class Backward implements CotangentPass {
     columns: Pointer,
     columnCount: number,
     target: "parameters" | "inputs" | ((node: Node) => boolean),
+    { at, spread }: Beginning = {},
     copies?: Copies,
   ) {
     this.dtype = copies === undefined ? forward.dtype : copies.dtype;
@@ -155,6 +184,7 @@ export class Backward implements CotangentPass {
     this.batch = copies === undefined ? forward.batch : copies.batch;
     this.columns = columnCount;
     this.forward = forward;
+    this.spread = spread;
     this.#values = copies?.values;
     if (typeof target === "function") this.#wanted = target;
     else this.#wanted = target === "parameters" ? (node) => node.dependsOnParameters : isNoConstant;
@@ -164,7 +194,7 @@ export class Backward implements CotangentPass {
       return;
     }
     this.#cotangents = new Array<Pointer>(output.id + 1).fill(0);
-    this.#cotangents[output.id] = columns;
+    this.#cotangents[(at ?? output).id] = columns;
     for (let i = nodes.length - 1; i > 0; i--) {
       if (this.#cotangents[nodes[i].id] !== 0) nodes[i].primitive.pullback(nodes[i], this);
     }
@@ -186,6 +216,11 @@ export class Backward implements CotangentPass {
     return this.forward.training;
   }
 
+  /** What is known of the columns at the one use of a site; of a view that was made twice nodes have the same numbers. */
+  spreadAt([node]: readonly Node[]): Spread | undefined {
+    return node?.id === this.spread?.node.id ? this.spread : undefined;
+  }
+
   /** The node's cotangents [K, B, ...shape], or 0 where none arrived. */
   cotangent(node: Node): Pointer {
     return this.#cotangents[node.id];
@@ -196,7 +231,7 @@ export class Backward implements CotangentPass {
    * further back.
    */
   as(copies: Copies): Backward {
-    return new Backward(this.forward, 0, this.columns, this.#wanted, copies);
+    return new Backward(this.forward, 0, this.columns, this.#wanted, { spread: copies.spread }, copies);
   }
 
   contribute(input: Node, write: (to: Pointer, add: boolean) => void): void {

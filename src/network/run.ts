@@ -20,7 +20,7 @@ import {
 import { type ExamplesReport, inPieces, type Steps } from "../kernels/steps.ts";
 import { type Graph, nodeNumbers } from "./graph.ts";
 import type { Shape } from "./parameters.ts";
-import { Backward, Forward } from "./passes.ts";
+import { Backward, Forward, type Spread } from "./passes.ts";
 import type { Node } from "./primitive.ts";
 import { labelOf } from "./summary.ts";
 
@@ -72,8 +72,12 @@ export interface Columns {
   count(shape: readonly number[]): number;
   /** Comes first: what `hold` gives stays until the end. */
   open?(hold: Hold): void;
-  /** Writes some of them, [count, B, ...outputs]. */
-  write(part: Part, which: Which, to: Pointer): void;
+  /** The node that they are put on (default: the graph's output). */
+  readonly at?: Node;
+  /** Comes before a part's columns, and gives what others, at the outputs, sum to. */
+  spread?(part: Part): Spread;
+  /** Writes some of them, [count, B, ...outputs], or like the values of that node. */
+  write(part: Part, which: Which, to: Pointer, spread?: Spread): void;
 }
 
 /** What becomes of columns that arrive at the parameters, and of the values. */
@@ -314,14 +318,16 @@ function pullBack(part: Part, pull: Pull<unknown>): void {
   }
   contraction.begin?.(part);
   const { forward, count: batch, shape } = part;
-  const { output } = forward.graph;
+  const { at = forward.graph.output } = columns;
+  const spread = columns.spread?.(part);
   const total = columns.count(shape);
-  for (let first = 0; first < total; first += most) {
+  // What is known of columns is handed on where there are no others too.
+  for (let first = 0; first < (total || Number(spread !== undefined)); first += most || 1) {
     const count = Math.min(most, total - first);
     scope(() => {
-      const to = allocateFloats(forward.dtype, count * batch * output.size);
-      columns.write(part, { first, count }, to);
-      contraction.add?.(new Backward(forward, to, count, target), first);
+      const to = count === 0 ? 0 : allocateFloats(forward.dtype, count * batch * at.size);
+      if (count > 0) columns.write(part, { first, count }, to, spread);
+      contraction.add?.(new Backward(forward, to, count, target, { at, spread }), first);
     });
   }
   contraction.end?.(part);

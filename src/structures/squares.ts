@@ -15,13 +15,23 @@ export function squareNumbers(site: LinearSite, nodes: readonly Node[], columns:
 }
 
 /** Adds the squares of a weight's derivatives at its one use at one position to `to`, [outputs, inputs]. */
-export function addPlainSquares(backward: Backward, { outputs, inputs }: LinearSite, use: Use, to: Pointer): void {
-  // (δ a)² = δ² a²: one product for all examples, after the columns are summed.
-  const { kernels, batch, dtype } = backward;
-  const delta = sumOfSquares(backward, use.left.at, outputs);
-  const a = allocateFloats(dtype, batch * inputs);
-  kernels.multiply(1, batch * inputs, use.right.at, use.right.at, a, false);
-  kernels.gemm(1, outputs, inputs, batch, delta, 0, 1, outputs, a, 0, inputs, 1, to, 0, inputs, 1, true);
+export function addPlainSquares(backward: Backward, site: LinearSite, use: Use, to: Pointer): void {
+  const delta = sumOfSquares(backward, use.left.at, site.outputs);
+  addSquaredProducts(backward, site, backward.batch, delta, use.right.at, to);
+}
+
+/** Adds Σ_n d_n ⊗ a_n² to `to`, for rows d of squares that are summed over columns: (δ a)² = δ² a². */
+export function addSquaredProducts(
+  { kernels, dtype }: Backward,
+  { outputs, inputs }: LinearSite,
+  rows: number,
+  d: Pointer,
+  a: Pointer,
+  to: Pointer,
+): void {
+  const squares = allocateFloats(dtype, rows * inputs);
+  kernels.multiply(1, rows * inputs, a, a, squares, false);
+  kernels.gemm(1, outputs, inputs, rows, d, 0, 1, outputs, squares, 0, inputs, 1, to, 0, inputs, 1, true);
 }
 
 /** Adds the squares of a weight's derivatives at a chunk of examples to `to`, [outputs, inputs]. */

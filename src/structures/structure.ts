@@ -2,6 +2,7 @@
 
 import type { DType } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
+import type { LinearSite } from "../network/parameters.ts";
 import type { Accumulator, Curvature, Sharing, Structure } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
@@ -63,6 +64,8 @@ export interface Row<C extends Curvature = Curvature> {
   readonly agree: readonly "sharing"[];
   /** Single weights of a parameter; a prior precision for each weight. */
   readonly takes: { readonly singleWeights: boolean; readonly weightPriors: boolean };
+  /** Whether its sums take the columns of a layer's outputs by what they sum to. */
+  takesSpread(selection: Selection, site: LinearSite): boolean;
   /** A fit's passes through the data, where the option `basis` is given or not. */
   passes(basis: boolean): readonly Pass[];
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */

@@ -149,6 +149,26 @@ test.each(structures)("labels at every position, of which one is ignored: %s", a
   expectNear(await ratio(mixed, 2, { structure, likelihood, weights: some }));
 });
 
+test.each([
+  ["whole, last layer", chain({ inputs: 30, seed: 1 }, dense(200, relu), dense(10)), "full"],
+  ["many classes", chain({ inputs: 30, seed: 1 }, dense(60, relu), dense(50, relu), dense(300)), "kronecker"],
+] as const)("a fit by itself: %s", async (_, net, structure) => {
+  const options: LaplaceOptions = {
+    likelihood: "classification",
+    structure,
+    weights: structure === "full" ? "lastLayer" : "all",
+    checks: false,
+  };
+  const { phases } = estimateMemory(net, { ...options, examples: 400 });
+  const x = randomNormal([400, 30], { seed: 2 });
+  const y = zeros([400]);
+  const peak = await peakOf(0.8 * phases.fit, async () => {
+    await laplace(net, options).fit({ x, y });
+  });
+  expect(phases.fit / peak).toBeGreaterThan(0.9);
+  expect(phases.fit / peak).toBeLessThan(1.1);
+});
+
 describe("an estimate", () => {
   const net = big("float32");
   const options = { likelihood: "classification", structure: "full" } as const;

@@ -14,6 +14,7 @@ export const diagonal: Row<DiagonalCurvature> = {
   options: [],
   agree: [],
   takes: { singleWeights: true, weightPriors: true },
+  takesSpread: () => true,
   passes: () => [passOf(diagonalSums)],
   precision: (curvature, h, prior) => oneStep(() => diagonalPrecision(curvature, h, prior)),
   dry: (selection) => new DiagonalCurvature(selection, 0, sized(selection.size)),

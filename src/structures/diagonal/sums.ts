@@ -9,7 +9,7 @@ import type { Backward } from "../../network/passes.ts";
 import type { Node } from "../../network/primitive.ts";
 import type { Accumulator } from "../curvature.ts";
 import type { SelectedParameter } from "../selection.ts";
-import { addPlainSquares, addSquares, squareNumbers, sumOfSquares } from "../squares.ts";
+import { addPlainSquares, addSquaredProducts, addSquares, squareNumbers, sumOfSquares } from "../squares.ts";
 import type { SumOptions } from "../structure.ts";
 import { DiagonalCurvature } from "./curvature.ts";
 
@@ -58,6 +58,11 @@ export function diagonalSums({ selection, dtype }: SumOptions): Accumulator<Diag
 }
 
 function addWeight(backward: Backward, site: LinearSite, nodes: readonly Node[], to: Pointer): void {
+  const spread = backward.spreadAt(nodes);
+  if (spread !== undefined) {
+    addSquaredProducts(backward, site, spread.rows, spread.variances(), backward.value(nodes[0].inputs[0]), to);
+    return;
+  }
   const plain = plainUse(backward, site, nodes);
   if (plain !== undefined) {
     addPlainSquares(backward, site, plain, to);
@@ -81,6 +86,11 @@ function addVector(
 ): void {
   const { kernels, batch, columns } = backward;
   const n = parameter.size;
+  const spread = backward.spreadAt(nodes);
+  if (spread !== undefined) {
+    kernels.sumAxis(1, spread.rows, n, spread.variances(), to, n, true);
+    return;
+  }
   if (plainVector(nodes, parameter, role)) {
     kernels.sumAxis(1, batch, n, sumOfSquares(backward, backward.cotangent(nodes[0]), n), to, n, true);
     return;

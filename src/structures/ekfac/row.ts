@@ -14,6 +14,7 @@ export const ekfac: Row<EkfacCurvature> = {
   options: ["sharing", "basis"],
   agree: [],
   takes: { singleWeights: false, weightPriors: false },
+  takesSpread: () => true,
   passes: (basis) => (basis ? [corrections] : [passOf(basisSums), corrections]),
   precision: (curvature, h, prior) => oneStep(() => ekfacPrecision(curvature, h, prior)),
   dry: (selection) => new EkfacCurvature(selection, 0, dryBasis(selection)),

@@ -9,7 +9,7 @@ import type { Accumulator } from "../curvature.ts";
 import { type EigenBlock, hasBasis, rotated, rotatedNumbers, rotatedUses, shapeOf } from "../eigenblocks.ts";
 import { dryFactors } from "../kronecker/curvature.ts";
 import type { Selection } from "../selection.ts";
-import { addPlainSquares, addSquares, squareNumbers } from "../squares.ts";
+import { addPlainSquares, addSquaredProducts, addSquares, squareNumbers } from "../squares.ts";
 import type { Pass, SumOptions } from "../structure.ts";
 import { EkfacCurvature } from "./curvature.ts";
 
@@ -59,6 +59,37 @@ function sumsIn(basis: readonly EigenBlock[], { selection, dtype: own }: SumOpti
         const { site, role, parameter } = shape.selected;
         const nodes = graph.uses.get(site) ?? [];
         const b = copyIn(dtype, qb, true);
+        const spread = backward.spreadAt(nodes);
+        if (spread !== undefined) {
+          const { rows } = spread;
+          const squares = spread.rotated(b);
+          if (qa === undefined) kernels.sumAxis(1, rows, parameter.size, squares, at, parameter.size, true);
+          else if (site.kind === "linear") {
+            const a = allocateFloats(dtype, rows * site.inputs);
+            const [x, q] = [backward.value(nodes[0].inputs[0]), copyIn(dtype, qa, true)];
+            kernels.gemm(
+              1,
+              rows,
+              site.inputs,
+              site.inputs,
+              x,
+              0,
+              site.inputs,
+              1,
+              q,
+              0,
+              site.inputs,
+              1,
+              a,
+              0,
+              site.inputs,
+              1,
+              false,
+            );
+            addSquaredProducts(backward, site, rows, squares, a, at);
+          }
+          return;
+        }
         if (qa !== undefined && site.kind === "linear") {
           const a = copyIn(dtype, qa, true);
           const plain = plainUse(backward, site, nodes);

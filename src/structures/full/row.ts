@@ -5,7 +5,7 @@ import { passOf, type Row } from "../structure.ts";
 import { FullCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
 import { fullPrecision } from "./precision.ts";
-import { fullSums } from "./sums.ts";
+import { fullSums, soleLinearSite } from "./sums.ts";
 
 /** The structure "full", as a value: the whole matrix. */
 export const full: Row<FullCurvature> = {
@@ -13,6 +13,8 @@ export const full: Row<FullCurvature> = {
   options: [],
   agree: [],
   takes: { singleWeights: true, weightPriors: true },
+  // Between layers there are products of both.
+  takesSpread: (selection, site) => !selection.sites().has(site) || soleLinearSite(selection) === site,
   passes: () => [passOf(fullSums)],
   precision: fullPrecision,
   dry: (selection) => new FullCurvature(selection, 0, sized(selection.size ** 2)),

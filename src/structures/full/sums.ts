@@ -14,7 +14,8 @@ import { FullCurvature } from "./curvature.ts";
 /** Rows of the Jacobian times themselves; the last layer alone by its factors. */
 export function fullSums({ selection, columns, dtype, sumType }: SumOptions): Accumulator<FullCurvature> {
   const site = soleLinearSite(selection);
-  if (site !== undefined && columns > 1) return layerAccumulator(selection, site, dtype, sumType);
+  // None where what they sum to is known.
+  if (site !== undefined && columns !== 1) return layerAccumulator(selection, site, dtype, sumType);
   const n = selection.size;
   return {
     // In float32 the sums of a curvature of low rank have eigenvalues below 0.
@@ -35,7 +36,7 @@ export function fullSums({ selection, columns, dtype, sumType }: SumOptions): Ac
 }
 
 /** The one linear site of a selection of a whole layer that is used once, at one position. */
-function soleLinearSite(selection: Selection): LinearSite | undefined {
+export function soleLinearSite(selection: Selection): LinearSite | undefined {
   const { graph, parameters } = selection;
   const { site } = parameters[0];
   const uses = graph.uses.get(site) ?? [];
@@ -91,10 +92,31 @@ function layerAccumulator(
       const typed = (from: Pointer, length: number) => (layerType === dtype ? from : asFloat64(dtype, from, length));
       const { left, right } = plainUse(backward, site, [node]) as Use;
       const x = typed(right.at, batch * inputs);
-      const d = typed(left.at, k * batch * outputs);
       const w = allocateFloats(layerType, batch * square);
       const step = batch * outputs;
-      kernels.gemm(batch, outputs, outputs, k, d, outputs, 1, step, d, outputs, step, 1, w, square, outputs, 1, false);
+      const spread = backward.spreadAt([node]);
+      if (spread === undefined) {
+        const d = typed(left.at, k * batch * outputs);
+        kernels.gemm(
+          batch,
+          outputs,
+          outputs,
+          k,
+          d,
+          outputs,
+          1,
+          step,
+          d,
+          outputs,
+          step,
+          1,
+          w,
+          square,
+          outputs,
+          1,
+          false,
+        );
+      } else spread.in(layerType).write(w);
       for (let first = 0; first < batch; ) {
         const count = Math.min(WAITING - waiting, batch - first);
         // A one after each input is the bias's.

@@ -12,6 +12,7 @@ export const kronecker: Row<KroneckerCurvature> = {
   options: ["sharing", "damping"],
   agree: ["sharing"],
   takes: { singleWeights: false, weightPriors: false },
+  takesSpread: () => true,
   passes: () => [passOf(factorSums)],
   precision: kroneckerPrecision,
   dry: dryFactors,

@@ -3,7 +3,15 @@
 import { blockOf, eachChunk, type Side } from "../../derivatives/uses.ts";
 import { vectorRows } from "../../derivatives/vectors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, copyIn, type DType, type Pointer, scope } from "../../kernels/memory.ts";
+import {
+  allocate,
+  allocateFloats,
+  bytesPerElement,
+  copyIn,
+  type DType,
+  type Pointer,
+  scope,
+} from "../../kernels/memory.ts";
 import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite, Site } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
@@ -189,13 +197,19 @@ function addGram(
   to: Pointer,
 ): void {
   scope(() => {
-    const { columns, dtype } = backward;
+    const { columns, dtype, spread } = backward;
     const many = side.column === 0 ? 1 : columns;
     const { at, column, example, position, element } = sumType === dtype ? side : side64(dtype, side, count, many);
     const kernels = kernelsFor(sumType);
     const bytes = bytesPerElement(sumType);
     const whole = example === positions * position;
     const [calls, terms] = whole ? [1, count * positions] : [count, positions];
+    // Of many columns, those of an example come at once.
+    if (spread !== undefined && many > 1 && positions === 1 && groups === 1) {
+      const work = allocateFloats(sumType, n * (many + n));
+      kernels.rowGrams(count, many, n, at, column, example, to, work, allocate(4 * n));
+      return;
+    }
     for (let g = 0; g < groups; g++) {
       const c = to + g * n * n * bytes;
       for (let k = 0; k < many; k++) {
@@ -266,10 +280,12 @@ function addFactors(
   const { groups, outputs, inputs } = blockOf(site);
   const part = { columns: backward.columns, dtype: backward.dtype, batch: backward.batch };
   const total = nodes.reduce((count, node) => count + positionsOf(node), 0);
+  const known = backward.spreadAt(nodes);
+  if (known !== undefined && !again) scope(() => known.in(sumType).add(b));
   const numbers = factorNumbers(site, nodes, a !== undefined, part, sumType, sharing);
   eachChunk(backward, site, nodes, numbers, ({ first, count, uses }) => {
     const sides = [
-      { n: outputs, to: b, of: uses.map(({ left, positions }) => ({ side: left, positions })) },
+      ...(known ? [] : [{ n: outputs, to: b, of: uses.map(({ left, positions }) => ({ side: left, positions })) }]),
       ...(a === undefined
         ? []
         : [{ n: inputs, to: a, of: uses.map(({ right, positions }) => ({ side: right, positions })) }]),

@@ -28,7 +28,7 @@ function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, rela
 /** A target each for some examples. */
 function targetsOf({ name, outputs }: Model, count: number) {
   const random = new Random(2);
-  if (name === "categorical") return array(Array.from({ length: count }, () => random.integer(outputs)));
+  if (name.startsWith("categorical")) return array(Array.from({ length: count }, () => random.integer(outputs)));
   return array(
     Array.from({ length: count * outputs }, () => random.integer(2)),
     { shape: [count, outputs] },
@@ -97,23 +97,26 @@ describe.each(models.filter(({ shape }) => shape === undefined).map((model) => [
       }
     });
 
-    test.each(["full", "kronecker"] as const)("many Monte Carlo draws approach the GGN: %s", (structure) => {
-      const { net, dataOf } = worldOf("plain", model);
-      const data = dataOf([0, 1, 2, 3, 4]);
-      const due = curvatureOf(net, likelihood, data, { structure }).dense().data;
-      // Forty fits of a hundred draws: their spread tells the error of their mean.
-      const fits = Array.from({ length: 40 }, (_, seed) => {
-        const options = { structure, curvature: "monteCarlo", monteCarloSamples: 100, seed } as const;
-        return curvatureOf(net, likelihood, data, options).dense().data;
-      });
-      const largest = Math.max(...due);
-      due.forEach((x: number, i: number) => {
-        const mean = fits.reduce((sum, fit) => sum + fit[i] / 40, 0);
-        const error = Math.sqrt(fits.reduce((sum, fit) => sum + (fit[i] - mean) ** 2, 0) / (39 * 40));
-        expect(Math.abs(mean - x), `entry ${i}`).toBeLessThanOrEqual(6 * error + 1e-9 * largest);
-        expect(error).toBeLessThanOrEqual(0.05 * largest);
-      });
-    });
+    test.skipIf(model.many).each(["full", "kronecker"] as const)(
+      "many Monte Carlo draws approach the GGN: %s",
+      (structure) => {
+        const { net, dataOf } = worldOf("plain", model);
+        const data = dataOf([0, 1, 2, 3, 4]);
+        const due = curvatureOf(net, likelihood, data, { structure }).dense().data;
+        // Forty fits of a hundred draws: their spread tells the error of their mean.
+        const fits = Array.from({ length: 40 }, (_, seed) => {
+          const options = { structure, curvature: "monteCarlo", monteCarloSamples: 100, seed } as const;
+          return curvatureOf(net, likelihood, data, options).dense().data;
+        });
+        const largest = Math.max(...due);
+        due.forEach((x: number, i: number) => {
+          const mean = fits.reduce((sum, fit) => sum + fit[i] / 40, 0);
+          const error = Math.sqrt(fits.reduce((sum, fit) => sum + (fit[i] - mean) ** 2, 0) / (39 * 40));
+          expect(Math.abs(mean - x), `entry ${i}`).toBeLessThanOrEqual(6 * error + 1e-9 * largest);
+          expect(error).toBeLessThanOrEqual(0.05 * largest);
+        });
+      },
+    );
   },
 );
 
