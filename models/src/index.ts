@@ -5,4 +5,4 @@ export { ModelError, type Problem } from "./errors.ts";
 export type { Removed } from "./onnx/ends.ts";
 export { fromOnnx, type ImportedOnnx, type OnnxOptions, type OnnxReport } from "./onnx/from-onnx.ts";
 export type { ExternalData } from "./onnx/numbers.ts";
-export { networkToOnnx as toOnnx } from "./onnx/to-onnx.ts";
+export { toOnnx } from "./onnx/onnx.ts";

@@ -251,7 +251,7 @@ function constantsOf(graph: OnnxGraph, options: OnnxOptions, problems: Problem[]
     }
   };
   for (const stored of graph.initializers) {
-    const isParameter = isFloat(stored.type) && sizeOf(stored.dims) > 1 && !constants.includes(stored.name);
+    const isParameter = isFloat(stored.type) && !constants.includes(stored.name);
     // Texts are labels of classes, which ends have that are taken off.
     if (!isNumeric(stored.type)) continue;
     add(stored.name, () => numbersOf(stored, externalData, isParameter ? stored.name : undefined));

@@ -1,6 +1,6 @@
 // Networks of this library as ONNX files, in standard operators.
 
-import { type Network, OptionError } from "laplace-ts";
+import type { Network } from "laplace-ts";
 import type { ElementwiseSite, LinearSite, Node, Parameter } from "laplace-ts/graph";
 import { ModelError, type Problem, Unsupported, unsupported } from "../errors.ts";
 import { sizeOf } from "../tensor.ts";
@@ -256,7 +256,6 @@ export function writeNetwork(where: string, net: Network, input: string): Writer
  * @throws ModelError for primitives that have no operator, all at once; OptionError for what is not a network
  */
 export function networkToOnnx(net: Network): Uint8Array<ArrayBuffer> {
-  if (typeof net !== "object" || net?.graph?.nodes === undefined) throw new OptionError("toOnnx: expected a network.");
   const writer = writeNetwork("toOnnx", net, "x");
   writer.apply("Identity", [writer.value(net.graph.output)], undefined, "y");
   const { nodes, initializers, type } = writer;

@@ -1,0 +1,115 @@
+// Posteriors over a last layer as ONNX graphs: with features φ = (h, 1), output c has the variance φᵀ Σ_c φ, Σ_c being the
+// covariance of its own weights and bias. Of Σ_c = L Lᵀ it is ‖Lᵀ φ‖².
+
+import { cholesky, OptionError, type Posterior, zeros } from "laplace-ts";
+import type { LinearSite } from "laplace-ts/graph";
+import { primitive } from "../builder.ts";
+import { ModelError } from "../errors.ts";
+import { type Writer, writeNetwork } from "./to-onnx.ts";
+import { writeModel } from "./write.ts";
+
+const where = "toOnnx";
+// Of the squared slope that matches a sigmoid with a probit at 0 (MacKay 1992).
+const PROBIT = Math.PI / 8;
+
+function refuse(why: string): never {
+  throw new ModelError(where, [{ operator: "", node: "", why }]);
+}
+
+/** The last layer, if the posterior is over its weights and no others. @throws ModelError */
+function lastLayer({ net, indices }: Posterior): LinearSite {
+  const { output } = net.graph;
+  const site = output.site as LinearSite | undefined;
+  if (output.primitive !== (primitive("linear") as unknown) || site === undefined || output.shape.length !== 1) {
+    return refuse("The network must end in a dense layer whose outputs are a vector.");
+  }
+  if (net.graph.uses.get(site)?.length !== 1) refuse("The last layer is applied more than once.");
+  const own = [site.weight, ...(site.bias ? [site.bias] : [])];
+  const places = own.flatMap(({ offset, size }) => Array.from({ length: size }, (_, i) => offset + i));
+  if (places.length === indices.length && places.every((place, i) => place === indices[i])) return site;
+  return refuse('The posterior must be over the last layer\'s weights: laplace(net, { weights: "lastLayer", … }).');
+}
+
+/** The variances of outputs, [batch, C], from features [batch, D]. */
+function variances(
+  writer: Writer,
+  posterior: Posterior,
+  features: string,
+  { inputs, outputs, bias }: LinearSite,
+): string {
+  const width = inputs + (bias ? 1 : 0);
+  /** The place of the weight that output c has for feature i; the bias comes after all weights. */
+  const place = (c: number, i: number) => (i < inputs ? c * inputs + i : outputs * inputs + c);
+  const ones = (like: string) => {
+    const first = writer.apply("Slice", [like, writer.integers([0]), writer.integers([1]), writer.integers([1])]);
+    return writer.apply("Add", [writer.apply("Mul", [first, writer.scalar(0)]), writer.scalar(1)]);
+  };
+  const all = bias ? writer.apply("Concat", [features, ones(features)], { axis: 1 }) : features;
+  if (posterior.structure === "diagonal") {
+    const { data } = posterior.variance();
+    const matrix = Float64Array.from(
+      { length: width * outputs },
+      (_, at) => data[place(at % outputs, Math.floor(at / outputs))],
+    );
+    return writer.apply("MatMul", [writer.apply("Mul", [all, all]), writer.numbers(matrix, [width, outputs])]);
+  }
+  const { data: covariance } = posterior.covariance();
+  const size = posterior.size;
+  const roots = new Float64Array(width * outputs * width);
+  for (let c = 0; c < outputs; c++) {
+    const block = zeros([width, width], { dtype: "float64" });
+    for (let i = 0; i < width; i++) {
+      for (let j = 0; j < width; j++) block.data[i * width + j] = covariance[place(c, i) * size + place(c, j)];
+    }
+    const { data: root } = cholesky(block).factor;
+    for (let i = 0; i < width; i++) {
+      for (let j = 0; j <= i; j++) roots[(i * outputs + c) * width + j] = root[i * width + j];
+    }
+  }
+  const columns = writer.apply("MatMul", [all, writer.numbers(roots, [width, outputs * width])]);
+  const squares = writer.reshape(writer.apply("Mul", [columns, columns]), [outputs, width]);
+  return writer.apply("ReduceSum", [squares, writer.integers([2])], { keepdims: 0 });
+}
+
+/** The noise of numbers: what a prediction's variance has beside that of the function. */
+function noiseOf(posterior: Posterior): Float64Array {
+  const { variance, functionVariance } = posterior.predict(zeros([1, ...posterior.net.inputShape]));
+  // A likelihood that predicts its noise has an output for it.
+  if (variance.size !== functionVariance.size) refuse("Posteriors whose noise is an output are not written.");
+  return Float64Array.from(variance.data, (value, i) => value - functionVariance.data[i]);
+}
+
+/** What a posterior over the last layer says, as a graph. See `toOnnx`. */
+export function posteriorToOnnx(posterior: Posterior): Uint8Array<ArrayBuffer> {
+  const { net } = posterior;
+  const site = lastLayer(posterior);
+  const { targets, normal } = posterior.likelihood;
+  if (targets === "numbers" && !normal) {
+    throw new OptionError(`${where}: posteriors of regression and classification are written, not of this likelihood.`);
+  }
+  const writer = writeNetwork(where, net, "x");
+  const features = writer.value(net.graph.output.inputs[0]);
+  const f = writer.value(net.graph.output);
+  const variance = variances(writer, posterior, features, site);
+  const outputs = ["mean", "variance"];
+  writer.apply("Identity", [f], undefined, "mean");
+  if (targets === "numbers") writer.apply("Add", [variance, writer.numbers(noiseOf(posterior))], undefined, "variance");
+  else {
+    writer.apply("Identity", [variance], undefined, "variance");
+    const spread = writer.apply("Sqrt", [
+      writer.apply("Add", [writer.apply("Mul", [variance, writer.scalar(PROBIT)]), writer.scalar(1)]),
+    ]);
+    const scaled = writer.apply("Div", [f, spread]);
+    if (targets === "classes") writer.apply("Softmax", [scaled], { axis: -1 }, "probabilities");
+    else writer.apply("Sigmoid", [scaled], undefined, "probabilities");
+    outputs.push("probabilities");
+  }
+  const { nodes, initializers, type } = writer;
+  const value = (name: string, shape: readonly number[]) => ({ name, type, dims: ["batch", ...shape] });
+  return writeModel({
+    nodes,
+    initializers,
+    inputs: [value("x", net.inputShape)],
+    outputs: outputs.map((name) => value(name, net.outputShape)),
+  });
+}

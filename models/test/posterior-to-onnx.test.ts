@@ -1,0 +1,62 @@
+// The graph of a posterior is evaluated by reading it back: output by output it is a network.
+
+import {
+  type ArrayLike,
+  chain,
+  dense,
+  laplace,
+  type NDArray,
+  type Network,
+  type Posterior,
+  Random,
+  randomNormal,
+  relu,
+  tanh,
+} from "laplace-ts";
+import { fromOnnx, ModelError, toOnnx } from "laplace-ts-models";
+import { describe, expect, test } from "vitest";
+
+const run = (bytes: Uint8Array, output: string, x: ArrayLike) =>
+  fromOnnx(bytes, { output, cut: false }).network.forward(x);
+
+function close(actual: NDArray, expected: NDArray): void {
+  expect(actual.shape).toEqual(expected.shape);
+  expect(actual.data).toBeAllClose(expected.data, { relative: 1e-9, absolute: 1e-12 });
+}
+
+const x = randomNormal([20, 3], { seed: 1 });
+const far = randomNormal([5, 3], { seed: 2 });
+const random = new Random(4);
+const targets: Record<string, { outputs: number; y: number[] | number[][] }> = {
+  regression: { outputs: 2, y: Array.from({ length: 20 }, () => [random.normal(), random.normal()]) },
+  classification: { outputs: 3, y: Array.from({ length: 20 }, () => random.integer(3)) },
+  binary: { outputs: 1, y: Array.from({ length: 20 }, () => [random.integer(2)]) },
+};
+const netOf = (outputs: number, bias = true) =>
+  chain({ inputs: 3, seed: 5, dtype: "float64" }, dense(4, tanh), dense(4, relu), dense(outputs, undefined, { bias }));
+
+const fit = (net: Network, task: string, structure: string, weights = "lastLayer") =>
+  laplace(net, { likelihood: task, structure, weights } as never).fit({
+    x,
+    y: targets[task].y as never,
+  }) as Promise<Posterior>;
+
+describe.each(Object.keys(targets))("a posterior for %s", (task) => {
+  test.each(["full", "kronecker", "diagonal", "ekfac"])("of a last layer, %s", async (structure) => {
+    for (const bias of [true, false]) {
+      const posterior = await fit(netOf(targets[task].outputs, bias), task, structure);
+      const bytes = toOnnx(posterior);
+      const approximation = task === "regression" ? {} : ({ approximation: "probit" } as const);
+      const prediction = posterior.predict(far, approximation as never);
+      close(run(bytes, "mean", far), prediction.functionMean);
+      close(run(bytes, "variance", far), task === "regression" ? prediction.variance : prediction.functionVariance);
+      // The network ends in the scaled logits, of which the probabilities are softmax or sigmoid.
+      if (task === "binary") close(run(bytes, "probabilities", far), prediction.mean);
+    }
+  });
+});
+
+test("only posteriors of a last layer of vectors are written", async () => {
+  await expect(fit(netOf(2), "regression", "full", "all").then(toOnnx)).rejects.toThrow(ModelError);
+  await expect(fit(netOf(2), "regression", "full", "all").then(toOnnx)).rejects.toThrow(/weights: "lastLayer"/);
+});

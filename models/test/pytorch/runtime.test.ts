@@ -1,0 +1,101 @@
+// What toOnnx writes, in onnxruntime-web: networks, and posteriors with their means, variances and probabilities.
+
+import {
+  averagePool2d,
+  batchNorm,
+  chain,
+  conv2d,
+  dense,
+  embedding,
+  flatten,
+  gelu,
+  gru,
+  type Layer,
+  laplace,
+  layerNorm,
+  lstm,
+  maxPool2d,
+  multiHeadAttention,
+  type Posterior,
+  Random,
+  randomNormal,
+  relu,
+  residual,
+  silu,
+  tanh,
+} from "laplace-ts";
+import { toOnnx } from "laplace-ts-models";
+import { expect, test } from "vitest";
+
+async function run(bytes: Uint8Array, x: { data: ArrayLike<number>; shape: readonly number[] }) {
+  const { default: ort } = await import("onnxruntime-web");
+  ort.env.wasm.numThreads = 1;
+  ort.env.logLevel = "error";
+  const session = await ort.InferenceSession.create(bytes);
+  return session.run({ x: new ort.Tensor("float32", Float32Array.from(x.data), [...x.shape]) });
+}
+
+function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  expect(actual.length).toBe(expected.length);
+  const largest = Math.max(...Array.from(expected, Math.abs));
+  for (let i = 0; i < actual.length; i++)
+    expect(Math.abs(actual[i] - expected[i])).toBeLessThanOrEqual(tolerance * largest);
+}
+
+const networks: [string, number[], Layer[]][] = [
+  ["a perceptron", [4], [dense(5, tanh), dense(5, gelu), dense(5, silu), dense(2)]],
+  [
+    "images",
+    [2, 8, 8],
+    [conv2d(4, 3, relu, { groups: 2, padding: 1 }), batchNorm(), maxPool2d(2), averagePool2d(2), flatten, dense(3)],
+  ],
+  ["a transformer", [4, 6], [residual(layerNorm(), multiHeadAttention(2, { causal: true })), dense(2)]],
+  ["recurrence", [3, 4], [lstm(3), gru(3), dense(2)]],
+];
+test.each(networks)("%s computes the same there", async (_, inputs, layers) => {
+  const net = chain({ inputs, seed: 1 }, ...layers);
+  const x = randomNormal([3, ...inputs], { seed: 2 });
+  expectClose((await run(toOnnx(net), x)).y.data as Float32Array, net.forward(x).data, 1e-5);
+});
+
+test("tokens", async () => {
+  const net = chain({ inputs: 3, seed: 1 }, embedding(7, 4), flatten, dense(2));
+  const x = { shape: [2, 3], data: [0, 3, 6, 1, 1, 2] };
+  expectClose(
+    (await run(toOnnx(net), x)).y.data as Float32Array,
+    net.forward([
+      [0, 3, 6],
+      [1, 1, 2],
+    ]).data,
+    1e-5,
+  );
+});
+
+const structures = ["full", "kronecker", "diagonal"];
+const tasks: [string, number][] = [
+  ["regression", 2],
+  ["classification", 3],
+  ["binary", 1],
+];
+test.each(structures.flatMap((structure) => tasks.map(([task, outputs]) => [structure, task, outputs] as const)))(
+  "a posterior, %s, for %s",
+  async (structure, task, outputs) => {
+    const random = new Random(4);
+    const net = chain({ inputs: 3, seed: 5 }, dense(6, tanh), dense(outputs));
+    const x = randomNormal([30, 3], { seed: 1 });
+    const y = Array.from({ length: 30 }, () =>
+      task === "classification"
+        ? random.integer(3)
+        : Array.from({ length: outputs }, () => (task === "binary" ? random.integer(2) : random.normal())),
+    );
+    const options = { likelihood: task, structure, weights: "lastLayer" };
+    const posterior = (await laplace(net, options as never).fit({ x, y } as never)) as Posterior;
+    const approximation = task === "regression" ? {} : { approximation: "probit" };
+    const expected = posterior.predict(x, approximation as never);
+    const found = await run(toOnnx(posterior), x);
+    expectClose(found.mean.data as Float32Array, expected.functionMean.data, 1e-4);
+    const variance = task === "regression" ? expected.variance : expected.functionVariance;
+    expectClose(found.variance.data as Float32Array, variance.data, 1e-4);
+    if (task !== "regression") expectClose(found.probabilities.data as Float32Array, expected.mean.data, 1e-4);
+  },
+);
