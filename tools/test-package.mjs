@@ -1,4 +1,4 @@
-// Packs the library and the command line, installs both tarballs in an empty folder and runs what the READMEs show there, and
+// Packs the library, the command line and the importers of models, installs the tarballs in an empty folder and runs what the READMEs show there, and
 // the programs of some pages of the documentation: as JavaScript in Node, as TypeScript through the compiler, and in a page of
 // headless Chromium without any bundler. The command line fits, predicts, evaluates and runs the notebook there. Posteriors,
 // and models of tables that it wrote, in this Node and in the current LTS, predict the same in that page. Then come other
@@ -81,6 +81,23 @@ function commandLine() {
   if (!("training" in JSON.parse(laplace("notebook", "--json")))) throw new Error("The notebook did not run.");
 }
 
+/** The installed importers: a network goes out as an ONNX file and comes back the same. */
+function models() {
+  const program = `
+import { chain, dense, type Network, tanh } from "laplace-ts";
+import { fromOnnx, type ImportedOnnx, toOnnx } from "laplace-ts-models";
+const net: Network = chain({ inputs: 2, dtype: "float64" }, dense(3, tanh), dense(1));
+const { network }: ImportedOnnx = fromOnnx(toOnnx(net));
+if (network.forward([[1, 2]]).data[0] !== net.forward([[1, 2]]).data[0]) throw new Error("It came back another.");
+`;
+  writeFileSync(join(folder, "models.ts"), program);
+  const tsc = [join(root, "node_modules/typescript/bin/tsc"), "--strict", "--module", "nodenext", "--target", "es2022"];
+  run(process.execPath, [...tsc, "--types", "", "--lib", "es2022,dom", "--skipLibCheck", "false", "models.ts"], {
+    stdio: "inherit",
+  });
+  run(process.execPath, ["models.js"]);
+}
+
 /** What modules print in a page. */
 const printed = async (modules) => (await inChromium(folder, modules)).join("\n");
 
@@ -92,6 +109,7 @@ try {
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "clean", private: true, type: "module" }));
   run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", ...tarballs.map((name) => `./${name}`)]);
   commandLine();
+  models();
   const programs = examples();
   const names = programs.map(({ code }, i) => {
     writeFileSync(join(folder, `example${i}.ts`), `${code}\nexport {};\n`);
