@@ -63,8 +63,9 @@ export class Builder {
   /** A name that no layer has yet: that of an array without its last part. */
   layerName(...arrays: (string | undefined)[]): string {
     const known = arrays.filter((name) => name !== undefined);
-    const dotted = known.find((name) => /\.[^./]+$/.test(name));
-    const base = dotted?.replace(/\.[^./]+$/, "") ?? known[0] ?? `constant${this.#count++}`;
+    const last = /(\.[^./]+|\/(?:\w*kernel|bias|gamma|beta|moving_mean|moving_variance|embeddings))$/;
+    const dotted = known.find((name) => last.test(name));
+    const base = dotted?.replace(last, "") ?? known[0] ?? `constant${this.#count++}`;
     let name = base;
     for (let i = 2; this.#names.has(name); i++) name = `${base}:${i}`;
     this.#names.add(name);

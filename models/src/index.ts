@@ -6,3 +6,8 @@ export type { Removed } from "./onnx/ends.ts";
 export { fromOnnx, type ImportedOnnx, type OnnxOptions, type OnnxReport } from "./onnx/from-onnx.ts";
 export type { ExternalData } from "./onnx/numbers.ts";
 export { toOnnx } from "./onnx/onnx.ts";
+export {
+  fromTensorFlowJs,
+  type TensorFlowJsOptions,
+  type TensorFlowJsReport,
+} from "./tensorflow-js/from-tensorflow-js.ts";
