@@ -357,7 +357,7 @@ export type { WorkerLike } from "./remote/connection.ts";
 export { type Workers, type WorkersOptions, workers } from "./remote/workers.ts";
 export type { Executor, Shards, ShardTask } from "./shards/executor.ts";
 export type { CountedWeights, WeightVariances } from "./structures/counted-weights.ts";
-export type { Curvature, Eigenbasis, Factors, Structure } from "./structures/curvature.ts";
+export type { Curvature, Eigenbasis, Factors, LowRank, Rank, Structure } from "./structures/curvature.ts";
 export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";
 export type { EvidenceOptions, WeightGroups } from "./training/evidence-options.ts";

@@ -24,5 +24,6 @@ export { diagonal } from "./structures/diagonal/row.ts";
 export { ekfac } from "./structures/ekfac/row.ts";
 export { full } from "./structures/full/row.ts";
 export { kronecker } from "./structures/kronecker/row.ts";
+export { lowRank } from "./structures/lowrank/row.ts";
 export { adam } from "./training/optimisers.ts";
 export { train } from "./training/train.ts";

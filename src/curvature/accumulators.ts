@@ -11,7 +11,7 @@ import { viewOf } from "./positions.ts";
 
 /** The passes of a plan. */
 export function passesOf(plan: Plan): readonly Pass[] {
-  return rowOf(plan).passes(plan.basis !== undefined);
+  return rowOf(plan).passes(plan);
 }
 
 /** What a pass goes by, in steps. @param before what the pass before gave, or a basis */

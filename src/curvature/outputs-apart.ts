@@ -3,7 +3,7 @@
 
 import type { Steps } from "../kernels/steps.ts";
 import type { Curvature } from "../structures/curvature.ts";
-import { rowOf } from "../structures/table.ts";
+import { rowNamed, rowOf } from "../structures/table.ts";
 import type { Plan } from "./plan.ts";
 
 /** Outputs, and numbers of all their curvatures (128 MiB), up to which they are kept apart. */
@@ -14,9 +14,10 @@ const MOST_NUMBERS = 2 ** 24;
  * How many curvatures are kept apart, each of so many numbers: one for each output of the shape [C], where each has a noise to be
  * tuned; 1 where there is one curvature of all.
  */
-export function outputsApart({ likelihood, net, kind }: Plan, numbers: number): number {
+export function outputsApart({ likelihood, net, kind, structure }: Plan, numbers: number): number {
   const [outputs] = net.outputShape;
-  if (!likelihood.hyper.apart || kind !== "ggn" || net.outputShape.length !== 1) return 1;
+  if (!likelihood.hyper.apart || kind !== "ggn" || net.outputShape.length !== 1 || rowNamed(structure).together)
+    return 1;
   return outputs <= MOST_OUTPUTS && outputs * numbers <= MOST_NUMBERS ? outputs : 1;
 }
 

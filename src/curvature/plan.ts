@@ -3,7 +3,7 @@
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import { type Curvature, type Sharing, type Structure, structures } from "../structures/curvature.ts";
+import { type Curvature, type Rank, type Sharing, type Structure, structures } from "../structures/curvature.ts";
 import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
 import { checkWeights, rowNamed } from "../structures/table.ts";
@@ -36,6 +36,11 @@ export interface CurvatureOptions {
    * Only "kronecker" and "ekfac" have factors: the other structures are exact, and do not look at it.
    */
   sharing?: Sharing | undefined;
+  /**
+   * How many eigenvalues "lowRank" keeps (default "auto": as many as leave out at most a hundredth of the trace, at most 100). The
+   * other structures do not look at it.
+   */
+  rank?: Rank | undefined;
   /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
   basis?: Curvature | undefined;
 }
@@ -62,6 +67,7 @@ export const curvatureOptionNames: readonly string[] = [
   "monteCarloSamples",
   "seed",
   "sharing",
+  "rank",
   "basis",
 ];
 
@@ -75,6 +81,7 @@ export interface Plan {
   readonly samples: number;
   readonly seed: number;
   readonly sharing: Sharing;
+  readonly rank: Rank;
   readonly basis: Curvature | undefined;
   /** What is kept of the inputs; missing where nobody will ask. */
   readonly inputs?: typeof inputSums | undefined;
@@ -86,12 +93,12 @@ const MOST_KNOWN = 100;
 
 /** What follows from the options of a plan, whatever its numbers, and a name: made once. */
 export function once<Result>(plan: Plan, name: string, make: () => Result): Result {
-  const { net, selection, likelihood, structure, kind, samples, sharing, basis } = plan;
+  const { net, selection, likelihood, structure, kind, samples, sharing, rank, basis } = plan;
   const ofSelection = known.get(selection) ?? new WeakMap<Likelihood, Map<string, unknown>>();
   known.set(selection, ofSelection);
   const results = ofSelection.get(likelihood) ?? new Map<string, unknown>();
   ofSelection.set(likelihood, results);
-  const key = `${net.dtype} ${structure} ${kind} ${samples} ${sharing} ${basis === undefined} ${name}`;
+  const key = `${net.dtype} ${structure} ${kind} ${samples} ${sharing} ${rank} ${basis === undefined} ${name}`;
   if (results.has(key)) return results.get(key) as Result;
   const result = make();
   if (results.size >= MOST_KNOWN) results.clear();
@@ -107,13 +114,21 @@ export function readPlan(where: string, net: Network, read: () => Likelihood, op
   checkIsNetwork(where, net);
   const likelihood = read();
   const selection = select(where, net, options.weights);
-  const { curvature: kind = "ggn", monteCarloSamples: samples = 1, seed = 0, sharing = "expand", basis } = options;
+  const {
+    curvature: kind = "ggn",
+    monteCarloSamples: samples = 1,
+    seed = 0,
+    sharing = "expand",
+    rank = "auto",
+    basis,
+  } = options;
   const structure = options.structure ?? (selection.size <= FULL_UP_TO || !selection.whole ? "full" : "kronecker");
   checkChoice(where, "structure", structure, structures);
   checkChoice(where, "curvature", kind, ["ggn", "monteCarlo", "empiricalFisher"]);
   checkInteger(where, "monteCarloSamples", samples, 1);
   checkInteger(where, "seed", seed, 0);
   checkChoice(where, "sharing", sharing, ["expand", "reduce"]);
+  if (rank !== "auto") checkInteger(where, "rank", rank, 1);
   if (options.monteCarloSamples !== undefined && kind !== "monteCarlo") {
     throw new OptionError(`${where}: monteCarloSamples is for the curvature "monteCarlo", not "${kind}".`);
   }
@@ -129,5 +144,5 @@ export function readPlan(where: string, net: Network, read: () => Likelihood, op
     }
     if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
   }
-  return { net, likelihood, selection, structure, kind, samples, seed, sharing, basis };
+  return { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, basis };
 }

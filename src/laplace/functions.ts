@@ -16,7 +16,7 @@ import { bring } from "../structures/table.ts";
 import { Laplace } from "./fitting.ts";
 import type { LaplaceOptions } from "./options.ts";
 
-/** How a curvature is stored, as a value: `full`, `diagonal`, `kronecker` or `ekfac`. */
+/** How a curvature is stored, as a value: `full`, `diagonal`, `kronecker`, `ekfac` or `lowRank`. */
 export type StructureValue = Row;
 
 /** Options of this `laplace`: those of the other, with the likelihood and the structure as values, not by names. */

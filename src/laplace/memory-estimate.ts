@@ -70,12 +70,12 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   // The parameters as they were, which the posterior keeps in float64, the prior's mean, and what is kept of the inputs.
   const kept = FLOAT64 * net.parameterCount + vector + (plan.inputs?.bytes(net.graph) ?? 0);
   const copy = net.parameterCount * bytesPerElement(net.dtype);
-  const passes = rowNamed(structure).passes(plan.basis !== undefined);
+  const passes = rowNamed(structure).passes(plan);
   const last = passes[passes.length - 1];
-  const apart = outputsApart(plan, dryAccumulators(plan, last)(1).length);
+  const apart = outputsApart({ ...plan, structure }, dryAccumulators(plan, last)(1).length);
   const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
-  const one = curvatureBytes(structure, selection);
-  const { precision, bytes: evidence } = dryPrecision(structure, selection);
+  const one = curvatureBytes(structure, selection, plan.rank);
+  const { precision, bytes: evidence } = dryPrecision(structure, selection, plan.rank);
   const used = phaseBytes(plan, precision, first);
   // The evidence takes the weights, and their distances to the prior's means.
   const factorisation = Math.max(evidence.all, evidence.kept + Math.max(2 * vector, used.predict));

@@ -97,6 +97,7 @@ interface WrittenPass {
   readonly samples: number;
   readonly seed: number;
   readonly sharing: PassOfFit["plan"]["sharing"];
+  readonly rank: PassOfFit["plan"]["rank"];
   readonly basis: boolean;
   readonly number: number;
   readonly prepared: WrittenCurvature | undefined;
@@ -112,7 +113,7 @@ interface WrittenSummary extends Omit<Summary, "curvature" | "apart"> {
 const sums: Codec<PassOfFit, DataShard, Summary> = {
   task: sumTask,
   write({ where, plan, number, prepared, first }): WrittenPass {
-    const { net, likelihood, selection, structure, kind, samples, seed, sharing, basis } = plan;
+    const { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, basis } = plan;
     return {
       where,
       net: writeNetwork(net),
@@ -123,6 +124,7 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
       samples,
       seed,
       sharing,
+      rank,
       basis: basis !== undefined,
       number,
       prepared: prepared && writeCurvature(prepared),
@@ -130,7 +132,7 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
     };
   },
   read(written: WrittenPass) {
-    const { where, weights, structure, kind, samples, seed, sharing, number, first } = written;
+    const { where, weights, structure, kind, samples, seed, sharing, rank, number, first } = written;
     const net = networkOf(written.net);
     const read = readPlan(where, net, () => written.likelihood, {
       weights: Array.isArray(weights) ? { parameters: weights } : { indices: weights as Uint32Array },
@@ -139,6 +141,7 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
       monteCarloSamples: kind === "monteCarlo" ? samples : undefined,
       seed,
       sharing,
+      rank,
     });
     const prepared = written.prepared && readCurvature(read.selection, written.prepared);
     // Which passes there are goes by whether a basis was given.

@@ -12,12 +12,25 @@ import type { Selection } from "./selection.ts";
 
 /**
  * How the curvature is stored: the whole matrix; its diagonal; for each weight matrix a Kronecker product B ⊗ A, outputs
- * by inputs, and for a bias B alone (Martens & Grosse 2015, arXiv:1503.05671); or these factors' eigenbasis with the
- * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884).
+ * by inputs, and for a bias B alone (Martens & Grosse 2015, arXiv:1503.05671); these factors' eigenbasis with the
+ * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884); or its largest eigenvalues with their vectors.
  */
-export type Structure = "full" | "diagonal" | "kronecker" | "ekfac";
+export type Structure = "full" | "diagonal" | "kronecker" | "ekfac" | "lowRank";
 
-export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
+export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank"];
+
+/** How many eigenvalues "lowRank" keeps; "auto": as many as leave out at most a hundredth of the trace, and at most 100. */
+export type Rank = number | "auto";
+
+/** The largest eigenvalues of a curvature, V diag(values) Vᵀ. */
+export interface LowRank {
+  /** The eigenvalues, largest first, [k]. */
+  readonly values: NDArray;
+  /** Their vectors in rows, [k, S]. */
+  readonly vectors: NDArray;
+  /** The share of the whole curvature's trace that they leave out, from 0 to 1. */
+  readonly leftOut: number;
+}
 
 /** How positions that share a weight count. */
 export type Sharing = "expand" | "reduce";
@@ -74,6 +87,8 @@ export interface Curvature {
   factors(): readonly Factors[];
   /** The eigenbases of "kronecker" and "ekfac", a block for each parameter in order. @throws ValueError for other structures */
   eigenbases(): readonly Eigenbasis[];
+  /** The eigenvalues and vectors of "lowRank". @throws ValueError for other structures */
+  lowRank(): LowRank;
   /** The curvature over both sets of examples. @throws ValueError for curvatures that do not add */
   merge(other: Curvature): Curvature;
   /** A multiple of it, over as many examples. */
@@ -101,6 +116,10 @@ export abstract class SelectedCurvature {
 
   eigenbases(): readonly Eigenbasis[] {
     throw this.notMadeOf("eigenbases", '"kronecker" or "ekfac"');
+  }
+
+  lowRank(): LowRank {
+    throw this.notMadeOf("lowRank", '"lowRank"');
   }
 
   /** The error for parts that it does not have. */

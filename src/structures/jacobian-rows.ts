@@ -4,9 +4,18 @@ import { contractKeep } from "../derivatives/contractions.ts";
 import { blockOf, type Chunk, eachChunk } from "../derivatives/uses.ts";
 import { vectorRows } from "../derivatives/vectors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, type DType, inMemory, type Pointer, scope } from "../kernels/memory.ts";
+import {
+  allocateFloats,
+  bytesPerElement,
+  type DType,
+  inMemory,
+  type Numbers,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Precision } from "./precision.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 
 /** The pulled-back columns at the selected weights, [B, K, S]. */
@@ -97,4 +106,49 @@ export function float64Rows(backward: Backward, selection: Selection): Pointer {
   const rows = allocateFloats(backward.dtype, length);
   contractRows(backward, selection, rows);
   return asFloat64(backward.dtype, rows, length);
+}
+
+function whitened(backward: Backward, selection: Selection, precision: Precision): Pointer {
+  const rows = float64Rows(backward, selection);
+  precision.whiten(rows, backward.batch * backward.columns);
+  return rows;
+}
+
+/** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
+export function rowsCovariance(backward: Backward, selection: Selection, precision: Precision): Numbers {
+  const { batch, columns } = backward;
+  const rows = whitened(backward, selection, precision);
+  const length = batch * columns * columns;
+  const at = allocateFloats("float64", length);
+  const s = selection.size;
+  const step = columns * s;
+  kernelsFor("float64").gemm(
+    batch,
+    columns,
+    columns,
+    s,
+    rows,
+    step,
+    s,
+    1,
+    rows,
+    step,
+    1,
+    s,
+    at,
+    columns * columns,
+    columns,
+    1,
+    false,
+  );
+  return { dtype: "float64", at, length };
+}
+
+/** cᵀ J P⁻¹ Jᵀ c of every column c by the rows of J, [B, K]. */
+export function rowsVariance(backward: Backward, selection: Selection, precision: Precision): Numbers {
+  const length = backward.batch * backward.columns;
+  const rows = whitened(backward, selection, precision);
+  const at = allocateFloats("float64", length);
+  kernelsFor("float64").dotRows(length, selection.size, rows, rows, at, false);
+  return { dtype: "float64", at, length };
 }

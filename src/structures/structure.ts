@@ -3,7 +3,7 @@
 import type { DType } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { LinearSite } from "../network/parameters.ts";
-import type { Accumulator, Curvature, Sharing, Structure } from "./curvature.ts";
+import type { Accumulator, Curvature, Rank, Sharing, Structure } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
@@ -41,6 +41,12 @@ export function passOf(sums: (options: SumOptions) => Accumulator): Pass {
   return { dry: sums, begin: () => sums };
 }
 
+/** Options on which passes depend. */
+export interface PassOptions {
+  readonly basis: Curvature | undefined;
+  readonly rank: Rank;
+}
+
 /** Arrays on their way into a file. */
 export type Write = (name: string, values: Float64Array, shape: readonly number[]) => void;
 
@@ -59,19 +65,21 @@ export interface ReadNumbers {
 export interface Row<C extends Curvature = Curvature> {
   readonly name: Structure;
   /** Options of a fit that it looks at. */
-  readonly options: readonly ("sharing" | "basis" | "damping")[];
+  readonly options: readonly ("sharing" | "basis" | "damping" | "rank")[];
   /** Of those, in which curvatures that add must agree. */
   readonly agree: readonly "sharing"[];
   /** Single weights of a parameter; a prior precision for each weight. */
   readonly takes: { readonly singleWeights: boolean; readonly weightPriors: boolean };
   /** Whether its sums take the columns of a layer's outputs by what they sum to. */
   takesSpread(selection: Selection, site: LinearSite): boolean;
-  /** A fit's passes through the data, where the option `basis` is given or not. */
-  passes(basis: boolean): readonly Pass[];
+  /** Whether it has one curvature of all outputs also where each has a noise to be tuned. */
+  readonly together?: true;
+  /** A fit's passes through the data, by the options that it looks at. */
+  passes(options: PassOptions): readonly Pass[];
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
   precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Steps<Precision>;
   /** A curvature of lengths alone, for dry runs. */
-  dry(selection: Selection): C;
+  dry(selection: Selection, rank?: Rank): C;
   /** The arrays that sum over columns; what sums over examples alone is not among them. */
   columnSums(curvature: C): readonly Float64Array[];
   /** The same numbers over a selection's other view and as many examples, or with other sums over columns. */

@@ -14,6 +14,7 @@ const rows: Record<Structure, mini.StructureValue> = {
   diagonal: mini.diagonal,
   kronecker: mini.kronecker,
   ekfac: mini.ekfac,
+  lowRank: mini.lowRank,
 };
 const options = { checks: false, priorPrecision: 0.7 } as const;
 

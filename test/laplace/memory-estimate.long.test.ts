@@ -37,7 +37,7 @@ import {
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { peakOf } from "./peak.ts";
 
-const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
+const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank"];
 
 const IGNORED = -100;
 
@@ -127,6 +127,7 @@ describe.each(structures)("%s", (structure) => {
       diagonal: { curvature: "empiricalFisher", likelihood: "regression" },
       kronecker: { sharing: "reduce" },
       ekfac: {},
+      lowRank: { rank: 20 },
     } as const;
     expectNear(await ratio(shared, 300, { structure, ...options[structure] }));
     if (structure !== "ekfac") return;

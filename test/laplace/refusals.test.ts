@@ -53,7 +53,7 @@ const shared: [string, object, Kind, RegExp][] = [
     "a structure",
     { structure: "lowrank" },
     OptionError,
-    /one of "full", "diagonal", "kronecker", "ekfac", not "lowrank"/,
+    /one of "full", "diagonal", "kronecker", "ekfac", "lowRank", not "lowrank"/,
   ],
   ["a kind of curvature", { curvature: "hessian" }, OptionError, /curvature must be one of "ggn", .* not "hessian"/],
   ["sharing", { sharing: "all" }, OptionError, /sharing must be one of "expand", "reduce"/],

@@ -15,7 +15,7 @@ export const ekfac: Row<EkfacCurvature> = {
   agree: [],
   takes: { singleWeights: false, weightPriors: false },
   takesSpread: () => true,
-  passes: (basis) => (basis ? [corrections] : [passOf(basisSums), corrections]),
+  passes: ({ basis }) => (basis ? [corrections] : [passOf(basisSums), corrections]),
   precision: (curvature, h, prior) => oneStep(() => ekfacPrecision(curvature, h, prior)),
   dry: (selection) => new EkfacCurvature(selection, 0, dryBasis(selection)),
   columnSums: ({ blocks }) => blocks.map(({ values }) => values),

@@ -18,8 +18,8 @@ import {
 import { atOnce, inPieces, oneStep, type Steps } from "../../kernels/steps.ts";
 import { choleskyInSteps, eachRows } from "../../linalg/in-steps.ts";
 import type { Backward } from "../../network/passes.ts";
-import { type Curvature, type ReadSums, symmetric } from "../curvature.ts";
-import { float64Rows } from "../jacobian-rows.ts";
+import { type ReadSums, symmetric } from "../curvature.ts";
+import { rowsCovariance, rowsVariance } from "../jacobian-rows.ts";
 import type { Precision, PrecisionOptions, Prepared } from "../precision.ts";
 import type { Prior } from "../prior.ts";
 import type { FullCurvature } from "./curvature.ts";
@@ -251,16 +251,11 @@ class FullPrecision implements Precision {
   }
 
   functionCovariance(backward: Backward): Numbers {
-    return rowsCovariance(backward, this.#curvature, this);
+    return rowsCovariance(backward, this.#curvature.selection, this);
   }
 
   functionVariance(backward: Backward): Numbers {
-    const length = backward.batch * backward.columns;
-    const rows = float64Rows(backward, this.#curvature.selection);
-    this.whiten(rows, length);
-    const at = allocateFloats("float64", length);
-    kernelsFor("float64").dotRows(length, this.#size, rows, rows, at, false);
-    return { dtype: "float64", at, length };
+    return rowsVariance(backward, this.#curvature.selection, this);
   }
 }
 
@@ -270,35 +265,4 @@ function invertUpper(n: number, upper: Float64Array, x: Pointer): void {
   kernels.fill(n * n, 0, x);
   addToDiagonal(n, 1, x);
   kernels.solveBackward(n, n, copyIn("float64", upper), n, 1, x, n, 1);
-}
-
-/** J P⁻¹ Jᵀ by the rows of J: what every structure can do, whatever its form. [B, C, C] */
-export function rowsCovariance(backward: Backward, { selection }: Curvature, precision: Precision): Numbers {
-  const { batch, columns } = backward;
-  const rows = float64Rows(backward, selection);
-  precision.whiten(rows, batch * columns);
-  const length = batch * columns * columns;
-  const at = allocateFloats("float64", length);
-  const s = selection.size;
-  const step = columns * s;
-  kernelsFor("float64").gemm(
-    batch,
-    columns,
-    columns,
-    s,
-    rows,
-    step,
-    s,
-    1,
-    rows,
-    step,
-    1,
-    s,
-    at,
-    columns * columns,
-    columns,
-    1,
-    false,
-  );
-  return { dtype: "float64", at, length };
 }

@@ -19,7 +19,7 @@ import {
 import { inverted, type Matrix, product, transposed } from "../../reference/laplace.ts";
 import { cases, fixtureOf, kinds, type Model, models, near, worldOf } from "./cases.ts";
 
-const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
+const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank"];
 
 function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number): void {
   expect(actual).toBeAllClose(expected, near(expected, relative));
@@ -129,7 +129,7 @@ describe("100 000 draws", () => {
   );
 
   test("there is one of every structure", () => {
-    expect(new Set(chosen.map(({ structure }) => structure)).size).toBe(4);
+    expect(new Set(chosen.map(({ structure }) => structure)).size).toBe(structures.length);
   });
 
   for (const one of chosen) {

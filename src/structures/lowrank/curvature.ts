@@ -1,0 +1,164 @@
+// The largest eigenvalues with their vectors, from the products of the curvature with some random vectors.
+
+import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
+import type { MemoryOptions } from "../../derivatives/budget.ts";
+import { ValueError } from "../../errors.ts";
+import { dryBytes, keptMatrix, keptNumbers } from "../../kernels/dry-run.ts";
+import { atOnce, type Steps } from "../../kernels/steps.ts";
+import { eighInSteps } from "../../linalg/in-steps.ts";
+import {
+  type Curvature,
+  checkSame,
+  checkSquare,
+  type LowRank,
+  multiple,
+  readVectors,
+  SelectedCurvature,
+  sum,
+} from "../curvature.ts";
+import type { Selection } from "../selection.ts";
+import { multiplied } from "./products.ts";
+import { AUTO_SHARE, directions, mostOf, sketchSize } from "./sketch.ts";
+
+/** The largest eigenvalues, and vectors [k, S] in rows. */
+export interface Eigenpairs {
+  readonly values: Float64Array;
+  readonly vectors: Float64Array;
+}
+
+/** Eigenvalues below this part of the largest are rounding. */
+const ROUNDING = 1e-12;
+
+/** V diag(l) Vᵀ of the curvature's largest eigenvalues. Sums over examples are those of its products, which add exactly. */
+export class LowRankCurvature extends SelectedCurvature implements Curvature {
+  readonly structure = "lowRank";
+  /** How many eigenvalues are kept; "auto": as many as leave out a hundredth of the trace. */
+  readonly rank: number | "auto";
+  /** Ω H, [b, S], with the directions Ω of `directions`. */
+  readonly sketch: Float64Array;
+  /** tr H, exactly, [1]. */
+  readonly trace: Float64Array;
+  #eigen: Eigenpairs | undefined;
+
+  constructor(
+    selection: Selection,
+    examples: number,
+    rank: number | "auto",
+    sketch: Float64Array,
+    trace: Float64Array,
+  ) {
+    super(selection, examples);
+    this.rank = rank;
+    this.sketch = sketch;
+    this.trace = trace;
+  }
+
+  /** Its eigenpairs, computed once. */
+  *eigen(): Steps<Eigenpairs> {
+    this.#eigen ??= yield* this.#decomposed();
+    return this.#eigen;
+  }
+
+  *#decomposed(): Steps<Eigenpairs> {
+    const { size: n, sketch } = this;
+    const b = sketchSize(this.rank, n);
+    if (dryBytes() !== undefined) {
+      const k = Math.min(b, mostOf(this.rank));
+      yield* eighInSteps(sketch, b, true);
+      return { values: keptNumbers(k), vectors: keptMatrix(k * n) };
+    }
+    if (b === n) {
+      const { values, vectors } = yield* eighInSteps(sketch, n, true);
+      return this.#largest(values, (k, i) => vectors[i * n + k]);
+    }
+    // H ≈ Yᵀ (Ω Yᵀ)⁻¹ Y of Y = Ω H (Tropp, Yurtsever, Udell & Cevher 2017, arXiv:1706.05736, algorithm 3).
+    const core = multiplied(directions(n, b), b, sketch, b, n);
+    for (let i = 0; i < b; i++) {
+      for (let j = 0; j < i; j++) core[i * b + j] = core[j * b + i] = 0.5 * (core[i * b + j] + core[j * b + i]);
+    }
+    const inner = yield* eighInSteps(core, b, true);
+    const least = ROUNDING * inner.values[b - 1];
+    const roots = inner.values.map((value) => (value > least && value > 0 ? 1 / Math.sqrt(value) : 0));
+    const rows = multiplied(transposed(inner.vectors, b, roots), b, transposed(sketch, n), n, b);
+    const { values, vectors } = yield* eighInSteps(multiplied(rows, b, rows, b, n), b, true);
+    const scales = values.map((value) => (value > least && value > 0 ? 1 / Math.sqrt(value) : 0));
+    const all = multiplied(transposed(vectors, b, scales), b, transposed(rows, n), n, b);
+    return this.#largest(values, (k, i) => all[k * n + i]);
+  }
+
+  /** Of ascending eigenvalues the last that are kept, largest first. */
+  #largest(values: Float64Array, entry: (k: number, i: number) => number): Eigenpairs {
+    const { size: n, rank } = this;
+    const most = Math.min(values.length, mostOf(rank));
+    const last = values.length - 1;
+    const least = Math.max(0, ROUNDING * 1e-3 * values[last]);
+    const enough = rank === "auto" ? (1 - AUTO_SHARE) * this.trace[0] : Number.POSITIVE_INFINITY;
+    let count = 0;
+    for (let sum = 0; count < most && values[last - count] > least && sum < enough; count++)
+      sum += values[last - count];
+    const vectors = new Float64Array(count * n);
+    for (let k = 0; k < count; k++) for (let i = 0; i < n; i++) vectors[k * n + i] = entry(last - k, i);
+    return { values: values.slice(values.length - count).reverse(), vectors };
+  }
+
+  override lowRank(): LowRank {
+    const { values, vectors } = atOnce(this.eigen());
+    const kept = values.reduce((total, value) => total + value, 0);
+    return {
+      values: new NDArray(values.slice(), [values.length]),
+      vectors: new NDArray(vectors.slice(), [values.length, this.size]),
+      leftOut: this.trace[0] > 0 ? Math.max(0, 1 - kept / this.trace[0]) : 0,
+    };
+  }
+
+  diagonal(): NDArray {
+    const { values, vectors } = atOnce(this.eigen());
+    const result = new Float64Array(this.size);
+    for (let k = 0; k < values.length; k++) {
+      for (let i = 0; i < this.size; i++) result[i] += values[k] * vectors[k * this.size + i] ** 2;
+    }
+    return new NDArray(result, [this.size]);
+  }
+
+  dense(options: MemoryOptions = {}): NDArray {
+    const n = this.size;
+    checkSquare("dense", n, options);
+    const { values, vectors } = atOnce(this.eigen());
+    const weighed = vectors.map((entry, i) => values[Math.floor(i / n)] * entry);
+    const columns = transposed(weighed, n);
+    return new NDArray(multiplied(columns, n, transposed(vectors, n), n, values.length), [n, n]);
+  }
+
+  times(v: ArrayLike): NDArray {
+    const x = readVectors("times", v, this.size);
+    const { values, vectors } = atOnce(this.eigen());
+    const [n, k, rows] = [this.size, values.length, x.size / this.size];
+    const along = multiplied(Float64Array.from(x.data), rows, vectors, k, n).map((entry, i) => entry * values[i % k]);
+    return new NDArray(multiplied(along, rows, transposed(vectors, n), n, k), x.shape);
+  }
+
+  /** Their products add: the eigenpairs are those of all examples. */
+  merge(other: Curvature): LowRankCurvature {
+    checkSame<LowRankCurvature>(this, other);
+    if (this.rank !== other.rank) {
+      throw new ValueError(`merge: a curvature of rank ${other.rank} does not add to one of rank ${this.rank}.`);
+    }
+    const [sketch, trace] = [sum(this.sketch, other.sketch), sum(this.trace, other.trace)];
+    return new LowRankCurvature(this.selection, this.examples + other.examples, this.rank, sketch, trace);
+  }
+
+  scale(factor: number): LowRankCurvature {
+    const [sketch, trace] = [multiple(this.sketch, factor), multiple(this.trace, factor)];
+    return new LowRankCurvature(this.selection, this.examples, this.rank, sketch, trace);
+  }
+}
+
+/** The transpose of a matrix of rows of `width`, whose columns are multiplied. */
+export function transposed(x: Float64Array, width: number, factors?: Float64Array): Float64Array {
+  const rows = x.length / width;
+  const result = new Float64Array(x.length);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < width; j++) result[j * rows + i] = x[i * width + j] * (factors?.[j] ?? 1);
+  }
+  return result;
+}
