@@ -258,6 +258,7 @@ export {
 } from "./network/layers/convolution.ts";
 export { dropout } from "./network/layers/dropout.ts";
 export { type EmbeddingOptions, embedding } from "./network/layers/embedding.ts";
+export { type FourierFeaturesOptions, fourierFeatures } from "./network/layers/fourier-features.ts";
 export {
   type BatchNormOptions,
   batchNorm,
@@ -295,6 +296,7 @@ export {
 export { gru, lstm, type RecurrentOptions } from "./network/layers/recurrent.ts";
 export {
   add,
+  cos,
   type DenseOptions,
   dense,
   elu,

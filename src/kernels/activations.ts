@@ -14,4 +14,5 @@ export const activationCode = {
   selu: 9,
   log: 10,
   erf: 11,
+  cos: 12,
 } as const;

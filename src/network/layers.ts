@@ -257,6 +257,11 @@ export function erf(x: Traced): Traced {
   return apply("erf", x);
 }
 
+/** The cosine, of radians: sin x is cos(x − π/2), `cos(subtract(x, Math.PI / 2))`. */
+export function cos(x: Traced): Traced {
+  return apply("cos", x);
+}
+
 /** softmax over the last axis, inside a network. A network may not end in it: losses take logits. */
 export function softmax(x: Traced): Traced {
   requireTraced("softmax", x);

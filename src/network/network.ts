@@ -269,7 +269,7 @@ export function network(options: NetworkOptions, model: Layer): Network {
     trace.initialisers[i](values, random);
     parameters.data.set(values, offset);
   });
-  return new Network(graph, parameters);
+  return new Network(graph, parameters, trace.frozen);
 }
 
 /** Layers one after the other, as one layer. */

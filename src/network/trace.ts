@@ -16,6 +16,8 @@ export interface ParameterDraft {
   readonly role: string;
   readonly shape: Shape;
   readonly initialise: Initialiser;
+  /** Whether it begins frozen (default false). */
+  readonly frozen?: boolean;
 }
 
 /** Fills an array with its initial values. */
@@ -50,6 +52,8 @@ export class Trace {
   readonly parameters: Parameter[] = [];
   readonly sites: Site[] = [];
   readonly initialisers: Initialiser[] = [];
+  /** The names of parameters that begin frozen. */
+  readonly frozen: string[] = [];
   readonly #uses = new Map<Site, Node[]>();
   readonly #layers = new Map<object, { readonly name: string; readonly sites: Map<string, Site> }>();
   readonly #names = new Set<string>();
@@ -126,11 +130,12 @@ export class Trace {
     const prefix = part === undefined ? own : `${own}.${part}`;
     const known = sites.get(prefix);
     if (known !== undefined) return known;
-    const site = create(({ role, shape, initialise }) => {
+    const site = create(({ role, shape, initialise, frozen }) => {
       const parameter = { name: `${prefix}.${role}`, shape, size: sizeOf(shape), offset: this.#parameterCount };
       this.#parameterCount += parameter.size;
       this.parameters.push(parameter);
       this.initialisers.push(initialise);
+      if (frozen) this.frozen.push(parameter.name);
       return parameter;
     });
     sites.set(prefix, site);

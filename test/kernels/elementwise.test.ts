@@ -75,6 +75,7 @@ describeBuilds("activations", () => {
     exp: [1, 1],
     log: [1, 1],
     erf: [1.5, 2.2],
+    cos: [2.5, 2.5],
   };
   // silu′ has a zero at -1.278: near it the error is relative to 1.
   const nearZero = (name: Name) => (x: number) => name === "silu" && x > -1.6 && x < -1;
@@ -118,6 +119,9 @@ describeBuilds("activations", () => {
     ["gelu", -10, -7.619853024160526e-23],
     ["erf", 0.5, 0.5204998778130465],
     ["erf", -2, -0.9953222650189527],
+    ["cos", 1, 0.5403023058681398],
+    ["cos", -22, -0.9999608263946371],
+    ["cos", 1e5, -0.9993608074382122],
     ["log", 2, Math.LN2],
     ["log", 10, Math.LN10],
     ["log", 5e-324, -744.4400719213812],

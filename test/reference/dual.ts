@@ -93,6 +93,7 @@ export const activationRules = {
   tanh: (x) => [Math.tanh(x), 1 - Math.tanh(x) ** 2],
   exp: (x) => [Math.exp(x), Math.exp(x)],
   log: (x) => [Math.log(x), 1 / x],
+  cos: (x) => [Math.cos(x), -Math.sin(x)],
   erf: (x) => [2 * normalDistribution(Math.SQRT2 * x) - 1, 2 * Math.SQRT2 * normalDensity(Math.SQRT2 * x)],
 } as const satisfies Record<string, Rule>;
 

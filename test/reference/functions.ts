@@ -13,7 +13,8 @@ export type Name =
   | "exp"
   | "selu"
   | "log"
-  | "erf";
+  | "erf"
+  | "cos";
 
 /** An unevaluated sum of two doubles, the second at most half a unit in the last place of the first. */
 export type Pair = readonly [number, number];
@@ -157,6 +158,25 @@ function erf(x: number): Pair {
   return x < 0 ? negative(y) : y;
 }
 
+const HALF_PI: Pair = [Math.PI / 2, 6.123233995736766e-17];
+
+/** cos(x + quarters π/2): what is left of x less the nearest multiple of π/2, by Taylor's series. */
+function wave(x: number, quarters: number): Pair {
+  if (!Number.isFinite(x)) return [Number.NaN, 0];
+  const k = Math.round(x / HALF_PI[0]);
+  const r = add([x, 0], multiply([-k, 0], HALF_PI));
+  const quarter = (((k + quarters) % 4) + 4) % 4;
+  if (quarter % 2 === 1 && Math.abs(r[0]) < 1e-150) return quarter === 1 ? negative(r) : r;
+  const square = negative(multiply(r, r));
+  let term: Pair = quarter % 2 === 0 ? ONE : r;
+  let sum = term;
+  for (let n = quarter % 2 === 0 ? 1 : 2; n < 32; n += 2) {
+    term = divide(multiply(term, square), [n * (n + 1), 0]);
+    sum = add(sum, term);
+  }
+  return quarter === 1 || quarter === 2 ? negative(sum) : sum;
+}
+
 /** e^-|x| / (1 + e^-|x|), or without the factor e^-|x|. */
 function logistic(x: number, factor: boolean): Pair {
   const e = exp([-Math.abs(x), 0]);
@@ -198,6 +218,7 @@ export const exact: Record<Name, (x: number, alpha: number) => Pair> = {
   exp: (x) => exp([x, 0]),
   log,
   erf,
+  cos: (x) => wave(x, 0),
 };
 
 /** φ′(x), likewise; at a kink the value from the left. */
@@ -228,6 +249,7 @@ export const exactSlopes: Record<Name, (x: number, alpha: number) => Pair> = {
     const a = multiply(SQRT2, [Math.min(Math.abs(x), 40), 0]);
     return unshift(multiply([2, 0], multiply(SQRT2, density(a, SHIFT))));
   },
+  cos: (x) => wave(x, 1),
 };
 
 const rounded = (functions: Record<Name, (x: number, alpha: number) => Pair>) =>

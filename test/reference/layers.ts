@@ -4,6 +4,7 @@
 import {
   batchNorm,
   dropout,
+  fourierFeatures,
   groupNorm,
   gru,
   type Layer,
@@ -43,6 +44,8 @@ export type LayerBlock =
       readonly affine: ScaleShiftBlock | undefined;
     }
   | { readonly kind: "dropout" }
+  /** √(2/M) cos of M dense outputs, whose inputs are scaled before. */
+  | { readonly kind: "fourier"; readonly relevance: ScaleShiftBlock | undefined; readonly frequencies: DenseBlock }
   | {
       readonly kind: "attention";
       readonly heads: number;
@@ -80,6 +83,7 @@ const kinds: ReadonlySet<string> = new Set([
   "groupNorm",
   "batchNorm",
   "dropout",
+  "fourier",
   "attention",
   "lstm",
   "gru",
@@ -217,6 +221,12 @@ export function applyLayer(block: LayerBlock, x: Value, apply: Apply): Value {
     }
     case "dropout":
       return x;
+    case "fourier": {
+      const { relevance, frequencies } = block;
+      const y = apply(frequencies, relevance === undefined ? x : apply(relevance, x));
+      const factor = Math.sqrt(2 / frequencies.outputs);
+      return tabulate(y.shape, (index) => dual.scaled(dual.activate("cos", at(y, index)), factor));
+    }
     case "attention":
       return attention(block, x, (query, key) => !block.causal || key <= query, apply);
     case "lstm":
@@ -296,6 +306,8 @@ export function libraryLayer(block: LayerBlock, chainOf: (blocks: readonly Block
     }
     case "dropout":
       return dropout(0.5);
+    case "fourier":
+      return fourierFeatures({ features: block.frequencies.outputs, relevance: block.relevance !== undefined });
     case "attention":
       return multiHeadAttention(block.heads, { causal: block.causal, bias: block.qkv.bias });
     case "lstm":

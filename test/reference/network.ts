@@ -5,6 +5,7 @@ import {
   add,
   chain,
   concatenate,
+  cos,
   type DType,
   dense,
   elu,
@@ -97,6 +98,7 @@ const layers: Record<Activation, Layer> = {
   exp,
   log,
   erf,
+  cos,
 };
 
 const operations = {

@@ -31,7 +31,8 @@ export function subjectOf(
   inputShape: readonly number[],
   { batch = 2, seed = 1, dtype = "float64", vocabulary }: SubjectOptions = {},
 ): Subject {
-  const net = build(blocks, inputShape, dtype);
+  // Frequencies that are frozen have derivatives all the same.
+  const net = build(blocks, inputShape, dtype).unfreeze();
   const random = new Random(seed);
   const theta = numbers(random, net.parameterCount, dtype, 0.7);
   net.setParameters(theta);

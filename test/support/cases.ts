@@ -290,6 +290,18 @@ const norms: readonly SupportCase[] = [
     blocks: [dense(2), { ...statistics, affine: undefined }, dense(1)],
     inputs: [3],
   },
+  {
+    layers: ["fourierFeatures"],
+    options: "",
+    blocks: [{ kind: "fourier", relevance: undefined, frequencies: dense(3) }, dense(1)],
+    inputs: [2],
+  },
+  {
+    layers: ["fourierFeatures"],
+    options: "relevance: true",
+    blocks: [{ kind: "fourier", relevance: affine({ shift: false }), frequencies: dense(3) }, dense(1)],
+    inputs: [2],
+  },
   { layers: ["dropout"], options: "", blocks: [dense(3, "tanh"), { kind: "dropout" }, dense(2)], inputs: [2] },
 ];
 

@@ -8,6 +8,7 @@
 //   LOG    the same                                       for 1/sqrt 2 <= 1 + f <= sqrt 2
 //   ERF    erf(x) / x - 1, in powers of x^2               for |x| <= 1
 //   TAIL   (a + 1) G(a), G(a) = e^(a^2/2) P(N > a), N normal, in powers of t; for 0 <= a <= TAIL_END
+//   SINE   (sin r / r - 1) / r^2, in powers of r^2        for |r| <= pi / 2
 //   SLOPE  (G(a) - a / sqrt(2 pi)) / (a - a0), in powers of t; for 0 <= a <= TAIL_END, a0 where the numerator is 0
 
 export const EXPM1_64 = memory.data<f64>([ // 2^-61.7
@@ -46,6 +47,16 @@ export const ERF_64 = memory.data<f64>([ // 2^-56.9
 
 export const ERF_32 = memory.data<f32>([ // 2^-29.6
   7.85402663e-05, -0.000801025482, 0.00518833613, -0.0268538166, 0.112835854, -0.37612626, 0.128379166,
+]);
+
+export const SINE_64 = memory.data<f64>([ // 2^-71.0
+  -7.98138645631918e-18, 2.8102028937690915e-15, -7.647127256715162e-13, 1.60590431960697e-10,
+  -2.5052108378490005e-08, 2.7557319223940208e-06, -0.0001984126984126967, 0.008333333333333333,
+  -0.16666666666666666,
+]);
+
+export const SINE_32 = memory.data<f32>([ // 2^-35.3
+  -2.3888907e-08, 2.7525384e-06, -0.00019840868, 0.008333331, -0.16666667,
 ]);
 
 export const TAIL_64 = memory.data<f64>([ // 2^-56.5
@@ -110,6 +121,11 @@ export const WHOLE = 25; // 2^52, 2^23: the bits of an integer below it in the p
 export const EXPONENT_OFFSET = 26; // 2^52 + 1023, 2^23 + 127
 export const ROOT_HIGH = 27; // a0
 export const ROOT_LOW = 28;
+export const INVERSE_PI = 29;
+export const PI_HIGH = 30; // pi in three parts, the first two short enough for exact products with integers
+export const PI_MIDDLE = 31;
+export const PI_LOW = 32;
+export const HALF_PI = 33;
 
 export const CONSTANTS_64 = memory.data<f64>([
   1.0, 2.0, -0.0, 1.4426950408889634, 0.6931471805598903, 5.497923018708371e-14,
@@ -117,6 +133,7 @@ export const CONSTANTS_64 = memory.data<f64>([
   5.0, 1.1283791670955126, 1.4142135623730951, 6.0, 27.5, 39.0,
   2.2250738585072014e-308, 18014398509481984.0, 54.0, Infinity, -Infinity,
   0.7071067811865476, 4503599627370496.0, 4503599627371519.0, 0.7517915246935645, -1.4956759177009883e-17,
+  0.3183098861837907, 3.141592651605606, 1.9841871583270443e-09, 1.034036596358821e-18, 1.5707963267948966,
 ]);
 
 export const CONSTANTS_32 = memory.data<f32>([
@@ -125,4 +142,5 @@ export const CONSTANTS_32 = memory.data<f32>([
   4.0, 1.12837917, 1.41421356, 4.0, 10.5, 15.0,
   1.1754943508222875e-38, 16777216.0, 24.0, Infinity, -Infinity,
   0.70710678, 8388608.0, 8388735.0, 0.7517915368080139, -1.211444945855772e-08,
+  0.31830987, 3.140625, 0.0009675025939941406, 1.509958e-07, 1.5707964,
 ]);
