@@ -258,7 +258,7 @@ export {
 } from "./network/layers/convolution.ts";
 export { dropout } from "./network/layers/dropout.ts";
 export { type EmbeddingOptions, embedding } from "./network/layers/embedding.ts";
-export { type FourierFeaturesOptions, fourierFeatures } from "./network/layers/fourier-features.ts";
+export { type FourierFeaturesOptions, fourierFeatures } from "./network/layers/fourier.ts";
 export {
   type BatchNormOptions,
   batchNorm,
@@ -364,6 +364,7 @@ export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";
 export type { EvidenceOptions, WeightGroups } from "./training/evidence-options.ts";
 export { type GaussNewtonOptions, gaussNewton } from "./training/gauss-newton.ts";
+export { type LastLayerEvidenceOptions, lastLayerEvidence } from "./training/last-layer-evidence.ts";
 export type { Minimiser } from "./training/minimiser.ts";
 export {
   type AdamOptions,

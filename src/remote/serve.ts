@@ -26,6 +26,7 @@ import { Fit } from "../posterior/fit.ts";
 import { rewardsAsync } from "../prediction/rewards.ts";
 import { SelectedCurvature } from "../structures/curvature.ts";
 import { gaussNewton } from "../training/gauss-newton.ts";
+import { lastLayerEvidence } from "../training/last-layer-evidence.ts";
 import { adam, adamW, sgd } from "../training/optimisers.ts";
 import { cosineDecay, linearDecay } from "../training/schedules.ts";
 import { train } from "../training/train.ts";
@@ -89,7 +90,7 @@ const classes: Readonly<Record<Kind, abstract new (...args: never[]) => object>>
 };
 
 const losses = { mse, crossEntropy, binaryCrossEntropy };
-const optimisers = { sgd, adam, adamW, gaussNewton };
+const optimisers = { sgd, adam, adamW, gaussNewton, lastLayerEvidence };
 const schedules = { cosineDecay, linearDecay };
 
 /** Results that share memory with what the worker keeps. */

@@ -162,7 +162,7 @@ export class FixedPoints {
 }
 
 /** The mean square of the targets around the mean of each output, in units of the noises' ratios. */
-function spreadOf(targets: NDArray, { hyper }: Likelihood): number {
+export function spreadOf(targets: NDArray, { hyper }: Likelihood): number {
   const [examples] = targets.shape;
   const outputs = targets.size / examples;
   let total = 0;

@@ -16,17 +16,17 @@ export interface TrainingOptions {
   /** What is minimised, its mean over the batch: a loss, or a likelihood such as poisson(). */
   loss: Loss | Likelihood;
   /**
-   * How parameters move (default `adam()`); or what minimises the loss over all data by itself, such as `gaussNewton()`, which takes
+   * How parameters move (default `adam()`); or what minimises over all data by itself, `gaussNewton()` or `lastLayerEvidence()`, which takes
    * no batches.
    */
   optimizer?: Optimizer | Minimiser;
-  /** Passes through the data (default 100); of `gaussNewton()` at most so many steps (default 1000). */
+  /** Passes through the data (default 100); of `gaussNewton()` at most so many steps (default 1000), of `lastLayerEvidence()` too (default 60). */
   epochs?: number;
   /** Samples in a step (default 32; of a DataLoader its own). */
   batchSize?: number;
   /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
   weightDecay?: number;
-  /** Learns prior precisions and the noise with the weights, by the evidence (default: none); for `gaussNewton()`. */
+  /** Learns prior precisions and the noise with the weights, by the evidence (default: none); for `gaussNewton()`, and `lastLayerEvidence()`, which always does. */
   evidence?: EvidenceOptions | undefined;
   /** What the learning rate is multiplied by, from step to step, such as `cosineDecay()` (default 1 always). */
   schedule?: Schedule;
@@ -114,7 +114,9 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   readBursts("train", options);
   const evidence = options.evidence && readEvidence(options.evidence);
   if (evidence !== undefined && !isMinimiser(optimizer)) {
-    throw new OptionError(`train: evidence is for the optimizer gaussNewton(), not ${optimizer.name}().`);
+    throw new OptionError(
+      `train: evidence is for the optimizers gaussNewton() and lastLayerEvidence(), not ${optimizer.name}().`,
+    );
   }
   if (evidence !== undefined && options.weightDecay !== undefined) {
     throw new OptionError(

@@ -10,7 +10,8 @@ export interface EpochReport {
   readonly epochs: number;
   /**
    * The mean over the epoch's samples of the loss before each step, with the penalty ½ · weightDecay · ‖θ‖², or that of the
-   * evidence's prior. Labels that are ignored do not count; 0 where all are. Of `gaussNewton`, whose epochs are steps, after the step.
+   * evidence's prior. Labels that are ignored do not count; 0 where all are. Of `gaussNewton`, whose epochs are steps, after the step; of `lastLayerEvidence`
+   * minus the log evidence, for each example.
    */
   readonly loss: number;
 }
@@ -39,7 +40,7 @@ export interface TrainingEvidence {
   readonly groups: readonly WeightGroup[];
   /**
    * Of each input, [inputs], where it is asked for: how much its weights may vary, the sum of the prior variances 1/δ of their
-   * groups. For inputs of one unit, such as standardised ones; near 0 where an input says nothing.
+   * groups; of `lastLayerEvidence` the squares of their scales. For inputs of one unit, such as standardised ones; near 0 where an input says nothing.
    */
   readonly relevance?: NDArray;
   /** The log marginal likelihood each time the prior was changed. */
