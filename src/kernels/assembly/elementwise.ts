@@ -12,7 +12,7 @@
 //   4    gelu, gelu', silu'
 // Near its zero, for x in [-1.6, -1], silu' has an absolute error of up to 0.2 units in the last place of 1 instead.
 
-import { HALF, ONE } from "./coefficients";
+import { ONE } from "./coefficients";
 import { edgeScratch } from "./gemm";
 import {
   constant, eluOf, eluSlope, erfOf, erfSlope, expOf, geluOf, geluSlope, logOf, positivePart, select, sigmoidOf,
@@ -68,7 +68,7 @@ function vectors<F>(f: i32, bytes: usize, x: usize, y: usize, alpha: f64, scale:
     case EXP: for (; x != end; x += 16, y += 16) v128.store(y, expOf<F>(v128.load(x))); break;
     case LOG: for (; x != end; x += 16, y += 16) v128.store(y, logOf<F>(v128.load(x))); break;
     case ERF: for (; x != end; x += 16, y += 16) v128.store(y, erfOf<F>(v128.load(x))); break;
-    case COS: for (; x != end; x += 16, y += 16) v128.store(y, waveOf<F>(v128.load(x), constant<F>(HALF))); break;
+    case COS: for (; x != end; x += 16, y += 16) v128.store(y, waveOf<F>(v128.load(x), a)); break;
     case DERIVATIVE + LEAKY_RELU:
       for (; x != end; x += 16, y += 16) v128.store(y, leakyReluSlope<F>(v128.load(x), a, s));
       break;
@@ -80,7 +80,6 @@ function vectors<F>(f: i32, bytes: usize, x: usize, y: usize, alpha: f64, scale:
       for (; x != end; x += 16, y += 16) v128.store(y, v128.div<F>(constant<F>(ONE), v128.load(x)));
       break;
     case DERIVATIVE + ERF: for (; x != end; x += 16, y += 16) v128.store(y, erfSlope<F>(v128.load(x))); break;
-    case DERIVATIVE + COS: for (; x != end; x += 16, y += 16) v128.store(y, waveOf<F>(v128.load(x), a)); break;
   }
 }
 
@@ -100,7 +99,7 @@ function map<F>(f: i32, n: usize, x: usize, y: usize, alpha: f64, scale: f64): v
 /** y = phi(x) */
 export function activation<T>(f: i32, n: usize, x: usize, y: usize, alpha: f64): void {
   if (f == SELU) map<T>(ELU, n, x, y, SELU_SLOPE, SELU_SCALE);
-  else map<T>(f, n, x, y, alpha, 1);
+  else map<T>(f, n, x, y, f == COS ? 0.5 : alpha, 1);
 }
 
 /**
@@ -115,7 +114,7 @@ export function activationDerivative<T>(f: i32, n: usize, x: usize, y: usize, d:
     case TANH: map<T>(DERIVATIVE + SIGMOID, n, x, d, 2, 1); break;
     case EXP: memory.copy(d, y, n * sizeof<T>()); break;
     case SELU: map<T>(DERIVATIVE + ELU, n, x, d, SELU_SLOPE, SELU_SCALE); break;
-    case COS: map<T>(DERIVATIVE + COS, n, x, d, 0, 1); break;
+    case COS: map<T>(COS, n, x, d, 0, 1); break;
     default: map<T>(DERIVATIVE + f, n, x, d, alpha, 1);
   }
 }

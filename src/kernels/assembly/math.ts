@@ -399,7 +399,7 @@ export function waveOf<F>(x: v128, offset: v128): v128 {
   const end = constant<F>(HALF_PI);
   r = v128.pmax<F>(v128.pmin<F>(r, end), v128.neg<F>(end));
   const z = v128.mul<F>(r, r);
-  const p = sizeof<F>() == 8 ? polynomial<F>(z, 8, SINE_64) : polynomial<F>(z, 4, SINE_32);
+  const p = sizeof<F>() == 8 ? polynomial<F>(z, 7, SINE_64) : polynomial<F>(z, 4, SINE_32);
   const y = multiplyAdd<F>(v128.mul<F>(r, z), p, r);
   // The bias of MAGIC is odd: the last bit of t is that of j + 1.
   return v128.xor(y, sizeof<F>() == 8 ? i64x2.shl(t, 63) : i32x4.shl(t, 31));
