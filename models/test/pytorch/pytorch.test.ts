@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { array, einsum, type NDArray, vjp } from "laplace-ts";
 import { fromOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
+import { runOnnx } from "./onnx-runtime.ts";
 
 interface Plain {
   readonly shape: number[];
@@ -61,18 +62,6 @@ function withEnd(y: NDArray, end: string | undefined, axis: number): number[] {
   });
 }
 
-/** A package of this folder, which `npm ci` of the repository does not install, nor its types: what is used of it. */
-const RUNTIME = "onnxruntime-web";
-interface OnnxRuntime {
-  readonly env: { readonly wasm: { numThreads: number }; logLevel: string };
-  readonly Tensor: new (type: string, data: BigInt64Array | Float32Array, shape: readonly number[]) => object;
-  readonly InferenceSession: {
-    create(bytes: Uint8Array): Promise<{
-      run(inputs: Readonly<Record<string, object>>): Promise<Readonly<Record<string, { readonly data: unknown }>>>;
-    }>;
-  };
-}
-
 test("enough networks were exported", () => expect(names.length).toBeGreaterThan(50));
 
 describe.each(names)("%s", (name) => {
@@ -88,17 +77,10 @@ describe.each(names)("%s", (name) => {
   });
 
   test("outputs in float32 are those of onnxruntime-web", async () => {
-    const { default: ort } = (await import(RUNTIME)) as { default: OnnxRuntime };
-    ort.env.wasm.numThreads = 1;
-    ort.env.logLevel = "error";
-    const session = await ort.InferenceSession.create(bytes(""));
     const { data, shape } = expected.x;
-    const x = expected.tokens
-      ? new ort.Tensor("int64", BigInt64Array.from(data, BigInt), shape)
-      : new ort.Tensor("float32", Float32Array.from(data), shape);
-    const { y } = await session.run({ x });
+    const { y } = await runOnnx(bytes(""), { data, shape }, expected.tokens);
     const own = fromOnnx(bytes("")).network.forward(array(data, { shape }));
-    expectClose(withEnd(own, end, axis), y.data as Float32Array, 1e-5);
+    expectClose(withEnd(own, end, axis), y.data, 1e-5);
   });
 
   test.skipIf(end !== undefined)("gradients of every sample are PyTorch's", () => {

@@ -26,14 +26,7 @@ import {
 } from "laplace-ts";
 import { toOnnx } from "laplace-ts-models";
 import { expect, test } from "vitest";
-
-async function run(bytes: Uint8Array, x: { data: ArrayLike<number>; shape: readonly number[] }) {
-  const { default: ort } = await import("onnxruntime-web");
-  ort.env.wasm.numThreads = 1;
-  ort.env.logLevel = "error";
-  const session = await ort.InferenceSession.create(bytes);
-  return session.run({ x: new ort.Tensor("float32", Float32Array.from(x.data), [...x.shape]) });
-}
+import { runOnnx } from "./onnx-runtime.ts";
 
 function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
   expect(actual.length).toBe(expected.length);
@@ -55,14 +48,14 @@ const networks: [string, number[], Layer[]][] = [
 test.each(networks)("%s computes the same there", async (_, inputs, layers) => {
   const net = chain({ inputs, seed: 1 }, ...layers);
   const x = randomNormal([3, ...inputs], { seed: 2 });
-  expectClose((await run(toOnnx(net), x)).y.data as Float32Array, net.forward(x).data, 1e-5);
+  expectClose((await runOnnx(toOnnx(net), x)).y.data as Float32Array, net.forward(x).data, 1e-5);
 });
 
 test("tokens", async () => {
   const net = chain({ inputs: 3, seed: 1 }, embedding(7, 4), flatten, dense(2));
   const x = { shape: [2, 3], data: [0, 3, 6, 1, 1, 2] };
   expectClose(
-    (await run(toOnnx(net), x)).y.data as Float32Array,
+    (await runOnnx(toOnnx(net), x)).y.data as Float32Array,
     net.forward([
       [0, 3, 6],
       [1, 1, 2],
@@ -92,7 +85,7 @@ test.each(structures.flatMap((structure) => tasks.map(([task, outputs]) => [stru
     const posterior = (await laplace(net, options as never).fit({ x, y } as never)) as Posterior;
     const approximation = task === "regression" ? {} : { approximation: "probit" };
     const expected = posterior.predict(x, approximation as never);
-    const found = await run(toOnnx(posterior), x);
+    const found = await runOnnx(toOnnx(posterior), x);
     expectClose(found.mean.data as Float32Array, expected.functionMean.data, 1e-4);
     const variance = task === "regression" ? expected.variance : expected.functionVariance;
     expectClose(found.variance.data as Float32Array, variance.data, 1e-4);
