@@ -387,6 +387,7 @@ export function namedArray(where: string, name: string, values: ArrayLike): NDAr
   const view = values instanceof NDArray ? values.data : values;
   if (ArrayBuffer.isView(view)) refuseDetached(where, name, view);
   if (values instanceof NDArray) return values;
+  if (typeof values === "number") return new NDArray(Float64Array.of(values), []);
   if (values instanceof Float32Array || values instanceof Float64Array) return new NDArray(values, [values.length]);
   if (isPlainArray(values)) return new NDArray(values.data, values.shape);
   return readArray(where, name, values);

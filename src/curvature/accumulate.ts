@@ -5,7 +5,7 @@ import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
 import { readDataset, totalWeight } from "../data/dataset.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import type { Steps } from "../kernels/steps.ts";
-import { bytesOfPart, type Cut, cutOf } from "../network/cut.ts";
+import { bytesOfPart, type Cut, cutOf, type Pulled } from "../network/cut.ts";
 import { type Part, type Pull, runInParts, type TargetedBatch } from "../network/run.ts";
 import type { Accumulator } from "../structures/curvature.ts";
 import { passesOf } from "./accumulators.ts";
@@ -32,7 +32,7 @@ export interface Summary extends LossSums, CurvatureSums {
   /** Σ of the targets' squares of each output, [C], where there are passes to be compared. */
   readonly squares?: Float64Array | undefined;
   /** What is kept of the inputs, where a dense layer is on them. */
-  readonly inputs?: InputSums | undefined;
+  inputs?: InputSums | undefined;
 }
 
 /** A pass of a plan: its accumulators for so many columns, and how many outputs have a curvature each, which then come one by one. */
@@ -55,12 +55,12 @@ function measuredCut(pass: PlannedPass, examples: number): Cut {
   const view = viewOf(plan);
   const all = passColumns(plan).count(view === undefined ? plan.net.outputShape : [view.graph.output.size]);
   const columns = apart > 1 ? 1 : all;
-  const pulls = (cut: Omit<Cut, "length">) => pullsOf("", pass, cut);
+  const pulls = (cut: Pulled) => pullsOf("", pass, cut);
   return cutOf({ model: plan.net, columns, least: 1, view, targeted: true, pulls }, examples);
 }
 
 /** What a part of so many examples takes in a pass. */
-export function passBytes(pass: PlannedPass, cut: Omit<Cut, "length">, examples: number) {
+export function passBytes(pass: PlannedPass, cut: Pulled, examples: number) {
   return bytesOfPart(pass.plan.net, examples, () => pullsOf("", pass, cut));
 }
 
@@ -102,7 +102,7 @@ export function* sumsOver(
     }
   };
   const pulls = pullsOf(where, pass, cut, first, () => examples, withWeights);
-  const found = yield* runInParts(where, plan.net, counted(), cut.length, pulls, start);
+  const found = yield* runInParts(where, plan.net, counted(), cut, pulls, start);
   // One pull gives both.
   const { loss, losses, gradient, gradientNorms } = found[0] as LossSums;
   const { curvature, apart } = found[found.length - 1] as CurvatureSums;
@@ -125,7 +125,7 @@ export function constantOf({ likelihood }: Pick<Plan, "likelihood">, { targets, 
 function pullsOf(
   where: string,
   pass: PlannedPass,
-  cut: Omit<Cut, "length">,
+  cut: Pulled,
   first = 0,
   examples = () => 0,
   withWeights = false,
@@ -147,7 +147,7 @@ function pullsOf(
 export function curvaturePull(
   where: string,
   { plan, accumulatorFor, apart }: PlannedPass,
-  { columns: most, rows: mostRows }: Omit<Cut, "length">,
+  { columns: most, rows: mostRows }: Pulled,
   first: number,
   examples: () => number,
 ): Pull<Steps<CurvatureSums>> {

@@ -45,7 +45,7 @@ export function* expansion(where: string, plan: Plan, batch: Batch): Steps<Expan
     { columns: weighted(lossGradient(likelihood, 1), 1), contraction: losses, target: selection.reaches },
     curvaturePull(where, pass, cut, 0, () => examples),
   ] as const;
-  const [first, { curvature }] = yield* reporting(runInParts(where, net, [batch], cut.length, pulls), () => undefined);
+  const [first, { curvature }] = yield* reporting(runInParts(where, net, [batch], cut, pulls), () => undefined);
   return { ...first, curvature };
 }
 
@@ -62,7 +62,7 @@ export function* lossAt(where: string, plan: Plan, batch: Batch): Steps<number> 
   };
   try {
     const pulls = [{ columns: none, contraction, target: "parameters" }] as const;
-    const [loss] = yield* reporting(runInParts(where, plan.net, [batch], cut.length, pulls), () => undefined);
+    const [loss] = yield* reporting(runInParts(where, plan.net, [batch], cut, pulls), () => undefined);
     return Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss;
   } catch (error) {
     if (error instanceof ValueError) return Number.POSITIVE_INFINITY;

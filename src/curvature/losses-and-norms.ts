@@ -27,7 +27,9 @@ export function lossOf(
   if (weights !== undefined) weighElements(to, count, weights);
   if (losses !== undefined) {
     inMemory("float64", (elements) => {
-      for (let i = 0; i < count; i++) losses[i % losses.length] += elements[to / 8 + i];
+      const { length } = losses;
+      for (let i = to / 8; i < to / 8 + count; i += length)
+        for (let c = 0; c < length; c++) losses[c] += elements[i + c];
     });
   }
   later(() => add(sumOf("float64", to, count)));
@@ -38,5 +40,5 @@ export function sumOfNorms(backward: Backward, selection: Selection, add: (norms
   const { dtype, batch } = backward;
   const to = allocateFloats(dtype, batch);
   contractSquaredNorms(backward, to, selection.siteList);
-  later(() => add(sumOf(dtype, to, batch, (square) => Math.sqrt(Math.max(square, 0)))));
+  later(() => add(sumOf(dtype, to, batch, true)));
 }

@@ -1,6 +1,7 @@
 // Options of a curvature, checked: a plan.
 
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
+import type { DType } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, type Rank, type Sharing, type Structure, structures } from "../structures/curvature.ts";
@@ -87,22 +88,51 @@ export interface Plan {
   readonly inputs?: typeof inputSums | undefined;
 }
 
-const known = new WeakMap<Selection, WeakMap<Likelihood, Map<string, unknown>>>();
-/** Results that are kept of a selection and a likelihood at most: sizes of data are among their names. */
+/** What was found once for plans that are alike but for numbers. */
+interface Known extends Pick<Plan, "structure" | "kind" | "samples" | "sharing" | "rank"> {
+  readonly dtype: DType;
+  readonly basis: boolean;
+  readonly results: Map<string, unknown>;
+}
+
+const known = new WeakMap<Selection, WeakMap<Likelihood, Known[]>>();
+/** Results that are kept of alike plans at most: sizes of data are among their names. */
 const MOST_KNOWN = 100;
+
+/** The results that are kept of plans like this one. */
+function resultsOf(plan: Plan): Map<string, unknown> {
+  const { net, selection, likelihood, structure, kind, samples, sharing, rank } = plan;
+  const { dtype } = net;
+  const basis = plan.basis !== undefined;
+  let ofSelection = known.get(selection);
+  if (ofSelection === undefined) {
+    ofSelection = new WeakMap();
+    known.set(selection, ofSelection);
+  }
+  let list = ofSelection.get(likelihood);
+  if (list === undefined) {
+    list = [];
+    ofSelection.set(likelihood, list);
+  }
+  for (const one of list) {
+    if (one.structure !== structure || one.kind !== kind || one.samples !== samples) continue;
+    if (one.rank !== rank) continue;
+    if (one.sharing === sharing && one.dtype === dtype && one.basis === basis) return one.results;
+  }
+  const results = new Map<string, unknown>();
+  if (list.length >= MOST_KNOWN) list.length = 0;
+  list.push({ dtype, structure, kind, samples, sharing, rank, basis, results });
+  return results;
+}
 
 /** What follows from the options of a plan, whatever its numbers, and a name: made once. */
 export function once<Result>(plan: Plan, name: string, make: () => Result): Result {
-  const { net, selection, likelihood, structure, kind, samples, sharing, rank, basis } = plan;
-  const ofSelection = known.get(selection) ?? new WeakMap<Likelihood, Map<string, unknown>>();
-  known.set(selection, ofSelection);
-  const results = ofSelection.get(likelihood) ?? new Map<string, unknown>();
-  ofSelection.set(likelihood, results);
-  const key = `${net.dtype} ${structure} ${kind} ${samples} ${sharing} ${rank} ${basis === undefined} ${name}`;
-  if (results.has(key)) return results.get(key) as Result;
+  const results = resultsOf(plan);
+  const found = results.get(name);
+  if (found !== undefined || results.has(name)) return found as Result;
   const result = make();
   if (results.size >= MOST_KNOWN) results.clear();
-  results.set(key, result);
+  results.set(name, result);
   return result;
 }
 
@@ -110,7 +140,13 @@ export function once<Result>(plan: Plan, name: string, make: () => Result): Resu
 const FULL_UP_TO = 1000;
 
 /** Checks the options; the likelihood is read once the network is known to be one. @throws OptionError, ShapeError */
-export function readPlan(where: string, net: Network, read: () => Likelihood, options: CurvatureOptions): Plan {
+export function readPlan(
+  where: string,
+  net: Network,
+  read: () => Likelihood,
+  options: CurvatureOptions,
+  inputs?: Plan["inputs"],
+): Plan {
   checkIsNetwork(where, net);
   const likelihood = read();
   const selection = select(where, net, options.weights);
@@ -144,5 +180,5 @@ export function readPlan(where: string, net: Network, read: () => Likelihood, op
     }
     if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
   }
-  return { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, basis };
+  return { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, basis, inputs };
 }

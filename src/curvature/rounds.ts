@@ -75,7 +75,9 @@ export function* fitRounds(where: string, plan: Plan, data: Data, first = 0, len
     }
     before = summary;
   }
-  return { ...(before as Summary), inputs };
+  const summary = before as Summary;
+  summary.inputs = inputs;
+  return summary;
 }
 
 /** The same on this thread, in steps, which report the number of examples done after each part of the data. */

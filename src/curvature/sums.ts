@@ -3,7 +3,15 @@
 import { addToTotals } from "../derivatives/totals.ts";
 import { ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { bytesPerElement, copyOut, type DType, type Pointer, scope } from "../kernels/memory.ts";
+import {
+  bytesPerElement,
+  copyOut,
+  type DType,
+  type FloatArray,
+  inMemory,
+  type Pointer,
+  scope,
+} from "../kernels/memory.ts";
 import { inPieces, oneStep, type Steps } from "../kernels/steps.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import type { Contraction, Hold, Part } from "../network/run.ts";
@@ -51,7 +59,14 @@ class Sums {
     addToTotals(this.#dtype, this.at, this.#totals);
   }
 
-  *finite(): Steps<boolean> {
+  /** Whether all of them are. */
+  finite(): boolean | Steps<boolean> {
+    return this.#totals === undefined && this.#length <= AT_ONCE
+      ? kernelsFor(this.#dtype).allFinite(this.#length, this.at) === 1
+      : this.#finite();
+  }
+
+  *#finite(): Steps<boolean> {
     const total = this.#totals?.reduce((a, b) => a + b, 0) ?? 0;
     if (!Number.isFinite(total)) return false;
     const bytes = bytesPerElement(this.#dtype);
@@ -63,18 +78,22 @@ class Sums {
     return true;
   }
 
-  /** Gives the sums in the end, `length` of them at a time, to what makes a result of each. */
-  *read<Result>(length: number, finish: (sums: ReadSums) => Steps<Result>): Steps<Result[]> {
+  /** Comes after all parts. */
+  end(): void {
     if (this.#totals !== undefined) addToTotals(this.#dtype, this.at, this.#totals);
-    const bytes = bytesPerElement(this.#dtype);
-    const results: Result[] = [];
-    for (let from = 0; length > 0 && from + length <= this.#length; from += length) {
-      const sums: ReadSums = (start, end) =>
-        this.#totals?.slice(from + start, from + end) ??
-        copyOut(this.#dtype, this.at + (from + start) * bytes, end - start);
-      results.push(yield* finish(sums));
-    }
-    return results;
+  }
+
+  /** What `take` makes of them, where they lie, in the end. */
+  lend<Result>(take: (sums: FloatArray) => Result): Result {
+    if (this.#totals !== undefined) return take(this.#totals);
+    const start = this.at / bytesPerElement(this.#dtype);
+    return inMemory(this.#dtype, (memory) => take(memory.subarray(start, start + this.#length)));
+  }
+
+  /** A copy of them, in the end. */
+  read(start: number, end: number): FloatArray {
+    if (this.#totals !== undefined) return this.#totals.slice(start, end);
+    return copyOut(this.#dtype, this.at + start * bytesPerElement(this.#dtype), end - start);
   }
 }
 
@@ -115,13 +134,12 @@ export function lossSums(where: string, { net, likelihood, selection }: Plan): C
         gradientNorms += some;
       });
     },
-    *finish() {
-      for (let c = 0; c < (losses?.length ?? 0); c++) (losses as Float64Array)[c] *= likelihood.hyper.ratio(c) ** 2;
-      const [slopes] = yield* gradient.read(parameterCount, (sums) =>
-        oneStep(() => selection.take(sums(0, parameterCount))),
-      );
-      return { loss, losses, gradient: slopes, gradientNorms };
-    },
+    finish: () =>
+      oneStep(() => {
+        for (let c = 0; c < (losses?.length ?? 0); c++) (losses as Float64Array)[c] *= likelihood.hyper.ratio(c) ** 2;
+        gradient.end();
+        return { loss, losses, gradient: gradient.lend((all) => selection.take(all)), gradientNorms };
+      }),
   };
 }
 
@@ -159,14 +177,20 @@ export function curvatureSums(
       accumulator.add(backward, sums.at + output, column > 0, weights);
     },
     *finish() {
-      yield* inPieces(() => accumulator.flush?.(sums.at));
-      if (!(yield* sums.finite())) {
+      if (accumulator.flush !== undefined) yield* inPieces(() => accumulator.flush?.(sums.at));
+      const finite = sums.finite();
+      if (!(typeof finite === "boolean" ? finite : yield* finite)) {
         throw new ValueError(
           `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${plan.net.dtype}; scale inputs and targets, or use float64.`,
         );
       }
       // Where nothing counts, sums are 0, whatever they are divided by.
-      const each = yield* sums.read(length, (read) => accumulator.finish(read, rows || 1e-300));
+      const each: Curvature[] = [];
+      sums.end();
+      for (let from = 0; from < apart * length; from += length) {
+        const read: ReadSums = (start, end) => sums.read(from + start, from + end);
+        each.push(yield* accumulator.finish(read, rows || 1e-300));
+      }
       const found = apart > 1 ? yield* weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
       return {
         curvature: view === undefined ? found : rowOf(found).lift(found, plan.selection, examples()),

@@ -17,6 +17,7 @@ import {
   isMemory,
   moveNow,
   type Pointer,
+  STATIC_BYTES,
   shared,
   take,
   theMemory,
@@ -256,7 +257,8 @@ export function copyIn(dtype: DType, source: ArrayLike<number>, stays = false): 
 
 /** Where an array lies that is in the kernels' memory already; undefined for one in JavaScript's. */
 export function placeOf(values: FloatArray): Pointer | undefined {
-  return isMemory(values.buffer) ? values.byteOffset : undefined;
+  // The buffer is asked for last: of a small array it is made only then.
+  return values.byteOffset >= STATIC_BYTES && isMemory(values.buffer) ? values.byteOffset : undefined;
 }
 
 /** Elements of a shared memory as an array that shows them: it never moves. */
@@ -283,12 +285,13 @@ export function copyTo(dtype: DType, pointer: Pointer, source: ArrayLike<number>
   later(() => floats(dtype).set(kept, at));
 }
 
-/** Σ term(x) over `length` elements, x itself unless told. */
-export function sumOf(dtype: DType, pointer: Pointer, length: number, term = (x: number): number => x): number {
+/** The sum of `length` elements, or of their roots, those of negative ones being 0. */
+export function sumOf(dtype: DType, pointer: Pointer, length: number, roots = false): number {
   const start = pointer / bytesPerElement(dtype);
   const sum = (memory: FloatArray) => {
     let sum = 0;
-    for (let i = start; i < start + length; i++) sum += term(memory[i]);
+    if (roots) for (let i = start; i < start + length; i++) sum += Math.sqrt(Math.max(memory[i], 0));
+    else for (let i = start; i < start + length; i++) sum += memory[i];
     return sum;
   };
   return inMemory(dtype, sum, 0);

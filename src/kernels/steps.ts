@@ -106,10 +106,20 @@ export async function inBursts<Result, Report>(
   { onProgress, signal }: BurstOptions<Report> = {},
 ): Promise<Result> {
   const stack = beginStack();
+  let end = clock() + BURST_MILLISECONDS;
+  const next = () => {
+    const before = deadline;
+    deadline = end;
+    try {
+      return steps.next();
+    } finally {
+      deadline = before;
+    }
+  };
   try {
-    for (let end = clock() + BURST_MILLISECONDS; ; ) {
+    for (;;) {
       signal?.throwIfAborted();
-      const { done, value } = onStack(stack, () => within(end, () => steps.next()));
+      const { done, value } = onStack(stack, next);
       if (done) return value as Result;
       if (value !== undefined) onProgress?.(value);
       if (clock() < end) continue;
@@ -120,16 +130,6 @@ export async function inBursts<Result, Report>(
     // Steps that are left give back what they hold.
     onStack(stack, () => steps.return(undefined as never));
     endStack(stack);
-  }
-}
-
-function within<Result>(end: number, body: () => Result): Result {
-  const before = deadline;
-  deadline = end;
-  try {
-    return body();
-  } finally {
-    deadline = before;
   }
 }
 

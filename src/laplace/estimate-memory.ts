@@ -34,7 +34,7 @@ export function estimateMemory(net: Network, options: EstimateOptions): MemoryEs
   if (examples !== Number.POSITIVE_INFINITY) checkInteger(where, "examples", examples, 0);
   if (inputs !== undefined) checkInteger(where, "inputs", inputs, 0);
   bringAll();
-  const plan = { ...readPlan(where, net, () => readLikelihood(where, likelihood, net), rest), inputs: inputSums };
+  const plan = readPlan(where, net, () => readLikelihood(where, likelihood, net), rest, inputSums);
   const how = readPredictOptions(where, plan.likelihood, { approximation, samples });
   const asked = inputs === undefined && approximation === undefined ? undefined : { inputs: inputs ?? 1, ...how };
   return estimate(plan, plan.structure, examples, asked);

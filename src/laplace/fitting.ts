@@ -65,7 +65,7 @@ export class Laplace<
     refuseCopies(this, copies);
     checkOptions(where, options, laplaceOptionNames, optionsElsewhere);
     this.#options = options;
-    this.#plan = { ...readPlan(where, net, likelihood, options), inputs };
+    this.#plan = readPlan(where, net, likelihood, options, inputs);
     this.#prior = readPrior(where, this.#plan.selection, options.priorPrecision ?? 1, options.priorMean ?? 0);
     checkPrior(where, this.#plan.structure, this.#prior);
     checkNumber(where, "temperature", options.temperature ?? 1, 0, true);

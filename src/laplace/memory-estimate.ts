@@ -109,7 +109,11 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
 /** @throws MemoryBudgetError with the bytes, and the structures that would fit */
 export function checkMemory(where: string, plan: Plan, budget: number): void {
   const needed = (structure: Structure) =>
-    once({ ...plan, structure }, "bytes", () => estimate(plan, structure, 0).bytes);
+    once(
+      structure === plan.structure ? plan : { ...plan, structure },
+      "bytes",
+      () => estimate(plan, structure, 0).bytes,
+    );
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
   const fitting = table()

@@ -2,7 +2,7 @@
 
 import { dryBytes, dryRun } from "../kernels/dry-run.ts";
 import { allocateFloats } from "../kernels/memory.ts";
-import { holdInScope, type Model, opened, PART_BYTES, type Pull, type RowView } from "./run.ts";
+import { holdInScope, type Model, opened, PART_BYTES, type Parts, type Pull, type RowView } from "./run.ts";
 
 /**
  * The bytes in the kernels' memory that a part of so many examples takes at its peak, those of them that are held from the
@@ -21,14 +21,18 @@ export function bytesOfPart(model: Model, count: number, pulls: () => readonly P
 }
 
 /** How examples are cut: by sizes alone. */
-export interface Cut {
+export interface Cut extends Parts {
   /** How many columns are pulled back at once. */
   readonly columns: number;
   /** How many positions are pulled back at once, where they are examples of their own. */
   readonly rows: number;
-  /** The examples of a part. */
-  readonly length: number;
 }
+
+/** How much is pulled back at once. */
+export type Pulled = Pick<Cut, "columns" | "rows">;
+
+/** Multiplications of a part that is `quick`. */
+const QUICK = 2 ** 23;
 
 /** What is cut. */
 export interface Uncut {
@@ -41,7 +45,7 @@ export interface Uncut {
   /** Whether targets go with the examples. */
   readonly targeted: boolean;
   /** What is pulled back at a cut; what is pulled back by positions comes last. */
-  pulls(cut: Omit<Cut, "length">): readonly Pull<unknown>[];
+  pulls(cut: Pulled): readonly Pull<unknown>[];
 }
 
 /** The number of examples, or rows, at which parts are measured: those of any size are whole blocks of memory then. */
@@ -52,10 +56,10 @@ function partLength(twice: number, once: number): number {
   return Math.max(1, Math.floor((PART_BYTES * MEASURED) / Math.max(1, twice - once)));
 }
 
-/** Bytes that so many examples need on their way. */
-function bytesOnTheWay({ model, targeted, pulls }: Uncut, cut: Omit<Cut, "length">, count: number): number {
-  const { held, peak } = bytesOfPart(model, count, () => pulls(cut), targeted);
-  return peak - held;
+/** Bytes that so many examples need on their way, and their work. */
+function onTheWay({ model, targeted, pulls }: Uncut, cut: Pulled, count: number) {
+  const { held, peak, work } = bytesOfPart(model, count, () => pulls(cut), targeted);
+  return { bytes: peak - held, work };
 }
 
 /** Bytes of some examples, so many rows of which are pulled back at once. */
@@ -69,7 +73,7 @@ export function bytesOfOne(uncut: Uncut, columns: number): number {
   const { view } = uncut;
   if (view !== undefined) return bytesOfRows(uncut, view, columns, 1) - bytesOfRows(uncut, view, columns, 0);
   const cut = { columns, rows: Number.POSITIVE_INFINITY };
-  return bytesOnTheWay(uncut, cut, 1) - bytesOnTheWay(uncut, cut, 0);
+  return onTheWay(uncut, cut, 1).bytes - onTheWay(uncut, cut, 0).bytes;
 }
 
 /**
@@ -80,12 +84,14 @@ export function cutOf(uncut: Uncut, examples: number): Cut {
   const { view, least } = uncut;
   const unbounded = Number.POSITIVE_INFINITY;
   const whole = { columns: uncut.columns, rows: unbounded };
-  const all = examples < unbounded && bytesOnTheWay(uncut, whole, examples) <= PART_BYTES;
-  if (all) return { ...whole, length: Math.max(1, examples) };
+  if (examples < unbounded) {
+    const { bytes, work } = onTheWay(uncut, whole, examples);
+    if (bytes <= PART_BYTES) return { ...whole, length: Math.max(1, examples), quick: work <= QUICK };
+  }
   let { columns } = whole;
   while (columns > least && bytesOfOne(uncut, columns) > PART_BYTES) columns = Math.ceil(columns / 2);
   const some = (rows: number) => bytesOfRows(uncut, view as RowView, columns, rows);
   const cut = { columns, rows: view === undefined ? unbounded : partLength(some(2 * MEASURED), some(MEASURED)) };
-  const length = partLength(bytesOnTheWay(uncut, cut, 2 * MEASURED), bytesOnTheWay(uncut, cut, MEASURED));
-  return { ...cut, length };
+  const length = partLength(onTheWay(uncut, cut, 2 * MEASURED).bytes, onTheWay(uncut, cut, MEASURED).bytes);
+  return { ...cut, length, quick: false };
 }

@@ -1,11 +1,13 @@
 // Runs a graph on a batch in the kernels' memory: values forward, one tangent forward, K cotangent columns backward.
 // Everything is allocated in the caller's scope.
 
+import { ValueError } from "../errors.ts";
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
 import type { BufferArray, Parameter } from "./parameters.ts";
 import type { CotangentPass, ForwardPass, Node, TangentPass, TrainingPass } from "./primitive.ts";
+import { labelOf } from "./summary.ts";
 
 /** What an evaluation may need besides parameters and inputs. */
 export interface EvaluationOptions {
@@ -244,5 +246,19 @@ export class Backward implements CotangentPass {
     const fresh = allocateFloats(this.dtype, this.columns * this.batch * input.size);
     this.#cotangents[input.id] = fresh;
     write(fresh, false);
+  }
+}
+
+/** @throws ValueError naming the first value of the network that is not finite: its derivatives would not be either */
+export function checkValues(where: string, forward: Forward, start: number): void {
+  const { kernels, graph, batch, dtype } = forward;
+  for (const node of graph.nodes) {
+    const pointer = forward.value(node);
+    if (kernels.allFinite(batch * node.size, pointer) === 1) continue;
+    let example = 0;
+    while (kernels.allFinite(node.size, pointer + example * node.size * bytesPerElement(dtype)) === 1) example++;
+    throw new ValueError(
+      `${where}: at example ${start + example} the network's value after "${labelOf(node)}" is not finite. Likely causes: parameters that are not finite, or an activation such as exp that overflows ${dtype}.`,
+    );
   }
 }

@@ -2,7 +2,6 @@
 // the outputs of each part, all at once or some at a time, pulled back, and handed to a contraction.
 
 import type { NDArray } from "../array/ndarray.ts";
-import { ValueError } from "../errors.ts";
 import {
   allocateFloats,
   bytesPerElement,
@@ -20,9 +19,8 @@ import {
 import { type ExamplesReport, inPieces, type Steps } from "../kernels/steps.ts";
 import { type Graph, nodeNumbers } from "./graph.ts";
 import type { Shape } from "./parameters.ts";
-import { Backward, Forward, type Spread } from "./passes.ts";
+import { Backward, checkValues, Forward, type Spread } from "./passes.ts";
 import type { Node } from "./primitive.ts";
-import { labelOf } from "./summary.ts";
 
 /** A network's graph with its parameters and buffers. */
 export interface Model {
@@ -161,6 +159,14 @@ export interface RunOptions extends PullOptions {
   readonly numbers?: number | undefined;
 }
 
+/** How examples are cut into parts that are done in steps. */
+export interface Parts {
+  /** How many examples are a part. */
+  readonly length: number;
+  /** Whether a part is done in a millisecond or so, and is one step. */
+  readonly quick: boolean;
+}
+
 /** What is run: the arguments of `run`, and of `runInSteps`. */
 export type Run<Result> = readonly [
   where: string | undefined,
@@ -221,28 +227,33 @@ function sizeOfPart(model: Model, columns: Columns, { scratch = 0 }: Contraction
 /**
  * The same in steps, some of which report the number of examples done: a part of so many examples is several, and so is what
  * finishes. Several pulls share the values of a part. `start` is the number of the first example.
+ * @param cut how many examples are a part, and whether that is one step
  */
 export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>(
   where: string,
   model: Model,
   batches: Iterable<Batch>,
-  size: number,
+  { length: size, quick }: Parts,
   pulls: Pulls,
   start = 0,
 ): Steps<Results<Pulls>, number> {
   const held: { at: Pointer; bytes: number }[] = [];
-  const hold: Hold = (type, length) => {
+  // What is done in pieces has a stack of its own, which ends with them.
+  const block: Hold = (type, length) => {
     const bytes = Math.max(1, length) * bytesPerElement(type);
     const at = takeBlock(bytes);
     held.push({ at, bytes });
     return at;
   };
+  const end = openScope();
   try {
-    const take = yield* inPieces(() => opened(where, model, pulls, hold, start));
+    const open = () => opened(where, model, pulls, quick ? holdInScope : block, start);
+    const take = quick ? open() : yield* inPieces(open);
     yield;
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) {
-        yield (yield* inPieces(() => take(entering(model, batch, first, size)))) - start;
+        const part = entering(model, batch, first, size);
+        yield (quick ? take(part) : yield* inPieces(() => take(part))) - start;
       }
     }
     const results: unknown[] = [];
@@ -250,6 +261,7 @@ export function* runInParts<const Pulls extends readonly Pull<Steps<unknown>>[]>
     return results as Results<Pulls>;
   } finally {
     for (const { at, bytes } of held) giveBlock(at, bytes);
+    end();
   }
 }
 
@@ -301,7 +313,7 @@ export function opened(
       const targets = enter.targets();
       const forward = new Forward(graph, dtype, theta, x, count, { buffers });
       const part = { forward, start: done, count, targets, weights, shape: graph.output.shape };
-      if (where !== undefined) later(() => checkValues(where, part));
+      if (where !== undefined) later(() => checkValues(where, part.forward, part.start));
       for (const pull of pulls) pullBack(part, pull);
     });
     done += count;
@@ -382,18 +394,4 @@ function rowsOf(
     shape: [graph.output.size],
     whole: part,
   };
-}
-
-/** @throws ValueError naming the first value of the network that is not finite: its derivatives would not be either */
-function checkValues(where: string, { forward, start }: Part): void {
-  const { kernels, graph, batch, dtype } = forward;
-  for (const node of graph.nodes) {
-    const pointer = forward.value(node);
-    if (kernels.allFinite(batch * node.size, pointer) === 1) continue;
-    let example = 0;
-    while (kernels.allFinite(node.size, pointer + example * node.size * bytesPerElement(dtype)) === 1) example++;
-    throw new ValueError(
-      `${where}: at example ${start + example} the network's value after "${labelOf(node)}" is not finite. Likely causes: parameters that are not finite, or an activation such as exp that overflows ${dtype}.`,
-    );
-  }
 }

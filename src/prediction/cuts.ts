@@ -5,7 +5,7 @@ import { type PositionView, positionView } from "../curvature/positions.ts";
 import { unit } from "../derivatives/cotangents.ts";
 import { allocateFloats, bytesPerElement, inMemory, type Pointer, scope } from "../kernels/memory.ts";
 import type { Likelihood, Needs, OutputBlock } from "../likelihood/likelihood.ts";
-import { bytesOfOne, bytesOfPart, type Cut, cutOf, type Uncut } from "../network/cut.ts";
+import { bytesOfOne, bytesOfPart, type Cut, cutOf, type Pulled, type Uncut } from "../network/cut.ts";
 import type { Network } from "../network/network.ts";
 import { type Backward, Forward, pushForward } from "../network/passes.ts";
 import { type Columns, type Contraction, none, PART_BYTES, type Part } from "../network/run.ts";
@@ -76,7 +76,7 @@ function uncutOf(
       rows: [width, width, unit(), { add: (to) => void float64Rows(to, selection) }],
     };
   const [columns, least, which, contraction] = all[asked];
-  const pulls = ({ columns: most, rows }: Omit<Cut, "length">) => [
+  const pulls = ({ columns: most, rows }: Pulled) => [
     {
       columns: which,
       contraction: { ...contraction, finish() {} },

@@ -1,14 +1,7 @@
 // Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
 
 import { OptionError, valueText } from "../errors.ts";
-import {
-  type BurstOptions,
-  type ExamplesReport,
-  inBursts,
-  reporting,
-  reportingExamples,
-  type Steps,
-} from "../kernels/steps.ts";
+import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
 export interface ShardTask<Common, Job, Result> {
@@ -44,11 +37,20 @@ export function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result
   const work = yield* shards.task.begin(yield* shards.prepare());
   let [place, before, done] = [0, 0, 0];
   for (const job of shards.jobs) {
-    const result = yield* reporting(work(job), (examples) => {
-      if (examples !== undefined) done = before + examples;
-      return examples && done;
-    });
-    shards.take(place++, result);
+    const steps = work(job);
+    try {
+      for (;;) {
+        const { done: ended, value } = steps.next();
+        if (ended) {
+          shards.take(place++, value);
+          break;
+        }
+        if (value !== undefined) done = before + value;
+        yield value && done;
+      }
+    } finally {
+      steps.return(undefined as never);
+    }
     before = done;
   }
 }
@@ -73,14 +75,20 @@ export function* here<Result>(rounds: Rounds<Result>): Steps<Result, number> {
 }
 
 /** All rounds, on an executor or on this thread. */
-export async function runRounds<Result>(
+export function runRounds<Result>(
   rounds: Rounds<Result>,
   on: Executor | undefined,
   options: BurstOptions<ExamplesReport>,
 ): Promise<Result> {
-  if (on === undefined) {
-    return inBursts(reportingExamples(here(rounds)), options);
-  }
+  if (on === undefined) return inBursts(reportingExamples(here(rounds)), options);
+  return elsewhere(rounds, on, options);
+}
+
+async function elsewhere<Result>(
+  rounds: Rounds<Result>,
+  on: Executor,
+  options: BurstOptions<ExamplesReport>,
+): Promise<Result> {
   for (;;) {
     const { done, value } = rounds.next();
     if (done) return value as Result;

@@ -105,6 +105,8 @@ export class Selection {
 
   /** The selected weights of a flat vector of the network's parameters, in float64. */
   take(values: FloatArray): Float64Array {
+    // All of them, as parameters are in their order.
+    if (this.size === this.graph.parameterCount) return new Float64Array(values);
     const result = new Float64Array(this.size);
     for (const { parameter, at, size, chosen } of this.parameters) {
       const { offset } = parameter;
