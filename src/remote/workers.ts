@@ -18,7 +18,7 @@ export interface WorkersOptions {
   readonly make?: (() => WorkerLike) | undefined;
 }
 
-/** A pool of workers, which does shards of fits and predictions: an `Executor`. */
+/** A pool of workers, which does shards of fits: an `Executor`. */
 export interface Workers extends Executor, Disposing {
   /** Ends the workers. What runs goes on in this thread. */
   close(): void;

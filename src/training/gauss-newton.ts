@@ -24,6 +24,7 @@ import type { Node } from "../network/primitive.ts";
 import { batchNormalise, dropout, takesBatchStatistics } from "../network/primitives/training.ts";
 import { bringAll } from "../structures/all.ts";
 import { byCholesky, byConjugateGradients, type Model, modelOf } from "./damped-steps.ts";
+import { readEvidence } from "./evidence-options.ts";
 import { FixedPoints } from "./fixed-points.ts";
 import type { Minimiser, Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
@@ -81,6 +82,7 @@ export function gaussNewton(options: GaussNewtonOptions = {}): Minimiser {
     name,
     options: { ...options },
     epochs: 1000,
+    readEvidence,
     minimise: (problem) => descend(problem, { solver, damping, tolerance, memoryBudget }),
   };
   return refuseJson(

@@ -49,6 +49,7 @@ export function lastLayerEvidence(options: LastLayerEvidenceOptions = {}): Minim
     name,
     options: { ...options },
     epochs: 60,
+    readEvidence,
     minimise: (problem) => ascend(problem, tolerance),
   };
   return refuseJson(

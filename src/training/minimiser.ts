@@ -4,7 +4,7 @@ import type { Steps } from "../kernels/steps.ts";
 import type { LossRule } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import type { TargetedBatch } from "../network/run.ts";
-import type { EvidencePlan } from "./evidence-options.ts";
+import type { EvidenceOptions, EvidencePlan } from "./evidence-options.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
 
 /** A training as a minimiser gets it: options after all checks. */
@@ -27,6 +27,8 @@ export interface Minimiser {
   readonly options: object;
   /** Most steps, if `epochs` does not say. */
   readonly epochs: number;
+  /** Reads the option `evidence`: programs without a minimiser do not load what does. @throws OptionError */
+  readEvidence(options: EvidenceOptions): EvidencePlan;
   /** @throws OptionError for a problem that it is not for; NonFiniteLossError at a start whose loss is not finite */
   minimise(problem: Problem): Steps<TrainingResult, EpochReport>;
 }

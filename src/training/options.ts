@@ -5,7 +5,7 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, Val
 import { readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Loss } from "../losses/losses.ts";
-import { type EvidenceOptions, type EvidencePlan, readEvidence } from "./evidence-options.ts";
+import type { EvidenceOptions, EvidencePlan } from "./evidence-options.ts";
 import { isMinimiser, type Minimiser } from "./minimiser.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
 import type { EpochReport } from "./results.ts";
@@ -112,12 +112,12 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   checkBoolean("train", "shuffle", shuffle);
   checkInteger("train", "seed", seed, 0);
   readBursts("train", options);
-  const evidence = options.evidence && readEvidence(options.evidence);
-  if (evidence !== undefined && !isMinimiser(optimizer)) {
+  if (options.evidence !== undefined && !isMinimiser(optimizer)) {
     throw new OptionError(
       `train: evidence is for the optimizers gaussNewton() and lastLayerEvidence(), not ${optimizer.name}().`,
     );
   }
+  const evidence = options.evidence && (optimizer as Minimiser).readEvidence(options.evidence);
   if (evidence !== undefined && options.weightDecay !== undefined) {
     throw new OptionError(
       "train: with evidence the prior is learned, so leave weightDecay out; evidence.priorPrecision is where it begins.",
