@@ -149,12 +149,7 @@ export class FixedPoints {
       logMarginalLikelihood: this.evidence,
       priorPrecision: new NDArray(prior, [prior.length]),
       noise: likelihood.hyper.any ? likelihood.hyper.value : undefined,
-      groups: groups.names.map((name, g) => ({
-        name,
-        weights: groups.counts[g],
-        precision: precision[g],
-        effective: effective[g],
-      })),
+      groups: groups.results(precision, effective),
       ...(relevance && { relevance: new NDArray(relevance, [relevance.length]) }),
       history: this.history,
     };

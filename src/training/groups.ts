@@ -7,6 +7,7 @@ import { linear } from "../network/primitives/linear.ts";
 import { Prior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { WeightGroups } from "./evidence-options.ts";
+import type { WeightGroup } from "./results.ts";
 
 /** A partition of selected weights. */
 export class Groups {
@@ -26,6 +27,17 @@ export class Groups {
     this.inputs = inputs ?? new Int32Array(names.length).fill(-1);
     this.counts = new Float64Array(names.length);
     for (const group of of) this.counts[group]++;
+  }
+
+  /** What is said of each group. @param effective weights that the data determine, of each */
+  results(precision: Float64Array, effective: Float64Array): WeightGroup[] {
+    const weights = this.counts;
+    return this.names.map((name, g) => ({
+      name,
+      weights: weights[g],
+      precision: precision[g],
+      effective: effective[g],
+    }));
   }
 
   /** A prior around 0 with a precision for each group, in as few numbers as say it. */

@@ -280,12 +280,7 @@ class Model {
       logMarginalLikelihood: evidence.value,
       priorPrecision: new NDArray(prior, [prior.length]),
       noise,
-      groups: groups.names.map((name, g) => ({
-        name,
-        weights: groups.counts[g],
-        precision: precision[g],
-        effective: effective[g],
-      })),
+      groups: groups.results(precision, effective),
       ...(relevance && { relevance: new NDArray(relevance, [relevance.length]) }),
       history,
     };

@@ -6,7 +6,6 @@ import type { LinearSite } from "laplace-ts/graph";
 import { primitive } from "../builder.ts";
 import { ModelError } from "../errors.ts";
 import { type Writer, writeNetwork } from "./to-onnx.ts";
-import { writeModel } from "./write.ts";
 
 const where = "toOnnx";
 // Of the squared slope that matches a sigmoid with a probit at 0 (MacKay 1992).
@@ -104,12 +103,5 @@ export function posteriorToOnnx(posterior: Posterior): Uint8Array<ArrayBuffer> {
     else writer.apply("Sigmoid", [scaled], undefined, "probabilities");
     outputs.push("probabilities");
   }
-  const { nodes, initializers, type } = writer;
-  const value = (name: string, shape: readonly number[]) => ({ name, type, dims: ["batch", ...shape] });
-  return writeModel({
-    nodes,
-    initializers,
-    inputs: [value("x", net.inputShape)],
-    outputs: outputs.map((name) => value(name, net.outputShape)),
-  });
+  return writer.file(outputs);
 }

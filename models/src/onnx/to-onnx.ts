@@ -21,6 +21,19 @@ export class Writer {
     this.type = net.dtype;
   }
 
+  /** The file, from the input x to these outputs, which have the network's shape. */
+  file(outputs: readonly string[]): Uint8Array<ArrayBuffer> {
+    const { nodes, initializers, type } = this;
+    const { inputShape, outputShape } = this.#network;
+    const value = (name: string, shape: readonly number[]) => ({ name, type, dims: ["batch", ...shape] });
+    return writeModel({
+      nodes,
+      initializers,
+      inputs: [value("x", inputShape)],
+      outputs: outputs.map((name) => value(name, outputShape)),
+    });
+  }
+
   apply(
     op: string,
     inputs: readonly string[],
@@ -258,12 +271,5 @@ export function writeNetwork(where: string, net: Network, input: string): Writer
 export function networkToOnnx(net: Network): Uint8Array<ArrayBuffer> {
   const writer = writeNetwork("toOnnx", net, "x");
   writer.apply("Identity", [writer.value(net.graph.output)], undefined, "y");
-  const { nodes, initializers, type } = writer;
-  const value = (name: string, shape: readonly number[]) => ({ name, type, dims: ["batch", ...shape] });
-  return writeModel({
-    nodes,
-    initializers,
-    inputs: [value("x", net.inputShape)],
-    outputs: [value("y", net.outputShape)],
-  });
+  return writer.file(["y"]);
 }
