@@ -10,7 +10,7 @@ const root = resolve(import.meta.dirname, "..");
 const files = {
   laplace: { entry: "src/index.ts" },
   worker: { entry: "src/worker.ts" },
-  mini: { entry: "src/mini.ts", without: ["diagonal", "ekfac", "kronecker"] },
+  mini: { entry: "src/mini.ts", without: ["diagonal", "ekfac", "kronecker", "lowRank"] },
 };
 
 /** The names of values that an entry exports. */
