@@ -142,6 +142,8 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
     const work = allocate(8 * N * 2 * N);
     for (let i = 0; i < 5 * N; i++) k.affine(N / 2, rest, x + 8 * i * N, 0, x + 8 * i * N, false);
     k.rowGrams(3, 5, N, x, 3 * N, N, out, work, allocate(4 * N));
+    // Above the diagonal anything may be left.
+    k.mirror(N, out, N);
   }),
   solveForward: [
     (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N, 1)),

@@ -1,0 +1,29 @@
+// The page of the command line shows commands that work.
+
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { expect, test } from "vitest";
+
+const page = readFileSync("docs/command-line.md", "utf8");
+const laplace = (args: readonly string[], cwd: string) =>
+  spawnSync(process.execPath, [resolve("cli/laplace.js"), ...args], { cwd, encoding: "utf8" });
+
+test("one after the other", { timeout: 60_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "laplace-ts-command-line-"));
+  try {
+    cpSync("examples/data", join(folder, "examples/data"), { recursive: true });
+    const shown = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, lines]) => lines.trim().split("\n"));
+    expect(shown.length).toBeGreaterThan(3);
+    for (const line of shown) {
+      const [name, ...args] = line.split(" ");
+      expect(name).toBe("laplace");
+      const { status, stderr } = laplace(args, folder);
+      expect({ line, status, stderr: status === 0 ? "" : stderr }).toEqual({ line, status: 0, stderr: "" });
+    }
+    expect(readdirSync(folder).sort()).toEqual(["examples", "model.safetensors", "predictions.csv", "report.html"]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
