@@ -7,7 +7,7 @@ import { Python } from "./python.ts";
 const MISSING = "PyTorch is skipped: no Python with torch (Debian: apt-get install python3-torch).";
 
 /** What it can do with the network and the data it was given: the names of torch-child.py. */
-export type TorchJob = "gradient" | "per-sample gradients" | "norms" | "epoch" | `${string} evidence` | CurvatureJob;
+export type TorchJob = "gradient" | "per-sample gradients" | "norms" | "epoch" | CurvatureJob;
 
 /** Curvatures, written by hand: a structure, of the last layer, drawn; what is done with it. */
 export type CurvatureJob = `${"full" | "kronecker" | "diagonal"}${string}`;

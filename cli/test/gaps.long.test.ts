@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { inProcess, workFolder } from "./laplace.ts";
+import { inProcess, random, workFolder } from "./laplace.ts";
 
 const folder = workFolder();
 const at = (name: string) => join(folder, name);
@@ -12,15 +12,6 @@ async function fit(data: string, model: string): Promise<void> {
   const files = ["-o", at(model), "--no-report"];
   const run = await inProcess(["fit", data, "-t", "y", ...files, "--folds", "2", "--epochs", "40", "--rounds", "4"]);
   expect(run).toMatchObject({ code: 0 });
-}
-
-/** Numbers from a seed, uniform between 0 and 1. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return state / 0x7fffffff;
-  };
 }
 
 // The numbers: 59 of 400 rows lacked their strongest input, and 90 % intervals held 41 % of these.

@@ -80,3 +80,12 @@ export async function inProcess(args: readonly string[]): Promise<Run> {
     for (const one of restore) one();
   }
 }
+
+/** Numbers from a seed, uniform between 0 and 1. */
+export function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return state / 0x7fffffff;
+  };
+}

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { shortest } from "../src/table/parquet-cells.ts";
-import { inProcess, workFolder } from "./laplace.ts";
+import { inProcess, random, workFolder } from "./laplace.ts";
 
 const folder = workFolder();
 const at = (name: string) => join(folder, name);
@@ -31,15 +31,6 @@ async function fit(data: string, target: string, model: string, ...more: string[
 
 const reasons = (fitted: { columns: { name: string; reason?: string }[] }) =>
   Object.fromEntries(fitted.columns.flatMap(({ name, reason }) => (reason === undefined ? [] : [[name, reason]])));
-
-/** Numbers from a seed, uniform between 0 and 1. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return state / 0x7fffffff;
-  };
-}
 
 describe("missing", () => {
   test("a class called None is a class, and is said to be one; --na makes it missing", {

@@ -51,6 +51,7 @@ import {
 import { fromOnnx, ModelError, toOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
 import { type ModelDraft, writeModel } from "../src/onnx/write.ts";
+import { thrown } from "./thrown.ts";
 
 const f64 = "float64";
 const inputsOf = (net: Network, batch = 3) => randomNormal([batch, ...net.inputShape], { seed: 2 });
@@ -347,12 +348,3 @@ describe("fromOnnx", () => {
     );
   });
 });
-
-function thrown(body: () => unknown): unknown {
-  try {
-    body();
-    return undefined;
-  } catch (error) {
-    return error;
-  }
-}

@@ -1,6 +1,7 @@
 import { chain, conv2d, dense, flatten, type NDArray, randomNormal, relu } from "laplace-ts";
 import { fromTensorFlowJs, ModelError } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
+import { thrown } from "./thrown.ts";
 
 interface Given {
   readonly name: string;
@@ -153,12 +154,3 @@ describe("fromTensorFlowJs", () => {
     expect(() => fromTensorFlowJs(null as never, bytes)).toThrow(/parsed JSON/);
   });
 });
-
-function thrown(body: () => unknown): unknown {
-  try {
-    body();
-    return undefined;
-  } catch (error) {
-    return error;
-  }
-}
