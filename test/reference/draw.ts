@@ -15,12 +15,12 @@ const lengths = [1, 2, 3, 5] as const;
 /** Draws blocks, and keeps track of the shape. */
 class Drawing {
   readonly #draw: Draw;
-  readonly #activations: readonly Activation[];
+  readonly #smooth: boolean;
   shape: readonly number[];
 
   constructor(draw: Draw, shape: readonly number[], smooth: boolean) {
     this.#draw = draw;
-    this.#activations = smooth ? smoothActivations : activations;
+    this.#smooth = smooth;
     this.shape = shape;
   }
 
@@ -30,6 +30,10 @@ class Drawing {
 
   get #width(): number {
     return this.shape[this.shape.length - 1];
+  }
+
+  get #activations(): readonly Activation[] {
+    return this.#smooth ? smoothActivations : activations;
   }
 
   dense(outputs: number = this.of(...lengths)): Block {
@@ -57,7 +61,9 @@ class Drawing {
     const [channels] = this.shape;
     const flat = this.shape.length === 2;
     const kinds = ["convolution", "convolution", "maxPool", "averagePool", "globalPool", "scaleShift"] as const;
-    const kind = flat ? this.of(...kinds) : this.of(...kinds, "transposed" as const, "transposed" as const);
+    const drawn = flat ? this.of(...kinds) : this.of(...kinds, "transposed" as const, "transposed" as const);
+    // Which entry is the largest may change within a difference.
+    const kind = drawn === "maxPool" && this.#smooth ? "averagePool" : drawn;
     if (kind === "scaleShift") return { kind, scale: true, shift: true, channels: true };
     if (kind === "globalPool") {
       this.shape = [channels];
@@ -170,7 +176,7 @@ export interface Case {
 
 export interface CaseOptions {
   readonly dtype?: DType;
-  /** Only activations that finite differences can follow. */
+  /** Only activations and pools that finite differences can follow. */
   readonly smooth?: boolean;
 }
 
