@@ -5,6 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import * as models from "laplace-ts-models";
 import { beforeAll, describe, expect, test } from "vitest";
 import * as library from "../src/index.ts";
 
@@ -34,12 +35,15 @@ describe("compatibility.json", () => {
     const types = names.map((name) => {
       const [top, ...members] = name.split(".");
       // A class that is exported is its instances here; a function or an object is its own type.
-      const type = top in library && members.length === 0 ? `typeof library.${top}` : `library.${top}`;
+      const home = top in models ? "models" : "library";
+      const type =
+        (top in library || top in models) && members.length === 0 ? `typeof ${home}.${top}` : `${home}.${top}`;
       return `export type ${name.replaceAll(".", "_")}_ = ${type}${members.map((member) => `["${member}"]`).join("")};`;
     });
     const folder = "build/docs/names";
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "names.ts"), `import type * as library from "laplace-ts";\n${types.join("\n")}\n`);
+    const imports = `import type * as library from "laplace-ts";\nimport type * as models from "laplace-ts-models";\n`;
+    writeFileSync(join(folder, "names.ts"), `${imports}${types.join("\n")}\n`);
     const compilerOptions = {
       strict: true,
       noEmit: true,

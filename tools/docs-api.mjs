@@ -41,15 +41,18 @@ const groups = {
   },
   "Other entry points": {
     graph: ["laplace-ts/graph", "Primitives of your own, and importers of networks.", []],
+    models: ["laplace-ts-models", "Networks trained elsewhere, read and written.", []],
   },
 };
+
+/** Entry points with a page of their own, as TypeDoc names them. */
+const entries = { "src/graph": "graph", "models/src": "models" };
 
 const topics = Object.values(groups).flatMap((pages) => Object.entries(pages));
 
 /** The page that an export is on. @throws Error for a file of src/ that no page names */
 function topicOf(module, file) {
-  // Another entry point has a page of its own.
-  if (topics.some(([topic]) => topic === module)) return module;
+  if (entries[module] !== undefined) return entries[module];
   const fits = topics.flatMap(([topic, [, , files]]) =>
     files.filter((name) => file.startsWith(name)).map((name) => ({ topic, length: name.length })),
   );

@@ -6,7 +6,8 @@ import { as, type Builder, isValue, primitive, type Value, valued } from "../bui
 import { unsupported } from "../errors.ts";
 import { largest } from "../primitives.ts";
 import { axisOf, broadcast, permuted, sizeOf, stretch, stridesOf, type Tensor } from "../tensor.ts";
-import { type Call, constantAt, type Lower, operand, optionalConstant, padded, valueAt } from "./operators.ts";
+import { type Call, constantAt, type Lower, operand, optionalConstant, valueAt } from "./call.ts";
+import { padded } from "./moves.ts";
 
 const linear = primitive<undefined>("linear");
 

@@ -4,7 +4,8 @@ import { add, multiply, reshape, sigmoid, slice, subtract, type Traced, tanh } f
 import { as, type Builder, primitive, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
 import { sizeOf, strided, type Tensor } from "../tensor.ts";
-import { constantAt, joined, type Lower, optionalConstant, valueAt } from "./operators.ts";
+import { constantAt, type Lower, optionalConstant, valueAt } from "./call.ts";
+import { joined } from "./moves.ts";
 
 type Step = (fromInput: Traced, fromState: Traced, state: readonly Traced[]) => readonly Traced[];
 

@@ -5,7 +5,7 @@ import { as, type Builder, primitive, type Value, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
 import type { Attributes } from "../onnx/attributes.ts";
 import { dense, layers as operators, turned } from "../onnx/layers.ts";
-import { joined, padded } from "../onnx/operators.ts";
+import { joined, padded } from "../onnx/moves.ts";
 import { permuted, sizeOf, type Tensor } from "../tensor.ts";
 
 /** A layer's settings, of which nothing is believed. */
