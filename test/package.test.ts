@@ -39,6 +39,7 @@ test.each(["cli", "models"])("%s is of the library's version, and depends on exa
   const [library, other] = [manifest("."), manifest(folder)];
   expect(other.version).toBe(library.version);
   expect(other.dependencies[library.name]).toBe(library.version);
+  if (folder === "cli") expect(other.dependencies[manifest("models").name]).toBe(library.version);
 });
 
 test("AGENTS.md and llms.txt are made, and name every page of the documentation", () => {

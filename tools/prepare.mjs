@@ -117,9 +117,21 @@ try {
     },
   );
   await step(
+    "Building the importers of models",
+    {
+      inputs: ["src", "models/src", "models/tsconfig.json", "tsconfig.json", lock],
+      outputs: ["models/dist/index.js"],
+      stamp: "build/models.stamp",
+    },
+    () => {
+      rmSync("models/dist", { recursive: true, force: true });
+      tsc("models/tsconfig.json");
+    },
+  );
+  await step(
     "Building the command line",
     {
-      inputs: ["src", "cli/src", "examples", "cli/tsconfig.json", "tsconfig.json", lock],
+      inputs: ["src", "models/src", "cli/src", "examples", "cli/tsconfig.json", "tsconfig.json", lock],
       outputs: ["cli/dist/main.js", "cli/dist/notebook/batched-gradients.js"],
       stamp: "build/cli.stamp",
     },
@@ -130,18 +142,6 @@ try {
       for (const name of ["batched-gradients.js", "batched-gradients.data.json", "draw.js", "measure.js"]) {
         cpSync(join("build/examples", name), join("cli/dist/notebook", name));
       }
-    },
-  );
-  await step(
-    "Building the importers of models",
-    {
-      inputs: ["src", "models/src", "models/tsconfig.json", "tsconfig.json", lock],
-      outputs: ["models/dist/index.js"],
-      stamp: "build/models.stamp",
-    },
-    () => {
-      rmSync("models/dist", { recursive: true, force: true });
-      tsc("models/tsconfig.json");
     },
   );
   if (process.argv.includes("--bench")) {

@@ -31,6 +31,7 @@ function agreedVersion() {
     "package.json": library.version,
     "cli/package.json": commandLine.version,
     "cli/package.json, its laplace-ts": commandLine.dependencies[library.name],
+    "cli/package.json, its laplace-ts-models": commandLine.dependencies[models.name],
     "models/package.json": models.version,
     "models/package.json, its laplace-ts": models.dependencies[library.name],
     "package-lock.json": lock.packages[""].version,

@@ -7,6 +7,7 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { notebookCommand } from "./commands/notebook.ts";
+import { posteriorCommand } from "./commands/posterior.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { exitCodeOf, exitCodes, systemMessage, UsageError } from "./errors.ts";
 import { removeUnfinished } from "./output/atomic.ts";
@@ -24,13 +25,15 @@ ${exitCodes.model} a model file that is truncated, altered, of a later version o
 ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${exitCodes.terminated} terminated. Files appear when they are whole, or not at all.
 
   laplace fit houses.csv --target price
-  laplace predict model.safetensors new.csv -o predictions.csv`,
+  laplace predict model.safetensors new.csv -o predictions.csv
+  laplace posterior network.onnx rows.csv --target y --onnx with-uncertainty.onnx`,
     );
   for (const command of [
     fitCommand(),
     predictCommand(),
     evaluateCommand(),
     inspectCommand(),
+    posteriorCommand(),
     notebookCommand(),
     benchCommand(),
   ]) {

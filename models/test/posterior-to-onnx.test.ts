@@ -56,6 +56,12 @@ describe.each(Object.keys(targets))("a posterior for %s", (task) => {
   });
 });
 
+test("a posterior around a network that was read from a file", async () => {
+  const { network } = fromOnnx(toOnnx(netOf(2)));
+  const posterior = await fit(network, "regression", "full");
+  close(run(toOnnx(posterior), "variance", far), posterior.predict(far).variance);
+});
+
 test("only posteriors of a last layer of vectors are written", async () => {
   await expect(fit(netOf(2), "regression", "full", "all").then(toOnnx)).rejects.toThrow(ModelError);
   await expect(fit(netOf(2), "regression", "full", "all").then(toOnnx)).rejects.toThrow(/weights: "lastLayer"/);

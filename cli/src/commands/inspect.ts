@@ -1,21 +1,24 @@
-// laplace inspect: what a model file holds.
+// laplace inspect: what a model file holds, or a network that was trained elsewhere.
 
 import { Command } from "commander";
 import { noiseOf } from "../model/noise.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
 import { plain, printJson } from "../output/terminal.ts";
+import { inspectTrained } from "./inspect-trained.ts";
 import { notesOf, readModel } from "./model.ts";
 import { withJson } from "./options.ts";
+import { isTrained } from "./trained-model.ts";
 
 /** The command. */
 export function inspectCommand(): Command {
   const command = new Command("inspect")
     .description("say what a model file holds")
-    .argument("<model>", "a model file that laplace fit wrote");
+    .argument("<model>", "a model file that laplace fit wrote, an ONNX file, or the model.json of TensorFlow.js");
   return withJson(command).action(run);
 }
 
 async function run(path: string, { json }: { json?: true }): Promise<void> {
+  if (isTrained(path)) return inspectTrained(path, json === true);
   const model = await readModel(path);
   const { posterior, mixture, weights, encoding, approximation } = model;
   const { target } = encoding;

@@ -104,7 +104,8 @@ function noteOf(column: TableModel["encoding"]["columns"][number]): string {
   return `one-hot, ${column.categories.length} categories${column.rest ? " and a rest" : ""}${filled}`;
 }
 
-function reliabilityOf({ heldOut, task }: TableFit): ReliabilityBin[] {
+/** Predicted probabilities against frequencies of held-out rows. */
+export function reliabilityOf({ heldOut, task }: Pick<TableFit, "heldOut" | "task">): ReliabilityBin[] {
   const { truth, below = [], probabilities = [] } = heldOut;
   const vector = (values: readonly number[]) => new NDArray(Float64Array.from(values), [values.length]);
   if (task === "regression") {
@@ -127,7 +128,7 @@ export function meanPrecision(posterior: TableModel["posterior"]): number {
 }
 
 /** The evidence with all precisions so many times as large. */
-function evidenceAround({ tuned: posterior }: TableFit, chosen: number): ReportData["evidence"] {
+export function evidenceAround({ tuned: posterior }: Pick<TableFit, "tuned">, chosen: number): ReportData["evidence"] {
   const priorPrecision = Array.from(
     { length: EVIDENCE_POINTS },
     (_, i) => chosen * 10 ** (DECADES * ((2 * i) / (EVIDENCE_POINTS - 1) - 1)),

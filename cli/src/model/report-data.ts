@@ -59,6 +59,8 @@ export interface ReportData {
   readonly created: string;
   readonly version: string;
   readonly seed: number;
+  /** Whether the network was trained by another program: which rows that saw nobody knows here. */
+  readonly trainedElsewhere?: boolean;
   /** How many rows were used for what. */
   readonly counts: {
     readonly train: number;

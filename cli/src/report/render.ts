@@ -47,12 +47,17 @@ export function* renderReport(data: ReportData): Steps<string> {
 </header>
 <main>
 ${parts.map(({ id, title, content }) => html`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>\n${content}\n</section>\n`)}</main>
-<footer>Made by laplace-ts ${name(data.version)} on ${name(data.created)}. Held-out rows were used neither for training nor for tuning.</footer>
+<footer>Made by laplace-ts ${name(data.version)} on ${name(data.created)}. ${heldOutText(data)}</footer>
 </body>
 </html>
 `;
   return page.text;
 }
+
+const heldOutText = ({ trainedElsewhere }: ReportData) =>
+  trainedElsewhere
+    ? "The posterior and its prior have not seen the held-out rows; whether the network has, only its training knows."
+    : "Held-out rows were used neither for training nor for tuning.";
 
 const absent = (text: string) => html`<p class="none">${text}</p>`;
 
@@ -124,14 +129,16 @@ function* sections(data: ReportData): Steps<Section[]> {
 
 /** The report in two sentences. */
 function summary(data: ReportData): Html {
-  const { metrics, baseline, counts, task, classes = [] } = data;
+  const { metrics, baseline, counts, task, classes = [], trainedElsewhere } = data;
   const what =
     task === "regression"
       ? html`A number, predicted with an interval that says how far to trust it`
       : html`One of ${classes.length} ${classes.length === 1 ? "class" : "classes"}, predicted with probabilities that say how far to trust it`;
-  const rows = counts.folded
-    ? html`learned from ${count(counts.test, "row")} and checked on each of them by a model that had not seen it`
-    : html`learned from ${count(counts.train, "row")} and checked on ${count(counts.test, "row")} it never saw`;
+  const rows = trainedElsewhere
+    ? html`by a network that was trained elsewhere and a posterior fitted to ${count(counts.train, "row")}, checked on ${count(counts.test, "row")} that the posterior never saw`
+    : counts.folded
+      ? html`learned from ${count(counts.test, "row")} and checked on each of them by a model that had not seen it`
+      : html`learned from ${count(counts.train, "row")} and checked on ${count(counts.test, "row")} it never saw`;
   const { rootMeanSquaredError: error, accuracy } = metrics;
   const reference = task === "regression" ? baseline.rootMeanSquaredError : baseline.accuracy;
   let result: Html | undefined;
@@ -198,7 +205,7 @@ function making(data: ReportData): Html {
         ]),
     [
       "Rows",
-      `${train.toLocaleString("en-US")} for training, ${validation.toLocaleString("en-US")} for validation, ${test.toLocaleString("en-US")} held out, ${dropped.toLocaleString("en-US")} dropped`,
+      `${train.toLocaleString("en-US")} for ${data.trainedElsewhere ? "the posterior" : "training"}, ${validation.toLocaleString("en-US")} for validation, ${test.toLocaleString("en-US")} held out, ${dropped.toLocaleString("en-US")} dropped`,
     ],
     ["Seed", String(data.seed)],
     ["Made on", data.created],

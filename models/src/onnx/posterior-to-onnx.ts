@@ -2,7 +2,7 @@
 // covariance of its own weights and bias. Of Σ_c = L Lᵀ it is ‖Lᵀ φ‖².
 
 import { cholesky, OptionError, type Posterior, zeros } from "laplace-ts";
-import type { LinearSite } from "laplace-ts/graph";
+import type { LinearSite, Node } from "laplace-ts/graph";
 import { primitive } from "../builder.ts";
 import { ModelError } from "../errors.ts";
 import { type Writer, writeNetwork } from "./to-onnx.ts";
@@ -15,17 +15,27 @@ function refuse(why: string): never {
   throw new ModelError(where, [{ operator: "", node: "", why }]);
 }
 
+/** The node behind which a value is only written in other shapes. */
+export function beneath(node: Node): Node {
+  return node.primitive.name === "reshape" ? beneath(node.inputs[0]) : node;
+}
+
 /** The last layer, if the posterior is over its weights and no others. @throws ModelError */
-function lastLayer({ net, indices }: Posterior): LinearSite {
-  const { output } = net.graph;
-  const site = output.site as LinearSite | undefined;
-  if (output.primitive !== (primitive("linear") as unknown) || site === undefined || output.shape.length !== 1) {
+function lastLayer({ net, indices }: Posterior): { last: Node; site: LinearSite } {
+  // Networks that were read from files compute a batch of one, [1, C].
+  const last = beneath(net.graph.output);
+  const site = last.site as LinearSite | undefined;
+  if (
+    last.primitive !== (primitive("linear") as unknown) ||
+    site === undefined ||
+    [last.size, ...net.outputShape].join() !== [site.outputs, site.outputs].join()
+  ) {
     return refuse("The network must end in a dense layer whose outputs are a vector.");
   }
   if (net.graph.uses.get(site)?.length !== 1) refuse("The last layer is applied more than once.");
   const own = [site.weight, ...(site.bias ? [site.bias] : [])];
   const places = own.flatMap(({ offset, size }) => Array.from({ length: size }, (_, i) => offset + i));
-  if (places.length === indices.length && places.every((place, i) => place === indices[i])) return site;
+  if (places.length === indices.length && places.every((place, i) => place === indices[i])) return { last, site };
   return refuse('The posterior must be over the last layer\'s weights: laplace(net, { weights: "lastLayer", … }).');
 }
 
@@ -81,14 +91,15 @@ function noiseOf(posterior: Posterior): Float64Array {
 /** What a posterior over the last layer says, as a graph. See `toOnnx`. */
 export function posteriorToOnnx(posterior: Posterior): Uint8Array<ArrayBuffer> {
   const { net } = posterior;
-  const site = lastLayer(posterior);
+  const { last, site } = lastLayer(posterior);
   const { targets, normal } = posterior.likelihood;
   if (targets === "numbers" && !normal) {
     throw new OptionError(`${where}: posteriors of regression and classification are written, not of this likelihood.`);
   }
   const writer = writeNetwork(where, net, "x");
-  const features = writer.value(net.graph.output.inputs[0]);
-  const f = writer.value(net.graph.output);
+  const flat = (node: Node) =>
+    node.shape.length === 1 ? writer.value(node) : writer.reshape(writer.value(node), [node.size]);
+  const [features, f] = [flat(last.inputs[0]), flat(last)];
   const variance = variances(writer, posterior, features, site);
   const outputs = ["mean", "variance"];
   writer.apply("Identity", [f], undefined, "mean");

@@ -1,0 +1,274 @@
+// laplace posterior: error bars for a network that was trained elsewhere.
+
+import { basename } from "node:path";
+import { Command, Option } from "commander";
+import { savePosterior } from "laplace-ts";
+import { type TableError, UsageError } from "../errors.ts";
+import { fitTrained, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
+import { trainedFindings, trainedReport } from "../fitting/trained-report.ts";
+import { type Examples, examplesAt } from "../model/examples.ts";
+import { columnAt, divide } from "../model/rows.ts";
+import { checkOutputs } from "../output/place.ts";
+import { writeOutputs } from "../output/stream.ts";
+import { line, metricLines } from "../output/summary.ts";
+import { Progress, plain, printJson, printNote, styled } from "../output/terminal.ts";
+import { arrayExamples, tableExamples } from "../table/examples.ts";
+import { isNpz, readNpz } from "../table/npz.ts";
+import { openTable } from "../table/open.ts";
+import { readTable } from "../table/read.ts";
+import { inTurns, turn } from "../turn.ts";
+import {
+  bytes,
+  columnList,
+  columnsIn,
+  formatOptions,
+  fraction,
+  integer,
+  listed,
+  readOptions,
+  type TableOptions,
+  texts,
+  withJson,
+  withOnError,
+  withTableOptions,
+} from "./options.ts";
+import { readTrained, type TrainedModel } from "./trained-model.ts";
+
+interface Options extends TableOptions, TrainedSettings {
+  readonly target: string;
+  readonly output: string;
+  readonly onnx?: string;
+  readonly report: string | false;
+  readonly task?: TrainedTask;
+  readonly inputs: string[];
+  readonly ignore: string[];
+  readonly classes: string[];
+  readonly test?: string;
+  readonly testFraction: number;
+  readonly seed: number;
+  readonly maxRows: number;
+  readonly onError: "stop" | "skip";
+  readonly json?: true;
+}
+
+/** The command. */
+export function posteriorCommand(): Command {
+  const command = new Command("posterior")
+    .description("fit, tune and judge a posterior around a network that was trained elsewhere")
+    .argument("<model>", "an ONNX file, or the model.json of a layers model of TensorFlow.js")
+    .argument("<data>", "rows as the network takes them: CSV, Parquet or arrays (.npz)")
+    .requiredOption("-t, --target <name>", "the column or array of the targets")
+    .option("-o, --output <file>", "the posterior", "posterior.safetensors")
+    .option("--onnx <file>", "the network with its uncertainty, for any runtime of ONNX")
+    .option("-r, --report <file>", "the report", "report.html")
+    .option("--no-report", "write no report")
+    .addOption(
+      new Option("--task <task>", "what the outputs are (default: by the model's end and the target)").choices([
+        "regression",
+        "classification",
+        "binary",
+      ]),
+    )
+    .option(
+      "--inputs <names>",
+      "columns of the inputs in the network's order, or their array; may be given again",
+      listed,
+      [],
+    )
+    .option("--ignore <columns>", "columns to leave out, by name, between commas; may be given again", listed, [])
+    .option("--classes <names>", "all classes in the network's order, between commas", texts, [])
+    .option("--test <data>", "rows that the network has not seen, to judge by (default: a share of the data)")
+    .option("--test-fraction <share>", "the share that is held out where there is no --test", fraction, 0.2)
+    .addOption(
+      new Option("--weights <which>", "weights that the posterior is over")
+        .choices(["lastLayer", "all"])
+        .default("lastLayer"),
+    )
+    .addOption(
+      new Option("--structure <name>", "structure of the posterior")
+        .choices(["auto", "full", "kronecker", "ekfac", "diagonal"])
+        .default("auto"),
+    )
+    .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
+    .option("--max-rows <n>", "rows to fit to; of more, a random sample", integer(10), 50_000)
+    .option("--seed <n>", "seed of all that is random", integer(0), 0);
+  return withJson(withTableOptions(withOnError(command))).action(run);
+}
+
+async function run(path: string, data: string, options: Options): Promise<void> {
+  const { output, onnx, report, seed, json, test } = options;
+  const outputs = [
+    { what: "the posterior", path: output },
+    ...(onnx === undefined ? [] : [{ what: "the network with its uncertainty", path: onnx }]),
+    ...(report === false ? [] : [{ what: "the report", path: report }]),
+  ];
+  const given = [
+    { what: "the model", path },
+    { what: "the data", path: data },
+  ];
+  checkOutputs(outputs, test === undefined ? given : [...given, { what: "the rows of --test", path: test }]);
+  const model = await readTrained(path);
+  const { network } = model;
+  let skipped = 0;
+  const onSkip = options.onError === "skip" ? () => skipped++ : undefined;
+  const progress = new Progress(json === true);
+  const examples = await readExamples(data, options, onSkip);
+  const tests = test === undefined ? undefined : await readExamples(test, options, onSkip);
+  for (const one of [examples, ...(tests ? [tests] : [])])
+    checkWidth(one, network.graph.input.size, network.inputShape);
+  const said = {
+    task: options.task ?? model.task,
+    ...(options.task !== undefined && { because: "--task says so" }),
+    ...(options.task === undefined && model.task && { because: `the model ends in ${model.removed.join(", ")}` }),
+    ...(options.classes.length > 0 && { classes: options.classes }),
+  };
+  const reading = readingOf(examples.targets, network.graph.output.size, said);
+  const { fitted, held } = tests
+    ? { fitted: examples, held: tests }
+    : split(examples, options, reading.classes !== undefined);
+  progress.show(() => `fitting to ${fitted.lines.length.toLocaleString("en")} rows`);
+  const fit = await fitTrained(network, fitted, held, reading, options);
+  const findings = trainedFindings(fit);
+  await turn();
+  const { posterior } = fit;
+  const written: { path: string; content: string | Uint8Array }[] = [
+    { path: output, content: savePosterior(posterior) },
+  ];
+  if (onnx !== undefined) {
+    const { ModelError, toOnnx } = await import("laplace-ts-models");
+    try {
+      written.push({ path: onnx, content: toOnnx(posterior) });
+    } catch (cause) {
+      throw cause instanceof ModelError ? new UsageError(`--onnx: ${cause.message}`) : cause;
+    }
+  }
+  const described = describe(model);
+  if (report !== false) {
+    const about = {
+      data: basename(data),
+      network: described,
+      held,
+      rows: fitted.lines.length,
+      seed,
+      classes: reading.classes,
+    };
+    const { renderReport } = await import("../report/render.ts");
+    written.push({ path: report, content: await inTurns(renderReport(trainedReport(fit, findings, about))) });
+  }
+  progress.done();
+  await writeOutputs(written);
+  const { metrics, baseline } = fit.heldOut;
+  const files = written.map((one) => one.path);
+  const tuned = {
+    priorPrecision: Array.from(posterior.priorPrecision.data as Float64Array),
+    noise: noiseText(fit.task, posterior),
+  };
+  if (json) {
+    const { structure, size } = posterior;
+    const rows = { fitted: fitted.lines.length, heldOut: held.lines.length, skipped };
+    const { task, because, classes } = reading;
+    printJson({
+      task,
+      taskReason: because,
+      classes,
+      network: described,
+      rows,
+      structure,
+      structureReason: fit.structureReason,
+      weights: size,
+      ...tuned,
+      metrics,
+      baseline,
+      findings,
+      files,
+    });
+    return;
+  }
+  const better = baseline.negativeLogLikelihood - metrics.negativeLogLikelihood;
+  const lines = [
+    line("network", plain(described)),
+    line("task", `${reading.task} of "${plain(examples.target)}" (${reading.because})`),
+    ...(reading.classes ? [line("classes", reading.classes.slice(0, 10).map(plain).join(", "))] : []),
+    line(
+      "rows",
+      `${fitted.lines.length.toLocaleString("en")}${skipped > 0 ? `, ${skipped} skipped because they cannot be read` : ""}`,
+    ),
+    line("posterior", `${posterior.structure} over ${posterior.size} weights: ${fit.structureReason}`),
+    line(
+      "tuned",
+      `prior precision ${tuned.priorPrecision[0].toPrecision(3)}${tuned.noise === undefined ? "" : `, noise ${tuned.noise.toPrecision(3)}`}`,
+    ),
+    line(
+      "held out",
+      `${held.lines.length.toLocaleString("en")} rows${tests ? ` of ${plain(basename(test ?? ""))}` : ""}`,
+    ),
+    ...metricLines(fit.task, metrics, baseline),
+    better > 0
+      ? styled("green", `  Better than the baseline by ${better.toPrecision(3)} nats per row.`)
+      : styled("red", "  No better than the baseline: do not rely on these predictions."),
+    ...findings.map(({ severity, message, advice }) =>
+      styled(severity === "problem" ? "red" : "yellow", `${severity}: ${message} ${advice}`),
+    ),
+    line("written", files.map(plain).join(", ")),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+  if (!tests)
+    printNote(
+      "If the network was trained on the held-out rows, they flatter it: --test takes rows that it has not seen.",
+    );
+}
+
+const noiseText = (
+  task: string,
+  { likelihood: { hyper } }: { likelihood: { hyper: { any: boolean; value: number } } },
+) => (task === "regression" && hyper.any ? hyper.value : undefined);
+
+/** The network in a line. */
+function describe({ network, format }: TrainedModel): string {
+  const shape = (dims: readonly number[]) => dims.join(" × ");
+  return `${format}: ${shape(network.inputShape)} → ${shape(network.outputShape)}, ${network.parameterCount.toLocaleString("en")} parameters`;
+}
+
+function checkWidth({ width, inputs, target }: Examples, size: number, shape: readonly number[]): void {
+  if (width === size) return;
+  const columns =
+    inputs.length > 0 ? `, in the columns ${inputs.slice(0, 20).join(", ")}${inputs.length > 20 ? ", …" : ""}` : "";
+  throw new UsageError(
+    `the network takes [${shape.join(", ")}], ${size} numbers; a row has ${width} besides "${target}"${columns}. Name the inputs by --inputs, or leave columns out by --ignore.`,
+  );
+}
+
+async function readExamples(
+  path: string,
+  options: Options,
+  onSkip: ((error: TableError) => void) | undefined,
+): Promise<Examples> {
+  const { target, inputs, ignore } = options;
+  if (isNpz(path))
+    return arrayExamples(await readNpz(path), { target, inputs: inputs.length > 0 ? inputs : undefined });
+  const stream = await openTable(path, { ...readOptions(options), onSkip });
+  const { names } = stream;
+  if (columnAt(names, target) < 0) throw new UsageError(`there is no column "${target}". ${columnList(names)}`);
+  const left = columnsIn("--ignore", ignore, names);
+  const chosen =
+    inputs.length > 0
+      ? columnsIn("--inputs", inputs, names)
+      : names.filter((name) => name !== names[columnAt(names, target)] && !left.includes(name));
+  const formats = { ...formatOptions(options, names), delimiter: stream.delimiter };
+  const table = await readTable(stream, options.maxRows, options.seed);
+  return tableExamples(table, { target, inputs: chosen, formats, onSkip });
+}
+
+/** The rows that the posterior is fitted to, and those that judge it. @throws UsageError for too few */
+function split(
+  all: Examples,
+  { testFraction, seed }: Options,
+  labelled: boolean,
+): { fitted: Examples; held: Examples } {
+  const n = all.lines.length;
+  if (n < 10) throw new UsageError(`the data have ${n} rows; at least 10 are needed to fit and to judge a posterior.`);
+  const places = new Map([...new Set(all.targets)].map((text, i) => [text, i]));
+  const labels = labelled ? all.targets.map((text) => places.get(text) ?? 0) : undefined;
+  const { part, rest } = divide(labels, n, testFraction, seed);
+  return { fitted: examplesAt(all, rest), held: examplesAt(all, part) };
+}
