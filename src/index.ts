@@ -357,6 +357,15 @@ export type {
 export { type ConnectOptions, connect, type Remote, type RemoteLaplace } from "./remote/connect.ts";
 export type { WorkerLike } from "./remote/connection.ts";
 export { type Workers, type WorkersOptions, workers } from "./remote/workers.ts";
+export {
+  type BoundOptions,
+  expectedImprovement,
+  type GoalOptions,
+  type ImprovementOptions,
+  upperConfidenceBound,
+} from "./search/acquisition.ts";
+export { type Chosen, type InformativeOptions, mostInformative, mostInformativeAsync } from "./search/informative.ts";
+export { type ThompsonOptions, thompsonChoice, thompsonChoiceAsync } from "./search/thompson.ts";
 export type { Executor, Shards, ShardTask } from "./shards/executor.ts";
 export type { CountedWeights, WeightVariances } from "./structures/counted-weights.ts";
 export type { Curvature, Eigenbasis, Factors, LowRank, Rank, Structure } from "./structures/curvature.ts";

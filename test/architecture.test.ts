@@ -22,6 +22,7 @@ const floors = [
   "training",
   "prediction",
   "evaluation",
+  "search",
   "diagnosis",
   "laplace",
   "io",

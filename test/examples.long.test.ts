@@ -67,6 +67,28 @@ test("regression-band: the band is the noise's on the data and widens beyond the
   expect(Math.max(...picture.height.slice(18, 47))).toBeLessThan(Math.min(picture.height[0], picture.height[64]));
 });
 
+/** Of a table that compares means over seeds: its rows, each ending with the difference and two standard errors of it. */
+const compared = (lines: string[]) => lines.filter((line) => /^\d+ /.test(line)).map(numbers);
+
+test("where-to-look: the posterior finds smaller values than random points, beyond two standard errors", () => {
+  const rows = compared(run("where-to-look"));
+  expect(rows.map(([n]) => n)).toEqual([10, 15, 20, 25, 30]);
+  for (const [, ours, theirs, difference, errors] of rows.slice(2)) {
+    expect(difference).toBeCloseTo(theirs - ours, 1);
+    expect(difference).toBeGreaterThan(errors);
+  }
+});
+
+test("what-to-label: labels that are asked for teach more than random ones, beyond two standard errors", () => {
+  const rows = compared(run("what-to-label"));
+  expect(rows.map(([n]) => n)).toEqual([20, 30, 40, 50, 60, 70, 80, 90, 100]);
+  expect(rows[0].slice(3)).toEqual([0, 0]);
+  for (const [, ours, theirs, difference, errors] of rows.slice(2)) {
+    expect(difference).toBeCloseTo(ours - theirs, 2);
+    expect(difference).toBeGreaterThan(errors);
+  }
+});
+
 test("npm start says first what will be seen, and ends with a band", () => {
   const lines = run("batched-gradients").join("\n").trimEnd().split("\n");
   expect(lines[0]).toBe("You will see: the gradient of each sample, checked and timed; then a 95 % band.");

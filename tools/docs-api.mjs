@@ -13,6 +13,7 @@ const groups = {
     laplace: ["Laplace", "Fit, tune, predict, diagnose.", ["laplace", "posterior", "prediction", "diagnosis"]],
     likelihood: ["Likelihoods", "What targets are: numbers, classes, labels, counts, or your own.", ["likelihood"]],
     evaluation: ["Evaluation", "Scores of predictions, calibration, conformal intervals and sets.", ["evaluation"]],
+    search: ["Where to look next", "Acquisition functions, Thompson draws, inputs worth a label.", ["search"]],
     structures: ["Structures", "Which covariances of weights are kept, which weights, which prior.", ["structures"]],
     curvature: ["Curvature", "The matrix that a posterior is made of, by itself.", ["curvature"]],
   },

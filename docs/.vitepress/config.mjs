@@ -43,6 +43,7 @@ const guide = [
       page("Evaluation", "/evaluation"),
       page("Conformal prediction", "/conformal"),
       page("Diagnosis", "/diagnosis"),
+      page("Where to look next", "/where-to-look"),
     ],
   },
   {

@@ -34,7 +34,10 @@ export function passColumns(plan: Plan, first = 0): Columns {
  * Those of a plan.
  * @param first the place of the first example in the data
  */
-export function columnsOf({ kind, likelihood, samples, seed }: Plan, first = 0): Columns {
+export function columnsOf(
+  { kind, likelihood, samples, seed }: Pick<Plan, "kind" | "likelihood" | "samples" | "seed">,
+  first = 0,
+): Columns {
   if (kind === "ggn") return roots(likelihood);
   return kind === "monteCarlo" ? drawn(likelihood, samples, seed, first) : lossGradient(likelihood, 1);
 }

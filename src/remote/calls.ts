@@ -18,6 +18,8 @@ import type { Network } from "../network/network.ts";
 import type { Fit } from "../posterior/fit.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import type { rewardsAsync } from "../prediction/rewards.ts";
+import type { mostInformativeAsync } from "../search/informative.ts";
+import type { thompsonChoiceAsync } from "../search/thompson.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import type { train } from "../training/train.ts";
 
@@ -28,6 +30,8 @@ export interface Functions {
   evaluate: typeof evaluateAsync;
   uncertainty: typeof uncertaintyAsync;
   epistemicScore: typeof epistemicScoreAsync;
+  mostInformative: typeof mostInformativeAsync;
+  thompsonChoice: typeof thompsonChoiceAsync;
   rewards: typeof rewardsAsync;
   outOfDistributionAuroc: typeof outOfDistributionAurocAsync;
   gradient: typeof gradientAsync;
@@ -53,6 +57,8 @@ export const functions = [
   "evaluate",
   "uncertainty",
   "epistemicScore",
+  "mostInformative",
+  "thompsonChoice",
   "rewards",
   "outOfDistributionAuroc",
   "gradient",

@@ -24,6 +24,8 @@ import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
 import { rewardsAsync } from "../prediction/rewards.ts";
+import { mostInformativeAsync } from "../search/informative.ts";
+import { thompsonChoiceAsync } from "../search/thompson.ts";
 import { SelectedCurvature } from "../structures/curvature.ts";
 import { gaussNewton } from "../training/gauss-newton.ts";
 import { lastLayerEvidence } from "../training/last-layer-evidence.ts";
@@ -50,6 +52,8 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   evaluate: evaluateAsync,
   uncertainty: uncertaintyAsync,
   epistemicScore: epistemicScoreAsync,
+  mostInformative: mostInformativeAsync,
+  thompsonChoice: thompsonChoiceAsync,
   rewards: rewardsAsync,
   outOfDistributionAuroc: outOfDistributionAurocAsync,
   gradient: gradientAsync,

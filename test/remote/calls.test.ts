@@ -32,6 +32,7 @@ import {
   linearDecay,
   loadPosterior,
   loadTableModel,
+  mostInformative,
   mse,
   type NDArray,
   outOfDistributionAuroc,
@@ -148,6 +149,7 @@ describe.each([
     expect(await remote.uncertainty(there, more, { seed: 1 })).toEqual(uncertainty(here, more, { seed: 1 }));
     expect(plain(await there.diagnose(data))).toEqual(plain(here.diagnose(data)));
     expect(await remote.epistemicScore(there, more)).toEqual(epistemicScore(here, more));
+    expect(await remote.mostInformative(there, more, 2)).toEqual(mostInformative(here, more, 2));
     expect(await remote.outOfDistributionAuroc(there, x, more)).toEqual(outOfDistributionAuroc(here, x, more));
   });
 });
