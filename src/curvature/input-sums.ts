@@ -1,6 +1,7 @@
 // What a fit keeps of its inputs: how far columns are from 0 beside their spread, and a few rows to compare columns by.
 
 import type { NDArray } from "../array/ndarray.ts";
+import type { FloatArray } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import { siteUseOf } from "../network/primitive.ts";
@@ -53,27 +54,10 @@ export class InputSums {
       this.squares = new Float64Array(d);
       this.#rows = new Float64Array(MOST_ROWS * d);
     }
-    const { shift, sums, squares } = this;
     let start = 0;
     // Four rows at a time: what is summed is read and written that much less often.
-    for (; start <= (n - 4) * d; start += 4 * d) {
-      for (let j = 0, at = start; j < d; j++, at++) {
-        const mean = shift[j];
-        const p = data[at] - mean;
-        const q = data[at + d] - mean;
-        const r = data[at + 2 * d] - mean;
-        const s = data[at + 3 * d] - mean;
-        sums[j] += p + q + (r + s);
-        squares[j] += p * p + q * q + (r * r + s * s);
-      }
-    }
-    for (; start < n * d; start += d) {
-      for (let j = 0; j < d; j++) {
-        const x = data[start + j] - shift[j];
-        sums[j] += x;
-        squares[j] += x * x;
-      }
-    }
+    for (; start <= (n - 4) * d; start += 4 * d) this.#addFour(data, start);
+    for (; start < n * d; start += d) this.#addOne(data, start);
     const count = this.count + n;
     for (; count > MOST_ROWS * this.#step; this.#step *= 2) {
       const kept = Math.ceil(this.kept / 2);
@@ -85,6 +69,30 @@ export class InputSums {
       for (let j = 0; j < d; j++) this.#rows[this.kept * d + j] = data[i * d + j];
     }
     this.count = count;
+  }
+
+  // Functions of their own: loops that are compiled while they run know nothing of what comes after them, and start anew there.
+  #addFour(data: FloatArray, start: number): void {
+    const { shift, sums, squares } = this;
+    const d = shift.length;
+    for (let j = 0, at = start; j < d; j++, at++) {
+      const mean = shift[j];
+      const p = data[at] - mean;
+      const q = data[at + d] - mean;
+      const r = data[at + 2 * d] - mean;
+      const s = data[at + 3 * d] - mean;
+      sums[j] += p + q + (r + s);
+      squares[j] += p * p + q * q + (r * r + s * s);
+    }
+  }
+
+  #addOne(data: FloatArray, start: number): void {
+    const { shift, sums, squares } = this;
+    for (let j = 0; j < shift.length; j++) {
+      const x = data[start + j] - shift[j];
+      sums[j] += x;
+      squares[j] += x * x;
+    }
   }
 
   /** A column of the rows that are kept. */

@@ -5,7 +5,7 @@ import { ValueError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   bytesPerElement,
-  copyOut,
+  copyOutTo,
   type DType,
   type FloatArray,
   inMemory,
@@ -90,10 +90,10 @@ class Sums {
     return inMemory(this.#dtype, (memory) => take(memory.subarray(start, start + this.#length)));
   }
 
-  /** A copy of them, in the end. */
-  read(start: number, end: number): FloatArray {
-    if (this.#totals !== undefined) return this.#totals.slice(start, end);
-    return copyOut(this.#dtype, this.at + start * bytesPerElement(this.#dtype), end - start);
+  /** Copies some of them to an array, in the end. */
+  read(start: number, end: number, to: Float64Array, at: number): void {
+    if (this.#totals !== undefined) to.set(this.#totals.subarray(start, end), at);
+    else copyOutTo(this.#dtype, this.at + start * bytesPerElement(this.#dtype), end - start, to, at);
   }
 }
 
@@ -188,7 +188,7 @@ export function curvatureSums(
       const each: Curvature[] = [];
       sums.end();
       for (let from = 0; from < apart * length; from += length) {
-        const read: ReadSums = (start, end) => sums.read(from + start, from + end);
+        const read: ReadSums = (start, end, to, at) => sums.read(from + start, from + end, to, at);
         each.push(yield* accumulator.finish(read, rows || 1e-300));
       }
       const found = apart > 1 ? yield* weightedSum(each, new Float64Array(apart).fill(1)) : each[0];

@@ -1,5 +1,6 @@
 // Whether a fit is near a minimum of its loss, around which a Laplace approximation is one.
 
+import { dot } from "../array/dot.ts";
 import { weightedSum } from "../curvature/outputs-apart.ts";
 import { sketchOf } from "../curvature/sketch.ts";
 import { atOnce } from "../kernels/steps.ts";
@@ -47,22 +48,19 @@ function judge(
   theta: Float64Array,
   { norms, examples, unit }: { readonly norms: number; readonly examples: number; readonly unit: () => number },
 ): Stationarity {
-  let [product, square, slopes] = [0, 0, 0];
-  for (let i = 0; i < theta.length; i++) {
-    product += gradient[i] * theta[i];
-    square += theta[i] * theta[i];
-    slopes += gradient[i] * gradient[i];
-  }
-  const delta = Math.max(0, -product / (square || 1));
+  const square = dot(theta, theta);
+  const delta = Math.max(0, -dot(gradient, theta) / (square || 1));
   const size = Math.sqrt(square);
-  let left = 0;
-  for (let i = 0; i < theta.length; i++) {
-    const slope = gradient[i] + delta * theta[i];
-    left += slope * slope;
-  }
-  const rest = Math.sqrt(left);
+  const rest = Math.sqrt(squareOfSum(gradient, delta, theta));
   const near = !(rest > STATIONARY * norms) || rest * size <= NEGLIGIBLE * examples * unit();
-  return { near, gradientNorm: Math.sqrt(slopes) / examples, share: rest / (norms || 1) };
+  return { near, gradientNorm: Math.sqrt(dot(gradient, gradient)) / examples, share: rest / (norms || 1) };
+}
+
+/** ‖a + δ b‖² */
+function squareOfSum(a: Float64Array, delta: number, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] + delta * b[i]) ** 2;
+  return sum;
 }
 
 /** What a mean loss is measured by: nats are 1, a Gaussian's squares the mean squared residual. */

@@ -3,7 +3,7 @@
 import { type ArrayLike, asArray, type NDArray, shapeText } from "../array/ndarray.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkBytes, checkNumber, checkOptions, readBudget, ShapeError, ValueError, valueText } from "../errors.ts";
-import type { DType, FloatArray, Pointer } from "../kernels/memory.ts";
+import type { DType, Pointer } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { firstDifference } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
@@ -148,8 +148,8 @@ export interface Accumulator<C extends Curvature = Curvature> {
   finish(sums: ReadSums, examples: number): Steps<C>;
 }
 
-/** A copy of sums from one up to but not another. */
-export type ReadSums = (start: number, end: number) => FloatArray;
+/** Copies sums from one up to but not another to an array, from a place on. */
+export type ReadSums = (start: number, end: number, to: Float64Array, at: number) => void;
 
 /** @throws MemoryBudgetError for a matrix [n, n] over the budget */
 export function checkSquare(where: string, n: number, options: MemoryOptions): void {
@@ -177,13 +177,17 @@ export function checkSame<C extends Curvature>(a: C, b: Curvature): asserts b is
   );
 }
 
-/** A symmetric matrix in float64 from its lower triangle, some rows at a time. */
-export function* symmetric(sums: ReadSums, n: number, start = 0): Steps<Float64Array> {
-  const result = new Float64Array(n * n);
+/** A symmetric matrix in float64 from its lower triangle, some rows at a time; `result` may have been another. */
+export function* symmetric(
+  sums: ReadSums,
+  n: number,
+  start = 0,
+  result: Float64Array = new Float64Array(n * n),
+): Steps<Float64Array> {
   const block = 32; // of rows and columns that stay in the first cache
   for (let top = 0; top < n; top += block) {
     const end = Math.min(n, top + block);
-    result.set(sums(start + top * n, start + end * n), top * n);
+    sums(start + top * n, start + end * n, result, top * n);
     for (let left = 0; left <= top; left += block) {
       for (let i = top; i < end; i++) {
         for (let j = left; j < Math.min(i, left + block); j++) result[j * n + i] = result[i * n + j];

@@ -43,14 +43,16 @@ export function diagonalSums({ selection, dtype }: SumOptions): Accumulator<Diag
       });
     },
     *finish(sums, examples) {
-      if (dtype === "float64" && length === selection.size) {
-        return new DiagonalCurvature(selection, examples, sums(0, length) as Float64Array);
-      }
       const result = new Float64Array(selection.size);
       parameters.forEach(({ at, size, chosen, parameter }: SelectedParameter, p) => {
-        const values = sums(starts[p], starts[p] + parameter.size);
-        if (chosen === undefined) result.set(values, at);
-        else for (let i = 0; i < size; i++) result[at + i] = values[chosen[i]];
+        const [start, end] = [starts[p], starts[p] + parameter.size];
+        if (chosen === undefined) {
+          sums(start, end, result, at);
+          return;
+        }
+        const values = new Float64Array(parameter.size);
+        sums(start, end, values, 0);
+        for (let i = 0; i < size; i++) result[at + i] = values[chosen[i]];
       });
       return new DiagonalCurvature(selection, examples, result);
     },

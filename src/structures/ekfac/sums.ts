@@ -115,11 +115,11 @@ function sumsIn(basis: readonly EigenBlock[], { selection, dtype: own }: SumOpti
       });
     },
     *finish(sums, examples) {
-      const corrected = blocks.map((block, i) => ({
-        ...block,
-        values: Float64Array.from(sums(starts[i], starts[i] + block.values.length)),
-        factors: undefined,
-      }));
+      const corrected = blocks.map((block, i) => {
+        const values = new Float64Array(block.values.length);
+        sums(starts[i], starts[i] + values.length, values, 0);
+        return { ...block, values, factors: undefined };
+      });
       return new EkfacCurvature(selection, examples, corrected);
     },
   };

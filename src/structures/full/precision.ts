@@ -10,6 +10,7 @@ import {
   bringOut,
   copyIn,
   copyOut,
+  copyOutTo,
   inMemory,
   type Numbers,
   openScope,
@@ -213,7 +214,7 @@ class FullPrecision implements Precision {
         invertUpper(n, upper, x);
         kernelsFor("float64").syrk(n, n, x, 1, n, result, n, 1, false, false);
       });
-      const rows: ReadSums = (start, end) => copyOut("float64", result + 8 * start, end - start);
+      const rows: ReadSums = (start, end, to, at) => copyOutTo("float64", result + 8 * start, end - start, to, at);
       this.#covariance = dryBytes() === undefined ? yield* symmetric(rows, n) : keptMatrix(n * n);
       return this.#covariance;
     } finally {

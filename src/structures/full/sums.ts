@@ -143,10 +143,11 @@ function* arrange(sums: ReadSums, inputs: number, outputs: number, biased: boole
   const n = outputs * width;
   const weights = outputs * inputs;
   const matrix = new Float64Array(n * n);
+  const block = new Float64Array(width * width);
   for (let o = 0, pair = 0; o < outputs; o++) {
     for (let p = 0; p <= o; p++, pair++) {
       // Every block is symmetric of itself, so that both places of the pair have the same rows.
-      const block = yield* symmetric(sums, width, pair * width * width);
+      yield* symmetric(sums, width, pair * width * width, block);
       for (const [r, c] of p < o
         ? [
             [o, p],

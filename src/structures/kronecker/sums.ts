@@ -121,7 +121,7 @@ export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> 
     },
     *finish(sums, examples) {
       const { selection, blocks } = yield* reduced.finish(sums, examples);
-      const behind: ReadSums = (start, end) => sums(reduced.length + start, reduced.length + end);
+      const behind: ReadSums = (start, end, to, at) => sums(reduced.length + start, reduced.length + end, to, at);
       const finer = yield* expanded.finish(behind, examples);
       return new KroneckerCurvature(selection, examples, blocks, finer);
     },

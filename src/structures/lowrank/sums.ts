@@ -35,8 +35,11 @@ export const lowRankSums =
         kernels.gemm(1, b, n, count, along, 0, 1, b, rows, 0, n, 1, to, 0, n, 1, true);
       },
       *finish(sums, examples) {
-        const sketch = b === n ? yield* symmetric(sums, n) : (sums(0, b * n) as Float64Array);
-        return new LowRankCurvature(selection, examples, rank, sketch, sums(b * n, b * n + 1) as Float64Array);
+        const sketch = b === n ? yield* symmetric(sums, n) : new Float64Array(b * n);
+        if (b !== n) sums(0, b * n, sketch, 0);
+        const trace = new Float64Array(1);
+        sums(b * n, b * n + 1, trace, 0);
+        return new LowRankCurvature(selection, examples, rank, sketch, trace);
       },
     };
   };
