@@ -128,16 +128,6 @@ test("--json is one object on every command", async () => {
   expect(JSON.parse((await laplace(runs[1])).stdout)).toMatchObject({ rows: 40, skipped: 0, far: 0 });
 }, 60_000);
 
-test("a table of hundreds of columns has a report of the most important", async () => {
-  const columns = Array.from({ length: 300 }, (_, j) => `v${j}`);
-  const rows = Array.from({ length: 40 }, (_, i) => [...columns.map((_, j) => ((i + 1) * (j + 7)) % 41), i % 13]);
-  writeFileSync(at("wide.csv"), `${[[...columns, "y"], ...rows].map((row) => row.join()).join("\n")}\n`);
-  const files = ["-o", at("wide.safetensors"), "--report", at("wide.html")];
-  const run = await laplace(["fit", at("wide.csv"), "-t", "y", ...files, ...quick.slice(0, -1)]);
-  expect(run).toMatchObject({ code: 0, stderr: "" });
-  expect(existsSync(at("wide.html"))).toBe(true);
-}, 60_000);
-
 test("the same seed gives the same file", async () => {
   const fit = (name: string) => laplace(["fit", airquality, "-t", "Ozone", "-o", at(name), ...quick, "--seed", "3"]);
   await Promise.all([fit("one.safetensors"), fit("two.safetensors")]);

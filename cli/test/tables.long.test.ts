@@ -1,6 +1,6 @@
 // The real tables, from a file to predictions, as a user would: no option but the target.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadTableModel } from "laplace-ts";
 import { describe, expect, test } from "vitest";
@@ -74,3 +74,15 @@ describe.each(cases)("$name", ({ name, target, rows, task }) => {
     });
   });
 });
+
+test("a table of hundreds of columns has a report of the most important", async () => {
+  const columns = Array.from({ length: 300 }, (_, j) => `v${j}`);
+  const rows = Array.from({ length: 40 }, (_, i) => [...columns.map((_, j) => ((i + 1) * (j + 7)) % 41), i % 13]);
+  const [wide, report] = [join(folder, "wide.csv"), join(folder, "wide.html")];
+  writeFileSync(wide, `${[[...columns, "y"], ...rows].map((row) => row.join()).join("\n")}\n`);
+  const files = ["-o", join(folder, "wide.safetensors"), "--report", report];
+  const quick = ["--epochs", "4", "--rounds", "1", "--folds", "2", "--hidden", "4"];
+  const run = await laplace(["fit", wide, "-t", "y", ...files, ...quick]);
+  expect(run).toMatchObject({ code: 0, stderr: "" });
+  expect(existsSync(report)).toBe(true);
+}, 60_000);
