@@ -101,12 +101,29 @@ export class NotPositiveDefiniteError extends LaplaceError {
   /** What was left of the diagonal there. */
   readonly pivot: number;
 
-  constructor(index: number, pivot: number) {
+  constructor(index: number, pivot: number, message?: string) {
     super(
-      `The matrix is not positive definite: pivot ${index} is ${pivot}. Likely causes: a curvature that is only semi-definite (add a prior precision to its diagonal), a negative eigenvalue of an exact Hessian, or rounding in a badly scaled matrix.`,
+      message ??
+        `The matrix is not positive definite: pivot ${index} is ${pivot}. Likely causes: a curvature that is only semi-definite (add a prior precision to its diagonal), a negative eigenvalue of an exact Hessian, or rounding in a badly scaled matrix.`,
     );
     this.index = index;
     this.pivot = pivot;
+  }
+}
+
+/** An exact Hessian that is not positive definite together with the prior: there is no Gaussian with that precision. */
+export class IndefiniteHessianError extends NotPositiveDefiniteError {
+  override name: string = "IndefiniteHessianError";
+  /** The most negative eigenvalue of the precision P = H/(σ²T) + P₀. */
+  readonly eigenvalue: number;
+
+  constructor(eigenvalue: number) {
+    super(
+      0,
+      eigenvalue,
+      `The exact Hessian with the prior is not positive definite: the most negative eigenvalue of the precision is ${eigenvalue.toPrecision(4)}. Likely cause: the loss is not at a minimum in all weights. Train further, raise the prior precision by more than ${(-eigenvalue).toPrecision(4)}, take clip: true, which sets the Hessian's negative eigenvalues to 0, or curvature: "ggn", which has none.`,
+    );
+    this.eigenvalue = eigenvalue;
   }
 }
 

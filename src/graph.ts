@@ -30,6 +30,7 @@ export type {
   ForwardPass,
   Node,
   Primitive,
+  SecondPass,
   SiteSide,
   SiteUse,
   TangentPass,

@@ -97,6 +97,7 @@ export {
   defaultMemoryBudget,
   FileError,
   type FileProblem,
+  IndefiniteHessianError,
   LaplaceError,
   MemoryBudgetError,
   NonFiniteLossError,

@@ -76,6 +76,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["toyRegression", { samples: 10 }],
   ["curvatureOf", net, "regression", data, { structure: "diagonal" }],
   ["curvatureProduct", net, "regression", data, direction, { curvature: "ggn" }],
+  ["curvatureProduct", net, "regression", data, direction, { curvature: "hessian" }],
   ["gradient", net, L.mse, data, { reduction: "sum" }],
   ["perSampleGradients", net, L.mse, data, {}],
   ["jacobian", net, x, {}],

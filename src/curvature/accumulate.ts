@@ -133,7 +133,8 @@ function pullsOf(
   const { likelihood, selection, kind } = pass.plan;
   const losses = lossSums(where, pass.plan);
   const curvature = curvaturePull(where, pass, cut, first, examples);
-  if (kind === "empiricalFisher" && !withWeights) {
+  // One column, where both take it alike.
+  if (kind === "hessian" || (kind === "empiricalFisher" && !withWeights)) {
     const { columns, contraction, target } = curvature;
     return [{ columns, contraction: both(losses, contraction), target }];
   }

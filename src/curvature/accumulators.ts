@@ -5,13 +5,14 @@ import { type DType, scope } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { Accumulator, Curvature } from "../structures/curvature.ts";
 import type { Pass, SumOptions } from "../structures/structure.ts";
-import { rowOf } from "../structures/table.ts";
+import { broughtHessian, rowOf } from "../structures/table.ts";
 import type { Plan } from "./plan.ts";
 import { viewOf } from "./positions.ts";
 
 /** The passes of a plan. */
 export function passesOf(plan: Plan): readonly Pass[] {
-  return rowOf(plan).passes(plan);
+  const { kind, structure, likelihood } = plan;
+  return kind === "hessian" ? [broughtHessian().pass(structure, likelihood)] : rowOf(plan).passes(plan);
 }
 
 /** What a pass goes by, in steps. @param before what the pass before gave, or a basis */
@@ -35,7 +36,8 @@ function inType(plan: Plan, begun: (options: SumOptions) => Accumulator): (colum
   return (columns) => {
     const options = optionsFor(plan, columns);
     const sums = begun(options);
-    if (options.dtype === plan.net.dtype) return sums;
+    // A Hessian's sums push through the pass itself.
+    if (options.dtype === plan.net.dtype || plan.kind === "hessian") return sums;
     const { siteList } = options.selection;
     return {
       ...sums,

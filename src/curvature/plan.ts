@@ -7,16 +7,16 @@ import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, type Rank, type Sharing, type Structure, structures } from "../structures/curvature.ts";
 import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
-import { checkWeights, rowNamed } from "../structures/table.ts";
+import { broughtHessian, checkWeights, kinds, rowNamed } from "../structures/table.ts";
 import type { inputSums } from "./input-sums.ts";
 
 /**
- * Which columns are pulled back: Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
+ * Which matrix: by the columns that are pulled back, Λ^½ (the generalised Gauss-Newton matrix, exactly), gradients at targets drawn from the
  * likelihood (the same in the mean), or gradients at the data's own targets (the empirical Fisher, which is neither;
  * Kunstner et al. 2019, arXiv:1905.12558). For these likelihoods the first is the Fisher matrix (Martens 2020,
- * arXiv:1412.1193).
+ * arXiv:1412.1193). Or the exact "hessian", second derivatives of the loss, which may have negative eigenvalues.
  */
-export type CurvatureKind = "ggn" | "monteCarlo" | "empiricalFisher";
+export type CurvatureKind = "ggn" | "monteCarlo" | "empiricalFisher" | "hessian";
 
 /** What is computed, and how. */
 export interface CurvatureOptions {
@@ -160,7 +160,7 @@ export function readPlan(
   } = options;
   const structure = options.structure ?? (selection.size <= FULL_UP_TO || !selection.whole ? "full" : "kronecker");
   checkChoice(where, "structure", structure, structures);
-  checkChoice(where, "curvature", kind, ["ggn", "monteCarlo", "empiricalFisher"]);
+  checkChoice(where, "curvature", kind, kinds());
   checkInteger(where, "monteCarloSamples", samples, 1);
   checkInteger(where, "seed", seed, 0);
   checkChoice(where, "sharing", sharing, ["expand", "reduce"]);
@@ -173,6 +173,7 @@ export function readPlan(
       `${where}: the curvature "monteCarlo" is the information in the mean over drawn targets, but the likelihood "${likelihood.name}" has curvature: "observed". Leave "monteCarlo" out, or define the likelihood with curvature: "expected".`,
     );
   }
+  if (kind === "hessian") broughtHessian().check(where, structure, likelihood, net.graph);
   checkWeights(where, structure, selection);
   if (basis !== undefined) {
     if (!rowNamed(structure).options.includes("basis") || !hasBasis(basis)) {

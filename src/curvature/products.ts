@@ -3,18 +3,11 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import { checkData, type Data } from "../data/batches.ts";
 import { checkBudget, type MemoryOptions } from "../derivatives/budget.ts";
-import { weighted } from "../derivatives/cotangents.ts";
+import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import { sum } from "../derivatives/results.ts";
+import { addAlong, hessianProduct } from "../derivatives/second.ts";
 import { checkOptions, ShapeError, ValueError } from "../errors.ts";
-import {
-  allocateFloats,
-  bytesPerElement,
-  copyTo,
-  type DType,
-  type FloatArray,
-  type Pointer,
-  scope,
-} from "../kernels/memory.ts";
+import { allocateFloats, copyTo, type DType, type FloatArray, type Pointer, scope } from "../kernels/memory.ts";
 import { asynchronously, type ExamplesReport, type InBursts, reporting, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/tasks.ts";
@@ -48,7 +41,8 @@ const COLUMNS_AT_ONCE = 64;
 
 /**
  * The generalised Gauss-Newton matrix or a Fisher matrix of the summed loss at unit noise times a vector:
- * Σ_n Σ_k J_nᵀ c_nk (c_nkᵀ J_n v) (Schraudolph 2002). The matrix itself is never formed.
+ * Σ_n Σ_k J_nᵀ c_nk (c_nkᵀ J_n v) (Schraudolph 2002); or the Hessian times a vector (Pearlmutter 1994). The matrix itself is never
+ * formed.
  * @param data { x, y }, or batches such as a DataLoader's, over which it is summed
  * @param v [P] over all parameters, or with the option `weights` [S] over those, in its order
  * @returns of the same shape and order, in the network's type
@@ -104,18 +98,26 @@ function productOf(
   const direction = readDirection(where, plan, v, selected !== undefined);
   const result = zeros([net.parameterCount], { dtype: net.dtype });
   const { nodes, output } = net.graph;
-  const columns = weighted(columnsOf(plan, readPlace(where, { first })), 0.5);
-  const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
-  const contraction = sum(net, result, { sites: selected?.siteList });
-  // Values with their tangents and cotangents, and columns.
-  const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
-  const batches = targetedBatches(where, plan, data);
-  const along = combined(columns, most, net.dtype, direction);
-  const product: Run<NDArray> = [where, net, batches, along, contraction, "parameters", { numbers }];
+  const sites = selected?.siteList;
   const finish = (whole: NDArray): NDArray => {
     if (selected === undefined) return whole;
     return new NDArray(selected.arrange(selected.take(whole.data), true), [selected.size]).as(net.dtype);
   };
+  const batches = targetedBatches(where, plan, data);
+  if (plan.kind === "hessian") {
+    const gradient = weighted(lossGradient(plan.likelihood, 1), 1);
+    const along = hessianProduct(plan.likelihood, net, direction, result, sites);
+    // Values and cotangents with their tangents, and columns of Λ^½.
+    const numbers = 8 * nodeNumbers(nodes) + 2 * (COLUMNS_AT_ONCE + 2) * output.size;
+    return { run: [where, net, batches, gradient, along, "parameters", { numbers }] as Run<NDArray>, finish };
+  }
+  const columns = weighted(columnsOf(plan, readPlace(where, { first })), 0.5);
+  const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
+  const contraction = sum(net, result, { sites });
+  // Values with their tangents and cotangents, and columns.
+  const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
+  const along = combined(columns, most, net.dtype, direction);
+  const product: Run<NDArray> = [where, net, batches, along, contraction, "parameters", { numbers }];
   return { run: product, finish };
 }
 
@@ -163,25 +165,17 @@ function combined(each: Columns, most: number, dtype: DType, direction: FloatArr
     },
     write(part, _, w) {
       const { forward, count: batch } = part;
-      const { kernels, graph } = forward;
-      const { size, shape } = graph.output;
+      const { size, shape } = forward.graph.output;
       const n = batch * size;
       const moved = pushForward(forward, tangent, 0);
-      kernels.fill(n, 0, w);
-      const dots = allocateFloats(dtype, batch);
-      const scaled = allocateFloats(dtype, n);
+      forward.kernels.fill(n, 0, w);
       const total = each.count(shape);
       for (let first = 0; first < total; first += most) {
         const count = Math.min(most, total - first);
         scope(() => {
           const c = allocateFloats(dtype, count * n);
           each.write(part, { first, count }, c);
-          for (let k = 0; k < count; k++) {
-            const column = c + k * n * bytesPerElement(dtype);
-            kernels.dotRows(batch, size, column, moved, dots, false);
-            kernels.scaleRows(batch, size, column, dots, 1, scaled);
-            kernels.copyRows(1, n, scaled, n, w, n, true);
-          }
+          addAlong(forward, size, c, count, moved, w);
         });
       }
     },

@@ -4,6 +4,7 @@ import { Random } from "../array/random.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import { bytesPerElement } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
+import { roots } from "../likelihood/roots.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import type { Columns } from "../network/run.ts";
 import { rowOf } from "../structures/table.ts";
@@ -14,7 +15,7 @@ import { viewOf } from "./positions.ts";
 const MANY_OUTPUTS = 64;
 
 /**
- * Those that a pass pulls back, times the roots of the examples' weights: Λ^½, or what is left of it behind the last layer, where
+ * Those that a pass pulls back, times the roots of the examples' weights (of a Hessian, the weights): Λ^½, or what is left of it behind the last layer, where
  * that has many outputs.
  * @param first the place of the first example in the data
  */
@@ -27,7 +28,7 @@ export function passColumns(plan: Plan, first = 0): Columns {
     if (head === undefined || head.site.outputs < MANY_OUTPUTS) return undefined;
     return rowOf(plan).takesSpread(selection, head.site) ? head.behind(selection.reaches) : undefined;
   });
-  return closed ?? weighted(columnsOf(plan, first), 0.5);
+  return closed ?? weighted(columnsOf(plan, first), kind === "hessian" ? 1 : 0.5);
 }
 
 /**
@@ -40,18 +41,6 @@ export function columnsOf(
 ): Columns {
   if (kind === "ggn") return roots(likelihood);
   return kind === "monteCarlo" ? drawn(likelihood, samples, seed, first) : lossGradient(likelihood, 1);
-}
-
-/** Λ^½ */
-function roots(likelihood: Likelihood): Columns {
-  return {
-    count: (shape) => likelihood.rootColumns(shape),
-    write(part, which, to) {
-      const f = outputsOf(part);
-      likelihood.root(f, which, to, part.targets);
-      likelihood.dropIgnored?.(f, part.targets, which.count, to);
-    },
-  };
 }
 
 /**

@@ -169,6 +169,7 @@ export function curvatureSums(
     open: (hold) => sums.open(hold),
     begin(part) {
       sums.begin(part);
+      accumulator.begin?.(part);
       weights = part.weights;
       rows += weights === undefined ? part.count : weights.reduce((sum, weight) => sum + weight, 0);
     },

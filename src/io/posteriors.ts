@@ -50,7 +50,7 @@ const keys = {
 } as const;
 
 const sumFields = ["network", "likelihood", "fit", "curvature", "fitted"];
-const documentFields = [...sumFields, "temperature", "damping", "tuning"];
+const documentFields = [...sumFields, "temperature", "damping", "clip", "tuning"];
 const fitFields = ["weights", "structure", "kind", "monteCarloSamples", "seed", "sharing", "basis"];
 const fittedFields = ["examples", "loss", "constant", "gradientNorms", "losses", "apart"];
 
@@ -126,11 +126,14 @@ function otherPlaces({ drawn, examples, of }: Fit): readonly Drawn[] | undefined
 }
 
 const isNew = (fit: Fit): boolean =>
-  severalLosses(fit) !== undefined || otherPlaces(fit) !== undefined || !Number.isInteger(fit.examples);
+  severalLosses(fit) !== undefined ||
+  otherPlaces(fit) !== undefined ||
+  !Number.isInteger(fit.examples) ||
+  fit.of.kind === "hessian";
 
 /** Writes the arrays, and gives everything else as JSON. */
 function writeDocument(where: string, posterior: Posterior, write: Write) {
-  const { fit, likelihood, prior, temperature, damping, tuning } = posterior.parts;
+  const { fit, likelihood, prior, temperature, damping, clip, tuning } = posterior.parts;
   write("theta", fit.of.theta, [fit.of.theta.length]);
   // As the option `weights` orders them.
   write("prior.precision", prior.selection.arrange(prior.precision, true), [prior.precision.length]);
@@ -139,6 +142,7 @@ function writeDocument(where: string, posterior: Posterior, write: Write) {
     ...writeSums(where, fit, likelihood, prior.selection, write),
     temperature,
     damping,
+    ...(clip === true && { clip }),
     ...(tuning !== undefined && { tuning: tuningEntry(tuning) }),
   };
 }
@@ -318,9 +322,10 @@ function readDocument(where: string, fields: Fields, arrays: Arrays): Posterior 
   const temperature = fields.finite("temperature");
   checkNumber(where, "temperature", temperature, 0, true);
   const damping = fields.boolean("damping");
+  const clip = fields.has("clip") && fields.boolean("clip");
   const tuning = fields.has("tuning") ? readTuning(fields.object("tuning", tuningFields)) : undefined;
   arrays.finish();
-  return new Posterior({ fit, likelihood, prior, temperature, damping, tuning });
+  return new Posterior({ fit, likelihood, prior, temperature, damping, clip, tuning });
 }
 
 function readSums(where: string, fields: Fields, arrays: Arrays): { fit: Fit; likelihood: Likelihood } {
@@ -379,7 +384,7 @@ function readFit(
   const weights: Weights = fields.has("weights")
     ? { parameters: fields.texts("weights", net.parameterTable.length) }
     : { indices: arrays.vector("weights") };
-  const kind = fields.choice("kind", ["ggn", "monteCarlo", "empiricalFisher"] as const);
+  const kind = fields.choice("kind", ["ggn", "monteCarlo", "empiricalFisher", "hessian"] as const);
   const samples = fields.integer("monteCarloSamples", 1);
   const plan = readPlan(where, net, () => checkLikelihood(where, likelihood, net), {
     weights,

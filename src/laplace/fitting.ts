@@ -70,6 +70,7 @@ export class Laplace<
     checkPrior(where, this.#plan.structure, this.#prior);
     checkNumber(where, "temperature", options.temperature ?? 1, 0, true);
     checkBoolean(where, "damping", options.damping ?? false);
+    checkBoolean(where, "clip", options.clip ?? false);
     checkBoolean(where, "checks", options.checks ?? true);
     const { memoryBudget, onWarning } = options;
     readBudget(where, memoryBudget);
@@ -78,6 +79,9 @@ export class Laplace<
     }
     if (options.damping === true && !rowOf(this.#plan).options.includes("damping")) {
       throw new OptionError(`laplace: damping is for the structure "kronecker", not "${this.#plan.structure}".`);
+    }
+    if (options.clip === true && this.#plan.kind !== "hessian") {
+      throw new OptionError(`laplace: clip is for the curvature "hessian", not "${this.#plan.kind}".`);
     }
   }
 
@@ -140,10 +144,10 @@ export class Laplace<
   }
 
   #posterior(fit: Fit): Made {
-    const { temperature = 1, damping = false, checks = true } = this.#options;
+    const { temperature = 1, damping = false, clip, checks = true } = this.#options;
     if (checks) this.#check(fit);
     const { likelihood } = this.#plan;
-    return this.#make({ fit, likelihood, prior: this.#prior, temperature, damping, tuning: undefined });
+    return this.#make({ fit, likelihood, prior: this.#prior, temperature, damping, clip, tuning: undefined });
   }
 
   [inspect](): string {

@@ -1,7 +1,7 @@
 // What a fit and its posterior's phases will need, before they start.
 
 import { cutOfPass, passBytes } from "../curvature/accumulate.ts";
-import { dryAccumulators } from "../curvature/accumulators.ts";
+import { dryAccumulators, passesOf } from "../curvature/accumulators.ts";
 import { outputsApart } from "../curvature/outputs-apart.ts";
 import { once, type Plan } from "../curvature/plan.ts";
 import { MOST_EXAMPLES } from "../curvature/sums.ts";
@@ -10,7 +10,7 @@ import { dryRun } from "../kernels/dry-run.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Structure } from "../structures/curvature.ts";
 import type { Pass } from "../structures/structure.ts";
-import { curvatureBytes, dryPrecision, rowNamed, table } from "../structures/table.ts";
+import { broughtHessian, curvatureBytes, dryPrecision, table } from "../structures/table.ts";
 import { type Asked, FLOAT64, phaseBytes } from "./phase-bytes.ts";
 
 /**
@@ -70,7 +70,7 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
   // The parameters as they were, which the posterior keeps in float64, the prior's mean, and what is kept of the inputs.
   const kept = FLOAT64 * net.parameterCount + vector + (plan.inputs?.bytes(net.graph) ?? 0);
   const copy = net.parameterCount * bytesPerElement(net.dtype);
-  const passes = rowNamed(structure).passes(plan);
+  const passes = passesOf({ ...plan, structure });
   const last = passes[passes.length - 1];
   const apart = outputsApart({ ...plan, structure }, dryAccumulators(plan, last)(1).length);
   const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
@@ -117,7 +117,8 @@ export function checkMemory(where: string, plan: Plan, budget: number): void {
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
   const fitting = table()
-    .filter(({ name, takes }) => (plan.selection.whole || takes.singleWeights) && needed(name) <= budget)
+    .filter(({ takes }) => plan.selection.whole || takes.singleWeights)
+    .filter(({ name }) => (plan.kind !== "hessian" || broughtHessian().takes(name)) && needed(name) <= budget)
     .map(({ name }) => name);
   const instead =
     fitting.length === 0

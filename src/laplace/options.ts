@@ -21,6 +21,11 @@ export interface LaplaceOptions<Given extends Likelihood | Task = Likelihood | T
   /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (Ritter et al. 2018; default false). */
   damping?: boolean | undefined;
   /**
+   * Whether negative eigenvalues of the curvature "hessian" are set to 0, of "diagonal" its negative entries (default false: they are
+   * an error where the prior does not make up for them). `clipped` of the posterior says how many.
+   */
+  clip?: boolean | undefined;
+  /**
    * Whether `fit` looks if the network is near a minimum of its loss, and warns if not (default true). Bad options, data and
    * networks are refused all the same.
    */
@@ -38,6 +43,7 @@ export const laplaceOptionNames: readonly string[] = [
   "priorMean",
   "temperature",
   "damping",
+  "clip",
   "checks",
   "memoryBudget",
   "onWarning",

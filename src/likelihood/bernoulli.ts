@@ -39,6 +39,7 @@ export function bernoulli(options: IgnoreOptions = {}): Likelihood<"labels"> {
     checkNetwork: refuseSigmoid,
     group: alone,
     rootColumns: sizeOf,
+    curve: "root",
     root: (outputs, columns, to) =>
       inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, rootsOf(outputs, memory))),
     head: headsBy({ shared: false, write: squaresOf(rootsOf), dropIgnored }),

@@ -87,6 +87,7 @@ export function categorical(options: ClassOptions = {}): Likelihood<"classes"> {
       const { classes, step } = layoutOf(shape);
       return { size: classes, step };
     },
+    curve: "root",
     rootColumns(shape) {
       const { classes, positions } = layoutOf(shape);
       return positions * (classes - 1);

@@ -106,6 +106,7 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
     },
     group: alone,
     rootColumns: sizeOf,
+    curve: "root",
     root(outputs, columns, to) {
       writeDiagonal(outputs, columns, to, (_, k) => 1 / ratio(k));
     },

@@ -27,6 +27,12 @@ const rule: RowLikelihood = {
     to[0] = Math.exp(-s);
     to[3] = 0.5;
   },
+  hessian([m, s], [y], to) {
+    const precision = Math.exp(-s);
+    to[0] = precision;
+    to[1] = to[2] = (y - m) * precision;
+    to[3] = 0.5 * (y - m) ** 2 * precision;
+  },
   draw([m, s], random, to) {
     to[0] = m + Math.exp(0.5 * s) * random.normal();
   },

@@ -146,6 +146,11 @@ export interface Likelihood<Kind extends LikelihoodKind = LikelihoodKind> extend
   readonly observed?: boolean | undefined;
   /** Writes some of the columns c_k with Σ_k c_k c_kᵀ = Λ = ∂²ℓ/∂f², [count, B, C]; of targets t. @throws ValueError */
   root(outputs: Outputs, which: Which, to: Pointer, t: Pointer): void;
+  /**
+   * Writes ∂²ℓ/∂f² at targets t times a tangent of the outputs, [B, C]; "root" where that is Λ, whatever the targets; missing where it
+   * is not known.
+   */
+  readonly curve?: "root" | ((outputs: Outputs, t: Pointer, tangent: Pointer, to: Pointer) => void) | undefined;
   /** The last layers of networks behind which columns are known in closed form. */
   readonly head?: HeadOf | undefined;
   /** Writes ∂ℓ/∂f for targets drawn from the likelihood itself, [B, C]: its outer product has the mean Λ. */

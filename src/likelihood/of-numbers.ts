@@ -28,6 +28,8 @@ interface Known {
   logDensity?(y: number, m: number, v: number): number;
   readonly baseline?: Baseline;
   checkNetwork?: Likelihood["checkNetwork"];
+  /** "root" where ∂² loss / ∂f² is the information. */
+  readonly curve?: "root";
 }
 
 /** @throws ValueError for numbers that cannot be targets */
@@ -48,7 +50,7 @@ export function ofNumbers(
   name: string,
   rule: NumberLikelihood,
   entry: LikelihoodEntry,
-  { root, logDensity, baseline, checkNetwork = () => {} }: Known = {},
+  { root, logDensity, baseline, checkNetwork = () => {}, curve }: Known = {},
 ): Likelihood<"numbers"> {
   const { targets: kind = "reals" } = rule;
   const rootOf = root ?? ((f: number) => Math.sqrt(rule.information(f)));
@@ -102,6 +104,17 @@ export function ofNumbers(
     observed,
     root: (outputs, columns, to, targets) =>
       inMemory(outputs.dtype, (memory) => writeDiagonal(outputs, columns, to, rootsOf(outputs, memory, targets))),
+    curve:
+      curve ??
+      (rule.hessian &&
+        (({ f, dtype, batch, outputs }, targets, tangent, to) => {
+          const [at, t, from, start] = [f, targets, tangent, to].map((one) => one / bytesPerElement(dtype));
+          inMemory(dtype, (memory) => {
+            for (let i = 0; i < batch * outputs; i++) {
+              memory[start + i] = (rule.hessian?.(memory[at + i], memory[t + i]) as number) * memory[from + i];
+            }
+          });
+        })),
     head: headsBy({ shared: false, write: squaresOf(rootsOf) }),
     drawColumn({ dtype, batch, outputs, f }, draws, to) {
       const size = bytesPerElement(dtype);

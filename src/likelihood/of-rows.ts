@@ -161,6 +161,22 @@ export function ofRows<Kind extends "numbers" | "varying" = "numbers">(
         }),
       );
     },
+    curve:
+      rule.hessian &&
+      ((outputs, targets, tangent, to) => {
+        const [t, from, start] = [targets, tangent, to].map((one) => one / bytesPerElement(outputs.dtype));
+        inMemory(outputs.dtype, (memory) =>
+          eachRow(outputs, memory, (_, at) => {
+            for (let c = 0; c < numbers; c++) y[c] = memory[t + at + c];
+            rule.hessian?.(f, y, square.fill(0));
+            for (let i = 0; i < size; i++) {
+              let sum = 0;
+              for (let j = 0; j < size; j++) sum += square[i * size + j] * memory[from + at + j];
+              memory[start + at + i] = sum;
+            }
+          }),
+        );
+      }),
     drawColumn(outputs, draws, to) {
       const start = to / bytesPerElement(outputs.dtype);
       const { outputs: width } = outputs;

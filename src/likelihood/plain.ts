@@ -28,7 +28,7 @@ export interface NumberLikelihood {
   gradient(f: number, y: number): number;
   /** The Fisher information Λ: the mean of gradient², which is that of ∂² loss / ∂f², over targets at f. At least 0. */
   information(f: number): number;
-  /** ∂² loss / ∂f² at a target, for "observed". */
+  /** ∂² loss / ∂f² at a target, for "observed" and exact Hessians. */
   hessian?(f: number, y: number): number;
   /** A target at f. */
   draw(f: number, random: DrawSource): number;
@@ -69,7 +69,7 @@ export interface RowLikelihood {
   gradient(f: Row, y: Row, to: Row): void;
   /** Writes the Fisher information Λ, [G, G], row by row: the mean of gradient gradientᵀ over targets at f. */
   information(f: Row, to: Row): void;
-  /** Writes ∂² loss / ∂f² at a target, [G, G], for "observed". */
+  /** Writes ∂² loss / ∂f² at a target, [G, G], for "observed" and exact Hessians. */
   hessian?(f: Row, y: Row, to: Row): void;
   /** Writes a target at f, [T]. */
   draw(f: Row, random: DrawSource, to: Row): void;

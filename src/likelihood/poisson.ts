@@ -36,6 +36,7 @@ export function poisson(options: Readonly<Record<string, never>> = {}): Likeliho
     rule,
     {},
     {
+      curve: "root",
       root: (f) => Math.exp(f / 2),
       logDensity: logCountDensity,
       baseline: {

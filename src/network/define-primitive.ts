@@ -7,6 +7,7 @@ import type { ForwardPass, Node, Primitive } from "./primitive.ts";
 import { primitives } from "./primitives/all.ts";
 import { registered } from "./registry.ts";
 import { slopeRules } from "./rules.ts";
+import { bendRule } from "./second-rules.ts";
 import type { Traced } from "./trace.ts";
 
 /**
@@ -61,12 +62,15 @@ export interface ElementwiseFunctions<Attributes> {
   value(x: number, attributes: Attributes): number;
   /** φ′(x), given y = φ(x) too. */
   slope(x: number, y: number, attributes: Attributes): number;
+  /** φ″(x), given y = φ(x) too: for exact Hessians, which networks with the primitive do not have without it. */
+  bend?(x: number, y: number, attributes: Attributes): number;
 }
 
 /** The rules of y = φ(x), applied to each element: all that a primitive needs besides its name and its attributes. */
 export function elementwiseRules<Attributes = undefined>({
   value,
   slope,
+  bend,
 }: ElementwiseFunctions<Attributes>): Omit<Primitive<Attributes>, "name" | "attributes"> {
   /** Writes a number for each element of a batch, from x and y there. */
   const write = (
@@ -85,5 +89,8 @@ export function elementwiseRules<Attributes = undefined>({
   return {
     forward: (node, pass) => write(node, pass, pass.value(node), (x, _, attributes) => value(x, attributes)),
     ...slopeRules((node, pass, to) => write(node, pass, to, slope)),
+    ...(bend !== undefined && {
+      second: bendRule<Attributes>((node, pass, to) => write(node, pass, to, bend)),
+    }),
   };
 }

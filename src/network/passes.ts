@@ -5,7 +5,7 @@ import { ValueError } from "../errors.ts";
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
-import type { BufferArray, Parameter } from "./parameters.ts";
+import type { BufferArray, Parameter, Site } from "./parameters.ts";
 import type { CotangentPass, ForwardPass, Node, TangentPass, TrainingPass } from "./primitive.ts";
 import { labelOf } from "./summary.ts";
 
@@ -84,9 +84,20 @@ export class Forward implements ForwardPass {
   }
 }
 
-/** Pushes one direction of the parameters and/or inputs forward; 0 for a direction that is zero. */
-export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangent: Pointer): Pointer {
+/**
+ * The tangents of all nodes along one direction of the parameters and/or inputs, by the nodes' numbers; 0 for what is zero.
+ * @param moving the sites whose parameters move (default: all)
+ */
+export function tangentsOf(
+  forward: Forward,
+  thetaTangent: Pointer,
+  inputTangent: Pointer,
+  moving?: ReadonlySet<Site>,
+): readonly Pointer[] {
   const { graph, dtype, batch, kernels } = forward;
+  const moves = (site: Site | undefined) =>
+    thetaTangent !== 0 && site !== undefined && (moving === undefined || moving.has(site));
+  let own = true;
   const tangents = new Array<Pointer>(graph.output.id + 1).fill(0);
   tangents[0] = inputTangent;
   const bytes = bytesPerElement(dtype);
@@ -99,16 +110,22 @@ export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangen
     buffer: (buffer) => forward.buffer(buffer),
     training: forward.training,
     tangent: (node) => tangents[node.id],
-    parameterTangent: (parameter) => (thetaTangent === 0 ? 0 : thetaTangent + parameter.offset * bytes),
+    parameterTangent: (parameter) => (own ? thetaTangent + parameter.offset * bytes : 0),
   };
   for (let i = 1; i < graph.nodes.length; i++) {
     const node = graph.nodes[i];
-    const moves = node.inputs.some((x) => tangents[x.id] !== 0) || (thetaTangent !== 0 && node.site !== undefined);
-    if (!moves) continue;
+    own = moves(node.site);
+    if (!own && !node.inputs.some((x) => tangents[x.id] !== 0)) continue;
     tangents[node.id] = allocateFloats(dtype, batch * node.size);
     node.primitive.pushforward(node, pass);
   }
-  const result = tangents[graph.output.id];
+  return tangents;
+}
+
+/** Pushes one direction of the parameters and/or inputs forward to the outputs; 0 for a direction that is zero. */
+export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangent: Pointer): Pointer {
+  const { graph, dtype, batch, kernels } = forward;
+  const result = tangentsOf(forward, thetaTangent, inputTangent)[graph.output.id];
   if (result !== 0) return result;
   const zero = allocateFloats(dtype, batch * graph.output.size);
   kernels.fill(batch * graph.output.size, 0, zero);

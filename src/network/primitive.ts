@@ -67,6 +67,14 @@ export interface CotangentPass extends ForwardPass {
   contribute(input: Node, write: (to: Pointer, add: boolean) => void): void;
 }
 
+/** One cotangent column of every node, and how values move: for what the column's pullback does then. */
+export interface SecondPass extends CotangentPass {
+  /** The tangent of a node's value; 0 where it is zero. */
+  tangent(node: Node): Pointer;
+  /** The direction of a parameter; 0 where it is zero. */
+  parameterTangent(parameter: Parameter): Pointer;
+}
+
 /** One side of the products l ⊗ r that a weight's derivative is a sum of: numbers at each position. */
 export interface SiteSide {
   /** Whether positions come last, [n, positions], or first, [positions, n]. */
@@ -124,6 +132,12 @@ export interface Primitive<Attributes> {
   pushforward(node: Node<Attributes>, pass: TangentPass): void;
   /** Transposed Jacobian times K columns: contributes to the inputs' cotangents. */
   pullback(node: Node<Attributes>, pass: CotangentPass): void;
+  /**
+   * The second rule, of an order "general": contributes to the inputs' cotangents how what `pullback` contributes changes along the
+   * tangents, for one column that does not. Nothing where the primitive is piecewise linear; missing where there are no exact
+   * Hessians. The library's own primitives have theirs in second-rules.ts.
+   */
+  second?(node: Node<Attributes>, pass: SecondPass): void;
   /**
    * How long the shortest runs of elements are that do not mix: each run's derivatives are those with respect to the run at the
    * same place in every input, all cut into as many. Missing where everything mixes.

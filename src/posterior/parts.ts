@@ -13,5 +13,7 @@ export interface PosteriorParts {
   readonly prior: Prior;
   readonly temperature: number;
   readonly damping: boolean;
+  /** Whether negative eigenvalues of a Hessian are 0. */
+  readonly clip?: boolean | undefined;
   readonly tuning: Tuning | undefined;
 }

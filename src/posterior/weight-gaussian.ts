@@ -12,7 +12,7 @@ import { eachPanel } from "../network/panels.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import type { Precision, Prepared } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
-import { checkPrior, rowOf } from "../structures/table.ts";
+import { broughtHessian, checkPrior, rowOf } from "../structures/table.ts";
 import { factorOf } from "./evidence.ts";
 import type { Fit } from "./fit.ts";
 import type { PosteriorParts } from "./parts.ts";
@@ -95,9 +95,10 @@ export class WeightGaussian<Kind extends LikelihoodKind = LikelihoodKind> {
 
   /** @internal The precision of a curvature at another prior and likelihood. */
   *factor(curvature: Curvature, { prior, likelihood }: Tuned, inverse = false): Steps<Precision> {
-    const { temperature, damping } = this.#parts;
+    const { temperature, damping, clip, fit } = this.#parts;
     checkPrior("laplace", curvature.structure, prior);
     const h = factorOf(likelihood, temperature);
+    if (fit.of.kind === "hessian") return yield* broughtHessian().precision(curvature, h, prior, clip);
     return yield* rowOf(curvature).precision(curvature, h, prior, { damping, inverse });
   }
 

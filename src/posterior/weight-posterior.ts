@@ -9,6 +9,7 @@ import { withNoise } from "../likelihood/noise.ts";
 import { eachRows } from "../linalg/in-steps.ts";
 import { checkSquare, readVectors } from "../structures/curvature.ts";
 import { type Hyperparameters, readPrior } from "../structures/prior.ts";
+import { broughtHessian } from "../structures/table.ts";
 import { type Evidence, type EvidenceGradient, evidenceGradientOf } from "./evidence.ts";
 import { type SampleOptions, sampling } from "./sampling.ts";
 import { evidenceAt } from "./tunable.ts";
@@ -21,6 +22,12 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
   /** The negative log likelihood of those examples, summed, at unit noise (of the ratios of several) and without constants. */
   get loss(): number {
     return this.parts.fit.loss;
+  }
+
+  /** How many negative eigenvalues of an exact Hessian the option `clip` set to 0; of "diagonal", how many of its entries. */
+  get clipped(): number {
+    const { clip, fit } = this.parts;
+    return clip === true ? atOnce(broughtHessian().clipped(fit.curvature)).count : 0;
   }
 
   /** The mean of the weights: their values at the fit, [S]. */

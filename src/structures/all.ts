@@ -3,9 +3,13 @@
 import { diagonal } from "./diagonal/row.ts";
 import { ekfac } from "./ekfac/row.ts";
 import { full } from "./full/row.ts";
+import { hessian } from "./hessian.ts";
 import { kronecker } from "./kronecker/row.ts";
 import { lowRank } from "./lowrank/row.ts";
-import { bring } from "./table.ts";
+import { bring, bringHessian } from "./table.ts";
 
-/** Brings all structures into the program. */
-export const bringAll = (): void => bring(full, diagonal, kronecker, ekfac, lowRank);
+/** Brings all structures into the program, and the exact Hessian. */
+export function bringAll(): void {
+  bring(full, diagonal, kronecker, ekfac, lowRank);
+  bringHessian(hessian);
+}

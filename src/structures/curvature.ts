@@ -7,6 +7,7 @@ import type { DType, Pointer } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { firstDifference } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
+import type { Part } from "../network/run.ts";
 import { labelOf } from "../network/summary.ts";
 import type { Selection } from "./selection.ts";
 
@@ -136,6 +137,8 @@ export interface Accumulator<C extends Curvature = Curvature> {
   readonly length: number;
   /** How many of them, the first, are sums (default: all). */
   readonly sums?: number;
+  /** Sees each part before its columns. */
+  begin?(part: Part): void;
   /**
    * Adds the examples of a part, whose columns were pulled back: all of them, or some at a time. Then the same examples come
    * `again` with others, and what sums over examples alone has them already. Columns have the roots of the examples' `weights`,

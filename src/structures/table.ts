@@ -4,6 +4,7 @@ import { OptionError } from "../errors.ts";
 import { dryRun, sized } from "../kernels/dry-run.ts";
 import { atOnce } from "../kernels/steps.ts";
 import type { Curvature, Rank, Structure } from "./curvature.ts";
+import type { hessian as Hessian } from "./hessian.ts";
 import type { Precision } from "./precision.ts";
 import { Prior } from "./prior.ts";
 import type { Selection } from "./selection.ts";
@@ -21,6 +22,20 @@ export const table = (): readonly Row[] => [...rows.values()];
 export function bring(...some: readonly Row[]): void {
   for (const row of some) rows.set(row.name, row);
 }
+
+let hessian: typeof Hessian | undefined;
+
+/** Brings the exact Hessian, which `laplace-ts/mini` does not have. */
+export function bringHessian(brought: typeof Hessian): void {
+  hessian = brought;
+}
+
+/** What was brought. */
+export const broughtHessian = (): typeof Hessian => hessian as typeof Hessian;
+
+/** The matrices that there are. */
+export const kinds = () =>
+  ["ggn", "monteCarlo", "empiricalFisher", ...(hessian === undefined ? [] : (["hessian"] as const))] as const;
 
 /** The row of a structure that was brought. */
 export const rowNamed = (structure: Structure): Row => rows.get(structure) as Row;

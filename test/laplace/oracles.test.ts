@@ -5,7 +5,9 @@ import {
   type Approximation,
   array,
   curvatureOf,
+  curvatureProduct,
   type DType,
+  eigh,
   gaussian,
   type LaplaceOptions,
   laplace,
@@ -14,6 +16,7 @@ import {
 import { atOnce } from "../../src/kernels/steps.ts";
 import type { Tolerance } from "../setup.ts";
 import {
+  arrayOf,
   type OracleName,
   oracleNames,
   readOracle,
@@ -195,6 +198,40 @@ describe.each(oracleNames)("%s", (name) => {
       await compare(name, oracle.laplaceEF, key, { curvature: "empiricalFisher" });
     },
   );
+
+  // The whole matrix of the convolutional network takes seconds: hessian.long.test.ts.
+  test("products with the exact Hessian", () => {
+    const { hessian, hessianProbe, hessianDiag } = oracle;
+    const size = net.parameterCount;
+    const rows = Math.min(3, size);
+    const probe = hessianProbe?.V ?? {
+      shape: [rows, size],
+      data: Array.from({ length: rows * size }, (_, i) => Number(i % (size + 1) === 0)),
+    };
+    const due = hessianProbe?.GV ?? { shape: [rows, size], data: (hessian ?? hessianDiag).data.slice(0, rows * size) };
+    const found = Array.from({ length: probe.shape[0] }, (_, i) => [
+      ...curvatureProduct(net, task, data, arrayOf(probe).sub(i), { curvature: "hessian" }).data,
+    ]);
+    expect(found.flat()).toBeAllClose(due.data, near(due));
+  });
+
+  test.skipIf(name === "digits_cnn")("the exact Hessian, and its posterior", async () => {
+    const of = (structure: "full" | "diagonal") => curvatureOf(net, task, data, { curvature: "hessian", structure });
+    const whole = of("full");
+    const { hessian, hessianDiag, hessianStats } = oracle;
+    if (hessian !== undefined) expect(whole.dense().data).toBeAllClose(hessian.data, near(hessian));
+    for (const one of [whole, of("diagonal")]) {
+      expect(one.diagonal().data).toBeAllClose(hessianDiag.data, near(hessianDiag));
+    }
+    const sum = (values: Iterable<number>) => [...values].reduce((total, x) => total + x, 0);
+    const square = sum(whole.dense().data.map((x: number) => x * x));
+    expect([sum(whole.diagonal().data), Math.sqrt(square)]).toBeAllClose([hessianStats.trace, hessianStats.frobenius], {
+      relative: 1e-9,
+    });
+    const [least] = eigh(whole.dense(), { vectors: false }).values.data;
+    expect(least).toBeCloseTo(hessianStats.minEigenvalue, 8);
+    await compare(name, oracle.laplaceHessian, "full", { curvature: "hessian" });
+  });
 
   test.each(["full", "diag", "kron"] as const)("last layer: %s", async (key) => {
     for (const section of oracle.lastLayer.laplace) {

@@ -100,6 +100,11 @@ export interface Oracle {
   readonly ekfacEigenvalueStats: readonly { readonly sum: number; readonly max: number }[];
   readonly laplace: readonly Section[];
   readonly laplaceEF: Section;
+  readonly hessian?: Table;
+  readonly hessianDiag: Table;
+  readonly hessianStats: { readonly trace: number; readonly frobenius: number; readonly minEigenvalue: number };
+  readonly hessianProbe?: { readonly V: Table; readonly GV: Table };
+  readonly laplaceHessian: Section;
   readonly lastLayer: {
     readonly ggn?: Table;
     readonly ggnDiag?: Table;

@@ -56,6 +56,10 @@ export const operations: readonly Operation[] = [
   curvature("EKFAC expand", "ekfac"),
   curvature("EKFAC reduce", "ekfac", "reduce"),
   {
+    name: "Hessian",
+    run: ({ net, x, y }) => curvatureOf(net, gaussian(), { x, y }, { structure: "diagonal", curvature: "hessian" }),
+  },
+  {
     name: "prediction",
     async run({ net, x, y }) {
       for (const structure of ["full", "diagonal", "kronecker", "ekfac"] as const) {

@@ -5,7 +5,7 @@ import { ShapeError } from "../../errors.ts";
 import { boolean, count, positive } from "../attributes.ts";
 import type { ForwardPass, Node, Primitive } from "../primitive.ts";
 
-interface NormaliseAttributes {
+export interface NormaliseAttributes {
   /** How many elements that lie together are normalised together. */
   readonly length: number;
   /** Whether their mean is taken off first. */

@@ -6,7 +6,6 @@ import {
   array,
   bernoulli,
   type Curvature,
-  type CurvatureKind,
   type CurvatureOptions,
   categorical,
   curvatureOf,
@@ -37,6 +36,7 @@ import {
   exampleOf,
   fullCurvature,
   groupsOf,
+  type Kind,
   kroneckerBlock,
   kroneckerProduct,
   type Matrix,
@@ -214,7 +214,7 @@ export const models: readonly Model[] = [
 ];
 
 const structures = ["full", "diagonal", "kronecker", "ekfac", "lowRank"] as const;
-export const kinds: readonly CurvatureKind[] = ["ggn", "monteCarlo", "empiricalFisher"];
+export const kinds: readonly Kind[] = ["ggn", "monteCarlo", "empiricalFisher"];
 const choices = ["all", "lastLayer", "parameters", "indices"] as const;
 /** The last few are for predictions. */
 const MOST = 13;
@@ -326,7 +326,7 @@ export interface Case {
   readonly name: string;
   readonly structure: Structure;
   readonly model: Model;
-  readonly kind: CurvatureKind;
+  readonly kind: Kind;
   readonly world: World;
   readonly samples: number;
   readonly options: CurvatureOptions & { readonly weights: Weights };
