@@ -40,7 +40,6 @@ export {
   type EncodedRows,
   type EncodeRow,
   type ReadingOptions,
-  type Table,
   TableEncoding,
   type TableEncodingOptions,
   type TableEncodingParts,
@@ -57,7 +56,9 @@ export { twoOrders } from "./data/naming.ts";
 export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/number-format.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";
 export { type SplitOptions, splitDataset, take } from "./data/split.ts";
+export type { Table } from "./data/table.ts";
 export { guessTask, type TargetEncoding, type TargetTask, type TaskGuess, taskGuess } from "./data/target.ts";
+export type { TargetScale } from "./data/target-scales.ts";
 export {
   type ToyOptions,
   type ToyRegressionOptions,
@@ -199,7 +200,7 @@ export {
   type TablePrediction,
   tableModel,
 } from "./io/table-models.ts";
-export { type TableScores, tableQuantiles, tableScores } from "./io/table-scores.ts";
+export { type TableScores, tableLogDensities, tableQuantiles, tableScores } from "./io/table-scores.ts";
 export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";
 export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts";

@@ -138,6 +138,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["tableEncoding", { names: ["a", "b", "y"], rows }, { target: "y" }],
   ["tableQuantiles", numbersPredicted, 0.3],
   ["tableScores", numbersPredicted, [1, 2]],
+  ["tableLogDensities", numbersPredicted, [1, 2]],
   [on(reg, "predict"), x, { samples: 10, seed: 1 }],
   [on(cls, "logProbabilities"), x, {}],
   [on(reg, "sample"), 3, { seed: 1 }],

@@ -1,6 +1,6 @@
 // A table's encoding: rows of texts become inputs of a network, by rules that the rows of the training decided.
 
-import { checkChoice, checkOptions, OptionError, ValueError, valueText } from "../errors.ts";
+import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
 import { atOnce, each, type Steps } from "../kernels/steps.ts";
 import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./column-encoding.ts";
 import { formatOverrides } from "./format-overrides.ts";
@@ -9,18 +9,21 @@ import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";
 import { inputNames } from "./input-names.ts";
 import { marginOf, withOpenCategories } from "./margins.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
-import { type TargetEncoding, type TargetTask, targetEncoding, targetOfRows, targetReader } from "./target.ts";
-import { checkText, checkTexts } from "./texts.ts";
+import { cellsBy, checkNames, checkNumbers, checkTable, composed, listed, type Table } from "./table.ts";
+import {
+  rescaledTarget,
+  type TargetEncoding,
+  type TargetTask,
+  targetEncoding,
+  targetOfRows,
+  targetReader,
+} from "./target.ts";
+import { fromScale, onScale, type TargetScale } from "./target-scales.ts";
+import { checkText } from "./texts.ts";
 import { unreadableText, type Writer, writerOf } from "./writers.ts";
 
 /** A row of a table: texts by the names of their columns. */
 export type TableRow = Readonly<Record<string, string>>;
-
-/** A table in memory: names of columns, and rows of as many texts. */
-export interface Table {
-  readonly names: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
 
 /** Options of `tableEncoding`. */
 export interface TableEncodingOptions extends TableFormatOptions {
@@ -133,42 +136,6 @@ export function* tableEncodingSteps(table: Table, options: TableEncodingOptions)
   return encoding;
 }
 
-/** The cells of a column by its name. */
-function cellsBy({ names, rows }: Table): (name: string) => readonly string[] {
-  return (name) => {
-    const j = names.indexOf(name);
-    return rows.map((row) => row[j] ?? "");
-  };
-}
-
-/** @throws ValueError for what is not a table of texts */
-function checkTable(where: string, table: Table): void {
-  if (table === null || typeof table !== "object" || !Array.isArray(table.rows)) {
-    const seen = valueText(table === null || typeof table !== "object" ? table : table.rows);
-    throw new ValueError(
-      `${where}: expected a table { names, rows } of texts, rows being a list of lists; got ${seen}.`,
-    );
-  }
-  checkTexts(where, "names", table.names);
-  for (let i = 0; i < table.rows.length; i++) {
-    const row = table.rows[i];
-    // Where a row is short, its last cells are empty.
-    if (!Array.isArray(row)) throw new ValueError(`${where}: row ${i} must be a list of texts, not ${valueText(row)}.`);
-    for (const cell of row) if (typeof cell !== "string") checkText(`${where}: row ${i}`, cell ?? "");
-  }
-}
-
-function checkNames(where: string, names: readonly string[]): void {
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new ValueError(`${where}: two columns have the name "${twice}".`);
-}
-
-/** Some of the texts, for a message. */
-function listed(texts: readonly string[]): string {
-  const shown = texts.slice(0, 12).map((text) => (text.length > 60 ? `${text.slice(0, 60)}…` : text));
-  return shown.join(", ") + (texts.length > shown.length ? `, … (${texts.length} in all)` : "");
-}
-
 /** How rows are read. */
 export interface ReadingOptions {
   /** A cell that cannot be read is an error (default), or counts as missing, and its row is unusual. */
@@ -199,10 +166,9 @@ export type EncodeRow = (
 ) => readonly string[];
 
 /** Raised with every change that a reader of before would not understand. */
-export const ENCODING_VERSION = 2;
-
-/** A name with its accents as characters of their own or not: they are the same. */
-const composed = (name: string) => name.normalize("NFC");
+export const ENCODING_VERSION = 3;
+/** That of a target on its own scale. */
+const PLAIN_VERSION = 2;
 
 /** How rows of a table become inputs, and back from outputs to the target. Made by `tableEncoding` or `readTableEncoding`. */
 export class TableEncoding {
@@ -369,10 +335,38 @@ export class TableEncoding {
     return this.#readTarget(cell);
   }
 
+  /** The number that was learned as this one, in the target's own units; the position of a class as it is. */
+  ofTarget(learned: number): number {
+    const { target } = this;
+    return target.kind === "number" ? fromScale(target.scale, learned * target.sd + target.mean) : learned;
+  }
+
+  /** How a number is learned, `ofTarget` the other way; NaN where the scale has no such number. */
+  toTarget(value: number): number {
+    const { target } = this;
+    return target.kind === "number" ? (onScale(target.scale, value) - target.mean) / target.sd : value;
+  }
+
+  /**
+   * The same encoding for a target that is learned on another scale, whose mean and deviation are those of the training's values.
+   * Predictions stay in the target's own units.
+   * @param kind its logarithm, or the power of Yeo & Johnson (2000) under which the values are most probable as normal ones;
+   *   undefined for numbers as they are
+   * @param values of the training, in the target's own units
+   * @throws ValueError for a target of classes, a logarithm of numbers that are not positive
+   */
+  onTargetScale(kind: TargetScale["kind"] | undefined, values: ArrayLike<number>): TableEncoding {
+    if (kind !== undefined) checkChoice("onTargetScale", "kind", kind, ["log", "yeoJohnson"]);
+    const { columns, missing, rule, margin } = this;
+    const target = rescaledTarget(this.target, kind, checkNumbers("onTargetScale", values));
+    return new TableEncoding({ columns, target, missing, rule, margin });
+  }
+
   /** Everything, as plain JSON; `readTableEncoding` reads it. */
   toJSON(): TableEncodingParts & { readonly version: number } {
     const { columns, target, missing, rule, margin } = this;
-    return { version: ENCODING_VERSION, columns, target, missing, rule, margin };
+    const version = target.kind === "number" && target.scale !== undefined ? ENCODING_VERSION : PLAIN_VERSION;
+    return { version, columns, target, missing, rule, margin };
   }
 }
 

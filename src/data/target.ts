@@ -8,6 +8,7 @@ import { looksMissing, type MissingRule, type MissingTest, missingTest } from ".
 import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
 import { type NumberFormat, numberFormat, numberOf, numberReader } from "./number-format.ts";
+import { onScale, scaleOf, type TargetScale } from "./target-scales.ts";
 import { checkTexts } from "./texts.ts";
 
 /** What is learned of the target. */
@@ -18,9 +19,11 @@ export type TargetEncoding =
   | (NumberFormat & {
       readonly name: string;
       readonly kind: "number";
-      /** Of the training: the network learns (y − mean) / sd. */
+      /** Of the training, on the scale: the network learns (T(y) − mean) / sd. */
       readonly mean: number;
       readonly sd: number;
+      /** T (default: y as it is). */
+      readonly scale?: TargetScale | undefined;
     })
   | {
       readonly name: string;
@@ -141,9 +144,34 @@ export function targetEncoding(
 /** The same target from other rows: classes stay as they were decided. @throws ValueError */
 export function targetOfRows(target: TargetEncoding, cells: readonly string[], rule: MissingRule): TargetEncoding {
   if (target.kind === "classes") return target;
-  const { name, decimal, thousands, unit, settled } = target;
+  const { name, decimal, thousands, unit, settled, scale } = target;
   const format = { decimal, thousands, unit, settled };
-  return targetEncoding("ofRows", name, cells, { task: "regression", rule, format, place: (row) => `row ${row + 1}` });
+  const place = (row: number) => `row ${row + 1}`;
+  const found = targetEncoding("ofRows", name, cells, { task: "regression", rule, format, place });
+  if (scale === undefined) return found;
+  const [missing, read] = [missingTest(rule, "numbers"), numberReader(format)];
+  const values = cells.flatMap((cell) => (missing(cell) ? [] : (read(cell) ?? [])));
+  return rescaledTarget(found, scale.kind, values);
+}
+
+/** A target of numbers on another scale, by the values of the training. @throws ValueError */
+export function rescaledTarget(
+  target: TargetEncoding,
+  kind: TargetScale["kind"] | undefined,
+  values: ArrayLike<number>,
+): TargetEncoding {
+  const where = "onTargetScale";
+  if (target.kind !== "number") throw new ValueError(`${where}: the target "${target.name}" is classes, not numbers.`);
+  const scale = kind === undefined ? undefined : scaleOf(kind, values);
+  if (kind !== undefined && scale === undefined) {
+    throw new ValueError(
+      `${where}: the target "${target.name}" has no scale "${kind}": a logarithm needs positive numbers.`,
+    );
+  }
+  const { mean, sd } = momentsOf(Float64Array.from(values, (y) => onScale(scale, y)));
+  if (!(sd > 0)) throw new ValueError(`${where}: the target "${target.name}" has one value: nothing to learn.`);
+  const { scale: _, ...rest } = target;
+  return { ...rest, mean, sd, ...(scale && { scale }) };
 }
 
 function classesOf(where: string, name: string, cells: readonly string[], missing: MissingTest): TargetEncoding {
@@ -196,7 +224,13 @@ export function targetReader(target: TargetEncoding, rule: MissingRule): (cell: 
       if (value === undefined) {
         throw new ValueError(`the target "${target.name}" has ${shown(cell)}, which is not a number`);
       }
-      return (value - target.mean) / target.sd;
+      const scaled = onScale(target.scale, value);
+      if (Number.isNaN(scaled)) {
+        throw new ValueError(
+          `the target "${target.name}" has ${shown(cell)}, which is not above 0, as what it was learned from`,
+        );
+      }
+      return (scaled - target.mean) / target.sd;
     };
   }
   const places = placesOf(target.classes);

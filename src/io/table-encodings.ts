@@ -7,6 +7,7 @@ import { MARGIN } from "../data/margins.ts";
 import type { MissingRule } from "../data/missing.ts";
 import { type NumberFormat, PLAIN } from "../data/number-format.ts";
 import type { TargetEncoding } from "../data/target.ts";
+import type { TargetScale } from "../data/target-scales.ts";
 import { FileError } from "../errors.ts";
 import { Fields } from "./fields.ts";
 import { parseJson } from "./json.ts";
@@ -161,17 +162,35 @@ function positive(fields: Fields, name: string): number {
 }
 
 function targetOf(fields: Fields, version: number): TargetEncoding {
-  const numbers = ["name", "kind", "mean", "sd", ...(version > 1 ? numberFormat : [])];
+  const numbers = [
+    "name",
+    "kind",
+    "mean",
+    "sd",
+    ...(version > 1 ? numberFormat : []),
+    ...(version > 2 ? ["scale"] : []),
+  ];
   const any = fields.object("target", [...numbers, "classes"]);
   const kind = any.choice("kind", ["number", "classes"]);
   const target = fields.object("target", kind === "number" ? numbers : ["name", "kind", "classes"]);
   const name = target.text("name");
   if (kind === "number") {
-    return { name, kind, mean: target.finite("mean"), sd: positive(target, "sd"), ...numberFormatOf(target, version) };
+    const scale = target.has("scale") && { scale: scaleOf(target) };
+    const moments = { mean: target.finite("mean"), sd: positive(target, "sd") };
+    return { name, kind, ...moments, ...numberFormatOf(target, version), ...scale };
   }
   const classes = target.texts("classes", MOST_CATEGORIES);
   if (classes.length < 2 || new Set(classes).size !== classes.length) {
     throw malformed(target.path("classes"), "expected at least two different texts");
   }
   return { name, kind, classes };
+}
+
+function scaleOf(target: Fields): TargetScale {
+  const kind = target.object("scale", ["kind", "lambda", "center", "unit"]).choice("kind", ["log", "yeoJohnson"]);
+  const scale = target.object("scale", kind === "log" ? ["kind"] : ["kind", "lambda", "center", "unit"]);
+  if (kind === "log") return { kind };
+  const lambda = scale.finite("lambda");
+  if (!(lambda >= 0 && lambda <= 2)) throw malformed(scale.path("lambda"), "expected a number from 0 to 2");
+  return { kind, lambda, center: scale.finite("center"), unit: positive(scale, "unit") };
 }

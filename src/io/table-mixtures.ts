@@ -2,6 +2,7 @@
 // Sums go in the posteriors' order, by functions that are equal to the bit in every runtime.
 
 import { portableNormalCdf, portableNormalDensity } from "../array/portable.ts";
+import { momentsFromScale, type TargetScale } from "../data/target-scales.ts";
 import { LogMean } from "../likelihood/logit-draws.ts";
 import { entropy, type RowPredictions } from "./table-draws.ts";
 
@@ -9,9 +10,28 @@ import { entropy, type RowPredictions } from "./table-draws.ts";
 export interface TablePart {
   /** Of its posterior; they sum to 1. */
   readonly weight: number;
-  /** In the target's units, [rows]. */
+  /** In the target's units, or on its scale where it has one, [rows]. */
   readonly mean: Float64Array;
   readonly sd: Float64Array;
+  /** That on which the target is normal (default: its own units). */
+  readonly scale?: TargetScale | undefined;
+}
+
+/** Mean and deviation in the target's own units of a mixture of what is normal on a scale. */
+export function inOwnUnits(
+  parts: readonly TablePart[],
+  scale: TargetScale,
+  rows: number,
+): { readonly mean: Float64Array; readonly sd: Float64Array } {
+  const [mean, sd] = [new Float64Array(rows), new Float64Array(rows)];
+  for (let i = 0; i < rows; i++) {
+    const moments = parts.map((part) => momentsFromScale(scale, part.mean[i], part.sd[i] ** 2));
+    for (const [k, [own]] of moments.entries()) mean[i] += parts[k].weight * own;
+    let variance = 0;
+    for (const [k, [own, within]] of moments.entries()) variance += parts[k].weight * (within + (own - mean[i]) ** 2);
+    sd[i] = Math.sqrt(variance);
+  }
+  return { mean, sd };
 }
 
 /**

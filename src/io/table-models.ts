@@ -2,6 +2,7 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
+import { fromScale } from "../data/target-scales.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
 import { PosteriorMixture } from "../evaluation/mixture.ts";
 import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
@@ -14,7 +15,7 @@ import { loadPosterior, savePosterior } from "./posteriors.ts";
 import { type Bytes, readFile } from "./safetensors.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
-import { mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
+import { inOwnUnits, mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
 import { classRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
 
 /** What a model of a table is made of. */
@@ -44,12 +45,12 @@ export interface TablePrediction {
   readonly mean?: Float64Array;
   /** Regression: the standard deviation of a new target, noise included; of a mixture, within and between its posteriors. */
   readonly sd?: Float64Array;
-  /** Regression: of that, what the weights leave open. */
+  /** Regression: of that, what the weights leave open; of a target on another scale by their share of the variance there. */
   readonly functionSd?: Float64Array;
   /** Regression: the interval that should hold 90 % of new targets, between the mixture's own quantiles. */
   readonly lower?: Float64Array;
   readonly upper?: Float64Array;
-  /** Regression: the Gaussian of each posterior, one or those of the mixture: what `tableQuantiles` and `tableScores` read. */
+  /** Regression: the Gaussian of each posterior, one or those of the mixture, on the scale of the target: what `tableQuantiles` and `tableScores` read. */
   readonly parts?: readonly TablePart[];
   /** Classification: the probability of each class, [rows, classes]. */
   readonly probabilities?: NDArray;
@@ -186,16 +187,24 @@ export class TableModel {
         mean: one.mean.map((m) => m * target.sd + target.mean),
         sd: one.variance.map((v) => Math.sqrt(v) * target.sd),
       });
-      const parts = all.map((one, k) => ({ weight: weights[k], ...inUnits(one) }));
-      const whole = inUnits({ ...found, mean, variance });
+      const { scale } = target;
+      const parts = all.map((one, k) => ({ weight: weights[k], ...inUnits(one), ...(scale && { scale }) }));
+      const scaled = inUnits({ ...found, mean, variance });
+      const whole = scale === undefined ? scaled : inOwnUnits(parts, scale, rows);
       const bound = (side: -1 | 1) =>
-        whole.mean.map((m, i) =>
-          parts.length === 1 ? m + side * Z90 * whole.sd[i] : partsQuantile(parts, i, 0.5 + side * 0.45, side * Z90),
+        scaled.mean.map((m, i) =>
+          fromScale(
+            scale,
+            parts.length === 1 ? m + side * Z90 * scaled.sd[i] : partsQuantile(parts, i, 0.5 + side * 0.45, side * Z90),
+          ),
         );
       return {
         rows,
         ...whole,
-        functionSd: functionVariance.map((v) => Math.sqrt(v) * target.sd),
+        functionSd:
+          scale === undefined
+            ? functionVariance.map((v) => Math.sqrt(v) * target.sd)
+            : whole.sd.map((sd, i) => sd * Math.sqrt(epistemic[i])),
         lower: bound(-1),
         upper: bound(1),
         parts,

@@ -1,6 +1,7 @@
 // Quantiles of what a table's model said of numbers, and its scores against what they were.
 
 import { type ArrayLike, asArray } from "../array/ndarray.ts";
+import { fromScale, logSlope, onScale, type TargetScale } from "../data/target-scales.ts";
 import { ValueError, valueText } from "../errors.ts";
 import { mixtureCrps } from "../evaluation/gaussian-mixture.ts";
 import { normalCdf, normalQuantile } from "../evaluation/normal.ts";
@@ -16,6 +17,8 @@ export interface TableScores {
   /** The probability of what is below the truth, evenly spread from 0 to 1 where predictions are calibrated. */
   readonly below: Float64Array;
 }
+
+type Values = ReturnType<typeof asArray>["data"];
 
 function partsOf(where: string, prediction: TablePrediction): readonly TablePart[] {
   const parts = prediction?.parts;
@@ -37,7 +40,61 @@ export function tableQuantiles(prediction: TablePrediction, p: number): Float64A
   if (!(typeof p === "number" && p > 0 && p < 1))
     throw new ValueError(`${where}: p must be between 0 and 1, not ${valueText(p)}.`);
   const z = normalQuantile(p);
-  return Float64Array.from({ length: parts[0].mean.length }, (_, i) => partsQuantile(parts, i, p, z));
+  const [{ scale, mean }] = parts;
+  return Float64Array.from(mean, (_, i) => fromScale(scale, partsQuantile(parts, i, p, z)));
+}
+
+/**
+ * log of the density of each number under what was predicted, [rows], in the target's own units: what `tableScores` has with its sign
+ * changed, by itself. @param truth [rows] @throws ValueError as `tableScores`
+ */
+export function tableLogDensities(prediction: TablePrediction, truth: ArrayLike): Float64Array {
+  const where = "tableLogDensities";
+  const parts = partsOf(where, prediction);
+  return logDensities(parts, truthOf(where, parts, truth));
+}
+
+function truthOf(where: string, parts: readonly TablePart[], truth: ArrayLike): Values {
+  const rows = parts[0].mean.length;
+  const { size, data } = asArray(truth);
+  if (size !== rows) throw new ValueError(`${where}: expected the truth of ${rows} rows, got that of ${size}.`);
+  return data;
+}
+
+function logDensities(parts: readonly TablePart[], truth: Values): Float64Array {
+  const [{ scale }] = parts;
+  return Float64Array.from(truth, (y, i) => {
+    const t = onScale(scale, y);
+    // Of no number on the scale there is a density.
+    if (Number.isNaN(t)) return Number.NEGATIVE_INFINITY;
+    const logs = parts.map(({ weight, mean, sd }) => {
+      return Math.log(weight) - Math.log(sd[i]) - 0.5 * (Math.log(2 * Math.PI) + ((t - mean[i]) / sd[i]) ** 2);
+    });
+    const most = Math.max(...logs);
+    return most + Math.log(logs.reduce((sum, log) => sum + Math.exp(log - most), 0)) + logSlope(scale, y);
+  });
+}
+
+/** Half the intervals of Simpson's rule on each side of the truth, and deviations beyond which there is nothing. */
+const [HALF_INTERVALS, BEYOND] = [100, 8.3];
+
+/** ∫ (F(z) − 1{z ≥ y})² dz, on the scale, where dz is T⁻¹′(t) dt, by Simpson's rule on each side of y. */
+function scaledCrps(parts: readonly TablePart[], scale: TargetScale, i: number, y: number): number {
+  const at = onScale(scale, y);
+  if (Number.isNaN(at)) return Number.POSITIVE_INFINITY;
+  const ends = [-BEYOND, BEYOND].map((side) => parts.map(({ mean, sd }) => mean[i] + side * sd[i]));
+  const side = (end: number, above: number) => {
+    const h = (end - at) / (2 * HALF_INTERVALS);
+    let sum = 0;
+    for (let k = 0; k <= 2 * HALF_INTERVALS; k++) {
+      const t = at + k * h;
+      const below = parts.reduce((total, { weight, mean, sd }) => total + weight * normalCdf((t - mean[i]) / sd[i]), 0);
+      const factor = k === 0 || k === 2 * HALF_INTERVALS ? 1 : k % 2 === 1 ? 4 : 2;
+      sum += factor * (below - above) ** 2 * Math.exp(-logSlope(scale, fromScale(scale, t)));
+    }
+    return (sum * Math.abs(h)) / 3;
+  };
+  return side(Math.min(at, ...ends[0]), 0) + side(Math.max(at, ...ends[1]), 1);
 }
 
 /**
@@ -47,27 +104,22 @@ export function tableQuantiles(prediction: TablePrediction, p: number): Float64A
 export function tableScores(prediction: TablePrediction, truth: ArrayLike): TableScores {
   const where = "tableScores";
   const parts = partsOf(where, prediction);
-  const rows = parts[0].mean.length;
-  const y = asArray(truth);
-  if (y.size !== rows) throw new ValueError(`${where}: expected the truth of ${rows} rows, got that of ${y.size}.`);
+  const y = truthOf(where, parts, truth);
+  const [{ scale }] = parts;
+  const rows = y.length;
   const weights = parts.map(({ weight }) => weight);
   const each = (of: (i: number) => number) => Float64Array.from({ length: rows }, (_, i) => of(i));
   return {
-    negativeLogDensity: each((i) => {
-      const logs = parts.map(({ weight, mean, sd }) => {
-        return (
-          Math.log(weight) - Math.log(sd[i]) - 0.5 * (Math.log(2 * Math.PI) + ((y.data[i] - mean[i]) / sd[i]) ** 2)
-        );
-      });
-      const most = Math.max(...logs);
-      return -most - Math.log(logs.reduce((sum, log) => sum + Math.exp(log - most), 0));
-    }),
+    negativeLogDensity: logDensities(parts, y).map((log) => -log),
     crps: each((i) => {
+      if (scale !== undefined) return scaledCrps(parts, scale, i, y[i]);
       const [means, deviations] = [parts.map(({ mean }) => mean[i]), parts.map(({ sd }) => sd[i])];
-      return mixtureCrps({ weights, means, deviations }, y.data[i]);
+      return mixtureCrps({ weights, means, deviations }, y[i]);
     }),
-    below: each((i) =>
-      parts.reduce((sum, { weight, mean, sd }) => sum + weight * normalCdf((y.data[i] - mean[i]) / sd[i]), 0),
-    ),
+    below: each((i) => {
+      const t = onScale(scale, y[i]);
+      if (Number.isNaN(t)) return 0;
+      return parts.reduce((sum, { weight, mean, sd }) => sum + weight * normalCdf((t - mean[i]) / sd[i]), 0);
+    }),
   };
 }

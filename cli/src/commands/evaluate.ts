@@ -63,10 +63,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     const encoded = encode({ rows: usable.map((i) => batch.rows[i]), lines: usable.map((i) => batch.lines[i]) });
     if (encoded.rows.length === 0) continue;
     const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
-    const own = encoded.rows.map((row) => {
-      const value = truths.get(row) ?? 0;
-      return target.kind === "number" ? value * target.sd + target.mean : value;
-    });
+    const own = encoded.rows.map((row) => model.encoding.ofTarget(truths.get(row) ?? 0));
     truth.push(...own);
     if (target.kind === "number") {
       const { mean = [], lower = [], upper = [] } = predicted;

@@ -11,7 +11,7 @@ import { formatNotes } from "../fitting/formats.ts";
 import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
 import { meanPrecision, relevanceOf, reportData } from "../fitting/to-report.ts";
-import { noiseOf } from "../model/noise.ts";
+import { noiseOf, noiseText, scaleText } from "../model/noise.ts";
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
@@ -300,6 +300,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     priorPrecision: meanPrecision(fit.tuned),
     ...(relevance.size > 0 && { relevance: Object.fromEntries(relevance) }),
     noise: noiseOf(model),
+    ...(encoding.target.kind === "number" && { targetScale: encoding.target.scale }),
     temperature: fit.temperature,
     candidates: fit.candidates,
     metrics: heldOut.metrics,
@@ -328,10 +329,11 @@ function summary(
   const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
   const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
   const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
-  const noise = noiseOf(model);
+  const [noise, scale] = [noiseText(model), scaleText(model)];
   const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
   return [
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
+    ...(scale === undefined ? [] : [line("target", scale)]),
     line("rows", `${rows}${sampled}${dropped}${skips}`),
     ...(fit.copies > 0
       ? [`  ${fit.copies.toLocaleString("en")} rows are copies of others: copies are held out together`]
@@ -352,7 +354,7 @@ function summary(
     line("posterior", `${fit.structure}: ${fit.structureReason}`),
     line(
       "tuned",
-      `prior precision ${meanPrecision(fit.tuned).toPrecision(3)}${noise === undefined ? "" : `, noise ${noise.toPrecision(3)}`}${fit.temperature === 1 ? "" : `, temperature ${fit.temperature}`}`,
+      `prior precision ${meanPrecision(fit.tuned).toPrecision(3)}${noise === undefined ? "" : `, noise ${noise}`}${fit.temperature === 1 ? "" : `, temperature ${fit.temperature}`}`,
     ),
     line("held out", fit.scheme),
     ...metricLines(task, heldOut.metrics, heldOut.baseline),

@@ -1,7 +1,7 @@
 // laplace inspect: what a model file holds, or a network that was trained elsewhere.
 
 import { Command } from "commander";
-import { noiseOf } from "../model/noise.ts";
+import { noiseOf, noiseText, scaleText } from "../model/noise.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
 import { plain, printJson } from "../output/terminal.ts";
 import { inspectTrained } from "./inspect-trained.ts";
@@ -24,7 +24,6 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
   const { target } = encoding;
   const notes = notesOf(model);
   const task = target.kind === "number" ? "regression" : "classification";
-  const noise = noiseOf(model);
   if (json) {
     printJson({
       task,
@@ -39,19 +38,21 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
       weights: posterior.size,
       examples: posterior.examples,
       priorPrecision: Array.from(posterior.priorPrecision.data),
-      noise,
+      noise: noiseOf(model),
       temperature: posterior.temperature,
       ...notes,
     });
     return;
   }
   const classes = target.kind === "classes" ? `: ${target.classes.slice(0, 10).map(plain).join(", ")}` : "";
-  const written = noise === undefined ? "" : `, noise ${noise.toPrecision(3)}`;
+  const [noise, scale] = [noiseText(model), scaleText(model)];
+  const written = noise === undefined ? "" : `, noise ${noise}`;
   const inputs = encoding.inputs.slice(0, 12).map(plain).join(", ") + (encoding.inputs.length > 12 ? ", …" : "");
   const { heldOut } = notes;
   const weightsText = `${posterior.net.parameterCount} parameters`;
   const lines = [
     line("task", `${task} of "${plain(target.name)}"${classes}`),
+    ...(scale === undefined ? [] : [line("target", scale)]),
     ...columnLines(model),
     line("inputs", inputs),
     mixture === undefined

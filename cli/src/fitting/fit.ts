@@ -142,7 +142,7 @@ export async function fitTable(
   const task: TableFit["task"] = encoding.target.kind === "number" ? "regression" : "classification";
   await turn();
   const { split, copies, how } = splitOf(rows, encoding, settings.split);
-  const fitter = new Fitter(rows, encoding, split);
+  const fitter = new Fitter(rows, encoding, split, lanes);
   const n = rows.rows.length;
   const ahead = settings.split?.by === "time" || (settings.folds === undefined && n >= FEW_ROWS);
   const single = settings.testFraction ?? (ahead ? TEST_FRACTION : undefined);
@@ -165,13 +165,11 @@ export async function fitTable(
   const { prepared, course, tuned, relevance } = kept;
   const shared = { task, network, structureReason, dropped };
   const heldOut = await predictHeldOut(folds);
-  const unit = encoding.target.kind === "number" ? encoding.target.sd : 1;
   const baseline = fitter.baseline(Array.from({ length: n }, (_, i) => i));
   const tried = candidates
     .map(({ name, seeds }, c) => {
       const weight = mix.weights[c];
-      const negativeLogLikelihood = mix.losses[c] + Math.log(unit);
-      return { name, negativeLogLikelihood, weight, members: weight > 0 ? seeds : 0 };
+      return { name, negativeLogLikelihood: mix.losses[c], weight, members: weight > 0 ? seeds : 0 };
     })
     .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood);
   return {

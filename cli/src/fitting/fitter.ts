@@ -1,50 +1,19 @@
 // Encodings of some rows of one table, and the models that posteriors of these rows make together.
 
-import { mixture, type Posterior, type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
+import { type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
 import { type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "../model/rows.ts";
-import { type Division, randomSplit, type Split } from "../model/splits.ts";
+import { randomSplit, type Split } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
-import { withGaps } from "./gaps.ts";
-import { scaled } from "./scales.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Prepared } from "./members.ts";
+import { onBestScale, type Scaling, scalingOf } from "./target-scales.ts";
 
 /** A row is far from the training data if the function's variance there is so many times the largest of known rows. */
 const FAR = 1.5;
 /** Rows that are looked at for it. */
 const FAR_ROWS = 4096;
-
-/** Rows of a table, encoded. */
-export interface Prepared {
-  readonly rows: Rows;
-  readonly encoding: TableEncoding;
-  readonly numbers: Numbers;
-  /** Divides the rows as the table's are. */
-  readonly divide: (share: number, seed: number) => Division;
-}
-
-/** A posterior of a mixture. */
-export interface Member {
-  readonly posterior: Posterior;
-  readonly weight: number;
-  /** That of its uncertainty. */
-  readonly scale: number;
-}
-
-/** A model of posteriors of the same rows, in steps; no row is far yet. */
-export function* modelOf(
-  members: readonly Member[],
-  { encoding, numbers }: Prepared,
-  approximation: TableModel["approximation"],
-): Steps<TableModel> {
-  const found = [];
-  for (const { posterior, scale } of members) found.push(yield* withGaps(scaled(posterior, scale), encoding, numbers));
-  const weights = members.map(({ weight }) => weight);
-  // How far values that are missing may be from the others, the heaviest says for all.
-  const { encoding: whole } = found[weights.indexOf(Math.max(...weights))];
-  const posteriors = found.map(({ posterior }) => posterior);
-  return tableModel({ mixture: mixture(posteriors, weights), encoding: whole, approximation });
-}
 
 /** The model with the variance from which on rows are far: beyond that of its rows, and of others when they were not known. */
 export function* withFar(model: TableModel, { numbers }: Prepared, others: number): Steps<TableModel> {
@@ -59,14 +28,19 @@ export class Fitter {
   /** How rows are held out. */
   readonly split: Split;
   readonly #truth: Float64Array;
+  readonly #scaling: Scaling | undefined;
 
-  /** @param split how rows are held out (default: at random) */
-  constructor(rows: Rows, encoding: TableEncoding, split?: Split) {
+  /**
+   * @param split how rows are held out (default: at random)
+   * @param lanes who tries scales of the target (default: it is learned as it is)
+   */
+  constructor(rows: Rows, encoding: TableEncoding, split?: Split, lanes?: Lanes) {
     this.#rows = rows;
     this.#encoding = encoding;
     const { target } = encoding;
     const at = rows.names.indexOf(target.name);
     this.#truth = Float64Array.from(rows.rows, (row) => encoding.encodeTarget(row[at]) ?? 0);
+    this.#scaling = lanes && scalingOf(encoding, this.#truth, lanes);
     this.split = split ?? randomSplit(target.kind === "classes" ? this.#truth : undefined, rows.rows.length);
   }
 
@@ -77,7 +51,9 @@ export class Fitter {
       rows.rows.length === this.#rows.rows.length ? this.#encoding : await inTurns(this.#encoding.ofRowsSteps(rows));
     const numbers = await inTurns(numbersOf(rows, encoding));
     await turn();
-    return { rows, encoding, numbers, divide: (share, seed) => this.split.divide(indices, share, seed) };
+    const divide = (share: number, seed: number) => this.split.divide(indices, share, seed);
+    const prepared = { rows, encoding, numbers, divide };
+    return this.#scaling === undefined ? prepared : await onBestScale(prepared, this.#scaling);
   }
 
   /** What a model is judged by: rows that it has not seen. */
@@ -96,7 +72,7 @@ export class Fitter {
     const own = indices.map((i) => this.#truth[i]);
     if (target.kind === "classes") return baselineOf(own, target.classes.length);
     return baselineOf(
-      own.map((y) => y * target.sd + target.mean),
+      own.map((y) => this.#encoding.ofTarget(y)),
       0,
     );
   }

@@ -1,7 +1,7 @@
 // Losses of rows that a model has not seen, and the scale of its uncertainty that they choose: of classes the temperature of
 // the posterior, of numbers a factor of the noise's variance.
 
-import type { NDArray, Posterior, Steps, TableModel } from "laplace-ts";
+import { type NDArray, type Posterior, type Steps, type TableModel, tableLogDensities } from "laplace-ts";
 import { type Numbers, partsOf } from "../model/rows.ts";
 
 /** Temperatures of a classifier's posterior, the highest first: below 1 it is narrower; above 0, so that uncertainty grows away from the data. */
@@ -20,7 +20,7 @@ export function scaled(posterior: Posterior, scale: number): Posterior {
   return any ? posterior.with({ noise: value * Math.sqrt(scale) }) : posterior.with({ temperature: scale });
 }
 
-/** −log p of the targets of rows, as the network learns them, row by row, at each scale, in steps. */
+/** −log p of the targets of rows, in their own units, row by row, at each scale, in steps. */
 export function* lossesByScale(model: TableModel, numbers: Numbers): Steps<Float64Array[]> {
   const { approximation, posterior, encoding } = model;
   if (encoding.target.kind === "classes") {
@@ -31,17 +31,19 @@ export function* lossesByScale(model: TableModel, numbers: Numbers): Steps<Float
     return losses;
   }
   const losses = FACTORS.map(() => new Float64Array(numbers.rows));
-  const { mean: center, sd: unit } = encoding.target;
   let at = 0;
   for (const part of partsOf(numbers, posterior)) {
-    const { mean = [], sd = [] } = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
-    for (let i = 0; i < part.rows; i++, at++) {
-      const square = (part.y.data[i] - (mean[i] - center) / unit) ** 2;
-      for (const [s, factor] of FACTORS.entries()) {
-        const variance = factor * (sd[i] / unit) ** 2;
-        losses[s][at] = 0.5 * (Math.log(2 * Math.PI * variance) + square / variance);
-      }
+    const predicted = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
+    const truth = Array.from(part.y.data, (y: number) => encoding.ofTarget(y));
+    for (const [s, factor] of FACTORS.entries()) {
+      const parts = predicted.parts?.map((one) => ({ ...one, sd: one.sd.map((sd) => sd * Math.sqrt(factor)) }));
+      const logs = tableLogDensities({ ...predicted, parts }, truth);
+      losses[s].set(
+        logs.map((log) => -log),
+        at,
+      );
     }
+    at += part.rows;
     yield;
   }
   return losses;

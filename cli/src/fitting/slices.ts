@@ -92,15 +92,18 @@ function spreadOf(values: readonly number[]): number {
 function bandsOf(
   { model }: TableFit,
   rows: readonly TableRow[],
-  { functionSd, lower = new Float64Array(), upper = new Float64Array() }: TablePrediction,
+  { functionVariance, lower = new Float64Array(), upper = new Float64Array() }: TablePrediction,
   mean: readonly number[],
   shown: number,
 ) {
-  const { target } = model.encoding;
-  if (target.kind === "number" && functionSd !== undefined) {
+  const { encoding } = model;
+  const { target } = encoding;
+  if (target.kind === "number") {
+    const bound = (side: -1 | 1) =>
+      mean.map((m, i) => encoding.ofTarget(encoding.toTarget(m) + side * Z90 * Math.sqrt(functionVariance[i])));
     return {
-      functionLower: mean.map((m, i) => m - Z90 * functionSd[i]),
-      functionUpper: mean.map((m, i) => m + Z90 * functionSd[i]),
+      functionLower: bound(-1),
+      functionUpper: bound(1),
       lower: Array.from(lower),
       upper: Array.from(upper),
     };
@@ -125,7 +128,7 @@ function pointsOf({ training, trainingNumbers, model }: TableFit, column: Column
     const x = positionOf(row[at]);
     if (x === undefined) return [];
     const value = trainingNumbers.y.data[i];
-    return [{ x, y: target.kind === "number" ? value * target.sd + target.mean : Number(value === shown) }];
+    return [{ x, y: target.kind === "number" ? encoding.ofTarget(value) : Number(value === shown) }];
   });
 }
 

@@ -1,8 +1,8 @@
 // What the report shows of a fit, in the units of the table.
 
-import { inputNames, NDArray, reliabilityCurve, type TableModel, version } from "laplace-ts";
+import { inputNames, NDArray, normalQuantile, reliabilityCurve, type TableModel, version } from "laplace-ts";
 import { calibrationOf } from "../model/metrics.ts";
-import { noiseOf } from "../model/noise.ts";
+import { noiseOf, scaleText } from "../model/noise.ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
 import type { TableFit } from "./fit.ts";
 import { formatNotes } from "./formats.ts";
@@ -21,9 +21,10 @@ export async function reportData(
 ): Promise<ReportData> {
   const { model, heldOut, rows } = fit;
   const { target } = model.encoding;
-  const { metrics, baseline, indices, below: _, ...predictions } = heldOut;
+  const { metrics, baseline, indices, below = [], ...predictions } = heldOut;
   const priorPrecision = meanPrecision(fit.tuned);
   const noise = noiseOf(model);
+  const targetScale = scaleText(model);
   return {
     data,
     target: target.name,
@@ -40,11 +41,13 @@ export async function reportData(
     structureReason: fit.structureReason,
     priorPrecision,
     ...(noise !== undefined && { noise }),
+    ...(targetScale !== undefined && { targetScale }),
     metrics,
     baseline,
     findings,
     heldOut: {
       ...predictions,
+      ...(targetScale !== undefined && { z: below.map(deviate) }),
       lines: indices.map((i) => rows.lines[i]),
       rows: indices.map((i) => Object.fromEntries(rows.names.map((name, j) => [name, rows.rows[i][j]]))),
     },
@@ -82,6 +85,9 @@ function columnNotes({ encoding }: TableModel, fit: TableFit): ColumnNote[] {
     };
   });
 }
+
+/** The normal deviate below which so much lies (quantile residuals: Dunn & Smyth 1996), within what a chart shows. */
+const deviate = (below: number) => normalQuantile(Math.min(1 - 1e-12, Math.max(1e-12, below)));
 
 /** That of columns: of each the largest of its inputs'. */
 export function relevanceOf({ model, relevance = [] }: Pick<TableFit, "model" | "relevance">): Map<string, number> {

@@ -34,6 +34,8 @@ export interface HeldOut {
   /** Regression: the 90 % interval of a new target. */
   readonly lower?: readonly number[];
   readonly upper?: readonly number[];
+  /** Regression: residuals as normal deviates, where predictions are not normal (default: (truth − mean) / sd). */
+  readonly z?: readonly number[];
   /** Classification: [row][class]. */
   readonly probabilities?: readonly (readonly number[])[];
   /** Share of the predictive uncertainty that is epistemic, between 0 and 1. */
@@ -63,7 +65,7 @@ function* predictFold({ model, numbers, indices, baseline }: Fold): Steps<Return
 function predictRows(model: TableModel, numbers: Numbers, indices: readonly number[], baseline: Baseline) {
   const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual, numbers.gaps);
   const { target } = model.encoding;
-  const truth = Array.from(numbers.y.data, (y: number) => (target.kind === "number" ? y * target.sd + target.mean : y));
+  const truth = Array.from(numbers.y.data, (y: number) => model.encoding.ofTarget(y));
   const scores = target.kind === "number" ? tableScores(predicted, truth) : undefined;
   return indices.map((index, i) => {
     const shared = { index, baseline, epistemic: predicted.epistemic[i], far: predicted.far[i] };

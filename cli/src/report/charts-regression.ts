@@ -16,6 +16,8 @@ interface Row {
   readonly truth: number;
   readonly mean: number;
   readonly sd: number;
+  /** The residual as a normal deviate. */
+  readonly z: number;
   readonly functionSd: number;
   readonly lower: number;
   readonly upper: number;
@@ -23,13 +25,14 @@ interface Row {
 
 /** The held-out rows whose numbers can be drawn. */
 function readRows({ heldOut }: ReportData): Row[] {
-  const { lines, truth, mean, sd = [], functionSd = [], lower = [], upper = [] } = heldOut;
+  const { lines, truth, mean, sd = [], functionSd = [], lower = [], upper = [], z } = heldOut;
   return truth.flatMap((y, i) => {
     const row = {
       line: lines[i],
       truth: y,
       mean: mean[i],
       sd: sd[i],
+      z: z?.[i] ?? (truth[i] - mean[i]) / sd[i],
       functionSd: Number.isFinite(functionSd[i]) ? functionSd[i] : 0,
       lower: lower[i],
       upper: upper[i],
@@ -134,9 +137,8 @@ function predictions(data: ReportData, rows: readonly Row[]): Html {
 const edge = 6;
 
 function residuals(rows: readonly Row[]): Html {
-  const standardised = rows.map((row) => ({ ...row, z: (row.truth - row.mean) / row.sd }));
-  const beyond = standardised.filter(({ z }) => Math.abs(z) > edge).length;
-  const drawn = thin(standardised, 800).map((row) => ({ ...row, z: Math.min(edge, Math.max(-edge, row.z)) }));
+  const beyond = rows.filter(({ z }) => Math.abs(z) > edge).length;
+  const drawn = thin(rows, 800).map((row) => ({ ...row, z: Math.min(edge, Math.max(-edge, row.z)) }));
   const tallest = Math.max(3, ...drawn.map(({ z }) => Math.abs(z)));
   const out = (row: { z: number }) => Math.abs(row.z) > half;
   const picture = chart("Standardised residuals against the prediction.", {
@@ -172,7 +174,7 @@ function residuals(rows: readonly Row[]): Html {
 }
 
 function residualHistogram(rows: readonly Row[]): Html {
-  const z = rows.map((row) => (row.truth - row.mean) / row.sd);
+  const z = rows.map((row) => row.z);
   const bins = histogram(z, [-4, 4], 16).map(({ from, to, sums: [rows_] }) => ({ from, to, rows: rows_ }));
   const grid = Array.from({ length: 81 }, (_, i) => -4 + i / 10);
   // The number of rows that a bin of this width around each point would hold.

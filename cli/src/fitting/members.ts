@@ -1,0 +1,39 @@
+// Rows of a table as numbers, and the models that posteriors of them make together.
+
+import { mixture, type Posterior, type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
+import type { Numbers, Rows } from "../model/rows.ts";
+import type { Division } from "../model/splits.ts";
+import { withGaps } from "./gaps.ts";
+import { scaled } from "./scales.ts";
+
+/** Rows of a table, encoded. */
+export interface Prepared {
+  readonly rows: Rows;
+  readonly encoding: TableEncoding;
+  readonly numbers: Numbers;
+  /** Divides the rows as the table's are. */
+  readonly divide: (share: number, seed: number) => Division;
+}
+
+/** A posterior of a mixture. */
+export interface Member {
+  readonly posterior: Posterior;
+  readonly weight: number;
+  /** That of its uncertainty. */
+  readonly scale: number;
+}
+
+/** A model of posteriors of the same rows, in steps; no row is far yet. */
+export function* modelOf(
+  members: readonly Member[],
+  { encoding, numbers }: Pick<Prepared, "encoding" | "numbers">,
+  approximation: TableModel["approximation"],
+): Steps<TableModel> {
+  const found = [];
+  for (const { posterior, scale } of members) found.push(yield* withGaps(scaled(posterior, scale), encoding, numbers));
+  const weights = members.map(({ weight }) => weight);
+  // How far values that are missing may be from the others, the heaviest says for all.
+  const { encoding: whole } = found[weights.indexOf(Math.max(...weights))];
+  const posteriors = found.map(({ posterior }) => posterior);
+  return tableModel({ mixture: mixture(posteriors, weights), encoding: whole, approximation });
+}

@@ -1,0 +1,138 @@
+// On which scale numbers are learned: as they are, their logarithm, or a power of them; by the log density of rows that quick models,
+// a linear one and a few random features, have not seen. It is chosen as means and deviations are, by the rows of a fit alone.
+
+import { mixture, NDArray, type TableEncoding, type TargetScale, tableLogDensities, tableModel } from "laplace-ts";
+import { type Numbers, take } from "../model/rows.ts";
+import { turn } from "../turn.ts";
+import type { Job, Recipe } from "./jobs.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Prepared } from "./members.ts";
+import { learningOf } from "./network.ts";
+
+type Kind = TargetScale["kind"];
+
+/** What is known of the target of the whole table. */
+export interface Scaling {
+  /** Whether all numbers are above 0, those that are held out too. */
+  readonly positive: boolean;
+  readonly lanes: Lanes;
+}
+
+/** Whether the target may be learned on another scale: undefined for classes. */
+export function scalingOf(encoding: TableEncoding, targets: Float64Array, lanes: Lanes): Scaling | undefined {
+  if (encoding.target.kind !== "number") return undefined;
+  return { positive: targets.every((y) => encoding.ofTarget(y) > 0), lanes };
+}
+
+/** Nats of a row by which a scale must make the targets more probable, as normal numbers, to be tried; with fewer rows none is. */
+const [WORTH_TRYING, FEWEST] = [0.02, 30];
+/** Rows that are looked at, the share of them that is predicted, and how often. */
+const [MOST, SHARE, TIMES] = [2000, 0.3, 2];
+const FEATURES = 60;
+const MEMORY = 2 ** 28;
+/** Standard errors, and nats, by which another scale must be better than the numbers as they are. */
+const [CLEARLY, NATS] = [1, 0.01];
+
+/** The same rows with their target on the scale that predicts it best. */
+export async function onBestScale(prepared: Prepared, { positive, lanes }: Scaling): Promise<Prepared> {
+  const { encoding, numbers } = prepared;
+  const values = Float64Array.from(numbers.y.data, (y: number) => encoding.ofTarget(y));
+  const kinds: Kind[] = positive ? ["log", "yeoJohnson"] : ["yeoJohnson"];
+  const plain = marginal(encoding, values);
+  const worth = kinds.flatMap((kind) => {
+    const own = numbers.rows < FEWEST ? undefined : onScale(encoding, kind, values);
+    return own !== undefined && marginal(own, values) > plain + WORTH_TRYING ? [own] : [];
+  });
+  if (worth.length === 0) return prepared;
+  const tried = await lossesOn([encoding, ...worth], prepared, lanes);
+  const [asIs, ...others] = tried;
+  let best = { encoding, loss: 0 };
+  others.forEach((losses, k) => {
+    const gains = losses.map((loss, i) => asIs[i] - loss);
+    const mean = gains.reduce((sum, gain) => sum + gain / gains.length, 0);
+    const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0);
+    const clear = mean > NATS && mean > (CLEARLY * Math.sqrt(square)) / gains.length;
+    // A power is taken where it is better than the logarithm as clearly.
+    if (clear && -mean < best.loss - (k > 0 && best.loss < 0 ? NATS : 0)) best = { encoding: worth[k], loss: -mean };
+  });
+  return best.encoding === encoding ? prepared : { ...prepared, ...rescaled(best.encoding, numbers, values) };
+}
+
+function onScale(encoding: TableEncoding, kind: Kind, values: Float64Array): TableEncoding | undefined {
+  const found = encoding.onTargetScale(kind, values);
+  return found.target.kind === "number" && Number.isFinite(found.target.sd) ? found : undefined;
+}
+
+/** The mean log density of values by a normal number on the encoding's scale. */
+function marginal(encoding: TableEncoding, values: Float64Array): number {
+  const { target } = encoding;
+  if (target.kind !== "number") return 0;
+  const { mean, sd, scale } = target;
+  const parts = [
+    {
+      weight: 1,
+      mean: new Float64Array(values.length).fill(mean),
+      sd: new Float64Array(values.length).fill(sd),
+      scale,
+    },
+  ];
+  const logs = tableLogDensities(
+    { parts, rows: 0, epistemic: NONE, functionVariance: NONE, far: [], unusual: [] },
+    values,
+  );
+  return logs.reduce((sum, log) => sum + log / values.length, 0);
+}
+const NONE = new Float64Array(0);
+
+/** Rows with their target as an encoding has it. */
+function rescaled(encoding: TableEncoding, numbers: Numbers, values: Float64Array) {
+  const y = new NDArray(
+    values.map((value) => encoding.toTarget(value)),
+    numbers.y.shape,
+  );
+  return { encoding, numbers: { ...numbers, y } };
+}
+
+/** −log p of rows that are held out in turn, on each scale. */
+async function lossesOn(encodings: readonly TableEncoding[], prepared: Prepared, lanes: Lanes): Promise<number[][]> {
+  const { numbers } = prepared;
+  const step = Math.ceil(numbers.rows / MOST);
+  const seen = (place: number) => place % step === 0;
+  const learning = learningOf(prepared.encoding);
+  const shared = { learning, memoryBudget: MEMORY, seed: 0 } as const;
+  const recipes: Recipe[] = [
+    { ...shared, by: "evidence", width: 0, groups: "layers" },
+    { ...shared, by: "features", features: FEATURES, length: 1, precision: undefined },
+  ];
+  const jobs: (Job & { readonly held: Numbers; readonly scale: number })[] = [];
+  for (let time = 0; time < TIMES; time++) {
+    const { part, rest } = prepared.divide(SHARE, time + 1);
+    for (const [scale, encoding] of encodings.entries()) {
+      const values = Float64Array.from(numbers.y.data, (y: number) => prepared.encoding.ofTarget(y));
+      const own = rescaled(encoding, numbers, values).numbers;
+      const division = { part: [], rest: [] };
+      for (const recipe of recipes) {
+        jobs.push({
+          recipe,
+          numbers: take(own, rest.filter(seen)),
+          division,
+          held: take(own, part.filter(seen)),
+          scale,
+        });
+      }
+    }
+  }
+  const fitted = await Promise.all(jobs.map(({ held: _, scale: __, ...job }) => lanes.do(job, () => {})));
+  const losses: number[][] = encodings.map(() => []);
+  for (let j = 0; j < jobs.length; j += recipes.length) {
+    const { held, scale } = jobs[j];
+    const posteriors = recipes.map((_, k) => fitted[j + k].posterior);
+    const model = tableModel({ mixture: mixture(posteriors), encoding: encodings[scale] });
+    const truth = Array.from(held.y.data, (y: number) => encodings[scale].ofTarget(y));
+    // Rows with gaps are predicted as they are filled: it is the scales that are compared.
+    const predicted = model.predictEncoded(held.x.data as Float64Array, held.unusual);
+    losses[scale].push(...tableLogDensities(predicted, truth).map((log) => -log));
+    await turn();
+  }
+  return losses;
+}

@@ -1,0 +1,56 @@
+// A table in memory, and what is asked of it before its columns are looked at.
+
+import { ValueError, valueText } from "../errors.ts";
+import { checkText, checkTexts } from "./texts.ts";
+
+/** A table in memory: names of columns, and rows of as many texts. */
+export interface Table {
+  readonly names: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** The cells of a column by its name. */
+export function cellsBy({ names, rows }: Table): (name: string) => readonly string[] {
+  return (name) => {
+    const j = names.indexOf(name);
+    return rows.map((row) => row[j] ?? "");
+  };
+}
+
+/** @throws ValueError for what is not a table of texts */
+export function checkTable(where: string, table: Table): void {
+  if (table === null || typeof table !== "object" || !Array.isArray(table.rows)) {
+    const seen = valueText(table === null || typeof table !== "object" ? table : table.rows);
+    throw new ValueError(
+      `${where}: expected a table { names, rows } of texts, rows being a list of lists; got ${seen}.`,
+    );
+  }
+  checkTexts(where, "names", table.names);
+  for (let i = 0; i < table.rows.length; i++) {
+    const row = table.rows[i];
+    // Where a row is short, its last cells are empty.
+    if (!Array.isArray(row)) throw new ValueError(`${where}: row ${i} must be a list of texts, not ${valueText(row)}.`);
+    for (const cell of row) if (typeof cell !== "string") checkText(`${where}: row ${i}`, cell ?? "");
+  }
+}
+
+export function checkNames(where: string, names: readonly string[]): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new ValueError(`${where}: two columns have the name "${twice}".`);
+}
+
+/** Some of the texts, for a message. */
+export function listed(texts: readonly string[]): string {
+  const shown = texts.slice(0, 12).map((text) => (text.length > 60 ? `${text.slice(0, 60)}…` : text));
+  return shown.join(", ") + (texts.length > shown.length ? `, … (${texts.length} in all)` : "");
+}
+
+/** A name with its accents as characters of their own or not: they are the same. */
+export const composed = (name: string) => name.normalize("NFC");
+
+/** @throws ValueError for anything but a list of finite numbers */
+export function checkNumbers(where: string, values: ArrayLike<number>): Float64Array {
+  const list = typeof values === "object" && values !== null ? Float64Array.from(values) : new Float64Array(0);
+  if (list.length > 0 && list.every(Number.isFinite)) return list;
+  throw new ValueError(`${where}: expected a list of finite numbers, got ${valueText(values)}.`);
+}
