@@ -121,7 +121,8 @@ export const stridedView = definePrimitive<ViewAttributes>({
   }),
 });
 
-function placesOf(shape: Shape, strides: readonly number[], offset: number): Int32Array {
+/** The place of each element of a view. */
+export function placesOf(shape: Shape, strides: readonly number[], offset: number): Int32Array {
   const own = stridesOf(shape);
   const places = new Int32Array(sizeOf(shape));
   for (let i = 0; i < places.length; i++) {

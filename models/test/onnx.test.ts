@@ -285,6 +285,44 @@ describe("fromOnnx", () => {
     expect(error.message).toMatch(/NonMaxSuppression.*Frobnicate/);
   });
 
+  test("images are made larger by whole factors, and come back from the file that toOnnx writes", () => {
+    const image = { name: "x", type: float, dims: ["batch", 1, 2, 2] } as const;
+    const resized = (attributes: Record<string, string>) =>
+      file({
+        inputs: [image],
+        initializers: [{ name: "scales", dims: [4], type: float, data: [1, 1, 2, 3] }],
+        nodes: [
+          { op: "Resize", inputs: ["x", "", "scales"], outputs: ["y"], attributes: { mode: "nearest", ...attributes } },
+        ],
+      });
+    const plain = { coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+    const { network: net } = fromOnnx(resized(plain));
+    const x = [
+      [
+        [
+          [1, 2],
+          [3, 4],
+        ],
+      ],
+      [
+        [
+          [5, 6],
+          [7, 8],
+        ],
+      ],
+    ];
+    const row = (a: number, b: number) => [a, a, a, b, b, b];
+    const expected = [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+      [7, 8],
+    ].flatMap(([a, b]) => [...row(a, b), ...row(a, b)]);
+    expect([...net.forward(x).data]).toEqual(expected);
+    expect([...fromOnnx(toOnnx(net)).network.forward(x).data]).toEqual(expected);
+    expect(() => fromOnnx(resized({ ...plain, mode: "linear" }))).toThrow(/1 × 1 × 2 × 3 times as large \(linear/);
+  });
+
   test("several inputs: one stays, the others are fixed", () => {
     const mask = { name: "mask", type: float, dims: ["batch", 2] } as const;
     const bytes = file({

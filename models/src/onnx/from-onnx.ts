@@ -87,7 +87,7 @@ function chooseInput(graph: OnnxGraph, { input, fixed = {} }: OnnxOptions): Valu
   const why =
     open.length === 0
       ? `The model has the inputs ${list || "(none)"}; none is left, or none has the name "${input}".`
-      : `The model has the inputs ${list}: a network has one. Name it by the option input, and give the others (${[...open.slice(1), ...loose].map(({ name }) => `"${name}"`).join(", ")}) by the option fixed.`;
+      : `The model has the inputs ${list}: a network has one. Name it by the option input, and give the others (${[...new Set([...open.slice(1), ...loose])].map(({ name }) => `"${name}"`).join(", ")}) by the option fixed.`;
   throw new ModelError(where, [fileProblem(why)]);
 }
 

@@ -49,11 +49,9 @@ function variances(
   const width = inputs + (bias ? 1 : 0);
   /** The place of the weight that output c has for feature i; the bias comes after all weights. */
   const place = (c: number, i: number) => (i < inputs ? c * inputs + i : outputs * inputs + c);
-  const ones = (like: string) => {
-    const first = writer.apply("Slice", [like, writer.integers([0]), writer.integers([1]), writer.integers([1])]);
-    return writer.apply("Add", [writer.apply("Mul", [first, writer.scalar(0)]), writer.scalar(1)]);
-  };
-  const all = bias ? writer.apply("Concat", [features, ones(features)], { axis: 1 }) : features;
+  const all = bias
+    ? writer.apply("Concat", [features, writer.apply("Add", [writer.zero(), writer.scalar(1)])], { axis: 1 })
+    : features;
   if (posterior.structure === "diagonal") {
     const { data } = posterior.variance();
     const matrix = Float64Array.from(

@@ -3,6 +3,7 @@
 import type { Network } from "laplace-ts";
 import type { ElementwiseSite, LinearSite, Node, Parameter } from "laplace-ts/graph";
 import { ModelError, type Problem, Unsupported, unsupported } from "../errors.ts";
+import { placesOf } from "../primitives.ts";
 import { sizeOf } from "../tensor.ts";
 import { type AttributeValue, type ElementType, type NodeDraft, type TensorDraft, writeModel } from "./write.ts";
 
@@ -55,6 +56,26 @@ export class Writer {
     return this.numbers([x], []);
   }
 
+  /** A 0 for each example, [batch, 1]. */
+  zero(): string {
+    const { input } = this.#network.graph;
+    const first = this.apply("Gather", [this.reshape(this.value(input), [input.size]), this.integers([0])], {
+      axis: 1,
+    });
+    return this.apply("Mul", [first, this.scalar(0)]);
+  }
+
+  /** A value that is the same for all examples, once for each. */
+  forEach(value: string, shape: readonly number[]): string {
+    return this.apply("Add", [
+      value,
+      this.reshape(
+        this.zero(),
+        shape.map(() => 1),
+      ),
+    ]);
+  }
+
   integers(data: readonly number[]): string {
     const name = `c${this.#count++}`;
     this.initializers.push({ name, dims: [data.length], type: "int64", data });
@@ -83,6 +104,11 @@ export class Writer {
   set(node: Node, name: string): void {
     this.#values.set(node, name);
   }
+}
+
+/** Whether a value differs between examples; what does not has a batch of one. */
+function dependsOnInput(node: Node): boolean {
+  return node.inputs.length === 0 ? node.primitive.name === "input" : node.inputs.some(dependsOnInput);
 }
 
 type Write = (writer: Writer, x: string, node: Node<never>, inputs: readonly string[]) => string;
@@ -162,8 +188,10 @@ const writers: Readonly<Record<string, Write>> = {
     return intercept === 0 ? scaled : w.apply("Add", [scaled, w.scalar(intercept)]);
   },
   reshape: (w, x, { shape }) => w.reshape(x, shape),
-  concatenate: (w, _, { attributes, shape }, inputs) =>
-    w.apply("Concat", inputs, { axis: shape.length + 1 + (attributes as { axis: number }).axis }),
+  concatenate: (w, _, { attributes, shape, inputs: nodes }, inputs) => {
+    const all = inputs.map((one, i) => (dependsOnInput((nodes as readonly Node[])[i]) ? one : w.forEach(one, shape)));
+    return w.apply("Concat", all, { axis: shape.length + 1 + (attributes as { axis: number }).axis });
+  },
   softmax: (w, x) => w.apply("Softmax", [x], { axis: -1 }),
   permute: (w, x, { attributes }) =>
     w.apply("Transpose", [x], { perm: [0, ...(attributes as { axes: number[] }).axes.map((axis) => axis + 1)] }),
@@ -225,6 +253,12 @@ const writers: Readonly<Record<string, Write>> = {
       Float64Array.from({ length: size }, (_, i) => i),
       [1, size],
     ),
+  stridedView: (w, x, { attributes, shape, inputs }) => {
+    const { strides, offset } = attributes as { strides: readonly number[]; offset: number };
+    const flat = w.reshape(x, [(inputs as readonly Node[])[0].size]);
+    const places = w.integers(Array.from(placesOf(shape, strides, offset)));
+    return w.reshape(w.apply("Gather", [flat, places], { axis: 1 }), shape);
+  },
   largest: (w, x) => w.apply("ReduceMax", [x], { axes: [-1], keepdims: 0 }),
   plainFunction: (w, x, { attributes }) => {
     const { function: name, a, b } = attributes as { function: string; a: number; b: number };

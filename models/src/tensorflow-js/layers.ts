@@ -5,7 +5,7 @@ import { as, type Builder, primitive, type Value, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
 import type { Attributes } from "../onnx/attributes.ts";
 import { dense, layers as operators, turned } from "../onnx/layers.ts";
-import { joined, padded } from "../onnx/moves.ts";
+import { joined, padded, repeated } from "../onnx/moves.ts";
 import { permuted, sizeOf, type Tensor } from "../tensor.ts";
 
 /** A layer's settings, of which nothing is believed. */
@@ -266,6 +266,15 @@ export const layers: Readonly<Record<string, Apply>> = {
     if (![top, bottom, left, right].every((n) => Number.isInteger(n) && n >= 0))
       unsupported(`its padding is ${JSON.stringify(padding)}.`);
     return padded(use.builder, use.inputs[0], [0, top, left, 0], [0, bottom, right, 0], 0);
+  },
+  UpSampling2D: (use) => {
+    checkChannels(use);
+    const { config, builder, inputs } = use;
+    if ((config.interpolation ?? "nearest") !== "nearest")
+      unsupported(`its interpolation is ${JSON.stringify(config.interpolation)}.`);
+    const [height, width] = numbers(config, "size", 2, [2, 2]);
+    if (!(height >= 1 && width >= 1)) unsupported(`its size is ${JSON.stringify(config.size)}.`);
+    return repeated(builder, inputs[0], [1, height, width, 1]);
   },
   BatchNormalization: batchNorm,
   LayerNormalization: layerNorm,

@@ -13,11 +13,11 @@ interface OnnxRuntime {
   };
 }
 
-/** The outputs of a file for its input x, by their names. */
+/** The outputs of a file for its one input, by their names. */
 export async function runOnnx(
   bytes: Uint8Array,
   x: { readonly data: ArrayLike<number>; readonly shape: readonly number[] },
-  tokens = false,
+  { tokens = false, input = "x" }: { readonly tokens?: boolean; readonly input?: string } = {},
 ): Promise<Readonly<Record<string, { readonly data: Float32Array }>>> {
   const { default: ort } = (await import(NAME)) as { default: OnnxRuntime };
   ort.env.wasm.numThreads = 1;
@@ -27,5 +27,5 @@ export async function runOnnx(
   const given = tokens
     ? new ort.Tensor("int64", BigInt64Array.from(numbers, BigInt), [...x.shape])
     : new ort.Tensor("float32", Float32Array.from(numbers), [...x.shape]);
-  return session.run({ x: given }) as Promise<Readonly<Record<string, { readonly data: Float32Array }>>>;
+  return session.run({ [input]: given }) as Promise<Readonly<Record<string, { readonly data: Float32Array }>>>;
 }

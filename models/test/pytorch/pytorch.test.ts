@@ -4,7 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { array, einsum, type NDArray, vjp } from "laplace-ts";
-import { fromOnnx } from "laplace-ts-models";
+import { fromOnnx, toOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
 import { runOnnx } from "./onnx-runtime.ts";
 
@@ -78,9 +78,16 @@ describe.each(names)("%s", (name) => {
 
   test("outputs in float32 are those of onnxruntime-web", async () => {
     const { data, shape } = expected.x;
-    const { y } = await runOnnx(bytes(""), { data, shape }, expected.tokens);
+    const { y } = await runOnnx(bytes(""), { data, shape }, { tokens: expected.tokens });
     const own = fromOnnx(bytes("")).network.forward(array(data, { shape }));
     expectClose(withEnd(own, end, axis), y.data, 1e-5);
+  });
+
+  test("goes back out, and onnxruntime-web computes the same", async () => {
+    const { data, shape } = expected.x;
+    const own = fromOnnx(bytes("")).network;
+    const { y } = await runOnnx(toOnnx(own), { data, shape });
+    expectClose(y.data, own.forward(array(data, { shape })).data, 1e-5);
   });
 
   test.skipIf(end !== undefined)("gradients of every sample are PyTorch's", () => {
