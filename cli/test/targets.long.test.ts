@@ -71,6 +71,12 @@ describe("prices, log-normal around a curve", () => {
     );
   });
 
+  test("prices of which some are 0 have no logarithm, and are learned", { timeout: 300_000 }, async () => {
+    const some = tableOf(rows.slice(0, known).map(({ cells: [a, b, y] }, i) => [a, b, i % 3 === 0 ? 0 : y]));
+    const { model } = await fitTable(some, { ...settings, target: "y" }, () => {});
+    expect(model.encoding.target).not.toMatchObject({ scale: { kind: "log" } });
+  });
+
   test("numbers that are normal are learned as they are", { timeout: 300_000 }, async () => {
     const normal = tableOf(rows.slice(0, known).map(({ cells: [a, b, y] }) => [a, b, 10 + Math.log(y)]));
     const { model } = await fitTable(normal, { ...settings, target: "y" }, () => {});

@@ -18,10 +18,15 @@ export interface Scaling {
   readonly lanes: Lanes;
 }
 
+const ROUNDING = 1e-12;
+
 /** Whether the target may be learned on another scale: undefined for classes. */
 export function scalingOf(encoding: TableEncoding, targets: Float64Array, lanes: Lanes): Scaling | undefined {
-  if (encoding.target.kind !== "number") return undefined;
-  return { positive: targets.every((y) => encoding.ofTarget(y) > 0), lanes };
+  const { target } = encoding;
+  if (target.kind !== "number") return undefined;
+  // A zero comes back from the encoding as large as its rounding.
+  const least = ROUNDING * (Math.abs(target.mean) + target.sd);
+  return { positive: targets.every((y) => encoding.ofTarget(y) > least), lanes };
 }
 
 /** Nats of a row by which a scale must make the targets more probable, as normal numbers, to be tried; with fewer rows none is. */
