@@ -151,6 +151,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   [on(reg, "covariance"), {}],
   [on(reg, "merge"), reg],
   [on(la, "posterior"), fit],
+  [on(reg, "sandwich"), data],
   [on(fit, "scale"), 2],
   [on(net, "forward"), x],
   [on(net.clone(), "setParameters"), direction],

@@ -13,6 +13,7 @@ import { entryFields, readEntry } from "../likelihood/entry.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
 import { checkIsFit, Fit } from "../posterior/fit.ts";
+import { refuseSandwich } from "../posterior/outer-products.ts";
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { bringAll } from "../structures/all.ts";
 import { structures } from "../structures/curvature.ts";
@@ -134,6 +135,7 @@ const isNew = (fit: Fit): boolean =>
 /** Writes the arrays, and gives everything else as JSON. */
 function writeDocument(where: string, posterior: Posterior, write: Write) {
   const { fit, likelihood, prior, temperature, damping, clip, tuning } = posterior.parts;
+  refuseSandwich(where, posterior.parts);
   write("theta", fit.of.theta, [fit.of.theta.length]);
   // As the option `weights` orders them.
   write("prior.precision", prior.selection.arrange(prior.precision, true), [prior.precision.length]);
@@ -152,8 +154,7 @@ function writeSums(where: string, fitted: Fit, likelihood: Likelihood, { named }
   const { of, curvature } = fitted;
   const { selection } = curvature;
   const { net, kind, samples, seed, sharing, basis } = of;
-  const { buffers } = net;
-  if (buffers.size > 0) write("buffers", Float64Array.from(buffers.data), [buffers.size]);
+  if (net.buffers.size > 0) write("buffers", Float64Array.from(net.buffers.data), [net.buffers.size]);
   write("fitted.gradient", fitted.gradient, [fitted.gradient.length]);
   const inOrder = <T>(all: ArrayLike<T>, order: Uint32Array | undefined) =>
     order === undefined ? Array.from(all) : Array.from(order, (i) => all[i]);

@@ -95,11 +95,13 @@ export class WeightGaussian<Kind extends LikelihoodKind = LikelihoodKind> {
 
   /** @internal The precision of a curvature at another prior and likelihood. */
   *factor(curvature: Curvature, { prior, likelihood }: Tuned, inverse = false): Steps<Precision> {
-    const { temperature, damping, clip, fit } = this.#parts;
+    const { temperature, damping, clip, fit, around } = this.#parts;
     checkPrior("laplace", curvature.structure, prior);
     const h = factorOf(likelihood, temperature);
-    if (fit.of.kind === "hessian") return yield* broughtHessian().precision(curvature, h, prior, clip);
-    return yield* rowOf(curvature).precision(curvature, h, prior, { damping, inverse });
+    const precision = yield* fit.of.kind === "hessian"
+      ? broughtHessian().precision(curvature, h, prior, clip)
+      : rowOf(curvature).precision(curvature, h, prior, { damping, inverse });
+    return around === undefined ? precision : yield* around(precision, h);
   }
 
   /** @internal The same with other parts. */

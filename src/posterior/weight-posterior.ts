@@ -1,16 +1,19 @@
 // The Laplace approximation's Gaussian over weights, as users ask it: immutable, factored once, asked often.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { Data } from "../data/batches.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkNumber, checkOptions } from "../errors.ts";
-import { asynchronously, atOnce, type BurstOptions, type Steps } from "../kernels/steps.ts";
+import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/noise.ts";
 import { eachRows } from "../linalg/in-steps.ts";
 import { checkSquare, readVectors } from "../structures/curvature.ts";
 import { type Hyperparameters, readPrior } from "../structures/prior.ts";
+import { sandwich } from "../structures/sandwich.ts";
 import { broughtHessian } from "../structures/table.ts";
 import { type Evidence, type EvidenceGradient, evidenceGradientOf } from "./evidence.ts";
+import { outerProducts, refuseSandwich } from "./outer-products.ts";
 import { type SampleOptions, sampling } from "./sampling.ts";
 import { evidenceAt } from "./tunable.ts";
 import { evidenceIn, tuned } from "./tuned.ts";
@@ -28,6 +31,28 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
   get clipped(): number {
     const { clip, fit } = this.parts;
     return clip === true ? atOnce(broughtHessian().clipped(fit.curvature)).count : 0;
+  }
+
+  /**
+   * The same weights with the sandwich covariance P⁻¹ M P⁻¹, M = Σ g gᵀ / (σ² T)² over the gradients g of the examples' losses (Huber
+   * 1967; White 1982): what the weights vary by where the likelihood is wrong, such as noise that is not the same everywhere.
+   * Predictions, covariances and draws are by it; it has no evidence, density or precision, and stays as it is.
+   * @param data those of the fit; of the structures "full" and "diagonal"
+   * @throws OptionError for other structures; ShapeError, ValueError for bad or other data
+   */
+  sandwich(data: Data): this {
+    return atOnce(this.#sandwich(data));
+  }
+
+  /** `sandwich` in bursts; progress in examples. @throws as `sandwich`; the signal's reason */
+  async sandwichAsync(data: Data, options: BurstOptions<ExamplesReport> = {}): Promise<this> {
+    return asynchronously("sandwich", options, () => this.#sandwich(data));
+  }
+
+  *#sandwich(data: Data): Steps<this, ExamplesReport> {
+    refuseSandwich("sandwich", this.parts);
+    const outer = yield* outerProducts("sandwich", this, data);
+    return yield* this.deriving({ around: (precision, h) => sandwich(precision, outer, h), tuning: undefined });
   }
 
   /** The mean of the weights: their values at the fit, [S]. */
@@ -65,6 +90,7 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
 
   /** @internal `with` in steps, and how it was found to be changed so. */
   *changing(changes: Hyperparameters, tuning?: Tuning): Steps<this> {
+    refuseSandwich("with", this.parts);
     checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
     const { prior, likelihood, temperature, fit } = this.parts;
     const { priorPrecision = this.priorPrecision, priorMean = this.priorMean } = changes;
@@ -87,6 +113,7 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
    */
   merge(other: WeightPosterior): this {
     checkIsPosterior("merge", "the other", other);
+    refuseSandwich("merge", this.parts);
     return this.derive({ fit: this.fit.merge(other.fit), tuning: undefined });
   }
 

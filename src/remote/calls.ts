@@ -93,6 +93,7 @@ export const kinds = {
     calls: [
       "with",
       "merge",
+      "sandwich",
       "optimizePrior",
       "evidence",
       "logMarginalLikelihood",

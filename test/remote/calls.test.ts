@@ -98,6 +98,7 @@ test("every function and every method of a kind is there, and no other", async (
 const asked: Record<(typeof kinds.posterior.calls)[number], readonly unknown[]> = {
   with: [{ temperature: 0.5 }],
   merge: [],
+  sandwich: [],
   optimizePrior: [{ steps: 20 }],
   evidence: [],
   logMarginalLikelihood: [],
@@ -128,6 +129,13 @@ describe.each([
       return;
     }
     const weights = name === "logProb" ? [here.mean] : [];
+    if (name === "sandwich") {
+      if (structure === "full") {
+        const robust = await there.sandwich(data);
+        expect(await robust.covariance()).toEqual(here.sandwich(data).covariance());
+      } else await expect(there.sandwich(data)).rejects.toThrow(expect.objectContaining({ name: "OptionError" }));
+      return;
+    }
     const own = name === "merge" ? [here] : [...weights, ...args];
     const due = method(here)(...own);
     for (let again = 0; again < 2; again++) {
