@@ -4,6 +4,7 @@ import {
   type ArrayLike,
   chain,
   dense,
+  gelu,
   laplace,
   type NDArray,
   type Network,
@@ -11,6 +12,9 @@ import {
   Random,
   randomNormal,
   relu,
+  sigmoid,
+  silu,
+  softplus,
   tanh,
 } from "laplace-ts";
 import { fromOnnx, ModelError, toOnnx } from "laplace-ts-models";
@@ -62,7 +66,43 @@ test("a posterior around a network that was read from a file", async () => {
   close(run(toOnnx(posterior), "variance", far), posterior.predict(far).variance);
 });
 
-test("only posteriors of a last layer of vectors are written", async () => {
+describe("a posterior over all weights of a perceptron", () => {
+  const functions = { relu, tanh, sigmoid, softplus, silu, gelu };
+  test.each(Object.entries(functions))("with %s, diagonal and kronecker", async (_, activation) => {
+    for (const task of ["regression", "classification", "binary"]) {
+      const outputs = task === "classification" ? 3 : 1;
+      const net = chain(
+        { inputs: 3, seed: 6, dtype: "float64" },
+        dense(4, activation),
+        dense(5, activation),
+        dense(outputs),
+      );
+      const y = task === "regression" ? targets.regression.y.map((row) => [(row as number[])[0]]) : targets[task].y;
+      for (const structure of ["diagonal", "kronecker"] as const) {
+        const options = { likelihood: task, structure, priorPrecision: 3, checks: false } as never;
+        const posterior = (await laplace(net, options).fit({ x, y: y as never })) as Posterior;
+        const prediction = posterior.predict(far, (task === "regression" ? {} : { approximation: "probit" }) as never);
+        const expected = task === "regression" ? prediction.variance : prediction.functionVariance;
+        close(run(toOnnx(posterior), "variance", far), expected);
+      }
+    }
+  });
+
+  test("a tuned one, around a network that was read from a file", async () => {
+    const { network } = fromOnnx(toOnnx(netOf(1)));
+    const y = targets.regression.y.map((row) => [(row as number[])[0]]);
+    const options = { likelihood: "regression", structure: "kronecker", checks: false } as const;
+    const posterior = (await laplace(network, options).fit({ x, y })).optimizePrior({
+      priorStructure: "perParameter",
+    });
+    close(run(toOnnx(posterior), "variance", far), posterior.predict(far).variance);
+  });
+});
+
+test("others are refused, with what can be written", async () => {
   await expect(fit(netOf(2), "regression", "full", "all").then(toOnnx)).rejects.toThrow(ModelError);
   await expect(fit(netOf(2), "regression", "full", "all").then(toOnnx)).rejects.toThrow(/weights: "lastLayer"/);
+  const damped = { likelihood: "binary", structure: "kronecker", damping: true, checks: false } as const;
+  const posterior = await laplace(netOf(1), damped).fit({ x, y: targets.binary.y as never });
+  expect(() => toOnnx(posterior)).toThrow(/damping are not written/);
 });

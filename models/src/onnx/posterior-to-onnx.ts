@@ -1,10 +1,11 @@
-// Posteriors over a last layer as ONNX graphs: with features φ = (h, 1), output c has the variance φᵀ Σ_c φ, Σ_c being the
+// Posteriors as ONNX graphs. Over a last layer: with features φ = (h, 1), output c has the variance φᵀ Σ_c φ, Σ_c being the
 // covariance of its own weights and bias. Of Σ_c = L Lᵀ it is ‖Lᵀ φ‖².
 
 import { cholesky, OptionError, type Posterior, zeros } from "laplace-ts";
 import type { LinearSite, Node } from "laplace-ts/graph";
 import { primitive } from "../builder.ts";
-import { ModelError } from "../errors.ts";
+import { ModelError, Unsupported } from "../errors.ts";
+import { allVariances } from "./all-weights.ts";
 import { type Writer, writeNetwork } from "./to-onnx.ts";
 
 const where = "toOnnx";
@@ -20,8 +21,8 @@ export function beneath(node: Node): Node {
   return node.primitive.name === "reshape" ? beneath(node.inputs[0]) : node;
 }
 
-/** The last layer, if the posterior is over its weights and no others. @throws ModelError */
-function lastLayer({ net, indices }: Posterior): { last: Node; site: LinearSite } {
+/** The last layer, and whether the posterior is over its weights and no others. @throws ModelError */
+function lastLayer({ net, indices }: Posterior): { last: Node; site: LinearSite; alone: boolean } {
   // Networks that were read from files compute a batch of one, [1, C].
   const last = beneath(net.graph.output);
   const site = last.site as LinearSite | undefined;
@@ -35,8 +36,19 @@ function lastLayer({ net, indices }: Posterior): { last: Node; site: LinearSite 
   if (net.graph.uses.get(site)?.length !== 1) refuse("The last layer is applied more than once.");
   const own = [site.weight, ...(site.bias ? [site.bias] : [])];
   const places = own.flatMap(({ offset, size }) => Array.from({ length: size }, (_, i) => offset + i));
-  if (places.length === indices.length && places.every((place, i) => place === indices[i])) return { last, site };
-  return refuse('The posterior must be over the last layer\'s weights: laplace(net, { weights: "lastLayer", … }).');
+  return { last, site, alone: places.length === indices.length && places.every((place, i) => place === indices[i]) };
+}
+
+/** Of a posterior over other weights than the last layer's. @throws ModelError */
+function widely(writer: Writer, posterior: Posterior, last: Node): string {
+  try {
+    return allVariances(writer, posterior, last);
+  } catch (cause) {
+    if (!(cause instanceof Unsupported)) throw cause;
+    return refuse(
+      `The posterior is over ${posterior.size} weights: ${cause.message} Of other networks it must be over the last layer's: laplace(net, { weights: "lastLayer", … }).`,
+    );
+  }
 }
 
 /** The variances of outputs, [batch, C], from features [batch, D]. */
@@ -86,10 +98,10 @@ function noiseOf(posterior: Posterior): Float64Array {
   return Float64Array.from(variance.data, (value, i) => value - functionVariance.data[i]);
 }
 
-/** What a posterior over the last layer says, as a graph. See `toOnnx`. */
+/** What a posterior says, as a graph. See `toOnnx`. */
 export function posteriorToOnnx(posterior: Posterior): Uint8Array<ArrayBuffer> {
   const { net } = posterior;
-  const { last, site } = lastLayer(posterior);
+  const { last, site, alone } = lastLayer(posterior);
   const { targets, normal } = posterior.likelihood;
   if (targets === "numbers" && !normal) {
     throw new OptionError(`${where}: posteriors of regression and classification are written, not of this likelihood.`);
@@ -98,7 +110,7 @@ export function posteriorToOnnx(posterior: Posterior): Uint8Array<ArrayBuffer> {
   const flat = (node: Node) =>
     node.shape.length === 1 ? writer.value(node) : writer.reshape(writer.value(node), [node.size]);
   const [features, f] = [flat(last.inputs[0]), flat(last)];
-  const variance = variances(writer, posterior, features, site);
+  const variance = alone ? variances(writer, posterior, features, site) : widely(writer, posterior, last);
   const outputs = ["mean", "variance"];
   writer.apply("Identity", [f], undefined, "mean");
   if (targets === "numbers") writer.apply("Add", [variance, writer.numbers(noiseOf(posterior))], undefined, "variance");

@@ -70,9 +70,12 @@ const tasks: [string, number][] = [
   ["classification", 3],
   ["binary", 1],
 ];
-test.each(structures.flatMap((structure) => tasks.map(([task, outputs]) => [structure, task, outputs] as const)))(
-  "a posterior, %s, for %s",
-  async (structure, task, outputs) => {
+const kinds = ["lastLayer", "all"].flatMap((weights) =>
+  structures.flatMap((structure) => tasks.map(([task, outputs]) => [weights, structure, task, outputs] as const)),
+);
+test.each(kinds.filter(([weights, structure]) => weights === "lastLayer" || structure !== "full"))(
+  "a posterior over %s, %s, for %s",
+  async (weights, structure, task, outputs) => {
     const random = new Random(4);
     const net = chain({ inputs: 3, seed: 5 }, dense(6, tanh), dense(outputs));
     const x = randomNormal([30, 3], { seed: 1 });
@@ -81,7 +84,7 @@ test.each(structures.flatMap((structure) => tasks.map(([task, outputs]) => [stru
         ? random.integer(3)
         : Array.from({ length: outputs }, () => (task === "binary" ? random.integer(2) : random.normal())),
     );
-    const options = { likelihood: task, structure, weights: "lastLayer" };
+    const options = { likelihood: task, structure, weights };
     const posterior = (await laplace(net, options as never).fit({ x, y } as never)) as Posterior;
     const approximation = task === "regression" ? {} : { approximation: "probit" };
     const expected = posterior.predict(x, approximation as never);
