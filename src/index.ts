@@ -200,6 +200,7 @@ export {
   type TablePrediction,
   tableModel,
 } from "./io/table-models.ts";
+export type { TableMixture } from "./io/table-posteriors.ts";
 export { type TableScores, tableLogDensities, tableQuantiles, tableScores } from "./io/table-scores.ts";
 export { version } from "./io/version.ts";
 export { type LoadedWeights, loadWeights, type WeightsOptions } from "./io/weights.ts";

@@ -4,7 +4,7 @@ import { loadTableModel, Random, saveTableModel, tableScores } from "laplace-ts"
 import { describe, expect, test } from "vitest";
 import { type FitSettings, fitTable } from "../src/fitting/fit.ts";
 import { reportData } from "../src/fitting/to-report.ts";
-import { scaleText } from "../src/model/noise.ts";
+import { noiseByRow, scaleText } from "../src/model/noise.ts";
 import type { Rows } from "../src/model/rows.ts";
 
 const settings: Omit<FitSettings, "target"> = {
@@ -81,5 +81,52 @@ describe("prices, log-normal around a curve", () => {
     const normal = tableOf(rows.slice(0, known).map(({ cells: [a, b, y] }) => [a, b, 10 + Math.log(y)]));
     const { model } = await fitTable(normal, { ...settings, target: "y" }, () => {});
     expect(model.encoding.target).not.toHaveProperty("scale");
+  });
+});
+
+describe("noise that grows twentyfold along a column", () => {
+  const random = new Random(5);
+  const rows = Array.from({ length: 2500 }, () => {
+    const [a, b, e] = [4 * random.uniform() - 2, random.normal(), random.normal()];
+    const sd = Math.exp(-1 + 0.8 * a);
+    return {
+      cells: [a, b, 3 + Math.sin(2 * a) + 0.5 * b + sd * e],
+      loss: Math.log(sd) + 0.5 * (e * e + Math.log(2 * Math.PI)),
+    };
+  });
+  const [known, others] = [rows.slice(0, 500), rows.slice(500)];
+
+  test("is learned row by row, said, and right in each quarter", { timeout: 300_000 }, async () => {
+    const fit = await fitTable(tableOf(known.map(({ cells }) => cells)), { ...settings, target: "y" }, () => {});
+    const { model } = fit;
+    const predicted = model.predict(others.map(({ cells: [a, b] }) => ({ a: String(a), b: String(b) })));
+    const truth = others.map(({ cells }) => cells[2]);
+    const { negativeLogDensity } = tableScores(predicted, truth);
+    expect(average(negativeLogDensity) - average(others.map(({ loss }) => loss))).toBeLessThan(0.05);
+    for (const low of [-2, -1, 0, 1]) {
+      const at = others.flatMap(({ cells: [a] }, i) => (a >= low && a < low + 1 ? [i] : []));
+      const [lower, upper] = [predicted.lower, predicted.upper].map((all = new Float64Array()) =>
+        at.map((i) => all[i]),
+      );
+      const share = covered(
+        at.map((i) => truth[i]),
+        lower,
+        upper,
+      );
+      expect(share).toBeGreaterThan(0.86);
+      expect(share).toBeLessThan(0.94);
+    }
+    const said = noiseByRow(model, fit.heldOut);
+    expect(said?.share).toBeGreaterThan(0.5);
+    expect((said?.high ?? 0) / (said?.low ?? 1)).toBeGreaterThan(8);
+    expect((await reportData(fit, [], { data: "noise", seed: 0 })).noiseByRow).toMatch(/depends on the row/);
+    const far = [
+      { a: "20", b: "0" },
+      { a: "-20", b: "30" },
+    ];
+    expect(loadTableModel(saveTableModel(model)).predict(far)).toEqual(model.predict(far));
+    expect(model.predict(far).sd?.every((sd) => sd > Math.max(...(predicted.sd ?? [])) && Number.isFinite(sd))).toBe(
+      true,
+    );
   });
 });

@@ -34,10 +34,20 @@ export function saveMixture(mixed: PosteriorMixture, options: SaveOptions = {}):
   if (!(mixed instanceof PosteriorMixture)) {
     throw new ValueError(`${where}: expected a mixture, such as mixture(posteriors) gives.`);
   }
-  const tensors: Record<string, NDArray> = { [WEIGHTS]: new NDArray(mixed.weights.slice(), [mixed.weights.length]) };
+  return mixtureBytes(mixed.posteriors as readonly Posterior[], mixed.weights, given);
+}
+
+/** Posteriors and their weights as one file, whatever their likelihoods. */
+export function mixtureBytes(
+  posteriors: readonly Posterior[],
+  weights: Float64Array,
+  given: Readonly<Record<string, string>>,
+): Bytes {
+  const where = "saveMixture";
+  const tensors: Record<string, NDArray> = { [WEIGHTS]: new NDArray(weights.slice(), [weights.length]) };
   const metadata: Record<string, string> = {};
-  for (const [k, posterior] of mixed.posteriors.entries()) {
-    const file = readFile(where, savePosterior(posterior as Posterior));
+  for (const [k, posterior] of posteriors.entries()) {
+    const file = readFile(where, savePosterior(posterior));
     for (const [name, tensor] of Object.entries(file.tensors)) tensors[`${k}.${name}`] = tensor;
     for (const [name, text] of Object.entries(file.metadata)) metadata[`${k}.${name}`] = text;
   }
@@ -50,6 +60,27 @@ export function saveMixture(mixed: PosteriorMixture, options: SaveOptions = {}):
  * something else
  */
 export function loadMixture(bytes: Uint8Array | ArrayBuffer): PosteriorMixture {
+  const { posteriors, weights } = loadPosteriors(bytes);
+  return mixtureOf(posteriors, weights);
+}
+
+/** A mixture of posteriors as a file has them. @throws FileError */
+function mixtureOf(posteriors: readonly Posterior[], weights: Float64Array): PosteriorMixture {
+  try {
+    const made = mixture(posteriors, weights);
+    const sum = weights.reduce((total, weight) => total + weight, 0);
+    // Divided by their sum once more, they would change by a last bit.
+    return Math.abs(sum - 1) > 1e-9 ? made : new PosteriorMixture(made.posteriors, weights);
+  } catch (cause) {
+    throw new FileError("malformed", (cause as Error).message, { cause });
+  }
+}
+
+/** Posteriors and weights of a file, whatever their likelihoods. @throws FileError */
+export function loadPosteriors(bytes: Uint8Array | ArrayBuffer): {
+  readonly posteriors: readonly Posterior[];
+  readonly weights: Float64Array;
+} {
   const where = "loadMixture";
   const { tensors, metadata } = readFile(where, bytes);
   const { [CHECKSUM]: checksum, ...rest } = metadata;
@@ -84,13 +115,5 @@ export function loadMixture(bytes: Uint8Array | ArrayBuffer): PosteriorMixture {
     part.metadata[own] = text;
   }
   const posteriors = parts.map((part) => loadPosterior(writeSafetensors(part.tensors, part.metadata)));
-  try {
-    const made = mixture(posteriors, weights);
-    const own = Float64Array.from(weights.data);
-    const sum = own.reduce((total, weight) => total + weight, 0);
-    // Divided by their sum once more, they would change by a last bit.
-    return Math.abs(sum - 1) > 1e-9 ? made : new PosteriorMixture(made.posteriors, own);
-  } catch (cause) {
-    throw new FileError("malformed", (cause as Error).message, { cause });
-  }
+  return { posteriors, weights: Float64Array.from(weights.data) };
 }

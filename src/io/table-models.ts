@@ -4,26 +4,29 @@ import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
 import { fromScale } from "../data/target-scales.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
-import { PosteriorMixture } from "../evaluation/mixture.ts";
 import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import type { Approximation } from "../prediction/prediction.ts";
 import { Fields } from "./fields.ts";
 import { type Json, parseJson } from "./json.ts";
-import { isMixture, loadMixture, saveMixture } from "./mixtures.ts";
+import { isMixture, loadMixture, loadPosteriors, mixtureBytes } from "./mixtures.ts";
 import { loadPosterior, savePosterior } from "./posteriors.ts";
 import { type Bytes, readFile } from "./safetensors.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
 import { inOwnUnits, mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
+import { alike, checkPosterior, heaviestOf, type TableMixture } from "./table-posteriors.ts";
 import { classRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
 
 /** What a model of a table is made of. */
 export interface TableModelParts {
-  /** Numbers: a Gaussian likelihood, one output. Two classes: Bernoulli, one logit. More: categorical, a logit for each. */
+  /** Numbers: a Gaussian likelihood, one output, or a heteroscedastic one, two outputs. Two classes: Bernoulli, one logit. More: categorical, a logit for each. */
   readonly posterior?: Posterior | undefined;
-  /** Several posteriors that predict together, in the place of one. */
-  readonly mixture?: PosteriorMixture | undefined;
+  /**
+   * Several posteriors that predict together, in the place of one: `mixture(posteriors)`, or, where some have a noise that depends on the
+   * row and others do not, `{ posteriors, weights }`.
+   */
+  readonly mixture?: TableMixture | undefined;
   readonly encoding: TableEncoding;
   /** How predictions are made (default: the likelihood's own default). */
   readonly approximation?: Approximation | undefined;
@@ -77,7 +80,9 @@ export interface TablePrediction {
 
 const KEY = "table-model";
 /** Raised with every change that a reader of before would not understand. */
-const FORMAT_VERSION = 3;
+const FORMAT_VERSION = 4;
+/** That of a mixture of one likelihood. */
+const FORMAT_OF_ALIKE = 3;
 /** That of a single posterior. */
 const FORMAT_OF_ONE = 2;
 /** The 95 % quantile of N(0, 1); written out, because the functions of Math that give it differ between engines. */
@@ -94,7 +99,7 @@ export class TableModel {
   /** The posterior, or that of the mixture with the greatest weight. */
   readonly posterior: Posterior;
   /** Several posteriors that predict together; undefined where there is one. */
-  readonly mixture: PosteriorMixture | undefined;
+  readonly mixture: TableMixture | undefined;
   readonly encoding: TableEncoding;
   readonly approximation: Approximation;
   readonly farVariance: number;
@@ -108,27 +113,8 @@ export class TableModel {
     if (mixture !== undefined && parts.posterior !== undefined && !mixture.posteriors.includes(parts.posterior)) {
       throw new ValueError("tableModel: the posterior is not in the mixture; give one of both.");
     }
-    const { graph } = posterior.net;
-    const { target } = encoding;
-    const classes = target.kind === "number" ? 0 : target.classes.length;
-    const kind = classes === 0 ? "numbers" : classes === 2 ? "labels" : "classes";
-    const outputs = classes > 2 ? classes : 1;
-    const { size, shape } = graph.input;
-    if (size !== encoding.inputs.length || shape.length !== 1) {
-      throw new ValueError(`tableModel: the encoding has ${encoding.inputs.length} inputs, the network ${size}.`);
-    }
-    const { name: likelihood, targets, normal } = posterior.likelihood;
-    if (targets !== kind || normal !== (kind === "numbers") || graph.output.size !== outputs) {
-      const needed = `a likelihood of ${kind === "numbers" ? "normal numbers" : kind} with ${outputs} outputs`;
-      throw new ValueError(
-        `tableModel: the target "${target.name}" needs ${needed}; the posterior has ${likelihood} with ${graph.output.size}.`,
-      );
-    }
-    const { links } = posterior.likelihood;
-    const approximation = parts.approximation ?? (links[0] as Approximation);
-    if (approximation !== "network" && !links.some((link) => link === approximation)) {
-      throw new ValueError(`tableModel: a ${likelihood} likelihood has no approximation "${approximation}".`);
-    }
+    const approximation = parts.approximation ?? (posterior.likelihood.links[0] as Approximation);
+    for (const one of mixture?.posteriors ?? [posterior]) checkPosterior(one as Posterior, encoding, approximation);
     if (!(farVariance >= 0)) throw new ValueError(`tableModel: farVariance must be at least 0, not ${farVariance}.`);
     [this.posterior, this.mixture] = [
       posterior,
@@ -297,15 +283,6 @@ function placeOf(order: readonly number[], weights: Float64Array, draws: number)
   });
 }
 
-/** The posterior of the greatest weight, the first of equals. */
-function heaviestOf(mixture: PosteriorMixture): Posterior {
-  if (!(mixture instanceof PosteriorMixture)) {
-    throw new ValueError("tableModel: mixture: expected a mixture, such as mixture(posteriors) gives.");
-  }
-  const { weights, posteriors } = mixture;
-  return posteriors[weights.indexOf(Math.max(...weights))] as Posterior;
-}
-
 /** The probabilities of logits at a place; a single logit is that of the second class against 0. */
 function softmax(logits: ArrayLike<number>, at: number, outputs: number, into: Float64Array): void {
   let largest = outputs === 1 ? 0 : Number.NEGATIVE_INFINITY;
@@ -340,9 +317,16 @@ export function tableModel(parts: TableModelParts): TableModel {
 export function saveTableModel(model: TableModel): Bytes {
   const { posterior, mixture, encoding, approximation, farVariance, farLevel, notes } = model;
   const far = { ...(Number.isFinite(farVariance) && { farVariance }), ...(farLevel && { farLevel }) };
-  const format = mixture === undefined ? FORMAT_OF_ONE : FORMAT_VERSION;
+  const format = mixture === undefined ? FORMAT_OF_ONE : alike(mixture.posteriors) ? FORMAT_OF_ALIKE : FORMAT_VERSION;
   const metadata = { [KEY]: JSON.stringify({ format, encoding, approximation, ...far, notes }) };
-  return mixture === undefined ? savePosterior(posterior, { metadata }) : saveMixture(mixture, { metadata });
+  if (mixture === undefined) return savePosterior(posterior, { metadata });
+  return mixtureBytes(mixture.posteriors as readonly Posterior[], mixture.weights, metadata);
+}
+
+/** A mixture of a file; of several likelihoods, its posteriors and weights. @throws FileError */
+function readMixture(bytes: Uint8Array | ArrayBuffer): TableMixture {
+  const { posteriors, weights } = loadPosteriors(bytes);
+  return alike(posteriors) ? loadMixture(bytes) : { posteriors, weights };
 }
 
 /**
@@ -352,7 +336,7 @@ export function saveTableModel(model: TableModel): Bytes {
 export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
   const where = "loadTableModel";
   const { metadata } = readFile(where, bytes);
-  const mixed = isMixture(metadata) ? loadMixture(bytes) : undefined;
+  const mixed = isMixture(metadata) ? readMixture(bytes) : undefined;
   const posterior = mixed === undefined ? loadPosterior(bytes) : undefined;
   const text = metadata[KEY];
   if (text === undefined) {

@@ -14,6 +14,8 @@ import type { RowPredictions } from "./table-draws.ts";
 export const DRAWS = 64;
 /** Those of each of several posteriors, whose shares are averaged. */
 export const drawsOf = (posteriors: number): number => Math.max(8, Math.ceil(DRAWS / posteriors));
+/** The most variance of noise that depends on the row, in that of the target: far away it would grow beyond all numbers. */
+const MOST_NOISE = 100;
 /** As `predict` has them. */
 const SAMPLES = { samples: 100, seed: 0 };
 
@@ -33,9 +35,14 @@ export function* numberRows(
   { approximation }: RowOptions,
 ): Steps<RowPredictions, ExamplesReport> {
   const predicted = yield* predict("predict", posterior, x, { approximation });
-  const [mean, variance, functionVariance] = [predicted.mean, predicted.variance, predicted.functionVariance].map(
-    ({ data }) => Float64Array.from(data),
+  const [mean, variance, all] = [predicted.mean, predicted.variance, predicted.functionVariance].map(({ data }) =>
+    Float64Array.from(data),
   );
+  // Where the noise depends on the row, the second output is the logarithm of its variance.
+  const outputs = all.length / mean.length;
+  const functionVariance = outputs === 1 ? all : mean.map((_, i) => all[i * outputs]);
+  if (outputs > 1)
+    for (let i = 0; i < mean.length; i++) variance[i] = Math.min(variance[i], functionVariance[i] + MOST_NOISE);
   const epistemic = variance.map((v, i) => functionVariance[i] / v);
   return { mean, variance, logs: new Float64Array(0), functionVariance, epistemic };
 }

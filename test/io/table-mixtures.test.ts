@@ -4,6 +4,7 @@ import fc from "fast-check";
 import {
   dense,
   FileError,
+  heteroscedastic,
   laplace,
   loadTableModel,
   mixture,
@@ -11,6 +12,7 @@ import {
   network,
   normalCdf,
   normalQuantile,
+  type PosteriorMixture,
   readSafetensors,
   saveMixture,
   saveTableModel,
@@ -181,13 +183,59 @@ describe("files", () => {
 
   test("a mixture without an encoding is foreign, and other metadata are kept", async () => {
     const { mixed } = await modelsOf("regression");
-    const whole = mixed.mixture;
+    const whole = mixed.mixture as PosteriorMixture | undefined;
     if (whole === undefined) throw new Error("a mixture is expected");
     expect(() => loadTableModel(saveMixture(whole))).toThrow(FileError);
     expect(readSafetensors(saveMixture(whole, { metadata: { own: "text" } })).metadata.own).toBe("text");
     expect(() => saveMixture(whole, { metadata: { "0.document": "x" } })).toThrow(/number and a dot/);
     expect(() => saveMixture(whole, { metadata: { "laplace-ts.kind": "x" } })).toThrow(/library's own/);
   });
+});
+
+test("posteriors with a noise of the row and of all rows predict together", async () => {
+  const { single, encoding } = await modelsOf("regression");
+  const { x: inputs } = encoding.encode(rows.map(([a, c]) => ({ a, c })));
+  const x = new NDArray(inputs, [rows.length, encoding.inputs.length]);
+  const y = Float64Array.from(cells.regression, (cell) => encoding.encodeTarget(cell) ?? 0);
+  const net = network({ inputs: encoding.inputs.length, seed: 4, dtype: "float64" }, (input) =>
+    dense(2)(dense(3, tanh)(input)),
+  );
+  const varying = await laplace(net, { likelihood: heteroscedastic(), priorPrecision: 1, checks: false }).fit({ x, y });
+  const alone = tableModel({ posterior: varying, encoding });
+  const mixed = tableModel({
+    mixture: { posteriors: [single[0].posterior, varying], weights: Float64Array.of(0.3, 0.7) },
+    encoding,
+  });
+  const [one, other, both] = [single[0], alone, mixed].map((model) => model.predict(fresh));
+  const { mean, variance, functionVariance } = varying.predict(
+    new NDArray(encoding.encode(fresh.slice(0, 2)).x, [2, encoding.inputs.length]),
+  );
+  if (encoding.target.kind !== "number") throw new Error("numbers are expected");
+  const { mean: center, sd: unit } = encoding.target;
+  for (let i = 0; i < 2; i++) {
+    expect(other.mean?.[i]).toBeCloseTo(mean.data[i] * unit + center, 9);
+    expect((other.sd?.[i] ?? 0) ** 2 / (variance.data[i] * unit ** 2)).toBeCloseTo(1, 10);
+    expect(other.functionVariance[i]).toBeCloseTo(functionVariance.at(i, 0), 12);
+  }
+  fresh.forEach((_, i) => {
+    expect(both.mean?.[i]).toBeCloseTo(0.3 * (one.mean?.[i] ?? 0) + 0.7 * (other.mean?.[i] ?? 0), 9);
+  });
+  for (const model of [alone, mixed]) {
+    const again = loadTableModel(saveTableModel(model));
+    expect(again.predict(fresh)).toEqual(model.predict(fresh));
+    expect(Array.from(again.weights)).toEqual(Array.from(model.weights));
+  }
+  expect(() => tableModel({ mixture: { posteriors: [varying], weights: Float64Array.of(0.5) }, encoding })).toThrow(
+    ValueError,
+  );
+  const wide = network({ inputs: encoding.inputs.length, seed: 4 }, (input) => dense(2)(input));
+  const two = await laplace(wide, { likelihood: "regression", checks: false }).fit({
+    x,
+    y: new NDArray(new Float64Array(2 * rows.length), [rows.length, 2]),
+  });
+  expect(() =>
+    tableModel({ mixture: { posteriors: [varying, two], weights: Float64Array.of(0.5, 0.5) }, encoding }),
+  ).toThrow(/needs a likelihood/);
 });
 
 test("a mixture of one posterior: the same model, the same file; what does not go together is refused", async () => {

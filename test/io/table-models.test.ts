@@ -188,7 +188,7 @@ describe("files", () => {
   });
 
   test.each([
-    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 4 }), "newer"],
+    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 5 }), "newer"],
     ["a field too many", (document: Record<string, unknown>) => ({ ...document, extra: 1 }), "malformed"],
     [
       "an approximation that its likelihood lacks",

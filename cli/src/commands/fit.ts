@@ -11,7 +11,7 @@ import { formatNotes } from "../fitting/formats.ts";
 import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
 import { meanPrecision, relevanceOf, reportData } from "../fitting/to-report.ts";
-import { noiseOf, noiseText, scaleText } from "../model/noise.ts";
+import { noiseByRow, noiseByRowText, noiseOf, noiseText, scaleText } from "../model/noise.ts";
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
@@ -300,6 +300,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     priorPrecision: meanPrecision(fit.tuned),
     ...(relevance.size > 0 && { relevance: Object.fromEntries(relevance) }),
     noise: noiseOf(model),
+    noiseByRow: noiseByRow(model, heldOut),
     ...(encoding.target.kind === "number" && { targetScale: encoding.target.scale }),
     temperature: fit.temperature,
     candidates: fit.candidates,
@@ -329,7 +330,7 @@ function summary(
   const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
   const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
   const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
-  const [noise, scale] = [noiseText(model), scaleText(model)];
+  const [noise, scale, byRow] = [noiseText(model), scaleText(model), noiseByRow(model, heldOut)];
   const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
   return [
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
@@ -356,6 +357,7 @@ function summary(
       "tuned",
       `prior precision ${meanPrecision(fit.tuned).toPrecision(3)}${noise === undefined ? "" : `, noise ${noise}`}${fit.temperature === 1 ? "" : `, temperature ${fit.temperature}`}`,
     ),
+    ...(byRow === undefined ? [] : [line("noise", noiseByRowText(byRow))]),
     line("held out", fit.scheme),
     ...metricLines(task, heldOut.metrics, heldOut.baseline),
     better > 0

@@ -1,7 +1,7 @@
 // A small network with a linear skip, trained by second order, with its prior and noise by the evidence: one precision for each
 // layer, or one for each input, whose relevance it then says (Foresee & Hagan 1997; MacKay 1994).
 
-import { add, dense, gaussNewton, laplace, type Network, network, tanh, train } from "laplace-ts";
+import { add, dense, gaussNewton, heteroscedastic, laplace, type Network, network, tanh, train } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import type { Learning } from "./network.ts";
@@ -14,6 +14,8 @@ export interface EvidenceRecipe {
   readonly width: number;
   /** Which weights share a prior precision. */
   readonly groups: "layers" | "inputs";
+  /** Whether a second output is the logarithm of the noise's variance. */
+  readonly varying?: boolean;
   readonly memoryBudget: number;
   readonly seed: number;
 }
@@ -40,11 +42,12 @@ export function skipWeights(inputs: number, outputs: number, width: number): num
 
 /** A posterior around the minimum, and what its training said. */
 export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, onShare: (share: number) => void) {
-  const { learning, width, groups, memoryBudget, seed } = recipe;
-  const net = skipNetwork(numbers.x.shape[1], learning.outputs, width, seed);
-  const data = { x: numbers.x, y: numbers.y };
+  const { learning, width, groups, varying = false, memoryBudget, seed } = recipe;
+  const net = skipNetwork(numbers.x.shape[1], varying ? 2 : learning.outputs, width, seed);
+  const data = { x: numbers.x, y: varying ? numbers.y.reshape(numbers.rows) : numbers.y };
+  const likelihood = (noise: number) => (varying ? heteroscedastic() : learning.likelihood(noise));
   const { history, evidence } = await train(net, data, {
-    loss: learning.likelihood(FIRST_NOISE),
+    loss: likelihood(FIRST_NOISE),
     optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
     epochs: STEPS,
     evidence: { groups, tolerance: NATS },
@@ -52,7 +55,7 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
   });
   await turn();
   const fitted = await laplace(net, {
-    likelihood: learning.likelihood(evidence?.noise ?? 1),
+    likelihood: likelihood(evidence?.noise ?? 1),
     structure: "full",
     memoryBudget,
     priorPrecision: evidence?.priorPrecision ?? 1,

@@ -39,6 +39,8 @@ const [FIRST, FIRST_WIDE] = [5, 1];
 const [MOST_WORK, MOST_SINGLE_WORK] = [5e7, 2e8];
 /** Widths of small networks, the largest first. */
 const WIDTHS = [12, 8, 6, 4, 3, 2] as const;
+/** Fewer rows do not tell noises of rows apart. */
+const FEWEST_VARYING = 100;
 /** Fits from different seeds of what has more than one minimum. */
 const SEEDS = 3;
 
@@ -76,13 +78,15 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
   };
   const wide = WIDTHS.find((width) => quick(width) && fits(width));
   if (settings.structure === "auto" && wide !== undefined) {
-    const bySecondOrder = (name: string, width: number, groups: "layers" | "inputs"): Candidate => {
-      const weights = skipWeights(inputs, outputs, width);
+    const bySecondOrder = (name: string, width: number, groups: "layers" | "inputs", varying = false): Candidate => {
+      const own = varying ? 2 : outputs;
+      const weights = skipWeights(inputs, own, width);
+      const { memoryBudget, seed } = settings;
       return {
         name,
-        recipe: { by: "evidence", learning, width, groups, memoryBudget: settings.memoryBudget, seed: settings.seed },
+        recipe: { by: "evidence", learning, width, groups, varying, memoryBudget, seed },
         seeds: width === 0 ? 1 : SEEDS,
-        network: describeSkip(inputs, outputs, width, weights),
+        network: describeSkip(inputs, own, width, weights),
         structureReason: `all correlations of ${weights.toLocaleString("en")} weights`,
       };
     };
@@ -111,6 +115,12 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
       bySecondOrder(`${narrow} units`, narrow, "layers"),
       bySecondOrder(`${narrow} units with relevance`, narrow, "inputs"),
       ...(wide > narrow ? [bySecondOrder(`${wide} units with relevance`, wide, "inputs")] : []),
+      ...(encoding.target.kind === "number" && rows >= FEWEST_VARYING
+        ? [
+            bySecondOrder("a linear model with noise by row", 0, "layers", true),
+            bySecondOrder(`${narrow} units with noise by row`, narrow, "layers", true),
+          ]
+        : []),
       ...kinds.flatMap(byFeatures),
     ];
   }

@@ -32,10 +32,13 @@ export function* lossesByScale(model: TableModel, numbers: Numbers): Steps<Float
   }
   const losses = FACTORS.map(() => new Float64Array(numbers.rows));
   let at = 0;
+  // A noise that depends on the row has no factor: it is its network's.
+  const factors = posterior.likelihood.hyper.any ? FACTORS : [1];
+  for (const scale of losses.slice(factors.length)) scale.fill(Number.POSITIVE_INFINITY);
   for (const part of partsOf(numbers, posterior)) {
     const predicted = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
     const truth = Array.from(part.y.data, (y: number) => encoding.ofTarget(y));
-    for (const [s, factor] of FACTORS.entries()) {
+    for (const [s, factor] of factors.entries()) {
       const parts = predicted.parts?.map((one) => ({ ...one, sd: one.sd.map((sd) => sd * Math.sqrt(factor)) }));
       const logs = tableLogDensities({ ...predicted, parts }, truth);
       losses[s].set(

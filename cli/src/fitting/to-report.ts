@@ -2,7 +2,7 @@
 
 import { inputNames, NDArray, normalQuantile, reliabilityCurve, type TableModel, version } from "laplace-ts";
 import { calibrationOf } from "../model/metrics.ts";
-import { noiseOf, scaleText } from "../model/noise.ts";
+import { noiseByRow, noiseByRowText, noiseOf, scaleText } from "../model/noise.ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
 import type { TableFit } from "./fit.ts";
 import { formatNotes } from "./formats.ts";
@@ -25,6 +25,7 @@ export async function reportData(
   const priorPrecision = meanPrecision(fit.tuned);
   const noise = noiseOf(model);
   const targetScale = scaleText(model);
+  const byRow = noiseByRow(model, heldOut);
   return {
     data,
     target: target.name,
@@ -41,6 +42,7 @@ export async function reportData(
     structureReason: fit.structureReason,
     priorPrecision,
     ...(noise !== undefined && { noise }),
+    ...(byRow !== undefined && { noiseByRow: noiseByRowText(byRow) }),
     ...(targetScale !== undefined && { targetScale }),
     metrics,
     baseline,

@@ -1,6 +1,7 @@
 // The noise of a table's model, and the scale on which its target was learned.
 
 import type { TableModel } from "laplace-ts";
+import type { HeldOut } from "./held-out.ts";
 
 /** The standard deviation of the noise, in the target's units; undefined for classes, and where the target is learned on another scale. */
 export function noiseOf({ encoding: { target }, posterior }: TableModel): number | undefined {
@@ -25,4 +26,34 @@ export function scaleText({ encoding: { target } }: TableModel): string | undefi
   const { scale } = target;
   const learned = scale.kind === "log" ? "its logarithm" : `a power of it (Yeo & Johnson, λ = ${scale.lambda})`;
   return `learned as ${learned}, under which rows that were not seen are more probable`;
+}
+
+/** A noise that depends on the row. */
+export interface NoiseByRow {
+  /** The part of the mixture that has it. */
+  readonly share: number;
+  /** Its deviation at held-out rows, the 5 % and 95 % quantiles, in the target's units. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** How the noise depends on the row; undefined where it is one for all. */
+export function noiseByRow(
+  model: TableModel,
+  { sd = [], epistemic }: Pick<HeldOut, "sd" | "epistemic">,
+): NoiseByRow | undefined {
+  const { posteriors, weights } = model;
+  const share = posteriors.reduce((sum, { likelihood }, k) => {
+    return sum + (likelihood.name === "heteroscedastic" ? weights[k] : 0);
+  }, 0);
+  if (share === 0 || sd.length === 0) return undefined;
+  const noise = sd.map((own, i) => own * Math.sqrt(Math.max(0, 1 - epistemic[i]))).sort((a, b) => a - b);
+  const at = (part: number) => noise[Math.round(part * (noise.length - 1))];
+  return { share, low: at(0.05), high: at(0.95) };
+}
+
+/** In words. */
+export function noiseByRowText({ share, low, high }: NoiseByRow): string {
+  const part = share > 0.995 ? "" : ` in ${Math.round(100 * share)} % of the mixture`;
+  return `depends on the row${part}, since rows that were not seen are more probable so: a deviation of ${low.toPrecision(3)} to ${high.toPrecision(3)} at nine rows of ten`;
 }
