@@ -22,8 +22,9 @@ export function checkPosterior(
   const { target } = encoding;
   const classes = target.kind === "number" ? 0 : target.classes.length;
   const kind = classes === 0 ? "numbers" : classes === 2 ? "labels" : "classes";
-  const { name, targets, normal, links } = likelihood;
-  const outputs = classes > 2 ? classes : name === "heteroscedastic" ? 2 : 1;
+  const { name, targets, normal, links, hyper } = likelihood;
+  // Noise that is not a number beside the outputs is an output of its own.
+  const outputs = classes > 2 ? classes : classes === 0 && !hyper.any ? 2 : 1;
   const { input, output } = net.graph;
   if (input.size !== encoding.inputs.length || input.shape.length !== 1) {
     throw new ValueError(`tableModel: the encoding has ${encoding.inputs.length} inputs, the network ${input.size}.`);

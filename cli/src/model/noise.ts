@@ -43,8 +43,8 @@ export function noiseByRow(
   { sd = [], epistemic }: Pick<HeldOut, "sd" | "epistemic">,
 ): NoiseByRow | undefined {
   const { posteriors, weights } = model;
-  const share = posteriors.reduce((sum, { likelihood }, k) => {
-    return sum + (likelihood.name === "heteroscedastic" ? weights[k] : 0);
+  const share = posteriors.reduce((sum, { net }, k) => {
+    return sum + (net.graph.output.size > 1 ? weights[k] : 0);
   }, 0);
   if (share === 0 || sd.length === 0) return undefined;
   const noise = sd.map((own, i) => own * Math.sqrt(Math.max(0, 1 - epistemic[i]))).sort((a, b) => a - b);
