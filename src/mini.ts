@@ -2,6 +2,8 @@
 // likelihoods are values, and what posteriors do are functions, so that a bundle has what it names. With a bundler the rest of
 // laplace-ts goes with these: layers, likelihoods, `evaluate`.
 
+import "./kernels/generated/bytes.ts";
+
 export { toyRegression } from "./data/toy.ts";
 export type { FitOptions, Laplace } from "./laplace/fitting.ts";
 export {

@@ -3,10 +3,11 @@
 //                whose comment is not marked @internal,
 //   plain.wasm   the plain build; the relaxed one is made of it when it is loaded,
 //   wide.wasm    a build for Node alone,
-//   bytes.ts     the plain build, packed, as base64 text, and the module that unpacks it, for pages and bundles; where
-//                the package's files are beside the program, in Node, plain.wasm is read,
+//   bytes.ts     the plain build, packed, as base64 text, and the module that unpacks it, for pages and bundles: the kernels
+//                of every program, and parts that some programs need, beside each other, for gzip's window; where the
+//                package's files are beside the program, in Node, plain.wasm is read, which has all,
 //   types.ts     the kernels' signatures as TypeScript sees them.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";
 import { pack } from "./pack.mjs";
@@ -24,6 +25,16 @@ const builds = {
   wide: { wide: true },
 };
 
+/** Which kernels are in which part, by file and name; all programs have the rest. */
+const parts = {
+  eigh: ({ module }) => module.startsWith("eigh/"),
+  layers: ({ module, name }) => ["images", "normalise"].includes(module) || name.startsWith("softmax"),
+  classes: ({ name }) => ["crossEntropy", "binaryCrossEntropy", "spreadColumns"].includes(name),
+  training: ({ module, name }) => module === "optimisers" || ["squaredError", "scaledDifference"].includes(name),
+};
+/** Where a part's static data lie, of its place in the list: the first bytes are those of what every program has. */
+const DATA = 4096;
+
 /** Every kernel: generic functions, and float64 ones in the folders beneath. */
 function signatures() {
   const found = [];
@@ -36,17 +47,19 @@ function signatures() {
       const parameters = list.split(",").map((part) => part.trim());
       if (parameters.at(-1) === "") parameters.pop();
       const module = file.slice(0, -3).replaceAll("\\", "/");
-      found.push({ module, name, parameters, result, types: generic === undefined ? ["f64"] : ["f32", "f64"] });
+      const [part] = Object.entries(parts).find(([, has]) => has({ module, name })) ?? [];
+      found.push({ module, name, parameters, result, part, types: generic === undefined ? ["f64"] : ["f32", "f64"] });
     }
   }
   return found;
 }
 
-function instances(kernels) {
+/** @param part whether they work in the memory that another module has laid out */
+function instances(kernels, part = false) {
   const lines = [notice];
   for (const { module, name } of kernels) lines.push(`import { ${name} } from "../assembly/${module}";\n`);
-  lines.push('\nexport { scratchBytes, setScratch } from "../assembly/gemm";\n');
-  lines.push("\nexport function heapBase(): usize {\n  return __heap_base;\n}\n");
+  lines.push(`\nexport { ${part ? "" : "scratchBytes, "}setScratch } from "../assembly/gemm";\n`);
+  if (!part) lines.push("\nexport function heapBase(): usize {\n  return __heap_base;\n}\n");
   for (const { name, parameters, result, types } of kernels) {
     const values = parameters.map((parameter) => parameter.split(":")[0]).join(", ");
     for (const type of types) {
@@ -60,9 +73,9 @@ function instances(kernels) {
 
 function types(kernels) {
   const script = (type) => (type === "bool" ? "boolean" : type === "void" ? "void" : "number");
-  const members = (count) =>
+  const members = (which) =>
     kernels
-      .filter(({ types }) => types.length === count)
+      .filter(which)
       .map(({ name, parameters, result }) => {
         const list = parameters.map((parameter) => {
           const [label, type] = parameter.split(":").map((part) => part.trim());
@@ -74,13 +87,26 @@ function types(kernels) {
   return `${notice}
 /** The kernels for one element type. Lengths and strides are in elements, pointers in bytes. */
 export interface Kernels {
-${members(2)}}
+${members(({ types, part }) => types.length === 2 && part === undefined)}}
 
 /** Those for float64, which has some of its own. */
 export interface Float64Kernels extends Kernels {
-${members(1)}}
+${members(({ types, part }) => types.length === 1 && part === undefined)}}
+${Object.keys(parts)
+  .map(
+    (name) => `
+/** The part "${name}". */
+export interface ${interfaceOf(name)} {
+${members(({ part }) => part === name)}}
+`,
+  )
+  .join("")}
+/** All of float64. */
+export interface AllKernels extends Float64Kernels, ${Object.keys(parts).map(interfaceOf).join(", ")} {}
 `;
 }
+
+const interfaceOf = (name) => `${name[0].toUpperCase()}${name.slice(1)}Kernels`;
 
 /** Compiles files of the assembly into a module. */
 async function compile(files, to, options, readFile) {
@@ -88,31 +114,110 @@ async function compile(files, to, options, readFile) {
   if (error) throw new Error(`The kernels do not compile.\n${stderr.toString()}`);
 }
 
-async function bytes() {
-  const { plain, fused } = plainSimd(readFileSync(join(generated, "relaxed.wasm")));
-  writeFileSync(join(generated, "plain.wasm"), plain);
-  const packed = pack(plain);
-  // The result, what is packed, and 19,000 probabilities.
-  const pages = Math.ceil((plain.length + packed.length + 80_000) / 65536);
-  const unpacker = join(generated, "unpack.wasm");
-  const options = `-Oz --runtime stub --noAssert --initialMemory ${pages}`;
-  await compile([join(assembly, "unpack.ts")], unpacker, options);
-  const text = (module) => Buffer.from(module).toString("base64");
-  return `${notice}
-/** The bytes of the plain build. */
-export const size = ${plain.length};
+const options =
+  "-O3 --converge --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd --enable relaxed-simd";
 
-/** Operations that are fused in the relaxed build. */
-export const fused = ${fused};
+/** gemm.ts with the product of another module. */
+const foreignGemm =
+  () => `${readFileSync(join(assembly, "gemm.ts"), "utf8").replace("export function gemm<T>", "function own<T>")}
+@external("env", "gemm_f64")
+declare function gemm_f64(
+  batch: usize, m: usize, n: usize, k: usize, a: usize, sa: usize, ra: usize, ca: usize,
+  b: usize, sb: usize, rb: usize, cb: usize, c: usize, sc: usize, rc: usize, alpha: f64, add: bool,
+): void;
+
+@inline
+export function gemm<T>(
+  batch: usize, m: usize, n: usize, k: usize, a: usize, sa: usize, ra: usize, ca: usize,
+  b: usize, sb: usize, rb: usize, cb: usize, c: usize, sc: usize, rc: usize, alpha: T, add: bool,
+): void {
+  gemm_f64(batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, alpha, add);
+}
+`;
+
+/** Some of the kernels as a module, in plain operations. @param place of a part among the others; 0 is what every program has */
+async function moduleOf(name, kernels, place) {
+  const file = join(generated, `${name}.assembly.ts`);
+  const wasm = join(generated, `${name}.relaxed.wasm`);
+  writeFileSync(file, instances(kernels, place > 0));
+  await compile([file], wasm, `${options}${place > 0 ? ` --memoryBase ${place * DATA}` : ""}`, (path, base = ".") => {
+    if (place > 0 && path.endsWith("/gemm.ts")) return foreignGemm();
+    const whole = join(base, path);
+    return existsSync(whole) ? readFileSync(whole, "utf8") : null;
+  });
+  const module = plainSimd(readFileSync(wasm));
+  for (const one of [file, wasm]) rmSync(one);
+  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
+  new WebAssembly.Instance(new WebAssembly.Module(module.plain), { env: { memory, gemm_f64() {} } });
+  if (new Uint8Array(memory.buffer).some((byte, i) => byte !== 0 && Math.floor(i / DATA) !== place)) {
+    throw new Error(`The static data of the kernels of "${name}" have no room.`);
+  }
+  return module;
+}
+
+const text = (module) => Buffer.from(module).toString("base64");
+
+/** A module as a text of the library. @param more of its properties */
+const textOf = (name, { plain, fused }, packed, more = "") => `
+/** ${name === "common" ? "The kernels of every program" : `Those of the part "${name}"`}. */
+export const ${name}: ${more === "" ? "Text" : "Part"} = {
+${more}  size: ${plain.length},
+  fused: ${fused},
+  packed:
+    "${text(packed)}",
+};
+`;
+
+async function writeTexts(kernels) {
+  const { plain: whole } = plainSimd(readFileSync(join(generated, "relaxed.wasm")));
+  writeFileSync(join(generated, "plain.wasm"), whole);
+  const common = await moduleOf(
+    "common",
+    kernels.filter(({ part }) => part === undefined),
+    0,
+  );
+  const modules = [];
+  for (const [i, name] of Object.keys(parts).entries()) {
+    const own = kernels.filter(({ part }) => part === name);
+    modules.push({ name, first: own[0].name, ...(await moduleOf(name, own, i + 1)) });
+  }
+  const others = modules.map(({ plain }) => plain);
+  const [packed, ...packedParts] = pack(common.plain, others);
+  // Probabilities, two results, and what the second is packed into.
+  const most = Math.max(...others.map(({ length }, i) => length + packedParts[i].length), packed.length);
+  const pages = Math.ceil((80_000 + common.plain.length + most) / 65536);
+  const unpacker = join(generated, "unpack.wasm");
+  await compile([join(assembly, "unpack.ts")], unpacker, `-Oz --runtime stub --noAssert --initialMemory ${pages}`);
+  const lines = [
+    `${notice}
+/** A packed module. */
+export interface Text {
+  /** Its bytes when it is unpacked. */
+  readonly size: number;
+  /** Operations that are fused in the relaxed build. */
+  readonly fused: number;
+  /** The plain build, packed, as base64 text. */
+  readonly packed: string;
+}
+
+/** A part of the kernels, with the name of one of them. */
+export interface Part extends Text {
+  readonly first: string;
+}
+
+/** The bytes of the file that has all kernels. */
+export const whole = ${whole.length};
 
 /** The module that unpacks. */
-export const unpacker: string =
-  "${text(readFileSync(unpacker))}";
-
-/** The plain build, packed. */
-export const packed: string =
-  "${text(packed)}";
-`;
+export const unpacker = {
+  module:
+    "${text(readFileSync(unpacker))}",
+};
+`,
+    textOf("common", common, packed),
+    ...modules.map(({ name, first, ...module }, i) => textOf(name, module, packedParts[i], `  first: "${first}",\n`)),
+  ];
+  writeFileSync(join(generated, "bytes.ts"), lines.join(""));
 }
 
 /** Compiles the kernels; throws with the compiler's messages where it refuses them. */
@@ -126,10 +231,8 @@ export async function buildKernels() {
       const path = join(base, wide ? name.replace(/\btile\.ts$/, "tile-wide.ts") : name);
       return existsSync(path) ? readFileSync(path, "utf8") : null;
     };
-    const options =
-      "-O3 --converge --runtime stub --noAssert --importMemory --maximumMemory 65536 --use abort= --enable simd --enable relaxed-simd";
     await compile([join(generated, "assembly.ts")], wasm, options, readFile);
   }
-  writeFileSync(join(generated, "bytes.ts"), await bytes());
+  await writeTexts(kernels);
   writeFileSync(join(generated, "types.ts"), types(kernels));
 }

@@ -1,6 +1,6 @@
 // Packs the kernels' bytes for src/kernels/assembly/unpack.ts, in the manner of LZMA: bytes, and matches of earlier bytes, as
 // choices between 0 and 1, each written by a range coder in −log₂ p bits, with a probability p that adapts to the choices made
-// in the same context before. The steps are those that take the fewest bits in all, as far as today's probabilities tell.
+// in the same context before. What is unpacked after something else goes on from its bytes and probabilities. The steps are those that take the fewest bits in all, as far as today's probabilities tell.
 
 /** Where the contexts of each choice begin: those of a step by the kinds of the last three, of numbers, of literals. */
 const IS_MATCH = 0;
@@ -231,17 +231,16 @@ class RangeCoder {
   }
 }
 
-/** What `unpack` makes these bytes of. */
-export function pack(bytes) {
+/** Packs what follows on `from` bytes, by probabilities that these have left. */
+function packFrom(bytes, from, probabilities) {
   const matches = matchesOf(bytes);
-  const probabilities = new Probabilities();
   const coder = new RangeCoder();
   const write = (context, bit) => {
     coder.write(probabilities.likely[context], bit);
     probabilities.adapt(context, bit);
   };
   let where = begin;
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = from; at < bytes.length; ) {
     const count = Math.min(bytes.length - at, AHEAD);
     // The last steps would be others if more was looked at.
     const enough = at + count === bytes.length ? bytes.length : at + 0.75 * AHEAD;
@@ -252,4 +251,17 @@ export function pack(bytes) {
     }
   }
   return coder.finish();
+}
+
+/** What `unpack` makes these bytes of, and each of others that is unpacked after them. */
+export function pack(bytes, others = []) {
+  const known = new Probabilities();
+  const packed = packFrom(bytes, 0, known);
+  const after = others.map((other) => {
+    const probabilities = new Probabilities();
+    probabilities.likely.set(known.likely);
+    probabilities.counts.set(known.counts);
+    return packFrom(Buffer.concat([bytes, other]), bytes.length, probabilities);
+  });
+  return [packed, ...after];
 }

@@ -3,15 +3,15 @@
 import { checkInteger, OptionError, PlatformError } from "../errors.ts";
 import { countWork, dryBytes } from "./dry-run.ts";
 import { fuse } from "./fuse.ts";
-import { packed, size, unpacker } from "./generated/bytes.ts";
-import type { Float64Kernels, Kernels } from "./generated/types.ts";
+import { common, type Part, type Text, unpacker, whole } from "./generated/bytes.ts";
+import type { AllKernels, Float64Kernels, Kernels } from "./generated/types.ts";
 import { SCRATCH, STATIC_BYTES, shared, theMemory } from "./heap.ts";
 import { allocate, bytesPerElement, copyOut, type DType, inMemory, memoryUse, scope, writeIntegers } from "./memory.ts";
 import { onAllThreads } from "./parallel.ts";
-import { inWriting } from "./pieces.ts";
+import { inWriting, written } from "./pieces.ts";
 import { recording } from "./tape.ts";
 import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
-import { type Bytes, decode, unpack } from "./unpack.ts";
+import { type Bytes, unpack } from "./unpack.ts";
 import type { wide } from "./wide.ts";
 
 export { activationCode } from "./activations.ts";
@@ -25,6 +25,7 @@ export type KernelBuild = "relaxed" | "simd" | "wide";
 
 interface Loaded {
   readonly build: KernelBuild;
+  readonly exported: Exports;
   readonly float32: Kernels;
   readonly float64: Float64Kernels;
   /** Those that write their work down. */
@@ -42,6 +43,33 @@ export function kernelsFor(dtype: DType): Kernels {
   loaded ??= loadChosen();
   if (dryBytes() !== undefined) return loaded.dry;
   return recording() ? loaded.inWriting[dtype] : loaded[dtype];
+}
+
+/**
+ * The same kernels, with a part that not every program has. Node's file has all; as text they are modules of their own, so that a bundle has
+ * those whose kernels something in it calls. They work with the memory and the products of what every program has.
+ */
+export function withPart<K extends Kernels, P>(kernels: K, part: Part): K & P {
+  if (!(part.first in kernels)) bringPart(part);
+  return kernels as K & P;
+}
+
+function bringPart(part: Part): void {
+  loaded ??= loadChosen();
+  if (part.first in loaded.float64) return;
+  const bytes = unpacked(common, part);
+  if (shared) markMemoryShared(bytes);
+  if (loaded.build === "relaxed") fuse(bytes);
+  const { gemm_f64 } = loaded.exported;
+  const env = { memory: theMemory() as WebAssembly.Memory, gemm_f64 };
+  const exported = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env }).exports as Exports;
+  exported.setScratch(SCRATCH);
+  const [float32, float64] = ["_f32", "_f64"].map((suffix) => named(exported, suffix));
+  Object.assign(loaded.float32, float32);
+  Object.assign(loaded.float64, float64);
+  Object.assign(loaded.inWriting.float32, written(float32));
+  Object.assign(loaded.inWriting.float64, written(float64));
+  Object.assign(loaded.dry, dryKernels(float64));
 }
 
 /** What the environment asks for, or the best build. */
@@ -98,28 +126,28 @@ function loadWide(): Loaded {
 
 /** The plain build, for memory of the kind that there is. */
 function plainBuild(): Bytes {
-  const bytes = fileOfNode() ?? unpacked();
+  const bytes = fileOfNode() ?? unpacked(common);
   if (shared) markMemoryShared(bytes);
   return bytes;
 }
 
 /** @throws PlatformError where modules are not compiled */
-function unpacked(): Bytes {
+function unpacked(...texts: readonly Text[]): Bytes {
   try {
-    return unpack(decode(unpacker), decode(packed), size);
+    return unpack(unpacker.module, ...texts);
   } catch (error) {
     throw refusal(error as Error);
   }
 }
 
-/** The file of the same bytes, where it is beside the program: no work at all. Deno would ask its user for permission to read. */
+/** The file of all kernels, where it is beside the program: no work at all. Deno would ask its user for permission to read. */
 function fileOfNode(): Bytes | undefined {
   if ("Deno" in globalThis) return undefined;
   try {
     const { url } = import.meta;
     const file = new URL(`${url.slice(0, url.lastIndexOf("/"))}/generated/plain.wasm`);
     const bytes = nodeProcess()?.getBuiltinModule?.("node:fs").readFileSync(file);
-    return bytes?.length === size ? new Uint8Array(bytes) : undefined;
+    return bytes?.length === whole ? new Uint8Array(bytes) : undefined;
   } catch {
     return undefined; // a bundle has the text alone
   }
@@ -170,27 +198,41 @@ function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
   exported.setScratch(SCRATCH);
   const pool = shared ? makePool(module, exported, scratchBytes) : undefined;
   const kernelsOf = (dtype: DType, suffix: string): Float64Kernels => {
-    const names = Object.keys(exported).filter((name) => name.endsWith(suffix));
-    const entries = names.map((name) => [name.slice(0, -suffix.length), exported[name]]);
-    const kernels = Object.fromEntries(entries) as unknown as Float64Kernels;
+    const kernels = named(exported, suffix);
     return pool === undefined ? kernels : onAllThreads(kernels, dtype, pool);
   };
   const float64 = kernelsOf("float64", "_f64");
-  const nothing = Object.fromEntries(Object.keys(float64).map((name) => [name, () => 0]));
   const dry = {
-    ...nothing,
+    ...dryKernels(float64),
     allFinite: () => 1,
-    eighWorkspace: float64.eighWorkspace,
     gemm: (batch: number, m: number, n: number, k: number) => countWork(batch * m * n * k),
     syrk: (n: number, k: number) => countWork((n * n * k) / 2),
     rowGrams: (rows: number, columns: number, n: number) => countWork((rows * columns * n * n) / 2),
   } as unknown as Float64Kernels;
   const float32 = kernelsOf("float32", "_f32");
-  const written = {
+  const writing = {
     float32: inWriting(float32, exported, "float32", pool),
     float64: inWriting(float64, exported, "float64", pool),
   };
-  return { build, float32, float64, inWriting: written, dry };
+  return { build, exported, float32, float64, inWriting: writing, dry };
+}
+
+/** Kernels of one element type, by their names without it. */
+function named(exported: Exports, suffix: string): Float64Kernels {
+  const names = Object.keys(exported).filter((name) => name.endsWith(suffix));
+  return Object.fromEntries(
+    names.map((name) => [name.slice(0, -suffix.length), exported[name]]),
+  ) as unknown as Float64Kernels;
+}
+
+/** Kernels of the same names that do nothing, but for one that gives a size. */
+function dryKernels(kernels: Kernels): object {
+  const nothing = Object.keys(kernels).map((name) => [name, () => 0]);
+  const { eighWorkspace } = kernels as Partial<AllKernels>;
+  return {
+    ...Object.fromEntries(nothing),
+    ...(eighWorkspace !== undefined && { eighWorkspace }),
+  };
 }
 
 /**
@@ -212,15 +254,18 @@ function markMemoryShared(bytes: Uint8Array): void {
     const section = bytes[at++];
     const end = number() + at;
     if (section === 2) {
-      // The memory is the kernels' only import: module name, field name, kind.
-      const imports = number();
-      for (let name = 0; name < 2; name++) {
-        const length = number();
-        at += length;
+      // Of each import: module name, field name, kind; a function has a type.
+      for (let left = number(); left > 0; left--) {
+        for (let name = 0; name < 2; name++) {
+          const length = number();
+          at += length;
+        }
+        if (bytes[at++] === 2) {
+          bytes[at] |= 2;
+          return;
+        }
+        number();
       }
-      if (imports !== 1 || bytes[at++] !== 2) throw new Error("The kernels import more than a memory.");
-      bytes[at] |= 2;
-      return;
     }
     at = end;
   }

@@ -41,17 +41,9 @@ function writeDown(kernel: Kernel, values: readonly never[]): void {
   later(() => kernel(...values));
 }
 
-/** Kernels of one element type that write their work down, and do it where none is written down. Values they read at once. */
-export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DType, pool: Pool | undefined) {
-  const size = bytesPerElement(dtype);
-  const terms = TERM_BYTES / size;
-  const call = (name: keyof Kernels, ...values: number[]): KernelCall => ({
-    name: `${name}_${dtype === "float32" ? "f32" : "f64"}`,
-    values,
-  });
-
-  /** Those of one piece. */
-  const whole = Object.fromEntries(
+/** Kernels that write their work down as one piece; what gives a value has all that is written down done first. */
+export function written<K extends Kernels>(kernels: K): K {
+  return Object.fromEntries(
     Object.entries(kernels).map(([name, kernel]: [string, Kernel]): [string, Kernel] => {
       const read: Kernel = (...values) => {
         catchUp();
@@ -63,7 +55,19 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
       };
       return [name, reading.has(name) ? read : write];
     }),
-  ) as unknown as Float64Kernels;
+  ) as unknown as K;
+}
+
+/** Kernels of one element type that write their work down, and do it where none is written down. Values they read at once. */
+export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DType, pool: Pool | undefined) {
+  const size = bytesPerElement(dtype);
+  const terms = TERM_BYTES / size;
+  const call = (name: keyof Kernels, ...values: number[]): KernelCall => ({
+    name: `${name}_${dtype === "float32" ? "f32" : "f64"}`,
+    values,
+  });
+
+  const whole = written(kernels);
 
   /** A product of one batch. */
   const product = (

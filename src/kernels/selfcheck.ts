@@ -3,7 +3,7 @@
 // this file: no page loads it. So it is given the memory that it works in, and imports none.
 
 import { activationCode } from "./activations.ts";
-import type { Float64Kernels, Kernels } from "./generated/types.ts";
+import type { AllKernels, Kernels } from "./generated/types.ts";
 import type * as memory from "./memory.ts";
 import type { DType, Pointer } from "./memory.ts";
 
@@ -27,10 +27,10 @@ interface Places {
 const N = 41; // no multiple of any vector or tile
 const LENGTH = 8 * N * N;
 
-type Call = (kernels: Float64Kernels, places: Places, allocate: Memory["allocate"]) => void;
+type Call = (kernels: AllKernels, places: Places, allocate: Memory["allocate"]) => void;
 
 /** A sample call of every kernel. The type makes a missing one an error. */
-const calls: Record<keyof Float64Kernels, readonly Call[]> = {
+const calls: Record<keyof AllKernels, readonly Call[]> = {
   gather: [false, true].map((add) => (k, { x, out, table }) => {
     k.gather(2, table, table + 8, table + 16, x, out, add);
   }),
@@ -167,7 +167,7 @@ const calls: Record<keyof Float64Kernels, readonly Call[]> = {
   eighNext: [eighInPieces],
 };
 
-function eighInPieces(k: Float64Kernels, { definite, out, more }: Places, allocate: Memory["allocate"]): void {
+function eighInPieces(k: AllKernels, { definite, out, more }: Places, allocate: Memory["allocate"]): void {
   k.copyRows(1, N * N, definite, 0, more, 0, false);
   const work = allocate(k.eighWorkspace(N));
   k.eighBegin(N, more, out, work);
@@ -207,7 +207,7 @@ function written(memory: Memory, kernels: Kernels, dtype: DType, call: Call): Fl
       memory.fill(0, more / 8, more / 8 + LENGTH);
     });
     writeIntegers(table, [N, 7, 1, N, 0, 0]);
-    call(kernels as Float64Kernels, { x, y, positive, definite, out, more, table }, allocate);
+    call(kernels as AllKernels, { x, y, positive, definite, out, more, table }, allocate);
     const length = Math.min(LENGTH, (8 * LENGTH) / size);
     return Float64Array.from([...copyOut(dtype, out, LENGTH), ...copyOut(dtype, more, length)]);
   });

@@ -1,5 +1,7 @@
 // The bytes of the kernels, which the program has as text, packed, with a module beside them that unpacks.
 
+import type { Text } from "./generated/bytes.ts";
+
 /** Bytes that are not shared. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -19,21 +21,27 @@ export function decode(base64: string): Bytes {
 
 interface Unpacker {
   readonly memory: { readonly buffer: ArrayBuffer };
-  unpack(size: number, packed: number): void;
+  unpack(before: number, size: number): void;
 }
 
-/** Where in the unpacker's memory the result begins. */
-const START = 1024;
+/** Where in the unpacker's memory the results begin. */
+const START = 77824;
 
 /**
- * What tools/pack.mjs packed. A loop in JavaScript would be interpreted for milliseconds; this is compiled.
- * @param unpacker the module of assembly/unpack.ts
+ * What tools/pack.mjs packed, one after the other; the last of them. A loop in JavaScript would be interpreted for
+ * milliseconds; this is compiled.
+ * @param unpacker the module of assembly/unpack.ts, as base64 text
  */
-export function unpack(unpacker: Bytes, packed: Bytes, size: number): Bytes {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(unpacker));
+export function unpack(unpacker: string, ...texts: readonly Pick<Text, "packed" | "size">[]): Bytes {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(decode(unpacker)));
   const { memory, unpack } = exports as unknown as Unpacker;
   const bytes = new Uint8Array(memory.buffer);
-  bytes.set(packed, START + size);
-  unpack(size, packed.length);
-  return bytes.slice(START, START + size);
+  let [before, end] = [0, 0];
+  for (const { packed, size } of texts) {
+    before = end;
+    end += size;
+    bytes.set(decode(packed), START + end);
+    unpack(before, size);
+  }
+  return bytes.slice(START + before, START + end);
 }

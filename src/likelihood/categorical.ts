@@ -2,6 +2,7 @@
 
 import { shapeText, sizeOf } from "../array/ndarray.ts";
 import { ShapeError } from "../errors.ts";
+import { withLayers } from "../kernels/layers.ts";
 import { allocateFloats, bytesPerElement, copyOut, type FloatArray, inMemory, scope } from "../kernels/memory.ts";
 import {
   type ClassLayout,
@@ -101,7 +102,7 @@ export function categorical(options: ClassOptions = {}): Likelihood<"classes"> {
       const positions = Math.ceil((first + count) / each) - start;
       const p = scope(() => {
         const to = allocateFloats(dtype, batch * positions * classes);
-        kernels.softmax(batch * positions, classes, classRows(outputs, layout, f, start, positions), to);
+        withLayers(kernels).softmax(batch * positions, classes, classRows(outputs, layout, f, start, positions), to);
         return copyOut(dtype, to, batch * positions * classes);
       });
       kernels.fill(count * batch * outputs.outputs, 0, to);

@@ -4,6 +4,7 @@ import { refuseDetached } from "../array/entries.ts";
 import { shapeText, sizeOf } from "../array/ndarray.ts";
 import { checkNumber, checkOptions, OptionError, ShapeError, valueText } from "../errors.ts";
 import { bytesPerElement, inMemory } from "../kernels/memory.ts";
+import { withTraining } from "../kernels/training.ts";
 import { mse } from "../losses/losses.ts";
 import type { Outputs } from "../network/part-outputs.ts";
 import { Hyper } from "./hyper.ts";
@@ -94,14 +95,14 @@ export function gaussianOf(noise: number, ratios: readonly number[] | undefined,
       }
     },
     elements({ kernels, batch, outputs, f }, targets, to) {
-      kernels.squaredError(batch * outputs, f, targets, to);
+      withTraining(kernels).squaredError(batch * outputs, f, targets, to);
       const start = to / 8;
       inMemory("float64", (elements) => {
         for (let i = 0; i < batch * outputs; i++) elements[start + i] *= 0.5 / ratio(i % outputs) ** 2;
       });
     },
     gradient(outputs, targets, scale, to) {
-      outputs.kernels.scaledDifference(outputs.batch * outputs.outputs, outputs.f, targets, scale, to);
+      withTraining(outputs.kernels).scaledDifference(outputs.batch * outputs.outputs, outputs.f, targets, scale, to);
       weigh(outputs, to, -2);
     },
     group: alone,

@@ -2,6 +2,7 @@
 // outputs: contractions take Λ itself, and what lies below the layer is given columns behind it, in closed form; no more of them
 // than it has inputs, where each is then pulled through other layers.
 
+import { withClasses } from "../kernels/classes.ts";
 import {
   allocateFloats,
   bytesPerElement,
@@ -121,10 +122,23 @@ function columnsBehind(
           const row = b * positions + t;
           const [from, target] = [q + row * classes * bytes, to + (done * column + row * width) * bytes];
           if (!fewer) {
-            kernels.spreadColumns(rows, classes, width, from, w, shared, k, number, mean, target, column, width);
+            withClasses(kernels).spreadColumns(
+              rows,
+              classes,
+              width,
+              from,
+              w,
+              shared,
+              k,
+              number,
+              mean,
+              target,
+              column,
+              width,
+            );
             continue;
           }
-          kernels.spreadColumns(1, classes, width, from, w, shared, 0, own, mean, all, width, 0);
+          withClasses(kernels).spreadColumns(1, classes, width, from, w, shared, 0, own, mean, all, width, 0);
           kernels.syrk(width, own, all, 1, width, gram, width, 1, false, false);
           writeCholeskyColumns(dtype, width, gram, work, { first: k, count: number }, target, column);
         }

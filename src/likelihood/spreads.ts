@@ -1,6 +1,7 @@
 // Columns at the outputs of which only the sum is known: what contractions take of it. Each column lies at one position, so positions
 // are rows like examples.
 
+import { withClasses } from "../kernels/classes.ts";
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import {
   allocateFloats,
@@ -105,7 +106,7 @@ export class OutputSpread implements Spread {
     const [mean, all] = [allocateFloats(dtype, n), allocateFloats(dtype, columns * n)];
     for (let r = 0; r < rows; r++) {
       const shift = r * n * bytesPerElement(dtype);
-      kernels.spreadColumns(1, n, n, this.q + shift, matrix, this.shared, 0, columns, mean, all, n, 0);
+      withClasses(kernels).spreadColumns(1, n, n, this.q + shift, matrix, this.shared, 0, columns, mean, all, n, 0);
       kernels.addSquares(columns, n, all, squares + shift);
     }
     return squares;

@@ -2,6 +2,7 @@
 
 import { LaplaceError } from "../errors.ts";
 import { dryBytes, keptMatrix } from "../kernels/dry-run.ts";
+import { withEigh } from "../kernels/eigh.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   allocate,
@@ -54,7 +55,7 @@ export function checkOrder(n: number): void {
  * in columns in its place. @throws LaplaceError for an eigenvalue that does not converge
  */
 export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean): Steps<void> {
-  const kernels = kernelsFor("float64");
+  const kernels = withEigh(kernelsFor("float64"));
   // The kernel counts in 32 bits: of what only dry runs have, the squares matter.
   const work = allocate(n > LARGEST ? 3 * 8 * n * n : kernels.eighWorkspace(n) >>> 0);
   let status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;

@@ -5,6 +5,7 @@ import { checkFinite } from "../array/arguments.ts";
 import { gatherStrided } from "../array/einsum.ts";
 import { type ArrayLike, asArray, type NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, checkOptions, ShapeError, ValueError } from "../errors.ts";
+import { withLayers } from "../kernels/layers.ts";
 import {
   allocateFloats,
   bytesPerElement,
@@ -121,7 +122,9 @@ export function writeSoftmax(outputs: Outputs, layout: ClassLayout, to: Pointer)
   const { kernels, batch, f } = outputs;
   scope(() => {
     const rows = classRows(outputs, layout, f);
-    writeRows(outputs, layout, to, (p) => kernels.softmax(batch * layout.positions, layout.classes, rows, p));
+    writeRows(outputs, layout, to, (p) =>
+      withLayers(kernels).softmax(batch * layout.positions, layout.classes, rows, p),
+    );
   });
 }
 

@@ -4,6 +4,7 @@ import { checkFinite, inType } from "../array/arguments.ts";
 import { type ArrayLike, asArray, NDArray, sameShape, shapeText, sizeOf } from "../array/ndarray.ts";
 import { readWeights } from "../data/dataset.ts";
 import { checkChoice, checkOptions, ShapeError, ValueError } from "../errors.ts";
+import { withClasses } from "../kernels/classes.ts";
 import { activationCode, kernelsFor } from "../kernels/kernels.ts";
 import {
   allocate,
@@ -16,6 +17,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
+import { withTraining } from "../kernels/training.ts";
 import type { Network } from "../network/network.ts";
 import type { Outputs } from "../network/part-outputs.ts";
 import {
@@ -137,9 +139,9 @@ export const mse: Loss = makeLoss({
   elementShape: (shape) => shape,
   readTargets: readLike,
   counted: (_, targets) => targets.length,
-  elements: ({ kernels, batch, outputs, f }, t, to) => kernels.squaredError(batch * outputs, f, t, to),
+  elements: ({ kernels, batch, outputs, f }, t, to) => withTraining(kernels).squaredError(batch * outputs, f, t, to),
   gradient({ kernels, batch, outputs, f }, t, scale, to) {
-    kernels.scaledDifference(batch * outputs, f, t, 2 * scale, to);
+    withTraining(kernels).scaledDifference(batch * outputs, f, t, 2 * scale, to);
   },
 });
 
@@ -166,12 +168,12 @@ function makeCrossEntropy(options: ClassOptions): LossWithOptions<ClassOptions> 
       scope(() => {
         const [f, rows] = [outputs.f, t].map((from) => classRows(outputs, layout, from));
         // Of a label that is ignored all targets are 0, and so is the loss.
-        outputs.kernels.crossEntropy(outputs.batch * layout.positions, layout.classes, f, rows, to);
+        withClasses(outputs.kernels).crossEntropy(outputs.batch * layout.positions, layout.classes, f, rows, to);
       });
     },
     gradient(outputs, t, scale, to) {
       writeSoftmax(outputs, layoutOf(outputs.shape), to);
-      outputs.kernels.scaledDifference(outputs.batch * outputs.outputs, to, t, scale, to);
+      withTraining(outputs.kernels).scaledDifference(outputs.batch * outputs.outputs, to, t, scale, to);
       ignores.dropIgnored?.(outputs, t, 1, to);
     },
     ...ignores,
@@ -253,7 +255,7 @@ function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreO
       return count;
     },
     elements(outputs, t, to) {
-      outputs.kernels.binaryCrossEntropy(outputs.batch * outputs.outputs, outputs.f, t, to);
+      withClasses(outputs.kernels).binaryCrossEntropy(outputs.batch * outputs.outputs, outputs.f, t, to);
       if (ignoredLabel === undefined) return;
       inMemory("float64", (elements) =>
         eachIgnored(outputs, t, (i) => {
@@ -265,7 +267,7 @@ function makeBinaryCrossEntropy(options: IgnoreOptions): LossWithOptions<IgnoreO
       const { kernels, batch, f } = outputs;
       const n = batch * outputs.outputs;
       kernels.activation(activationCode.sigmoid, n, f, to, 0);
-      kernels.scaledDifference(n, to, t, scale, to);
+      withTraining(kernels).scaledDifference(n, to, t, scale, to);
       ignores.dropIgnored?.(outputs, t, 1, to);
     },
     ...ignores,

@@ -1,5 +1,6 @@
 // All structures, for what takes them by their names.
 
+import { bringSpectrum } from "../linalg/spectrum.ts";
 import { diagonal } from "./diagonal/row.ts";
 import { ekfac } from "./ekfac/row.ts";
 import { full } from "./full/row.ts";
@@ -8,8 +9,9 @@ import { kronecker } from "./kronecker/row.ts";
 import { lowRank } from "./lowrank/row.ts";
 import { bring, bringHessian } from "./table.ts";
 
-/** Brings all structures into the program, and the exact Hessian. */
+/** Brings all structures into the program, the exact Hessian and eigenvalues. */
 export function bringAll(): void {
   bring(full, diagonal, kronecker, ekfac, lowRank);
   bringHessian(hessian);
+  bringSpectrum();
 }

@@ -3,6 +3,7 @@
 import { checkBoolean, checkNumber, checkOptions, OptionError, refuseJson } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Pointer } from "../kernels/memory.ts";
+import { withTraining } from "../kernels/training.ts";
 
 /** One step, in the kernels' memory. */
 export interface Step {
@@ -62,7 +63,16 @@ export function sgd(options: SgdOptions = {}): Optimizer {
     options: { ...options },
     stateArrays: momentum === 0 ? 0 : 1,
     step({ kernels, size, parameters, gradient, state, decay, rate }) {
-      kernels.sgdStep(size, parameters, gradient, state[0] ?? 0, learningRate * rate, momentum, nesterov, decay);
+      withTraining(kernels).sgdStep(
+        size,
+        parameters,
+        gradient,
+        state[0] ?? 0,
+        learningRate * rate,
+        momentum,
+        nesterov,
+        decay,
+      );
     },
   });
 }
@@ -106,7 +116,7 @@ function adamLike(name: string, options: AdamWOptions, decoupledDecay: number): 
     stateArrays: 2,
     step({ kernels, size, parameters, gradient, state: [mean, square], count, decay, rate }) {
       const [first, second] = [1 - power(beta1, count), 1 - power(beta2, count)];
-      kernels.adamStep(
+      withTraining(kernels).adamStep(
         size,
         parameters,
         gradient,

@@ -27,6 +27,7 @@ import {
   tanh,
   type Weights,
 } from "../../src/index.ts";
+import { withClasses } from "../../src/kernels/classes.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
 import { OutputSpread, writeCholeskyColumns } from "../../src/likelihood/spreads.ts";
@@ -235,7 +236,20 @@ describe("the columns behind a layer", () => {
           for (let first = 0; first < columns; first += 3) {
             const count = Math.min(3, columns - first);
             const place = to + 8 * first * rows * n;
-            kernels.spreadColumns(rows, classes, n, at, of, shared, first, count, mean, place, rows * n, n);
+            withClasses(kernels).spreadColumns(
+              rows,
+              classes,
+              n,
+              at,
+              of,
+              shared,
+              first,
+              count,
+              mean,
+              place,
+              rows * n,
+              n,
+            );
           }
           const all = copyOut("float64", to, columns * rows * n);
           const [gram, work, target] = [rows * n * n, n * n, rows * n * n].map((m) => allocateFloats("float64", m));

@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { DType } from "../../src/index.ts";
+import { withClasses } from "../../src/kernels/classes.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
+import { withLayers } from "../../src/kernels/layers.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
+import { withTraining } from "../../src/kernels/training.ts";
 import { differences } from "../reference/arrays.ts";
 import * as reference from "../reference/functions.ts";
 
@@ -32,7 +35,7 @@ function softmax(logits: readonly number[][], dtype: DType = "float64"): number[
   const y = scope(() => {
     const x = copyIn(dtype, logits.flat());
     const y = allocateFloats(dtype, logits.length * n);
-    kernelsFor(dtype).softmax(logits.length, n, x, y);
+    withLayers(kernelsFor(dtype)).softmax(logits.length, n, x, y);
     return Array.from(copyOut(dtype, y, logits.length * n));
   });
   return logits.map((_, r) => y.slice(r * n, (r + 1) * n));
@@ -46,7 +49,7 @@ function losses(name: RowLoss, f: readonly number[], t: readonly number[], n: nu
   const count = name === "crossEntropy" ? rows : f.length;
   return scope(() => {
     const [pf, pt, out] = [copyIn(dtype, f), copyIn(dtype, t), allocateFloats("float64", count)];
-    const kernels = kernelsFor(dtype);
+    const kernels = withClasses(withTraining(kernelsFor(dtype)));
     if (name === "crossEntropy") kernels.crossEntropy(rows, n, pf, pt, out);
     else kernels[name](f.length, pf, pt, out);
     return copyOut("float64", out, count);
@@ -114,7 +117,7 @@ describe("softmax", () => {
     for (const accumulate of [false, true]) {
       const out = scope(() => {
         const [py, pd, po] = [copyIn("float64", y), copyIn("float64", d), copyIn("float64", new Array(12).fill(10))];
-        kernelsFor("float64").softmaxJacobian(2, 2, 3, py, pd, po, accumulate);
+        withLayers(kernelsFor("float64")).softmaxJacobian(2, 2, 3, py, pd, po, accumulate);
         return copyOut("float64", po, 12);
       });
       const expected = d.map((value, at) => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { DType } from "../../src/index.ts";
 import { Random } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
+import { withLayers } from "../../src/kernels/layers.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
 import { numbers } from "../reference/draw.ts";
 
@@ -34,7 +35,7 @@ test("normalise is its definition, and leaves what follows alone", () => {
       const x = Array.from({ length: rows }, () => numbers(random, n, dtype).map((value) => value + offset));
       const found = scope(() => {
         const y = copyIn(dtype, new Array(rows * n + 1).fill(77));
-        kernelsFor(dtype).normalise(rows, n, copyIn(dtype, x.flat()), y, centred, epsilon);
+        withLayers(kernelsFor(dtype)).normalise(rows, n, copyIn(dtype, x.flat()), y, centred, epsilon);
         return Array.from(copyOut(dtype, y, rows * n + 1));
       });
       const due = x.flatMap((row) => normalised(row, centred, epsilon).y);
@@ -56,7 +57,7 @@ test("normaliseJacobian is the product with the derivative, written or added, fo
       const found = scope(() => {
         const [from, columns] = [copyIn(dtype, x.flat()), copyIn(dtype, d.flat())];
         const [y, out] = [allocateFloats(dtype, rows * n), copyIn(dtype, new Array(slabs * rows * n + 1).fill(0.5))];
-        const kernels = kernelsFor(dtype);
+        const kernels = withLayers(kernelsFor(dtype));
         kernels.normalise(rows, n, from, y, centred, epsilon);
         kernels.normaliseJacobian(slabs, rows, n, from, y, columns, out, centred, epsilon, add);
         return Array.from(copyOut(dtype, out, slabs * rows * n + 1));
@@ -97,7 +98,7 @@ describe("maskedSoftmax", () => {
         const found = scope(() => {
           const y = copyIn(dtype, new Array(x.length).fill(77));
           const at = keep === null ? 0 : copyIn(dtype, mask);
-          kernelsFor(dtype).maskedSoftmax(batch, rows, n, causal ? n : 0, copyIn(dtype, x), at, y);
+          withLayers(kernelsFor(dtype)).maskedSoftmax(batch, rows, n, causal ? n : 0, copyIn(dtype, x), at, y);
           return Array.from(copyOut(dtype, y, x.length));
         });
         const due = Array.from({ length: batch * rows }, (_, r) => {
@@ -126,7 +127,15 @@ describe("maskedSoftmax", () => {
     const softmax = (x: number[], mask: number[]) =>
       scope(() => {
         const y = allocateFloats("float64", x.length);
-        kernelsFor("float64").maskedSoftmax(1, 1, x.length, 0, copyIn("float64", x), copyIn("float64", mask), y);
+        withLayers(kernelsFor("float64")).maskedSoftmax(
+          1,
+          1,
+          x.length,
+          0,
+          copyIn("float64", x),
+          copyIn("float64", mask),
+          y,
+        );
         return Array.from(copyOut("float64", y, x.length));
       });
     expect(softmax([1, Number.NaN, 1], [1, 0, 1])).toEqual([0.5, 0, 0.5]);

@@ -1,16 +1,16 @@
 // Unpacks what tools/pack.mjs packed, which says how. A module of its own, of integers only, so that it is compiled at once.
 
-/** Where the result begins; what is packed lies behind it, and then the probabilities, which are 0 to begin with. */
-const START: u32 = 1024;
+/** Where the probabilities lie, which are 0 to begin with, and where the results begin; what is packed lies behind them. */
+const CHOICES: u32 = 1024;
+const START: u32 = 77824;
 
 let at: usize;
-let choices: usize;
 let range: u32;
 let code: u32;
 
 /** One choice: how likely 0 is, in 65,536ths above a half, and how often it was made. */
 function choice(index: u32): u32 {
-  const entry = choices + (index << 2);
+  const entry = CHOICES + (index << 2);
   const likely: u32 = load<u16>(entry) ^ 0x8000;
   const count: u32 = load<u16>(entry, 2) + 2;
   if (count < 24) store<u16>(entry, count - 1, 2);
@@ -49,17 +49,16 @@ function number(group: u32, low: u32): u32 {
   return value;
 }
 
-/** Unpacks `size` bytes, in place of which they lie from START on; `packed` is the number of bytes behind them. */
-export function unpack(size: u32, packed: u32): void {
-  const end = START + size;
+/** Unpacks `size` bytes behind the first `before`, which were unpacked already; what is packed lies behind their places. */
+export function unpack(before: u32, size: u32): void {
+  let to = START + before;
+  const end = to + size;
   at = end + 4;
-  choices = (end + packed + 3) & ~3;
   range = -1;
   code = bswap(load<u32>(end));
   let state: u32 = 0;
   let distance: u32 = 1;
   let earlier: u32 = 1;
-  let to = START;
   while (to < end) {
     if (choice(state) === 0) {
       const base: u32 = 12704 + 768 * (u32(load<u8>(to - 1)) >>> 5);

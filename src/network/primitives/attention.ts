@@ -2,6 +2,7 @@
 
 import { sameShape, shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
+import { withLayers } from "../../kernels/layers.ts";
 import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import { boolean, count, finite } from "../attributes.ts";
 import { type ForwardPass, lastAxis, type Node, type Primitive } from "../primitive.ts";
@@ -40,7 +41,15 @@ export const maskedSoftmax: Primitive<MaskedSoftmaxAttributes> = {
     const [queries, keys] = node.shape.slice(-2);
     const keep = mask === undefined ? 0 : pass.value(mask);
     const last = node.attributes.causal ? queries : 0;
-    pass.kernels.maskedSoftmax(pass.batch, node.size / keys, keys, last, pass.value(x), keep, pass.value(node));
+    withLayers(pass.kernels).maskedSoftmax(
+      pass.batch,
+      node.size / keys,
+      keys,
+      last,
+      pass.value(x),
+      keep,
+      pass.value(node),
+    );
   },
   pushforward(node, pass) {
     // Where the mask alone has a tangent: it is constant between its jumps.

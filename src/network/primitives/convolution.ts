@@ -5,6 +5,7 @@
 
 import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
+import { withLayers } from "../../kernels/layers.ts";
 import { allocateFloats, bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
 import { pair, sides } from "../attributes.ts";
 import { chunkLength } from "../chunks.ts";
@@ -151,7 +152,7 @@ function eachBlock(
       const count = Math.min(length, slabs - first);
       const image = x + first * sizeOf(windows.image) * bytes;
       const columns = direct ? image : own;
-      if (!direct && !spreading) kernels.unfold(count, ...layout(windows), image, own);
+      if (!direct && !spreading) withLayers(kernels).unfold(count, ...layout(windows), image, own);
       for (let g = 0; g < groups; g++) {
         visit({
           count,
@@ -166,7 +167,7 @@ function eachBlock(
           direct,
         });
       }
-      if (!direct && spreading) kernels.fold(count, ...layout(windows), own, image);
+      if (!direct && spreading) withLayers(kernels).fold(count, ...layout(windows), own, image);
     }
   });
 }
@@ -221,14 +222,14 @@ function addBias(
   bias: Pointer,
   y: Pointer,
 ): void {
-  kernels.channelAffine(batch, channels, size / channels, y, 0, bias, y, false);
+  withLayers(kernels).channelAffine(batch, channels, size / channels, y, 0, bias, y, false);
 }
 
 const attributes = { kernel: pair(1), stride: pair(1), padding: sides, dilation: pair(1) };
 
 function unfolding(windows: Windows): Pick<SiteSide, "unfold"> {
   if (pointwise(windows)) return {};
-  return { unfold: (kernels, from, count, to) => kernels.unfold(count, ...layout(windows), from, to) };
+  return { unfold: (kernels, from, count, to) => withLayers(kernels).unfold(count, ...layout(windows), from, to) };
 }
 
 function windowsOf(node: Node<ConvolutionAttributes>): Windows {

@@ -3,6 +3,7 @@
 
 import { shapeText } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
+import { withLayers } from "../../kernels/layers.ts";
 import type { Pointer } from "../../kernels/memory.ts";
 import { oneOf } from "../attributes.ts";
 import type { ElementwiseSite, LinearSite } from "../parameters.ts";
@@ -72,7 +73,7 @@ function stretch(
   const all = slabs * pass.batch;
   const positions = node.size / size;
   if (node.attributes.axis === "channels") {
-    kernels.channelAffine(all, size, positions, x, scale, shift, y, add);
+    withLayers(kernels).channelAffine(all, size, positions, x, scale, shift, y, add);
     return;
   }
   if (scale !== 0) kernels.multiply(all * positions, size, x, scale, y, add);

@@ -2,6 +2,7 @@
 
 import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
+import { withLayers } from "../../kernels/layers.ts";
 import { boolean, count, positive } from "../attributes.ts";
 import type { ForwardPass, Node, Primitive } from "../primitive.ts";
 
@@ -32,20 +33,20 @@ export const normalise: Primitive<NormaliseAttributes> = {
   forward(node, pass) {
     const { length, centred, epsilon } = node.attributes;
     const x = pass.value(node.inputs[0]);
-    pass.kernels.normalise(rowsOf(node, pass), length, x, pass.value(node), centred, epsilon);
+    withLayers(pass.kernels).normalise(rowsOf(node, pass), length, x, pass.value(node), centred, epsilon);
   },
   pushforward(node, pass) {
     const { length, centred, epsilon } = node.attributes;
     const [x, y, dx] = [pass.value(node.inputs[0]), pass.value(node), pass.tangent(node.inputs[0])];
     const rows = rowsOf(node, pass);
-    pass.kernels.normaliseJacobian(1, rows, length, x, y, dx, pass.tangent(node), centred, epsilon, false);
+    withLayers(pass.kernels).normaliseJacobian(1, rows, length, x, y, dx, pass.tangent(node), centred, epsilon, false);
   },
   pullback(node, pass) {
     const { length, centred, epsilon } = node.attributes;
     const [x, y, d] = [pass.value(node.inputs[0]), pass.value(node), pass.cotangent(node)];
     const rows = rowsOf(node, pass);
     pass.contribute(node.inputs[0], (to, add) => {
-      pass.kernels.normaliseJacobian(pass.columns, rows, length, x, y, d, to, centred, epsilon, add);
+      withLayers(pass.kernels).normaliseJacobian(pass.columns, rows, length, x, y, d, to, centred, epsilon, add);
     });
   },
   rowwise: ({ attributes }) => attributes.length,

@@ -3,6 +3,7 @@
 
 import { sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
+import { withLayers } from "../../kernels/layers.ts";
 import { allocate, type Pointer, scope } from "../../kernels/memory.ts";
 import { boolean, pair } from "../attributes.ts";
 import type { Shape } from "../parameters.ts";
@@ -46,7 +47,17 @@ function placesOf(node: Node<PoolingAttributes>, pass: ForwardPass): { places: P
   const { kernel, stride, padding } = node.attributes;
   const places = allocate(4 * pass.batch * node.size);
   const x = pass.value(node.inputs[0]);
-  pass.kernels.maxPool(pass.batch * channels, ...image, ...kernel, ...stride, ...padding, ...grid, x, 0, places);
+  withLayers(pass.kernels).maxPool(
+    pass.batch * channels,
+    ...image,
+    ...kernel,
+    ...stride,
+    ...padding,
+    ...grid,
+    x,
+    0,
+    places,
+  );
   return { places, m: sizeOf(grid), n: sizeOf(image) };
 }
 
@@ -63,13 +74,23 @@ export const maxPool: Primitive<PoolingAttributes> = {
     const { channels, image, grid } = planesOf(node as Node);
     const { kernel, stride, padding } = node.attributes;
     const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
-    pass.kernels.maxPool(pass.batch * channels, ...image, ...kernel, ...stride, ...padding, ...grid, x, y, 0);
+    withLayers(pass.kernels).maxPool(
+      pass.batch * channels,
+      ...image,
+      ...kernel,
+      ...stride,
+      ...padding,
+      ...grid,
+      x,
+      y,
+      0,
+    );
   },
   pushforward(node, pass) {
     scope(() => {
       const { places, m, n } = placesOf(node, pass);
       const planes = (pass.batch * node.size) / m;
-      pass.kernels.takePlaces(planes, m, n, places, pass.tangent(node.inputs[0]), pass.tangent(node));
+      withLayers(pass.kernels).takePlaces(planes, m, n, places, pass.tangent(node.inputs[0]), pass.tangent(node));
     });
   },
   pullback(node, pass) {
@@ -78,7 +99,7 @@ export const maxPool: Primitive<PoolingAttributes> = {
         const { places, m, n } = placesOf(node, pass);
         const planes = (pass.batch * node.size) / m;
         if (!add) pass.kernels.fill(pass.columns * planes * n, 0, to);
-        pass.kernels.addAtPlaces(pass.columns, planes, m, n, places, pass.cotangent(node), to);
+        withLayers(pass.kernels).addAtPlaces(pass.columns, planes, m, n, places, pass.cotangent(node), to);
       });
     });
   },
@@ -95,7 +116,7 @@ export const averagePool: Primitive<AveragePoolingAttributes> = {
       const { channels, image, grid } = planesOf(node as Node);
       const { kernel, stride, padding, countPadding } = node.attributes;
       const layout = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
-      kernels.averagePool(batch * channels, ...layout, countPadding, x, y);
+      withLayers(kernels).averagePool(batch * channels, ...layout, countPadding, x, y);
     },
     transpose(node, { kernels, batch, columns }, d, to, add) {
       const { channels, image, grid } = planesOf(node as Node);
@@ -103,7 +124,7 @@ export const averagePool: Primitive<AveragePoolingAttributes> = {
       const planes = columns * batch * channels;
       if (!add) kernels.fill(planes * sizeOf(image), 0, to);
       const layout = [...image, ...kernel, ...stride, ...padding, ...grid] as const;
-      kernels.averagePoolBack(planes, ...layout, countPadding, d, to);
+      withLayers(kernels).averagePoolBack(planes, ...layout, countPadding, d, to);
     },
   }),
 };

@@ -2,6 +2,7 @@
 
 import { shapeText } from "../../array/ndarray.ts";
 import { LaplaceError, ShapeError } from "../../errors.ts";
+import { withLayers } from "../../kernels/layers.ts";
 import { allocateFloats, bytesPerElement, copyIn, copyOut, inMemory, type Pointer } from "../../kernels/memory.ts";
 import { count, numberThat, positive, text } from "../attributes.ts";
 import type { BufferArray } from "../parameters.ts";
@@ -84,7 +85,7 @@ function stretch(
   add = false,
 ): void {
   const { size } = node.attributes.mean;
-  pass.kernels.channelAffine(slabs * pass.batch, size, positionsOfChannel(node), x, scale, shift, y, add);
+  withLayers(pass.kernels).channelAffine(slabs * pass.batch, size, positionsOfChannel(node), x, scale, shift, y, add);
 }
 
 /** The means of each channel over batch and positions. */

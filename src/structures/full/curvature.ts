@@ -7,7 +7,7 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
 import type { Steps } from "../../kernels/steps.ts";
 import { GRADED } from "../../linalg/graded.ts";
-import { eighInSteps } from "../../linalg/in-steps.ts";
+import { spectrumOf } from "../../linalg/spectrum.ts";
 import { type Curvature, checkSame, checkSquare, multiple, readVectors, SelectedCurvature, sum } from "../curvature.ts";
 import type { Selection } from "../selection.ts";
 
@@ -24,10 +24,11 @@ export class FullCurvature extends SelectedCurvature implements Curvature {
     this.matrix = matrix;
   }
 
-  /** Its eigenvalues, computed once. Those that rounding made negative are 0. */
-  *eigenvalues(): Steps<Float64Array> {
-    if (this.#eigenvalues === undefined) {
-      const { values } = yield* eighInSteps(this.matrix, this.size, false);
+  /** Its eigenvalues, computed once, where they were brought. Those that rounding made negative are 0. */
+  *eigenvalues(): Steps<Float64Array | undefined> {
+    const spectrum = spectrumOf();
+    if (this.#eigenvalues === undefined && spectrum !== undefined) {
+      const { values } = yield* spectrum(this.matrix, this.size, false);
       this.#eigenvalues = values.map((x) => Math.max(x, 0));
     }
     return this.#eigenvalues;

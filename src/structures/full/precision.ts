@@ -134,7 +134,7 @@ class FullPrecision implements Precision {
     const [delta] = precision;
     const lost = this.#curvature.rounding * this.#h > enough(this.#size) * delta;
     if (lost && (yield* this.#factors())) return undefined;
-    return (yield* this.#curvature.eigenvalues()).map((x) => this.#h * x + delta);
+    return (yield* this.#curvature.eigenvalues())?.map((x) => this.#h * x + delta);
   }
 
   *#factors(): Steps<boolean> {
