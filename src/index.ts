@@ -1,5 +1,8 @@
 // The public surface, all of it.
 
+// First in bundles, so that gzip has the texts of the kernels beside each other and code beside code.
+import "./kernels/generated/bytes.ts";
+
 export { batchedMatmul, batchedOuter, batchedTranspose } from "./array/batched.ts";
 export { einsum } from "./array/einsum.ts";
 export type { PlainArray } from "./array/entries.ts";

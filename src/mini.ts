@@ -2,6 +2,7 @@
 // likelihoods are values, and what posteriors do are functions, so that a bundle has what it names. With a bundler the rest of
 // laplace-ts goes with these: layers, likelihoods, `evaluate`.
 
+// First in bundles, so that gzip has the texts of the kernels beside each other and code beside code.
 import "./kernels/generated/bytes.ts";
 
 export { toyRegression } from "./data/toy.ts";

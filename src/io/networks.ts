@@ -63,10 +63,17 @@ const MOST_NUMBERS = 2 ** 24;
 const roles = { linear: ["weight", "bias"], elementwise: ["scale", "shift"] } as const;
 type Role = "weight" | "bias" | "scale" | "shift";
 
+/** Primitives by name. */
+export type PrimitiveOf = (name: string) => Primitive<never> | undefined;
+
 // A Map, because names come from files.
-const own = new Map(primitives.map((primitive) => [primitive.name, primitive]));
+let own: Map<string, Primitive<never>> | undefined;
+
 /** The primitive of that name: the library's own, or one that was registered. */
-const primitiveOf = (name: string) => own.get(name) ?? registered.get(name);
+export const primitiveOf: PrimitiveOf = (name) => {
+  own ??= new Map(primitives.map((primitive) => [primitive.name, primitive]));
+  return own.get(name) ?? registered.get(name);
+};
 
 /** A node's attributes as files have them. */
 function attributesJson({ primitive, attributes }: Node): { [name: string]: Json } | undefined {
@@ -130,11 +137,12 @@ export interface ReadNetwork {
 /**
  * Reads an architecture.
  * @param parameterCount the number of parameters there are values for
+ * @param primitives those that it may have; `primitiveOf` is all
  * @throws FileError unless everything in it fits together
  */
-export function readNetwork(fields: Fields, parameterCount: number): ReadNetwork {
+export function readNetwork(fields: Fields, parameterCount: number, primitives: PrimitiveOf): ReadNetwork {
   try {
-    const graph = readGraph(fields, parameterCount);
+    const graph = readGraph(fields, parameterCount, primitives);
     const freezable = [...graph.parameters, ...graph.buffers];
     const frozen = fields.texts("frozen", freezable.length);
     const names = new Set(freezable.map(({ name }) => name));
@@ -150,7 +158,7 @@ export function readNetwork(fields: Fields, parameterCount: number): ReadNetwork
 /** The names of an architecture's fields. */
 export const networkFields: readonly (keyof NetworkJson)[] = ["dtype", "sites", "nodes", "frozen"];
 
-function readGraph(fields: Fields, parameterCount: number): Graph {
+function readGraph(fields: Fields, parameterCount: number, primitives: PrimitiveOf): Graph {
   const trace = new Trace();
   const sites = fields
     .objects("sites", MOST_NODES, ["kind", "groups", "transposed", ...roles.linear, ...roles.elementwise])
@@ -159,7 +167,7 @@ function readGraph(fields: Fields, parameterCount: number): Graph {
   const values: Traced[] = [];
   let numbers = 0;
   for (const node of nodes) {
-    const value = readNode(trace, node, values, sites);
+    const value = readNode(trace, node, values, sites, primitives);
     numbers += value.node.size;
     if (!(numbers <= MOST_NUMBERS)) throw new LaplaceError(`its values have more than ${MOST_NUMBERS} numbers.`);
     values.push(value);
@@ -234,9 +242,15 @@ function readLayout(kind: Site["kind"], fields: Fields, rows: number): { groups?
   return { ...(groups > 1 && { groups }), ...(transposed && { transposed }) };
 }
 
-function readNode(trace: Trace, fields: Fields, before: readonly Traced[], sites: readonly Site[]): Traced {
+function readNode(
+  trace: Trace,
+  fields: Fields,
+  before: readonly Traced[],
+  sites: readonly Site[],
+  primitives: PrimitiveOf,
+): Traced {
   const name = fields.text("primitive");
-  const primitive = primitiveOf(name) as Primitive<unknown> | undefined;
+  const primitive = primitives(name) as Primitive<unknown> | undefined;
   if (primitive === undefined) {
     throw new LaplaceError(
       `${quoted(name)} is not a primitive that this version knows. One of your own must be defined before the file is read: definePrimitive(…) of laplace-ts/graph.`,

@@ -39,23 +39,53 @@ const classOptions = (fields: EntryFields): ClassOptions => ({
   ...(fields.has("ignoredLabel") && { ignoredLabel: fields.integer("ignoredLabel", Number.MIN_SAFE_INTEGER) }),
 });
 
-const readers: Readonly<Record<string, (fields: EntryFields, outputs: number) => Likelihood>> = {
-  gaussian(fields, outputs) {
+/** Reads the likelihood of a file, of a network with so many outputs. @throws LaplaceError for what no likelihood is */
+export type ReadLikelihood = (fields: EntryFields, outputs: number) => Likelihood;
+
+/** A likelihood that files name, as a value. */
+export interface LikelihoodValue {
+  readonly name: string;
+  readonly read: ReadLikelihood;
+}
+
+/** The likelihood of `gaussian()`, as a value. */
+export const gaussianValue: LikelihoodValue = {
+  name: "gaussian",
+  read(fields, outputs) {
     const noise = fields.finite("noise");
     checkNumber(fields.where, "noise", noise, 0, true);
     const ratios = fields.has("ratios") ? fields.positives("ratios", outputs) : undefined;
     return gaussianOf(noise, ratios, fields.has("apart") && fields.boolean("apart"));
   },
-  bernoulli: (fields) => bernoulli(classOptions(fields)),
-  categorical: (fields) => categorical(classOptions(fields)),
-  poisson: () => poisson(),
-  heteroscedastic: (fields) =>
+};
+
+/** That of `bernoulli()`. */
+export const bernoulliValue: LikelihoodValue = {
+  name: "bernoulli",
+  read: (fields) => bernoulli(classOptions(fields)),
+};
+
+/** That of `categorical()`. */
+export const categoricalValue: LikelihoodValue = {
+  name: "categorical",
+  read: (fields) => categorical(classOptions(fields)),
+};
+
+/** That of `poisson()`. */
+export const poissonValue: LikelihoodValue = { name: "poisson", read: () => poisson() };
+
+/** That of `heteroscedastic()`. */
+export const heteroscedasticValue: LikelihoodValue = {
+  name: "heteroscedastic",
+  read: (fields) =>
     heteroscedastic(fields.has("density") ? { density: fields.choice("density", ["gaussian", "mixture"]) } : {}),
 };
 
 /** The likelihood of a file's entry, of a network with so many outputs. @throws LaplaceError for what no likelihood is */
 export function readEntry(fields: EntryFields, outputs: number): Likelihood {
   const name = fields.text("name");
-  if (Object.hasOwn(readers, name)) return readers[name](fields, outputs);
+  const all = [gaussianValue, bernoulliValue, categoricalValue, poissonValue, heteroscedasticValue];
+  const value = all.find((one) => one.name === name);
+  if (value !== undefined) return value.read(fields, outputs);
   return fromDefinition(name, fields.has("options") ? fields.json("options") : undefined);
 }

@@ -10,7 +10,7 @@ import { evaluateAsync } from "../evaluation/evaluate.ts";
 import { epistemicScoreAsync, outOfDistributionAurocAsync, uncertaintyAsync } from "../evaluation/uncertainty.ts";
 import { Fields } from "../io/fields.ts";
 import type { Json } from "../io/json.ts";
-import { networkFields, readNetwork } from "../io/networks.ts";
+import { networkFields, primitiveOf, readNetwork } from "../io/networks.ts";
 import { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors.ts";
 import { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
 import { version } from "../io/version.ts";
@@ -76,7 +76,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   "laplace.posterior": laplaceMethod("posterior"),
   send(json: Json, parameters: NDArray, buffers: NDArray): Network {
     const { graph, frozen } = elsewhere("send", "network", () =>
-      readNetwork(new Fields("network", json, networkFields), parameters.size),
+      readNetwork(new Fields("network", json, networkFields), parameters.size, primitiveOf),
     );
     return new Network(graph, parameters, frozen, buffers);
   },

@@ -8,7 +8,7 @@ import { type PassOfFit, sumTask } from "../curvature/rounds.ts";
 import { LaplaceError } from "../errors.ts";
 import { Fields } from "../io/fields.ts";
 import type { Json } from "../io/json.ts";
-import { networkFields, networkJson, readNetwork } from "../io/networks.ts";
+import { networkFields, networkJson, primitiveOf, readNetwork } from "../io/networks.ts";
 import { kernels } from "../kernels/kernels.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -42,7 +42,7 @@ export function writeNetwork(net: Network): WrittenNetwork {
 
 /** The same, nothing of it frozen. */
 export function networkOf({ json, parameters, buffers }: WrittenNetwork): Network {
-  const { graph } = readNetwork(new Fields("network", json, networkFields), parameters.size);
+  const { graph } = readNetwork(new Fields("network", json, networkFields), parameters.size, primitiveOf);
   return new Network(graph, parameters, [], buffers);
 }
 

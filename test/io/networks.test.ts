@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { batchNorm, chain, dropout, FileError, flatten, jacobian, layerNorm, type Network } from "../../src/index.ts";
 import { Fields } from "../../src/io/fields.ts";
 import { parseJson } from "../../src/io/json.ts";
-import { networkFields, networkJson, readNetwork } from "../../src/io/networks.ts";
+import { networkFields, networkJson, primitiveOf, readNetwork } from "../../src/io/networks.ts";
 import { Network as MadeNetwork } from "../../src/network/network.ts";
 import type { Primitive } from "../../src/network/primitive.ts";
 import { primitives } from "../../src/network/primitives/all.ts";
@@ -15,7 +15,11 @@ import { everything } from "./fits.ts";
 
 function throughText(net: Network): Network {
   const json = parseJson("test", JSON.stringify(networkJson(net)), { depth: 8, integers: false });
-  const { graph, dtype, frozen } = readNetwork(new Fields("test", json, networkFields), net.parameterCount);
+  const { graph, dtype, frozen } = readNetwork(
+    new Fields("test", json, networkFields),
+    net.parameterCount,
+    primitiveOf,
+  );
   expect(dtype).toBe(net.dtype);
   return new MadeNetwork(graph, net.parameters.clone(), frozen);
 }
@@ -70,7 +74,7 @@ test("what no layer could have made is refused", () => {
     );
     const text = JSON.stringify({ ...networkJson(net), nodes: forged });
     const json = parseJson("test", text, { depth: 8, integers: false });
-    return () => readNetwork(new Fields("test", json, networkFields), net.parameterCount);
+    return () => readNetwork(new Fields("test", json, networkFields), net.parameterCount, primitiveOf);
   };
   expect(read("dropout", { rate: 0.25 })).not.toThrow();
   const refused: [string, Record<string, unknown>][] = [

@@ -20,7 +20,7 @@ import {
 } from "../../src/index.ts";
 import { Fields } from "../../src/io/fields.ts";
 import { parseJson } from "../../src/io/json.ts";
-import { networkFields, networkJson, readNetwork } from "../../src/io/networks.ts";
+import { networkFields, networkJson, primitiveOf, readNetwork } from "../../src/io/networks.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { basisOf } from "../laplace/contract/cases.ts";
 import { near, numbers } from "./draw.ts";
@@ -116,7 +116,7 @@ export function checkDifferences({ net, x, theta, rows }: Subject): void {
 /** What comes back from JSON computes the same, to the bit. */
 export function checkFiles({ net, x }: Subject): void {
   const json = parseJson("test", JSON.stringify(networkJson(net)), { depth: 8, integers: false });
-  const { graph } = readNetwork(new Fields("test", json, networkFields), net.parameterCount);
+  const { graph } = readNetwork(new Fields("test", json, networkFields), net.parameterCount, primitiveOf);
   const again = Object.assign(net.clone(), { graph });
   expect(again.parameterTable).toEqual(net.parameterTable);
   expect(again.forward(x)).toEqual(net.forward(x));
