@@ -29,30 +29,43 @@ async function bundled(code: string): Promise<string> {
 
 const kilobytes = (text: string) => gzipSync(text, { level: 9 }).length / 1000;
 
-test("einsum alone takes 14 kB without the kernels, and those 21", async () => {
+test("einsum alone takes 14 kB without the kernels, and those 10", async () => {
   const text = await bundled(
     'import { einsum } from "laplace-ts"; globalThis.found = einsum("ij,jk->ik", globalThis.a, globalThis.b);',
   );
   const rest = text.replace(KERNELS, "");
   expect(rest.length).toBeLessThan(text.length);
   expect(kilobytes(rest)).toBeLessThan(14);
-  expect(kilobytes(text)).toBeLessThan(35);
+  expect(kilobytes(text)).toBeLessThan(24);
   // Nothing of networks or posteriors comes along.
   expect(rest).not.toMatch(/posterior|layerNorm|cross-entropy/i);
 });
 
-test("a chain, its training, a posterior and predictions take 76 kB by laplace-ts/mini", async () => {
+test("a chain, its training, a posterior and predictions take 66 kB by laplace-ts/mini", async () => {
   const text =
     await bundled(`import { chain, dense, full, gaussian, laplace, mse, predict, tanh, train } from "laplace-ts/mini";
     const { data, x } = globalThis;
     const net = chain({ inputs: [1] }, dense(8, tanh), dense(1));
     await train(net, data, { loss: mse });
     globalThis.found = predict(await laplace(net, { likelihood: gaussian(), structure: full }).fit(data), x);`);
-  expect(kilobytes(text)).toBeLessThan(76);
+  expect(kilobytes(text)).toBeLessThan(66);
   // What is not named is left out: other structures, likelihoods and primitives, tuning, diagnosis.
   expect(text).not.toMatch(
     /safetensors|einsum:|eigenbas[ie]s of|meanField|batchNormalise|convolution:|over-?confident/,
   );
+});
+
+test("a posterior out of a file and its predictions take 56 kB by laplace-ts/predict, and 66 with all layers", async () => {
+  const program = (more: string) =>
+    bundled(`import { full, gaussian, layers, loadPosterior, predict } from "laplace-ts/predict";
+      const { bytes, x } = globalThis;
+      globalThis.found = predict(loadPosterior(bytes, { structures: [full], likelihoods: [gaussian]${more} }), x);`);
+  const text = await program("");
+  expect(kilobytes(text)).toBeLessThan(56);
+  expect(text).not.toMatch(/epochs|evidence|einsum:|eigenbas[ie]s of|meanField|convolution:|over-?confident/);
+  const rich = await program(", layers");
+  expect(kilobytes(rich)).toBeLessThan(66.5);
+  expect(rich).toMatch(/convolution/);
 });
 
 test("by laplace-ts, whose names and methods stand for more, they take 126 kB", async () => {

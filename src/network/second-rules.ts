@@ -2,6 +2,7 @@
 // stand apart from the first because only exact Hessians need them.
 
 import { type activationCode, activationCode as codes, type Kernels } from "../kernels/kernels.ts";
+import { withLayers } from "../kernels/layers.ts";
 import { allocateFloats, type Pointer, scope } from "../kernels/memory.ts";
 import { type ForwardPass, lastAxis, type Node, type Primitive, type SecondPass } from "./primitive.ts";
 import type { ElementwiseAttributes } from "./primitives/elementwise.ts";
@@ -167,7 +168,7 @@ const normalise: SecondRule<NormaliseAttributes> = (node, pass) => {
         kernels.affine(n, -1 / width, term, 0, to, true);
       };
       const pulled = allocateFloats(dtype, n);
-      kernels.normaliseJacobian(1, rows, width, x, y, d, pulled, centred, epsilon, false);
+      withLayers(kernels).normaliseJacobian(1, rows, width, x, y, d, pulled, centred, epsilon, false);
       take(y, dx, pulled);
       take(y, d, moved);
       take(moved, d, y);
