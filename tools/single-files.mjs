@@ -6,11 +6,14 @@ import { build } from "vite";
 
 const root = resolve(import.meta.dirname, "..");
 
-/** What each file exports: an entry, or names of one, where a file of all would be too large for what it is for. */
+/**
+ * What each file exports: an entry, or names of one, where a file of all would be too large for what it is for. One that is
+ * `alone` has one thread, and no code for others: its memory is not shared, as where pages are not isolated.
+ */
 const files = {
   laplace: { entry: "src/index.ts" },
   worker: { entry: "src/worker.ts" },
-  mini: { entry: "src/mini.ts", without: ["diagonal", "ekfac", "kronecker", "lowRank"] },
+  mini: { entry: "src/mini.ts", alone: true, without: ["diagonal", "ekfac", "kronecker", "lowRank"] },
 };
 
 /** The names of values that an entry exports. */
@@ -21,12 +24,26 @@ async function namesOf(entry) {
 
 const ENTRY = "virtual:entry";
 
+/** What a file that is alone has in the place of a file of the kernels: memory of its own, and no threads. */
+const aloneIn = {
+  "heap.ts": (text) => text.replace(`"SharedArrayBuffer" in globalThis`, "false"),
+  "parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
+  "threads.ts": () =>
+    "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {};",
+};
+
 /** An entry's one file. @param code of the entry, where it is none of the library's */
-async function chunkOf(input, code) {
+async function chunkOf(input, code, alone = false) {
   const entry = {
     name: "entry",
     resolveId: (id) => (id === ENTRY ? id : undefined),
     load: (id) => (id === ENTRY ? code : undefined),
+    transform(text, id) {
+      const [, file] = id.match(/src\/kernels\/(\w+\.ts)$/) ?? [];
+      const instead = alone ? aloneIn[file]?.(text) : undefined;
+      if (instead === text) throw new Error(`${id} does not say whether memory is shared.`);
+      return instead === undefined ? undefined : { code: instead, map: null };
+    },
   };
   const { output } = await build({
     root,
@@ -60,12 +77,12 @@ function mapOf({ map }, name) {
 
 /** Writes them into a folder beside `src`. */
 export async function writeSingleFiles(folder) {
-  for (const [file, { entry, without = [] }] of Object.entries(files)) {
+  for (const [file, { entry, alone, without = [] }] of Object.entries(files)) {
     const names = without.length > 0 ? (await namesOf(entry)).filter((name) => !without.includes(name)) : undefined;
     const chunk =
       names === undefined
         ? await chunkOf(join(root, entry))
-        : await chunkOf(ENTRY, `export { ${names.join(", ")} } from ${JSON.stringify(join(root, entry))};`);
+        : await chunkOf(ENTRY, `export { ${names.join(", ")} } from ${JSON.stringify(join(root, entry))};`, alone);
     const name = `${file}.min.js`;
     const code = chunk.code.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, "");
     writeFileSync(join(root, folder, name), `${code.trimEnd()}\n//# sourceMappingURL=${name}.map\n`);
