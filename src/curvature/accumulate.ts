@@ -6,7 +6,7 @@ import { readDataset, totalWeight } from "../data/dataset.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { bytesOfPart, type Cut, cutOf, type Pulled } from "../network/cut.ts";
-import { type Part, type Pull, runInParts, type TargetedBatch } from "../network/run.ts";
+import { type Batch, type Part, type Pull, runInParts, type TargetedBatch } from "../network/run.ts";
 import type { Accumulator } from "../structures/curvature.ts";
 import { passesOf } from "./accumulators.ts";
 import type { InputSums } from "./input-sums.ts";
@@ -65,12 +65,12 @@ export function passBytes(pass: PlannedPass, cut: Pulled, examples: number) {
 }
 
 /** A shard of the data of a pass. */
-export interface DataShard {
+export interface DataShard<Own extends Batch = TargetedBatch> {
   /** The number of its first example in these data. */
   readonly start: number;
   /** How many examples come at once, at most. */
   readonly most: number;
-  readonly batches: Iterable<TargetedBatch>;
+  readonly batches: Iterable<Own>;
   /** Whether its examples have weights. */
   readonly weighted: boolean;
 }

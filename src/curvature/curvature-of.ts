@@ -63,6 +63,6 @@ function* curvatureSteps(
   checkTrained("curvatureOf", net);
   const [length] = passesOf(plan).map((pass) => dryAccumulators(plan, pass)(1).length);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');
-  const steps = summarise("curvatureOf", plan, data, readPlace("curvatureOf", { first }));
+  const steps = summarise("curvatureOf", plan, data, { first: readPlace("curvatureOf", { first }) });
   return (yield* reportingExamples(steps)).curvature;
 }

@@ -3,7 +3,7 @@
 import { checkData, type Data, isIterator } from "../data/batches.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
-import { here, type Rounds, type Shards, type ShardTask } from "../shards/executor.ts";
+import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
 import { Tree } from "../shards/tree.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
@@ -36,13 +36,26 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
   },
 };
 
+/** Where a fit's shards are done, and what they are. */
+export interface SummaryOptions {
+  /** The place of the first example in all the data (default 0). */
+  readonly first?: number | undefined;
+  /** Who does the shards (default: this thread). */
+  readonly on?: Executor | undefined;
+  /** Examples of a shard; tests have a number of their own. */
+  readonly length?: number | undefined;
+}
+
 /**
- * The rounds of a fit.
- * @param first the place of the first example in all the data
- * @param length of a shard; tests have one of their own
+ * The sums of a fit, in steps, which report the number of examples done after each part of the data.
  * @throws ShapeError, ValueError for bad data
  */
-export function* fitRounds(where: string, plan: Plan, data: Data, first = 0, length?: number): Rounds<Summary> {
+export function* summarise(
+  where: string,
+  plan: Plan,
+  data: Data,
+  { first = 0, on, length }: SummaryOptions = {},
+): Steps<Summary, number> {
   checkData(where, data);
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
@@ -66,7 +79,7 @@ export function* fitRounds(where: string, plan: Plan, data: Data, first = 0, len
       jobs: shardsOf(batches, length ?? lengthOfShard(plan, number)),
       take: (place, sums) => tree.take(place, sums),
     };
-    yield shards as unknown as Shards<never, never, never>;
+    yield* shared(shards, on);
     const summary = tree.total();
     if (before !== undefined && !sameData(plan, before, summary)) {
       throw new ValueError(
@@ -78,11 +91,6 @@ export function* fitRounds(where: string, plan: Plan, data: Data, first = 0, len
   const summary = before as Summary;
   summary.inputs = inputs;
   return summary;
-}
-
-/** The same on this thread, in steps, which report the number of examples done after each part of the data. */
-export function summarise(where: string, plan: Plan, data: Data, first = 0): Steps<Summary, number> {
-  return here(fitRounds(where, plan, data, first));
 }
 
 /**

@@ -1,17 +1,17 @@
 // How the data of a fit are cut into shards: by the number of examples and by sizes alone.
 
 import { NDArray } from "../array/ndarray.ts";
-import type { TargetedBatch } from "../network/run.ts";
+import type { Batch } from "../network/run.ts";
 import { type DataShard, passBytes } from "./accumulate.ts";
 import { dryAccumulators, passesOf } from "./accumulators.ts";
 import { outputsApart } from "./outputs-apart.ts";
 import { once, type Plan } from "./plan.ts";
 
 /** Multiplications that a shard is worth, about 30 ms, and those for each number of its sums, which are read, sent and added. */
-const LEAST_WORK = 2 ** 28;
+export const LEAST_WORK = 2 ** 28;
 const WORK_PER_NUMBER = 2 ** 11;
 /** Numbers of sums (64 MiB) from which on there is one shard: others would take their memory once more. */
-const MOST_NUMBERS = 2 ** 23;
+export const MOST_NUMBERS = 2 ** 23;
 /** Examples of the dry run. */
 const MEASURED = 64;
 
@@ -39,15 +39,15 @@ function rows({ data, shape }: NDArray, first: number, end: number): NDArray {
 }
 
 /** Batches as shards of so many examples; as one, they come as it is summed. */
-export function* shardsOf(batches: Iterable<TargetedBatch>, length: number): Generator<DataShard> {
+export function* shardsOf<Own extends Batch>(batches: Iterable<Own>, length: number): Generator<DataShard<Own>> {
   if (length === Number.POSITIVE_INFINITY) {
     yield wholeOf(batches);
     return;
   }
   let start = 0;
-  let own: TargetedBatch[] = [];
+  let own: Own[] = [];
   let free = length;
-  const taken = (): DataShard => {
+  const taken = (): DataShard<Own> => {
     const most = Math.max(...own.map(({ inputs }) => inputs.shape[0]));
     const shard = { start, most, batches: own, weighted: own[0].weights !== undefined };
     start += length - free;
@@ -61,7 +61,8 @@ export function* shardsOf(batches: Iterable<TargetedBatch>, length: number): Gen
       const end = Math.min(size, first + free);
       const some = (array: NDArray) => rows(array, first, end);
       const whole = end - first === size;
-      own.push(whole ? batch : { inputs: some(inputs), targets: some(targets), weights: weights && some(weights) });
+      const cut = { inputs: some(inputs), targets: targets && some(targets), weights: weights && some(weights) };
+      own.push(whole ? batch : { ...batch, ...cut });
       free -= end - first;
       first = end;
       if (free === 0) yield taken();
@@ -71,7 +72,7 @@ export function* shardsOf(batches: Iterable<TargetedBatch>, length: number): Gen
 }
 
 /** Batches as one shard. */
-function wholeOf(batches: Iterable<TargetedBatch>): DataShard {
+function wholeOf<Own extends Batch>(batches: Iterable<Own>): DataShard<Own> {
   const iterator = batches[Symbol.iterator]();
   const head = iterator.next();
   const all = function* () {

@@ -3,14 +3,23 @@
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
-import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
+import { atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, type LikelihoodKind, meanOf } from "../likelihood/likelihood.ts";
 import type { WeightOptions } from "../losses/losses.ts";
+import type { Batch } from "../network/run.ts";
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
+import { predictAllOn, type RowsOf, rowsTask } from "../prediction/in-shards.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
-import { type PredictOptions, predict, predictOptionNames } from "../prediction/prediction.ts";
+import {
+  asynchronousOptions,
+  type PredictOptions,
+  predicted,
+  predictOptionNames,
+  readPrediction,
+} from "../prediction/prediction.ts";
+import { type Executor, type OnExecutor, onExecutor } from "../shards/executor.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
 import { negativeLogDensities } from "./densities.ts";
 import { countedLabels, type Labelled } from "./labels.ts";
@@ -54,36 +63,53 @@ export function* evaluating<Kind extends LikelihoodKind>(
   posterior: Linearised<Kind>,
   data: Data,
   options: EvaluateOptions,
+  on?: Executor,
 ): Steps<Evaluation<Kind>, ExamplesReport> {
   const where = "evaluate";
-  checkOptions(where, options, ["level", ...predictOptionNames]);
+  checkOptions(where, options, ["level", ...predictOptionNames], asynchronousOptions(where));
   checkIsPosterior(where, "the first argument", posterior);
   const { level: _, ...predictOptions } = options;
-  const { targets: kind, normal } = posterior.likelihood;
-  const plugin = options.approximation === "plugin";
-  const labelled = kind !== "numbers";
-  const { rows } = posterior.likelihood;
-  const predicted = yield* predictAll(where, data, function* ({ x, y }) {
-    if (labelled) {
-      const { mean, logs } = yield* predictLabels(where, posterior, x, predictOptions);
-      return { mean, variance: mean, functionMean: mean, functionVariance: mean, logs };
-    }
-    const prediction = yield* predict(where, posterior, x, predictOptions);
-    const { mean, variance } = prediction;
-    if (rows !== undefined && !normal) {
-      const shape = [x.shape[0], ...posterior.net.outputShape];
-      const targets = posterior.likelihood.readTargets(where, y, shape, "float64");
-      const logs = yield* predictDensities(where, posterior, x, targets, predictOptions);
-      return { mean, variance, functionMean: mean, functionVariance: mean, logs };
-    }
-    // What no metric looks at is not kept, nor computed.
-    if (normal) return { mean, variance, functionMean: mean, functionVariance: mean, logs: mean };
-    const functionVariance = plugin ? zeros(mean.shape) : prediction.functionVariance;
-    return { mean, variance, functionMean: prediction.functionMean, functionVariance, logs: mean };
-  });
-  const { mean, variance, targets: y } = predicted;
+  const of = { where, posterior, options: predictOptions };
+  const rows = yield* on === undefined
+    ? predictAll(where, data, ({ x, y }, first) => predictedRows(of, { inputs: x, targets: y }, first))
+    : predictAllOn(evaluateTask, of, data, on);
+  return yield* evaluationOf<Kind>(where, posterior, rows, options);
+}
+
+/** What metrics look at, of some rows: what none of them does is not kept, nor computed. */
+export function* predictedRows(
+  { where, posterior, options }: RowsOf,
+  { inputs: x, targets: y }: Batch,
+  first: number,
+): Steps<PredictedRows, ExamplesReport> {
   const { likelihood, net } = posterior;
-  const { functionMean, functionVariance, logs, weights } = predicted;
+  const { targets, normal, rows } = likelihood;
+  if (targets !== "numbers") {
+    const { mean, logs } = yield* predictLabels(where, posterior, x, options, first);
+    return { mean, logs };
+  }
+  const found = yield* predicted(where, posterior, readPrediction(where, posterior, x, options), first);
+  const { mean, variance, functionMean, functionVariance = zeros(mean.shape) } = found;
+  if (normal) return { mean, variance };
+  if (rows === undefined) return { mean, variance, functionMean, functionVariance };
+  const read = likelihood.readTargets(where, y as NDArray, [x.shape[0], ...net.outputShape], "float64");
+  return { mean, variance, logs: yield* predictDensities(where, posterior, x, read, options, first) };
+}
+
+/** `predictedRows` as a task. */
+export const evaluateTask = rowsTask("evaluate", predictedRows);
+
+/** The metrics of what was predicted of data, and of each output. */
+export function* evaluationOf<Kind extends LikelihoodKind>(
+  where: string,
+  { likelihood, net }: Linearised<Kind>,
+  predicted: PredictedRows & { readonly targets: NDArray; readonly weights?: NDArray | undefined },
+  options: EvaluateOptions,
+): Steps<Evaluation<Kind>> {
+  const { mean, variance = mean, functionMean = mean, functionVariance = mean, logs = mean } = predicted;
+  const { targets: y, weights } = predicted;
+  const { targets: kind, rows } = likelihood;
+  const labelled = kind !== "numbers";
   const all = { mean, variance, y, functionMean, functionVariance, logs, weights };
   const metrics = (arrays: typeof all) => metricsOf(where, likelihood, arrays, options);
   const count = net.outputShape.length === 1 && rows === undefined ? net.outputShape[0] : 1;
@@ -120,13 +146,25 @@ export function* evaluating<Kind extends LikelihoodKind>(
   return { ...whole, outputs } as Evaluation as Evaluation<Kind>;
 }
 
-/** `evaluate` in bursts, with turns of the event loop between them: the same numbers. @throws as `evaluate`; the signal's reason */
+/**
+ * `evaluate` in bursts, with turns of the event loop between them, or by workers: the same numbers.
+ * @throws as `evaluate`; the signal's reason
+ */
 export async function evaluateAsync<Kind extends LikelihoodKind = LikelihoodKind>(
   posterior: Linearised<Kind>,
   data: Data,
-  options: InBursts<EvaluateOptions> = {},
+  options: OnExecutor<InBursts<EvaluateOptions>> = {},
 ): Promise<Evaluation<Kind>> {
-  return asynchronously("evaluate", options, (rest) => evaluating(posterior, data, rest));
+  return onExecutor("evaluate", options, (rest, on) => evaluating(posterior, data, rest, on));
+}
+
+/** What is kept of predicted rows. */
+export interface PredictedRows {
+  readonly mean: NDArray;
+  readonly variance?: NDArray;
+  readonly functionMean?: NDArray;
+  readonly functionVariance?: NDArray;
+  readonly logs?: NDArray;
 }
 
 /** Predictions of a target and of the function, and the targets. */

@@ -6,7 +6,16 @@ import { beginStack, endStack, onStack, scope } from "./memory.ts";
 import { record, recording } from "./tape.ts";
 
 /** Work that pauses between its parts, where it may report how far it is; its result comes at the end. */
-export type Steps<Result, Report = never> = Generator<Report | undefined, Result, void>;
+export type Steps<Result, Report = never> = Generator<Report | Elsewhere<Report> | undefined, Result, void>;
+
+/** A pause for as long as others work: bursts wait for what it gives, which keeps an error for the steps themselves. */
+export class Elsewhere<Report> {
+  readonly wait: (options: BurstOptions<Report>) => Promise<void>;
+
+  constructor(wait: (options: BurstOptions<Report>) => Promise<void>) {
+    this.wait = wait;
+  }
+}
 
 /** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 30. */
 const BURST_MILLISECONDS = 10;
@@ -53,12 +62,20 @@ export function* each<Item, Result>(items: Iterable<Item>, of: (item: Item, plac
 export function* reporting<Result, Own, Report>(
   steps: Steps<Result, Own>,
   report: (own: Own | undefined) => Report | undefined,
-): Steps<Result, Report> {
+): Steps<Result, Exclude<Report, undefined>> {
   try {
     for (;;) {
       const { done, value } = steps.next();
       if (done) return value as Result;
-      yield report(value as Own | undefined);
+      if (value instanceof Elsewhere) {
+        yield new Elsewhere<Exclude<Report, undefined>>(({ onProgress, signal }) => {
+          const told = (own: Own) => {
+            const said = report(own);
+            if (said !== undefined) onProgress?.(said as Exclude<Report, undefined>);
+          };
+          return value.wait({ signal, onProgress: told });
+        });
+      } else yield report(value as Own | undefined) as Exclude<Report, undefined> | undefined;
     }
   } finally {
     steps.return(undefined as never);
@@ -121,9 +138,12 @@ export async function inBursts<Result, Report>(
       signal?.throwIfAborted();
       const { done, value } = onStack(stack, next);
       if (done) return value as Result;
-      if (value !== undefined) onProgress?.(value);
-      if (clock() < end) continue;
-      await nextTurn();
+      if (value instanceof Elsewhere) await value.wait({ onProgress, signal });
+      else {
+        if (value !== undefined) onProgress?.(value);
+        if (clock() < end) continue;
+        await nextTurn();
+      }
       end = clock() + BURST_MILLISECONDS;
     }
   } finally {

@@ -2,7 +2,7 @@
 
 import { inspect } from "../array/ndarray.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan } from "../curvature/plan.ts";
-import { fitRounds } from "../curvature/rounds.ts";
+import { summarise } from "../curvature/rounds.ts";
 import type { Data } from "../data/batches.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
@@ -14,14 +14,14 @@ import {
   refuseCopies,
   ValueError,
 } from "../errors.ts";
-import { type ExamplesReport, readBursts, type StopSignal } from "../kernels/steps.ts";
+import { type ExamplesReport, inBursts, readBursts, reportingExamples, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import { checkTrained } from "../network/running.ts";
 import { checkIsFit, checkSameOf, Fit, type FitOf } from "../posterior/fit.ts";
 import type { PosteriorParts } from "../posterior/parts.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
-import { type Executor, readExecutor, runRounds } from "../shards/executor.ts";
+import { type Executor, readExecutor } from "../shards/executor.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkMemory } from "./memory-estimate.ts";
@@ -138,7 +138,8 @@ export class Laplace<
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = new Float64Array(net.parameters.data);
-    const sums = await runRounds(fitRounds(where, { ...plan, net }, data, first), on, { onProgress, signal });
+    const steps = reportingExamples(summarise(where, { ...plan, net }, data, { first, on }));
+    const sums = await inBursts(steps, { onProgress, signal });
     // Training updates buffers too.
     return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
   }

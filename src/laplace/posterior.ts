@@ -18,7 +18,7 @@ import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { TuningOptions, TuningReport } from "../posterior/tuning.ts";
 import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type FunctionSampleOptions, functionSamples, sharedFunctionSamples } from "../prediction/function-samples.ts";
-import { predictLabels } from "../prediction/log-probabilities.ts";
+import { logProbabilitiesOn, predictOn } from "../prediction/in-shards.ts";
 import {
   type FunctionCovarianceOptions,
   functionCovariance,
@@ -26,6 +26,7 @@ import {
   type PredictOptions,
   predict,
 } from "../prediction/prediction.ts";
+import { type OnExecutor, onExecutor } from "../shards/executor.ts";
 
 type EvidenceOptions = TuningOptions & { readonly on?: undefined };
 
@@ -63,9 +64,13 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
     return atOnce(predict("predict", this, x, options));
   }
 
-  /** `predict` in bursts, with turns of the event loop between them: the same numbers. @throws as `predict`; the signal's reason */
-  async predictAsync(x: ArrayLike, options: InBursts<PredictOptions> = {}): Promise<Prediction> {
-    return asynchronously("predict", options, (rest) => predict("predict", this, x, rest));
+  /**
+   * `predict` in bursts, with turns of the event loop between them, or by workers: the same numbers.
+   * @throws as `predict`; the signal's reason
+   */
+  async predictAsync(x: ArrayLike, options: OnExecutor<InBursts<PredictOptions>> = {}): Promise<Prediction> {
+    const where = "predict";
+    return onExecutor(where, options, (rest, on) => predictOn(where, this, x, rest, on));
   }
 
   /**
@@ -74,16 +79,13 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
    * @param x [B, ...inputs] @throws OptionError for a likelihood without labels, or bad options; ShapeError, ValueError
    */
   logProbabilities(x: ArrayLike, options: PredictOptions = {}): NDArray {
-    return atOnce(this.#logProbabilities(x, options));
+    return atOnce(logProbabilitiesOn("logProbabilities", this, x, options, undefined));
   }
 
-  *#logProbabilities(x: ArrayLike, options: PredictOptions): Steps<NDArray, ExamplesReport> {
-    return (yield* predictLabels("logProbabilities", this, x, options)).logs;
-  }
-
-  /** `logProbabilities` in bursts. @throws as `logProbabilities`; the signal's reason */
-  async logProbabilitiesAsync(x: ArrayLike, options: InBursts<PredictOptions> = {}): Promise<NDArray> {
-    return asynchronously("logProbabilities", options, (rest) => this.#logProbabilities(x, rest));
+  /** `logProbabilities` in bursts, or by workers. @throws as `logProbabilities`; the signal's reason */
+  async logProbabilitiesAsync(x: ArrayLike, options: OnExecutor<InBursts<PredictOptions>> = {}): Promise<NDArray> {
+    const where = "logProbabilities";
+    return onExecutor(where, options, (rest, on) => logProbabilitiesOn(where, this, x, rest, on));
   }
 
   /**

@@ -157,6 +157,8 @@ export interface RunOptions extends PullOptions {
    * activations beside them, and the contraction's own.
    */
   readonly numbers?: number | undefined;
+  /** The number of the first example in messages (default 0). */
+  readonly first?: number | undefined;
 }
 
 /** How examples are cut into parts that are done in steps. */
@@ -198,12 +200,13 @@ export function run<Result>(
 
 /** The same in steps: a part is several, and what comes after it. */
 export function* runInSteps<Result>(
-  ...[where, model, batches, columns, contraction, target, { length, numbers, most, rows } = {}]: Run<Result>
+  ...[where, model, batches, columns, contraction, target, options = {}]: Run<Result>
 ): Steps<Result, ExamplesReport> {
+  const { length, numbers, most, rows, first: named } = options;
   const size = length ?? sizeOfPart(model, columns, contraction, numbers);
   const end = openScope();
   try {
-    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope);
+    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope, 0, named);
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) {
         const examples = yield* inPieces(() => take(entering(model, batch, first, size)));
@@ -288,13 +291,14 @@ function entering({ graph, dtype }: Model, { inputs, targets, weights }: Batch, 
   };
 }
 
-/** Opens the pulls, and gives what takes one part after the other, from that number on, and gives the number of the next example. */
+/** Opens the pulls, and gives what takes one part after the other, from that number on (in messages `named`), and gives the next one's. */
 export function opened(
   where: string | undefined,
   { graph, dtype, parameters, buffers: statistics }: Model,
   pulls: readonly Pull<unknown>[],
   hold: Hold,
   start = 0,
+  named = start,
 ): (part: Entering) => number {
   const holdCopy = ({ data }: NDArray) => {
     const at = hold(dtype, data.length);
@@ -313,7 +317,7 @@ export function opened(
       const targets = enter.targets();
       const forward = new Forward(graph, dtype, theta, x, count, { buffers });
       const part = { forward, start: done, count, targets, weights, shape: graph.output.shape };
-      if (where !== undefined) later(() => checkValues(where, part.forward, part.start));
+      if (where !== undefined) later(() => checkValues(where, part.forward, named - start + part.start));
       for (const pull of pulls) pullBack(part, pull);
     });
     done += count;

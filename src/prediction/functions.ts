@@ -37,6 +37,8 @@ export interface FunctionOptions {
   readonly route?: Route;
   /** Bytes that a block of covariances may need on its way. */
   readonly memoryBudget: number;
+  /** The number of the first input in messages (default 0). */
+  readonly first?: number | undefined;
 }
 
 /**
@@ -47,7 +49,12 @@ export function* eachFunction(
   where: string,
   posterior: Linearised,
   inputs: NDArray,
-  { needs, route = routeOf(posterior.net, posterior.selection, posterior.likelihood), memoryBudget }: FunctionOptions,
+  {
+    needs,
+    route = routeOf(posterior.net, posterior.selection, posterior.likelihood),
+    memoryBudget,
+    first,
+  }: FunctionOptions,
   visit: (part: FunctionPart) => void,
 ): Steps<void, ExamplesReport> {
   const { group } = route;
@@ -60,7 +67,7 @@ export function* eachFunction(
     needs === "covariance"
       ? [unitsOf(group), covariances(where, posterior, group, visit)]
       : [needs === "mean" ? none : unit(), variances(where, posterior, route, visit)];
-  yield* contract(where, posterior, route, needs, { inputs }, columns, contraction);
+  yield* contract(where, posterior, route, needs, { inputs }, columns, contraction, first);
 }
 
 /** Contracts columns that were pulled back to the selected weights. */
@@ -72,10 +79,11 @@ function contract(
   batch: Batch,
   columns: Columns,
   contraction: Contraction<void>,
+  first?: number,
 ): Steps<void, ExamplesReport> {
   const { model, selection } = posterior;
   const { columns: most, rows, length } = cutFor(posterior, route, asked);
-  const cut = { most, rows: route.view && { ...route.view, most: rows }, length };
+  const cut = { most, rows: route.view && { ...route.view, most: rows }, length, first };
   return runInSteps(where, model, [batch], columns, contraction, selection.reaches, cut);
 }
 

@@ -17,12 +17,16 @@ export interface LabelPrediction {
   readonly logs: NDArray;
 }
 
-/** @throws OptionError for a likelihood without labels, besides what `predict` throws */
+/**
+ * @param first the number of the first input in messages
+ * @throws OptionError for a likelihood without labels, besides what `predict` throws
+ */
 export function* predictLabels(
   where: string,
   posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
+  first = 0,
 ): Steps<LabelPrediction, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
@@ -40,7 +44,7 @@ export function* predictLabels(
   checkBytes(where, logShape, memoryBudget, "Fewer inputs at once need less.");
   const [mean, logs] = [newFloats(where, shape), newFloats(where, logShape)];
   if (approximation === "network") {
-    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, size) => {
+    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget, first }, (start, size) => {
       const [average, sum, none] = [new LogMean(size * each), new Float64Array(size), new Float64Array(size)];
       let count = 0;
       const add = (f: Float64Array) => {
@@ -62,7 +66,8 @@ export function* predictLabels(
       return { add, finish };
     });
   } else {
-    yield* eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
+    const needs = likelihood.needs(approximation);
+    yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, first }, (part) => {
       place(part, likelihood.target(approximation, part, draw).mean, mean);
       const found = logsOf(approximation, part, draw);
       // Outputs that stand each for itself come in whole rows.
@@ -83,6 +88,7 @@ export function* predictDensities(
   x: ArrayLike,
   y: NDArray,
   options: PredictOptions,
+  first = 0,
 ): Steps<NDArray, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
@@ -98,7 +104,7 @@ export function* predictDensities(
       return y.data[row * size + (i % rows.numbers)];
     });
   if (approximation === "network") {
-    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, length) => {
+    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget, first }, (start, length) => {
       const targets = targetsOf(start / size, length / size, 1);
       const [average, none] = [new LogMean(length / size), new Float64Array(length)];
       const add = (mean: Float64Array) =>
@@ -106,7 +112,8 @@ export function* predictDensities(
       return { add, finish: () => logs.set(average.finish(Number.POSITIVE_INFINITY), start / size) };
     });
   } else {
-    yield* eachFunction(where, posterior, inputs, { needs: likelihood.needs(approximation), memoryBudget }, (part) => {
+    const needs = likelihood.needs(approximation);
+    yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, first }, (part) => {
       const { batch, first, width, offset, outputs } = part;
       // Groups come one by one, or all of a row.
       const targets = targetsOf(

@@ -6,38 +6,44 @@ import { type Dataset, readDataset } from "../data/dataset.ts";
 import { newFloats, ShapeError } from "../errors.ts";
 import { type ExamplesReport, reporting, type Steps } from "../kernels/steps.ts";
 
+/** What goes with data beside their inputs. */
+export interface Beside {
+  readonly targets: NDArray;
+  readonly weights?: NDArray;
+}
+
 /**
  * What `predict` gives for each batch, an object of arrays with B rows each, put together, with the targets as they were
  * given, and the weights if there are any. @throws ShapeError, ValueError for no data, or batches that do not go together
  */
-export function* predictAll<Name extends string>(
+export function* predictAll<Found extends object>(
   where: string,
   data: Data,
-  predict: (batch: Dataset) => Steps<Readonly<Record<Name, NDArray>>, ExamplesReport>,
-): Steps<Readonly<Record<Name | "targets", NDArray>> & { readonly weights?: NDArray }, ExamplesReport> {
+  predict: (batch: Dataset, first: number) => Steps<Found, ExamplesReport>,
+): Steps<Found & Beside, ExamplesReport> {
   const alike = new SameWeights(where);
-  const parts: Record<string, NDArray[]> = {};
+  const parts: (Found & Beside)[] = [];
   let before = 0;
   for (const batch of batchesOf(where, data)) {
     const read = readDataset(where, batch);
-    const found = yield* reporting(predict(read), (report) => report && { examples: before + report.examples });
+    const found = yield* reporting(predict(read, before), (report) => report && { examples: before + report.examples });
     before += read.x.shape[0];
-    const arrays = Object.entries<NDArray>({
-      ...found,
-      targets: read.y,
-      ...(alike.of(read) !== undefined && { weights: read.weights }),
-    });
-    for (const [name, array] of arrays) {
-      parts[name] ??= [];
-      parts[name].push(array);
-    }
+    const weights = alike.of(read);
+    parts.push({ ...found, targets: read.y, ...(weights !== undefined && { weights }) });
   }
-  const joint = Object.entries(parts).map(([name, arrays]) => [name, joined(where, arrays)]);
-  return Object.fromEntries(joint);
+  return joined(where, parts);
 }
 
-/** Batches one after the other. */
-function joined(where: string, parts: readonly NDArray[]): NDArray {
+/** What came of batches, arrays by their names, one after the other. */
+export function joined<Found extends object>(where: string, parts: readonly Found[]): Found {
+  const all = Object.keys(parts[0]).map((name) => {
+    const arrays = parts.map((part) => part[name as keyof Found] as NDArray);
+    return [name, joinedRows(where, arrays)];
+  });
+  return Object.fromEntries(all);
+}
+
+function joinedRows(where: string, parts: readonly NDArray[]): NDArray {
   const [first] = parts;
   if (parts.length === 1) return first;
   const rest = first.shape.slice(1);

@@ -1,49 +1,37 @@
 // Work in shards, on a worker: how what shards have in common goes there, and what comes of them goes back.
 
-import type { NDArray } from "../array/ndarray.ts";
 import type { DataShard, Summary } from "../curvature/accumulate.ts";
 import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
 import { readPlan } from "../curvature/plan.ts";
 import { type PassOfFit, sumTask } from "../curvature/rounds.ts";
 import { LaplaceError } from "../errors.ts";
-import { Fields } from "../io/fields.ts";
-import type { Json } from "../io/json.ts";
-import { networkFields, networkJson, primitiveOf, readNetwork } from "../io/networks.ts";
+import { evaluateTask } from "../evaluation/evaluate.ts";
 import { kernels } from "../kernels/kernels.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
+import type { Batch } from "../network/run.ts";
+import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
+import { labelsTask, predictTask, type RowsOf, type RowsTask } from "../prediction/in-shards.ts";
 import type { ShardTask } from "../shards/executor.ts";
 import { bringAll } from "../structures/all.ts";
 import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
 import { rowNamed, rowOf } from "../structures/table.ts";
+import type { Kept } from "./keeper.ts";
 
-/** A task that goes to workers. What is written is numbers, texts, arrays, plain objects, likelihoods. */
+/** Sees to it that a worker has something, and gives what stands for it in messages. */
+export type Keep = (kept: Kept) => Promise<unknown>;
+
+/** A task that goes to workers. What is written is numbers, texts, arrays, plain objects, likelihoods, and what is kept. */
 export interface Codec<Common, Job, Result> {
   readonly task: ShardTask<Common, Job, Result>;
-  write(common: Common): unknown;
+  write(common: Common, keep: Keep): Promise<unknown>;
+  /** In what is read, the kept things themselves stand for what stood for them. */
   read(written: never): Common;
   writeJob(job: Job): unknown;
   writeResult(common: Common, result: Result): unknown;
   readResult(common: Common, written: never): Result;
-}
-
-/** A network as a message has it. */
-export interface WrittenNetwork {
-  readonly json: Json;
-  readonly parameters: NDArray;
-  readonly buffers: NDArray;
-}
-
-export function writeNetwork(net: Network): WrittenNetwork {
-  return { json: networkJson(net) as unknown as Json, parameters: net.parameters, buffers: net.buffers };
-}
-
-/** The same, nothing of it frozen. */
-export function networkOf({ json, parameters, buffers }: WrittenNetwork): Network {
-  const { graph } = readNetwork(new Fields("network", json, networkFields), parameters.size, primitiveOf);
-  return new Network(graph, parameters, [], buffers);
 }
 
 /** A curvature as arrays by name. */
@@ -89,7 +77,7 @@ function readCurvature(selection: Selection, written: WrittenCurvature, known: A
 
 interface WrittenPass {
   readonly where: string;
-  readonly net: WrittenNetwork;
+  readonly net: unknown;
   readonly likelihood: Likelihood;
   readonly weights: readonly string[] | Uint32Array;
   readonly structure: Structure;
@@ -112,11 +100,11 @@ interface WrittenSummary extends Omit<Summary, "curvature" | "apart"> {
 /** Sums of a fit over a shard of its data. */
 const sums: Codec<PassOfFit, DataShard, Summary> = {
   task: sumTask,
-  write({ where, plan, number, prepared, first }): WrittenPass {
+  async write({ where, plan, number, prepared, first }, keep): Promise<WrittenPass> {
     const { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, basis } = plan;
     return {
       where,
-      net: writeNetwork(net),
+      net: await keep(net),
       likelihood,
       weights: selection.whole ? selection.parameters.map(({ parameter }) => parameter.name) : selection.indices(),
       structure,
@@ -133,7 +121,9 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
   },
   read(written: WrittenPass) {
     const { where, weights, structure, kind, samples, seed, sharing, rank, number, first } = written;
-    const net = networkOf(written.net);
+    const { graph, parameters, buffers } = written.net as Network;
+    // Nothing of it frozen: which weights there are was said.
+    const net = new Network(graph, parameters, [], buffers);
     const read = readPlan(where, net, () => written.likelihood, {
       weights: Array.isArray(weights) ? { parameters: weights } : { indices: weights as Uint32Array },
       structure,
@@ -160,8 +150,22 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
   },
 };
 
+/** A codec of what is asked of rows. */
+function rows<Found extends object>(task: RowsTask<Found>): Codec<RowsOf, DataShard<Batch>, readonly Found[]> {
+  return {
+    task,
+    write: async (of, keep) => ({ ...of, posterior: await keep(of.posterior as unknown as WeightGaussian) }),
+    read: (written: RowsOf) => written,
+    writeJob: ({ batches, ...rest }) => ({ ...rest, batches: [...batches] }),
+    writeResult: (_, result) => result,
+    readResult: (_, written: readonly Found[]) => written,
+  };
+}
+
 /** By the names of tasks. */
-const codecs = { [sumTask.name]: sums } as unknown as Readonly<Record<string, Codec<never, never, never>>>;
+const codecs = Object.fromEntries(
+  [sums, rows(predictTask), rows(labelsTask), rows(evaluateTask)].map((codec) => [codec.task.name, codec]),
+) as unknown as Readonly<Record<string, Codec<never, never, never>>>;
 
 /** The codec of a task, which goes by its name. @throws LaplaceError */
 export function codecOf<Common, Job, Result>(name: string): Codec<Common, Job, Result> {

@@ -8,6 +8,7 @@ import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
 import type { Disposing } from "./calls.ts";
 import { Connection, type WorkerLike } from "./connection.ts";
 import { callOn, type RemoteObject } from "./handles.ts";
+import { Keeper } from "./keeper.ts";
 import { type Codec, codecOf } from "./tasks.ts";
 
 /** Options of `workers`. */
@@ -122,10 +123,11 @@ class Pool {
       if (!many) await here();
       else {
         const codec = codecOf<Common, Job, Result>(task.name);
-        const written = codec.write(common);
-        const there = this.#lanes().map(async (connection) =>
-          this.#join(out, where, await connection, codec, common, written),
-        );
+        const keeper = new Keeper();
+        const there = this.#lanes().map(async (connecting) => {
+          const connection = await connecting;
+          if (connection !== undefined) await this.#join(out, where, connection, codec, common, keeper);
+        });
         if (!inPage) there.push(here());
         await settled(there);
         // Where all were lost.
@@ -164,18 +166,19 @@ class Pool {
   async #join<Common, Job, Result>(
     out: ShareOut<Job, Result>,
     where: string,
-    connection: Connection | undefined,
+    connection: Connection,
     codec: Codec<Common, Job, Result>,
     common: Common,
-    written: unknown,
+    keeper: Keeper,
   ): Promise<void> {
-    if (connection === undefined || !out.open) return;
+    if (!out.open) return;
     const lost = <T>(promise: Promise<T>) =>
       promise.catch((error) => {
         throw connection.lost ? new Lost() : error;
       });
     let work: RemoteObject | undefined;
     try {
+      const written = await lost(codec.write(common, (kept) => keeper.send(connection, kept)));
       work = (await lost(callOn(connection, `work.${where}`, [codec.task.name, written]))) as RemoteObject;
       const lane: Lane<Job, Result> = async (job, { signal, onProgress }) => {
         const report = ({ examples }: ExamplesReport) => onProgress(examples);

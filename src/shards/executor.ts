@@ -1,7 +1,7 @@
 // Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
 
 import { OptionError, valueText } from "../errors.ts";
-import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
+import { asynchronously, type BurstOptions, Elsewhere, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
 export interface ShardTask<Common, Job, Result> {
@@ -33,7 +33,7 @@ export interface Executor {
 }
 
 /** Does shards one after the other. */
-export function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Steps<void, number> {
+function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Steps<void, number> {
   const work = yield* shards.task.begin(yield* shards.prepare());
   let [place, before, done] = [0, 0, 0];
   for (const job of shards.jobs) {
@@ -45,7 +45,7 @@ export function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result
           shards.take(place++, value);
           break;
         }
-        if (value !== undefined) done = before + value;
+        if (typeof value === "number") done = before + value;
         yield value && done;
       }
     } finally {
@@ -55,6 +55,12 @@ export function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result
   }
 }
 
+/** Options of a call that an executor may do, beside its own. */
+export type OnExecutor<Options> = Options & {
+  /** Who does it, such as `workers()` (default: this thread); the bits do not depend on it. */
+  readonly on?: Executor | undefined;
+};
+
 /** An executor, as an option gives it. @throws OptionError */
 export function readExecutor(where: string, on: unknown): Executor | undefined {
   if (on === undefined || typeof (on as Partial<Executor> | null)?.run === "function")
@@ -62,36 +68,32 @@ export function readExecutor(where: string, on: unknown): Executor | undefined {
   throw new OptionError(`${where}: on must be who does the shards, such as workers(), not ${valueText(on)}.`);
 }
 
-/** Rounds of shards, each of which depends on what came of those before, and a result. */
-export type Rounds<Result> = Generator<Shards<never, never, never>, Result, void>;
-
-/** All rounds on this thread, in steps. */
-export function* here<Result>(rounds: Rounds<Result>): Steps<Result, number> {
-  for (;;) {
-    const { done, value } = rounds.next();
-    if (done) return value as Result;
-    yield* inOrder(value as Shards<never, never, never>);
-  }
+/** `asynchronously`, with an executor among the options. */
+export async function onExecutor<Result, Options, Report>(
+  where: string,
+  options: OnExecutor<Options & BurstOptions<Report>>,
+  stepsOf: (rest: Options, on: Executor | undefined) => Steps<Result, Report>,
+): Promise<Result> {
+  return asynchronously<Result, Options, Report>(where, options, (rest) => {
+    if (typeof rest !== "object" || rest === null) return stepsOf(rest, undefined);
+    const { on, ...own } = rest as OnExecutor<Options>;
+    return stepsOf(own as Options, readExecutor(where, on));
+  });
 }
 
-/** All rounds, on an executor or on this thread. */
-export function runRounds<Result>(
-  rounds: Rounds<Result>,
+/** Has shards done by an executor, or on this thread. */
+export function* shared<Common, Job, Result>(
+  shards: Shards<Common, Job, Result>,
   on: Executor | undefined,
-  options: BurstOptions<ExamplesReport>,
-): Promise<Result> {
-  if (on === undefined) return inBursts(reportingExamples(here(rounds)), options);
-  return elsewhere(rounds, on, options);
-}
-
-async function elsewhere<Result>(
-  rounds: Rounds<Result>,
-  on: Executor,
-  options: BurstOptions<ExamplesReport>,
-): Promise<Result> {
-  for (;;) {
-    const { done, value } = rounds.next();
-    if (done) return value as Result;
-    await on.run(value as Shards<never, never, never>, options);
-  }
+): Steps<void, number> {
+  if (on === undefined) return yield* inOrder(shards);
+  let failure: { readonly error: unknown } | undefined;
+  yield new Elsewhere<number>(async ({ onProgress, signal }) => {
+    try {
+      await on.run(shards, { signal, onProgress: onProgress && (({ examples }) => onProgress(examples)) });
+    } catch (error) {
+      failure = { error };
+    }
+  });
+  if (failure !== undefined) throw failure.error;
 }

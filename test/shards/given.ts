@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import type { Summary } from "../../src/curvature/accumulate.ts";
 import { type CurvatureOptions, readPlan } from "../../src/curvature/plan.ts";
-import { fitRounds } from "../../src/curvature/rounds.ts";
+import { summarise } from "../../src/curvature/rounds.ts";
 import {
   chain,
   conv2d,
@@ -16,8 +16,10 @@ import {
   savePosterior,
   tanh,
 } from "../../src/index.ts";
+import { type BurstOptions, inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import { Fit } from "../../src/posterior/fit.ts";
+import type { Executor } from "../../src/shards/executor.ts";
 import { bringAll } from "../../src/structures/all.ts";
 
 bringAll();
@@ -40,7 +42,7 @@ export const cases = fc.record({
 
 export type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
 
-/** A network, its data as batches, options of a curvature, the rounds of a fit, and its sums as a text. */
+/** A network, its data as batches, options of a curvature, the sums of a fit, and these as a text. */
 export function given({ convolution, dtype, examples, length, batch, seed, structure, curvature, sharing }: Case) {
   const net: Network = convolution ? images(dtype as "float32") : rows(dtype as "float32");
   const x = randomNormal([examples, ...net.inputShape], { seed });
@@ -74,6 +76,7 @@ export function given({ convolution, dtype, examples, length, batch, seed, struc
     const fit = new Fit({ net, theta, likelihood, kind, samples, seed: plan.seed, sharing, basis: false }, sums);
     return `${bytes(fit)} ${sums.squares}`;
   };
-  const rounds = () => fitRounds("fit", plan, batches(), 0, length);
-  return { batches, approximation, rounds, numbers, bytes };
+  const sums = (on?: Executor, options: BurstOptions<number> = {}) =>
+    inBursts(summarise("fit", plan, batches(), { length, on }), options);
+  return { batches, approximation, sums, numbers, bytes };
 }

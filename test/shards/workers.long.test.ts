@@ -5,10 +5,11 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { readPlan } from "../../src/curvature/plan.ts";
-import { fitRounds } from "../../src/curvature/rounds.ts";
+import { summarise } from "../../src/curvature/rounds.ts";
 import { chain, dense, laplace, randomNormal, tanh, type WorkerLike, workers } from "../../src/index.ts";
+import { inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
-import { runRounds } from "../../src/shards/executor.ts";
+
 import { serve } from "../../src/worker.ts";
 import { type Case, cases, given } from "./given.ts";
 
@@ -25,9 +26,9 @@ test("every structure, as messages: the same bits as on this thread", async () =
   const pool = workers({ count: 3, make: within });
   await fc.assert(
     fc.asyncProperty(cases, async (one) => {
-      const { rounds, numbers } = given(one);
-      const due = numbers(await runRounds(rounds(), undefined, {}));
-      expect(numbers(await runRounds(rounds(), pool, {})) === due).toBe(true);
+      const { sums, numbers } = given(one);
+      const due = numbers(await sums());
+      expect(numbers(await sums(pool)) === due).toBe(true);
     }),
     { numRuns: 25 },
   );
@@ -53,9 +54,9 @@ describe("real threads", () => {
     started.push(worker);
     return worker as unknown as WorkerLike;
   };
-  const { rounds, numbers } = given(one);
-  const fitted = async (pool: ReturnType<typeof workers>) => numbers(await runRounds(rounds(), pool, {}));
-  const due = runRounds(rounds(), undefined, {}).then(numbers);
+  const { sums, numbers } = given(one);
+  const fitted = async (pool: ReturnType<typeof workers>) => numbers(await sums(pool));
+  const due = sums().then(numbers);
   const pools = [1, 2, 3, 8].map((count) => workers({ count, make }));
   afterAll(() => {
     for (const pool of pools) pool.close();
@@ -80,7 +81,7 @@ describe("real threads", () => {
       const onProgress = () => {
         if (++seen === at) void started[started.length - 1].terminate();
       };
-      expect(numbers(await runRounds(rounds(), pool, { onProgress })) === (await due)).toBe(true);
+      expect(numbers(await sums(pool, { onProgress })) === (await due)).toBe(true);
     }
     for (const worker of started.slice(before)) void worker.terminate();
     expect((await fitted(pool)) === (await due)).toBe(true);
@@ -96,7 +97,7 @@ describe("real threads", () => {
         if (seen++ === at) controller.abort(reason);
       };
       if (at === 0) stop();
-      const run = runRounds(rounds(), pool, { onProgress: stop, signal: controller.signal });
+      const run = sums(pool, { onProgress: stop, signal: controller.signal });
       await expect(run).rejects.toBe(reason);
     }
     expect((await fitted(pool)) === (await due)).toBe(true);
@@ -111,7 +112,7 @@ describe("real threads", () => {
     x.data[33] = x.data[22] = 3e38;
     const plan = readPlan("fit", net, () => readLikelihood("fit", "regression", net), { structure: "diagonal" });
     const run = (pool?: ReturnType<typeof workers>) =>
-      runRounds(fitRounds("fit", plan, { x, y: randomNormal([40, 1], { seed: 2 }) }, 0, 3), pool, {});
+      inBursts(summarise("fit", plan, { x, y: randomNormal([40, 1], { seed: 2 }) }, { on: pool, length: 3 }));
     const expected = await run().catch((error) => error.message);
     expect(expected).toMatch(/^fit: at example 22 /);
     for (const pool of pools.slice(1, 3)) await expect(run(pool)).rejects.toThrow(expected);
@@ -119,9 +120,7 @@ describe("real threads", () => {
 
   test("a worker that cannot start is an error; a process ends with its workers", async () => {
     const wrong = workers({ count: 2, make: () => new Worker(new URL("none.js", own)) as unknown as WorkerLike });
-    await expect(runRounds(rounds(), wrong, {})).rejects.toThrow(
-      "The call to the worker has no answer: the worker failed",
-    );
+    await expect(sums(wrong)).rejects.toThrow("The call to the worker has no answer: the worker failed");
     const program = `
       import { chain, dense, laplace, relu, workers, NDArray, Random } from "laplace-ts";
       const net = chain({ inputs: 100, seed: 1 }, dense(100, relu), dense(10));

@@ -1,0 +1,53 @@
+// What goes to a worker once: a posterior or a network that it has is not sent again.
+
+import type { NDArray } from "../array/ndarray.ts";
+import { networkJson } from "../io/networks.ts";
+import { savePosterior } from "../io/posteriors.ts";
+import type { Posterior } from "../laplace/posterior.ts";
+import { Network } from "../network/network.ts";
+import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
+import type { Connection } from "./connection.ts";
+import { callOn } from "./handles.ts";
+
+/** Posteriors stay as they are, and so must networks that are sent. */
+export type Kept = Network | WeightGaussian;
+
+interface Sent {
+  /** What stands for it in messages; where this is garbage, the worker forgets it. */
+  readonly handle: Promise<unknown>;
+  /** Its parameters and buffers: networks of other numbers have the same graph. */
+  readonly numbers: readonly NDArray[];
+}
+
+/** What each worker was sent: of a graph the last network. */
+const sent = new WeakMap<Connection, WeakMap<object, Sent>>();
+
+/** Sends, during one run. */
+export class Keeper {
+  readonly #bytes = new Map<WeightGaussian, Uint8Array>();
+
+  /** What stands for something on a worker, which is sent there unless it has it. */
+  send(connection: Connection, kept: Kept): Promise<unknown> {
+    const all = sent.get(connection) ?? new WeakMap<object, Sent>();
+    sent.set(connection, all);
+    const [key, numbers] = kept instanceof Network ? [kept.graph, [kept.parameters, kept.buffers]] : [kept, []];
+    const before = all.get(key);
+    if (before?.numbers.every((array, i) => sameBits(array, numbers[i]))) return before.handle;
+    const handle =
+      kept instanceof Network
+        ? callOn(connection, "send", [networkJson(kept), ...numbers])
+        : callOn(connection, "loadPosterior", [this.#bytesOf(kept)]);
+    all.set(key, { handle, numbers });
+    handle.catch(() => all.delete(key));
+    return handle;
+  }
+
+  #bytesOf(posterior: WeightGaussian): Uint8Array {
+    const bytes = this.#bytes.get(posterior) ?? savePosterior(posterior as Posterior);
+    this.#bytes.set(posterior, bytes);
+    return bytes;
+  }
+}
+
+const sameBits = (a: NDArray, b: NDArray) =>
+  a === b || (a.dtype === b.dtype && a.data.every((x, i) => Object.is(x, b.data[i])));
