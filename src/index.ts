@@ -372,7 +372,7 @@ export {
 } from "./search/acquisition.ts";
 export { type Chosen, type InformativeOptions, mostInformative, mostInformativeAsync } from "./search/informative.ts";
 export { type ThompsonOptions, thompsonChoice, thompsonChoiceAsync } from "./search/thompson.ts";
-export type { Executor, Shards, ShardTask } from "./shards/executor.ts";
+export type { Executor, OnExecutor, Shards, ShardTask } from "./shards/executor.ts";
 export type { CountedWeights, WeightVariances } from "./structures/counted-weights.ts";
 export type { Curvature, Eigenbasis, Factors, LowRank, Rank, Structure } from "./structures/curvature.ts";
 export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";

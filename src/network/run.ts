@@ -152,10 +152,7 @@ export function partSize(numbersPerExample: number, dtype: DType): number {
 export interface RunOptions extends PullOptions {
   /** How many examples are a part. */
   readonly length?: number | undefined;
-  /**
-   * Numbers that one example needs, where the rule does not hold: a cotangent for every value and column, derivatives of
-   * activations beside them, and the contraction's own.
-   */
+  /** Numbers that one example needs, where the rule does not hold: cotangents of all values, slopes, the contraction's own. */
   readonly numbers?: number | undefined;
   /** The number of the first example in messages (default 0). */
   readonly first?: number | undefined;

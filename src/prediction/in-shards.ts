@@ -105,8 +105,9 @@ export function* predictAllOn<Found extends object>(
   of: RowsOf,
   data: Data,
   on: Executor,
+  length = lengthOfRows(of.posterior, of.options),
 ): Steps<Found & Beside, ExamplesReport> {
-  const { where, posterior, options } = of;
+  const { where } = of;
   const alike = new SameWeights(where);
   const beside: Beside[] = [];
   const batches = function* (): Generator<Batch> {
@@ -117,7 +118,7 @@ export function* predictAllOn<Found extends object>(
       yield { inputs: x, targets: y };
     }
   };
-  const found = yield* inShards(task, of, batches(), lengthOfRows(posterior, options), on);
+  const found = yield* inShards(task, of, batches(), length, on);
   return { ...found, ...joined(where, beside) };
 }
 

@@ -2,34 +2,15 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Random } from "../../src/array/random.ts";
 import { type CurvatureOptions, readPlan } from "../../src/curvature/plan.ts";
 import { lengthOfShard } from "../../src/curvature/shards.ts";
 import { chain, dense, tanh } from "../../src/index.ts";
-import { atOnce } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import type { Fit } from "../../src/posterior/fit.ts";
-import type { Executor } from "../../src/shards/executor.ts";
 import { bringAll } from "../../src/structures/all.ts";
-import { cases, given } from "./given.ts";
+import { cases, given, permuting } from "./given.ts";
 
 bringAll();
-
-/** Does all shards on this thread in an order of its own, some of them twice. */
-function permuting(seed: number): Executor {
-  const random = new Random(seed);
-  return {
-    async run(shards) {
-      const work = atOnce(shards.task.begin(atOnce(shards.prepare())));
-      const waiting = Array.from(shards.jobs, (job, place) => ({ job, place, times: 1 + (random.uint32() % 2) }));
-      while (waiting.length > 0) {
-        const [next] = waiting.splice(random.uint32() % waiting.length, 1);
-        shards.take(next.place, atOnce(work(next.job)));
-        if (next.times > 1) waiting.push({ ...next, times: next.times - 1 });
-      }
-    },
-  };
-}
 
 describe("a fit in shards", () => {
   test("is the same bits in any order, and the tree's sum of its shards' fits", async () => {

@@ -1,6 +1,7 @@
 // What the tests of shards share: fits of every structure with shards of few examples, and their numbers.
 
 import fc from "fast-check";
+import { Random } from "../../src/array/random.ts";
 import type { Summary } from "../../src/curvature/accumulate.ts";
 import { type CurvatureOptions, readPlan } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
@@ -16,7 +17,7 @@ import {
   savePosterior,
   tanh,
 } from "../../src/index.ts";
-import { type BurstOptions, inBursts } from "../../src/kernels/steps.ts";
+import { atOnce, type BurstOptions, inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import { Fit } from "../../src/posterior/fit.ts";
 import type { Executor } from "../../src/shards/executor.ts";
@@ -79,4 +80,20 @@ export function given({ convolution, dtype, examples, length, batch, seed, struc
   const sums = (on?: Executor, options: BurstOptions<number> = {}) =>
     inBursts(summarise("fit", plan, batches(), { length, on }), options);
   return { batches, approximation, sums, numbers, bytes };
+}
+
+/** Does all shards on this thread in an order of its own, some of them twice. */
+export function permuting(seed: number): Executor {
+  const random = new Random(seed);
+  return {
+    async run(shards) {
+      const work = atOnce(shards.task.begin(atOnce(shards.prepare())));
+      const waiting = Array.from(shards.jobs, (job, place) => ({ job, place, times: 1 + (random.uint32() % 2) }));
+      while (waiting.length > 0) {
+        const [next] = waiting.splice(random.uint32() % waiting.length, 1);
+        shards.take(next.place, atOnce(work(next.job)));
+        if (next.times > 1) waiting.push({ ...next, times: next.times - 1 });
+      }
+    },
+  };
 }

@@ -6,9 +6,12 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { readPlan } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
-import { chain, dense, laplace, randomNormal, tanh, type WorkerLike, workers } from "../../src/index.ts";
+import { evaluateTask, evaluationOf } from "../../src/evaluation/evaluate.ts";
+import { chain, dense, evaluate, laplace, randomNormal, tanh, type WorkerLike, workers } from "../../src/index.ts";
 import { inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
+import { inShards, predictAllOn, predictTask } from "../../src/prediction/in-shards.ts";
+import type { Executor } from "../../src/shards/executor.ts";
 
 import { serve } from "../../src/worker.ts";
 import { type Case, cases, given } from "./given.ts";
@@ -85,6 +88,46 @@ describe("real threads", () => {
     }
     for (const worker of started.slice(before)) void worker.terminate();
     expect((await fitted(pool)) === (await due)).toBe(true);
+  });
+
+  describe("predictions", async () => {
+    const { approximation, batches } = given(one);
+    const posterior = await approximation.fit(batches());
+    const inputs = randomNormal([60, 1, 4, 4], { seed: 7 });
+    const of = { where: "predict", posterior, options: {} };
+    const predictedOn = (on: Executor, options = {}) =>
+      inBursts(inShards(predictTask, of, [{ inputs }], 4, on), options);
+    const { mean, variance, functionMean, functionVariance } = posterior.predict(inputs);
+    const all = { mean, variance, functionMean, functionVariance };
+
+    test("and scores by 1, 2, 3 and 8 are the bits of one thread; a posterior is sent once", async () => {
+      for (const pool of pools.slice(0, 4)) {
+        expect(await predictedOn(pool)).toEqual(all);
+        expect(await predictedOn(pool)).toEqual(all);
+        const rows = await inBursts(predictAllOn(evaluateTask, of, batches(), pool, 7));
+        expect(await inBursts(evaluationOf("", posterior, rows, {}))).toEqual(evaluate(posterior, batches()));
+      }
+    });
+
+    test("workers that are killed with a shard change nothing, and an abort is heard by all", async () => {
+      const pool = workers({ count: 3, make });
+      pools.push(pool);
+      for (let at = 1; at < 5; at++) {
+        const reason = new Error(`stopped at ${at}`);
+        const controller = new AbortController();
+        let seen = 0;
+        const kill = () => {
+          if (++seen === at) void started[started.length - 1].terminate();
+        };
+        expect(await predictedOn(pool, { onProgress: kill })).toEqual(all);
+        seen = 0;
+        const stop = () => {
+          if (++seen === at) controller.abort(reason);
+        };
+        const run = predictedOn(pool, { onProgress: stop, signal: controller.signal });
+        await expect(run).rejects.toBe(reason);
+      }
+    });
   });
 
   test("an abort is heard in each phase, by all; the next fit is as ever", async () => {
