@@ -62,7 +62,7 @@ export function* shardsOf<Own extends Batch>(batches: Iterable<Own>, length: num
       const some = (array: NDArray) => rows(array, first, end);
       const whole = end - first === size;
       const cut = { inputs: some(inputs), targets: targets && some(targets), weights: weights && some(weights) };
-      own.push(whole ? batch : { ...batch, ...cut });
+      own.push(whole ? batch : (cut as Batch as Own));
       free -= end - first;
       first = end;
       if (free === 0) yield taken();

@@ -8,17 +8,12 @@ import { type Likelihood, type LikelihoodKind, meanOf } from "../likelihood/like
 import type { WeightOptions } from "../losses/losses.ts";
 import type { Batch } from "../network/run.ts";
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
-import { predictAllOn, type RowsOf, rowsTask } from "../prediction/in-shards.ts";
+import type { RowsOf } from "../prediction/in-shards.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
-import {
-  asynchronousOptions,
-  type PredictOptions,
-  predicted,
-  predictOptionNames,
-  readPrediction,
-} from "../prediction/prediction.ts";
+import { type PredictOptions, predict, predictOptionNames } from "../prediction/prediction.ts";
+import { rowSharing } from "../prediction/sharing.ts";
 import { type Executor, type OnExecutor, onExecutor } from "../shards/executor.ts";
 import { accuracy, auroc, brierScore, expectedCalibrationError, logScore } from "./classification.ts";
 import { negativeLogDensities } from "./densities.ts";
@@ -66,13 +61,14 @@ export function* evaluating<Kind extends LikelihoodKind>(
   on?: Executor,
 ): Steps<Evaluation<Kind>, ExamplesReport> {
   const where = "evaluate";
-  checkOptions(where, options, ["level", ...predictOptionNames], asynchronousOptions(where));
+  checkOptions(where, options, ["level", ...predictOptionNames]);
   checkIsPosterior(where, "the first argument", posterior);
   const { level: _, ...predictOptions } = options;
   const of = { where, posterior, options: predictOptions };
-  const rows = yield* on === undefined
+  const sharing = rowSharing(on);
+  const rows = yield* sharing === undefined
     ? predictAll(where, data, ({ x, y }, first) => predictedRows(of, { inputs: x, targets: y }, first))
-    : predictAllOn(evaluateTask, of, data, on);
+    : sharing.predictAllOn("evaluate", predictedRows, of, data, on as Executor);
   return yield* evaluationOf<Kind>(where, posterior, rows, options);
 }
 
@@ -88,16 +84,16 @@ export function* predictedRows(
     const { mean, logs } = yield* predictLabels(where, posterior, x, options, first);
     return { mean, logs };
   }
-  const found = yield* predicted(where, posterior, readPrediction(where, posterior, x, options), first);
-  const { mean, variance, functionMean, functionVariance = zeros(mean.shape) } = found;
+  const prediction = yield* predict(where, posterior, x, options, first);
+  const { mean, variance, functionMean } = prediction;
   if (normal) return { mean, variance };
-  if (rows === undefined) return { mean, variance, functionMean, functionVariance };
+  if (rows === undefined) {
+    const functionVariance = options.approximation === "plugin" ? zeros(mean.shape) : prediction.functionVariance;
+    return { mean, variance, functionMean, functionVariance };
+  }
   const read = likelihood.readTargets(where, y as NDArray, [x.shape[0], ...net.outputShape], "float64");
   return { mean, variance, logs: yield* predictDensities(where, posterior, x, read, options, first) };
 }
-
-/** `predictedRows` as a task. */
-export const evaluateTask = rowsTask("evaluate", predictedRows);
 
 /** The metrics of what was predicted of data, and of each output. */
 export function* evaluationOf<Kind extends LikelihoodKind>(

@@ -8,14 +8,11 @@ import { record, recording } from "./tape.ts";
 /** Work that pauses between its parts, where it may report how far it is; its result comes at the end. */
 export type Steps<Result, Report = never> = Generator<Report | Elsewhere<Report> | undefined, Result, void>;
 
-/** A pause for as long as others work: bursts wait for what it gives, which keeps an error for the steps themselves. */
-export class Elsewhere<Report> {
-  readonly wait: (options: BurstOptions<Report>) => Promise<void>;
-
-  constructor(wait: (options: BurstOptions<Report>) => Promise<void>) {
-    this.wait = wait;
-  }
-}
+/** A pause for as long as others work: bursts wait for what it gives. An error is kept for the steps that made it. */
+export type Elsewhere<Report> = (
+  tell: (report: Report | undefined) => void,
+  signal: StopSignal | undefined,
+) => Promise<void>;
 
 /** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 30. */
 const BURST_MILLISECONDS = 10;
@@ -67,15 +64,9 @@ export function* reporting<Result, Own, Report>(
     for (;;) {
       const { done, value } = steps.next();
       if (done) return value as Result;
-      if (value instanceof Elsewhere) {
-        yield new Elsewhere<Exclude<Report, undefined>>(({ onProgress, signal }) => {
-          const told = (own: Own) => {
-            const said = report(own);
-            if (said !== undefined) onProgress?.(said as Exclude<Report, undefined>);
-          };
-          return value.wait({ signal, onProgress: told });
-        });
-      } else yield report(value as Own | undefined) as Exclude<Report, undefined> | undefined;
+      yield typeof value === "function"
+        ? (tell, signal) => (value as Elsewhere<Own>)((own) => tell(report(own) as never), signal)
+        : (report(value as Own | undefined) as Exclude<Report, undefined> | undefined);
     }
   } finally {
     steps.return(undefined as never);
@@ -124,6 +115,9 @@ export async function inBursts<Result, Report>(
 ): Promise<Result> {
   const stack = beginStack();
   let end = clock() + BURST_MILLISECONDS;
+  const tell = (report: Report | undefined) => {
+    if (report !== undefined) onProgress?.(report);
+  };
   const next = () => {
     const before = deadline;
     deadline = end;
@@ -138,12 +132,10 @@ export async function inBursts<Result, Report>(
       signal?.throwIfAborted();
       const { done, value } = onStack(stack, next);
       if (done) return value as Result;
-      if (value instanceof Elsewhere) await value.wait({ onProgress, signal });
-      else {
-        if (value !== undefined) onProgress?.(value);
-        if (clock() < end) continue;
-        await nextTurn();
-      }
+      if (typeof value === "function") await (value as Elsewhere<Report>)(tell, signal);
+      else tell(value);
+      if (clock() < end) continue;
+      await nextTurn();
       end = clock() + BURST_MILLISECONDS;
     }
   } finally {

@@ -129,17 +129,15 @@ export class Laplace<
 
   async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
     checkOptions(where, options, ["onProgress", "signal", "first", "on"]);
-    const on = readExecutor(where, options.on);
-    const first = readPlace(where, options);
-    const { onProgress, signal } = readBursts(where, options);
+    const shared = { on: readExecutor(where, options.on), first: readPlace(where, options) };
+    const bursts = readBursts(where, options);
     const plan = this.#plan;
     checkTrained(where, plan.net);
     checkMemory(where, plan, readBudget(where, this.#options.memoryBudget));
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = new Float64Array(net.parameters.data);
-    const steps = reportingExamples(summarise(where, { ...plan, net }, data, { first, on }));
-    const sums = await inBursts(steps, { onProgress, signal });
+    const sums = await inBursts(reportingExamples(summarise(where, { ...plan, net }, data, shared)), bursts);
     // Training updates buffers too.
     return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
   }

@@ -18,7 +18,7 @@ import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { TuningOptions, TuningReport } from "../posterior/tuning.ts";
 import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type FunctionSampleOptions, functionSamples, sharedFunctionSamples } from "../prediction/function-samples.ts";
-import { logProbabilitiesOn, predictOn } from "../prediction/in-shards.ts";
+import { predictLabels } from "../prediction/log-probabilities.ts";
 import {
   type FunctionCovarianceOptions,
   functionCovariance,
@@ -26,7 +26,8 @@ import {
   type PredictOptions,
   predict,
 } from "../prediction/prediction.ts";
-import { type OnExecutor, onExecutor } from "../shards/executor.ts";
+import { type RowSharing, rowSharing } from "../prediction/sharing.ts";
+import { type Executor, type OnExecutor, onExecutor } from "../shards/executor.ts";
 
 type EvidenceOptions = TuningOptions & { readonly on?: undefined };
 
@@ -70,7 +71,12 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
    */
   async predictAsync(x: ArrayLike, options: OnExecutor<InBursts<PredictOptions>> = {}): Promise<Prediction> {
     const where = "predict";
-    return onExecutor(where, options, (rest, on) => predictOn(where, this, x, rest, on));
+    return onExecutor(where, options, (rest, on) => {
+      const sharing = rowSharing(on);
+      return sharing === undefined
+        ? predict(where, this, x, rest)
+        : sharing.predictOn(where, this, x, rest, on as Executor);
+    });
   }
 
   /**
@@ -79,13 +85,21 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
    * @param x [B, ...inputs] @throws OptionError for a likelihood without labels, or bad options; ShapeError, ValueError
    */
   logProbabilities(x: ArrayLike, options: PredictOptions = {}): NDArray {
-    return atOnce(logProbabilitiesOn("logProbabilities", this, x, options, undefined));
+    return atOnce(this.#logProbabilities(x, options));
+  }
+
+  *#logProbabilities(x: ArrayLike, options: PredictOptions): Steps<NDArray, ExamplesReport> {
+    return (yield* predictLabels("logProbabilities", this, x, options)).logs;
   }
 
   /** `logProbabilities` in bursts, or by workers. @throws as `logProbabilities`; the signal's reason */
   async logProbabilitiesAsync(x: ArrayLike, options: OnExecutor<InBursts<PredictOptions>> = {}): Promise<NDArray> {
     const where = "logProbabilities";
-    return onExecutor(where, options, (rest, on) => logProbabilitiesOn(where, this, x, rest, on));
+    return onExecutor(where, options, (rest, on) =>
+      rowSharing(on) === undefined
+        ? this.#logProbabilities(x, rest)
+        : (rowSharing(on) as RowSharing).logProbabilitiesOn(where, this, x, rest, on as Executor),
+    );
   }
 
   /**

@@ -26,8 +26,6 @@ export interface Cut extends Parts {
   readonly columns: number;
   /** How many positions are pulled back at once, where they are examples of their own. */
   readonly rows: number;
-  /** Multiplications for each example. */
-  readonly work: number;
 }
 
 /** How much is pulled back at once. */
@@ -88,16 +86,12 @@ export function cutOf(uncut: Uncut, examples: number): Cut {
   const whole = { columns: uncut.columns, rows: unbounded };
   if (examples < unbounded) {
     const { bytes, work } = onTheWay(uncut, whole, examples);
-    if (bytes <= PART_BYTES) {
-      const length = Math.max(1, examples);
-      return { ...whole, length, quick: work <= QUICK, work: work / length };
-    }
+    if (bytes <= PART_BYTES) return { ...whole, length: Math.max(1, examples), quick: work <= QUICK };
   }
   let { columns } = whole;
   while (columns > least && bytesOfOne(uncut, columns) > PART_BYTES) columns = Math.ceil(columns / 2);
   const some = (rows: number) => bytesOfRows(uncut, view as RowView, columns, rows);
   const cut = { columns, rows: view === undefined ? unbounded : partLength(some(2 * MEASURED), some(MEASURED)) };
-  const { bytes, work } = onTheWay(uncut, cut, MEASURED);
-  const length = partLength(onTheWay(uncut, cut, 2 * MEASURED).bytes, bytes);
-  return { ...cut, length, quick: false, work: work / MEASURED };
+  const length = partLength(onTheWay(uncut, cut, 2 * MEASURED).bytes, onTheWay(uncut, cut, MEASURED).bytes);
+  return { ...cut, length, quick: false };
 }

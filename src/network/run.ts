@@ -199,11 +199,11 @@ export function run<Result>(
 export function* runInSteps<Result>(
   ...[where, model, batches, columns, contraction, target, options = {}]: Run<Result>
 ): Steps<Result, ExamplesReport> {
-  const { length, numbers, most, rows, first: named } = options;
+  const { length, numbers, most, rows, first: before } = options;
   const size = length ?? sizeOfPart(model, columns, contraction, numbers);
   const end = openScope();
   try {
-    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope, 0, named);
+    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope, 0, before);
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) {
         const examples = yield* inPieces(() => take(entering(model, batch, first, size)));
@@ -288,14 +288,14 @@ function entering({ graph, dtype }: Model, { inputs, targets, weights }: Batch, 
   };
 }
 
-/** Opens the pulls, and gives what takes one part after the other, from that number on (in messages `named`), and gives the next one's. */
+/** Opens the pulls, and gives what takes one part after the other, from that number on (in messages after others `before`), and gives the next one's. */
 export function opened(
   where: string | undefined,
   { graph, dtype, parameters, buffers: statistics }: Model,
   pulls: readonly Pull<unknown>[],
   hold: Hold,
   start = 0,
-  named = start,
+  before = 0,
 ): (part: Entering) => number {
   const holdCopy = ({ data }: NDArray) => {
     const at = hold(dtype, data.length);
@@ -314,7 +314,7 @@ export function opened(
       const targets = enter.targets();
       const forward = new Forward(graph, dtype, theta, x, count, { buffers });
       const part = { forward, start: done, count, targets, weights, shape: graph.output.shape };
-      if (where !== undefined) later(() => checkValues(where, part.forward, named - start + part.start));
+      if (where !== undefined) later(() => checkValues(where, part.forward, before + part.start));
       for (const pull of pulls) pullBack(part, pull);
     });
     done += count;

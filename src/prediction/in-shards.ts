@@ -1,28 +1,21 @@
 // Predictions in shards: rows stand each for itself, so neither how they are cut nor who predicts them changes a bit.
 
-import type { ArrayLike, NDArray } from "../array/ndarray.ts";
+import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { DataShard } from "../curvature/accumulate.ts";
 import { LEAST_WORK, MOST_NUMBERS, shardsOf } from "../curvature/shards.ts";
 import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
 import { readDataset } from "../data/dataset.ts";
-import { type ExamplesReport, oneStep, reporting, reportingExamples, type Steps } from "../kernels/steps.ts";
+import { checkBytes } from "../errors.ts";
+import { atOnce, type ExamplesReport, oneStep, reporting, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Batch } from "../network/run.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
-import { rowOf } from "../structures/table.ts";
-import { cutFor, routeOf, wholeRoute } from "./cuts.ts";
+import { dryPrecision, rowOf } from "../structures/table.ts";
+import { functionBytes, routeOf, wholeRoute } from "./cuts.ts";
 import type { Linearised } from "./linearised.ts";
 import { predictLabels } from "./log-probabilities.ts";
 import { type Beside, joined } from "./predict-all.ts";
-import {
-  type Prediction,
-  type PredictOptions,
-  predict,
-  predicted,
-  readPrediction,
-  readPredictOptions,
-  withVariance,
-} from "./prediction.ts";
+import { FEWER, type Prediction, type PredictOptions, predict, readPredictOptions } from "./prediction.ts";
 
 /** What shards of rows have in common. */
 export interface RowsOf {
@@ -57,10 +50,12 @@ export const rowsTask = <Found extends object>(name: string, ask: Ask<Found>): R
 
 /** What a row is worth besides its multiplications, and each number of it that is sent. */
 const [ROW_WORK, WORK_PER_NUMBER] = [2 ** 13, 2 ** 5];
+/** Rows of the dry run. */
+const MEASURED = 64;
 
 /** How many rows are a shard: a power of 2, or Infinity for a posterior that is too large to be sent. */
 export function lengthOfRows(posterior: Linearised, options: PredictOptions): number {
-  const { net, likelihood, selection } = posterior;
+  const { net, likelihood, selection, structure } = posterior;
   let numbers = 0;
   const { curvature } = posterior as unknown as WeightGaussian;
   rowOf(curvature).write(curvature, (_, values) => {
@@ -69,11 +64,12 @@ export function lengthOfRows(posterior: Linearised, options: PredictOptions): nu
   if (numbers > MOST_NUMBERS) return Number.POSITIVE_INFINITY;
   const { approximation, samples } = readPredictOptions("predict", likelihood, options);
   const { input, output } = net.graph;
-  const work =
-    approximation === "network"
-      ? samples * cutFor(posterior, wholeRoute(output.size), "network").work
-      : cutFor(posterior, routeOf(net, selection, likelihood), likelihood.needs(approximation)).work;
-  const row = work + ROW_WORK + WORK_PER_NUMBER * (input.size + 4 * output.size);
+  const isDrawn = approximation === "network";
+  const route = isDrawn ? wholeRoute(output.size) : routeOf(net, selection, likelihood);
+  const asked = approximation === "network" ? approximation : likelihood.needs(approximation);
+  const { precision } = dryPrecision(structure, selection);
+  const { work, count } = functionBytes(posterior, route, asked, MEASURED, precision);
+  const row = ((isDrawn ? samples : 1) * work) / count + ROW_WORK + WORK_PER_NUMBER * (input.size + 4 * output.size);
   return 2 ** Math.max(0, Math.ceil(Math.log2(LEAST_WORK / row)));
 }
 
@@ -99,9 +95,10 @@ export function* inShards<Found extends object>(
   return joined(of.where, found.flat());
 }
 
-/** What comes of all data, by an executor, beside their targets, and the weights if there are any. */
+/** What the task of that name gives of all data, by an executor, beside their targets, and the weights if there are any. */
 export function* predictAllOn<Found extends object>(
-  task: RowsTask<Found>,
+  name: string,
+  ask: Ask<Found>,
   of: RowsOf,
   data: Data,
   on: Executor,
@@ -118,13 +115,22 @@ export function* predictAllOn<Found extends object>(
       yield { inputs: x, targets: y };
     }
   };
-  const found = yield* inShards(task, of, batches(), length, on);
+  const found = yield* inShards(rowsTask(name, ask), of, batches(), length, on);
   return { ...found, ...joined(where, beside) };
+}
+
+/** Whether an approximation looks at the functions' variance: where it does not, that is computed where it is read. */
+function isWithoutVariance({ likelihood }: Linearised, options: PredictOptions): boolean {
+  const { approximation } = readPredictOptions("predict", likelihood, options);
+  return approximation !== "network" && likelihood.needs(approximation) === "mean";
 }
 
 /** The values of `predict`. */
 export const predictTask = rowsTask("predict", function* ({ where, posterior, options }, { inputs }, first) {
-  return (yield* predicted(where, posterior, readPrediction(where, posterior, inputs, options), first)) as Prediction;
+  const found = yield* predict(where, posterior, inputs, options, first);
+  const { mean, variance, functionMean } = found;
+  const known = { mean, variance, functionMean };
+  return (isWithoutVariance(posterior, options) ? known : found) as Prediction;
 });
 
 /** See `Posterior.predictAsync`. */
@@ -133,14 +139,25 @@ export function* predictOn(
   posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
-  on: Executor | undefined,
+  on: Executor,
 ): Steps<Prediction, ExamplesReport> {
-  if (on === undefined) return yield* predict(where, posterior, x, options);
-  const { inputs } = readPrediction(where, posterior, x, options);
+  const { net, likelihood } = posterior;
+  const { memoryBudget } = readPredictOptions(where, likelihood, options);
+  const inputs = net.readInputs(where, x);
   const length = lengthOfRows(posterior, options);
   if (inputs.shape[0] <= length) return yield* predict(where, posterior, inputs, options);
-  const all = yield* inShards(predictTask, { where, posterior, options }, [{ inputs }], length, on);
-  return withVariance(where, posterior, inputs, all);
+  checkBytes(where, [inputs.shape[0], ...net.outputShape], memoryBudget, FEWER);
+  const found = yield* inShards(predictTask, { where, posterior, options }, [{ inputs }], length, on);
+  if (!isWithoutVariance(posterior, options)) return found;
+  const kept = new NDArray(inputs.data.slice(), inputs.shape);
+  let late: NDArray | undefined;
+  return {
+    ...found,
+    get functionVariance() {
+      late ??= atOnce(predict(where, posterior, kept, options)).functionVariance;
+      return late;
+    },
+  };
 }
 
 /** Labels' probabilities, and the logarithms of these. */
@@ -155,10 +172,10 @@ export function* logProbabilitiesOn(
   posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
-  on: Executor | undefined,
+  on: Executor,
 ): Steps<NDArray, ExamplesReport> {
-  const length = on === undefined ? Number.POSITIVE_INFINITY : lengthOfRows(posterior, options);
+  const length = lengthOfRows(posterior, options);
   const inputs = posterior.net.readInputs(where, x);
-  if (on === undefined || inputs.shape[0] <= length) return (yield* predictLabels(where, posterior, x, options)).logs;
+  if (inputs.shape[0] <= length) return (yield* predictLabels(where, posterior, x, options)).logs;
   return (yield* inShards(labelsTask, { where, posterior, options }, [{ inputs }], length, on)).logs;
 }

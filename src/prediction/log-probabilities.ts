@@ -26,7 +26,7 @@ export function* predictLabels(
   posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
-  first = 0,
+  first?: number,
 ): Steps<LabelPrediction, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
@@ -88,7 +88,7 @@ export function* predictDensities(
   x: ArrayLike,
   y: NDArray,
   options: PredictOptions,
-  first = 0,
+  first?: number,
 ): Steps<NDArray, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);

@@ -69,14 +69,11 @@ export interface Prediction {
 export const predictOptionNames: readonly string[] = ["approximation", "samples", "seed", "memoryBudget"];
 
 const unbounded = Number.POSITIVE_INFINITY;
-const FEWER = "Fewer inputs at once need less.";
-
-/** What to write instead of options that go with the asynchronous form alone. */
-export const asynchronousOptions = (where: string) => ({ on: `it as an option of ${where}Async` });
+export const FEWER = "Fewer inputs at once need less.";
 
 /** The options of a prediction, with what is not given. @throws OptionError */
 export function readPredictOptions(where: string, { links }: Likelihood, options: PredictOptions) {
-  checkOptions(where, options, predictOptionNames, asynchronousOptions(where));
+  checkOptions(where, options, predictOptionNames);
   const { approximation = links[0], samples = 100, seed = 0 } = options;
   checkChoice(where, "approximation", approximation, [...links, "network"]);
   checkInteger(where, "samples", samples, 1);
@@ -84,56 +81,22 @@ export function readPredictOptions(where: string, { links }: Likelihood, options
   return { approximation, samples, seed, memoryBudget: readBudget(where, options.memoryBudget) };
 }
 
-/** What an approximation computes: the functions' variance, where it looks at it. */
-export type Predicted = Omit<Prediction, "functionVariance"> & Partial<Pick<Prediction, "functionVariance">>;
-
-/** Options and inputs of a prediction. @throws OptionError, ShapeError, ValueError, MemoryBudgetError */
-export function readPrediction(where: string, { net, likelihood }: Linearised, x: ArrayLike, options: PredictOptions) {
-  const read = readPredictOptions(where, likelihood, options);
-  const { approximation, samples, memoryBudget } = read;
+/** See `Posterior.predict`. @param first the number of the first input in messages */
+export function* predict(
+  where: string,
+  posterior: Linearised,
+  x: ArrayLike,
+  options: PredictOptions,
+  first?: number,
+): Steps<Prediction, ExamplesReport> {
+  const { net, likelihood } = posterior;
+  const { approximation, samples, seed, memoryBudget } = readPredictOptions(where, likelihood, options);
   const inputs = net.readInputs(where, x);
   const shape = [inputs.shape[0], ...net.outputShape];
   checkBytes(where, shape, memoryBudget, FEWER);
   if (approximation === "monteCarlo") {
     checkBytes(where, [samples, likelihood.group(net.outputShape).size], memoryBudget, "Fewer samples need less.");
   }
-  return { ...read, inputs, shape };
-}
-
-/** See `Posterior.predict`. */
-export function* predict(
-  where: string,
-  posterior: Linearised,
-  x: ArrayLike,
-  options: PredictOptions,
-): Steps<Prediction, ExamplesReport> {
-  const read = readPrediction(where, posterior, x, options);
-  return withVariance(where, posterior, read.inputs, yield* predicted(where, posterior, read));
-}
-
-/** With the functions' variance: where the approximation has none, computed where it is read, at the inputs as they are now. */
-export function withVariance(where: string, posterior: Linearised, inputs: NDArray, all: Predicted): Prediction {
-  const { functionVariance, ...known } = all;
-  if (functionVariance !== undefined) return { ...known, functionVariance };
-  const kept = new NDArray(inputs.data.slice(), inputs.shape);
-  let found: NDArray | undefined;
-  return {
-    ...known,
-    get functionVariance() {
-      found ??= new NDArray(atOnce(functionMoments(where, posterior, kept, "variance")), known.functionMean.shape);
-      return found;
-    },
-  };
-}
-
-/** What the approximation itself computes. @param first the number of the first input in messages */
-export function* predicted(
-  where: string,
-  posterior: Linearised,
-  { approximation, samples, seed, memoryBudget, inputs, shape }: ReturnType<typeof readPrediction>,
-  first = 0,
-): Steps<Predicted, ExamplesReport> {
-  const { net, likelihood } = posterior;
   const shaped = (data: Float64Array) => new NDArray(data, shape);
   const targetShape = [inputs.shape[0], ...(likelihood.rows?.targetShape(net.outputShape) ?? net.outputShape)];
   const [mean, variance] = [0, 1].map(() => newFloats(where, targetShape));
@@ -173,7 +136,17 @@ export function* predicted(
     place(part, part.mean, functionMean);
     if (functionVariance !== undefined) place(part, part.variance, functionVariance);
   });
-  return { ...known, ...(functionVariance !== undefined && { functionVariance: shaped(functionVariance) }) };
+  if (functionVariance !== undefined) return { ...known, functionVariance: shaped(functionVariance) };
+  // Computed where it is read, at the inputs as they are now.
+  const kept = new NDArray(inputs.data.slice(), inputs.shape);
+  let found: NDArray | undefined;
+  return {
+    ...known,
+    get functionVariance() {
+      found ??= shaped(atOnce(functionMoments(where, posterior, kept, "variance")));
+      return found;
+    },
+  };
 }
 
 /** The means or variances of the function's values at all inputs, [B, C]. */
@@ -308,7 +281,7 @@ export interface Draws {
   readonly seed: number;
   readonly memoryBudget: number;
   /** The number of the first input in messages (default 0). */
-  readonly first?: number;
+  readonly first?: number | undefined;
 }
 
 /** What becomes of a part's function values, one drawn network after the other. */

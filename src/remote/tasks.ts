@@ -5,14 +5,14 @@ import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
 import { readPlan } from "../curvature/plan.ts";
 import { type PassOfFit, sumTask } from "../curvature/rounds.ts";
 import { LaplaceError } from "../errors.ts";
-import { evaluateTask } from "../evaluation/evaluate.ts";
+import { predictedRows } from "../evaluation/evaluate.ts";
 import { kernels } from "../kernels/kernels.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { Network } from "../network/network.ts";
 import type { Batch } from "../network/run.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
-import { labelsTask, predictTask, type RowsOf, type RowsTask } from "../prediction/in-shards.ts";
+import { labelsTask, predictTask, type RowsOf, type RowsTask, rowsTask } from "../prediction/in-shards.ts";
 import type { ShardTask } from "../shards/executor.ts";
 import { bringAll } from "../structures/all.ts";
 import type { Curvature, Structure } from "../structures/curvature.ts";
@@ -164,7 +164,10 @@ function rows<Found extends object>(task: RowsTask<Found>): Codec<RowsOf, DataSh
 
 /** By the names of tasks. */
 const codecs = Object.fromEntries(
-  [sums, rows(predictTask), rows(labelsTask), rows(evaluateTask)].map((codec) => [codec.task.name, codec]),
+  [sums, rows(predictTask), rows(labelsTask), rows(rowsTask("evaluate", predictedRows))].map((codec) => [
+    codec.task.name,
+    codec,
+  ]),
 ) as unknown as Readonly<Record<string, Codec<never, never, never>>>;
 
 /** The codec of a task, which goes by its name. @throws LaplaceError */

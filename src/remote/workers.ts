@@ -3,6 +3,8 @@
 import { checkInteger, checkOptions, OptionError } from "../errors.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, type Steps } from "../kernels/steps.ts";
 import { setThreadCount, threadCount } from "../kernels/threads.ts";
+import * as inShards from "../prediction/in-shards.ts";
+import { bringRowSharing } from "../prediction/sharing.ts";
 import type { Executor, Shards } from "../shards/executor.ts";
 import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
 import type { Disposing } from "./calls.ts";
@@ -57,6 +59,7 @@ export function workers(options: WorkersOptions = {}): Workers {
       `${where}: make must be a function that makes a worker, here () => new Worker(new URL("laplace-ts/worker", import.meta.url), { type: "module" }).`,
     );
   }
+  bringRowSharing(inShards);
   return poolOf(new Pool(inPage ? count : count - 1, make));
 }
 

@@ -1,7 +1,7 @@
 // Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
 
 import { OptionError, valueText } from "../errors.ts";
-import { asynchronously, type BurstOptions, Elsewhere, type ExamplesReport, type Steps } from "../kernels/steps.ts";
+import { asynchronously, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
 export interface ShardTask<Common, Job, Result> {
@@ -45,7 +45,7 @@ function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Ste
           shards.take(place++, value);
           break;
         }
-        if (typeof value === "number") done = before + value;
+        if (value) done = before + (value as number);
         yield value && done;
       }
     } finally {
@@ -65,7 +65,7 @@ export type OnExecutor<Options> = Options & {
 export function readExecutor(where: string, on: unknown): Executor | undefined {
   if (on === undefined || typeof (on as Partial<Executor> | null)?.run === "function")
     return on as Executor | undefined;
-  throw new OptionError(`${where}: on must be who does the shards, such as workers(), not ${valueText(on)}.`);
+  throw new OptionError(`${where}: on must be an executor, such as workers(), not ${valueText(on)}.`);
 }
 
 /** `asynchronously`, with an executor among the options. */
@@ -87,13 +87,10 @@ export function* shared<Common, Job, Result>(
   on: Executor | undefined,
 ): Steps<void, number> {
   if (on === undefined) return yield* inOrder(shards);
-  let failure: { readonly error: unknown } | undefined;
-  yield new Elsewhere<number>(async ({ onProgress, signal }) => {
-    try {
-      await on.run(shards, { signal, onProgress: onProgress && (({ examples }) => onProgress(examples)) });
-    } catch (error) {
-      failure = { error };
-    }
-  });
-  if (failure !== undefined) throw failure.error;
+  let failure: readonly [error: unknown] | undefined;
+  yield (tell, signal) =>
+    on.run(shards, { signal, onProgress: ({ examples }) => tell(examples) }).catch((error) => {
+      failure = [error];
+    });
+  if (failure) throw failure[0];
 }

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { evaluateTask, evaluationOf } from "../../src/evaluation/evaluate.ts";
+import { evaluationOf, predictedRows } from "../../src/evaluation/evaluate.ts";
 import { array, chain, dense, evaluate, evaluateAsync, laplace, OptionError, randomNormal } from "../../src/index.ts";
 import { inBursts } from "../../src/kernels/steps.ts";
 import { inShards, labelsTask, lengthOfRows, predictAllOn, predictTask } from "../../src/prediction/in-shards.ts";
@@ -36,7 +36,7 @@ test("are the same bits in any order, of every structure and approximation", asy
         expect(await inBursts(inShards(labelsTask, of, [{ inputs }], length, on))).toEqual(due);
       }
       // Batches of their own size, and shards of another.
-      const rows = await inBursts(predictAllOn(evaluateTask, of, batches(), on, length));
+      const rows = await inBursts(predictAllOn("evaluate", predictedRows, of, batches(), on, length));
       const scores = await inBursts(evaluationOf("test", posterior, rows, options));
       expect(scores).toEqual(evaluate(posterior, batches(), options));
     }),
@@ -77,8 +77,8 @@ test("few rows are one shard, which this thread does", async () => {
 
 test("on goes with the asynchronous forms, and must be an executor", async () => {
   const on = { run: async () => {} };
-  expect(() => posterior.predict(x, { on } as never)).toThrow("Write it as an option of predictAsync.");
-  expect(() => evaluate(posterior, { x, y: x }, { on } as never)).toThrow("Write it as an option of evaluateAsync.");
+  expect(() => posterior.predict(x, { on } as never)).toThrow('unknown option "on"');
+  expect(() => evaluate(posterior, { x, y: x }, { on } as never)).toThrow('unknown option "on"');
   await expect(posterior.predictAsync(x, { on: {} as never })).rejects.toThrow(OptionError);
   await expect(evaluateAsync(posterior, { x, y: x }, { on: {} as never })).rejects.toThrow("evaluate: on must be");
 });

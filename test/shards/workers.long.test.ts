@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { readPlan } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
-import { evaluateTask, evaluationOf } from "../../src/evaluation/evaluate.ts";
+import { evaluationOf, predictedRows } from "../../src/evaluation/evaluate.ts";
 import { chain, dense, evaluate, laplace, randomNormal, tanh, type WorkerLike, workers } from "../../src/index.ts";
 import { inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
@@ -104,7 +104,7 @@ describe("real threads", () => {
       for (const pool of pools.slice(0, 4)) {
         expect(await predictedOn(pool)).toEqual(all);
         expect(await predictedOn(pool)).toEqual(all);
-        const rows = await inBursts(predictAllOn(evaluateTask, of, batches(), pool, 7));
+        const rows = await inBursts(predictAllOn("evaluate", predictedRows, of, batches(), pool, 7));
         expect(await inBursts(evaluationOf("", posterior, rows, {}))).toEqual(evaluate(posterior, batches()));
       }
     });
@@ -182,5 +182,5 @@ describe("real threads", () => {
 test("on must be an executor", async () => {
   const net = chain({ inputs: 1, seed: 1 }, dense(1));
   const fit = laplace(net, { likelihood: "regression" }).fit({ x: [[1]], y: [[1]] }, { on: {} as never });
-  await expect(fit).rejects.toThrow("fit: on must be who does the shards, such as workers(), not");
+  await expect(fit).rejects.toThrow("fit: on must be an executor, such as workers(), not");
 });
