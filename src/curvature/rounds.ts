@@ -54,7 +54,7 @@ export function* summarise(
   where: string,
   plan: Plan,
   data: Data,
-  { first = 0, on, length }: SummaryOptions,
+  { first = 0, on, length }: SummaryOptions = {},
 ): Steps<Summary, number> {
   checkData(where, data);
   const passes = passesOf(plan);

@@ -59,9 +59,9 @@ export function* shardsOf<Own extends Batch>(batches: Iterable<Own>, length: num
     const size = inputs.shape[0];
     for (let first = 0; first < size; ) {
       const end = Math.min(size, first + free);
-      const some = (array: NDArray) => rows(array, first, end);
+      const some = (array: NDArray | undefined) => array && rows(array, first, end);
       const whole = end - first === size;
-      const cut = { inputs: some(inputs), targets: targets && some(targets), weights: weights && some(weights) };
+      const cut = { inputs: some(inputs), targets: some(targets), weights: some(weights) };
       own.push(whole ? batch : (cut as Batch as Own));
       free -= end - first;
       first = end;

@@ -116,7 +116,7 @@ export async function inBursts<Result, Report>(
   const stack = beginStack();
   let end = clock() + BURST_MILLISECONDS;
   const tell = (report: Report | undefined) => {
-    if (report !== undefined) onProgress?.(report);
+    if (report) onProgress?.(report);
   };
   const next = () => {
     const before = deadline;

@@ -36,6 +36,8 @@ export interface Batch {
   readonly targets?: NDArray;
   /** How much each example counts, [B], in float64. */
   readonly weights?: NDArray | undefined;
+  /** How many others are before it in messages (default 0). */
+  readonly before?: number | undefined;
 }
 
 /** A batch with what goes with it. */
@@ -154,8 +156,6 @@ export interface RunOptions extends PullOptions {
   readonly length?: number | undefined;
   /** Numbers that one example needs, where the rule does not hold: cotangents of all values, slopes, the contraction's own. */
   readonly numbers?: number | undefined;
-  /** The number of the first example in messages (default 0). */
-  readonly first?: number | undefined;
 }
 
 /** How examples are cut into parts that are done in steps. */
@@ -197,13 +197,12 @@ export function run<Result>(
 
 /** The same in steps: a part is several, and what comes after it. */
 export function* runInSteps<Result>(
-  ...[where, model, batches, columns, contraction, target, options = {}]: Run<Result>
+  ...[where, model, batches, columns, contraction, target, { length, numbers, most, rows } = {}]: Run<Result>
 ): Steps<Result, ExamplesReport> {
-  const { length, numbers, most, rows, first: before } = options;
   const size = length ?? sizeOfPart(model, columns, contraction, numbers);
   const end = openScope();
   try {
-    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope, 0, before);
+    const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope);
     for (const batch of batches) {
       for (let first = 0; first < batch.inputs.shape[0]; first += size) {
         const examples = yield* inPieces(() => take(entering(model, batch, first, size)));
@@ -274,28 +273,30 @@ interface Entering {
   readonly inputs: () => Pointer;
   readonly targets: () => Pointer;
   readonly weights?: Float64Array | undefined;
+  readonly before?: number | undefined;
 }
 
 /** At most so many examples of a batch from the first on. */
-function entering({ graph, dtype }: Model, { inputs, targets, weights }: Batch, first: number, size: number): Entering {
+function entering({ graph, dtype }: Model, batch: Batch, first: number, size: number): Entering {
+  const { inputs, targets, weights } = batch;
   const count = Math.min(size, inputs.shape[0] - first);
   const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n), true);
   return {
     count,
+    before: batch.before,
     inputs: () => copy(inputs, graph.input.size),
-    targets: () => (targets === undefined ? 0 : copy(targets, graph.output.size)),
+    targets: () => (targets ? copy(targets, graph.output.size) : 0),
     weights: weights?.data.subarray(first, first + count) as Float64Array | undefined,
   };
 }
 
-/** Opens the pulls, and gives what takes one part after the other, from that number on (in messages after others `before`), and gives the next one's. */
+/** Opens the pulls, and gives what takes one part after the other, from that number on, and gives the number of the next example. */
 export function opened(
   where: string | undefined,
   { graph, dtype, parameters, buffers: statistics }: Model,
   pulls: readonly Pull<unknown>[],
   hold: Hold,
   start = 0,
-  before = 0,
 ): (part: Entering) => number {
   const holdCopy = ({ data }: NDArray) => {
     const at = hold(dtype, data.length);
@@ -308,7 +309,7 @@ export function opened(
     contraction.open?.(hold);
   }
   let done = start;
-  return ({ count, weights, ...enter }) => {
+  return ({ count, weights, before = 0, ...enter }) => {
     scope(() => {
       const x = enter.inputs();
       const targets = enter.targets();

@@ -37,8 +37,8 @@ export interface FunctionOptions {
   readonly route?: Route;
   /** Bytes that a block of covariances may need on its way. */
   readonly memoryBudget: number;
-  /** The number of the first input in messages (default 0). */
-  readonly first?: number | undefined;
+  /** How many others are before the inputs in messages (default 0). */
+  readonly before?: number | undefined;
 }
 
 /**
@@ -53,7 +53,7 @@ export function* eachFunction(
     needs,
     route = routeOf(posterior.net, posterior.selection, posterior.likelihood),
     memoryBudget,
-    first,
+    before,
   }: FunctionOptions,
   visit: (part: FunctionPart) => void,
 ): Steps<void, ExamplesReport> {
@@ -67,7 +67,7 @@ export function* eachFunction(
     needs === "covariance"
       ? [unitsOf(group), covariances(where, posterior, group, visit)]
       : [needs === "mean" ? none : unit(), variances(where, posterior, route, visit)];
-  yield* contract(where, posterior, route, needs, { inputs }, columns, contraction, first);
+  yield* contract(where, posterior, route, needs, { inputs, before }, columns, contraction);
 }
 
 /** Contracts columns that were pulled back to the selected weights. */
@@ -79,11 +79,10 @@ function contract(
   batch: Batch,
   columns: Columns,
   contraction: Contraction<void>,
-  first?: number,
 ): Steps<void, ExamplesReport> {
   const { model, selection } = posterior;
   const { columns: most, rows, length } = cutFor(posterior, route, asked);
-  const cut = { most, rows: route.view && { ...route.view, most: rows }, length, first };
+  const cut = { most, rows: route.view && { ...route.view, most: rows }, length };
   return runInSteps(where, model, [batch], columns, contraction, selection.reaches, cut);
 }
 

@@ -18,7 +18,7 @@ export interface LabelPrediction {
 }
 
 /**
- * @param first the number of the first input in messages
+ * @param before how many others are before the inputs in messages
  * @throws OptionError for a likelihood without labels, besides what `predict` throws
  */
 export function* predictLabels(
@@ -26,7 +26,7 @@ export function* predictLabels(
   posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
-  first?: number,
+  before?: number,
 ): Steps<LabelPrediction, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
@@ -44,7 +44,7 @@ export function* predictLabels(
   checkBytes(where, logShape, memoryBudget, "Fewer inputs at once need less.");
   const [mean, logs] = [newFloats(where, shape), newFloats(where, logShape)];
   if (approximation === "network") {
-    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget, first }, (start, size) => {
+    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, size) => {
       const [average, sum, none] = [new LogMean(size * each), new Float64Array(size), new Float64Array(size)];
       let count = 0;
       const add = (f: Float64Array) => {
@@ -67,7 +67,7 @@ export function* predictLabels(
     });
   } else {
     const needs = likelihood.needs(approximation);
-    yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, first }, (part) => {
+    yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, before }, (part) => {
       place(part, likelihood.target(approximation, part, draw).mean, mean);
       const found = logsOf(approximation, part, draw);
       // Outputs that stand each for itself come in whole rows.
@@ -88,7 +88,7 @@ export function* predictDensities(
   x: ArrayLike,
   y: NDArray,
   options: PredictOptions,
-  first?: number,
+  before?: number,
 ): Steps<NDArray, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
@@ -104,7 +104,7 @@ export function* predictDensities(
       return y.data[row * size + (i % rows.numbers)];
     });
   if (approximation === "network") {
-    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget, first }, (start, length) => {
+    yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, length) => {
       const targets = targetsOf(start / size, length / size, 1);
       const [average, none] = [new LogMean(length / size), new Float64Array(length)];
       const add = (mean: Float64Array) =>
@@ -113,7 +113,7 @@ export function* predictDensities(
     });
   } else {
     const needs = likelihood.needs(approximation);
-    yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, first }, (part) => {
+    yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, before }, (part) => {
       const { batch, first, width, offset, outputs } = part;
       // Groups come one by one, or all of a row.
       const targets = targetsOf(

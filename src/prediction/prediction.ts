@@ -81,13 +81,13 @@ export function readPredictOptions(where: string, { links }: Likelihood, options
   return { approximation, samples, seed, memoryBudget: readBudget(where, options.memoryBudget) };
 }
 
-/** See `Posterior.predict`. @param first the number of the first input in messages */
+/** See `Posterior.predict`. @param before how many others are before the inputs in messages */
 export function* predict(
   where: string,
   posterior: Linearised,
   x: ArrayLike,
   options: PredictOptions,
-  first?: number,
+  before?: number,
 ): Steps<Prediction, ExamplesReport> {
   const { net, likelihood } = posterior;
   const { approximation, samples, seed, memoryBudget } = readPredictOptions(where, likelihood, options);
@@ -108,7 +108,7 @@ export function* predict(
   };
   if (approximation === "network") {
     const functionVariance = newFloats(where, shape);
-    const draw = { samples, seed, memoryBudget, first };
+    const draw = { samples, seed, memoryBudget };
     yield* eachNetworkPart(where, posterior, inputs, draw, (start, size) => {
       const share = mean.length / functionMean.length;
       const [targets, values, none] = [new Mixture(size * share), new Mixture(size), new Float64Array(size)];
@@ -129,7 +129,7 @@ export function* predict(
   }
   const needs = likelihood.needs(approximation);
   const functionVariance = needs === "mean" ? undefined : newFloats(where, shape);
-  yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, first }, (part) => {
+  yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, before }, (part) => {
     const target = likelihood.target(approximation, part, { samples, seed });
     place(part, target.mean, mean);
     place(part, target.variance, variance);
@@ -280,8 +280,6 @@ export interface Draws {
   readonly samples: number;
   readonly seed: number;
   readonly memoryBudget: number;
-  /** The number of the first input in messages (default 0). */
-  readonly first?: number | undefined;
 }
 
 /** What becomes of a part's function values, one drawn network after the other. */
@@ -295,7 +293,7 @@ export function* eachNetworkPart(
   where: string,
   posterior: Linearised,
   inputs: NDArray,
-  { samples: n, seed, memoryBudget, first }: Draws,
+  { samples: n, seed, memoryBudget }: Draws,
   begin: (start: number, size: number) => NetworkPart,
 ): Steps<void, ExamplesReport> {
   const { net, selection } = posterior;
@@ -326,5 +324,5 @@ export function* eachNetworkPart(
     finish() {},
   };
   const { length } = cutFor(posterior, wholeRoute(outputs), "network");
-  yield* runInSteps(where, posterior.model, [{ inputs }], none, drawn, "parameters", { length, first });
+  yield* runInSteps(where, posterior.model, [{ inputs }], none, drawn, "parameters", { length });
 }

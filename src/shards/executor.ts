@@ -65,7 +65,7 @@ export type OnExecutor<Options> = Options & {
 export function readExecutor(where: string, on: unknown): Executor | undefined {
   if (on === undefined || typeof (on as Partial<Executor> | null)?.run === "function")
     return on as Executor | undefined;
-  throw new OptionError(`${where}: on must be an executor, such as workers(), not ${valueText(on)}.`);
+  throw new OptionError(`${where}: on must be workers() or alike, not ${valueText(on)}.`);
 }
 
 /** `asynchronously`, with an executor among the options. */
@@ -92,5 +92,5 @@ export function* shared<Common, Job, Result>(
     on.run(shards, { signal, onProgress: ({ examples }) => tell(examples) }).catch((error) => {
       failure = [error];
     });
-  if (failure) throw failure[0];
+  if (failure !== undefined) throw failure[0];
 }

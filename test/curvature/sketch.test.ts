@@ -33,7 +33,7 @@ describe("the sketch of a gradient", () => {
   const plan = readPlan("test", net, () => readLikelihood("test", "classification", net), { structure: "diagonal" });
 
   test("is the same whether the gradient or each part of the data is sketched", () => {
-    const steps = summarise("test", plan, new DataLoader({ x, y: labels }, { batchSize: 17 }), {});
+    const steps = summarise("test", plan, new DataLoader({ x, y: labels }, { batchSize: 17 }));
     let step = steps.next();
     while (!step.done) step = steps.next();
     const due = sketchOf(plan.selection).of(summed(net, x));

@@ -182,5 +182,5 @@ describe("real threads", () => {
 test("on must be an executor", async () => {
   const net = chain({ inputs: 1, seed: 1 }, dense(1));
   const fit = laplace(net, { likelihood: "regression" }).fit({ x: [[1]], y: [[1]] }, { on: {} as never });
-  await expect(fit).rejects.toThrow("fit: on must be an executor, such as workers(), not");
+  await expect(fit).rejects.toThrow("fit: on must be workers() or alike, not");
 });
