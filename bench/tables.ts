@@ -154,11 +154,7 @@ async function ours(
 /** Targets of rows: numbers, or places of classes. */
 function truthOf({ encoding }: TableModel, rows: Rows): number[] {
   const at = columnAt(rows.names, encoding.target.name);
-  const { target } = encoding;
-  return rows.rows.map((row) => {
-    const value = encoding.encodeTarget(row[at]) ?? Number.NaN;
-    return target.kind === "number" ? value * target.sd + target.mean : value;
-  });
+  return rows.rows.map((row) => encoding.ofTarget(encoding.encodeTarget(row[at]) ?? Number.NaN));
 }
 
 async function theirs(

@@ -56,7 +56,7 @@ describe.each(cases)("%s", (name, target) => {
           ? Array.from(
               tableScores(
                 predicted,
-                truth.map((y) => y * encoded.sd + encoded.mean),
+                truth.map((y) => model.encoding.ofTarget(y)),
               ).negativeLogDensity,
             )
           : truth.map((label, i) => -(predicted.logProbabilities?.at(i, label) ?? Number.NaN));
