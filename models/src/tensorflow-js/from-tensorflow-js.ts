@@ -51,7 +51,11 @@ function fail(why: string): never {
 }
 
 const record = (one: unknown): Config => (typeof one === "object" && one !== null ? (one as Config) : {});
-const list = (one: unknown): readonly unknown[] => (Array.isArray(one) ? one : []);
+// Arrays that are made by programs may have holes.
+const list = (one: unknown): readonly unknown[] => (Array.isArray(one) ? Array.from(one) : []);
+
+/** A name, or which use it is; empty for anything else, which names nothing. */
+const word = (one: unknown): string => (typeof one === "string" || typeof one === "number" ? String(one) : "");
 
 /** A model's layers and what each is applied to. @throws ModelError */
 function topologyOf(json: Config): Topology {
@@ -62,11 +66,11 @@ function topologyOf(json: Config): Topology {
     const layer = record(one);
     const own = record(layer.config);
     const uses = list(layer.inbound_nodes ?? layer.inboundNodes).map((node) =>
-      list(node).map((from) => `${list(from)[0]}:${list(from)[1] ?? 0}`),
+      list(node).map((from) => `${word(list(from)[0])}:${word(list(from)[1] ?? 0)}`),
     );
     return {
-      name: String(layer.name ?? own.name),
-      kind: String(layer.class_name ?? layer.className),
+      name: word(layer.name ?? own.name),
+      kind: word(layer.class_name ?? layer.className),
       config: own,
       uses,
     };
@@ -88,7 +92,7 @@ function topologyOf(json: Config): Topology {
     return list(flat[0]);
   };
   const [output, time] = ends("output_layers");
-  return { layers: found, input: String(ends("input_layers")[0]), output: `${output}:${time ?? 0}` };
+  return { layers: found, input: word(ends("input_layers")[0]), output: `${word(output)}:${word(time ?? 0)}` };
 }
 
 function inputShape({ layers: all, input }: Topology, { inputShape: given }: TensorFlowJsOptions): number[] {
