@@ -339,6 +339,7 @@ export type { SampleOptions } from "./posterior/sampling.ts";
 export type { HeldOut, HeldOutCandidate, Tuning, TuningOptions, TuningReport } from "./posterior/tuning.ts";
 export type { WeightPosterior } from "./posterior/weight-posterior.ts";
 export type { FunctionSampleOptions } from "./prediction/function-samples.ts";
+export { type InputGradients, inputGradients, inputGradientsAsync } from "./prediction/input-gradients.ts";
 export type { Linearised } from "./prediction/linearised.ts";
 export type {
   Approximation,
@@ -363,23 +364,16 @@ export type {
 export { type ConnectOptions, connect, type Remote, type RemoteLaplace } from "./remote/connect.ts";
 export type { WorkerLike } from "./remote/connection.ts";
 export { type Workers, type WorkersOptions, workers } from "./remote/workers.ts";
-export {
-  type BoundOptions,
-  expectedImprovement,
-  type GoalOptions,
-  type ImprovementOptions,
-  upperConfidenceBound,
-} from "./search/acquisition.ts";
-export { type Chosen, type InformativeOptions, mostInformative, mostInformativeAsync } from "./search/informative.ts";
-export { type ThompsonOptions, thompsonChoice, thompsonChoiceAsync } from "./search/thompson.ts";
+export * from "./search/public.ts";
 export type { Executor, OnExecutor, Shards, ShardTask } from "./shards/executor.ts";
 export type { CountedWeights, WeightVariances } from "./structures/counted-weights.ts";
 export type { Curvature, Eigenbasis, Factors, LowRank, Rank, Structure } from "./structures/curvature.ts";
 export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";
-export type { EvidenceOptions, WeightGroups } from "./training/evidence-options.ts";
+export type { EvidenceOptions, EvidenceRule, EvidenceRun, Learned, WeightGroups } from "./training/evidence-options.ts";
 export { type GaussNewtonOptions, gaussNewton } from "./training/gauss-newton.ts";
 export { type LastLayerEvidenceOptions, lastLayerEvidence } from "./training/last-layer-evidence.ts";
+export { type MarginalLikelihoodOptions, marginalLikelihood } from "./training/marginal-likelihood.ts";
 export type { Minimiser } from "./training/minimiser.ts";
 export {
   type AdamOptions,

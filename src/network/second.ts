@@ -19,13 +19,13 @@ export interface SecondValues {
   readonly cotangents: readonly Pointer[];
 }
 
-/** @throws LaplaceError naming the first layer that has no second rule */
-export function checkSecondRules(where: string, { nodes }: Graph): void {
+/** @param what needs it, if not the exact Hessian @throws LaplaceError naming the first layer that has no second rule */
+export function checkSecondRules(where: string, { nodes }: Graph, what?: string): void {
   for (const node of nodes) {
     const { order, name } = node.primitive;
     if (order !== "general" || !node.dependsOnParameters || secondRuleOf(node.primitive) !== undefined) continue;
     throw new LaplaceError(
-      `${where}: "${labelOf(node)}" has no second derivatives, which the exact Hessian needs: the primitive "${name}" was defined without a rule \`second\` (of elementwiseRules: \`bend\`). Define it with one, or take curvature: "ggn".`,
+      `${where}: "${labelOf(node)}" has no second derivatives, which ${what ?? "the exact Hessian"} needs: the primitive "${name}" was defined without a rule \`second\` (of elementwiseRules: \`bend\`). Define it with one${what === undefined ? ', or take curvature: "ggn"' : ""}.`,
     );
   }
 }

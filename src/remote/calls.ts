@@ -16,8 +16,10 @@ import type { Posterior } from "../laplace/posterior.ts";
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import type { Fit } from "../posterior/fit.ts";
+import type { inputGradientsAsync } from "../prediction/input-gradients.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 import type { rewardsAsync } from "../prediction/rewards.ts";
+import type { acquisitionGradientsAsync } from "../search/acquisition.ts";
 import type { mostInformativeAsync } from "../search/informative.ts";
 import type { thompsonChoiceAsync } from "../search/thompson.ts";
 import type { Curvature } from "../structures/curvature.ts";
@@ -30,6 +32,8 @@ export interface Functions {
   evaluate: typeof evaluateAsync;
   uncertainty: typeof uncertaintyAsync;
   epistemicScore: typeof epistemicScoreAsync;
+  inputGradients: typeof inputGradientsAsync;
+  acquisitionGradients: typeof acquisitionGradientsAsync;
   mostInformative: typeof mostInformativeAsync;
   thompsonChoice: typeof thompsonChoiceAsync;
   rewards: typeof rewardsAsync;
@@ -57,6 +61,8 @@ export const functions = [
   "evaluate",
   "uncertainty",
   "epistemicScore",
+  "inputGradients",
+  "acquisitionGradients",
   "mostInformative",
   "thompsonChoice",
   "rewards",

@@ -8,6 +8,7 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Loss } from "../losses/losses.ts";
 import type { Graph } from "../network/graph.ts";
 import { Network } from "../network/network.ts";
+import type { EvidenceRule } from "../training/evidence-options.ts";
 import type { Minimiser } from "../training/minimiser.ts";
 import type { Optimizer } from "../training/optimisers.ts";
 import { type Kind, kinds } from "./calls.ts";
@@ -102,7 +103,7 @@ function stand(where: string, connection: Connection, value: object, name: strin
       `${where}: the network is one of this thread. Send it first: const net = await remote.send(network).`,
     );
   }
-  const { root, step, minimise } = value as Partial<Likelihood & Optimizer & Minimiser>;
+  const { root, step, minimise, learn } = value as Partial<Likelihood & Optimizer & Minimiser & EvidenceRule>;
   if (typeof root === "function") {
     const { name, entry, hyper } = value as Likelihood;
     const known = Object.entries({ ...entry, ...hyper?.entry, apart: hyper?.apart }).filter(
@@ -110,8 +111,8 @@ function stand(where: string, connection: Connection, value: object, name: strin
     );
     return mark("likelihood", { entry: { name, ...Object.fromEntries(known) } });
   }
-  if (typeof step === "function" || typeof minimise === "function") {
-    const { name, options } = value as Optimizer | Minimiser;
+  if ([step, minimise, learn].some((one) => typeof one === "function")) {
+    const { name, options } = value as Optimizer | Minimiser | EvidenceRule;
     if (options !== undefined) return mark("optimizer", { name, options });
   }
   const { rule, madeOf } = value as Partial<Loss> & {

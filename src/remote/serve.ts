@@ -23,12 +23,15 @@ import { entryFields, readEntry } from "../likelihood/entry.ts";
 import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
+import { inputGradientsAsync } from "../prediction/input-gradients.ts";
 import { rewardsAsync } from "../prediction/rewards.ts";
+import { acquisitionGradientsAsync } from "../search/acquisition.ts";
 import { mostInformativeAsync } from "../search/informative.ts";
 import { thompsonChoiceAsync } from "../search/thompson.ts";
 import { SelectedCurvature } from "../structures/curvature.ts";
 import { gaussNewton } from "../training/gauss-newton.ts";
 import { lastLayerEvidence } from "../training/last-layer-evidence.ts";
+import { marginalLikelihood } from "../training/marginal-likelihood.ts";
 import { adam, adamW, sgd } from "../training/optimisers.ts";
 import { cosineDecay, linearDecay } from "../training/schedules.ts";
 import { train } from "../training/train.ts";
@@ -52,6 +55,8 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   evaluate: evaluateAsync,
   uncertainty: uncertaintyAsync,
   epistemicScore: epistemicScoreAsync,
+  inputGradients: inputGradientsAsync,
+  acquisitionGradients: acquisitionGradientsAsync,
   mostInformative: mostInformativeAsync,
   thompsonChoice: thompsonChoiceAsync,
   rewards: rewardsAsync,
@@ -94,7 +99,7 @@ const classes: Readonly<Record<Kind, abstract new (...args: never[]) => object>>
 };
 
 const losses = { mse, crossEntropy, binaryCrossEntropy };
-const optimisers = { sgd, adam, adamW, gaussNewton, lastLayerEvidence };
+const optimisers = { sgd, adam, adamW, gaussNewton, lastLayerEvidence, marginalLikelihood };
 const schedules = { cosineDecay, linearDecay };
 
 /** Results that share memory with what the worker keeps. */

@@ -69,8 +69,8 @@ export function pack(value: unknown, packing: Packing, name = ""): unknown {
   }
   if (typeof value === "function" || !isPlain(value)) return packing.stand(value, name);
   // Likelihoods and optimisers are plain objects of functions.
-  const { root, step, minimise } = value as Partial<Record<"root" | "step" | "minimise", unknown>>;
-  if ([root, step, minimise].some((one) => typeof one === "function")) return packing.stand(value, name);
+  const { root, step, minimise, learn } = value as Partial<Record<"root" | "step" | "minimise" | "learn", unknown>>;
+  if ([root, step, minimise, learn].some((one) => typeof one === "function")) return packing.stand(value, name);
   const entries = Object.entries(value);
   return Object.fromEntries(entries.map(([key, one]) => [key, pack(one, packing, key)]));
 }

@@ -1,24 +1,28 @@
 // Where to evaluate a function next, whose best value is sought: scores of inputs, by mean and variance of the function there.
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkChoice, checkNumber, checkOptions, newFloats, OptionError, valueText } from "../errors.ts";
 import { checkVariance, readNumbers } from "../evaluation/metric-inputs.ts";
 import { normalCdf, normalDensity } from "../evaluation/normal.ts";
-
-/** Which value of the function is the best. */
-export interface GoalOptions {
-  /** The largest, or the smallest (default "max"). */
-  readonly goal?: "max" | "min" | undefined;
-}
+import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
+import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
+import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
+import { inputGradientSteps } from "../prediction/input-gradients.ts";
+import { checkOneOutput } from "./one-output.ts";
 
 /** Options of `expectedImprovement`. */
-export interface ImprovementOptions extends GoalOptions {
+export interface ImprovementOptions {
+  /** Which value of the function is the best: the largest, or the smallest (default "max"). */
+  readonly goal?: "max" | "min" | undefined;
   /** The best value so far, in the unit of the function. */
   readonly best: number;
 }
 
 /** Options of `upperConfidenceBound`. */
-export interface BoundOptions extends GoalOptions {
+export interface BoundOptions {
+  /** Which value of the function is the best: the largest, or the smallest (default "max"). */
+  readonly goal?: "max" | "min" | undefined;
   /** κ, the standard deviations that are added to the mean (default 2). */
   readonly deviations?: number | undefined;
 }
@@ -34,7 +38,7 @@ export interface Scored {
 }
 
 /** 1, or −1 where the smallest value is sought: values times that are to be large. @throws OptionError */
-export function signOf(where: string, { goal = "max" }: GoalOptions): number {
+export function signOf(where: string, { goal = "max" }: BoundOptions): number {
   checkChoice(where, "goal", goal, ["max", "min"]);
   return goal === "max" ? 1 : -1;
 }
@@ -102,4 +106,69 @@ export function upperConfidenceBound(mean: ArrayLike, variance: ArrayLike, optio
   const where = "upperConfidenceBound";
   checkOptions(where, options, ["deviations", "goal"]);
   return scores(where, boundRule(where, options), mean, variance);
+}
+
+/** Options of `acquisitionGradients`: which score, and its own. */
+export type AcquisitionOptions = MemoryOptions &
+  (
+    | ({ readonly rule: "expectedImprovement" } & ImprovementOptions)
+    | ({ readonly rule: "upperConfidenceBound" } & BoundOptions)
+  );
+
+/** Scores of inputs, and how they change with these. */
+export interface AcquisitionGradients {
+  /** [B] */
+  readonly values: NDArray;
+  /** [B, ...inputs] */
+  readonly gradients: NDArray;
+}
+
+/**
+ * `expectedImprovement` or `upperConfidenceBound` at inputs of a network with one output, and their derivatives in the inputs, by
+ * which the best input can be climbed to from the best of some candidates.
+ * @param x [B, ...inputs] @throws as `inputGradients`; OptionError for several outputs, or bad options
+ */
+export function acquisitionGradients(
+  posterior: WeightGaussian,
+  x: ArrayLike,
+  options: AcquisitionOptions,
+): AcquisitionGradients {
+  return atOnce(gradients(posterior, x, options));
+}
+
+/** `acquisitionGradients` in bursts. @throws as `acquisitionGradients`; the signal's reason */
+export async function acquisitionGradientsAsync(
+  posterior: WeightGaussian,
+  x: ArrayLike,
+  options: InBursts<AcquisitionOptions>,
+): Promise<AcquisitionGradients> {
+  return asynchronously("acquisitionGradients", options, (rest) => gradients(posterior, x, rest as AcquisitionOptions));
+}
+
+function* gradients(
+  posterior: WeightGaussian,
+  x: ArrayLike,
+  options: AcquisitionOptions,
+): Steps<AcquisitionGradients, ExamplesReport> {
+  const where = "acquisitionGradients";
+  checkIsPosterior(where, "the first argument", posterior);
+  checkOptions(where, options, ["rule", "best", "goal", "deviations", "memoryBudget"]);
+  checkChoice(where, "rule", options.rule, ["expectedImprovement", "upperConfidenceBound"]);
+  const rule =
+    options.rule === "expectedImprovement"
+      ? improvementRule(where, options)
+      : boundRule(where, options as BoundOptions);
+  checkOneOutput(where, posterior);
+  const { memoryBudget } = options;
+  const found = yield* inputGradientSteps(where, posterior, x, { memoryBudget });
+  const [m, v] = [found.functionMean.data, found.functionVariance.data];
+  const [slopes, bends] = [found.meanGradient.data, found.varianceGradient.data];
+  const [batch, width] = [m.length, slopes.length / m.length];
+  const [values, result] = [newFloats(where, [batch]), newFloats(where, [slopes.length])];
+  for (let b = 0; b < batch; b++) {
+    const { value, inMean, inVariance } = rule(m[b], v[b]);
+    values[b] = value;
+    for (let i = b * width; i < (b + 1) * width; i++) result[i] = inMean * slopes[i] + inVariance * bends[i];
+  }
+  return { values: new NDArray(values, [batch]), gradients: new NDArray(result, [batch, ...posterior.net.inputShape]) };
 }

@@ -6,10 +6,11 @@ import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps 
 import type { SampleOptions } from "../posterior/sampling.ts";
 import { checkIsPosterior, type WeightGaussian } from "../posterior/weight-gaussian.ts";
 import { functionSamples } from "../prediction/function-samples.ts";
-import { type GoalOptions, signOf } from "./acquisition.ts";
+import { type BoundOptions, signOf } from "./acquisition.ts";
+import { checkOneOutput } from "./one-output.ts";
 
 /** Options of `thompsonChoice`. */
-export interface ThompsonOptions extends GoalOptions, SampleOptions {}
+export interface ThompsonOptions extends Pick<BoundOptions, "goal">, SampleOptions {}
 
 /**
  * n inputs to try next: where each of n draws of the function is best, or next best where that was chosen by a draw before it
@@ -64,11 +65,4 @@ function* chosen(
     taken[best] = 1;
     return best;
   });
-}
-
-/** @throws OptionError for a function of several values, of which none is the best */
-export function checkOneOutput(where: string, { net }: WeightGaussian): void {
-  const { size } = net.graph.output;
-  if (size === 1) return;
-  throw new OptionError(`${where}: the best input is that of one number, but the network has ${size} outputs.`);
 }

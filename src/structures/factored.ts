@@ -202,6 +202,10 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     this.#transform(rows, n, this.#powers(-0.5));
   }
 
+  solve(rows: Pointer, n: number): void {
+    this.#transform(rows, n, this.#powers(-1));
+  }
+
   *quadraticForm(rows: Float64Array, n: number): Steps<Float64Array> {
     const result = new Float64Array(n);
     yield* inPieces(() => {

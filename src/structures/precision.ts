@@ -25,6 +25,8 @@ export interface Precision {
   whiten(rows: Pointer, n: number): void;
   /** Standard normal ε becomes a deviation with the covariance P⁻¹. */
   colour(rows: Pointer, n: number): void;
+  /** v becomes v P⁻¹; missing where that is `whiten`, and then `colour`, as of roots that are each other's transpose. */
+  solve?(rows: Pointer, n: number): void;
   /** vᵀ P v of each row. */
   quadraticForm(rows: Float64Array, n: number): Steps<Float64Array>;
   /** J P⁻¹ Jᵀ of every example of a part, [B, C, C], for unit columns that were pulled back. */

@@ -1,7 +1,14 @@
 // The option `evidence` of `train`, read and checked.
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import type { Pointer } from "../kernels/memory.ts";
+import type { Steps } from "../kernels/steps.ts";
+import type { LossRule } from "../losses/losses.ts";
+import type { Network } from "../network/network.ts";
+import type { TargetedBatch } from "../network/run.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
+import type { TrainingEvidence } from "./results.ts";
 
 /**
  * Which weights share a prior precision: "all"; those of each parameter ("layers": a layer's weight and its bias apart); those
@@ -40,12 +47,24 @@ export interface EvidencePlan {
   readonly tolerance: number;
 }
 
-const names = ["groups", "structure", "every", "burnIn", "noise", "priorPrecision", "tolerance"];
+export const evidenceOptionNames: readonly string[] = [
+  "groups",
+  "structure",
+  "every",
+  "burnIn",
+  "noise",
+  "priorPrecision",
+  "tolerance",
+];
 
 /** @throws OptionError */
-export function readEvidence(options: EvidenceOptions): EvidencePlan {
-  const where = "train, evidence";
-  checkOptions(where, options, names);
+export function readEvidence(options: EvidenceOptions, where = "train, evidence"): EvidencePlan {
+  if (typeof (options as { learn?: unknown } | undefined)?.learn === "function") {
+    throw new OptionError(
+      `${where}: marginalLikelihood() is for optimisers that take steps; here are plain options, such as { groups: "layers" }.`,
+    );
+  }
+  checkOptions(where, options, evidenceOptionNames);
   const { groups = "layers", structure, every, burnIn, noise, priorPrecision = 1, tolerance = 1e-3 } = options;
   if (typeof groups === "string") checkChoice(where, "groups", groups, ["all", "layers", "inputs", "weights"]);
   else if (!Array.isArray(groups) || !groups.every((list) => Array.isArray(list))) {
@@ -60,4 +79,29 @@ export function readEvidence(options: EvidenceOptions): EvidencePlan {
   checkNumber(where, "priorPrecision", priorPrecision, 0, true);
   checkNumber(where, "tolerance", tolerance, 0, true);
   return { groups, structure, every, burnIn, noise, priorPrecision, tolerance };
+}
+
+/** A training, as what learns beside it gets it. */
+export interface Learned {
+  readonly net: Network;
+  readonly rule: LossRule;
+  /** All examples, in the network's type. */
+  readonly data: TargetedBatch;
+}
+
+/** Made by `marginalLikelihood()`: the option `evidence` of `train` for optimisers that take steps. */
+export interface EvidenceRule {
+  readonly name: string;
+  /** The options that it was made with: it is made again of them elsewhere. */
+  readonly options: object;
+  /** @throws OptionError for a problem that it is not for */
+  learn(problem: Learned): Steps<EvidenceRun>;
+}
+
+/** Prior and noise of one training. */
+export interface EvidenceRun {
+  /** The penalty of parameters, whose gradient it adds: in the kernels' memory. */
+  add(kernels: Kernels, parameters: Pointer, gradient: Pointer): number;
+  /** Comes after each epoch; after the last it gives the network its best weights, and says what was found. */
+  after(epoch: number, epochs: number): Steps<TrainingEvidence | undefined>;
 }

@@ -66,10 +66,11 @@ export class FixedPoints {
     this.effective = this.groups.counts.slice();
     this.likelihood = likelihood;
     checkPrior(where, curvature.structure, this.groups.prior(this.precision));
-    if (this.#noise) this.#setNoise(Math.sqrt(spreadOf(targets, likelihood) / 2));
+    if (this.#noise) this.setNoise(Math.sqrt(spreadOf(targets, likelihood) / 2));
   }
 
-  #setNoise(noise: number): void {
+  /** Takes another noise, if it is one. */
+  setNoise(noise: number): void {
     const { withHyper } = this.likelihood;
     if (withHyper !== undefined && noise > 0 && Number.isFinite(noise))
       this.likelihood = withHyper.call(this.likelihood, noise);
@@ -83,6 +84,11 @@ export class FixedPoints {
   /** 1 / σ² */
   get factor(): number {
     return factorOf(this.likelihood, 1);
+  }
+
+  /** N C, how many numbers there are to explain. */
+  get numbers(): number {
+    return this.#examples * this.#net.graph.output.size;
   }
 
   /** Prior and noise as they are, for `restore`. */
@@ -132,11 +138,11 @@ export class FixedPoints {
       return Math.min(Math.max(next, old / MOST), old * MOST, most);
     });
     if (!this.#noise) return before;
-    const count = this.#examples * this.#net.graph.output.size;
+    const count = this.numbers;
     const free = count - effective.reduce((sum, x) => sum + x, 0);
     const { value } = this.likelihood.hyper;
     const next = this.likelihood.hyper.shownBy(sums.loss, Math.max(free, 1e-3 * count));
-    this.#setNoise(Math.min(Math.max(next, value / Math.sqrt(MOST)), value * Math.sqrt(MOST)));
+    this.setNoise(Math.min(Math.max(next, value / Math.sqrt(MOST)), value * Math.sqrt(MOST)));
     return before;
   }
 

@@ -14,11 +14,7 @@ import {
   refuseJson,
 } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
-import { bernoulli } from "../likelihood/bernoulli.ts";
-import { categorical } from "../likelihood/categorical.ts";
-import { gaussian } from "../likelihood/gaussian.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
-import { type LossRule, weightOf } from "../losses/losses.ts";
+import { weightOf } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import type { Node } from "../network/primitive.ts";
 import { batchNormalise, dropout, takesBatchStatistics } from "../network/primitives/training.ts";
@@ -26,6 +22,7 @@ import { bringAll } from "../structures/all.ts";
 import { byCholesky, byConjugateGradients, type Model, modelOf } from "./damped-steps.ts";
 import { readEvidence } from "./evidence-options.ts";
 import { FixedPoints } from "./fixed-points.ts";
+import { likelihoodOf } from "./likelihood-of.ts";
 import type { Minimiser, Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
 
@@ -102,7 +99,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   const { net, rule, data, epochs, weightDecay, evidence } = problem;
   checkLayers(net);
   bringAll();
-  const { likelihood, scale } = likelihoodOf(rule);
+  const { likelihood, scale } = likelihoodOf(rule, "gaussNewton()");
   // In float64: the same minimum whatever the network's type.
   const wide = (values: ArrayLike<number>) => array(Array.from(values), { dtype: "float64" });
   const inner = new Network(net.graph, wide(net.parameters.data), net.frozen, wide(net.buffers.data));
@@ -221,15 +218,6 @@ function place({ parameters }: Network, places: Uint32Array, values: Float64Arra
   places.forEach((at, i) => {
     parameters.data[at] = values[i];
   });
-}
-
-/** The likelihood whose loss is a loss, and what its loss is multiplied by. @throws OptionError */
-function likelihoodOf(rule: LossRule): { readonly likelihood: Likelihood; readonly scale: number } {
-  if ("root" in rule) return { likelihood: rule as Likelihood, scale: 1 };
-  if (rule.name === "mse") return { likelihood: gaussian(), scale: 2 };
-  if (rule.name === "crossEntropy") return { likelihood: categorical(rule.entry), scale: 1 };
-  if (rule.name === "binaryCrossEntropy") return { likelihood: bernoulli(rule.entry), scale: 1 };
-  throw new OptionError(`${where}: gaussNewton() does not know the curvature of the loss "${rule.name}".`);
 }
 
 /** @throws OptionError for layers that differ in training, which take a batch's statistics or draw */

@@ -5,7 +5,7 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, Val
 import { readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Loss } from "../losses/losses.ts";
-import type { EvidenceOptions, EvidencePlan } from "./evidence-options.ts";
+import type { EvidenceOptions, EvidencePlan, EvidenceRule } from "./evidence-options.ts";
 import { isMinimiser, type Minimiser } from "./minimiser.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
 import type { EpochReport } from "./results.ts";
@@ -26,8 +26,11 @@ export interface TrainingOptions {
   batchSize?: number;
   /** w of the penalty ½ w ‖θ‖², added to the loss (default 0). For decoupled decay see `adamW`. */
   weightDecay?: number;
-  /** Learns prior precisions and the noise with the weights, by the evidence (default: none); for `gaussNewton()`, and `lastLayerEvidence()`, which always does. */
-  evidence?: EvidenceOptions | undefined;
+  /**
+   * Learns prior precisions and the noise with the weights, by the evidence (default: none): `marginalLikelihood()` for optimisers that
+   * take steps; options for `gaussNewton()`, and `lastLayerEvidence()`, which always does.
+   */
+  evidence?: EvidenceOptions | EvidenceRule | undefined;
   /** What the learning rate is multiplied by, from step to step, such as `cosineDecay()` (default 1 always). */
   schedule?: Schedule;
   /** The largest norm ‖g‖ of a step's gradient over free parameters, without the penalty: longer ones are shortened to it (default: none). */
@@ -66,7 +69,8 @@ const optionsElsewhere = {
 /** Options with their defaults. */
 export interface TrainingPlan {
   readonly optimizer: Optimizer | Minimiser;
-  readonly evidence: EvidencePlan | undefined;
+  /** A minimiser's own, or what learns beside an optimiser's steps. */
+  readonly evidence: EvidencePlan | EvidenceRule | undefined;
   readonly epochs: number;
   readonly batchSize: number;
   readonly weightDecay: number;
@@ -102,7 +106,7 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
     }
   } else if (typeof optimizer?.step !== "function")
     throw new ValueError(
-      `train: the optimizer must be sgd(), adam(), adamW() or gaussNewton()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
+      `train: the optimizer must be sgd(), adam(), adamW(), gaussNewton() or lastLayerEvidence()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
     );
   if (schedule !== undefined && typeof schedule !== "function") {
     throw new OptionError(
@@ -112,16 +116,14 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   checkBoolean("train", "shuffle", shuffle);
   checkInteger("train", "seed", seed, 0);
   readBursts("train", options);
-  if (options.evidence !== undefined && !isMinimiser(optimizer)) {
-    throw new OptionError(
-      `train: evidence is for the optimizers gaussNewton() and lastLayerEvidence(), not ${optimizer.name}().`,
-    );
+  const given = options.evidence as Partial<EvidenceRule> & EvidenceOptions;
+  const second = isMinimiser(optimizer);
+  if (given !== undefined && !second && !given?.learn) {
+    throw new OptionError(`train: evidence of ${optimizer.name}() must be marginalLikelihood().`);
   }
-  const evidence = options.evidence && (optimizer as Minimiser).readEvidence(options.evidence);
-  if (evidence !== undefined && options.weightDecay !== undefined) {
-    throw new OptionError(
-      "train: with evidence the prior is learned, so leave weightDecay out; evidence.priorPrecision is where it begins.",
-    );
+  const evidence = second ? given && optimizer.readEvidence(given) : (given as EvidenceRule | undefined);
+  if (given !== undefined && options.weightDecay !== undefined) {
+    throw new OptionError("train: evidence learns the prior, so leave weightDecay out.");
   }
   return { optimizer, evidence, epochs, batchSize, weightDecay, schedule, clipNorm, shuffle, seed };
 }

@@ -25,7 +25,7 @@ export interface TrainingResult {
   /** Of what stops by itself, such as `gaussNewton`: whether it did, at a minimum, before its epochs were over. */
   readonly converged?: boolean;
   /** Of training by the evidence: what it found. */
-  readonly evidence?: TrainingEvidence;
+  readonly evidence?: TrainingEvidence | undefined;
 }
 
 /** What training by the evidence found: the prior and the noise, as options of `laplace` and of `gaussian` take them. */

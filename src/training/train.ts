@@ -33,10 +33,11 @@ import {
 } from "../network/primitives/training.ts";
 import type { TargetedBatch } from "../network/run.ts";
 import { beginTraining, endTraining, type Running } from "../network/running.ts";
+import type { EvidencePlan, EvidenceRule, EvidenceRun } from "./evidence-options.ts";
 import { isMinimiser } from "./minimiser.ts";
 import type { Optimizer } from "./optimisers.ts";
 import { readTrainingOptions, type TrainingOptions, type TrainingPlan } from "./options.ts";
-import type { EpochReport, TrainingResult } from "./results.ts";
+import type { EpochReport, TrainingEvidence, TrainingResult } from "./results.ts";
 
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
@@ -58,7 +59,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   const rule = readLoss("train", options.loss, net);
   const given = data instanceof DataLoader ? data : undefined;
   const plan = readTrainingOptions(options, given);
-  const { batchSize, epochs, optimizer, weightDecay, evidence } = plan;
+  const { batchSize, epochs, optimizer, weightDecay } = plan;
   const { x, y, weights } = readWhole("train", data);
   const inputs = net.readInputs("train", x);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
@@ -78,11 +79,14 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   try {
     const all = { inputs, targets, weights };
     if (isMinimiser(optimizer)) {
+      const evidence = plan.evidence as EvidencePlan | undefined;
       const steps = optimizer.minimise({ net, rule, data: all, epochs, weightDecay, evidence });
       const onProgress = (report: EpochReport) => told(running, report, options);
       return await inBursts(steps, { onProgress, signal: options.signal });
     }
     const run = new Run(net, rule, all, { ...plan, optimizer }, epochs * Math.ceil(samples / batchSize));
+    const evidence = plan.evidence as EvidenceRule | undefined;
+    run.learned = evidence && (await inBursts(evidence.learn({ net, rule, data: all }), { signal: options.signal }));
     return await epochsOf(run, loader, samples, epochs, running, options);
   } finally {
     endTraining(net);
@@ -117,6 +121,7 @@ async function epochsOf(
 ): Promise<TrainingResult> {
   const { signal } = options;
   const history: { epoch: number; loss: number }[] = [];
+  let evidence: TrainingEvidence | undefined;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     run.beginEpoch(epoch, loader.nextEpoch().subarray(0, samples), loader.batchSize);
     while (!run.epochDone) {
@@ -124,12 +129,13 @@ async function epochsOf(
       run.burst();
       await nextTurn();
     }
+    evidence = run.learned && (await inBursts(run.learned.after(epoch, epochs), { signal }));
     const report = { epoch, epochs, loss: run.epochLoss };
     history.push({ epoch, loss: report.loss });
     told(running, report, options);
   }
   signal?.throwIfAborted();
-  return { history, steps: run.steps };
+  return { history, steps: run.steps, evidence };
 }
 
 /** Tells how far training is; the parameters are those of a whole epoch then. */
@@ -166,6 +172,8 @@ class Run {
   #next = 0;
   #lossSum = 0;
   #weight = 0;
+  /** What learns the penalty. */
+  learned: EvidenceRun | undefined;
   steps = 0;
 
   constructor(
@@ -234,7 +242,8 @@ class Run {
           throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite", this.#next);
         }
         this.#clip(gradient);
-        this.#lossSum += loss * weight;
+        const penalty = this.learned?.add(kernels, theta, gradient) ?? 0;
+        this.#lossSum += (loss + penalty) * weight;
         this.#weight += weight;
         kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
         this.#plan.optimizer.step({

@@ -288,7 +288,7 @@ test("bad input is refused before anything changes", async () => {
       data,
       { ...good, optimizer: "adam" },
       ValueError,
-      /the optimizer must be sgd\(\), adam\(\), adamW\(\) or gaussNewton\(\)/,
+      /the optimizer must be sgd\(\), adam\(\), adamW\(\), gaussNewton\(\) or lastLayerEvidence\(\)/,
     ],
     [
       data,
