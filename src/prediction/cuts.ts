@@ -3,7 +3,9 @@
 import { sizeOf } from "../array/ndarray.ts";
 import { type PositionView, positionView } from "../curvature/positions.ts";
 import { unit } from "../derivatives/cotangents.ts";
+import { type DryBytes, dryRun } from "../kernels/dry-run.ts";
 import { allocateFloats, bytesPerElement, inMemory, type Pointer, scope } from "../kernels/memory.ts";
+import { atOnce } from "../kernels/steps.ts";
 import type { Likelihood, Needs, OutputBlock } from "../likelihood/likelihood.ts";
 import { bytesOfOne, bytesOfPart, type Cut, cutOf, type Pulled, type Uncut } from "../network/cut.ts";
 import type { Network } from "../network/network.ts";
@@ -59,7 +61,10 @@ function uncutOf(
   asked: Asked,
   precision: Precision,
   copied = (_: number): unknown => 0,
-): Uncut {
+): Uncut & { readonly made: DryBytes } {
+  const head = asked === "variance" ? headVarianceOf(precision, net, view) : undefined;
+  // It comes before all parts.
+  const made = dryRun(() => head && atOnce(precision.prepare("head")));
   const variance = (to: Backward) => void copied(precision.functionVariance(to).length);
   const covariance = (to: Backward) => void copied(precision.functionCovariance(to).length);
   // Means, variances, and what becomes of them.
@@ -68,7 +73,10 @@ function uncutOf(
   const all: Record<Asked, [columns: number, least: number, which: Columns, contraction: Partial<Contraction<void>>]> =
     {
       mean: [0, 0, none, { begin }],
-      variance: [Math.min(width, MOST_TOGETHER), 1, unit(), { begin, add: variance }],
+      variance:
+        head === undefined
+          ? [Math.min(width, MOST_TOGETHER), 1, unit(), { begin, add: variance }]
+          : [0, 0, none, { begin, end: ({ forward }) => void copied(head(forward).length) }],
       covariance: [group.size, group.size, unitsOf(group), { begin, add: covariance }],
       sums: [2, 2, sumColumns(group), { add: variance }],
       network: [0, 0, none, { begin: (part) => void scope(() => moved(part, selection, theta())) }],
@@ -85,7 +93,7 @@ function uncutOf(
       rows: view && { ...view, most: rows },
     },
   ];
-  return { model: net, columns, least, view, targeted: asked === "sums", pulls };
+  return { model: net, columns, least, view, targeted: asked === "sums", pulls, made };
 }
 
 /** A part in another network: values that no selected weight has a part in, such as the last layer's features, are kept. */
@@ -129,15 +137,22 @@ export function functionBytes(
   copies = false,
 ) {
   const copied = copies ? (length: number) => allocateFloats("float64", length) : undefined;
-  const { model, columns, targeted, pulls } = uncutOf(sizes, route, asked, precision, copied);
+  const { model, columns, targeted, pulls, made } = uncutOf(sizes, route, asked, precision, copied);
   // What is no more than a part is not cut.
   const whole = bytesOfPart(model, inputs, () => pulls({ columns, rows: Number.POSITIVE_INFINITY }), targeted);
-  if (whole.peak - whole.held <= PART_BYTES) return { count: inputs, ...whole };
-  const cut = cutFor(sizes, route, asked);
-  const count = Math.min(inputs, cut.length);
-  const bytes = bytesOfPart(model, count, () => pulls(cut), targeted);
-  return { count, ...bytes, kept: whole.kept, all: bytes.all + whole.kept };
+  let [count, bytes] = [inputs, whole];
+  if (whole.peak - whole.held > PART_BYTES) {
+    const cut = cutFor(sizes, route, asked);
+    count = Math.min(inputs, cut.length);
+    const some = bytesOfPart(model, count, () => pulls(cut), targeted);
+    bytes = { ...some, kept: whole.kept, all: some.all + whole.kept };
+  }
+  return { count, ...bytes, kept: made.kept + bytes.kept, all: Math.max(made.all, made.kept + bytes.all) };
 }
+
+/** How variances come without columns; undefined where they do not. */
+export const headVarianceOf = (precision: Precision, net: Network, view: PositionView | undefined) =>
+  precision.head?.((view ?? net).graph);
 
 /** A column for each output of a group after those of the group before. */
 export const unitsOf = ({ size, step }: OutputBlock): Columns =>

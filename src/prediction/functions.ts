@@ -9,7 +9,8 @@ import { type ExamplesReport, inBurst, type Steps } from "../kernels/steps.ts";
 import type { FunctionDistribution, Needs, OutputBlock } from "../likelihood/likelihood.ts";
 import type { Backward } from "../network/passes.ts";
 import { type Batch, type Columns, type Contraction, none, type Part, runInSteps } from "../network/run.ts";
-import { type Asked, cutFor, type Route, routeOf, sumColumns, unitsOf } from "./cuts.ts";
+import type { HeadVariance } from "../structures/head.ts";
+import { type Asked, cutFor, headVarianceOf, type Route, routeOf, sumColumns, unitsOf } from "./cuts.ts";
 import type { Linearised } from "./linearised.ts";
 
 /** A distribution over some of the outputs: entry c of its row i is output (first + i) · width + offset + c · step. */
@@ -62,11 +63,13 @@ export function* eachFunction(
     const what = `the covariance of ${group.size} outputs of one input`;
     checkNeed(where, what, cutFor(posterior, route, needs).one, memoryBudget, instead(where, posterior));
   }
-  if (needs !== "mean") yield* posterior.factoring("rows");
+  const head =
+    needs === "variance" ? headVarianceOf(yield* posterior.factoring(), posterior.net, route.view) : undefined;
+  if (needs !== "mean") yield* posterior.factoring(head ? "head" : "rows");
   const [columns, contraction] =
     needs === "covariance"
       ? [unitsOf(group), covariances(where, posterior, group, visit)]
-      : [needs === "mean" ? none : unit(), variances(where, posterior, route, visit)];
+      : [needs === "mean" || head ? none : unit(), variances(where, posterior, route, visit, head)];
   yield* contract(where, posterior, route, needs, { inputs, before }, columns, contraction);
 }
 
@@ -173,12 +176,13 @@ function covariances(
   };
 }
 
-/** Visits whole rows, with their variances where columns were asked for. */
+/** Visits whole rows, with their variances where columns were asked for, or where they come of a head. */
 function variances(
   where: string,
   { factorised }: Linearised,
   { group, width }: Route,
   visit: (part: FunctionPart) => void,
+  head: HeadVariance | undefined,
 ): Contraction<void> {
   let mean: Float64Array = new Float64Array();
   let variance: Float64Array = mean;
@@ -198,8 +202,10 @@ function variances(
         for (let b = 0; b < batch; b++) variance.set(some.subarray(b * columns, (b + 1) * columns), b * width + column);
       });
     },
-    end({ start, count }) {
+    end({ forward, start, count }) {
+      const found = head?.(forward);
       later(() => {
+        if (found) variance = copyOutWide(found);
         refuseOverflow(where, variance);
         const whole = { batch: count, outputs: width, mean, variance, block: group.size };
         waiting.push({ ...whole, first: start, width, offset: 0, step: 1 });

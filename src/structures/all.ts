@@ -3,7 +3,7 @@
 import { bringSpectrum } from "../linalg/spectrum.ts";
 import { diagonal } from "./diagonal/row.ts";
 import { ekfac } from "./ekfac/row.ts";
-import { full } from "./full/row.ts";
+import { fullWithHead } from "./full/head.ts";
 import { hessian } from "./hessian.ts";
 import { kronecker } from "./kronecker/row.ts";
 import { lowRank } from "./lowrank/row.ts";
@@ -11,7 +11,7 @@ import { bring, bringHessian } from "./table.ts";
 
 /** Brings all structures into the program, the exact Hessian and eigenvalues. */
 export function bringAll(): void {
-  bring(full, diagonal, kronecker, ekfac, lowRank);
+  bring(fullWithHead, diagonal, kronecker, ekfac, lowRank);
   bringHessian(hessian);
   bringSpectrum();
 }

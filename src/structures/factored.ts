@@ -5,7 +5,7 @@ import { sumOfLogs } from "../array/logs.ts";
 import { eachTableRows, isTable, scaleTableRows } from "../derivatives/lookup-tables.ts";
 import { eachChunk, plainUse, productNumbers, writeProducts } from "../derivatives/uses.ts";
 import { vectorRows } from "../derivatives/vectors.ts";
-import { keptNumbers, keptSingles } from "../kernels/dry-run.ts";
+import { keptNumbers } from "../kernels/dry-run.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   addToDiagonal,
@@ -13,7 +13,6 @@ import {
   bringOut,
   bytesPerElement,
   copyIn,
-  type DType,
   inMemory,
   type Numbers,
   openScope,
@@ -22,33 +21,17 @@ import {
 } from "../kernels/memory.ts";
 import { inPieces, type Steps } from "../kernels/steps.ts";
 import { copyOutInSteps } from "../linalg/in-steps.ts";
+import type { Graph } from "../network/graph.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 import type { Curvature } from "./curvature.ts";
-import {
-  type BlockShape,
-  diagonalOf,
-  type EigenBlock,
-  rotate,
-  rotated,
-  rotatedNumbers,
-  rotatedUses,
-} from "./eigenblocks.ts";
+import { diagonalOf, type EigenBlock, rotate, rotated, rotatedNumbers, rotatedUses } from "./eigenblocks.ts";
+import { headOfBlocks } from "./factored-head.ts";
+import type { HeadVariance } from "./head.ts";
 import type { Precision } from "./precision.ts";
+import { type Block, enter, inverseOf, rootsOf } from "./precision-blocks.ts";
 import type { Prior } from "./prior.ts";
-import type { SelectedParameter } from "./selection.ts";
-
-/** A parameter's part of the precision: eigenvalues p, and their basis where it is not that of the weights. */
-export interface Block extends BlockShape {
-  readonly selected: SelectedParameter;
-  readonly qb: Float64Array | undefined;
-  readonly qa: Float64Array | undefined;
-  /** Of the selected weights. */
-  readonly values: Float64Array;
-  /** 1/p over the whole parameter; weights that are not selected have no variance. Computed at first use. */
-  inverse?: Float64Array;
-}
 
 /** P = h Q diag(values) Qᵀ + δ for each block, or with damping (√h B + √δ) ⊗ (√h A + √δ). */
 export function eigenPrecision<C extends Curvature>(
@@ -227,6 +210,10 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     return this.#sum(backward, backward.columns, addSquares);
   }
 
+  head(graph: Graph): HeadVariance | undefined {
+    return headOfBlocks(this.#size, this.#blocks, graph);
+  }
+
   /** The sum over the blocks of what becomes of their rows, [B, each]. */
   #sum(backward: Backward, each: number, add: AddProducts): Numbers {
     const { batch, dtype, kernels } = backward;
@@ -241,17 +228,6 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
 /** Numbers that the rows of a weight take for each example of a chunk. */
 function rowNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
   return columns * site.outputs * site.inputs + productNumbers(site, nodes, columns);
-}
-
-/** What was converted to float32 before. */
-const singles = new WeakMap<Float64Array, Float32Array>();
-
-/** As `copyIn`, for what every prediction takes: it is converted once. */
-function enter(dtype: DType, values: Float64Array): Pointer {
-  if (dtype === "float64") return copyIn(dtype, values, true);
-  const single = singles.get(values) ?? keptSingles(values);
-  singles.set(values, single);
-  return copyIn(dtype, single, true);
 }
 
 /** Where a block's part of J P⁻¹ Jᵀ is added, so many numbers for each example, and how. */
@@ -328,26 +304,6 @@ function addWeight(
     kernels.multiply(chunk.count * columns, n, rows, roots, rows, false);
     total.add(backward, chunk.count, n, rows, columns * n, n, total.at + chunk.first * total.each * bytes);
   });
-}
-
-function inverseOf(block: Block): Float64Array {
-  if (block.inverse !== undefined) return block.inverse;
-  const { selected, values } = block;
-  const result = keptNumbers(selected.parameter.size);
-  for (let i = 0; i < values.length; i++) result[selected.chosen?.[i] ?? i] = 1 / values[i];
-  block.inverse = result;
-  return result;
-}
-
-/** Their roots, in the kernels' memory. */
-function rootsOf(block: Block, dtype: DType): Pointer {
-  const inverse = inverseOf(block);
-  const to = allocateFloats(dtype, inverse.length);
-  inMemory(dtype, (memory) => {
-    const start = to / bytesPerElement(dtype);
-    for (let i = 0; i < inverse.length; i++) memory[start + i] = Math.sqrt(inverse[i]);
-  });
-  return to;
 }
 
 /** Adds what becomes of rows of n, which lie at strides from one example and column to the next. */

@@ -2,8 +2,10 @@
 
 import type { Numbers, Pointer } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
+import type { Graph } from "../network/graph.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Curvature } from "./curvature.ts";
+import type { HeadVariance } from "./head.ts";
 
 /** A posterior precision. Rows are [n, S] in the kernels' float64 memory, and are changed in place. */
 export interface Precision {
@@ -33,10 +35,12 @@ export interface Precision {
   functionCovariance(backward: Backward): Numbers;
   /** cᵀ J P⁻¹ Jᵀ c of every example of a part and every column c that was pulled back, [B, K]. */
   functionVariance(backward: Backward): Numbers;
+  /** J P⁻¹ Jᵀ's diagonal at the outputs of a layer that all weights are of, by its inputs; undefined where columns are pulled back. */
+  head?(graph: Graph): HeadVariance | undefined;
 }
 
-/** What is asked next: the determinant alone; its gradient too; traces besides; or what has to do with rows. */
-export type Prepared = "determinant" | "gradient" | "traces" | "rows";
+/** What is asked next: the determinant alone; its gradient too; traces besides; what has to do with rows; or variances of a head. */
+export type Prepared = "determinant" | "gradient" | "traces" | "rows" | "head";
 
 /** Options of the factorisation. */
 export interface PrecisionOptions {

@@ -38,7 +38,8 @@ export function fullPrecision(
   return oneStep(() => new FullPrecision(curvature, h, prior, inverse));
 }
 
-class FullPrecision implements Precision {
+/** P and its factor. */
+export class FullPrecision implements Precision {
   readonly #curvature: FullCurvature;
   readonly #h: number;
   readonly #prior: Prior;
@@ -71,7 +72,7 @@ class FullPrecision implements Precision {
   }
 
   /** U, by a Cholesky factorisation of the matrix read backwards. */
-  *#factor(): Steps<Float64Array> {
+  *factor(): Steps<Float64Array> {
     if (this.#upper !== undefined) return this.#upper;
     const n = this.#size;
     const { matrix } = this.#curvature;
@@ -109,7 +110,7 @@ class FullPrecision implements Precision {
   *prepare(what: Prepared): Steps<void> {
     const known = what === "determinant" || what === "gradient" ? yield* this.#eigenvalues() : undefined;
     if (known !== undefined) return;
-    if (what === "determinant" || what === "rows") yield* this.#factor();
+    if (what === "determinant" || what === "rows") yield* this.factor();
     else if (what === "gradient") yield* this.#variances();
     else yield* this.#inverted();
   }
@@ -118,7 +119,7 @@ class FullPrecision implements Precision {
     const eigenvalues = atOnce(this.#eigenvalues());
     if (eigenvalues !== undefined) return eigenvalues.reduce((sum, x) => sum + Math.log(x), 0);
     const n = this.#size;
-    const upper = atOnce(this.#factor());
+    const upper = atOnce(this.factor());
     let sum = 0;
     for (let i = 0; i < n; i++) sum += Math.log(upper[i * n + i]);
     return 2 * sum;
@@ -139,7 +140,7 @@ class FullPrecision implements Precision {
 
   *#factors(): Steps<boolean> {
     try {
-      return (yield* this.#factor()).length >= 0;
+      return (yield* this.factor()).length >= 0;
     } catch (error) {
       if (error instanceof NotPositiveDefiniteError) return false;
       throw error;
@@ -175,7 +176,7 @@ class FullPrecision implements Precision {
   *#variances(): Steps<Float64Array> {
     if (this.#variance !== undefined) return this.#variance;
     const n = this.#size;
-    const upper = yield* this.#factor();
+    const upper = yield* this.factor();
     const end = openScope();
     try {
       const x = allocateFloats("float64", n * n);
@@ -204,7 +205,7 @@ class FullPrecision implements Precision {
   *#inverted(): Steps<Float64Array> {
     if (this.#covariance !== undefined) return this.#covariance;
     const n = this.#size;
-    const upper = yield* this.#factor();
+    const upper = yield* this.factor();
     const end = openScope();
     try {
       // P⁻¹ = U⁻ᵀ U⁻¹
@@ -225,13 +226,13 @@ class FullPrecision implements Precision {
   whiten(rows: Pointer, n: number): void {
     // R = U⁻ᵀ: each row v becomes (U⁻¹ vᵀ)ᵀ.
     const size = this.#size;
-    const upper = copyIn("float64", atOnce(this.#factor()), true);
+    const upper = copyIn("float64", atOnce(this.factor()), true);
     kernelsFor("float64").solveBackward(size, n, upper, size, 1, rows, 1, size);
   }
 
   colour(rows: Pointer, n: number): void {
     const size = this.#size;
-    const upper = copyIn("float64", atOnce(this.#factor()), true);
+    const upper = copyIn("float64", atOnce(this.factor()), true);
     kernelsFor("float64").solveForward(size, n, upper, 1, size, rows, 1, size);
   }
 
