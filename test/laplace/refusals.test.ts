@@ -55,7 +55,7 @@ const shared: [string, object, Kind, RegExp][] = [
     OptionError,
     /one of "full", "diagonal", "kronecker", "ekfac", "lowRank", not "lowrank"/,
   ],
-  ["a kind of curvature", { curvature: "hessian" }, OptionError, /curvature must be one of "ggn", .* not "hessian"/],
+  ["a kind of curvature", { curvature: "fisher" }, OptionError, /curvature must be one of "ggn", .* not "fisher"/],
   ["sharing", { sharing: "all" }, OptionError, /sharing must be one of "expand", "reduce"/],
   ["no draws", { monteCarloSamples: 0 }, OptionError, /monteCarloSamples must be an integer of at least 1, not 0/],
   ["a seed", { seed: -1 }, OptionError, /seed must be an integer of at least 0, not -1/],
