@@ -51,7 +51,8 @@ describe.each(cases)("$name", ({ name, target, rows, task }) => {
     expect(count).toBe(rows);
     expect(metrics.negativeLogLikelihood).toBeLessThan(baseline.negativeLogLikelihood);
     expect(coverageOf(metrics)).toBeGreaterThanOrEqual(0.84);
-    expect(coverageOf(metrics)).toBeLessThanOrEqual(0.96);
+    // These rows were learned from: of few, chance may cover more.
+    expect(coverageOf(metrics)).toBeLessThanOrEqual(0.9 + Math.max(0.06, 3 * Math.sqrt(0.09 / rows)));
 
     const inspected = await laplace(["inspect", model, "--json"]);
     expect(JSON.parse(inspected.stdout)).toMatchObject({ task, heldOut: { rows }, examples: rows });
