@@ -3,19 +3,10 @@
 import { readFileSync } from "node:fs";
 import { loadTableModel, saveTableModel, tableScores } from "laplace-ts";
 import { describe, expect, test } from "vitest";
-import { type FitSettings, fitTable } from "../src/fitting/fit.ts";
+import { fitTable } from "../src/fitting/fit.ts";
 import { type Rows, rowsAt, shuffled } from "../src/model/rows.ts";
 import { tables } from "./laplace.ts";
-
-const settings: Omit<FitSettings, "target"> = {
-  activation: "tanh",
-  missing: "impute",
-  structure: "auto",
-  memoryBudget: 2 ** 30,
-  kinds: {},
-  rounds: 5,
-  seed: 0,
-};
+import { settings } from "./settings.ts";
 
 /** A table of numbers and texts without quotes that matter, rows without a target left out. */
 function read(name: string, target: string): Rows {

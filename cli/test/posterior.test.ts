@@ -99,30 +99,15 @@ describe("laplace posterior", () => {
   });
 
   test("of classes with names, in the order of the alphabet; columns in the network's order", async () => {
-    const run = await posterior(
-      at("classes.onnx"),
-      at("classes.csv"),
-      "-t",
-      "target",
-      "--inputs",
-      "a,b",
-      "--no-report",
-    );
+    const ofClasses = (...more: string[]) =>
+      posterior(at("classes.onnx"), at("classes.csv"), "-t", "target", "--no-report", ...more);
+    const run = await ofClasses("--inputs", "a,b");
     expect(run.code, run.stderr).toBe(0);
     expect(run.stdout).toContain("ash, elm, oak");
     expect(run.stdout).toMatch(/Better than the baseline/);
     // The other order is other columns to the network.
-    const turned = await posterior(at("classes.onnx"), at("classes.csv"), "-t", "target", "--json", "--no-report");
-    const straight = await posterior(
-      at("classes.onnx"),
-      at("classes.csv"),
-      "-t",
-      "target",
-      "--inputs",
-      "a,b",
-      "--json",
-      "--no-report",
-    );
+    const turned = await ofClasses("--json");
+    const straight = await ofClasses("--inputs", "a,b", "--json");
     const loss = ({ stdout }: { stdout: string }) => JSON.parse(stdout).metrics.negativeLogLikelihood;
     expect(loss(straight)).toBeLessThan(loss(turned));
   });

@@ -2,20 +2,11 @@
 
 import { loadTableModel, Random, saveTableModel, tableScores } from "laplace-ts";
 import { describe, expect, test } from "vitest";
-import { type FitSettings, fitTable } from "../src/fitting/fit.ts";
+import { fitTable } from "../src/fitting/fit.ts";
 import { reportData } from "../src/fitting/to-report.ts";
 import { noiseByRow, scaleText } from "../src/model/noise.ts";
 import type { Rows } from "../src/model/rows.ts";
-
-const settings: Omit<FitSettings, "target"> = {
-  activation: "tanh",
-  missing: "impute",
-  structure: "auto",
-  memoryBudget: 2 ** 30,
-  kinds: {},
-  rounds: 5,
-  seed: 0,
-};
+import { settings } from "./settings.ts";
 
 /** A table of numbers with its last column y. */
 export function tableOf(rows: readonly (readonly number[])[]): Rows {

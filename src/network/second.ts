@@ -3,7 +3,7 @@
 // second rule is its pullback, run on a pass whose values are tangents.
 
 import { LaplaceError } from "../errors.ts";
-import { allocateFloats, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
 import type { Site } from "./parameters.ts";
 import { type Backward, tangentsOf } from "./passes.ts";
@@ -59,7 +59,7 @@ export function pushThrough(
   const top = fresh(output);
   if (tangents[output.id] === 0) kernels.fill(batch * output.size, 0, top);
   else curve(tangents[output.id], top);
-  const bytes = dtype === "float32" ? 4 : 8;
+  const bytes = bytesPerElement(dtype);
   const common = {
     ...{ kernels, dtype, batch, columns: 1, training: forward.training, contribute },
     buffer: forward.buffer.bind(forward),

@@ -3,8 +3,7 @@
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { DataShard } from "../curvature/accumulate.ts";
 import { LEAST_WORK, MOST_NUMBERS, shardsOf } from "../curvature/shards.ts";
-import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
-import { readDataset } from "../data/dataset.ts";
+import type { Data } from "../data/batches.ts";
 import { checkBytes } from "../errors.ts";
 import { atOnce, type ExamplesReport, oneStep, reporting, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Batch } from "../network/run.ts";
@@ -14,7 +13,7 @@ import { dryPrecision, rowOf } from "../structures/table.ts";
 import { functionBytes, routeOf, wholeRoute } from "./cuts.ts";
 import type { Linearised } from "./linearised.ts";
 import { predictLabels } from "./log-probabilities.ts";
-import { type Beside, joined } from "./predict-all.ts";
+import { type Beside, joined, readBatches } from "./predict-all.ts";
 import { FEWER, type Prediction, type PredictOptions, predict, readPredictOptions } from "./prediction.ts";
 
 /** What shards of rows have in common. */
@@ -105,18 +104,15 @@ export function* predictAllOn<Found extends object>(
   length = lengthOfRows(of.posterior, of.options),
 ): Steps<Found & Beside, ExamplesReport> {
   const { where } = of;
-  const alike = new SameWeights(where);
-  const beside: Beside[] = [];
+  const all: Beside[] = [];
   const batches = function* (): Generator<Batch> {
-    for (const batch of batchesOf(where, data)) {
-      const { x, y, ...read } = readDataset(where, batch);
-      const weights = alike.of({ x, y, ...read });
-      beside.push({ targets: y, ...(weights !== undefined && { weights }) });
-      yield { inputs: x, targets: y };
+    for (const { read, beside } of readBatches(where, data)) {
+      all.push(beside);
+      yield { inputs: read.x, targets: read.y };
     }
   };
   const found = yield* inShards(rowsTask(name, ask), of, batches(), length, on);
-  return { ...found, ...joined(where, beside) };
+  return { ...found, ...joined(where, all) };
 }
 
 /** Whether an approximation looks at the functions' variance: where it does not, that is computed where it is read. */
@@ -176,6 +172,6 @@ export function* logProbabilitiesOn(
 ): Steps<NDArray, ExamplesReport> {
   const length = lengthOfRows(posterior, options);
   const inputs = posterior.net.readInputs(where, x);
-  if (inputs.shape[0] <= length) return (yield* predictLabels(where, posterior, x, options)).logs;
+  if (inputs.shape[0] <= length) return (yield* predictLabels(where, posterior, inputs, options)).logs;
   return (yield* inShards(labelsTask, { where, posterior, options }, [{ inputs }], length, on)).logs;
 }

@@ -13,7 +13,6 @@ import {
   copyOutTo,
   copyTo,
   type FloatArray,
-  inMemory,
   later,
   scope,
 } from "../kernels/memory.ts";
@@ -24,6 +23,7 @@ import { type Contraction, runInSteps } from "../network/run.ts";
 import { checkSecondRules, pushThrough } from "../network/second.ts";
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { float64Rows } from "../structures/jacobian-rows.ts";
+import { solveRows } from "../structures/precision.ts";
 import { cutFor, wholeRoute } from "./cuts.ts";
 import type { Linearised } from "./linearised.ts";
 
@@ -94,11 +94,7 @@ export function* inputGradientSteps(
       later(() => spread(copyOut(backward.dtype, backward.cotangent(input), columns * count * width), count, first));
       const n = count * columns;
       const [rows, given] = [0, 1].map(() => float64Rows(backward, selection));
-      if (precision.solve !== undefined) precision.solve(rows, n);
-      else {
-        precision.whiten(rows, n);
-        precision.colour(rows, n);
-      }
+      solveRows(precision, rows, n);
       const squares = allocateFloats("float64", n);
       kernelsFor("float64").dotRows(n, posterior.size, rows, given, squares, false);
       later(() => copyOutTo("float64", squares, n, variance, first));
@@ -161,9 +157,7 @@ function inputBend(one: Forward, c: number, way: number, moving: Parameters<type
   const { size } = graph.output;
   const column = allocateFloats(dtype, size);
   kernels.fill(size, 0, column);
-  inMemory(dtype, (memory) => {
-    memory[column / bytesPerElement(dtype) + c] = 1;
-  });
+  kernels.fill(1, 1, column + c * bytesPerElement(dtype));
   const backward = new Backward(one, column, 1, "inputs");
   return pushThrough(backward, way, moving, (_, to) => kernels.fill(size, 0, to)).cotangents[graph.input.id];
 }

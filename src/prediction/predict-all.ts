@@ -21,17 +21,24 @@ export function* predictAll<Found extends object>(
   data: Data,
   predict: (batch: Dataset, first: number) => Steps<Found, ExamplesReport>,
 ): Steps<Found & Beside, ExamplesReport> {
-  const alike = new SameWeights(where);
   const parts: (Found & Beside)[] = [];
   let before = 0;
-  for (const batch of batchesOf(where, data)) {
-    const read = readDataset(where, batch);
+  for (const { read, beside } of readBatches(where, data)) {
     const found = yield* reporting(predict(read, before), (report) => report && { examples: before + report.examples });
     before += read.x.shape[0];
-    const weights = alike.of(read);
-    parts.push({ ...found, targets: read.y, ...(weights !== undefined && { weights }) });
+    parts.push({ ...found, ...beside });
   }
   return joined(where, parts);
+}
+
+/** All batches, and what goes with each beside its inputs. @throws as `predictAll` */
+export function* readBatches(where: string, data: Data): Generator<{ read: Dataset; beside: Beside }> {
+  const alike = new SameWeights(where);
+  for (const batch of batchesOf(where, data)) {
+    const read = readDataset(where, batch);
+    const weights = alike.of(read);
+    yield { read, beside: { targets: read.y, ...(weights !== undefined && { weights }) } };
+  }
 }
 
 /** What came of batches, arrays by their names, one after the other. */

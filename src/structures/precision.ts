@@ -39,6 +39,15 @@ export interface Precision {
   head?(graph: Graph): HeadVariance | undefined;
 }
 
+/** Rows v become v P⁻¹. */
+export function solveRows(precision: Precision, rows: Pointer, n: number): void {
+  if (precision.solve !== undefined) precision.solve(rows, n);
+  else {
+    precision.whiten(rows, n);
+    precision.colour(rows, n);
+  }
+}
+
 /** What is asked next: the determinant alone; its gradient too; traces besides; what has to do with rows; or variances of a head. */
 export type Prepared = "determinant" | "gradient" | "traces" | "rows" | "head";
 

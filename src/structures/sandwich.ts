@@ -20,7 +20,7 @@ import type { Curvature } from "./curvature.ts";
 import { DiagonalCurvature } from "./diagonal/curvature.ts";
 import { FullCurvature } from "./full/curvature.ts";
 import { rowsCovariance, rowsVariance } from "./jacobian-rows.ts";
-import type { Precision } from "./precision.ts";
+import { type Precision, solveRows } from "./precision.ts";
 
 /** Whether the outer products' sum lies in a curvature's structure. */
 export const hasSandwich = (curvature: Curvature): boolean =>
@@ -117,12 +117,6 @@ class Sandwich implements Precision {
     }
   }
 
-  /** Rows times P⁻¹. */
-  #solve(rows: Pointer, n: number): void {
-    this.#precision.whiten(rows, n);
-    this.#precision.colour(rows, n);
-  }
-
   /** Rows times L, or times Lᵀ. */
   #times(rows: Pointer, n: number, transposed: boolean): void {
     const size = this.#outer.size;
@@ -141,13 +135,13 @@ class Sandwich implements Precision {
   }
 
   whiten(rows: Pointer, n: number): void {
-    this.#solve(rows, n);
+    solveRows(this.#precision, rows, n);
     this.#times(rows, n, false);
   }
 
   colour(rows: Pointer, n: number): void {
     this.#times(rows, n, true);
-    this.#solve(rows, n);
+    solveRows(this.#precision, rows, n);
   }
 
   functionCovariance(backward: Backward): Numbers {

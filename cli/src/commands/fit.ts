@@ -15,7 +15,7 @@ import { noiseByRow, noiseByRowText, noiseOf, noiseText, scaleText } from "../mo
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
-import { columnLines, line, metricLines } from "../output/summary.ts";
+import { columnLines, judgementLines, line } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, repeatedText, styled } from "../output/terminal.ts";
 import { headerAdvice } from "../table/csv.ts";
 import { openTable } from "../table/open.ts";
@@ -331,7 +331,6 @@ function summary(
   const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
   const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
   const [noise, scale, byRow] = [noiseText(model), scaleText(model), noiseByRow(model, heldOut)];
-  const better = heldOut.baseline.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
   return [
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
     ...(scale === undefined ? [] : [line("target", scale)]),
@@ -359,13 +358,7 @@ function summary(
     ),
     ...(byRow === undefined ? [] : [line("noise", noiseByRowText(byRow))]),
     line("held out", fit.scheme),
-    ...metricLines(task, heldOut.metrics, heldOut.baseline),
-    better > 0
-      ? styled("green", `  Better than the baseline by ${better.toPrecision(3)} nats per row.`)
-      : styled("red", "  No better than the baseline: do not rely on this model."),
-    ...findings.map(({ severity, message, advice }) =>
-      styled(severity === "problem" ? "red" : "yellow", `${severity}: ${message} ${advice}`),
-    ),
+    ...judgementLines(task, heldOut, findings, "this model"),
     line("written", files.map(plain).join(", ")),
   ];
 }

@@ -10,8 +10,8 @@ import { type Examples, examplesAt } from "../model/examples.ts";
 import { columnAt, divide } from "../model/rows.ts";
 import { checkOutputs } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
-import { line, metricLines } from "../output/summary.ts";
-import { Progress, plain, printJson, printNote, styled } from "../output/terminal.ts";
+import { judgementLines, line } from "../output/summary.ts";
+import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
 import { arrayExamples, tableExamples } from "../table/examples.ts";
 import { isNpz, readNpz } from "../table/npz.ts";
 import { openTable } from "../table/open.ts";
@@ -184,7 +184,6 @@ async function run(path: string, data: string, options: Options): Promise<void> 
     });
     return;
   }
-  const better = baseline.negativeLogLikelihood - metrics.negativeLogLikelihood;
   const lines = [
     line("network", plain(described)),
     line("task", `${reading.task} of "${plain(examples.target)}" (${reading.because})`),
@@ -202,13 +201,7 @@ async function run(path: string, data: string, options: Options): Promise<void> 
       "held out",
       `${held.lines.length.toLocaleString("en")} rows${tests ? ` of ${plain(basename(test ?? ""))}` : ""}`,
     ),
-    ...metricLines(fit.task, metrics, baseline),
-    better > 0
-      ? styled("green", `  Better than the baseline by ${better.toPrecision(3)} nats per row.`)
-      : styled("red", "  No better than the baseline: do not rely on these predictions."),
-    ...findings.map(({ severity, message, advice }) =>
-      styled(severity === "problem" ? "red" : "yellow", `${severity}: ${message} ${advice}`),
-    ),
+    ...judgementLines(fit.task, fit.heldOut, findings, "these predictions"),
     line("written", files.map(plain).join(", ")),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);

@@ -2,6 +2,7 @@
 
 import type { TableModel } from "laplace-ts";
 import type { Metrics } from "../model/metrics.ts";
+import type { Finding } from "../model/report-data.ts";
 import { plain, styled } from "./terminal.ts";
 
 /** A line with a label in front. */
@@ -43,6 +44,25 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
     ];
   });
   return [styled("dim", head), ...rows];
+}
+
+/** What held-out rows say: metrics, whether they beat the baseline, and what was found. @param what should not be relied on if not */
+export function judgementLines(
+  task: string,
+  { metrics, baseline }: { readonly metrics: Metrics; readonly baseline: Metrics },
+  findings: readonly Finding[],
+  what: string,
+): string[] {
+  const better = baseline.negativeLogLikelihood - metrics.negativeLogLikelihood;
+  return [
+    ...metricLines(task, metrics, baseline),
+    better > 0
+      ? styled("green", `  Better than the baseline by ${better.toPrecision(3)} nats per row.`)
+      : styled("red", `  No better than the baseline: do not rely on ${what}.`),
+    ...findings.map(({ severity, message, advice }) =>
+      styled(severity === "problem" ? "red" : "yellow", `${severity}: ${message} ${advice}`),
+    ),
+  ];
 }
 
 /** Columns that are named with the reason why they are ignored; the others are counted. */

@@ -41,12 +41,10 @@ function planesOf(node: Node): { channels: number; image: Pair; grid: Pair } {
   return { channels, image, grid };
 }
 
-/** The places of the largest elements, and the sizes of planes before and after. */
-function placesOf(node: Node<PoolingAttributes>, pass: ForwardPass): { places: Pointer; m: number; n: number } {
+/** Writes the largest element of each window, or its place in the image, where a pointer is not 0. */
+function largest(node: Node<PoolingAttributes>, pass: ForwardPass, y: Pointer, places: Pointer): void {
   const { channels, image, grid } = planesOf(node as Node);
   const { kernel, stride, padding } = node.attributes;
-  const places = allocate(4 * pass.batch * node.size);
-  const x = pass.value(node.inputs[0]);
   withLayers(pass.kernels).maxPool(
     pass.batch * channels,
     ...image,
@@ -54,10 +52,17 @@ function placesOf(node: Node<PoolingAttributes>, pass: ForwardPass): { places: P
     ...stride,
     ...padding,
     ...grid,
-    x,
-    0,
+    pass.value(node.inputs[0]),
+    y,
     places,
   );
+}
+
+/** The places of the largest elements, and the sizes of planes before and after. */
+function placesOf(node: Node<PoolingAttributes>, pass: ForwardPass): { places: Pointer; m: number; n: number } {
+  const { image, grid } = planesOf(node as Node);
+  const places = allocate(4 * pass.batch * node.size);
+  largest(node, pass, 0, places);
   return { places, m: sizeOf(grid), n: sizeOf(image) };
 }
 
@@ -71,20 +76,7 @@ export const maxPool: Primitive<PoolingAttributes> = {
   attributes: windows,
   shape: ([x], attributes) => pooledShape("maxPool", x, attributes),
   forward(node, pass) {
-    const { channels, image, grid } = planesOf(node as Node);
-    const { kernel, stride, padding } = node.attributes;
-    const [x, y] = [pass.value(node.inputs[0]), pass.value(node)];
-    withLayers(pass.kernels).maxPool(
-      pass.batch * channels,
-      ...image,
-      ...kernel,
-      ...stride,
-      ...padding,
-      ...grid,
-      x,
-      y,
-      0,
-    );
+    largest(node, pass, pass.value(node), 0);
   },
   pushforward(node, pass) {
     scope(() => {
