@@ -24,8 +24,9 @@ async function namesOf(entry) {
 
 const ENTRY = "virtual:entry";
 
-/** What a file that is alone has in the place of a file of the kernels: memory of its own, and no threads. */
+/** What a file that is alone has in the place of a file of the kernels: memory of its own, no threads, and no file beside it. */
 const aloneIn = {
+  "kernels.ts": (text) => text.replace("fileOfNode() ?? ", ""),
   "heap.ts": (text) => text.replace(`"SharedArrayBuffer" in globalThis`, "false"),
   "parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
   "threads.ts": () =>
@@ -41,7 +42,8 @@ async function chunkOf(input, code, alone = false) {
     transform(text, id) {
       const [, file] = id.match(/src\/kernels\/(\w+\.ts)$/) ?? [];
       const instead = alone ? aloneIn[file]?.(text) : undefined;
-      if (instead === text) throw new Error(`${id} does not say whether memory is shared.`);
+      if (instead === text)
+        throw new Error(`${id}: the text that a file of one thread has other text for is not there.`);
       return instead === undefined ? undefined : { code: instead, map: null };
     },
   };

@@ -1,7 +1,7 @@
 // Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
 
 import { OptionError, valueText } from "../errors.ts";
-import { asynchronously, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
+import { asynchronously, type BurstOptions, type ExamplesReport, reporting, type Steps } from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
 export interface ShardTask<Common, Job, Result> {
@@ -37,20 +37,11 @@ function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Ste
   const work = yield* shards.task.begin(yield* shards.prepare());
   let [place, before, done] = [0, 0, 0];
   for (const job of shards.jobs) {
-    const steps = work(job);
-    try {
-      for (;;) {
-        const { done: ended, value } = steps.next();
-        if (ended) {
-          shards.take(place++, value);
-          break;
-        }
-        if (value) done = before + (value as number);
-        yield value && done;
-      }
-    } finally {
-      steps.return(undefined as never);
-    }
+    const steps = reporting(work(job), (value) => {
+      if (value) done = before + value;
+      return value && done;
+    });
+    shards.take(place++, yield* steps);
     before = done;
   }
 }
