@@ -51,6 +51,7 @@ export {
   tableEncodingSteps,
 } from "./data/encoding.ts";
 export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
+export { type GatherOptions, gather } from "./data/gather.ts";
 export { identityOf, type Occurrence, occurrences, placesOf, spellings } from "./data/identity.ts";
 export { inputNames } from "./data/input-names.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
@@ -247,10 +248,8 @@ export {
 } from "./losses/losses.ts";
 export {
   type AttentionOptions,
-  type MaskedLayer,
   multiHeadAttention,
   type PositionalOptions,
-  paddingMask,
   positionalEmbedding,
 } from "./network/layers/attention.ts";
 export {
@@ -265,6 +264,7 @@ export {
 export { dropout } from "./network/layers/dropout.ts";
 export { type EmbeddingOptions, embedding } from "./network/layers/embedding.ts";
 export { type FourierFeaturesOptions, fourierFeatures } from "./network/layers/fourier.ts";
+export { lastPosition, type MaskedLayer, paddingMask } from "./network/layers/masks.ts";
 export {
   type BatchNormOptions,
   batchNorm,

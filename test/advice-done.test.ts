@@ -19,6 +19,7 @@ import {
   defineLikelihood,
   dense,
   flatten,
+  gather,
   gaussian,
   jacobian,
   kernelArray,
@@ -56,6 +57,9 @@ const data = { x, y };
 const net = (dtype: "float32" | "float64" = "float64") => chain({ inputs: 2, seed: 1, dtype }, dense(2));
 const options = { likelihood: "regression", checks: false } as const;
 const fitted = (more: Partial<LaplaceOptions> = {}, of = data) => laplace(net(), { ...options, ...more }).fit(of);
+async function* inTime() {
+  yield data;
+}
 function* batches() {
   yield data;
 }
@@ -86,6 +90,11 @@ const advices: Record<string, Advice> = {
     says: "It is a promise: write await before it.",
     refused: () => net().forward(anyOf(Promise.resolve(x))),
     followed: async () => net().forward(await Promise.resolve(x)),
+  },
+  "batches that come in time": {
+    says: "the data are an async iterable: give await gather(it).",
+    refused: () => fitted({}, anyOf(inTime())),
+    followed: async () => laplace(net(), options).fit(await gather(inTime())),
   },
   "a promise of data": {
     says: "the data are a promise: write await before it.",

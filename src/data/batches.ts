@@ -25,9 +25,7 @@ export function checkData(where: string, data: Data): void {
   }
   if (typeof data === "function" || isDataset(data)) return;
   if (typeof (data as { [Symbol.asyncIterator]?: unknown } | null)?.[Symbol.asyncIterator] === "function") {
-    throw new ValueError(
-      `${where}: the data are an async iterable, which is not taken: gather its batches in a list first (for await … push).`,
-    );
+    throw new ValueError(`${where}: the data are an async iterable: give await gather(it).`);
   }
   if (
     typeof data !== "object" ||

@@ -28,14 +28,16 @@ export function addToTables(
   const bytes = bytesPerElement(dtype);
   inMemory(dtype, (memory) => {
     for (const node of nodes) {
-      const t = positionsOf(node);
+      const { positions: t, padding } = siteUseOf(node);
       const tokens = backward.value(node.inputs[0]) / bytes;
       let from = backward.cotangent(node) / bytes;
       for (let k = 0; k < columns; k++) {
         for (let b = 0; b < batch; b++) {
           const table = to / bytes + b * example + k * column;
           for (let i = 0; i < t; i++, from += n) {
-            const row = table + memory[tokens + b * t + i] * n;
+            const token = memory[tokens + b * t + i];
+            if (token === padding) continue;
+            const row = table + token * n;
             for (let j = 0; j < n; j++) memory[row + j] += memory[from + j];
           }
         }
@@ -95,7 +97,7 @@ function rowsOf(
       const places = new Map<number, number>();
       let position = 0;
       for (const node of nodes) {
-        const t = positionsOf(node);
+        const { positions: t, padding } = siteUseOf(node);
         const own = backward.value(node.inputs[0]) / bytes + (first + b) * t;
         const arrives = backward.cotangent(node) / bytes + (first + b) * node.size;
         for (let i = 0; i < t; i++, position++) {
@@ -103,6 +105,7 @@ function rowsOf(
           const place = places.get(token) ?? position;
           places.set(token, place);
           tokens[b * positions + position] = token;
+          if (token === padding) continue;
           for (let k = 0; k < columns; k++) {
             const to = rows / bytes + (b * columns + k) * step + place * n;
             const from = arrives + k * batch * node.size + i * n;

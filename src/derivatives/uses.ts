@@ -133,7 +133,7 @@ function sideOf(
   const columns = arrives ? backward.columns : 1;
   const at = allocateFloats(dtype, columns * count * numbers);
   for (let k = 0; k < columns; k++) {
-    unfold(kernels, from + k * batch * source.size * bytes, count, at + k * count * numbers * bytes);
+    unfold(kernels, from + k * batch * source.size * bytes, count, at + k * count * numbers * bytes, dtype);
   }
   return { at, column: arrives ? count * numbers : 0, ...strides };
 }

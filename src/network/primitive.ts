@@ -83,7 +83,7 @@ export interface SiteSide {
    * Writes that layout for `count` examples, from what a node has for them: its input's values, or one column of its own
    * cotangents. Missing where they have that layout already. What is unfolded is never kept for a whole batch.
    */
-  readonly unfold?: (kernels: Kernels, from: Pointer, count: number, to: Pointer) => void;
+  readonly unfold?: (kernels: Kernels, from: Pointer, count: number, to: Pointer, dtype: DType) => void;
 }
 
 /** How a node uses its site. */
@@ -97,6 +97,8 @@ export interface SiteUse {
   readonly right?: SiteSide;
   /** Whether the left side is one-hot: each position takes the weight's row that the node's input names. */
   readonly table?: boolean;
+  /** The row of a table that has no derivative. */
+  readonly padding?: number;
 }
 
 /** How files have attributes that are not plain: as others, which are read one by one. */

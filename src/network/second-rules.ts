@@ -210,6 +210,7 @@ const rules: Readonly<Record<string, SecondRule<never>>> = {
   maxPool: none,
   differs: none,
   embedding: none,
+  paddedEmbedding: none,
 };
 
 /** The second rule of a primitive of the order "general"; undefined where it has none. */

@@ -11,6 +11,7 @@ import {
   dataset,
   dense,
   evaluate,
+  gather,
   gaussian,
   gradient,
   LaplaceError,
@@ -114,7 +115,8 @@ describe("what cannot be data is named", () => {
   test.each(all)("%s", async (where, use) => {
     const refused = (given: unknown) => expect((async () => use(given as Data))()).rejects;
     await refused(Promise.resolve(data)).toThrow(`${where}: the data are a promise: write await before it.`);
-    await refused((async function* () {})()).toThrow(/async iterable/);
+    await refused((async function* () {})()).toThrow(/async iterable: give await gather/);
+    await refused(async function* () {}).toThrow(/what the function gives: the data are an async iterable/);
     await refused("text").toThrow(/must be an object \{ x, y \}.*or batches/);
     await refused(null).toThrow(ValueError);
     await refused([]).toThrow(/there are no data. There is no batch/);
@@ -127,6 +129,62 @@ describe("what cannot be data is named", () => {
     );
     await refused({ x: Promise.resolve(x), y }).toThrow(/promise: write await/);
     await refused({ x, y: ["a", "b", "c", "d"] }).toThrow(/entry of y at \[0\], "a" \(string\)/);
+  });
+});
+
+describe("batches of an async iterable are gathered", () => {
+  /** Batches in the same arrays, which are filled anew for each. */
+  async function* streamed() {
+    const row = take(data, [0]);
+    for (let i = 0; i < 4; i++) {
+      await Promise.resolve();
+      const next = take(data, [i]);
+      row.x.data.set(next.x.data);
+      row.y.data.set(next.y.data);
+      yield row;
+    }
+  }
+
+  test.each(["kronecker", "ekfac"] as const)("to be fitted: %s", async (structure) => {
+    const approximation = laplace(net, { likelihood: "regression", structure, checks: false });
+    const due = await approximation.sum(Array.from({ length: 4 }, (_, i) => take(data, [i])));
+    const found = await approximation.sum(await gather(streamed));
+    expect(found.curvature.dense().data).toEqual(due.curvature.dense().data);
+    const posterior = await approximation.fit(await gather(streamed()));
+    expect(posterior.covariance().data).toEqual(approximation.posterior(due).covariance().data);
+  });
+
+  test("to be trained on", async () => {
+    const [one, other] = [make(), make()];
+    const options = { loss: mse, epochs: 3, batchSize: 3, seed: 4 } as const;
+    await train(one, await gather(streamed()), options);
+    await train(other, data, options);
+    expect(one.parameters.data).toEqual(other.parameters.data);
+  });
+
+  test("until the signal says stop", async () => {
+    const stop = new AbortController();
+    let seen = 0;
+    const endless = async function* () {
+      for (;;) {
+        if (++seen === 3) stop.abort(new Error("enough"));
+        yield data;
+      }
+    };
+    const { signal } = stop;
+    await expect(gather(endless(), { signal })).rejects.toThrow("enough");
+    expect(seen).toBe(3);
+  });
+
+  test("or other data are refused", async () => {
+    for (const given of [data, [data], undefined, () => [data]]) {
+      await expect(gather(given as never)).rejects.toThrow(/expected an async iterable/);
+    }
+    await expect(gather(async function* () {})).rejects.toThrow(/there are no data/);
+    const bad = (async function* () {
+      yield { x: [[1]], y: [1, 2] };
+    })();
+    await expect(gather(bad)).rejects.toThrow(/^gather: the first axes of x and y/);
   });
 });
 

@@ -15,6 +15,7 @@ import {
   LaplaceError,
   type Layer,
   laplace,
+  loadPosterior,
   MemoryBudgetError,
   mean,
   mse,
@@ -26,9 +27,11 @@ import {
   perSampleGradients,
   randomNormal,
   reshape,
+  savePosterior,
   split,
   type Traced,
   tanh,
+  train,
   ValueError,
   vjp,
 } from "../../src/index.ts";
@@ -135,6 +138,68 @@ describe("an embedding", () => {
       laplace(model, { likelihood: "regression", structure: "diagonal", checks: false }).fit({ x: inputs, y });
     const [a, b] = [(await fitted(net, x)).predict(x), (await fitted(other, oneHot)).predict(oneHot)];
     expect(a.variance.data).toBeAllClose(b.variance.data, close);
+  });
+
+  describe("with a paddingIndex", () => {
+    const padding = 2;
+    const padded = network({ inputs: [T], dtype: "float64", seed: 1 }, (value) =>
+      rest(embedding(V, D, { paddingIndex: padding })(value)),
+    );
+    /** One-hot tokens, of which padding has zeros. */
+    const without = array(
+      oneHot.data.map((one, i) => (tokens[Math.floor(i / V)] === padding ? 0 : one)),
+      { shape: oneHot.shape, dtype: "float64" },
+    );
+    const plain = network({ inputs: [T, V], dtype: "float64" }, (value) =>
+      rest(dense(D, undefined, { bias: false })(value)),
+    );
+    plain.setParameters(turned(padded.parameters));
+
+    test("has a row of zeros that is constant", async () => {
+      const table = padded.parameters.data.slice(0, V * D);
+      expect([...table.subarray(padding * D, (padding + 1) * D)]).toEqual(new Array(D).fill(0));
+      expect(table.filter((entry) => entry === 0).length).toBe(D);
+      expect(padded.forward(x).data).toBeAllClose(plain.forward(without).data, close);
+      expect(turned(jacobian(padded, x)).data).toBeAllClose(jacobian(plain, without).data, close);
+      const sum = gradient(padded, mse, { x, y });
+      expect(turned(sum).data).toBeAllClose(gradient(plain, mse, { x: without, y }).data, close);
+      const norms = perSampleGradientNorms(padded, mse, { x, y });
+      expect(norms.data).toBeAllClose(perSampleGradientNorms(plain, mse, { x: without, y }).data, close);
+      const v = randomNormal([padded.parameterCount], { dtype: "float64", seed: 5 });
+      expect(jvp(padded, x, v).data).toBeAllClose(jvp(plain, without, turned(v)).data, close);
+      // Another row than zeros is looked up, and left as it is.
+      const own = padded.clone();
+      own.parameters.data.fill(0.5, padding * D, (padding + 1) * D);
+      expect(own.forward(x)).not.toEqual(padded.forward(x));
+      await train(own, { x, y }, { loss: mse, epochs: 3 });
+      expect([...own.parameters.data.slice(padding * D, (padding + 1) * D)]).toEqual(new Array(D).fill(0.5));
+    });
+
+    test.each(["full", "diagonal", "kronecker", "ekfac", "lowRank"] as const)(
+      "%s has nothing of it",
+      async (structure) => {
+        const fitted = (model: Network, inputs: NDArray) =>
+          laplace(model, { likelihood: "regression", structure, checks: false }).fit({ x: inputs, y });
+        const [a, b] = [await fitted(padded, x), await fitted(plain, without)];
+        const place = { relative: 1e-9, absolute: 1e-12 };
+        // Tables turn the factors around, and what "ekfac" corrects with them.
+        if (structure !== "ekfac") {
+          expect(a.predict(x).variance.data).toBeAllClose(b.predict(without).variance.data, place);
+          expect(a.evidence().logMarginalLikelihood).toBeCloseTo(b.evidence().logMarginalLikelihood, 9);
+        }
+        const variance = a.variance().data;
+        for (let i = padding * D; i < (padding + 1) * D; i++) expect(variance[i]).toBeCloseTo(1, 10);
+        expect(loadPosterior(savePosterior(a)).predict(x)).toEqual(a.predict(x));
+      },
+    );
+
+    test("has a hessian, and options that are checked", () => {
+      const of = (net: Network, inputs: NDArray) =>
+        curvatureOf(net, "regression", { x: inputs, y }, { structure: "diagonal", curvature: "hessian" }).diagonal();
+      expect(turned(of(padded, x)).data).toBeAllClose(of(plain, without).data, { relative: 1e-9, absolute: 1e-11 });
+      expect(() => embedding(3, 2, { paddingIndex: 3 })).toThrow("is not among the tokens, 0 to 2");
+      expect(() => embedding(3, 2, { paddingIndex: -1 })).toThrow(OptionError);
+    });
   });
 
   test("needs no array of the size of one-hot tokens", async () => {

@@ -179,6 +179,9 @@ function normalise(writer: Writer, x: string, { attributes, shape }: Node<never>
   return writer.reshape(writer.apply("Div", [y, deviation]), shape);
 }
 
+const lookUp: Write = (w, x, { site }) =>
+  w.apply("Gather", [w.parameter((site as unknown as LinearSite).weight), w.apply("Cast", [x], { to: 7 })]);
+
 const writers: Readonly<Record<string, Write>> = {
   add: (w, _, __, inputs) => w.apply("Add", inputs),
   multiply: (w, _, __, inputs) => w.apply("Mul", inputs),
@@ -217,8 +220,8 @@ const writers: Readonly<Record<string, Write>> = {
     const scaled = scale ? w.apply("Mul", [x, w.parameter(scale, dims)]) : x;
     return shift ? w.apply("Add", [scaled, w.parameter(shift, dims)]) : scaled;
   },
-  embedding: (w, x, { site }) =>
-    w.apply("Gather", [w.parameter((site as unknown as LinearSite).weight), w.apply("Cast", [x], { to: 7 })]),
+  embedding: lookUp,
+  paddedEmbedding: lookUp,
   matmul: (w, _, node, [a, b]) => {
     const { attributes, inputs } = node as unknown as { attributes: { transposed: boolean }; inputs: Node[] };
     if (!attributes.transposed) return w.apply("MatMul", [a, b]);

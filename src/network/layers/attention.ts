@@ -1,20 +1,13 @@
-// Attention, and what tells it where positions are and which of them count.
+// Attention, and what tells it where positions are.
 
 import { sameShape, shapeText } from "../../array/ndarray.ts";
-import {
-  checkBoolean,
-  checkChoice,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  LaplaceError,
-  ShapeError,
-} from "../../errors.ts";
+import { checkBoolean, checkChoice, checkInteger, checkOptions, ShapeError } from "../../errors.ts";
 import { add, applyLinear, initialiserOf, type Layer, multiply, requireTraced, reshape } from "../layers.ts";
 import type { LinearSite } from "../parameters.ts";
-import { addSinusoids, differs, maskedSoftmax, positions } from "../primitives/attention.ts";
+import { addSinusoids, maskedSoftmax, positions } from "../primitives/attention.ts";
 import type { Initialiser, Traced } from "../trace.ts";
 import { applyTable } from "./embedding.ts";
+import { checkMask, type MaskedLayer } from "./masks.ts";
 import { matmul, permute, split } from "./rearrange.ts";
 
 /** Options of `multiHeadAttention`. */
@@ -26,9 +19,6 @@ export interface AttentionOptions {
   /** The layer's name in the table of parameters (default: its number). */
   name?: string;
 }
-
-/** A layer that takes a mask besides: [positions], in which 0 marks padding. */
-export type MaskedLayer = (x: Traced, mask?: Traced) => Traced;
 
 /**
  * Multi-head self-attention (Vaswani et al. 2017, arXiv:1706.03762) over a sequence [positions, width]: for each head
@@ -59,12 +49,7 @@ export function multiHeadAttention(heads: number, options: AttentionOptions = {}
         `${where}: expected a sequence [positions, width], with a width that ${heads} heads divide, got ${shapeText(x.shape)}.`,
       );
     }
-    if (mask !== undefined) {
-      requireTraced(where, mask);
-      if (mask.node.dependsOnParameters) {
-        throw new LaplaceError(`${where}: the mask depends on parameters, of which it would hide the derivatives.`);
-      }
-    }
+    if (mask !== undefined) checkMask(where, mask, positions);
     // Queries, keys and values begin as projections of their own.
     const weights = (inputs: number) => initialiserOf("glorotUniform", inputs, width);
     const project = (value: Traced, outputs: number, part: string) =>
@@ -78,16 +63,6 @@ export function multiHeadAttention(heads: number, options: AttentionOptions = {}
     return project(reshape(permute(attended, [1, 0, 2]), [positions, width]), width, "out");
   };
   return layer;
-}
-
-/**
- * A mask of padding, shaped as the tokens: 0 where a token is `padding`, 1 elsewhere.
- * @param padding the number that stands for no token (default 0)
- */
-export function paddingMask(tokens: Traced, padding = 0): Traced {
-  requireTraced("paddingMask", tokens);
-  checkNumber("paddingMask", "padding", padding);
-  return tokens.trace.emit(differs, [tokens], { from: padding });
 }
 
 /** Options of `positionalEmbedding`. */

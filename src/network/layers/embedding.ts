@@ -2,11 +2,13 @@
 
 import { checkInteger, checkOptions, OptionError } from "../../errors.ts";
 import { type Layer, requireTraced } from "../layers.ts";
-import { embedding as primitive } from "../primitives/embedding.ts";
+import { paddedEmbedding, embedding as primitive } from "../primitives/embedding.ts";
 import type { Initialiser, Traced } from "../trace.ts";
 
 /** Options of `embedding`. */
 export interface EmbeddingOptions {
+  /** The token of padding: its row begins at 0 and has no derivative, so that neither training nor data move it (default: none). */
+  paddingIndex?: number;
   /** The layer's name in the table of parameters (default: its number). */
   name?: string;
 }
@@ -26,18 +28,34 @@ const MOST_TOKENS = 2 ** 24;
  * Gradients, norms and diagonal curvature touch only the rows that are looked up. The factor of a table's rows in
  * "kronecker" and "ekfac" is a whole matrix [vocabulary, vocabulary]: for more than some thousand tokens take "diagonal", or
  * leave the table out, with `weights` or `net.freeze`.
+ *
+ * With `paddingIndex` as PyTorch's padding_idx: the vector of that token is what the table has (0 at first, or what was loaded), a
+ * constant. Of its weights a posterior keeps the prior, which no prediction sees.
  * @throws OptionError; ValueError, when the network is run, for what is not such a token
  */
 export function embedding(vocabulary: number, dimensions: number, options: EmbeddingOptions = {}): Layer {
   checkInteger("embedding", "the vocabulary", vocabulary, 1);
   checkInteger("embedding", "the number of dimensions", dimensions, 1);
-  checkOptions("embedding", options, ["name"]);
+  checkOptions("embedding", options, ["name", "paddingIndex"]);
+  const { name, paddingIndex } = options;
   if (vocabulary > MOST_TOKENS) {
     throw new OptionError(`embedding: the vocabulary must be at most ${MOST_TOKENS}, not ${vocabulary}.`);
   }
+  if (paddingIndex !== undefined) {
+    checkInteger("embedding", "paddingIndex", paddingIndex, 0);
+    if (paddingIndex >= vocabulary) {
+      throw new OptionError(
+        `embedding: the paddingIndex ${paddingIndex} is not among the tokens, 0 to ${vocabulary - 1}.`,
+      );
+    }
+  }
+  const initialise: Initialiser = (values, random) => {
+    standardNormal(values, random);
+    if (paddingIndex !== undefined) values.fill(0, paddingIndex * dimensions, (paddingIndex + 1) * dimensions);
+  };
   const layer: Layer = (x) => {
     requireTraced("embedding", x);
-    return applyTable(layer, x, { vocabulary, dimensions, initialise: standardNormal, name: options.name });
+    return applyTable(layer, x, { vocabulary, dimensions, initialise, name }, paddingIndex);
   };
   return layer;
 }
@@ -51,7 +69,7 @@ interface TableDraft {
 }
 
 /** The rows of a layer's table that tokens name. */
-export function applyTable(layer: object, tokens: Traced, draft: TableDraft): Traced {
+export function applyTable(layer: object, tokens: Traced, draft: TableDraft, padding?: number): Traced {
   const { vocabulary, dimensions, initialise, name } = draft;
   const site = tokens.trace.site(layer, name, (parameter) => ({
     kind: "linear",
@@ -60,5 +78,7 @@ export function applyTable(layer: object, tokens: Traced, draft: TableDraft): Tr
     transposed: true,
     weight: parameter({ role: "weight", shape: [vocabulary, dimensions], initialise }),
   }));
-  return tokens.trace.emit(primitive, [tokens], undefined, site);
+  return padding === undefined
+    ? tokens.trace.emit(primitive, [tokens], undefined, site)
+    : tokens.trace.emit(paddedEmbedding, [tokens], { padding }, site);
 }

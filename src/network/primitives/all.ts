@@ -5,7 +5,7 @@ import { add, affine, multiply } from "./arithmetic.ts";
 import { addSinusoids, differs, maskedSoftmax, positions } from "./attention.ts";
 import { convolution, transposedConvolution } from "./convolution.ts";
 import { elementwise } from "./elementwise.ts";
-import { embedding } from "./embedding.ts";
+import { embedding, paddedEmbedding } from "./embedding.ts";
 import { input } from "./input.ts";
 import { linear, scaleShift } from "./linear.ts";
 import { matmul } from "./matmul.ts";
@@ -20,7 +20,7 @@ import { batchNormalise, dropout } from "./training.ts";
 export const primitives = [
   ...[input, add, multiply, affine, reshape, concatenate, softmax],
   ...[permute, slice, sum],
-  ...[elementwise, linear, scaleShift, embedding, matmul, normalise],
+  ...[elementwise, linear, scaleShift, embedding, paddedEmbedding, matmul, normalise],
   ...[convolution, transposedConvolution, maxPool, averagePool],
   ...[maskedSoftmax, differs, positions, addSinusoids],
   ...[dropout, batchNormalise],

@@ -4,9 +4,9 @@
 import { shapeText } from "../../array/ndarray.ts";
 import { LaplaceError, ShapeError, ValueError } from "../../errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, inMemory, type Pointer } from "../../kernels/memory.ts";
 import type { LinearSite } from "../parameters.ts";
-import { type ForwardPass, lastAxis, type Node, type Primitive, type SiteUse } from "../primitive.ts";
+import { type ForwardPass, lastAxis, type Node, type Primitive, type SiteSide, type SiteUse } from "../primitive.ts";
 
 /** Copies the rows of a table [vocabulary, dimensions] that tokens name. @throws ValueError for what is not a token */
 function copyRows(node: Node, pass: ForwardPass, table: Pointer, to: Pointer): void {
@@ -71,5 +71,46 @@ export const embedding: Primitive<undefined> = {
       left: { channelsFirst: false, unfold },
       right: { channelsFirst: false },
     };
+  },
+};
+
+interface PaddedAttributes {
+  readonly padding: number;
+}
+
+/** The same, with a row that is constant: it has no derivative. */
+export const paddedEmbedding: Primitive<PaddedAttributes> = {
+  ...(embedding as Primitive<never>),
+  name: "paddedEmbedding",
+  attributes: { padding: (from, name) => from.integer(name, 0) },
+  shape(inputs, { padding }, site) {
+    const shape = embedding.shape(inputs, undefined, site);
+    const { outputs: vocabulary } = site as LinearSite;
+    if (padding < vocabulary) return shape;
+    throw new ShapeError(`paddedEmbedding: a table of ${vocabulary} rows has no row ${padding}.`);
+  },
+  pushforward(node, pass) {
+    embedding.pushforward(node as Node<never>, pass);
+    const bytes = bytesPerElement(pass.dtype);
+    const [tokens, to] = [pass.value(node.inputs[0]) / bytes, pass.tangent(node) / bytes];
+    const [count, n] = [pass.batch * node.inputs[0].size, lastAxis(node)];
+    inMemory(pass.dtype, (memory) => {
+      for (let i = 0; i < count; i++) {
+        if (memory[tokens + i] === node.attributes.padding) memory.fill(0, to + i * n, to + (i + 1) * n);
+      }
+    });
+  },
+  siteUse(node): SiteUse {
+    const use = embedding.siteUse?.(node as Node<never>) as SiteUse;
+    const { outputs: vocabulary } = node.site as LinearSite;
+    const { padding } = node.attributes;
+    const unfold: SiteSide["unfold"] = (kernels, from, count, to, dtype) => {
+      use.left?.unfold?.(kernels, from, count, to, dtype);
+      const zero = allocateFloats(dtype, 1);
+      kernels.fill(1, 0, zero);
+      const column = to + padding * bytesPerElement(dtype);
+      kernels.copyRows(count * use.positions, 1, zero, 0, column, vocabulary, false);
+    };
+    return { ...use, padding, left: { channelsFirst: false, unfold } };
   },
 };

@@ -8,9 +8,12 @@ import {
   dense,
   embedding,
   flatten,
+  gru,
   jacobian,
   jvp,
   LaplaceError,
+  lastPosition,
+  lstm,
   multiHeadAttention,
   type NDArray,
   type Network,
@@ -134,13 +137,88 @@ describe("tokens", () => {
   });
 });
 
+/** Without the sign of 0, which products with masks may have. */
+const numbers = (y: NDArray) => Array.from(y.data, (value) => value + 0);
+
+/** Some of these positions. */
+const only = (rows: readonly number[][], keep: readonly boolean[]) => rows.filter((_, t) => keep[t]);
+
+test.each([
+  ["lstm", lstm],
+  ["gru", gru],
+] as const)("%s passes over padding, wherever it is", (_, cell) => {
+  const recurrent = (positions: number, padded: boolean, output: "sequence" | "last") =>
+    network({ inputs: [positions, 3], dtype: "float64", seed: 5 }, (x) => {
+      const mask = reshape(slice(x, 2, 3), [positions]);
+      const layer = cell(2, { output });
+      return padded ? layer(slice(x, 0, 2), mask) : layer(slice(x, 0, 2));
+    });
+  fc.assert(
+    fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 5 }), fc.nat(1e9), (keep, seed) => {
+      const rows = inputsOf(keep, 2, seed);
+      const net = recurrent(keep.length, true, "last");
+      if (!keep.includes(true)) {
+        expect(numbers(net.forward(array([rows])))).toEqual([0, 0]);
+        return;
+      }
+      const short = only(rows, keep);
+      const plain = recurrent(short.length, false, "last");
+      expect(numbers(net.forward(array([rows])))).toEqual(numbers(plain.forward(array([short]))));
+      const derivatives = jacobian(net, array([rows])).data;
+      expect(derivatives).toBeAllClose(jacobian(plain, array([short])).data, { relative: 1e-12, absolute: 1e-14 });
+      // A sequence keeps the state where there is padding, and begins with 0.
+      const states = recurrent(keep.length, true, "sequence").forward(array([rows]));
+      const due = recurrent(short.length, false, "sequence").forward(array([short]));
+      keep.forEach((_, t) => {
+        const seen = keep.slice(0, t + 1).filter(Boolean).length;
+        expect([0, 1].map((i) => states.at(0, t, i) + 0)).toEqual(
+          [0, 1].map((i) => (seen === 0 ? 0 : due.at(0, seen - 1, i) + 0)),
+        );
+      });
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test("the last position that is not padding is taken as it is", () => {
+  const of = (positions: number, padded: boolean) =>
+    network({ inputs: [positions, 3], dtype: "float64", seed: 2 }, (x) => {
+      const y = dense(2)(slice(x, 0, 2));
+      return padded ? lastPosition(y, reshape(slice(x, 2, 3), [positions])) : lastPosition(y);
+    });
+  fc.assert(
+    fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 5 }), fc.nat(1e9), (keep, seed) => {
+      const rows = inputsOf(keep, 2, seed);
+      const net = of(keep.length, true);
+      const short = only(rows, keep);
+      const due = short.length === 0 ? [0, 0] : numbers(of(1, false).forward(array([short.slice(-1)])));
+      expect(numbers(net.forward(array([rows])))).toEqual(due);
+      expect(of(keep.length, false).forward(array([rows])).data).toEqual(
+        of(1, false).forward(array([rows.slice(-1)])).data,
+      );
+      const derivatives = jacobian(net, array([rows]), { withRespectTo: "inputs" });
+      for (let t = 0; t < keep.length; t++) {
+        const moves = [0, 1].some((i) => derivatives.at(0, i, t, 0) !== 0);
+        expect(moves).toBe(t === keep.lastIndexOf(true));
+      }
+    }),
+    { numRuns: 20 },
+  );
+  const make = (model: Parameters<typeof network>[1]) => () => network({ inputs: [3, 2] }, model);
+  expect(make((x) => lastPosition(flatten(x)))).toThrow(
+    /lastPosition: expected a sequence \[positions, width\], got \[6\]/,
+  );
+  expect(make((x) => lastPosition(x, x))).toThrow(/lastPosition: expected a mask \[3\]/);
+  expect(make((x) => lstm(2)(x, x))).toThrow(/lstm: expected a mask \[3\]/);
+});
+
 test("masks that cannot be used are refused", () => {
   const attend = multiHeadAttention(1);
   const make = (model: Parameters<typeof network>[1]) => () => network({ inputs: [3, 2] }, model);
   expect(make((x) => attend(x, reshape(slice(dense(2)(x), 0, 1), [3])))).toThrow(LaplaceError);
   expect(make((x) => attend(x, reshape(slice(dense(2)(x), 0, 1), [3])))).toThrow(/the mask depends on parameters/);
   expect(make((x) => attend(x, x))).toThrow(ShapeError);
-  expect(make((x) => attend(x, x))).toThrow(/expected a mask \[3\] of the keys, got \[3, 2\]/);
+  expect(make((x) => attend(x, x))).toThrow(/expected a mask \[3\], a number for each position, got \[3, 2\]/);
   expect(make((x) => attend(x, true as never))).toThrow(/expected a traced value/);
   expect(() => chain({ inputs: [3, 2] }, multiHeadAttention(3))).toThrow(/a width that 3 heads divide, got \[3, 2\]/);
   expect(() => chain({ inputs: 3 }, multiHeadAttention(3))).toThrow(

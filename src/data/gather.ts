@@ -1,0 +1,39 @@
+// Batches that come one after the other in time.
+
+import { checkOptions, ValueError } from "../errors.ts";
+import { readBursts, type StopSignal } from "../kernels/steps.ts";
+import { type Dataset, type DatasetLike, readDataset } from "./dataset.ts";
+
+/** Options of `gather`. */
+export interface GatherOptions {
+  /** Stops between two batches: the signal's reason is thrown. */
+  signal?: StopSignal | undefined;
+}
+
+/**
+ * The batches of an async iterable, or of a function that gives one, as a list, which everything that takes data takes:
+ * `await train(net, await gather(batches()), …)`. They are copied, so that their arrays may be filled anew for the next.
+ * @throws ShapeError, ValueError for bad data, or none; the signal's reason
+ */
+export async function gather(
+  batches: AsyncIterable<DatasetLike> | (() => AsyncIterable<DatasetLike>),
+  options: GatherOptions = {},
+): Promise<Dataset[]> {
+  const where = "gather";
+  checkOptions(where, options, ["signal"]);
+  const { signal } = readBursts(where, options);
+  const given = typeof batches === "function" ? batches() : batches;
+  if (typeof (given as Partial<AsyncIterable<unknown>> | null)?.[Symbol.asyncIterator] !== "function") {
+    throw new ValueError(
+      `${where}: expected an async iterable of batches, or a function that gives one; other data need no gathering.`,
+    );
+  }
+  const list: Dataset[] = [];
+  for await (const batch of given) {
+    signal?.throwIfAborted();
+    const { x, y, weights } = readDataset(where, batch);
+    list.push({ x: x.clone(), y: y.clone(), ...(weights !== undefined && { weights: weights.clone() }) });
+  }
+  if (list.length === 0) throw new ValueError(`${where}: there are no data. The iterable gave no batches.`);
+  return list;
+}
