@@ -55,7 +55,7 @@ test("a chain, its training, a posterior and predictions take 66 kB by laplace-t
   );
 });
 
-test("a posterior out of a file and its predictions take 56 kB by laplace-ts/predict, and 66 with all layers", async () => {
+test("a posterior out of a file and its predictions take 56 kB by laplace-ts/predict, and 68 with all layers", async () => {
   const program = (more: string) =>
     bundled(`import { full, gaussian, layers, loadPosterior, predict } from "laplace-ts/predict";
       const { bytes, x } = globalThis;
@@ -64,16 +64,16 @@ test("a posterior out of a file and its predictions take 56 kB by laplace-ts/pre
   expect(kilobytes(text)).toBeLessThan(56);
   expect(text).not.toMatch(/epochs|evidence|einsum:|eigenbas[ie]s of|meanField|convolution:|over-?confident/);
   const rich = await program(", layers");
-  expect(kilobytes(rich)).toBeLessThan(66.5);
+  expect(kilobytes(rich)).toBeLessThan(68);
   expect(rich).toMatch(/convolution/);
 });
 
-test("by laplace-ts, whose names and methods stand for more, they take 128 kB", async () => {
+test("by laplace-ts, whose names and methods stand for more, they take 129 kB", async () => {
   const text = await bundled(`import { chain, dense, gaussian, laplace, mse, tanh, train } from "laplace-ts";
     const { data, x } = globalThis;
     const net = chain({ inputs: [1] }, dense(8, tanh), dense(1));
     await train(net, data, { loss: mse });
     globalThis.found = (await laplace(net, { likelihood: gaussian() }).fit(data)).predict(x);`);
-  expect(kilobytes(text)).toBeLessThan(128);
+  expect(kilobytes(text)).toBeLessThan(129);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

@@ -94,6 +94,17 @@ const calls: Record<keyof AllKernels, readonly Call[]> = {
   ],
   averagePool: [(k, { x, out }) => k.averagePool(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, false, x, out)],
   averagePoolBack: [(k, { x, out }) => k.averagePoolBack(2, 7, N, 3, 2, 2, 1, 1, 1, 3, N, false, x, out)],
+  winogradWeights: [false, true].map(
+    (turned) =>
+      (k, { x, out }) =>
+        k.winogradWeights(5 * N, turned, x, out),
+  ),
+  winogradInput: [(k, { x, out, more }) => k.winogradInput(2, 3, 7, N, 1, 2, 4, 24, more, x, out)],
+  winogradOutput: [false, true].map(
+    (add) =>
+      (k, { x, out, more }) =>
+        k.winogradOutput(2, 3, 7, N, 4, 24, more, x, out, add),
+  ),
   channelAffine: [(k, { x, y, out }) => k.channelAffine(3, 5, N, x, y, y + 8 * N, out, true)],
   scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],
   softmax: [(k, { x, out }) => k.softmax(3, N, x, out)],

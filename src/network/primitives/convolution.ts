@@ -6,13 +6,14 @@
 import { shapeText, sizeOf } from "../../array/ndarray.ts";
 import { ShapeError } from "../../errors.ts";
 import { withLayers } from "../../kernels/layers.ts";
-import { allocateFloats, bytesPerElement, type Pointer, scope } from "../../kernels/memory.ts";
+import { allocateFloats, bytesPerElement, type DType, type Pointer, scope } from "../../kernels/memory.ts";
 import { pair, sides } from "../attributes.ts";
 import { chunkLength } from "../chunks.ts";
 import type { LinearSite, Shape } from "../parameters.ts";
 import type { ForwardPass, Node, Primitive, SiteSide, SiteUse } from "../primitive.ts";
 import { product } from "../product.ts";
 import { siteRules } from "../rules.ts";
+import { correlateTiles, pays, type Tiled } from "../winograd.ts";
 
 /** Height and width. */
 export type Pair = readonly [height: number, width: number];
@@ -172,6 +173,25 @@ function eachBlock(
   });
 }
 
+/** What minimal filtering is to do in the place of windows, where it pays. @param back from the grid to the image */
+function tiledOf(
+  { groups = 1, outputs }: LinearSite,
+  windows: Windows,
+  dtype: DType,
+  back: boolean,
+): Tiled | undefined {
+  const { kernel, stride, dilation, padding, image, grid } = windows;
+  const [top, , left] = padding;
+  const apart = [...stride, ...dilation].every((one) => one === 1);
+  if (dtype !== "float32" || groups !== 1 || !apart || kernel.some((side) => side !== 3)) return undefined;
+  if (Math.max(top, left) > 2) return undefined;
+  const after = [outputs, ...grid] as const;
+  const tiled: Tiled = back
+    ? { from: after, top: 2 - top, left: 2 - left, to: image }
+    : { from: image, top, left, to: after };
+  return pays(tiled) ? tiled : undefined;
+}
+
 /** y = W · columns of x (or +=) for a number of images. */
 function correlate(
   pass: ForwardPass,
@@ -183,6 +203,11 @@ function correlate(
   y: Pointer,
   add: boolean,
 ): void {
+  const tiled = tiledOf(site, windows, pass.dtype, false);
+  if (tiled !== undefined) {
+    correlateTiles(pass, tiled, slabs, x, w, y, false, add);
+    return;
+  }
   eachBlock(pass, site, windows, slabs, x, w, y, false, (b) => {
     const { outputs: m, positions: n, inputs: k } = b;
     const w = { at: b.w, rows: m, columns: k, step: 0 };
@@ -208,6 +233,11 @@ function spread(
   w: Pointer,
   x: Pointer,
 ): void {
+  const tiled = tiledOf(site, windows, pass.dtype, true);
+  if (tiled !== undefined) {
+    correlateTiles(pass, tiled, slabs, y, w, x, true, true);
+    return;
+  }
   eachBlock(pass, site, windows, slabs, x, w, y, true, (b) => {
     const w = { at: b.w, rows: b.outputs, columns: b.inputs, transposed: true, step: 0 };
     const grid = { at: b.grid, rows: b.outputs, columns: b.positions, step: b.gridStep };

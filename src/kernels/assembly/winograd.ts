@@ -1,0 +1,191 @@
+// Correlations of images with windows of 3 × 3, one apart, by minimal filtering F(2×2, 3×3) (Lavin, Gray 2016, "Fast algorithms
+// for convolutional neural networks"): Y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A takes 16 products for 4 outputs, where windows take 36. Of
+// tiles of 4 × 4 inputs, two apart, become 16 matrices, one for each place in a tile; so do the weights, and their products
+// become tiles of 2 × 2 outputs. Tiles lie `across` in a row, a multiple of 4: those beyond the edge are of zeros. In float32
+// alone; in float64 these do nothing.
+
+/** Numbers of a row of half an image in the scratch memory: tiles, and one more for the last. */
+// @ts-ignore: decorator
+@inline
+function halfRow(across: usize): usize {
+  return across + 4;
+}
+
+/** G g Gᵀ of `count` weights [3, 3], to u [16, count]; of those turned by half a turn where `turned`. */
+export function winogradWeights<T>(count: usize, turned: bool, w: usize, u: usize): void {
+  if (sizeof<T>() != 4) return;
+  const step = count * 4;
+  for (let i: usize = 0; i < count; i++, w += 36, u += 4) {
+    // Along columns, then along rows, in place: rows of u 12 to 15 are written last.
+    for (let j: usize = 0; j < 3; j++) {
+      const at = turned ? w + (2 - j) * 4 : w + j * 4;
+      const a = load<f32>(turned ? at + 24 : at), b = load<f32>(at + 12), c = load<f32>(turned ? at : at + 24);
+      const to = u + j * step;
+      store<f32>(to, a);
+      store<f32>(to + 4 * step, 0.5 * (a + c + b));
+      store<f32>(to + 8 * step, 0.5 * (a + c - b));
+      store<f32>(to + 12 * step, c);
+    }
+    for (let j: usize = 0; j < 4; j++) {
+      const to = u + 4 * j * step;
+      const a = load<f32>(to), b = load<f32>(to + step), c = load<f32>(to + 2 * step);
+      store<f32>(to + step, 0.5 * (a + c + b));
+      store<f32>(to + 2 * step, 0.5 * (a + c - b));
+      store<f32>(to + 3 * step, c);
+    }
+  }
+}
+
+/** Row y of a plane, zeros beyond its edges, its even and odd places apart. */
+// @ts-ignore: decorator
+@inline
+function halve(y: i32, height: i32, width: i32, left: i32, length: i32, x: usize, even: usize, odd: usize): void {
+  const zero = f32x4.splat(0);
+  if (y < 0 || y >= height) {
+    for (let j = 0; j < length; j += 4) {
+      v128.store(even + <usize>j * 4, zero);
+      v128.store(odd + <usize>j * 4, zero);
+    }
+    return;
+  }
+  const row = x + <usize>(y * width) * 4;
+  for (let j = 0; j < length; j += 4) {
+    const first = 2 * j - left;
+    const to = <usize>j * 4;
+    if (first >= 0 && first + 8 <= width) {
+      const from = row + <usize>first * 4;
+      const a = v128.load(from), b = v128.load(from + 16);
+      v128.store(even + to, v128.shuffle<f32>(a, b, 0, 2, 4, 6));
+      v128.store(odd + to, v128.shuffle<f32>(a, b, 1, 3, 5, 7));
+      continue;
+    }
+    for (let i = 0; i < 4; i++) {
+      const e = first + 2 * i, o = e + 1;
+      const at = to + <usize>i * 4;
+      store<f32>(even + at, e >= 0 && e < width ? load<f32>(row + <usize>e * 4) : 0);
+      store<f32>(odd + at, o >= 0 && o < width ? load<f32>(row + <usize>o * 4) : 0);
+    }
+  }
+}
+
+/** Writes one row of Bᵀ d B, of what Bᵀ made of each column. */
+// @ts-ignore: decorator
+@inline
+function inputRow(a: v128, b: v128, c: v128, d: v128, step: usize, v: usize): void {
+  v128.store(v, f32x4.sub(a, c));
+  v128.store(v + step, f32x4.add(b, c));
+  v128.store(v + 2 * step, f32x4.sub(c, b));
+  v128.store(v + 3 * step, f32x4.sub(b, d));
+}
+
+/**
+ * Bᵀ d B of n images x [channels, height, width], whose tiles begin `top` and `left` beyond the edges, to v
+ * [16, channels, n · rows · across]. @param scratch room for 2 · (2 · rows + 2) · (across + 4) numbers
+ */
+export function winogradInput<T>(
+  n: i32, channels: i32, height: i32, width: i32, top: i32, left: i32, rows: i32, across: i32, scratch: usize, x: usize,
+  v: usize,
+): void {
+  if (sizeof<T>() != 4) return;
+  const half = halfRow(across) * 4;
+  const odd = <usize>(2 * rows + 2) * half;
+  const plane = <usize>(n * rows * across) * 4;
+  const step = <usize>channels * plane;
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < channels; c++, x += <usize>(height * width) * 4) {
+      for (let y = 0; y < 2 * rows + 2; y++) {
+        const to = scratch + <usize>y * half;
+        halve(y - top, height, width, left, across + 4, x, to, to + odd);
+      }
+      let to = v + <usize>c * plane + <usize>(i * rows * across) * 4;
+      for (let r = 0; r < rows; r++) {
+        const e0 = scratch + <usize>(2 * r) * half, e1 = e0 + half, e2 = e1 + half, e3 = e2 + half;
+        for (let t: usize = 0; t < <usize>across * 4; t += 16, to += 16) {
+          const a0 = v128.load(e0 + t), b0 = v128.load(e0 + odd + t);
+          const c0 = v128.load(e0 + t + 4), d0 = v128.load(e0 + odd + t + 4);
+          const a1 = v128.load(e1 + t), b1 = v128.load(e1 + odd + t);
+          const c1 = v128.load(e1 + t + 4), d1 = v128.load(e1 + odd + t + 4);
+          const a2 = v128.load(e2 + t), b2 = v128.load(e2 + odd + t);
+          const c2 = v128.load(e2 + t + 4), d2 = v128.load(e2 + odd + t + 4);
+          const a3 = v128.load(e3 + t), b3 = v128.load(e3 + odd + t);
+          const c3 = v128.load(e3 + t + 4), d3 = v128.load(e3 + odd + t + 4);
+          inputRow(f32x4.sub(a0, a2), f32x4.sub(b0, b2), f32x4.sub(c0, c2), f32x4.sub(d0, d2), step, to);
+          inputRow(
+            f32x4.add(a1, a2), f32x4.add(b1, b2), f32x4.add(c1, c2), f32x4.add(d1, d2), step, to + 4 * step,
+          );
+          inputRow(
+            f32x4.sub(a2, a1), f32x4.sub(b2, b1), f32x4.sub(c2, c1), f32x4.sub(d2, d1), step, to + 8 * step,
+          );
+          inputRow(
+            f32x4.sub(a1, a3), f32x4.sub(b1, b3), f32x4.sub(c1, c3), f32x4.sub(d1, d3), step, to + 12 * step,
+          );
+        }
+      }
+    }
+  }
+}
+
+/** Puts four tiles' pairs of a row of outputs in their places, those that are there. */
+// @ts-ignore: decorator
+@inline
+function pairs(a: v128, b: v128, left: i32, adding: bool, scratch: usize, y: usize): void {
+  const first = v128.shuffle<f32>(a, b, 0, 4, 1, 5), second = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+  if (left >= 8) {
+    v128.store(y, adding ? f32x4.add(v128.load(y), first) : first);
+    v128.store(y + 16, adding ? f32x4.add(v128.load(y + 16), second) : second);
+    return;
+  }
+  v128.store(scratch, first);
+  v128.store(scratch + 16, second);
+  for (let i: usize = 0; i < <usize>left * 4; i += 4) {
+    const value = load<f32>(scratch + i);
+    store<f32>(y + i, adding ? load<f32>(y + i) + value : value);
+  }
+}
+
+/**
+ * Aᵀ m A of m [16, channels, n · rows · across], to n images y [channels, height, width], or added to them.
+ * @param scratch room for 8 numbers
+ */
+export function winogradOutput<T>(
+  n: i32, channels: i32, height: i32, width: i32, rows: i32, across: i32, scratch: usize, m: usize, y: usize, adding: bool,
+): void {
+  if (sizeof<T>() != 4) return;
+  const plane = <usize>(n * rows * across) * 4;
+  const step = <usize>channels * plane;
+  const down = <usize>width * 4;
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < channels; c++, y += <usize>height * down) {
+      let at = m + <usize>c * plane + <usize>(i * rows * across) * 4;
+      for (let r = 0; r < rows; r++) {
+        const row = y + <usize>(2 * r) * down;
+        for (let t = 0; t < across; t += 4, at += 16) {
+          const left = width - 2 * t;
+          if (left <= 0) continue;
+          let a0: v128 = f32x4.splat(0), a1 = a0, b0 = a0, b1 = a0;
+          // Along rows, for each column: its part of both output columns.
+          for (let j: usize = 0; j < 4; j++) {
+            const from = at + j * step;
+            const m0 = v128.load(from), m1 = v128.load(from + 4 * step);
+            const m2 = v128.load(from + 8 * step), m3 = v128.load(from + 12 * step);
+            const s = f32x4.add(m0, f32x4.add(m1, m2)), d = f32x4.sub(f32x4.sub(m1, m2), m3);
+            if (j < 3) {
+              a0 = f32x4.add(a0, s);
+              b0 = f32x4.add(b0, d);
+            }
+            if (j == 1) {
+              a1 = s;
+              b1 = d;
+            } else if (j > 1) {
+              a1 = f32x4.sub(a1, s);
+              b1 = f32x4.sub(b1, d);
+            }
+          }
+          const to = row + <usize>(2 * t) * 4;
+          pairs(a0, a1, left, adding, scratch, to);
+          if (2 * r + 1 < height) pairs(b0, b1, left, adding, scratch, to + down);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+// Correlations with windows of 3 × 3 by minimal filtering (assembly/winograd.ts), for passes in float32.
+
+import { withLayers } from "../kernels/layers.ts";
+import { allocateFloats, type Pointer, scope } from "../kernels/memory.ts";
+import { chunkLength } from "./chunks.ts";
+import type { ForwardPass } from "./primitive.ts";
+import { product } from "./product.ts";
+
+/** Images whose windows of 3 × 3 begin at every place: what is correlated, and what becomes of it. */
+export interface Tiled {
+  readonly from: readonly [channels: number, height: number, width: number];
+  /** Zeros above and left of `from`. */
+  readonly top: number;
+  readonly left: number;
+  readonly to: readonly [channels: number, height: number, width: number];
+}
+
+/** Channels from which on products are long enough. */
+const LEAST_CHANNELS = 16;
+/** Share of the tiles' outputs that images must have. */
+const LEAST_FILLED = 0.7;
+
+/** Rows of tiles, and tiles in a row, in fours. */
+const tilesOf = ([, height, width]: Tiled["to"]) => [Math.ceil(height / 2), 4 * Math.ceil(width / 8)] as const;
+
+/** Whether it pays: with fewer channels, or images of which little fills the tiles, windows take less. */
+export function pays({ from, to }: Tiled): boolean {
+  const [rows, across] = tilesOf(to);
+  return Math.min(from[0], to[0]) >= LEAST_CHANNELS && to[1] * to[2] >= LEAST_FILLED * 4 * rows * across;
+}
+
+/**
+ * y = W · windows of x (or +=) for so many images.
+ * @param w [to, from, 3, 3], or where `transposed` [from, to, 3, 3], and then turned by half a turn
+ */
+export function correlateTiles(
+  { kernels: plain }: ForwardPass,
+  tiled: Tiled,
+  slabs: number,
+  x: Pointer,
+  w: Pointer,
+  y: Pointer,
+  transposed: boolean,
+  add: boolean,
+): void {
+  const { from, top, left, to } = tiled;
+  const kernels = withLayers(plain);
+  const [inputs, outputs] = [from[0], to[0]];
+  const [rows, across] = tilesOf(to);
+  const tiles = rows * across;
+  const weights = inputs * outputs;
+  const dtype = "float32";
+  scope(() => {
+    const u = allocateFloats(dtype, 16 * weights);
+    kernels.winogradWeights(weights, transposed, w, u);
+    const length = chunkLength(dtype, slabs, 16 * Math.max(inputs, outputs) * tiles);
+    const v = allocateFloats(dtype, 16 * inputs * length * tiles);
+    const m = allocateFloats(dtype, 16 * outputs * length * tiles);
+    const scratch = allocateFloats(dtype, 2 * (2 * rows + 2) * (across + 4));
+    for (let first = 0; first < slabs; first += length) {
+      const count = Math.min(length, slabs - first);
+      const [image, result] = [x + 4 * first * from[0] * from[1] * from[2], y + 4 * first * to[0] * to[1] * to[2]];
+      kernels.winogradInput(count, ...from, top, left, rows, across, scratch, image, v);
+      const [rowsOfW, columnsOfW] = transposed ? [inputs, outputs] : [outputs, inputs];
+      product(
+        kernels,
+        16,
+        { at: u, rows: rowsOfW, columns: columnsOfW, transposed },
+        { at: v, rows: inputs, columns: count * tiles },
+        m,
+        false,
+      );
+      kernels.winogradOutput(count, ...to, rows, across, scratch, m, result, add);
+    }
+  });
+}

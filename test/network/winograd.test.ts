@@ -1,0 +1,125 @@
+// Minimal filtering beside the sum over windows, written out.
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Random } from "../../src/array/random.ts";
+import { chain, conv2d, NDArray } from "../../src/index.ts";
+import { kernelsFor } from "../../src/kernels/kernels.ts";
+import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
+import type { ForwardPass } from "../../src/network/primitive.ts";
+import { correlateTiles, type Tiled } from "../../src/network/winograd.ts";
+
+const draws = (random: Random, length: number) => Float32Array.from({ length }, () => random.normal());
+
+/** The sum over windows of images x, in float64, and that of the terms' sizes. */
+function windowSums(
+  { from: [inputs, height, width], top, left, to: [outputs, oh, ow] }: Tiled,
+  n: number,
+  x: ArrayLike<number>,
+  weight: (k: number, c: number, i: number, j: number) => number,
+) {
+  const [y, sizes] = [new Float64Array(n * outputs * oh * ow), new Float64Array(n * outputs * oh * ow)];
+  let at = 0;
+  for (let b = 0; b < n; b++) {
+    for (let k = 0; k < outputs; k++) {
+      for (let r = 0; r < oh; r++) {
+        for (let s = 0; s < ow; s++, at++) {
+          for (let c = 0; c < inputs; c++) {
+            for (let i = 0; i < 3; i++) {
+              for (let j = 0; j < 3; j++) {
+                const [p, q] = [r + i - top, s + j - left];
+                if (p < 0 || p >= height || q < 0 || q >= width) continue;
+                const term = weight(k, c, i, j) * x[((b * inputs + c) * height + p) * width + q];
+                y[at] += term;
+                sizes[at] += Math.abs(term);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  return { y, sizes };
+}
+
+test("every shape, padding and number of channels, both ways, gives the sum over windows to float32's digits", () => {
+  const side = fc.integer({ min: 1, max: 19 });
+  const zeros = fc.integer({ min: 0, max: 2 });
+  const channels = fc.integer({ min: 1, max: 9 });
+  const shapes = fc.record({
+    n: fc.integer({ min: 1, max: 4 }),
+    inputs: channels,
+    outputs: channels,
+    height: side,
+    width: side,
+    top: zeros,
+    left: zeros,
+    bottom: zeros,
+    right: zeros,
+    transposed: fc.boolean(),
+    add: fc.boolean(),
+    seed: fc.nat(),
+  });
+  fc.assert(
+    fc.property(shapes, ({ n, inputs, outputs, height, width, top, left, bottom, right, transposed, add, seed }) => {
+      const [oh, ow] = [height + top + bottom - 2, width + left + right - 2];
+      fc.pre(oh >= 1 && ow >= 1);
+      const tiled: Tiled = { from: [inputs, height, width], top, left, to: [outputs, oh, ow] };
+      const random = new Random(seed);
+      const x = draws(random, n * inputs * height * width);
+      const w = draws(random, inputs * outputs * 9);
+      const before = draws(random, n * outputs * oh * ow);
+      const weight = (k: number, c: number, i: number, j: number) =>
+        transposed ? w[(c * outputs + k) * 9 + 8 - 3 * i - j] : w[(k * inputs + c) * 9 + 3 * i + j];
+      const expected = windowSums(tiled, n, x, weight);
+      const correlated = (images: Float32Array, old: Float32Array) =>
+        scope(() => {
+          const [from, weights, to] = [images, w, old].map((values) => copyIn("float32", values));
+          // What lies behind is not to be written.
+          const guard = allocateFloats("float32", 8);
+          kernelsFor("float32").fill(8, 7, guard);
+          const pass = { kernels: kernelsFor("float32") } as ForwardPass;
+          const count = old.length / (outputs * oh * ow);
+          correlateTiles(pass, tiled, count, from, weights, to, transposed, add);
+          expect([...copyOut("float32", guard, 8)]).toEqual(Array(8).fill(7));
+          return copyOut("float32", to, old.length);
+        });
+      const found = correlated(x, before);
+      // An image's numbers do not depend on those beside it, in any bit.
+      const [size, last] = [inputs * height * width, (n - 1) * outputs * oh * ow];
+      expect([...correlated(x.slice((n - 1) * size), before.slice(last))]).toEqual([...found.slice(last)]);
+      for (const [i, value] of found.entries()) {
+        const error = Math.abs(value - expected.y[i] - (add ? before[i] : 0));
+        // Every place of a tile may round; that of other windows in it comes back in their difference.
+        expect(error).toBeLessThan(2e-6 * (9 * inputs + Math.abs(before[i]) + expected.sizes[i]));
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("its error is at most four times that of the plain sum, and float64 has no other numbers than before", () => {
+  const random = new Random(5);
+  const shape = [32, 16, 16] as const;
+  const x = draws(random, 4 * 32 * 256);
+  const of = (dtype: "float32" | "float64", stride: number, data: Float32Array, kernel = 3) =>
+    chain({ inputs: shape, seed: 3, dtype }, conv2d(32, kernel, undefined, { padding: 1, stride })).forward(
+      new NDArray(dtype === "float32" ? data : Float64Array.from(data), [4, ...shape]),
+    );
+  const exact = of("float64", 1, x).data;
+  const tiles = of("float32", 1, x).data;
+  // A stride of 2 goes by windows, at a quarter of the places.
+  const windows = of("float32", 2, x).data;
+  let [ours, plain, count] = [0, 0, 0];
+  for (let p = 0; p < 4 * 32; p++) {
+    for (let r = 0; r < 16; r += 2) {
+      for (let s = 0; s < 16; s += 2) {
+        const i = p * 256 + r * 16 + s;
+        ours += (tiles[i] - exact[i]) ** 2;
+        plain += (windows[count++] - exact[i]) ** 2;
+      }
+    }
+  }
+  expect(ours).toBeGreaterThan(0);
+  expect(Math.sqrt(ours / plain)).toBeLessThan(4);
+});
