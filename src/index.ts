@@ -231,7 +231,7 @@ export type {
   TargetMoments,
   TargetNumbers,
 } from "./likelihood/plain.ts";
-export { poisson } from "./likelihood/poisson.ts";
+export { type PoissonOptions, poisson } from "./likelihood/poisson.ts";
 export type { KindOf, Task } from "./likelihood/tasks.ts";
 export { Cholesky, cholesky } from "./linalg/cholesky.ts";
 export { type Eigh, eigh } from "./linalg/eigh.ts";

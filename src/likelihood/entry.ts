@@ -31,6 +31,7 @@ export const entryFields: readonly string[] = [
   "classAxis",
   "ignoredLabel",
   "density",
+  "dispersion",
   "options",
 ];
 
@@ -72,7 +73,10 @@ export const categoricalValue: LikelihoodValue = {
 };
 
 /** That of `poisson()`. */
-export const poissonValue: LikelihoodValue = { name: "poisson", read: () => poisson() };
+export const poissonValue: LikelihoodValue = {
+  name: "poisson",
+  read: (fields) => poisson(fields.has("dispersion") ? { dispersion: fields.finite("dispersion") } : {}),
+};
 
 /** That of `heteroscedastic()`. */
 export const heteroscedasticValue: LikelihoodValue = {

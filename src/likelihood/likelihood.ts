@@ -132,6 +132,8 @@ export interface Likelihood<Kind extends LikelihoodKind = LikelihoodKind> extend
   readonly normal: Kinds[Kind]["normal"];
   /** The numbers beside the outputs that are tuned: a Gaussian's noise. */
   readonly hyper: Hyper;
+  /** Of counts: α of the variance rate + α rate², their log rate being the output. */
+  readonly dispersion?: number | undefined;
   /** The axis of classes, where it was named. */
   readonly classAxis?: ClassAxis | undefined;
   /** The value of targets that are left out. */

@@ -30,6 +30,7 @@ interface Known {
   checkNetwork?: Likelihood["checkNetwork"];
   /** "root" where ∂² loss / ∂f² is the information. */
   readonly curve?: "root";
+  readonly dispersion?: number;
 }
 
 /** @throws ValueError for numbers that cannot be targets */
@@ -50,7 +51,7 @@ export function ofNumbers(
   name: string,
   rule: NumberLikelihood,
   entry: LikelihoodEntry,
-  { root, logDensity, baseline, checkNetwork = () => {}, curve }: Known = {},
+  { root, logDensity, baseline, checkNetwork = () => {}, curve, dispersion }: Known = {},
 ): Likelihood<"numbers"> {
   const { targets: kind = "reals" } = rule;
   const rootOf = root ?? ((f: number) => Math.sqrt(rule.information(f)));
@@ -75,6 +76,7 @@ export function ofNumbers(
     hyper: noHyper,
     links: ["exact", "plugin"],
     needs: (link) => (link === "plugin" ? "mean" : "variance"),
+    dispersion,
     checkNetwork,
     readTargets(where, targets, shape, dtype) {
       const t = mse.rule.readTargets(where, targets, shape, dtype);

@@ -1,22 +1,34 @@
 // Counts: outputs are logarithms of rates.
 
 import { millsRatio, normalDensity } from "../array/normal.ts";
-import { portableExp, portableExpm1, portableLog } from "../array/portable.ts";
-import { checkOptions } from "../errors.ts";
+import { portableExp } from "../array/portable.ts";
+import { checkNumber, checkOptions } from "../errors.ts";
+import { drawCount, logFactorial, rateVariance, stirling } from "./counting.ts";
 import { fallingRoot, logTrapezoid, logUpper, normalUpper } from "./integrals.ts";
 import { type Likelihood, meanOf, refuseEnding } from "./likelihood.ts";
+import { logDispersedDensity, negativeBinomial } from "./negative-binomial.ts";
 import { ofNumbers } from "./of-numbers.ts";
-import type { DrawSource, NumberLikelihood } from "./plain.ts";
+import type { NumberLikelihood } from "./plain.ts";
+
+/** Options of `poisson`. */
+export interface PoissonOptions {
+  /** α ≥ 0 of the variance rate + α rate² (default 0): above it counts are negative binomial. */
+  dispersion?: number | undefined;
+}
 
 /**
  * A Poisson likelihood with the rate eᶠ: the loss is eᶠ − y f, Λ = diag(eᶠ). Targets are counts, shaped like the outputs.
  * Predictions are counts: "exact" (default) has the mean of a log-normal rate, e^(m + v/2), and the variance of counts of
- * that rate; "plugin" takes the rate at the mean.
+ * that rate; "plugin" takes the rate at the mean. Counts that vary more have a `dispersion` α: they are negative binomial, with the
+ * variance eᶠ + α e²ᶠ, and Λ = diag(eᶠ / (1 + α eᶠ)). @throws OptionError for a dispersion below 0
  */
-export function poisson(options: Readonly<Record<string, never>> = {}): Likelihood<"numbers"> {
-  checkOptions("poisson", options, []);
+export function poisson(options: PoissonOptions = {}): Likelihood<"numbers"> {
+  checkOptions("poisson", options, ["dispersion"]);
+  const { dispersion = 0 } = options;
+  checkNumber("poisson", "dispersion", dispersion, 0);
+  const dispersed = dispersion > 0;
   const rate = (f: number) => portableExp(f);
-  const rule: NumberLikelihood = {
+  const plain: NumberLikelihood = {
     targets: "counts",
     loss: (f, y) => Math.exp(f) - y * f,
     gradient: (f, y) => Math.exp(f) - y,
@@ -31,47 +43,27 @@ export function poisson(options: Readonly<Record<string, never>> = {}): Likeliho
       return { mean, aleatoric: mean, epistemic: rateVariance(m, v) };
     },
   };
-  return ofNumbers(
-    "poisson",
-    rule,
-    {},
-    {
-      curve: "root",
-      root: (f) => Math.exp(f / 2),
-      logDensity: logCountDensity,
-      baseline: {
-        numbers: 1,
-        words: "their mean",
-        fit(targets) {
-          const level = Math.log(meanOf(targets));
-          return (y) => -logCountDensity(y, level, 0);
-        },
-      },
-      checkNetwork(where, net) {
-        refuseEnding(
-          where,
-          net,
-          "exp",
-          "but the likelihood takes logarithms of rates: it applies the exponential itself.",
-        );
+  return ofNumbers("poisson", dispersed ? negativeBinomial(dispersion) : plain, dispersed ? { dispersion } : {}, {
+    ...(!dispersed && { curve: "root", root: (f: number) => Math.exp(f / 2) }),
+    dispersion,
+    logDensity: (y, m, v) => logCountDensity(y, m, v, dispersion),
+    baseline: {
+      numbers: 1,
+      words: "their mean",
+      fit(targets) {
+        const level = Math.log(meanOf(targets));
+        return (y) => -logCountDensity(y, level, 0, dispersion);
       },
     },
-  );
-}
-
-/** The variance of e^f for f ~ N(m, v), e^(2m + 2v) (1 − e^−v); infinite only where that is above every float64 number. */
-function rateVariance(m: number, v: number): number {
-  if (!(v > 0)) return 0;
-  const [log, share] = [2 * m + 2 * v, -portableExpm1(-v)];
-  return log < 700 ? portableExp(log) * share : portableExp(log + portableLog(share));
-}
-
-/** A Poisson variable: sums of small ones, each by Knuth's product of uniforms. */
-function drawCount(rate: number, random: DrawSource): number {
-  if (rate > 700) return Math.max(0, Math.round(rate + Math.sqrt(rate) * random.normal()));
-  let [count, product] = [-1, 1];
-  for (const limit = Math.exp(-rate); product > limit || count < 0; count++) product *= random.uniform();
-  return count;
+    checkNetwork(where, net) {
+      refuseEnding(
+        where,
+        net,
+        "exp",
+        "but the likelihood takes logarithms of rates: it applies the exponential itself.",
+      );
+    },
+  });
 }
 
 /**
@@ -80,9 +72,10 @@ function drawCount(rate: number, random: DrawSource): number {
  * integrand is log-concave and analytic: the trapezoidal rule on steps from its mode, as far as it matters, converges
  * geometrically (Trefethen & Weideman, SIAM Review 56, 2014). From a variance of 1 on it is integrated by parts:
  * e^(−eᶠ) is the integral of e^(t − eᵗ) from f on, so that the Gaussian becomes its own integral up to t, in which the width
- * of what is left to integrate does not grow with it.
+ * of what is left to integrate does not grow with it. @param dispersion that of `poisson`
  */
-export function logCountDensity(count: number, mean: number, variance: number): number {
+export function logCountDensity(count: number, mean: number, variance: number, dispersion = 0): number {
+  if (dispersion > 0) return logDispersedDensity(count, mean, variance, dispersion);
   const known = (f: number) => logPoisson(count, f);
   if (!(variance > 0)) return known(mean);
   return variance < 1 ? narrow(known, count, mean, variance) : wide(known, count, mean, Math.sqrt(variance));
@@ -127,17 +120,4 @@ function logPoisson(count: number, f: number): number {
   const u = f - Math.log(count);
   const excess = Math.abs(u) < 0.01 ? u * u * (0.5 + u * (1 / 6 + u * (1 / 24 + u / 120))) : Math.expm1(u) - u;
   return -count * excess - 0.5 * Math.log(2 * Math.PI * count) - stirling(count);
-}
-
-/** What Stirling's formula for log n! leaves out. */
-const stirling = (n: number): number => (1 / 12 - (1 / 360 - (1 / 1260 - 1 / (1680 * n * n)) / (n * n)) / (n * n)) / n;
-
-/** log n!, by Stirling's series from 20 on. */
-function logFactorial(n: number): number {
-  if (n < 20) {
-    let sum = 0;
-    for (let i = 2; i <= n; i++) sum += Math.log(i);
-    return sum;
-  }
-  return n * Math.log(n) - n + 0.5 * Math.log(2 * Math.PI * n) + stirling(n);
 }
