@@ -87,7 +87,7 @@ export function* tableEncodingSteps(table: Table, options: TableEncodingOptions)
   const { target, task, missing = "impute", kinds = {}, missingTexts = [], usualMissing = true } = options;
   const { place = (row: number) => `row ${row + 1} of the training` } = options;
   checkChoice(where, "missing", missing, ["impute", "refuse"]);
-  if (task !== undefined) checkChoice(where, "task", task, ["regression", "classification"]);
+  if (task !== undefined) checkChoice(where, "task", task, ["regression", "classification", "count"]);
   checkTable(where, table);
   checkText(where, target);
   const { names, rows } = table;
@@ -166,9 +166,11 @@ export type EncodeRow = (
 ) => readonly string[];
 
 /** Raised with every change that a reader of before would not understand. */
-export const ENCODING_VERSION = 3;
-/** That of a target on its own scale. */
-const PLAIN_VERSION = 2;
+export const ENCODING_VERSION = 4;
+/** That of a target on another scale than its own, and of one on its own. */
+const [SCALE_VERSION, PLAIN_VERSION] = [3, 2];
+const versionOf = ({ counts, scale }: Extract<TargetEncoding, { kind: "number" }>) =>
+  counts ? ENCODING_VERSION : scale === undefined ? PLAIN_VERSION : SCALE_VERSION;
 
 /** How rows of a table become inputs, and back from outputs to the target. Made by `tableEncoding` or `readTableEncoding`. */
 export class TableEncoding {
@@ -365,7 +367,7 @@ export class TableEncoding {
   /** Everything, as plain JSON; `readTableEncoding` reads it. */
   toJSON(): TableEncodingParts & { readonly version: number } {
     const { columns, target, missing, rule, margin } = this;
-    const version = target.kind === "number" && target.scale !== undefined ? ENCODING_VERSION : PLAIN_VERSION;
+    const version = target.kind === "classes" ? PLAIN_VERSION : versionOf(target);
     return { version, columns, target, missing, rule, margin };
   }
 }

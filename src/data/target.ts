@@ -1,4 +1,4 @@
-// The column to predict: numbers, standardised, or classes.
+// The column to predict: numbers, standardised, counts, or classes.
 
 import { ValueError } from "../errors.ts";
 import { whyOneValue } from "./column-encoding.ts";
@@ -12,7 +12,7 @@ import { onScale, scaleOf, type TargetScale } from "./target-scales.ts";
 import { checkTexts } from "./texts.ts";
 
 /** What is learned of the target. */
-export type TargetTask = "regression" | "classification";
+export type TargetTask = "regression" | "classification" | "count";
 
 /** How the target is encoded. */
 export type TargetEncoding =
@@ -24,6 +24,8 @@ export type TargetEncoding =
       readonly sd: number;
       /** T (default: y as it is). */
       readonly scale?: TargetScale | undefined;
+      /** Whether it is counts, whose log rate the network learns: mean 0, sd 1, no scale (default false). */
+      readonly counts?: boolean | undefined;
     })
   | {
       readonly name: string;
@@ -62,7 +64,8 @@ export function guessTask(cells: readonly string[], format?: NumberFormat, rule:
 
 /**
  * The task that a target's values suggest, and why: texts, codes with leading zeros and two different numbers are classes, so
- * are few different integers, close to each other, of which hardly any is rare.
+ * are few different integers, close to each other, of which hardly any is rare. Whole numbers from 0 on, whose large ones are rare, and
+ * whose spread is a count's, are counts.
  * @param format how numbers are written (default: settled by the cells)
  * @param rule which texts count as missing (default: the usual ones)
  */
@@ -82,6 +85,8 @@ export function taskGuess(cells: readonly string[], format?: NumberFormat, rule:
   const all = `${values.length.toLocaleString("en")} different numbers`;
   if (numbers.length < present.length) return { task: "regression", because: `${all}, and a few texts` };
   if (values.length === 2) return { task: "classification", because: "two different numbers" };
+  if (looksCounted(numbers, counts))
+    return { task: "count", because: `${values.length} different counts from 0 on, large ones rare` };
   const few = values.length <= FEW_VALUES && present.length >= OFTEN * values.length && values.every(Number.isInteger);
   if (!few) return { task: "regression", because: all };
   const common = [...counts.values()].filter((count) => count >= SHARE * numbers.length);
@@ -92,6 +97,35 @@ export function taskGuess(cells: readonly string[], format?: NumberFormat, rule:
   const close = Math.max(...values) - Math.min(...values) < 2 * values.length;
   if (!close) return { task: "regression", because: `${integers}, far from each other` };
   return { task: "classification", because: `${integers}, hardly any of them rare` };
+}
+
+/** Counts that are told from classes and scores by themselves: from 0 to at least so many different values, hardly beyond a median. */
+const [FEWEST_COUNTS, LARGEST_MEDIAN] = [6, 15];
+/** A count's largest value is rare, below this share. */
+const RARE = 0.02;
+
+/**
+ * Whether values are what counts of rare things look like: whole and not negative, from 0 on, most values between the quartiles there,
+ * the commonest in the lower half of the range and the largest rare, and as spread as a Poisson variable's, whose variance is its mean and more
+ * where the rate varies.
+ */
+function looksCounted(numbers: readonly number[], counts: ReadonlyMap<number, number>): boolean {
+  const n = numbers.length;
+  if (counts.size < FEWEST_COUNTS || !counts.has(0) || !numbers.every(isCount)) return false;
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round(share * (n - 1))];
+  const largest = sorted[n - 1];
+  const common = [...counts].reduce((best, own) => (own[1] > best[1] ? own : best))[0];
+  const inner = Array.from({ length: at(0.75) - at(0.25) + 1 }, (_, k) => at(0.25) + k);
+  const there = inner.filter((value) => counts.has(value)).length;
+  const { mean, sd } = momentsOf(numbers);
+  return (
+    at(0.5) <= LARGEST_MEDIAN &&
+    2 * there > inner.length &&
+    2 * common <= largest &&
+    (counts.get(largest) ?? 0) <= Math.max(1, RARE * n) &&
+    sd ** 2 > mean * (1 - 3 * Math.sqrt(2 / n))
+  );
 }
 
 /** How a target is decided. */
@@ -111,7 +145,8 @@ export function targetEncoding(
   cells: readonly string[],
   { task, rule, format, place }: TargetOptions,
 ): TargetEncoding {
-  if ((task ?? guessTask(cells, format, rule)) === "classification") {
+  const learned = task ?? guessTask(cells, format, rule);
+  if (learned === "classification") {
     const numbers = areNumbers(cells, rule, format);
     return classesOf(where, name, cells, missingTest(rule, numbers ? "classes" : "texts"));
   }
@@ -126,6 +161,11 @@ export function targetEncoding(
         `${where}: the target "${name}" has ${JSON.stringify(cell.trim().slice(0, 60))}, which is not a number, in ${place(row)}. Correct it, or name it as a text that counts as missing.`,
       );
     }
+    if (learned === "count" && !isCount(value)) {
+      throw new ValueError(
+        `${where}: the target "${name}" has ${JSON.stringify(cell.trim().slice(0, 60))}, which is not a count (0, 1, 2 and so on), in ${place(row)}. Correct it, or learn it by the task "regression".`,
+      );
+    }
     texts.push(cell);
     return [value];
   });
@@ -138,16 +178,19 @@ export function targetEncoding(
       `${where}: the target "${name}" has ${one}${one === "one value" ? ": nothing to learn" : ""}.`,
     );
   }
+  if (learned === "count") return { name, kind: "number", mean: 0, sd: 1, ...format, counts: true };
   return { name, kind: "number", mean, sd, ...format };
 }
+
+const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
 
 /** The same target from other rows: classes stay as they were decided. @throws ValueError */
 export function targetOfRows(target: TargetEncoding, cells: readonly string[], rule: MissingRule): TargetEncoding {
   if (target.kind === "classes") return target;
-  const { name, decimal, thousands, unit, settled, scale } = target;
+  const { name, decimal, thousands, unit, settled, scale, counts = false } = target;
   const format = { decimal, thousands, unit, settled };
   const place = (row: number) => `row ${row + 1}`;
-  const found = targetEncoding("ofRows", name, cells, { task: "regression", rule, format, place });
+  const found = targetEncoding("ofRows", name, cells, { task: counts ? "count" : "regression", rule, format, place });
   if (scale === undefined) return found;
   const [missing, read] = [missingTest(rule, "numbers"), numberReader(format)];
   const values = cells.flatMap((cell) => (missing(cell) ? [] : (read(cell) ?? [])));
@@ -162,6 +205,7 @@ export function rescaledTarget(
 ): TargetEncoding {
   const where = "onTargetScale";
   if (target.kind !== "number") throw new ValueError(`${where}: the target "${target.name}" is classes, not numbers.`);
+  if (target.counts) throw new ValueError(`${where}: the target "${target.name}" is counts, which have no scale.`);
   const scale = kind === undefined ? undefined : scaleOf(kind, values);
   if (kind !== undefined && scale === undefined) {
     throw new ValueError(
@@ -223,6 +267,11 @@ export function targetReader(target: TargetEncoding, rule: MissingRule): (cell: 
       const value = read(cell);
       if (value === undefined) {
         throw new ValueError(`the target "${target.name}" has ${shown(cell)}, which is not a number`);
+      }
+      if (target.counts && !isCount(value)) {
+        throw new ValueError(
+          `the target "${target.name}" has ${shown(cell)}, which is not a count, as what it was learned from`,
+        );
       }
       const scaled = onScale(target.scale, value);
       if (Number.isNaN(scaled)) {

@@ -169,6 +169,7 @@ function targetOf(fields: Fields, version: number): TargetEncoding {
     "sd",
     ...(version > 1 ? numberFormat : []),
     ...(version > 2 ? ["scale"] : []),
+    ...(version > 3 ? ["counts"] : []),
   ];
   const any = fields.object("target", [...numbers, "classes"]);
   const kind = any.choice("kind", ["number", "classes"]);
@@ -177,7 +178,11 @@ function targetOf(fields: Fields, version: number): TargetEncoding {
   if (kind === "number") {
     const scale = target.has("scale") && { scale: scaleOf(target) };
     const moments = { mean: target.finite("mean"), sd: positive(target, "sd") };
-    return { name, kind, ...moments, ...numberFormatOf(target, version), ...scale };
+    const counts = target.has("counts") && target.boolean("counts");
+    if (counts && (scale || moments.mean !== 0 || moments.sd !== 1)) {
+      throw malformed(target.path("counts"), "counts have the mean 0, the sd 1 and no scale");
+    }
+    return { name, kind, ...moments, ...numberFormatOf(target, version), ...scale, ...(counts && { counts }) };
   }
   const classes = target.texts("classes", MOST_CATEGORIES);
   if (classes.length < 2 || new Set(classes).size !== classes.length) {

@@ -6,7 +6,7 @@ import { momentsFromScale, type TargetScale } from "../data/target-scales.ts";
 import { LogMean } from "../likelihood/logit-draws.ts";
 import { entropy, type RowPredictions } from "./table-draws.ts";
 
-/** A Gaussian of each row: one posterior's part of a mixture. */
+/** A Gaussian of each row, of counts that of the log rate: one posterior's part of a mixture. */
 export interface TablePart {
   /** Of its posterior; they sum to 1. */
   readonly weight: number;
@@ -15,6 +15,8 @@ export interface TablePart {
   readonly sd: Float64Array;
   /** That on which the target is normal (default: its own units). */
   readonly scale?: TargetScale | undefined;
+  /** Of counts: α of their variance rate + α rate², 0 where they are Poisson. */
+  readonly dispersion?: number | undefined;
 }
 
 /** Mean and deviation in the target's own units of a mixture of what is normal on a scale. */

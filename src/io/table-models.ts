@@ -12,15 +12,16 @@ import { type Json, parseJson } from "./json.ts";
 import { isMixture, loadMixture, loadPosteriors, mixtureBytes } from "./mixtures.ts";
 import { loadPosterior, savePosterior } from "./posteriors.ts";
 import { type Bytes, readFile } from "./safetensors.ts";
+import { countPredictions } from "./table-counts.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
 import { inOwnUnits, mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
 import { alike, checkPosterior, heaviestOf, type TableMixture } from "./table-posteriors.ts";
-import { classRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
+import { classRows, countRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
 
 /** What a model of a table is made of. */
 export interface TableModelParts {
-  /** Numbers: a Gaussian likelihood, one output, or a heteroscedastic one, two outputs. Two classes: Bernoulli, one logit. More: categorical, a logit for each. */
+  /** Numbers: a Gaussian likelihood, one output, or a heteroscedastic one, two outputs. Counts: Poisson, one output, with a dispersion or without. Two classes: Bernoulli, one logit. More: categorical, a logit for each. */
   readonly posterior?: Posterior | undefined;
   /**
    * Several posteriors that predict together, in the place of one: `mixture(posteriors)`, or, where some have a noise that depends on the
@@ -50,10 +51,10 @@ export interface TablePrediction {
   readonly sd?: Float64Array;
   /** Regression: of that, what the weights leave open; of a target on another scale by their share of the variance there. */
   readonly functionSd?: Float64Array;
-  /** Regression: the interval that should hold 90 % of new targets, between the mixture's own quantiles. */
+  /** Regression: the interval that should hold 90 % of new targets, between the mixture's own quantiles; of counts whole, ends included, with 90 % or more. */
   readonly lower?: Float64Array;
   readonly upper?: Float64Array;
-  /** Regression: the Gaussian of each posterior, one or those of the mixture, on the scale of the target: what `tableQuantiles` and `tableScores` read. */
+  /** Regression: the Gaussian of each posterior, one or those of the mixture, on the scale of the target, of counts that of the log rate: what `tableQuantiles` and `tableScores` read. */
   readonly parts?: readonly TablePart[];
   /** Classification: the probability of each class, [rows, classes]. */
   readonly probabilities?: NDArray;
@@ -168,6 +169,16 @@ export class TableModel {
     const { mean, variance, logs, functionVariance, epistemic } = found;
     const far = unusual.map((columns, i) => columns.length > 0 || functionVariance[i] > this.farVariance);
     const { target } = this.encoding;
+    if (target.kind === "number" && target.counts) {
+      const parts = all.map((one, k) => ({
+        weight: weights[k],
+        mean: one.mean,
+        sd: one.variance.map(Math.sqrt),
+        dispersion: posteriors[k].likelihood.dispersion ?? 0,
+      }));
+      const counts = countPredictions(parts, rows, (k, i) => all[k].functionVariance[i]);
+      return { rows, ...counts, parts, functionVariance, far, unusual };
+    }
     if (target.kind === "number") {
       const inUnits = (one: RowPredictions) => ({
         mean: one.mean.map((m) => m * target.sd + target.mean),
@@ -233,7 +244,8 @@ export class TableModel {
   /** What a posterior says of each row of inputs, as its network learned it. */
   #predictInputs(posterior: Posterior, x: Float64Array): Steps<RowPredictions, ExamplesReport> {
     const { approximation, farLevel: level, encoding } = this;
-    const rows = encoding.target.kind === "number" ? numberRows : classRows;
+    const { target } = encoding;
+    const rows = target.kind === "classes" ? classRows : target.counts ? countRows : numberRows;
     const samples = drawsOf(this.posteriors.length);
     return rows(posterior, inputsOf(x, encoding.inputs.length), { approximation, level, samples });
   }

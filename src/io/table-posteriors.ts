@@ -22,15 +22,17 @@ export function checkPosterior(
   const { target } = encoding;
   const classes = target.kind === "number" ? 0 : target.classes.length;
   const kind = classes === 0 ? "numbers" : classes === 2 ? "labels" : "classes";
-  const { name, targets, normal, links, hyper } = likelihood;
+  const { name, targets, normal, links, hyper, dispersion } = likelihood;
+  const counts = target.kind === "number" && target.counts === true;
   // Noise that is not a number beside the outputs is an output of its own.
-  const outputs = classes > 2 ? classes : classes === 0 && !hyper.any ? 2 : 1;
+  const outputs = classes > 2 ? classes : classes === 0 && !counts && !hyper.any ? 2 : 1;
   const { input, output } = net.graph;
   if (input.size !== encoding.inputs.length || input.shape.length !== 1) {
     throw new ValueError(`tableModel: the encoding has ${encoding.inputs.length} inputs, the network ${input.size}.`);
   }
-  if (targets !== kind || normal !== (kind === "numbers") || output.size !== outputs) {
-    const needed = `a likelihood of ${kind === "numbers" ? "normal numbers" : kind} with ${outputs} outputs`;
+  const fits = targets === kind && normal === (kind === "numbers" && !counts) && (dispersion !== undefined) === counts;
+  if (!fits || output.size !== outputs) {
+    const needed = `a likelihood of ${counts ? "counts" : kind === "numbers" ? "normal numbers" : kind} with ${outputs} outputs`;
     throw new ValueError(
       `tableModel: the target "${target.name}" needs ${needed}; the posterior has ${name} with ${output.size}.`,
     );
@@ -51,6 +53,7 @@ export function heaviestOf(mixture: TableMixture): Posterior {
   return posteriors[weights.indexOf(Math.max(...weights))] as Posterior;
 }
 
-/** Whether all have one likelihood. */
+/** Whether all have one likelihood; those of counts have a dispersion each. */
 export const alike = (posteriors: TableMixture["posteriors"]) =>
-  new Set(posteriors.map((one) => one.likelihood.name)).size === 1;
+  new Set(posteriors.map((one) => one.likelihood.name)).size === 1 &&
+  posteriors.every((one) => one.likelihood.dispersion === undefined);

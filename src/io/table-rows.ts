@@ -47,6 +47,23 @@ export function* numberRows(
   return { mean, variance, logs: new Float64Array(0), functionVariance, epistemic };
 }
 
+/** Of counts: the Gaussian of the log rate. @param x [rows, inputs] */
+export function* countRows(
+  posterior: Posterior,
+  x: NDArray,
+  { approximation }: RowOptions,
+): Steps<RowPredictions, ExamplesReport> {
+  const { functionMean, functionVariance } = yield* predict("predict", posterior, x, { approximation });
+  const [mean, variance] = [functionMean, functionVariance].map(({ data }) => Float64Array.from(data));
+  return {
+    mean,
+    variance,
+    logs: new Float64Array(0),
+    functionVariance: variance.slice(),
+    epistemic: new Float64Array(mean.length).fill(1),
+  };
+}
+
 /** Of classes: one logit for two of them. @param x [rows, inputs] */
 export function* classRows(
   posterior: Posterior,

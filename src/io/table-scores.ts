@@ -5,12 +5,13 @@ import { fromScale, logSlope, onScale, type TargetScale } from "../data/target-s
 import { ValueError, valueText } from "../errors.ts";
 import { mixtureCrps } from "../evaluation/gaussian-mixture.ts";
 import { normalCdf, normalQuantile } from "../evaluation/normal.ts";
+import { countQuantiles, countScores, logCountProbability } from "./table-counts.ts";
 import { partsQuantile, type TablePart } from "./table-mixtures.ts";
 import type { TablePrediction } from "./table-models.ts";
 
 /** What `tableScores` gives of each row, in the target's units. */
 export interface TableScores {
-  /** −log of the density at the truth. */
+  /** −log of the density at the truth, of counts of its probability. */
   readonly negativeLogDensity: Float64Array;
   /** The continuous ranked probability score (Gneiting & Raftery 2007). */
   readonly crps: Float64Array;
@@ -31,7 +32,7 @@ function partsOf(where: string, prediction: TablePrediction): readonly TablePart
 }
 
 /**
- * The numbers below which targets lie with probability p, [rows]: those of the mixture where a model has several posteriors.
+ * The numbers below which targets lie with probability p, of counts the least that are not exceeded with it, [rows]: those of the mixture where a model has several posteriors.
  * `tableQuantiles(model.predict(rows), 0.95)`. @throws ValueError for predictions of classes, or p outside of (0, 1)
  */
 export function tableQuantiles(prediction: TablePrediction, p: number): Float64Array {
@@ -40,12 +41,13 @@ export function tableQuantiles(prediction: TablePrediction, p: number): Float64A
   if (!(typeof p === "number" && p > 0 && p < 1))
     throw new ValueError(`${where}: p must be between 0 and 1, not ${valueText(p)}.`);
   const z = normalQuantile(p);
-  const [{ scale, mean }] = parts;
+  const [{ scale, mean, dispersion }] = parts;
+  if (dispersion !== undefined) return Float64Array.from(mean, (_, i) => countQuantiles(parts, i, [p])[0]);
   return Float64Array.from(mean, (_, i) => fromScale(scale, partsQuantile(parts, i, p, z)));
 }
 
 /**
- * log of the density of each number under what was predicted, [rows], in the target's own units: what `tableScores` has with its sign
+ * log of the density of each number under what was predicted, of counts of its probability, [rows], in the target's own units: what `tableScores` has with its sign
  * changed, by itself. @param truth [rows] @throws ValueError as `tableScores`
  */
 export function tableLogDensities(prediction: TablePrediction, truth: ArrayLike): Float64Array {
@@ -62,7 +64,8 @@ function truthOf(where: string, parts: readonly TablePart[], truth: ArrayLike): 
 }
 
 function logDensities(parts: readonly TablePart[], truth: Values): Float64Array {
-  const [{ scale }] = parts;
+  const [{ scale, dispersion }] = parts;
+  if (dispersion !== undefined) return Float64Array.from(truth, (y, i) => logCountProbability(parts, i, y));
   return Float64Array.from(truth, (y, i) => {
     const t = onScale(scale, y);
     // Of no number on the scale there is a density.
@@ -105,10 +108,18 @@ export function tableScores(prediction: TablePrediction, truth: ArrayLike): Tabl
   const where = "tableScores";
   const parts = partsOf(where, prediction);
   const y = truthOf(where, parts, truth);
-  const [{ scale }] = parts;
+  const [{ scale, dispersion }] = parts;
   const rows = y.length;
   const weights = parts.map(({ weight }) => weight);
   const each = (of: (i: number) => number) => Float64Array.from({ length: rows }, (_, i) => of(i));
+  if (dispersion !== undefined) {
+    const scores = Array.from(y, (own, i) => countScores(parts, i, own));
+    return {
+      negativeLogDensity: logDensities(parts, y).map((log) => -log),
+      crps: each((i) => scores[i].crps),
+      below: each((i) => scores[i].below),
+    };
+  }
   return {
     negativeLogDensity: logDensities(parts, y).map((log) => -log),
     crps: each((i) => {
