@@ -123,7 +123,7 @@ function looksCounted(numbers: readonly number[], counts: ReadonlyMap<number, nu
     at(0.5) <= LARGEST_MEDIAN &&
     2 * there > inner.length &&
     2 * common <= largest &&
-    (counts.get(largest) ?? 0) <= Math.max(1, RARE * n) &&
+    (counts.get(largest) ?? 0) <= Math.max(2, RARE * n) &&
     sd ** 2 > mean * (1 - 3 * Math.sqrt(2 / n))
   );
 }

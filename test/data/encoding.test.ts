@@ -210,7 +210,7 @@ describe("the target", () => {
     [
       "counts, whose large ones are rare",
       { 0: 10, 1: 20, 2: 24, 3: 20, 4: 13, 5: 7, 6: 3, 7: 2, 8: 1 },
-      "regression",
+      "count",
       "rare",
     ],
     ["rounded prices", { 100: 12, 150: 9, 200: 10, 250: 8, 500: 11 }, "regression", "far from each other"],

@@ -65,13 +65,21 @@ test("the smaller the dispersion, the nearer to Poisson; large counts and rates 
 });
 
 test("a posterior keeps its dispersion in its file, predicts its variance, and takes the expected information", async () => {
-  const x = new NDArray(Float64Array.from({ length: 20 }, (_, i) => i / 10 - 1), [20, 1]);
-  const y = new NDArray(Float64Array.from({ length: 20 }, (_, i) => (i * 7) % 5), [20, 1]);
+  const x = new NDArray(
+    Float64Array.from({ length: 20 }, (_, i) => i / 10 - 1),
+    [20, 1],
+  );
+  const y = new NDArray(
+    Float64Array.from({ length: 20 }, (_, i) => (i * 7) % 5),
+    [20, 1],
+  );
   const net = chain({ inputs: 1, seed: 0, dtype: "float64" }, dense(1));
-  const fitted = await laplace(net, { likelihood: poisson({ dispersion: 0.4 }), structure: "full", checks: false }).fit({
-    x,
-    y,
-  });
+  const fitted = await laplace(net, { likelihood: poisson({ dispersion: 0.4 }), structure: "full", checks: false }).fit(
+    {
+      x,
+      y,
+    },
+  );
   const loaded = loadPosterior(savePosterior(fitted));
   expect(loaded.likelihood.dispersion).toBe(0.4);
   const [own, again] = [fitted.predict(x), loaded.predict(x)];

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { tableScores } from "laplace-ts";
 import { TableError } from "../errors.ts";
 import { baselineMetrics, classMetrics, type Metrics, type ScoredNumbers, scoredMetrics } from "../model/metrics.ts";
+import { taskOf } from "../model/noise.ts";
 import { line, metricLines } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
@@ -83,8 +84,8 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   progress.done();
   printRepeated(table.repeated);
   if (truth.length === 0) throw new TableError(`no row has a value of "${target.name}".`);
-  const task = target.kind === "number" ? "regression" : "classification";
-  const metrics = task === "regression" ? scoredMetrics(numbers, truth) : classMetrics(probabilities, logs, truth);
+  const task = taskOf(encoding);
+  const metrics = task === "classification" ? classMetrics(probabilities, logs, truth) : scoredMetrics(numbers, truth);
   const { baseline: reference } = notesOf(model);
   const baseline: Metrics =
     reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth);

@@ -11,7 +11,7 @@ import { formatNotes } from "../fitting/formats.ts";
 import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
 import { meanPrecision, relevanceOf, reportData } from "../fitting/to-report.ts";
-import { noiseByRow, noiseByRowText, noiseOf, noiseText, scaleText } from "../model/noise.ts";
+import { dispersionOf, familyText, noiseByRow, noiseByRowText, noiseOf, noiseText, scaleText } from "../model/noise.ts";
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
@@ -82,6 +82,7 @@ export function fitCommand(): Command {
       new Option("--task <task>", "what the target is (default: guessed from its values, and why is said)").choices([
         "regression",
         "classification",
+        "count",
       ]),
     )
     .option("--ignore <columns>", "columns to leave out, by name, between commas; may be given again", listed, [])
@@ -302,6 +303,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     noise: noiseOf(model),
     noiseByRow: noiseByRow(model, heldOut),
     ...(encoding.target.kind === "number" && { targetScale: encoding.target.scale }),
+    dispersion: dispersionOf(model),
     temperature: fit.temperature,
     candidates: fit.candidates,
     metrics: heldOut.metrics,
@@ -323,14 +325,15 @@ function summary(
 ): string[] {
   const { model, heldOut, task, guessed } = fit;
   const { target: encoded } = model.encoding;
-  const other = task === "regression" ? "classification" : "regression";
+  const other = { regression: "classification", classification: "regression", count: "regression" }[task];
   const guess = guessed === undefined ? "" : ` (guessed: ${guessed}; --task ${other} says otherwise)`;
   const classes = encoded.kind === "classes" ? `, ${encoded.classes.length} classes` : "";
   const rows = fit.rows.rows.length.toLocaleString("en");
   const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
   const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
   const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
-  const [noise, scale, byRow] = [noiseText(model), scaleText(model), noiseByRow(model, heldOut)];
+  const [noise, byRow] = [noiseText(model), noiseByRow(model, heldOut)];
+  const scale = scaleText(model) ?? familyText(model);
   return [
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
     ...(scale === undefined ? [] : [line("target", scale)]),

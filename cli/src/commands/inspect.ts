@@ -1,7 +1,7 @@
 // laplace inspect: what a model file holds, or a network that was trained elsewhere.
 
 import { Command } from "commander";
-import { noiseOf, noiseText, scaleText } from "../model/noise.ts";
+import { dispersionOf, familyText, noiseOf, noiseText, scaleText, taskOf } from "../model/noise.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
 import { plain, printJson } from "../output/terminal.ts";
 import { inspectTrained } from "./inspect-trained.ts";
@@ -23,7 +23,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
   const { posterior, mixture, weights, encoding, approximation } = model;
   const { target } = encoding;
   const notes = notesOf(model);
-  const task = target.kind === "number" ? "regression" : "classification";
+  const task = taskOf(encoding);
   if (json) {
     printJson({
       task,
@@ -39,13 +39,14 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
       examples: posterior.examples,
       priorPrecision: Array.from(posterior.priorPrecision.data),
       noise: noiseOf(model),
+      dispersion: dispersionOf(model),
       temperature: posterior.temperature,
       ...notes,
     });
     return;
   }
   const classes = target.kind === "classes" ? `: ${target.classes.slice(0, 10).map(plain).join(", ")}` : "";
-  const [noise, scale] = [noiseText(model), scaleText(model)];
+  const [noise, scale] = [noiseText(model), scaleText(model) ?? familyText(model)];
   const written = noise === undefined ? "" : `, noise ${noise}`;
   const inputs = encoding.inputs.slice(0, 12).map(plain).join(", ") + (encoding.inputs.length > 12 ? ", …" : "");
   const { heldOut } = notes;

@@ -62,10 +62,12 @@ export function notesOf({ notes, encoding }: TableModel): Notes {
     typeof rows === "number" && typeof parts === "number" && metrics && baselineMetrics
       ? { rows, parts, metrics, baseline: baselineMetrics }
       : undefined;
-  const { mean, sd, frequencies } = base;
+  const { mean, sd, rate, dispersion, frequencies } = base;
   const classes = encoding.target.kind === "classes" ? encoding.target.classes.length : 0;
   let baseline: Baseline | undefined;
   if (classes === 0 && typeof mean === "number" && typeof sd === "number" && sd > 0) baseline = { mean, sd };
+  if (typeof rate === "number" && rate > 0 && typeof dispersion === "number" && dispersion >= 0)
+    baseline = { rate, dispersion };
   if (classes > 0 && isFrequencies(frequencies, classes)) baseline = { frequencies };
   return Object.fromEntries(
     Object.entries({

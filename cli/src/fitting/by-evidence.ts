@@ -4,6 +4,7 @@
 import { add, dense, gaussNewton, heteroscedastic, laplace, type Network, network, tanh, train } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
+import { byDispersions, levelOf } from "./counts.ts";
 import type { Learning } from "./network.ts";
 
 /** How a small network is trained. */
@@ -16,22 +17,24 @@ export interface EvidenceRecipe {
   readonly groups: "layers" | "inputs";
   /** Whether a second output is the logarithm of the noise's variance. */
   readonly varying?: boolean;
+  /** Whether counts are negative binomial, not Poisson. */
+  readonly dispersed?: boolean;
   readonly memoryBudget: number;
   readonly seed: number;
 }
 
-/** Of standardised targets. */
-const FIRST_NOISE = 0.7;
 /** Most steps, the part of the objective that the last may gain, and nats by which an evidence is better. */
 const [STEPS, TOLERANCE, NATS] = [100, 1e-6, 0.05];
 
-/** The network: a hidden layer of tanh beside a linear one. */
-export function skipNetwork(inputs: number, outputs: number, width: number, seed: number): Network {
-  return network({ inputs, seed, dtype: "float64" }, (x) =>
-    width === 0
-      ? dense(outputs)(x)
-      : add(dense(outputs)(dense(width, tanh)(x)), dense(outputs, undefined, { bias: false })(x)),
-  );
+/** The network: a hidden layer of tanh beside a linear one. @param level a constant that is added */
+export function skipNetwork(inputs: number, outputs: number, width: number, seed: number, level = 0): Network {
+  return network({ inputs, seed, dtype: "float64" }, (x) => {
+    const f =
+      width === 0
+        ? dense(outputs)(x)
+        : add(dense(outputs)(dense(width, tanh)(x)), dense(outputs, undefined, { bias: false })(x));
+    return level === 0 ? f : add(f, level);
+  });
 }
 
 /** Weights of such a network. */
@@ -43,19 +46,23 @@ export function skipWeights(inputs: number, outputs: number, width: number): num
 /** A posterior around the minimum, and what its training said. */
 export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const { learning, width, groups, varying = false, memoryBudget, seed } = recipe;
-  const net = skipNetwork(numbers.x.shape[1], varying ? 2 : learning.outputs, width, seed);
+  const level = levelOf(learning, numbers);
+  const net = skipNetwork(numbers.x.shape[1], varying ? 2 : learning.outputs, width, seed, level);
   const data = { x: numbers.x, y: varying ? numbers.y.reshape(numbers.rows) : numbers.y };
   const likelihood = (noise: number) => (varying ? heteroscedastic() : learning.likelihood(noise));
-  const { history, evidence } = await train(net, data, {
-    loss: likelihood(FIRST_NOISE),
-    optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
-    epochs: STEPS,
-    evidence: { groups, tolerance: NATS },
-    onProgress: ({ epoch }) => onShare(epoch / STEPS),
+  const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
+    const { history, evidence } = await train(net, data, {
+      loss: likelihood(first),
+      optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+      epochs: STEPS,
+      evidence: { groups, tolerance: NATS },
+      onProgress: ({ epoch }) => onShare(share(epoch / STEPS)),
+    });
+    await turn();
+    return { history, evidence, noise: evidence?.noise ?? first, net };
   });
-  await turn();
   const fitted = await laplace(net, {
-    likelihood: likelihood(evidence?.noise ?? 1),
+    likelihood: likelihood(noise),
     structure: "full",
     memoryBudget,
     priorPrecision: evidence?.priorPrecision ?? 1,

@@ -4,6 +4,7 @@
 import { add, dense, gaussNewton, laplace, multiply, type Network, network, Random, tanh, train } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
+import { byDispersions, levelOf } from "./counts.ts";
 import type { Learning } from "./network.ts";
 
 /** How random features are fitted. */
@@ -15,12 +16,12 @@ export interface FeaturesRecipe {
   readonly length: number;
   /** That of the prior; undefined where the evidence is to find it. */
   readonly precision: number | undefined;
+  /** Whether counts are negative binomial, not Poisson. */
+  readonly dispersed?: boolean;
   readonly memoryBudget: number;
   readonly seed: number;
 }
 
-/** Of standardised targets. */
-const FIRST_NOISE = 0.7;
 const [STEPS, TOLERANCE, NATS] = [50, 1e-6, 0.05];
 /** Deviation of the linear part beside that of the features, at a typical row. */
 const LINEAR = 0.3;
@@ -30,13 +31,15 @@ export function featuresNetwork(
   inputs: number,
   outputs: number,
   { features, length, seed }: Pick<FeaturesRecipe, "features" | "length" | "seed">,
+  level = 0,
 ): Network {
-  const net = network({ inputs, seed, dtype: "float64" }, (x) =>
-    add(
+  const net = network({ inputs, seed, dtype: "float64" }, (x) => {
+    const f = add(
       dense(outputs)(multiply(dense(features, tanh, { name: "features" })(x), 1 / Math.sqrt(features))),
       dense(outputs, undefined, { bias: false })(multiply(x, LINEAR / Math.sqrt(inputs))),
-    ),
-  );
+    );
+    return level === 0 ? f : add(f, level);
+  });
   const random = new Random(seed);
   for (const { name, offset, size } of net.parameterTable.filter((one) => one.name.startsWith("features."))) {
     const deviation = name.endsWith(".weight") ? 1 / (length * Math.sqrt(inputs)) : 1 / length;
@@ -53,20 +56,23 @@ export const featuresWeights = (inputs: number, outputs: number, features: numbe
 /** A posterior around the minimum, and what its training said. */
 export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const { learning, precision, memoryBudget } = recipe;
-  const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe);
+  const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
   const data = { x: numbers.x, y: numbers.y };
-  const { history, evidence } = await train(net, data, {
-    loss: precision === undefined ? learning.likelihood(FIRST_NOISE) : learning.loss,
-    optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
-    epochs: STEPS,
-    ...(precision === undefined
-      ? { evidence: { groups: "layers" as const, tolerance: NATS } }
-      : { weightDecay: learning.weightDecay(precision, 1, numbers.rows) }),
-    onProgress: ({ epoch }) => onShare(epoch / STEPS),
+  const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
+    const { history, evidence } = await train(net, data, {
+      loss: precision === undefined ? learning.likelihood(first) : learning.loss,
+      optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+      epochs: STEPS,
+      ...(precision === undefined
+        ? { evidence: { groups: "layers" as const, tolerance: NATS } }
+        : { weightDecay: learning.weightDecay(precision, 1, numbers.rows) }),
+      onProgress: ({ epoch }) => onShare(share(epoch / STEPS)),
+    });
+    await turn();
+    return { history, evidence, noise: evidence?.noise ?? first, net };
   });
-  await turn();
   const posterior = await laplace(net, {
-    likelihood: learning.likelihood(evidence?.noise ?? 1),
+    likelihood: learning.likelihood(noise),
     structure: "full",
     memoryBudget,
     priorPrecision: evidence?.priorPrecision ?? precision ?? 1,

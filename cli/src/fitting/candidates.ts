@@ -47,6 +47,8 @@ const SEEDS = 3;
 /** Numbers of random features, the largest first, and the multiplications of a step up to which they are taken: a few steps are enough. */
 const FEATURES = [300, 200, 100, 50] as const;
 const MOST_FEATURES_WORK = 3e8;
+/** Counts are trained several times, for their dispersion. */
+const MOST_FEATURES_OF_COUNTS = 100;
 const FEATURES_SEEDS = 2;
 /** What random features are tried: of numbers with the prior of the evidence, which for classes is too strong (Sonar .40, not .33). */
 const FEATURES_OF_NUMBERS = [
@@ -92,6 +94,7 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
     };
     const features = FEATURES.find((count) => {
       const weights = featuresWeights(inputs, outputs, count);
+      if (learning.classes === "counts" && count > MOST_FEATURES_OF_COUNTS) return false;
       return rows * outputs * weights ** 2 + 2 * weights ** 3 <= MOST_FEATURES_WORK;
     });
     const byFeatures = ({ length, precision }: (typeof FEATURES_OF_CLASSES)[number]): Candidate[] => {
@@ -109,6 +112,19 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
       ];
     };
     const narrow = Math.min(6, wide);
+    if (learning.classes === "counts") {
+      const plain = [
+        bySecondOrder("a linear model", 0, "layers"),
+        bySecondOrder(`${narrow} units with relevance`, narrow, "inputs"),
+        ...byFeatures(FEATURES_OF_NUMBERS[0]),
+      ];
+      const dispersed = [
+        ...plain,
+        bySecondOrder(`${narrow} units`, narrow, "layers"),
+        ...byFeatures(FEATURES_OF_NUMBERS[1]),
+      ];
+      return [...plain.map((one) => ofFamily(one, false)), ...dispersed.map((one) => ofFamily(one, true))];
+    }
     const kinds = encoding.target.kind === "number" ? FEATURES_OF_NUMBERS : FEATURES_OF_CLASSES;
     return [
       bySecondOrder("a linear model", 0, "layers"),
@@ -129,6 +145,18 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
     byRounds("a narrow network", defaultHidden(rows)),
     byRounds("a wide network", WIDE, "relu", FIRST_WIDE),
   ];
+}
+
+/** A candidate for counts of a family. */
+function ofFamily(candidate: Candidate, dispersed: boolean): Candidate {
+  const { name, recipe } = candidate;
+  const family = dispersed ? "negative binomial" : "Poisson";
+  return {
+    ...candidate,
+    name: `${name}, ${family}`,
+    family,
+    recipe: recipe.by === "rounds" ? recipe : { ...recipe, dispersed },
+  };
 }
 
 function roundsCandidate(

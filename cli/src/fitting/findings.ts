@@ -44,7 +44,7 @@ export function findingsOf(fit: TableFit): Finding[] {
   }
   const coverage = metrics.intervalCoverage ?? metrics.setCoverage;
   const error = TOLERANCE * Math.sqrt((0.9 * 0.1) / heldOut.truth.length) + 0.01;
-  const what = fit.task === "regression" ? "intervals" : "sets of classes";
+  const what = fit.task !== "classification" ? "intervals" : "sets of classes";
   if (coverage < 0.9 - error) {
     add(
       "warning",
@@ -52,7 +52,8 @@ export function findingsOf(fit: TableFit): Finding[] {
       "Try smaller --hidden widths, or more rows.",
     );
   }
-  if (coverage > 0.9 + error) {
+  // Intervals of counts are whole, and hold more than 90 % of small ones.
+  if (coverage > 0.9 + error && fit.task !== "count") {
     add(
       "warning",
       `The model is under-confident: its 90 % ${what} held ${(100 * coverage).toFixed(0)} % of held-out rows.`,

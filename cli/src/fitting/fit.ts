@@ -15,6 +15,7 @@ import {
   type TableEncodingOptions,
   type TableFormatOptions,
   type TableModel,
+  type TargetTask,
   tableEncodingSteps,
   tableModel,
   taskGuess,
@@ -25,6 +26,7 @@ import { TableError } from "../errors.ts";
 import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
 import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
+import { taskOf } from "../model/noise.ts";
 import { columnAt, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
@@ -40,7 +42,7 @@ import { type SplitBy, splitOf } from "./split-by.ts";
 /** What `laplace fit` can be told. */
 export interface FitSettings {
   readonly target: string;
-  readonly task?: "regression" | "classification" | undefined;
+  readonly task?: TargetTask | undefined;
   readonly missing: "impute" | "refuse";
   readonly kinds: NonNullable<TableEncodingOptions["kinds"]>;
   /** How numbers and dates are written, where that is said. */
@@ -79,7 +81,7 @@ export interface TriedCandidate {
 /** What a fit gives. */
 export interface TableFit {
   readonly model: TableModel;
-  readonly task: "regression" | "classification";
+  readonly task: TargetTask;
   /** What in the target's values the task was guessed from; undefined where it was said. */
   readonly guessed: string | undefined;
   readonly rows: Rows;
@@ -139,7 +141,7 @@ export async function fitTable(
   const { rows, dropped } = withTarget(table, decided);
   await turn();
   const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(rows));
-  const task: TableFit["task"] = encoding.target.kind === "number" ? "regression" : "classification";
+  const task = taskOf(encoding);
   await turn();
   const { split, copies, how } = splitOf(rows, encoding, settings.split);
   const fitter = new Fitter(rows, encoding, split, lanes);
@@ -189,7 +191,7 @@ export async function fitTable(
     trainingNumbers: prepared.numbers,
     model: withNotes(kept.model, folds.length, heldOut, { ...shared, mixture: mixtureText(tried) }, baseline),
     heldOut,
-    temperature: task === "regression" ? 1 : mix.scales[kept.heaviest],
+    temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,
   };
 }

@@ -73,7 +73,7 @@ export class Fitter {
     if (target.kind === "classes") return baselineOf(own, target.classes.length);
     return baselineOf(
       own.map((y) => this.#encoding.ofTarget(y)),
-      0,
+      target.counts ? "counts" : 0,
     );
   }
 }

@@ -99,6 +99,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const division = prepared.divide(VALIDATION_SHARE, seed);
   const validation = take(numbers, division.part);
   const stages = candidates.length + 2;
+  const families = candidates.map(({ family }) => family);
   const jobs = candidates.map(({ recipe }) => ({ recipe, numbers, division, partial: true }));
   const trials = await doAll(judging, jobs, (share, j) =>
     onProgress(`trying ${candidates[j].name}`, (candidates.length * share) / stages),
@@ -108,7 +109,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
     const model = await inTurns(modelOf([{ posterior, weight: 1, scale: 1 }], prepared, approximation));
     losses.push([await inTurns(lossesByScale(model, validation))]);
   }
-  const mix = mixOf(losses, scales);
+  const mix = mixOf(losses, scales, -1, families);
   const partial = await inTurns(modelOf(membersOf(mix, trials), prepared, approximation));
   const unseen = await inTurns(largestVariance(partial, validation));
   const rounds = trials.map(({ course }) => course.rounds);
@@ -133,6 +134,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const dealt = fitter.split.folds(Math.min(judging.folds, n), seed).filter(({ length }) => length > 0);
   const count = dealt.length;
   const stages = count + 2;
+  const families = candidates.map(({ family }) => family);
   const rests = dealt.map((test) => {
     const held = new Set(test);
     return range(n).filter((i) => !held.has(i));
@@ -161,10 +163,10 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   await fitFolds([0], all, (share) => share);
   const left = all.filter((c) => !hopeless(losses, c));
   await fitFolds(range(count).slice(1), left, (share) => 1 + (count - 1) * share);
-  const mix = mixOf(losses, scales);
+  const mix = mixOf(losses, scales, -1, families);
   const [models, unseen]: [TableModel[], number[]] = [[], []];
   for (const [k, test] of dealt.entries()) {
-    const others = count > 1 ? mixOf(losses, scales, k) : mix;
+    const others = count > 1 ? mixOf(losses, scales, k, families) : mix;
     const trials = outcomes.map((all) => all[k]);
     const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
     models.push(model);

@@ -35,7 +35,7 @@ export function* modelOf(
   // How far values that are missing may be from the others, the heaviest says for all.
   const { encoding: whole } = found[weights.indexOf(Math.max(...weights))];
   const posteriors = found.map(({ posterior }) => posterior);
-  const names = new Set(posteriors.map(({ likelihood }) => likelihood.name));
+  const names = new Set(posteriors.map(({ likelihood: { name, dispersion = "" } }) => `${name} ${dispersion}`));
   const sum = weights.reduce((all, one) => all + one, 0);
   const mixed = { posteriors, weights: Float64Array.from(weights, (weight) => weight / sum) };
   return tableModel({ mixture: names.size > 1 ? mixed : mixture(posteriors, weights), encoding: whole, approximation });

@@ -1,6 +1,7 @@
 // The network for a table: its size, its likelihood, and the structure of its posterior.
 
 import {
+  add,
   bernoulli,
   binaryCrossEntropy,
   categorical,
@@ -17,6 +18,7 @@ import {
   MemoryBudgetError,
   mse,
   type Network,
+  poisson,
   relu,
   type Structure,
   selu,
@@ -45,9 +47,10 @@ export interface NetworkSettings {
 /** A kind of target: how it is learned. */
 export interface Learning {
   /** Of the target; 0 for numbers. */
-  readonly classes: number;
+  readonly classes: number | "counts";
   readonly outputs: number;
-  readonly loss: Loss;
+  readonly loss: Loss | Likelihood;
+  /** Of numbers by their noise, of counts by their dispersion. */
   readonly likelihood: (noise: number) => Likelihood;
   /** What the penalty of the training must be for a prior of precision δ, a noise, and n rows. */
   readonly weightDecay: (precision: number, noise: number, rows: number) => number;
@@ -57,11 +60,11 @@ export interface Learning {
 
 /** How the target of a table is learned. */
 export function learningOf({ target }: TableEncoding): Learning {
-  return learningOfClasses(target.kind === "number" ? 0 : target.classes.length);
+  return learningOfClasses(target.kind === "classes" ? target.classes.length : target.counts ? "counts" : 0);
 }
 
 /** How a target of so many classes is learned; of numbers for 0. */
-export function learningOfClasses(classes: number): Learning {
+export function learningOfClasses(classes: Learning["classes"]): Learning {
   if (classes === 0) {
     return {
       classes,
@@ -73,6 +76,16 @@ export function learningOfClasses(classes: number): Learning {
     };
   }
   const weightDecay = (precision: number, _: number, rows: number) => precision / rows;
+  if (classes === "counts") {
+    return {
+      classes,
+      outputs: 1,
+      loss: poisson(),
+      likelihood: (dispersion) => poisson({ dispersion }),
+      weightDecay,
+      approximation: "exact",
+    };
+  }
   if (classes === 2) {
     return {
       classes,
@@ -106,10 +119,14 @@ export function networkFor(
   hidden: readonly number[],
   activation: Activation,
   seed: number,
+  level = 0,
 ): Network {
   const layers: Layer[] = hidden.map((width) => dense(width, activations[activation]));
-  return chain({ inputs, seed, dtype: "float64" }, ...layers, dense(outputs));
+  return chain({ inputs, seed, dtype: "float64" }, ...layers, dense(outputs), ...raised(level));
 }
+
+/** A layer that adds a constant; none for 0. */
+const raised = (level: number): Layer[] => (level === 0 ? [] : [(x) => add(x, level)]);
 
 /** A small network with a linear one beside it in a line. */
 export function describeSkip(inputs: number, outputs: number, width: number, weights: number): string {

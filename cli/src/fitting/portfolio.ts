@@ -7,6 +7,8 @@ import type { Recipe } from "./jobs.ts";
 export interface Candidate {
   readonly name: string;
   readonly recipe: Recipe;
+  /** The family of counts, of which a mixture has one. */
+  readonly family?: "Poisson" | "negative binomial";
   /** Fits from different seeds that predict together. */
   readonly seeds: number;
   /** The network in a line, and why its posterior has its structure. */
@@ -35,7 +37,12 @@ const SMALLEST_WEIGHT = 0.04;
  * Mixes candidates by the rows of all parts, or of all but one. Of each it takes the first scale that is hardly worse than its best,
  * so that uncertainty about rows unlike these is given up for a gain alone.
  */
-export function mixOf(losses: Losses, scales: readonly number[], without = -1): Mix {
+export function mixOf(
+  losses: Losses,
+  scales: readonly number[],
+  without = -1,
+  families: readonly Candidate["family"][] = [],
+): Mix {
   const each = losses.map((parts) => {
     const own = parts.filter((_, part) => part !== without);
     if (own.some((part) => part === undefined)) return undefined;
@@ -45,13 +52,36 @@ export function mixOf(losses: Losses, scales: readonly number[], without = -1): 
     const chosen = firstOf(all, means, means.indexOf(loss));
     return { loss, scale: scales[chosen], rows: all[chosen] };
   });
-  const known = each.filter((one) => one !== undefined);
+  const family = familyOf(each, families);
+  const known = each.filter((one, c) => one !== undefined && families[c] === family).filter((one) => one !== undefined);
   const found = mixtureWeights(known.map(({ rows }) => rows));
   return {
-    weights: each.map((one) => (one === undefined ? 0 : found[known.indexOf(one)])),
+    weights: each.map((one) => (one === undefined ? 0 : (found[known.indexOf(one)] ?? 0))),
     scales: each.map((one) => one?.scale ?? 1),
     losses: each.map((one) => one?.loss ?? Number.POSITIVE_INFINITY),
   };
+}
+
+/** The family of counts whose best candidate predicts rows best: the negative binomial where it is clearly better. */
+function familyOf(
+  each: readonly ({ readonly loss: number; readonly rows: readonly number[] } | undefined)[],
+  families: readonly Candidate["family"][],
+): Candidate["family"] {
+  const best = (family: Candidate["family"]) =>
+    each
+      .filter((_, c) => families[c] === family)
+      .reduce(
+        (least, own) => (own !== undefined && !(own.loss >= (least?.loss ?? own.loss + 1)) ? own : least),
+        undefined,
+      );
+  const [plain, dispersed] = [best("Poisson"), best("negative binomial")];
+  if (plain === undefined || dispersed === undefined) {
+    return plain !== undefined ? "Poisson" : dispersed !== undefined ? "negative binomial" : undefined;
+  }
+  const gains = plain.rows.map((loss, i) => loss - dispersed.rows[i]);
+  const mean = gains.reduce((sum, gain) => sum + gain / gains.length, 0);
+  const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0);
+  return mean > Math.sqrt(square) / gains.length ? "negative binomial" : "Poisson";
 }
 
 /** Rounds of EM; each raises the density of the rows. */

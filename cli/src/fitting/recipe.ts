@@ -3,10 +3,11 @@
 // stop relaxing; then everything is repeated on all rows, for as many rounds.
 
 import { adam, laplace, type Network, type Posterior, type Steps, type Structure, train } from "laplace-ts";
-import { gaussianNll } from "../model/metrics.ts";
+import { countNll, gaussianNll } from "../model/metrics.ts";
 import { type Numbers, partsOf, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
+import { dispersionOf, levelOf, marginalDispersion } from "./counts.ts";
 import { type Learning, networkFor } from "./network.ts";
 import { lossesOf } from "./scales.ts";
 
@@ -102,9 +103,12 @@ async function rounds(
   validation?: Numbers,
 ): Promise<Fitted> {
   const { learning, structure, memoryBudget, seed } = recipe;
-  const net = networkFor(data.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed);
+  const counts = learning.classes === "counts";
+  const level = levelOf(learning, data);
+  const net = networkFor(data.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed, level);
   const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };
-  let [precision, noise, best, done] = [recipe.first, FIRST_NOISE, Number.POSITIVE_INFINITY, 0];
+  const firstNoise = counts ? marginalDispersion(data.y.data) : FIRST_NOISE;
+  let [precision, noise, best, done] = [recipe.first, firstNoise, Number.POSITIVE_INFINITY, 0];
   let posterior: Posterior | undefined;
   let kept: Posterior | undefined;
   for (let round = 1; round <= most; round++) {
@@ -112,7 +116,7 @@ async function rounds(
       const weightDecay = learning.weightDecay(precision, noise, data.rows);
       const last = epochsOf(phase, data.rows, recipe.epochs);
       await train(net, data, {
-        loss: learning.loss,
+        loss: counts ? learning.likelihood(noise) : learning.loss,
         optimizer: adam({ learningRate: phase.learningRate }),
         epochs: last,
         batchSize: batchSize(data.rows, phase.batches),
@@ -140,7 +144,8 @@ async function rounds(
     // Where a number ran to, the diagnosis says, too.
     posterior = await fitted.optimizePriorAsync({ onWarning: () => {} });
     await turn();
-    const [nextPrecision, nextNoise] = [posterior.priorPrecision.data[0], posterior.noise?.data[0] ?? noise];
+    const nextPrecision = posterior.priorPrecision.data[0];
+    const nextNoise = counts ? dispersionAt(net, data) : (posterior.noise?.data[0] ?? noise);
     const change = Math.max(Math.abs(Math.log(nextPrecision / precision)), Math.abs(Math.log(nextNoise / noise)));
     [precision, noise] = [nextPrecision, nextNoise];
     if (validation !== undefined) {
@@ -162,9 +167,16 @@ function batchSize(rows: number, batches: number): number {
   return Math.min(rows, Math.max(SMALLEST_BATCH, Math.min(LARGEST_BATCH, Math.ceil(rows / batches))));
 }
 
+/** Of counts around what the network has learned of them. */
+function dispersionAt(net: Network, { x, y }: Numbers): number {
+  const rates = Float64Array.from(net.forward(x).data, (f: number) => Math.exp(f));
+  return dispersionOf(y.data, rates, Math.min(net.parameterCount, y.size / 10));
+}
+
 /** Of the network alone. */
 function plainNll(net: Network, learning: Learning, noise: number, data: Numbers): number {
   const f = net.forward(data.x);
+  if (learning.classes === "counts") return countNll(f.data, undefined, noise, data.y.data);
   const { mean, variance } = { mean: f.data, variance: noise ** 2 };
   if (learning.approximation === "exact") return gaussianNll(mean, () => variance, data.y.data);
   const [rows, outputs] = f.shape;
@@ -186,13 +198,22 @@ function* predictiveNll(posterior: Posterior, { approximation }: Learning, data:
     return losses.reduce((sum, loss) => sum + loss / losses.length, 0);
   }
   const [mean, variance] = [new Float64Array(data.rows), new Float64Array(data.rows)];
+  const { dispersion } = posterior.likelihood;
   let at = 0;
   for (const part of partsOf(data, posterior)) {
     const predicted = posterior.predict(part.x, { approximation });
+    if (dispersion !== undefined) {
+      mean.set(predicted.functionMean.data, at);
+      variance.set(predicted.functionVariance.data, at);
+      at += part.rows;
+      yield;
+      continue;
+    }
     mean.set(predicted.mean.data, at);
     variance.set(predicted.variance.data, at);
     at += part.rows;
     yield;
   }
+  if (dispersion !== undefined) return countNll(mean, variance, dispersion, data.y.data);
   return gaussianNll(mean, (i) => variance[i], data.y.data);
 }

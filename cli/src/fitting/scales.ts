@@ -9,9 +9,9 @@ const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05, 0.02, 0.005, 0.001] as const;
 /** Factors of the variance of numbers, the nearest to 1 first. */
 const FACTORS = [1, 0.9, 1.15, 0.8, 1.3, 0.7, 1.6, 0.6, 2, 2.5, 3.2] as const;
 
-/** The scales that are tried; the first is what the evidence chose. */
-export const scalesOf = ({ encoding }: Pick<TableModel, "encoding">): readonly number[] =>
-  encoding.target.kind === "number" ? FACTORS : TEMPERATURES;
+/** The scales that are tried; the first is what the evidence chose, and the only one of counts, whose dispersion is their likelihood's. */
+export const scalesOf = ({ encoding: { target } }: Pick<TableModel, "encoding">): readonly number[] =>
+  target.kind === "classes" ? TEMPERATURES : target.counts ? [1] : FACTORS;
 
 /** A posterior with this scale of its uncertainty. */
 export function scaled(posterior: Posterior, scale: number): Posterior {
@@ -30,7 +30,7 @@ export function* lossesByScale(model: TableModel, numbers: Numbers): Steps<Float
     }
     return losses;
   }
-  const losses = FACTORS.map(() => new Float64Array(numbers.rows));
+  const losses = scalesOf(model).map(() => new Float64Array(numbers.rows));
   let at = 0;
   // A noise that depends on the row has no factor: it is its network's.
   const factors = posterior.likelihood.hyper.any ? FACTORS : [1];

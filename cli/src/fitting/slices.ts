@@ -99,8 +99,11 @@ function bandsOf(
   const { encoding } = model;
   const { target } = encoding;
   if (target.kind === "number") {
+    // Of counts the mean is that of a log-normal rate.
     const bound = (side: -1 | 1) =>
-      mean.map((m, i) => encoding.ofTarget(encoding.toTarget(m) + side * Z90 * Math.sqrt(functionVariance[i])));
+      target.counts
+        ? mean.map((m, i) => m * Math.exp(side * Z90 * Math.sqrt(functionVariance[i]) - functionVariance[i] / 2))
+        : mean.map((m, i) => encoding.ofTarget(encoding.toTarget(m) + side * Z90 * Math.sqrt(functionVariance[i])));
     return {
       functionLower: bound(-1),
       functionUpper: bound(1),

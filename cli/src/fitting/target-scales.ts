@@ -20,10 +20,10 @@ export interface Scaling {
 
 const ROUNDING = 1e-12;
 
-/** Whether the target may be learned on another scale: undefined for classes. */
+/** Whether the target may be learned on another scale: undefined for classes and counts. */
 export function scalingOf(encoding: TableEncoding, targets: Float64Array, lanes: Lanes): Scaling | undefined {
   const { target } = encoding;
-  if (target.kind !== "number") return undefined;
+  if (target.kind !== "number" || target.counts) return undefined;
   // A zero comes back from the encoding as large as its rounding.
   const least = ROUNDING * (Math.abs(target.mean) + target.sd);
   return { positive: targets.every((y) => encoding.ofTarget(y) > least), lanes };

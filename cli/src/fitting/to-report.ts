@@ -2,7 +2,7 @@
 
 import { inputNames, NDArray, normalQuantile, reliabilityCurve, type TableModel, version } from "laplace-ts";
 import { calibrationOf } from "../model/metrics.ts";
-import { noiseByRow, noiseByRowText, noiseOf, scaleText } from "../model/noise.ts";
+import { familyText, noiseByRow, noiseByRowText, noiseOf, scaleText } from "../model/noise.ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
 import type { TableFit } from "./fit.ts";
 import { formatNotes } from "./formats.ts";
@@ -24,7 +24,7 @@ export async function reportData(
   const { metrics, baseline, indices, below = [], ...predictions } = heldOut;
   const priorPrecision = meanPrecision(fit.tuned);
   const noise = noiseOf(model);
-  const targetScale = scaleText(model);
+  const targetScale = scaleText(model) ?? familyText(model);
   const byRow = noiseByRow(model, heldOut);
   return {
     data,
@@ -116,7 +116,7 @@ function noteOf(column: TableModel["encoding"]["columns"][number]): string {
 export function reliabilityOf({ heldOut, task }: Pick<TableFit, "heldOut" | "task">): ReliabilityBin[] {
   const { truth, below = [], probabilities = [] } = heldOut;
   const vector = (values: readonly number[]) => new NDArray(Float64Array.from(values), [values.length]);
-  if (task === "regression") {
+  if (task !== "classification") {
     const { level, frequency } = calibrationOf(below);
     return Array.from(level.data, (confidence: number, i) => {
       return { confidence, accuracy: frequency.data[i], count: truth.length };

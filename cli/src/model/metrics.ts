@@ -14,6 +14,9 @@ import {
   normalQuantile,
   rootMeanSquaredError,
   sharpness,
+  tableLogDensities,
+  tableQuantiles,
+  tableScores,
 } from "laplace-ts";
 
 /** Numbers by name. */
@@ -32,6 +35,28 @@ export function gaussianNll(
   }
   return sum / targets.length;
 }
+
+/** That of counts whose log rates are Gaussian. @param variance of the log rates (default: they are known) */
+export function countNll(
+  mean: ArrayLike<number>,
+  variance: ArrayLike<number> | undefined,
+  dispersion: number,
+  targets: ArrayLike<number>,
+): number {
+  const part = partOf(
+    mean,
+    Float64Array.from(mean, (_, i) => Math.sqrt(variance?.[i] ?? 0)),
+    dispersion,
+  );
+  return -meanOf(tableLogDensities(part, Float64Array.from(targets)));
+}
+
+const NONE = new Float64Array(0);
+/** Predictions of counts by one Gaussian of each log rate. */
+const partOf = (mean: ArrayLike<number>, sd: Float64Array, dispersion: number) => ({
+  parts: [{ weight: 1, mean: Float64Array.from(mean), sd, dispersion }],
+  ...{ rows: mean.length, epistemic: NONE, functionVariance: NONE, far: [], unusual: [] },
+});
 
 const vector = (values: ArrayLike<number>) => new NDArray(Float64Array.from(values), [values.length]);
 
@@ -144,12 +169,20 @@ export function setCoverage(
 /** What the baseline predicts for every row. */
 export type Baseline =
   | { readonly mean: number; readonly sd: number }
+  /** Of counts: a rate for all, and its dispersion. */
+  | { readonly rate: number; readonly dispersion: number }
   /** Frequencies of the classes, drawn toward equal ones as far as they are uncertain. */
   | { readonly frequencies: readonly number[] };
 
 /** The baseline of the training's targets. */
-export function baselineOf(targets: ArrayLike<number>, classes: number): Baseline {
+export function baselineOf(targets: ArrayLike<number>, classes: number | "counts"): Baseline {
   const n = targets.length;
+  if (classes === "counts") {
+    const { mean, sd } = baselineOf(targets, 0) as Extract<Baseline, { mean: number }>;
+    // Half a count more, so that no rate is 0.
+    const rate = mean + 0.5 / n;
+    return { rate, dispersion: Math.max(0, (sd ** 2 - mean) / rate ** 2) };
+  }
   if (classes === 0) {
     let mean = 0;
     for (let i = 0; i < n; i++) mean += targets[i] / n;
@@ -177,6 +210,7 @@ function rowsAdded(counts: readonly number[], n: number): number {
 
 /** The metrics of baselines, one for each row. */
 export function baselineMetrics(baselines: readonly Baseline[], truth: ArrayLike<number>): Metrics {
+  if (baselines.every((baseline) => "rate" in baseline)) return countMetrics(baselines, truth);
   const numbers = baselines.map((baseline) => ("mean" in baseline ? baseline : undefined));
   if (numbers.every((baseline) => baseline !== undefined)) {
     const metrics = regressionMetrics(
@@ -186,10 +220,43 @@ export function baselineMetrics(baselines: readonly Baseline[], truth: ArrayLike
     );
     return metrics;
   }
-  const frequencies = baselines.map((baseline) => ("mean" in baseline ? [] : baseline.frequencies));
+  const frequencies = baselines.map((baseline) => ("frequencies" in baseline ? baseline.frequencies : []));
   return classMetrics(
     frequencies,
     frequencies.map((row) => row.map(Math.log)),
     truth,
   );
+}
+
+/** Of rates alone, each as the rows of its fold had it. */
+function countMetrics(baselines: readonly Extract<Baseline, { rate: number }>[], truth: ArrayLike<number>): Metrics {
+  const known = new Map<string, number[]>();
+  for (const [i, { rate, dispersion }] of baselines.entries()) {
+    const key = JSON.stringify([rate, dispersion]);
+    const places = known.get(key);
+    if (places === undefined) known.set(key, [i]);
+    else places.push(i);
+  }
+  const rows = truth.length;
+  const [mean, lower, upper] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)];
+  const scores = {
+    negativeLogDensity: new Float64Array(rows),
+    crps: new Float64Array(rows),
+    below: new Float64Array(rows),
+  };
+  for (const places of known.values()) {
+    const { rate, dispersion } = baselines[places[0]];
+    const one = partOf([Math.log(rate)], Float64Array.of(0), dispersion);
+    const bounds = [0.05, 0.95].map((p) => tableQuantiles(one, p)[0]);
+    const all = partOf(new Array(places.length).fill(Math.log(rate)), new Float64Array(places.length), dispersion);
+    const own = tableScores(
+      all,
+      Float64Array.from(places, (i) => truth[i]),
+    );
+    for (const [k, i] of places.entries()) {
+      [mean[i], lower[i], upper[i]] = [rate, bounds[0], bounds[1]];
+      for (const name of ["negativeLogDensity", "crps", "below"] as const) scores[name][i] = own[name][k];
+    }
+  }
+  return scoredMetrics({ mean, lower, upper, ...scores }, truth);
 }

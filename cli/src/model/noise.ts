@@ -1,7 +1,25 @@
-// The noise of a table's model, and the scale on which its target was learned.
+// The noise of a table's model, the scale on which its target was learned, and the family of counts.
 
-import type { TableModel } from "laplace-ts";
+import type { TableEncoding, TableModel, TargetTask } from "laplace-ts";
 import type { HeldOut } from "./held-out.ts";
+
+/** What is learned of a target. */
+export const taskOf = ({ target }: Pick<TableEncoding, "target">): TargetTask =>
+  target.kind === "classes" ? "classification" : target.counts ? "count" : "regression";
+
+/** The dispersion of counts in the mean over the mixture, 0 where all are Poisson; undefined for other targets. */
+export function dispersionOf({ posteriors, weights }: Pick<TableModel, "posteriors" | "weights">): number | undefined {
+  if (posteriors[0].likelihood.dispersion === undefined) return undefined;
+  return posteriors.reduce((sum, { likelihood }, k) => sum + weights[k] * (likelihood.dispersion ?? 0), 0);
+}
+
+/** The family of counts in words. */
+export function familyText(model: TableModel): string | undefined {
+  const dispersion = dispersionOf(model);
+  if (dispersion === undefined) return undefined;
+  if (dispersion === 0) return "Poisson: counts vary as much as their rates say";
+  return `negative binomial, a variance of rate + ${dispersion.toPrecision(3)} rate²: they vary more than Poisson counts`;
+}
 
 /** The standard deviation of the noise, in the target's units; undefined for classes, and where the target is learned on another scale. */
 export function noiseOf({ encoding: { target }, posterior }: TableModel): number | undefined {

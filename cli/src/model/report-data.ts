@@ -53,7 +53,7 @@ export interface ReliabilityBin {
 export interface ReportData {
   readonly data: string;
   readonly target: string;
-  readonly task: "regression" | "classification";
+  readonly task: "regression" | "classification" | "count";
   /** Names of the classes, in the order of their numbers. */
   readonly classes?: readonly string[];
   readonly created: string;
@@ -87,7 +87,7 @@ export interface ReportData {
   readonly noise?: number;
   /** Regression: how the noise depends on the row, in words, where it does. */
   readonly noiseByRow?: string;
-  /** Regression: the scale on which the target was learned, in words, where it is not its own. */
+  /** Regression: the scale on which the target was learned, in words, where it is not its own; of counts their family. */
   readonly targetScale?: string;
   /** Metrics on the held-out rows, by the names that `evaluate` gives; and those of the baseline (mean or majority). */
   readonly metrics: Readonly<Record<string, number>>;

@@ -19,7 +19,7 @@ const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
 /** Metrics beside those of the baseline, a line for each that people ask for. */
 export function metricLines(task: string, metrics: Metrics, baseline: Metrics): string[] {
   const shown: readonly (readonly [string, string, (value: number) => string])[] =
-    task === "regression"
+    task !== "classification"
       ? [
           ["negativeLogLikelihood", "NLL", number],
           ["rootMeanSquaredError", "RMSE", number],
@@ -34,7 +34,11 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
           ["setCoverage", "in 90 % sets", percent],
           ["expectedCalibrationError", "calibration error", number],
         ];
-  const name = task === "regression" ? "mean and deviation alone" : "class frequencies alone";
+  const names: Readonly<Record<string, string>> = {
+    count: "one rate for all",
+    classification: "class frequencies alone",
+  };
+  const name = names[task] ?? "mean and deviation alone";
   const head = `  ${"".padEnd(18)} ${"model".padStart(10)} ${"baseline".padStart(10)}   (baseline: ${name})`;
   const rows = shown.flatMap(([key, label, format]) => {
     const [own, other] = [metrics[key], baseline[key]];

@@ -16,7 +16,7 @@ export function reliabilityFigure(data: ReportData): Html | undefined {
     (bin) => bin.count > 0 && Number.isFinite(bin.confidence) && Number.isFinite(bin.accuracy),
   );
   if (bins.length === 0) return undefined;
-  const regression = data.task === "regression";
+  const regression = data.task !== "classification";
   const chance = bins.map((bin) => {
     const spread = half * Math.sqrt(Math.max(0, bin.confidence * (1 - bin.confidence)) / bin.count);
     return { ...bin, low: Math.max(0, bin.confidence - spread), high: Math.min(1, bin.confidence + spread) };
@@ -79,7 +79,7 @@ export function reliabilityFigure(data: ReportData): Html | undefined {
 
 /** The uncertainty of each held-out row as one number: a standard deviation, or the chance that the prediction is wrong. */
 export function uncertainties({ task, heldOut }: ReportData): readonly number[] {
-  if (task === "regression") return heldOut.sd ?? [];
+  if (task !== "classification") return heldOut.sd ?? [];
   return heldOut.mean.map((predicted, i) => 1 - (heldOut.probabilities?.[i]?.[predicted] ?? Number.NaN));
 }
 
@@ -89,7 +89,7 @@ export function uncertaintyFigure(data: ReportData): Html | undefined {
   const values = uncertainties(data);
   const rows = values.flatMap((value, i) => (Number.isFinite(value) ? [{ value, far: far[i], line: lines[i] }] : []));
   if (rows.length === 0) return undefined;
-  const regression = data.task === "regression";
+  const regression = data.task !== "classification";
   const domain = regression
     ? extent(
         rows.map(({ value }) => value),

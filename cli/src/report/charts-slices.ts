@@ -39,7 +39,9 @@ export function sliceSigns({ task }: ReportData): Html {
   return legend([
     { shape: "line", colour: colour.model, text: "prediction" },
     inner,
-    ...(task === "regression" ? [{ shape: "area", colour: colour.band, text: "90 % band of a new row" } as const] : []),
+    ...(task !== "classification"
+      ? [{ shape: "area", colour: colour.band, text: "90 % band of a new row" } as const]
+      : []),
     { shape: "dot", colour: colour.quiet, text: "training rows" },
   ]);
 }
@@ -59,7 +61,7 @@ export function sliceFigures(data: ReportData): Html[] {
       figure(
         html`${name(slice.input, 40)}`,
         picture,
-        html`${what} as ${name(slice.input, 30)} alone changes, the other inputs at a typical row; where the ${data.task === "regression" ? "inner band" : "band"} is wide, the network has seen too little.`,
+        html`${what} as ${name(slice.input, 30)} alone changes, the other inputs at a typical row; where the ${data.task !== "classification" ? "inner band" : "band"} is wide, the network has seen too little.`,
       ),
     ];
   });

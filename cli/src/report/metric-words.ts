@@ -120,7 +120,7 @@ export function keyNumbers({ metrics, baseline, task }: ReportData): Html {
     ...Object.keys(known).filter((key) => Object.hasOwn(metrics, key)),
     ...Object.keys(metrics).filter((key) => !Object.hasOwn(known, key) && key !== "samples"),
   ];
-  const reference = task === "regression" ? "always the mean" : "always the commonest class";
+  const reference = task !== "classification" ? "always the mean" : "always the commonest class";
   const tiles = keys.map((key) => {
     const metric: Metric = Object.hasOwn(known, key) ? known[key] : { label: inWords(key), meaning: "" };
     const format = metric.share ? percent : number;

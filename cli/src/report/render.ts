@@ -62,7 +62,7 @@ const heldOutText = ({ trainedElsewhere }: ReportData) =>
 const absent = (text: string) => html`<p class="none">${text}</p>`;
 
 function* sections(data: ReportData): Steps<Section[]> {
-  const figures = data.task === "regression" ? yield* regressionFigures(data) : classificationFigures(data);
+  const figures = data.task !== "classification" ? yield* regressionFigures(data) : classificationFigures(data);
   yield;
   const reliability = reliabilityFigure(data);
   yield;
@@ -131,8 +131,8 @@ function* sections(data: ReportData): Steps<Section[]> {
 function summary(data: ReportData): Html {
   const { metrics, baseline, counts, task, classes = [], trainedElsewhere } = data;
   const what =
-    task === "regression"
-      ? html`A number, predicted with an interval that says how far to trust it`
+    task !== "classification"
+      ? html`A ${task === "count" ? "count" : "number"}, predicted with an interval that says how far to trust it`
       : html`One of ${classes.length} ${classes.length === 1 ? "class" : "classes"}, predicted with probabilities that say how far to trust it`;
   const rows = trainedElsewhere
     ? html`by a network that was trained elsewhere and a posterior fitted to ${count(counts.train, "row")}, checked on ${count(counts.test, "row")} that the posterior never saw`
@@ -140,9 +140,9 @@ function summary(data: ReportData): Html {
       ? html`learned from ${count(counts.test, "row")} and checked on each of them by a model that had not seen it`
       : html`learned from ${count(counts.train, "row")} and checked on ${count(counts.test, "row")} it never saw`;
   const { rootMeanSquaredError: error, accuracy } = metrics;
-  const reference = task === "regression" ? baseline.rootMeanSquaredError : baseline.accuracy;
+  const reference = task !== "classification" ? baseline.rootMeanSquaredError : baseline.accuracy;
   let result: Html | undefined;
-  if (task === "regression" && Number.isFinite(error)) {
+  if (task !== "classification" && Number.isFinite(error)) {
     const against = Number.isFinite(reference) ? ` (always guessing the mean: ${number(reference, 3)})` : "";
     result = html` On those it is typically off by ${number(error, 3)}${against}.`;
   } else if (task === "classification" && Number.isFinite(accuracy)) {

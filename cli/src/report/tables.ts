@@ -34,7 +34,7 @@ export function uncertainRows(data: ReportData): Html | undefined {
     .toSorted((a, b) => values[b] - values[a] || heldOut.lines[a] - heldOut.lines[b])
     .slice(0, mostRows);
   if (order.length === 0) return undefined;
-  const regression = data.task === "regression";
+  const regression = data.task !== "classification";
   const keys = keyColumns(data);
   const body = order.map((i) => {
     const cells = keys.map((key) => html`<td>${name(heldOut.rows[i]?.[key] ?? "", 24)}</td>`);
