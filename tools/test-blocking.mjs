@@ -83,14 +83,16 @@ const inPage = `
 import { again, build, held, phases } from "./program.mjs";
 
 if (crossOriginIsolated) throw new Error("The page is isolated: it does not show what it should.");
+const turn = () => new Promise((resolve) => setTimeout(resolve));
 console.log(JSON.stringify({ build: build() }));
 for (const [name, phase] of Object.entries(phases)) {
   await again();
+  // What comes before a phase is a task of its own, and so is what the page does with its result.
+  await turn();
   performance.mark("begin " + name);
   const resultOf = await phase();
   performance.mark("end " + name);
-  // What the page does with it is a task of the page's own.
-  await new Promise((resolve) => setTimeout(resolve));
+  await turn();
   const result = resultOf();
   // Stopped after a while: nothing is held then that was not before.
   await again();

@@ -23,7 +23,7 @@ export function eighWorkspace(n: usize): usize {
 
 // The workspace begins with how far the work is: the stage, the scale's exponent, the norm, and the places of the stages.
 const PLACES: usize = 128;
-const SCALE: u32 = 0, REDUCE: u32 = 1, DIVIDE: u32 = 2, BACK: u32 = 3, SCATTER: u32 = 4;
+const MEASURE: u32 = 0, SCALE: u32 = 1, REDUCE: u32 = 2, DIVIDE: u32 = 3, BACK: u32 = 4, SCATTER: u32 = 5;
 const EXPONENT: usize = 4, NORM: usize = 8, REDUCED: usize = 16, DIVIDED: usize = 24, ROWS: usize = 88;
 
 /**
@@ -41,17 +41,8 @@ export function eigh(n: usize, a: usize, w: usize, work: usize, vectors: bool): 
 export function eighBegin(n: usize, a: usize, w: usize, work: usize): i32 {
   if (n == 0) return 1;
   work = (work + 63) & ~63;
-  let largest: f64 = 0;
-  for (let i: usize = 0; i < n; i++) largest = max(largest, maxAbs(i + 1, a + ((i * n) << 3)));
-  if (!(largest < Infinity)) {
-    for (let i: usize = 0; i < n; i++) store<f64>(w + (i << 3), NaN);
-    for (let i: usize = 0; i < n * n; i++) store<f64>(a + (i << 3), NaN);
-    return 2;
-  }
-  // A power of two brings the norm near 1, exactly; unscaling takes two factors because 2^1024 is not a double.
-  const exponent = largest > 0 ? <i32>((reinterpret<u64>(largest) >> 52) & 2047) - 1022 : 0;
   memory.fill(work, 0, PLACES);
-  store<i32>(work, exponent, EXPONENT);
+  store<u32>(work, MEASURE);
   store<u32>(work, <u32>n, REDUCED);
   store<u32>(work, 1, ROWS);
   return 0;
@@ -64,6 +55,24 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   const h = work + PLACES, z = h + n * ld, s = z + n * ld, d = s + max((n + 8) * ld, backWorkspace(n, ld));
   const e = d + ld, tau = e + ld, order = tau + ld, rest = order + ld;
   const stage = load<u32>(work);
+  if (stage == MEASURE) {
+    const first = <usize>load<u32>(work, ROWS + 4), last = min<usize>(n, first + SCALED);
+    let largest = load<f64>(work, NORM);
+    for (let i = first; i < last; i++) largest = max(largest, maxAbs(i + 1, a + ((i * n) << 3)));
+    store<f64>(work, largest, NORM);
+    store<u32>(work, last == n ? 0 : <u32>last, ROWS + 4);
+    if (last < n) return 0;
+    if (!(largest < Infinity)) {
+      for (let i: usize = 0; i < n; i++) store<f64>(w + (i << 3), NaN);
+      for (let i: usize = 0; i < n * n; i++) store<f64>(a + (i << 3), NaN);
+      return 2;
+    }
+    // A power of two brings the norm near 1, exactly; unscaling takes two factors because 2^1024 is not a double.
+    const exponent = largest > 0 ? <i32>((reinterpret<u64>(largest) >> 52) & 2047) - 1022 : 0;
+    store<i32>(work, exponent, EXPONENT);
+    store<u32>(work, SCALE);
+    return 0;
+  }
   if (stage == SCALE) {
     const first = <usize>load<u32>(work, ROWS + 4), last = min<usize>(n, first + SCALED);
     scale(first, last, n, a, h, ld, load<i32>(work, EXPONENT));
@@ -134,7 +143,7 @@ function backWorkspace(n: usize, ld: usize): usize {
   return ((2 * b * b + n * b) << 3) + b * ld;
 }
 
-/** Rows that are scaled at once. */
+/** Rows that are measured or scaled at once. */
 const SCALED: usize = 256;
 /** Rows of z that reflectors are applied to at once. */
 const STRIP: usize = 60;
