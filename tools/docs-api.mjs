@@ -28,7 +28,7 @@ const groups = {
     data: [
       "Data",
       "Datasets, batches, splits, toy data.",
-      ["data/batches", "data/class-weights", "data/dataset", "data/loader", "data/split", "data/toy"],
+      ["data/batches", "data/class-weights", "data/dataset", "data/gather", "data/loader", "data/split", "data/toy"],
     ],
     tables: ["Tables", "Columns of texts to numbers and back, and models of tables.", ["data", "io/table"]],
     io: ["Files", "Posteriors, fits and weights as bytes.", ["io"]],

@@ -4,6 +4,7 @@ import type { Data } from "../data/batches.ts";
 import { checkOptions } from "../errors.ts";
 import { type ExamplesReport, each, type Steps } from "../kernels/steps.ts";
 import { distancesOf, factorOf, scatterOf } from "../posterior/evidence.ts";
+import { refuseSwag } from "../posterior/swag.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
 import { calibrationLooks } from "./calibration.ts";
@@ -55,6 +56,7 @@ export function* diagnose(
 ): Steps<Diagnosis, ExamplesReport> {
   const where = "diagnose";
   checkOptions(where, options, predictOptionNames);
+  refuseSwag(where, posterior.parts);
   yield* posterior.factoring("gradient");
   const gammas = effectiveParameters(posterior);
   const gamma = sumOf(gammas);

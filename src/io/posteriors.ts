@@ -10,6 +10,7 @@ import { readEntry } from "../likelihood/entry.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { checkIsFit, type Fit } from "../posterior/fit.ts";
 import { refuseSandwich } from "../posterior/outer-products.ts";
+import { swagParts } from "../posterior/swag.ts";
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { bringAll } from "../structures/all.ts";
 import type { Selection } from "../structures/selection.ts";
@@ -34,7 +35,7 @@ import { tuningEntry } from "./tuning.ts";
 import { version } from "./version.ts";
 
 /** What files are read by: all that the library has. */
-const everything: Means = { likelihoodOf: readEntry, primitiveOf };
+const everything: Means = { likelihoodOf: readEntry, primitiveOf, swag: swagParts };
 
 /** Options of `savePosterior`, `saveFit` and `saveMixture`. */
 export interface SaveOptions {
@@ -115,8 +116,9 @@ const isNew = (fit: Fit): boolean =>
 
 /** Writes the arrays, and gives everything else as JSON. */
 function writeDocument(where: string, posterior: Posterior, write: Write) {
-  const { fit, likelihood, prior, temperature, damping, clip, tuning } = posterior.parts;
-  refuseSandwich(where, posterior.parts);
+  const { fit, likelihood, prior, temperature, damping, clip, swag, tuning } = posterior.parts;
+  if (swag === undefined) refuseSandwich(where, posterior.parts);
+  else write("swag.columns", swag, [swag.length / fit.curvature.size, fit.curvature.size]);
   write("theta", fit.of.theta, [fit.of.theta.length]);
   // As the option `weights` orders them.
   write("prior.precision", prior.selection.arrange(prior.precision, true), [prior.precision.length]);
@@ -126,6 +128,7 @@ function writeDocument(where: string, posterior: Posterior, write: Write) {
     temperature,
     damping,
     ...(clip === true && { clip }),
+    ...(swag && { swag: swag.length / fit.curvature.size }),
     ...(tuning !== undefined && { tuning: tuningEntry(tuning) }),
   };
 }

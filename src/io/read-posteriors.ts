@@ -13,7 +13,7 @@ import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
 import type { PosteriorParts } from "../posterior/parts.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
-import { readPrior } from "../structures/prior.ts";
+import { type Prior, readPrior } from "../structures/prior.ts";
 import type { Weights } from "../structures/selection.ts";
 import type { Read } from "../structures/structure.ts";
 import { checkPrior, rowNamed } from "../structures/table.ts";
@@ -47,7 +47,7 @@ export const keys = {
 } as const;
 
 const sumFields = ["network", "likelihood", "fit", "curvature", "fitted"];
-const documentFields = [...sumFields, "temperature", "damping", "clip", "tuning"];
+const documentFields = [...sumFields, "temperature", "damping", "clip", "swag", "tuning"];
 const fitFields = ["weights", "structure", "kind", "monteCarloSamples", "seed", "sharing", "basis"];
 const fittedFields = ["examples", "loss", "constant", "gradientNorms", "losses", "apart"];
 
@@ -139,6 +139,8 @@ class Arrays {
 export interface Means {
   readonly likelihoodOf: ReadLikelihood;
   readonly primitiveOf: PrimitiveOf;
+  /** What a posterior of SWAG is made of; missing where those are not read. */
+  swag?(fit: Fit, likelihood: Likelihood, inverse: Prior, columns: Float64Array): PosteriorParts;
   /** Hears of its structure and of what it is a curvature of, before anything is made of them. */
   curvature?(structure: Structure, kind: CurvatureKind): unknown;
 }
@@ -172,6 +174,12 @@ function readParts(where: string, fields: Fields, arrays: Arrays, means: Means):
   const damping = fields.boolean("damping");
   const clip = fields.has("clip") && fields.boolean("clip");
   const tuning = fields.has("tuning") ? readTuning(fields.object("tuning", tuningFields)) : undefined;
+  if (fields.has("swag")) {
+    if (means.swag === undefined) throw new LaplaceError("it is of SWAG, which loadPosterior of laplace-ts reads.");
+    const columns = arrays.read("swag.columns", [fields.integer("swag", 0), selection.size]);
+    arrays.finish();
+    return means.swag(fit, likelihood, prior, columns);
+  }
   arrays.finish();
   return { fit, likelihood, prior, temperature, damping, clip, tuning };
 }
@@ -202,7 +210,8 @@ function readSums(where: string, fields: Fields, arrays: Arrays, means: Means): 
   const outputs = graph.output.size;
   const one = outputs === 1 && likelihood.hyper.any ? Float64Array.of(sums.number("loss")) : undefined;
   const examples = sums.finite("examples");
-  checkNumber(where, "examples", examples, 0, true);
+  // Of SWAG there are none.
+  checkNumber(where, "examples", examples, 0, !fields.has("swag"));
   const fitted = {
     curvature,
     drawn: kind === "monteCarlo" ? readPlaces(sums, { seed, first: 0, end: examples }) : undefined,

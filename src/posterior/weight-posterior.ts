@@ -8,13 +8,14 @@ import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type St
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/noise.ts";
 import { eachRows } from "../linalg/in-steps.ts";
-import { checkSquare, readVectors } from "../structures/curvature.ts";
+import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";
 import { type Hyperparameters, readPrior } from "../structures/prior.ts";
 import { sandwich } from "../structures/sandwich.ts";
 import { broughtHessian } from "../structures/table.ts";
 import { type Evidence, type EvidenceGradient, evidenceGradientOf } from "./evidence.ts";
 import { outerProducts, refuseSandwich } from "./outer-products.ts";
 import { type SampleOptions, sampling } from "./sampling.ts";
+import { refuseSwag } from "./swag.ts";
 import { evidenceAt } from "./tunable.ts";
 import { evidenceIn, tuned } from "./tuned.ts";
 import type { Tuning, TuningOptions, TuningReport } from "./tuning.ts";
@@ -50,9 +51,15 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
   }
 
   *#sandwich(data: Data): Steps<this, ExamplesReport> {
+    refuseSwag("sandwich", this.parts);
     refuseSandwich("sandwich", this.parts);
     const outer = yield* outerProducts("sandwich", this, data);
     return yield* this.deriving({ around: (precision, h) => sandwich(precision, outer, h), tuning: undefined });
+  }
+
+  /** How its covariance is stored; of SWAG with deviations "lowRank", beside a diagonal. */
+  override get structure(): Curvature["structure"] {
+    return (this.parts.swag?.length ?? 0) > 0 ? "lowRank" : super.structure;
   }
 
   /** The mean of the weights: their values at the fit, [S]. */
@@ -90,8 +97,9 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
 
   /** @internal `with` in steps, and how it was found to be changed so. */
   *changing(changes: Hyperparameters, tuning?: Tuning): Steps<this> {
-    refuseSandwich("with", this.parts);
     checkOptions("with", changes, ["priorPrecision", "priorMean", "noise", "temperature"]);
+    if (Object.keys(changes).some((name) => name !== "noise")) refuseSwag("with", this.parts);
+    if (this.parts.swag === undefined) refuseSandwich("with", this.parts);
     const { prior, likelihood, temperature, fit } = this.parts;
     const { priorPrecision = this.priorPrecision, priorMean = this.priorMean } = changes;
     const next = readPrior("with", prior.selection, priorPrecision, priorMean);
@@ -113,13 +121,20 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
    */
   merge(other: WeightPosterior): this {
     checkIsPosterior("merge", "the other", other);
+    refuseSwag("merge", this.parts);
+    refuseSwag("merge", other.parts);
     refuseSandwich("merge", this.parts);
     return this.derive({ fit: this.fit.merge(other.fit), tuning: undefined });
   }
 
   /** The log marginal likelihood and its parts. @throws NotPositiveDefiniteError */
   evidence(): Evidence {
-    return atOnce(evidenceIn(this));
+    return atOnce(this.#evidence());
+  }
+
+  *#evidence(): Steps<Evidence> {
+    refuseSwag("evidence", this.parts);
+    return yield* evidenceIn(this);
   }
 
   /** log p(data), up to the Laplace approximation: what `optimizePrior` maximises. */
@@ -133,6 +148,7 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
   }
 
   *#evidenceGradient(): Steps<EvidenceGradient<Kind>> {
+    refuseSwag("evidenceGradient", this.parts);
     const at = evidenceAt(this.parts, this.parts, yield* this.factoring("gradient"));
     const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
     return { logPriorPrecision: this.#given(logPriorPrecision), logNoise: logNoise as never };
@@ -148,17 +164,22 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
    * @throws OptionError
    */
   optimizePrior(options: TuningOptions = {}): this {
-    return atOnce(tuned(this, options));
+    return atOnce(this.#tuned(options));
+  }
+
+  *#tuned(options: TuningOptions): Steps<this, TuningReport> {
+    refuseSwag("optimizePrior", this.parts);
+    return yield* tuned(this, options);
   }
 
   /** `evidence` in bursts, with turns of the event loop between them. @throws as `evidence`; the signal's reason */
   async evidenceAsync(options: BurstOptions<never> = {}): Promise<Evidence> {
-    return asynchronously("evidence", options, () => evidenceIn(this));
+    return asynchronously("evidence", options, () => this.#evidence());
   }
 
   /** `optimizePrior` in bursts; progress in steps of the climb. @throws as `optimizePrior`; the signal's reason */
   async optimizePriorAsync(options: TuningOptions & BurstOptions<TuningReport> = {}): Promise<this> {
-    return asynchronously("optimizePrior", options, (rest) => tuned(this, rest));
+    return asynchronously("optimizePrior", options, (rest) => this.#tuned(rest));
   }
 
   /** `sample` in bursts. @throws as `sample`; the signal's reason */

@@ -42,14 +42,14 @@ export function* lowRankPrecision(curvature: LowRankCurvature, h: number, prior:
   return new LowRankPrecision(curvature, prior, { values: mu, vectors: turned });
 }
 
-class LowRankPrecision implements Precision {
-  readonly #curvature: LowRankCurvature;
+export class LowRankPrecision implements Precision {
+  readonly #curvature: Pick<LowRankCurvature, "size" | "selection">;
   readonly #prior: Prior;
   /** μ, and w in rows. */
   readonly #pairs: Eigenpairs;
   readonly #delta: Float64Array;
 
-  constructor(curvature: LowRankCurvature, prior: Prior, pairs: Eigenpairs) {
+  constructor(curvature: Pick<LowRankCurvature, "size" | "selection">, prior: Prior, pairs: Eigenpairs) {
     this.#curvature = curvature;
     this.#prior = prior;
     this.#pairs = pairs;
