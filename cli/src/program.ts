@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { version } from "laplace-ts";
 import { benchCommand } from "./commands/bench.ts";
+import { compareCommand } from "./commands/compare.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -32,6 +33,7 @@ ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${
     fitCommand(),
     predictCommand(),
     evaluateCommand(),
+    compareCommand(),
     inspectCommand(),
     posteriorCommand(),
     notebookCommand(),
