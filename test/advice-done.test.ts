@@ -14,6 +14,7 @@ import {
   conv2d,
   crossEntropy,
   curvatureOf,
+  curvatureOperator,
   DataLoader,
   dataset,
   defineLikelihood,
@@ -31,12 +32,14 @@ import {
   NDArray,
   network,
   OptionError,
+  Random,
   randomNormal,
   readSafetensors,
   savePosterior,
   softmax,
   splitDataset,
   take,
+  tanh,
   train,
   workers,
   writeSafetensors,
@@ -85,6 +88,12 @@ const tails = (curvature: Which) =>
     hessian: (f, t) => (5 * (0.04 - (t - f) ** 2)) / (0.04 + (t - f) ** 2) ** 2,
   }));
 
+const wide = () => chain({ inputs: 2, seed: 1, dtype: "float64" }, dense(8, tanh), dense(2));
+const noise = new Random(1);
+function* noisy() {
+  yield { x: data.x, y: Array.from({ length: 12 }, () => [noise.normal(), 0]) };
+}
+
 const advices: Record<string, Advice> = {
   "a promise in the place of an array": {
     says: "It is a promise: write await before it.",
@@ -128,6 +137,17 @@ const advices: Record<string, Advice> = {
       await fitted({ likelihood: ownSquares("observed")() });
       await fitted({ likelihood: ownSquares("expected")(), curvature: "monteCarlo" });
     },
+  },
+  "a matrix that is not positive along a direction": {
+    says: "Raise the shift.",
+    refused: () => curvatureOperator(wide(), "regression", data, { curvature: "hessian" }).solve(wide().parameters),
+    followed: () =>
+      curvatureOperator(wide(), "regression", data, { curvature: "hessian" }).solve(wide().parameters, { shift: 1000 }),
+  },
+  "data that are different each time": {
+    says: "Give the same data each time.",
+    refused: () => curvatureOperator(net(), "regression", noisy, { curvature: "empiricalFisher" }),
+    followed: () => curvatureOperator(net(), "regression", [...noisy()], { curvature: "empiricalFisher" }),
   },
   "an observed information below 0": {
     says: 'Take curvature: "expected" in what defines the likelihood, which is never negative.',

@@ -24,6 +24,7 @@ const pair = { x: [x.slice(0, 2)], y: [1] };
 const pref = await laplace(L.preference(net), { likelihood: "classification", checks: false }).fit(pair);
 const mixed = L.mixture([reg, reg], [1, 2]);
 const direction = net.parameters.data.map((_, i) => i / 10);
+const operator = L.curvatureOperator(net, "regression", data);
 const spd = [
   [2, 1],
   [1, 3],
@@ -79,6 +80,13 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["curvatureOf", net, "regression", data, { structure: "diagonal" }],
   ["curvatureProduct", net, "regression", data, direction, { curvature: "ggn" }],
   ["curvatureProduct", net, "regression", data, direction, { curvature: "hessian" }],
+  ["curvatureOperator", net, "regression", data, { curvature: "ggn" }],
+  [on(operator, "times"), direction],
+  [on(operator, "trace"), { products: 6, seed: 1 }],
+  [on(operator, "diagonal"), { products: 4 }],
+  [on(operator, "eigenvalues"), 2, { which: "largest" }],
+  [on(operator, "spectrum"), { products: 4, vectors: 2 }],
+  [on(operator, "solve"), direction, { shift: 1 }],
   ["gradient", net, L.mse, data, { reduction: "sum" }],
   ["perSampleGradients", net, L.mse, data, {}],
   ["jacobian", net, x, {}],

@@ -1,0 +1,56 @@
+// What operators are asked, and what they answer: estimates by random vectors, and solutions.
+
+import type { NDArray } from "../array/ndarray.ts";
+import type { Curvature } from "../structures/curvature.ts";
+
+/** Options of what draws random vectors. */
+export interface RandomVectorsOptions {
+  /** How many products it may take (default 30). */
+  products?: number | undefined;
+  /** Seed of the vectors (default 0). */
+  seed?: number | undefined;
+}
+
+/** Options of `trace`. */
+export interface TraceOptions extends RandomVectorsOptions {
+  /** "hutch++" (default; Meyer et al. 2021, arXiv:2010.09649) finds large eigenvalues first, "hutchinson" (1989) does not. */
+  method?: "hutch++" | "hutchinson" | undefined;
+}
+
+/** An estimate, with its standard error. */
+export interface Estimate<T = number> {
+  readonly value: T;
+  /** Of the mean over the random vectors. */
+  readonly standardError: T;
+}
+
+/** Options of `solve`. */
+export interface SolveOptions {
+  /** What is added to the diagonal, such as a prior precision (default 0). */
+  shift?: number | undefined;
+  /** The residual at which to end, relative to the right side (default 1e-8). */
+  tolerance?: number | undefined;
+  /** At most so many products for each right side (default 1000). */
+  products?: number | undefined;
+  /** A curvature over the same weights, of any structure, whose inverse with the shift goes before; it needs a positive shift. */
+  preconditioner?: Curvature | undefined;
+}
+
+/** A solution of (H + shift) x = b, with how near it is. */
+export interface Solution {
+  /** Shaped as b. */
+  readonly x: NDArray;
+  /** ‖b − (H + shift) x‖ / ‖b‖; of several right sides the largest. */
+  readonly residual: number;
+  readonly converged: boolean;
+  /** Products taken. */
+  readonly products: number;
+}
+
+/** The mean of samples, and its standard error. */
+export function meanOf(samples: readonly number[]): { mean: number; error: number } {
+  const n = samples.length;
+  const mean = samples.reduce((sum, x) => sum + x, 0) / n;
+  const square = samples.reduce((sum, x) => sum + (x - mean) ** 2, 0);
+  return { mean, error: Math.sqrt(square / Math.max(1, n - 1) / n) };
+}

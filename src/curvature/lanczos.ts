@@ -1,0 +1,75 @@
+// The Lanczos process with full reorthogonalisation (Golub & Van Loan, Matrix Computations, 10.1): an orthonormal basis in which a
+// symmetric matrix that is known by its products alone is tridiagonal.
+
+import { dot } from "../array/dot.ts";
+import { NDArray } from "../array/ndarray.ts";
+import type { Random } from "../array/random.ts";
+import { eigh } from "../linalg/eigh.ts";
+
+type Times = (v: Float64Array) => Float64Array;
+
+/** T, and the basis in rows: H q_j = β_{j−1} q_{j−1} + α_j q_j + β_j q_{j+1}. */
+export class Lanczos {
+  readonly alpha: number[] = [];
+  /** β_j; 0 where the basis spans what the matrix makes of it, and goes on with another vector. */
+  readonly beta: number[] = [];
+  readonly basis: Float64Array[] = [];
+  readonly #times: Times;
+  readonly #random: Random;
+  #next: Float64Array;
+
+  constructor(times: Times, start: Float64Array, random: Random) {
+    this.#times = times;
+    this.#random = random;
+    this.#next = scaled(start, 1 / Math.sqrt(dot(start, start)));
+  }
+
+  /** One product more. */
+  step(): void {
+    const q = this.#next;
+    this.basis.push(q);
+    const w = Float64Array.from(this.#times(q));
+    const size = Math.sqrt(dot(w, w));
+    this.alpha.push(dot(w, q));
+    // Twice is enough (Parlett, The Symmetric Eigenvalue Problem, 6.9).
+    orthogonalise(w, this.basis);
+    orthogonalise(w, this.basis);
+    const beta = Math.sqrt(dot(w, w));
+    const ended = !(beta > 1e-13 * size);
+    this.beta.push(ended ? 0 : beta);
+    this.#next = ended ? this.#another() : scaled(w, 1 / beta);
+  }
+
+  /** A random direction that the basis does not have. */
+  #another(): Float64Array {
+    const v = Float64Array.from(this.#next, () => this.#random.normal());
+    orthogonalise(v, this.basis);
+    orthogonalise(v, this.basis);
+    return scaled(v, 1 / Math.sqrt(dot(v, v)));
+  }
+
+  /** Eigenvalues of T, ascending, and its vectors in columns, [m, m]. */
+  decompose(): { readonly values: ArrayLike<number>; readonly vectors: ArrayLike<number> } {
+    const m = this.alpha.length;
+    const t = new Float64Array(m * m);
+    for (let i = 0; i < m; i++) {
+      t[i * (m + 1)] = this.alpha[i];
+      if (i + 1 < m) t[i * m + i + 1] = t[(i + 1) * m + i] = this.beta[i];
+    }
+    const { values, vectors } = eigh(new NDArray(t, [m, m]));
+    return { values: values.data, vectors: vectors.data };
+  }
+}
+
+/** Takes from w what it has along orthonormal vectors. */
+export function orthogonalise(w: Float64Array, basis: readonly Float64Array[]): void {
+  for (const q of basis) {
+    const share = dot(w, q);
+    for (let i = 0; i < w.length; i++) w[i] -= share * q[i];
+  }
+}
+
+/** A multiple of a vector. */
+export function scaled(v: Float64Array, factor: number): Float64Array {
+  return v.map((x) => factor * x);
+}
