@@ -24,9 +24,10 @@ async function namesOf(entry) {
 
 const ENTRY = "virtual:entry";
 
-/** What a file that is alone has in the place of a file of the kernels: memory of its own, no threads, and no file beside it. */
+/** What a file that is alone has in the place of a file of the kernels: memory of its own, no threads, and no file beside it: neither all kernels nor the wide ones. */
 const aloneIn = {
-  "kernels.ts": (text) => text.replace("fileOfNode() ?? ", ""),
+  "kernels.ts": (text) =>
+    text.replace("fileOfNode() ?? ", "").replace("environmentAsksForWide() ? loadWide() : load()", "load()"),
   "heap.ts": (text) => text.replace(`"SharedArrayBuffer" in globalThis`, "false"),
   "parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
   "threads.ts": () =>
