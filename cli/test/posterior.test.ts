@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
-import { adam, chain, crossEntropy, dense, loadPosterior, mse, Random, tanh, train } from "laplace-ts";
+import { adam, chain, crossEntropy, dense, loadPosterior, mse, Random, savePosterior, tanh, train } from "laplace-ts";
 import { fromOnnx, toOnnx } from "laplace-ts-models";
 import { beforeAll, describe, expect, test } from "vitest";
 import { tableExamples } from "../src/table/examples.ts";
@@ -179,6 +179,103 @@ describe("laplace posterior", () => {
     const run = await posterior(at(model), at(data), ...rest, "--no-report");
     expect(run.stderr).toMatch(message);
     expect(run.code).toBe(code);
+  });
+});
+
+describe("laplace predict by what laplace posterior wrote", () => {
+  const predict = async (data: string, ...more: string[]) => {
+    const out = at("predicted.csv");
+    const run = await inProcess(["predict", at("p.safetensors"), data, "-o", out, ...more]);
+    const lines = run.code === 0 ? readFileSync(out, "utf8").trim().split("\n") : [];
+    return { run, header: lines[0], rows: lines.slice(1).map((one) => one.split(/[;,]/)) };
+  };
+
+  test("numbers: rows are read by the names of their columns, and predicted as in the library", async () => {
+    const made = await posterior(
+      at("number.onnx"),
+      at("numbers.csv"),
+      "-t",
+      "target",
+      "--inputs",
+      "a,b",
+      "--no-report",
+    );
+    expect(made.code, made.stderr).toBe(0);
+    writeFileSync(
+      at("new.csv"),
+      `b,id,a\n${x
+        .slice(0, 3)
+        .map(([a, b], i) => `${b},r${i},${a}`)
+        .join("\n")}\n`,
+    );
+    const { run, header, rows } = await predict(at("new.csv"), "--interval", "0.5,0.9");
+    expect(run.code, run.stderr).toBe(0);
+    expect(run.stderr).toMatch(/^3 rows predicted: .*predicted\.csv/m);
+    expect(header).toBe("b,id,a,mean,sd,lower50,upper50,lower90,upper90,epistemic_share");
+    const read = loadPosterior(readFileSync(at("p.safetensors")));
+    const { mean, variance, functionVariance } = read.predict(x.slice(0, 3));
+    const column = (j: number) => rows.map((row) => Number(row[j]));
+    const sd = Array.from(variance.data, Math.sqrt);
+    const bounds = [-0.6744897501960817, 0.6744897501960817, -1.6448536269514722, 1.6448536269514722];
+    const expected = [
+      Array.from(mean.data),
+      sd,
+      ...bounds.map((z) => sd.map((s, i) => mean.data[i] + z * s)),
+      sd.map((s, i) => functionVariance.data[i] / s ** 2),
+    ];
+    for (const [j, values] of expected.entries()) expect(column(3 + j)).toBeAllClose(values, { relative: 1e-5 });
+
+    const without = await predict(at("classes.csv"), "--json");
+    expect(JSON.parse(without.run.stdout)).toMatchObject({ rows: 80, skipped: 0, files: [at("predicted.csv")] });
+    writeFileSync(at("other.csv"), "a,c\n1,2\n");
+    expect((await predict(at("other.csv"))).run).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no column "b"/),
+    });
+    writeFileSync(at("hole.csv"), "a,b\n1,2\n?,2\n");
+    expect((await predict(at("hole.csv"))).run).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/line 3: "a" has/),
+    });
+    expect((await predict(at("hole.csv"), "--on-error", "skip")).rows.length).toBe(1);
+  });
+
+  test("classes, of a table whose numbers have a decimal comma and of arrays", async () => {
+    const comma = (all: readonly unknown[][]) =>
+      all.map((row) => row.map((one) => String(one).replace(".", ",")).join(";")).join("\n");
+    const file = at("comma.csv");
+    writeFileSync(file, `a;b;kind\n${comma(x.map((row, i) => [...row, names[kinds[i]]]))}\n`);
+    const made = await posterior(at("classes.onnx"), file, "-t", "kind", "--no-report");
+    expect(made.code, made.stderr).toBe(0);
+    const read = loadPosterior(readFileSync(at("p.safetensors")));
+    // Of the last row alone nobody could say what a comma is.
+    writeFileSync(at("last.csv"), "a;b\n1,234;0,5\n");
+    const { header, rows, run } = await predict(at("last.csv"));
+    expect(run.code, run.stderr).toBe(0);
+    expect(header).toBe("a;b;predicted;p(ash);p(elm);p(oak);epistemic_share");
+    const { mean } = read.predict([[1.234, 0.5]], { approximation: "probit" });
+    const line = readFileSync(at("predicted.csv"), "utf8").split("\n")[1].split(";");
+    expect(line.slice(3, 6).map(Number)).toBeAllClose(mean.data, { absolute: 1e-5 });
+    expect(rows[0]).toContain(names[mean.data.indexOf(Math.max(...mean.data))]);
+
+    await posterior(at("classes.onnx"), at("arrays.npz"), "-t", "labels", "--inputs", "images", "--no-report");
+    const ofArrays = await predict(at("arrays.npz"));
+    expect(ofArrays.run.code, ofArrays.run.stderr).toBe(0);
+    expect(ofArrays.header).toBe("predicted,p(0),p(1),p(2),epistemic_share");
+    expect(ofArrays.rows.length).toBe(80);
+    expect((await predict(at("arrays.npz"), "--interval", "0.9")).run).toMatchObject({ code: 2 });
+  });
+
+  test("other commands say what the file is, and a posterior without notes what is missing", async () => {
+    const inspected = await inProcess(["inspect", at("p.safetensors")]);
+    expect(inspected).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/laplace posterior wrote.*laplace predict/),
+    });
+    const bare = at("bare.safetensors");
+    writeFileSync(bare, savePosterior(loadPosterior(readFileSync(at("p.safetensors")))));
+    const refused = await inProcess(["predict", bare, at("classes.csv")]);
+    expect(refused).toMatchObject({ code: 3, stderr: expect.stringMatching(/laplace posterior write.*loadPosterior/) });
   });
 });
 

@@ -4,21 +4,37 @@ import { readFile } from "node:fs/promises";
 import { FileError, type Json, loadTableModel, type TableModel, tableModel } from "laplace-ts";
 import type { Baseline, Metrics } from "../model/metrics.ts";
 import { formatOptions, type Reading, type TableOptions } from "./options.ts";
+import { fieldsOf, readingOf, type TrainedPosterior, trainedPosterior } from "./trained-posterior.ts";
 
 /** Beyond any model that `fit` writes. */
 const LARGEST = 2 ** 30;
 
 /** Reads a model. @throws FileError naming the file; errors of the operating system */
 export async function readModel(path: string): Promise<TableModel> {
+  const model = await readFitted(path);
+  if ("encoding" in model) return model;
+  throw new FileError(
+    "foreign",
+    `${path} is a posterior that laplace posterior wrote, and no table's model. laplace predict predicts with it; what it did on held-out rows is in its report.`,
+  );
+}
+
+/** Reads a model, or what `laplace posterior` wrote. @throws as `readModel` */
+export async function readFitted(path: string): Promise<TableModel | TrainedPosterior> {
   const bytes = await readFile(path);
   if (bytes.length > LARGEST) {
     throw new FileError("foreign", `${path}: a file of ${bytes.length} bytes is not a model that laplace fit wrote.`);
   }
   try {
-    return loadTableModel(bytes);
+    return trainedPosterior(bytes) ?? loadTableModel(bytes);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
-    const hint = cause.reason === "malformed" ? " A model is a file that laplace fit wrote." : "";
+    const hint =
+      cause.reason === "malformed"
+        ? " A model is a file that laplace fit wrote."
+        : / holds a posterior, /.test(cause.message)
+          ? " laplace fit and laplace posterior write how rows are read beside it; in a program, loadPosterior reads it."
+          : "";
     throw new FileError(cause.reason, `${path} is refused (${cause.reason}): ${cause.message}${hint}`, { cause });
   }
 }
@@ -80,24 +96,6 @@ export function notesOf({ notes, encoding }: TableModel): Notes {
       reading: readingOf(fieldsOf(own.reading)),
     }).filter(([, value]) => value !== undefined),
   );
-}
-
-function fieldsOf(value: Json | undefined): Readonly<Record<string, Json | undefined>> {
-  if (value === undefined || value === null || typeof value !== "object" || Array.isArray(value)) return {};
-  return value as Readonly<Record<string, Json>>;
-}
-
-function readingOf(fields: Readonly<Record<string, Json | undefined>>): Reading | undefined {
-  const { encoding, delimiter, skip, comment, header } = fields;
-  const texts = Object.entries({ encoding, delimiter, comment }).filter(
-    ([name, value]) => typeof value === "string" && value !== "" && (name !== "delimiter" || value.length === 1),
-  );
-  const reading = {
-    ...Object.fromEntries(texts),
-    ...(typeof skip === "number" && Number.isSafeInteger(skip) && skip > 0 && { skip }),
-    ...(typeof header === "boolean" && { header }),
-  };
-  return Object.keys(reading).length > 0 ? reading : undefined;
 }
 
 function metricsOf(value: Json | undefined): Metrics | undefined {

@@ -33,6 +33,7 @@ import {
   withTableOptions,
 } from "./options.ts";
 import { readTrained, type TrainedModel } from "./trained-model.ts";
+import { checkWidth, metadataOf } from "./trained-posterior.ts";
 
 interface Options extends TableOptions, TrainedSettings {
   readonly target: string;
@@ -115,7 +116,7 @@ async function run(path: string, data: string, options: Options): Promise<void> 
   const examples = await readExamples(data, options, onSkip);
   const tests = test === undefined ? undefined : await readExamples(test, options, onSkip);
   for (const one of [examples, ...(tests ? [tests] : [])])
-    checkWidth(one, network.graph.input.size, network.inputShape);
+    checkWidth(one, network, "Name the inputs by --inputs, or leave columns out by --ignore.");
   const said = {
     task: options.task ?? model.task,
     ...(options.task !== undefined && { because: "--task says so" }),
@@ -132,7 +133,10 @@ async function run(path: string, data: string, options: Options): Promise<void> 
   await turn();
   const { posterior } = fit;
   const written: { path: string; content: string | Uint8Array }[] = [
-    { path: output, content: savePosterior(posterior) },
+    {
+      path: output,
+      content: savePosterior(posterior, { metadata: metadataOf(examples, reading, readOptions(options)) }),
+    },
   ];
   if (onnx !== undefined) {
     const { ModelError, toOnnx } = await import("laplace-ts-models");
@@ -220,15 +224,6 @@ const noiseText = (
 function describe({ network, format }: TrainedModel): string {
   const shape = (dims: readonly number[]) => dims.join(" × ");
   return `${format}: ${shape(network.inputShape)} → ${shape(network.outputShape)}, ${network.parameterCount.toLocaleString("en")} parameters`;
-}
-
-function checkWidth({ width, inputs, target }: Examples, size: number, shape: readonly number[]): void {
-  if (width === size) return;
-  const columns =
-    inputs.length > 0 ? `, in the columns ${inputs.slice(0, 20).join(", ")}${inputs.length > 20 ? ", …" : ""}` : "";
-  throw new UsageError(
-    `the network takes [${shape.join(", ")}], ${size} numbers; a row has ${width} besides "${target}"${columns}. Name the inputs by --inputs, or leave columns out by --ignore.`,
-  );
 }
 
 async function readExamples(

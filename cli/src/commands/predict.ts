@@ -1,17 +1,19 @@
 // laplace predict: a model's predictions beside the columns of a table, row by row, however long the table is.
 
 import { Command } from "commander";
+import type { TableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
-import { predictionWriter } from "../output/predictions.ts";
+import { type PredictedLines, predictionWriter } from "../output/predictions.ts";
 import { openOutput } from "../output/stream.ts";
 import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
-import { batchEncoder } from "../table/encode.ts";
+import { batchEncoder, type OnSkip } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { turn } from "../turn.ts";
-import { asWritten, notesOf, readModel } from "./model.ts";
+import { asWritten, notesOf, readFitted } from "./model.ts";
 import { levels, readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
+import { trainedLines } from "./predict-trained.ts";
 
 interface Options extends TableOptions {
   readonly output: string;
@@ -27,8 +29,8 @@ const NAMED = 5;
 export function predictCommand(): Command {
   const command = new Command("predict")
     .description("predict the rows of a table: its columns, and predictions with their uncertainty beside them")
-    .argument("<model>", "a model file that laplace fit wrote")
-    .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
+    .argument("<model>", "a model file that laplace fit or laplace posterior wrote")
+    .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input; for a posterior also arrays (.npz)")
     .option("-o, --output <file>", "where the predictions go, - for standard output", "-")
     .option("--interval <levels>", "levels of the intervals of numbers, between commas (default: 0.9)", levels);
   return withJson(withTableOptions(withOnError(command))).action(run);
@@ -45,9 +47,9 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
       { what: "the data", path: data },
     ],
   );
-  const fitted = await readModel(modelPath);
-  const model = asWritten(fitted, options);
-  if (options.interval !== undefined && model.encoding.target.kind === "classes") {
+  const fitted = await readFitted(modelPath);
+  const classes = "encoding" in fitted ? fitted.encoding.target.kind === "classes" : fitted.task !== "regression";
+  if (options.interval !== undefined && classes) {
     throw new UsageError("--interval is for numbers: this model predicts classes, with the probability of each.");
   }
   let skipped = 0;
@@ -56,22 +58,21 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     if (skipped <= NAMED) printNote(`skipped ${plain(error.message)}`);
   };
   const skip = options.onError === "skip" ? onSkip : undefined;
-  const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
   const unreadable = new Unreadable();
-  const encode = batchEncoder(model, table, skip, unreadable.add);
-  const writer = predictionWriter(model, table.names, table.delimiter, options.interval);
+  const lines =
+    "encoding" in fitted
+      ? await tableLines(asWritten(fitted, options), data, options, skip, unreadable)
+      : await trainedLines(fitted, data, options, skip);
   const progress = new Progress(json === true || piped);
   const out = await openOutput(output);
-  let [rows, far] = [0, 0];
+  let rows = 0;
+  let far = "encoding" in fitted ? 0 : undefined;
   try {
-    await out.write(writer.header);
-    for await (const batch of table.batches) {
-      const encoded = encode(batch);
-      if (encoded.rows.length === 0) continue;
-      const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
-      await out.write(writer.lines(encoded.rows, predicted));
-      rows += predicted.rows;
-      for (const one of predicted.far) if (one) far++;
+    await out.write(lines.header);
+    for await (const batch of lines.batches) {
+      await out.write(batch.text);
+      rows += batch.rows;
+      if (batch.far !== undefined) far = (far ?? 0) + batch.far;
       progress.show(() => `${rows.toLocaleString("en")} rows predicted`);
       await turn();
     }
@@ -82,14 +83,36 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     out.abort();
     progress.done();
   }
-  printRepeated(table.repeated);
+  printRepeated(lines.repeated);
   if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);
   unreadable.print();
-  if (json) printJson({ rows, skipped, far, unreadable: unreadable.counts, columns: writer.appended, files: [output] });
+  if (json) printJson({ rows, skipped, far, unreadable: unreadable.counts, columns: lines.appended, files: [output] });
   else if (!piped) {
     const skips = skipped > 0 ? `, ${skipped} skipped` : "";
-    printNote(
-      `${rows.toLocaleString("en")} rows predicted${skips}, ${far} far from the training data: ${plain(output)}`,
-    );
+    const farther = far === undefined ? "" : `, ${far} far from the training data`;
+    printNote(`${rows.toLocaleString("en")} rows predicted${skips}${farther}: ${plain(output)}`);
   }
+}
+
+/** The lines of a table by a model that `laplace fit` wrote. @throws TableError, UsageError */
+async function tableLines(
+  model: TableModel,
+  data: string,
+  options: Options,
+  skip: OnSkip | undefined,
+  unreadable: Unreadable,
+): Promise<PredictedLines> {
+  const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
+  const encode = batchEncoder(model, table, skip, unreadable.add);
+  const writer = predictionWriter(model.encoding.target, table.names, table.delimiter, options.interval);
+  async function* batches() {
+    for await (const batch of table.batches) {
+      const encoded = encode(batch);
+      if (encoded.rows.length === 0) continue;
+      const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
+      const far = predicted.far.filter((one) => one).length;
+      yield { text: writer.lines(encoded.rows, predicted), rows: predicted.rows, far };
+    }
+  }
+  return { appended: writer.appended, header: writer.header, batches: batches(), repeated: table.repeated };
 }

@@ -115,7 +115,7 @@ function structureFor(net: Network, { task }: Reading, { structure, weights }: T
 const ROWS = 256;
 
 /** Inputs as the network takes them, some rows of them. */
-function inputs(net: Network, { x, width }: Examples, first: number, rows: number): NDArray {
+function inputs(net: Network, { x, width }: Pick<Examples, "x" | "width">, first: number, rows: number): NDArray {
   return new NDArray(x.subarray(first * width, (first + rows) * width), [rows, ...net.inputShape]);
 }
 
@@ -149,20 +149,33 @@ export async function fitTrained(
   };
 }
 
-async function judged(
+/** What a posterior says of some rows. */
+export interface TrainedPrediction {
+  /** Of a number: the mean, the deviations of a new target and of the function, and the 90 % interval. */
+  readonly mean: readonly number[];
+  readonly sd: readonly number[];
+  readonly functionSd: readonly number[];
+  readonly lower: readonly number[];
+  readonly upper: readonly number[];
+  /** Of a class: its probabilities, two of a binary label. */
+  readonly probabilities: readonly (readonly number[])[];
+  /** The share of the uncertainty that the weights leave open. */
+  readonly epistemic: readonly number[];
+}
+
+/** Predictions of rows, in pieces. */
+export async function predictTrained(
   posterior: Posterior,
-  held: Examples,
-  truth: readonly number[],
+  rows: Pick<Examples, "x" | "width">,
   task: TrainedTask,
-  baseline: Baseline,
-): Promise<HeldOutRows> {
+): Promise<TrainedPrediction> {
   const { net } = posterior;
-  const n = held.lines.length;
+  const n = rows.width === 0 ? 0 : rows.x.length / rows.width;
   const [mean, variance, open, epistemic]: number[][] = [[], [], [], []];
   const probabilities: number[][] = [];
   for (let first = 0; first < n; first += ROWS) {
-    const rows = Math.min(ROWS, n - first);
-    const x = inputs(net, held, first, rows);
+    const count = Math.min(ROWS, n - first);
+    const x = inputs(net, rows, first, count);
     if (task === "regression") {
       const found = await posterior.predictAsync(x);
       mean.push(...found.mean.data);
@@ -172,12 +185,34 @@ async function judged(
     }
     // As the graph with uncertainty computes them.
     const { mean: p } = await posterior.predictAsync(x, { approximation: "probit" });
-    for (let i = 0; i < rows; i++) {
+    for (let i = 0; i < count; i++) {
       const own = Array.from(p.sub(i).data as Iterable<number>);
       probabilities.push(own.length === 1 ? [1 - own[0], own[0]] : own);
     }
     epistemic.push(...(await uncertaintyAsync(posterior, x)).share.data);
   }
+  const sd = variance.map(Math.sqrt);
+  const z = normalQuantile(0.95);
+  return {
+    mean,
+    sd,
+    functionSd: open.map(Math.sqrt),
+    lower: mean.map((m, i) => m - z * sd[i]),
+    upper: mean.map((m, i) => m + z * sd[i]),
+    probabilities,
+    epistemic: task === "regression" ? open.map((v, i) => v / variance[i]) : epistemic,
+  };
+}
+
+async function judged(
+  posterior: Posterior,
+  held: Examples,
+  truth: readonly number[],
+  task: TrainedTask,
+  baseline: Baseline,
+): Promise<HeldOutRows> {
+  const n = held.lines.length;
+  const { mean, sd, functionSd, lower, upper, probabilities, epistemic } = await predictTrained(posterior, held, task);
   const shared = {
     indices: truth.map((_, i) => i),
     truth,
@@ -189,17 +224,15 @@ async function judged(
     const best = probabilities.map((row) => row.indexOf(Math.max(...row)));
     return { ...shared, mean: best, probabilities, epistemic, metrics: classMetrics(probabilities, logs, truth) };
   }
-  const sd = variance.map(Math.sqrt);
-  const z = normalQuantile(0.95);
   return {
     ...shared,
     mean,
     sd,
-    functionSd: open.map(Math.sqrt),
-    lower: mean.map((m, i) => m - z * sd[i]),
-    upper: mean.map((m, i) => m + z * sd[i]),
+    functionSd,
+    lower,
+    upper,
     below: mean.map((m, i) => normalCdf((truth[i] - m) / sd[i])),
-    epistemic: open.map((v, i) => v / variance[i]),
+    epistemic,
     metrics: regressionMetrics(mean, sd, truth),
   };
 }

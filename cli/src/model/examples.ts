@@ -1,5 +1,6 @@
 // Examples for a network that was trained elsewhere: its inputs as they are, and targets as texts.
 
+import type { NumberFormat } from "laplace-ts";
 import type { Rows } from "./rows.ts";
 
 /** Inputs of some examples, and their targets. */
@@ -14,6 +15,10 @@ export interface Examples {
   readonly table?: Rows;
   /** The columns of the inputs, in their order; none of arrays. */
   readonly inputs: readonly string[];
+  /** How the numbers of each are written. */
+  readonly written?: ReadonlyMap<string, NumberFormat>;
+  /** The array of the inputs, where there is no table. */
+  readonly array?: string | undefined;
   /** The target's column or array. */
   readonly target: string;
 }

@@ -1,7 +1,7 @@
 // A table or a file of arrays as examples for a network: numbers as they stand, nothing standardised, because the network was
 // trained with inputs of its own.
 
-import { numberFormat, numberReader, type TableFormatOptions } from "laplace-ts";
+import { type NumberFormat, numberFormat, numberReader, type TableFormatOptions } from "laplace-ts";
 import { TableError, UsageError } from "../errors.ts";
 import type { Examples } from "../model/examples.ts";
 import { columnAt, type Rows } from "../model/rows.ts";
@@ -9,10 +9,13 @@ import type { NpyArray } from "./npz.ts";
 
 /** Which columns are what. */
 export interface Choice {
-  readonly target: string;
+  /** Without one, examples have inputs alone. */
+  readonly target?: string | undefined;
   /** The inputs' columns in the network's order; without it all but the target. */
   readonly inputs?: readonly string[] | undefined;
   readonly formats?: TableFormatOptions & { readonly delimiter?: string };
+  /** How numbers of some columns are written, where that is known; found out for others. */
+  readonly written?: ReadonlyMap<string, NumberFormat>;
   /** Called for each row that cannot be read, instead of an error. */
   readonly onSkip?: ((error: TableError) => void) | undefined;
 }
@@ -33,23 +36,20 @@ function valuesOf(cell: string, read: (cell: string) => number | undefined): rea
 
 /** A table's examples. @throws TableError with the line of a cell that is not a number, or of a row without a target */
 export function tableExamples(table: Rows, choice: Choice): Examples {
-  const { target, formats = {}, onSkip } = choice;
-  const at = columnAt(table.names, target);
+  const { target, formats = {}, written, onSkip } = choice;
+  const at = target === undefined ? -1 : columnAt(table.names, target);
   const inputs = choice.inputs ?? table.names.filter((_, i) => i !== at);
   const columns = inputs.map((name) => columnAt(table.names, name));
   const { decimal, thousands, delimiter } = formats;
   const hints = { decimal, thousands: thousands === "none" ? ("" as const) : thousands, delimiter };
-  const readers = columns.map((j) =>
-    numberReader(
-      numberFormat(
-        table.rows.map((row) => row[j]),
-        hints,
-      ),
-    ),
-  );
+  const found = columns.map((j, i) => {
+    const cells = () => table.rows.map((row) => row[j]);
+    return written?.get(inputs[i]) ?? numberFormat(cells(), hints);
+  });
+  const readers = found.map(numberReader);
   let width: number | undefined;
   const numbers = (row: readonly string[], line: number): number[] => {
-    if (row[at].trim() === "") throw new TableError(`the target "${target}" has no value.`, line);
+    if (at >= 0 && row[at].trim() === "") throw new TableError(`the target "${target}" has no value.`, line);
     const all = columns.flatMap((j, i) => {
       const values = valuesOf(row[j], readers[i]);
       if (values !== undefined) return values;
@@ -83,19 +83,21 @@ export function tableExamples(table: Rows, choice: Choice): Examples {
   return {
     width: width ?? 0,
     x,
-    targets: own.rows.map((row) => row[at].trim()),
+    targets: at < 0 ? [] : own.rows.map((row) => row[at].trim()),
     lines: own.lines,
     table: own,
     inputs,
-    target,
+    written: new Map(inputs.map((name, i) => [name, found[i]])),
+    target: target ?? "",
   };
 }
 
 /** Examples of arrays: the target's, and the one of the inputs. @throws UsageError for arrays that are not there or do not fit */
 export function arrayExamples(arrays: ReadonlyMap<string, NpyArray>, { target, inputs }: Choice): Examples {
   const list = [...arrays].map(([name, { shape }]) => `"${name}" [${shape.join(", ")}]`).join(", ");
-  const y = arrays.get(target);
-  if (y === undefined) throw new UsageError(`there is no array "${target}" for the target. The arrays are ${list}.`);
+  const y = target === undefined ? undefined : arrays.get(target);
+  if (y === undefined && target !== undefined)
+    throw new UsageError(`there is no array "${target}" for the target. The arrays are ${list}.`);
   const rest = [...arrays.keys()].filter((name) => name !== target);
   const name = inputs?.[0] ?? (rest.length === 1 ? rest[0] : rest.find((one) => one.toLowerCase() === "x"));
   const x = name === undefined ? undefined : arrays.get(name);
@@ -103,10 +105,10 @@ export function arrayExamples(arrays: ReadonlyMap<string, NpyArray>, { target, i
     throw new UsageError(`--inputs says which one array has the inputs. The arrays are ${list}.`);
   }
   const [n] = x.shape;
-  if (!(x.values instanceof Float64Array) || y.values.length !== n) {
+  if (!(x.values instanceof Float64Array) || (y !== undefined && y.values.length !== n)) {
     throw new UsageError(`the inputs and the target need as many rows of numbers. The arrays are ${list}.`);
   }
-  const targets = Array.from(y.values as ArrayLike<number | string>, String);
-  const lines = targets.map((_, i) => i + 1);
-  return { width: x.values.length / n, x: x.values, targets, lines, inputs: [], target };
+  const targets = Array.from((y?.values ?? []) as ArrayLike<number | string>, String);
+  const lines = Array.from({ length: n }, (_, i) => i + 1);
+  return { width: x.values.length / n, x: x.values, targets, lines, inputs: [], array: name, target: target ?? "" };
 }
