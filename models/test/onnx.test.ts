@@ -320,7 +320,27 @@ describe("fromOnnx", () => {
     ].flatMap(([a, b]) => [...row(a, b), ...row(a, b)]);
     expect([...net.forward(x).data]).toEqual(expected);
     expect([...fromOnnx(toOnnx(net)).network.forward(x).data]).toEqual(expected);
-    expect(() => fromOnnx(resized({ ...plain, mode: "linear" }))).toThrow(/1 × 1 × 2 × 3 times as large \(linear/);
+    expect(() => fromOnnx(resized({ ...plain, mode: "cubic" }))).toThrow(/1 × 1 × 2 × 3 times as large \(cubic/);
+  });
+
+  test("images are interpolated: an example of ONNX's documentation, and its file", () => {
+    const { network: net } = fromOnnx(
+      file({
+        inputs: [{ name: "x", type: float, dims: ["batch", 1, 2, 2] }],
+        initializers: [{ name: "scales", dims: [4], type: float, data: [1, 1, 2, 2] }],
+        nodes: [{ op: "Resize", inputs: ["x", "", "scales"], outputs: ["y"], attributes: { mode: "linear" } }],
+      }),
+    );
+    const x = [
+      [
+        [
+          [1, 2],
+          [3, 4],
+        ],
+      ],
+    ];
+    const rows = [1, 1.5, 2.5, 3].map((a) => [a, a + 0.25, a + 0.75, a + 1]);
+    for (const one of [net, fromOnnx(toOnnx(net)).network]) expect([...one.forward(x).data]).toEqual(rows.flat());
   });
 
   test("several inputs: one stays, the others are fixed", () => {

@@ -168,29 +168,6 @@ export function repeated(builder: Builder, v: Value, times: readonly number[]): 
   }, v);
 }
 
-/** Images made larger by whole factors, each pixel repeated. */
-function resize(call: Call): Value {
-  const v = valueAt(call, 0);
-  const { attributes, opset } = call;
-  const upsample = opset < 10 || call.inputs.length === 2;
-  const factors = list(optionalConstant(call, upsample ? 1 : 2, "its scales")) ?? attributes.floats("scales") ?? [];
-  const sizes = list(optionalConstant(call, 3, "its sizes"));
-  const times = sizes ? sizes.map((size, i) => size / v.dims[i]) : Array.from(factors);
-  const mode = attributes.text("mode", "nearest");
-  const place = attributes.text("coordinate_transformation_mode", upsample ? "asymmetric" : "half_pixel");
-  const nearest = attributes.text("nearest_mode", upsample ? "floor" : "round_prefer_floor");
-  const whole = times.length === v.dims.length && times.every((n) => Number.isInteger(n) && n >= 1);
-  const plain =
-    mode === "nearest" &&
-    (nearest === "floor" ? place === "asymmetric" : /half_pixel$/.test(place) && nearest.startsWith("round"));
-  if (attributes.has("axes") || !whole || !plain) {
-    unsupported(
-      `it makes images ${times.join(" × ")} times as large (${mode}, ${place}, ${nearest}); known are whole factors of nearest pixels.`,
-    );
-  }
-  return repeated(call.builder, v, times);
-}
-
 /** The same elements in another shape. */
 const relabel =
   (dims: (call: Call, from: readonly number[]) => readonly number[]): Lower =>
@@ -228,8 +205,6 @@ export const moves: Readonly<Record<string, Lower>> = {
   Slice: slice,
   Gather: gather,
   Pad: pad,
-  Resize: resize,
-  Upsample: resize,
   Expand: (call) => {
     const v = valueAt(call, 0);
     return call.builder.stretch(v, broadcast(v.dims, list(constantAt(call, 1, "its shape")) as number[]));

@@ -13,11 +13,14 @@ import { moves } from "./moves.ts";
 import { numbersOf } from "./numbers.ts";
 import { operators } from "./operators.ts";
 import { recurrent } from "./recurrent.ts";
+import { resize } from "./resize.ts";
 
 const known: Readonly<Record<string, Lower>> = {
   ...operators,
   ...moves,
   ...layers,
+  Resize: resize,
+  Upsample: resize,
   LSTM: recurrent("LSTM"),
   GRU: recurrent("GRU"),
   RNN: recurrent("RNN"),

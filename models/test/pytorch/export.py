@@ -174,6 +174,7 @@ networks = {
     "bert": (Bert(), "tokens"), "vit": (Vit(), im),
     "lstm": (Recurrent(nn.LSTM), (4, 3)), "gru": (Recurrent(nn.GRU), (4, 3)), "rnn": (Recurrent(nn.RNN), (4, 3)),
     "bidirectional_lstm": (Recurrent(nn.LSTM, bidirectional=True), (4, 3)), "stacked_gru": (Recurrent(nn.GRU, num_layers=2), (4, 3)),
+    "bilinear": (Fn(lambda s, x: s.h(F.interpolate(F.interpolate(s.c(x), scale_factor=2, mode="bilinear", align_corners=False), size=(5, 7), mode="bilinear", align_corners=True).flatten(1)), c=nn.Conv2d(3, 2, 3), h=nn.Linear(70, 3)), im),
     "segmentation": (Fn(lambda s, x: s.c(x).softmax(1), c=nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1))), im),
 }
 
