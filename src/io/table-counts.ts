@@ -35,48 +35,70 @@ export function countMoments(
 /** Counts that are summed one by one. */
 const MOST_COUNTED = 500;
 /** Deviations of a log rate beyond which nothing is left, the step between nodes in deviations of the integrand, and nodes at most. */
-const [END, STEP, MOST_NODES] = [7, 0.75, 4000];
+const [END, STEP, MOST_NODES] = [6.5, 1, 4000];
+/** Numbers of nodes whose masses are kept. */
+const MOST_KNOWN = 64;
+
+/** Nodes on each side of the mean of a log rate. */
+function nodesOf({ mean, sd, dispersion = 0 }: TablePart, i: number): number {
+  const s = sd[i];
+  if (!(s > 0)) return 0;
+  const rate = Math.min(exponential(mean[i] + END * s), MOST_COUNTED);
+  return Math.min(MOST_NODES, Math.ceil((END / STEP) * Math.sqrt(1 + (s * s * rate) / (1 + dispersion * rate))));
+}
+
+const known = new Map<number, Float64Array>();
+
+/** Masses of a standard normal variable at so many nodes on each side. */
+function massesOf(side: number): Float64Array {
+  const found = known.get(side);
+  if (found !== undefined) return found;
+  const masses = Float64Array.from({ length: 2 * side + 1 }, (_, j) => {
+    return side > 0 ? portableExp(-0.5 * ((j / side - 1) * END) ** 2) : 1;
+  });
+  const all = masses.reduce((sum, mass) => sum + mass, 0);
+  const own = masses.map((mass) => mass / all);
+  if (side <= MOST_KNOWN) known.set(side, own);
+  return own;
+}
 
 /** Probabilities of 0, 1, 2, … at nodes of the log rates of all parts. */
 class Walk {
-  readonly #weights: number[] = [];
-  readonly #odds: number[] = [];
-  readonly #dispersions: number[] = [];
+  readonly #weights: Float64Array;
+  readonly #odds: Float64Array;
+  readonly #dispersions: Float64Array;
   readonly #p: Float64Array;
   #count = 0;
 
   constructor(parts: readonly TablePart[], i: number) {
-    const first: number[] = [];
-    for (const { weight, mean, sd, dispersion = 0 } of parts) {
-      if (weight === 0) continue;
-      const [m, s] = [mean[i], sd[i]];
-      const rate = Math.min(exponential(m + END * s), MOST_COUNTED);
-      const steps =
-        s > 0
-          ? Math.min(MOST_NODES, Math.ceil((END / STEP) * Math.sqrt(1 + (s * s * rate) / (1 + dispersion * rate))))
-          : 0;
-      const gauss = Array.from({ length: 2 * steps + 1 }, (_, j) => (steps > 0 ? ((j - steps) / steps) * END : 0));
-      const masses = gauss.map((z) => portableExp(-0.5 * z * z));
-      const all = masses.reduce((sum, mass) => sum + mass, 0);
-      for (const [j, z] of gauss.entries()) {
-        const own = exponential(m + s * z);
-        this.#weights.push((weight * masses[j]) / all);
-        this.#dispersions.push(dispersion);
-        this.#odds.push(own / (1 + dispersion * own));
-        first.push(portableExp(dispersion > 0 ? -portableLog1p(dispersion * own) / dispersion : -own));
+    const sides = parts.map((part) => nodesOf(part, i));
+    const size = sides.reduce((sum, side) => sum + 2 * side + 1, 0);
+    const [weights, odds, dispersions, p] = [0, 1, 2, 3].map(() => new Float64Array(size));
+    let at = 0;
+    for (const [k, { weight, mean, sd, dispersion = 0 }] of parts.entries()) {
+      const side = sides[k];
+      const masses = massesOf(side);
+      for (let j = -side; j <= side; j++, at++) {
+        const rate = exponential(mean[i] + (side > 0 ? sd[i] * (j / side) * END : 0));
+        weights[at] = weight * masses[j + side];
+        dispersions[at] = dispersion;
+        odds[at] = rate / (1 + dispersion * rate);
+        p[at] = portableExp(dispersion > 0 ? -portableLog1p(dispersion * rate) / dispersion : -rate);
       }
     }
-    this.#p = Float64Array.from(first);
+    [this.#weights, this.#odds, this.#dispersions, this.#p] = [weights, odds, dispersions, p];
   }
 
   /** The probability of the next count. */
   next(): number {
-    const [p, count] = [this.#p, this.#count++];
+    const [p, weights, odds, dispersions] = [this.#p, this.#weights, this.#odds, this.#dispersions];
+    const count = this.#count++;
+    const part = 1 / (count + 1);
     let sum = 0;
     for (let j = 0; j < p.length; j++) {
-      sum += this.#weights[j] * p[j];
+      sum += weights[j] * p[j];
       // (1 + k α) / (k + 1) · μ / (1 + α μ)
-      p[j] *= ((1 + count * this.#dispersions[j]) / (count + 1)) * this.#odds[j];
+      p[j] *= (1 + count * dispersions[j]) * part * odds[j];
     }
     return sum;
   }
