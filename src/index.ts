@@ -265,7 +265,7 @@ export {
   type PairOption,
 } from "./network/layers/convolution.ts";
 export { dropout } from "./network/layers/dropout.ts";
-export { type EmbeddingOptions, embedding } from "./network/layers/embedding.ts";
+export { type EmbeddingOptions, embedding, tied } from "./network/layers/embedding.ts";
 export { type FourierFeaturesOptions, fourierFeatures } from "./network/layers/fourier.ts";
 export { lastPosition, type MaskedLayer, paddingMask } from "./network/layers/masks.ts";
 export {

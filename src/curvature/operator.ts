@@ -267,7 +267,7 @@ export function curvatureOperator(
   const where = "curvatureOperator";
   if (isIterator(data)) {
     throw new ValueError(
-      `${where}: every product goes through the data, and an iterator can be gone through only once. Give { x, y }, a list of batches, a DataLoader or the generator function itself.`,
+      `${where}: every product goes through the data, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself.`,
     );
   }
   const model = net.clone();

@@ -60,7 +60,7 @@ export function* summarise(
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
     throw new ValueError(
-      `${where}: "${plan.structure}" goes through the data twice, and an iterator can be gone through only once. Give { x, y }, a list of batches, a DataLoader or the generator function itself; or a basis, with which one pass is enough.`,
+      `${where}: "${plan.structure}" goes through the data twice, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or a basis, with which one pass is enough.`,
     );
   }
   const inputs = plan.inputs?.of(plan.net.graph);

@@ -66,7 +66,7 @@ export function* batchesOf(where: string, data: Data, orNone = false): Generator
   }
   if (some || orNone) return;
   const why = isIterator(batches)
-    ? "The iterator gave no batches. Iterators, such as a generator's, can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself."
+    ? "The iterator gave no batches. An iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself."
     : "There is no batch in what was given.";
   throw new ValueError(`${where}: there are no data. ${why}`);
 }

@@ -19,12 +19,11 @@ import type { Network } from "../network/network.ts";
 import type { Site } from "../network/parameters.ts";
 import { outputsOf } from "../network/part-outputs.ts";
 import type { Backward } from "../network/passes.ts";
-import type { Node } from "../network/primitive.ts";
+import { type Node, siteUseOf } from "../network/primitive.ts";
 import type { Contraction, Part } from "../network/run.ts";
 import { pushThrough } from "../network/second.ts";
 import { contractSum } from "./contractions.ts";
 import { weighted } from "./cotangents.ts";
-import { isTable } from "./lookup-tables.ts";
 import { addToTotals } from "./totals.ts";
 import { eachChunk, sumProducts } from "./uses.ts";
 import { vectorRows } from "./vectors.ts";
@@ -164,8 +163,9 @@ function addMovedInputs(
   const values = [...tangents];
   const moved = backward.as({ dtype, batch, values, cotangents });
   for (const site of sites) {
-    const nodes = graph.uses.get(site) ?? [];
-    if (isTable(nodes) || nodes.every(({ inputs }) => tangents[inputs[0].id] === 0)) continue;
+    // Tokens do not move.
+    const nodes = (graph.uses.get(site) ?? []).filter((node) => siteUseOf(node).table !== true);
+    if (nodes.every(({ inputs }) => tangents[inputs[0].id] === 0)) continue;
     scope(() => {
       for (const { inputs } of nodes) {
         const [x] = inputs;

@@ -70,10 +70,10 @@ function sizes(site: LinearSite, node: Node): { left: number; right: number } {
 function unfoldedNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
   let numbers = 0;
   for (const node of nodes) {
-    const { left, right } = siteUseOf(node);
+    const { left, right, transposed = site.transposed } = siteUseOf(node);
     const size = sizes(site, node);
-    if (left?.unfold !== undefined) numbers += (site.transposed ? 1 : columns) * size.left;
-    if (right?.unfold !== undefined) numbers += (site.transposed ? columns : 1) * size.right;
+    if (left?.unfold !== undefined) numbers += (transposed ? 1 : columns) * size.left;
+    if (right?.unfold !== undefined) numbers += (transposed ? columns : 1) * size.right;
   }
   return numbers;
 }
@@ -99,15 +99,14 @@ export function eachChunk(
 }
 
 function useOf(backward: Backward, site: LinearSite, node: Node, first: number, count: number): Use {
-  const { positions, left, right } = siteUseOf(node);
+  const { positions, left, right, transposed = site.transposed } = siteUseOf(node);
   const size = sizes(site, node);
-  const { transposed = false } = site;
   const side = (rule: SiteSide, arrives: boolean, numbers: number) =>
     sideOf(backward, node, rule, arrives, numbers, positions, first, count);
   return {
     positions,
     left: side(left as SiteSide, !transposed, size.left),
-    right: side(right as SiteSide, transposed, size.right),
+    right: side(right as SiteSide, transposed as boolean, size.right),
   };
 }
 

@@ -15,9 +15,7 @@ export function writeCurvature(curvature: Curvature, write: Write) {
 /** Reads a curvature over these weights. @throws FileError */
 export function readCurvature(document: Fields, structure: Structure, selection: Selection, read: Read): Curvature {
   const fields = document.object("curvature", ["examples", ...table().flatMap((row) => row.fields)]);
-  // A posterior of SWAG has none.
-  const examples = document.has("swag") ? fields.integer("examples", 0) : fields.positive("examples");
-  return rowNamed(structure).read(selection, examples, read, fields);
+  return rowNamed(structure).read(selection, fields.positive("examples"), read, fields);
 }
 
 /** Writes what curvatures of the outputs, kept apart, have of their own. */

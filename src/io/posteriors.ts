@@ -35,7 +35,14 @@ import { tuningEntry } from "./tuning.ts";
 import { version } from "./version.ts";
 
 /** What files are read by: all that the library has. */
-const everything: Means = { likelihoodOf: readEntry, primitiveOf, swag: swagParts };
+const everything: Means = {
+  likelihoodOf: readEntry,
+  primitiveOf,
+  more(fields, read, { fit, likelihood, prior }) {
+    if (!fields.has("swag")) return undefined;
+    return swagParts(fit, likelihood, prior, read("swag.columns", [fields.integer("swag", 0), fit.curvature.size]));
+  },
+};
 
 /** Options of `savePosterior`, `saveFit` and `saveMixture`. */
 export interface SaveOptions {

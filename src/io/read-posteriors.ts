@@ -13,7 +13,7 @@ import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
 import type { PosteriorParts } from "../posterior/parts.ts";
 import { type Structure, structures } from "../structures/curvature.ts";
-import { type Prior, readPrior } from "../structures/prior.ts";
+import { readPrior } from "../structures/prior.ts";
 import type { Weights } from "../structures/selection.ts";
 import type { Read } from "../structures/structure.ts";
 import { checkPrior, rowNamed } from "../structures/table.ts";
@@ -139,8 +139,8 @@ class Arrays {
 export interface Means {
   readonly likelihoodOf: ReadLikelihood;
   readonly primitiveOf: PrimitiveOf;
-  /** What a posterior of SWAG is made of; missing where those are not read. */
-  swag?(fit: Fit, likelihood: Likelihood, inverse: Prior, columns: Float64Array): PosteriorParts;
+  /** What a posterior is made of that is not only a fit and a prior; others have arrays without a use. */
+  more?(fields: Fields, read: Read, parts: PosteriorParts): PosteriorParts | undefined;
   /** Hears of its structure and of what it is a curvature of, before anything is made of them. */
   curvature?(structure: Structure, kind: CurvatureKind): unknown;
 }
@@ -174,14 +174,10 @@ function readParts(where: string, fields: Fields, arrays: Arrays, means: Means):
   const damping = fields.boolean("damping");
   const clip = fields.has("clip") && fields.boolean("clip");
   const tuning = fields.has("tuning") ? readTuning(fields.object("tuning", tuningFields)) : undefined;
-  if (fields.has("swag")) {
-    if (means.swag === undefined) throw new LaplaceError("it is of SWAG, which loadPosterior of laplace-ts reads.");
-    const columns = arrays.read("swag.columns", [fields.integer("swag", 0), selection.size]);
-    arrays.finish();
-    return means.swag(fit, likelihood, prior, columns);
-  }
+  const parts = { fit, likelihood, prior, temperature, damping, clip, tuning };
+  const all = means.more?.(fields, arrays.read, parts) ?? parts;
   arrays.finish();
-  return { fit, likelihood, prior, temperature, damping, clip, tuning };
+  return all;
 }
 
 function readSums(where: string, fields: Fields, arrays: Arrays, means: Means): { fit: Fit; likelihood: Likelihood } {
@@ -210,8 +206,7 @@ function readSums(where: string, fields: Fields, arrays: Arrays, means: Means): 
   const outputs = graph.output.size;
   const one = outputs === 1 && likelihood.hyper.any ? Float64Array.of(sums.number("loss")) : undefined;
   const examples = sums.finite("examples");
-  // Of SWAG there are none.
-  checkNumber(where, "examples", examples, 0, !fields.has("swag"));
+  checkNumber(where, "examples", examples, 0, true);
   const fitted = {
     curvature,
     drawn: kind === "monteCarlo" ? readPlaces(sums, { seed, first: 0, end: examples }) : undefined,

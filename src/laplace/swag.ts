@@ -29,7 +29,7 @@ const LEAST_VARIANCE = 1e-30;
 /**
  * The posterior of SWAG (Maddox et al. 2019, arXiv:1902.02476): the Gaussian around the mean θ̄ of the weights that were collected, with
  * the covariance ½ diag(s²) + D Dᵀ / (2 (K − 1)), s² their variances and D the last K deviations; diag(s²) where none were kept. It
- * predicts, draws and goes into files as other posteriors do; it has no prior and no evidence.
+ * predicts, draws and goes into files as other posteriors do; it has no prior and no evidence, and its `examples` are the snapshots.
  * @throws LaplaceError where weights were taken less than twice; OptionError, ShapeError
  */
 export function swagPosterior<Given extends Likelihood | Task>(
@@ -66,8 +66,16 @@ export function swagPosterior<Given extends Likelihood | Task>(
   const fit = new Fit(
     { net, theta, likelihood, kind, samples, seed, sharing, basis: false },
     {
-      curvature: noCurvature(selection),
-      ...{ examples: 0, loss: 0, losses: undefined, apart: undefined, constant: 0, gradient: zeros, gradientNorms: 0 },
+      curvature: noCurvature(selection, snapshots.count),
+      ...{
+        examples: snapshots.count,
+        loss: 0,
+        losses: undefined,
+        apart: undefined,
+        constant: 0,
+        gradient: zeros,
+        gradientNorms: 0,
+      },
     },
   );
   const prior = new Prior(selection, inverse, selection.take(theta));

@@ -97,6 +97,8 @@ export interface SiteUse {
   readonly right?: SiteSide;
   /** Whether the left side is one-hot: each position takes the weight's row that the node's input names. */
   readonly table?: boolean;
+  /** Whether the weight is transposed in this use, where that is not as its site says: of tied layers. */
+  readonly transposed?: boolean;
   /** The row of a table that has no derivative. */
   readonly padding?: number;
 }

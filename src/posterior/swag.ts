@@ -1,4 +1,4 @@
-// A posterior of SWAG: its Gaussian has no data and no prior. It is that of a fit without examples, with variances in the place of the
+// A posterior of SWAG: its Gaussian has no data and no prior. It is that of a fit without a loss, with variances in the place of the
 // prior's, and the deviations beside them.
 
 import { ValueError } from "../errors.ts";

@@ -12,9 +12,9 @@ import { multiplied } from "./lowrank/products.ts";
 import type { Prior } from "./prior.ts";
 import type { Selection } from "./selection.ts";
 
-/** The curvature of no data. */
-export const noCurvature = (selection: Selection): Curvature =>
-  new DiagonalCurvature(selection, 0, new Float64Array(selection.size));
+/** The curvature of no data, from so many snapshots. */
+export const noCurvature = (selection: Selection, snapshots: number): Curvature =>
+  new DiagonalCurvature(selection, snapshots, new Float64Array(selection.size));
 
 /** Eigenvalues that rounding may have made. */
 const LEAST = 1e-14;

@@ -1,7 +1,14 @@
 // Tables of vectors, of tokens and of positions, as linear maps of one-hot rows; and attention that sees no padding.
 
-import { embedding, type Layer, multiHeadAttention, paddingMask, positionalEmbedding } from "../../src/index.ts";
-import { type Dual, plus, through } from "./dual.ts";
+import {
+  embedding,
+  type Layer,
+  lastPosition,
+  multiHeadAttention,
+  paddingMask,
+  positionalEmbedding,
+} from "../../src/index.ts";
+import { type Dual, plus, scaled, through } from "./dual.ts";
 import type { Recorder } from "./images.ts";
 import { attention } from "./layers.ts";
 import type { Block, DenseBlock, Value } from "./network.ts";
@@ -16,6 +23,8 @@ export type TokenBlock =
   /** x and a parameter of its shape, a row for each position */
   | { readonly kind: "table" }
   | EmbeddingBlock
+  /** The vector of the last token that is not 0. */
+  | { readonly kind: "lastToken"; readonly embedding: EmbeddingBlock }
   /** Attention over the vectors of tokens, of which 0 is padding. */
   | {
       readonly kind: "padded";
@@ -26,7 +35,12 @@ export type TokenBlock =
       readonly out: DenseBlock;
     };
 
-const kinds: ReadonlySet<string> = new Set(["table", "embedding", "padded"] satisfies TokenBlock["kind"][]);
+const kinds: ReadonlySet<string> = new Set([
+  "table",
+  "embedding",
+  "lastToken",
+  "padded",
+] satisfies TokenBlock["kind"][]);
 
 export const isTokenBlock = (block: Block): block is TokenBlock => kinds.has(block.kind);
 
@@ -62,6 +76,13 @@ export function applyTokens(
       const elements = lookUp(x, tokens, block.vocabulary, block.dimensions, recorder);
       return { shape: [...x.shape, block.dimensions], elements };
     }
+    case "lastToken": {
+      const vectors = apply(block.embedding, x);
+      const { dimensions } = block.embedding;
+      const last = x.elements.findLastIndex(({ value }) => value !== 0);
+      const kept = vectors.elements.slice(Math.max(last, 0) * dimensions, (Math.max(last, 0) + 1) * dimensions);
+      return { shape: [dimensions], elements: kept.map((one) => scaled(one, last < 0 ? 0 : 1)) };
+    }
     case "padded":
       return attention(
         block,
@@ -79,6 +100,10 @@ export function tokenLayer(block: TokenBlock): Layer {
       return positionalEmbedding();
     case "embedding":
       return embedding(block.vocabulary, block.dimensions);
+    case "lastToken": {
+      const table = embedding(block.embedding.vocabulary, block.embedding.dimensions);
+      return (x) => lastPosition(table(x), paddingMask(x, 0));
+    }
     case "padded": {
       const table = embedding(block.embedding.vocabulary, block.embedding.dimensions);
       const attend = multiHeadAttention(block.heads, { causal: block.causal, bias: block.qkv.bias });

@@ -331,6 +331,13 @@ const sequences: readonly SupportCase[] = [
     inputs: [3],
     ...byInputs,
   },
+  {
+    layers: ["lastPosition", "paddingMask", "embedding"],
+    options: "of tokens",
+    blocks: [{ kind: "lastToken", embedding: vectors }, dense(2)],
+    inputs: [3],
+    ...byInputs,
+  },
   { layers: ["embedding"], options: "", blocks: [vectors, dense(2)], inputs: [3], ...byInputs },
   { layers: ["positionalEmbedding"], options: "", blocks: [{ kind: "table" }, dense(2)], inputs: [3, 2] },
   {

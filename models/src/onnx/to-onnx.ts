@@ -179,6 +179,15 @@ function normalise(writer: Writer, x: string, { attributes, shape }: Node<never>
   return writer.reshape(writer.apply("Div", [y, deviation]), shape);
 }
 
+const multiplied: Write = (w, x, { site, inputs }) => {
+  const { weight, bias } = site as unknown as LinearSite;
+  if (inputs[0].shape.length === 1) {
+    return w.apply("Gemm", [x, w.parameter(weight), ...(bias ? [w.parameter(bias)] : [])], { transB: 1 });
+  }
+  const y = w.apply("MatMul", [x, w.apply("Transpose", [w.parameter(weight)], { perm: [1, 0] })]);
+  return bias ? w.apply("Add", [y, w.parameter(bias)]) : y;
+};
+
 const lookUp: Write = (w, x, { site }) =>
   w.apply("Gather", [w.parameter((site as unknown as LinearSite).weight), w.apply("Cast", [x], { to: 7 })]);
 
@@ -205,14 +214,7 @@ const writers: Readonly<Record<string, Write>> = {
   sum: (w, x, { attributes }) =>
     w.apply("ReduceSum", [x, w.integers([(attributes as { axis: number }).axis + 1])], { keepdims: 0 }),
   elementwise,
-  linear: (w, x, { site, inputs }) => {
-    const { weight, bias } = site as unknown as LinearSite;
-    if (inputs[0].shape.length === 1) {
-      return w.apply("Gemm", [x, w.parameter(weight), ...(bias ? [w.parameter(bias)] : [])], { transB: 1 });
-    }
-    const y = w.apply("MatMul", [x, w.apply("Transpose", [w.parameter(weight)], { perm: [1, 0] })]);
-    return bias ? w.apply("Add", [y, w.parameter(bias)]) : y;
-  },
+  linear: multiplied,
   scaleShift: (w, x, { site, shape, attributes }) => {
     const { scale, shift, size } = site as unknown as ElementwiseSite;
     const channels = (attributes as { axis: string }).axis === "channels";

@@ -3,6 +3,7 @@
 import { checkInteger, checkOptions, OptionError } from "../../errors.ts";
 import { type Layer, requireTraced } from "../layers.ts";
 import { paddedEmbedding, embedding as primitive } from "../primitives/embedding.ts";
+import { linear } from "../primitives/linear.ts";
 import type { Initialiser, Traced } from "../trace.ts";
 
 /** Options of `embedding`. */
@@ -53,10 +54,12 @@ export function embedding(vocabulary: number, dimensions: number, options: Embed
     standardNormal(values, random);
     if (paddingIndex !== undefined) values.fill(0, paddingIndex * dimensions, (paddingIndex + 1) * dimensions);
   };
+  const draft = { vocabulary, dimensions, initialise, name };
   const layer: Layer = (x) => {
     requireTraced("embedding", x);
-    return applyTable(layer, x, { vocabulary, dimensions, initialise, name }, paddingIndex);
+    return applyTable(layer, x, draft, paddingIndex);
   };
+  drafts.set(layer, draft);
   return layer;
 }
 
@@ -70,15 +73,39 @@ interface TableDraft {
 
 /** The rows of a layer's table that tokens name. */
 export function applyTable(layer: object, tokens: Traced, draft: TableDraft, padding?: number): Traced {
-  const { vocabulary, dimensions, initialise, name } = draft;
-  const site = tokens.trace.site(layer, name, (parameter) => ({
+  const site = siteOf(layer, tokens, draft);
+  return padding === undefined
+    ? tokens.trace.emit(primitive, [tokens], undefined, site)
+    : tokens.trace.emit(paddedEmbedding, [tokens], { padding }, site);
+}
+
+function siteOf(layer: object, { trace }: Traced, { vocabulary, dimensions, initialise, name }: TableDraft) {
+  return trace.site(layer, name, (parameter) => ({
     kind: "linear",
     inputs: dimensions,
     outputs: vocabulary,
     transposed: true,
     weight: parameter({ role: "weight", shape: [vocabulary, dimensions], initialise }),
   }));
-  return padding === undefined
-    ? tokens.trace.emit(primitive, [tokens], undefined, site)
-    : tokens.trace.emit(paddedEmbedding, [tokens], { padding }, site);
+}
+
+/** Tables that layers may be tied to. */
+const drafts = new WeakMap<object, TableDraft>();
+
+/**
+ * y = W x, [..., dimensions] to [..., vocabulary], with the table W of an embedding: one parameter in two layers (Press & Wolf 2017), as
+ * language models have their last. It has no bias; `scaleShift({ scale: false })` behind it adds one. The structures "kronecker" and
+ * "ekfac" do not take a table in two roles.
+ *
+ * A file of weights that has the tensor twice, or once by the name of the embedding, is read by `loadWeights` with
+ * `rename: (name) => name === "lm_head.weight" ? undefined : name`.
+ * @throws OptionError for what `embedding` did not give
+ */
+export function tied(table: Layer): Layer {
+  const draft = typeof table === "function" ? drafts.get(table) : undefined;
+  if (draft === undefined) throw new OptionError("tied: expected the layer that embedding(…) gave.");
+  return (x) => {
+    requireTraced("tied", x);
+    return x.trace.emit(linear, [x], undefined, siteOf(table, x, draft));
+  };
 }

@@ -87,7 +87,7 @@ export const paddedEmbedding: Primitive<PaddedAttributes> = {
     const shape = embedding.shape(inputs, undefined, site);
     const { outputs: vocabulary } = site as LinearSite;
     if (padding < vocabulary) return shape;
-    throw new ShapeError(`paddedEmbedding: a table of ${vocabulary} rows has no row ${padding}.`);
+    throw new ShapeError(`embedding: its table must have the row ${padding}.`);
   },
   pushforward(node, pass) {
     embedding.pushforward(node as Node<never>, pass);

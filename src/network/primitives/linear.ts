@@ -19,8 +19,10 @@ export const linear: Primitive<undefined> = {
   inputs: 1,
   site: "linear",
   shape([x], _, site) {
-    const { inputs, outputs, transposed = false, groups = 1 } = site as LinearSite;
-    if (transposed || groups !== 1) throw new ShapeError("linear: the layer's weight is not that of a dense layer.");
+    const { inputs, outputs, transposed, groups = 1, weight, bias } = site as LinearSite;
+    // The table of an embedding is also that of a layer that is tied to it.
+    if (groups !== 1 || (transposed && (bias || weight.shape[2])))
+      throw new ShapeError("linear: the layer's weight is not that of a dense layer.");
     if (x.length === 0 || x[x.length - 1] !== inputs) {
       throw new ShapeError(`linear: the layer takes ${inputs} inputs, but its input has shape ${shapeText(x)}.`);
     }
@@ -45,7 +47,7 @@ export const linear: Primitive<undefined> = {
   rowwise: lastAxis,
   siteUse(node): SiteUse {
     const positions = node.size / (node.site as LinearSite).outputs;
-    return { channelsFirst: false, positions, left: rows, right: rows };
+    return { channelsFirst: false, positions, transposed: false, left: rows, right: rows };
   },
 };
 

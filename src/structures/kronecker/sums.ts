@@ -2,6 +2,7 @@
 
 import { blockOf, eachChunk, type Side } from "../../derivatives/uses.ts";
 import { vectorRows } from "../../derivatives/vectors.ts";
+import { OptionError } from "../../errors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import {
   allocate,
@@ -15,7 +16,7 @@ import {
 import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite, Site } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
-import { type Node, positionsOf } from "../../network/primitive.ts";
+import { type Node, positionsOf, siteUseOf } from "../../network/primitive.ts";
 import { type Accumulator, type ReadSums, type Sharing, symmetric } from "../curvature.ts";
 import { shapeOf } from "../eigenblocks.ts";
 import type { SelectedParameter, Selection } from "../selection.ts";
@@ -45,6 +46,10 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
   };
   const factors = [...selection.sites()].map(([site, parameters]): SiteFactors => {
     const nodes = graph.uses.get(site) ?? [];
+    const tables = nodes.filter((node) => siteUseOf(node).table).length;
+    if (site.kind === "linear" && tables > 0 && tables < nodes.length) {
+      throw new OptionError(`"kronecker" and "ekfac" have no factors of "${site.weight.name}", a table in two roles.`);
+    }
     const vectors = parameters
       .filter(ownFactor)
       .map((selected) => ({ selected, at: take(1, selected.parameter.size) }));
