@@ -21,6 +21,7 @@ export function* eigenbasis(matrix: Float64Array, n: number, factor: number): St
 }
 
 function* usual(matrix: Float64Array, n: number, factor = 1): Steps<Basis> {
+  if (n === 1) return { values: Float64Array.of(Math.max(matrix[0] * factor, 0)), vectors: Float64Array.of(1) };
   const { values, vectors } = yield* eighInSteps(matrix, n, true, factor);
   return { values: values.map((x) => Math.max(x, 0)), vectors };
 }
@@ -39,12 +40,8 @@ export function definedBasis(
   return decided(matrix, n, [...(finer === undefined ? [] : [finer]), places(n)], rounding);
 }
 
-/** A diagonal matrix of different numbers. */
-function places(n: number): Float64Array {
-  const result = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) result[i * (n + 1)] = (i + 1) / n;
-  return result;
-}
+/** Different numbers, the diagonal of a matrix. */
+const places = (n: number) => Float64Array.from({ length: n }, (_, i) => (i + 1) / n);
 
 /** The eigenbasis of a matrix; where eigenvalues are equal, that of the next ones. */
 function* decided(matrix: Float64Array, n: number, next: readonly Float64Array[], rounding: number): Steps<Basis> {
@@ -77,24 +74,18 @@ function columnsOf(matrix: Float64Array, n: number, first: number, m: number): F
   return result;
 }
 
-/** Uᵀ M U, symmetric to the last bit, of a symmetric matrix [n, n] and columns [n, m]. */
+/** Uᵀ M U, symmetric to the last bit, of a symmetric matrix [n, n], or a diagonal [n], and columns [n, m]. */
 function restricted(matrix: Float64Array, n: number, u: Float64Array, m: number): Float64Array {
-  const result = scope(() => {
-    const { gemm } = kernelsFor("float64");
+  return scope(() => {
+    const { gemm, gemmt, mirror, scaleRows } = kernelsFor("float64");
     const [x, y] = [copyIn("float64", matrix), copyIn("float64", u)];
     const [product, to] = [allocateFloats("float64", n * m), allocateFloats("float64", m * m)];
-    gemm(1, n, m, n, x, 0, n, 1, y, 0, m, 1, product, 0, m, 1, false);
-    gemm(1, m, m, n, y, 0, 1, m, product, 0, m, 1, to, 0, m, 1, false);
+    if (matrix.length === n) scaleRows(n, m, y, x, 1, product);
+    else gemm(1, n, m, n, x, 0, n, 1, y, 0, m, 1, product, 0, m, 1, false);
+    gemmt(m, n, y, 1, m, product, m, 1, to, m, 1, false);
+    mirror(m, to, m);
     return copyOut("float64", to, m * m) as Float64Array;
   });
-  for (let i = 0; i < m; i++) {
-    for (let j = 0; j < i; j++) {
-      const mean = (result[i * m + j] + result[j * m + i]) / 2;
-      result[i * m + j] = mean;
-      result[j * m + i] = mean;
-    }
-  }
-  return result;
 }
 
 /** [m, k] · [k, n] */
