@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { threeDigits } from "../src/model/noise.ts";
+import { metricLines } from "../src/output/summary.ts";
 import { logAxis } from "../src/report/chart.ts";
 import { html, name, short } from "../src/report/html.ts";
 import { count, number, percent, powerOfTen, tickLabel, toPrecisionOf } from "../src/report/numbers.ts";
@@ -9,6 +11,20 @@ import { style } from "../src/report/style.ts";
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 });
 
 describe("numbers for people", () => {
+  test("prices have no exponents, in the summary and in the noise", () => {
+    expect([22_800, 94_949, 1e6, 999.6, 1.3, 0.25].map(threeDigits)).toEqual([
+      "22800",
+      "94900",
+      "1000000",
+      "1000",
+      "1.30",
+      "0.250",
+    ]);
+    const metrics = { negativeLogLikelihood: 12.18, rootMeanSquaredError: 56_900 };
+    const lines = metricLines("regression", metrics, { ...metrics, rootMeanSquaredError: 105_205 });
+    expect(lines.find((line) => line.includes("RMSE"))).toMatch(/ 56900 +105200$/);
+  });
+
   test.each([
     [0, "0"],
     [1537, "1,537"],

@@ -27,6 +27,12 @@ export function noiseOf({ encoding: { target }, posterior }: TableModel): number
   return target.kind === "number" && target.scale === undefined && hyper.any ? hyper.value * target.sd : undefined;
 }
 
+/** Three digits, as 22800 rather than 2.28e+4: targets are often prices. */
+export function threeDigits(value: number): string {
+  const text = value.toPrecision(3);
+  return text.includes("e") ? String(Number(text)) : text;
+}
+
 /** The noise in words: a deviation, or of a logarithm the factor that one makes; undefined for classes. */
 export function noiseText(model: TableModel): string | undefined {
   const { encoding, posterior } = model;
@@ -34,8 +40,8 @@ export function noiseText(model: TableModel): string | undefined {
   const { hyper } = posterior.likelihood;
   if (target.kind !== "number" || !hyper.any) return undefined;
   const sd = hyper.value * target.sd;
-  if (target.scale?.kind === "log") return `a factor of ${Math.exp(sd).toPrecision(3)}`;
-  return target.scale === undefined ? sd.toPrecision(3) : `${sd.toPrecision(3)} on the target's scale`;
+  if (target.scale?.kind === "log") return `a factor of ${threeDigits(Math.exp(sd))}`;
+  return target.scale === undefined ? threeDigits(sd) : `${threeDigits(sd)} on the target's scale`;
 }
 
 /** On which scale the target was learned, in words; undefined where it was learned as it is. */
@@ -73,5 +79,5 @@ export function noiseByRow(
 /** In words. */
 export function noiseByRowText({ share, low, high }: NoiseByRow): string {
   const part = share > 0.995 ? "" : ` in ${Math.round(100 * share)} % of the mixture`;
-  return `depends on the row${part}, since rows that were not seen are more probable so: a deviation of ${low.toPrecision(3)} to ${high.toPrecision(3)} at nine rows of ten`;
+  return `depends on the row${part}, since rows that were not seen are more probable so: a deviation of ${threeDigits(low)} to ${threeDigits(high)} at nine rows of ten`;
 }

@@ -11,7 +11,7 @@ export function line(label: string, text: string): string {
 }
 
 const number = (value: number) =>
-  Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3)
+  Math.abs(value) >= 1e9 || (value !== 0 && Math.abs(value) < 1e-3)
     ? value.toPrecision(3)
     : String(Number(value.toPrecision(4)));
 const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
