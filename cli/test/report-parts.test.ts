@@ -22,6 +22,12 @@ describe("numbers for people", () => {
     ]);
     const metrics = { negativeLogLikelihood: 12.18, rootMeanSquaredError: 56_900 };
     const lines = metricLines("regression", metrics, { ...metrics, rootMeanSquaredError: 105_205 });
+    const exact = metricLines(
+      "classification",
+      { expectedCalibrationError: 0.02685 },
+      { expectedCalibrationError: 5.55e-16 },
+    );
+    expect(exact.at(-1)).toMatch(/ 0.02685 +0$/);
     expect(lines.find((line) => line.includes("RMSE"))).toMatch(/ 56900 +105200$/);
   });
 

@@ -14,6 +14,8 @@ const number = (value: number) =>
   Math.abs(value) >= 1e9 || (value !== 0 && Math.abs(value) < 1e-3)
     ? value.toPrecision(3)
     : String(Number(value.toPrecision(4)));
+/** Of shares, without what rounding leaves of a zero. */
+const shareError = (value: number) => number(value < 1e-12 ? 0 : value);
 const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
 
 /** Metrics beside those of the baseline, a line for each that people ask for. */
@@ -25,14 +27,14 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
           ["rootMeanSquaredError", "RMSE", number],
           ["crps", "CRPS", number],
           ["intervalCoverage", "in 90 % intervals", percent],
-          ["miscalibrationArea", "calibration error", number],
+          ["miscalibrationArea", "calibration error", shareError],
         ]
       : [
           ["negativeLogLikelihood", "NLL", number],
           ["accuracy", "accuracy", percent],
           ["brierScore", "Brier score", number],
           ["setCoverage", "in 90 % sets", percent],
-          ["expectedCalibrationError", "calibration error", number],
+          ["expectedCalibrationError", "calibration error", shareError],
         ];
   const names: Readonly<Record<string, string>> = {
     count: "one rate for all",

@@ -191,12 +191,13 @@ function candidateText(candidates: NonNullable<ReportData["candidates"]>): strin
 }
 
 function making(data: ReportData): Html {
-  const { train, validation, test, dropped } = data.counts;
+  const { train, validation, test, dropped, folded } = data.counts;
+  const use = data.trainedElsewhere ? "the posterior" : folded ? "training in each fold" : "training";
   const facts: readonly (readonly [string, Content])[] = [
     ...(data.candidates !== undefined && data.candidates.length > 1
       ? [["Mixture", candidateText(data.candidates)] as const, ["Heaviest network", data.network] as const]
       : [["Network", data.network] as const]),
-    ["Posterior", html`${data.structure}. ${data.structureReason}`],
+    ["Posterior", html`${data.structure}: ${data.structureReason}`],
     ["Prior precision", number(data.priorPrecision)],
     ...(data.noiseByRow === undefined ? [] : [["Noise by row", `It ${data.noiseByRow}`] as const]),
     ...(data.targetScale === undefined ? [] : [["Target", data.targetScale] as const]),
@@ -207,7 +208,7 @@ function making(data: ReportData): Html {
         ]),
     [
       "Rows",
-      `${train.toLocaleString("en-US")} for ${data.trainedElsewhere ? "the posterior" : "training"}, ${validation.toLocaleString("en-US")} for validation, ${test.toLocaleString("en-US")} held out, ${dropped.toLocaleString("en-US")} dropped`,
+      `${train.toLocaleString("en-US")} for ${use}, ${validation.toLocaleString("en-US")} for validation, ${test.toLocaleString("en-US")} held out${folded ? " in turn" : ""}, ${dropped.toLocaleString("en-US")} dropped`,
     ],
     ["Seed", String(data.seed)],
     ["Made on", data.created],
