@@ -1,6 +1,7 @@
 // What operators are asked, and what they answer: estimates by random vectors, and solutions.
 
 import type { NDArray } from "../array/ndarray.ts";
+import { checkInteger, OptionError } from "../errors.ts";
 import type { Curvature } from "../structures/curvature.ts";
 
 /** Options of what draws random vectors. */
@@ -53,4 +54,14 @@ export function meanOf(samples: readonly number[]): { mean: number; error: numbe
   const mean = samples.reduce((sum, x) => sum + x, 0) / n;
   const square = samples.reduce((sum, x) => sum + (x - mean) ** 2, 0);
   return { mean, error: Math.sqrt(square / Math.max(1, n - 1) / n) };
+}
+
+/** A product of a large network takes seconds, and estimates improve with the root of their number. */
+const MOST_PRODUCTS = 100_000;
+
+/** @throws OptionError for no number of products, or too many to wait for */
+export function checkProducts(where: string, name: string, products: number, least: number): void {
+  checkInteger(where, name, products, least);
+  if (products <= MOST_PRODUCTS) return;
+  throw new OptionError(`${where}: ${name} must be at most ${MOST_PRODUCTS}, not ${products}.`);
 }

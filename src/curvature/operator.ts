@@ -4,13 +4,13 @@
 import { dot } from "../array/dot.ts";
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
-import { type Data, isIterator } from "../data/batches.ts";
+import { checkData, type Data, isIterator } from "../data/batches.ts";
 import { checkChoice, checkInteger, checkNumber, checkOptions, ValueError } from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { atOnce } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/tasks.ts";
-import type { Network } from "../network/network.ts";
+import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, readVectors } from "../structures/curvature.ts";
 import { solveRows } from "../structures/precision.ts";
 import { Prior } from "../structures/prior.ts";
@@ -18,6 +18,7 @@ import { select } from "../structures/selection.ts";
 import { rowOf } from "../structures/table.ts";
 import { conjugateGradients } from "./conjugate-gradients.ts";
 import {
+  checkProducts,
   type Estimate,
   meanOf,
   type RandomVectorsOptions,
@@ -92,7 +93,7 @@ export class CurvatureOperator {
     checkOptions(where, options, ["method", "products", "seed"]);
     const { method = "hutch++", products = 30, seed = 0 } = options;
     checkChoice(where, "method", method, ["hutch++", "hutchinson"]);
-    checkInteger(where, "products", products, method === "hutch++" ? 6 : 2);
+    checkProducts(where, "products", products, method === "hutch++" ? 6 : 2);
     const random = new Random(seed);
     const basis: Float64Array[] = [];
     let known = 0;
@@ -123,7 +124,7 @@ export class CurvatureOperator {
     const where = "diagonal";
     checkOptions(where, options, ["products", "seed"]);
     const { products = 30, seed = 0 } = options;
-    checkInteger(where, "products", products, 2);
+    checkProducts(where, "products", products, 2);
     const random = new Random(seed);
     const all = Array.from({ length: products }, () => {
       const v = this.#signs(random);
@@ -197,7 +198,7 @@ export class CurvatureOperator {
     checkOptions(where, options, ["products", "vectors", "seed"]);
     const { products = 30, vectors: count = 1, seed = 0 } = options;
     checkInteger(where, "products", products, 1);
-    checkInteger(where, "vectors", count, 1);
+    checkProducts(where, "vectors", count, 1);
     const random = new Random(seed);
     const nodes: { value: number; weight: number }[] = [];
     for (let i = 0; i < count; i++) {
@@ -265,6 +266,9 @@ export function curvatureOperator(
   options: CurvatureProductOptions = {},
 ): CurvatureOperator {
   const where = "curvatureOperator";
+  checkIsNetwork(where, net);
+  checkOptions(where, options, ["curvature", "monteCarloSamples", "seed", "weights", "first", "memoryBudget"]);
+  checkData(where, data);
   if (isIterator(data)) {
     throw new ValueError(
       `${where}: every product goes through the data, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself.`,
