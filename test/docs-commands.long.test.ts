@@ -21,8 +21,14 @@ test("one after the other", { timeout: 60_000 }, () => {
       expect(name).toBe("laplace");
       // It takes a network of one's own: cli/test/posterior.test.ts has some.
       if (args[0] === "posterior") continue;
+      // It takes two models and rows that neither learned from: here the same model twice, and any rows.
+      const two = args[0] === "compare" ? ["a.safetensors", "b.safetensors", "rows.csv"] : [];
+      for (const [i, file] of two.entries()) {
+        cpSync(join(folder, i < 2 ? "model.safetensors" : "examples/data/airquality.csv"), join(folder, file));
+      }
       const { status, stderr } = laplace(args, folder);
       expect({ line, status, stderr: status === 0 ? "" : stderr }).toEqual({ line, status: 0, stderr: "" });
+      for (const file of two) rmSync(join(folder, file));
     }
     expect(readdirSync(folder).sort()).toEqual(["examples", "model.safetensors", "predictions.csv", "report.html"]);
   } finally {
