@@ -7,7 +7,7 @@ import { Random } from "../array/random.ts";
 import { checkData, type Data, isIterator } from "../data/batches.ts";
 import { checkChoice, checkInteger, checkNumber, checkOptions, ValueError } from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
-import { atOnce } from "../kernels/steps.ts";
+import { atOnce, oneStep } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/tasks.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
@@ -102,7 +102,6 @@ export class CurvatureOperator {
       const y = Float64Array.from(this.#times(this.#signs(random)));
       const size = Math.sqrt(dot(y, y));
       orthogonalise(y, basis);
-      orthogonalise(y, basis);
       const left = Math.sqrt(dot(y, y));
       // Beyond the rank there is rounding only.
       if (left > 1e-12 * size) basis.push(scaled(y, 1 / left));
@@ -111,7 +110,6 @@ export class CurvatureOperator {
     const samples: number[] = [];
     for (let i = 0; i < products - 2 * found; i++) {
       const g = this.#signs(random);
-      orthogonalise(g, basis);
       orthogonalise(g, basis);
       samples.push(dot(g, this.#times(g)));
     }
@@ -232,18 +230,27 @@ export class CurvatureOperator {
     const result = new Float64Array(data.length);
     let [residual, taken, converged] = [0, 0, true];
     for (let at = 0; at < data.length; at += this.size) {
-      const one = conjugateGradients(
-        this.#times,
-        data.slice(at, at + this.size) as Float64Array,
-        shift,
-        tolerance,
-        products,
-        before,
+      const right = data.slice(at, at + this.size) as Float64Array;
+      const size = Math.sqrt(dot(right, right)) || 1;
+      const one = atOnce(
+        conjugateGradients({
+          times: (v) => oneStep(() => this.#times(v).map((entry, i) => entry + shift * v[i])),
+          b: right,
+          before,
+          products,
+          enough: (r) => !(Math.sqrt(dot(r, r)) > tolerance * size),
+        }),
       );
+      if (one.notPositive !== undefined) {
+        throw new ValueError(
+          `solve: the matrix with the shift ${shift} is not positive along a direction (pᵀHp = ${one.notPositive}). Likely cause: a curvature without full rank, or an exact Hessian with negative eigenvalues. Raise the shift.`,
+        );
+      }
+      const left = Math.sqrt(dot(one.residual, one.residual)) / size;
       result.set(one.x, at);
-      residual = Math.max(residual, one.residual);
+      residual = Math.max(residual, left);
       taken += one.taken;
-      converged &&= one.residual <= tolerance;
+      converged &&= left <= tolerance;
     }
     return { x: new NDArray(result, shape), residual, converged, products: taken };
   }

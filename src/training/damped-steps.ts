@@ -2,6 +2,7 @@
 // or by conjugate gradients on products.
 
 import { dot } from "../array/dot.ts";
+import { conjugateGradients } from "../curvature/conjugate-gradients.ts";
 import type { Expansion } from "../curvature/expansion.ts";
 import type { Plan } from "../curvature/plan.ts";
 import { productInSteps } from "../curvature/products.ts";
@@ -82,7 +83,7 @@ export const byCholesky: Solver = function* (model, damping) {
 const MOST_PRODUCTS = 250;
 
 /**
- * By conjugate gradients on products with the curvature (Hestenes & Stiefel 1952; Martens 2010), preconditioned by the diagonal, until the
+ * By conjugate gradients on products with the curvature (Martens 2010), preconditioned by the diagonal, until the
  * residual is a part of the gradient that becomes small with it (Dembo, Eisenstat & Steihaug 1982).
  */
 export function byConjugateGradients(where: string, plan: Plan, batch: Batch): Solver {
@@ -94,30 +95,23 @@ export function byConjugateGradients(where: string, plan: Plan, batch: Batch): S
     const n = gradient.length;
     const added = penalties.map((delta, i) => delta + damping * scale[i]);
     const diagonal = added.map((x, i) => x + scale[i]);
-    const step = new Float64Array(n);
-    const residual = gradient.map((g) => -g);
-    let z = residual.map((r, i) => r / diagonal[i]);
-    let rz = dot(residual, z);
-    const begin = rz;
-    first ??= begin;
-    const enough = begin * Math.min(0.1, Math.sqrt(begin / first)) ** 2;
-    const d = z.slice();
-    for (let i = 0; i < MOST_PRODUCTS && rz > enough; i++) {
-      for (let k = 0; k < n; k++) direction[places[k]] = d[k];
-      const product = yield* productInSteps(where, plan, batch, direction);
-      for (let k = 0; k < n; k++) product[k] = factor * product[k] + added[k] * d[k];
-      const curve = dot(d, product);
-      if (!(curve > 0)) break;
-      const length = rz / curve;
-      for (let k = 0; k < n; k++) {
-        step[k] += length * d[k];
-        residual[k] -= length * product[k];
-      }
-      z = residual.map((r, k) => r / diagonal[k]);
-      const next = dot(residual, z);
-      for (let k = 0; k < n; k++) d[k] = z[k] + (next / rz) * d[k];
-      rz = next;
-    }
+    let enough: number | undefined;
+    const { x: step, residual } = yield* conjugateGradients({
+      *times(d) {
+        for (let k = 0; k < n; k++) direction[places[k]] = d[k];
+        const product = yield* productInSteps(where, plan, batch, direction);
+        for (let k = 0; k < n; k++) product[k] = factor * product[k] + added[k] * d[k];
+        return product;
+      },
+      b: gradient.map((g) => -g),
+      before: (r) => r.map((one, i) => one / diagonal[i]),
+      products: MOST_PRODUCTS,
+      enough(_, rz) {
+        first ??= rz;
+        enough ??= rz * Math.min(0.1, Math.sqrt(rz / first)) ** 2;
+        return !(rz > enough);
+      },
+    });
     return step.every(Number.isFinite) ? { step, predicted: predicted(model, damping, step, residual) } : undefined;
   };
 }
