@@ -24,11 +24,19 @@ async function namesOf(entry) {
 
 const ENTRY = "virtual:entry";
 
+/** A text with others in the place of some of its parts. */
+function replaced(text, ...pairs) {
+  return pairs.reduce((now, [part, instead]) => {
+    if (!now.includes(part)) throw new Error(`A file of one thread has other text for ${part}, which is not there.`);
+    return now.replace(part, instead);
+  }, text);
+}
+
 /** What a file that is alone has in the place of a file of the kernels: memory of its own, no threads, and no file beside it: neither all kernels nor the wide ones. */
 const aloneIn = {
   "kernels.ts": (text) =>
-    text.replace("fileOfNode() ?? ", "").replace("environmentAsksForWide() ? loadWide() : load()", "load()"),
-  "heap.ts": (text) => text.replace(`"SharedArrayBuffer" in globalThis`, "false"),
+    replaced(text, ["fileOfNode() ?? ", ""], ["environmentAsksForWide() ? loadWide() : load()", "load()"]),
+  "heap.ts": (text) => replaced(text, [`"SharedArrayBuffer" in globalThis`, "false"]),
   "parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
   "threads.ts": () =>
     "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {};",
@@ -43,8 +51,6 @@ async function chunkOf(input, code, alone = false) {
     transform(text, id) {
       const [, file] = id.match(/src\/kernels\/(\w+\.ts)$/) ?? [];
       const instead = alone ? aloneIn[file]?.(text) : undefined;
-      if (instead === text)
-        throw new Error(`${id}: the text that a file of one thread has other text for is not there.`);
       return instead === undefined ? undefined : { code: instead, map: null };
     },
   };

@@ -67,15 +67,13 @@ export function swagPosterior<Given extends Likelihood | Task>(
     { net, theta, likelihood, kind, samples, seed, sharing, basis: false },
     {
       curvature: noCurvature(selection, snapshots.count),
-      ...{
-        examples: snapshots.count,
-        loss: 0,
-        losses: undefined,
-        apart: undefined,
-        constant: 0,
-        gradient: zeros,
-        gradientNorms: 0,
-      },
+      examples: snapshots.count,
+      loss: 0,
+      losses: undefined,
+      apart: undefined,
+      constant: 0,
+      gradient: zeros,
+      gradientNorms: 0,
     },
   );
   const prior = new Prior(selection, inverse, selection.take(theta));

@@ -5,6 +5,7 @@ import { type TableModel, type TablePrediction, tableScores } from "laplace-ts";
 import { TableError, UsageError } from "../errors.ts";
 import { taskOf } from "../model/noise.ts";
 import { type PairedDifference, pairedMeans, pairedRoots } from "../model/paired.ts";
+import { columnAt } from "../model/rows.ts";
 import { line } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, printRepeated, styled } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
@@ -67,7 +68,7 @@ async function run(files: readonly string[], options: Options): Promise<void> {
   const { reading } = notesOf(first);
   const table = await openTable(data, readOptions(options, reading));
   const { target } = first.encoding;
-  const at = table.names.findIndex((name) => name.normalize("NFC") === target.name.normalize("NFC"));
+  const at = columnAt(table.names, target.name);
   if (at < 0) throw new TableError(`the table has no column "${target.name}", the truth to compare with.`);
   const unreadable = new Unreadable();
   const encoders = models.map((model, k) =>

@@ -5,6 +5,7 @@ import { tableScores } from "laplace-ts";
 import { TableError } from "../errors.ts";
 import { baselineMetrics, classMetrics, type Metrics, type ScoredNumbers, scoredMetrics } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
+import { columnAt } from "../model/rows.ts";
 import { line, metricLines } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
@@ -35,7 +36,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   let skipped = 0;
   const skip = options.onError === "skip" ? () => skipped++ : undefined;
   const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
-  const at = table.names.findIndex((name) => name.normalize("NFC") === target.name.normalize("NFC"));
+  const at = columnAt(table.names, target.name);
   if (at < 0) throw new TableError(`the table has no column "${target.name}", the truth to evaluate against.`);
   const unreadable = new Unreadable();
   const encode = batchEncoder(model, table, skip, unreadable.add);

@@ -4,7 +4,7 @@
 import { add, dense, gaussNewton, heteroscedastic, laplace, type Network, network, tanh, train } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
-import { byDispersions, levelOf } from "./counts.ts";
+import { byDispersions, levelOf, raised } from "./counts.ts";
 import type { Learning } from "./network.ts";
 
 /** How a small network is trained. */
@@ -33,7 +33,7 @@ export function skipNetwork(inputs: number, outputs: number, width: number, seed
       width === 0
         ? dense(outputs)(x)
         : add(dense(outputs)(dense(width, tanh)(x)), dense(outputs, undefined, { bias: false })(x));
-    return level === 0 ? f : add(f, level);
+    return raised(f, level);
   });
 }
 

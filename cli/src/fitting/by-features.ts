@@ -4,7 +4,7 @@
 import { add, dense, gaussNewton, laplace, multiply, type Network, network, Random, tanh, train } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
-import { byDispersions, levelOf } from "./counts.ts";
+import { byDispersions, levelOf, raised } from "./counts.ts";
 import type { Learning } from "./network.ts";
 
 /** How random features are fitted. */
@@ -38,7 +38,7 @@ export function featuresNetwork(
       dense(outputs)(multiply(dense(features, tanh, { name: "features" })(x), 1 / Math.sqrt(features))),
       dense(outputs, undefined, { bias: false })(multiply(x, LINEAR / Math.sqrt(inputs))),
     );
-    return level === 0 ? f : add(f, level);
+    return raised(f, level);
   });
   const random = new Random(seed);
   for (const { name, offset, size } of net.parameterTable.filter((one) => one.name.startsWith("features."))) {

@@ -1,6 +1,6 @@
 // How counts are learned: from the level of their logarithm on, with a dispersion that is estimated beside the weights.
 
-import type { Network, TrainingEvidence } from "laplace-ts";
+import { add, type Network, type Traced, type TrainingEvidence } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import type { Learning } from "./network.ts";
 
@@ -15,6 +15,9 @@ const [LEAST, LARGEST] = [1e-4, 100];
 export function levelOf({ classes }: Learning, { y, rows }: Numbers): number {
   return classes === "counts" ? Math.log((total(y.data) + 0.5) / rows) : 0;
 }
+
+/** A network's output at that level. */
+export const raised = (f: Traced, level: number): Traced => (level === 0 ? f : add(f, level));
 
 const total = (values: ArrayLike<number>) => Array.from(values).reduce((sum: number, value) => sum + value, 0);
 

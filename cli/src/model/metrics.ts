@@ -55,7 +55,11 @@ const NONE = new Float64Array(0);
 /** Predictions of counts by one Gaussian of each log rate. */
 const partOf = (mean: ArrayLike<number>, sd: Float64Array, dispersion: number) => ({
   parts: [{ weight: 1, mean: Float64Array.from(mean), sd, dispersion }],
-  ...{ rows: mean.length, epistemic: NONE, functionVariance: NONE, far: [], unusual: [] },
+  rows: mean.length,
+  epistemic: NONE,
+  functionVariance: NONE,
+  far: [],
+  unusual: [],
 });
 
 const vector = (values: ArrayLike<number>) => new NDArray(Float64Array.from(values), [values.length]);
