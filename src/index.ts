@@ -215,6 +215,7 @@ export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { BurstOptions, ExamplesReport, InBursts, Steps, StopSignal } from "./kernels/steps.ts";
 export { type EstimateOptions, estimateMemory } from "./laplace/estimate-memory.ts";
 export type { FitOptions, Laplace } from "./laplace/fitting.ts";
+export { type IvonPosteriorOptions, ivonPosterior } from "./laplace/ivon.ts";
 export { laplace } from "./laplace/laplace.ts";
 export type { MemoryEstimate } from "./laplace/memory-estimate.ts";
 export type { LaplaceOptions } from "./laplace/options.ts";
@@ -375,6 +376,7 @@ export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";
 export type { EvidenceOptions, EvidenceRule, EvidenceRun, Learned, WeightGroups } from "./training/evidence-options.ts";
 export { type GaussNewtonOptions, gaussNewton } from "./training/gauss-newton.ts";
+export { type IvonOptions, ivon } from "./training/ivon.ts";
 export { type LastLayerEvidenceOptions, lastLayerEvidence } from "./training/last-layer-evidence.ts";
 export { type MarginalLikelihoodOptions, marginalLikelihood } from "./training/marginal-likelihood.ts";
 export type { Minimiser } from "./training/minimiser.ts";
@@ -393,3 +395,9 @@ export type { EpochReport, TrainingEvidence, TrainingResult, WeightGroup } from 
 export { cosineDecay, type DecayOptions, linearDecay, type Schedule } from "./training/schedules.ts";
 export { type SwagOptions, type SwagSnapshots, swag } from "./training/swag.ts";
 export { train } from "./training/train.ts";
+export type {
+  VariationalOptimizer,
+  VariationalProblem,
+  VariationalRun,
+  VariationalState,
+} from "./training/variational.ts";

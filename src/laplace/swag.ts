@@ -1,24 +1,14 @@
 // A posterior of the weights along a training.
 
-import { readPlan } from "../curvature/plan.ts";
 import { checkNumber, checkOptions, ValueError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
-import { type KindOf, readLikelihood, type Task } from "../likelihood/tasks.ts";
-import { Fit } from "../posterior/fit.ts";
-import { swagParts } from "../posterior/swag.ts";
-import { bringAll } from "../structures/all.ts";
-import { Prior } from "../structures/prior.ts";
-import type { Weights } from "../structures/selection.ts";
-import { noCurvature } from "../structures/swag.ts";
+import type { KindOf, Task } from "../likelihood/tasks.ts";
 import { SwagSnapshots } from "../training/swag.ts";
-import { Posterior } from "./posterior.ts";
+import { type Along, posteriorAlong } from "./along.ts";
+import type { Posterior } from "./posterior.ts";
 
 /** Options of `swagPosterior`. */
-export interface SwagPosteriorOptions<Given extends Likelihood | Task = Likelihood | Task> {
-  /** As that of `laplace`; a Gaussian's noise is not tuned: give it, `gaussian({ noise })`. */
-  likelihood: Given;
-  /** Which weights vary (default "all"); the others stay at their means. */
-  weights?: Weights | undefined;
+export interface SwagPosteriorOptions<Given extends Likelihood | Task = Likelihood | Task> extends Along<Given> {
   /** What the covariance is multiplied by (default 1). */
   scale?: number | undefined;
 }
@@ -37,45 +27,20 @@ export function swagPosterior<Given extends Likelihood | Task>(
   options: SwagPosteriorOptions<Given>,
 ): Posterior<KindOf<Given>> {
   const where = "swagPosterior";
-  bringAll();
   if (!(snapshots instanceof SwagSnapshots)) {
     throw new ValueError(`${where}: the first argument must be the snapshots that swag(net) gives.`);
   }
   checkOptions(where, options, ["likelihood", "weights", "scale"]);
-  const { scale = 1, weights } = options;
+  const { scale = 1 } = options;
   checkNumber(where, "scale", scale, 0, true);
   const { net, variance, deviations } = snapshots.summary();
-  const read = () => readLikelihood(where, options.likelihood, net);
-  const { likelihood, selection, kind, samples, seed, sharing } = readPlan(where, net, read, {
-    weights,
-    structure: "diagonal",
-  });
-  const n = selection.size;
   // One deviation has no variance.
   const kept = deviations.length > 1 ? deviations : [];
   const share = kept.length > 0 ? 0.5 * scale : scale;
-  const inverse = selection.take(variance).map((one) => 1 / Math.max(share * one, LEAST_VARIANCE));
-  const columns = new Float64Array(kept.length * n);
   const factor = Math.sqrt(share / Math.max(1, kept.length - 1));
-  for (const [k, deviation] of kept.entries()) {
-    const own = selection.take(deviation);
-    for (let i = 0; i < n; i++) columns[k * n + i] = factor * own[i];
-  }
-  const zeros = new Float64Array(n);
-  const theta = Float64Array.from(net.parameters.data);
-  const fit = new Fit(
-    { net, theta, likelihood, kind, samples, seed, sharing, basis: false },
-    {
-      curvature: noCurvature(selection, snapshots.count),
-      examples: snapshots.count,
-      loss: 0,
-      losses: undefined,
-      apart: undefined,
-      constant: 0,
-      gradient: zeros,
-      gradientNorms: 0,
-    },
-  );
-  const prior = new Prior(selection, inverse, selection.take(theta));
-  return new Posterior<KindOf<Given>>(swagParts(fit, likelihood, prior, columns));
+  return posteriorAlong(where, net, options, {
+    precision: variance.map((one) => 1 / Math.max(share * one, LEAST_VARIANCE)),
+    columns: kept.map((deviation) => deviation.map((one) => factor * one)),
+    examples: snapshots.count,
+  });
 }

@@ -17,7 +17,7 @@ export interface PosteriorParts {
   readonly damping: boolean;
   /** Whether negative eigenvalues of a Hessian are 0. */
   readonly clip?: boolean | undefined;
-  /** Of SWAG: the columns of its covariance, [K, S]. */
+  /** Of SWAG and IVON: the columns of its covariance, [K, S]. */
   readonly swag?: Float64Array | undefined;
   /** What is made of the precision: of a sandwich posterior its covariance. @param h 1 / (σ² T) */
   readonly around?: ((precision: Precision, h: number) => Steps<Precision>) | undefined;

@@ -1,5 +1,5 @@
-// A posterior of SWAG: its Gaussian has no data and no prior. It is that of a fit without a loss, with variances in the place of the
-// prior's, and the deviations beside them.
+// A posterior of SWAG, or of an optimiser: its Gaussian has no data and no prior. It is that of a fit without a loss, with variances in
+// the place of the prior's, and the deviations beside them.
 
 import { ValueError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -14,10 +14,10 @@ export function swagParts(fit: Fit, likelihood: Likelihood, inverse: Prior, colu
   return { fit, likelihood, prior: inverse, temperature: 1, damping: false, swag: columns, around, tuning: undefined };
 }
 
-/** @throws ValueError for a posterior of SWAG, which has no evidence */
+/** @throws ValueError for a posterior of SWAG or of IVON, which has no evidence */
 export function refuseSwag(where: string, { swag }: PosteriorParts): void {
   if (swag === undefined) return;
   throw new ValueError(
-    `${where}: a posterior of SWAG has neither a prior nor an evidence: it is the weights along a training. with({ noise }) changes its noise, and swagPosterior its scale.`,
+    `${where}: a posterior of SWAG or IVON has neither a prior nor an evidence: it is what a training came to. with({ noise }) changes its noise; swagPosterior says its scale, and ivon its prior.`,
   );
 }

@@ -11,6 +11,7 @@ import { Network } from "../network/network.ts";
 import type { EvidenceRule } from "../training/evidence-options.ts";
 import type { Minimiser } from "../training/minimiser.ts";
 import type { Optimizer } from "../training/optimisers.ts";
+import type { VariationalOptimizer } from "../training/variational.ts";
 import { type Kind, kinds } from "./calls.ts";
 import type { Connection } from "./connection.ts";
 import { mark } from "./values.ts";
@@ -103,7 +104,9 @@ function stand(where: string, connection: Connection, value: object, name: strin
       `${where}: the network is one of this thread. Send it first: const net = await remote.send(network).`,
     );
   }
-  const { root, step, minimise, learn } = value as Partial<Likelihood & Optimizer & Minimiser & EvidenceRule>;
+  const { root, step, begin, minimise, learn } = value as Partial<
+    Likelihood & Optimizer & VariationalOptimizer & Minimiser & EvidenceRule
+  >;
   if (typeof root === "function") {
     const { name, entry, hyper } = value as Likelihood;
     const known = Object.entries({ ...entry, ...hyper?.entry, apart: hyper?.apart }).filter(
@@ -111,8 +114,8 @@ function stand(where: string, connection: Connection, value: object, name: strin
     );
     return mark("likelihood", { entry: { name, ...Object.fromEntries(known) } });
   }
-  if ([step, minimise, learn].some((one) => typeof one === "function")) {
-    const { name, options } = value as Optimizer | Minimiser | EvidenceRule;
+  if ([step, begin, minimise, learn].some((one) => typeof one === "function")) {
+    const { name, options } = value as Optimizer | VariationalOptimizer | Minimiser | EvidenceRule;
     if (options !== undefined) return mark("optimizer", { name, options });
   }
   const { rule, madeOf } = value as Partial<Loss> & {

@@ -30,6 +30,7 @@ import { mostInformativeAsync } from "../search/informative.ts";
 import { thompsonChoiceAsync } from "../search/thompson.ts";
 import { SelectedCurvature } from "../structures/curvature.ts";
 import { gaussNewton } from "../training/gauss-newton.ts";
+import { ivon } from "../training/ivon.ts";
 import { lastLayerEvidence } from "../training/last-layer-evidence.ts";
 import { marginalLikelihood } from "../training/marginal-likelihood.ts";
 import { adam, adamW, sgd } from "../training/optimisers.ts";
@@ -99,7 +100,7 @@ const classes: Readonly<Record<Kind, abstract new (...args: never[]) => object>>
 };
 
 const losses = { mse, crossEntropy, binaryCrossEntropy };
-const optimisers = { sgd, adam, adamW, gaussNewton, lastLayerEvidence, marginalLikelihood };
+const optimisers = { sgd, adam, adamW, ivon, gaussNewton, lastLayerEvidence, marginalLikelihood };
 const schedules = { cosineDecay, linearDecay };
 
 /** Results that share memory with what the worker keeps. */

@@ -69,8 +69,9 @@ export function pack(value: unknown, packing: Packing, name = ""): unknown {
   }
   if (typeof value === "function" || !isPlain(value)) return packing.stand(value, name);
   // Likelihoods and optimisers are plain objects of functions.
-  const { root, step, minimise, learn } = value as Partial<Record<"root" | "step" | "minimise" | "learn", unknown>>;
-  if ([root, step, minimise, learn].some((one) => typeof one === "function")) return packing.stand(value, name);
+  const { root, step, begin, minimise, learn } = value as Readonly<Record<string, unknown>>;
+  const functions = [root, step, begin, minimise, learn];
+  if (functions.some((one) => typeof one === "function")) return packing.stand(value, name);
   const entries = Object.entries(value);
   return Object.fromEntries(entries.map(([key, one]) => [key, pack(one, packing, key)]));
 }

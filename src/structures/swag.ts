@@ -39,7 +39,7 @@ export function* swagPrecision(curvature: Curvature, inverse: Prior, columns: Fl
 
 class SwagPrecision extends LowRankPrecision {
   #refuse(): never {
-    throw new ValueError("A posterior of SWAG has no prior, and so no evidence to be tuned by.");
+    throw new ValueError("A posterior of SWAG or IVON has no prior, and so no evidence to be tuned by.");
   }
 
   override logPriorGradient(): Float64Array {

@@ -92,7 +92,7 @@ export interface AdamOptions {
 const adamNames = ["learningRate", "beta1", "beta2", "epsilon"];
 
 /** base^exponent by multiplications alone: `**` may differ in the last bit from one JavaScript engine to the next. */
-function power(base: number, exponent: number): number {
+export function power(base: number, exponent: number): number {
   let result = 1;
   for (let square = base, rest = exponent; rest > 0; rest = Math.floor(rest / 2)) {
     if (rest % 2 === 1) result *= square;

@@ -10,16 +10,17 @@ import { isMinimiser, type Minimiser } from "./minimiser.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
 import type { EpochReport } from "./results.ts";
 import type { Schedule } from "./schedules.ts";
+import type { VariationalOptimizer } from "./variational.ts";
 
 /** Options of `train`. */
 export interface TrainingOptions {
   /** What is minimised, its mean over the batch: a loss, or a likelihood such as poisson(). */
   loss: Loss | Likelihood;
   /**
-   * How parameters move (default `adam()`); or what minimises over all data by itself, `gaussNewton()` or `lastLayerEvidence()`, which takes
-   * no batches.
+   * How parameters move (default `adam()`; `ivon()` learns a distribution of them); or what minimises over all data by itself,
+   * `gaussNewton()` or `lastLayerEvidence()`, which takes no batches.
    */
-  optimizer?: Optimizer | Minimiser;
+  optimizer?: Optimizer | VariationalOptimizer | Minimiser;
   /** Passes through the data (default 100); of `gaussNewton()` at most so many steps (default 1000), of `lastLayerEvidence()` too (default 60). */
   epochs?: number;
   /** Samples in a step (default 32; of a DataLoader its own). */
@@ -68,7 +69,7 @@ const optionsElsewhere = {
 
 /** Options with their defaults. */
 export interface TrainingPlan {
-  readonly optimizer: Optimizer | Minimiser;
+  readonly optimizer: Optimizer | VariationalOptimizer | Minimiser;
   /** A minimiser's own, or what learns beside an optimiser's steps. */
   readonly evidence: EvidencePlan | EvidenceRule | undefined;
   readonly epochs: number;
@@ -104,9 +105,9 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
         `train: ${optimizer.name}() takes all data at once, so ${name} says nothing; leave it out.`,
       );
     }
-  } else if (typeof optimizer?.step !== "function")
+  } else if (typeof ((optimizer as Optimizer)?.step ?? (optimizer as VariationalOptimizer)?.begin) !== "function")
     throw new ValueError(
-      `train: the optimizer must be sgd(), adam(), adamW(), gaussNewton() or lastLayerEvidence()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
+      `train: the optimizer must be sgd(), adam(), adamW(), ivon(), gaussNewton() or lastLayerEvidence()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
     );
   if (schedule !== undefined && typeof schedule !== "function") {
     throw new OptionError(

@@ -1,6 +1,7 @@
 // What a training tells on its way and at its end.
 
 import type { NDArray } from "../array/ndarray.ts";
+import type { VariationalState } from "./variational.ts";
 
 /** The state of training at the end of an epoch. */
 export interface EpochReport {
@@ -26,6 +27,8 @@ export interface TrainingResult {
   readonly converged?: boolean;
   /** Of training by the evidence: what it found. */
   readonly evidence?: TrainingEvidence | undefined;
+  /** Of `ivon()`: the Gaussian of the weights, for `ivonPosterior`. */
+  readonly variational?: VariationalState | undefined;
 }
 
 /** What training by the evidence found: the prior and the noise, as options of `laplace` and of `gaussian` take them. */

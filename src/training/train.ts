@@ -38,6 +38,7 @@ import { isMinimiser } from "./minimiser.ts";
 import type { Optimizer } from "./optimisers.ts";
 import { readTrainingOptions, type TrainingOptions, type TrainingPlan } from "./options.ts";
 import type { EpochReport, TrainingEvidence, TrainingResult } from "./results.ts";
+import type { VariationalRun, VariationalState } from "./variational.ts";
 
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
@@ -84,8 +85,13 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
       const onProgress = (report: EpochReport) => told(running, report, options);
       return await inBursts(steps, { onProgress, signal: options.signal });
     }
-    const run = new Run(net, rule, all, { ...plan, optimizer }, epochs * Math.ceil(samples / batchSize));
+    const steps = epochs * Math.ceil(samples / batchSize);
     const evidence = plan.evidence as EvidenceRule | undefined;
+    const begun =
+      "begin" in optimizer
+        ? optimizer.begin({ ...plan, net, rule, data: all, steps, evidence: evidence !== undefined })
+        : optimizer;
+    const run = new Run(net, rule, all, { ...plan, optimizer: begun }, steps);
     run.learned = evidence && (await inBursts(evidence.learn({ net, rule, data: all }), { signal: options.signal }));
     return await epochsOf(run, loader, samples, epochs, running, options);
   } finally {
@@ -135,7 +141,7 @@ async function epochsOf(
     told(running, report, options);
   }
   signal?.throwIfAborted();
-  return { history, steps: run.steps, evidence };
+  return { history, steps: run.steps, evidence, variational: run.found };
 }
 
 /** Tells how far training is; the parameters are those of a whole epoch then. */
@@ -149,7 +155,7 @@ function told(running: Running, report: EpochReport, { onProgress }: TrainingOpt
 }
 
 /** Steps along gradients of batches. */
-type StepPlan = TrainingPlan & { readonly optimizer: Optimizer };
+type StepPlan = TrainingPlan & { readonly optimizer: Optimizer & Partial<VariationalRun> };
 
 /** The state of one call of `train` between bursts. */
 class Run {
@@ -210,6 +216,11 @@ class Run {
     return this.#next >= this.#order.length;
   }
 
+  /** What the optimiser found. */
+  get found(): VariationalState | undefined {
+    return this.#plan.optimizer.finish?.();
+  }
+
   get epochLoss(): number {
     return this.#weight === 0 ? 0 : this.#lossSum / this.#weight;
   }
@@ -235,7 +246,8 @@ class Run {
       while (!this.epochDone) {
         const rows = this.#order.subarray(this.#next, this.#next + this.#batchSize);
         kernels.copyRows(1, statistics.size, buffers, 0, before, 0, false);
-        const { loss, weight } = scope(() => this.#gradient(theta, buffers, rows, gradient));
+        const at = this.#plan.optimizer.draw?.(theta, state) ?? theta;
+        const { loss, weight } = scope(() => this.#gradient(at, buffers, rows, gradient));
         const learned = kernels.allFinite(statistics.size, buffers) === 1;
         if (!Number.isFinite(loss) || !learned) {
           keep(previous, before);

@@ -219,7 +219,7 @@ describe("what it has not is refused", () => {
       () => posterior.diagnose(data),
     ]) {
       expect(call).toThrow(ValueError);
-      expect(call).toThrow(/a posterior of SWAG has neither a prior nor an evidence/);
+      expect(call).toThrow(/a posterior of SWAG or IVON has neither a prior nor an evidence/);
     }
     const noisy = posterior.with({ noise: 2 });
     const [a, b] = [noisy, posterior].map((one) => one.predict(data.x));

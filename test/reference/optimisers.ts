@@ -26,3 +26,32 @@ export function adamRule(rate: number, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-
     return theta - rate * decay * theta - (rate * mean) / (Math.sqrt(square) + epsilon);
   };
 }
+
+/** Algorithm 1 of Shen et al. 2024 (arXiv:2402.17641) for one parameter, as it stands there. */
+export function ivonRule(how: {
+  rate: number;
+  beta1: number;
+  beta2: number;
+  /** h₀ */
+  first: number;
+  lambda: number;
+  delta: number;
+}) {
+  const { beta1, beta2, first, lambda, delta } = how;
+  let [g, h, t] = [0, first, 0];
+  const sigma = () => 1 / Math.sqrt(lambda * (h + delta));
+  return {
+    /** θ ~ N(m, σ²), by a standard normal number. */
+    draw: (m: number, normal: number) => m + sigma() * normal,
+    /** The next m, by the gradient at θ; the learning rate is times a factor. */
+    step(gradient: number, m: number, theta: number, factor = 1): number {
+      t += 1;
+      const seen = (gradient * (theta - m)) / sigma() ** 2;
+      g = beta1 * g + (1 - beta1) * gradient;
+      h = beta2 * h + (1 - beta2) * seen + (0.5 * (1 - beta2) ** 2 * (h - seen) ** 2) / (h + delta);
+      const mean = g / (1 - beta1 ** t);
+      return m - (how.rate * factor * (first + delta) * (mean + delta * m)) / (h + delta);
+    },
+    precision: () => 1 / sigma() ** 2,
+  };
+}
