@@ -395,9 +395,4 @@ export type { EpochReport, TrainingEvidence, TrainingResult, WeightGroup } from 
 export { cosineDecay, type DecayOptions, linearDecay, type Schedule } from "./training/schedules.ts";
 export { type SwagOptions, type SwagSnapshots, swag } from "./training/swag.ts";
 export { train } from "./training/train.ts";
-export type {
-  VariationalOptimizer,
-  VariationalProblem,
-  VariationalRun,
-  VariationalState,
-} from "./training/variational.ts";
+export type * from "./training/variational.ts";

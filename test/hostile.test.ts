@@ -24,6 +24,7 @@ const pair = { x: [x.slice(0, 2)], y: [1] };
 const pref = await laplace(L.preference(net), { likelihood: "classification", checks: false }).fit(pair);
 const mixed = L.mixture([reg, reg], [1, 2]);
 const direction = net.parameters.data.map((_, i) => i / 10);
+const state = { mean: array(direction), precision: array(direction.map(() => 2)), effectiveSamples: 4, examples: 4 };
 const operator = L.curvatureOperator(net, "regression", data);
 const spd = [
   [2, 1],
@@ -130,6 +131,8 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["marginalLikelihood", { structure: "full", groups: "all", every: 2, burnIn: 3, steps: 4, learningRate: 0.1 }],
   ["lastLayerEvidence", { tolerance: 0.01 }],
   ["adam", { learningRate: 0.1, beta1: 0.9 }],
+  ["ivon", { learningRate: 0.1, beta1: 0.9, beta2: 0.9, initialCurvature: 1, priorPrecision: 1, effectiveSamples: 9 }],
+  ["ivonPosterior", net, state, { likelihood: "regression" }],
   ["conv2d", 3, 2, tanh, { stride: 1 }],
   ["dropout", 0.5],
   ["fourierFeatures", { features: 3, relevance: true, lengthScale: 1, seed: 1 }],

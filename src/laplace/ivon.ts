@@ -17,7 +17,7 @@ export interface IvonPosteriorOptions<Given extends Likelihood | Task = Likeliho
  * predicts, draws and goes into files as other posteriors do. Its prior is in it, so it cannot be changed or tuned, and it has no evidence.
  * @param net the network that was trained; running statistics are those that it has now
  * @param state `variational` of what `train` gave
- * @throws ValueError for a state that is none; OptionError, ShapeError
+ * @throws ValueError for what is not a state; OptionError, ShapeError
  */
 export function ivonPosterior<Given extends Likelihood | Task>(
   net: Network,

@@ -22,6 +22,8 @@ import {
   evaluate,
   gaussian,
   gradient,
+  ivon,
+  ivonPosterior,
   jacobian,
   jvp,
   kernels,
@@ -201,6 +203,18 @@ test.each(Object.entries(trainings))("a training with %s learns the same", async
   expect((await remote.receive(there)).parameters).toEqual(net.parameters);
   // A network that was received before is another.
   expect(learned.parameters).not.toEqual(net.parameters);
+});
+
+test("ivon() learns the same there, and what it found makes a posterior here", async () => {
+  const { outputs, y } = targets.numbers;
+  const net = netOf(outputs);
+  const there = await remote.send(net);
+  const how = { loss: gaussian({ noise: 0.3 }), optimizer: ivon({ priorPrecision: 2 }), epochs: 4, seed: 3 };
+  const found = await remote.train(there, { x, y }, how);
+  const due = await train(net, { x, y }, how);
+  expect(found).toEqual(due);
+  const posterior = ivonPosterior(await remote.receive(there), found.variational, { likelihood: how.loss });
+  expect(posterior.variance()).toEqual(ivonPosterior(net, due.variational, { likelihood: how.loss }).variance());
 });
 
 test("a network goes there and back: parameters, statistics, what is frozen; its methods are its own", async () => {

@@ -381,7 +381,7 @@ describe("training by it", () => {
     expect(net.parameters.data).toEqual(start);
   });
 
-  test("a state that is none, or of another network, is refused", async () => {
+  test("what is not a state, or is of another network, is refused", async () => {
     const { variational } = await posteriorOf(make(), { epochs: 1 });
     const { variational: none } = await train(make(), linear(), { loss: mse, epochs: 1 });
     expect(() => ivonPosterior(make(), none, { likelihood })).toThrow(/with the optimizer ivon\(\)/);
