@@ -18,6 +18,6 @@ export function swagParts(fit: Fit, likelihood: Likelihood, inverse: Prior, colu
 export function refuseSwag(where: string, { swag }: PosteriorParts): void {
   if (swag === undefined) return;
   throw new ValueError(
-    `${where}: a posterior of SWAG or IVON has neither a prior nor an evidence: it is what a training came to. with({ noise }) changes its noise; swagPosterior says its scale, and ivon its prior.`,
+    `${where}: a posterior of SWAG or IVON has neither a prior nor an evidence; with({ noise }) changes its noise.`,
   );
 }

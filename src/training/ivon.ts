@@ -64,7 +64,7 @@ export function ivon(options: IvonOptions = {}): VariationalOptimizer {
     learningRate,
     options: { ...options },
     begin(problem) {
-      if (problem.evidence) {
+      if (problem.evidence !== undefined) {
         throw new OptionError("train: ivon() has a prior of its own (priorPrecision), so leave evidence out.");
       }
       const memory = Math.min(Math.max(MEMORY * problem.steps, LEAST_MEMORY), MOST_MEMORY);

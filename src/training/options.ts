@@ -107,7 +107,7 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
     }
   } else if (typeof ((optimizer as Optimizer)?.step ?? (optimizer as VariationalOptimizer)?.begin) !== "function")
     throw new ValueError(
-      `train: the optimizer must be sgd(), adam(), adamW(), ivon(), gaussNewton() or lastLayerEvidence()${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
+      `train: the optimizer must be adam() or another of the library's${typeof optimizer === "function" ? ", called, not the function itself" : ""}.`,
     );
   if (schedule !== undefined && typeof schedule !== "function") {
     throw new OptionError(

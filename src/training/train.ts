@@ -87,10 +87,8 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
     }
     const steps = epochs * Math.ceil(samples / batchSize);
     const evidence = plan.evidence as EvidenceRule | undefined;
-    const begun =
-      "begin" in optimizer
-        ? optimizer.begin({ ...plan, net, rule, data: all, steps, evidence: evidence !== undefined })
-        : optimizer;
+    const problem = { ...plan, net, rule, data: all, steps };
+    const begun = "begin" in optimizer ? optimizer.begin(problem) : optimizer;
     const run = new Run(net, rule, all, { ...plan, optimizer: begun }, steps);
     run.learned = evidence && (await inBursts(evidence.learn({ net, rule, data: all }), { signal: options.signal }));
     return await epochsOf(run, loader, samples, epochs, running, options);

@@ -17,8 +17,8 @@ export interface VariationalProblem {
   readonly steps: number;
   readonly weightDecay: number;
   readonly seed: number;
-  /** Whether prior precisions are learned by the evidence. */
-  readonly evidence: boolean;
+  /** What learns the prior by the evidence, if that is asked for. */
+  readonly evidence: object | undefined;
 }
 
 /** The Gaussian N(mean, diag(1 / precision)) of all parameters that a training ended with: plain data, for `ivonPosterior`. */

@@ -284,12 +284,7 @@ test("bad input is refused before anything changes", async () => {
       /train: weightDecay must be a finite number of at least 0, not -1/,
     ],
     [data, { ...good, seed: 0.5 }, OptionError, /seed must be an integer of at least 0, not 0\.5/],
-    [
-      data,
-      { ...good, optimizer: "adam" },
-      ValueError,
-      /the optimizer must be sgd\(\), adam\(\), adamW\(\), gaussNewton\(\) or lastLayerEvidence\(\)/,
-    ],
+    [data, { ...good, optimizer: "adam" }, ValueError, /the optimizer must be adam\(\) or another of the library's/],
     [
       data,
       {},
