@@ -5,6 +5,7 @@ describeHouse("the house of laplace-ts-models", "models/src", [
   ["tensor.ts"],
   ["primitives.ts"],
   ["builder.ts"],
+  ["recurrence.ts"],
   ["onnx"],
   ["tensorflow-js"],
   ["index.ts"],

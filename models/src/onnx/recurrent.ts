@@ -1,45 +1,12 @@
-// LSTM, GRU and RNN, unrolled: one site for the input and one for the state, in each direction.
+// LSTM, GRU and RNN in one direction or both.
 
-import { add, multiply, reshape, sigmoid, slice, subtract, type Traced, tanh } from "laplace-ts";
-import { as, type Builder, primitive, valued } from "../builder.ts";
+import { relu, sigmoid, softplus, type Traced, tanh } from "laplace-ts";
+import { as, type Builder, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
+import { type CellKind, stateCount, unroll } from "../recurrence.ts";
 import { sizeOf, strided, type Tensor } from "../tensor.ts";
-import { constantAt, type Lower, optionalConstant, valueAt } from "./call.ts";
+import { type Call, constantAt, type Lower, optionalConstant, valueAt } from "./call.ts";
 import { joined } from "./moves.ts";
-
-type Step = (fromInput: Traced, fromState: Traced, state: readonly Traced[]) => readonly Traced[];
-
-const gates = (x: Traced, count: number): Traced[] => {
-  const n = x.shape[0] / count;
-  return Array.from({ length: count }, (_, i) => slice(x, i * n, (i + 1) * n));
-};
-
-const steps: Readonly<Record<string, { gates: number; states: number; functions: string[]; step: Step }>> = {
-  // Gates i, o, f, c.
-  LSTM: {
-    gates: 4,
-    states: 2,
-    functions: ["sigmoid", "tanh", "tanh"],
-    step(a, b, [, cell]) {
-      const [i, o, f, c] = gates(add(a, b), 4);
-      const next = add(multiply(sigmoid(f), cell), multiply(sigmoid(i), tanh(c)));
-      return [multiply(sigmoid(o), tanh(next)), next];
-    },
-  },
-  // Gates z, r, h; the reset gate is applied after the product with the state.
-  GRU: {
-    gates: 3,
-    states: 1,
-    functions: ["sigmoid", "tanh"],
-    step(a, b, [hidden]) {
-      const [[za, ra, ha], [zb, rb, hb]] = [gates(a, 3), gates(b, 3)];
-      const [z, r] = [sigmoid(add(za, zb)), sigmoid(add(ra, rb))];
-      const h = tanh(add(ha, multiply(r, hb)));
-      return [add(h, multiply(z, subtract(hidden, h)))];
-    },
-  },
-  RNN: { gates: 1, states: 1, functions: ["tanh"], step: (a, b) => [tanh(add(a, b))] },
-};
 
 /** One direction's part of [directions, …]. */
 function direction(t: Tensor, d: number, part: string, rows?: readonly [number, number]): Tensor {
@@ -52,47 +19,77 @@ function direction(t: Tensor, d: number, part: string, rows?: readonly [number, 
   return { dims: [count, ...dims.slice(1)], data, float: true, ...(name && { name }) };
 }
 
-export function recurrent(op: keyof typeof steps): Lower {
+type Elementwise = (x: Traced) => Traced;
+const usual: Record<CellKind, readonly string[]> = {
+  LSTM: ["Sigmoid", "Tanh", "Tanh"],
+  GRU: ["Sigmoid", "Tanh"],
+  RNN: ["Tanh"],
+};
+
+/** The functions of each direction. @throws Unsupported */
+function functionsOf({ builder, attributes }: Call, op: CellKind, directions: number): readonly Elementwise[][] {
+  const known: Readonly<Record<string, Elementwise>> = {
+    sigmoid,
+    tanh,
+    relu,
+    softplus,
+    softsign: (x) => builder.plain("softsign", valued(x)).x,
+    hardsigmoid: (x) => builder.plain("hardSigmoid", valued(x), 0.2, 0.5).x,
+  };
+  const each = usual[op].length;
+  const names = attributes.texts("activations") ?? Array.from({ length: directions }, () => usual[op]).flat();
+  const all = names.map((name) => (Object.hasOwn(known, name.toLowerCase()) ? known[name.toLowerCase()] : undefined));
+  const scaled = attributes.has("activation_alpha") || attributes.has("activation_beta");
+  if (names.length !== each * directions || scaled || !all.every((one) => one !== undefined)) {
+    unsupported(`its functions are ${names.join(", ")}${scaled ? " with constants of their own" : ""}.`);
+  }
+  return Array.from({ length: directions }, (_, d) => all.slice(d * each, (d + 1) * each) as Elementwise[]);
+}
+
+function check(call: Call): void {
+  const { attributes } = call;
+  if (call.inputs[7] !== undefined) unsupported("it has peepholes.");
+  if (attributes.has("clip") || attributes.int("input_forget", 0) !== 0) unsupported("it clips, or couples its gates.");
+  const { dims } = valueAt(call, 0);
+  if (attributes.int("layout", 0) !== 0 || dims.length !== 3 || dims[1] !== 1) {
+    unsupported(`its input is [${dims.join(", ")}], not [positions, batch, width].`);
+  }
+  const lengths = optionalConstant(call, 4, "its sequences' length");
+  if (lengths !== undefined && !Array.from(lengths.data).every((n) => n === dims[0])) {
+    unsupported(`its sequences are ${Array.from(lengths.data).join(", ")} of ${dims[0]} positions long.`);
+  }
+}
+
+export function recurrent(op: CellKind): Lower {
   return (call) => {
+    check(call);
     const { builder, attributes } = call;
-    const cell = steps[op];
     const v = valueAt(call, 0);
-    if (attributes.int("layout", 0) !== 0 || v.dims.length !== 3 || v.dims[1] !== 1) {
-      unsupported(`its input is [${v.dims.join(", ")}], not [positions, batch, width].`);
-    }
-    if (call.inputs[7] !== undefined) unsupported("it has peepholes.");
-    const functions = attributes.texts("activations")?.map((name) => name.toLowerCase()) ?? [];
-    const usual = functions.every((name, i) => name === cell.functions[i % cell.functions.length]);
-    if (attributes.has("clip") || !usual) unsupported(`its functions are ${functions.join(", ")}, or it clips.`);
-    if (op === "GRU" && attributes.int("linear_before_reset", 0) !== 1) {
-      unsupported("its reset gate is applied before the product with the state (linear_before_reset is 0).");
-    }
     const [w, r] = [constantAt(call, 1, "its weight"), constantAt(call, 2, "its recurrent weight")];
     const b = optionalConstant(call, 3, "its bias");
-    const starts = [5, 6].slice(0, cell.states).map((i) => optionalConstant(call, i, "its first state"));
+    const starts = [5, 6].slice(0, stateCount(op)).map((i) => optionalConstant(call, i, "its first state"));
     const kind = attributes.text("direction", "forward");
     const units = r.dims[2];
     const [positions, , width] = v.dims;
-    const x = as(v, [positions, width]);
-    const rows = cell.gates * units;
-    const all = Array.from({ length: w.dims[0] }, (_, d) => {
-      const reversed = kind === "reverse" || d === 1;
-      const one = (weight: Tensor, value: Traced, part: 0 | 1) => {
-        const bias = b && direction(b, d, part === 0 ? ".ih" : ".hh", [part * rows, rows]);
-        return project(builder, value, direction(weight, d, ""), bias);
-      };
-      const fromInputs = one(w, x, 0);
-      let state: readonly Traced[] = starts.map((t) => startOf(builder, t, d, units));
-      const hidden: Traced[] = [];
-      for (let i = 0; i < positions; i++) {
-        const t = reversed ? positions - 1 - i : i;
-        const input = reshape(slice(fromInputs, t, t + 1, 0), [rows]);
-        state = cell.step(input, one(r, state[0], 1), state);
-        hidden[t] = state[0];
-      }
-      return { hidden, state };
+    const [directions, rows] = w.dims;
+    if (w.dims.length !== 3 || r.dims.length !== 3 || (kind === "bidirectional" ? 2 : 1) !== directions) {
+      unsupported(`its weight is [${w.dims.join(", ")}] for the direction "${kind}".`);
+    }
+    const functions = functionsOf(call, op, directions);
+    const all = functions.map(([gate, fresh, out], d) => {
+      const biases = [".ih", ".hh"].map((part, i) => b && direction(b, d, part, [i * rows, rows]));
+      return unroll(builder, {
+        kind: op,
+        x: as(v, [positions, width]),
+        weights: [direction(w, d, ""), direction(r, d, "")],
+        biases: [biases[0], biases[1]],
+        states: starts.map((t) => startOf(builder, t, d, units)),
+        reversed: kind === "reverse" || d === 1,
+        functions: [gate, fresh, out],
+        order: "iofc",
+        resetAfter: attributes.int("linear_before_reset", 0) === 1,
+      });
     });
-    const directions = all.length;
     const sequence = Array.from({ length: positions }, (_, t) =>
       all.map(({ hidden }) => valued(hidden[t], [1, units])),
     );
@@ -100,22 +97,17 @@ export function recurrent(op: keyof typeof steps): Lower {
     const last = (i: number) => ({
       ...joined(
         builder,
-        all.map(({ state }) => valued(state[i], [1, units])),
+        all.map(({ states }) => valued(states[i], [1, units])),
         0,
       ),
       dims: [directions, 1, units],
     });
-    return [y(), last(0), ...(cell.states > 1 ? [last(1)] : [])];
+    return [y(), last(0), ...(stateCount(op) > 1 ? [last(1)] : [])];
   };
 }
 
-function project(builder: Builder, x: Traced, weight: Tensor, bias: Tensor | undefined): Traced {
-  const [outputs, inputs] = weight.dims;
-  return builder.linear(primitive<undefined>("linear"), x, undefined, weight, bias, { inputs, outputs });
-}
-
 /** The first state: the same for every example of a batch. */
-function startOf(builder: Builder, t: Tensor | undefined, d: number, units: number): Traced {
+export function startOf(builder: Builder, t: Tensor | undefined, d: number, units: number): Traced {
   const from =
     t === undefined ? new Float64Array(units) : strided(t.data, [units], [1], (d * t.data.length) / t.dims[0]);
   const same = t === undefined || Array.from(t.data).every((value, i) => value === from[i % units] || t.dims[0] > 1);

@@ -5,7 +5,8 @@ import { as, Builder, type ParameterOrigin, type Value, valued } from "../builde
 import { ModelError, type Problem } from "../errors.ts";
 import type { Removed } from "../onnx/ends.ts";
 import { sizeOf, type Tensor } from "../tensor.ts";
-import { type Config, layers } from "./layers.ts";
+import { layers } from "./layers.ts";
+import type { Config } from "./use.ts";
 import { readWeights } from "./weights.ts";
 
 /** Options of `fromTensorFlowJs`. */
@@ -192,8 +193,8 @@ function apply(
     if (layerOf === undefined) note("this layer is not known.");
     else if (inputs.every((one) => one !== undefined) && inputs.length > 0) {
       try {
-        const weight = (role: string) =>
-          arrays.get([...arrays.keys()].find((name) => isOf(name, layer.name, role)) ?? "");
+        const weight = (role: string, within?: string) =>
+          arrays.get([...arrays.keys()].find((name) => isOf(name, layer.name, role, within)) ?? "");
         // Without its activation where that is taken off.
         const plain =
           layer === bare && layer.kind !== "Softmax" ? { ...layer.config, activation: "linear" } : layer.config;
@@ -215,8 +216,9 @@ function apply(
   return result;
 }
 
-/** Whether an array is that of a layer: "dense/kernel", "model/dense/kernel". */
-function isOf(array: string, layer: string, role: string): boolean {
+/** Whether an array is that of a layer: "dense/kernel", "model/dense/kernel", "bidirectional/forward_lstm/kernel". */
+function isOf(array: string, layer: string, role: string, within = ""): boolean {
   const own = `${layer}/`;
-  return array.endsWith(`/${role}`) && (array.startsWith(own) || array.includes(`/${own}`));
+  const inside = within === "" || array.includes(`/${within}_`);
+  return inside && array.endsWith(`/${role}`) && (array.startsWith(own) || array.includes(`/${own}`));
 }

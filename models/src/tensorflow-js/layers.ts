@@ -1,87 +1,13 @@
 // Layers of Keras, as TensorFlow.js has them, by the operators of ONNX: images are [height, width, channels] here.
 
-import { elu, exp, gelu, leakyRelu, relu, selu, sigmoid, silu, softmax, softplus, tanh } from "laplace-ts";
+import { elu, leakyRelu, relu } from "laplace-ts";
 import { as, type Builder, primitive, type Value, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
-import type { Attributes } from "../onnx/attributes.ts";
-import { dense, layers as operators, turned } from "../onnx/layers.ts";
+import { dense, turned } from "../onnx/layers.ts";
 import { joined, padded, repeated } from "../onnx/moves.ts";
 import { permuted, sizeOf, type Tensor } from "../tensor.ts";
-
-/** A layer's settings, of which nothing is believed. */
-export type Config = Readonly<Record<string, unknown>>;
-
-/** A layer that is applied. */
-export interface Use {
-  readonly builder: Builder;
-  readonly inputs: readonly Value[];
-  readonly config: Config;
-  /** The layer's array whose name ends so. */
-  weight(role: string): Tensor | undefined;
-}
-
-type Apply = (use: Use) => Value;
-
-const number = (config: Config, name: string, otherwise: number): number => {
-  const value = config[name] ?? otherwise;
-  return typeof value === "number" ? value : unsupported(`its ${name} is ${JSON.stringify(value)}.`);
-};
-const numbers = (config: Config, name: string, count: number, otherwise?: readonly number[]): number[] => {
-  const value = config[name] ?? otherwise;
-  const all = typeof value === "number" ? Array.from({ length: count }, () => value) : value;
-  const fits = Array.isArray(all) && all.length === count && all.every((one) => Number.isInteger(one));
-  return fits ? (all as number[]) : unsupported(`its ${name} is ${JSON.stringify(value)}.`);
-};
-
-/** What an operator of ONNX is told. */
-function attributes(given: Readonly<Record<string, number | string | readonly number[]>>): Attributes {
-  const get = (name: string) => given[name] as never;
-  return {
-    int: (name, otherwise) => get(name) ?? otherwise,
-    float: (name, otherwise) => get(name) ?? otherwise,
-    text: (name, otherwise) => get(name) ?? otherwise,
-    ints: get,
-    floats: get,
-    texts: get,
-    has: (name) => name in given,
-  };
-}
-
-type Given = Parameters<typeof attributes>[0];
-
-function onnx(op: string, { builder }: Use, inputs: readonly (Value | Tensor | undefined)[], given: Given): Value {
-  const made = operators[op]({ builder, inputs, attributes: attributes(given), opset: 17, outputs: 1 });
-  return builder.value(made as Value);
-}
-
-/** A function of values by its name in Keras. @throws Unsupported */
-export function activate(use: Use, v: Value, name: unknown): Value {
-  const { builder } = use;
-  const known: Readonly<Record<string, (v: Value) => Value>> = {
-    linear: (x) => x,
-    relu: (x) => builder.map(x, relu),
-    relu6: (x) => builder.plain("clip", x, 0, 6),
-    elu: (x) => builder.map(x, elu),
-    selu: (x) => builder.map(x, selu),
-    gelu: (x) => builder.map(x, gelu),
-    tanh: (x) => builder.map(x, tanh),
-    sigmoid: (x) => builder.map(x, sigmoid),
-    hard_sigmoid: (x) => builder.plain("hardSigmoid", x, 0.2, 0.5),
-    hardSigmoid: (x) => builder.plain("hardSigmoid", x, 0.2, 0.5),
-    softplus: (x) => builder.map(x, softplus),
-    softsign: (x) => builder.plain("softsign", x),
-    swish: (x) => builder.map(x, silu),
-    silu: (x) => builder.map(x, silu),
-    mish: (x) => builder.plain("mish", x),
-    exponential: (x) => builder.map(x, exp),
-    softmax: (x) => valued(softmax(as(x, x.dims)), x.dims),
-  };
-  const text = typeof name === "string" ? name : "";
-  const own = Object.hasOwn(known, text) ? known[text] : undefined;
-  return own === undefined ? unsupported(`the function ${JSON.stringify(name)} is not known.`) : own(v);
-}
-
-const need = (use: Use, role: string): Tensor => use.weight(role) ?? unsupported(`it has no array "${role}".`);
+import { bidirectional, recurrent } from "./recurrent.ts";
+import { type Apply, activate, type Given, innerOf, need, number, numbers, onnx, type Use } from "./use.ts";
 
 /** [1, …, channels] to [1, channels, …], and back. */
 const front = (b: Builder, v: Value) =>
@@ -183,6 +109,9 @@ function layerNorm(use: Use): Value {
 }
 
 function embedding(use: Use): Value {
+  const { mask_zero: first, maskZero = first } = use.config;
+  if (maskZero === true)
+    unsupported("its mask_zero is true: layers behind it would leave tokens 0 out, and masks are not read.");
   const table = need(use, "embeddings");
   const [v] = use.inputs;
   const [outputs, inputs] = table.dims;
@@ -275,6 +204,23 @@ export const layers: Readonly<Record<string, Apply>> = {
     const [height, width] = numbers(config, "size", 2, [2, 2]);
     if (!(height >= 1 && width >= 1)) unsupported(`its size is ${JSON.stringify(config.size)}.`);
     return repeated(builder, inputs[0], [1, height, width, 1]);
+  },
+  LSTM: recurrent("LSTM"),
+  GRU: recurrent("GRU"),
+  SimpleRNN: recurrent("RNN"),
+  Bidirectional: bidirectional,
+  // What comes after leaves positions out, which no layer here does.
+  Masking: () => unsupported("masks are not read."),
+  TimeDistributed: (use) => {
+    const { kind, config } = innerOf(use.config);
+    const alike = kind === "Dense" || kind === "Activation" || kind === "Dropout";
+    return alike ? layers[kind]({ ...use, config }) : unsupported(`its layer is a ${kind}, not Dense or Activation.`);
+  },
+  RepeatVector: ({ builder, config, inputs: [v] }) => {
+    const times = number(config, "n", 1);
+    if (!(Number.isInteger(times) && times >= 1) || v.dims.length !== 2)
+      unsupported(`it repeats [${v.dims.slice(1)}] ${times} times.`);
+    return builder.stretch({ ...v, dims: [1, 1, v.dims[1]] }, [1, times, v.dims[1]]);
   },
   BatchNormalization: batchNorm,
   LayerNormalization: layerNorm,
