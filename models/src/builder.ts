@@ -11,6 +11,8 @@ import { broadcast, sizeOf, stretching, type Tensor } from "./tensor.ts";
 export interface Value {
   readonly x: Traced;
   readonly dims: readonly number[];
+  /** Whether it is known to have whole numbers alone. */
+  readonly whole?: boolean;
 }
 
 export type Operand = Value | Tensor;

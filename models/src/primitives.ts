@@ -18,48 +18,72 @@ import { sizeOf, stridesOf } from "./tensor.ts";
 interface Plain {
   value(x: number, a: number, b: number): number;
   slope(x: number, y: number, a: number, b: number): number;
+  bend(x: number, y: number, a: number, b: number): number;
 }
 
 const sign = (x: number) => (x > 0 ? 1 : x < 0 ? -1 : 0);
 const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
-/** Functions of a number x and of constants a and b, with their derivatives in x. */
+const flat = () => 0;
+
+/** Functions of a number x and of constants a and b, with their first and second derivatives in x. */
 const plain = {
-  abs: { value: Math.abs, slope: sign },
+  abs: { value: Math.abs, slope: sign, bend: flat },
   celu: {
     value: (x, a) => (x > 0 ? x : a * Math.expm1(x / a)),
     slope: (x, _, a) => (x > 0 ? 1 : Math.exp(x / a)),
+    bend: (x, _, a) => (x > 0 ? 0 : Math.exp(x / a) / a),
   },
-  clip: { value: (x, a, b) => (x < a ? a : x > b ? b : x), slope: (x, _, a, b) => (x > a && x < b ? 1 : 0) },
-  cos: { value: Math.cos, slope: (x) => -Math.sin(x) },
+  clip: {
+    value: (x, a, b) => (x < a ? a : x > b ? b : x),
+    slope: (x, _, a, b) => (x > a && x < b ? 1 : 0),
+    bend: flat,
+  },
+  cos: { value: Math.cos, slope: (x) => -Math.sin(x), bend: (_, y) => -y },
   // min(max(a x + b, 0), 1)
   hardSigmoid: {
     value: (x, a, b) => Math.min(Math.max(a * x + b, 0), 1),
     slope: (x, _, a, b) => (a * x + b > 0 && a * x + b < 1 ? a : 0),
+    bend: flat,
   },
   hardSwish: {
     value: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1),
     slope: (x) => (x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 0.5),
+    bend: (x) => (Math.abs(x) < 3 ? 1 / 3 : 0),
   },
-  log: { value: Math.log, slope: (x) => 1 / x },
+  log: { value: Math.log, slope: (x) => 1 / x, bend: (x) => -1 / (x * x) },
   mish: {
     value: (x) => x * Math.tanh(softplus(x)),
     slope: (x) => {
       const t = Math.tanh(softplus(x));
       return t + x * (1 - t * t) * sigmoid(x);
     },
+    bend: (x) => {
+      const [t, s] = [Math.tanh(softplus(x)), sigmoid(x)];
+      const first = (1 - t * t) * s;
+      return 2 * first + x * first * (1 - s - 2 * t * s);
+    },
   },
-  power: { value: (x, a) => x ** a, slope: (x, _, a) => (a === 0 ? 0 : a * x ** (a - 1)) },
-  reciprocal: { value: (x) => 1 / x, slope: (_, y) => -y * y },
+  power: {
+    value: (x, a) => x ** a,
+    slope: (x, _, a) => (a === 0 ? 0 : a * x ** (a - 1)),
+    bend: (x, _, a) => (a === 0 || a === 1 ? 0 : a * (a - 1) * x ** (a - 2)),
+  },
+  reciprocal: { value: (x) => 1 / x, slope: (_, y) => -y * y, bend: (_, y) => 2 * y ** 3 },
   // 1 where x equals a, and where x is greater: constant but for their jumps.
-  equal: { value: (x, a) => (x === a ? 1 : 0), slope: () => 0 },
-  greater: { value: (x, a) => (x > a ? 1 : 0), slope: () => 0 },
-  sign: { value: sign, slope: () => 0 },
-  sin: { value: Math.sin, slope: (x) => Math.cos(x) },
-  softsign: { value: (x) => x / (1 + Math.abs(x)), slope: (x) => 1 / (1 + Math.abs(x)) ** 2 },
-  sqrt: { value: Math.sqrt, slope: (_, y) => 0.5 / y },
-  thresholdedRelu: { value: (x, a) => (x > a ? x : 0), slope: (x, _, a) => (x > a ? 1 : 0) },
+  equal: { value: (x, a) => (x === a ? 1 : 0), slope: flat, bend: flat },
+  greater: { value: (x, a) => (x > a ? 1 : 0), slope: flat, bend: flat },
+  sign: { value: sign, slope: flat, bend: flat },
+  sin: { value: Math.sin, slope: (x) => Math.cos(x), bend: (_, y) => -y },
+  softsign: {
+    value: (x) => x / (1 + Math.abs(x)),
+    slope: (x) => 1 / (1 + Math.abs(x)) ** 2,
+    bend: (x) => (-2 * sign(x)) / (1 + Math.abs(x)) ** 3,
+  },
+  sqrt: { value: Math.sqrt, slope: (_, y) => 0.5 / y, bend: (_, y) => -0.25 / y ** 3 },
+  thresholdedRelu: { value: (x, a) => (x > a ? x : 0), slope: (x, _, a) => (x > a ? 1 : 0), bend: flat },
+  truncate: { value: Math.trunc, slope: flat, bend: flat },
 } satisfies Record<string, Plain>;
 
 /** The functions there are. */
@@ -79,6 +103,7 @@ export const plainFunction = definePrimitive<PlainAttributes>({
   ...elementwiseRules<PlainAttributes>({
     value: (x, { function: name, a, b }) => (plain[name] as Plain).value(x, a, b),
     slope: (x, y, { function: name, a, b }) => (plain[name] as Plain).slope(x, y, a, b),
+    bend: (x, y, { function: name, a, b }) => (plain[name] as Plain).bend(x, y, a, b),
   }),
 });
 
@@ -195,4 +220,6 @@ export const largest = definePrimitive<undefined>({
       });
     });
   },
+  // Where the largest element is does not change with small steps.
+  second() {},
 });

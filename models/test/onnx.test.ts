@@ -1,161 +1,12 @@
 import fc from "fast-check";
-import {
-  add,
-  averagePool2d,
-  batchNorm,
-  chain,
-  concatenate,
-  conv1d,
-  conv2d,
-  convTranspose2d,
-  dense,
-  dropout,
-  elu,
-  embedding,
-  flatten,
-  gelu,
-  globalAveragePool,
-  globalMaxPool,
-  gru,
-  LaplaceError,
-  type Layer,
-  laplace,
-  layerNorm,
-  leakyRelu,
-  loadPosterior,
-  lstm,
-  maxPool2d,
-  mse,
-  multiHeadAttention,
-  multiply,
-  type NDArray,
-  type Network,
-  perSampleGradients,
-  positionalEmbedding,
-  Random,
-  randomNormal,
-  relu,
-  residual,
-  rmsNorm,
-  savePosterior,
-  scaleShift,
-  selu,
-  sigmoid,
-  silu,
-  softmax,
-  softplus,
-  sum,
-  tanh,
-  zeros,
-} from "laplace-ts";
+import { array, LaplaceError } from "laplace-ts";
 import { fromOnnx, ModelError, toOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
 import { type ModelDraft, writeModel } from "../src/onnx/write.ts";
+import { drafts } from "./drafts.ts";
+import { networks } from "./networks.ts";
 import { thrown } from "./thrown.ts";
-
-const f64 = "float64";
-const inputsOf = (net: Network, batch = 3) => randomNormal([batch, ...net.inputShape], { seed: 2 });
-
-/** The package has the built library's arrays, which the matcher knows by their numbers. */
-function close(actual: NDArray, expected: NDArray, tolerance: { relative?: number; absolute?: number } = {}): void {
-  expect(actual.shape).toEqual(expected.shape);
-  expect(actual.data).toBeAllClose(expected.data, tolerance);
-}
-
-/** Moves a network away from weights that are 0 and 1. */
-function shaken(net: Network): Network {
-  const random = new Random(3);
-  net.setParameters(Array.from(net.parameters.data, (x) => x + 0.3 * random.normal()));
-  net.buffers.data.set(Array.from(net.buffers.data, (x) => x + random.uniform()));
-  return net;
-}
-
-const build = (inputs: number | number[], ...layers: Layer[]) => shaken(chain({ inputs, dtype: f64 }, ...layers));
-
-const networks: Record<string, Network> = {
-  "a perceptron": build(4, dense(5, tanh), dense(3, relu), dense(2)),
-  functions: build(
-    3,
-    dense(4, silu),
-    dense(4, gelu),
-    dense(4, softplus),
-    dense(4, (x) => leakyRelu(x, 0.25)),
-    dense(4, sigmoid),
-    dense(4, (x) => elu(x, 0.5)),
-    dense(2),
-  ),
-  selu: build(3, dense(4, selu), dense(2)),
-  "a network without biases": build(4, dense(5, tanh, { bias: false }), scaleShift(), dense(1)),
-  images: build(
-    [2, 7, 8],
-    conv2d(4, 3, relu, { padding: 1, groups: 2 }),
-    maxPool2d(2),
-    batchNorm(),
-    conv2d(3, [2, 1], tanh),
-    averagePool2d(2, { padding: 1, countPadding: false }),
-    flatten,
-    dropout(0.5),
-    dense(2),
-  ),
-  "a transposed convolution": build(
-    [2, 4, 4],
-    convTranspose2d(3, 3, relu, { stride: 2, padding: 1, outputPadding: 1 }),
-    globalAveragePool,
-    dense(2),
-  ),
-  channels: build([2, 9], conv1d(3, 3, relu, { stride: 2 }), globalMaxPool, dense(2)),
-  "a transformer": build(
-    [4, 6],
-    positionalEmbedding(),
-    (x) => add(x, multiHeadAttention(2, { causal: true })(layerNorm()(x))),
-    residual(rmsNorm(), dense(5, gelu), dense(6)),
-    dense(2),
-  ),
-  "an lstm": build([3, 4], lstm(3, { output: "last" }), dense(2)),
-  "a gru": build([3, 4], gru(3), dense(2)),
-  products: build(
-    [3, 4],
-    (x) => concatenate(multiply(x, softmax(x)), x),
-    (x) => sum(x, 0),
-    dense(2),
-  ),
-};
-
-describe("what toOnnx writes", () => {
-  test.each(Object.entries(networks))("%s comes back with the same outputs and gradients", (_, net) => {
-    const { network: back, report } = fromOnnx(toOnnx(net));
-    expect(back.dtype).toBe(f64);
-    const x = inputsOf(net);
-    // ε of norms and slopes are float32 in a file.
-    const tolerance = { relative: 1e-6, absolute: 1e-7 };
-    close(back.forward(x), net.forward(x), tolerance);
-    const y = zeros([3, ...net.outputShape]);
-    const gradients = back.named(perSampleGradients(back, mse, { x, y }));
-    const expected = net.named(perSampleGradients(net, mse, { x, y }));
-    for (const { array: name, parameter } of report.parameters) {
-      if (net.parameterTable.some((one) => one.name === name)) close(gradients[parameter], expected[name], tolerance);
-    }
-    expect(report.parameters.length).toBeGreaterThan(0);
-    expect(report.producer).toBe("laplace-ts");
-  });
-
-  test("tokens are looked up in a table", () => {
-    const net = shaken(chain({ inputs: 3, dtype: f64 }, embedding(7, 4), flatten, dense(2)));
-    const x = [
-      [0, 3, 6],
-      [1, 1, 2],
-    ];
-    close(fromOnnx(toOnnx(net)).network.forward(x), net.forward(x));
-  });
-
-  test("a posterior of a network that was read is written and loaded", async () => {
-    const { network: net } = fromOnnx(toOnnx(build(2, dense(4, tanh), dense(1))));
-    const x = inputsOf(net, 8);
-    const posterior = await laplace(net, { likelihood: "regression" }).fit({ x, y: zeros([8, 1]) });
-    const again = loadPosterior(savePosterior(posterior));
-    close(again.predict(x).mean, posterior.predict(x).mean);
-  });
-});
+import { type Drafted, type GraphDraft, written } from "./written.ts";
 
 type Draft = Partial<ModelDraft> & Pick<ModelDraft, "nodes">;
 const float = "float32";
@@ -372,6 +223,92 @@ describe("fromOnnx", () => {
       nodes: [gemm, { op: "Reshape", inputs: ["logits", "shape"], outputs: ["y"] }],
     });
     expect(() => fromOnnx(bytes)).toThrow(/batch of a fixed size/);
+  });
+
+  test("a branch of If that cannot be read is listed with what is in it; a condition by the input is refused", () => {
+    const value = { name: "x", dims: ["batch", 2] };
+    const branch = (op: string) => ({
+      graph: { nodes: [{ op, inputs: ["x"], outputs: ["o"] }], outputs: [{ name: "o" }] },
+    });
+    const attributes = { then_branch: branch("Frobnicate"), else_branch: branch("Tanh") };
+    const of = (input: string, truth: number) =>
+      written({
+        inputs: [value],
+        outputs: [{ name: "y" }],
+        arrays: [{ name: "test", dims: [1], type: "bool", data: [truth] }],
+        nodes: [{ op: "If", inputs: [input], outputs: ["y"], attributes }],
+      });
+    const { problems } = thrown(() => fromOnnx(of("test", 1))) as ModelError;
+    expect(problems.map(({ operator }) => operator)).toEqual(["Frobnicate", "If"]);
+    expect([...fromOnnx(of("test", 0)).network.forward([[0, 1]]).data]).toBeAllClose([0, Math.tanh(1)], {
+      relative: 1e-6,
+    });
+    expect(() => fromOnnx(of("x", 0))).toThrow(/If.*condition depends on the network's input/);
+  });
+
+  test("a product that a branch of If takes too is no layer with the bias behind it", () => {
+    const bytes = written({
+      inputs: [{ name: "x", dims: ["batch", 2] }],
+      outputs: [{ name: "y" }],
+      arrays: [
+        { name: "test", dims: [], type: "bool", data: [1] },
+        { name: "w", dims: [2, 2], data: [1, 2, 3, 4] },
+        { name: "b", dims: [2], data: [10, 20] },
+      ],
+      nodes: [
+        { op: "MatMul", inputs: ["x", "w"], outputs: ["m"] },
+        { op: "Add", inputs: ["m", "b"], outputs: ["a"] },
+        {
+          op: "If",
+          inputs: ["test"],
+          outputs: ["i"],
+          attributes: {
+            then_branch: {
+              graph: { nodes: [{ op: "Relu", inputs: ["m"], outputs: ["o"] }], outputs: [{ name: "o" }] },
+            },
+          },
+        },
+        { op: "Add", inputs: ["a", "i"], outputs: ["y"] },
+      ],
+    });
+    expect([...fromOnnx(bytes).network.forward([[1, 1]]).data]).toEqual([18, 32]);
+  });
+
+  test("graphs are within each other a bounded number of times", () => {
+    let graph: GraphDraft = { nodes: [{ op: "Tanh", inputs: ["x"], outputs: ["o"] }], outputs: [{ name: "o" }] };
+    for (let i = 0; i < 40; i++) {
+      graph = {
+        nodes: [{ op: "If", inputs: ["x"], outputs: ["o"], attributes: { else_branch: { graph } } }],
+        outputs: [{ name: "o" }],
+      };
+    }
+    expect(() => fromOnnx(written(graph))).toThrow(/not an ONNX file: graphs are within each other/);
+  });
+
+  const texts: readonly [string, Drafted["attributes"], RegExp][] = [
+    ["OneHotEncoder", { cats_strings: { texts: ["a", "b"] } }, /categories are texts, and a network takes numbers/],
+    ["LabelEncoder", { keys_strings: { texts: ["a"] }, values_int64s: { ints: [1] } }, /keys_strings are texts/],
+    ["CategoryMapper", { cats_strings: { texts: ["a"] }, cats_int64s: { ints: [1] } }, /it maps texts/],
+    ["Imputer", { imputed_value_floats: { floats: [1, 2, 3] } }, /3 values for 2 columns/],
+    ["OneHotEncoder", {}, /no categories/],
+    ["LabelEncoder", { keys_int64s: { ints: [1] } }, /1 keys and 0 values/],
+  ];
+  test.each(texts)("%s is refused where it is not of numbers", (op, attributes, message) => {
+    const nodes: Drafted[] = [
+      { op, domain: "ai.onnx.ml", inputs: ["x"], outputs: ["y"], ...(attributes && { attributes }) },
+    ];
+    const bytes = written({ inputs: [{ name: "x", dims: ["batch", 2] }], outputs: [{ name: "y" }], nodes });
+    expect(() => fromOnnx(bytes)).toThrow(ModelError);
+    expect(() => fromOnnx(bytes)).toThrow(message);
+  });
+
+  test.each(Object.entries(drafts))("%s comes back from the file that toOnnx writes", (_, [graph, rows]) => {
+    const { network: net } = fromOnnx(written(graph));
+    const x = array(rows.flat(), { shape: [rows.length, ...net.inputShape] });
+    expect(fromOnnx(toOnnx(net)).network.forward(x).data).toBeAllClose(net.forward(x).data, {
+      relative: 1e-5,
+      absolute: 1e-6,
+    });
   });
 
   test("options are checked", () => {

@@ -153,4 +153,57 @@ describe("fromTensorFlowJs", () => {
     ).toThrow(/weights end before "d\/kernel"/);
     expect(() => fromTensorFlowJs(null as never, bytes)).toThrow(/parsed JSON/);
   });
+
+  const refusals: readonly [string, object, RegExp][] = [
+    ["Masking", { mask_value: 0 }, /masks are not read/],
+    ["Embedding", { mask_zero: true }, /mask_zero is true.*masks are not read/],
+    ["LSTM", { stateful: true }, /stateful is true/],
+    ["GRU", { return_state: true }, /return_state is true/],
+    ["SimpleRNN", { time_major: true }, /time_major is true/],
+    ["GRU", {}, /no array "kernel"/],
+    ["Bidirectional", { layer: { class_name: "ConvLSTM2D", config: {} } }, /its layer is a ConvLSTM2D/],
+    ["Bidirectional", {}, /around no layer/],
+    ["TimeDistributed", { layer: { class_name: "LSTM", config: {} } }, /its layer is a LSTM/],
+    ["RepeatVector", { n: 2 }, /it repeats \[4,3\]/],
+  ];
+  test.each(refusals)("%s is refused: %o", (kind, config, message) => {
+    const model = sequential([layer(kind, "r", { batch_input_shape: [null, 4, 3], ...config })], []);
+    expect(() => fromTensorFlowJs(model, new Uint8Array(0))).toThrow(ModelError);
+    expect(() => fromTensorFlowJs(model, new Uint8Array(0))).toThrow(message);
+  });
+
+  // Keras's GRU since version 2, which TensorFlow.js does not run: the reset gate is applied to R h + b, in steps one can follow.
+  test("a GRU whose reset gate comes after the product with the state", () => {
+    const [units, width, positions] = [3, 2, 4];
+    const [k, r, b] = [
+      [width, 9],
+      [units, 9],
+      [2, 9],
+    ].map((shape, i) => randomNormal(shape, { seed: 20 + i }));
+    const { manifest, bytes } = packed([
+      { name: "g/gru_cell/kernel", array: k },
+      { name: "g/gru_cell/recurrent_kernel", array: r },
+      { name: "g/gru_cell/bias", array: b },
+    ]);
+    const settings = { units, activation: "tanh", recurrent_activation: "sigmoid", reset_after: true };
+    const model = sequential(
+      [layer("GRU", "g", { ...settings, batch_input_shape: [null, positions, width] })],
+      manifest,
+    );
+    const { network } = fromTensorFlowJs(model, bytes, { dtype: "float64" });
+    const sequence = randomNormal([1, positions, width], { seed: 30 });
+    const at = (m: NDArray, i: number, j: number) => Math.fround(m.data[i * 9 + j]);
+    const sigmoid = (v: number) => 1 / (1 + Math.exp(-v));
+    let state = [0, 0, 0];
+    for (let t = 0; t < positions; t++) {
+      const own = (j: number) =>
+        [0, 1].reduce((sum, i) => sum + sequence.data[t * width + i] * at(k, i, j), at(b, 0, j));
+      const before = (j: number) => state.reduce((sum, h, i) => sum + h * at(r, i, j), at(b, 1, j));
+      state = state.map((h, u) => {
+        const [z, reset] = [sigmoid(own(u) + before(u)), sigmoid(own(3 + u) + before(3 + u))];
+        return z * h + (1 - z) * Math.tanh(own(6 + u) + reset * before(6 + u));
+      });
+    }
+    expect(network.forward(sequence).data).toBeAllClose(state, { relative: 1e-10 });
+  });
 });

@@ -23,7 +23,8 @@ export interface Attribute {
   floats: number[];
   ints: number[];
   strings: string[];
-  graph: boolean;
+  /** A graph within the graph: a branch of If, the body of Loop. */
+  graph: OnnxGraph | undefined;
 }
 
 export interface OnnxNode {
@@ -125,11 +126,13 @@ function readTensor(reader: BinaryReader): StoredTensor {
   return t;
 }
 
-function readAttribute(reader: BinaryReader): Attribute {
-  const a: Attribute = { name: "", floats: [], ints: [], strings: [], graph: false };
+/** More graphs within each other than any exporter writes. */
+const MOST_DEPTH = 16;
+
+function readAttribute(reader: BinaryReader, depth: number): Attribute {
+  const a: Attribute = { name: "", floats: [], ints: [], strings: [], graph: undefined };
   const aGraph: Fields[number] = (r) => {
-    r.bytes();
-    a.graph = true;
+    a.graph = readGraph(r, depth + 1);
   };
   nested(reader, {
     1: (r) => {
@@ -158,7 +161,7 @@ function readAttribute(reader: BinaryReader): Attribute {
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-function readNode(reader: BinaryReader): OnnxNode {
+function readNode(reader: BinaryReader, depth: number): OnnxNode {
   const node: OnnxNode = { name: "", op: "", domain: "", inputs: [], outputs: [], attributes: new Map() };
   nested(reader, {
     1: (r) => node.inputs.push(r.string()),
@@ -170,7 +173,7 @@ function readNode(reader: BinaryReader): OnnxNode {
       node.op = r.string();
     },
     5: (r) => {
-      const attribute = readAttribute(r);
+      const attribute = readAttribute(r, depth);
       node.attributes.set(attribute.name, attribute);
     },
     7: (r) => {
@@ -215,15 +218,28 @@ function readValueInfo(reader: BinaryReader): ValueInfo {
   return info;
 }
 
-function readGraph(reader: BinaryReader): OnnxGraph {
+function readGraph(reader: BinaryReader, depth = 0): OnnxGraph {
+  if (depth > MOST_DEPTH) throw new RangeError(`graphs are within each other more than ${MOST_DEPTH} times`);
   const graph: OnnxGraph = { nodes: [], initializers: [], inputs: [], outputs: [] };
   nested(reader, {
-    1: (r) => graph.nodes.push(readNode(r)),
+    1: (r) => graph.nodes.push(readNode(r, depth)),
     5: (r) => graph.initializers.push(readTensor(r)),
     11: (r) => graph.inputs.push(readValueInfo(r)),
     12: (r) => graph.outputs.push(readValueInfo(r)),
   });
   return graph;
+}
+
+/** The values that a node takes: its inputs, and what graphs within it take from around them. */
+export function takenBy(node: OnnxNode): string[] {
+  const inner = [...node.attributes.values()].flatMap(({ graph }) => {
+    if (graph === undefined) return [];
+    const own = new Set([...graph.initializers, ...graph.inputs].map(({ name }) => name));
+    for (const { outputs } of graph.nodes) for (const name of outputs) own.add(name);
+    const taken = [...graph.nodes.flatMap(takenBy), ...graph.outputs.map(({ name }) => name)];
+    return taken.filter((name) => !own.has(name));
+  });
+  return [...node.inputs, ...inner];
 }
 
 /** The messages of an ONNX file. @throws ModelError for other bytes */

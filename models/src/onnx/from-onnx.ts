@@ -5,7 +5,7 @@ import { as, Builder, isValue, type Operand, type ParameterOrigin, valued } from
 import { ModelError, type Problem, Unsupported } from "../errors.ts";
 import { sizeOf, type Tensor, tensor } from "../tensor.ts";
 import { type End, endOf, type Removed } from "./ends.ts";
-import { type OnnxGraph, type OnnxNode, readModel, type ValueInfo } from "./file.ts";
+import { type OnnxGraph, type OnnxNode, readModel, takenBy, type ValueInfo } from "./file.ts";
 import { fused, readNodes } from "./nodes.ts";
 import { type ExternalData, isFloat, isNumeric, numbersOf } from "./numbers.ts";
 
@@ -137,7 +137,7 @@ function nodesOf(graph: OnnxGraph, { target, skipped }: End): OnnxNode[] {
     const node = producers.get(name);
     if (node === undefined || live.has(node)) continue;
     live.add(node);
-    open.push(...(skipped.has(node) ? node.inputs.slice(0, 1) : node.inputs));
+    open.push(...(skipped.has(node) ? node.inputs.slice(0, 1) : takenBy(node)));
   }
   return graph.nodes.filter((node) => live.has(node));
 }
@@ -178,8 +178,7 @@ export function fromOnnx(bytes: Uint8Array, options: OnnxOptions = {}): Imported
       const made = new Builder(x);
       builder = made;
       const values = constantsOf(graph, options, problems);
-      const start = valued(x, dims);
-      values.set(input.name, start);
+      values.set(input.name, { ...valued(x, dims), whole: !isFloat(input.type) });
       readNodes({ nodes: fused(nodes), end, builder: made, values, opset, problems, counts });
       const result = values.get(end.target);
       if (problems.length > 0) throw new ModelError(where, problems);

@@ -333,17 +333,6 @@ function softmaxAlong(call: Call): Value {
   );
 }
 
-/** ai.onnx.ml's (x − offset) · scale. */
-function scaler(call: Call): Value {
-  const { builder, attributes } = call;
-  const v = valueAt(call, 0);
-  const t = (name: string): Tensor => {
-    const data = attributes.floats(name) ?? unsupported(`its ${name} is missing.`);
-    return { dims: [data.length], data, float: true };
-  };
-  return builder.combine("scale", builder.subtract(v, t("offset")), t("scale"));
-}
-
 /** Operators, by name. */
 export const layers: Readonly<Record<string, Lower>> = {
   Gemm: gemm,
@@ -359,5 +348,4 @@ export const layers: Readonly<Record<string, Lower>> = {
   InstanceNormalization: groupNorm((_, channels) => channels),
   GroupNormalization: groupNorm(({ attributes }) => attributes.int("num_groups", 1)),
   Softmax: softmaxAlong,
-  Scaler: scaler,
 };

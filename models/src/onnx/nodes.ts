@@ -7,11 +7,12 @@ import { attributesOf } from "./attributes.ts";
 import type { Lower } from "./call.ts";
 import { folds } from "./constants.ts";
 import type { End } from "./ends.ts";
-import type { OnnxNode } from "./file.ts";
+import { type OnnxGraph, type OnnxNode, takenBy } from "./file.ts";
 import { layers } from "./layers.ts";
 import { moves } from "./moves.ts";
-import { numbersOf } from "./numbers.ts";
+import { isFloat, isNumeric, numbersOf } from "./numbers.ts";
 import { operators } from "./operators.ts";
+import { preprocessing } from "./preprocessing.ts";
 import { recurrent } from "./recurrent.ts";
 import { resize } from "./resize.ts";
 
@@ -19,6 +20,7 @@ const known: Readonly<Record<string, Lower>> = {
   ...operators,
   ...moves,
   ...layers,
+  ...preprocessing,
   Resize: resize,
   Upsample: resize,
   LSTM: recurrent("LSTM"),
@@ -32,7 +34,7 @@ const nameOf = (node: OnnxNode) => node.name || node.outputs[0] || node.op;
 /** A MatMul by a constant and the Add that alone takes its result are one node, as Gemm is. */
 export function fused(nodes: readonly OnnxNode[]): (OnnxNode & { bias?: OnnxNode })[] {
   const uses = new Map<string, OnnxNode[]>();
-  for (const node of nodes) for (const name of node.inputs) uses.set(name, [...(uses.get(name) ?? []), node]);
+  for (const node of nodes) for (const name of takenBy(node)) uses.set(name, [...(uses.get(name) ?? []), node]);
   return nodes.map((node) => {
     const [result] = node.outputs;
     const next = uses.get(result) ?? [];
@@ -42,7 +44,8 @@ export function fused(nodes: readonly OnnxNode[]): (OnnxNode & { bias?: OnnxNode
 
 interface Reading {
   readonly nodes: readonly (OnnxNode & { bias?: OnnxNode })[];
-  readonly end: End;
+  /** Undefined within a graph. */
+  readonly end?: End;
   readonly builder: Builder;
   readonly values: Map<string, Operand>;
   readonly opset: number;
@@ -53,7 +56,7 @@ interface Reading {
 /** Reads nodes in turn; values, problems and counts go where the reading has them. */
 export function readNodes(reading: Reading): void {
   const { nodes, end, values, problems } = reading;
-  const skippedNames = new Set([...end.skipped].map(({ outputs }) => outputs[0]));
+  const skippedNames = new Set(end === undefined ? [] : [...end.skipped].map(({ outputs }) => outputs[0]));
   const done = new Set<string>();
   const broken = new Set<string>();
   for (const node of nodes) {
@@ -66,11 +69,16 @@ export function readNodes(reading: Reading): void {
       // A node behind one that could not be read says nothing of its own.
       if (node.inputs.some((name) => broken.has(name))) {
         for (const name of node.outputs) broken.add(name);
-        if (known[node.op] === undefined && folds[node.op] === undefined) unsupported("this operator is not known.");
+        if (known[node.op] === undefined && folds[node.op] === undefined && node.op !== "If")
+          unsupported("this operator is not known.");
         continue;
       }
       const missing = node.inputs.find((name) => name !== "" && !values.has(name));
       if (missing !== undefined) unsupported(`its input "${missing}" comes from nowhere.`);
+      if (node.op === "If") {
+        put(node, branch(node, reading), values);
+        continue;
+      }
       const all = read(node, reading);
       if (node.bias !== undefined && all.bias) {
         values.set(node.bias.outputs[0], all.values[0] as Operand);
@@ -88,6 +96,25 @@ export function readNodes(reading: Reading): void {
   }
 }
 
+/** The outputs of the one branch of If that is taken. @throws Unsupported where the input decides */
+function branch(node: OnnxNode, reading: Reading): readonly (Operand | undefined)[] {
+  const test = reading.values.get(node.inputs[0]);
+  if (test === undefined || isValue(test)) return unsupported("its condition depends on the network's input.");
+  const name = test.data[0] ? "then_branch" : "else_branch";
+  const graph: OnnxGraph | undefined = node.attributes.get(name)?.graph;
+  if (graph === undefined) return unsupported(`it has no ${name}.`);
+  const values = new Map(reading.values);
+  for (const stored of graph.initializers) {
+    if (isNumeric(stored.type))
+      values.set(stored.name, numbersOf(stored, undefined, isFloat(stored.type) ? stored.name : undefined));
+  }
+  const before = reading.problems.length;
+  readNodes({ ...reading, nodes: fused(graph.nodes), values, end: undefined });
+  // What could not be read has been said.
+  if (reading.problems.length > before) return unsupported(`its ${name} could not be read.`);
+  return graph.outputs.map((one) => values.get(one.name));
+}
+
 function put(node: OnnxNode, results: readonly (Operand | undefined)[], values: Map<string, Operand>): void {
   node.outputs.forEach((name, i) => {
     const one = results[i];
@@ -102,7 +129,8 @@ const asList = (one: Operand | readonly (Operand | undefined)[]): readonly (Oper
 
 function read(node: OnnxNode & { bias?: OnnxNode }, { builder, values, opset, counts }: Reading) {
   if (!domains.has(node.domain)) unsupported(`it is of the domain "${node.domain}".`);
-  if ([...node.attributes.values()].some(({ graph }) => graph)) unsupported("graphs within graphs are not read.");
+  if ([...node.attributes.values()].some(({ graph }) => graph))
+    unsupported("graphs within graphs are read of If only.");
   const inputs = node.inputs.map((name) => (name === "" ? undefined : values.get(name)));
   const attributes = attributesOf(node);
   if (node.op === "Constant") return { values: [constantOf(node)] };

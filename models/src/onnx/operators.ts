@@ -100,16 +100,22 @@ const plain =
   (call) =>
     call.builder.plain(name, valueAt(call, 0), a(call.attributes), b(call.attributes));
 
+/** Element types, by their numbers in onnx.proto. */
+const floats = new Set([1, 10, 11, 16]);
+const integers = new Set([2, 3, 4, 5, 6, 7, 12, 13]);
+
 const same: Lower = (call) => [operand(call, 0)];
 
 /** Operators, by name. */
 export const operators: Readonly<Record<string, Lower>> = {
   Identity: same,
   Dropout: same,
-  // Numbers are numbers here; what would round them is not a function with derivatives.
   Cast: (call) => {
-    if ([1, 6, 7, 10, 11, 16].includes(call.attributes.int("to", 1))) return operand(call, 0);
-    return unsupported("values can only be cast to numbers.");
+    const [to, v] = [call.attributes.int("to", 1), operand(call, 0)];
+    if (!isValue(v) || floats.has(to)) return v;
+    if (to === 9) return call.builder.line(call.builder.plain("equal", v, 0), -1, 1);
+    if (!integers.has(to)) return unsupported("values can only be cast to numbers.");
+    return v.whole ? v : { ...call.builder.plain("truncate", v), whole: true };
   },
   Relu: each(relu),
   Tanh: each(tanh),

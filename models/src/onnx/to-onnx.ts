@@ -93,6 +93,11 @@ export class Writer {
     return this.numbers(this.#network.buffers.data.subarray(offset, offset + size), [size], name);
   }
 
+  /** A truth value as 0 or 1. */
+  truth(x: string): string {
+    return this.apply("Cast", [x], { to: this.type === "float64" ? 11 : 1 });
+  }
+
   reshape(x: string, shape: readonly number[]): string {
     return this.apply("Reshape", [x, this.integers([0, ...shape])]);
   }
@@ -110,6 +115,9 @@ export class Writer {
 function dependsOnInput(node: Node): boolean {
   return node.inputs.length === 0 ? node.primitive.name === "input" : node.inputs.some(dependsOnInput);
 }
+
+/** What is subtracted from a score that is hidden. */
+const HIDDEN = 1e30;
 
 type Write = (writer: Writer, x: string, node: Node<never>, inputs: readonly string[]) => string;
 
@@ -161,7 +169,7 @@ const functions: Readonly<Record<string, (writer: Writer, x: string, alpha: numb
     return w.apply("Mul", [twice, w.scalar(0.5)]);
   },
 };
-const plainFunctions = new Set(["relu", "selu", "softplus", "sigmoid", "tanh", "exp", "log", "erf"]);
+const plainFunctions = new Set(["relu", "selu", "softplus", "sigmoid", "tanh", "exp", "log", "erf", "cos"]);
 
 function elementwise(writer: Writer, x: string, node: Node<never>): string {
   const { function: name, alpha } = node.attributes as unknown as { function: string; alpha: number };
@@ -239,12 +247,44 @@ const writers: Readonly<Record<string, Write>> = {
     const { countPadding } = node.attributes as { countPadding: boolean };
     return w.apply("AveragePool", [x], { ...windows(node), count_include_pad: countPadding ? 1 : 0 });
   },
-  maskedSoftmax: (w, x, { attributes, shape, inputs }) => {
-    if (inputs.length > 1) unsupported("a mask that depends on the input is not written.");
+  maskedSoftmax: (w, x, { attributes, shape }, [, mask]) => {
     const n = shape[shape.length - 1];
     const { causal } = attributes as { causal: boolean };
-    const hidden = Array.from({ length: n * n }, (_, i) => (i % n > Math.floor(i / n) ? -1e30 : 0));
-    return w.apply("Softmax", [causal ? w.apply("Add", [x, w.numbers(hidden, [n, n])]) : x], { axis: -1 });
+    const seen = (i: number) => (i % n > Math.floor(i / n) ? 0 : 1);
+    const add = (to: string, hidden: string) => w.apply("Add", [to, hidden]);
+    const later = () =>
+      w.numbers(
+        Float64Array.from({ length: n * n }, (_, i) => (seen(i) - 1) * HIDDEN),
+        [n, n],
+      );
+    const scores = causal ? add(x, later()) : x;
+    if (mask === undefined) return w.apply("Softmax", [scores], { axis: -1 });
+    const keys = w.reshape(mask, [...shape.slice(1).map(() => 1), n]);
+    const padding = w.apply("Mul", [w.apply("Sub", [keys, w.scalar(1)]), w.scalar(HIDDEN)]);
+    const weights = w.apply("Softmax", [add(scores, padding)], { axis: -1 });
+    // A row that sees nothing has weights of what is hidden: they are 0 then.
+    const kept = w.apply("Mul", [weights, keys]);
+    if (!causal) return kept;
+    return w.apply("Mul", [
+      kept,
+      w.numbers(
+        Float64Array.from({ length: n * n }, (_, i) => seen(i)),
+        [n, n],
+      ),
+    ]);
+  },
+  differs: (w, x, { attributes }) => {
+    const { from } = attributes as { from: number };
+    return w.truth(w.apply("Not", [w.apply("Equal", [x, w.scalar(from)])]));
+  },
+  addSinusoids: (w, x, { attributes, shape: [positions, width] }) => {
+    const { base } = attributes as { base: number };
+    const table = Float64Array.from({ length: positions * width }, (_, at) => {
+      const [t, i] = [Math.floor(at / width), at % width];
+      const angle = t / base ** ((i - (i % 2)) / width);
+      return i % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+    });
+    return w.apply("Add", [x, w.numbers(table, [positions, width])]);
   },
   dropout: (_, x) => x,
   batchNormalise: (w, x, { attributes }) => {
@@ -268,6 +308,11 @@ const writers: Readonly<Record<string, Write>> = {
   plainFunction: (w, x, { attributes }) => {
     const { function: name, a, b } = attributes as { function: string; a: number; b: number };
     if (name === "clip") return w.apply("Clip", [x, w.scalar(a), w.scalar(b)]);
+    if (name === "equal" || name === "greater") {
+      return w.truth(w.apply(name === "equal" ? "Equal" : "Greater", [x, w.scalar(a)]));
+    }
+    // Towards 0, as casts to integers are.
+    if (name === "truncate") return w.truth(w.apply("Cast", [x], { to: 7 }));
     if (name === "power") return w.apply("Pow", [x, w.scalar(a)]);
     const plain = ["abs", "cos", "sin", "sqrt", "reciprocal", "sign", "softsign", "log"];
     if (plain.includes(name)) return w.apply(name[0].toUpperCase() + name.slice(1), [x]);

@@ -1,6 +1,7 @@
 // What toOnnx writes, in onnxruntime-web: networks, and posteriors with their means, variances and probabilities.
 
 import {
+  array,
   averagePool2d,
   batchNorm,
   chain,
@@ -12,11 +13,13 @@ import {
   gru,
   type Layer,
   laplace,
+  lastPosition,
   layerNorm,
   lstm,
   maxPool2d,
   multiHeadAttention,
   type Posterior,
+  paddingMask,
   Random,
   randomNormal,
   relu,
@@ -26,6 +29,8 @@ import {
 } from "laplace-ts";
 import { toOnnx } from "laplace-ts-models";
 import { expect, test } from "vitest";
+import { subjectOf } from "../../../test/reference/subject.ts";
+import { supportCases } from "../../../test/support/cases.ts";
 import { runOnnx } from "./onnx-runtime.ts";
 
 function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
@@ -62,6 +67,33 @@ test("tokens", async () => {
     ]).data,
     1e-5,
   );
+});
+
+test.each(supportCases.map((one) => [`${one.layers[0]} ${one.options}`.trim(), one] as const))(
+  "every layer of the table of support: %s",
+  async (_, { blocks, inputs, vocabulary }) => {
+    const options = { batch: 3, seed: 5, dtype: "float32" } as const;
+    const { net, x } = subjectOf(blocks, inputs, { ...options, ...(vocabulary !== undefined && { vocabulary }) });
+    expectClose((await runOnnx(toOnnx(net as never), x)).y.data, net.forward(x).data, 1e-5);
+  },
+);
+
+test("masks of padding", async () => {
+  for (const causal of [true, false]) {
+    const net = chain(
+      { inputs: 3, seed: 1 },
+      (tokens) => {
+        const mask = paddingMask(tokens);
+        return lastPosition(
+          multiHeadAttention(2, { causal })(embedding(5, 4, { paddingIndex: 0 })(tokens), mask),
+          mask,
+        );
+      },
+      dense(2),
+    );
+    const x = array([0, 3, 4, 2, 0, 0, 0, 0, 0], { shape: [3, 3] });
+    expectClose((await runOnnx(toOnnx(net), x)).y.data, net.forward(x).data, 1e-5);
+  }
 });
 
 const structures = ["full", "kronecker", "diagonal"];
