@@ -246,7 +246,7 @@ describe("fromOnnx", () => {
     expect(() => fromOnnx(of("x", 0))).toThrow(/If.*condition depends on the network's input/);
   });
 
-  test("a product that a branch of If takes too is no layer with the bias behind it", () => {
+  test("a product that a branch of If takes too does not become one layer with the bias behind it", () => {
     const bytes = written({
       inputs: [{ name: "x", dims: ["batch", 2] }],
       outputs: [{ name: "y" }],

@@ -54,7 +54,7 @@ function oneHot(call: Call): Value {
   return matches(builder, whole, keys);
 }
 
-/** Numbers for numbers; a default for those that are no key. */
+/** Numbers for numbers; a default for all others. */
 function labelEncoder(call: Call): Value {
   const { builder, attributes } = call;
   const v = valueAt(call, 0);
