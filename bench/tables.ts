@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { type TableModel, tableEncoding, tableScores } from "laplace-ts";
+import { normalCdf, type TableModel, tableEncoding, tableScores } from "laplace-ts";
 import { fitTable } from "../cli/src/fitting/fit.ts";
 import { classMetrics, type Metrics, regressionMetrics, scoredMetrics } from "../cli/src/model/metrics.ts";
 import { columnAt, type Rows, rowsAt, shuffled } from "../cli/src/model/rows.ts";
@@ -102,7 +102,8 @@ async function onTable(
   const present = given.rows.flatMap((row, i) => (absent.has(row[at]) ? [] : [i]));
   const table = rowsAt(given, present);
   const kinds = Object.fromEntries(ignore.map((name) => [name, "ignored" as const]));
-  const task = tableEncoding(table, { target, kinds }).target.kind === "number" ? "regression" : "classification";
+  const encoded = tableEncoding(table, { target, kinds }).target;
+  const task = encoded.kind === "classes" ? "classification" : encoded.counts ? "count" : "regression";
   const all = new Map<Way, Score[]>();
   for (let split = 0; split < splits; split++) {
     const order = shuffled(table.rows.length, split);
@@ -119,7 +120,7 @@ async function onTable(
   return { scores: new Map([...all].map(([way, own]) => [way, meanScore(own)])) };
 }
 
-type Task = "regression" | "classification";
+type Task = "regression" | "classification" | "count";
 
 async function ours(
   train: Rows,
@@ -170,14 +171,25 @@ async function theirs(
     ),
   });
   try {
-    const command = { model, target, task, train: columns(train), test: columns(test) };
+    const command = {
+      model,
+      target,
+      task: task === "count" ? "regression" : task,
+      train: columns(train),
+      test: columns(test),
+    };
     const answer = await python?.ask<Answer>(command);
     if (answer === undefined) return undefined;
     const { seconds, mean, sd, classes = [], probabilities = [] } = answer;
     const at = columnAt(test.names, target);
     const cells = test.rows.map((row) => row[at]);
     if (mean !== undefined && sd !== undefined) {
-      return { metrics: regressionMetrics(mean, sd, cells.map(Number)), seconds };
+      const truth = cells.map(Number);
+      const metrics = regressionMetrics(mean, sd, truth);
+      return {
+        metrics: task === "count" ? { ...metrics, negativeLogLikelihood: countLoss(mean, sd, truth) } : metrics,
+        seconds,
+      };
     }
     const known = (cell: string) =>
       Math.max(
@@ -190,6 +202,21 @@ async function theirs(
     console.log(`– ${model}: ${(error as Error).message}`);
     return undefined;
   }
+}
+
+/**
+ * The mean −log p of counts by normal numbers that are rounded to counts, what is below 0 to 0, since ours are probabilities too, and
+ * no densities.
+ */
+function countLoss(mean: readonly number[], sd: readonly number[], truth: readonly number[]): number {
+  const losses = truth.map((y, i) => {
+    // On the side of the mean where a difference of shares keeps its digits.
+    const z = (at: number) => (at - mean[i]) / sd[i];
+    const [low, high] = [y === 0 ? Number.NEGATIVE_INFINITY : z(y - 0.5), z(y + 0.5)];
+    const share = low > 0 ? normalCdf(-low) - normalCdf(-high) : normalCdf(high) - normalCdf(low);
+    return -Math.log(Math.max(share, LEAST));
+  });
+  return losses.reduce((sum, loss) => sum + loss / losses.length, 0);
 }
 
 function meanScore(scores: readonly Score[]): Score {

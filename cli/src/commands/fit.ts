@@ -11,7 +11,17 @@ import { formatNotes } from "../fitting/formats.ts";
 import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
 import { meanPrecision, relevanceOf, reportData } from "../fitting/to-report.ts";
-import { dispersionOf, familyText, noiseByRow, noiseByRowText, noiseOf, noiseText, scaleText } from "../model/noise.ts";
+import {
+  dispersionOf,
+  familyText,
+  noiseByRow,
+  noiseByRowText,
+  noiseOf,
+  noiseText,
+  scaleText,
+  temperatureText,
+  threeDigits,
+} from "../model/noise.ts";
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
@@ -311,6 +321,9 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
   };
 }
 
+const copiesText = (copies: number) =>
+  copies === 1 ? "1 row is a copy of another" : `${copies.toLocaleString("en")} rows are copies of others`;
+
 /** What was tried, in words. */
 function triedText(candidates: TableFit["candidates"]): string {
   const texts = candidates.map(({ name, negativeLogLikelihood: loss }) => {
@@ -334,13 +347,12 @@ function summary(
   const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
   const [noise, byRow] = [noiseText(model), noiseByRow(model, heldOut)];
   const scale = scaleText(model) ?? familyText(model);
+  const temperature = temperatureText(fit.temperature);
   return [
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
     ...(scale === undefined ? [] : [line("target", scale)]),
     line("rows", `${rows}${sampled}${dropped}${skips}`),
-    ...(fit.copies > 0
-      ? [`  ${fit.copies.toLocaleString("en")} rows are copies of others: copies are held out together`]
-      : []),
+    ...(fit.copies > 0 ? [`  ${copiesText(fit.copies)}: copies are held out together`] : []),
     ...(repeated.length > 0 ? [`  ${repeatedText(repeated)}`] : []),
     ...columnLines(model),
     ...notes.slice(0, FORMATS).map(({ open, message }) => {
@@ -357,8 +369,9 @@ function summary(
     line("posterior", `${fit.structure}: ${fit.structureReason}`),
     line(
       "tuned",
-      `prior precision ${meanPrecision(fit.tuned).toPrecision(3)}${noise === undefined ? "" : `, noise ${noise}`}${fit.temperature === 1 ? "" : `, temperature ${fit.temperature}`}`,
+      `prior precision ${threeDigits(meanPrecision(fit.tuned))}${noise === undefined ? "" : `, noise ${noise}`}`,
     ),
+    ...(temperature === undefined ? [] : [line("temperature", temperature)]),
     ...(byRow === undefined ? [] : [line("noise", noiseByRowText(byRow))]),
     line("held out", fit.scheme),
     ...judgementLines(task, heldOut, findings, "this model"),

@@ -1,7 +1,16 @@
 // laplace inspect: what a model file holds, or a network that was trained elsewhere.
 
 import { Command } from "commander";
-import { dispersionOf, familyText, noiseOf, noiseText, scaleText, taskOf } from "../model/noise.ts";
+import {
+  dispersionOf,
+  familyText,
+  noiseOf,
+  noiseText,
+  scaleText,
+  taskOf,
+  temperatureText,
+  threeDigits,
+} from "../model/noise.ts";
 import { columnLines, line, metricLines } from "../output/summary.ts";
 import { plain, printJson } from "../output/terminal.ts";
 import { inspectTrained } from "./inspect-trained.ts";
@@ -47,6 +56,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
   }
   const classes = target.kind === "classes" ? `: ${target.classes.slice(0, 10).map(plain).join(", ")}` : "";
   const [noise, scale] = [noiseText(model), scaleText(model) ?? familyText(model)];
+  const temperature = task === "classification" ? temperatureText(posterior.temperature) : undefined;
   const written = noise === undefined ? "" : `, noise ${noise}`;
   const inputs = encoding.inputs.slice(0, 12).map(plain).join(", ") + (encoding.inputs.length > 12 ? ", …" : "");
   const { heldOut } = notes;
@@ -63,10 +73,8 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
           `${plain(notes.mixture ?? `${weights.length} posteriors`)}; the heaviest posterior has ${weightsText}`,
         ),
     line("posterior", `${posterior.structure} over ${posterior.size} weights, from ${posterior.examples} rows`),
-    line(
-      "tuned",
-      `prior precision ${posterior.priorPrecision.data[0].toPrecision(3)}${written}, temperature ${Number(posterior.temperature.toPrecision(3))}`,
-    ),
+    line("tuned", `prior precision ${threeDigits(posterior.priorPrecision.data[0])}${written}`),
+    ...(temperature === undefined ? [] : [line("temperature", temperature)]),
     ...(notes.program === undefined ? [] : [line("written by", plain(notes.program))]),
     ...(heldOut === undefined
       ? []

@@ -7,6 +7,7 @@ import { type TableError, UsageError } from "../errors.ts";
 import { fitTrained, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
 import { trainedFindings, trainedReport } from "../fitting/trained-report.ts";
 import { type Examples, examplesAt } from "../model/examples.ts";
+import { threeDigits } from "../model/noise.ts";
 import { columnAt, divide } from "../model/rows.ts";
 import { checkOutputs } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
@@ -199,7 +200,7 @@ async function run(path: string, data: string, options: Options): Promise<void> 
     line("posterior", `${posterior.structure} over ${posterior.size} weights: ${fit.structureReason}`),
     line(
       "tuned",
-      `prior precision ${tuned.priorPrecision[0].toPrecision(3)}${tuned.noise === undefined ? "" : `, noise ${tuned.noise.toPrecision(3)}`}`,
+      `prior precision ${threeDigits(tuned.priorPrecision[0])}${tuned.noise === undefined ? "" : `, noise ${threeDigits(tuned.noise)}`}`,
     ),
     line(
       "held out",

@@ -2,7 +2,7 @@
 
 import { inputNames, NDArray, normalQuantile, reliabilityCurve, type TableModel, version } from "laplace-ts";
 import { calibrationOf } from "../model/metrics.ts";
-import { familyText, noiseByRow, noiseByRowText, noiseOf, scaleText } from "../model/noise.ts";
+import { familyText, noiseByRow, noiseByRowText, noiseOf, scaleText, temperatureText } from "../model/noise.ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
 import type { TableFit } from "./fit.ts";
 import { formatNotes } from "./formats.ts";
@@ -26,6 +26,7 @@ export async function reportData(
   const noise = noiseOf(model);
   const targetScale = scaleText(model) ?? familyText(model);
   const byRow = noiseByRow(model, heldOut);
+  const temperature = temperatureText(fit.temperature);
   return {
     data,
     target: target.name,
@@ -42,6 +43,7 @@ export async function reportData(
     structureReason: fit.structureReason,
     priorPrecision,
     ...(noise !== undefined && { noise }),
+    ...(temperature !== undefined && { temperature }),
     ...(byRow !== undefined && { noiseByRow: noiseByRowText(byRow) }),
     ...(targetScale !== undefined && { targetScale }),
     metrics,

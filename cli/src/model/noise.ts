@@ -1,7 +1,10 @@
-// The noise of a table's model, the scale on which its target was learned, and the family of counts.
+// The noise of a table's model, the temperature of its weights, the scale on which its target was learned, and the family of counts.
 
 import type { TableEncoding, TableModel, TargetTask } from "laplace-ts";
 import type { HeldOut } from "./held-out.ts";
+
+/** Temperatures at which nearly nothing is left of the weights' uncertainty. */
+const SMALL = 0.1;
 
 /** What is learned of a target. */
 export const taskOf = ({ target }: Pick<TableEncoding, "target">): TargetTask =>
@@ -18,7 +21,7 @@ export function familyText(model: TableModel): string | undefined {
   const dispersion = dispersionOf(model);
   if (dispersion === undefined) return undefined;
   if (dispersion === 0) return "Poisson: counts vary as much as their rates say";
-  return `negative binomial, a variance of rate + ${dispersion.toPrecision(3)} rate²: they vary more than Poisson counts`;
+  return `negative binomial, a variance of rate + ${threeDigits(dispersion)} rate²: they vary more than Poisson counts`;
 }
 
 /** The standard deviation of the noise, in the target's units; undefined for classes, and where the target is learned on another scale. */
@@ -31,6 +34,12 @@ export function noiseOf({ encoding: { target }, posterior }: TableModel): number
 export function threeDigits(value: number): string {
   const text = value.toPrecision(3);
   return text.includes("e") ? String(Number(text)) : text;
+}
+
+/** The temperature of a posterior in words; undefined where it is 1. */
+export function temperatureText(temperature: number): string | undefined {
+  if (temperature === 1) return undefined;
+  return `${threeDigits(temperature)}: the weights' variance is multiplied by it, since rows that were not seen are more probable so${temperature < SMALL ? "; what is left of it still grows away from the data" : ""}`;
 }
 
 /** The noise in words: a deviation, or of a logarithm the factor that one makes; undefined for classes. */

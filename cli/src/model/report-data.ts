@@ -85,6 +85,8 @@ export interface ReportData {
   readonly priorPrecision: number;
   /** Regression: standard deviation of the noise, in the target's units. */
   readonly noise?: number;
+  /** Classification: the temperature of the weights in words, where it is not 1. */
+  readonly temperature?: string;
   /** Regression: how the noise depends on the row, in words, where it does. */
   readonly noiseByRow?: string;
   /** Regression: the scale on which the target was learned, in words, where it is not its own; of counts their family. */

@@ -2,6 +2,7 @@
 
 import type { TableModel } from "laplace-ts";
 import type { Metrics } from "../model/metrics.ts";
+import { threeDigits } from "../model/noise.ts";
 import type { Finding } from "../model/report-data.ts";
 import { plain, styled } from "./terminal.ts";
 
@@ -11,9 +12,7 @@ export function line(label: string, text: string): string {
 }
 
 const number = (value: number) =>
-  Math.abs(value) >= 1e9 || (value !== 0 && Math.abs(value) < 1e-3)
-    ? value.toPrecision(3)
-    : String(Number(value.toPrecision(4)));
+  value !== 0 && Math.abs(value) < 1e-3 ? value.toPrecision(3) : String(Number(value.toPrecision(4)));
 /** Of shares, without what rounding leaves of a zero. */
 const shareError = (value: number) => number(value < 1e-12 ? 0 : value);
 const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
@@ -63,7 +62,7 @@ export function judgementLines(
   return [
     ...metricLines(task, metrics, baseline),
     better > 0
-      ? styled("green", `  Better than the baseline by ${better.toPrecision(3)} nats per row.`)
+      ? styled("green", `  Better than the baseline by ${threeDigits(better)} nats per row.`)
       : styled("red", `  No better than the baseline: do not rely on ${what}.`),
     ...findings.map(({ severity, message, advice }) =>
       styled(severity === "problem" ? "red" : "yellow", `${severity}: ${message} ${advice}`),

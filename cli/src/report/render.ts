@@ -199,6 +199,7 @@ function making(data: ReportData): Html {
       : [["Network", data.network] as const]),
     ["Posterior", html`${data.structure}: ${data.structureReason}`],
     ["Prior precision", number(data.priorPrecision)],
+    ...(data.temperature === undefined ? [] : [["Temperature", data.temperature] as const]),
     ...(data.noiseByRow === undefined ? [] : [["Noise by row", `It ${data.noiseByRow}`] as const]),
     ...(data.targetScale === undefined ? [] : [["Target", data.targetScale] as const]),
     ...(data.noise === undefined
