@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { threeDigits } from "../src/model/noise.ts";
-import { metricLines } from "../src/output/summary.ts";
+import { temperatureText, threeDigits } from "../src/model/noise.ts";
+import type { Finding } from "../src/model/report-data.ts";
+import { judgementLines, metricLines } from "../src/output/summary.ts";
 import { logAxis } from "../src/report/chart.ts";
 import { html, name, short } from "../src/report/html.ts";
 import { count, number, percent, powerOfTen, tickLabel, toPrecisionOf } from "../src/report/numbers.ts";
@@ -29,6 +30,25 @@ describe("numbers for people", () => {
     );
     expect(exact.at(-1)).toMatch(/ 0.02685 +0$/);
     expect(lines.find((line) => line.includes("RMSE"))).toMatch(/ 56900 +105200$/);
+  });
+
+  test("large numbers have no exponents anywhere, and a temperature says what it does", () => {
+    expect([1.05e5, 2.5e12, 86, 0.00012].map(threeDigits)).toEqual(["105000", "2500000000000", "86.0", "0.000120"]);
+    const [, first] = metricLines("regression", { crps: 2.345678e12 }, { crps: 1e10 });
+    expect(first).toMatch(/ 2346000000000 10000000000$/);
+    const findings: Finding[] = [];
+    const better = judgementLines(
+      "regression",
+      { metrics: { negativeLogLikelihood: 1 }, baseline: { negativeLogLikelihood: 123_456 } },
+      findings,
+      "",
+    );
+    expect(better.at(-1)).toContain("by 123000 nats");
+    expect(temperatureText(1)).toBeUndefined();
+    expect(temperatureText(0.5)).toBe(
+      "0.500: the weights' variance is multiplied by it, since rows that were not seen are more probable so",
+    );
+    expect(temperatureText(0.001)).toMatch(/^0\.00100: .*; what is left of it still grows away from the data$/);
   });
 
   test.each([

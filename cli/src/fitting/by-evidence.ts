@@ -24,7 +24,7 @@ export interface EvidenceRecipe {
 }
 
 /** Most steps, the part of the objective that the last may gain, and nats by which an evidence is better. */
-const [STEPS, TOLERANCE, NATS] = [100, 1e-6, 0.05];
+const [STEPS, TOLERANCE, NATS] = [300, 1e-6, 0.05];
 
 /** The network: a hidden layer of tanh beside a linear one. @param level a constant that is added */
 export function skipNetwork(inputs: number, outputs: number, width: number, seed: number, level = 0): Network {
