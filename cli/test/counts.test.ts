@@ -30,11 +30,11 @@ test("a mixture is of one family, the negative binomial where rows that were not
     [Float64Array.from({ length: 40 }, (_, i) => mean + jitter * Math.sin(5 * i))],
   ];
   const families = ["Poisson", "Poisson", "negative binomial", "negative binomial"] as const;
-  const clear = mixOf([rows(2, 0.3), rows(2.1, 0.2), rows(1.5, 0.1), rows(1.6, 0.4)], [1], -1, families);
+  const clear = mixOf([rows(2, 0.3), rows(2.1, 0.2), rows(1.5, 0.1), rows(1.6, 0.4)], [1], { families });
   expect(clear.weights[0] + clear.weights[1]).toBe(0);
-  const same = mixOf([rows(2, 0.3), rows(2.1, 0.2), rows(1.999, 0.8), rows(2.1, 0.4)], [1], -1, families);
+  const same = mixOf([rows(2, 0.3), rows(2.1, 0.2), rows(1.999, 0.8), rows(2.1, 0.4)], [1], { families });
   expect(same.weights[2] + same.weights[3]).toBe(0);
-  const alone = mixOf([[undefined], [undefined], rows(2, 0.1), rows(2.1, 0.2)], [1], -1, families);
+  const alone = mixOf([[undefined], [undefined], rows(2, 0.1), rows(2.1, 0.2)], [1], { families });
   expect(alone.weights[2] + alone.weights[3]).toBeCloseTo(1, 12);
 });
 

@@ -23,8 +23,8 @@ export interface EvidenceRecipe {
   readonly seed: number;
 }
 
-/** Most steps, the part of the objective that the last may gain, and nats by which an evidence is better. */
-const [STEPS, TOLERANCE, NATS] = [300, 1e-6, 0.05];
+/** Most steps, those of a noise that depends on the row, the part of the objective that the last may gain, and nats by which an evidence is better. */
+const [STEPS, VARYING_STEPS, TOLERANCE, NATS] = [100, 300, 1e-6, 0.05];
 
 /** The network: a hidden layer of tanh beside a linear one. @param level a constant that is added */
 export function skipNetwork(inputs: number, outputs: number, width: number, seed: number, level = 0): Network {
@@ -49,14 +49,15 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
   const level = levelOf(learning, numbers);
   const net = skipNetwork(numbers.x.shape[1], varying ? 2 : learning.outputs, width, seed, level);
   const data = { x: numbers.x, y: varying ? numbers.y.reshape(numbers.rows) : numbers.y };
+  const steps = varying ? VARYING_STEPS : STEPS;
   const likelihood = (noise: number) => (varying ? heteroscedastic() : learning.likelihood(noise));
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
     const { history, evidence } = await train(net, data, {
       loss: likelihood(first),
       optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
-      epochs: STEPS,
+      epochs: steps,
       evidence: { groups, tolerance: NATS },
-      onProgress: ({ epoch }) => onShare(share(epoch / STEPS)),
+      onProgress: ({ epoch }) => onShare(share(epoch / steps)),
     });
     await turn();
     return { history, evidence, noise: evidence?.noise ?? first, net };

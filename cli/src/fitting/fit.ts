@@ -154,6 +154,7 @@ export async function fitTable(
     fitter,
     candidates,
     scales: scalesOf({ encoding }),
+    together: task === "regression",
     approximation: learningOf(encoding).approximation,
     n,
     seed: settings.seed,

@@ -1,6 +1,6 @@
 // Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing.
 
-import { OptionError, type Posterior, type TableModel } from "laplace-ts";
+import { NotPositiveDefiniteError, OptionError, type Posterior, type TableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
@@ -18,6 +18,8 @@ export interface Judging {
   readonly fitter: Fitter;
   readonly candidates: readonly Candidate[];
   readonly scales: readonly number[];
+  /** Whether scales are chosen by the mixture that they make. */
+  readonly together: boolean;
   readonly approximation: TableModel["approximation"];
   /** Rows. */
   readonly n: number;
@@ -72,26 +74,39 @@ export function judge(judging: Judging): Promise<Judged> {
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
-/** Does jobs side by side, as many as there are lanes; their outcomes in their order. @param onShare of all of them */
-function doAll(
+/**
+ * Does jobs side by side, as many as there are lanes; their outcomes in their order, undefined where a curvature was no longer a
+ * positive matrix, as that of noises that shrink to nothing. @param onShare of all of them
+ * @throws NotPositiveDefiniteError where none was
+ */
+async function doAll(
   { lanes }: Judging,
   jobs: readonly Job[],
   onShare: (share: number, job: number) => void,
-): Promise<Outcome[]> {
+): Promise<(Outcome | undefined)[]> {
   const shares = jobs.map(() => 0);
-  return Promise.all(
-    jobs.map((job, j) =>
-      lanes.do(job, (share) => {
-        shares[j] = share;
-        onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
-      }),
-    ),
+  let failure: NotPositiveDefiniteError | undefined;
+  const found = await Promise.all(
+    jobs.map(async (job, j) => {
+      try {
+        return await lanes.do(job, (share) => {
+          shares[j] = share;
+          onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
+        });
+      } catch (error) {
+        if (!(error instanceof NotPositiveDefiniteError)) throw error;
+        failure = error;
+        return undefined;
+      }
+    }),
   );
+  if (failure !== undefined && found.every((one) => one === undefined)) throw failure;
+  return found;
 }
 
 /** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
 async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
-  const { fitter, candidates, scales, approximation, n, seed, how, onProgress } = judging;
+  const { fitter, candidates, scales, together, approximation, n, seed, how, onProgress } = judging;
   const { part: test, rest } = fitter.split.divide(range(n), single, seed);
   if (rest.length < FEWEST_TRAINING) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
   const prepared = await fitter.prepare(rest);
@@ -104,15 +119,20 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const trials = await doAll(judging, jobs, (share, j) =>
     onProgress(`trying ${candidates[j].name}`, (candidates.length * share) / stages),
   );
-  const losses: Float64Array[][][] = [];
-  for (const { posterior } of trials) {
-    const model = await inTurns(modelOf([{ posterior, weight: 1, scale: 1 }], prepared, approximation));
+  const losses: (Float64Array[] | undefined)[][] = [];
+  for (const trial of trials) {
+    if (trial === undefined) {
+      losses.push([undefined]);
+      continue;
+    }
+    const own = [{ posterior: trial.posterior, weight: 1, scale: 1 }];
+    const model = await inTurns(modelOf(own, prepared, approximation));
     losses.push([await inTurns(lossesByScale(model, validation))]);
   }
-  const mix = mixOf(losses, scales, -1, families);
+  const mix = mixOf(losses, scales, { families, together });
   const partial = await inTurns(modelOf(membersOf(mix, trials), prepared, approximation));
   const unseen = await inTurns(largestVariance(partial, validation));
-  const rounds = trials.map(({ course }) => course.rounds);
+  const rounds = trials.map((trial) => trial?.course.rounds);
   const at = (stage: number) => (share: number) => onProgress("fitting", (candidates.length + stage + share) / stages);
   const judged = await fitMix(judging, mix, prepared, rounds, unseen, at(0));
   const folds = [await fitter.fold(judged.model, division.part.length, test, rest)];
@@ -121,7 +141,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   return {
     mix,
     // How validation went, the trial knows.
-    kept: { ...kept, course: trials[kept.heaviest].course },
+    kept: { ...kept, course: trials[kept.heaviest]?.course ?? kept.course },
     folds,
     counts: { train: rest.length, validation: division.part.length, test: test.length },
     scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
@@ -130,7 +150,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
 
 /** By a cross-validation, whose other folds choose for each fold. */
 async function judgeByFolds(judging: Judging): Promise<Judged> {
-  const { fitter, candidates, scales, approximation, n, seed, how, onProgress } = judging;
+  const { fitter, candidates, scales, together, approximation, n, seed, how, onProgress } = judging;
   const dealt = fitter.split.folds(Math.min(judging.folds, n), seed).filter(({ length }) => length > 0);
   const count = dealt.length;
   const stages = count + 2;
@@ -139,7 +159,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const held = new Set(test);
     return range(n).filter((i) => !held.has(i));
   });
-  const outcomes: Outcome[][] = candidates.map(() => []);
+  const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
   const prepared: Prepared[] = [];
   for (const rest of rests) prepared.push(await fitter.prepare(rest));
@@ -153,8 +173,10 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
       onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages),
     );
     for (const [j, { k, c }] of tasks.entries()) {
-      outcomes[c][k] = found[j];
-      const own = [{ posterior: found[j].posterior, weight: 1, scale: 1 }];
+      const outcome = found[j];
+      outcomes[c][k] = outcome;
+      if (outcome === undefined) continue;
+      const own = [{ posterior: outcome.posterior, weight: 1, scale: 1 }];
       const model = await inTurns(modelOf(own, prepared[k], approximation));
       losses[c][k] = await inTurns(lossesByScale(model, await fitter.numbers(dealt[k], model.encoding)));
     }
@@ -163,10 +185,12 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   await fitFolds([0], all, (share) => share);
   const left = all.filter((c) => !hopeless(losses, c));
   await fitFolds(range(count).slice(1), left, (share) => 1 + (count - 1) * share);
-  const mix = mixOf(losses, scales, -1, families);
+  // What has failed in one fold has no say in the others.
+  for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
+  const mix = mixOf(losses, scales, { families, together });
   const [models, unseen]: [TableModel[], number[]] = [[], []];
   for (const [k, test] of dealt.entries()) {
-    const others = count > 1 ? mixOf(losses, scales, k, families) : mix;
+    const others = count > 1 ? mixOf(losses, scales, { without: k, families, together }) : mix;
     const trials = outcomes.map((all) => all[k]);
     const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
     models.push(model);
@@ -193,7 +217,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   };
 }
 
-const validationOf = (outcomes: readonly (readonly Outcome[])[], k: number) =>
+const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
 
 /** The members that a mixture has of one fit of each candidate. */
@@ -208,7 +232,7 @@ async function fitMix(
   judging: Judging,
   { weights, scales }: Mix,
   prepared: Prepared,
-  rounds: readonly number[] | undefined,
+  rounds: readonly (number | undefined)[] | undefined,
   unseen: number,
   onShare: (share: number) => void,
 ): Promise<Kept> {
@@ -224,10 +248,13 @@ async function fitMix(
   const members: Member[] = [];
   const fits: Outcome[][] = candidates.map(() => []);
   for (const [j, { c, share }] of jobs.entries()) {
-    fits[c].push(found[j]);
-    members.push({ posterior: found[j].posterior, weight: weights[c] * share, scale: scales[c] });
+    const outcome = found[j];
+    if (outcome === undefined) continue;
+    fits[c].push(outcome);
+    members.push({ posterior: outcome.posterior, weight: weights[c] * share, scale: scales[c] });
   }
-  const heaviest = weights.indexOf(Math.max(...weights));
+  const there = weights.map((weight, c) => (fits[c].length > 0 ? weight : 0));
+  const heaviest = there.indexOf(Math.max(...there));
   const model = await inTurns(withFar(await inTurns(modelOf(members, prepared, approximation)), prepared, unseen));
   const [{ course, posterior: tuned }] = fits[heaviest];
   const order = range(candidates.length).sort((a, b) => weights[b] - weights[a]);

@@ -2,6 +2,7 @@
 // these rows best, and the weights with which they predict them best together.
 
 import type { Recipe } from "./jobs.ts";
+import { scalesTogether } from "./together.ts";
 
 /** A way to fit a table. */
 export interface Candidate {
@@ -25,6 +26,16 @@ export interface Mix {
   readonly losses: readonly number[];
 }
 
+/** What a mixture is made by. */
+export interface MixOptions {
+  /** The part whose rows have no say (default: none). */
+  readonly without?: number;
+  /** Of each candidate. */
+  readonly families?: readonly Candidate["family"][];
+  /** Whether scales are chosen by the density of the mixture, not of each candidate alone (default false). */
+  readonly together?: boolean;
+}
+
 /** Losses of rows in parts: of each candidate, part by part, at each scale; undefined where it was given up before. */
 export type Losses = readonly (readonly (readonly Float64Array[] | undefined)[])[];
 
@@ -35,14 +46,11 @@ const SMALLEST_WEIGHT = 0.04;
 
 /**
  * Mixes candidates by the rows of all parts, or of all but one. Of each it takes the first scale that is hardly worse than its best,
- * so that uncertainty about rows unlike these is given up for a gain alone.
+ * so that uncertainty about rows unlike these is given up for a gain alone; then, where scales are chosen together, those by which
+ * the mixture predicts best.
  */
-export function mixOf(
-  losses: Losses,
-  scales: readonly number[],
-  without = -1,
-  families: readonly Candidate["family"][] = [],
-): Mix {
+export function mixOf(losses: Losses, scales: readonly number[], options: MixOptions = {}): Mix {
+  const { without = -1, families = [], together = false } = options;
   const each = losses.map((parts) => {
     const own = parts.filter((_, part) => part !== without);
     if (own.some((part) => part === undefined)) return undefined;
@@ -50,14 +58,21 @@ export function mixOf(
     const means = all.map((values) => values.reduce((sum, loss) => sum + loss / values.length, 0));
     const loss = Math.min(...means);
     const chosen = firstOf(all, means, means.indexOf(loss));
-    return { loss, scale: scales[chosen], rows: all[chosen] };
+    return { loss, chosen, all, rows: all[chosen] };
   });
   const family = familyOf(each, families);
   const known = each.filter((one, c) => one !== undefined && families[c] === family).filter((one) => one !== undefined);
-  const found = mixtureWeights(known.map(({ rows }) => rows));
+  const alone = known.map((one) => one.chosen);
+  const found = together
+    ? scalesTogether(
+        known.map(({ all }) => all),
+        alone,
+        mixtureWeights,
+      )
+    : { chosen: alone, weights: mixtureWeights(known.map(({ rows }) => rows)) };
   return {
-    weights: each.map((one) => (one === undefined ? 0 : (found[known.indexOf(one)] ?? 0))),
-    scales: each.map((one) => one?.scale ?? 1),
+    weights: each.map((one) => (one === undefined ? 0 : (found.weights[known.indexOf(one)] ?? 0))),
+    scales: each.map((one) => (one === undefined ? 1 : scales[found.chosen[known.indexOf(one)] ?? one.chosen])),
     losses: each.map((one) => one?.loss ?? Number.POSITIVE_INFINITY),
   };
 }
