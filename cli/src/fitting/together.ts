@@ -72,7 +72,7 @@ function mixedLosses(rest: readonly number[], own: readonly number[], weight: nu
   });
 }
 
-/** Nats of a row that are gained, where that is no chance; 0 where it may be. */
+/** Nats of a row that are gained, where that is beyond chance; 0 where it may be chance. */
 function gainOf(now: readonly number[], next: readonly number[]): number {
   const gains = now.map((loss, i) => loss - next[i]);
   const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
