@@ -2,6 +2,17 @@
 
 export type { ParameterOrigin } from "./builder.ts";
 export { ModelError, type Problem } from "./errors.ts";
+export type {
+  FeaturesReport,
+  Fitting,
+  FrozenFeatures,
+  KeepOptions,
+  Predicting,
+  StreamOptions,
+} from "./features/frozen-features.ts";
+export type { InputData, Inputs, InputsAndTargets } from "./features/inputs.ts";
+export type { OnnxRuntime, OnnxSession } from "./features/runtime.ts";
+export { type FeaturesOptions, withFeatures } from "./features/with-features.ts";
 export type { Removed } from "./onnx/ends.ts";
 export { fromOnnx, type ImportedOnnx, type OnnxOptions, type OnnxReport } from "./onnx/from-onnx.ts";
 export type { ExternalData } from "./onnx/numbers.ts";

@@ -7,6 +7,7 @@ describeHouse("the house of laplace-ts-models", "models/src", [
   ["builder.ts"],
   ["recurrence.ts"],
   ["onnx"],
+  ["features"],
   ["tensorflow-js"],
   ["index.ts"],
 ]);
