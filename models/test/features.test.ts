@@ -1,6 +1,7 @@
 // Networks cut in two. In the place of onnxruntime a runtime that reads the file by fromOnnx and counts the examples it is given;
 // test/pytorch has the real one.
 
+import fc from "fast-check";
 import {
   adam,
   array,
@@ -91,9 +92,9 @@ const close = (actual: NDArray, expected: NDArray, relative = 1e-9) => {
 /** Where the file can be cut, the last linear layers' inputs last. */
 const { cuts } = (await withFeatures(bytes, "v0", { runtime: counting().runtime })).report;
 const [beforeLast] = cuts.slice(-3);
-const open = (options: Partial<FeaturesOptions> = {}, at = beforeLast) => {
+const open = (options: Partial<FeaturesOptions> = {}, at = beforeLast, file = bytes) => {
   const count = counting();
-  return withFeatures(bytes, at, { runtime: count.runtime, ...options }).then((frozen) => {
+  return withFeatures(file, at, { runtime: count.runtime, ...options }).then((frozen) => {
     count.runs.length = 0;
     return { frozen, ...count };
   });
@@ -280,7 +281,12 @@ test("a session of the caller's needs the file, and stays open", async () => {
   let file = new Uint8Array();
   const spy: OnnxRuntime = {
     ...runtime,
-    InferenceSession: { create: (given) => runtime.InferenceSession.create((file = new Uint8Array(given))) },
+    InferenceSession: {
+      create(given) {
+        file = new Uint8Array(given);
+        return runtime.InferenceSession.create(file);
+      },
+    },
   };
   await withFeatures(bytes, beforeLast, { runtime: spy });
   const session = { ...(await runtime.InferenceSession.create(file)), outputNames: [beforeLast, "y"] };
@@ -299,4 +305,21 @@ test("calls that come at once wait for each other", async () => {
   const { frozen } = await open({ batchSize: 4 });
   const all = await Promise.all([frozen.features(x), frozen.features(x), frozen.features(x)]);
   for (const one of all) close(one, all[0], 0);
+});
+
+test("altered files are cut, or refused by name", { timeout: 300_000 }, async () => {
+  const change = fc.record({
+    at: fc.double({ min: 0, max: 0.999999, noNaN: true }),
+    to: fc.integer({ min: 0, max: 255 }),
+  });
+  const changes = fc.array(change, { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(changes, fc.boolean(), fc.constantFrom(...cuts), async (all, cut, at) => {
+      const altered = cut ? bytes.slice(0, Math.floor(all[0].at * bytes.length)) : bytes.slice();
+      for (const { at: place, to } of cut ? [] : all) altered[Math.floor(place * altered.length)] = to;
+      const result = await open({}, at, altered).catch((error: unknown) => error);
+      if (result instanceof Error) expect(result).toBeInstanceOf(LaplaceError);
+    }),
+    { numRuns: 300 },
+  );
 });

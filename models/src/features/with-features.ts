@@ -1,7 +1,7 @@
 // A posterior over the last layers of a network, of which all before them runs in onnxruntime.
 
 import { LaplaceError, NDArray, type Network, OptionError } from "laplace-ts";
-import { ModelError, type Problem, Unsupported } from "../errors.ts";
+import { ModelError, type Problem } from "../errors.ts";
 import { type OnnxGraph, type OnnxModel, readModel } from "../onnx/file.ts";
 import { fromOnnx, type OnnxOptions, type OnnxReport } from "../onnx/from-onnx.ts";
 import { sizeOf } from "../tensor.ts";
@@ -244,8 +244,9 @@ export async function withFeatures(
   try {
     trunk = fileBefore(file, graph, value, parts, options.externalData);
   } catch (cause) {
-    if (cause instanceof Unsupported) throw problem(cause.message);
-    throw cause;
+    // What is wrong with a file's messages is said by those who read them.
+    if (cause instanceof LaplaceError) throw cause;
+    throw problem(cause instanceof Error ? cause.message : String(cause));
   }
   const used = new Set(given?.inputNames ?? [...(readModel(where, trunk).graph?.inputs.map(({ name }) => name) ?? [])]);
   const { inputs, given: fixed, size } = inputsOf(graph, used, options);
