@@ -3,7 +3,7 @@
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { array, einsum, type NDArray, vjp } from "laplace-ts";
+import { array, einsum, jacobian, type NDArray, vjp } from "laplace-ts";
 import { fromOnnx, toOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
 import { runOnnx } from "./onnx-runtime.ts";
@@ -95,7 +95,15 @@ describe.each(names)("%s", (name) => {
     expected.gradients.forEach((gradients, i) => {
       const x = { shape: [1, ...expected.x.shape.slice(1)], data: expected.x.data.slice(i * size, (i + 1) * size) };
       const weight = { shape: [1, ...network.outputShape], data: expected.weight.data };
-      const named = network.named(vjp(network, float64(x), float64(weight)));
+      const pulled = vjp(network, float64(x), float64(weight));
+      const named = network.named(pulled);
+      // The same column through the whole Jacobian, [outputs, parameters].
+      const whole = jacobian(network, float64(x)).data;
+      const n = network.parameterCount;
+      const column = Float64Array.from({ length: n }, (_, p) =>
+        weight.data.reduce((sum, value, row) => sum + value * whole[row * n + p], 0),
+      );
+      expectClose(column, pulled.data, 1e-12);
       const scale = Math.max(...Object.values(gradients).map(({ data }) => largest(data)));
       const sums = new Map<string, number[]>();
       for (const { parameter, array: from, moved } of report.parameters) {

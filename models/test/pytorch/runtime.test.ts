@@ -1,5 +1,9 @@
 // What toOnnx writes, in onnxruntime-web: networks, and posteriors with their means, variances and probabilities.
 
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import {
   array,
   averagePool2d,
@@ -105,6 +109,30 @@ const tasks: [string, number][] = [
 const kinds = ["lastLayer", "all"].flatMap((weights) =>
   structures.flatMap((structure) => tasks.map(([task, outputs]) => [weights, structure, task, outputs] as const)),
 );
+/** A Python that has onnxruntime, if there is one: that of the system, or the one in LAPLACE_PYTHON. */
+const python = [process.env.LAPLACE_PYTHON, "/usr/bin/python3"].find((path) => {
+  return path && spawnSync(path, ["-c", "import onnxruntime"]).status === 0;
+});
+const program = `
+import json, sys, numpy, onnxruntime
+x = numpy.array(json.load(sys.stdin), dtype=numpy.float32)
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+names = [output.name for output in session.get_outputs()]
+print(json.dumps({name: value.ravel().tolist() for name, value in zip(names, session.run(names, {"x": x}))}))
+`;
+
+/** The outputs in Python's runtime. */
+function runInPython(path: string, bytes: Uint8Array, rows: unknown): Readonly<Record<string, number[]>> {
+  const file = join(mkdtempSync(join(tmpdir(), "laplace-")), "posterior.onnx");
+  writeFileSync(file, bytes);
+  try {
+    const input = JSON.stringify(rows);
+    return JSON.parse(execFileSync(path, ["-c", program, file], { input, encoding: "utf8" }));
+  } finally {
+    rmSync(dirname(file), { recursive: true });
+  }
+}
+
 test.each(kinds.filter(([weights, structure]) => weights === "lastLayer" || structure !== "full"))(
   "a posterior over %s, %s, for %s",
   async (weights, structure, task, outputs) => {
@@ -125,5 +153,10 @@ test.each(kinds.filter(([weights, structure]) => weights === "lastLayer" || stru
     const variance = task === "regression" ? expected.variance : expected.functionVariance;
     expectClose(found.variance.data as Float32Array, variance.data, 1e-4);
     if (task !== "regression") expectClose(found.probabilities.data as Float32Array, expected.mean.data, 1e-4);
+    if (python === undefined) return;
+    const there = runInPython(python, toOnnx(posterior), x.toArray());
+    expectClose(there.mean, expected.functionMean.data, 1e-4);
+    expectClose(there.variance, variance.data, 1e-4);
+    if (task !== "regression") expectClose(there.probabilities, expected.mean.data, 1e-4);
   },
 );
