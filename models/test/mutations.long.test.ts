@@ -4,7 +4,9 @@ import fc from "fast-check";
 import { averagePool2d, chain, conv2d, dense, flatten, LaplaceError, lstm, relu, tanh } from "laplace-ts";
 import { fromOnnx, fromTensorFlowJs, toOnnx } from "laplace-ts-models";
 import { expect, test } from "vitest";
+import { drafts } from "./drafts.ts";
 import { thrown } from "./thrown.ts";
+import { written } from "./written.ts";
 
 const RUNS = 2500;
 /** Resident bytes beyond those at the beginning. */
@@ -27,11 +29,12 @@ const onnx = [
   chain({ inputs: [2, 6, 6] }, conv2d(3, 3, relu, { padding: 1 }), averagePool2d(2), flatten, dense(2)),
   chain({ inputs: [3, 4] }, lstm(3, { output: "last" }), dense(2)),
 ].map((net) => toOnnx(net));
+const others = Object.values(drafts).map(([graph]) => written(graph));
 
 test("altered ONNX files", { timeout: 600_000 }, () => {
   const before = process.memoryUsage().rss;
   fc.assert(
-    fc.property(fc.constantFrom(...onnx), changes, fc.boolean(), (from, all, cut) => {
+    fc.property(fc.constantFrom(...onnx, ...others), changes, fc.boolean(), (from, all, cut) => {
       const altered = cut ? from.slice(0, Math.floor(all[0].at * from.length)) : from.slice();
       for (const { at, to } of cut ? [] : all) altered[Math.floor(at * altered.length)] = to;
       harmless(() => fromOnnx(altered));
@@ -53,9 +56,14 @@ const weights = [
   { name: "n/gamma", shape: [4], dtype: "float32" },
   { name: "n/moving_mean", shape: [4], dtype: "float32" },
   { name: "n/moving_variance", shape: [4], dtype: "float16" },
+  ...["forward", "backward"].flatMap((way) => [
+    { name: `b/${way}_l/kernel`, shape: [4, 8], dtype: "float32" },
+    { name: `b/${way}_l/recurrent_kernel`, shape: [2, 8], dtype: "float32" },
+    { name: `b/${way}_l/bias`, shape: [8], dtype: "float32" },
+  ]),
   { name: "d/kernel", shape: [4, 3], dtype: "float32" },
 ];
-const bytes = 4 * 72 + 4 + 2 * 4 * 4 + 2 * 4 + 4 * 12;
+const bytes = 4 * 72 + 4 + 2 * 4 * 4 + 2 * 4 + 2 * 4 * (32 + 16 + 8) + 4 * 12;
 const model = {
   modelTopology: {
     class_name: "Functional",
@@ -68,7 +76,11 @@ const model = {
         layer("MaxPooling2D", "m", { pool_size: [2, 2], strides: [2, 2], padding: "valid" }, ["u"]),
         layer("Add", "a", {}, ["m", "c"]),
         layer("GlobalAveragePooling2D", "g", {}, ["a"]),
-        layer("Dense", "d", { units: 3, activation: "softmax", use_bias: false }, ["g"]),
+        layer("RepeatVector", "r", { n: 3 }, ["g"]),
+        layer("Bidirectional", "b", { merge_mode: "concat", layer: { class_name: "LSTM", config: { units: 2 } } }, [
+          "r",
+        ]),
+        layer("Dense", "d", { units: 3, activation: "softmax", use_bias: false }, ["b"]),
       ],
       input_layers: [["in", 0, 0]],
       output_layers: [["d", 0, 0]],
