@@ -4,7 +4,7 @@
 import { zeros } from "../array/ndarray.ts";
 import { expansion } from "../curvature/expansion.ts";
 import { type Plan, readPlan } from "../curvature/plan.ts";
-import { checkInteger, checkNumber, checkOptions, refuseJson } from "../errors.ts";
+import { checkBoolean, checkInteger, checkNumber, checkOptions, refuseJson } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, type FloatArray, type Pointer, scope, sumOf } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
@@ -26,6 +26,12 @@ export interface MarginalLikelihoodOptions extends Omit<EvidenceOptions, "every"
   steps?: number | undefined;
   /** The size of those steps, in log δ and log σ (default 0.1). */
   learningRate?: number | undefined;
+  /**
+   * Whether the weights follow the evidence's determinant too: the penalty is then as strong as makes the evidence itself stationary along the
+   * weights, where the prior's alone leads to the maximum of likelihood times prior (default: where the likelihood has a noise). Of classes the
+   * evidence is highest where the network is surest, which may predict worse.
+   */
+  determinant?: boolean | undefined;
 }
 
 /** Weights up to which the whole matrix is the default. */
@@ -34,6 +40,10 @@ const FULL_UP_TO = 1000;
 const FIRST = 150;
 /** Of logarithms of precisions and noise, either way. */
 const MOST_LOG = 25;
+/** By how much of themselves weights are moved to see how the determinant goes with them. */
+const SHARE = 0.02;
+/** The penalty is at most so many times that of the prior. */
+const MOST_PULL = 10;
 
 const where = "train";
 
@@ -45,10 +55,16 @@ const where = "train";
  */
 export function marginalLikelihood(options: MarginalLikelihoodOptions = {}): EvidenceRule {
   const name = "marginalLikelihood";
-  checkOptions(name, options, [...evidenceOptionNames.filter((one) => one !== "tolerance"), "steps", "learningRate"]);
-  const { steps = 10, learningRate = 0.1, every = 1, burnIn = 10, ...rest } = options;
+  checkOptions(name, options, [
+    ...evidenceOptionNames.filter((one) => one !== "tolerance"),
+    "steps",
+    "learningRate",
+    "determinant",
+  ]);
+  const { steps = 10, learningRate = 0.1, every = 1, burnIn = 10, determinant, ...rest } = options;
   checkInteger(name, "steps", steps, 1);
   checkNumber(name, "learningRate", learningRate, 0, true);
+  if (determinant !== undefined) checkBoolean(name, "determinant", determinant);
   const plan = readEvidence({ every, burnIn, ...rest }, name);
   const rule: EvidenceRule = {
     name,
@@ -61,7 +77,7 @@ export function marginalLikelihood(options: MarginalLikelihoodOptions = {}): Evi
       const fitted = readPlan(where, net, () => likelihood, { structure });
       const given = data.weights && Float64Array.from(data.weights.data);
       const count = weightOf(likelihood, net.outputShape, data.targets.data, given) || 1;
-      const tuned = new Tuned({ steps, learningRate }, fitted, data);
+      const tuned = new Tuned({ steps, learningRate, determinant: determinant ?? likelihood.hyper.any }, fitted, data);
       yield* tuned.begin(plan);
       return new MarginalRun(tuned, fitted, { every, burnIn, unit: scale / count });
     },
@@ -73,18 +89,26 @@ export function marginalLikelihood(options: MarginalLikelihoodOptions = {}): Evi
   );
 }
 
+interface How {
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly determinant: boolean;
+}
+
 /** Prior and noise, with the state of Adam on their logarithms (Kingma & Ba 2015). */
 class Tuned {
-  readonly #how: { readonly steps: number; readonly learningRate: number };
+  readonly #how: How;
   readonly #plan: Plan;
   readonly #data: Learned["data"];
   #points: FixedPoints | undefined;
   #noise = false;
+  /** What the prior's penalty is multiplied by. */
+  pull = 1;
   #mean = new Float64Array();
   #square = new Float64Array();
   #count = 0;
 
-  constructor(how: { readonly steps: number; readonly learningRate: number }, plan: Plan, data: Learned["data"]) {
+  constructor(how: How, plan: Plan, data: Learned["data"]) {
     this.#how = how;
     this.#plan = plan;
     this.#data = data;
@@ -104,10 +128,9 @@ class Tuned {
     this.#square = new Float64Array(size);
   }
 
-  *sums(): Steps<Sums> {
-    const { net, selection } = this.#plan;
-    const { loss, curvature } = yield* expansion(where, this.#plan, this.#data);
-    return { loss, curvature, theta: selection.take(net.parameters.data) };
+  *sums(net = this.#plan.net): Steps<Sums> {
+    const { loss, curvature } = yield* expansion(where, { ...this.#plan, net }, this.#data);
+    return { loss, curvature, theta: this.#plan.selection.take(net.parameters.data) };
   }
 
   /** Moves prior and noise along the evidence's gradient at the weights as they are, and measures where they end. */
@@ -124,7 +147,29 @@ class Tuned {
     }
     const evidence = yield* points.measure(sums);
     points.history.push(evidence);
+    if (this.#how.determinant) this.pull = yield* this.#pullAt(squares);
     return evidence;
+  }
+
+  /**
+   * Weights under the prior's penalty go to the maximum of likelihood times prior, where the evidence −ℓ − ½ Σ δ θ² − ½ log det P still has a
+   * slope, that of its determinant. Along tθ the penalty κ Σ δ θ² / 2 pulls as the evidence does with κ = 1 + ½ (d log det P / dt) / Σ δ θ².
+   */
+  *#pullAt(squares: Float64Array): Steps<number> {
+    const { net, selection } = this.#plan;
+    const { points } = this;
+    const strength = points.precision.reduce((sum, delta, g) => sum + delta * squares[g], 0);
+    if (strength === 0) return 1;
+    const halves: number[] = [];
+    for (const t of [1 - SHARE, 1 + SHARE]) {
+      const moved = Float64Array.from(net.parameters.data);
+      for (const i of selection.indices()) moved[i] *= t;
+      const sums = yield* this.sums(net.clone(moved));
+      const evidence = yield* points.measure(sums);
+      halves.push(-evidence - points.factor * sums.loss - 0.5 * t * t * strength);
+    }
+    const slope = (halves[1] - halves[0]) / (2 * SHARE);
+    return Math.min(Math.max(1 + slope / strength, 0), MOST_PULL);
   }
 
   /** ∂/∂ log δ_g = ½ (γ_g − δ_g ‖θ_g‖²), ∂/∂ log σ = 2 Σ ℓ / σ² − N C + Σ γ. */
@@ -182,10 +227,11 @@ class MarginalRun implements EvidenceRun {
 
   #spread(): FloatArray {
     const { net, selection } = this.#plan;
+    const { pull } = this.#tuned;
     const { penalties, factor } = this.#tuned.points;
     const result = zeros([net.parameterCount], { dtype: net.dtype }).data;
     selection.indices().forEach((at, i) => {
-      result[at] = (penalties[i] * this.#how.unit) / factor;
+      result[at] = (pull * penalties[i] * this.#how.unit) / factor;
     });
     return result;
   }
