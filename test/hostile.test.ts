@@ -128,7 +128,10 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["syrk", spd, {}],
   ["chain", { inputs: 2, seed: 1 }, dense(1)],
   ["cosineDecay", { warmup: 0.1, end: 0 }],
-  ["marginalLikelihood", { structure: "full", groups: "all", every: 2, burnIn: 3, steps: 4, learningRate: 0.1, determinant: true }],
+  [
+    "marginalLikelihood",
+    { structure: "full", groups: "all", every: 2, burnIn: 3, steps: 4, learningRate: 0.1, determinant: true },
+  ],
   ["lastLayerEvidence", { tolerance: 0.01 }],
   ["adam", { learningRate: 0.1, beta1: 0.9 }],
   ["ivon", { learningRate: 0.1, beta1: 0.9, beta2: 0.9, initialCurvature: 1, priorPrecision: 1, effectiveSamples: 9 }],
