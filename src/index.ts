@@ -215,6 +215,7 @@ export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { BurstOptions, ExamplesReport, InBursts, Steps, StopSignal } from "./kernels/steps.ts";
 export { type EstimateOptions, estimateMemory } from "./laplace/estimate-memory.ts";
 export type { FitOptions, Laplace } from "./laplace/fitting.ts";
+export { type GaussianPrior, type GaussianPriorOptions, gaussianPrior } from "./laplace/gaussian-prior.ts";
 export { type IvonPosteriorOptions, ivonPosterior } from "./laplace/ivon.ts";
 export { laplace } from "./laplace/laplace.ts";
 export type { MemoryEstimate } from "./laplace/memory-estimate.ts";

@@ -169,6 +169,8 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   [on(reg, "merge"), reg],
   [on(la, "posterior"), fit],
   [on(reg, "sandwich"), data],
+  ["gaussianPrior", reg, { scale: 0.5 }],
+  ["gaussianPrior", spd, { scale: 0.5, mean: 1 }],
   [on(fit, "scale"), 2],
   [on(net, "forward"), x],
   [on(net.clone(), "setParameters"), direction],

@@ -60,12 +60,13 @@ export function* diagnose(
   yield* posterior.factoring("gradient");
   const gammas = effectiveParameters(posterior);
   const gamma = sumOf(gammas);
+  const distances = yield* distancesOf(posterior.parts.prior, posterior.selection.take(posterior.theta));
   const ofOutputs = yield* gammaOfOutputs(posterior);
   const given = data === undefined ? undefined : yield* readDiagnosed(where, posterior, data, options);
   const looks: (() => readonly Finding[])[] = [
     () => minimumFindings(posterior),
     () => scalingFindings(posterior),
-    () => priorFindings(posterior, gammas),
+    () => priorFindings(posterior, gammas, distances),
     () => noiseFindings(posterior, gamma, ofOutputs),
     () => perfectFindings(posterior, gamma, ofOutputs),
     ...(given === undefined ? [] : calibrationLooks(posterior, given, gamma, ofOutputs)),
@@ -77,8 +78,8 @@ export function* diagnose(
   return { ok, findings, data: given === undefined ? "none" : given.training ? "training" : "held-out" };
 }
 
-function minimumFindings({ fit }: WeightPosterior): Finding[] {
-  const { near, gradientNorm, share, output } = minimumOf(fit);
+function minimumFindings({ fit, parts }: WeightPosterior): Finding[] {
+  const { near, gradientNorm, share, output } = minimumOf(fit, parts.prior);
   if (near) return [];
   return [
     {
@@ -91,8 +92,8 @@ function minimumFindings({ fit }: WeightPosterior): Finding[] {
   ];
 }
 
-function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Finding[] {
-  const { tuning, selection, theta } = posterior;
+function priorFindings(posterior: WeightPosterior, gammas: Float64Array, distances: Float64Array): Finding[] {
+  const { tuning } = posterior;
   const { prior } = posterior.parts;
   const findings: Finding[] = [];
   const { heldOut } = tuning ?? {};
@@ -116,7 +117,7 @@ function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Findin
   const counts = prior.counts();
   if (tuning !== undefined) {
     const [all, gamma] = [sumOf(counts), sumOf(gammas)];
-    const scatters = scatterOf(prior, distancesOf(prior, selection.take(theta)));
+    const scatters = scatterOf(prior, distances);
     const gone = (small: Float64Array, smaller: Float64Array) => (i: number) =>
       small[i] < NEGLIGIBLE_SHARE * counts[i] && smaller[i] < FAR_LESS * small[i];
     const [falling, rising] = [gone(scatters, gammas), gone(gammas, scatters)];
@@ -144,7 +145,7 @@ function priorFindings(posterior: WeightPosterior, gammas: Float64Array): Findin
     return findings;
   }
   // The evidence is at its maximum where δ ‖θ − μ₀‖² = γ (MacKay 1992).
-  const [gamma, scatter] = [sumOf(gammas), sumOf(scatterOf(prior, distancesOf(prior, selection.take(theta))))];
+  const [gamma, scatter] = [sumOf(gammas), sumOf(scatterOf(prior, distances))];
   if (gamma < NO_WEIGHT || scatter === 0) return findings;
   const ratio = scatter / gamma;
   if (ratio < PRIOR_MISMATCH && ratio > 1 / PRIOR_MISMATCH) return findings;

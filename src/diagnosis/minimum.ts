@@ -5,6 +5,7 @@ import { weightedSum } from "../curvature/outputs-apart.ts";
 import { sketchOf } from "../curvature/sketch.ts";
 import { atOnce } from "../kernels/steps.ts";
 import type { Fit } from "../posterior/fit.ts";
+import type { Prior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
 import { ofOutput } from "./findings.ts";
 
@@ -32,26 +33,29 @@ export interface Stationarity {
  * Whether a loss is near a stationary point. At a minimum the samples' gradients cancel, up to the pull of a prior towards
  * 0, whose strength is not known yet: so the part of the summed gradient that a prior of some precision explains does not
  * count.
+ * @param pull M (θ − μ₀) of a prior with a matrix, which goes another way
  * @param unit of the loss, see `lossUnit`: asked only where gradients are left, for it may need the curvature's diagonal
  */
 function stationarity(
   selection: Selection,
   { gradient, gradientNorms, examples }: Fit,
   weights: Float64Array,
+  pull: Float64Array | undefined,
   unit: () => number,
 ): Stationarity {
-  return judge(gradient, sketchOf(selection).of(weights), { norms: gradientNorms, examples, unit });
+  const sketch = sketchOf(selection);
+  return judge(gradient, sketch.of(weights), { norms: gradientNorms, examples, unit }, pull && sketch.of(pull));
 }
 
 function judge(
   gradient: Float64Array,
   theta: Float64Array,
   { norms, examples, unit }: { readonly norms: number; readonly examples: number; readonly unit: () => number },
+  pull: Float64Array = theta,
 ): Stationarity {
-  const square = dot(theta, theta);
-  const delta = Math.max(0, -dot(gradient, theta) / (square || 1));
-  const size = Math.sqrt(square);
-  const rest = Math.sqrt(squareOfSum(gradient, delta, theta));
+  const delta = Math.max(0, -dot(gradient, pull) / (dot(pull, pull) || 1));
+  const size = Math.sqrt(dot(theta, theta));
+  const rest = Math.sqrt(squareOfSum(gradient, delta, pull));
   const near = !(rest > STATIONARY * norms) || rest * size <= NEGLIGIBLE * examples * unit();
   return { near, gradientNorm: Math.sqrt(dot(gradient, gradient)) / examples, share: rest / (norms || 1) };
 }
@@ -78,11 +82,12 @@ function lossUnit({ curvature, examples, loss, losses, apart }: Fit, weights: Fl
  * Whether a fit is near a stationary point of its loss, and each output by itself where that can be told. `output`: the one
  * that is not, though all together are.
  */
-export function minimumOf(fit: Fit): Stationarity & { readonly output?: number } {
+export function minimumOf(fit: Fit, { matrix, mean }: Prior): Stationarity & { readonly output?: number } {
   const { selection } = fit.curvature;
   const weights = selection.take(fit.of.theta);
-  const all = stationarity(selection, fit, weights, () => lossUnit(fit, weights));
-  return (all.near && farOutput(fit, weights)) || all;
+  const pull = matrix && atOnce(matrix.times(weights.map((x, i) => x - mean[i])));
+  const all = stationarity(selection, fit, weights, pull, () => lossUnit(fit, weights));
+  return (all.near && farOutput(fit, weights, pull)) || all;
 }
 
 /**
@@ -90,7 +95,11 @@ export function minimumOf(fit: Fit): Stationarity & { readonly output?: number }
  * sees, those of a dense last layer, tell of each. The norms of its samples' gradients are not kept, but a bound of their sum
  * is: Σ |r_n| ‖a_n‖ ≤ √(Σ r_n² Σ ‖a_n‖²), r the residual and Σ ‖a_n‖² the curvature of these weights.
  */
-function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, weights: Float64Array) {
+function farOutput(
+  { of, curvature, losses, apart, examples, gradient }: Fit,
+  weights: Float64Array,
+  pull: Float64Array | undefined,
+) {
   const { likelihood, kind } = of;
   const { selection } = curvature;
   const { graph } = selection;
@@ -101,13 +110,14 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
   }
   const sketch = sketchOf(selection);
   const theta = sketch.of(weights);
+  const pulled = sketch.of(pull ?? weights);
   const last = selection.parameters.filter(
     ({ parameter, chosen }) => chosen === undefined && (parameter === site.weight || parameter === site.bias),
   );
   for (let c = 0; c < outputs; c++) {
     const diagonal = (apart?.[c] ?? curvature).diagonal().data;
     let [squares, change] = [0, 0];
-    const [slopes, own]: number[][] = [[], []];
+    const [slopes, own, pulls]: number[][] = [[], [], []];
     for (const { parameter, at, size } of last) {
       const row = size / outputs;
       for (let i = at + c * row; i < at + (c + 1) * row; i++) {
@@ -118,6 +128,7 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
       for (let i = at + c * width; i < at + (c + 1) * width; i++) {
         slopes.push(gradient[i]);
         own.push(theta[i]);
+        pulls.push(pulled[i]);
       }
     }
     // Apart, the fit was at unit noise; otherwise gradients and curvature are in units of the noises' ratios.
@@ -131,6 +142,7 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
         examples,
         unit,
       },
+      Float64Array.from(pulls),
     );
     if (!one.near) return { ...one, output: c };
   }
@@ -138,8 +150,8 @@ function farOutput({ of, curvature, losses, apart, examples, gradient }: Fit, we
 }
 
 /** A warning where the loss is not near a stationary point, or undefined. */
-export function stationarityWarning(fit: Fit): string | undefined {
-  const { near, gradientNorm, share, output } = minimumOf(fit);
+export function stationarityWarning(fit: Fit, prior: Prior): string | undefined {
+  const { near, gradientNorm, share, output } = minimumOf(fit, prior);
   if (near) return undefined;
   return `The loss${ofOutput(output)} is not near a stationary point: its mean gradient has the norm ${gradientNorm.toPrecision(3)}, and ${Math.round(100 * share)} % of the samples' gradients do not cancel. A Laplace approximation is around a minimum: train longer, or with a smaller learning rate at the end. (checks: false turns this off.)`;
 }

@@ -19,7 +19,7 @@ import { type HeldOutCandidate, readWarning, type Tuning } from "../posterior/tu
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
-import type { Hyperparameters, PriorStructure } from "../structures/prior.ts";
+import { type Hyperparameters, type PriorStructure, restructured } from "../structures/prior.ts";
 import { evaluating } from "./evaluate.ts";
 import type { Fold } from "./folds.ts";
 import type { Evaluation } from "./metrics.ts";
@@ -288,7 +288,7 @@ function coordinatesOf(posterior: WeightPosterior, options: Omit<HeldOutOptions,
   if (!tuned.prior && !tuned.noise && !tuned.temperature) {
     throw new OptionError(`${where}: nothing is to be tuned: prior, noise and temperature are false.`);
   }
-  const start = prior.as(structure);
+  const start = restructured(where, prior, structure);
   const scales = problemScales(parts, start, tuned.noise);
   const precisions = tuned.prior ? prior.selection.arrange(scales.precision, true) : [];
   // A list of noises goes with curvatures that are kept apart; else their ratios stay.

@@ -13,6 +13,7 @@ import { refuseSandwich } from "../posterior/outer-products.ts";
 import { swagParts } from "../posterior/swag.ts";
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { bringAll } from "../structures/all.ts";
+import type { Prior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { Write } from "../structures/structure.ts";
 import { contentsChecksum } from "./checksum.ts";
@@ -20,6 +21,7 @@ import { writeApart, writeCurvature } from "./curvatures.ts";
 import { numberJson } from "./fields.ts";
 import { quoted } from "./json.ts";
 import { networkJson, primitiveOf } from "./networks.ts";
+import { priorFields, readMatrix, writeMatrix } from "./prior-matrices.ts";
 import {
   FORMAT_OF_BEFORE,
   FORMAT_VERSION,
@@ -38,7 +40,9 @@ import { version } from "./version.ts";
 const everything: Means = {
   likelihoodOf: readEntry,
   primitiveOf,
-  more(fields, read, { fit, likelihood, prior }) {
+  more(fields, read, parts) {
+    const { fit, likelihood, prior } = parts;
+    if (fields.has("prior")) return { ...parts, prior: readMatrix(fields.object("prior", priorFields()), read, parts) };
     if (!fields.has("swag")) return undefined;
     return swagParts(fit, likelihood, prior, read("swag.columns", [fields.integer("swag", 0), fit.curvature.size]));
   },
@@ -58,7 +62,8 @@ export interface SaveOptions {
 export function savePosterior(posterior: Posterior, options: SaveOptions = {}): Bytes {
   const where = "savePosterior";
   checkIsPosterior(where, "the first argument", posterior);
-  return save(where, "posterior", posterior.fit, options, (write) => writeDocument(where, posterior, write));
+  const document = (write: Write) => writeDocument(where, posterior, write);
+  return save(where, "posterior", posterior.fit, options, document, posterior.parts.prior);
 }
 
 /**
@@ -86,7 +91,14 @@ export function readMetadata(where: string, options: SaveOptions): Readonly<Reco
   );
 }
 
-function save(where: string, kind: Kind, fit: Fit, options: SaveOptions, documentOf: (write: Write) => unknown): Bytes {
+function save(
+  where: string,
+  kind: Kind,
+  fit: Fit,
+  options: SaveOptions,
+  documentOf: (write: Write) => unknown,
+  prior?: Prior,
+): Bytes {
   const own = readMetadata(where, options);
   const tensors: Record<string, NDArray> = {};
   const write: Write = (name, values, shape) => {
@@ -96,7 +108,7 @@ function save(where: string, kind: Kind, fit: Fit, options: SaveOptions, documen
   const metadata: Record<string, string> = {
     ...own,
     [keys.kind]: kind,
-    [keys.format]: String(isNew(fit) ? FORMAT_VERSION : FORMAT_OF_BEFORE),
+    [keys.format]: String(isNew(fit, prior) ? FORMAT_VERSION : FORMAT_OF_BEFORE),
     [keys.library]: version,
     [keys.document]: document,
   };
@@ -115,7 +127,8 @@ function otherPlaces({ drawn, examples, of }: Fit): readonly Drawn[] | undefined
   return usual ? undefined : drawn;
 }
 
-const isNew = (fit: Fit): boolean =>
+const isNew = (fit: Fit, prior: Prior | undefined): boolean =>
+  prior?.matrix !== undefined ||
   severalLosses(fit) !== undefined ||
   otherPlaces(fit) !== undefined ||
   !Number.isInteger(fit.examples) ||
@@ -136,6 +149,7 @@ function writeDocument(where: string, posterior: Posterior, write: Write) {
     damping,
     ...(clip === true && { clip }),
     ...(swag && { swag: swag.length / fit.curvature.size }),
+    ...(prior.matrix && { prior: writeMatrix(prior.matrix, write) }),
     ...(tuning !== undefined && { tuning: tuningEntry(tuning) }),
   };
 }

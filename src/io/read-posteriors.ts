@@ -47,7 +47,7 @@ export const keys = {
 } as const;
 
 const sumFields = ["network", "likelihood", "fit", "curvature", "fitted"];
-const documentFields = [...sumFields, "temperature", "damping", "clip", "swag", "tuning"];
+const documentFields = [...sumFields, "temperature", "damping", "clip", "swag", "prior", "tuning"];
 const fitFields = ["weights", "structure", "kind", "monteCarloSamples", "seed", "sharing", "basis"];
 const fittedFields = ["examples", "loss", "constant", "gradientNorms", "losses", "apart"];
 

@@ -37,5 +37,5 @@ export function estimateMemory(net: Network, options: EstimateOptions): MemoryEs
   const plan = readPlan(where, net, () => readLikelihood(where, likelihood, net), rest, inputSums);
   const how = readPredictOptions(where, plan.likelihood, { approximation, samples });
   const asked = inputs === undefined && approximation === undefined ? undefined : { inputs: inputs ?? 1, ...how };
-  return estimate(plan, plan.structure, examples, asked);
+  return estimate(plan, plan.structure, examples, asked, options.prior !== undefined);
 }

@@ -27,6 +27,7 @@ import { checkPrior, rowOf } from "../structures/table.ts";
 import { checkMemory } from "./memory-estimate.ts";
 import { type LaplaceOptions, laplaceOptionNames, optionsElsewhere } from "./options.ts";
 import type { Posterior } from "./posterior.ts";
+import type { OverPlan } from "./posterior-prior.ts";
 
 /** Options of `fit`. */
 export interface FitOptions extends PlaceOptions {
@@ -43,6 +44,8 @@ interface Making<Made> extends Pick<Plan, "inputs"> {
   /** Reads the option. @throws OptionError, ShapeError */
   likelihood(): Likelihood;
   posterior(parts: PosteriorParts): Made;
+  /** Makes a prior of the option, where that is a posterior. */
+  prior?(given: LaplaceOptions["prior"]): { readonly over: OverPlan } | undefined;
 }
 
 const copies = () =>
@@ -59,14 +62,23 @@ export class Laplace<
   readonly #prior: Prior;
 
   /** @internal */
-  constructor(net: Network, options: LaplaceOptions, { likelihood, posterior, inputs }: Making<Made>) {
+  constructor(net: Network, options: LaplaceOptions, { likelihood, posterior, inputs, prior }: Making<Made>) {
     const where = "laplace";
     this.#make = posterior;
     refuseCopies(this, copies);
     checkOptions(where, options, laplaceOptionNames, optionsElsewhere);
     this.#options = options;
     this.#plan = readPlan(where, net, likelihood, options, inputs);
-    this.#prior = readPrior(where, this.#plan.selection, options.priorPrecision ?? 1, options.priorMean ?? 0);
+    const { priorPrecision, priorMean } = options;
+    if (options.prior === undefined) {
+      this.#prior = readPrior(where, this.#plan.selection, priorPrecision ?? 1, priorMean ?? 0);
+    } else {
+      const given = (prior === undefined ? options.prior : prior(options.prior)) as { readonly over: OverPlan };
+      if (typeof given?.over !== "function" || priorPrecision !== undefined || priorMean !== undefined) {
+        throw new OptionError(`${where}: prior must be gaussianPrior(…), without priorPrecision and priorMean.`);
+      }
+      this.#prior = given.over(where, this.#plan);
+    }
     checkPrior(where, this.#plan.structure, this.#prior);
     checkNumber(where, "temperature", options.temperature ?? 1, 0, true);
     checkBoolean(where, "damping", options.damping ?? false);
@@ -92,6 +104,8 @@ export class Laplace<
    *   trained; MemoryBudgetError before anything is computed; the signal's reason
    */
   async fit(data: Data, options: FitOptions = {}): Promise<Made> {
+    const { matrix } = this.#prior;
+    if (matrix !== undefined) await inBursts(matrix.prepare(), { signal: options.signal });
     return this.#posterior(await this.#sum("fit", data, options));
   }
 
@@ -133,7 +147,7 @@ export class Laplace<
     const bursts = readBursts(where, options);
     const plan = this.#plan;
     checkTrained(where, plan.net);
-    checkMemory(where, plan, readBudget(where, this.#options.memoryBudget));
+    checkMemory(where, plan, readBudget(where, this.#options.memoryBudget), this.#prior.matrix !== undefined);
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = new Float64Array(net.parameters.data);
@@ -155,7 +169,7 @@ export class Laplace<
   }
 
   #check(fit: Fit): void {
-    const warning = stationarityWarning(fit);
+    const warning = stationarityWarning(fit, this.#prior);
     if (warning === undefined) return;
     const warn =
       this.#options.onWarning ??

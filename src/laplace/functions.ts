@@ -14,6 +14,7 @@ import { type Prediction, type PredictOptions, predict as predictInSteps } from 
 import type { Row } from "../structures/structure.ts";
 import { bring } from "../structures/table.ts";
 import { Laplace } from "./fitting.ts";
+import type { GaussianPrior } from "./gaussian-prior.ts";
 import type { LaplaceOptions } from "./options.ts";
 
 /** How a curvature is stored, as a value: `full`, `diagonal`, `kronecker`, `ekfac` or `lowRank`. */
@@ -21,7 +22,9 @@ export type StructureValue = Row;
 
 /** Options of this `laplace`: those of the other, with the likelihood and the structure as values, not by names. */
 export interface ValueOptions<Kind extends LikelihoodKind = LikelihoodKind>
-  extends Omit<LaplaceOptions<Likelihood<Kind>>, "structure"> {
+  extends Omit<LaplaceOptions<Likelihood<Kind>>, "structure" | "prior"> {
+  /** A prior of any precision; with a bundler `gaussianPrior` of laplace-ts makes one. */
+  prior?: GaussianPrior | undefined;
   /** How the curvature is stored; there is no default, since each is in the program only where it is named. */
   structure: StructureValue;
 }

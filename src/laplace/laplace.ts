@@ -4,10 +4,12 @@ import { inputSums } from "../curvature/input-sums.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type KindOf, readLikelihood, type Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
+import { WeightGaussian } from "../posterior/weight-gaussian.ts";
 import { bringAll } from "../structures/all.ts";
 import { Laplace } from "./fitting.ts";
 import type { LaplaceOptions } from "./options.ts";
 import { Posterior } from "./posterior.ts";
+import { ofPosterior, overPlan } from "./posterior-prior.ts";
 
 /**
  * A Laplace approximation of the posterior over a trained network's weights (MacKay 1992; Ritter et al. 2018; Daxberger
@@ -25,5 +27,6 @@ export function laplace<Given extends Likelihood | Task>(
     likelihood: () => readLikelihood("laplace", options.likelihood, net),
     posterior: (parts) => new Posterior<KindOf<Given>>(parts),
     inputs: inputSums,
+    prior: (given) => (given instanceof WeightGaussian ? { over: overPlan(ofPosterior("laplace", given)) } : given),
   });
 }

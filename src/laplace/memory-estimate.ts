@@ -63,24 +63,32 @@ function bytesOfPass(plan: Plan, pass: Pass, apart: number, examples: number): {
   return { sums, part: peak - held + targets };
 }
 
-/** The estimate for a plan and that many examples. */
-export function estimate(plan: Plan, structure: Structure, examples: number, asked?: Asked): MemoryEstimate {
+/** The estimate for a plan and that many examples. @param matrix whether the prior has one, of the curvature's size */
+export function estimate(
+  plan: Plan,
+  structure: Structure,
+  examples: number,
+  asked?: Asked,
+  matrix?: boolean,
+): MemoryEstimate {
   const { net, selection } = plan;
   const vector = FLOAT64 * selection.size;
   // The parameters as they were, which the posterior keeps in float64, the prior's mean, and what is kept of the inputs.
-  const kept = FLOAT64 * net.parameterCount + vector + (plan.inputs?.bytes(net.graph) ?? 0);
+  const one = curvatureBytes(structure, selection, plan.rank);
+  const ofPrior = matrix === true ? one : 0;
+  const kept = FLOAT64 * net.parameterCount + vector + (plan.inputs?.bytes(net.graph) ?? 0) + ofPrior;
   const copy = net.parameterCount * bytesPerElement(net.dtype);
   const passes = passesOf({ ...plan, structure });
   const last = passes[passes.length - 1];
   const apart = outputsApart({ ...plan, structure }, dryAccumulators(plan, last)(1).length);
   const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
-  const one = curvatureBytes(structure, selection, plan.rank);
   const { precision, bytes: evidence } = dryPrecision(structure, selection, plan.rank);
   const used = phaseBytes(plan, precision, first);
   // The evidence takes the weights, and their distances to the prior's means.
   const factorisation = Math.max(evidence.all, evidence.kept + Math.max(2 * vector, used.predict));
   // The outputs' own curvatures, and their sum.
-  const curvature = apart === 1 ? one : (apart + 1) * one;
+  // With a matrix of the prior the posterior keeps the sum of both.
+  const curvature = (apart === 1 ? one : (apart + 1) * one) + ofPrior;
   const { sums, part } = bytesOfPass(plan, last, apart, examples);
   const peaks = [Math.max(sums + part, sums + curvature + vector)];
   if (passes.length > 1) {
@@ -107,17 +115,18 @@ export function estimate(plan: Plan, structure: Structure, examples: number, ask
 }
 
 /** @throws MemoryBudgetError with the bytes, and the structures that would fit */
-export function checkMemory(where: string, plan: Plan, budget: number): void {
+export function checkMemory(where: string, plan: Plan, budget: number, matrix: boolean): void {
   const needed = (structure: Structure) =>
     once(
       structure === plan.structure ? plan : { ...plan, structure },
-      "bytes",
-      () => estimate(plan, structure, 0).bytes,
+      `bytes ${matrix}`,
+      () => estimate(plan, structure, 0, undefined, matrix).bytes,
     );
   const bytes = needed(plan.structure);
   if (bytes <= budget) return;
   const fitting = table()
     .filter(({ takes }) => plan.selection.whole || takes.singleWeights)
+    .filter(() => !matrix)
     .filter(({ name }) => (plan.kind !== "hessian" || broughtHessian().takes(name)) && needed(name) <= budget)
     .map(({ name }) => name);
   const instead =

@@ -4,6 +4,8 @@ import type { ArrayLike } from "../array/ndarray.ts";
 import { type CurvatureOptions, curvatureOptionNames } from "../curvature/plan.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/tasks.ts";
+import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
+import type { GaussianPrior } from "./gaussian-prior.ts";
 
 /** Options of `laplace`; all but the likelihood have defaults. */
 export interface LaplaceOptions<Given extends Likelihood | Task = Likelihood | Task> extends CurvatureOptions {
@@ -16,6 +18,11 @@ export interface LaplaceOptions<Given extends Likelihood | Task = Likelihood | T
   priorPrecision?: ArrayLike | undefined;
   /** μ₀ of the prior: one number (default 0), one for each parameter, or one for each weight [S], in the same order. */
   priorMean?: ArrayLike | undefined;
+  /**
+   * A prior of any precision in the place of these two: an earlier posterior, or `gaussianPrior` of one or of a matrix [S, S]. Then
+   * `priorPrecision` is its scale, which `with` changes and `optimizePrior` tunes.
+   */
+  prior?: GaussianPrior | WeightGaussian | undefined;
   /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */
   temperature?: number | undefined;
   /** Whether Kronecker factors are damped one by one, (√h B + √δ) ⊗ (√h A + √δ) (Ritter et al. 2018; default false). */
@@ -41,6 +48,7 @@ export const laplaceOptionNames: readonly string[] = [
   "likelihood",
   "priorPrecision",
   "priorMean",
+  "prior",
   "temperature",
   "damping",
   "clip",

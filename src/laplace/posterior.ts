@@ -162,6 +162,6 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
   override toString(): string {
     const { precision } = this.parts.prior;
     const prior = precision.length === 1 ? precision[0].toPrecision(4) : `${precision.length} numbers`;
-    return `Posterior(${this.likelihood.name}, ${this.structure}, ${this.size} weights, ${this.examples} examples, prior precision ${prior}${this.likelihood.hyper.text})`;
+    return `Posterior(${this.likelihood.name}, ${this.structure}, ${this.size} weights, ${this.examples} examples, prior precision ${prior}${this.parts.prior.matrix === undefined ? "" : " times a matrix"}${this.likelihood.hyper.text})`;
   }
 }

@@ -1,9 +1,10 @@
 // The log marginal likelihood of the Laplace approximation (MacKay 1992), with its parts and gradients.
 
 import type { NDArray } from "../array/ndarray.ts";
+import type { Steps } from "../kernels/steps.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Precision } from "../structures/precision.ts";
-import type { Prior } from "../structures/prior.ts";
+import { logDeterminantOf, type Prior } from "../structures/prior.ts";
 import type { Fit } from "./fit.ts";
 
 /** What the evidence is a function of, and its derivatives. */
@@ -60,11 +61,15 @@ function logLikelihoodOf({ likelihood, fit, outputs, temperature }: EvidencePoin
   return -factorOf(likelihood, temperature) * loss - normaliser - constant;
 }
 
-/** ‖θ − μ₀‖² of the weights of each prior precision. */
-export function distancesOf(prior: Prior, theta: Float64Array): Float64Array {
-  const { mean } = prior;
+/** ‖θ − μ₀‖² of the weights of each prior precision; with a matrix M (θ − μ₀)ᵀ M (θ − μ₀). */
+export function* distancesOf(prior: Prior, theta: Float64Array): Steps<Float64Array> {
+  const { mean, matrix } = prior;
   const squares = new Float64Array(theta.length);
-  for (let i = 0; i < theta.length; i++) squares[i] = (theta[i] - mean[i]) ** 2;
+  for (let i = 0; i < theta.length; i++) squares[i] = theta[i] - mean[i];
+  const pull = matrix === undefined ? squares : yield* matrix.times(squares);
+  for (let i = 0; i < theta.length; i++) squares[i] *= pull[i];
+  // What is asked for next is the determinant.
+  if (matrix !== undefined) yield* matrix.prepare();
   return prior.sums(squares);
 }
 
@@ -78,7 +83,7 @@ export function evidenceOf(at: EvidencePoint): Evidence {
   const { prior, precision, distances } = at;
   const logLikelihood = logLikelihoodOf(at);
   const logDetPosterior = precision.logDeterminant;
-  const logDetPrior = prior.logDeterminant();
+  const logDetPrior = logDeterminantOf(prior);
   const scatter = scatterOf(prior, distances).reduce((sum, x) => sum + x, 0);
   const logDetRatio = logDetPosterior - logDetPrior;
   const logMarginalLikelihood = logLikelihood - 0.5 * (logDetRatio + scatter);

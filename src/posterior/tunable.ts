@@ -13,12 +13,13 @@ import type { Scales, Tunable, Tuned } from "./tuning.ts";
 const REPEATED = 1e4;
 
 /** The evidence of a posterior's fit, at another prior and likelihood. */
-export function evidenceAt(
+export function* evidenceAt(
   { fit, temperature }: PosteriorParts,
   { likelihood, prior }: Tuned,
   precision: Precision,
-  distances: Float64Array = distancesOf(prior, fit.curvature.selection.take(fit.of.theta)),
-): EvidencePoint {
+  known?: Float64Array,
+): Steps<EvidencePoint> {
+  const distances = known ?? (yield* distancesOf(prior, fit.curvature.selection.take(fit.of.theta)));
   const outputs = fit.of.net.graph.output.size;
   const weights = fit.curvature.selection.size;
   return { likelihood, fit, outputs, temperature, prior, precision, weights, distances };
@@ -33,9 +34,9 @@ export function tunableOf(
   const apart = tunedApart(parts);
   /** The distances to the prior's means, which stay where they are while its precisions move. */
   let known: { readonly prior: Prior; readonly distances: Float64Array } | undefined;
-  const distancesTo = (next: Prior) => {
+  const distancesTo = function* (next: Prior) {
     if (known?.prior.mean !== next.mean || known.prior.structure !== next.structure) {
-      known = { prior: next, distances: distancesOf(next, fit.curvature.selection.take(fit.of.theta)) };
+      known = { prior: next, distances: yield* distancesOf(next, fit.curvature.selection.take(fit.of.theta)) };
     }
     return known.distances;
   };
@@ -50,7 +51,7 @@ export function tunableOf(
       yield* precision.prepare(apart === undefined ? "gradient" : "traces");
       const h = factorOf(next.likelihood, temperature);
       const traces = apart === undefined ? undefined : yield* precision.traces(apart);
-      const at = evidenceAt({ ...parts, fit: there }, next, precision, distancesTo(next.prior));
+      const at = yield* evidenceAt({ ...parts, fit: there }, next, precision, yield* distancesTo(next.prior));
       const { logMarginalLikelihood: value, ...terms } = evidenceOf(at);
       const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
       const largest = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
@@ -90,8 +91,11 @@ export function problemScales(parts: PosteriorParts, prior: Prior, noise: boolea
   const { fit, temperature, likelihood } = parts;
   const apart = noise ? tunedApart(parts) : undefined;
   const { hyper } = likelihood;
+  // With a matrix the units are those of its diagonal.
+  const unit = prior.matrix?.diagonal;
   const group = (one: Curvature, loss: number, count: number, value: number) => {
-    const diagonal = one.diagonal().data as Float64Array;
+    const own = one.diagonal().data as Float64Array;
+    const diagonal = unit === undefined ? own : own.map((x, i) => x / unit[i]);
     return { diagonal, loss, count, value, shownBy: (sum: number, many: number) => hyper.shownBy(sum, many) };
   };
   const { examples, losses, loss, curvature, of } = fit;
@@ -99,6 +103,6 @@ export function problemScales(parts: PosteriorParts, prior: Prior, noise: boolea
   const groups = apart?.map((one, c) => group(one, losses?.[c] ?? 0, examples, hyper.of(c))) ?? [
     group(curvature, loss, examples * outputs, hyper.value),
   ];
-  const squares = curvature.selection.take(of.theta).map((x, i) => (x - prior.mean[i]) ** 2);
+  const squares = curvature.selection.take(of.theta).map((x, i) => (x - prior.mean[i]) ** 2 * (unit?.[i] ?? 1));
   return scalesOf(prior, squares, groups, temperature, noise ? undefined : factorOf(likelihood, temperature));
 }

@@ -11,7 +11,7 @@ import type { WeightGaussian } from "./weight-gaussian.ts";
 export function* evidenceIn(posterior: WeightGaussian): Steps<Evidence> {
   bringSpectrum();
   const { parts } = posterior;
-  return evidenceOf(evidenceAt(parts, parts, yield* posterior.factoring("determinant")));
+  return evidenceOf(yield* evidenceAt(parts, parts, yield* posterior.factoring("determinant")));
 }
 
 /** See `Posterior.optimizePrior`. */

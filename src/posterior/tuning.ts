@@ -4,7 +4,7 @@ import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions, Opt
 import { reporting, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Structure } from "../structures/curvature.ts";
-import type { Prior, PriorStructure } from "../structures/prior.ts";
+import { type Prior, type PriorStructure, restructured } from "../structures/prior.ts";
 import { checkPrior } from "../structures/table.ts";
 import { adamAscent, type Maximum, MOST_LOG, maximise, type Objective } from "./maximise.ts";
 
@@ -123,7 +123,7 @@ export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & {
   if (noise && withHyper === undefined) {
     throw new OptionError(`${where}: a ${likelihood.name} likelihood has no noise to tune.`);
   }
-  const start = prior.as(priorStructure);
+  const start = restructured(where, prior, priorStructure);
   checkPrior(where, structure, start);
   const scales = tunable.scales(start, noise);
   const count = start.precision.length;

@@ -98,9 +98,9 @@ export class WeightGaussian<Kind extends LikelihoodKind = LikelihoodKind> {
     const { temperature, damping, clip, fit, around } = this.#parts;
     checkPrior("laplace", curvature.structure, prior);
     const h = factorOf(likelihood, temperature);
-    const precision = yield* fit.of.kind === "hessian"
-      ? broughtHessian().precision(curvature, h, prior, clip)
-      : rowOf(curvature).precision(curvature, h, prior, { damping, inverse });
+    const signed = fit.of.kind === "hessian";
+    const by = prior.matrix ?? (signed ? broughtHessian() : rowOf(curvature));
+    const precision = yield* by.precision(curvature, h, prior, { damping, inverse, clip, signed });
     return around === undefined ? precision : yield* around(precision, h);
   }
 

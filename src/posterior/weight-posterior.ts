@@ -3,13 +3,13 @@
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
 import type { MemoryOptions } from "../derivatives/budget.ts";
-import { checkNumber, checkOptions } from "../errors.ts";
+import { checkNumber, checkOptions, OptionError } from "../errors.ts";
 import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import { withNoise } from "../likelihood/noise.ts";
 import { eachRows } from "../linalg/in-steps.ts";
 import { type Curvature, checkSquare, readVectors } from "../structures/curvature.ts";
-import { type Hyperparameters, readPrior } from "../structures/prior.ts";
+import { type Hyperparameters, Prior, readPrior } from "../structures/prior.ts";
 import { sandwich } from "../structures/sandwich.ts";
 import { broughtHessian } from "../structures/table.ts";
 import { type Evidence, type EvidenceGradient, evidenceGradientOf } from "./evidence.ts";
@@ -102,7 +102,11 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
     if (this.parts.swag === undefined) refuseSandwich("with", this.parts);
     const { prior, likelihood, temperature, fit } = this.parts;
     const { priorPrecision = this.priorPrecision, priorMean = this.priorMean } = changes;
-    const next = readPrior("with", prior.selection, priorPrecision, priorMean);
+    const read = readPrior("with", prior.selection, priorPrecision, priorMean);
+    if (prior.matrix !== undefined && read.structure !== "scalar") {
+      throw new OptionError("with: priorPrecision must be one number, the scale of the option prior.");
+    }
+    const next = new Prior(read.selection, read.precision, read.mean, prior.matrix);
     checkNumber("with", "temperature", changes.temperature ?? temperature, 0, true);
     return yield* this.deriving({
       prior: next,
@@ -149,7 +153,7 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
 
   *#evidenceGradient(): Steps<EvidenceGradient<Kind>> {
     refuseSwag("evidenceGradient", this.parts);
-    const at = evidenceAt(this.parts, this.parts, yield* this.factoring("gradient"));
+    const at = yield* evidenceAt(this.parts, this.parts, yield* this.factoring("gradient"));
     const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
     return { logPriorPrecision: this.#given(logPriorPrecision), logNoise: logNoise as never };
   }

@@ -53,7 +53,7 @@ export interface Remote extends RemoteFunctions, Disposing {
   /** `laplace`; what its options lack is said when it is fitted. */
   laplace<Given extends Likelihood | Task>(
     net: RemoteNetwork,
-    options: LaplaceOptions<Given>,
+    options: Omit<LaplaceOptions<Given>, "prior"> & { readonly prior?: LaplaceOptions["prior"] | RemotePosterior },
   ): RemoteLaplace<KindOf<Given>>;
   /** `evaluate`: the metrics of the likelihood that the posterior has. */
   evaluate<Kind extends LikelihoodKind>(

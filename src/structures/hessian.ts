@@ -19,7 +19,7 @@ import { FullCurvature } from "./full/curvature.ts";
 import { fullPrecision } from "./full/precision.ts";
 import { asFloat64 } from "./jacobian-rows.ts";
 import { multiplied } from "./lowrank/products.ts";
-import type { Precision } from "./precision.ts";
+import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { Selection } from "./selection.ts";
 import { type Pass, passOf, type SumOptions } from "./structure.ts";
@@ -121,7 +121,7 @@ export const hessian = {
     return found;
   },
   /** Factors P = h H + P₀, of the clipped H if asked for. @throws IndefiniteHessianError */
-  *precision(curvature: Curvature, h: number, prior: Prior, clip = false): Steps<Precision> {
+  *precision(curvature: Curvature, h: number, prior: Prior, { clip }: PrecisionOptions): Steps<Precision> {
     const used = clip ? (yield* hessian.clipped(curvature)).curvature : curvature;
     const delta = prior.spread();
     if (used instanceof DiagonalCurvature) {

@@ -57,4 +57,8 @@ export interface PrecisionOptions {
   readonly damping: boolean;
   /** Whether its whole inverse is asked for in any case, so that eigenvalues, which serve other priors too, do not pay. */
   readonly inverse?: boolean;
+  /** Whether negative eigenvalues of a Hessian are 0. */
+  readonly clip?: boolean | undefined;
+  /** Whether the curvature is a Hessian, which may have some. */
+  readonly signed?: boolean;
 }

@@ -3,8 +3,11 @@
 
 import { sumOfLogs } from "../array/logs.ts";
 import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
-import { ShapeError, ValueError } from "../errors.ts";
+import { OptionError, ShapeError, ValueError } from "../errors.ts";
 import { keptNumbers } from "../kernels/dry-run.ts";
+import type { Steps } from "../kernels/steps.ts";
+import type { Curvature } from "./curvature.ts";
+import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Selection } from "./selection.ts";
 
 /** How many numbers a prior precision has: one, one for each selected parameter array, or one for each weight. */
@@ -22,6 +25,22 @@ export interface Hyperparameters {
   readonly temperature?: number | undefined;
 }
 
+/** M, a precision that the prior's one number δ multiplies: in the structure of the posteriors that it is for. */
+export interface PriorMatrix {
+  /** M, in that structure. */
+  readonly curvature: Curvature;
+  /** Its diagonal, [S]. */
+  readonly diagonal: Float64Array;
+  /** log det M, once it is `prepared`. */
+  readonly logDeterminant: number;
+  /** Factors M once. @throws ValueError for one that is not positive definite */
+  prepare(): Steps<void>;
+  /** M v of a vector [S]. */
+  times(v: Float64Array): Steps<Float64Array>;
+  /** Factors P = h H + δ M. @throws NotPositiveDefiniteError */
+  precision(curvature: Curvature, h: number, prior: Prior, options: PrecisionOptions): Steps<Precision>;
+}
+
 /** Mean and precision of the prior. */
 export class Prior {
   readonly selection: Selection;
@@ -30,11 +49,14 @@ export class Prior {
   readonly precision: Float64Array;
   /** [S] */
   readonly mean: Float64Array;
+  /** M of P₀ = δ M; undefined where that is 1. */
+  readonly matrix: PriorMatrix | undefined;
 
-  constructor(selection: Selection, precision: Float64Array, mean: Float64Array) {
+  constructor(selection: Selection, precision: Float64Array, mean: Float64Array, matrix?: PriorMatrix) {
     this.selection = selection;
     this.precision = precision;
     this.mean = mean;
+    this.matrix = matrix;
     const { length } = precision;
     this.structure = length === 1 ? "scalar" : length === selection.parameters.length ? "perParameter" : "perWeight";
   }
@@ -70,32 +92,34 @@ export class Prior {
     return new Float64Array(this.selection.size).fill(1);
   }
 
-  /** log det P₀ */
-  logDeterminant(): number {
-    if (this.structure === "perWeight") return sumOfLogs(this.precision);
-    const counts = this.counts();
-    return this.precision.reduce((sum, delta, i) => sum + counts[i] * Math.log(delta), 0);
-  }
-
   /** This prior with other precisions, of this or another structure. */
   with(precision: Float64Array): Prior {
-    return new Prior(this.selection, precision, this.mean);
+    return new Prior(this.selection, precision, this.mean, this.matrix);
   }
+}
 
-  /** The same precisions in another structure: numbers that come together are averaged in the logarithm. */
-  as(structure: PriorStructure): Prior {
-    const length =
-      structure === "scalar"
-        ? 1
-        : structure === "perParameter"
-          ? this.selection.parameters.length
-          : this.selection.size;
-    if (length === this.precision.length) return this;
-    const target = new Prior(this.selection, new Float64Array(length).fill(1), this.mean);
-    const logs = target.sums(this.spread().map(Math.log));
-    const counts = target.counts();
-    return target.with(logs.map((log, i) => Math.exp(log / counts[i])));
-  }
+/** log det P₀ */
+export function logDeterminantOf(prior: Prior): number {
+  if (prior.structure === "perWeight") return sumOfLogs(prior.precision);
+  const counts = prior.counts();
+  const start = prior.matrix?.logDeterminant ?? 0;
+  return prior.precision.reduce((sum, delta, i) => sum + counts[i] * Math.log(delta), start);
+}
+
+/** The same precisions in another structure: numbers that come together are averaged in the logarithm. @throws OptionError for that of a matrix */
+export function restructured(where: string, prior: Prior, structure: PriorStructure): Prior {
+  const { selection, matrix } = prior;
+  const length =
+    structure === "scalar" ? 1 : structure === "perParameter" ? selection.parameters.length : selection.size;
+  if (length === prior.precision.length) return prior;
+  if (matrix !== undefined)
+    throw new OptionError(
+      `${where}: with the option prior one number is tuned, its scale: priorStructure is "scalar".`,
+    );
+  const target = prior.with(new Float64Array(length).fill(1));
+  const logs = target.sums(prior.spread().map(Math.log));
+  const counts = target.counts();
+  return target.with(logs.map((log, i) => Math.exp(log / counts[i])));
 }
 
 /** Reads the options `priorPrecision` and `priorMean`, whose numbers are in the order of the option `weights`. @throws ShapeError, ValueError, OptionError */

@@ -89,13 +89,17 @@ export interface Learned {
   readonly data: TargetedBatch;
 }
 
-/** Made by `marginalLikelihood()`: the option `evidence` of `train` for optimisers that take steps. */
-export interface EvidenceRule {
+/** What adds a penalty to the loss of one training. */
+export interface PriorRule {
   readonly name: string;
-  /** The options that it was made with: it is made again of them elsewhere. */
-  readonly options: object;
   /** @throws OptionError for a problem that it is not for */
   learn(problem: Learned): Steps<EvidenceRun>;
+}
+
+/** Made by `marginalLikelihood()`: the option `evidence` of `train` for optimisers that take steps. */
+export interface EvidenceRule extends PriorRule {
+  /** The options that it was made with: it is made again of them elsewhere. */
+  readonly options: object;
 }
 
 /** Prior and noise of one training. */

@@ -119,7 +119,7 @@ export class FixedPoints {
     const { logMarginalLikelihood } = evidenceOf({
       ...at,
       weights: theta.length,
-      distances: distancesOf(prior, theta),
+      distances: yield* distancesOf(prior, theta),
     });
     this.evidence = logMarginalLikelihood;
     return logMarginalLikelihood;

@@ -5,7 +5,7 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, Val
 import { readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Loss } from "../losses/losses.ts";
-import type { EvidenceOptions, EvidencePlan, EvidenceRule } from "./evidence-options.ts";
+import type { EvidenceOptions, EvidencePlan, EvidenceRule, PriorRule } from "./evidence-options.ts";
 import { isMinimiser, type Minimiser } from "./minimiser.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
 import type { EpochReport } from "./results.ts";
@@ -32,6 +32,11 @@ export interface TrainingOptions {
    * take steps; options for `gaussNewton()`, and `lastLayerEvidence()`, which always does.
    */
   evidence?: EvidenceOptions | EvidenceRule | undefined;
+  /**
+   * `gaussianPrior(…)`: its penalty ½ (θ − μ₀)ᵀ P₀ (θ − μ₀) is added to the summed loss, or as much less to the mean that is minimised; of
+   * optimisers that take steps. The loss's likelihood says the noise: with `mse` it is 1, so give gaussian({ noise }) as the loss.
+   */
+  prior?: PriorRule | undefined;
   /** What the learning rate is multiplied by, from step to step, such as `cosineDecay()` (default 1 always). */
   schedule?: Schedule;
   /** The largest norm ‖g‖ of a step's gradient over free parameters, without the penalty: longer ones are shortened to it (default: none). */
@@ -53,6 +58,7 @@ const optionNames = [
   "batchSize",
   "weightDecay",
   "evidence",
+  "prior",
   "schedule",
   "clipNorm",
   "shuffle",
@@ -71,7 +77,7 @@ const optionsElsewhere = {
 export interface TrainingPlan {
   readonly optimizer: Optimizer | VariationalOptimizer | Minimiser;
   /** A minimiser's own, or what learns beside an optimiser's steps. */
-  readonly evidence: EvidencePlan | EvidenceRule | undefined;
+  readonly evidence: EvidencePlan | PriorRule | undefined;
   readonly epochs: number;
   readonly batchSize: number;
   readonly weightDecay: number;
@@ -122,7 +128,14 @@ export function readTrainingOptions(options: TrainingOptions, loader: DataLoader
   if (given !== undefined && !second && !given?.learn) {
     throw new OptionError(`train: evidence of ${optimizer.name}() must be marginalLikelihood().`);
   }
-  const evidence = second ? given && optimizer.readEvidence(given) : (given as EvidenceRule | undefined);
+  const { prior } = options;
+  const others = second || given !== undefined || options.weightDecay !== undefined;
+  if (prior !== undefined && (others || typeof prior?.learn !== "function")) {
+    throw new OptionError(
+      "train: prior must be gaussianPrior(…), for an optimizer that takes steps, without evidence and weightDecay.",
+    );
+  }
+  const evidence = second ? given && optimizer.readEvidence(given) : (prior ?? (given as EvidenceRule | undefined));
   if (given !== undefined && options.weightDecay !== undefined) {
     throw new OptionError("train: evidence learns the prior, so leave weightDecay out.");
   }

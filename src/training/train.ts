@@ -33,7 +33,7 @@ import {
 } from "../network/primitives/training.ts";
 import type { TargetedBatch } from "../network/run.ts";
 import { beginTraining, endTraining, type Running } from "../network/running.ts";
-import type { EvidencePlan, EvidenceRule, EvidenceRun } from "./evidence-options.ts";
+import type { EvidencePlan, EvidenceRun, PriorRule } from "./evidence-options.ts";
 import { isMinimiser } from "./minimiser.ts";
 import type { Optimizer } from "./optimisers.ts";
 import { readTrainingOptions, type TrainingOptions, type TrainingPlan } from "./options.ts";
@@ -86,7 +86,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
       return await inBursts(steps, { onProgress, signal: options.signal });
     }
     const steps = epochs * Math.ceil(samples / batchSize);
-    const evidence = plan.evidence as EvidenceRule | undefined;
+    const evidence = plan.evidence as PriorRule | undefined;
     const problem = { ...plan, net, rule, data: all, steps };
     const begun = "begin" in optimizer ? optimizer.begin(problem) : optimizer;
     const run = new Run(net, rule, all, { ...plan, optimizer: begun }, steps);

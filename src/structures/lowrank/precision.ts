@@ -18,7 +18,7 @@ import { copyOutInSteps, eighInSteps } from "../../linalg/in-steps.ts";
 import type { Backward } from "../../network/passes.ts";
 import { rowsCovariance, rowsVariance } from "../jacobian-rows.ts";
 import type { Precision } from "../precision.ts";
-import type { Prior } from "../prior.ts";
+import { logDeterminantOf, type Prior } from "../prior.ts";
 import { type Eigenpairs, type LowRankCurvature, transposed } from "./curvature.ts";
 import { multiplied } from "./products.ts";
 
@@ -64,7 +64,7 @@ export class LowRankPrecision implements Precision {
   *prepare(): Steps<void> {}
 
   get logDeterminant(): number {
-    return this.#pairs.values.reduce((sum, mu) => sum + Math.log1p(mu), this.#prior.logDeterminant());
+    return this.#pairs.values.reduce((sum, mu) => sum + Math.log1p(mu), logDeterminantOf(this.#prior));
   }
 
   logPriorGradient(): Float64Array {

@@ -38,6 +38,8 @@ interface Hyper {
   readonly temperature: number;
   /** The noise is multiplied by this. */
   readonly noisier: number;
+  /** Whether the prior is an earlier posterior, times δ. */
+  readonly earlier?: boolean;
 }
 
 /** Priors of every structure that there is, with other temperatures, means and noise. */
@@ -51,14 +53,24 @@ function hypersOf({ structure }: Case, { indices, parts }: Fixture): Hyper[] {
     { delta: draw(parts().length), mean: 0.3, temperature: 0.4, noisier: 1.7 },
     { delta: [20], mean: centre, temperature: 2.5, noisier: 0.3 },
     { delta: draw(size), mean: centre, temperature: 1, noisier: 0.6 },
+    { delta: [1.4], mean: centre, temperature: 1.2, noisier: 0.7, earlier: true },
   ];
-  return all.filter(({ delta }) => !(refusesWeights(structure) && delta.length > parts().length));
+  return all
+    .filter(({ delta }) => !(refusesWeights(structure) && delta.length > parts().length))
+    .filter(({ earlier }) => !earlier || takesMatrices(structure));
 }
+
+const takesMatrices = (structure: Case["structure"]) => structure === "full" || structure === "diagonal";
 
 const refusesWeights = (structure: Case["structure"]) => structure === "kronecker" || structure === "ekfac";
 
 /** The posterior by its definition. */
-function dense({ model, world }: Case, { reference, examples, indices, parts }: Fixture, hyper: Hyper) {
+function dense(
+  { model, world }: Case,
+  { reference, examples, indices, parts }: Fixture,
+  hyper: Hyper,
+  matrix: Matrix | undefined,
+) {
   const density =
     model.density.name === "gaussian"
       ? { ...model.density, noise: model.density.noise.map((sigma) => sigma * hyper.noisier) }
@@ -72,13 +84,15 @@ function dense({ model, world }: Case, { reference, examples, indices, parts }: 
         delta.length === 1 ? delta[0] : delta.length === parts().length ? delta[part] : delta[indices().indexOf(index)],
       ),
   );
-  const precision = reference().map((row, i) => row.map((x, j) => h * x + (i === j ? spread[i] : 0)));
+  const ofPrior = spread.map((x, i) => spread.map((_, j) => x * (matrix?.[i][j] ?? (i === j ? 1 : 0))));
+  const precision = reference().map((row, i) => row.map((x, j) => h * x + ofPrior[i][j]));
   const { logDeterminant, inverse } = inverted(precision);
-  const prior = spread.reduce((sum, x) => sum + Math.log(x), 0);
-  const scatter = indices().reduce((sum, index, i) => {
-    const centre = typeof mean === "number" ? mean : mean[i];
-    return sum + spread[i] * (world.theta[index] - centre) ** 2;
-  }, 0);
+  const prior = matrix ? inverted(ofPrior).logDeterminant : spread.reduce((sum, x) => sum + Math.log(x), 0);
+  const deviation = indices().map((index, i) => world.theta[index] - (typeof mean === "number" ? mean : mean[i]));
+  const scatter = deviation.reduce(
+    (sum, d, i) => sum + d * ofPrior[i].reduce((all, x, j) => all + x * deviation[j], 0),
+    0,
+  );
   const likelihood = logLikelihood(density, examples, hyper.temperature);
   const evidence = {
     logLikelihood: likelihood,
@@ -179,15 +193,25 @@ function contract(one: Case): void {
   const { structure, model, world, samples } = one;
   const gaussian = model.density.name === "gaussian";
   const hypers = lazy(() => hypersOf(one, fixture));
-  const dues = lazy(() => hypers().map((hyper) => dense(one, fixture, hyper)));
+  const earlier = lazy(async () => (await posterior()).with({ priorPrecision: 0.6, temperature: 1.5 }));
+  const dues = lazy(async () => {
+    const n = indices().length;
+    const rows = (flat: ArrayLike<number>) => indices().map((_, r) => Array.from(flat).slice(r * n, (r + 1) * n));
+    const matrix = takesMatrices(structure) ? rows((await earlier()).precision().data) : undefined;
+    return hypers().map((hyper) => dense(one, fixture, hyper, hyper.earlier ? matrix : undefined));
+  });
   const posteriors = lazy(async () => {
     const fitted = await posterior();
-    return hypers().map((hyper) => fitted.with(changesOf(one, fixture, hyper)));
+    const after = takesMatrices(structure) && approximation({ prior: await earlier() }).posterior(fitted.fit);
+    return hypers().map((hyper) => {
+      const from = hyper.earlier && after ? after : fitted;
+      return from.with(changesOf(one, fixture, hyper));
+    });
   });
 
   test("its precision is h H + P₀, its covariance the inverse", async () => {
     for (const [i, one] of (await posteriors()).entries()) {
-      const { precision, inverse } = dues()[i];
+      const { precision, inverse } = (await dues())[i];
       expectNear(one.precision().data, precision.flat(), 1e-9);
       expectNear(one.covariance().data, inverse.flat(), 1e-9);
       expectNear(
@@ -198,10 +222,11 @@ function contract(one: Case): void {
       // Of one weight from the mean, so that each row of P is asked for.
       const n = inverse.length;
       const moved = inverse.map((_, r) => indices().map((index, c) => world.theta[index] + (r === c ? 0.5 : 0.25)));
+      const { evidence } = (await dues())[i];
       const forms = moved.map((w) => {
         const d = w.map((x, c) => x - world.theta[indices()[c]]);
         const form = d.reduce((sum, x, r) => sum + x * precision[r].reduce((s, p, c) => s + p * d[c], 0), 0);
-        return 0.5 * (dues()[i].evidence.logDetPosterior - n * Math.log(2 * Math.PI) - form);
+        return 0.5 * (evidence.logDetPosterior - n * Math.log(2 * Math.PI) - form);
       });
       expectNear(one.logProb(moved).data, forms, 1e-9);
     }
@@ -209,7 +234,7 @@ function contract(one: Case): void {
 
   test("its evidence is that of dense matrices", async () => {
     for (const [i, one] of (await posteriors()).entries()) {
-      const due = dues()[i].evidence;
+      const due = (await dues())[i].evidence;
       const found = one.evidence();
       for (const key of Object.keys(due) as (keyof typeof due)[]) expectNumber(found[key], due[key]);
       expect(one.logMarginalLikelihood()).toBe(found.logMarginalLikelihood);
@@ -263,7 +288,7 @@ function contract(one: Case): void {
       const unit = Float64Array.from({ length: n * n }, (_, k) => (k % (n + 1) === 0 ? 1 : 0));
       const flat = atOnce(one.deviations(n, unit));
       const root = Array.from({ length: n }, (_, r) => Array.from(flat.subarray(r * n, (r + 1) * n)));
-      expectNear(product(transposed(root), root).flat(), dues()[i].inverse.flat(), 1e-9);
+      expectNear(product(transposed(root), root).flat(), (await dues())[i].inverse.flat(), 1e-9);
     }
     const draws = first.sample(5, { seed: 8 });
     expect(draws.shape).toEqual([5, world.theta.length]);
@@ -285,7 +310,7 @@ function contract(one: Case): void {
     const rows = world.tests.map(({ jacobian }) => columnsOf(jacobian, indices()));
     const f = world.tests.flatMap((example) => example.f);
     for (const [i, one] of (await posteriors()).entries()) {
-      const { inverse, density } = dues()[i];
+      const { inverse, density } = (await dues())[i];
       const all = rows.flat();
       const joint = product(product(all, inverse), transposed(all));
       expectNear(one.functionCovariance(world.x, { joint: true }).data, joint.flat(), 1e-9);
@@ -447,6 +472,14 @@ function contract(one: Case): void {
         expect(tuned.curvature).toBe(fitted.curvature);
       }
     }
+    // With an earlier posterior its scale.
+    const last = (await posteriors()).at(-1) as Posterior;
+    if (!hypers().at(-1)?.earlier) return;
+    const tuned = last.optimizePrior({ onWarning: () => {} });
+    expect(tuned.priorPrecision.shape).toEqual([1]);
+    const evidence = tuned.logMarginalLikelihood();
+    expect(evidence).toBeGreaterThanOrEqual(last.logMarginalLikelihood());
+    expect(tuned.tuning?.gradientNorm).toBeLessThanOrEqual(1e-6 * Math.max(1, Math.abs(evidence)));
   });
 }
 

@@ -1,0 +1,121 @@
+// Priors of any precision: P₀ = δ M with M in the structure of the posterior, which adds to its curvature.
+
+import { sumOfLogs } from "../array/logs.ts";
+import { ValueError } from "../errors.ts";
+import { allocateFloats, copyTo, inMemory, openScope } from "../kernels/memory.ts";
+import { inPieces, type Steps } from "../kernels/steps.ts";
+import { choleskyInSteps, eachRows } from "../linalg/in-steps.ts";
+import type { Curvature } from "./curvature.ts";
+import { DiagonalCurvature } from "./diagonal/curvature.ts";
+import { FullCurvature } from "./full/curvature.ts";
+import type { Precision, PrecisionOptions, Prepared } from "./precision.ts";
+import { Prior, type PriorMatrix } from "./prior.ts";
+import { broughtHessian, rowOf } from "./table.ts";
+
+/** A curvature as M of a prior; undefined for a structure that has none. */
+export function priorMatrixOf(curvature: Curvature): PriorMatrix | undefined {
+  const adds = curvature instanceof FullCurvature || curvature instanceof DiagonalCurvature;
+  return adds ? new AddedPrior(curvature) : undefined;
+}
+
+/** M of a prior, as a curvature that adds to others: the whole matrix or a diagonal. */
+export class AddedPrior implements PriorMatrix {
+  readonly curvature: FullCurvature | DiagonalCurvature;
+  readonly diagonal: Float64Array;
+  #logDeterminant: number | undefined;
+
+  constructor(curvature: FullCurvature | DiagonalCurvature) {
+    this.curvature = curvature;
+    this.diagonal = curvature.diagonal().data as Float64Array;
+  }
+
+  get logDeterminant(): number {
+    return this.#logDeterminant as number;
+  }
+
+  *prepare(): Steps<void> {
+    const { curvature } = this;
+    this.#logDeterminant ??=
+      curvature instanceof DiagonalCurvature ? sumOfLogs(curvature.values) : yield* logDeterminantOf(curvature);
+  }
+
+  *times(v: Float64Array): Steps<Float64Array> {
+    const { curvature, diagonal } = this;
+    if (curvature instanceof DiagonalCurvature) return v.map((x, i) => x * diagonal[i]);
+    const n = v.length;
+    const result = new Float64Array(n);
+    yield* eachRows(n, (first, end) => {
+      for (let i = first; i < end; i++) {
+        let sum = 0;
+        for (let j = 0; j < n; j++) sum += curvature.matrix[i * n + j] * v[j];
+        result[i] = sum;
+      }
+    });
+    return result;
+  }
+
+  /** As the precision of the curvature h H + δ M alone. */
+  *precision(curvature: Curvature, h: number, prior: Prior, options: PrecisionOptions): Steps<Precision> {
+    const { clip, signed } = options;
+    const [delta] = prior.precision;
+    const own = clip === true ? (yield* broughtHessian().clipped(curvature)).curvature : curvature;
+    const row = rowOf(own);
+    const theirs = row.columnSums(this.curvature);
+    const sums: Float64Array[] = [];
+    for (const [k, ours] of row.columnSums(own).entries()) {
+      const sum = new Float64Array(ours.length);
+      yield* eachRows(
+        ours.length / own.size,
+        (first, end) => {
+          for (let i = first * own.size; i < end * own.size; i++) sum[i] = h * ours[i] + delta * theirs[k][i];
+        },
+        own.size,
+      );
+      sums.push(sum);
+    }
+    const { selection, examples } = own;
+    const none = new Prior(selection, new Float64Array(own.size), prior.mean);
+    const by = signed === true ? broughtHessian() : row;
+    const precision = yield* by.precision(row.lift(own, selection, examples, sums), 1, none, {
+      damping: false,
+      inverse: true,
+    });
+    return withGradient(precision, this.curvature, delta);
+  }
+}
+
+/** The same with the derivative of its log determinant in log δ, δ tr(P⁻¹ M). */
+function withGradient(precision: Precision, matrix: Curvature, delta: number): Precision {
+  let gradient: Float64Array | undefined;
+  const prepare = precision.prepare.bind(precision);
+  return Object.assign(precision, {
+    *prepare(what: Prepared): Steps<void> {
+      yield* prepare(what === "gradient" ? "traces" : what);
+      if (what === "gradient" || what === "traces") {
+        gradient ??= (yield* precision.traces([matrix])).map((trace) => delta * trace);
+      }
+    },
+    logPriorGradient: () => gradient as Float64Array,
+  });
+}
+
+/** @throws ValueError for a matrix that is not positive definite */
+function* logDeterminantOf({ matrix, size: n }: FullCurvature): Steps<number> {
+  const end = openScope();
+  try {
+    const l = allocateFloats("float64", n * n);
+    yield* inPieces(() => copyTo("float64", l, matrix, true));
+    const failed = yield* choleskyInSteps(n, l, n);
+    if (failed !== 0) {
+      throw new ValueError(
+        `The matrix of the prior is not positive definite: a Cholesky factorisation stopped at its row ${failed - 1}.`,
+      );
+    }
+    return inMemory(
+      "float64",
+      (memory) => 2 * sumOfLogs(Float64Array.from({ length: n }, (_, i) => memory[l / 8 + i * (n + 1)])),
+    );
+  } finally {
+    end();
+  }
+}
