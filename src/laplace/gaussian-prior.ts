@@ -9,9 +9,8 @@ import { readSymmetric } from "../linalg/cholesky.ts";
 import { weightOf } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import { WeightGaussian } from "../posterior/weight-gaussian.ts";
-import { FullCurvature } from "../structures/full/curvature.ts";
-import { Prior, readPrior } from "../structures/prior.ts";
-import { AddedPrior } from "../structures/prior-matrix.ts";
+import { Prior, type PriorMatrix, readPrior } from "../structures/prior.ts";
+import { wholePrior } from "../structures/prior-matrix.ts";
 import { type Selection, select } from "../structures/selection.ts";
 import type { EvidenceRun, PriorRule } from "../training/evidence-options.ts";
 import { likelihoodOf } from "../training/likelihood-of.ts";
@@ -89,12 +88,7 @@ function ofMatrix(where: string, matrix: ArrayLike, scale: number, mean: ArrayLi
       throw new ShapeError(`${who}: expected a prior precision [${size}, ${size}], got shape [${shape.join(", ")}].`);
     }
     const centred = readPrior(who, selection, scale, mean);
-    return new Prior(
-      selection,
-      centred.precision,
-      centred.mean,
-      new AddedPrior(new FullCurvature(selection, 1, numbers)),
-    );
+    return new Prior(selection, centred.precision, centred.mean, wholePrior(selection, numbers));
   };
 }
 
@@ -120,7 +114,7 @@ class Penalty implements EvidenceRun {
     const { mean, matrix } = this.#prior;
     const [from, to] = [parameters / this.#bytes, gradient / this.#bytes];
     const deviation = inMemory(this.#dtype, (memory) => mean.map((m, i) => memory[from + this.#indices[i]] - m));
-    const pull = atOnce((matrix as AddedPrior).times(deviation));
+    const pull = atOnce((matrix as PriorMatrix).times(deviation));
     inMemory(this.#dtype, (memory) => {
       for (let i = 0; i < pull.length; i++) memory[to + this.#indices[i]] += this.#unit * pull[i];
     });

@@ -2,14 +2,12 @@
 
 import type { Plan } from "../curvature/plan.ts";
 import { OptionError } from "../errors.ts";
-import { atOnce, type Steps } from "../kernels/steps.ts";
+import { atOnce } from "../kernels/steps.ts";
 import { refuseSandwich } from "../posterior/outer-products.ts";
 import { refuseSwag } from "../posterior/swag.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
-import { DiagonalCurvature } from "../structures/diagonal/curvature.ts";
-import { FullCurvature } from "../structures/full/curvature.ts";
-import { Prior } from "../structures/prior.ts";
-import { AddedPrior } from "../structures/prior-matrix.ts";
+import { Prior, type PriorMatrix } from "../structures/prior.ts";
+import { addsPriors, priorOfPrecision } from "../structures/prior-matrix.ts";
 import type { Selection } from "../structures/selection.ts";
 
 /** Makes the prior of a selection. @throws OptionError, ShapeError, ValueError */
@@ -34,27 +32,15 @@ export function ofPosterior(where: string, posterior: WeightGaussian, scale = 1)
   const { parts, curvature, selection, theta } = posterior;
   refuseSwag(where, parts);
   refuseSandwich(where, parts);
-  if (!(curvature instanceof FullCurvature) && !(curvature instanceof DiagonalCurvature)) {
+  if (!addsPriors(curvature)) {
     throw new OptionError(
       `${where}: the posterior must be of the structure "full" or "diagonal", not "${curvature.structure}"; gaussianPrior(posterior.precision()) is the same precision as a matrix, for the structure "full".`,
     );
   }
-  let matrix: AddedPrior | undefined;
+  let matrix: PriorMatrix | undefined;
   return (who, others) => {
     if (!others.equals(selection)) throw new OptionError(`${who}: the prior is a posterior over other weights.`);
-    matrix ??= new AddedPrior(atOnce(precisionOf(posterior)));
+    matrix ??= atOnce(priorOfPrecision(curvature, posterior.factorised));
     return new Prior(others, Float64Array.of(scale), selection.take(theta), matrix);
   };
-}
-
-/** The precision of a posterior as a curvature. */
-function* precisionOf(posterior: WeightGaussian): Steps<FullCurvature | DiagonalCurvature> {
-  const { selection, examples, curvature } = posterior;
-  const precision = yield* posterior.factoring();
-  if (curvature instanceof FullCurvature) return new FullCurvature(selection, examples, yield* precision.dense());
-  return new DiagonalCurvature(
-    selection,
-    examples,
-    (yield* precision.variance()).map((x) => 1 / x),
-  );
 }

@@ -10,16 +10,36 @@ import { DiagonalCurvature } from "./diagonal/curvature.ts";
 import { FullCurvature } from "./full/curvature.ts";
 import type { Precision, PrecisionOptions, Prepared } from "./precision.ts";
 import { Prior, type PriorMatrix } from "./prior.ts";
+import type { Selection } from "./selection.ts";
 import { broughtHessian, rowOf } from "./table.ts";
 
+/** Whether precisions of a curvature's structure can be M of a prior. */
+export const addsPriors = (curvature: Curvature): curvature is FullCurvature | DiagonalCurvature =>
+  curvature instanceof FullCurvature || curvature instanceof DiagonalCurvature;
+
 /** A curvature as M of a prior; undefined for a structure that has none. */
-export function priorMatrixOf(curvature: Curvature): PriorMatrix | undefined {
-  const adds = curvature instanceof FullCurvature || curvature instanceof DiagonalCurvature;
-  return adds ? new AddedPrior(curvature) : undefined;
+export const priorMatrixOf = (curvature: Curvature): PriorMatrix | undefined =>
+  addsPriors(curvature) ? new AddedPrior(curvature) : undefined;
+
+/** The whole matrix M, [S, S]. */
+export const wholePrior = (selection: Selection, matrix: Float64Array): PriorMatrix =>
+  new AddedPrior(new FullCurvature(selection, 1, matrix));
+
+/** The precision of a posterior as M. @param curvature the posterior's, which says the structure */
+export function* priorOfPrecision(
+  curvature: FullCurvature | DiagonalCurvature,
+  precision: Precision,
+): Steps<PriorMatrix> {
+  const { selection, examples } = curvature;
+  if (curvature instanceof FullCurvature) {
+    return new AddedPrior(new FullCurvature(selection, examples, yield* precision.dense()));
+  }
+  const values = (yield* precision.variance()).map((x) => 1 / x);
+  return new AddedPrior(new DiagonalCurvature(selection, examples, values));
 }
 
 /** M of a prior, as a curvature that adds to others: the whole matrix or a diagonal. */
-export class AddedPrior implements PriorMatrix {
+class AddedPrior implements PriorMatrix {
   readonly curvature: FullCurvature | DiagonalCurvature;
   readonly diagonal: Float64Array;
   #logDeterminant: number | undefined;
