@@ -11,6 +11,7 @@ const rows: Record<Structure, small.StructureValue> = {
   kronecker: small.kronecker,
   ekfac: small.ekfac,
   lowRank: small.lowRank,
+  functional: small.functional,
 };
 const { gaussian, categorical, bernoulli, poisson, heteroscedastic, layers } = small;
 
@@ -40,7 +41,9 @@ describe.each(structures)("a file with the structure %s", (structure) => {
   test.each(cases)("predicts the same numbers, to the bit (%#)", async (value, likelihood, y) => {
     for (const net of value === gaussian ? [plain, rich] : [plain]) {
       const data = { x, y: y as library.ArrayLike };
-      const fitted = await library.laplace(net, { likelihood, structure, checks: false, priorPrecision: 2 }).fit(data);
+      const fitted = await library
+        .laplace(net, { likelihood, structure, points: x, checks: false, priorPrecision: 2 })
+        .fit(data);
       const bytes = library.savePosterior(fitted);
       const options = { structures: [rows[structure]], likelihoods: [value], ...(net === rich && { layers }) };
       const [ours, theirs] = [small.loadPosterior(bytes, options), library.loadPosterior(bytes)];

@@ -13,7 +13,7 @@ const root = resolve(import.meta.dirname, "..");
 const files = {
   laplace: { entry: "src/index.ts" },
   worker: { entry: "src/worker.ts" },
-  mini: { entry: "src/mini.ts", alone: true, without: ["diagonal", "ekfac", "kronecker", "lowRank"] },
+  mini: { entry: "src/mini.ts", alone: true, without: ["diagonal", "ekfac", "functional", "kronecker", "lowRank"] },
 };
 
 /** The names of values that an entry exports. */

@@ -18,7 +18,14 @@ import { checkTrained } from "../network/running.ts";
 import { bringAll } from "../structures/all.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { dryAccumulators, passesOf } from "./accumulators.ts";
-import { type CurvatureOptions, curvatureOptionNames, type PlaceOptions, readPlace, readPlan } from "./plan.ts";
+import {
+  type CurvatureOptions,
+  curvatureOptionNames,
+  type PlaceOptions,
+  readPlace,
+  readPlan,
+  withPoints,
+} from "./plan.ts";
 import { summarise } from "./rounds.ts";
 
 /**
@@ -59,7 +66,8 @@ function* curvatureSteps(
   const { memoryBudget: budget, first, ...rest } = options;
   const memoryBudget = readBudget("curvatureOf", budget);
   bringAll();
-  const plan = readPlan("curvatureOf", net, () => readLikelihood("curvatureOf", likelihood, net), rest);
+  const read = readPlan("curvatureOf", net, () => readLikelihood("curvatureOf", likelihood, net), rest);
+  const plan = withPoints("curvatureOf", read, rest);
   checkTrained("curvatureOf", net);
   const [length] = passesOf(plan).map((pass) => dryAccumulators(plan, pass)(1).length);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');

@@ -1,7 +1,7 @@
 // Options of a curvature, checked: a plan.
 
+import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
-import type { DType } from "../kernels/memory.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, type Rank, type Sharing, type Structure, structures } from "../structures/curvature.ts";
@@ -38,10 +38,15 @@ export interface CurvatureOptions {
    */
   sharing?: Sharing | undefined;
   /**
-   * How many eigenvalues "lowRank" keeps (default "auto": as many as leave out at most a hundredth of the trace, at most 100). The
-   * other structures do not look at it.
+   * How many eigenvalues "lowRank" keeps (default "auto": as many as leave out at most a hundredth of the trace, at most 100), or
+   * features "functional" (default "auto": all of its points). The other structures do not look at it.
    */
   rank?: Rank | undefined;
+  /**
+   * Inputs, [M, ...inputs], that "functional" needs: those of the data, some of them, or others. The posterior learns of the data
+   * what moves the outputs there. The other structures do not look at it.
+   */
+  points?: ArrayLike | undefined;
   /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
   basis?: Curvature | undefined;
 }
@@ -69,6 +74,7 @@ export const curvatureOptionNames: readonly string[] = [
   "seed",
   "sharing",
   "rank",
+  "points",
   "basis",
 ];
 
@@ -83,45 +89,29 @@ export interface Plan {
   readonly seed: number;
   readonly sharing: Sharing;
   readonly rank: Rank;
+  /** In the network's type; missing where the structure does not look at them. */
+  readonly points?: NDArray | undefined;
   readonly basis: Curvature | undefined;
   /** What is kept of the inputs; missing where nobody will ask. */
   readonly inputs?: typeof inputSums | undefined;
 }
 
-/** What was found once for plans that are alike but for numbers. */
-interface Known extends Pick<Plan, "structure" | "kind" | "samples" | "sharing" | "rank"> {
-  readonly dtype: DType;
-  readonly basis: boolean;
-  readonly results: Map<string, unknown>;
-}
-
-const known = new WeakMap<Selection, WeakMap<Likelihood, Known[]>>();
+/** What was found once for plans that are alike but for numbers, by their options. */
+const known = new WeakMap<Selection, WeakMap<Likelihood, Map<string, Map<string, unknown>>>>();
 /** Results that are kept of alike plans at most: sizes of data are among their names. */
 const MOST_KNOWN = 100;
 
 /** The results that are kept of plans like this one. */
 function resultsOf(plan: Plan): Map<string, unknown> {
-  const { net, selection, likelihood, structure, kind, samples, sharing, rank } = plan;
-  const { dtype } = net;
-  const basis = plan.basis !== undefined;
-  let ofSelection = known.get(selection);
-  if (ofSelection === undefined) {
-    ofSelection = new WeakMap();
-    known.set(selection, ofSelection);
-  }
-  let list = ofSelection.get(likelihood);
-  if (list === undefined) {
-    list = [];
-    ofSelection.set(likelihood, list);
-  }
-  for (const one of list) {
-    if (one.structure !== structure || one.kind !== kind || one.samples !== samples) continue;
-    if (one.rank !== rank) continue;
-    if (one.sharing === sharing && one.dtype === dtype && one.basis === basis) return one.results;
-  }
-  const results = new Map<string, unknown>();
-  if (list.length >= MOST_KNOWN) list.length = 0;
-  list.push({ dtype, structure, kind, samples, sharing, rank, basis, results });
+  const { net, selection, likelihood, structure, kind, samples, sharing, rank, points, basis } = plan;
+  const options = [net.dtype, structure, kind, samples, sharing, rank, points?.shape[0], basis !== undefined].join();
+  const ofSelection = known.get(selection) ?? new WeakMap();
+  known.set(selection, ofSelection);
+  const all = ofSelection.get(likelihood) ?? new Map();
+  ofSelection.set(likelihood, all);
+  const results = all.get(options) ?? new Map<string, unknown>();
+  if (all.size >= MOST_KNOWN) all.clear();
+  all.set(options, results);
   return results;
 }
 
@@ -139,7 +129,7 @@ export function once<Result>(plan: Plan, name: string, make: () => Result): Resu
 /** The number of weights up to which the whole matrix is the default. */
 const FULL_UP_TO = 1000;
 
-/** Checks the options; the likelihood is read once the network is known to be one. @throws OptionError, ShapeError */
+/** Checks the options but for the points; the likelihood is read once the network is known to be one. @throws OptionError, ShapeError */
 export function readPlan(
   where: string,
   net: Network,
@@ -182,4 +172,10 @@ export function readPlan(
     if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
   }
   return { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, basis, inputs };
+}
+
+/** A plan that is carried out, with the points that its structure may need. @throws OptionError, ShapeError, ValueError */
+export function withPoints(where: string, plan: Plan, { points }: CurvatureOptions): Plan {
+  const { readPoints } = rowNamed(plan.structure);
+  return readPoints === undefined ? plan : { ...plan, points: readPoints(where, plan.net, points) };
 }

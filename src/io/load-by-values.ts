@@ -15,7 +15,7 @@ import { readPosterior } from "./read-posteriors.ts";
 
 /** What a file may have. */
 export interface LoadOptions {
-  /** How its curvature is stored: some of `full`, `diagonal`, `kronecker`, `ekfac`, `lowRank`. */
+  /** How its curvature is stored: some of `full`, `diagonal`, `kronecker`, `ekfac`, `lowRank`, `functional`. */
   structures: readonly Row[];
   /** Its likelihood: some of `gaussian`, `categorical`, `bernoulli`, `poisson`, `heteroscedastic`. */
   likelihoods: readonly LikelihoodValue[];

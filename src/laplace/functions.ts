@@ -17,7 +17,7 @@ import { Laplace } from "./fitting.ts";
 import type { GaussianPrior } from "./gaussian-prior.ts";
 import type { LaplaceOptions } from "./options.ts";
 
-/** How a curvature is stored, as a value: `full`, `diagonal`, `kronecker`, `ekfac` or `lowRank`. */
+/** How a curvature is stored, as a value: `full`, `diagonal`, `kronecker`, `ekfac`, `lowRank` or `functional`. */
 export type StructureValue = Row;
 
 /** Options of this `laplace`: those of the other, with the likelihood and the structure as values, not by names. */

@@ -9,7 +9,7 @@ import { bytesText, MemoryBudgetError } from "../errors.ts";
 import { dryRun } from "../kernels/dry-run.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Structure } from "../structures/curvature.ts";
-import type { Pass } from "../structures/structure.ts";
+import { type Pass, sizesOf } from "../structures/structure.ts";
 import { broughtHessian, curvatureBytes, dryPrecision, table } from "../structures/table.ts";
 import { type Asked, FLOAT64, phaseBytes } from "./phase-bytes.ts";
 
@@ -73,16 +73,17 @@ export function estimate(
 ): MemoryEstimate {
   const { net, selection } = plan;
   const vector = FLOAT64 * selection.size;
-  // The parameters as they were, which the posterior keeps in float64, the prior's mean, and what is kept of the inputs.
-  const one = curvatureBytes(structure, selection, plan.rank);
+  const sizes = sizesOf(plan);
+  const one = curvatureBytes(structure, selection, sizes);
   const ofPrior = matrix === true ? one : 0;
+  // The parameters as they were, which the posterior keeps in float64, the prior's mean, and what is kept of the inputs.
   const kept = FLOAT64 * net.parameterCount + vector + (plan.inputs?.bytes(net.graph) ?? 0) + ofPrior;
   const copy = net.parameterCount * bytesPerElement(net.dtype);
   const passes = passesOf({ ...plan, structure });
   const last = passes[passes.length - 1];
   const apart = outputsApart({ ...plan, structure }, dryAccumulators(plan, last)(1).length);
   const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
-  const { precision, bytes: evidence } = dryPrecision(structure, selection, plan.rank);
+  const { precision, bytes: evidence } = dryPrecision(structure, selection, sizes);
   const used = phaseBytes(plan, precision, first);
   // The evidence takes the weights, and their distances to the prior's means.
   const factorisation = Math.max(evidence.all, evidence.kept + Math.max(2 * vector, used.predict));
@@ -98,7 +99,7 @@ export function estimate(
     const { kept: made, all } = dryRun(() => last.dryBegin?.(selection));
     peaks[0] += left + made + vector;
     peaks.push(Math.max(sums + part, sums + left + vector), left + vector + all);
-  }
+  } else if (last.dryBegin !== undefined) peaks.push(vector + dryRun(() => last.dryBegin?.(selection)).all);
   const fit = kept + copy + Math.max(...peaks);
   const { predict, evaluate, diagnose } = asked === undefined ? used : phaseBytes(plan, precision, asked);
   // What the first prediction kept is there from then on.
@@ -126,6 +127,7 @@ export function checkMemory(where: string, plan: Plan, budget: number, matrix: b
   if (bytes <= budget) return;
   const fitting = table()
     .filter(({ takes }) => plan.selection.whole || takes.singleWeights)
+    .filter(({ readPoints }) => readPoints === undefined || plan.points !== undefined)
     .filter(() => !matrix)
     .filter(({ name }) => (plan.kind !== "hessian" || broughtHessian().takes(name)) && needed(name) <= budget)
     .map(({ name }) => name);

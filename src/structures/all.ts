@@ -4,6 +4,7 @@ import { bringSpectrum } from "../linalg/spectrum.ts";
 import { diagonal } from "./diagonal/row.ts";
 import { ekfac } from "./ekfac/row.ts";
 import { fullWithHead } from "./full/head.ts";
+import { functional } from "./functional/row.ts";
 import { hessian } from "./hessian.ts";
 import { kronecker } from "./kronecker/row.ts";
 import { lowRank } from "./lowrank/row.ts";
@@ -11,7 +12,7 @@ import { bring, bringHessian } from "./table.ts";
 
 /** Brings all structures into the program, the exact Hessian and eigenvalues. */
 export function bringAll(): void {
-  bring(fullWithHead, diagonal, kronecker, ekfac, lowRank);
+  bring(fullWithHead, diagonal, kronecker, ekfac, lowRank, functional);
   bringHessian(hessian);
   bringSpectrum();
 }

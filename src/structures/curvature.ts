@@ -14,16 +14,20 @@ import type { Selection } from "./selection.ts";
 /**
  * How the curvature is stored: the whole matrix; its diagonal; for each weight matrix a Kronecker product B ⊗ A, outputs
  * by inputs, and for a bias B alone (Martens & Grosse 2015, arXiv:1503.05671); these factors' eigenbasis with the
- * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884); or its largest eigenvalues with their vectors.
+ * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884); its largest eigenvalues with their vectors; or the matrix
+ * within the span of the functions at some points, a Gaussian process with the tangent kernel.
  */
-export type Structure = "full" | "diagonal" | "kronecker" | "ekfac" | "lowRank";
+export type Structure = "full" | "diagonal" | "kronecker" | "ekfac" | "lowRank" | "functional";
 
-export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank"];
+export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"];
 
-/** How many eigenvalues "lowRank" keeps; "auto": as many as leave out at most a hundredth of the trace, and at most 100. */
+/**
+ * How many eigenvalues "lowRank" keeps; "auto": as many as leave out at most a hundredth of the trace, and at most 100. How many
+ * features "functional" keeps of its points; "auto": all.
+ */
 export type Rank = number | "auto";
 
-/** The largest eigenvalues of a curvature, V diag(values) Vᵀ. */
+/** The largest eigenvalues of a curvature, V diag(values) Vᵀ; of "functional" all of its own. */
 export interface LowRank {
   /** The eigenvalues, largest first, [k]. */
   readonly values: NDArray;
@@ -88,7 +92,7 @@ export interface Curvature {
   factors(): readonly Factors[];
   /** The eigenbases of "kronecker" and "ekfac", a block for each parameter in order. @throws ValueError for other structures */
   eigenbases(): readonly Eigenbasis[];
-  /** The eigenvalues and vectors of "lowRank". @throws ValueError for other structures */
+  /** The eigenvalues and vectors of "lowRank" and "functional". @throws ValueError for other structures */
   lowRank(): LowRank;
   /** The curvature over both sets of examples. @throws ValueError for curvatures that do not add */
   merge(other: Curvature): Curvature;
@@ -120,7 +124,7 @@ export abstract class SelectedCurvature {
   }
 
   lowRank(): LowRank {
-    throw this.notMadeOf("lowRank", '"lowRank"');
+    throw this.notMadeOf("lowRank", '"lowRank" or "functional"');
   }
 
   /** The error for parts that it does not have. */

@@ -18,9 +18,9 @@ import { diagonalPrecision } from "./diagonal/precision.ts";
 import { FullCurvature } from "./full/curvature.ts";
 import { fullPrecision } from "./full/precision.ts";
 import { asFloat64 } from "./jacobian-rows.ts";
-import { multiplied } from "./lowrank/products.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
+import { multiplied } from "./products.ts";
 import type { Selection } from "./selection.ts";
 import { type Pass, passOf, type SumOptions } from "./structure.ts";
 

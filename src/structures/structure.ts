@@ -1,7 +1,9 @@
 // What everything else asks of a structure: its row of the table.
 
+import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { DType } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
+import type { Network } from "../network/network.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Accumulator, Curvature, Rank, Sharing, Structure } from "./curvature.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
@@ -41,11 +43,28 @@ export function passOf(sums: (options: SumOptions) => Accumulator): Pass {
   return { dry: sums, begin: () => sums };
 }
 
-/** Options on which passes depend. */
+/** What passes depend on. */
 export interface PassOptions {
+  readonly net: Network;
+  readonly selection: Selection;
   readonly basis: Curvature | undefined;
   readonly rank: Rank;
+  /** Inputs, [M, ...], in the network's type. */
+  readonly points?: NDArray | undefined;
 }
+
+/** On which lengths of arrays depend, besides the weights. */
+export interface Sizes {
+  readonly rank: Rank;
+  /** M, how many points there are. */
+  readonly points: number;
+}
+
+/** Those of options. */
+export const sizesOf = ({ rank, points }: Pick<PassOptions, "rank" | "points">): Sizes => ({
+  rank,
+  points: points?.shape[0] ?? 0,
+});
 
 /** Arrays on their way into a file. */
 export type Write = (name: string, values: Float64Array, shape: readonly number[]) => void;
@@ -65,7 +84,7 @@ export interface ReadNumbers {
 export interface Row<C extends Curvature = Curvature> {
   readonly name: Structure;
   /** Options of a fit that it looks at. */
-  readonly options: readonly ("sharing" | "basis" | "damping" | "rank")[];
+  readonly options: readonly ("sharing" | "basis" | "damping" | "rank" | "points")[];
   /** Of those, in which curvatures that add must agree. */
   readonly agree: readonly "sharing"[];
   /** Single weights of a parameter; a prior precision for each weight. */
@@ -74,12 +93,14 @@ export interface Row<C extends Curvature = Curvature> {
   takesSpread(selection: Selection, site: LinearSite): boolean;
   /** Whether it has one curvature of all outputs also where each has a noise to be tuned. */
   readonly together?: true;
+  /** Reads the points that it needs. @throws OptionError, ShapeError, ValueError */
+  readPoints?(where: string, net: Network, points: ArrayLike | undefined): NDArray;
   /** A fit's passes through the data, by the options that it looks at. */
   passes(options: PassOptions): readonly Pass[];
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */
   precision(curvature: C, h: number, prior: Prior, options: PrecisionOptions): Steps<Precision>;
   /** A curvature of lengths alone, for dry runs. */
-  dry(selection: Selection, rank?: Rank): C;
+  dry(selection: Selection, sizes: Sizes): C;
   /** The arrays that sum over columns; what sums over examples alone is not among them. */
   columnSums(curvature: C): readonly Float64Array[];
   /** The same numbers over a selection's other view and as many examples, or with other sums over columns. */

@@ -6,10 +6,10 @@ import type { Steps } from "../kernels/steps.ts";
 import { eighInSteps } from "../linalg/in-steps.ts";
 import type { Curvature } from "./curvature.ts";
 import { DiagonalCurvature } from "./diagonal/curvature.ts";
-import { transposed } from "./lowrank/curvature.ts";
+import { transposed } from "./eigenpairs.ts";
 import { LowRankPrecision } from "./lowrank/precision.ts";
-import { multiplied } from "./lowrank/products.ts";
 import type { Prior } from "./prior.ts";
+import { multiplied } from "./products.ts";
 import type { Selection } from "./selection.ts";
 
 /** The curvature of no data, from so many snapshots. */

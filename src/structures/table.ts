@@ -3,12 +3,12 @@
 import { OptionError } from "../errors.ts";
 import { dryRun, sized } from "../kernels/dry-run.ts";
 import { atOnce } from "../kernels/steps.ts";
-import type { Curvature, Rank, Structure } from "./curvature.ts";
+import type { Curvature, Structure } from "./curvature.ts";
 import type { hessian as Hessian } from "./hessian.ts";
 import type { Precision } from "./precision.ts";
 import { Prior } from "./prior.ts";
 import type { Selection } from "./selection.ts";
-import type { Row } from "./structure.ts";
+import type { Row, Sizes } from "./structure.ts";
 
 const rows = new Map<Structure, Row>();
 
@@ -45,23 +45,26 @@ export function rowOf({ structure }: Pick<Curvature, "structure">): Row {
   return rowNamed(structure);
 }
 
+/** Lengths where nothing was said of them. */
+const anySizes: Sizes = { rank: "auto", points: 1 };
+
 /** The precision of a curvature of lengths alone, for dry runs, and what a dry run counts until its determinant is known. */
-export function dryPrecision(structure: Structure, selection: Selection, rank?: Rank) {
+export function dryPrecision(structure: Structure, selection: Selection, sizes = anySizes) {
   const { dry, precision: factor } = rowNamed(structure);
   const prior = new Prior(selection, Float64Array.of(1), sized(selection.size));
   let precision: Precision | undefined;
   const bytes = dryRun(() => {
-    precision = atOnce(factor(dry(selection, rank), 1, prior, { damping: false }));
+    precision = atOnce(factor(dry(selection, sizes), 1, prior, { damping: false }));
     return precision.logDeterminant;
   });
   return { precision: precision as Precision | undefined as Precision, bytes };
 }
 
 /** Bytes of a curvature's arrays. */
-export function curvatureBytes(structure: Structure, selection: Selection, rank?: Rank): number {
+export function curvatureBytes(structure: Structure, selection: Selection, sizes: Sizes): number {
   const { dry, write } = rowNamed(structure);
   const arrays = new Set<Float64Array>();
-  write(dry(selection, rank), (_, values) => arrays.add(values));
+  write(dry(selection, sizes), (_, values) => arrays.add(values));
   return [...arrays].reduce((sum, { length }) => sum + 8 * length, 0);
 }
 

@@ -2,7 +2,7 @@
 
 import { array } from "../array/ndarray.ts";
 import { expansion, lossAt } from "../curvature/expansion.ts";
-import { type Plan, readPlan } from "../curvature/plan.ts";
+import { type Plan, readPlan, withPoints } from "../curvature/plan.ts";
 import {
   checkBytes,
   checkChoice,
@@ -114,7 +114,12 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
       settings.memoryBudget,
       'The solver "conjugateGradients" needs no matrix.',
     );
-  const planOf = (structure: Plan["structure"]) => readPlan(where, inner, () => likelihood, { structure });
+  const planOf = (structure: Plan["structure"]) =>
+    withPoints(
+      where,
+      readPlan(where, inner, () => likelihood, { structure }),
+      {},
+    );
   const plan = planOf(whole ? "full" : "diagonal");
   // Where the whole matrix is not there, prior and noise go by a curvature of their own.
   const tuningPlan = evidence && planOf(evidence.structure ?? (size <= FULL_UP_TO ? "full" : "kronecker"));

@@ -65,7 +65,9 @@ export function ivon(options: IvonOptions = {}): VariationalOptimizer {
     options: { ...options },
     begin(problem) {
       if (problem.evidence !== undefined) {
-        throw new OptionError("train: ivon() has a prior of its own (priorPrecision), so leave evidence and prior out.");
+        throw new OptionError(
+          "train: ivon() has a prior of its own (priorPrecision), so leave evidence and prior out.",
+        );
       }
       const memory = Math.min(Math.max(MEMORY * problem.steps, LEAST_MEMORY), MOST_MEMORY);
       const how = { learningRate, beta1, beta2: beta2 ?? 1 - 1 / memory, initialCurvature, priorPrecision };

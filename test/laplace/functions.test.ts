@@ -15,8 +15,9 @@ const rows: Record<Structure, mini.StructureValue> = {
   kronecker: mini.kronecker,
   ekfac: mini.ekfac,
   lowRank: mini.lowRank,
+  functional: mini.functional,
 };
-const options = { checks: false, priorPrecision: 0.7 } as const;
+const options = { checks: false, priorPrecision: 0.7, points: [[-2], [0], [1], [3]] } as const;
 
 describe.each(structures)("with the structure %s", (structure) => {
   test("fit, evidence, tuning and predictions are those of laplace-ts, to the bit", async () => {

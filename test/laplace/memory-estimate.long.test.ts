@@ -37,13 +37,14 @@ import {
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { peakOf } from "./peak.ts";
 
-const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank"];
+const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"];
 
 const IGNORED = -100;
 
 /** Fits, asks for the evidence, predicts for one input: the estimate over the peak. */
 async function ratio(net: Network, examples: number, options: Partial<LaplaceOptions>): Promise<number> {
-  const all: LaplaceOptions = { likelihood: "classification", checks: false, ...options };
+  const points = randomNormal([20, ...net.inputShape], { seed: 3 });
+  const all: LaplaceOptions = { likelihood: "classification", checks: false, points, ...options };
   const { bytes } = estimateMemory(net, { ...all, examples });
   const x = randomNormal([examples, ...net.inputShape], { dtype: net.dtype, seed: 1 });
   const [classes, positions] = [net.outputShape.at(-1) as number, net.outputShape.slice(0, -1)];
@@ -66,8 +67,8 @@ async function ratio(net: Network, examples: number, options: Partial<LaplaceOpt
 }
 
 function expectNear(found: number, structure?: Structure): void {
-  // Promised are 20 %; what is counted is known better, but for the sketches and eigenvalues of "lowRank".
-  const [least, most] = structure === "lowRank" ? [0.9, 1.3] : [0.95, 1.06];
+  // Promised are 20 %; what is counted is known better, but for the sketches, eigenvalues and directions of "lowRank" and "functional".
+  const [least, most] = structure === "lowRank" || structure === "functional" ? [0.9, 1.3] : [0.95, 1.06];
   expect(found).toBeGreaterThan(least);
   expect(found).toBeLessThan(most);
 }
@@ -94,8 +95,10 @@ describe.each(structures)("%s", (structure) => {
 
   test("data that pass in several parts", async () => {
     const wide = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(4000, tanh), dense(2));
-    const one = estimateMemory(wide, { likelihood: "regression", structure, weights: "lastLayer", examples: 1e4 });
-    const two = estimateMemory(wide, { likelihood: "regression", structure, weights: "lastLayer", examples: 2e4 });
+    const points = randomNormal([5, 2], { seed: 4 });
+    const options = { likelihood: "regression", structure, weights: "lastLayer", points } as const;
+    const one = estimateMemory(wide, { ...options, examples: 1e4 });
+    const two = estimateMemory(wide, { ...options, examples: 2e4 });
     // All but the targets is the same then.
     expect(two.bytes - one.bytes).toBeLessThanOrEqual(1e4 * 2 * 8);
     if (structure !== "diagonal") return;
@@ -130,6 +133,7 @@ describe.each(structures)("%s", (structure) => {
       kronecker: { sharing: "reduce" },
       ekfac: {},
       lowRank: { rank: 20 },
+      functional: { rank: 20 },
     } as const;
     expectNear(await ratio(shared, 300, { structure, ...options[structure] }), structure);
     if (structure !== "ekfac") return;

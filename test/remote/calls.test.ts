@@ -266,8 +266,8 @@ test("derivatives are those of the page", async () => {
 describe.each(structures)("a curvature that is kept there: %s", async (structure) => {
   const { outputs, y } = targets.classes;
   const [net, data] = [netOf(outputs), { x, y }];
-  const here = curvatureOf(net, "classification", data, { structure });
-  const there = await remote.curvatureOf(await remote.send(net), "classification", data, { structure });
+  const here = curvatureOf(net, "classification", data, { structure, points: data.x });
+  const there = await remote.curvatureOf(await remote.send(net), "classification", data, { structure, points: data.x });
   const v = randomNormal([2, here.size], { seed: 7 });
 
   test("what is known without asking", () => {

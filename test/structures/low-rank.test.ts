@@ -151,7 +151,7 @@ test("what does not go together is refused", () => {
   const [net, data] = [make(), dataOf(4)];
   const curve = (options: object) => curvatureOf(net, gaussian(), data, options);
   expect(() => curve({ structure: "lowRank", rank: 0 })).toThrow(OptionError);
-  expect(() => curve({ structure: "diagonal" }).lowRank()).toThrow(/only "lowRank" has/);
+  expect(() => curve({ structure: "diagonal" }).lowRank()).toThrow(/only "lowRank" or "functional" has/);
   const [three, four] = [3, 4].map((rank) => curve({ structure: "lowRank", rank }));
   expect(() => three.merge(four)).toThrow(
     new ValueError("merge: a curvature of rank 4 does not add to one of rank 3."),

@@ -1,36 +1,20 @@
 // The largest eigenvalues with their vectors, from the products of the curvature with some random vectors.
 
-import { type ArrayLike, NDArray } from "../../array/ndarray.ts";
-import type { MemoryOptions } from "../../derivatives/budget.ts";
 import { ValueError } from "../../errors.ts";
 import { dryBytes, keptMatrix, keptNumbers } from "../../kernels/dry-run.ts";
-import { atOnce, type Steps } from "../../kernels/steps.ts";
+import type { Steps } from "../../kernels/steps.ts";
 import { eighInSteps } from "../../linalg/in-steps.ts";
-import {
-  type Curvature,
-  checkSame,
-  checkSquare,
-  type LowRank,
-  multiple,
-  readVectors,
-  SelectedCurvature,
-  sum,
-} from "../curvature.ts";
+import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
+import { type Eigenpairs, EigenpairsCurvature, transposed } from "../eigenpairs.ts";
+import { multiplied } from "../products.ts";
 import type { Selection } from "../selection.ts";
-import { multiplied } from "./products.ts";
 import { AUTO_SHARE, directions, mostOf, sketchSize } from "./sketch.ts";
-
-/** The largest eigenvalues, and vectors [k, S] in rows. */
-export interface Eigenpairs {
-  readonly values: Float64Array;
-  readonly vectors: Float64Array;
-}
 
 /** Eigenvalues below this part of the largest are rounding. */
 const ROUNDING = 1e-12;
 
 /** V diag(l) Vᵀ of the curvature's largest eigenvalues. Sums over examples are those of its products, which add exactly. */
-export class LowRankCurvature extends SelectedCurvature implements Curvature {
+export class LowRankCurvature extends EigenpairsCurvature {
   readonly structure = "lowRank";
   /** How many eigenvalues are kept; "auto": as many as leave out a hundredth of the trace. */
   readonly rank: number | "auto";
@@ -53,7 +37,6 @@ export class LowRankCurvature extends SelectedCurvature implements Curvature {
     this.trace = trace;
   }
 
-  /** Its eigenpairs, computed once. */
   *eigen(): Steps<Eigenpairs> {
     this.#eigen ??= yield* this.#decomposed();
     return this.#eigen;
@@ -101,42 +84,6 @@ export class LowRankCurvature extends SelectedCurvature implements Curvature {
     return { values: values.slice(values.length - count).reverse(), vectors };
   }
 
-  override lowRank(): LowRank {
-    const { values, vectors } = atOnce(this.eigen());
-    const kept = values.reduce((total, value) => total + value, 0);
-    return {
-      values: new NDArray(values.slice(), [values.length]),
-      vectors: new NDArray(vectors.slice(), [values.length, this.size]),
-      leftOut: this.trace[0] > 0 ? Math.max(0, 1 - kept / this.trace[0]) : 0,
-    };
-  }
-
-  diagonal(): NDArray {
-    const { values, vectors } = atOnce(this.eigen());
-    const result = new Float64Array(this.size);
-    for (let k = 0; k < values.length; k++) {
-      for (let i = 0; i < this.size; i++) result[i] += values[k] * vectors[k * this.size + i] ** 2;
-    }
-    return new NDArray(result, [this.size]);
-  }
-
-  dense(options: MemoryOptions = {}): NDArray {
-    const n = this.size;
-    checkSquare("dense", n, options);
-    const { values, vectors } = atOnce(this.eigen());
-    const weighed = vectors.map((entry, i) => values[Math.floor(i / n)] * entry);
-    const columns = transposed(weighed, n);
-    return new NDArray(multiplied(columns, n, transposed(vectors, n), n, values.length), [n, n]);
-  }
-
-  times(v: ArrayLike): NDArray {
-    const x = readVectors("times", v, this.size);
-    const { values, vectors } = atOnce(this.eigen());
-    const [n, k, rows] = [this.size, values.length, x.size / this.size];
-    const along = multiplied(Float64Array.from(x.data), rows, vectors, k, n).map((entry, i) => entry * values[i % k]);
-    return new NDArray(multiplied(along, rows, transposed(vectors, n), n, k), x.shape);
-  }
-
   /** Their products add: the eigenpairs are those of all examples. */
   merge(other: Curvature): LowRankCurvature {
     checkSame<LowRankCurvature>(this, other);
@@ -151,14 +98,4 @@ export class LowRankCurvature extends SelectedCurvature implements Curvature {
     const [sketch, trace] = [multiple(this.sketch, factor), multiple(this.trace, factor)];
     return new LowRankCurvature(this.selection, this.examples, this.rank, sketch, trace);
   }
-}
-
-/** The transpose of a matrix of rows of `width`, whose columns are multiplied. */
-export function transposed(x: Float64Array, width: number, factors?: Float64Array): Float64Array {
-  const rows = x.length / width;
-  const result = new Float64Array(x.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < width; j++) result[j * rows + i] = x[i * width + j] * (factors?.[j] ?? 1);
-  }
-  return result;
 }

@@ -16,14 +16,15 @@ import {
 import { inPieces, type Steps } from "../../kernels/steps.ts";
 import { copyOutInSteps, eighInSteps } from "../../linalg/in-steps.ts";
 import type { Backward } from "../../network/passes.ts";
+import type { SelectedCurvature } from "../curvature.ts";
+import { type Eigenpairs, type EigenpairsCurvature, transposed } from "../eigenpairs.ts";
 import { rowsCovariance, rowsVariance } from "../jacobian-rows.ts";
 import type { Precision } from "../precision.ts";
 import { logDeterminantOf, type Prior } from "../prior.ts";
-import { type Eigenpairs, type LowRankCurvature, transposed } from "./curvature.ts";
-import { multiplied } from "./products.ts";
+import { multiplied } from "../products.ts";
 
 /** Factors P = h V diag(l) Vᵀ + P₀. */
-export function* lowRankPrecision(curvature: LowRankCurvature, h: number, prior: Prior): Steps<Precision> {
+export function* lowRankPrecision(curvature: EigenpairsCurvature, h: number, prior: Prior): Steps<Precision> {
   const { values, vectors } = yield* curvature.eigen();
   const n = curvature.size;
   if (prior.structure === "scalar") {
@@ -43,13 +44,13 @@ export function* lowRankPrecision(curvature: LowRankCurvature, h: number, prior:
 }
 
 export class LowRankPrecision implements Precision {
-  readonly #curvature: Pick<LowRankCurvature, "size" | "selection">;
+  readonly #curvature: Pick<SelectedCurvature, "size" | "selection">;
   readonly #prior: Prior;
   /** μ, and w in rows. */
   readonly #pairs: Eigenpairs;
   readonly #delta: Float64Array;
 
-  constructor(curvature: Pick<LowRankCurvature, "size" | "selection">, prior: Prior, pairs: Eigenpairs) {
+  constructor(curvature: Pick<SelectedCurvature, "size" | "selection">, prior: Prior, pairs: Eigenpairs) {
     this.#curvature = curvature;
     this.#prior = prior;
     this.#pairs = pairs;
@@ -85,7 +86,7 @@ export class LowRankPrecision implements Precision {
     return result;
   }
 
-  *traces(parts: readonly LowRankCurvature[]): Steps<Float64Array> {
+  *traces(parts: readonly EigenpairsCurvature[]): Steps<Float64Array> {
     const result = new Float64Array(parts.length);
     for (const [c, part] of parts.entries()) {
       const { values, vectors } = yield* part.eigen();

@@ -18,7 +18,7 @@ export const lowRank: Row<LowRankCurvature> = {
   together: true,
   passes: ({ rank }) => [passOf(lowRankSums(rank))],
   precision: lowRankPrecision,
-  dry: (selection, rank = "auto") =>
+  dry: (selection, { rank }) =>
     new LowRankCurvature(selection, 0, rank, sized(sketchSize(rank, selection.size) * selection.size), sized(1)),
   columnSums: ({ sketch, trace }) => [sketch, trace],
   lift: ({ rank, sketch, trace }, selection, examples, sums = [sketch, trace]) =>

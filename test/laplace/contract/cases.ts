@@ -213,7 +213,7 @@ export const models: readonly Model[] = [
   { name: "categorical of 64", likelihood: categorical(), density: { name: "categorical" }, outputs: 64, many: true },
 ];
 
-const structures = ["full", "diagonal", "kronecker", "ekfac", "lowRank"] as const;
+const structures = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"] as const;
 export const kinds: readonly Kind[] = ["ggn", "monteCarlo", "empiricalFisher"];
 const choices = ["all", "lastLayer", "parameters", "indices"] as const;
 /** The last few are for predictions. */
@@ -355,8 +355,9 @@ function makeCases(): Case[] {
         const architecture = model.many ? "narrow" : names[(l + w + k) % names.length];
         const samples = [MOST, 7, 1, 11][(l + 3 * w + 2 * k) % 4];
         for (const structure of structures) {
-          // At full rank it is the whole matrix, which has all cases of its own.
+          // At full rank, or at all points, it is the whole matrix, which has all cases of its own.
           if (structure === "lowRank" && (l + w + k) % 4 !== 0) continue;
+          if (structure === "functional" && (l + w + k) % 4 !== 1) continue;
           const world = worldOf(architecture, model);
           const factored = structure === "kronecker" || structure === "ekfac";
           for (const sharing of factored && world.shared !== undefined
@@ -377,6 +378,9 @@ function makeCases(): Case[] {
                 ...(kind === "monteCarlo" && { monteCarloSamples: 3, seed: 4 }),
                 ...(sharing && { sharing }),
                 ...(structure === "lowRank" && { rank: 1000 }),
+                ...(structure === "functional" && {
+                  points: world.dataOf(Array.from({ length: MOST }, (_, n) => n)).x,
+                }),
               },
             });
           }
@@ -416,7 +420,8 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
   const reference = lazy((): Matrix => {
     const { monteCarloSamples: draws = 1, seed = 0, sharing = "expand" } = options;
     const weights = middles(model.density, examples, kind, { samples: draws, seed });
-    if (structure === "full" || structure === "lowRank") return fullCurvature(examples, weights, indices());
+    if (structure === "full" || structure === "lowRank" || structure === "functional")
+      return fullCurvature(examples, weights, indices());
     if (structure === "diagonal") {
       return fullCurvature(examples, weights, indices()).map((row, i) => row.map((x, j) => (i === j ? x : 0)));
     }

@@ -19,7 +19,7 @@ import {
 import { inverted, type Matrix, product, transposed } from "../../reference/laplace.ts";
 import { cases, fixtureOf, kinds, type Model, models, near, worldOf } from "./cases.ts";
 
-const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank"];
+const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"];
 
 function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number): void {
   expect(actual).toBeAllClose(expected, near(expected, relative));
@@ -52,7 +52,7 @@ describe.each(models.filter(({ shape }) => shape === undefined).map((model) => [
       const net = chain({ inputs: 4, dtype: "float64", seed: 3 }, dense(outputs, undefined, { bias: false }));
       const data = { x: inputsOf(1, 4), y: targetsOf(model, 1) };
       const [full, diagonal, kronecker, ekfac] = structures.map((structure) =>
-        curvatureOf(net, likelihood, data, { structure, curvature, seed: 1 }),
+        curvatureOf(net, likelihood, data, { structure, curvature, points: data.x, seed: 1 }),
       );
       expectNear(kronecker.dense().data, full.dense().data, 1e-12);
       expectNear(ekfac.dense().data, full.dense().data, 1e-12);
@@ -63,7 +63,7 @@ describe.each(models.filter(({ shape }) => shape === undefined).map((model) => [
     test.each(kinds)("%s of one example: Kronecker's blocks are those of the full matrix", (curvature) => {
       const { net, dataOf } = worldOf("plain", model);
       const [full, , kronecker] = structures.map((structure) =>
-        curvatureOf(net, likelihood, dataOf([0]), { structure, curvature, seed: 1 }),
+        curvatureOf(net, likelihood, dataOf([0]), { structure, curvature, points: dataOf([0]).x, seed: 1 }),
       );
       const n = full.size;
       const block = (i: number) => net.parameterTable.findIndex(({ offset, size }) => i >= offset && i < offset + size);
@@ -80,9 +80,10 @@ describe.each(models.filter(({ shape }) => shape === undefined).map((model) => [
       const weights = { parameters: ["0.weight"] };
       const posteriors = await Promise.all(
         structures.map((structure) =>
-          laplace(net, { likelihood, structure, weights, curvature, seed: 1, checks: false, priorPrecision: 0.3 }).fit(
-            data,
-          ),
+          laplace(net, {
+            ...{ likelihood, structure, weights, curvature, seed: 1, checks: false, priorPrecision: 0.3 },
+            points: data.x,
+          }).fit(data),
         ),
       );
       const [full] = posteriors;
@@ -250,7 +251,7 @@ describe("a fit", () => {
     "is at the parameters it began with, whoever changes the network meanwhile: %s",
     async (structure) => {
       const plan = (net: ReturnType<typeof make>) =>
-        laplace(net, { likelihood: "regression", structure, checks: false });
+        laplace(net, { likelihood: "regression", structure, points: x, checks: false });
       const net = make(1);
       const batches = new DataLoader(data, { batchSize: 1 });
       const due = await plan(make(1)).fit(batches);
@@ -271,8 +272,11 @@ describe("a fit", () => {
     const net = make(1).freeze("0", "1.bias");
     const parameters = ["1.weight", "2.weight", "2.bias"];
     for (const structure of structures) {
-      const frozen = await laplace(net, { likelihood: "regression", structure, checks: false }).fit(data);
-      const named = laplace(make(1), { likelihood: "regression", structure, weights: { parameters }, checks: false });
+      const frozen = await laplace(net, { likelihood: "regression", structure, points: x, checks: false }).fit(data);
+      const named = laplace(make(1), {
+        ...{ likelihood: "regression", structure, points: x, checks: false },
+        weights: { parameters },
+      });
       const due = await named.fit(data);
       expect(frozen.indices).toEqual(due.indices);
       expect(frozen.curvature.dense().data).toEqual(due.curvature.dense().data);
