@@ -51,7 +51,14 @@ function optionsFor(plan: Plan, columns: number): SumOptions {
   const { net, sharing } = plan;
   const selection = viewOf(plan)?.selection ?? plan.selection;
   const dtype = sumsWide(net.dtype, selection.size) ? "float64" : net.dtype;
-  return { selection, columns, dtype, sumType: dtype === "float64" ? dtype : sumTypeOf(plan), sharing };
+  return {
+    selection,
+    columns,
+    dtype,
+    sumType: dtype === "float64" ? dtype : sumTypeOf(plan),
+    sharing,
+    parameters: net.parameters.data,
+  };
 }
 
 /** The type of the factors' sums: a small σ magnifies what rounding leaves of the curvature. */

@@ -1,7 +1,7 @@
 // What everything else asks of a structure: its row of the table.
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
-import type { DType } from "../kernels/memory.ts";
+import type { DType, FloatArray } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { Network } from "../network/network.ts";
 import type { LinearSite } from "../network/parameters.ts";
@@ -20,6 +20,8 @@ export interface SumOptions {
   /** That of sums that a small noise would magnify. */
   readonly sumType: DType;
   readonly sharing: Sharing;
+  /** The network's parameters. */
+  readonly parameters: FloatArray;
 }
 
 /** A pass through the data. */

@@ -23,6 +23,7 @@ import type { SelectedParameter, Selection } from "../selection.ts";
 import type { PartSize } from "../squares.ts";
 import type { SumOptions } from "../structure.ts";
 import { type KroneckerBlock, KroneckerCurvature, ownFactor } from "./curvature.ts";
+import { nextLayer, pulledBack } from "./next-layer.ts";
 
 /** Where the factors of one site begin in the accumulator. */
 interface SiteFactors {
@@ -32,12 +33,19 @@ interface SiteFactors {
   readonly a: number | undefined;
   /** That of its outputs, which a bias shares, unless the weight is transposed. */
   readonly b: number | undefined;
-  readonly vectors: readonly { readonly selected: SelectedParameter; readonly at: number }[];
+  readonly vectors: readonly VectorFactor[];
+}
+
+/** The factor of a vector: its own sum, or what comes of the next layer's. */
+interface VectorFactor {
+  readonly selected: SelectedParameter;
+  readonly at: number;
+  readonly next: LinearSite | undefined;
 }
 
 /** Sums the factors. */
 export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature> {
-  const { selection, sumType, sharing } = options;
+  const { selection, sumType, sharing, parameters: values } = options;
   const { graph } = selection;
   let length = 0;
   const take = (groups: number, n: number) => {
@@ -50,9 +58,10 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
     if (site.kind === "linear" && tables > 0 && tables < nodes.length) {
       throw new OptionError(`"kronecker" and "ekfac" have no factors of "${site.weight.name}", a table in two roles.`);
     }
-    const vectors = parameters
-      .filter(ownFactor)
-      .map((selected) => ({ selected, at: take(1, selected.parameter.size) }));
+    const vectors = parameters.filter(ownFactor).map((selected): VectorFactor => {
+      const next = selected.role === "shift" ? nextLayer(selection, nodes) : undefined;
+      return { selected, at: next === undefined ? take(1, selected.parameter.size) : -1, next };
+    });
     if (site.kind === "elementwise") return { site, nodes, a: undefined, b: undefined, vectors };
     const { groups, outputs, inputs } = blockOf(site);
     const a = parameters.some(({ role }) => role === "weight") ? take(groups, inputs) : undefined;
@@ -65,7 +74,8 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
     add(backward, to, again, weights) {
       const bytes = bytesPerElement(sumType);
       for (const { site, nodes, a, b, vectors } of factors) {
-        for (const { selected, at } of vectors) {
+        for (const { selected, at, next } of vectors) {
+          if (next !== undefined) continue;
           const n = selected.parameter.size;
           scope(() => {
             const rows = vectorRows(backward, nodes, n, selected.role === "scale");
@@ -90,10 +100,14 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
     },
     *finish(sums, examples) {
       const blocks: KroneckerBlock[] = [];
+      const squares = squaresIn(sums);
+      const before = function* (site: LinearSite) {
+        const b = factors.find((one) => one.site === site)?.b as number;
+        return yield* pulledBack(yield* squares(1, site.outputs, b), site, values);
+      };
       for (const one of factors) {
-        const squares = squaresIn(sums);
         for (const selected of selection.sites().get(one.site) ?? []) {
-          blocks.push(yield* finishBlock(squares, one, selected, sharing, examples));
+          blocks.push(yield* finishBlock(squares, before, one, selected, sharing, examples));
         }
       }
       // In the order of the parameters.
@@ -150,6 +164,7 @@ function squaresIn(sums: ReadSums): Squares {
 
 function* finishBlock(
   squares: Squares,
+  before: (site: LinearSite) => Steps<Float64Array>,
   { nodes, a, b, vectors }: SiteFactors,
   selected: SelectedParameter,
   sharing: Sharing,
@@ -157,7 +172,7 @@ function* finishBlock(
 ): Steps<KroneckerBlock> {
   const { groups, outputs, inputs } = shapeOf(selected);
   const own = vectors.find((one) => one.selected === selected);
-  const left = yield* squares(groups, outputs, own?.at ?? (b as number));
+  const left = yield* own?.next ? before(own.next) : squares(groups, outputs, own?.at ?? (b as number));
   if (selected.role !== "weight") return { selected, b: left, a: undefined, count: examples };
   const perExample = sharing === "reduce" ? 1 : nodes.reduce((total, node) => total + positionsOf(node), 0);
   return { selected, b: left, a: yield* squares(groups, inputs, a as number), count: examples * perExample };
