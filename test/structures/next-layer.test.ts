@@ -9,12 +9,14 @@ import {
   dense,
   gaussian,
   type Layer,
+  type Likelihood,
   layerNorm,
   type NDArray,
   randomNormal,
   relu,
   residual,
   tanh,
+  type Weights,
   zeros,
 } from "../../src/index.ts";
 import { bringAll } from "../../src/structures/all.ts";
@@ -48,11 +50,14 @@ test("blocks of scales and shifts are those of the whole matrix", () => {
         layerNorm(),
         ...after,
       );
-      const likelihood = one(categorical(positions.length > 0 ? { classAxis: "last" } : {}), gaussian({ noise: 0.5 }));
+      const likelihood = one<Likelihood>(
+        categorical(positions.length > 0 ? { classAxis: "last" } : {}),
+        gaussian({ noise: 0.5 }),
+      );
       const count = one(1, 4);
       const x = randomNormal([count, ...net.inputShape], { seed: 5 });
       const y = zeros(likelihood.targets === "classes" ? [count, ...positions] : [count, ...positions, classes]);
-      const weights = one("all", { parameters: ["1.scale", "1.shift"] } as const, { layers: ["1", "2"] } as const);
+      const weights = one<Weights>("all", { parameters: ["1.scale", "1.shift"] }, { layers: ["1", "2"] });
       const curvature = one("ggn", "monteCarlo", "empiricalFisher");
       const find = (structure: "full" | "kronecker" | "ekfac") =>
         curvatureOf(net, likelihood, { x, y }, { structure, weights, curvature });
