@@ -61,7 +61,7 @@ describe("the house", () => {
   const others = [...files, ...sources("cli/src")].filter((file) => floorOf(file) !== floors.indexOf("likelihood"));
   test.each(others)("%s asks no likelihood for its name", (file) => {
     const text = readFileSync(file, "utf8").replace(/^import .*$/gm, "");
-    expect(text).not.toMatch(/["'](?:gaussian|categorical|bernoulli|poisson)["']/);
+    expect(text).not.toMatch(/["'](?:gaussian|heteroscedastic|categorical|bernoulli|poisson)["']/);
     expect(text).not.toMatch(/likelihood\.name [!=]==/);
   });
 
