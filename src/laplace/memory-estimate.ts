@@ -10,7 +10,7 @@ import { dryRun } from "../kernels/dry-run.ts";
 import { bytesPerElement, type DType } from "../kernels/memory.ts";
 import type { Structure } from "../structures/curvature.ts";
 import { type Pass, sizesOf } from "../structures/structure.ts";
-import { broughtHessian, curvatureBytes, dryPrecision, table } from "../structures/table.ts";
+import { broughtHessian, curvatureBytes, dryPrecision, rowNamed, table } from "../structures/table.ts";
 import { type Asked, FLOAT64, phaseBytes } from "./phase-bytes.ts";
 
 /**
@@ -99,7 +99,13 @@ export function estimate(
     const { kept: made, all } = dryRun(() => last.dryBegin?.(selection));
     peaks[0] += left + made + vector;
     peaks.push(Math.max(sums + part, sums + left + vector), left + vector + all);
-  } else if (last.dryBegin !== undefined) peaks.push(vector + dryRun(() => last.dryBegin?.(selection)).all);
+  } else if (last.dryBegin !== undefined) {
+    // What is there beside the sums, and what it is made of.
+    const { columnSums, dry } = rowNamed(structure);
+    const summed = columnSums(dry(selection, sizes)).reduce((all, { length }) => all + FLOAT64 * length, 0);
+    peaks[0] = Math.max(peaks[0], sums + part + one - summed);
+    peaks.push(vector + dryRun(() => last.dryBegin?.(selection)).all);
+  }
   const fit = kept + copy + Math.max(...peaks);
   const { predict, evaluate, diagnose } = asked === undefined ? used : phaseBytes(plan, precision, asked);
   // What the first prediction kept is there from then on.

@@ -85,7 +85,7 @@ describe.each(["ggn", "empiricalFisher", "monteCarlo", "hessian"] as CurvatureKi
     expect(plain.converged).toBe(true);
     expect(residualOf(plain.x)).toBeAllClose(new Float64Array(2 * n), { relative: 0, absolute: 1e-8 });
     for (const structure of structures) {
-      const preconditioner = curvatureOf(net, likelihood, data, { structure });
+      const preconditioner = curvatureOf(net, likelihood, data, { structure, points: data.x });
       const found = operator.solve(b, { shift, tolerance: 1e-10, preconditioner });
       expect(residualOf(found.x)).toBeAllClose(new Float64Array(2 * n), { relative: 0, absolute: 1e-8 });
       // The whole matrix's inverse is the answer itself.

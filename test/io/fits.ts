@@ -79,7 +79,7 @@ export async function fit(
   const { make, target } = likelihoods[likelihood];
   const y = array(Array.from({ length: examples - first }, (_, i) => target(i + first)));
   const x = array(Array.from({ length: examples - first }, (_, i) => inputs.sub(i + first)));
-  return laplace(net, { likelihood: make(), checks: false, ...options }).fit({ x, y });
+  return laplace(net, { likelihood: make(), checks: false, points: inputs, ...options }).fit({ x, y });
 }
 
 const bits = (values: NDArray) => ({ shape: values.shape, dtype: values.dtype, data: values.data });

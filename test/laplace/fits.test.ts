@@ -37,7 +37,7 @@ const rows = (from: number, to: number): Dataset => ({
   y: array(y.data.slice(2 * from, 2 * to), { shape: [to - from, 2] }),
 });
 const net = plain("float64", 2);
-const options = { likelihood: "regression", checks: false } satisfies LaplaceOptions;
+const options = { likelihood: "regression", points: x, checks: false } satisfies LaplaceOptions;
 
 function expectNear(found: Posterior, due: Posterior): void {
   const tolerance = { relative: 1e-9, absolute: 1e-12 };

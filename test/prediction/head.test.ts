@@ -47,6 +47,7 @@ async function compared(
   const posterior = await laplace(net, {
     likelihood,
     structure,
+    points: x,
     weights: "lastLayer",
     priorPrecision,
     checks: false,

@@ -74,7 +74,10 @@ describe.each(names)("%s", (structure) => {
     const numbers = kind === "numbers";
     const likelihood = numbers ? gaussian({ noise: 0.3 }) : ("classification" as const);
     const y = numbers ? randomNormal([12, outputs], { seed: 4 }) : Array.from({ length: 12 }, (_, i) => i % outputs);
-    const posterior = (await laplace(net, { likelihood, structure, checks: false }).fit({ x, y })) as Posterior;
+    const posterior = (await laplace(net, { likelihood, structure, points: x, checks: false }).fit({
+      x,
+      y,
+    })) as Posterior;
     const { indices, gains } = mostInformative(posterior, pool, 4);
     expect(new Set(indices).size).toBe(4);
     let sum = 0;

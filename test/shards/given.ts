@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { Random } from "../../src/array/random.ts";
 import type { Summary } from "../../src/curvature/accumulate.ts";
-import { type CurvatureOptions, readPlan } from "../../src/curvature/plan.ts";
+import { type CurvatureOptions, readPlan, withPoints } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
 import {
   chain,
@@ -30,7 +30,7 @@ const images = (dtype: "float32" | "float64") =>
 const rows = (dtype: "float32" | "float64") => chain({ inputs: 3, seed: 5, dtype }, dense(5, tanh), dense(2));
 
 export const cases = fc.record({
-  structure: fc.constantFrom("full", "diagonal", "kronecker", "ekfac"),
+  structure: fc.constantFrom("full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"),
   curvature: fc.constantFrom("ggn", "monteCarlo", "empiricalFisher"),
   sharing: fc.constantFrom("expand", "reduce"),
   dtype: fc.constantFrom("float32", "float64"),
@@ -67,8 +67,11 @@ export function given({ convolution, dtype, examples, length, batch, seed, struc
     return all;
   };
   const likelihood = convolution ? ("classification" as const) : ("regression" as const);
-  const options = { structure, curvature, sharing, seed: curvature === "monteCarlo" ? seed : 0 } as CurvatureOptions;
-  const plan = readPlan("fit", net, () => readLikelihood("fit", likelihood, net), options);
+  const points = randomNormal([3, ...net.inputShape], { seed: seed + 2 });
+  const drawn = curvature === "monteCarlo" ? seed : 0;
+  const options = { structure, curvature, sharing, points, seed: drawn } as CurvatureOptions;
+  const read = readPlan("fit", net, () => readLikelihood("fit", likelihood, net), options);
+  const plan = withPoints("fit", read, options);
   const approximation = laplace(net, { likelihood, checks: false, ...options });
   const bytes = (fit: Fit) => Buffer.from(savePosterior(approximation.posterior(fit))).toString("base64");
   const numbers = (sums: Summary) => {
