@@ -32,14 +32,55 @@ function replaced(text, ...pairs) {
   }, text);
 }
 
-/** What a file that is alone has in the place of a file of the kernels: memory of its own, no threads, and no file beside it: neither all kernels nor the wide ones. */
+/**
+ * What a file that is alone has in the place of others: memory of its own, no threads, and no file beside it, neither all kernels nor
+ * the wide ones.
+ */
 const aloneIn = {
-  "kernels.ts": (text) =>
+  "kernels/kernels.ts": (text) =>
     replaced(text, ["fileOfNode() ?? ", ""], ["environmentAsksForWide() ? loadWide() : load()", "load()"]),
-  "heap.ts": (text) => replaced(text, [`"SharedArrayBuffer" in globalThis`, "false"]),
-  "parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
-  "threads.ts": () =>
+  "kernels/heap.ts": (text) => replaced(text, [`"SharedArrayBuffer" in globalThis`, "false"]),
+  "kernels/parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
+  "kernels/threads.ts": () =>
     "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {};",
+  // Its one structure has a single pass, and needs no points.
+  "laplace/memory-estimate.ts": (text) =>
+    replaced(
+      text,
+      ["passes.length > 1", "false"],
+      ["last.dryBegin !== undefined", "false"],
+      ["readPoints === undefined || plan.points !== undefined", "true"],
+    ),
+  // Nothing in it makes a prior with a matrix, or an optimiser that draws: such options are refused.
+  "training/options.ts": (text) =>
+    replaced(
+      text,
+      [`(others || typeof prior?.learn !== "function")`, "true"],
+      ["prior ?? given", "given"],
+      ["optimizer?.step ?? optimizer?.begin", "optimizer?.step"],
+    ),
+  "training/train.ts": (text) =>
+    replaced(
+      text,
+      [`"begin" in optimizer ? optimizer.begin(problem) : optimizer`, "optimizer"],
+      ["this.#plan.optimizer.draw?.(theta, state) ?? theta", "theta"],
+      ["this.#plan.optimizer.finish?.()", "undefined"],
+    ),
+  "laplace/fitting.ts": (text) =>
+    replaced(
+      text,
+      [`typeof given?.over !== "function" || priorPrecision !== undefined || priorMean !== undefined`, "true"],
+      ["if (matrix !== undefined) await", "if (false) await"],
+    ),
+  "posterior/evidence.ts": (text) =>
+    replaced(
+      text,
+      ["matrix === undefined ? squares : yield* matrix.times(squares)", "squares"],
+      ["if (matrix !== undefined) yield* matrix.prepare();", ""],
+    ),
+  "posterior/tunable.ts": (text) => replaced(text, ["prior.matrix?.diagonal", "undefined"]),
+  "diagnosis/minimum.ts": (text) => replaced(text, ["matrix && atOnce(", "undefined && atOnce("]),
+  "curvature/plan.ts": (text) => replaced(text, ["readPoints === undefined ? plan : {", "true ? plan : {"]),
 };
 
 /** An entry's one file. @param code of the entry, where it is none of the library's */
@@ -49,7 +90,7 @@ async function chunkOf(input, code, alone = false) {
     resolveId: (id) => (id === ENTRY ? id : undefined),
     load: (id) => (id === ENTRY ? code : undefined),
     transform(text, id) {
-      const [, file] = id.match(/src\/kernels\/(\w+\.ts)$/) ?? [];
+      const [, file] = id.match(/src\/([\w-]+\/[\w-]+\.ts)$/) ?? [];
       const instead = alone ? aloneIn[file]?.(text) : undefined;
       return instead === undefined ? undefined : { code: instead, map: null };
     },
