@@ -1,10 +1,10 @@
 // Sums of the curvature's products with the directions of the points.
 
 import { sized } from "../../kernels/dry-run.ts";
-import { kernelsFor } from "../../kernels/kernels.ts";
-import { allocateFloats, copyIn } from "../../kernels/memory.ts";
+import { copyIn } from "../../kernels/memory.ts";
 import type { Accumulator } from "../curvature.ts";
 import { float64Rows } from "../jacobian-rows.ts";
+import { addProducts, addTrace } from "../sketch-sums.ts";
 import type { Pass, PassOptions, SumOptions } from "../structure.ts";
 import { sizesOf } from "../structure.ts";
 import { basisOf, dryBasis, featuresOf } from "./basis.ts";
@@ -38,16 +38,10 @@ function sumsIn(basis: Float64Array, { selection }: SumOptions): Accumulator<Fun
     dtype: "float64",
     length: k * n + 1,
     add(backward, to) {
-      const kernels = kernelsFor("float64");
       const count = backward.columns * backward.batch;
       const rows = float64Rows(backward, selection);
-      const squares = allocateFloats("float64", count);
-      kernels.dotRows(count, n, rows, rows, squares, false);
-      kernels.sumAxis(1, count, 1, squares, to + 8 * k * n, 1, true);
-      const v = copyIn("float64", basis, true);
-      const along = allocateFloats("float64", count * k);
-      kernels.gemm(1, count, k, n, rows, 0, n, 1, v, 0, 1, n, along, 0, k, 1, false);
-      kernels.gemm(1, k, n, count, along, 0, 1, k, rows, 0, n, 1, to, 0, n, 1, true);
+      addTrace(count, n, rows, to + 8 * k * n);
+      addProducts(count, n, rows, k, copyIn("float64", basis, true), to);
     },
     *finish(sums, examples) {
       const sketch = new Float64Array(k * n);
