@@ -46,7 +46,7 @@ const scores = (net: Network, upTo: number) =>
   });
 
 /** Learns the tasks in order, and gives the accuracy on those so far after each. */
-async function learn(structure: "full" | "diagonal" | undefined): Promise<number[][]> {
+async function learn(structure: "full" | "kronecker" | "diagonal" | undefined): Promise<number[][]> {
   const net = network();
   let before: Posterior | undefined;
   const history: number[][] = [];
@@ -68,6 +68,7 @@ const header = ["after task", ...tasks.map((_, t) => `${t * DEGREES}°`.padStart
 for (const [name, structure] of [
   ["each task alone", undefined],
   ["the last posterior as the prior, diagonal", "diagonal"],
+  ["the last posterior as the prior, kronecker", "kronecker"],
   ["the last posterior as the prior, full", "full"],
 ] as const) {
   console.log(`Accuracy on held-out points: ${name}`);

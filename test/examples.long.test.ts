@@ -200,13 +200,13 @@ test("own-primitive: its derivative is right, and its posterior comes back from 
 test("continual: the posterior before as the prior keeps tasks that training alone forgets", () => {
   const lines = run("continual");
   const starts = lines.flatMap((line, i) => (line.startsWith("Accuracy on held-out points") ? [i] : []));
-  expect(starts).toHaveLength(4);
+  expect(starts).toHaveLength(5);
   /** The accuracies on the five tasks after the last, and their mean. */
-  const [alone, diagonal, full, joint] = starts.map((start) => {
+  const [alone, diagonal, kronecker, full, joint] = starts.map((start) => {
     const row = numbers(lines[lines.indexOf("", start) - 1]);
     return row.slice(-6);
   });
-  for (const row of [alone, diagonal, full, joint]) {
+  for (const row of [alone, diagonal, kronecker, full, joint]) {
     expect(row).toHaveLength(6);
     expect(Math.min(...row)).toBeGreaterThan(60);
   }
@@ -214,6 +214,8 @@ test("continual: the posterior before as the prior keeps tasks that training alo
   expect(Math.min(...alone)).toBe(alone[0]);
   expect(full[0]).toBeGreaterThan(alone[0] + 3);
   expect(full[5]).toBeGreaterThan(diagonal[5]);
+  expect(kronecker[5]).toBeGreaterThan(diagonal[5]);
+  expect(kronecker[0]).toBeGreaterThan(alone[0] + 3);
   expect(diagonal[5]).toBeGreaterThanOrEqual(alone[5]);
   expect(joint[5]).toBeGreaterThan(full[5]);
   expect(full[5]).toBeGreaterThanOrEqual(alone[5] + 3);

@@ -171,6 +171,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   [on(reg, "sandwich"), data],
   ["gaussianPrior", reg, { scale: 0.5 }],
   ["gaussianPrior", spd, { scale: 0.5, mean: 1 }],
+  ["gaussianPrior", [{ parameter: "0.weight", b: [[2]], a: spd }], { scale: 0.5 }],
   [on(fit, "scale"), 2],
   [on(net, "forward"), x],
   [on(net.clone(), "setParameters"), direction],

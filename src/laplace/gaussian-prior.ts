@@ -14,6 +14,7 @@ import { wholePrior } from "../structures/prior-matrix.ts";
 import { type Selection, select } from "../structures/selection.ts";
 import type { EvidenceRun, PriorRule } from "../training/evidence-options.ts";
 import { likelihoodOf } from "../training/likelihood-of.ts";
+import { areFactors, type KroneckerFactors, ofFactors } from "./factors-prior.ts";
 import { type OverPlan, ofPosterior, overPlan, type Source } from "./posterior-prior.ts";
 
 /** Options of `gaussianPrior`. */
@@ -36,18 +37,29 @@ export interface GaussianPrior extends PriorRule {
  * posterior has the precision P = H/(σ² T) + P₀, and of `train`, whose penalty is ½ (θ − μ₀)ᵀ P₀ (θ − μ₀) beside the summed loss.
  *
  * - of a posterior, with its mean and precision: what earlier data said goes on, and a network learns tasks one after the other
- *   (Ritter, Botev & Barber 2018, arXiv:1805.07810). The next posterior has its structure, "full" or "diagonal", and its weights;
+ *   (Ritter, Botev & Barber 2018, arXiv:1805.07810). The next posterior has its structure, "full", "diagonal" or "kronecker", and its
+ *   weights. The precision of "kronecker", a product and a diagonal, becomes the nearest product for each weight: that with the least
+ *   Kullback-Leibler divergence of its Gaussian from the posterior;
+ * - of Kronecker factors, P₀ = B ⊗ A for each weight and B for each vector, for the structure "kronecker": a list as
+ *   `curvature.factors()` gives it, of all parameters of the selection, with symmetric positive definite factors;
  * - of a symmetric positive definite matrix P₀, [S, S], for the structure "full": in the order of `indices` of the posterior, as
  *   `precision()` is.
  * @throws ShapeError, ValueError for a matrix that is not symmetric; OptionError
  */
-export function gaussianPrior(source: WeightGaussian | ArrayLike, options: GaussianPriorOptions = {}): GaussianPrior {
+export function gaussianPrior(
+  source: WeightGaussian | ArrayLike | readonly KroneckerFactors[],
+  options: GaussianPriorOptions = {},
+): GaussianPrior {
   const where = "gaussianPrior";
   checkOptions(where, options, ["scale", "mean"]);
   const { scale = 1, mean } = options;
   checkNumber(where, "scale", scale, 0, true);
   const make =
-    source instanceof WeightGaussian ? ofPosterior(where, source, scale) : ofMatrix(where, source, scale, mean);
+    source instanceof WeightGaussian
+      ? ofPosterior(where, source, scale)
+      : areFactors(source)
+        ? ofFactors(where, source, scale, mean)
+        : ofMatrix(where, source, scale, mean);
   if (source instanceof WeightGaussian && mean !== undefined) {
     throw new OptionError(`${where}: a posterior has a mean of its own, so leave mean out.`);
   }

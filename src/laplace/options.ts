@@ -19,8 +19,8 @@ export interface LaplaceOptions<Given extends Likelihood | Task = Likelihood | T
   /** μ₀ of the prior: one number (default 0), one for each parameter, or one for each weight [S], in the same order. */
   priorMean?: ArrayLike | undefined;
   /**
-   * A prior of any precision in the place of these two: an earlier posterior, or `gaussianPrior` of one or of a matrix [S, S]. Then
-   * `priorPrecision` is its scale, which `with` changes and `optimizePrior` tunes.
+   * A prior of any precision in the place of these two: an earlier posterior, or `gaussianPrior` of one, of a matrix [S, S] or of Kronecker
+   * factors. Then `priorPrecision` is its scale, which `with` changes and `optimizePrior` tunes.
    */
   prior?: GaussianPrior | WeightGaussian | undefined;
   /** T of P = H/(σ² T) + P₀ (default 1); below 1 the posterior is narrower. */

@@ -3,6 +3,7 @@
 import type { Plan } from "../curvature/plan.ts";
 import { OptionError } from "../errors.ts";
 import { atOnce } from "../kernels/steps.ts";
+import { factorOf } from "../posterior/evidence.ts";
 import { refuseSandwich } from "../posterior/outer-products.ts";
 import { refuseSwag } from "../posterior/swag.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
@@ -34,13 +35,15 @@ export function ofPosterior(where: string, posterior: WeightGaussian, scale = 1)
   refuseSandwich(where, parts);
   if (!addsPriors(curvature)) {
     throw new OptionError(
-      `${where}: the posterior must be of the structure "full" or "diagonal", not "${curvature.structure}"; gaussianPrior(posterior.precision()) is the same precision as a matrix, for the structure "full".`,
+      `${where}: the posterior must be of the structure "full", "diagonal" or "kronecker", not "${curvature.structure}"; gaussianPrior(posterior.precision()) is the same precision as a matrix, for the structure "full".`,
     );
   }
   let matrix: PriorMatrix | undefined;
   return (who, others) => {
     if (!others.equals(selection)) throw new OptionError(`${who}: the prior is a posterior over other weights.`);
-    matrix ??= atOnce(priorOfPrecision(curvature, posterior.factorised));
+    const { prior, likelihood, temperature, damping } = parts;
+    const h = factorOf(likelihood, temperature);
+    matrix ??= atOnce(priorOfPrecision(curvature, { precision: () => posterior.factorised, h, prior, damping }));
     return new Prior(others, Float64Array.of(scale), selection.take(theta), matrix);
   };
 }

@@ -8,33 +8,49 @@ import { choleskyInSteps, eachRows } from "../linalg/in-steps.ts";
 import type { Curvature } from "./curvature.ts";
 import { DiagonalCurvature } from "./diagonal/curvature.ts";
 import { FullCurvature } from "./full/curvature.ts";
+import { KroneckerCurvature } from "./kronecker/curvature.ts";
+import { KroneckerPrior, priorOfFactors } from "./kronecker/prior.ts";
 import type { Precision, PrecisionOptions, Prepared } from "./precision.ts";
 import { Prior, type PriorMatrix } from "./prior.ts";
 import type { Selection } from "./selection.ts";
 import { broughtHessian, rowOf } from "./table.ts";
 
-/** Whether precisions of a curvature's structure can be M of a prior. */
-export const addsPriors = (curvature: Curvature): curvature is FullCurvature | DiagonalCurvature =>
+/** Curvatures of the structures whose precisions can be M of a prior. */
+export type Added = FullCurvature | DiagonalCurvature | KroneckerCurvature;
+
+const isSummed = (curvature: Curvature): curvature is FullCurvature | DiagonalCurvature =>
   curvature instanceof FullCurvature || curvature instanceof DiagonalCurvature;
 
+/** Whether precisions of a curvature's structure can be M of a prior. */
+export const addsPriors = (curvature: Curvature): curvature is Added =>
+  isSummed(curvature) || curvature instanceof KroneckerCurvature;
+
 /** A curvature as M of a prior; undefined for a structure that has none. */
-export const priorMatrixOf = (curvature: Curvature): PriorMatrix | undefined =>
-  addsPriors(curvature) ? new AddedPrior(curvature) : undefined;
+export function priorMatrixOf(curvature: Curvature): PriorMatrix | undefined {
+  if (curvature instanceof KroneckerCurvature) return new KroneckerPrior(curvature);
+  return isSummed(curvature) ? new AddedPrior(curvature) : undefined;
+}
 
 /** The whole matrix M, [S, S]. */
 export const wholePrior = (selection: Selection, matrix: Float64Array): PriorMatrix =>
   new AddedPrior(new FullCurvature(selection, 1, matrix));
 
-/** The precision of a posterior as M. @param curvature the posterior's, which says the structure */
-export function* priorOfPrecision(
-  curvature: FullCurvature | DiagonalCurvature,
-  precision: Precision,
-): Steps<PriorMatrix> {
+/** What a posterior's precision is made of: P = h H + P₀. */
+export interface Made {
+  readonly precision: () => Precision;
+  readonly h: number;
+  readonly prior: Prior;
+  readonly damping: boolean;
+}
+
+/** The precision of a posterior as M, of Kronecker factors the nearest product. @param curvature the posterior's, which says the structure */
+export function* priorOfPrecision(curvature: Added, { precision, h, prior, damping }: Made): Steps<PriorMatrix> {
   const { selection, examples } = curvature;
+  if (curvature instanceof KroneckerCurvature) return yield* priorOfFactors(curvature, h, prior, damping);
   if (curvature instanceof FullCurvature) {
-    return new AddedPrior(new FullCurvature(selection, examples, yield* precision.dense()));
+    return new AddedPrior(new FullCurvature(selection, examples, yield* precision().dense()));
   }
-  const values = (yield* precision.variance()).map((x) => 1 / x);
+  const values = (yield* precision().variance()).map((x) => 1 / x);
   return new AddedPrior(new DiagonalCurvature(selection, examples, values));
 }
 
