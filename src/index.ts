@@ -214,9 +214,13 @@ export { type KernelBuild, type KernelInfo, kernels } from "./kernels/kernels.ts
 export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { BurstOptions, ExamplesReport, InBursts, Steps, StopSignal } from "./kernels/steps.ts";
 export { type EstimateOptions, estimateMemory } from "./laplace/estimate-memory.ts";
-export type { KroneckerFactors } from "./laplace/factors-prior.ts";
 export type { FitOptions, Laplace } from "./laplace/fitting.ts";
-export { type GaussianPrior, type GaussianPriorOptions, gaussianPrior } from "./laplace/gaussian-prior.ts";
+export {
+  type GaussianPrior,
+  type GaussianPriorOptions,
+  gaussianPrior,
+  type KroneckerFactors,
+} from "./laplace/gaussian-prior.ts";
 export { type IvonPosteriorOptions, ivonPosterior } from "./laplace/ivon.ts";
 export { laplace } from "./laplace/laplace.ts";
 export type { MemoryEstimate } from "./laplace/memory-estimate.ts";

@@ -4,9 +4,8 @@ import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
 import { OptionError, ShapeError, valueText } from "../errors.ts";
 import { readSymmetric } from "../linalg/cholesky.ts";
 import { shapeOf } from "../structures/eigenblocks.ts";
-import { type KroneckerBlock, KroneckerCurvature } from "../structures/kronecker/curvature.ts";
-import { KroneckerPrior } from "../structures/kronecker/prior.ts";
 import { Prior, readPrior } from "../structures/prior.ts";
+import { type FactorsOf, factorsPrior } from "../structures/prior-matrix.ts";
 import type { SelectedParameter } from "../structures/selection.ts";
 import type { Source } from "./posterior-prior.ts";
 
@@ -55,12 +54,11 @@ export function ofFactors(
     }
     const blocks = selection.parameters.map((selected, i) => readBlock(who, selected, factors[names.indexOf(own[i])]));
     const centred = readPrior(who, selection, scale, mean);
-    const matrix = new KroneckerPrior(new KroneckerCurvature(selection, 1, blocks));
-    return new Prior(selection, centred.precision, centred.mean, matrix);
+    return new Prior(selection, centred.precision, centred.mean, factorsPrior(selection, blocks));
   };
 }
 
-function readBlock(where: string, selected: SelectedParameter, { parameter, a, b }: KroneckerFactors): KroneckerBlock {
+function readBlock(where: string, selected: SelectedParameter, { parameter, a, b }: KroneckerFactors): FactorsOf {
   const { groups, outputs, inputs } = shapeOf(selected);
   const weight = selected.role === "weight";
   if (weight === (a === undefined)) {
@@ -70,15 +68,15 @@ function readBlock(where: string, selected: SelectedParameter, { parameter, a, b
   }
   const read = (side: string, matrix: ArrayLike, n: number) =>
     readFactor(`${where}: the factor ${side} of "${parameter}"`, matrix, groups, n);
-  return { selected, b: read("b", b, outputs), a: a === undefined ? undefined : read("a", a, inputs), count: 1 };
+  return { selected, b: read("b", b, outputs), a: a === undefined ? undefined : read("a", a, inputs) };
 }
 
 /** [groups, n, n], or [n, n] of one group. @throws ShapeError, ValueError */
 function readFactor(where: string, matrix: ArrayLike, groups: number, n: number): Float64Array {
   const given = asArray(matrix);
-  const due = groups === 1 ? [n, n] : [groups, n, n];
-  if (given.shape.join() !== due.join()) {
-    throw new ShapeError(`${where}: expected a matrix [${due.join(", ")}], got shape ${shapeText(given.shape)}.`);
+  const shape = groups === 1 ? [n, n] : [groups, n, n];
+  if (given.shape.join() !== shape.join()) {
+    throw new ShapeError(`${where}: expected a matrix [${shape.join(", ")}], got shape ${shapeText(given.shape)}.`);
   }
   const all = given.reshape(groups, n, n);
   for (let g = 0; g < groups; g++) readSymmetric(where, all.sub(g));

@@ -17,6 +17,8 @@ import { likelihoodOf } from "../training/likelihood-of.ts";
 import { areFactors, type KroneckerFactors, ofFactors } from "./factors-prior.ts";
 import { type OverPlan, ofPosterior, overPlan, type Source } from "./posterior-prior.ts";
 
+export type { KroneckerFactors };
+
 /** Options of `gaussianPrior`. */
 export interface GaussianPriorOptions {
   /** What the precision is multiplied by (default 1): below 1 an earlier posterior is forgotten in part. `optimizePrior` tunes it. */

@@ -12,7 +12,7 @@ import { KroneckerCurvature } from "./kronecker/curvature.ts";
 import { KroneckerPrior, priorOfFactors } from "./kronecker/prior.ts";
 import type { Precision, PrecisionOptions, Prepared } from "./precision.ts";
 import { Prior, type PriorMatrix } from "./prior.ts";
-import type { Selection } from "./selection.ts";
+import type { SelectedParameter, Selection } from "./selection.ts";
 import { broughtHessian, rowOf } from "./table.ts";
 
 /** Curvatures of the structures whose precisions can be M of a prior. */
@@ -34,6 +34,23 @@ export function priorMatrixOf(curvature: Curvature): PriorMatrix | undefined {
 /** The whole matrix M, [S, S]. */
 export const wholePrior = (selection: Selection, matrix: Float64Array): PriorMatrix =>
   new AddedPrior(new FullCurvature(selection, 1, matrix));
+
+/** The factors of a parameter: B ⊗ A of a weight, B of a vector, [groups, n, n]. */
+export interface FactorsOf {
+  readonly selected: SelectedParameter;
+  readonly b: Float64Array;
+  readonly a: Float64Array | undefined;
+}
+
+/** The matrix M with these factors of each parameter, in their order. */
+export const factorsPrior = (selection: Selection, factors: readonly FactorsOf[]): PriorMatrix =>
+  new KroneckerPrior(
+    new KroneckerCurvature(
+      selection,
+      1,
+      factors.map((one) => ({ ...one, count: 1 })),
+    ),
+  );
 
 /** What a posterior's precision is made of: P = h H + P₀. */
 export interface Made {
