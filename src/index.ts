@@ -215,12 +215,7 @@ export type { DType, FloatArray } from "./kernels/memory.ts";
 export type { BurstOptions, ExamplesReport, InBursts, Steps, StopSignal } from "./kernels/steps.ts";
 export { type EstimateOptions, estimateMemory } from "./laplace/estimate-memory.ts";
 export type { FitOptions, Laplace } from "./laplace/fitting.ts";
-export {
-  type GaussianPrior,
-  type GaussianPriorOptions,
-  gaussianPrior,
-  type KroneckerFactors,
-} from "./laplace/gaussian-prior.ts";
+export { type GaussianPrior, type GaussianPriorOptions, gaussianPrior } from "./laplace/gaussian-prior.ts";
 export { type IvonPosteriorOptions, ivonPosterior } from "./laplace/ivon.ts";
 export { laplace } from "./laplace/laplace.ts";
 export type { MemoryEstimate } from "./laplace/memory-estimate.ts";
@@ -378,7 +373,7 @@ export * from "./search/public.ts";
 export type { Executor, OnExecutor, Shards, ShardTask } from "./shards/executor.ts";
 export type { CountedWeights, WeightVariances } from "./structures/counted-weights.ts";
 export type { Curvature, Eigenbasis, Factors, LowRank, Rank, Structure } from "./structures/curvature.ts";
-export type { Hyperparameters, PriorStructure } from "./structures/prior.ts";
+export type { Hyperparameters, KroneckerFactors, PriorStructure } from "./structures/prior.ts";
 export type { Weights } from "./structures/selection.ts";
 export type { EvidenceOptions, EvidenceRule, EvidenceRun, Learned, WeightGroups } from "./training/evidence-options.ts";
 export { type GaussNewtonOptions, gaussNewton } from "./training/gauss-newton.ts";

@@ -4,20 +4,10 @@ import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
 import { OptionError, ShapeError, valueText } from "../errors.ts";
 import { readSymmetric } from "../linalg/cholesky.ts";
 import { shapeOf } from "../structures/eigenblocks.ts";
-import { Prior, readPrior } from "../structures/prior.ts";
+import { type KroneckerFactors, Prior, readPrior } from "../structures/prior.ts";
 import { type FactorsOf, factorsPrior } from "../structures/prior-matrix.ts";
 import type { SelectedParameter } from "../structures/selection.ts";
 import type { Source } from "./posterior-prior.ts";
-
-/** The factors of a parameter's precision, B ⊗ A or B of a vector, as `Factors` of a curvature are. */
-export interface KroneckerFactors {
-  /** The parameter's name. */
-  readonly parameter: string;
-  /** B, symmetric positive definite, [outputs, outputs]; with an axis of groups first where there are several. */
-  readonly b: ArrayLike;
-  /** A, [inputs, inputs], of a weight; left out for a vector. */
-  readonly a?: ArrayLike | undefined;
-}
 
 /** Whether a value is a list of factors, and not numbers. */
 export function areFactors(source: unknown): source is readonly KroneckerFactors[] {

@@ -9,15 +9,13 @@ import { readSymmetric } from "../linalg/cholesky.ts";
 import { weightOf } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
 import { WeightGaussian } from "../posterior/weight-gaussian.ts";
-import { Prior, type PriorMatrix, readPrior } from "../structures/prior.ts";
+import { type KroneckerFactors, Prior, type PriorMatrix, readPrior } from "../structures/prior.ts";
 import { wholePrior } from "../structures/prior-matrix.ts";
 import { type Selection, select } from "../structures/selection.ts";
 import type { EvidenceRun, PriorRule } from "../training/evidence-options.ts";
 import { likelihoodOf } from "../training/likelihood-of.ts";
-import { areFactors, type KroneckerFactors, ofFactors } from "./factors-prior.ts";
+import { areFactors, ofFactors } from "./factors-prior.ts";
 import { type OverPlan, ofPosterior, overPlan, type Source } from "./posterior-prior.ts";
-
-export type { KroneckerFactors };
 
 /** Options of `gaussianPrior`. */
 export interface GaussianPriorOptions {

@@ -25,6 +25,16 @@ export interface Hyperparameters {
   readonly temperature?: number | undefined;
 }
 
+/** The factors of a parameter's precision, B ⊗ A or B of a vector, as `Factors` of a curvature are. */
+export interface KroneckerFactors {
+  /** The parameter's name. */
+  readonly parameter: string;
+  /** B, symmetric positive definite, [outputs, outputs]; with an axis of groups first where there are several. */
+  readonly b: ArrayLike;
+  /** A, [inputs, inputs], of a weight; left out for a vector. */
+  readonly a?: ArrayLike | undefined;
+}
+
 /** M, a precision that the prior's one number δ multiplies: in the structure of the posteriors that it is for. */
 export interface PriorMatrix {
   /** M, in that structure. */
