@@ -22,29 +22,38 @@ export const shared = defineConfig({
   },
 });
 
-// Starting a process and loading the library takes most files longer than their tests. Those of these folders share a process,
-// but for what changes the world around it or counts the bytes of all its memory.
-const folders = "array data evaluation io linalg losses network posterior structures training".split(" ");
+// Starting a process and loading the library takes most files longer than their tests. Those of the folders of a project share two
+// processes, but for what changes the world around it or counts the bytes of all its memory.
+const projects = {
+  sums: "array data evaluation io linalg losses network posterior structures training",
+  rules: "curvature derivatives likelihood prediction",
+  posteriors: "diagnosis laplace search",
+};
 const needsItsOwn = /\bvi\.|memoryUse|bytesInUse|peak\.ts|observeMemory|setClock|setThreads/;
-const together = folders
-  .flatMap((folder) => readdirSync(`test/${folder}`, { recursive: true }).map((name) => `test/${folder}/${name}`))
-  .filter(
-    (file) =>
-      file.endsWith(".test.ts") && !file.endsWith(".long.test.ts") && !needsItsOwn.test(readFileSync(file, "utf8")),
-  );
+const filesOf = (folders: string) =>
+  folders
+    .split(" ")
+    .flatMap((folder) => readdirSync(`test/${folder}`, { recursive: true }).map((name) => `test/${folder}/${name}`))
+    .filter(
+      (file) =>
+        file.endsWith(".test.ts") && !file.endsWith(".long.test.ts") && !needsItsOwn.test(readFileSync(file, "utf8")),
+    );
 
 export default defineConfig({
   ...shared,
   test: {
     ...shared.test,
     projects: [
-      { extends: true, test: { name: "together", include: together, isolate: false } },
+      ...Object.entries(projects).map(([name, folders]) => ({
+        extends: true as const,
+        test: { name, include: filesOf(folders), isolate: false },
+      })),
       {
         extends: true,
         test: {
           name: "alone",
           include: ["test/**/*.test.ts", "cli/test/**/*.test.ts", "models/test/*.test.ts"],
-          exclude: [...together, "**/*.long.test.ts"],
+          exclude: [...filesOf(Object.values(projects).join(" ")), "**/*.long.test.ts"],
         },
       },
     ],

@@ -1,5 +1,5 @@
 // The tests that take long: whole tables, examples, real workers that are killed, a release's dry run, thousands of altered files,
-// memory of large problems and to the byte.
+// memory of large problems and to the byte, and every case of the contract.
 import { defineConfig, mergeConfig } from "vitest/config";
 import { shared } from "./vitest.config.ts";
 
@@ -7,7 +7,13 @@ export default mergeConfig(
   shared,
   defineConfig({
     test: {
-      include: ["test/**/*.long.test.ts", "cli/test/**/*.long.test.ts", "models/test/*.long.test.ts"],
+      env: { LAPLACE_TS_EVERY_CASE: "1" },
+      include: [
+        "test/**/*.long.test.ts",
+        "cli/test/**/*.long.test.ts",
+        "models/test/*.long.test.ts",
+        "test/laplace/contract/*.test.ts",
+      ],
       reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results-long.json" }]] : ["default"],
     },
   }),

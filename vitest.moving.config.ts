@@ -10,11 +10,9 @@ const merged = mergeConfig(
       exclude: [
         "test/architecture.test.ts",
         "test/docs.test.ts",
-        "test/examples.long.test.ts",
         "test/array/passing.test.ts",
         "test/remote/threads.test.ts",
-        "test/shards/workers.long.test.ts",
-        "test/release.long.test.ts",
+        "**/*.long.test.ts",
         "node_modules/**",
       ],
       testTimeout: 600_000,

@@ -1,11 +1,28 @@
 // A matcher for arrays of numbers, equality of arrays, and the seed of the property-based tests, which every failure
 // prints.
 
-import fc from "fast-check";
+import fc, { type Plugin } from "fast-check";
 import { expect } from "vitest";
 import { NDArray } from "../src/index.ts";
 
 const seed = Number(process.env.FAST_CHECK_SEED ?? Date.now() % 2 ** 31);
+
+/** Whether every case is tried: by `npm run test:long`. Other suites try some of each kind, and random ones for a second. */
+export const everyCase = process.env.LAPLACE_TS_EVERY_CASE === "1";
+
+/** Ends a property between two of its runs: `fc.interruptAfterTimeLimit` would leave one of promises running beside the next test. */
+const forASecond: Plugin<unknown> = () => {
+  let end: number | undefined;
+  return {
+    decorateRun: (run) => (value) => {
+      end ??= performance.now() + 1000;
+      return performance.now() < end ? run(value) : new fc.PreconditionFailure(true);
+    },
+  };
+};
+
+// Files that share a process share what is installed, too.
+if (!everyCase && fc.readConfigureGlobal().seed === undefined) fc.installGlobalPlugin(forASecond);
 fc.configureGlobal({ seed, numRuns: 60 });
 
 /** Tolerances of `toBeAllClose`: |actual − expected| ≤ absolute + relative · |expected|. */

@@ -30,7 +30,8 @@ export const flags = [
 /**
  * Loads a page that imports modules of `folder` in turn, and gives the lines that they printed.
  * @param headers those of the page, such as a content security policy @param setup a script that runs before the modules
- * @param slower how many times slower the page's processor is to be; then `traced` is called with the trace's events in the end
+ * @param slower how many times slower the page's processor is to be than PLAIN_MILLISECONDS tells; then `traced` is called with the
+ * trace's events in the end
  */
 export async function inChromium(
   folder,
@@ -109,11 +110,28 @@ try { for (const path of ${JSON.stringify(modules)}) await import(path); await s
   return answer.lines;
 }
 
+/** How long `work` takes a processor of 2.5 GHz that is not slowed down. A machine that is slower by itself is slowed down by less. */
+const PLAIN_MILLISECONDS = 8.3;
+
+/** Sums of products, the best of some runs: other programs have their turns, too. */
+const work = `(() => {
+  const numbers = new Float64Array(40000).map((_, i) => i / 40000);
+  let best = Infinity;
+  for (let run = 0; run < 100; run++) {
+    const begin = performance.now();
+    let sum = 0;
+    for (let again = 0; again < 200; again++) for (let i = 0; i < numbers.length; i++) sum += numbers[i] * numbers[i];
+    best = Math.min(best, performance.now() - begin);
+    if (!(sum > 0)) throw new Error(String(sum));
+  }
+  return best;
+})()`;
+
 /**
  * Opens the address in the first page, slowed down, and records its tasks and marks (Chrome DevTools Protocol:
  * Emulation.setCPUThrottlingRate, Tracing). Gives what ends that and gives the events.
  */
-async function openSlowly(chromium, address, rate) {
+async function openSlowly(chromium, address, slower) {
   const [, , , input, output] = chromium.stdio;
   const waiting = new Map();
   const events = [];
@@ -141,6 +159,9 @@ async function openSlowly(chromium, address, rate) {
   const { sessionId } = await call("Target.attachToTarget", { targetId, flatten: true });
   const categories = "disabled-by-default-devtools.timeline,blink.user_timing,__metadata";
   await call("Tracing.start", { transferMode: "ReportEvents", categories });
+  const { result } = await call("Runtime.evaluate", { expression: work, returnByValue: true }, sessionId);
+  const rate = Math.max(1, (slower * PLAIN_MILLISECONDS) / result.value);
+  console.log(`The page is slowed down ${rate.toFixed(2)} times on this machine.`);
   await call("Emulation.setCPUThrottlingRate", { rate }, sessionId);
   await call("Page.navigate", { url: address }, sessionId);
   return async () => {

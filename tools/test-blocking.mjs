@@ -1,8 +1,8 @@
-// Pages that do not block. In headless Chromium, not isolated and with its processor four times slower, no task of the page is
-// longer than 50 ms (the Long Tasks API's threshold) while a full posterior of 1,827 weights is fitted to 2,000 rows, tuned, asked
-// and diagnosed by the asynchronous forms; the numbers are those of Node on the same build of the kernels, to the bit; and abort
-// works in each phase. Tasks are measured by the processor's time, from a trace, and a phase counts by the best of some runs: other
-// programs have their turns, too, and slow down what shares the processor's caches with them.
+// Pages that do not block. In headless Chromium, not isolated and with a processor four times slower than a usual one, no task of
+// the page is longer than 50 ms (the Long Tasks API's threshold) while a full posterior of 1,827 weights is fitted to 2,000 rows,
+// tuned, asked and diagnosed by the asynchronous forms; the numbers are those of Node on the same build of the kernels, to the bit;
+// and abort works in each phase. Tasks are measured by the processor's time, from a trace, and a phase counts by the best of some
+// runs: other programs have their turns, too, and slow down what shares the processor's caches with them.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

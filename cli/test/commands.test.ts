@@ -128,12 +128,6 @@ test("--json is one object on every command", async () => {
   expect(JSON.parse((await laplace(runs[1])).stdout)).toMatchObject({ rows: 40, skipped: 0, far: 0 });
 }, 60_000);
 
-test("the same seed gives the same file", async () => {
-  const fit = (name: string) => laplace(["fit", airquality, "-t", "Ozone", "-o", at(name), ...quick, "--seed", "3"]);
-  await Promise.all([fit("one.safetensors"), fit("two.safetensors")]);
-  expect(readFileSync(at("one.safetensors")).equals(readFileSync(at("two.safetensors")))).toBe(true);
-}, 60_000);
-
 test("what is far is flagged", async () => {
   const input = "Date,Solar.R,Wind,Temp\n1973-06-01,190,7.4,67\n1973-06-01,190,7.4,670\n1999-06-01,190,7.4,67\n";
   const { stdout } = await laplace(["predict", model, "-"], { input });
@@ -231,12 +225,6 @@ test("colours are left out when NO_COLOR says so", async () => {
   const forced = await laplace(["inspect", model], { env: { NO_COLOR: "", FORCE_COLOR: "1" } });
   expect(forced.stdout).toContain(styled);
 });
-
-test("the notebook runs from the build", async () => {
-  const run = await laplace(["notebook", "--json"]);
-  expect(run.code).toBe(0);
-  expect(Object.keys(JSON.parse(run.stdout))).toContain("training");
-}, 120_000);
 
 test("a delimiter that was not found, a header with one too many and a target that says nothing are named", async () => {
   const said = async (text: string) => {

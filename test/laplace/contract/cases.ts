@@ -44,7 +44,7 @@ import {
   type Part,
 } from "../../reference/laplace.ts";
 import { type Block, build } from "../../reference/network.ts";
-import type { Tolerance } from "../../setup.ts";
+import { everyCase, type Tolerance } from "../../setup.ts";
 
 /** A value that is computed when it is first asked for. */
 export function lazy<T>(compute: () => T): () => T {
@@ -358,6 +358,9 @@ function makeCases(): Case[] {
           // At full rank, or at all points, it is the whole matrix, which has all cases of its own.
           if (structure === "lowRank" && (l + w + k) % 4 !== 0) continue;
           if (structure === "functional" && (l + w + k) % 4 !== 1) continue;
+          // One of each curvature for a structure and a likelihood, with other weights each.
+          const other = structure !== "lowRank" && structure !== "functional" && !model.many;
+          if (!everyCase && other && (l + w + k + structures.indexOf(structure)) % 4 !== 0) continue;
           const world = worldOf(architecture, model);
           const factored = structure === "kronecker" || structure === "ekfac";
           for (const sharing of factored && world.shared !== undefined
