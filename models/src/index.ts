@@ -1,6 +1,13 @@
 // laplace-ts-models: networks that were trained elsewhere.
 
 export type { ParameterOrigin } from "./builder.ts";
+export type { Checkpoint } from "./checkpoints/checkpoint.ts";
+export {
+  type MatchedWeights,
+  type MatchOptions,
+  matchWeights,
+  type WeightMatch,
+} from "./checkpoints/match-weights.ts";
 export { ModelError, type Problem } from "./errors.ts";
 export type {
   FeaturesReport,

@@ -1,6 +1,7 @@
 # Networks with the modules and names of torchvision's ResNet-18, of a BERT classifier of Hugging Face's transformers and of
-# torchvision's ViT, of small widths: checkpoints.py FOLDER. Writes NAME.safetensors (float64, as safetensors.torch does, names in
-# order), NAME.onnx (float32) and NAME.json with inputs and outputs. Neither package is needed.
+# torchvision's ViT, of GPT-2 and of nn.LSTM, of small widths: checkpoints.py FOLDER. Writes NAME.safetensors (float64, as
+# safetensors.torch does, names in order), NAME.onnx (float32) of the first three and NAME.json with inputs and outputs. Neither
+# package is needed.
 import json, math, struct, sys
 from collections import OrderedDict
 import torch
@@ -78,7 +79,7 @@ class BertLayer(nn.Module):
 
 
 class BertForSequenceClassification(nn.Module):
-    def __init__(self, vocabulary=11, positions=6, width=8, heads=2, inner=16, layers=3, classes=3):
+    def __init__(self, vocabulary=11, positions=7, width=8, heads=2, inner=16, layers=3, classes=3):
         super().__init__()
         self.bert = nn.Module()
         embeddings = self.bert.embeddings = nn.Module()
@@ -94,7 +95,7 @@ class BertForSequenceClassification(nn.Module):
 
     def forward(self, tokens):
         e = self.bert.embeddings
-        x = e.word_embeddings(tokens) + e.token_type_embeddings(torch.zeros_like(tokens)) + e.position_embeddings(e.position_ids)
+        x = e.word_embeddings(tokens) + e.token_type_embeddings(torch.zeros_like(tokens)) + e.position_embeddings(e.position_ids[:, : tokens.shape[1]])
         x = e.LayerNorm(x)
         for layer in self.bert.encoder.layer:
             x = layer(x)
@@ -134,6 +135,62 @@ class VisionTransformer(nn.Module):
         return self.heads(self.encoder.ln(self.encoder.layers(x))[:, 0])
 
 
+# transformers/models/gpt2/modeling_gpt2.py: names of modules, and Conv1D of pytorch_utils.py, whose weight is [inputs, outputs].
+class Conv1D(nn.Module):
+    def __init__(self, outputs, inputs):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs) * 0.3)
+        self.bias = nn.Parameter(torch.randn(outputs) * 0.3)
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+class GPT2Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = nn.ModuleDict(OrderedDict(c_attn=Conv1D(3 * width, width), c_proj=Conv1D(width, width)))
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = nn.ModuleDict(OrderedDict(c_fc=Conv1D(4 * width, width), c_proj=Conv1D(width, 4 * width)))
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.attn["c_attn"](self.ln_1(x)).split(d, 2))
+        scores = q @ k.transpose(-1, -2) / math.sqrt(d // self.heads)
+        scores = scores.masked_fill(torch.ones(t, t).triu(1).bool(), -math.inf)
+        x = x + self.attn["c_proj"]((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d))
+        y = self.mlp["c_fc"](self.ln_2(x))
+        y = 0.5 * y * (1 + torch.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y**3)))
+        return x + self.mlp["c_proj"](y)
+
+
+class GPT2(nn.Module):
+    def __init__(self, vocabulary=11, positions=9, width=8, heads=2, layers=2):
+        super().__init__()
+        self.wte = nn.Embedding(vocabulary, width)
+        self.wpe = nn.Embedding(positions, width)
+        self.h = nn.ModuleList(GPT2Block(width, heads) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+
+    def forward(self, tokens):
+        x = self.wte(tokens) + self.wpe.weight[: tokens.shape[1]]
+        for block in self.h:
+            x = block(x)
+        return self.ln_f(x)[:, -1] @ self.wte.weight.T
+
+
+class Lstm(nn.Module):
+    def __init__(self, width=5):
+        super().__init__()
+        self.lstm = nn.LSTM(width, width, 2, batch_first=True)
+        self.fc = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.fc(self.lstm(x)[0][:, -1])
+
+
 def save(state, path):
     """What safetensors.torch.save_file writes: tensors by the size of their elements, then by name."""
     kinds = {torch.float64: ("F64", 8), torch.int64: ("I64", 8)}
@@ -157,6 +214,8 @@ networks = {
     "resnet18": (ResNet18(), torch.randn(5, 3, 33, 33)),
     "bert": (BertForSequenceClassification(), torch.randint(0, 11, (5, 6))),
     "vit": (VisionTransformer(), torch.randn(5, 3, 8, 8)),
+    "gpt2": (GPT2(), torch.randint(0, 11, (5, 6))),
+    "lstm": (Lstm(), torch.randn(5, 4, 5)),
 }
 for name, (net, x) in networks.items():
     for module in net.modules():
@@ -172,8 +231,10 @@ for name, (net, x) in networks.items():
     net = net.eval()
     axes = {"x": {0: "batch"}, "y": {0: "batch"}}
     # BatchNormalization stays a node of its own.
-    torch.onnx.export(net, x, f"{folder}/{name}.onnx", input_names=["x"], output_names=["y"], opset_version=14, dynamic_axes=axes,
-                      training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
+    exported = name in ("resnet18", "bert", "vit")
+    if exported:
+        torch.onnx.export(net, x, f"{folder}/{name}.onnx", input_names=["x"], output_names=["y"], opset_version=14, dynamic_axes=axes,
+                          training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False)
     net = net.double()
     x = x if x.dtype == torch.int64 else x.double()
     save(net.state_dict(), f"{folder}/{name}.safetensors")
