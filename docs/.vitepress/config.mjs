@@ -65,6 +65,7 @@ const guide = [
       page("The command line", "/command-line"),
       page("Files", "/files"),
       page("Models from elsewhere", "/models"),
+      page("PyTorch checkpoints", "/pytorch"),
       page("Performance and memory", "/performance"),
       page("Benchmarks", "/benchmarks"),
     ],

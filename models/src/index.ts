@@ -2,12 +2,8 @@
 
 export type { ParameterOrigin } from "./builder.ts";
 export type { Checkpoint } from "./checkpoints/checkpoint.ts";
-export {
-  type MatchedWeights,
-  type MatchOptions,
-  matchWeights,
-  type WeightMatch,
-} from "./checkpoints/match-weights.ts";
+export { type MatchOptions, matchWeights, type WeightMatch } from "./checkpoints/match-weights.ts";
+export type { MatchedWeights } from "./checkpoints/report.ts";
 export { ModelError, type Problem } from "./errors.ts";
 export type {
   FeaturesReport,

@@ -20,6 +20,7 @@ import {
   multiply,
   type Network,
   network,
+  paddingMask,
   permute,
   positionalEmbedding,
   relu,
@@ -63,25 +64,20 @@ export interface BertSizes extends Sizes {
   readonly heads: number;
   readonly inner: number;
   readonly layers: number;
+  /** Whether the token 0 is padding. */
+  readonly padded?: boolean;
 }
 
 /** transformers' BertForSequenceClassification (Devlin et al. 2019, arXiv:1810.04805) for sequences of one length, of one type. */
-export function bert({
-  vocabulary,
-  length,
-  width,
-  heads,
-  inner,
-  layers,
-  classes,
-  dtype = "float32",
-}: BertSizes): Network {
+export function bert(sizes: BertSizes): Network {
+  const { vocabulary, length, width, heads, inner, layers, classes, padded = false, dtype = "float32" } = sizes;
   const norm = () => layerNorm({ epsilon: 1e-12 });
   return network({ inputs: [length], dtype }, (tokens) => {
+    const mask = padded ? paddingMask(tokens) : undefined;
     const types = embedding(2, width)(multiply(tokens, 0));
     let x = norm()(positionalEmbedding()(add(embedding(vocabulary, width)(tokens), types)));
     for (let i = 0; i < layers; i++) {
-      x = norm()(residual(multiHeadAttention(heads))(x));
+      x = norm()(add(x, multiHeadAttention(heads)(x, mask)));
       x = norm()(residual(dense(inner, gelu), dense(width))(x));
     }
     return dense(classes)(dense(width, tanh)(flatten(slice(x, 0, 1, 0))));

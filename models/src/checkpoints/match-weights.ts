@@ -5,7 +5,7 @@ import { type Checkpoint, openCheckpoint, type StoredTensor } from "./checkpoint
 import { decide } from "./decide.ts";
 import type { Pair } from "./layouts.ts";
 import { leavesOf, within } from "./names.ts";
-import { tableOf } from "./report.ts";
+import { type MatchedWeights, tableOf } from "./report.ts";
 import { type Unit, unitsOf } from "./units.ts";
 import { weightsOf } from "./weights.ts";
 
@@ -20,16 +20,6 @@ export interface MatchOptions {
   keep?: readonly string[];
   /** Weights that the checkpoint has as [inputs, outputs], by their names or what these end in: `["c_attn.weight"]`. */
   transposed?: readonly string[];
-}
-
-/** One parameter or running statistic, and what it is in the checkpoint. */
-export interface MatchedWeights {
-  /** The tensor; several where they are joined, as queries, keys and values are. */
-  readonly from: readonly string[];
-  readonly to: string;
-  readonly shape: readonly number[];
-  /** What is done to the numbers: "" for nothing, "turned", "3 joined", "axes of length 1 left out" and the like. */
-  readonly change: string;
 }
 
 /** A checkpoint's tensors under the names of a network. */
@@ -49,14 +39,19 @@ function rowOf({ source: { names, rows }, slot, change }: Pair): MatchedWeights 
   return { from: names, to: slot.name, shape: slot.shape, change: [joined, change].filter(Boolean).join(", ") };
 }
 
-function checkOptions(where: string, { rename = {}, keep = [], transposed = [] }: MatchOptions): void {
-  const texts = [keep, transposed].every((list) => Array.isArray(list) && list.every((one) => typeof one === "string"));
-  const names = typeof rename === "object" && rename !== null && !Array.isArray(rename);
-  if (!names || !Object.values(rename).every((one) => one === null || typeof one === "string") || !texts) {
-    throw new OptionError(
-      `${where}: rename must be names by names, or null for what is passed over; keep and transposed lists of names.`,
-    );
+function checkOptions(where: string, options: MatchOptions): void {
+  if (typeof options !== "object" || options === null) throw new OptionError(`${where}: options must be an object.`);
+  const names = ["rename", "keep", "transposed"];
+  const stray = Object.keys(options).find((name) => !names.includes(name));
+  if (stray !== undefined) throw new OptionError(`${where}: unknown option "${stray}". Known: ${names.join(", ")}.`);
+  const { rename = {}, keep = [], transposed = [] } = options;
+  if (typeof rename !== "object" || rename === null || Array.isArray(rename)) {
+    throw new OptionError(`${where}: rename must be names by names, or null for what is passed over.`);
   }
+  const renamed = Object.values(rename).every((one) => one === null || typeof one === "string");
+  const texts = [keep, transposed].every((list) => Array.isArray(list) && list.every((one) => typeof one === "string"));
+  if (renamed && texts) return;
+  throw new OptionError(`${where}: rename must have names or null, keep and transposed be lists of names.`);
 }
 
 /** The network's units without what is kept, and what that is. @throws OptionError */

@@ -1,6 +1,6 @@
 // A checkpoint's tensors as the leaves of the tree that their names are: modules, and what is in each.
 
-/** What a tensor is in its module. A parameter that is no module's weight or bias, such as a class token, is a "value". */
+/** What a tensor is in its module. A parameter by itself, such as a class token, is a "value". */
 export type Role = "weight" | "bias" | "running_mean" | "running_var" | "value";
 
 /** One array as a module has it: a tensor, several beneath each other, or some rows of one. */

@@ -1,10 +1,19 @@
 // A match in words: as a table, or why there is none.
 
 import type { Problem } from "../errors.ts";
-import type { MatchedWeights } from "./match-weights.ts";
 import type { Leaf } from "./names.ts";
 import type { Matching } from "./search.ts";
 import type { Unit } from "./units.ts";
+
+/** One parameter or running statistic, and what it is in the checkpoint. */
+export interface MatchedWeights {
+  /** The tensor; several where they are joined, as queries, keys and values are. */
+  readonly from: readonly string[];
+  readonly to: string;
+  readonly shape: readonly number[];
+  /** What is done to the numbers: "" for nothing, "turned", "3 joined", "axes of length 1 left out" and the like. */
+  readonly change: string;
+}
 
 /** A module by its name; a parameter by its own. */
 export function nameOf({ arrays }: Leaf): string {

@@ -68,11 +68,14 @@ class BertLayer(nn.Module):
         self.intermediate = nn.ModuleDict(OrderedDict(dense=nn.Linear(width, inner)))
         self.output = nn.ModuleDict(OrderedDict(dense=nn.Linear(inner, width), LayerNorm=norm()))
 
-    def forward(self, x):
+    def forward(self, x, hidden=None):
         b, t, d = x.shape
         split = lambda y: y.view(b, t, self.heads, d // self.heads).transpose(1, 2)
         q, k, v = (split(self.attention.self[name](x)) for name in ("query", "key", "value"))
-        y = ((q @ k.transpose(-1, -2) / math.sqrt(d // self.heads)).softmax(-1) @ v).transpose(1, 2).reshape(b, t, d)
+        scores = q @ k.transpose(-1, -2) / math.sqrt(d // self.heads)
+        if hidden is not None:
+            scores = scores.masked_fill(hidden[:, None, None, :], torch.finfo(scores.dtype).min)
+        y = (scores.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d)
         x = self.attention.output["LayerNorm"](self.attention.output["dense"](y) + x)
         y = self.output["dense"](F.gelu(self.intermediate["dense"](x)))
         return self.output["LayerNorm"](y + x)
@@ -93,12 +96,12 @@ class BertForSequenceClassification(nn.Module):
         self.bert.pooler = nn.ModuleDict({"dense": nn.Linear(width, width)})
         self.classifier = nn.Linear(width, classes)
 
-    def forward(self, tokens):
+    def forward(self, tokens, hidden=None):
         e = self.bert.embeddings
         x = e.word_embeddings(tokens) + e.token_type_embeddings(torch.zeros_like(tokens)) + e.position_embeddings(e.position_ids[:, : tokens.shape[1]])
         x = e.LayerNorm(x)
         for layer in self.bert.encoder.layer:
-            x = layer(x)
+            x = layer(x, hidden)
         return self.classifier(torch.tanh(self.bert.pooler["dense"](x[:, 0])))
 
 
@@ -193,12 +196,11 @@ class Lstm(nn.Module):
 
 def save(state, path):
     """What safetensors.torch.save_file writes: tensors by the size of their elements, then by name."""
-    kinds = {torch.float64: ("F64", 8), torch.int64: ("I64", 8)}
+    kinds = {torch.float64: ("F64", 8), torch.int64: ("I64", 8), torch.float32: ("F32", 4)}
     header, data = {}, b""
-    for name, value in sorted(state.items()):
-        kind, _ = kinds[value.dtype]
+    for name, value in sorted(state.items(), key=lambda one: (-kinds[one[1].dtype][1], one[0])):
         raw = value.contiguous().numpy().tobytes()
-        header[name] = {"dtype": kind, "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        header[name] = {"dtype": kinds[value.dtype][0], "shape": list(value.shape), "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -209,6 +211,16 @@ def save(state, path):
 def plain(t):
     return {"shape": list(t.shape), "data": t.detach().double().flatten().tolist()}
 
+
+if "--docs" in sys.argv:
+    # The checkpoints of docs/pytorch.md.
+    resnet, bert = ResNet18(width=2).eval(), BertForSequenceClassification(vocabulary=30, positions=12, layers=2).eval()
+    save(resnet.state_dict(), f"{folder}/resnet18.safetensors")
+    save(bert.state_dict(), f"{folder}/bert.safetensors")
+    print(resnet(torch.ones(1, 3, 32, 32)))
+    tokens = torch.tensor([[2, 7, 19, 3, 0, 0]])
+    print(bert(tokens, tokens == 0))
+    sys.exit()
 
 networks = {
     "resnet18": (ResNet18(), torch.randn(5, 3, 33, 33)),
@@ -239,4 +251,10 @@ for name, (net, x) in networks.items():
     x = x if x.dtype == torch.int64 else x.double()
     save(net.state_dict(), f"{folder}/{name}.safetensors")
     with open(f"{folder}/{name}.json", "w") as file:
-        json.dump({"x": plain(x), "y": plain(net(x)), "names": list(net.state_dict())}, file)
+        result = {"x": plain(x), "y": plain(net(x)), "names": list(net.state_dict())}
+        if name == "bert":
+            # The token 0 as padding, but for the first one.
+            hidden = (x == 0) & (torch.arange(x.shape[1]) > 0)
+            x = x + ((x == 0) & ~hidden)
+            result["x"], result["y"], result["masked"] = plain(x), plain(net(x)), plain(net(x, hidden))
+        json.dump(result, file)

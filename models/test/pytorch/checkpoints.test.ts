@@ -20,16 +20,17 @@ execFileSync("/usr/bin/python3", ["-W", "ignore", "models/test/pytorch/checkpoin
   stdio: ["ignore", "ignore", "inherit"],
 });
 
-const networks: Record<string, (dtype: DType) => Network> = {
+const networks: Record<string, (dtype: DType, padded?: boolean) => Network> = {
   resnet18: (dtype) => resnet18({ width: 4, classes: 3, side: 33, dtype }),
-  bert: (dtype) => bert({ vocabulary: 11, length: 6, width: 8, heads: 2, inner: 16, layers: 3, classes: 3, dtype }),
+  bert: (dtype, padded = false) =>
+    bert({ padded, vocabulary: 11, length: 6, width: 8, heads: 2, inner: 16, layers: 3, classes: 3, dtype }),
   vit: (dtype) => vit({ width: 8, heads: 2, inner: 12, layers: 2, classes: 3, dtype }),
   gpt2: (dtype) => gpt2({ vocabulary: 11, length: 6, width: 8, heads: 2, layers: 2, dtype }),
   lstm: (dtype) => lstms({ inputs: 5, units: 5, layers: 2, dtype }),
 };
 
 describe.each(Object.keys(networks))("%s", (name) => {
-  const { x, y, names }: { x: Plain; y: Plain; names: string[] } = JSON.parse(
+  const { x, y, masked, names }: { x: Plain; y: Plain; masked?: Plain; names: string[] } = JSON.parse(
     readFileSync(`${folder}/${name}.json`, "utf8"),
   );
   const file = readFileSync(`${folder}/${name}.safetensors`);
@@ -46,6 +47,14 @@ describe.each(Object.keys(networks))("%s", (name) => {
     expect(found.length).toBe(y.data.length);
     const scale = Math.max(...y.data.map(Math.abs));
     expect(Math.max(...y.data.map((value, i) => Math.abs(found[i] - value)))).toBeLessThanOrEqual(tolerance * scale);
+    if (masked !== undefined) {
+      const padded = networks[name](dtype, true);
+      loadWeights(padded, matchWeights(padded, file).weights);
+      const own = padded.forward(array(x.data, { shape: x.shape, dtype })).data;
+      expect(Math.max(...masked.data.map((value, i) => Math.abs(own[i] - value)))).toBeLessThanOrEqual(
+        tolerance * scale,
+      );
+    }
     // Each tensor has a partner, or is said to have none.
     expect([...match.rows.flatMap(({ from }) => from), ...match.passedOver].sort()).toEqual([...names].sort());
     expect(match.rows.map(({ to }) => to).sort()).toEqual(
