@@ -218,6 +218,12 @@ for name, (net, shape) in networks.items():
         net.zero_grad()
         (net(x[i : i + 1])[0] * weight).sum().backward()
         gradients.append({n: plain(p.grad) for n, p in net.named_parameters() if p.grad is not None})
+    # The whole Jacobian of the first sample, row by row, where it is of few outputs.
+    jacobian = []
+    for k in range(y[0].numel() if y[0].numel() <= 12 else 0):
+        net.zero_grad()
+        net(x[:1])[0].flatten()[k].backward()
+        jacobian.append({n: plain(p.grad) for n, p in net.named_parameters() if p.grad is not None})
     with open(f"{folder}/{name}.json", "w") as file:
-        json.dump({"x": plain(x.double()), "y": plain(y), "tokens": shape == "tokens", "weight": plain(weight), "gradients": gradients}, file)
+        json.dump({"jacobian": jacobian, "x": plain(x.double()), "y": plain(y), "tokens": shape == "tokens", "weight": plain(weight), "gradients": gradients}, file)
 print(len(networks), "networks")

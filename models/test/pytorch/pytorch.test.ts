@@ -19,6 +19,8 @@ interface Expected {
   readonly tokens: boolean;
   readonly weight: Plain;
   readonly gradients: Record<string, Plain>[];
+  /** A record for each output of the first sample; empty where there are many. */
+  readonly jacobian: Record<string, Plain>[];
 }
 
 const folder = "build/models";
@@ -88,6 +90,31 @@ describe.each(names)("%s", (name) => {
     const own = fromOnnx(bytes("")).network;
     const { y } = await runOnnx(toOnnx(own), { data, shape });
     expectClose(y.data, own.forward(array(data, { shape })).data, 1e-5);
+  });
+
+  const short = end === undefined && expected.jacobian.length > 0;
+  test.skipIf(!short)("the Jacobian is PyTorch's, entry by entry", () => {
+    const size = expected.x.data.length / expected.x.shape[0];
+    const x = { shape: [1, ...expected.x.shape.slice(1)], data: expected.x.data.slice(0, size) };
+    const whole = jacobian(network, float64(x)).data;
+    const n = network.parameterCount;
+    expected.jacobian.forEach((theirs, row) => {
+      const named = network.named(array(whole.slice(row * n, (row + 1) * n), { dtype: "float64" }));
+      const sums = new Map<string, number[]>();
+      for (const { parameter, array: from, moved } of report.parameters) {
+        const known = [parameter, from].find((one) => theirs[one] !== undefined);
+        if (known === undefined) continue;
+        const own = moved && known === from ? einsum("oi->io", named[parameter]) : named[parameter];
+        const before = sums.get(known);
+        sums.set(
+          known,
+          Array.from(own.data, (value, k) => value + (before?.[k] ?? 0)),
+        );
+      }
+      const scale = Math.max(...Object.values(theirs).map(({ data }) => largest(data)));
+      for (const [known, sum] of sums) expectClose(sum, theirs[known].data, rounded.has(name) ? 1e-7 : 1e-10, scale);
+      if (!/mobilenet|lstm|gru|rnn/.test(name)) expect(sums.size).toBeGreaterThan(0);
+    });
   });
 
   test.skipIf(end !== undefined)("gradients of every sample are PyTorch's", () => {
