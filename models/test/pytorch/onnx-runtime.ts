@@ -5,7 +5,11 @@ const NAME = "onnxruntime-web";
 /** What is used of it. */
 interface OnnxRuntime {
   readonly env: { readonly wasm: { numThreads: number }; logLevel: string };
-  readonly Tensor: new (type: string, data: BigInt64Array | Float32Array, shape: readonly number[]) => object;
+  readonly Tensor: new (
+    type: string,
+    data: BigInt64Array | Float32Array | Float64Array,
+    shape: readonly number[],
+  ) => object;
   readonly InferenceSession: {
     create(bytes: Uint8Array): Promise<{
       run(inputs: Readonly<Record<string, object>>): Promise<Readonly<Record<string, { readonly data: unknown }>>>;
@@ -17,8 +21,8 @@ interface OnnxRuntime {
 export async function runOnnx(
   bytes: Uint8Array,
   x: { readonly data: ArrayLike<number>; readonly shape: readonly number[] },
-  { tokens = false, input = "x" }: { readonly tokens?: boolean; readonly input?: string } = {},
-): Promise<Readonly<Record<string, { readonly data: Float32Array }>>> {
+  { tokens = false, double = false, input = "x" }: { tokens?: boolean; double?: boolean; input?: string } = {},
+): Promise<Readonly<Record<string, { readonly data: Float32Array | Float64Array }>>> {
   const { default: ort } = (await import(NAME)) as { default: OnnxRuntime };
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
@@ -26,6 +30,8 @@ export async function runOnnx(
   const numbers = Array.from(x.data);
   const given = tokens
     ? new ort.Tensor("int64", BigInt64Array.from(numbers, BigInt), [...x.shape])
-    : new ort.Tensor("float32", Float32Array.from(numbers), [...x.shape]);
+    : double
+      ? new ort.Tensor("float64", Float64Array.from(numbers), [...x.shape])
+      : new ort.Tensor("float32", Float32Array.from(numbers), [...x.shape]);
   return session.run({ [input]: given }) as Promise<Readonly<Record<string, { readonly data: Float32Array }>>>;
 }
