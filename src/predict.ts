@@ -21,5 +21,6 @@ export { diagonal } from "./structures/diagonal/row.ts";
 export { ekfac } from "./structures/ekfac/row.ts";
 export { full } from "./structures/full/row.ts";
 export { functional } from "./structures/functional/row.ts";
+export { kfoc } from "./structures/kfoc/row.ts";
 export { kronecker } from "./structures/kronecker/row.ts";
 export { lowRank } from "./structures/lowrank/row.ts";

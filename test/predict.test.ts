@@ -10,6 +10,7 @@ const rows: Record<Structure, small.StructureValue> = {
   diagonal: small.diagonal,
   kronecker: small.kronecker,
   ekfac: small.ekfac,
+  kfoc: small.kfoc,
   lowRank: small.lowRank,
   functional: small.functional,
 };

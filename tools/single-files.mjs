@@ -13,7 +13,11 @@ const root = resolve(import.meta.dirname, "..");
 const files = {
   laplace: { entry: "src/index.ts" },
   worker: { entry: "src/worker.ts" },
-  mini: { entry: "src/mini.ts", alone: true, without: ["diagonal", "ekfac", "functional", "kronecker", "lowRank"] },
+  mini: {
+    entry: "src/mini.ts",
+    alone: true,
+    without: ["diagonal", "ekfac", "functional", "kfoc", "kronecker", "lowRank"],
+  },
 };
 
 /** The names of values that an entry exports. */

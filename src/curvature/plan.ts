@@ -47,7 +47,7 @@ export interface CurvatureOptions {
    * what moves the outputs there. The other structures do not look at it.
    */
   points?: ArrayLike | undefined;
-  /** Eigenbases for "ekfac", from another fit; without it, a pass of its own finds them. */
+  /** Eigenbases for "ekfac", or factors A for "kfoc", from another fit; without it, passes of their own find them. */
   basis?: Curvature | undefined;
 }
 
@@ -166,8 +166,11 @@ export function readPlan(
   if (kind === "hessian") broughtHessian().check(where, structure, likelihood, net.graph);
   checkWeights(where, structure, selection);
   if (basis !== undefined) {
-    if (!rowNamed(structure).options.includes("basis") || !hasBasis(basis)) {
-      throw new OptionError(`${where}: a basis is for "ekfac", and comes from a "kronecker" or "ekfac" curvature.`);
+    const { options, takesBasis } = rowNamed(structure);
+    if (!options.includes("basis") || !hasBasis(basis) || takesBasis?.(basis) === false) {
+      throw new OptionError(
+        `${where}: a basis is for "ekfac" or "kfoc", and comes from a "kronecker" curvature or its own.`,
+      );
     }
     if (!basis.selection.equals(selection)) throw new OptionError(`${where}: the basis is over other weights.`);
   }

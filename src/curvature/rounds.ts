@@ -60,12 +60,14 @@ export function* summarise(
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
     throw new ValueError(
-      `${where}: "${plan.structure}" goes through the data twice, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or a basis, with which one pass is enough.`,
+      `${where}: "${plan.structure}" goes through the data more than once, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or a basis, with which one pass is enough.`,
     );
   }
   const inputs = plan.inputs?.of(plan.net.graph);
   let before: Summary | undefined;
+  const results: Curvature[] = [];
   for (const [number, pass] of passes.entries()) {
+    if (pass.done?.(results)) break;
     const again = before !== undefined;
     const basis = before?.curvature ?? plan.basis;
     const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));
@@ -87,6 +89,7 @@ export function* summarise(
       );
     }
     before = summary;
+    if (summary !== undefined) results.push(summary.curvature);
   }
   const summary = before as Summary;
   summary.inputs = inputs;

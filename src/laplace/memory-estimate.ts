@@ -96,9 +96,13 @@ export function estimate(
     // The first pass, what becomes of its sums, and the second while both are there.
     const { sums, part } = bytesOfPass(plan, passes[0], 1, examples);
     const left = FLOAT64 * dryAccumulators(plan, passes[0])(1).length;
-    const { kept: made, all } = dryRun(() => last.dryBegin?.(selection));
-    peaks[0] += left + made + vector;
-    peaks.push(Math.max(sums + part, sums + left + vector), left + vector + all);
+    for (const pass of new Set(passes.slice(1))) {
+      const { kept: made, all } = dryRun(() => pass.dryBegin?.(selection));
+      const own = bytesOfPass(plan, pass, pass === last ? apart : 1, examples);
+      const kept = Math.max(own.sums + own.part, own.sums + curvature + vector);
+      peaks.push(kept + left + made + vector, left + vector + all);
+    }
+    peaks.push(Math.max(sums + part, sums + left + vector));
   } else if (last.dryBegin !== undefined) {
     // What is there beside the sums, and what it is made of.
     const { columnSums, dry } = rowNamed(structure);

@@ -6,13 +6,14 @@ import { ekfac } from "./ekfac/row.ts";
 import { fullWithHead } from "./full/head.ts";
 import { functional } from "./functional/row.ts";
 import { hessian } from "./hessian.ts";
+import { kfoc } from "./kfoc/row.ts";
 import { kronecker } from "./kronecker/row.ts";
 import { lowRank } from "./lowrank/row.ts";
 import { bring, bringHessian } from "./table.ts";
 
 /** Brings all structures into the program, the exact Hessian and eigenvalues. */
 export function bringAll(): void {
-  bring(fullWithHead, diagonal, kronecker, ekfac, lowRank, functional);
+  bring(fullWithHead, diagonal, kronecker, ekfac, kfoc, lowRank, functional);
   bringHessian(hessian);
   bringSpectrum();
 }

@@ -14,12 +14,21 @@ import type { Selection } from "./selection.ts";
 /**
  * How the curvature is stored: the whole matrix; its diagonal; for each weight matrix a Kronecker product B ⊗ A, outputs
  * by inputs, and for a bias B alone (Martens & Grosse 2015, arXiv:1503.05671); these factors' eigenbasis with the
- * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884); its largest eigenvalues with their vectors; or the matrix
+ * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884); the Kronecker product that is nearest to each block ("kfoc", Koroko et al.
+ * 2022, arXiv:2201.10285); its largest eigenvalues with their vectors; or the matrix
  * within the span of the functions at some points, a Gaussian process with the tangent kernel.
  */
-export type Structure = "full" | "diagonal" | "kronecker" | "ekfac" | "lowRank" | "functional";
+export type Structure = "full" | "diagonal" | "kronecker" | "ekfac" | "kfoc" | "lowRank" | "functional";
 
-export const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"];
+export const structures: readonly Structure[] = [
+  "full",
+  "diagonal",
+  "kronecker",
+  "ekfac",
+  "kfoc",
+  "lowRank",
+  "functional",
+];
 
 /**
  * How many eigenvalues "lowRank" keeps; "auto": as many as leave out at most a hundredth of the trace, and at most 100. How many
@@ -88,9 +97,9 @@ export interface Curvature {
   dense(options?: MemoryOptions): NDArray;
   /** The product with a vector [S], or with each row of [n, S], in float64 and that shape. @throws ShapeError */
   times(v: ArrayLike): NDArray;
-  /** The factors of "kronecker", a block for each parameter in order. @throws ValueError for other structures */
+  /** The factors of "kronecker" and "kfoc", a block for each parameter in order. @throws ValueError for other structures */
   factors(): readonly Factors[];
-  /** The eigenbases of "kronecker" and "ekfac", a block for each parameter in order. @throws ValueError for other structures */
+  /** The eigenbases of "kronecker", "ekfac" and "kfoc", a block for each parameter in order. @throws ValueError for other structures */
   eigenbases(): readonly Eigenbasis[];
   /** The eigenvalues and vectors of "lowRank" and "functional". @throws ValueError for other structures */
   lowRank(): LowRank;
@@ -116,11 +125,11 @@ export abstract class SelectedCurvature {
   }
 
   factors(): readonly Factors[] {
-    throw this.notMadeOf("factors", '"kronecker"');
+    throw this.notMadeOf("factors", '"kronecker" or "kfoc"');
   }
 
   eigenbases(): readonly Eigenbasis[] {
-    throw this.notMadeOf("eigenbases", '"kronecker" or "ekfac"');
+    throw this.notMadeOf("eigenbases", '"kronecker", "ekfac" or "kfoc"');
   }
 
   lowRank(): LowRank {

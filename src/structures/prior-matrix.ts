@@ -18,16 +18,19 @@ import { broughtHessian, rowOf } from "./table.ts";
 /** Curvatures of the structures whose precisions can be M of a prior. */
 export type Added = FullCurvature | DiagonalCurvature | KroneckerCurvature;
 
+/** That itself: what is made of it is not the next one's. */
+const isKronecker = (curvature: Curvature): curvature is KroneckerCurvature =>
+  curvature.constructor === KroneckerCurvature;
+
 const isSummed = (curvature: Curvature): curvature is FullCurvature | DiagonalCurvature =>
   curvature instanceof FullCurvature || curvature instanceof DiagonalCurvature;
 
 /** Whether precisions of a curvature's structure can be M of a prior. */
-export const addsPriors = (curvature: Curvature): curvature is Added =>
-  isSummed(curvature) || curvature instanceof KroneckerCurvature;
+export const addsPriors = (curvature: Curvature): curvature is Added => isSummed(curvature) || isKronecker(curvature);
 
 /** A curvature as M of a prior; undefined for a structure that has none. */
 export function priorMatrixOf(curvature: Curvature): PriorMatrix | undefined {
-  if (curvature instanceof KroneckerCurvature) return new KroneckerPrior(curvature);
+  if (isKronecker(curvature)) return new KroneckerPrior(curvature);
   return isSummed(curvature) ? new AddedPrior(curvature) : undefined;
 }
 
@@ -63,7 +66,7 @@ export interface Made {
 /** The precision of a posterior as M, of Kronecker factors the nearest product. @param curvature the posterior's, which says the structure */
 export function* priorOfPrecision(curvature: Added, { precision, h, prior, damping }: Made): Steps<PriorMatrix> {
   const { selection, examples } = curvature;
-  if (curvature instanceof KroneckerCurvature) return yield* priorOfFactors(curvature, h, prior, damping);
+  if (isKronecker(curvature)) return yield* priorOfFactors(curvature, h, prior, damping);
   if (curvature instanceof FullCurvature) {
     return new AddedPrior(new FullCurvature(selection, examples, yield* precision().dense()));
   }

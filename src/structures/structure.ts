@@ -36,6 +36,8 @@ export interface Pass {
    * @param rounding of the sums, relative
    */
   prepare?(before: Curvature | undefined, rounding: number): Steps<Curvature>;
+  /** Whether what the passes so far gave is enough, so that this one and all after it are left out. */
+  done?: ((results: Curvature[]) => boolean) | undefined;
   /** Its accumulators. @param prepared what `prepare` gave */
   begin(prepared: Curvature | undefined): (options: SumOptions) => Accumulator;
 }
@@ -97,6 +99,8 @@ export interface Row<C extends Curvature = Curvature> {
   readonly together?: true;
   /** Reads the points that it needs. @throws OptionError, ShapeError, ValueError */
   readPoints?(where: string, net: Network, points: ArrayLike | undefined): NDArray;
+  /** Whether it takes that curvature as the option `basis` (default: any that has eigenbases). */
+  takesBasis?(basis: Curvature): boolean;
   /** A fit's passes through the data, by the options that it looks at. */
   passes(options: PassOptions): readonly Pass[];
   /** Factors P = h H + P₀. @throws NotPositiveDefiniteError */

@@ -37,7 +37,7 @@ bringAll();
 
 const IGNORED = -100;
 
-/** The one pass of a fit with these options; "ekfac" has one where a basis is given. */
+/** The one pass of a fit with these options; "ekfac" and "kfoc" have one where a basis is given. */
 function planned(net: Network, likelihood: Likelihood, options: CurvatureOptions): PlannedPass {
   const plan = readPlan("test", net, () => readLikelihood("test", likelihood, net), options);
   const [pass] = passesOf(plan);
@@ -52,7 +52,7 @@ function check(net: Network, likelihood: Likelihood, options: CurvatureOptions, 
   const fit = (basis?: Curvature) => () => {
     found.push(curvatureOf(net, likelihood, { x, y }, { ...options, ...(basis && { basis }) }));
   };
-  if (options.structure === "ekfac") fit()();
+  if (options.structure === "ekfac" || options.structure === "kfoc") fit()();
   const [basis] = found;
   const pass = planned(net, likelihood, { ...options, basis });
   const cut = cutOfPass(pass, count);
@@ -73,7 +73,7 @@ function takes(likelihood: Likelihood, net: Network): boolean {
 
 const inputs = (net: Network, count: number) => randomNormal([count, ...net.inputShape], { dtype: net.dtype, seed: 1 });
 
-const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac"];
+const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "kfoc"];
 
 describe.each(structures)("%s", (structure) => {
   test("of random networks, likelihoods and columns", () => {

@@ -99,8 +99,8 @@ test("other structures have none, and say which have", () => {
   const data = { x: randomNormal([7, 3], { seed: 2 }), y: randomNormal([7, 2], { seed: 3 }) };
   const of = (structure: Structure) => curvatureOf(plain, "regression", data, { structure });
   for (const structure of ["full", "diagonal"] as const) {
-    expect(() => of(structure).factors()).toThrow(/only "kronecker" has/);
-    expect(() => of(structure).eigenbases()).toThrow(/only "kronecker" or "ekfac" has/);
+    expect(() => of(structure).factors()).toThrow(/only "kronecker" or "kfoc" has/);
+    expect(() => of(structure).eigenbases()).toThrow(/only "kronecker", "ekfac" or "kfoc" has/);
   }
   expect(() => of("ekfac").factors()).toThrow(/eigenbases\(\)/);
 });

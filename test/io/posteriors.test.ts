@@ -65,7 +65,7 @@ describe("a posterior comes back to the bit", () => {
     test("merged with one that was not saved, and with another that was", async () => {
       const net = plain("float64", 2);
       const whole = await fit(net, "gaussian", { structure });
-      const basis = structure === "ekfac" ? { basis: whole.curvature } : {};
+      const basis = structure === "ekfac" || structure === "kfoc" ? { basis: whole.curvature } : {};
       const part = await fit(net, "gaussian", { structure, ...basis }, 4);
       const merged = answers(whole.merge(part));
       const [wholeAgain, partAgain] = [again(whole), again(part)];

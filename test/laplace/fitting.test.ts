@@ -81,7 +81,7 @@ describe("fit and curvatureOf refuse data", () => {
       { structure: "ekfac" },
       [data].values(),
       ValueError,
-      /"ekfac" goes through the data twice, .* DataLoader/,
+      /"ekfac" goes through the data more than once, .* DataLoader/,
     ],
   ];
 

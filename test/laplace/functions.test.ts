@@ -14,6 +14,7 @@ const rows: Record<Structure, mini.StructureValue> = {
   diagonal: mini.diagonal,
   kronecker: mini.kronecker,
   ekfac: mini.ekfac,
+  kfoc: mini.kfoc,
   lowRank: mini.lowRank,
   functional: mini.functional,
 };

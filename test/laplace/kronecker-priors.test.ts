@@ -329,7 +329,7 @@ test("what is not factors of these parameters is refused by name", async () => {
         ],
       }),
     ).fit(never as never),
-  ).rejects.toThrow(/not positive definite: the factor a of "0.weight"/);
+  ).rejects.toThrow(/not positive definite: that of "0.weight"/);
   const ekfac = await laplace(net, { ...options, structure: "ekfac" }).fit(data);
   expect(() => gaussianPrior(ekfac)).toThrow(/"full", "diagonal" or "kronecker"/);
   // They are as they were when they were given.

@@ -37,7 +37,7 @@ import {
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { peakOf } from "./peak.ts";
 
-const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"];
+const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"];
 
 const IGNORED = -100;
 
@@ -134,6 +134,7 @@ describe.each(structures)("%s", (structure) => {
       diagonal: { curvature: "empiricalFisher", likelihood: "regression" },
       kronecker: { sharing: "reduce" },
       ekfac: {},
+      kfoc: {},
       lowRank: { rank: 20 },
       functional: { rank: 20 },
     } as const;

@@ -30,7 +30,7 @@ const images = (dtype: "float32" | "float64") =>
 const rows = (dtype: "float32" | "float64") => chain({ inputs: 3, seed: 5, dtype }, dense(5, tanh), dense(2));
 
 export const cases = fc.record({
-  structure: fc.constantFrom("full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"),
+  structure: fc.constantFrom("full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"),
   curvature: fc.constantFrom("ggn", "monteCarlo", "empiricalFisher"),
   sharing: fc.constantFrom("expand", "reduce"),
   dtype: fc.constantFrom("float32", "float64"),

@@ -55,6 +55,7 @@ export const operations: readonly Operation[] = [
   curvature("KFAC reduce", "kronecker", "reduce"),
   curvature("EKFAC expand", "ekfac"),
   curvature("EKFAC reduce", "ekfac", "reduce"),
+  curvature("KFOC", "kfoc"),
   {
     name: "Hessian",
     run: ({ net, x, y }) => curvatureOf(net, gaussian(), { x, y }, { structure: "diagonal", curvature: "hessian" }),
@@ -62,7 +63,7 @@ export const operations: readonly Operation[] = [
   {
     name: "prediction",
     async run({ net, x, y }) {
-      for (const structure of ["full", "diagonal", "kronecker", "ekfac"] as const) {
+      for (const structure of ["full", "diagonal", "kronecker", "ekfac", "kfoc"] as const) {
         const posterior = await laplace(net, { likelihood: gaussian(), structure, checks: false }).fit({ x, y });
         posterior.predict(x);
       }

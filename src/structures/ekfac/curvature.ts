@@ -81,6 +81,6 @@ export class EkfacCurvature extends SelectedCurvature implements Curvature {
 }
 
 /** Equal numbers will do: a basis that was read from a file is another array. */
-function sameNumbers(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
+export function sameNumbers(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
   return a === b || (a?.length === b?.length && a?.every((x, i) => x === b?.[i]) === true);
 }

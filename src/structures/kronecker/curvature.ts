@@ -17,6 +17,7 @@ import {
   type Factors,
   multiple,
   SelectedCurvature,
+  type Structure,
   sharedSums,
 } from "../curvature.ts";
 import { type BlockShape, type EigenBlock, eigenbasesOf, inGroups, shapeOf, timesBlocks } from "../eigenblocks.ts";
@@ -41,7 +42,7 @@ export function columnsInA({ selected: { site }, a }: KroneckerBlock): boolean {
 
 /** The curvature as Kronecker products, a block for each parameter. */
 export class KroneckerCurvature extends SelectedCurvature implements Curvature {
-  readonly structure = "kronecker";
+  readonly structure: Structure = "kronecker";
   readonly blocks: readonly KroneckerBlock[];
   /** The factors with each position as an example, where those of `blocks` were reduced and a basis is to come of them. */
   readonly expanded: KroneckerCurvature | undefined;
@@ -160,8 +161,17 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
   }
 
   scale(factor: number): KroneckerCurvature {
-    const blocks = this.blocks.map((block) => ({ ...block, b: multiple(block.b, factor) }));
-    return new KroneckerCurvature(this.selection, this.examples, blocks);
+    return this.remade(
+      this.selection,
+      this.examples,
+      this.blocks.map((block) => ({ ...block, b: multiple(block.b, factor) })),
+    );
+  }
+
+  /** Other blocks, of the same structure. */
+  remade(selection: Selection, examples: number, blocks: readonly KroneckerBlock[]): this {
+    const Own = this.constructor as new (...parts: [Selection, number, readonly KroneckerBlock[]]) => this;
+    return new Own(selection, examples, blocks);
   }
 }
 

@@ -2,8 +2,8 @@
 // j, the Gaussian with the precision diag(u_i v_j) that has the least Kullback-Leibler divergence KL(q ‖ N(0, diag(p)⁻¹)) is that
 // where the ratios p_ij / (u_i v_j) have the mean 1 in every row and column: ½ Σ (r − 1 − log r) of the ratios r is smallest there, and convex in
 // log u and log v. The divergence does not change with the basis, be it orthonormal or not. As Sinkhorn & Knopp 1967, rows and
-// columns take turns. It begins at the factors of Martens & Grosse 2015 (arXiv:1503.05671, 6.3), and takes their place: what
-// they add to the precision is not in all directions alike.
+// columns take turns. It begins near the damped factors of
+// Martens & Grosse 2015 (arXiv:1503.05671, 6.3).
 
 import type { Steps } from "../../kernels/steps.ts";
 
@@ -13,21 +13,16 @@ const CLOSE = 1e-9;
 
 /**
  * u [rows] and v [columns] whose products are nearest to p = x_i y_j + c, with c > 0: in each turn the divergence falls.
- * @param p [rows, columns] @param x [rows] @param y [columns] where p begins
+ * @param p [rows, columns] @param y [columns]
  */
 export function* nearestProduct(
   p: Float64Array,
-  x: Float64Array,
   y: Float64Array,
   c: number,
 ): Steps<{ readonly rows: Float64Array; readonly columns: Float64Array }> {
-  const [n, m] = [x.length, y.length];
-  const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  // (x + √c / π) (y + √c π), with π² the ratio of the means.
-  const [large, small] = [mean(x), mean(y)];
-  const pi = large > 0 && small > 0 ? Math.sqrt(small / large) : 1;
-  const rows = x.map((one) => one + Math.sqrt(c) / pi);
-  const columns = y.map((one) => one + Math.sqrt(c) * pi);
+  const [n, m] = [p.length / y.length, y.length];
+  const rows = new Float64Array(n);
+  const columns = y.map((one) => one + Math.sqrt(c));
   for (let turn = 0; turn < MOST_TURNS; turn++) {
     let worst = 0;
     for (let i = 0; i < n; i++) {
@@ -43,7 +38,7 @@ export function* nearestProduct(
     }
     for (let j = 0; j < m; j++) columns[j] = sums[j] / n;
     yield;
-    if (turn > 0 && worst < CLOSE) break;
+    if (worst < CLOSE) break;
   }
   return { rows, columns };
 }

@@ -2,6 +2,7 @@
 // is a sum of two, and two symmetric matrices, one of them positive definite, are diagonal in a common basis: with Uᵀ N U = 1, Uᵀ B U = diag(d) and
 // Vᵀ K V = 1, Vᵀ A V = diag(e) is P⁻¹ = W diag(1 / (h d_i e_j + δ)) Wᵀ, W = U ⊗ V (Golub & Van Loan, Matrix Computations, 8.7.1). So all is exact.
 
+import { sumOfLogs } from "../../array/logs.ts";
 import { ValueError } from "../../errors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { bringOut, copyIn, openScope, type Pointer, scope } from "../../kernels/memory.ts";
@@ -37,16 +38,11 @@ export class KroneckerPrior implements PriorMatrix {
   *prepare(): Steps<void> {
     if (this.#logDeterminant !== undefined) return;
     let sum = 0;
-    for (const { selected, outputs, inputs, qa, factors } of yield* this.curvature.decomposing()) {
-      const { b, a } = factors as NonNullable<EigenBlock["factors"]>;
-      for (const [side, values] of [["b", b] as const, ...(qa === undefined ? [] : [["a", a] as const])]) {
-        if (values.every((value) => value > 0)) continue;
-        throw new ValueError(
-          `The matrix of the prior is not positive definite: the factor ${side} of "${selected.parameter.name}" has an eigenvalue of 0 or less.`,
-        );
+    for (const { selected, values } of yield* this.curvature.decomposing()) {
+      if (!values.every((value) => value > 0)) {
+        throw new ValueError(`The matrix of the prior is not positive definite: that of "${selected.parameter.name}".`);
       }
-      const logs = (values: Float64Array) => values.reduce((all, value) => all + Math.log(value), 0);
-      sum += inputs * logs(b) + (qa === undefined ? 0 : outputs * logs(a));
+      sum += sumOfLogs(values);
     }
     this.#logDeterminant = sum;
   }
@@ -123,8 +119,7 @@ function withMatrix(
       selected.at,
     );
   }
-  const whole = precision.logDeterminant + logDeterminant;
-  Object.defineProperty(precision, "logDeterminant", { value: whole });
+  Object.defineProperty(precision, "logDeterminant", { value: precision.logDeterminant + logDeterminant });
   return Object.assign(precision, {
     *dense(): Steps<Float64Array> {
       const unit = new Float64Array(n * n);
@@ -137,11 +132,9 @@ function withMatrix(
     },
     *quadraticForm(rows: Float64Array, count: number): Steps<Float64Array> {
       const all = yield* products(terms, rows, n);
-      return Float64Array.from({ length: count }, (_, r) => {
-        let sum = 0;
-        for (let i = r * n; i < (r + 1) * n; i++) sum += rows[i] * all[i];
-        return sum;
-      });
+      const sums = new Float64Array(count);
+      for (let i = 0; i < all.length; i++) sums[Math.floor(i / n)] += rows[i] * all[i];
+      return sums;
     },
   });
 }
@@ -243,7 +236,7 @@ export function* priorOfFactors(
         const [root, both] = [Math.sqrt(delta), left * right + delta];
         p[i] = damped ? both + root * (left / Math.sqrt(h) + Math.sqrt(h) * right) : both;
       }
-      const near = qa === undefined ? { rows: p, columns: y } : yield* nearestProduct(p, x, y, delta);
+      const near = qa === undefined ? { rows: p, columns: y } : yield* nearestProduct(p, y, delta);
       b.set(yield* congruent(near.rows, qb, own?.b, outputs, g), g * outputs ** 2);
       if (qa !== undefined) a?.set(yield* congruent(near.columns, qa, own?.a, inputs, g), g * inputs ** 2);
     }

@@ -17,11 +17,11 @@ export const kronecker: Row<KroneckerCurvature> = {
   precision: kroneckerPrecision,
   dry: dryFactors,
   columnSums: ({ blocks }) => blocks.map((block) => (columnsInA(block) ? (block.a as Float64Array) : block.b)),
-  lift({ blocks }, selection, examples, sums) {
-    const others = blocks.map((block, i) =>
+  lift(curvature, selection, examples, sums) {
+    const others = curvature.blocks.map((block, i) =>
       sums === undefined ? block : columnsInA(block) ? { ...block, a: sums[i] } : { ...block, b: sums[i] },
     );
-    return new KroneckerCurvature(selection, examples, others);
+    return curvature.remade(selection, examples, others);
   },
   finer: ({ expanded }) => expanded,
   withFiner: ({ selection, examples, blocks }, finer) => new KroneckerCurvature(selection, examples, blocks, finer),

@@ -56,7 +56,9 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
     const nodes = graph.uses.get(site) ?? [];
     const tables = nodes.filter((node) => siteUseOf(node).table).length;
     if (site.kind === "linear" && tables > 0 && tables < nodes.length) {
-      throw new OptionError(`"kronecker" and "ekfac" have no factors of "${site.weight.name}", a table in two roles.`);
+      throw new OptionError(
+        `"kronecker", "ekfac" and "kfoc" have no factors of "${site.weight.name}", a table in two roles.`,
+      );
     }
     const vectors = parameters.filter(ownFactor).map((selected): VectorFactor => {
       const next = selected.role === "shift" ? nextLayer(selection, nodes) : undefined;
@@ -150,7 +152,7 @@ export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> 
 type Squares = (groups: number, n: number, start: number) => Steps<Float64Array>;
 
 /** Symmetric matrices [groups, n, n] of the sums, by where they begin: weight and bias share that of their outputs. */
-function squaresIn(sums: ReadSums): Squares {
+export function squaresIn(sums: ReadSums): Squares {
   const known = new Map<number, Float64Array>();
   return function* (groups, n, start) {
     const found = known.get(start);
@@ -209,7 +211,7 @@ interface Rows {
 }
 
 /** Adds Σ x xᵀ over the columns, examples and positions of a side, for each group. */
-function addGram(
+export function addGram(
   backward: Backward,
   sumType: DType,
   { count, positions, groups, n }: Rows,

@@ -43,6 +43,7 @@ import {
   middles,
   type Part,
 } from "../../reference/laplace.ts";
+import { bestLeft } from "../../reference/nearest-kronecker.ts";
 import { type Block, build } from "../../reference/network.ts";
 import { everyCase, type Tolerance } from "../../setup.ts";
 
@@ -213,7 +214,7 @@ export const models: readonly Model[] = [
   { name: "categorical of 64", likelihood: categorical(), density: { name: "categorical" }, outputs: 64, many: true },
 ];
 
-const structures = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"] as const;
+const structures = ["full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"] as const;
 export const kinds: readonly Kind[] = ["ggn", "monteCarlo", "empiricalFisher"];
 const choices = ["all", "lastLayer", "parameters", "indices"] as const;
 /** The last few are for predictions. */
@@ -359,11 +360,13 @@ function makeCases(): Case[] {
           if (structure === "lowRank" && (l + w + k) % 4 !== 0) continue;
           if (structure === "functional" && (l + w + k) % 4 !== 1) continue;
           // One of each curvature for a structure and a likelihood, with other weights each.
-          const other = structure !== "lowRank" && structure !== "functional" && !model.many;
+          const other = structure !== "lowRank" && structure !== "functional" && structure !== "kfoc" && !model.many;
           if (!everyCase && other && (l + w + k + structures.indexOf(structure)) % 4 !== 0) continue;
+          // Passes of its own, as many as it takes.
+          if (structure === "kfoc" && ((l + w + k) % 3 !== 2 || model.many)) continue;
           const world = worldOf(architecture, model);
-          const factored = structure === "kronecker" || structure === "ekfac";
-          for (const sharing of factored && world.shared !== undefined
+          const factored = structure === "kronecker" || structure === "ekfac" || structure === "kfoc";
+          for (const sharing of factored && structure !== "kfoc" && world.shared !== undefined
             ? (["expand", "reduce"] as const)
             : [undefined]) {
             cases.push({
@@ -428,6 +431,16 @@ export function fixtureOf({ world, model, kind, structure, samples, options }: C
     if (structure === "diagonal") {
       return fullCurvature(examples, weights, indices()).map((row, i) => row.map((x, j) => (i === j ? x : 0)));
     }
+    if (structure === "kfoc") {
+      const best = parts().map(({ offset, size, role }, i) => {
+        const places = Array.from({ length: size }, (_, j) => offset + j);
+        const block = fullCurvature(examples, weights, places);
+        if (role !== "weight") return block;
+        const { a, groups, outputs, inputs } = factorsOf(curvature(), i);
+        return bestLeft(block, groups, outputs, inputs, a);
+      });
+      return blockDiagonal(best);
+    }
     const blocks = parts().map((part, i) =>
       structure === "kronecker"
         ? kroneckerBlock(examples, weights, part, sharing, keep)
@@ -454,6 +467,21 @@ export function basisOf(curvature: Curvature, i: number): Matrix {
       return qa === undefined ? left : kroneckerProduct(left, square(qa, inputs, g));
     }),
   );
+}
+
+/** The factors A of the i-th parameter's weight, of each group, and its shape. */
+function factorsOf(curvature: Curvature, i: number) {
+  const { b, a } = curvature.factors()[i];
+  const [outputs, inputs] = [b.shape[b.rank - 1], a?.shape[a.rank - 1] ?? 1];
+  const groups = b.rank === 3 ? b.shape[0] : 1;
+  const flat = Array.from(a?.data ?? []);
+  const rows = Array.from({ length: groups * inputs }, (_, r) => flat.slice(r * inputs, (r + 1) * inputs));
+  return {
+    groups,
+    outputs,
+    inputs,
+    a: Array.from({ length: groups }, (_, g) => rows.slice(g * inputs, (g + 1) * inputs)),
+  };
 }
 
 /** Tolerance relative to the largest entry, as entries are sums that may cancel; some cancel altogether, hence 1e-6. */

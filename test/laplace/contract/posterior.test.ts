@@ -62,7 +62,8 @@ function hypersOf({ structure }: Case, { indices, parts }: Fixture): Hyper[] {
 
 const takesMatrices = (structure: Case["structure"]) => structure === "full" || structure === "diagonal";
 
-const refusesWeights = (structure: Case["structure"]) => structure === "kronecker" || structure === "ekfac";
+const refusesWeights = (structure: Case["structure"]) =>
+  structure === "kronecker" || structure === "ekfac" || structure === "kfoc";
 
 /** The posterior by its definition. */
 function dense(
@@ -416,7 +417,7 @@ function contract(one: Case): void {
   const skipped = notInParts(one);
   test.skipIf(skipped !== "")(`from batches and from merged shards it is the same${skipped}`, async () => {
     const whole = await posterior();
-    const plan = approximation(structure === "ekfac" ? { basis: whole.curvature } : {});
+    const plan = approximation(structure === "ekfac" || structure === "kfoc" ? { basis: whole.curvature } : {});
     const first = await plan.fit(world.dataOf([0]));
     const rest = await plan.fit(world.dataOf(fixture.rows.slice(1)), { first: 1 });
     for (const one of [await plan.fit(new DataLoader(data, { batchSize: 4 })), first.merge(rest), rest.merge(first)]) {
@@ -433,7 +434,7 @@ function contract(one: Case): void {
     // Eigenvectors of eigenvalues that nearly agree are not the same in another type; take the same.
     const [hyper] = hypers();
     const fitted = await posterior();
-    const basis = structure === "ekfac" ? { basis: fitted.curvature } : {};
+    const basis = structure === "ekfac" || structure === "kfoc" ? { basis: fitted.curvature } : {};
     const single = (await approximation(basis, net).fit(data)).with(changesOf(one, fixture, hyper));
     const [double] = await posteriors();
     expectNear(single.curvature.dense().data, double.curvature.dense().data, 1e-3);

@@ -19,7 +19,7 @@ import {
 import { inverted, type Matrix, product, transposed } from "../../reference/laplace.ts";
 import { cases, fixtureOf, kinds, type Model, models, near, worldOf } from "./cases.ts";
 
-const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "lowRank", "functional"];
+const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"];
 
 function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number): void {
   expect(actual).toBeAllClose(expected, near(expected, relative));
@@ -51,11 +51,12 @@ describe.each(models.filter(({ shape }) => shape === undefined).map((model) => [
     test.each(kinds)("%s of one example and one layer without bias: full = Kronecker = EKFAC", (curvature) => {
       const net = chain({ inputs: 4, dtype: "float64", seed: 3 }, dense(outputs, undefined, { bias: false }));
       const data = { x: inputsOf(1, 4), y: targetsOf(model, 1) };
-      const [full, diagonal, kronecker, ekfac] = structures.map((structure) =>
+      const [full, diagonal, kronecker, ekfac, kfoc] = structures.map((structure) =>
         curvatureOf(net, likelihood, data, { structure, curvature, points: data.x, seed: 1 }),
       );
       expectNear(kronecker.dense().data, full.dense().data, 1e-12);
       expectNear(ekfac.dense().data, full.dense().data, 1e-12);
+      expectNear(kfoc.dense().data, full.dense().data, 1e-12);
       expectNear(diagonal.diagonal().data, full.diagonal().data, 1e-12);
       expect(Math.max(...full.dense().data)).toBeGreaterThan(0.01);
     });
@@ -233,7 +234,7 @@ test("of a linear model at its mode, evidence and predictions are exact", async 
 test("data given twice are the data at half the temperature", async () => {
   for (const one of cases.filter(({ kind, samples }) => kind !== "monteCarlo" && samples === 7)) {
     const { approximation, data, rows } = fixtureOf(one);
-    const basis = one.structure === "ekfac" ? { basis: fixtureOf(one).curvature() } : {};
+    const basis = one.structure === "ekfac" || one.structure === "kfoc" ? { basis: fixtureOf(one).curvature() } : {};
     const twice = await approximation(basis).fit(one.world.dataOf([...rows, ...rows]));
     const colder = await approximation({ ...basis, temperature: 0.5 }).fit(data);
     expectNear(twice.precision().data, colder.precision().data, 1e-12);
