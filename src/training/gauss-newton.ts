@@ -8,12 +8,14 @@ import {
   checkChoice,
   checkNumber,
   checkOptions,
+  LaplaceError,
   NonFiniteLossError,
   OptionError,
   readBudget,
   refuseJson,
 } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import { weightOf } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import type { Node } from "../network/primitive.ts";
@@ -55,6 +57,8 @@ const ROUNDING = 1e-11;
 const [IDLE, EPSILON] = [8, 1e-15];
 /** A minimum is near where a step is predicted to gain no more than this part. */
 const NEAR = 1e-4;
+/** Steps that go by before the exact Hessian is tried again, at first. */
+const WAIT = 8;
 /** What damping is divided by where a step gains, and multiplied by where it does not. */
 const [LESS, MORE] = [5, 4];
 const [LEAST_DAMPING, MOST_DAMPING] = [1e-12, 1e12];
@@ -124,6 +128,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   // Where the whole matrix is not there, prior and noise go by a curvature of their own.
   const tuningPlan = evidence && planOf(evidence.structure ?? (size <= FULL_UP_TO ? "full" : "kronecker"));
   const solve = whole ? byCholesky : byConjugateGradients(where, plan, batch);
+  const exactPlan = whole ? planOfHessian(inner, likelihood) : undefined;
   const { selection } = plan;
   const places = selection.indices();
   const given = data.weights && Float64Array.from(data.weights.data);
@@ -155,14 +160,22 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   let failed = 0;
   let idle = 0;
   let model: Model | undefined;
+  /** Whether `at` has the exact Hessian, how many steps go by before it is tried, and how many will if it fails. */
+  let [exact, wait, pause] = [false, 0, WAIT];
+  function* look(exactly: boolean): Steps<void> {
+    exact = exactly;
+    at = yield* expansion(where, exactly && exactPlan !== undefined ? exactPlan : plan, batch);
+    model = undefined;
+  }
   for (let epoch = 1; epoch <= epochs; ) {
     const here = theta();
     const before = objective(at.loss, here);
     model ??= modelOf(at, here, factor, penalties);
-    const found = yield* solve(model, mu);
+    const due = tuning && sinceTuning >= every;
+    const found = due ? undefined : yield* solve(model, exact ? 0 : mu);
     yield;
-    const rest = found !== undefined && mu <= 1 ? found.predicted : Number.POSITIVE_INFINITY;
-    if (tuned !== undefined && tuning && (sinceTuning >= every || rest <= nats)) {
+    const rest = found !== undefined && (exact || mu <= 1) ? found.predicted : Number.POSITIVE_INFINITY;
+    if (tuned !== undefined && tuning && (due || rest <= nats)) {
       const before = tuned.state();
       const evidence = yield* tuned.refine(yield* sums());
       if (best === undefined || evidence > best.evidence + nats) {
@@ -172,7 +185,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
         // The best keeps its weights, which go on to their minimum with its prior and noise.
         tuned.restore(best.state);
         inner.parameters.data.set(best.parameters);
-        at = yield* expansion(where, plan, batch);
+        yield* look(false);
         tuning = false;
         mu = settings.damping;
       }
@@ -182,7 +195,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
       continue;
     }
     converged = rest <= settings.tolerance * Math.abs(before);
-    let [taken, ratio] = [false, -1];
+    let ratio = -1;
     if (found !== undefined) {
       const { step, predicted } = found;
       const there = here.map((x, i) => x + step[i]);
@@ -193,19 +206,26 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
       idle = lost && before - after <= EPSILON * Math.abs(before) ? idle + 1 : 0;
       converged ||= idle >= IDLE;
       ratio = lost ? 1 : (before - after) / predicted;
-      taken = ratio > LEAST_GAIN;
-      if (!taken) place(inner, places, here);
+    }
+    const taken = ratio > LEAST_GAIN;
+    const near = found !== undefined && found.predicted <= NEAR * Math.abs(before);
+    if (exact) {
+      // Not near enough: it is not positive definite, or does not say what a step gains.
+      if (!taken) [wait, pause] = [pause, 2 * pause];
     }
     // Narrow valleys that bend are followed with little damping (Transtrum & Sethna 2012): it falls where a step gains anything. Near
     // a minimum, where the matrix is not the Hessian, that would go on to and fro.
-    if (!taken) mu *= MORE;
-    else if (ratio > 0.75 || (found?.predicted ?? 0) > NEAR * Math.abs(before)) mu = Math.max(mu / LESS, LEAST_DAMPING);
+    else if (!taken) mu *= MORE;
+    else if (ratio > 0.75 || !near) mu = Math.max(mu / LESS, LEAST_DAMPING);
     else if (ratio < 0.5) mu *= 2;
-    if (!taken && (converged || mu > MOST_DAMPING)) break;
-    if (!taken) continue;
+    if (!taken) {
+      place(inner, places, here);
+      if (converged || mu > MOST_DAMPING) break;
+      if (exact) yield* look(false);
+      continue;
+    }
     net.parameters.data.set(inner.parameters.data);
-    at = yield* expansion(where, plan, batch);
-    model = undefined;
+    yield* look(exactPlan !== undefined && !tuning && !converged && (exact || (near && wait-- <= 0)));
     sinceTuning++;
     const loss = unit() * objective(at.loss, theta());
     history.push({ epoch, loss });
@@ -215,8 +235,19 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   }
   const steps = history.length;
   if (tuned === undefined) return { history, steps, converged };
+  if (exact) yield* look(false);
   yield* tuned.measure(yield* sums());
   return { history, steps, converged, evidence: tuned.result };
+}
+
+/** That of the exact Hessian, where the likelihood and all layers have one. */
+function planOfHessian(net: Network, likelihood: Likelihood): Plan | undefined {
+  try {
+    return readPlan(where, net, () => likelihood, { structure: "full", curvature: "hessian" });
+  } catch (error) {
+    if (error instanceof LaplaceError) return undefined;
+    throw error;
+  }
 }
 
 function place({ parameters }: Network, places: Uint32Array, values: Float64Array): void {
