@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { columns } from "./columns.mjs";
+import { labelling, optimising } from "./compared.mjs";
 import { gallery } from "./gallery.mjs";
 import { live } from "./live.mjs";
 import { looking } from "./looking.mjs";
@@ -19,7 +20,8 @@ mkdirSync(folder, { recursive: true });
 /** Inside a page, pictures are elements, so that they follow its colours; the README's is a file of its own. */
 const write = (name, svg) =>
   writeFileSync(join(folder, `${name}.svg`), `<figure class="picture">\n${svg.trimEnd()}\n</figure>\n`);
-for (const draw of [band, functions, moons, matrices, columns, looking]) write(draw.name, draw());
+for (const draw of [band, functions, moons, matrices, columns, looking, optimising, labelling])
+  write(draw.name, draw());
 for (const [name, draw] of Object.entries(gallery)) write(`gallery-${name}`, await draw());
 const { svg } = await valuesOf("drawing", "Plain SVG", "svg");
 write("drawing-svg", svg);

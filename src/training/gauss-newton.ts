@@ -68,7 +68,7 @@ const where = "train";
 /**
  * Levenberg-Marquardt on the generalised Gauss-Newton matrix, of all data at once, in float64 whatever the network's type: the option `optimizer`
  * of `train` for small networks, and for larger ones by conjugate gradients. An epoch is a step; the damping follows the
- * ratio of actual to predicted decrease (Nielsen 1999). It stops at a minimum of the objective of `train`. With the option `evidence` prior and noise are
+ * ratio of actual to predicted decrease (Nielsen 1999), and near a minimum steps go by the exact Hessian where there is one. It stops at a minimum of the objective of `train`. With the option `evidence` prior and noise are
  * learned too, by MacKay's fixed points (Foresee & Hagan 1997). @throws OptionError
  */
 export function gaussNewton(options: GaussNewtonOptions = {}): Minimiser {

@@ -97,6 +97,21 @@ describe("gaussNewton", () => {
     Array.from(ends[0], (one, i) => expect(ends[1][i]).toBeCloseTo(one, 6));
   });
 
+  test("ends in few steps where the residuals are large, since near the minimum it goes by the exact Hessian", async () => {
+    // Nothing but noise, of which the Gauss-Newton matrix knows little: by it alone 275 steps, and a gradient of 1e-7.
+    const data = { x: randomNormal([60, 3], { seed: 1 }), y: randomNormal([60, 1], { seed: 2 }) };
+    const net = chain({ inputs: 3, dtype: "float64", seed: 4 }, dense(5, tanh), dense(1));
+    const before = norm(net, gaussian(), data.x, data.y, 0.01);
+    const { converged, steps } = await train(net, data, {
+      loss: gaussian(),
+      optimizer: gaussNewton(),
+      weightDecay: 0.01,
+    });
+    expect(converged).toBe(true);
+    expect(steps).toBeLessThan(80);
+    expect(norm(net, gaussian(), data.x, data.y, 0.01)).toBeLessThan(1e-9 * before);
+  });
+
   test("solves ridge regression as its normal equations do", async () => {
     const net = chain({ inputs: 3, dtype: "float64" }, dense(1, undefined, { bias: false }));
     await train(net, { x, y: smooth }, { loss: mse, optimizer: gaussNewton(), weightDecay: 0.3 });
