@@ -171,11 +171,11 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     const here = theta();
     const before = objective(at.loss, here);
     model ??= modelOf(at, here, factor, penalties);
-    const due = tuning && sinceTuning >= every;
-    const found = due ? undefined : yield* solve(model, exact ? 0 : mu);
+    const moves = tuning && sinceTuning >= every;
+    const found = moves ? undefined : yield* solve(model, exact ? 0 : mu);
     yield;
     const rest = found !== undefined && (exact || mu <= 1) ? found.predicted : Number.POSITIVE_INFINITY;
-    if (tuned !== undefined && tuning && (due || rest <= nats)) {
+    if (tuned !== undefined && tuning && (moves || rest <= nats)) {
       const before = tuned.state();
       const evidence = yield* tuned.refine(yield* sums());
       if (best === undefined || evidence > best.evidence + nats) {
