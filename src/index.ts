@@ -19,11 +19,10 @@ export {
   zeros,
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
-export { curvatureOf, curvatureOfAsync } from "./curvature/curvature-of.ts";
 export type { Estimate, RandomVectorsOptions, Solution, SolveOptions, TraceOptions } from "./curvature/estimates.ts";
 export { type CurvatureOperator, curvatureOperator, type EigenOptions, type Eigenpairs } from "./curvature/operator.ts";
-export type { CurvatureKind, CurvatureOptions, PlaceOptions } from "./curvature/plan.ts";
 export { type CurvatureProductOptions, curvatureProduct, curvatureProductAsync } from "./curvature/products.ts";
+export * from "./curvature/public.ts";
 export type { Data } from "./data/batches.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
 export { classWeights } from "./data/class-weights.ts";

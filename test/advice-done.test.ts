@@ -37,6 +37,7 @@ import {
   readSafetensors,
   savePosterior,
   softmax,
+  solver,
   splitDataset,
   take,
   tanh,
@@ -411,6 +412,20 @@ describe("errors", () => {
     expect(splitDataset(dataset(x, y), [0.5, 0.5], { shuffle: true, stratify: false }).length).toBe(2);
     expect(() => crossEntropy.with({ classAxis: "last" })).not.toThrow();
   });
+});
+
+test("a posterior by products that has no solver, too few products, or is to be tuned by an estimate", async () => {
+  const by = (of?: ReturnType<typeof solver>) =>
+    laplace(wide(), { ...options, structure: "operator", ...(of && { solver: of }) });
+  expect(() => by()).toThrow("write solver({}), or solver({ draws: 10 })");
+  const few = await by(solver({ products: 1, tolerance: 1e-9 })).fit(data);
+  expect(() => few.predict(x)).toThrow("Raise products or tolerance of the solver, or priorPrecision");
+  const enough = await by(solver({ tolerance: 1e-3 })).fit(data);
+  enough.predict(x);
+  const says = "or give optimizePrior data (on) to be predicted; or as many probes (solver) as there are weights";
+  expect(() => enough.optimizePrior()).toThrow(says);
+  const small = solver({ probes: 100 });
+  (await laplace(net(), { ...options, structure: "operator", solver: small }).fit(data)).optimizePrior();
 });
 
 test("batches, of which some have weights", async () => {

@@ -3,9 +3,9 @@
 import { describe, expect, test } from "vitest";
 import * as library from "../src/index.ts";
 import * as small from "../src/predict.ts";
-import { type Structure, structures } from "../src/structures/curvature.ts";
+import type { Structure } from "../src/structures/curvature.ts";
 
-const rows: Record<Structure, small.StructureValue> = {
+const rows: Record<Exclude<Structure, "operator">, small.StructureValue> = {
   full: small.full,
   diagonal: small.diagonal,
   kronecker: small.kronecker,
@@ -38,7 +38,7 @@ const rich = chain(
   dense(2),
 );
 
-describe.each(structures)("a file with the structure %s", (structure) => {
+describe.each(Object.keys(rows) as (keyof typeof rows)[])("a file with the structure %s", (structure) => {
   test.each(cases)("predicts the same numbers, to the bit (%#)", async (value, likelihood, y) => {
     for (const net of value === gaussian ? [plain, rich] : [plain]) {
       const data = { x, y: y as library.ArrayLike };

@@ -53,7 +53,7 @@ const aloneIn = {
       text,
       ["passes.length > 1", "false"],
       ["last.dryBegin !== undefined", "false"],
-      ["readPoints === undefined || plan.points !== undefined", "true"],
+      ["readOwn === undefined || plan.points !== undefined", "true"],
     ),
   // Nothing in it makes a prior with a matrix, or an optimiser that draws: such options are refused.
   "training/options.ts": (text) =>
@@ -81,10 +81,12 @@ const aloneIn = {
       text,
       ["matrix === undefined ? squares : yield* matrix.times(squares)", "squares"],
       ["if (matrix !== undefined) yield* matrix.prepare();", ""],
+      ["precision.logDeterminantError", "undefined"],
     ),
   "posterior/tunable.ts": (text) => replaced(text, ["prior.matrix?.diagonal", "undefined"]),
   "diagnosis/minimum.ts": (text) => replaced(text, ["matrix && atOnce(", "undefined && atOnce("]),
-  "curvature/plan.ts": (text) => replaced(text, ["readPoints === undefined ? plan : {", "true ? plan : {"]),
+  "curvature/rounds.ts": (text) => replaced(text, ["plan.keep?.(where, plan, data, first)", "undefined"]),
+  "curvature/plan.ts": (text) => replaced(text, ["readOwn === undefined ? plan : {", "true ? plan : {"]),
 };
 
 /** An entry's one file. @param code of the entry, where it is none of the library's */

@@ -24,7 +24,7 @@ import {
   type PlaceOptions,
   readPlace,
   readPlan,
-  withPoints,
+  withOwn,
 } from "./plan.ts";
 import { summarise } from "./rounds.ts";
 
@@ -67,7 +67,7 @@ function* curvatureSteps(
   const memoryBudget = readBudget("curvatureOf", budget);
   bringAll();
   const read = readPlan("curvatureOf", net, () => readLikelihood("curvatureOf", likelihood, net), rest);
-  const plan = withPoints("curvatureOf", read, rest);
+  const plan = withOwn("curvatureOf", read, rest);
   checkTrained("curvatureOf", net);
   const [length] = passesOf(plan).map((pass) => dryAccumulators(plan, pass)(1).length);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');

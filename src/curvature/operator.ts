@@ -10,6 +10,7 @@ import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { atOnce, oneStep } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Task } from "../likelihood/tasks.ts";
+import { Lanczos, orthogonalise, scaled } from "../linalg/lanczos.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, readVectors } from "../structures/curvature.ts";
 import { solveRows } from "../structures/precision.ts";
@@ -26,7 +27,6 @@ import {
   type SolveOptions,
   type TraceOptions,
 } from "./estimates.ts";
-import { Lanczos, orthogonalise, scaled } from "./lanczos.ts";
 import { type CurvatureProductOptions, curvatureProduct } from "./products.ts";
 
 /** Options of `eigenvalues`. */

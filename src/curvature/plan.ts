@@ -1,12 +1,14 @@
 // Options of a curvature, checked: a plan.
 
-import type { ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { ArrayLike } from "../array/ndarray.ts";
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
 import { type Curvature, type Rank, type Sharing, type Structure, structures } from "../structures/curvature.ts";
 import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
+import type { Solver } from "../structures/solver.ts";
+import type { Own } from "../structures/structure.ts";
 import { broughtHessian, checkWeights, kinds, rowNamed } from "../structures/table.ts";
 import type { inputSums } from "./input-sums.ts";
 
@@ -47,6 +49,8 @@ export interface CurvatureOptions {
    * what moves the outputs there. The other structures do not look at it.
    */
   points?: ArrayLike | undefined;
+  /** How "operator" answers: `solver({ … })`. */
+  solver?: Solver | undefined;
   /** Eigenbases for "ekfac", or factors A for "kfoc", from another fit; without it, passes of their own find them. */
   basis?: Curvature | undefined;
 }
@@ -75,11 +79,12 @@ export const curvatureOptionNames: readonly string[] = [
   "sharing",
   "rank",
   "points",
+  "solver",
   "basis",
 ];
 
 /** A plan: options after all checks. */
-export interface Plan {
+export interface Plan extends Own {
   readonly net: Network;
   readonly likelihood: Likelihood;
   readonly selection: Selection;
@@ -89,8 +94,6 @@ export interface Plan {
   readonly seed: number;
   readonly sharing: Sharing;
   readonly rank: Rank;
-  /** In the network's type; missing where the structure does not look at them. */
-  readonly points?: NDArray | undefined;
   readonly basis: Curvature | undefined;
   /** What is kept of the inputs; missing where nobody will ask. */
   readonly inputs?: typeof inputSums | undefined;
@@ -129,7 +132,7 @@ export function once<Result>(plan: Plan, name: string, make: () => Result): Resu
 /** The number of weights up to which the whole matrix is the default. */
 const FULL_UP_TO = 1000;
 
-/** Checks the options but for the points; the likelihood is read once the network is known to be one. @throws OptionError, ShapeError */
+/** Checks the options but for those of one structure; the likelihood is read once the network is known to be one. @throws OptionError, ShapeError */
 export function readPlan(
   where: string,
   net: Network,
@@ -177,8 +180,8 @@ export function readPlan(
   return { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, basis, inputs };
 }
 
-/** A plan that is carried out, with the points that its structure may need. @throws OptionError, ShapeError, ValueError */
-export function withPoints(where: string, plan: Plan, { points }: CurvatureOptions): Plan {
-  const { readPoints } = rowNamed(plan.structure);
-  return readPoints === undefined ? plan : { ...plan, points: readPoints(where, plan.net, points) };
+/** A plan that is carried out, with what its structure alone needs. @throws OptionError, ShapeError, ValueError */
+export function withOwn(where: string, plan: Plan, options: CurvatureOptions): Plan {
+  const { readOwn } = rowNamed(plan.structure);
+  return readOwn === undefined ? plan : { ...plan, ...readOwn(where, plan.net, options) };
 }

@@ -140,16 +140,25 @@ function readDirection(where: string, { net, selection }: Plan, v: ArrayLike, so
   return direction;
 }
 
-/** The product of a plan's curvature with a vector [P], over all data at once, in steps: the selected weights' part, [S]. */
-export function* productInSteps(where: string, plan: Plan, batch: Batch, direction: FloatArray): Steps<Float64Array> {
+/**
+ * The product of a plan's curvature with a vector [P], in steps: the selected weights' part, [S].
+ * @param first the place of the first example in all the data
+ */
+export function* productInSteps(
+  where: string,
+  plan: Plan,
+  batches: Iterable<Batch>,
+  direction: FloatArray,
+  first = 0,
+): Steps<Float64Array> {
   const { net, selection } = plan;
-  const columns = weighted(columnsOf(plan), 0.5);
+  const columns = weighted(columnsOf(plan, first), 0.5);
   const most = Math.min(columns.count(net.graph.output.shape), COLUMNS_AT_ONCE);
   const contraction = sum(net, zeros([net.parameterCount], { dtype: net.dtype }), { sites: selection.siteList });
   const { nodes, output } = net.graph;
   const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
   const along = combined(columns, most, net.dtype, direction);
-  const run: Run<NDArray> = [where, net, [batch], along, contraction, "parameters", { numbers }];
+  const run: Run<NDArray> = [where, net, batches, along, contraction, "parameters", { numbers }];
   const product = yield* reporting(runInSteps(...run), () => undefined);
   return selection.take(product.data);
 }

@@ -63,6 +63,7 @@ export function* summarise(
       `${where}: "${plan.structure}" goes through the data more than once, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or a basis, with which one pass is enough.`,
     );
   }
+  const kept = plan.keep?.(where, plan as never, data, first);
   const inputs = plan.inputs?.of(plan.net.graph);
   let before: Summary | undefined;
   const results: Curvature[] = [];
@@ -93,7 +94,7 @@ export function* summarise(
   }
   const summary = before as Summary;
   summary.inputs = inputs;
-  return summary;
+  return kept === undefined ? summary : yield* kept(summary);
 }
 
 /**

@@ -16,6 +16,7 @@ import { bringAll } from "../structures/all.ts";
 import type { Prior } from "../structures/prior.ts";
 import type { Selection } from "../structures/selection.ts";
 import type { Write } from "../structures/structure.ts";
+import { rowOf } from "../structures/table.ts";
 import { contentsChecksum } from "./checksum.ts";
 import { writeApart, writeCurvature } from "./curvatures.ts";
 import { numberJson } from "./fields.ts";
@@ -99,6 +100,11 @@ function save(
   documentOf: (write: Write) => unknown,
   prior?: Prior,
 ): Bytes {
+  if (rowOf(fit.curvature).attach !== undefined) {
+    throw new LaplaceError(
+      `${where}: the structure "${fit.curvature.structure}" goes through its data for each product, and files have no data: save the network and what made the fit, or a fit of another structure.`,
+    );
+  }
   const own = readMetadata(where, options);
   const tensors: Record<string, NDArray> = {};
   const write: Write = (name, values, shape) => {

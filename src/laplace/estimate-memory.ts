@@ -1,7 +1,7 @@
 // `estimateMemory`: the estimate for options, before there is a fit.
 
 import { inputSums } from "../curvature/input-sums.ts";
-import { readPlan, withPoints } from "../curvature/plan.ts";
+import { readPlan, withOwn } from "../curvature/plan.ts";
 import { checkInteger, checkOptions } from "../errors.ts";
 import { readLikelihood } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
@@ -35,7 +35,7 @@ export function estimateMemory(net: Network, options: EstimateOptions): MemoryEs
   if (inputs !== undefined) checkInteger(where, "inputs", inputs, 0);
   bringAll();
   const read = readPlan(where, net, () => readLikelihood(where, likelihood, net), rest, inputSums);
-  const plan = withPoints(where, read, rest);
+  const plan = withOwn(where, read, rest);
   const how = readPredictOptions(where, plan.likelihood, { approximation, samples });
   const asked = inputs === undefined && approximation === undefined ? undefined : { inputs: inputs ?? 1, ...how };
   return estimate(plan, plan.structure, examples, asked, options.prior !== undefined);

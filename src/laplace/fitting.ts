@@ -1,7 +1,7 @@
 // From a trained network to a fit, and to a posterior over its weights.
 
 import { inspect } from "../array/ndarray.ts";
-import { type PlaceOptions, type Plan, readPlace, readPlan, withPoints } from "../curvature/plan.ts";
+import { type PlaceOptions, type Plan, readPlace, readPlan, withOwn } from "../curvature/plan.ts";
 import { summarise } from "../curvature/rounds.ts";
 import type { Data } from "../data/batches.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
@@ -68,7 +68,7 @@ export class Laplace<
     refuseCopies(this, copies);
     checkOptions(where, options, laplaceOptionNames, optionsElsewhere);
     this.#options = options;
-    this.#plan = withPoints(where, readPlan(where, net, likelihood, options, inputs), options);
+    this.#plan = withOwn(where, readPlan(where, net, likelihood, options, inputs), options);
     const { priorPrecision, priorMean } = options;
     if (options.prior === undefined) {
       this.#prior = readPrior(where, this.#plan.selection, priorPrecision ?? 1, priorMean ?? 0);

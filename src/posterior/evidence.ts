@@ -39,6 +39,8 @@ export interface Evidence {
   readonly logDetPrior: number;
   /** (θ − μ₀)ᵀ P₀ (θ − μ₀) */
   readonly scatter: number;
+  /** Of the log marginal likelihood, where its determinant is an estimate, as of "operator"; undefined elsewhere. */
+  readonly standardError?: number;
 }
 
 /** Exact derivatives of the log marginal likelihood. */
@@ -87,7 +89,16 @@ export function evidenceOf(at: EvidencePoint): Evidence {
   const scatter = scatterOf(prior, distances).reduce((sum, x) => sum + x, 0);
   const logDetRatio = logDetPosterior - logDetPrior;
   const logMarginalLikelihood = logLikelihood - 0.5 * (logDetRatio + scatter);
-  return { logMarginalLikelihood, logLikelihood, logDetRatio, logDetPosterior, logDetPrior, scatter };
+  const error = precision.logDeterminantError;
+  return {
+    logMarginalLikelihood,
+    logLikelihood,
+    logDetRatio,
+    logDetPosterior,
+    logDetPrior,
+    scatter,
+    ...(error !== undefined && { standardError: 0.5 * error }),
+  };
 }
 
 /** Its derivatives in the logarithms of the prior precisions, and of the noise where there is one. */

@@ -57,6 +57,8 @@ export function lengthOfRows(posterior: Linearised, options: PredictOptions): nu
   const { net, likelihood, selection, structure } = posterior;
   let numbers = 0;
   const { curvature } = posterior as unknown as WeightGaussian;
+  // What keeps its data stays where they are.
+  if (rowOf(curvature).attach !== undefined) return Number.POSITIVE_INFINITY;
   rowOf(curvature).write(curvature, (_, values) => {
     numbers += values.length;
   });

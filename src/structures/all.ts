@@ -9,11 +9,12 @@ import { hessian } from "./hessian.ts";
 import { kfoc } from "./kfoc/row.ts";
 import { kronecker } from "./kronecker/row.ts";
 import { lowRank } from "./lowrank/row.ts";
+import { operator } from "./operator/row.ts";
 import { bring, bringHessian } from "./table.ts";
 
 /** Brings all structures into the program, the exact Hessian and eigenvalues. */
 export function bringAll(): void {
-  bring(fullWithHead, diagonal, kronecker, ekfac, kfoc, lowRank, functional);
+  bring(fullWithHead, diagonal, kronecker, ekfac, kfoc, lowRank, functional, operator);
   bringHessian(hessian);
   bringSpectrum();
 }

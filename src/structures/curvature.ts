@@ -14,11 +14,12 @@ import type { Selection } from "./selection.ts";
 /**
  * How the curvature is stored: the whole matrix; its diagonal; for each weight matrix a Kronecker product B ⊗ A, outputs
  * by inputs, and for a bias B alone (Martens & Grosse 2015, arXiv:1503.05671); these factors' eigenbasis with the
- * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884); the Kronecker product that is nearest to each block ("kfoc", Koroko et al.
- * 2022, arXiv:2201.10285); its largest eigenvalues with their vectors; or the matrix
- * within the span of the functions at some points, a Gaussian process with the tangent kernel.
+ * curvature's own diagonal in it (George et al. 2018, arXiv:1806.03884); the Kronecker product that is nearest to each block
+ * ("kfoc", Koroko et al. 2022, arXiv:2201.10285); its largest eigenvalues with their vectors; the matrix within the span of the
+ * functions at some points, a Gaussian process with the tangent kernel; or not at all, but by products with vectors, for which the
+ * data are kept.
  */
-export type Structure = "full" | "diagonal" | "kronecker" | "ekfac" | "kfoc" | "lowRank" | "functional";
+export type Structure = "full" | "diagonal" | "kronecker" | "ekfac" | "kfoc" | "lowRank" | "functional" | "operator";
 
 export const structures: readonly Structure[] = [
   "full",
@@ -28,6 +29,7 @@ export const structures: readonly Structure[] = [
   "kfoc",
   "lowRank",
   "functional",
+  "operator",
 ];
 
 /**

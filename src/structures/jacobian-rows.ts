@@ -144,11 +144,23 @@ export function rowsCovariance(backward: Backward, selection: Selection, precisi
   return { dtype: "float64", at, length };
 }
 
-/** cᵀ J P⁻¹ Jᵀ c of every column c by the rows of J, [B, K]. */
-export function rowsVariance(backward: Backward, selection: Selection, precision: Precision): Numbers {
+/**
+ * cᵀ J P⁻¹ Jᵀ c of every column c by the rows of J, [B, K].
+ * @param forms writes them itself, and may change the rows
+ */
+export function rowsVariance(
+  backward: Backward,
+  selection: Selection,
+  precision: Precision,
+  forms?: (rows: Pointer, to: Pointer) => void,
+): Numbers {
   const length = backward.batch * backward.columns;
-  const rows = whitened(backward, selection, precision);
+  const rows = forms === undefined ? whitened(backward, selection, precision) : float64Rows(backward, selection);
   const at = allocateFloats("float64", length);
+  if (forms !== undefined) {
+    forms(rows, at);
+    return { dtype: "float64", at, length };
+  }
   kernelsFor("float64").dotRows(length, selection.size, rows, rows, at, false);
   return { dtype: "float64", at, length };
 }

@@ -13,6 +13,8 @@ export interface Precision {
   prepare(what: Prepared): Steps<void>;
   /** log det P */
   readonly logDeterminant: number;
+  /** Its standard error, where it is an estimate. */
+  readonly logDeterminantError?: number;
   /** ∂ log det P / ∂ log δ for each of the prior's numbers: δ times the sum of the inverse's diagonal. */
   logPriorGradient(): Float64Array;
   /** tr(P⁻¹ H_c) of curvatures of the same structure, each the part of one output. */

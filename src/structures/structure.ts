@@ -1,6 +1,7 @@
 // What everything else asks of a structure: its row of the table.
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
+import type { Data } from "../data/batches.ts";
 import type { DType, FloatArray } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { Network } from "../network/network.ts";
@@ -9,6 +10,7 @@ import type { Accumulator, Curvature, Rank, Sharing, Structure } from "./curvatu
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
+import type { Solver } from "./solver.ts";
 
 /** What sums are made for. */
 export interface SumOptions {
@@ -84,11 +86,37 @@ export interface ReadNumbers {
   positives(name: string, length: number): readonly number[];
 }
 
+/** Products of a symmetric matrix with vectors. */
+export type Times = (v: Float64Array) => Steps<Float64Array>;
+
+/** Options that one structure has, as they were given. */
+export interface OwnOptions {
+  readonly points?: ArrayLike | undefined;
+  readonly solver?: Solver | undefined;
+}
+
+/** The same after all checks; missing where a structure does not look at them. */
+export interface Own {
+  /**
+   * Keeps the data of a fit, and gives what puts products over them beside its sums.
+   * @param plan of the fit @param first the place of the first example in all the data
+   */
+  readonly keep?: (
+    where: string,
+    plan: never,
+    data: Data,
+    first: number,
+  ) => (<Sums extends { readonly curvature: Curvature }>(sums: Sums) => Steps<Sums>) | undefined;
+  /** In the network's type. */
+  readonly points?: NDArray | undefined;
+  readonly solver?: Solver | undefined;
+}
+
 /** A structure. Methods are given curvatures of its own. */
 export interface Row<C extends Curvature = Curvature> {
   readonly name: Structure;
   /** Options of a fit that it looks at. */
-  readonly options: readonly ("sharing" | "basis" | "damping" | "rank" | "points")[];
+  readonly options: readonly ("sharing" | "basis" | "damping" | "rank" | "points" | "solver")[];
   /** Of those, in which curvatures that add must agree. */
   readonly agree: readonly "sharing"[];
   /** Single weights of a parameter; a prior precision for each weight. */
@@ -97,8 +125,10 @@ export interface Row<C extends Curvature = Curvature> {
   takesSpread(selection: Selection, site: LinearSite): boolean;
   /** Whether it has one curvature of all outputs also where each has a noise to be tuned. */
   readonly together?: true;
-  /** Reads the points that it needs. @throws OptionError, ShapeError, ValueError */
-  readPoints?(where: string, net: Network, points: ArrayLike | undefined): NDArray;
+  /** Reads options that it alone has. @throws OptionError, ShapeError, ValueError */
+  readOwn?(where: string, net: Network, given: OwnOptions): Own;
+  /** Puts products of the curvature over the data beside its sums: it keeps the data, and is in no file. */
+  attach?(curvature: C, times: Times, own: Own & { readonly net: Network }): C;
   /** Whether it takes that curvature as the option `basis` (default: any that has eigenbases). */
   takesBasis?(basis: Curvature): boolean;
   /** A fit's passes through the data, by the options that it looks at. */

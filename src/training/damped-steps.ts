@@ -99,7 +99,7 @@ export function byConjugateGradients(where: string, plan: Plan, batch: Batch): S
     const { x: step, residual } = yield* conjugateGradients({
       *times(d) {
         for (let k = 0; k < n; k++) direction[places[k]] = d[k];
-        const product = yield* productInSteps(where, plan, batch, direction);
+        const product = yield* productInSteps(where, plan, [batch], direction);
         for (let k = 0; k < n; k++) product[k] = factor * product[k] + added[k] * d[k];
         return product;
       },

@@ -2,7 +2,7 @@
 
 import { array } from "../array/ndarray.ts";
 import { expansion, lossAt } from "../curvature/expansion.ts";
-import { type Plan, readPlan, withPoints } from "../curvature/plan.ts";
+import { type Plan, readPlan, withOwn } from "../curvature/plan.ts";
 import {
   checkBytes,
   checkChoice,
@@ -119,7 +119,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
       'The solver "conjugateGradients" needs no matrix.',
     );
   const planOf = (structure: Plan["structure"]) =>
-    withPoints(
+    withOwn(
       where,
       readPlan(where, inner, () => likelihood, { structure }),
       {},

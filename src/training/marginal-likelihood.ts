@@ -3,7 +3,7 @@
 
 import { zeros } from "../array/ndarray.ts";
 import { expansion } from "../curvature/expansion.ts";
-import { type Plan, readPlan, withPoints } from "../curvature/plan.ts";
+import { type Plan, readPlan, withOwn } from "../curvature/plan.ts";
 import { checkBoolean, checkInteger, checkNumber, checkOptions, refuseJson } from "../errors.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, type FloatArray, type Pointer, scope, sumOf } from "../kernels/memory.ts";
@@ -74,7 +74,7 @@ export function marginalLikelihood(options: MarginalLikelihoodOptions = {}): Evi
       const { likelihood, scale } = likelihoodOf(rule, "evidence");
       const { size } = readPlan(where, net, () => likelihood, { structure: "diagonal" }).selection;
       const structure = plan.structure ?? (size <= FULL_UP_TO ? "full" : "kronecker");
-      const fitted = withPoints(
+      const fitted = withOwn(
         where,
         readPlan(where, net, () => likelihood, { structure }),
         {},

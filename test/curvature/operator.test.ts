@@ -84,7 +84,7 @@ describe.each(["ggn", "empiricalFisher", "monteCarlo", "hessian"] as CurvatureKi
     const plain = operator.solve(b, { shift, tolerance: 1e-10 });
     expect(plain.converged).toBe(true);
     expect(residualOf(plain.x)).toBeAllClose(new Float64Array(2 * n), { relative: 0, absolute: 1e-8 });
-    for (const structure of structures) {
+    for (const structure of structures.filter((one) => one !== "operator")) {
       const preconditioner = curvatureOf(net, likelihood, data, { structure, points: data.x });
       const found = operator.solve(b, { shift, tolerance: 1e-10, preconditioner });
       expect(residualOf(found.x)).toBeAllClose(new Float64Array(2 * n), { relative: 0, absolute: 1e-8 });

@@ -37,7 +37,15 @@ import {
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { peakOf } from "./peak.ts";
 
-const structures: Structure[] = ["full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"];
+const structures: Exclude<Structure, "operator">[] = [
+  "full",
+  "diagonal",
+  "kronecker",
+  "ekfac",
+  "kfoc",
+  "lowRank",
+  "functional",
+];
 
 const IGNORED = -100;
 

@@ -53,7 +53,7 @@ const shared: [string, object, Kind, RegExp][] = [
     "a structure",
     { structure: "lowrank" },
     OptionError,
-    /one of "full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional", not "lowrank"/,
+    /one of "full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional", "operator", not "lowrank"/,
   ],
   ["a kind of curvature", { curvature: "fisher" }, OptionError, /curvature must be one of "ggn", .* not "fisher"/],
   ["sharing", { sharing: "all" }, OptionError, /sharing must be one of "expand", "reduce"/],

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { Random } from "../../src/array/random.ts";
 import type { Summary } from "../../src/curvature/accumulate.ts";
-import { type CurvatureOptions, readPlan, withPoints } from "../../src/curvature/plan.ts";
+import { type CurvatureOptions, readPlan, withOwn } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
 import {
   chain,
@@ -71,7 +71,7 @@ export function given({ convolution, dtype, examples, length, batch, seed, struc
   const drawn = curvature === "monteCarlo" ? seed : 0;
   const options = { structure, curvature, sharing, points, seed: drawn } as CurvatureOptions;
   const read = readPlan("fit", net, () => readLikelihood("fit", likelihood, net), options);
-  const plan = withPoints("fit", read, options);
+  const plan = withOwn("fit", read, options);
   const approximation = laplace(net, { likelihood, checks: false, ...options });
   const bytes = (fit: Fit) => Buffer.from(savePosterior(approximation.posterior(fit))).toString("base64");
   const numbers = (sums: Summary) => {

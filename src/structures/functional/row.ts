@@ -17,13 +17,13 @@ export const functional: Row<FunctionalCurvature> = {
   takes: { singleWeights: true, weightPriors: true },
   takesSpread: () => false,
   together: true,
-  readPoints(where, net, points) {
+  readOwn(where, net, { points }) {
     if (points === undefined) {
       throw new OptionError(
         `${where}: the structure "functional" needs points: inputs [M, ...] such as those of the data, or some of them.`,
       );
     }
-    return net.readInputs(where, points);
+    return { points: net.readInputs(where, points) };
   },
   passes: (options) => [functionalPass(options)],
   precision: lowRankPrecision,

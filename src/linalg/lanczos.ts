@@ -4,7 +4,8 @@
 import { dot } from "../array/dot.ts";
 import { NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
-import { eigh } from "../linalg/eigh.ts";
+import type { FloatArray } from "../kernels/memory.ts";
+import { eigh } from "./eigh.ts";
 
 type Times = (v: Float64Array) => Float64Array;
 
@@ -46,21 +47,32 @@ export class Lanczos {
   }
 
   /** Eigenvalues of T, ascending, and its vectors in columns, [m, m]. */
-  decompose(): { readonly values: ArrayLike<number>; readonly vectors: ArrayLike<number> } {
-    const m = this.alpha.length;
-    const t = new Float64Array(m * m);
-    for (let i = 0; i < m; i++) {
-      t[i * (m + 1)] = this.alpha[i];
-      if (i + 1 < m) t[i * m + i + 1] = t[(i + 1) * m + i] = this.beta[i];
-    }
-    const { values, vectors } = eigh(new NDArray(t, [m, m]));
-    return { values: values.data, vectors: vectors.data };
+  decompose(): Decomposed {
+    return decomposed(this.alpha, this.beta);
   }
 }
 
+/** Eigenvalues, ascending, and vectors in columns. */
+export interface Decomposed {
+  readonly values: ArrayLike<number>;
+  readonly vectors: ArrayLike<number>;
+}
+
+/** Those of a tridiagonal matrix, [m, m]. */
+export function decomposed(alpha: readonly number[], beta: readonly number[]): Decomposed {
+  const m = alpha.length;
+  const t = new Float64Array(m * m);
+  for (let i = 0; i < m; i++) {
+    t[i * (m + 1)] = alpha[i];
+    if (i + 1 < m) t[i * m + i + 1] = t[(i + 1) * m + i] = beta[i];
+  }
+  const { values, vectors } = eigh(new NDArray(t, [m, m]));
+  return { values: values.data, vectors: vectors.data };
+}
+
 /** Takes from w what it has along orthonormal vectors: twice is enough (Parlett, The Symmetric Eigenvalue Problem, 6.9). */
-export function orthogonalise(w: Float64Array, basis: readonly Float64Array[]): void {
-  for (const q of [...basis, ...basis]) {
+export function orthogonalise(w: Float64Array, basis: readonly FloatArray[], times = 2): void {
+  for (const q of Array.from({ length: times }, () => basis).flat()) {
     const share = dot(w, q);
     for (let i = 0; i < w.length; i++) w[i] -= share * q[i];
   }
