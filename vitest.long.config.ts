@@ -13,6 +13,7 @@ export default mergeConfig(
         "cli/test/**/*.long.test.ts",
         "models/test/*.long.test.ts",
         "test/laplace/contract/*.test.ts",
+        "test/laplace/oracles.test.ts",
       ],
       reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results-long.json" }]] : ["default"],
     },

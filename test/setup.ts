@@ -7,12 +7,12 @@ import { NDArray } from "../src/index.ts";
 
 const seed = Number(process.env.FAST_CHECK_SEED ?? Date.now() % 2 ** 31);
 
-/** Whether every case is tried: by `npm run test:long`. Other suites try some of each kind, and random ones for a second. */
+/** Whether every case is tried: by `npm run test:long`. Other suites try some of each kind, and random ones for half a second. */
 export const everyCase = process.env.LAPLACE_TS_EVERY_CASE === "1";
 
 /** Ends a property between two of its runs: `fc.interruptAfterTimeLimit` would leave one of promises running beside the next test. */
-const forASecond: Plugin<unknown> = () => {
-  const end = performance.now() + 1000;
+const forAWhile: Plugin<unknown> = () => {
+  const end = performance.now() + 500;
   let runs = 0;
   return {
     decorateRun: (run) => (value) =>
@@ -21,7 +21,7 @@ const forASecond: Plugin<unknown> = () => {
 };
 
 // Files that share a process share what is installed, too.
-if (!everyCase && fc.readConfigureGlobal().seed === undefined) fc.installGlobalPlugin(forASecond);
+if (!everyCase && fc.readConfigureGlobal().seed === undefined) fc.installGlobalPlugin(forAWhile);
 fc.configureGlobal({ seed, numRuns: 60 });
 
 /** Tolerances of `toBeAllClose`: |actual − expected| ≤ absolute + relative · |expected|. */

@@ -12,12 +12,6 @@ const airquality = join(tables, "airquality.csv");
 const quick = ["--epochs", "4", "--rounds", "1", "--folds", "2", "--hidden", "4", "--no-report"];
 const model = at("model.safetensors");
 
-/** A table of x and y = 2 x + noise. */
-function smallTable(rows: number): string {
-  const lines = Array.from({ length: rows }, (_, i) => `${(i * 7919) % 101},${2 * ((i * 7919) % 101) + (i % 5)}`);
-  return `x,y\n${lines.join("\n")}\n`;
-}
-
 test("fit writes a model from standard input", async () => {
   const input = readFileSync(airquality);
   const run = await laplace(["fit", "-", "-t", "Ozone", "-o", model, ...quick], { input });
@@ -110,23 +104,6 @@ describe("rows that cannot be read", () => {
     expect(run.stderr).toContain("line 4: the row has 3 cells, the header 4");
   });
 });
-
-test("--json is one object on every command", async () => {
-  writeFileSync(at("small.csv"), smallTable(40));
-  const small = at("small.safetensors");
-  const runs = [
-    ["fit", at("small.csv"), "-t", "y", "-o", small, ...quick, "--json"],
-    ["predict", small, at("small.csv"), "-o", at("small-out.csv"), "--json"],
-    ["evaluate", small, at("small.csv"), "--json"],
-    ["inspect", small, "--json"],
-  ];
-  for (const args of runs) {
-    const run = await laplace(args);
-    expect(run.code).toBe(0);
-    expect(typeof JSON.parse(run.stdout)).toBe("object");
-  }
-  expect(JSON.parse((await laplace(runs[1])).stdout)).toMatchObject({ rows: 40, skipped: 0, far: 0 });
-}, 60_000);
 
 test("what is far is flagged", async () => {
   const input = "Date,Solar.R,Wind,Temp\n1973-06-01,190,7.4,67\n1973-06-01,190,7.4,670\n1999-06-01,190,7.4,67\n";

@@ -20,7 +20,7 @@ import {
 import { contentsChecksum } from "../../src/io/checksum.ts";
 import { Posterior as PosteriorOf } from "../../src/laplace/posterior.ts";
 import { Fit } from "../../src/posterior/fit.ts";
-import { structures } from "../../src/structures/curvature.ts";
+import { storedStructures } from "../stored-structures.ts";
 import { answers, everything, examples, fit, inputs, likelihoods, plain } from "./fits.ts";
 
 function again(posterior: Posterior): Posterior {
@@ -32,7 +32,7 @@ function again(posterior: Posterior): Posterior {
 }
 
 describe("a posterior comes back to the bit", () => {
-  describe.each(structures)("%s", (structure) => {
+  describe.each(storedStructures)("%s", (structure) => {
     test.each(Object.keys(likelihoods))("%s", async (likelihood) => {
       for (const dtype of ["float32", "float64"] as const) {
         const { outputs, shape } = likelihoods[likelihood];
@@ -84,7 +84,7 @@ describe("a posterior comes back to the bit", () => {
       { indices: [3, 20] },
     ] as const;
     for (const weights of all) {
-      for (const structure of structures) {
+      for (const structure of storedStructures) {
         if (typeof weights === "object" && "indices" in weights && structure !== "full" && structure !== "diagonal") {
           continue;
         }

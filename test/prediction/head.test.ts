@@ -14,7 +14,7 @@ import {
   zeros,
 } from "../../src/index.ts";
 import { bringAll } from "../../src/structures/all.ts";
-import { table } from "../../src/structures/table.ts";
+import { storedStructures } from "../stored-structures.ts";
 
 bringAll();
 
@@ -58,7 +58,7 @@ async function compared(
   return difference(functionVariance, posterior.functionCovariance(some));
 }
 
-const shapes = table().map(({ name }) => name);
+const shapes = storedStructures;
 /** Inputs of the last layer, outputs, positions. */
 const sizes = fc.constantFrom([53, 5, 1], [131, 2, 1], [67, 4, 1], [23, 13, 1], [29, 9, 3]);
 

@@ -30,6 +30,7 @@ import {
   randomNormal,
   sigmoid,
   softmax,
+  solver,
   tanh,
   upperConfidenceBound,
 } from "../../src/index.ts";
@@ -56,7 +57,15 @@ async function check(net: Network, structure: Structure = "full", weights: "all"
   const x = randomNormal([n, ...net.inputShape], { seed: 3 });
   const y = randomNormal([n, ...net.outputShape], { seed: 4 });
   const likelihood = gaussian({ noise: 0.4 });
-  const options = { likelihood, structure, points: x, weights, priorPrecision: 0.7, checks: false };
+  const options = {
+    likelihood,
+    structure,
+    points: x,
+    solver: solver({ tolerance: 1e-13 }),
+    weights,
+    priorPrecision: 0.7,
+    checks: false,
+  };
   const posterior = (await laplace(net, options).fit({ x, y })) as Posterior;
   const at = randomNormal([3, ...net.inputShape], { seed: 5 });
   const found = inputGradients(posterior, at);

@@ -56,7 +56,7 @@ import {
   vjp,
 } from "../../src/index.ts";
 import { functions, kinds } from "../../src/remote/calls.ts";
-import { structures } from "../../src/structures/curvature.ts";
+import { storedStructures } from "../stored-structures.ts";
 import { pair, scaledNormal } from "./pair.ts";
 
 const remote = await pair();
@@ -263,7 +263,7 @@ test("derivatives are those of the page", async () => {
   );
 });
 
-describe.each(structures)("a curvature that is kept there: %s", async (structure) => {
+describe.each(storedStructures)("a curvature that is kept there: %s", async (structure) => {
   const { outputs, y } = targets.classes;
   const [net, data] = [netOf(outputs), { x, y }];
   const here = curvatureOf(net, "classification", data, { structure, points: data.x });

@@ -16,6 +16,7 @@ import {
   OptionError,
   type Posterior,
   randomNormal,
+  solver,
   tanh,
   thompsonChoice,
   thompsonChoiceAsync,
@@ -74,7 +75,13 @@ describe.each(names)("%s", (structure) => {
     const numbers = kind === "numbers";
     const likelihood = numbers ? gaussian({ noise: 0.3 }) : ("classification" as const);
     const y = numbers ? randomNormal([12, outputs], { seed: 4 }) : Array.from({ length: 12 }, (_, i) => i % outputs);
-    const posterior = (await laplace(net, { likelihood, structure, points: x, checks: false }).fit({
+    const posterior = (await laplace(net, {
+      likelihood,
+      structure,
+      points: x,
+      solver: solver({ tolerance: 1e-13 }),
+      checks: false,
+    }).fit({
       x,
       y,
     })) as Posterior;

@@ -17,6 +17,7 @@ import {
   ValueError,
 } from "../../../src/index.ts";
 import { inverted, type Matrix, product, transposed } from "../../reference/laplace.ts";
+import { everyCase } from "../../setup.ts";
 import { cases, fixtureOf, kinds, type Model, models, near, worldOf } from "./cases.ts";
 
 const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"];
@@ -122,7 +123,7 @@ describe.each(models.filter(({ shape }) => shape === undefined).map((model) => [
   },
 );
 
-describe("100 000 draws", () => {
+describe.runIf(everyCase)("100 000 draws", () => {
   const small = cases.filter((one) => one.kind === "ggn" && fixtureOf(one).indices().length <= 12);
   // One for every structure and every selection of weights.
   const chosen = small.filter(
