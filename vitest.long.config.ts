@@ -14,6 +14,7 @@ export default mergeConfig(
         "models/test/*.long.test.ts",
         "test/laplace/contract/*.test.ts",
         "test/laplace/oracles.test.ts",
+        "test/io/posteriors.test.ts",
       ],
       reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results-long.json" }]] : ["default"],
     },

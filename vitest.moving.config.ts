@@ -11,7 +11,6 @@ const merged = mergeConfig(
         "test/architecture.test.ts",
         "test/docs.test.ts",
         "test/array/passing.test.ts",
-        "test/remote/threads.test.ts",
         "**/*.long.test.ts",
         "node_modules/**",
       ],

@@ -3,7 +3,7 @@
 
 import fc, { type Plugin } from "fast-check";
 import { expect } from "vitest";
-import { NDArray } from "../src/index.ts";
+import { NDArray } from "../src/array/ndarray.ts";
 
 const seed = Number(process.env.FAST_CHECK_SEED ?? Date.now() % 2 ** 31);
 
