@@ -25,15 +25,15 @@ export const shared = defineConfig({
 
 // Starting a process and loading the library takes most files longer than their tests. Those of the folders of a project share two
 // processes, but for what changes the world around it or counts the bytes of all its memory.
-const projects = {
+const folders = {
   sums: "test/array test/data test/evaluation test/io test/linalg test/losses test/network test/posterior test/structures test/training",
   rules: "test/curvature test/derivatives test/likelihood test/prediction",
   posteriors: "test/diagnosis test/laplace test/search",
   packages: "cli/test models/test",
 };
 const needsItsOwn = /plainFunction|\bvi\.|memoryUse|bytesInUse|peak\.ts|observeMemory|setClock|setThreads/;
-const filesOf = (folders: string) =>
-  folders
+const filesOf = (some: string) =>
+  some
     .split(" ")
     .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => `${folder}/${name}`))
     .filter(
@@ -44,23 +44,32 @@ const filesOf = (folders: string) =>
         !needsItsOwn.test(readFileSync(file, "utf8")),
     );
 
+/** Files that share processes, and `include` but for them and what is left out. */
+export function projectsOf(names: readonly (keyof typeof folders)[], include: string[], exclude: string[] = []) {
+  const together = names.map((name) => ({ name, files: filesOf(folders[name]) }));
+  return [
+    ...together.map(({ name, files }) => ({
+      extends: true as const,
+      test: { name, include: files, exclude, isolate: false },
+    })),
+    {
+      extends: true as const,
+      test: {
+        name: "alone",
+        include,
+        exclude: [...together.flatMap(({ files }) => files), "**/*.long.test.ts", "node_modules/**", ...exclude],
+      },
+    },
+  ];
+}
+
 export default defineConfig({
   ...shared,
   test: {
     ...shared.test,
-    projects: [
-      ...Object.entries(projects).map(([name, folders]) => ({
-        extends: true as const,
-        test: { name, include: filesOf(folders), isolate: false },
-      })),
-      {
-        extends: true,
-        test: {
-          name: "alone",
-          include: ["test/**/*.test.ts", "cli/test/**/*.test.ts", "models/test/*.test.ts"],
-          exclude: [...filesOf(Object.values(projects).join(" ")), "**/*.long.test.ts"],
-        },
-      },
-    ],
+    projects: projectsOf(
+      ["sums", "rules", "posteriors", "packages"],
+      ["test/**/*.test.ts", "cli/test/**/*.test.ts", "models/test/*.test.ts"],
+    ),
   },
 });
