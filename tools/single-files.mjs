@@ -85,8 +85,19 @@ const aloneIn = {
     ),
   "posterior/tunable.ts": (text) => replaced(text, ["prior.matrix?.diagonal", "undefined"]),
   "diagnosis/minimum.ts": (text) => replaced(text, ["matrix && atOnce(", "undefined && atOnce("]),
-  "curvature/rounds.ts": (text) => replaced(text, ["plan.keep?.(where, plan, data, first)", "undefined"]),
-  "curvature/plan.ts": (text) => replaced(text, ["readOwn === undefined ? plan : {", "true ? plan : {"]),
+  "curvature/rounds.ts": (text) =>
+    replaced(
+      text,
+      ["plan.keep?.(where, plan, data, first)", "undefined"],
+      ["if (pass.done?.(results)) break;", ""],
+      ["if (summary !== undefined) results.push(summary.curvature);", ""],
+    ),
+  "curvature/plan.ts": (text) =>
+    replaced(
+      text,
+      ["readOwn === undefined ? plan : {", "true ? plan : {"],
+      [`!options.includes("basis") || !hasBasis(basis) || takesBasis?.(basis) === false`, "true"],
+    ),
 };
 
 /** An entry's one file. @param code of the entry, where it is none of the library's */
