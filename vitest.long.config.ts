@@ -8,6 +8,7 @@ export default mergeConfig(
   defineConfig({
     test: {
       env: { LAPLACE_TS_EVERY_CASE: "1" },
+      testTimeout: 300_000,
       include: [
         "test/**/*.long.test.ts",
         "cli/test/**/*.long.test.ts",

@@ -10,7 +10,7 @@ const page = readFileSync("docs/command-line.md", "utf8");
 const laplace = (args: readonly string[], cwd: string) =>
   spawnSync(process.execPath, [resolve("cli/laplace.js"), ...args], { cwd, encoding: "utf8" });
 
-test("one after the other", { timeout: 60_000 }, () => {
+test("one after the other", { timeout: 300_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), "laplace-ts-command-line-"));
   try {
     cpSync("examples/data", join(folder, "examples/data"), { recursive: true });

@@ -95,7 +95,9 @@ export function estimate(
   if (passes.length > 1) {
     // The first pass, what becomes of its sums, and the second while both are there.
     const { sums, part } = bytesOfPass(plan, passes[0], 1, examples);
-    const left = FLOAT64 * dryAccumulators(plan, passes[0])(1).length;
+    const result = FLOAT64 * dryAccumulators(plan, passes[0])(1).length;
+    // Of many passes the last two results are compared.
+    const left = passes.length > 2 ? 2 * result : result;
     for (const pass of new Set(passes.slice(1))) {
       const { kept: made, all } = dryRun(() => pass.dryBegin?.(selection));
       const own = bytesOfPass(plan, pass, pass === last ? apart : 1, examples);
