@@ -26,7 +26,7 @@ const questions = {
   "standard deviation": "/predictions",
   csv: "/command-line",
   excel: "/command-line",
-  pytorch: "/files",
+  pytorch: "/pytorch",
   save: "/files",
   install: "/start",
   cdn: "/import-maps",
