@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { inChromium } from "./chromium.mjs";
 
 const LONGEST = 50;
-const TRIES = 6;
+const TRIES = 4;
 
 /** What Node and the page compute: each phase gives what tells its result; the clock of Node may be anything. */
 const program = `

@@ -6,10 +6,10 @@ import { bytesPerElement, catchUp, type DType, later } from "./memory.ts";
 import { recording, writing } from "./tape.ts";
 import { type Exports, type KernelCall, type Pool, runCalls, threadCount } from "./threads.ts";
 
-/** Multiplications in a piece: a millisecond or two. */
-const MOST = 2 ** 23;
+/** Multiplications in a piece: about a millisecond. */
+const MOST = 2 ** 22;
 /** Numbers that are gone through at once. */
-const LONG = 2 ** 19;
+const LONG = 2 ** 18;
 /** Rows, and columns, of a piece of a product: so many that packing them is little beside it. */
 const SIDE = 160;
 /** Bytes of the terms that a product sums before it adds them: see assembly/gemm.ts. */

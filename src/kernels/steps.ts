@@ -14,8 +14,8 @@ export type Elsewhere<Report> = (
   signal: StopSignal | undefined,
 ) => Promise<void>;
 
-/** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 30. */
-const BURST_MILLISECONDS = 10;
+/** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 26. */
+const BURST_MILLISECONDS = 6;
 
 /** When the burst that runs now is to end; undefined outside of bursts. */
 let deadline: number | undefined;

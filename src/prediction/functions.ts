@@ -93,7 +93,7 @@ const meanOf = ({ forward: { dtype, outputs, graph }, count }: Part): Float64Arr
   copyOutWide({ dtype, at: outputs, length: count * graph.output.size });
 
 /** Rows that are visited in one step of a burst: what a likelihood makes of one may take long. */
-const MOST_ROWS = 32;
+const MOST_ROWS = 16;
 
 /** Parts that wait for their visit, which comes after them. */
 class Waiting {
