@@ -168,7 +168,7 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
         kernels[name](n, columns, t, rt, ct, b, rb, cb);
         return;
       }
-      const most = Math.max(16, Math.floor((4 * MOST) / Math.max(1, n * n) / 16) * 16);
+      const most = Math.max(8, Math.floor((4 * MOST) / Math.max(1, n * n) / 8) * 8);
       job(
         runs(columns, most).map(([start, end]) => call(name, n, end - start, t, rt, ct, b + start * cb * size, rb, cb)),
       );
