@@ -159,7 +159,9 @@ for (const [name, phase] of Object.entries(phases)) console.log(JSON.stringify({
   if (world.build !== here.build) throw new Error(`Node runs the build "${here.build}", the page "${world.build}".`);
   const wrong = [];
   for (const [i, { name, result, aborted }] of found.entries()) {
-    console.log(`A page four times slower, ${name}: no task above ${longest.get(name).toFixed(0)} ms, but for new memory`);
+    console.log(
+      `A page four times slower, ${name}: no task above ${longest.get(name).toFixed(0)} ms, but for new memory`,
+    );
     if (result !== expected[i].result) wrong.push(`${name} gives ${result}, and ${expected[i].result} in Node`);
     if (!(longest.get(name) <= LONGEST)) wrong.push(`${name} blocks the page`);
     if (aborted !== "in time") wrong.push(`${name} was to be stopped, ${aborted}`);
