@@ -89,7 +89,8 @@ const aloneIn = {
     replaced(
       text,
       ["plan.keep?.(where, plan, data, first)", "undefined"],
-      ["if (pass.done?.(results)) break;", ""],
+      ["if (pass.done?.(results.at(-1), results.at(-3))) break;", ""],
+      ["results = results.slice(-2);", ""],
       ["if (summary !== undefined) results.push(summary.curvature);", ""],
     ),
   "curvature/plan.ts": (text) =>

@@ -6,8 +6,8 @@ import { axes, dots, line, picture, scale, text } from "./svg.mjs";
 const page = readFileSync(fileURLToPath(new URL("../where-to-look.md", import.meta.url)), "utf8");
 
 /** The rows of the table that begins with a word: [count, posterior, random, difference, two errors]. @throws Error if there is none */
-export function tableOf(word, from = page) {
-  const [, body] = from.split(new RegExp(`^${word} +posterior +random +difference +two errors$`, "m"));
+function tableOf(word) {
+  const [, body] = page.split(new RegExp(`^${word} +posterior +random +difference +two errors$`, "m"));
   const rows = [];
   for (const row of (body ?? "").trimStart().split("\n")) {
     const numbers = row.trim().split(/ +/).map(Number);

@@ -2,6 +2,7 @@
 // not fit into memory.
 
 import { dot } from "../array/dot.ts";
+import { meanOf } from "../array/mean.ts";
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { checkData, type Data, isIterator } from "../data/batches.ts";
@@ -21,13 +22,13 @@ import { conjugateGradients } from "./conjugate-gradients.ts";
 import {
   checkProducts,
   type Estimate,
-  meanOf,
   type RandomVectorsOptions,
   type Solution,
   type SolveOptions,
   type TraceOptions,
 } from "./estimates.ts";
 import { type CurvatureProductOptions, curvatureProduct } from "./products.ts";
+import { checkSame } from "./same-products.ts";
 
 /** Options of `eigenvalues`. */
 export interface EigenOptions {
@@ -256,9 +257,6 @@ export class CurvatureOperator {
   }
 }
 
-/** By how much two products with one vector may differ, relatively. */
-const SAME = 1e-5;
-
 /**
  * A curvature of the summed loss at unit noise by its products: the generalised Gauss-Newton matrix, a Fisher matrix or the exact
  * Hessian, over data that are gone through at each product. The network is copied. Two products with one vector are compared first:
@@ -285,15 +283,7 @@ export function curvatureOperator(
   const selection = options.weights === undefined ? undefined : select(where, net, options.weights);
   const size = selection?.size ?? net.parameterCount;
   const times = (v: Float64Array) => Float64Array.from(curvatureProduct(model, likelihood, data, v, options).data);
-  const random = new Random(1);
-  const probe = Float64Array.from({ length: size }, () => random.normal());
-  const [one, two] = [times(probe), times(probe)];
-  const apart = one.map((x, i) => x - two[i]);
-  if (!(dot(apart, apart) <= SAME ** 2 * dot(one, one))) {
-    throw new ValueError(
-      `${where}: two products with the same vector differ. Likely causes: data that are augmented at random, or shuffled under draws of "monteCarlo". Give the same data each time.`,
-    );
-  }
+  atOnce(checkSame(where, (v) => oneStep(() => times(v)), size));
   return new CurvatureOperator(size, times, (curvature, shift) => {
     const own = selection ?? select(where, net.clone().unfreeze(), "all");
     if (!curvature.selection.equals(own)) throw new ValueError("solve: the preconditioner is over other weights.");

@@ -16,7 +16,7 @@ import type { Network } from "../network/network.ts";
 import { pushForward } from "../network/passes.ts";
 import { type Batch, type Columns, type Run, run, runInSteps } from "../network/run.ts";
 import { bringAll } from "../structures/all.ts";
-import type { Weights } from "../structures/selection.ts";
+import { spread, type Weights } from "../structures/selection.ts";
 import { targetedBatches } from "./accumulate.ts";
 import { type CurvatureKind, type PlaceOptions, type Plan, readPlace, readPlan } from "./plan.ts";
 import { columnsOf } from "./root-columns.ts";
@@ -132,12 +132,7 @@ function readDirection(where: string, { net, selection }: Plan, v: ArrayLike, so
   }
   const bad = data.findIndex((entry) => !Number.isFinite(entry));
   if (bad >= 0) throw new ValueError(`${where}: the vector has the value ${data[bad]} at [${bad}].`);
-  const direction = new Float64Array(net.parameterCount);
-  const arranged = selection.arrange(Float64Array.from(data));
-  selection.indices().forEach((place, i) => {
-    direction[place] = arranged[i];
-  });
-  return direction;
+  return spread(selection, selection.arrange(Float64Array.from(data)));
 }
 
 /**

@@ -66,9 +66,11 @@ export function* summarise(
   const kept = plan.keep?.(where, plan as never, data, first);
   const inputs = plan.inputs?.of(plan.net.graph);
   let before: Summary | undefined;
-  const results: Curvature[] = [];
+  let results: Curvature[] = [];
   for (const [number, pass] of passes.entries()) {
-    if (pass.done?.(results)) break;
+    if (pass.done?.(results.at(-1), results.at(-3))) break;
+    // The last two: the next pass goes by one, and what comes of it may be compared with the other.
+    results = results.slice(-2);
     const again = before !== undefined;
     const basis = before?.curvature ?? plan.basis;
     const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));

@@ -112,6 +112,16 @@ export function endStack(own: ScopeStack): void {
   move();
 }
 
+/** Runs `body` with scopes on a stack of its own, so that nothing is touched that waits on the one there is. */
+export function onOwnStack(body: () => void): void {
+  const own = beginStack();
+  try {
+    onStack(own, body);
+  } finally {
+    endStack(own);
+  }
+}
+
 /** Does work, or writes it down where a pass is written down. A dry run leaves it out. */
 export function later(work: () => void): void {
   if (counted === undefined) tape.later(work);
@@ -119,13 +129,7 @@ export function later(work: () => void): void {
 
 /** Does what is written down: what comes next reads a value. It may allocate: not where scopes that are written down did. */
 export function catchUp(): void {
-  if (!tape.pending()) return;
-  const own = beginStack();
-  try {
-    onStack(own, tape.play);
-  } finally {
-    endStack(own);
-  }
+  if (tape.pending()) onOwnStack(tape.play);
 }
 
 /** Runs `body`, then releases what it allocated. */

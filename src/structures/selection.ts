@@ -175,6 +175,15 @@ function roles(graph: Graph): Roles {
   return found;
 }
 
+/** The selected weights in a flat vector of the network's parameters, where the others are 0. */
+export function spread(selection: Selection, values: ArrayLike<number>): Float64Array {
+  const result = new Float64Array(selection.graph.parameterCount);
+  selection.indices().forEach((place, i) => {
+    result[place] = values[i];
+  });
+  return result;
+}
+
 /** The last linear site in order of evaluation. */
 export function lastLinearSite(graph: Graph): LinearSite | undefined {
   const node = graph.nodes.findLast(({ site }) => site?.kind === "linear");

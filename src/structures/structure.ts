@@ -38,8 +38,11 @@ export interface Pass {
    * @param rounding of the sums, relative
    */
   prepare?(before: Curvature | undefined, rounding: number): Steps<Curvature>;
-  /** Whether what the passes so far gave is enough, so that this one and all after it are left out. */
-  done?: ((results: Curvature[]) => boolean) | undefined;
+  /**
+   * Whether what came before is enough, so that this pass and all after it are left out.
+   * @param now what the last pass gave @param before what the pass two before that one gave
+   */
+  done?(now: Curvature | undefined, before: Curvature | undefined): boolean;
   /** Its accumulators. @param prepared what `prepare` gave */
   begin(prepared: Curvature | undefined): (options: SumOptions) => Accumulator;
 }

@@ -32,6 +32,7 @@ import { bringAll } from "../../src/structures/all.ts";
 import { kernelPeakOf } from "../laplace/peak.ts";
 import { drawCase } from "../reference/draw.ts";
 import { imageNetwork, wordNetwork } from "../reference/layered.ts";
+import { needsBasis } from "../stored-structures.ts";
 
 bringAll();
 
@@ -52,7 +53,7 @@ function check(net: Network, likelihood: Likelihood, options: CurvatureOptions, 
   const fit = (basis?: Curvature) => () => {
     found.push(curvatureOf(net, likelihood, { x, y }, { ...options, ...(basis && { basis }) }));
   };
-  if (options.structure === "ekfac" || options.structure === "kfoc") fit()();
+  if (needsBasis(options.structure)) fit()();
   const [basis] = found;
   const pass = planned(net, likelihood, { ...options, basis });
   const cut = cutOfPass(pass, count);

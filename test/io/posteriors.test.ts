@@ -21,7 +21,7 @@ import { contentsChecksum } from "../../src/io/checksum.ts";
 import { Posterior as PosteriorOf } from "../../src/laplace/posterior.ts";
 import { Fit } from "../../src/posterior/fit.ts";
 import { everyCase } from "../setup.ts";
-import { storedStructures } from "../stored-structures.ts";
+import { needsBasis, storedStructures } from "../stored-structures.ts";
 import { answers, everything, examples, fit, inputs, likelihoods, plain } from "./fits.ts";
 
 function again(posterior: Posterior): Posterior {
@@ -68,7 +68,7 @@ describe("a posterior comes back to the bit", () => {
     test("merged with one that was not saved, and with another that was", async () => {
       const net = plain("float64", 2);
       const whole = await fit(net, "gaussian", { structure });
-      const basis = structure === "ekfac" || structure === "kfoc" ? { basis: whole.curvature } : {};
+      const basis = needsBasis(structure) ? { basis: whole.curvature } : {};
       const part = await fit(net, "gaussian", { structure, ...basis }, 4);
       const merged = answers(whole.merge(part));
       const [wholeAgain, partAgain] = [again(whole), again(part)];

@@ -20,7 +20,7 @@ import {
 } from "../../src/index.ts";
 import { sealed } from "../io/files.ts";
 import { answers, plain } from "../io/fits.ts";
-import { storedStructures } from "../stored-structures.ts";
+import { needsBasis, storedStructures } from "../stored-structures.ts";
 
 const random = new Random(5);
 const count = 11;
@@ -52,7 +52,7 @@ function expectNear(found: Posterior, due: Posterior): void {
 
 describe.each(storedStructures)("%s", (structure) => {
   // Found from all examples, so that parts add only in a common one.
-  const inCommon = structure === "ekfac" || structure === "kfoc";
+  const inCommon = needsBasis(structure);
   const whole = laplace(net, { ...options, structure });
   const basis = async () => {
     const { curvature } = await whole.sum({ x, y });

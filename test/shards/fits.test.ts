@@ -8,6 +8,7 @@ import { chain, dense, tanh } from "../../src/index.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import type { Fit } from "../../src/posterior/fit.ts";
 import { bringAll } from "../../src/structures/all.ts";
+import { needsBasis } from "../stored-structures.ts";
 import { cases, given, permuting } from "./given.ts";
 
 bringAll();
@@ -19,7 +20,7 @@ describe("a fit in shards", () => {
         const { batches, approximation, sums, numbers, bytes } = given(one);
         const due = numbers(await sums());
         expect(numbers(await sums(permuting(one.seed))) === due).toBe(true);
-        if (one.structure === "ekfac" || one.structure === "kfoc") return;
+        if (needsBasis(one.structure)) return;
         const sumOf = async (first: number, end: number): Promise<Fit> => {
           if (end - first <= 1) {
             const at = first * one.length;

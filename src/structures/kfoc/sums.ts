@@ -43,11 +43,8 @@ const half = (side: "a" | "b"): Pass => ({
   done: settled,
 });
 
-/** Whether A stays where it is. @param results of the passes so far, of which it leaves the last */
-function settled(results: Curvature[]): boolean {
-  const [before, now] = [results.at(-3), results.at(-1)];
-  // Those before the last two are not looked at again.
-  results.splice(0, results.length - 2);
+/** Whether A stays where it is. */
+function settled(now: Curvature | undefined, before: Curvature | undefined): boolean {
   // Both of which are with the same side fixed.
   if (!(now instanceof KfocCurvature && before instanceof KfocCurvature)) return false;
   return now.blocks.every(({ a = [] }, i) =>

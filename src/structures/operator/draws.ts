@@ -5,24 +5,22 @@
 import { dryBytes } from "../../kernels/dry-run.ts";
 import {
   allocateFloats,
-  beginStack,
   copyIn,
   copyOut,
   copyOutWide,
   copyTo,
   type DType,
-  endStack,
   type FloatArray,
   later,
   type Numbers,
-  onStack,
+  onOwnStack,
   scope,
 } from "../../kernels/memory.ts";
 import type { Backward } from "../../network/passes.ts";
 import { pushForward } from "../../network/passes.ts";
 import { float64Rows } from "../jacobian-rows.ts";
 import { multiplied } from "../products.ts";
-import type { Selection } from "../selection.ts";
+import { type Selection, spread } from "../selection.ts";
 
 /** cᵀ J d of each column and example, [draws, K, B], and cᵀ J e. */
 interface Moved {
@@ -98,18 +96,13 @@ export class Draws {
     const { length } = known;
     const at = known.dtype === "float64" ? known.at : allocateFloats("float64", length);
     if (dryBytes() === undefined) {
-      later(() => {
-        const stack = beginStack();
-        try {
-          onStack(stack, () => {
-            const values = copyOutWide(known);
-            change(values);
-            copyTo("float64", at, values);
-          });
-        } finally {
-          endStack(stack);
-        }
-      });
+      later(() =>
+        onOwnStack(() => {
+          const values = copyOutWide(known);
+          change(values);
+          copyTo("float64", at, values);
+        }),
+      );
     }
     return { dtype: "float64", at, length };
   }
@@ -124,10 +117,7 @@ export class Draws {
     const along = (rows: readonly FloatArray[]) =>
       rows.map((row) =>
         scope(() => {
-          const all = new Float64Array(graph.parameterCount);
-          this.#selection.indices().forEach((place, i) => {
-            all[place] = row[i];
-          });
+          const all = spread(this.#selection, row);
           const moved = copyOut(dtype, pushForward(forward, copyIn(dtype, all), 0), batch * output.size);
           const result = new Float64Array(columns * batch);
           for (let i = 0; i < c.length; i++) {

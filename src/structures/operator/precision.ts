@@ -4,19 +4,18 @@
 // Wenger et al. 2022, arXiv:2107.00243). Draws R A^-½ ε are what sample-then-optimise (Antorán et al. 2023, arXiv:2210.04994) has in
 // distribution, from as many products; their noise is that of every other structure, and the matrix may be any.
 
+import { meanOf } from "../../array/mean.ts";
 import { Random } from "../../array/random.ts";
 import { OptionError } from "../../errors.ts";
 import { dryBytes } from "../../kernels/dry-run.ts";
 import {
   allocateFloats,
-  beginStack,
   copyIn,
   copyOut,
   copyTo,
-  endStack,
   later,
   type Numbers,
-  onStack,
+  onOwnStack,
   type Pointer,
   scope,
 } from "../../kernels/memory.ts";
@@ -133,14 +132,16 @@ class OperatorPrecision implements Precision {
       scope(() => allocateFloats("float64", Math.min(COUNTED, size) * size));
       return;
     }
-    alone(() => {
-      for (let i = 0; i < n; i++) {
-        const at = rows + 8 * i * size;
-        const v = copyOut("float64", at, size) as Float64Array;
-        atOnce(this.#span(where, v)).write(f, v);
-        copyTo("float64", at, v);
-      }
-    });
+    later(() =>
+      onOwnStack(() => {
+        for (let i = 0; i < n; i++) {
+          const at = rows + 8 * i * size;
+          const v = copyOut("float64", at, size) as Float64Array;
+          atOnce(this.#span(where, v)).write(f, v);
+          copyTo("float64", at, v);
+        }
+      }),
+    );
   }
 
   whiten(rows: Pointer, n: number): void {
@@ -178,11 +179,9 @@ class OperatorPrecision implements Precision {
       samples.push((yield* this.#span("evidence", v)).quadrature(Math.log));
       yield;
     }
-    const sum = samples.reduce((all, x) => all + x, 0);
-    if (this.#exact) return { value: near + sum, error: 0 };
-    const mean = sum / probes;
-    const squares = samples.reduce((all, x) => all + (x - mean) ** 2, 0);
-    return { value: near + mean, error: Math.sqrt(squares / (probes - 1) / probes) };
+    if (this.#exact) return { value: near + samples.reduce((all, x) => all + x, 0), error: 0 };
+    const { mean, error } = meanOf(samples);
+    return { value: near + mean, error };
   }
 
   get logDeterminant(): number {
@@ -315,29 +314,19 @@ class OperatorPrecision implements Precision {
     const { selection } = this.#curvature;
     return rowsVariance(backward, selection, this, (rows, to) => {
       this.#near.whiten(rows, length);
-      alone(() => {
-        const size = this.#size;
-        const result = new Float64Array(length);
-        for (let i = 0; i < length; i++) {
-          const v = copyOut("float64", rows + 8 * i * size, size) as Float64Array;
-          result[i] = atOnce(this.#span("predict", v)).quadrature(inverse);
-        }
-        copyTo("float64", to, result);
-      });
+      later(() =>
+        onOwnStack(() => {
+          const size = this.#size;
+          const result = new Float64Array(length);
+          for (let i = 0; i < length; i++) {
+            const v = copyOut("float64", rows + 8 * i * size, size) as Float64Array;
+            result[i] = atOnce(this.#span("predict", v)).quadrature(inverse);
+          }
+          copyTo("float64", to, result);
+        }),
+      );
     });
   }
-}
-
-/** Reads memory and runs others' passes, whenever that is: on a stack of its own, so that nothing that waits is touched. */
-export function alone(work: () => void): void {
-  later(() => {
-    const own = beginStack();
-    try {
-      onStack(own, work);
-    } finally {
-      endStack(own);
-    }
-  });
 }
 
 /** A vector of the length √n in a random direction. */

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { type Curvature, curvatureProduct, DataLoader, OptionError, Random, ValueError } from "../../../src/index.ts";
 import { kroneckerBlock, type Matrix, middles, product, transposed } from "../../reference/laplace.ts";
+import { needsBasis } from "../../stored-structures.ts";
 import { allCases, basisOf, type Case, cases, fixtureOf, near, notInParts } from "./cases.ts";
 
 function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number): void {
@@ -20,7 +21,7 @@ function contract(one: Case): void {
   const { structure, kind, world, samples, options } = one;
   const alone = samples === 1;
   // An eigenbasis, or the factors A of "kfoc", is found from all examples, so that curvatures of parts add only in a common one.
-  const common = () => (structure === "ekfac" || structure === "kfoc" ? { basis: curvature() } : {});
+  const common = () => (needsBasis(structure) ? { basis: curvature() } : {});
 
   test("is its definition", () => {
     expect(curvature().examples).toBe(samples);
@@ -140,7 +141,7 @@ function contract(one: Case): void {
       else expectNear([trace(curvature())], [trace(full)], 1e-12);
     });
 
-  if (structure === "ekfac" || structure === "kfoc")
+  if (needsBasis(structure))
     test("is nearer to the full matrix than Kronecker factors are", () => {
       const full = curve(data, { structure: "full" }).dense().data;
       const kronecker = curve(data, { structure: "kronecker" }).dense().data;

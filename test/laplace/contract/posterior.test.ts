@@ -21,6 +21,7 @@ import {
   transposed,
   weightFactors,
 } from "../../reference/laplace.ts";
+import { needsBasis } from "../../stored-structures.ts";
 import { type Case, cases, type Fixture, fixtureOf, lazy, near, notInParts } from "./cases.ts";
 
 function expectNear(actual: ArrayLike<number>, expected: ArrayLike<number>, relative: number): void {
@@ -417,7 +418,7 @@ function contract(one: Case): void {
   const skipped = notInParts(one);
   test.skipIf(skipped !== "")(`from batches and from merged shards it is the same${skipped}`, async () => {
     const whole = await posterior();
-    const plan = approximation(structure === "ekfac" || structure === "kfoc" ? { basis: whole.curvature } : {});
+    const plan = approximation(needsBasis(structure) ? { basis: whole.curvature } : {});
     const first = await plan.fit(world.dataOf([0]));
     const rest = await plan.fit(world.dataOf(fixture.rows.slice(1)), { first: 1 });
     for (const one of [await plan.fit(new DataLoader(data, { batchSize: 4 })), first.merge(rest), rest.merge(first)]) {
@@ -434,7 +435,7 @@ function contract(one: Case): void {
     // Eigenvectors of eigenvalues that nearly agree are not the same in another type; take the same.
     const [hyper] = hypers();
     const fitted = await posterior();
-    const basis = structure === "ekfac" || structure === "kfoc" ? { basis: fitted.curvature } : {};
+    const basis = needsBasis(structure) ? { basis: fitted.curvature } : {};
     const single = (await approximation(basis, net).fit(data)).with(changesOf(one, fixture, hyper));
     const [double] = await posteriors();
     expectNear(single.curvature.dense().data, double.curvature.dense().data, 1e-3);

@@ -18,6 +18,7 @@ import {
 } from "../../../src/index.ts";
 import { inverted, type Matrix, product, transposed } from "../../reference/laplace.ts";
 import { everyCase } from "../../setup.ts";
+import { needsBasis } from "../../stored-structures.ts";
 import { cases, fixtureOf, kinds, type Model, models, near, worldOf } from "./cases.ts";
 
 const structures: readonly Structure[] = ["full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"];
@@ -235,7 +236,7 @@ test("of a linear model at its mode, evidence and predictions are exact", async 
 test("data given twice are the data at half the temperature", async () => {
   for (const one of cases.filter(({ kind, samples }) => kind !== "monteCarlo" && samples === 7)) {
     const { approximation, data, rows } = fixtureOf(one);
-    const basis = one.structure === "ekfac" || one.structure === "kfoc" ? { basis: fixtureOf(one).curvature() } : {};
+    const basis = needsBasis(one.structure) ? { basis: fixtureOf(one).curvature() } : {};
     const twice = await approximation(basis).fit(one.world.dataOf([...rows, ...rows]));
     const colder = await approximation({ ...basis, temperature: 0.5 }).fit(data);
     expectNear(twice.precision().data, colder.precision().data, 1e-12);
