@@ -56,6 +56,11 @@ export class Builder {
   readonly #input: Traced;
   readonly #layers = new Map<string, object>();
   readonly #names = new Set<string>();
+  /** What values were before their axes were moved. */
+  readonly #moved = new Map<
+    Traced,
+    { readonly from: Value; readonly axes: readonly number[]; readonly dims: string }
+  >();
   #count = 0;
 
   constructor(input: Traced) {
@@ -170,26 +175,46 @@ export class Builder {
     return valued(applyPrimitive(stridedView, [v.x], at), dims);
   }
 
+  /** Axes in another order. Moved back, as exporters of [height, width, channels] move images, they were never moved. */
   permute(v: Value, axes: readonly number[]): Value {
     const dims = axes.map((axis) => v.dims[axis]);
     // Axes that are 1 long may go anywhere.
     const long = axes.filter((axis) => v.dims[axis] > 1);
     if (long.every((axis, i) => i === 0 || long[i - 1] < axis)) return { ...v, dims };
-    return valued(applyPrimitive(primitive<{ axes: readonly number[] }>("permute"), [as(v, v.dims)], { axes }), dims);
+    const before = this.#moved.get(v.x);
+    if (before !== undefined && before.dims === String(v.dims)) {
+      return this.permute(
+        before.from,
+        axes.map((axis) => before.axes[axis]),
+      );
+    }
+    const y = applyPrimitive(primitive<{ axes: readonly number[] }>("permute"), [as(v, v.dims)], { axes });
+    this.#moved.set(y, { from: v, axes, dims: String(dims) });
+    return valued(y, dims);
+  }
+
+  /** The result of a function of single elements, which may be applied before axes are moved, too. */
+  #single(v: Value, apply: (x: Traced) => Traced): Value {
+    const y = apply(v.x);
+    const before = this.#moved.get(v.x);
+    // Which of both is used shows when axes are moved again; what is not used is left out of the network.
+    if (before !== undefined) this.#moved.set(y, { ...before, from: this.#single(before.from, apply) });
+    return valued(y, v.dims);
   }
 
   plain(name: PlainFunction, v: Value, a = 0, b = 0): Value {
-    return valued(applyPrimitive(plainFunction, [v.x], { function: name, a, b }), v.dims);
+    return this.#single(v, (x) => applyPrimitive(plainFunction, [x], { function: name, a, b }));
   }
 
+  /** A function of single elements. */
   map(v: Value, layer: Layer): Value {
-    return valued(layer(v.x), v.dims);
+    return this.#single(v, layer);
   }
 
   /** slope x + intercept */
   line(v: Value, slope: number, intercept: number): Value {
     const at = { slope: finite(slope), intercept: finite(intercept) };
-    return valued(applyPrimitive(primitive<typeof at>("affine"), [v.x], at), v.dims);
+    return this.#single(v, (x) => applyPrimitive(primitive<typeof at>("affine"), [x], at));
   }
 
   /** Two operands, at least one of them a value, added or multiplied element by element. */
@@ -201,10 +226,13 @@ export class Builder {
     const dims = broadcast(a.dims, b.dims);
     if (isValue(b)) {
       const [x, y] = [a, b].map((one) => as(this.stretch(one, dims), dims));
-      return valued(
-        applyPrimitive(primitive<undefined>(role === "scale" ? "multiply" : "add"), [x, y], undefined),
-        dims,
-      );
+      const of = primitive<undefined>(role === "scale" ? "multiply" : "add");
+      const result = applyPrimitive(of, [x, y], undefined);
+      const [p, q] = [a, b].map((one) => this.#moved.get(one.x));
+      if (p && q && String(p.axes) === String(q.axes) && p.dims === String(dims) && q.dims === String(dims)) {
+        this.#moved.set(result, { ...p, from: this.combine(role, p.from, q.from) });
+      }
+      return valued(result, dims);
     }
     const v = this.stretch(a, dims);
     if (b.data.length === 1) return role === "scale" ? this.line(v, b.data[0], 0) : this.line(v, 1, b.data[0]);

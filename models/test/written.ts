@@ -1,6 +1,7 @@
 // ONNX files with what toOnnx never writes: operators of ai.onnx.ml, texts, graphs within graphs.
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { integer, nest, text, writeValue } from "../src/onnx/wire.ts";
 
 type Given =
   | { readonly float: number }
@@ -22,9 +23,13 @@ export interface Drafted {
 export interface Array_ {
   readonly name: string;
   readonly dims: readonly number[];
-  /** Of truth values, which are int32 fields, int64 or float. */
-  readonly type?: "bool" | "int64" | "float32";
+  /** Truth values and 16-bit floats, given by their bits, are int32 fields. */
+  readonly type?: keyof typeof types;
   readonly data: readonly number[];
+  /** Its bytes in the place of fields of numbers. */
+  readonly raw?: Uint8Array;
+  /** In another file: location, offset and length. */
+  readonly external?: Readonly<Record<string, string>>;
 }
 
 export interface GraphDraft {
@@ -42,15 +47,8 @@ export interface GraphDraft {
   }[];
 }
 
-const types = { float32: 1, int64: 7, bool: 9 };
+const types = { float32: 1, int8: 3, int64: 7, bool: 9, float16: 10, double: 11, bfloat16: 16 };
 
-function nest(writer: BinaryWriter, field: number, body: (writer: BinaryWriter) => void): void {
-  writer.tag(field, WireType.LengthDelimited).fork();
-  body(writer);
-  writer.join();
-}
-const text = (w: BinaryWriter, field: number, value: string) => w.tag(field, WireType.LengthDelimited).string(value);
-const integer = (w: BinaryWriter, field: number, value: number) => w.tag(field, WireType.Varint).int64(value);
 const float = (w: BinaryWriter, field: number, value: number) => w.tag(field, WireType.Bit32).float(value);
 
 function attribute(w: BinaryWriter, name: string, given: Given): void {
@@ -92,34 +90,28 @@ function graph(w: BinaryWriter, { nodes, arrays = [], inputs = [], outputs }: Gr
     });
   }
   text(w, 2, "graph");
-  for (const { name, dims, type = "float32", data } of arrays) {
+  for (const { name, dims, type = "float32", data, raw, external } of arrays) {
     nest(w, 5, (t) => {
       for (const length of dims) integer(t, 1, length);
       integer(t, 2, types[type]);
       for (const one of data) {
         if (type === "float32") float(t, 4, one);
-        else integer(t, type === "bool" ? 5 : 7, one);
+        else if (type === "double") t.tag(10, WireType.Bit64).double(one);
+        else integer(t, type === "int64" ? 7 : 5, one);
       }
       text(t, 8, name);
+      if (raw !== undefined) t.tag(9, WireType.LengthDelimited).bytes(raw);
+      for (const [key, value] of Object.entries(external ?? {})) {
+        nest(t, 13, (entry) => {
+          text(entry, 1, key);
+          text(entry, 2, value);
+        });
+      }
+      if (external !== undefined) integer(t, 14, 1);
     });
   }
-  const value = (field: number, name: string, type: number, dims: readonly (number | string)[] | undefined) =>
-    nest(w, field, (info) => {
-      text(info, 1, name);
-      nest(info, 2, (typed) =>
-        nest(typed, 1, (tensor) => {
-          integer(tensor, 1, type);
-          if (dims === undefined) return;
-          nest(tensor, 2, (shape) => {
-            for (const length of dims) {
-              nest(shape, 1, (one) => (typeof length === "number" ? integer(one, 1, length) : text(one, 2, length)));
-            }
-          });
-        }),
-      );
-    });
-  for (const { name, dims, type = 1 } of inputs) value(11, name, type, dims);
-  for (const { name, dims, type = 1 } of outputs) value(12, name, type, dims);
+  for (const { name, dims, type = 1 } of inputs) writeValue(w, 11, name, type, dims);
+  for (const { name, dims, type = 1 } of outputs) writeValue(w, 12, name, type, dims);
 }
 
 /** The bytes of a file. */

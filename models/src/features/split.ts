@@ -5,6 +5,7 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { unsupported } from "../errors.ts";
 import type { OnnxGraph, StoredTensor } from "../onnx/file.ts";
 import type { ExternalData } from "../onnx/numbers.ts";
+import { integer, nest, text, writeValue } from "../onnx/wire.ts";
 import type { Parts } from "./cuts.ts";
 
 const GRAPH = 7;
@@ -46,35 +47,6 @@ function written(write: (writer: BinaryWriter) => void): Uint8Array<ArrayBuffer>
   const writer = new BinaryWriter();
   write(writer);
   return writer.finish() as Uint8Array<ArrayBuffer>;
-}
-
-const nest = (writer: BinaryWriter, field: number, body: (writer: BinaryWriter) => void) => {
-  writer.tag(field, WireType.LengthDelimited).fork();
-  body(writer);
-  writer.join();
-};
-const text = (writer: BinaryWriter, field: number, value: string) =>
-  writer.tag(field, WireType.LengthDelimited).string(value);
-const integer = (writer: BinaryWriter, field: number, value: number) => writer.tag(field, WireType.Varint).int64(value);
-
-/** A value by its name, and where they are given its element type and axes. */
-function writeValue(writer: BinaryWriter, field: number, name: string, type?: number, dims: readonly unknown[] = []) {
-  nest(writer, field, (value) => {
-    text(value, 1, name);
-    if (type === undefined) return;
-    nest(value, 2, (of) =>
-      nest(of, 1, (tensor) => {
-        integer(tensor, 1, type);
-        nest(tensor, 2, (shape) => {
-          for (const length of dims) {
-            nest(shape, 1, (axis) =>
-              typeof length === "number" ? integer(axis, 1, length) : text(axis, 2, `${length}`),
-            );
-          }
-        });
-      }),
-    );
-  });
 }
 
 /** A tensor of another file with its numbers in it. @throws Unsupported */

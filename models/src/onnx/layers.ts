@@ -214,10 +214,10 @@ function pooling(kind: "max" | "average"): Lower {
     const entries = unfolded(builder, wide, at, lengths);
     const dims = [1, channels, ...lengths];
     if (kind === "max") return valued(applyPrimitive(largest, [as(entries, entries.dims)], undefined), dims);
-    const total = builder.map({ ...entries, x: as(entries, entries.dims) }, (x) => sumRows(x));
+    const total = sumRows(as(entries, entries.dims));
     return builder.combine(
       "scale",
-      { x: total.x, dims },
+      { x: total, dims },
       { dims: lengths, data: shares(v, at, lengths, counts), float: true },
     );
   };
@@ -323,7 +323,7 @@ function softmaxAlong(call: Call): Value {
     const rows = as(v, [sizeOf(v.dims.slice(0, axis)), sizeOf(v.dims.slice(axis))]);
     return valued(softmax(rows), v.dims);
   }
-  if (axis === rank - 1) return builder.map({ ...v, x: as(v, v.dims) }, softmax);
+  if (axis === rank - 1) return valued(softmax(as(v, v.dims)), v.dims);
   const order = [...v.dims.keys()].filter((one) => one !== axis);
   const moved = builder.permute(v, [...order, axis]);
   const y = valued(softmax(as(moved, moved.dims)), moved.dims);

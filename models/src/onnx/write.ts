@@ -1,6 +1,7 @@
 // The bytes of an ONNX file, by the field numbers of onnx.proto.
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { integer, nest, text, writeValue } from "./wire.ts";
 
 export type AttributeValue = number | string | readonly number[] | { readonly float: number };
 
@@ -41,16 +42,6 @@ export const OPSET = 17;
 
 const codes: Record<ElementType, number> = { float32: 1, float64: 11, int64: 7 };
 
-function nest(writer: BinaryWriter, field: number, body: (writer: BinaryWriter) => void): void {
-  writer.tag(field, WireType.LengthDelimited).fork();
-  body(writer);
-  writer.join();
-}
-
-const text = (writer: BinaryWriter, field: number, value: string) =>
-  writer.tag(field, WireType.LengthDelimited).string(value);
-const integer = (writer: BinaryWriter, field: number, value: number) => writer.tag(field, WireType.Varint).int64(value);
-
 function attribute(writer: BinaryWriter, name: string, value: AttributeValue): void {
   text(writer, 1, name);
   if (typeof value === "number") {
@@ -78,23 +69,6 @@ function bytesOf({ type, data }: TensorDraft): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-function value(writer: BinaryWriter, { name, type, dims }: ValueDraft): void {
-  text(writer, 1, name);
-  nest(writer, 2, (typed) => {
-    nest(typed, 1, (tensor) => {
-      integer(tensor, 1, codes[type]);
-      nest(tensor, 2, (shape) => {
-        for (const length of dims) {
-          nest(shape, 1, (one) => {
-            if (typeof length === "number") integer(one, 1, length);
-            else text(one, 2, length);
-          });
-        }
-      });
-    });
-  });
-}
-
 /** Writes a model. */
 export function writeModel({ nodes, initializers, inputs, outputs }: ModelDraft): Uint8Array<ArrayBuffer> {
   const writer = new BinaryWriter();
@@ -119,8 +93,8 @@ export function writeModel({ nodes, initializers, inputs, outputs }: ModelDraft)
         one.tag(9, WireType.LengthDelimited).bytes(bytesOf(tensor));
       });
     }
-    for (const input of inputs) nest(graph, 11, (one) => value(one, input));
-    for (const output of outputs) nest(graph, 12, (one) => value(one, output));
+    for (const { name, type, dims } of inputs) writeValue(graph, 11, name, codes[type], dims);
+    for (const { name, type, dims } of outputs) writeValue(graph, 12, name, codes[type], dims);
   });
   nest(writer, 8, (opset) => {
     text(opset, 1, "");
