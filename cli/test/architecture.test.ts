@@ -3,7 +3,7 @@ import { describeHouse } from "../../test/house.ts";
 import { circlesOf } from "../../test/imports.ts";
 
 describeHouse("the command line's house", "cli/src", [
-  ["errors.ts", "turn.ts"],
+  ["descriptors.ts", "errors.ts", "turn.ts"],
   ["model"],
   ["table", "fitting", "report", "output"],
   ["commands"],

@@ -1,7 +1,8 @@
 // What the path of an output leads to: a file to put in place whole, a device or pipe to write to, or standard output.
 
-import { accessSync, constants, fstatSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
+import { accessSync, constants, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { descriptorStats } from "../descriptors.ts";
 import { UsageError } from "../errors.ts";
 
 /** Where an output goes. */
@@ -32,7 +33,7 @@ const MOST_LINKS = 40;
 export function placeOf(path: string): Place {
   if (path === "") throw new UsageError("the path of an output is empty.");
   const found = statSync(path, { throwIfNoEntry: false });
-  const standard = fstatSync(STDOUT);
+  const standard = descriptorStats(STDOUT);
   if (path === "-" || (found !== undefined && same(found, standard))) {
     return { path, real: path, kind: "stdout", found: standard };
   }
@@ -80,14 +81,14 @@ function systemError(code: string, path: string): Error {
 export function checkOutputs(outputs: readonly Named[], inputs: readonly Named[]): void {
   const used: { what: string; found: Stats | undefined; real: string }[] = [];
   for (const { what, path } of inputs) {
-    const found = path === "-" ? fstatSync(STDIN) : statSync(path, { throwIfNoEntry: false });
+    const found = path === "-" ? descriptorStats(STDIN) : statSync(path, { throwIfNoEntry: false });
     used.push({ what, found, real: path });
   }
   const places = outputs.map(({ what, path }) => ({ what, ...placeOf(path) }));
   // What the shell has opened for us is an output too.
   const standard = places.find(({ kind }) => kind === "stdout");
   const rest = places.filter((place) => place !== standard);
-  const implied = { what: "standard output", path: "-", real: "-", found: fstatSync(STDOUT) };
+  const implied = { what: "standard output", path: "-", real: "-", found: descriptorStats(STDOUT) };
   for (const place of [standard ?? implied, ...rest]) {
     const other = used.find((one) => clash(place, one));
     if (other !== undefined) {
@@ -97,7 +98,7 @@ export function checkOutputs(outputs: readonly Named[], inputs: readonly Named[]
     used.push(place);
   }
   for (const place of rest) {
-    if (clash(place, { found: fstatSync(STDERR), real: "" })) {
+    if (clash(place, { found: descriptorStats(STDERR), real: "" })) {
       throw new UsageError(`${place.path} is both standard error and ${place.what}. Give another name.`);
     }
     checkWritable(place);

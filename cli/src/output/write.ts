@@ -1,6 +1,7 @@
 // Bytes that are written to the last one, or an error that says where they did not go.
 
-import { fstatSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
+import { descriptorStats } from "../descriptors.ts";
 
 /** Writes all of it, in as many calls as it takes. @throws errors of the operating system, with the place's name as path */
 export function writeWhole(descriptor: number, content: string | Uint8Array, path: string): void {
@@ -18,7 +19,7 @@ export function writeWhole(descriptor: number, content: string | Uint8Array, pat
  */
 export function writeWholeToStandardOutput(): void {
   const { stdout } = process;
-  const found = fstatSync(stdout.fd);
+  const found = descriptorStats(stdout.fd);
   // Pipes, sockets and terminals take what they can, and Node keeps the rest.
   if (stdout.isTTY || found.isFIFO() || found.isSocket()) return;
   stdout.write = (content: string | Uint8Array) => {
