@@ -1,4 +1,5 @@
-// Networks of PyTorch cut in two: what is before the cut runs in onnxruntime-web, and posteriors behind it are those of the whole network.
+// Networks of PyTorch cut in two: what is before the cut runs in onnxruntime-web or -node, and posteriors behind it are those of the
+// whole network.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,11 +8,15 @@ import { pathToFileURL } from "node:url";
 import { array, chain, dense, laplace, type NDArray, Random } from "laplace-ts";
 import { fromOnnx, type OnnxRuntime, withFeatures } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
+import { installed } from "./registry.ts";
 
 const NAME = "onnxruntime-web";
-const runtime = (await import(NAME)) as OnnxRuntime & { env: { wasm: { numThreads: number }; logLevel: string } };
-runtime.env.wasm.numThreads = 1;
-runtime.env.logLevel = "error";
+const web = (await import(NAME)) as OnnxRuntime & { env: { wasm: { numThreads: number }; logLevel: string } };
+web.env.wasm.numThreads = 1;
+web.env.logLevel = "error";
+const native = installed({ name: "onnxruntime-node", version: "1.30.0" });
+const runtimes: [string, OnnxRuntime][] = [[NAME, web]];
+if (native !== undefined) runtimes.push(["onnxruntime-node", createRequire(import.meta.url)(native)]);
 /** Of the repository's tools, which are plain JavaScript. */
 const tools = "../../../tools/chromium.mjs";
 
@@ -37,6 +42,24 @@ function inputsOf({ x }: { x: { shape: number[]; data: number[] } }, tokens: boo
   return array(data, { shape: [40, ...x.shape.slice(1)] });
 }
 
+/** A runtime that writes down how many examples each run has. */
+function counting({ Tensor, InferenceSession }: OnnxRuntime): { runtime: OnnxRuntime; runs: number[] } {
+  const runs: number[] = [];
+  const create: OnnxRuntime["InferenceSession"]["create"] = async (file, options) => {
+    const session = await InferenceSession.create(file, options);
+    return {
+      inputNames: session.inputNames,
+      outputNames: session.outputNames,
+      run: (feeds, fetches) => {
+        runs.push((Object.values(feeds)[0] as { dims: number[] }).dims[0]);
+        return session.run(feeds, fetches);
+      },
+      release: async () => session.release?.(),
+    };
+  };
+  return { runtime: { Tensor, InferenceSession: { create } }, runs };
+}
+
 const y = Array.from({ length: 40 }, (_, i) => i % 3);
 const task = { likelihood: "classification", structure: "full", priorPrecision: 0.3, checks: false } as const;
 
@@ -52,14 +75,20 @@ describe.each(models)("%s", (name, at, operator) => {
   const x = inputsOf(JSON.parse(readFileSync(`${folder}/${name}.json`, "utf8")), name === "bert");
   const whole = fromOnnx(bytes).network;
 
-  test("a posterior of the last layer is that of the whole network", async () => {
-    const frozen = await withFeatures(bytes, at, { runtime });
+  test.each(runtimes)("by %s a posterior of the last layer is that of the whole network", async (_, runtime) => {
+    const counted = counting(runtime);
+    const frozen = await withFeatures(bytes, at, { runtime: counted.runtime });
+    counted.runs.length = 0;
     expect(frozen.report.at.operator).toBe(operator);
     expect(frozen.network.parameterCount).toBe(frozen.report.shape[0] * 3 + 3);
     const expected = await laplace(whole, { ...task, weights: "lastLayer" }).fit({ x, y });
     const found = await frozen.fit(laplace(frozen.network, task), { x, y });
     close([found.logMarginalLikelihood()], [expected.logMarginalLikelihood()]);
+    close(found.optimizePrior().priorPrecision.data, expected.optimizePrior().priorPrecision.data, 1e-3);
+    // Each example went through once, by batches of 32: the evidence and tuning need none.
+    expect(counted.runs).toEqual([32, 8]);
     const [theirs, ours] = [expected.predict(x), await frozen.predict(found, x)];
+    expect(counted.runs).toEqual([32, 8, 32, 8]);
     close(ours.functionMean.data, theirs.functionMean.data);
     close(ours.functionVariance.data, theirs.functionVariance.data);
     close(ours.mean.data, theirs.mean.data);
@@ -68,12 +97,12 @@ describe.each(models)("%s", (name, at, operator) => {
 
   test("cut anywhere it is the whole network", { timeout: 300_000 }, async () => {
     const expected = whole.forward(x);
-    const first = await withFeatures(bytes, at, { runtime });
+    const first = await withFeatures(bytes, at, { runtime: web });
     // The last value is what is asked for, behind which there is nothing.
     const cuts = first.report.cuts.slice(0, -1);
     expect(cuts.length).toBeGreaterThan(12);
     for (const cut of cuts) {
-      const { network, features, release } = await withFeatures(bytes, cut, { runtime }).then((one) => ({
+      const { network, features, release } = await withFeatures(bytes, cut, { runtime: web }).then((one) => ({
         network: one.network,
         features: () => one.features(x),
         release: () => one.release(),
@@ -85,7 +114,7 @@ describe.each(models)("%s", (name, at, operator) => {
 
   test("layers of one's own take the place of the rest", async () => {
     const frozen = await withFeatures(bytes, at, {
-      runtime,
+      runtime: web,
       network: (inputs) => chain({ inputs, seed: 1 }, dense(2)),
     });
     const kept = await frozen.data({ x, y: y.map((label) => [label, -label]) });

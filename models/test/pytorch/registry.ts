@@ -3,8 +3,8 @@
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 
 /** A package, its version, and what its tarball's SHA-256 begins with. */
 export interface Packed {
@@ -14,6 +14,28 @@ export interface Packed {
 }
 
 const cache = "build/models-of-packages";
+
+/**
+ * Where a package lies that is installed with what it needs, but without running its scripts, which would download more. It is
+ * no dependency of this folder because of them. Undefined where there is no network, which is an error in CI.
+ */
+export function installed({ name, version }: Omit<Packed, "sha256">): string | undefined {
+  const folder = resolve(`build/packages/${name}-${version}`);
+  const place = join(folder, "node_modules", name);
+  if (existsSync(join(folder, "whole"))) return place;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), "{}");
+  const args = ["install", `${name}@${version}`, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  try {
+    execFileSync("npm", args, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+  } catch (cause) {
+    if (process.env.CI) throw new Error(`${name}@${version} cannot be installed, which CI needs.`, { cause });
+    console.warn(`${name}@${version} cannot be installed: is there no network? What needs it is left out.`);
+    return undefined;
+  }
+  writeFileSync(join(folder, "whole"), "");
+  return place;
+}
 
 /** The folder of a package's files; undefined where there is no network, which is an error in CI. @throws Error for another file */
 export function folderOf({ name, version, sha256 }: Packed): string | undefined {
