@@ -213,13 +213,27 @@ def plain(t):
 
 
 if "--docs" in sys.argv:
-    # The checkpoints of docs/pytorch.md.
+    # The checkpoints of docs/pytorch.md, and of docs/models.md a network of examples/data/moons.csv, as a checkpoint and as an ONNX file.
     resnet, bert = ResNet18(width=2).eval(), BertForSequenceClassification(vocabulary=30, positions=12, layers=2).eval()
     save(resnet.state_dict(), f"{folder}/resnet18.safetensors")
     save(bert.state_dict(), f"{folder}/bert.safetensors")
     print(resnet(torch.ones(1, 3, 32, 32)))
     tokens = torch.tensor([[2, 7, 19, 3, 0, 0]])
     print(bert(tokens, tokens == 0))
+    with open(f"{folder}/moons.csv") as file:
+        rows = [[float(cell) for cell in line.split(",")] for line in list(file)[1:]]
+    x, y = torch.tensor([row[:2] for row in rows]), torch.tensor([int(row[2]) for row in rows])
+    moons = nn.Sequential(OrderedDict(fc1=nn.Linear(2, 16), tanh1=nn.Tanh(), fc2=nn.Linear(16, 16), tanh2=nn.Tanh(), fc3=nn.Linear(16, 2)))
+    optimizer = torch.optim.Adam(moons.parameters(), 0.02, weight_decay=1e-3)
+    for _ in range(400):
+        optimizer.zero_grad()
+        F.cross_entropy(moons(x), y).backward()
+        optimizer.step()
+    save(moons.state_dict(), f"{folder}/moons.safetensors")
+    axes = {"x": {0: "batch"}, "y": {0: "batch"}}
+    torch.onnx.export(nn.Sequential(OrderedDict(moons=moons, softmax=nn.Softmax(-1))), x[:1], f"{folder}/moons.onnx", input_names=["x"],
+                      output_names=["y"], opset_version=14, dynamic_axes=axes)
+    print(moons(torch.tensor([[0.0, 1.0]])))
     sys.exit()
 
 networks = {

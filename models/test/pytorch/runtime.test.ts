@@ -1,7 +1,7 @@
 // What toOnnx writes, in onnxruntime-web: networks, and posteriors with their means, variances and probabilities.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
@@ -120,6 +120,26 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 names = [output.name for output in session.get_outputs()]
 print(json.dumps({name: value.ravel().tolist() for name, value in zip(names, session.run(names, {"x": x}))}))
 `;
+
+/** The docs' two lines of Python, which a machine without onnxruntime cannot run. */
+test("Python's side of the docs", ({ skip }) => {
+  const lines =
+    /^```python\n(import onnxruntime\n[\s\S]*?)^```$/m.exec(readFileSync("docs/models.md", "utf8"))?.[1] ?? "";
+  expect(lines.trim().split("\n").length).toBe(2);
+  if (python === undefined) return skip("no Python with onnxruntime: neither Debian nor the npm registry has one");
+  const net = chain({ inputs: 2, seed: 1 }, dense(3, tanh), dense(1));
+  const folder = mkdtempSync(join(tmpdir(), "laplace-"));
+  const x = [[1, 2]];
+  const fit = laplace(net, { likelihood: "regression", weights: "lastLayer", checks: false }).fit({ x, y: [[1]] });
+  return fit.then((posterior) => {
+    writeFileSync(join(folder, "with-uncertainty.onnx"), toOnnx(posterior));
+    const code = `import numpy\nx = numpy.array([[1, 2]], numpy.float32)\n${lines}\nprint(mean[0, 0], variance[0, 0])`;
+    const printed = execFileSync(python, ["-c", code], { cwd: folder, encoding: "utf8" }).trim().split(" ").map(Number);
+    rmSync(folder, { recursive: true });
+    const { mean, variance } = posterior.predict(x);
+    expectClose(printed, [mean.data[0], variance.data[0]], 1e-4);
+  });
+});
 
 /** The outputs in Python's runtime. */
 function runInPython(path: string, bytes: Uint8Array, rows: unknown): Readonly<Record<string, number[]>> {
