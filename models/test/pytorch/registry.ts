@@ -16,8 +16,8 @@ export interface Packed {
 const cache = "build/models-of-packages";
 
 /**
- * Where a package lies that is installed with what it needs, but without running its scripts, which would download more. It is
- * no dependency of this folder because of them. Undefined where there is no network, which is an error in CI.
+ * Where a package lies that is installed with what it needs, but without running its scripts, which would download more; because
+ * of them this folder does not depend on it. Undefined where there is no network, which is an error in CI.
  */
 export function installed({ name, version }: Omit<Packed, "sha256">): string | undefined {
   const folder = resolve(`build/packages/${name}-${version}`);
