@@ -29,9 +29,10 @@ export const keepData = (where: string, plan: Plan, data: Data, first: number) =
   const copied = typeof data === "object" && (isDataset(data) || Array.isArray(data));
   const kept = copied ? copyOf(where, data as DatasetLike | readonly DatasetLike[]) : data;
   const model: Plan = { ...plan, net: plan.net.clone() };
-  const { selection } = model;
+  const { selection, net } = model;
   const times = function* (v: Float64Array): Steps<Float64Array> {
-    return yield* productInSteps(where, model, targetedBatches(where, model, kept), spread(selection, v), first);
+    const direction = selection.size === net.parameterCount ? v : spread(selection, v);
+    return yield* productInSteps(where, model, targetedBatches(where, model, kept), direction, first);
   };
   return function* <Sums extends { readonly curvature: Curvature }>(sums: Sums): Steps<Sums> {
     if (!copied) yield* checkSame(where, times, selection.size);

@@ -123,7 +123,7 @@ export function onOwnStack(body: () => void): void {
 }
 
 /** Does work, or writes it down where a pass is written down. A dry run leaves it out. */
-export function later(work: () => void): void {
+export function later(work: tape.Work): void {
   if (counted === undefined) tape.later(work);
 }
 

@@ -158,7 +158,8 @@ export function* inPieces<Result>(body: () => Result): Steps<Result> {
     for (const work of works) {
       // Writing it down took time, too.
       if (deadline !== undefined && clock() >= deadline) yield;
-      work();
+      if (work.steps) yield* work.steps();
+      else work();
     }
     return result();
   } finally {

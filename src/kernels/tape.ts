@@ -4,7 +4,11 @@
 // depend on it.
 
 /** A piece of work. */
-export type Work = () => void;
+export interface Work {
+  (): void;
+  /** The same in steps of its own, for what is long and asks no kernel for it all. */
+  readonly steps?: () => Generator<undefined, void, void>;
+}
 
 let tape: Work[] | undefined;
 /** Whether the time to do work at once is over. */
@@ -28,7 +32,7 @@ export function pending(): boolean {
 /** Does work, or writes it down. */
 export function later(work: Work): void {
   if (tape === undefined) work();
-  else if (writing()) tape.push(work);
+  else if (work.steps || writing()) tape.push(work);
   else doing(work);
 }
 

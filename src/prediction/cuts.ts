@@ -14,7 +14,8 @@ import { type Columns, type Contraction, none, PART_BYTES, type Part } from "../
 import { float64Rows } from "../structures/jacobian-rows.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
-import { dryPrecision } from "../structures/table.ts";
+import type { Own } from "../structures/structure.ts";
+import { anySizes, dryPrecision } from "../structures/table.ts";
 import type { Linearised } from "./linearised.ts";
 
 /** Outputs that stand each for itself are pulled back that many at once, or fewer where these would not fill a part. */
@@ -49,7 +50,7 @@ export function wholeRoute(width: number): Route {
 export type Asked = Needs | "sums" | "network" | "tangent" | "rows";
 
 /** What decides how much passes at once. */
-type Sizes = Pick<Linearised, "net" | "selection" | "structure">;
+type Sizes = Pick<Linearised, "net" | "selection" | "structure" | "curvature"> & Pick<Own, "solver">;
 
 /**
  * What is cut: variances may come of fewer columns than a row has, the others come of all columns of a group.
@@ -113,13 +114,14 @@ const known = new WeakMap<Selection, Map<string, KnownCut>>();
 /** How inputs are cut: by sizes only, so that results depend on no cut. */
 export function cutFor(sizes: Sizes, route: Route, asked: Asked): KnownCut {
   const { net, selection, structure } = sizes;
+  const draws = (sizes.curvature ?? sizes.solver)?.draws;
   const { view, width, group } = route;
   const cuts = known.get(selection) ?? new Map<string, KnownCut>();
   known.set(selection, cuts);
-  const key = `${net.dtype} ${structure} ${asked} ${view === undefined} ${width} ${group.size} ${group.step}`;
+  const key = `${net.dtype} ${structure} ${asked} ${view === undefined} ${width} ${group.size} ${group.step} ${draws}`;
   let cut = cuts.get(key);
   if (cut === undefined) {
-    const uncut = uncutOf(sizes, route, asked, dryPrecision(structure, selection).precision);
+    const uncut = uncutOf(sizes, route, asked, dryPrecision(structure, selection, { ...anySizes, draws }).precision);
     const one = asked === "covariance" ? bytesOfOne(uncut, group.size) : 0;
     cut = { ...cutOf(uncut, Number.POSITIVE_INFINITY), one };
     cuts.set(key, cut);

@@ -5,7 +5,7 @@ import type { Steps } from "../kernels/steps.ts";
 import type { Likelihood, LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import type { Model } from "../network/run.ts";
-import type { Structure } from "../structures/curvature.ts";
+import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Precision, Prepared } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
 
@@ -17,6 +17,8 @@ export interface Linearised<Kind extends LikelihoodKind = LikelihoodKind> {
   readonly model: Model;
   /** How their precision is stored. */
   readonly structure: Structure;
+  /** @internal What it comes of. */
+  readonly curvature?: Curvature;
   /** The weights that are uncertain. */
   readonly selection: Selection;
   /** Their number. */

@@ -93,6 +93,8 @@ export interface Curvature {
   readonly size: number;
   /** The number of examples it sums over. */
   readonly examples: number;
+  /** @internal From how many draws variances of functions come, where they do. */
+  readonly draws?: number | undefined;
   /** The diagonal, [S], in float64; this and all below in the order of `net.parameters`, whatever the option `weights` named first. */
   diagonal(): NDArray;
   /** The matrix, [S, S], in float64: 8 S² bytes, whatever the structure. */

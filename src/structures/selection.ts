@@ -178,9 +178,8 @@ function roles(graph: Graph): Roles {
 /** The selected weights in a flat vector of the network's parameters, where the others are 0. */
 export function spread(selection: Selection, values: ArrayLike<number>): Float64Array {
   const result = new Float64Array(selection.graph.parameterCount);
-  selection.indices().forEach((place, i) => {
-    result[place] = values[i];
-  });
+  const places = selection.indices();
+  for (let i = 0; i < places.length; i++) result[places[i]] = values[i];
   return result;
 }
 

@@ -67,12 +67,15 @@ export interface Sizes {
   readonly rank: Rank;
   /** M, how many points there are. */
   readonly points: number;
+  /** Draws from which variances come, where they do. */
+  readonly draws?: number | undefined;
 }
 
 /** Those of options. */
-export const sizesOf = ({ rank, points }: Pick<PassOptions, "rank" | "points">): Sizes => ({
+export const sizesOf = ({ rank, points, solver }: Pick<PassOptions, "rank" | "points"> & Own): Sizes => ({
   rank,
   points: points?.shape[0] ?? 0,
+  draws: solver?.draws,
 });
 
 /** Arrays on their way into a file. */
@@ -89,7 +92,7 @@ export interface ReadNumbers {
   positives(name: string, length: number): readonly number[];
 }
 
-/** Products of a symmetric matrix with vectors. */
+/** Products of a symmetric matrix with vectors, each the caller's own. */
 export type Times = (v: Float64Array) => Steps<Float64Array>;
 
 /** Options that one structure has, as they were given. */

@@ -46,7 +46,7 @@ export function rowOf({ structure }: Pick<Curvature, "structure">): Row {
 }
 
 /** Lengths where nothing was said of them. */
-const anySizes: Sizes = { rank: "auto", points: 1 };
+export const anySizes: Sizes = { rank: "auto", points: 1 };
 
 /** The precision of a curvature of lengths alone, for dry runs, and what a dry run counts until its determinant is known. */
 export function dryPrecision(structure: Structure, selection: Selection, sizes = anySizes) {

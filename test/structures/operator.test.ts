@@ -16,6 +16,9 @@ import {
   tanh,
   toyRegression,
 } from "../../src/index.ts";
+import { memoryUse } from "../../src/kernels/memory.ts";
+import { type StopSignal, setClock } from "../../src/kernels/steps.ts";
+import { cutFor, wholeRoute } from "../../src/prediction/cuts.ts";
 
 const net = chain({ inputs: 3, seed: 1, dtype: "float64" }, dense(4, tanh), dense(2));
 const random = new Random(3);
@@ -130,6 +133,54 @@ test("variances by draws are full's within their error", async () => {
     expect(Math.abs(v / truth - 1)).toBeLessThan(4 * Math.sqrt(2 / n));
     expect(covariance.data[Math.floor(i / 2) * 4 + (i % 2) * 3]).toBeCloseTo(v, 9);
   });
+});
+
+describe("in bursts", () => {
+  /** A signal that stops at a call, and counts them. */
+  const stopping = (at = Number.POSITIVE_INFINITY) => {
+    const signal = { calls: 0, throwIfAborted };
+    function throwIfAborted() {
+      signal.calls++;
+      if (signal.calls >= at) throw new Error("enough");
+    }
+    return signal;
+  };
+  const asks = {
+    draws: (one: Posterior, signal: StopSignal) => one.sampleAsync(2, { seed: 1, signal }),
+    solutions: (one: Posterior, signal: StopSignal) => one.predictAsync(x, { signal }).then((p) => p.functionVariance),
+    evidence: (one: Posterior, signal: StopSignal) =>
+      one.evidenceAsync({ signal }).then((found) => array([found.logDetPosterior])),
+  };
+
+  test.each(Object.entries(asks))("%s pause between products, are the same, and stop there", async (_, ask) => {
+    let now = 0;
+    setClock(() => now++ * 10);
+    try {
+      const whole = stopping();
+      const products = await fitted({ tolerance: 1e-6, probes: 4 });
+      const inBursts = await ask(products, whole);
+      // Two vectors take more products than that, and a product a step or more.
+      expect(whole.calls).toBeGreaterThan(12);
+      for (const at of [1, 2, Math.floor(whole.calls / 2), whole.calls - 1]) {
+        await expect(ask(await fitted({ tolerance: 1e-6, probes: 4 }), stopping(at))).rejects.toThrow("enough");
+      }
+      setClock(() => 0);
+      expect(inBursts).toEqual(await ask(await fitted({ tolerance: 1e-6, probes: 4 }), stopping()));
+      expect(memoryUse().inUse).toBe(0);
+    } finally {
+      setClock(undefined);
+    }
+  });
+});
+
+test("draws let as many examples pass at once as the diagonal does", async () => {
+  const [few, all, near] = [
+    await fitted({}),
+    await fitted({ draws: 4 }),
+    await laplace(net, { ...common, structure: "diagonal" }).fit(data),
+  ].map((posterior) => cutFor(posterior, wholeRoute(2), "variance").length);
+  expect(all).toBeGreaterThan(few);
+  expect(all).toBeGreaterThan(near / 4);
 });
 
 describe("what has no meaning is refused", () => {

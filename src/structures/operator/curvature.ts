@@ -47,15 +47,22 @@ export class OperatorCurvature extends SelectedCurvature {
     return this.terms.every(({ dtype }) => dtype === "float32") ? "float32" : "float64";
   }
 
-  /** H v */
+  /** From how many draws variances come, if they do. */
+  get draws(): number | undefined {
+    return this.solver.draws;
+  }
+
+  /** H v, the caller's own. */
   *product(v: Float64Array): Steps<Float64Array> {
     if (this.terms.length === 0) {
       throw new ValueError(
         'The curvature has no data, which "operator" goes through for each product: fit it to them.',
       );
     }
-    const result = new Float64Array(this.size);
-    for (const { times, factor } of this.terms) {
+    const [first, ...rest] = this.terms;
+    const result = yield* first.times(v);
+    if (first.factor !== 1) for (let i = 0; i < result.length; i++) result[i] *= first.factor;
+    for (const { times, factor } of rest) {
       const one = yield* times(v);
       for (let i = 0; i < result.length; i++) result[i] += factor * one[i];
     }

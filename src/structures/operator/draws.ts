@@ -5,22 +5,21 @@
 import { dryBytes } from "../../kernels/dry-run.ts";
 import {
   allocateFloats,
-  copyIn,
   copyOut,
   copyOutWide,
   copyTo,
   type DType,
   type FloatArray,
-  later,
   type Numbers,
-  onOwnStack,
   scope,
 } from "../../kernels/memory.ts";
+import type { Steps } from "../../kernels/steps.ts";
 import type { Backward } from "../../network/passes.ts";
 import { pushForward } from "../../network/passes.ts";
 import { float64Rows } from "../jacobian-rows.ts";
 import { multiplied } from "../products.ts";
 import { type Selection, spread } from "../selection.ts";
+import { alone } from "./alone.ts";
 
 /** cᵀ J d of each column and example, [draws, K, B], and cᵀ J e. */
 interface Moved {
@@ -58,8 +57,7 @@ export class Draws {
   /** [B, K], of what is known of M⁻¹, which is changed. */
   variance(backward: Backward, known: Numbers): Numbers {
     const { batch, columns } = backward;
-    return this.#changed(known, (values) => {
-      const { own, near } = this.#moved(backward);
+    return this.#changed(backward, known, (values, { own, near }) => {
       for (let b = 0; b < batch; b++) {
         for (let k = 0; k < columns; k++) values[b * columns + k] *= ratio(own, near, k * batch + b);
       }
@@ -69,8 +67,7 @@ export class Draws {
   /** [B, K, K] */
   covariance(backward: Backward, known: Numbers): Numbers {
     const { batch, columns } = backward;
-    return this.#changed(known, (values) => {
-      const { own, near } = this.#moved(backward);
+    return this.#changed(backward, known, (values, { own, near }) => {
       for (let b = 0; b < batch; b++) {
         const block = values.subarray(b * columns ** 2, (b + 1) * columns ** 2);
         const at = (k: number) => k * batch + b;
@@ -92,41 +89,61 @@ export class Draws {
   }
 
   /** Numbers with others in their place, in float64. */
-  #changed(known: Numbers, change: (values: Float64Array) => void): Numbers {
+  #changed(backward: Backward, known: Numbers, change: (values: Float64Array, moved: Moved) => void): Numbers {
     const { length } = known;
     const at = known.dtype === "float64" ? known.at : allocateFloats("float64", length);
-    if (dryBytes() === undefined) {
-      later(() =>
-        onOwnStack(() => {
-          const values = copyOutWide(known);
-          change(values);
-          copyTo("float64", at, values);
-        }),
-      );
-    }
+    // What the passes forward take.
+    if (dryBytes() !== undefined && this.#has(backward)) scope(() => this.#pushed(backward, new Float64Array(0)));
+    const draws = this;
+    alone(function* () {
+      const values = copyOutWide(known);
+      change(values, yield* draws.#moved(backward));
+      copyTo("float64", at, values);
+    });
     return { dtype: "float64", at, length };
   }
 
-  #moved(backward: Backward): Moved {
-    const { forward, batch, columns, dtype, graph } = backward;
-    const { output } = graph;
-    const cotangents = backward.cotangent(output);
-    const whole = graph === this.#selection.graph && batch === forward.batch && dtype === forward.dtype;
-    if (!whole || cotangents === 0) return this.#byRows(backward);
-    const c = copyOut(dtype, cotangents, columns * batch * output.size);
-    const along = (rows: readonly FloatArray[]) =>
-      rows.map((row) =>
-        scope(() => {
-          const all = spread(this.#selection, row);
-          const moved = copyOut(dtype, pushForward(forward, copyIn(dtype, all), 0), batch * output.size);
-          const result = new Float64Array(columns * batch);
-          for (let i = 0; i < c.length; i++) {
-            result[Math.floor(i / output.size)] += c[i] * moved[i % moved.length];
+  /** Whether the pass is of the whole network, and of examples. */
+  #has({ graph, batch, forward, dtype }: Backward): boolean {
+    return graph === this.#selection.graph && batch === forward.batch && dtype === forward.dtype;
+  }
+
+  /** J d of all outputs, [B, C], of a draw over all parameters, or of what a dry run has in its place. */
+  #pushed({ forward, dtype, graph }: Backward, draw: FloatArray) {
+    const theta = allocateFloats(dtype, graph.parameterCount);
+    copyTo(dtype, theta, draw);
+    return pushForward(forward, theta, 0);
+  }
+
+  *#moved(backward: Backward): Steps<Moved> {
+    const { batch, columns, dtype, graph } = backward;
+    const { size } = graph.output;
+    const cotangents = backward.cotangent(graph.output);
+    if (!this.#has(backward) || cotangents === 0) return this.#byRows(backward);
+    const c = copyOut(dtype, cotangents, columns * batch * size);
+    const selection = this.#selection;
+    const whole = selection.size === graph.parameterCount;
+    const along = function* (rows: readonly FloatArray[]): Steps<Float64Array[]> {
+      const result: Float64Array[] = [];
+      for (const row of rows) {
+        const moved = scope(() => {
+          return copyOut(dtype, pushed(whole ? row : spread(selection, row)), batch * size);
+        });
+        const sums = new Float64Array(columns * batch);
+        for (let k = 0; k < columns; k++) {
+          for (let b = 0; b < batch; b++) {
+            let sum = 0;
+            for (let o = 0; o < size; o++) sum += c[(k * batch + b) * size + o] * moved[b * size + o];
+            sums[k * batch + b] = sum;
           }
-          return result;
-        }),
-      );
-    return { own: along(this.#own), near: along(this.#near) };
+        }
+        result.push(sums);
+        yield;
+      }
+      return result;
+    };
+    const pushed = (draw: FloatArray) => this.#pushed(backward, draw);
+    return { own: yield* along(this.#own), near: yield* along(this.#near) };
   }
 
   /** By the rows of J: of positions, which have no pass of their own. */

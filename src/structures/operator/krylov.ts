@@ -69,7 +69,7 @@ export function* krylov(where: string, times: Times, v: Float64Array, options: K
   for (;;) {
     for (let i = 0; i < next.length; i++) next[i] /= length;
     basis.push(dtype === "float32" ? new Float32Array(next) : next.slice());
-    const w = yield* times(next.slice());
+    const w = yield* times(next);
     const curve = dot(w, next);
     if (alpha.length > 0) {
       const ratio = beta[beta.length - 1] / pivot;

@@ -7,18 +7,8 @@
 import { meanOf } from "../../array/mean.ts";
 import { Random } from "../../array/random.ts";
 import { OptionError } from "../../errors.ts";
-import { dryBytes } from "../../kernels/dry-run.ts";
-import {
-  allocateFloats,
-  copyIn,
-  copyOut,
-  copyTo,
-  later,
-  type Numbers,
-  onOwnStack,
-  type Pointer,
-  scope,
-} from "../../kernels/memory.ts";
+import { dryBytes, keptNumbers } from "../../kernels/dry-run.ts";
+import { allocateFloats, copyIn, copyOut, copyTo, type Numbers, type Pointer, scope } from "../../kernels/memory.ts";
 import { atOnce, type Steps } from "../../kernels/steps.ts";
 import type { Backward } from "../../network/passes.ts";
 import type { Curvature } from "../curvature.ts";
@@ -26,6 +16,7 @@ import { diagonalPrecision } from "../diagonal/precision.ts";
 import { rowsCovariance, rowsVariance } from "../jacobian-rows.ts";
 import type { Precision, Prepared } from "../precision.ts";
 import type { Prior } from "../prior.ts";
+import { alone } from "./alone.ts";
 import type { OperatorCurvature } from "./curvature.ts";
 import { Draws } from "./draws.ts";
 import { type Krylov, krylov } from "./krylov.ts";
@@ -56,6 +47,8 @@ class OperatorPrecision implements Precision {
   readonly #delta: Float64Array;
   /** M */
   readonly #near: Precision;
+  /** R's diagonal. */
+  #roots: Float64Array | undefined;
   #determinant: Determinant | undefined;
   #variance: Float64Array | undefined;
   #draws: Draws | undefined;
@@ -98,17 +91,26 @@ class OperatorPrecision implements Precision {
   /** P v */
   *#times(v: Float64Array): Steps<Float64Array> {
     const result = yield* this.#curvature.product(v);
-    for (let i = 0; i < result.length; i++) result[i] = this.#h * result[i] + this.#delta[i] * v[i];
+    const [h, delta] = [this.#h, this.#delta];
+    for (let i = 0; i < result.length; i++) result[i] = h * result[i] + delta[i] * v[i];
     return result;
+  }
+
+  /** R v, to `to`. */
+  #scale(v: Float64Array, to: Float64Array): Float64Array {
+    this.#roots ??= scope(() => {
+      const at = copyIn("float64", new Float64Array(this.#size).fill(1));
+      this.#near.colour(at, 1);
+      return copyOut("float64", at, this.#size) as Float64Array;
+    });
+    const roots = this.#roots;
+    for (let i = 0; i < to.length; i++) to[i] = roots[i] * v[i];
+    return to;
   }
 
   /** R v */
   #scaled(v: Float64Array): Float64Array {
-    return scope(() => {
-      const at = copyIn("float64", v);
-      this.#near.colour(at, 1);
-      return copyOut("float64", at, v.length) as Float64Array;
-    });
+    return this.#scale(v, new Float64Array(v.length));
   }
 
   /** The span of v under A, which is all that its functions need. */
@@ -121,7 +123,8 @@ class OperatorPrecision implements Precision {
   #product() {
     const precision = this;
     return function* (v: Float64Array): Steps<Float64Array> {
-      return precision.#scaled(yield* precision.#times(precision.#scaled(v)));
+      const result = yield* precision.#times(precision.#scaled(v));
+      return precision.#scale(result, result);
     };
   }
 
@@ -132,16 +135,15 @@ class OperatorPrecision implements Precision {
       scope(() => allocateFloats("float64", Math.min(COUNTED, size) * size));
       return;
     }
-    later(() =>
-      onOwnStack(() => {
-        for (let i = 0; i < n; i++) {
-          const at = rows + 8 * i * size;
-          const v = copyOut("float64", at, size) as Float64Array;
-          atOnce(this.#span(where, v)).write(f, v);
-          copyTo("float64", at, v);
-        }
-      }),
-    );
+    const precision = this;
+    alone(function* () {
+      for (let i = 0; i < n; i++) {
+        const at = rows + 8 * i * size;
+        const v = copyOut("float64", at, size) as Float64Array;
+        (yield* precision.#span(where, v)).write(f, v);
+        copyTo("float64", at, v);
+      }
+    });
   }
 
   whiten(rows: Pointer, n: number): void {
@@ -279,6 +281,12 @@ class OperatorPrecision implements Precision {
     if (this.#draws !== undefined) return this.#draws;
     const { solver, selection, dtype } = this.#curvature;
     const draws = new Draws(selection, dtype, solver.draws ?? solver.probes);
+    if (dryBytes() !== undefined) {
+      // Of two bytes each where they are of four.
+      keptNumbers(draws.count * this.#size);
+      scope(() => allocateFloats("float64", Math.min(COUNTED, this.#size) * this.#size));
+      return draws;
+    }
     const random = new Random(solver.seed);
     for (let s = 0; s < draws.count; s++) {
       const noise = Float64Array.from({ length: this.#size }, () => random.normal());
@@ -312,19 +320,18 @@ class OperatorPrecision implements Precision {
   /** cᵀ J P⁻¹ Jᵀ c by the rows of J, which need no root. */
   #forms(backward: Backward, length: number): Numbers {
     const { selection } = this.#curvature;
+    const precision = this;
     return rowsVariance(backward, selection, this, (rows, to) => {
       this.#near.whiten(rows, length);
-      later(() =>
-        onOwnStack(() => {
-          const size = this.#size;
-          const result = new Float64Array(length);
-          for (let i = 0; i < length; i++) {
-            const v = copyOut("float64", rows + 8 * i * size, size) as Float64Array;
-            result[i] = atOnce(this.#span("predict", v)).quadrature(inverse);
-          }
-          copyTo("float64", to, result);
-        }),
-      );
+      alone(function* () {
+        const size = precision.#size;
+        const result = new Float64Array(length);
+        for (let i = 0; i < length; i++) {
+          const v = copyOut("float64", rows + 8 * i * size, size) as Float64Array;
+          result[i] = (yield* precision.#span("predict", v)).quadrature(inverse);
+        }
+        copyTo("float64", to, result);
+      });
     });
   }
 }

@@ -41,7 +41,8 @@ export const operator: Row<OperatorCurvature> = {
   passes: () => [passOf(operatorSums)],
   attach: (curvature, times, { net, solver = new Solver({}) }) => curvature.with(times, net.dtype, solver),
   precision: (curvature, h, prior) => oneStep(() => made().precision(curvature, h, prior)),
-  dry: (selection, sizes) => new OperatorCurvature(diagonal.dry(selection, sizes) as DiagonalCurvature),
+  dry: (selection, sizes) =>
+    new OperatorCurvature(diagonal.dry(selection, sizes) as DiagonalCurvature, [], new Solver({ draws: sizes.draws })),
   columnSums: ({ near }) => diagonal.columnSums(near),
   lift: (curvature, selection, examples, sums) =>
     curvature.beside(diagonal.lift(curvature.near, selection, examples, sums) as DiagonalCurvature),
