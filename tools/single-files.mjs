@@ -47,6 +47,11 @@ const aloneIn = {
   "kernels/parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
   "kernels/threads.ts": () =>
     "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {};",
+  // Its one structure answers at once, and without draws.
+  "kernels/steps.ts": (text) => replaced(text, ["if (work.steps)", "if (false)"]),
+  "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
+  "prediction/cuts.ts": (text) => replaced(text, ["(sizes.curvature ?? sizes.solver)?.draws", "0"]),
+  "structures/structure.ts": (text) => replaced(text, ["solver?.draws", "0"]),
   // Its one structure has a single pass, and needs no points.
   "laplace/memory-estimate.ts": (text) =>
     replaced(
