@@ -2,7 +2,8 @@
 // the programs of some pages of the documentation: as JavaScript in Node, as TypeScript through the compiler, and in a page of
 // headless Chromium without any bundler. The command line fits, predicts, evaluates and runs the notebook there. Posteriors,
 // and models of tables that it wrote, in this Node and in the current LTS, predict the same in that page. Then come other
-// pages, and Deno: see test-runtimes.mjs.
+// pages, and Deno: see test-runtimes.mjs. Pages that do not block are timed, so nothing should run beside: `--timed` does that part
+// alone, `--but-timed` the others.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,6 +17,7 @@ import { testRuntimes } from "./test-runtimes.mjs";
 import { testWorkers } from "./test-workers.mjs";
 
 const root = resolve(import.meta.dirname, "..");
+const [timed, others] = ["--but-timed", "--timed"].map((flag) => !process.argv.includes(flag));
 const folder = mkdtempSync(join(tmpdir(), "laplace-ts-package-"));
 const run = (command, args, options = {}) =>
   execFileSync(command, args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], ...options });
@@ -101,13 +103,8 @@ if (network.forward([[1, 2]]).data[0] !== net.forward([[1, 2]]).data[0]) throw n
 /** What modules print in a page. */
 const printed = async (modules) => (await inChromium(folder, modules)).join("\n");
 
-try {
-  for (const cwd of [root, join(root, "cli"), join(root, "models")]) {
-    run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd });
-  }
-  const tarballs = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "clean", private: true, type: "module" }));
-  run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", ...tarballs.map((name) => `./${name}`)]);
+/** All but what is timed. */
+async function untimed(tarballs) {
   commandLine();
   models();
   const programs = examples();
@@ -135,7 +132,6 @@ try {
   await testRuntimes(folder);
   await testPages(folder);
   await testWorkers(folder);
-  await testBlocking(folder);
   run(process.execPath, [join(root, "node_modules/publint/src/cli.js"), root], { stdio: "inherit" });
   await typesResolve(
     join(
@@ -146,6 +142,17 @@ try {
   console.log(
     "The packed library runs the programs of README and docs in Node and in Chromium, with the same output but for rounding; the packed command line fits and predicts; posteriors and models of tables from Node predict the same in Chromium.",
   );
+}
+
+try {
+  for (const cwd of [root, join(root, "cli"), join(root, "models")]) {
+    run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd });
+  }
+  const tarballs = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "clean", private: true, type: "module" }));
+  run("npm", ["install", "--loglevel=error", "--no-audit", "--no-fund", ...tarballs.map((name) => `./${name}`)]);
+  if (others) await untimed(tarballs);
+  if (timed) await testBlocking(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
