@@ -10,13 +10,15 @@ type Given =
   | { readonly floats: readonly number[] }
   | { readonly ints: readonly number[] }
   | { readonly texts: readonly string[] }
-  | { readonly graph: GraphDraft };
+  | { readonly graph: GraphDraft }
+  /** Within a function: the attribute of its calls, of a kind. */
+  | { readonly ref: string; readonly kind: number };
 
 export interface Drafted {
   readonly op: string;
   readonly inputs?: readonly string[];
   readonly outputs: readonly string[];
-  readonly domain?: "ai.onnx.ml";
+  readonly domain?: "ai.onnx.ml" | "own";
   readonly attributes?: Readonly<Record<string, Given>>;
 }
 
@@ -32,7 +34,21 @@ export interface Array_ {
   readonly external?: Readonly<Record<string, string>>;
 }
 
+/** A function of the domain "own". */
+export interface FunctionDraft {
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Attributes that a call must have. */
+  readonly needs?: readonly string[];
+  readonly defaults?: Readonly<Record<string, Given>>;
+  readonly nodes: readonly Drafted[];
+}
+
 export interface GraphDraft {
+  /** The operators' version, 17 unless said otherwise; this and functions are of the whole model. */
+  readonly opset?: number;
+  readonly functions?: readonly FunctionDraft[];
   readonly nodes: readonly Drafted[];
   readonly arrays?: readonly Array_[];
   readonly inputs?: readonly {
@@ -54,7 +70,10 @@ const float = (w: BinaryWriter, field: number, value: number) => w.tag(field, Wi
 function attribute(w: BinaryWriter, name: string, given: Given): void {
   text(w, 1, name);
   const kind = (code: number) => integer(w, 20, code);
-  if ("float" in given) {
+  if ("ref" in given) {
+    text(w, 21, given.ref);
+    kind(given.kind);
+  } else if ("float" in given) {
     float(w, 2, given.float);
     kind(1);
   } else if ("int" in given) {
@@ -78,9 +97,9 @@ function attribute(w: BinaryWriter, name: string, given: Given): void {
   }
 }
 
-function graph(w: BinaryWriter, { nodes, arrays = [], inputs = [], outputs }: GraphDraft): void {
+function nodesAt(w: BinaryWriter, field: number, nodes: readonly Drafted[]): void {
   for (const { op, inputs: from = [], outputs: to, domain, attributes = {} } of nodes) {
-    nest(w, 1, (node) => {
+    nest(w, field, (node) => {
       for (const name of from) text(node, 1, name);
       for (const name of to) text(node, 2, name);
       text(node, 3, to[0]);
@@ -89,6 +108,10 @@ function graph(w: BinaryWriter, { nodes, arrays = [], inputs = [], outputs }: Gr
       if (domain) text(node, 7, domain);
     });
   }
+}
+
+function graph(w: BinaryWriter, { nodes, arrays = [], inputs = [], outputs }: GraphDraft): void {
+  nodesAt(w, 1, nodes);
   text(w, 2, "graph");
   for (const { name, dims, type = "float32", data, raw, external } of arrays) {
     nest(w, 5, (t) => {
@@ -115,17 +138,32 @@ function graph(w: BinaryWriter, { nodes, arrays = [], inputs = [], outputs }: Gr
 }
 
 /** The bytes of a file. */
-export function written(of: GraphDraft, opset = 17): Uint8Array {
+export function written(of: GraphDraft): Uint8Array {
+  const { opset = 17 } = of;
   const w = new BinaryWriter();
   integer(w, 1, 8);
   nest(w, 7, (one) => graph(one, of));
-  for (const [domain, version] of [
-    ["", opset],
-    ["ai.onnx.ml", 3],
-  ] as const) {
-    nest(w, 8, (one) => {
-      text(one, 1, domain);
-      integer(one, 2, version);
+  const versions = (to: BinaryWriter, field: number) => {
+    for (const [domain, version] of Object.entries({ "": opset, "ai.onnx.ml": 3, own: 1 })) {
+      nest(to, field, (one) => {
+        text(one, 1, domain);
+        integer(one, 2, version);
+      });
+    }
+  };
+  versions(w, 8);
+  for (const { name, inputs, outputs, needs = [], defaults = {}, nodes } of of.functions ?? []) {
+    nest(w, 25, (one) => {
+      text(one, 1, name);
+      for (const input of inputs) text(one, 4, input);
+      for (const output of outputs) text(one, 5, output);
+      for (const need of needs) text(one, 6, need);
+      nodesAt(one, 7, nodes);
+      versions(one, 9);
+      text(one, 10, "own");
+      for (const [attribute_, given] of Object.entries(defaults)) {
+        nest(one, 11, (a) => attribute(a, attribute_, given));
+      }
     });
   }
   return w.finish();

@@ -9,7 +9,6 @@ import { integer, nest, text, writeValue } from "../onnx/wire.ts";
 import type { Parts } from "./cuts.ts";
 
 const GRAPH = 7;
-const FUNCTIONS = 25;
 const NODE = 1;
 const GRAPH_NAME = 2;
 const INITIALIZER = 5;
@@ -73,12 +72,12 @@ function usedBy({ nodes }: OnnxGraph, kept: (node: number) => boolean): Set<stri
 }
 
 /** The whole file anew, with another graph. */
-function withGraph(file: Uint8Array, functions: boolean, write: (graph: BinaryWriter, fields: Field[]) => void) {
+function withGraph(file: Uint8Array, write: (graph: BinaryWriter, fields: Field[]) => void) {
   const fields = fieldsOf(file);
   return written((writer) => {
     for (const field of fields) {
       if (field.number === GRAPH) nest(writer, GRAPH, (graph) => write(graph, fieldsOf(field.body)));
-      else if (functions || field.number !== FUNCTIONS) writer.raw(field.whole);
+      else writer.raw(field.whole);
     }
   });
 }
@@ -96,7 +95,7 @@ export function fileBefore(
   const kept = (i: number) => all || before.has(i);
   const used = usedBy(graph, kept);
   used.add(value);
-  return withGraph(file, true, (writer, fields) => {
+  return withGraph(file, (writer, fields) => {
     let [node, initializer, input] = [0, 0, 0];
     for (const { number, whole, body } of fields) {
       if (number === NODE) {
@@ -134,7 +133,7 @@ export function fileBehind(
   { value, type, shape, shapes }: Beginning,
 ): Uint8Array<ArrayBuffer> {
   const used = usedBy(graph, (i) => behind.has(i));
-  return withGraph(file, false, (writer, fields) => {
+  return withGraph(file, (writer, fields) => {
     let [node, initializer, output] = [0, 0, 0];
     for (const { number, whole } of fields) {
       if (number === NODE) {

@@ -25,12 +25,16 @@ export interface Attribute {
   strings: string[];
   /** A graph within the graph: a branch of If, the body of Loop. */
   graph: OnnxGraph | undefined;
+  /** Within a function: the attribute of its calls that this one is; "" for one that is as it stands. */
+  reference: string;
 }
 
 export interface OnnxNode {
   name: string;
   op: string;
   domain: string;
+  /** Which of several functions of one name is meant. */
+  overload: string;
   inputs: string[];
   outputs: string[];
   attributes: Map<string, Attribute>;
@@ -50,11 +54,23 @@ export interface OnnxGraph {
   outputs: ValueInfo[];
 }
 
+/** A function of the model's own, of nodes. */
+export interface OnnxFunction {
+  name: string;
+  domain: string;
+  overload: string;
+  inputs: string[];
+  outputs: string[];
+  /** What attributes are where a call does not say. */
+  attributes: Map<string, Attribute>;
+  nodes: OnnxNode[];
+}
+
 export interface OnnxModel {
   producer: string;
   opset: number;
   graph: OnnxGraph | undefined;
-  functions: number;
+  functions: OnnxFunction[];
 }
 
 type Fields = Record<number, (reader: BinaryReader, wire: WireType) => void>;
@@ -130,7 +146,7 @@ function readTensor(reader: BinaryReader): StoredTensor {
 const MOST_DEPTH = 16;
 
 function readAttribute(reader: BinaryReader, depth: number): Attribute {
-  const a: Attribute = { name: "", floats: [], ints: [], strings: [], graph: undefined };
+  const a: Attribute = { name: "", floats: [], ints: [], strings: [], graph: undefined, reference: "" };
   const aGraph: Fields[number] = (r) => {
     a.graph = readGraph(r, depth + 1);
   };
@@ -155,6 +171,9 @@ function readAttribute(reader: BinaryReader, depth: number): Attribute {
     7: repeated(a.floats, (r) => r.float()),
     8: repeated(a.ints, integer),
     9: (r) => a.strings.push(text(r.bytes())),
+    21: (r) => {
+      a.reference = r.string();
+    },
   });
   return a;
 }
@@ -162,7 +181,7 @@ function readAttribute(reader: BinaryReader, depth: number): Attribute {
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 function readNode(reader: BinaryReader, depth: number): OnnxNode {
-  const node: OnnxNode = { name: "", op: "", domain: "", inputs: [], outputs: [], attributes: new Map() };
+  const node: OnnxNode = { name: "", op: "", domain: "", overload: "", inputs: [], outputs: [], attributes: new Map() };
   nested(reader, {
     1: (r) => node.inputs.push(r.string()),
     2: (r) => node.outputs.push(r.string()),
@@ -179,8 +198,42 @@ function readNode(reader: BinaryReader, depth: number): OnnxNode {
     7: (r) => {
       node.domain = r.string();
     },
+    8: (r) => {
+      node.overload = r.string();
+    },
   });
   return node;
+}
+
+function readFunction(reader: BinaryReader): OnnxFunction {
+  const made: OnnxFunction = {
+    name: "",
+    domain: "",
+    overload: "",
+    inputs: [],
+    outputs: [],
+    attributes: new Map(),
+    nodes: [],
+  };
+  nested(reader, {
+    1: (r) => {
+      made.name = r.string();
+    },
+    4: (r) => made.inputs.push(r.string()),
+    5: (r) => made.outputs.push(r.string()),
+    7: (r) => made.nodes.push(readNode(r, 1)),
+    10: (r) => {
+      made.domain = r.string();
+    },
+    11: (r) => {
+      const attribute = readAttribute(r, 1);
+      made.attributes.set(attribute.name, attribute);
+    },
+    13: (r) => {
+      made.overload = r.string();
+    },
+  });
+  return made;
 }
 
 function readValueInfo(reader: BinaryReader): ValueInfo {
@@ -244,7 +297,7 @@ export function takenBy(node: OnnxNode): string[] {
 
 /** The messages of an ONNX file. @throws ModelError for other bytes */
 export function readModel(where: string, bytes: Uint8Array): OnnxModel {
-  const model: OnnxModel = { producer: "", opset: 0, graph: undefined, functions: 0 };
+  const model: OnnxModel = { producer: "", opset: 0, graph: undefined, functions: [] };
   try {
     const reader = new BinaryReader(bytes);
     message(reader, bytes.length, {
@@ -266,10 +319,7 @@ export function readModel(where: string, bytes: Uint8Array): OnnxModel {
         });
         if (domain === "" || domain === "ai.onnx") model.opset = version;
       },
-      25: (r) => {
-        r.bytes();
-        model.functions++;
-      },
+      25: (r) => model.functions.push(readFunction(r)),
     });
   } catch (cause) {
     const why = `The bytes are not an ONNX file: ${cause instanceof Error ? cause.message : cause}.`;

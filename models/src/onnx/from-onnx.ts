@@ -5,7 +5,8 @@ import { as, Builder, isValue, type Operand, type ParameterOrigin, valued } from
 import { ModelError, type Problem, Unsupported } from "../errors.ts";
 import { sizeOf, type Tensor, tensor } from "../tensor.ts";
 import { type End, endOf, type Removed } from "./ends.ts";
-import { type OnnxGraph, type OnnxNode, readModel, takenBy, type ValueInfo } from "./file.ts";
+import { type OnnxFunction, type OnnxGraph, type OnnxNode, readModel, takenBy, type ValueInfo } from "./file.ts";
+import { withoutCalls } from "./functions.ts";
 import { fused, readNodes } from "./nodes.ts";
 import { type ExternalData, isFloat, isNumeric, numbersOf } from "./numbers.ts";
 
@@ -154,13 +155,7 @@ export function fromOnnx(bytes: Uint8Array, options: OnnxOptions = {}): Imported
   checkOptions(options);
   if (!(bytes instanceof Uint8Array)) throw new OptionError(`${where}: the file must be a Uint8Array.`);
   const { producer, opset, graph: found, functions } = readModel(where, bytes);
-  const graph = found as OnnxGraph;
-  if (functions > 0)
-    throw new ModelError(where, [
-      fileProblem(
-        `The model has ${functions} functions of its own, which are not read: export it with its functions written out.`,
-      ),
-    ]);
+  const graph = written(found as OnnxGraph, functions);
   const input = chooseInput(graph, options);
   const dims = shapeOf(input, options);
   const end = chooseEnd(graph, options);
@@ -209,6 +204,16 @@ export function fromOnnx(bytes: Uint8Array, options: OnnxOptions = {}): Imported
     constants,
   };
   return { network: net, report };
+}
+
+/** The graph with its functions written out. @throws ModelError */
+function written(graph: OnnxGraph, functions: readonly OnnxFunction[]): OnnxGraph {
+  try {
+    return withoutCalls(graph, functions);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new ModelError(where, [fileProblem(`The model cannot be read: ${cause.message}.`)]);
+  }
 }
 
 /** Without the batch. @throws ModelError where the first axis is not the batch */

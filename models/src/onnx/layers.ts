@@ -1,6 +1,6 @@
 // Operators with weights, windows and norms.
 
-import { matmul, softmax } from "laplace-ts";
+import { exp, matmul, softmax } from "laplace-ts";
 import { applyPrimitive } from "laplace-ts/graph";
 import { as, type Builder, isValue, primitive, type Value, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
@@ -313,24 +313,38 @@ function groupNorm(groupsOf: (call: Call, channels: number) => number): Lower {
   };
 }
 
-function softmaxAlong(call: Call): Value {
-  const { builder, attributes, opset } = call;
-  const v = valueAt(call, 0);
-  const rank = v.dims.length;
-  const axis = axisOf(attributes.int("axis", opset < 13 ? 1 : -1), rank);
-  // Before opset 13 it is over all axes from this one on.
-  if (opset < 13) {
-    const rows = as(v, [sizeOf(v.dims.slice(0, axis)), sizeOf(v.dims.slice(axis))]);
-    return valued(softmax(rows), v.dims);
-  }
-  if (axis === rank - 1) return valued(softmax(as(v, v.dims)), v.dims);
-  const order = [...v.dims.keys()].filter((one) => one !== axis);
-  const moved = builder.permute(v, [...order, axis]);
-  const y = valued(softmax(as(moved, moved.dims)), moved.dims);
-  return builder.permute(
-    y,
-    [...order.slice(0, axis), rank - 1, ...order.slice(axis)].map((_, i) => (i === axis ? rank - 1 : order.indexOf(i))),
-  );
+/** A function of rows, along an axis. */
+const along =
+  (of: (rows: Value["x"]) => Value["x"]): Lower =>
+  (call) => {
+    const { builder, attributes, opset } = call;
+    const v = valueAt(call, 0);
+    const rank = v.dims.length;
+    const axis = axisOf(attributes.int("axis", opset < 13 ? 1 : -1), rank);
+    // Before opset 13 it is over all axes from this one on.
+    if (opset < 13) {
+      const rows = as(v, [sizeOf(v.dims.slice(0, axis)), sizeOf(v.dims.slice(axis))]);
+      return valued(of(rows), v.dims);
+    }
+    if (axis === rank - 1) return valued(of(as(v, v.dims)), v.dims);
+    const order = [...v.dims.keys()].filter((one) => one !== axis);
+    const moved = builder.permute(v, [...order, axis]);
+    const y = valued(of(as(moved, moved.dims)), moved.dims);
+    return builder.permute(
+      y,
+      v.dims.map((_, i) => (i === axis ? rank - 1 : order.indexOf(i))),
+    );
+  };
+
+/** x − m − log Σ exp(x − m) over the last axis, m being the largest entry. */
+function logSoftmax(builder: Builder, x: Value["x"]): Value["x"] {
+  const width = x.shape[x.shape.length - 1];
+  const dims = [sizeOf(x.shape) / width, width];
+  const rows = valued(as(valued(x), dims));
+  const column = (y: Value["x"]): Value => valued(y, [dims[0], 1]);
+  const centred = builder.subtract(rows, column(applyPrimitive(largest, [rows.x], undefined)));
+  const sums = column(sumRows(as(builder.map(centred, exp), dims)));
+  return as(builder.subtract(centred, builder.plain("log", sums)), x.shape);
 }
 
 /** Operators, by name. */
@@ -347,5 +361,6 @@ export const layers: Readonly<Record<string, Lower>> = {
   LayerNormalization: layerNorm,
   InstanceNormalization: groupNorm((_, channels) => channels),
   GroupNormalization: groupNorm(({ attributes }) => attributes.int("num_groups", 1)),
-  Softmax: softmaxAlong,
+  Softmax: along(softmax),
+  LogSoftmax: (call) => along((x) => logSoftmax(call.builder, x))(call),
 };

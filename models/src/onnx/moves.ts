@@ -168,6 +168,29 @@ export function repeated(builder: Builder, v: Value, times: readonly number[]): 
   }, v);
 }
 
+/** Blocks of pixels that become channels, or the other way round. */
+function blocks(deeper: boolean): Lower {
+  return (call) => {
+    const { builder, attributes } = call;
+    const v = valueAt(call, 0);
+    const size = attributes.int("blocksize", 0);
+    const [n, channels, height, width] = v.dims;
+    const square = size * size;
+    const fits = deeper ? height % size === 0 && width % size === 0 : channels % square === 0;
+    if (v.dims.length !== 4 || !(size >= 1) || !fits) unsupported(`[${v.dims.join(", ")}] has no blocks of ${size}.`);
+    if (deeper) {
+      const apart = { ...v, dims: [n, channels, height / size, size, width / size, size] };
+      const moved = builder.permute(apart, [0, 3, 5, 1, 2, 4]);
+      return { ...moved, dims: [n, channels * square, height / size, width / size] };
+    }
+    const rows = attributes.text("mode", "DCR") === "CRD";
+    const fewer = channels / square;
+    const apart = { ...v, dims: rows ? [n, fewer, size, size, height, width] : [n, size, size, fewer, height, width] };
+    const moved = builder.permute(apart, rows ? [0, 1, 4, 2, 5, 3] : [0, 3, 4, 1, 5, 2]);
+    return { ...moved, dims: [n, fewer, height * size, width * size] };
+  };
+}
+
 /** The same elements in another shape. */
 const relabel =
   (dims: (call: Call, from: readonly number[]) => readonly number[]): Lower =>
@@ -205,6 +228,21 @@ export const moves: Readonly<Record<string, Lower>> = {
   Slice: slice,
   Gather: gather,
   Pad: pad,
+  DepthToSpace: blocks(false),
+  SpaceToDepth: blocks(true),
+  Tile: (call) => {
+    const v = valueAt(call, 0);
+    const times = list(constantAt(call, 1, "how often it repeats")) as number[];
+    if (times.length !== v.dims.length || !times.every((n) => n >= 1 && n * sizeOf(v.dims) <= 2 ** 26))
+      unsupported(`it repeats [${v.dims.join(", ")}] [${times.join(", ")}] times.`);
+    // The whole, so many times: a new axis before each.
+    return times.reduce((x, count, axis) => {
+      if (count === 1) return x;
+      const apart = x.dims.toSpliced(axis, 0, 1);
+      const { x: traced } = call.builder.stretch({ x: x.x, dims: apart }, apart.with(axis, count));
+      return valued(traced, x.dims.with(axis, x.dims[axis] * count));
+    }, v);
+  },
   Expand: (call) => {
     const v = valueAt(call, 0);
     return call.builder.stretch(v, broadcast(v.dims, list(constantAt(call, 1, "its shape")) as number[]));

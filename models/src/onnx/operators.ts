@@ -56,6 +56,20 @@ function where(call: Call): Value {
   return unsupported("none of its inputs depends on the network's input.");
 }
 
+/** 1 where a is as the name says of b, by their difference, whose sign may be turned. */
+function compared(name: "equal" | "greater", sign: 1 | -1 = 1): (call: Call) => Value {
+  return (call) => {
+    const { builder } = call;
+    const [a, b] = [operand(call, 0), operand(call, 1)];
+    const constant = isValue(b) || sign < 0 ? undefined : b;
+    if (isValue(a) && constant?.data.length === 1) return builder.plain(name, a, constant.data[0]);
+    const difference = sign > 0 ? builder.subtract(a, b) : builder.subtract(b, a);
+    return builder.plain(name, difference, 0);
+  };
+}
+
+const not = ({ builder }: Call, v: Value): Value => builder.line(v, -1, 1);
+
 /** A product of operands, of which both may be constants: infinities, as of masks, are large numbers. */
 function product(builder: Builder, a: Operand, b: Operand): Operand {
   if (isValue(a) || isValue(b)) return builder.combine("scale", a, b);
@@ -117,6 +131,13 @@ export const operators: Readonly<Record<string, Lower>> = {
     if (!integers.has(to)) return unsupported("values can only be cast to numbers.");
     return v.whole ? v : { ...call.builder.plain("truncate", v), whole: true };
   },
+  CastLike: (call) => {
+    const [v, like] = [operand(call, 0), operand(call, 1)];
+    const whole = isValue(like) ? like.whole === true : !like.float;
+    if (!isValue(v))
+      return whole ? { ...v, data: Float64Array.from(v.data, Math.trunc), float: false } : { ...v, float: true };
+    return !whole || v.whole ? v : { ...call.builder.plain("truncate", v), whole: true };
+  },
   Relu: each(relu),
   Tanh: each(tanh),
   Sigmoid: each(sigmoid),
@@ -176,27 +197,32 @@ export const operators: Readonly<Record<string, Lower>> = {
     call.inputs
       .slice(1)
       .reduce<Operand>((a, _, i) => call.builder.combine("shift", a, operand(call, i + 1)), operand(call, 0)),
+  Mean: (call) => {
+    const total = operators.Sum(call);
+    return isValue(total as Operand) ? call.builder.line(total as Value, 1 / call.inputs.length, 0) : total;
+  },
   Pow: pow,
   Max: extreme(1),
   Min: extreme(-1),
   Where: where,
-  Equal: (call) => {
-    const to = constantAt(call, 1, "what it compares with");
-    return to.data.length === 1
-      ? call.builder.plain("equal", valueAt(call, 0), to.data[0])
-      : unsupported("it compares with several numbers.");
-  },
-  Greater: (call) => {
-    const to = constantAt(call, 1, "what it compares with");
-    return to.data.length === 1
-      ? call.builder.plain("greater", valueAt(call, 0), to.data[0])
-      : unsupported("it compares with several numbers.");
+  Equal: compared("equal"),
+  Greater: compared("greater"),
+  Less: compared("greater", -1),
+  GreaterOrEqual: (call) => not(call, compared("greater", -1)(call)),
+  LessOrEqual: (call) => not(call, compared("greater")(call)),
+  And: (call) => call.builder.combine("scale", operand(call, 0), operand(call, 1)),
+  Or: (call) => {
+    const { builder } = call;
+    const [a, b] = [valueAt(call, 0), valueAt(call, 1)];
+    return builder.subtract(builder.combine("shift", a, b), builder.combine("scale", a, b));
   },
   Not: (call) => call.builder.line(valueAt(call, 0), -1, 1),
   ReduceSum: reduce("sum"),
   ReduceMean: reduce("mean"),
   ReduceMax: reduce("max"),
   ReduceMin: reduce("min"),
+  ReduceL1: (call) =>
+    reduce("sum")({ ...call, inputs: [call.builder.plain("abs", valueAt(call, 0)), ...call.inputs.slice(1)] }),
   ReduceL2: reduce("l2"),
   ReduceSumSquare: reduce("squares"),
 };

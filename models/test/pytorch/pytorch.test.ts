@@ -6,6 +6,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { array, einsum, jacobian, type NDArray, vjp } from "laplace-ts";
 import { fromOnnx, toOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
+import { drafts } from "../drafts.ts";
+import { written } from "../written.ts";
 import { runOnnx } from "./onnx-runtime.ts";
 
 interface Plain {
@@ -161,4 +163,22 @@ describe.each(names)("%s", (name) => {
       if (!/mobilenet|lstm|gru|rnn/.test(name)) expect(sums.size).toBeGreaterThan(0);
     });
   });
+});
+
+test("every operator of the docs' table is in a file that is compared with onnxruntime-web, here or in drafts.test.ts", () => {
+  const text = readFileSync("docs/models.md", "utf8");
+  const table = text.slice(text.indexOf("| of | operators |"), text.indexOf("| control |"));
+  const claimed = new Set([...table.matchAll(/\b(?:[A-Z][a-z]*)+\d?[A-Za-z]*\b/g)].map(([name]) => name));
+  expect(claimed.size).toBeGreaterThan(80);
+  const files = [
+    ...names.map((name) => readFileSync(`${folder}/${name}.onnx`)),
+    ...Object.values(drafts).map(([graph]) => written(graph)),
+  ];
+  const seen = new Set(
+    files.flatMap((file) => {
+      const { report } = fromOnnx(file);
+      return [...Object.keys(report.operators), ...report.removed.map(({ operator }) => operator)];
+    }),
+  );
+  expect([...claimed].filter((name) => !seen.has(name))).toEqual([]);
 });
