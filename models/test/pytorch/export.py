@@ -200,7 +200,7 @@ for name, (net, shape) in networks.items():
                 module.bias.normal_(0, 0.3)
     opset = 14
     modes = {"training": torch.onnx.TrainingMode.EVAL, "do_constant_folding": name not in ("lenet",)}
-    if name in ("resnet", "batchnorm1d"):
+    if name in ("resnet", "batchnorm1d", "mobilenet_v2"):
         # BatchNormalization stays a node of its own, as other exporters leave it.
         modes["training"] = torch.onnx.TrainingMode.PRESERVE
         modes["do_constant_folding"] = False
@@ -216,14 +216,21 @@ for name, (net, shape) in networks.items():
     gradients = []
     for i in range(len(x)):
         net.zero_grad()
-        (net(x[i : i + 1])[0] * weight).sum().backward()
+        one = x[i : i + 1].clone().requires_grad_(shape != "tokens")
+        (net(one)[0] * weight).sum().backward()
         gradients.append({n: plain(p.grad) for n, p in net.named_parameters() if p.grad is not None})
+        if shape != "tokens":
+            gradients[-1]["input"] = plain(one.grad)
     # The whole Jacobian of the first sample, row by row, where it is of few outputs.
     jacobian = []
     for k in range(y[0].numel() if y[0].numel() <= 12 else 0):
         net.zero_grad()
-        net(x[:1])[0].flatten()[k].backward()
+        one = x[:1].clone().requires_grad_(shape != "tokens")
+        net(one)[0].flatten()[k].backward()
         jacobian.append({n: plain(p.grad) for n, p in net.named_parameters() if p.grad is not None})
+        if shape != "tokens":
+            jacobian[-1]["input"] = plain(one.grad)
+    parameters = {n: plain(p) for n, p in net.named_parameters()}
     with open(f"{folder}/{name}.json", "w") as file:
-        json.dump({"jacobian": jacobian, "x": plain(x.double()), "y": plain(y), "tokens": shape == "tokens", "weight": plain(weight), "gradients": gradients}, file)
+        json.dump({"parameters": parameters, "jacobian": jacobian, "x": plain(x.double()), "y": plain(y), "tokens": shape == "tokens", "weight": plain(weight), "gradients": gradients}, file)
 print(len(networks), "networks")

@@ -57,6 +57,8 @@ interface File {
   readonly options?: OnnxOptions;
   readonly input?: (shape: readonly number[]) => NDArray;
   readonly end?: string;
+  /** What made the file, where it says so. */
+  readonly producer?: string;
 }
 
 const side = 64;
@@ -67,7 +69,7 @@ const files: readonly File[] = [
   { folder: words, file: "models/hey_rhasspy_v0.1.onnx", end: "Sigmoid" },
   { folder: words, file: "models/weather_v0.1.onnx", end: "Sigmoid" },
   { folder: words, file: "models/timer_v0.1.onnx", end: "Softmax" },
-  { folder: words, file: "models/embedding_model.onnx" },
+  { folder: words, file: "models/embedding_model.onnx", producer: "tf2onnx" },
   { folder: more, file: "models/hello_deepa.onnx", end: "Sigmoid" },
   { folder: more, file: "models/namaste_deepa.onnx", end: "Sigmoid" },
   { folder: texts, file: "assets/ch_ppocr_mobile_v2.0_cls_infer.onnx", options: { dimensions: open }, end: "Softmax" },
@@ -84,11 +86,12 @@ const files: readonly File[] = [
 describe("ONNX files give what onnxruntime-web gives", () => {
   test.each(files.map((file) => [file.file, file] as const))(
     "%s",
-    async (_, { folder, file, options, input = noise, end }) => {
+    async (_, { folder, file, options, input = noise, end, producer }) => {
       if (folder === undefined) return;
       const bytes = readFileSync(join(folder, file));
       const { network, report } = fromOnnx(bytes, options);
       expect(report.removed.at(-1)?.operator).toBe(end);
+      if (producer !== undefined) expect(report.producer).toBe(producer);
       const x = input(network.inputShape);
       const outputs = await runOnnx(bytes, x, { input: report.input.name });
       expectClose(withEnd(network.forward(x), end), Object.values(outputs)[0].data);
