@@ -348,6 +348,20 @@ export const drafts: Readonly<Record<string, readonly [GraphDraft, readonly (rea
     },
     three,
   ],
+  LinearRegressor: [
+    {
+      inputs: rows(3),
+      outputs: [{ name: "y", dims: ["batch", 2] }],
+      nodes: [
+        ml("LinearRegressor", {
+          coefficients: { floats: [1, 2, -1, 0.5, 0, 3] },
+          intercepts: { floats: [0.5, -1] },
+          targets: { int: 2 },
+        }),
+      ],
+    },
+    three,
+  ],
   GlobalMaxPool: [pixels(2, 3, single("GlobalMaxPool", ["x"])), [sines(18), sines(18, 1)]],
   LayerNormalization: [
     single(
@@ -466,3 +480,31 @@ export const drafts: Readonly<Record<string, readonly [GraphDraft, readonly (rea
     three,
   ],
 };
+
+/** What scikit-learn's LogisticRegression becomes: labels, and probabilities that are divided by their sum. */
+export function logistic(classes: number, rows_: number, transform: "LOGISTIC" | "SOFTMAX"): GraphDraft {
+  const own = Array.from({ length: rows_ * 3 }, (_, i) => Math.fround(Math.sin(1.3 * i)));
+  const signed = (n: number, all: readonly number[]) =>
+    transform === "LOGISTIC" && rows_ === 2 ? all.map((_, i) => (i < n ? -all[n + i] : all[i])) : all;
+  return {
+    inputs: rows(3),
+    outputs: [
+      { name: "label", dims: ["batch"], type: 7 },
+      { name: "probabilities", dims: ["batch", classes] },
+    ],
+    nodes: [
+      ml(
+        "LinearClassifier",
+        {
+          coefficients: { floats: signed(3, own) },
+          intercepts: { floats: signed(1, own.slice(0, rows_)) },
+          classlabels_ints: { ints: Array.from({ length: classes }, (_, i) => i) },
+          post_transform: { text: transform },
+        },
+        ["x"],
+        ["label", "scores"],
+      ),
+      ml("Normalizer", { norm: { text: "L1" } }, ["scores"], ["probabilities"]),
+    ],
+  };
+}

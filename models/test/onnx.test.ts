@@ -3,7 +3,7 @@ import { array, LaplaceError } from "laplace-ts";
 import { fromOnnx, ModelError, toOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
 import { type ModelDraft, writeModel } from "../src/onnx/write.ts";
-import { drafts } from "./drafts.ts";
+import { drafts, logistic } from "./drafts.ts";
 import { networks } from "./networks.ts";
 import { thrown } from "./thrown.ts";
 import { type Drafted, type GraphDraft, written } from "./written.ts";
@@ -293,6 +293,13 @@ describe("fromOnnx", () => {
     ["OneHotEncoder", {}, /no categories/],
     ["LabelEncoder", { keys_int64s: { ints: [1] } }, /1 keys and 0 values/],
   ];
+  test("a linear classifier whose classes have a sigmoid each, or whose labels are asked for, is refused", () => {
+    expect(() => fromOnnx(written(logistic(3, 3, "LOGISTIC")))).toThrow(
+      /post_transform is LOGISTIC, of 3 scores for 3/,
+    );
+    expect(() => fromOnnx(written(logistic(2, 2, "LOGISTIC")), { cut: false, output: "label" })).toThrow(/not made/);
+  });
+
   test.each(texts)("%s is refused where it is not of numbers", (op, attributes, message) => {
     const nodes: Drafted[] = [
       { op, domain: "ai.onnx.ml", inputs: ["x"], outputs: ["y"], ...(attributes && { attributes }) },

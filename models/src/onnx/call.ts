@@ -12,6 +12,10 @@ export interface Call {
   readonly attributes: Attributes;
   readonly opset: number;
   readonly outputs: number;
+  /** The node, by its name or what it makes. */
+  readonly node: string;
+  /** Whether logits are asked for in the place of labels and probabilities. */
+  readonly bare: boolean;
 }
 
 /** Writes a node's operator in primitives. @throws Unsupported */

@@ -14,6 +14,8 @@ export interface End {
   readonly target: string;
   /** Nodes that are passed through as if they did nothing. */
   readonly skipped: ReadonlySet<OnnxNode>;
+  /** Nodes that give logits in the place of what they would make of them. */
+  readonly bare: ReadonlySet<OnnxNode>;
   readonly removed: readonly Removed[];
   /** What the outputs are, as the end says. */
   readonly task: "classification" | "binary" | undefined;
@@ -24,12 +26,16 @@ const moves = new Set(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose"
 const probabilities = new Set(["Softmax", "LogSoftmax", "Sigmoid"]);
 const labels = new Set(["ArgMax", "ZipMap", "ArrayFeatureExtractor", "Normalizer", "TopK"]);
 
+/** What a LinearClassifier makes of its scores. */
+const transforms: Readonly<Record<string, string>> = { SOFTMAX: "Softmax", LOGISTIC: "Sigmoid" };
+
 const nameOf = (node: OnnxNode) => node.name || node.outputs[0] || node.op;
 
 /** Walks back from an output over what a likelihood does itself. */
 export function endOf({ nodes }: OnnxGraph, output: string): End {
   const producers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
   const skipped = new Set<OnnxNode>();
+  const bare = new Set<OnnxNode>();
   const removed: Removed[] = [];
   let task: End["task"];
   const take = (node: OnnxNode) => removed.push({ operator: node.op, node: nameOf(node) });
@@ -38,6 +44,14 @@ export function endOf({ nodes }: OnnxGraph, output: string): End {
     const node = producers.get(name);
     if (node === undefined || depth > 1000) return undefined;
     const [first] = node.inputs;
+    if (node.op === "LinearClassifier") {
+      const transform = node.attributes.get("post_transform")?.s ?? "NONE";
+      removed.push({ operator: transforms[transform] ?? node.op, node: nameOf(node) });
+      bare.add(node);
+      task = transform === "LOGISTIC" ? "binary" : "classification";
+      // Labels and probabilities are made of the same scores.
+      return node.outputs[1];
+    }
     if (probabilities.has(node.op)) {
       take(node);
       skipped.add(node);
@@ -62,7 +76,7 @@ export function endOf({ nodes }: OnnxGraph, output: string): End {
     return undefined;
   };
   const target = walk(output, 0) ?? output;
-  return { target, skipped, removed: removed.reverse(), task };
+  return { target, skipped, bare, removed: removed.reverse(), task };
 }
 
 /** p of [1 − p, p], as scikit-learn's classifiers of two classes write it. */

@@ -118,13 +118,15 @@ function shapeOf({ name, dims, type }: ValueInfo, { dimensions = {}, batchAxis =
 function chooseEnd(graph: OnnxGraph, { output, cut = true }: OnnxOptions): End {
   const names = graph.outputs.map(({ name }) => name).filter((name) => output === undefined || name === output);
   const ends = names.map((name): End => {
-    return cut ? endOf(graph, name) : { target: name, skipped: new Set(), removed: [], task: undefined };
+    return cut
+      ? endOf(graph, name)
+      : { target: name, skipped: new Set(), bare: new Set(), removed: [], task: undefined };
   });
   const [first] = ends;
   const list = graph.outputs.map(({ name }) => `"${name}"`).join(", ");
   if (first === undefined) throw new ModelError(where, [fileProblem(`The model has the outputs ${list || "(none)"}.`)]);
   if (ends.every(({ target }) => target === first.target)) {
-    return ends.find(({ skipped }) => skipped.size > 0) ?? first;
+    return ends.find(({ skipped, bare }) => skipped.size + bare.size > 0) ?? first;
   }
   throw new ModelError(where, [fileProblem(`The model has the outputs ${list}: choose one by the option output.`)]);
 }

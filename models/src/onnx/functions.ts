@@ -3,7 +3,7 @@
 import type { Attribute, OnnxFunction, OnnxGraph, OnnxNode } from "./file.ts";
 
 /** More nodes than any network has, functions written out. */
-const MOST_NODES = 2 ** 18;
+const MOST_NODES = 2 ** 16;
 /** More calls within calls than any exporter writes. */
 const MOST_DEPTH = 32;
 

@@ -127,7 +127,7 @@ function put(node: OnnxNode, results: readonly (Operand | undefined)[], values: 
 const asList = (one: Operand | readonly (Operand | undefined)[]): readonly (Operand | undefined)[] =>
   Array.isArray(one) ? one : [one as Operand];
 
-function read(node: OnnxNode & { bias?: OnnxNode }, { builder, values, opset, counts }: Reading) {
+function read(node: OnnxNode & { bias?: OnnxNode }, { end, builder, values, opset, counts }: Reading) {
   if (!domains.has(node.domain)) unsupported(`it is of the domain "${node.domain}".`);
   if ([...node.attributes.values()].some(({ graph }) => graph))
     unsupported("graphs within graphs are read of If only.");
@@ -155,10 +155,12 @@ function read(node: OnnxNode & { bias?: OnnxNode }, { builder, values, opset, co
   if (lower === undefined) return unsupported("this operator is not known.");
   counts[node.op] = (counts[node.op] ?? 0) + 1;
   const bias = biasOf(node, values);
-  if (bias === undefined) return { values: asList(lower({ builder, inputs, attributes, opset, outputs })) };
+  const bare = [...(end?.bare ?? [])].some((one) => one.outputs[0] === node.outputs[0]);
+  const call = { builder, inputs, attributes, opset, outputs, node: nameOf(node), bare };
+  if (bias === undefined) return { values: asList(lower(call)) };
   counts.Add = (counts.Add ?? 0) + 1;
   return {
-    values: asList(known.Gemm({ ...fusedCall(inputs, bias), builder, attributes, opset, outputs })),
+    values: asList(known.Gemm({ ...call, ...fusedCall(inputs, bias) })),
     bias: true,
   };
 }

@@ -1,4 +1,5 @@
-// What scikit-learn does before a model, by the operators of ai.onnx.ml: scaled, imputed and encoded columns, of numbers.
+// What scikit-learn does before a model, by the operators of ai.onnx.ml: scaled, imputed and encoded columns, of numbers; and its linear
+// models.
 
 import { type Builder, type Value, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
@@ -81,6 +82,55 @@ const columns: Lower = (call) => {
   return moves.Gather({ ...call, attributes: { ...attributes, int } });
 };
 
+/** The scores of a linear model, whose weights and biases are attributes, as parameters. */
+function scores(call: Call, count: number, rows: (weight: Tensor) => Tensor = (weight) => weight): Value {
+  const { builder, attributes, node } = call;
+  const v = valueAt(call, 0);
+  const width = v.dims[v.dims.length - 1];
+  const numbers = (what: string) => attributes.floats(what) ?? [];
+  const [weights, biases] = [numbers("coefficients"), numbers("intercepts")];
+  if (count < 1 || weights.length !== count * width || (biases.length > 0 && biases.length !== count)) {
+    unsupported(`it has ${weights.length} coefficients and ${biases.length} intercepts for ${count} × ${width}.`);
+  }
+  const array = (what: string, dims: number[], data: readonly number[]): Tensor =>
+    rows({ dims, data, float: true, name: `${node}.${what}` });
+  const weight = array("weight", [count, width], weights);
+  return dense(builder, v, weight, biases.length > 0 ? array("bias", [count], biases) : undefined);
+}
+
+function linearRegressor(call: Call): Value {
+  const transform = call.attributes.text("post_transform", "NONE");
+  if (transform !== "NONE") unsupported(`its post_transform is ${transform}.`);
+  return scores(call, call.attributes.int("targets", 1));
+}
+
+/** Logits: of two classes by a sigmoid, as scikit-learn's are, one. */
+function linearClassifier(call: Call): Value[] {
+  const { attributes, bare } = call;
+  if (!bare) unsupported("its labels and probabilities are not made; with the option cut its scores are.");
+  const transform = attributes.text("post_transform", "NONE");
+  const [weights, biases] = ["coefficients", "intercepts"].map((what) => attributes.floats(what) ?? []);
+  const names = attributes.ints("classlabels_ints") ?? [];
+  const classes = names.length || (attributes.texts("classlabels_strings") ?? []).length;
+  const count = biases.length || classes;
+  if (transform === "LOGISTIC" && classes === 2) {
+    const half = (all: readonly number[]) => all.length / 2;
+    // The scores of the first class are those of the second one with the sign turned.
+    const turned = (all: readonly number[]) => all.every((w, i) => w + all[(i + half(all)) % all.length] === 0);
+    const second = ({ dims, ...rest }: Tensor) => {
+      const data = Array.from(rest.data);
+      return { ...rest, dims: [1, ...dims.slice(1)], data: data.slice(half(data)) };
+    };
+    const y = count === 1 ? scores(call, 1) : turned(weights) && turned(biases) ? scores(call, 2, second) : undefined;
+    if (y !== undefined) return [y, y];
+  }
+  if (transform === "LOGISTIC" || count < 2 || (transform !== "NONE" && transform !== "SOFTMAX")) {
+    unsupported(`its post_transform is ${transform}, of ${count} scores for ${classes} classes.`);
+  }
+  const y = scores(call, count);
+  return [y, y];
+}
+
 const textual =
   (what: string): Lower =>
   () =>
@@ -93,6 +143,8 @@ export const preprocessing: Readonly<Record<string, Lower>> = {
   Imputer: imputer,
   OneHotEncoder: oneHot,
   LabelEncoder: labelEncoder,
+  LinearClassifier: linearClassifier,
+  LinearRegressor: linearRegressor,
   CategoryMapper: textual("it maps"),
   StringNormalizer: textual("it changes"),
 };

@@ -56,7 +56,8 @@ export function onnx(
   inputs: readonly (Value | Tensor | undefined)[],
   given: Given,
 ): Value {
-  const made = operators[op]({ builder, inputs, attributes: attributes(given), opset: 17, outputs: 1 });
+  const call = { builder, inputs, attributes: attributes(given), opset: 17, outputs: 1, node: op, bare: false };
+  const made = operators[op](call);
   return builder.value(made as Value);
 }
 
