@@ -189,6 +189,7 @@ function pooling(kind: "max" | "average"): Lower {
     const { builder, attributes } = call;
     const v = requireOne(valueAt(call, 0));
     const at = windowsOf(call, v);
+    if (attributes.text("auto_pad", "NOTSET").startsWith("SAME")) checkSame(v, at);
     const grid = gridOf(v, at, attributes.int("ceil_mode", 0) === 1);
     const { before, after, kernel, stride, dilation } = at;
     const counts = attributes.int("count_include_pad", 0) === 1;
@@ -221,6 +222,14 @@ function pooling(kind: "max" | "average"): Lower {
       { dims: lengths, data: shares(v, at, lengths, counts), float: true },
     );
   };
+}
+
+/** @throws Unsupported for pads that onnxruntime takes otherwise than TensorFlow does */
+function checkSame(v: Value, { kernel, stride, dilation }: Windows): void {
+  const plain = v.dims.slice(2).every((length, i) => {
+    return dilation[i] === 1 && (Math.ceil(length / stride[i]) - 1) * stride[i] + kernel[i] >= length;
+  });
+  if (!plain) unsupported("runtimes differ in its auto_pad, because of its dilations or strides: export it with pads.");
 }
 
 const sumRows = (x: Value["x"]) => applyPrimitive(primitive<{ axis: number }>("sum"), [x], { axis: 1 });
