@@ -19,8 +19,6 @@ export {
   zeros,
 } from "./array/ndarray.ts";
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
-export type { Estimate, RandomVectorsOptions, Solution, SolveOptions, TraceOptions } from "./curvature/estimates.ts";
-export { type CurvatureOperator, curvatureOperator, type EigenOptions, type Eigenpairs } from "./curvature/operator.ts";
 export { type CurvatureProductOptions, curvatureProduct, curvatureProductAsync } from "./curvature/products.ts";
 export * from "./curvature/public.ts";
 export type { Data } from "./data/batches.ts";
@@ -360,6 +358,7 @@ export type {
   RemoteCurvature,
   RemoteFit,
   RemoteNetwork,
+  RemoteOperator,
   RemotePosterior,
   RemoteTableModel,
   Sent,

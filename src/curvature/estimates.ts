@@ -2,6 +2,7 @@
 
 import type { NDArray } from "../array/ndarray.ts";
 import { checkInteger, OptionError } from "../errors.ts";
+import type { BurstOptions } from "../kernels/steps.ts";
 import type { Curvature } from "../structures/curvature.ts";
 
 /** Options of what draws random vectors. */
@@ -11,6 +12,53 @@ export interface RandomVectorsOptions {
   /** Seed of the vectors (default 0). */
   seed?: number | undefined;
 }
+
+/** Options of `eigenvalues`. */
+export interface EigenOptions {
+  /** Which end of the spectrum (default "largest"). */
+  which?: "largest" | "smallest" | undefined;
+  /** The residual ‖H v − λ v‖ at which a pair counts as found, relative to the largest eigenvalue by size (default 1e-8). */
+  tolerance?: number | undefined;
+  /** At most so many products (default: as many as there are weights, and at most 1000). */
+  products?: number | undefined;
+  /** Seed of the first vector (default 0). */
+  seed?: number | undefined;
+}
+
+/** Eigenvalues of a curvature that is known by products. */
+export interface Eigenpairs {
+  /** Those asked for, from the end of the spectrum on, [k]. */
+  readonly values: NDArray;
+  /** Their vectors in rows, [k, S]. */
+  readonly vectors: NDArray;
+  /** The residual of each, [k]. */
+  readonly residuals: NDArray;
+  readonly converged: boolean;
+  /** Products taken. */
+  readonly products: number;
+}
+
+/** Options of `spectrum`. */
+export interface SpectrumOptions extends RandomVectorsOptions {
+  /** Random vectors, among which the products are shared out (default 1). */
+  vectors?: number | undefined;
+}
+
+/** A density of eigenvalues: Σ weights f(values) estimates tr f(H). */
+export interface Spectrum {
+  /** Ascending, [m]. */
+  readonly values: NDArray;
+  /** They sum to S, [m]. */
+  readonly weights: NDArray;
+}
+
+/** How many products of a matrix with a vector were taken, each a pass through the data. */
+export interface ProductsReport {
+  readonly products: number;
+}
+
+/** Options of an asynchronous form, whose progress is in products. */
+export type InProducts<Options = object> = Options & BurstOptions<ProductsReport>;
 
 /** Options of `trace`. */
 export interface TraceOptions extends RandomVectorsOptions {

@@ -70,7 +70,8 @@ export async function curvatureProductAsync(
   return asynchronously("curvatureProduct", options, (rest) => productSteps(net, likelihood, data, v, rest));
 }
 
-function* productSteps(...given: Required<Parameters<typeof curvatureProduct>>): Steps<NDArray, ExamplesReport> {
+/** `curvatureProduct` in steps. */
+export function* productSteps(...given: Required<Parameters<typeof curvatureProduct>>): Steps<NDArray, ExamplesReport> {
   const product = productOf(...given);
   return product.finish(yield* runInSteps(...product.run));
 }

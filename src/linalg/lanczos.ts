@@ -5,31 +5,33 @@ import { dot } from "../array/dot.ts";
 import { NDArray } from "../array/ndarray.ts";
 import type { Random } from "../array/random.ts";
 import type { FloatArray } from "../kernels/memory.ts";
+import type { Steps } from "../kernels/steps.ts";
 import { eigh } from "./eigh.ts";
 
-type Times = (v: Float64Array) => Float64Array;
+/** A product with the matrix, the caller's own, in steps. */
+type Times<Report> = (v: Float64Array) => Steps<Float64Array, Report>;
 
 /** T, and the basis in rows: H q_j = β_{j−1} q_{j−1} + α_j q_j + β_j q_{j+1}. */
-export class Lanczos {
+export class Lanczos<Report> {
   readonly alpha: number[] = [];
   /** β_j; 0 where the basis spans what the matrix makes of it, and goes on with another vector. */
   readonly beta: number[] = [];
   readonly basis: Float64Array[] = [];
-  readonly #times: Times;
+  readonly #times: Times<Report>;
   readonly #random: Random;
   #next: Float64Array;
 
-  constructor(times: Times, start: Float64Array, random: Random) {
+  constructor(times: Times<Report>, start: Float64Array, random: Random) {
     this.#times = times;
     this.#random = random;
     this.#next = scaled(start, 1 / Math.sqrt(dot(start, start)));
   }
 
   /** One product more. */
-  step(): void {
+  *step(): Steps<void, Report> {
     const q = this.#next;
     this.basis.push(q);
-    const w = Float64Array.from(this.#times(q));
+    const w = yield* this.#times(q);
     const size = Math.sqrt(dot(w, w));
     this.alpha.push(dot(w, q));
     orthogonalise(w, this.basis);

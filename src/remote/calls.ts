@@ -2,6 +2,8 @@
 
 import type { ArrayLike } from "../array/ndarray.ts";
 import type { curvatureOfAsync } from "../curvature/curvature-of.ts";
+import type { InProducts, Solution, SolveOptions } from "../curvature/estimates.ts";
+import type { CurvatureOperator, curvatureOperatorAsync } from "../curvature/operator.ts";
 import type { curvatureProductAsync } from "../curvature/products.ts";
 import type { Data } from "../data/batches.ts";
 import type { gradientAsync, perSampleGradientNormsAsync, perSampleGradientsAsync } from "../derivatives/gradient.ts";
@@ -46,6 +48,7 @@ export interface Functions {
   vjp: typeof vjpAsync;
   curvatureProduct: typeof curvatureProductAsync;
   curvatureOf: typeof curvatureOfAsync;
+  curvatureOperator: typeof curvatureOperatorAsync;
   savePosterior: typeof savePosterior;
   loadPosterior: typeof loadPosterior;
   saveFit: typeof saveFit;
@@ -75,6 +78,7 @@ export const functions = [
   "vjp",
   "curvatureProduct",
   "curvatureOf",
+  "curvatureOperator",
   "savePosterior",
   "loadPosterior",
   "saveFit",
@@ -95,6 +99,7 @@ export const kinds = {
     calls: ["diagonal", "dense", "times", "factors", "eigenbases", "merge", "scale"],
     facts: ["structure", "size", "examples"],
   },
+  operator: { calls: ["times", "trace", "diagonal", "eigenvalues", "spectrum", "solve"], facts: ["size"] },
   posterior: {
     calls: [
       "with",
@@ -176,9 +181,11 @@ export type Received<T> = T extends Network
       ? RemoteFit
       : T extends Curvature
         ? RemoteCurvature
-        : T extends TableModel
-          ? RemoteTableModel
-          : T;
+        : T extends CurvatureOperator
+          ? RemoteOperator
+          : T extends TableModel
+            ? RemoteTableModel
+            : T;
 
 /** A function as the page calls it on a worker: the same arguments, and a promise of the same result. */
 export type OnWorker<F> = F extends (...args: infer A) => infer R
@@ -200,6 +207,19 @@ export interface RemoteFit extends Handle, Facts<Fit, "fit">, Calls<Fit, "fit"> 
 
 /** A curvature that a worker keeps. */
 export interface RemoteCurvature extends Handle, Facts<Curvature, "curvature">, Calls<Curvature, "curvature"> {}
+
+/** A curvature by its products that a worker keeps, with its data. */
+export interface RemoteOperator
+  extends Handle,
+    Facts<CurvatureOperator, "operator">,
+    Omit<Calls<CurvatureOperator, "operator">, "solve"> {
+  /** `solve`, with a preconditioner that the worker keeps. */
+  solve(
+    b: ArrayLike,
+    options?: InProducts<Omit<SolveOptions, "preconditioner">> &
+      TransferOptions & { readonly preconditioner?: RemoteCurvature | undefined },
+  ): Promise<Solution>;
+}
 
 /** A posterior that a worker keeps. */
 export interface RemotePosterior<Kind extends LikelihoodKind = LikelihoodKind>

@@ -90,6 +90,7 @@ const words: Readonly<Record<Kind, string>> = {
   network: "network",
   fit: "fit",
   curvature: "curvature",
+  operator: "operator",
   posterior: "posterior",
   tableModel: "model",
   work: "work",

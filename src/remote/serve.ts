@@ -2,6 +2,7 @@
 
 import type { NDArray } from "../array/ndarray.ts";
 import { curvatureOfAsync } from "../curvature/curvature-of.ts";
+import { CurvatureOperator, curvatureOperatorAsync } from "../curvature/operator.ts";
 import { curvatureProductAsync } from "../curvature/products.ts";
 import { gradientAsync, perSampleGradientNormsAsync, perSampleGradientsAsync } from "../derivatives/gradient.ts";
 import { jacobianAsync, jvpAsync, vjpAsync } from "../derivatives/jacobian.ts";
@@ -70,6 +71,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   vjp: vjpAsync,
   curvatureProduct: curvatureProductAsync,
   curvatureOf: curvatureOfAsync,
+  curvatureOperator: curvatureOperatorAsync,
   savePosterior,
   loadPosterior,
   saveFit,
@@ -94,6 +96,7 @@ const classes: Readonly<Record<Kind, abstract new (...args: never[]) => object>>
   network: Network,
   fit: Fit,
   curvature: SelectedCurvature,
+  operator: CurvatureOperator,
   posterior: Posterior,
   tableModel: TableModel,
   work: Work as never,

@@ -6,6 +6,7 @@ import {
   chain,
   curvatureOf,
   curvatureOperator,
+  curvatureOperatorAsync,
   DataLoader,
   dense,
   eigh,
@@ -18,6 +19,7 @@ import {
   ValueError,
 } from "../../src/index.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
+import { setClock } from "../../src/kernels/steps.ts";
 import { structures } from "../../src/structures/curvature.ts";
 
 const net = chain({ inputs: 2, dtype: "float64", seed: 3 }, dense(5, tanh), dense(2));
@@ -128,4 +130,71 @@ test("a network that is trained further does not change it; data that change are
   const hessian = curvatureOperator(net, likelihood, data, { curvature: "hessian" });
   expect(hessian.eigenvalues(1, { which: "smallest" }).values.data[0]).toBeLessThan(0);
   expect(() => hessian.solve(hessian.eigenvalues(1, { which: "smallest" }).vectors)).toThrow(ValueError);
+});
+
+describe("in bursts", () => {
+  const operator = curvatureOperator(net, likelihood, data);
+  const b = randomNormal([2, n], { seed: 6, dtype: "float64" });
+  const preconditioner = curvatureOf(net, likelihood, data, { structure: "diagonal" });
+  type Options = { onProgress?: (report: { products: number }) => void; signal?: { throwIfAborted(): void } };
+  const forms: Record<string, [products: number, () => unknown, (options: Options) => Promise<unknown>]> = {
+    times: [2, () => operator.times(b), (options) => operator.timesAsync(b, options)],
+    trace: [6, () => operator.trace({ products: 6 }), (options) => operator.traceAsync({ products: 6, ...options })],
+    diagonal: [
+      4,
+      () => operator.diagonal({ products: 4 }),
+      (options) => operator.diagonalAsync({ products: 4, ...options }),
+    ],
+    eigenvalues: [
+      9,
+      () => operator.eigenvalues(2, { products: 9 }),
+      (options) => operator.eigenvaluesAsync(2, { products: 9, ...options }),
+    ],
+    spectrum: [
+      8,
+      () => operator.spectrum({ products: 8, vectors: 2 }),
+      (options) => operator.spectrumAsync({ products: 8, vectors: 2, ...options }),
+    ],
+    solve: [
+      10,
+      () => operator.solve(b, { shift: 1, products: 5, preconditioner }),
+      (options) => operator.solveAsync(b, { shift: 1, products: 5, preconditioner, ...options }),
+    ],
+    curvatureOperator: [
+      2,
+      () => operator.size,
+      async (options) => (await curvatureOperatorAsync(net, likelihood, data, options)).size,
+    ],
+  };
+
+  test.each(Object.entries(forms))(
+    "%s is the same, says its products, and stops",
+    async (_, [products, at, bursts]) => {
+      const told: number[] = [];
+      let now = 0;
+      // Every step is a burst.
+      setClock(() => 10 * now++);
+      try {
+        const found = await bursts({ onProgress: (report) => told.push(report.products) });
+        expect(told).toEqual(Array.from({ length: products }, (_, i) => i + 1));
+        // Behind the second product nothing more is asked.
+        const reports: number[] = [];
+        const stop = { throwIfAborted: () => expect(reports.length).toBeLessThan(2) };
+        await expect(bursts({ onProgress: (report) => reports.push(report.products), signal: stop })).rejects.toThrow();
+        expect(reports).toEqual([1, 2]);
+        setClock(() => 0);
+        expect(found).toEqual(at());
+      } finally {
+        setClock(undefined);
+      }
+      expect(memoryUse().inUse).toBe(0);
+    },
+  );
+
+  test("what is wrong is refused as at once", async () => {
+    await expect(operator.timesAsync([1, 2])).rejects.toThrow(ShapeError);
+    await expect(operator.traceAsync({ method: "exact" as "hutch++" })).rejects.toThrow(OptionError);
+    await expect(operator.timesAsync(b, { products: 3 } as object)).rejects.toThrow(/unknown option "products"/);
+    await expect(operator.solveAsync(b, { signal: 3 as never })).rejects.toThrow(/signal must be an AbortSignal/);
+  });
 });

@@ -12,6 +12,7 @@ import {
   cosineDecay,
   crossEntropy,
   curvatureOf,
+  curvatureOperator,
   curvatureProduct,
   DataLoader,
   dataset,
@@ -261,6 +262,36 @@ test("derivatives are those of the page", async () => {
   expect(await remote.curvatureProduct(there, "classification", data, theta)).toEqual(
     curvatureProduct(net, "classification", data, theta),
   );
+});
+
+test("an operator that is kept there, with a preconditioner, reports and stops", async () => {
+  const { outputs, y } = targets.classes;
+  const [net, data] = [netOf(outputs), { x, y }];
+  const sent = await remote.send(net);
+  const [here, there] = [
+    curvatureOperator(net, "classification", data),
+    await remote.curvatureOperator(sent, "classification", data),
+  ];
+  expect(there.size).toBe(here.size);
+  const v = randomNormal([2, here.size], { seed: 7 });
+  expect(await there.times(v)).toEqual(here.times(v));
+  const told: number[] = [];
+  const some = { products: 6, seed: 2 };
+  const trace = await there.trace({ ...some, onProgress: ({ products }) => told.push(products) });
+  expect(trace).toEqual(here.trace(some));
+  expect(told).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(await there.diagonal(some)).toEqual(here.diagonal(some));
+  expect(await there.eigenvalues(2, some)).toEqual(here.eigenvalues(2, some));
+  expect(await there.spectrum(some)).toEqual(here.spectrum(some));
+  const structure = { structure: "diagonal" } as const;
+  const [near, nearThere] = [
+    curvatureOf(net, "classification", data, structure),
+    await remote.curvatureOf(sent, "classification", data, structure),
+  ];
+  expect(await there.solve(v, { shift: 1, preconditioner: nearThere })).toEqual(
+    here.solve(v, { shift: 1, preconditioner: near }),
+  );
+  await expect(there.trace({ signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
 });
 
 describe.each(storedStructures)("a curvature that is kept there: %s", async (structure) => {
