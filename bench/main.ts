@@ -1,5 +1,6 @@
 // npm run bench                      every suite
-// npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet, resnet, transformer, classes
+// npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet, resnet, transformer, classes,
+//                                    operator
 // npm run bench -- tables            `laplace fit` on tables: those of ../shared, or FILE[:TARGET[:IGNORED,…]] after it
 //   --splits N                       its splits of each table (default 2)
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
@@ -21,6 +22,7 @@ import { instantiation } from "./instantiation.ts";
 import { cases as kernelCases } from "./kernels.ts";
 import { runLaplace } from "./laplace.ts";
 import { runLenet } from "./lenet.ts";
+import { runOperator } from "./operator.ts";
 import { Blas } from "./peers/blas.ts";
 import { Jax } from "./peers/jax.ts";
 import { Torch } from "./peers/torch.ts";
@@ -60,6 +62,7 @@ const classifiers = {
   resnet: runResnet,
   transformer: runTransformer,
   classes: runClasses,
+  operator: runOperator,
 };
 const suites = ["kernels", "gradients", ...Object.keys(classifiers)];
 if (positionals[0] === "tables") {

@@ -1,4 +1,5 @@
-// One network's posterior by products alone, in a process of its own, whose peak memory is what it took. Prints JSON.
+// One network's posterior by products alone, in a process of its own, whose peak memory is what it took. Prints JSON; seconds are
+// those of its processors, whatever else the machine does.
 //   node operator-network.js WIDTH[,WIDTH…]
 
 import {
@@ -37,9 +38,10 @@ function examples(count: number, random: Random) {
 const megabytes = () => process.resourceUsage().maxRSS / 1024;
 const seconds: Record<string, number> = {};
 async function timed<Result>(name: string, work: () => Result | Promise<Result>): Promise<Result> {
-  const start = performance.now();
+  const start = process.cpuUsage();
   const result = await work();
-  seconds[name] = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(start);
+  seconds[name] = (user + system) / 1e6;
   console.error(`${name}: ${seconds[name].toFixed(1)} s, ${megabytes().toFixed(0)} MB at most`);
   return result;
 }

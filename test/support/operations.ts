@@ -2,6 +2,7 @@
 
 import {
   curvatureOf,
+  curvatureOperator,
   gaussian,
   gradient,
   jacobian,
@@ -12,6 +13,7 @@ import {
   perSampleGradientNorms,
   perSampleGradients,
   type Structure,
+  solver,
   vjp,
 } from "../../src/index.ts";
 import { type Subject, subjectOf } from "../reference/subject.ts";
@@ -26,7 +28,8 @@ const curvature = (name: string, structure: Structure, sharing: "expand" | "redu
   name,
   run({ net, x, y }) {
     for (const kind of ["ggn", "empiricalFisher"] as const) {
-      curvatureOf(net, gaussian(), { x, y }, { structure, curvature: kind, sharing });
+      const own = { points: x, solver: solver() };
+      curvatureOf(net, gaussian(), { x, y }, { structure, curvature: kind, sharing, ...own });
     }
   },
 });
@@ -56,6 +59,16 @@ export const operations: readonly Operation[] = [
   curvature("EKFAC expand", "ekfac"),
   curvature("EKFAC reduce", "ekfac", "reduce"),
   curvature("KFOC", "kfoc"),
+  curvature("low rank", "lowRank"),
+  curvature("functional", "functional"),
+  {
+    name: "operator",
+    run({ net, x, y, theta }) {
+      const options = { structure: "operator", solver: solver() } as const;
+      curvatureOf(net, gaussian(), { x, y }, options).times(theta);
+      curvatureOperator(net, gaussian(), { x, y }).times(theta);
+    },
+  },
   {
     name: "Hessian",
     run: ({ net, x, y }) => curvatureOf(net, gaussian(), { x, y }, { structure: "diagonal", curvature: "hessian" }),
@@ -63,8 +76,9 @@ export const operations: readonly Operation[] = [
   {
     name: "prediction",
     async run({ net, x, y }) {
-      for (const structure of ["full", "diagonal", "kronecker", "ekfac", "kfoc"] as const) {
-        const posterior = await laplace(net, { likelihood: gaussian(), structure, checks: false }).fit({ x, y });
+      const options = { likelihood: gaussian(), points: x, checks: false };
+      for (const structure of ["full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"] as const) {
+        const posterior = await laplace(net, { ...options, structure }).fit({ x, y });
         posterior.predict(x);
       }
     },

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
-import { LaplaceError } from "../../src/index.ts";
+import { type CurvatureOptions, curvatureOf, gaussian, LaplaceError, solver } from "../../src/index.ts";
 import { checkCurvature, checkDerivatives, checkPredictions } from "../reference/check.ts";
 import { supportCases } from "./cases.ts";
 import { operations, subjectOfCase, supportOf } from "./operations.ts";
@@ -68,6 +68,20 @@ describe.each(supportCases.map((one) => [`${one.layers[0]} ${one.options}`.trim(
   });
 
   test("curvature is the reference's", () => checkCurvature(subject));
+
+  test("low rank at full rank, functions at all inputs and products are the whole matrix", () => {
+    const { net, x, y, theta } = subject;
+    const of = (options: CurvatureOptions) => curvatureOf(net, gaussian(), { x, y }, options).times(theta).data;
+    const due = of({ structure: "full" });
+    const size = Math.max(...due.map(Math.abs));
+    for (const options of [
+      { structure: "lowRank", rank: net.parameterCount },
+      { structure: "functional", points: x },
+      { structure: "operator", solver: solver() },
+    ] as const) {
+      expect(of(options)).toBeAllClose(due, { relative: 0, absolute: 1e-8 * size });
+    }
+  });
 
   test("predictions are those of the reference's curvature", () => checkPredictions(subject));
 });
