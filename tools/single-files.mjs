@@ -51,7 +51,7 @@ const aloneIn = {
   "kernels/steps.ts": (text) => replaced(text, ["if (work.steps)", "if (false)"]),
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
   "prediction/cuts.ts": (text) => replaced(text, ["(sizes.curvature ?? sizes.solver)?.draws", "0"]),
-  "structures/structure.ts": (text) => replaced(text, ["solver?.draws", "0"]),
+  "structures/structure.ts": (text) => replaced(text, ["solver?.draws", "0"], [" ?? drawn", ""]),
   // Its one structure has a single pass, and needs no points.
   "laplace/memory-estimate.ts": (text) =>
     replaced(
@@ -93,6 +93,7 @@ const aloneIn = {
   "curvature/rounds.ts": (text) =>
     replaced(
       text,
+      ["planned.draw === undefined", "true"],
       ["plan.keep?.(where, plan, data, first)", "undefined"],
       ["if (pass.done?.(results.at(-1), results.at(-3))) break;", ""],
       ["results = results.slice(-2);", ""],
@@ -101,6 +102,7 @@ const aloneIn = {
   "curvature/plan.ts": (text) =>
     replaced(
       text,
+      ["points?.shape[0] ?? drawn", "points"],
       ["readOwn === undefined ? plan : {", "true ? plan : {"],
       [`!options.includes("basis") || !hasBasis(basis) || takesBasis?.(basis) === false`, "true"],
     ),

@@ -30,7 +30,7 @@ export interface CurvatureOptions {
   curvature?: CurvatureKind | undefined;
   /** Draws for each example of "monteCarlo" (default 1); the other kinds draw nothing, and refuse the option. */
   monteCarloSamples?: number | undefined;
-  /** Seed of those draws (default 0); the other kinds do not look at it. */
+  /** Seed of those draws, and of drawn `points` (default 0); nothing else looks at it. */
   seed?: number | undefined;
   /**
    * How positions that share a weight count in Kronecker factors (Eschenhagen et al. 2023, arXiv:2311.00636): each as an
@@ -45,10 +45,11 @@ export interface CurvatureOptions {
    */
   rank?: Rank | undefined;
   /**
-   * Inputs, [M, ...inputs], that "functional" needs: those of the data, some of them, or others. The posterior learns of the data
-   * what moves the outputs there. The other structures do not look at it.
+   * Inputs, [M, ...inputs], that "functional" needs: those of the data, some of them, or others; or how many of the data's own are
+   * drawn at random by the option `seed`. The posterior learns of the data what moves the outputs there. The other structures do not
+   * look at it.
    */
-  points?: ArrayLike | undefined;
+  points?: ArrayLike | number | undefined;
   /** How "operator" answers: `solver({ … })`. */
   solver?: Solver | undefined;
   /** Eigenbases for "ekfac", or factors A for "kfoc", from another fit; without it, passes of their own find them. */
@@ -106,8 +107,17 @@ const MOST_KNOWN = 100;
 
 /** The results that are kept of plans like this one. */
 function resultsOf(plan: Plan): Map<string, unknown> {
-  const { net, selection, likelihood, structure, kind, samples, sharing, rank, points, basis } = plan;
-  const options = [net.dtype, structure, kind, samples, sharing, rank, points?.shape[0], basis !== undefined].join();
+  const { net, selection, likelihood, structure, kind, samples, sharing, rank, points, drawn, basis } = plan;
+  const options = [
+    net.dtype,
+    structure,
+    kind,
+    samples,
+    sharing,
+    rank,
+    points?.shape[0] ?? drawn,
+    basis !== undefined,
+  ].join();
   const ofSelection = known.get(selection) ?? new WeakMap();
   known.set(selection, ofSelection);
   const all = ofSelection.get(likelihood) ?? new Map();

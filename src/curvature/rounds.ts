@@ -52,11 +52,12 @@ export interface SummaryOptions {
  */
 export function* summarise(
   where: string,
-  plan: Plan,
+  planned: Plan,
   data: Data,
   { first = 0, on, length }: SummaryOptions = {},
 ): Steps<Summary, number> {
   checkData(where, data);
+  const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, data);
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
     throw new ValueError(

@@ -72,9 +72,9 @@ export interface Sizes {
 }
 
 /** Those of options. */
-export const sizesOf = ({ rank, points, solver }: Pick<PassOptions, "rank" | "points"> & Own): Sizes => ({
+export const sizesOf = ({ rank, points, drawn, solver }: Pick<PassOptions, "rank" | "points"> & Own): Sizes => ({
   rank,
-  points: points?.shape[0] ?? 0,
+  points: points?.shape[0] ?? drawn ?? 0,
   draws: solver?.draws,
 });
 
@@ -97,7 +97,7 @@ export type Times = (v: Float64Array) => Steps<Float64Array>;
 
 /** Options that one structure has, as they were given. */
 export interface OwnOptions {
-  readonly points?: ArrayLike | undefined;
+  readonly points?: ArrayLike | number | undefined;
   readonly solver?: Solver | undefined;
 }
 
@@ -115,6 +115,15 @@ export interface Own {
   ) => (<Sums extends { readonly curvature: Curvature }>(sums: Sums) => Steps<Sums>) | undefined;
   /** In the network's type. */
   readonly points?: NDArray | undefined;
+  /** How many points are drawn from the data, and the same with them. */
+  readonly drawn?: number | undefined;
+  readonly draw?:
+    | (<Plan extends { readonly net: Network; readonly seed: number }>(
+        where: string,
+        plan: Plan,
+        data: Data,
+      ) => Steps<Plan>)
+    | undefined;
   readonly solver?: Solver | undefined;
 }
 

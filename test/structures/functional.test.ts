@@ -7,9 +7,12 @@ import {
   categorical,
   chain,
   curvatureOf,
+  type Data,
+  DataLoader,
   type DType,
   dense,
   eigh,
+  estimateMemory,
   FileError,
   gaussian,
   jacobian,
@@ -28,6 +31,8 @@ import {
   tanh,
   ValueError,
 } from "../../src/index.ts";
+import { atOnce } from "../../src/kernels/steps.ts";
+import { drawnPoints } from "../../src/structures/functional/drawn.ts";
 import { readOracle, type Table } from "../laplace/oracles.ts";
 import { seenBy, spanOf } from "../reference/functional.ts";
 import { type Density, inverted, lambda, type Matrix, product, transposed } from "../reference/laplace.ts";
@@ -256,6 +261,61 @@ function small(dtype: DType = "float64") {
   const net = chain({ inputs: 2, seed: 4, dtype }, dense(6, relu), dense(3, tanh), dense(2));
   return { net, data: { x: randomNormal([9, 2], { seed: 1 }), y: randomNormal([9, 2], { seed: 2 }) } };
 }
+
+describe("points that are drawn from the data", () => {
+  const { net, data } = small();
+  const batches = (size: number) => new DataLoader(data, { batchSize: size });
+  const drawn = (count: number, seed: number, from: Data = data) =>
+    rowsOf(atOnce(drawnPoints("fit", net, from, count, seed)));
+
+  test("are that many different examples, each as often as the others, whatever the batches", () => {
+    const all = rowsOf(data.x).map(String);
+    const seeds = 900;
+    const times = new Map(all.map((row) => [row, 0]));
+    for (let seed = 0; seed < seeds; seed++) {
+      const rows = drawn(4, seed).map(String);
+      expect(new Set(rows).size).toBe(4);
+      for (const row of rows) times.set(row, (times.get(row) as number) + 1);
+    }
+    expect(times.size).toBe(9);
+    const share = 4 / 9;
+    for (const count of times.values()) {
+      expect(Math.abs(count / seeds - share)).toBeLessThan(4 * Math.sqrt((share * (1 - share)) / seeds));
+    }
+    expect(drawn(4, 7, batches(2))).toEqual(drawn(4, 7));
+    expect(drawn(4, 7)).not.toEqual(drawn(4, 8));
+    expect(drawn(9, 1)).toEqual(rowsOf(data.x));
+    expect(drawn(100, 1)).toEqual(rowsOf(data.x));
+  });
+
+  test("are the points of the posterior, by the seed; all of them are the whole matrix", async () => {
+    const given = await laplace(net, options(array(drawn(3, 5)))).fit(data);
+    const found = await laplace(net, options(3, { seed: 5 })).fit(batches(4));
+    expectNear(found.curvature.dense().data, given.curvature.dense().data, 1e-12);
+    expectNear(found.predict(data.x).variance.data, given.predict(data.x).variance.data);
+    const read = loadPosterior(savePosterior(found));
+    expect(read.predict(data.x)).toEqual(found.predict(data.x));
+    const [most, full] = [
+      await laplace(net, options(100)).fit(data),
+      await laplace(net, options(undefined, { structure: "full" })).fit(data),
+    ];
+    expectNear(most.functionCovariance(data.x).data, full.functionCovariance(data.x).data);
+    // The features with the largest eigenvalues among those of the points.
+    const ranked = { rank: 2 } as const;
+    const few = await laplace(net, options(3, { seed: 5, ...ranked })).fit(data);
+    const due = await laplace(net, options(array(drawn(3, 5)), ranked)).fit(data);
+    expectNear(few.curvature.dense().data, due.curvature.dense().data, 1e-12);
+  });
+
+  test("are counted before they are drawn, and refused where they cannot be", async () => {
+    expect(estimateMemory(net, options(4)).bytes).toBe(estimateMemory(net, options(array(drawn(4, 0)))).bytes);
+    expect(estimateMemory(net, options(8)).curvature).toBeGreaterThan(estimateMemory(net, options(2)).curvature);
+    const once = batches(3)[Symbol.iterator]();
+    await expect(laplace(net, options(2)).fit(once)).rejects.toThrow(/points are drawn from the data first/);
+    for (const count of [0, 1.5, -2]) expect(() => laplace(net, options(count))).toThrow(OptionError);
+    await expect(laplace(net, options(2)).fit({ x: [[1]], y: [[1, 2]] })).rejects.toThrow(ShapeError);
+  });
+});
 
 const options = (points: LaplaceOptions["points"], more: Partial<LaplaceOptions> = {}): LaplaceOptions => ({
   likelihood: gaussian({ noise: 0.5 }),

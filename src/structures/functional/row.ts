@@ -1,11 +1,12 @@
 // A Gaussian process with the network's tangent kernel, as a posterior over weights.
 
-import { OptionError } from "../../errors.ts";
+import { checkInteger, OptionError } from "../../errors.ts";
 import { sized } from "../../kernels/dry-run.ts";
 import { lowRankPrecision } from "../lowrank/precision.ts";
 import type { Row } from "../structure.ts";
 import { featuresOf } from "./basis.ts";
 import { FunctionalCurvature } from "./curvature.ts";
+import { drawnPoints } from "./drawn.ts";
 import { read, write } from "./file.ts";
 import { functionalPass } from "./sums.ts";
 
@@ -20,10 +21,17 @@ export const functional: Row<FunctionalCurvature> = {
   readOwn(where, net, { points }) {
     if (points === undefined) {
       throw new OptionError(
-        `${where}: the structure "functional" needs points: inputs [M, ...] such as those of the data, or some of them.`,
+        `${where}: the structure "functional" needs points: inputs [M, ...] such as those of the data, or some of them, or how many of them to draw.`,
       );
     }
-    return { points: net.readInputs(where, points) };
+    if (typeof points !== "number") return { points: net.readInputs(where, points) };
+    checkInteger(where, "points", points, 1);
+    return {
+      drawn: points,
+      *draw(where, plan, data) {
+        return { ...plan, points: yield* drawnPoints(where, plan.net, data, points, plan.seed) };
+      },
+    };
   },
   passes: (options) => [functionalPass(options)],
   precision: lowRankPrecision,
