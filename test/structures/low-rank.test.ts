@@ -147,6 +147,35 @@ test("fits of shards add to that of all data, also where the rank leaves somethi
   expect(loaded.curvature.lowRank()).toEqual(whole.curvature.lowRank());
 });
 
+test("at full rank it is the whole matrix, and 10⁵ draws have its covariance", async () => {
+  const net = chain({ inputs: 2, seed: 4, dtype: "float64" }, dense(3, tanh), dense(2));
+  const data = { x: randomNormal([30, 2], { seed: 1 }), y: randomNormal([30, 2], { seed: 2 }) };
+  const common = { likelihood: gaussian({ noise: 0.5 }), priorPrecision: 0.7, checks: false };
+  const size = net.parameterCount;
+  const [ours, full] = [
+    await laplace(net, { ...common, structure: "lowRank", rank: size }).fit(data),
+    await laplace(net, { ...common, structure: "full" }).fit(data),
+  ];
+  const near = (a: { data: ArrayLike<number> }, b: { data: ArrayLike<number> }) =>
+    expect(a.data).toBeAllClose(b.data, { relative: 0, absolute: 1e-8 * Math.max(...Array.from(b.data, Math.abs)) });
+  near(ours.curvature.dense(), full.curvature.dense());
+  near(ours.covariance(), full.covariance());
+  near(ours.precision(), full.precision());
+  near(ours.functionCovariance(data.x, { joint: true }), full.functionCovariance(data.x, { joint: true }));
+  expect(ours.logMarginalLikelihood()).toBeCloseTo(full.logMarginalLikelihood(), 8);
+  const n = 100_000;
+  const { data: draws } = ours.sample(n, { seed: 3 });
+  const [mean, covariance] = [ours.mean.data, full.covariance().data];
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let s = 0; s < n; s++) sum += (draws[s * size + i] - mean[i]) * (draws[s * size + j] - mean[j]);
+      const [v, w, c] = [covariance[i * (size + 1)], covariance[j * (size + 1)], covariance[i * size + j]];
+      expect(Math.abs(sum / n - c)).toBeLessThan(4.5 * Math.sqrt((v * w + c * c) / n));
+    }
+  }
+});
+
 test("what does not go together is refused", () => {
   const [net, data] = [make(), dataOf(4)];
   const curve = (options: object) => curvatureOf(net, gaussian(), data, options);
