@@ -51,7 +51,7 @@ const aloneIn = {
   "kernels/steps.ts": (text) => replaced(text, ["if (work.steps)", "if (false)"]),
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
   "prediction/cuts.ts": (text) => replaced(text, ["(sizes.curvature ?? sizes.solver)?.draws", "0"]),
-  "structures/structure.ts": (text) => replaced(text, ["solver?.draws", "0"], [" ?? drawn", ""]),
+  "structures/structure.ts": (text) => replaced(text, ["draws: solver?.draws", ""], [" ?? drawn", ""]),
   // Its one structure has a single pass, and needs no points.
   "laplace/memory-estimate.ts": (text) =>
     replaced(
