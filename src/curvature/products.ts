@@ -13,6 +13,7 @@ import type { Likelihood } from "../likelihood/likelihood.ts";
 import { readLikelihood, type Task } from "../likelihood/tasks.ts";
 import { nodeNumbers } from "../network/graph.ts";
 import type { Network } from "../network/network.ts";
+import type { Site } from "../network/parameters.ts";
 import { pushForward } from "../network/passes.ts";
 import { type Batch, type Columns, type Run, run, runInSteps } from "../network/run.ts";
 import { bringAll } from "../structures/all.ts";
@@ -98,28 +99,17 @@ function productOf(
   const selected = weights === undefined ? undefined : plan.selection;
   const direction = readDirection(where, plan, v, selected !== undefined);
   const result = zeros([net.parameterCount], { dtype: net.dtype });
-  const { nodes, output } = net.graph;
   const sites = selected?.siteList;
   const finish = (whole: NDArray): NDArray => {
     if (selected === undefined) return whole;
     return new NDArray(selected.arrange(selected.take(whole.data), true), [selected.size]).as(net.dtype);
   };
   const batches = targetedBatches(where, plan, data);
-  if (plan.kind === "hessian") {
-    const gradient = weighted(lossGradient(plan.likelihood, 1), 1);
-    const along = hessianProduct(plan.likelihood, net, direction, result, sites);
-    // Values and cotangents with their tangents, and columns of Λ^½.
-    const numbers = 8 * nodeNumbers(nodes) + 2 * (COLUMNS_AT_ONCE + 2) * output.size;
-    return { run: [where, net, batches, gradient, along, "parameters", { numbers }] as Run<NDArray>, finish };
-  }
-  const columns = weighted(columnsOf(plan, readPlace(where, { first })), 0.5);
-  const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
-  const contraction = sum(net, result, { sites });
-  // Values with their tangents and cotangents, and columns.
-  const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
-  const along = combined(columns, most, net.dtype, direction);
-  const product: Run<NDArray> = [where, net, batches, along, contraction, "parameters", { numbers }];
-  return { run: product, finish };
+  const run =
+    plan.kind === "hessian"
+      ? hessianRun(where, plan, batches, direction, result, sites)
+      : ggnRun(where, plan, batches, direction, result, sites, readPlace(where, { first }));
+  return { run, finish };
 }
 
 /** v over all parameters; other weights than the selected ones are 0. */
@@ -148,15 +138,46 @@ export function* productInSteps(
   first = 0,
 ): Steps<Float64Array> {
   const { net, selection } = plan;
-  const columns = weighted(columnsOf(plan, first), 0.5);
-  const most = Math.min(columns.count(net.graph.output.shape), COLUMNS_AT_ONCE);
-  const contraction = sum(net, zeros([net.parameterCount], { dtype: net.dtype }), { sites: selection.siteList });
-  const { nodes, output } = net.graph;
-  const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
-  const along = combined(columns, most, net.dtype, direction);
-  const run: Run<NDArray> = [where, net, batches, along, contraction, "parameters", { numbers }];
+  const result = zeros([net.parameterCount], { dtype: net.dtype });
+  const run =
+    plan.kind === "hessian"
+      ? hessianRun(where, plan, batches, direction, result, selection.siteList)
+      : ggnRun(where, plan, batches, direction, result, selection.siteList, first);
   const product = yield* reporting(runInSteps(...run), () => undefined);
   return selection.take(product.data);
+}
+
+type ProductOf = [
+  where: string,
+  plan: Plan,
+  batches: Iterable<Batch>,
+  direction: FloatArray,
+  result: NDArray,
+  sites: readonly Site[] | undefined,
+];
+
+function hessianRun(...[where, { net, likelihood }, batches, direction, result, sites]: ProductOf): Run<NDArray> {
+  const { nodes, output } = net.graph;
+  const gradient = weighted(lossGradient(likelihood, 1), 1);
+  const along = hessianProduct(likelihood, net, direction, result, sites);
+  // Values and cotangents with their tangents, and columns of Λ^½.
+  const numbers = 8 * nodeNumbers(nodes) + 2 * (COLUMNS_AT_ONCE + 2) * output.size;
+  return [where, net, batches, gradient, along, "parameters", { numbers }];
+}
+
+/** By columns of Λ^½. @param first the place of the first example in all the data */
+function ggnRun(
+  ...[where, plan, batches, direction, result, sites, first]: [...ProductOf, first: number]
+): Run<NDArray> {
+  const { net } = plan;
+  const { nodes, output } = net.graph;
+  const columns = weighted(columnsOf(plan, first), 0.5);
+  const most = Math.min(columns.count(output.shape), COLUMNS_AT_ONCE);
+  const contraction = sum(net, result, { sites });
+  // Values with their tangents and cotangents, and columns.
+  const numbers = 6 * nodeNumbers(nodes) + 2 * (most + 2) * output.size + (contraction.scratch ?? 0);
+  const along = combined(columns, most, net.dtype, direction);
+  return [where, net, batches, along, contraction, "parameters", { numbers }];
 }
 
 /** The one column w = Σ_k c_k (c_kᵀ J v). */

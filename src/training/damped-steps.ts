@@ -7,7 +7,7 @@ import type { Expansion } from "../curvature/expansion.ts";
 import type { Plan } from "../curvature/plan.ts";
 import { productInSteps } from "../curvature/products.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, copyOut, copyTo, inMemory, openScope } from "../kernels/memory.ts";
+import { allocateFloats, copyOut, copyTo, inMemory, openScope, type Pointer } from "../kernels/memory.ts";
 import { inPieces, type Steps } from "../kernels/steps.ts";
 import { choleskyInSteps } from "../linalg/in-steps.ts";
 import type { Batch } from "../network/run.ts";
@@ -44,34 +44,45 @@ function predicted({ gradient, scale }: Model, damping: number, step: Float64Arr
   return 0.5 * (damping * damped - along + (residual === undefined ? 0 : dot(residual, step)));
 }
 
-/** By a factorisation of the whole matrix. */
-export const byCholesky: Solver = function* (model, damping) {
-  const { at, factor, penalties, gradient, scale } = model;
-  const n = gradient.length;
+/** The Cholesky factor of h H + P₀ + μ D in the current scope; undefined where that is not positive definite. */
+export function* factor(model: Model, damping: number): Steps<Pointer | undefined> {
+  const { at, factor, penalties, scale } = model;
+  const n = penalties.length;
   model.matrix ??= at.curvature.dense({ memoryBudget: Number.POSITIVE_INFINITY }).data as Float64Array;
   const { matrix } = model;
+  const l = allocateFloats("float64", n * n);
+  yield* inPieces(() => {
+    copyTo("float64", l, matrix, true);
+    kernelsFor("float64").affine(n * n, factor, l, 0, l, false);
+  });
+  inMemory("float64", (memory) => {
+    for (let i = 0; i < n; i++) memory[l / 8 + i * (n + 1)] += penalties[i] + damping * scale[i];
+  });
+  return (yield* choleskyInSteps(n, l, n)) === 0 ? l : undefined;
+}
+
+/** Solves L Lᵀ x = b in place. */
+export function solveBoth(n: number, l: Pointer, b: Pointer): void {
+  const kernels = kernelsFor("float64");
+  kernels.solveForward(n, 1, l, n, 1, b, 1, 1);
+  kernels.solveBackward(n, 1, l, 1, n, b, 1, 1);
+}
+
+/** By a factorisation of the whole matrix. */
+export const byCholesky: Solver = function* (model, damping) {
+  const { gradient } = model;
+  const n = gradient.length;
   const end = openScope();
   try {
-    const l = allocateFloats("float64", n * n);
+    const l = yield* factor(model, damping);
+    if (l === undefined) return undefined;
     const b = allocateFloats("float64", n);
-    yield* inPieces(() => {
-      copyTo("float64", l, matrix, true);
-      kernelsFor("float64").affine(n * n, factor, l, 0, l, false);
-    });
-    inMemory("float64", (memory) => {
-      for (let i = 0; i < n; i++) memory[l / 8 + i * (n + 1)] += penalties[i] + damping * scale[i];
-    });
-    const failed = yield* choleskyInSteps(n, l, n);
-    if (failed !== 0) return undefined;
     copyTo(
       "float64",
       b,
       gradient.map((g) => -g),
     );
-    yield* inPieces(() => {
-      kernelsFor("float64").solveForward(n, 1, l, n, 1, b, 1, 1);
-      kernelsFor("float64").solveBackward(n, 1, l, 1, n, b, 1, 1);
-    });
+    yield* inPieces(() => solveBoth(n, l, b));
     const step = copyOut("float64", b, n) as Float64Array;
     return step.every(Number.isFinite) ? { step, predicted: predicted(model, damping, step) } : undefined;
   } finally {

@@ -21,12 +21,13 @@ import { Network } from "../network/network.ts";
 import type { Node } from "../network/primitive.ts";
 import { batchNormalise, dropout, takesBatchStatistics } from "../network/primitives/training.ts";
 import { bringAll } from "../structures/all.ts";
-import { byCholesky, byConjugateGradients, type Model, modelOf } from "./damped-steps.ts";
+import { byCholesky, byConjugateGradients, type DampedStep, type Model, modelOf } from "./damped-steps.ts";
 import { readEvidence } from "./evidence-options.ts";
 import { FixedPoints } from "./fixed-points.ts";
 import { likelihoodOf } from "./likelihood-of.ts";
 import type { Minimiser, Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
+import { byHessian, type RegionStep } from "./trust-region.ts";
 
 /** Options of `gaussNewton`. */
 export interface GaussNewtonOptions {
@@ -57,8 +58,8 @@ const ROUNDING = 1e-11;
 const [IDLE, EPSILON] = [8, 1e-15];
 /** A minimum is near where a step is predicted to gain no more than this part. */
 const NEAR = 1e-4;
-/** Steps that go by before the exact Hessian is tried again, at first. */
-const WAIT = 8;
+/** The square of the first region's radius, as part of the objective. */
+const FIRST_REGION = 0.01;
 /** What damping is divided by where a step gains, and multiplied by where it does not. */
 const [LESS, MORE] = [5, 4];
 const [LEAST_DAMPING, MOST_DAMPING] = [1e-12, 1e12];
@@ -129,6 +130,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   const tuningPlan = evidence && planOf(evidence.structure ?? (size <= FULL_UP_TO ? "full" : "kronecker"));
   const solve = whole ? byCholesky : byConjugateGradients(where, plan, batch);
   const exactPlan = whole ? planOfHessian(inner, likelihood) : undefined;
+  const solveExactly = exactPlan && byHessian(where, exactPlan, batch);
   const { selection } = plan;
   const places = selection.indices();
   const given = data.weights && Float64Array.from(data.weights.data);
@@ -160,11 +162,10 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   let failed = 0;
   let idle = 0;
   let model: Model | undefined;
-  /** Whether `at` has the exact Hessian, how many steps go by before it is tried, and how many will if it fails. */
-  let [exact, wait, pause] = [false, 0, WAIT];
-  function* look(exactly: boolean): Steps<void> {
-    exact = exactly;
-    at = yield* expansion(where, exactly && exactPlan !== undefined ? exactPlan : plan, batch);
+  /** The length of steps by the exact Hessian. */
+  let radius = Number.POSITIVE_INFINITY;
+  function* look(): Steps<void> {
+    at = yield* expansion(where, plan, batch);
     model = undefined;
   }
   for (let epoch = 1; epoch <= epochs; ) {
@@ -172,9 +173,15 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     const before = objective(at.loss, here);
     model ??= modelOf(at, here, factor, penalties);
     const moves = tuning && sinceTuning >= every;
-    const found = moves ? undefined : yield* solve(model, exact ? 0 : mu);
+    let region: RegionStep | undefined;
+    if (!moves && !tuning && solveExactly !== undefined) {
+      if (radius === Number.POSITIVE_INFINITY) radius = Math.sqrt(Math.abs(before) * FIRST_REGION);
+      region = yield* solveExactly(model, radius);
+    }
+    const found: DampedStep | undefined = moves ? undefined : (region ?? (yield* solve(model, mu)));
     yield;
-    const rest = found !== undefined && (exact || mu <= 1) ? found.predicted : Number.POSITIVE_INFINITY;
+    const sure = region === undefined ? mu <= 1 : !region.bounded;
+    const rest = found !== undefined && sure ? found.predicted : Number.POSITIVE_INFINITY;
     if (tuned !== undefined && tuning && (moves || rest <= nats)) {
       const before = tuned.state();
       const evidence = yield* tuned.refine(yield* sums());
@@ -185,7 +192,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
         // The best keeps its weights, which go on to their minimum with its prior and noise.
         tuned.restore(best.state);
         inner.parameters.data.set(best.parameters);
-        yield* look(false);
+        yield* look();
         tuning = false;
         mu = settings.damping;
       }
@@ -209,23 +216,21 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     }
     const taken = ratio > LEAST_GAIN;
     const near = found !== undefined && found.predicted <= NEAR * Math.abs(before);
-    if (exact) {
-      // Not near enough: it is not positive definite, or does not say what a step gains.
-      if (!taken) [wait, pause] = [pause, 2 * pause];
-    }
     // Narrow valleys that bend are followed with little damping (Transtrum & Sethna 2012): it falls where a step gains anything. Near
-    // a minimum, where the matrix is not the Hessian, that would go on to and fro.
-    else if (!taken) mu *= MORE;
+    // a minimum, where the Gauss-Newton matrix is not the Hessian, that would go on to and fro.
+    if (region !== undefined) {
+      if (ratio < 0.25) radius = 0.25 * region.length;
+      else if (ratio > 0.75 && region.bounded) radius *= 2;
+    } else if (!taken) mu *= MORE;
     else if (ratio > 0.75 || !near) mu = Math.max(mu / LESS, LEAST_DAMPING);
     else if (ratio < 0.5) mu *= 2;
     if (!taken) {
       place(inner, places, here);
-      if (converged || mu > MOST_DAMPING) break;
-      if (exact) yield* look(false);
+      if (converged || mu > MOST_DAMPING || radius ** 2 < 1e-20 * Math.abs(before)) break;
       continue;
     }
     net.parameters.data.set(inner.parameters.data);
-    yield* look(exactPlan !== undefined && !tuning && !converged && (exact || (near && wait-- <= 0)));
+    yield* look();
     sinceTuning++;
     const loss = unit() * objective(at.loss, theta());
     history.push({ epoch, loss });
@@ -235,7 +240,6 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   }
   const steps = history.length;
   if (tuned === undefined) return { history, steps, converged };
-  if (exact) yield* look(false);
   yield* tuned.measure(yield* sums());
   return { history, steps, converged, evidence: tuned.result };
 }
