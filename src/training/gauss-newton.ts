@@ -58,8 +58,8 @@ const ROUNDING = 1e-11;
 const [IDLE, EPSILON] = [8, 1e-15];
 /** A minimum is near where a step is predicted to gain no more than this part. */
 const NEAR = 1e-4;
-/** The square of the first region's radius, as part of the objective. */
-const FIRST_REGION = 0.01;
+/** Steps that bring nothing, one after the other, after which nothing will. */
+const MOST_REJECTED = 60;
 /** What damping is divided by where a step gains, and multiplied by where it does not. */
 const [LESS, MORE] = [5, 4];
 const [LEAST_DAMPING, MOST_DAMPING] = [1e-12, 1e12];
@@ -69,7 +69,8 @@ const where = "train";
 /**
  * Levenberg-Marquardt on the generalised Gauss-Newton matrix, of all data at once, in float64 whatever the network's type: the option `optimizer`
  * of `train` for small networks, and for larger ones by conjugate gradients. An epoch is a step; the damping follows the
- * ratio of actual to predicted decrease (Nielsen 1999), and near a minimum steps go by the exact Hessian where there is one. It stops at a minimum of the objective of `train`. With the option `evidence` prior and noise are
+ * ratio of actual to predicted decrease (Nielsen 1999). Where likelihood and layers have second rules steps go by the exact Hessian
+ * within a trust region (Steihaug 1983), but while prior and noise are tuned. It stops at a minimum of the objective of `train`. With the option `evidence` prior and noise are
  * learned too, by MacKay's fixed points (Foresee & Hagan 1997). @throws OptionError
  */
 export function gaussNewton(options: GaussNewtonOptions = {}): Minimiser {
@@ -162,8 +163,9 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   let failed = 0;
   let idle = 0;
   let model: Model | undefined;
-  /** The length of steps by the exact Hessian. */
-  let radius = Number.POSITIVE_INFINITY;
+  /** How far steps by the exact Hessian may go, once there was one. */
+  let radius: number | undefined;
+  let rejected = 0;
   function* look(): Steps<void> {
     at = yield* expansion(where, plan, batch);
     model = undefined;
@@ -173,11 +175,10 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     const before = objective(at.loss, here);
     model ??= modelOf(at, here, factor, penalties);
     const moves = tuning && sinceTuning >= every;
-    let region: RegionStep | undefined;
-    if (!moves && !tuning && solveExactly !== undefined) {
-      if (radius === Number.POSITIVE_INFINITY) radius = Math.sqrt(Math.abs(before) * FIRST_REGION);
-      region = yield* solveExactly(model, radius);
-    }
+    // Prior and noise move at every step while they are tuned: the Gauss-Newton matrix is enough. Behind it bent valleys lead to the
+    // minimum, which its steps follow for hundreds.
+    const exactly = tuning ? undefined : solveExactly;
+    const region: RegionStep | undefined = exactly && (yield* exactly(model, radius));
     const found: DampedStep | undefined = moves ? undefined : (region ?? (yield* solve(model, mu)));
     yield;
     const sure = region === undefined ? mu <= 1 : !region.bounded;
@@ -219,6 +220,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     // Narrow valleys that bend are followed with little damping (Transtrum & Sethna 2012): it falls where a step gains anything. Near
     // a minimum, where the Gauss-Newton matrix is not the Hessian, that would go on to and fro.
     if (region !== undefined) {
+      radius = region.radius;
       if (ratio < 0.25) radius = 0.25 * region.length;
       else if (ratio > 0.75 && region.bounded) radius *= 2;
     } else if (!taken) mu *= MORE;
@@ -226,9 +228,10 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     else if (ratio < 0.5) mu *= 2;
     if (!taken) {
       place(inner, places, here);
-      if (converged || mu > MOST_DAMPING || radius ** 2 < 1e-20 * Math.abs(before)) break;
+      if (converged || mu > MOST_DAMPING || ++rejected > MOST_REJECTED) break;
       continue;
     }
+    rejected = 0;
     net.parameters.data.set(inner.parameters.data);
     yield* look();
     sinceTuning++;

@@ -12,12 +12,15 @@ import { type DampedStep, factor, type Model, solveBoth } from "./damped-steps.t
 /** A step in a region, and its length √(δᵀ M δ). */
 export interface RegionStep extends DampedStep {
   readonly length: number;
+  readonly radius: number;
   /** Whether it ends at the boundary. */
   readonly bounded: boolean;
 }
 
 /** What is added to the Gauss-Newton matrix, relative to its diagonal. */
 const SOME = 1e-6;
+/** The first region's radius, relative to the length of the Gauss-Newton step. */
+const FIRST_REGION = 0.5;
 /** Products at most in a step, and the part of the gradient, in the norm of M⁻¹, that is left at first. */
 const [MOST_PRODUCTS, FIRST_PART] = [40, 0.1];
 
@@ -29,7 +32,7 @@ export function byHessian(where: string, plan: Plan, batch: Batch) {
   const places = plan.selection.indices();
   const direction = new Float64Array(plan.net.parameterCount);
   let first: number | undefined;
-  return function* (model: Model, radius: number): Steps<RegionStep | undefined> {
+  return function* (model: Model, given: number | undefined): Steps<RegionStep | undefined> {
     const { factor: h, penalties, gradient } = model;
     const n = gradient.length;
     const end = openScope();
@@ -47,6 +50,7 @@ export function byHessian(where: string, plan: Plan, batch: Batch) {
       let z = before(residual);
       let rz = dot(residual, z);
       first ??= rz;
+      const radius = given ?? FIRST_REGION * Math.sqrt(rz);
       const enough = rz * Math.min(FIRST_PART, Math.sqrt(rz / first)) ** 2;
       const p = z.slice();
       // sᵀMs, sᵀMp, pᵀMp
@@ -64,7 +68,7 @@ export function byHessian(where: string, plan: Plan, batch: Batch) {
         // pᵀr = rz, as p and the step so far are conjugate.
         predicted += by * rz - 0.5 * by * by * curve;
         ss += 2 * by * sp + by * by * pp;
-        if (bounded) return { step, predicted, length: radius, bounded };
+        if (bounded) return { step, predicted, length: radius, radius, bounded };
         for (let k = 0; k < n; k++) residual[k] -= by * hp[k];
         z = before(residual);
         const next = dot(residual, z);
@@ -74,7 +78,9 @@ export function byHessian(where: string, plan: Plan, batch: Batch) {
         pp = next + turn * turn * pp;
         rz = next;
       }
-      return step.every(Number.isFinite) ? { step, predicted, length: Math.sqrt(ss), bounded: false } : undefined;
+      return step.every(Number.isFinite)
+        ? { step, predicted, length: Math.sqrt(ss), radius, bounded: false }
+        : undefined;
     } finally {
       end();
     }
