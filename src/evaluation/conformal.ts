@@ -141,7 +141,8 @@ function adaptiveScore(row: Float64Array, label: number, share: number): number 
  * - "lac", the least ambiguous classifier (Sadinle, Lei & Wasserman, 2019): 1 − p. Of all methods it has the smallest sets
  *   on average, if the probabilities are right; sets of hard samples hold their label less often than those of easy ones.
  * - "aps", adaptive prediction sets (Romano, Sesia & Candès, 2020): the probability of all labels that have more, and a
- *   random share of the label's own. Sets grow where the model is unsure, and hold their level more evenly.
+ *   random share of the label's own. Sets grow where the model is unsure, and hold their level more evenly; the bounds are the
+ *   same (their theorem 1), on average over the shares, too.
  *
  * With either, sets may be empty.
  *

@@ -98,6 +98,9 @@ function coverageOf(held: readonly boolean[], members: readonly number[]): Cover
 /**
  * The coverage of each group of samples, in the order in which groups first come up.
  *
+ * A group's `range` covers its true coverage with a probability of about 95 % (Wilson, 1927) if the samples are independent and of the
+ * kind to come, and neither model, calibration nor groups were chosen by their targets. Groups calibrated apart each hold their level (Vovk, 2012).
+ *
  * `coverageByGroup(conformalIntervals(…), y, rows.map((row) => row.species))`
  * @param regions { lower, upper } [N] or [N, 1], or { sets } of N @param targets [N] or [N, 1]
  * @param groups N names or numbers @throws ShapeError, ValueError
@@ -127,7 +130,8 @@ export function coverageByGroup(
 
 /**
  * The coverage of samples in slabs of their uncertainty, the surest first: size-stratified coverage (Angelopoulos, Bates,
- * Malik & Jordan, 2021). Intervals that adapt hold their level in every slab; intervals of one width fail in the last.
+ * Malik & Jordan, 2021). Intervals that adapt hold their level in every slab; intervals of one width fail in the last. A slab's
+ * `range` needs what a group's needs; without assumptions no interval of finite length has its level at every input (Lei & Wasserman, 2014).
  *
  * `coverageBySlab(conformalIntervals(…), y, { by: posterior.predict(x).variance })`
  * @param regions { lower, upper } [N] or [N, 1], or { sets } of N @param targets [N] or [N, 1]

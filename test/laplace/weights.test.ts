@@ -28,6 +28,7 @@ import {
   ShapeError,
   saveFit,
   sgd,
+  solver,
   take,
   tanh,
   train,
@@ -177,6 +178,36 @@ describe.each(Object.entries(subjects))("%s", (_, make) => {
     );
   });
 });
+
+const others: readonly Options[] = [
+  { structure: "kfoc" },
+  { structure: "lowRank" },
+  { structure: "functional", points: x },
+  { structure: "operator", solver: solver({ tolerance: 1e-14 }) },
+  { structure: "full", curvature: "hessian", priorPrecision: 30 },
+  { structure: "diagonal", curvature: "hessian", priorPrecision: 30 },
+];
+
+test.each(others.map((more) => [`${more.structure}, ${more.curvature ?? "ggn"}`, more] as const))(
+  "of %s, too",
+  async (_, more) => {
+    for (const name of ["numbers of two units", "classes"]) {
+      const { net, data, likelihood } = subjects[name]();
+      const { repeated, weighted } = both(data, [2, 0, 3, 1, 1, 4, 2]);
+      const la = laplace(net, { likelihood, checks: false, ...more });
+      const [due, found] = [await la.fit(repeated), await la.fit(weighted)];
+      expect(found.fit.gradient).toBeAllClose(due.fit.gradient, close);
+      expect(found.curvature.diagonal().data).toBeAllClose(due.curvature.diagonal().data, close);
+      if (more.structure !== "operator") {
+        expect(found.curvature.dense().data).toBeAllClose(due.curvature.dense().data, close);
+      }
+      expect([found.logMarginalLikelihood()]).toBeAllClose([due.logMarginalLikelihood()], close);
+      const [prediction, duePrediction] = [found.predict(data.x), due.predict(data.x)];
+      expect(prediction.mean.data).toBeAllClose(duePrediction.mean.data, close);
+      expect(prediction.functionVariance.data).toBeAllClose(duePrediction.functionVariance.data, close);
+    }
+  },
+);
 
 test("batches keep their weights: loaders, parts of a dataset, and losses", async () => {
   const y = labels(7, 3);
