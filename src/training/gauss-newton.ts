@@ -49,7 +49,7 @@ const FULL_UP_TO = 1000;
 /** Steps between two changes of prior and noise, and before the first. */
 const [EVERY, BURN_IN] = [1, 4];
 /** Changes of prior and noise without a better evidence after which the best is the end. */
-const PATIENCE = 8;
+const PATIENCE = 4;
 /** Part of a change that a step must bring of what the model promised. */
 const LEAST_GAIN = 1e-4;
 /** Below this part of the objective its changes are lost in its rounding. */
