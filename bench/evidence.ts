@@ -12,7 +12,7 @@ function read(file: string, target: string | undefined) {
     .trim()
     .split("\n")
     .map((line) => line.replaceAll('"', "").trim().split(","));
-  const kept = head.map((_, c) => c).filter((c) => head[c] !== "date");
+  const kept = head.map((_, c) => c).filter((c) => head[c] !== "Date");
   const rows = lines
     .map((row) => kept.map((c) => row[c]))
     .filter((row) => row.every((cell) => cell !== "NA" && cell !== ""));
