@@ -73,8 +73,8 @@ try {
   await step(
     "Building the library",
     {
-      inputs: ["src", "tsconfig.json", "tsconfig.build.json", "tools/single-files.mjs", lock],
-      outputs: ["dist/index.js", "dist/laplace.min.js"],
+      inputs: ["src", "tsconfig.json", "tsconfig.build.json", "tools/single-files.mjs", "tools/node-files.mjs", lock],
+      outputs: ["dist/index.js", "dist/laplace.min.js", "dist/node/index.js"],
       stamp: "build/library.stamp",
     },
     async () => {
@@ -82,6 +82,7 @@ try {
       tsc("tsconfig.build.json");
       addKernels("dist");
       await (await import("./single-files.mjs")).writeSingleFiles("dist");
+      await (await import("./node-files.mjs")).writeNodeFiles("dist");
     },
   );
   await step(
