@@ -1,6 +1,11 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
+
+/** By which packages' modules are found: what is kept of modules is of the places where they were. */
+const exportsHash = createHash("sha256");
+for (const name of ["package.json", "models/package.json", "cli/package.json"]) exportsHash.update(readFileSync(name));
 
 /** What all runs share. */
 export const shared = defineConfig({
@@ -18,7 +23,10 @@ export const shared = defineConfig({
     testTimeout: 60_000,
     // By default one core is left to watch, which nobody does here.
     maxWorkers: "100%",
-    experimental: { fsModuleCache: true },
+    experimental: {
+      fsModuleCache: true,
+      fsModuleCachePath: `node_modules/.vitest-modules/${exportsHash.digest("hex").slice(0, 12)}`,
+    },
     reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results.json" }]] : ["default"],
   },
 });
