@@ -4,7 +4,6 @@ import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { textBytes } from "./bytes.ts";
 import { openCsv, type ReadOptions, type TableStream } from "./csv.ts";
-import { openParquet } from "./parquet.ts";
 import { decoded } from "./text.ts";
 
 const CHUNK_BYTES = 2 ** 16;
@@ -25,7 +24,11 @@ export async function openTable(path: string, options: ReadOptions = {}): Promis
   // Pipes and other special files give their bytes once, so they are not opened to look.
   const found = await stat(path);
   if (found.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR", syscall: "open", path });
-  if (found.isFile() && (await isParquet(path))) return openParquet(path);
+  if (found.isFile() && (await isParquet(path))) {
+    // What reads it takes as long to load as all the rest: few tables are Parquet.
+    const { openParquet } = await import("./parquet.ts");
+    return openParquet(path);
+  }
   const bytes = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   return openCsv(decoded(textBytes(bytes), options.encoding), options);
 }
