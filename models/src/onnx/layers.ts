@@ -74,6 +74,9 @@ function matrixProduct(call: Call): Value {
   return product(builder, builder.value(a), builder.value(b));
 }
 
+/** The auto_pad of layers of TensorFlow, whose pads are never below 0: like SAME_UPPER, where runtimes differ. */
+export const TENSORFLOW_SAME = "SAME of TensorFlow";
+
 interface Windows {
   readonly kernel: number[];
   readonly stride: number[];
@@ -105,14 +108,15 @@ function windowsOf(
       unsupported(`its pads are [${pads.join(", ")}].`);
     return { ...at, before, after };
   }
-  if (auto !== "SAME_UPPER" && auto !== "SAME_LOWER") unsupported(`its auto_pad is "${auto}".`);
+  if (auto !== "SAME_UPPER" && auto !== "SAME_LOWER" && auto !== TENSORFLOW_SAME)
+    unsupported(`its auto_pad is "${auto}".`);
   const whole = spatial.map((length, i) => {
     const span = dilation[i] * (kernel[i] - 1) + 1;
     return Math.max(0, (Math.ceil(length / stride[i]) - 1) * stride[i] + span - length);
   });
   const less = whole.map((one) => Math.floor(one / 2));
   const more = whole.map((one, i) => one - less[i]);
-  return auto === "SAME_UPPER" ? { ...at, before: less, after: more } : { ...at, before: more, after: less };
+  return auto === "SAME_LOWER" ? { ...at, before: more, after: less } : { ...at, before: less, after: more };
 }
 
 /** Two numbers, those of a sequence's windows having height 1. */
@@ -189,7 +193,7 @@ function pooling(kind: "max" | "average"): Lower {
     const { builder, attributes } = call;
     const v = requireOne(valueAt(call, 0));
     const at = windowsOf(call, v);
-    if (attributes.text("auto_pad", "NOTSET").startsWith("SAME")) checkSame(v, at);
+    if (attributes.text("auto_pad", "NOTSET").startsWith("SAME_")) checkSame(v, at);
     const grid = gridOf(v, at, attributes.int("ceil_mode", 0) === 1);
     const { before, after, kernel, stride, dilation } = at;
     const counts = attributes.int("count_include_pad", 0) === 1;

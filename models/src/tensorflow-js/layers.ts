@@ -3,7 +3,7 @@
 import { elu, leakyRelu, relu } from "laplace-ts";
 import { as, type Builder, primitive, type Value, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
-import { dense, turned } from "../onnx/layers.ts";
+import { dense, TENSORFLOW_SAME, turned } from "../onnx/layers.ts";
 import { joined, padded, repeated } from "../onnx/moves.ts";
 import { permuted, sizeOf, type Tensor } from "../tensor.ts";
 import { bidirectional, recurrent } from "./recurrent.ts";
@@ -28,7 +28,7 @@ function windows({ config }: Use, count: number, kernel: readonly number[] | und
   return {
     kernel_shape: size,
     strides: numbers({ strides }, "strides", count, kernel === undefined ? size : Array(count).fill(1)),
-    auto_pad: padding === "same" ? "SAME_UPPER" : "VALID",
+    auto_pad: padding === "same" ? TENSORFLOW_SAME : "VALID",
   };
 }
 

@@ -66,6 +66,15 @@ const models: Record<string, () => unknown> = {
         layers.dense({ units: 3, activation: "softmax" }),
       ],
     }),
+  "windows that leave out pixels": () =>
+    sequential({
+      layers: [
+        layers.conv2d({ filters: 4, kernelSize: 1, strides: 3, padding: "same", inputShape: [12, 11, 2] }),
+        layers.maxPooling2d({ poolSize: 1, strides: 3, padding: "same" }),
+        layers.flatten(),
+        layers.dense({ units: 2 }),
+      ],
+    }),
   images: () =>
     sequential({
       layers: [
