@@ -321,6 +321,14 @@ describe("fromOnnx", () => {
   test("options are checked", () => {
     expect(() => fromOnnx(new Uint8Array(3), { cute: true } as never)).toThrow(/unknown option "cute"/);
     expect(() => fromOnnx("model.onnx" as never)).toThrow(/Uint8Array/);
+    expect(() => fromOnnx(new Uint8Array(3), { constants: "mean" } as never)).toThrow(
+      /constants must be a list of names/,
+    );
+    expect(() => fromOnnx(new Uint8Array(3), { fixed: { mask: [1] } } as never)).toThrow(
+      /fixed must have \{ shape, data \}/,
+    );
+    const bytes = file({ nodes: [{ ...gemm, outputs: ["y"] }] });
+    expect(() => fromOnnx(bytes, { fixed: { mask: { shape: [1], data: [1] } } })).toThrow(/inputs "x", not "mask" of/);
     expect(() => fromOnnx(new Uint8Array([1, 2, 3]))).toThrow(ModelError);
     expect(() => toOnnx({} as never)).toThrow(/expected a network/);
   });

@@ -73,6 +73,17 @@ function checkOptions(options: OnnxOptions): void {
   if (externalData !== undefined && typeof externalData !== "function") {
     throw new OptionError(`${where}: externalData must be a function of a location.`);
   }
+  const { constants = [], fixed = {} } = options;
+  if (!Array.isArray(constants) || constants.some((name) => typeof name !== "string")) {
+    throw new OptionError(`${where}: constants must be a list of names.`);
+  }
+  if (
+    typeof fixed !== "object" ||
+    fixed === null ||
+    !Object.values(fixed).every((one) => Array.isArray(Object(one).shape) && Object(one).data)
+  ) {
+    throw new OptionError(`${where}: fixed must have { shape, data } by the names of inputs.`);
+  }
   if (!Number.isInteger(batchAxis)) throw new OptionError(`${where}: batchAxis must be an integer.`);
   if (typeof cut !== "boolean") throw new OptionError(`${where}: cut must be true or false.`);
 }
@@ -83,6 +94,12 @@ function chooseInput(graph: OnnxGraph, { input, fixed = {} }: OnnxOptions): Valu
   const all = graph.inputs.filter(({ name }) => !given.has(name));
   const open = all.filter(({ name }) => (input === undefined ? fixed[name] === undefined : name === input));
   const list = all.map(({ name }) => `"${name}"`).join(", ");
+  const stray = Object.keys(fixed).find((name) => !all.some((one) => one.name === name));
+  if (stray !== undefined) {
+    throw new ModelError(where, [
+      fileProblem(`The model has the inputs ${list || "(none)"}, not "${stray}" of the option fixed.`),
+    ]);
+  }
   const loose = all.filter(({ name }) => name !== open[0]?.name && fixed[name] === undefined);
   if (open.length === 1 && loose.length === 0) return open[0];
   const why =
