@@ -151,9 +151,11 @@ test("Ctrl-C within the tuning of the prior ends it, before the tuning does", as
     preload,
     `import { writeFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
-import { Posterior } from ${JSON.stringify(pathToFileURL("dist/laplace/posterior.js").href)};
-const { optimizePriorAsync } = Posterior.prototype;
-if (isMainThread) Posterior.prototype.optimizePriorAsync = async function (options) {
+import { chain, dense, laplace } from ${JSON.stringify(import.meta.resolve("laplace-ts"))};
+const linear = laplace(chain({ inputs: 1 }, dense(1)), { likelihood: "regression", checks: false });
+const posteriors = Object.getPrototypeOf(await linear.fit({ x: [[0], [1]], y: [[0], [1]] }));
+const { optimizePriorAsync } = posteriors;
+if (isMainThread) posteriors.optimizePriorAsync = async function (options) {
   const onProgress = () => process.kill(process.pid, "SIGINT");
   const tuned = await optimizePriorAsync.call(this, { ...options, onProgress });
   // So long that a program which does not listen is found out.
