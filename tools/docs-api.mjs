@@ -91,6 +91,7 @@ function asSection(page, { name }, pageOf) {
     .replace(/^(#{2,5}) (.*)$/gm, (_, level, heading) => `#${level} ${heading} {#${placeOf(heading)}}`)
     .replace(/^# .*$/m, `## ${name} {#${name}}`)
     .replace(/<a id="[^"]*"><\/a> /g, "")
+    .replace(/\[([^\]]*)\]\(#property-\w+\)/g, "$1")
     .replace(/\]\((?:[^)]*\/)?([\w$]+)\.md(?:#[^)]*)?\)/g, (_, target) => `](./${pageOf.get(target)}.md#${target})`)
     .trim();
 }
