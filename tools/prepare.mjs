@@ -83,6 +83,7 @@ try {
       addKernels("dist");
       await (await import("./single-files.mjs")).writeSingleFiles("dist");
       await (await import("./node-files.mjs")).writeNodeFiles("dist");
+      addKernels("dist/node");
     },
   );
   await step(

@@ -13,13 +13,24 @@ export interface System<Report> {
   readonly products: number;
   /** @param rz rᵀ before(r) */
   enough(r: Float64Array, rz: number): boolean;
+  /**
+   * The radius of a region √(xᵀ M x) ≤ radius, M⁻¹ being `before`, at whose boundary the solution ends, also along a direction in
+   * which H is not positive (Steihaug 1983). @param rz of b
+   */
+  radius?(rz: number): number;
 }
 
-/** What was found: the solution so far, b − H x, the products taken, and pᵀHp of a direction p in which H is not positive. */
+/** What was found: the solution so far, b − H x (but at the boundary of a region), the products taken, and pᵀHp of a direction p in which H is not positive. */
 export interface Solved {
   readonly x: Float64Array;
   readonly residual: Float64Array;
   readonly taken: number;
+  /** bᵀx − ½ xᵀHx */
+  readonly decrease: number;
+  /** √(xᵀ M x) */
+  readonly length: number;
+  /** Whether it ends at the boundary of the region. */
+  readonly bounded: boolean;
   readonly notPositive: number | undefined;
 }
 
@@ -30,21 +41,34 @@ export function* conjugateGradients<Report>(system: System<Report>): Steps<Solve
   let z = system.before(residual);
   let rz = dot(residual, z);
   const p = z.slice();
-  let taken = 0;
+  const radius = system.radius?.(rz);
+  // xᵀMx, xᵀMp, pᵀMp
+  let [xx, xp, pp] = [0, 0, rz];
+  let [taken, decrease] = [0, 0];
+  const found = (notPositive?: number, bounded = false): Solved => {
+    return { x, residual, taken, decrease, length: bounded ? (radius as number) : Math.sqrt(xx), bounded, notPositive };
+  };
   while (taken < products && !system.enough(residual, rz)) {
     const hp = yield* system.times(p);
     taken++;
     const curve = dot(p, hp);
-    if (!(curve > 0)) return { x, residual, taken, notPositive: curve };
-    const length = rz / curve;
-    for (let i = 0; i < x.length; i++) {
-      x[i] += length * p[i];
-      residual[i] -= length * hp[i];
-    }
+    if (!(curve > 0) && radius === undefined) return found(curve);
+    let by = rz / curve;
+    const bounded = radius !== undefined && (!(curve > 0) || xx + 2 * by * xp + by * by * pp >= radius * radius);
+    if (bounded) by = (Math.sqrt(xp * xp + pp * (radius * radius - xx)) - xp) / pp;
+    for (let i = 0; i < x.length; i++) x[i] += by * p[i];
+    // pᵀr = rᵀz, as p and the solution so far are conjugate.
+    decrease += by * rz - 0.5 * by * by * curve;
+    xx += 2 * by * xp + by * by * pp;
+    if (bounded) return found(undefined, true);
+    for (let i = 0; i < x.length; i++) residual[i] -= by * hp[i];
     z = system.before(residual);
     const next = dot(residual, z);
-    for (let i = 0; i < p.length; i++) p[i] = z[i] + (next / rz) * p[i];
+    const turn = next / rz;
+    for (let i = 0; i < p.length; i++) p[i] = z[i] + turn * p[i];
+    xp = turn * (xp + by * pp);
+    pp = next + turn * turn * pp;
     rz = next;
   }
-  return { x, residual, taken, notPositive: undefined };
+  return found();
 }

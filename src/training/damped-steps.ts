@@ -11,6 +11,7 @@ import { allocateFloats, copyOut, copyTo, inMemory, openScope, type Pointer } fr
 import { inPieces, type Steps } from "../kernels/steps.ts";
 import { choleskyInSteps } from "../linalg/in-steps.ts";
 import type { Batch } from "../network/run.ts";
+import { spread } from "../structures/selection.ts";
 
 /** A quadratic model of an objective h · loss + ½ θᵀ P₀ θ. */
 export interface Model {
@@ -94,36 +95,47 @@ export const byCholesky: Solver = function* (model, damping) {
 const MOST_PRODUCTS = 250;
 
 /**
- * By conjugate gradients on products with the curvature (Martens 2010), preconditioned by the diagonal, until the
- * residual is a part of the gradient that becomes small with it (Dembo, Eisenstat & Steihaug 1982).
+ * By conjugate gradients on products with the curvature (Martens 2010), preconditioned by the diagonal.
  */
 export function byConjugateGradients(where: string, plan: Plan, batch: Batch): Solver {
-  const places = plan.selection.indices();
-  const direction = new Float64Array(plan.net.parameterCount);
-  let first: number | undefined;
+  const untilSmall = smallerAndSmaller();
   return function* (model, damping) {
     const { factor, penalties, gradient, scale } = model;
-    const n = gradient.length;
     const added = penalties.map((delta, i) => delta + damping * scale[i]);
     const diagonal = added.map((x, i) => x + scale[i]);
-    let enough: number | undefined;
     const { x: step, residual } = yield* conjugateGradients({
-      *times(d) {
-        for (let k = 0; k < n; k++) direction[places[k]] = d[k];
-        const product = yield* productInSteps(where, plan, [batch], direction);
-        for (let k = 0; k < n; k++) product[k] = factor * product[k] + added[k] * d[k];
-        return product;
-      },
+      times: productsWith(where, plan, batch, factor, added),
       b: gradient.map((g) => -g),
       before: (r) => r.map((one, i) => one / diagonal[i]),
       products: MOST_PRODUCTS,
-      enough(_, rz) {
-        first ??= rz;
-        enough ??= rz * Math.min(0.1, Math.sqrt(rz / first)) ** 2;
-        return !(rz > enough);
-      },
+      enough: untilSmall(),
     });
     return step.every(Number.isFinite) ? { step, predicted: predicted(model, damping, step, residual) } : undefined;
+  };
+}
+
+/** Products with h H + diag(added), H the curvature of a plan. */
+export function productsWith(where: string, plan: Plan, batch: Batch, h: number, added: Float64Array) {
+  return function* (d: Float64Array): Steps<Float64Array> {
+    const product = yield* productInSteps(where, plan, [batch], spread(plan.selection, d));
+    for (let k = 0; k < d.length; k++) product[k] = h * product[k] + added[k] * d[k];
+    return product;
+  };
+}
+
+/**
+ * For each step, when its residual, in the norm of M⁻¹, is a part of the gradient that becomes small with it, a tenth at first (Dembo,
+ * Eisenstat & Steihaug 1982).
+ */
+export function smallerAndSmaller() {
+  let first: number | undefined;
+  return () => {
+    let enough: number | undefined;
+    return (_: Float64Array, rz: number): boolean => {
+      first ??= rz;
+      enough ??= rz * Math.min(0.1, Math.sqrt(rz / first)) ** 2;
+      return !(rz > enough);
+    };
   };
 }
 
