@@ -1,27 +1,19 @@
 // `gaussNewton()` with the evidence on regression tables: eight hidden units and a linear way around them, a precision for each input. Eight
 // starts, all complete rows, standardised: the medians. `node build/bench/bench/evidence.js`, after `node tools/prepare.mjs --bench`.
 
-import { readFileSync } from "node:fs";
 import { add, array, dense, gaussian, gaussNewton, kernels, network, tanh, train } from "laplace-ts";
+import { readCells, standardised } from "./standardised.ts";
 
 kernels.setThreads(1);
 const STARTS = 8;
 
 function read(file: string, target: string | undefined) {
-  const [head, ...lines] = readFileSync(`../shared/data/${file}`, "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => line.replaceAll('"', "").trim().split(","));
+  const [head, ...lines] = readCells(`../shared/data/${file}`);
   const kept = head.map((_, c) => c).filter((c) => head[c] !== "Date");
   const rows = lines
     .map((row) => kept.map((c) => row[c]))
     .filter((row) => row.every((cell) => cell !== "NA" && cell !== ""));
-  const columns = kept.map((_, c) => {
-    const values = rows.map((row) => Number(row[c]));
-    const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
-    const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length);
-    return values.map((v) => (v - mean) / (deviation || 1));
-  });
+  const columns = kept.map((_, c) => standardised(rows.map((row) => Number(row[c]))));
   const at = target === undefined ? kept.length - 1 : kept.findIndex((c) => head[c] === target);
   const inputs = columns.filter((_, c) => c !== at);
   return { x: array(rows.map((_, i) => inputs.map((column) => column[i]))), y: array(columns[at].map((v) => [v])) };

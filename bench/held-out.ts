@@ -1,7 +1,6 @@
 // Tuning on held-out data where the evidence errs: wide features with two classes (Sonar), many classes (Vowel). A fifth of the rows judges,
 // five times; the others train. `node build/bench/bench/held-out.js`, after `node tools/prepare.mjs --bench`.
 
-import { readFileSync } from "node:fs";
 import {
   adam,
   array,
@@ -22,24 +21,17 @@ import {
   tanh,
   train,
 } from "laplace-ts";
+import { readCells, standardised } from "./standardised.ts";
 
 const [SPLITS, FOLDS, TEST_SHARE] = [5, 3, 0.2];
 
 /** Standardised inputs, and classes as numbers. */
 function read(name: string): { x: NDArray; y: number[] } {
-  const [head, ...lines] = readFileSync(`../shared/data/tables/${name}.csv`, "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => line.replaceAll('"', "").trim().split(","));
+  const [head, ...lines] = readCells(`../shared/data/tables/${name}.csv`);
   const target = head.indexOf("Class");
   const names = [...new Set(lines.map((row) => row[target]))].sort();
-  const columns = head.flatMap((_, c) => (c === target ? [] : [lines.map((row) => Number(row[c]))]));
-  const standard = columns.map((values) => {
-    const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
-    const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length);
-    return values.map((v) => (v - mean) / (deviation || 1));
-  });
-  const x = array(lines.map((_, i) => standard.map((column) => column[i])));
+  const columns = head.flatMap((_, c) => (c === target ? [] : [standardised(lines.map((row) => Number(row[c])))]));
+  const x = array(lines.map((_, i) => columns.map((column) => column[i])));
   return { x, y: lines.map((row) => names.indexOf(row[target])) };
 }
 

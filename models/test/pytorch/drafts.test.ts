@@ -3,7 +3,8 @@
 import { array } from "laplace-ts";
 import { fromOnnx } from "laplace-ts-models";
 import { expect, test } from "vitest";
-import { drafts, logistic } from "../drafts.ts";
+import { drafts } from "../drafts.ts";
+import { logistic } from "../drafts-of-columns.ts";
 import { written } from "../written.ts";
 import { runOnnx } from "./onnx-runtime.ts";
 

@@ -6,7 +6,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { array, einsum, jacobian, type NDArray, vjp } from "laplace-ts";
 import { fromOnnx, toOnnx } from "laplace-ts-models";
 import { describe, expect, test } from "vitest";
-import { drafts, logistic } from "../drafts.ts";
+import { drafts } from "../drafts.ts";
+import { logistic } from "../drafts-of-columns.ts";
 import { written } from "../written.ts";
 import { runOnnx } from "./onnx-runtime.ts";
 
