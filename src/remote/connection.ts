@@ -55,6 +55,15 @@ export interface CallOptions {
 
 const callbackNames = ["onProgress", "onWarning"];
 
+/** How often a worker that is waited for is asked whether it hears, until it is given up. */
+const ASKED = 3;
+
+/** Every runtime's. */
+const timers = globalThis as unknown as {
+  setTimeout(callback: () => void, milliseconds: number): unknown;
+  clearTimeout(timer: unknown): void;
+};
+
 export class Connection {
   readonly #worker: WorkerLike & Events;
   readonly #port: Port;
@@ -64,9 +73,18 @@ export class Connection {
   #failed = false;
   readonly #lock: string | undefined;
   readonly #watch = new AbortController();
+  readonly #patience: number;
+  #timer: unknown;
+  /** How often it was asked whether it hears, since it last said something. */
+  #asked = 0;
 
-  constructor(worker: WorkerLike) {
+  /**
+   * @param patience milliseconds after which a worker that is waited for, and says nothing, is ended; one that works hears
+   *   between its bursts
+   */
+  constructor(worker: WorkerLike, patience = Number.POSITIVE_INFINITY) {
     this.#worker = worker;
+    this.#patience = patience;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1 as unknown as Port;
     this.#port.addEventListener("message", ({ data }) => this.#hear(data as Reply));
@@ -188,6 +206,26 @@ export class Connection {
       if (waits) one.ref?.();
       else one.unref?.();
     }
+    if (!waits) timers.clearTimeout(this.#timer);
+    else if (this.#timer === undefined && this.#patience < Number.POSITIVE_INFINITY) this.#ask(0);
+    if (!waits) this.#timer = undefined;
+  }
+
+  /** Asks whether it hears, from time to time: a thread of ours that was busy itself for long has asked once meanwhile. */
+  #ask(times: number): void {
+    this.#asked = times;
+    this.#timer = timers.setTimeout(
+      () => {
+        if (this.#asked === ASKED) {
+          this.end("the worker does not answer");
+          void this.#worker.terminate?.();
+          return;
+        }
+        this.#post({ ping: this.#asked });
+        this.#ask(this.#asked + 1);
+      },
+      this.#patience / (ASKED + 1),
+    );
   }
 
   #post(message: Request, transfer: Iterable<unknown> = []): void {
@@ -201,6 +239,8 @@ export class Connection {
   }
 
   #hear(reply: Reply): void {
+    this.#asked = 0;
+    if ("pong" in reply) return;
     if ("ready" in reply) {
       const same = reply.ready === version;
       const error = new LaplaceError(
@@ -248,6 +288,7 @@ export class Connection {
     if (this.#ended !== undefined) return;
     this.#ended = new LaplaceError(`The call to the worker has no answer: ${why}.`);
     this.#port.close?.();
+    this.#hold();
     this.#watch.abort();
     for (const { settle } of [...this.#waiting.values()]) settle({ error: this.#ended });
   }

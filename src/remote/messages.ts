@@ -35,15 +35,17 @@ export function isGreeting(message: unknown): message is Greeting {
   return message !== null && typeof message === "object" && GREETING in message && "port" in message;
 }
 
-/** From the page: a call, of a function or, `on` an object that the worker keeps, of a method; or about those there are. */
+/** From the page: a call, of a function or, `on` an object that the worker keeps, of a method; about those there are; or whether it hears. */
 export type Request =
   | { readonly id: number; readonly name: string; readonly on: number | undefined; readonly args: readonly unknown[] }
   | { readonly abort: number }
-  | { readonly free: number };
+  | { readonly free: number }
+  | { readonly ping: number };
 
-/** From the worker: that it is ready, or of a call what it gave, why it failed, or what one of its callbacks is to be told. */
+/** From the worker: that it is ready, or hears; of a call what it gave, why it failed, or what one of its callbacks is to be told. */
 export type Reply =
   | { readonly ready: string }
+  | { readonly pong: number }
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: unknown }
   | { readonly id: number; readonly callback: number; readonly args: readonly unknown[] };

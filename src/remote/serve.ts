@@ -141,6 +141,7 @@ class Session {
 
   #hear(request: Request): void {
     if ("free" in request) this.#objects.delete(request.free);
+    else if ("ping" in request) this.#port.postMessage({ pong: request.ping });
     else if ("abort" in request) this.#running.get(request.abort)?.abort();
     else void this.#answer(request);
   }

@@ -1,6 +1,6 @@
 // A pool of workers, each of which does shards of work.
 
-import { checkInteger, checkOptions, OptionError } from "../errors.ts";
+import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, type Steps } from "../kernels/steps.ts";
 import { setThreadCount, threadCount } from "../kernels/threads.ts";
 import * as inShards from "../prediction/in-shards.ts";
@@ -19,7 +19,15 @@ export interface WorkersOptions {
   readonly count?: number | undefined;
   /** Makes a worker. Pages need it: `() => new Worker(new URL("laplace-ts/worker", import.meta.url), { type: "module" })`. */
   readonly make?: (() => WorkerLike) | undefined;
+  /**
+   * Milliseconds after which a worker that is to do something, and does not even answer whether it hears, is ended (default
+   * 30,000); a worker hears between pieces of its work. Others do its shard. Infinity waits for ever.
+   */
+  readonly patience?: number | undefined;
 }
+
+/** See `WorkersOptions`. */
+const PATIENCE = 30_000;
 
 /** A pool of workers, which does shards of fits: an `Executor`. */
 export interface Workers extends Executor, Disposing {
@@ -50,8 +58,9 @@ const inPage = "document" in globalThis;
  */
 export function workers(options: WorkersOptions = {}): Workers {
   const where = "workers";
-  checkOptions(where, options, ["count", "make"]);
-  const { count = threadCount() } = options;
+  checkOptions(where, options, ["count", "make", "patience"]);
+  const { count = threadCount(), patience = PATIENCE } = options;
+  if (patience !== Number.POSITIVE_INFINITY) checkNumber(where, "patience", patience, 0, true);
   checkInteger(where, "count", count, 1);
   const { make = nodeWorker() } = options;
   if (typeof make !== "function") {
@@ -60,7 +69,7 @@ export function workers(options: WorkersOptions = {}): Workers {
     );
   }
   bringRowSharing(inShards);
-  return poolOf(new Pool(inPage ? count : count - 1, make));
+  return poolOf(new Pool(inPage ? count : count - 1, make, patience));
 }
 
 function poolOf(pool: Pool): Workers {
@@ -86,12 +95,14 @@ const busy = { runs: 0, threads: 1 };
 class Pool {
   readonly #count: number;
   readonly #make: () => WorkerLike;
+  readonly #patience: number;
   readonly #connections = new Set<Connection>();
   #closed = false;
 
-  constructor(count: number, make: () => WorkerLike) {
+  constructor(count: number, make: () => WorkerLike, patience: number) {
     this.#count = count;
     this.#make = make;
+    this.#patience = patience;
   }
 
   async run<Common, Job, Result>(
@@ -131,8 +142,10 @@ class Pool {
           const connection = await connecting;
           if (connection !== undefined) await this.#join(out, where, connection, codec, common, keeper);
         });
-        if (!inPage) there.push(here());
-        await settled(there);
+        const own = inPage ? [] : [here()];
+        // Nobody waits for a worker that is to stop: it may not hear.
+        await Promise.race([settled([...there, ...own]), out.stopped]);
+        await settled(own);
         // Where all were lost.
         if (out.open) await here();
       }
@@ -154,7 +167,7 @@ class Pool {
   async #start(): Promise<Connection | undefined> {
     let connection: Connection | undefined;
     try {
-      connection = new Connection(this.#make());
+      connection = new Connection(this.#make(), this.#patience);
       this.#connections.add(connection);
       await connection.ready(undefined);
       return connection;

@@ -33,6 +33,11 @@ export class ShareOut<Job, Result> {
   readonly #running = new Map<AbortController, number>();
   readonly #examples = new Map<number, number>();
   readonly #waiting = new Set<() => void>();
+  #stop: () => void = () => {};
+  /** Resolves when all is to stop. */
+  readonly stopped = new Promise<void>((resolve) => {
+    this.#stop = resolve;
+  });
   #next = 0;
   #ended = false;
   #failure: { readonly place: number; readonly error: unknown } | undefined;
@@ -58,6 +63,7 @@ export class ShareOut<Job, Result> {
   /** Stops all, for a reason that comes before every shard's own error. */
   stop(error: unknown): void {
     this.#fail(-1, error);
+    this.#stop();
   }
 
   /** Has a lane do shards until there are none; says whether it is still there. */
@@ -65,8 +71,8 @@ export class ShareOut<Job, Result> {
     for (;;) {
       const given = this.#give();
       if (given === undefined) {
-        // A lane may be lost yet, and its shard is to be done then.
-        if (this.#running.size === 0 && !this.open) return true;
+        // A lane may be lost yet, and its shard is to be done then, unless all is to stop.
+        if ((this.#running.size === 0 && !this.open) || this.#failure?.place === -1) return true;
         await new Promise<void>((resolve) => this.#waiting.add(resolve));
         continue;
       }

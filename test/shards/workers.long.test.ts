@@ -1,6 +1,7 @@
 // A pool of workers: the bits of one thread, whatever happens to the workers; aborts, errors, and an end.
 
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
@@ -88,6 +89,60 @@ describe("real threads", () => {
     }
     for (const worker of started.slice(before)) void worker.terminate();
     expect((await fitted(pool)) === (await due)).toBe(true);
+  });
+
+  test("workers that hang, as they start, with a shard, or between two fits, change nothing, and are ended", async () => {
+    // They hear what is not for the library, and are silent for ever.
+    const program = `
+      const { parentPort } = require("node:worker_threads");
+      parentPort.on("message", (message) => {
+        if (message === "hang") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      });
+      void import(${JSON.stringify(own.href)});`;
+    const hanging: Worker[] = [];
+    const pool = workers({
+      count: 3,
+      patience: 200,
+      make: () => {
+        hanging.push(new Worker(program, { eval: true }));
+        return hanging[hanging.length - 1] as unknown as WorkerLike;
+      },
+    });
+    pools.push(pool);
+    const ended = () => Promise.all(hanging.splice(0).map((worker) => worker.threadId < 0 || once(worker, "exit")));
+    const first = fitted(pool);
+    while (hanging.length === 0) await new Promise(setImmediate);
+    for (const worker of hanging) worker.postMessage("hang");
+    expect((await first) === (await due)).toBe(true);
+    await ended();
+    for (let at = 1; at < 6; at++) {
+      let seen = 0;
+      const onProgress = () => {
+        if (++seen === at) hanging[hanging.length - 1]?.postMessage("hang");
+      };
+      expect(numbers(await sums(pool, { onProgress })) === (await due)).toBe(true);
+    }
+    for (const worker of hanging) worker.postMessage("hang");
+    expect((await fitted(pool)) === (await due)).toBe(true);
+    await ended();
+
+    // Nobody waits for one that does not hear an abort.
+    const slow = workers({
+      count: 2,
+      patience: 60_000,
+      make: () => {
+        const worker = new Worker(program, { eval: true });
+        started.push(worker);
+        return worker as unknown as WorkerLike;
+      },
+    });
+    pools.push(slow);
+    await fitted(slow);
+    started[started.length - 1].postMessage("hang");
+    const controller = new AbortController();
+    const reason = new Error("stopped");
+    const run = sums(slow, { onProgress: () => controller.abort(reason), signal: controller.signal });
+    await expect(run).rejects.toBe(reason);
   });
 
   describe("predictions", async () => {
