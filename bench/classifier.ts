@@ -58,7 +58,7 @@ export interface Classifier {
 }
 
 /** Normal numbers, and classes drawn at random. */
-function drawn(net: Network, samples: number) {
+export function drawn(net: Network, samples: number) {
   const x = randomNormal([samples, ...net.inputShape], { seed: 1, dtype: "float32" });
   const random = new Random(2);
   const labels = Float32Array.from({ length: samples }, () => Math.floor(random.uniform() * net.outputShape[0]));

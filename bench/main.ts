@@ -1,6 +1,6 @@
 // npm run bench                      every suite
 // npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet, resnet, transformer, classes,
-//                                    operator
+//                                    operator, cores
 // npm run bench -- tables            `laplace fit` on tables: those of ../shared, or FILE[:TARGET[:IGNORED,…]] after it
 //   --splits N                       its splits of each table (default 2)
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
@@ -17,6 +17,7 @@ import { kernels } from "../src/kernels/kernels.ts";
 import { type Case, difference, type Peer } from "./case.ts";
 import { runClasses } from "./classes.ts";
 import { compare, type Way } from "./compare.ts";
+import { runCores } from "./cores.ts";
 import { cases as gradientCases } from "./gradients.ts";
 import { instantiation } from "./instantiation.ts";
 import { cases as kernelCases } from "./kernels.ts";
@@ -63,6 +64,7 @@ const classifiers = {
   transformer: runTransformer,
   classes: runClasses,
   operator: runOperator,
+  cores: runCores,
 };
 const suites = ["kernels", "gradients", ...Object.keys(classifiers)];
 if (positionals[0] === "tables") {

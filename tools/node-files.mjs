@@ -4,14 +4,19 @@ import { join, resolve } from "node:path";
 import { rolldown } from "rolldown";
 
 const root = resolve(import.meta.dirname, "..");
-const entries = ["index", "graph", "mini", "predict", "worker"];
+const entries = {
+  index: "node",
+  ...Object.fromEntries(["graph", "mini", "predict", "worker"].map((name) => [name, name])),
+};
 /** A module that nothing imports, which the kernels look for beside them, as for their files. */
 const beside = "kernels/wide";
 
 /** Writes them into a folder of `folder`, all but the kernels' files. */
 export async function writeNodeFiles(folder) {
   const bundle = await rolldown({
-    input: Object.fromEntries([...entries, beside].map((name) => [name, join(root, `src/${name}.ts`)])),
+    input: Object.fromEntries(
+      Object.entries({ ...entries, [beside]: beside }).map(([name, file]) => [name, join(root, `src/${file}.ts`)]),
+    ),
     platform: "node",
     treeshake: false,
   });

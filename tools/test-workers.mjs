@@ -105,6 +105,20 @@ async function everyPage(folder, due) {
   other.close();
 }
 
+/** A pool of workers in a page gives the bits of its one thread, and those of a page that is isolated. @param folder what is served */
+export async function poolsIn(folder, page, library = "/node_modules/laplace-ts") {
+  writeFileSync(join(folder, `${page}.html`), html("./pool.js", own(library)));
+  const isolated = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+  const answers = [];
+  for (const headers of [{}, isolated]) {
+    const server = await serve(folder, { headers });
+    answers.push(await answerOf(`${server.address}/${page}.html`, 240));
+    server.close();
+  }
+  expect("A page's pool has the bits of its one thread", answers[0].startsWith("2 workers: "), answers[0]);
+  expect("and those of a page that is isolated", answers[1] === answers[0], answers);
+}
+
 /** Phases that hear an abort in their midst. */
 const stopped = [
   ...["train", "fit", "optimizePrior", "evidence", "predict", "functionCovariance", "functionSamples", "sample"],
@@ -264,6 +278,7 @@ export async function testWorkers(folder) {
     expect("Bun's worker answers as Node's, but for rounding", near, { inBun, due });
   }
   await everyPage(folder, due);
+  await poolsIn(folder, "workers/pool");
   await busyPage(folder);
   await aborting(folder);
   await hundredWorkers(folder);

@@ -33,7 +33,10 @@ import type { OverPlan } from "./posterior-prior.ts";
 export interface FitOptions extends PlaceOptions {
   /** Called after each part of the data with the number of examples done; "ekfac" counts them twice, from 0 each time. */
   onProgress?: ((report: ExamplesReport) => void) | undefined;
-  /** Who does the shards of the data, such as `workers()` (default: this thread); the bits do not depend on it. */
+  /**
+   * Who does the shards of the data, such as `workers()`; the bits do not depend on it. Default: this thread, in Node with others
+   * beside it where the fit takes long; `workers({ count: 1 })` is this thread alone.
+   */
   on?: Executor | undefined;
   /** Stops the fit where it gives the event loop a turn; `fit` throws the signal's reason. */
   signal?: StopSignal | undefined;

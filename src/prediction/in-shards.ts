@@ -52,8 +52,21 @@ const [ROW_WORK, WORK_PER_NUMBER] = [2 ** 13, 2 ** 5];
 /** Rows of the dry run. */
 const MEASURED = 64;
 
+/** Lengths that were found, by posteriors and what is asked of them. */
+const lengths = new WeakMap<Linearised, Map<string, number>>();
+
 /** How many rows are a shard: a power of 2, or Infinity for a posterior that is too large to be sent. */
-export function lengthOfRows(posterior: Linearised, options: PredictOptions): number {
+export function lengthOfRows(posterior: Linearised, options: PredictOptions, where = "predict"): number {
+  const { approximation, samples } = readPredictOptions(where, posterior.likelihood, options);
+  const known = lengths.get(posterior) ?? new Map<string, number>();
+  lengths.set(posterior, known);
+  const key = `${approximation} ${samples}`;
+  const length = known.get(key) ?? measuredLength(posterior, options);
+  known.set(key, length);
+  return length;
+}
+
+function measuredLength(posterior: Linearised, options: PredictOptions): number {
   const { net, likelihood, selection, structure } = posterior;
   let numbers = 0;
   const { curvature } = posterior as unknown as WeightGaussian;
@@ -103,7 +116,7 @@ export function* predictAllOn<Found extends object>(
   of: RowsOf,
   data: Data,
   on: Executor,
-  length = lengthOfRows(of.posterior, of.options),
+  length = lengthOfRows(of.posterior, of.options, of.where),
 ): Steps<Found & Beside, ExamplesReport> {
   const { where } = of;
   const all: Beside[] = [];
@@ -142,7 +155,7 @@ export function* predictOn(
   const { net, likelihood } = posterior;
   const { memoryBudget } = readPredictOptions(where, likelihood, options);
   const inputs = net.readInputs(where, x);
-  const length = lengthOfRows(posterior, options);
+  const length = lengthOfRows(posterior, options, where);
   if (inputs.shape[0] <= length) return yield* predict(where, posterior, inputs, options);
   checkBytes(where, [inputs.shape[0], ...net.outputShape], memoryBudget, FEWER);
   const found = yield* inShards(predictTask, { where, posterior, options }, [{ inputs }], length, on);
@@ -172,7 +185,7 @@ export function* logProbabilitiesOn(
   options: PredictOptions,
   on: Executor,
 ): Steps<NDArray, ExamplesReport> {
-  const length = lengthOfRows(posterior, options);
+  const length = lengthOfRows(posterior, options, where);
   const inputs = posterior.net.readInputs(where, x);
   if (inputs.shape[0] <= length) return (yield* predictLabels(where, posterior, inputs, options)).logs;
   return (yield* inShards(labelsTask, { where, posterior, options }, [{ inputs }], length, on)).logs;

@@ -59,7 +59,7 @@ const callbackNames = ["onProgress", "onWarning"];
 const ASKED = 3;
 
 /** Every runtime's. */
-const timers = globalThis as unknown as {
+export const timers = globalThis as unknown as {
   setTimeout(callback: () => void, milliseconds: number): unknown;
   clearTimeout(timer: unknown): void;
 };

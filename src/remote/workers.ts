@@ -1,14 +1,14 @@
 // A pool of workers, each of which does shards of work.
 
 import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
-import { type BurstOptions, type ExamplesReport, inBursts, type Steps } from "../kernels/steps.ts";
+import { type BurstOptions, type ExamplesReport, inBursts, nextTurn, type Steps } from "../kernels/steps.ts";
 import { setThreadCount, threadCount } from "../kernels/threads.ts";
 import * as inShards from "../prediction/in-shards.ts";
 import { bringRowSharing } from "../prediction/sharing.ts";
 import type { Executor, Shards } from "../shards/executor.ts";
 import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
 import type { Disposing } from "./calls.ts";
-import { Connection, type WorkerLike } from "./connection.ts";
+import { Connection, timers, type WorkerLike } from "./connection.ts";
 import { callOn, type RemoteObject } from "./handles.ts";
 import { Keeper } from "./keeper.ts";
 import { type Codec, codecOf } from "./tasks.ts";
@@ -40,6 +40,7 @@ interface Builtin {
 }
 
 interface Threads {
+  readonly isMainThread: boolean;
   readonly Worker: new (file: URL, options: object) => WorkerLike;
 }
 
@@ -69,7 +70,33 @@ export function workers(options: WorkersOptions = {}): Workers {
     );
   }
   bringRowSharing(inShards);
-  return poolOf(new Pool(inPage ? count : count - 1, make, patience));
+  const beside = inPage ? count : count - 1;
+  return poolOf(new Pool({ count: () => beside, make, patience, after: 0 }));
+}
+
+/** Milliseconds after which a call has others beside this thread; they begin later where they have to start first. */
+const LONG = 300;
+/** More threads are rarely all there. */
+const MOST = 8;
+
+/**
+ * Who does shards in Node where a call does not say so: this thread, and when that has taken long, as many workers beside it as
+ * there are threads (`kernels.setThreads`). What goes wrong on them is done here. Undefined on workers, and elsewhere.
+ */
+export function allCores(): Executor | undefined {
+  const found = threads();
+  const make = nodeWorker();
+  if (make === undefined || found?.isMainThread !== true || inPage || "Deno" in globalThis || "Bun" in globalThis) {
+    return undefined;
+  }
+  bringRowSharing(inShards);
+  const pool = new Pool({
+    count: () => Math.min(threadCount(), MOST) - 1,
+    make,
+    patience: PATIENCE,
+    after: LONG,
+  });
+  return { run: pool.run.bind(pool) };
 }
 
 function poolOf(pool: Pool): Workers {
@@ -92,17 +119,31 @@ function nodeWorker(): (() => WorkerLike) | undefined {
 /** How many runs have workers now, and the number of this thread's own threads before. */
 const busy = { runs: 0, threads: 1 };
 
+interface PoolOptions {
+  /** How many workers there are to be. */
+  readonly count: () => number;
+  readonly make: () => WorkerLike;
+  readonly patience: number;
+  /**
+   * Milliseconds that this thread works alone at first. Where it does, nobody needs the workers: a call does not wait for
+   * those that start, and what fails on them is done here.
+   */
+  readonly after: number;
+}
+
 class Pool {
-  readonly #count: number;
+  readonly #count: () => number;
   readonly #make: () => WorkerLike;
   readonly #patience: number;
+  readonly #after: number;
   readonly #connections = new Set<Connection>();
   #closed = false;
 
-  constructor(count: number, make: () => WorkerLike, patience: number) {
+  constructor({ count, make, patience, after }: PoolOptions) {
     this.#count = count;
     this.#make = make;
     this.#patience = patience;
+    this.#after = after;
   }
 
   async run<Common, Job, Result>(
@@ -125,11 +166,17 @@ class Pool {
     };
     const heard = signal as Partial<AbortSignal> | undefined;
     heard?.addEventListener?.("abort", abort);
-    const many = several && this.#count > 0 && !this.#closed;
-    if (many && busy.runs++ === 0) {
+    const count = this.#count();
+    const many = several && count > 0 && !this.#closed;
+    let [begun, over] = [false, false];
+    /** From now on workers have the other cores. */
+    const begin = () => {
+      if (begun || over) return;
+      begun = true;
+      if (busy.runs++ > 0) return;
       busy.threads = threadCount();
       setThreadCount(1);
-    }
+    };
     try {
       const here = async () => {
         await out.join(await laneHere(task.begin(common)));
@@ -138,29 +185,52 @@ class Pool {
       else {
         const codec = codecOf<Common, Job, Result>(task.name);
         const keeper = new Keeper();
-        const there = this.#lanes().map(async (connecting) => {
-          const connection = await connecting;
-          if (connection !== undefined) await this.#join(out, where, connection, codec, common, keeper);
-        });
-        const own = inPage ? [] : [here()];
-        // Nobody waits for a worker that is to stop: it may not hear.
-        await Promise.race([settled([...there, ...own]), out.stopped]);
-        await settled(own);
+        const there = () =>
+          this.#lanes(count).map(async (connecting) => {
+            const connection = await connecting;
+            if (connection === undefined || !out.open) return;
+            begin();
+            await this.#join(out, where, connection, codec, common, keeper);
+          });
+        if (this.#after > 0) {
+          void this.#later(() => out.open, there);
+          await here();
+        } else {
+          begin();
+          const others = settled(there());
+          others.catch(() => {});
+          // What goes to workers is on its way before this thread begins with a shard of its own.
+          await nextTurn();
+          const own = inPage ? [] : [here()];
+          // Nobody waits for a worker that is to stop: it may not hear.
+          await Promise.race([settled([others, ...own]), out.stopped]);
+          await settled(own);
+        }
         // Where all were lost.
         if (out.open) await here();
       }
       out.finish();
     } finally {
       heard?.removeEventListener?.("abort", abort);
-      if (many && --busy.runs === 0) setThreadCount(busy.threads);
+      over = true;
+      if (begun && --busy.runs === 0) setThreadCount(busy.threads);
     }
   }
 
+  /** Begins with workers after a while, if there is still something to do. */
+  async #later(open: () => boolean, there: () => Promise<void>[]): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer: { unref?(): void } = timers.setTimeout(resolve, this.#after) as object;
+      timer.unref?.();
+    });
+    if (open()) await Promise.allSettled(there());
+  }
+
   /** Connections to as many workers as there are to be; undefined for one that did not start. */
-  #lanes(): Promise<Connection | undefined>[] {
+  #lanes(count: number): Promise<Connection | undefined>[] {
     for (const one of this.#connections) if (one.lost) this.#connections.delete(one);
-    const ready = [...this.#connections].map(async (one) => one as Connection | undefined);
-    while (ready.length < this.#count) ready.push(this.#start());
+    const ready = [...this.#connections].slice(0, count).map(async (one) => one as Connection | undefined);
+    while (ready.length < count) ready.push(this.#start());
     return ready;
   }
 
@@ -190,7 +260,7 @@ class Pool {
     if (!out.open) return;
     const lost = <T>(promise: Promise<T>) =>
       promise.catch((error) => {
-        throw connection.lost ? new Lost() : error;
+        throw connection.lost || this.#after > 0 ? new Lost() : error;
       });
     let work: RemoteObject | undefined;
     try {

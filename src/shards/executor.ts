@@ -46,14 +46,25 @@ function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Ste
   }
 }
 
+/** Who does shards where a call does not say so; this thread, if undefined. */
+let usual: Executor | undefined;
+
+/** Has an executor do shards where a call does not say who does them. */
+export function useWhereNoneIsGiven(on: Executor | undefined): void {
+  usual = on;
+}
+
 /** Options of a call that an executor may do, beside its own. */
 export type OnExecutor<Options> = Options & {
-  /** Who does it, such as `workers()` (default: this thread); the bits do not depend on it. */
+  /**
+   * Who does it, such as `workers()`; the bits do not depend on it. Default: this thread, in Node with others beside it where the
+   * call takes long; `workers({ count: 1 })` is this thread alone.
+   */
   readonly on?: Executor | undefined;
 };
 
 /** An executor, as an option gives it. @throws OptionError */
-export function readExecutor(where: string, on: unknown): Executor | undefined {
+export function readExecutor(where: string, on: unknown = usual): Executor | undefined {
   if (on === undefined || typeof (on as Partial<Executor> | null)?.run === "function")
     return on as Executor | undefined;
   throw new OptionError(`${where}: on must be workers() or alike, not ${valueText(on)}.`);

@@ -234,6 +234,51 @@ describe("real threads", () => {
   });
 });
 
+test("in Node a long call has all cores, unless it is told not to; what workers cannot do is done here", () => {
+  const program = `
+    import threads from "node:worker_threads";
+    import { chain, defineLikelihood, dense, kernels, laplace, NDArray, relu, workers } from "laplace-ts";
+    kernels.setThreads(3);
+    let started = 0;
+    const { Worker } = threads;
+    threads.Worker = class extends Worker {
+      constructor(file, options) {
+        super(file, options);
+        if (file instanceof URL) started++;
+      }
+    };
+    const net = chain({ inputs: 100, seed: 1 }, dense(100, relu), dense(10));
+    const n = 30_000;
+    const x = new NDArray(Float32Array.from({ length: 100 * n }, (_, i) => Math.sin(i)), [n, 100]);
+    const y = Array.from({ length: n }, (_, i) => i % 10);
+    const squares = defineLikelihood("squares", () => ({
+      loss: (f, y) => (f - y) ** 2 / 2,
+      gradient: (f, y) => f - y,
+      information: () => 1,
+      mean: (f) => f,
+      variance: () => 1,
+      constant: () => Math.log(2 * Math.PI) / 2,
+      draw: (f, random) => f + random.normal(),
+    }))({});
+    const targets = new NDArray(new Float32Array(10 * n), [n, 10]);
+    const alone = { on: workers({ count: 1 }) };
+    const said = [];
+    for (const [likelihood, target] of [["classification", y], [squares, targets]]) {
+      const la = laplace(net, { likelihood, structure: "diagonal", checks: false });
+      const data = { x, y: target };
+      const one = await la.fit(data, alone);
+      const without = started;
+      const all = await la.fit(data);
+      const same = one.variance().data.every((v, i) => v === all.variance().data[i]);
+      said.push(without, started, same);
+    }
+    kernels.setThreads(1);
+    await laplace(net, { likelihood: "classification", structure: "diagonal", checks: false }).fit({ x, y });
+    console.log(JSON.stringify([...said, started]));`;
+  const said = execFileSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
+  expect(JSON.parse(said)).toEqual([0, 2, true, 2, 2, true, 2]);
+});
+
 test("on must be an executor", async () => {
   const net = chain({ inputs: 1, seed: 1 }, dense(1));
   const fit = laplace(net, { likelihood: "regression" }).fit({ x: [[1]], y: [[1]] }, { on: {} as never });

@@ -4,6 +4,7 @@
 import { add, dense, gaussNewton, heteroscedastic, laplace, type Network, network, tanh, train } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
+import { alone } from "./alone.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
 import type { Learning } from "./network.ts";
 
@@ -69,7 +70,7 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
     priorPrecision: evidence?.priorPrecision ?? 1,
     // Whether it is at a minimum, the diagnosis says.
     checks: false,
-  }).fit(data);
+  }).fit(data, { on: alone });
   onShare(1);
   const epochs = history.map(({ epoch }) => epoch);
   return {

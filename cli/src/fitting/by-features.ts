@@ -4,6 +4,7 @@
 import { add, dense, gaussNewton, laplace, multiply, type Network, network, Random, tanh, train } from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
+import { alone } from "./alone.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
 import type { Learning } from "./network.ts";
 
@@ -77,7 +78,7 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
     memoryBudget,
     priorPrecision: evidence?.priorPrecision ?? precision ?? 1,
     checks: false,
-  }).fit(data);
+  }).fit(data, { on: alone });
   onShare(1);
   const epochs = history.map(({ epoch }) => epoch);
   const kept = epochs[epochs.length - 1] ?? 0;

@@ -7,6 +7,7 @@ import { countNll, gaussianNll } from "../model/metrics.ts";
 import { type Numbers, partsOf, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
+import { alone } from "./alone.ts";
 import { dispersionOf, levelOf, marginalDispersion } from "./counts.ts";
 import { type Learning, networkFor } from "./network.ts";
 import { lossesOf } from "./scales.ts";
@@ -139,7 +140,7 @@ async function rounds(
       priorPrecision: precision,
       // Whether it is at a minimum, the diagnosis says.
       checks: false,
-    }).fit(data);
+    }).fit(data, { on: alone });
     await turn();
     // Where a number ran to, the diagnosis says, too.
     posterior = await fitted.optimizePriorAsync({ onWarning: () => {} });
