@@ -28,6 +28,7 @@ const floors = [
   "io",
   "remote",
   "index.ts",
+  "node.ts",
   "graph.ts",
   "mini.ts",
   "predict.ts",
