@@ -76,6 +76,8 @@ export function workers(options: WorkersOptions = {}): Workers {
 
 /** Milliseconds after which a call has others beside this thread; they begin later where they have to start first. */
 const LONG = 300;
+/** Milliseconds that a call whose shards are done waits for workers that start: one that cannot is an error. */
+const START = 5000;
 /** More threads are rarely all there. */
 const MOST = 8;
 
@@ -202,8 +204,12 @@ class Pool {
           // What goes to workers is on its way before this thread begins with a shard of its own.
           await nextTurn();
           const own = inPage ? [] : [here()];
-          // Nobody waits for a worker that is to stop: it may not hear.
-          await Promise.race([settled([others, ...own]), out.stopped]);
+          // Nobody waits for a worker that is to stop: it may not hear; nor for long for one that has not even started.
+          await Promise.race([
+            settled([others, ...own]),
+            out.stopped,
+            ...own.map((done) => done.then(() => pause(START))),
+          ]);
           await settled(own);
         }
         // Where all were lost.
@@ -219,10 +225,7 @@ class Pool {
 
   /** Begins with workers after a while, if there is still something to do. */
   async #later(open: () => boolean, there: () => Promise<void>[]): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer: { unref?(): void } = timers.setTimeout(resolve, this.#after) as object;
-      timer.unref?.();
-    });
+    await pause(this.#after);
     if (open()) await Promise.allSettled(there());
   }
 
@@ -285,6 +288,14 @@ class Pool {
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();
   }
+}
+
+/** Resolves after so many milliseconds; no process waits for it. */
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer: { unref?(): void } = timers.setTimeout(resolve, milliseconds) as object;
+    timer.unref?.();
+  });
 }
 
 /** Waits for all of them. @throws what the first one throws, then */

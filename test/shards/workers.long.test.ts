@@ -95,14 +95,15 @@ describe("real threads", () => {
     // They hear what is not for the library, and are silent for ever.
     const program = `
       const { parentPort } = require("node:worker_threads");
-      parentPort.on("message", (message) => {
-        if (message === "hang") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-      });
-      void import(${JSON.stringify(own.href)});`;
+      void import(${JSON.stringify(own.href)}).then(() => {
+        parentPort.on("message", (message) => {
+          if (message === "hang") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+        });
+      });`;
     const hanging: Worker[] = [];
     const pool = workers({
       count: 3,
-      patience: 200,
+      patience: 1000,
       make: () => {
         hanging.push(new Worker(program, { eval: true }));
         return hanging[hanging.length - 1] as unknown as WorkerLike;
