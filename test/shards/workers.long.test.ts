@@ -92,54 +92,47 @@ describe("real threads", () => {
   });
 
   test("workers that hang, as they start, with a shard, or between two fits, change nothing, and are ended", async () => {
-    // They hear what is not for the library, and are silent for ever.
+    // At a sign, their thread sleeps for ever.
     const program = `
-      const { parentPort } = require("node:worker_threads");
-      void import(${JSON.stringify(own.href)}).then(() => {
-        parentPort.on("message", (message) => {
-          if (message === "hang") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-        });
-      });`;
-    const hanging: Worker[] = [];
-    const pool = workers({
-      count: 3,
-      patience: 1000,
-      make: () => {
-        hanging.push(new Worker(program, { eval: true }));
-        return hanging[hanging.length - 1] as unknown as WorkerLike;
-      },
-    });
+      const { workerData } = require("node:worker_threads");
+      setInterval(() => {
+        if (Atomics.load(workerData, 0) === 1) Atomics.wait(workerData, 0, 1);
+      }, 1);
+      void import(${JSON.stringify(own.href)});`;
+    const signs: Int32Array[] = [];
+    const exits: Promise<unknown>[] = [];
+    const sleeper = () => {
+      const workerData = new Int32Array(new SharedArrayBuffer(4));
+      signs.push(workerData);
+      const worker = new Worker(program, { eval: true, workerData });
+      exits.push(once(worker, "exit"));
+      return worker as unknown as WorkerLike;
+    };
+    const hang = (sign: Int32Array | undefined) => sign && Atomics.store(sign, 0, 1);
+    const pool = workers({ count: 3, patience: 1000, make: sleeper });
     pools.push(pool);
-    const ended = () => Promise.all(hanging.splice(0).map((worker) => worker.threadId < 0 || once(worker, "exit")));
     const first = fitted(pool);
-    while (hanging.length === 0) await new Promise(setImmediate);
-    for (const worker of hanging) worker.postMessage("hang");
+    while (signs.length < 2) await new Promise(setImmediate);
+    for (const sign of signs) hang(sign);
     expect((await first) === (await due)).toBe(true);
-    await ended();
+    await Promise.all(exits);
     for (let at = 1; at < 6; at++) {
       let seen = 0;
       const onProgress = () => {
-        if (++seen === at) hanging[hanging.length - 1]?.postMessage("hang");
+        if (++seen === at) hang(signs.at(-1));
       };
       expect(numbers(await sums(pool, { onProgress })) === (await due)).toBe(true);
     }
-    for (const worker of hanging) worker.postMessage("hang");
+    for (const sign of signs) hang(sign);
+    const known = exits.slice();
     expect((await fitted(pool)) === (await due)).toBe(true);
-    await ended();
+    await Promise.all(known);
 
     // Nobody waits for one that does not hear an abort.
-    const slow = workers({
-      count: 2,
-      patience: 60_000,
-      make: () => {
-        const worker = new Worker(program, { eval: true });
-        started.push(worker);
-        return worker as unknown as WorkerLike;
-      },
-    });
+    const slow = workers({ count: 2, patience: 3_600_000, make: sleeper });
     pools.push(slow);
-    await fitted(slow);
-    started[started.length - 1].postMessage("hang");
+    expect((await fitted(slow)) === (await due)).toBe(true);
+    hang(signs.at(-1));
     const controller = new AbortController();
     const reason = new Error("stopped");
     const run = sums(slow, { onProgress: () => controller.abort(reason), signal: controller.signal });
