@@ -1,5 +1,8 @@
 // laplace-ts in Node: the library, whose long calls take all cores.
 
-import "./remote/all-cores.ts";
+import { allCores } from "./remote/workers.ts";
+import { useWhereNoneIsGiven } from "./shards/executor.ts";
+
+useWhereNoneIsGiven(allCores());
 
 export * from "./index.ts";
