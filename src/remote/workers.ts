@@ -74,8 +74,11 @@ export function workers(options: WorkersOptions = {}): Workers {
   return poolOf(new Pool({ count: () => beside, make, patience, after: 0 }));
 }
 
-/** Milliseconds after which a call has others beside this thread; they begin later where they have to start first. */
-const LONG = 300;
+/**
+ * Milliseconds after which a call has others beside this thread: as long as two workers take to start, of processor's time; less
+ * where they are there.
+ */
+const [LONG, LONG_WITH_WORKERS] = [150, 30];
 /** Milliseconds that a call whose shards are done waits for workers that start: one that cannot is an error. */
 const START = 5000;
 /** More threads are rarely all there. */
@@ -225,7 +228,8 @@ class Pool {
 
   /** Begins with workers after a while, if there is still something to do. */
   async #later(open: () => boolean, there: () => Promise<void>[]): Promise<void> {
-    await pause(this.#after);
+    const started = [...this.#connections].some((one) => !one.lost);
+    await pause(started ? Math.min(LONG_WITH_WORKERS, this.#after) : this.#after);
     if (open()) await Promise.allSettled(there());
   }
 
