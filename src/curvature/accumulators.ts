@@ -11,8 +11,7 @@ import { viewOf } from "./positions.ts";
 
 /** The passes of a plan. */
 export function passesOf(plan: Plan): readonly Pass[] {
-  const { kind, structure, likelihood } = plan;
-  return kind === "hessian" ? [broughtHessian().pass(structure, likelihood)] : rowOf(plan).passes(plan);
+  return plan.kind === "hessian" ? broughtHessian().passes(plan) : rowOf(plan).passes(plan);
 }
 
 /** What a pass goes by, in steps. @param before what the pass before gave, or a basis */

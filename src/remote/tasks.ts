@@ -70,6 +70,7 @@ function readCurvature(selection: Selection, written: WrittenCurvature, known: A
   const { structure, examples, arrays, numbers, finer } = written;
   const row = rowNamed(structure);
   const read = row.read(selection, examples, (name) => arrays[name] ?? known[name], {
+    has: (name) => Object.hasOwn(numbers, name),
     positives: (name) => numbers[name],
   });
   return finer === undefined ? read : (row.withFiner?.(read, readCurvature(selection, finer)) ?? read);

@@ -24,12 +24,17 @@ export abstract class EigenpairsCurvature extends SelectedCurvature implements C
 
   override lowRank(): LowRank {
     const { values, vectors } = atOnce(this.eigen());
-    const kept = values.reduce((total, value) => total + value, 0);
     return {
       values: new NDArray(values.slice(), [values.length]),
       vectors: new NDArray(vectors.slice(), [values.length, this.size]),
-      leftOut: this.trace[0] > 0 ? Math.max(0, 1 - kept / this.trace[0]) : 0,
+      leftOut: this.leftOut(values),
     };
+  }
+
+  /** The share of the whole that its eigenvalues leave out. */
+  protected leftOut(values: Float64Array): number {
+    const kept = values.reduce((total, value) => total + value, 0);
+    return this.trace[0] > 0 ? Math.max(0, 1 - kept / this.trace[0]) : 0;
   }
 
   diagonal(): NDArray {

@@ -1,55 +1,57 @@
-// Sums of the exact Hessian, by its products with each weight's direction: the whole matrix, or its diagonal.
+// The exact Hessian of the structures that keep one: their passes, and precisions of what may have negative eigenvalues.
 
-import { checkCurve, hessianOfPart } from "../derivatives/second.ts";
+import { checkCurve } from "../derivatives/second.ts";
 import { IndefiniteHessianError, NotPositiveDefiniteError, OptionError } from "../errors.ts";
-import { dryBytes } from "../kernels/dry-run.ts";
-import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, bytesPerElement, type Pointer, scope } from "../kernels/memory.ts";
 import { oneStep, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { eighInSteps } from "../linalg/in-steps.ts";
 import type { Graph } from "../network/graph.ts";
-import type { Backward } from "../network/passes.ts";
-import type { Part } from "../network/run.ts";
 import { checkSecondRules } from "../network/second.ts";
-import { type Accumulator, type Curvature, type ReadSums, type Structure, sum, symmetric } from "./curvature.ts";
+import { type Curvature, type Rank, type Structure, sum, symmetric } from "./curvature.ts";
 import { DiagonalCurvature } from "./diagonal/curvature.ts";
 import { diagonalPrecision } from "./diagonal/precision.ts";
+import { EigenpairsCurvature } from "./eigenpairs.ts";
 import { FullCurvature } from "./full/curvature.ts";
 import { fullPrecision } from "./full/precision.ts";
-import { asFloat64 } from "./jacobian-rows.ts";
+import { hessianSums } from "./hessian-sums.ts";
+import { signedPasses } from "./lowrank/passes.ts";
+import { signedPrecision } from "./lowrank/signed-precision.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
 import type { Prior } from "./prior.ts";
 import { multiplied } from "./products.ts";
 import type { Selection } from "./selection.ts";
-import { type Pass, passOf, type SumOptions } from "./structure.ts";
+import { type Pass, passOf } from "./structure.ts";
 
-/** What the sums of a structure take of the product with a weight's direction. */
-interface Taking {
-  readonly length: (size: number) => number;
-  /** Whether only the direction's own weight is looked at. */
-  readonly own: boolean;
-  finish(selection: Selection, sums: ReadSums, examples: number): ReturnType<Accumulator["finish"]>;
+/** What passes depend on. */
+interface Planned {
+  readonly structure: Structure;
+  readonly likelihood: Likelihood;
+  readonly selection: Selection;
+  readonly rank: Rank;
 }
 
-const takings: Partial<Record<Structure, Taking>> = {
-  full: {
-    length: (size) => size * size,
-    own: false,
-    *finish(selection, sums, examples) {
-      return new FullCurvature(selection, examples, yield* symmetric(sums, selection.size));
-    },
-  },
-  diagonal: {
-    length: (size) => size,
-    own: true,
-    finish: (selection, sums, examples) =>
-      oneStep(() => {
-        const values = new Float64Array(selection.size);
-        sums(0, selection.size, values, 0);
-        return new DiagonalCurvature(selection, examples, values);
+const passes: Partial<Record<Structure, (plan: Planned) => readonly Pass[]>> = {
+  full: ({ likelihood }) => [
+    passOf((options) =>
+      hessianSums(likelihood, options, false, function* (sums, examples) {
+        const { selection } = options;
+        return new FullCurvature(selection, examples, yield* symmetric(sums, selection.size));
       }),
-  },
+    ),
+  ],
+  diagonal: ({ likelihood }) => [
+    passOf((options) =>
+      hessianSums(likelihood, options, true, (sums, examples) =>
+        oneStep(() => {
+          const { selection } = options;
+          const values = new Float64Array(selection.size);
+          sums(0, selection.size, values, 0);
+          return new DiagonalCurvature(selection, examples, values);
+        }),
+      ),
+    ),
+  ],
+  lowRank: (plan) => signedPasses(plan),
 };
 
 /** A matrix whose eigenvalues are what they are, below 0 too. */
@@ -78,6 +80,10 @@ function* clip(curvature: Curvature): Steps<Clipped> {
     const count = curvature.values.filter((x) => x < 0).length;
     return { curvature: new DiagonalCurvature(selection, examples, values), count };
   }
+  if (curvature instanceof EigenpairsCurvature) {
+    const { values } = yield* curvature.eigen();
+    return { curvature, count: values.filter((x) => x < 0).length };
+  }
   const { matrix } = curvature as FullCurvature;
   const { values, vectors } = yield* eighInSteps(matrix, size, true);
   // What rounding made negative is not counted.
@@ -105,8 +111,8 @@ function* clip(curvature: Curvature): Steps<Clipped> {
 export const hessian = {
   /** @throws OptionError for a structure or a likelihood without one; LaplaceError for a layer without a second rule */
   check(where: string, structure: Structure, likelihood: Likelihood, graph: Graph): void {
-    if (takings[structure] === undefined) {
-      const fitting = Object.keys(takings).map((name) => `"${name}"`);
+    if (passes[structure] === undefined) {
+      const fitting = Object.keys(passes).map((name) => `"${name}"`);
       throw new OptionError(
         `${where}: the curvature "hessian" has no structure "${structure}". Structures that fit: ${fitting.join(", ")}.`,
       );
@@ -122,6 +128,7 @@ export const hessian = {
   },
   /** Factors P = h H + P₀, of the clipped H if asked for. @throws IndefiniteHessianError */
   *precision(curvature: Curvature, h: number, prior: Prior, { clip }: PrecisionOptions): Steps<Precision> {
+    if (curvature instanceof EigenpairsCurvature) return yield* signedPrecision(curvature, h, prior, clip === true);
     const used = clip ? (yield* hessian.clipped(curvature)).curvature : curvature;
     const delta = prior.spread();
     if (used instanceof DiagonalCurvature) {
@@ -144,59 +151,7 @@ export const hessian = {
     return precision;
   },
   /** Whether a structure can keep one. */
-  takes: (structure: Structure): boolean => takings[structure] !== undefined,
-  /** The one pass of a fit. */
-  pass: (structure: Structure, likelihood: Likelihood): Pass =>
-    passOf((options) => hessianSums(takings[structure] as Taking, likelihood, options)),
+  takes: (structure: Structure): boolean => passes[structure] !== undefined,
+  /** The passes of a fit. */
+  passes: (plan: Planned): readonly Pass[] => (passes[plan.structure] as (plan: Planned) => readonly Pass[])(plan),
 };
-
-function hessianSums({ length, own, finish }: Taking, likelihood: Likelihood, { selection }: SumOptions): Accumulator {
-  const { size, graph, siteList } = selection;
-  let part: Part;
-  return {
-    dtype: "float64",
-    length: length(size),
-    begin(next) {
-      part = next;
-    },
-    add(backward, to) {
-      const { dtype, kernels } = backward;
-      const bytes = bytesPerElement(dtype);
-      const p = graph.parameterCount;
-      const hessian = hessianOfPart(likelihood, part, backward);
-      const [direction, product] = [allocateFloats(dtype, p), allocateFloats(dtype, p)];
-      kernels.fill(p, 0, direction);
-      for (const { parameter, site, at, size: count, chosen } of selection.parameters) {
-        const moving = new Set([site]);
-        // In a dry run one says how much memory all take.
-        for (let i = 0; i < (dryBytes() === undefined ? count : 1); i++) {
-          const place = parameter.offset + (chosen?.[i] ?? i);
-          kernels.fill(1, 1, direction + place * bytes);
-          hessian.times(direction, moving, own ? moving : siteList, product);
-          kernels.fill(1, 0, direction + place * bytes);
-          if (own) addSome(backward, product + place * bytes, 1, to + 8 * (at + i));
-          else addSelected(backward, selection, product, to + 8 * (at + i) * size);
-        }
-      }
-    },
-    finish: (sums, examples) => finish(selection, sums, examples),
-  };
-}
-
-/** Adds numbers of the pass's type to sums of float64. */
-function addSome({ dtype }: Backward, from: Pointer, count: number, to: Pointer): void {
-  scope(() => kernelsFor("float64").copyRows(1, count, asFloat64(dtype, from, count), 0, to, 0, true));
-}
-
-/** Adds the selected weights' part of [P] to a row [S]. */
-function addSelected(backward: Backward, { parameters }: Selection, from: Pointer, to: Pointer): void {
-  const bytes = bytesPerElement(backward.dtype);
-  for (const { parameter, at, size, chosen } of parameters) {
-    if (chosen === undefined) addSome(backward, from + parameter.offset * bytes, size, to + 8 * at);
-    else {
-      chosen.forEach((place, i) => {
-        addSome(backward, from + (parameter.offset + place) * bytes, 1, to + 8 * (at + i));
-      });
-    }
-  }
-}

@@ -69,11 +69,20 @@ export interface Sizes {
   readonly points: number;
   /** Draws from which variances come, where they do. */
   readonly draws?: number | undefined;
+  /** Whether it is of an exact Hessian. */
+  readonly signed?: boolean;
 }
 
 /** Those of options. */
-export const sizesOf = ({ rank, points, drawn, solver }: Pick<PassOptions, "rank" | "points"> & Own): Sizes => ({
+export const sizesOf = ({
   rank,
+  points,
+  drawn,
+  solver,
+  kind,
+}: Pick<PassOptions, "rank" | "points"> & Own & { readonly kind?: string }): Sizes => ({
+  rank,
+  signed: kind === "hessian",
   points: points?.shape[0] ?? drawn ?? 0,
   draws: solver?.draws,
 });
@@ -89,6 +98,7 @@ export const nameOf = ({ parameter }: SelectedParameter, part: string) => `curva
 
 /** Numbers of a file's document. @throws FileError */
 export interface ReadNumbers {
+  has(name: string): boolean;
   positives(name: string, length: number): readonly number[];
 }
 

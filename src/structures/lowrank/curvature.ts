@@ -6,8 +6,10 @@ import type { Steps } from "../../kernels/steps.ts";
 import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
 import { type Eigenpairs, EigenpairsCurvature, transposed } from "../eigenpairs.ts";
+import { sameNumbers } from "../ekfac/curvature.ts";
 import { multiplied } from "../products.ts";
 import type { Selection } from "../selection.ts";
+import { leftOutOf, signedPairs } from "./signed.ts";
 import { AUTO_SHARE, directions, mostOf, sketchSize } from "./sketch.ts";
 
 /** Eigenvalues below this part of the largest are rounding. */
@@ -18,11 +20,14 @@ export class LowRankCurvature extends EigenpairsCurvature {
   readonly structure = "lowRank";
   /** How many eigenvalues are kept; "auto": as many as leave out a hundredth of the trace. */
   readonly rank: number | "auto";
-  /** Ω H, [b, S], with the directions Ω of `directions`. */
+  /** Ω H, [b, S], with the directions Ω of `directions`; of an exact Hessian Q H, or H itself. */
   readonly sketch: Float64Array;
-  /** tr H, exactly, [1]. */
+  /** tr H, exactly, [1]; of an exact Hessian, whose trace may cancel, 0. */
   readonly trace: Float64Array;
+  /** Of an exact Hessian Q, [b, S]: orthonormal directions, and behind them some for what these leave out; none where H is known. */
+  readonly basis: Float64Array | undefined;
   #eigen: Eigenpairs | undefined;
+  #squares = 0;
 
   constructor(
     selection: Selection,
@@ -30,11 +35,13 @@ export class LowRankCurvature extends EigenpairsCurvature {
     rank: number | "auto",
     sketch: Float64Array,
     trace: Float64Array,
+    basis?: Float64Array,
   ) {
     super(selection, examples);
     this.rank = rank;
     this.sketch = sketch;
     this.trace = trace;
+    this.basis = basis;
   }
 
   *eigen(): Steps<Eigenpairs> {
@@ -49,6 +56,11 @@ export class LowRankCurvature extends EigenpairsCurvature {
       const k = Math.min(b, mostOf(this.rank));
       yield* eighInSteps(sketch, b, true);
       return { values: keptNumbers(k), vectors: keptMatrix(k * n) };
+    }
+    if (this.basis !== undefined) {
+      const { squares, ...pairs } = yield* signedPairs(n, this.rank, this.sketch, this.basis);
+      this.#squares = squares;
+      return pairs;
     }
     if (b === n) {
       const { values, vectors } = yield* eighInSteps(sketch, n, true);
@@ -90,12 +102,21 @@ export class LowRankCurvature extends EigenpairsCurvature {
     if (this.rank !== other.rank) {
       throw new ValueError(`merge: a curvature of rank ${other.rank} does not add to one of rank ${this.rank}.`);
     }
+    if (!sameNumbers(this.basis, other.basis)) {
+      throw new ValueError(
+        "merge: these curvatures of low rank have different directions, so they do not add: of an exact Hessian over more than 1024 weights each fit finds its own. Fit the data of both at once, in batches.",
+      );
+    }
     const [sketch, trace] = [sum(this.sketch, other.sketch), sum(this.trace, other.trace)];
-    return new LowRankCurvature(this.selection, this.examples + other.examples, this.rank, sketch, trace);
+    return new LowRankCurvature(this.selection, this.examples + other.examples, this.rank, sketch, trace, this.basis);
   }
 
   scale(factor: number): LowRankCurvature {
     const [sketch, trace] = [multiple(this.sketch, factor), multiple(this.trace, factor)];
-    return new LowRankCurvature(this.selection, this.examples, this.rank, sketch, trace);
+    return new LowRankCurvature(this.selection, this.examples, this.rank, sketch, trace, this.basis);
+  }
+
+  protected override leftOut(values: Float64Array): number {
+    return this.basis === undefined ? super.leftOut(values) : leftOutOf(values, this.#squares);
   }
 }

@@ -25,22 +25,31 @@ import { multiplied } from "../products.ts";
 
 /** Factors P = h V diag(l) Vᵀ + P₀. */
 export function* lowRankPrecision(curvature: EigenpairsCurvature, h: number, prior: Prior): Steps<Precision> {
-  const { values, vectors } = yield* curvature.eigen();
-  const n = curvature.size;
+  return new LowRankPrecision(curvature, prior, yield* whitenedPairs(yield* curvature.eigen(), h, prior));
+}
+
+/** μ and w of eigenpairs l and v, which may be below 0. */
+export function* whitenedPairs({ values, vectors }: Eigenpairs, h: number, prior: Prior): Steps<Eigenpairs> {
   if (prior.structure === "scalar") {
-    const pairs = { values: values.map((l) => (h * l) / prior.precision[0]), vectors };
-    return new LowRankPrecision(curvature, prior, pairs);
+    return { values: values.map((l) => (h * l) / prior.precision[0]), vectors };
   }
   const delta = prior.spread();
+  const n = delta.length;
   const k = values.length;
-  const rows = vectors.map((v, i) => v * Math.sqrt((h * values[Math.floor(i / n)]) / delta[i % n]));
-  if (k === 0) return new LowRankPrecision(curvature, prior, { values, vectors });
+  if (k === 0) return { values, vectors };
+  const rows = vectors.map((v, i) => v * Math.sqrt((h * Math.abs(values[Math.floor(i / n)])) / delta[i % n]));
   const inner = yield* eighInSteps(multiplied(rows, k, rows, k, n), k, true);
   const least = 1e-15 * inner.values[k - 1];
   const mu = inner.values.map((value) => (value > least ? value : 0));
   const scales = mu.map((value) => (value > 0 ? 1 / Math.sqrt(value) : 0));
-  const turned = multiplied(transposed(inner.vectors, k, scales), k, transposed(rows, n), n, k);
-  return new LowRankPrecision(curvature, prior, { values: mu, vectors: turned });
+  const turns = transposed(inner.vectors, k, scales);
+  if (values.every((l) => l >= 0)) return { values: mu, vectors: multiplied(turns, k, transposed(rows, n), n, k) };
+  // Of rows R with the signs s, Rᵀ diag(s) R within the span of R: μ^½ Wᵀ diag(s) W μ^½ of R Rᵀ = W diag(μ) Wᵀ.
+  const half = transposed(inner.vectors, k, mu.map(Math.sqrt));
+  const weighed = half.map((x, i) => x * Math.sign(values[i % k]));
+  const signed = yield* eighInSteps(multiplied(half, k, weighed, k, k), k, true);
+  const both = multiplied(transposed(signed.vectors, k), k, transposed(turns, k), k, k);
+  return { values: signed.values, vectors: multiplied(both, k, transposed(rows, n), n, k) };
 }
 
 export class LowRankPrecision implements Precision {

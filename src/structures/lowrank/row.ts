@@ -5,6 +5,7 @@ import { passOf, type Row } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
 import { lowRankPrecision } from "./precision.ts";
+import { PROBES } from "./signed.ts";
 import { sketchSize } from "./sketch.ts";
 import { lowRankSums } from "./sums.ts";
 
@@ -18,12 +19,17 @@ export const lowRank: Row<LowRankCurvature> = {
   together: true,
   passes: ({ rank }) => [passOf(lowRankSums(rank))],
   precision: lowRankPrecision,
-  dry: (selection, { rank }) =>
-    new LowRankCurvature(selection, 0, rank, sized(sketchSize(rank, selection.size) * selection.size), sized(1)),
+  dry(selection, { rank, signed }) {
+    const { size } = selection;
+    const b = sketchSize(rank, size);
+    const rows = sized((signed === true && b < size ? b + PROBES : b) * size);
+    const basis = signed === true ? sized(b < size ? rows.length : 0) : undefined;
+    return new LowRankCurvature(selection, 0, rank, rows, sized(1), basis);
+  },
   columnSums: ({ sketch, trace }) => [sketch, trace],
-  lift: ({ rank, sketch, trace }, selection, examples, sums = [sketch, trace]) =>
-    new LowRankCurvature(selection, examples, rank, sums[0], sums[1]),
-  fields: ["rank"],
+  lift: ({ rank, sketch, trace, basis }, selection, examples, sums = [sketch, trace]) =>
+    new LowRankCurvature(selection, examples, rank, sums[0], sums[1], basis),
+  fields: ["rank", "signed"],
   write,
   read,
 };
