@@ -15,9 +15,9 @@ import { FullCurvature } from "./full/curvature.ts";
 import { fullPrecision } from "./full/precision.ts";
 import { hessianSums } from "./hessian-sums.ts";
 import { signedPasses } from "./lowrank/passes.ts";
-import { signedPrecision } from "./lowrank/signed-precision.ts";
+import { LowRankPrecision, whitenedPairs } from "./lowrank/precision.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
-import type { Prior } from "./prior.ts";
+import { Prior } from "./prior.ts";
 import { multiplied } from "./products.ts";
 import type { Selection } from "./selection.ts";
 import { type Pass, passOf } from "./structure.ts";
@@ -32,18 +32,16 @@ interface Planned {
 
 const passes: Partial<Record<Structure, (plan: Planned) => readonly Pass[]>> = {
   full: ({ likelihood }) => [
-    passOf((options) =>
-      hessianSums(likelihood, options, false, function* (sums, examples) {
-        const { selection } = options;
+    passOf(({ selection }) =>
+      hessianSums(likelihood, selection, "all", function* (sums, examples) {
         return new FullCurvature(selection, examples, yield* symmetric(sums, selection.size));
       }),
     ),
   ],
   diagonal: ({ likelihood }) => [
-    passOf((options) =>
-      hessianSums(likelihood, options, true, (sums, examples) =>
+    passOf(({ selection }) =>
+      hessianSums(likelihood, selection, "own", (sums, examples) =>
         oneStep(() => {
-          const { selection } = options;
           const values = new Float64Array(selection.size);
           sums(0, selection.size, values, 0);
           return new DiagonalCurvature(selection, examples, values);
@@ -51,7 +49,7 @@ const passes: Partial<Record<Structure, (plan: Planned) => readonly Pass[]>> = {
       ),
     ),
   ],
-  lowRank: (plan) => signedPasses(plan),
+  lowRank: ({ likelihood, selection, rank }) => signedPasses(likelihood, selection, rank),
 };
 
 /** A matrix whose eigenvalues are what they are, below 0 too. */
@@ -107,6 +105,30 @@ function* clip(curvature: Curvature): Steps<Clipped> {
   return { curvature: new FullCurvature(selection, examples, sum(matrix, added)), count };
 }
 
+/** Factors P of eigenpairs. @throws IndefiniteHessianError */
+function* pairsPrecision(curvature: EigenpairsCurvature, h: number, prior: Prior, clip = false): Steps<Precision> {
+  const { values, vectors } = yield* curvature.eigen();
+  const used = { values: clip ? values.map((x) => Math.max(x, 0)) : values, vectors };
+  const pairs = yield* whitenedPairs(used, h, prior);
+  const lowest = (of: Float64Array) => of.reduce((a, b) => Math.min(a, b), 0);
+  if (lowest(pairs.values) > -1) return new LowRankPrecision(curvature, prior, pairs);
+  // Of a sum the least eigenvalue is no less than the sum of both, which it is of one prior precision; of several it is the t at which
+  // the precision less t loses its definiteness.
+  const delta = prior.spread();
+  let [low, high] = [delta.reduce((a, b) => Math.min(a, b)) + h * lowest(values), 0];
+  for (const enough = 1e-12 * low; prior.structure !== "scalar" && low - high < enough; ) {
+    const t = 0.5 * (low + high);
+    const shifted = new Prior(
+      prior.selection,
+      delta.map((x) => x - t),
+      prior.mean,
+    );
+    if (lowest((yield* whitenedPairs(used, h, shifted)).values) > -1) low = t;
+    else high = t;
+  }
+  throw new IndefiniteHessianError(low);
+}
+
 /** The exact Hessian, as fits take it. */
 export const hessian = {
   /** @throws OptionError for a structure or a likelihood without one; LaplaceError for a layer without a second rule */
@@ -128,7 +150,7 @@ export const hessian = {
   },
   /** Factors P = h H + P₀, of the clipped H if asked for. @throws IndefiniteHessianError */
   *precision(curvature: Curvature, h: number, prior: Prior, { clip }: PrecisionOptions): Steps<Precision> {
-    if (curvature instanceof EigenpairsCurvature) return yield* signedPrecision(curvature, h, prior, clip === true);
+    if (curvature instanceof EigenpairsCurvature) return yield* pairsPrecision(curvature, h, prior, clip);
     const used = clip ? (yield* hessian.clipped(curvature)).curvature : curvature;
     const delta = prior.spread();
     if (used instanceof DiagonalCurvature) {

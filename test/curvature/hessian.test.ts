@@ -228,9 +228,9 @@ describe("posteriors", () => {
   });
 
   test("what there is not is refused by name", async () => {
-    for (const structure of ["kronecker", "ekfac", "lowRank"] as const) {
+    for (const structure of ["kronecker", "ekfac", "functional"] as const) {
       expect(() => fit({ structure })).toThrow(OptionError);
-      expect(() => fit({ structure })).toThrow('Structures that fit: "full", "diagonal".');
+      expect(() => fit({ structure })).toThrow('Structures that fit: "full", "diagonal", "lowRank".');
     }
     expect(() => fit({ curvature: "ggn", clip: true })).toThrow('clip is for the curvature "hessian"');
     const of = () => laplaceOfValues(net, { likelihood: gaussian(), structure: full, curvature: "nothing" as "ggn" });

@@ -7,6 +7,7 @@ import {
   categorical,
   chain,
   curvatureOf,
+  curvatureOperator,
   curvatureProduct,
   DataLoader,
   dense,
@@ -26,6 +27,7 @@ import {
   saveFit,
   savePosterior,
   tanh,
+  ValueError,
 } from "../../src/index.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
 
@@ -177,38 +179,131 @@ test("one that is not positive definite is an error with the least eigenvalue; a
   expect(memoryUse().inUse).toBe(0);
 });
 
-describe("beyond 1024 weights, by products", () => {
-  const net = chain({ inputs: 18, seed: 3, dtype: "float64" }, dense(50, tanh), dense(2));
-  const rows = (n: number) => ({ x: randomNormal([n, 18], { seed: 1 }), y: randomNormal([n, 2], { seed: 2 }) });
-  const data = rows(6);
-  const options = { structure: "lowRank", curvature: "hessian" } as const;
-  const ours = curvatureOf(net, gaussian(), data, { ...options, rank: 20 });
-  const { values, vectors, leftOut } = ours.lowRank();
+test("of some weights, weighted examples and batches it is that of the whole matrix", () => {
+  const weights = { indices: [1, 4, 5, 9, 14] };
+  const given = { ...few, weights: Array.from({ length: 12 }, (_, i) => 0.5 + (i % 3)) };
+  const of = (structure: "full" | "lowRank", rank?: Rank) =>
+    curvatureOf(small, gaussian(), given, { structure, rank, weights, curvature: "hessian" }).dense();
+  near(of("lowRank", 5), of("full"), 1e-12);
+  const batched = curvatureOf(small, gaussian(), new DataLoader(few, { batchSize: 5 }), {
+    structure: "lowRank",
+    curvature: "hessian",
+    rank: 99,
+  });
+  near(
+    batched.dense(),
+    curvatureOf(small, gaussian(), few, { structure: "full", curvature: "hessian" }).dense(),
+    1e-12,
+  );
+});
 
-  test("the eigenpairs are those of the whole matrix, of both signs, and what is left out is told from some products", () => {
-    const whole = curvatureOf(net, gaussian(), data, { structure: "full", curvature: "hessian" }).dense();
-    const due = Array.from(eigh(whole, { vectors: false }).values.data).sort((a, b) => Math.abs(b) - Math.abs(a));
-    expect(values.size).toBe(20);
+describe("beyond 1024 weights, by products", () => {
+  const net = chain({ inputs: 100, seed: 3, dtype: "float64" }, dense(10, tanh), dense(2));
+  const rows = (n: number) => ({ x: randomNormal([n, 100], { seed: 1 }), y: randomNormal([n, 2], { seed: 2 }) });
+  const options = { structure: "lowRank", curvature: "hessian" } as const;
+  const bySize = (values: ArrayLike<number>) => Array.from(values).sort((a, b) => Math.abs(b) - Math.abs(a));
+  const times = (data: ReturnType<typeof rows>, v: ArrayLike<number>) =>
+    curvatureProduct(net, gaussian(), data, array(v), { curvature: "hessian" }).data;
+
+  test("a Hessian of less rank than there are directions is found exactly, of both signs", () => {
+    // Of one example it has a rank of no more than 10 units, their 20 weights to the outputs and 2 biases.
+    const data = rows(1);
+    const curvature = curvatureOf(net, gaussian(), data, { ...options, rank: 12 });
+    const { values, vectors, leftOut } = curvature.lowRank();
     expect(values.data.some((x) => x < 0)).toBe(true);
-    console.log(
-      due.slice(0, 24),
-      due[90],
-      due[100],
-      due[130],
-      norm(due.slice(90)) / norm(due),
-      [...values.data].map((x, i) => x - due[i]),
-    );
-    const best = norm(due.slice(20)) / norm(due);
-    console.log(best, leftOut);
-    for (let k = 0; k < 20; k += 4) {
-      const v = vectors.data.slice(k * ours.size, (k + 1) * ours.size);
-      const hv = curvatureProduct(net, gaussian(), data, v, { curvature: "hessian" }).data;
-      console.log(k, values.data[k], norm(hv.map((x, i) => x - values.data[k] * v[i])));
+    for (let k = 0; k < values.size; k++) {
+      const v = vectors.data.slice(k * curvature.size, (k + 1) * curvature.size);
+      const residual = times(data, v).map((x, i) => x - values.data[k] * v[i]);
+      expect(norm(residual)).toBeLessThan(1e-9 * Math.abs(values.data[0]));
     }
+    const all = curvatureOf(net, gaussian(), data, { ...options, rank: 32 });
+    expect(all.lowRank().leftOut).toBeLessThan(1e-6);
+    const due = norm(all.lowRank().values.data.slice(values.size)) / norm(all.lowRank().values.data);
+    expect(leftOut).toBeCloseTo(due, 6);
+    const v = randomNormal([curvature.size], { seed: 4, dtype: "float64" });
+    near(all.times(v), { data: times(data, v.data) }, 1e-9);
+  });
+
+  test("of one whose eigenvalues fall slowly, it finds the largest of both signs, and tells what it leaves out", () => {
+    const data = rows(12);
+    const { values, leftOut } = curvatureOf(net, gaussian(), data, { ...options, rank: 9 }).lowRank();
+    const operator = curvatureOperator(net, gaussian(), data, { curvature: "hessian" });
+    const squares =
+      norm(curvatureOf(net, gaussian(), data, { structure: "full", curvature: "hessian" }).dense().data) ** 2;
+    for (const [which, sign] of [
+      ["largest", 1],
+      ["smallest", -1],
+    ] as const) {
+      const due = operator.eigenvalues(2, { which }).values.data.map((x) => sign * x);
+      const found = bySize(values.data.map((x) => sign * x).filter((x) => x > 0)).slice(0, 2);
+      expect(found.length).toBe(2);
+      found.forEach((value, k) => {
+        // Within a subspace eigenvalues are no further out (Cauchy).
+        expect(value).toBeLessThan(due[k] * (1 + 1e-9));
+        expect(value).toBeGreaterThan(0.99 * due[k]);
+      });
+    }
+    // Of an eigenvector's Rayleigh quotient λ, ‖H − Σ λ v vᵀ‖² = ‖H‖² − Σ λ².
+    const exact = Math.sqrt(1 - norm(values.data) ** 2 / squares);
+    expect(Math.abs(leftOut - exact)).toBeLessThan(0.02);
     const auto = curvatureOf(net, gaussian(), data, options).lowRank();
-    console.log(auto.values.size, auto.leftOut, norm(due.slice(auto.values.size)) / norm(due));
+    expect(auto.values.size).toBe(100);
+    expect(auto.leftOut).toBeLessThan(leftOut);
+  });
+
+  test("posteriors: batches, files, clipping, and the evidence by its definition; fits of their own do not add", async () => {
+    const data = rows(5);
+    const approximation = (more: object = {}) =>
+      laplace(net, {
+        ...options,
+        rank: 12,
+        likelihood: gaussian({ noise: 1 }),
+        priorPrecision: 150,
+        checks: false,
+        ...more,
+      });
+    const posterior = await approximation().fit(data);
+    const { values, vectors } = posterior.curvature.lowRank();
+    expect(values.data.some((x) => x < 0)).toBe(true);
+    const due = values.data.reduce((sum, x) => sum + Math.log1p(x / 150), posterior.size * Math.log(150));
+    expect(posterior.evidence().logDetPosterior).toBeCloseTo(due, 8);
+    const variance = posterior.variance().data;
+    for (const i of [0, 700, 1031]) {
+      let v = 1 / 150;
+      values.data.forEach((x, k) => {
+        v -= ((x / 150 / (1 + x / 150)) * vectors.data[k * posterior.size + i] ** 2) / 150;
+      });
+      expect(variance[i]).toBeCloseTo(v, 12);
+    }
+    const x = randomNormal([3, 100], { seed: 9 });
+    const batched = await approximation().fit(new DataLoader(data, { batchSize: 2 }));
+    near(batched.functionCovariance(x), posterior.functionCovariance(x));
+    for (const one of [posterior, await approximation({ priorPrecision: 1, clip: true }).fit(data)]) {
+      const read = loadPosterior(savePosterior(one));
+      expect(read.evidence()).toEqual(one.evidence());
+      expect(read.clipped).toBe(one.clipped);
+      expect(read.curvature.lowRank()).toEqual(one.curvature.lowRank());
+      expect(one.merge(read).curvature.lowRank().values.data[0]).toBeCloseTo(2 * values.data[0], 8);
+    }
+    const sums = await approximation().sum(data);
+    expect(
+      approximation()
+        .posterior(loadFit(saveFit(sums)))
+        .evidence(),
+    ).toEqual(posterior.evidence());
+    expect(() => posterior.with({ priorPrecision: 1 }).evidence()).toThrow(IndefiniteHessianError);
+    const other = await approximation().fit(rows(4));
+    expect(() => posterior.merge(other)).toThrow("fit all data at once");
+    expect(() =>
+      curvatureOf(net, gaussian(), data, { structure: "lowRank", rank: 12 }).merge(posterior.curvature),
+    ).toThrow(ValueError);
+    expect(memoryUse().inUse).toBe(0);
+  });
+
+  test("in float32 it is that of float64 to its digits", () => {
+    const narrow = chain({ inputs: 100, dtype: "float32" }, dense(10, tanh), dense(2));
+    narrow.setParameters(net.parameters);
+    const [a, b] = [narrow, net].map((one) => curvatureOf(one, gaussian(), rows(2), { ...options, rank: 8 }).lowRank());
+    near(a.values, b.values, 1e-4);
   });
 });
-void DataLoader;
-void loadFit;
-void saveFit;

@@ -7,10 +7,9 @@ import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
 import { type Eigenpairs, EigenpairsCurvature, transposed } from "../eigenpairs.ts";
 import { sameNumbers } from "../ekfac/curvature.ts";
-import { multiplied } from "../products.ts";
+import { multiplied, productInSteps } from "../products.ts";
 import type { Selection } from "../selection.ts";
-import { leftOutOf, signedPairs } from "./signed.ts";
-import { AUTO_SHARE, directions, mostOf, sketchSize } from "./sketch.ts";
+import { AUTO_SHARE, directions, mostOf, PROBES, sketchSize } from "./sketch.ts";
 
 /** Eigenvalues below this part of the largest are rounding. */
 const ROUNDING = 1e-12;
@@ -20,14 +19,15 @@ export class LowRankCurvature extends EigenpairsCurvature {
   readonly structure = "lowRank";
   /** How many eigenvalues are kept; "auto": as many as leave out a hundredth of the trace. */
   readonly rank: number | "auto";
-  /** Ω H, [b, S], with the directions Ω of `directions`; of an exact Hessian Q H, or H itself. */
+  /** Ω H, [b, S], with the directions Ω of `directions`; of an exact Hessian with those of `basis`. */
   readonly sketch: Float64Array;
-  /** tr H, exactly, [1]; of an exact Hessian, whose trace may cancel, 0. */
+  /** tr H, exactly, [1]; 0 of an exact Hessian, whose trace may cancel. */
   readonly trace: Float64Array;
-  /** Of an exact Hessian Q, [b, S]: orthonormal directions, and behind them some for what these leave out; none where H is known. */
+  /** Of an exact Hessian, [b, S]: orthonormal rows, and some for what they leave out; empty where all of H is known. */
   readonly basis: Float64Array | undefined;
-  #eigen: Eigenpairs | undefined;
+  /** ‖H‖² in the Frobenius norm, of an exact Hessian. */
   #squares = 0;
+  #eigen: Eigenpairs | undefined;
 
   constructor(
     selection: Selection,
@@ -57,11 +57,7 @@ export class LowRankCurvature extends EigenpairsCurvature {
       yield* eighInSteps(sketch, b, true);
       return { values: keptNumbers(k), vectors: keptMatrix(k * n) };
     }
-    if (this.basis !== undefined) {
-      const { squares, ...pairs } = yield* signedPairs(n, this.rank, this.sketch, this.basis);
-      this.#squares = squares;
-      return pairs;
-    }
+    if (this.basis !== undefined) return yield* this.#signed(this.basis, b);
     if (b === n) {
       const { values, vectors } = yield* eighInSteps(sketch, n, true);
       return this.#largest(values, (k, i) => vectors[i * n + k]);
@@ -81,19 +77,54 @@ export class LowRankCurvature extends EigenpairsCurvature {
     return this.#largest(values, (k, i) => all[k * n + i]);
   }
 
-  /** Of ascending eigenvalues the last that are kept, largest first. */
+  /**
+   * Of an exact Hessian, whose eigenvalues have either sign: those of Q H Qᵀ with their vectors (Halko, Martinsson & Tropp 2011, SIAM
+   * Review 53, algorithm 5.3). What its products with random directions say by themselves is right for positive matrices only.
+   */
+  *#signed(basis: Float64Array, b: number): Steps<Eigenpairs> {
+    const { size: n, sketch } = this;
+    if (basis.length === 0) {
+      this.#squares = squaresOf(sketch);
+      const { values, vectors } = yield* eighInSteps(sketch, n, true);
+      return this.#largest(values, (k, i) => vectors[i * n + k]);
+    }
+    const q = b - PROBES;
+    // What the products have along Q: Q H Qᵀ, and below that of the other directions.
+    const along = yield* productInSteps(b, q, n, [sketch, n, 1], [basis, 1, n]);
+    const core = along.slice(0, q * q).map((x, i) => 0.5 * (x + along[(i % q) * q + Math.floor(i / q)]));
+    // ‖QHQᵀ‖² + 2 ‖QH(1 − QᵀQ)‖², and of the rest the mean square of its products with normal directions.
+    const rest = squaresOf(sketch.subarray(q * n)) - squaresOf(along.subarray(q * q));
+    this.#squares = 2 * squaresOf(sketch.subarray(0, q * n)) - squaresOf(core) + rest / PROBES;
+    const { values, vectors } = yield* eighInSteps(core, q, true);
+    const all = yield* productInSteps(q, n, q, [vectors, 1, q], [basis, n, 1]);
+    return this.#largest(values, (k, i) => all[k * n + i]);
+  }
+
+  /** The eigenvalues that are kept, largest first, of an exact Hessian by their size. */
   #largest(values: Float64Array, entry: (k: number, i: number) => number): Eigenpairs {
-    const { size: n, rank } = this;
-    const most = Math.min(values.length, mostOf(rank));
-    const last = values.length - 1;
-    const least = Math.max(0, ROUNDING * 1e-3 * values[last]);
-    const enough = rank === "auto" ? (1 - AUTO_SHARE) * this.trace[0] : Number.POSITIVE_INFINITY;
-    let count = 0;
-    for (let sum = 0; count < most && values[last - count] > least && sum < enough; count++)
-      sum += values[last - count];
-    const vectors = new Float64Array(count * n);
-    for (let k = 0; k < count; k++) for (let i = 0; i < n; i++) vectors[k * n + i] = entry(last - k, i);
-    return { values: values.slice(values.length - count).reverse(), vectors };
+    const { size: n, rank, basis } = this;
+    const whole = basis === undefined ? this.trace[0] : this.#squares;
+    const share = (k: number) => (basis === undefined ? values[k] : values[k] ** 2);
+    const order = [...values.keys()].sort((i, j) => share(j) - share(i));
+    const least = Math.max(0, (basis === undefined ? ROUNDING * 1e-3 : (n * 2 ** -52) ** 2) * share(order[0]));
+    const enough = rank === "auto" ? (1 - (basis === undefined ? AUTO_SHARE : AUTO_SHARE ** 2)) * whole : Infinity;
+    const most = mostOf(rank);
+    let sum = 0;
+    const kept = order.filter((k, at) => {
+      if (at >= most || !(share(k) > least) || sum >= enough) return false;
+      sum += share(k);
+      return true;
+    });
+    const vectors = new Float64Array(kept.length * n);
+    kept.forEach((k, at) => {
+      for (let i = 0; i < n; i++) vectors[at * n + i] = entry(k, i);
+    });
+    return { values: Float64Array.from(kept, (k) => values[k]), vectors };
+  }
+
+  protected override leftOut(values: Float64Array): number {
+    if (this.basis === undefined) return super.leftOut(values);
+    return Math.sqrt(Math.max(0, 1 - squaresOf(values) / (this.#squares || 1)));
   }
 
   /** Their products add: the eigenpairs are those of all examples. */
@@ -104,7 +135,7 @@ export class LowRankCurvature extends EigenpairsCurvature {
     }
     if (!sameNumbers(this.basis, other.basis)) {
       throw new ValueError(
-        "merge: these curvatures of low rank have different directions, so they do not add: of an exact Hessian over more than 1024 weights each fit finds its own. Fit the data of both at once, in batches.",
+        "merge: exact Hessians of low rank have directions of their own beyond 1024 weights: fit all data at once.",
       );
     }
     const [sketch, trace] = [sum(this.sketch, other.sketch), sum(this.trace, other.trace)];
@@ -115,8 +146,6 @@ export class LowRankCurvature extends EigenpairsCurvature {
     const [sketch, trace] = [multiple(this.sketch, factor), multiple(this.trace, factor)];
     return new LowRankCurvature(this.selection, this.examples, this.rank, sketch, trace, this.basis);
   }
-
-  protected override leftOut(values: Float64Array): number {
-    return this.basis === undefined ? super.leftOut(values) : leftOutOf(values, this.#squares);
-  }
 }
+
+const squaresOf = (values: Float64Array) => values.reduce((sum, x) => sum + x * x, 0);

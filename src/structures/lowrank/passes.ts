@@ -3,88 +3,68 @@
 // algorithms 4.4 and 5.3), as the eigenvalues of a Hessian fall slowly.
 
 import { Random } from "../../array/random.ts";
-import { keptMatrix, sized } from "../../kernels/dry-run.ts";
+import { dryBytes, keptMatrix, sized } from "../../kernels/dry-run.ts";
 import type { Steps } from "../../kernels/steps.ts";
 import type { Likelihood } from "../../likelihood/likelihood.ts";
 import { type Rank, symmetric } from "../curvature.ts";
 import { orthonormal } from "../functional/basis.ts";
-import { hessianSums, productSums } from "../hessian-sums.ts";
+import { hessianSums } from "../hessian-sums.ts";
 import { productInSteps } from "../products.ts";
 import type { Selection } from "../selection.ts";
-import { type Pass, passOf } from "../structure.ts";
+import { type Pass, passOf, type SumOptions } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
-import { PROBES } from "./signed.ts";
-import { directions, sketchSize } from "./sketch.ts";
-
-const none = new Float64Array(0);
-const zero = () => new Float64Array(1);
+import { directions, PROBES, sketchSize } from "./sketch.ts";
 
 /** One pass up to 1024 weights, and three beyond. */
-export function signedPasses({
-  likelihood,
-  selection: { size: n },
-  rank,
-}: {
-  readonly likelihood: Likelihood;
-  readonly selection: Selection;
-  readonly rank: Rank;
-}): readonly Pass[] {
+export function signedPasses(likelihood: Likelihood, { size: n }: Selection, rank: Rank): readonly Pass[] {
   const b = sketchSize(rank, n);
-  if (b === n) {
-    return [
-      passOf((options) =>
-        hessianSums(likelihood, options, false, function* (sums, examples) {
-          return new LowRankCurvature(options.selection, examples, rank, yield* symmetric(sums, n), zero(), none);
-        }),
-      ),
-    ];
-  }
-  /** Products with these, which are the basis of what comes of them, or not. */
+  /** Products with these rows, which are kept with them or not. */
   const along =
-    (rows: () => Float64Array, basis: boolean): Parameters<typeof passOf>[0] =>
-    (options) => {
-      const some = rows();
-      return productSums(likelihood, options, some, function* (sums, examples) {
-        const sketch = new Float64Array(some.length);
-        for (let at = 0; at < some.length; at += n) {
-          sums(at, at + n, sketch, at);
-          yield;
-        }
-        return new LowRankCurvature(options.selection, examples, rank, sketch, zero(), basis ? some : undefined);
+    (rows: Float64Array | "all", basis?: Float64Array) =>
+    ({ selection }: SumOptions) =>
+      hessianSums(likelihood, selection, rows, function* (sums, examples) {
+        const sketch = rows === "all" ? yield* symmetric(sums, n) : new Float64Array(b * n);
+        if (rows !== "all") sums(0, b * n, sketch, 0);
+        return new LowRankCurvature(selection, examples, rank, sketch, new Float64Array(1), basis);
       });
-    };
-  const first = along(() => directions(n, b), false);
-  const dry = (count: number, basis: boolean) => along(() => sized(count * n), basis);
-  /** A pass along a basis of what came before. */
-  const alongBasis = (last: boolean, basisOf: (sketch: Float64Array) => Steps<Float64Array>): Pass => ({
-    dry: dry(last ? b + PROBES : b, last),
+  if (b === n) return [passOf(along("all", new Float64Array(0)))];
+  /** The products with a basis of those before, which are the last or not. */
+  const pass = (last: boolean): Pass => ({
+    dry: (options) => along(sized(b * n), last ? sized(b * n) : undefined)(options),
     dryBegin() {
-      const steps = basisOf(sized(b * n));
+      const steps = basisOf(sized(b * n), b, n, last);
       while (steps.next().done !== true);
     },
     *prepare(before) {
-      const { sketch, selection } = before as LowRankCurvature;
-      return new LowRankCurvature(selection, 0, rank, none, zero(), yield* basisOf(sketch));
+      const { sketch, trace, selection } = before as LowRankCurvature;
+      return new LowRankCurvature(selection, 0, rank, sketch, trace, yield* basisOf(sketch, b, n, last));
     },
-    begin: (prepared) => along(() => (prepared as LowRankCurvature).basis as Float64Array, last),
+    begin(prepared) {
+      const basis = (prepared as LowRankCurvature).basis as Float64Array;
+      return along(basis, last ? basis : undefined);
+    },
   });
   return [
-    { dry: dry(b, false), begin: () => first },
-    alongBasis(false, (sketch) => orthonormal(sketch, b, n, b)),
-    alongBasis(true, (sketch) => probed(sketch, b, n)),
+    { dry: (options) => along(sized(b * n))(options), begin: () => along(directions(n, b)) },
+    pass(false),
+    pass(true),
   ];
 }
 
-/** Orthonormal rows that span those of a sketch, and normal directions less what they have there. */
-function* probed(sketch: Float64Array, b: number, n: number): Steps<Float64Array> {
-  const q = yield* orthonormal(sketch, b, n, b);
-  const result = keptMatrix((b + PROBES) * n);
-  result.set(q);
+/** Orthonormal rows that span those of a sketch [b, n]; of the last pass fewer, and normal directions less what they have there. */
+function* basisOf(sketch: Float64Array, b: number, n: number, last: boolean): Steps<Float64Array> {
+  if (!last) return yield* orthonormal(sketch, b, n, b);
+  const q = b - PROBES;
+  const rows = yield* orthonormal(sketch, b, n, q);
   const random = new Random(1);
-  const probes = new Float64Array(PROBES * n);
-  for (let i = 0; i < probes.length; i++) probes[i] = random.normal();
-  const shares = yield* productInSteps(PROBES, b, n, [probes, n, 1], [q, 1, n]);
-  const within = yield* productInSteps(PROBES, n, b, [shares, b, 1], [q, n, 1]);
-  for (let i = 0; i < probes.length; i++) result[b * n + i] = probes[i] - within[i];
+  const probes = Float64Array.from({ length: PROBES * n }, () => random.normal());
+  const shares = yield* productInSteps(PROBES, q, n, [probes, n, 1], [rows, 1, n]);
+  const within = yield* productInSteps(PROBES, n, q, [shares, q, 1], [rows, n, 1]);
+  const result = keptMatrix(b * n);
+  if (dryBytes() !== undefined) return result;
+  result.set(rows);
+  within.forEach((x, i) => {
+    result[q * n + i] = probes[i] - x;
+  });
   return result;
 }

@@ -5,7 +5,6 @@ import { passOf, type Row } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
 import { lowRankPrecision } from "./precision.ts";
-import { PROBES } from "./signed.ts";
 import { sketchSize } from "./sketch.ts";
 import { lowRankSums } from "./sums.ts";
 
@@ -22,9 +21,8 @@ export const lowRank: Row<LowRankCurvature> = {
   dry(selection, { rank, signed }) {
     const { size } = selection;
     const b = sketchSize(rank, size);
-    const rows = sized((signed === true && b < size ? b + PROBES : b) * size);
-    const basis = signed === true ? sized(b < size ? rows.length : 0) : undefined;
-    return new LowRankCurvature(selection, 0, rank, rows, sized(1), basis);
+    const basis = signed === true ? sized(b === size ? 0 : b * size) : undefined;
+    return new LowRankCurvature(selection, 0, rank, sized(b * size), sized(1), basis);
   },
   columnSums: ({ sketch, trace }) => [sketch, trace],
   lift: ({ rank, sketch, trace, basis }, selection, examples, sums = [sketch, trace]) =>

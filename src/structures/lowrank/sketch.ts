@@ -11,6 +11,9 @@ export const AUTO_SHARE = 0.01;
 /** The number of weights up to which the whole matrix is summed. */
 const EXACT_UP_TO = 1024;
 
+/** Of an exact Hessian the last directions, by which what the others leave out is estimated. */
+export const PROBES = 10;
+
 /** The most eigenvalues of a rank. */
 export const mostOf = (rank: number | "auto"): number => (rank === "auto" ? MOST_AUTO : rank);
 
