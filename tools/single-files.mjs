@@ -52,7 +52,8 @@ const aloneIn = {
   "kernels/steps.ts": (text) => replaced(text, ["if (work.steps)", "if (false)"]),
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
   "prediction/cuts.ts": (text) => replaced(text, ["(sizes.curvature ?? sizes.solver)?.draws", "0"]),
-  "structures/structure.ts": (text) => replaced(text, ["draws: solver?.draws", ""], [" ?? drawn", ""]),
+  "structures/structure.ts": (text) =>
+    replaced(text, ["draws: solver?.draws", ""], [" ?? drawn", ""], [`signed: kind === "hessian",`, ""]),
   // Its one structure has a single pass, and needs no points.
   "laplace/memory-estimate.ts": (text) =>
     replaced(
@@ -94,6 +95,7 @@ const aloneIn = {
   "curvature/rounds.ts": (text) =>
     replaced(
       text,
+      ["passes.length > 1 && isIterator(data)", "false"],
       ["planned.draw === undefined", "true"],
       ["plan.keep?.(where, plan, data, first)", "undefined"],
       ["if (pass.done?.(results.at(-1), results.at(-3))) break;", ""],

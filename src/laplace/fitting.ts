@@ -31,7 +31,7 @@ import type { OverPlan } from "./posterior-prior.ts";
 
 /** Options of `fit`. */
 export interface FitOptions extends PlaceOptions {
-  /** Called after each part of the data with the number of examples done; "ekfac" counts them twice, from 0 each time. */
+  /** Called after each part of the data with the number of examples done; of several passes, as those of "ekfac", each counts from 0. */
   onProgress?: ((report: ExamplesReport) => void) | undefined;
   /**
    * Who does the shards of the data, such as `workers()`; the bits do not depend on it. Default: this thread, in Node with others

@@ -28,7 +28,7 @@ export class WeightPosterior<Kind extends LikelihoodKind = LikelihoodKind> exten
     return this.parts.fit.loss;
   }
 
-  /** How many negative eigenvalues of an exact Hessian the option `clip` set to 0; of "diagonal", how many of its entries. */
+  /** How many negative eigenvalues of an exact Hessian the option `clip` set to 0; of "diagonal", how many of its entries; of "lowRank", of those kept. */
   get clipped(): number {
     const { clip, fit } = this.parts;
     return clip === true ? atOnce(broughtHessian().clipped(fit.curvature)).count : 0;

@@ -33,18 +33,22 @@ export const structures: readonly Structure[] = [
 ];
 
 /**
- * How many eigenvalues "lowRank" keeps; "auto": as many as leave out at most a hundredth of the trace, and at most 100. How many
+ * How many eigenvalues "lowRank" keeps; "auto": as many as leave out at most a hundredth of the trace, of an exact Hessian of its norm,
+ * and at most 100. How many
  * features "functional" keeps of its points; "auto": all.
  */
 export type Rank = number | "auto";
 
-/** The largest eigenvalues of a curvature, V diag(values) Vᵀ; of "functional" all of its own. */
+/** The largest eigenvalues of a curvature, V diag(values) Vᵀ; of an exact Hessian those largest by their size, of "functional" all of its own. */
 export interface LowRank {
   /** The eigenvalues, largest first, [k]. */
   readonly values: NDArray;
   /** Their vectors in rows, [k, S]. */
   readonly vectors: NDArray;
-  /** The share of the whole curvature's trace that they leave out, from 0 to 1. */
+  /**
+   * The share of the whole curvature's trace that they leave out, from 0 to 1; of an exact Hessian, whose trace may cancel,
+   * ‖H − V diag(values) Vᵀ‖ / ‖H‖ in the Frobenius norm, estimated beyond 1024 weights.
+   */
   readonly leftOut: number;
 }
 

@@ -10,14 +10,14 @@ import { checkSecondRules } from "../network/second.ts";
 import { type Curvature, type Rank, type Structure, sum, symmetric } from "./curvature.ts";
 import { DiagonalCurvature } from "./diagonal/curvature.ts";
 import { diagonalPrecision } from "./diagonal/precision.ts";
-import { EigenpairsCurvature } from "./eigenpairs.ts";
+import { EigenpairsCurvature, transposed } from "./eigenpairs.ts";
 import { FullCurvature } from "./full/curvature.ts";
 import { fullPrecision } from "./full/precision.ts";
 import { hessianSums } from "./hessian-sums.ts";
 import { signedPasses } from "./lowrank/passes.ts";
 import { LowRankPrecision, whitenedPairs } from "./lowrank/precision.ts";
 import type { Precision, PrecisionOptions } from "./precision.ts";
-import { Prior } from "./prior.ts";
+import type { Prior } from "./prior.ts";
 import { multiplied } from "./products.ts";
 import type { Selection } from "./selection.ts";
 import { type Pass, passOf } from "./structure.ts";
@@ -89,19 +89,9 @@ function* clip(curvature: Curvature): Steps<Clipped> {
   const count = values.filter((x) => x < -rounding).length;
   // H + Σ |λ| v vᵀ over the negative ones, whose vectors are columns.
   const negative = values.filter((x) => x < 0).length;
-  const added = multiplied(
-    Float64Array.from({ length: size * negative }, (_, i) => {
-      const column = i % negative;
-      return -values[column] * vectors[((i - column) / negative) * size + column];
-    }),
-    size,
-    Float64Array.from({ length: size * negative }, (_, i) => {
-      const column = i % negative;
-      return vectors[((i - column) / negative) * size + column];
-    }),
-    size,
-    negative,
-  );
+  const columns = transposed(transposed(vectors, size).subarray(0, negative * size), size);
+  const weighed = columns.map((x, i) => -values[i % negative] * x);
+  const added = multiplied(weighed, size, columns, size, negative);
   return { curvature: new FullCurvature(selection, examples, sum(matrix, added)), count };
 }
 
@@ -118,11 +108,7 @@ function* pairsPrecision(curvature: EigenpairsCurvature, h: number, prior: Prior
   let [low, high] = [delta.reduce((a, b) => Math.min(a, b)) + h * lowest(values), 0];
   for (const enough = 1e-12 * low; prior.structure !== "scalar" && low - high < enough; ) {
     const t = 0.5 * (low + high);
-    const shifted = new Prior(
-      prior.selection,
-      delta.map((x) => x - t),
-      prior.mean,
-    );
+    const shifted = prior.with(delta.map((x) => x - t));
     if (lowest((yield* whitenedPairs(used, h, shifted)).values) > -1) low = t;
     else high = t;
   }

@@ -154,6 +154,11 @@ describe.each(structures)("%s", (structure) => {
   });
 });
 
+test.each([20, "auto"] as const)("low rank %s of the exact Hessian, in three passes", async (rank) => {
+  const options = { structure: "lowRank", curvature: "hessian", rank, clip: true } as const;
+  expectNear(await ratio(small("float64"), 40, options), "lowRank");
+});
+
 test.each(structures)("labels at every position, of which one is ignored: %s", async (structure) => {
   const likelihood = categorical({ classAxis: "last", ignoredLabel: IGNORED });
   const net = chain({ inputs: [12, 20], dtype: "float64", seed: 1 }, dense(30, tanh), dense(7));

@@ -39,6 +39,20 @@ test("every structure, as messages: the same bits as on this thread", async () =
   pool.close();
 });
 
+test("the exact Hessian of low rank by products, whose passes go by each other: the same bits", async () => {
+  const pool = workers({ count: 2, make: within });
+  const net = chain({ inputs: 100, seed: 3, dtype: "float64" }, dense(10, tanh), dense(2));
+  const data = { x: randomNormal([12, 100], { seed: 1 }), y: randomNormal([12, 2], { seed: 2 }) };
+  const read = () => readLikelihood("fit", "regression", net);
+  const plan = readPlan("fit", net, read, { structure: "lowRank", curvature: "hessian", rank: 9 });
+  const sums = async (on?: Executor) => {
+    const { curvature } = await inBursts(summarise("fit", plan, data, { length: 5, on }), {});
+    return curvature.lowRank();
+  };
+  expect(await sums(pool)).toEqual(await sums());
+  pool.close();
+});
+
 const one: Case = {
   structure: "ekfac",
   curvature: "ggn",

@@ -203,7 +203,7 @@ describe("beyond 1024 weights, by products", () => {
   const options = { structure: "lowRank", curvature: "hessian" } as const;
   const bySize = (values: ArrayLike<number>) => Array.from(values).sort((a, b) => Math.abs(b) - Math.abs(a));
   const times = (data: ReturnType<typeof rows>, v: ArrayLike<number>) =>
-    curvatureProduct(net, gaussian(), data, array(v), { curvature: "hessian" }).data;
+    curvatureProduct(net, gaussian(), data, Array.from(v), { curvature: "hessian" }).data;
 
   test("a Hessian of less rank than there are directions is found exactly, of both signs", () => {
     // Of one example it has a rank of no more than 10 units, their 20 weights to the outputs and 2 biases.
@@ -265,7 +265,7 @@ describe("beyond 1024 weights, by products", () => {
     const posterior = await approximation().fit(data);
     const { values, vectors } = posterior.curvature.lowRank();
     expect(values.data.some((x) => x < 0)).toBe(true);
-    const due = values.data.reduce((sum, x) => sum + Math.log1p(x / 150), posterior.size * Math.log(150));
+    const due = Array.from(values.data).reduce((sum, x) => sum + Math.log1p(x / 150), posterior.size * Math.log(150));
     expect(posterior.evidence().logDetPosterior).toBeCloseTo(due, 8);
     const variance = posterior.variance().data;
     for (const i of [0, 700, 1031]) {

@@ -57,11 +57,12 @@ export class LowRankCurvature extends EigenpairsCurvature {
       yield* eighInSteps(sketch, b, true);
       return { values: keptNumbers(k), vectors: keptMatrix(k * n) };
     }
-    if (this.basis !== undefined) return yield* this.#signed(this.basis, b);
     if (b === n) {
+      this.#squares = squaresOf(sketch);
       const { values, vectors } = yield* eighInSteps(sketch, n, true);
       return this.#largest(values, (k, i) => vectors[i * n + k]);
     }
+    if (this.basis !== undefined) return yield* this.#signed(this.basis, b);
     // H ≈ Yᵀ (Ω Yᵀ)⁻¹ Y of Y = Ω H (Tropp, Yurtsever, Udell & Cevher 2017, arXiv:1706.05736, algorithm 3).
     const core = multiplied(directions(n, b), b, sketch, b, n);
     for (let i = 0; i < b; i++) {
@@ -83,11 +84,6 @@ export class LowRankCurvature extends EigenpairsCurvature {
    */
   *#signed(basis: Float64Array, b: number): Steps<Eigenpairs> {
     const { size: n, sketch } = this;
-    if (basis.length === 0) {
-      this.#squares = squaresOf(sketch);
-      const { values, vectors } = yield* eighInSteps(sketch, n, true);
-      return this.#largest(values, (k, i) => vectors[i * n + k]);
-    }
     const q = b - PROBES;
     // What the products have along Q: Q H Qᵀ, and below that of the other directions.
     const along = yield* productInSteps(b, q, n, [sketch, n, 1], [basis, 1, n]);
@@ -103,11 +99,12 @@ export class LowRankCurvature extends EigenpairsCurvature {
   /** The eigenvalues that are kept, largest first, of an exact Hessian by their size. */
   #largest(values: Float64Array, entry: (k: number, i: number) => number): Eigenpairs {
     const { size: n, rank, basis } = this;
-    const whole = basis === undefined ? this.trace[0] : this.#squares;
-    const share = (k: number) => (basis === undefined ? values[k] : values[k] ** 2);
+    const signed = basis !== undefined;
+    const share = (k: number) => (signed ? values[k] ** 2 : values[k]);
     const order = [...values.keys()].sort((i, j) => share(j) - share(i));
-    const least = Math.max(0, (basis === undefined ? ROUNDING * 1e-3 : (n * 2 ** -52) ** 2) * share(order[0]));
-    const enough = rank === "auto" ? (1 - (basis === undefined ? AUTO_SHARE : AUTO_SHARE ** 2)) * whole : Infinity;
+    const least = Math.max(0, (signed ? (n * 2 ** -52) ** 2 : ROUNDING * 1e-3) * share(order[0]));
+    const whole = signed ? this.#squares : this.trace[0];
+    const enough = rank === "auto" ? (1 - AUTO_SHARE ** (signed ? 2 : 1)) * whole : Number.POSITIVE_INFINITY;
     const most = mostOf(rank);
     let sum = 0;
     const kept = order.filter((k, at) => {

@@ -4,7 +4,7 @@
 
 import { Random } from "../../array/random.ts";
 import { dryBytes, keptMatrix, sized } from "../../kernels/dry-run.ts";
-import type { Steps } from "../../kernels/steps.ts";
+import { atOnce, type Steps } from "../../kernels/steps.ts";
 import type { Likelihood } from "../../likelihood/likelihood.ts";
 import { type Rank, symmetric } from "../curvature.ts";
 import { orthonormal } from "../functional/basis.ts";
@@ -32,8 +32,7 @@ export function signedPasses(likelihood: Likelihood, { size: n }: Selection, ran
   const pass = (last: boolean): Pass => ({
     dry: (options) => along(sized(b * n), last ? sized(b * n) : undefined)(options),
     dryBegin() {
-      const steps = basisOf(sized(b * n), b, n, last);
-      while (steps.next().done !== true);
+      atOnce(basisOf(sized(b * n), b, n, last));
     },
     *prepare(before) {
       const { sketch, trace, selection } = before as LowRankCurvature;
