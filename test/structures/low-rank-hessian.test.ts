@@ -238,7 +238,7 @@ describe("beyond 1024 weights, by products", () => {
       const found = bySize(values.data.map((x) => sign * x).filter((x) => x > 0)).slice(0, 2);
       expect(found.length).toBe(2);
       found.forEach((value, k) => {
-        // Within a subspace eigenvalues are no further out (Cauchy).
+        // Within a subspace eigenvalues lie further in (Cauchy).
         expect(value).toBeLessThan(due[k] * (1 + 1e-9));
         expect(value).toBeGreaterThan(0.99 * due[k]);
       });
