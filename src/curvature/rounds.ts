@@ -6,7 +6,6 @@ import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
 import { Tree } from "../shards/tree.ts";
 import type { Curvature } from "../structures/curvature.ts";
-import { rowOf } from "../structures/table.ts";
 import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
 import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
 import { addSums } from "./add.ts";
@@ -62,7 +61,7 @@ export function* summarise(
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
     throw new ValueError(
-      `${where}: "${plan.structure}" goes through the data more than once, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself${rowOf(plan).options.includes("basis") ? "; or a basis, with which one pass is enough" : ""}.`,
+      `${where}: "${plan.structure}" goes through the data more than once, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or, where it takes one, a basis.`,
     );
   }
   const kept = plan.keep?.(where, plan as never, data, first);

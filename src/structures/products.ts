@@ -1,5 +1,6 @@
 // Products of matrices that lie in JavaScript's memory.
 
+import { dryBytes } from "../kernels/dry-run.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, openScope, scope } from "../kernels/memory.ts";
 import { inPieces, type Steps } from "../kernels/steps.ts";
@@ -39,4 +40,9 @@ export function* productInSteps(
   } finally {
     end();
   }
+}
+
+/** ½ (A + Aᵀ) */
+export function symmetrised(a: Float64Array, n: number): Float64Array {
+  return dryBytes() === undefined ? a.map((x, i) => 0.5 * (x + a[(i % n) * n + Math.floor(i / n)])) : a;
 }

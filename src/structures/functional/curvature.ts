@@ -7,7 +7,7 @@ import type { Steps } from "../../kernels/steps.ts";
 import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
 import { type Eigenpairs, EigenpairsCurvature } from "../eigenpairs.ts";
-import { productInSteps } from "../products.ts";
+import { productInSteps, symmetrised } from "../products.ts";
 import type { Selection } from "../selection.ts";
 
 /** Eigenvalues below this part of the largest are rounding. */
@@ -102,9 +102,4 @@ export class FunctionalCurvature extends EigenpairsCurvature {
     const [sketch, trace] = [multiple(this.sketch, factor), multiple(this.trace, factor)];
     return new FunctionalCurvature(this.selection, this.examples, this.basis, sketch, trace);
   }
-}
-
-/** ½ (A + Aᵀ) */
-function symmetrised(a: Float64Array, n: number): Float64Array {
-  return dryBytes() === undefined ? a.map((x, i) => 0.5 * (x + a[(i % n) * n + Math.floor(i / n)])) : a;
 }

@@ -7,7 +7,7 @@ import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
 import { type Eigenpairs, EigenpairsCurvature, transposed } from "../eigenpairs.ts";
 import { sameNumbers } from "../ekfac/curvature.ts";
-import { multiplied, productInSteps } from "../products.ts";
+import { multiplied, productInSteps, symmetrised } from "../products.ts";
 import type { Selection } from "../selection.ts";
 import { AUTO_SHARE, directions, mostOf, PROBES, sketchSize } from "./sketch.ts";
 
@@ -64,10 +64,7 @@ export class LowRankCurvature extends EigenpairsCurvature {
     }
     if (this.basis !== undefined) return yield* this.#signed(this.basis, b);
     // H ≈ Yᵀ (Ω Yᵀ)⁻¹ Y of Y = Ω H (Tropp, Yurtsever, Udell & Cevher 2017, arXiv:1706.05736, algorithm 3).
-    const core = multiplied(directions(n, b), b, sketch, b, n);
-    for (let i = 0; i < b; i++) {
-      for (let j = 0; j < i; j++) core[i * b + j] = core[j * b + i] = 0.5 * (core[i * b + j] + core[j * b + i]);
-    }
+    const core = symmetrised(multiplied(directions(n, b), b, sketch, b, n), b);
     const inner = yield* eighInSteps(core, b, true);
     const least = ROUNDING * inner.values[b - 1];
     const roots = inner.values.map((value) => (value > least && value > 0 ? 1 / Math.sqrt(value) : 0));
@@ -87,18 +84,19 @@ export class LowRankCurvature extends EigenpairsCurvature {
     const q = b - PROBES;
     // What the products have along Q: Q H Qᵀ, and below that of the other directions.
     const along = yield* productInSteps(b, q, n, [sketch, n, 1], [basis, 1, n]);
-    const core = along.slice(0, q * q).map((x, i) => 0.5 * (x + along[(i % q) * q + Math.floor(i / q)]));
+    const core = symmetrised(along.subarray(0, q * q), q);
     // ‖QHQᵀ‖² + 2 ‖QH(1 − QᵀQ)‖², and of the rest the mean square of its products with normal directions.
     const rest = squaresOf(sketch.subarray(q * n)) - squaresOf(along.subarray(q * q));
     this.#squares = 2 * squaresOf(sketch.subarray(0, q * n)) - squaresOf(core) + rest / PROBES;
     const { values, vectors } = yield* eighInSteps(core, q, true);
-    const all = yield* productInSteps(q, n, q, [vectors, 1, q], [basis, n, 1]);
-    return this.#largest(values, (k, i) => all[k * n + i]);
+    const kept = this.#largest(values, (k, i) => vectors[i * q + k], q);
+    const k = kept.values.length;
+    return { ...kept, vectors: yield* productInSteps(k, n, q, [kept.vectors, q, 1], [basis, n, 1]) };
   }
 
   /** The eigenvalues that are kept, largest first, of an exact Hessian by their size. */
-  #largest(values: Float64Array, entry: (k: number, i: number) => number): Eigenpairs {
-    const { size: n, rank, basis } = this;
+  #largest(values: Float64Array, entry: (k: number, i: number) => number, n = this.size): Eigenpairs {
+    const { rank, basis } = this;
     const signed = basis !== undefined;
     const share = (k: number) => (signed ? values[k] ** 2 : values[k]);
     const order = [...values.keys()].sort((i, j) => share(j) - share(i));
