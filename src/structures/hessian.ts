@@ -102,13 +102,12 @@ function* pairsPrecision(curvature: EigenpairsCurvature, h: number, prior: Prior
   const pairs = yield* whitenedPairs(used, h, prior);
   const lowest = (of: Float64Array) => of.reduce((a, b) => Math.min(a, b), 0);
   if (lowest(pairs.values) > -1) return new LowRankPrecision(curvature, prior, pairs);
-  // Of a sum the least eigenvalue is no less than the sum of both, which it is of one prior precision; of several it is the t at which
-  // the precision less t loses its definiteness.
-  const delta = prior.spread();
-  let [low, high] = [delta.reduce((a, b) => Math.min(a, b)) + h * lowest(values), 0];
-  for (const enough = 1e-12 * low; prior.structure !== "scalar" && low - high < enough; ) {
+  let [low, high] = [h * lowest(values), 0];
+  if (prior.structure === "scalar") throw new IndefiniteHessianError(low + prior.precision[0]);
+  // Of several prior precisions it is the t at which the precision less t loses its definiteness.
+  for (let k = 0; k < 45; k++) {
     const t = 0.5 * (low + high);
-    const shifted = prior.with(delta.map((x) => x - t));
+    const shifted = prior.with(prior.spread().map((x) => x - t));
     if (lowest((yield* whitenedPairs(used, h, shifted)).values) > -1) low = t;
     else high = t;
   }

@@ -100,15 +100,14 @@ export class LowRankCurvature extends EigenpairsCurvature {
     const signed = basis !== undefined;
     const share = (k: number) => (signed ? values[k] ** 2 : values[k]);
     const order = [...values.keys()].sort((i, j) => share(j) - share(i));
-    const least = Math.max(0, (signed ? (n * 2 ** -52) ** 2 : ROUNDING * 1e-3) * share(order[0]));
+    const least = Math.max(0, (signed ? 1e-26 : 1e-15) * share(order[0]));
     const whole = signed ? this.#squares : this.trace[0];
-    const enough = rank === "auto" ? (1 - AUTO_SHARE ** (signed ? 2 : 1)) * whole : Number.POSITIVE_INFINITY;
-    const most = mostOf(rank);
+    const enough = (1 - AUTO_SHARE ** (signed ? 2 : 1)) * whole;
     let sum = 0;
-    const kept = order.filter((k, at) => {
-      if (at >= most || !(share(k) > least) || sum >= enough) return false;
+    const kept = order.slice(0, mostOf(rank)).filter((k) => {
+      const keep = share(k) > least && (rank !== "auto" || sum < enough);
       sum += share(k);
-      return true;
+      return keep;
     });
     const vectors = new Float64Array(kept.length * n);
     kept.forEach((k, at) => {
@@ -130,7 +129,7 @@ export class LowRankCurvature extends EigenpairsCurvature {
     }
     if (!sameNumbers(this.basis, other.basis)) {
       throw new ValueError(
-        "merge: exact Hessians of low rank have directions of their own beyond 1024 weights: fit all data at once.",
+        "merge: exact Hessians of low rank over more than 1024 weights do not add: fit all data at once.",
       );
     }
     const [sketch, trace] = [sum(this.sketch, other.sketch), sum(this.trace, other.trace)];

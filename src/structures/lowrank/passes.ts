@@ -13,8 +13,8 @@ import { type Pass, passOf, type SumOptions } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
 import { directions, PROBES, sketchSize } from "./sketch.ts";
 
-/** Directions of a pass. */
-const BLOCK = 10;
+/** Directions of a pass, as many as probes. */
+const BLOCK = PROBES;
 
 /** One pass up to 1024 weights; beyond, one for each ten directions. */
 export function signedPasses(likelihood: Likelihood, all: Selection, rank: Rank): readonly Pass[] {
@@ -43,7 +43,7 @@ export function signedPasses(likelihood: Likelihood, all: Selection, rank: Rank)
       },
       *prepare(before) {
         if (known === 0) basis = new Float64Array(b * n);
-        const random = directions(n, BLOCK + PROBES);
+        const random = directions(n, 2 * BLOCK);
         // The next block of the space: what the last became, less what all before it have.
         let block = (before as LowRankCurvature | undefined)?.sketch ?? random.subarray(PROBES * n);
         const count = Math.min(BLOCK, q - known);
