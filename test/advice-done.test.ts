@@ -184,7 +184,7 @@ const advices: Record<string, Advice> = {
     },
   },
   "an iterator for two passes": {
-    says: "give { x, y }, a list of batches, a DataLoader, or the generator function itself; or a basis",
+    says: "give { x, y }, a list of batches, a DataLoader, or the generator function itself; or, where it takes one, a basis",
     refused: () => fitted({ structure: "ekfac" }, anyOf(batches())),
     async followed() {
       const of = [data, [data], new DataLoader(data, { batchSize: 4 }), batches];
