@@ -64,7 +64,7 @@ async function fitted(
 /** Everything that a section says of a structure. */
 async function compare(name: OracleName, section: Section, key: Key, options: Partial<LaplaceOptions> = {}) {
   const due = section[key] as StructureSection;
-  const relative = name === "digits_cnn" ? 1e-9 : 1e-8;
+  const relative = 1e-9;
   const posterior = await fitted(name, section, key, options);
   const { test: x } = readOracle(name);
   const evidence = posterior.evidence();
@@ -80,7 +80,7 @@ async function compare(name: OracleName, section: Section, key: Key, options: Pa
   if (due.gradLogSigma !== undefined) number(gradient.logNoise as number, due.gradLogSigma);
   expect(posterior.variance().data).toBeAllClose(due.variance.data, near(due.variance, relative));
   if (due.covariance !== undefined) {
-    expect(posterior.covariance().data).toBeAllClose(due.covariance.data, near(due.covariance, 1e-7));
+    expect(posterior.covariance().data).toBeAllClose(due.covariance.data, near(due.covariance, 1e-9));
   }
   const samples = due.samples_tril ?? due.samples ?? due.samples_symmetric;
   if (samples !== undefined) {
@@ -88,7 +88,7 @@ async function compare(name: OracleName, section: Section, key: Key, options: Pa
     const draws = atOnce(posterior.deviations(n, Float64Array.from((section.eps as Table).data)));
     const mean = posterior.mean.data;
     const theirs = samples.data.map((value, i) => value - mean[i % mean.length]);
-    expect(draws).toBeAllClose(theirs, { relative: 1e-7, absolute: 1e-8 * Math.max(...theirs.map(Math.abs)) });
+    expect(draws).toBeAllClose(theirs, { relative: 1e-9, absolute: 1e-9 * Math.max(...theirs.map(Math.abs)) });
   }
   if (due.jointCov !== undefined) {
     const first = x.data.subarray(0, (5 * x.size) / x.shape[0]);
@@ -113,7 +113,7 @@ function comparePredictive(posterior: Posterior, name: OracleName, section: Stru
   const prediction = posterior.predict(x);
   expect(prediction.functionMean.data).toBeAllClose(section.mean.data, near(section.mean));
   const covariance = posterior.functionCovariance(x);
-  expect(covariance.data).toBeAllClose(section.fVar.data, near(section.fVar, name === "digits_cnn" ? 1e-9 : 1e-8));
+  expect(covariance.data).toBeAllClose(section.fVar.data, near(section.fVar, 1e-9));
   if (section.predVar !== undefined) {
     const outputs = section.mean.shape[1];
     const diagonal = section.predVar.data.filter((_, i) => Math.floor(i / outputs) % outputs === i % outputs);
