@@ -124,7 +124,8 @@ async function untimed(tarballs) {
   console.log(`${inNode.join("\n")}\n${testReadmes(folder, run)}`);
   const inPage = await printed(names.map((name) => `/${name}.js`));
   if (!alike(inPage, inNode.join("\n"))) throw new Error(`Chromium printed something else than Node:\n${inPage}`);
-  for (const name of ["fit.mjs", "predict.mjs"]) copyFileSync(join(root, "tools/across", name), join(folder, name));
+  for (const name of ["estimates.mjs", "fit.mjs", "predict.mjs"])
+    copyFileSync(join(root, "tools/across", name), join(folder, name));
   const tables = ["airquality.csv:Ozone", "iris.csv:species"].map((name) => join(root, "examples/data", name));
   run(process.execPath, ["fit.mjs", "predicted-this.json", ...tables]);
   run("npx", ["-y", "-p", "node@24", "--", "node", "fit.mjs", "predicted-lts.json", ...tables]);

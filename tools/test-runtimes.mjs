@@ -118,13 +118,18 @@ try {
 function deno(folder) {
   writeFileSync(
     join(folder, "deno.mjs"),
-    `import { batchedMatmul, chain, dense, kernels, laplace, mse, progressBar, randomNormal, relu, toyRegression, train } from "laplace-ts";
+    `import * as library from "laplace-ts";
+import { estimates } from "./estimates.mjs";
+const { batchedMatmul, chain, dense, kernels, laplace, mse, progressBar, randomNormal, relu, toyRegression, train } = library;
 const a = randomNormal([500, 500], { seed: 1 });
 const data = toyRegression({ samples: 50, seed: 1 });
 const net = chain({ inputs: 1, seed: 1 }, dense(10, relu), dense(1));
 await train(net, data, { loss: mse, epochs: 20, onProgress: progressBar({ write() {} }) });
 const posterior = await laplace(net, { likelihood: "regression", checks: false }).fit(data);
-console.log(batchedMatmul(a, a).data.reduce((sum, x) => sum + x, 0), posterior.logMarginalLikelihood(), kernels.info().build);`,
+console.log(batchedMatmul(a, a).data.reduce((sum, x) => sum + x, 0), posterior.logMarginalLikelihood(), kernels.info().build);
+for (const [name, values] of Object.entries(await estimates(library))) {
+  console.log(name, values.map((x) => x.toPrecision(9)).join(" "));
+}`,
   );
   const expected = runOf(folder, "node@24", "deno.mjs");
   const run = runtime(folder, "deno@2");

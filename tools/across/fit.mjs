@@ -1,25 +1,15 @@
 // Fits posteriors with the packed library, in whatever Node runs this, and writes them to a file with inputs and
-// predictions; so it does with models of tables that the packed command line fits.
+// predictions; so it does with models of tables that the packed command line fits, and with what is estimated from a seed.
 //
 //   node fit.mjs <file to write> <table.csv>:<target> …
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import {
-  adam,
-  chain,
-  crossEntropy,
-  dense,
-  kernels,
-  laplace,
-  loadTableModel,
-  mse,
-  savePosterior,
-  tanh,
-  toyMulti,
-  toyRegression,
-  train,
-} from "laplace-ts";
+import * as library from "laplace-ts";
+import { estimates } from "./estimates.mjs";
+
+const { adam, chain, crossEntropy, dense, kernels, laplace, loadTableModel, mse, savePosterior, tanh } = library;
+const { toyMulti, toyRegression, train } = library;
 
 const regression = {
   likelihood: "regression",
@@ -79,4 +69,6 @@ for (const table of tables) {
   const file = bytes.toString("base64");
   cases.push({ name: `${basename(path)}, ${target}`, file, rows, prediction: Object.fromEntries(prediction) });
 }
-writeFileSync(output, JSON.stringify({ runtime: `Node ${process.version}`, build: kernels.info().build, cases }));
+const { build } = kernels.info();
+const estimated = await estimates(library);
+writeFileSync(output, JSON.stringify({ runtime: `Node ${process.version}`, build, cases, estimated }));

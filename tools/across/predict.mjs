@@ -1,6 +1,10 @@
 // Loads the files that Node wrote, in a page, and holds its own predictions against Node's: the same bits on the same build
-// of the kernels, 1e-10 relative on another, where numbers below a thousandth of the largest count as that.
-import { kernels, loadPosterior, loadTableModel } from "laplace-ts";
+// of the kernels, 1e-10 relative on another, where numbers below a thousandth of the largest count as that. What Node estimated
+// from a seed is estimated here, too.
+import * as library from "laplace-ts";
+import { estimates } from "/estimates.mjs";
+
+const { kernels, loadPosterior, loadTableModel } = library;
 
 const RELATIVE = 1e-10;
 
@@ -20,9 +24,15 @@ function predict(bytes, { x, rows }) {
 }
 
 const { build } = kernels.info();
+const estimated = await estimates(library);
 let same = 0;
 for (const path of ["/predicted-this.json", "/predicted-lts.json"]) {
-  const { runtime, build: theirBuild, cases } = await (await fetch(path)).json();
+  const { runtime, build: theirBuild, cases, estimated: theirs } = await (await fetch(path)).json();
+  // Logarithms of Math may differ in the last digit, on the same build too.
+  const apart = Object.entries(theirs).map(([name, values]) => worstOf(estimated[name], values));
+  if (!(Math.max(...apart) < RELATIVE))
+    throw new Error(`Estimates differ from those of ${runtime}: ${apart.join(", ")}.`);
+  console.log(`${apart.length} estimates under a seed, of ${runtime}: ${Math.max(...apart).toExponential(0)}`);
   for (const { name, file, prediction, ...inputs } of cases) {
     const bytes = Uint8Array.from(atob(file), (character) => character.charCodeAt(0));
     const ours = predict(bytes, inputs);
