@@ -100,6 +100,20 @@ test("what a file has and nobody named is said, with what to pass", async () => 
     .fit(data);
   // The program has brought it: laplace of laplace-ts does.
   expect(small.predict(small.loadPosterior(library.savePosterior(exact), named), x)).toEqual(exact.predict(x));
+  const prior = await library
+    .laplace(plain, { likelihood: library.gaussian(), structure: "full", checks: false, prior: exact })
+    .fit(data);
+  expect(load(named, library.savePosterior(prior))).toThrow(
+    new library.OptionError(
+      "loadPosterior: the file has a prior that is a matrix or another posterior, which loadPosterior of laplace-ts reads.",
+    ),
+  );
+  const along = library.swag(plain, { rank: 2 });
+  await library.train(plain, data, { loss: library.mse, epochs: 3, onProgress: along.collect });
+  const averaged = library.swagPosterior(along, { likelihood: library.gaussian() });
+  expect(load({ ...named, structures: [small.diagonal] }, library.savePosterior(averaged))).toThrow(
+    "the file has a posterior of swag(), which loadPosterior of laplace-ts reads.",
+  );
   expect(load(named, bytes.slice(0, -1))).toThrow(library.FileError);
   expect(load(named, library.saveFit(library.loadPosterior(bytes).fit))).toThrow("expected a posterior");
 });

@@ -54,17 +54,22 @@ export function loadPosterior(bytes: Uint8Array | ArrayBuffer, options: LoadOpti
     );
     throw lack;
   };
+  const elsewhere = (what: string): never => {
+    lack = new OptionError(`${where}: the file has ${what}, which loadPosterior of laplace-ts reads.`);
+    throw lack;
+  };
   const primitives = new Map([...dense, ...layers].map((primitive) => [primitive.name, primitive]));
   bring(...structures);
   try {
     const parts = readPosterior(where, bytes, {
       curvature(structure, kind) {
         if (!structures.some((row) => row.name === structure)) missing("structure", structure, "structures");
-        if (kinds().some((one) => one === kind)) return;
-        lack = new OptionError(
-          `${where}: the file has the curvature "${kind}", which loadPosterior of laplace-ts reads.`,
-        );
-        throw lack;
+        if (!kinds().some((one) => one === kind)) elsewhere(`the curvature "${kind}"`);
+      },
+      more(fields) {
+        if (fields.has("prior")) elsewhere("a prior that is a matrix or another posterior");
+        if (fields.has("swag")) elsewhere("a posterior of swag()");
+        return undefined;
       },
       primitiveOf: (name) => primitives.get(name) ?? registered.get(name) ?? missing("layer", name, "layers"),
       likelihoodOf(fields, outputs) {
