@@ -28,7 +28,7 @@ export async function runOperator({ suite, filter }: Setting): Promise<object[]>
     const { weights, seconds, memory, evidence } = found;
     const most = Math.max(...Object.values(memory));
     console.log(`${suite}: ${name}, ${weights} weights, seconds of processor time`);
-    for (const [what, time] of Object.entries(seconds)) console.log(`  ${what.padEnd(12)}${time.toFixed(1)}`);
+    for (const [what, time] of Object.entries(seconds)) console.log(`  ${what.padEnd(12)}${time.toFixed(2)}`);
     console.log(`  standard error of the evidence ${evidence.standardError?.toFixed(1)}`);
     console.log(`  most memory ${most.toFixed(0)} MB, target ≤ ${budget} MB, ${most <= budget ? "met" : "missed"}\n`);
     results.push({ suite, name, ...found, budget });

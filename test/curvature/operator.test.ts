@@ -125,6 +125,10 @@ test("a network that is trained further does not change it; data that change are
     "two products with the same vector differ",
   );
   expect(() => curvatureOperator(net, likelihood, augmented())).toThrow("an iterator can be gone through only once");
+  // The order alone changes nothing, but where draws go by it.
+  const shuffled = () => new DataLoader(data, { batchSize: 7, shuffle: true });
+  expect(curvatureOperator(net, likelihood, shuffled()).times(v).data).toBeAllClose(before, { relative: 1e-10 });
+  expect(() => curvatureOperator(net, likelihood, shuffled(), { curvature: "monteCarlo" })).toThrow("shuffled under");
   expect(() => operator.times([1, 2])).toThrow(ShapeError);
   expect(() => operator.trace({ method: "exact" as "hutch++" })).toThrow(OptionError);
   const hessian = curvatureOperator(net, likelihood, data, { curvature: "hessian" });
