@@ -37,7 +37,7 @@ const folders = {
   sums: "test/array test/data test/evaluation test/io test/linalg test/losses test/network test/posterior test/structures test/training",
   rules: "test/curvature test/derivatives test/likelihood test/prediction",
   posteriors: "test/diagnosis test/laplace test/search",
-  packages: "cli/test models/test",
+  packages: "cli/test models/test cluster/test",
 };
 const needsItsOwn = /plainFunction|\bvi\.|memoryUse|bytesInUse|peak\.ts|observeMemory|setClock|setThreads/;
 const filesOf = (some: string) =>
@@ -48,6 +48,7 @@ const filesOf = (some: string) =>
       (file) =>
         file.endsWith(".test.ts") &&
         !file.includes("/pytorch/") &&
+        !file.includes("/machines/") &&
         !file.endsWith(".long.test.ts") &&
         !needsItsOwn.test(readFileSync(file, "utf8")),
     );
@@ -77,7 +78,7 @@ export default defineConfig({
     ...shared.test,
     projects: projectsOf(
       ["sums", "rules", "posteriors", "packages"],
-      ["test/**/*.test.ts", "cli/test/**/*.test.ts", "models/test/*.test.ts"],
+      ["test/**/*.test.ts", "cli/test/**/*.test.ts", "models/test/*.test.ts", "cluster/test/*.test.ts"],
     ),
   },
 });

@@ -33,6 +33,7 @@ const floors = [
   "mini.ts",
   "predict.ts",
   "worker.ts",
+  "executor.ts",
 ];
 
 const floorOf = (path: string) => floors.indexOf(path.split("/")[1]);

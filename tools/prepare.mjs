@@ -146,6 +146,18 @@ try {
       }
     },
   );
+  await step(
+    "Building the cluster",
+    {
+      inputs: ["src", "cluster/src", "cluster/tsconfig.json", "tsconfig.json", lock],
+      outputs: ["cluster/dist/index.js"],
+      stamp: "build/cluster.stamp",
+    },
+    () => {
+      rmSync("cluster/dist", { recursive: true, force: true });
+      tsc("cluster/tsconfig.json");
+    },
+  );
   if (process.argv.includes("--bench")) {
     await step(
       "Building the benchmarks",

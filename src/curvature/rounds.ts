@@ -34,6 +34,7 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
     const apart = number === passes.length - 1 ? outputsApart(plan, accumulatorFor(1).length) : 1;
     return (shard) => sumsOver(where, { plan, accumulatorFor, apart, number }, shard, first);
   },
+  add: ({ plan }, left, right) => addSums(left, right, plan.likelihood),
 };
 
 /** Where a fit's shards are done, and what they are. */
@@ -83,7 +84,7 @@ export function* summarise(
         return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
       },
       jobs: shardsOf(batches, length ?? lengthOfShard(plan, number)),
-      take: (place, sums) => tree.take(place, sums),
+      take: (place, sums, level) => tree.take(place, sums, level),
     };
     yield* shared(shards, on);
     const summary = tree.total();

@@ -3,17 +3,12 @@
 import { inspect, NDArray } from "../array/ndarray.ts";
 import { batchesOf, type Data } from "../data/batches.ts";
 import { DataLoader } from "../data/loader.ts";
-import { LaplaceError, OptionError, refuseCopies, ValueError, valueText } from "../errors.ts";
-import type { Likelihood } from "../likelihood/likelihood.ts";
-import type { Loss } from "../losses/losses.ts";
+import { LaplaceError, OptionError, refuseCopies, ValueError } from "../errors.ts";
 import type { Graph } from "../network/graph.ts";
 import { Network } from "../network/network.ts";
-import type { EvidenceRule } from "../training/evidence-options.ts";
-import type { Minimiser } from "../training/minimiser.ts";
-import type { Optimizer } from "../training/optimisers.ts";
-import type { VariationalOptimizer } from "../training/variational.ts";
 import { type Kind, kinds } from "./calls.ts";
 import type { Connection } from "./connection.ts";
+import { standByName } from "./stand.ts";
 import { mark } from "./values.ts";
 
 const copies = () =>
@@ -99,39 +94,12 @@ const words: Readonly<Record<Kind, string>> = {
 /** What stands in a message for what is neither plain nor an array. @throws ValueError where nothing does */
 function stand(where: string, connection: Connection, value: object, name: string): unknown {
   if (value instanceof RemoteObject) return mark("object", { id: value.idAt(where, connection) });
-  const what = name === "" ? "an argument" : name;
   if (value instanceof Network) {
     throw new ValueError(
       `${where}: the network is one of this thread. Send it first: const net = await remote.send(network).`,
     );
   }
-  const { root, step, begin, minimise, learn } = value as Partial<
-    Likelihood & Optimizer & VariationalOptimizer & Minimiser & EvidenceRule
-  >;
-  if (typeof root === "function") {
-    const { name, entry, hyper } = value as Likelihood;
-    const known = Object.entries({ ...entry, ...hyper?.entry, apart: hyper?.apart }).filter(
-      ([, one]) => one !== undefined && one !== false,
-    );
-    return mark("likelihood", { entry: { name, ...Object.fromEntries(known) } });
-  }
-  if ([step, begin, minimise, learn].some((one) => typeof one === "function")) {
-    const { name, options } = value as Optimizer | VariationalOptimizer | Minimiser | EvidenceRule;
-    if (options !== undefined) return mark("optimizer", { name, options });
-  }
-  const { rule, madeOf } = value as Partial<Loss> & {
-    readonly madeOf?: { readonly name: string; readonly options: object };
-  };
-  if (rule?.name !== undefined) return mark("loss", { name: rule.name, options: rule.entry });
-  if (madeOf !== undefined) return mark("schedule", madeOf);
-  if (typeof value === "function" || typeof step === "function") {
-    throw new ValueError(
-      `${where}: ${what} is a function, or made of functions, and those do not go to a worker. A likelihood or a primitive of your own does, by its name: the file of the worker, which imports "laplace-ts/worker", defines it too.`,
-    );
-  }
-  throw new ValueError(
-    `${where}: ${what} is ${valueText(value)}, which cannot go to a worker. Posteriors and fits go as bytes, as in remote.loadPosterior(savePosterior(posterior)); the rest as numbers, texts, arrays and plain objects.`,
-  );
+  return standByName(where, value, name);
 }
 
 /** Batches of data as a list; everything else as it is. */

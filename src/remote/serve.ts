@@ -6,12 +6,10 @@ import { CurvatureOperator, curvatureOperatorAsync } from "../curvature/operator
 import { curvatureProductAsync } from "../curvature/products.ts";
 import { gradientAsync, perSampleGradientNormsAsync, perSampleGradientsAsync } from "../derivatives/gradient.ts";
 import { jacobianAsync, jvpAsync, vjpAsync } from "../derivatives/jacobian.ts";
-import { LaplaceError, ValueError } from "../errors.ts";
+import { LaplaceError } from "../errors.ts";
 import { evaluateAsync } from "../evaluation/evaluate.ts";
 import { epistemicScoreAsync, outOfDistributionAurocAsync, uncertaintyAsync } from "../evaluation/uncertainty.ts";
-import { Fields } from "../io/fields.ts";
 import type { Json } from "../io/json.ts";
-import { networkFields, primitiveOf, readNetwork } from "../io/networks.ts";
 import { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors.ts";
 import { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
 import { version } from "../io/version.ts";
@@ -20,8 +18,6 @@ import { estimateMemory } from "../laplace/estimate-memory.ts";
 import { laplace } from "../laplace/laplace.ts";
 import type { LaplaceOptions } from "../laplace/options.ts";
 import { Posterior } from "../laplace/posterior.ts";
-import { entryFields, readEntry } from "../likelihood/entry.ts";
-import { binaryCrossEntropy, crossEntropy, mse } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import { Fit } from "../posterior/fit.ts";
 import { inputGradientsAsync } from "../prediction/input-gradients.ts";
@@ -30,13 +26,8 @@ import { acquisitionGradientsAsync } from "../search/acquisition.ts";
 import { mostInformativeAsync } from "../search/informative.ts";
 import { thompsonChoiceAsync } from "../search/thompson.ts";
 import { SelectedCurvature } from "../structures/curvature.ts";
-import { gaussNewton } from "../training/gauss-newton.ts";
-import { ivon } from "../training/ivon.ts";
-import { lastLayerEvidence } from "../training/last-layer-evidence.ts";
-import { marginalLikelihood } from "../training/marginal-likelihood.ts";
-import { adam, adamW, sgd } from "../training/optimisers.ts";
-import { cosineDecay, linearDecay } from "../training/schedules.ts";
 import { train } from "../training/train.ts";
+import { byName, networkOf } from "./by-name.ts";
 import { type Functions, type Kind, kinds, type laplaceCalls } from "./calls.ts";
 import { errorMessage } from "./errors.ts";
 import { type Greeting, isGreeting, locks, type Port, type Request } from "./messages.ts";
@@ -83,10 +74,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   "laplace.sum": laplaceMethod("sum"),
   "laplace.posterior": laplaceMethod("posterior"),
   send(json: Json, parameters: NDArray, buffers: NDArray): Network {
-    const { graph, frozen } = elsewhere("send", "network", () =>
-      readNetwork(new Fields("network", json, networkFields), parameters.size, primitiveOf),
-    );
-    return new Network(graph, parameters, frozen, buffers);
+    return networkOf("send", json, parameters, buffers);
   },
   work: Work.begin,
   receive: ({ frozen, parameters, buffers }: Network) => [[...frozen], parameters.clone(), buffers.clone()],
@@ -102,26 +90,8 @@ const classes: Readonly<Record<Kind, abstract new (...args: never[]) => object>>
   work: Work as never,
 };
 
-const losses = { mse, crossEntropy, binaryCrossEntropy };
-const optimisers = { sgd, adam, adamW, ivon, gaussNewton, lastLayerEvidence, marginalLikelihood };
-const schedules = { cosineDecay, linearDecay };
-
 /** Results that share memory with what the worker keeps. */
 const shares = ["named"];
-
-/** What makes functions of what stood for them. */
-const makers: Readonly<Record<string, (known: Mark) => unknown>> = {
-  likelihood({ entry }) {
-    const { ratios } = entry as { readonly ratios?: readonly number[] };
-    return readEntry(new Fields("likelihood", entry as Json, [...entryFields, "apart"]), ratios?.length ?? 0);
-  },
-  loss({ name, options }) {
-    const loss = losses[name as keyof typeof losses];
-    return options === undefined ? loss : (loss as typeof crossEntropy).with(options as object);
-  },
-  optimizer: ({ name, options }) => optimisers[name as keyof typeof optimisers](options as object),
-  schedule: ({ name, options }) => schedules[name as keyof typeof schedules](options as object),
-};
 
 /** One page's connection. */
 class Session {
@@ -216,20 +186,7 @@ class Session {
         this.#post({ id, callback: known.at, args }, where);
       };
     }
-    return elsewhere(where, kind, () => makers[kind](known));
-  }
-}
-
-/** What is made of names. @throws ValueError for one that is not defined here */
-function elsewhere<T>(where: string, what: string, make: () => T): T {
-  try {
-    return make();
-  } catch (cause) {
-    if (!(cause instanceof LaplaceError)) throw cause;
-    throw new ValueError(
-      `${where}: the worker cannot make the ${what}. ${cause.message} The worker's program is its file: one of your own imports "laplace-ts/worker", and defines what is yours.`,
-      { cause },
-    );
+    return byName(where, kind, known);
   }
 }
 

@@ -16,6 +16,10 @@ export interface Mark {
 /** A mark of a kind, with what is to be known. */
 export const mark = (kind: string, known: object = {}): Mark => ({ ...known, [MARK]: kind });
 
+/** What a mark stands for; undefined for an object that is none. */
+export const kindOfMark = (value: object): string | undefined =>
+  MARK in value ? String((value as Mark)[MARK]) : undefined;
+
 /** How one side packs its values. */
 export interface Packing {
   /** What is called, for messages. */

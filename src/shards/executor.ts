@@ -8,6 +8,8 @@ export interface ShardTask<Common, Job, Result> {
   readonly name: string;
   /** Begins: gives what does one shard, and reports how many of its examples are done. */
   begin(common: Common): Steps<(job: Job) => Steps<Result, number>>;
+  /** Adds results of neighbours, the left one's first, where results are sums: over the tree, to the bits of one thread. */
+  add?(common: Common, left: Result, right: Result): Result;
 }
 
 /** Work in shards. */
@@ -19,8 +21,11 @@ export interface Shards<Common = unknown, Job = unknown, Result = unknown> {
   prepare(): Steps<Common>;
   /** The shards in order, made as they are asked for. */
   readonly jobs: Iterable<Job>;
-  /** Takes the result of the shard at this place, from 0: in any order, and it may be told a second time. */
-  take(place: number, result: Result): void;
+  /**
+   * Takes the result of the shard at this place, from 0: in any order, and it may be told a second time. Where results are sums, it
+   * takes that of 2^level shards as well, the first of which is place · 2^level.
+   */
+  take(place: number, result: Result, level?: number): void;
 }
 
 /** Who does shards. The results do not depend on it. */

@@ -14,14 +14,18 @@ export class Tree<T> {
     this.#add = add;
   }
 
-  /** Takes the result of a shard. One that comes a second time is not looked at. */
-  take(place: number, result: T): void {
-    if (this.#seen.has(place)) return;
-    this.#seen.add(place);
+  /**
+   * Takes the result of a shard, or the sum of 2^level shards, the first of which is place · 2^level. What comes a second time is not
+   * looked at; whoever gives sums gives none of a shard that came by itself.
+   */
+  take(place: number, result: T, level = 0): void {
+    const shard = place * 2 ** level;
+    if (this.#seen.has(shard)) return;
+    for (let one = shard; one < shard + 2 ** level; one++) this.#seen.add(one);
     let [at, sum] = [place, result];
-    for (let level = 0; ; level++, at = Math.floor(at / 2)) {
-      this.#waiting[level] ??= new Map();
-      const waiting = this.#waiting[level];
+    for (let up = level; ; up++, at = Math.floor(at / 2)) {
+      while (this.#waiting.length <= up) this.#waiting.push(new Map());
+      const waiting = this.#waiting[up];
       const beside = at % 2 === 0 ? at + 1 : at - 1;
       const other = waiting.get(beside);
       if (!waiting.has(beside)) {

@@ -35,6 +35,29 @@ describe("a tree of sums", () => {
     );
   });
 
+  test("takes sums of neighbours in the place of these, whoever added them", () => {
+    const cases = fc.record({ count: fc.integer({ min: 1, max: 40 }), seed: fc.infiniteStream(fc.nat(5)) });
+    fc.assert(
+      fc.property(cases, ({ count, seed }) => {
+        // Whole subtrees of a tree's own choice.
+        const blocks: [level: number, place: number][] = [];
+        const cut = (level: number, place: number) => {
+          const [first, end] = [place * 2 ** level, (place + 1) * 2 ** level];
+          if (first >= count) return;
+          if (end <= count && (level === 0 || seed.next().value % 2 === 0)) blocks.push([level, place]);
+          else for (const half of [2 * place, 2 * place + 1]) cut(level - 1, half);
+        };
+        cut(6, 0);
+        const tree = new Tree(add);
+        const of = ([level, place]: [number, number]) =>
+          slow(names(count).slice(place * 2 ** level, (place + 1) * 2 ** level)) as string;
+        blocks.sort((a, b) => ((a[1] * 7 + a[0]) % 5) - ((b[1] * 7 + b[0]) % 5));
+        for (const block of [...blocks, ...blocks]) tree.take(block[1], of(block), block[0]);
+        expect(tree.total()).toBe(slow(names(count)));
+      }),
+    );
+  });
+
   test("holds the logarithm of their number, where they come in order", () => {
     const held: number[] = [];
     const tree = new Tree((a: number, b: number) => {

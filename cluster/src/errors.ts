@@ -1,0 +1,39 @@
+// The errors of this package.
+
+import { LaplaceError } from "laplace-ts";
+
+/** What is wrong with a store, or with an object in it. */
+export type StoreProblem =
+  /** An object that is needed is not there. */
+  | "missing"
+  /** An object ends before it should. */
+  | "truncated"
+  /** An object's bytes are not those that were written. */
+  | "altered"
+  /** Two workers gave a shard other bits. */
+  | "conflict"
+  /** There is no room. */
+  | "full"
+  /** The store does not let us read or write there, or cannot do what is needed of it. */
+  | "refused"
+  /** The store did not answer, or had an error of its own that may pass. */
+  | "unreachable";
+
+/** A store that did not do what was asked, or an object in it that is not what was written. `reason` says which. */
+export class StoreError extends LaplaceError {
+  override name: string = "StoreError";
+  readonly reason: StoreProblem;
+
+  constructor(reason: StoreProblem, message: string, options?: ErrorOptions) {
+    super(message);
+    this.reason = reason;
+    if (options?.cause !== undefined) this.cause = options.cause;
+  }
+}
+
+/** Whether an error may pass: what was asked can be asked again. */
+export const mayPass = (error: unknown): boolean => error instanceof StoreError && error.reason === "unreachable";
+
+/** Whether an object is there that is not what was written: as good as none. */
+export const isBroken = (error: unknown): boolean =>
+  error instanceof StoreError && (error.reason === "truncated" || error.reason === "altered");

@@ -1,0 +1,9 @@
+// laplace-ts/executor: what executors of one's own need, which have shards done beyond this process: their work as files.
+
+export type { Safetensors } from "./io/safetensors.ts";
+export { version } from "./io/version.ts";
+export type { BurstOptions, ExamplesReport, Steps, StopSignal } from "./kernels/steps.ts";
+export { inBursts } from "./kernels/steps.ts";
+export { errorMessage, errorOf } from "./remote/errors.ts";
+export { type GetFile, type PutFile, readResult, StoredWork, writeJob, writeWork } from "./remote/stored.ts";
+export type { Executor, Shards, ShardTask } from "./shards/executor.ts";

@@ -1,0 +1,164 @@
+// Work in shards as files, for executors beyond this process: what all shards have in common, one shard, and what comes of it.
+
+import type { NDArray } from "../array/ndarray.ts";
+import { FileError, LaplaceError } from "../errors.ts";
+import type { Json } from "../io/json.ts";
+import { networkJson } from "../io/networks.ts";
+import { loadPosterior, savePosterior } from "../io/posteriors.ts";
+import type { Safetensors } from "../io/safetensors.ts";
+import { version } from "../io/version.ts";
+import { kernels } from "../kernels/kernels.ts";
+import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
+import type { Posterior } from "../laplace/posterior.ts";
+import { Network } from "../network/network.ts";
+import type { ShardTask } from "../shards/executor.ts";
+import { bringAll } from "../structures/all.ts";
+import { byName, networkOf } from "./by-name.ts";
+import { contentsOf, valueFrom } from "./contents.ts";
+import type { Kept } from "./keeper.ts";
+import { standByName } from "./stand.ts";
+import { type Codec, codecOf } from "./tasks.ts";
+import { kindOfMark, type Mark, mark, pack, unpack } from "./values.ts";
+
+const [TASK, WHERE, LIBRARY] = ["laplace-ts.task", "laplace-ts.where", "laplace-ts.library"];
+
+/** Keeps bytes somewhere, and gives the name by which they are found there. */
+export type PutFile = (bytes: Uint8Array) => Promise<string>;
+/** The bytes of that name. */
+export type GetFile = (name: string) => Promise<Uint8Array>;
+
+const packed = (where: string, value: unknown) =>
+  pack(value, {
+    where,
+    give: false,
+    transfer: new Set(),
+    stand: (own, name) => standByName(where, own, name),
+  });
+
+const unpacked = (where: string, contents: Safetensors) =>
+  unpack(valueFrom(where, contents), (kind, known) => byName(where, kind, known));
+
+/**
+ * What all shards of a task have in common, as arrays and texts, written once: the network or the posterior, the likelihood, options.
+ * @param put where a posterior's own file goes
+ * @throws ValueError, LaplaceError for what cannot leave the process: a likelihood without a name, a structure that keeps its data
+ */
+export async function writeWork<Common, Job, Result>(
+  where: string,
+  task: ShardTask<Common, Job, Result>,
+  common: Common,
+  put: PutFile,
+): Promise<Safetensors> {
+  const keep = async (kept: Kept) => {
+    if (!(kept instanceof Network)) return mark("posteriorFile", { name: await put(savePosterior(kept as Posterior)) });
+    const { parameters, buffers } = kept;
+    return mark("networkHere", { network: { graph: networkJson(kept), parameters, buffers } });
+  };
+  const written = await codecOf<Common, Job, Result>(task.name).write(common, keep);
+  return contentsOf(packed(where, written), { [TASK]: task.name, [WHERE]: where, [LIBRARY]: version });
+}
+
+/** One shard of a task, as arrays and texts: its rows of the data. */
+export function writeJob<Job>(where: string, task: ShardTask<never, Job, unknown>, job: Job): Safetensors {
+  return contentsOf(packed(where, codecOf<never, Job, unknown>(task.name).writeJob(job)));
+}
+
+/** Reads what came of a shard elsewhere, or a sum of that. @throws FileError */
+export function readResult<Common, Job, Result>(
+  where: string,
+  task: ShardTask<Common, Job, Result>,
+  common: Common,
+  contents: Safetensors,
+): Result {
+  return codecOf<Common, Job, Result>(task.name).readResult(common, unpacked(where, contents) as never);
+}
+
+/** Work that was written: does shards, and adds what came of them. */
+export class StoredWork {
+  /** The function that is named in errors. */
+  readonly where: string;
+  readonly #codec: Codec<unknown, unknown, unknown>;
+  readonly #common: unknown;
+  readonly #do: (job: unknown) => Steps<unknown, number>;
+
+  private constructor(
+    where: string,
+    codec: Codec<unknown, unknown, unknown>,
+    common: unknown,
+    work: (job: unknown) => Steps<unknown, number>,
+  ) {
+    this.where = where;
+    this.#codec = codec;
+    this.#common = common;
+    this.#do = work;
+  }
+
+  /**
+   * Begins work that `writeWork` wrote, on one thread.
+   * @throws FileError for something else; LaplaceError for that of another version of the library; ValueError for likelihoods and
+   *   primitives that are not defined in this process
+   */
+  static async open(contents: Safetensors, get: GetFile): Promise<StoredWork> {
+    const { [TASK]: task, [WHERE]: where, [LIBRARY]: library } = contents.metadata;
+    if (task === undefined || where === undefined || library === undefined) {
+      throw new FileError("malformed", "The file is not work in shards.");
+    }
+    if (library !== version) {
+      throw new LaplaceError(
+        `The work was written by laplace-ts ${library}, and this is ${version}: all machines of a fit need the same version.`,
+      );
+    }
+    bringAll();
+    kernels.setThreads(1);
+    const files = new Map<object, Uint8Array>();
+    const value = valueFrom(where, contents);
+    await fetchFiles(value, get, files);
+    const written = unpack(value, (kind, known) => {
+      if (kind === "networkHere") {
+        const { graph, parameters, buffers } = unpack(known.network, () => undefined) as {
+          readonly graph: Json;
+          readonly parameters: NDArray;
+          readonly buffers: NDArray;
+        };
+        return networkOf(where, graph, parameters, buffers);
+      }
+      const bytes = files.get(known);
+      return bytes === undefined ? byName(where, kind, known) : loadPosterior(bytes);
+    });
+    const codec = codecOf<unknown, unknown, unknown>(task);
+    const common = codec.read(written as never);
+    return new StoredWork(where, codec, common, await inBursts(codec.task.begin(common)));
+  }
+
+  /** Does a shard that `writeJob` wrote. @throws what its task throws; the signal's reason */
+  async do(job: Safetensors, options: BurstOptions<ExamplesReport> = {}): Promise<Safetensors> {
+    const result = await inBursts(reportingExamples(this.#do(unpacked(this.where, job))), options);
+    return this.#write(result);
+  }
+
+  /** Whether results add. */
+  get adds(): boolean {
+    return this.#codec.task.add !== undefined;
+  }
+
+  /** Adds two results, of neighbours in the tree, the left one's first. */
+  add(left: Safetensors, right: Safetensors): Safetensors {
+    const { task } = this.#codec;
+    const [ours, theirs] = [left, right].map((one) =>
+      this.#codec.readResult(this.#common, unpacked(this.where, one) as never),
+    );
+    if (task.add === undefined) throw new LaplaceError(`Results of the task "${task.name}" do not add.`);
+    return this.#write(task.add(this.#common, ours, theirs));
+  }
+
+  #write(result: unknown): Safetensors {
+    return contentsOf(packed(this.where, this.#codec.writeResult(this.#common, result)));
+  }
+}
+
+/** Gets the files that stand in a value. */
+async function fetchFiles(value: unknown, get: GetFile, files: Map<object, Uint8Array>): Promise<void> {
+  if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return;
+  if (kindOfMark(value) === "posteriorFile") files.set(value, await get(String((value as Mark).name)));
+  else for (const one of Object.values(value)) await fetchFiles(one, get, files);
+}
