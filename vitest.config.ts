@@ -5,17 +5,25 @@ import { defineConfig } from "vitest/config";
 
 /** By which packages' modules are found: what is kept of modules is of the places where they were. */
 const exportsHash = createHash("sha256");
-for (const name of ["package.json", "models/package.json", "cli/package.json"]) exportsHash.update(readFileSync(name));
+for (const name of ["package.json", "models/package.json", "cluster/package.json", "cli/package.json"]) exportsHash.update(readFileSync(name));
+
+const sources: Readonly<Record<string, string>> = {
+  "laplace-ts": "src/index.ts",
+  "laplace-ts/executor": "src/executor.ts",
+};
 
 /** What all runs share. */
 export const shared = defineConfig({
   plugins: [
     {
-      // What tests take from the examples runs on the sources, too.
-      name: "examples-on-sources",
+      // What tests take from the examples and from the cluster runs on the sources, too.
+      name: "packages-on-sources",
       enforce: "pre",
       resolveId: (source, importer) =>
-        source === "laplace-ts" && importer?.startsWith(resolve("examples")) ? resolve("src/index.ts") : undefined,
+        Object.hasOwn(sources, source) &&
+        ["examples", "cluster"].some((folder) => importer?.startsWith(resolve(folder)))
+          ? resolve(sources[source])
+          : undefined,
     },
   ],
   test: {

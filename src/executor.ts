@@ -5,5 +5,13 @@ export { version } from "./io/version.ts";
 export type { BurstOptions, ExamplesReport, Steps, StopSignal } from "./kernels/steps.ts";
 export { inBursts } from "./kernels/steps.ts";
 export { errorMessage, errorOf } from "./remote/errors.ts";
-export { type GetFile, type PutFile, readResult, StoredWork, writeJob, writeWork } from "./remote/stored.ts";
+export {
+  type GetFile,
+  type PutFile,
+  readResult,
+  StoredWork,
+  type WrittenJob,
+  writeJob,
+  writeWork,
+} from "./remote/stored.ts";
 export type { Executor, Shards, ShardTask } from "./shards/executor.ts";

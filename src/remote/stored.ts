@@ -7,10 +7,10 @@ import { networkJson } from "../io/networks.ts";
 import { loadPosterior, savePosterior } from "../io/posteriors.ts";
 import type { Safetensors } from "../io/safetensors.ts";
 import { version } from "../io/version.ts";
-import { kernels } from "../kernels/kernels.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import { Network } from "../network/network.ts";
+import type { Batch } from "../network/run.ts";
 import type { ShardTask } from "../shards/executor.ts";
 import { bringAll } from "../structures/all.ts";
 import { byName, networkOf } from "./by-name.ts";
@@ -58,9 +58,21 @@ export async function writeWork<Common, Job, Result>(
   return contentsOf(packed(where, written), { [TASK]: task.name, [WHERE]: where, [LIBRARY]: version });
 }
 
+/** A shard, and how many examples it has, 0 where it is no part of data. */
+export interface WrittenJob extends Safetensors {
+  readonly examples: number;
+}
+
 /** One shard of a task, as arrays and texts: its rows of the data. */
-export function writeJob<Job>(where: string, task: ShardTask<never, Job, unknown>, job: Job): Safetensors {
-  return contentsOf(packed(where, codecOf<never, Job, unknown>(task.name).writeJob(job)));
+export function writeJob<Common, Job, Result>(
+  where: string,
+  task: ShardTask<Common, Job, Result>,
+  job: Job,
+): WrittenJob {
+  const written = codecOf<Common, Job, Result>(task.name).writeJob(job);
+  const { batches } = written as { readonly batches?: readonly Batch[] };
+  const examples = batches?.reduce((sum, { inputs }) => sum + inputs.shape[0], 0) ?? 0;
+  return { ...contentsOf(packed(where, written)), examples };
 }
 
 /** Reads what came of a shard elsewhere, or a sum of that. @throws FileError */
@@ -94,7 +106,7 @@ export class StoredWork {
   }
 
   /**
-   * Begins work that `writeWork` wrote, on one thread.
+   * Begins work that `writeWork` wrote.
    * @throws FileError for something else; LaplaceError for that of another version of the library; ValueError for likelihoods and
    *   primitives that are not defined in this process
    */
@@ -109,7 +121,6 @@ export class StoredWork {
       );
     }
     bringAll();
-    kernels.setThreads(1);
     const files = new Map<object, Uint8Array>();
     const value = valueFrom(where, contents);
     await fetchFiles(value, get, files);
