@@ -37,3 +37,22 @@ export const mayPass = (error: unknown): boolean => error instanceof StoreError 
 /** Whether an object is there that is not what was written: as good as none. */
 export const isBroken = (error: unknown): boolean =>
   error instanceof StoreError && (error.reason === "truncated" || error.reason === "altered");
+
+/** A shard that no worker did: their processes ended, or lost it, time and again. */
+export class ShardError extends LaplaceError {
+  override name: string = "ShardError";
+  readonly fit: string;
+  readonly shard: number;
+
+  constructor(fit: string, shard: number, message: string) {
+    super(message);
+    this.fit = fit;
+    this.shard = shard;
+  }
+}
+
+/** Whether an error is a shard's own, which another try will not change: wrong data, options, or bits. */
+export function isLasting(error: unknown): boolean {
+  if (error instanceof StoreError) return error.reason === "conflict";
+  return error instanceof LaplaceError && !(error instanceof ShardError);
+}

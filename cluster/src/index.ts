@@ -1,6 +1,8 @@
 // laplace-ts-cluster: the public surface, all of it.
 
-export { StoreError, type StoreProblem } from "./errors.ts";
+export { type Cluster, type ClusterOptions, cluster } from "./cluster.ts";
+export { ShardError, StoreError, type StoreProblem } from "./errors.ts";
 export { folderStore } from "./store/folder.ts";
 export { openStore, type StoreAddress } from "./store/open.ts";
 export type { Store, StoredObject } from "./store/store.ts";
+export { type WorkerEvent, type WorkOptions, work } from "./worker/worker.ts";

@@ -7,15 +7,15 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { inBursts } from "laplace-ts/executor";
 import { afterAll, describe, expect, test } from "vitest";
-import type { Executor } from "../../src/shards/executor.ts";
-import { type Case, cases, given } from "../../test/shards/given.ts";
-import { BegunFit } from "../src/fits/begun.ts";
-import { FitWork } from "../src/fits/doing.ts";
-import { folderStore } from "../src/store/folder.ts";
-import { retrying } from "../src/store/retrying.ts";
-import type { Store } from "../src/store/store.ts";
-import { chances, faulty } from "./faulty.ts";
-import { reasonOf } from "./store-contract.ts";
+import type { Executor } from "../../../src/shards/executor.ts";
+import { type Case, cases, given } from "../../../test/shards/given.ts";
+import { BegunFit } from "../../src/fits/begun.ts";
+import { FitWork } from "../../src/fits/doing.ts";
+import { folderStore } from "../../src/store/folder.ts";
+import { retrying } from "../../src/store/retrying.ts";
+import type { Store } from "../../src/store/store.ts";
+import { chances, faulty } from "../faulty.ts";
+import { reasonOf } from "../store-contract.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-fits-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -61,7 +61,7 @@ describe("a fit through the store", () => {
         const store = folderStore(mkdtempSync(join(folder, "one-")));
         expect(numbers(await sums(byStore(store, one.seed)))).toBe(numbers(await sums()));
       }),
-      { numRuns: 5 },
+      { numRuns: 40 },
     );
   });
 

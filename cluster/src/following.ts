@@ -1,0 +1,211 @@
+// A fit on machines, followed to its end by whoever asked for it.
+
+import type { BurstOptions, ExamplesReport } from "laplace-ts/executor";
+import type { BegunFit } from "./fits/begun.ts";
+import { failureOf, NOBODY } from "./queue/jobs.ts";
+import type { Hearer, ShardQueue } from "./queue/waiting.ts";
+
+/** How a fit is followed. */
+export interface FollowOptions extends BurstOptions<ExamplesReport> {
+  readonly attempts: number;
+  readonly onWarning: (message: string) => void;
+}
+
+/** Milliseconds between two looks at what nobody tells. */
+const LOOK = 250;
+/** Milliseconds without a word of the queue after which the store is asked what is done, and what is missing goes to the queue again. */
+const QUIET = 20_000;
+/** Milliseconds after which somebody is told that no worker listens, or that the queue is away. */
+const LONELY = 5000;
+
+/** See `Executor.run`. */
+export class Following<Common, Job, Result> implements Hearer {
+  readonly #begun: BegunFit<Common, Job, Result>;
+  readonly #queue: ShardQueue;
+  readonly #options: FollowOptions;
+  /** Shards of which nothing came yet, and how many of their examples are done. */
+  readonly #pending = new Map<number, number>();
+  /** Examples of shards that are done. */
+  #done = 0;
+  #failure: { readonly shard: number; readonly error: unknown } | undefined;
+  /** What is thrown at once: an abort. */
+  #reason: { readonly error: unknown } | undefined;
+  #heard = performance.now();
+  #again = false;
+  #wake: () => void = () => {};
+
+  constructor(begun: BegunFit<Common, Job, Result>, queue: ShardQueue, options: FollowOptions) {
+    this.#begun = begun;
+    this.#queue = queue;
+    this.#options = options;
+  }
+
+  progress(shard: number, examples: number): void {
+    this.#heard = performance.now();
+    if (this.#pending.has(shard)) this.#pending.set(shard, Math.min(examples, this.#begun.fit.examples[shard]));
+    this.#report();
+  }
+
+  done(shard: number): void {
+    this.#heard = performance.now();
+    if (!this.#pending.delete(shard)) return;
+    this.#done += this.#begun.fit.examples[shard];
+    this.#report();
+    if (this.#pending.size === 0) this.#wake();
+  }
+
+  failed(shard: number, text: string): void {
+    this.#heard = performance.now();
+    if (!this.#pending.has(shard)) return;
+    if (text === NOBODY) {
+      // Somebody else who asked for the same fit gave it up.
+      this.#again = true;
+    } else if (this.#failure === undefined || shard < this.#failure.shard) {
+      this.#failure = { shard, error: failureOf(text, { fit: this.#begun.fit.name, shard }) };
+    }
+    this.#wake();
+  }
+
+  back(): void {
+    this.#again = true;
+    this.#wake();
+  }
+
+  /** Reports how far all is; an error of who hears it stops all. */
+  #report(): void {
+    let examples = this.#done;
+    for (const some of this.#pending.values()) examples += some;
+    try {
+      this.#options.onProgress?.({ examples });
+    } catch (error) {
+      this.#stop(error);
+    }
+    this.#look();
+  }
+
+  /** Hears an abort. */
+  #look(): void {
+    try {
+      this.#options.signal?.throwIfAborted();
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  #stop(error: unknown): void {
+    this.#reason ??= { error };
+    this.#wake();
+  }
+
+  /** Waits until all is done, and hands over what came of it. @throws the first shard's own error; the signal's reason; StoreError */
+  async toTheEnd(): Promise<void> {
+    const { name } = this.#begun.fit;
+    const { signal } = this.#options;
+    const heard = signal as Partial<AbortSignal> | undefined;
+    const abort = () => this.#look();
+    heard?.addEventListener?.("abort", abort);
+    const timer = setInterval(abort, LOOK);
+    try {
+      // What turns out to be broken is missing, and done again.
+      do {
+        if ((await this.#refresh()) > 0) await this.#wait();
+      } while ((await this.#begun.collect()).length > 0);
+    } catch (error) {
+      await this.#giveUp();
+      throw error;
+    } finally {
+      clearInterval(timer);
+      heard?.removeEventListener?.("abort", abort);
+      this.#queue.unhear(name, this);
+    }
+  }
+
+  /** Asks the store what is missing, and has it in the queue. */
+  async #refresh(): Promise<number> {
+    const { fit } = this.#begun;
+    const missing = await this.#begun.missing();
+    const before = new Map(this.#pending);
+    this.#pending.clear();
+    for (const shard of missing) this.#pending.set(shard, before.get(shard) ?? 0);
+    const open = missing.reduce((sum, shard) => sum + fit.examples[shard], 0);
+    this.#done = fit.examples.reduce((sum, own) => sum + own, 0) - open;
+    if (missing.length === 0) return 0;
+    await this.#orStopped(this.#queue.hear(fit.name, this));
+    await this.#orStopped(this.#queue.add(fit.name, missing, this.#options.attempts));
+    return missing.length;
+  }
+
+  async #wait(): Promise<void> {
+    const { fit } = this.#begun;
+    const begun = performance.now();
+    let told = false;
+    let left = false;
+    this.#heard = begun;
+    for (;;) {
+      if (this.#reason !== undefined) throw this.#reason.error;
+      if (this.#failure !== undefined) {
+        const { shard: first, error } = this.#failure;
+        // As in order: shards before it may fail too, and those after it are not begun.
+        const later = [...this.#pending.keys()].filter((shard) => shard >= first);
+        for (const shard of later) this.#pending.delete(shard);
+        if (!left) await this.#orStopped(this.#queue.remove(fit.name, later));
+        left = true;
+        if (this.#pending.size === 0) throw error;
+      }
+      if (this.#pending.size === 0) return;
+      if (this.#again || performance.now() - this.#heard > QUIET) {
+        this.#again = false;
+        this.#heard = performance.now();
+        if (this.#failure === undefined) await this.#refresh();
+        continue;
+      }
+      if (!told && performance.now() - Math.max(begun, this.#heard) > LONELY) told = await this.#warn();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 1000);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = () => {};
+    }
+  }
+
+  /** Says why nothing happens. */
+  async #warn(): Promise<boolean> {
+    const { trouble } = this.#queue;
+    const { onWarning } = this.#options;
+    if (trouble !== undefined) {
+      onWarning(`cluster: the queue does not answer: ${trouble}. Waiting until it is back.`);
+      return true;
+    }
+    if ((await this.#queue.workers()) > 0) return false;
+    onWarning(
+      "cluster: no worker of this version and build listens to the queue: start laplace worker on some machines. Waiting for one.",
+    );
+    return true;
+  }
+
+  /** What a promise gives, unless all is to stop before. */
+  async #orStopped<T>(promise: Promise<T>): Promise<T> {
+    const stopped = new Promise<never>((_, reject) => {
+      const timer = setInterval(() => {
+        this.#look();
+        if (this.#reason !== undefined) reject(this.#reason.error);
+      }, LOOK);
+      promise.catch(() => {}).finally(() => clearInterval(timer));
+    });
+    return Promise.race([promise, stopped]);
+  }
+
+  /** Leaves nothing in the queue. What is done stays in the store. */
+  async #giveUp(): Promise<void> {
+    if (this.#queue.trouble !== undefined) return;
+    const { name } = this.#begun.fit;
+    const leave = async () => {
+      await this.#queue.cancel(name);
+      await this.#queue.remove(name, this.#pending.keys());
+    };
+    await Promise.race([leave().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+  }
+}

@@ -1,0 +1,233 @@
+// A worker: takes shards from the queue and has them summed. This process does not compute: it renews the leases, so that a long
+// shard is never taken for a dead one.
+
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
+import { OptionError } from "laplace-ts";
+import { arithmetic } from "../fits/arithmetic.ts";
+import {
+  CANCELLED,
+  cancelledKey,
+  failureText,
+  NOBODY,
+  PREFIX,
+  queueName,
+  readJob,
+  type ShardJob,
+} from "../queue/jobs.ts";
+import { connectRedis, withoutPassword } from "../queue/redis.ts";
+import { openStore, type StoreAddress } from "../store/open.ts";
+import { Failed, Lane } from "./lane.ts";
+
+/** Something that happened on a worker. */
+export interface WorkerEvent {
+  readonly event: "ready" | "begun" | "done" | "failed" | "given back" | "lost" | "queue" | "stopped";
+  readonly worker: string;
+  readonly fit?: string;
+  readonly shard?: number;
+  /** Of a shard that is done. */
+  readonly milliseconds?: number;
+  readonly examples?: number;
+  /** Why, without passwords. */
+  readonly reason?: string;
+}
+
+/** Options of `work`. */
+export interface WorkOptions {
+  /** The address of Redis or Valkey. */
+  readonly queue: string;
+  /** The same store as that of whoever asks for fits. */
+  readonly store: StoreAddress;
+  /** How many shards are done at the same time, by a process each (default 1). */
+  readonly concurrency?: number | undefined;
+  /** Milliseconds for which a shard is this worker's, unless it says that it still does it (default 30,000). */
+  readonly lease?: number | undefined;
+  /** Takes shards of fits that allow machines of any arithmetic, and no others (default false). */
+  readonly mixBuilds?: boolean | undefined;
+  /** Milliseconds without a shard after which it ends (default: never). */
+  readonly stopWhenIdle?: number | undefined;
+  /** Milliseconds for which shards may be finished when it is to stop; then they are given back (default 20,000). */
+  readonly grace?: number | undefined;
+  /** Files that define likelihoods and primitives of one's own. */
+  readonly imports?: readonly string[] | undefined;
+  /** What it is called in messages and results (default: the host's name and the process). */
+  readonly name?: string | undefined;
+  /** Stops it: what runs is finished, or given back. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears what happens. */
+  readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
+}
+
+const names = [
+  "queue",
+  "store",
+  "concurrency",
+  "lease",
+  "mixBuilds",
+  "stopWhenIdle",
+  "grace",
+  "imports",
+  "name",
+  "signal",
+  "onEvent",
+];
+
+/** How often a shard may be taken from workers that are gone, before it is given up. */
+const MOST_STALLED = 5;
+
+/** A number of milliseconds, or of something else, of at least so much. */
+function atLeast(name: string, value: unknown, least: number): number {
+  if (typeof value === "number" && value >= least && Number.isFinite(value)) return value;
+  throw new OptionError(`work: ${name} must be a number of at least ${least}, not ${JSON.stringify(value)}.`);
+}
+
+/** Does shards of fits until it is stopped. @throws OptionError for bad options */
+export async function work(options: WorkOptions): Promise<void> {
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new OptionError(`work: there is no option ${JSON.stringify(unknown)}.`);
+  await new WorkerOfShards(options).run();
+}
+
+class WorkerOfShards {
+  readonly #options: WorkOptions;
+  readonly #name: string;
+  readonly #lease: number;
+  readonly #grace: number;
+  readonly #lanes: Lane[];
+  readonly #free: Lane[];
+  readonly #running = new Map<string, { readonly job: ShardJob; readonly stop: AbortController }>();
+  #idle: NodeJS.Timeout | undefined;
+  #stop: () => void = () => {};
+
+  constructor(options: WorkOptions) {
+    const { queue, store, concurrency = 1, lease = 30_000, grace = 20_000, imports = [], name } = options;
+    withoutPassword("work", queue);
+    if (!Number.isInteger(concurrency)) throw new OptionError("work: concurrency must be a whole number.");
+    atLeast("concurrency", concurrency, 1);
+    this.#lease = atLeast("lease", lease, 100);
+    this.#grace = atLeast("grace", grace, 0);
+    if (options.stopWhenIdle !== undefined) atLeast("stopWhenIdle", options.stopWhenIdle, 0);
+    this.#options = options;
+    this.#name = name ?? `${hostname()}.${process.pid}`;
+    const { address } = openStore("work", store);
+    const settings = { store: address, by: this.#name, imports: imports.map((file) => resolve(file)) };
+    this.#lanes = Array.from({ length: concurrency }, () => new Lane(settings));
+    this.#free = [...this.#lanes];
+  }
+
+  async run(): Promise<void> {
+    const { queue, mixBuilds = false, signal } = this.#options;
+    const stopped = new Promise<void>((resolve) => {
+      this.#stop = resolve;
+    });
+    signal?.addEventListener("abort", this.#stop, { once: true });
+    if (signal?.aborted) this.#stop();
+    let said = "";
+    const onError = (reason: string) => {
+      // While there is no connection, each try has the same error.
+      if (reason !== said) this.#tell({ event: "queue", reason });
+      said = reason;
+    };
+    const redis = connectRedis("work", queue, onError);
+    const heard = connectRedis("work", queue, onError);
+    heard.on("message", (_, fit) => this.#cancel(({ job }) => job.fit === fit));
+    heard.subscribe(CANCELLED).catch(() => {});
+    redis.on("ready", () => {
+      said = "";
+    });
+    const worker = new Worker<ShardJob, number>(
+      queueName(mixBuilds),
+      (job, token) => this.#process(job, token, async (fit) => (await redis.exists(cancelledKey(fit))) > 0),
+      {
+        connection: redis,
+        prefix: PREFIX,
+        name: this.#name,
+        concurrency: this.#lanes.length,
+        lockDuration: this.#lease,
+        stalledInterval: this.#lease / 2,
+        maxStalledCount: MOST_STALLED,
+        drainDelay: 5,
+      },
+    );
+    worker.on("error", (error) => onError(error.message));
+    worker.on("lockRenewalFailed", (ids) => {
+      for (const id of ids) this.#lose(id);
+    });
+    worker.once("ready", () => this.#tell({ event: "ready", reason: arithmetic() }));
+    this.#rest();
+    await stopped;
+    clearTimeout(this.#idle);
+    const closing = worker.close();
+    const grace = setTimeout(() => this.#cancel(() => true), this.#grace);
+    // Without its queue it cannot even say goodbye.
+    const last = new Promise<void>((resolve) => setTimeout(resolve, this.#grace + 10_000).unref());
+    await Promise.race([closing, last]);
+    clearTimeout(grace);
+    for (const lane of this.#lanes) lane.close();
+    for (const one of [redis, heard]) one.disconnect();
+    signal?.removeEventListener("abort", this.#stop);
+    this.#tell({ event: "stopped" });
+  }
+
+  /** Does the shard of a job. */
+  async #process(job: Job<ShardJob, number>, token: string | undefined, cancelled: (fit: string) => Promise<boolean>) {
+    clearTimeout(this.#idle);
+    const own = readJob(job.data);
+    const id = job.id ?? "";
+    const stop = new AbortController();
+    // There are as many lanes as jobs at the same time.
+    const lane = this.#free.pop() as Lane;
+    const begun = performance.now();
+    try {
+      if (await cancelled(own.fit)) throw new UnrecoverableError(NOBODY);
+      this.#running.set(id, { job: own, stop });
+      this.#tell({ event: "begun", ...own });
+      const examples = await lane.do(own, stop.signal, (done) => {
+        job.updateProgress({ examples: done }).catch(() => {});
+      });
+      this.#tell({ event: "done", ...own, examples, milliseconds: Math.round(performance.now() - begun) });
+      return examples;
+    } catch (error) {
+      if (stop.signal.aborted) {
+        if (await cancelled(own.fit).catch(() => false)) throw new UnrecoverableError(NOBODY);
+        this.#tell({ event: "given back", ...own });
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+      if (!(error instanceof Failed)) throw error;
+      this.#tell({ event: "failed", ...own, reason: (error.error as Error).message });
+      const text = failureText(error.error);
+      throw error.lasting ? new UnrecoverableError(text) : new Error(text);
+    } finally {
+      this.#running.delete(id);
+      this.#free.push(lane);
+      this.#rest();
+    }
+  }
+
+  /** Gives up shards. */
+  #cancel(which: (running: { readonly job: ShardJob }) => boolean): void {
+    for (const one of this.#running.values()) if (which(one)) one.stop.abort();
+  }
+
+  /** Says that a lease is another's by now. The shard goes on: what comes of it is written once, whoever is first. */
+  #lose(id: string): void {
+    const running = this.#running.get(id);
+    if (running !== undefined) this.#tell({ event: "lost", ...running.job });
+  }
+
+  /** Waits for shards; where none come for long enough, it ends. */
+  #rest(): void {
+    const { stopWhenIdle } = this.#options;
+    if (stopWhenIdle === undefined || this.#running.size > 0) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      if (this.#running.size === 0) this.#stop();
+    }, stopWhenIdle);
+  }
+
+  #tell(event: Omit<WorkerEvent, "worker">): void {
+    this.#options.onEvent?.({ ...event, worker: this.#name });
+  }
+}

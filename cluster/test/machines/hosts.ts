@@ -1,0 +1,126 @@
+// Real processes for tests: Redis on a port of its own, and workers.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { WorkerEvent, WorkOptions } from "../../src/worker/worker.ts";
+
+/** A port that nobody has. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { readonly port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Waits until something holds. @throws after a minute */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 60_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`After a minute still not: ${what}.`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A Redis of a test. */
+export class RedisOfTest {
+  readonly port: number;
+  readonly #folder = mkdtempSync(join(tmpdir(), "laplace-redis-"));
+  #server: ChildProcess | undefined;
+
+  constructor(port: number) {
+    this.port = port;
+  }
+
+  static async start(): Promise<RedisOfTest> {
+    const redis = new RedisOfTest(await freePort());
+    await redis.start();
+    return redis;
+  }
+
+  get address(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<void> {
+    const args = ["--port", `${this.port}`, "--bind", "127.0.0.1", "--save", "", "--dir", this.#folder];
+    this.#server = spawn("redis-server", args, { stdio: "ignore" });
+    await until("Redis answers", () => {
+      try {
+        return execFileSync("redis-cli", ["-p", `${this.port}`, "ping"], { stdio: "pipe" })
+          .toString()
+          .includes("PONG");
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /** kill -9. */
+  async kill(): Promise<void> {
+    const server = this.#server as ChildProcess;
+    const ended = once(server, "exit");
+    server.kill("SIGKILL");
+    await ended;
+  }
+
+  /** Keys that are left. */
+  keys(): string[] {
+    const out = execFileSync("redis-cli", ["-p", `${this.port}`, "keys", "*"]).toString();
+    return out.split("\n").filter((line) => line !== "");
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A worker of a test, and what it said. */
+export class WorkerOfTest {
+  readonly events: WorkerEvent[] = [];
+  readonly process: ChildProcess;
+  readonly ended: Promise<readonly [code: number | null, signal: NodeJS.Signals | null]>;
+
+  constructor(options: WorkOptions & { readonly store: string }) {
+    const file = fileURLToPath(new URL("worker.mjs", import.meta.url));
+    this.process = spawn(process.execPath, [file, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
+    this.ended = once(this.process, "exit") as never;
+    const lines = createInterface({ input: this.process.stdout as NonNullable<ChildProcess["stdout"]> });
+    lines.on("line", (line) => this.events.push(JSON.parse(line) as WorkerEvent));
+  }
+
+  count(event: WorkerEvent["event"]): number {
+    return this.events.filter((one) => one.event === event).length;
+  }
+
+  async saw(event: WorkerEvent["event"], times = 1): Promise<void> {
+    await until(`the worker says "${event}"`, () => this.count(event) >= times);
+  }
+
+  /** The processes that sum. */
+  sums(): number[] {
+    const { pid } = this.process;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+    return children === "" ? [] : children.split(" ").map(Number);
+  }
+
+  /** kill -9 of the worker; its processes that sum hear that it is gone. */
+  async kill(): Promise<void> {
+    this.process.kill("SIGKILL");
+    await this.ended;
+  }
+
+  /** Stops the whole worker, as a machine that sleeps. */
+  signalAll(signal: NodeJS.Signals): void {
+    for (const pid of this.sums()) process.kill(pid, signal);
+    this.process.kill(signal);
+  }
+}
