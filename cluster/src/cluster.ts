@@ -9,6 +9,7 @@ import { Following } from "./following.ts";
 import { queueName } from "./queue/jobs.ts";
 import { withoutPassword } from "./queue/redis.ts";
 import { ShardQueue } from "./queue/waiting.ts";
+import { identityOf } from "./store/identity.ts";
 import { openStore, type StoreAddress } from "./store/open.ts";
 import { retrying } from "./store/retrying.ts";
 import type { Store } from "./store/store.ts";
@@ -97,7 +98,8 @@ class Machines implements Cluster {
     };
     const by = `${hostname()}.${process.pid}`;
     const begun = await BegunFit.write(store, shards, common, all(), { by, mixBuilds, signal });
-    this.#queue ??= new ShardQueue("cluster", queue, queueName(mixBuilds));
+    const name = queueName(await identityOf(store), mixBuilds);
+    this.#queue ??= new ShardQueue("cluster", queue, name);
     await new Following(begun, this.#queue, { attempts, onWarning, onProgress, signal }).toTheEnd();
   }
 

@@ -1,6 +1,7 @@
 // The errors of this package.
 
 import { LaplaceError } from "laplace-ts";
+import { errorOf } from "laplace-ts/executor";
 
 /** What is wrong with a store, or with an object in it. */
 export type StoreProblem =
@@ -55,4 +56,13 @@ export class ShardError extends LaplaceError {
 export function isLasting(error: unknown): boolean {
   if (error instanceof StoreError) return error.reason === "conflict";
   return error instanceof LaplaceError && !(error instanceof ShardError);
+}
+
+const own: Readonly<Record<string, abstract new (...args: never[]) => LaplaceError>> = { StoreError, ShardError };
+
+/** An error that another process wrote by `errorMessage`: of the same class, with the same fields. */
+export function errorFrom(message: unknown): Error {
+  const error = errorOf(message);
+  if (Object.hasOwn(own, error.name)) Object.setPrototypeOf(error, own[error.name].prototype);
+  return error;
 }

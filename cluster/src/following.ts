@@ -181,7 +181,7 @@ export class Following<Common, Job, Result> implements Hearer {
     }
     if ((await this.#queue.workers()) > 0) return false;
     onWarning(
-      "cluster: no worker of this version and build listens to the queue: start laplace worker on some machines. Waiting for one.",
+      "cluster: no worker of this version, build and store listens to the queue: start laplace worker on some machines. Waiting for one.",
     );
     return true;
   }

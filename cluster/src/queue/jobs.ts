@@ -1,9 +1,9 @@
 // Jobs of the queue: names alone, of a fit and of a shard. The store has everything else.
 
 import type { JobsOptions } from "bullmq";
-import { type LaplaceError, OptionError } from "laplace-ts";
-import { errorMessage, errorOf, version } from "laplace-ts/executor";
-import { ShardError, StoreError } from "../errors.ts";
+import { OptionError } from "laplace-ts";
+import { errorMessage, version } from "laplace-ts/executor";
+import { errorFrom, ShardError } from "../errors.ts";
 import { arithmetic, MIXED } from "../fits/arithmetic.ts";
 import { isFitName } from "../fits/fit.ts";
 
@@ -21,8 +21,12 @@ export interface ShardProgress {
   readonly examples: number;
 }
 
-/** The name of the queue for machines of this version and arithmetic, or for all of this version. */
-export const queueName = (mixBuilds: boolean): string => `shards-${version}-${mixBuilds ? MIXED : arithmetic()}`;
+/**
+ * The name of the queue for machines of this version and arithmetic, or for all of this version, that have the same store.
+ * @param identity the store's
+ */
+export const queueName = (identity: string, mixBuilds: boolean): string =>
+  `shards-${version}-${mixBuilds ? MIXED : arithmetic()}-${identity}`;
 
 /** A shard of a fit is in the queue once. */
 export const jobId = ({ fit, shard }: ShardJob): string => `${fit}-${shard}`;
@@ -61,20 +65,12 @@ export const NOBODY = "laplace-ts: nobody wants this fit any more";
 /** An error as the text of a job that failed. */
 export const failureText = (error: unknown): string => JSON.stringify(errorMessage(error));
 
-const own: Readonly<Record<string, abstract new (...args: never[]) => LaplaceError>> = { StoreError, ShardError };
-
 /** The error of that text: of the same class, with the same fields. */
-export function failureOf(text: string, job: ShardJob): Error {
-  let error: Error;
+export function failureOf(text: string, { fit, shard }: ShardJob): Error {
   try {
     const message = JSON.parse(text) as { readonly name?: unknown; readonly message?: unknown };
-    if (typeof message?.name !== "string" || typeof message.message !== "string") throw new Error();
-    error = errorOf(message);
-  } catch {
-    // The queue's own words, such as that a job stalled.
-    return new ShardError(job.fit, job.shard, `The shard ${job.shard} of the fit ${job.fit} was given up: ${text}.`);
-  }
-  const known = Object.hasOwn(own, error.name) ? own[error.name] : undefined;
-  if (known !== undefined) Object.setPrototypeOf(error, known.prototype);
-  return error;
+    if (typeof message?.name === "string" && typeof message.message === "string") return errorFrom(message);
+  } catch {}
+  // The queue's own words, such as that a job stalled.
+  return new ShardError(fit, shard, `The shard ${shard} of the fit ${fit} was given up: ${text}.`);
 }

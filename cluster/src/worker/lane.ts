@@ -3,8 +3,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LaplaceError } from "laplace-ts";
-import { errorOf } from "laplace-ts/executor";
-import { ShardError } from "../errors.ts";
+import { errorFrom, ShardError } from "../errors.ts";
 import type { ShardJob } from "../queue/jobs.ts";
 import type { FromSums, ToSums } from "./messages.ts";
 
@@ -75,7 +74,7 @@ export class Lane {
         this.#hear = (message) => {
           if ("progress" in message) onProgress(message.progress);
           else if ("done" in message) resolve(message.done);
-          else if ("failed" in message) reject(new Failed(errorOf(message.failed), message.lasting));
+          else if ("failed" in message) reject(new Failed(errorFrom(message.failed), message.lasting));
         };
         this.#say({ do: job });
       });
@@ -107,7 +106,7 @@ export class Lane {
           reject(new Failed(new LaplaceError(`The process that sums did not start: it ended ${why}.`), false));
         this.#hear = (message) => {
           if ("ready" in message) resolve();
-          else if ("failed" in message) reject(new Failed(errorOf(message.failed), false));
+          else if ("failed" in message) reject(new Failed(errorFrom(message.failed), false));
         };
         this.#say({ begin: this.#settings });
       });

@@ -17,7 +17,10 @@ import {
   type ShardJob,
 } from "../queue/jobs.ts";
 import { connectRedis, withoutPassword } from "../queue/redis.ts";
+import { identityOf } from "../store/identity.ts";
 import { openStore, type StoreAddress } from "../store/open.ts";
+import { retrying } from "../store/retrying.ts";
+import type { Store } from "../store/store.ts";
 import { Failed, Lane } from "./lane.ts";
 
 /** Something that happened on a worker. */
@@ -92,6 +95,7 @@ export async function work(options: WorkOptions): Promise<void> {
 class WorkerOfShards {
   readonly #options: WorkOptions;
   readonly #name: string;
+  readonly #store: Store;
   readonly #lease: number;
   readonly #grace: number;
   readonly #lanes: Lane[];
@@ -110,14 +114,15 @@ class WorkerOfShards {
     if (options.stopWhenIdle !== undefined) atLeast("stopWhenIdle", options.stopWhenIdle, 0);
     this.#options = options;
     this.#name = name ?? `${hostname()}.${process.pid}`;
-    const { address } = openStore("work", store);
-    const settings = { store: address, by: this.#name, imports: imports.map((file) => resolve(file)) };
+    this.#store = retrying(openStore("work", store));
+    const settings = { store: this.#store.address, by: this.#name, imports: imports.map((file) => resolve(file)) };
     this.#lanes = Array.from({ length: concurrency }, () => new Lane(settings));
     this.#free = [...this.#lanes];
   }
 
   async run(): Promise<void> {
     const { queue, mixBuilds = false, signal } = this.#options;
+    const shards = queueName(await identityOf(this.#store), mixBuilds);
     const stopped = new Promise<void>((resolve) => {
       this.#stop = resolve;
     });
@@ -137,7 +142,7 @@ class WorkerOfShards {
       said = "";
     });
     const worker = new Worker<ShardJob, number>(
-      queueName(mixBuilds),
+      shards,
       (job, token) => this.#process(job, token, async (fit) => (await redis.exists(cancelledKey(fit))) > 0),
       {
         connection: redis,

@@ -89,9 +89,12 @@ export class WorkerOfTest {
   readonly process: ChildProcess;
   readonly ended: Promise<readonly [code: number | null, signal: NodeJS.Signals | null]>;
 
-  constructor(options: WorkOptions & { readonly store: string }) {
+  constructor(options: WorkOptions & { readonly store: string }, env: NodeJS.ProcessEnv = {}) {
     const file = fileURLToPath(new URL("worker.mjs", import.meta.url));
-    this.process = spawn(process.execPath, [file, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] });
+    this.process = spawn(process.execPath, [file, JSON.stringify(options)], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...env },
+    });
     this.ended = once(this.process, "exit") as never;
     const lines = createInterface({ input: this.process.stdout as NonNullable<ChildProcess["stdout"]> });
     lines.on("line", (line) => this.events.push(JSON.parse(line) as WorkerEvent));
