@@ -8,8 +8,9 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { notebookCommand } from "./commands/notebook.ts";
-import { posteriorCommand } from "./commands/posterior.ts";
+import { mergeCommand, posteriorCommand } from "./commands/posterior.ts";
 import { predictCommand } from "./commands/predict.ts";
+import { workerCommand } from "./commands/worker.ts";
 import { exitCodeOf, exitCodes, systemMessage, UsageError } from "./errors.ts";
 import { removeUnfinished } from "./output/atomic.ts";
 import { plain, printError } from "./output/terminal.ts";
@@ -36,6 +37,8 @@ ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${
     compareCommand(),
     inspectCommand(),
     posteriorCommand(),
+    mergeCommand(),
+    workerCommand(),
     notebookCommand(),
     benchCommand(),
   ]) {

@@ -31,6 +31,7 @@ export class Following<Common, Job, Result> implements Hearer {
   /** What is thrown at once: an abort. */
   #reason: { readonly error: unknown } | undefined;
   #heard = performance.now();
+  #told = false;
   #again = false;
   #wake: () => void = () => {};
 
@@ -104,7 +105,10 @@ export class Following<Common, Job, Result> implements Hearer {
     const heard = signal as Partial<AbortSignal> | undefined;
     const abort = () => this.#look();
     heard?.addEventListener?.("abort", abort);
-    const timer = setInterval(abort, LOOK);
+    const timer = setInterval(() => {
+      this.#look();
+      if (!this.#told && performance.now() - this.#heard > LONELY) void this.#warn();
+    }, LOOK);
     try {
       // What turns out to be broken is missing, and done again.
       do {
@@ -137,10 +141,8 @@ export class Following<Common, Job, Result> implements Hearer {
 
   async #wait(): Promise<void> {
     const { fit } = this.#begun;
-    const begun = performance.now();
-    let told = false;
     let left = false;
-    this.#heard = begun;
+    let asked = performance.now();
     for (;;) {
       if (this.#reason !== undefined) throw this.#reason.error;
       if (this.#failure !== undefined) {
@@ -153,13 +155,12 @@ export class Following<Common, Job, Result> implements Hearer {
         if (this.#pending.size === 0) throw error;
       }
       if (this.#pending.size === 0) return;
-      if (this.#again || performance.now() - this.#heard > QUIET) {
+      if (this.#again || performance.now() - Math.max(this.#heard, asked) > QUIET) {
         this.#again = false;
-        this.#heard = performance.now();
         if (this.#failure === undefined) await this.#refresh();
+        asked = performance.now();
         continue;
       }
-      if (!told && performance.now() - Math.max(begun, this.#heard) > LONELY) told = await this.#warn();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 1000);
         this.#wake = () => {
@@ -171,19 +172,18 @@ export class Following<Common, Job, Result> implements Hearer {
     }
   }
 
-  /** Says why nothing happens. */
-  async #warn(): Promise<boolean> {
+  /** Says once why nothing happens. */
+  async #warn(): Promise<void> {
     const { trouble } = this.#queue;
     const { onWarning } = this.#options;
-    if (trouble !== undefined) {
-      onWarning(`cluster: the queue does not answer: ${trouble}. Waiting until it is back.`);
-      return true;
-    }
-    if ((await this.#queue.workers()) > 0) return false;
+    if (trouble === undefined && (await this.#queue.workers().catch(() => 1)) > 0) return;
+    if (this.#told) return;
+    this.#told = true;
     onWarning(
-      "cluster: no worker of this version, build and store listens to the queue: start laplace worker on some machines. Waiting for one.",
+      trouble === undefined
+        ? "cluster: no worker of this version, build and store listens to the queue: start laplace worker on some machines. Waiting for one."
+        : `cluster: the queue does not answer: ${trouble}. Waiting until it does.`,
     );
-    return true;
   }
 
   /** What a promise gives, unless all is to stop before. */

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { savePosterior } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
+import { type ElsewhereSettings, elsewhere, shardOf, unfinished } from "../fitting/elsewhere.ts";
 import { fitTrained, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
 import { trainedFindings, trainedReport } from "../fitting/trained-report.ts";
 import { type Examples, examplesAt } from "../model/examples.ts";
@@ -36,7 +37,7 @@ import {
 import { readTrained, type TrainedModel } from "./trained-model.ts";
 import { checkWidth, metadataOf } from "./trained-posterior.ts";
 
-interface Options extends TableOptions, TrainedSettings {
+interface Options extends TableOptions, Omit<TrainedSettings, "on">, ElsewhereSettings {
   readonly target: string;
   readonly output: string;
   readonly onnx?: string;
@@ -57,6 +58,25 @@ interface Options extends TableOptions, TrainedSettings {
 export function posteriorCommand(): Command {
   const command = new Command("posterior")
     .description("fit, tune and judge a posterior around a network that was trained elsewhere")
+    .option("--queue <address>", "have workers do the sums, by Redis or Valkey: redis://host:6379")
+    .option("--shard <i/n>", "do part i of n of the sums, and no more: laplace merge adds them", shardOf);
+  return withPosteriorOptions(command).action((path: string, data: string, options: Options) =>
+    run(path, data, options, false),
+  );
+}
+
+/** The command that adds what others did. */
+export function mergeCommand(): Command {
+  const command = new Command("merge").description(
+    "add what laplace posterior --shard did, with the same options, and go on as that",
+  );
+  return withPosteriorOptions(command).action((path: string, data: string, options: Options) =>
+    run(path, data, options, true),
+  );
+}
+
+function withPosteriorOptions(command: Command): Command {
+  command
     .argument("<model>", "an ONNX file, or the model.json of a layers model of TensorFlow.js")
     .argument("<data>", "rows as the network takes them: CSV, Parquet or arrays (.npz)")
     .requiredOption("-t, --target <name>", "the column or array of the targets")
@@ -93,11 +113,13 @@ export function posteriorCommand(): Command {
     )
     .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
     .option("--max-rows <n>", "rows to fit to; of more, a random sample", integer(10), 50_000)
-    .option("--seed <n>", "seed of all that is random", integer(0), 0);
-  return withJson(withTableOptions(withOnError(command))).action(run);
+    .option("--seed <n>", "seed of all that is random", integer(0), 0)
+    .option("--store <folder>", "the folder that all machines share")
+    .option("--mix-builds", "let machines whose last bits differ do the sums of one fit");
+  return withJson(withTableOptions(withOnError(command)));
 }
 
-async function run(path: string, data: string, options: Options): Promise<void> {
+async function run(path: string, data: string, options: Options, adding: boolean): Promise<void> {
   const { output, onnx, report, seed, json, test } = options;
   const outputs = [
     { what: "the posterior", path: output },
@@ -129,7 +151,13 @@ async function run(path: string, data: string, options: Options): Promise<void> 
     ? { fitted: examples, held: tests }
     : split(examples, options, reading.classes !== undefined);
   progress.show(() => `fitting to ${fitted.lines.length.toLocaleString("en")} rows`);
-  const fit = await fitTrained(network, fitted, held, reading, options);
+  const machines = await elsewhere(options, adding);
+  const fitting = fitTrained(network, fitted, held, reading, { ...options, on: machines?.on }).finally(machines?.close);
+  if (options.shard !== undefined) {
+    await finishShard(fitting, options.shard, progress, json);
+    return;
+  }
+  const fit = await fitting;
   const findings = trainedFindings(fit);
   await turn();
   const { posterior } = fit;
@@ -214,6 +242,32 @@ async function run(path: string, data: string, options: Options): Promise<void> 
     printNote(
       "If the network was trained on the held-out rows, they flatter it: --test takes rows that it has not seen.",
     );
+}
+
+/** Says that a part of the sums is done. */
+async function finishShard(
+  fitting: Promise<unknown>,
+  [part, parts]: readonly [part: number, parts: number],
+  progress: Progress,
+  json: true | undefined,
+): Promise<void> {
+  const left = await fitting.then(
+    () => undefined,
+    async (error: unknown) => {
+      const found = await unfinished(error);
+      if (found === undefined) throw error;
+      return found;
+    },
+  );
+  progress.done();
+  if (json) printJson({ part, parts, missing: left?.missing ?? 0 });
+  else {
+    const rest =
+      left === undefined
+        ? "all shards are done: laplace merge adds them"
+        : `of ${left.shards} shards in all, ${left.missing} are left to others; then laplace merge adds them`;
+    process.stdout.write(`${line("part", `${part} of ${parts} is done; ${rest}`)}\n`);
+  }
 }
 
 const noiseText = (

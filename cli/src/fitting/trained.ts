@@ -2,6 +2,7 @@
 // fitted to.
 
 import {
+  type Executor,
   estimateMemory,
   type LaplaceOptions,
   laplace,
@@ -83,6 +84,8 @@ export interface TrainedSettings {
   readonly weights: "lastLayer" | "all";
   readonly structure: "auto" | "full" | "kronecker" | "ekfac" | "diagonal";
   readonly memoryBudget: number;
+  /** Who does the sums, beside this process. */
+  readonly on?: Executor | undefined;
 }
 
 /** A posterior and what it did. */
@@ -134,10 +137,10 @@ export async function fitTrained(
   const n = data.lines.length;
   const y = numbersOf(data, reading);
   const { structure, reason } = structureFor(net, reading, settings);
-  const { weights, memoryBudget } = settings;
+  const { weights, memoryBudget, on } = settings;
   const options = { likelihood: task, structure, weights, memoryBudget, onWarning: () => {} };
   const targets = new NDArray(y, task === "classification" ? [n] : [n, ...net.outputShape]);
-  const fitted = await laplace(net, options as LaplaceOptions).fit({ x: inputs(net, data, 0, n), y: targets });
+  const fitted = await laplace(net, options as LaplaceOptions).fit({ x: inputs(net, data, 0, n), y: targets }, { on });
   const posterior = (await fitted.optimizePriorAsync()) as Posterior;
   const truth = Array.from(numbersOf(held, reading));
   const baseline = baselineOf(y, classes?.length ?? 0);

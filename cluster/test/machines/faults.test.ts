@@ -26,7 +26,8 @@ const clusters: Cluster[] = [];
 beforeAll(async () => {
   redis = await RedisOfTest.start();
 });
-beforeEach(() => {
+beforeEach(async () => {
+  if (!redis.runs) await redis.start();
   store = mkdtempSync(join(folder, "store-"));
 });
 afterEach(async () => {

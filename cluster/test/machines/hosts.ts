@@ -45,6 +45,10 @@ export class RedisOfTest {
     return redis;
   }
 
+  get runs(): boolean {
+    return this.#server?.exitCode === null && this.#server.signalCode === null;
+  }
+
   get address(): string {
     return `redis://127.0.0.1:${this.port}`;
   }
@@ -65,6 +69,7 @@ export class RedisOfTest {
 
   /** kill -9. */
   async kill(): Promise<void> {
+    if (!this.runs) return;
     const server = this.#server as ChildProcess;
     const ended = once(server, "exit");
     server.kill("SIGKILL");

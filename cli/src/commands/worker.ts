@@ -1,0 +1,93 @@
+// laplace worker: does shards of fits that others asked for.
+
+import { Command } from "commander";
+import type { WorkerEvent } from "laplace-ts-cluster";
+import { UsageError } from "../errors.ts";
+import { clusterPackage } from "../fitting/elsewhere.ts";
+import { integer, listed } from "./options.ts";
+
+interface Options {
+  readonly queue: string;
+  readonly store: string;
+  readonly concurrency: number;
+  readonly lease: number;
+  readonly grace: number;
+  readonly stopWhenIdle?: number;
+  readonly mixBuilds?: true;
+  readonly import: string[];
+  readonly name?: string;
+  readonly json?: true;
+}
+
+/** The command. */
+export function workerCommand(): Command {
+  return new Command("worker")
+    .description("do shards of fits that others ask for with --queue")
+    .requiredOption(
+      "--queue <address>",
+      "Redis or Valkey: redis://host:6379, rediss://user:password@host:6380/0 with TLS",
+    )
+    .requiredOption("--store <folder>", "the folder that all machines share")
+    .option("--concurrency <n>", "shards at the same time, each in a process of its own", integer(1), 1)
+    .option("--lease <seconds>", "how long a shard stays this worker's when nothing is heard of it", integer(1), 30)
+    .option(
+      "--grace <seconds>",
+      "how long shards may be finished when it is told to end; then they are given back",
+      integer(0),
+      20,
+    )
+    .option("--stop-when-idle <seconds>", "end after so long without a shard (default: never)", integer(0))
+    .option("--mix-builds", "take shards of fits that allow machines of any arithmetic, and no others")
+    .option(
+      "--import <file>",
+      "a module that defines likelihoods or primitives of your own; may be given again",
+      listed,
+      [],
+    )
+    .option("--name <name>", "what it is called in messages and results (default: host and process)")
+    .option("--json", "print what happens as lines of JSON")
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const { work } = await clusterPackage("laplace worker");
+  const stop = new AbortController();
+  // It finishes its shards, or gives them back, before it ends; told twice, it ends at once.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(1);
+      stop.abort();
+    });
+  }
+  const { queue, store, concurrency, lease, grace, stopWhenIdle, mixBuilds, name } = options;
+  await work({
+    queue,
+    store,
+    concurrency,
+    lease: 1000 * lease,
+    grace: 1000 * grace,
+    stopWhenIdle: stopWhenIdle && 1000 * stopWhenIdle,
+    mixBuilds,
+    name,
+    imports: options.import,
+    signal: stop.signal,
+    onEvent: (event) => process.stdout.write(`${options.json ? jsonLine(event) : textLine(event)}\n`),
+  }).catch((error: unknown) => {
+    throw error instanceof TypeError ? new UsageError(error.message) : error;
+  });
+}
+
+const jsonLine = (event: WorkerEvent) => JSON.stringify({ time: new Date().toISOString(), ...event });
+
+/** What happened, for people. */
+function textLine({ event, worker, fit, shard, milliseconds, examples, reason }: WorkerEvent): string {
+  const time = new Date().toISOString().slice(11, 19);
+  const what = fit === undefined ? "" : ` shard ${shard} of ${fit.slice(0, 8)}`;
+  const how =
+    milliseconds === undefined
+      ? ""
+      : `, ${examples?.toLocaleString("en")} examples in ${(milliseconds / 1000).toFixed(1)} s`;
+  const why = reason === undefined ? "" : `: ${reason}`;
+  return `${time} ${worker} ${event}${what}${how}${why}`;
+}
