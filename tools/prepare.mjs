@@ -131,9 +131,21 @@ try {
     },
   );
   await step(
+    "Building the cluster",
+    {
+      inputs: ["src", "cluster/src", "cluster/tsconfig.json", "tsconfig.json", lock],
+      outputs: ["cluster/dist/index.js"],
+      stamp: "build/cluster.stamp",
+    },
+    () => {
+      rmSync("cluster/dist", { recursive: true, force: true });
+      tsc("cluster/tsconfig.json");
+    },
+  );
+  await step(
     "Building the command line",
     {
-      inputs: ["src", "models/src", "cli/src", "examples", "cli/tsconfig.json", "tsconfig.json", lock],
+      inputs: ["src", "models/src", "cluster/src", "cli/src", "examples", "cli/tsconfig.json", "tsconfig.json", lock],
       outputs: ["cli/dist/main.js", "cli/dist/notebook/batched-gradients.js"],
       stamp: "build/cli.stamp",
     },
@@ -144,18 +156,6 @@ try {
       for (const name of ["batched-gradients.js", "batched-gradients.data.json", "draw.js", "measure.js"]) {
         cpSync(join("build/examples", name), join("cli/dist/notebook", name));
       }
-    },
-  );
-  await step(
-    "Building the cluster",
-    {
-      inputs: ["src", "cluster/src", "cluster/tsconfig.json", "tsconfig.json", lock],
-      outputs: ["cluster/dist/index.js"],
-      stamp: "build/cluster.stamp",
-    },
-    () => {
-      rmSync("cluster/dist", { recursive: true, force: true });
-      tsc("cluster/tsconfig.json");
     },
   );
   if (process.argv.includes("--bench")) {

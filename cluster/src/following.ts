@@ -2,7 +2,8 @@
 
 import type { BurstOptions, ExamplesReport } from "laplace-ts/executor";
 import type { BegunFit } from "./fits/begun.ts";
-import { failureOf, NOBODY } from "./queue/jobs.ts";
+import { type Block, blocksFor, blocksOf, examplesOf } from "./fits/blocks.ts";
+import { failureOf, jobId, NOBODY, type ShardJob } from "./queue/jobs.ts";
 import type { Hearer, ShardQueue } from "./queue/waiting.ts";
 
 /** How a fit is followed. */
@@ -23,11 +24,12 @@ export class Following<Common, Job, Result> implements Hearer {
   readonly #begun: BegunFit<Common, Job, Result>;
   readonly #queue: ShardQueue;
   readonly #options: FollowOptions;
-  /** Shards of which nothing came yet, and how many of their examples are done. */
-  readonly #pending = new Map<number, number>();
+  /** Blocks of shards of which nothing came yet, by the ids of their jobs, and how many of their examples are done. */
+  readonly #pending = new Map<string, { readonly block: Block; readonly done: number }>();
   /** Examples of shards that are done. */
   #done = 0;
-  #failure: { readonly shard: number; readonly error: unknown } | undefined;
+  /** Of the first shard that failed, as far as is known. */
+  #failure: { readonly first: number; readonly error: unknown } | undefined;
   /** What is thrown at once: an abort. */
   #reason: { readonly error: unknown } | undefined;
   #heard = performance.now();
@@ -41,28 +43,31 @@ export class Following<Common, Job, Result> implements Hearer {
     this.#options = options;
   }
 
-  progress(shard: number, examples: number): void {
+  progress(job: ShardJob, examples: number): void {
     this.#heard = performance.now();
-    if (this.#pending.has(shard)) this.#pending.set(shard, Math.min(examples, this.#begun.fit.examples[shard]));
+    const [id, most] = [jobId(job), examplesOf(job, this.#begun.fit.examples)];
+    const pending = this.#pending.get(id);
+    if (pending !== undefined) this.#pending.set(id, { block: pending.block, done: Math.min(examples, most) });
     this.#report();
   }
 
-  done(shard: number): void {
+  done(job: ShardJob): void {
     this.#heard = performance.now();
-    if (!this.#pending.delete(shard)) return;
-    this.#done += this.#begun.fit.examples[shard];
+    if (!this.#pending.delete(jobId(job))) return;
+    this.#done += examplesOf(job, this.#begun.fit.examples);
     this.#report();
     if (this.#pending.size === 0) this.#wake();
   }
 
-  failed(shard: number, text: string): void {
+  failed(job: ShardJob, text: string): void {
     this.#heard = performance.now();
-    if (!this.#pending.has(shard)) return;
+    if (!this.#pending.has(jobId(job))) return;
+    const first = job.place * 2 ** job.level;
     if (text === NOBODY) {
       // Somebody else who asked for the same fit gave it up.
       this.#again = true;
-    } else if (this.#failure === undefined || shard < this.#failure.shard) {
-      this.#failure = { shard, error: failureOf(text, { fit: this.#begun.fit.name, shard }) };
+    } else if (this.#failure === undefined || first < this.#failure.first) {
+      this.#failure = { first, error: failureOf(text, job) };
     }
     this.#wake();
   }
@@ -75,7 +80,7 @@ export class Following<Common, Job, Result> implements Hearer {
   /** Reports how far all is; an error of who hears it stops all. */
   #report(): void {
     let examples = this.#done;
-    for (const some of this.#pending.values()) examples += some;
+    for (const { done } of this.#pending.values()) examples += done;
     try {
       this.#options.onProgress?.({ examples });
     } catch (error) {
@@ -128,14 +133,18 @@ export class Following<Common, Job, Result> implements Hearer {
   async #refresh(): Promise<number> {
     const { fit } = this.#begun;
     const missing = await this.#begun.missing();
-    const before = new Map(this.#pending);
-    this.#pending.clear();
-    for (const shard of missing) this.#pending.set(shard, before.get(shard) ?? 0);
     const open = missing.reduce((sum, shard) => sum + fit.examples[shard], 0);
     this.#done = fit.examples.reduce((sum, own) => sum + own, 0) - open;
+    const before = new Map(this.#pending);
+    this.#pending.clear();
     if (missing.length === 0) return 0;
     await this.#orStopped(this.#queue.hear(fit.name, this));
-    await this.#orStopped(this.#queue.add(fit.name, missing, this.#options.attempts));
+    const blocks = blocksOf(missing, blocksFor(await this.#orStopped(this.#queue.workers())));
+    for (const block of blocks) {
+      const id = jobId({ ...block, fit: fit.name });
+      this.#pending.set(id, { block, done: before.get(id)?.done ?? 0 });
+    }
+    await this.#orStopped(this.#queue.add(fit.name, blocks, this.#options.attempts));
     return missing.length;
   }
 
@@ -146,10 +155,10 @@ export class Following<Common, Job, Result> implements Hearer {
     for (;;) {
       if (this.#reason !== undefined) throw this.#reason.error;
       if (this.#failure !== undefined) {
-        const { shard: first, error } = this.#failure;
+        const { first, error } = this.#failure;
         // As in order: shards before it may fail too, and those after it are not begun.
-        const later = [...this.#pending.keys()].filter((shard) => shard >= first);
-        for (const shard of later) this.#pending.delete(shard);
+        const later = this.#blocks().filter(({ level, place }) => place * 2 ** level >= first);
+        for (const block of later) this.#pending.delete(jobId({ ...block, fit: fit.name }));
         if (!left) await this.#orStopped(this.#queue.remove(fit.name, later));
         left = true;
         if (this.#pending.size === 0) throw error;
@@ -198,13 +207,17 @@ export class Following<Common, Job, Result> implements Hearer {
     return Promise.race([promise, stopped]);
   }
 
+  #blocks(): Block[] {
+    return [...this.#pending.values()].map(({ block }) => block);
+  }
+
   /** Leaves nothing in the queue. What is done stays in the store. */
   async #giveUp(): Promise<void> {
     if (this.#queue.trouble !== undefined) return;
     const { name } = this.#begun.fit;
     const leave = async () => {
       await this.#queue.cancel(name);
-      await this.#queue.remove(name, this.#pending.keys());
+      await this.#queue.remove(name, this.#blocks());
     };
     await Promise.race([leave().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
   }

@@ -80,7 +80,7 @@ export function part({ store: address, part: own, parts, mixBuilds = false }: Pa
           const work = await FitWork.open(store, name);
           for (const shard of todo) {
             const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
-            done += await work.do(shard, by, { signal, onProgress: tell });
+            done += await work.do({ level: 0, place: shard }, by, { signal, onProgress: tell });
           }
         } else if (missing.length > 0) throw new UnfinishedError(name, all.length, missing);
         // What turns out to be broken is missing, and done again.

@@ -81,9 +81,11 @@ async function run(options: Options): Promise<void> {
 const jsonLine = (event: WorkerEvent) => JSON.stringify({ time: new Date().toISOString(), ...event });
 
 /** What happened, for people. */
-function textLine({ event, worker, fit, shard, milliseconds, examples, reason }: WorkerEvent): string {
+function textLine({ event, worker, fit, level = 0, place = 0, milliseconds, examples, reason }: WorkerEvent): string {
   const time = new Date().toISOString().slice(11, 19);
-  const what = fit === undefined ? "" : ` shard ${shard} of ${fit.slice(0, 8)}`;
+  const [first, count] = [place * 2 ** level, 2 ** level];
+  const shards = count === 1 ? `shard ${first}` : `shards ${first} to ${first + count - 1}`;
+  const what = fit === undefined ? "" : ` ${shards} of ${fit.slice(0, 8)}`;
   const how =
     milliseconds === undefined
       ? ""

@@ -1,12 +1,13 @@
-// A worker's part of a fit: one shard, and the sums over the tree that can be made with it.
+// A worker's part of a fit: some shards, and the sums over the tree that can be made with them.
 
-import { readSafetensors, writeSafetensors } from "laplace-ts";
+import { readSafetensors } from "laplace-ts";
 import { type BurstOptions, type ExamplesReport, type Safetensors, StoredWork } from "laplace-ts/executor";
 import { StoreError } from "../errors.ts";
 import { getContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
+import type { Block } from "./blocks.ts";
 import { type FitOfShards, getFit, sumName } from "./fit.ts";
 
 /** A fit whose shards this process does. */
@@ -35,50 +36,66 @@ export class FitWork {
     return new FitWork(store, fit, work);
   }
 
-  /** How many shards it has. */
-  get count(): number {
-    return this.#fit.shards.length;
-  }
-
   /**
-   * Does a shard, unless it is done, and writes what came of it.
+   * Does 2^level shards, the first of which is place · 2^level, unless they are done, and writes what came of them.
    * @param by who does it, for messages
-   * @returns how many examples it has
-   * @throws what its task throws; StoreError
+   * @returns how many examples they have
+   * @throws what their task throws; StoreError
    */
-  async do(shard: number, by: string, options: BurstOptions<ExamplesReport> = {}): Promise<number> {
+  async do({ level, place }: Block, by: string, options: BurstOptions<ExamplesReport> = {}): Promise<number> {
     const { name, shards, examples } = this.#fit;
-    const digest = shards[shard];
-    if (digest === undefined) {
+    const [first, end] = [place * 2 ** level, (place + 1) * 2 ** level];
+    if (!(end <= shards.length)) {
       throw new StoreError(
         "refused",
-        `The fit ${name} has ${shards.length} shards; there is none with the number ${shard}.`,
+        `The fit ${name} has ${shards.length} shards; there are none with the numbers ${first} to ${end - 1}.`,
       );
     }
-    const own = sumName(name, 0, shard);
-    let result: Safetensors | undefined = await getWhole(this.#store, own);
-    if (result === undefined) {
-      const job = readSafetensors(await getContent(this.#store, digest));
-      result = await this.#work.do(job, options);
-      // As whoever reads it has it.
-      result = readSafetensors(writeSafetensors(result.tensors, result.metadata));
-      await putSealed(this.#store, own, result, by);
+    let done = 0;
+    const one = async (shard: number) => {
+      const { onProgress, signal } = options;
+      const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
+      const job = readSafetensors(await getContent(this.#store, shards[shard]));
+      const result = await this.#work.do(job, { signal, onProgress: tell });
+      done += examples[shard];
+      return result;
+    };
+    if (!this.#work.adds) {
+      for (let shard = first; shard < end; shard++) {
+        const own = sumName(name, 0, shard);
+        if (await getWhole(this.#store, own)) done += examples[shard];
+        else await putSealed(this.#store, own, await one(shard), by);
+      }
+      return done;
     }
-    await this.#climb(shard, result, by, options);
-    return examples[shard];
+    const own = sumName(name, level, place);
+    const found = await getWhole(this.#store, own);
+    if (found !== undefined) {
+      await this.#climb(level, place, found, by, options);
+      return examples.slice(first, end).reduce((sum, count) => sum + count, 0);
+    }
+    const sumOf = async (height: number, at: number): Promise<Safetensors> => {
+      if (height === 0) return one(at);
+      const left = await sumOf(height - 1, 2 * at);
+      return this.#work.add(left, await sumOf(height - 1, 2 * at + 1));
+    };
+    const sum = await sumOf(level, place);
+    await putSealed(this.#store, own, sum, by);
+    await this.#climb(level, place, sum, by, options);
+    return done;
   }
 
-  /** Adds a result to that of its neighbour, where this is there, and so on upwards. Both neighbours may do so: to the same bits. */
+  /** Adds a sum to that of its neighbour, where this is there, and so on upwards. Both neighbours may do so: to the same bits. */
   async #climb(
-    shard: number,
-    result: Safetensors,
+    from: number,
+    first: number,
+    found: Safetensors,
     by: string,
     { signal }: BurstOptions<ExamplesReport>,
   ): Promise<void> {
-    if (!this.#work.adds) return;
     const { name, shards } = this.#fit;
-    let [place, sum] = [shard, result];
-    for (let level = 0; ; level++) {
+    let [place, sum] = [first, found];
+    for (let level = from; ; level++) {
       const beside = place % 2 === 0 ? place + 1 : place - 1;
       if ((Math.max(place, beside) + 1) * 2 ** level > shards.length) return;
       const above = sumName(name, level + 1, Math.floor(place / 2));

@@ -1,19 +1,19 @@
-// Jobs of the queue: names alone, of a fit and of a shard. The store has everything else.
+// Jobs of the queue: names alone, of a fit and of some of its shards. The store has everything else.
 
 import type { JobsOptions } from "bullmq";
 import { OptionError } from "laplace-ts";
 import { errorMessage, version } from "laplace-ts/executor";
 import { errorFrom, ShardError } from "../errors.ts";
 import { arithmetic, MIXED } from "../fits/arithmetic.ts";
+import type { Block } from "../fits/blocks.ts";
 import { isFitName } from "../fits/fit.ts";
 
 /** What stands before every key, in braces: a cluster of Redis then has them all in one place. */
 export const PREFIX = "{laplace-ts}";
 
 /** What a job says. */
-export interface ShardJob {
+export interface ShardJob extends Block {
   readonly fit: string;
-  readonly shard: number;
 }
 
 /** How far a shard is. */
@@ -28,20 +28,29 @@ export interface ShardProgress {
 export const queueName = (identity: string, mixBuilds: boolean): string =>
   `shards-${version}-${mixBuilds ? MIXED : arithmetic()}-${identity}`;
 
-/** A shard of a fit is in the queue once. */
-export const jobId = ({ fit, shard }: ShardJob): string => `${fit}-${shard}`;
+/** Shards of a fit are in the queue once. */
+export const jobId = ({ fit, level, place }: ShardJob): string => `${fit}-${level}-${place}`;
 
 /** The job of an id; undefined for another's. */
 export function jobOf(id: string): ShardJob | undefined {
-  const found = /^([0-9a-f]{40})-(\d{1,9})$/.exec(id);
-  return found === null ? undefined : { fit: found[1], shard: Number(found[2]) };
+  const found = /^([0-9a-f]{40})-(\d{1,2})-(\d{1,9})$/.exec(id);
+  return found === null ? undefined : { fit: found[1], level: Number(found[2]), place: Number(found[3]) };
 }
+
+const isCount = (value: unknown, most: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most;
 
 /** What a job says, from a queue that anybody may write to. @throws OptionError */
 export function readJob(data: unknown): ShardJob {
-  const { fit, shard } = (data ?? {}) as { readonly fit?: unknown; readonly shard?: unknown };
-  if (isFitName(fit) && Number.isSafeInteger(shard) && (shard as number) >= 0) return { fit, shard: shard as number };
-  throw new OptionError("The queue has a job that is not a shard of a fit.");
+  const { fit, level, place } = (data ?? {}) as Readonly<Record<string, unknown>>;
+  if (isFitName(fit) && isCount(level, 30) && isCount(place, 1e9)) return { fit, level, place };
+  throw new OptionError("The queue has a job that is not one of a fit's shards.");
+}
+
+/** Which shards a job is of, in words. */
+export function shardsText({ level, place }: Block): string {
+  const first = place * 2 ** level;
+  return level === 0 ? `shard ${first}` : `shards ${first} to ${first + 2 ** level - 1}`;
 }
 
 /** How jobs are done: so many times at most, with a wait between; nothing of them stays in the queue. */
@@ -66,11 +75,12 @@ export const NOBODY = "laplace-ts: nobody wants this fit any more";
 export const failureText = (error: unknown): string => JSON.stringify(errorMessage(error));
 
 /** The error of that text: of the same class, with the same fields. */
-export function failureOf(text: string, { fit, shard }: ShardJob): Error {
+export function failureOf(text: string, job: ShardJob): Error {
   try {
     const message = JSON.parse(text) as { readonly name?: unknown; readonly message?: unknown };
     if (typeof message?.name === "string" && typeof message.message === "string") return errorFrom(message);
   } catch {}
   // The queue's own words, such as that a job stalled.
-  return new ShardError(fit, shard, `The shard ${shard} of the fit ${fit} was given up: ${text}.`);
+  const { fit, level, place } = job;
+  return new ShardError(fit, place * 2 ** level, `The ${shardsText(job)} of the fit ${fit}: given up, ${text}.`);
 }

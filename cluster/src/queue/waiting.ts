@@ -3,14 +3,15 @@
 
 import { Queue, QueueEvents } from "bullmq";
 import type { Redis } from "ioredis";
+import type { Block } from "../fits/blocks.ts";
 import { CANCELLED, CANCELLED_FOR, cancelledKey, jobId, jobOf, jobOptions, PREFIX, type ShardJob } from "./jobs.ts";
 import { connectRedis } from "./redis.ts";
 
 /** What is heard of the shards of one fit. */
 export interface Hearer {
-  progress(shard: number, examples: number): void;
-  done(shard: number): void;
-  failed(shard: number, text: string): void;
+  progress(job: ShardJob, examples: number): void;
+  done(job: ShardJob): void;
+  failed(job: ShardJob, text: string): void;
   /** The queue was away, and may have lost what it had. */
   back(): void;
 }
@@ -46,17 +47,17 @@ export class ShardQueue {
     this.#events.on("error", ({ message }) => onError(message));
     this.#events.on("progress", ({ jobId, data }) => {
       const { examples } = (data ?? {}) as { readonly examples?: unknown };
-      if (typeof examples === "number") this.#tell(jobId, (hearer, shard) => hearer.progress(shard, examples));
+      if (typeof examples === "number") this.#tell(jobId, (hearer, job) => hearer.progress(job, examples));
     });
-    this.#events.on("completed", ({ jobId }) => this.#tell(jobId, (hearer, shard) => hearer.done(shard)));
+    this.#events.on("completed", ({ jobId }) => this.#tell(jobId, (hearer, job) => hearer.done(job)));
     this.#events.on("failed", ({ jobId, failedReason }) =>
-      this.#tell(jobId, (hearer, shard) => hearer.failed(shard, failedReason)),
+      this.#tell(jobId, (hearer, job) => hearer.failed(job, failedReason)),
     );
   }
 
-  #tell(id: string, what: (hearer: Hearer, shard: number) => void): void {
+  #tell(id: string, what: (hearer: Hearer, job: ShardJob) => void): void {
     const job = jobOf(id);
-    if (job !== undefined) for (const hearer of this.#hearers.get(job.fit) ?? []) what(hearer, job.shard);
+    if (job !== undefined) for (const hearer of this.#hearers.get(job.fit) ?? []) what(hearer, job);
   }
 
   /** Hears of a fit's shards from now on. */
@@ -73,20 +74,20 @@ export class ShardQueue {
   }
 
   /** Puts shards in the queue; one that is there already stays as it is. */
-  async add(fit: string, shards: readonly number[], attempts: number): Promise<void> {
+  async add(fit: string, blocks: readonly Block[], attempts: number): Promise<void> {
     await this.#redis.del(cancelledKey(fit));
-    for (let first = 0; first < shards.length; first += AT_ONCE) {
-      const some = shards.slice(first, first + AT_ONCE).map((shard): ShardJob => ({ fit, shard }));
+    for (let first = 0; first < blocks.length; first += AT_ONCE) {
+      const some = blocks.slice(first, first + AT_ONCE).map(({ level, place }): ShardJob => ({ fit, level, place }));
       await this.#queue.addBulk(some.map((job) => ({ name: "shard", data: job, opts: jobOptions(job, attempts) })));
     }
   }
 
   /** Takes shards out of the queue that nobody has begun. */
-  async remove(fit: string, shards: Iterable<number>): Promise<void> {
-    const all = [...shards];
+  async remove(fit: string, blocks: Iterable<Block>): Promise<void> {
+    const all = [...blocks];
     for (let first = 0; first < all.length; first += AT_ONCE) {
       const some = all.slice(first, first + AT_ONCE);
-      await Promise.all(some.map((shard) => this.#queue.remove(jobId({ fit, shard })).catch(() => 0)));
+      await Promise.all(some.map((block) => this.#queue.remove(jobId({ ...block, fit })).catch(() => 0)));
     }
   }
 

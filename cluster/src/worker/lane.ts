@@ -4,7 +4,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LaplaceError } from "laplace-ts";
 import { errorFrom, ShardError } from "../errors.ts";
-import type { ShardJob } from "../queue/jobs.ts";
+import { type ShardJob, shardsText } from "../queue/jobs.ts";
 import type { FromSums, ToSums } from "./messages.ts";
 
 /** What a lane is given. */
@@ -31,7 +31,7 @@ export class Failed extends Error {
 /** Milliseconds for which a process that is to stop may go on. */
 const PATIENCE = 5000;
 
-/** One shard at a time. */
+/** One job at a time. */
 export class Lane {
   readonly #settings: LaneSettings;
   #child: ChildProcess | undefined;
@@ -48,9 +48,9 @@ export class Lane {
   }
 
   /**
-   * Does a shard.
+   * Does the shards of a job.
    * @param signal gives it up: between parts of the data, or else by ending the process
-   * @returns how many examples it has
+   * @returns how many examples they have
    * @throws Failed; the signal's reason
    */
   async do(job: ShardJob, signal: AbortSignal, onProgress: (examples: number) => void): Promise<number> {
@@ -67,9 +67,9 @@ export class Lane {
     try {
       return await new Promise<number>((resolve, reject) => {
         this.#ended = (why) => {
-          const { fit, shard } = job;
-          const text = `The process that summed the shard ${shard} of the fit ${fit} ended: ${why}. Likely cause: no memory is left on ${this.#settings.by}.`;
-          reject(new Failed(new ShardError(fit, shard, text), false));
+          const { fit, level, place } = job;
+          const text = `The process that summed the ${shardsText(job)} of the fit ${fit} ended: ${why}. Likely cause: no memory is left on ${this.#settings.by}.`;
+          reject(new Failed(new ShardError(fit, place * 2 ** level, text), false));
         };
         this.#hear = (message) => {
           if ("progress" in message) onProgress(message.progress);

@@ -34,7 +34,7 @@ class Sums {
     this.#running?.abort();
   }
 
-  async do({ fit, shard }: ShardJob): Promise<void> {
+  async do({ fit, ...block }: ShardJob): Promise<void> {
     const controller = new AbortController();
     this.#running = controller;
     let said = 0;
@@ -45,7 +45,7 @@ class Sums {
     };
     try {
       const work = await this.#open(fit);
-      say({ done: await work.do(shard, this.#by, { signal: controller.signal, onProgress }) });
+      say({ done: await work.do(block, this.#by, { signal: controller.signal, onProgress }) });
     } catch (error) {
       say({ failed: errorMessage(error), lasting: isLasting(error) });
     } finally {

@@ -28,7 +28,9 @@ export interface WorkerEvent {
   readonly event: "ready" | "begun" | "done" | "failed" | "given back" | "lost" | "queue" | "stopped";
   readonly worker: string;
   readonly fit?: string;
-  readonly shard?: number;
+  /** 2^level shards, the first of which is place · 2^level. */
+  readonly level?: number;
+  readonly place?: number;
   /** Of a shard that is done. */
   readonly milliseconds?: number;
   readonly examples?: number;

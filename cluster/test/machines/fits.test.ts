@@ -10,6 +10,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Executor } from "../../../src/shards/executor.ts";
 import { type Case, cases, given } from "../../../test/shards/given.ts";
 import { BegunFit } from "../../src/fits/begun.ts";
+import { type Block, blocksOf } from "../../src/fits/blocks.ts";
 import { FitWork } from "../../src/fits/doing.ts";
 import { folderStore } from "../../src/store/folder.ts";
 import { retrying } from "../../src/store/retrying.ts";
@@ -19,6 +20,8 @@ import { reasonOf } from "../store-contract.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-fits-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const at = (place: number): Block => ({ level: 0, place });
 
 /** An executor that does shards by the store alone, in an order of its own. */
 function byStore(
@@ -40,12 +43,13 @@ function byStore(
         if (left.length === 0) return;
         // Two workers: each opens the fit, some shards both do.
         const workers = [await FitWork.open(store, name), await FitWork.open(store, name)];
-        const orders = workers.map(() => left.filter(() => next() < 0.7).sort(() => next() - 0.5));
+        const blocks = blocksOf(left, [1, 2, 100][Math.floor(3 * next())]);
+        const orders = workers.map(() => blocks.filter(() => next() < 0.7).sort(() => next() - 0.5));
         const given = [...orders[0], ...orders[1]];
-        orders[0].push(...left.filter((shard) => !given.includes(shard)));
+        orders[0].push(...blocks.filter((block) => !given.includes(block)));
         await Promise.all(
           workers.map(async (worker, i) => {
-            for (const shard of orders[i]) await worker.do(shard, `worker ${i}`);
+            for (const block of orders[i]) await worker.do(block, `worker ${i}`);
           }),
         );
       }
@@ -83,7 +87,7 @@ describe("a fit through the store", () => {
     const path = mkdtempSync(join(folder, "resumed-"));
     const store = folderStore(path);
     const gives = byStore(store, 1, async (_, work) => {
-      for (const shard of [0, 1, 2, 6]) await work.do(shard, "first");
+      for (const shard of [0, 1, 2, 6]) await work.do(at(shard), "first");
       throw new Error("gave up");
     });
     await expect(sums(gives)).rejects.toThrow("gave up");
@@ -122,9 +126,9 @@ describe("a fit through the store", () => {
     const content = join(path, "content");
     const gives = byStore(store, 1, async (fit, work) => {
       for (const name of readdirSync(content)) truncateSync(join(content, name), 50);
-      expect(await reasonOf(work.do(0, "first"))).toBe("altered");
+      expect(await reasonOf(work.do(at(0), "first"))).toBe("altered");
       expect(await reasonOf(FitWork.open(store, fit))).toBe("altered");
-      expect(await reasonOf(work.do(8, "first"))).toBe("refused");
+      expect(await reasonOf(work.do({ level: 2, place: 2 }, "first"))).toBe("refused");
       throw new Error("gave up");
     });
     await expect(sums(gives)).rejects.toThrow("gave up");
