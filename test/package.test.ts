@@ -15,7 +15,7 @@ const manifest = (folder: string) => JSON.parse(read(`${folder}/package.json`));
 const home = "https://laplace-ts.github.io/laplace-ts/";
 const source = "https://github.com/laplace-ts/laplace-ts";
 
-describe.each([".", "cli", "models", "docs"])("%s/package.json", (folder) => {
+describe.each([".", "cli", "models", "cluster", "docs"])("%s/package.json", (folder) => {
   const found = manifest(folder);
 
   test("says where the project lives", () => {
@@ -35,11 +35,13 @@ describe.each([".", "cli", "models", "docs"])("%s/package.json", (folder) => {
   });
 });
 
-test.each(["cli", "models"])("%s is of the library's version, and depends on exactly that", (folder) => {
+test.each(["cli", "models", "cluster"])("%s is of the library's version, and depends on exactly that", (folder) => {
   const [library, other] = [manifest("."), manifest(folder)];
   expect(other.version).toBe(library.version);
   expect(other.dependencies[library.name]).toBe(library.version);
-  if (folder === "cli") expect(other.dependencies[manifest("models").name]).toBe(library.version);
+  if (folder !== "cli") return;
+  expect(other.dependencies[manifest("models").name]).toBe(library.version);
+  expect(other.peerDependencies[manifest("cluster").name]).toBe(library.version);
 });
 
 test("AGENTS.md and llms.txt are made, and name every page of the documentation", () => {
@@ -92,7 +94,7 @@ function expectTarget(link: string, packed: readonly string[]): void {
   }
 }
 
-describe.each([".", "cli", "models"])("%s/README.md, as the package's page shows it", (folder) => {
+describe.each([".", "cli", "models", "cluster"])("%s/README.md, as the package's page shows it", (folder) => {
   const readme = read(join(folder, "README.md"));
   const json = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
     cwd: folder,

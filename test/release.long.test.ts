@@ -45,7 +45,7 @@ beforeAll(() => {
     cpSync(file, join(folder, file));
   }
   // What is built is built already, so that packing builds nothing.
-  for (const built of ["dist", "cli/dist", "models/dist", "build", "src/kernels/generated"]) {
+  for (const built of ["dist", "cli/dist", "models/dist", "cluster/dist", "build", "src/kernels/generated"]) {
     const apart = (from: string) => !/build\/(?:docs|release)/.test(from);
     cpSync(built, join(folder, built), { recursive: true, filter: apart });
   }
@@ -64,9 +64,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 test("a dry run packs all and says what would be published, tagged and pushed", { timeout: 120_000 }, () => {
   const { status, stdout, stderr } = release("--dry-run", "--skip-checks");
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  const names = ["laplace-ts", "laplace-ts-models", "laplace-ts-cli"];
-  const [library, models, commandLine] = names.map((name) => `${name}-${version}.tgz`);
-  for (const name of [library, models, commandLine]) {
+  const names = ["laplace-ts", "laplace-ts-models", "laplace-ts-cluster", "laplace-ts-cli"];
+  const [library, models, machines, commandLine] = names.map((name) => `${name}-${version}.tgz`);
+  for (const name of [library, models, machines, commandLine]) {
     expect(stdout).toMatch(new RegExp(`^${name}: \\d+ files, \\d+ kB$`, "m"));
     expect(existsSync(join(folder, "build/release", name))).toBe(true);
   }
@@ -76,6 +76,7 @@ test("a dry run packs all and says what would be published, tagged and pushed", 
   expect(commands).toEqual([
     `npm publish ${library} --provenance --access public`,
     `npm publish ${models} --provenance --access public`,
+    `npm publish ${machines} --provenance --access public`,
     `npm publish ${commandLine} --provenance --access public`,
     `git tag --annotate v${version} --message v${version}`,
     `git push origin v${version}`,

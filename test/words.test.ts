@@ -72,12 +72,14 @@ const places = [
   "src",
   "cli/src",
   "models/src",
+  "cluster/src",
   "examples",
   "bench",
   "docs",
   "README.md",
   "cli/README.md",
   "models/README.md",
+  "cluster/README.md",
   "CHANGELOG.md",
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
@@ -90,7 +92,7 @@ describe("prose is plain English", () => {
     expect(all.map(({ line, around, say }) => `${file}:${line} … ${around} … Say ${say}`)).toEqual([]);
   });
 
-  test.each(["test", "cli/test", "models/test"].flatMap(textsIn).filter((file) => file !== "test/words.test.ts"))(
+  test.each(["test", "cli/test", "models/test", "cluster/test"].flatMap(textsIn).filter((file) => file !== "test/words.test.ts"))(
     "%s",
     (file) => {
       const all = found(readIn(readFileSync(file, "utf8")));

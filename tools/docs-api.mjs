@@ -42,12 +42,14 @@ const groups = {
   },
   "Other entry points": {
     graph: ["laplace-ts/graph", "Primitives of your own, and importers of networks.", []],
+    executor: ["laplace-ts/executor", "Work in shards as files, for executors of your own.", []],
+    cluster: ["laplace-ts-cluster", "One fit over many machines.", []],
     models: ["laplace-ts-models", "Networks trained elsewhere, read and written.", []],
   },
 };
 
 /** Entry points with a page of their own, as TypeDoc names them. */
-const entries = { "src/graph": "graph", "models/src": "models" };
+const entries = { "src/graph": "graph", "src/executor": "executor", "models/src": "models", "cluster/src": "cluster" };
 
 const topics = Object.values(groups).flatMap((pages) => Object.entries(pages));
 

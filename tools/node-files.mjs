@@ -6,7 +6,7 @@ import { rolldown } from "rolldown";
 const root = resolve(import.meta.dirname, "..");
 const entries = {
   index: "node",
-  ...Object.fromEntries(["graph", "mini", "predict", "worker"].map((name) => [name, name])),
+  ...Object.fromEntries(["graph", "mini", "predict", "worker", "executor"].map((name) => [name, name])),
 };
 /** A module that nothing imports, which the kernels look for beside them, as for their files. */
 const beside = "kernels/wide";

@@ -25,8 +25,8 @@ function demand(holds, message) {
 
 /** The version, which is the same everywhere. @throws NotReady */
 function agreedVersion() {
-  const paths = ["package.json", "cli/package.json", "models/package.json", "package-lock.json"];
-  const [library, commandLine, models, lock] = paths.map((path) => JSON.parse(read(path)));
+  const paths = ["package.json", "cli/package.json", "models/package.json", "cluster/package.json", "package-lock.json"];
+  const [library, commandLine, models, cluster, lock] = paths.map((path) => JSON.parse(read(path)));
   const found = {
     "package.json": library.version,
     "cli/package.json": commandLine.version,
@@ -34,9 +34,13 @@ function agreedVersion() {
     "cli/package.json, its laplace-ts-models": commandLine.dependencies[models.name],
     "models/package.json": models.version,
     "models/package.json, its laplace-ts": models.dependencies[library.name],
+    "cli/package.json, its laplace-ts-cluster": commandLine.peerDependencies[cluster.name],
+    "cluster/package.json": cluster.version,
+    "cluster/package.json, its laplace-ts": cluster.dependencies[library.name],
     "package-lock.json": lock.packages[""].version,
     "package-lock.json, cli": lock.packages.cli.version,
     "package-lock.json, models": lock.packages.models.version,
+    "package-lock.json, cluster": lock.packages.cluster.version,
     "src/io/version.ts": read("src/io/version.ts").match(/version = "([^"]*)"/)?.[1],
     "CITATION.cff": read("CITATION.cff").match(/^version: (.*)$/m)?.[1],
   };
@@ -122,7 +126,7 @@ function release({ dryRun, skipChecks }) {
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to, { recursive: true });
   // The library first: the others depend on this very version.
-  const packages = [".", "models", "cli"].map((folder) => pack(folder, to, version));
+  const packages = [".", "models", "cluster", "cli"].map((folder) => pack(folder, to, version));
   for (const { filename, files, size } of packages) {
     console.log(`${filename}: ${files.length} files, ${(size / 1000).toFixed(0)} kB`);
   }

@@ -100,6 +100,29 @@ if (network.forward([[1, 2]]).data[0] !== net.forward([[1, 2]]).data[0]) throw n
   run(process.execPath, ["models.js"]);
 }
 
+/** The installed cluster: a fit in two parts, without a queue, is the fit itself. */
+function cluster() {
+  const program = `
+import { chain, dense, laplace, type Network, randomNormal, savePosterior, tanh } from "laplace-ts";
+import { part, UnfinishedError } from "laplace-ts-cluster";
+const net: Network = chain({ inputs: 30, seed: 1 }, dense(60, tanh), dense(20));
+const data = { x: randomNormal([9000, 30]), y: randomNormal([9000, 20], { seed: 1 }) };
+const approximation = laplace(net, { likelihood: "regression", structure: "kronecker", checks: false });
+const store = "store";
+const first: unknown = await approximation.fit(data, { on: part({ store, part: 1, parts: 2 }) }).catch((error: unknown) => error);
+if (!(first instanceof UnfinishedError)) throw first;
+const found = await approximation.fit(data, { on: part({ store, part: 2, parts: 2 }) });
+const [there, here] = [found, await approximation.fit(data)].map((one) => savePosterior(one).join());
+if (there !== here) throw new Error("Another posterior came of parts.");
+`;
+  writeFileSync(join(folder, "cluster.ts"), program);
+  const tsc = [join(root, "node_modules/typescript/bin/tsc"), "--strict", "--module", "nodenext", "--target", "es2022"];
+  run(process.execPath, [...tsc, "--types", "", "--lib", "es2022,dom", "--skipLibCheck", "cluster.ts"], {
+    stdio: "inherit",
+  });
+  run(process.execPath, ["cluster.js"]);
+}
+
 /** What modules print in a page. */
 const printed = async (modules) => (await inChromium(folder, modules)).join("\n");
 
@@ -107,6 +130,7 @@ const printed = async (modules) => (await inChromium(folder, modules)).join("\n"
 async function untimed(tarballs) {
   commandLine();
   models();
+  cluster();
   const programs = examples();
   const names = programs.map(({ code }, i) => {
     writeFileSync(join(folder, `example${i}.ts`), `${code}\nexport {};\n`);
@@ -146,7 +170,7 @@ async function untimed(tarballs) {
 }
 
 try {
-  for (const cwd of [root, join(root, "cli"), join(root, "models")]) {
+  for (const cwd of [root, join(root, "cli"), join(root, "models"), join(root, "cluster")]) {
     run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd });
   }
   const tarballs = readdirSync(folder).filter((name) => name.endsWith(".tgz"));

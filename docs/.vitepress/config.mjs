@@ -66,6 +66,7 @@ const guide = [
       page("Files", "/files"),
       page("Models from elsewhere", "/models"),
       page("PyTorch checkpoints", "/pytorch"),
+      page("Many machines", "/scale"),
       page("Performance and memory", "/performance"),
       page("Benchmarks", "/benchmarks"),
     ],

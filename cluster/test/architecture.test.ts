@@ -1,0 +1,11 @@
+import { describeHouse } from "../../test/house.ts";
+
+describeHouse("the house of laplace-ts-cluster", "cluster/src", [
+  ["errors.ts"],
+  ["store"],
+  ["fits"],
+  ["queue"],
+  ["worker", "following.ts", "parts.ts"],
+  ["cluster.ts"],
+  ["index.ts"],
+]);
