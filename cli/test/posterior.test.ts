@@ -112,6 +112,35 @@ describe("laplace posterior", () => {
     expect(loss(straight)).toBeLessThan(loss(turned));
   });
 
+  test("in parts, which laplace merge adds, is the same to the bit", async () => {
+    const args = [at("number.onnx"), at("numbers.csv"), "-t", "target", "--inputs", "a,b", "--no-report", "--json"];
+    expect((await posterior(...args)).code).toBe(0);
+    const alone = readFileSync(at("p.safetensors"));
+    const store = ["--store", at("parts")];
+    const merge = () => inProcess(["merge", ...args, ...store, "-o", at("merged.safetensors")]);
+    const early = await merge();
+    expect(early.code).toBe(1);
+    expect(early.stderr).toMatch(/Of 1 shards of the fit \w+, 1 are not done: 0/);
+    const parts = [
+      await posterior(...args, ...store, "--shard", "2/2"),
+      await posterior(...args, ...store, "--shard", "1/2"),
+    ];
+    expect(parts.map(({ stdout }) => JSON.parse(stdout))).toEqual([
+      { part: 2, parts: 2, missing: 1 },
+      { part: 1, parts: 2, missing: 0 },
+    ]);
+    expect((await merge()).code).toBe(0);
+    expect(readFileSync(at("merged.safetensors")).equals(alone)).toBe(true);
+    for (const wrong of [
+      ["--shard", "3/2", ...store],
+      ["--shard", "1/2"],
+      store,
+      ["--shard", "1/2", "--queue", "redis://a", ...store],
+    ]) {
+      expect((await posterior(...args, ...wrong)).code).toBe(2);
+    }
+  });
+
   test("of arrays, judged by rows of another file", async () => {
     const args = [
       at("classes.onnx"),

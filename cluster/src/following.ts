@@ -19,6 +19,9 @@ const QUIET = 20_000;
 /** Milliseconds after which somebody is told that no worker listens, or that the queue is away. */
 const LONELY = 5000;
 
+/** Milliseconds between two words to the store that somebody waits. */
+const OFTEN_USED = 3600 * 1000;
+
 /** See `Executor.run`. */
 export class Following<Common, Job, Result> implements Hearer {
   readonly #begun: BegunFit<Common, Job, Result>;
@@ -36,6 +39,7 @@ export class Following<Common, Job, Result> implements Hearer {
   #told = false;
   #again = false;
   #wake: () => void = () => {};
+  #using: NodeJS.Timeout | undefined;
 
   constructor(begun: BegunFit<Common, Job, Result>, queue: ShardQueue, options: FollowOptions) {
     this.#begun = begun;
@@ -115,6 +119,7 @@ export class Following<Common, Job, Result> implements Hearer {
       if (!this.#told && performance.now() - this.#heard > LONELY) void this.#warn();
     }, LOOK);
     try {
+      this.#using = setInterval(() => this.#begun.use().catch(() => {}), OFTEN_USED);
       // What turns out to be broken is missing, and done again.
       do {
         if ((await this.#refresh()) > 0) await this.#wait();
@@ -124,6 +129,7 @@ export class Following<Common, Job, Result> implements Hearer {
       throw error;
     } finally {
       clearInterval(timer);
+      clearInterval(this.#using);
       heard?.removeEventListener?.("abort", abort);
       this.#queue.unhear(name, this);
     }

@@ -7,6 +7,7 @@ import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
 import { type FitOfShards, nameOfFit, placeOfSum, putFit, sumName, sumsOf } from "./fit.ts";
+import { beginning, use } from "./sweep.ts";
 
 /** Shards whose data are written at the same time. */
 const AT_ONCE = 16;
@@ -47,11 +48,31 @@ export class BegunFit<Common, Job, Result> {
     shards: Shards<Common, Job, Result>,
     common: Common,
     jobs: Iterable<Job>,
+    options: BeginOptions,
+  ): Promise<BegunFit<Common, Job, Result>> {
+    const written = await beginning(store);
+    try {
+      return await BegunFit.#write(store, shards, common, jobs, options);
+    } finally {
+      await written();
+    }
+  }
+
+  static async #write<Common, Job, Result>(
+    store: Store,
+    shards: Shards<Common, Job, Result>,
+    common: Common,
+    jobs: Iterable<Job>,
     { by, mixBuilds, signal }: BeginOptions,
   ): Promise<BegunFit<Common, Job, Result>> {
     const { where, task } = shards;
     const put = (bytes: Uint8Array) => putContent(store, bytes);
-    const written = await writeWork(where, task, common, put);
+    const files: string[] = [];
+    const written = await writeWork(where, task, common, async (bytes) => {
+      const digest = await put(bytes);
+      files.push(digest);
+      return digest;
+    });
     const work = await put(writeSafetensors(written.tensors, written.metadata));
     const digests: string[] = [];
     const examples: number[] = [];
@@ -75,9 +96,15 @@ export class BegunFit<Common, Job, Result> {
       await Promise.allSettled(writing);
     }
     const of = { work, shards: digests, arithmetic: mixBuilds ? MIXED : arithmetic() };
-    const fit = { ...of, examples, name: nameOfFit(of) };
+    const fit = { ...of, files, examples, name: nameOfFit(of) };
     await putFit(store, fit, by);
+    await use(store, fit.name);
     return new BegunFit(store, shards, common, fit, by);
+  }
+
+  /** Says that somebody waits for it, so that nothing of it is swept away. */
+  async use(): Promise<void> {
+    await use(this.#store, this.fit.name);
   }
 
   /** The numbers of the shards of which nothing came yet. */

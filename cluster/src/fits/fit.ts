@@ -20,6 +20,8 @@ export interface FitOfShards {
   readonly name: string;
   /** The digest of what all shards have in common: network, plan, likelihood, seed. */
   readonly work: string;
+  /** The digests of files beside that, such as a posterior's. */
+  readonly files: readonly string[];
   /** The digests of the shards' data, in order. */
   readonly shards: readonly string[];
   /** How many examples each has. */
@@ -29,7 +31,7 @@ export interface FitOfShards {
 }
 
 /** The name of a fit: a digest of all that its results depend on. */
-export function nameOfFit({ work, shards, arithmetic }: Omit<FitOfShards, "name" | "examples">): string {
+export function nameOfFit({ work, shards, arithmetic }: Omit<FitOfShards, "name" | "examples" | "files">): string {
   const texts = ["laplace-ts-cluster", FORMAT, version, arithmetic, work, ...shards];
   return digestOf(new TextEncoder().encode(JSON.stringify(texts))).slice(0, DIGITS);
 }
@@ -53,7 +55,7 @@ export function placeOfSum(name: string): { readonly level: number; readonly pla
 
 /** Writes what a fit is of, once. */
 export async function putFit(store: Store, fit: FitOfShards, by: string): Promise<void> {
-  const { work, shards, examples, arithmetic } = fit;
+  const { work, files, shards, examples, arithmetic } = fit;
   const words = new Float64Array(WORDS * shards.length);
   shards.forEach((digest, i) => {
     for (let word = 0; word < WORDS; word++) {
@@ -67,7 +69,7 @@ export async function putFit(store: Store, fit: FitOfShards, by: string): Promis
   await putSealed(
     store,
     manifestName(fit.name),
-    { tensors, metadata: { format: FORMAT, library: version, work, arithmetic } },
+    { tensors, metadata: { format: FORMAT, library: version, work, arithmetic, files: files.join() } },
     by,
   );
 }
@@ -83,7 +85,7 @@ export async function getFit(store: Store, name: string): Promise<FitOfShards> {
   }
   const wrong = (why: string) =>
     new StoreError("altered", `The fit ${name} in the store is not what was written: ${why}.`);
-  const { format, library, work, arithmetic } = found.metadata;
+  const { format, library, work, arithmetic, files = "" } = found.metadata;
   if (format !== FORMAT || library !== version) {
     throw new StoreError(
       "refused",
@@ -99,7 +101,14 @@ export async function getFit(store: Store, name: string): Promise<FitOfShards> {
   const shards = Array.from({ length: count }, (_, i) =>
     Array.from(words.data.subarray(WORDS * i, WORDS * (i + 1)), hexadecimal).join(""),
   );
-  const fit = { name, work, shards, examples: Array.from(examples.data), arithmetic };
+  const fit = {
+    name,
+    work,
+    files: files.split(",").filter((file) => file !== ""),
+    shards,
+    examples: Array.from(examples.data),
+    arithmetic,
+  };
   if (nameOfFit(fit) !== name) throw wrong("its shards are not those that its name says");
   return fit;
 }

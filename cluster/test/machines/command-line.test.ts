@@ -1,0 +1,70 @@
+// The command line on machines: laplace worker, laplace posterior --queue.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Random } from "laplace-ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { RedisOfTest, until } from "./hosts.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "laplace-line-"));
+const at = (name: string) => join(folder, name);
+let redis: RedisOfTest;
+const started: ChildProcess[] = [];
+
+beforeAll(async () => {
+  redis = await RedisOfTest.start();
+  // By the packages as they are built, whose classes are not those of the sources.
+  const program = `
+    import { writeFileSync } from "node:fs";
+    import { chain, dense, tanh } from "laplace-ts";
+    import { toOnnx } from "laplace-ts-models";
+    const net = chain({ inputs: 8, seed: 1 }, dense(100, tanh), dense(100, tanh), dense(1));
+    writeFileSync(process.argv[1], toOnnx(net));`;
+  execFileSync(process.execPath, ["--input-type=module", "-e", program, at("net.onnx")]);
+  const random = new Random(1);
+  const rows = Array.from({ length: 9000 }, () => Array.from({ length: 9 }, () => random.normal().toFixed(4)).join());
+  writeFileSync(at("rows.csv"), `a,b,c,d,e,f,g,h,y\n${rows.join("\n")}\n`);
+});
+afterAll(async () => {
+  for (const one of started) one.kill("SIGKILL");
+  await redis.end();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs the built program; gives what it printed when it ends. */
+function laplace(...args: readonly string[]) {
+  const child = spawn(process.execPath, ["cli/laplace.js", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  started.push(child);
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text) => (said[name] += text));
+  return { child, said, ended: once(child, "close").then(([code]) => ({ code, ...said })) };
+}
+
+test("workers do the sums of laplace posterior, to the bits of one process; passwords are not said", async () => {
+  const args = ["posterior", at("net.onnx"), at("rows.csv"), "-t", "y", "--weights", "all", "--no-report", "--json"];
+  const machines = ["--queue", redis.address.replace("//", "//user:s3cret@"), "--store", at("store")];
+  // A Redis without users takes no password.
+  const refused = await laplace("worker", ...machines, "--stop-when-idle", "1", "--json").ended;
+  expect(`${refused.stdout}${refused.stderr}`).not.toContain("s3cret");
+  machines[1] = redis.address;
+  const workers = [1, 2].map((name) => laplace("worker", ...machines, "--json", "--name", `worker-${name}`));
+  await until("the workers are ready", () => workers.every(({ said }) => said.stdout.includes('"ready"')));
+  const there = await laplace(...args, ...machines, "-o", at("there.safetensors")).ended;
+  expect(there, there.stderr).toMatchObject({ code: 0 });
+  const here = await laplace(...args, "-o", at("here.safetensors")).ended;
+  expect(here).toMatchObject({ code: 0 });
+  expect(readFileSync(at("there.safetensors")).equals(readFileSync(at("here.safetensors")))).toBe(true);
+  const events = workers.flatMap(({ said }) =>
+    said.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+  );
+  expect(events.filter(({ event }) => event === "done").length).toBeGreaterThan(1);
+  for (const { child } of workers) child.kill("SIGTERM");
+  for (const { ended } of workers) expect(await ended).toMatchObject({ code: 0 });
+});
