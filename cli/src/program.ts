@@ -7,9 +7,11 @@ import { compareCommand } from "./commands/compare.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { inspectCommand } from "./commands/inspect.ts";
+import { jobsCommand } from "./commands/jobs.ts";
 import { notebookCommand } from "./commands/notebook.ts";
 import { mergeCommand, posteriorCommand } from "./commands/posterior.ts";
 import { predictCommand } from "./commands/predict.ts";
+import { sweepCommand } from "./commands/sweep.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { exitCodeOf, exitCodes, systemMessage, UsageError } from "./errors.ts";
 import { removeUnfinished } from "./output/atomic.ts";
@@ -39,6 +41,8 @@ ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${
     posteriorCommand(),
     mergeCommand(),
     workerCommand(),
+    jobsCommand(),
+    sweepCommand(),
     notebookCommand(),
     benchCommand(),
   ]) {

@@ -115,6 +115,9 @@ class WorkerOfShards {
     this.#grace = atLeast("grace", grace, 0);
     if (options.stopWhenIdle !== undefined) atLeast("stopWhenIdle", options.stopWhenIdle, 0);
     this.#options = options;
+    if (name !== undefined && !/^[\w.@-]{1,100}$/.test(name)) {
+      throw new OptionError('work: name must be letters, digits, ".", "-", "_" and "@".');
+    }
     this.#name = name ?? `${hostname()}.${process.pid}`;
     this.#store = retrying(openStore("work", store));
     const settings = { store: this.#store.address, by: this.#name, imports: imports.map((file) => resolve(file)) };

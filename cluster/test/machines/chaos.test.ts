@@ -41,50 +41,55 @@ test(`${runs} fits`, { timeout: 60_000 + 20_000 * runs }, async () => {
   const next = chances(seed);
   const pick = <T>(...all: readonly T[]): T => all[Math.floor(next() * all.length)];
   const on = cluster({ queue: redis.address, store, attempts: 10, onWarning: () => {} });
-  workers.push(start(false), start(true));
-  for (let run = 0; run < runs; run++) {
-    const one: Case = {
-      structure: pick("full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"),
-      curvature: pick("ggn", "monteCarlo", "empiricalFisher"),
-      sharing: pick("expand", "reduce"),
-      dtype: pick("float32", "float64"),
-      convolution: next() < 0.5,
-      examples: 4 + Math.floor(20 * next()),
-      length: 1 + Math.floor(3 * next()),
-      batch: 1 + Math.floor(8 * next()),
-      seed: 1000 * run + Math.floor(1000 * next()),
-    };
-    const { sums, numbers } = given(one);
-    let over = false;
-    const trouble = async () => {
-      while (!over) {
-        await later(600 * next());
-        const at = Math.floor(next() * workers.length);
-        const what = next();
-        if (what < 0.35) {
-          await workers[at].kill();
-          workers[at] = start(next() < 0.3);
-        } else if (what < 0.5) {
-          workers[at].killSums();
-        } else if (what < 0.6) {
-          workers[at].signalAll("SIGSTOP");
-          await later(2000 * next());
-          workers[at].signalAll("SIGCONT");
-        } else if (what < 0.65) {
-          await redis.kill();
-          await later(300 * next());
-          await redis.start();
-        }
-        await later(1500);
+  workers.push(start(false), start(true), start(false));
+  let over = false;
+  const trouble = async () => {
+    while (!over) {
+      await later(300 + 1200 * next());
+      const at = Math.floor(next() * workers.length);
+      const what = next();
+      if (what < 0.4) {
+        await workers[at].kill();
+        workers[at] = start(next() < 0.3);
+      } else if (what < 0.7) {
+        workers[at].killSums();
+      } else if (what < 0.9) {
+        workers[at].signalAll("SIGSTOP");
+        await later(2000 * next());
+        workers[at].signalAll("SIGCONT");
+      } else {
+        await redis.kill();
+        await later(300 * next());
+        await redis.start();
       }
-    };
-    const troubled = trouble();
-    try {
-      expect(numbers(await sums(on)), `run ${run}: ${JSON.stringify(one)}`).toBe(numbers(await sums()));
-    } finally {
-      over = true;
-      await troubled;
     }
+  };
+  const troubled = trouble();
+  let begun = 0;
+  const lane = async () => {
+    while (begun < runs) {
+      const run = begun++;
+      const one: Case = {
+        structure: pick("full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"),
+        curvature: pick("ggn", "monteCarlo", "empiricalFisher"),
+        sharing: pick("expand", "reduce"),
+        dtype: pick("float32", "float64"),
+        convolution: next() < 0.5,
+        examples: 4 + Math.floor(20 * next()),
+        length: 1 + Math.floor(3 * next()),
+        batch: 1 + Math.floor(8 * next()),
+        seed: 1000 * run + Math.floor(1000 * next()),
+      };
+      const { sums, numbers } = given(one);
+      expect(numbers(await sums(on)), `run ${run}: ${JSON.stringify(one)}`).toBe(numbers(await sums()));
+    }
+  };
+  // Several at the same time, as machines have it.
+  try {
+    await Promise.all([lane(), lane(), lane(), lane()]);
+  } finally {
+    over = true;
+    await troubled;
   }
   await on.close();
   for (const fit of readdirSync(join(store, "fits"))) {

@@ -3,12 +3,15 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { cases, given } from "../../../test/shards/given.ts";
 import { type Cluster, type ClusterOptions, cluster } from "../../src/cluster.ts";
+import { Watch } from "../../src/queue/watching.ts";
+import { openStore } from "../../src/store/open.ts";
 import type { WorkOptions } from "../../src/worker/worker.ts";
-import { RedisOfTest, WorkerOfTest } from "./hosts.ts";
+import { RedisOfTest, until, WorkerOfTest } from "./hosts.ts";
 
 let redis: RedisOfTest;
 const folder = mkdtempSync(join(tmpdir(), "laplace-queue-"));
@@ -28,8 +31,8 @@ afterAll(async () => {
 });
 
 const newStore = () => mkdtempSync(join(folder, "store-"));
-function worker(store: string, options: Partial<WorkOptions> = {}): WorkerOfTest {
-  const made = new WorkerOfTest({ ...options, queue: redis.address, store });
+function worker(store: string, options: Partial<WorkOptions> = {}, env: NodeJS.ProcessEnv = {}): WorkerOfTest {
+  const made = new WorkerOfTest({ ...options, queue: redis.address, store }, env);
   started.push(made);
   return made;
 }
@@ -81,5 +84,31 @@ describe("a fit by a queue", () => {
     expect(one.count("done")).toBe(12);
     expect(numbers(await sums(machines(store)))).toBe(found);
     expect(one.count("begun")).toBe(12);
+  });
+
+  test("is watched: shards, workers, and why one is tried again", async () => {
+    const store = newStore();
+    const { sums } = given(fixed);
+    const watch = new Watch("test", redis.address, openStore("test", store));
+    const stop = new AbortController();
+    const running = sums(machines(store), { signal: stop.signal }).catch(() => {});
+    await until("the fit is there", async () => (await watch.now()).fits.length === 1);
+    const before = await watch.now();
+    expect(before).toMatchObject({ workers: [], fits: [{ shards: 12, done: 0, examples: 23, active: 0, failed: [] }] });
+    // Of one whose disk fails.
+    const one = worker(
+      store,
+      { name: "one", imports: [fileURLToPath(new URL("at-phase.mjs", import.meta.url))] },
+      { LAPLACE_FAILS: "1" },
+    );
+    await one.saw("failed");
+    await until("a failure is seen", async () => (await watch.now()).fits[0].failed.length > 0);
+    const now = await watch.now();
+    expect(now.workers).toEqual(["one"]);
+    expect(now.list).toMatch(/^\{laplace-ts\}:shards-.*:wait$/);
+    expect(now.fits[0].failed[0].reason).toMatch(/EIO: i\/o error, as the test wants/);
+    stop.abort();
+    await running;
+    await watch.close();
   });
 });
