@@ -88,7 +88,7 @@ describe("an address of the queue", () => {
     expect(withoutSecrets(text, secret)).not.toMatch(/s3cret|someone:/);
   });
 
-  test("that is none is an error, which does not repeat it", () => {
+  test("that cannot be one is an error, which does not repeat it", () => {
     for (const address of ["", "host:6379", "http://user:s3cret@host", "redis://", "s3cret"]) {
       const connect = () => connectRedis("test", address, () => {});
       expect(connect).toThrow(/^test: queue must be the address of Redis or Valkey/);

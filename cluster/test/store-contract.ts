@@ -88,7 +88,7 @@ export function describeStore(name: string, make: () => Promise<StoreOfTest>, ma
       expect(await listed(store, "nothing/")).toEqual([]);
     });
 
-    test("forgets what is removed; removing nothing is no error", async () => {
+    test("forgets what is removed; removing nothing throws nothing", async () => {
       await store.putIfAbsent("gone/a", bytes(1));
       await store.delete("gone/a");
       await store.delete("gone/a");
@@ -125,7 +125,7 @@ export function describeStore(name: string, make: () => Promise<StoreOfTest>, ma
       metadata: { text },
     });
 
-    test("a result is written once; the same bits again are no error, others are one that names both", async () => {
+    test("a result is written once; the same bits again are accepted, others are an error that names both", async () => {
       expect(await putSealed(store, "results/1", contents(7), "first@host")).toBe(true);
       expect(await putSealed(store, "results/1", contents(7), "second@host")).toBe(false);
       const found = await getSealed(store, "results/1");
@@ -155,7 +155,7 @@ export function describeStore(name: string, make: () => Promise<StoreOfTest>, ma
             const own = "cut" in how ? whole.slice(0, how.cut) : whole.slice();
             if ("place" in how) own[how.place] ^= how.change;
             await store.putIfAbsent(name, own);
-            // A name of who wrote it is no part of the result.
+            // The name of who wrote it does not belong to the result.
             const found = await getSealed(store, name).catch((error: unknown) => error);
             if (found instanceof StoreError) {
               expect(["truncated", "altered"]).toContain(found.reason);

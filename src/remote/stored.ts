@@ -58,7 +58,7 @@ export async function writeWork<Common, Job, Result>(
   return contentsOf(packed(where, written), { [TASK]: task.name, [WHERE]: where, [LIBRARY]: version });
 }
 
-/** A shard, and how many examples it has, 0 where it is no part of data. */
+/** A shard, and how many examples it has, 0 where it has nothing of data. */
 export interface WrittenJob extends Safetensors {
   readonly examples: number;
 }

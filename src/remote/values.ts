@@ -16,7 +16,7 @@ export interface Mark {
 /** A mark of a kind, with what is to be known. */
 export const mark = (kind: string, known: object = {}): Mark => ({ ...known, [MARK]: kind });
 
-/** What a mark stands for; undefined for an object that is none. */
+/** What a mark stands for; undefined for other objects. */
 export const kindOfMark = (value: object): string | undefined =>
   MARK in value ? String((value as Mark)[MARK]) : undefined;
 

@@ -39,6 +39,21 @@ export function withoutSecrets(text: string, address: string): string {
 /** Milliseconds between two tries to connect, at most. */
 const LONGEST_WAIT = 2000;
 
+/** What Redis says to who may not use it. */
+const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)/;
+
+/** Whether Redis lets nobody in with this user and password: another try changes nothing. */
+export const isRefused = (message: string): boolean => REFUSED.test(message);
+
+/** Connections that were made like others, by these. */
+const alike = new WeakMap<Redis, Redis[]>();
+
+/** Ends a connection, and those that were made like it. */
+export function disconnect(redis: Redis): void {
+  for (const one of alike.get(redis) ?? []) disconnect(one);
+  redis.disconnect();
+}
+
 /**
  * A connection, which is tried again for ever when it is lost: what is asked meanwhile waits.
  * @param onError hears why there is no connection, without passwords
@@ -52,8 +67,17 @@ export function connectRedis(where: string, address: string, onError: (message: 
     maxRetriesPerRequest: null,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), LONGEST_WAIT),
   });
-  redis.on("error", (error) => onError(withoutSecrets(reasonOf(error), address)));
-  return redis;
+  const heard = (one: Redis) => {
+    one.on("error", (error) => onError(withoutSecrets(reasonOf(error), address)));
+    const duplicate = one.duplicate.bind(one);
+    one.duplicate = (override) => {
+      const made = heard(duplicate(override));
+      alike.set(one, [...(alike.get(one) ?? []), made]);
+      return made;
+    };
+    return one;
+  };
+  return heard(redis);
 }
 
 /** The reason of an error: that of several, where none has a text of its own. */

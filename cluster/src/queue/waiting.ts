@@ -5,7 +5,7 @@ import { Queue, QueueEvents } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Block } from "../fits/blocks.ts";
 import { CANCELLED, CANCELLED_FOR, cancelledKey, jobId, jobOf, jobOptions, PREFIX, type ShardJob } from "./jobs.ts";
-import { connectRedis } from "./redis.ts";
+import { connectRedis, disconnect } from "./redis.ts";
 
 /** What is heard of the shards of one fit. */
 export interface Hearer {
@@ -106,6 +106,6 @@ export class ShardQueue {
     const closing = Promise.allSettled([this.#events.close(), this.#queue.close()]);
     // Without a connection there is nobody to say goodbye to.
     await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
-    for (const one of [this.#redis, this.#heard]) one.disconnect();
+    for (const one of [this.#redis, this.#heard]) disconnect(one);
   }
 }

@@ -6,7 +6,7 @@ import { FITS, getFit, isFitName, placeOfSum, sumsOf } from "../fits/fit.ts";
 import { identityOf } from "../store/identity.ts";
 import type { Store } from "../store/store.ts";
 import { jobOf, PREFIX, queueName } from "./jobs.ts";
-import { connectRedis } from "./redis.ts";
+import { connectRedis, disconnect } from "./redis.ts";
 
 /** A fit, as it is now. */
 export interface FitNow {
@@ -83,7 +83,7 @@ export class Watch {
     if (this.#queue !== undefined) return this.#queue;
     const name = queueName(await identityOf(this.#store), this.#mixBuilds);
     const redis = connectRedis(this.#where, this.#address, () => {});
-    this.#end = () => redis.disconnect();
+    this.#end = () => disconnect(redis);
     this.#queue = new Queue(name, { connection: redis, prefix: PREFIX });
     this.#queue.on("error", () => {});
     return this.#queue;

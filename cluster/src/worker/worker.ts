@@ -16,7 +16,7 @@ import {
   readJob,
   type ShardJob,
 } from "../queue/jobs.ts";
-import { connectRedis, withoutPassword } from "../queue/redis.ts";
+import { connectRedis, disconnect, isRefused, withoutPassword } from "../queue/redis.ts";
 import { identityOf } from "../store/identity.ts";
 import { openStore, type StoreAddress } from "../store/open.ts";
 import { retrying } from "../store/retrying.ts";
@@ -134,10 +134,14 @@ class WorkerOfShards {
     signal?.addEventListener("abort", this.#stop, { once: true });
     if (signal?.aborted) this.#stop();
     let said = "";
+    let refused: OptionError | undefined;
     const onError = (reason: string) => {
       // While there is no connection, each try has the same error.
       if (reason !== said) this.#tell({ event: "queue", reason });
       said = reason;
+      if (!isRefused(reason)) return;
+      refused = new OptionError(`work: the queue lets nobody in with this user and password: ${reason}`);
+      this.#stop();
     };
     const redis = connectRedis("work", queue, onError);
     const heard = connectRedis("work", queue, onError);
@@ -168,16 +172,17 @@ class WorkerOfShards {
     this.#rest();
     await stopped;
     clearTimeout(this.#idle);
-    const closing = worker.close();
+    const closing = worker.close().catch(() => {});
     const grace = setTimeout(() => this.#cancel(() => true), this.#grace);
     // Without its queue it cannot even say goodbye.
     const last = new Promise<void>((resolve) => setTimeout(resolve, this.#grace + 10_000).unref());
-    await Promise.race([closing, last]);
+    if (refused === undefined) await Promise.race([closing, last]);
     clearTimeout(grace);
     for (const lane of this.#lanes) lane.close();
-    for (const one of [redis, heard]) one.disconnect();
+    for (const one of [redis, heard]) disconnect(one);
     signal?.removeEventListener("abort", this.#stop);
     this.#tell({ event: "stopped" });
+    if (refused !== undefined) throw refused;
   }
 
   /** Does the shard of a job. */

@@ -47,9 +47,13 @@ function laplace(...args: readonly string[]) {
 test("workers do the sums of laplace posterior, to the bits of one process; passwords are not said", async () => {
   const args = ["posterior", at("net.onnx"), at("rows.csv"), "-t", "y", "--weights", "all", "--no-report", "--json"];
   const machines = ["--queue", redis.address.replace("//", "//user:s3cret@"), "--store", at("store")];
-  // A Redis without users takes no password.
-  const refused = await laplace("worker", ...machines, "--stop-when-idle", "1", "--json").ended;
-  expect(`${refused.stdout}${refused.stderr}`).not.toContain("s3cret");
+  // A Redis without users lets none in.
+  for (const command of [["worker"], args]) {
+    const refused = await laplace(...command, ...machines).ended;
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("the queue lets nobody in with this user and password: WRONGPASS");
+    expect(`${refused.stdout}${refused.stderr}`).not.toContain("s3cret");
+  }
   machines[1] = redis.address;
   const workers = [1, 2].map((name) => laplace("worker", ...machines, "--json", "--name", `worker-${name}`));
   await until("the workers are ready", () => workers.every(({ said }) => said.stdout.includes('"ready"')));
@@ -65,6 +69,10 @@ test("workers do the sums of laplace posterior, to the bits of one process; pass
       .map((line) => JSON.parse(line)),
   );
   expect(events.filter(({ event }) => event === "done").length).toBeGreaterThan(1);
+  const shown = await laplace("jobs", ...machines).ended;
+  expect(shown.stdout).toMatch(/^2 workers: worker-1, worker-2\nfit +shards done/);
+  expect(shown.stdout).toMatch(/ done$/m);
+  expect((await laplace("sweep", "--store", at("store")).ended).stdout).toBe("removed: 0 fits, 0 objects, 0.0 MB\n");
   for (const { child } of workers) child.kill("SIGTERM");
   for (const { ended } of workers) expect(await ended).toMatchObject({ code: 0 });
 });
