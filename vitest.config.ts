@@ -5,7 +5,8 @@ import { defineConfig } from "vitest/config";
 
 /** By which packages' modules are found: what is kept of modules is of the places where they were. */
 const exportsHash = createHash("sha256");
-for (const name of ["package.json", "models/package.json", "cluster/package.json", "cli/package.json"]) exportsHash.update(readFileSync(name));
+for (const name of ["package.json", "models/package.json", "cluster/package.json", "cli/package.json"])
+  exportsHash.update(readFileSync(name));
 
 const sources: Readonly<Record<string, string>> = {
   "laplace-ts": "src/index.ts",
@@ -21,7 +22,7 @@ export const shared = defineConfig({
       enforce: "pre",
       resolveId: (source, importer) =>
         Object.hasOwn(sources, source) &&
-        ["examples", "cluster"].some((folder) => importer?.startsWith(resolve(folder)))
+        ["examples", "cluster/src", "cluster/test"].some((folder) => importer?.startsWith(resolve(folder)))
           ? resolve(sources[source])
           : undefined,
     },

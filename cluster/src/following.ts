@@ -5,7 +5,6 @@ import type { BurstOptions, ExamplesReport } from "laplace-ts/executor";
 import type { BegunFit } from "./fits/begun.ts";
 import { type Block, blocksFor, blocksOf, examplesOf } from "./fits/blocks.ts";
 import { failureOf, jobId, NOBODY, type ShardJob } from "./queue/jobs.ts";
-import { isRefused } from "./queue/redis.ts";
 import type { Hearer, ShardQueue } from "./queue/waiting.ts";
 
 /** How a fit is followed. */
@@ -118,9 +117,9 @@ export class Following<Common, Job, Result> implements Hearer {
     heard?.addEventListener?.("abort", abort);
     const timer = setInterval(() => {
       this.#look();
-      const { trouble } = this.#queue;
-      if (trouble !== undefined && isRefused(trouble)) {
-        this.#stop(new OptionError(`cluster: the queue lets nobody in with this user and password: ${trouble}`));
+      const { refused } = this.#queue;
+      if (refused !== undefined) {
+        this.#stop(new OptionError(`cluster: the queue lets nobody in with this user and password: ${refused}`));
       }
       if (!this.#told && performance.now() - this.#heard > LONELY) void this.#warn();
     }, LOOK);

@@ -5,7 +5,7 @@ import { Queue, QueueEvents } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Block } from "../fits/blocks.ts";
 import { CANCELLED, CANCELLED_FOR, cancelledKey, jobId, jobOf, jobOptions, PREFIX, type ShardJob } from "./jobs.ts";
-import { connectRedis, disconnect } from "./redis.ts";
+import { connectRedis, disconnect, isRefused } from "./redis.ts";
 
 /** What is heard of the shards of one fit. */
 export interface Hearer {
@@ -28,10 +28,13 @@ export class ShardQueue {
   readonly #hearers = new Map<string, Set<Hearer>>();
   /** Why there is no connection, while there is none. */
   trouble: string | undefined;
+  /** Why nobody is let in with this user and password. */
+  refused: string | undefined;
 
   constructor(where: string, address: string, name: string) {
     const onError = (reason: string) => {
       this.trouble = reason;
+      if (isRefused(reason)) this.refused = reason;
     };
     this.#redis = connectRedis(where, address, onError);
     this.#heard = connectRedis(where, address, onError);
