@@ -22,9 +22,9 @@ export function describeHouse(name: string, folder: string, floors: readonly (re
 
     // The library is used as everyone uses it: by its public names.
     test.each(files)("%s takes the library as a package", (file) => {
-      expect(importedNames(file).filter((name) => /^laplace-ts\/(?!(?:graph|executor)$)|\.\.\/src\/|\/dist\//.test(name))).toEqual(
-        [],
-      );
+      expect(
+        importedNames(file).filter((name) => /^laplace-ts\/(?!(?:graph|executor)$)|\.\.\/src\/|\/dist\//.test(name)),
+      ).toEqual([]);
       expect(importsOf(file).filter((path) => !path.startsWith(`${folder}/`))).toEqual([]);
     });
 

@@ -92,13 +92,14 @@ describe("prose is plain English", () => {
     expect(all.map(({ line, around, say }) => `${file}:${line} … ${around} … Say ${say}`)).toEqual([]);
   });
 
-  test.each(["test", "cli/test", "models/test", "cluster/test"].flatMap(textsIn).filter((file) => file !== "test/words.test.ts"))(
-    "%s",
-    (file) => {
-      const all = found(readIn(readFileSync(file, "utf8")));
-      expect(all.map(({ line, around, say }) => `${file}:${line} … ${around} … Say ${say}`)).toEqual([]);
-    },
-  );
+  test.each(
+    ["test", "cli/test", "models/test", "cluster/test"]
+      .flatMap(textsIn)
+      .filter((file) => file !== "test/words.test.ts"),
+  )("%s", (file) => {
+    const all = found(readIn(readFileSync(file, "utf8")));
+    expect(all.map(({ line, around, say }) => `${file}:${line} … ${around} … Say ${say}`)).toEqual([]);
+  });
 
   test("of tests, titles, texts and comments are read, and names are not", () => {
     const code = ["const due = 1;", 'test("a vector is no number", () => {', "  // is", "  // none", '  f("is", no);'];

@@ -25,7 +25,13 @@ function demand(holds, message) {
 
 /** The version, which is the same everywhere. @throws NotReady */
 function agreedVersion() {
-  const paths = ["package.json", "cli/package.json", "models/package.json", "cluster/package.json", "package-lock.json"];
+  const paths = [
+    "package.json",
+    "cli/package.json",
+    "models/package.json",
+    "cluster/package.json",
+    "package-lock.json",
+  ];
   const [library, commandLine, models, cluster, lock] = paths.map((path) => JSON.parse(read(path)));
   const found = {
     "package.json": library.version,

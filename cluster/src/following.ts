@@ -208,14 +208,20 @@ export class Following<Common, Job, Result> implements Hearer {
 
   /** What a promise gives, unless all is to stop before. */
   async #orStopped<T>(promise: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
     const stopped = new Promise<never>((_, reject) => {
-      const timer = setInterval(() => {
+      timer = setInterval(() => {
         this.#look();
         if (this.#reason !== undefined) reject(this.#reason.error);
       }, LOOK);
-      promise.catch(() => {}).finally(() => clearInterval(timer));
     });
-    return Promise.race([promise, stopped]);
+    try {
+      return await Promise.race([promise, stopped]);
+    } finally {
+      // What is left behind may fail when the connection ends.
+      promise.catch(() => {});
+      clearInterval(timer);
+    }
   }
 
   #blocks(): Block[] {
