@@ -1,6 +1,7 @@
 // What goes wrong on machines: the fit ends with the same bits, or with a named error; nothing is lost, nothing half written.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -287,5 +288,29 @@ describe("a fit", () => {
     // It goes on from there.
     const found = await approximation.fit(data, { on: machines() });
     expect(savePosterior(found)).toEqual(savePosterior(await approximation.fit(data)));
+  });
+
+  test("goes on when whoever asked is killed and asks again, with what workers did meanwhile", async () => {
+    const asks = fileURLToPath(new URL("asks.mjs", import.meta.url));
+    const machine = [redis.address, store];
+    const ask = () => spawn(process.execPath, [asks, ...machine], { stdio: ["ignore", "pipe", "inherit"] });
+    const one = worker();
+    const first = ask();
+    await one.saw("done", 2);
+    first.kill("SIGKILL");
+    const done = one.count("done");
+    const again = ask();
+    let said = "";
+    again.stdout.setEncoding("utf8").on("data", (text) => {
+      said += text;
+    });
+    expect(await once(again, "close")).toEqual([0, null]);
+    expect(said).toBe(execFileSync(process.execPath, [asks], { encoding: "utf8" }));
+    expect(done).toBeGreaterThan(1);
+    // No shards were done a second time.
+    const did = one.events
+      .filter(({ event }) => event === "done")
+      .map(({ fit, level, place }) => `${fit} ${level} ${place}`);
+    expect(new Set(did).size).toBe(did.length);
   });
 });
