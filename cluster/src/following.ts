@@ -3,7 +3,7 @@
 import { OptionError } from "laplace-ts";
 import type { BurstOptions, ExamplesReport } from "laplace-ts/executor";
 import type { BegunFit } from "./fits/begun.ts";
-import { type Block, blocksFor, blocksOf, examplesOf } from "./fits/blocks.ts";
+import { type Block, blocksFor, blocksOf, examplesOf, shardsOf } from "./fits/blocks.ts";
 import { failureOf, jobId, NOBODY, type ShardJob } from "./queue/jobs.ts";
 import type { Hearer, ShardQueue } from "./queue/waiting.ts";
 
@@ -16,7 +16,7 @@ export interface FollowOptions extends BurstOptions<ExamplesReport> {
 /** Milliseconds between two looks at what nobody tells. */
 const LOOK = 250;
 /** Milliseconds without a word of the queue after which the store is asked what is done, and what is missing goes to the queue again. */
-const QUIET = 20_000;
+const QUIET = 5000;
 /** Milliseconds after which somebody is told that no worker listens, or that the queue is away. */
 const LONELY = 5000;
 
@@ -150,7 +150,14 @@ export class Following<Common, Job, Result> implements Hearer {
     this.#pending.clear();
     if (missing.length === 0) return 0;
     await this.#orStopped(this.#queue.hear(fit.name, this));
-    const blocks = blocksOf(missing, blocksFor(await this.#orStopped(this.#queue.workers())));
+    // Blocks that are in the queue stay as they are: others with the same shards would be done beside them.
+    const left = new Set(missing);
+    const kept = [...before.values()]
+      .map(({ block }) => block)
+      .filter((block) => shardsOf(block).every((one) => left.has(one)));
+    for (const one of kept.flatMap(shardsOf)) left.delete(one);
+    const fresh = blocksOf([...left], blocksFor(await this.#orStopped(this.#queue.workers())));
+    const blocks = [...kept, ...fresh];
     for (const block of blocks) {
       const id = jobId({ ...block, fit: fit.name });
       this.#pending.set(id, { block, done: before.get(id)?.done ?? 0 });

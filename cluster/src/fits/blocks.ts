@@ -37,6 +37,10 @@ export function blocksOf(shards: readonly number[], count: number): Block[] {
   return blocks;
 }
 
+/** The numbers of a block's shards. */
+export const shardsOf = ({ level, place }: Block): number[] =>
+  Array.from({ length: 2 ** level }, (_, i) => place * 2 ** level + i);
+
 /** How many examples a block has. */
 export function examplesOf({ level, place }: Block, examples: readonly number[]): number {
   let sum = 0;
