@@ -44,6 +44,16 @@ test.each(["cli", "models", "cluster"])("%s is of the library's version, and dep
   expect(other.peerDependencies[manifest("cluster").name]).toBe(library.version);
 });
 
+test("no package of the lock file runs a script when it is installed", () => {
+  const { packages } = JSON.parse(read("package-lock.json")) as {
+    packages: Record<string, { hasInstallScript?: true }>;
+  };
+  const scripts = Object.keys(packages).filter((path) => packages[path].hasInstallScript);
+  // Optional, and off: its built addon is a package of its own.
+  expect(scripts).toEqual(["node_modules/msgpackr-extract"]);
+  expect(read(".npmrc").split("\n")).toContain("ignore-scripts=true");
+});
+
 test("AGENTS.md and llms.txt are made, and name every page of the documentation", () => {
   const pages = readdirSync("docs").filter((name) => name.endsWith(".md") && name !== "index.md");
   expect(pages.length).toBeGreaterThan(20);

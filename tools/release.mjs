@@ -83,7 +83,7 @@ function checkRepository(tag) {
 
 /** Packs a package, and looks at what is in it. @throws NotReady */
 function pack(folder, to, version) {
-  const args = ["pack", "--json", "--loglevel=error", "--pack-destination", to];
+  const args = ["pack", "--ignore-scripts=false", "--json", "--loglevel=error", "--pack-destination", to];
   // npm's own words are shown where it fails.
   const [packed] = JSON.parse(run("npm", args, { cwd: join(root, folder), stdio: ["ignore", "pipe", "pipe"] }));
   const files = packed.files.map(({ path }) => path);

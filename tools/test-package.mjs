@@ -171,7 +171,7 @@ async function untimed(tarballs) {
 
 try {
   for (const cwd of [root, join(root, "cli"), join(root, "models"), join(root, "cluster")]) {
-    run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], { cwd });
+    run("npm", ["pack", "--ignore-scripts=false", "--loglevel=error", "--pack-destination", folder], { cwd });
   }
   const tarballs = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "clean", private: true, type: "module" }));

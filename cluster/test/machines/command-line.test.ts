@@ -1,8 +1,8 @@
 // The command line on machines: laplace worker, laplace posterior --queue.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Random } from "laplace-ts";
@@ -75,4 +75,22 @@ test("workers do the sums of laplace posterior, to the bits of one process; pass
   expect((await laplace("sweep", "--store", at("store")).ended).stdout).toBe("removed: 0 fits, 0 objects, 0.0 MB\n");
   for (const { child } of workers) child.kill("SIGTERM");
   for (const { ended } of workers) expect(await ended).toMatchObject({ code: 0 });
+});
+
+test("laplace loads nothing for machines, unless an option asks for it", () => {
+  const hook = `export function resolve(name, context, next) {
+    if (/laplace-ts-cluster|bullmq|ioredis/.test(name)) process._rawDebug("loads", name);
+    return next(name, context);
+  }`;
+  const file = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;
+  const register = file(`import { register } from "node:module"; register(${JSON.stringify(file(hook))});`);
+  const args = [at("net.onnx"), at("rows.csv"), "-t", "y", "--inputs", "a,b,c,d,e,f,g,h", "--no-report"];
+  const loaded = (command: string, ...more: readonly string[]) => {
+    const all = ["--import", register, "cli/laplace.js", command, ...args, ...more];
+    const { stderr } = spawnSync(process.execPath, all, { encoding: "utf8" });
+    return stderr.match(/^loads .*/gm)?.map((line) => line.slice(6)) ?? [];
+  };
+  expect(loaded("posterior", "-o", at("loads.safetensors"))).toEqual([]);
+  expect(existsSync(at("loads.safetensors"))).toBe(true);
+  expect(loaded("merge", "-o", at("merged.safetensors"), "--store", at("none"))).toContain("laplace-ts-cluster");
 });
