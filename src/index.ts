@@ -194,6 +194,8 @@ export { loadMixture, saveMixture } from "./io/mixtures.ts";
 export { loadFit, loadPosterior, type SaveOptions, saveFit, savePosterior } from "./io/posteriors.ts";
 export { type Bytes, readSafetensors, type Safetensors, writeSafetensors } from "./io/safetensors.ts";
 export { readTableEncoding } from "./io/table-encodings.ts";
+export type { TableGuarantee } from "./io/table-guarantee-files.ts";
+export { type TableRegions, tableConformity, tableRegions } from "./io/table-guarantees.ts";
 export type { TablePart } from "./io/table-mixtures.ts";
 export {
   loadTableModel,

@@ -156,6 +156,8 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["tableQuantiles", numbersPredicted, 0.3],
   ["tableScores", numbersPredicted, [1, 2]],
   ["tableLogDensities", numbersPredicted, [1, 2]],
+  ["tableConformity", numbersPredicted, [1, 2]],
+  ["tableRegions", { models: [{}], scores: [Float64Array.of(1, 2)] }, [numbersPredicted], { level: 0.5 }],
   [on(reg, "predict"), x, { samples: 10, seed: 1 }],
   [on(cls, "logProbabilities"), x, {}],
   [on(reg, "sample"), 3, { seed: 1 }],

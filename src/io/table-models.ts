@@ -15,6 +15,7 @@ import { type Bytes, readFile } from "./safetensors.ts";
 import { countPredictions } from "./table-counts.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
+import { checkGuarantee, guaranteeOf, type TableGuarantee, withGuarantee } from "./table-guarantee-files.ts";
 import { inOwnUnits, mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
 import { alike, checkPosterior, heaviestOf, type TableMixture } from "./table-posteriors.ts";
 import { classRows, countRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
@@ -38,6 +39,8 @@ export interface TableModelParts {
    * was in files of version 0.1 (default false).
    */
   readonly farLevel?: boolean | undefined;
+  /** What intervals and sets need that hold their level whatever the model: `tableRegions` makes them. */
+  readonly guarantee?: TableGuarantee<TableModel> | undefined;
   /** Anything else to keep in the file, as JSON. */
   readonly notes?: Json | undefined;
 }
@@ -105,6 +108,7 @@ export class TableModel {
   readonly approximation: Approximation;
   readonly farVariance: number;
   readonly farLevel: boolean;
+  readonly guarantee: TableGuarantee<TableModel> | undefined;
   readonly notes: Json;
 
   constructor(parts: TableModelParts) {
@@ -123,6 +127,8 @@ export class TableModel {
     ];
     [this.encoding, this.approximation] = [encoding, approximation];
     [this.farVariance, this.farLevel, this.notes] = [farVariance, farLevel, notes];
+    this.guarantee = parts.guarantee;
+    if (parts.guarantee !== undefined) checkGuarantee(parts.guarantee, encoding);
   }
 
   /**
@@ -317,6 +323,7 @@ export function tableModel(parts: TableModelParts): TableModel {
     "approximation",
     "farVariance",
     "farLevel",
+    "guarantee",
     "notes",
   ]);
   return new TableModel(parts);
@@ -327,7 +334,11 @@ export function tableModel(parts: TableModelParts): TableModel {
  * rows, no code.
  */
 export function saveTableModel(model: TableModel): Bytes {
-  const { posterior, mixture, encoding, approximation, farVariance, farLevel, notes } = model;
+  const { posterior, mixture, encoding, approximation, farVariance, farLevel, guarantee, notes } = model;
+  if (guarantee !== undefined) {
+    const alone = saveTableModel(tableModel({ ...model, guarantee: undefined }));
+    return withGuarantee(alone, guarantee, guarantee.models.map(saveTableModel));
+  }
   const far = { ...(Number.isFinite(farVariance) && { farVariance }), ...(farLevel && { farLevel }) };
   const format = mixture === undefined ? FORMAT_OF_ONE : alike(mixture.posteriors) ? FORMAT_OF_ALIKE : FORMAT_VERSION;
   const metadata = { [KEY]: JSON.stringify({ format, encoding, approximation, ...far, notes }) };
@@ -347,9 +358,10 @@ function readMixture(bytes: Uint8Array | ArrayBuffer): TableMixture {
  */
 export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
   const where = "loadTableModel";
-  const { metadata } = readFile(where, bytes);
-  const mixed = isMixture(metadata) ? readMixture(bytes) : undefined;
-  const posterior = mixed === undefined ? loadPosterior(bytes) : undefined;
+  const { own, scores, files } = guaranteeOf(where, bytes);
+  const { metadata } = readFile(where, own);
+  const mixed = isMixture(metadata) ? readMixture(own) : undefined;
+  const posterior = mixed === undefined ? loadPosterior(own) : undefined;
   const text = metadata[KEY];
   if (text === undefined) {
     throw new FileError("foreign", `${where}: the file holds a posterior, but no table's encoding with it.`);
@@ -372,6 +384,7 @@ export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
     approximation: fields.choice("approximation", approximations),
     ...(fields.has("farVariance") && { farVariance: fields.finite("farVariance") }),
     farLevel: fields.has("farLevel") ? fields.boolean("farLevel") : version < 2,
+    ...(files.length > 0 && { guarantee: { scores, models: files.map(loadTableModel) } }),
     notes: fields.json("notes"),
   };
   try {

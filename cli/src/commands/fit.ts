@@ -25,7 +25,7 @@ import {
 import { cellLines } from "../output/cells.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
-import { columnLines, judgementLines, line } from "../output/summary.ts";
+import { columnLines, guaranteeLines, judgementLines, line } from "../output/summary.ts";
 import { Progress, plain, printJson, printNote, repeatedText, styled } from "../output/terminal.ts";
 import { headerAdvice } from "../table/csv.ts";
 import { openTable } from "../table/open.ts";
@@ -62,6 +62,7 @@ interface Options extends TableOptions {
   readonly testFraction?: number;
   readonly split?: FitSettings["split"];
   readonly folds?: number;
+  readonly guarantee?: true;
   readonly missing: FitSettings["missing"];
   readonly na: string[];
   readonly usualNa: boolean;
@@ -125,6 +126,10 @@ export function fitCommand(): Command {
       "how rows are held out: random, time:COLUMN (the last ones), or group:COLUMN (groups as a whole)",
       splitRule,
     )
+    .option(
+      "--guarantee",
+      "keep what intervals and sets need that hold their level whatever the model: predict writes them",
+    )
     .addOption(
       new Option("--structure <name>", "structure of the posterior")
         .choices(["auto", "full", "kronecker", "ekfac", "diagonal"])
@@ -148,6 +153,11 @@ async function run(data: string, options: Options): Promise<void> {
   }
   if (options.folds !== undefined && options.split?.by === "time") {
     throw new UsageError("give --folds or --split time, not both: the last rows are held out once.");
+  }
+  if (options.guarantee && options.split !== undefined) {
+    throw new UsageError(
+      `give --guarantee or --split ${options.split.by}, not both: what is guaranteed needs new rows that are like those of the table, chosen at random.`,
+    );
   }
   const outputs = [
     { what: "the model", path: output },
@@ -318,6 +328,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     candidates: fit.candidates,
     metrics: heldOut.metrics,
     baseline: heldOut.baseline,
+    guarantee: fit.guarantee,
   };
 }
 
@@ -375,6 +386,7 @@ function summary(
     ...(byRow === undefined ? [] : [line("noise", noiseByRowText(byRow))]),
     line("held out", fit.scheme),
     ...judgementLines(task, heldOut, findings, "this model"),
+    ...(fit.guarantee === undefined ? [] : guaranteeLines(fit.guarantee, task)),
     line("written", files.map(plain).join(", ")),
   ];
 }

@@ -1,7 +1,7 @@
 // Reading a model file, and what its notes say.
 
 import { readFile } from "node:fs/promises";
-import { FileError, type Json, loadTableModel, type TableModel, tableModel } from "laplace-ts";
+import { FileError, type Json, loadTableModel, type TableModel, type TableModelParts, tableModel } from "laplace-ts";
 import type { Baseline, Metrics } from "../model/metrics.ts";
 import { formatOptions, type Reading, type TableOptions } from "./options.ts";
 import { fieldsOf, readingOf, type TrainedPosterior, trainedPosterior } from "./trained-posterior.ts";
@@ -46,7 +46,11 @@ export function asWritten(model: TableModel, options: TableOptions): TableModel 
     model.encoding.columns.map(({ name }) => name),
   );
   if (Object.values(formats).every((value) => value === undefined)) return model;
-  return tableModel({ ...model, encoding: model.encoding.withFormats(formats) });
+  const written = (one: TableModel, more: Pick<TableModelParts, "guarantee">) =>
+    tableModel({ ...one, ...more, encoding: one.encoding.withFormats(formats) });
+  const { guarantee } = model;
+  if (guarantee === undefined) return written(model, {});
+  return written(model, { guarantee: { ...guarantee, models: guarantee.models.map((one) => written(one, {})) } });
 }
 
 /** What `fit` noted in the file, as far as it is there: other programs may have written others. */

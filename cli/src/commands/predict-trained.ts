@@ -49,7 +49,10 @@ export async function trainedLines(
       inputs: model.array === undefined ? undefined : [model.array],
     });
     checkWidth(examples, model.posterior.net, advice);
-    const writer = predictionWriter(target, [], ",", options.interval, false);
+    const writer = predictionWriter(target, [], ",", {
+      levels: options.interval,
+      far: false,
+    });
     async function* batches() {
       const { width, lines } = examples;
       for (let first = 0; first < lines.length; first += ROWS) {
@@ -69,7 +72,10 @@ export async function trainedLines(
     throw new UsageError(`there is no column "${missing}", an input of the network. ${columnList(names)}`);
   const said = formatOptions(options, names);
   const written = said.decimal === undefined && said.thousands === undefined ? model.written : undefined;
-  const writer = predictionWriter(target, names, delimiter, options.interval, false);
+  const writer = predictionWriter(target, names, delimiter, {
+    levels: options.interval,
+    far: false,
+  });
   async function* batches() {
     for await (const { rows, lines } of table.batches) {
       const examples = tableExamples(

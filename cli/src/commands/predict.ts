@@ -1,7 +1,7 @@
 // laplace predict: a model's predictions beside the columns of a table, row by row, however long the table is.
 
 import { Command } from "commander";
-import type { TableModel } from "laplace-ts";
+import { type TableModel, type TableRegions, tableRegions } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { type PredictedLines, predictionWriter } from "../output/predictions.ts";
@@ -10,6 +10,7 @@ import { Progress, plain, printJson, printNote, printRepeated } from "../output/
 import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder, type OnSkip } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
+import type { Batch } from "../table/records.ts";
 import { turn } from "../turn.ts";
 import { asWritten, notesOf, readFitted } from "./model.ts";
 import { levels, readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
@@ -32,7 +33,11 @@ export function predictCommand(): Command {
     .argument("<model>", "a model file that laplace fit or laplace posterior wrote")
     .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input; for a posterior also arrays (.npz)")
     .option("-o, --output <file>", "where the predictions go, - for standard output", "-")
-    .option("--interval <levels>", "levels of the intervals of numbers, between commas (default: 0.9)", levels);
+    .option(
+      "--interval <levels>",
+      "levels of the intervals of numbers, and of what a model of fit --guarantee guarantees, between commas (default: 0.9)",
+      levels,
+    );
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
@@ -49,8 +54,11 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   );
   const fitted = await readFitted(modelPath);
   const classes = "encoding" in fitted ? fitted.encoding.target.kind === "classes" : fitted.task !== "regression";
-  if (options.interval !== undefined && classes) {
-    throw new UsageError("--interval is for numbers: this model predicts classes, with the probability of each.");
+  const guaranteed = "encoding" in fitted && fitted.guarantee !== undefined;
+  if (options.interval !== undefined && classes && !guaranteed) {
+    throw new UsageError(
+      "--interval is for numbers: this model predicts classes, with the probability of each. Sets of classes need a model of laplace fit --guarantee.",
+    );
   }
   let skipped = 0;
   const onSkip = (error: TableError) => {
@@ -104,14 +112,30 @@ async function tableLines(
 ): Promise<PredictedLines> {
   const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
   const encode = batchEncoder(model, table, skip, unreadable.add);
-  const writer = predictionWriter(model.encoding.target, table.names, table.delimiter, options.interval);
+  const { guarantee } = model;
+  const { interval: levels = [0.9] } = options;
+  const writer = predictionWriter(model.encoding.target, table.names, table.delimiter, {
+    levels,
+    guaranteed: guarantee !== undefined,
+  });
+  // Each model of the guarantee reads rows by an encoding of its own.
+  const others = guarantee?.models.map((one) => ({ one, encode: batchEncoder(one, table) })) ?? [];
+  const regionsOf = (rows: Batch): TableRegions[] => {
+    if (guarantee === undefined) return [];
+    const predictions = others.map(({ one, encode }) => {
+      const { x, unusual, gaps } = encode(rows);
+      return one.predictEncoded(x, unusual, gaps);
+    });
+    return levels.map((level) => tableRegions(guarantee, predictions, { level }));
+  };
   async function* batches() {
     for await (const batch of table.batches) {
       const encoded = encode(batch);
       if (encoded.rows.length === 0) continue;
       const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
       const far = predicted.far.filter((one) => one).length;
-      yield { text: writer.lines(encoded.rows, predicted), rows: predicted.rows, far };
+      const text = writer.lines(encoded.rows, predicted, regionsOf(encoded));
+      yield { text, rows: predicted.rows, far };
     }
   }
   return { appended: writer.appended, header: writer.header, batches: batches(), repeated: table.repeated };

@@ -27,10 +27,12 @@ import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
 import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
+import type { GuaranteeReport } from "../model/report-data.ts";
 import { columnAt, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
 import { Fitter } from "./fitter.ts";
+import { guaranteeOf } from "./guarantee.ts";
 import { type Counts, judge } from "./judge.ts";
 import { type Lanes, lanesOf } from "./lanes.ts";
 import { leaksOf } from "./leaks.ts";
@@ -65,6 +67,8 @@ export interface FitSettings {
   readonly testFraction?: number | undefined;
   readonly structure: "auto" | Structure;
   readonly memoryBudget: number;
+  /** Whether the model keeps what intervals and sets need that hold their level whatever the model (default false). */
+  readonly guarantee?: boolean | undefined;
   /** How rows are held out: by a column of groups, or the last ones by a column of times (default: at random). */
   readonly split?: SplitBy | undefined;
 }
@@ -97,6 +101,8 @@ export interface TableFit {
   readonly scheme: string;
   readonly counts: Counts;
   readonly heldOut: HeldOutRows;
+  /** What is promised of intervals or sets, where that was asked for. */
+  readonly guarantee?: GuaranteeReport | undefined;
   readonly network: string;
   readonly structure: Structure;
   readonly structureReason: string;
@@ -150,7 +156,7 @@ export async function fitTable(
   const single = settings.testFraction ?? (ahead ? TEST_FRACTION : undefined);
   const candidates = candidatesFor(encoding, n, { ...settings, folded: single === undefined });
   await turn();
-  const { mix, kept, folds, counts, scheme } = await judge({
+  const { mix, kept, folds, unseen, counts, scheme } = await judge({
     fitter,
     candidates,
     scales: scalesOf({ encoding }),
@@ -161,6 +167,7 @@ export async function fitTable(
     folds: settings.folds ?? FOLDS,
     single,
     how,
+    guarantee: settings.guarantee,
     lanes,
     onProgress,
   });
@@ -168,6 +175,8 @@ export async function fitTable(
   const { prepared, course, tuned, relevance } = kept;
   const shared = { task, network, structureReason, dropped };
   const heldOut = await predictHeldOut(folds);
+  const guaranteed = unseen && (await guaranteeOf(unseen, rows));
+  const whole = guaranteed === undefined ? kept.model : tableModel({ ...kept.model, guarantee: guaranteed.guarantee });
   const baseline = fitter.baseline(Array.from({ length: n }, (_, i) => i));
   const tried = candidates
     .map(({ name, seeds }, c) => {
@@ -190,7 +199,8 @@ export async function fitTable(
     relevance,
     training: prepared.rows,
     trainingNumbers: prepared.numbers,
-    model: withNotes(kept.model, folds.length, heldOut, { ...shared, mixture: mixtureText(tried) }, baseline),
+    guarantee: guaranteed?.report,
+    model: withNotes(whole, folds.length, heldOut, { ...shared, mixture: mixtureText(tried) }, baseline),
     heldOut,
     temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,

@@ -1,44 +1,25 @@
 // Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing.
 
-import { NotPositiveDefiniteError, OptionError, type Posterior, type TableModel } from "laplace-ts";
+import { OptionError, type Posterior, type TableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
-import { take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { type Fitter, largestVariance, withFar } from "./fitter.ts";
-import type { Job, Outcome } from "./jobs.ts";
-import type { Lanes } from "./lanes.ts";
+import { doAll, type Judging, membersOf, mixByShare } from "./fits.ts";
+import { largestVariance, withFar } from "./fitter.ts";
+import { modelByRest, type Unseen } from "./guarantee.ts";
+import type { Outcome } from "./jobs.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
-import { type Candidate, hopeless, type Mix, mixOf } from "./portfolio.ts";
+import { hopeless, type Mix, mixOf } from "./portfolio.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
 import { lossesByScale } from "./scales.ts";
 import { RANDOM } from "./split-by.ts";
-
-/** How rows are judged. */
-export interface Judging {
-  readonly fitter: Fitter;
-  readonly candidates: readonly Candidate[];
-  readonly scales: readonly number[];
-  /** Whether scales are chosen by the mixture that they make. */
-  readonly together: boolean;
-  readonly approximation: TableModel["approximation"];
-  /** Rows. */
-  readonly n: number;
-  readonly seed: number;
-  readonly folds: number;
-  /** The share that is held out, instead of folds. */
-  readonly single: number | undefined;
-  /** How rows were chosen, in words. */
-  readonly how: string;
-  /** Who does the jobs, several at once. */
-  readonly lanes: Lanes;
-  readonly onProgress: (stage: string, share: number) => void;
-}
 
 /** The mixture that is kept, and what held-out rows say of mixtures that were made as it was. */
 export interface Judged {
   readonly mix: Mix;
   readonly kept: Kept;
   readonly folds: readonly Fold[];
+  /** Models that a guarantee is made of, where one was asked for. */
+  readonly unseen?: readonly Unseen[];
   readonly counts: Counts;
   readonly scheme: string;
 }
@@ -74,62 +55,19 @@ export function judge(judging: Judging): Promise<Judged> {
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
-/**
- * Does jobs side by side, as many as there are lanes; their outcomes in their order, undefined where a curvature was no longer a
- * positive matrix, as that of noises that shrink to nothing. @param onShare of all of them
- * @throws NotPositiveDefiniteError where none was
- */
-async function doAll(
-  { lanes }: Judging,
-  jobs: readonly Job[],
-  onShare: (share: number, job: number) => void,
-): Promise<(Outcome | undefined)[]> {
-  const shares = jobs.map(() => 0);
-  let failure: NotPositiveDefiniteError | undefined;
-  const found = await Promise.all(
-    jobs.map(async (job, j) => {
-      try {
-        return await lanes.do(job, (share) => {
-          shares[j] = share;
-          onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
-        });
-      } catch (error) {
-        if (!(error instanceof NotPositiveDefiniteError)) throw error;
-        failure = error;
-        return undefined;
-      }
-    }),
-  );
-  if (failure !== undefined && found.every((one) => one === undefined)) throw failure;
-  return found;
-}
-
 /** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
 async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
-  const { fitter, candidates, scales, together, approximation, n, seed, how, onProgress } = judging;
+  const { fitter, candidates, approximation, n, seed, how, onProgress } = judging;
   const { part: test, rest } = fitter.split.divide(range(n), single, seed);
   if (rest.length < FEWEST_TRAINING) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
   const prepared = await fitter.prepare(rest);
-  const { numbers } = prepared;
-  const division = prepared.divide(VALIDATION_SHARE, seed);
-  const validation = take(numbers, division.part);
   const stages = candidates.length + 2;
-  const families = candidates.map(({ family }) => family);
-  const jobs = candidates.map(({ recipe }) => ({ recipe, numbers, division, partial: true }));
-  const trials = await doAll(judging, jobs, (share, j) =>
-    onProgress(`trying ${candidates[j].name}`, (candidates.length * share) / stages),
+  const { mix, trials, division, validation } = await mixByShare(
+    judging,
+    prepared,
+    { seed, share: VALIDATION_SHARE },
+    (share, c) => onProgress(`trying ${candidates[c].name}`, (candidates.length * share) / stages),
   );
-  const losses: (Float64Array[] | undefined)[][] = [];
-  for (const trial of trials) {
-    if (trial === undefined) {
-      losses.push([undefined]);
-      continue;
-    }
-    const own = [{ posterior: trial.posterior, weight: 1, scale: 1 }];
-    const model = await inTurns(modelOf(own, prepared, approximation));
-    losses.push([await inTurns(lossesByScale(model, validation))]);
-  }
-  const mix = mixOf(losses, scales, { families, together });
   const partial = await inTurns(modelOf(membersOf(mix, trials), prepared, approximation));
   const unseen = await inTurns(largestVariance(partial, validation));
   const rounds = trials.map((trial) => trial?.course.rounds);
@@ -143,6 +81,8 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
     // How validation went, the trial knows.
     kept: { ...kept, course: trials[kept.heaviest]?.course ?? kept.course },
     folds,
+    // The rows that judge chose nothing.
+    ...(judging.guarantee && { unseen: folds }),
     counts: { train: rest.length, validation: division.part.length, test: test.length },
     scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
   };
@@ -153,7 +93,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const { fitter, candidates, scales, together, approximation, n, seed, how, onProgress } = judging;
   const dealt = fitter.split.folds(Math.min(judging.folds, n), seed).filter(({ length }) => length > 0);
   const count = dealt.length;
-  const stages = count + 2;
+  const stages = (judging.guarantee ? 2 * count : count) + 2;
   const families = candidates.map(({ family }) => family);
   const rests = dealt.map((test) => {
     const held = new Set(test);
@@ -207,10 +147,20 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const kept = await fitMix(judging, mix, everything, undefined, Math.max(...unseen), (share) =>
     onProgress("all rows", (count + 2 * share) / stages),
   );
+  const unseenBy = async (k: number): Promise<Unseen> => {
+    const own = outcomes.map((all) => all[k]);
+    const at = (share: number) =>
+      onProgress(`the guarantee, fold ${k + 1} of ${count}`, (count + 2 + k + share) / stages);
+    const model = await modelByRest(judging, prepared[k], own, seed + k + 1, at);
+    return { model, numbers: await fitter.numbers(dealt[k], model.encoding), indices: dealt[k] };
+  };
+  const guaranteed: Unseen[] = [];
+  if (judging.guarantee) for (const k of range(count)) guaranteed.push(await unseenBy(k));
   return {
     mix,
     kept,
     folds,
+    ...(judging.guarantee && { unseen: guaranteed }),
     // What each of the models that were judged had seen.
     counts: { train: n - dealt[0].length, validation: folds[0].validation, test: n, folded: true },
     scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it${how === RANDOM ? "" : `; ${how}`}`,
@@ -219,13 +169,6 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
 
 const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
-
-/** The members that a mixture has of one fit of each candidate. */
-function membersOf({ weights, scales }: Mix, fits: readonly (Outcome | undefined)[]): Member[] {
-  return fits.flatMap((fit, c) =>
-    fit !== undefined && weights[c] > 0 ? [{ posterior: fit.posterior, weight: weights[c], scale: scales[c] }] : [],
-  );
-}
 
 /** Fits every candidate that has a weight to rows, from several seeds. */
 async function fitMix(

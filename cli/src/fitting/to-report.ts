@@ -55,6 +55,7 @@ export async function reportData(
       lines: indices.map((i) => rows.lines[i]),
       rows: indices.map((i) => Object.fromEntries(rows.names.map((name, j) => [name, rows.rows[i][j]]))),
     },
+    ...(fit.guarantee !== undefined && { guarantee: fit.guarantee }),
     reliability: reliabilityOf(fit),
     evidence: evidenceAround(fit, priorPrecision),
     training: fit.course,

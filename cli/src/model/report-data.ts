@@ -49,6 +49,27 @@ export interface ReliabilityBin {
   readonly count: number;
 }
 
+/** How often a guaranteed interval or set holds the target in a group of rows. */
+export interface GroupCoverage {
+  /** The column, or what else rows are told apart by. */
+  readonly by: string;
+  readonly group: string;
+  readonly samples: number;
+  readonly coverage: number;
+  /** Where the true coverage is with a confidence of 95 %. */
+  readonly range: readonly [lower: number, upper: number];
+}
+
+/** What is promised of intervals or sets, and how often they held held-out rows. */
+export interface GuaranteeReport extends Omit<GroupCoverage, "by" | "group"> {
+  readonly level: number;
+  /** One, or those of so many folds. */
+  readonly models: number;
+  /** The coverage that is sure, on average over rows. */
+  readonly sure: number;
+  readonly groups: readonly GroupCoverage[];
+}
+
 /** Everything a report shows. */
 export interface ReportData {
   readonly data: string;
@@ -98,6 +119,8 @@ export interface ReportData {
   /** What was looked at for the findings, each in a few words: "training reached a minimum" (default: all of `diagnose`). */
   readonly checked?: readonly string[];
   readonly heldOut: HeldOut;
+  /** Where intervals or sets are guaranteed. */
+  readonly guarantee?: GuaranteeReport;
   /** Classification: of the predicted probabilities. Regression: empirical frequency below each predicted quantile. */
   readonly reliability: readonly ReliabilityBin[];
   readonly evidence: { readonly priorPrecision: readonly number[]; readonly logEvidence: readonly number[] };

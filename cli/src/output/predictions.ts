@@ -1,6 +1,6 @@
 // Predictions as CSV: a table's rows as they are, and beside them what a model predicts.
 
-import { type TableModel, type TablePrediction, tableQuantiles } from "laplace-ts";
+import { type TableModel, type TablePrediction, type TableRegions, tableQuantiles } from "laplace-ts";
 import { csvLine, digits } from "./csv.ts";
 
 /** What is written of what a model predicts; `far` where it knows what is. */
@@ -16,8 +16,18 @@ export interface PredictionWriter {
   readonly appended: readonly string[];
   /** The line with the names of all columns. */
   readonly header: string;
-  /** The lines of some rows. */
-  lines(rows: readonly (readonly string[])[], predicted: Written): string;
+  /** The lines of some rows. @param guaranteed intervals or sets that hold their level, for each level */
+  lines(rows: readonly (readonly string[])[], predicted: Written, guaranteed?: readonly TableRegions[]): string;
+}
+
+/** What is written beside the mean and its like. */
+export interface WrittenColumns {
+  /** Of intervals (default: 0.9). */
+  readonly levels?: readonly number[] | undefined;
+  /** Whether it is said which rows are far (default true). */
+  readonly far?: boolean;
+  /** Whether there are intervals or sets that hold their level (default false). */
+  readonly guaranteed?: boolean;
 }
 
 /** Predictions of a whole file, as they are written. */
@@ -32,19 +42,20 @@ export function predictionWriter(
   target: Predicted,
   names: readonly string[],
   delimiter: string,
-  levels: readonly number[] = [0.9],
-  far = true,
+  { levels = [0.9], far = true, guaranteed = false }: WrittenColumns = {},
 ): PredictionWriter {
-  const appended = appendedNames(target, names, levels, far);
+  const appended = appendedNames(target, names, { levels, far, guaranteed });
   return {
     appended,
     header: csvLine([...names, ...appended], delimiter),
-    lines(rows, predicted) {
+    lines(rows, predicted, regions = []) {
       const write = cellWriter(target, predicted, levels);
+      const own = appended.length - regions.length * (target.kind === "number" ? 2 : 1);
       const cells: string[] = [];
       const lines = rows.map((row, i) => {
         for (let j = 0; j < row.length; j++) cells[j] = row[j];
         write(i, cells, row.length);
+        writeRegions(target, regions, i, cells, row.length + own);
         return csvLine(cells, delimiter);
       });
       return lines.join("");
@@ -56,17 +67,39 @@ export function predictionWriter(
 function appendedNames(
   { kind, classes = [] }: Predicted,
   names: readonly string[],
-  levels: readonly number[],
-  far: boolean,
+  { levels, far, guaranteed }: { readonly levels: readonly number[] } & Required<Omit<WrittenColumns, "levels">>,
 ): string[] {
   const percents = levels.map((level) => Number((100 * level).toPrecision(12)));
   const own =
     kind === "number"
       ? ["mean", "sd", ...percents.flatMap((percent) => [`lower${percent}`, `upper${percent}`])]
       : ["predicted", ...classes.map((name) => `p(${name})`)];
-  const all = [...own, "epistemic_share", ...(far ? ["far"] : [])];
+  const sure = percents.flatMap((percent) =>
+    kind === "number" ? [`guaranteed_lower${percent}`, `guaranteed_upper${percent}`] : [`guaranteed_set${percent}`],
+  );
+  const all = [...own, "epistemic_share", ...(far ? ["far"] : []), ...(guaranteed ? sure : [])];
   const clash = all.some((name) => names.includes(name));
   return clash ? all.map((name) => `laplace_${name}`) : all;
+}
+
+/** Between the classes of a set. */
+const BETWEEN = " | ";
+
+/** A class in a set; in quotation marks where its name could be taken for several. */
+const inSet = (name: string) =>
+  /[|"]/.test(name) || name.trim() !== name || name === "" ? JSON.stringify(name) : name;
+
+function writeRegions(
+  { classes = [] }: Predicted,
+  regions: readonly TableRegions[],
+  i: number,
+  into: string[],
+  at: number,
+): void {
+  for (const { lower, upper, sets } of regions) {
+    if (sets !== undefined) into[at++] = sets[i].map((c) => inSet(classes[c])).join(BETWEEN);
+    else for (const bound of [lower, upper]) into[at++] = digits(bound?.[i] ?? Number.NaN);
+  }
 }
 
 /** Writes the added cells of a row, from a place on. */

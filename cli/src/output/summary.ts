@@ -1,9 +1,10 @@
 // What was learned, on one screen.
 
 import type { TableModel } from "laplace-ts";
+import { guaranteeText, heldLess, shareText } from "../model/guarantee-text.ts";
 import type { Metrics } from "../model/metrics.ts";
 import { threeDigits } from "../model/noise.ts";
-import type { Finding } from "../model/report-data.ts";
+import type { Finding, GuaranteeReport } from "../model/report-data.ts";
 import { plain, styled } from "./terminal.ts";
 
 /** A line with a label in front. */
@@ -67,6 +68,25 @@ export function judgementLines(
     ...findings.map(({ severity, message, advice }) =>
       styled(severity === "problem" ? "red" : "yellow", `${severity}: ${message} ${advice}`),
     ),
+  ];
+}
+
+/** Groups that are named. */
+const GROUPS = 3;
+
+/** What is promised of intervals or sets, and where they held less. */
+export function guaranteeLines(guarantee: GuaranteeReport, task: string): string[] {
+  const less = heldLess(guarantee);
+  return [
+    line("guarantee", guaranteeText(guarantee, task)),
+    ...less.slice(0, GROUPS).map(({ by, group, coverage, samples }) => {
+      const where = `${plain(by)} = ${plain(group)}`;
+      return styled(
+        "yellow",
+        `  They held ${shareText(coverage)} of ${samples.toLocaleString("en")} rows where ${where}.`,
+      );
+    }),
+    ...(less.length > GROUPS ? [`  and less in ${less.length - GROUPS} more groups (the report has them all)`] : []),
   ];
 }
 

@@ -11,7 +11,7 @@ import { type Content, Html, html, name, short } from "./html.ts";
 import { keyNumbers } from "./metric-words.ts";
 import { count, number, percent } from "./numbers.ts";
 import { style } from "./style.ts";
-import { columnTable, uncertainRows } from "./tables.ts";
+import { columnTable, guaranteeTable, uncertainRows } from "./tables.ts";
 
 interface Section {
   readonly id: string;
@@ -98,6 +98,16 @@ function* sections(data: ReportData): Steps<Section[]> {
         uncertainty ?? absent("There is no uncertainty to count: no held-out rows."),
       ]),
     },
+    ...(data.guarantee === undefined
+      ? []
+      : [
+          {
+            id: "guarantee",
+            entry: "Guarantee",
+            title: "What is guaranteed",
+            content: guaranteeTable(data.guarantee, data.task),
+          },
+        ]),
     {
       id: "fit",
       entry: "Prior and training",

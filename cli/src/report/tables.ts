@@ -1,6 +1,7 @@
 // The tables: the most uncertain rows, and the columns of the data.
 
-import type { ReportData } from "../model/report-data.ts";
+import { guaranteeText } from "../model/guarantee-text.ts";
+import type { GuaranteeReport, ReportData } from "../model/report-data.ts";
 import { uncertainties } from "./charts-calibration.ts";
 import { type Content, type Html, html, name } from "./html.ts";
 import { count, number, percent, toPrecisionOf } from "./numbers.ts";
@@ -91,5 +92,24 @@ export function columnTable({ columns }: ReportData): Html {
 <tbody>${body}</tbody></table>`,
   );
   return html`<p>What became of each column${more > 0 ? `, and ${count(more, "column")} more that ${more === 1 ? "is" : "are"} not listed` : ""}.</p>
+${table}`;
+}
+
+/** What is guaranteed, and how often it held, by groups. */
+export function guaranteeTable(guarantee: GuaranteeReport, task: ReportData["task"]): Html {
+  const body = guarantee.groups.map(({ by, group, samples, coverage, range: [low, high] }) => {
+    const less =
+      high < guarantee.level ? html` <span class="flag" title="held less often than the level">✕</span>` : "";
+    return html`<tr><th scope="row">${name(by, 48)}</th><td>${name(group, 48)}</td><td class="number">${number(samples)}</td><td class="number">${percent(coverage)}${less}</td><td class="number">${percent(low)} to ${percent(high)}</td></tr>\n`;
+  });
+  const table = scrollBox(
+    "What is guaranteed, by groups",
+    html`<table>
+<thead><tr><th scope="col">by</th><th scope="col">group</th><th scope="col" class="number">rows</th><th scope="col" class="number">held</th><th scope="col" class="number">by chance alone</th></tr></thead>
+<tbody>${body}</tbody></table>`,
+  );
+  return html`<p>${guaranteeText(guarantee, task)}. <code>laplace predict</code> writes them.</p>
+<p>On average is not in each group: below is how often they held the target in groups of held-out rows, each row's from the scores of other rows, and
+where the true share is with a confidence of 95 %. A group in forty lies below its range by chance; of those marked ✕ the level is above it.</p>
 ${table}`;
 }

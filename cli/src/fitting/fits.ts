@@ -1,0 +1,107 @@
+// Fits of candidates side by side, and the mixture that a part of the rows chooses.
+
+import { NotPositiveDefiniteError, type TableModel } from "laplace-ts";
+import { type Numbers, take } from "../model/rows.ts";
+import type { Division } from "../model/splits.ts";
+import { inTurns } from "../turn.ts";
+import type { Fitter } from "./fitter.ts";
+import type { Job, Outcome } from "./jobs.ts";
+import type { Lanes } from "./lanes.ts";
+import { type Member, modelOf, type Prepared } from "./members.ts";
+import { type Candidate, type Mix, mixOf } from "./portfolio.ts";
+import { lossesByScale } from "./scales.ts";
+
+/** How rows are judged. */
+export interface Judging {
+  readonly fitter: Fitter;
+  readonly candidates: readonly Candidate[];
+  readonly scales: readonly number[];
+  /** Whether scales are chosen by the mixture that they make. */
+  readonly together: boolean;
+  readonly approximation: TableModel["approximation"];
+  /** Rows. */
+  readonly n: number;
+  readonly seed: number;
+  readonly folds: number;
+  /** The share that is held out, instead of folds. */
+  readonly single: number | undefined;
+  /** How rows were chosen, in words. */
+  readonly how: string;
+  /** Whether models are to be kept that say what intervals and sets need to hold their level. */
+  readonly guarantee?: boolean | undefined;
+  /** Who does the jobs, several at once. */
+  readonly lanes: Lanes;
+  readonly onProgress: (stage: string, share: number) => void;
+}
+
+/**
+ * Does jobs side by side, as many as there are lanes; their outcomes in their order, undefined where a curvature was no longer a
+ * positive matrix, as that of noises that shrink to nothing. @param onShare of all of them
+ * @throws NotPositiveDefiniteError where none was
+ */
+export async function doAll(
+  { lanes }: Judging,
+  jobs: readonly Job[],
+  onShare: (share: number, job: number) => void,
+): Promise<(Outcome | undefined)[]> {
+  const shares = jobs.map(() => 0);
+  let failure: NotPositiveDefiniteError | undefined;
+  const found = await Promise.all(
+    jobs.map(async (job, j) => {
+      try {
+        return await lanes.do(job, (share) => {
+          shares[j] = share;
+          onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
+        });
+      } catch (error) {
+        if (!(error instanceof NotPositiveDefiniteError)) throw error;
+        failure = error;
+        return undefined;
+      }
+    }),
+  );
+  if (failure !== undefined && found.every((one) => one === undefined)) throw failure;
+  return found;
+}
+
+/** A mixture that a part of the rows chose among fits to the others. */
+export interface MixByShare {
+  readonly mix: Mix;
+  readonly trials: readonly (Outcome | undefined)[];
+  readonly division: Division;
+  readonly validation: Numbers;
+}
+
+/** Fits every candidate to all rows but a part, which chooses the mixture. */
+export async function mixByShare(
+  judging: Judging,
+  prepared: Prepared,
+  { seed, share }: { readonly seed: number; readonly share: number },
+  onShare: (share: number, job: number) => void,
+): Promise<MixByShare> {
+  const { candidates, scales, together, approximation } = judging;
+  const { numbers } = prepared;
+  const division = prepared.divide(share, seed);
+  const validation = take(numbers, division.part);
+  const families = candidates.map(({ family }) => family);
+  const jobs = candidates.map(({ recipe }) => ({ recipe: { ...recipe, seed }, numbers, division, partial: true }));
+  const trials = await doAll(judging, jobs, onShare);
+  const losses: (Float64Array[] | undefined)[][] = [];
+  for (const trial of trials) {
+    if (trial === undefined) {
+      losses.push([undefined]);
+      continue;
+    }
+    const own = [{ posterior: trial.posterior, weight: 1, scale: 1 }];
+    const model = await inTurns(modelOf(own, prepared, approximation));
+    losses.push([await inTurns(lossesByScale(model, validation))]);
+  }
+  return { mix: mixOf(losses, scales, { families, together }), trials, division, validation };
+}
+
+/** The members that a mixture has of one fit of each candidate. */
+export function membersOf({ weights, scales }: Mix, fits: readonly (Outcome | undefined)[]): Member[] {
+  return fits.flatMap((fit, c) =>
+    fit !== undefined && weights[c] > 0 ? [{ posterior: fit.posterior, weight: weights[c], scale: scales[c] }] : [],
+  );
+}
