@@ -18,7 +18,7 @@ import type { Store } from "./store/store.ts";
 export interface ClusterOptions {
   /** The address of Redis (6.2 or later) or Valkey: redis://host:6379, rediss://user:password@host:6380/0 with TLS. */
   readonly queue: string;
-  /** Where data and results are, for all machines: a folder's path, or a store such as `folderStore(path)`. */
+  /** Where data and results are, for all machines: a folder's path, s3://bucket/prefix, or a store such as `folderStore(path)`. */
   readonly store: StoreAddress;
   /** How often a shard is tried whose worker fails (default 3). What is wrong with the data is not tried again. */
   readonly attempts?: number | undefined;

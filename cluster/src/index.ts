@@ -7,5 +7,6 @@ export { type PartOptions, part, UnfinishedError } from "./parts.ts";
 export { type ClusterNow, type FitNow, Watch } from "./queue/watching.ts";
 export { folderStore } from "./store/folder.ts";
 export { openStore, type StoreAddress } from "./store/open.ts";
+export { type S3Options, s3Store } from "./store/s3.ts";
 export type { Store, StoredObject } from "./store/store.ts";
 export { type WorkerEvent, type WorkOptions, work } from "./worker/worker.ts";

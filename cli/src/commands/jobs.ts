@@ -20,7 +20,7 @@ export function jobsCommand(): Command {
   return new Command("jobs")
     .description("show fits on many machines: shards, workers, rate, remaining time, failures")
     .requiredOption("--queue <address>", "Redis or Valkey: redis://host:6379")
-    .requiredOption("--store <folder>", "the folder that all machines share")
+    .requiredOption("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
     .option("--every <seconds>", "show it again and again (default: once)", integer(1))
     .option("--mix-builds", "fits that allow machines of any arithmetic")
     .option("--json", "print it as JSON, a line each time")

@@ -114,7 +114,7 @@ function withPosteriorOptions(command: Command): Command {
     .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
     .option("--max-rows <n>", "rows to fit to; of more, a random sample", integer(10), 50_000)
     .option("--seed <n>", "seed of all that is random", integer(0), 0)
-    .option("--store <folder>", "the folder that all machines share")
+    .option("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
     .option("--mix-builds", "let machines whose last bits differ do the sums of one fit");
   return withJson(withTableOptions(withOnError(command)));
 }

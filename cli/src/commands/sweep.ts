@@ -17,7 +17,7 @@ const DAY = 24 * 3600 * 1000;
 export function sweepCommand(): Command {
   return new Command("sweep")
     .description("remove old fits from the folder that machines share, and data that no other fit has")
-    .requiredOption("--store <folder>", "the folder that all machines share")
+    .requiredOption("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
     .option("--older-than <days>", "fits of which nothing was written or asked for so many days", integer(1), 30)
     .option("--json", "print what was removed as JSON")
     .action(run);

@@ -27,7 +27,7 @@ export function workerCommand(): Command {
       "--queue <address>",
       "Redis or Valkey: redis://host:6379, rediss://user:password@host:6380/0 with TLS",
     )
-    .requiredOption("--store <folder>", "the folder that all machines share")
+    .requiredOption("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
     .option("--concurrency <n>", "shards at the same time, each in a process of its own", integer(1), 1)
     .option("--lease <seconds>", "how long a shard stays this worker's when nothing is heard of it", integer(1), 30)
     .option(

@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 export interface ElsewhereSettings {
   /** The address of Redis or Valkey. */
   readonly queue?: string;
-  /** A folder that all machines share. */
+  /** A folder that all machines share, or a bucket. */
   readonly store?: string;
   /** Part i of n, from 1. */
   readonly shard?: readonly [part: number, parts: number];
@@ -54,7 +54,8 @@ export async function elsewhere(settings: ElsewhereSettings, adding: boolean): P
     if (store === undefined) return undefined;
     throw new UsageError("--store is where --queue or --shard have their data and sums: give one of these too.");
   }
-  if (store === undefined) throw new UsageError("--store is missing: the folder that all machines share.");
+  if (store === undefined)
+    throw new UsageError("--store is missing: the folder that all machines share, or s3://bucket/prefix.");
   const { cluster, part } = await clusterPackage(
     adding ? "laplace merge" : queue === undefined ? "--shard" : "--queue",
   );
