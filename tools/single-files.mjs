@@ -53,14 +53,21 @@ const aloneIn = {
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
   "prediction/cuts.ts": (text) => replaced(text, ["(sizes.curvature ?? sizes.solver)?.draws", "0"]),
   "structures/structure.ts": (text) =>
-    replaced(text, ["draws: solver?.draws", ""], [" ?? drawn", ""], [`signed: kind === "hessian",`, ""]),
+    replaced(
+      text,
+      ["draws: solver?.draws", ""],
+      [" ?? drawn", ""],
+      ["rows,\n}: Pick", "}: Pick"],
+      ["rank,\n  rows,", "rank,"],
+      [`signed: kind === "hessian",`, ""],
+    ),
   // Its one structure has a single pass, and needs no points.
   "laplace/memory-estimate.ts": (text) =>
     replaced(
       text,
       ["passes.length > 1", "false"],
       ["last.dryBegin !== undefined", "false"],
-      ["readOwn === undefined || plan.points !== undefined", "true"],
+      ['plan.points !== undefined || !(options.includes("points") || options.includes("solver"))', "true"],
     ),
   // Nothing in it makes a prior with a matrix, or an optimiser that draws: such options are refused.
   "training/options.ts": (text) =>
@@ -105,7 +112,8 @@ const aloneIn = {
   "curvature/plan.ts": (text) =>
     replaced(
       text,
-      ["points?.shape[0] ?? drawn", "points"],
+      ["drawn, rows, basis", "drawn, basis"],
+      ["points?.shape[0] ?? drawn ?? rows", "points"],
       ["readOwn === undefined ? plan : {", "true ? plan : {"],
       [`!options.includes("basis") || !hasBasis(basis) || takesBasis?.(basis) === false`, "true"],
     ),

@@ -67,7 +67,7 @@ function* curvatureSteps(
   const memoryBudget = readBudget("curvatureOf", budget);
   bringAll();
   const read = readPlan("curvatureOf", net, () => readLikelihood("curvatureOf", likelihood, net), rest);
-  const plan = withOwn("curvatureOf", read, rest);
+  const plan = withOwn("curvatureOf", read, { ...rest, memoryBudget });
   checkTrained("curvatureOf", net);
   const [length] = passesOf(plan).map((pass) => dryAccumulators(plan, pass)(1).length);
   checkBytes("curvatureOf", [length], memoryBudget, 'The structure "diagonal" needs least, as do fewer weights.');

@@ -1,6 +1,7 @@
 // Options of a curvature, checked: a plan.
 
 import type { ArrayLike } from "../array/ndarray.ts";
+import type { MemoryOptions } from "../derivatives/budget.ts";
 import { checkChoice, checkInteger, OptionError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
@@ -96,6 +97,8 @@ export interface Plan extends Own {
   readonly sharing: Sharing;
   readonly rank: Rank;
   readonly basis: Curvature | undefined;
+  /** How many rows of the Jacobian its sums keep all of. */
+  readonly rows?: number | undefined;
   /** What is kept of the inputs; missing where nobody will ask. */
   readonly inputs?: typeof inputSums | undefined;
 }
@@ -107,7 +110,7 @@ const MOST_KNOWN = 100;
 
 /** The results that are kept of plans like this one. */
 function resultsOf(plan: Plan): Map<string, unknown> {
-  const { net, selection, likelihood, structure, kind, samples, sharing, rank, points, drawn, basis } = plan;
+  const { net, selection, likelihood, structure, kind, samples, sharing, rank, points, drawn, rows, basis } = plan;
   const options = [
     net.dtype,
     structure,
@@ -115,7 +118,7 @@ function resultsOf(plan: Plan): Map<string, unknown> {
     samples,
     sharing,
     rank,
-    points?.shape[0] ?? drawn,
+    points?.shape[0] ?? drawn ?? rows,
     basis !== undefined,
   ].join();
   const ofSelection = known.get(selection) ?? new WeakMap();
@@ -191,7 +194,7 @@ export function readPlan(
 }
 
 /** A plan that is carried out, with what its structure alone needs. @throws OptionError, ShapeError, ValueError */
-export function withOwn(where: string, plan: Plan, options: CurvatureOptions): Plan {
+export function withOwn(where: string, plan: Plan, options: CurvatureOptions & MemoryOptions): Plan {
   const { readOwn } = rowNamed(plan.structure);
   return readOwn === undefined ? plan : { ...plan, ...readOwn(where, plan.net, options) };
 }

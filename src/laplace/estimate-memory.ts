@@ -35,7 +35,8 @@ export function estimateMemory(net: Network, options: EstimateOptions): MemoryEs
   if (inputs !== undefined) checkInteger(where, "inputs", inputs, 0);
   bringAll();
   const read = readPlan(where, net, () => readLikelihood(where, likelihood, net), rest, inputSums);
-  const plan = withOwn(where, read, rest);
+  const own = withOwn(where, read, rest);
+  const plan = own.withRows?.(own, examples) ?? own;
   const how = readPredictOptions(where, plan.likelihood, { approximation, samples });
   const asked = inputs === undefined && approximation === undefined ? undefined : { inputs: inputs ?? 1, ...how };
   return estimate(plan, plan.structure, examples, asked, options.prior !== undefined);

@@ -139,7 +139,7 @@ export function checkMemory(where: string, plan: Plan, budget: number, matrix: b
   if (bytes <= budget) return;
   const fitting = table()
     .filter(({ takes }) => plan.selection.whole || takes.singleWeights)
-    .filter(({ readOwn }) => readOwn === undefined || plan.points !== undefined)
+    .filter(({ options }) => plan.points !== undefined || !(options.includes("points") || options.includes("solver")))
     .filter(() => !matrix)
     .filter(({ name }) => (plan.kind !== "hessian" || broughtHessian().takes(name)) && needed(name) <= budget)
     .map(({ name }) => name);

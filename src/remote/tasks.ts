@@ -88,6 +88,7 @@ interface WrittenPass {
   readonly sharing: PassOfFit["plan"]["sharing"];
   readonly rank: PassOfFit["plan"]["rank"];
   readonly points: PassOfFit["plan"]["points"];
+  readonly rows: PassOfFit["plan"]["rows"];
   readonly basis: boolean;
   readonly number: number;
   readonly prepared: WrittenCurvature | undefined;
@@ -103,7 +104,7 @@ interface WrittenSummary extends Omit<Summary, "curvature" | "apart"> {
 const sums: Codec<PassOfFit, DataShard, Summary> = {
   task: sumTask,
   async write({ where, plan, number, prepared, first }, keep): Promise<WrittenPass> {
-    const { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, points, basis } = plan;
+    const { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, points, rows, basis } = plan;
     return {
       where,
       net: await keep(net),
@@ -116,6 +117,7 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
       sharing,
       rank,
       points,
+      rows,
       basis: basis !== undefined,
       number,
       prepared: prepared && writeCurvature(prepared),
@@ -123,7 +125,7 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
     };
   },
   read(written: WrittenPass) {
-    const { where, weights, structure, kind, samples, seed, sharing, rank, points, number, first } = written;
+    const { where, weights, structure, kind, samples, seed, sharing, rank, points, rows, number, first } = written;
     const { graph, parameters, buffers } = written.net as Network;
     // Nothing of it frozen: which weights there are was said.
     const net = new Network(graph, parameters, [], buffers);
@@ -138,7 +140,7 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
     });
     const prepared = written.prepared && readCurvature(read.selection, written.prepared);
     // Which passes there are goes by whether a basis was given.
-    const plan = { ...read, points, basis: written.basis ? prepared : undefined };
+    const plan = { ...read, points, rows, basis: written.basis ? prepared : undefined };
     return { where, plan, number, prepared, first };
   },
   writeJob: ({ batches, ...rest }) => ({ ...rest, batches: [...batches] }),

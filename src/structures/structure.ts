@@ -4,6 +4,7 @@ import type { ArrayLike, NDArray } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
 import type { DType, FloatArray } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Accumulator, Curvature, Rank, Sharing, Structure } from "./curvature.ts";
@@ -60,6 +61,7 @@ export interface PassOptions {
   readonly rank: Rank;
   /** Inputs, [M, ...], in the network's type. */
   readonly points?: NDArray | undefined;
+  readonly rows?: number | undefined;
 }
 
 /** On which lengths of arrays depend, besides the weights. */
@@ -69,6 +71,8 @@ export interface Sizes {
   readonly points: number;
   /** Draws from which variances come, where they do. */
   readonly draws?: number | undefined;
+  /** Rows of the Jacobian that all are to be kept. */
+  readonly rows?: number | undefined;
   /** Whether it is of an exact Hessian. */
   readonly signed?: boolean;
 }
@@ -80,8 +84,10 @@ export const sizesOf = ({
   drawn,
   solver,
   kind,
-}: Pick<PassOptions, "rank" | "points"> & Own & { readonly kind?: string }): Sizes => ({
+  rows,
+}: Pick<PassOptions, "rank" | "points" | "rows"> & Own & { readonly kind?: string }): Sizes => ({
   rank,
+  rows,
   signed: kind === "hessian",
   points: points?.shape[0] ?? drawn ?? 0,
   draws: solver?.draws,
@@ -109,6 +115,16 @@ export type Times = (v: Float64Array) => Steps<Float64Array>;
 export interface OwnOptions {
   readonly points?: ArrayLike | number | undefined;
   readonly solver?: Solver | undefined;
+  /** Bytes, of what may be left out. */
+  readonly memoryBudget?: number | undefined;
+}
+
+/** What of a plan says how many rows it has. */
+export interface SizedPlan extends PassOptions {
+  readonly seed: number;
+  readonly kind: string;
+  readonly likelihood: Likelihood;
+  readonly samples: number;
 }
 
 /** The same after all checks; missing where a structure does not look at them. */
@@ -127,13 +143,9 @@ export interface Own {
   readonly points?: NDArray | undefined;
   /** How many points are drawn from the data, and the same with them. */
   readonly drawn?: number | undefined;
-  readonly draw?:
-    | (<Plan extends { readonly net: Network; readonly seed: number }>(
-        where: string,
-        plan: Plan,
-        data: Data,
-      ) => Steps<Plan>)
-    | undefined;
+  readonly draw?: (<Plan extends SizedPlan>(where: string, plan: Plan, data: Data) => Steps<Plan>) | undefined;
+  /** The same plan for so many examples, whose rows all are to be kept. */
+  readonly withRows?: (<Plan extends SizedPlan>(plan: Plan, examples: number) => Plan) | undefined;
   readonly solver?: Solver | undefined;
 }
 

@@ -2,17 +2,17 @@
 
 import { ValueError } from "../../errors.ts";
 import { dryBytes, keptMatrix, keptNumbers } from "../../kernels/dry-run.ts";
-import type { Steps } from "../../kernels/steps.ts";
+import { atOnce, type Steps } from "../../kernels/steps.ts";
 import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
 import { type Eigenpairs, EigenpairsCurvature, transposed } from "../eigenpairs.ts";
 import { sameNumbers } from "../ekfac/curvature.ts";
 import { multiplied, productInSteps, symmetrised } from "../products.ts";
 import type { Selection } from "../selection.ts";
-import { AUTO_SHARE, directions, mostOf, PROBES, sketchSize } from "./sketch.ts";
+import { AUTO_SHARE, mostOf, directions as omega, PROBES, saysAll, sketchSize } from "./sketch.ts";
 
-/** Eigenvalues below this part of the largest are rounding. */
-const ROUNDING = 1e-12;
+/** Eigenvalues of Ω H Ωᵀ below this part of the largest are rounding. */
+const ROUNDING = 1e-14;
 
 /** V diag(l) Vᵀ of the curvature's largest eigenvalues. Sums over examples are those of its products, which add exactly. */
 export class LowRankCurvature extends EigenpairsCurvature {
@@ -23,6 +23,8 @@ export class LowRankCurvature extends EigenpairsCurvature {
   readonly sketch: Float64Array;
   /** tr H, exactly, [1]; 0 of an exact Hessian, whose trace may cancel. */
   readonly trace: Float64Array;
+  /** How many rows r of the Jacobian there were, of which H = Σ rᵀ r; Infinity where that is not known. */
+  readonly rows: number;
   /** Of an exact Hessian, [b, S]: orthonormal rows, and some for what they leave out; empty where all of H is known. */
   readonly basis: Float64Array | undefined;
   /** ‖H‖² in the Frobenius norm, of an exact Hessian. */
@@ -35,13 +37,20 @@ export class LowRankCurvature extends EigenpairsCurvature {
     rank: number | "auto",
     sketch: Float64Array,
     trace: Float64Array,
+    rows = Number.POSITIVE_INFINITY,
     basis?: Float64Array,
   ) {
     super(selection, examples);
     this.rank = rank;
     this.sketch = sketch;
     this.trace = trace;
+    this.rows = rows;
     this.basis = basis;
+  }
+
+  /** b */
+  get directions(): number {
+    return this.sketch.length / this.size;
   }
 
   *eigen(): Steps<Eigenpairs> {
@@ -49,9 +58,9 @@ export class LowRankCurvature extends EigenpairsCurvature {
     return this.#eigen;
   }
 
-  *#decomposed(): Steps<Eigenpairs> {
-    const { size: n, sketch } = this;
-    const b = sketchSize(this.rank, n);
+  /** @param most how many eigenvalues are kept at most; by default those of the rank */
+  *#decomposed(most?: number): Steps<Eigenpairs> {
+    const { size: n, sketch, directions: b } = this;
     if (dryBytes() !== undefined) {
       const k = Math.min(b, mostOf(this.rank));
       yield* eighInSteps(sketch, b, true);
@@ -60,19 +69,19 @@ export class LowRankCurvature extends EigenpairsCurvature {
     if (b === n) {
       this.#squares = squaresOf(sketch);
       const { values, vectors } = yield* eighInSteps(sketch, n, true);
-      return this.#largest(values, (k, i) => vectors[i * n + k]);
+      return this.#largest(values, (k, i) => vectors[i * n + k], n, most);
     }
     if (this.basis !== undefined) return yield* this.#signed(this.basis, b);
     // H ≈ Yᵀ (Ω Yᵀ)⁻¹ Y of Y = Ω H (Tropp, Yurtsever, Udell & Cevher 2017, arXiv:1706.05736, algorithm 3).
-    const core = symmetrised(multiplied(directions(n, b), b, sketch, b, n), b);
+    const core = symmetrised(multiplied(omega(n, b), b, sketch, b, n), b);
     const inner = yield* eighInSteps(core, b, true);
     const least = ROUNDING * inner.values[b - 1];
     const roots = inner.values.map((value) => (value > least && value > 0 ? 1 / Math.sqrt(value) : 0));
     const rows = multiplied(transposed(inner.vectors, b, roots), b, transposed(sketch, n), n, b);
     const { values, vectors } = yield* eighInSteps(multiplied(rows, b, rows, b, n), b, true);
-    const scales = values.map((value) => (value > least && value > 0 ? 1 / Math.sqrt(value) : 0));
+    const scales = values.map((value) => (value > 0 ? 1 / Math.sqrt(value) : 0));
     const all = multiplied(transposed(vectors, b, scales), b, transposed(rows, n), n, b);
-    return this.#largest(values, (k, i) => all[k * n + i]);
+    return this.#largest(values, (k, i) => all[k * n + i], n, most);
   }
 
   /**
@@ -95,8 +104,14 @@ export class LowRankCurvature extends EigenpairsCurvature {
   }
 
   /** The eigenvalues that are kept, largest first, of an exact Hessian by their size. */
-  #largest(values: Float64Array, entry: (k: number, i: number) => number, n = this.size): Eigenpairs {
-    const { rank, basis } = this;
+  #largest(
+    values: Float64Array,
+    entry: (k: number, i: number) => number,
+    n = this.size,
+    most: number | undefined = undefined,
+  ): Eigenpairs {
+    const { basis } = this;
+    const rank = most ?? this.rank;
     const signed = basis !== undefined;
     const share = (k: number) => (signed ? values[k] ** 2 : values[k]);
     const order = [...values.keys()].sort((i, j) => share(j) - share(i));
@@ -132,13 +147,43 @@ export class LowRankCurvature extends EigenpairsCurvature {
         "merge: exact Hessians of low rank over more than 1024 weights do not add: fit all data at once.",
       );
     }
-    const [sketch, trace] = [sum(this.sketch, other.sketch), sum(this.trace, other.trace)];
-    return new LowRankCurvature(this.selection, this.examples + other.examples, this.rank, sketch, trace, this.basis);
+    const { selection, rank, basis, size } = this;
+    const rows = this.rows + other.rows;
+    // All is kept of as many rows as may be; what is not known whole has the directions that it has.
+    const partly = [this, other].filter(({ directions, rows }) => !saysAll(directions, size, rows));
+    const b =
+      partly.length > 0
+        ? Math.min(...partly.map(({ directions }) => directions))
+        : Math.max(this.directions, other.directions, sketchSize(rank, size, rows));
+    const sketch = sum(atOnce(this.#along(b)), atOnce(other.#along(b)));
+    return new LowRankCurvature(
+      selection,
+      this.examples + other.examples,
+      rank,
+      sketch,
+      sum(this.trace, other.trace),
+      rows,
+      basis,
+    );
+  }
+
+  /** Its products with b directions; with more than it has where it is known whole. */
+  *#along(b: number): Steps<Float64Array> {
+    const { size: n, sketch, directions: own } = this;
+    if (b === own) return sketch;
+    if (b < own && own < n) return sketch.subarray(0, b * n);
+    const { values, vectors } = yield* this.#decomposed(n);
+    const k = values.length;
+    if (k === 0) return new Float64Array(b * n);
+    const shares =
+      b === n ? transposed(vectors, n) : yield* productInSteps(b, k, n, [omega(n, b), n, 1], [vectors, 1, n]);
+    const weighed = shares.map((x, i) => x * values[i % k]);
+    return yield* productInSteps(b, n, k, [weighed, k, 1], [vectors, n, 1]);
   }
 
   scale(factor: number): LowRankCurvature {
     const [sketch, trace] = [multiple(this.sketch, factor), multiple(this.trace, factor)];
-    return new LowRankCurvature(this.selection, this.examples, this.rank, sketch, trace, this.basis);
+    return new LowRankCurvature(this.selection, this.examples, this.rank, sketch, trace, this.rows, this.basis);
   }
 }
 

@@ -27,7 +27,7 @@ export function signedPasses(likelihood: Likelihood, all: Selection, rank: Rank)
       hessianSums(likelihood, selection, rows, function* (sums, examples) {
         const sketch = rows === "all" ? yield* symmetric(sums, n) : new Float64Array(rows.length);
         if (rows !== "all") sums(0, rows.length, sketch, 0);
-        return new LowRankCurvature(selection, examples, rank, sketch, new Float64Array(1), basis);
+        return new LowRankCurvature(selection, examples, rank, sketch, new Float64Array(1), undefined, basis);
       });
   const none = new Float64Array(0);
   if (b === n) return [passOf(along("all", none))];
@@ -54,7 +54,7 @@ export function signedPasses(likelihood: Likelihood, all: Selection, rank: Rank)
         basis.set(block, known * n);
         known += count;
         if (last) basis.set(yield* without(random.slice(0, PROBES * n), basis.subarray(0, q * n), n), q * n);
-        return new LowRankCurvature(all, 0, rank, none, none, last ? basis : block);
+        return new LowRankCurvature(all, 0, rank, none, none, undefined, last ? basis : block);
       },
       begin: (prepared) => sums((prepared as LowRankCurvature).basis as Float64Array),
     };

@@ -1,10 +1,13 @@
 // The largest eigenvalues and their vectors.
 
+import { readBudget } from "../../errors.ts";
 import { sized } from "../../kernels/dry-run.ts";
+import { oneStep } from "../../kernels/steps.ts";
 import { passOf, type Row } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
 import { lowRankPrecision } from "./precision.ts";
+import { lengthOf, rowsWithin } from "./rows.ts";
 import { sketchSize } from "./sketch.ts";
 import { lowRankSums } from "./sums.ts";
 
@@ -16,18 +19,22 @@ export const lowRank: Row<LowRankCurvature> = {
   takes: { singleWeights: true, weightPriors: true },
   takesSpread: () => false,
   together: true,
-  passes: ({ rank }) => [passOf(lowRankSums(rank))],
+  readOwn(where, _, { memoryBudget }) {
+    const withRows = rowsWithin(readBudget(where, memoryBudget));
+    return { withRows, draw: (where, plan, data) => oneStep(() => withRows(plan, lengthOf(where, data))) };
+  },
+  passes: ({ rank, rows }) => [passOf(lowRankSums(rank, rows))],
   precision: lowRankPrecision,
-  dry(selection, { rank, signed }) {
+  dry(selection, { rank, signed, rows }) {
     const { size } = selection;
-    const b = sketchSize(rank, size);
+    const b = sketchSize(rank, size, rows);
     const basis = signed === true ? sized(b === size ? 0 : b * size) : undefined;
-    return new LowRankCurvature(selection, 0, rank, sized(b * size), sized(1), basis);
+    return new LowRankCurvature(selection, 0, rank, sized(b * size), sized(1), undefined, basis);
   },
   columnSums: ({ sketch, trace }) => [sketch, trace],
-  lift: ({ rank, sketch, trace, basis }, selection, examples, sums = [sketch, trace]) =>
-    new LowRankCurvature(selection, examples, rank, sums[0], sums[1], basis),
-  fields: ["rank", "signed"],
+  lift: ({ rank, sketch, trace, rows, basis }, selection, examples, sums = [sketch, trace]) =>
+    new LowRankCurvature(selection, examples, rank, sums[0], sums[1], rows, basis),
+  fields: ["rank", "signed", "rows", "directions"],
   write,
   read,
 };

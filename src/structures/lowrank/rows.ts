@@ -1,0 +1,32 @@
+// How many rows a curvature will have, where that is known before the data are gone through.
+
+import { type Data, isDataset } from "../../data/batches.ts";
+import { readDataset } from "../../data/dataset.ts";
+import { DataLoader } from "../../data/loader.ts";
+import { roots } from "../../likelihood/roots.ts";
+import type { SizedPlan } from "../structure.ts";
+import { sketchSize } from "./sketch.ts";
+
+/** Arrays of a sketch's size that are there at once at most, while the eigenvalues are found: its own, the directions, and products. */
+const ARRAYS = 8;
+
+/** The number of examples of data in arrays; Infinity where that is not known. @throws ShapeError, ValueError */
+export function lengthOf(where: string, data: Data): number {
+  if (data instanceof DataLoader) return data.data.x.shape[0];
+  if (Array.isArray(data)) return data.reduce((sum, batch) => sum + readDataset(where, batch).x.shape[0], 0);
+  return typeof data !== "function" && isDataset(data) ? readDataset(where, data).x.shape[0] : Number.POSITIVE_INFINITY;
+}
+
+/** Gives plans the number of their rows, where all of them are to be kept: as far as a sketch of them fits into so many bytes. */
+export const rowsWithin =
+  (budget: number) =>
+  <Plan extends SizedPlan>(plan: Plan, examples: number): Plan => {
+    const { kind, likelihood, net, samples, rank, selection } = plan;
+    if (kind === "hessian") return plan;
+    const drawn = kind === "monteCarlo" ? samples : 1;
+    const rows = examples * (kind === "ggn" ? roots(likelihood).count(net.outputShape) : drawn);
+    const { size } = selection;
+    const b = sketchSize(rank, size, rows);
+    // What goes without them is no reason to refuse a fit.
+    return b > sketchSize(rank, size) && 8 * ARRAYS * b * size <= budget ? { ...plan, rows } : plan;
+  };
