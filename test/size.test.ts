@@ -68,7 +68,7 @@ test("a posterior out of a file and its predictions take 56 kB by laplace-ts/pre
   expect(rich).toMatch(/convolution/);
 });
 
-test("by laplace-ts, whose names and methods stand for more, they take 138 kB", async () => {
+test("by laplace-ts, whose names and methods stand for more, they take 139 kB", async () => {
   const text = await bundled(`import { chain, dense, gaussian, laplace, mse, tanh, train } from "laplace-ts";
     const { data, x } = globalThis;
     const net = chain({ inputs: [1] }, dense(8, tanh), dense(1));
@@ -76,7 +76,8 @@ test("by laplace-ts, whose names and methods stand for more, they take 138 kB", 
     globalThis.found = (await laplace(net, { likelihood: gaussian() }).fit(data)).predict(x);`);
   // Of which 1.5 are a structure that may be named, 1.4 that an earlier posterior, named by nothing, can be the prior of the next, and 1.6 that
   // it can be one of Kronecker factors, 1.5 the structure "kfoc", 0.5 one whose solver brings the rest, and 0.5 that points of "functional" are drawn; 1 is "lowRank"
-  // of the exact Hessian, which names alone ask for too, and 0.1 that machines hand over sums of many shards at once.
-  expect(kilobytes(text)).toBeLessThan(138.6);
+  // of the exact Hessian, which names alone ask for too, 0.1 that machines hand over sums of many shards at once, and 0.7 that
+  // "lowRank", which may be named, keeps all rows where they are few, and adds such fits.
+  expect(kilobytes(text)).toBeLessThan(139.3);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

@@ -57,8 +57,8 @@ const aloneIn = {
       text,
       ["draws: solver?.draws", ""],
       [" ?? drawn", ""],
-      ["rows,\n}: Pick", "}: Pick"],
-      ["rank,\n  rows,", "rank,"],
+      ["kind, rows }", "kind }"],
+      ["\trows,\n", ""],
       [`signed: kind === "hessian",`, ""],
     ),
   // Its one structure has a single pass, and needs no points.

@@ -27,6 +27,6 @@ export const rowsWithin =
     const rows = examples * (kind === "ggn" ? roots(likelihood).count(net.outputShape) : drawn);
     const { size } = selection;
     const b = sketchSize(rank, size, rows);
-    // What goes without them is no reason to refuse a fit.
+    // A fit that goes without them is not refused.
     return b > sketchSize(rank, size) && 8 * ARRAYS * b * size <= budget ? { ...plan, rows } : plan;
   };
