@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { readPlan } from "../../src/curvature/plan.ts";
+import { readPlan, withOwn } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
 import { evaluationOf, predictedRows } from "../../src/evaluation/evaluate.ts";
 import { chain, dense, evaluate, laplace, randomNormal, tanh, type WorkerLike, workers } from "../../src/index.ts";
@@ -47,6 +47,25 @@ test("the exact Hessian of low rank by products, whose passes go by each other: 
   const plan = readPlan("fit", net, read, { structure: "lowRank", curvature: "hessian", rank: 9 });
   const sums = async (on?: Executor) => {
     const { curvature } = await inBursts(summarise("fit", plan, data, { length: 5, on }), {});
+    return curvature.lowRank();
+  };
+  expect(await sums(pool)).toEqual(await sums());
+  pool.close();
+});
+
+test("all rows of low rank beyond 1024 weights, whose directions go by how many there are: the same bits", async () => {
+  const pool = workers({ count: 2, make: within });
+  const net = chain({ inputs: 100, seed: 3, dtype: "float64" }, dense(10, tanh), dense(2));
+  const data = { x: randomNormal([20, 100], { seed: 1 }), y: randomNormal([20, 2], { seed: 2 }) };
+  const options = { structure: "lowRank", rank: 2 } as const;
+  const plan = withOwn(
+    "fit",
+    readPlan("fit", net, () => readLikelihood("fit", "regression", net), options),
+    options,
+  );
+  const sums = async (on?: Executor) => {
+    const { curvature } = await inBursts(summarise("fit", plan, data, { length: 5, on }), {});
+    expect((curvature as unknown as { directions: number }).directions).toBe(60);
     return curvature.lowRank();
   };
   expect(await sums(pool)).toEqual(await sums());
