@@ -62,13 +62,18 @@ const filesOf = (some: string) =>
         !needsItsOwn.test(readFileSync(file, "utf8")),
     );
 
-/** Files that share processes, and `include` but for them and what is left out. */
-export function projectsOf(names: readonly (keyof typeof folders)[], include: string[], exclude: string[] = []) {
+/** Files that share processes unless they are `isolate`d, and `include` but for them and what is left out. */
+export function projectsOf(
+  names: readonly (keyof typeof folders)[],
+  include: string[],
+  exclude: string[] = [],
+  isolate = false,
+) {
   const together = names.map((name) => ({ name, files: filesOf(folders[name]) }));
   return [
     ...together.map(({ name, files }) => ({
       extends: true as const,
-      test: { name, include: files, exclude, isolate: false },
+      test: { name, include: files, exclude, isolate },
     })),
     {
       extends: true as const,

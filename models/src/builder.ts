@@ -38,10 +38,26 @@ const largestNumber = 2 ** 100;
 const finite = (x: number) =>
   Number.isFinite(x) ? x : x > 0 ? largestNumber : x < 0 ? -largestNumber : unsupported("a constant is NaN.");
 
+/** What values were before they were given another shape. */
+const reshapedFrom = new WeakMap<Traced, Traced>();
+
 /** A value in a shape that it may be written in without moving anything. */
 export function as({ x }: Value, dims: readonly number[]): Traced {
   const shape = dims.length === 0 ? [1] : dims;
-  return String(x.shape) === String(shape) ? x : reshape(x, shape);
+  const from = reshapedFrom.get(x) ?? x;
+  for (const one of [x, from]) if (String(one.shape) === String(shape)) return one;
+  const y = reshape(from, shape);
+  reshapedFrom.set(y, from);
+  return y;
+}
+
+/**
+ * A value without the axes of one entry before the others, as that of the batch: what computes along the last axis, or element by
+ * element, has those of layers that were made here, and what knows the last layer by its place finds it.
+ */
+export function withoutFirst(v: Value): Traced {
+  const first = v.dims.findIndex((length) => length !== 1);
+  return as(v, v.dims.slice(first < 0 ? -1 : first));
 }
 
 export const valued = (x: Traced, dims: readonly number[] = x.shape): Value => ({ x, dims });
@@ -225,7 +241,7 @@ export class Builder {
     }
     const dims = broadcast(a.dims, b.dims);
     if (isValue(b)) {
-      const [x, y] = [a, b].map((one) => as(this.stretch(one, dims), dims));
+      const [x, y] = [a, b].map((one) => withoutFirst(this.stretch(one, dims)));
       const of = primitive<undefined>(role === "scale" ? "multiply" : "add");
       const result = applyPrimitive(of, [x, y], undefined);
       const [p, q] = [a, b].map((one) => this.#moved.get(one.x));

@@ -2,7 +2,7 @@
 
 import { exp, matmul, softmax } from "laplace-ts";
 import { applyPrimitive } from "laplace-ts/graph";
-import { as, type Builder, isValue, primitive, type Value, valued } from "../builder.ts";
+import { as, type Builder, isValue, primitive, type Value, valued, withoutFirst } from "../builder.ts";
 import { unsupported } from "../errors.ts";
 import { largest } from "../primitives.ts";
 import { axisOf, broadcast, permuted, sizeOf, stretch, stridesOf, type Tensor } from "../tensor.ts";
@@ -21,7 +21,7 @@ export function dense(builder: Builder, v: Value, weight: Tensor & { moved?: boo
     unsupported(`a weight of ${inputs} inputs does not fit [${v.dims.join(", ")}].`);
   const fits = bias === undefined || bias.data.length === outputs;
   const flat = fits && bias ? { ...bias, dims: [outputs] } : undefined;
-  const y = builder.linear(linear, as(v, v.dims), undefined, weight, flat, { inputs, outputs });
+  const y = builder.linear(linear, withoutFirst(v), undefined, weight, flat, { inputs, outputs });
   const value = valued(y, [...v.dims.slice(0, -1), outputs]);
   return bias === undefined || fits ? value : builder.combine("shift", value, bias);
 }
@@ -339,7 +339,7 @@ const along =
       const rows = as(v, [sizeOf(v.dims.slice(0, axis)), sizeOf(v.dims.slice(axis))]);
       return valued(of(rows), v.dims);
     }
-    if (axis === rank - 1) return valued(of(as(v, v.dims)), v.dims);
+    if (axis === rank - 1) return valued(of(withoutFirst(v)), v.dims);
     const order = [...v.dims.keys()].filter((one) => one !== axis);
     const moved = builder.permute(v, [...order, axis]);
     const y = valued(of(as(moved, moved.dims)), moved.dims);

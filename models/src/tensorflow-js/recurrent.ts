@@ -1,7 +1,7 @@
 // Recurrent layers of Keras, in one direction or both. Their arrays are those of ONNX, turned, but for LSTM's gates: i, f, c, o.
 
 import { add, type Traced } from "laplace-ts";
-import { as, type Value, valued } from "../builder.ts";
+import { as, type Value, valued, withoutFirst } from "../builder.ts";
 import { unsupported } from "../errors.ts";
 import { turned } from "../onnx/layers.ts";
 import { joined } from "../onnx/moves.ts";
@@ -108,7 +108,7 @@ export function bidirectional(use: Use): Value {
   const [a, b] = [one("forward"), one("backward")];
   if (mode === "concat") return joined(builder, [a, b], -1);
   if (mode === "mul") return builder.combine("scale", a, b);
-  const sum = valued(add(as(a, a.dims), as(b, b.dims)), a.dims);
+  const sum = valued(add(withoutFirst(a), withoutFirst(b)), a.dims);
   if (mode === "sum" || mode === "ave") return mode === "sum" ? sum : builder.line(sum, 0.5, 0);
   return unsupported(`its merge_mode is ${JSON.stringify(mode)}.`);
 }

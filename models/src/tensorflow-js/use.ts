@@ -1,7 +1,7 @@
 // A layer of Keras that is applied: its settings, of which nothing is believed, its arrays, and the functions that they name.
 
 import { elu, exp, gelu, relu, selu, sigmoid, silu, softmax, softplus, tanh } from "laplace-ts";
-import { as, type Builder, type Value, valued } from "../builder.ts";
+import { type Builder, type Value, valued, withoutFirst } from "../builder.ts";
 import { unsupported } from "../errors.ts";
 import type { Attributes } from "../onnx/attributes.ts";
 import { layers as operators } from "../onnx/layers.ts";
@@ -81,7 +81,7 @@ export function activate(use: Use, v: Value, name: unknown): Value {
     silu: (x) => builder.map(x, silu),
     mish: (x) => builder.plain("mish", x),
     exponential: (x) => builder.map(x, exp),
-    softmax: (x) => valued(softmax(as(x, x.dims)), x.dims),
+    softmax: (x) => valued(softmax(withoutFirst(x)), x.dims),
   };
   const text = typeof name === "string" ? name : "";
   const own = Object.hasOwn(known, text) ? known[text] : undefined;
