@@ -30,6 +30,7 @@ export const shared = defineConfig({
   test: {
     setupFiles: ["test/setup.ts"],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // By default one core is left to watch, which nobody does here.
     maxWorkers: "100%",
     experimental: {

@@ -36,7 +36,7 @@ const plain = {
     bend: (x, _, a) => (x > 0 ? 0 : Math.exp(x / a) / a),
   },
   clip: {
-    value: (x, a, b) => (x < a ? a : x > b ? b : x),
+    value: (x, a, b) => Math.min(Math.max(x, a), b),
     slope: (x, _, a, b) => (x > a && x < b ? 1 : 0),
     bend: flat,
   },
@@ -95,16 +95,29 @@ interface PlainAttributes {
   readonly b: number;
 }
 
+const rules = elementwiseRules<PlainAttributes>({
+  value: (x, { function: name, a, b }) => (plain[name] as Plain).value(x, a, b),
+  slope: (x, y, { function: name, a, b }) => (plain[name] as Plain).slope(x, y, a, b),
+  bend: (x, y, { function: name, a, b }) => (plain[name] as Plain).bend(x, y, a, b),
+});
+
+/** The values of `clip`, which MobileNets have behind each convolution: a loop of its own, where no number is boxed for a call. */
+const clipped: typeof rules.forward = (node, pass) => {
+  const bytes = bytesPerElement(pass.dtype);
+  const [x, y, count] = [pass.value(node.inputs[0]) / bytes, pass.value(node) / bytes, pass.batch * node.size];
+  const { a, b } = node.attributes;
+  inMemory(pass.dtype, (memory) => {
+    for (let i = 0; i < count; i++) memory[y + i] = Math.min(Math.max(memory[x + i], a), b);
+  });
+};
+
 /** y = φ(x; a, b), applied to each element. */
 export const plainFunction = definePrimitive<PlainAttributes>({
   name: "plainFunction",
   label: ({ attributes }) => attributes.function,
   attributes: { function: oneOf(...(Object.keys(plain) as PlainFunction[])), a: finite, b: finite },
-  ...elementwiseRules<PlainAttributes>({
-    value: (x, { function: name, a, b }) => (plain[name] as Plain).value(x, a, b),
-    slope: (x, y, { function: name, a, b }) => (plain[name] as Plain).slope(x, y, a, b),
-    bend: (x, y, { function: name, a, b }) => (plain[name] as Plain).bend(x, y, a, b),
-  }),
+  ...rules,
+  forward: (node, pass) => (node.attributes.function === "clip" ? clipped : rules.forward)(node, pass),
 });
 
 interface ViewAttributes {

@@ -81,9 +81,9 @@ export function elementwiseRules<Attributes = undefined>({
   ) => {
     const bytes = bytesPerElement(pass.dtype);
     const [x, y, start] = [pass.value(node.inputs[0]) / bytes, pass.value(node) / bytes, to / bytes];
+    const [count, { attributes }] = [pass.batch * node.size, node];
     inMemory(pass.dtype, (memory) => {
-      for (let i = 0; i < pass.batch * node.size; i++)
-        memory[start + i] = of(memory[x + i], memory[y + i], node.attributes);
+      for (let i = 0; i < count; i++) memory[start + i] = of(memory[x + i], memory[y + i], attributes);
     });
   };
   return {
