@@ -6,7 +6,7 @@ export default defineConfig({
   ...shared,
   test: {
     ...shared.test,
-    include: ["cluster/test/machines/*.test.ts"],
+    include: ["cluster/test/machines/*.test.ts", "cluster/test/manifests/*.test.ts"],
     testTimeout: 300_000,
     reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results-cluster.json" }]] : ["default"],
   },

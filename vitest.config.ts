@@ -59,6 +59,7 @@ const filesOf = (some: string) =>
         file.endsWith(".test.ts") &&
         !file.includes("/pytorch/") &&
         !file.includes("/machines/") &&
+        !file.includes("/manifests/") &&
         !file.endsWith(".long.test.ts") &&
         !needsItsOwn.test(readFileSync(file, "utf8")),
     );
