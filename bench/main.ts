@@ -2,6 +2,8 @@
 // npm run bench -- kernels           one of them: kernels, gradients, laplace, lenet, resnet, transformer, classes,
 //                                    operator, cores
 // npm run bench -- tables            `laplace fit` on tables: those of ../shared, or FILE[:TARGET[:IGNORED,…]] after it
+// npm run bench -- scale             fits by worker processes on a queue, beside the pool (needs redis-server)
+// npm run bench -- scale-plan        what a fit of 10^9 examples on 1,000 machines costs, by a simulation
 //   --splits N                       its splits of each table (default 2)
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
 //                                    skipped
@@ -28,6 +30,8 @@ import { Blas } from "./peers/blas.ts";
 import { Jax } from "./peers/jax.ts";
 import { Torch } from "./peers/torch.ts";
 import { runResnet } from "./resnet.ts";
+import { runScale } from "./scale.ts";
+import { runScalePlan } from "./scale-plan.ts";
 import { heading, row } from "./table.ts";
 import { runTables } from "./tables.ts";
 import { runTransformer } from "./transformer.ts";
@@ -77,6 +81,14 @@ if (positionals[0] === "tables") {
     filter,
   };
   write({ results: await runTables(setting) });
+  process.exit();
+}
+if (positionals[0] === "scale") {
+  write({ results: await runScale(Math.min(5, Number(values.rounds))) });
+  process.exit();
+}
+if (positionals[0] === "scale-plan") {
+  runScalePlan();
   process.exit();
 }
 const wanted = (...names: string[]) => positionals.length === 0 || names.some((name) => positionals.includes(name));

@@ -85,7 +85,7 @@ export class FitWork {
     return done;
   }
 
-  /** Adds a sum to that of its neighbour, where this is there, and so on upwards. Both neighbours may do so: to the same bits. */
+  /** Adds a sum to that of its neighbour, where this is there, and so on upwards. Both neighbours may do so, to the same bits; one goes on. */
   async #climb(
     from: number,
     first: number,
@@ -104,7 +104,8 @@ export class FitWork {
       if (other === undefined) return;
       signal?.throwIfAborted();
       sum = place < beside ? this.#work.add(sum, other) : this.#work.add(other, sum);
-      await putSealed(this.#store, above, sum, by);
+      // Who came first goes on: else all neighbours that end together would climb to the last sum.
+      if (!(await putSealed(this.#store, above, sum, by))) return;
       place = Math.floor(place / 2);
     }
   }
