@@ -15,7 +15,7 @@ import { sweepCommand } from "./commands/sweep.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { exitCodeOf, exitCodes, systemMessage, UsageError } from "./errors.ts";
 import { removeUnfinished } from "./output/atomic.ts";
-import { plain, printError } from "./output/terminal.ts";
+import { plain, printError, withoutPasswords } from "./output/terminal.ts";
 
 function programOf(): Command {
   const program = new Command("laplace")
@@ -48,7 +48,10 @@ ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${
   ]) {
     program.addCommand(command.showHelpAfterError("(laplace --help and laplace <command> --help say what there is)"));
   }
-  for (const command of [program, ...program.commands]) refuseRepeated(command.exitOverride());
+  const writeErr = (text: string) => void process.stderr.write(withoutPasswords(text));
+  for (const command of [program, ...program.commands]) {
+    refuseRepeated(command.exitOverride().configureOutput({ writeErr }));
+  }
   return program;
 }
 

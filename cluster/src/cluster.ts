@@ -9,6 +9,7 @@ import { Following } from "./following.ts";
 import { queueName } from "./queue/jobs.ts";
 import { withoutPassword } from "./queue/redis.ts";
 import { ShardQueue } from "./queue/waiting.ts";
+import { inSpan, nameOfSpan } from "./spans.ts";
 import { identityOf } from "./store/identity.ts";
 import { openStore, type StoreAddress } from "./store/open.ts";
 import { retrying } from "./store/retrying.ts";
@@ -97,10 +98,14 @@ class Machines implements Cluster {
       for (let next: IteratorResult<Job> = second; next.done !== true; next = jobs.next()) yield next.value;
     };
     const by = `${hostname()}.${process.pid}`;
-    const begun = await BegunFit.write(store, shards, common, all(), { by, mixBuilds, signal });
-    const name = queueName(await identityOf(store), mixBuilds);
-    this.#queue ??= new ShardQueue("cluster", queue, name);
-    await new Following(begun, this.#queue, { attempts, onWarning, onProgress, signal }).toTheEnd();
+    await inSpan("laplace.fit", { "laplace.function": shards.where }, async (span) => {
+      const begun = await BegunFit.write(store, shards, common, all(), { by, mixBuilds, signal });
+      span.setAttributes(begun.attributes).addEvent("laplace.written");
+      const name = queueName(await identityOf(store), mixBuilds);
+      this.#queue ??= new ShardQueue("cluster", queue, name);
+      const trace = nameOfSpan(span);
+      await new Following(begun, this.#queue, { attempts, trace, onWarning, onProgress, signal }).toTheEnd();
+    });
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,8 @@ import type { Hearer, ShardQueue } from "./queue/waiting.ts";
 /** How a fit is followed. */
 export interface FollowOptions extends BurstOptions<ExamplesReport> {
   readonly attempts: number;
+  /** The name of the span of all, for those of its shards. */
+  readonly trace?: string | undefined;
   readonly onWarning: (message: string) => void;
 }
 
@@ -162,7 +164,7 @@ export class Following<Common, Job, Result> implements Hearer {
       const id = jobId({ ...block, fit: fit.name });
       this.#pending.set(id, { block, done: before.get(id)?.done ?? 0 });
     }
-    await this.#orStopped(this.#queue.add(fit.name, blocks, this.#options.attempts));
+    await this.#orStopped(this.#queue.add(fit.name, blocks, this.#options.attempts, this.#options.trace));
     return missing.length;
   }
 

@@ -9,4 +9,6 @@ export { folderStore } from "./store/folder.ts";
 export { openStore, type StoreAddress } from "./store/open.ts";
 export { type S3Options, s3Store } from "./store/s3.ts";
 export type { Store, StoredObject } from "./store/store.ts";
-export { type WorkerEvent, type WorkOptions, work } from "./worker/worker.ts";
+export type { WorkerEvent } from "./worker/events.ts";
+export type { MetricsAddress } from "./worker/metrics.ts";
+export { type WorkOptions, work } from "./worker/worker.ts";

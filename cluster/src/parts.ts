@@ -6,6 +6,7 @@ import { LaplaceError, OptionError } from "laplace-ts";
 import { type BurstOptions, type ExamplesReport, type Executor, inBursts, type Shards } from "laplace-ts/executor";
 import { BegunFit } from "./fits/begun.ts";
 import { FitWork } from "./fits/doing.ts";
+import { inSpan } from "./spans.ts";
 import { openStore, type StoreAddress } from "./store/open.ts";
 import { retrying } from "./store/retrying.ts";
 
@@ -68,24 +69,29 @@ export function part({ store: address, part: own, parts, mixBuilds = false }: Pa
     ): Promise<void> {
       const common = await inBursts(shards.prepare(), { signal });
       const by = `${hostname()}.${process.pid}`;
-      const begun = await BegunFit.write(store, shards, common, shards.jobs, { by, mixBuilds, signal });
-      const { name, shards: all, examples } = begun.fit;
-      const isOwn = (shard: number) => own !== undefined && parts !== undefined && shard % parts === own - 1;
-      while (all.length > 0) {
-        const missing = await begun.missing();
-        const todo = missing.filter(isOwn);
-        if (todo.length > 0) {
-          const open = new Set(missing);
-          let done = examples.reduce((sum, count, shard) => (open.has(shard) ? sum : sum + count), 0);
-          const work = await FitWork.open(store, name);
-          for (const shard of todo) {
-            const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
-            done += await work.do({ level: 0, place: shard }, by, { signal, onProgress: tell });
-          }
-        } else if (missing.length > 0) throw new UnfinishedError(name, all.length, missing);
-        // What turns out to be broken is missing, and done again.
-        else if ((await begun.collect()).length === 0) return;
-      }
+      await inSpan("laplace.fit", { "laplace.function": shards.where }, async (span) => {
+        const begun = await BegunFit.write(store, shards, common, shards.jobs, { by, mixBuilds, signal });
+        span.setAttributes(begun.attributes);
+        const { name, shards: all, examples } = begun.fit;
+        const isOwn = (shard: number) => own !== undefined && parts !== undefined && shard % parts === own - 1;
+        while (all.length > 0) {
+          const missing = await begun.missing();
+          const todo = missing.filter(isOwn);
+          if (todo.length > 0) {
+            const open = new Set(missing);
+            let done = examples.reduce((sum, count, shard) => (open.has(shard) ? sum : sum + count), 0);
+            const work = await FitWork.open(store, name);
+            for (const shard of todo) {
+              const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
+              const attributes = { "laplace.fit": name, "laplace.shard.first": shard, "laplace.shard.count": 1 };
+              const one = () => work.do({ level: 0, place: shard }, by, { signal, onProgress: tell });
+              done += await inSpan("laplace.shard", attributes, one, span);
+            }
+          } else if (missing.length > 0) throw new UnfinishedError(name, all.length, missing);
+          // What turns out to be broken is missing, and done again.
+          else if ((await begun.collect()).length === 0) return;
+        }
+      });
     },
   };
 }

@@ -1,7 +1,7 @@
 import { describeHouse } from "../../test/house.ts";
 
 describeHouse("the house of laplace-ts-cluster", "cluster/src", [
-  ["errors.ts"],
+  ["errors.ts", "spans.ts"],
   ["store"],
   ["fits"],
   ["queue"],

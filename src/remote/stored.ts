@@ -1,6 +1,6 @@
 // Work in shards as files, for executors beyond this process: what all shards have in common, one shard, and what comes of it.
 
-import type { NDArray } from "../array/ndarray.ts";
+import { NDArray } from "../array/ndarray.ts";
 import { FileError, LaplaceError } from "../errors.ts";
 import type { Json } from "../io/json.ts";
 import { networkJson } from "../io/networks.ts";
@@ -16,11 +16,23 @@ import { bringAll } from "../structures/all.ts";
 import { byName, networkOf } from "./by-name.ts";
 import { contentsOf, valueFrom } from "./contents.ts";
 import type { Kept } from "./keeper.ts";
+import { dataOf, readShard } from "./read-shard.ts";
 import { standByName } from "./stand.ts";
 import { type Codec, codecOf } from "./tasks.ts";
 import { kindOfMark, type Mark, mark, pack, unpack } from "./values.ts";
 
 const [TASK, WHERE, LIBRARY] = ["laplace-ts.task", "laplace-ts.where", "laplace-ts.library"];
+
+/** Reads a stranger's document: what it has that is never written is an error of the file. */
+function asWritten<T>(where: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof LaplaceError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new FileError("malformed", `${where}: the file is not work in shards as it is written: ${why}`);
+  }
+}
 
 /** Keeps bytes somewhere, and gives the name by which they are found there. */
 export type PutFile = (bytes: Uint8Array) => Promise<string>;
@@ -82,7 +94,8 @@ export function readResult<Common, Job, Result>(
   common: Common,
   contents: Safetensors,
 ): Result {
-  return codecOf<Common, Job, Result>(task.name).readResult(common, unpacked(where, contents) as never);
+  const written = unpacked(where, contents) as never;
+  return asWritten(where, () => codecOf<Common, Job, Result>(task.name).readResult(common, written));
 }
 
 /** Work that was written: does shards, and adds what came of them. */
@@ -124,26 +137,37 @@ export class StoredWork {
     const files = new Map<object, Uint8Array>();
     const value = valueFrom(where, contents);
     await fetchFiles(value, get, files);
-    const written = unpack(value, (kind, known) => {
-      if (kind === "networkHere") {
-        const { graph, parameters, buffers } = unpack(known.network, () => undefined) as {
-          readonly graph: Json;
-          readonly parameters: NDArray;
-          readonly buffers: NDArray;
-        };
-        return networkOf(where, graph, parameters, buffers);
-      }
-      const bytes = files.get(known);
-      return bytes === undefined ? byName(where, kind, known) : loadPosterior(bytes);
-    });
+    const written = asWritten(where, () =>
+      unpack(value, (kind, known) => {
+        if (kind === "networkHere") {
+          const { graph, parameters, buffers } = unpack(known.network, () => undefined) as {
+            readonly graph: Json;
+            readonly parameters: NDArray;
+            readonly buffers: NDArray;
+          };
+          if (![parameters, buffers].every((one) => one instanceof NDArray && one.rank === 1)) {
+            throw new FileError("malformed", `${where}: the file has no numbers of the network.`);
+          }
+          return networkOf(where, graph, parameters, buffers);
+        }
+        const bytes = files.get(known);
+        return bytes === undefined ? byName(where, kind, known) : loadPosterior(bytes);
+      }),
+    );
     const codec = codecOf<unknown, unknown, unknown>(task);
-    const common = codec.read(written as never);
-    return new StoredWork(where, codec, common, await inBursts(codec.task.begin(common)));
+    const common = asWritten(where, () => codec.read(written as never));
+    const work = await inBursts(codec.task.begin(common)).catch((error: unknown) =>
+      asWritten(where, () => {
+        throw error;
+      }),
+    );
+    return new StoredWork(where, codec, common, work);
   }
 
   /** Does a shard that `writeJob` wrote. @throws what its task throws; the signal's reason */
   async do(job: Safetensors, options: BurstOptions<ExamplesReport> = {}): Promise<Safetensors> {
-    const result = await inBursts(reportingExamples(this.#do(unpacked(this.where, job))), options);
+    const shard = readShard(this.where, unpacked(this.where, job), dataOf(this.#common));
+    const result = await inBursts(reportingExamples(this.#do(shard)), options);
     return this.#write(result);
   }
 
@@ -155,9 +179,10 @@ export class StoredWork {
   /** Adds two results, of neighbours in the tree, the left one's first. */
   add(left: Safetensors, right: Safetensors): Safetensors {
     const { task } = this.#codec;
-    const [ours, theirs] = [left, right].map((one) =>
-      this.#codec.readResult(this.#common, unpacked(this.where, one) as never),
-    );
+    const [ours, theirs] = [left, right].map((one) => {
+      const written = unpacked(this.where, one) as never;
+      return asWritten(this.where, () => this.#codec.readResult(this.#common, written));
+    });
     if (task.add === undefined) throw new LaplaceError(`Results of the task "${task.name}" do not add.`);
     return this.#write(task.add(this.#common, ours, theirs));
   }

@@ -14,6 +14,7 @@ interface Options {
   readonly grace: number;
   readonly stopWhenIdle?: number;
   readonly mixBuilds?: true;
+  readonly metrics?: { readonly port: number; readonly host?: string };
   readonly import: string[];
   readonly name?: string;
   readonly json?: true;
@@ -44,6 +45,7 @@ export function workerCommand(): Command {
       listed,
       [],
     )
+    .option("--metrics <[host:]port>", "serve metrics for Prometheus at http://host:port/metrics", addressOf)
     .option("--name <name>", "what it is called in messages and results (default: host and process)")
     .option("--json", "print what happens as lines of JSON")
     .action(run);
@@ -60,7 +62,7 @@ async function run(options: Options): Promise<void> {
       stop.abort();
     });
   }
-  const { queue, store, concurrency, lease, grace, stopWhenIdle, mixBuilds, name } = options;
+  const { queue, store, concurrency, lease, grace, stopWhenIdle, mixBuilds, metrics, name } = options;
   await work({
     queue,
     store,
@@ -69,6 +71,7 @@ async function run(options: Options): Promise<void> {
     grace: 1000 * grace,
     stopWhenIdle: stopWhenIdle && 1000 * stopWhenIdle,
     mixBuilds,
+    metrics,
     name,
     imports: options.import,
     signal: stop.signal,
@@ -78,7 +81,18 @@ async function run(options: Options): Promise<void> {
   });
 }
 
-const jsonLine = (event: WorkerEvent) => JSON.stringify({ time: new Date().toISOString(), ...event });
+/** Where metrics are served, of "9464" or "127.0.0.1:9464". @throws UsageError */
+function addressOf(text: string): { readonly port: number; readonly host?: string } {
+  const found = /^(?:(?:\[([\da-f:.]+)\]|([\w.-]+)):)?(\d{1,5})$/i.exec(text);
+  if (found === null) throw new UsageError(`--metrics takes a port, or host:port, not ${JSON.stringify(text)}.`);
+  return { port: Number(found[3]), host: found[1] ?? found[2] };
+}
+
+/** How much what happened is of somebody's concern. */
+const severities: Partial<Record<WorkerEvent["event"], string>> = { failed: "error", queue: "warn", lost: "warn" };
+
+const jsonLine = ({ event, ...rest }: WorkerEvent) =>
+  JSON.stringify({ time: new Date().toISOString(), severity: severities[event] ?? "info", event, ...rest });
 
 /** What happened, for people. */
 function textLine({ event, worker, fit, level = 0, place = 0, milliseconds, examples, reason }: WorkerEvent): string {

@@ -21,10 +21,14 @@ export function plain(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
 }
 
+/** Text without the passwords of addresses in it. */
+export const withoutPasswords = (text: string): string =>
+  text.replace(/\b((?:redis|valkey)s?:\/\/)[^\s'"]*@/gi, "$1…@").replace(/(:\/\/)[^\s/@'"]*:[^\s/@'"]*@/g, "$1…@");
+
 /** An error, in a line. */
 export function printError(message: string): void {
   const label = colours(stderr) ? "\u001b[31merror:\u001b[0m" : "error:";
-  stderr.write(`${label} ${message}\n`);
+  stderr.write(`${label} ${withoutPasswords(message)}\n`);
 }
 
 /** Something worth knowing that is not a result. */

@@ -102,6 +102,13 @@ export class BegunFit<Common, Job, Result> {
     return new BegunFit(store, shards, common, fit, by);
   }
 
+  /** What a span says of it. */
+  get attributes(): Readonly<Record<string, string | number>> {
+    const { name, shards, examples } = this.fit;
+    const sum = examples.reduce((total, one) => total + one, 0);
+    return { "laplace.fit": name, "laplace.shards": shards.length, "laplace.examples": sum };
+  }
+
   /** Says that somebody waits for it, so that nothing of it is swept away. */
   async use(): Promise<void> {
     await use(this.#store, this.fit.name);

@@ -109,6 +109,9 @@ export async function getFit(store: Store, name: string): Promise<FitOfShards> {
     examples: Array.from(examples.data),
     arithmetic,
   };
+  if (!fit.examples.every((count) => Number.isSafeInteger(count) && count >= 0)) {
+    throw wrong("its numbers of examples are not counts");
+  }
   if (nameOfFit(fit) !== name) throw wrong("its shards are not those that its name says");
   return fit;
 }

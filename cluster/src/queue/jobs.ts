@@ -7,6 +7,7 @@ import { errorFrom, ShardError } from "../errors.ts";
 import { arithmetic, MIXED } from "../fits/arithmetic.ts";
 import type { Block } from "../fits/blocks.ts";
 import { isFitName } from "../fits/fit.ts";
+import { isTrace } from "../spans.ts";
 
 /** What stands before every key, in braces: a cluster of Redis then has them all in one place. */
 export const PREFIX = "{laplace-ts}";
@@ -14,6 +15,8 @@ export const PREFIX = "{laplace-ts}";
 /** What a job says. */
 export interface ShardJob extends Block {
   readonly fit: string;
+  /** The name of the span of who asked for the fit, where there is one. */
+  readonly trace?: string | undefined;
 }
 
 /** How far a shard is. */
@@ -37,13 +40,16 @@ export function jobOf(id: string): ShardJob | undefined {
   return found === null ? undefined : { fit: found[1], level: Number(found[2]), place: Number(found[3]) };
 }
 
-const isCount = (value: unknown, most: number): value is number =>
+/** Whether a value is a number of things, of at most so many. */
+export const isCount = (value: unknown, most: number = Number.MAX_SAFE_INTEGER): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most;
 
 /** What a job says, from a queue that anybody may write to. @throws OptionError */
 export function readJob(data: unknown): ShardJob {
-  const { fit, level, place } = (data ?? {}) as Readonly<Record<string, unknown>>;
-  if (isFitName(fit) && isCount(level, 30) && isCount(place, 1e9)) return { fit, level, place };
+  const { fit, level, place, trace } = (data ?? {}) as Readonly<Record<string, unknown>>;
+  if (isFitName(fit) && isCount(level, 30) && isCount(place, 1e9 - 1) && (trace === undefined || isTrace(trace))) {
+    return { fit, level, place, ...(trace === undefined ? {} : { trace }) };
+  }
   throw new OptionError("The queue has a job that is not one of a fit's shards.");
 }
 

@@ -4,7 +4,17 @@
 import { Queue, QueueEvents } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Block } from "../fits/blocks.ts";
-import { CANCELLED, CANCELLED_FOR, cancelledKey, jobId, jobOf, jobOptions, PREFIX, type ShardJob } from "./jobs.ts";
+import {
+  CANCELLED,
+  CANCELLED_FOR,
+  cancelledKey,
+  isCount,
+  jobId,
+  jobOf,
+  jobOptions,
+  PREFIX,
+  type ShardJob,
+} from "./jobs.ts";
 import { connectRedis, disconnect, isRefused } from "./redis.ts";
 
 /** What is heard of the shards of one fit. */
@@ -50,7 +60,7 @@ export class ShardQueue {
     this.#events.on("error", ({ message }) => onError(message));
     this.#events.on("progress", ({ jobId, data }) => {
       const { examples } = (data ?? {}) as { readonly examples?: unknown };
-      if (typeof examples === "number") this.#tell(jobId, (hearer, job) => hearer.progress(job, examples));
+      if (isCount(examples)) this.#tell(jobId, (hearer, job) => hearer.progress(job, examples));
     });
     this.#events.on("completed", ({ jobId }) => this.#tell(jobId, (hearer, job) => hearer.done(job)));
     this.#events.on("failed", ({ jobId, failedReason }) =>
@@ -77,10 +87,12 @@ export class ShardQueue {
   }
 
   /** Puts shards in the queue; one that is there already stays as it is. */
-  async add(fit: string, blocks: readonly Block[], attempts: number): Promise<void> {
+  async add(fit: string, blocks: readonly Block[], attempts: number, trace?: string): Promise<void> {
     await this.#redis.del(cancelledKey(fit));
     for (let first = 0; first < blocks.length; first += AT_ONCE) {
-      const some = blocks.slice(first, first + AT_ONCE).map(({ level, place }): ShardJob => ({ fit, level, place }));
+      const some = blocks
+        .slice(first, first + AT_ONCE)
+        .map(({ level, place }): ShardJob => ({ fit, level, place, ...(trace === undefined ? {} : { trace }) }));
       await this.#queue.addBulk(some.map((job) => ({ name: "shard", data: job, opts: jobOptions(job, attempts) })));
     }
   }

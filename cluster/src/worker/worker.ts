@@ -17,26 +17,14 @@ import {
   type ShardJob,
 } from "../queue/jobs.ts";
 import { connectRedis, disconnect, isRefused, withoutPassword } from "../queue/redis.ts";
+import { failed, nameOfSpan, spanFor } from "../spans.ts";
 import { identityOf } from "../store/identity.ts";
 import { openStore, type StoreAddress } from "../store/open.ts";
 import { retrying } from "../store/retrying.ts";
 import type { Store } from "../store/store.ts";
+import type { WorkerEvent } from "./events.ts";
 import { Failed, Lane } from "./lane.ts";
-
-/** Something that happened on a worker. */
-export interface WorkerEvent {
-  readonly event: "ready" | "begun" | "done" | "failed" | "given back" | "lost" | "queue" | "stopped";
-  readonly worker: string;
-  readonly fit?: string;
-  /** 2^level shards, the first of which is place · 2^level. */
-  readonly level?: number;
-  readonly place?: number;
-  /** Of a shard that is done. */
-  readonly milliseconds?: number;
-  readonly examples?: number;
-  /** Why, without passwords. */
-  readonly reason?: string;
-}
+import { checkMetrics, Metrics, type MetricsAddress } from "./metrics.ts";
 
 /** Options of `work`. */
 export interface WorkOptions {
@@ -54,6 +42,8 @@ export interface WorkOptions {
   readonly stopWhenIdle?: number | undefined;
   /** Milliseconds for which shards may be finished when it is to stop; then they are given back (default 20,000). */
   readonly grace?: number | undefined;
+  /** Serves metrics for Prometheus (default: none; the client is not loaded then). */
+  readonly metrics?: MetricsAddress | undefined;
   /** Files that define likelihoods and primitives of one's own. */
   readonly imports?: readonly string[] | undefined;
   /** What it is called in messages and results (default: the host's name and the process). */
@@ -72,6 +62,7 @@ const names = [
   "mixBuilds",
   "stopWhenIdle",
   "grace",
+  "metrics",
   "imports",
   "name",
   "signal",
@@ -103,6 +94,7 @@ class WorkerOfShards {
   readonly #lanes: Lane[];
   readonly #free: Lane[];
   readonly #running = new Map<string, { readonly job: ShardJob; readonly stop: AbortController }>();
+  #metrics: Metrics | undefined;
   #idle: NodeJS.Timeout | undefined;
   #stop: () => void = () => {};
 
@@ -114,6 +106,7 @@ class WorkerOfShards {
     this.#lease = atLeast("lease", lease, 100);
     this.#grace = atLeast("grace", grace, 0);
     if (options.stopWhenIdle !== undefined) atLeast("stopWhenIdle", options.stopWhenIdle, 0);
+    if (options.metrics !== undefined) checkMetrics("work", options.metrics);
     this.#options = options;
     if (name !== undefined && !/^[\w.@-]{1,100}$/.test(name)) {
       throw new OptionError('work: name must be letters, digits, ".", "-", "_" and "@".');
@@ -126,6 +119,24 @@ class WorkerOfShards {
   }
 
   async run(): Promise<void> {
+    const { metrics } = this.#options;
+    if (metrics !== undefined) {
+      const running = () => this.#running.size;
+      this.#metrics = await Metrics.serve("work", metrics, {
+        worker: this.#name,
+        concurrency: this.#lanes.length,
+        running,
+      });
+      this.#tell({ event: "metrics", reason: this.#metrics.address });
+    }
+    try {
+      await this.#work();
+    } finally {
+      this.#metrics?.close();
+    }
+  }
+
+  async #work(): Promise<void> {
     const { queue, mixBuilds = false, signal } = this.#options;
     const shards = queueName(await identityOf(this.#store), mixBuilds);
     const stopped = new Promise<void>((resolve) => {
@@ -187,37 +198,68 @@ class WorkerOfShards {
 
   /** Does the shard of a job. */
   async #process(job: Job<ShardJob, number>, token: string | undefined, cancelled: (fit: string) => Promise<boolean>) {
+    const { trace: above, ...block } = this.#read(job);
     clearTimeout(this.#idle);
-    const own = readJob(job.data);
+    const attempt = job.attemptsMade + 1;
+    const span = spanFor(above, "laplace.shard", {
+      "laplace.fit": block.fit,
+      "laplace.shard.first": block.place * 2 ** block.level,
+      "laplace.shard.count": 2 ** block.level,
+      "laplace.attempt": attempt,
+      "laplace.worker": this.#name,
+    });
+    const trace = nameOfSpan(span);
+    const own = { ...block, attempt, ...(trace === undefined ? {} : { trace }) };
+    const ended = (how: Pick<WorkerEvent, "event" | "examples" | "milliseconds" | "reason">) => {
+      span.setAttribute("laplace.outcome", how.event);
+      if (how.examples !== undefined) span.setAttribute("laplace.examples", how.examples);
+      this.#tell({ ...own, ...how });
+    };
     const id = job.id ?? "";
     const stop = new AbortController();
     // There are as many lanes as jobs at the same time.
     const lane = this.#free.pop() as Lane;
     const begun = performance.now();
     try {
-      if (await cancelled(own.fit)) throw new UnrecoverableError(NOBODY);
-      this.#running.set(id, { job: own, stop });
+      if (await cancelled(block.fit)) throw new UnrecoverableError(NOBODY);
+      this.#running.set(id, { job: block, stop });
       this.#tell({ event: "begun", ...own });
-      const examples = await lane.do(own, stop.signal, (done) => {
+      const examples = await lane.do(block, stop.signal, (done) => {
         job.updateProgress({ examples: done }).catch(() => {});
       });
-      this.#tell({ event: "done", ...own, examples, milliseconds: Math.round(performance.now() - begun) });
+      ended({ event: "done", examples, milliseconds: Math.round(performance.now() - begun) });
       return examples;
     } catch (error) {
       if (stop.signal.aborted) {
-        if (await cancelled(own.fit).catch(() => false)) throw new UnrecoverableError(NOBODY);
-        this.#tell({ event: "given back", ...own });
+        if (await cancelled(block.fit).catch(() => false)) {
+          ended({ event: "cancelled" });
+          throw new UnrecoverableError(NOBODY);
+        }
+        ended({ event: "given back" });
         await job.moveToWait(token);
         throw new WaitingError();
       }
       if (!(error instanceof Failed)) throw error;
-      this.#tell({ event: "failed", ...own, reason: (error.error as Error).message });
+      failed(span, error.error);
+      ended({ event: "failed", reason: (error.error as Error).message });
       const text = failureText(error.error);
       throw error.lasting ? new UnrecoverableError(text) : new Error(text);
     } finally {
+      span.end();
       this.#running.delete(id);
       this.#free.push(lane);
       this.#rest();
+    }
+  }
+
+  /** What a job says. One that is not of a fit's shards is not tried again. */
+  #read(job: Job<unknown, number>): ShardJob {
+    try {
+      return readJob(job.data);
+    } catch (error) {
+      const { message } = error as Error;
+      this.#tell({ event: "failed", reason: message });
+      throw new UnrecoverableError(failureText(error));
     }
   }
 
@@ -243,6 +285,7 @@ class WorkerOfShards {
   }
 
   #tell(event: Omit<WorkerEvent, "worker">): void {
+    this.#metrics?.count(event);
     this.#options.onEvent?.({ ...event, worker: this.#name });
   }
 }

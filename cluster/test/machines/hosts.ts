@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { WorkerEvent, WorkOptions } from "../../src/worker/worker.ts";
+import type { WorkerEvent } from "../../src/worker/events.ts";
+import type { WorkOptions } from "../../src/worker/worker.ts";
 
 /** A port that nobody has. */
 export async function freePort(): Promise<number> {
@@ -29,18 +30,31 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
+/** What a Redis of a test has besides. */
+export interface RedisSettings {
+  /** Arguments of the server. */
+  readonly server?: readonly string[];
+  /** Arguments of redis-cli, so that it is let in. */
+  readonly client?: readonly string[];
+  /** The certificate and key that it shows: it speaks TLS then, and nothing else. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
 /** A Redis of a test. */
 export class RedisOfTest {
   readonly port: number;
   readonly #folder = mkdtempSync(join(tmpdir(), "laplace-redis-"));
   #server: ChildProcess | undefined;
 
-  constructor(port: number) {
+  readonly #settings: RedisSettings;
+
+  constructor(port: number, settings: RedisSettings = {}) {
     this.port = port;
+    this.#settings = settings;
   }
 
-  static async start(): Promise<RedisOfTest> {
-    const redis = new RedisOfTest(await freePort());
+  static async start(settings: RedisSettings = {}): Promise<RedisOfTest> {
+    const redis = new RedisOfTest(await freePort(), settings);
     await redis.start();
     return redis;
   }
@@ -54,17 +68,28 @@ export class RedisOfTest {
   }
 
   async start(): Promise<void> {
-    const args = ["--port", `${this.port}`, "--bind", "127.0.0.1", "--save", "", "--dir", this.#folder];
+    const { tls, server = [] } = this.#settings;
+    const ports = tls === undefined ? ["--port", `${this.port}`] : ["--port", "0", "--tls-port", `${this.port}`];
+    const shown =
+      tls === undefined
+        ? []
+        : ["--tls-cert-file", tls.certificate, "--tls-key-file", tls.key, "--tls-auth-clients", "no"];
+    const args = [...ports, ...shown, "--bind", "127.0.0.1", "--save", "", "--dir", this.#folder, ...server];
     this.#server = spawn("redis-server", args, { stdio: "ignore" });
     await until("Redis answers", () => {
       try {
-        return execFileSync("redis-cli", ["-p", `${this.port}`, "ping"], { stdio: "pipe" })
-          .toString()
-          .includes("PONG");
+        return this.cli("ping").includes("PONG");
       } catch {
         return false;
       }
     });
+  }
+
+  /** What redis-cli prints. */
+  cli(...command: readonly string[]): string {
+    const { tls, client = [] } = this.#settings;
+    const args = ["-p", `${this.port}`, ...(tls === undefined ? [] : ["--tls", "--insecure"]), ...client, ...command];
+    return execFileSync("redis-cli", args, { stdio: "pipe" }).toString();
   }
 
   /** kill -9. */
@@ -78,8 +103,9 @@ export class RedisOfTest {
 
   /** Keys that are left. */
   keys(): string[] {
-    const out = execFileSync("redis-cli", ["-p", `${this.port}`, "keys", "*"]).toString();
-    return out.split("\n").filter((line) => line !== "");
+    return this.cli("keys", "*")
+      .split("\n")
+      .filter((line) => line !== "");
   }
 
   async end(): Promise<void> {
