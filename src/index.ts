@@ -146,7 +146,7 @@ export {
 export { type EvaluateOptions, evaluate, evaluateAsync } from "./evaluation/evaluate.ts";
 export { type FoldIntervalOptions, type FoldIntervals, foldIntervals } from "./evaluation/fold-intervals.ts";
 export { type Fold, type FoldOptions, folds } from "./evaluation/folds.ts";
-export type { HeldOutOptions, HeldOutReport, ScoreName } from "./evaluation/held-out.ts";
+export type { HeldOutOptions, HeldOutReport, ScoreName, WithWorkers } from "./evaluation/held-out.ts";
 export type {
   ClassMetrics,
   Evaluation,

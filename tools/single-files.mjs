@@ -47,7 +47,7 @@ const aloneIn = {
   "kernels/parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
   "kernels/threads.ts": () =>
     "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {};",
-  "shards/executor.ts": (text) => replaced(text, ["on = usual", "on"]),
+  "shards/executor.ts": (text) => replaced(text, [`on = usual, name = "on"`, "on"], [`\${name} must`, "on must"]),
   // Its one structure answers at once, and without draws.
   "kernels/steps.ts": (text) => replaced(text, ["if (work.steps)", "if (false)"]),
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),

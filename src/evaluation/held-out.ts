@@ -1,7 +1,7 @@
 // Tuning on held-out data: each candidate is a posterior with another prior, noise or temperature, scored by itself.
 
 import { type Data, readWhole } from "../data/batches.ts";
-import { type Dataset, totalWeight } from "../data/dataset.ts";
+import { totalWeight } from "../data/dataset.ts";
 import {
   checkBoolean,
   checkChoice,
@@ -19,10 +19,13 @@ import { type HeldOutCandidate, readWarning, type Tuning } from "../posterior/tu
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type PredictOptions, predictOptionNames } from "../prediction/prediction.ts";
+import type { Executor } from "../shards/executor.ts";
 import { type Hyperparameters, type PriorStructure, restructured } from "../structures/prior.ts";
+import type { Candidates, Member } from "./candidates.ts";
 import { evaluating } from "./evaluate.ts";
 import type { Fold } from "./folds.ts";
 import type { Evaluation } from "./metrics.ts";
+import { candidateSharing } from "./sharing.ts";
 
 /** Metrics of `evaluate` by which candidates can be scored: of the last two the largest is the best, of others the least. */
 export type ScoreName =
@@ -90,6 +93,15 @@ export interface HeldOutOptions<Of extends WeightPosterior = WeightPosterior> ex
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
+/** Beside options of `optimizePriorAsync` on held-out data. */
+export interface WithWorkers {
+  /**
+   * Who predicts candidates, such as `workers()`; the bits do not depend on it. Default: this thread, in Node with others beside it
+   * where candidates take long. A function `score` is called on this thread.
+   */
+  readonly workers?: Executor | undefined;
+}
+
 /** How far tuning on held-out data is. */
 export interface HeldOutReport {
   /** Posteriors that were scored. */
@@ -134,6 +146,7 @@ interface Coordinate {
 export function* tuneOnHeldOut<Of extends WeightPosterior>(
   posterior: Of,
   options: HeldOutOptions<Of>,
+  by?: Executor,
 ): Steps<{ readonly hyper: Hyperparameters; readonly tuning: Tuning }, HeldOutReport> {
   checkOptions(where, options, optionNames);
   const { method = "golden", score = "negativeLogLikelihood" } = options;
@@ -149,6 +162,10 @@ export function* tuneOnHeldOut<Of extends WeightPosterior>(
   if (axes === undefined && options.grid !== undefined) {
     throw new OptionError(`${where}: grid goes with method: "grid".`);
   }
+  const { approximation, samples, seed, memoryBudget } = options;
+  const predicting = { approximation, samples, seed, memoryBudget };
+  const shared = typeof score === "function" ? undefined : candidateSharing(by)?.(members, predicting, by as Executor);
+  const ahead = (all: readonly Float64Array[]) => shared?.ahead(all.map((one) => hyperparametersOf(coordinates, one)));
 
   const curve: HeldOutCandidate[] = [];
   let best = Number.POSITIVE_INFINITY;
@@ -157,7 +174,7 @@ export function* tuneOnHeldOut<Of extends WeightPosterior>(
     const hyper = hyperparametersOf(coordinates, values);
     let value = Number.NaN;
     try {
-      value = yield* scoreOf(members as readonly Member<Of>[], hyper, score, options);
+      value = yield* scoreOf(members as readonly Member<Of>[], hyper, score, predicting, shared);
     } catch (error) {
       // A candidate that has no predictions is the worst there is; where none has any, its error is told.
       if (!(error instanceof NotPositiveDefiniteError || error instanceof ValueError)) throw error;
@@ -177,8 +194,9 @@ export function* tuneOnHeldOut<Of extends WeightPosterior>(
           points: PLACES,
           tolerance: TOLERANCE,
           most: steps,
+          ahead: (all) => ahead(all.map((u) => u.map(Math.exp))),
         })
-      : yield* gridSearch(measure, axes);
+      : yield* gridSearch(measure, axes, ahead);
   if (found.value === Number.POSITIVE_INFINITY) {
     throw failed ?? new ValueError(`${where}: no candidate has a score that is a number, by ${nameOf(score)}.`);
   }
@@ -218,12 +236,6 @@ function hyperparametersOf(coordinates: readonly Coordinate[], values: Float64Ar
   };
 }
 
-/** A posterior and the data it is scored on. */
-interface Member<Of extends WeightPosterior> {
-  readonly posterior: Of;
-  readonly data: Dataset;
-}
-
 /** Itself with data, or the models of folds. @throws ValueError, OptionError */
 function readMembers(posterior: WeightPosterior, on: HeldOutOptions["on"]): readonly Member<WeightPosterior>[] {
   const list = Array.isArray(on) ? (on as readonly Partial<Fold>[]) : [];
@@ -236,23 +248,25 @@ function readMembers(posterior: WeightPosterior, on: HeldOutOptions["on"]): read
   });
 }
 
-/** The mean score of the members with these hyperparameters, each by its number of samples, or their weights. */
+/**
+ * The mean score of the members with these hyperparameters, each by its number of samples, or their weights.
+ * @param shared gives what `evaluate` does, where an executor predicts
+ */
 function* scoreOf<Of extends WeightPosterior>(
   members: readonly Member<Of>[],
   hyper: Hyperparameters,
   score: ScoreName | ((posterior: Of, data: Data) => number),
-  options: HeldOutOptions<Of>,
+  options: PredictOptions,
+  shared?: Candidates,
 ): Steps<number, HeldOutReport> {
-  const { approximation, samples, seed, memoryBudget } = options;
   let [sum, count] = [0, 0];
-  for (const { posterior, data } of members) {
-    const candidate = yield* posterior.changing(hyper);
+  const all = shared && (yield* shared.evaluations(hyper));
+  for (const [k, { posterior, data }] of members.entries()) {
     const n = totalWeight(data);
     let own: unknown;
-    if (typeof score === "function") own = score(candidate, data);
+    if (typeof score === "function") own = score(yield* posterior.changing(hyper), data);
     else {
-      const steps = evaluating(candidate, data, { approximation, samples, seed, memoryBudget });
-      const metrics: Evaluation = yield* reporting(steps, () => undefined);
+      const metrics = all?.[k] ?? (yield* evaluated(yield* posterior.changing(hyper), data, options));
       own = metrics[score];
       if (own === undefined) {
         throw new OptionError(
@@ -268,6 +282,12 @@ function* scoreOf<Of extends WeightPosterior>(
   }
   return sum / count;
 }
+
+const evaluated = <Report>(
+  posterior: WeightPosterior,
+  data: Data,
+  options: PredictOptions,
+): Steps<Evaluation, Report> => reporting(evaluating(posterior, data, options), () => undefined);
 
 /** What is tuned, where it begins and how far it goes. @throws OptionError */
 function coordinatesOf(posterior: WeightPosterior, options: Omit<HeldOutOptions, "score">): readonly Coordinate[] {

@@ -5,7 +5,7 @@ import type { Data } from "../data/batches.ts";
 import { type DiagnoseOptions, diagnose } from "../diagnosis/diagnose.ts";
 import type { Diagnosis } from "../diagnosis/findings.ts";
 import { checkBoolean, checkInteger, checkOptions, readBudget } from "../errors.ts";
-import { type HeldOutOptions, type HeldOutReport, tuneOnHeldOut } from "../evaluation/held-out.ts";
+import { type HeldOutOptions, type HeldOutReport, tuneOnHeldOut, type WithWorkers } from "../evaluation/held-out.ts";
 import {
   asynchronously,
   atOnce,
@@ -27,7 +27,7 @@ import {
   predict,
 } from "../prediction/prediction.ts";
 import { type RowSharing, rowSharing } from "../prediction/sharing.ts";
-import { type Executor, type OnExecutor, onExecutor } from "../shards/executor.ts";
+import { type Executor, type OnExecutor, onExecutor, readExecutor } from "../shards/executor.ts";
 
 type EvidenceOptions = TuningOptions & { readonly on?: undefined };
 
@@ -44,17 +44,21 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
     return super.optimizePrior(options as TuningOptions);
   }
 
-  *#tuned(options: HeldOutOptions<this>): Steps<this, HeldOutReport> {
-    const { hyper, tuning } = yield* tuneOnHeldOut(this, options);
+  *#tuned(options: HeldOutOptions<this>, by?: Executor): Steps<this, HeldOutReport> {
+    const { hyper, tuning } = yield* tuneOnHeldOut(this, options, by);
     return yield* this.changing(hyper, tuning);
   }
 
-  /** `optimizePrior` in bursts; progress in steps of the climb, or in candidates. @throws as `optimizePrior`; the signal's reason */
+  /** `optimizePrior` in bursts, candidates also by `workers`; progress in steps of the climb, or in candidates. @throws as `optimizePrior`; the signal's reason */
   override async optimizePriorAsync(
-    options: (EvidenceOptions & BurstOptions<TuningReport>) | (HeldOutOptions<this> & BurstOptions<HeldOutReport>) = {},
+    options:
+      | (EvidenceOptions & BurstOptions<TuningReport>)
+      | (HeldOutOptions<this> & WithWorkers & BurstOptions<HeldOutReport>) = {},
   ): Promise<this> {
     if (!isHeldOut(options)) return super.optimizePriorAsync(options as TuningOptions);
-    return asynchronously("optimizePrior", options as HeldOutOptions<this>, (rest) => this.#tuned(rest));
+    return asynchronously("optimizePrior", options as HeldOutOptions<this> & WithWorkers, ({ workers, ...rest }) =>
+      this.#tuned(rest as HeldOutOptions<this>, readExecutor("optimizePrior", workers, "workers")),
+    );
   }
 
   /**

@@ -15,6 +15,8 @@ export interface Least {
 
 /** How golden sections go. */
 export interface GoldenOptions {
+  /** Is told which points are measured next, as far as it is known; each may be known otherwise by then. */
+  readonly ahead?: ((points: readonly Float64Array[]) => void) | undefined;
   readonly lower: Float64Array;
   readonly upper: Float64Array;
   /** Points at which a coordinate is measured at first, ends included, at least 3. */
@@ -27,17 +29,28 @@ export interface GoldenOptions {
 
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 
-/** All points of a grid, the last coordinate running fastest; of equal values the first is taken. */
-export function* gridSearch<Report>(f: Measure<Report>, axes: readonly (readonly number[])[]): Steps<Least, Report> {
+/**
+ * All points of a grid, the last coordinate running fastest; of equal values the first is taken.
+ * @param ahead is told all of them before
+ */
+export function* gridSearch<Report>(
+  f: Measure<Report>,
+  axes: readonly (readonly number[])[],
+  ahead?: (points: readonly Float64Array[]) => void,
+): Steps<Least, Report> {
   let best: { u: Float64Array; value: number } | undefined;
   const total = axes.reduce((product, axis) => product * axis.length, 1);
-  for (let i = 0; i < total; i++) {
+  const points = Array.from({ length: total }, (_, i) => {
     const u = new Float64Array(axes.length);
     let rest = i;
     for (let k = axes.length - 1; k >= 0; k--) {
       u[k] = axes[k][rest % axes[k].length];
       rest = Math.floor(rest / axes[k].length);
     }
+    return u;
+  });
+  ahead?.(points);
+  for (const u of points) {
     const value = yield* f(u.slice());
     if (best === undefined || value < best.value) best = { u, value };
   }
@@ -54,13 +67,22 @@ export function* goldenSearch<Report>(
   start: Float64Array,
   options: GoldenOptions,
 ): Steps<Least, Report> {
-  const { lower, upper, points, tolerance, most } = options;
+  const { lower, upper, points, tolerance, most, ahead } = options;
   const known = new Map<string, number>();
   const best = { u: start.map((x, i) => Math.min(Math.max(x, lower[i]), upper[i])), value: Number.POSITIVE_INFINITY };
-  /** The value with coordinate i at x, the others at the best so far. */
-  const at = function* (i: number, x: number): Steps<number, Report> {
+  /** Coordinate i at x, the others at the best so far. */
+  const pointAt = (i: number, x: number) => {
     const u = best.u.slice();
     u[i] = x;
+    return u;
+  };
+  /** Says that these are next. */
+  const say = (i: number, xs: readonly number[]) => {
+    const next = xs.map((x) => pointAt(i, x)).filter((u) => !known.has(u.join()));
+    ahead?.(next.slice(0, most - known.size));
+  };
+  const at = function* (i: number, x: number): Steps<number, Report> {
+    const u = pointAt(i, x);
     const key = u.join();
     const before = known.get(key);
     if (before !== undefined) return before;
@@ -74,10 +96,16 @@ export function* goldenSearch<Report>(
     const from = best.u.slice();
     for (let i = 0; i < start.length; i++) {
       const step = (upper[i] - lower[i]) / (points - 1);
-      for (let k = 0; sweep === 0 && k < points; k++) yield* at(i, k === points - 1 ? upper[i] : lower[i] + k * step);
+      if (sweep === 0) {
+        const last = points - 1;
+        const places = Array.from({ length: points }, (_, k) => (k === last ? upper[i] : lower[i] + k * step));
+        say(i, places);
+        for (const place of places) yield* at(i, place);
+      }
       let [a, b] = [Math.max(lower[i], best.u[i] - step), Math.min(upper[i], best.u[i] + step)];
       let [x, y] = [b - GOLDEN * (b - a), a + GOLDEN * (b - a)];
       while (b - a > tolerance) {
+        say(i, [x, y]);
         if ((yield* at(i, x)) <= (yield* at(i, y))) {
           [b, y, x] = [y, x, y - GOLDEN * (y - a)];
         } else {

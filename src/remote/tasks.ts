@@ -5,6 +5,7 @@ import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
 import { readPlan } from "../curvature/plan.ts";
 import { type PassOfFit, sumTask } from "../curvature/rounds.ts";
 import { LaplaceError } from "../errors.ts";
+import { type CandidateJob, type CandidateRows, type CandidatesOf, candidatesTask } from "../evaluation/candidates.ts";
 import { predictedRows } from "../evaluation/evaluate.ts";
 import { kernels } from "../kernels/kernels.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
@@ -18,6 +19,7 @@ import { bringAll } from "../structures/all.ts";
 import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
 import { rowNamed, rowOf } from "../structures/table.ts";
+import { errorMessage, errorOf } from "./errors.ts";
 import type { Kept } from "./keeper.ts";
 
 /** Sees to it that a worker has something, and gives what stands for it in messages. */
@@ -167,9 +169,19 @@ function rows<Found extends object>(task: RowsTask<Found>): Codec<RowsOf, DataSh
   };
 }
 
+/** Rows of candidates. */
+const candidates: Codec<CandidatesOf, CandidateJob, CandidateRows> = {
+  task: candidatesTask,
+  write: async ({ posteriors, options }, keep) => ({ posteriors: await Promise.all(posteriors.map(keep)), options }),
+  read: (written: CandidatesOf) => written,
+  writeJob: ({ shard: { batches, ...rest }, ...job }) => ({ ...job, shard: { ...rest, batches: [...batches] } }),
+  writeResult: (_, result) => ("failed" in result ? { failed: errorMessage(result.failed) } : result),
+  readResult: (_, written: CandidateRows) => ("failed" in written ? { failed: errorOf(written.failed) } : written),
+};
+
 /** By the names of tasks. */
 const codecs = Object.fromEntries(
-  [sums, rows(predictTask), rows(labelsTask), rows(rowsTask("evaluate", predictedRows))].map((codec) => [
+  [sums, rows(predictTask), rows(labelsTask), rows(rowsTask("evaluate", predictedRows)), candidates].map((codec) => [
     codec.task.name,
     codec,
   ]),

@@ -1,6 +1,8 @@
 // A pool of workers, each of which does shards of work.
 
 import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
+import { candidatesOn } from "../evaluation/candidates.ts";
+import { bringCandidates } from "../evaluation/sharing.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, nextTurn, type Steps } from "../kernels/steps.ts";
 import { setThreadCount, threadCount } from "../kernels/threads.ts";
 import * as inShards from "../prediction/in-shards.ts";
@@ -69,7 +71,7 @@ export function workers(options: WorkersOptions = {}): Workers {
       `${where}: make must be a function that makes a worker, here () => new Worker(new URL("laplace-ts/worker", import.meta.url), { type: "module" }).`,
     );
   }
-  bringRowSharing(inShards);
+  bringSharing();
   const beside = inPage ? count : count - 1;
   return poolOf(new Pool({ count: () => beside, make, patience, after: 0 }));
 }
@@ -94,7 +96,7 @@ export function allCores(): Executor | undefined {
   if (make === undefined || found?.isMainThread !== true || inPage || "Deno" in globalThis || "Bun" in globalThis) {
     return undefined;
   }
-  bringRowSharing(inShards);
+  bringSharing();
   const pool = new Pool({
     count: () => Math.min(threadCount(), MOST) - 1,
     make,
@@ -102,6 +104,12 @@ export function allCores(): Executor | undefined {
     after: LONG,
   });
   return { run: pool.run.bind(pool) };
+}
+
+/** Has what can be shared out be shared out. */
+function bringSharing(): void {
+  bringRowSharing(inShards);
+  bringCandidates(candidatesOn);
 }
 
 function poolOf(pool: Pool): Workers {

@@ -69,10 +69,10 @@ export type OnExecutor<Options> = Options & {
 };
 
 /** An executor, as an option gives it. @throws OptionError */
-export function readExecutor(where: string, on: unknown = usual): Executor | undefined {
+export function readExecutor(where: string, on: unknown = usual, name = "on"): Executor | undefined {
   if (on === undefined || typeof (on as Partial<Executor> | null)?.run === "function")
     return on as Executor | undefined;
-  throw new OptionError(`${where}: on must be workers() or alike, not ${valueText(on)}.`);
+  throw new OptionError(`${where}: ${name} must be workers() or alike, not ${valueText(on)}.`);
 }
 
 /** `asynchronously`, with an executor among the options. */

@@ -192,6 +192,24 @@ describe("real threads", () => {
       }
     });
 
+    test("and tuning on held-out data, also where a worker is killed, and where it is stopped", async () => {
+      const y = Array.from({ length: 60 }, (_, i) => i % posterior.net.outputShape[0]);
+      const options = { on: { x: inputs, y }, steps: 12, onWarning: () => {} };
+      const { tuning } = posterior.optimizePrior(options);
+      for (const pool of pools.slice(0, 4)) {
+        expect((await posterior.optimizePriorAsync({ ...options, workers: pool })).tuning).toEqual(tuning);
+      }
+      const pool = workers({ count: 3, make });
+      pools.push(pool);
+      const kill = () => void started[started.length - 1].terminate();
+      const killed = await posterior.optimizePriorAsync({ ...options, workers: pool, onProgress: kill });
+      expect(killed.tuning).toEqual(tuning);
+      const controller = new AbortController();
+      const reason = new Error("stopped");
+      const stopped = { workers: pool, onProgress: () => controller.abort(reason), signal: controller.signal };
+      await expect(posterior.optimizePriorAsync({ ...options, ...stopped })).rejects.toBe(reason);
+    });
+
     test("workers that are killed with a shard change nothing, and an abort is heard by all", async () => {
       const pool = workers({ count: 3, make });
       pools.push(pool);
