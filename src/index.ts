@@ -74,6 +74,7 @@ export {
 } from "./data/toy.ts";
 export type { MemoryOptions } from "./derivatives/budget.ts";
 export {
+  type EachGradientOptions,
   type GradientOptions,
   gradient,
   gradientAsync,

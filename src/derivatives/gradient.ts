@@ -2,10 +2,10 @@
 // in three ways.
 
 import { resultArray } from "../array/arguments.ts";
-import { type NDArray, zeros } from "../array/ndarray.ts";
+import { NDArray, zeros } from "../array/ndarray.ts";
 import { type Data, readWhole } from "../data/batches.ts";
-import { checkChoice, checkOptions } from "../errors.ts";
-import { asynchronously, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
+import { checkChoice, checkOptions, OptionError, valueText } from "../errors.ts";
+import { asynchronously, atOnce, type ExamplesReport, type InBursts, reporting, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
@@ -27,6 +27,15 @@ export interface PerSampleOptions {
 export interface PerSampleGradientsOptions extends PerSampleOptions, MemoryOptions {
   /** Where the result goes; a new array if missing. */
   out?: NDArray;
+}
+
+/** Options of `perSampleGradients` that has its rows taken as they are made. */
+export interface EachGradientOptions extends PerSampleOptions, MemoryOptions {
+  /**
+   * Called with some rows after the other, [b, P], and the number of the first of them: b P is at most 2^22 numbers, or one row. The
+   * array is used again when it returns; copy what you keep.
+   */
+  each: (rows: NDArray, first: number) => void;
 }
 
 /** Options of `gradient`. */
@@ -100,15 +109,29 @@ function gradientRun(net: Network, loss: Loss | Likelihood, batch: Data, options
  * The gradient of every sample's own loss, [B, P], from one backward pass. A row is what `gradient` gives for that
  * sample alone: it is not divided by the size of the batch. So rows sum to the gradient where the reduction is "sum",
  * and average to it where it is "mean" and no labels are ignored. With `weights` of the data a row is that times its weight.
- * @throws ShapeError, ValueError for bad data; OptionError; MemoryBudgetError if [B, P] exceeds the memory budget
+ * A new array costs several times the computation: its memory is new, too. `out` takes one that you have, and `each` rows as
+ * they are made, in memory that does not grow with B; nothing is returned then.
+ * @throws ShapeError, ValueError for bad data; OptionError; MemoryBudgetError if [B, P] exceeds the memory budget; what `each` throws
  */
 export function perSampleGradients(
   net: Network,
   loss: Loss | Likelihood,
   batch: Data,
-  options: PerSampleGradientsOptions = {},
-): NDArray {
-  return run(...perSampleRun(net, loss, batch, options));
+  options: EachGradientOptions,
+): undefined;
+export function perSampleGradients(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options?: PerSampleGradientsOptions,
+): NDArray;
+export function perSampleGradients(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: PerSampleGradientsOptions | EachGradientOptions = {},
+): NDArray | undefined {
+  return atOnce(perSampleSteps(net, loss, batch, options));
 }
 
 /** `perSampleGradients` in bursts. @throws as `perSampleGradients`; the signal's reason */
@@ -116,33 +139,75 @@ export async function perSampleGradientsAsync(
   net: Network,
   loss: Loss | Likelihood,
   batch: Data,
-  options: InBursts<PerSampleGradientsOptions> = {},
-): Promise<NDArray> {
-  return asynchronously("perSampleGradients", options, (rest) => runInSteps(...perSampleRun(net, loss, batch, rest)));
-}
-
-function perSampleRun(
+  options: InBursts<EachGradientOptions>,
+): Promise<undefined>;
+export async function perSampleGradientsAsync(
   net: Network,
   loss: Loss | Likelihood,
   batch: Data,
-  options: PerSampleGradientsOptions,
-): Run<NDArray> {
+  options?: InBursts<PerSampleGradientsOptions>,
+): Promise<NDArray>;
+export async function perSampleGradientsAsync(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: InBursts<PerSampleGradientsOptions | EachGradientOptions> = {},
+): Promise<NDArray | undefined> {
+  return asynchronously("perSampleGradients", options, (rest) => perSampleSteps(net, loss, batch, rest));
+}
+
+/** Numbers of rows that `each` is given at once. */
+const EACH_NUMBERS = 2 ** 22;
+
+function* perSampleSteps(
+  net: Network,
+  loss: Loss | Likelihood,
+  batch: Data,
+  options: PerSampleGradientsOptions | EachGradientOptions,
+): Steps<NDArray | undefined, ExamplesReport> {
   const where = "perSampleGradients";
-  checkOptions(where, options, ["reduction", "memoryBudget", "out"]);
-  const { reduction = "mean" } = options;
+  checkOptions(where, options, ["reduction", "memoryBudget", "out", "each"]);
+  const {
+    reduction = "mean",
+    memoryBudget,
+    out,
+    each,
+  } = options as PerSampleGradientsOptions & Partial<EachGradientOptions>;
   checkChoice(where, "reduction", reduction, ["mean", "sum"]);
+  if (each !== undefined && typeof each !== "function") {
+    throw new OptionError(`${where}: each must be a function that takes rows, not ${valueText(each)}.`);
+  }
+  if (each !== undefined && out !== undefined) {
+    throw new OptionError(`${where}: each takes the rows, so there is nothing for out; give one of them.`);
+  }
   const data = readBatch(where, net, loss, batch);
+  const scale = sampleScales(data, reduction);
+  const [examples] = data.inputs.shape;
   const count = net.parameterCount;
-  const shape = [data.inputs.shape[0], count];
-  checkBudget(
-    where,
-    shape,
-    net,
-    options.memoryBudget,
-    "Smaller batches need less, perSampleGradientNorms almost nothing.",
-  );
-  const result = resultArray(where, options.out, shape, net.dtype);
-  return gradientsOf(where, net, data, sampleScales(data, reduction), result);
+  const most = each === undefined ? examples : Math.max(1, Math.min(examples, Math.floor(EACH_NUMBERS / count)));
+  const advice = "Smaller batches, or each, need less, perSampleGradientNorms almost nothing.";
+  checkBudget(where, [most, count], net, memoryBudget, advice);
+  const result = resultArray(where, out, [most, count], net.dtype);
+  if (each === undefined) return yield* runInSteps(...gradientsOf(where, net, data, scale, result));
+  for (let first = 0; first < examples; first += most) {
+    const end = Math.min(examples, first + most);
+    const some = new NDArray(result.data.subarray(0, (end - first) * count), [end - first, count]);
+    const own = typeof scale === "number" ? scale : scale.subarray(first, end);
+    const steps = runInSteps(...gradientsOf(where, net, rowsOf(data, first, end), own, some));
+    yield* reporting(steps, (report) => report && { examples: first + report.examples });
+    each(some, first);
+  }
+  return undefined;
+}
+
+/** Some examples of a batch. */
+function rowsOf(data: Targeted, first: number, end: number): Targeted {
+  const some = ({ data: all, shape }: NDArray) => {
+    const width = all.length / shape[0];
+    return new NDArray(all.subarray(first * width, end * width), [end - first, ...shape.slice(1)]);
+  };
+  const { inputs, targets, weights } = data;
+  return { ...data, inputs: some(inputs), targets: some(targets), weights: weights && some(weights) };
 }
 
 function gradientsOf(
