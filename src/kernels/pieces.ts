@@ -165,52 +165,50 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
     if (mirrored) whole.mirror(n, c, rc);
   };
 
-  /** Forward substitution in runs of columns; where few columns were a piece, by halves of the triangle as the kernel's. */
-  const solving = (
-    n: number,
-    columns: number,
-    t: number,
-    rt: number,
-    ct: number,
-    b: number,
-    rb: number,
-    cb: number,
-  ) => {
-    const most = Math.max(8, Math.floor((4 * MOST) / Math.max(1, n * n) / 8) * 8);
-    if (n > LEAF && most < Math.min(MOST_COLUMNS, columns)) {
-      const half = Math.floor((n + 15) / 16) * 8;
-      const left = n - half;
-      const [below, rest] = [t + half * rt * size, b + half * rb * size];
-      solving(half, columns, t, rt, ct, b, rb, cb);
-      if (cb === 1) gemm(1, left, columns, half, below, 0, rt, ct, b, 0, rb, cb, rest, 0, rb, -1, true);
-      else {
-        // Rows of its transpose; one that is read backwards is written forwards.
-        const [back, r] = [rb === 1 ? 0 : (left - 1) * size, rb === 1 ? rt : -rt];
-        const [from, to] = [below + back * rt, rest + back * rb];
-        gemm(1, columns, left, half, b, 0, cb, rb, from, 0, ct, r, to, 0, cb, -1, true);
-      }
-      solving(left, columns, below + half * ct * size, rt, ct, rest, rb, cb);
+  /** Columns of a piece of a solve. */
+  const columnsOf = (n: number) => Math.max(8, Math.floor((4 * MOST) / Math.max(1, n * n) / 8) * 8);
+  /** Whether they are so few that reading the triangle for them takes longest. */
+  const few = (n: number, columns: number) => n > LEAF && columnsOf(n) < Math.min(MOST_COLUMNS, columns);
+
+  const columnwise =
+    (name: "solveForward" | "solveBackward"): Kernels["solveForward"] =>
+    (n, columns, t, rt, ct, b, rb, cb) =>
+      job(
+        runs(columns, columnsOf(n)).map(([start, end]) =>
+          call(name, n, end - start, t, rt, ct, b + start * cb * size, rb, cb),
+        ),
+      );
+
+  /** Forward substitution by halves of the triangle, as the kernel's. */
+  const solving: Kernels["solveForward"] = (n, columns, t, rt, ct, b, rb, cb) => {
+    if (!few(n, columns)) {
+      columnwise("solveForward")(n, columns, t, rt, ct, b, rb, cb);
       return;
     }
-    job(
-      runs(columns, most).map(([start, end]) =>
-        call("solveForward", n, end - start, t, rt, ct, b + start * cb * size, rb, cb),
-      ),
-    );
+    const half = Math.floor((n + 15) / 16) * 8;
+    const left = n - half;
+    const [below, rest] = [t + half * rt * size, b + half * rb * size];
+    solving(half, columns, t, rt, ct, b, rb, cb);
+    if (cb === 1) gemm(1, left, columns, half, below, 0, rt, ct, b, 0, rb, cb, rest, 0, rb, -1, true);
+    else {
+      // Rows of its transpose; one that is read backwards is written forwards.
+      const [back, r] = [rb === 1 ? 0 : (left - 1) * size, rb === 1 ? rt : -rt];
+      const [from, to] = [below + back * rt, rest + back * rb];
+      gemm(1, columns, left, half, b, 0, cb, rb, from, 0, ct, r, to, 0, cb, -1, true);
+    }
+    solving(left, columns, below + half * ct * size, rt, ct, rest, rb, cb);
   };
 
   const solve =
     (name: "solveForward" | "solveBackward"): Kernels["solveForward"] =>
     (n, columns, t, rt, ct, b, rb, cb) => {
-      if (!recording()) {
-        kernels[name](n, columns, t, rt, ct, b, rb, cb);
-        return;
-      }
-      if (n === 0) return;
-      // A triangle that is read backwards is a lower one.
-      const last = (n - 1) * size;
-      if (name === "solveForward") solving(n, columns, t, rt, ct, b, rb, cb);
-      else solving(n, columns, t + last * (rt + ct), -rt, -ct, b + last * rb, -rb, cb);
+      if (!recording()) kernels[name](n, columns, t, rt, ct, b, rb, cb);
+      else if (few(n, columns)) {
+        // A triangle that is read backwards is a lower one.
+        const last = (n - 1) * size;
+        if (name === "solveForward") solving(n, columns, t, rt, ct, b, rb, cb);
+        else solving(n, columns, t + last * (rt + ct), -rt, -ct, b + last * rb, -rb, cb);
+      } else columnwise(name)(n, columns, t, rt, ct, b, rb, cb);
     };
 
   const fill: Kernels["fill"] = (n, value, y) => {
