@@ -50,7 +50,6 @@ const aloneIn = {
   "shards/executor.ts": (text) => replaced(text, [`on = usual, name = "on"`, "on"], [`\${name} must`, "on must"]),
   // Its one structure answers at once, and without draws.
   "kernels/steps.ts": (text) => replaced(text, ["if (work.steps)", "if (false)"]),
-  "kernels/pieces.ts": (text) => replaced(text, ["else if (few(n, columns))", "else if (false)"]),
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
   "prediction/cuts.ts": (text) => replaced(text, ["(sizes.curvature ?? sizes.solver)?.draws", "0"]),
   "structures/structure.ts": (text) =>

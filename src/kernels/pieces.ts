@@ -18,10 +18,6 @@ const TERM_BYTES = 2048;
 const FEW_TERMS = 4;
 const LEAST_TERMS = 16;
 
-/** Rows of a triangle that a solve does not halve: see assembly/triangular.ts; and columns for which it is worth reading one. */
-const LEAF = 128;
-const MOST_COLUMNS = 64;
-
 type Kernel = (...values: readonly never[]) => unknown;
 
 /** What gives a value, and what asks nothing of memory. */
@@ -165,50 +161,17 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
     if (mirrored) whole.mirror(n, c, rc);
   };
 
-  /** Columns of a piece of a solve. */
-  const columnsOf = (n: number) => Math.max(8, Math.floor((4 * MOST) / Math.max(1, n * n) / 8) * 8);
-  /** Whether they are so few that reading the triangle for them takes longest. */
-  const few = (n: number, columns: number) => n > LEAF && columnsOf(n) < Math.min(MOST_COLUMNS, columns);
-
-  const columnwise =
-    (name: "solveForward" | "solveBackward"): Kernels["solveForward"] =>
-    (n, columns, t, rt, ct, b, rb, cb) =>
-      job(
-        runs(columns, columnsOf(n)).map(([start, end]) =>
-          call(name, n, end - start, t, rt, ct, b + start * cb * size, rb, cb),
-        ),
-      );
-
-  /** Forward substitution by halves of the triangle, as the kernel's. */
-  const solving: Kernels["solveForward"] = (n, columns, t, rt, ct, b, rb, cb) => {
-    if (!few(n, columns)) {
-      columnwise("solveForward")(n, columns, t, rt, ct, b, rb, cb);
-      return;
-    }
-    const half = Math.floor((n + 15) / 16) * 8;
-    const left = n - half;
-    const [below, rest] = [t + half * rt * size, b + half * rb * size];
-    solving(half, columns, t, rt, ct, b, rb, cb);
-    if (cb === 1) gemm(1, left, columns, half, below, 0, rt, ct, b, 0, rb, cb, rest, 0, rb, -1, true);
-    else {
-      // Rows of its transpose; one that is read backwards is written forwards.
-      const [back, r] = [rb === 1 ? 0 : (left - 1) * size, rb === 1 ? rt : -rt];
-      const [from, to] = [below + back * rt, rest + back * rb];
-      gemm(1, columns, left, half, b, 0, cb, rb, from, 0, ct, r, to, 0, cb, -1, true);
-    }
-    solving(left, columns, below + half * ct * size, rt, ct, rest, rb, cb);
-  };
-
   const solve =
     (name: "solveForward" | "solveBackward"): Kernels["solveForward"] =>
     (n, columns, t, rt, ct, b, rb, cb) => {
-      if (!recording()) kernels[name](n, columns, t, rt, ct, b, rb, cb);
-      else if (few(n, columns)) {
-        // A triangle that is read backwards is a lower one.
-        const last = (n - 1) * size;
-        if (name === "solveForward") solving(n, columns, t, rt, ct, b, rb, cb);
-        else solving(n, columns, t + last * (rt + ct), -rt, -ct, b + last * rb, -rb, cb);
-      } else columnwise(name)(n, columns, t, rt, ct, b, rb, cb);
+      if (!recording()) {
+        kernels[name](n, columns, t, rt, ct, b, rb, cb);
+        return;
+      }
+      const most = Math.max(8, Math.floor((4 * MOST) / Math.max(1, n * n) / 8) * 8);
+      job(
+        runs(columns, most).map(([start, end]) => call(name, n, end - start, t, rt, ct, b + start * cb * size, rb, cb)),
+      );
     };
 
   const fill: Kernels["fill"] = (n, value, y) => {
