@@ -73,18 +73,7 @@ export {
   twoMoons,
 } from "./data/toy.ts";
 export type { MemoryOptions } from "./derivatives/budget.ts";
-export {
-  type EachGradientOptions,
-  type GradientOptions,
-  gradient,
-  gradientAsync,
-  type PerSampleGradientsOptions,
-  type PerSampleOptions,
-  perSampleGradientNorms,
-  perSampleGradientNormsAsync,
-  perSampleGradients,
-  perSampleGradientsAsync,
-} from "./derivatives/gradient.ts";
+export * from "./derivatives/gradient.ts";
 export {
   type JacobianOptions,
   jacobian,

@@ -32,6 +32,7 @@ import {
   NDArray,
   network,
   OptionError,
+  perSampleGradients,
   Random,
   randomNormal,
   readSafetensors,

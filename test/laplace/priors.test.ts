@@ -214,7 +214,7 @@ describe.each(["full", "diagonal"] as const)("%s: an earlier posterior", (struct
     const value = structure === "full" ? small.full : small.diagonal;
     const read = () =>
       small.loadPosterior(bytes, { structures: [value], likelihoods: [small.gaussian], layers: small.layers });
-    expect(read).toThrow(/has no use/);
+    expect(read).toThrow(/has a prior/);
   });
 
   test("pulls as train says, in the unit of the loss", async () => {
