@@ -2,6 +2,7 @@
 
 import { ValueError } from "../../errors.ts";
 import { dryBytes, keptMatrix, keptNumbers } from "../../kernels/dry-run.ts";
+import { allocateFloats, scope } from "../../kernels/memory.ts";
 import { atOnce, type Steps } from "../../kernels/steps.ts";
 import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
@@ -64,6 +65,8 @@ export class LowRankCurvature extends EigenpairsCurvature {
     if (dryBytes() !== undefined) {
       const k = Math.min(b, mostOf(this.rank));
       yield* eighInSteps(sketch, b, true);
+      // The directions, and what the products with them become, are there at once, beside copies in the kernels' memory.
+      if (b < n && this.basis === undefined) scope(() => allocateFloats("float64", 8 * b * n));
       return { values: keptNumbers(k), vectors: keptMatrix(k * n) };
     }
     if (b === n) {
