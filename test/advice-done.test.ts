@@ -313,6 +313,15 @@ const advices: Record<string, Advice> = {
     refused: () => train(normed(), data, { loss: mse, epochs: 1, batchSize: 11 }),
     followed: () => train(normed(), data, { loss: mse, epochs: 1, batchSize: 12 }),
   },
+  "gradients row by row, and all of them": {
+    says: "so there is nothing for out; give one of them.",
+    refused: () =>
+      perSampleGradients(net(), mse, data, anyOf({ each: () => {}, out: kernelArray([12, net().parameterCount]) })),
+    followed() {
+      perSampleGradients(net(), mse, data, { each: () => {} });
+      return perSampleGradients(net(), mse, data, { out: kernelArray([12, net().parameterCount]) });
+    },
+  },
   "padding with strides": {
     says: "give the padding as a number.",
     refused: () => chain({ inputs: [1, 8, 8] }, conv2d(2, 3, undefined, { stride: 2, padding: "same" }), flatten),
