@@ -13,7 +13,7 @@ import { given } from "../../../test/shards/given.ts";
 import { type Cluster, cluster } from "../../src/cluster.ts";
 import { part } from "../../src/parts.ts";
 import type { WorkOptions } from "../../src/worker/worker.ts";
-import { RedisOfTest, type RedisSettings, WorkerOfTest } from "./hosts.ts";
+import { freePort, RedisOfTest, type RedisSettings, until, WorkerOfTest } from "./hosts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-watched-"));
 const at = (name: string) => join(folder, name);
@@ -269,6 +269,7 @@ describe("a queue with a user, a password and TLS", () => {
       NODE_OPTIONS: `--import ${file("collected.mjs")}`,
     };
     const laplace = (...args: readonly string[]) => run(["cli/laplace.js", ...args], env);
+    const port = await freePort();
     const workers = laplace(
       "worker",
       "--queue",
@@ -277,12 +278,21 @@ describe("a queue with a user, a password and TLS", () => {
       store,
       "--json",
       "--metrics",
-      "127.0.0.1:0",
+      `127.0.0.1:${port}`,
       "--stop-when-idle",
       "4",
     );
+    let metrics = "";
+    const scrape = async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => undefined);
+      metrics = (await response?.text()) ?? "";
+      return metrics !== "";
+    };
+    await until("metrics", scrape);
     const asked = await run([file("asks.mjs"), queue, store], env);
     expect(asked.code, asked.said).toBe(0);
+    await scrape();
+    expect(metrics).toContain("laplace_worker_jobs_total");
     const alone = await run([file("asks.mjs")]);
     expect(asked.said).toBe(alone.said);
     const jobs = await laplace("jobs", "--queue", queue, "--store", store, "--json");
@@ -322,7 +332,7 @@ describe("a queue with a user, a password and TLS", () => {
       expect(one.code, args.join(" ")).not.toBe(0);
       errors.push(one.said);
     }
-    const everything = { asked, jobs, said, refused, unknown, errors, spans: readFileSync(spans, "latin1") };
+    const everything = { asked, metrics, jobs, said, refused, unknown, errors, spans: readFileSync(spans, "latin1") };
     const texts = `${JSON.stringify(everything)}\n${textsIn(store)}\n${redis.cli("--scan")}\n${redis.cli("client", "list")}`;
     for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), "s3cret"]) {
       const found = texts.indexOf(secret);
