@@ -32,6 +32,9 @@ test("one after the other", { timeout: 300_000 }, () => {
     }
     const written = [
       "model.safetensors",
+      "ozone.csv",
+      "ozone.safetensors",
+      "parts",
       "posterior.safetensors",
       "predictions.csv",
       "report.html",
