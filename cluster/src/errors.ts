@@ -60,9 +60,19 @@ export function isLasting(error: unknown): boolean {
 
 const own: Readonly<Record<string, abstract new (...args: never[]) => LaplaceError>> = { StoreError, ShardError };
 
+const hidden = { enumerable: false, configurable: true, writable: true };
+
+/** Whether it is a written error, and not what a stranger has put in the place of one. */
+export function isWritten(one: unknown): boolean {
+  const { name, message } = Object(one) as { readonly name?: unknown; readonly message?: unknown };
+  return typeof name === "string" && typeof message === "string";
+}
+
 /** An error that another process wrote by `errorMessage`: of the same class, with the same fields. */
 export function errorFrom(message: unknown): Error {
-  const error = errorOf(message);
+  const { cause, ...rest } = message as { readonly cause?: unknown };
+  const error = errorOf(rest);
+  if (isWritten(cause)) Object.defineProperty(error, "cause", { value: errorFrom(cause), ...hidden });
   if (Object.hasOwn(own, error.name)) Object.setPrototypeOf(error, own[error.name].prototype);
   return error;
 }

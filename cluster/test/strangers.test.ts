@@ -96,6 +96,9 @@ describe("a job of the queue", () => {
         },
       ),
     );
+    const because = failureText(new Error("It ended.", { cause: new TypeError("no") }));
+    expect(failureOf(because, job).cause).toMatchObject({ name: "TypeError", message: "no" });
+    expect(failureOf('{"name":"ShardError","message":" \\"","cause":null}', job).message).toBe(' "');
     const own = failureOf(failureText(new ShardError(job.fit, 6, "It ended.")), job);
     expect(own).toBeInstanceOf(ShardError);
     expect(own).toMatchObject({ shard: 6, message: "It ended." });

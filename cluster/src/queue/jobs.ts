@@ -3,7 +3,7 @@
 import type { JobsOptions } from "bullmq";
 import { OptionError } from "laplace-ts";
 import { errorMessage, version } from "laplace-ts/executor";
-import { errorFrom, ShardError } from "../errors.ts";
+import { errorFrom, isWritten, ShardError } from "../errors.ts";
 import { arithmetic, MIXED } from "../fits/arithmetic.ts";
 import type { Block } from "../fits/blocks.ts";
 import { isFitName } from "../fits/fit.ts";
@@ -83,8 +83,8 @@ export const failureText = (error: unknown): string => JSON.stringify(errorMessa
 /** The error of that text: of the same class, with the same fields. */
 export function failureOf(text: string, job: ShardJob): Error {
   try {
-    const message = JSON.parse(text) as { readonly name?: unknown; readonly message?: unknown };
-    if (typeof message?.name === "string" && typeof message.message === "string") return errorFrom(message);
+    const message: unknown = JSON.parse(text);
+    if (isWritten(message)) return errorFrom(message);
   } catch {}
   // The queue's own words, such as that a job stalled.
   const { fit, level, place } = job;
