@@ -15,6 +15,7 @@ import {
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { type Case, drawCase, near, numbers, reducedLosses } from "../reference/draw.ts";
 import { finiteDifferences } from "../reference/finite-differences.ts";
+import { everyCase } from "../setup.ts";
 
 /** The entries of every output's slopes over the parameters, or over the inputs. */
 function slopes({ net, outputs }: Case, over: "parameters" | "inputs"): number[][][] {
@@ -34,7 +35,7 @@ function onNetworks(dtype: DType, check: (drawn: Case) => void): void {
       check(drawCase(draw, { dtype }));
       expect(memoryUse().inUse).toBe(0);
     }),
-    { numRuns: 120 },
+    { numRuns: everyCase ? 120 : 60 },
   );
 }
 

@@ -7,6 +7,7 @@ import { checkCurvature, checkDerivatives, checkFiles } from "../../reference/ch
 import type { Activation } from "../../reference/dual.ts";
 import type { Block, DenseBlock } from "../../reference/network.ts";
 import { subjectOf } from "../../reference/subject.ts";
+import { everyCase } from "../../setup.ts";
 
 const dense = (outputs: number, activation: Activation = "identity", bias = true): DenseBlock => ({
   kind: "dense",
@@ -106,7 +107,7 @@ const recurrentNets: fc.Arbitrary<Model> = fc
 describe.each([
   ["residual nets with norms", residualNets, 30],
   ["transformers", transformers, 20],
-  ["recurrent nets", recurrentNets, 30],
+  ["recurrent nets", recurrentNets, 28],
 ])("%s", (_, models, numRuns) => {
   const seeds = fc.nat(2 ** 31 - 1);
   const batches = fc.constantFrom(1, 2, 3);
@@ -118,7 +119,7 @@ describe.each([
         checkDerivatives(subject);
         checkFiles(subject);
       }),
-      { numRuns },
+      { numRuns: everyCase ? numRuns : numRuns / 2 },
     );
   });
 
@@ -127,7 +128,7 @@ describe.each([
       fc.property(models, seeds, batches, ([blocks, shape], seed, batch) => {
         checkCurvature(subjectOf(blocks, shape, { batch, seed }));
       }),
-      { numRuns: numRuns / 2 },
+      { numRuns: numRuns / (everyCase ? 2 : 4) },
     );
   });
 });
