@@ -9,7 +9,7 @@ import type { Counter, Histogram, Registry } from "prom-client";
 import { arithmetic } from "../fits/arithmetic.ts";
 import type { WorkerEvent } from "./events.ts";
 
-/** Where metrics are served: http://host:port/metrics. */
+/** Where metrics are served by HTTP, at the path `/metrics`. */
 export interface MetricsAddress {
   /** 0 for one that is free, which the event "metrics" says. */
   readonly port: number;
