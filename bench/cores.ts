@@ -2,14 +2,11 @@
 
 import {
   chain,
-  conv2d,
   crossEntropy,
   dense,
   evaluateAsync,
-  flatten,
   kernels,
   laplace,
-  maxPool2d,
   type Network,
   relu,
   train,
@@ -17,29 +14,14 @@ import {
 } from "../src/index.ts";
 import { drawn } from "./classifier.ts";
 import { compare, type Way } from "./compare.ts";
+import { lenet } from "./lenet.ts";
 import { digits, time } from "./table.ts";
 import type { Setting } from "./units.ts";
 
 /** What is measured: the network, and how many examples it is fitted to, and asked of. */
 const nets: readonly (readonly [name: string, net: () => Network, fitted: number, asked: number])[] = [
   ["784-256-10", () => chain({ inputs: 784, seed: 1 }, dense(256, relu), dense(10)), 4096, 512],
-  [
-    "LeNet",
-    () =>
-      chain(
-        { inputs: [1, 28, 28], seed: 1 },
-        conv2d(6, 5, relu, { padding: 2 }),
-        maxPool2d(2),
-        conv2d(16, 5, relu),
-        maxPool2d(2),
-        flatten,
-        dense(120, relu),
-        dense(84, relu),
-        dense(10),
-      ),
-    1024,
-    1024,
-  ],
+  ["LeNet", () => lenet(1), 1024, 1024],
 ];
 
 const fits = [

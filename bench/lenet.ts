@@ -1,15 +1,13 @@
 // A convolutional network of the size of LeNet-5 (LeCun et al. 1998) on images of 28×28.
 
-import { chain, conv2d, dense, flatten, maxPool2d, relu } from "../src/index.ts";
+import { chain, conv2d, dense, flatten, maxPool2d, type Network, relu } from "../src/index.ts";
 import { classifier } from "./classifier.ts";
 import { heading, measure, type Setting } from "./units.ts";
 
-/** Measures, prints, and gives what was measured. */
-export async function runLenet(setting: Setting): Promise<object[]> {
-  const results: object[] = [];
-  console.log(heading(setting.suite));
-  const net = chain(
-    { inputs: [1, 28, 28] },
+/** The network. */
+export const lenet = (seed?: number): Network =>
+  chain(
+    { inputs: [1, 28, 28], seed },
     conv2d(6, 5, relu, { padding: 2 }),
     maxPool2d(2),
     conv2d(16, 5, relu),
@@ -19,6 +17,12 @@ export async function runLenet(setting: Setting): Promise<object[]> {
     dense(84, relu),
     dense(10),
   );
+
+/** Measures, prints, and gives what was measured. */
+export async function runLenet(setting: Setting): Promise<object[]> {
+  const results: object[] = [];
+  console.log(heading(setting.suite));
+  const net = lenet();
   const cases = classifier({
     name: "LeNet",
     net,

@@ -60,8 +60,6 @@ export function isLasting(error: unknown): boolean {
 
 const own: Readonly<Record<string, abstract new (...args: never[]) => LaplaceError>> = { StoreError, ShardError };
 
-const hidden = { enumerable: false, configurable: true, writable: true };
-
 /** Whether it is a written error, and not what a stranger has put in the place of one. */
 export function isWritten(one: unknown): boolean {
   const { name, message } = Object(one) as { readonly name?: unknown; readonly message?: unknown };
@@ -72,7 +70,7 @@ export function isWritten(one: unknown): boolean {
 export function errorFrom(message: unknown): Error {
   const { cause, ...rest } = message as { readonly cause?: unknown };
   const error = errorOf(rest);
-  if (isWritten(cause)) Object.defineProperty(error, "cause", { value: errorFrom(cause), ...hidden });
+  if (isWritten(cause)) error.cause = errorFrom(cause);
   if (Object.hasOwn(own, error.name)) Object.setPrototypeOf(error, own[error.name].prototype);
   return error;
 }

@@ -3,7 +3,6 @@
 import type { DataShard } from "../curvature/accumulate.ts";
 import { shardsOf } from "../curvature/shards.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { NotPositiveDefiniteError, ValueError } from "../errors.ts";
 import { oneStep, reporting, type Steps } from "../kernels/steps.ts";
 import type { Batch } from "../network/run.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
@@ -12,7 +11,7 @@ import { joined, readBatches } from "../prediction/predict-all.ts";
 import type { PredictOptions } from "../prediction/prediction.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
 import type { Hyperparameters } from "../structures/prior.ts";
-import { evaluationOf, type PredictedRows, predictedRows } from "./evaluate.ts";
+import { evaluationOf, isWorst, type PredictedRows, predictedRows } from "./evaluate.ts";
 import type { Evaluation } from "./metrics.ts";
 
 /** A posterior and the data it is scored on. */
@@ -36,9 +35,6 @@ export interface CandidateJob {
 
 /** What metrics look at, of the batches of a shard; or why a candidate has no predictions. */
 export type CandidateRows = { readonly rows: readonly PredictedRows[] } | { readonly failed: unknown };
-
-/** Whether it is a candidate's own error, which makes it the worst there is. */
-export const isWorst = (error: unknown) => error instanceof NotPositiveDefiniteError || error instanceof ValueError;
 
 const where = "evaluate";
 const { begin } = rowsTask("evaluate", predictedRows);

@@ -2,7 +2,7 @@
 
 import { type ArrayLike, asArray, NDArray, shapeText, zeros } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
-import { checkOptions, ShapeError } from "../errors.ts";
+import { checkOptions, NotPositiveDefiniteError, ShapeError, ValueError } from "../errors.ts";
 import { atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
 import { type Likelihood, type LikelihoodKind, meanOf } from "../likelihood/likelihood.ts";
 import type { WeightOptions } from "../losses/losses.ts";
@@ -30,6 +30,9 @@ import {
   sharpness,
   sigmaScaling,
 } from "./regression.ts";
+
+/** Whether it is the error of a posterior that has no predictions, which makes it the worst candidate of a tuning. */
+export const isWorst = (error: unknown) => error instanceof NotPositiveDefiniteError || error instanceof ValueError;
 
 /** Options of `evaluate`: those of `predict`, and the level of intervals. */
 export interface EvaluateOptions extends PredictOptions {

@@ -7,7 +7,6 @@ import {
   checkChoice,
   checkInteger,
   checkOptions,
-  NotPositiveDefiniteError,
   OptionError,
   ValueError,
   valueText,
@@ -22,7 +21,7 @@ import { type PredictOptions, predictOptionNames } from "../prediction/predictio
 import type { Executor } from "../shards/executor.ts";
 import { type Hyperparameters, type PriorStructure, restructured } from "../structures/prior.ts";
 import type { Candidates, Member } from "./candidates.ts";
-import { evaluating } from "./evaluate.ts";
+import { evaluating, isWorst } from "./evaluate.ts";
 import type { Fold } from "./folds.ts";
 import type { Evaluation } from "./metrics.ts";
 import { candidateSharing } from "./sharing.ts";
@@ -177,7 +176,7 @@ export function* tuneOnHeldOut<Of extends WeightPosterior>(
       value = yield* scoreOf(members as readonly Member<Of>[], hyper, score, predicting, shared);
     } catch (error) {
       // A candidate that has no predictions is the worst there is; where none has any, its error is told.
-      if (!(error instanceof NotPositiveDefiniteError || error instanceof ValueError)) throw error;
+      if (!isWorst(error)) throw error;
       failed ??= error;
     }
     const signed = Number.isNaN(value) ? Number.POSITIVE_INFINITY : sign * value;

@@ -1,12 +1,12 @@
 // The command line on machines: laplace worker, laplace posterior --queue.
 
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Random } from "laplace-ts";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeInputs } from "../inputs.ts";
 import { RedisOfTest, until } from "./hosts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-line-"));
@@ -16,17 +16,7 @@ const started: ChildProcess[] = [];
 
 beforeAll(async () => {
   redis = await RedisOfTest.start();
-  // By the packages as they are built, whose classes are not those of the sources.
-  const program = `
-    import { writeFileSync } from "node:fs";
-    import { chain, dense, tanh } from "laplace-ts";
-    import { toOnnx } from "laplace-ts-models";
-    const net = chain({ inputs: 8, seed: 1 }, dense(100, tanh), dense(100, tanh), dense(1));
-    writeFileSync(process.argv[1], toOnnx(net));`;
-  execFileSync(process.execPath, ["--input-type=module", "-e", program, at("net.onnx")]);
-  const random = new Random(1);
-  const rows = Array.from({ length: 9000 }, () => Array.from({ length: 9 }, () => random.normal().toFixed(4)).join());
-  writeFileSync(at("rows.csv"), `a,b,c,d,e,f,g,h,y\n${rows.join("\n")}\n`);
+  writeInputs(at("net.onnx"), at("rows.csv"));
 });
 afterAll(async () => {
   for (const one of started) one.kill("SIGKILL");

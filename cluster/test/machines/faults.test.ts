@@ -9,20 +9,19 @@ import { fileURLToPath } from "node:url";
 import { chain, dense, laplace, NDArray, randomNormal, savePosterior, tanh, ValueError } from "laplace-ts";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { given } from "../../../test/shards/given.ts";
-import { type Cluster, type ClusterOptions, cluster } from "../../src/cluster.ts";
+import type { ClusterOptions } from "../../src/cluster.ts";
 import { StoreError } from "../../src/errors.ts";
 import { folderStore } from "../../src/store/folder.ts";
 import { readSealed } from "../../src/store/sealed.ts";
 import type { WorkOptions } from "../../src/worker/worker.ts";
 import { faulty } from "../faulty.ts";
-import { RedisOfTest, until, WorkerOfTest } from "./hosts.ts";
+import { Fleet, RedisOfTest, small, until } from "./hosts.ts";
 
 let redis: RedisOfTest;
 let store: string;
 const folder = mkdtempSync(join(tmpdir(), "laplace-faults-"));
 const atPhase = fileURLToPath(new URL("at-phase.mjs", import.meta.url));
-const started: WorkerOfTest[] = [];
-const clusters: Cluster[] = [];
+const fleet = new Fleet();
 
 beforeAll(async () => {
   redis = await RedisOfTest.start();
@@ -31,40 +30,17 @@ beforeEach(async () => {
   if (!redis.runs) await redis.start();
   store = mkdtempSync(join(folder, "store-"));
 });
-afterEach(async () => {
-  for (const one of clusters.splice(0)) await one.close();
-  for (const one of started.splice(0)) {
-    one.process.kill("SIGCONT");
-    await one.kill();
-  }
-});
+afterEach(() => fleet.end());
 afterAll(async () => {
   await redis.end();
   rmSync(folder, { recursive: true, force: true });
 });
 
-function worker(options: Partial<WorkOptions> = {}, env: NodeJS.ProcessEnv = {}): WorkerOfTest {
-  const made = new WorkerOfTest({ lease: 1000, ...options, queue: redis.address, store }, env);
-  started.push(made);
-  return made;
-}
-function machines(options: Partial<ClusterOptions> = {}): Cluster {
-  const made = cluster({ queue: redis.address, store, onWarning: () => {}, ...options });
-  clusters.push(made);
-  return made;
-}
+const worker = (options: Partial<WorkOptions> = {}, env: NodeJS.ProcessEnv = {}) =>
+  fleet.worker({ lease: 1000, ...options, queue: redis.address, store }, env);
+const machines = (options: Partial<ClusterOptions> = {}) => fleet.machines({ queue: redis.address, store, ...options });
 
-const fixed = {
-  structure: "kronecker",
-  curvature: "monteCarlo",
-  sharing: "expand",
-  dtype: "float32",
-  convolution: false,
-  examples: 23,
-  length: 2,
-  batch: 5,
-  seed: 7,
-} as const;
+const fixed = { ...small, curvature: "monteCarlo", dtype: "float32" } as const;
 
 /** The results that are in the store, whole, by their names. */
 function results(): Map<string, Buffer> {
@@ -211,7 +187,7 @@ describe("the store", () => {
       rmSync(ballast);
       expect(numbers(await sums(machines()))).toBe(numbers(await sums()));
     } finally {
-      for (const one of started) await one.kill();
+      for (const one of fleet.workers) await one.kill();
       execFileSync("umount", [store]);
     }
   });

@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { Case } from "../../../test/shards/given.ts";
+import { type Cluster, type ClusterOptions, cluster } from "../../src/cluster.ts";
 import type { WorkerEvent } from "../../src/worker/events.ts";
 import type { WorkOptions } from "../../src/worker/worker.ts";
 
@@ -171,3 +173,43 @@ export class WorkerOfTest {
     this.process.kill(signal);
   }
 }
+
+/** Workers, and fits that ask for them: all end with a test. */
+export class Fleet {
+  readonly workers: WorkerOfTest[] = [];
+  readonly #clusters: Cluster[] = [];
+
+  worker(options: WorkOptions & { readonly store: string }, env: NodeJS.ProcessEnv = {}): WorkerOfTest {
+    const made = new WorkerOfTest(options, env);
+    this.workers.push(made);
+    return made;
+  }
+
+  machines(options: ClusterOptions): Cluster {
+    const made = cluster({ onWarning: () => {}, ...options });
+    this.#clusters.push(made);
+    return made;
+  }
+
+  async end(): Promise<void> {
+    for (const one of this.#clusters.splice(0)) await one.close();
+    for (const one of this.workers.splice(0)) {
+      one.process.kill("SIGCONT");
+      await one.kill();
+    }
+  }
+}
+
+/** A fit of some shards, of which there are `SHARDS`. */
+export const small = {
+  structure: "kronecker",
+  curvature: "ggn",
+  sharing: "expand",
+  dtype: "float64",
+  convolution: false,
+  examples: 23,
+  length: 2,
+  batch: 5,
+  seed: 7,
+} as const satisfies Case;
+export const SHARDS = 12;

@@ -7,52 +7,28 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { cases, given } from "../../../test/shards/given.ts";
-import { type Cluster, type ClusterOptions, cluster } from "../../src/cluster.ts";
 import { Watch } from "../../src/queue/watching.ts";
 import { openStore } from "../../src/store/open.ts";
 import type { WorkOptions } from "../../src/worker/worker.ts";
-import { RedisOfTest, until, WorkerOfTest } from "./hosts.ts";
+import { Fleet, RedisOfTest, small, until } from "./hosts.ts";
 
 let redis: RedisOfTest;
 const folder = mkdtempSync(join(tmpdir(), "laplace-queue-"));
-const started: WorkerOfTest[] = [];
-const clusters: Cluster[] = [];
+const fleet = new Fleet();
 
 beforeAll(async () => {
   redis = await RedisOfTest.start();
 });
-afterEach(async () => {
-  for (const one of clusters.splice(0)) await one.close();
-  await Promise.all(started.splice(0).map((worker) => worker.kill()));
-});
+afterEach(() => fleet.end());
 afterAll(async () => {
   await redis.end();
   rmSync(folder, { recursive: true, force: true });
 });
 
 const newStore = () => mkdtempSync(join(folder, "store-"));
-function worker(store: string, options: Partial<WorkOptions> = {}, env: NodeJS.ProcessEnv = {}): WorkerOfTest {
-  const made = new WorkerOfTest({ ...options, queue: redis.address, store }, env);
-  started.push(made);
-  return made;
-}
-function machines(store: string, options: Partial<ClusterOptions> = {}): Cluster {
-  const made = cluster({ queue: redis.address, store, onWarning: () => {}, ...options });
-  clusters.push(made);
-  return made;
-}
-
-const fixed = {
-  structure: "kronecker",
-  curvature: "ggn",
-  sharing: "expand",
-  dtype: "float64",
-  convolution: false,
-  examples: 23,
-  length: 2,
-  batch: 5,
-  seed: 7,
-} as const;
+const worker = (store: string, options: Partial<WorkOptions> = {}, env: NodeJS.ProcessEnv = {}) =>
+  fleet.worker({ ...options, queue: redis.address, store }, env);
+const machines = (store: string) => fleet.machines({ queue: redis.address, store });
 
 describe("a fit by a queue", () => {
   test.each([1, 2, 4])("of %i workers is the same bits as on one thread", async (count) => {
@@ -79,7 +55,7 @@ describe("a fit by a queue", () => {
   test("that is asked for again is there: no shard is done twice", async () => {
     const store = newStore();
     const one = worker(store);
-    const { sums, numbers } = given(fixed);
+    const { sums, numbers } = given(small);
     const found = numbers(await sums(machines(store)));
     expect(one.count("done")).toBe(12);
     expect(numbers(await sums(machines(store)))).toBe(found);
@@ -88,7 +64,7 @@ describe("a fit by a queue", () => {
 
   test("is watched: shards, workers, and why one is tried again", async () => {
     const store = newStore();
-    const { sums } = given(fixed);
+    const { sums } = given(small);
     const watch = new Watch("test", redis.address, openStore("test", store));
     const stop = new AbortController();
     const running = sums(machines(store), { signal: stop.signal }).catch(() => {});

@@ -10,17 +10,18 @@ import { context, trace } from "@opentelemetry/api";
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { given } from "../../../test/shards/given.ts";
-import { type Cluster, cluster } from "../../src/cluster.ts";
 import { part } from "../../src/parts.ts";
-import type { WorkOptions } from "../../src/worker/worker.ts";
-import { freePort, RedisOfTest, type RedisSettings, until, WorkerOfTest } from "./hosts.ts";
+import { Fleet, freePort, RedisOfTest, type RedisSettings, SHARDS, small, until } from "./hosts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-watched-"));
 const at = (name: string) => join(folder, name);
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const started: { kill(): Promise<void> }[] = [];
 
+const fleet = new Fleet();
+
 afterEach(async () => {
+  await fleet.end();
   for (const one of started.splice(0).reverse()) await one.kill();
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -30,29 +31,8 @@ async function redisOf(settings?: RedisSettings): Promise<RedisOfTest> {
   started.push({ kill: () => redis.end() });
   return redis;
 }
-function worker(options: WorkOptions & { readonly store: string }, env: NodeJS.ProcessEnv = {}): WorkerOfTest {
-  const made = new WorkerOfTest(options, env);
-  started.push(made);
-  return made;
-}
-function machines(queue: string, store: string): Cluster {
-  const made = cluster({ queue, store, onWarning: () => {} });
-  started.push({ kill: () => made.close() });
-  return made;
-}
-
-const fixed = {
-  structure: "kronecker",
-  curvature: "ggn",
-  sharing: "expand",
-  dtype: "float64",
-  convolution: false,
-  examples: 23,
-  length: 2,
-  batch: 5,
-  seed: 7,
-} as const;
-const SHARDS = 12;
+const worker = fleet.worker.bind(fleet);
+const machines = (queue: string, store: string) => fleet.machines({ queue, store });
 
 /** Metrics as Prometheus reads them: values by name and labels. */
 function scraped(text: string): Map<string, number> {
@@ -101,14 +81,14 @@ describe("metrics", () => {
     expect([...before.keys()].find((name) => name.startsWith("laplace_worker_info"))).toMatch(
       /^laplace_worker_info\{worker="one",version="[^"]+",arithmetic="[a-z]+-[0-9a-f]{12}"\}$/,
     );
-    const { sums } = given(fixed);
+    const { sums } = given(small);
     await sums(machines(redis.address, store));
     await one.saw("done", SHARDS);
     const after = await metrics();
     const done = one.count("done");
     expect(after.get('laplace_worker_jobs_total{outcome="done"}')).toBe(done);
     expect(after.get("laplace_worker_shards_total")).toBe(SHARDS);
-    expect(after.get("laplace_worker_examples_total")).toBe(fixed.examples);
+    expect(after.get("laplace_worker_examples_total")).toBe(small.examples);
     expect(after.get("laplace_worker_job_seconds_count")).toBe(done);
     expect(after.get('laplace_worker_jobs_total{outcome="failed"}')).toBe(0);
     expect(after.get("laplace_worker_jobs_running")).toBe(0);
@@ -205,7 +185,7 @@ describe("spans", () => {
     trace.setGlobalTracerProvider(provider);
     try {
       const store = mkdtempSync(at("store-"));
-      const { sums } = given(fixed);
+      const { sums } = given(small);
       await expect(sums(part({ store, part: 1, parts: 2 }))).rejects.toThrow("6 are not done");
       const spans = exporter.getFinishedSpans();
       expect(spans.filter(({ name }) => name === "laplace.shard").length).toBe(6);

@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { Random } from "laplace-ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeInputs } from "../inputs.ts";
 import { RedisOfTest, until } from "../machines/hosts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-manifests-"));
@@ -43,20 +43,11 @@ beforeAll(async () => {
     ...((await take("kubernetes-models/apps/v1")) as object),
     ...((await take("@kubernetes-models/keda/keda.sh/v1alpha1")) as object),
   };
-  const program = `
-    import { writeFileSync } from "node:fs";
-    import { chain, dense, tanh } from "laplace-ts";
-    import { toOnnx } from "laplace-ts-models";
-    const net = chain({ inputs: 8, seed: 1 }, dense(100, tanh), dense(100, tanh), dense(1));
-    writeFileSync(process.argv[1], toOnnx(net));`;
-  execFileSync(process.execPath, ["--input-type=module", "-e", program, at("network.onnx")]);
-  const random = new Random(1);
-  const rows = Array.from({ length: 9000 }, () => Array.from({ length: 9 }, () => random.normal().toFixed(4)).join());
-  writeFileSync(at("rows.csv"), `a,b,c,d,e,f,g,h,y\n${rows.join("\n")}\n`);
+  writeInputs(at("network.onnx"), at("rows.csv"));
   // The commands that the files name, as they are built here.
   mkdirSync(at("bin"));
-  const program2 = `#!/bin/sh\nexec "${process.execPath}" "${resolve("cli/laplace.js")}" "$@"\n`;
-  writeFileSync(at("bin/laplace"), program2, { mode: 0o755 });
+  const program = `#!/bin/sh\nexec "${process.execPath}" "${resolve("cli/laplace.js")}" "$@"\n`;
+  writeFileSync(at("bin/laplace"), program, { mode: 0o755 });
   writeFileSync(at("bin/npx"), '#!/bin/sh\n[ "$1" = laplace ] || exit 9\nshift\nexec laplace "$@"\n', { mode: 0o755 });
   symlinkSync(process.execPath, at("bin/node"));
 });
