@@ -5,7 +5,7 @@ import { type Layer, multiply, reshape, type Traced } from "laplace-ts";
 import { applyPrimitive, type LinearSite, type ParameterDraft, type Primitive, primitives } from "laplace-ts/graph";
 import { unsupported } from "./errors.ts";
 import { type PlainFunction, plainFunction, stridedView } from "./primitives.ts";
-import { broadcast, sizeOf, stretching, type Tensor } from "./tensor.ts";
+import { broadcast, checkedSize, sizeOf, stretching, type Tensor } from "./tensor.ts";
 
 /** A value that depends on the input, and its shape in a batch of one. */
 export interface Value {
@@ -187,6 +187,7 @@ export class Builder {
   view(v: Value, dims: readonly number[], strides: readonly number[], offset = 0): Value {
     if (dims.length === 0) return { ...this.view(v, [1], [1], offset), dims };
     if (!dims.every((length) => length > 0)) unsupported(`a value of shape [${dims.join(", ")}] has no elements.`);
+    checkedSize(dims);
     const at = { shape: dims, strides, offset };
     return valued(applyPrimitive(stridedView, [v.x], at), dims);
   }

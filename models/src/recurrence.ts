@@ -2,7 +2,7 @@
 
 import { add, multiply, reshape, slice, subtract, type Traced } from "laplace-ts";
 import { type Builder, primitive } from "./builder.ts";
-import { sizeOf, strided, type Tensor } from "./tensor.ts";
+import { checkedParts, sizeOf, strided, type Tensor } from "./tensor.ts";
 
 export type CellKind = "LSTM" | "GRU" | "RNN";
 type Weight = Tensor & { readonly moved?: boolean };
@@ -41,7 +41,7 @@ export const stateCount = (kind: CellKind): number => (kind === "LSTM" ? 2 : 1);
 
 export function unroll(builder: Builder, recurrence: Recurrence): Unrolled {
   const { kind, x, weights, biases, reversed } = recurrence;
-  const [positions] = x.shape;
+  const positions = checkedParts(x.shape[0]);
   const rows = weights[0].dims[0];
   const fromInputs = project(builder, x, weights[0], biases[0]);
   const step = steps[kind](builder, recurrence, rows / gateCounts[kind]);

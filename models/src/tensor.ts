@@ -26,6 +26,14 @@ export function checkedSize(dims: readonly number[]): number {
   return unsupported(`it would make an array of shape [${dims.join(", ")}].`);
 }
 
+/** More parts than any network has that are computed one by one: positions of a recurrence, entries that are put together. */
+const MOST_PARTS = 2 ** 13;
+
+/** How many parts there will be. @throws Unsupported for more than are ever needed */
+export function checkedParts(count: number): number {
+  return count <= MOST_PARTS ? count : unsupported(`it would have ${count} parts; at most ${MOST_PARTS} are read.`);
+}
+
 export function tensor(dims: readonly number[], data: Tensor["data"], float = false, name?: string): Tensor {
   if (data.length !== checkedSize(dims)) unsupported(`${data.length} numbers are not those of [${dims.join(", ")}].`);
   return { dims, data, float, ...(name !== undefined && { name }) };

@@ -165,11 +165,26 @@ describe("fromTensorFlowJs", () => {
     ["Bidirectional", {}, /around no layer/],
     ["TimeDistributed", { layer: { class_name: "LSTM", config: {} } }, /its layer is a LSTM/],
     ["RepeatVector", { n: 2 }, /it repeats \[4,3\]/],
+    ["RepeatVector", { batch_input_shape: [null, 3], n: 1e9 }, /would make an array of shape \[1, 1000000000, 3\]/],
+    ["UpSampling2D", { batch_input_shape: [null, 4, 3, 1], size: [1e5, 1e5] }, /would make an array of shape/],
+    ["ZeroPadding2D", { batch_input_shape: [null, 4, 3, 1], padding: 1e9 }, /would make an array of shape/],
   ];
   test.each(refusals)("%s is refused: %o", (kind, config, message) => {
     const model = sequential([layer(kind, "r", { batch_input_shape: [null, 4, 3], ...config })], []);
     expect(() => fromTensorFlowJs(model, new Uint8Array(0))).toThrow(ModelError);
     expect(() => fromTensorFlowJs(model, new Uint8Array(0))).toThrow(message);
+  });
+
+  test("a recurrence over a million positions is refused", () => {
+    const { manifest, bytes } = packed([
+      { name: "l/kernel", array: randomNormal([3, 2]) },
+      { name: "l/recurrent_kernel", array: randomNormal([2, 2]) },
+    ]);
+    const layers = [
+      layer("RepeatVector", "v", { batch_input_shape: [null, 3], n: 1e6 }),
+      layer("SimpleRNN", "l", { activation: "tanh", use_bias: false }),
+    ];
+    expect(() => fromTensorFlowJs(sequential(layers, manifest), bytes)).toThrow(/1000000 parts; at most 8192 are read/);
   });
 
   // Keras's GRU since version 2, which TensorFlow.js does not run: the reset gate is applied to R h + b, in steps one can follow.

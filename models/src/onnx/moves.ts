@@ -4,7 +4,7 @@ import { concatenate } from "laplace-ts";
 import { applyPrimitive } from "laplace-ts/graph";
 import { as, type Builder, isValue, type Operand, primitive, type Value, valued } from "../builder.ts";
 import { unsupported } from "../errors.ts";
-import { axisOf, broadcast, sizeOf, stridesOf } from "../tensor.ts";
+import { axisOf, broadcast, checkedParts, sizeOf, stridesOf } from "../tensor.ts";
 import { type Call, constantAt, constants, type Lower, operand, optionalConstant, valueAt } from "./call.ts";
 import { axesOf, cutsOf, list, partsOf, reshaped, squeezed, unsqueezed } from "./constants.ts";
 
@@ -85,6 +85,7 @@ function gather(call: Call): Operand {
     const offset = places[0] * strides[axis];
     return { ...builder.view(table, whole, strides.with(axis, strides[axis] * step), offset), dims };
   }
+  checkedParts(places.length);
   return {
     ...joined(
       builder,
@@ -144,7 +145,7 @@ function pad(call: Call): Value {
   if (mode !== "reflect" && mode !== "edge") unsupported(`its mode is "${mode}".`);
   return v.dims.reduce((x, n, axis) => {
     if (before[axis] + after[axis] === 0) return x;
-    const places = Array.from({ length: before[axis] + n + after[axis] }, (_, i) => {
+    const places = Array.from({ length: checkedParts(before[axis] + n + after[axis]) }, (_, i) => {
       const at = i - before[axis];
       if (mode === "edge") return Math.max(0, Math.min(n - 1, at));
       return at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
