@@ -107,7 +107,9 @@ const aloneIn = {
       ["plan.keep?.(where, plan, data, first)", "undefined"],
       ["if (pass.done?.(results.at(-1), results.at(-3))) break;", ""],
       ["results = results.slice(-2);", ""],
-      ["if (summary !== undefined) results.push(summary.curvature);", ""],
+      ["if (summary === undefined) continue;", ""],
+      ["pass.after !== undefined", "false"],
+      ["results.push(summary.curvature);", ""],
     ),
   "curvature/plan.ts": (text) =>
     replaced(

@@ -9,7 +9,7 @@ import { type Curvature, type Rank, type Sharing, type Structure, structures } f
 import { hasBasis } from "../structures/eigenblocks.ts";
 import { type Selection, select, type Weights } from "../structures/selection.ts";
 import type { Solver } from "../structures/solver.ts";
-import type { Own } from "../structures/structure.ts";
+import type { Own, PassOptions } from "../structures/structure.ts";
 import { broughtHessian, checkWeights, kinds, rowNamed } from "../structures/table.ts";
 import type { inputSums } from "./input-sums.ts";
 
@@ -97,8 +97,7 @@ export interface Plan extends Own {
   readonly sharing: Sharing;
   readonly rank: Rank;
   readonly basis: Curvature | undefined;
-  /** How many rows of the Jacobian its sums keep all of. */
-  readonly rows?: number | undefined;
+  readonly rows?: PassOptions["rows"];
   /** What is kept of the inputs; missing where nobody will ask. */
   readonly inputs?: typeof inputSums | undefined;
 }

@@ -43,6 +43,8 @@ export interface SummaryOptions {
   readonly first?: number | undefined;
   /** Who does the shards (default: this thread). */
   readonly on?: Executor | undefined;
+  /** Whether the sums are to be added to those of other data, exactly. */
+  readonly adds?: boolean;
   /** Examples of a shard; tests have a number of their own. */
   readonly length?: number | undefined;
 }
@@ -55,10 +57,10 @@ export function* summarise(
   where: string,
   planned: Plan,
   data: Data,
-  { first = 0, on, length }: SummaryOptions = {},
+  { first = 0, on, length, adds = false }: SummaryOptions = {},
 ): Steps<Summary, number> {
   checkData(where, data);
-  const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, data);
+  const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, data, adds);
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
     throw new ValueError(
@@ -94,7 +96,9 @@ export function* summarise(
       );
     }
     before = summary;
-    if (summary !== undefined) results.push(summary.curvature);
+    if (summary === undefined) continue;
+    if (pass.after !== undefined) summary.curvature = yield* pass.after(summary.curvature);
+    results.push(summary.curvature);
   }
   const summary = before as Summary;
   summary.inputs = inputs;

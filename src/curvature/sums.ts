@@ -145,7 +145,7 @@ export function lossSums(where: string, { net, likelihood, selection }: Plan): C
 
 /** The curvature of a pass, and those of the outputs one by one, where each has a noise to be tuned. */
 export interface CurvatureSums {
-  readonly curvature: Curvature;
+  curvature: Curvature;
   readonly apart?: readonly Curvature[] | undefined;
 }
 

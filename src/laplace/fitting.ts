@@ -146,7 +146,7 @@ export class Laplace<
 
   async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
     checkOptions(where, options, ["onProgress", "signal", "first", "on"]);
-    const shared = { on: readExecutor(where, options.on), first: readPlace(where, options) };
+    const shared = { on: readExecutor(where, options.on), first: readPlace(where, options), adds: where === "sum" };
     const bursts = readBursts(where, options);
     const plan = this.#plan;
     checkTrained(where, plan.net);

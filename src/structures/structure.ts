@@ -44,6 +44,8 @@ export interface Pass {
    * @param now what the last pass gave @param before what the pass two before that one gave
    */
   done?(now: Curvature | undefined, before: Curvature | undefined): boolean;
+  /** What becomes of all its sums, where they are not yet a curvature. */
+  after?(total: Curvature): Steps<Curvature>;
   /** Its accumulators. @param prepared what `prepare` gave */
   begin(prepared: Curvature | undefined): (options: SumOptions) => Accumulator;
 }
@@ -61,7 +63,8 @@ export interface PassOptions {
   readonly rank: Rank;
   /** Inputs, [M, ...], in the network's type. */
   readonly points?: NDArray | undefined;
-  readonly rows?: number | undefined;
+  /** Rows of the Jacobian that are all to be kept; "again": they are too many, and the data may be gone through as often as it takes. */
+  readonly rows?: number | "again" | undefined;
 }
 
 /** On which lengths of arrays depend, besides the weights. */
@@ -71,8 +74,7 @@ export interface Sizes {
   readonly points: number;
   /** Draws from which variances come, where they do. */
   readonly draws?: number | undefined;
-  /** Rows of the Jacobian that all are to be kept. */
-  readonly rows?: number | undefined;
+  readonly rows?: PassOptions["rows"];
   /** Whether it is of an exact Hessian. */
   readonly signed?: boolean;
 }
@@ -143,8 +145,10 @@ export interface Own {
   readonly points?: NDArray | undefined;
   /** How many points are drawn from the data, and the same with them. */
   readonly drawn?: number | undefined;
-  readonly draw?: (<Plan extends SizedPlan>(where: string, plan: Plan, data: Data) => Steps<Plan>) | undefined;
-  /** The same plan for so many examples, whose rows all are to be kept. */
+  readonly draw?:
+    | (<Plan extends SizedPlan>(where: string, plan: Plan, data: Data, adds: boolean) => Steps<Plan>)
+    | undefined;
+  /** The same plan for so many examples: with what is to be known of their rows. */
   readonly withRows?: (<Plan extends SizedPlan>(plan: Plan, examples: number) => Plan) | undefined;
   readonly solver?: Solver | undefined;
 }

@@ -107,5 +107,63 @@ test("where the rows are more than 1024 the sum keeps the directions of its part
   // 620 directions of 1200 rows of 1092 weights.
   expect(leftOut).toBeGreaterThan(best);
   expect(leftOut).toBeLessThan(best * 1.02);
-  expect(of(all).lowRank().leftOut).toBeGreaterThan(leftOut);
+  const once = curvatureOf(net, gaussian(), [all].values(), { structure: "lowRank", rank }).lowRank().leftOut;
+  expect(once).toBeGreaterThan(leftOut);
+});
+
+describe("more rows than are all kept, of data that can be gone through again", () => {
+  const net = make();
+  const data = dataOf(600);
+  const due = Array.from(
+    eigh(curvatureOf(net, gaussian(), data, { structure: "full" }).dense(), { vectors: false }).values.data,
+  ).reverse();
+  const best = (k: number) => 1 - sumOf(due.slice(0, k)) / sumOf(due);
+
+  // The spectrum is flat: the tenth eigenvalue is 0.56 of the first.
+  test.each([
+    [3, 1e-2, 2e-3],
+    [10, 2e-3, 1e-3],
+    [30, 1e-9, 1e-9],
+    ["auto", 0.1, 1e-2],
+  ] as const)("rank %s has the largest eigenvalues, and says what it leaves out", (rank, near, more) => {
+    const found = curvatureOf(net, gaussian(), () => [data], { structure: "lowRank", rank }).lowRank();
+    const k = found.values.size;
+    expect(k).toBe(rank === "auto" ? 100 : rank);
+    expect(found.values.data).toBeAllClose(due.slice(0, k), { relative: near });
+    expect(found.leftOut).toBeGreaterThan(best(k) - 1e-9);
+    expect(found.leftOut).toBeLessThan(best(k) * (1 + more));
+    const { data: v } = found.vectors;
+    const gram = Array.from({ length: k * k }, (_, at) => {
+      const [i, j] = [Math.floor(at / k), at % k];
+      return sumOf(
+        v
+          .subarray(i * net.parameterCount, (i + 1) * net.parameterCount)
+          .map((x, p) => x * v[j * net.parameterCount + p]),
+      );
+    });
+    expect(gram).toBeAllClose(
+      gram.map((_, at) => Number(at % (k + 1) === 0)),
+      { absolute: 1e-8 },
+    );
+  });
+
+  test("the empirical Fisher, drawn targets and float32 alike; sums that are to be added are of one pass", async () => {
+    for (const [curvature, dtype] of [
+      ["empiricalFisher", "float64"],
+      ["monteCarlo", "float64"],
+      ["ggn", "float32"],
+    ] as const) {
+      const own = chain({ inputs: 18, seed: 3, dtype }, dense(52, tanh), dense(2));
+      const many = curvature === "ggn" ? data : dataOf(1200);
+      const of = (structure: "full" | "lowRank") =>
+        curvatureOf(own, gaussian(), many, { structure, curvature, rank: 20 });
+      const values = Array.from(eigh(of("full").dense(), { vectors: false }).values.data).reverse();
+      const found = of("lowRank").lowRank();
+      expect(found.leftOut).toBeLessThan((1 - sumOf(values.slice(0, 20)) / sumOf(values)) * 1.01);
+    }
+    const of = laplace(net, { likelihood: gaussian(), structure: "lowRank", rank, checks: false });
+    const sum = (await of.sum(data)).curvature;
+    const once = curvatureOf(net, gaussian(), [data].values(), { structure: "lowRank", rank });
+    expect(sum.lowRank().leftOut).toBe(once.lowRank().leftOut);
+  });
 });

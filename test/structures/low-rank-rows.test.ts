@@ -96,9 +96,11 @@ test("exact fits add to one that is exact, in files too, and with one that is no
     (await fit({ x, y })).evidence().logMarginalLikelihood,
     9,
   );
-  // Of unknown length: the products that both have are those of all data that come so.
-  const unknown = await fit(() => [part(30, 60)]);
-  const [left, whole] = [a.merge(unknown).curvature.lowRank(), (await fit(() => [{ x, y }])).curvature.lowRank()];
+  // Of what comes once only: the products that both have are those of all data that come so.
+  const once = (data: object) => fit([data].values());
+  const [left, whole] = [a.merge(await once(part(30, 60))), await once({ x, y })].map(({ curvature }) =>
+    curvature.lowRank(),
+  );
   near(left.values.data, whole.values.data, 1e-9);
   expect(left.leftOut).toBeCloseTo(whole.leftOut, 9);
 });

@@ -107,18 +107,18 @@ describe("beyond 1024 weights, from products with random directions", () => {
     expect(curvature.times(v).data).toBeAllClose(product, { relative: 0, absolute: 1e-9 * due[0] });
   });
 
-  test("of more rows and data of unknown length, it leaves out little more than the best of its rank", () => {
+  // In the mean (1 + k / (b − k − 1)) with b = 70 directions (Tropp et al. 2017, theorem 4.1); a space of five passes knows better.
+  test.each([
+    ["that come once", () => [dataOf(45)].values(), 10 / 59],
+    ["that can be gone through again", () => () => [dataOf(45)], 1e-3],
+  ])("of more rows and data %s, it leaves out little more than the best of its rank", (_, given, more) => {
     const due = spectrum(45);
     const trace = sumOf(due);
     const best = 1 - sumOf(due.slice(0, 10)) / trace;
-    const { leftOut, values } = curvatureOf(make(), gaussian(), () => [dataOf(45)], {
-      structure: "lowRank",
-      rank: 10,
-    }).lowRank();
+    const { leftOut, values } = curvatureOf(make(), gaussian(), given(), { structure: "lowRank", rank: 10 }).lowRank();
     expect(values.size).toBe(10);
     expect(leftOut).toBeGreaterThan(best - 1e-9);
-    // In the mean (1 + k / (b − k − 1)) with b = 70 directions (Tropp et al. 2017, theorem 4.1).
-    expect(leftOut).toBeLessThan(best * (1 + 10 / 59));
+    expect(leftOut).toBeLessThan(best * (1 + more));
   });
 });
 

@@ -6,14 +6,12 @@ import { allocateFloats, scope } from "../../kernels/memory.ts";
 import { atOnce, type Steps } from "../../kernels/steps.ts";
 import { eighInSteps } from "../../linalg/in-steps.ts";
 import { type Curvature, checkSame, multiple, sum } from "../curvature.ts";
-import { type Eigenpairs, EigenpairsCurvature, transposed } from "../eigenpairs.ts";
+import { type Eigenpairs, EigenpairsCurvature } from "../eigenpairs.ts";
 import { sameNumbers } from "../ekfac/curvature.ts";
-import { multiplied, productInSteps, symmetrised } from "../products.ts";
+import { productInSteps, symmetrised } from "../products.ts";
 import type { Selection } from "../selection.ts";
+import { nystrom, productsOf } from "./nystrom.ts";
 import { AUTO_SHARE, mostOf, directions as omega, PROBES, saysAll, sketchSize } from "./sketch.ts";
-
-/** Eigenvalues of Ω H Ωᵀ below this part of the largest are rounding. */
-const ROUNDING = 1e-14;
 
 /** V diag(l) Vᵀ of the curvature's largest eigenvalues. Sums over examples are those of its products, which add exactly. */
 export class LowRankCurvature extends EigenpairsCurvature {
@@ -75,15 +73,7 @@ export class LowRankCurvature extends EigenpairsCurvature {
       return this.#largest(values, (k, i) => vectors[i * n + k], n, most);
     }
     if (this.basis !== undefined) return yield* this.#signed(this.basis, b);
-    // H ≈ Yᵀ (Ω Yᵀ)⁻¹ Y of Y = Ω H (Tropp, Yurtsever, Udell & Cevher 2017, arXiv:1706.05736, algorithm 3).
-    const core = symmetrised(multiplied(omega(n, b), b, sketch, b, n), b);
-    const inner = yield* eighInSteps(core, b, true);
-    const least = ROUNDING * inner.values[b - 1];
-    const roots = inner.values.map((value) => (value > least && value > 0 ? 1 / Math.sqrt(value) : 0));
-    const rows = multiplied(transposed(inner.vectors, b, roots), b, transposed(sketch, n), n, b);
-    const { values, vectors } = yield* eighInSteps(multiplied(rows, b, rows, b, n), b, true);
-    const scales = values.map((value) => (value > 0 ? 1 / Math.sqrt(value) : 0));
-    const all = multiplied(transposed(vectors, b, scales), b, transposed(rows, n), n, b);
+    const { values, vectors: all } = yield* nystrom(omega(n, b), b, sketch, n);
     return this.#largest(values, (k, i) => all[k * n + i], n, most);
   }
 
@@ -175,13 +165,7 @@ export class LowRankCurvature extends EigenpairsCurvature {
     const { size: n, sketch, directions: own } = this;
     if (b === own) return sketch;
     if (b < own && own < n) return sketch.subarray(0, b * n);
-    const { values, vectors } = yield* this.#decomposed(n);
-    const k = values.length;
-    if (k === 0) return new Float64Array(b * n);
-    const shares =
-      b === n ? transposed(vectors, n) : yield* productInSteps(b, k, n, [omega(n, b), n, 1], [vectors, 1, n]);
-    const weighed = shares.map((x, i) => x * values[i % k]);
-    return yield* productInSteps(b, n, k, [weighed, k, 1], [vectors, n, 1]);
+    return yield* productsOf(yield* this.#decomposed(n), b === n ? "all" : omega(n, b), n);
   }
 
   scale(factor: number): LowRankCurvature {

@@ -1,15 +1,16 @@
 // The largest eigenvalues and their vectors.
 
+import { isIterator } from "../../data/batches.ts";
 import { readBudget } from "../../errors.ts";
 import { sized } from "../../kernels/dry-run.ts";
 import { oneStep } from "../../kernels/steps.ts";
-import { passOf, type Row } from "../structure.ts";
+import type { Row } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
 import { read, write } from "./file.ts";
+import { squaresPasses } from "./passes.ts";
 import { lowRankPrecision } from "./precision.ts";
 import { lengthOf, rowsWithin } from "./rows.ts";
 import { sketchSize } from "./sketch.ts";
-import { lowRankSums } from "./sums.ts";
 
 /** The structure "lowRank", as a value: the largest eigenvalues and their vectors. */
 export const lowRank: Row<LowRankCurvature> = {
@@ -21,9 +22,13 @@ export const lowRank: Row<LowRankCurvature> = {
   together: true,
   readOwn(where, _, { memoryBudget }) {
     const withRows = rowsWithin(readBudget(where, memoryBudget));
-    return { withRows, draw: (where, plan, data) => oneStep(() => withRows(plan, lengthOf(where, data))) };
+    return {
+      withRows,
+      draw: (where, plan, data, adds) =>
+        oneStep(() => withRows(plan, lengthOf(where, data), !adds && !isIterator(data))),
+    };
   },
-  passes: ({ rank, rows }) => [passOf(lowRankSums(rank, rows))],
+  passes: squaresPasses,
   precision: lowRankPrecision,
   dry(selection, { rank, signed, rows }) {
     const { size } = selection;

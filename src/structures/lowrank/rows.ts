@@ -17,16 +17,21 @@ export function lengthOf(where: string, data: Data): number {
   return typeof data !== "function" && isDataset(data) ? readDataset(where, data).x.shape[0] : Number.POSITIVE_INFINITY;
 }
 
-/** Gives plans the number of their rows, where all of them are to be kept: as far as a sketch of them fits into so many bytes. */
+/**
+ * Gives plans the number of their rows, where all of them are to be kept: as far as a sketch of them fits into so many bytes; and says
+ * of others that the data may be gone through again.
+ */
 export const rowsWithin =
   (budget: number) =>
-  <Plan extends SizedPlan>(plan: Plan, examples: number): Plan => {
+  <Plan extends SizedPlan>(plan: Plan, examples: number, again = true): Plan => {
     const { kind, likelihood, net, samples, rank, selection } = plan;
     if (kind === "hessian") return plan;
     const drawn = kind === "monteCarlo" ? samples : 1;
     const rows = examples * (kind === "ggn" ? roots(likelihood).count(net.outputShape) : drawn);
     const { size } = selection;
-    const b = sketchSize(rank, size, rows);
+    const [wide, b] = [sketchSize(rank, size, rows), sketchSize(rank, size)];
     // A fit that goes without them is not refused.
-    return b > sketchSize(rank, size) && 8 * ARRAYS * b * size <= budget ? { ...plan, rows } : plan;
+    const fits = (count: number) => 8 * ARRAYS * count * size <= budget;
+    if (wide > b && fits(wide)) return { ...plan, rows };
+    return again && b < size && rows > b && fits(b) ? { ...plan, rows: "again" } : plan;
   };

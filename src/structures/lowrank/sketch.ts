@@ -21,7 +21,7 @@ export const mostOf = (rank: number | "auto"): number => (rank === "auto" ? MOST
  * Directions beyond the rows r of the Jacobian, of which H = Σ rᵀ r: with them the products with b ≥ rows + 20 normal directions say all of
  * H to rounding, as no direction in the span of the rows is nearly at a right angle to all of Ω (Davidson & Szarek 2001).
  */
-const SPARE = 20;
+export const SPARE = 20;
 
 /** Numbers of a sketch that is made wide for all rows (1 GiB), and of directions that are kept (64 MiB). */
 const MOST_NUMBERS = 2 ** 27;
@@ -31,11 +31,10 @@ const KEPT_NUMBERS = 2 ** 23;
  * b, the number of directions: all up to 1024 weights, where everything is exact; beyond, as many as say all of so many rows, up to 1024 of
  * them; otherwise twice the rank and 50.
  */
-export function sketchSize(rank: number | "auto", size: number, rows = Number.POSITIVE_INFINITY): number {
+export function sketchSize(rank: number | "auto", size: number, rows?: number | "again"): number {
   if (size <= EXACT_UP_TO) return size;
-  const wide = rows + SPARE;
-  const fits = rows <= EXACT_UP_TO && wide * size <= MOST_NUMBERS;
-  return Math.min(size, Math.max(2 * mostOf(rank) + 50, fits ? wide : 0));
+  const wide = typeof rows === "number" && rows <= EXACT_UP_TO ? rows + SPARE : 0;
+  return Math.min(size, Math.max(2 * mostOf(rank) + 50, wide * size <= MOST_NUMBERS ? wide : 0));
 }
 
 /** Whether b directions say all of so many rows. */

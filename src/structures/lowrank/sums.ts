@@ -13,15 +13,18 @@ import { directions, sketchSize } from "./sketch.ts";
 /** Numbers of directions that are in the kernels' memory at once (8 MiB). */
 const AT_ONCE = 2 ** 20;
 
-/** Σ (Ω r) rᵀ over rows r of the Jacobian, [b, S], and Σ ‖r‖² behind it. @param most how many rows there may be, where that is known */
+/**
+ * Σ (Ω r) rᵀ over rows r of the Jacobian, [b, S], and Σ ‖r‖² behind it.
+ * @param most how many rows there may be, where that is known @param given directions, [b, S], in the place of Ω
+ */
 export const lowRankSums =
-  (rank: number | "auto", most?: number) =>
+  (rank: number | "auto", most?: number, given?: Float64Array) =>
   ({ selection }: SumOptions): Accumulator<LowRankCurvature> => {
     const n = selection.size;
-    const b = sketchSize(rank, n, most);
+    const b = given === undefined ? sketchSize(rank, n, most) : given.length / n;
     const block = Math.max(1, Math.floor(AT_ONCE / n));
     let seen = 0;
-    let known: Float64Array | undefined;
+    let known = given;
     return {
       dtype: "float64",
       length: b * n + 1,
@@ -46,7 +49,8 @@ export const lowRankSums =
         if (b !== n) sums(0, b * n, sketch, 0);
         const trace = new Float64Array(1);
         sums(b * n, b * n + 1, trace, 0);
-        return new LowRankCurvature(selection, examples, rank, sketch, trace, seen);
+        const rows = given === undefined ? seen : undefined;
+        return new LowRankCurvature(selection, examples, rank, sketch, trace, rows);
       },
     };
   };
