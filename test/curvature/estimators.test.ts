@@ -54,7 +54,7 @@ const known: Record<string, readonly [number, number, number]> = {
   "the spectrum's weights": [24, 139.01803765768898, 1.233240416577054],
   eigenvalues: [3, 319.65146847786065, 44.1085437387261],
   "curvature by drawn targets": [50, 1467.389002588221, 40.85902848500556],
-  "low rank of the GGN": [4, 5885.421761755697, 549.8481350626806],
+  "low rank of the GGN": [4, 8585.947635415301, 816.7327498084871],
   "low rank of the Hessian": [4, 879.818417569266, 194.00238023974762],
   "evidence by probes": [1, -135.63900906154458, -135.63900906154458],
   "its standard error": [1, 3.97317225872646, 3.97317225872646],
