@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { Random } from "../../src/array/random.ts";
 import type { Summary } from "../../src/curvature/accumulate.ts";
-import { type CurvatureOptions, readPlan, withOwn } from "../../src/curvature/plan.ts";
+import { type CurvatureKind, type CurvatureOptions, readPlan, withOwn } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
 import {
   chain,
@@ -14,14 +14,18 @@ import {
   layerNorm,
   type Network,
   randomNormal,
-  savePosterior,
+  saveFit,
+  solver,
   tanh,
 } from "../../src/index.ts";
 import { atOnce, type BurstOptions, inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import { Fit } from "../../src/posterior/fit.ts";
-import type { Executor } from "../../src/shards/executor.ts";
+import type { Executor, Shards } from "../../src/shards/executor.ts";
+import { type Lane, Lost, ShareOut } from "../../src/shards/share-out.ts";
 import { bringAll } from "../../src/structures/all.ts";
+import { type Structure, structures } from "../../src/structures/curvature.ts";
+import { storedStructures } from "../stored-structures.ts";
 
 bringAll();
 
@@ -29,8 +33,8 @@ const images = (dtype: "float32" | "float64") =>
   chain({ inputs: [1, 4, 4], seed: 3, dtype }, conv2d(2, 3, tanh), flatten, layerNorm(), dense(3));
 const rows = (dtype: "float32" | "float64") => chain({ inputs: 3, seed: 5, dtype }, dense(5, tanh), dense(2));
 
-export const cases = fc.record({
-  structure: fc.constantFrom("full", "diagonal", "kronecker", "ekfac", "kfoc", "lowRank", "functional"),
+const record = fc.record({
+  structure: fc.constantFrom(...storedStructures),
   curvature: fc.constantFrom("ggn", "monteCarlo", "empiricalFisher"),
   sharing: fc.constantFrom("expand", "reduce"),
   dtype: fc.constantFrom("float32", "float64"),
@@ -41,7 +45,24 @@ export const cases = fc.record({
   seed: fc.integer({ min: 0, max: 1000 }),
 });
 
-export type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
+type Recorded = typeof record extends fc.Arbitrary<infer T> ? T : never;
+export type Case = Omit<Recorded, "structure" | "curvature"> & { structure: Structure; curvature: CurvatureKind };
+
+export const cases: fc.Arbitrary<Case> = record;
+
+/** Every structure of every type of numbers, with the exact Hessian where it has one. */
+export const everyStructure = structures.flatMap((structure) =>
+  (["float32", "float64"] as const).map((dtype) => ({ structure, dtype })),
+);
+
+const withHessian: readonly Structure[] = ["full", "diagonal", "lowRank"];
+
+/** Cases of one structure and type. */
+export function casesOf(structure: Structure, dtype: "float32" | "float64"): fc.Arbitrary<Case> {
+  const all: CurvatureKind[] = ["ggn", "monteCarlo", "empiricalFisher"];
+  if (withHessian.includes(structure)) all.push("hessian");
+  return fc.tuple(record, fc.constantFrom(...all)).map(([one, curvature]) => ({ ...one, structure, dtype, curvature }));
+}
 
 /** A network, its data as batches, options of a curvature, the sums of a fit, and these as a text. */
 export function given({ convolution, dtype, examples, length, batch, seed, structure, curvature, sharing }: Case) {
@@ -69,11 +90,17 @@ export function given({ convolution, dtype, examples, length, batch, seed, struc
   const likelihood = convolution ? ("classification" as const) : ("regression" as const);
   const points = randomNormal([3, ...net.inputShape], { seed: seed + 2 });
   const drawn = curvature === "monteCarlo" ? seed : 0;
-  const options = { structure, curvature, sharing, points, seed: drawn } as CurvatureOptions;
+  const options: CurvatureOptions = { structure, curvature, sharing, points, seed: drawn, solver: solver({}) };
   const read = readPlan("fit", net, () => readLikelihood("fit", likelihood, net), options);
   const plan = withOwn("fit", read, options);
   const approximation = laplace(net, { likelihood, checks: false, ...options });
-  const bytes = (fit: Fit) => Buffer.from(savePosterior(approximation.posterior(fit))).toString("base64");
+  const bytes = (fit: Fit) => {
+    if (structure !== "operator") return Buffer.from(saveFit(fit)).toString("base64");
+    // It is in no file: its diagonal is summed, and a product goes through the data that it keeps.
+    const { curvature, loss, gradient } = fit;
+    const product = curvature.times(new Float64Array(curvature.size).fill(1));
+    return JSON.stringify([curvature.diagonal(), product, loss, gradient]);
+  };
   const numbers = (sums: Summary) => {
     const { likelihood, kind, samples, sharing } = plan;
     const theta = Float64Array.from(net.parameters.data);
@@ -97,6 +124,48 @@ export function permuting(seed: number): Executor {
         shards.take(next.place, atOnce(work(next.job)));
         if (next.times > 1) waiting.push({ ...next, times: next.times - 1 });
       }
+    },
+  };
+}
+
+/**
+ * So many who do shards side by side, as workers do: each begins for itself, takes the next shard when it has done its last, and
+ * is as slow as drawn. Some shards are done twice, and some are given back by who ends: never the last one there is.
+ */
+export function lanes(count: number, seed: number): Executor {
+  const random = new Random(seed);
+  const turns = async (most: number) => {
+    for (let left = random.uint32() % most; left > 0; left--) await new Promise(setImmediate);
+  };
+  return {
+    async run<Common, Job, Result>({ task, prepare, jobs, take }: Shards<Common, Job, Result>) {
+      const common = await inBursts(prepare());
+      const out = new ShareOut<Job, Result>(
+        jobs,
+        (place, result) => {
+          take(place, result);
+          if (random.uint32() % 3 === 0) take(place, result);
+        },
+        {},
+      );
+      let there = count;
+      const one = async () => {
+        await turns(9);
+        const work = await inBursts(task.begin(common));
+        const lane: Lane<Job, Result> = async (job) => {
+          await turns(5);
+          const ends = () => there > 1 && random.uint32() % 8 === 0 && there-- > 1;
+          if (ends()) throw new Lost();
+          const result = await inBursts(work(job));
+          if (random.uint32() % 3 === 0) await inBursts(work(job));
+          await turns(5);
+          if (ends()) throw new Lost();
+          return result;
+        };
+        await out.join(lane);
+      };
+      await Promise.all(Array.from({ length: count }, one));
+      out.finish();
     },
   };
 }

@@ -8,41 +8,50 @@ import { inBursts } from "../../src/kernels/steps.ts";
 import { inShards, labelsTask, lengthOfRows, predictAllOn, predictTask } from "../../src/prediction/in-shards.ts";
 import { predictLabels } from "../../src/prediction/log-probabilities.ts";
 import type { Approximation, PredictOptions } from "../../src/prediction/prediction.ts";
-import { cases, given, permuting } from "./given.ts";
+import type { Structure } from "../../src/structures/curvature.ts";
+import { casesOf, everyStructure, given, lanes, permuting } from "./given.ts";
 
-const asked = fc.record({
-  one: cases,
-  which: fc.constantFrom("network", "usual", "last"),
-  length: fc.integer({ min: 1, max: 9 }),
-});
+const askedOf = (structure: Structure, dtype: "float32" | "float64") =>
+  fc.record({
+    one: casesOf(structure, dtype),
+    which: fc.constantFrom("network", "usual", "last"),
+    length: fc.integer({ min: 1, max: 9 }),
+  });
 
-test("are the same bits in any order, of every structure and approximation", async () => {
-  await fc.assert(
-    fc.asyncProperty(asked, async ({ one, which, length }) => {
-      const { approximation: la, batches } = given(one);
-      const posterior = await la.fit(batches());
-      const { links } = posterior.likelihood;
-      const approximation = which === "network" ? which : which === "usual" ? links[0] : links[links.length - 1];
-      const options: PredictOptions = { approximation: approximation as Approximation, samples: 3 };
-      const { inputShape } = posterior.net;
-      const inputs = array(randomNormal([one.examples, ...inputShape], { seed: one.seed }), { dtype: one.dtype });
-      const on = permuting(one.seed);
-      const of = { where: "test", posterior, options };
-      const { mean, variance, functionMean, functionVariance } = posterior.predict(inputs, options);
-      const found = await inBursts(inShards(predictTask, of, [{ inputs }], length, on));
-      expect(Object.assign({ functionVariance }, found)).toEqual({ mean, variance, functionMean, functionVariance });
-      if (one.convolution) {
-        const due = await inBursts(predictLabels("test", posterior, inputs, options));
-        expect(await inBursts(inShards(labelsTask, of, [{ inputs }], length, on))).toEqual(due);
-      }
-      // Batches of their own size, and shards of another.
-      const rows = await inBursts(predictAllOn("evaluate", predictedRows, of, batches(), on, length));
-      const scores = await inBursts(evaluationOf("test", posterior, rows, options));
-      expect(scores).toEqual(evaluate(posterior, batches(), options));
-    }),
-    { numRuns: 25 },
-  );
-});
+test.each(everyStructure)(
+  "are the same bits by 1, 2, 3 and 8 in any order: $structure, $dtype",
+  async ({ structure, dtype }) => {
+    await fc.assert(
+      fc.asyncProperty(askedOf(structure, dtype), async ({ one, which, length }) => {
+        const { approximation: la, batches } = given(one);
+        const posterior = await la.fit(batches());
+        const { links } = posterior.likelihood;
+        const approximation = which === "network" ? which : which === "usual" ? links[0] : links[links.length - 1];
+        const options: PredictOptions = { approximation: approximation as Approximation, samples: 3 };
+        const { inputShape } = posterior.net;
+        const inputs = array(randomNormal([one.examples, ...inputShape], { seed: one.seed }), { dtype: one.dtype });
+        const of = { where: "test", posterior, options };
+        const { mean, variance, functionMean, functionVariance } = posterior.predict(inputs, options);
+        const labels = one.convolution && (await inBursts(predictLabels("test", posterior, inputs, options)));
+        const due = evaluate(posterior, batches(), options);
+        for (const on of [permuting(one.seed), ...[1, 2, 3, 8].map((count) => lanes(count, one.seed))]) {
+          const found = await inBursts(inShards(predictTask, of, [{ inputs }], length, on));
+          expect(Object.assign({ functionVariance }, found)).toEqual({
+            mean,
+            variance,
+            functionMean,
+            functionVariance,
+          });
+          if (labels) expect(await inBursts(inShards(labelsTask, of, [{ inputs }], length, on))).toEqual(labels);
+          // Batches of their own size, and shards of another.
+          const rows = await inBursts(predictAllOn("evaluate", predictedRows, of, batches(), on, length));
+          expect(await inBursts(evaluationOf("test", posterior, rows, options))).toEqual(due);
+        }
+      }),
+      { numRuns: 3 },
+    );
+  },
+);
 
 const net = chain({ inputs: 3, seed: 1, dtype: "float64" }, dense(4), dense(2));
 const x = randomNormal([9, 3], { seed: 1 });

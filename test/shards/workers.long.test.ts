@@ -15,7 +15,7 @@ import { inShards, predictAllOn, predictTask } from "../../src/prediction/in-sha
 import type { Executor } from "../../src/shards/executor.ts";
 
 import { serve } from "../../src/worker.ts";
-import { type Case, cases, given } from "./given.ts";
+import { type Case, cases, casesOf, everyStructure, given } from "./given.ts";
 
 const own = new URL(import.meta.resolve("laplace-ts/worker"));
 
@@ -101,6 +101,17 @@ describe("real threads", () => {
 
   test("1, 2, 3 and 8 of them give the same bits", async () => {
     for (const pool of pools) expect((await fitted(pool)) === (await due)).toBe(true);
+  });
+
+  test.each(everyStructure)("they give the same bits of $structure, $dtype", async ({ structure, dtype }) => {
+    await fc.assert(
+      fc.asyncProperty(casesOf(structure, dtype), async (some) => {
+        const { sums, numbers } = given(some);
+        const alone = numbers(await sums());
+        for (const pool of pools.slice(0, 4)) expect(numbers(await sums(pool)) === alone).toBe(true);
+      }),
+      { numRuns: 5 },
+    );
   });
 
   test("workers that are killed, as they start, with a shard, or between two fits, change nothing", async () => {
