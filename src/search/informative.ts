@@ -2,9 +2,11 @@
 
 import { type ArrayLike, NDArray } from "../array/ndarray.ts";
 import { columnsOf } from "../curvature/root-columns.ts";
-import { checkBytes, checkInteger, checkOptions, newFloats, OptionError, readBudget } from "../errors.ts";
-import { copyOutTo, later } from "../kernels/memory.ts";
-import { asynchronously, atOnce, type ExamplesReport, type InBursts, type Steps } from "../kernels/steps.ts";
+import { checkBytes, checkInteger, checkOptions, OptionError, readBudget } from "../errors.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, copyTo, openScope, type Pointer } from "../kernels/memory.ts";
+import { asynchronously, atOnce, type ExamplesReport, type InBursts, inPieces, type Steps } from "../kernels/steps.ts";
+import { copyOutInSteps } from "../linalg/in-steps.ts";
 import { type Contraction, runInSteps } from "../network/run.ts";
 import { factorOf } from "../posterior/evidence.ts";
 import { checkIsPosterior, type WeightGaussian } from "../posterior/weight-gaussian.ts";
@@ -76,20 +78,27 @@ function* chosen(
   }
   const k = likelihood.rootColumns(net.outputShape);
   checkBytes(where, [batch, k, posterior.size], memoryBudget, "Fewer inputs to choose from need less.");
-  const rows = yield* whitenedRoots(where, posterior, inputs, k);
-  return yield* greedy(rows, { batch, k, size: posterior.size, n });
+  const end = openScope();
+  try {
+    const rows = allocateFloats("float64", batch * k * posterior.size);
+    yield* writeWhitenedRoots(where, posterior, inputs, k, rows);
+    return yield* greedy(rows, { batch, k, size: posterior.size, n });
+  } finally {
+    end();
+  }
 }
 
-/** √h Λ^½ J R of each input, R Rᵀ = P⁻¹, [B, K, S]: their products are those of labels in the posterior. */
-function* whitenedRoots(
+/** Writes √h Λ^½ J R of each input, R Rᵀ = P⁻¹, [B, K, S]: their products are those of labels in the posterior. */
+function* writeWhitenedRoots(
   where: string,
   posterior: WeightGaussian,
   inputs: NDArray,
   k: number,
-): Steps<Float64Array, ExamplesReport> {
+  to: Pointer,
+): Steps<void, ExamplesReport> {
   const { net, likelihood, selection, size } = posterior;
-  const rows = newFloats(where, [inputs.shape[0], k, size]);
   const precision = yield* posterior.factoring("rows");
+  const root = Math.sqrt(factorOf(likelihood, posterior.temperature));
   let start = 0;
   const kept: Contraction<void> = {
     begin: (part) => {
@@ -98,17 +107,14 @@ function* whitenedRoots(
     add(backward) {
       const at = float64Rows(backward, selection);
       precision.whiten(at, backward.batch * k);
-      const from = start * k * size;
-      later(() => copyOutTo("float64", at, backward.batch * k * size, rows, from));
+      const length = backward.batch * k * size;
+      kernelsFor("float64").affine(length, root, at, 0, to + 8 * start * k * size, false);
     },
     finish() {},
   };
   const columns = columnsOf({ kind: "ggn", likelihood, samples: 1, seed: 0 });
   const { length } = cutFor(posterior, wholeRoute(net.graph.output.size), "rows");
   yield* runInSteps(where, posterior.model, [{ inputs }], columns, kept, selection.reaches, { length });
-  const root = Math.sqrt(factorOf(likelihood, posterior.temperature));
-  for (let i = 0; i < rows.length; i++) rows[i] *= root;
-  return rows;
 }
 
 interface Sizes {
@@ -122,68 +128,43 @@ interface Sizes {
  * Cholesky with pivots, in blocks of K rows: after each choice i the blocks G_jj of G = W Wᵀ become those of what is left,
  * G_jj − T_j T_jᵀ, T_j = (what is left of G_ji) L⁻ᵀ with L Lᵀ = I + what is left of G_ii.
  */
-function* greedy(w: Float64Array, { batch, k, size, n }: Sizes): Steps<Chosen> {
+function* greedy(w: Pointer, { batch, k, size, n }: Sizes): Steps<Chosen> {
   const [indices, gains] = [new Uint32Array(n), new Float64Array(n)];
-  const left = new Float64Array(batch * k * k);
-  for (let j = 0; j < batch; j++) {
-    productInto(left, j * k * k, w, j * k, w, j * k, k, size);
-    if (j % 256 === 255) yield;
-  }
+  const rows = batch * k;
+  const block = k * k;
+  // G_jj of all j, [B, K, K]; L of the last choice; T of all choices but the last, [B, K, (n − 1) K].
+  const left = allocateFloats("float64", batch * block);
+  const l = allocateFloats("float64", block);
+  const width = (n - 1) * k;
+  const t = allocateFloats("float64", rows * width);
+  yield* inPieces(() => {
+    const [{ gemm }, step] = [kernelsFor("float64"), k * size];
+    gemm(batch, k, k, size, w, step, size, 1, w, step, 1, size, left, block, k, 1, false);
+  });
   const taken = new Uint8Array(batch);
-  const steps: Float64Array[] = [];
   for (let s = 0; s < n; s++) {
+    const blocks = yield* copyOutInSteps(left, batch * block);
     let [best, gain] = [-1, Number.NEGATIVE_INFINITY];
     for (let j = 0; j < batch; j++) {
       if (taken[j] === 1) continue;
-      const own = logDeterminant(factorised(left, j, k), k);
+      const own = logDeterminant(factorised(blocks, j, k), k);
       if (own > gain) [best, gain] = [j, own];
     }
     taken[best] = 1;
     [indices[s], gains[s]] = [best, gain];
     if (s === n - 1) break;
-    const factor = factorised(left, best, k);
-    const t = new Float64Array(batch * k * k);
-    for (let j = 0; j < batch; j++) {
-      if (taken[j] === 1 && j !== best) continue;
-      productInto(t, j * k * k, w, j * k, w, best * k, k, size);
-      for (const before of steps) {
-        for (let a = 0; a < k; a++) {
-          for (let b = 0; b < k; b++) {
-            let sum = 0;
-            for (let c = 0; c < k; c++) sum += before[(j * k + a) * k + c] * before[(best * k + b) * k + c];
-            t[(j * k + a) * k + b] -= sum;
-          }
-        }
-      }
-      solveRight(t, j, factor, k);
-      if (j % 256 === 255) yield;
-    }
-    for (let j = 0; j < batch; j++) if (taken[j] === 0) subtractSquare(left, t, j, k);
-    steps.push(t);
-    yield;
+    const factor = factorised(blocks, best, k);
+    yield* inPieces(() => {
+      const { gemm, solveForward } = kernelsFor("float64");
+      const [to, chosen] = [t + 8 * s * k, t + 8 * best * k * width];
+      gemm(1, rows, k, size, w, 0, size, 1, w + 8 * best * k * size, 0, 1, size, to, 0, width, 1, false);
+      if (s > 0) gemm(1, rows, k, s * k, t, 0, width, 1, chosen, 0, 1, width, to, 0, width, -1, true);
+      copyTo("float64", l, factor, true);
+      solveForward(k, rows, l, k, 1, to, 1, width);
+      gemm(batch, k, k, k, to, k * width, width, 1, to, k * width, 1, width, left, block, k, -1, true);
+    });
   }
   return { indices, gains: new NDArray(gains, [n]) };
-}
-
-/** Writes the products of k rows with k rows, [k, k]. */
-function productInto(
-  to: Float64Array,
-  at: number,
-  one: Float64Array,
-  first: number,
-  other: Float64Array,
-  second: number,
-  k: number,
-  size: number,
-): void {
-  for (let a = 0; a < k; a++) {
-    for (let b = 0; b < k; b++) {
-      const [i, j] = [(first + a) * size, (second + b) * size];
-      let sum = 0;
-      for (let c = 0; c < size; c++) sum += one[i + c] * other[j + c];
-      to[at + a * k + b] = sum;
-    }
-  }
 }
 
 /** L of L Lᵀ = I + block j. */
@@ -205,27 +186,4 @@ function logDeterminant(l: Float64Array, k: number): number {
   let sum = 0;
   for (let a = 0; a < k; a++) sum += Math.log(l[a * k + a]);
   return sum;
-}
-
-/** Block j times L⁻ᵀ. */
-function solveRight(blocks: Float64Array, j: number, l: Float64Array, k: number): void {
-  for (let a = 0; a < k; a++) {
-    const row = (j * k + a) * k;
-    for (let b = 0; b < k; b++) {
-      let sum = blocks[row + b];
-      for (let c = 0; c < b; c++) sum -= blocks[row + c] * l[b * k + c];
-      blocks[row + b] = sum / l[b * k + b];
-    }
-  }
-}
-
-/** Block j less T_j T_jᵀ. */
-function subtractSquare(blocks: Float64Array, t: Float64Array, j: number, k: number): void {
-  for (let a = 0; a < k; a++) {
-    for (let b = 0; b < k; b++) {
-      let sum = 0;
-      for (let c = 0; c < k; c++) sum += t[(j * k + a) * k + c] * t[(j * k + b) * k + c];
-      blocks[(j * k + a) * k + b] -= sum;
-    }
-  }
 }
