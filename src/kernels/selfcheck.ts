@@ -69,6 +69,12 @@ const calls: Record<keyof AllKernels, readonly Call[]> = {
   ],
   unfold: [(k, { x, out }) => k.unfold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
   fold: [(k, { x, out }) => k.fold(1, 2, 7, N, 3, 2, 2, 1, 1, 1, 1, 2, 3, N, x, out)],
+  correlatePlanes: [
+    (k, { x, y, out, more }) =>
+      k.correlatePlanes(2, 3, 7, N, 1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 7, N, false, false, 10, N + 8, more, x, y, out),
+    (k, { x, y, out, more }) =>
+      k.correlatePlanes(2, 3, 7, N, 1, 1, 1, 1, 3, 3, 2, 2, 1, 1, 4, N >> 1, true, true, 9, N + 8, more, x, y, out),
+  ],
   maxPool: [
     (k, { x, out }) => k.maxPool(3, 8, N, 2, 2, 2, 2, 0, 0, 4, 20, x, out, 0),
     (k, { x, out, more }) => {

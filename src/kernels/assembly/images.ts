@@ -1,6 +1,7 @@
 // Images, [channels, height, width]: windows copied out and added back, pooling, and a scale and shift per channel.
 
 import { affine } from "./elementwise";
+import { multiplyAdd } from "./fused";
 
 const ZERO = memory.data<f32>([0, 0, 0, 0]);
 
@@ -103,6 +104,91 @@ export function fold<T>(
   dw: i32, oh: i32, ow: i32, y: usize, x: usize,
 ): void {
   windows<T>(n, channels, height, width, kh, kw, sh, sw, top, left, dh, dw, oh, ow, x, y, true);
+}
+
+/**
+ * Correlates every plane [height, width] of n images with windows of its channel's own weights [kh, kw], turned by half a turn
+ * where `turned`: y[i, c, oy, ox] = Σ w[c, ky, kx] x[i, c, …] (or +=). Elements of x are gh and gw apart from the place (top, left)
+ * of a plane of zeros, whose windows begin sh and sw apart; gw or sw is 1. That plane is the scratch memory, [rows, sw, half]: places of a row
+ * that are sw apart lie beside each other, so that neighbouring windows do; four rows of y are made at once.
+ */
+export function correlatePlanes<T>(
+  n: i32, channels: i32, height: i32, width: i32, gh: i32, gw: i32, top: i32, left: i32, kh: i32, kw: i32, sh: i32,
+  sw: i32, dh: i32, dw: i32, oh: i32, ow: i32, turned: bool, adding: bool, rows: i32, half: i32, scratch: usize,
+  x: usize, w: usize, y: usize,
+): void {
+  const size = sizeof<T>();
+  const lanes = 16 / <i32>size;
+  const phase = <usize>half * size, row = <usize>sw * phase;
+  const down = <usize>sh * row;
+  const taps = <usize>(kh * kw) * size;
+  const next = turned ? -<isize>size : <isize>size;
+  const across = <usize>ow * size;
+  // Behind the plane, room for what is left of a vector.
+  const spare = scratch + <usize>rows * row;
+  const start = <usize>(left % sw) * phase + <usize>(left / sw) * size;
+  clear(<usize>rows * row, scratch);
+  for (let i = 0; i < n; i++) {
+    let weights = w;
+    for (let c = 0; c < channels; c++) {
+      let to = scratch + <usize>top * row;
+      for (let r = 0; r < height; r++, to += <usize>gh * row, x += <usize>width * size) {
+        if (sw == 1 && gw == 1) {
+          line<T>(<usize>width * size, x, to + start, false);
+          continue;
+        }
+        // One phase after the other: one of sw and gw is 1.
+        for (let q = 0; q < min<i32>(sw, width); q++) {
+          let at = to + <usize>((left + q) % sw) * phase + <usize>((left + q) / sw) * size;
+          for (let j = q; j < width; j += sw, at += <usize>gw * size) store<T>(at, load<T>(x + <usize>j * size));
+        }
+      }
+      for (let oy = 0; oy < oh; oy += 4) {
+        const first = scratch + <usize>oy * down;
+        for (let ox = 0; ox < ow; ox += lanes) {
+          let from = first + <usize>ox * size;
+          let k = turned ? weights + taps - size : weights;
+          let a0 = v128.splat<T>(0), a1 = a0, a2 = a0, a3 = a0;
+          for (let ky = 0; ky < kh; ky++, from += <usize>dh * row) {
+            for (let kx = 0, at = from, place = 0; kx < kw; kx++) {
+              const v = v128.splat<T>(load<T>(k));
+              const second = at + down, third = second + down;
+              a0 = multiplyAdd<T>(v, v128.load(at), a0);
+              a1 = multiplyAdd<T>(v, v128.load(second), a1);
+              a2 = multiplyAdd<T>(v, v128.load(third), a2);
+              a3 = multiplyAdd<T>(v, v128.load(third + down), a3);
+              k += next;
+              // dw places on: so many phases, and back to the first one with the next number.
+              at += <usize>dw * phase;
+              place += dw;
+              for (; place >= sw; place -= sw) at += size - row;
+            }
+          }
+          const bytes = min<usize>(16, across - <usize>ox * size);
+          const t = y + <usize>(oy * ow + ox) * size;
+          put<T>(bytes, a0, spare, t, adding);
+          if (oy + 1 < oh) put<T>(bytes, a1, spare, t + across, adding);
+          if (oy + 2 < oh) put<T>(bytes, a2, spare, t + 2 * across, adding);
+          if (oy + 3 < oh) put<T>(bytes, a3, spare, t + 3 * across, adding);
+        }
+      }
+      y += <usize>oh * across;
+      weights += taps;
+    }
+  }
+}
+
+/** Writes, or adds, so many bytes of a vector. */
+function put<T>(bytes: usize, v: v128, spare: usize, y: usize, adding: bool): void {
+  if (bytes == 16) {
+    v128.store(y, adding ? v128.add<T>(v128.load(y), v) : v);
+    return;
+  }
+  v128.store(spare, v);
+  for (let i: usize = 0; i < bytes; i += sizeof<T>()) {
+    const one = load<T>(spare + i);
+    store<T>(y + i, adding ? load<T>(y + i) + one : one);
+  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { allocateFloats, bytesPerElement, type DType, type Pointer, scope } from
 import { pair, sides } from "../attributes.ts";
 import { chunkLength } from "../chunks.ts";
 import type { LinearSite, Shape } from "../parameters.ts";
+import { correlateChannels, type Planes } from "../planes.ts";
 import type { ForwardPass, Node, Primitive, SiteSide, SiteUse } from "../primitive.ts";
 import { product } from "../product.ts";
 import { siteRules } from "../rules.ts";
@@ -192,6 +193,19 @@ function tiledOf(
   return pays(tiled) ? tiled : undefined;
 }
 
+/** Channels with windows of their own, where each output has one; not sequences, of which few rows are made at once. */
+function planesOf({ groups = 1, outputs, inputs }: LinearSite, windows: Windows, back: boolean): Planes | undefined {
+  const { kernel, stride, dilation, padding, image, grid } = windows;
+  const [channels, ...size] = image;
+  if (groups !== outputs || inputs !== sizeOf(kernel) || Math.min(grid[0], size[0]) === 1) return undefined;
+  const [top, , left] = padding;
+  const common = { channels, kernel, dilation };
+  if (!back) return { ...common, from: size, gap: [1, 1], top, left, stride, to: grid };
+  const [above, before] = [dilation[0] * (kernel[0] - 1) - top, dilation[1] * (kernel[1] - 1) - left];
+  if (Math.min(above, before) < 0) return undefined;
+  return { ...common, from: grid, gap: stride, top: above, left: before, stride: [1, 1], to: size };
+}
+
 /** y = W · columns of x (or +=) for a number of images. */
 function correlate(
   pass: ForwardPass,
@@ -206,6 +220,11 @@ function correlate(
   const tiled = tiledOf(site, windows, pass.dtype, false);
   if (tiled !== undefined) {
     correlateTiles(pass, tiled, slabs, x, w, y, false, add);
+    return;
+  }
+  const planes = planesOf(site, windows, false);
+  if (planes !== undefined) {
+    correlateChannels(pass, planes, slabs, x, w, y, false, add);
     return;
   }
   eachBlock(pass, site, windows, slabs, x, w, y, false, (b) => {
@@ -236,6 +255,11 @@ function spread(
   const tiled = tiledOf(site, windows, pass.dtype, true);
   if (tiled !== undefined) {
     correlateTiles(pass, tiled, slabs, y, w, x, true, true);
+    return;
+  }
+  const planes = planesOf(site, windows, true);
+  if (planes !== undefined) {
+    correlateChannels(pass, planes, slabs, y, w, x, true, true);
     return;
   }
   eachBlock(pass, site, windows, slabs, x, w, y, true, (b) => {
