@@ -11,6 +11,7 @@ import {
   dataset,
   dense,
   evaluate,
+  type Fit,
   gather,
   gaussian,
   gradient,
@@ -153,6 +154,26 @@ describe("batches of an async iterable are gathered", () => {
     const posterior = await approximation.fit(await gather(streamed()));
     expect(posterior.covariance().data).toEqual(approximation.posterior(due).covariance().data);
   });
+
+  test.each(["full", "diagonal", "kronecker"] as const)(
+    "or not kept, of one pass: their sums add, %s",
+    async (structure) => {
+      const approximation = laplace(net, { likelihood: "regression", structure, checks: false });
+      const due = await approximation.fit(data);
+      let sums: Fit | undefined;
+      for await (const batch of streamed()) {
+        const next = await approximation.sum(batch);
+        sums = sums?.merge(next) ?? next;
+      }
+      const found = approximation.posterior(sums as Fit);
+      expect(found.examples).toBe(4);
+      expect(found.curvature.dense().data).toBeAllClose(due.curvature.dense().data, {
+        relative: 1e-12,
+        absolute: 1e-12,
+      });
+      expect(found.logMarginalLikelihood()).toBeCloseTo(due.logMarginalLikelihood(), 10);
+    },
+  );
 
   test("to be trained on", async () => {
     const [one, other] = [make(), make()];

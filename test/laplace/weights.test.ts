@@ -17,6 +17,7 @@ import {
   flatten,
   gaussian,
   gradient,
+  heteroscedastic,
   type LaplaceOptions,
   laplace,
   loadFit,
@@ -57,6 +58,11 @@ const subjects: Record<string, () => Subject> = {
   classes: () => ({ net: mlp(3), data: dataset(x, labels(7, 3)), likelihood: "classification" }),
   "one logit": () => ({ net: mlp(1), data: dataset(x, labels(7, 2)), likelihood: "binary" }),
   counts: () => ({ net: mlp(1), data: dataset(x, labels(7, 4)), likelihood: poisson() }),
+  "numbers, and noises that depend on the input": () => ({
+    net: mlp(2),
+    data: dataset(x, randomNormal([7, 1], { seed: 3 })),
+    likelihood: heteroscedastic(),
+  }),
   images: () => ({
     net: chain(
       { inputs: [1, 4, 4], seed: 2, dtype: "float64" },

@@ -2,7 +2,22 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chain, dense, laplace, OptionError, Random, randomNormal, tanh, type Weights } from "../../src/index.ts";
+import {
+  chain,
+  dense,
+  laplace,
+  OptionError,
+  Random,
+  randomNormal,
+  solver,
+  tanh,
+  type Weights,
+} from "../../src/index.ts";
+import { bringAll } from "../../src/structures/all.ts";
+import type { Structure } from "../../src/structures/curvature.ts";
+import { table } from "../../src/structures/table.ts";
+
+bringAll();
 
 const make = () => chain({ inputs: 2, seed: 3, dtype: "float64" }, dense(4, tanh), dense(3, tanh), dense(1));
 const data = { x: randomNormal([15, 2], { seed: 1 }), y: randomNormal([15, 1], { seed: 2 }) };
@@ -55,6 +70,29 @@ describe("so many weights", () => {
     const inner = await fit({ mostVariable: 5, of: part });
     expect(Array.from(inner.indices).every((index) => part.indices.includes(index))).toBe(true);
   });
+
+  test.each(table().map(({ name }) => name))(
+    "are those of their positions, or refused as these are: %s",
+    async (structure: Structure) => {
+      const net = make();
+      const options = { likelihood: "regression", structure, points: data.x, checks: false } as const;
+      const fitted = async (weights: Weights) =>
+        laplace(net, { ...options, solver: solver({ tolerance: 1e-13 }), weights }).fit(data);
+      const all = await laplace(net, { ...options, structure: "diagonal" }).fit(data);
+      for (const weights of [{ largest: 9 }, { mostVariable: 9, of: all }, { random: 9, seed: 4 }]) {
+        const { indices } = await fitter(net)(weights, "diagonal");
+        const due = await fitted({ indices }).catch((error: unknown) => error as Error);
+        const found = await fitted(weights).catch((error: unknown) => error as Error);
+        if (due instanceof Error || found instanceof Error) {
+          expect([found, due]).toEqual([expect.any(OptionError), expect.any(OptionError)]);
+          continue;
+        }
+        expect(Array.from(found.indices)).toEqual(Array.from(indices));
+        expect(found.predict(data.x).variance).toBeAllClose(due.predict(data.x).variance);
+        expect(found.logMarginalLikelihood()).toBeCloseTo(due.logMarginalLikelihood(), 10);
+      }
+    },
+  );
 
   test("at random: by the seed, without repetition, all equally often", async () => {
     const fit = fitter();
