@@ -85,8 +85,11 @@ export function portableNormalDensity(x: number): number {
   return DENSITY_AT_0 * portableExp(-0.5 * x * x);
 }
 
-/** The standard normal distribution function, to about 1e-15 absolutely: Φ(x) = ½ + φ(x) Σ x^(2k+1) / (2k+1)!! (Marsaglia 2004). */
-export function portableNormalCdf(x: number): number {
+/**
+ * The standard normal distribution function, to about 1e-15 absolutely: Φ(x) = ½ + φ(x) Σ x^(2k+1) / (2k+1)!! (Marsaglia 2004).
+ * @param density φ(x), where it is known
+ */
+export function portableNormalCdf(x: number, density: number = portableNormalDensity(x)): number {
   if (x < -FAR_OUT) return 0;
   if (x > FAR_OUT) return 1;
   let [sum, term] = [0, x];
@@ -94,5 +97,5 @@ export function portableNormalCdf(x: number): number {
     sum += term;
     term *= (x * x) / (2 * k + 1);
   }
-  return 0.5 + sum * portableNormalDensity(x);
+  return 0.5 + sum * density;
 }

@@ -1,8 +1,9 @@
 // laplace evaluate: a model's predictions against the truth of a table, beside the baseline.
 
 import { Command } from "commander";
-import { tableScores } from "laplace-ts";
+import { coverageByGroup, type TableRegions, tableScores } from "laplace-ts";
 import { TableError } from "../errors.ts";
+import { shareText } from "../model/guarantee-text.ts";
 import { baselineMetrics, classMetrics, type Metrics, type ScoredNumbers, scoredMetrics } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
 import { columnAt } from "../model/rows.ts";
@@ -11,6 +12,7 @@ import { Progress, plain, printJson, printNote, printRepeated } from "../output/
 import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder, isRowError, named } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
+import { guaranteedRegions, guaranteeEncoder } from "./guaranteed.ts";
 import { asWritten, notesOf, readModel } from "./model.ts";
 import { readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
 
@@ -18,6 +20,9 @@ interface Options extends TableOptions {
   readonly onError: "stop" | "skip";
   readonly json?: true;
 }
+
+/** That of the guaranteed intervals or sets whose coverage is counted. */
+const LEVEL = 0.9;
 
 /** The command. */
 export function evaluateCommand(): Command {
@@ -47,6 +52,8 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     number[]
   >;
   const [probabilities, logs]: [number[][], number[][]] = [[], []];
+  const encodeOthers = guaranteeEncoder(model, table);
+  const regions: TableRegions[] = [];
   let [far, dropped] = [0, 0];
   for await (const batch of table.batches) {
     const truths = new Map<readonly string[], number>();
@@ -67,6 +74,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
     const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
     const own = encoded.rows.map((row) => model.encoding.ofTarget(truths.get(row) ?? 0));
     truth.push(...own);
+    regions.push(...guaranteedRegions(model, encodeOthers(encoded), [LEVEL]));
     if (target.kind === "number") {
       const { mean = [], lower = [], upper = [] } = predicted;
       const found = { mean, lower, upper, ...tableScores(predicted, own) };
@@ -90,6 +98,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const { baseline: reference } = notesOf(model);
   const baseline: Metrics =
     reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth);
+  const guaranteed = coverageOf(regions, truth);
   unreadable.print();
   if (options.json) {
     printJson({
@@ -102,6 +111,7 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
       far,
       metrics,
       baseline,
+      ...(guaranteed !== undefined && { guarantee: { level: LEVEL, ...guaranteed } }),
     });
     return;
   }
@@ -113,9 +123,43 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const lines = [
     line("rows", `${truth.length.toLocaleString("en")}, ${left.join(", ")}`),
     ...metricLines(task, metrics, baseline),
+    ...(guaranteed === undefined ? [] : [line("guarantee", guaranteedText(guaranteed, task))]),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
   printNote(
     `Rows that ${plain(modelPath)} was fitted to flatter it; laplace inspect shows what it did on held-out rows.`,
   );
+}
+
+/** How often guaranteed intervals or sets hold the truth; undefined where there are none. */
+function coverageOf(regions: readonly TableRegions[], truth: readonly number[]) {
+  if (regions.length === 0) return undefined;
+  const all = <T>(pick: (one: TableRegions) => ArrayLike<T> | undefined) =>
+    regions.flatMap((one) => Array.from(pick(one) ?? []));
+  const [lower, upper, sets] = [all((one) => one.lower), all((one) => one.upper), all((one) => one.sets)];
+  const classes = sets.length > 0;
+  const [{ samples, coverage, range }] = coverageByGroup(
+    classes ? { sets } : { lower, upper },
+    truth,
+    new Float64Array(truth.length),
+  );
+  const endless = lower.filter((low, i) => !Number.isFinite(low) || !Number.isFinite(upper[i])).length;
+  const size = sets.reduce((sum, set) => sum + set.length / sets.length, 0);
+  return {
+    samples,
+    coverage,
+    range,
+    classesInSet: classes ? size : undefined,
+    endless: classes ? undefined : endless,
+  };
+}
+
+/** That in words. */
+function guaranteedText(found: NonNullable<ReturnType<typeof coverageOf>>, task: string): string {
+  const { samples, coverage, range, classesInSet, endless = 0 } = found;
+  const what = task === "classification" ? "sets" : "intervals";
+  const size = classesInSet === undefined ? "" : `, of ${classesInSet.toFixed(2)} classes on average`;
+  const open = endless > 0 ? `; ${endless.toLocaleString("en")} of them are endless` : "";
+  const between = range.map(shareText).join(" to ");
+  return `${shareText(LEVEL)} ${what} held ${shareText(coverage)} of ${samples.toLocaleString("en")} rows (rows like these: ${between})${size}${open}`;
 }

@@ -39,6 +39,7 @@ import {
   fraction,
   integer,
   listed,
+  MOST_CORES,
   type Reading,
   readOptions,
   type TableOptions,
@@ -76,9 +77,6 @@ interface Options extends TableOptions {
   readonly cores: number;
   readonly json?: true;
 }
-
-/** Each takes memory of its own, and a fit has a dozen things to do. */
-const MOST_CORES = 8;
 
 /** The command. */
 export function fitCommand(): Command {

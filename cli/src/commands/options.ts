@@ -6,6 +6,9 @@ import { checkDateFormat, type DateFormat, OptionError, type TableFormatOptions 
 import { UsageError } from "../errors.ts";
 import type { ReadOptions } from "../table/csv.ts";
 
+/** Threads by default at most: each takes memory of its own. */
+export const MOST_CORES = 8;
+
 /** Options of every command that reads a table. */
 export interface TableOptions {
   readonly encoding?: string;

@@ -58,7 +58,7 @@ export async function trainedLines(
       for (let first = 0; first < lines.length; first += ROWS) {
         const rows = Math.min(ROWS, lines.length - first);
         const x = examples.x.subarray(first * width, (first + rows) * width);
-        yield { text: writer.lines(new Array(rows).fill([]), await predict({ x, width })), rows };
+        yield { text: writer.lines(new Array(rows).fill([]), writer.added(await predict({ x, width }))), rows };
       }
     }
     return { appended: writer.appended, header: writer.header, batches: batches(), repeated: [] };
@@ -89,7 +89,8 @@ export async function trainedLines(
       );
       if (examples.lines.length === 0) continue;
       checkWidth(examples, model.posterior.net, advice);
-      yield { text: writer.lines(examples.table?.rows ?? [], await predict(examples)), rows: examples.lines.length };
+      const added = writer.added(await predict(examples));
+      yield { text: writer.lines(examples.table?.rows ?? [], added), rows: examples.lines.length };
     }
   }
   return { appended: writer.appended, header: writer.header, batches: batches(), repeated: table.repeated };

@@ -1,10 +1,11 @@
 // laplace predict: a model's predictions beside the columns of a table, row by row, however long the table is.
 
+import { availableParallelism } from "node:os";
 import { Command } from "commander";
-import { type TableModel, type TableRegions, tableRegions } from "laplace-ts";
+import type { TableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
-import { type PredictedLines, predictionWriter } from "../output/predictions.ts";
+import type { PredictedLines } from "../output/predictions.ts";
 import { openOutput } from "../output/stream.ts";
 import { Progress, plain, printJson, printNote, printRepeated } from "../output/terminal.ts";
 import { Unreadable } from "../output/unreadable.ts";
@@ -12,13 +13,26 @@ import { batchEncoder, type OnSkip } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import type { Batch } from "../table/records.ts";
 import { turn } from "../turn.ts";
+import { guaranteeEncoder } from "./guaranteed.ts";
 import { asWritten, notesOf, readFitted } from "./model.ts";
-import { levels, readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
+import {
+  integer,
+  levels,
+  MOST_CORES,
+  readOptions,
+  type TableOptions,
+  withJson,
+  withOnError,
+  withTableOptions,
+} from "./options.ts";
+import { inOrder, predictionLanes } from "./predict-lanes.ts";
+import { writerOf } from "./predict-rows.ts";
 import { trainedLines } from "./predict-trained.ts";
 
 interface Options extends TableOptions {
   readonly output: string;
   readonly interval?: number[];
+  readonly cores: number;
   readonly onError: "stop" | "skip";
   readonly json?: true;
 }
@@ -37,6 +51,12 @@ export function predictCommand(): Command {
       "--interval <levels>",
       "levels of the intervals of numbers, and of what a model of fit --guarantee guarantees, between commas (default: 0.9)",
       levels,
+    )
+    .option(
+      "--cores <n>",
+      "threads that predict side by side; the predictions are the same (default: all cores, 8 at most)",
+      integer(1),
+      Math.min(availableParallelism(), MOST_CORES),
     );
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
@@ -75,12 +95,14 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   const out = await openOutput(output);
   let rows = 0;
   let far = "encoding" in fitted ? 0 : undefined;
+  const farColumns = new Map<string, number>();
   try {
     await out.write(lines.header);
     for await (const batch of lines.batches) {
       await out.write(batch.text);
       rows += batch.rows;
       if (batch.far !== undefined) far = (far ?? 0) + batch.far;
+      for (const [name, count] of batch.farColumns ?? []) farColumns.set(name, (farColumns.get(name) ?? 0) + count);
       progress.show(() => `${rows.toLocaleString("en")} rows predicted`);
       await turn();
     }
@@ -94,12 +116,30 @@ async function run(modelPath: string, data: string, options: Options): Promise<v
   printRepeated(lines.repeated);
   if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);
   unreadable.print();
-  if (json) printJson({ rows, skipped, far, unreadable: unreadable.counts, columns: lines.appended, files: [output] });
-  else if (!piped) {
+  const byColumn = [...farColumns].sort((a, b) => b[1] - a[1]);
+  if (json) {
+    const columns = lines.appended;
+    const counts = {
+      unreadable: unreadable.counts,
+      ...(far !== undefined && { farColumns: Object.fromEntries(byColumn) }),
+    };
+    printJson({ rows, skipped, far, ...counts, columns, files: [output] });
+  } else if (!piped) {
     const skips = skipped > 0 ? `, ${skipped} skipped` : "";
-    const farther = far === undefined ? "" : `, ${far} far from the training data`;
+    const farther = far === undefined ? "" : `, ${far} far from the training data${farText(byColumn)}`;
     printNote(`${rows.toLocaleString("en")} rows predicted${skips}${farther}: ${plain(output)}`);
   }
+}
+
+/** Columns that are named; the others are counted. */
+const COLUMNS = 3;
+
+/** Which columns made rows far. */
+function farText(byColumn: readonly (readonly [name: string, rows: number])[]): string {
+  if (byColumn.length === 0) return "";
+  const named = byColumn.slice(0, COLUMNS).map(([name, rows]) => `"${plain(name)}" ${rows.toLocaleString("en")}`);
+  const more = byColumn.length > COLUMNS ? `, ${byColumn.length - COLUMNS} more columns` : "";
+  return ` (by unusual values: ${named.join(", ")}${more})`;
 }
 
 /** The lines of a table by a model that `laplace fit` wrote. @throws TableError, UsageError */
@@ -111,31 +151,24 @@ async function tableLines(
   unreadable: Unreadable,
 ): Promise<PredictedLines> {
   const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
+  const { interval = [0.9], cores } = options;
+  const { names, delimiter } = table;
+  const written = { names, delimiter, levels: interval };
   const encode = batchEncoder(model, table, skip, unreadable.add);
-  const { guarantee } = model;
-  const { interval: levels = [0.9] } = options;
-  const writer = predictionWriter(model.encoding.target, table.names, table.delimiter, {
-    levels,
-    guaranteed: guarantee !== undefined,
-  });
-  // Each model of the guarantee reads rows by an encoding of its own.
-  const others = guarantee?.models.map((one) => ({ one, encode: batchEncoder(one, table) })) ?? [];
-  const regionsOf = (rows: Batch): TableRegions[] => {
-    if (guarantee === undefined) return [];
-    const predictions = others.map(({ one, encode }) => {
-      const { x, unusual, gaps } = encode(rows);
-      return one.predictEncoded(x, unusual, gaps);
-    });
-    return levels.map((level) => tableRegions(guarantee, predictions, { level }));
+  const encodeOthers = guaranteeEncoder(model, table);
+  const writer = writerOf(model, written);
+  const lanes = predictionLanes(model, written, cores);
+  const start = (batch: Batch) => {
+    const { rows, lines, x, unusual, gaps } = encode(batch);
+    if (rows.length === 0) return undefined;
+    const done = lanes.do({ own: { x, unusual, gaps }, others: encodeOthers({ rows, lines }) });
+    return done.then(({ added, ...far }) => ({ text: writer.lines(rows, added), rows: rows.length, ...far }));
   };
   async function* batches() {
-    for await (const batch of table.batches) {
-      const encoded = encode(batch);
-      if (encoded.rows.length === 0) continue;
-      const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
-      const far = predicted.far.filter((one) => one).length;
-      const text = writer.lines(encoded.rows, predicted, regionsOf(encoded));
-      yield { text, rows: predicted.rows, far };
+    try {
+      yield* inOrder(table.batches, start, lanes.most);
+    } finally {
+      lanes.close();
     }
   }
   return { appended: writer.appended, header: writer.header, batches: batches(), repeated: table.repeated };

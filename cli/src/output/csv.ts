@@ -2,12 +2,24 @@
 
 const QUOTED = /["\n\r]/;
 
-/** A line of CSV (RFC 4180), quoted where it must be. */
-export function csvLine(cells: readonly string[], delimiter: string): string {
+/** Cells of a line of CSV (RFC 4180), quoted where they must be. */
+export function csvCells(cells: readonly string[], delimiter: string): string {
+  const whole = cells.join(delimiter);
+  // Nearly always nothing is to be quoted, and as many delimiters are there as stand between cells.
+  if (!QUOTED.test(whole) && occurrences(whole, delimiter) === cells.length - 1) return whole;
   const quote = (cell: string) =>
     QUOTED.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell;
-  return `${cells.map(quote).join(delimiter)}\n`;
+  return cells.map(quote).join(delimiter);
 }
+
+function occurrences(text: string, sign: string): number {
+  let count = 0;
+  for (let at = text.indexOf(sign); at >= 0; at = text.indexOf(sign, at + sign.length)) count++;
+  return count;
+}
+
+/** A line of CSV. */
+export const csvLine = (cells: readonly string[], delimiter: string): string => `${csvCells(cells, delimiter)}\n`;
 
 /** Powers of ten that a double holds exactly. */
 const POWERS = Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));

@@ -1,11 +1,11 @@
 // Predictions as CSV: a table's rows as they are, and beside them what a model predicts.
 
 import { type TableModel, type TablePrediction, type TableRegions, tableQuantiles } from "laplace-ts";
-import { csvLine, digits } from "./csv.ts";
+import { csvCells, csvLine, digits } from "./csv.ts";
 
-/** What is written of what a model predicts; `far` where it knows what is. */
+/** What is written of what a model predicts; `far`, and the columns that are `unusual`, where it knows what is. */
 export type Written = Omit<TablePrediction, "far" | "unusual" | "functionVariance"> &
-  Partial<Pick<TablePrediction, "far">>;
+  Partial<Pick<TablePrediction, "far" | "unusual">>;
 
 /** What a model predicts: a number, or one of some classes. */
 export type Predicted = Pick<TableModel["encoding"]["target"], "kind"> & { readonly classes?: readonly string[] };
@@ -16,8 +16,10 @@ export interface PredictionWriter {
   readonly appended: readonly string[];
   /** The line with the names of all columns. */
   readonly header: string;
-  /** The lines of some rows. @param guaranteed intervals or sets that hold their level, for each level */
-  lines(rows: readonly (readonly string[])[], predicted: Written, guaranteed?: readonly TableRegions[]): string;
+  /** The added cells of some rows, a text for each. @param guaranteed intervals or sets that hold their level, for each level */
+  added(predicted: Written, guaranteed?: readonly TableRegions[]): string[];
+  /** The lines of some rows with their added cells. */
+  lines(rows: readonly (readonly string[])[], added: readonly string[]): string;
 }
 
 /** What is written beside the mean and its like. */
@@ -30,9 +32,17 @@ export interface WrittenColumns {
   readonly guaranteed?: boolean;
 }
 
+/** The lines of a batch; how many of its rows are far, and how many each column made so. */
+interface PredictedBatch {
+  readonly text: string;
+  readonly rows: number;
+  readonly far?: number;
+  readonly farColumns?: readonly (readonly [name: string, rows: number])[];
+}
+
 /** Predictions of a whole file, as they are written. */
-export interface PredictedLines extends Omit<PredictionWriter, "lines"> {
-  readonly batches: AsyncIterable<{ readonly text: string; readonly rows: number; readonly far?: number }>;
+export interface PredictedLines extends Omit<PredictionWriter, "added" | "lines"> {
+  readonly batches: AsyncIterable<PredictedBatch>;
   /** Lines of headers that were repeated among the rows, and left out, as far as the table has been read. */
   readonly repeated: readonly number[];
 }
@@ -48,17 +58,22 @@ export function predictionWriter(
   return {
     appended,
     header: csvLine([...names, ...appended], delimiter),
-    lines(rows, predicted, regions = []) {
+    added(predicted, regions = []) {
       const write = cellWriter(target, predicted, levels);
       const own = appended.length - regions.length * (target.kind === "number" ? 2 : 1);
       const cells: string[] = [];
-      const lines = rows.map((row, i) => {
-        for (let j = 0; j < row.length; j++) cells[j] = row[j];
-        write(i, cells, row.length);
-        writeRegions(target, regions, i, cells, row.length + own);
-        return csvLine(cells, delimiter);
+      return Array.from({ length: predicted.rows }, (_, i) => {
+        write(i, cells, 0);
+        writeRegions(target, regions, i, cells, own);
+        return csvCells(cells, delimiter);
       });
-      return lines.join("");
+    },
+    lines(rows, added) {
+      let text = "";
+      for (const [i, row] of rows.entries()) {
+        text += row.length === 0 ? `${added[i]}\n` : `${csvCells(row, delimiter)}${delimiter}${added[i]}\n`;
+      }
+      return text;
     },
   };
 }
@@ -77,16 +92,16 @@ function appendedNames(
   const sure = percents.flatMap((percent) =>
     kind === "number" ? [`guaranteed_lower${percent}`, `guaranteed_upper${percent}`] : [`guaranteed_set${percent}`],
   );
-  const all = [...own, "epistemic_share", ...(far ? ["far"] : []), ...(guaranteed ? sure : [])];
+  const all = [...own, "epistemic_share", ...(far ? ["far", "far_columns"] : []), ...(guaranteed ? sure : [])];
   const clash = all.some((name) => names.includes(name));
   return clash ? all.map((name) => `laplace_${name}`) : all;
 }
 
-/** Between the classes of a set. */
+/** Between the classes of a set, and between columns. */
 const BETWEEN = " | ";
 
-/** A class in a set; in quotation marks where its name could be taken for several. */
-const inSet = (name: string) =>
+/** A name in a list; in quotation marks where it could be taken for several. */
+const listed = (name: string) =>
   /[|"]/.test(name) || name.trim() !== name || name === "" ? JSON.stringify(name) : name;
 
 function writeRegions(
@@ -97,7 +112,7 @@ function writeRegions(
   at: number,
 ): void {
   for (const { lower, upper, sets } of regions) {
-    if (sets !== undefined) into[at++] = sets[i].map((c) => inSet(classes[c])).join(BETWEEN);
+    if (sets !== undefined) into[at++] = sets[i].map((c) => listed(classes[c])).join(BETWEEN);
     else for (const bound of [lower, upper]) into[at++] = digits(bound?.[i] ?? Number.NaN);
   }
 }
@@ -107,10 +122,12 @@ type WriteCells = (i: number, into: string[], at: number) => void;
 
 /** The cells of the added columns, by the row's place. */
 function cellWriter({ kind, classes = [] }: Predicted, predicted: Written, levels: readonly number[]): WriteCells {
-  const { mean, sd, lower, upper, probabilities, predicted: labels, epistemic, far } = predicted;
+  const { mean, sd, lower, upper, probabilities, predicted: labels, epistemic, far, unusual } = predicted;
   const last = (i: number, into: string[], at: number) => {
     into[at] = digits(epistemic[i]);
-    if (far !== undefined) into[at + 1] = far[i] ? "true" : "false";
+    if (far === undefined) return;
+    into[at + 1] = far[i] ? "true" : "false";
+    into[at + 2] = (unusual?.[i] ?? []).map(listed).join(BETWEEN);
   };
   if (kind === "number") {
     const bounds = levels.flatMap((level) => {
