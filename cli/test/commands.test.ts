@@ -113,8 +113,14 @@ test("what is far is flagged", async () => {
       .trim()
       .split("\n")
       .slice(1)
-      .map((line) => line.split(",").at(-1)),
-  ).toEqual(["false", "true", "true"]);
+      .map((line) => line.split(",").slice(-2)),
+  ).toEqual([
+    ["false", ""],
+    ["true", "Temp"],
+    ["true", "Date"],
+  ]);
+  const said = await laplace(["predict", model, "-", "-o", at("far.csv")], { input });
+  expect(said.stderr).toContain('2 far from the training data (by unusual values: "Temp" 1, "Date" 1)');
 });
 
 test("Parquet predicts as CSV does", async () => {
@@ -125,7 +131,7 @@ test("Parquet predicts as CSV does", async () => {
     stdout
       .trim()
       .split("\n")
-      .map((line) => line.split(",").slice(-6).join());
+      .map((line) => line.split(",").slice(-7).join());
   expect(added(parquet)).toEqual(added(csv));
   const piped = await laplace(["predict", model, "-"], { input: readFileSync("cli/test/airquality.parquet") });
   expect(piped.code).toBe(1);
@@ -137,7 +143,7 @@ test("columns that are there already get a prefix, and delimiters stay", async (
   const { stdout } = await laplace(["predict", model, "-"], { input });
   const [header, row] = stdout.trim().split("\n");
   expect(header).toBe(
-    "Date;Solar.R;Wind;Temp;far;laplace_mean;laplace_sd;laplace_lower90;laplace_upper90;laplace_epistemic_share;laplace_far",
+    "Date;Solar.R;Wind;Temp;far;laplace_mean;laplace_sd;laplace_lower90;laplace_upper90;laplace_epistemic_share;laplace_far;laplace_far_columns",
   );
   expect(row).toContain('"a;b ""c"""');
 });

@@ -41,7 +41,10 @@ describe.each(cases)("$name", ({ name, target, rows, task }) => {
     const [header, ...lines] = readFileSync(predictions, "utf8").trim().split("\n");
     const input = readFileSync(data, "utf8").trim().split(/\r?\n/);
     expect(lines.length).toBe(input.length - 1);
-    const added = task === "regression" ? "mean,sd,lower90,upper90,epistemic_share,far" : "epistemic_share,far";
+    const added =
+      task === "regression"
+        ? "mean,sd,lower90,upper90,epistemic_share,far,far_columns"
+        : "epistemic_share,far,far_columns";
     expect(header.endsWith(added)).toBe(true);
     expect(lines.every((line, i) => line.startsWith(input[i + 1].replaceAll('"', "")))).toBe(true);
 

@@ -1,7 +1,7 @@
 // Who predicts the rows of a table: this thread, and others beside it, in whatever order; what comes of rows is the same to the bit.
 
 import { Worker } from "node:worker_threads";
-import { saveTableModel, type TableModel } from "laplace-ts";
+import { kernels, saveTableModel, type TableModel } from "laplace-ts";
 import { turn } from "../turn.ts";
 import { predictRows, type RowsDone, type RowsJob, type Written } from "./predict-rows.ts";
 
@@ -64,6 +64,9 @@ export function predictionLanes(
   cores: number,
   file = new URL("./predict-thread.js", import.meta.url),
 ): PredictionLanes {
+  // The cores have a batch each: products that were cut for all of them would wait for each other.
+  const { threads: before } = kernels.info();
+  kernels.setThreads(1);
   let threads: Thread[] | undefined;
   let seen = 0;
   const others = () => {
@@ -83,6 +86,7 @@ export function predictionLanes(
       return found ?? predictRows(model, written, job);
     },
     close() {
+      kernels.setThreads(before);
       for (const thread of threads ?? []) thread.end();
     },
   };

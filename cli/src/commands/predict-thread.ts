@@ -1,9 +1,10 @@
 // A thread that predicts rows, batch by batch.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { loadTableModel } from "laplace-ts";
+import { kernels, loadTableModel } from "laplace-ts";
 import { predictRows, type RowsJob, type Written } from "./predict-rows.ts";
 
+kernels.setThreads(1);
 const { bytes, written } = workerData as { readonly bytes: Uint8Array; readonly written: Written };
 const model = loadTableModel(bytes);
 

@@ -91,6 +91,7 @@ export function scoredMetrics(scored: ScoredNumbers, truth: ArrayLike<number>): 
     intervalCoverage: meanOf(inside),
     intervalWidth: meanOf(Array.from(upper, (value: number, i) => value - lower[i])),
     miscalibrationArea: calibrationOf(below).miscalibrationArea,
+    ...withExplained(mean, truth),
   };
 }
 
@@ -115,6 +116,7 @@ export function regressionMetrics(mean: ArrayLike<number>, sd: ArrayLike<number>
     intervalCoverage: intervalCoverage(m, v, y, { level: 0.9 }),
     intervalWidth: sharpness(v, { level: 0.9 }).intervalWidth,
     miscalibrationArea: calibrationCurve(m, v, y).miscalibrationArea,
+    ...withExplained(mean, truth),
   };
 }
 
@@ -133,15 +135,57 @@ export function classMetrics(
     classes,
   ]);
   const y = vector(truth);
-  const both = classes === 2 && new Set(y.data).size === 2;
+  const present = [...new Set(y.data)];
   return {
     negativeLogLikelihood: logs.reduce((sum, row, i) => sum - row[truth[i]] / logs.length, 0),
     accuracy: accuracy(p, y),
     brierScore: brierScore(p, y),
     expectedCalibrationError: expectedCalibrationError(p, y, { bins: 10 }),
     setCoverage: setCoverage(probabilities, truth, 0.9),
-    ...(both && { auroc: auroc(vector(probabilities.map((row) => row[1])), y) }),
+    f1: meanF1(probabilities, truth),
+    ...(present.length > 1 && {
+      auroc: meanOf(
+        (classes === 2 ? [1] : present).map((c) =>
+          auroc(vector(probabilities.map((row) => row[c])), vector(y.data.map((label) => Number(label === c)))),
+        ),
+      ),
+    }),
   };
+}
+
+/**
+ * The mean over classes of F1 = 2 tp / (2 tp + fp + fn), the most probable class being predicted; over those that are true or predicted of
+ * some row.
+ */
+export function meanF1(probabilities: readonly ArrayLike<number>[], truth: ArrayLike<number>): number {
+  const classes = probabilities[0].length;
+  const [right, predicted, actual] = [0, 1, 2].map(() => new Float64Array(classes));
+  for (const [i, row] of probabilities.entries()) {
+    let most = 0;
+    for (let c = 1; c < classes; c++) if (row[c] > row[most]) most = c;
+    predicted[most]++;
+    actual[truth[i]]++;
+    if (most === truth[i]) right[most]++;
+  }
+  const there = Array.from(predicted, (count, c) => count + actual[c]);
+  return meanOf(there.flatMap((count, c) => (count > 0 ? [(2 * right[c]) / count] : [])));
+}
+
+/** R² = 1 − Σ (y − m)² / Σ (y − ȳ)², the share of the variance that means explain; undefined where all targets are equal. */
+export function explained(mean: ArrayLike<number>, truth: ArrayLike<number>): number | undefined {
+  const center = meanOf(truth);
+  let [left, all] = [0, 0];
+  for (let i = 0; i < truth.length; i++) {
+    left += (truth[i] - mean[i]) ** 2;
+    all += (truth[i] - center) ** 2;
+  }
+  return all > 0 ? 1 - left / all : undefined;
+}
+
+/** That as a metric, where it is defined. */
+function withExplained(mean: ArrayLike<number>, truth: ArrayLike<number>): Metrics {
+  const rSquared = explained(mean, truth);
+  return rSquared === undefined ? {} : { rSquared };
 }
 
 /**
@@ -225,11 +269,13 @@ export function baselineMetrics(baselines: readonly Baseline[], truth: ArrayLike
     return metrics;
   }
   const frequencies = baselines.map((baseline) => ("frequencies" in baseline ? baseline.frequencies : []));
-  return classMetrics(
+  const found = classMetrics(
     frequencies,
     frequencies.map((row) => row.map(Math.log)),
     truth,
   );
+  // One prediction for all puts no row before another; those of several folds differ by what each left out.
+  return "auroc" in found ? { ...found, auroc: 0.5 } : found;
 }
 
 /** Of rates alone, each as the rows of its fold had it. */

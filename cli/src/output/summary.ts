@@ -25,6 +25,7 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
       ? [
           ["negativeLogLikelihood", "NLL", number],
           ["rootMeanSquaredError", "RMSE", number],
+          ["rSquared", "R²", (value: number) => value.toFixed(3)],
           ["crps", "CRPS", number],
           ["intervalCoverage", "in 90 % intervals", percent],
           ["miscalibrationArea", "calibration error", shareError],
@@ -32,6 +33,8 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
       : [
           ["negativeLogLikelihood", "NLL", number],
           ["accuracy", "accuracy", percent],
+          ["f1", "F1", (value: number) => value.toFixed(3)],
+          ["auroc", "AUROC", (value: number) => value.toFixed(3)],
           ["brierScore", "Brier score", number],
           ["setCoverage", "in 90 % sets", percent],
           ["expectedCalibrationError", "calibration error", shareError],

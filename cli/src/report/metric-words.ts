@@ -35,6 +35,12 @@ const known: Readonly<Record<string, Metric>> = {
     meaning: "Mean distance to the truth, in the target's units.",
     better: "lower",
   },
+  rSquared: {
+    label: "Variance explained",
+    term: "R²",
+    meaning: "1 is perfect; 0 is as good as the mean of the held-out rows.",
+    better: "higher",
+  },
   negativeLogLikelihood: {
     label: "Surprise at the truth",
     term: "NLL",
@@ -92,10 +98,18 @@ const known: Readonly<Record<string, Metric>> = {
     share: true,
     wanted: 0.9,
   },
+  f1: {
+    label: "Found and right",
+    term: "F1",
+    meaning:
+      "Harmonic mean of the share of a class that is found, and of what is called so that is; mean over classes.",
+    share: true,
+    better: "higher",
+  },
   auroc: {
     label: "Order of the rows",
     term: "AUROC",
-    meaning: "Chance that a positive row ranks above a negative one.",
+    meaning: "Chance that a row of a class ranks above one of another; mean over classes.",
     share: true,
     better: "higher",
   },
