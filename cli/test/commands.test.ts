@@ -40,7 +40,7 @@ describe("exit codes", () => {
     ],
     ["what is not a number", ["fit", airquality, "-t", "Ozone", "--seed", "x"], 2, /integer/],
     ["no such table", ["fit", at("none.csv"), "-t", "y"], 1, /none\.csv: there is no such file/],
-    ["a folder for a table", ["fit", folder, "-t", "y"], 1, /laplace-cli-\w+: it is a folder/],
+    ["a folder without a table", ["fit", "cli/src/output", "-t", "y"], 1, /cli\/src\/output has no file of a table/],
     [
       "a folder that is not there",
       ["fit", airquality, "-t", "Ozone", "-o", at("no/m.safetensors")],

@@ -29,11 +29,14 @@ export function evaluateCommand(): Command {
   const command = new Command("evaluate")
     .description("hold a model's predictions against the truth of a table, beside the baseline")
     .argument("<model>", "a model file that laplace fit wrote")
-    .argument("<data>", "a CSV or Parquet file with the target's column, or - for CSV on standard input");
+    .argument(
+      "<data...>",
+      "CSV or Parquet files with the target's column, or a folder of them, as one table; - for CSV on standard input",
+    );
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
-async function run(modelPath: string, data: string, options: Options): Promise<void> {
+async function run(modelPath: string, data: readonly string[], options: Options): Promise<void> {
   const fitted = await readModel(modelPath);
   const model = asWritten(fitted, options);
   const { encoding } = model;

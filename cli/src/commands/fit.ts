@@ -82,7 +82,7 @@ interface Options extends TableOptions {
 export function fitCommand(): Command {
   const command = new Command("fit")
     .description("learn a column of a table from the others: a model file, a summary and a report")
-    .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input")
+    .argument("<data...>", "CSV or Parquet files, or a folder of them, as one table; - for CSV on standard input")
     .option("-t, --target <column>", "the column to predict; without it, the columns are listed")
     .option("-o, --output <file>", "the model file", "model.safetensors")
     .option("-r, --report <file>", "the report", "report.html")
@@ -144,7 +144,7 @@ export function fitCommand(): Command {
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
-async function run(data: string, options: Options): Promise<void> {
+async function run(data: readonly string[], options: Options): Promise<void> {
   const { output, report, seed, json } = options;
   if (options.folds !== undefined && options.testFraction !== undefined) {
     throw new UsageError("give --folds or --test-fraction, not both.");
@@ -165,7 +165,10 @@ async function run(data: string, options: Options): Promise<void> {
     if (placeOf(path).kind === "stdout")
       throw new UsageError(`${what} needs a file: the summary goes to standard output.`);
   }
-  checkOutputs(outputs, [{ what: "the data", path: data }]);
+  checkOutputs(
+    outputs,
+    data.map((path) => ({ what: "the data", path })),
+  );
   const progress = new Progress(json === true);
   let skipped = 0;
   const onSkip = (error: TableError) => {
@@ -213,7 +216,7 @@ async function run(data: string, options: Options): Promise<void> {
   await turn();
   const fit = { ...fitted, model: withReading(fitted.model, reading) };
   const findings = findingsOf(fit);
-  const name = data === "-" ? "standard input" : basename(data);
+  const name = nameOf(data);
   const written: { path: string; content: string | Uint8Array }[] = [
     { path: output, content: saveTableModel(fit.model) },
   ];
@@ -236,6 +239,12 @@ async function run(data: string, options: Options): Promise<void> {
     return;
   }
   process.stdout.write(`${summary(fit, circumstances).join("\n")}\n`);
+}
+
+/** The data in a few words. */
+function nameOf([first, ...others]: readonly string[]): string {
+  const name = first === "-" ? "standard input" : basename(first);
+  return others.length === 0 ? name : `${name} and ${others.length} more`;
 }
 
 /** How rows are held out; undefined for at random. @throws InvalidArgumentError */

@@ -18,7 +18,7 @@ const ROWS = 1024;
 /** The lines for a table or a file of arrays. @throws UsageError, TableError */
 export async function trainedLines(
   model: TrainedPosterior,
-  data: string,
+  data: readonly string[],
   options: TableOptions & { readonly interval?: number[] },
   onSkip: Parameters<typeof tableExamples>[1]["onSkip"],
 ): Promise<PredictedLines> {
@@ -44,8 +44,8 @@ export async function trainedLines(
       epistemic: Float64Array.from(found.epistemic),
     };
   };
-  if (isNpz(data)) {
-    const examples = arrayExamples(await readNpz(data), {
+  if (data.length === 1 && isNpz(data[0])) {
+    const examples = arrayExamples(await readNpz(data[0]), {
       inputs: model.array === undefined ? undefined : [model.array],
     });
     checkWidth(examples, model.posterior.net, advice);

@@ -45,7 +45,10 @@ export function predictCommand(): Command {
   const command = new Command("predict")
     .description("predict the rows of a table: its columns, and predictions with their uncertainty beside them")
     .argument("<model>", "a model file that laplace fit or laplace posterior wrote")
-    .argument("<data>", "a CSV or Parquet file, or - for CSV on standard input; for a posterior also arrays (.npz)")
+    .argument(
+      "<data...>",
+      "CSV or Parquet files, or a folder of them, as one table; - for CSV on standard input; for a posterior also arrays (.npz)",
+    )
     .option("-o, --output <file>", "where the predictions go, - for standard output", "-")
     .option(
       "--interval <levels>",
@@ -61,16 +64,13 @@ export function predictCommand(): Command {
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
-async function run(modelPath: string, data: string, options: Options): Promise<void> {
+async function run(modelPath: string, data: readonly string[], options: Options): Promise<void> {
   const { output, json } = options;
   const piped = placeOf(output).kind === "stdout";
   if (json && piped) throw new UsageError("--json and the predictions both want standard output: add -o file.");
   checkOutputs(
     [{ what: "the predictions", path: output }],
-    [
-      { what: "the model", path: modelPath },
-      { what: "the data", path: data },
-    ],
+    [{ what: "the model", path: modelPath }, ...data.map((path) => ({ what: "the data", path }))],
   );
   const fitted = await readFitted(modelPath);
   const classes = "encoding" in fitted ? fitted.encoding.target.kind === "classes" : fitted.task !== "regression";
@@ -145,7 +145,7 @@ function farText(byColumn: readonly (readonly [name: string, rows: number])[]): 
 /** The lines of a table by a model that `laplace fit` wrote. @throws TableError, UsageError */
 async function tableLines(
   model: TableModel,
-  data: string,
+  data: readonly string[],
   options: Options,
   skip: OnSkip | undefined,
   unreadable: Unreadable,
