@@ -28,7 +28,7 @@ describe.each(both)("the report of a %s", (task, data) => {
 
   test("has a picture with a description and a sentence in every figure", () => {
     const figures = [...document.querySelectorAll("figure")];
-    expect(figures.length).toBe(task === "regression" ? 10 : 11);
+    expect(figures.length).toBe(11);
     for (const figure of figures) {
       expect(figure.querySelector("figcaption")?.textContent).toMatch(/[\w)]\.$/);
       expect(figure.querySelector(".chart, table")).not.toBeNull();

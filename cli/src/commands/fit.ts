@@ -5,32 +5,23 @@ import { basename } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Json, saveTableModel, type TableEncodingOptions, type TableModel, tableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
+import { relevanceOf } from "../fitting/columns.ts";
 import { findingsOf } from "../fitting/findings.ts";
-import { type FitSettings, fitTable, mixtureText, type TableFit } from "../fitting/fit.ts";
+import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
 import { formatNotes } from "../fitting/formats.ts";
 import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
-import { meanPrecision, relevanceOf, reportData } from "../fitting/to-report.ts";
-import {
-  dispersionOf,
-  familyText,
-  noiseByRow,
-  noiseByRowText,
-  noiseOf,
-  noiseText,
-  scaleText,
-  temperatureText,
-  threeDigits,
-} from "../model/noise.ts";
-import { cellLines } from "../output/cells.ts";
+import { meanPrecision, reportData } from "../fitting/to-report.ts";
+import { dispersionOf, noiseByRow, noiseOf } from "../model/noise.ts";
+
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
-import { columnLines, guaranteeLines, judgementLines, line } from "../output/summary.ts";
-import { Progress, plain, printJson, printNote, repeatedText, styled } from "../output/terminal.ts";
+import { Progress, plain, printJson, printNote } from "../output/terminal.ts";
 import { headerAdvice } from "../table/csv.ts";
 import { openTable } from "../table/open.ts";
 import { readTable } from "../table/read.ts";
 import { inTurns, turn } from "../turn.ts";
+import { type Circumstances, summary } from "./fit-summary.ts";
 import {
   bytes,
   columnList,
@@ -281,19 +272,6 @@ function bar(share: number): string {
   return "█".repeat(done) + "░".repeat(20 - done);
 }
 
-interface Circumstances {
-  readonly target: string;
-  readonly files: readonly string[];
-  readonly findings: ReturnType<typeof findingsOf>;
-  /** Rows of the table, and of those the ones that were looked at. */
-  readonly read: number;
-  readonly used: number;
-  /** Rows that could not be read, and lines of headers among the rows. */
-  readonly skipped: number;
-  readonly repeated: readonly number[];
-  readonly notes: ReturnType<typeof formatNotes>;
-}
-
 /** The model, with a note of how its table was read where that was said. */
 function withReading(model: TableModel, reading: Reading): TableModel {
   if (Object.keys(reading).length === 0) return model;
@@ -303,13 +281,10 @@ function withReading(model: TableModel, reading: Reading): TableModel {
 
 /** Skipped rows that are named; the others are counted. */
 const NAMED = 5;
-/** Columns whose format is said. */
-const FORMATS = 6;
-
 function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: number }) {
   const { model, heldOut, task, guessed, counts, dropped } = fit;
   const { encoding } = model;
-  const relevance = relevanceOf(fit);
+  const relevance = relevanceOf(encoding, fit.relevance);
   return {
     ...more,
     task,
@@ -327,6 +302,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     structureReason: fit.structureReason,
     priorPrecision: meanPrecision(fit.tuned),
     ...(relevance.size > 0 && { relevance: Object.fromEntries(relevance) }),
+    importance: fit.importance,
     noise: noiseOf(model),
     noiseByRow: noiseByRow(model, heldOut),
     ...(encoding.target.kind === "number" && { targetScale: encoding.target.scale }),
@@ -337,63 +313,4 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     baseline: heldOut.baseline,
     guarantee: fit.guarantee,
   };
-}
-
-const copiesText = (copies: number) =>
-  copies === 1 ? "1 row is a copy of another" : `${copies.toLocaleString("en")} rows are copies of others`;
-
-/** What was tried, in words. */
-function triedText(candidates: TableFit["candidates"]): string {
-  const texts = candidates.map(({ name, negativeLogLikelihood: loss }) => {
-    return `${name} (${Number.isFinite(loss) ? loss.toPrecision(4) : "given up"})`;
-  });
-  return `${texts.join(", ")}: −log p of rows that each had not seen`;
-}
-
-function summary(
-  fit: TableFit,
-  { target, files, findings, read, used, skipped, repeated, notes }: Circumstances,
-): string[] {
-  const { model, heldOut, task, guessed } = fit;
-  const { target: encoded } = model.encoding;
-  const other = { regression: "classification", classification: "regression", count: "regression" }[task];
-  const guess = guessed === undefined ? "" : ` (guessed: ${guessed}; --task ${other} says otherwise)`;
-  const classes = encoded.kind === "classes" ? `, ${encoded.classes.length} classes` : "";
-  const rows = fit.rows.rows.length.toLocaleString("en");
-  const sampled = used < read ? `, a sample of ${used.toLocaleString("en")} from ${read.toLocaleString("en")}` : "";
-  const dropped = fit.dropped > 0 ? `, ${fit.dropped} dropped because "${plain(target)}" is missing` : "";
-  const skips = skipped > 0 ? `, ${skipped} skipped because they cannot be read` : "";
-  const [noise, byRow] = [noiseText(model), noiseByRow(model, heldOut)];
-  const scale = scaleText(model) ?? familyText(model);
-  const temperature = temperatureText(fit.temperature);
-  return [
-    line("task", `${task} of "${plain(target)}"${classes}${guess}`),
-    ...(scale === undefined ? [] : [line("target", scale)]),
-    line("rows", `${rows}${sampled}${dropped}${skips}`),
-    ...(fit.copies > 0 ? [`  ${copiesText(fit.copies)}: copies are held out together`] : []),
-    ...(repeated.length > 0 ? [`  ${repeatedText(repeated)}`] : []),
-    ...columnLines(model),
-    ...notes.slice(0, FORMATS).map(({ open, message }) => {
-      const text = `  ${plain(message)}`;
-      return open ? styled("yellow", text) : text;
-    }),
-    ...(notes.length > FORMATS
-      ? [`  and ${notes.length - FORMATS} more that are not written plainly (--json lists them)`]
-      : []),
-    ...cellLines(fit.cells, target),
-    ...(fit.candidates.length > 1 ? [line("tried", triedText(fit.candidates))] : []),
-    ...(fit.candidates.length > 1 ? [line("mixture", mixtureText(fit.candidates))] : []),
-    line("network", fit.network),
-    line("posterior", `${fit.structure}: ${fit.structureReason}`),
-    line(
-      "tuned",
-      `prior precision ${threeDigits(meanPrecision(fit.tuned))}${noise === undefined ? "" : `, noise ${noise}`}`,
-    ),
-    ...(temperature === undefined ? [] : [line("temperature", temperature)]),
-    ...(byRow === undefined ? [] : [line("noise", noiseByRowText(byRow))]),
-    line("held out", fit.scheme),
-    ...judgementLines(task, heldOut, findings, "this model"),
-    ...(fit.guarantee === undefined ? [] : guaranteeLines(fit.guarantee, task)),
-    line("written", files.map(plain).join(", ")),
-  ];
 }

@@ -1,12 +1,16 @@
 // What is wrong with a fit, if something is, in plain words.
 
 import type { Finding } from "../model/report-data.ts";
+import { partsOfHeldOut } from "./coverage.ts";
 import type { TableFit } from "./fit.ts";
 
 /** Standard errors by which a coverage may differ from 90 % by chance. */
 const TOLERANCE = 3;
 /** Of rows that were held out at random, more than this far from the rest are a sign of few rows or wild values. */
 const MANY_FAR = 0.1;
+
+/** Parts of the rows that are named. */
+const NAMED = 3;
 
 /** What to change here, where the library's own advice names options of its calls. */
 const advice: Readonly<Record<string, string>> = {
@@ -60,6 +64,20 @@ export function findingsOf(fit: TableFit): Finding[] {
       "A few outliers in the target can widen everything; look at the residuals in the report.",
     );
   }
+  const parts = partsOfHeldOut(fit).filter(({ side }) => side !== undefined);
+  if (parts.length > 0 && Math.abs(coverage - 0.9) <= error) {
+    const said = parts
+      .toSorted((a, b) => Math.abs(b.coverage - 0.9) - Math.abs(a.coverage - 0.9))
+      .slice(0, NAMED)
+      .map(({ rows, samples, coverage: own }) => `${(100 * own).toFixed(0)} % of ${samples} rows ${rows}`);
+    add(
+      "warning",
+      `The 90 % ${what} are right in all rows together, not in each part: they held ${said.join(", and ")}.`,
+      fit.guarantee === undefined
+        ? "Read them there with care; a column that tells these rows apart, or more of them, would help."
+        : "Read them there with care, the guaranteed ones too: they hold on average.",
+    );
+  }
   for (const { code, severity, message } of fit.tuned.diagnose().findings) {
     add(severity, message, advice[code] ?? "Try other --hidden widths, or another --seed.");
   }
@@ -72,4 +90,23 @@ export function findingsOf(fit: TableFit): Finding[] {
     );
   }
   return findings;
+}
+
+/** What was looked at, each in a few words: what a report without findings may say. */
+export function checkedOf(fit: TableFit): string[] {
+  const parts = partsOfHeldOut(fit).length;
+  const what = fit.task === "classification" ? "sets of classes" : "intervals";
+  return [
+    "the model predicts held-out rows better than the baseline",
+    `90 % ${what} hold as many of ${fit.heldOut.truth.length.toLocaleString("en")} held-out rows as they should, within chance`,
+    ...(parts > 0
+      ? [`so they do in each of ${parts} parts of them (along the prediction, by categories, with missing values)`]
+      : []),
+    "training reached a minimum",
+    "the prior is not at an edge of its range",
+    ...(fit.task === "regression" ? ["the noise agrees with the residuals"] : []),
+    "uncertainty differs between rows",
+    "no column alone gives the target away",
+    "few held-out rows are unlike the others",
+  ];
 }

@@ -31,8 +31,10 @@ import type { GuaranteeReport } from "../model/report-data.ts";
 import { columnAt, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
+import { relevanceOf } from "./columns.ts";
 import { Fitter } from "./fitter.ts";
 import { guaranteeOf } from "./guarantee.ts";
+import { type Importance, importanceOf } from "./importance.ts";
 import { type Counts, judge } from "./judge.ts";
 import { type Lanes, lanesOf } from "./lanes.ts";
 import { leaksOf } from "./leaks.ts";
@@ -114,6 +116,8 @@ export interface TableFit {
   readonly candidates: readonly TriedCandidate[];
   /** Of each input, in parts of the most relevant one's, where a candidate says it. */
   readonly relevance: readonly number[] | undefined;
+  /** How much held-out rows lose without each column, the most important first. */
+  readonly importance: readonly Importance[];
   readonly course: Course;
   /** The posterior as the evidence tuned it, before its temperature was chosen. */
   readonly tuned: Posterior;
@@ -178,6 +182,7 @@ export async function fitTable(
   const guaranteed = unseen && (await guaranteeOf(unseen, rows));
   const whole = guaranteed === undefined ? kept.model : tableModel({ ...kept.model, guarantee: guaranteed.guarantee });
   const baseline = fitter.baseline(Array.from({ length: n }, (_, i) => i));
+  const importance = await importanceOf(folds, columnsOf(encoding, relevance), settings.seed);
   const tried = candidates
     .map(({ name, seeds }, c) => {
       const weight = mix.weights[c];
@@ -197,6 +202,7 @@ export async function fitTable(
     course,
     tuned,
     relevance,
+    importance,
     training: prepared.rows,
     trainingNumbers: prepared.numbers,
     guarantee: guaranteed?.report,
@@ -205,6 +211,13 @@ export async function fitTable(
     temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,
   };
+}
+
+/** The columns that are learned from, the most relevant first where that is known. */
+function columnsOf(encoding: TableEncoding, relevance: readonly number[] | undefined): string[] {
+  const known = relevanceOf(encoding, relevance);
+  const names = encoding.columns.flatMap(({ name, kind }) => (kind === "ignored" ? [] : [name]));
+  return names.sort((a, b) => (known.get(b) ?? 0) - (known.get(a) ?? 0));
 }
 
 /** What columns hold. @throws OptionError for a target that is not there; ValueError for a table that cannot be learned */

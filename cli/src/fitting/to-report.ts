@@ -4,6 +4,8 @@ import { inputNames, NDArray, normalQuantile, reliabilityCurve, type TableModel,
 import { calibrationOf } from "../model/metrics.ts";
 import { familyText, noiseByRow, noiseByRowText, noiseOf, scaleText, temperatureText } from "../model/noise.ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
+import { relevanceOf } from "./columns.ts";
+import { checkedOf } from "./findings.ts";
 import type { TableFit } from "./fit.ts";
 import { formatNotes } from "./formats.ts";
 import { slicesOf } from "./slices.ts";
@@ -49,6 +51,7 @@ export async function reportData(
     metrics,
     baseline,
     findings,
+    checked: checkedOf(fit),
     heldOut: {
       ...predictions,
       ...(targetScale !== undefined && { z: below.map(deviate) }),
@@ -75,11 +78,13 @@ function columnNotes({ encoding }: TableModel, fit: TableFit): ColumnNote[] {
       texts.reduce((sum, { count }) => sum + count, absent.get(name) ?? 0),
     );
   }
-  const relevance = relevanceOf(fit);
+  const relevance = relevanceOf(encoding, fit.relevance);
+  const importance = new Map(fit.importance.map((one) => [one.name, one]));
   return encoding.columns.map((column) => {
     const { name, kind } = column;
     const missing = absent.get(name) ?? 0;
     const own = relevance.get(name);
+    const matters = importance.get(name);
     return {
       name,
       kind,
@@ -87,25 +92,13 @@ function columnNotes({ encoding }: TableModel, fit: TableFit): ColumnNote[] {
       missing,
       note: noteOf(column) + (formats.get(name) ?? ""),
       ...(own !== undefined && { relevance: own }),
+      ...(matters !== undefined && { importance: [matters.rise, matters.standardError] as const }),
     };
   });
 }
 
 /** The normal deviate below which so much lies (quantile residuals: Dunn & Smyth 1996), within what a chart shows. */
 const deviate = (below: number) => normalQuantile(Math.min(1 - 1e-12, Math.max(1e-12, below)));
-
-/** That of columns: of each the largest of its inputs'. */
-export function relevanceOf({ model, relevance = [] }: Pick<TableFit, "model" | "relevance">): Map<string, number> {
-  const found = new Map<string, number>();
-  let at = 0;
-  for (const column of model.encoding.columns) {
-    const { length } = inputNames(column);
-    const own = relevance.slice(at, at + length);
-    at += length;
-    if (own.length > 0) found.set(column.name, Math.max(...own));
-  }
-  return found;
-}
 
 function noteOf(column: TableModel["encoding"]["columns"][number]): string {
   if (column.kind === "ignored") return `ignored: ${column.reason}`;

@@ -18,6 +18,8 @@ export interface ColumnNote {
   readonly missing: number;
   /** How much it moves the target by the learned prior, in parts of the most relevant column's, where that was learned. */
   readonly relevance?: number;
+  /** By so much the loss of held-out rows (numbers: CRPS; classes: −log p) rises where its values are exchanged among them, and the standard error. */
+  readonly importance?: readonly [rise: number, standardError: number];
   /** In words: "standardised", "one-hot, 4 categories", "ignored: every row differs". */
   readonly note: string;
 }

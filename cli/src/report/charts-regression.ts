@@ -57,7 +57,9 @@ export function* regressionFigures(data: ReportData): Steps<{ predictions?: Html
   if (rows.length === 0) return {};
   const first = predictions(data, rows);
   yield;
-  return { predictions: first, residuals: html`${residuals(rows)}${residualHistogram(rows)}` };
+  const second = html`${residuals(rows)}${residualHistogram(rows)}`;
+  yield;
+  return { predictions: first, residuals: html`${second}${deviations(data, rows) ?? ""}` };
 }
 
 function predictions(data: ReportData, rows: readonly Row[]): Html {
@@ -200,6 +202,60 @@ function residualHistogram(rows: readonly Row[]): Html {
       signs: [
         { shape: "area", colour: colour.band, text: "held-out rows" },
         { shape: "dash", colour: colour.truth, text: "expected, N(0, 1)" },
+      ],
+    },
+  );
+}
+
+/** Rows of a bin at least, and bins at most. */
+const [fewest, mostBins] = [15, 10];
+
+/** The stated deviation along the prediction, and that of the residuals; undefined with few rows. */
+function deviations(data: ReportData, rows: readonly Row[]): Html | undefined {
+  const parts = Math.min(mostBins, Math.floor(rows.length / fewest));
+  if (parts < 3) return undefined;
+  const bins = Array.from({ length: parts }, (_, k) => {
+    const own = rows.slice(Math.round((k * rows.length) / parts), Math.round(((k + 1) * rows.length) / parts));
+    const root = (of: (row: Row) => number) => Math.sqrt(own.reduce((sum, row) => sum + of(row) ** 2, 0) / own.length);
+    const seen = root((row) => row.truth - row.mean);
+    // Of a root mean square of n normal numbers the deviation is about 1 / √(2 n) of it.
+    const error = seen * half * Math.sqrt(1 / (2 * own.length));
+    return {
+      mean: own.reduce((sum, row) => sum + row.mean / own.length, 0),
+      stated: root((row) => row.sd),
+      seen,
+      low: Math.max(0, seen - error),
+      high: seen + error,
+    };
+  });
+  if (!bins.every((bin) => Object.values(bin).every(Number.isFinite))) return undefined;
+  const picture = chart("The stated deviation of a new target along the prediction, beside that of the residuals.", {
+    x: axis(
+      bins.map(({ mean }) => mean),
+      "prediction →",
+    ),
+    y: {
+      ...axis(
+        [0, ...bins.flatMap(({ stated, high }) => [stated, high])],
+        `↑ deviation of ${short(data.target, 30)}`,
+        0,
+      ),
+      grid: true,
+    },
+    marks: [
+      Plot.ruleX(bins, { x: "mean", y1: "low", y2: "high", stroke: colour.quiet, strokeWidth: 1.5 }),
+      Plot.line(bins, { x: "mean", y: "stated", stroke: colour.model, strokeWidth: 1.8 }),
+      Plot.dot(bins, { x: "mean", y: "seen", r: 3, fill: colour.truth }),
+    ],
+  });
+  return figure(
+    "How much noise, along the prediction",
+    picture,
+    html`The line is the standard deviation that was stated, noise and the network's own uncertainty together; points are the root mean square of the residuals in ${count(parts, "part")} of the rows, with the range that chance leaves nine times in ten.`,
+    {
+      signs: [
+        { shape: "line", colour: colour.model, text: "stated" },
+        { shape: "dot", colour: colour.truth, text: "seen" },
       ],
     },
   );

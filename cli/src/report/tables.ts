@@ -76,23 +76,33 @@ function classCells({ heldOut }: ReportData, i: number, classes: readonly string
 }
 
 /** What was made of each column. */
-export function columnTable({ columns }: ReportData): Html {
+export function columnTable({ columns, task }: ReportData): Html {
   const relevant = columns.some(({ relevance }) => relevance !== undefined);
+  const important = columns.some(({ importance }) => importance !== undefined);
   const body = columns
     .slice(0, mostColumns)
     .map(
       (column) =>
-        html`<tr${column.kind === "ignored" ? html` class="ignored"` : ""}><th scope="row">${name(column.name, 48)}</th><td>${column.kind}</td><td class="number">${number(column.inputs)}</td><td class="number">${number(column.missing)}</td>${relevant ? html`<td class="number">${column.relevance === undefined ? "" : percent(column.relevance)}</td>` : ""}<td class="note">${name(column.note, 300)}</td></tr>\n`,
+        html`<tr${column.kind === "ignored" ? html` class="ignored"` : ""}><th scope="row">${name(column.name, 48)}</th><td>${column.kind}</td><td class="number">${number(column.inputs)}</td><td class="number">${number(column.missing)}</td>${relevant ? html`<td class="number">${column.relevance === undefined ? "" : percent(column.relevance)}</td>` : ""}${important ? html`<td class="number">${importanceText(column.importance)}</td>` : ""}<td class="note">${name(column.note, 300)}</td></tr>\n`,
     );
   const more = columns.length - mostColumns;
   const table = scrollBox(
     "The columns",
     html`<table>
-<thead><tr><th scope="col">column</th><th scope="col">kind</th><th scope="col" class="number">inputs</th><th scope="col" class="number">missing</th>${relevant ? html`<th scope="col" class="number">relevance</th>` : ""}<th scope="col">what was done</th></tr></thead>
+<thead><tr><th scope="col">column</th><th scope="col">kind</th><th scope="col" class="number">inputs</th><th scope="col" class="number">missing</th>${relevant ? html`<th scope="col" class="number">relevance</th>` : ""}${important ? html`<th scope="col" class="number">importance</th>` : ""}<th scope="col">what was done</th></tr></thead>
 <tbody>${body}</tbody></table>`,
   );
-  return html`<p>What became of each column${more > 0 ? `, and ${count(more, "column")} more that ${more === 1 ? "is" : "are"} not listed` : ""}.</p>
+  const meaning = important
+    ? ` Importance: by how much ${task === "classification" ? "the surprise at held-out rows (NLL)" : "the error of the distribution of held-out rows (CRPS)"} rises where the column's values are exchanged among them, with its standard error.`
+    : "";
+  return html`<p>What became of each column${more > 0 ? `, and ${count(more, "column")} more that ${more === 1 ? "is" : "are"} not listed` : ""}.${meaning}</p>
 ${table}`;
+}
+
+function importanceText(importance: readonly [number, number] | undefined): string {
+  if (importance === undefined) return "";
+  const [rise, error] = toPrecisionOf(importance[1], ...importance);
+  return `${rise} ± ${error}`;
 }
 
 /** What is guaranteed, and how often it held, by groups. */
