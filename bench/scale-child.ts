@@ -74,21 +74,22 @@ async function memory(): Promise<void> {
   const net = chain({ inputs: 8, seed: 1 }, dense(16, tanh), dense(2));
   const machines = cluster({ queue, store });
   const examples = Number(count);
-  const batch = (i: number) => ({ x: randomNormal([1, 8], { seed: i }), y: randomNormal([1, 2], { seed: i + 1 }) });
-  const data = function* () {
-    for (let i = 0; i < examples; i++) yield batch(i);
-  };
+  const dtype = "float32";
+  const batch = (i: number) => ({
+    x: randomNormal([1, 8], { seed: i, dtype }),
+    y: randomNormal([1, 2], { seed: i + 1, dtype }),
+  });
   interface Shard {
-    readonly batches: Iterable<{ readonly inputs: NDArray }>;
+    readonly batches: readonly { readonly inputs: NDArray; readonly targets: NDArray }[];
   }
   const on: Executor = {
     run: (shards, options) => {
-      const { jobs } = shards;
+      const [given] = shards.jobs;
+      const { batches, ...rest } = given as Shard;
       const each = function* () {
-        let start = 0;
-        for (const job of jobs) {
-          const { batches, ...rest } = job as Shard;
-          for (const one of batches) yield { ...rest, start: start++, most: 1, batches: [one] } as typeof job;
+        for (let start = 0; start < examples; start++) {
+          const { x: inputs, y: targets } = batch(start);
+          yield { ...rest, start, most: 1, batches: [{ ...batches[0], inputs, targets }] } as typeof given;
         }
       };
       return machines.run({ ...shards, jobs: { [Symbol.iterator]: each } }, options);
@@ -103,7 +104,7 @@ async function memory(): Promise<void> {
   };
   const timer = setInterval(look, 200);
   const start = performance.now();
-  await laplace(net, { likelihood: "regression", structure: "diagonal", checks: false }).fit(data, { on });
+  await laplace(net, { likelihood: "regression", structure: "diagonal", checks: false }).fit(batch(0), { on });
   look();
   clearInterval(timer);
   const seconds = (performance.now() - start) / 1000;

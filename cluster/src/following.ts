@@ -3,7 +3,7 @@
 import { OptionError } from "laplace-ts";
 import type { BurstOptions, ExamplesReport } from "laplace-ts/executor";
 import type { BegunFit } from "./fits/begun.ts";
-import { type Block, blocksFor, blocksOf, examplesOf, shardsOf } from "./fits/blocks.ts";
+import { type Block, blocksFor, blocksOf, runOf, without } from "./fits/blocks.ts";
 import { failureOf, jobId, NOBODY, type ShardJob } from "./queue/jobs.ts";
 import type { Hearer, ShardQueue } from "./queue/waiting.ts";
 
@@ -52,7 +52,7 @@ export class Following<Common, Job, Result> implements Hearer {
 
   progress(job: ShardJob, examples: number): void {
     this.#heard = performance.now();
-    const [id, most] = [jobId(job), examplesOf(job, this.#begun.fit.examples)];
+    const [id, most] = [jobId(job), this.#begun.fit.examples.of(...runOf(job))];
     const pending = this.#pending.get(id);
     if (pending !== undefined) this.#pending.set(id, { block: pending.block, done: Math.min(examples, most) });
     this.#report();
@@ -61,7 +61,7 @@ export class Following<Common, Job, Result> implements Hearer {
   done(job: ShardJob): void {
     this.#heard = performance.now();
     if (!this.#pending.delete(jobId(job))) return;
-    this.#done += examplesOf(job, this.#begun.fit.examples);
+    this.#done += this.#begun.fit.examples.of(...runOf(job));
     this.#report();
     if (this.#pending.size === 0) this.#wake();
   }
@@ -129,8 +129,8 @@ export class Following<Common, Job, Result> implements Hearer {
       this.#using = setInterval(() => this.#begun.use().catch(() => {}), OFTEN_USED);
       // What turns out to be broken is missing, and done again.
       do {
-        if ((await this.#refresh()) > 0) await this.#wait();
-      } while ((await this.#begun.collect()).length > 0);
+        if (await this.#refresh()) await this.#wait();
+      } while (!(await this.#begun.collect()));
     } catch (error) {
       await this.#giveUp();
       throw error;
@@ -142,30 +142,28 @@ export class Following<Common, Job, Result> implements Hearer {
     }
   }
 
-  /** Asks the store what is missing, and has it in the queue. */
-  async #refresh(): Promise<number> {
+  /** Asks the store what is missing, and has it in the queue; says whether there is any. */
+  async #refresh(): Promise<boolean> {
     const { fit } = this.#begun;
     const missing = await this.#begun.missing();
-    const open = missing.reduce((sum, shard) => sum + fit.examples[shard], 0);
-    this.#done = fit.examples.reduce((sum, own) => sum + own, 0) - open;
+    this.#done = fit.examples.total - missing.reduce((sum, run) => sum + fit.examples.of(...run), 0);
     const before = new Map(this.#pending);
     this.#pending.clear();
-    if (missing.length === 0) return 0;
+    if (missing.length === 0) return false;
     await this.#orStopped(this.#queue.hear(fit.name, this));
     // Blocks that are in the queue stay as they are: others with the same shards would be done beside them.
-    const left = new Set(missing);
-    const kept = [...before.values()]
-      .map(({ block }) => block)
-      .filter((block) => shardsOf(block).every((one) => left.has(one)));
-    for (const one of kept.flatMap(shardsOf)) left.delete(one);
-    const fresh = blocksOf([...left], blocksFor(await this.#orStopped(this.#queue.workers())));
+    const { kept, left } = without(
+      missing,
+      [...before.values()].map(({ block }) => block),
+    );
+    const fresh = blocksOf(left, blocksFor(await this.#orStopped(this.#queue.workers())));
     const blocks = [...kept, ...fresh];
     for (const block of blocks) {
       const id = jobId({ ...block, fit: fit.name });
       this.#pending.set(id, { block, done: before.get(id)?.done ?? 0 });
     }
     await this.#orStopped(this.#queue.add(fit.name, blocks, this.#options.attempts, this.#options.trace));
-    return missing.length;
+    return true;
   }
 
   async #wait(): Promise<void> {

@@ -74,12 +74,12 @@ export function part({ store: address, part: own, parts, mixBuilds = false }: Pa
         span.setAttributes(begun.attributes);
         const { name, shards: all, examples } = begun.fit;
         const isOwn = (shard: number) => own !== undefined && parts !== undefined && shard % parts === own - 1;
-        while (all.length > 0) {
-          const missing = await begun.missing();
+        while (all > 0) {
+          const runs = await begun.missing();
+          const missing = runs.flatMap(([first, end]) => Array.from({ length: end - first }, (_, i) => first + i));
           const todo = missing.filter(isOwn);
           if (todo.length > 0) {
-            const open = new Set(missing);
-            let done = examples.reduce((sum, count, shard) => (open.has(shard) ? sum : sum + count), 0);
+            let done = examples.total - runs.reduce((sum, run) => sum + examples.of(...run), 0);
             const work = await FitWork.open(store, name);
             for (const shard of todo) {
               const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
@@ -87,9 +87,9 @@ export function part({ store: address, part: own, parts, mixBuilds = false }: Pa
               const one = () => work.do({ level: 0, place: shard }, by, { signal, onProgress: tell });
               done += await inSpan("laplace.shard", attributes, one, span);
             }
-          } else if (missing.length > 0) throw new UnfinishedError(name, all.length, missing);
+          } else if (missing.length > 0) throw new UnfinishedError(name, all, missing);
           // What turns out to be broken is missing, and done again.
-          else if ((await begun.collect()).length === 0) return;
+          else if (await begun.collect()) return;
         }
       });
     },

@@ -1,22 +1,31 @@
 // Blocks of shards: whatever is missing, each shard is in one of them, and each is a subtree.
 
 import fc from "fast-check";
+import { NDArray } from "laplace-ts";
 import { describe, expect, test } from "vitest";
 import { ShardError, StoreError } from "../src/errors.ts";
-import { blocksOf, examplesOf } from "../src/fits/blocks.ts";
+import type { Block } from "../src/fits/blocks.ts";
+import { blocksOf, runOf, runsOf, without } from "../src/fits/blocks.ts";
 import { nameOfFit, placeOfSum, sumName } from "../src/fits/fit.ts";
+import { Counts } from "../src/fits/shards.ts";
 import { failureOf, failureText, jobId, jobOf, NOBODY, readJob } from "../src/queue/jobs.ts";
 import { connectRedis, withoutPassword, withoutSecrets } from "../src/queue/redis.ts";
+
+const shardsIn = (block: Block) => {
+  const [first, end] = runOf(block);
+  return Array.from({ length: end - first }, (_, i) => first + i);
+};
+/** Which of 301 shards are done, where some are missing. */
+const doneBut = (missing: readonly number[]) =>
+  Uint8Array.from({ length: 301 }, (_, i) => Number(!missing.includes(i)));
 
 describe("blocks", () => {
   test("have each missing shard once, and are as many as are wanted, where there are as many", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(300)), fc.integer({ min: 1, max: 40 }), (some, count) => {
         const shards = some.sort((a, b) => a - b);
-        const blocks = blocksOf(shards, count);
-        const all = blocks.flatMap(({ level, place }) =>
-          Array.from({ length: 2 ** level }, (_, i) => place * 2 ** level + i),
-        );
+        const blocks = blocksOf(runsOf(doneBut(shards)), count);
+        const all = blocks.flatMap(shardsIn);
         expect(all).toEqual(shards);
         expect(blocks.length).toBeGreaterThanOrEqual(Math.min(count, shards.length));
         expect(blocks.every(({ place }) => Number.isInteger(place))).toBe(true);
@@ -25,9 +34,43 @@ describe("blocks", () => {
   });
 
   test("of many shards are few", () => {
-    const shards = Array.from({ length: 10_000 }, (_, i) => i);
-    expect(blocksOf(shards, 64).length).toBeLessThan(2 * 64 + 16);
-    expect(examplesOf({ level: 2, place: 1 }, [1, 2, 4, 8, 16, 32, 64, 128])).toBe(240);
+    expect(blocksOf([[0, 10_000]], 64).length).toBeLessThan(2 * 64 + 16);
+  });
+
+  test("that are whole yet stay, and what is missing besides is known", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.nat(300)),
+        fc.uniqueArray(fc.nat(300)),
+        fc.integer({ min: 1, max: 40 }),
+        (a, b, n) => {
+          const before = blocksOf(runsOf(doneBut(a)), n);
+          const { kept, left } = without(runsOf(doneBut(b)), before);
+          expect(kept).toEqual(before.filter((block) => shardsIn(block).every((shard) => b.includes(shard))));
+          const rest = left.flatMap(([first, end]) => Array.from({ length: end - first }, (_, i) => first + i));
+          expect([...rest, ...kept.flatMap(shardsIn)].sort((x, y) => x - y)).toEqual(b.sort((x, y) => x - y));
+        },
+      ),
+    );
+  });
+
+  test("have as many examples as their shards", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(3)), fc.nat(40), fc.nat(40), (all, a, b) => {
+        const [first, end] = [Math.min(a, b, all.length), Math.min(Math.max(a, b), all.length)];
+        const counts = Counts.of(all);
+        expect(counts.of(first, end)).toBe(all.slice(first, end).reduce((sum, one) => sum + one, 0));
+        expect(Counts.from(counts.toArray())).toEqual(counts);
+      }),
+    );
+    const wrong = [
+      [1, -1],
+      [0, 3],
+      [0.5, 2],
+      [2, Number.NaN],
+      [2 ** 40, 2 ** 40],
+    ];
+    for (const run of wrong) expect(Counts.from(new NDArray(Float64Array.from(run), [1, 2]))).toBeUndefined();
   });
 });
 
@@ -66,12 +109,13 @@ describe("what the queue says", () => {
   });
 
   test("a fit's name is of all that it depends on", () => {
-    const of = { work: "a", shards: ["b", "c"], arithmetic: "d" };
+    const of = { work: "a", shards: 2, pages: ["b", "c"], arithmetic: "d" };
     const names = [
       of,
       { ...of, work: "x" },
-      { ...of, shards: ["c", "b"] },
-      { ...of, shards: ["b"] },
+      { ...of, pages: ["c", "b"] },
+      { ...of, pages: ["b"] },
+      { ...of, shards: 1 },
       { ...of, arithmetic: "x" },
     ];
     expect(new Set(names.map(nameOfFit)).size).toBe(names.length);

@@ -10,6 +10,7 @@ import { type Case, given } from "../../test/shards/given.ts";
 import { errorFrom, ShardError } from "../src/errors.ts";
 import { FitWork } from "../src/fits/doing.ts";
 import { type FitOfShards, getFit, nameOfFit, putFit } from "../src/fits/fit.ts";
+import { Pages, putPage } from "../src/fits/shards.ts";
 import { part } from "../src/parts.ts";
 import { failureOf, failureText, jobId, jobOf, readJob } from "../src/queue/jobs.ts";
 import { isTrace } from "../src/spans.ts";
@@ -122,6 +123,8 @@ describe("an object of the store", () => {
   const path = mkdtempSync(join(folder, "store-"));
   const store = folderStore(path);
   let fit: FitOfShards;
+  /** The digests of its shards' data. */
+  let data: string[];
   /** The sums of a shard, as bytes. */
   let due: string;
 
@@ -145,11 +148,12 @@ describe("an object of the store", () => {
     await given(fixed).sums(part({ store, part: 1, parts: 1 }));
     const [name] = readdirSync(join(path, "fits"));
     fit = await getFit(store, name);
+    data = await new Pages(store, fit.pages, fit.shards).page(0);
     due = await sum(name);
   });
 
   test("with any byte changed, cut or added is as good as none", async () => {
-    const objects = [`content/${fit.work}`, `content/${fit.shards[0]}`, `fits/${fit.name}/fit`];
+    const objects = [`content/${fit.work}`, `content/${data[0]}`, `content/${fit.pages[0]}`, `fits/${fit.name}/fit`];
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...objects),
@@ -202,14 +206,12 @@ describe("an object of the store", () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.constantFrom("work", "shard"), fc.nat(), values, async (which, place, to) => {
-        const { tensors, metadata } = readSafetensors(
-          await getContent(store, which === "work" ? fit.work : fit.shards[0]),
-        );
+        const { tensors, metadata } = readSafetensors(await getContent(store, which === "work" ? fit.work : data[0]));
         const json: unknown = JSON.parse(metadata[document]);
         const own = JSON.stringify(changed(json, place % partsOf(json), to));
         const digest = await putContent(store, writeSafetensors({ ...tensors }, { ...metadata, [document]: own }));
-        const shards = which === "shard" ? [digest, ...fit.shards.slice(1)] : fit.shards;
-        const other = { ...fit, shards, work: which === "work" ? digest : fit.work };
+        const pages = which === "shard" ? [await putPage(store, [digest, ...data.slice(1)])] : fit.pages;
+        const other = { ...fit, pages, work: which === "work" ? digest : fit.work };
         const name = nameOfFit(other);
         await putFit(store, { ...other, name }, "stranger");
         const found = await sum(name).catch((error: unknown) => error);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { NDArray } from "laplace-ts";
 import { afterAll, describe, expect, test } from "vitest";
 import { type FitOfShards, getFit, nameOfFit, putFit, sumName } from "../src/fits/fit.ts";
+import { Counts, Pages, putPage } from "../src/fits/shards.ts";
 import { beginning, sweep, use } from "../src/fits/sweep.ts";
 import { putContent } from "../src/store/content.ts";
 import { folderStore } from "../src/store/folder.ts";
@@ -27,10 +28,11 @@ async function write(store: Store, work: string, data: readonly number[]): Promi
   const put = (text: string) => putContent(store, new TextEncoder().encode(text));
   const of = {
     work: await put(work),
-    shards: await Promise.all(data.map((one) => put(`data ${one}`))),
+    shards: data.length,
+    pages: [await putPage(store, await Promise.all(data.map((one) => put(`data ${one}`))))],
     arithmetic: "a",
   };
-  const fit = { ...of, files: [await put(`file of ${work}`)], examples: data, name: nameOfFit(of) };
+  const fit = { ...of, files: [await put(`file of ${work}`)], examples: Counts.of(data), name: nameOfFit(of) };
   await putFit(store, fit, "test");
   const tensors = { sum: new NDArray(Float64Array.of(1), [1]) };
   await putSealed(store, sumName(fit.name, 0, 0), { tensors, metadata: {} }, "test");
@@ -52,11 +54,12 @@ describe("a sweep", () => {
     age(path, 10);
     const young = await write(store, "young", [3, 4]);
     const swept = await sweep(store, 7 * DAY);
-    // The old fit, its sum, its work and file, and the data that it has alone.
-    expect(swept).toMatchObject({ fits: 1, objects: 6 });
+    // The old fit, its sum, its work, file and page, and the data that it has alone.
+    expect(swept).toMatchObject({ fits: 1, objects: 7 });
     expect(await getFit(store, young.name)).toEqual(young);
+    const data = await new Pages(store, young.pages, young.shards).page(0);
     const left = (await listed(store, "content/")).map(({ name }) => name.slice("content/".length));
-    expect(left).toEqual([young.work, ...young.files, ...young.shards].sort());
+    expect(left).toEqual([young.work, ...young.files, ...young.pages, ...data].sort());
     expect(await sweep(store, 7 * DAY)).toEqual({ fits: 0, objects: 0, bytes: 0 });
   });
 

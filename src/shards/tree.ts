@@ -8,7 +8,6 @@ export class Tree<T> {
   readonly #add: (left: T, right: T) => T;
   /** By level and place: sums over 2^level shards, the first of which is place · 2^level. */
   readonly #waiting: Map<number, T>[] = [];
-  readonly #seen = new Set<number>();
 
   constructor(add: (left: T, right: T) => T) {
     this.#add = add;
@@ -19,9 +18,10 @@ export class Tree<T> {
    * looked at; whoever gives sums gives none of a shard that came by itself.
    */
   take(place: number, result: T, level = 0): void {
-    const shard = place * 2 ** level;
-    if (this.#seen.has(shard)) return;
-    for (let one = shard; one < shard + 2 ** level; one++) this.#seen.add(one);
+    // What was taken is in a sum that waits, here or above.
+    for (let up = level, at = place; up < this.#waiting.length; up++, at = Math.floor(at / 2)) {
+      if (this.#waiting[up].has(at)) return;
+    }
     let [at, sum] = [place, result];
     for (let up = level; ; up++, at = Math.floor(at / 2)) {
       while (this.#waiting.length <= up) this.#waiting.push(new Map());

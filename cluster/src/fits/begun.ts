@@ -6,7 +6,9 @@ import { getContent, putContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
+import { type Run, runsOf } from "./blocks.ts";
 import { type FitOfShards, nameOfFit, placeOfSum, putFit, sumName, sumsOf } from "./fit.ts";
+import { Counts, PAGE, putPage } from "./shards.ts";
 import { beginning, use } from "./sweep.ts";
 
 /** Shards whose data are written at the same time. */
@@ -74,17 +76,24 @@ export class BegunFit<Common, Job, Result> {
       return digest;
     });
     const work = await put(writeSafetensors(written.tensors, written.metadata));
-    const digests: string[] = [];
-    const examples: number[] = [];
+    const pages: string[] = [];
+    let digests: string[] = [];
+    const examples = new Counts();
     // Some at a time: a disk brings several to their places in the time of one.
     const writing = new Set<Promise<void>>();
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();
         const one = writeJob(where, task, job);
-        const place = examples.push(one.examples) - 1;
+        if (digests.length === PAGE) {
+          await Promise.all(writing);
+          pages.push(await putPage(store, digests));
+          digests = [];
+        }
+        examples.add(one.examples);
+        const [page, place] = [digests, digests.push("") - 1];
         const written = put(writeSafetensors(one.tensors, one.metadata)).then((digest) => {
-          digests[place] = digest;
+          page[place] = digest;
           writing.delete(written);
         });
         written.catch(() => {});
@@ -95,7 +104,8 @@ export class BegunFit<Common, Job, Result> {
     } finally {
       await Promise.allSettled(writing);
     }
-    const of = { work, shards: digests, arithmetic: mixBuilds ? MIXED : arithmetic() };
+    if (digests.length > 0) pages.push(await putPage(store, digests));
+    const of = { work, shards: examples.shards, pages, arithmetic: mixBuilds ? MIXED : arithmetic() };
     const fit = { ...of, files, examples, name: nameOfFit(of) };
     await putFit(store, fit, by);
     await use(store, fit.name);
@@ -105,8 +115,7 @@ export class BegunFit<Common, Job, Result> {
   /** What a span says of it. */
   get attributes(): Readonly<Record<string, string | number>> {
     const { name, shards, examples } = this.fit;
-    const sum = examples.reduce((total, one) => total + one, 0);
-    return { "laplace.fit": name, "laplace.shards": shards.length, "laplace.examples": sum };
+    return { "laplace.fit": name, "laplace.shards": shards, "laplace.examples": examples.total };
   }
 
   /** Says that somebody waits for it, so that nothing of it is swept away. */
@@ -114,66 +123,49 @@ export class BegunFit<Common, Job, Result> {
     await use(this.#store, this.fit.name);
   }
 
-  /** The numbers of the shards of which nothing came yet. */
-  async missing(): Promise<number[]> {
+  /** The shards of which nothing came yet. */
+  async missing(): Promise<Run[]> {
     const { name, shards } = this.fit;
-    const done = new Uint8Array(shards.length);
+    const done = new Uint8Array(shards);
     for await (const page of this.#store.list(sumsOf(name))) {
       for (const object of page) {
         const found = placeOfSum(object.name);
         if (found !== undefined) done.fill(1, found.place * 2 ** found.level, (found.place + 1) * 2 ** found.level);
       }
     }
-    const missing: number[] = [];
-    for (const [shard, is] of done.entries()) if (is === 0) missing.push(shard);
-    return missing;
+    return runsOf(done);
   }
 
   /**
-   * Hands over what came of all shards.
-   * @returns the numbers of shards that turned out to be missing or broken; nothing was handed over then
+   * Hands over what came of all shards, as it is read: nothing is kept here.
+   * @returns whether that is all; else some turned out to be missing or broken, and what was handed over is handed over again
    * @throws StoreError
    */
-  async collect(): Promise<number[]> {
-    const { name, shards } = this.fit;
+  async collect(): Promise<boolean> {
+    const { shards } = this.fit;
     const { take, task, where } = this.#shards;
     const read = (contents: Safetensors) => readResult(where, task, this.#common, contents);
-    const missing: number[] = [];
-    if (task.add === undefined) {
-      const whole: Result[] = [];
-      for (let shard = 0; shard < shards.length; shard++) {
-        const found = await getWhole(this.#store, sumName(name, 0, shard));
-        if (found === undefined) missing.push(shard);
-        else if (missing.length === 0) whole.push(read(found));
-      }
-      if (missing.length === 0) for (const [shard, result] of whole.entries()) take(shard, result);
-      return missing;
-    }
-    const blocks: (readonly [level: number, place: number, Result])[] = [];
-    for (let first = 0; first < shards.length; ) {
-      // The largest subtree that begins here and is whole.
-      let level = Math.floor(Math.log2(shards.length - first));
+    let whole = true;
+    for (let first = 0; first < shards; ) {
+      // The largest subtree that begins here and is whole; of results that do not add, one.
+      let level = task.add === undefined ? 0 : Math.floor(Math.log2(shards - first));
       while (first % 2 ** level !== 0) level--;
       const place = first / 2 ** level;
-      const sum = await this.#sum(level, place, missing);
-      if (sum !== undefined && missing.length === 0) blocks.push([level, place, read(sum)]);
+      const found = await this.#sum(level, place);
+      whole &&= found !== undefined;
+      if (found !== undefined && whole) take(place, read(found), level);
       first += 2 ** level;
     }
-    if (missing.length === 0) for (const [level, place, result] of blocks) take(place, result, level);
-    return missing;
+    return whole;
   }
 
-  /** The sum of 2^level shards: as a worker wrote it, or of what there is below, written now. */
-  async #sum(level: number, place: number, missing: number[]): Promise<Safetensors | undefined> {
+  /** The sum of 2^level shards: as a worker wrote it, or of what there is below, written now; undefined where some are missing. */
+  async #sum(level: number, place: number): Promise<Safetensors | undefined> {
     const { name } = this.fit;
     const found = await getWhole(this.#store, sumName(name, level, place));
-    if (found !== undefined) return found;
-    if (level === 0) {
-      missing.push(place);
-      return undefined;
-    }
-    const left = await this.#sum(level - 1, 2 * place, missing);
-    const right = await this.#sum(level - 1, 2 * place + 1, missing);
+    if (found !== undefined || level === 0) return found;
+    const left = await this.#sum(level - 1, 2 * place);
+    const right = await this.#sum(level - 1, 2 * place + 1);
     if (left === undefined || right === undefined) return undefined;
     this.#work ??= this.#open();
     const sum = (await this.#work).add(left, right);

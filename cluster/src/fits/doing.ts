@@ -9,17 +9,20 @@ import type { Store } from "../store/store.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
 import type { Block } from "./blocks.ts";
 import { type FitOfShards, getFit, sumName } from "./fit.ts";
+import { Pages } from "./shards.ts";
 
 /** A fit whose shards this process does. */
 export class FitWork {
   readonly #store: Store;
   readonly #fit: FitOfShards;
   readonly #work: StoredWork;
+  readonly #pages: Pages;
 
   private constructor(store: Store, fit: FitOfShards, work: StoredWork) {
     this.#store = store;
     this.#fit = fit;
     this.#work = work;
+    this.#pages = new Pages(store, fit.pages, fit.shards);
   }
 
   /** @throws StoreError for what is missing or broken, or where this machine would give other bits */
@@ -45,25 +48,25 @@ export class FitWork {
   async do({ level, place }: Block, by: string, options: BurstOptions<ExamplesReport> = {}): Promise<number> {
     const { name, shards, examples } = this.#fit;
     const [first, end] = [place * 2 ** level, (place + 1) * 2 ** level];
-    if (!(end <= shards.length)) {
+    if (!(end <= shards)) {
       throw new StoreError(
         "refused",
-        `The fit ${name} has ${shards.length} shards; there are none with the numbers ${first} to ${end - 1}.`,
+        `The fit ${name} has ${shards} shards; there are none with the numbers ${first} to ${end - 1}.`,
       );
     }
     let done = 0;
     const one = async (shard: number) => {
       const { onProgress, signal } = options;
       const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
-      const job = readSafetensors(await getContent(this.#store, shards[shard]));
+      const job = readSafetensors(await getContent(this.#store, await this.#pages.digest(shard)));
       const result = await this.#work.do(job, { signal, onProgress: tell });
-      done += examples[shard];
+      done += examples.of(shard, shard + 1);
       return result;
     };
     if (!this.#work.adds) {
       for (let shard = first; shard < end; shard++) {
         const own = sumName(name, 0, shard);
-        if (await getWhole(this.#store, own)) done += examples[shard];
+        if (await getWhole(this.#store, own)) done += examples.of(shard, shard + 1);
         else await putSealed(this.#store, own, await one(shard), by);
       }
       return done;
@@ -72,7 +75,7 @@ export class FitWork {
     const found = await getWhole(this.#store, own);
     if (found !== undefined) {
       await this.#climb(level, place, found, by, options);
-      return examples.slice(first, end).reduce((sum, count) => sum + count, 0);
+      return examples.of(first, end);
     }
     const sumOf = async (height: number, at: number): Promise<Safetensors> => {
       if (height === 0) return one(at);
@@ -97,7 +100,7 @@ export class FitWork {
     let [place, sum] = [first, found];
     for (let level = from; ; level++) {
       const beside = place % 2 === 0 ? place + 1 : place - 1;
-      if ((Math.max(place, beside) + 1) * 2 ** level > shards.length) return;
+      if ((Math.max(place, beside) + 1) * 2 ** level > shards) return;
       const above = sumName(name, level + 1, Math.floor(place / 2));
       if (await this.#store.stat(above)) return;
       const other = await getWhole(this.#store, sumName(name, level, beside));

@@ -1,19 +1,17 @@
 // A fit in the store: what its shards have in common, the shards, and what came of them, by names alone. Its own name says what it
 // is of: the same work on the same data has the same name, whoever asks for it and when.
 
-import { NDArray } from "laplace-ts";
 import { version } from "laplace-ts/executor";
 import { StoreError } from "../errors.ts";
 import { digestOf } from "../store/digest.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
+import { Counts, digestsOf, PAGE, wordsOf } from "./shards.ts";
 
 /** Where fits are. */
 export const FITS = "fits/";
-const FORMAT = "1";
+const FORMAT = "2";
 const DIGITS = 40;
-/** 32-bit words of a digest. */
-const WORDS = 8;
 
 /** A fit, or whatever is done in shards. */
 export interface FitOfShards {
@@ -22,17 +20,24 @@ export interface FitOfShards {
   readonly work: string;
   /** The digests of files beside that, such as a posterior's. */
   readonly files: readonly string[];
-  /** The digests of the shards' data, in order. */
-  readonly shards: readonly string[];
-  /** How many examples each has. */
-  readonly examples: readonly number[];
+  /** How many shards there are. */
+  readonly shards: number;
+  /** The digests of pages, which have the digests of the shards' data, in order. */
+  readonly pages: readonly string[];
+  /** How many examples each shard has. */
+  readonly examples: Counts;
   /** The arithmetic of all machines that do shards, or "mixed". */
   readonly arithmetic: string;
 }
 
 /** The name of a fit: a digest of all that its results depend on. */
-export function nameOfFit({ work, shards, arithmetic }: Omit<FitOfShards, "name" | "examples" | "files">): string {
-  const texts = ["laplace-ts-cluster", FORMAT, version, arithmetic, work, ...shards];
+export function nameOfFit({
+  work,
+  shards,
+  pages,
+  arithmetic,
+}: Pick<FitOfShards, "work" | "shards" | "pages" | "arithmetic">): string {
+  const texts = ["laplace-ts-cluster", FORMAT, version, arithmetic, work, `${shards}`, ...pages];
   return digestOf(new TextEncoder().encode(JSON.stringify(texts))).slice(0, DIGITS);
 }
 
@@ -55,17 +60,8 @@ export function placeOfSum(name: string): { readonly level: number; readonly pla
 
 /** Writes what a fit is of, once. */
 export async function putFit(store: Store, fit: FitOfShards, by: string): Promise<void> {
-  const { work, files, shards, examples, arithmetic } = fit;
-  const words = new Float64Array(WORDS * shards.length);
-  shards.forEach((digest, i) => {
-    for (let word = 0; word < WORDS; word++) {
-      words[WORDS * i + word] = Number.parseInt(digest.slice(8 * word, 8 * word + 8), 16);
-    }
-  });
-  const tensors = {
-    shards: new NDArray(words, [shards.length, WORDS]),
-    examples: new NDArray(Float64Array.from(examples), [examples.length]),
-  };
+  const { work, files, pages, examples, arithmetic } = fit;
+  const tensors = { pages: wordsOf(pages), examples: examples.toArray() };
   await putSealed(
     store,
     manifestName(fit.name),
@@ -92,26 +88,14 @@ export async function getFit(store: Store, name: string): Promise<FitOfShards> {
       `The fit ${name} was begun by laplace-ts ${library}, and this is ${version}: all machines of a fit need the same version.`,
     );
   }
-  const { shards: words, examples } = found.tensors;
-  const count = words?.shape[0] ?? 0;
-  if (work === undefined || arithmetic === undefined || words?.shape[1] !== WORDS || examples?.shape[0] !== count) {
+  const pages = digestsOf(found.tensors.pages);
+  const examples = Counts.from(found.tensors.examples);
+  if (work === undefined || arithmetic === undefined || pages === undefined || examples === undefined) {
     throw wrong("it has no list of shards");
   }
-  const hexadecimal = (word: number) => word.toString(16).padStart(8, "0");
-  const shards = Array.from({ length: count }, (_, i) =>
-    Array.from(words.data.subarray(WORDS * i, WORDS * (i + 1)), hexadecimal).join(""),
-  );
-  const fit = {
-    name,
-    work,
-    files: files.split(",").filter((file) => file !== ""),
-    shards,
-    examples: Array.from(examples.data),
-    arithmetic,
-  };
-  if (!fit.examples.every((count) => Number.isSafeInteger(count) && count >= 0)) {
-    throw wrong("its numbers of examples are not counts");
-  }
-  if (nameOfFit(fit) !== name) throw wrong("its shards are not those that its name says");
-  return fit;
+  const { shards } = examples;
+  if (pages.length !== Math.ceil(shards / PAGE)) throw wrong("it has other pages than its shards need");
+  const own = { work, shards, pages, arithmetic };
+  if (nameOfFit(own) !== name) throw wrong("its shards are not those that its name says");
+  return { ...own, name, files: files.split(",").filter((file) => file !== ""), examples };
 }

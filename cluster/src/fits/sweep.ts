@@ -5,6 +5,7 @@ import { StoreError } from "../errors.ts";
 import { CONTENT } from "../store/content.ts";
 import type { Store } from "../store/store.ts";
 import { FITS, getFit, isFitName } from "./fit.ts";
+import { Pages } from "./shards.ts";
 
 /** What was removed. */
 export interface Swept {
@@ -87,8 +88,10 @@ export async function sweep(store: Store, olderThan: number): Promise<Swept> {
 /** What a fit needs. */
 async function need(store: Store, fit: string, needed: Set<string>): Promise<void> {
   try {
-    const { work, files, shards } = await getFit(store, fit);
-    for (const digest of [work, ...files, ...shards]) needed.add(digest);
+    const { work, files, pages, shards } = await getFit(store, fit);
+    for (const digest of [work, ...files, ...pages]) needed.add(digest);
+    const lists = new Pages(store, pages, shards);
+    for (const page of pages.keys()) for (const digest of await lists.page(page)) needed.add(digest);
   } catch (error) {
     // Without what it is of, nobody can go on with it; one of another version is that version's.
     if (error instanceof StoreError && (error.reason === "missing" || error.reason === "altered")) return;

@@ -2,6 +2,7 @@
 
 import { Queue } from "bullmq";
 import { StoreError } from "../errors.ts";
+import { lengthOf, runsOf } from "../fits/blocks.ts";
 import { FITS, getFit, isFitName, placeOfSum, sumsOf } from "../fits/fit.ts";
 import { identityOf } from "../store/identity.ts";
 import type { Store } from "../store/store.ts";
@@ -102,20 +103,21 @@ export class Watch {
   async #stored(fit: string) {
     try {
       const { examples } = await getFit(this.#store, fit);
-      const done = new Uint8Array(examples.length);
+      const done = new Uint8Array(examples.shards);
       for await (const page of this.#store.list(sumsOf(fit))) {
         for (const { name } of page) {
           const at = placeOfSum(name);
           if (at !== undefined) done.fill(1, at.place * 2 ** at.level, (at.place + 1) * 2 ** at.level);
         }
       }
-      const sum = (of: (shard: number) => number) => examples.reduce((total, _, shard) => total + of(shard), 0);
+      const missing = runsOf(done);
+      const open = missing.reduce((sum, [first, end]) => sum + examples.of(first, end), 0);
       return {
         fit,
-        shards: examples.length,
-        done: sum((shard) => done[shard]),
-        examples: sum((shard) => examples[shard]),
-        examplesDone: sum((shard) => done[shard] * examples[shard]),
+        shards: examples.shards,
+        done: examples.shards - lengthOf(missing),
+        examples: examples.total,
+        examplesDone: examples.total - open,
       };
     } catch (error) {
       // Its queue is older than its store, or it is another version's.

@@ -39,8 +39,8 @@ function byStore(
       if (left.length > 0) await before(name, await FitWork.open(store, name));
       for (;;) {
         left = await begun.missing();
-        if (left.length === 0) left = await begun.collect();
-        if (left.length === 0) return;
+        if (left.length === 0 && (await begun.collect())) return;
+        if (left.length === 0) left = await begun.missing();
         // Two workers: each opens the fit, some shards both do.
         const workers = [await FitWork.open(store, name), await FitWork.open(store, name)];
         const blocks = blocksOf(left, [1, 2, 100][Math.floor(3 * next())]);
