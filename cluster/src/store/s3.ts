@@ -125,7 +125,8 @@ const isNothing = (error: unknown) => statusOf(error) === 404 && (error as Failu
 /** The object by which a store shows that it heeds the condition. */
 const PROOF = "conditional";
 
-class Bucket implements Store {
+// Not named Bucket: TypeScript 7.0 writes that name into the key of `{ Bucket: … }` as well when it has another word for the class.
+class BucketStore implements Store {
   readonly address: string;
   readonly #place: Place;
   #client: Promise<readonly [Client, Commands]> | undefined;
@@ -292,5 +293,5 @@ export function s3Store(address: string, options: S3Options = {}): Store {
 
 /** `s3Store`, for who was asked. @throws OptionError */
 export function openBucket(where: string, address: string, options: S3Options = {}): Store {
-  return new Bucket(placeOf(where, address, options));
+  return new BucketStore(placeOf(where, address, options));
 }

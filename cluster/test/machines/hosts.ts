@@ -122,9 +122,15 @@ export class WorkerOfTest {
   readonly process: ChildProcess;
   readonly ended: Promise<readonly [code: number | null, signal: NodeJS.Signals | null]>;
 
-  constructor(options: WorkOptions & { readonly store: string }, env: NodeJS.ProcessEnv = {}) {
+  /** @param before what stands before the command, such as one that puts it on another host */
+  constructor(
+    options: WorkOptions & { readonly store: string },
+    env: NodeJS.ProcessEnv = {},
+    before: readonly string[] = [],
+  ) {
     const file = fileURLToPath(new URL("worker.mjs", import.meta.url));
-    this.process = spawn(process.execPath, [file, JSON.stringify(options)], {
+    const [command, ...args] = [...before, process.execPath, file, JSON.stringify(options)];
+    this.process = spawn(command, args, {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, ...env },
     });

@@ -44,7 +44,8 @@ export class S3OfTest {
     });
   }
 
-  static async start(): Promise<S3OfTest> {
+  /** @param host the address that it listens at, of this machine alone if none is given */
+  static async start(host = "127.0.0.1", port = 0): Promise<S3OfTest> {
     const folder = mkdtempSync(join(tmpdir(), "laplace-s3-"));
     const rver = new S3rver({
       directory: folder,
@@ -56,7 +57,7 @@ export class S3OfTest {
     const own = new S3OfTest(folder, rver.callback());
     // A connection that nobody uses for a while is not cut in the moment that it is used.
     own.#server.keepAliveTimeout = 600_000;
-    own.#server.listen(0, "127.0.0.1");
+    own.#server.listen(port, host);
     await once(own.#server, "listening");
     own.#port = (own.#server.address() as { readonly port: number }).port;
     return own;
