@@ -10,7 +10,7 @@ import type { Batch } from "../network/run.ts";
 import type { Linearised } from "../prediction/linearised.ts";
 
 /** Of which network and likelihood the data are. */
-export interface DataOf {
+interface DataOf {
   readonly net: Network;
   readonly likelihood: Likelihood;
   /** Whether there must be targets, in the network's type, as a fit has them. */
@@ -18,10 +18,24 @@ export interface DataOf {
 }
 
 /** Of what the data of a task's shards are, by what they have in common: the plan of a fit, or a posterior that is asked. */
-export function dataOf(common: unknown): DataOf {
+function dataOf(common: unknown): DataOf {
   const { plan, posterior } = common as { readonly plan?: Plan; readonly posterior?: Linearised };
   const { net, likelihood } = (plan ?? posterior) as Plan | Linearised;
   return { net, likelihood, targeted: plan !== undefined };
+}
+
+/**
+ * A shard of a task out of a file, or a candidate's with its hyperparameters, which are read where it is made.
+ * @throws FileError for what is none; as `readShard`
+ */
+export function readJob(where: string, value: unknown, common: unknown): unknown {
+  const { posteriors } = common as { readonly posteriors?: readonly Linearised[] };
+  if (posteriors === undefined) return readShard(where, value, dataOf(common));
+  const { hyper, member, shard } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  if (!isCount(member) || member >= posteriors.length || typeof hyper !== "object" || hyper === null) {
+    throw new FileError("malformed", `${where}: the file is not a candidate's shard of data.`);
+  }
+  return { hyper, member, shard: readShard(where, shard, dataOf({ posterior: posteriors[member] })) };
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -29,7 +43,7 @@ const isVector = (value: unknown, length: number): boolean =>
   value instanceof NDArray && value.rank === 1 && value.size === length && value.dtype === "float64";
 
 /** @throws FileError for what is not a shard; ShapeError, ValueError for data that are not those of the network */
-export function readShard(where: string, value: unknown, { net, likelihood, targeted }: DataOf): DataShard<Batch> {
+function readShard(where: string, value: unknown, { net, likelihood, targeted }: DataOf): DataShard<Batch> {
   const malformed = (what: string) => new FileError("malformed", `${where}: the file is not a shard of data: ${what}.`);
   const { start, most, weighted, batches } = (value ?? {}) as Readonly<Record<string, unknown>>;
   if (!isCount(start) || !isCount(most) || typeof weighted !== "boolean" || !Array.isArray(batches)) {

@@ -16,7 +16,7 @@ import { bringAll } from "../structures/all.ts";
 import { byName, networkOf } from "./by-name.ts";
 import { contentsOf, valueFrom } from "./contents.ts";
 import type { Kept } from "./keeper.ts";
-import { dataOf, readShard } from "./read-shard.ts";
+import { readJob } from "./read-shard.ts";
 import { standByName } from "./stand.ts";
 import { type Codec, codecOf } from "./tasks.ts";
 import { kindOfMark, type Mark, mark, pack, unpack } from "./values.ts";
@@ -82,7 +82,8 @@ export function writeJob<Common, Job, Result>(
   job: Job,
 ): WrittenJob {
   const written = codecOf<Common, Job, Result>(task.name).writeJob(job);
-  const { batches } = written as { readonly batches?: readonly Batch[] };
+  const { shard = written } = written as { readonly shard?: unknown };
+  const { batches } = shard as { readonly batches?: readonly Batch[] };
   const examples = batches?.reduce((sum, { inputs }) => sum + inputs.shape[0], 0) ?? 0;
   return { ...contentsOf(packed(where, written)), examples };
 }
@@ -166,7 +167,7 @@ export class StoredWork {
 
   /** Does a shard that `writeJob` wrote. @throws what its task throws; the signal's reason */
   async do(job: Safetensors, options: BurstOptions<ExamplesReport> = {}): Promise<Safetensors> {
-    const shard = readShard(this.where, unpacked(this.where, job), dataOf(this.#common));
+    const shard = readJob(this.where, unpacked(this.where, job), this.#common);
     const result = await inBursts(reportingExamples(this.#do(shard)), options);
     return this.#write(result);
   }
