@@ -67,7 +67,7 @@ say("network", digest(net.parameters.data));
 for (const structure of structures.split(",")) {
   const fitted = await laplace(net, { likelihood: "classification", structure, checks: false }).fit(known, { on });
   say(structure, digest(savePosterior(fitted)));
-  const posterior = await fitted.optimizePriorAsync({ on: validation, workers: on });
+  const posterior = await fitted.optimizePriorAsync({ on: validation, workers: on, onWarning: () => {} });
   say(`${structure}, prior`, digest(savePosterior(posterior)));
   say(`${structure}, judged`, JSON.stringify(await evaluateAsync(posterior, unknown, { on })));
   say(`${structure}, predicted`, digest((await posterior.predictAsync(unknown.x, { on })).mean.data));
