@@ -1,6 +1,6 @@
 // laplace predict of what laplace posterior wrote: rows are read as it read them, as they are.
 
-import { array } from "laplace-ts";
+import { array, type Executor } from "laplace-ts";
 import { UsageError } from "../errors.ts";
 import { predictTrained } from "../fitting/trained.ts";
 import type { Examples } from "../model/examples.ts";
@@ -12,15 +12,48 @@ import { openTable } from "../table/open.ts";
 import { columnList, formatOptions, readOptions, type TableOptions } from "./options.ts";
 import { checkWidth, type TrainedPosterior } from "./trained-posterior.ts";
 
-/** Arrays are predicted so many examples at a time. */
-const ROWS = 1024;
+/** Arrays are predicted so many examples at a time; what workers on other machines predict, so many. */
+const [ROWS, ROWS_ELSEWHERE] = [1024, 2 ** 16];
 
-/** The lines for a table or a file of arrays. @throws UsageError, TableError */
+/** Examples as blocks of at least so many, if there are as many: their numbers, and the cells of their rows. */
+async function* blocksOf(
+  batches: AsyncIterable<Pick<Examples, "x" | "width" | "table" | "lines">>,
+  least: number,
+): AsyncGenerator<{ readonly x: Float64Array; readonly width: number; readonly rows: string[][] }> {
+  let own: Float64Array[] = [];
+  let rows: string[][] = [];
+  let width = 0;
+  const block = () => {
+    const x = new Float64Array(own.reduce((sum, one) => sum + one.length, 0));
+    let at = 0;
+    for (const one of own) {
+      x.set(one, at);
+      at += one.length;
+    }
+    const made = { x, width, rows };
+    [own, rows] = [[], []];
+    return made;
+  };
+  for await (const batch of batches) {
+    own.push(Float64Array.from(batch.x));
+    for (const row of batch.table?.rows ?? new Array(batch.lines.length).fill([])) rows.push(row);
+    width = batch.width;
+    if (rows.length >= least) yield block();
+  }
+  if (rows.length > 0) yield block();
+}
+
+/**
+ * The lines for a table or a file of arrays.
+ * @param on who predicts, in blocks of rows; this process if undefined
+ * @throws UsageError, TableError
+ */
 export async function trainedLines(
   model: TrainedPosterior,
   data: readonly string[],
   options: TableOptions & { readonly interval?: number[] },
   onSkip: Parameters<typeof tableExamples>[1]["onSkip"],
+  on?: Executor,
 ): Promise<PredictedLines> {
   const target = {
     kind: model.task === "regression" ? ("number" as const) : ("classes" as const),
@@ -28,7 +61,7 @@ export async function trainedLines(
   };
   const advice = "Give rows as laplace posterior had them.";
   const predict = async (examples: Pick<Examples, "x" | "width">): Promise<Written> => {
-    const found = await predictTrained(model.posterior, examples, model.task);
+    const found = await predictTrained(model.posterior, examples, model.task, on);
     const [mean, sd] = [Float64Array.from(found.mean), Float64Array.from(found.sd)];
     return {
       rows: examples.x.length / examples.width,
@@ -55,8 +88,9 @@ export async function trainedLines(
     });
     async function* batches() {
       const { width, lines } = examples;
-      for (let first = 0; first < lines.length; first += ROWS) {
-        const rows = Math.min(ROWS, lines.length - first);
+      const atOnce = on === undefined ? ROWS : ROWS_ELSEWHERE;
+      for (let first = 0; first < lines.length; first += atOnce) {
+        const rows = Math.min(atOnce, lines.length - first);
         const x = examples.x.subarray(first * width, (first + rows) * width);
         yield { text: writer.lines(new Array(rows).fill([]), writer.added(await predict({ x, width }))), rows };
       }
@@ -76,7 +110,7 @@ export async function trainedLines(
     levels: options.interval,
     far: false,
   });
-  async function* batches() {
+  async function* read() {
     for await (const { rows, lines } of table.batches) {
       const examples = tableExamples(
         { names, rows, lines },
@@ -89,8 +123,12 @@ export async function trainedLines(
       );
       if (examples.lines.length === 0) continue;
       checkWidth(examples, model.posterior.net, advice);
-      const added = writer.added(await predict(examples));
-      yield { text: writer.lines(examples.table?.rows ?? [], added), rows: examples.lines.length };
+      yield examples;
+    }
+  }
+  async function* batches() {
+    for await (const { rows, ...block } of blocksOf(read(), on === undefined ? 1 : ROWS_ELSEWHERE)) {
+      yield { text: writer.lines(rows, writer.added(await predict(block))), rows: rows.length };
     }
   }
   return { appended: writer.appended, header: writer.header, batches: batches(), repeated: table.repeated };

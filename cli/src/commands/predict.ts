@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import type { TableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
+import { type ElsewhereSettings, elsewhere } from "../fitting/elsewhere.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
 import type { PredictedLines } from "../output/predictions.ts";
 import { openOutput } from "../output/stream.ts";
@@ -29,7 +30,7 @@ import { inOrder, predictionLanes } from "./predict-lanes.ts";
 import { writerOf } from "./predict-rows.ts";
 import { trainedLines } from "./predict-trained.ts";
 
-interface Options extends TableOptions {
+interface Options extends TableOptions, Omit<ElsewhereSettings, "shard"> {
   readonly output: string;
   readonly interval?: number[];
   readonly cores: number;
@@ -60,7 +61,10 @@ export function predictCommand(): Command {
       "threads that predict side by side; the predictions are the same (default: all cores, 8 at most)",
       integer(1),
       Math.min(availableParallelism(), MOST_CORES),
-    );
+    )
+    .option("--queue <address>", "have workers predict, by Redis or Valkey: for what laplace posterior wrote")
+    .option("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
+    .option("--mix-builds", "let machines whose last bits differ predict rows of one file");
   return withJson(withTableOptions(withOnError(command))).action(run);
 }
 
@@ -73,6 +77,11 @@ async function run(modelPath: string, data: readonly string[], options: Options)
     [{ what: "the model", path: modelPath }, ...data.map((path) => ({ what: "the data", path }))],
   );
   const fitted = await readFitted(modelPath);
+  if ("encoding" in fitted && (options.queue ?? options.store) !== undefined) {
+    throw new UsageError(
+      "--queue is for what laplace posterior wrote: a model of laplace fit predicts its rows here, which takes less than to send them.",
+    );
+  }
   const classes = "encoding" in fitted ? fitted.encoding.target.kind === "classes" : fitted.task !== "regression";
   const guaranteed = "encoding" in fitted && fitted.guarantee !== undefined;
   if (options.interval !== undefined && classes && !guaranteed) {
@@ -87,10 +96,11 @@ async function run(modelPath: string, data: readonly string[], options: Options)
   };
   const skip = options.onError === "skip" ? onSkip : undefined;
   const unreadable = new Unreadable();
+  const machines = await elsewhere(options, false);
   const lines =
     "encoding" in fitted
       ? await tableLines(asWritten(fitted, options), data, options, skip, unreadable)
-      : await trainedLines(fitted, data, options, skip);
+      : await trainedLines(fitted, data, options, skip, machines?.on);
   const progress = new Progress(json === true || piped);
   const out = await openOutput(output);
   let rows = 0;
@@ -112,6 +122,7 @@ async function run(modelPath: string, data: readonly string[], options: Options)
   } finally {
     out.abort();
     progress.done();
+    await machines?.close();
   }
   printRepeated(lines.repeated);
   if (skipped > NAMED) printNote(`${(skipped - NAMED).toLocaleString("en")} more rows were skipped`);

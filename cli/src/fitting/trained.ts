@@ -166,33 +166,42 @@ export interface TrainedPrediction {
   readonly epistemic: readonly number[];
 }
 
-/** Predictions of rows, in pieces. */
+/**
+ * Predictions of rows, in pieces.
+ * @param on who does them, all at once; what weights leave open of classes is found on this thread
+ */
 export async function predictTrained(
   posterior: Posterior,
   rows: Pick<Examples, "x" | "width">,
   task: TrainedTask,
+  on?: Executor,
 ): Promise<TrainedPrediction> {
   const { net } = posterior;
   const n = rows.width === 0 ? 0 : rows.x.length / rows.width;
   const [mean, variance, open, epistemic]: number[][] = [[], [], [], []];
   const probabilities: number[][] = [];
-  for (let first = 0; first < n; first += ROWS) {
-    const count = Math.min(ROWS, n - first);
+  const atOnce = on === undefined ? ROWS : Math.max(1, n);
+  for (let first = 0; first < n; first += atOnce) {
+    const count = Math.min(atOnce, n - first);
     const x = inputs(net, rows, first, count);
     if (task === "regression") {
-      const found = await posterior.predictAsync(x);
-      mean.push(...found.mean.data);
-      variance.push(...found.variance.data);
-      open.push(...found.functionVariance.data);
+      const found = await posterior.predictAsync(x, { on });
+      // One by one: of many rows they would be too many arguments.
+      for (const value of found.mean.data) mean.push(value);
+      for (const value of found.variance.data) variance.push(value);
+      for (const value of found.functionVariance.data) open.push(value);
       continue;
     }
     // As the graph with uncertainty computes them.
-    const { mean: p } = await posterior.predictAsync(x, { approximation: "probit" });
+    const { mean: p } = await posterior.predictAsync(x, { on, approximation: "probit" });
     for (let i = 0; i < count; i++) {
       const own = Array.from(p.sub(i).data as Iterable<number>);
       probabilities.push(own.length === 1 ? [1 - own[0], own[0]] : own);
     }
-    epistemic.push(...(await uncertaintyAsync(posterior, x)).share.data);
+    for (let at = 0; at < count; at += ROWS) {
+      const some = inputs(net, rows, first + at, Math.min(ROWS, count - at));
+      for (const value of (await uncertaintyAsync(posterior, some)).share.data) epistemic.push(value);
+    }
   }
   const sd = variance.map(Math.sqrt);
   const z = normalQuantile(0.95);

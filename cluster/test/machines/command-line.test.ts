@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -52,6 +52,17 @@ test("workers do the sums of laplace posterior, to the bits of one process; pass
   const here = await laplace(...args, "-o", at("here.safetensors")).ended;
   expect(here).toMatchObject({ code: 0 });
   expect(readFileSync(at("there.safetensors")).equals(readFileSync(at("here.safetensors")))).toBe(true);
+  // Predictions of rows are shared out as well.
+  const rows = readFileSync(at("rows.csv"), "utf8").split("\n").slice(1, -1);
+  writeFileSync(at("more.csv"), ["a,b,c,d,e,f,g,h,y", ...rows, ...rows, ...rows, ...rows, ...rows, ""].join("\n"));
+  const done = () => workers.reduce((sum, { said }) => sum + said.stdout.split('"done"').length - 1, 0);
+  const before = done();
+  const predict = ["predict", at("there.safetensors"), at("more.csv"), "-o"];
+  const far = await laplace(...predict, at("there.csv"), ...machines).ended;
+  expect(far, far.stderr).toMatchObject({ code: 0 });
+  expect(done()).toBeGreaterThan(before + 1);
+  expect(await laplace(...predict, at("here.csv")).ended).toMatchObject({ code: 0 });
+  expect(readFileSync(at("there.csv")).equals(readFileSync(at("here.csv")))).toBe(true);
   const events = workers.flatMap(({ said }) =>
     said.stdout
       .trim()
