@@ -26,7 +26,7 @@ function dataOf(common: unknown): DataOf {
 
 /**
  * A shard of a task out of a file, or a candidate's with its hyperparameters, which are read where it is made.
- * @throws FileError for what is none; as `readShard`
+ * @throws FileError for what is not one; as `readShard`
  */
 export function readJob(where: string, value: unknown, common: unknown): unknown {
   const { posteriors } = common as { readonly posteriors?: readonly Linearised[] };

@@ -121,7 +121,7 @@ export class Pages {
     this.#shards = shards;
   }
 
-  /** The digest of a shard's data. @throws StoreError for a page that is missing or is none */
+  /** The digest of a shard's data. @throws StoreError for a page that is missing or is not a list of digests */
   async digest(shard: number): Promise<string> {
     const page = Math.floor(shard / PAGE);
     if (this.#kept?.page !== page) this.#kept = { page, digests: await this.page(page) };
