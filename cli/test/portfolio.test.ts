@@ -1,7 +1,11 @@
 // The mixture of candidates, against one by every number.
 
 import fc from "fast-check";
+import { NDArray, randomNormal } from "laplace-ts";
 import { describe, expect, test } from "vitest";
+import { outcomeMessage, readOutcome } from "../src/fitting/job-messages.ts";
+import { doJob } from "../src/fitting/jobs.ts";
+import { learningOfClasses } from "../src/fitting/network.ts";
 import { hopeless, mixOf, mixtureWeights } from "../src/fitting/portfolio.ts";
 
 /** Losses [candidate][part][scale][row] of so many candidates, parts and scales. */
@@ -85,4 +89,35 @@ describe("mixture", () => {
     expect([near, behind].map((_, c) => hopeless([[near], [behind]], c))).toEqual([false, true]);
     expect(hopeless([[near], [[Float64Array.of(0, 3, 0, 3)]]], 1)).toBe(false);
   });
+});
+
+test("random features with relevance find a wave in one input of four, and come back from a message", async () => {
+  const rows = 120;
+  const x = randomNormal([rows, 4], { seed: 5 });
+  const noise = randomNormal([rows], { seed: 6 });
+  const y = Float64Array.from({ length: rows }, (_, i) => Math.sin(3 * x.data[4 * i]) + 0.1 * noise.data[i]);
+  const nothing = Array.from({ length: rows }, () => []);
+  const numbers = { rows, x, y: new NDArray(y, [rows, 1]), unusual: nothing, gaps: nothing };
+  const recipe = {
+    by: "features",
+    learning: learningOfClasses(0),
+    features: 60,
+    length: 1,
+    precision: undefined,
+    relevance: true,
+    memoryBudget: 2 ** 28,
+    seed: 1,
+  } as const;
+  const outcome = await doJob({ recipe, numbers, division: { part: [], rest: [] } }, () => {});
+  const { posterior, relevance = [] } = outcome;
+  expect(relevance.length).toBe(4);
+  expect(Math.max(...relevance.slice(1))).toBeLessThan(0.02 * relevance[0]);
+  // What is learned after the last layer's evidence is the last layer alone.
+  expect(posterior.size).toBe(60 + 1 + 4);
+  const fresh = randomNormal([200, 4], { seed: 9 });
+  const { mean } = posterior.predict(fresh);
+  const error = Array.from(mean.data, (m, i) => (m - Math.sin(3 * fresh.data[4 * i])) ** 2);
+  expect(Math.sqrt(error.reduce((sum, one) => sum + one / 200, 0))).toBeLessThan(0.25);
+  const again = readOutcome(structuredClone(outcomeMessage(outcome)));
+  expect(again.posterior.predict(fresh).variance.data).toEqual(posterior.predict(fresh).variance.data);
 });

@@ -1,7 +1,20 @@
 // Random features: a wide hidden layer that stays as it was drawn, and a linear layer over it and the inputs, whose posterior is exact
 // for numbers. Nearly a Gaussian process (Neal 1996; Williams 1998), at a cost that is linear in the rows.
 
-import { add, dense, gaussNewton, laplace, multiply, type Network, network, Random, tanh, train } from "laplace-ts";
+import {
+  add,
+  dense,
+  fourierFeatures,
+  gaussNewton,
+  laplace,
+  lastLayerEvidence,
+  multiply,
+  type Network,
+  network,
+  Random,
+  tanh,
+  train,
+} from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
@@ -17,6 +30,8 @@ export interface FeaturesRecipe {
   readonly length: number;
   /** That of the prior; undefined where the evidence is to find it. */
   readonly precision: number | undefined;
+  /** Whether each input has a relevance, which the evidence is to find, too: of numbers alone (default false). */
+  readonly relevance?: boolean;
   /** Whether counts are negative binomial, not Poisson. */
   readonly dispersed?: boolean;
   readonly memoryBudget: number;
@@ -50,12 +65,55 @@ export function featuresNetwork(
   return net;
 }
 
+/**
+ * The network whose inputs have a relevance each: cosines of Ω(w ∘ x) + b with Ω and b drawn and frozen (Rahimi & Recht 2007), and the
+ * inputs, under a linear layer.
+ */
+function relevanceNetwork(inputs: number, { features, length, seed }: FeaturesRecipe): Network {
+  return network({ inputs, seed, dtype: "float64" }, (x) =>
+    add(
+      dense(1)(fourierFeatures({ features, relevance: true, lengthScale: length, name: "features" })(x)),
+      dense(1, undefined, { bias: false })(x),
+    ),
+  );
+}
+
 /** Weights that are free. */
 export const featuresWeights = (inputs: number, outputs: number, features: number): number =>
   (features + 1 + inputs) * outputs;
 
+/** A posterior around the weights of the greatest evidence of the last layer, which is exact, and the relevance of each input. */
+async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
+  const { learning, memoryBudget } = recipe;
+  const net = relevanceNetwork(numbers.x.shape[1], recipe);
+  const data = { x: numbers.x, y: numbers.y };
+  const { history, evidence } = await train(net, data, {
+    loss: learning.likelihood(1),
+    optimizer: lastLayerEvidence({ tolerance: NATS }),
+    epochs: STEPS,
+    onProgress: ({ epoch }) => onShare(epoch / STEPS),
+  });
+  await turn();
+  const scale = "features.relevance.scale";
+  const relevance = Array.from(net.named()[scale].data, (own: number) => own ** 2);
+  net.freeze(scale);
+  const posterior = await laplace(net, {
+    likelihood: learning.likelihood(evidence?.noise ?? 1),
+    structure: "full",
+    memoryBudget,
+    priorPrecision: evidence?.priorPrecision ?? 1,
+    checks: false,
+  }).fit(data, { on: alone });
+  onShare(1);
+  const epochs = history.map(({ epoch }) => epoch);
+  const kept = epochs[epochs.length - 1] ?? 0;
+  const course = { epochs, train: history.map(({ loss }) => loss), validation: [], kept, rounds: 1 };
+  return { posterior, course, relevance };
+}
+
 /** A posterior around the minimum, and what its training said. */
 export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
+  if (recipe.relevance) return fitRelevance(recipe, numbers, onShare);
   const { learning, precision, memoryBudget } = recipe;
   const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
   const data = { x: numbers.x, y: numbers.y };

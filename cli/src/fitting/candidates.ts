@@ -2,7 +2,7 @@
 
 import { estimateMemory, type TableEncoding } from "laplace-ts";
 import { skipNetwork, skipWeights } from "./by-evidence.ts";
-import { featuresWeights } from "./by-features.ts";
+import { type FeaturesRecipe, featuresWeights } from "./by-features.ts";
 import {
   chooseStructure,
   defaultHidden,
@@ -50,12 +50,17 @@ const MOST_FEATURES_WORK = 3e8;
 /** Counts are trained several times, for their dispersion. */
 const MOST_FEATURES_OF_COUNTS = 100;
 const FEATURES_SEEDS = 2;
+interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "relevance"> {}
+/** With a relevance for each input, as good as a Gaussian process with a length for each: many steps, so fewer features. */
+const RELEVANT: Features = { length: 1, precision: undefined, relevance: true };
+const MOST_RELEVANT = 100;
 /** What random features are tried: of numbers with the prior of the evidence, which for classes is too strong (Sonar .40, not .33). */
-const FEATURES_OF_NUMBERS = [
+const FEATURES_OF_NUMBERS: readonly Features[] = [
   { length: 1, precision: undefined },
   { length: 0.5, precision: undefined },
-] as const;
-const FEATURES_OF_CLASSES: readonly { readonly length: number; readonly precision: number | undefined }[] = [
+  RELEVANT,
+];
+const FEATURES_OF_CLASSES: readonly Features[] = [
   { length: 0.5, precision: 0.3 },
   { length: 0.5, precision: 0.03 },
   { length: 0.25, precision: 0.03 },
@@ -97,16 +102,20 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
       if (learning.classes === "counts" && count > MOST_FEATURES_OF_COUNTS) return false;
       return rows * outputs * weights ** 2 + 2 * weights ** 3 <= MOST_FEATURES_WORK;
     });
-    const byFeatures = ({ length, precision }: (typeof FEATURES_OF_CLASSES)[number]): Candidate[] => {
+    const byFeatures = ({ length, precision, relevance }: Features): Candidate[] => {
       if (features === undefined) return [];
       const { memoryBudget, seed } = settings;
-      const weights = featuresWeights(inputs, outputs, features);
+      const count = relevance ? Math.min(features, MOST_RELEVANT) : features;
+      const weights = featuresWeights(inputs, outputs, count);
+      const kind = relevance
+        ? "with relevance"
+        : `of length ${length}${precision === undefined ? "" : `, prior ${precision}`}`;
       return [
         {
-          name: `random features of length ${length}${precision === undefined ? "" : `, prior ${precision}`}`,
-          recipe: { by: "features", learning, features, length, precision, memoryBudget, seed },
+          name: `random features ${kind}`,
+          recipe: { by: "features", learning, features: count, length, precision, relevance, memoryBudget, seed },
           seeds: FEATURES_SEEDS,
-          network: describeFeatures(inputs, outputs, features, weights),
+          network: describeFeatures(inputs, outputs, count, weights, relevance ? "cos" : "tanh"),
           structureReason: `all correlations of ${weights.toLocaleString("en")} weights`,
         },
       ];

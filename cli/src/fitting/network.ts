@@ -136,8 +136,14 @@ export function describeSkip(inputs: number, outputs: number, width: number, wei
 }
 
 /** Random features with the inputs beside them in a line. */
-export function describeFeatures(inputs: number, outputs: number, features: number, weights: number): string {
-  return `${inputs} → ${features} random features, tanh, and ${inputs} inputs → ${outputs}, ${weights.toLocaleString("en")} parameters that are learned`;
+export function describeFeatures(
+  inputs: number,
+  outputs: number,
+  features: number,
+  weights: number,
+  activation: "tanh" | "cos",
+): string {
+  return `${inputs} → ${features} random features, ${activation}, and ${inputs} inputs → ${outputs}, ${weights.toLocaleString("en")} parameters that are learned`;
 }
 
 /** A network in a line: "13 → 32 → 1, tanh, 481 parameters". */
