@@ -289,6 +289,40 @@ test.each<[string, unknown, new (...args: never[]) => Error, RegExp]>([
   expect(call).toThrow(message);
 });
 
+test("folds are made so many at a time, in order, and an error is that of the first fold that failed", async () => {
+  const { near, posterior } = await regression();
+  const due = await folds(near, 5, () => posterior);
+  for (const concurrency of [1, 2, 3, 8]) {
+    let [running, most] = [0, 0];
+    const begun: number[] = [];
+    const waiting: (() => void)[] = [];
+    const make = async (_: Data, k: number) => {
+      begun.push(k);
+      most = Math.max(most, ++running);
+      const all = running === Math.min(concurrency, 5) || begun.length === 5;
+      // Those that began last end first.
+      if (!all) await new Promise<void>((go) => waiting.push(go));
+      for (let go = waiting.pop(); go !== undefined; go = waiting.pop()) go();
+      running--;
+      return posterior;
+    };
+    expect(await folds(near, 5, make, { concurrency })).toEqual(due);
+    expect(begun).toEqual([0, 1, 2, 3, 4]);
+    expect(most).toBe(Math.min(concurrency, 5));
+  }
+  const ended: number[] = [];
+  const fails = async (_: Data, k: number) => {
+    // Later folds fail before, and the others are waited for.
+    for (let turns = 9 - 3 * k; turns > 0; turns--) await new Promise(setImmediate);
+    ended.push(k);
+    if (k < 2) throw new Error(`fold ${k}`);
+    return posterior;
+  };
+  await expect(folds(near, 5, fails, { concurrency: 2 })).rejects.toThrow("fold 0");
+  expect(ended).toEqual([1, 0]);
+  await expect(folds(near, 5, fails, { concurrency: 0 })).rejects.toThrow(OptionError);
+});
+
 test("folds refuses what makes none", async () => {
   const all = toyRegression({ samples: 5, seed: 3 });
   const anything = (() => 1) as never;

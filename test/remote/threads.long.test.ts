@@ -10,12 +10,16 @@ import {
   connect,
   defineLikelihood,
   dense,
+  folds,
   LaplaceError,
   laplace,
+  loadPosterior,
   mse,
+  type Posterior,
   randomNormal,
   savePosterior,
   tanh,
+  train,
 } from "laplace-ts";
 import { afterAll, describe, expect, test } from "vitest";
 import { scaledNormal } from "./pair.ts";
@@ -51,6 +55,34 @@ test("memory that is shared is not copied", async () => {
   const found = await there.forward({ data: shared, shape: [2, 1] });
   expect(found).toEqual(net.forward([[0.25], [0.5]]));
   remote.close();
+});
+
+test("two threads make the models of folds side by side, those of this thread to the bit", async () => {
+  const training = { loss: mse, epochs: 20, batchSize: 8, seed: 3 };
+  const make = (k: number) => chain({ inputs: 1, seed: k }, dense(4, tanh), dense(1));
+  const due = await folds(data, 4, async (rest, k) => {
+    const own = make(k);
+    await train(own, rest, training);
+    return laplace(own, options).fit(rest);
+  });
+  const free = await Promise.all([new Worker(own), new Worker(own)].map((worker) => connect(worker)));
+  const all = [...free];
+  const made = await folds(
+    data,
+    4,
+    async (rest, k) => {
+      const remote = free.pop() as (typeof all)[number];
+      const there = await remote.send(make(k));
+      await remote.train(there, rest, training);
+      const bytes = await remote.savePosterior(await remote.laplace(there, options).fit(rest));
+      free.push(remote);
+      return loadPosterior(bytes);
+    },
+    { concurrency: 2 },
+  );
+  const bytesOf = (some: typeof made) => some.map(({ posterior }) => savePosterior(posterior as Posterior));
+  expect(bytesOf(made)).toEqual(bytesOf(due));
+  for (const remote of all) remote.close();
 });
 
 describe("the end", () => {
