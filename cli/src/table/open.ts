@@ -51,7 +51,7 @@ async function filesOf(path: string): Promise<string[]> {
 
 async function within(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
-  // As programs that write such folders have it, what begins with "_" or "." is no part of the table.
+  // As programs that write such folders have it, what begins with "_" or "." is not a part of the table.
   const shown = entries.filter(({ name }) => !/^[_.]/.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
   const found: string[] = [];
   for (const { name } of shown) {
