@@ -17,7 +17,8 @@ const MOST_KEPT = 2;
 /** Milliseconds between two words of progress. */
 const OFTEN = 500;
 
-const say = (message: FromSums) => process.send?.(message);
+/** Tells the parent; one that was killed hears nothing, and then this process ends too. */
+const say = (message: FromSums) => process.send?.(message, undefined, undefined, () => {});
 
 class Sums {
   readonly #store: Store;

@@ -15,6 +15,7 @@ import {
   type Data,
   dense,
   evaluate,
+  FileError,
   folds,
   type HeldOutOptions,
   laplace,
@@ -26,6 +27,7 @@ import { inBursts } from "../../../src/kernels/steps.ts";
 import type { WeightPosterior } from "../../../src/posterior/weight-posterior.ts";
 import { inShards, labelsTask, predictAllOn, predictTask } from "../../../src/prediction/in-shards.ts";
 import { predictLabels } from "../../../src/prediction/log-probabilities.ts";
+import { readJob } from "../../../src/remote/read-shard.ts";
 import { cases, given } from "../../../test/shards/given.ts";
 import { folderStore } from "../../src/store/folder.ts";
 import { byStore } from "./by-store.ts";
@@ -102,6 +104,17 @@ describe("what is asked of a posterior through the store", () => {
           told(fitted.optimizePrior(options)),
         );
       }
+    }
+  });
+
+  test("a candidate's shard is read as it was written; what is not one is a named error", async () => {
+    const common = { posteriors: [await fit(data(40, 1))] };
+    const shard = { start: 0, most: 3, weighted: false, batches: [{ inputs: randomNormal([3, 2], { seed: 1 }) }] };
+    const job = { hyper: { priorPrecision: 2 }, member: 0, shard };
+    expect(readJob("test", job, common)).toEqual(job);
+    const others: unknown[] = [null, {}, shard, { ...job, member: 1 }, { ...job, member: -1 }, { ...job, hyper: null }];
+    for (const other of [...others, { ...job, shard: undefined }, { ...job, shard: { ...shard, most: 2 } }]) {
+      expect(() => readJob("test", other, common)).toThrow(FileError);
     }
   });
 
