@@ -1,5 +1,5 @@
 // The loss over all data, expanded to second order around a network's parameters: its value, its whole gradient and its
-// curvature, in one pass; and its value alone, where a step may lead.
+// curvature, in one pass; the same to first order, and its value alone, where a step may lead.
 
 import { zeros } from "../array/ndarray.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
@@ -7,7 +7,7 @@ import { sum } from "../derivatives/results.ts";
 import { ValueError } from "../errors.ts";
 import { reporting, type Steps } from "../kernels/steps.ts";
 import { outputsOf } from "../network/part-outputs.ts";
-import { type Batch, type Contraction, none, runInParts } from "../network/run.ts";
+import { type Batch, type Contraction, none, type Pull, runInParts } from "../network/run.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { curvaturePull, cutOfPass, type PlannedPass } from "./accumulate.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
@@ -15,25 +15,45 @@ import { lossOf } from "./losses-and-norms.ts";
 import type { Plan } from "./plan.ts";
 
 /** Sums over all examples, at unit noise. */
-export interface Expansion {
+export interface Slope {
   readonly loss: number;
   /** Over the selected weights, [S]. */
   readonly gradient: Float64Array;
+}
+
+/** The same with the curvature. */
+export interface Expansion extends Slope {
   readonly curvature: Curvature;
 }
 
 /** The expansion at the plan's network, of a structure that goes through the data once. @throws ValueError for values that are not finite */
 export function* expansion(where: string, plan: Plan, batch: Batch): Steps<Expansion> {
-  const { net, likelihood, selection } = plan;
   const examples = batch.inputs.shape[0];
   const pass = passOf(plan);
   const cut = cutOfPass(pass, examples);
+  const pulls = [slopePull(plan, examples), curvaturePull(where, pass, cut, 0, () => examples)] as const;
+  const [first, { curvature }] = yield* reporting(runInParts(where, plan.net, [batch], cut, pulls), () => undefined);
+  return { ...first, curvature };
+}
+
+/** The same to first order. @throws ValueError for values that are not finite */
+export function* slopeAt(where: string, plan: Plan, batch: Batch): Steps<Slope> {
+  const examples = batch.inputs.shape[0];
+  const cut = cutOfPass(passOf(plan), examples);
+  const pulls = [slopePull(plan, examples)] as const;
+  const [slope] = yield* reporting(runInParts(where, plan.net, [batch], cut, pulls), () => undefined);
+  return slope;
+}
+
+/** The loss's own column, and what it gives. */
+function slopePull(plan: Plan, examples: number): Pull<Steps<Slope>> {
+  const { net, likelihood, selection } = plan;
   const slopes = sum(net, zeros([net.parameterCount], { dtype: net.dtype }), {
     sites: selection.siteList,
     examples,
   });
   const total = totalLoss(plan);
-  const losses: Contraction<Steps<{ loss: number; gradient: Float64Array }>> = {
+  const contraction: Contraction<Steps<Slope>> = {
     ...slopes,
     begin: total.begin,
     // biome-ignore lint/correctness/useYield: as the others
@@ -41,12 +61,7 @@ export function* expansion(where: string, plan: Plan, batch: Batch): Steps<Expan
       return { loss: total.finish(), gradient: selection.take(slopes.finish().data) };
     },
   };
-  const pulls = [
-    { columns: weighted(lossGradient(likelihood, 1), 1), contraction: losses, target: selection.reaches },
-    curvaturePull(where, pass, cut, 0, () => examples),
-  ] as const;
-  const [first, { curvature }] = yield* reporting(runInParts(where, net, [batch], cut, pulls), () => undefined);
-  return { ...first, curvature };
+  return { columns: weighted(lossGradient(likelihood, 1), 1), contraction, target: selection.reaches };
 }
 
 /** Σ_n ℓ_n at the plan's network; Infinity where it is not finite. */

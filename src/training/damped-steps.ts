@@ -139,9 +139,19 @@ export function smallerAndSmaller() {
   };
 }
 
+/** h times the loss's gradient, and P₀ θ: that of the objective. */
+export function gradientOf(
+  loss: Float64Array,
+  theta: Float64Array,
+  factor: number,
+  penalties: Float64Array,
+): Float64Array {
+  return loss.map((g, i) => factor * g + penalties[i] * theta[i]);
+}
+
 /** The model of an objective around an expansion, at the selected weights θ. */
 export function modelOf(at: Expansion, theta: Float64Array, factor: number, penalties: Float64Array): Model {
-  const gradient = at.gradient.map((g, i) => factor * g + penalties[i] * theta[i]);
+  const gradient = gradientOf(at.gradient, theta, factor, penalties);
   const diagonal = Float64Array.from(at.curvature.diagonal().data);
   const largest = diagonal.reduce((most, x) => Math.max(most, x), 0);
   const scale = diagonal.map((x) => factor * Math.max(x, 1e-10 * largest, 1e-300));

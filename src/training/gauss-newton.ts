@@ -1,7 +1,7 @@
 // Minimisation by second order: the loss's generalised Gauss-Newton matrix, damped as Levenberg (1944) and Marquardt (1963) do.
 
 import { array } from "../array/ndarray.ts";
-import { expansion, lossAt } from "../curvature/expansion.ts";
+import { expansion, lossAt, slopeAt } from "../curvature/expansion.ts";
 import { type Plan, readPlan, withOwn } from "../curvature/plan.ts";
 import {
   checkBytes,
@@ -13,6 +13,7 @@ import {
   OptionError,
   readBudget,
   refuseJson,
+  ValueError,
 } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -21,7 +22,7 @@ import { Network } from "../network/network.ts";
 import type { Node } from "../network/primitive.ts";
 import { batchNormalise, dropout, takesBatchStatistics } from "../network/primitives/training.ts";
 import { bringAll } from "../structures/all.ts";
-import { byCholesky, byConjugateGradients, type DampedStep, type Model, modelOf } from "./damped-steps.ts";
+import { byCholesky, byConjugateGradients, type DampedStep, gradientOf, type Model, modelOf } from "./damped-steps.ts";
 import { readEvidence } from "./evidence-options.ts";
 import { FixedPoints } from "./fixed-points.ts";
 import { likelihoodOf } from "./likelihood-of.ts";
@@ -52,6 +53,8 @@ const [EVERY, BURN_IN] = [1, 4];
 const PATIENCE = 4;
 /** Part of a change that a step must bring of what the model promised. */
 const LEAST_GAIN = 1e-4;
+/** A step to a region's boundary that brings less than this part is corrected. */
+const SHORT = 0.75;
 /** Below this part of the objective its changes are lost in its rounding. */
 const ROUNDING = 1e-11;
 /** So many steps that gain no more than this part are the last: the rest is lost in rounding. */
@@ -170,6 +173,17 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     at = yield* expansion(where, plan, batch);
     model = undefined;
   }
+  /** Where a step would lead without the third derivatives, if these are numbers. */
+  function* corrected(there: Float64Array, region: RegionStep): Steps<Float64Array> {
+    try {
+      const { gradient } = yield* slopeAt(where, plan, batch);
+      const by = yield* region.correction(gradientOf(gradient, there, factor, penalties));
+      return by === undefined ? there : there.map((x, i) => x + by[i]);
+    } catch (error) {
+      if (error instanceof ValueError) return there;
+      throw error;
+    }
+  }
   for (let epoch = 1; epoch <= epochs; ) {
     const here = theta();
     const before = objective(at.loss, here);
@@ -206,9 +220,16 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     let ratio = -1;
     if (found !== undefined) {
       const { step, predicted } = found;
-      const there = here.map((x, i) => x + step[i]);
+      let there: Float64Array = here.map((x, i) => x + step[i]);
       place(inner, places, there);
-      const after = objective(yield* lossAt(where, plan, batch), there);
+      let after = objective(yield* lossAt(where, plan, batch), there);
+      if (region?.bounded && Number.isFinite(after) && before - after < SHORT * predicted) {
+        const second = yield* corrected(there, region);
+        place(inner, places, second);
+        const then = objective(yield* lossAt(where, plan, batch), second);
+        if (then < after) [there, after] = [second, then];
+        else place(inner, places, there);
+      }
       // Where changes are lost in rounding, what does not rise is as good.
       const lost = predicted <= ROUNDING * Math.abs(before) && after <= before;
       idle = lost && before - after <= EPSILON * Math.abs(before) ? idle + 1 : 0;
@@ -217,15 +238,16 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     }
     const taken = ratio > LEAST_GAIN;
     const near = found !== undefined && found.predicted <= NEAR * Math.abs(before);
-    // Narrow valleys that bend are followed with little damping (Transtrum & Sethna 2012): it falls where a step gains anything. Near
+    // Narrow valleys that bend are followed with little damping (Transtrum & Sethna 2012): it falls where a step gains anything at once. Near
     // a minimum, where the Gauss-Newton matrix is not the Hessian, that would go on to and fro.
     if (region !== undefined) {
       radius = region.radius;
       if (ratio < 0.25) radius = 0.25 * region.length;
       else if (ratio > 0.75 && region.bounded) radius *= 2;
     } else if (!taken) mu *= MORE;
-    else if (ratio > 0.75 || !near) mu = Math.max(mu / LESS, LEAST_DAMPING);
-    else if (ratio < 0.5) mu *= 2;
+    else if (ratio > 0.75 || !near) {
+      if (rejected === 0) mu = Math.max(mu / LESS, LEAST_DAMPING);
+    } else if (ratio < 0.5) mu *= 2;
     if (!taken) {
       place(inner, places, here);
       if (converged || mu > MOST_DAMPING || ++rejected > MOST_REJECTED) break;
