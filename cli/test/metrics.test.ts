@@ -71,6 +71,7 @@ test("R² is the share of the variance that means explain", () => {
 test("the text has them", () => {
   const metrics = { rSquared: 0.81234, f1: 0.5, auroc: 0.75 };
   expect(metricLines("regression", metrics, {}).join("\n")).toMatch(/R² +0\.812/);
+  expect(metricLines("regression", metrics, { rSquared: -0.0001 }).join("\n")).toMatch(/R² +0\.812 +0\.000/);
   const text = metricLines("classification", metrics, { auroc: 0.5 }).join("\n");
   expect(text).toMatch(/F1 +0\.500/);
   expect(text).toMatch(/AUROC +0\.750 +0\.500/);

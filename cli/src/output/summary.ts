@@ -16,6 +16,8 @@ const number = (value: number) =>
   value !== 0 && Math.abs(value) < 1e-3 ? value.toPrecision(3) : String(Number(value.toPrecision(4)));
 /** Of shares, without what rounding leaves of a zero. */
 const shareError = (value: number) => number(value < 1e-12 ? 0 : value);
+/** Without the sign of a zero. */
+const thousandths = (value: number) => (Math.round(1000 * value) / 1000 || 0).toFixed(3);
 const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
 
 /** Metrics beside those of the baseline, a line for each that people ask for. */
@@ -25,7 +27,7 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
       ? [
           ["negativeLogLikelihood", "NLL", number],
           ["rootMeanSquaredError", "RMSE", number],
-          ["rSquared", "R²", (value: number) => value.toFixed(3)],
+          ["rSquared", "R²", thousandths],
           ["crps", "CRPS", number],
           ["intervalCoverage", "in 90 % intervals", percent],
           ["miscalibrationArea", "calibration error", shareError],
@@ -33,8 +35,8 @@ export function metricLines(task: string, metrics: Metrics, baseline: Metrics): 
       : [
           ["negativeLogLikelihood", "NLL", number],
           ["accuracy", "accuracy", percent],
-          ["f1", "F1", (value: number) => value.toFixed(3)],
-          ["auroc", "AUROC", (value: number) => value.toFixed(3)],
+          ["f1", "F1", thousandths],
+          ["auroc", "AUROC", thousandths],
           ["brierScore", "Brier score", number],
           ["setCoverage", "in 90 % sets", percent],
           ["expectedCalibrationError", "calibration error", shareError],
