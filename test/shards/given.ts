@@ -93,7 +93,7 @@ export function given({ convolution, dtype, examples, length, batch, seed, struc
   const options: CurvatureOptions = { structure, curvature, sharing, points, seed: drawn, solver: solver({}) };
   const read = readPlan("fit", net, () => readLikelihood("fit", likelihood, net), options);
   const plan = withOwn("fit", read, options);
-  const approximation = laplace(net, { likelihood, checks: false, ...options });
+  const approximation = laplace(net, { likelihood, checks: false, clip: curvature === "hessian", ...options });
   const bytes = (fit: Fit) => {
     if (structure !== "operator") return Buffer.from(saveFit(fit)).toString("base64");
     // It is in no file: its diagonal is summed, and a product goes through the data that it keeps.
