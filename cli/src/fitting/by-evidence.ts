@@ -1,7 +1,19 @@
 // A small network with a linear skip, trained by second order, with its prior and noise by the evidence: one precision for each
 // layer, or one for each input, whose relevance it then says (Foresee & Hagan 1997; MacKay 1994).
 
-import { add, dense, gaussNewton, heteroscedastic, laplace, type Network, network, tanh, train } from "laplace-ts";
+import {
+  add,
+  dense,
+  gaussNewton,
+  heteroscedastic,
+  type LaplaceOptions,
+  laplace,
+  type NDArray,
+  type Network,
+  network,
+  tanh,
+  train,
+} from "laplace-ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
@@ -63,26 +75,26 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
     await turn();
     return { history, evidence, noise: evidence?.noise ?? first, net };
   });
-  const fitted = await laplace(net, {
-    likelihood: likelihood(noise),
-    structure: "full",
-    memoryBudget,
-    priorPrecision: evidence?.priorPrecision ?? 1,
-    // Whether it is at a minimum, the diagnosis says.
-    checks: false,
-  }).fit(data, { on: alone });
+  const options = { likelihood: likelihood(noise), memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
+  const around = await aroundTrained(net, data, options, history);
   onShare(1);
-  const epochs = history.map(({ epoch }) => epoch);
   return {
-    posterior: fitted,
-    course: {
-      epochs,
-      train: history.map(({ loss }) => loss),
-      validation: [],
-      kept: epochs[epochs.length - 1] ?? 0,
-      rounds: 1,
-    },
+    ...around,
     ...(groups === "inputs" &&
       evidence?.relevance && { relevance: Array.from(evidence.relevance.data as Float64Array) }),
   };
+}
+
+/** The whole posterior around weights that the evidence trained, and the course of their training. */
+export async function aroundTrained(
+  net: Network,
+  data: { readonly x: NDArray; readonly y: NDArray },
+  options: Pick<LaplaceOptions, "likelihood" | "memoryBudget" | "priorPrecision">,
+  history: readonly { readonly epoch: number; readonly loss: number }[],
+) {
+  // Whether it is at a minimum, the diagnosis says.
+  const posterior = await laplace(net, { ...options, structure: "full", checks: false }).fit(data, { on: alone });
+  const epochs = history.map(({ epoch }) => epoch);
+  const kept = epochs[epochs.length - 1] ?? 0;
+  return { posterior, course: { epochs, train: history.map(({ loss }) => loss), validation: [], kept, rounds: 1 } };
 }

@@ -18,6 +18,7 @@ import {
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
+import { aroundTrained } from "./by-evidence.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
 import type { Learning } from "./network.ts";
 
@@ -97,18 +98,11 @@ async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (
   const scale = "features.relevance.scale";
   const relevance = Array.from(net.named()[scale].data, (own: number) => own ** 2);
   net.freeze(scale);
-  const posterior = await laplace(net, {
-    likelihood: learning.likelihood(evidence?.noise ?? 1),
-    structure: "full",
-    memoryBudget,
-    priorPrecision: evidence?.priorPrecision ?? 1,
-    checks: false,
-  }).fit(data, { on: alone });
+  const likelihood = learning.likelihood(evidence?.noise ?? 1);
+  const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
+  const around = await aroundTrained(net, data, options, history);
   onShare(1);
-  const epochs = history.map(({ epoch }) => epoch);
-  const kept = epochs[epochs.length - 1] ?? 0;
-  const course = { epochs, train: history.map(({ loss }) => loss), validation: [], kept, rounds: 1 };
-  return { posterior, course, relevance };
+  return { ...around, relevance };
 }
 
 /** A posterior around the minimum, and what its training said. */
