@@ -8,7 +8,9 @@ import { predictRows, type RowsDone, type RowsJob, type Written } from "./predic
 /** Batches that are predicted here before other threads are started: a small table needs none. */
 const FIRST = 12;
 /** Batches that a thread has at a time: while this one predicts, it brings nothing. */
-const MOST = 6;
+const MOST = 4;
+/** Megabytes of what a thread made last: rows come and go. */
+const YOUNG = 16;
 
 /** Another thread, and those who wait for what it does, in order. */
 class Thread {
@@ -17,7 +19,7 @@ class Thread {
   #ended = false;
 
   constructor(file: URL, workerData: { readonly bytes: Uint8Array; readonly written: Written }) {
-    this.#worker = new Worker(file, { workerData });
+    this.#worker = new Worker(file, { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG } });
     this.#worker.unref();
     this.#worker.on("message", (done: RowsDone | undefined) => this.#waiting.shift()?.(done));
     // One that cannot start or ends gives its jobs back.

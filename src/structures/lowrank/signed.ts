@@ -1,5 +1,6 @@
 // Passes of an exact Hessian of low rank, whose eigenvalues have either sign.
 
+import { oneStep } from "../../kernels/steps.ts";
 import type { Likelihood } from "../../likelihood/likelihood.ts";
 import { type Accumulator, type Rank, symmetric } from "../curvature.ts";
 import { hessianSums } from "../hessian-sums.ts";
@@ -27,8 +28,7 @@ export function signedPasses(likelihood: Likelihood, all: Selection, rank: Rank)
   if (b === n) return [passOf(along("all", new Float64Array(0)))];
   return krylovPasses({
     ...{ all, rank, q: b - PROBES, block: BLOCK, probes: PROBES, along },
-    *made(basis, products, { selection, examples, trace }) {
-      return new LowRankCurvature(selection, examples, rank, products, trace, undefined, basis);
-    },
+    made: (basis, products, { selection, examples, trace }) =>
+      oneStep(() => new LowRankCurvature(selection, examples, rank, products, trace, undefined, basis)),
   });
 }
