@@ -1,16 +1,16 @@
 // A table larger than memory through `laplace predict`: writes a CSV of that size into its standard input as it reads it,
 // and fails where the peak of its resident memory exceeds the limit.
 //
-//   node tools/stream-test.mjs [gigabytes = 2] [limit in megabytes = 300]
+//   node tools/stream-test.mjs [gigabytes = 2] [limit in megabytes = 300 and 50 for each further core, of 8]
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const gigabytes = Number(process.argv[2] ?? 2);
-const limit = Number(process.argv[3] ?? 300);
+const limit = Number(process.argv[3] ?? 250 + 50 * Math.min(8, availableParallelism()));
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const laplace = join(root, "cli/laplace.js");
 const folder = mkdtempSync(join(tmpdir(), "laplace-stream-"));
