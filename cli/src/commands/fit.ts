@@ -13,7 +13,6 @@ import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
 import { meanPrecision, reportData } from "../fitting/to-report.ts";
 import { dispersionOf, noiseByRow, noiseOf } from "../model/noise.ts";
-
 import { checkOutputs, placeOf } from "../output/place.ts";
 import { writeOutputs } from "../output/stream.ts";
 import { Progress, plain, printJson, printNote } from "../output/terminal.ts";

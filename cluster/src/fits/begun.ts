@@ -6,8 +6,8 @@ import { getContent, putContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
-import { type Run, runsOf } from "./blocks.ts";
-import { type FitOfShards, nameOfFit, placeOfSum, putFit, sumName, sumsOf } from "./fit.ts";
+import type { Run } from "./blocks.ts";
+import { type FitOfShards, missingOf, nameOfFit, putFit, sumName } from "./fit.ts";
 import { Counts, PAGE, putPage } from "./shards.ts";
 import { beginning, use } from "./sweep.ts";
 
@@ -124,16 +124,8 @@ export class BegunFit<Common, Job, Result> {
   }
 
   /** The shards of which nothing came yet. */
-  async missing(): Promise<Run[]> {
-    const { name, shards } = this.fit;
-    const done = new Uint8Array(shards);
-    for await (const page of this.#store.list(sumsOf(name))) {
-      for (const object of page) {
-        const found = placeOfSum(object.name);
-        if (found !== undefined) done.fill(1, found.place * 2 ** found.level, (found.place + 1) * 2 ** found.level);
-      }
-    }
-    return runsOf(done);
+  missing(): Promise<Run[]> {
+    return missingOf(this.#store, this.fit.name, this.fit.shards);
   }
 
   /**

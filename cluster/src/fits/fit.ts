@@ -6,6 +6,7 @@ import { StoreError } from "../errors.ts";
 import { digestOf } from "../store/digest.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
+import { type Block, type Run, runOf, runsOf } from "./blocks.ts";
 import { Counts, digestsOf, PAGE, wordsOf } from "./shards.ts";
 
 /** Where fits are. */
@@ -46,16 +47,28 @@ export const isFitName = (text: unknown): text is string => typeof text === "str
 const manifestName = (fit: string) => `${FITS}${fit}/fit`;
 
 /** Where the results of a fit are. */
-export const sumsOf = (fit: string): string => `${FITS}${fit}/sums/`;
+const sumsOf = (fit: string): string => `${FITS}${fit}/sums/`;
 
 /** The name of what came of 2^level shards, the first of which is place · 2^level. */
 export const sumName = (fit: string, level: number, place: number): string =>
   `${sumsOf(fit)}${String(level).padStart(2, "0")}-${String(place).padStart(9, "0")}`;
 
 /** What a name of `sumName` says; undefined for another name. */
-export function placeOfSum(name: string): { readonly level: number; readonly place: number } | undefined {
+export function placeOfSum(name: string): Block | undefined {
   const found = /\/sums\/(\d{2})-(\d{9})$/.exec(name);
   return found === null ? undefined : { level: Number(found[1]), place: Number(found[2]) };
+}
+
+/** The shards of a fit of which nothing came yet. @throws StoreError */
+export async function missingOf(store: Store, fit: string, shards: number): Promise<Run[]> {
+  const done = new Uint8Array(shards);
+  for await (const page of store.list(sumsOf(fit))) {
+    for (const { name } of page) {
+      const found = placeOfSum(name);
+      if (found !== undefined) done.fill(1, ...runOf(found));
+    }
+  }
+  return runsOf(done);
 }
 
 /** Writes what a fit is of, once. */

@@ -2,8 +2,8 @@
 
 import { Queue } from "bullmq";
 import { StoreError } from "../errors.ts";
-import { lengthOf, runsOf } from "../fits/blocks.ts";
-import { FITS, getFit, isFitName, placeOfSum, sumsOf } from "../fits/fit.ts";
+import { lengthOf } from "../fits/blocks.ts";
+import { FITS, getFit, isFitName, missingOf } from "../fits/fit.ts";
 import { identityOf } from "../store/identity.ts";
 import type { Store } from "../store/store.ts";
 import { jobOf, PREFIX, queueName } from "./jobs.ts";
@@ -103,14 +103,7 @@ export class Watch {
   async #stored(fit: string) {
     try {
       const { examples } = await getFit(this.#store, fit);
-      const done = new Uint8Array(examples.shards);
-      for await (const page of this.#store.list(sumsOf(fit))) {
-        for (const { name } of page) {
-          const at = placeOfSum(name);
-          if (at !== undefined) done.fill(1, at.place * 2 ** at.level, (at.place + 1) * 2 ** at.level);
-        }
-      }
-      const missing = runsOf(done);
+      const missing = await missingOf(this.#store, fit, examples.shards);
       const open = missing.reduce((sum, [first, end]) => sum + examples.of(first, end), 0);
       return {
         fit,

@@ -28,19 +28,17 @@ export interface Space {
   dryMade?(): void;
 }
 
+/** Directions of a pass at least. */
+export const BLOCK = 10;
+
 const none = new Float64Array(0);
 
 export function krylovPasses({ all, rank, q, block, probes, along, made, dryMade }: Space): readonly Pass[] {
   const { size: n } = all;
   let basis = none;
   let products = none;
-  /** How many directions there are so far, and how many of them have products. */
+  /** How many directions there are so far. */
   let known = 0;
-  let multiplied = 0;
-  function take(sketch: Float64Array): void {
-    products.set(sketch, multiplied * n);
-    multiplied = known;
-  }
   const pass = (last: boolean): Pass => ({
     dry: (options) => along(sized((block + (last ? probes : 0)) * n))(options),
     dryBegin() {
@@ -54,7 +52,7 @@ export function krylovPasses({ all, rank, q, block, probes, along, made, dryMade
       if (known === 0) [basis, products] = [0, 1].map(() => new Float64Array((q + probes) * n));
       else {
         next = (before as LowRankCurvature).sketch;
-        take(next);
+        products.set(next, known * n - next.length);
       }
       const count = Math.min(block, q - known);
       for (let k = 0; k < 2; k++) {
@@ -71,8 +69,9 @@ export function krylovPasses({ all, rank, q, block, probes, along, made, dryMade
     begin: (prepared) => along((prepared as LowRankCurvature).basis as Float64Array),
     ...(last && {
       *after(total) {
-        take((total as LowRankCurvature).sketch);
-        return yield* made(basis, products, total as LowRankCurvature);
+        const ours = total as LowRankCurvature;
+        products.set(ours.sketch, products.length - ours.sketch.length);
+        return yield* made(basis, products, ours);
       },
     }),
   });

@@ -3,13 +3,12 @@
 import { allocateFloats, scope } from "../../kernels/memory.ts";
 import { type Pass, type PassOptions, passOf } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
-import { krylovPasses } from "./krylov.ts";
+import { BLOCK, krylovPasses } from "./krylov.ts";
 import { nystrom, productsOf } from "./nystrom.ts";
 import { directions, SPARE, sketchSize } from "./sketch.ts";
 import { lowRankSums } from "./sums.ts";
 
-/** Directions of a pass at least, and passes at most. */
-const BLOCK = 10;
+/** Passes at most. */
 const MOST_PASSES = 12;
 
 /** Of rows r of the Jacobian, H = Σ rᵀ r: one pass, or as many as a space takes where the data may be gone through again. */

@@ -7,11 +7,8 @@ import { hessianSums } from "../hessian-sums.ts";
 import type { Selection } from "../selection.ts";
 import { type Pass, passOf, type SumOptions } from "../structure.ts";
 import { LowRankCurvature } from "./curvature.ts";
-import { krylovPasses } from "./krylov.ts";
+import { BLOCK, krylovPasses } from "./krylov.ts";
 import { PROBES, sketchSize } from "./sketch.ts";
-
-/** Directions of a pass. */
-const BLOCK = 10;
 
 /** Of an exact Hessian: one pass up to 1024 weights; beyond, one for each ten directions. */
 export function signedPasses(likelihood: Likelihood, all: Selection, rank: Rank): readonly Pass[] {
