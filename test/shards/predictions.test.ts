@@ -13,7 +13,10 @@ import { casesOf, everyStructure, given, lanes, permuting } from "./given.ts";
 
 const askedOf = (structure: Structure, dtype: "float32" | "float64") =>
   fc.record({
-    one: casesOf(structure, dtype),
+    // Each shard's variances of an operator are solves with products over all batches, so few of both.
+    one: casesOf(structure, dtype).map((one) =>
+      structure === "operator" ? { ...one, examples: Math.min(one.examples, 4) } : one,
+    ),
     which: fc.constantFrom("network", "usual", "last"),
     length: fc.integer({ min: 1, max: 9 }),
   });
