@@ -10,13 +10,15 @@ const seed = Number(process.env.FAST_CHECK_SEED ?? Date.now() % 2 ** 31);
 /** Whether every case is tried: by `npm run test:long`. Other suites try some of each kind, and random ones for half a second. */
 export const everyCase = process.env.LAPLACE_TS_EVERY_CASE === "1";
 
+const [LEAST, MILLISECONDS] = process.env.LAPLACE_TS_FEW_RUNS === "1" ? [2, 100] : [5, 500];
+
 /** Ends a property between two of its runs: `fc.interruptAfterTimeLimit` would leave one of promises running beside the next test. */
 const forAWhile: Plugin<unknown> = () => {
-  const end = performance.now() + 500;
+  const end = performance.now() + MILLISECONDS;
   let runs = 0;
   return {
     decorateRun: (run) => (value) =>
-      runs++ < 5 || performance.now() < end ? run(value) : new fc.PreconditionFailure(true),
+      runs++ < LEAST || performance.now() < end ? run(value) : new fc.PreconditionFailure(true),
   };
 };
 
