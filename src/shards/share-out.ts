@@ -32,6 +32,7 @@ export class ShareOut<Job, Result> {
   readonly #back: Given<Job>[] = [];
   readonly #running = new Map<AbortController, number>();
   readonly #examples = new Map<number, number>();
+  #allExamples = 0;
   readonly #waiting = new Set<() => void>();
   #stop: () => void = () => {};
   /** Resolves when all is to stop. */
@@ -129,11 +130,10 @@ export class ShareOut<Job, Result> {
   }
 
   #report(place: number, examples: number): void {
+    this.#allExamples += examples - (this.#examples.get(place) ?? 0);
     this.#examples.set(place, examples);
     try {
-      let all = 0;
-      for (const some of this.#examples.values()) all += some;
-      if (this.#failure === undefined) this.#options.onProgress?.(all);
+      if (this.#failure === undefined) this.#options.onProgress?.(this.#allExamples);
     } catch (error) {
       this.stop(error);
     }
