@@ -34,33 +34,77 @@ export interface Solved {
   readonly notPositive: number | undefined;
 }
 
+/** A solution in a region, and the way to it. */
+export interface Way extends Solved {
+  /** The solution in a region that is no larger, which needs no products. */
+  within(radius: number): Solved;
+}
+
+/** Where a turn begins: at x along p, rᵀz and pᵀHp there, xᵀMx, xᵀMp and pᵀMp, and bᵀx − ½ xᵀHx. */
+interface Turn {
+  readonly x: Float64Array;
+  readonly p: Float64Array;
+  readonly residual: Float64Array;
+  readonly rz: number;
+  readonly curve: number;
+  readonly xx: number;
+  readonly xp: number;
+  readonly pp: number;
+  readonly decrease: number;
+}
+
+/** Whether a turn leaves a region. */
+function leaves(turn: Turn, radius: number): boolean {
+  const { rz, curve, xx, xp, pp } = turn;
+  const by = rz / curve;
+  return !(curve > 0) || xx + 2 * by * xp + by * by * pp >= radius * radius;
+}
+
+/** The solution where a turn, one of `taken`, meets the boundary. */
+function atBoundary({ x, p, residual, rz, curve, xx, xp, pp, decrease }: Turn, radius: number, taken: number): Solved {
+  const by = (Math.sqrt(xp * xp + pp * (radius * radius - xx)) - xp) / pp;
+  return {
+    x: x.map((at, i) => at + by * p[i]),
+    decrease: decrease + (by * rz - 0.5 * by * by * curve),
+    ...{ residual, taken, length: radius, bounded: true, notPositive: undefined },
+  };
+}
+
 /** Conjugate gradients (Hestenes & Stiefel 1952), until it is enough, or the matrix is not positive along a direction. */
-export function* conjugateGradients<Report>(system: System<Report>): Steps<Solved, Report> {
+export function* conjugateGradients<Report>(system: System<Report>): Steps<Way, Report> {
   const { b, products } = system;
   const [x, residual] = [new Float64Array(b.length), b.slice()];
   let z = system.before(residual);
   let rz = dot(residual, z);
   const p = z.slice();
   const radius = system.radius?.(rz);
-  // xᵀMx, xᵀMp, pᵀMp
   let [xx, xp, pp] = [0, 0, rz];
   let [taken, decrease] = [0, 0];
-  const found = (notPositive?: number, bounded = false): Solved => {
-    return { x, residual, taken, decrease, length: bounded ? (radius as number) : Math.sqrt(xx), bounded, notPositive };
+  /** Of a region, all turns. */
+  const turns: Turn[] = [];
+  const found = (last: Solved): Way => {
+    const within = (smaller: number) => {
+      const at = turns.findIndex((turn) => leaves(turn, smaller));
+      return at < 0 ? last : atBoundary(turns[at], smaller, at + 1);
+    };
+    return { ...last, within };
   };
+  const inside = (notPositive?: number): Way =>
+    found({ x, residual, taken, decrease, length: Math.sqrt(xx), bounded: false, notPositive });
   while (taken < products && !system.enough(residual, rz)) {
     const hp = yield* system.times(p);
     taken++;
     const curve = dot(p, hp);
-    if (!(curve > 0) && radius === undefined) return found(curve);
-    let by = rz / curve;
-    const bounded = radius !== undefined && (!(curve > 0) || xx + 2 * by * xp + by * by * pp >= radius * radius);
-    if (bounded) by = (Math.sqrt(xp * xp + pp * (radius * radius - xx)) - xp) / pp;
+    if (radius !== undefined) {
+      const turn = { x: x.slice(), p: p.slice(), residual: residual.slice(), rz, curve, xx, xp, pp, decrease };
+      turns.push(turn);
+      if (leaves(turn, radius)) return found(atBoundary(turn, radius, taken));
+    } else if (!(curve > 0)) return inside(curve);
+    const by = rz / curve;
     for (let i = 0; i < x.length; i++) x[i] += by * p[i];
     // pᵀr = rᵀz, as p and the solution so far are conjugate.
     decrease += by * rz - 0.5 * by * by * curve;
     xx += 2 * by * xp + by * by * pp;
-    if (bounded) return found(undefined, true);
     for (let i = 0; i < x.length; i++) residual[i] -= by * hp[i];
     z = system.before(residual);
     const next = dot(residual, z);
@@ -70,5 +114,5 @@ export function* conjugateGradients<Report>(system: System<Report>): Steps<Solve
     pp = next + turn * turn * pp;
     rz = next;
   }
-  return found();
+  return inside();
 }

@@ -1,13 +1,12 @@
 // The loss over all data, expanded to second order around a network's parameters: its value, its whole gradient and its
-// curvature, in one pass; the same to first order, and its value alone, where a step may lead.
+// curvature, in one pass.
 
 import { zeros } from "../array/ndarray.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import { sum } from "../derivatives/results.ts";
-import { ValueError } from "../errors.ts";
 import { reporting, type Steps } from "../kernels/steps.ts";
 import { outputsOf } from "../network/part-outputs.ts";
-import { type Batch, type Contraction, none, type Pull, runInParts } from "../network/run.ts";
+import { type Batch, type Contraction, type Pull, runInParts } from "../network/run.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { curvaturePull, cutOfPass, type PlannedPass } from "./accumulate.ts";
 import { accumulatorsOf, passesOf } from "./accumulators.ts";
@@ -36,17 +35,8 @@ export function* expansion(where: string, plan: Plan, batch: Batch): Steps<Expan
   return { ...first, curvature };
 }
 
-/** The same to first order. @throws ValueError for values that are not finite */
-export function* slopeAt(where: string, plan: Plan, batch: Batch): Steps<Slope> {
-  const examples = batch.inputs.shape[0];
-  const cut = cutOfPass(passOf(plan), examples);
-  const pulls = [slopePull(plan, examples)] as const;
-  const [slope] = yield* reporting(runInParts(where, plan.net, [batch], cut, pulls), () => undefined);
-  return slope;
-}
-
 /** The loss's own column, and what it gives. */
-function slopePull(plan: Plan, examples: number): Pull<Steps<Slope>> {
+export function slopePull(plan: Plan, examples: number): Pull<Steps<Slope>> {
   const { net, likelihood, selection } = plan;
   const slopes = sum(net, zeros([net.parameterCount], { dtype: net.dtype }), {
     sites: selection.siteList,
@@ -64,33 +54,12 @@ function slopePull(plan: Plan, examples: number): Pull<Steps<Slope>> {
   return { columns: weighted(lossGradient(likelihood, 1), 1), contraction, target: selection.reaches };
 }
 
-/** Σ_n ℓ_n at the plan's network; Infinity where it is not finite. */
-export function* lossAt(where: string, plan: Plan, batch: Batch): Steps<number> {
-  const cut = cutOfPass(passOf(plan), batch.inputs.shape[0]);
-  const total = totalLoss(plan);
-  const contraction: Contraction<Steps<number>> = {
-    begin: total.begin,
-    // biome-ignore lint/correctness/useYield: as the others
-    *finish() {
-      return total.finish();
-    },
-  };
-  try {
-    const pulls = [{ columns: none, contraction, target: "parameters" }] as const;
-    const [loss] = yield* reporting(runInParts(where, plan.net, [batch], cut, pulls), () => undefined);
-    return Number.isNaN(loss) ? Number.POSITIVE_INFINITY : loss;
-  } catch (error) {
-    if (error instanceof ValueError) return Number.POSITIVE_INFINITY;
-    throw error;
-  }
-}
-
-function passOf(plan: Plan): PlannedPass {
+export function passOf(plan: Plan): PlannedPass {
   const accumulatorFor = accumulatorsOf(plan, passesOf(plan)[0], undefined);
   return { plan, accumulatorFor, apart: 1, number: 0 };
 }
 
-function totalLoss({ likelihood }: Plan): Required<Pick<Contraction<number>, "begin" | "finish">> {
+export function totalLoss({ likelihood }: Plan): Required<Pick<Contraction<number>, "begin" | "finish">> {
   let loss = 0;
   return {
     begin: (part) =>

@@ -324,7 +324,7 @@ export function opened(
 }
 
 /** Writes the columns of a part, or of its rows, pulls them back and hands them on. */
-function pullBack(part: Part, pull: Pull<unknown>): void {
+export function pullBack(part: Part, pull: Pull<unknown>): void {
   const { columns, contraction, target, rows, most = Number.POSITIVE_INFINITY } = pull;
   if (rows !== undefined) {
     eachRows(part, rows, (some) => pullBack(some, { ...pull, rows: undefined }));

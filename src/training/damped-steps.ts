@@ -2,7 +2,7 @@
 // or by conjugate gradients on products.
 
 import { dot } from "../array/dot.ts";
-import { conjugateGradients } from "../curvature/conjugate-gradients.ts";
+import { conjugateGradients, type Way } from "../curvature/conjugate-gradients.ts";
 import type { Expansion } from "../curvature/expansion.ts";
 import type { Plan } from "../curvature/plan.ts";
 import { productInSteps } from "../curvature/products.ts";
@@ -26,6 +26,8 @@ export interface Model {
   readonly gradient: Float64Array;
   /** D, [S] */
   readonly scale: Float64Array;
+  /** The way to a step by the exact Hessian, once it was gone. */
+  path?: Way;
 }
 
 /** A step, and by how much the model falls along it. */

@@ -1,8 +1,9 @@
 // Minimisation by second order: the loss's generalised Gauss-Newton matrix, damped as Levenberg (1944) and Marquardt (1963) do.
 
 import { array } from "../array/ndarray.ts";
-import { expansion, lossAt, slopeAt } from "../curvature/expansion.ts";
+import { type Expansion, expansion } from "../curvature/expansion.ts";
 import { type Plan, readPlan, withOwn } from "../curvature/plan.ts";
+import { finite, type Point, pointsOf } from "../curvature/point.ts";
 import {
   checkBytes,
   checkChoice,
@@ -13,7 +14,6 @@ import {
   OptionError,
   readBudget,
   refuseJson,
-  ValueError,
 } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
@@ -105,6 +105,16 @@ type Settings = Pick<GaussNewtonOptions, "solver"> & {
 };
 
 function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, EpochReport> {
+  const points = new Set<Point>();
+  try {
+    return yield* descendBy(problem, settings, points);
+  } finally {
+    for (const point of points) point.leave();
+  }
+}
+
+/** @param points those that are not left at the end */
+function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): Steps<TrainingResult, EpochReport> {
   const { net, rule, data, epochs, weightDecay, evidence } = problem;
   checkLayers(net);
   bringAll();
@@ -134,14 +144,30 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   const tuningPlan = evidence && planOf(evidence.structure ?? (size <= FULL_UP_TO ? "full" : "kronecker"));
   const solve = whole ? byCholesky : byConjugateGradients(where, plan, batch);
   const exactPlan = whole ? planOfHessian(inner, likelihood) : undefined;
-  const solveExactly = exactPlan && byHessian(where, exactPlan, batch);
+  const solveExactly = exactPlan && byHessian();
+  const go = pointsOf(where, plan, exactPlan, batch);
   const { selection } = plan;
   const places = selection.indices();
   const given = data.weights && Float64Array.from(data.weights.data);
   const count = weightOf(likelihood, net.outputShape, batch.targets.data, given) || 1;
 
-  let at = yield* expansion(where, plan, batch);
-  if (!Number.isFinite(at.loss)) throw notFinite(at.loss);
+  function* arrive(): Steps<Point> {
+    const point = yield* go();
+    points.add(point);
+    return point;
+  }
+  function leave(point: Point | undefined): void {
+    if (point === undefined) return;
+    points.delete(point);
+    point.leave();
+  }
+  function* around(point: Point): Steps<Expansion> {
+    const curvature = yield* point.curvature();
+    return { loss: point.loss, gradient: yield* point.slope(), curvature };
+  }
+  let point = yield* arrive();
+  if (!Number.isFinite(point.loss)) throw notFinite(point.loss);
+  let at = yield* around(point);
   const theta = () => selection.take(inner.parameters.data);
   function* sums() {
     const same = tuningPlan === undefined || tuningPlan.structure === plan.structure;
@@ -169,20 +195,31 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
   /** How far steps by the exact Hessian may go, once there was one. */
   let radius: number | undefined;
   let rejected = 0;
-  function* look(): Steps<void> {
-    at = yield* expansion(where, plan, batch);
+  function* look(next?: Point): Steps<void> {
+    leave(point);
+    point = next ?? (yield* arrive());
+    at = yield* around(point);
     model = undefined;
   }
-  /** Where a step would lead without the third derivatives, if these are numbers. */
-  function* corrected(there: Float64Array, region: RegionStep): Steps<Float64Array> {
-    try {
-      const { gradient } = yield* slopeAt(where, plan, batch);
-      const by = yield* region.correction(gradientOf(gradient, there, factor, penalties));
-      return by === undefined ? there : there.map((x, i) => x + by[i]);
-    } catch (error) {
-      if (error instanceof ValueError) return there;
-      throw error;
-    }
+  /** A place to which a step leads; without a point where values are not finite there. */
+  interface Place {
+    readonly theta: Float64Array;
+    readonly point: Point | undefined;
+    readonly value: number;
+  }
+  function* goTo(theta: Float64Array): Steps<Place> {
+    place(inner, places, theta);
+    const point = yield* finite(arrive);
+    const value =
+      point === undefined || Number.isNaN(point.loss) ? Number.POSITIVE_INFINITY : objective(point.loss, theta);
+    return { theta, point, value };
+  }
+  /** Where a step that leads to `there` would lead without the third derivatives. */
+  function* corrected({ theta, point }: Place, region: RegionStep): Steps<Float64Array | undefined> {
+    if (point === undefined) return undefined;
+    const gradient = gradientOf(yield* point.slope(), theta, factor, penalties);
+    const by = yield* region.correction(gradient, point);
+    return by && theta.map((x, i) => x + by[i]);
   }
   for (let epoch = 1; epoch <= epochs; ) {
     const here = theta();
@@ -192,7 +229,7 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     // Prior and noise move at every step while they are tuned: the Gauss-Newton matrix is enough. Behind it bent valleys lead to the
     // minimum, which its steps follow for hundreds.
     const exactly = tuning ? undefined : solveExactly;
-    const region: RegionStep | undefined = exactly && (yield* exactly(model, radius));
+    const region: RegionStep | undefined = exactly && (yield* exactly(model, point, radius));
     const found: DampedStep | undefined = moves ? undefined : (region ?? (yield* solve(model, mu)));
     yield;
     const sure = region === undefined ? mu <= 1 : !region.bounded;
@@ -218,18 +255,19 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
     }
     converged = rest <= settings.tolerance * Math.abs(before);
     let ratio = -1;
+    let there: Place | undefined;
     if (found !== undefined) {
       const { step, predicted } = found;
-      let there: Float64Array = here.map((x, i) => x + step[i]);
-      place(inner, places, there);
-      let after = objective(yield* lossAt(where, plan, batch), there);
-      if (region?.bounded && Number.isFinite(after) && before - after < SHORT * predicted) {
-        const second = yield* corrected(there, region);
-        place(inner, places, second);
-        const then = objective(yield* lossAt(where, plan, batch), second);
-        if (then < after) [there, after] = [second, then];
-        else place(inner, places, there);
+      there = yield* goTo(here.map((x, i) => x + step[i]));
+      if (region?.bounded && Number.isFinite(there.value) && before - there.value < SHORT * predicted) {
+        const theta = yield* corrected(there, region);
+        const second = theta === undefined ? there : yield* goTo(theta);
+        const better = second.value < there.value;
+        if (second !== there) leave((better ? there : second).point);
+        if (better) there = second;
+        else place(inner, places, there.theta);
       }
+      const after = there.value;
       // Where changes are lost in rounding, what does not rise is as good.
       const lost = predicted <= ROUNDING * Math.abs(before) && after <= before;
       idle = lost && before - after <= EPSILON * Math.abs(before) ? idle + 1 : 0;
@@ -249,13 +287,14 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
       if (rejected === 0) mu = Math.max(mu / LESS, LEAST_DAMPING);
     } else if (ratio < 0.5) mu *= 2;
     if (!taken) {
+      leave(there?.point);
       place(inner, places, here);
       if (converged || mu > MOST_DAMPING || ++rejected > MOST_REJECTED) break;
       continue;
     }
     rejected = 0;
     net.parameters.data.set(inner.parameters.data);
-    yield* look();
+    yield* look(there?.point);
     sinceTuning++;
     const loss = unit() * objective(at.loss, theta());
     history.push({ epoch, loss });

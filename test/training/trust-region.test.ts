@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { expansion } from "../../src/curvature/expansion.ts";
 import { readPlan, withOwn } from "../../src/curvature/plan.ts";
+import { pointsOf } from "../../src/curvature/point.ts";
 import {
   chain,
   cholesky,
@@ -55,7 +56,8 @@ test.each(subjects)("of %s", (_, likelihood, target) => {
         const penalties = new Float64Array(n).fill(10 ** prior);
         const at = atOnce(expansion("test", plan("ggn"), batch));
         const model = modelOf(at, Float64Array.from(net.parameters.data), 0.7, penalties);
-        const step = atOnce(byHessian("test", plan("hessian"), batch)(model, 10 ** size));
+        const point = atOnce(pointsOf("test", plan("ggn"), plan("hessian"), batch)());
+        const step = atOnce(byHessian()(model, point, 10 ** size));
         if (step === undefined) throw new Error("There is no step.");
 
         const matrix = (curvature: "ggn" | "hessian") => {
