@@ -9,19 +9,23 @@ import { ValueError } from "../errors.ts";
 import {
   allocateFloats,
   beginStack,
+  bytesPerElement,
   copyIn,
   copyOut,
   copyTo,
   endStack,
+  giveBlock,
   onStack,
   type Pointer,
   type ScopeStack,
   scope,
+  takeBlock,
 } from "../kernels/memory.ts";
 import { inPieces, reporting, type Steps } from "../kernels/steps.ts";
-import { cutOf } from "../network/cut.ts";
+import { type Cut, cutOf } from "../network/cut.ts";
 import type { Site } from "../network/parameters.ts";
 import { Backward, checkValues, Forward } from "../network/passes.ts";
+import type { Keep } from "../network/primitive.ts";
 import { holdInScope, none, type Part, type Pull, pullBack, runInParts, type TargetedBatch } from "../network/run.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { spread } from "../structures/selection.ts";
@@ -51,16 +55,17 @@ export interface Point {
 export function pointsOf(where: string, plan: Plan, exact: Plan | undefined, batch: TargetedBatch) {
   const examples = batch.inputs.shape[0];
   const pulls = () => [slopePull(plan, examples), ...(exact === undefined ? [] : [productPull(exact)])];
-  const { quick, length } = cutOf(
-    { model: plan.net, columns: 1, least: 1, view: undefined, targeted: true, pulls },
-    examples,
-  );
-  const stays = quick && length >= examples && cutOfPass(passOf(plan), examples).length >= examples;
+  const uncut = { model: plan.net, columns: 1, least: 1, view: undefined, targeted: true, pulls };
+  const cut = cutOfPass(passOf(plan), examples);
+  // What is quick with its curvature is without.
+  const stays = cut.length >= examples && (cut.quick || isOneQuick(cutOf(uncut, examples), examples));
   /** @throws ValueError for values of the network that are not finite */
   return function* (): Steps<Point> {
     return stays ? new Kept(where, plan, exact, batch) : yield* passing(where, plan, exact, batch);
   };
 }
+
+const isOneQuick = ({ quick, length }: Cut, examples: number) => quick && length >= examples;
 
 const gradientOf = ({ likelihood }: Plan) => weighted(lossGradient(likelihood, 1), 1);
 
@@ -115,6 +120,7 @@ class Kept implements Point {
   readonly #stack: ScopeStack = beginStack();
   readonly #part: Part;
   readonly #sites: ReadonlySet<Site>;
+  readonly #blocks: { readonly at: Pointer; readonly bytes: number }[] = [];
   #backward: Backward | undefined;
   #hessian: PartHessian | undefined;
   #slope: Float64Array | undefined;
@@ -128,7 +134,7 @@ class Kept implements Point {
     const [count] = inputs.shape;
     try {
       [this.#part, this.loss] = onStack(this.#stack, () => {
-        const own = { buffers: copyIn(dtype, buffers.data) };
+        const own = { buffers: copyIn(dtype, buffers.data), keep: this.#keeper(count) };
         const x = copyIn(dtype, inputs.data);
         const forward = new Forward(graph, dtype, copyIn(dtype, parameters.data), x, count, own);
         checkValues(where, forward, 0);
@@ -206,6 +212,24 @@ class Kept implements Point {
 
   leave(): void {
     endStack(this.#stack);
+    for (const { at, bytes } of this.#blocks.splice(0)) giveBlock(at, bytes);
+  }
+
+  /** Blocks, because scopes within which something is kept end before. */
+  #keeper(count: number): Keep {
+    const known = new Map<string, Pointer>();
+    const { dtype } = this.#plan.net;
+    return (node, name, write) => {
+      const key = `${name} ${node.id}`;
+      const found = known.get(key);
+      if (found !== undefined) return found;
+      const bytes = count * node.size * bytesPerElement(dtype);
+      const at = takeBlock(bytes);
+      this.#blocks.push({ at, bytes });
+      known.set(key, at);
+      write(at);
+      return at;
+    };
   }
 }
 

@@ -177,7 +177,10 @@ function roles(graph: Graph): Roles {
 
 /** The selected weights in a flat vector of the network's parameters, where the others are 0. */
 export function spread(selection: Selection, values: ArrayLike<number>): Float64Array {
-  const result = new Float64Array(selection.graph.parameterCount);
+  const { parameterCount } = selection.graph;
+  // All of them, as parameters are in their order.
+  if (selection.size === parameterCount) return Float64Array.from(values);
+  const result = new Float64Array(parameterCount);
   const places = selection.indices();
   for (let i = 0; i < places.length; i++) result[places[i]] = values[i];
   return result;
