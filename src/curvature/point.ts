@@ -6,6 +6,7 @@ import { zeros } from "../array/ndarray.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import { hessianOfPart, hessianProduct, type PartHessian } from "../derivatives/second.ts";
 import { ValueError } from "../errors.ts";
+import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import {
   allocateFloats,
   beginStack,
@@ -25,7 +26,6 @@ import { inPieces, reporting, type Steps } from "../kernels/steps.ts";
 import { type Cut, cutOf } from "../network/cut.ts";
 import type { Site } from "../network/parameters.ts";
 import { Backward, checkValues, Forward } from "../network/passes.ts";
-import type { Keep } from "../network/primitive.ts";
 import { holdInScope, none, type Part, type Pull, pullBack, runInParts, type TargetedBatch } from "../network/run.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { spread } from "../structures/selection.ts";
@@ -134,10 +134,11 @@ class Kept implements Point {
     const [count] = inputs.shape;
     try {
       [this.#part, this.loss] = onStack(this.#stack, () => {
-        const own = { buffers: copyIn(dtype, buffers.data), keep: this.#keeper(count) };
+        const own = { buffers: copyIn(dtype, buffers.data) };
         const x = copyIn(dtype, inputs.data);
         const forward = new Forward(graph, dtype, copyIn(dtype, parameters.data), x, count, own);
         checkValues(where, forward, 0);
+        forward.kernels = this.#kernels(forward);
         const part = {
           ...{ forward, start: 0, count, shape: graph.output.shape },
           targets: copyIn(dtype, targets.data),
@@ -161,6 +162,7 @@ class Kept implements Point {
       const column = allocateFloats(forward.dtype, count * forward.graph.output.size);
       gradientOf(this.#plan).write(this.#part, { first: 0, count: 1 }, column);
       this.#backward = new Backward(forward, column, 1, this.#plan.selection.reaches);
+      this.#backward.kernels = forward.kernels;
       return this.#backward;
     });
   }
@@ -186,9 +188,9 @@ class Kept implements Point {
       pull.columns.open?.(holdInScope);
       pull.contraction.open?.(holdInScope);
     });
-    const back = () => pullBack(this.#part, pull);
-    if (cut.quick) onStack(this.#stack, () => scope(back));
-    else yield* inPieces(back);
+    if (cut.quick) onStack(this.#stack, () => scope(() => pullBack(this.#part, pull)));
+    // The same values, with kernels that write down what they are asked for.
+    else yield* inPieces(() => pullBack({ ...this.#part, forward: sameValues(this.#part.forward) }, pull));
     return (yield* pull.contraction.finish()).curvature;
   }
 
@@ -215,22 +217,37 @@ class Kept implements Point {
     for (const { at, bytes } of this.#blocks.splice(0)) giveBlock(at, bytes);
   }
 
-  /** Blocks, because scopes within which something is kept end before. */
-  #keeper(count: number): Keep {
-    const known = new Map<string, Pointer>();
-    const { dtype } = this.#plan.net;
-    return (node, name, write) => {
-      const key = `${name} ${node.id}`;
-      const found = known.get(key);
-      if (found !== undefined) return found;
-      const bytes = count * node.size * bytesPerElement(dtype);
-      const at = takeBlock(bytes);
-      this.#blocks.push({ at, bytes });
-      known.set(key, at);
-      write(at);
-      return at;
+  /**
+   * The kernels, with the slopes of nodes' values computed once. They lie in blocks, because scopes end in which they are asked for
+   * first. What is computed of memory that comes and goes is not kept.
+   */
+  #kernels(forward: Forward): Kernels {
+    const { graph, dtype } = forward;
+    const kernels = kernelsFor(dtype);
+    const known = new Map<number, Pointer>();
+    const values = new Set(graph.nodes.map((node) => forward.value(node)));
+    const activationDerivative: Kernels["activationDerivative"] = (code, n, x, y, to, alpha) => {
+      const key = code * 2 ** 32 + y;
+      let at = known.get(key);
+      if (at === undefined && values.has(y)) {
+        const bytes = n * bytesPerElement(dtype);
+        at = takeBlock(bytes);
+        this.#blocks.push({ at, bytes });
+        known.set(key, at);
+        kernels.activationDerivative(code, n, x, y, at, alpha);
+      }
+      if (at === undefined) kernels.activationDerivative(code, n, x, y, to, alpha);
+      else kernels.copyRows(1, n, at, n, to, n, false);
     };
+    return Object.assign(Object.create(kernels) as Kernels, { activationDerivative });
   }
+}
+
+function sameValues(forward: Forward): Forward {
+  const { graph, dtype, theta, batch } = forward;
+  return new Forward(graph, dtype, theta, forward.value(graph.input), batch, {
+    kept: { forward, changes: () => false },
+  });
 }
 
 /** What `go` gives; undefined where values are not finite. */

@@ -6,7 +6,7 @@ import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../kernels/memory.ts";
 import type { Graph } from "./graph.ts";
 import type { BufferArray, Parameter, Site } from "./parameters.ts";
-import type { CotangentPass, ForwardPass, Keep, Node, TangentPass, TrainingPass } from "./primitive.ts";
+import type { CotangentPass, ForwardPass, Node, TangentPass, TrainingPass } from "./primitive.ts";
 import { labelOf } from "./summary.ts";
 
 /** What an evaluation may need besides parameters and inputs. */
@@ -15,20 +15,18 @@ export interface EvaluationOptions {
   readonly buffers?: Pointer;
   /** What a step of training needs; without it, layers do what they do everywhere else. */
   readonly training?: TrainingPass;
-  /** Where the pass stays. */
-  readonly keep?: Keep;
   /** An earlier evaluation, whose buffers are taken, and values where `changes` says that the parameters have no part. */
   readonly kept?: { readonly forward: Pick<Forward, "value" | "buffers">; readonly changes: (node: Node) => boolean };
 }
 
 /** The values of every node for a batch. */
 export class Forward implements ForwardPass {
-  readonly kernels: Kernels;
+  /** Others may take their place in a pass that stays. */
+  kernels: Kernels;
   readonly graph: Graph;
   readonly dtype: DType;
   readonly batch: number;
   readonly training: TrainingPass | undefined;
-  readonly kept: Keep | undefined;
   /** The flat parameters. */
   readonly theta: Pointer;
   /** The flat buffers. */
@@ -46,14 +44,13 @@ export class Forward implements ForwardPass {
     theta: Pointer,
     x: Pointer,
     batch: number,
-    { buffers, training, keep, kept }: EvaluationOptions = {},
+    { buffers, training, kept }: EvaluationOptions = {},
   ) {
     this.kernels = kernelsFor(dtype);
     this.graph = graph;
     this.dtype = dtype;
     this.batch = batch;
     this.training = training;
-    this.kept = keep;
     this.theta = theta;
     this.buffers = buffers ?? (kept === undefined ? 0 : kept.forward.buffers);
     this.#bytes = bytesPerElement(dtype);
@@ -113,7 +110,6 @@ export function tangentsOf(
     parameter: (parameter) => forward.parameter(parameter),
     buffer: (buffer) => forward.buffer(buffer),
     training: forward.training,
-    kept: forward.kept,
     tangent: (node) => tangents[node.id],
     parameterTangent: (parameter) => (own ? thetaTangent + parameter.offset * bytes : 0),
   };
@@ -175,7 +171,8 @@ interface Copies {
 
 /** K cotangent columns of every node, pulled back from the outputs. */
 export class Backward implements CotangentPass {
-  readonly kernels: Kernels;
+  /** As those of `Forward`. */
+  kernels: Kernels;
   readonly graph: Graph;
   readonly dtype: DType;
   readonly batch: number;
@@ -238,11 +235,6 @@ export class Backward implements CotangentPass {
 
   get training(): TrainingPass | undefined {
     return this.forward.training;
-  }
-
-  /** Not of copies, whose values are others. */
-  get kept(): Keep | undefined {
-    return this.#values === undefined ? this.forward.kept : undefined;
   }
 
   /** What is known of the columns at the one use of a site; of a view that was made twice nodes have the same numbers. */

@@ -45,12 +45,7 @@ export interface ForwardPass {
   buffer(buffer: BufferArray): Pointer;
   /** In a step of training only. */
   readonly training: TrainingPass | undefined;
-  /** In a pass that stays: what depends on its values alone, written once, by its name. */
-  readonly kept?: Keep | undefined;
 }
-
-/** Gives where something of a node lies, which `write` writes the first time. */
-export type Keep = (node: Node, name: string, write: (to: Pointer) => void) => Pointer;
 
 /** Directional derivatives of every node, shaped as the values; 0 stands for a tangent that is zero. */
 export interface TangentPass extends ForwardPass {

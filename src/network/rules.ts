@@ -36,19 +36,6 @@ export const copyRules: Rules<never> = linearRules({
   },
 });
 
-/** Where φ′(x) lies for the whole batch. */
-export function slopesOf<Attributes>(
-  node: Node<Attributes>,
-  pass: ForwardPass,
-  slopes: (node: Node<Attributes>, pass: ForwardPass, to: Pointer) => void,
-): Pointer {
-  const write = (to: Pointer) => slopes(node, pass, to);
-  if (pass.kept !== undefined) return pass.kept(node as Node, "slopes", write);
-  const to = allocateFloats(pass.dtype, pass.batch * node.size);
-  write(to);
-  return to;
-}
-
 /** What all of y = φ(x) have in common, which is applied to each element: derivatives are products with its slopes. */
 type ElementwiseRules<Attributes> = Pick<
   Primitive<Attributes>,
@@ -70,7 +57,9 @@ export function slopeRules<Attributes>(
     add: boolean,
   ): void => {
     const n = pass.batch * node.size;
-    pass.kernels.multiply(columns, n, d, slopesOf(node, pass, slopes), to, add);
+    const slope = allocateFloats(pass.dtype, n);
+    slopes(node, pass, slope);
+    pass.kernels.multiply(columns, n, d, slope, to, add);
   };
   return {
     order: "general",

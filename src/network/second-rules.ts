@@ -21,12 +21,10 @@ export function bendRule<Attributes>(
     const n = pass.batch * node.size;
     pass.contribute(x, (to, add) => {
       scope(() => {
-        const term = allocateFloats(pass.dtype, n);
-        let bend = term;
-        if (pass.kept === undefined) bends(node, pass, bend);
-        else bend = pass.kept(node as Node, "bends", (place) => bends(node, pass, place));
-        pass.kernels.multiply(1, n, bend, moved, term, false);
-        pass.kernels.multiply(1, n, term, pass.cotangent(node), to, add);
+        const bend = allocateFloats(pass.dtype, n);
+        bends(node, pass, bend);
+        pass.kernels.multiply(1, n, bend, moved, bend, false);
+        pass.kernels.multiply(1, n, bend, pass.cotangent(node), to, add);
       });
     });
   };

@@ -61,7 +61,7 @@ export function pushThrough(
   else curve(tangents[output.id], top);
   const bytes = bytesPerElement(dtype);
   const common = {
-    ...{ kernels, dtype, batch, columns: 1, training: forward.training, contribute, kept: forward.kept },
+    ...{ kernels, dtype, batch, columns: 1, training: forward.training, contribute },
     buffer: forward.buffer.bind(forward),
   };
   const first: CotangentPass = {
@@ -78,7 +78,6 @@ export function pushThrough(
   };
   const moved: CotangentPass = {
     ...second,
-    kept: undefined,
     value: (node) => tangents[node.id],
     parameter: second.parameterTangent,
   };
