@@ -59,6 +59,14 @@ test.each(subjects)("of %s", (_, likelihood, target) => {
         const point = atOnce(pointsOf("test", plan("ggn"), plan("hessian"), batch)());
         const step = atOnce(byHessian()(model, point, 10 ** size));
         if (step === undefined) throw new Error("There is no step.");
+        // In a smaller region the way is the same up to where it ends.
+        for (const part of [0.7, 0.1]) {
+          const again = atOnce(byHessian()(model, point, part * step.length));
+          const { path: _, ...anew } = model;
+          const fresh = atOnce(byHessian()(anew, point, part * step.length));
+          for (const name of ["step", "predicted", "length", "bounded"] as const)
+            expect(again?.[name]).toEqual(fresh?.[name]);
+        }
 
         const matrix = (curvature: "ggn" | "hessian") => {
           const h = curvatureOf(net, likelihood, data, { structure: "full", curvature }).dense().data;
