@@ -59,7 +59,7 @@ export { twoOrders } from "./data/naming.ts";
 export { type NumberFormat, type NumbersSettled, numberFormat, numberOf, numberReader } from "./data/number-format.ts";
 export { type Readable, type Reading, readerOf } from "./data/reading.ts";
 export { type SplitOptions, splitDataset, take } from "./data/split.ts";
-export type { Table } from "./data/table.ts";
+export type { Table, TableColumns } from "./data/table.ts";
 export { guessTask, type TargetEncoding, type TargetTask, type TaskGuess, taskGuess } from "./data/target.ts";
 export type { TargetScale } from "./data/target-scales.ts";
 export {

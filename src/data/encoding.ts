@@ -9,7 +9,17 @@ import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";
 import { inputNames } from "./input-names.ts";
 import { marginOf, withOpenCategories } from "./margins.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
-import { cellsBy, checkNames, checkNumbers, checkTable, composed, listed, type Table } from "./table.ts";
+import {
+  cellsBy,
+  checkNames,
+  checkNumbers,
+  checkTable,
+  composed,
+  listed,
+  rowCount,
+  type Table,
+  type TableColumns,
+} from "./table.ts";
 import {
   rescaledTarget,
   type TargetEncoding,
@@ -69,11 +79,11 @@ const kindNames: readonly ColumnKind[] = ["number", "category", "date", "ignored
  * year, the week and the day where the training covers them, categories one-hot. A column of which values are missing has
  * an input that says so. Columns of one value, of texts that nearly all differ, and that number the rows, are ignored, each
  * with its reason. Values are compared as what they mean: 1 and 1.0 are one category, True and true are. Of more than 32 categories the 32 most frequent have an input; the others are 0 in all of them.
- * @param table the rows of the training
+ * @param table the rows of the training, or its columns
  * @throws OptionError for a target that is not there or bad options; ValueError for a target that cannot be learned, missing
  *   values that are refused, or a table without inputs
  */
-export function tableEncoding(table: Table, options: TableEncodingOptions): TableEncoding {
+export function tableEncoding(table: Table | TableColumns, options: TableEncodingOptions): TableEncoding {
   return atOnce(tableEncodingSteps(table, options));
 }
 
@@ -81,7 +91,7 @@ export function tableEncoding(table: Table, options: TableEncodingOptions): Tabl
  * `tableEncoding` in steps of a column each, for pages and programs that must not stand still: take them until one is done,
  * and its value is the encoding.
  */
-export function* tableEncodingSteps(table: Table, options: TableEncodingOptions): Steps<TableEncoding> {
+export function* tableEncodingSteps(table: Table | TableColumns, options: TableEncodingOptions): Steps<TableEncoding> {
   const where = "tableEncoding";
   checkOptions(where, options, optionNames);
   const { target, task, missing = "impute", kinds = {}, missingTexts = [], usualMissing = true } = options;
@@ -90,7 +100,8 @@ export function* tableEncodingSteps(table: Table, options: TableEncodingOptions)
   if (task !== undefined) checkChoice(where, "task", task, ["regression", "classification", "count"]);
   checkTable(where, table);
   checkText(where, target);
-  const { names, rows } = table;
+  const { names } = table;
+  const rows = rowCount(table);
   checkFormats(where, options);
   checkNames(where, names);
   const at = names.findIndex((name) => composed(name) === composed(target));
@@ -102,8 +113,8 @@ export function* tableEncodingSteps(table: Table, options: TableEncodingOptions)
   const dated = typeof options.dateFormat === "object" ? Object.keys(options.dateFormat) : [];
   const unknown = dated.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new OptionError(`${where}: there is no column "${unknown}" to take as date.`);
-  if (rows.length === 0) throw new ValueError(`${where}: there are no rows.`);
-  const total = options.total ?? rows.length;
+  if (rows === 0) throw new ValueError(`${where}: there are no rows.`);
+  const total = options.total ?? rows;
   const rule: MissingRule = { texts: [...missingTexts], marks: usualMissing ? "usual" : "none" };
   const cells = cellsBy(table);
   const refuse = missing === "refuse";
@@ -206,12 +217,12 @@ export class TableEncoding {
    * The encoding of other rows of the same table: means, ranges and categories are theirs; what columns hold, what counts as
    * missing and which classes there are stays as it was decided. @throws ValueError for rows without inputs
    */
-  ofRows(table: Table): TableEncoding {
+  ofRows(table: Table | TableColumns): TableEncoding {
     return atOnce(this.ofRowsSteps(table));
   }
 
   /** `ofRows` in steps of a column each, as `tableEncodingSteps` are. */
-  *ofRowsSteps(table: Table): Steps<TableEncoding> {
+  *ofRowsSteps(table: Table | TableColumns): Steps<TableEncoding> {
     const cells = cellsBy(table);
     const { rule, missing } = this;
     const own = yield* each(this.columns, (column) => columnOfRows(column, cells(column.name), rule));

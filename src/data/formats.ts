@@ -76,7 +76,7 @@ function shareOf(texts: readonly string[], read: (text: string) => number | unde
 }
 
 /**
- * How each column writes its numbers and dates, in steps.
+ * How each column writes its numbers and dates, in steps; the texts of one column at a time are in memory.
  * @param cells the cells of each column, missing ones among them
  * @param missing which they are
  */
@@ -86,35 +86,33 @@ export function* tableFormats(
   options: TableFormatOptions,
   missing: MissingTest,
 ): Steps<ColumnFormat[]> {
-  const texts = yield* each(names, (_, j) => cells(j).filter((cell) => !missing(cell)));
+  const textsOf = (j: number) => cells(j).filter((cell) => !missing(cell));
   const hints = numberHints(options);
-  const first = yield* each(texts, (column, j) => formatOf(names[j], column, options, {}));
+  const first = yield* each(names, (name, j) => {
+    const texts = textsOf(j);
+    const format = formatOf(name, texts, options, {});
+    const { numbers, dates } = format;
+    // Columns of texts say nothing of numbers.
+    const says = dates === undefined && numbers.settled === "cells" && shareOf(texts, numberReader(numbers)) > 0.5;
+    return { format, says, points: numbers.settled === "plain" && texts.some((text) => text.includes(".")) };
+  });
   const agreed = <T>(values: readonly (T | undefined)[]): T | undefined => {
     const said = new Set(values.filter((value) => value !== undefined));
     return said.size === 1 ? [...said][0] : undefined;
   };
-  // Columns of texts say nothing of numbers.
-  const decimal = agreed(
-    first.map(({ numbers, dates }, j) => {
-      if (dates !== undefined || numbers.settled !== "cells") return undefined;
-      return shareOf(texts[j], numberReader(numbers)) > 0.5 ? numbers.decimal : undefined;
-    }),
-  );
+  const decimal = agreed(first.map(({ format, says }) => (says ? format.numbers.decimal : undefined)));
   const order = agreed(
-    first.map(({ dates }) =>
+    first.map(({ format: { dates } }) =>
       dates !== undefined && dates.settled !== "default" && (dates.format === "dmy" || dates.format === "mdy")
         ? dates.format
         : undefined,
     ),
   );
-  return yield* each(first, (format, j) => {
-    const { numbers, dates } = format;
-    const openNumbers =
-      decimal !== undefined &&
-      (numbers.settled === "delimiter" || (numbers.settled === "plain" && texts[j].some((text) => text.includes("."))));
+  return yield* each(first, ({ format: { numbers, dates }, points }, j) => {
+    const openNumbers = decimal !== undefined && (numbers.settled === "delimiter" || points);
     const openDates = order !== undefined && dates?.settled === "default";
     return {
-      numbers: openNumbers ? numberFormat(texts[j], { ...hints, table: decimal }) : numbers,
+      numbers: openNumbers ? numberFormat(textsOf(j), { ...hints, table: decimal }) : numbers,
       dates: openDates && dates !== undefined ? { ...dates, format: order, settled: "table" } : dates,
     };
   });

@@ -1,6 +1,6 @@
 // A table in memory, and what is asked of it before its columns are looked at.
 
-import { ValueError, valueText } from "../errors.ts";
+import { checkInteger, ValueError, valueText } from "../errors.ts";
 import { checkText, checkTexts } from "./texts.ts";
 
 /** A table in memory: names of columns, and rows of as many texts. */
@@ -9,16 +9,49 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** The cells of a column by its name. */
-export function cellsBy({ names, rows }: Table): (name: string) => readonly string[] {
+/**
+ * A table by its columns, whose cells are made when they are asked for: the texts of many rows need not be in memory all at
+ * once. A column is asked for several times, and gives the same cells each time.
+ */
+export interface TableColumns {
+  readonly names: readonly string[];
+  /** Rows. */
+  readonly length: number;
+  /** The cells of the column at a place, one for each row. */
+  column(place: number): readonly string[];
+}
+
+/** How many rows a table has. */
+export const rowCount = (table: Table | TableColumns): number => ("rows" in table ? table.rows.length : table.length);
+
+/** The cells of a column by its name. @throws ValueError for a column that has not as many cells as the table has rows */
+export function cellsBy(table: Table | TableColumns): (name: string) => readonly string[] {
+  const { names } = table;
+  if ("rows" in table) {
+    return (name) => {
+      const j = names.indexOf(name);
+      return table.rows.map((row) => row[j] ?? "");
+    };
+  }
   return (name) => {
     const j = names.indexOf(name);
-    return rows.map((row) => row[j] ?? "");
+    if (j < 0) return new Array<string>(table.length).fill("");
+    const cells = table.column(j);
+    checkTexts("column", `"${name}"`, cells);
+    if (cells.length === table.length) return cells;
+    throw new ValueError(`column: "${name}" has ${cells.length} cells; the table has ${table.length} rows.`);
   };
 }
 
-/** @throws ValueError for what is not a table of texts */
-export function checkTable(where: string, table: Table): void {
+/** @throws ValueError for what is not a table of texts; the cells of columns are checked when they are asked for */
+export function checkTable(where: string, table: Table | TableColumns): void {
+  if (table !== null && typeof table === "object" && !("rows" in table) && typeof table.column === "function") {
+    checkTexts(where, "names", table.names);
+    checkInteger(where, "length", table.length, 0);
+  } else checkRows(where, table as Table);
+}
+
+function checkRows(where: string, table: Table): void {
   if (table === null || typeof table !== "object" || !Array.isArray(table.rows)) {
     const seen = valueText(table === null || typeof table !== "object" ? table : table.rows);
     throw new ValueError(

@@ -63,7 +63,7 @@ interface Options extends TableOptions {
   readonly onError: "stop" | "skip";
   readonly structure: FitSettings["structure"];
   readonly memoryBudget: number;
-  readonly maxRows: number;
+  readonly maxRows?: number;
   readonly cores: number;
   readonly json?: true;
 }
@@ -124,7 +124,7 @@ export function fitCommand(): Command {
         .default("auto"),
     )
     .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
-    .option("--max-rows <n>", "rows to learn from; of more, a random sample", integer(10), 50_000)
+    .option("--max-rows <n>", "most rows to learn from; of more, a random sample (default: all rows)", integer(10))
     .option(
       "--cores <n>",
       "fits that run side by side; the model is the same (default: all cores, 8 at most)",

@@ -49,7 +49,7 @@ interface Options extends TableOptions, Omit<TrainedSettings, "on">, ElsewhereSe
   readonly test?: string;
   readonly testFraction: number;
   readonly seed: number;
-  readonly maxRows: number;
+  readonly maxRows?: number;
   readonly onError: "stop" | "skip";
   readonly json?: true;
 }
@@ -112,7 +112,7 @@ function withPosteriorOptions(command: Command): Command {
         .default("auto"),
     )
     .option("--memory-budget <bytes>", "what the posterior may need, such as 512MiB", bytes, 2 ** 30)
-    .option("--max-rows <n>", "rows to fit to; of more, a random sample", integer(10), 50_000)
+    .option("--max-rows <n>", "most rows to fit to; of more, a random sample (default: all rows)", integer(10))
     .option("--seed <n>", "seed of all that is random", integer(0), 0)
     .option("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
     .option("--mix-builds", "let machines whose last bits differ do the sums of one fit");

@@ -18,6 +18,7 @@ import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
+import { fromSample, startOf } from "./many-rows.ts";
 import type { Learning } from "./network.ts";
 
 /** How a small network is trained. */
@@ -65,13 +66,15 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
   const steps = varying ? VARYING_STEPS : STEPS;
   const likelihood = (noise: number) => (varying ? heteroscedastic() : learning.likelihood(noise));
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
-    const { history, evidence } = await train(net, data, {
-      loss: likelihood(first),
-      optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
-      epochs: steps,
-      evidence: { groups, tolerance: NATS },
-      onProgress: ({ epoch }) => onShare(share(epoch / steps)),
-    });
+    const { history, evidence } = await fromSample(numbers, seed, ({ x, y, rows }, begun) =>
+      train(net, varying ? { x, y: y.reshape(rows) } : { x, y }, {
+        loss: likelihood(begun?.noise ?? first),
+        optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+        epochs: steps,
+        evidence: { groups, tolerance: NATS, ...startOf(begun) },
+        onProgress: ({ epoch }) => onShare(share(epoch / steps)),
+      }),
+    );
     await turn();
     return { history, evidence, noise: evidence?.noise ?? first, net };
   });

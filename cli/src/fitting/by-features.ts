@@ -20,6 +20,7 @@ import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
 import { aroundTrained } from "./by-evidence.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
+import { fromSample, startOf } from "./many-rows.ts";
 import type { Learning } from "./network.ts";
 
 /** How random features are fitted. */
@@ -88,12 +89,18 @@ async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (
   const { learning, memoryBudget } = recipe;
   const net = relevanceNetwork(numbers.x.shape[1], recipe);
   const data = { x: numbers.x, y: numbers.y };
-  const { history, evidence } = await train(net, data, {
-    loss: learning.likelihood(1),
-    optimizer: lastLayerEvidence({ tolerance: NATS }),
-    epochs: STEPS,
-    onProgress: ({ epoch }) => onShare(epoch / STEPS),
-  });
+  const { history, evidence } = await fromSample(numbers, recipe.seed, ({ x, y }, begun) =>
+    train(
+      net,
+      { x, y },
+      {
+        loss: learning.likelihood(begun?.noise ?? 1),
+        optimizer: lastLayerEvidence({ tolerance: NATS }),
+        epochs: STEPS,
+        onProgress: ({ epoch }) => onShare(epoch / STEPS),
+      },
+    ),
+  );
   await turn();
   const scale = "features.relevance.scale";
   const relevance = Array.from(net.named()[scale].data, (own: number) => own ** 2);
@@ -112,15 +119,21 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
   const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
   const data = { x: numbers.x, y: numbers.y };
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
-    const { history, evidence } = await train(net, data, {
-      loss: precision === undefined ? learning.likelihood(first) : learning.loss,
-      optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
-      epochs: STEPS,
-      ...(precision === undefined
-        ? { evidence: { groups: "layers" as const, tolerance: NATS } }
-        : { weightDecay: learning.weightDecay(precision, 1, numbers.rows) }),
-      onProgress: ({ epoch }) => onShare(share(epoch / STEPS)),
-    });
+    const { history, evidence } = await fromSample(numbers, recipe.seed, ({ x, y, rows }, begun) =>
+      train(
+        net,
+        { x, y },
+        {
+          loss: precision === undefined ? learning.likelihood(begun?.noise ?? first) : learning.loss,
+          optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+          epochs: STEPS,
+          ...(precision === undefined
+            ? { evidence: { groups: "layers" as const, tolerance: NATS, ...startOf(begun) } }
+            : { weightDecay: learning.weightDecay(precision, 1, rows) }),
+          onProgress: ({ epoch }) => onShare(share(epoch / STEPS)),
+        },
+      ),
+    );
     await turn();
     return { history, evidence, noise: evidence?.noise ?? first, net };
   });

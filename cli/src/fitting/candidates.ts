@@ -3,6 +3,7 @@
 import { estimateMemory, type TableEncoding } from "laplace-ts";
 import { skipNetwork, skipWeights } from "./by-evidence.ts";
 import { type FeaturesRecipe, featuresWeights } from "./by-features.ts";
+import { MANY_ROWS } from "./many-rows.ts";
 import {
   chooseStructure,
   defaultHidden,
@@ -74,9 +75,11 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
     roundsCandidate({ name, hidden, activation, first }, inputs, learning, rows, settings);
   if (settings.hidden !== undefined) return [byRounds("the network", settings.hidden)];
   const { outputs } = learning;
+  // Of many rows all are gone through a few times only.
+  const some = Math.min(rows, MANY_ROWS);
   const quick = (width: number) => {
     const weights = skipWeights(inputs, outputs, width);
-    return rows * outputs * weights ** 2 + 2 * weights ** 3 <= (settings.folded ? MOST_WORK : MOST_SINGLE_WORK);
+    return some * outputs * weights ** 2 + 2 * weights ** 3 <= (settings.folded ? MOST_WORK : MOST_SINGLE_WORK);
   };
   const fits = (width: number) => {
     const net = skipNetwork(inputs, outputs, width, settings.seed);
@@ -100,7 +103,7 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
     const features = FEATURES.find((count) => {
       const weights = featuresWeights(inputs, outputs, count);
       if (learning.classes === "counts" && count > MOST_FEATURES_OF_COUNTS) return false;
-      return rows * outputs * weights ** 2 + 2 * weights ** 3 <= MOST_FEATURES_WORK;
+      return some * outputs * weights ** 2 + 2 * weights ** 3 <= MOST_FEATURES_WORK;
     });
     const byFeatures = ({ length, precision, relevance }: Features): Candidate[] => {
       if (features === undefined) return [];

@@ -28,7 +28,7 @@ import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
 import type { GuaranteeReport } from "../model/report-data.ts";
-import { columnAt, type Numbers, type Rows, rowsAt } from "../model/rows.ts";
+import { cellsAt, columnAt, type Numbers, type Rows, rowsAt, tableOf } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
 import { relevanceOf } from "./columns.ts";
@@ -38,6 +38,7 @@ import { type Importance, importanceOf } from "./importance.ts";
 import { type Counts, judge } from "./judge.ts";
 import { type Lanes, lanesOf } from "./lanes.ts";
 import { leaksOf } from "./leaks.ts";
+import { MANY_ROWS, MOST_HELD_OUT, someOf } from "./many-rows.ts";
 import { type Activation, learningOf } from "./network.ts";
 import type { Course } from "./recipe.ts";
 import { scalesOf } from "./scales.ts";
@@ -150,14 +151,14 @@ export async function fitTable(
   const decided = await inTurns(decide(table, settings));
   const { rows, dropped } = withTarget(table, decided);
   await turn();
-  const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(rows));
+  const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(tableOf(rows)));
   const task = taskOf(encoding);
   await turn();
   const { split, copies, how } = splitOf(rows, encoding, settings.split);
   const fitter = new Fitter(rows, encoding, split, lanes);
   const n = rows.rows.length;
   const ahead = settings.split?.by === "time" || (settings.folds === undefined && n >= FEW_ROWS);
-  const single = settings.testFraction ?? (ahead ? TEST_FRACTION : undefined);
+  const single = settings.testFraction ?? (ahead ? Math.min(TEST_FRACTION, MOST_HELD_OUT / n) : undefined);
   const candidates = candidatesFor(encoding, n, { ...settings, folded: single === undefined });
   await turn();
   const { mix, kept, folds, unseen, counts, scheme } = await judge({
@@ -195,7 +196,7 @@ export async function fitTable(
     guessed: settings.task === undefined ? guessedFrom(table, settings, task) : undefined,
     rows,
     copies,
-    leaks: await inTurns(leaksOf(rows, encoding)),
+    leaks: await inTurns(leaksOf(rowsAt(rows, someOf(n, MANY_ROWS, settings.seed)), encoding)),
     cells: await inTurns(cellNotes(table, decided)),
     counts,
     scheme,
@@ -230,7 +231,7 @@ function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
   }
   if (table.rows.length < FEWEST_ROWS) throw tooFew(table.rows.length, target);
   const place = (row: number) => `line ${table.lines[row]}`;
-  return tableEncodingSteps(table, {
+  return tableEncodingSteps(tableOf(table), {
     target,
     task,
     missing,
@@ -252,22 +253,23 @@ const tooFew = (rows: number, target: string) =>
 function withTarget(table: Rows, encoding: TableEncoding): { rows: Rows; dropped: number } {
   const { name } = encoding.target;
   const at = table.names.indexOf(name);
-  const present = table.rows.flatMap((row, i) => {
+  const present = cellsAt(table, at).flatMap((cell, i) => {
     try {
-      return encoding.encodeTarget(row[at]) === undefined ? [] : [i];
+      return encoding.encodeTarget(cell) === undefined ? [] : [i];
     } catch (cause) {
       if (!(cause instanceof ValueError)) throw cause;
       throw new ValueError(`line ${table.lines[i]}: ${cause.message}.`, { cause });
     }
   });
   if (present.length < FEWEST_ROWS) throw tooFew(present.length, name);
+  if (present.length === table.rows.length) return { rows: table, dropped: 0 };
   return { rows: rowsAt(table, present), dropped: table.rows.length - present.length };
 }
 
 /** The target's cells, and how they are read by themselves. */
 function targetCells(table: Rows, { target, formats = {}, missingTexts = [], usualMissing = true }: FitSettings) {
   const at = columnAt(table.names, target);
-  const cells = table.rows.map((row) => row[at] ?? "");
+  const cells = cellsAt(table, at);
   const { decimal, thousands, delimiter } = formats;
   const format = numberFormat(cells, { decimal, thousands: thousands === "none" ? "" : thousands, delimiter });
   const rule: MissingRule = { texts: missingTexts, marks: usualMissing ? "usual" : "none" };

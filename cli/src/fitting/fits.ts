@@ -7,6 +7,7 @@ import { inTurns } from "../turn.ts";
 import type { Fitter } from "./fitter.ts";
 import type { Job, Outcome } from "./jobs.ts";
 import type { Lanes } from "./lanes.ts";
+import { thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { type Candidate, type Mix, mixOf } from "./portfolio.ts";
 import { lossesByScale } from "./scales.ts";
@@ -81,7 +82,7 @@ export async function mixByShare(
 ): Promise<MixByShare> {
   const { candidates, scales, together, approximation } = judging;
   const { numbers } = prepared;
-  const division = prepared.divide(share, seed);
+  const division = thinned(prepared.divide(share, seed), seed);
   const validation = take(numbers, division.part);
   const families = candidates.map(({ family }) => family);
   const jobs = candidates.map(({ recipe }) => ({ recipe: { ...recipe, seed }, numbers, division, partial: true }));

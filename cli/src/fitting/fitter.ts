@@ -3,7 +3,7 @@
 import { type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
-import { type Numbers, numbersOf, partsOf, type Rows, rowsAt, take } from "../model/rows.ts";
+import { cellsAt, type Numbers, numbersOf, partsOf, type Rows, rowsAt, tableOf, take } from "../model/rows.ts";
 import { randomSplit, type Split } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import type { Lanes } from "./lanes.ts";
@@ -39,7 +39,7 @@ export class Fitter {
     this.#encoding = encoding;
     const { target } = encoding;
     const at = rows.names.indexOf(target.name);
-    this.#truth = Float64Array.from(rows.rows, (row) => encoding.encodeTarget(row[at]) ?? 0);
+    this.#truth = Float64Array.from(cellsAt(rows, at), (cell) => encoding.encodeTarget(cell) ?? 0);
     this.#scaling = lanes && scalingOf(encoding, this.#truth, lanes);
     this.split = split ?? randomSplit(target.kind === "classes" ? this.#truth : undefined, rows.rows.length);
   }
@@ -48,7 +48,9 @@ export class Fitter {
   async prepare(indices: readonly number[]): Promise<Prepared> {
     const rows = rowsAt(this.#rows, indices);
     const encoding =
-      rows.rows.length === this.#rows.rows.length ? this.#encoding : await inTurns(this.#encoding.ofRowsSteps(rows));
+      rows.rows.length === this.#rows.rows.length
+        ? this.#encoding
+        : await inTurns(this.#encoding.ofRowsSteps(tableOf(rows)));
     const numbers = await inTurns(numbersOf(rows, encoding));
     await turn();
     const divide = (share: number, seed: number) => this.split.divide(indices, share, seed);

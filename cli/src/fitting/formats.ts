@@ -1,6 +1,7 @@
 // How numbers and dates of a table were read, in words with an example: what could have been read otherwise is said.
 
 import { cellReader, type DateColumn, dayText, type NumberFormat, numberOf, numberReader } from "laplace-ts";
+import { cellsAt } from "../model/rows.ts";
 import type { TableFit } from "./fit.ts";
 
 /** How a column was read. */
@@ -31,7 +32,7 @@ export function formatNotes({ model, rows }: Pick<TableFit, "model" | "rows">): 
   const { columns, target } = model.encoding;
   const notes = [...columns, target].flatMap((column): FormatNote[] => {
     const at = rows.names.indexOf(column.name);
-    const cells = () => rows.rows.map((row) => row[at]).filter((cell) => cell.trim() !== "");
+    const cells = () => cellsAt(rows, at).filter((cell) => cell.trim() !== "");
     const note =
       column.kind === "date"
         ? dateNote(column, cells())

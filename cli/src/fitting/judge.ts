@@ -7,6 +7,7 @@ import { doAll, type Judging, membersOf, mixByShare } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
 import type { Outcome } from "./jobs.ts";
+import { thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { hopeless, type Mix, mixOf } from "./portfolio.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
@@ -57,11 +58,32 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 /** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
 async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
-  const { fitter, candidates, approximation, n, seed, how, onProgress } = judging;
+  const { fitter, candidates, n, seed, how, onProgress } = judging;
   const { part: test, rest } = fitter.split.divide(range(n), single, seed);
   if (rest.length < FEWEST_TRAINING) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
-  const prepared = await fitter.prepare(rest);
   const stages = candidates.length + 2;
+  const tried = await tryRest(judging, test, rest, stages);
+  const { mix, course, rounds, unseen, validation, fold } = tried;
+  const kept = await fitMix(judging, mix, await fitter.prepare(range(n)), rounds, unseen, (share) =>
+    onProgress("fitting", (candidates.length + 1 + share) / stages),
+  );
+  const held = test.length.toLocaleString("en");
+  return {
+    mix,
+    // How validation went, the trial knows.
+    kept: { ...kept, course: course(kept.heaviest) ?? kept.course },
+    folds: [fold],
+    // The rows that judge chose nothing.
+    ...(judging.guarantee && { unseen: [fold] }),
+    counts: { train: rest.length, validation, test: test.length },
+    scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
+  };
+}
+
+/** The mixture that rows chose which are not held out, and its model of these; what it needs of memory is free when it is done. */
+async function tryRest(judging: Judging, test: readonly number[], rest: readonly number[], stages: number) {
+  const { fitter, candidates, approximation, seed, onProgress } = judging;
+  const prepared = await fitter.prepare(rest);
   const { mix, trials, division, validation } = await mixByShare(
     judging,
     prepared,
@@ -71,20 +93,17 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const partial = await inTurns(modelOf(membersOf(mix, trials), prepared, approximation));
   const unseen = await inTurns(largestVariance(partial, validation));
   const rounds = trials.map((trial) => trial?.course.rounds);
-  const at = (stage: number) => (share: number) => onProgress("fitting", (candidates.length + stage + share) / stages);
-  const judged = await fitMix(judging, mix, prepared, rounds, unseen, at(0));
-  const folds = [await fitter.fold(judged.model, division.part.length, test, rest)];
-  const kept = await fitMix(judging, mix, await fitter.prepare(range(n)), rounds, unseen, at(1));
-  const held = test.length.toLocaleString("en");
+  const judged = await fitMix(judging, mix, prepared, rounds, unseen, (share) =>
+    onProgress("fitting", (candidates.length + share) / stages),
+  );
+  const courses = trials.map((trial) => trial?.course);
   return {
     mix,
-    // How validation went, the trial knows.
-    kept: { ...kept, course: trials[kept.heaviest]?.course ?? kept.course },
-    folds,
-    // The rows that judge chose nothing.
-    ...(judging.guarantee && { unseen: folds }),
-    counts: { train: rest.length, validation: division.part.length, test: test.length },
-    scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
+    rounds,
+    unseen,
+    validation: division.part.length,
+    course: (candidate: number) => courses[candidate],
+    fold: await fitter.fold(judged.model, division.part.length, test, rest),
   };
 }
 
@@ -107,7 +126,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
     const jobs = tasks.map(({ k, c }) => {
       const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
-      return { recipe, numbers: prepared[k].numbers, division: prepared[k].divide(VALIDATION_SHARE, recipe.seed) };
+      return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], recipe.seed) };
     });
     const found = await doAll(judging, jobs, (share, j) =>
       onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages),
@@ -167,6 +186,9 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   };
 }
 
+/** The part of rows that says when to stop, and the others; of many rows a sample. */
+const divisionOf = (prepared: Prepared, seed: number) => thinned(prepared.divide(VALIDATION_SHARE, seed), seed);
+
 const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
 
@@ -184,7 +206,7 @@ async function fitMix(
     weights[c] > 0 ? range(seeds).map((s) => ({ c, recipe: { ...recipe, seed: seed + s }, share: 1 / seeds })) : [],
   );
   const tasks = jobs.map(({ c, recipe }) => {
-    const division = prepared.divide(VALIDATION_SHARE, recipe.seed);
+    const division = divisionOf(prepared, recipe.seed);
     return { recipe, numbers: prepared.numbers, division, rounds: rounds?.[c] };
   });
   const found = await doAll(judging, tasks, onShare);

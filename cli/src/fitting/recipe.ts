@@ -9,6 +9,7 @@ import type { Division } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import { alone } from "./alone.ts";
 import { dispersionOf, levelOf, marginalDispersion } from "./counts.ts";
+import { MANY_ROWS, sampleOf } from "./many-rows.ts";
 import { type Learning, networkFor } from "./network.ts";
 import { lossesOf } from "./scales.ts";
 
@@ -64,7 +65,7 @@ const phases = [
 /** Epochs of a phase, of few rows. */
 const EPOCHS = 20;
 /** From so many rows on, steps are counted. */
-const MANY_ROWS = 1000;
+const COUNTED_ROWS = 1000;
 /** Validation must improve by so much, in nats per row, within a round. */
 const WORTH = 1e-3;
 const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
@@ -72,8 +73,8 @@ const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
 /** Epochs of a phase: of few rows always as many, of many as its steps need. */
 function epochsOf({ batches, steps }: (typeof phases)[number], rows: number, asked: number | undefined): number {
   if (asked !== undefined) return Math.max(1, Math.round(asked / phases.length));
-  if (rows < MANY_ROWS * (1 - VALIDATION_SHARE)) return EPOCHS;
-  return Math.max(2, Math.ceil(steps / Math.ceil(rows / batchSize(rows, batches))));
+  if (rows < COUNTED_ROWS * (1 - VALIDATION_SHARE)) return EPOCHS;
+  return Math.max(rows > MANY_ROWS ? 1 : 2, Math.ceil(steps / Math.ceil(rows / batchSize(rows, batches))));
 }
 
 /** Fits a network to rows but for a validation part, which says when to stop. */
@@ -98,21 +99,24 @@ export async function fitRecipe(
 
 async function rounds(
   recipe: RoundsRecipe,
-  data: Numbers,
+  all: Numbers,
   most: number,
   onShare: OnShare,
   validation?: Numbers,
 ): Promise<Fitted> {
   const { learning, structure, memoryBudget, seed } = recipe;
   const counts = learning.classes === "counts";
-  const level = levelOf(learning, data);
-  const net = networkFor(data.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed, level);
+  const level = levelOf(learning, all);
+  const net = networkFor(all.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed, level);
   const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };
-  const firstNoise = counts ? marginalDispersion(data.y.data) : FIRST_NOISE;
+  const firstNoise = counts ? marginalDispersion(all.y.data) : FIRST_NOISE;
   let [precision, noise, best, done] = [recipe.first, firstNoise, Number.POSITIVE_INFINITY, 0];
   let posterior: Posterior | undefined;
   let kept: Posterior | undefined;
+  // Of many rows a sample leads the way: all are learned from in the last round.
+  const sample = validation === undefined ? sampleOf(all, seed) : undefined;
   for (let round = 1; round <= most; round++) {
+    const data = round < most ? (sample ?? all) : all;
     for (const [i, phase] of phases.entries()) {
       const weightDecay = learning.weightDecay(precision, noise, data.rows);
       const last = epochsOf(phase, data.rows, recipe.epochs);
@@ -157,7 +161,10 @@ async function rounds(
         break;
       }
     }
-    if (change < SETTLED) break;
+    if (change >= SETTLED) continue;
+    if (sample === undefined || round === most) break;
+    // What has settled on a sample goes on to all rows.
+    round = most - 1;
   }
   onShare(1);
   return { posterior: (kept ?? posterior) as Posterior, course };

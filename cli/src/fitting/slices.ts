@@ -126,9 +126,9 @@ function pointsOf({ training, trainingNumbers, model }: TableFit, column: Column
   const step = Math.max(1, Math.ceil(training.rows.length / MOST_POINTS));
   const { target } = encoding;
   const positionOf = positionReader(column, encoding);
-  return training.rows.flatMap((row, i) => {
-    if (i % step !== 0) return [];
-    const x = positionOf(row[at]);
+  const some = Array.from({ length: Math.ceil(training.rows.length / step) }, (_, k) => k * step);
+  return some.flatMap((i) => {
+    const x = positionOf(training.rows[i][at]);
     if (x === undefined) return [];
     const value = trainingNumbers.y.data[i];
     return [{ x, y: target.kind === "number" ? encoding.ofTarget(value) : Number(value === shown) }];

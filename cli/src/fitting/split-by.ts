@@ -1,7 +1,7 @@
 // How a table's rows are held out, as its columns and its copies say.
 
 import { OptionError, readerOf, type TableEncoding } from "laplace-ts";
-import { columnAt, type Rows } from "../model/rows.ts";
+import { cellsAt, columnAt, type Rows } from "../model/rows.ts";
 import { copiesOf, groupSplit, type Split, timeSplit } from "../model/splits.ts";
 
 /** A column that says how rows are held out. */
@@ -35,7 +35,7 @@ export function splitOf(
     const given = `${asked.by}:${asked.column}`;
     throw new OptionError(`fit: there is no column "${asked.column}" for --split ${given}.`);
   }
-  const cells = rows.rows.map((row) => row[at]);
+  const cells = cellsAt(rows, at);
   if (asked.by === "time") {
     const times = timesOf(rows.names[at], cells, encoding, rows.lines);
     return { split: timeSplit(times), copies, how: `the last ones by "${asked.column}"` };
@@ -54,7 +54,7 @@ export function splitOf(
 function labelsOf(rows: Rows, encoding: TableEncoding): number[] | undefined {
   if (encoding.target.kind === "number") return undefined;
   const at = rows.names.indexOf(encoding.target.name);
-  return rows.rows.map((row) => encoding.encodeTarget(row[at]) ?? 0);
+  return cellsAt(rows, at).map((cell) => encoding.encodeTarget(cell) ?? 0);
 }
 
 function timesOf(name: string, cells: readonly string[], encoding: TableEncoding, lines: readonly number[]): number[] {

@@ -14,7 +14,7 @@ import {
   type TableEncoding,
   twoOrders,
 } from "laplace-ts";
-import type { Rows } from "./rows.ts";
+import { cellsAt, type Rows } from "./rows.ts";
 
 /** Texts of a column, how often each is there, the most frequent first. */
 export interface ColumnTexts {
@@ -83,7 +83,7 @@ export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNote
     yield;
     const { name } = column;
     const at = table.names.indexOf(name);
-    const cells = table.rows.map((row) => row[at]);
+    const cells = cellsAt(table, at);
     const rowsOf = (is: (cell: string) => boolean) => cells.flatMap((cell, row) => (is(cell) ? [row] : []));
     if (column.kind === "target") {
       add(

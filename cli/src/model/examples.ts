@@ -1,7 +1,7 @@
 // Examples for a network that was trained elsewhere: its inputs as they are, and targets as texts.
 
 import type { NumberFormat } from "laplace-ts";
-import type { Rows } from "./rows.ts";
+import { type Rows, rowsAt } from "./rows.ts";
 
 /** Inputs of some examples, and their targets. */
 export interface Examples {
@@ -31,6 +31,6 @@ export function examplesAt(all: Examples, indices: readonly number[]): Examples 
     x.set(all.x.subarray(row * width, (row + 1) * width), i * width);
   });
   const pick = <T>(list: readonly T[]) => indices.map((i) => list[i]);
-  const table = all.table && { names: all.table.names, rows: pick(all.table.rows), lines: pick(all.table.lines) };
+  const table = all.table && rowsAt(all.table, indices);
   return { ...all, x, targets: pick(all.targets), lines: pick(all.lines), ...(table && { table }) };
 }

@@ -1,6 +1,15 @@
 // Rows of a table in memory, their numbers (inputs and targets, by an encoding), and parts of them.
 
-import { NDArray, type Posterior, Random, type Steps, type TableEncoding, ValueError } from "laplace-ts";
+import {
+  NDArray,
+  type Posterior,
+  Random,
+  type Steps,
+  type Table,
+  type TableColumns,
+  type TableEncoding,
+  ValueError,
+} from "laplace-ts";
 
 /** Inputs and targets of some rows. */
 export interface Numbers {
@@ -18,9 +27,24 @@ export interface Numbers {
 /** A table in memory whose rows all have a target. */
 export interface Rows {
   readonly names: readonly string[];
+  /** Of a table by its columns each is made when it is asked for: `cellsAt` is quicker. */
   readonly rows: readonly (readonly string[])[];
   /** Each row's line in the file. */
   readonly lines: readonly number[];
+  /** The cells of a column, and some of the rows, where the table is in memory by its columns. */
+  readonly column?: (place: number) => readonly string[];
+  readonly pick?: (indices: readonly number[]) => Rows;
+}
+
+/** The cells of the column at a place. */
+export function cellsAt({ rows, column }: Rows, place: number): readonly string[] {
+  return column === undefined ? rows.map((row) => row[place] ?? "") : column(place);
+}
+
+/** The table as the library takes it. */
+export function tableOf(table: Rows): Table | TableColumns {
+  const { names, column, lines } = table;
+  return column === undefined ? table : { names, column, length: lines.length };
 }
 
 /** The place of a column by its name, however its accents are written; −1 where it is not there. */
@@ -30,6 +54,7 @@ export function columnAt(names: readonly string[], name: string): number {
 
 /** Some of the rows. */
 export function rowsAt(table: Rows, indices: readonly number[]): Rows {
+  if (table.pick !== undefined) return table.pick(indices);
   return { names: table.names, rows: indices.map((i) => table.rows[i]), lines: indices.map((i) => table.lines[i]) };
 }
 
@@ -42,16 +67,20 @@ export function* numbersOf(table: Rows, encoding: TableEncoding): Steps<Numbers>
   const encodeRow = encoding.bind(table.names);
   const at = table.names.indexOf(encoding.target.name);
   const count = table.rows.length;
-  const [x, y] = [new Float64Array(count * width), new Float64Array(count)];
-  const gaps = table.rows.map((): number[] => []);
+  const [x, y] = [floats(count * width), floats(count)];
+  const gaps: (readonly number[])[] = [];
   const unusual: (readonly string[])[] = [];
-  for (const [i, cells] of table.rows.entries()) {
+  const known = new Map<string, readonly number[]>();
+  for (let i = 0; i < count; i++) {
     if (i % STEP_ROWS === STEP_ROWS - 1) yield;
+    const cells = table.rows[i];
+    const own: number[] = [];
     try {
       const target = encoding.encodeTarget(cells[at]);
       if (target === undefined) throw new ValueError(`the target "${encoding.target.name}" has no value`);
       y[i] = target;
-      unusual.push(encodeRow(cells, x, i * width, gaps[i]));
+      unusual.push(encodeRow(cells, x, i * width, own));
+      gaps.push(own.length === 0 ? NONE : shared(known, own));
     } catch (cause) {
       throw cause instanceof ValueError
         ? new ValueError(`line ${table.lines[i]}: ${cause.message}.`, { cause })
@@ -66,6 +95,24 @@ export function* numbersOf(table: Rows, encoding: TableEncoding): Steps<Numbers>
     unusual,
     gaps,
   };
+}
+
+const NONE: readonly number[] = [];
+
+/** One list for all rows of the same gaps. */
+function shared(known: Map<string, readonly number[]>, gaps: readonly number[]): readonly number[] {
+  const key = gaps.join();
+  const found = known.get(key) ?? gaps;
+  known.set(key, found);
+  return found;
+}
+
+/** Numbers from which on threads share them, and have no copies. */
+const SHARED = 2 ** 20;
+
+/** So many zeros; many of them in memory that threads share. */
+function floats(count: number): Float64Array {
+  return count < SHARED ? new Float64Array(count) : new Float64Array(new SharedArrayBuffer(8 * count));
 }
 
 /** Some of the rows, as numbers. */

@@ -1,7 +1,6 @@
 // Which rows are held out together: at random, with copies on one side; by groups; or the last ones in time.
 
-import type { Rows } from "./rows.ts";
-import { divide, foldsOf, shuffled } from "./rows.ts";
+import { cellsAt, divide, foldsOf, type Rows, shuffled } from "./rows.ts";
 
 /** Rows that a model is judged by, and the others, as places among those that were divided. */
 export interface Division {
@@ -59,16 +58,15 @@ export function groupSplit(groups: ArrayLike<number>, labels?: ArrayLike<number>
     divide(indices, share, seed) {
       const all = dealt(indices, seed);
       if (all.length < 2) return divide(undefined, indices.length, share, seed);
-      let part: number[] = [];
+      const part: number[] = [];
       let seen = 0;
       for (const group of all) {
         seen += group.length;
-        if (part.length + group.length / 2 <= share * seen) part = part.concat(group);
+        if (part.length + group.length / 2 <= share * seen) for (const place of group) part.push(place);
       }
       // Both sides have a group, whatever the share.
       const smallest = all.reduce((least, group) => (group.length < least.length ? group : least));
-      if (part.length === 0) part = smallest;
-      const chosen = new Set(part);
+      const chosen = new Set(part.length === 0 ? smallest : part);
       if (chosen.size === indices.length) for (const place of smallest) chosen.delete(place);
       const places = indices.map((_, place) => place);
       return { part: places.filter((place) => chosen.has(place)), rest: places.filter((place) => !chosen.has(place)) };
@@ -109,27 +107,63 @@ const BEYOND_CHANCE = 10;
  * Rows that are copies of others in all of some columns; undefined where there are none, or no more than columns of so few
  * values make by chance, were they independent: n (n − 1) / 2 · Π_j Σ_v p_jv² pairs.
  */
-export function copiesOf({ rows, names }: Rows, columns: readonly string[]): Copies | undefined {
-  const places = columns.map((name) => names.indexOf(name));
-  const known = new Map<string, number>();
+export function copiesOf(table: Rows, columns: readonly string[]): Copies | undefined {
+  const places = columns.map((name) => table.names.indexOf(name));
+  const rows = table.rows.length;
+  const groups = groupsOf(table, places);
   const sizes: number[] = [];
-  const groups = Int32Array.from(rows, (row) => {
-    const key = JSON.stringify(places.map((j) => row[j]));
-    const group = known.get(key) ?? known.size;
-    known.set(key, group);
-    sizes[group] = (sizes[group] ?? 0) + 1;
-    return group;
-  });
-  const count = rows.length - known.size;
+  for (const group of groups) sizes[group] = (sizes[group] ?? 0) + 1;
+  const count = rows - sizes.length;
   if (count === 0) return undefined;
   const pairs = sizes.reduce((sum, size) => sum + (size * (size - 1)) / 2, 0);
-  let expected = (rows.length * (rows.length - 1)) / 2;
+  let expected = (rows * (rows - 1)) / 2;
   for (const j of places) {
     const seen = new Map<string, number>();
-    for (const row of rows) seen.set(row[j], (seen.get(row[j]) ?? 0) + 1);
+    for (const cell of cellsAt(table, j)) seen.set(cell, (seen.get(cell) ?? 0) + 1);
     let same = 0;
-    for (const size of seen.values()) same += (size / rows.length) ** 2;
+    for (const size of seen.values()) same += (size / rows) ** 2;
     expected *= same;
   }
   return pairs > BEYOND_CHANCE * expected ? { count, groups } : undefined;
+}
+
+/**
+ * A number for each row, that of its first like: column by column groups are divided by their cells, and a row that is alone is not
+ * looked at again, so that no text of a whole row is ever made.
+ */
+function groupsOf(table: Rows, places: readonly number[]): Int32Array {
+  const rows = table.rows.length;
+  const groups = new Int32Array(rows);
+  // Rows whose group has others, and their groups.
+  let left: Int32Array = Int32Array.from(groups, (_, i) => i);
+  let within: Int32Array = new Int32Array(rows);
+  let known = 1;
+  for (const j of places) {
+    if (left.length === 0) break;
+    const cells = cellsAt(table, j);
+    const codes = new Map<string, number>();
+    const pairs = new Map<number, number>();
+    const sizes: number[] = [];
+    const own = new Int32Array(left.length);
+    for (let k = 0; k < left.length; k++) {
+      const cell = cells[left[k]];
+      const code = codes.get(cell) ?? codes.size;
+      codes.set(cell, code);
+      const key = within[k] * rows + code;
+      const place = pairs.get(key) ?? pairs.size;
+      pairs.set(key, place);
+      sizes[place] = (sizes[place] ?? 0) + 1;
+      own[k] = place;
+    }
+    for (let k = 0; k < left.length; k++) groups[left[k]] = known + own[k];
+    known += pairs.size;
+    left = left.filter((_, k) => sizes[own[k]] > 1);
+    within = own.filter((place) => sizes[place] > 1);
+  }
+  const order = new Int32Array(known).fill(-1);
+  let count = 0;
+  return groups.map((group) => {
+    if (order[group] < 0) order[group] = count++;
+    return order[group];
+  });
 }

@@ -4,7 +4,7 @@
 import { type NumberFormat, numberFormat, numberReader, type TableFormatOptions } from "laplace-ts";
 import { TableError, UsageError } from "../errors.ts";
 import type { Examples } from "../model/examples.ts";
-import { columnAt, type Rows } from "../model/rows.ts";
+import { cellsAt, columnAt, type Rows, rowsAt } from "../model/rows.ts";
 import type { NpyArray } from "./npz.ts";
 
 /** Which columns are what. */
@@ -43,8 +43,7 @@ export function tableExamples(table: Rows, choice: Choice): Examples {
   const { decimal, thousands, delimiter } = formats;
   const hints = { decimal, thousands: thousands === "none" ? ("" as const) : thousands, delimiter };
   const found = columns.map((j, i) => {
-    const cells = () => table.rows.map((row) => row[j]);
-    return written?.get(inputs[i]) ?? numberFormat(cells(), hints);
+    return written?.get(inputs[i]) ?? numberFormat(cellsAt(table, j), hints);
   });
   const readers = found.map(numberReader);
   let width: number | undefined;
@@ -64,26 +63,24 @@ export function tableExamples(table: Rows, choice: Choice): Examples {
     return all;
   };
   const kept: number[] = [];
-  const rows = table.rows.flatMap((row, i) => {
+  const count = table.rows.length;
+  let x = new Float64Array(0);
+  for (let i = 0; i < count; i++) {
     try {
-      const own = numbers(row, table.lines[i]);
+      const own = numbers(table.rows[i], table.lines[i]);
+      if (kept.length === 0) x = new Float64Array(count * own.length);
+      x.set(own, kept.length * own.length);
       kept.push(i);
-      return [own];
     } catch (error) {
       if (onSkip === undefined || !(error instanceof TableError)) throw error;
       onSkip(error);
-      return [];
     }
-  });
-  const own = { names: table.names, rows: kept.map((i) => table.rows[i]), lines: kept.map((i) => table.lines[i]) };
-  const x = new Float64Array(rows.length * (width ?? 0));
-  rows.forEach((row, i) => {
-    x.set(row, i * row.length);
-  });
+  }
+  const own = kept.length === count ? table : rowsAt(table, kept);
   return {
     width: width ?? 0,
-    x,
-    targets: at < 0 ? [] : own.rows.map((row) => row[at].trim()),
+    x: x.subarray(0, kept.length * (width ?? 0)),
+    targets: at < 0 ? [] : cellsAt(own, at).map((cell) => cell.trim()),
     lines: own.lines,
     table: own,
     inputs,

@@ -2,7 +2,9 @@
 
 import { Random } from "laplace-ts";
 import type { Rows } from "../model/rows.ts";
+import { ColumnarTable } from "./columnar.ts";
 import type { TableStream } from "./csv.ts";
+import type { Batch } from "./records.ts";
 
 /** A table in memory. */
 export interface ReadTable extends Rows {
@@ -10,15 +12,54 @@ export interface ReadTable extends Rows {
   readonly total: number;
 }
 
+/** Rows up to which texts stay as they are, where each is read again and again. */
+export const FEW_ROWS = 50_000;
+
 /**
  * Reads a table to its end. Of more than `most` rows it keeps as many, each with the same chance (reservoir sampling,
  * Vitter's algorithm R), in their order.
+ * @param most rows to keep (default: all) @param seed that of the sample
+ * @param few rows from which on the table is in memory by its columns, in fewer bytes
  */
 export async function readTable(
   table: TableStream,
+  most?: number,
+  seed = 0,
+  onRows: (rows: number) => void = () => {},
+  few = FEW_ROWS,
+): Promise<ReadTable> {
+  if (most !== undefined) return sampled(table, most, seed, onRows);
+  const { names } = table;
+  const rows: (readonly string[])[] = [];
+  const lines: number[] = [];
+  let many: ColumnarTable | undefined;
+  let total = 0;
+  for await (const batch of table.batches) {
+    total += batch.rows.length;
+    if (many === undefined && total > few) {
+      many = new ColumnarTable(names);
+      addTo(many, { rows, lines });
+      rows.length = 0;
+    }
+    if (many !== undefined) addTo(many, batch);
+    else {
+      for (const row of batch.rows) rows.push(ownCopy(row));
+      for (const line of batch.lines) lines.push(line);
+    }
+    onRows(total);
+  }
+  return { ...(many?.rows() ?? { names, rows, lines }), total };
+}
+
+function addTo(table: ColumnarTable, { rows, lines }: Batch): void {
+  for (let i = 0; i < rows.length; i++) table.push(rows[i], lines[i]);
+}
+
+async function sampled(
+  table: TableStream,
   most: number,
   seed: number,
-  onRows: (rows: number) => void = () => {},
+  onRows: (rows: number) => void,
 ): Promise<ReadTable> {
   const random = new Random(seed);
   const kept: { row: readonly string[]; line: number; place: number }[] = [];
