@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { type TableModel, type TablePrediction, tableScores } from "laplace-ts";
 import { TableError, UsageError } from "../errors.ts";
+import { meanBy } from "../model/counting.ts";
 import { taskOf } from "../model/noise.ts";
 import { type PairedDifference, pairedMeans, pairedRoots } from "../model/paired.ts";
 import { columnAt } from "../model/rows.ts";
@@ -12,6 +13,7 @@ import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder, named } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { asWritten, notesOf, readModel } from "./model.ts";
+import { weightsOfRows } from "./model-weights.ts";
 import { readOptions, type TableOptions, withJson, withTableOptions } from "./options.ts";
 
 interface Options extends TableOptions {
@@ -70,6 +72,8 @@ async function run(files: readonly string[], options: Options): Promise<void> {
   const { target } = first.encoding;
   const at = columnAt(table.names, target.name);
   if (at < 0) throw new TableError(`the table has no column "${target.name}", the truth to compare with.`);
+  const counted = weightsOfRows(first, table);
+  const weights: number[] | undefined = counted && [];
   const unreadable = new Unreadable();
   const encoders = models.map((model, k) =>
     batchEncoder(model, table, undefined, k === 0 ? unreadable.add : undefined),
@@ -77,13 +81,17 @@ async function run(files: readonly string[], options: Options): Promise<void> {
   const progress = new Progress(options.json === true);
   /** [model][metric][row] */
   const scores = models.map(() => metrics.map((): number[] => []));
-  let [rows, dropped] = [0, 0];
+  let [rows, dropped, none] = [0, 0, 0];
   for await (const batch of table.batches) {
     const kept = batch.rows.flatMap((row, i) => {
       const value = named(batch.lines[i], () => first.encoding.encodeTarget(row[at]));
-      return value === undefined ? [] : [i];
+      const weight = counted?.(row, batch.lines[i]) ?? 1;
+      if (value === undefined) dropped++;
+      else if (weight === 0) none++;
+      if (value === undefined || weight === 0) return [];
+      weights?.push(weight);
+      return [i];
     });
-    dropped += batch.rows.length - kept.length;
     if (kept.length === 0) continue;
     const used = { rows: kept.map((i) => batch.rows[i]), lines: kept.map((i) => batch.lines[i]) };
     for (const [k, model] of models.entries()) {
@@ -106,10 +114,10 @@ async function run(files: readonly string[], options: Options): Promise<void> {
     );
   }
   unreadable.print();
-  const values = scores.map((own) => own.map((each, m) => metricOf(metrics[m], each)));
+  const values = scores.map((own) => own.map((each, m) => metricOf(metrics[m], each, weights)));
   const differences = scores
     .slice(1)
-    .map((own) => metrics.map(({ root }, m) => (root ? pairedRoots : pairedMeans)(own[m], scores[0][m])));
+    .map((own) => metrics.map(({ root }, m) => (root ? pairedRoots : pairedMeans)(own[m], scores[0][m], weights)));
   if (options.json) {
     const byName = <T>(list: readonly T[]) => Object.fromEntries(metrics.map(({ name }, m) => [name, list[m]]));
     printJson({
@@ -117,6 +125,7 @@ async function run(files: readonly string[], options: Options): Promise<void> {
       target: target.name,
       rows,
       dropped,
+      ...(counted !== undefined && { weight: notesOf(first).weight?.column, withoutWeight: none }),
       unreadable: unreadable.counts,
       models: paths.map((path, k) => ({
         path,
@@ -126,7 +135,8 @@ async function run(files: readonly string[], options: Options): Promise<void> {
     });
     return;
   }
-  const left = dropped > 0 ? `, ${dropped} without a target left out` : "";
+  const by = counted === undefined ? "" : `, weighted by "${plain(notesOf(first).weight?.column ?? "")}"`;
+  const left = `${dropped > 0 ? `, ${dropped} without a target left out` : ""}${none > 0 ? `, ${none} of weight 0 left out` : ""}${by}`;
   process.stdout.write(
     `${[line("rows", `${rows.toLocaleString("en")}${left}`), ...tableLines(paths, metrics, values), ...differenceLines(paths, metrics, differences)].join("\n")}\n`,
   );
@@ -139,6 +149,13 @@ function requireAlike(one: TableModel, other: TableModel, path: string, otherPat
   const both = `models of one target can be compared: ${path} predicts`;
   if (a.name.normalize("NFC") !== b.name.normalize("NFC")) {
     throw new UsageError(`${both} "${a.name}", ${otherPath} "${b.name}".`);
+  }
+  const [weight, otherWeight] = [one, other].map((model) => notesOf(model).weight?.column);
+  if (weight !== otherWeight) {
+    const text = (name: string | undefined) => (name === undefined ? "each row once" : `rows by "${name}"`);
+    throw new UsageError(
+      `models that count rows alike can be compared: ${path} counts ${text(weight)}, ${otherPath} ${text(otherWeight)}.`,
+    );
   }
   const [task, otherTask] = [taskOf(one.encoding), taskOf(other.encoding)];
   if (task !== otherTask) {
@@ -173,8 +190,8 @@ function scoresOf(task: string, predicted: TablePrediction, truth: readonly numb
   ];
 }
 
-function metricOf({ root }: Metric, scores: readonly number[]): number {
-  const mean = scores.reduce((sum, score) => sum + score / scores.length, 0);
+function metricOf({ root }: Metric, scores: readonly number[], weights?: readonly number[]): number {
+  const mean = meanBy(scores, weights);
   return root ? Math.sqrt(mean) : mean;
 }
 

@@ -14,6 +14,7 @@ import { batchEncoder, isRowError, named } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { guaranteedRegions, guaranteeEncoder } from "./guaranteed.ts";
 import { asWritten, notesOf, readModel } from "./model.ts";
+import { weightsOfRows } from "./model-weights.ts";
 import { readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
 
 interface Options extends TableOptions {
@@ -46,10 +47,12 @@ async function run(modelPath: string, data: readonly string[], options: Options)
   const table = await openTable(data, { ...readOptions(options, notesOf(model).reading), onSkip: skip });
   const at = columnAt(table.names, target.name);
   if (at < 0) throw new TableError(`the table has no column "${target.name}", the truth to evaluate against.`);
+  const counted = weightsOfRows(model, table);
   const unreadable = new Unreadable();
   const encode = batchEncoder(model, table, skip, unreadable.add);
   const progress = new Progress(options.json === true);
   const truth: number[] = [];
+  const weights: number[] | undefined = counted && [];
   const numbers = { mean: [], lower: [], upper: [], negativeLogDensity: [], crps: [], below: [] } as Record<
     keyof ScoredNumbers,
     number[]
@@ -60,12 +63,15 @@ async function run(modelPath: string, data: readonly string[], options: Options)
   let [far, dropped] = [0, 0];
   for await (const batch of table.batches) {
     const truths = new Map<readonly string[], number>();
+    const own = new Map<readonly string[], number>();
     const usable = batch.rows.flatMap((row, i) => {
       try {
         const value = named(batch.lines[i], () => encoding.encodeTarget(row[at]));
+        const weight = counted?.(row, batch.lines[i]) ?? 1;
         if (value === undefined) dropped++;
         else truths.set(row, value);
-        return value === undefined ? [] : [i];
+        own.set(row, weight);
+        return value === undefined || weight === 0 ? [] : [i];
       } catch (error) {
         if (skip === undefined || !isRowError(error)) throw error;
         skip();
@@ -75,12 +81,13 @@ async function run(modelPath: string, data: readonly string[], options: Options)
     const encoded = encode({ rows: usable.map((i) => batch.rows[i]), lines: usable.map((i) => batch.lines[i]) });
     if (encoded.rows.length === 0) continue;
     const predicted = model.predictEncoded(encoded.x, encoded.unusual, encoded.gaps);
-    const own = encoded.rows.map((row) => model.encoding.ofTarget(truths.get(row) ?? 0));
-    truth.push(...own);
+    const targets = encoded.rows.map((row) => model.encoding.ofTarget(truths.get(row) ?? 0));
+    truth.push(...targets);
+    weights?.push(...encoded.rows.map((row) => own.get(row) ?? 1));
     regions.push(...guaranteedRegions(model, encodeOthers(encoded), [LEVEL]));
     if (target.kind === "number") {
       const { mean = [], lower = [], upper = [] } = predicted;
-      const found = { mean, lower, upper, ...tableScores(predicted, own) };
+      const found = { mean, lower, upper, ...tableScores(predicted, targets) };
       for (const name of Object.keys(numbers) as (keyof ScoredNumbers)[])
         numbers[name].push(...Array.from(found[name]));
     }
@@ -97,10 +104,13 @@ async function run(modelPath: string, data: readonly string[], options: Options)
   printRepeated(table.repeated);
   if (truth.length === 0) throw new TableError(`no row has a value of "${target.name}".`);
   const task = taskOf(encoding);
-  const metrics = task === "classification" ? classMetrics(probabilities, logs, truth) : scoredMetrics(numbers, truth);
+  const metrics =
+    task === "classification"
+      ? classMetrics(probabilities, logs, truth, weights)
+      : scoredMetrics(numbers, truth, weights);
   const { baseline: reference } = notesOf(model);
   const baseline: Metrics =
-    reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth);
+    reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth, weights);
   const guaranteed = coverageOf(regions, truth);
   unreadable.print();
   if (options.json) {
@@ -112,6 +122,7 @@ async function run(modelPath: string, data: readonly string[], options: Options)
       dropped,
       skipped,
       far,
+      ...(counted !== undefined && { weight: notesOf(model).weight?.column }),
       metrics,
       baseline,
       ...(guaranteed !== undefined && { guarantee: { level: LEVEL, ...guaranteed } }),
@@ -122,6 +133,7 @@ async function run(modelPath: string, data: readonly string[], options: Options)
     ...(dropped > 0 ? [`${dropped} without a target left out`] : []),
     ...(skipped > 0 ? [`${skipped} skipped`] : []),
     `${far} far from the training data`,
+    ...(counted === undefined ? [] : [`weighted by "${plain(notesOf(model).weight?.column ?? "")}"`]),
   ];
   const lines = [
     line("rows", `${truth.length.toLocaleString("en")}, ${left.join(", ")}`),

@@ -90,6 +90,7 @@ export function summary(
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
     ...(scale === undefined ? [] : [line("target", scale)]),
     line("rows", `${rows}${sampled}${dropped}${skips}`),
+    ...(fit.weights === undefined ? [] : [line("weights", plain(fit.weights))]),
     ...(fit.copies > 0 ? [`  ${copiesText(fit.copies)}: copies are held out together`] : []),
     ...(repeated.length > 0 ? [`  ${repeatedText(repeated)}`] : []),
     ...columnLines(model),

@@ -57,6 +57,7 @@ interface Options extends TableOptions {
   readonly missing: FitSettings["missing"];
   readonly na: string[];
   readonly usualNa: boolean;
+  readonly weight?: string;
   readonly ignore: string[];
   readonly category: string[];
   readonly number: string[];
@@ -84,6 +85,7 @@ export function fitCommand(): Command {
         "count",
       ]),
     )
+    .option("--weight <column>", "how much each row counts: 2 as though it were there twice (default: each once)")
     .option("--ignore <columns>", "columns to leave out, by name, between commas; may be given again", listed, [])
     .option("--category <columns>", "columns of numbers that are names of categories; may be given again", listed, [])
     .option("--number <columns>", "columns of texts and numbers that are numbers; may be given again", listed, [])
@@ -147,6 +149,11 @@ async function run(data: readonly string[], options: Options): Promise<void> {
       `give --guarantee or --split ${options.split.by}, not both: what is guaranteed needs new rows that are like those of the table, chosen at random.`,
     );
   }
+  if (options.guarantee && options.weight !== undefined) {
+    throw new UsageError(
+      "give --guarantee or --weight, not both: what is guaranteed is that of rows which all count once.",
+    );
+  }
   const outputs = [
     { what: "the model", path: output },
     ...(report === false ? [] : [{ what: "the report", path: report }]),
@@ -177,7 +184,15 @@ async function run(data: readonly string[], options: Options): Promise<void> {
     const alone = stream.names.length === 1 ? " It is the only one: is the delimiter right (--delimiter)?" : "";
     throw new UsageError(`${missing} ${columnList(stream.names)}${alone}${headerAdvice(stream.names)}`);
   }
+  const [weight, another] = options.weight === undefined ? [] : columnsIn("--weight", [options.weight], stream.names);
+  if (another !== undefined) throw new UsageError("--weight takes one column.");
+  if (weight === target) throw new UsageError(`"${target}" is the target: it cannot be the weight too.`);
   const kinds = columnKinds(stream.names, options);
+  if (weight !== undefined && Object.hasOwn(kinds, weight) && kinds[weight] !== "ignored") {
+    throw new UsageError(
+      `--weight and --${kinds[weight]} both name the column "${weight}": a weight is not learned from.`,
+    );
+  }
   const nested = stream.nested?.find((name) => name === target || kinds[name] !== "ignored");
   if (nested !== undefined) {
     throw new UsageError(
@@ -191,6 +206,7 @@ async function run(data: readonly string[], options: Options): Promise<void> {
   const settings: FitSettings = {
     ...options,
     target,
+    weight,
     kinds,
     formats,
     onUnread: skip,
@@ -290,6 +306,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     taskGuessed: guessed !== undefined,
     taskReason: guessed,
     rows: { ...counts, dropped },
+    weights: fit.weights,
     copies: fit.copies,
     cells: fit.cells,
     heldOut: fit.scheme,

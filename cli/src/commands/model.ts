@@ -3,8 +3,9 @@
 import { readFile } from "node:fs/promises";
 import { FileError, type Json, loadTableModel, type TableModel, type TableModelParts, tableModel } from "laplace-ts";
 import type { Baseline, Metrics } from "../model/metrics.ts";
+import type { WeightColumn } from "../model/weight-cells.ts";
 import { formatOptions, type Reading, type TableOptions } from "./options.ts";
-import { fieldsOf, readingOf, type TrainedPosterior, trainedPosterior } from "./trained-posterior.ts";
+import { fieldsOf, isFormat, readingOf, type TrainedPosterior, trainedPosterior } from "./trained-posterior.ts";
 
 /** Beyond any model that `fit` writes. */
 const LARGEST = 2 ** 30;
@@ -67,6 +68,8 @@ export interface Notes {
     readonly baseline: Metrics;
   };
   readonly baseline?: Baseline;
+  /** The column that says how much each row counts. */
+  readonly weight?: WeightColumn;
   /** How the table of the training was read, where that was said. */
   readonly reading?: Reading;
 }
@@ -97,6 +100,7 @@ export function notesOf({ notes, encoding }: TableModel): Notes {
       structureReason: text(own.structureReason),
       heldOut,
       baseline,
+      weight: weightOf(fieldsOf(own.weight)),
       reading: readingOf(fieldsOf(own.reading)),
     }).filter(([, value]) => value !== undefined),
   );
@@ -107,6 +111,10 @@ function metricsOf(value: Json | undefined): Metrics | undefined {
   if (entries.length === 0) return undefined;
   const numbers = entries.flatMap(([name, one]) => (typeof one === "number" ? [[name, one] as const] : []));
   return numbers.length === entries.length ? Object.fromEntries(numbers) : undefined;
+}
+
+function weightOf({ column, format }: ReturnType<typeof fieldsOf>): WeightColumn | undefined {
+  return typeof column === "string" && isFormat(format) ? { column, format } : undefined;
 }
 
 function isFrequencies(value: Json | undefined, classes: number): value is readonly number[] {

@@ -78,7 +78,8 @@ function jsonOf(text: string): Json {
 const textsOf = (value: Json | undefined): string[] =>
   Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
 
-function isFormat(value: unknown): value is NumberFormat {
+/** Whether a value says how numbers are written. */
+export function isFormat(value: unknown): value is NumberFormat {
   try {
     numberReader(value as NumberFormat);
     return true;

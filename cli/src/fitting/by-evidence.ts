@@ -62,12 +62,13 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
   const { learning, width, groups, varying = false, memoryBudget, seed } = recipe;
   const level = levelOf(learning, numbers);
   const net = skipNetwork(numbers.x.shape[1], varying ? 2 : learning.outputs, width, seed, level);
-  const data = { x: numbers.x, y: varying ? numbers.y.reshape(numbers.rows) : numbers.y };
+  const { weights } = numbers;
+  const data = { x: numbers.x, y: varying ? numbers.y.reshape(numbers.rows) : numbers.y, weights };
   const steps = varying ? VARYING_STEPS : STEPS;
   const likelihood = (noise: number) => (varying ? heteroscedastic() : learning.likelihood(noise));
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
-    const { history, evidence } = await fromSample(numbers, seed, ({ x, y, rows }, begun) =>
-      train(net, varying ? { x, y: y.reshape(rows) } : { x, y }, {
+    const { history, evidence } = await fromSample(numbers, seed, ({ x, y, rows, weights }, begun) =>
+      train(net, varying ? { x, y: y.reshape(rows), weights } : { x, y, weights }, {
         loss: likelihood(begun?.noise ?? first),
         optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
         epochs: steps,
@@ -91,7 +92,7 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
 /** The whole posterior around weights that the evidence trained, and the course of their training. */
 export async function aroundTrained(
   net: Network,
-  data: { readonly x: NDArray; readonly y: NDArray },
+  data: { readonly x: NDArray; readonly y: NDArray; readonly weights?: NDArray | undefined },
   options: Pick<LaplaceOptions, "likelihood" | "memoryBudget" | "priorPrecision">,
   history: readonly { readonly epoch: number; readonly loss: number }[],
 ) {

@@ -15,6 +15,7 @@ import {
   tanh,
   train,
 } from "laplace-ts";
+import { totalWeight } from "../model/counting.ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
@@ -88,11 +89,11 @@ export const featuresWeights = (inputs: number, outputs: number, features: numbe
 async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const { learning, memoryBudget } = recipe;
   const net = relevanceNetwork(numbers.x.shape[1], recipe);
-  const data = { x: numbers.x, y: numbers.y };
-  const { history, evidence } = await fromSample(numbers, recipe.seed, ({ x, y }, begun) =>
+  const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
+  const { history, evidence } = await fromSample(numbers, recipe.seed, ({ x, y, weights }, begun) =>
     train(
       net,
-      { x, y },
+      { x, y, weights },
       {
         loss: learning.likelihood(begun?.noise ?? 1),
         optimizer: lastLayerEvidence({ tolerance: NATS }),
@@ -117,19 +118,19 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
   if (recipe.relevance) return fitRelevance(recipe, numbers, onShare);
   const { learning, precision, memoryBudget } = recipe;
   const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
-  const data = { x: numbers.x, y: numbers.y };
+  const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
-    const { history, evidence } = await fromSample(numbers, recipe.seed, ({ x, y, rows }, begun) =>
+    const { history, evidence } = await fromSample(numbers, recipe.seed, (rows, begun) =>
       train(
         net,
-        { x, y },
+        { x: rows.x, y: rows.y, weights: rows.weights },
         {
           loss: precision === undefined ? learning.likelihood(begun?.noise ?? first) : learning.loss,
           optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
           epochs: STEPS,
           ...(precision === undefined
             ? { evidence: { groups: "layers" as const, tolerance: NATS, ...startOf(begun) } }
-            : { weightDecay: learning.weightDecay(precision, 1, rows) }),
+            : { weightDecay: learning.weightDecay(precision, 1, totalWeight(rows)) }),
           onProgress: ({ epoch }) => onShare(share(epoch / STEPS)),
         },
       ),

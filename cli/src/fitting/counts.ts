@@ -1,6 +1,7 @@
 // How counts are learned: from the level of their logarithm on, with a dispersion that is estimated beside the weights.
 
 import { add, type Network, type Traced, type TrainingEvidence } from "laplace-ts";
+import { countingOf, totalWeight } from "../model/counting.ts";
 import type { Numbers } from "../model/rows.ts";
 import type { Learning } from "./network.ts";
 
@@ -12,21 +13,30 @@ const [MOST, SETTLED] = [3, 0.1];
 const [LEAST, LARGEST] = [1e-4, 100];
 
 /** What a network of counts adds to its output: the logarithm of their mean; 0 for other targets. */
-export function levelOf({ classes }: Learning, { y, rows }: Numbers): number {
-  return classes === "counts" ? Math.log((total(y.data) + 0.5) / rows) : 0;
+export function levelOf({ classes }: Learning, numbers: Numbers): number {
+  if (classes !== "counts") return 0;
+  return Math.log((total(numbers.y.data, numbers.weights?.data) + 0.5) / totalWeight(numbers));
 }
 
 /** A network's output at that level. */
 export const raised = (f: Traced, level: number): Traced => (level === 0 ? f : add(f, level));
 
-const total = (values: ArrayLike<number>) => Array.from(values).reduce((sum: number, value) => sum + value, 0);
+const total = (values: ArrayLike<number>, weights?: ArrayLike<number>) =>
+  Array.from(values).reduce((sum: number, value, i) => sum + (weights?.[i] ?? 1) * value, 0);
 
 /** The dispersion of counts around rates, of which so many weights were learned, by Pearson's statistic (Breslow 1984); 0 of Poisson counts. */
-export function dispersionOf(counts: ArrayLike<number>, rates: ArrayLike<number>, weights: number): number {
-  const free = Math.max(counts.length - weights, 1);
+export function dispersionOf(
+  counts: ArrayLike<number>,
+  rates: ArrayLike<number>,
+  weights: number,
+  rowWeights?: ArrayLike<number>,
+): number {
+  const { of, total: rows } = countingOf(counts.length, rowWeights);
+  const free = Math.max(rows - weights, 1);
   const excess = (alpha: number) => {
     let sum = -free;
-    for (let i = 0; i < counts.length; i++) sum += (counts[i] - rates[i]) ** 2 / (rates[i] + alpha * rates[i] ** 2);
+    for (let i = 0; i < counts.length; i++)
+      sum += (of(i) * (counts[i] - rates[i]) ** 2) / (rates[i] + alpha * rates[i] ** 2);
     return sum;
   };
   if (excess(LEAST) <= 0) return 0;
@@ -40,9 +50,9 @@ export function dispersionOf(counts: ArrayLike<number>, rates: ArrayLike<number>
 }
 
 /** That of counts around their mean. */
-export function marginalDispersion(counts: ArrayLike<number>): number {
-  const mean = total(counts) / counts.length;
-  return dispersionOf(counts, new Float64Array(counts.length).fill(mean), 1);
+export function marginalDispersion(counts: ArrayLike<number>, rowWeights?: ArrayLike<number>): number {
+  const mean = total(counts, rowWeights) / countingOf(counts.length, rowWeights).total;
+  return dispersionOf(counts, new Float64Array(counts.length).fill(mean), 1, rowWeights);
 }
 
 /** A training at a noise, of counts at a dispersion. */
@@ -58,18 +68,18 @@ interface Trained {
  */
 export async function byDispersions<Found extends Trained>(
   { learning, dispersed = false }: { readonly learning: Learning; readonly dispersed?: boolean },
-  { x, y, rows }: Numbers,
+  { x, y, rows, weights: rowWeights }: Numbers,
   train: (noise: number, share: (own: number) => number) => Promise<Found>,
 ): Promise<Found> {
   if (learning.classes !== "counts") return train(FIRST_NOISE, (own) => own);
   if (!dispersed) return train(0, (own) => own);
-  let dispersion = marginalDispersion(y.data);
+  let dispersion = marginalDispersion(y.data, rowWeights?.data);
   for (let round = 0; ; round++) {
     const found = await train(dispersion, (own) => (round + own) / MOST);
     const rates = Float64Array.from(found.net.forward(x).data, (f: number) => Math.exp(f));
     const groups = found.evidence?.groups ?? [];
     const weights = groups.reduce((sum, { effective }) => sum + effective, 0);
-    const next = dispersionOf(y.data, rates, Math.min(weights, rows / 2));
+    const next = dispersionOf(y.data, rates, Math.min(weights, rows / 2), rowWeights?.data);
     if (round === MOST - 1 || next === dispersion || Math.abs(Math.log(next / dispersion)) < SETTLED) return found;
     dispersion = next;
   }

@@ -29,6 +29,7 @@ import type { Baseline } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
 import type { GuaranteeReport } from "../model/report-data.ts";
 import { cellsAt, columnAt, type Numbers, type Rows, rowsAt, tableOf } from "../model/rows.ts";
+import type { WeightColumn } from "../model/weight-cells.ts";
 import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
 import { relevanceOf } from "./columns.ts";
@@ -41,6 +42,7 @@ import { leaksOf } from "./leaks.ts";
 import { MANY_ROWS, MOST_HELD_OUT, someOf } from "./many-rows.ts";
 import { type Activation, learningOf } from "./network.ts";
 import type { Course } from "./recipe.ts";
+import { weightedRows, weightText } from "./row-weights.ts";
 import { scalesOf } from "./scales.ts";
 import { type SplitBy, splitOf } from "./split-by.ts";
 
@@ -72,6 +74,8 @@ export interface FitSettings {
   readonly memoryBudget: number;
   /** Whether the model keeps what intervals and sets need that hold their level whatever the model (default false). */
   readonly guarantee?: boolean | undefined;
+  /** The column that says how much each row counts (default: each once). */
+  readonly weight?: string | undefined;
   /** How rows are held out: by a column of groups, or the last ones by a column of times (default: at random). */
   readonly split?: SplitBy | undefined;
 }
@@ -104,6 +108,8 @@ export interface TableFit {
   readonly scheme: string;
   readonly counts: Counts;
   readonly heldOut: HeldOutRows;
+  /** How much rows count, in words, where a column says it. */
+  readonly weights?: string | undefined;
   /** What is promised of intervals or sets, where that was asked for. */
   readonly guarantee?: GuaranteeReport | undefined;
   readonly network: string;
@@ -146,16 +152,17 @@ export async function fitTable(
   onProgress: OnProgress,
   lanes: Lanes = lanesOf(1),
 ): Promise<TableFit> {
-  const table = readableRows(given, settings);
+  const counted = weightedRows(readableRows(given, settings), settings);
+  const table = counted.rows;
   // What columns hold is decided by all rows, also those that have no part in the fit.
   const decided = await inTurns(decide(table, settings));
-  const { rows, dropped } = withTarget(table, decided);
+  const { rows, dropped, weights } = withTarget(table, decided, counted.weights);
   await turn();
   const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(tableOf(rows)));
   const task = taskOf(encoding);
   await turn();
   const { split, copies, how } = splitOf(rows, encoding, settings.split);
-  const fitter = new Fitter(rows, encoding, split, lanes);
+  const fitter = new Fitter(rows, encoding, split, lanes, weights);
   const n = rows.rows.length;
   const ahead = settings.split?.by === "time" || (settings.folds === undefined && n >= FEW_ROWS);
   const single = settings.testFraction ?? (ahead ? Math.min(TEST_FRACTION, MOST_HELD_OUT / n) : undefined);
@@ -179,6 +186,7 @@ export async function fitTable(
   const { network, structureReason } = candidates[kept.heaviest];
   const { prepared, course, tuned, relevance } = kept;
   const shared = { task, network, structureReason, dropped };
+  const { from: weight } = counted;
   const heldOut = await predictHeldOut(folds);
   const guaranteed = unseen && (await guaranteeOf(unseen, rows));
   const whole = guaranteed === undefined ? kept.model : tableModel({ ...kept.model, guarantee: guaranteed.guarantee });
@@ -207,7 +215,8 @@ export async function fitTable(
     training: prepared.rows,
     trainingNumbers: prepared.numbers,
     guarantee: guaranteed?.report,
-    model: withNotes(whole, folds.length, heldOut, { ...shared, mixture: mixtureText(tried) }, baseline),
+    ...(weight !== undefined && weights !== undefined && { weights: weightText(weight.column, weights, counted.none) }),
+    model: withNotes(whole, folds.length, heldOut, { ...shared, weight, mixture: mixtureText(tried) }, baseline),
     heldOut,
     temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,
@@ -223,7 +232,7 @@ function columnsOf(encoding: TableEncoding, relevance: readonly number[] | undef
 
 /** What columns hold. @throws OptionError for a target that is not there; ValueError for a table that cannot be learned */
 function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
-  const { target, task, missing, kinds, missingTexts = [], usualMissing = true, total, formats } = settings;
+  const { target, task, missing, missingTexts = [], usualMissing = true, total, formats } = settings;
   if (columnAt(table.names, target) < 0) {
     const names = table.names.slice(0, 20).map((name) => name.slice(0, 60));
     const more = table.names.length > names.length ? `, … (${table.names.length} in all)` : "";
@@ -231,6 +240,8 @@ function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
   }
   if (table.rows.length < FEWEST_ROWS) throw tooFew(table.rows.length, target);
   const place = (row: number) => `line ${table.lines[row]}`;
+  const weight = settings.weight === undefined ? undefined : table.names[columnAt(table.names, settings.weight)];
+  const kinds = weight === undefined ? settings.kinds : { ...settings.kinds, [weight]: "ignored" as const };
   return tableEncodingSteps(tableOf(table), {
     target,
     task,
@@ -250,7 +261,11 @@ const tooFew = (rows: number, target: string) =>
   );
 
 /** The rows that have a target. @throws ValueError for too few rows, or a target that cannot be read, with its line */
-function withTarget(table: Rows, encoding: TableEncoding): { rows: Rows; dropped: number } {
+function withTarget(
+  table: Rows,
+  encoding: TableEncoding,
+  weights: Float64Array | undefined,
+): { rows: Rows; dropped: number; weights: Float64Array | undefined } {
   const { name } = encoding.target;
   const at = table.names.indexOf(name);
   const present = cellsAt(table, at).flatMap((cell, i) => {
@@ -262,8 +277,12 @@ function withTarget(table: Rows, encoding: TableEncoding): { rows: Rows; dropped
     }
   });
   if (present.length < FEWEST_ROWS) throw tooFew(present.length, name);
-  if (present.length === table.rows.length) return { rows: table, dropped: 0 };
-  return { rows: rowsAt(table, present), dropped: table.rows.length - present.length };
+  if (present.length === table.rows.length) return { rows: table, dropped: 0, weights };
+  return {
+    rows: rowsAt(table, present),
+    dropped: table.rows.length - present.length,
+    weights: weights && Float64Array.from(present, (i) => weights[i]),
+  };
 }
 
 /** The target's cells, and how they are read by themselves. */
@@ -316,12 +335,15 @@ function withNotes(
   model: TableModel,
   parts: number,
   heldOut: HeldOutRows,
-  about: Pick<TableFit, "task" | "network" | "structureReason" | "dropped"> & { readonly mixture: string },
+  about: Pick<TableFit, "task" | "network" | "structureReason" | "dropped"> & {
+    readonly mixture: string;
+    readonly weight: WeightColumn | undefined;
+  },
   baseline: Baseline,
 ): TableModel {
   const notes = {
     program: `laplace-ts-cli ${version}`,
-    ...about,
+    ...Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined)),
     heldOut: { rows: heldOut.truth.length, parts, metrics: heldOut.metrics, baseline: heldOut.baseline },
     baseline,
   } as const;

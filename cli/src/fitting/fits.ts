@@ -97,7 +97,12 @@ export async function mixByShare(
     const model = await inTurns(modelOf(own, prepared, approximation));
     losses.push([await inTurns(lossesByScale(model, validation))]);
   }
-  return { mix: mixOf(losses, scales, { families, together }), trials, division, validation };
+  return {
+    mix: mixOf(losses, scales, { families, together, weights: [validation.weights?.data] }),
+    trials,
+    division,
+    validation,
+  };
 }
 
 /** The members that a mixture has of one fit of each candidate. */

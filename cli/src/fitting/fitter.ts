@@ -1,6 +1,6 @@
 // Encodings of some rows of one table, and the models that posteriors of these rows make together.
 
-import { type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
+import { NDArray, type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
 import { cellsAt, type Numbers, numbersOf, partsOf, type Rows, rowsAt, tableOf, take } from "../model/rows.ts";
@@ -28,15 +28,18 @@ export class Fitter {
   /** How rows are held out. */
   readonly split: Split;
   readonly #truth: Float64Array;
+  readonly #weights: Float64Array | undefined;
   readonly #scaling: Scaling | undefined;
 
   /**
    * @param split how rows are held out (default: at random)
    * @param lanes who tries scales of the target (default: it is learned as it is)
+   * @param weights how much each row counts (default: each once)
    */
-  constructor(rows: Rows, encoding: TableEncoding, split?: Split, lanes?: Lanes) {
+  constructor(rows: Rows, encoding: TableEncoding, split?: Split, lanes?: Lanes, weights?: Float64Array) {
     this.#rows = rows;
     this.#encoding = encoding;
+    this.#weights = weights;
     const { target } = encoding;
     const at = rows.names.indexOf(target.name);
     this.#truth = Float64Array.from(cellsAt(rows, at), (cell) => encoding.encodeTarget(cell) ?? 0);
@@ -51,7 +54,7 @@ export class Fitter {
       rows.rows.length === this.#rows.rows.length
         ? this.#encoding
         : await inTurns(this.#encoding.ofRowsSteps(tableOf(rows)));
-    const numbers = await inTurns(numbersOf(rows, encoding));
+    const numbers = this.#weighted(await inTurns(numbersOf(rows, encoding)), indices);
     await turn();
     const divide = (share: number, seed: number) => this.split.divide(indices, share, seed);
     const prepared = { rows, encoding, numbers, divide };
@@ -65,17 +68,36 @@ export class Fitter {
   }
 
   /** Some of the rows as another encoding has them. */
-  numbers(indices: readonly number[], encoding: TableEncoding): Promise<Numbers> {
-    return inTurns(numbersOf(rowsAt(this.#rows, indices), encoding));
+  async numbers(indices: readonly number[], encoding: TableEncoding): Promise<Numbers> {
+    return this.#weighted(await inTurns(numbersOf(rowsAt(this.#rows, indices), encoding)), indices);
+  }
+
+  /** How much some of the rows count; undefined where each counts once. */
+  weightsOf(indices: readonly number[]): NDArray | undefined {
+    const all = this.#weights;
+    return (
+      all &&
+      new NDArray(
+        Float64Array.from(indices, (i) => all[i]),
+        [indices.length],
+      )
+    );
+  }
+
+  #weighted(numbers: Numbers, indices: readonly number[]): Numbers {
+    const weights = this.weightsOf(indices);
+    return weights === undefined ? numbers : { ...numbers, weights };
   }
 
   baseline(indices: readonly number[]): Baseline {
     const { target } = this.#encoding;
     const own = indices.map((i) => this.#truth[i]);
-    if (target.kind === "classes") return baselineOf(own, target.classes.length);
+    const weights = this.weightsOf(indices)?.data;
+    if (target.kind === "classes") return baselineOf(own, target.classes.length, weights);
     return baselineOf(
       own.map((y) => this.#encoding.ofTarget(y)),
       target.counts ? "counts" : 0,
+      weights,
     );
   }
 }

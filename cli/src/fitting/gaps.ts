@@ -3,6 +3,7 @@
 // a multiple of the variance that its draws make.
 
 import { NDArray, type Posterior, type Steps, TableEncoding } from "laplace-ts";
+import { meanBy } from "../model/counting.ts";
 import type { Numbers } from "../model/rows.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
@@ -32,7 +33,9 @@ export function* withGaps(
   const { net } = posterior;
   const outputs = net.forward(numbers.x).data;
   const square = Float64Array.from(rows, (i) => (numbers.y.data[i] - outputs[i]) ** 2);
-  const pooled = square.reduce((sum, value) => sum + value / rows.length, 0);
+  const given = numbers.weights?.data;
+  const weights = given && rows.map((i) => given[i]);
+  const pooled = meanBy(square, weights);
   yield;
   const variances: { readonly column: number; readonly variance: number }[][] = [];
   for (const i of rows) {
@@ -46,7 +49,7 @@ export function* withGaps(
     variances.push(own);
   }
   if (!(pooled > 0)) return { posterior, encoding };
-  const parts = splitVariance(square, variances, pooled);
+  const parts = splitVariance(square, variances, pooled, weights);
   const used = encoding.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
   const columns = encoding.columns.map((column) => {
     const spread = parts.spreads.get(used.indexOf(column.name));
@@ -67,6 +70,7 @@ function splitVariance(
   square: Float64Array,
   variances: readonly (readonly { readonly column: number; readonly variance: number }[])[],
   pooled: number,
+  weights: readonly number[] | undefined,
 ) {
   let noise = pooled;
   const spreads = new Map<number, number>();
@@ -83,7 +87,8 @@ function splitVariance(
     for (let i = 0; i < square.length; i++) {
       let variance = noise;
       for (const { column, variance: own } of variances[i]) variance += (spreads.get(column) ?? 1) * own;
-      const [up, down] = [square[i] / variance ** 2, 1 / variance];
+      const weight = weights?.[i] ?? 1;
+      const [up, down] = [(weight * square[i]) / variance ** 2, weight / variance];
       above += up;
       below += down;
       for (const { column, variance: own } of variances[i]) {

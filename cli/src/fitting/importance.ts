@@ -3,6 +3,7 @@
 
 import { inputNames, NDArray, Random, type TableModel, tableScores } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
+import { pairedMeans } from "../model/paired.ts";
 import { type Numbers, partsOf, take } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 
@@ -34,11 +35,14 @@ export async function importanceOf(
   const share = Math.min(1, MOST_PREDICTIONS / (looked.length + 1) / total);
   const random = new Random(seed);
   const gains = looked.map((): number[] => []);
+  const weights: number[] = [];
+  const weighted = folds.some(({ numbers }) => numbers.weights !== undefined);
   for (const { model, numbers } of folds) {
     const places = random.permutation(numbers.rows).slice(0, Math.max(2, Math.round(share * numbers.rows)));
     const own = take(numbers, Array.from(places));
     if (own.rows < 2) continue;
     const before = await lossesOf(model, own);
+    for (let i = 0; i < own.rows; i++) weights.push(own.weights?.data[i] ?? 1);
     for (const [j, name] of looked.entries()) {
       const after = await lossesOf(model, exchanged(own, model, name, random));
       for (let i = 0; i < own.rows; i++) gains[j].push(after[i] - before[i]);
@@ -47,9 +51,12 @@ export async function importanceOf(
   return looked
     .map((name, j) => {
       const own = gains[j];
-      const rise = own.reduce((sum, gain) => sum + gain / own.length, 0);
-      const square = own.reduce((sum, gain) => sum + (gain - rise) ** 2, 0);
-      return { name, rise, standardError: Math.sqrt(square / (own.length - 1) / own.length) };
+      const { difference, standardError } = pairedMeans(
+        own,
+        new Array<number>(own.length).fill(0),
+        weighted ? weights : undefined,
+      );
+      return { name, rise: difference, standardError };
     })
     .sort((a, b) => b.rise - a.rise);
 }

@@ -11,17 +11,23 @@ const unpacked = ({ data, shape }: ReturnType<typeof packed>) => new NDArray(dat
 
 /** A job in a message: how its target is learned goes by the number of classes. */
 export function jobMessage({ recipe: { learning, ...recipe }, numbers, ...rest }: Job) {
-  const { x, y, ...others } = numbers;
+  const { x, y, weights, ...others } = numbers;
   return {
     ...rest,
     recipe: { ...recipe, classes: learning.classes },
-    numbers: { ...others, x: packed(x), y: packed(y) },
+    numbers: { ...others, x: packed(x), y: packed(y), ...(weights && { weights: packed(weights) }) },
   };
 }
 
 export function readJob({ recipe, numbers, ...rest }: ReturnType<typeof jobMessage>): Job {
   const { classes, ...own } = recipe;
-  const read: Numbers = { ...numbers, x: unpacked(numbers.x), y: unpacked(numbers.y) };
+  const { x, y, weights, ...others } = numbers;
+  const read: Numbers = {
+    ...others,
+    x: unpacked(x),
+    y: unpacked(y),
+    ...(weights && { weights: unpacked(weights) }),
+  };
   return { ...rest, recipe: { ...own, learning: learningOfClasses(classes) } as Recipe, numbers: read };
 }
 

@@ -118,6 +118,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const held = new Set(test);
     return range(n).filter((i) => !held.has(i));
   });
+  const weights = dealt.map((test) => fitter.weightsOf(test)?.data);
   const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
   const prepared: Prepared[] = [];
@@ -142,14 +143,14 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   };
   const all = candidates.map((_, c) => c);
   await fitFolds([0], all, (share) => share);
-  const left = all.filter((c) => !hopeless(losses, c));
+  const left = all.filter((c) => !hopeless(losses, c, weights[0]));
   await fitFolds(range(count).slice(1), left, (share) => 1 + (count - 1) * share);
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
-  const mix = mixOf(losses, scales, { families, together });
+  const mix = mixOf(losses, scales, { families, together, weights });
   const [models, unseen]: [TableModel[], number[]] = [[], []];
   for (const [k, test] of dealt.entries()) {
-    const others = count > 1 ? mixOf(losses, scales, { without: k, families, together }) : mix;
+    const others = count > 1 ? mixOf(losses, scales, { without: k, families, together, weights }) : mix;
     const trials = outcomes.map((all) => all[k]);
     const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
     models.push(model);

@@ -1,6 +1,7 @@
 // The candidates for a table, and their mixture by rows that they have not seen: the scale of each one's uncertainty that predicts
 // these rows best, and the weights with which they predict them best together.
 
+import { type Counting, countingOf, meanAndError } from "../model/counting.ts";
 import type { Recipe } from "./jobs.ts";
 import { scalesTogether } from "./together.ts";
 
@@ -34,6 +35,8 @@ export interface MixOptions {
   readonly families?: readonly Candidate["family"][];
   /** Whether scales are chosen by the density of the mixture, not of each candidate alone (default false). */
   readonly together?: boolean;
+  /** How much rows count, part by part (default: each once). */
+  readonly weights?: readonly (ArrayLike<number> | undefined)[];
 }
 
 /** Losses of rows in parts: of each candidate, part by part, at each scale; undefined where it was given up before. */
@@ -51,25 +54,32 @@ const SMALLEST_WEIGHT = 0.04;
  */
 export function mixOf(losses: Losses, scales: readonly number[], options: MixOptions = {}): Mix {
   const { without = -1, families = [], together = false } = options;
+  const given = options.weights?.filter((_, part) => part !== without);
+  const rowWeights = given?.some((own) => own !== undefined)
+    ? given.flatMap((own) => Array.from(own ?? []))
+    : undefined;
   const each = losses.map((parts) => {
     const own = parts.filter((_, part) => part !== without);
     if (own.some((part) => part === undefined)) return undefined;
     const all = scales.map((_, s) => own.flatMap((part) => Array.from(part?.[s] ?? [])));
-    const means = all.map((values) => values.reduce((sum, loss) => sum + loss / values.length, 0));
+    const counting = countingOf(all[0].length, rowWeights);
+    const means = all.map((values) => meanAndError(values, counting)[0]);
     const loss = Math.min(...means);
-    const chosen = firstOf(all, means, means.indexOf(loss));
+    const chosen = firstOf(all, means, means.indexOf(loss), counting);
     return { loss, chosen, all, rows: all[chosen] };
   });
-  const family = familyOf(each, families);
+  const family = familyOf(each, families, rowWeights);
   const known = each.filter((one, c) => one !== undefined && families[c] === family).filter((one) => one !== undefined);
   const alone = known.map((one) => one.chosen);
+  const weigh = (losses: readonly (readonly number[])[]) => mixtureWeights(losses, rowWeights);
   const found = together
     ? scalesTogether(
         known.map(({ all }) => all),
         alone,
-        mixtureWeights,
+        weigh,
+        rowWeights,
       )
-    : { chosen: alone, weights: mixtureWeights(known.map(({ rows }) => rows)) };
+    : { chosen: alone, weights: weigh(known.map(({ rows }) => rows)) };
   return {
     weights: each.map((one) => (one === undefined ? 0 : (found.weights[known.indexOf(one)] ?? 0))),
     scales: each.map((one) => (one === undefined ? 1 : scales[found.chosen[known.indexOf(one)] ?? one.chosen])),
@@ -81,6 +91,7 @@ export function mixOf(losses: Losses, scales: readonly number[], options: MixOpt
 function familyOf(
   each: readonly ({ readonly loss: number; readonly rows: readonly number[] } | undefined)[],
   families: readonly Candidate["family"][],
+  weights: readonly number[] | undefined,
 ): Candidate["family"] {
   const best = (family: Candidate["family"]) =>
     each
@@ -94,9 +105,8 @@ function familyOf(
     return plain !== undefined ? "Poisson" : dispersed !== undefined ? "negative binomial" : undefined;
   }
   const gains = plain.rows.map((loss, i) => loss - dispersed.rows[i]);
-  const mean = gains.reduce((sum, gain) => sum + gain / gains.length, 0);
-  const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0);
-  return mean > Math.sqrt(square) / gains.length ? "negative binomial" : "Poisson";
+  const [mean, error] = meanAndError(gains, countingOf(gains.length, weights));
+  return mean > error ? "negative binomial" : "Poisson";
 }
 
 /** Rounds of EM; each raises the density of the rows. */
@@ -105,8 +115,9 @@ const EM_ROUNDS = 300;
 const PRIOR_ROWS = 0.5;
 
 /** The weights of a mixture under which rows are most probable, by EM (Dempster, Laird & Rubin 1977): of losses [candidate][row]. */
-export function mixtureWeights(losses: readonly (readonly number[])[]): number[] {
+export function mixtureWeights(losses: readonly (readonly number[])[], rowWeights?: ArrayLike<number>): number[] {
   const [first = []] = losses;
+  const { of } = countingOf(first.length, rowWeights);
   // Relative to the best candidate of each row, so that none rounds to 0 everywhere.
   const density = first.map((_, i) => {
     const least = Math.min(...losses.map((rows) => rows[i]));
@@ -114,7 +125,7 @@ export function mixtureWeights(losses: readonly (readonly number[])[]): number[]
   });
   let kept = losses.map(() => true);
   for (;;) {
-    const weights = expectation(density, kept);
+    const weights = expectation(density, kept, of);
     const small = weights.map((weight, k) => kept[k] && weight < SMALLEST_WEIGHT);
     if (!small.some(Boolean)) return weights;
     const least = Math.min(...weights.filter((_, k) => kept[k]));
@@ -123,14 +134,14 @@ export function mixtureWeights(losses: readonly (readonly number[])[]): number[]
   }
 }
 
-function expectation(density: readonly (readonly number[])[], kept: readonly boolean[]): number[] {
+function expectation(density: readonly (readonly number[])[], kept: readonly boolean[], of: Counting["of"]): number[] {
   const count = kept.filter(Boolean).length;
   let weights = kept.map((own) => (own ? 1 / count : 0));
   for (let round = 0; round < EM_ROUNDS; round++) {
     const sums: number[] = kept.map((own) => (own ? PRIOR_ROWS : 0));
-    for (const row of density) {
+    for (const [i, row] of density.entries()) {
       const total = row.reduce((sum, p, k) => sum + p * weights[k], 0);
-      if (total > 0) for (let k = 0; k < row.length; k++) sums[k] += (row[k] * weights[k]) / total;
+      if (total > 0) for (let k = 0; k < row.length; k++) sums[k] += (of(i) * (row[k] * weights[k])) / total;
     }
     const all = sums.reduce((sum, own) => sum + own, 0);
     weights = sums.map((own) => own / all);
@@ -139,11 +150,16 @@ function expectation(density: readonly (readonly number[])[], kept: readonly boo
 }
 
 /** The first scale that is no more than a part of the standard error behind the best. */
-function firstOf(all: readonly (readonly number[])[], means: readonly number[], best: number): number {
+function firstOf(
+  all: readonly (readonly number[])[],
+  means: readonly number[],
+  best: number,
+  { of, total }: Counting,
+): number {
   return all.findIndex((values, s) => {
     const excess = means[s] - means[best];
-    const square = values.reduce((sum, loss, i) => sum + (loss - all[best][i] - excess) ** 2, 0);
-    return excess <= (NO_WORSE * Math.sqrt(square)) / values.length;
+    const square = values.reduce((sum, loss, i) => sum + of(i) * (loss - all[best][i] - excess) ** 2, 0);
+    return excess <= (NO_WORSE * Math.sqrt(square)) / total;
   });
 }
 
@@ -151,19 +167,22 @@ function firstOf(all: readonly (readonly number[])[], means: readonly number[], 
 const [CLEARLY, FAR_BEHIND] = [4, 0.05];
 
 /** Whether the first part's rows say that a candidate is hopeless. */
-export function hopeless(losses: Losses, candidate: number): boolean {
-  const first = losses.map(([part]) => part && bestOf(part));
+export function hopeless(losses: Losses, candidate: number, weights?: ArrayLike<number>): boolean {
+  const first = losses.map(([part]) => part && bestOf(part, weights));
   const [own, others] = [first[candidate], first.filter((part) => part !== undefined)];
   if (own === undefined) return true;
   return others.some((other) => {
-    const n = own.length;
-    const mean = own.reduce((sum, loss, i) => sum + (loss - other[i]) / n, 0);
-    const square = own.reduce((sum, loss, i) => sum + (loss - other[i] - mean) ** 2, 0);
-    return mean > FAR_BEHIND && mean > (CLEARLY * Math.sqrt(square)) / n;
+    const { of, total } = countingOf(own.length, weights);
+    const mean = own.reduce((sum, loss, i) => sum + (of(i) * (loss - other[i])) / total, 0);
+    const square = own.reduce((sum, loss, i) => sum + of(i) * (loss - other[i] - mean) ** 2, 0);
+    return mean > FAR_BEHIND && mean > (CLEARLY * Math.sqrt(square)) / total;
   });
 }
 
-function bestOf(scales: readonly Float64Array[]): Float64Array {
-  const totals = scales.map((losses) => losses.reduce((sum, loss) => sum + loss, 0));
+function bestOf(scales: readonly Float64Array[], weights: ArrayLike<number> | undefined): Float64Array {
+  const totals = scales.map((losses) => {
+    const { of } = countingOf(losses.length, weights);
+    return losses.reduce((sum, loss, i) => sum + of(i) * loss, 0);
+  });
   return scales[totals.indexOf(Math.min(...totals))];
 }

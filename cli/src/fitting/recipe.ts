@@ -3,6 +3,7 @@
 // stop relaxing; then everything is repeated on all rows, for as many rounds.
 
 import { adam, laplace, type Network, type Posterior, type Steps, type Structure, train } from "laplace-ts";
+import { meanBy, totalWeight } from "../model/counting.ts";
 import { countNll, gaussianNll } from "../model/metrics.ts";
 import { type Numbers, partsOf, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
@@ -109,7 +110,7 @@ async function rounds(
   const level = levelOf(learning, all);
   const net = networkFor(all.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed, level);
   const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };
-  const firstNoise = counts ? marginalDispersion(all.y.data) : FIRST_NOISE;
+  const firstNoise = counts ? marginalDispersion(all.y.data, all.weights?.data) : FIRST_NOISE;
   let [precision, noise, best, done] = [recipe.first, firstNoise, Number.POSITIVE_INFINITY, 0];
   let posterior: Posterior | undefined;
   let kept: Posterior | undefined;
@@ -118,7 +119,7 @@ async function rounds(
   for (let round = 1; round <= most; round++) {
     const data = round < most ? (sample ?? all) : all;
     for (const [i, phase] of phases.entries()) {
-      const weightDecay = learning.weightDecay(precision, noise, data.rows);
+      const weightDecay = learning.weightDecay(precision, noise, totalWeight(data));
       const last = epochsOf(phase, data.rows, recipe.epochs);
       await train(net, data, {
         loss: counts ? learning.likelihood(noise) : learning.loss,
@@ -176,17 +177,18 @@ function batchSize(rows: number, batches: number): number {
 }
 
 /** Of counts around what the network has learned of them. */
-function dispersionAt(net: Network, { x, y }: Numbers): number {
+function dispersionAt(net: Network, { x, y, weights }: Numbers): number {
   const rates = Float64Array.from(net.forward(x).data, (f: number) => Math.exp(f));
-  return dispersionOf(y.data, rates, Math.min(net.parameterCount, y.size / 10));
+  return dispersionOf(y.data, rates, Math.min(net.parameterCount, y.size / 10), weights?.data);
 }
 
 /** Of the network alone. */
 function plainNll(net: Network, learning: Learning, noise: number, data: Numbers): number {
   const f = net.forward(data.x);
-  if (learning.classes === "counts") return countNll(f.data, undefined, noise, data.y.data);
+  const weights = data.weights?.data;
+  if (learning.classes === "counts") return countNll(f.data, undefined, noise, data.y.data, weights);
   const { mean, variance } = { mean: f.data, variance: noise ** 2 };
-  if (learning.approximation === "exact") return gaussianNll(mean, () => variance, data.y.data);
+  if (learning.approximation === "exact") return gaussianNll(mean, () => variance, data.y.data, weights);
   const [rows, outputs] = f.shape;
   let sum = 0;
   for (let i = 0; i < rows; i++) {
@@ -194,16 +196,16 @@ function plainNll(net: Network, learning: Learning, noise: number, data: Numbers
     const largest = Math.max(...logits);
     let total = 0;
     for (const logit of logits) total += Math.exp(logit - largest);
-    sum += largest + Math.log(total) - logits[data.y.data[i]];
+    sum += (weights?.[i] ?? 1) * (largest + Math.log(total) - logits[data.y.data[i]]);
   }
-  return sum / rows;
+  return sum / totalWeight(data);
 }
 
 /** Of the posterior's predictions, in steps. */
 function* predictiveNll(posterior: Posterior, { approximation }: Learning, data: Numbers): Steps<number> {
   if (approximation !== "exact") {
     const losses = yield* lossesOf(posterior, data, approximation);
-    return losses.reduce((sum, loss) => sum + loss / losses.length, 0);
+    return meanBy(losses, data.weights?.data);
   }
   const [mean, variance] = [new Float64Array(data.rows), new Float64Array(data.rows)];
   const { dispersion } = posterior.likelihood;
@@ -222,6 +224,6 @@ function* predictiveNll(posterior: Posterior, { approximation }: Learning, data:
     at += part.rows;
     yield;
   }
-  if (dispersion !== undefined) return countNll(mean, variance, dispersion, data.y.data);
-  return gaussianNll(mean, (i) => variance[i], data.y.data);
+  if (dispersion !== undefined) return countNll(mean, variance, dispersion, data.y.data, data.weights?.data);
+  return gaussianNll(mean, (i) => variance[i], data.y.data, data.weights?.data);
 }

@@ -38,6 +38,7 @@ export async function reportData(
     version,
     seed,
     counts: { ...fit.counts, dropped: fit.dropped },
+    ...(fit.weights !== undefined && { weights: fit.weights }),
     columns: columnNotes(model, fit),
     candidates: fit.candidates,
     network: fit.network,

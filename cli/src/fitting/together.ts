@@ -1,6 +1,8 @@
 // The scales of a mixture's candidates, chosen together. A mixture of candidates that are each as wide as their own errors is wider than
 // its errors, by what the candidates differ (Gneiting & Ranjan 2013): its own density says how wide each should be in it.
 
+import { type Counting, countingOf } from "../model/counting.ts";
+
 /** Rounds in which each candidate's scale is chosen once, and nats of a row, and standard errors, by which a change must gain. */
 const [ROUNDS, NATS, CLEARLY] = [4, 1e-3, 1];
 
@@ -10,13 +12,16 @@ const [ROUNDS, NATS, CLEARLY] = [4, 1e-3, 1];
  * @param losses [candidate][scale][row]
  * @param chosen where to begin, the place of each candidate's scale
  * @param weigh weights of the candidates by losses [candidate][row]
+ * @param rowWeights how much each row counts (default: each once)
  */
 export function scalesTogether(
   losses: readonly (readonly (readonly number[])[])[],
   chosen: readonly number[],
   weigh: (rows: readonly (readonly number[])[]) => number[],
+  rowWeights?: ArrayLike<number>,
 ): { readonly chosen: number[]; readonly weights: number[] } {
   const found = [...chosen];
+  const counting = countingOf(losses[0]?.[0]?.length ?? 0, rowWeights);
   const rowsNow = () => losses.map((own, k) => own[found[k]]);
   let weights = weigh(rowsNow());
   const kept = weights.map((weight) => weight > 0);
@@ -32,7 +37,7 @@ export function scalesTogether(
       );
       const now = tried[found[k]];
       if (now === undefined) continue;
-      const gains = tried.map((rows) => (rows === undefined ? Number.NEGATIVE_INFINITY : gainOf(now, rows)));
+      const gains = tried.map((rows) => (rows === undefined ? Number.NEGATIVE_INFINITY : gainOf(now, rows, counting)));
       const best = gains.indexOf(Math.max(...gains));
       if (!(gains[best] > 0)) continue;
       found[k] = best;
@@ -73,9 +78,9 @@ function mixedLosses(rest: readonly number[], own: readonly number[], weight: nu
 }
 
 /** Nats of a row that are gained, where that is beyond chance; 0 where it may be chance. */
-function gainOf(now: readonly number[], next: readonly number[]): number {
+function gainOf(now: readonly number[], next: readonly number[], { of, total }: Counting): number {
   const gains = now.map((loss, i) => loss - next[i]);
-  const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
-  const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0);
-  return mean > NATS && mean > (CLEARLY * Math.sqrt(square)) / gains.length ? mean : 0;
+  const mean = gains.reduce((sum, gain, i) => sum + of(i) * gain, 0) / total;
+  const square = gains.reduce((sum, gain, i) => sum + of(i) * (gain - mean) ** 2, 0);
+  return mean > NATS && mean > (CLEARLY * Math.sqrt(square)) / total ? mean : 0;
 }

@@ -68,7 +68,8 @@ function predictRows(model: TableModel, numbers: Numbers, indices: readonly numb
   const truth = Array.from(numbers.y.data, (y: number) => model.encoding.ofTarget(y));
   const scores = target.kind === "number" ? tableScores(predicted, truth) : undefined;
   return indices.map((index, i) => {
-    const shared = { index, baseline, epistemic: predicted.epistemic[i], far: predicted.far[i] };
+    const weight = numbers.weights?.data[i];
+    const shared = { index, baseline, weight, epistemic: predicted.epistemic[i], far: predicted.far[i] };
     if (target.kind === "classes") {
       const probabilities = Array.from(predicted.probabilities?.sub(i).data ?? []);
       const logs = Array.from(predicted.logProbabilities?.sub(i).data ?? []);
@@ -96,6 +97,7 @@ export async function predictHeldOut(folds: readonly Fold[]): Promise<HeldOutRow
   all.sort((a, b) => a.index - b.index);
   const truth = all.map((row) => row.truth);
   const mean = all.map((row) => row.mean);
+  const weights = all.every(({ weight }) => weight !== undefined) ? all.map(({ weight = 1 }) => weight) : undefined;
   const shared = {
     indices: all.map(({ index }) => index),
     truth,
@@ -105,12 +107,13 @@ export async function predictHeldOut(folds: readonly Fold[]): Promise<HeldOutRow
     baseline: baselineMetrics(
       all.map(({ baseline }) => baseline),
       truth,
+      weights,
     ),
   };
   if (all.every((row) => "probabilities" in row)) {
     const probabilities = all.map((row) => row.probabilities);
     const logs = all.map((row) => row.logs);
-    return { ...shared, probabilities, metrics: classMetrics(probabilities, logs, truth) };
+    return { ...shared, probabilities, metrics: classMetrics(probabilities, logs, truth, weights) };
   }
   const numbers = all.filter((row) => "sd" in row);
   const each = (pick: (row: (typeof numbers)[number]) => number) => numbers.map(pick);
@@ -123,6 +126,6 @@ export async function predictHeldOut(folds: readonly Fold[]): Promise<HeldOutRow
     lower,
     upper,
     below,
-    metrics: scoredMetrics({ mean, lower, upper, negativeLogDensity, crps, below }, truth),
+    metrics: scoredMetrics({ mean, lower, upper, negativeLogDensity, crps, below }, truth, weights),
   };
 }

@@ -93,6 +93,8 @@ export interface ReportData {
     /** Whether every row was held out once, by cross-validation; "train" counts what each of its models learned from. */
     readonly folded?: boolean;
   };
+  /** How much rows count, in words, where they do not all count once. */
+  readonly weights?: string;
   readonly columns: readonly ColumnNote[];
   /** What was tried, and with which weights it predicts together (default: one model). */
   readonly candidates?: readonly {

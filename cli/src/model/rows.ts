@@ -22,6 +22,8 @@ export interface Numbers {
   readonly unusual: readonly (readonly string[])[];
   /** Cells without a value, as the encoding gives them. */
   readonly gaps: readonly (readonly number[])[];
+  /** How much each row counts, [rows]: 2 as though it were there twice (default: each counts once). */
+  readonly weights?: NDArray;
 }
 
 /** A table in memory whose rows all have a target. */
@@ -131,6 +133,7 @@ export function take(numbers: Numbers, indices: readonly number[]): Numbers {
     y: rowsOf(numbers.y),
     unusual: indices.map((i) => numbers.unusual[i]),
     gaps: indices.map((i) => numbers.gaps[i]),
+    ...(numbers.weights !== undefined && { weights: rowsOf(numbers.weights) }),
   };
 }
 
@@ -155,6 +158,7 @@ export function* partsOf(numbers: Numbers, { net, structure }: Posterior): Gener
       y: rowsOf(numbers.y),
       unusual: numbers.unusual.slice(first, last),
       gaps: numbers.gaps.slice(first, last),
+      ...(numbers.weights !== undefined && { weights: rowsOf(numbers.weights) }),
     };
   }
 }

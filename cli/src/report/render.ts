@@ -221,6 +221,9 @@ function making(data: ReportData): Html {
       "Rows",
       `${train.toLocaleString("en-US")} for ${use}, ${validation.toLocaleString("en-US")} for validation, ${test.toLocaleString("en-US")} held out${folded ? " in turn" : ""}, ${dropped.toLocaleString("en-US")} dropped`,
     ],
+    ...(data.weights === undefined
+      ? []
+      : [["Weights", `Rows count ${data.weights}. Pictures show each row once.`] as const]),
     ["Seed", String(data.seed)],
     ["Made on", data.created],
     ["Version", `laplace-ts ${data.version}`],

@@ -1,5 +1,5 @@
 // The cells of one column in few bytes, from which each text comes back as it was written: codes of a dictionary as long as few texts
-// are different; then numbers beside how they were written, and what is no number as bytes. What the column means is not asked here, so
+// are different; then numbers beside how they were written, and other texts as bytes. What the column means is not asked here, so
 // nothing depends on when that is known.
 
 import { Growing } from "./growing.ts";
