@@ -6,6 +6,7 @@ import {
   type Steps,
   spellings,
   type Table,
+  type TableColumns,
   tableEncoding,
   tableEncodingSteps,
   taskGuess,
@@ -376,5 +377,35 @@ describe("in steps", () => {
 
   test("what is wrong is thrown by a step", () => {
     expect(() => taken(tableEncodingSteps(table, { target: "z" }))).toThrow(OptionError);
+  });
+});
+
+describe("a table by its columns", () => {
+  const cells = {
+    a: ["1,5", "2,5", "", "4", "1,5", "3", "7", "8"],
+    b: ["x", "y", "x", "", "y", "x", "x", "y"],
+    y: target.slice(0, 8),
+  };
+  const table = tableOf(cells);
+  const byColumns = (columns: readonly (readonly string[])[] = Object.values(cells)): TableColumns => ({
+    names: table.names,
+    length: 8,
+    column: (place) => columns[place],
+  });
+
+  test("is decided as one of rows", () => {
+    const [plain, own] = [tableEncoding(table, { target: "y" }), tableEncoding(byColumns(), { target: "y" })];
+    expect(own.toJSON()).toEqual(plain.toJSON());
+    expect(own.ofRows(byColumns()).toJSON()).toEqual(plain.ofRows(table).toJSON());
+  });
+
+  test("needs as many texts in each column as it has rows", () => {
+    const [a, b, y] = Object.values(cells);
+    expect(() => tableEncoding(byColumns([a, b.slice(1), y]), { target: "y" })).toThrow(
+      '"b" has 7 cells; the table has 8 rows',
+    );
+    expect(() => tableEncoding(byColumns([a, b.map(() => 1) as never, y]), { target: "y" })).toThrow("not a text");
+    expect(() => tableEncoding({ ...byColumns(), length: -1 }, { target: "y" })).toThrow("length");
+    expect(() => tableEncoding({ ...byColumns(), length: 0 }, { target: "y" })).toThrow("there are no rows");
   });
 });

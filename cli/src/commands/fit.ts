@@ -213,6 +213,10 @@ async function run(data: readonly string[], options: Options): Promise<void> {
     missingTexts: options.na,
     usualMissing: options.usualNa,
     total: table.total,
+    onEstimate: (text) => {
+      progress.done();
+      printNote(text);
+    },
   };
   const lanes = lanesOf(options.cores);
   const onProgress = (stage: string, share: number) =>

@@ -33,6 +33,7 @@ import type { WeightColumn } from "../model/weight-cells.ts";
 import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
 import { relevanceOf } from "./columns.ts";
+import { estimateOf, estimateText } from "./estimate.ts";
 import { Fitter } from "./fitter.ts";
 import { guaranteeOf } from "./guarantee.ts";
 import { type Importance, importanceOf } from "./importance.ts";
@@ -76,6 +77,10 @@ export interface FitSettings {
   readonly guarantee?: boolean | undefined;
   /** The column that says how much each row counts (default: each once). */
   readonly weight?: string | undefined;
+  /** Called before many rows are learned from, with what that takes. */
+  readonly onEstimate?: ((text: string) => void) | undefined;
+  /** Fits that run side by side (default 1). */
+  readonly cores?: number | undefined;
   /** How rows are held out: by a column of groups, or the last ones by a column of times (default: at random). */
   readonly split?: SplitBy | undefined;
 }
@@ -166,9 +171,23 @@ export async function fitTable(
   const n = rows.rows.length;
   const ahead = settings.split?.by === "time" || (settings.folds === undefined && n >= FEW_ROWS);
   const single = settings.testFraction ?? (ahead ? Math.min(TEST_FRACTION, MOST_HELD_OUT / n) : undefined);
+  const folds = settings.folds ?? FOLDS;
   const candidates = candidatesFor(encoding, n, { ...settings, folded: single === undefined });
+  if (n > MANY_ROWS) {
+    const [columns, inputs] = [rows.names.length, encoding.inputs.length];
+    const cores = settings.cores ?? 1;
+    const planned = { rows: n, columns, inputs, candidates, folds: single === undefined ? folds : 0, cores };
+    settings.onEstimate?.(estimateText(n, estimateOf(planned)));
+  }
   await turn();
-  const { mix, kept, folds, unseen, counts, scheme } = await judge({
+  const {
+    mix,
+    kept,
+    folds: judged,
+    unseen,
+    counts,
+    scheme,
+  } = await judge({
     fitter,
     candidates,
     scales: scalesOf({ encoding }),
@@ -176,7 +195,7 @@ export async function fitTable(
     approximation: learningOf(encoding).approximation,
     n,
     seed: settings.seed,
-    folds: settings.folds ?? FOLDS,
+    folds,
     single,
     how,
     guarantee: settings.guarantee,
@@ -187,11 +206,11 @@ export async function fitTable(
   const { prepared, course, tuned, relevance } = kept;
   const shared = { task, network, structureReason, dropped };
   const { from: weight } = counted;
-  const heldOut = await predictHeldOut(folds);
+  const heldOut = await predictHeldOut(judged);
   const guaranteed = unseen && (await guaranteeOf(unseen, rows));
   const whole = guaranteed === undefined ? kept.model : tableModel({ ...kept.model, guarantee: guaranteed.guarantee });
   const baseline = fitter.baseline(Array.from({ length: n }, (_, i) => i));
-  const importance = await importanceOf(folds, columnsOf(encoding, relevance), settings.seed);
+  const importance = await importanceOf(judged, columnsOf(encoding, relevance), settings.seed);
   const tried = candidates
     .map(({ name, seeds }, c) => {
       const weight = mix.weights[c];
@@ -216,7 +235,7 @@ export async function fitTable(
     trainingNumbers: prepared.numbers,
     guarantee: guaranteed?.report,
     ...(weight !== undefined && weights !== undefined && { weights: weightText(weight.column, weights, counted.none) }),
-    model: withNotes(whole, folds.length, heldOut, { ...shared, weight, mixture: mixtureText(tried) }, baseline),
+    model: withNotes(whole, judged.length, heldOut, { ...shared, weight, mixture: mixtureText(tried) }, baseline),
     heldOut,
     temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,

@@ -1,8 +1,9 @@
 // How numbers and dates of a table were read, in words with an example: what could have been read otherwise is said.
 
 import { cellReader, type DateColumn, dayText, type NumberFormat, numberOf, numberReader } from "laplace-ts";
-import { cellsAt } from "../model/rows.ts";
+import { cellsAt, rowsAt } from "../model/rows.ts";
 import type { TableFit } from "./fit.ts";
+import { MANY_ROWS, someOf } from "./many-rows.ts";
 
 /** How a column was read. */
 export interface FormatNote {
@@ -28,8 +29,10 @@ const orders: Readonly<Record<string, string>> = {
 const COMPACT_DAY = /^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$/;
 
 /** What is to be said of the columns' formats, the open ones first; nothing of plain numbers and of years that come first. */
-export function formatNotes({ model, rows }: Pick<TableFit, "model" | "rows">): FormatNote[] {
+export function formatNotes({ model, rows: all }: Pick<TableFit, "model" | "rows">): FormatNote[] {
   const { columns, target } = model.encoding;
+  // Examples are found among the first of many rows.
+  const rows = all.rows.length <= MANY_ROWS ? all : rowsAt(all, someOf(MANY_ROWS, MANY_ROWS, 0));
   const notes = [...columns, target].flatMap((column): FormatNote[] => {
     const at = rows.names.indexOf(column.name);
     const cells = () => cellsAt(rows, at).filter((cell) => cell.trim() !== "");

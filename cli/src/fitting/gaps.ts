@@ -4,7 +4,8 @@
 
 import { NDArray, type Posterior, type Steps, TableEncoding } from "laplace-ts";
 import { meanBy } from "../model/counting.ts";
-import type { Numbers } from "../model/rows.ts";
+import { type Numbers, take } from "../model/rows.ts";
+import { MANY_ROWS } from "./many-rows.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
 const [MOST_GAPS, MOST_WHOLE] = [1000, 4096];
@@ -31,8 +32,10 @@ export function* withGaps(
   const x = numbers.x.data as Float64Array;
   const rowOf = (i: number) => x.subarray(i * width, (i + 1) * width);
   const { net } = posterior;
-  const outputs = net.forward(numbers.x).data;
-  const square = Float64Array.from(rows, (i) => (numbers.y.data[i] - outputs[i]) ** 2);
+  // Of many rows those that are looked at alone.
+  const some = numbers.rows > MANY_ROWS ? take(numbers, rows) : undefined;
+  const outputs = net.forward((some ?? numbers).x).data;
+  const square = Float64Array.from(rows, (i, k) => (numbers.y.data[i] - outputs[some === undefined ? i : k]) ** 2);
   const given = numbers.weights?.data;
   const weights = given && rows.map((i) => given[i]);
   const pooled = meanBy(square, weights);

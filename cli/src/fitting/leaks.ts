@@ -1,7 +1,7 @@
 // Columns that give the target away: one of them alone says it, so that it may not be known when predictions are needed.
 
 import { type ColumnEncoding, readerOf, type Steps, type TableEncoding } from "laplace-ts";
-import type { Rows } from "../model/rows.ts";
+import { cellsAt, type Rows } from "../model/rows.ts";
 
 /** A correlation, of values or of ranks, from which on a column says a number. */
 const SAYS = 0.9995;
@@ -14,13 +14,13 @@ const ROWS_OF_CATEGORY = 5;
 export function* leaksOf(rows: Rows, encoding: TableEncoding): Steps<string[]> {
   const { target } = encoding;
   const at = rows.names.indexOf(target.name);
-  const truth = rows.rows.map((row) => encoding.encodeTarget(row[at]) ?? 0);
+  const truth = cellsAt(rows, at).map((cell) => encoding.encodeTarget(cell) ?? 0);
   const found: string[] = [];
   for (const column of encoding.columns) {
     yield;
     const place = rows.names.indexOf(column.name);
     if (column.kind === "ignored" || place < 0) continue;
-    const cells = rows.rows.map((row) => row[place]);
+    const cells = cellsAt(rows, place);
     const says =
       column.kind === "category" ? categoriesSay(cells, truth, target.kind) : valuesSay(column, cells, truth, encoding);
     if (says) found.push(column.name);

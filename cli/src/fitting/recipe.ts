@@ -78,6 +78,12 @@ function epochsOf({ batches, steps }: (typeof phases)[number], rows: number, ask
   return Math.max(rows > MANY_ROWS ? 1 : 2, Math.ceil(steps / Math.ceil(rows / batchSize(rows, batches))));
 }
 
+/** Rows that a fit to so many goes through, again and again, in all of its rounds. */
+export function rowPasses({ rounds, epochs }: Pick<RoundsRecipe, "rounds" | "epochs">, rows: number): number {
+  const ofRound = (own: number) => phases.reduce((sum, phase) => sum + own * epochsOf(phase, own, epochs), 0);
+  return ofRound(rows) + (rounds - 1) * ofRound(Math.min(rows, MANY_ROWS));
+}
+
 /** Fits a network to rows but for a validation part, which says when to stop. */
 export async function tryRecipe(
   recipe: RoundsRecipe,

@@ -2,10 +2,12 @@
 // a linear one and a few random features, have not seen. It is chosen as means and deviations are, by the rows of a fit alone.
 
 import { mixture, NDArray, type TableEncoding, type TargetScale, tableLogDensities, tableModel } from "laplace-ts";
+import { countingOf, meanAndError, meanBy } from "../model/counting.ts";
 import { type Numbers, take } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import type { Job, Recipe } from "./jobs.ts";
 import type { Lanes } from "./lanes.ts";
+import { MANY_ROWS, someOf } from "./many-rows.ts";
 import type { Prepared } from "./members.ts";
 import { learningOf } from "./network.ts";
 
@@ -43,24 +45,32 @@ export async function onBestScale(prepared: Prepared, { positive, lanes }: Scali
   const { encoding, numbers } = prepared;
   const values = Float64Array.from(numbers.y.data, (y: number) => encoding.ofTarget(y));
   const kinds: Kind[] = positive ? ["log", "yeoJohnson"] : ["yeoJohnson"];
-  const plain = marginal(encoding, values);
+  const places = numbers.rows <= MANY_ROWS ? undefined : someOf(numbers.rows, MANY_ROWS, 0);
+  const some = places === undefined ? values : Float64Array.from(places, (i) => values[i]);
+  const given = numbers.weights?.data;
+  const counts = places === undefined ? given : given && places.map((i) => given[i]);
+  const plain = marginal(encoding, some, counts);
   const worth = kinds.flatMap((kind) => {
-    const own = numbers.rows < FEWEST ? undefined : onScale(encoding, kind, values);
-    return own !== undefined && marginal(own, values) > plain + WORTH_TRYING ? [own] : [];
+    const own = numbers.rows < FEWEST ? undefined : onScale(encoding, kind, some);
+    return own !== undefined && marginal(own, some, counts) > plain + WORTH_TRYING ? [own] : [];
   });
   if (worth.length === 0) return prepared;
-  const tried = await lossesOn([encoding, ...worth], prepared, lanes);
+  const { losses: tried, weights } = await lossesOn([encoding, ...worth], prepared, lanes);
   const [asIs, ...others] = tried;
   let best = { encoding, loss: 0 };
   others.forEach((losses, k) => {
     const gains = losses.map((loss, i) => asIs[i] - loss);
-    const mean = gains.reduce((sum, gain) => sum + gain / gains.length, 0);
-    const square = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0);
-    const clear = mean > NATS && mean > (CLEARLY * Math.sqrt(square)) / gains.length;
+    const [mean, error] = meanAndError(gains, countingOf(gains.length, weights));
+    const clear = mean > NATS && mean > CLEARLY * error;
     // A power is taken where it is better than the logarithm as clearly.
     if (clear && -mean < best.loss - (k > 0 && best.loss < 0 ? NATS : 0)) best = { encoding: worth[k], loss: -mean };
   });
-  return best.encoding === encoding ? prepared : { ...prepared, ...rescaled(best.encoding, numbers, values) };
+  if (best.encoding === encoding) return prepared;
+  const { target } = best.encoding;
+  const kind = target.kind === "number" ? target.scale?.kind : undefined;
+  // What a sample has chosen, all rows make.
+  const chosen = (kind !== undefined && some !== values && onScale(encoding, kind, values)) || best.encoding;
+  return { ...prepared, ...rescaled(chosen, numbers, values) };
 }
 
 function onScale(encoding: TableEncoding, kind: Kind, values: Float64Array): TableEncoding | undefined {
@@ -69,7 +79,7 @@ function onScale(encoding: TableEncoding, kind: Kind, values: Float64Array): Tab
 }
 
 /** The mean log density of values by a normal number on the encoding's scale. */
-function marginal(encoding: TableEncoding, values: Float64Array): number {
+function marginal(encoding: TableEncoding, values: Float64Array, weights?: ArrayLike<number>): number {
   const { target } = encoding;
   if (target.kind !== "number") return 0;
   const { mean, sd, scale } = target;
@@ -85,7 +95,7 @@ function marginal(encoding: TableEncoding, values: Float64Array): number {
     { parts, rows: 0, epistemic: NONE, functionVariance: NONE, far: [], unusual: [] },
     values,
   );
-  return logs.reduce((sum, log) => sum + log / values.length, 0);
+  return meanBy(logs, weights);
 }
 const NONE = new Float64Array(0);
 
@@ -98,8 +108,12 @@ function rescaled(encoding: TableEncoding, numbers: Numbers, values: Float64Arra
   return { encoding, numbers: { ...numbers, y } };
 }
 
-/** −log p of rows that are held out in turn, on each scale. */
-async function lossesOn(encodings: readonly TableEncoding[], prepared: Prepared, lanes: Lanes): Promise<number[][]> {
+/** −log p of rows that are held out in turn, on each scale, and how much they count. */
+async function lossesOn(
+  encodings: readonly TableEncoding[],
+  prepared: Prepared,
+  lanes: Lanes,
+): Promise<{ readonly losses: number[][]; readonly weights: number[] | undefined }> {
   const { numbers } = prepared;
   const step = Math.ceil(numbers.rows / MOST);
   const seen = (place: number) => place % step === 0;
@@ -129,6 +143,7 @@ async function lossesOn(encodings: readonly TableEncoding[], prepared: Prepared,
   }
   const fitted = await Promise.all(jobs.map(({ held: _, scale: __, ...job }) => lanes.do(job, () => {})));
   const losses: number[][] = encodings.map(() => []);
+  const weights: number[] = [];
   for (let j = 0; j < jobs.length; j += recipes.length) {
     const { held, scale } = jobs[j];
     const posteriors = recipes.map((_, k) => fitted[j + k].posterior);
@@ -137,7 +152,8 @@ async function lossesOn(encodings: readonly TableEncoding[], prepared: Prepared,
     // Rows with gaps are predicted as they are filled: it is the scales that are compared.
     const predicted = model.predictEncoded(held.x.data as Float64Array, held.unusual);
     losses[scale].push(...tableLogDensities(predicted, truth).map((log) => -log));
+    if (scale === 0 && held.weights !== undefined) weights.push(...held.weights.data);
     await turn();
   }
-  return losses;
+  return { losses, weights: weights.length > 0 ? weights : undefined };
 }
