@@ -114,6 +114,14 @@ describe("real threads", () => {
     );
   });
 
+  test("an exact Hessian of low rank, all of which is known, by many shards of one worker", async () => {
+    // The pools are awake: a worker does several of them.
+    const shards = { convolution: true, sharing: "expand", examples: 23, length: 1, batch: 9, seed: 54 } as const;
+    const { sums, numbers } = given({ structure: "lowRank", curvature: "hessian", dtype: "float64", ...shards });
+    const alone = numbers(await sums());
+    for (const pool of pools.slice(0, 4)) expect(numbers(await sums(pool)) === alone).toBe(true);
+  });
+
   test("workers that are killed, as they start, with a shard, or between two fits, change nothing", async () => {
     const pool = workers({ count: 4, make });
     pools.push(pool);

@@ -15,14 +15,16 @@ export function signedPasses(likelihood: Likelihood, all: Selection, rank: Rank)
   const { size: n } = all;
   const b = sketchSize(rank, n);
   const along =
-    (rows: Float64Array | "all", basis?: Float64Array) =>
+    (rows: Float64Array | "all") =>
     ({ selection }: SumOptions) =>
       hessianSums(likelihood, selection, rows, function* (sums, examples) {
         const sketch = rows === "all" ? yield* symmetric(sums, n) : new Float64Array(rows.length);
         if (rows !== "all") sums(0, rows.length, sketch, 0);
+        // One of its own: a worker gives away the memory of what it answers.
+        const basis = rows === "all" ? new Float64Array(0) : undefined;
         return new LowRankCurvature(selection, examples, rank, sketch, new Float64Array(1), undefined, basis);
       }) as Accumulator<LowRankCurvature>;
-  if (b === n) return [passOf(along("all", new Float64Array(0)))];
+  if (b === n) return [passOf(along("all"))];
   return krylovPasses({
     ...{ all, rank, q: b - PROBES, block: BLOCK, probes: PROBES, along },
     made: (basis, products, { selection, examples, trace }) =>
