@@ -21,6 +21,7 @@ export {
 export { Random, type RandomOptions, randomNormal, randomUniform } from "./array/random.ts";
 export { type CurvatureProductOptions, curvatureProduct, curvatureProductAsync } from "./curvature/products.ts";
 export * from "./curvature/public.ts";
+export type { AsyncData } from "./data/arriving.ts";
 export type { Data } from "./data/batches.ts";
 export { cellReader, cellText } from "./data/cell-texts.ts";
 export { classWeights } from "./data/class-weights.ts";

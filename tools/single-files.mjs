@@ -102,7 +102,7 @@ const aloneIn = {
   "curvature/rounds.ts": (text) =>
     replaced(
       text,
-      ["passes.length > 1 && isIterator(data)", "false"],
+      ["passes.length > 1", "false"],
       ["planned.draw === undefined", "true"],
       ["plan.keep?.(where, plan, data, first)", "undefined"],
       ["if (pass.done?.(results.at(-1), results.at(-3))) break;", ""],

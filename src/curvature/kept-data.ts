@@ -1,9 +1,8 @@
 // Data that a curvature by products keeps, and its products over them.
 
 import { NDArray } from "../array/ndarray.ts";
-import { type Data, isDataset, isIterator } from "../data/batches.ts";
+import { type Data, isDataset, refuseIterator } from "../data/batches.ts";
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
-import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { Curvature } from "../structures/curvature.ts";
 import { spread } from "../structures/selection.ts";
@@ -21,11 +20,7 @@ import { checkSame } from "./same-products.ts";
 export const keepData = (where: string, plan: Plan, data: Data, first: number) => {
   const { attach } = rowOf(plan);
   if (attach === undefined) return undefined;
-  if (isIterator(data)) {
-    throw new ValueError(
-      `${where}: "${plan.structure}" goes through the data for each product, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself.`,
-    );
-  }
+  refuseIterator(where, data, `"${plan.structure}" goes through the data for each product`);
   const copied = typeof data === "object" && (isDataset(data) || Array.isArray(data));
   const kept = copied ? copyOf(where, data as DatasetLike | readonly DatasetLike[]) : data;
   const model: Plan = { ...plan, net: plan.net.clone() };

@@ -1,7 +1,7 @@
 // A curvature by its products alone, for matrices that do not fit into memory.
 
 import type { ArrayLike, NDArray } from "../array/ndarray.ts";
-import { checkData, type Data, isIterator } from "../data/batches.ts";
+import { checkData, type Data, refuseIterator } from "../data/batches.ts";
 import { checkNumber, checkOptions, ValueError } from "../errors.ts";
 import { copyIn, copyOut, scope } from "../kernels/memory.ts";
 import { asynchronously, atOnce, reporting, type Steps } from "../kernels/steps.ts";
@@ -164,11 +164,7 @@ function* operatorSteps(
   checkIsNetwork(where, net);
   checkOptions(where, options, ["curvature", "monteCarloSamples", "seed", "weights", "first", "memoryBudget"]);
   checkData(where, data);
-  if (isIterator(data)) {
-    throw new ValueError(
-      `${where}: every product goes through the data, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself.`,
-    );
-  }
+  refuseIterator(where, data, "every product goes through the data");
   const model = net.clone();
   const selection = options.weights === undefined ? undefined : select(where, net, options.weights);
   const size = selection?.size ?? net.parameterCount;

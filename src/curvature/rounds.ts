@@ -1,6 +1,7 @@
 // A fit as rounds of shards: a pass through the data each, whose sums are added over a tree.
 
-import { checkData, type Data, isIterator } from "../data/batches.ts";
+import type { arriving } from "../data/arriving.ts";
+import { checkData, type Data, refuseIterator } from "../data/batches.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
@@ -37,6 +38,9 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
   add: ({ plan }, left, right) => addSums(left, right, plan.likelihood),
 };
 
+/** Shards that come at once, where data come in time: a power of 2. */
+const AT_ONCE = 8;
+
 /** Where a fit's shards are done, and what they are. */
 export interface SummaryOptions {
   /** The place of the first example in all the data (default 0). */
@@ -47,6 +51,8 @@ export interface SummaryOptions {
   readonly adds?: boolean;
   /** Examples of a shard; tests have a number of their own. */
   readonly length?: number | undefined;
+  /** Takes data that come in time. */
+  readonly arriving?: typeof arriving | undefined;
 }
 
 /**
@@ -57,15 +63,14 @@ export function* summarise(
   where: string,
   planned: Plan,
   data: Data,
-  { first = 0, on, length, adds = false }: SummaryOptions = {},
+  { first = 0, on, length: given, adds = false, arriving }: SummaryOptions = {},
 ): Steps<Summary, number> {
-  checkData(where, data);
+  (arriving?.check ?? checkData)(where, data);
   const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, data, adds);
   const passes = passesOf(plan);
-  if (passes.length > 1 && isIterator(data)) {
-    throw new ValueError(
-      `${where}: "${plan.structure}" goes through the data more than once, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or, where it takes one, a basis.`,
-    );
+  if (passes.length > 1) {
+    const why = `"${plan.structure}" goes through the data more than once`;
+    refuseIterator(where, data, why, "; or, where it takes one, a basis");
   }
   const kept = plan.keep?.(where, plan as never, data, first);
   const inputs = plan.inputs?.of(plan.net.graph);
@@ -78,17 +83,24 @@ export function* summarise(
     const again = before !== undefined;
     const basis = before?.curvature ?? plan.basis;
     const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));
-    const batches = targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
-    const shards: Shards<PassOfFit, DataShard, Summary> = {
-      where,
-      task: sumTask,
-      *prepare() {
-        return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
-      },
-      jobs: shardsOf(batches, length ?? lengthOfShard(plan, number)),
-      take: (place, sums, level) => tree.take(place, sums, level),
+    const length = given ?? lengthOfShard(plan, number);
+    /** @param start examples that were before, of whole shards */
+    const through = (some: Data, start: number): Steps<void, number> => {
+      const batches = targetedBatches(where, plan, some, again, (x) => again || inputs?.add(x));
+      const shards: Shards<PassOfFit, DataShard, Summary> = {
+        where,
+        task: sumTask,
+        *prepare() {
+          return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
+        },
+        jobs: shardsOf(batches, length, start),
+        take: (place, sums, level = 0) => tree.take(start / length / 2 ** level + place, sums, level),
+      };
+      return shared(shards, on);
     };
-    yield* shared(shards, on);
+    yield* arriving === undefined
+      ? through(data, 0)
+      : arriving.each(where, data, AT_ONCE * length, again, kept && plan.structure, through);
     const summary = tree.total();
     if (before !== undefined && !sameData(plan, before, summary)) {
       throw new ValueError(

@@ -38,19 +38,23 @@ function rows({ data, shape }: NDArray, first: number, end: number): NDArray {
   return new NDArray(data.subarray(first * width, end * width), [end - first, ...shape.slice(1)]);
 }
 
-/** Batches as shards of so many examples; as one, they come as it is summed. */
-export function* shardsOf<Own extends Batch>(batches: Iterable<Own>, length: number): Generator<DataShard<Own>> {
+/** Batches as shards of so many examples; as one, they come as it is summed. @param start the number of the first example */
+export function* shardsOf<Own extends Batch>(
+  batches: Iterable<Own>,
+  length: number,
+  start = 0,
+): Generator<DataShard<Own>> {
   if (length === Number.POSITIVE_INFINITY) {
     yield wholeOf(batches);
     return;
   }
-  let start = 0;
   let own: Own[] = [];
   let free = length;
+  let at = start;
   const taken = (): DataShard<Own> => {
     const most = Math.max(...own.map(({ inputs }) => inputs.shape[0]));
-    const shard = { start, most, batches: own, weighted: own[0].weights !== undefined };
-    start += length - free;
+    const shard = { start: at, most, batches: own, weighted: own[0].weights !== undefined };
+    at += length - free;
     [own, free] = [[], length];
     return shard;
   };

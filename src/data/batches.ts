@@ -39,9 +39,18 @@ export function checkData(where: string, data: Data): void {
   }
 }
 
-/** Whether data can be gone through only once. */
+/** Whether data can be gone through only once: an iterator, or what comes in time and is no function. */
 export function isIterator(data: Data): boolean {
-  return typeof data === "object" && !isDataset(data) && "next" in data;
+  return typeof data === "object" && !isDataset(data) && ("next" in data || Symbol.asyncIterator in data);
+}
+
+/** What to do with an iterator. */
+const once =
+  "n iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself";
+
+/** @param why they are gone through more than once @param instead what else there is to do @throws ValueError for data that can be gone through only once */
+export function refuseIterator(where: string, data: Data, why: string, instead = ""): void {
+  if (isIterator(data)) throw new ValueError(`${where}: ${why}, and a${once}${instead}.`);
 }
 
 /** The batches of data; a dataset is one batch. @throws ValueError where there are none, unless that may be */
@@ -65,9 +74,7 @@ export function* batchesOf(where: string, data: Data, orNone = false): Generator
     yield batch;
   }
   if (some || orNone) return;
-  const why = isIterator(batches)
-    ? "The iterator gave no batches. An iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself."
-    : "There is no batch in what was given.";
+  const why = isIterator(batches) ? `The iterator gave no batches. A${once}.` : "There is no batch in what was given.";
   throw new ValueError(`${where}: there are no data. ${why}`);
 }
 

@@ -3,6 +3,7 @@
 import { inspect } from "../array/ndarray.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan, withOwn } from "../curvature/plan.ts";
 import { summarise } from "../curvature/rounds.ts";
+import type { AsyncData, arriving } from "../data/arriving.ts";
 import type { Data } from "../data/batches.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
@@ -44,6 +45,8 @@ export interface FitOptions extends PlaceOptions {
 
 /** What one `laplace` does differently from another. */
 interface Making<Made> extends Pick<Plan, "inputs"> {
+  /** Takes data that come in time, where the program brings it. */
+  readonly arriving?: typeof arriving;
   /** Reads the option. @throws OptionError, ShapeError */
   likelihood(): Likelihood;
   posterior(parts: PosteriorParts): Made;
@@ -61,13 +64,15 @@ export class Laplace<
 > {
   readonly #make: (parts: PosteriorParts) => Made;
   readonly #plan: Plan;
+  readonly #arriving: typeof arriving | undefined;
   readonly #options: LaplaceOptions;
   readonly #prior: Prior;
 
   /** @internal */
-  constructor(net: Network, options: LaplaceOptions, { likelihood, posterior, inputs, prior }: Making<Made>) {
+  constructor(net: Network, options: LaplaceOptions, { likelihood, posterior, inputs, prior, arriving }: Making<Made>) {
     const where = "laplace";
     this.#make = posterior;
+    this.#arriving = arriving;
     refuseCopies(this, copies);
     checkOptions(where, options, laplaceOptionNames, optionsElsewhere);
     this.#options = options;
@@ -102,11 +107,12 @@ export class Laplace<
 
   /**
    * A posterior: `posterior(await sum(data))`. The network is not changed, and changing it later does not change the posterior.
-   * @param data { x, y }, batches such as a DataLoader's, or a function that gives batches
+   * @param data { x, y }, batches such as a DataLoader's, or a function that gives batches; an async iterable, or a function that gives
+   *   one, of which no more is in memory than is summed at once
    * @throws ShapeError, ValueError for bad data, or data that change between two passes; LaplaceError while the network is
    *   trained; MemoryBudgetError before anything is computed; the signal's reason
    */
-  async fit(data: Data, options: FitOptions = {}): Promise<Made> {
+  async fit(data: Data | AsyncData, options: FitOptions = {}): Promise<Made> {
     const { matrix } = this.#prior;
     if (matrix !== undefined) await inBursts(matrix.prepare(), { signal: options.signal });
     return this.#posterior(await this.#sum("fit", data, options));
@@ -117,7 +123,7 @@ export class Laplace<
    * of "ekfac" in a common `basis`, those of "monteCarlo" where each was told its place (`first`). Whether they are near a minimum is asked by `posterior`.
    * @throws as `fit`
    */
-  async sum(data: Data, options: FitOptions = {}): Promise<Fit> {
+  async sum(data: Data | AsyncData, options: FitOptions = {}): Promise<Fit> {
     return this.#sum("sum", data, options);
   }
 
@@ -144,9 +150,10 @@ export class Laplace<
     return { net, theta, likelihood, kind, samples, seed, sharing, basis: basis !== undefined };
   }
 
-  async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
+  async #sum(where: string, data: Data | AsyncData, options: FitOptions): Promise<Fit> {
     checkOptions(where, options, ["onProgress", "signal", "first", "on"]);
-    const shared = { on: readExecutor(where, options.on), first: readPlace(where, options), adds: where === "sum" };
+    const on = readExecutor(where, options.on);
+    const shared = { on, first: readPlace(where, options), adds: where === "sum", arriving: this.#arriving };
     const bursts = readBursts(where, options);
     const plan = this.#plan;
     checkTrained(where, plan.net);
@@ -154,7 +161,7 @@ export class Laplace<
     // A copy, because others may train the network between two parts of the data.
     const net = plan.net.clone();
     const theta = new Float64Array(net.parameters.data);
-    const sums = await inBursts(reportingExamples(summarise(where, { ...plan, net }, data, shared)), bursts);
+    const sums = await inBursts(reportingExamples(summarise(where, { ...plan, net }, data as Data, shared)), bursts);
     // Training updates buffers too.
     return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
   }

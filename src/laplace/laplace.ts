@@ -1,6 +1,7 @@
 // `laplace`: by the names of tasks and structures.
 
 import { inputSums } from "../curvature/input-sums.ts";
+import { arriving } from "../data/arriving.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type KindOf, readLikelihood, type Task } from "../likelihood/tasks.ts";
 import type { Network } from "../network/network.ts";
@@ -27,6 +28,7 @@ export function laplace<Given extends Likelihood | Task>(
     likelihood: () => readLikelihood("laplace", options.likelihood, net),
     posterior: (parts) => new Posterior<KindOf<Given>>(parts),
     inputs: inputSums,
+    arriving,
     prior: (given) => (given instanceof WeightGaussian ? { over: overPlan(ofPosterior("laplace", given)) } : given),
   });
 }

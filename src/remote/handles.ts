@@ -1,7 +1,10 @@
 // Handles: what a page holds of the objects that a worker keeps, and calls with them.
 
+import { isPromise } from "../array/entries.ts";
 import { inspect, NDArray } from "../array/ndarray.ts";
-import { batchesOf, type Data } from "../data/batches.ts";
+import { batchesOf, checkData, type Data } from "../data/batches.ts";
+import type { DatasetLike } from "../data/dataset.ts";
+import { gather } from "../data/gather.ts";
 import { DataLoader } from "../data/loader.ts";
 import { LaplaceError, OptionError, refuseCopies, ValueError } from "../errors.ts";
 import type { Graph } from "../network/graph.ts";
@@ -102,7 +105,7 @@ function stand(where: string, connection: Connection, value: object, name: strin
   return standByName(where, value, name);
 }
 
-/** Batches of data as a list; everything else as it is. */
+/** Batches of data as a list, or a promise of it where they come in time; everything else as it is. */
 function listed(where: string, value: unknown): unknown {
   if (value instanceof DataLoader && where === "train") {
     throw new OptionError(
@@ -110,6 +113,11 @@ function listed(where: string, value: unknown): unknown {
     );
   }
   const isFunction = typeof value === "function" && !("rule" in value);
+  if (isFunction) checkData(where, value as Data);
+  const given = isFunction ? value() : value;
+  if (typeof (given as Partial<AsyncIterable<DatasetLike>> | null)?.[Symbol.asyncIterator] === "function") {
+    return gather(given as AsyncIterable<DatasetLike>);
+  }
   const isIterable =
     value !== null &&
     typeof value === "object" &&
@@ -117,7 +125,7 @@ function listed(where: string, value: unknown): unknown {
     !ArrayBuffer.isView(value) &&
     !(value instanceof NDArray) &&
     Symbol.iterator in value;
-  return isFunction || isIterable ? Array.from(batchesOf(where, value as Data)) : value;
+  return isFunction || isIterable ? Array.from(batchesOf(where, (isFunction ? () => given : value) as Data)) : value;
 }
 
 /**
@@ -133,9 +141,11 @@ export async function callOn(
   kept = 0,
 ): Promise<unknown> {
   const where = name.slice(name.indexOf(".") + 1);
+  const lists = args.map((arg) => listed(where, arg));
   return connection.call(
     name,
-    args.map((arg) => listed(where, arg)),
+    // Calls go in their order, but those that wait for their data.
+    lists.some(isPromise) ? await Promise.all(lists) : lists,
     {
       on: on?.idAt(where, connection),
       kept,

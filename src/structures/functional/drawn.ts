@@ -3,24 +3,20 @@
 
 import { array, type NDArray } from "../../array/ndarray.ts";
 import { Random } from "../../array/random.ts";
-import { batchesOf, type Data, isIterator } from "../../data/batches.ts";
-import { readDataset } from "../../data/dataset.ts";
-import { ValueError } from "../../errors.ts";
+import { eachBatch } from "../../data/arriving.ts";
+import { type Data, refuseIterator } from "../../data/batches.ts";
+import { type DatasetLike, readDataset } from "../../data/dataset.ts";
 import type { FloatArray } from "../../kernels/memory.ts";
-import type { Steps } from "../../kernels/steps.ts";
+import { reporting, type Steps } from "../../kernels/steps.ts";
 import type { Network } from "../../network/network.ts";
 
 /** So many inputs of the data, [M, ...], in the network's type, or all where there are fewer. @throws ShapeError, ValueError */
 export function* drawnPoints(where: string, net: Network, data: Data, count: number, seed: number): Steps<NDArray> {
-  if (isIterator(data)) {
-    throw new ValueError(
-      `${where}: points are drawn from the data first, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or the points.`,
-    );
-  }
+  refuseIterator(where, data, "points are drawn from the data first", "; or the points");
   const random = new Random(seed);
   const rows: FloatArray[] = [];
   let seen = 0;
-  for (const batch of batchesOf(where, data)) {
+  const see = (batch: DatasetLike): void => {
     const { data: values, shape } = net.readInputs(where, readDataset(where, batch).x);
     const size = values.length / shape[0];
     for (let n = 0; n < shape[0]; n++) {
@@ -28,8 +24,8 @@ export function* drawnPoints(where: string, net: Network, data: Data, count: num
       seen++;
       if (place < count) rows[place] = values.slice(n * size, (n + 1) * size) as FloatArray;
     }
-    yield;
-  }
+  };
+  yield* reporting(eachBatch(where, data, see), () => undefined);
   const all = new Float64Array(rows.length * (rows[0]?.length ?? 0));
   rows.forEach((row, i) => {
     all.set(row, i * row.length);
