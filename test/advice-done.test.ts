@@ -15,6 +15,7 @@ import {
   crossEntropy,
   curvatureOf,
   curvatureOperator,
+  type Data,
   DataLoader,
   dataset,
   defineLikelihood,
@@ -62,6 +63,8 @@ const data = { x, y };
 const net = (dtype: "float32" | "float64" = "float64") => chain({ inputs: 2, seed: 1, dtype }, dense(2));
 const options = { likelihood: "regression", checks: false } as const;
 const fitted = (more: Partial<LaplaceOptions> = {}, of = data) => laplace(net(), { ...options, ...more }).fit(of);
+const trained = (of: Data) => train(net(), of, { loss: mse, epochs: 1 });
+const byProducts = { structure: "operator", solver: solver({}) } as const;
 async function* inTime() {
   yield data;
 }
@@ -104,8 +107,13 @@ const advices: Record<string, Advice> = {
   },
   "batches that come in time": {
     says: "the data are an async iterable: give await gather(it).",
-    refused: () => fitted({}, anyOf(inTime())),
-    followed: async () => laplace(net(), options).fit(await gather(inTime())),
+    refused: () => trained(anyOf(inTime())),
+    followed: async () => trained(await gather(inTime())),
+  },
+  "batches that come in time, of a fit that goes through them later": {
+    says: "give await gather(batches)",
+    refused: () => fitted(byProducts, anyOf(inTime)),
+    followed: async () => fitted(byProducts, anyOf(await gather(inTime))),
   },
   "a promise of data": {
     says: "the data are a promise: write await before it.",

@@ -39,7 +39,7 @@ export function checkData(where: string, data: Data): void {
   }
 }
 
-/** Whether data can be gone through only once: an iterator, or what comes in time and is no function. */
+/** Whether data can be gone through only once: an iterator, or batches that come in time without a function that makes them anew. */
 export function isIterator(data: Data): boolean {
   return typeof data === "object" && !isDataset(data) && ("next" in data || Symbol.asyncIterator in data);
 }
