@@ -38,10 +38,13 @@ const TEST_SHARE = 0.2;
 interface Score {
   readonly metrics: Metrics;
   readonly seconds: number;
+  /** Of the processor, on all cores: what a machine that does other things, too, does not change. */
+  readonly processor: number;
 }
 
 interface Answer {
   readonly seconds: number;
+  readonly processor: number;
   readonly mean?: number[];
   readonly sd?: number[];
   readonly classes?: string[];
@@ -127,7 +130,7 @@ async function ours(
   test: Rows,
   { target, kinds, task }: { target: string; kinds: Record<string, "ignored">; task: Task },
 ): Promise<Score> {
-  const start = performance.now();
+  const [start, before] = [performance.now(), process.cpuUsage()];
   const settings = {
     activation: "tanh",
     missing: "impute",
@@ -140,16 +143,18 @@ async function ours(
     test.rows.map((row) => Object.fromEntries(test.names.map((name, j) => [name, row[j]]))),
   );
   const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  const times = { seconds, processor: (user + system) / 1e6 };
   const truth = truthOf(model, test);
   const { mean, lower, upper } = predicted;
   if (mean !== undefined && lower !== undefined && upper !== undefined) {
-    return { metrics: scoredMetrics({ mean, lower, upper, ...tableScores(predicted, truth) }, truth), seconds };
+    return { metrics: scoredMetrics({ mean, lower, upper, ...tableScores(predicted, truth) }, truth), ...times };
   }
   const rows = Array.from({ length: predicted.rows }, (_, i) => Array.from(predicted.probabilities?.sub(i).data ?? []));
   const logs = Array.from({ length: predicted.rows }, (_, i) =>
     Array.from(predicted.logProbabilities?.sub(i).data ?? []),
   );
-  return { metrics: classMetrics(rows, logs, truth), seconds };
+  return { metrics: classMetrics(rows, logs, truth), ...times };
 }
 
 /** Targets of rows: numbers, or places of classes. */
@@ -180,7 +185,7 @@ async function theirs(
     };
     const answer = await python?.ask<Answer>(command);
     if (answer === undefined) return undefined;
-    const { seconds, mean, sd, classes = [], probabilities = [] } = answer;
+    const { seconds, processor, mean, sd, classes = [], probabilities = [] } = answer;
     const at = columnAt(test.names, target);
     const cells = test.rows.map((row) => row[at]);
     if (mean !== undefined && sd !== undefined) {
@@ -189,6 +194,7 @@ async function theirs(
       return {
         metrics: task === "count" ? { ...metrics, negativeLogLikelihood: countLoss(mean, sd, truth) } : metrics,
         seconds,
+        processor,
       };
     }
     const known = (cell: string) =>
@@ -197,7 +203,7 @@ async function theirs(
         classes.findIndex((name) => name === cell || Number(name) === Number(cell)),
       );
     const logs = probabilities.map((row) => row.map((p) => Math.log(Math.max(LEAST, p))));
-    return { metrics: classMetrics(probabilities, logs, cells.map(known)), seconds };
+    return { metrics: classMetrics(probabilities, logs, cells.map(known)), seconds, processor };
   } catch (error) {
     console.log(`– ${model}: ${(error as Error).message}`);
     return undefined;
@@ -225,10 +231,11 @@ function meanScore(scores: readonly Score[]): Score {
   return {
     metrics: Object.fromEntries(names.map((name) => [name, mean(({ metrics }) => metrics[name])])),
     seconds: mean(({ seconds }) => seconds),
+    processor: mean(({ processor }) => processor),
   };
 }
 
-function lineOf(way: Way, { metrics, seconds }: Score): string {
+function lineOf(way: Way, { metrics, seconds, processor }: Score): string {
   const shown: readonly (readonly [string, number | undefined])[] = [
     ["NLL", metrics.negativeLogLikelihood],
     ["CRPS", metrics.crps],
@@ -238,5 +245,5 @@ function lineOf(way: Way, { metrics, seconds }: Score): string {
     ["90 % hold", metrics.intervalCoverage ?? metrics.setCoverage],
   ];
   const cells = shown.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value.toPrecision(4)}`]));
-  return `  ${way.padEnd(9)} ${[...cells, `${seconds.toFixed(1)} s`].join("  ")}`;
+  return `  ${way.padEnd(9)} ${[...cells, `${seconds.toFixed(1)} s, processor ${processor.toFixed(1)} s`].join("  ")}`;
 }

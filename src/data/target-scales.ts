@@ -49,6 +49,20 @@ export function logSlope(scale: TargetScale | undefined, y: number): number {
 
 /** Nodes of the trapezoidal rule over a standard normal, which converges geometrically for what is smooth. */
 const [NODE_STEP, NODES] = [0.25, 32];
+let shares: readonly number[] | undefined;
+
+/** The shares of a standard normal number at the nodes, which are made at first use. */
+function nodeShares(): readonly number[] {
+  if (shares === undefined) {
+    const own = Array.from(
+      { length: 2 * NODES + 1 },
+      (_, k) => NODE_STEP * portableNormalDensity(NODE_STEP * (k - NODES)),
+    );
+    const total = own.reduce((sum, weight) => sum + weight, 0);
+    shares = own.map((weight) => weight / total);
+  }
+  return shares;
+}
 
 /** Mean and variance of y where T(y) is normal: of a logarithm those of the log-normal, of a power by quadrature. */
 export function momentsFromScale(scale: TargetScale, mean: number, variance: number): readonly [number, number] {
@@ -58,14 +72,10 @@ export function momentsFromScale(scale: TargetScale, mean: number, variance: num
     return [center, Math.min(relative * center, Number.MAX_VALUE / center) * center];
   }
   const sd = Math.sqrt(variance);
-  const [weights, values]: [number[], number[]] = [[], []];
-  for (let k = -NODES; k <= NODES; k++) {
-    weights.push(NODE_STEP * portableNormalDensity(NODE_STEP * k));
-    values.push(fromScale(scale, mean + sd * NODE_STEP * k));
-  }
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const center = values.reduce((sum, value, k) => sum + (weights[k] / total) * value, 0);
-  const square = values.reduce((sum, value, k) => sum + (weights[k] / total) * (value - center) ** 2, 0);
+  const weights = nodeShares();
+  const values = weights.map((_, k) => fromScale(scale, mean + sd * NODE_STEP * (k - NODES)));
+  const center = values.reduce((sum, value, k) => sum + weights[k] * value, 0);
+  const square = values.reduce((sum, value, k) => sum + weights[k] * (value - center) ** 2, 0);
   return [center, Math.min(square, Number.MAX_VALUE)];
 }
 

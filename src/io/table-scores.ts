@@ -78,21 +78,27 @@ function logDensities(parts: readonly TablePart[], truth: Values): Float64Array 
   });
 }
 
-/** Half the intervals of Simpson's rule on each side of the truth, and deviations beyond which there is nothing. */
-const [HALF_INTERVALS, BEYOND] = [100, 8.3];
+/**
+ * Pairs of intervals of Simpson's rule on each side of the truth, at least and at most, how long an interval may be in deviations of the
+ * narrowest part, and deviations beyond which there is nothing.
+ */
+const [FEWEST_PAIRS, MOST_PAIRS, INTERVAL, BEYOND] = [4, 200, 0.15, 8.3];
 
 /** ∫ (F(z) − 1{z ≥ y})² dz, on the scale, where dz is T⁻¹′(t) dt, by Simpson's rule on each side of y. */
 function scaledCrps(parts: readonly TablePart[], scale: TargetScale, i: number, y: number): number {
   const at = onScale(scale, y);
   if (Number.isNaN(at)) return Number.POSITIVE_INFINITY;
   const ends = [-BEYOND, BEYOND].map((side) => parts.map(({ mean, sd }) => mean[i] + side * sd[i]));
+  const narrowest = Math.min(...parts.map(({ sd }) => sd[i]));
   const side = (end: number, above: number) => {
-    const h = (end - at) / (2 * HALF_INTERVALS);
+    const wanted = Math.ceil(Math.abs(end - at) / (2 * INTERVAL * narrowest));
+    const intervals = 2 * Math.min(Math.max(wanted || 0, FEWEST_PAIRS), MOST_PAIRS);
+    const h = (end - at) / intervals;
     let sum = 0;
-    for (let k = 0; k <= 2 * HALF_INTERVALS; k++) {
+    for (let k = 0; k <= intervals; k++) {
       const t = at + k * h;
       const below = parts.reduce((total, { weight, mean, sd }) => total + weight * normalCdf((t - mean[i]) / sd[i]), 0);
-      const factor = k === 0 || k === 2 * HALF_INTERVALS ? 1 : k % 2 === 1 ? 4 : 2;
+      const factor = k === 0 || k === intervals ? 1 : k % 2 === 1 ? 4 : 2;
       sum += factor * (below - above) ** 2 * Math.exp(-logSlope(scale, fromScale(scale, t)));
     }
     return (sum * Math.abs(h)) / 3;

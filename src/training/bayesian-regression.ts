@@ -18,6 +18,26 @@ export interface Regression {
   readonly precisions: readonly Float64Array[];
   /** 1 / σ_c² */
   readonly noises: readonly number[];
+  /** Where Φ and Y are those of calls before (default: they are summed). */
+  readonly sums?: RegressionSums | undefined;
+  /** Whether the derivative in Φ is asked for (default true). */
+  readonly inFeatures?: boolean | undefined;
+}
+
+/** What neither precisions nor noises change. */
+export interface RegressionSums {
+  /** Φᵀ Φ [S, S] */
+  readonly gram: NDArray;
+  /** Φᵀ Y [S, C] */
+  readonly products: NDArray;
+}
+
+/** The sums over examples of Φ [N, S] and Y [N, C]. */
+export function* regressionSums(features: NDArray, targets: NDArray): Steps<RegressionSums> {
+  const transposed = batchedTranspose(features);
+  const gram = syrk(transposed);
+  yield;
+  return { gram, products: batchedMatmul(transposed, targets) };
 }
 
 /** What is known of one: log evidence in nats, and derivatives. */
@@ -25,8 +45,8 @@ export interface RegressionEvidence {
   readonly value: number;
   /** The posterior's means of the weights, [S, C]. */
   readonly means: NDArray;
-  /** In Φ, [N, S]. */
-  readonly features: NDArray;
+  /** In Φ, [N, S], where it was asked for. */
+  readonly features: NDArray | undefined;
   /** In log δ, [S] of each output. */
   readonly precisions: readonly Float64Array[];
   /** In log σ, of all outputs together. */
@@ -39,15 +59,12 @@ export interface RegressionEvidence {
  * @throws NotPositiveDefiniteError
  */
 export function* regressionEvidence(regression: Regression): Steps<RegressionEvidence> {
-  const { features, targets, examples, precisions, noises } = regression;
+  const { features, targets, examples, precisions, noises, inFeatures = true } = regression;
   const [n, s] = features.shape;
   const outputs = noises.length;
-  const transposed = batchedTranspose(features);
-  const gram = syrk(transposed);
-  yield;
-  const products = batchedMatmul(transposed, targets);
+  const { gram, products } = regression.sums ?? (yield* regressionSums(features, targets));
   const means = zeros([s, outputs], { dtype: "float64" });
-  const inFeatures = zeros([n, s], { dtype: "float64" });
+  const slopesIn = inFeatures ? zeros([n, s], { dtype: "float64" }) : undefined;
   const inPrecisions: Float64Array[] = [];
   let [value, noise] = [0, 0];
   for (let first = 0; first < outputs; ) {
@@ -65,9 +82,11 @@ export function* regressionEvidence(regression: Regression): Steps<RegressionEvi
     // The traces are those of one output.
     let determined = s;
     for (let i = 0; i < s; i++) determined -= delta[i] * inverse.data[i * s + i];
-    const spread = batchedMatmul(features, inverse);
-    yield;
-    for (let i = 0; i < n * s; i++) inFeatures.data[i] -= (end - first) * beta * spread.data[i];
+    if (slopesIn !== undefined) {
+      const spread = batchedMatmul(features, inverse);
+      yield;
+      for (let i = 0; i < n * s; i++) slopesIn.data[i] -= (end - first) * beta * spread.data[i];
+    }
     const some = zeros([s, end - first], { dtype: "float64" });
     for (let i = 0; i < s; i++)
       for (let c = first; c < end; c++)
@@ -80,7 +99,7 @@ export function* regressionEvidence(regression: Regression): Steps<RegressionEvi
       for (let b = 0; b < n; b++) {
         const e = targets.data[b * outputs + c] - fitted.data[b * (end - first) + c - first];
         squares += e * e;
-        for (let i = 0; i < s; i++) inFeatures.data[b * s + i] += beta * e * at(i);
+        if (slopesIn !== undefined) for (let i = 0; i < s; i++) slopesIn.data[b * s + i] += beta * e * at(i);
       }
       let scatter = 0;
       const slopes = new Float64Array(s);
@@ -97,5 +116,5 @@ export function* regressionEvidence(regression: Regression): Steps<RegressionEvi
     yield;
     first = end;
   }
-  return { value, means, features: inFeatures, precisions: inPrecisions, noise };
+  return { value, means, features: slopesIn, precisions: inPrecisions, noise };
 }

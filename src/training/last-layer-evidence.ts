@@ -14,7 +14,12 @@ import type { Parameter } from "../network/parameters.ts";
 import { MOST_LOG, maximise, type Objective } from "../posterior/maximise.ts";
 import { bringAll } from "../structures/all.ts";
 import { select } from "../structures/selection.ts";
-import { type RegressionEvidence, regressionEvidence } from "./bayesian-regression.ts";
+import {
+  type RegressionEvidence,
+  type RegressionSums,
+  regressionEvidence,
+  regressionSums,
+} from "./bayesian-regression.ts";
 import { readEvidence } from "./evidence-options.ts";
 import { spreadOf } from "./fixed-points.ts";
 import { type Groups, readGroups } from "./groups.ts";
@@ -144,6 +149,8 @@ class Model {
   readonly #of: Uint32Array;
   readonly #constant: number;
   #begin: Float64Array = new Float64Array();
+  /** Of features that nothing moves. */
+  #still: { readonly features: NDArray; readonly sums: RegressionSums } | undefined;
   readonly examples: number;
 
   constructor(
@@ -204,6 +211,20 @@ class Model {
     return this.#begin;
   }
 
+  /** Φ at the parameters as they are, of weighted examples; where nothing moves it, with its sums, once. */
+  *#look(moves: boolean): Steps<{ readonly features: NDArray; readonly sums?: RegressionSums }> {
+    const columns = this.#heads.columns.length;
+    const values = this.#heads.features.forward(this.#inputs);
+    yield;
+    const [n, width] = values.shape;
+    const phi = new NDArray(new Float64Array(n * columns).fill(1), [n, columns]);
+    for (let b = 0; b < n; b++) phi.data.set(values.data.subarray(b * width, (b + 1) * width), b * columns);
+    const features = this.#weighed(phi);
+    if (moves) return { features };
+    this.#still = { features, sums: yield* regressionSums(features, this.#targets) };
+    return this.#still;
+  }
+
   *at(u: Float64Array, learnsNoise: boolean): Steps<Point> {
     const [places, scales, heads, begin] = [this.#places, this.#scales, this.#heads, this.#begin];
     const { data } = this.#net.parameters;
@@ -214,11 +235,8 @@ class Model {
     const precision = u.slice(places.length, places.length + count).map(Math.exp);
     const noise = Math.exp(u[places.length + count]);
     const [outputs, columns] = [this.#net.graph.output.size, heads.columns.length];
-    const features = heads.features.forward(this.#inputs);
-    yield;
-    const [n, width] = features.shape;
-    const phi = new NDArray(new Float64Array(n * columns).fill(1), [n, columns]);
-    for (let b = 0; b < n; b++) phi.data.set(features.data.subarray(b * width, (b + 1) * width), b * columns);
+    const moves = places.length > 0;
+    const { features, sums } = this.#still ?? (yield* this.#look(moves));
     const precisions: Float64Array[] = [];
     for (let c = 0; c < outputs; c++) {
       const own = Float64Array.from({ length: columns }, (_, s) => precision[this.#of[s * outputs + c]]);
@@ -228,17 +246,20 @@ class Model {
     const { hyper } = this.#likelihood;
     const noises = precisions.map((_, c) => hyper.weight(c) / noise ** 2);
     const found = yield* regressionEvidence({
-      features: this.#weighed(phi),
+      features,
       targets: this.#targets,
       examples: this.examples,
       precisions,
       noises,
+      sums,
+      inFeatures: moves,
     });
     const evidence = { ...found, value: found.value - this.#constant };
     const gradient = new Float64Array(u.length);
     let value = evidence.value;
-    if (places.length > 0) {
+    if (evidence.features !== undefined) {
       const weighed = this.#weighed(evidence.features);
+      const [n, width] = [weighed.shape[0], columns - heads.biases];
       const back = new NDArray(new Float64Array(n * width), [n, width]);
       for (let b = 0; b < n; b++) back.data.set(weighed.data.subarray(b * columns, b * columns + width), b * width);
       const pulled = vjp(heads.features, this.#inputs, back).data;

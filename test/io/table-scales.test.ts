@@ -14,6 +14,7 @@ import {
   readTableEncoding,
   saveTableModel,
   type TableEncoding,
+  type TablePrediction,
   tableEncoding,
   tableLogDensities,
   tableModel,
@@ -198,4 +199,56 @@ test("a file's scale is checked; without one, the file is as before", () => {
     expect(refused(change)).toThrow(FileError);
   }
   expect(() => readTableEncoding(JSON.stringify({ ...json, version: 2 }))).toThrow(FileError);
+});
+
+describe("the score on a scale", () => {
+  const scoreOf = (parts: readonly { weight: number; mean: number; sd: number }[], y: number) => {
+    const own = parts.map(({ weight, mean, sd }) => ({
+      weight,
+      mean: Float64Array.of(mean),
+      sd: Float64Array.of(sd),
+      scale: { kind: "log" } as const,
+    }));
+    return tableScores({ parts: own } as unknown as TablePrediction, [y]).crps[0];
+  };
+  const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
+
+  test("of one part is that of a log-normal number in closed form", () => {
+    // Baran & Lerch 2015, equation (7).
+    fc.assert(
+      fc.property(number(-3, 3), number(0.02, 1.5), number(-5, 5), (mean, sd, z) => {
+        const y = Math.exp(mean + sd * z);
+        const exact =
+          y * (2 * normalCdf(z) - 1) -
+          2 * Math.exp(mean + sd ** 2 / 2) * (normalCdf(z - sd) + normalCdf(sd / Math.SQRT2) - 1);
+        expect([scoreOf([{ weight: 1, mean, sd }], y) / exact]).toBeAllClose([1], { absolute: 2e-4 });
+      }),
+    );
+  });
+
+  test("of a wide and a narrow part is its integral", () => {
+    fc.assert(
+      fc.property(number(0.1, 1), number(-2, 2), number(-3, 3), (narrow, mean, at) => {
+        const parts = [
+          { weight: 0.4, mean: 0, sd: 1 },
+          { weight: 0.6, mean, sd: narrow },
+        ];
+        const steps = 20_000;
+        let sum = 0;
+        for (const [low, high] of [
+          [-11, at],
+          [at, 11],
+        ]) {
+          const h = (high - low) / steps;
+          for (let k = 0; k < steps; k++) {
+            const t = low + (k + 0.5) * h;
+            const below = parts.reduce((total, part) => total + part.weight * normalCdf((t - part.mean) / part.sd), 0);
+            sum += (below - Number(t > at)) ** 2 * Math.exp(t) * h;
+          }
+        }
+        expect([scoreOf(parts, Math.exp(at)) / sum]).toBeAllClose([1], { absolute: 1e-3 });
+      }),
+      { numRuns: 10 },
+    );
+  });
 });

@@ -18,7 +18,7 @@ import {
   train,
 } from "../../src/index.ts";
 import { atOnce } from "../../src/kernels/steps.ts";
-import { regressionEvidence } from "../../src/training/bayesian-regression.ts";
+import { regressionEvidence, regressionSums } from "../../src/training/bayesian-regression.ts";
 import { logDensity } from "../reference/regression.ts";
 
 const dtype = "float64";
@@ -57,7 +57,7 @@ describe("the evidence of a linear model", () => {
   test("its derivatives are those of the density", () => {
     for (let i = 0; i < n * s; i++) {
       const moved = (by: number) => features.data.map((one, j) => (i === j ? one + by : one));
-      close(found.features.data[i], slow(moved(h), precisions), slow(moved(-h), precisions));
+      close(found.features?.data[i] ?? Number.NaN, slow(moved(h), precisions), slow(moved(-h), precisions));
     }
     for (let c = 0; c < outputs; c++) {
       for (let i = 0; i < s; i++) {
@@ -67,6 +67,15 @@ describe("the evidence of a linear model", () => {
       }
     }
     close(found.noise, slow(features.data, precisions, Math.exp(h)), slow(features.data, precisions, Math.exp(-h)));
+  });
+
+  test("by sums that were made before it is the same to the bit, and leaves out what is not asked for", () => {
+    const sums = atOnce(regressionSums(features, targets));
+    const noises = sigmas.map((sigma) => sigma ** -2);
+    const again = atOnce(
+      regressionEvidence({ features, targets, examples: n, precisions, noises, sums, inFeatures: false }),
+    );
+    expect(again).toEqual({ ...found, features: undefined });
   });
 });
 
@@ -121,6 +130,36 @@ describe("lastLayerEvidence", () => {
     expect(steps).toBeGreaterThan(5);
     expect(evidence?.logMarginalLikelihood).toBeGreaterThan(first + 20);
     expect(evidence?.groups.map(({ name }) => name)).toEqual(["1.weight", "1.bias"]);
+  });
+
+  test("features that are frozen keep their place, and the evidence has its maximum over prior and noise", async () => {
+    const net = network({ inputs: 3, seed: 5, dtype }, (z) =>
+      add(dense(1)(dense(8, tanh, { name: "frozen" })(z)), dense(1, undefined, { bias: false })(z)),
+    );
+    for (const name of ["frozen.weight", "frozen.bias"]) net.freeze(name);
+    const before = net.named()["frozen.weight"].data.slice();
+    const { evidence, converged } = await train(
+      net,
+      { x, y },
+      { loss: gaussian(), optimizer: lastLayerEvidence({ tolerance: 1e-6 }), evidence: { groups: "layers" } },
+    );
+    expect(converged).toBe(true);
+    expect(net.named()["frozen.weight"].data).toEqual(before);
+    const { priorPrecision = array([]), noise = 0, logMarginalLikelihood = 0 } = evidence ?? {};
+    const at = async (factor: number, sigma: number) => {
+      const prior = array(Array.from(priorPrecision.data, (one: number) => one * factor));
+      const options = { likelihood: gaussian({ noise: sigma }), priorPrecision: prior, checks: false };
+      return (await laplace(net, options).fit({ x, y })).logMarginalLikelihood();
+    };
+    expect([await at(1, noise)]).toBeAllClose([logMarginalLikelihood], { relative: 1e-8 });
+    // Weights that are no longer the mode cost to second order: were a slope left, one of two small steps would gain to first order.
+    for (const [factor, sigma] of [
+      [1.01, noise],
+      [0.99, noise],
+      [1, 1.01 * noise],
+      [1, 0.99 * noise],
+    ])
+      expect(await at(factor, sigma)).toBeLessThan(logMarginalLikelihood);
   });
 
   test("weights count as repeated rows do", async () => {

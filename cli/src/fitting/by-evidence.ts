@@ -38,7 +38,7 @@ export interface EvidenceRecipe {
 }
 
 /** Most steps, those of a noise that depends on the row, the part of the objective that the last may gain, and nats by which an evidence is better. */
-const [STEPS, VARYING_STEPS, TOLERANCE, NATS] = [100, 300, 1e-6, 0.05];
+const [STEPS, VARYING_STEPS, TOLERANCE, NATS] = [100, 150, 1e-6, 0.05];
 
 /** The network: a hidden layer of tanh beside a linear one. @param level a constant that is added */
 export function skipNetwork(inputs: number, outputs: number, width: number, seed: number, level = 0): Network {

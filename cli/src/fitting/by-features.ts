@@ -113,10 +113,34 @@ async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (
   return { ...around, relevance };
 }
 
+/** A posterior of numbers around the weights of the greatest evidence, which is exact: sums over the rows are made once. */
+async function fitExactly(recipe: FeaturesRecipe, { x, y }: Numbers, onShare: (share: number) => void) {
+  const { learning, memoryBudget } = recipe;
+  const net = featuresNetwork(x.shape[1], learning.outputs, recipe);
+  const { history, evidence } = await train(
+    net,
+    { x, y },
+    {
+      loss: learning.likelihood(1),
+      optimizer: lastLayerEvidence({ tolerance: NATS }),
+      epochs: STEPS,
+      evidence: { groups: "layers" },
+      onProgress: ({ epoch }) => onShare(epoch / STEPS),
+    },
+  );
+  await turn();
+  const likelihood = learning.likelihood(evidence?.noise ?? 1);
+  const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
+  const around = await aroundTrained(net, { x, y }, options, history);
+  onShare(1);
+  return around;
+}
+
 /** A posterior around the minimum, and what its training said. */
 export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   if (recipe.relevance) return fitRelevance(recipe, numbers, onShare);
   const { learning, precision, memoryBudget } = recipe;
+  if (precision === undefined && learning.classes === 0) return fitExactly(recipe, numbers, onShare);
   const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
   const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {

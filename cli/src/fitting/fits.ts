@@ -6,7 +6,7 @@ import type { Division } from "../model/splits.ts";
 import { inTurns } from "../turn.ts";
 import type { Fitter } from "./fitter.ts";
 import type { Job, Outcome } from "./jobs.ts";
-import type { Lanes } from "./lanes.ts";
+import { type Lanes, Unwanted } from "./lanes.ts";
 import { thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { type Candidate, type Mix, mixOf } from "./portfolio.ts";
@@ -38,23 +38,33 @@ export interface Judging {
 /**
  * Does jobs side by side, as many as there are lanes; their outcomes in their order, undefined where a curvature was no longer a
  * positive matrix, as that of noises that shrink to nothing. @param onShare of all of them
+ * @param alike of each job a number: where one fails, those of the same number that have not begun are left out, undefined too
  * @throws NotPositiveDefiniteError where none was
  */
 export async function doAll(
   { lanes }: Judging,
   jobs: readonly Job[],
   onShare: (share: number, job: number) => void,
+  alike?: readonly number[],
 ): Promise<(Outcome | undefined)[]> {
   const shares = jobs.map(() => 0);
+  const out = new Set<number>();
   let failure: NotPositiveDefiniteError | undefined;
   const found = await Promise.all(
     jobs.map(async (job, j) => {
       try {
-        return await lanes.do(job, (share) => {
-          shares[j] = share;
-          onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
-        });
+        return await lanes.do(
+          job,
+          (share) => {
+            shares[j] = share;
+            onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
+          },
+          () => alike === undefined || !out.has(alike[j]),
+        );
       } catch (error) {
+        shares[j] = 1;
+        if (error instanceof Unwanted) return undefined;
+        if (alike !== undefined) out.add(alike[j]);
         if (!(error instanceof NotPositiveDefiniteError)) throw error;
         failure = error;
         return undefined;

@@ -121,17 +121,17 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const weights = dealt.map((test) => fitter.weightsOf(test)?.data);
   const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
-  const prepared: Prepared[] = [];
-  for (const rest of rests) prepared.push(await fitter.prepare(rest));
+  const prepared = await Promise.all(rests.map((rest) => fitter.prepare(rest)));
   const fitFolds = async (places: readonly number[], left: readonly number[], at: (share: number) => number) => {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
     const jobs = tasks.map(({ k, c }) => {
       const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
       return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], recipe.seed) };
     });
-    const found = await doAll(judging, jobs, (share, j) =>
-      onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages),
-    );
+    const heard = (share: number, j: number) => onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages);
+    // What fails in one fold is given up in all.
+    const alike = tasks.map(({ c }) => c);
+    const found = await doAll(judging, jobs, heard, alike);
     for (const [j, { k, c }] of tasks.entries()) {
       const outcome = found[j];
       outcomes[c][k] = outcome;

@@ -7,16 +7,23 @@ import type { OnShare } from "./recipe.ts";
 
 /** Does jobs. */
 export interface Lanes {
-  /** @throws what the job throws; an error of its own after `close` */
-  do(job: Job, onShare: OnShare): Promise<Outcome>;
+  /**
+   * @param wanted asked when its time comes: what is no longer wanted is not done
+   * @throws what the job throws; Unwanted; an error of its own after `close`
+   */
+  do(job: Job, onShare: OnShare, wanted?: () => boolean): Promise<Outcome>;
   /** Ends what is being done. */
   close(): void;
 }
+
+/** A job was no longer wanted when its time came. */
+export class Unwanted extends Error {}
 
 /** A job that waits for a lane, and who waits for it. */
 interface Waiting {
   readonly job: Job;
   readonly onShare: OnShare;
+  readonly wanted: () => boolean;
   readonly done: (outcome: Outcome) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -78,7 +85,8 @@ export function lanesOf(cores: number, file = new URL("./job-thread.js", import.
   }
 
   async function work(lane: Thread | undefined, next: Waiting): Promise<void> {
-    if (lane === undefined) await here(next);
+    if (!next.wanted()) next.failed(new Unwanted());
+    else if (lane === undefined) await here(next);
     else {
       const outcome = await lane.do(next);
       if (outcome !== undefined) next.done(outcome);
@@ -95,10 +103,10 @@ export function lanesOf(cores: number, file = new URL("./job-thread.js", import.
   }
 
   return {
-    do(job, onShare) {
+    do(job, onShare, wanted = () => true) {
       return new Promise((done, failed) => {
         if (!open) return failed(closed());
-        waiting.push({ job, onShare, done, failed });
+        waiting.push({ job, onShare, wanted, done, failed });
         start();
       });
     },
