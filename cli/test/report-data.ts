@@ -24,6 +24,18 @@ const common = {
     { name: "id", kind: "ignored", inputs: 0, missing: 0, note: "ignored: every row differs" },
   ],
   findings: [],
+  candidates: [
+    { name: "12 units", negativeLogLikelihood: 0.5, weight: 0.7, standardError: 0, evidence: -0.02 },
+    { name: "a linear model", negativeLogLikelihood: 0.62, weight: 0.3, standardError: 0.03, evidence: 0 },
+    { name: "<features>", negativeLogLikelihood: 40, weight: 0, standardError: 8, evidence: -0.5 },
+    { name: "lost & gone", negativeLogLikelihood: Number.POSITIVE_INFINITY, weight: 0 },
+  ],
+  portfolio: {
+    steps: [{ name: "curves and interactions (12 units)", gain: 0.12, standardError: 0.03 }],
+    parts: range(3).map((i) => ({ rows: `${i} to ${i + 1}`, samples: 20, gain: 0.1 * i, standardError: 0.02 })),
+    overLinear: { gain: 0.12, standardError: 0.03 },
+    wider: { from: "6 units", to: "12 units", gain: 0.031, standardError: 0.01, behind: false },
+  },
   evidence: {
     priorPrecision: range(13).map((i) => 10 ** (i / 2 - 3)),
     logEvidence: range(13).map((i) => -50 - (i - 6) ** 2),
@@ -49,8 +61,20 @@ function slices(classes?: readonly string[]): Slice[] {
       functionUpper: mean.map((value) => value + 0.05),
       ...(classes === undefined
         ? { lower: mean.map((value) => value - 0.3), upper: mean.map((value) => value + 0.3) }
-        : { shownClass: classes[0] }),
-      points: range(40).map((i) => ({ x: x[i % x.length], y: classes === undefined ? scatter(i) : i % 2 })),
+        : {
+            shownClass: classes[0],
+            ...(classes.length > 2 && {
+              classes: classes.map((name, c) => {
+                const own = mean.map((value) => value / (c + 1));
+                return { name, mean: own, functionLower: own, functionUpper: own };
+              }),
+            }),
+          }),
+      points: range(40).map((i) =>
+        classes === undefined
+          ? { x: x[i % x.length], y: scatter(i) }
+          : { x: x[i % x.length], y: Number(i % classes.length === 0), label: i % classes.length },
+      ),
     };
   };
   return [

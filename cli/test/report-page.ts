@@ -12,6 +12,7 @@ export const sections = [
   "predictions",
   "residuals",
   "uncertainty",
+  "portfolio",
   "fit",
   "inputs",
   "rows",

@@ -28,7 +28,7 @@ describe.each(both)("the report of a %s", (task, data) => {
 
   test("has a picture with a description and a sentence in every figure", () => {
     const figures = [...document.querySelectorAll("figure")];
-    expect(figures.length).toBe(11);
+    expect(figures.length).toBe(14);
     for (const figure of figures) {
       expect(figure.querySelector("figcaption")?.textContent).toMatch(/[\w)]\.$/);
       expect(figure.querySelector(".chart, table")).not.toBeNull();
@@ -38,6 +38,34 @@ describe.each(both)("the report of a %s", (task, data) => {
       expect(chart.getAttribute("aria-label")).toMatch(/\.$/);
       expect(chart.getAttribute("viewBox")).toMatch(/^0 0 480 \d+$/);
     }
+  });
+
+  test("draws the portfolio: each candidate with its weight, what was given up, and where the gain comes from", () => {
+    const [candidates, evidence, gain] = document.querySelectorAll("#portfolio figure");
+    expect(candidates.textContent).toMatch(/1 {2}12 units: 0\.5.*70\s%/s);
+    expect(candidates.textContent).toMatch(/3 {2}<features>: 40, beyond the edge.*left out/s);
+    expect(candidates.textContent).toContain("12 units in the place of 6 units gain 0.031 ± 0.010 nats per row.");
+    expect(candidates.textContent).toContain("or because a fit failed: lost & gone.");
+    // A dot each, but of what was given up; each with an evidence in the second picture.
+    expect(candidates.querySelectorAll(".chart circle")).toHaveLength(3);
+    expect(evidence.querySelectorAll(".chart circle")).toHaveLength(3);
+    expect(gain.textContent).toContain("1 to 2 (20)");
+    expect(gain.textContent).toContain("curves and interactions (12 units) 0.120 ± 0.030 nats.");
+    expect(gain.querySelectorAll(".chart rect")).toHaveLength(3);
+    for (const few of [undefined, data.candidates?.slice(0, 1)])
+      expect(render({ ...data, candidates: few }).document.querySelector("#portfolio")).toBeNull();
+  });
+
+  test("draws every class along an input where there are three or more", () => {
+    const found = document.querySelectorAll("#inputs details");
+    expect(found).toHaveLength(task === "regression" ? 0 : 3);
+    for (const one of found) {
+      const labels = [...one.querySelectorAll(".chart")].map((chart) => chart.textContent);
+      expect(labels).toHaveLength(3);
+      for (const [c, label] of labels.entries()) expect(label).toContain(`probability of class ${c}`);
+    }
+    const two = render(classification(60, 2)).document;
+    expect(two.querySelector("#inputs details")).toBeNull();
   });
 
   test("has tables with heads that say what they head", () => {

@@ -1,9 +1,11 @@
 // What a fit did and found, on one screen.
 
-import type { findingsOf } from "../fitting/findings.ts";
+import { type findingsOf, growthOf } from "../fitting/findings.ts";
 import { mixtureText, type TableFit } from "../fitting/fit.ts";
 import type { formatNotes } from "../fitting/formats.ts";
+import { clearly } from "../fitting/gains.ts";
 import { meanPrecision } from "../fitting/to-report.ts";
+import { gainText } from "../model/gain-text.ts";
 import {
   familyText,
   noiseByRow,
@@ -58,15 +60,16 @@ function importanceText(importance: TableFit["importance"], task: TableFit["task
   return `${texts.join(", ")}${more > 0 ? `, and ${more} more` : ""}: by so much ${task === "classification" ? "NLL" : "CRPS"} rises where a column's values are exchanged among held-out rows`;
 }
 
-/** How much better the mixture is than a linear model alone, where the same rows say both. */
-function linearLines({ candidates, heldOut, counts }: TableFit): string[] {
-  const linear = candidates.find(({ name }) => name.startsWith("a linear model"));
-  if (counts.folded !== true || linear === undefined || candidates.length === 1) return [];
-  if (!Number.isFinite(linear.negativeLogLikelihood)) return ["  A linear model alone was clearly behind."];
-  const gain = linear.negativeLogLikelihood - heldOut.metrics.negativeLogLikelihood;
-  return gain > 0
-    ? [`  Better than a linear model alone by ${threeDigits(gain)} nats per row.`]
-    : ["  No better than a linear model alone: the columns' effects add up, as far as these rows say."];
+/** How much better the mixture is than a linear model alone, on the same rows. */
+function linearLines({ candidates, portfolio: { overLinear } }: TableFit): string[] {
+  if (overLinear === undefined || candidates.length === 1) return [];
+  const said = gainText(overLinear);
+  if (clearly(overLinear)) return [`  Better than a linear model alone by ${said} per row.`];
+  return [
+    overLinear.gain > 0
+      ? `  Better than a linear model alone by ${said} per row, which may be chance.`
+      : `  No better than a linear model alone (${said} per row): the columns' effects add up, as far as these rows say.`,
+  ];
 }
 
 /** The lines. */
@@ -115,6 +118,7 @@ export function summary(
     line("held out", fit.scheme),
     ...judgementLines(task, heldOut, findings, "this model"),
     ...linearLines(fit),
+    ...growthOf(fit).map((text) => line("larger", text)),
     ...(fit.importance.length === 0 ? [] : [line("importance", importanceText(fit.importance, task))]),
     ...(fit.guarantee === undefined ? [] : guaranteeLines(fit.guarantee, task)),
     line("written", files.map(plain).join(", ")),

@@ -1,13 +1,18 @@
 // What is wrong with a fit, if something is, in plain words.
 
+import { gainText } from "../model/gain-text.ts";
 import type { Finding } from "../model/report-data.ts";
 import { partsOfHeldOut } from "./coverage.ts";
 import type { TableFit } from "./fit.ts";
+import { clearly } from "./gains.ts";
 
 /** Standard errors by which a coverage may differ from 90 % by chance. */
 const TOLERANCE = 3;
 /** Of rows that were held out at random, more than this far from the rest are a sign of few rows or wild values. */
 const MANY_FAR = 0.1;
+
+/** Nats per row of the second half of a training from which on a longer one is worth a try. */
+const LONGER = 0.005;
 
 /** Parts of the rows that are named. */
 const NAMED = 3;
@@ -36,6 +41,14 @@ export function findingsOf(fit: TableFit): Finding[] {
       "problem",
       "On held-out rows the model is no better than the baseline.",
       "Perhaps the columns say little about the target; more rows or columns help, or other --hidden widths.",
+    );
+  }
+  const linear = fit.portfolio.overLinear;
+  if (linear !== undefined && clearly({ ...linear, gain: -linear.gain })) {
+    add(
+      "warning",
+      `On held-out rows a linear model alone is better than the mixture, by ${text(-linear.gain)} nats per row (standard error ${text(linear.standardError)}).`,
+      "The columns' effects add up, or there are few rows: more rows help.",
     );
   }
   if (fit.leaks.length > 0) {
@@ -92,16 +105,48 @@ export function findingsOf(fit: TableFit): Finding[] {
   return findings;
 }
 
+const text = (value: number) => Number(value.toPrecision(2)).toString();
+
+/** What wider and longer fits brought on held-out rows, in words: none where nothing says it. */
+export function growthOf({ portfolio: { wider, longer } }: TableFit): string[] {
+  const texts: string[] = [];
+  if (wider !== undefined) {
+    const said = `${wider.to} in the place of ${wider.from}: ${gainText(wider)} per row`;
+    texts.push(
+      wider.behind
+        ? `${said}, but candidates of another kind are better still`
+        : clearly(wider)
+          ? `${said}; a still wider one may bring more`
+          : `${said}, which may be chance; a still wider one promises nothing`,
+    );
+  }
+  if (longer !== undefined)
+    texts.push(
+      longer > LONGER
+        ? `the second half of the training: ${text(longer)} nats per row; more --epochs may bring more`
+        : `the second half of the training: ${text(longer)} nats per row; a longer one promises nothing`,
+    );
+  return texts;
+}
+
 /** What was looked at, each in a few words: what a report without findings may say. */
 export function checkedOf(fit: TableFit): string[] {
   const parts = partsOfHeldOut(fit).length;
   const what = fit.task === "classification" ? "sets of classes" : "intervals";
+  const linear = fit.portfolio.overLinear;
+  const { wider } = fit.portfolio;
   return [
     "the model predicts held-out rows better than the baseline",
     `90 % ${what} hold as many of ${fit.heldOut.truth.length.toLocaleString("en")} held-out rows as they should, within chance`,
     ...(parts > 0
       ? [`so they do in each of ${parts} parts of them (along the prediction, by categories, with missing values)`]
       : []),
+    ...(linear === undefined
+      ? []
+      : [`it is not behind a linear model alone (the mixture gains ${gainText(linear)} per row)`]),
+    ...(wider === undefined || clearly(wider)
+      ? []
+      : [`a wider network gains nothing beyond chance (${gainText(wider)} per row)`]),
     "training reached a minimum",
     "the prior is not at an edge of its range",
     ...(fit.task === "regression" ? ["the noise agrees with the residuals"] : []),

@@ -27,7 +27,7 @@ import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
 import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
-import type { GuaranteeReport } from "../model/report-data.ts";
+import type { CandidateReport, GuaranteeReport, PortfolioReport } from "../model/report-data.ts";
 import { cellsAt, columnAt, type Numbers, type Rows, rowsAt, tableOf } from "../model/rows.ts";
 import type { WeightColumn } from "../model/weight-cells.ts";
 import { inTurns, turn } from "../turn.ts";
@@ -35,13 +35,15 @@ import { candidatesFor } from "./candidates.ts";
 import { relevanceOf } from "./columns.ts";
 import { estimateOf, estimateText } from "./estimate.ts";
 import { Fitter } from "./fitter.ts";
+import { gainOf, longerOf, overLinearOf, partsOfGain, stepsOf, widerOf } from "./gains.ts";
 import { guaranteeOf } from "./guarantee.ts";
 import { type Importance, importanceOf } from "./importance.ts";
-import { type Counts, judge } from "./judge.ts";
+import { type Counts, type Judged, judge } from "./judge.ts";
 import { type Lanes, lanesOf } from "./lanes.ts";
 import { leaksOf } from "./leaks.ts";
 import { MANY_ROWS, MOST_HELD_OUT, someOf } from "./many-rows.ts";
 import { type Activation, learningOf } from "./network.ts";
+import type { Candidate } from "./portfolio.ts";
 import type { Course } from "./recipe.ts";
 import { weightedRows, weightText } from "./row-weights.ts";
 import { scalesOf } from "./scales.ts";
@@ -86,10 +88,7 @@ export interface FitSettings {
 }
 
 /** A candidate, and how it did. */
-export interface TriedCandidate {
-  readonly name: string;
-  readonly negativeLogLikelihood: number;
-  readonly weight: number;
+export interface TriedCandidate extends CandidateReport {
   /** Its posteriors in the mixture. */
   readonly members: number;
 }
@@ -126,6 +125,8 @@ export interface TableFit {
    * weight in the mixture.
    */
   readonly candidates: readonly TriedCandidate[];
+  /** What held-out rows say of them together. */
+  readonly portfolio: PortfolioReport;
   /** Of each input, in parts of the most relevant one's, where a candidate says it. */
   readonly relevance: readonly number[] | undefined;
   /** How much held-out rows lose without each column, the most important first. */
@@ -180,14 +181,7 @@ export async function fitTable(
     settings.onEstimate?.(estimateText(n, estimateOf(planned)));
   }
   await turn();
-  const {
-    mix,
-    kept,
-    folds: judged,
-    unseen,
-    counts,
-    scheme,
-  } = await judge({
+  const judged = await judge({
     fitter,
     candidates,
     scales: scalesOf({ encoding }),
@@ -202,21 +196,17 @@ export async function fitTable(
     lanes,
     onProgress,
   });
+  const { mix, kept, unseen, counts, scheme } = judged;
   const { network, structureReason } = candidates[kept.heaviest];
   const { prepared, course, tuned, relevance } = kept;
   const shared = { task, network, structureReason, dropped };
   const { from: weight } = counted;
-  const heldOut = await predictHeldOut(judged);
+  const heldOut = await predictHeldOut(judged.folds);
   const guaranteed = unseen && (await guaranteeOf(unseen, rows));
   const whole = guaranteed === undefined ? kept.model : tableModel({ ...kept.model, guarantee: guaranteed.guarantee });
   const baseline = fitter.baseline(Array.from({ length: n }, (_, i) => i));
-  const importance = await importanceOf(judged, columnsOf(encoding, relevance), settings.seed);
-  const tried = candidates
-    .map(({ name, seeds }, c) => {
-      const weight = mix.weights[c];
-      return { name, negativeLogLikelihood: mix.losses[c], weight, members: weight > 0 ? seeds : 0 };
-    })
-    .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood);
+  const importance = await importanceOf(judged.folds, columnsOf(encoding, relevance), settings.seed);
+  const tried = triedOf(candidates, judged);
   return {
     ...shared,
     structure: tuned.structure,
@@ -235,10 +225,58 @@ export async function fitTable(
     trainingNumbers: prepared.numbers,
     guarantee: guaranteed?.report,
     ...(weight !== undefined && weights !== undefined && { weights: weightText(weight.column, weights, counted.none) }),
-    model: withNotes(whole, judged.length, heldOut, { ...shared, weight, mixture: mixtureText(tried) }, baseline),
+    model: withNotes(whole, judged.folds.length, heldOut, { ...shared, weight, mixture: mixtureText(tried) }, baseline),
     heldOut,
     temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,
+    portfolio: portfolioOf(candidates, judged, heldOut, encoding),
+  };
+}
+
+/** The candidates, the best first. */
+function triedOf(candidates: readonly Candidate[], { mix, rows, evidences }: Judged): TriedCandidate[] {
+  const best = rows.each[mix.losses.indexOf(Math.min(...mix.losses))];
+  const greatest = Math.max(...evidences.filter((one) => one !== undefined));
+  return candidates
+    .map(({ name, seeds }, c) => {
+      const weight = mix.weights[c];
+      const [own, evidence] = [rows.each[c], evidences[c]];
+      return {
+        name,
+        negativeLogLikelihood: mix.losses[c],
+        weight,
+        members: weight > 0 ? seeds : 0,
+        ...(own !== undefined &&
+          best !== undefined && { standardError: gainOf(own, best, rows.weights).standardError }),
+        ...(evidence !== undefined && { evidence: evidence - greatest }),
+      };
+    })
+    .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood);
+}
+
+/** What held-out rows say of the portfolio. */
+function portfolioOf(
+  candidates: readonly Candidate[],
+  { rows, kept }: Judged,
+  { indices, mean, truth }: HeldOutRows,
+  { target }: TableEncoding,
+): PortfolioReport {
+  const classes = target.kind === "classes" ? target.classes : undefined;
+  const at = new Map(indices.map((place, i) => [place, (classes === undefined ? mean : truth)[i]]));
+  const overLinear = overLinearOf(candidates, rows);
+  const wider = widerOf(candidates, rows);
+  const longer = longerOf(kept.course);
+  return {
+    steps: stepsOf(candidates, rows),
+    parts: partsOfGain(
+      candidates,
+      rows,
+      rows.places.map((place) => at.get(place) ?? Number.NaN),
+      classes,
+    ),
+    ...(overLinear !== undefined && { overLinear }),
+    ...(wider !== undefined && { wider }),
+    ...(longer !== undefined && { longer }),
   };
 }
 

@@ -9,7 +9,7 @@ import type { Job, Outcome } from "./jobs.ts";
 import { type Lanes, Unwanted } from "./lanes.ts";
 import { thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
-import { type Candidate, type Mix, mixOf } from "./portfolio.ts";
+import { type Candidate, type Losses, type Mix, mixOf } from "./portfolio.ts";
 import { lossesByScale } from "./scales.ts";
 
 /** How rows are judged. */
@@ -79,6 +79,7 @@ export async function doAll(
 export interface MixByShare {
   readonly mix: Mix;
   readonly trials: readonly (Outcome | undefined)[];
+  readonly losses: Losses;
   readonly division: Division;
   readonly validation: Numbers;
 }
@@ -110,6 +111,7 @@ export async function mixByShare(
   return {
     mix: mixOf(losses, scales, { families, together, weights: [validation.weights?.data] }),
     trials,
+    losses,
     division,
     validation,
   };

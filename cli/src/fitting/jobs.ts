@@ -27,6 +27,8 @@ export interface Job {
 export interface Outcome {
   readonly posterior: Posterior;
   readonly course: Course;
+  /** The log evidence per row. */
+  readonly evidence: number;
   /** Rows that said when to stop. */
   readonly validation: number;
   /** Of each input, where the prior has a precision for each. */
@@ -34,11 +36,17 @@ export interface Outcome {
 }
 
 /** Does a job. */
-export async function doJob({ recipe, numbers, division, rounds, partial }: Job, onShare: OnShare): Promise<Outcome> {
+export async function doJob(job: Job, onShare: OnShare): Promise<Outcome> {
+  const found = await fitted(job, onShare);
+  const { posterior } = found;
+  return { ...found, evidence: posterior.logMarginalLikelihood() / posterior.examples };
+}
+
+async function fitted({ recipe, numbers, division, rounds, partial }: Job, onShare: OnShare) {
   if (recipe.by !== "rounds") {
     const rows = partial ? take(numbers, division.rest) : numbers;
-    const fitted = recipe.by === "evidence" ? fitByEvidence(recipe, rows, onShare) : fitFeatures(recipe, rows, onShare);
-    return { ...(await fitted), validation: 0 };
+    const found = recipe.by === "evidence" ? fitByEvidence(recipe, rows, onShare) : fitFeatures(recipe, rows, onShare);
+    return { ...(await found), validation: 0 };
   }
   const validation = division.part.length;
   if (rounds !== undefined && !partial) {
@@ -46,6 +54,6 @@ export async function doJob({ recipe, numbers, division, rounds, partial }: Job,
   }
   const trial = await tryRecipe(recipe, numbers, division, (share) => onShare(partial ? share : share / 2));
   if (partial) return { ...trial, validation };
-  const fitted = await fitRecipe(recipe, numbers, trial.course.rounds, (share) => onShare((1 + share) / 2));
-  return { posterior: fitted.posterior, course: trial.course, validation };
+  const found = await fitRecipe(recipe, numbers, trial.course.rounds, (share) => onShare((1 + share) / 2));
+  return { posterior: found.posterior, course: trial.course, validation };
 }

@@ -5,6 +5,7 @@ import type { Fold } from "../model/held-out.ts";
 import { inTurns, turn } from "../turn.ts";
 import { doAll, type Judging, membersOf, mixByShare } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
+import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
 import type { Outcome } from "./jobs.ts";
 import { thinned } from "./many-rows.ts";
@@ -17,6 +18,9 @@ import { RANDOM } from "./split-by.ts";
 /** The mixture that is kept, and what held-out rows say of mixtures that were made as it was. */
 export interface Judged {
   readonly mix: Mix;
+  /** Row by row, and the log evidence per row of each candidate. */
+  readonly rows: RowLosses;
+  readonly evidences: readonly (number | undefined)[];
   readonly kept: Kept;
   readonly folds: readonly Fold[];
   /** Models that a guarantee is made of, where one was asked for. */
@@ -63,13 +67,15 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   if (rest.length < FEWEST_TRAINING) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
   const stages = candidates.length + 2;
   const tried = await tryRest(judging, test, rest, stages);
-  const { mix, course, rounds, unseen, validation, fold } = tried;
+  const { mix, rows, evidences, course, rounds, unseen, validation, fold } = tried;
   const kept = await fitMix(judging, mix, await fitter.prepare(range(n)), rounds, unseen, (share) =>
     onProgress("fitting", (candidates.length + 1 + share) / stages),
   );
   const held = test.length.toLocaleString("en");
   return {
     mix,
+    rows,
+    evidences,
     // How validation went, the trial knows.
     kept: { ...kept, course: course(kept.heaviest) ?? kept.course },
     folds: [fold],
@@ -84,7 +90,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
 async function tryRest(judging: Judging, test: readonly number[], rest: readonly number[], stages: number) {
   const { fitter, candidates, approximation, seed, onProgress } = judging;
   const prepared = await fitter.prepare(rest);
-  const { mix, trials, division, validation } = await mixByShare(
+  const { mix, trials, losses, division, validation } = await mixByShare(
     judging,
     prepared,
     { seed, share: VALIDATION_SHARE },
@@ -99,6 +105,14 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
   const courses = trials.map((trial) => trial?.course);
   return {
     mix,
+    rows: rowLosses(
+      losses,
+      judging.scales,
+      [mix],
+      [division.part.map((place) => rest[place])],
+      [validation.weights?.data],
+    ),
+    evidences: trials.map((trial) => trial?.evidence),
     rounds,
     unseen,
     validation: division.part.length,
@@ -143,14 +157,16 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   };
   const all = candidates.map((_, c) => c);
   await fitFolds([0], all, (share) => share);
-  const left = all.filter((c) => !hopeless(losses, c, weights[0]));
+  // The linear model is what the others are compared with.
+  const left = all.filter((c) => linearKind(candidates[c]) === "plain" || !hopeless(losses, c, weights[0]));
   await fitFolds(range(count).slice(1), left, (share) => 1 + (count - 1) * share);
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
   const mix = mixOf(losses, scales, { families, together, weights });
-  const [models, unseen]: [TableModel[], number[]] = [[], []];
+  const [models, unseen, mixes]: [TableModel[], number[], Mix[]] = [[], [], []];
   for (const [k, test] of dealt.entries()) {
     const others = count > 1 ? mixOf(losses, scales, { without: k, families, together, weights }) : mix;
+    mixes.push(others);
     const trials = outcomes.map((all) => all[k]);
     const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
     models.push(model);
@@ -178,6 +194,8 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   if (judging.guarantee) for (const k of range(count)) guaranteed.push(await unseenBy(k));
   return {
     mix,
+    rows: rowLosses(losses, scales, mixes, dealt, weights),
+    evidences: outcomes.map((all) => meanEvidence(all, count)),
     kept,
     folds,
     ...(judging.guarantee && { unseen: guaranteed }),
@@ -189,6 +207,12 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
 
 /** The part of rows that says when to stop, and the others; of many rows a sample. */
 const divisionOf = (prepared: Prepared, seed: number) => thinned(prepared.divide(VALIDATION_SHARE, seed), seed);
+
+/** Of the folds' fits; undefined where one is missing. */
+function meanEvidence(outcomes: readonly (Outcome | undefined)[], count: number): number | undefined {
+  const found = outcomes.flatMap((one) => (one === undefined ? [] : [one.evidence]));
+  return found.length === count ? found.reduce((sum, own) => sum + own / count, 0) : undefined;
+}
 
 const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));

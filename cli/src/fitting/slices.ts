@@ -12,7 +12,7 @@ import {
   type TablePrediction,
   type TableRow,
 } from "laplace-ts";
-import type { Slice } from "../model/report-data.ts";
+import type { ClassSlice, Slice } from "../model/report-data.ts";
 import { turn } from "../turn.ts";
 import type { TableFit } from "./fit.ts";
 
@@ -38,8 +38,9 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
     const rows = texts.map((text) => ({ ...typical, [column.name]: text }));
     const predicted = fit.model.predict(rows);
     const mean = meanOf(predicted, shown);
+    const spread = Math.max(...classesOf(fit, shown).map((c) => spreadOf(meanOf(predicted, c))));
     const x = column.kind === "date" ? positions.map((days) => dayText(Number(days))) : positions;
-    all.push({ column, x, rows, predicted, mean, spread: spreadOf(mean) });
+    all.push({ column, x, rows, predicted, mean, spread });
   }
   return all
     .sort((a, b) => b.spread - a.spread)
@@ -78,6 +79,12 @@ function shownClass({ model, heldOut }: TableFit): number {
   return counts.indexOf(Math.max(...counts));
 }
 
+/** The classes that are shown: each of three or more, since of two the other is what is left. */
+function classesOf({ model }: TableFit, shown: number): number[] {
+  const { target } = model.encoding;
+  return target.kind === "classes" && target.classes.length > 2 ? target.classes.map((_, c) => c) : [shown];
+}
+
 function meanOf({ mean, probabilities, rows }: TablePrediction, shown: number): number[] {
   if (mean !== undefined) return Array.from(mean);
   return Array.from({ length: rows }, (_, i) => probabilities?.at(i, shown) ?? 0);
@@ -90,12 +97,14 @@ function spreadOf(values: readonly number[]): number {
 
 /** 90 % bands: of the function, and for numbers of a new target; of a class, of its probability over the weights. */
 function bandsOf(
-  { model }: TableFit,
+  fit: TableFit,
   rows: readonly TableRow[],
-  { functionVariance, lower = new Float64Array(), upper = new Float64Array() }: TablePrediction,
+  predicted: TablePrediction,
   mean: readonly number[],
   shown: number,
 ) {
+  const { model } = fit;
+  const { functionVariance, lower = new Float64Array(), upper = new Float64Array() } = predicted;
   const { encoding } = model;
   const { target } = encoding;
   if (target.kind === "number") {
@@ -112,11 +121,14 @@ function bandsOf(
     };
   }
   const bands = model.probabilityBands(rows);
-  return {
-    functionLower: mean.map((_, i) => bands.lower.at(i, shown)),
-    functionUpper: mean.map((_, i) => bands.upper.at(i, shown)),
-    ...(target.kind === "classes" && { shownClass: target.classes[shown] }),
-  };
+  const bandOf = (c: number) => ({
+    functionLower: mean.map((_, i) => bands.lower.at(i, c)),
+    functionUpper: mean.map((_, i) => bands.upper.at(i, c)),
+  });
+  const classes = classesOf(fit, shown).map((c): ClassSlice => {
+    return { name: target.classes[c], mean: meanOf(predicted, c), ...bandOf(c) };
+  });
+  return { ...bandOf(shown), shownClass: target.classes[shown], ...(classes.length > 1 && { classes }) };
 }
 
 /** Rows of the training, as many as can be told apart. */
@@ -131,7 +143,8 @@ function pointsOf({ training, trainingNumbers, model }: TableFit, column: Column
     const x = positionOf(training.rows[i][at]);
     if (x === undefined) return [];
     const value = trainingNumbers.y.data[i];
-    return [{ x, y: target.kind === "number" ? encoding.ofTarget(value) : Number(value === shown) }];
+    if (target.kind === "number") return [{ x, y: encoding.ofTarget(value) }];
+    return [{ x, y: Number(value === shown), ...(target.classes.length > 2 && { label: value }) }];
   });
 }
 

@@ -41,6 +41,7 @@ export async function reportData(
     ...(fit.weights !== undefined && { weights: fit.weights }),
     columns: columnNotes(model, fit),
     candidates: fit.candidates,
+    portfolio: fit.portfolio,
     network: fit.network,
     structure: fit.structure,
     structureReason: fit.structureReason,

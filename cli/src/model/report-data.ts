@@ -40,8 +40,15 @@ export interface Slice {
   readonly upper?: readonly number[];
   /** Classification: the class whose probability is shown. */
   readonly shownClass?: string;
-  /** The training rows' own values of this input and of the target (for classes 1 where it is the shown class). */
-  readonly points: readonly { readonly x: number | string; readonly y: number }[];
+  /** Of three classes and more: the probability of each, in the order of their numbers. */
+  readonly classes?: readonly ClassSlice[];
+  /** The training rows' own values of this input and of the target (for classes 1 where it is the shown class, and which one it is). */
+  readonly points: readonly { readonly x: number | string; readonly y: number; readonly label?: number }[];
+}
+
+/** The probability of one class along an input, as of the shown class. */
+export interface ClassSlice extends Pick<Slice, "mean" | "functionLower" | "functionUpper"> {
+  readonly name: string;
 }
 
 /** A bin of a reliability diagram. */
@@ -72,6 +79,55 @@ export interface GuaranteeReport extends Omit<GroupCoverage, "by" | "group"> {
   readonly groups: readonly GroupCoverage[];
 }
 
+/** By how many nats of a row held-out rows become more probable, on average, and the standard error. */
+export interface Gain {
+  readonly gain: number;
+  readonly standardError: number;
+}
+
+/** A step from a linear model to the mixture. */
+export interface GainStep extends Gain {
+  readonly name: string;
+}
+
+/** What the mixture gains over a linear model in a part of the rows: "20.1 to 24.5", or those of a class. */
+export interface GainPart extends Gain {
+  readonly rows: string;
+  readonly samples: number;
+}
+
+/** What the larger of two candidates that differ in their width alone gains. */
+export interface Growth extends Gain {
+  readonly from: string;
+  readonly to: string;
+  /** Whether another candidate is better than the larger one beyond chance. */
+  readonly behind: boolean;
+}
+
+/** A candidate, and how it did. */
+export interface CandidateReport {
+  readonly name: string;
+  /** Mean −log p of held-out rows; infinite where it was given up. */
+  readonly negativeLogLikelihood: number;
+  /** In the mixture. */
+  readonly weight: number;
+  /** The standard error of how far it is behind the best one. */
+  readonly standardError?: number;
+  /** Log evidence per row, relative to the greatest of all. */
+  readonly evidence?: number;
+}
+
+/** What held-out rows say of the portfolio. */
+export interface PortfolioReport {
+  readonly steps: readonly GainStep[];
+  readonly parts: readonly GainPart[];
+  /** What the mixture gains over a linear model. */
+  readonly overLinear?: Gain;
+  readonly wider?: Growth;
+  /** What the second half of the training brought to the rows that said when to stop. */
+  readonly longer?: number;
+}
+
 /** Everything a report shows. */
 export interface ReportData {
   readonly data: string;
@@ -97,11 +153,8 @@ export interface ReportData {
   readonly weights?: string;
   readonly columns: readonly ColumnNote[];
   /** What was tried, and with which weights it predicts together (default: one model). */
-  readonly candidates?: readonly {
-    readonly name: string;
-    readonly negativeLogLikelihood: number;
-    readonly weight: number;
-  }[];
+  readonly candidates?: readonly CandidateReport[];
+  readonly portfolio?: PortfolioReport;
   /** The network in a line: "13 → 32 → 32 → 1, tanh, 1,537 parameters". */
   readonly network: string;
   /** The structure of the posterior, and why it was chosen, in words. */

@@ -6,8 +6,8 @@ import { axis, chart, colour, figure, legend, type Sign, shareAxis } from "./cha
 import { type Html, html, name, short } from "./html.ts";
 import { spread, thin } from "./points.ts";
 
-/** More slices than this are not drawn, nor more categories of one. */
-const [mostSlices, mostCategories] = [12, 20];
+/** More slices than this are not drawn, nor more categories of one, nor more classes, nor more rows in the small picture of each class. */
+const [mostSlices, mostCategories, mostClasses, mostRows] = [12, 20, 30, 40];
 
 interface Step {
   /** Along the input; categories and dates not yet placed. */
@@ -60,11 +60,31 @@ export function sliceFigures(data: ReportData): Html[] {
     return [
       figure(
         html`${name(slice.input, 40)}`,
-        picture,
+        html`${picture}${eachClass(data, slice)}`,
         html`${what} as ${name(slice.input, 30)} alone changes, the other inputs at a typical row; where the ${data.task !== "classification" ? "inner band" : "band"} is wide, the network has seen too little.`,
       ),
     ];
   });
+}
+
+/** The same for each class, folded in where there are many. */
+function eachClass(data: ReportData, slice: Slice): Html | undefined {
+  const { classes = [], points } = slice;
+  if (classes.length < 2) return undefined;
+  const pictures = classes.slice(0, mostClasses).flatMap((own, label) => {
+    const one: Slice = {
+      ...slice,
+      ...own,
+      shownClass: own.name,
+      points: thin(points, mostRows).map(({ x, label: its }) => ({ x, y: Number(its === label) })),
+    };
+    const steps = readSteps(one);
+    if (steps.length === 0) return [];
+    return [slice.kind === "category" ? categories(data, one, steps) : curve(data, one, steps)];
+  });
+  const more = classes.length - mostClasses;
+  return html`<details class="classes"${classes.length <= 3 ? html` open=""` : undefined}><summary>Each of ${classes.length} classes</summary>
+<div class="small">${pictures}</div>${more > 0 ? html`<p>${more} classes more are not drawn.</p>` : undefined}</details>`;
 }
 
 /** The vertical axis, or for categories the horizontal one: the target, or the probability of the shown class. */

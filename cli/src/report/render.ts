@@ -5,6 +5,7 @@ import type { ReportData } from "../model/report-data.ts";
 import { reliabilityFigure, uncertaintyFigure } from "./charts-calibration.ts";
 import { classificationFigures } from "./charts-classification.ts";
 import { evidenceFigure, trainingFigure } from "./charts-fit.ts";
+import { portfolioFigures } from "./charts-portfolio.ts";
 import { regressionFigures } from "./charts-regression.ts";
 import { sliceFigures, sliceSigns } from "./charts-slices.ts";
 import { type Content, Html, html, name, short } from "./html.ts";
@@ -70,6 +71,8 @@ function* sections(data: ReportData): Steps<Section[]> {
   yield;
   const slices = sliceFigures(data);
   yield;
+  const portfolio = portfolioFigures(data);
+  yield;
   const rows = uncertainRows(data);
   yield;
   const nothing = absent("There are no held-out rows to show.");
@@ -108,6 +111,9 @@ function* sections(data: ReportData): Steps<Section[]> {
             content: guaranteeTable(data.guarantee, data.task),
           },
         ]),
+    ...(portfolio.length === 0
+      ? []
+      : [{ id: "portfolio", entry: "Portfolio", title: "The models that predict together", content: grid(portfolio) }]),
     {
       id: "fit",
       entry: "Prior and training",

@@ -91,6 +91,9 @@ p.none { color: var(--soft); }
 .facts div:first-child { border-top: 0; }
 .facts dt { font-weight: 600; } .facts dd { margin: 0; min-width: 0; }
 footer { color: var(--soft); font-size: .88rem; padding-top: 40px; padding-bottom: 48px; }
+.classes { margin-top: 8px; } .classes summary { font-size: .92rem; cursor: pointer; }
+.small { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 200px), 1fr)); gap: 8px; margin-top: 6px; }
+.small .chart { font-size: 18px; }
 @media print, screen and (min-width: 961px) {
   .lone { grid-column: 1 / -1; display: grid; grid-template-columns: minmax(0, 2.1fr) minmax(0, 1fr); grid-template-rows: auto auto 1fr; gap: 4px 28px; }
   .lone .chart { grid-row: 1 / -1; grid-column: 1; font-size: 9.5px; }
