@@ -161,7 +161,10 @@ export interface EncodedRows {
   readonly x: Float64Array;
   /** Of each row the columns whose values are unlike those of the training. */
   readonly unusual: readonly (readonly string[])[];
-  /** Of each row the cells without a value, by the place of their column among those that are not ignored. */
+  /**
+   * Of each row the cells without a value, or with a category that the training did not have, by the place of their column among those
+   * that are not ignored: what is predicted of these is the mixture over the training's values.
+   */
   readonly gaps: readonly (readonly number[])[];
 }
 

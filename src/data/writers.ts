@@ -17,8 +17,8 @@ const PERIODS: Readonly<Record<Exclude<DatePart, "trend">, number>> = { season: 
 /** Standard deviations from the mean, beyond which a value counts as that far: variances of larger ones would overflow. */
 const FARTHEST = 1e6;
 
-/** What a cell was: a value, perhaps unlike those of the training; a gap, perhaps where training had none; unreadable. */
-export type Written = "value" | "far" | "gap" | "new gap" | "unreadable";
+/** What a cell was: a value, perhaps unlike those of the training, or a category that it did not have; a gap, perhaps where training had none; unreadable. */
+export type Written = "value" | "far" | "unknown" | "gap" | "new gap" | "unreadable";
 
 /** Writes the inputs of a column. */
 export interface Writer {
@@ -84,7 +84,8 @@ export function writerOf(
       if (typeof value === "number") {
         if (column.missing) into[at + last] = 0;
         values.put(value, into, at);
-        return values.usual(value) ? "value" : "far";
+        if (values.usual(value)) return "value";
+        return value === UNKNOWN && column.kind === "category" ? "unknown" : "far";
       }
       if (options.refuse) {
         const what = value === null ? unreadableText(cell, column) : "no value";
@@ -109,11 +110,14 @@ export function unreadableText(cell: string, column: Exclude<ColumnEncoding, { k
   return shown;
 }
 
-/** Places among the categories; −1 for another text. */
+/** The place of a text that is not a category of the training. */
+const UNKNOWN = -1;
+
+/** Places among the categories. */
 function categoryValues({ categories, rest, fill, draws }: CategoryColumn, { rule }: WriterOptions): Values {
   const places = placesOf(categories);
   const missing = missingTest(rule, "texts");
-  const placeOf = (text: string) => places(text) ?? -1;
+  const placeOf = (text: string) => places(text) ?? UNKNOWN;
   return {
     read: (cell) => (missing(cell) ? undefined : placeOf(cell)),
     put(place, into, at) {

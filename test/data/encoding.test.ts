@@ -109,6 +109,20 @@ describe("columns", () => {
     expect(encodingOf([...named(12, 5), ...rare, "another"])).toMatchObject({ categories: { length: 32 }, rest: true });
   });
 
+  test("what an unknown category may be are the training's, by their shares: a gap", () => {
+    const cells = ["a", "a", "a", "b"];
+    const encoding = tableEncoding(
+      { names: ["c", "y"], rows: Array.from({ length: 40 }, (_, i) => [cells[i % 4], String(i)]) },
+      { target: "y" },
+    );
+    const { x, unusual, gaps } = encoding.encode([{ c: "d" }, { c: "b" }]);
+    expect([unusual, gaps]).toEqual([[["c"], []], [[0], []]]);
+    const drawn = encoding.draw(x.subarray(0, 2), gaps[0]);
+    expect(drawn).toHaveLength(2 * 16);
+    expect(drawn.filter((_, i) => i % 2 === 0).reduce((sum, one) => sum + one, 0)).toBe(12);
+    expect(drawn.filter((_, i) => i % 2 === 1).reduce((sum, one) => sum + one, 0)).toBe(4);
+  });
+
   test("categories have an input each, and an unknown one is 0 everywhere and unusual", () => {
     const encoding = encode({ c: count(12).map((i) => "abc"[i % 3]) });
     expect(encoding.inputs).toEqual(["c = a", "c = b", "c = c"]);

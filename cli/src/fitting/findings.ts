@@ -1,5 +1,6 @@
 // What is wrong with a fit, if something is, in plain words.
 
+import { missingTest, occurrences, placesOf } from "laplace-ts";
 import { gainText } from "../model/gain-text.ts";
 import type { Finding } from "../model/report-data.ts";
 import { partsOfHeldOut } from "./coverage.ts";
@@ -13,6 +14,9 @@ const MANY_FAR = 0.1;
 
 /** Nats per row of the second half of a training from which on a longer one is worth a try. */
 const LONGER = 0.005;
+
+/** The share of rows whose category has no input from which on that is said. */
+const MANY_RESTS = 0.1;
 
 /** Parts of the rows that are named. */
 const NAMED = 3;
@@ -59,6 +63,13 @@ export function findingsOf(fit: TableFit): Finding[] {
       "If a column is not known before the target is, leave it out: --ignore it.",
     );
   }
+  for (const { name, kept, different, share } of restsOf(fit).slice(0, NAMED)) {
+    add(
+      "warning",
+      `"${name}" has ${different.toLocaleString("en")} categories: the ${kept.toLocaleString("en")} most frequent have an input each; those of the other ${(100 * share).toFixed(0)} % of the rows share none, and what they differ by is not learned.`,
+      "Group them into fewer, such as regions or kinds, or add columns that say what tells them apart.",
+    );
+  }
   const coverage = metrics.intervalCoverage ?? metrics.setCoverage;
   const error = TOLERANCE * Math.sqrt((0.9 * 0.1) / heldOut.truth.length) + 0.01;
   const what = fit.task !== "classification" ? "intervals" : "sets of classes";
@@ -103,6 +114,21 @@ export function findingsOf(fit: TableFit): Finding[] {
     );
   }
   return findings;
+}
+
+/** Columns of which many rows have a category without an input. */
+function restsOf({ model, rows }: TableFit) {
+  return model.encoding.columns.flatMap((column) => {
+    if (column.kind !== "category" || !column.rest) return [];
+    const at = rows.names.indexOf(column.name);
+    const places = placesOf(column.categories);
+    const missing = missingTest(model.encoding.rule, "texts");
+    const cells = rows.rows.map((row) => row[at]).filter((cell) => !missing(cell));
+    const others = cells.filter((cell) => places(cell) === undefined);
+    const share = others.length / Math.max(1, cells.length);
+    const kept = column.categories.length;
+    return share > MANY_RESTS ? [{ name: column.name, kept, different: kept + occurrences(others).length, share }] : [];
+  });
 }
 
 const text = (value: number) => Number(value.toPrecision(2)).toString();
