@@ -116,7 +116,10 @@ describe("columns", () => {
       { target: "y" },
     );
     const { x, unusual, gaps } = encoding.encode([{ c: "d" }, { c: "b" }]);
-    expect([unusual, gaps]).toEqual([[["c"], []], [[0], []]]);
+    expect([unusual, gaps]).toEqual([
+      [["c"], []],
+      [[0], []],
+    ]);
     const drawn = encoding.draw(x.subarray(0, 2), gaps[0]);
     expect(drawn).toHaveLength(2 * 16);
     expect(drawn.filter((_, i) => i % 2 === 0).reduce((sum, one) => sum + one, 0)).toBe(12);

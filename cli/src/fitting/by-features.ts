@@ -21,7 +21,7 @@ import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
 import { aroundTrained } from "./by-evidence.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
-import { fromSample, startOf } from "./many-rows.ts";
+import { fromSample, MANY_ROWS, startOf } from "./many-rows.ts";
 import type { Learning } from "./network.ts";
 
 /** How random features are fitted. */
@@ -114,12 +114,12 @@ async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (
 }
 
 /** A posterior of numbers around the weights of the greatest evidence, which is exact: sums over the rows are made once. */
-async function fitExactly(recipe: FeaturesRecipe, { x, y }: Numbers, onShare: (share: number) => void) {
+async function fitExactly(recipe: FeaturesRecipe, { x, y, weights }: Numbers, onShare: (share: number) => void) {
   const { learning, memoryBudget } = recipe;
   const net = featuresNetwork(x.shape[1], learning.outputs, recipe);
   const { history, evidence } = await train(
     net,
-    { x, y },
+    { x, y, weights },
     {
       loss: learning.likelihood(1),
       optimizer: lastLayerEvidence({ tolerance: NATS }),
@@ -131,7 +131,7 @@ async function fitExactly(recipe: FeaturesRecipe, { x, y }: Numbers, onShare: (s
   await turn();
   const likelihood = learning.likelihood(evidence?.noise ?? 1);
   const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
-  const around = await aroundTrained(net, { x, y }, options, history);
+  const around = await aroundTrained(net, { x, y, weights }, options, history);
   onShare(1);
   return around;
 }
@@ -140,7 +140,9 @@ async function fitExactly(recipe: FeaturesRecipe, { x, y }: Numbers, onShare: (s
 export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   if (recipe.relevance) return fitRelevance(recipe, numbers, onShare);
   const { learning, precision, memoryBudget } = recipe;
-  if (precision === undefined && learning.classes === 0) return fitExactly(recipe, numbers, onShare);
+  // It has the features of all rows in memory.
+  const few = numbers.x.shape[0] <= MANY_ROWS;
+  if (few && precision === undefined && learning.classes === 0) return fitExactly(recipe, numbers, onShare);
   const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
   const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {

@@ -27,7 +27,7 @@ import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
 import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
-import type { CandidateReport, GuaranteeReport, PortfolioReport } from "../model/report-data.ts";
+import type { GuaranteeReport, PortfolioReport } from "../model/report-data.ts";
 import { cellsAt, columnAt, type Numbers, type Rows, rowsAt, tableOf } from "../model/rows.ts";
 import type { WeightColumn } from "../model/weight-cells.ts";
 import { inTurns, turn } from "../turn.ts";
@@ -35,17 +35,16 @@ import { candidatesFor } from "./candidates.ts";
 import { relevanceOf } from "./columns.ts";
 import { estimateOf, estimateText } from "./estimate.ts";
 import { Fitter } from "./fitter.ts";
-import { gainOf, longerOf, overLinearOf, partsOfGain, stepsOf, widerOf } from "./gains.ts";
 import { guaranteeOf } from "./guarantee.ts";
 import { type Importance, importanceOf } from "./importance.ts";
-import { type Counts, type Judged, judge } from "./judge.ts";
+import { type Counts, judge } from "./judge.ts";
 import { type Lanes, lanesOf } from "./lanes.ts";
 import { leaksOf } from "./leaks.ts";
 import { MANY_ROWS, MOST_HELD_OUT, someOf } from "./many-rows.ts";
 import { type Activation, learningOf } from "./network.ts";
-import type { Candidate } from "./portfolio.ts";
 import type { Course } from "./recipe.ts";
 import { weightedRows, weightText } from "./row-weights.ts";
+import { portfolioOf, type TriedCandidate, triedOf } from "./said.ts";
 import { scalesOf } from "./scales.ts";
 import { type SplitBy, splitOf } from "./split-by.ts";
 
@@ -85,12 +84,6 @@ export interface FitSettings {
   readonly cores?: number | undefined;
   /** How rows are held out: by a column of groups, or the last ones by a column of times (default: at random). */
   readonly split?: SplitBy | undefined;
-}
-
-/** A candidate, and how it did. */
-export interface TriedCandidate extends CandidateReport {
-  /** Its posteriors in the mixture. */
-  readonly members: number;
 }
 
 /** What a fit gives. */
@@ -230,53 +223,6 @@ export async function fitTable(
     temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,
     portfolio: portfolioOf(candidates, judged, heldOut, encoding),
-  };
-}
-
-/** The candidates, the best first. */
-function triedOf(candidates: readonly Candidate[], { mix, rows, evidences }: Judged): TriedCandidate[] {
-  const best = rows.each[mix.losses.indexOf(Math.min(...mix.losses))];
-  const greatest = Math.max(...evidences.filter((one) => one !== undefined));
-  return candidates
-    .map(({ name, seeds }, c) => {
-      const weight = mix.weights[c];
-      const [own, evidence] = [rows.each[c], evidences[c]];
-      return {
-        name,
-        negativeLogLikelihood: mix.losses[c],
-        weight,
-        members: weight > 0 ? seeds : 0,
-        ...(own !== undefined &&
-          best !== undefined && { standardError: gainOf(own, best, rows.weights).standardError }),
-        ...(evidence !== undefined && { evidence: evidence - greatest }),
-      };
-    })
-    .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood);
-}
-
-/** What held-out rows say of the portfolio. */
-function portfolioOf(
-  candidates: readonly Candidate[],
-  { rows, kept }: Judged,
-  { indices, mean, truth }: HeldOutRows,
-  { target }: TableEncoding,
-): PortfolioReport {
-  const classes = target.kind === "classes" ? target.classes : undefined;
-  const at = new Map(indices.map((place, i) => [place, (classes === undefined ? mean : truth)[i]]));
-  const overLinear = overLinearOf(candidates, rows);
-  const wider = widerOf(candidates, rows);
-  const longer = longerOf(kept.course);
-  return {
-    steps: stepsOf(candidates, rows),
-    parts: partsOfGain(
-      candidates,
-      rows,
-      rows.places.map((place) => at.get(place) ?? Number.NaN),
-      classes,
-    ),
-    ...(overLinear !== undefined && { overLinear }),
-    ...(wider !== undefined && { wider }),
-    ...(longer !== undefined && { longer }),
   };
 }
 
