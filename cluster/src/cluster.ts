@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import { OptionError } from "laplace-ts";
 import { type BurstOptions, type ExamplesReport, type Executor, inBursts, type Shards } from "laplace-ts/executor";
 import { BegunFit } from "./fits/begun.ts";
+import { storedTask } from "./fits/tasks.ts";
 import { Following } from "./following.ts";
 import { queueName } from "./queue/jobs.ts";
 import { withoutPassword } from "./queue/redis.ts";
@@ -86,7 +87,8 @@ class Machines implements Cluster {
     const first = jobs.next();
     if (first.done === true) return;
     const second = jobs.next();
-    if (second.done === true) {
+    // What another package asks for may take minutes, and is to be there again after a crash.
+    if (second.done === true && storedTask(shards.task) === undefined) {
       // The shard of a whole fit may be a stream, which only this thread has.
       const work = await inBursts(shards.task.begin(common), { signal });
       const tell = onProgress && ((examples: number) => onProgress({ examples }));

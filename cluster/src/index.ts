@@ -3,6 +3,7 @@
 export { type Cluster, type ClusterOptions, cluster } from "./cluster.ts";
 export { ShardError, StoreError, type StoreProblem } from "./errors.ts";
 export { type Swept, sweep } from "./fits/sweep.ts";
+export { defineTask, type OpenedWork, type StoredTask } from "./fits/tasks.ts";
 export { type PartOptions, part, UnfinishedError } from "./parts.ts";
 export { type ClusterNow, type FitNow, Watch } from "./queue/watching.ts";
 export { folderStore } from "./store/folder.ts";

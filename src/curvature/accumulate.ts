@@ -3,6 +3,7 @@
 import type { NDArray } from "../array/ndarray.ts";
 import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
 import { readDataset, totalWeight } from "../data/dataset.ts";
+import type { FarRows } from "../data/far.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { bytesOfPart, type Cut, cutOf, type Pulled } from "../network/cut.ts";
@@ -73,6 +74,8 @@ export interface DataShard<Own extends Batch = TargetedBatch> {
   readonly batches: Iterable<Own>;
   /** Whether its examples have weights. */
   readonly weighted: boolean;
+  /** Where its rows are, which are read before they are summed; there are no batches then. */
+  readonly far?: FarRows | undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 // A fit as rounds of shards: a pass through the data each, whose sums are added over a tree.
 
 import { checkData, type Data, isIterator } from "../data/batches.ts";
+import { checkFar, type FarData, fetched, isFar } from "../data/far.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
@@ -11,7 +12,7 @@ import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
 import { addSums } from "./add.ts";
 import { outputsApart } from "./outputs-apart.ts";
 import type { Plan } from "./plan.ts";
-import { lengthOfShard, shardsOf } from "./shards.ts";
+import { farShards, lengthOfShard, shardsOf } from "./shards.ts";
 
 /** What the shards of a pass have in common. */
 export interface PassOfFit {
@@ -32,10 +33,21 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
     const passes = passesOf(plan);
     const accumulatorFor = accumulatorsOf(plan, passes[number], prepared);
     const apart = number === passes.length - 1 ? outputsApart(plan, accumulatorFor(1).length) : 1;
-    return (shard) => sumsOver(where, { plan, accumulatorFor, apart, number }, shard, first);
+    const pass = { plan, accumulatorFor, apart, number };
+    return function* (shard) {
+      return yield* sumsOver(where, pass, yield* here(where, plan, shard), first);
+    };
   },
   add: ({ plan }, left, right) => addSums(left, right, plan.likelihood),
 };
+
+/** A shard with its rows, which are read now if they lie elsewhere. */
+function* here(where: string, plan: Plan, shard: DataShard): Steps<DataShard, number> {
+  if (shard.far === undefined) return shard;
+  const { far, ...rest } = shard;
+  const batches = [...targetedBatches(where, plan, yield* fetched(where, far, shard.most))];
+  return { ...rest, batches, weighted: batches[0].weights !== undefined };
+}
 
 /** Where a fit's shards are done, and what they are. */
 export interface SummaryOptions {
@@ -56,19 +68,28 @@ export interface SummaryOptions {
 export function* summarise(
   where: string,
   planned: Plan,
-  data: Data,
+  data: Data | FarData,
   { first = 0, on, length, adds = false }: SummaryOptions = {},
 ): Steps<Summary, number> {
-  checkData(where, data);
-  const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, data, adds);
+  const far = isFar(data) ? data : undefined;
+  if (far === undefined) checkData(where, data as Data);
+  else checkFar(where, far);
+  const near = (): Data => {
+    if (far === undefined) return data as Data;
+    throw new ValueError(
+      `${where}: "${planned.structure}" keeps or draws rows of the data, so they must be in memory: give { x, y }.`,
+    );
+  };
+  const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, near(), adds);
   const passes = passesOf(plan);
-  if (passes.length > 1 && isIterator(data)) {
+  if (far === undefined && passes.length > 1 && isIterator(near())) {
     throw new ValueError(
       `${where}: "${plan.structure}" goes through the data more than once, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or, where it takes one, a basis.`,
     );
   }
-  const kept = plan.keep?.(where, plan as never, data, first);
-  const inputs = plan.inputs?.of(plan.net.graph);
+  const kept = plan.keep?.(where, plan as never, near(), first);
+  // Nobody here sees rows that lie elsewhere.
+  const inputs = far === undefined ? plan.inputs?.of(plan.net.graph) : undefined;
   let before: Summary | undefined;
   let results: Curvature[] = [];
   for (const [number, pass] of passes.entries()) {
@@ -78,14 +99,18 @@ export function* summarise(
     const again = before !== undefined;
     const basis = before?.curvature ?? plan.basis;
     const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));
-    const batches = targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
+    const size = length ?? lengthOfShard(plan, number);
+    const jobs =
+      far === undefined
+        ? shardsOf(targetedBatches(where, plan, near(), again, (x) => again || inputs?.add(x)), size)
+        : farShards(where, far, size);
     const shards: Shards<PassOfFit, DataShard, Summary> = {
       where,
       task: sumTask,
       *prepare() {
         return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
       },
-      jobs: shardsOf(batches, length ?? lengthOfShard(plan, number)),
+      jobs,
       take: (place, sums, level) => tree.take(place, sums, level),
     };
     yield* shared(shards, on);

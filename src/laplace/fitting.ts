@@ -4,6 +4,7 @@ import { inspect } from "../array/ndarray.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan, withOwn } from "../curvature/plan.ts";
 import { summarise } from "../curvature/rounds.ts";
 import type { Data } from "../data/batches.ts";
+import type { FarData } from "../data/far.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
   checkBoolean,
@@ -102,11 +103,12 @@ export class Laplace<
 
   /**
    * A posterior: `posterior(await sum(data))`. The network is not changed, and changing it later does not change the posterior.
-   * @param data { x, y }, batches such as a DataLoader's, or a function that gives batches
+   * @param data { x, y }, batches such as a DataLoader's, or a function that gives batches; or data that lie elsewhere, which are read
+   *   where they are summed
    * @throws ShapeError, ValueError for bad data, or data that change between two passes; LaplaceError while the network is
    *   trained; MemoryBudgetError before anything is computed; the signal's reason
    */
-  async fit(data: Data, options: FitOptions = {}): Promise<Made> {
+  async fit(data: Data | FarData, options: FitOptions = {}): Promise<Made> {
     const { matrix } = this.#prior;
     if (matrix !== undefined) await inBursts(matrix.prepare(), { signal: options.signal });
     return this.#posterior(await this.#sum("fit", data, options));
@@ -117,7 +119,7 @@ export class Laplace<
    * of "ekfac" in a common `basis`, those of "monteCarlo" where each was told its place (`first`). Whether they are near a minimum is asked by `posterior`.
    * @throws as `fit`
    */
-  async sum(data: Data, options: FitOptions = {}): Promise<Fit> {
+  async sum(data: Data | FarData, options: FitOptions = {}): Promise<Fit> {
     return this.#sum("sum", data, options);
   }
 
@@ -144,7 +146,7 @@ export class Laplace<
     return { net, theta, likelihood, kind, samples, seed, sharing, basis: basis !== undefined };
   }
 
-  async #sum(where: string, data: Data, options: FitOptions): Promise<Fit> {
+  async #sum(where: string, data: Data | FarData, options: FitOptions): Promise<Fit> {
     checkOptions(where, options, ["onProgress", "signal", "first", "on"]);
     const shared = { on: readExecutor(where, options.on), first: readPlace(where, options), adds: where === "sum" };
     const bursts = readBursts(where, options);

@@ -145,7 +145,12 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
     const plan = { ...read, points, rows, basis: written.basis ? prepared : undefined };
     return { where, plan, number, prepared, first };
   },
-  writeJob: ({ batches, ...rest }) => ({ ...rest, batches: [...batches] }),
+  // Of rows that lie elsewhere, where they are.
+  writeJob: ({ batches, far, ...rest }) => ({
+    ...rest,
+    batches: [...batches],
+    ...(far !== undefined && { far: { at: far.at } }),
+  }),
   writeResult({ prepared }, { curvature, apart, inputs: _, ...rest }): WrittenSummary {
     const written = writeCurvature(curvature, arraysOf(prepared));
     return { ...rest, curvature: written, apart: apart?.map(columnSums) };

@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { savePosterior } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
-import { type ElsewhereSettings, elsewhere, shardOf, unfinished } from "../fitting/elsewhere.ts";
+import { type ElsewhereSettings, elsewhere, shardOf } from "../fitting/elsewhere.ts";
 import { fitTrained, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
 import { trainedFindings, trainedReport } from "../fitting/trained-report.ts";
 import { type Examples, examplesAt } from "../model/examples.ts";
@@ -34,6 +34,7 @@ import {
   withOnError,
   withTableOptions,
 } from "./options.ts";
+import { finishShard } from "./shard-part.ts";
 import { readTrained, type TrainedModel } from "./trained-model.ts";
 import { checkWidth, metadataOf } from "./trained-posterior.ts";
 
@@ -66,8 +67,8 @@ export function posteriorCommand(): Command {
 }
 
 /** The command that adds what others did. */
-export function mergeCommand(): Command {
-  const command = new Command("merge").description(
+export function mergePosteriorCommand(): Command {
+  const command = new Command("posterior").description(
     "add what laplace posterior --shard did, with the same options, and go on as that",
   );
   return withPosteriorOptions(command).action((path: string, data: string, options: Options) =>
@@ -154,7 +155,7 @@ async function run(path: string, data: string, options: Options, adding: boolean
   const machines = await elsewhere(options, adding);
   const fitting = fitTrained(network, fitted, held, reading, { ...options, on: machines?.on }).finally(machines?.close);
   if (options.shard !== undefined) {
-    await finishShard(fitting, options.shard, progress, json);
+    await finishShard(fitting, options.shard, "laplace merge", progress, json);
     return;
   }
   const fit = await fitting;
@@ -242,32 +243,6 @@ async function run(path: string, data: string, options: Options, adding: boolean
     printNote(
       "If the network was trained on the held-out rows, they flatter it: --test takes rows that it has not seen.",
     );
-}
-
-/** Says that a part of the sums is done. */
-async function finishShard(
-  fitting: Promise<unknown>,
-  [part, parts]: readonly [part: number, parts: number],
-  progress: Progress,
-  json: true | undefined,
-): Promise<void> {
-  const left = await fitting.then(
-    () => undefined,
-    async (error: unknown) => {
-      const found = await unfinished(error);
-      if (found === undefined) throw error;
-      return found;
-    },
-  );
-  progress.done();
-  if (json) printJson({ part, parts, missing: left?.missing ?? 0 });
-  else {
-    const rest =
-      left === undefined
-        ? "all shards are done: laplace merge adds them"
-        : `of ${left.shards} shards in all, ${left.missing} are left to others; then laplace merge adds them`;
-    process.stdout.write(`${line("part", `${part} of ${parts} is done; ${rest}`)}\n`);
-  }
 }
 
 const noiseText = (

@@ -60,7 +60,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const { fitter, candidates, approximation, n, seed, how, onProgress } = judging;
   const { part: test, rest } = fitter.split.divide(range(n), single, seed);
   if (rest.length < FEWEST_TRAINING) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
-  const prepared = await fitter.prepare(rest);
+  const [prepared, everything] = await fitter.prepareAll([rest, range(n)]);
   const stages = candidates.length + 2;
   const { mix, trials, division, validation } = await mixByShare(
     judging,
@@ -74,7 +74,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const at = (stage: number) => (share: number) => onProgress("fitting", (candidates.length + stage + share) / stages);
   const judged = await fitMix(judging, mix, prepared, rounds, unseen, at(0));
   const folds = [await fitter.fold(judged.model, division.part.length, test, rest)];
-  const kept = await fitMix(judging, mix, await fitter.prepare(range(n)), rounds, unseen, at(1));
+  const kept = await fitMix(judging, mix, everything, rounds, unseen, at(1));
   const held = test.length.toLocaleString("en");
   return {
     mix,
@@ -101,8 +101,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   });
   const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
-  const prepared: Prepared[] = [];
-  for (const rest of rests) prepared.push(await fitter.prepare(rest));
+  const prepared = await fitter.prepareAll([...rests, range(n)]);
   const fitFolds = async (places: readonly number[], left: readonly number[], at: (share: number) => number) => {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
     const jobs = tasks.map(({ k, c }) => {
@@ -143,8 +142,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const model = await inTurns(withFar(models[k], prepared[k], others));
     folds.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
   }
-  const everything = await fitter.prepare(range(n));
-  const kept = await fitMix(judging, mix, everything, undefined, Math.max(...unseen), (share) =>
+  const kept = await fitMix(judging, mix, prepared[count], undefined, Math.max(...unseen), (share) =>
     onProgress("all rows", (count + 2 * share) / stages),
   );
   const unseenBy = async (k: number): Promise<Unseen> => {

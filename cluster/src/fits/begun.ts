@@ -1,7 +1,7 @@
 // The part of whoever asks for a fit: to write what is to be done, to see what is missing, and to collect what came of it.
 
 import { readSafetensors, writeSafetensors } from "laplace-ts";
-import { readResult, type Safetensors, type Shards, StoredWork, writeJob, writeWork } from "laplace-ts/executor";
+import type { Safetensors, Shards } from "laplace-ts/executor";
 import { getContent, putContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
@@ -10,6 +10,7 @@ import type { Run } from "./blocks.ts";
 import { type FitOfShards, missingOf, nameOfFit, putFit, sumName } from "./fit.ts";
 import { Counts, PAGE, putPage } from "./shards.ts";
 import { beginning, use } from "./sweep.ts";
+import { jobFile, type OpenedWork, openWork, resultOf, workFile } from "./tasks.ts";
 
 /** Shards whose data are written at the same time. */
 const AT_ONCE = 16;
@@ -31,7 +32,7 @@ export class BegunFit<Common, Job, Result> {
   readonly #shards: Shards<Common, Job, Result>;
   readonly #common: Common;
   readonly #by: string;
-  #work: Promise<StoredWork> | undefined;
+  #work: Promise<OpenedWork> | undefined;
 
   private constructor(store: Store, shards: Shards<Common, Job, Result>, common: Common, fit: FitOfShards, by: string) {
     this.#store = store;
@@ -67,10 +68,9 @@ export class BegunFit<Common, Job, Result> {
     jobs: Iterable<Job>,
     { by, mixBuilds, signal }: BeginOptions,
   ): Promise<BegunFit<Common, Job, Result>> {
-    const { where, task } = shards;
     const put = (bytes: Uint8Array) => putContent(store, bytes);
     const files: string[] = [];
-    const written = await writeWork(where, task, common, async (bytes) => {
+    const written = await workFile(shards, common, async (bytes) => {
       const digest = await put(bytes);
       files.push(digest);
       return digest;
@@ -84,7 +84,7 @@ export class BegunFit<Common, Job, Result> {
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();
-        const one = writeJob(where, task, job);
+        const one = jobFile(shards, job);
         if (digests.length === PAGE) {
           await Promise.all(writing);
           pages.push(await putPage(store, digests));
@@ -135,8 +135,8 @@ export class BegunFit<Common, Job, Result> {
    */
   async collect(): Promise<boolean> {
     const { shards } = this.fit;
-    const { take, task, where } = this.#shards;
-    const read = (contents: Safetensors) => readResult(where, task, this.#common, contents);
+    const { take, task } = this.#shards;
+    const read = (contents: Safetensors) => resultOf(this.#shards, this.#common, contents);
     let whole = true;
     for (let first = 0; first < shards; ) {
       // The largest subtree that begins here and is whole; of results that do not add, one.
@@ -165,8 +165,8 @@ export class BegunFit<Common, Job, Result> {
     return sum;
   }
 
-  async #open(): Promise<StoredWork> {
+  async #open(): Promise<OpenedWork> {
     const contents = readSafetensors(await getContent(this.#store, this.fit.work));
-    return StoredWork.open(contents, (digest) => getContent(this.#store, digest));
+    return openWork(contents, (digest) => getContent(this.#store, digest));
   }
 }

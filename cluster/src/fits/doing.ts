@@ -1,7 +1,7 @@
 // A worker's part of a fit: some shards, and the sums over the tree that can be made with them.
 
 import { readSafetensors } from "laplace-ts";
-import { type BurstOptions, type ExamplesReport, type Safetensors, StoredWork } from "laplace-ts/executor";
+import type { BurstOptions, ExamplesReport, Safetensors } from "laplace-ts/executor";
 import { StoreError } from "../errors.ts";
 import { getContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
@@ -10,15 +10,16 @@ import { arithmetic, MIXED } from "./arithmetic.ts";
 import type { Block } from "./blocks.ts";
 import { type FitOfShards, getFit, sumName } from "./fit.ts";
 import { Pages } from "./shards.ts";
+import { type OpenedWork, openWork } from "./tasks.ts";
 
 /** A fit whose shards this process does. */
 export class FitWork {
   readonly #store: Store;
   readonly #fit: FitOfShards;
-  readonly #work: StoredWork;
+  readonly #work: OpenedWork;
   readonly #pages: Pages;
 
-  private constructor(store: Store, fit: FitOfShards, work: StoredWork) {
+  private constructor(store: Store, fit: FitOfShards, work: OpenedWork) {
     this.#store = store;
     this.#fit = fit;
     this.#work = work;
@@ -35,7 +36,7 @@ export class FitWork {
       );
     }
     const contents = readSafetensors(await getContent(store, fit.work));
-    const work = await StoredWork.open(contents, (digest) => getContent(store, digest));
+    const work = await openWork(contents, (digest) => getContent(store, digest));
     return new FitWork(store, fit, work);
   }
 
