@@ -5,7 +5,6 @@ import { hostname } from "node:os";
 import { OptionError } from "laplace-ts";
 import { type BurstOptions, type ExamplesReport, type Executor, inBursts, type Shards } from "laplace-ts/executor";
 import { BegunFit } from "./fits/begun.ts";
-import { storedTask } from "./fits/tasks.ts";
 import { Following } from "./following.ts";
 import { queueName } from "./queue/jobs.ts";
 import { withoutPassword } from "./queue/redis.ts";
@@ -15,6 +14,7 @@ import { identityOf } from "./store/identity.ts";
 import { openStore, type StoreAddress } from "./store/open.ts";
 import { retrying } from "./store/retrying.ts";
 import type { Store } from "./store/store.ts";
+import { storedTask } from "./tasks.ts";
 
 /** Options of `cluster`. */
 export interface ClusterOptions {

@@ -3,7 +3,6 @@
 import type { NDArray } from "../array/ndarray.ts";
 import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
 import { readDataset, totalWeight } from "../data/dataset.ts";
-import type { FarRows } from "../data/far.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { bytesOfPart, type Cut, cutOf, type Pulled } from "../network/cut.ts";
@@ -74,8 +73,16 @@ export interface DataShard<Own extends Batch = TargetedBatch> {
   readonly batches: Iterable<Own>;
   /** Whether its examples have weights. */
   readonly weighted: boolean;
-  /** Where its rows are, which are read before they are summed; there are no batches then. */
-  readonly far?: FarRows | undefined;
+  /** Where its rows lie, if that is elsewhere: there are no batches then. */
+  readonly far?: FarShard | undefined;
+}
+
+/** Rows of a shard that lie elsewhere. */
+export interface FarShard {
+  /** Where, as a plain value. */
+  readonly at: unknown;
+  /** Reads so many rows, in steps that wait. @throws what reading throws; ShapeError, ValueError for bad data */
+  here(where: string, plan: Plan, count: number): Steps<Pick<DataShard, "batches" | "weighted">, number>;
 }
 
 /**

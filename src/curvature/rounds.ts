@@ -1,18 +1,18 @@
 // A fit as rounds of shards: a pass through the data each, whose sums are added over a tree.
 
 import { checkData, type Data, isIterator } from "../data/batches.ts";
-import { checkFar, type FarData, fetched, isFar } from "../data/far.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
 import { Tree } from "../shards/tree.ts";
 import type { Curvature } from "../structures/curvature.ts";
-import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
+import { type DataShard, type PlannedPass, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
 import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
 import { addSums } from "./add.ts";
+import type { FarData } from "./far.ts";
 import { outputsApart } from "./outputs-apart.ts";
 import type { Plan } from "./plan.ts";
-import { farShards, lengthOfShard, shardsOf } from "./shards.ts";
+import { lengthOfShard, shardsOf } from "./shards.ts";
 
 /** What the shards of a pass have in common. */
 export interface PassOfFit {
@@ -26,6 +26,10 @@ export interface PassOfFit {
   readonly first: number;
 }
 
+/** Data that lie elsewhere; undefined for others. */
+const farOf = (data: Data | FarData): FarData | undefined =>
+  typeof (data as Partial<FarData> | null)?.farShards === "function" ? (data as FarData) : undefined;
+
 /** Sums over a shard. */
 export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
   name: "sum",
@@ -33,20 +37,16 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
     const passes = passesOf(plan);
     const accumulatorFor = accumulatorsOf(plan, passes[number], prepared);
     const apart = number === passes.length - 1 ? outputsApart(plan, accumulatorFor(1).length) : 1;
-    const pass = { plan, accumulatorFor, apart, number };
-    return function* (shard) {
-      return yield* sumsOver(where, pass, yield* here(where, plan, shard), first);
-    };
+    return (shard) => sumsOf(where, { plan, accumulatorFor, apart, number }, shard, first);
   },
   add: ({ plan }, left, right) => addSums(left, right, plan.likelihood),
 };
 
-/** A shard with its rows, which are read now if they lie elsewhere. */
-function* here(where: string, plan: Plan, shard: DataShard): Steps<DataShard, number> {
-  if (shard.far === undefined) return shard;
-  const { far, ...rest } = shard;
-  const batches = [...targetedBatches(where, plan, yield* fetched(where, far, shard.most))];
-  return { ...rest, batches, weighted: batches[0].weights !== undefined };
+/** The sums over a shard, whose rows are read now if they lie elsewhere. */
+function* sumsOf(where: string, pass: PlannedPass, shard: DataShard, first: number): Steps<Summary, number> {
+  const { far, most } = shard;
+  const here = far === undefined ? shard : { ...shard, ...(yield* far.here(where, pass.plan, most)) };
+  return yield* sumsOver(where, pass, here, first);
 }
 
 /** Where a fit's shards are done, and what they are. */
@@ -68,26 +68,21 @@ export interface SummaryOptions {
 export function* summarise(
   where: string,
   planned: Plan,
-  data: Data | FarData,
+  given: Data | FarData,
   { first = 0, on, length, adds = false }: SummaryOptions = {},
 ): Steps<Summary, number> {
-  const far = isFar(data) ? data : undefined;
-  if (far === undefined) checkData(where, data as Data);
-  else checkFar(where, far);
-  const near = (): Data => {
-    if (far === undefined) return data as Data;
-    throw new ValueError(
-      `${where}: "${planned.structure}" keeps or draws rows of the data, so they must be in memory: give { x, y }.`,
-    );
-  };
-  const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, near(), adds);
+  const far = farOf(given);
+  const data = given as Data;
+  if (far === undefined) checkData(where, data);
+  else if (planned.draw !== undefined || planned.keep !== undefined) far.near(where, planned.structure);
+  const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, data, adds);
   const passes = passesOf(plan);
-  if (far === undefined && passes.length > 1 && isIterator(near())) {
+  if (passes.length > 1 && isIterator(data)) {
     throw new ValueError(
       `${where}: "${plan.structure}" goes through the data more than once, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself; or, where it takes one, a basis.`,
     );
   }
-  const kept = plan.keep?.(where, plan as never, near(), first);
+  const kept = plan.keep?.(where, plan as never, data, first);
   // Nobody here sees rows that lie elsewhere.
   const inputs = far === undefined ? plan.inputs?.of(plan.net.graph) : undefined;
   let before: Summary | undefined;
@@ -100,17 +95,14 @@ export function* summarise(
     const basis = before?.curvature ?? plan.basis;
     const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));
     const size = length ?? lengthOfShard(plan, number);
-    const jobs =
-      far === undefined
-        ? shardsOf(targetedBatches(where, plan, near(), again, (x) => again || inputs?.add(x)), size)
-        : farShards(where, far, size);
+    const batches = () => targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
     const shards: Shards<PassOfFit, DataShard, Summary> = {
       where,
       task: sumTask,
       *prepare() {
         return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
       },
-      jobs,
+      jobs: far === undefined ? shardsOf(batches(), size) : (far.farShards(where, size) as Iterable<DataShard>),
       take: (place, sums, level) => tree.take(place, sums, level),
     };
     yield* shared(shards, on);

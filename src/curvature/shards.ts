@@ -1,8 +1,6 @@
 // How the data of a fit are cut into shards: by the number of examples and by sizes alone.
 
 import { NDArray } from "../array/ndarray.ts";
-import type { FarData } from "../data/far.ts";
-import { ValueError } from "../errors.ts";
 import type { Batch } from "../network/run.ts";
 import { type DataShard, passBytes } from "./accumulate.ts";
 import { dryAccumulators, passesOf } from "./accumulators.ts";
@@ -71,20 +69,6 @@ export function* shardsOf<Own extends Batch>(batches: Iterable<Own>, length: num
     }
   }
   if (own.length > 0) yield taken();
-}
-
-/** Data that lie elsewhere as shards of so many examples, which say where theirs are. @throws ValueError where there would be one */
-export function* farShards(where: string, data: FarData, length: number): Generator<DataShard<never>> {
-  const { examples } = data;
-  if (length === Number.POSITIVE_INFINITY) {
-    throw new ValueError(
-      `${where}: a curvature of more than ${MOST_NUMBERS} numbers is summed in one piece, so its data must be in memory. Choose fewer weights ("lastLayer") or "diagonal", or give { x, y }.`,
-    );
-  }
-  for (let start = 0; start < examples; start += length) {
-    const most = Math.min(length, examples - start);
-    yield { start, most, batches: [], weighted: false, far: data.rowsAt(start, start + most) };
-  }
 }
 
 /** Batches as one shard. */

@@ -2,8 +2,8 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import type { DataShard } from "../curvature/accumulate.ts";
+import { type FarRows, farShard } from "../curvature/far.ts";
 import type { Plan } from "../curvature/plan.ts";
-import type { FarRows } from "../data/far.ts";
 import { FileError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
@@ -57,7 +57,7 @@ function readShard(where: string, value: unknown, { net, likelihood, targeted, r
       throw malformed("its rows lie elsewhere, and cannot be read");
     }
     const { at } = Object(far) as FarRows;
-    return { start, most, weighted, batches: [], far: { at, read: () => read(at) } };
+    return { start, most, weighted, batches: [], far: farShard({ at, read: () => read(at) }) };
   }
   let largest = 0;
   for (const batch of batches as unknown[]) {

@@ -219,6 +219,11 @@ export class Work {
 
   /** Does a shard. @throws what its task throws; the signal's reason */
   async do(job: never, options: BurstOptions<ExamplesReport> = {}): Promise<unknown> {
+    if ((job as Partial<DataShard>).far !== undefined) {
+      throw new LaplaceError(
+        "These data are read where they lie: by this thread, or by cluster() and part() of laplace-ts-cluster, not by workers().",
+      );
+    }
     return this.#write(await inBursts(reportingExamples(this.#do(job)), options));
   }
 }

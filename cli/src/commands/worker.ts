@@ -74,7 +74,7 @@ async function run(options: Options): Promise<void> {
     mixBuilds,
     metrics,
     name,
-    imports: [...options.import, fileURLToPath(new URL("../fitting/job-machine.js", import.meta.url))],
+    imports: [...options.import, fileURLToPath(new URL("./machine-tasks.js", import.meta.url))],
     signal: stop.signal,
     onEvent: (event) => process.stdout.write(`${options.json ? jsonLine(event) : textLine(event)}\n`),
   }).catch((error: unknown) => {

@@ -1,16 +1,17 @@
 // The part of whoever asks for a fit: to write what is to be done, to see what is missing, and to collect what came of it.
 
 import { readSafetensors, writeSafetensors } from "laplace-ts";
-import type { Safetensors, Shards } from "laplace-ts/executor";
+import type { FarRows, Safetensors, Shards } from "laplace-ts/executor";
+import { indexOf } from "../data/reading.ts";
 import { getContent, putContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
+import { jobFile, type OpenedWork, openWork, resultOf, workFile } from "../tasks.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
 import type { Run } from "./blocks.ts";
 import { type FitOfShards, missingOf, nameOfFit, putFit, sumName } from "./fit.ts";
 import { Counts, PAGE, putPage } from "./shards.ts";
 import { beginning, use } from "./sweep.ts";
-import { jobFile, type OpenedWork, openWork, resultOf, workFile } from "./tasks.ts";
 
 /** Shards whose data are written at the same time. */
 const AT_ONCE = 16;
@@ -91,6 +92,9 @@ export class BegunFit<Common, Job, Result> {
           digests = [];
         }
         examples.add(one.examples);
+        // What its rows are found by is needed as long as the fit is.
+        const index = indexOf((Object(job) as { readonly far?: FarRows }).far?.at);
+        if (index !== undefined && !files.includes(index)) files.push(index);
         const [page, place] = [digests, digests.push("") - 1];
         const written = put(writeSafetensors(one.tensors, one.metadata)).then((digest) => {
           page[place] = digest;

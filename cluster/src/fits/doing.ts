@@ -2,15 +2,16 @@
 
 import { readSafetensors } from "laplace-ts";
 import type { BurstOptions, ExamplesReport, Safetensors } from "laplace-ts/executor";
+import { readRows } from "../data/reading.ts";
 import { StoreError } from "../errors.ts";
 import { getContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
+import { type OpenedWork, openWork } from "../tasks.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
 import type { Block } from "./blocks.ts";
 import { type FitOfShards, getFit, sumName } from "./fit.ts";
 import { Pages } from "./shards.ts";
-import { type OpenedWork, openWork } from "./tasks.ts";
 
 /** A fit whose shards this process does. */
 export class FitWork {
@@ -60,7 +61,8 @@ export class FitWork {
       const { onProgress, signal } = options;
       const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
       const job = readSafetensors(await getContent(this.#store, await this.#pages.digest(shard)));
-      const result = await this.#work.do(job, { signal, onProgress: tell });
+      const read = (at: unknown) => readRows(this.#store, at);
+      const result = await this.#work.do(job, { signal, onProgress: tell, read });
       done += examples.of(shard, shard + 1);
       return result;
     };

@@ -2,8 +2,7 @@
 
 import { FileError } from "laplace-ts";
 import {
-  type BurstOptions,
-  type ExamplesReport,
+  type DoOptions,
   type GetFile,
   type PutFile,
   readResult,
@@ -15,14 +14,14 @@ import {
   writeJob,
   writeWork,
 } from "laplace-ts/executor";
-import { StoreError } from "../errors.ts";
+import { StoreError } from "./errors.ts";
 
 /** Work that was written, opened by whoever does its shards. */
 export interface OpenedWork {
   /** Whether results are sums, which are added over the tree. */
   readonly adds: boolean;
   /** Does a shard. @throws what its task throws; the signal's reason */
-  do(job: Safetensors, options?: BurstOptions<ExamplesReport>): Promise<Safetensors>;
+  do(job: Safetensors, options?: DoOptions): Promise<Safetensors>;
   /** Adds results of neighbours, the left one's first. */
   add(left: Safetensors, right: Safetensors): Safetensors;
 }
