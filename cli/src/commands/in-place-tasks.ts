@@ -101,7 +101,7 @@ function pieces<Settings, Found>(
       };
     },
     writeWork: async ({ file, settings }, put) => contentsOf({ table: await put(file), settings }),
-    // What is read is no example of a fit.
+    // Pieces are not examples of a fit.
     writeJob: ([first, end]) => ({ ...contentsOf([first, end]), examples: 0 }),
     readResult: (_, contents) => valueFrom(WHERE, contents) as Found,
     async open(contents, get) {

@@ -78,7 +78,7 @@ function readStored(message: unknown, numbers: JobMessage["numbers"]): Job {
     if (!arePlaces(division.part, numbers.rows) || !arePlaces(division.rest, numbers.rows)) {
       throw malformed("it divides other rows than there are");
     }
-    if (rounds !== undefined && !isCount(rounds)) throw malformed("its number of rounds is none");
+    if (rounds !== undefined && !isCount(rounds)) throw malformed("its number of rounds cannot be one");
     if (!["rounds", "evidence", "features"].includes(recipe.by)) throw malformed("its recipe is not known");
     return readJob({ ...written, numbers } as JobMessage);
   });

@@ -74,7 +74,7 @@ export const digestTask: StoredTask<readonly ObjectIdentity[], SomeBlocks, Uint3
     };
   },
   writeWork: async (objects) => contentsOf(objects),
-  // A block is no example of a fit.
+  // Blocks are not examples of a fit.
   writeJob: (job) => ({ ...contentsOf(job), examples: 0 }),
   readResult(_, contents) {
     const words = valueFrom(WHERE, contents);

@@ -15,7 +15,7 @@ export interface Index extends Contents {
   readonly objects: readonly CheckedObject[];
 }
 
-/** Opens an index: gives what reads rows from one to before another. @throws FileError for an index that is none of its own */
+/** Opens an index: gives what reads rows from one to before another. @throws FileError for an index of another kind */
 export type Reader = (index: Index) => (first: number, end: number) => Promise<DatasetLike>;
 
 const readers = new Map<string, Reader>();
