@@ -105,8 +105,7 @@ const aloneIn = {
       ["passes.length > 1 && isIterator(data)", "false"],
       ["planned.draw === undefined", "true"],
       // Data that lie elsewhere are made by laplace-ts/executor.
-      ["const far = farOf(given);", "const far = undefined;"],
-      ["const { far, most } = shard;", "return yield* sumsOver(where, pass, shard, first);"],
+      ["...data.far?.(where, plan, number, length)", ""],
       ["plan.keep?.(where, plan, data, first)", "undefined"],
       ["if (pass.done?.(results.at(-1), results.at(-3))) break;", ""],
       ["results = results.slice(-2);", ""],

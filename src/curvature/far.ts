@@ -4,9 +4,11 @@
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
-import { type FarShard, targetedBatches } from "./accumulate.ts";
+import type { ShardTask } from "../shards/executor.ts";
+import { type DataShard, type FarShard, type Summary, targetedBatches } from "./accumulate.ts";
 import type { Plan } from "./plan.ts";
-import { MOST_NUMBERS } from "./shards.ts";
+import { type PassOfFit, sumTask } from "./rounds.ts";
+import { lengthOfShard, MOST_NUMBERS } from "./shards.ts";
 
 /** Some rows of data that lie elsewhere. */
 export interface FarRows {
@@ -26,10 +28,10 @@ export interface RowsElsewhere {
 
 /** Data that lie elsewhere, such as in files that all machines see: shards of a fit say where their rows are, and have none. */
 export interface FarData extends RowsElsewhere {
-  /** @internal Shards of so many examples. @throws ValueError where there would be one, or none */
-  farShards(where: string, length: number): Iterable<unknown>;
-  /** @internal @throws ValueError for a structure that keeps or draws rows of the data */
-  near(where: string, structure: string): never;
+  /** @internal Shards of so many examples, and what does them. @throws ValueError where there would be one, or none */
+  far(where: string, plan: Plan, number: number, length: number | undefined): unknown;
+  /** @internal Batches, for who needs them here. @throws ValueError */
+  [Symbol.iterator](): Iterator<DatasetLike>;
 }
 
 /** Rows of a shard, which are read when it is summed. */
@@ -42,6 +44,19 @@ export function farShard({ at, read }: FarRows): FarShard {
     },
   };
 }
+
+/** Sums over a shard, whose rows are read first where they lie elsewhere. */
+export const farTask: ShardTask<PassOfFit, DataShard, Summary> = {
+  ...sumTask,
+  *begin(pass) {
+    const sum = yield* sumTask.begin(pass);
+    return function* (shard) {
+      const { far, ...rest } = shard;
+      if (far === undefined) return yield* sum(shard);
+      return yield* sum({ ...rest, ...(yield* far.here(pass.where, pass.plan, shard.most)) });
+    };
+  },
+};
 
 /** Reads rows, in steps that wait. */
 function* fetched(where: string, { net }: Plan, read: FarRows["read"], count: number): Steps<DatasetLike, number> {
@@ -71,21 +86,24 @@ export function farData({ examples, rowsAt }: RowsElsewhere): FarData {
   return {
     examples,
     rowsAt,
-    *farShards(where, length) {
+    far(where, plan, number, length = lengthOfShard(plan, number)) {
       if (!(examples >= 1)) throw new ValueError(`${where}: there are no data: they have ${examples} examples.`);
       if (length === Number.POSITIVE_INFINITY) {
         throw new ValueError(
           `${where}: a curvature of more than ${MOST_NUMBERS} numbers is summed in one piece, so its data must be in memory. Choose fewer weights ("lastLayer") or "diagonal", or give { x, y }.`,
         );
       }
-      for (let start = 0; start < examples; start += length) {
-        const most = Math.min(length, examples - start);
-        yield { start, most, batches: [], weighted: false, far: farShard(rowsAt(start, start + most)) };
-      }
+      const jobs = function* (): Generator<DataShard> {
+        for (let start = 0; start < examples; start += length) {
+          const most = Math.min(length, examples - start);
+          yield { start, most, batches: [], weighted: false, far: farShard(rowsAt(start, start + most)) };
+        }
+      };
+      return { jobs: jobs(), task: farTask };
     },
-    near(where, structure) {
+    [Symbol.iterator]() {
       throw new ValueError(
-        `${where}: "${structure}" keeps or draws rows of the data, so they must be in memory: give { x, y }.`,
+        "These data lie elsewhere, and are read where a fit sums them; what keeps or draws rows of the data needs them in memory: give { x, y }.",
       );
     },
   };

@@ -26,6 +26,8 @@ export const keepData = (where: string, plan: Plan, data: Data, first: number) =
       `${where}: "${plan.structure}" goes through the data for each product, and an iterator can be gone through only once: give { x, y }, a list of batches, a DataLoader, or the generator function itself.`,
     );
   }
+  // Those that lie elsewhere say so before anything is summed.
+  if ("far" in data) (data as Iterable<DatasetLike>)[Symbol.iterator]();
   const copied = typeof data === "object" && (isDataset(data) || Array.isArray(data));
   const kept = copied ? copyOf(where, data as DatasetLike | readonly DatasetLike[]) : data;
   const model: Plan = { ...plan, net: plan.net.clone() };

@@ -6,7 +6,7 @@ import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
 import { Tree } from "../shards/tree.ts";
 import type { Curvature } from "../structures/curvature.ts";
-import { type DataShard, type PlannedPass, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
+import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
 import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
 import { addSums } from "./add.ts";
 import type { FarData } from "./far.ts";
@@ -26,10 +26,6 @@ export interface PassOfFit {
   readonly first: number;
 }
 
-/** Data that lie elsewhere; undefined for others. */
-const farOf = (data: Data | FarData): FarData | undefined =>
-  typeof (data as Partial<FarData> | null)?.farShards === "function" ? (data as FarData) : undefined;
-
 /** Sums over a shard. */
 export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
   name: "sum",
@@ -37,17 +33,10 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
     const passes = passesOf(plan);
     const accumulatorFor = accumulatorsOf(plan, passes[number], prepared);
     const apart = number === passes.length - 1 ? outputsApart(plan, accumulatorFor(1).length) : 1;
-    return (shard) => sumsOf(where, { plan, accumulatorFor, apart, number }, shard, first);
+    return (shard) => sumsOver(where, { plan, accumulatorFor, apart, number }, shard, first);
   },
   add: ({ plan }, left, right) => addSums(left, right, plan.likelihood),
 };
-
-/** The sums over a shard, whose rows are read now if they lie elsewhere. */
-function* sumsOf(where: string, pass: PlannedPass, shard: DataShard, first: number): Steps<Summary, number> {
-  const { far, most } = shard;
-  const here = far === undefined ? shard : { ...shard, ...(yield* far.here(where, pass.plan, most)) };
-  return yield* sumsOver(where, pass, here, first);
-}
 
 /** Where a fit's shards are done, and what they are. */
 export interface SummaryOptions {
@@ -68,13 +57,10 @@ export interface SummaryOptions {
 export function* summarise(
   where: string,
   planned: Plan,
-  given: Data | FarData,
+  data: Data | FarData,
   { first = 0, on, length, adds = false }: SummaryOptions = {},
 ): Steps<Summary, number> {
-  const far = farOf(given);
-  const data = given as Data;
-  if (far === undefined) checkData(where, data);
-  else if (planned.draw !== undefined || planned.keep !== undefined) far.near(where, planned.structure);
+  checkData(where, data);
   const plan = planned.draw === undefined ? planned : yield* planned.draw(where, planned, data, adds);
   const passes = passesOf(plan);
   if (passes.length > 1 && isIterator(data)) {
@@ -83,8 +69,7 @@ export function* summarise(
     );
   }
   const kept = plan.keep?.(where, plan as never, data, first);
-  // Nobody here sees rows that lie elsewhere.
-  const inputs = far === undefined ? plan.inputs?.of(plan.net.graph) : undefined;
+  const inputs = plan.inputs?.of(plan.net.graph);
   let before: Summary | undefined;
   let results: Curvature[] = [];
   for (const [number, pass] of passes.entries()) {
@@ -94,16 +79,17 @@ export function* summarise(
     const again = before !== undefined;
     const basis = before?.curvature ?? plan.basis;
     const tree = new Tree<Summary>((left, right) => addSums(left, right, plan.likelihood));
-    const size = length ?? lengthOfShard(plan, number);
-    const batches = () => targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
+    const batches = targetedBatches(where, plan, data, again, (x) => again || inputs?.add(x));
     const shards: Shards<PassOfFit, DataShard, Summary> = {
       where,
       task: sumTask,
       *prepare() {
         return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
       },
-      jobs: far === undefined ? shardsOf(batches(), size) : (far.farShards(where, size) as Iterable<DataShard>),
+      jobs: shardsOf(batches, length ?? lengthOfShard(plan, number)),
       take: (place, sums, level) => tree.take(place, sums, level),
+      // Of data that lie elsewhere.
+      ...((data as Partial<FarData>).far?.(where, plan, number, length) as object),
     };
     yield* shared(shards, on);
     const summary = tree.total();

@@ -1,9 +1,10 @@
 // Work in shards, on a worker: how what shards have in common goes there, and what comes of them goes back.
 
 import type { DataShard, Summary } from "../curvature/accumulate.ts";
+import { farTask } from "../curvature/far.ts";
 import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
 import { readPlan } from "../curvature/plan.ts";
-import { type PassOfFit, sumTask } from "../curvature/rounds.ts";
+import type { PassOfFit } from "../curvature/rounds.ts";
 import { LaplaceError } from "../errors.ts";
 import { type CandidateJob, type CandidateRows, type CandidatesOf, candidatesTask } from "../evaluation/candidates.ts";
 import { predictedRows } from "../evaluation/evaluate.ts";
@@ -104,7 +105,7 @@ interface WrittenSummary extends Omit<Summary, "curvature" | "apart"> {
 
 /** Sums of a fit over a shard of its data. */
 const sums: Codec<PassOfFit, DataShard, Summary> = {
-  task: sumTask,
+  task: farTask,
   async write({ where, plan, number, prepared, first }, keep): Promise<WrittenPass> {
     const { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, points, rows, basis } = plan;
     return {
