@@ -1,6 +1,7 @@
 // laplace-ts/executor: what executors of one's own need, which have shards done beyond this process: their work as files.
 
-export { type FarData, type FarRows, farData, type RowsElsewhere } from "./curvature/far.ts";
+export { farData } from "./curvature/far.ts";
+export type { FarData, FarRows, RowsElsewhere } from "./data/far-data.ts";
 export { addNumberEvidence, formatByEvidence, type NumberEvidence, numberEvidence } from "./data/number-format.ts";
 export type { Safetensors } from "./io/safetensors.ts";
 export { version } from "./io/version.ts";

@@ -2,6 +2,7 @@
 // themselves, so that programs without them have none of it.
 
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
+import type { FarData, FarRows, RowsElsewhere } from "../data/far-data.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { ShardTask } from "../shards/executor.ts";
@@ -9,30 +10,6 @@ import { type DataShard, type FarShard, type Summary, targetedBatches } from "./
 import type { Plan } from "./plan.ts";
 import { type PassOfFit, sumTask } from "./rounds.ts";
 import { lengthOfShard, MOST_NUMBERS } from "./shards.ts";
-
-/** Some rows of data that lie elsewhere. */
-export interface FarRows {
-  /** Where they are: names and numbers, as a plain value, which goes to whoever reads them. */
-  readonly at: unknown;
-  /** Reads them here. @throws what is wrong with them: rows that are missing, or are not those that were there */
-  read(): Promise<DatasetLike>;
-}
-
-/** Rows that lie elsewhere, in order. */
-export interface RowsElsewhere {
-  /** How many there are. */
-  readonly examples: number;
-  /** Rows from one to before another. */
-  rowsAt(first: number, end: number): FarRows;
-}
-
-/** Data that lie elsewhere, such as in files that all machines see: shards of a fit say where their rows are, and have none. */
-export interface FarData extends RowsElsewhere {
-  /** @internal Shards of so many examples, and what does them. @throws ValueError where there would be one, or none */
-  far(where: string, plan: Plan, number: number, length: number | undefined): unknown;
-  /** @internal Batches, for who needs them here. @throws ValueError */
-  [Symbol.iterator](): Iterator<DatasetLike>;
-}
 
 /** Rows of a shard, which are read when it is summed. */
 export function farShard({ at, read }: FarRows): FarShard {
@@ -86,7 +63,7 @@ export function farData({ examples, rowsAt }: RowsElsewhere): FarData {
   return {
     examples,
     rowsAt,
-    far(where, plan, number, length = lengthOfShard(plan, number)) {
+    far(where, plan, number, length = lengthOfShard(plan as Plan, number)) {
       if (!(examples >= 1)) throw new ValueError(`${where}: there are no data: they have ${examples} examples.`);
       if (length === Number.POSITIVE_INFINITY) {
         throw new ValueError(

@@ -1,6 +1,7 @@
 // A fit as rounds of shards: a pass through the data each, whose sums are added over a tree.
 
 import { checkData, type Data, isIterator } from "../data/batches.ts";
+import type { FarData } from "../data/far-data.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
@@ -9,7 +10,6 @@ import type { Curvature } from "../structures/curvature.ts";
 import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
 import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
 import { addSums } from "./add.ts";
-import type { FarData } from "./far.ts";
 import { outputsApart } from "./outputs-apart.ts";
 import type { Plan } from "./plan.ts";
 import { lengthOfShard, shardsOf } from "./shards.ts";

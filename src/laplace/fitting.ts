@@ -1,10 +1,10 @@
 // From a trained network to a fit, and to a posterior over its weights.
 
 import { inspect } from "../array/ndarray.ts";
-import type { FarData } from "../curvature/far.ts";
 import { type PlaceOptions, type Plan, readPlace, readPlan, withOwn } from "../curvature/plan.ts";
 import { summarise } from "../curvature/rounds.ts";
 import type { Data } from "../data/batches.ts";
+import type { FarData } from "../data/far-data.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
   checkBoolean,

@@ -2,8 +2,9 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import type { DataShard } from "../curvature/accumulate.ts";
-import { type FarRows, farShard } from "../curvature/far.ts";
+import { farShard } from "../curvature/far.ts";
 import type { Plan } from "../curvature/plan.ts";
+import type { FarRows } from "../data/far-data.ts";
 import { FileError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";

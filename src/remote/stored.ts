@@ -2,7 +2,7 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import type { DataShard } from "../curvature/accumulate.ts";
-import type { FarRows } from "../curvature/far.ts";
+import type { FarRows } from "../data/far-data.ts";
 import { FileError, LaplaceError } from "../errors.ts";
 import type { Json } from "../io/json.ts";
 import { networkJson } from "../io/networks.ts";

@@ -222,7 +222,7 @@ export class Work {
   async do(job: never, options: BurstOptions<ExamplesReport> = {}): Promise<unknown> {
     if ((job as Partial<DataShard>).far !== undefined) {
       throw new LaplaceError(
-        "These data are read where they lie: by this thread, or by cluster() and part() of laplace-ts-cluster, not by workers().",
+        "These data are read where they lie: by this thread, or by machines of laplace-ts-cluster, and not by workers().",
       );
     }
     return this.#write(await inBursts(reportingExamples(this.#do(job)), options));

@@ -2,7 +2,8 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type FarData, farData, type RowsElsewhere } from "../../src/curvature/far.ts";
+import { farData } from "../../src/curvature/far.ts";
+import type { FarData, RowsElsewhere } from "../../src/data/far-data.ts";
 import { chain, dense, laplace, tanh, workers } from "../../src/index.ts";
 import { bringAll } from "../../src/structures/all.ts";
 import { type Case, cases, given, permuting } from "./given.ts";

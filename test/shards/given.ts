@@ -3,9 +3,9 @@
 import fc from "fast-check";
 import { Random } from "../../src/array/random.ts";
 import type { Summary } from "../../src/curvature/accumulate.ts";
-import type { FarData } from "../../src/curvature/far.ts";
 import { type CurvatureKind, type CurvatureOptions, readPlan, withOwn } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
+import type { FarData } from "../../src/data/far-data.ts";
 import {
   chain,
   conv2d,
