@@ -8,8 +8,9 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { jobsCommand } from "./commands/jobs.ts";
+import { mergeCommand } from "./commands/merge.ts";
 import { notebookCommand } from "./commands/notebook.ts";
-import { mergeCommand, posteriorCommand } from "./commands/posterior.ts";
+import { posteriorCommand } from "./commands/posterior.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { workerCommand } from "./commands/worker.ts";
@@ -21,6 +22,7 @@ function programOf(): Command {
   const program = new Command("laplace")
     .description("Predictions that say how far to trust them.")
     .version(version, "-V, --version")
+    .enablePositionalOptions()
     .addHelpText(
       "after",
       `
@@ -49,7 +51,7 @@ ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${
     program.addCommand(command.showHelpAfterError("(laplace --help and laplace <command> --help say what there is)"));
   }
   const writeErr = (text: string) => void process.stderr.write(withoutPasswords(text));
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
     refuseRepeated(command.exitOverride().configureOutput({ writeErr }));
   }
   return program;

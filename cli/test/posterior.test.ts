@@ -2,13 +2,13 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { deflateRawSync } from "node:zlib";
 import { adam, chain, crossEntropy, dense, loadPosterior, mse, Random, savePosterior, tanh, train } from "laplace-ts";
 import { fromOnnx, toOnnx } from "laplace-ts-models";
 import { beforeAll, describe, expect, test } from "vitest";
 import { tableExamples } from "../src/table/examples.ts";
 import { readNpz } from "../src/table/npz.ts";
 import { inProcess, workFolder } from "./laplace.ts";
+import { npy, npz } from "./npz-file.ts";
 
 const folder = workFolder();
 const at = (name: string) => join(folder, name);
@@ -17,41 +17,6 @@ const x = Array.from({ length: 80 }, () => [random.normal(), random.normal()]);
 const numbers = x.map(([a, b]) => Math.sin(a) + 0.5 * b + 0.2 * random.normal());
 const kinds = x.map(([a, b]) => (a + b + 0.7 * random.normal() > 0.5 ? 2 : a - b > 0.3 ? 1 : 0));
 const names = ["ash", "elm", "oak"];
-
-/** A .npy file. */
-function npy(shape: readonly number[], type: string, bytes: Uint8Array): Buffer {
-  const header = `{'descr': '${type}', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
-  const padded = header.padEnd(64 * Math.ceil((header.length + 11) / 64) - 11);
-  const start = Buffer.from("\x93NUMPY\x01\x00\x00\x00", "latin1");
-  start.writeUInt16LE(padded.length + 1, 8);
-  return Buffer.concat([start, Buffer.from(`${padded}\n`, "latin1"), bytes]);
-}
-
-/** A zip of them, packed. */
-function npz(arrays: Readonly<Record<string, Buffer>>): Buffer {
-  const [files, list]: [Buffer[], Buffer[]] = [[], []];
-  let at = 0;
-  for (const [name, content] of Object.entries(arrays)) {
-    const packed = deflateRawSync(content);
-    const path = Buffer.from(`${name}.npy`);
-    const shared = Buffer.alloc(26);
-    shared.writeUInt16LE(8, 4);
-    shared.writeUInt32LE(packed.length, 14);
-    shared.writeUInt32LE(content.length, 18);
-    shared.writeUInt16LE(path.length, 22);
-    const local = Buffer.concat([Buffer.from("PK\x03\x04", "latin1"), shared, path, packed]);
-    const place = Buffer.alloc(14);
-    place.writeUInt32LE(at, 10);
-    list.push(Buffer.concat([Buffer.from("PK\x01\x02\0\0", "latin1"), shared, place, path]));
-    files.push(local);
-    at += local.length;
-  }
-  const end = Buffer.alloc(22);
-  end.write("PK\x05\x06", 0, "latin1");
-  end.writeUInt16LE(list.length, 10);
-  end.writeUInt32LE(at, 16);
-  return Buffer.concat([...files, ...list, end]);
-}
 
 const table = (target: readonly unknown[]) =>
   `b,target,a\n${x.map(([a, b], i) => `${b},${target[i]},${a}`).join("\n")}\n`;

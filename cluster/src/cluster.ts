@@ -14,6 +14,7 @@ import { identityOf } from "./store/identity.ts";
 import { openStore, type StoreAddress } from "./store/open.ts";
 import { retrying } from "./store/retrying.ts";
 import type { Store } from "./store/store.ts";
+import { storedTask } from "./tasks.ts";
 
 /** Options of `cluster`. */
 export interface ClusterOptions {
@@ -86,7 +87,8 @@ class Machines implements Cluster {
     const first = jobs.next();
     if (first.done === true) return;
     const second = jobs.next();
-    if (second.done === true) {
+    // What another package asks for may take minutes, and is to be there again after a crash.
+    if (second.done === true && storedTask(shards.task) === undefined) {
       // The shard of a whole fit may be a stream, which only this thread has.
       const work = await inBursts(shards.task.begin(common), { signal });
       const tell = onProgress && ((examples: number) => onProgress({ examples }));

@@ -73,6 +73,16 @@ export interface DataShard<Own extends Batch = TargetedBatch> {
   readonly batches: Iterable<Own>;
   /** Whether its examples have weights. */
   readonly weighted: boolean;
+  /** Where its rows lie, if that is elsewhere: there are no batches then. */
+  readonly far?: FarShard | undefined;
+}
+
+/** Rows of a shard that lie elsewhere. */
+export interface FarShard {
+  /** Where, as a plain value. */
+  readonly at: unknown;
+  /** Reads so many rows, in steps that wait. @throws what reading throws; ShapeError, ValueError for bad data */
+  here(where: string, plan: Plan, count: number): Steps<Pick<DataShard, "batches" | "weighted">, number>;
 }
 
 /**

@@ -104,6 +104,8 @@ export class InputSums {
   /** Of both. */
   merge(other: InputSums): InputSums {
     const result = new InputSums();
+    // Of rows that lie elsewhere nothing is known here, and so of both.
+    if (this.count === 0 || other.count === 0) return result;
     result.count = this.count + other.count;
     result.shift = this.shift;
     const moved = other.shift.map((x, j) => x - this.shift[j]);

@@ -21,6 +21,8 @@ export const keepData = (where: string, plan: Plan, data: Data, first: number) =
   const { attach } = rowOf(plan);
   if (attach === undefined) return undefined;
   refuseIterator(where, data, `"${plan.structure}" goes through the data for each product`);
+  // Those that lie elsewhere say so before anything is summed.
+  if ("far" in data) (data as Iterable<DatasetLike>)[Symbol.iterator]();
   const copied = typeof data === "object" && (isDataset(data) || Array.isArray(data));
   const kept = copied ? copyOf(where, data as DatasetLike | readonly DatasetLike[]) : data;
   const model: Plan = { ...plan, net: plan.net.clone() };

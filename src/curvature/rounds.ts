@@ -2,6 +2,7 @@
 
 import type { arriving } from "../data/arriving.ts";
 import { checkData, type Data, refuseIterator } from "../data/batches.ts";
+import type { FarData } from "../data/far-data.ts";
 import { ValueError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
@@ -62,7 +63,7 @@ export interface SummaryOptions {
 export function* summarise(
   where: string,
   planned: Plan,
-  data: Data,
+  data: Data | FarData,
   { first = 0, on, length: given, adds = false, arriving }: SummaryOptions = {},
 ): Steps<Summary, number> {
   (arriving?.check ?? checkData)(where, data);
@@ -95,6 +96,8 @@ export function* summarise(
         },
         jobs: shardsOf(batches, length, start),
         take: (place, sums, level = 0) => tree.take(start / length / 2 ** level + place, sums, level),
+        // Of data that lie elsewhere.
+        ...((some as Partial<FarData>).far?.(where, plan, number, given) as object),
       };
       return shared(shards, on);
     };

@@ -121,9 +121,29 @@ function evidenceOf(body: string): Evidence {
 export function numberFormat(texts: readonly string[], hints: NumberHints = {}): NumberFormat {
   checkTexts("numberFormat", "texts", texts);
   checkWritten("numberFormat", hints, []);
+  return formatByEvidence(numberEvidence(texts), hints);
+}
+
+/** What cells say of how their numbers are written: how often each sign was seen, and each unit, in the order in which they came. */
+export interface NumberEvidence {
+  readonly counts: ReadonlyMap<string, number>;
+  readonly units: ReadonlyMap<string, number>;
+}
+
+/** What cells and others behind them say together. */
+export function addNumberEvidence(left: NumberEvidence, right: NumberEvidence): NumberEvidence {
+  const both = (name: keyof NumberEvidence) => {
+    const sums = new Map(left[name]);
+    for (const [what, count] of right[name]) sums.set(what, (sums.get(what) ?? 0) + count);
+    return sums;
+  };
+  return { counts: both("counts"), units: both("units") };
+}
+
+/** What cells say of how their numbers are written. Of parts of them it adds up, in order, to that of all. */
+export function numberEvidence(texts: readonly string[]): NumberEvidence {
   const counts = new Map<string, number>();
   const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
-  const of = (what: string) => counts.get(what) ?? 0;
   const units = new Map<string, number>();
   for (const text of texts) {
     // Nearly all cells of nearly all tables.
@@ -144,6 +164,12 @@ export function numberFormat(texts: readonly string[], hints: NumberHints = {}):
       if (evidence.thousands !== undefined) count(`thousands ${evidence.thousands}`);
     }
   }
+  return { counts, units };
+}
+
+/** `numberFormat` of the cells that said so. */
+export function formatByEvidence({ counts, units }: NumberEvidence, hints: NumberHints = {}): NumberFormat {
+  const of = (what: string) => counts.get(what) ?? 0;
   const unit = [...units].sort(([, a], [, b]) => b - a)[0]?.[0] ?? "";
   if (hints.decimal !== undefined || hints.thousands !== undefined) {
     const decimal = hints.decimal ?? (hints.thousands === "." ? "," : ".");

@@ -5,6 +5,7 @@ import { type PlaceOptions, type Plan, readPlace, readPlan, withOwn } from "../c
 import { summarise } from "../curvature/rounds.ts";
 import type { AsyncData, arriving } from "../data/arriving.ts";
 import type { Data } from "../data/batches.ts";
+import type { FarData } from "../data/far-data.ts";
 import { stationarityWarning } from "../diagnosis/minimum.ts";
 import {
   checkBoolean,
@@ -108,11 +109,11 @@ export class Laplace<
   /**
    * A posterior: `posterior(await sum(data))`. The network is not changed, and changing it later does not change the posterior.
    * @param data { x, y }, batches such as a DataLoader's, or a function that gives batches; an async iterable, or a function that gives
-   *   one, of which no more is in memory than is summed at once
+   *   one, of which no more is in memory than is summed at once; or data that lie elsewhere, which are read where they are summed
    * @throws ShapeError, ValueError for bad data, or data that change between two passes; LaplaceError while the network is
    *   trained; MemoryBudgetError before anything is computed; the signal's reason
    */
-  async fit(data: Data | AsyncData, options: FitOptions = {}): Promise<Made> {
+  async fit(data: Data | AsyncData | FarData, options: FitOptions = {}): Promise<Made> {
     const { matrix } = this.#prior;
     if (matrix !== undefined) await inBursts(matrix.prepare(), { signal: options.signal });
     return this.#posterior(await this.#sum("fit", data, options));
@@ -123,7 +124,7 @@ export class Laplace<
    * of "ekfac" in a common `basis`, those of "monteCarlo" where each was told its place (`first`). Whether they are near a minimum is asked by `posterior`.
    * @throws as `fit`
    */
-  async sum(data: Data | AsyncData, options: FitOptions = {}): Promise<Fit> {
+  async sum(data: Data | AsyncData | FarData, options: FitOptions = {}): Promise<Fit> {
     return this.#sum("sum", data, options);
   }
 
@@ -150,7 +151,7 @@ export class Laplace<
     return { net, theta, likelihood, kind, samples, seed, sharing, basis: basis !== undefined };
   }
 
-  async #sum(where: string, data: Data | AsyncData, options: FitOptions): Promise<Fit> {
+  async #sum(where: string, data: Data | AsyncData | FarData, options: FitOptions): Promise<Fit> {
     checkOptions(where, options, ["onProgress", "signal", "first", "on"]);
     const on = readExecutor(where, options.on);
     const shared = { on, first: readPlace(where, options), adds: where === "sum", arriving: this.#arriving };

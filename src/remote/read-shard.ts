@@ -2,7 +2,9 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import type { DataShard } from "../curvature/accumulate.ts";
+import { farShard } from "../curvature/far.ts";
 import type { Plan } from "../curvature/plan.ts";
+import type { FarRows } from "../data/far-data.ts";
 import { FileError } from "../errors.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Network } from "../network/network.ts";
@@ -15,6 +17,8 @@ interface DataOf {
   readonly likelihood: Likelihood;
   /** Whether there must be targets, in the network's type, as a fit has them. */
   readonly targeted: boolean;
+  /** Reads rows that lie elsewhere. */
+  readonly read?: ((at: unknown) => ReturnType<FarRows["read"]>) | undefined;
 }
 
 /** Of what the data of a task's shards are, by what they have in common: the plan of a fit, or a posterior that is asked. */
@@ -28,9 +32,9 @@ function dataOf(common: unknown): DataOf {
  * A shard of a task out of a file, or a candidate's with its hyperparameters, which are read where it is made.
  * @throws FileError for what is not one; as `readShard`
  */
-export function readJob(where: string, value: unknown, common: unknown): unknown {
+export function readJob(where: string, value: unknown, common: unknown, read?: DataOf["read"]): unknown {
   const { posteriors } = common as { readonly posteriors?: readonly Linearised[] };
-  if (posteriors === undefined) return readShard(where, value, dataOf(common));
+  if (posteriors === undefined) return readShard(where, value, { ...dataOf(common), read });
   const { hyper, member, shard } = (value ?? {}) as Readonly<Record<string, unknown>>;
   if (!isCount(member) || member >= posteriors.length || typeof hyper !== "object" || hyper === null) {
     throw new FileError("malformed", `${where}: the file is not a candidate's shard of data.`);
@@ -43,11 +47,18 @@ const isVector = (value: unknown, length: number): boolean =>
   value instanceof NDArray && value.rank === 1 && value.size === length && value.dtype === "float64";
 
 /** @throws FileError for what is not a shard; ShapeError, ValueError for data that are not those of the network */
-function readShard(where: string, value: unknown, { net, likelihood, targeted }: DataOf): DataShard<Batch> {
+function readShard(where: string, value: unknown, { net, likelihood, targeted, read }: DataOf): DataShard<Batch> {
   const malformed = (what: string) => new FileError("malformed", `${where}: the file is not a shard of data: ${what}.`);
-  const { start, most, weighted, batches } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { start, most, weighted, batches, far } = (value ?? {}) as Readonly<Record<string, unknown>>;
   if (!isCount(start) || !isCount(most) || typeof weighted !== "boolean" || !Array.isArray(batches)) {
     throw malformed("it does not say where its examples begin, how many there are, or which");
+  }
+  if (far !== undefined) {
+    if (read === undefined || !targeted || batches.length > 0 || weighted || most === 0) {
+      throw malformed("its rows lie elsewhere, and cannot be read");
+    }
+    const { at } = Object(far) as FarRows;
+    return { start, most, weighted, batches: [], far: farShard({ at, read: () => read(at) }) };
   }
   let largest = 0;
   for (const batch of batches as unknown[]) {

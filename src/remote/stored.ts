@@ -1,6 +1,8 @@
 // Work in shards as files, for executors beyond this process: what all shards have in common, one shard, and what comes of it.
 
 import { NDArray } from "../array/ndarray.ts";
+import type { DataShard } from "../curvature/accumulate.ts";
+import type { FarRows } from "../data/far-data.ts";
 import { FileError, LaplaceError } from "../errors.ts";
 import type { Json } from "../io/json.ts";
 import { networkJson } from "../io/networks.ts";
@@ -83,8 +85,9 @@ export function writeJob<Common, Job, Result>(
 ): WrittenJob {
   const written = codecOf<Common, Job, Result>(task.name).writeJob(job);
   const { shard = written } = written as { readonly shard?: unknown };
-  const { batches } = shard as { readonly batches?: readonly Batch[] };
-  const examples = batches?.reduce((sum, { inputs }) => sum + inputs.shape[0], 0) ?? 0;
+  const { batches, far, most } = shard as Partial<DataShard<Batch>> & { readonly batches?: readonly Batch[] };
+  const counted = batches?.reduce((sum, { inputs }) => sum + inputs.shape[0], 0) ?? 0;
+  const examples = far === undefined ? counted : (most ?? 0);
   return { ...contentsOf(packed(where, written)), examples };
 }
 
@@ -97,6 +100,12 @@ export function readResult<Common, Job, Result>(
 ): Result {
   const written = unpacked(where, contents) as never;
   return asWritten(where, () => codecOf<Common, Job, Result>(task.name).readResult(common, written));
+}
+
+/** How a shard is done. */
+export interface DoOptions extends BurstOptions<ExamplesReport> {
+  /** Reads rows that lie elsewhere, by where they are (default: such a shard is an error). */
+  readonly read?: ((at: unknown) => ReturnType<FarRows["read"]>) | undefined;
 }
 
 /** Work that was written: does shards, and adds what came of them. */
@@ -166,9 +175,9 @@ export class StoredWork {
   }
 
   /** Does a shard that `writeJob` wrote. @throws what its task throws; the signal's reason */
-  async do(job: Safetensors, options: BurstOptions<ExamplesReport> = {}): Promise<Safetensors> {
-    const shard = readJob(this.where, unpacked(this.where, job), this.#common);
-    const result = await inBursts(reportingExamples(this.#do(shard)), options);
+  async do(job: Safetensors, { read, ...bursts }: DoOptions = {}): Promise<Safetensors> {
+    const shard = readJob(this.where, unpacked(this.where, job), this.#common, read);
+    const result = await inBursts(reportingExamples(this.#do(shard)), bursts);
     return this.#write(result);
   }
 

@@ -1,9 +1,10 @@
 // Work in shards, on a worker: how what shards have in common goes there, and what comes of them goes back.
 
 import type { DataShard, Summary } from "../curvature/accumulate.ts";
+import { farTask } from "../curvature/far.ts";
 import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
 import { readPlan } from "../curvature/plan.ts";
-import { type PassOfFit, sumTask } from "../curvature/rounds.ts";
+import type { PassOfFit } from "../curvature/rounds.ts";
 import { LaplaceError } from "../errors.ts";
 import { type CandidateJob, type CandidateRows, type CandidatesOf, candidatesTask } from "../evaluation/candidates.ts";
 import { predictedRows } from "../evaluation/evaluate.ts";
@@ -104,7 +105,7 @@ interface WrittenSummary extends Omit<Summary, "curvature" | "apart"> {
 
 /** Sums of a fit over a shard of its data. */
 const sums: Codec<PassOfFit, DataShard, Summary> = {
-  task: sumTask,
+  task: farTask,
   async write({ where, plan, number, prepared, first }, keep): Promise<WrittenPass> {
     const { net, likelihood, selection, structure, kind, samples, seed, sharing, rank, points, rows, basis } = plan;
     return {
@@ -145,7 +146,12 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
     const plan = { ...read, points, rows, basis: written.basis ? prepared : undefined };
     return { where, plan, number, prepared, first };
   },
-  writeJob: ({ batches, ...rest }) => ({ ...rest, batches: [...batches] }),
+  // Of rows that lie elsewhere, where they are.
+  writeJob: ({ batches, far, ...rest }) => ({
+    ...rest,
+    batches: [...batches],
+    ...(far !== undefined && { far: { at: far.at } }),
+  }),
   writeResult({ prepared }, { curvature, apart, inputs: _, ...rest }): WrittenSummary {
     const written = writeCurvature(curvature, arraysOf(prepared));
     return { ...rest, curvature: written, apart: apart?.map(columnSums) };
@@ -214,6 +220,11 @@ export class Work {
 
   /** Does a shard. @throws what its task throws; the signal's reason */
   async do(job: never, options: BurstOptions<ExamplesReport> = {}): Promise<unknown> {
+    if ((job as Partial<DataShard>).far !== undefined) {
+      throw new LaplaceError(
+        "These data are read where they lie: by this thread, or by machines of laplace-ts-cluster, and not by workers().",
+      );
+    }
     return this.#write(await inBursts(reportingExamples(this.#do(job)), options));
   }
 }

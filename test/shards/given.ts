@@ -5,9 +5,11 @@ import { Random } from "../../src/array/random.ts";
 import type { Summary } from "../../src/curvature/accumulate.ts";
 import { type CurvatureKind, type CurvatureOptions, readPlan, withOwn } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
+import type { FarData } from "../../src/data/far-data.ts";
 import {
   chain,
   conv2d,
+  type Data,
   dense,
   flatten,
   laplace,
@@ -107,8 +109,8 @@ export function given({ convolution, dtype, examples, length, batch, seed, struc
     const fit = new Fit({ net, theta, likelihood, kind, samples, seed: plan.seed, sharing, basis: false }, sums);
     return `${bytes(fit)} ${sums.squares}`;
   };
-  const sums = (on?: Executor, options: BurstOptions<number> = {}) =>
-    inBursts(summarise("fit", plan, batches(), { length, on }), options);
+  const sums = (on?: Executor, options: BurstOptions<number> = {}, data: Data | FarData = batches()) =>
+    inBursts(summarise("fit", plan, data, { length, on }), options);
   return { batches, approximation, sums, numbers, bytes };
 }
 

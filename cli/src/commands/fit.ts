@@ -6,6 +6,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { type Json, saveTableModel, type TableEncodingOptions, type TableModel, tableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { relevanceOf } from "../fitting/columns.ts";
+import { type ElsewhereSettings, elsewhere, shardOf } from "../fitting/elsewhere.ts";
 import { findingsOf } from "../fitting/findings.ts";
 import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
 import { formatNotes } from "../fitting/formats.ts";
@@ -39,8 +40,9 @@ import {
   withOnError,
   withTableOptions,
 } from "./options.ts";
+import { finishShard } from "./shard-part.ts";
 
-interface Options extends TableOptions {
+interface Options extends TableOptions, ElsewhereSettings {
   readonly target?: string;
   readonly output: string;
   readonly report: string | false;
@@ -73,6 +75,21 @@ interface Options extends TableOptions {
 export function fitCommand(): Command {
   const command = new Command("fit")
     .description("learn a column of a table from the others: a model file, a summary and a report")
+    .option("--queue <address>", "have workers do the fits of candidates, by Redis or Valkey: redis://host:6379")
+    .option("--shard <i/n>", "do part i of n of the fits, and no more: laplace merge fit goes on with them", shardOf);
+  return withFitOptions(command).action((data: readonly string[], options: Options) => run(data, options, false));
+}
+
+/** The command that goes on with what others fitted. */
+export function mergeFitCommand(): Command {
+  const command = new Command("fit").description(
+    "go on with what laplace fit --shard did, with the same options: a model file, a summary and a report",
+  );
+  return withFitOptions(command).action((data: readonly string[], options: Options) => run(data, options, true));
+}
+
+function withFitOptions(command: Command): Command {
+  command
     .argument("<data...>", "CSV or Parquet files, or a folder of them, as one table; - for CSV on standard input")
     .option("-t, --target <column>", "the column to predict; without it, the columns are listed")
     .option("-o, --output <file>", "the model file", "model.safetensors")
@@ -132,11 +149,14 @@ export function fitCommand(): Command {
       "fits that run side by side; the model is the same (default: all cores, 8 at most)",
       integer(1),
       Math.min(availableParallelism(), MOST_CORES),
-    );
-  return withJson(withTableOptions(withOnError(command))).action(run);
+    )
+    .option("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
+    .option("--mix-builds", "let machines whose last bits differ do the fits of one table");
+  return withJson(withTableOptions(withOnError(command)));
 }
 
-async function run(data: readonly string[], options: Options): Promise<void> {
+/** @param adding whether this process only goes on with what others did */
+async function run(data: readonly string[], options: Options, adding: boolean): Promise<void> {
   const { output, report, seed, json } = options;
   if (options.folds !== undefined && options.testFraction !== undefined) {
     throw new UsageError("give --folds or --test-fraction, not both.");
@@ -218,10 +238,20 @@ async function run(data: readonly string[], options: Options): Promise<void> {
       printNote(text);
     },
   };
-  const lanes = lanesOf(options.cores);
+  const machines = await elsewhere(options, adding);
+  // What leaves this process is loaded where an option asks for it.
+  const lanes = machines ? (await import("../fitting/over-queue.ts")).lanesOver(machines.on) : lanesOf(options.cores);
   const onProgress = (stage: string, share: number) =>
     progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`);
-  const fitted = await fitTable(table, settings, onProgress, lanes).finally(() => lanes.close());
+  const fitting = fitTable(table, settings, onProgress, lanes).finally(async () => {
+    lanes.close();
+    await machines?.close();
+  });
+  if (options.shard !== undefined) {
+    await finishShard(fitting, options.shard, "laplace merge fit", progress, json);
+    return;
+  }
+  const fitted = await fitting;
   progress.done();
   await turn();
   const fit = { ...fitted, model: withReading(fitted.model, reading) };

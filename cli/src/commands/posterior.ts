@@ -2,10 +2,11 @@
 
 import { basename } from "node:path";
 import { Command, Option } from "commander";
-import { savePosterior } from "laplace-ts";
+import { type Executor, type Network, savePosterior } from "laplace-ts";
+import type { FarData } from "laplace-ts/executor";
 import { type TableError, UsageError } from "../errors.ts";
-import { type ElsewhereSettings, elsewhere, shardOf, unfinished } from "../fitting/elsewhere.ts";
-import { fitTrained, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
+import { type ElsewhereSettings, elsewhere, shardOf } from "../fitting/elsewhere.ts";
+import { fitTrained, type Reading, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
 import { trainedFindings, trainedReport } from "../fitting/trained-report.ts";
 import { type Examples, examplesAt } from "../model/examples.ts";
 import { threeDigits } from "../model/noise.ts";
@@ -34,10 +35,12 @@ import {
   withOnError,
   withTableOptions,
 } from "./options.ts";
+import { finishShard } from "./shard-part.ts";
 import { readTrained, type TrainedModel } from "./trained-model.ts";
 import { checkWidth, metadataOf } from "./trained-posterior.ts";
 
-interface Options extends TableOptions, Omit<TrainedSettings, "on">, ElsewhereSettings {
+interface Options extends TableOptions, Omit<TrainedSettings, "on" | "far">, ElsewhereSettings {
+  readonly inPlace?: true;
   readonly target: string;
   readonly output: string;
   readonly onnx?: string;
@@ -66,8 +69,8 @@ export function posteriorCommand(): Command {
 }
 
 /** The command that adds what others did. */
-export function mergeCommand(): Command {
-  const command = new Command("merge").description(
+export function mergePosteriorCommand(): Command {
+  const command = new Command("posterior").description(
     "add what laplace posterior --shard did, with the same options, and go on as that",
   );
   return withPosteriorOptions(command).action((path: string, data: string, options: Options) =>
@@ -115,6 +118,10 @@ function withPosteriorOptions(command: Command): Command {
     .option("--max-rows <n>", "most rows to fit to; of more, a random sample (default: all rows)", integer(10))
     .option("--seed <n>", "seed of all that is random", integer(0), 0)
     .option("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
+    .option(
+      "--in-place",
+      "workers see the data by the same path, and read them there: else those of s3:// and of the store",
+    )
     .option("--mix-builds", "let machines whose last bits differ do the sums of one fit");
   return withJson(withTableOptions(withOnError(command)));
 }
@@ -136,28 +143,33 @@ async function run(path: string, data: string, options: Options, adding: boolean
   let skipped = 0;
   const onSkip = options.onError === "skip" ? () => skipped++ : undefined;
   const progress = new Progress(json === true);
-  const examples = await readExamples(data, options, onSkip);
-  const tests = test === undefined ? undefined : await readExamples(test, options, onSkip);
-  for (const one of [examples, ...(tests ? [tests] : [])])
-    checkWidth(one, network, "Name the inputs by --inputs, or leave columns out by --ignore.");
   const said = {
     task: options.task ?? model.task,
     ...(options.task !== undefined && { because: "--task says so" }),
     ...(options.task === undefined && model.task && { because: `the model ends in ${model.removed.join(", ")}` }),
     ...(options.classes.length > 0 && { classes: options.classes }),
   };
-  const reading = readingOf(examples.targets, network.graph.output.size, said);
-  const { fitted, held } = tests
-    ? { fitted: examples, held: tests }
-    : split(examples, options, reading.classes !== undefined);
-  progress.show(() => `fitting to ${fitted.lines.length.toLocaleString("en")} rows`);
   const machines = await elsewhere(options, adding);
-  const fitting = fitTrained(network, fitted, held, reading, { ...options, on: machines?.on }).finally(machines?.close);
+  const prepare = async () => {
+    const tests = test === undefined ? undefined : await readExamples(test, options, onSkip);
+    const far = machines && (await inPlace(data, options, network, said, machines.on));
+    const examples = far?.fitted ?? (await readExamples(data, options, onSkip));
+    for (const one of [far?.held ?? examples, ...(tests ? [tests] : [])])
+      checkWidth(one, network, "Name the inputs by --inputs, or leave columns out by --ignore.");
+    const reading = far?.reading ?? readingOf(examples.targets, network.graph.output.size, said);
+    const { fitted, held } =
+      far ?? (tests ? { fitted: examples, held: tests } : split(examples, options, reading.classes !== undefined));
+    progress.show(() => `fitting to ${fitted.lines.length.toLocaleString("en")} rows`);
+    const settings = { ...options, on: machines?.on, far: far?.rows };
+    const fit = await fitTrained(network, fitted, tests ?? held, reading, settings);
+    return { examples, tests, reading, fitted, held: tests ?? held, fit };
+  };
+  const preparing = prepare().finally(machines?.close);
   if (options.shard !== undefined) {
-    await finishShard(fitting, options.shard, progress, json);
+    await finishShard(preparing, options.shard, "laplace merge", progress, json);
     return;
   }
-  const fit = await fitting;
+  const { examples, tests, reading, fitted, held, fit } = await preparing;
   const findings = trainedFindings(fit);
   await turn();
   const { posterior } = fit;
@@ -244,32 +256,6 @@ async function run(path: string, data: string, options: Options, adding: boolean
     );
 }
 
-/** Says that a part of the sums is done. */
-async function finishShard(
-  fitting: Promise<unknown>,
-  [part, parts]: readonly [part: number, parts: number],
-  progress: Progress,
-  json: true | undefined,
-): Promise<void> {
-  const left = await fitting.then(
-    () => undefined,
-    async (error: unknown) => {
-      const found = await unfinished(error);
-      if (found === undefined) throw error;
-      return found;
-    },
-  );
-  progress.done();
-  if (json) printJson({ part, parts, missing: left?.missing ?? 0 });
-  else {
-    const rest =
-      left === undefined
-        ? "all shards are done: laplace merge adds them"
-        : `of ${left.shards} shards in all, ${left.missing} are left to others; then laplace merge adds them`;
-    process.stdout.write(`${line("part", `${part} of ${parts} is done; ${rest}`)}\n`);
-  }
-}
-
 const noiseText = (
   task: string,
   { likelihood: { hyper } }: { likelihood: { hyper: { any: boolean; value: number } } },
@@ -281,25 +267,76 @@ function describe({ network, format }: TrainedModel): string {
   return `${format}: ${shape(network.inputShape)} → ${shape(network.outputShape)}, ${network.parameterCount.toLocaleString("en")} parameters`;
 }
 
+/**
+ * The rows where workers see them: what is fitted to, without its inputs, what judges, and how to read the others; undefined where
+ * workers do not see them, or cannot read them so.
+ * @throws UsageError where --in-place asks for what cannot be
+ */
+async function inPlace(
+  path: string,
+  options: Options,
+  network: Network,
+  said: Parameters<typeof readingOf>[2],
+  on: Executor,
+): Promise<{ fitted: Examples; held: Examples; reading: Reading; rows: FarData } | undefined> {
+  const { target, store = "", inPlace: asked, testFraction, seed } = options;
+  const { addressInPlace, lookInPlace } = await import("./posterior-in-place.ts");
+  const address = addressInPlace(path, options);
+  if (address === undefined) return undefined;
+  const why =
+    path === "-" || isNpz(path)
+      ? "only tables of CSV and Parquet are"
+      : options.onError === "skip"
+        ? "--on-error skip leaves rows out of it"
+        : undefined;
+  const look = async () =>
+    lookInPlace(address, {
+      store,
+      on,
+      target,
+      reading: readOptions(options),
+      most: options.maxRows,
+      choose: (names) => chosenColumns(names, options),
+      formats: (names, delimiter) => ({ ...formatOptions(options, names), delimiter }),
+    });
+  const found = why ?? (await look());
+  if (typeof found === "string") {
+    if (asked || /^s3:/i.test(path)) throw new UsageError(`the data are not read in place by workers: ${found}.`);
+    return undefined;
+  }
+  const { targets, lines, written } = found;
+  const reading = readingOf(targets, network.graph.output.size, said);
+  const all = { width: 0, x: new Float64Array(0), targets, lines, inputs: found.inputs, written, target };
+  const { part, rest } = options.test
+    ? { part: [], rest: targets.map((_, i) => i) }
+    : dividedBy(targets, testFraction, seed, reading.classes !== undefined);
+  const fitted = examplesAt(all, rest);
+  const held = await found.examplesAt(options.test ? [0] : part);
+  return { fitted, held, reading, rows: await found.farAt(rest, reading, network) };
+}
+
 async function readExamples(
   path: string,
   options: Options,
   onSkip: ((error: TableError) => void) | undefined,
 ): Promise<Examples> {
-  const { target, inputs, ignore } = options;
+  const { target, inputs } = options;
   if (isNpz(path))
     return arrayExamples(await readNpz(path), { target, inputs: inputs.length > 0 ? inputs : undefined });
   const stream = await openTable(path, { ...readOptions(options), onSkip });
   const { names } = stream;
-  if (columnAt(names, target) < 0) throw new UsageError(`there is no column "${target}". ${columnList(names)}`);
-  const left = columnsIn("--ignore", ignore, names);
-  const chosen =
-    inputs.length > 0
-      ? columnsIn("--inputs", inputs, names)
-      : names.filter((name) => name !== names[columnAt(names, target)] && !left.includes(name));
+  const chosen = chosenColumns(names, options);
   const formats = { ...formatOptions(options, names), delimiter: stream.delimiter };
   const table = await readTable(stream, options.maxRows, options.seed);
   return tableExamples(table, { target, inputs: chosen, formats, onSkip });
+}
+
+/** The columns of the inputs. @throws UsageError for columns that are not there */
+function chosenColumns(names: readonly string[], { target, inputs, ignore }: Options): string[] {
+  if (columnAt(names, target) < 0) throw new UsageError(`there is no column "${target}". ${columnList(names)}`);
+  const left = columnsIn("--ignore", ignore, names);
+  if (inputs.length > 0) return columnsIn("--inputs", inputs, names);
+  return names.filter((name) => name !== names[columnAt(names, target)] && !left.includes(name));
 }
 
 /** The rows that the posterior is fitted to, and those that judge it. @throws UsageError for too few */
@@ -308,10 +345,15 @@ function split(
   { testFraction, seed }: Options,
   labelled: boolean,
 ): { fitted: Examples; held: Examples } {
-  const n = all.lines.length;
-  if (n < 10) throw new UsageError(`the data have ${n} rows; at least 10 are needed to fit and to judge a posterior.`);
-  const places = new Map([...new Set(all.targets)].map((text, i) => [text, i]));
-  const labels = labelled ? all.targets.map((text) => places.get(text) ?? 0) : undefined;
-  const { part, rest } = divide(labels, n, testFraction, seed);
+  const { part, rest } = dividedBy(all.targets, testFraction, seed, labelled);
   return { fitted: examplesAt(all, rest), held: examplesAt(all, part) };
+}
+
+/** Places of the rows that judge, and of the others. @throws UsageError for too few */
+function dividedBy(targets: readonly string[], testFraction: number, seed: number, labelled: boolean) {
+  const n = targets.length;
+  if (n < 10) throw new UsageError(`the data have ${n} rows; at least 10 are needed to fit and to judge a posterior.`);
+  const places = new Map([...new Set(targets)].map((text, i) => [text, i]));
+  const labels = labelled ? targets.map((text) => places.get(text) ?? 0) : undefined;
+  return divide(labels, n, testFraction, seed);
 }

@@ -1,5 +1,6 @@
 // laplace worker: does shards of fits that others asked for.
 
+import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import type { WorkerEvent } from "laplace-ts-cluster";
 import { UsageError } from "../errors.ts";
@@ -73,7 +74,7 @@ async function run(options: Options): Promise<void> {
     mixBuilds,
     metrics,
     name,
-    imports: options.import,
+    imports: [...options.import, fileURLToPath(new URL("./machine-tasks.js", import.meta.url))],
     signal: stop.signal,
     onEvent: (event) => process.stdout.write(`${options.json ? jsonLine(event) : textLine(event)}\n`),
   }).catch((error: unknown) => {

@@ -49,6 +49,19 @@ export class Fitter {
 
   /** Some of the rows as numbers, encoded by themselves. */
   async prepare(indices: readonly number[]): Promise<Prepared> {
+    const [prepared] = await this.prepareAll([indices]);
+    return prepared;
+  }
+
+  /** Several choices of the rows, each by itself: what tries scales of their target does so for all of them at once. */
+  async prepareAll(choices: readonly (readonly number[])[]): Promise<Prepared[]> {
+    const encoded: Prepared[] = [];
+    for (const indices of choices) encoded.push(await this.#encoded(indices));
+    const scaling = this.#scaling;
+    return scaling === undefined ? encoded : Promise.all(encoded.map((own) => onBestScale(own, scaling)));
+  }
+
+  async #encoded(indices: readonly number[]): Promise<Prepared> {
     const rows = rowsAt(this.#rows, indices);
     const encoding =
       rows.rows.length === this.#rows.rows.length
@@ -57,8 +70,7 @@ export class Fitter {
     const numbers = this.#weighted(await inTurns(numbersOf(rows, encoding)), indices);
     await turn();
     const divide = (share: number, seed: number) => this.split.divide(indices, share, seed);
-    const prepared = { rows, encoding, numbers, divide };
-    return this.#scaling === undefined ? prepared : await onBestScale(prepared, this.#scaling);
+    return { rows, encoding, numbers, divide };
   }
 
   /** What a model is judged by: rows that it has not seen. */

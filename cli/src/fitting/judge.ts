@@ -135,7 +135,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const weights = dealt.map((test) => fitter.weightsOf(test)?.data);
   const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
-  const prepared = await Promise.all(rests.map((rest) => fitter.prepare(rest)));
+  const prepared = await fitter.prepareAll([...rests, range(n)]);
   const fitFolds = async (places: readonly number[], left: readonly number[], at: (share: number) => number) => {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
     const jobs = tasks.map(({ k, c }) => {
@@ -179,8 +179,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const model = await inTurns(withFar(models[k], prepared[k], others));
     folds.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
   }
-  const everything = await fitter.prepare(range(n));
-  const kept = await fitMix(judging, mix, everything, undefined, Math.max(...unseen), (share) =>
+  const kept = await fitMix(judging, mix, prepared[count], undefined, Math.max(...unseen), (share) =>
     onProgress("all rows", (count + 2 * share) / stages),
   );
   const unseenBy = async (k: number): Promise<Unseen> => {

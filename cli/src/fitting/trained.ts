@@ -13,6 +13,7 @@ import {
   type Posterior,
   uncertaintyAsync,
 } from "laplace-ts";
+import type { FarData } from "laplace-ts/executor";
 import { TableError, UsageError } from "../errors.ts";
 import type { Examples } from "../model/examples.ts";
 import type { HeldOutRows } from "../model/held-out.ts";
@@ -86,6 +87,8 @@ export interface TrainedSettings {
   readonly memoryBudget: number;
   /** Who does the sums, beside this process. */
   readonly on?: Executor | undefined;
+  /** The rows, where whoever sums them reads them: there are no inputs then. */
+  readonly far?: FarData | undefined;
 }
 
 /** A posterior and what it did. */
@@ -137,10 +140,11 @@ export async function fitTrained(
   const n = data.lines.length;
   const y = numbersOf(data, reading);
   const { structure, reason } = structureFor(net, reading, settings);
-  const { weights, memoryBudget, on } = settings;
+  const { weights, memoryBudget, on, far } = settings;
   const options = { likelihood: task, structure, weights, memoryBudget, onWarning: () => {} };
   const targets = new NDArray(y, task === "classification" ? [n] : [n, ...net.outputShape]);
-  const fitted = await laplace(net, options as LaplaceOptions).fit({ x: inputs(net, data, 0, n), y: targets }, { on });
+  const rows = far ?? { x: inputs(net, data, 0, n), y: targets };
+  const fitted = await laplace(net, options as LaplaceOptions).fit(rows, { on });
   const posterior = (await fitted.optimizePriorAsync()) as Posterior;
   const truth = Array.from(numbersOf(held, reading));
   const baseline = baselineOf(y, classes?.length ?? 0);

@@ -14,17 +14,37 @@ const ROWS = 4096;
 /** Opens a Parquet file. @throws TableError for a file that cannot be read */
 export async function openParquet(path: string): Promise<TableStream> {
   const handle = await open(path);
+  const { size } = await handle.stat();
+  const file: AsyncBuffer = {
+    byteLength: size,
+    async slice(start, end = size) {
+      const bytes = new Uint8Array(end - start);
+      const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
+      if (bytesRead < bytes.length) throw new Error("the file ends before its tables say");
+      return bytes.buffer;
+    },
+  };
+  return parquetTable(file, () => handle.close());
+}
+
+/** Rows of each group of a Parquet file, in order. @throws TableError */
+export async function parquetGroups(file: AsyncBuffer): Promise<number[]> {
+  const { row_groups } = await named(() => parquetMetadataAsync(file));
+  return row_groups.map(({ num_rows }) => Number(num_rows));
+}
+
+/**
+ * The table of a Parquet file.
+ * @param close is called when its rows have ended
+ * @param rows those from one to before another (default: all)
+ * @throws TableError for a file that cannot be read
+ */
+export async function parquetTable(
+  file: AsyncBuffer,
+  close: () => Promise<void>,
+  rows?: readonly [first: number, end: number],
+): Promise<TableStream> {
   try {
-    const { size } = await handle.stat();
-    const file: AsyncBuffer = {
-      byteLength: size,
-      async slice(start, end = size) {
-        const bytes = new Uint8Array(end - start);
-        const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
-        if (bytesRead < bytes.length) throw new Error("the file ends before its tables say");
-        return bytes.buffer;
-      },
-    };
     const found = await named(() => parquetMetadataAsync(file));
     const fields = parquetSchema(found).children;
     const columns = fields.map(({ element, children }) => {
@@ -34,10 +54,10 @@ export async function openParquet(path: string): Promise<TableStream> {
     const elements = new Map(fields.map(({ element }, j) => [element, columns[j].element]));
     const metadata = { ...found, schema: found.schema.map((element) => elements.get(element) ?? element) };
     const names = readHeader(columns.map(({ name }) => name));
-    const total = Number(metadata.num_rows);
+    const [from, total] = rows ?? [0, Number(metadata.num_rows)];
     async function* batches(): AsyncGenerator<Batch, void, undefined> {
       try {
-        for (let start = 0; start < total; start += ROWS) {
+        for (let start = from; start < total; start += ROWS) {
           const rowEnd = Math.min(start + ROWS, total);
           const options = { file, metadata, compressors, parsers, rowStart: start, rowEnd, useOffsetIndex: true };
           const objects = await named(() => parquetReadObjects({ ...options, utf8: false }));
@@ -48,13 +68,13 @@ export async function openParquet(path: string): Promise<TableStream> {
           yield { rows, lines: rows.map((_, i) => start + i + 2) };
         }
       } finally {
-        await handle.close();
+        await close();
       }
     }
     const nested = names.filter((_, j) => columns[j].nested);
     return { names, delimiter: ",", batches: batches(), repeated: [], nested };
   } catch (error) {
-    await handle.close();
+    await close();
     throw error;
   }
 }

@@ -1,10 +1,12 @@
 // The part of whoever asks for a fit: to write what is to be done, to see what is missing, and to collect what came of it.
 
 import { readSafetensors, writeSafetensors } from "laplace-ts";
-import { readResult, type Safetensors, type Shards, StoredWork, writeJob, writeWork } from "laplace-ts/executor";
+import type { FarRows, Safetensors, Shards } from "laplace-ts/executor";
+import { indexOf } from "../data/reading.ts";
 import { getContent, putContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
+import { jobFile, type OpenedWork, openWork, resultOf, workFile } from "../tasks.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
 import type { Run } from "./blocks.ts";
 import { type FitOfShards, missingOf, nameOfFit, putFit, sumName } from "./fit.ts";
@@ -31,7 +33,7 @@ export class BegunFit<Common, Job, Result> {
   readonly #shards: Shards<Common, Job, Result>;
   readonly #common: Common;
   readonly #by: string;
-  #work: Promise<StoredWork> | undefined;
+  #work: Promise<OpenedWork> | undefined;
 
   private constructor(store: Store, shards: Shards<Common, Job, Result>, common: Common, fit: FitOfShards, by: string) {
     this.#store = store;
@@ -67,10 +69,9 @@ export class BegunFit<Common, Job, Result> {
     jobs: Iterable<Job>,
     { by, mixBuilds, signal }: BeginOptions,
   ): Promise<BegunFit<Common, Job, Result>> {
-    const { where, task } = shards;
     const put = (bytes: Uint8Array) => putContent(store, bytes);
     const files: string[] = [];
-    const written = await writeWork(where, task, common, async (bytes) => {
+    const written = await workFile(shards, common, async (bytes) => {
       const digest = await put(bytes);
       files.push(digest);
       return digest;
@@ -84,13 +85,16 @@ export class BegunFit<Common, Job, Result> {
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();
-        const one = writeJob(where, task, job);
+        const one = jobFile(shards, job);
         if (digests.length === PAGE) {
           await Promise.all(writing);
           pages.push(await putPage(store, digests));
           digests = [];
         }
         examples.add(one.examples);
+        // What its rows are found by is needed as long as the fit is.
+        const index = indexOf((Object(job) as { readonly far?: FarRows }).far?.at);
+        if (index !== undefined && !files.includes(index)) files.push(index);
         const [page, place] = [digests, digests.push("") - 1];
         const written = put(writeSafetensors(one.tensors, one.metadata)).then((digest) => {
           page[place] = digest;
@@ -135,8 +139,8 @@ export class BegunFit<Common, Job, Result> {
    */
   async collect(): Promise<boolean> {
     const { shards } = this.fit;
-    const { take, task, where } = this.#shards;
-    const read = (contents: Safetensors) => readResult(where, task, this.#common, contents);
+    const { take, task } = this.#shards;
+    const read = (contents: Safetensors) => resultOf(this.#shards, this.#common, contents);
     let whole = true;
     for (let first = 0; first < shards; ) {
       // The largest subtree that begins here and is whole; of results that do not add, one.
@@ -165,8 +169,8 @@ export class BegunFit<Common, Job, Result> {
     return sum;
   }
 
-  async #open(): Promise<StoredWork> {
+  async #open(): Promise<OpenedWork> {
     const contents = readSafetensors(await getContent(this.#store, this.fit.work));
-    return StoredWork.open(contents, (digest) => getContent(this.#store, digest));
+    return openWork(contents, (digest) => getContent(this.#store, digest));
   }
 }

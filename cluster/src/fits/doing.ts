@@ -1,11 +1,13 @@
 // A worker's part of a fit: some shards, and the sums over the tree that can be made with them.
 
 import { readSafetensors } from "laplace-ts";
-import { type BurstOptions, type ExamplesReport, type Safetensors, StoredWork } from "laplace-ts/executor";
+import type { BurstOptions, ExamplesReport, Safetensors } from "laplace-ts/executor";
+import { readRows } from "../data/reading.ts";
 import { StoreError } from "../errors.ts";
 import { getContent } from "../store/content.ts";
 import { getWhole, putSealed } from "../store/sealed.ts";
 import type { Store } from "../store/store.ts";
+import { type OpenedWork, openWork } from "../tasks.ts";
 import { arithmetic, MIXED } from "./arithmetic.ts";
 import type { Block } from "./blocks.ts";
 import { type FitOfShards, getFit, sumName } from "./fit.ts";
@@ -15,10 +17,10 @@ import { Pages } from "./shards.ts";
 export class FitWork {
   readonly #store: Store;
   readonly #fit: FitOfShards;
-  readonly #work: StoredWork;
+  readonly #work: OpenedWork;
   readonly #pages: Pages;
 
-  private constructor(store: Store, fit: FitOfShards, work: StoredWork) {
+  private constructor(store: Store, fit: FitOfShards, work: OpenedWork) {
     this.#store = store;
     this.#fit = fit;
     this.#work = work;
@@ -35,7 +37,7 @@ export class FitWork {
       );
     }
     const contents = readSafetensors(await getContent(store, fit.work));
-    const work = await StoredWork.open(contents, (digest) => getContent(store, digest));
+    const work = await openWork(contents, (digest) => getContent(store, digest));
     return new FitWork(store, fit, work);
   }
 
@@ -59,7 +61,8 @@ export class FitWork {
       const { onProgress, signal } = options;
       const tell = onProgress && ((report: ExamplesReport) => onProgress({ examples: done + report.examples }));
       const job = readSafetensors(await getContent(this.#store, await this.#pages.digest(shard)));
-      const result = await this.#work.do(job, { signal, onProgress: tell });
+      const read = (at: unknown) => readRows(this.#store, at);
+      const result = await this.#work.do(job, { signal, onProgress: tell, read });
       done += examples.of(shard, shard + 1);
       return result;
     };

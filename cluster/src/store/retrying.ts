@@ -29,25 +29,32 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
   });
 }
 
-/** The same store; what fails with an error that may pass is asked again. */
-export function retrying(store: Store, { times = 5, wait = 200, signal }: RetryOptions = {}): Store {
-  const again = async <T>(ask: () => Promise<T>): Promise<T> => {
-    for (let asked = 1; ; asked++) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (asked >= times || !mayPass(error)) throw error;
-        await pause(wait * 2 ** (asked - 1) * (1 - Math.random() / 2), signal);
-      }
+/** What something gives; what fails with an error that may pass is asked again. */
+export async function again<T>(
+  ask: () => Promise<T>,
+  { times = 5, wait = 200, signal }: RetryOptions = {},
+): Promise<T> {
+  for (let asked = 1; ; asked++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (asked >= times || !mayPass(error)) throw error;
+      await pause(wait * 2 ** (asked - 1) * (1 - Math.random() / 2), signal);
     }
-  };
+  }
+}
+
+/** The same store; what fails with an error that may pass is asked again. */
+export function retrying(store: Store, options: RetryOptions = {}): Store {
+  const { times = 5, wait = 200, signal } = options;
+  const asked = <T>(ask: () => Promise<T>) => again(ask, options);
   return {
     address: store.address,
-    putIfAbsent: (name, bytes) => again(() => store.putIfAbsent(name, bytes)),
-    get: (name) => again(() => store.get(name)),
-    stat: (name) => again(() => store.stat(name)),
-    delete: (name) => again(() => store.delete(name)),
-    tidy: (olderThan) => again(() => store.tidy(olderThan)),
+    putIfAbsent: (name, bytes) => asked(() => store.putIfAbsent(name, bytes)),
+    get: (name) => asked(() => store.get(name)),
+    stat: (name) => asked(() => store.stat(name)),
+    delete: (name) => asked(() => store.delete(name)),
+    tidy: (olderThan) => asked(() => store.tidy(olderThan)),
     async *list(prefix) {
       // What was listed is not listed again: names come in order.
       let last = "";

@@ -281,6 +281,46 @@ async function connect({ endpoint, region, address }: Place): Promise<readonly [
   return [client, commands];
 }
 
+/** An object of a bucket that somebody else wrote, read in ranges. */
+export interface BucketObject {
+  readonly address: string;
+  /** Its size, and a word that changes when it is written anew; undefined where there is none. @throws StoreError */
+  look(): Promise<{ readonly size: number; readonly version: string } | undefined>;
+  /** Bytes from one to before another, fewer at its end; undefined where there is none. @throws StoreError */
+  read(first: number, end: number): Promise<Uint8Array | undefined>;
+}
+
+/** The object at s3://bucket/key, with ?endpoint= and &region= as a bucket's. @throws OptionError */
+export function openBucketObject(where: string, address: string): BucketObject {
+  const place = placeOf(where, address, {});
+  const name = place.prefix.replace(/\/$/, "");
+  const [Bucket, Key] = [place.bucket, name];
+  let client: ReturnType<typeof connect> | undefined;
+  const asked = async <T>(what: string, ask: (own: Client, commands: Commands) => Promise<T>) => {
+    client ??= connect(place);
+    try {
+      return await ask(...(await client));
+    } catch (error) {
+      if (isNothing(error)) return undefined;
+      throw failure(what, name, place, error);
+    }
+  };
+  return {
+    address: place.address,
+    look: () =>
+      asked("look at", async (own, { HeadObjectCommand }) => {
+        const { ContentLength: size = 0, ETag = "" } = await own.send(new HeadObjectCommand({ Bucket, Key }));
+        return { size, version: ETag.replace(/[^\w-]/g, "") };
+      }),
+    read: (first, end) =>
+      asked("read", async (own, { GetObjectCommand }) => {
+        const Range = `bytes=${first}-${end - 1}`;
+        const { Body } = await own.send(new GetObjectCommand({ Bucket, Key, Range }));
+        return (await Body?.transformToByteArray()) ?? new Uint8Array(0);
+      }),
+  };
+}
+
 /**
  * A bucket of S3, or of a store that talks as it does and heeds `If-None-Match: *` (it is asked once), as a store. Needs the
  * package @aws-sdk/client-s3.

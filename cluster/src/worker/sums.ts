@@ -4,13 +4,18 @@
 import { pathToFileURL } from "node:url";
 import { kernels } from "laplace-ts";
 import { errorMessage } from "laplace-ts/executor";
+import { digestTask } from "../data/blocks.ts";
+import "../data/in-store.ts";
 import { isLasting } from "../errors.ts";
 import { FitWork } from "../fits/doing.ts";
 import type { ShardJob } from "../queue/jobs.ts";
 import { openStore } from "../store/open.ts";
 import { retrying } from "../store/retrying.ts";
 import type { Store } from "../store/store.ts";
+import { defineTask } from "../tasks.ts";
 import type { FromSums, ToSums } from "./messages.ts";
+
+defineTask(digestTask);
 
 /** Fits that are kept, begun: what their shards have in common is read once. */
 const MOST_KEPT = 2;

@@ -1,38 +1,29 @@
 // The command line on machines: laplace worker, laplace posterior --queue.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeInputs } from "../inputs.ts";
 import { RedisOfTest, until } from "./hosts.ts";
+import { Programs } from "./program.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-line-"));
 const at = (name: string) => join(folder, name);
 let redis: RedisOfTest;
-const started: ChildProcess[] = [];
+const programs = new Programs();
+const laplace = (...args: readonly string[]) => programs.laplace(...args);
 
 beforeAll(async () => {
   redis = await RedisOfTest.start();
   writeInputs(at("net.onnx"), at("rows.csv"));
 });
 afterAll(async () => {
-  for (const one of started) one.kill("SIGKILL");
+  programs.end();
   await redis.end();
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** Runs the built program; gives what it printed when it ends. */
-function laplace(...args: readonly string[]) {
-  const child = spawn(process.execPath, ["cli/laplace.js", ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  started.push(child);
-  const said = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const)
-    child[name].setEncoding("utf8").on("data", (text) => (said[name] += text));
-  return { child, said, ended: once(child, "close").then(([code]) => ({ code, ...said })) };
-}
 
 test("workers do the sums of laplace posterior, to the bits of one process; passwords are not said", async () => {
   const args = ["posterior", at("net.onnx"), at("rows.csv"), "-t", "y", "--weights", "all", "--no-report", "--json"];

@@ -13,6 +13,9 @@ const ARRAYS = 8;
 /** The number of examples of data in arrays; Infinity where that is not known. @throws ShapeError, ValueError */
 export function lengthOf(where: string, data: Data): number {
   if (data instanceof DataLoader) return data.data.x.shape[0];
+  // Of data that lie elsewhere.
+  const { far, examples } = data as { readonly far?: unknown; readonly examples?: number };
+  if (far !== undefined && examples !== undefined) return examples;
   if (Array.isArray(data)) return data.reduce((sum, batch) => sum + readDataset(where, batch).x.shape[0], 0);
   return typeof data !== "function" && isDataset(data) ? readDataset(where, data).x.shape[0] : Number.POSITIVE_INFINITY;
 }
