@@ -388,3 +388,15 @@ test("what is computed with, and what would be needed", async () => {
   const asked = { ...options("regression"), examples: 100 };
   expect(await remote.estimateMemory(await remote.send(net), asked)).toEqual(estimateMemory(net, asked));
 });
+
+test("a fit of batches that come in time has them gathered, and is that of a list", async () => {
+  const { net, data, here } = await both("numbers", "regression");
+  async function* inTime() {
+    await Promise.resolve();
+    yield data as { x: NDArray; y: NDArray };
+  }
+  for (const batches of [inTime(), inTime]) {
+    const there = await remote.laplace(await remote.send(net), options("regression")).fit(batches as never);
+    expect((await there.variance()).data).toEqual(here.variance().data);
+  }
+});
