@@ -20,6 +20,7 @@ import {
   softplus,
   tanh,
 } from "../../src/index.ts";
+import { memoryUse } from "../../src/kernels/memory.ts";
 import { atOnce, inBursts, type Steps } from "../../src/kernels/steps.ts";
 import { bringAll } from "../../src/structures/all.ts";
 import { burstsOverAtOnce } from "../clock.ts";
@@ -74,6 +75,9 @@ test.each(subjects)("%s, %s, %i examples", async (name, of, examples) => {
       point.leave();
     }
   }
+  const { inUse } = memoryUse();
   expect(atOnce(asked())).toEqual(expected);
+  expect(memoryUse().inUse).toBe(inUse);
   expect(await inBursts(asked())).toEqual(expected);
+  expect(memoryUse().inUse).toBe(inUse);
 });
