@@ -105,7 +105,7 @@ const aloneIn = {
       ["passes.length > 1", "false"],
       ["planned.draw === undefined", "true"],
       // Data that lie elsewhere are made by laplace-ts/executor.
-      ["...some.far?.(where, plan, number, length)", ""],
+      ["...some.far?.(where, plan, number, given)", ""],
       ["plan.keep?.(where, plan, data, first)", "undefined"],
       ["if (pass.done?.(results.at(-1), results.at(-3))) break;", ""],
       ["results = results.slice(-2);", ""],
