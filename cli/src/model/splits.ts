@@ -51,7 +51,8 @@ export function groupSplit(groups: ArrayLike<number>, labels?: ArrayLike<number>
       // The largest first, so that folds are as even as groups allow.
       if (labels === undefined) all.sort((a, b) => b.length - a.length);
       for (const group of all) {
-        folds.reduce((least, fold) => (fold.length < least.length ? fold : least)).push(...group);
+        const smallest = folds.reduce((least, fold) => (fold.length < least.length ? fold : least));
+        for (const place of group) smallest.push(place);
       }
       return folds.map((fold) => fold.sort((a, b) => a - b));
     },
