@@ -6,6 +6,7 @@ import { type Executor, type Network, savePosterior } from "laplace-ts";
 import type { FarData } from "laplace-ts/executor";
 import { type TableError, UsageError } from "../errors.ts";
 import { type ElsewhereSettings, elsewhere, shardOf } from "../fitting/elsewhere.ts";
+import { MOST_HELD_OUT } from "../fitting/many-rows.ts";
 import { fitTrained, type Reading, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
 import { trainedFindings, trainedReport } from "../fitting/trained-report.ts";
 import { type Examples, examplesAt } from "../model/examples.ts";
@@ -50,12 +51,15 @@ interface Options extends TableOptions, Omit<TrainedSettings, "on" | "far">, Els
   readonly ignore: string[];
   readonly classes: string[];
   readonly test?: string;
-  readonly testFraction: number;
+  readonly testFraction?: number;
   readonly seed: number;
   readonly maxRows?: number;
   readonly onError: "stop" | "skip";
   readonly json?: true;
 }
+
+/** The share of rows that is held out, where it is not said, of few rows. */
+const TEST_FRACTION = 0.2;
 
 /** The command. */
 export function posteriorCommand(): Command {
@@ -103,7 +107,11 @@ function withPosteriorOptions(command: Command): Command {
     .option("--ignore <columns>", "columns to leave out, by name, between commas; may be given again", listed, [])
     .option("--classes <names>", "all classes in the network's order, between commas", texts, [])
     .option("--test <data>", "rows that the network has not seen, to judge by (default: a share of the data)")
-    .option("--test-fraction <share>", "the share that is held out where there is no --test", fraction, 0.2)
+    .option(
+      "--test-fraction <share>",
+      "the share that is held out where there is no --test (default: 0.2, up to 50,000 rows)",
+      fraction,
+    )
     .addOption(
       new Option("--weights <which>", "weights that the posterior is over")
         .choices(["lastLayer", "all"])
@@ -342,7 +350,7 @@ function chosenColumns(names: readonly string[], { target, inputs, ignore }: Opt
 /** The rows that the posterior is fitted to, and those that judge it. @throws UsageError for too few */
 function split(
   all: Examples,
-  { testFraction, seed }: Options,
+  { testFraction, seed }: Pick<Options, "testFraction" | "seed">,
   labelled: boolean,
 ): { fitted: Examples; held: Examples } {
   const { part, rest } = dividedBy(all.targets, testFraction, seed, labelled);
@@ -350,10 +358,10 @@ function split(
 }
 
 /** Places of the rows that judge, and of the others. @throws UsageError for too few */
-function dividedBy(targets: readonly string[], testFraction: number, seed: number, labelled: boolean) {
+function dividedBy(targets: readonly string[], testFraction: number | undefined, seed: number, labelled: boolean) {
   const n = targets.length;
   if (n < 10) throw new UsageError(`the data have ${n} rows; at least 10 are needed to fit and to judge a posterior.`);
   const places = new Map([...new Set(targets)].map((text, i) => [text, i]));
   const labels = labelled ? targets.map((text) => places.get(text) ?? 0) : undefined;
-  return divide(labels, n, testFraction, seed);
+  return divide(labels, n, testFraction ?? Math.min(TEST_FRACTION, MOST_HELD_OUT / n), seed);
 }

@@ -91,30 +91,34 @@ export async function mixByShare(
   { seed, share }: { readonly seed: number; readonly share: number },
   onShare: (share: number, job: number) => void,
 ): Promise<MixByShare> {
-  const { candidates, scales, together, approximation } = judging;
+  const { candidates } = judging;
   const { numbers } = prepared;
   const division = thinned(prepared.divide(share, seed), seed);
   const validation = take(numbers, division.part);
-  const families = candidates.map(({ family }) => family);
   const jobs = candidates.map(({ recipe }) => ({ recipe: { ...recipe, seed }, numbers, division, partial: true }));
   const trials = await doAll(judging, jobs, onShare);
+  return { ...(await mixBy(judging, prepared, trials, validation)), trials, division, validation };
+}
+
+/** The mixture that rows choose among fits to others, one of each candidate; undefined where there is none. */
+export async function mixBy(
+  { candidates, scales, together, approximation }: Judging,
+  prepared: Prepared,
+  fits: readonly (Outcome | undefined)[],
+  rows: Numbers,
+): Promise<Pick<MixByShare, "mix" | "losses">> {
   const losses: (Float64Array[] | undefined)[][] = [];
-  for (const trial of trials) {
-    if (trial === undefined) {
+  for (const fit of fits) {
+    if (fit === undefined) {
       losses.push([undefined]);
       continue;
     }
-    const own = [{ posterior: trial.posterior, weight: 1, scale: 1 }];
+    const own = [{ posterior: fit.posterior, weight: 1, scale: 1 }];
     const model = await inTurns(modelOf(own, prepared, approximation));
-    losses.push([await inTurns(lossesByScale(model, validation))]);
+    losses.push([await inTurns(lossesByScale(model, rows))]);
   }
-  return {
-    mix: mixOf(losses, scales, { families, together, weights: [validation.weights?.data] }),
-    trials,
-    losses,
-    division,
-    validation,
-  };
+  const families = candidates.map(({ family }) => family);
+  return { mix: mixOf(losses, scales, { families, together, weights: [rows.weights?.data] }), losses };
 }
 
 /** The members that a mixture has of one fit of each candidate. */

@@ -3,12 +3,12 @@
 import { OptionError, type Posterior, type TableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { inTurns, turn } from "../turn.ts";
-import { doAll, type Judging, membersOf, mixByShare } from "./fits.ts";
+import { doAll, type Judging, membersOf, mixBy, mixByShare } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
 import type { Outcome } from "./jobs.ts";
-import { thinned } from "./many-rows.ts";
+import { MANY_ROWS, MOST_CHOOSING, thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { hopeless, type Mix, mixOf } from "./portfolio.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
@@ -81,15 +81,19 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
     folds: [fold],
     // The rows that judge chose nothing.
     ...(judging.guarantee && { unseen: [fold] }),
-    counts: { train: rest.length, validation, test: test.length },
+    counts: { train: tried.train, validation, test: test.length },
     scheme: `${held} rows were held out, ${how}; then the model was fitted again, to all rows`,
   };
 }
 
-/** The mixture that rows chose which are not held out, and its model of these; what it needs of memory is free when it is done. */
+/**
+ * The mixture that rows chose which are not held out, and its model of these; what it needs of memory is free when it is done. Of many rows a
+ * sample tries candidates; then others of these rows, which no fit sees, weigh the fits to all the rest anew: larger ones are surer, and agree more.
+ */
 async function tryRest(judging: Judging, test: readonly number[], rest: readonly number[], stages: number) {
   const { fitter, candidates, approximation, seed, onProgress } = judging;
-  const prepared = await fitter.prepare(rest);
+  const { choosing, learned } = choosingAmong(fitter, rest, seed);
+  const prepared = await fitter.prepare(learned);
   const { mix, trials, losses, division, validation } = await mixByShare(
     judging,
     prepared,
@@ -99,26 +103,47 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
   const partial = await inTurns(modelOf(membersOf(mix, trials), prepared, approximation));
   const unseen = await inTurns(largestVariance(partial, validation));
   const rounds = trials.map((trial) => trial?.course.rounds);
-  const judged = await fitMix(judging, mix, prepared, rounds, unseen, (share) =>
-    onProgress("fitting", (candidates.length + share) / stages),
+  const again = async (fits: readonly (readonly Outcome[])[]): Promise<Mix> => {
+    const rows = await fitter.numbers(choosing, prepared.encoding);
+    const first = fits.map(([fit]) => fit);
+    // What was tried is told by what all candidates were judged by.
+    return { ...(await mixBy(judging, prepared, first, rows)).mix, losses: mix.losses };
+  };
+  const judged = await fitMix(
+    judging,
+    mix,
+    prepared,
+    rounds,
+    unseen,
+    (share) => onProgress("fitting", (candidates.length + share) / stages),
+    choosing.length > 0 ? again : undefined,
   );
   const courses = trials.map((trial) => trial?.course);
+  const count = choosing.length > 0 ? choosing.length : division.part.length;
   return {
-    mix,
+    mix: judged.mix,
     rows: rowLosses(
       losses,
       judging.scales,
       [mix],
-      [division.part.map((place) => rest[place])],
+      [division.part.map((place) => learned[place])],
       [validation.weights?.data],
     ),
     evidences: trials.map((trial) => trial?.evidence),
     rounds,
     unseen,
-    validation: division.part.length,
+    train: learned.length,
+    validation: count,
     course: (candidate: number) => courses[candidate],
-    fold: await fitter.fold(judged.model, division.part.length, test, rest),
+    fold: await fitter.fold(judged.model, count, test, learned),
   };
+}
+
+/** Of many rows those that weigh fits to the others; of few all are learned from. */
+function choosingAmong(fitter: Judging["fitter"], rest: readonly number[], seed: number) {
+  if (rest.length <= MANY_ROWS) return { choosing: [], learned: rest };
+  const division = fitter.split.divide(rest, Math.min(VALIDATION_SHARE, MOST_CHOOSING / rest.length), seed + 1);
+  return { choosing: division.part.map((i) => rest[i]), learned: division.rest.map((i) => rest[i]) };
 }
 
 /** By a cross-validation, whose other folds choose for each fold. */
@@ -216,31 +241,39 @@ function meanEvidence(outcomes: readonly (Outcome | undefined)[], count: number)
 const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
 
-/** Fits every candidate that has a weight to rows, from several seeds. */
+/** Fits every candidate that has a weight to rows, from several seeds. @param again weighs the fits anew (default: weights are as they were) */
 async function fitMix(
   judging: Judging,
-  { weights, scales }: Mix,
+  given: Mix,
   prepared: Prepared,
   rounds: readonly (number | undefined)[] | undefined,
   unseen: number,
   onShare: (share: number) => void,
-): Promise<Kept> {
+  again?: (fits: readonly (readonly Outcome[])[]) => Promise<Mix>,
+): Promise<Kept & { readonly mix: Mix }> {
   const { candidates, approximation, seed } = judging;
   const jobs = candidates.flatMap(({ recipe, seeds }, c) =>
-    weights[c] > 0 ? range(seeds).map((s) => ({ c, recipe: { ...recipe, seed: seed + s }, share: 1 / seeds })) : [],
+    given.weights[c] > 0
+      ? range(seeds).map((s) => ({ c, recipe: { ...recipe, seed: seed + s }, share: 1 / seeds }))
+      : [],
   );
   const tasks = jobs.map(({ c, recipe }) => {
     const division = divisionOf(prepared, recipe.seed);
     return { recipe, numbers: prepared.numbers, division, rounds: rounds?.[c] };
   });
   const found = await doAll(judging, tasks, onShare);
-  const members: Member[] = [];
   const fits: Outcome[][] = candidates.map(() => []);
-  for (const [j, { c, share }] of jobs.entries()) {
+  for (const [j, { c }] of jobs.entries()) {
     const outcome = found[j];
-    if (outcome === undefined) continue;
-    fits[c].push(outcome);
-    members.push({ posterior: outcome.posterior, weight: weights[c] * share, scale: scales[c] });
+    if (outcome !== undefined) fits[c].push(outcome);
+  }
+  const mix = (await again?.(fits)) ?? given;
+  const { weights, scales } = mix;
+  const members: Member[] = [];
+  for (const [j, { c, share }] of jobs.entries()) {
+    const posterior = found[j]?.posterior;
+    if (posterior !== undefined && weights[c] > 0)
+      members.push({ posterior, weight: weights[c] * share, scale: scales[c] });
   }
   const there = weights.map((weight, c) => (fits[c].length > 0 ? weight : 0));
   const heaviest = there.indexOf(Math.max(...there));
@@ -248,7 +281,7 @@ async function fitMix(
   const [{ course, posterior: tuned }] = fits[heaviest];
   const order = range(candidates.length).sort((a, b) => weights[b] - weights[a]);
   const said = order.flatMap((c) => fits[c].flatMap(({ relevance }) => (relevance === undefined ? [] : [relevance])));
-  return { model, prepared, heaviest, course, tuned, relevance: relativeOf(said[0]) };
+  return { model, prepared, heaviest, course, tuned, relevance: relativeOf(said[0]), mix };
 }
 
 /** In parts of the largest. */

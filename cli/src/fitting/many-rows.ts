@@ -11,6 +11,9 @@ export const MANY_ROWS = 50_000;
 /** Held-out rows beyond which more say hardly more: a mean of as many has a standard error of 0.005 deviations. */
 export const MOST_HELD_OUT = 50_000;
 
+/** Rows that weigh fits to many rows anew. */
+export const MOST_CHOOSING = 20_000;
+
 /** So many of 0 to n − 1, ascending, each with the same chance (selection sampling: Knuth, Algorithm S); all where they are no more. */
 export function someOf(n: number, most: number, seed: number): number[] {
   const random = new Random(seed);
