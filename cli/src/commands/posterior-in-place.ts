@@ -68,7 +68,7 @@ export interface LookOptions {
   readonly reading: ReadOptions;
   readonly target: string;
   /** Most rows. */
-  readonly most: number;
+  readonly most: number | undefined;
   /** Bytes of a piece. */
   readonly bytes?: number;
   /** Inputs among the columns. @throws UsageError */
@@ -134,9 +134,9 @@ export async function lookInPlace(address: string, options: LookOptions): Promis
   const columns: ColumnsOf = { target: names[at], inputs };
   const found = await ofPieces(on, rowsTask, { placed, file, settings: columns }, pieces);
   const { targets, lines, where, evidence } = summed(found, table);
-  if (targets.length > most) {
+  if (most !== undefined && targets.length > most) {
     throw new UsageError(
-      `the data have ${targets.length.toLocaleString("en")} rows, and --max-rows is ${most}: what workers read in place is taken whole. Give --max-rows ${targets.length}.`,
+      `the data have ${targets.length.toLocaleString("en")} rows, and --max-rows is ${most}: what workers read in place is taken whole. Leave --max-rows out.`,
     );
   }
   const { decimal, thousands } = options.formats(names, delimiter);

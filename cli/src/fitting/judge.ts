@@ -88,7 +88,7 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
 
 /**
  * The mixture that rows chose which are not held out, and its model of these; what it needs of memory is free when it is done. Of many rows a
- * sample tries candidates; then others of these rows, which no fit sees, weigh the fits to all the rest anew: larger ones are surer, and agree more.
+ * sample tries candidates; then others of these rows, which no fit sees, weigh the fits to all the rest anew: larger ones are more certain, and agree more.
  */
 async function tryRest(judging: Judging, test: readonly number[], rest: readonly number[], stages: number) {
   const { fitter, candidates, approximation, seed, onProgress } = judging;

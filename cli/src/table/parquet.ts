@@ -8,8 +8,10 @@ import { readHeader, type TableStream } from "./csv.ts";
 import { bytesText, cellText, nanosText, parquetColumn } from "./parquet-cells.ts";
 import type { Batch } from "./records.ts";
 
-/** Rows decoded at a time. */
+/** Rows of a batch. */
 const ROWS = 4096;
+/** Rows, and cells, that are decoded at a time: each time the pages of a group of rows are gone through from its beginning. */
+const [MOST_ROWS, MOST_CELLS] = [2 ** 16, 2 ** 21];
 
 /** Opens a Parquet file. @throws TableError for a file that cannot be read */
 export async function openParquet(path: string): Promise<TableStream> {
@@ -57,15 +59,18 @@ export async function parquetTable(
     const [from, total] = rows ?? [0, Number(metadata.num_rows)];
     async function* batches(): AsyncGenerator<Batch, void, undefined> {
       try {
-        for (let start = from; start < total; start += ROWS) {
-          const rowEnd = Math.min(start + ROWS, total);
+        const most = Math.max(ROWS, Math.min(MOST_ROWS, Math.floor(MOST_CELLS / Math.max(1, columns.length))));
+        for (let start = from; start < total; start += most) {
+          const rowEnd = Math.min(start + most, total);
           const options = { file, metadata, compressors, parsers, rowStart: start, rowEnd, useOffsetIndex: true };
           const objects = await named(() => parquetReadObjects({ ...options, utf8: false }));
-          const rows = objects.map((row) =>
-            columns.map(({ name, cellOf }) => cellOf(Object.hasOwn(row, name) ? row[name] : null)),
-          );
-          // The header of a CSV file is line 1.
-          yield { rows, lines: rows.map((_, i) => start + i + 2) };
+          for (let first = 0; first < objects.length; first += ROWS) {
+            const rows = objects
+              .slice(first, first + ROWS)
+              .map((row) => columns.map(({ name, cellOf }) => cellOf(Object.hasOwn(row, name) ? row[name] : null)));
+            // The header of a CSV file is line 1.
+            yield { rows, lines: rows.map((_, i) => start + first + i + 2) };
+          }
         }
       } finally {
         await close();
