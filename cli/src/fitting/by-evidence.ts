@@ -67,13 +67,13 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
   const steps = varying ? VARYING_STEPS : STEPS;
   const likelihood = (noise: number) => (varying ? heteroscedastic() : learning.likelihood(noise));
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
-    const { history, evidence } = await fromSample(numbers, seed, ({ x, y, rows, weights }, begun) =>
+    const { history, evidence } = await fromSample(numbers, seed, steps, ({ x, y, rows, weights }, most, begun) =>
       train(net, varying ? { x, y: y.reshape(rows), weights } : { x, y, weights }, {
         loss: likelihood(begun?.noise ?? first),
         optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
-        epochs: steps,
+        epochs: most,
         evidence: { groups, tolerance: NATS, ...startOf(begun) },
-        onProgress: ({ epoch }) => onShare(share(epoch / steps)),
+        onProgress: ({ epoch }) => onShare(share(epoch / most)),
       }),
     );
     await turn();

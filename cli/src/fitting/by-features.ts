@@ -90,15 +90,15 @@ async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (
   const { learning, memoryBudget } = recipe;
   const net = relevanceNetwork(numbers.x.shape[1], recipe);
   const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
-  const { history, evidence } = await fromSample(numbers, recipe.seed, ({ x, y, weights }, begun) =>
+  const { history, evidence } = await fromSample(numbers, recipe.seed, STEPS, ({ x, y, weights }, steps, begun) =>
     train(
       net,
       { x, y, weights },
       {
         loss: learning.likelihood(begun?.noise ?? 1),
         optimizer: lastLayerEvidence({ tolerance: NATS }),
-        epochs: STEPS,
-        onProgress: ({ epoch }) => onShare(epoch / STEPS),
+        epochs: steps,
+        onProgress: ({ epoch }) => onShare(epoch / steps),
       },
     ),
   );
@@ -146,18 +146,18 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
   const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
   const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
   const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
-    const { history, evidence } = await fromSample(numbers, recipe.seed, (rows, begun) =>
+    const { history, evidence } = await fromSample(numbers, recipe.seed, STEPS, (rows, steps, begun) =>
       train(
         net,
         { x: rows.x, y: rows.y, weights: rows.weights },
         {
           loss: precision === undefined ? learning.likelihood(begun?.noise ?? first) : learning.loss,
           optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
-          epochs: STEPS,
+          epochs: steps,
           ...(precision === undefined
             ? { evidence: { groups: "layers" as const, tolerance: NATS, ...startOf(begun) } }
             : { weightDecay: learning.weightDecay(precision, 1, totalWeight(rows)) }),
-          onProgress: ({ epoch }) => onShare(share(epoch / STEPS)),
+          onProgress: ({ epoch }) => onShare(share(epoch / steps)),
         },
       ),
     );

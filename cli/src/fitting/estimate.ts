@@ -3,7 +3,7 @@
 import { skipWeights } from "./by-evidence.ts";
 import { featuresWeights } from "./by-features.ts";
 import type { Recipe } from "./jobs.ts";
-import { MANY_ROWS } from "./many-rows.ts";
+import { MANY_ROWS, STEPS_ON_ALL } from "./many-rows.ts";
 import { networkFor } from "./network.ts";
 import type { Candidate } from "./portfolio.ts";
 import { rowPasses } from "./recipe.ts";
@@ -30,13 +30,13 @@ export interface Estimate {
  * Seconds of a core, measured with 200,000 and 1,000,000 rows of 20 columns on cores of 2026 (docs/command-line.md): of a cell that is
  * read, decided of and encoded; of a weight in a pass over a row forward and back, and of a pair of weights in a step of second order.
  */
-const [CELL, WEIGHT, PAIR] = [6e-6, 4.5e-10, 4e-10];
-/** Passes that a posterior takes, and steps of second order on all rows. */
-const [POSTERIOR, STEPS] = [3, 12];
+const [CELL, WEIGHT, PAIR] = [6e-6, 4.5e-10, 2.8e-10];
+/** Passes that a posterior takes, and most steps of second order on a sample. */
+const [POSTERIOR, STEPS] = [3, 100];
 /** Bytes of the program, of a cell, and beside inputs of a row; how often inputs are in memory at once. */
 const [PROGRAM, CELL_BYTES, ROW_BYTES, COPIES] = [450e6, 12, 250, 2.2];
-/** Candidates that are fitted to all rows, of those that are tried. */
-const KEPT = 2;
+/** The share of candidates that are fitted to all rows, of those that are tried. */
+const KEPT = 0.5;
 
 /** What a fit takes, about. */
 export function estimateOf({ rows, columns, inputs, candidates, folds, cores }: Planned): Estimate {
@@ -47,11 +47,11 @@ export function estimateOf({ rows, columns, inputs, candidates, folds, cores }: 
   });
   const trials = work.reduce((sum, { trial }) => sum + trial, 0) * Math.max(1, folds);
   const heaviest = work.map(({ whole }) => whole).sort((a, b) => b - a);
-  const kept = heaviest.slice(0, KEPT).reduce((sum, one) => sum + one, 0);
+  const kept = heaviest.slice(0, Math.ceil(KEPT * heaviest.length)).reduce((sum, one) => sum + one, 0);
   // The model that is judged, and the one that is kept.
   const learning = trials + kept * (folds > 0 ? folds + 1 : 2);
   const bytes = PROGRAM + rows * (columns * CELL_BYTES + COPIES * 8 * (inputs + 1) + ROW_BYTES);
-  return { seconds: rows * columns * CELL + learning / Math.min(cores, KEPT), bytes };
+  return { seconds: rows * columns * CELL + learning / Math.min(cores, candidates.length), bytes };
 }
 
 /** Seconds of a core for one fit to so many rows. */
@@ -66,7 +66,8 @@ function workOf(recipe: Recipe, inputs: number, rows: number): number {
     recipe.by === "evidence"
       ? skipWeights(inputs, recipe.varying ? 2 : outputs, recipe.width)
       : featuresWeights(inputs, outputs, recipe.features);
-  return PAIR * STEPS * rows * outputs * weights ** 2;
+  const steps = STEPS * Math.min(rows, MANY_ROWS) + (rows > MANY_ROWS ? STEPS_ON_ALL * rows : 0);
+  return PAIR * steps * outputs * weights ** 2;
 }
 
 /** In words: 6 minutes and 3.1 GB of memory. */

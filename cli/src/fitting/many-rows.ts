@@ -45,15 +45,23 @@ interface Trained {
   readonly evidence?: TrainingEvidence | undefined;
 }
 
-/** Trains, of many rows first on a sample, so that few steps are left for all. @param train from where the one before ended */
+/** Steps of second order on all of many rows, near the minimum already. */
+export const STEPS_ON_ALL = 12;
+
+/**
+ * Trains, of many rows first on a sample, so that few steps are left for all.
+ * @param most steps @param train trains for so many, from where the one before ended
+ */
 export async function fromSample<Result extends Trained>(
   numbers: Numbers,
   seed: number,
-  train: (rows: Numbers, begun: TrainingEvidence | undefined) => Promise<Result>,
+  most: number,
+  train: (rows: Numbers, steps: number, begun: TrainingEvidence | undefined) => Promise<Result>,
 ): Promise<Result> {
   const sample = sampleOf(numbers, seed);
-  const begun = sample && (await train(sample, undefined));
-  return train(numbers, begun?.evidence);
+  if (sample === undefined) return train(numbers, most, undefined);
+  const begun = await train(sample, most, undefined);
+  return train(numbers, Math.min(most, STEPS_ON_ALL), begun.evidence);
 }
 
 /** Precisions of inputs that say nothing run to infinity: their logarithms, either way. */
