@@ -6,8 +6,8 @@ import { axis, chart, colour, figure, legend, type Sign, shareAxis } from "./cha
 import { type Html, html, name, short } from "./html.ts";
 import { spread, thin } from "./points.ts";
 
-/** More slices than this are not drawn, nor more categories of one, nor more classes, nor more rows in the small picture of each class. */
-const [mostSlices, mostCategories, mostClasses, mostRows] = [12, 20, 30, 40];
+/** More slices than this are not drawn, nor more categories of one, nor more classes, nor more rows in the small pictures of all classes together. */
+const [mostSlices, mostCategories, mostClasses, mostRows] = [12, 20, 30, 240];
 
 interface Step {
   /** Along the input; categories and dates not yet placed. */
@@ -71,12 +71,13 @@ export function sliceFigures(data: ReportData): Html[] {
 function eachClass(data: ReportData, slice: Slice): Html | undefined {
   const { classes = [], points } = slice;
   if (classes.length < 2) return undefined;
+  const rows = Math.min(40, Math.floor(mostRows / Math.min(classes.length, mostClasses)));
   const pictures = classes.slice(0, mostClasses).flatMap((own, label) => {
     const one: Slice = {
       ...slice,
       ...own,
       shownClass: own.name,
-      points: thin(points, mostRows).map(({ x, label: its }) => ({ x, y: Number(its === label) })),
+      points: thin(points, rows).map(({ x, label: its }) => ({ x, y: Number(its === label) })),
     };
     const steps = readSteps(one);
     if (steps.length === 0) return [];
