@@ -186,6 +186,7 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
     outputs,
     data.map((path) => ({ what: "the data", path })),
   );
+  const machines = await elsewhere(options, adding);
   const progress = new Progress(json === true);
   let skipped = 0;
   const onSkip = (error: TableError) => {
@@ -238,7 +239,6 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
       printNote(text);
     },
   };
-  const machines = await elsewhere(options, adding);
   // What leaves this process is loaded where an option asks for it.
   const lanes = machines ? (await import("../fitting/over-queue.ts")).lanesOver(machines.on) : lanesOf(options.cores);
   const onProgress = (stage: string, share: number) =>

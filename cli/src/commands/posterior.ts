@@ -158,6 +158,9 @@ async function run(path: string, data: string, options: Options, adding: boolean
     ...(options.classes.length > 0 && { classes: options.classes }),
   };
   const machines = await elsewhere(options, adding);
+  if (options.inPlace && machines === undefined) {
+    throw new UsageError("--in-place is for workers: give --queue or --shard too.");
+  }
   const prepare = async () => {
     const tests = test === undefined ? undefined : await readExamples(test, options, onSkip);
     const far = machines && (await inPlace(data, options, network, said, machines.on));

@@ -5,12 +5,13 @@ import { Command } from "commander";
 import type { WorkerEvent } from "laplace-ts-cluster";
 import { UsageError } from "../errors.ts";
 import { clusterPackage } from "../fitting/elsewhere.ts";
-import { integer, listed } from "./options.ts";
+import { bytes, integer, listed } from "./options.ts";
 
 interface Options {
   readonly queue: string;
   readonly store: string;
   readonly concurrency: number;
+  readonly memoryBudget?: number;
   readonly lease: number;
   readonly grace: number;
   readonly stopWhenIdle?: number;
@@ -31,6 +32,11 @@ export function workerCommand(): Command {
     )
     .requiredOption("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
     .option("--concurrency <n>", "shards at the same time, each in a process of its own", integer(1), 1)
+    .option(
+      "--memory-budget <bytes>",
+      "what its processes may take together, such as 8GiB: one that takes more than its share is ended, and its shard tried again (default: any)",
+      bytes,
+    )
     .option("--lease <seconds>", "how long a shard stays this worker's when nothing is heard of it", integer(1), 30)
     .option(
       "--grace <seconds>",
@@ -63,11 +69,12 @@ async function run(options: Options): Promise<void> {
       stop.abort();
     });
   }
-  const { queue, store, concurrency, lease, grace, stopWhenIdle, mixBuilds, metrics, name } = options;
+  const { queue, store, concurrency, memoryBudget, lease, grace, stopWhenIdle, mixBuilds, metrics, name } = options;
   await work({
     queue,
     store,
     concurrency,
+    memoryBudget,
     lease: 1000 * lease,
     grace: 1000 * grace,
     stopWhenIdle: stopWhenIdle && 1000 * stopWhenIdle,

@@ -315,8 +315,13 @@ export function openBucketObject(where: string, address: string): BucketObject {
     read: (first, end) =>
       asked("read", async (own, { GetObjectCommand }) => {
         const Range = `bytes=${first}-${end - 1}`;
-        const { Body } = await own.send(new GetObjectCommand({ Bucket, Key, Range }));
-        return (await Body?.transformToByteArray()) ?? new Uint8Array(0);
+        const { Body, ContentLength } = await own.send(new GetObjectCommand({ Bucket, Key, Range }));
+        const bytes = (await Body?.transformToByteArray()) ?? new Uint8Array(0);
+        if (ContentLength === undefined || ContentLength === bytes.length) return bytes;
+        throw new StoreError(
+          "unreachable",
+          `The store ${place.address} sent ${bytes.length} of ${ContentLength} bytes.`,
+        );
       }),
   };
 }

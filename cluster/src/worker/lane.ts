@@ -14,6 +14,8 @@ export interface LaneSettings {
   readonly by: string;
   /** Files that define likelihoods and primitives of one's own. */
   readonly imports: readonly string[];
+  /** Bytes that its process may take. */
+  readonly budget?: number | undefined;
 }
 
 /** A shard that failed, and whether another try will not change that. */

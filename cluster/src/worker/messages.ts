@@ -4,7 +4,15 @@ import type { ShardJob } from "../queue/jobs.ts";
 
 /** To the process that sums: where everything is, first; then shards, one after the other, and that one is not wanted any more. */
 export type ToSums =
-  | { readonly begin: { readonly store: string; readonly by: string; readonly imports: readonly string[] } }
+  | {
+      readonly begin: {
+        readonly store: string;
+        readonly by: string;
+        readonly imports: readonly string[];
+        /** Bytes that the process may take. */
+        readonly budget?: number | undefined;
+      };
+    }
   | { readonly do: ShardJob }
   | { readonly stop: true };
 

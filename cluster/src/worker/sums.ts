@@ -2,7 +2,7 @@
 // so does this.
 
 import { pathToFileURL } from "node:url";
-import { kernels } from "laplace-ts";
+import { kernels, MemoryBudgetError } from "laplace-ts";
 import { errorMessage } from "laplace-ts/executor";
 import { digestTask } from "../data/blocks.ts";
 import "../data/in-store.ts";
@@ -40,6 +40,11 @@ class Sums {
     this.#running?.abort();
   }
 
+  /** Whether it does shards. */
+  get busy(): boolean {
+    return this.#running !== undefined;
+  }
+
   async do({ fit, ...block }: ShardJob): Promise<void> {
     const controller = new AbortController();
     this.#running = controller;
@@ -72,15 +77,32 @@ class Sums {
 
 let sums: Sums | undefined;
 
+/** Milliseconds between two looks at the memory. */
+const LOOK = 200;
+
+/** Ends this process when it takes more than it may: what it kept goes with it, and the shard is tried again. */
+function keepWithin(budget: number, by: string): void {
+  setInterval(() => {
+    const rss = process.memoryUsage.rss();
+    if (rss <= budget) return;
+    if (sums?.busy) {
+      const text = `The process that summed on ${by} took ${Math.ceil(rss / 2 ** 20)} MiB, and may take ${Math.floor(budget / 2 ** 20)}: the share of one of --concurrency in --memory-budget.`;
+      say({ failed: errorMessage(new MemoryBudgetError(text, rss, budget)), lasting: false });
+    }
+    process.exit(1);
+  }, LOOK).unref();
+}
+
 async function hear(message: ToSums): Promise<void> {
   if ("stop" in message) sums?.stop();
   else if ("do" in message) await sums?.do(message.do);
   else {
-    const { store, by, imports } = message.begin;
+    const { store, by, imports, budget } = message.begin;
     // Others have the other cores.
     kernels.setThreads(1);
     for (const path of imports) await import(pathToFileURL(path).href);
     sums = new Sums(retrying(openStore("worker", store)), by);
+    if (budget !== undefined) keepWithin(budget, by);
     say({ ready: true });
   }
 }

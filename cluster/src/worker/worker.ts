@@ -34,6 +34,11 @@ export interface WorkOptions {
   readonly store: StoreAddress;
   /** How many shards are done at the same time, by a process each (default 1). */
   readonly concurrency?: number | undefined;
+  /**
+   * Bytes that the processes which sum may take together, at least 128 MiB each (default: any): one that takes more than its share is
+   * ended, and its shard is tried again, here or on another machine.
+   */
+  readonly memoryBudget?: number | undefined;
   /** Milliseconds for which a shard is this worker's, unless it says that it still does it (default 30,000). */
   readonly lease?: number | undefined;
   /** Takes shards of fits that allow machines of any arithmetic, and no others (default false). */
@@ -58,6 +63,7 @@ const names = [
   "queue",
   "store",
   "concurrency",
+  "memoryBudget",
   "lease",
   "mixBuilds",
   "stopWhenIdle",
@@ -71,6 +77,8 @@ const names = [
 
 /** How often a shard may be taken from workers that are gone, before it is given up. */
 const MOST_STALLED = 5;
+/** Bytes that a process which sums takes before it sums anything, and some more. */
+const LEAST_MEMORY = 2 ** 27;
 
 /** A number of milliseconds, or of something else, of at least so much. */
 function atLeast(name: string, value: unknown, least: number): number {
@@ -113,7 +121,14 @@ class WorkerOfShards {
     }
     this.#name = name ?? `${hostname()}.${process.pid}`;
     this.#store = retrying(openStore("work", store));
-    const settings = { store: this.#store.address, by: this.#name, imports: imports.map((file) => resolve(file)) };
+    const { memoryBudget } = options;
+    if (memoryBudget !== undefined) atLeast("memoryBudget", memoryBudget, LEAST_MEMORY * concurrency);
+    const settings = {
+      store: this.#store.address,
+      by: this.#name,
+      imports: imports.map((file) => resolve(file)),
+      budget: memoryBudget && memoryBudget / concurrency,
+    };
     this.#lanes = Array.from({ length: concurrency }, () => new Lane(settings));
     this.#free = [...this.#lanes];
   }

@@ -1,9 +1,10 @@
 // Imported by a process that sums: it stands still the first time that it comes to a phase of a shard, and says so by a file. Or it
-// has a disk that fails a part of its calls.
+// has a disk that fails a part of its calls. Or it takes more and more memory when it comes to the phase.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 
-const { LAPLACE_PHASE: phase, LAPLACE_MARKER: marker, LAPLACE_FAILS: fails } = process.env;
+const { LAPLACE_PHASE: phase, LAPLACE_MARKER: marker, LAPLACE_FAILS: fails, LAPLACE_HUNGRY: hungry } = process.env;
+const kept = [];
 const disk = fs.promises;
 const { open, link, readFile, stat } = disk;
 
@@ -14,7 +15,7 @@ async function reach(name) {
   } catch {
     return;
   }
-  await new Promise(() => setInterval(() => {}, 1000));
+  await new Promise(() => setInterval(() => hungry && kept.push(Buffer.alloc(2 ** 26, 1)), 100));
 }
 
 const perhaps = () => {

@@ -13,7 +13,7 @@ import type { ClusterOptions } from "../../src/cluster.ts";
 import { StoreError } from "../../src/errors.ts";
 import { folderStore } from "../../src/store/folder.ts";
 import { readSealed } from "../../src/store/sealed.ts";
-import type { WorkOptions } from "../../src/worker/worker.ts";
+import { type WorkOptions, work } from "../../src/worker/worker.ts";
 import { faulty } from "../faulty.ts";
 import { Fleet, RedisOfTest, small, until } from "./hosts.ts";
 
@@ -70,6 +70,20 @@ describe("a worker", () => {
       expect(results().size).toBeGreaterThan(12);
     },
   );
+
+  test("whose process that sums takes more memory than it may has its shard done again", async () => {
+    const { sums, numbers } = given(fixed);
+    const due = numbers(await sums());
+    const env = { LAPLACE_PHASE: "summed", LAPLACE_MARKER: join(store, ".marker"), LAPLACE_HUNGRY: "1" };
+    const one = worker({ imports: [atPhase], memoryBudget: 2 ** 28 }, env);
+    expect(numbers(await sums(machines()))).toBe(due);
+    expect(one.count("failed")).toBe(1);
+    const { reason } = one.events.find(({ event }) => event === "failed") ?? {};
+    expect(reason).toMatch(/^The process that summed on .* took \d+ MiB, and may take 256: the share of one/);
+    await expect(work({ queue: redis.address, store, memoryBudget: 2 ** 20 })).rejects.toThrow(
+      "work: memoryBudget must be a number of at least 134217728, not 1048576.",
+    );
+  });
 
   test("whose process that sums is killed has its shard done again", async () => {
     const marker = join(store, ".marker");

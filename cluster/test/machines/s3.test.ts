@@ -1,8 +1,19 @@
 // A bucket of S3 as a store, by a server for tests.
 
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { chain, dense, laplace, Random, randomNormal, savePosterior, tanh } from "laplace-ts";
+import {
+  chain,
+  dense,
+  laplace,
+  type NDArray,
+  Random,
+  randomNormal,
+  savePosterior,
+  tanh,
+  writeSafetensors,
+} from "laplace-ts";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { inStore } from "../../src/data/in-store.ts";
 import { sweep } from "../../src/fits/sweep.ts";
 import { part, UnfinishedError } from "../../src/parts.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -46,6 +57,44 @@ describeStore(
   },
   1100,
 );
+
+describe("data in a bucket", () => {
+  test("are read in ranges, asked again where an answer is cut, and held against their digests", async () => {
+    const client = new S3Client({
+      endpoint: server.endpoint,
+      forcePathStyle: true,
+      region: "us-east-1",
+      credentials: keys,
+    });
+    const put = (Body: Uint8Array) => client.send(new PutObjectCommand({ Bucket: BUCKET, Key: "data/one", Body }));
+    const rows = 60_000;
+    const [x, y] = [randomNormal([rows, 3], { seed: 1 }), randomNormal([rows, 1], { seed: 2 })];
+    const whole = writeSafetensors({ x, y }, {});
+    await put(whole);
+    const [store, files] = [place("indexes"), [place("data/one")]];
+    let asked = 0;
+    // Every third answer is cut.
+    server.trouble = ({ method }) => (method === "GET" && ++asked % 3 === 0 ? "half" : undefined);
+    const data = await inStore({ store, files });
+    for (const [first, end] of [
+      [0, 1],
+      [43_000, 44_000],
+      [rows - 2, rows],
+    ]) {
+      const found = await data.rowsAt(first, end).read();
+      expect(Array.from((found.x as NDArray).data)).toEqual(Array.from(x.data.subarray(3 * first, 3 * end)));
+      expect(Array.from((found.y as NDArray).data)).toEqual(Array.from(y.data.subarray(first, end)));
+    }
+    expect(asked).toBeGreaterThan(6);
+    server.trouble = () => undefined;
+    const other = Uint8Array.from(whole);
+    other[other.length - 1] ^= 1;
+    await put(other);
+    expect(await reasonOf(data.rowsAt(rows - 1, rows).read())).toBe("altered");
+    expect(await reasonOf(inStore({ store, files: [place("data/nothing")] }))).toBe("missing");
+    client.destroy();
+  });
+});
 
 describe("a bucket", () => {
   test("that fails, is cut off, or sends half is asked again: nothing is written twice or half", async () => {
