@@ -76,7 +76,11 @@ export class Lane {
         this.#hear = (message) => {
           if ("progress" in message) onProgress(message.progress);
           else if ("done" in message) resolve(message.done);
-          else if ("failed" in message) reject(new Failed(errorFrom(message.failed), message.lasting));
+          else if ("failed" in message) {
+            // The next job is for another process.
+            if (message.ends) this.close();
+            reject(new Failed(errorFrom(message.failed), message.lasting));
+          }
         };
         this.#say({ do: job });
       });
@@ -96,10 +100,13 @@ export class Lane {
     const file = fileURLToPath(new URL("./sums.js", import.meta.url));
     const child = fork(file, [], { execArgv: [], serialization: "advanced" });
     this.#child = child;
-    child.on("message", (message) => this.#hear?.(message as FromSums));
+    child.on("message", (message) => {
+      if (this.#child === child) this.#hear?.(message as FromSums);
+    });
     child.on("error", () => {});
     child.on("exit", (code, signal) => {
-      if (this.#child === child) this.#child = undefined;
+      if (this.#child !== child) return;
+      this.#child = undefined;
       this.#ended?.(signal === null ? `with the code ${code}` : `by ${signal}`);
     });
     try {

@@ -16,9 +16,9 @@ export type ToSums =
   | { readonly do: ShardJob }
   | { readonly stop: true };
 
-/** From the process that sums. `failed` is an error as `errorMessage` writes it. */
+/** From the process that sums. `failed` is an error as `errorMessage` writes it, `ends` says that the process ends with it. */
 export type FromSums =
   | { readonly ready: true }
   | { readonly progress: number }
   | { readonly done: number }
-  | { readonly failed: unknown; readonly lasting: boolean };
+  | { readonly failed: unknown; readonly lasting: boolean; readonly ends?: true };

@@ -87,7 +87,7 @@ function keepWithin(budget: number, by: string): void {
     if (rss <= budget) return;
     if (sums?.busy) {
       const text = `The process that summed on ${by} took ${Math.ceil(rss / 2 ** 20)} MiB, and may take ${Math.floor(budget / 2 ** 20)}: the share of one of --concurrency in --memory-budget.`;
-      say({ failed: errorMessage(new MemoryBudgetError(text, rss, budget)), lasting: false });
+      say({ failed: errorMessage(new MemoryBudgetError(text, rss, budget)), lasting: false, ends: true });
     }
     process.exit(1);
   }, LOOK).unref();
