@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { studentT } from "../examples/likelihoods.ts";
+import { farData } from "../src/executor.ts";
 import { applyPrimitive, definePrimitive, elementwiseRules } from "../src/graph.ts";
 import {
   adam,
@@ -474,6 +475,20 @@ test("a number that tuning drove to an edge", async () => {
   const zero = await laplace(still, { ...options, likelihood: gaussian({ noise: 1 }) }).fit(data);
   expect(() => zero.optimizePrior({ noise: false, onWarning })).toThrow(/or give the number yourself, by with/);
   expect(zero.with({ priorPrecision: 3 }).priorPrecision.at(0)).toBe(3);
+});
+
+test("data that lie elsewhere are for curvatures that are summed in shards", async () => {
+  const inputs = 2900;
+  const wide = chain({ inputs, seed: 1, dtype: "float64" }, dense(1));
+  const near = { x: randomNormal([2, inputs], { seed: 1 }), y: randomNormal([2, 1], { seed: 2 }) };
+  const rowsAt = (first: number) => ({ at: first, read: async () => near });
+  const far = farData({ examples: 2, rowsAt });
+  const fit = (more: Partial<LaplaceOptions>, of: Data = near) => laplace(wide, { ...options, ...more }).fit(of);
+  await expect(fit({ structure: "full" }, far)).rejects.toThrow(
+    'Choose fewer weights ("lastLayer") or "diagonal", or give { x, y }.',
+  );
+  const [elsewhere, here] = [await fit({ structure: "diagonal" }, far), await fit({ structure: "diagonal" })];
+  expect(elsewhere.curvature.diagonal()).toEqual(here.curvature.diagonal());
 });
 
 test("every advice in the library's messages is done in a test", () => {
