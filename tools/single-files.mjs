@@ -89,6 +89,9 @@ const aloneIn = {
       text,
       [`typeof given?.over !== "function" || priorPrecision !== undefined || priorMean !== undefined`, "true"],
       ["if (matrix !== undefined) await", "if (false) await"],
+      ["this.#arriving = arriving;", ""],
+      ["\n\t\t\tarriving: this.#arriving", ""],
+      ["prior, arriving }", "prior }"],
     ),
   "posterior/evidence.ts": (text) =>
     replaced(
@@ -104,6 +107,17 @@ const aloneIn = {
       text,
       ["passes.length > 1", "false"],
       ["planned.draw === undefined", "true"],
+      // Nor does it take data that come in time.
+      ["(arriving?.check ?? checkData)(where, data)", "checkData(where, data)"],
+      ["arriving === undefined", "true"],
+      [
+        "(place, sums, level = 0) => tree.take(start / length / 2 ** level + place, sums, level)",
+        "tree.take.bind(tree)",
+      ],
+      ["shardsOf(batches, length, start)", "shardsOf(batches, length)"],
+      ["adds = false, arriving }", "adds = false }"],
+      ["(some, start) =>", "(some) =>"],
+      ["through(data, 0)", "through(data)"],
       // Data that lie elsewhere are made by laplace-ts/executor.
       ["...some.far?.(where, plan, number, given)", ""],
       ["plan.keep?.(where, plan, data, first)", "undefined"],
@@ -112,6 +126,13 @@ const aloneIn = {
       ["if (summary === undefined) continue;", ""],
       ["pass.after !== undefined", "false"],
       ["results.push(summary.curvature);", ""],
+    ),
+  "curvature/shards.ts": (text) => replaced(text, [", start = 0)", ")"], ["let at = start", "let at = 0"]),
+  "data/batches.ts": (text) =>
+    replaced(
+      text,
+      [" || Symbol.asyncIterator in data", ""],
+      [`A\${once}.`, `A${/const once = "(.*?)"/.exec(text)[1]}.`],
     ),
   "curvature/plan.ts": (text) =>
     replaced(
