@@ -386,5 +386,5 @@ export { type ProgressBarOptions, progressBar } from "./training/progress.ts";
 export type { EpochReport, TrainingEvidence, TrainingResult, WeightGroup } from "./training/results.ts";
 export { cosineDecay, type DecayOptions, linearDecay, type Schedule } from "./training/schedules.ts";
 export { type SwagOptions, type SwagSnapshots, swag } from "./training/swag.ts";
-export { train } from "./training/train.ts";
+export { train } from "./training/train-arriving.ts";
 export type * from "./training/variational.ts";

@@ -21,6 +21,7 @@ import {
   dataset,
   defineLikelihood,
   dense,
+  evaluate,
   flatten,
   gather,
   gaussian,
@@ -64,7 +65,6 @@ const data = { x, y };
 const net = (dtype: "float32" | "float64" = "float64") => chain({ inputs: 2, seed: 1, dtype }, dense(2));
 const options = { likelihood: "regression", checks: false } as const;
 const fitted = (more: Partial<LaplaceOptions> = {}, of = data) => laplace(net(), { ...options, ...more }).fit(of);
-const trained = (of: Data) => train(net(), of, { loss: mse, epochs: 1 });
 const byProducts = { structure: "operator", solver: solver({}) } as const;
 async function* inTime() {
   yield data;
@@ -108,8 +108,8 @@ const advices: Record<string, Advice> = {
   },
   "batches that come in time": {
     says: "the data are an async iterable: give await gather(it).",
-    refused: () => trained(anyOf(inTime())),
-    followed: async () => trained(await gather(inTime())),
+    refused: async () => evaluate(await fitted(), anyOf(inTime())),
+    followed: async () => evaluate(await fitted(), await gather(inTime())),
   },
   "batches that come in time, of a fit that goes through them later": {
     says: "give await gather(batches)",

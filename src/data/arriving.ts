@@ -11,7 +11,8 @@ export type AsyncData = AsyncIterable<DatasetLike> | (() => AsyncIterable<Datase
 /** Visits batches, before which there were so many examples. */
 type Visit = (batches: Data, before: number) => Steps<void, number>;
 
-const asyncOf = (data: unknown) =>
+/** Data that are an async iterable; undefined for others. */
+export const asyncOf = (data: unknown): AsyncIterable<DatasetLike> | undefined =>
   typeof (data as Partial<AsyncIterable<DatasetLike>> | null)?.[Symbol.asyncIterator] === "function"
     ? (data as AsyncIterable<DatasetLike>)
     : undefined;

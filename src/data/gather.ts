@@ -12,7 +12,7 @@ export interface GatherOptions {
 
 /**
  * The batches of an async iterable, or of a function that gives one, as a list, which everything that takes data takes:
- * `await train(net, await gather(batches()), …)`. They are copied, so that their arrays may be filled anew for the next.
+ * `evaluate(posterior, await gather(batches()))`. They are copied, so that their arrays may be filled anew for the next.
  * @throws ShapeError, ValueError for bad data, or none; the signal's reason
  */
 export async function gather(
@@ -28,8 +28,17 @@ export async function gather(
       `${where}: expected an async iterable of batches, or a function that gives one; other data need no gathering.`,
     );
   }
+  return gathered(where, given, signal);
+}
+
+/** Batches that come in time, as a list. @throws as `gather` */
+export async function gathered(
+  where: string,
+  batches: AsyncIterable<DatasetLike>,
+  signal: StopSignal | undefined,
+): Promise<Dataset[]> {
   const list: Dataset[] = [];
-  for await (const batch of given) {
+  for await (const batch of batches) {
     signal?.throwIfAborted();
     const { x, y, weights } = readDataset(where, batch);
     list.push({ x: x.clone(), y: y.clone(), ...(weights !== undefined && { weights: weights.clone() }) });

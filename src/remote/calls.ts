@@ -25,7 +25,7 @@ import type { acquisitionGradientsAsync } from "../search/acquisition.ts";
 import type { mostInformativeAsync } from "../search/informative.ts";
 import type { thompsonChoiceAsync } from "../search/thompson.ts";
 import type { Curvature } from "../structures/curvature.ts";
-import type { train } from "../training/train.ts";
+import type { train } from "../training/train-arriving.ts";
 
 /** Functions, by their names here. */
 export interface Functions {

@@ -117,7 +117,7 @@ describe("what cannot be data is named", () => {
     const refused = (given: unknown) => expect((async () => use(given as Data))()).rejects;
     await refused(Promise.resolve(data)).toThrow(`${where}: the data are a promise: write await before it.`);
     const none = /there are no data/;
-    const inTime = where === "fit" || where === "sum";
+    const inTime = where === "fit" || where === "train";
     await refused((async function* () {})()).toThrow(inTime ? none : /async iterable: give await gather/);
     const given = /what the function gives: the data are an async iterable/;
     await refused(async function* () {}).toThrow(inTime ? none : given);
@@ -178,12 +178,45 @@ describe("batches of an async iterable are gathered", () => {
     },
   );
 
-  test("to be trained on", async () => {
-    const [one, other] = [make(), make()];
+  test("to be trained on, by train itself, too", async () => {
     const options = { loss: mse, epochs: 3, batchSize: 3, seed: 4 } as const;
-    await train(one, await gather(streamed()), options);
-    await train(other, data, options);
-    expect(one.parameters.data).toEqual(other.parameters.data);
+    const due = make();
+    await train(due, data, options);
+    for (const given of [await gather(streamed()), streamed(), streamed]) {
+      const net = make();
+      await train(net, given, options);
+      expect(net.parameters.data).toEqual(due.parameters.data);
+    }
+  });
+
+  test("of a wrong call of train none is asked for; what is thrown or stopped meanwhile changes nothing", async () => {
+    let asked = 0;
+    async function* counted() {
+      asked++;
+      yield data;
+    }
+    await expect(train(make(), counted(), { loss: mse, epochs: -1 })).rejects.toThrow(/^train: epochs/);
+    await expect(train({} as never, counted(), { loss: mse })).rejects.toThrow(/^train: /);
+    expect(asked).toBe(0);
+    const net = make();
+    const before = Float64Array.from(net.parameters.data);
+    async function* broken() {
+      yield data;
+      throw new Error("the line is cut");
+    }
+    await expect(train(net, broken, { loss: mse })).rejects.toThrow("the line is cut");
+    const bad = async function* () {
+      yield { x, y: [[1]] };
+    };
+    await expect(train(net, bad(), { loss: mse })).rejects.toThrow(/^train: the first axes of x and y/);
+    const stop = new AbortController();
+    async function* stopped() {
+      yield data;
+      stop.abort(new Error("enough"));
+      yield data;
+    }
+    await expect(train(net, stopped(), { loss: mse, signal: stop.signal })).rejects.toThrow("enough");
+    expect(Float64Array.from(net.parameters.data)).toEqual(before);
   });
 
   test("until the signal says stop", async () => {
