@@ -78,3 +78,21 @@ test("where all fail, the fit says so", async () => {
   const lanes = lanesWhere(() => true);
   await expect(fitTable(table, settings, () => {}, lanes)).rejects.toThrow(NotPositiveDefiniteError);
 });
+
+test("what fails while scales of the target are tried has no say on any of them", async () => {
+  // Few rows are beside the line on a logarithmic scale, so that it is tried.
+  const skewed = Array.from({ length: 40 }, (_, i) => {
+    const x = ((i * 37) % 101) / 20;
+    return [String(x), String(Math.exp(x + ((i * 7) % 5) / 10))];
+  });
+  let failed = 0;
+  const fit = await fitTable(
+    { names: ["x", "y"], rows: skewed, lines: skewed.map((_, i) => i + 2) },
+    settings,
+    () => {},
+    lanesWhere((job) => !linear(job) && ++failed > 0),
+  );
+  const { target } = fit.model.encoding;
+  expect(target.kind === "number" && target.scale?.kind).toBe("log");
+  expect(failed).toBeGreaterThan(4);
+});

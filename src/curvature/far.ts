@@ -4,7 +4,7 @@
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import type { FarData, FarRows, RowsElsewhere } from "../data/far-data.ts";
 import { ValueError } from "../errors.ts";
-import type { Steps } from "../kernels/steps.ts";
+import { type Steps, unlessStopped } from "../kernels/steps.ts";
 import type { ShardTask } from "../shards/executor.ts";
 import { type DataShard, type FarShard, type Summary, targetedBatches } from "./accumulate.ts";
 import type { Plan } from "./plan.ts";
@@ -39,8 +39,8 @@ export const farTask: ShardTask<PassOfFit, DataShard, Summary> = {
 function* fetched(where: string, { net }: Plan, read: FarRows["read"], count: number): Steps<DatasetLike, number> {
   let found: DatasetLike | undefined;
   let failure: readonly [error: unknown] | undefined;
-  yield async () => {
-    await read().then(
+  yield async (_, signal) => {
+    await unlessStopped(read(), signal).then(
       (data) => {
         found = data;
       },

@@ -1,7 +1,7 @@
 // Batches that come one after the other in time, within steps: the work waits for the next.
 
 import { ValueError } from "../errors.ts";
-import { type Elsewhere, reporting, type Steps } from "../kernels/steps.ts";
+import { type Elsewhere, reporting, type Steps, unlessStopped } from "../kernels/steps.ts";
 import { batchesOf, checkData, type Data, SameWeights } from "./batches.ts";
 import { type Dataset, type DatasetLike, readDataset, takeBatch } from "./dataset.ts";
 
@@ -112,9 +112,9 @@ function* blocksOf(
 function* nextOf(iterator: AsyncIterator<DatasetLike>): Steps<IteratorResult<DatasetLike>, number> {
   let found: IteratorResult<DatasetLike> | undefined;
   let failure: readonly [error: unknown] | undefined;
-  const wait: Elsewhere<number> = async () => {
+  const wait: Elsewhere<number> = async (_, signal) => {
     try {
-      found = await iterator.next();
+      found = await unlessStopped(iterator.next(), signal);
     } catch (error) {
       failure = [error];
     }

@@ -1,7 +1,7 @@
 // Batches that come one after the other in time.
 
 import { checkOptions, ValueError } from "../errors.ts";
-import { readBursts, type StopSignal } from "../kernels/steps.ts";
+import { readBursts, type StopSignal, unlessStopped } from "../kernels/steps.ts";
 import { type Dataset, type DatasetLike, readDataset } from "./dataset.ts";
 
 /** Options of `gather`. */
@@ -38,10 +38,18 @@ export async function gathered(
   signal: StopSignal | undefined,
 ): Promise<Dataset[]> {
   const list: Dataset[] = [];
-  for await (const batch of batches) {
-    signal?.throwIfAborted();
-    const { x, y, weights } = readDataset(where, batch);
-    list.push({ x: x.clone(), y: y.clone(), ...(weights !== undefined && { weights: weights.clone() }) });
+  const iterator = batches[Symbol.asyncIterator]();
+  let done: boolean | undefined = false;
+  try {
+    for (;;) {
+      const next = await unlessStopped(iterator.next(), signal);
+      done = next.done;
+      if (done) break;
+      const { x, y, weights } = readDataset(where, next.value);
+      list.push({ x: x.clone(), y: y.clone(), ...(weights !== undefined && { weights: weights.clone() }) });
+    }
+  } finally {
+    if (!done) iterator.return?.()?.catch(() => {});
   }
   if (list.length === 0) throw new ValueError(`${where}: there are no data. The iterable gave no batches.`);
   return list;

@@ -14,6 +14,24 @@ export type Elsewhere<Report> = (
   signal: StopSignal | undefined,
 ) => Promise<void>;
 
+/** What a promise gives, or the signal's reason if that comes first. */
+export function unlessStopped<T>(promise: Promise<T>, signal: StopSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  const { addEventListener, removeEventListener } = signal as Partial<AbortSignal>;
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      try {
+        signal.throwIfAborted();
+      } catch (reason) {
+        reject(reason);
+      }
+    };
+    addEventListener?.call(signal, "abort", stop);
+    stop();
+    promise.then(resolve, reject).finally(() => removeEventListener?.call(signal, "abort", stop));
+  });
+}
+
 /** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 26. */
 const BURST_MILLISECONDS = 6;
 

@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { farData } from "../../src/curvature/far.ts";
 import { readPlan, withOwn } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
 import { arriving } from "../../src/data/arriving.ts";
@@ -12,6 +13,7 @@ import {
   chain,
   type Data,
   dense,
+  gather,
   gaussian,
   type LaplaceOptions,
   laplace,
@@ -183,7 +185,20 @@ describe("what is said", () => {
     await expect(laplace(net, options("full")).fit(endless(), { signal: controller.signal })).rejects.toThrow("enough");
     expect(given).toBeLessThan(7);
   });
-  test("train wants them gathered", async () => {
-    await expect(train(net.clone(), (() => inTime(list)) as never, { loss: gaussian() })).rejects.toThrow("gather");
+  test("a signal stops what waits for a batch that never comes", async () => {
+    const never = async function* () {
+      yield list[0];
+      await new Promise(() => {});
+    };
+    const stopped = (work: (signal: AbortSignal) => Promise<unknown>) => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new Error("enough")), 20);
+      return expect(work(controller.signal)).rejects.toThrow("enough");
+    };
+    await stopped((signal) => laplace(net, options("full")).fit(never(), { signal }));
+    await stopped((signal) => gather(never(), { signal }));
+    await stopped((signal) => train(net.clone(), never, { loss: gaussian(), signal }));
+    const far = farData({ examples: 3, rowsAt: (first) => ({ at: first, read: () => new Promise(() => {}) }) });
+    await stopped((signal) => laplace(net, options("full")).fit(far, { signal }));
   });
 });

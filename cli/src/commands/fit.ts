@@ -125,7 +125,7 @@ function withFitOptions(command: Command): Command {
     .option("--folds <n>", "folds of the cross-validation (default: 5 below 1000 rows)", integer(2))
     .option(
       "--test-fraction <share>",
-      "hold out a share of the rows instead (default: 0.2 from 1000 rows on)",
+      "hold out a share of the rows instead (default: 0.2 from 1000 rows on, up to 50,000 rows)",
       fraction,
     )
     .option(

@@ -30,7 +30,7 @@ export async function finishShard(
     const rest =
       left === undefined
         ? `all shards are done: ${merge} adds them`
-        : `of ${left.shards} shards in all, ${left.missing} are left to others; then ${merge} adds them`;
+        : `of ${left.shards} shards in all, ${left.missing} are left to others; when all parts are done, ${merge} adds them`;
     process.stdout.write(`${line("part", `${part} of ${parts} is done; ${rest}`)}\n`);
   }
 }

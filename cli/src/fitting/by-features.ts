@@ -90,18 +90,12 @@ async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (
   const { learning, memoryBudget } = recipe;
   const net = relevanceNetwork(numbers.x.shape[1], recipe);
   const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
-  const { history, evidence } = await fromSample(numbers, recipe.seed, STEPS, ({ x, y, weights }, steps, begun) =>
-    train(
-      net,
-      { x, y, weights },
-      {
-        loss: learning.likelihood(begun?.noise ?? 1),
-        optimizer: lastLayerEvidence({ tolerance: NATS }),
-        epochs: steps,
-        onProgress: ({ epoch }) => onShare(epoch / steps),
-      },
-    ),
-  );
+  const { history, evidence } = await train(net, data, {
+    loss: learning.likelihood(1),
+    optimizer: lastLayerEvidence({ tolerance: NATS }),
+    epochs: STEPS,
+    onProgress: ({ epoch }) => onShare(epoch / STEPS),
+  });
   await turn();
   const scale = "features.relevance.scale";
   const relevance = Array.from(net.named()[scale].data, (own: number) => own ** 2);

@@ -106,7 +106,8 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
       return some * outputs * weights ** 2 + 2 * weights ** 3 <= MOST_FEATURES_WORK;
     });
     const byFeatures = ({ length, precision, relevance }: Features): Candidate[] => {
-      if (features === undefined) return [];
+      // A relevance takes the features of all rows at once.
+      if (features === undefined || (relevance && rows > MANY_ROWS)) return [];
       const { memoryBudget, seed } = settings;
       const count = relevance ? Math.min(features, MOST_RELEVANT) : features;
       const weights = featuresWeights(inputs, outputs, count);

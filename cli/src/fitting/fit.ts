@@ -153,7 +153,7 @@ export async function fitTable(
 ): Promise<TableFit> {
   const counted = weightedRows(readableRows(given, settings), settings);
   const table = counted.rows;
-  // What columns hold is decided by all rows, also those that have no part in the fit.
+  // What columns hold is decided by all rows that count, also those without a target.
   const decided = await inTurns(decide(table, settings));
   const { rows, dropped, weights } = withTarget(table, decided, counted.weights);
   await turn();
@@ -241,7 +241,7 @@ function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
     const more = table.names.length > names.length ? `, … (${table.names.length} in all)` : "";
     throw new OptionError(`fit: there is no column "${target}". The columns are ${names.join(", ")}${more}.`);
   }
-  if (table.rows.length < FEWEST_ROWS) throw tooFew(table.rows.length, target);
+  if (table.rows.length < FEWEST_ROWS) throw tooFew(table.rows.length, target, settings.weight !== undefined);
   const place = (row: number) => `line ${table.lines[row]}`;
   const weight = settings.weight === undefined ? undefined : table.names[columnAt(table.names, settings.weight)];
   const kinds = weight === undefined ? settings.kinds : { ...settings.kinds, [weight]: "ignored" as const };
@@ -258,9 +258,9 @@ function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
   });
 }
 
-const tooFew = (rows: number, target: string) =>
+const tooFew = (rows: number, target: string, weighted: boolean) =>
   new ValueError(
-    `fit: ${rows} rows have a value of "${target}"; at least ${FEWEST_ROWS} are needed to fit and to judge a model.`,
+    `fit: ${rows} rows have a value of "${target}"${weighted ? " and a weight above 0" : ""}; at least ${FEWEST_ROWS} are needed to fit and to judge a model.`,
   );
 
 /** The rows that have a target. @throws ValueError for too few rows, or a target that cannot be read, with its line */
@@ -279,7 +279,7 @@ function withTarget(
       throw new ValueError(`line ${table.lines[i]}: ${cause.message}.`, { cause });
     }
   });
-  if (present.length < FEWEST_ROWS) throw tooFew(present.length, name);
+  if (present.length < FEWEST_ROWS) throw tooFew(present.length, name, weights !== undefined);
   if (present.length === table.rows.length) return { rows: table, dropped: 0, weights };
   return {
     rows: rowsAt(table, present),

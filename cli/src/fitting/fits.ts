@@ -9,7 +9,7 @@ import type { Job, Outcome } from "./jobs.ts";
 import { type Lanes, Unwanted } from "./lanes.ts";
 import { thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
-import { type Candidate, type Losses, type Mix, mixOf } from "./portfolio.ts";
+import { type Candidate, type Mix, mixOf } from "./portfolio.ts";
 import { lossesByScale } from "./scales.ts";
 
 /** How rows are judged. */
@@ -79,7 +79,6 @@ export async function doAll(
 export interface MixByShare {
   readonly mix: Mix;
   readonly trials: readonly (Outcome | undefined)[];
-  readonly losses: Losses;
   readonly division: Division;
   readonly validation: Numbers;
 }
@@ -97,7 +96,7 @@ export async function mixByShare(
   const validation = take(numbers, division.part);
   const jobs = candidates.map(({ recipe }) => ({ recipe: { ...recipe, seed }, numbers, division, partial: true }));
   const trials = await doAll(judging, jobs, onShare);
-  return { ...(await mixBy(judging, prepared, trials, validation)), trials, division, validation };
+  return { mix: await mixBy(judging, prepared, trials, validation), trials, division, validation };
 }
 
 /** The mixture that rows choose among fits to others, one of each candidate; undefined where there is none. */
@@ -106,19 +105,27 @@ export async function mixBy(
   prepared: Prepared,
   fits: readonly (Outcome | undefined)[],
   rows: Numbers,
-): Promise<Pick<MixByShare, "mix" | "losses">> {
+): Promise<Mix> {
   const losses: (Float64Array[] | undefined)[][] = [];
-  for (const fit of fits) {
-    if (fit === undefined) {
-      losses.push([undefined]);
-      continue;
-    }
-    const own = [{ posterior: fit.posterior, weight: 1, scale: 1 }];
-    const model = await inTurns(modelOf(own, prepared, approximation));
-    losses.push([await inTurns(lossesByScale(model, rows))]);
-  }
+  for (const fit of fits) losses.push([fit && (await lossesOf(fit, prepared, approximation, rows))]);
   const families = candidates.map(({ family }) => family);
-  return { mix: mixOf(losses, scales, { families, together, weights: [rows.weights?.data] }), losses };
+  return mixOf(losses, scales, { families, together, weights: [rows.weights?.data] });
+}
+
+/** −log p of rows by one fit, at each scale; undefined where its curvature is so close to singular that nothing is predicted. */
+export async function lossesOf(
+  { posterior }: Outcome,
+  prepared: Prepared,
+  approximation: TableModel["approximation"],
+  rows: Numbers,
+): Promise<Float64Array[] | undefined> {
+  try {
+    const model = await inTurns(modelOf([{ posterior, weight: 1, scale: 1 }], prepared, approximation));
+    return await inTurns(lossesByScale(model, rows));
+  } catch (error) {
+    if (error instanceof NotPositiveDefiniteError) return undefined;
+    throw error;
+  }
 }
 
 /** The members that a mixture has of one fit of each candidate. */

@@ -1,9 +1,10 @@
 // Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing.
 
-import { OptionError, type Posterior, type TableModel } from "laplace-ts";
+import { OptionError, type Posterior, type TableModel, ValueError } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
+import { take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { doAll, type Judging, membersOf, mixBy, mixByShare } from "./fits.ts";
+import { doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
@@ -12,7 +13,6 @@ import { MANY_ROWS, MOST_CHOOSING, thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { hopeless, type Mix, mixOf } from "./portfolio.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
-import { lossesByScale } from "./scales.ts";
 import { RANDOM } from "./split-by.ts";
 
 /** The mixture that is kept, and what held-out rows say of mixtures that were made as it was. */
@@ -94,7 +94,7 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
   const { fitter, candidates, approximation, seed, onProgress } = judging;
   const { choosing, learned } = choosingAmong(fitter, rest, seed);
   const prepared = await fitter.prepare(learned);
-  const { mix, trials, losses, division, validation } = await mixByShare(
+  const { mix, trials, division, validation } = await mixByShare(
     judging,
     prepared,
     { seed, share: VALIDATION_SHARE },
@@ -107,7 +107,7 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
     const rows = await fitter.numbers(choosing, prepared.encoding);
     const first = fits.map(([fit]) => fit);
     // What was tried is told by what all candidates were judged by.
-    return { ...(await mixBy(judging, prepared, first, rows)).mix, losses: mix.losses };
+    return { ...(await mixBy(judging, prepared, first, rows)), losses: mix.losses };
   };
   const judged = await fitMix(
     judging,
@@ -119,16 +119,14 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
     choosing.length > 0 ? again : undefined,
   );
   const courses = trials.map((trial) => trial?.course);
+  // What candidates are compared by in the report chose none of them.
+  const testNumbers = await fitter.numbers(test, prepared.encoding);
+  const shown: (Float64Array[] | undefined)[][] = [];
+  for (const trial of trials) shown.push([trial && (await lossesOf(trial, prepared, approximation, testNumbers))]);
   const count = choosing.length > 0 ? choosing.length : division.part.length;
   return {
     mix: judged.mix,
-    rows: rowLosses(
-      losses,
-      judging.scales,
-      [mix],
-      [division.part.map((place) => learned[place])],
-      [validation.weights?.data],
-    ),
+    rows: rowLosses(shown, judging.scales, [mix], [test], [testNumbers.weights?.data]),
     evidences: trials.map((trial) => trial?.evidence),
     rounds,
     unseen,
@@ -175,9 +173,13 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
       const outcome = found[j];
       outcomes[c][k] = outcome;
       if (outcome === undefined) continue;
-      const own = [{ posterior: outcome.posterior, weight: 1, scale: 1 }];
-      const model = await inTurns(modelOf(own, prepared[k], approximation));
-      losses[c][k] = await inTurns(lossesByScale(model, await fitter.numbers(dealt[k], model.encoding)));
+      losses[c][k] = await lossesOf(
+        outcome,
+        prepared[k],
+        approximation,
+        await fitter.numbers(dealt[k], prepared[k].encoding),
+      );
+      if (losses[c][k] === undefined) outcomes[c][k] = undefined;
     }
   };
   const all = candidates.map((_, c) => c);
@@ -263,9 +265,18 @@ async function fitMix(
   });
   const found = await doAll(judging, tasks, onShare);
   const fits: Outcome[][] = candidates.map(() => []);
+  const first = take(prepared.numbers, [0]);
   for (const [j, { c }] of jobs.entries()) {
     const outcome = found[j];
-    if (outcome !== undefined) fits[c].push(outcome);
+    // One that cannot predict a row is as one that failed.
+    if (outcome !== undefined && (await lossesOf(outcome, prepared, judging.approximation, first)) === undefined)
+      found[j] = undefined;
+    else if (outcome !== undefined) fits[c].push(outcome);
+  }
+  if (fits.every(({ length }) => length === 0)) {
+    throw new ValueError(
+      "fit: no candidate can be fitted: rows or columns repeat each other, so that the curvature is singular.",
+    );
   }
   const mix = (await again?.(fits)) ?? given;
   const { weights, scales } = mix;

@@ -1,7 +1,15 @@
 // On which scale numbers are learned: as they are, their logarithm, or a power of them; by the log density of rows that quick models,
 // a linear one and a few random features, have not seen. It is chosen as means and deviations are, by the rows of a fit alone.
 
-import { mixture, NDArray, type TableEncoding, type TargetScale, tableLogDensities, tableModel } from "laplace-ts";
+import {
+  mixture,
+  NDArray,
+  NotPositiveDefiniteError,
+  type TableEncoding,
+  type TargetScale,
+  tableLogDensities,
+  tableModel,
+} from "laplace-ts";
 import { countingOf, meanAndError, meanBy } from "../model/counting.ts";
 import { type Numbers, take } from "../model/rows.ts";
 import { turn } from "../turn.ts";
@@ -55,11 +63,13 @@ export async function onBestScale(prepared: Prepared, { positive, lanes }: Scali
     return own !== undefined && marginal(own, some, counts) > plain + WORTH_TRYING ? [own] : [];
   });
   if (worth.length === 0) return prepared;
-  const { losses: tried, weights } = await lossesOn([encoding, ...worth], prepared, lanes);
-  const [asIs, ...others] = tried;
+  const tried = await lossesOn([encoding, ...worth], prepared, lanes).catch(nothingWhereSingular);
+  if (tried === undefined) return prepared;
+  const { losses, weights } = tried;
+  const [asIs, ...others] = losses;
   let best = { encoding, loss: 0 };
-  others.forEach((losses, k) => {
-    const gains = losses.map((loss, i) => asIs[i] - loss);
+  others.forEach((own, k) => {
+    const gains = own.map((loss, i) => asIs[i] - loss);
     const [mean, error] = meanAndError(gains, countingOf(gains.length, weights));
     const clear = mean > NATS && mean > CLEARLY * error;
     // A power is taken where it is better than the logarithm as clearly.
@@ -108,12 +118,17 @@ function rescaled(encoding: TableEncoding, numbers: Numbers, values: Float64Arra
   return { encoding, numbers: { ...numbers, y } };
 }
 
-/** −log p of rows that are held out in turn, on each scale, and how much they count. */
+/** A curvature so close to singular that nothing comes of it says nothing of scales. */
+function nothingWhereSingular(error: unknown): undefined {
+  if (!(error instanceof NotPositiveDefiniteError)) throw error;
+}
+
+/** −log p of rows that are held out in turn, on each scale, and how much they count; undefined where no model could be fitted. */
 async function lossesOn(
   encodings: readonly TableEncoding[],
   prepared: Prepared,
   lanes: Lanes,
-): Promise<{ readonly losses: number[][]; readonly weights: number[] | undefined }> {
+): Promise<{ readonly losses: number[][]; readonly weights: number[] | undefined } | undefined> {
   const { numbers } = prepared;
   const step = Math.ceil(numbers.rows / MOST);
   const seen = (place: number) => place % step === 0;
@@ -141,12 +156,17 @@ async function lossesOn(
       }
     }
   }
-  const fitted = await Promise.all(jobs.map(({ held: _, scale: __, ...job }) => lanes.do(job, () => {})));
+  const fitted = await Promise.all(
+    jobs.map(({ held: _, scale: __, ...job }) => lanes.do(job, () => {}).catch(nothingWhereSingular)),
+  );
+  // What fails on one scale has no say on the others.
+  const usable = recipes.map((_, k) => jobs.every((__, j) => j % recipes.length !== k || fitted[j] !== undefined));
   const losses: number[][] = encodings.map(() => []);
   const weights: number[] = [];
   for (let j = 0; j < jobs.length; j += recipes.length) {
     const { held, scale } = jobs[j];
-    const posteriors = recipes.map((_, k) => fitted[j + k].posterior);
+    const posteriors = recipes.flatMap((_, k) => (usable[k] ? (fitted[j + k]?.posterior ?? []) : []));
+    if (posteriors.length === 0) return undefined;
     const model = tableModel({ mixture: mixture(posteriors), encoding: encodings[scale] });
     const truth = Array.from(held.y.data, (y: number) => encodings[scale].ofTarget(y));
     // Rows with gaps are predicted as they are filled: it is the scales that are compared.

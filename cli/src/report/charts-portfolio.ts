@@ -172,7 +172,7 @@ function gainFigure({ portfolio, task, target }: ReportData): Html | undefined {
     .join(", ");
   const sum = said === "" ? undefined : html` Step by step: ${said}.`;
   if (drawn.length === 0)
-    return sum && figure("The gain over a linear model", html`<p>${sum}</p>`, "Nats per row that chose the mixture.");
+    return sum && figure("The gain over a linear model", html`<p>${sum}</p>`, "Nats per row that was held out.");
   const classes = task === "classification";
   const texts = drawn.map(({ rows, samples }) => `${short(rows, 16)} (${samples})`);
   const picture = chart("Gain of the mixture over a linear model, in parts of the held-out rows.", {
