@@ -6,7 +6,7 @@ export { addNumberEvidence, formatByEvidence, type NumberEvidence, numberEvidenc
 export type { Safetensors } from "./io/safetensors.ts";
 export { version } from "./io/version.ts";
 export type { BurstOptions, ExamplesReport, Steps, StopSignal } from "./kernels/steps.ts";
-export { inBursts } from "./kernels/steps.ts";
+export { inBursts, waitedFor } from "./kernels/steps.ts";
 export { contentsOf, valueFrom } from "./remote/contents.ts";
 export { errorMessage, errorOf } from "./remote/errors.ts";
 export {

@@ -49,7 +49,14 @@ const aloneIn = {
     "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {};",
   "shards/executor.ts": (text) => replaced(text, [`on = usual, name = "on"`, "on"], [`\${name} must`, "on must"]),
   // Its one structure answers at once, and without draws.
-  "kernels/steps.ts": (text) => replaced(text, ["if (work.steps)", "if (false)"]),
+  // Of those whom it waits for it wants nothing but that they end.
+  "kernels/steps.ts": (text) =>
+    replaced(
+      text,
+      ["if (work.steps)", "if (false)"],
+      ["value = own;", ""],
+      ["throw failure[0];\n\treturn value;", "throw failure[0];"],
+    ),
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
   "prediction/cuts.ts": (text) => replaced(text, ["(sizes.curvature ?? sizes.solver)?.draws", "0"]),
   "structures/structure.ts": (text) =>
@@ -132,6 +139,7 @@ const aloneIn = {
     replaced(
       text,
       [" || Symbol.asyncIterator in data", ""],
+      ["asyncOf(data) !== undefined", `typeof data?.[Symbol.asyncIterator] === "function"`],
       [`A\${once}.`, `A${/const once = "(.*?)"/.exec(text)[1]}.`],
     ),
   "curvature/plan.ts": (text) =>

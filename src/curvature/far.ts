@@ -4,7 +4,7 @@
 import { type DatasetLike, readDataset } from "../data/dataset.ts";
 import type { FarData, FarRows, RowsElsewhere } from "../data/far-data.ts";
 import { ValueError } from "../errors.ts";
-import { type Steps, unlessStopped } from "../kernels/steps.ts";
+import { type Steps, unlessStopped, waitedFor } from "../kernels/steps.ts";
 import type { ShardTask } from "../shards/executor.ts";
 import { type DataShard, type FarShard, type Summary, targetedBatches } from "./accumulate.ts";
 import type { Plan } from "./plan.ts";
@@ -37,19 +37,7 @@ export const farTask: ShardTask<PassOfFit, DataShard, Summary> = {
 
 /** Reads rows, in steps that wait. */
 function* fetched(where: string, { net }: Plan, read: FarRows["read"], count: number): Steps<DatasetLike, number> {
-  let found: DatasetLike | undefined;
-  let failure: readonly [error: unknown] | undefined;
-  yield async (_, signal) => {
-    await unlessStopped(read(), signal).then(
-      (data) => {
-        found = data;
-      },
-      (error: unknown) => {
-        failure = [error];
-      },
-    );
-  };
-  if (failure !== undefined) throw failure[0];
+  const found = yield* waitedFor<DatasetLike, number>((_, signal) => unlessStopped(read(), signal));
   if (found === undefined) throw new ValueError(`${where}: data that lie elsewhere need a call that waits for them.`);
   const data = readDataset(where, found);
   if (data.x.shape[0] === count) return data;

@@ -1,8 +1,8 @@
 // Batches that come one after the other in time, within steps: the work waits for the next.
 
 import { ValueError } from "../errors.ts";
-import { type Elsewhere, reporting, type Steps, unlessStopped } from "../kernels/steps.ts";
-import { batchesOf, checkData, type Data, SameWeights } from "./batches.ts";
+import { reporting, type Steps, unlessStopped, waitedFor } from "../kernels/steps.ts";
+import { asyncOf, batchesOf, checkData, type Data, SameWeights } from "./batches.ts";
 import { type Dataset, type DatasetLike, readDataset, takeBatch } from "./dataset.ts";
 
 /** Data that come in time: an async iterable of batches, such as an async generator; or a function that gives one, where they are gone through more than once. */
@@ -10,12 +10,6 @@ export type AsyncData = AsyncIterable<DatasetLike> | (() => AsyncIterable<Datase
 
 /** Visits batches, before which there were so many examples. */
 type Visit = (batches: Data, before: number) => Steps<void, number>;
-
-/** Data that are an async iterable; undefined for others. */
-export const asyncOf = (data: unknown): AsyncIterable<DatasetLike> | undefined =>
-  typeof (data as Partial<AsyncIterable<DatasetLike>> | null)?.[Symbol.asyncIterator] === "function"
-    ? (data as AsyncIterable<DatasetLike>)
-    : undefined;
 
 /** How a call takes data that may come in time. */
 export const arriving = {
@@ -79,7 +73,9 @@ function* blocksOf(
   let ended = false;
   try {
     for (;;) {
-      const next = yield* nextOf(iterator);
+      const next = (yield* waitedFor<IteratorResult<DatasetLike>, number>((_, signal) =>
+        unlessStopped(iterator.next(), signal),
+      )) as IteratorResult<DatasetLike>;
       ended = next.done === true;
       if (next.done === true) break;
       const batch = readDataset(where, next.value);
@@ -106,20 +102,4 @@ function* blocksOf(
   }
   if (count > 0) yield* visit(block, before);
   else if (before === 0 && !orNone) batchesOf(where, []).next();
-}
-
-/** What an iterator gives next, once it is there. */
-function* nextOf(iterator: AsyncIterator<DatasetLike>): Steps<IteratorResult<DatasetLike>, number> {
-  let found: IteratorResult<DatasetLike> | undefined;
-  let failure: readonly [error: unknown] | undefined;
-  const wait: Elsewhere<number> = async (_, signal) => {
-    try {
-      found = await unlessStopped(iterator.next(), signal);
-    } catch (error) {
-      failure = [error];
-    }
-  };
-  yield wait;
-  if (failure !== undefined) throw failure[0];
-  return found as IteratorResult<DatasetLike>;
 }

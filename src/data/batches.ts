@@ -17,6 +17,12 @@ export function isDataset(data: Data): data is DatasetLike {
   return data !== null && typeof data === "object" && "x" in data && "y" in data;
 }
 
+/** Data that are an async iterable; undefined for others. */
+export const asyncOf = (data: unknown): AsyncIterable<DatasetLike> | undefined =>
+  typeof (data as Partial<AsyncIterable<DatasetLike>> | null)?.[Symbol.asyncIterator] === "function"
+    ? (data as AsyncIterable<DatasetLike>)
+    : undefined;
+
 /** @throws ValueError for what cannot be data */
 export function checkData(where: string, data: Data): void {
   if (isPromise(data)) throw new ValueError(`${where}: the data are a promise: write await before it.`);
@@ -24,7 +30,7 @@ export function checkData(where: string, data: Data): void {
     throw new ValueError(`${where}: the data are a class, ${data.name}: make one of it with new.`);
   }
   if (typeof data === "function" || isDataset(data)) return;
-  if (typeof (data as { [Symbol.asyncIterator]?: unknown } | null)?.[Symbol.asyncIterator] === "function") {
+  if (asyncOf(data) !== undefined) {
     throw new ValueError(`${where}: the data are an async iterable: give await gather(it).`);
   }
   if (

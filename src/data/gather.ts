@@ -2,6 +2,7 @@
 
 import { checkOptions, ValueError } from "../errors.ts";
 import { readBursts, type StopSignal, unlessStopped } from "../kernels/steps.ts";
+import { asyncOf } from "./batches.ts";
 import { type Dataset, type DatasetLike, readDataset } from "./dataset.ts";
 
 /** Options of `gather`. */
@@ -23,7 +24,7 @@ export async function gather(
   checkOptions(where, options, ["signal"]);
   const { signal } = readBursts(where, options);
   const given = typeof batches === "function" ? batches() : batches;
-  if (typeof (given as Partial<AsyncIterable<unknown>> | null)?.[Symbol.asyncIterator] !== "function") {
+  if (asyncOf(given) === undefined) {
     throw new ValueError(
       `${where}: expected an async iterable of batches, or a function that gives one; other data need no gathering.`,
     );

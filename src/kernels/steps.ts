@@ -32,6 +32,28 @@ export function unlessStopped<T>(promise: Promise<T>, signal: StopSignal | undef
   });
 }
 
+/**
+ * What others give, whom the steps wait for; undefined where nobody waits, as `atOnce` does.
+ * @throws what they reject with
+ */
+export function* waitedFor<Value, Report>(
+  begin: (...given: Parameters<Elsewhere<Report>>) => Promise<Value>,
+): Steps<Value | undefined, Report> {
+  let value: Value | undefined;
+  let failure: readonly [error: unknown] | undefined;
+  yield (...given) =>
+    begin(...given).then(
+      (own) => {
+        value = own;
+      },
+      (error) => {
+        failure = [error];
+      },
+    );
+  if (failure !== undefined) throw failure[0];
+  return value;
+}
+
 /** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 26. */
 const BURST_MILLISECONDS = 6;
 

@@ -2,8 +2,7 @@
 
 import { isPromise } from "../array/entries.ts";
 import { inspect, NDArray } from "../array/ndarray.ts";
-import { batchesOf, checkData, type Data } from "../data/batches.ts";
-import type { DatasetLike } from "../data/dataset.ts";
+import { asyncOf, batchesOf, checkData, type Data } from "../data/batches.ts";
 import { gather } from "../data/gather.ts";
 import { DataLoader } from "../data/loader.ts";
 import { LaplaceError, OptionError, refuseCopies, ValueError } from "../errors.ts";
@@ -115,9 +114,8 @@ function listed(where: string, value: unknown): unknown {
   const isFunction = typeof value === "function" && !("rule" in value);
   if (isFunction) checkData(where, value as Data);
   const given = isFunction ? value() : value;
-  if (typeof (given as Partial<AsyncIterable<DatasetLike>> | null)?.[Symbol.asyncIterator] === "function") {
-    return gather(given as AsyncIterable<DatasetLike>);
-  }
+  const inTime = asyncOf(given);
+  if (inTime !== undefined) return gather(inTime);
   const isIterable =
     value !== null &&
     typeof value === "object" &&

@@ -1,7 +1,14 @@
 // Work in shards, and who does it: this thread, a pool of workers, or a queue of machines.
 
 import { OptionError, valueText } from "../errors.ts";
-import { asynchronously, type BurstOptions, type ExamplesReport, reporting, type Steps } from "../kernels/steps.ts";
+import {
+  asynchronously,
+  type BurstOptions,
+  type ExamplesReport,
+  reporting,
+  type Steps,
+  waitedFor,
+} from "../kernels/steps.ts";
 
 /** What is done with shards of a kind: code, which a worker has too, by its name. */
 export interface ShardTask<Common, Job, Result> {
@@ -94,10 +101,7 @@ export function* shared<Common, Job, Result>(
   on: Executor | undefined,
 ): Steps<void, number> {
   if (on === undefined) return yield* inOrder(shards);
-  let failure: readonly [error: unknown] | undefined;
-  yield (tell, signal) =>
-    on.run(shards, { signal, onProgress: ({ examples }) => tell(examples) }).catch((error) => {
-      failure = [error];
-    });
-  if (failure !== undefined) throw failure[0];
+  yield* waitedFor<void, number>((tell, signal) =>
+    on.run(shards, { signal, onProgress: ({ examples }) => tell(examples) }),
+  );
 }

@@ -1,7 +1,7 @@
 // Training on batches that come in time.
 
-import { type AsyncData, asyncOf } from "../data/arriving.ts";
-import { checkData, type Data } from "../data/batches.ts";
+import type { AsyncData } from "../data/arriving.ts";
+import { asyncOf, checkData, type Data } from "../data/batches.ts";
 import { gathered } from "../data/gather.ts";
 import { readBursts } from "../kernels/steps.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";

@@ -11,6 +11,7 @@ import {
   type Safetensors,
   type Steps,
   valueFrom,
+  waitedFor,
 } from "laplace-ts/executor";
 import { CheckedObject, type Index, type Reader, readIdentity, type StoredTask } from "laplace-ts-cluster";
 import { TableError } from "../errors.ts";
@@ -84,20 +85,7 @@ function pieces<Settings, Found>(
     name,
     *begin({ placed, settings }) {
       return function* (piece): Steps<Found, number> {
-        let own: Found | undefined;
-        let failure: readonly [error: unknown] | undefined;
-        yield async () => {
-          await found(placed, settings, piece).then(
-            (value) => {
-              own = value;
-            },
-            (error: unknown) => {
-              failure = [error];
-            },
-          );
-        };
-        if (failure !== undefined) throw failure[0];
-        return own as Found;
+        return (yield* waitedFor(() => found(placed, settings, piece))) as Found;
       };
     },
     writeWork: async ({ file, settings }, put) => contentsOf({ table: await put(file), settings }),

@@ -85,49 +85,48 @@ function relevanceNetwork(inputs: number, { features, length, seed }: FeaturesRe
 export const featuresWeights = (inputs: number, outputs: number, features: number): number =>
   (features + 1 + inputs) * outputs;
 
-/** A posterior around the weights of the greatest evidence of the last layer, which is exact, and the relevance of each input. */
-async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
-  const { learning, memoryBudget } = recipe;
-  const net = relevanceNetwork(numbers.x.shape[1], recipe);
-  const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
+/** Trains to the greatest evidence of the last layer, which is exact: where nothing moves the features, sums over the rows are made once. */
+async function trainExactly(
+  net: Network,
+  { learning, memoryBudget }: FeaturesRecipe,
+  { x, y, weights }: Numbers,
+  onShare: (share: number) => void,
+  groups?: "layers",
+) {
+  const data = { x, y, weights };
   const { history, evidence } = await train(net, data, {
     loss: learning.likelihood(1),
     optimizer: lastLayerEvidence({ tolerance: NATS }),
     epochs: STEPS,
+    ...(groups !== undefined && { evidence: { groups } }),
     onProgress: ({ epoch }) => onShare(epoch / STEPS),
   });
   await turn();
+  const likelihood = learning.likelihood(evidence?.noise ?? 1);
+  const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
+  /** The posterior, over what is free now. */
+  return async () => {
+    const around = await aroundTrained(net, data, options, history);
+    onShare(1);
+    return around;
+  };
+}
+
+/** A posterior around the weights of the greatest evidence, and the relevance of each input. */
+async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
+  const net = relevanceNetwork(numbers.x.shape[1], recipe);
+  const posterior = await trainExactly(net, recipe, numbers, onShare);
   const scale = "features.relevance.scale";
   const relevance = Array.from(net.named()[scale].data, (own: number) => own ** 2);
   net.freeze(scale);
-  const likelihood = learning.likelihood(evidence?.noise ?? 1);
-  const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
-  const around = await aroundTrained(net, data, options, history);
-  onShare(1);
-  return { ...around, relevance };
+  return { ...(await posterior()), relevance };
 }
 
-/** A posterior of numbers around the weights of the greatest evidence, which is exact: sums over the rows are made once. */
-async function fitExactly(recipe: FeaturesRecipe, { x, y, weights }: Numbers, onShare: (share: number) => void) {
-  const { learning, memoryBudget } = recipe;
-  const net = featuresNetwork(x.shape[1], learning.outputs, recipe);
-  const { history, evidence } = await train(
-    net,
-    { x, y, weights },
-    {
-      loss: learning.likelihood(1),
-      optimizer: lastLayerEvidence({ tolerance: NATS }),
-      epochs: STEPS,
-      evidence: { groups: "layers" },
-      onProgress: ({ epoch }) => onShare(epoch / STEPS),
-    },
-  );
-  await turn();
-  const likelihood = learning.likelihood(evidence?.noise ?? 1);
-  const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
-  const around = await aroundTrained(net, { x, y, weights }, options, history);
-  onShare(1);
-  return around;
+/** A posterior of numbers around the weights of the greatest evidence, of features that stay as they are drawn. */
+async function fitExactly(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
+  const net = featuresNetwork(numbers.x.shape[1], recipe.learning.outputs, recipe);
+  const posterior = await trainExactly(net, recipe, numbers, onShare, "layers");
+  return posterior();
 }
 
 /** A posterior around the minimum, and what its training said. */

@@ -3,7 +3,7 @@
 import { cellReader, type DateColumn, dayText, type NumberFormat, numberOf, numberReader } from "laplace-ts";
 import { cellsAt, rowsAt } from "../model/rows.ts";
 import type { TableFit } from "./fit.ts";
-import { MANY_ROWS, someOf } from "./many-rows.ts";
+import { MANY_ROWS } from "./many-rows.ts";
 
 /** How a column was read. */
 export interface FormatNote {
@@ -32,7 +32,7 @@ const COMPACT_DAY = /^(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$/;
 export function formatNotes({ model, rows: all }: Pick<TableFit, "model" | "rows">): FormatNote[] {
   const { columns, target } = model.encoding;
   // Examples are found among the first of many rows.
-  const rows = all.rows.length <= MANY_ROWS ? all : rowsAt(all, someOf(MANY_ROWS, MANY_ROWS, 0));
+  const rows = all.rows.length <= MANY_ROWS ? all : rowsAt(all, [...new Array(MANY_ROWS).keys()]);
   const notes = [...columns, target].flatMap((column): FormatNote[] => {
     const at = rows.names.indexOf(column.name);
     const cells = () => cellsAt(rows, at).filter((cell) => cell.trim() !== "");

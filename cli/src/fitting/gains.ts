@@ -1,7 +1,8 @@
 // What rows that candidates have not seen say of the portfolio: what each step from a linear model to the mixture gains, and where; and
 // what wider and longer fits brought, as a sign of what still wider and longer ones would bring.
 
-import { countingOf, meanAndError, meanBy } from "../model/counting.ts";
+import { meanBy } from "../model/counting.ts";
+import { pairedMeans } from "../model/paired.ts";
 import type { Gain, GainPart, GainStep, Growth } from "../model/report-data.ts";
 import type { Candidate, Losses, Mix } from "./portfolio.ts";
 import type { Course } from "./recipe.ts";
@@ -53,10 +54,8 @@ export function rowLosses(
 
 /** By how much the second losses are less than the first, on average over rows, and the standard error. */
 export function gainOf(from: readonly number[], to: readonly number[], weights?: readonly number[]): Gain {
-  const gains = from.map((loss, i) => loss - to[i]);
-  const n = gains.length;
-  const [gain, error] = meanAndError(gains, countingOf(n, weights));
-  return { gain, standardError: error * Math.sqrt(n / Math.max(1, n - 1)) };
+  const { difference, standardError } = pairedMeans(from, to, weights);
+  return { gain: difference, standardError };
 }
 
 /** Standard errors by which a gain is beyond chance. */

@@ -9,6 +9,7 @@ import {
   errorMessage,
   errorOf,
   valueFrom,
+  waitedFor,
 } from "laplace-ts/executor";
 import type { OpenedWork, StoredTask } from "laplace-ts-cluster";
 import { jobMessage, outcomeMessage, readJob, readOutcome } from "./job-messages.ts";
@@ -180,24 +181,12 @@ export const tableJobs: StoredTask<RowsOfJobs, PlacedJob, Result> = {
   name: "laplace fit",
   *begin() {
     return function* ({ job }) {
-      let found: Result | undefined;
-      let failure: readonly [error: unknown] | undefined;
-      yield async (tell, signal) => {
-        const onShare = (share: number) => {
+      return (yield* waitedFor<Result, number>((tell, signal) =>
+        resultOf(job, (share) => {
           signal?.throwIfAborted();
           tell(Math.floor(share * job.numbers.rows));
-        };
-        await resultOf(job, onShare).then(
-          (result) => {
-            found = result;
-          },
-          (error: unknown) => {
-            failure = [error];
-          },
-        );
-      };
-      if (failure !== undefined) throw failure[0];
-      return found as Result;
+        }),
+      )) as Result;
     };
   },
   async writeWork(jobs, put) {

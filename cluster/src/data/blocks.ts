@@ -1,7 +1,7 @@
 // The digests of data that somebody else wrote, block by block: found once, by whoever does shards, and held against what is read.
 
 import { FileError, NDArray } from "laplace-ts";
-import { contentsOf, type Executor, type Shards, valueFrom } from "laplace-ts/executor";
+import { contentsOf, type Executor, type Shards, valueFrom, waitedFor } from "laplace-ts/executor";
 import { StoreError } from "../errors.ts";
 import { digestOf } from "../store/digest.ts";
 import type { StoredTask } from "../tasks.ts";
@@ -57,20 +57,7 @@ export const digestTask: StoredTask<readonly ObjectIdentity[], SomeBlocks, Uint3
   name: "laplace-ts-cluster digests",
   *begin(objects) {
     return function* ({ object, first, end }) {
-      let found: Uint32Array | undefined;
-      let failure: readonly [error: unknown] | undefined;
-      yield async () => {
-        await digestsOf(objects[object], first, end).then(
-          (words) => {
-            found = words;
-          },
-          (error: unknown) => {
-            failure = [error];
-          },
-        );
-      };
-      if (failure !== undefined) throw failure[0];
-      return found as Uint32Array;
+      return (yield* waitedFor(() => digestsOf(objects[object], first, end))) as Uint32Array;
     };
   },
   writeWork: async (objects) => contentsOf(objects),
