@@ -54,7 +54,7 @@ const aloneIn = {
     replaced(
       text,
       ["if (work.steps)", "if (false)"],
-      ["value = own;", ""],
+      [".then((own) => {\n\t\tvalue = own;\n\t}, (error)", ".catch((error)"],
       ["throw failure[0];\n\treturn value;", "throw failure[0];"],
     ),
   "kernels/tape.ts": (text) => replaced(text, ["work.steps || writing()", "writing()"]),
@@ -124,6 +124,9 @@ const aloneIn = {
       ["shardsOf(batches, length, start)", "shardsOf(batches, length)"],
       ["adds = false, arriving }", "adds = false }"],
       ["(some, start) =>", "(some) =>"],
+      // Tests alone choose the length of shards.
+      ["length: given, ", ""],
+      ["given ?? lengthOfShard(plan, number)", "lengthOfShard(plan, number)"],
       ["through(data, 0)", "through(data)"],
       // Data that lie elsewhere are made by laplace-ts/executor.
       ["...some.far?.(where, plan, number, given)", ""],

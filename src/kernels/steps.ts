@@ -41,8 +41,8 @@ export function* waitedFor<Value, Report>(
 ): Steps<Value | undefined, Report> {
   let value: Value | undefined;
   let failure: readonly [error: unknown] | undefined;
-  yield (...given) =>
-    begin(...given).then(
+  yield (tell, signal) =>
+    begin(tell, signal).then(
       (own) => {
         value = own;
       },
