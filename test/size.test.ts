@@ -48,7 +48,7 @@ test("a chain, its training, a posterior and predictions take 66 kB by laplace-t
     const net = chain({ inputs: [1] }, dense(8, tanh), dense(1));
     await train(net, data, { loss: mse });
     globalThis.found = predict(await laplace(net, { likelihood: gaussian(), structure: full }).fit(data), x);`);
-  expect(kilobytes(text)).toBeLessThan(66.2);
+  expect(kilobytes(text)).toBeLessThan(66.3);
   // What is not named is left out: other structures, likelihoods and primitives, tuning, diagnosis.
   expect(text).not.toMatch(
     /safetensors|einsum:|eigenbas[ie]s of|meanField|batchNormalise|convolution:|over-?confident/,
@@ -80,6 +80,6 @@ test("by laplace-ts, whose names and methods stand for more, they take 141 kB", 
   // which may be named, keeps all rows where they are few, and adds such fits, 0.3 that workers may predict the candidates of
   // optimizePrior({ on }), 0.5 that channels of images have
   // windows of their own, and 0.4 that "lowRank" goes through data again.
-  expect(kilobytes(text)).toBeLessThan(141.3);
+  expect(kilobytes(text)).toBeLessThan(141.5);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

@@ -136,7 +136,10 @@ const aloneIn = {
       ["if (summary === undefined) continue;", ""],
       ["pass.after !== undefined", "false"],
       ["results.push(summary.curvature);", ""],
+      ["before !== undefined && !sameData(plan, before, summary)", "false"],
     ),
+  "curvature/accumulate.ts": (text) =>
+    replaced(text, ["passesOf(plan).length > 1", "false"], ["if (squares !== undefined)", "if (false)"]),
   "curvature/shards.ts": (text) => replaced(text, [", start = 0)", ")"], ["let at = start", "let at = 0"]),
   "data/batches.ts": (text) =>
     replaced(

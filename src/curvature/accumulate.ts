@@ -98,27 +98,40 @@ export function* sumsOver(
   const { plan } = pass;
   const cut = cutOfPass(pass, most);
   const squares = passesOf(plan).length > 1 ? new Float64Array(plan.net.graph.output.size) : undefined;
-  let [count, examples, constant] = [0, 0, 0];
-  const counted = function* () {
-    for (const batch of batches) {
-      constant += constantOf(plan, batch);
-      count += batch.inputs.shape[0];
-      examples += totalWeight({ x: batch.inputs, weights: batch.weights });
-      if (squares !== undefined) {
-        const { data } = batch.targets;
-        for (let i = 0; i < data.length; i++) squares[i % squares.length] += data[i] ** 2;
-      }
-      yield batch;
-    }
-  };
-  const pulls = pullsOf(where, pass, cut, first, () => examples, withWeights);
-  const found = yield* runInParts(where, plan.net, counted(), cut, pulls, start);
+  const seen: Seen = { count: 0, examples: 0, constant: 0, squares };
+  const pulls = pullsOf(where, pass, cut, first, () => seen.examples, withWeights);
+  const found = yield* runInParts(where, plan.net, counted(plan, batches, seen), cut, pulls, start);
   // One pull gives both.
   const { loss, losses, gradient, gradientNorms } = found[0] as LossSums;
   const { curvature, apart } = found[found.length - 1] as CurvatureSums;
+  const { count, examples, constant } = seen;
   const drawn =
     plan.kind === "monteCarlo" ? [{ seed: plan.seed, first: first + start, end: first + start + count }] : undefined;
   return { loss, losses, gradient, gradientNorms, curvature, apart, examples, constant, squares, drawn };
+}
+
+/** What is counted of the batches of a shard. */
+interface Seen {
+  count: number;
+  /** Their weights' sum. */
+  examples: number;
+  constant: number;
+  readonly squares: Float64Array | undefined;
+}
+
+/** The batches, which are counted as they pass. */
+function* counted(plan: Plan, batches: Iterable<TargetedBatch>, seen: Seen): Generator<TargetedBatch> {
+  const { squares } = seen;
+  for (const batch of batches) {
+    seen.constant += constantOf(plan, batch);
+    seen.count += batch.inputs.shape[0];
+    seen.examples += totalWeight({ x: batch.inputs, weights: batch.weights });
+    if (squares !== undefined) {
+      const { data } = batch.targets;
+      for (let i = 0; i < data.length; i++) squares[i % squares.length] += data[i] ** 2;
+    }
+    yield batch;
+  }
 }
 
 /** What of the targets alone is in the log likelihood, by the weights of the examples. */

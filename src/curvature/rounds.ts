@@ -8,6 +8,7 @@ import type { Steps } from "../kernels/steps.ts";
 import { type Executor, type Shards, type ShardTask, shared } from "../shards/executor.ts";
 import { Tree } from "../shards/tree.ts";
 import type { Curvature } from "../structures/curvature.ts";
+import type { Pass } from "../structures/structure.ts";
 import { type DataShard, type Summary, sumsOver, targetedBatches } from "./accumulate.ts";
 import { accumulatorsOf, passesOf, prepare } from "./accumulators.ts";
 import { addSums } from "./add.ts";
@@ -41,6 +42,11 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
 
 /** Shards that come at once, where data come in time: a power of 2. */
 const AT_ONCE = 8;
+
+/** A pass, prepared. */
+function* passOfFit(rest: Omit<PassOfFit, "prepared">, pass: Pass, basis: Curvature | undefined): Steps<PassOfFit> {
+  return { ...rest, prepared: yield* prepare(rest.plan, pass, basis) };
+}
 
 /** Where a fit's shards are done, and what they are. */
 export interface SummaryOptions {
@@ -91,9 +97,7 @@ export function* summarise(
       const shards: Shards<PassOfFit, DataShard, Summary> = {
         where,
         task: sumTask,
-        *prepare() {
-          return { where, plan, number, prepared: yield* prepare(plan, pass, basis), first };
-        },
+        prepare: () => passOfFit({ where, plan, number, first }, pass, basis),
         jobs: shardsOf(batches, length, start),
         take: (place, sums, level = 0) => tree.take(start / length / 2 ** level + place, sums, level),
         // Of data that lie elsewhere.

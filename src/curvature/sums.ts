@@ -160,7 +160,6 @@ export function curvatureSums(
   apart: number,
   examples: () => number,
 ): Contraction<Steps<CurvatureSums>> {
-  const view = viewOf(plan);
   const { dtype, length } = accumulator;
   const sums = new Sums(dtype, apart * length, apart > 1 ? apart * length : accumulator.sums);
   let rows = 0;
@@ -177,27 +176,39 @@ export function curvatureSums(
       const output = apart > 1 ? column * length * bytesPerElement(dtype) : 0;
       accumulator.add(backward, sums.at + output, column > 0, weights);
     },
-    *finish() {
-      if (accumulator.flush !== undefined) yield* inPieces(() => accumulator.flush?.(sums.at));
-      const finite = sums.finite();
-      if (!(typeof finite === "boolean" ? finite : yield* finite)) {
-        throw new ValueError(
-          `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${plan.net.dtype}; scale inputs and targets, or use float64.`,
-        );
-      }
-      // Where nothing counts, sums are 0, whatever they are divided by.
-      const each: Curvature[] = [];
-      sums.end();
-      for (let from = 0; from < apart * length; from += length) {
-        const read: ReadSums = (start, end, to, at) => sums.read(from + start, from + end, to, at);
-        each.push(yield* accumulator.finish(read, rows || 1e-300));
-      }
-      const found = apart > 1 ? yield* weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
-      return {
-        curvature: view === undefined ? found : rowOf(found).lift(found, plan.selection, examples()),
-        apart: apart > 1 ? sharing(each) : undefined,
-      };
-    },
+    finish: () => curvatureOf(where, plan, accumulator, sums, apart, rows, examples),
+  };
+}
+
+function* curvatureOf(
+  where: string,
+  plan: Plan,
+  accumulator: Accumulator,
+  sums: Sums,
+  apart: number,
+  rows: number,
+  examples: () => number,
+): Steps<CurvatureSums> {
+  const view = viewOf(plan);
+  const { length } = accumulator;
+  if (accumulator.flush !== undefined) yield* inPieces(() => accumulator.flush?.(sums.at));
+  const finite = sums.finite();
+  if (!(typeof finite === "boolean" ? finite : yield* finite)) {
+    throw new ValueError(
+      `${where}: the curvature is not finite. A likely cause: derivatives whose squares overflow ${plan.net.dtype}; scale inputs and targets, or use float64.`,
+    );
+  }
+  // Where nothing counts, sums are 0, whatever they are divided by.
+  const each: Curvature[] = [];
+  sums.end();
+  for (let from = 0; from < apart * length; from += length) {
+    const read: ReadSums = (start, end, to, at) => sums.read(from + start, from + end, to, at);
+    each.push(yield* accumulator.finish(read, rows || 1e-300));
+  }
+  const found = apart > 1 ? yield* weightedSum(each, new Float64Array(apart).fill(1)) : each[0];
+  return {
+    curvature: view === undefined ? found : rowOf(found).lift(found, plan.selection, examples()),
+    apart: apart > 1 ? sharing(each) : undefined,
   };
 }
 
@@ -216,8 +227,10 @@ export function both<A, B>(a: Contraction<Steps<A>>, b: Contraction<Steps<B>>): 
       scope(() => a.add?.(backward, first));
       b.add?.(backward, first);
     },
-    *finish() {
-      return { ...(yield* a.finish()), ...(yield* b.finish()) };
-    },
+    finish: () => inTurn(a.finish(), b.finish()),
   };
+}
+
+function* inTurn<A, B>(a: Steps<A>, b: Steps<B>): Steps<A & B> {
+  return { ...(yield* a), ...(yield* b) };
 }

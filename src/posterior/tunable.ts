@@ -1,7 +1,8 @@
 // A posterior as what is tuned: its evidence as a function of prior and noise, and the scales of its problem.
 
 import type { Steps } from "../kernels/steps.ts";
-import type { Curvature } from "../structures/curvature.ts";
+import type { Likelihood } from "../likelihood/likelihood.ts";
+import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Prior } from "../structures/prior.ts";
 import { distancesOf, type EvidencePoint, evidenceGradientOf, evidenceOf, factorOf, scatterOf } from "./evidence.ts";
@@ -25,48 +26,65 @@ export function* evidenceAt(
   return { likelihood, fit, outputs, temperature, prior, precision, weights, distances };
 }
 
-/** The evidence of a posterior, to be maximised; `factor` gives the precision of a curvature at another prior and likelihood. */
-export function tunableOf(
-  parts: PosteriorParts,
-  factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Steps<Precision>,
-): Tunable {
-  const { prior, likelihood, fit, temperature } = parts;
-  const apart = tunedApart(parts);
+/** The evidence of a posterior, to be maximised. */
+export class TunableEvidence implements Tunable {
+  readonly prior: Prior;
+  readonly likelihood: Likelihood;
+  readonly structure: Structure;
+  readonly apart: boolean;
+  readonly #parts: PosteriorParts;
+  readonly #factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Steps<Precision>;
+  readonly #curvatures: readonly Curvature[] | undefined;
   /** The distances to the prior's means, which stay where they are while its precisions move. */
-  let known: { readonly prior: Prior; readonly distances: Float64Array } | undefined;
-  const distancesTo = function* (next: Prior) {
-    if (known?.prior.mean !== next.mean || known.prior.structure !== next.structure) {
-      known = { prior: next, distances: yield* distancesOf(next, fit.curvature.selection.take(fit.of.theta)) };
+  #known: { readonly prior: Prior; readonly distances: Float64Array } | undefined;
+
+  /** @param factor gives the precision of a curvature at another prior and likelihood */
+  constructor(parts: PosteriorParts, factor: (curvature: Curvature, at: Tuned, inverse: boolean) => Steps<Precision>) {
+    this.prior = parts.prior;
+    this.likelihood = parts.likelihood;
+    this.structure = parts.fit.curvature.structure;
+    this.#parts = parts;
+    this.#factor = factor;
+    this.#curvatures = tunedApart(parts);
+    this.apart = this.#curvatures !== undefined;
+  }
+
+  *evaluate(next: Tuned) {
+    const { fit, temperature } = this.#parts;
+    const apart = this.#curvatures;
+    const there = yield* fit.going(next.likelihood);
+    const precision = yield* this.#factor(there.curvature, next, apart !== undefined);
+    yield* precision.prepare(apart === undefined ? "gradient" : "traces");
+    const h = factorOf(next.likelihood, temperature);
+    const traces = apart === undefined ? undefined : yield* precision.traces(apart);
+    const distances = yield* this.#distances(next.prior);
+    const at = yield* evidenceAt({ ...this.#parts, fit: there }, next, precision, distances);
+    const { logMarginalLikelihood: value, ...terms } = evidenceOf(at);
+    const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
+    const largest = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
+    const magnitude = largest * (apart === undefined ? 1 : REPEATED);
+    const noises = traces?.map((trace, c) => {
+      const own = h * next.likelihood.hyper.weight(c);
+      return own * (2 * (fit.losses?.[c] ?? 0) + trace) - fit.examples;
+    });
+    const one = Float64Array.from(logNoise === undefined ? [] : [logNoise]);
+    const bend =
+      next.prior.structure === "perWeight" ? bendOf(at, logPriorPrecision, h, noises?.length ?? 1) : undefined;
+    return { value, magnitude, logPriorPrecision, logNoise: noises ?? one, bend };
+  }
+
+  scales(start: Prior, noise: boolean): Scales {
+    return problemScales(this.#parts, start, noise);
+  }
+
+  *#distances(next: Prior): Steps<Float64Array> {
+    const { fit } = this.#parts;
+    if (this.#known?.prior.mean !== next.mean || this.#known.prior.structure !== next.structure) {
+      const distances = yield* distancesOf(next, fit.curvature.selection.take(fit.of.theta));
+      this.#known = { prior: next, distances };
     }
-    return known.distances;
-  };
-  return {
-    prior,
-    likelihood,
-    structure: fit.curvature.structure,
-    apart: apart !== undefined,
-    *evaluate(next) {
-      const there = yield* fit.going(next.likelihood);
-      const precision = yield* factor(there.curvature, next, apart !== undefined);
-      yield* precision.prepare(apart === undefined ? "gradient" : "traces");
-      const h = factorOf(next.likelihood, temperature);
-      const traces = apart === undefined ? undefined : yield* precision.traces(apart);
-      const at = yield* evidenceAt({ ...parts, fit: there }, next, precision, yield* distancesTo(next.prior));
-      const { logMarginalLikelihood: value, ...terms } = evidenceOf(at);
-      const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
-      const largest = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
-      const magnitude = largest * (apart === undefined ? 1 : REPEATED);
-      const noises = traces?.map((trace, c) => {
-        const own = h * next.likelihood.hyper.weight(c);
-        return own * (2 * (fit.losses?.[c] ?? 0) + trace) - fit.examples;
-      });
-      const one = Float64Array.from(logNoise === undefined ? [] : [logNoise]);
-      const bend =
-        next.prior.structure === "perWeight" ? bendOf(at, logPriorPrecision, h, noises?.length ?? 1) : undefined;
-      return { value, magnitude, logPriorPrecision, logNoise: noises ?? one, bend };
-    },
-    scales: (start, noise) => problemScales(parts, start, noise),
-  };
+    return this.#known.distances;
+  }
 }
 
 /**

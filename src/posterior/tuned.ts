@@ -3,7 +3,7 @@
 import type { Steps } from "../kernels/steps.ts";
 import { bringSpectrum } from "../linalg/spectrum.ts";
 import { type Evidence, evidenceOf } from "./evidence.ts";
-import { evidenceAt, tunableOf } from "./tunable.ts";
+import { evidenceAt, TunableEvidence } from "./tunable.ts";
 import { type TuningOptions, type TuningReport, tune } from "./tuning.ts";
 import type { WeightGaussian } from "./weight-gaussian.ts";
 
@@ -17,6 +17,8 @@ export function* evidenceIn(posterior: WeightGaussian): Steps<Evidence> {
 /** See `Posterior.optimizePrior`. */
 export function* tuned<P extends WeightGaussian>(posterior: P, options: TuningOptions): Steps<P, TuningReport> {
   bringSpectrum();
-  const tunable = tunableOf(posterior.parts, (curvature, at, inverse) => posterior.factor(curvature, at, inverse));
+  const tunable = new TunableEvidence(posterior.parts, (curvature, at, inverse) =>
+    posterior.factor(curvature, at, inverse),
+  );
   return yield* posterior.deriving(yield* tune(tunable, options));
 }

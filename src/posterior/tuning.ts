@@ -138,23 +138,15 @@ export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & {
       likelihood: noise && withHyper !== undefined ? withHyper(apart ? [...sigma] : sigma[0]) : likelihood,
     };
   };
-  let [evaluations, best] = [0, Number.NEGATIVE_INFINITY];
-  const objective = function* (point: Float64Array) {
-    const { value, magnitude, logPriorPrecision, logNoise, bend } = yield* tunable.evaluate(at(point));
-    evaluations++;
-    best = Math.max(best, value);
-    yield;
-    const both = (of: { logPriorPrecision: Float64Array; logNoise: Float64Array }) =>
-      noise ? joined(of.logPriorPrecision, of.logNoise) : of.logPriorPrecision;
-    return { value, magnitude, gradient: both({ logPriorPrecision, logNoise }), bend: bend && both(bend) };
-  };
+  const seen: Seen = { evaluations: 0, best: Number.NEGATIVE_INFINITY };
+  const objective: Objective = (point) => measured(tunable.evaluate(at(point)), seen, noise);
   const ascent =
     method === "adam" ? adamAscent(objective, before, { steps, learningRate }) : climb(objective, before, steps, count);
   let reported = 0;
   const found = yield* reporting(ascent, () => {
-    if (evaluations === reported) return undefined;
-    reported = evaluations;
-    return { evaluations, logMarginalLikelihood: best };
+    if (seen.evaluations === reported) return undefined;
+    reported = seen.evaluations;
+    return { evaluations: reported, logMarginalLikelihood: seen.best };
   });
   const tuning = {
     steps: found.steps,
@@ -165,6 +157,23 @@ export function* tune(tunable: Tunable, options: TuningOptions): Steps<Tuned & {
   const warning = method === "bfgs" ? boundWarning(found.u, count, ran, found.bounded) : undefined;
   if (warning !== undefined) warn(warning);
   return { ...at(found.u), tuning };
+}
+
+/** What was seen of the evidence. */
+interface Seen {
+  evaluations: number;
+  best: number;
+}
+
+/** The evidence at a point, with its slopes in one row. */
+function* measured(steps: ReturnType<Tunable["evaluate"]>, seen: Seen, noise: boolean) {
+  const { value, magnitude, logPriorPrecision, logNoise, bend } = yield* steps;
+  seen.evaluations++;
+  seen.best = Math.max(seen.best, value);
+  yield;
+  const both = (of: { logPriorPrecision: Float64Array; logNoise: Float64Array }) =>
+    noise ? joined(of.logPriorPrecision, of.logNoise) : of.logPriorPrecision;
+  return { value, magnitude, gradient: both({ logPriorPrecision, logNoise }), bend: bend && both(bend) };
 }
 
 /** A precision that is e¹⁰ times the problem's own scale is on its way to 0 or infinity, where the evidence is flat; of single weights many are. */

@@ -6,10 +6,11 @@ import { eachChunk, plainUse, productNumbers, type Side, type Use, writeProducts
 import { vectorRows } from "../../derivatives/vectors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, copyIn, type DType, type Pointer, scope } from "../../kernels/memory.ts";
+import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite } from "../../network/parameters.ts";
 import type { Backward } from "../../network/passes.ts";
 import type { Node } from "../../network/primitive.ts";
-import type { Accumulator, Curvature } from "../curvature.ts";
+import type { Accumulator, Curvature, ReadSums } from "../curvature.ts";
 import { rotatedNumbers, rotatedUses, shapeOf } from "../eigenblocks.ts";
 import { dryFactors, type KroneckerBlock, KroneckerCurvature } from "../kronecker/curvature.ts";
 import { addGram, squaresIn } from "../kronecker/sums.ts";
@@ -74,11 +75,14 @@ function normalised(matrices: Float64Array, groups: number): Float64Array {
   return result;
 }
 
+/** A block of which the one factor is summed, of order n, from `at` on; none below 0. */
+type HalfBlock = KroneckerBlock & { readonly at: number; readonly n: number; readonly groups: number };
+
 function halfSums(given: readonly KroneckerBlock[], side: "a" | "b", options: SumOptions): Accumulator {
   const { selection, dtype: own, sumType } = options;
   const { graph } = selection;
   let length = 0;
-  const blocks = given.map((block, i) => {
+  const blocks = given.map((block, i): HalfBlock => {
     const selected = selection.parameters[i];
     const { groups, outputs, inputs } = shapeOf(selected);
     const n = side === "b" ? outputs : inputs;
@@ -110,19 +114,27 @@ function halfSums(given: readonly KroneckerBlock[], side: "a" | "b", options: Su
         });
       }
     },
-    *finish(sums, examples) {
-      const found: KroneckerBlock[] = [];
-      const squares = squaresIn(sums);
-      for (const { selected, a, b, at, n, groups } of blocks) {
-        const all = at < 0 ? b : yield* squares(groups, n, at);
-        const kept = a === undefined || side === "b";
-        found.push({ selected, b: kept ? all : b, a: kept ? a : all, count: 1 });
-      }
-      // Sums of A add as Kronecker factors do; their B is not looked at.
-      const Own = side === "b" ? KfocCurvature : KroneckerCurvature;
-      return new Own(selection, examples, found);
-    },
+    finish: (sums, examples) => finish(sums, examples, selection, blocks, side),
   };
+}
+
+function* finish(
+  sums: ReadSums,
+  examples: number,
+  selection: Selection,
+  blocks: readonly HalfBlock[],
+  side: "a" | "b",
+): Steps<KroneckerCurvature> {
+  const found: KroneckerBlock[] = [];
+  const squares = squaresIn(sums);
+  for (const { selected, a, b, at, n, groups } of blocks) {
+    const all = at < 0 ? b : yield* squares(groups, n, at);
+    const kept = a === undefined || side === "b";
+    found.push({ selected, b: kept ? all : b, a: kept ? a : all, count: 1 });
+  }
+  // Sums of A add as Kronecker factors do; their B is not looked at.
+  const Own = side === "b" ? KfocCurvature : KroneckerCurvature;
+  return new Own(selection, examples, found);
 }
 
 /** Adds Σ P A Pᵀ to `to`, [groups, outputs, outputs], or Σ Pᵀ B P, [groups, inputs, inputs]. @param fixed A or B */

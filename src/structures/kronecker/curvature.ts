@@ -215,10 +215,12 @@ function once(known: Known, shared: Float64Array | undefined, decompose: Decompo
   if (shared === undefined) return decompose;
   const found = known.get(shared) ?? [];
   known.set(shared, found);
-  return function* (matrix, n, factor, group) {
-    found[group] ??= yield* decompose(matrix, n, factor, group);
-    return found[group];
-  };
+  return (matrix, n, factor, group) => decomposedOnce(found, group, () => decompose(matrix, n, factor, group));
+}
+
+function* decomposedOnce(found: Basis[], group: number, decompose: () => Steps<Basis>): Steps<Basis> {
+  found[group] ??= yield* decompose();
+  return found[group];
 }
 
 function* decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompose, ofA: Decompose): Steps<EigenBlock> {

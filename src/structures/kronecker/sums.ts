@@ -10,6 +10,7 @@ import {
   bytesPerElement,
   copyIn,
   type DType,
+  type FloatArray,
   type Pointer,
   scope,
 } from "../../kernels/memory.ts";
@@ -103,9 +104,9 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
     *finish(sums, examples) {
       const blocks: KroneckerBlock[] = [];
       const squares = squaresIn(sums);
-      const before = function* (site: LinearSite) {
+      const before = (site: LinearSite) => {
         const b = factors.find((one) => one.site === site)?.b as number;
-        return yield* pulledBack(yield* squares(1, site.outputs, b), site, values);
+        return pulledBackFrom(squares(1, site.outputs, b), site, values);
       };
       for (const one of factors) {
         for (const selected of selection.sites().get(one.site) ?? []) {
@@ -154,14 +155,26 @@ type Squares = (groups: number, n: number, start: number) => Steps<Float64Array>
 /** Symmetric matrices [groups, n, n] of the sums, by where they begin: weight and bias share that of their outputs. */
 export function squaresIn(sums: ReadSums): Squares {
   const known = new Map<number, Float64Array>();
-  return function* (groups, n, start) {
-    const found = known.get(start);
-    if (found !== undefined) return found;
-    const all = groups === 1 ? yield* symmetric(sums, n, start) : new Float64Array(groups * n * n);
-    for (let g = 0; groups > 1 && g < groups; g++) all.set(yield* symmetric(sums, n, start + g * n * n), g * n * n);
-    known.set(start, all);
-    return all;
-  };
+  return (groups, n, start) => squareIn(known, sums, groups, n, start);
+}
+
+function* squareIn(
+  known: Map<number, Float64Array>,
+  sums: ReadSums,
+  groups: number,
+  n: number,
+  start: number,
+): Steps<Float64Array> {
+  const found = known.get(start);
+  if (found !== undefined) return found;
+  const all = groups === 1 ? yield* symmetric(sums, n, start) : new Float64Array(groups * n * n);
+  for (let g = 0; groups > 1 && g < groups; g++) all.set(yield* symmetric(sums, n, start + g * n * n), g * n * n);
+  known.set(start, all);
+  return all;
+}
+
+function* pulledBackFrom(square: Steps<Float64Array>, site: LinearSite, values: FloatArray) {
+  return yield* pulledBack(yield* square, site, values);
 }
 
 function* finishBlock(
