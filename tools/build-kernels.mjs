@@ -28,6 +28,7 @@ const builds = {
 /** Which kernels are in which part, by file and name; all programs have the rest. */
 const parts = {
   eigh: ({ module }) => module.startsWith("eigh/"),
+  jacobi: ({ module }) => module === "float64/jacobi",
   layers: ({ module, name }) => ["images", "normalise", "winograd"].includes(module) || name.startsWith("softmax"),
   classes: ({ name }) => ["crossEntropy", "binaryCrossEntropy", "spreadColumns"].includes(name),
   training: ({ module, name }) => module === "optimisers" || ["squaredError", "scaledDifference"].includes(name),

@@ -180,6 +180,12 @@ const calls: Record<keyof AllKernels, readonly Call[]> = {
       k.fill(N * N, 0, more);
     },
   ],
+  turnRow: [
+    (k, { x, out, more }) => {
+      k.copyRows(1, N * N, x, 0, out, 0, false);
+      for (let p = 0; p < N; p++) k.turnRow(N, p, N, out, more, 1e-15);
+    },
+  ],
   eighBegin: [eighInPieces],
   eighNext: [eighInPieces],
 };

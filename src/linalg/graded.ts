@@ -2,6 +2,9 @@
 // that the scaled matrix M has, by one-sided Jacobi rotations of a pivoted Cholesky factor (Demmel & Veselić 1992). The usual
 // methods know every eigenvalue only to the digits of the largest.
 
+import { withJacobi } from "../kernels/jacobi.ts";
+import { kernelsFor } from "../kernels/kernels.ts";
+import { allocateFloats, copyIn, copyOut, copyOutTo, openScope } from "../kernels/memory.ts";
 import type { Steps } from "../kernels/steps.ts";
 
 const EPSILON = 2 ** -52;
@@ -110,38 +113,25 @@ function* pivotedFactor(
 
 /** Turns pairs of the first columns, which lie one after the other, until all are orthogonal. Gives their squared norms. */
 function* orthogonalise(columns: Float64Array, n: number, count: number): Steps<Float64Array> {
+  if (count === 0) return new Float64Array(0);
   const tolerance = Math.sqrt(n) * EPSILON;
-  const norms = new Float64Array(count);
-  for (let sweep = 0, rotated = true; rotated && sweep < SWEEPS; sweep++) {
-    rotated = false;
-    for (let j = 0; j < count; j++) norms[j] = dot(columns, j * n, j * n, n);
-    for (let p = 0; p < count; p++) {
-      for (let q = p + 1; q < count; q++) {
-        const [i, j] = [p * n, q * n];
-        const product = dot(columns, i, j, n);
-        if (Math.abs(product) <= tolerance * Math.sqrt(norms[p]) * Math.sqrt(norms[q])) continue;
-        rotated = true;
-        const zeta = (norms[q] - norms[p]) / (2 * product);
-        const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
-        const c = 1 / Math.sqrt(1 + t * t);
-        const s = c * t;
-        let [left, right] = [0, 0];
-        for (let r = 0; r < n; r++) {
-          const [x, y] = [columns[i + r], columns[j + r]];
-          const u = c * x - s * y;
-          const v = s * x + c * y;
-          columns[i + r] = u;
-          columns[j + r] = v;
-          left += u * u;
-          right += v * v;
-        }
-        norms[p] = left;
-        norms[q] = right;
+  const end = openScope();
+  try {
+    const kernels = withJacobi(kernelsFor("float64"));
+    const at = copyIn("float64", columns.subarray(0, count * n));
+    const norms = allocateFloats("float64", count);
+    for (let sweep = 0, turned = true; turned && sweep < SWEEPS; sweep++) {
+      turned = false;
+      for (let p = 0; p < count; p++) {
+        if (kernels.turnRow(n, p, count, at, norms, tolerance) === 1) turned = true;
+        yield;
       }
-      yield;
     }
+    copyOutTo("float64", at, count * n, columns, 0);
+    return copyOut("float64", norms, count) as Float64Array;
+  } finally {
+    end();
   }
-  return norms;
 }
 
 /** Vectors orthogonal to the first `rank` columns, which are orthonormal: the first of `vectors`, by Householder's reflections. */
@@ -175,10 +165,4 @@ function* completeBasis(columns: Float64Array, n: number, rank: number, vectors:
     for (let i = 0; i < n; i++) vectors[i * n + j] = vector[i];
     yield;
   }
-}
-
-function dot(x: Float64Array, i: number, j: number, n: number): number {
-  let sum = 0;
-  for (let r = 0; r < n; r++) sum += x[i + r] * x[j + r];
-  return sum;
 }

@@ -6,7 +6,7 @@ import { kernelsFor, useBuild } from "../../src/kernels/kernels.ts";
 
 const { chain, dense, kernels, randomNormal } = library;
 const data = { x: randomNormal([6, 1, 6, 6], { seed: 1 }), y: [0, 1, 2, 0, 1, 2] };
-const first = { eigh: "eigh", layers: "unfold", classes: "spreadColumns", training: "adamStep" };
+const first = { eigh: "eigh", jacobi: "turnRow", layers: "unfold", classes: "spreadColumns", training: "adamStep" };
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -29,7 +29,18 @@ async function numbers() {
       y: new library.NDArray(new Float64Array(6 * 66).fill(1), [6, 66]),
     });
     await library.train(net, data, { loss: library.crossEntropy, optimizer: library.sgd(), epochs: 1 });
-    found.push(before, memory, mean.data, variance.data, binary.data, net.parameters.data.slice());
+    const far = randomNormal([6, 2], { seed: 3, dtype }).data.map((x, i) => (i % 2 === 0 ? x : 1e-6 * x));
+    const graded = library.laplace(chain({ inputs: 2, seed: 4, dtype }, dense(3)), options);
+    const ofGraded = await graded.fit({ x: new library.NDArray(far, [6, 2]), y: data.y });
+    found.push(
+      ofGraded.logMarginalLikelihood(),
+      before,
+      memory,
+      mean.data,
+      variance.data,
+      binary.data,
+      net.parameters.data.slice(),
+    );
   }
   return found;
 }

@@ -3,10 +3,10 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { fuse } from "../../src/kernels/fuse.ts";
-import { classes, common, eigh, layers, training, unpacker, whole } from "../../src/kernels/generated/bytes.ts";
+import { classes, common, eigh, jacobi, layers, training, unpacker, whole } from "../../src/kernels/generated/bytes.ts";
 import { unpack } from "../../src/kernels/unpack.ts";
 
-const parts = [classes, eigh, layers, training];
+const parts = [classes, eigh, jacobi, layers, training];
 const plain = readFileSync("src/kernels/generated/plain.wasm");
 
 const kernelsOf = (bytes: Uint8Array<ArrayBuffer>) =>
