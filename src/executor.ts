@@ -1,6 +1,13 @@
 // laplace-ts/executor: what executors of one's own need, which have shards done beyond this process: their work as files.
 
 export { farData } from "./curvature/far.ts";
+export {
+  addCountedTables,
+  type CountedColumn,
+  type CountedTable,
+  columnsOfCounts,
+  countTable,
+} from "./data/counted.ts";
 export type { FarData, FarRows, RowsElsewhere } from "./data/far-data.ts";
 export { addNumberEvidence, formatByEvidence, type NumberEvidence, numberEvidence } from "./data/number-format.ts";
 export type { Safetensors } from "./io/safetensors.ts";

@@ -254,12 +254,13 @@ function measured(
   const read = readerOf({ ...as, texts }, rule);
   const values = numbersIn(cells, read);
   if (values.length === 0) return ignored(name, `no ${as.kind}s`);
-  const { mean, sd } = momentsOf(values);
+  // Sums in this order are the same, in whatever order the rows come.
+  const sorted = Float64Array.from(values).sort();
+  const { mean, sd } = momentsOf(sorted);
   if (!Number.isFinite(sd)) return ignored(name, "values beyond 1e154");
   const one = whyOneValue(values, sd, () => cells.filter((cell) => typeof read(cell) === "number"));
   // Where values differ by rounding alone there is nothing to standardise.
   if (one !== undefined && !missing) return ignored(name, one);
-  const sorted = Float64Array.from(values).sort();
   const [low, high, fill] = [sorted[0], sorted[sorted.length - 1], sorted[sorted.length >> 1]];
   const draws = numberDraws(sorted, mean, sd);
   const shared = { name, mean, sd: one === undefined ? sd : 1, low, high, fill, missing, texts, draws, spread: 1 };

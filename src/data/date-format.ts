@@ -27,12 +27,15 @@ const isDay = (days: number | undefined): days is number => days !== undefined;
  * The format in which most of the texts are dates; undefined where none is one. Where the day and the month can be exchanged
  * in every cell, their sequence decides (the firsts of months, dates in order), or the table's other columns; otherwise the
  * month comes first.
- * @param texts in the order of the rows
+ * @param texts in the order of the rows, or those that are alike together, where the first of them is
  * @param table the format of the other columns
  */
 export function dateReading(texts: readonly string[], table?: DateFormat): DateReading | undefined {
   // A column without a date is found to have none by few of its texts.
-  if (texts.length > 400 && dateReading(evenly(texts, 200)) === undefined) return undefined;
+  if (texts.length > 400) {
+    const different = [...new Set(texts)];
+    if (different.length > 400 && dateReading(evenly(different, 200)) === undefined) return undefined;
+  }
   const formats = ["iso", "names", "mdy", "dmy", "ymd", "time"] as const;
   const readings = new Map(formats.map((format) => [format, texts.map((text) => daysOf(text, format))] as const));
   const countOf = (format: (typeof formats)[number]) => readings.get(format)?.filter(isDay).length ?? 0;
@@ -78,7 +81,9 @@ function sequence(values: readonly number[]) {
   const step = (days[days.length - 1] - days[0]) / steps.length;
   const square = steps.reduce((sum, one) => sum + (one - step) ** 2 / steps.length, 0);
   const dates = days.map((day) => new Date(day * SECONDS * 1000));
-  const follow = (sign: number) => values.every((value, i) => i === 0 || sign * (value - values[i - 1]) >= 0);
+  // As dates first come: the same ones may come again for another place or person.
+  const firsts = [...new Set(values)];
+  const follow = (sign: number) => firsts.every((value, i) => i === 0 || sign * (value - firsts[i - 1]) >= 0);
   return {
     days: days.length,
     /** The mean distance of days, and its deviation over the mean. */

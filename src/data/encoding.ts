@@ -17,6 +17,7 @@ import {
   composed,
   listed,
   rowCount,
+  rowsBy,
   type Table,
   type TableColumns,
 } from "./table.ts";
@@ -116,13 +117,14 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   if (rows === 0) throw new ValueError(`${where}: there are no rows.`);
   const total = options.total ?? rows;
   const rule: MissingRule = { texts: [...missingTexts], marks: usualMissing ? "usual" : "none" };
-  const cells = cellsBy(table);
+  const [cells, rowsOf] = [cellsBy(table), rowsBy(table)];
+  const placeIn = (name: string) => (cell: number) => place(rowsOf(name)(cell));
   const refuse = missing === "refuse";
   const formats = yield* tableFormats(names, (j) => cells(names[j]), options, missingTest(rule, "numbers"));
   const columnOf = (j: number, numbering: boolean) => {
     const name = names[j];
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : dated.includes(name) ? "date" : undefined;
-    const rules = { kind, refuse, rule, format: formats[j], index: isIndexName(names, j), total, place };
+    const rules = { kind, refuse, rule, format: formats[j], index: isIndexName(names, j), total, place: placeIn(name) };
     return columnEncoding(where, name, cells(name), { ...rules, numbering });
   };
   const others = names.flatMap((_, j) => (j === at ? [] : [j]));
@@ -133,10 +135,10 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   const columns = yield* withOpenCategories([...found.values()], cells, rule);
   const encoding = new TableEncoding({
     columns,
-    target: targetEncoding(where, names[at], cells(names[at]), { task, rule, format: formats[at].numbers, place }),
+    target: targetEncoding(where, names[at], cells(names[at]), { task, rule, format: formats[at].numbers, place: placeIn(names[at]) }),
     missing,
     rule,
-    margin: yield* marginOf(columns, cells, rule),
+    margin: yield* marginOf(columns, cells, rule, rowsOf),
   });
   if (columns.length === 0)
     throw new ValueError(`${where}: "${target}" is the table's only column: there is nothing to learn from.`);
@@ -231,7 +233,7 @@ export class TableEncoding {
     const own = yield* each(this.columns, (column) => columnOfRows(column, cells(column.name), rule));
     const columns = yield* withOpenCategories(own, cells, rule);
     const target = targetOfRows(this.target, cells(this.target.name), rule);
-    const margin = yield* marginOf(columns, cells, rule);
+    const margin = yield* marginOf(columns, cells, rule, rowsBy(table));
     const encoding = new TableEncoding({ columns, target, missing, rule, margin });
     if (encoding.inputs.length === 0) throw new ValueError("ofRows: no column is left to learn from in these rows.");
     return encoding;

@@ -61,18 +61,16 @@ function numberHints({ decimal, thousands, delimiter }: TableFormatOptions) {
   return { decimal, thousands: thousands === "none" ? ("" as const) : thousands, delimiter };
 }
 
-/** Texts of a column that are looked at to see whether it holds numbers. */
-const LOOK = 200;
-
-/** The share of texts that are read, of some of them. */
-function shareOf(texts: readonly string[], read: (text: string) => number | undefined): number {
-  const step = Math.max(1, Math.floor(texts.length / LOOK));
-  let [found, all] = [0, 0];
-  for (let i = 0; i < texts.length; i += step) {
-    all++;
-    if (read(texts[i]) !== undefined) found++;
+/** Whether most texts are read, whatever their order; no more are read than that takes. */
+function mostAre(texts: readonly string[], read: (text: string) => number | undefined): boolean {
+  let [found, others] = [0, 0];
+  for (const text of texts) {
+    if (read(text) === undefined) others++;
+    else found++;
+    if (2 * found > texts.length) return true;
+    if (2 * others >= texts.length) return false;
   }
-  return all === 0 ? 0 : found / all;
+  return false;
 }
 
 /**
@@ -93,7 +91,7 @@ export function* tableFormats(
     const format = formatOf(name, texts, options, {});
     const { numbers, dates } = format;
     // Columns of texts say nothing of numbers.
-    const says = dates === undefined && numbers.settled === "cells" && shareOf(texts, numberReader(numbers)) > 0.5;
+    const says = dates === undefined && numbers.settled === "cells" && mostAre(texts, numberReader(numbers));
     return { format, says, points: numbers.settled === "plain" && texts.some((text) => text.includes(".")) };
   });
   const agreed = <T>(values: readonly (T | undefined)[]): T | undefined => {
@@ -130,10 +128,10 @@ export function formatOf(
   const own = typeof dateFormat === "object" && Object.hasOwn(dateFormat, name) ? dateFormat[name] : undefined;
   if (own !== undefined) return { numbers, dates: { format: own, settled: "option" } };
   if (typeof dateFormat === "string" && dateFormat.includes("%")) {
-    const fits = shareOf(texts, (text) => daysOf(text, dateFormat)) > 0.5;
+    const fits = mostAre(texts, (text) => daysOf(text, dateFormat));
     if (fits) return { numbers, dates: { format: dateFormat, settled: "option" } };
   }
-  if (shareOf(texts, numberReader(numbers)) > 0.5) return { numbers };
+  if (mostAre(texts, numberReader(numbers))) return { numbers };
   const reading = dateReading(texts, order);
   if (reading === undefined) return { numbers };
   const { format, settled } = reading;

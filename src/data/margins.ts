@@ -24,6 +24,7 @@ export function* marginOf(
   columns: readonly ColumnEncoding[],
   cellsOf: (name: string) => readonly string[],
   rule: MissingRule,
+  rowsOf: (name: string) => (cell: number) => number,
 ): Steps<number> {
   let scores: Float64Array | undefined;
   for (const column of columns) {
@@ -41,8 +42,11 @@ export function* marginOf(
       if (value > high) [high2, high, highest] = [high, value, row];
       else if (value > high2) high2 = value;
     });
-    const raise = (row: number, outside: number, range: number) => {
-      if (scores !== undefined && row >= 0 && range > 0) scores[row] = Math.max(scores[row], outside / range);
+    const rowOf = rowsOf(column.name);
+    const raise = (cell: number, outside: number, range: number) => {
+      if (scores === undefined || cell < 0 || !(range > 0)) return;
+      const row = rowOf(cell);
+      scores[row] = Math.max(scores[row], outside / range);
     };
     raise(lowest, low2 - low, high - low2);
     raise(highest, high - high2, high2 - low);

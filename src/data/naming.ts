@@ -13,7 +13,9 @@ export function twoOrders(texts: readonly string[]): readonly [dayFirst: string,
 
 /** What most of the texts are that look like numbers or dates and were not read; undefined for other texts. */
 export function nameTexts(texts: readonly string[]): string | undefined {
-  const some = texts.length > 400 ? texts.filter((_, i) => i % Math.floor(texts.length / 200) === 0) : texts;
+  // Different ones: those are in the same order, however often each is there.
+  const all = [...new Set(texts)];
+  const some = all.length > 400 ? all.filter((_, i) => i % Math.floor(all.length / 200) === 0) : all;
   const most = (is: (text: string) => boolean) => 2 * some.filter(is).length > some.length;
   const shown = (is: (text: string) => boolean) => JSON.stringify(some.find(is)?.trim().slice(0, 60));
   const orders = twoOrders(some);

@@ -19,6 +19,11 @@ export interface TableColumns {
   readonly length: number;
   /** The cells of the column at a place, one for each row. */
   column(place: number): readonly string[];
+  /**
+   * The first row that has what a cell of the column has, where its cells come in another order than the rows (default: the order of the
+   * rows). What is decided by a whole column does not depend on it, as long as different cells come in the order in which they are first.
+   */
+  rowOf?(place: number, cell: number): number;
 }
 
 /** How many rows a table has. */
@@ -40,6 +45,16 @@ export function cellsBy(table: Table | TableColumns): (name: string) => readonly
     checkTexts("column", `"${name}"`, cells);
     if (cells.length === table.length) return cells;
     throw new ValueError(`column: "${name}" has ${cells.length} cells; the table has ${table.length} rows.`);
+  };
+}
+
+/** The row of a column's cell, by the column's name. */
+export function rowsBy(table: Table | TableColumns): (name: string) => (cell: number) => number {
+  const rowOf = "rows" in table ? undefined : table.rowOf?.bind(table);
+  if (rowOf === undefined) return () => (cell) => cell;
+  return (name) => {
+    const j = table.names.indexOf(name);
+    return j < 0 ? (cell) => cell : (cell) => rowOf(j, cell);
   };
 }
 

@@ -118,7 +118,7 @@ function looksCounted(numbers: readonly number[], counts: ReadonlyMap<number, nu
   const common = [...counts].reduce((best, own) => (own[1] > best[1] ? own : best))[0];
   const inner = Array.from({ length: at(0.75) - at(0.25) + 1 }, (_, k) => at(0.25) + k);
   const there = inner.filter((value) => counts.has(value)).length;
-  const { mean, sd } = momentsOf(numbers);
+  const { mean, sd } = momentsOf(sorted);
   return (
     at(0.5) <= LARGEST_MEDIAN &&
     2 * there > inner.length &&
@@ -170,7 +170,8 @@ export function targetEncoding(
     return [value];
   });
   if (values.length === 0) throw new ValueError(`${where}: the target "${name}" has no values.`);
-  const { mean, sd } = momentsOf(values);
+  // Sorted, sums are the same in whatever order the rows come.
+  const { mean, sd } = momentsOf(Float64Array.from(values).sort());
   if (!Number.isFinite(sd)) throw new ValueError(`${where}: the target "${name}" has values beyond 1e154.`);
   const one = whyOneValue(values, sd, () => texts);
   if (one !== undefined) {

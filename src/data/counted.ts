@@ -1,0 +1,106 @@
+// The cells of a table as sums: of each column its different cells, how often each is there, and in which row first. Of parts of a
+// table they add up, exactly, to those of all, so that whoever reads the parts need not see the others; and they say what
+// `tableEncoding` asks of a table.
+
+import { ValueError } from "../errors.ts";
+import { cellsBy, checkTable, rowCount, type Table, type TableColumns } from "./table.ts";
+
+/** The different cells of a column, in the order in which they first come. */
+export interface CountedColumn {
+  readonly texts: readonly string[];
+  /** How often each is there. */
+  readonly counts: readonly number[];
+  /** The row in which it is first, from 0. */
+  readonly firsts: readonly number[];
+}
+
+/** The cells of a table, or of some rows of it. */
+export interface CountedTable {
+  readonly names: readonly string[];
+  /** Rows. */
+  readonly length: number;
+  readonly columns: readonly CountedColumn[];
+}
+
+/** Counts the cells of a table's columns. Memory: each different cell of a column once. */
+export function countTable(table: Table | TableColumns): CountedTable {
+  checkTable("countTable", table);
+  const { names } = table;
+  const cells = cellsBy(table);
+  return { names: [...names], length: rowCount(table), columns: names.map((name) => counted(cells(name))) };
+}
+
+function counted(cells: readonly string[]): CountedColumn {
+  const places = new Map<string, number>();
+  const [texts, counts, firsts]: [string[], number[], number[]] = [[], [], []];
+  cells.forEach((cell, row) => {
+    const place = places.get(cell);
+    if (place !== undefined) {
+      counts[place]++;
+      return;
+    }
+    places.set(cell, texts.length);
+    texts.push(cell);
+    counts.push(1);
+    firsts.push(row);
+  });
+  return { texts, counts, firsts };
+}
+
+/**
+ * What rows and the rows behind them say together: exactly what they say when they are counted at once, in whatever order neighbours
+ * are added. @throws ValueError for tables of other columns
+ */
+export function addCountedTables(left: CountedTable, right: CountedTable): CountedTable {
+  if (left.names.length !== right.names.length || left.names.some((name, i) => name !== right.names[i])) {
+    throw new ValueError(
+      `addCountedTables: expected the same columns, got ${left.names.join(", ")} and ${right.names.join(", ")}.`,
+    );
+  }
+  return {
+    names: left.names,
+    length: left.length + right.length,
+    columns: left.columns.map((column, i) => added(column, right.columns[i], left.length)),
+  };
+}
+
+function added(left: CountedColumn, right: CountedColumn, before: number): CountedColumn {
+  const places = new Map(left.texts.map((text, i) => [text, i]));
+  const [texts, counts, firsts] = [[...left.texts], [...left.counts], [...left.firsts]];
+  right.texts.forEach((text, i) => {
+    const place = places.get(text);
+    if (place !== undefined) {
+      counts[place] += right.counts[i];
+      return;
+    }
+    texts.push(text);
+    counts.push(right.counts[i]);
+    firsts.push(before + right.firsts[i]);
+  });
+  return { texts, counts, firsts };
+}
+
+/**
+ * The columns that `tableEncoding` takes: what is decided of them is what is decided of the table itself, to the bit. Cells that are
+ * alike come together, where the first of them came. Memory: the cells of one column at a time.
+ */
+export function columnsOfCounts({ names, length, columns }: CountedTable): TableColumns {
+  return {
+    names,
+    length,
+    column(place) {
+      const { texts, counts } = columns[place];
+      const cells: string[] = [];
+      texts.forEach((text, i) => {
+        for (let k = 0; k < counts[i]; k++) cells.push(text);
+      });
+      return cells;
+    },
+    rowOf(place, cell) {
+      const { counts, firsts } = columns[place];
+      let [i, before] = [0, 0];
+      while (i < counts.length - 1 && before + counts[i] <= cell) before += counts[i++];
+      return firsts[i];
+    },
+  };
+}
