@@ -27,3 +27,4 @@ export {
   writeWork,
 } from "./remote/stored.ts";
 export type { Executor, Shards, ShardTask } from "./shards/executor.ts";
+export { Tree } from "./shards/tree.ts";

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { numberFormat } from "laplace-ts";
 import { addNumberEvidence, formatByEvidence, numberEvidence } from "laplace-ts/executor";
 import { describe, expect, test } from "vitest";
-import { addressInPlace } from "../src/commands/posterior-in-place.ts";
+import { addressInPlace } from "../src/commands/placed-table.ts";
 import { openCsv, type ReadOptions } from "../src/table/csv.ts";
 import {
   marksOf,

@@ -12,6 +12,7 @@ import { putContent } from "../src/store/content.ts";
 import { folderStore } from "../src/store/folder.ts";
 import { putSealed } from "../src/store/sealed.ts";
 import type { Store } from "../src/store/store.ts";
+import { faulty } from "./faulty.ts";
 import { listed, reasonOf } from "./store-contract.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "laplace-sweep-"));
@@ -60,6 +61,15 @@ describe("a sweep", () => {
     const data = await new Pages(store, young.pages, young.shards).page(0);
     const left = (await listed(store, "content/")).map(({ name }) => name.slice("content/".length));
     expect(left).toEqual([young.work, ...young.files, ...young.pages, ...data].sort());
+    expect(await sweep(store, 7 * DAY)).toEqual({ fits: 0, objects: 0, bytes: 0 });
+  });
+
+  test("asks a store that fails a third of its calls again", { timeout: 60_000 }, async () => {
+    const { path, store } = newStore();
+    await write(store, "old", [1, 2, 3]);
+    age(path, 10);
+    await write(store, "young", [3, 4]);
+    expect(await sweep(faulty(store, 1 / 3, 5), 7 * DAY)).toMatchObject({ fits: 1, objects: 7 });
     expect(await sweep(store, 7 * DAY)).toEqual({ fits: 0, objects: 0, bytes: 0 });
   });
 

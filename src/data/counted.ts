@@ -22,12 +22,26 @@ export interface CountedTable {
   readonly columns: readonly CountedColumn[];
 }
 
-/** Counts the cells of a table's columns. Memory: each different cell of a column once. */
+/**
+ * Counts the cells of a table's columns. Memory: each different cell of a column once.
+ * @throws ValueError for a column of more than 2^24 different cells
+ */
 export function countTable(table: Table | TableColumns): CountedTable {
   checkTable("countTable", table);
   const { names } = table;
   const cells = cellsBy(table);
   return { names: [...names], length: rowCount(table), columns: names.map((name) => counted(cells(name))) };
+}
+
+/** Different cells of a column: a Map has no more. */
+const MOST = 2 ** 24;
+
+/** @throws ValueError for more than can be counted */
+function checkMost(different: number): void {
+  if (different <= MOST) return;
+  throw new ValueError(
+    `countTable: a column has more than ${MOST.toLocaleString("en")} different cells: leave it out.`,
+  );
 }
 
 function counted(cells: readonly string[]): CountedColumn {
@@ -39,6 +53,7 @@ function counted(cells: readonly string[]): CountedColumn {
       counts[place]++;
       return;
     }
+    checkMost(texts.length + 1);
     places.set(cell, texts.length);
     texts.push(cell);
     counts.push(1);
@@ -49,7 +64,7 @@ function counted(cells: readonly string[]): CountedColumn {
 
 /**
  * What rows and the rows behind them say together: exactly what they say when they are counted at once, in whatever order neighbours
- * are added. @throws ValueError for tables of other columns
+ * are added. @throws ValueError for tables of other columns, or more than 2^24 different cells
  */
 export function addCountedTables(left: CountedTable, right: CountedTable): CountedTable {
   if (left.names.length !== right.names.length || left.names.some((name, i) => name !== right.names[i])) {
@@ -73,6 +88,7 @@ function added(left: CountedColumn, right: CountedColumn, before: number): Count
       counts[place] += right.counts[i];
       return;
     }
+    checkMost(texts.length + 1);
     texts.push(text);
     counts.push(right.counts[i]);
     firsts.push(before + right.firsts[i]);

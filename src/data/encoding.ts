@@ -135,7 +135,12 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   const columns = yield* withOpenCategories([...found.values()], cells, rule);
   const encoding = new TableEncoding({
     columns,
-    target: targetEncoding(where, names[at], cells(names[at]), { task, rule, format: formats[at].numbers, place: placeIn(names[at]) }),
+    target: targetEncoding(where, names[at], cells(names[at]), {
+      task,
+      rule,
+      format: formats[at].numbers,
+      place: placeIn(names[at]),
+    }),
     missing,
     rule,
     margin: yield* marginOf(columns, cells, rule, rowsOf),

@@ -1,12 +1,18 @@
 // laplace fit: a table becomes a model file, a summary and a report.
 
 import { availableParallelism } from "node:os";
-import { basename } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Json, saveTableModel, type TableEncodingOptions, type TableModel, tableModel } from "laplace-ts";
 import { type TableError, UsageError } from "../errors.ts";
 import { relevanceOf } from "../fitting/columns.ts";
-import { type ElsewhereSettings, elsewhere, shardOf } from "../fitting/elsewhere.ts";
+import {
+  type Elsewhere,
+  type ElsewhereSettings,
+  elsewhere,
+  inBucket,
+  nameOfData,
+  shardOf,
+} from "../fitting/elsewhere.ts";
 import { findingsOf } from "../fitting/findings.ts";
 import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
 import { formatNotes } from "../fitting/formats.ts";
@@ -43,6 +49,7 @@ import {
 import { finishShard } from "./shard-part.ts";
 
 interface Options extends TableOptions, ElsewhereSettings {
+  readonly inPlace?: true;
   readonly target?: string;
   readonly output: string;
   readonly report: string | false;
@@ -151,6 +158,10 @@ function withFitOptions(command: Command): Command {
       Math.min(availableParallelism(), MOST_CORES),
     )
     .option("--store <place>", "the folder that all machines share, or s3://bucket/prefix")
+    .option(
+      "--in-place",
+      "workers see the data by the same path, and count their cells there: else those of s3:// and of the store",
+    )
     .option("--mix-builds", "let machines whose last bits differ do the fits of one table");
   return withJson(withTableOptions(withOnError(command)));
 }
@@ -187,7 +198,53 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
     data.map((path) => ({ what: "the data", path })),
   );
   const machines = await elsewhere(options, adding);
+  if (machines === undefined && (options.inPlace || data.some(inBucket))) {
+    throw new UsageError("--in-place and s3:// are for workers: give --queue or --shard too.");
+  }
   const progress = new Progress(json === true);
+  const fitting = readAndFit(data, options, machines, progress).finally(machines?.close);
+  if (options.shard !== undefined) {
+    await finishShard(fitting, options.shard, "laplace merge fit", progress, json);
+    return;
+  }
+  const { fitted, target, reading, table, stream, skipped } = await fitting;
+  progress.done();
+  await turn();
+  const fit = { ...fitted, model: withReading(fitted.model, reading) };
+  const findings = findingsOf(fit);
+  const name = nameOf(data);
+  const written: { path: string; content: string | Uint8Array }[] = [
+    { path: output, content: saveTableModel(fit.model) },
+  ];
+  if (report !== false) {
+    await turn();
+    const shown = await reportData(fit, findings, { data: name, seed });
+    await turn();
+    // Drawing takes long to load.
+    const { renderReport } = await import("../report/render.ts");
+    written.push({ path: report, content: await inTurns(renderReport(shown)) });
+  }
+  await writeOutputs(written);
+  const files = written.map(({ path }) => path);
+  const { rows, total } = table;
+  const notes = formatNotes(fit);
+  const { repeated } = stream;
+  const circumstances = { target, files, findings, read: total, used: rows.length, skipped, repeated, notes };
+  if (json) {
+    printJson(jsonOf(fit, { data: name, seed, ...circumstances }));
+    return;
+  }
+  process.stdout.write(`${summary(fit, circumstances).join("\n")}\n`);
+}
+
+/** Reads the table, and fits it. */
+async function readAndFit(
+  data: readonly string[],
+  options: Options,
+  machines: Elsewhere | undefined,
+  progress: Progress,
+) {
+  const { seed } = options;
   let skipped = 0;
   const onSkip = (error: TableError) => {
     skipped++;
@@ -195,7 +252,9 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
   };
   const reading = readOptions(options);
   const skip = options.onError === "skip" ? onSkip : undefined;
-  const stream = await openTable(data, { ...reading, onSkip: skip });
+  const placed =
+    machines && (await (await import("./fit-in-place.ts")).fitInPlace(data, options, machines.on, reading));
+  const stream = placed?.stream ?? (await openTable(data, { ...reading, onSkip: skip }));
   const given = options.target;
   // Accents are one character or two, as the shell and the file have it.
   const target = stream.names.find((name) => name.normalize("NFC") === given?.normalize("NFC"));
@@ -234,6 +293,7 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
     missingTexts: options.na,
     usualMissing: options.usualNa,
     total: table.total,
+    columnsOf: placed?.columnsOf(table, { seed, most: options.maxRows }),
     onEstimate: (text) => {
       progress.done();
       printNote(text);
@@ -243,47 +303,13 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
   const lanes = machines ? (await import("../fitting/over-queue.ts")).lanesOver(machines.on) : lanesOf(options.cores);
   const onProgress = (stage: string, share: number) =>
     progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`);
-  const fitting = fitTable(table, settings, onProgress, lanes).finally(async () => {
-    lanes.close();
-    await machines?.close();
-  });
-  if (options.shard !== undefined) {
-    await finishShard(fitting, options.shard, "laplace merge fit", progress, json);
-    return;
-  }
-  const fitted = await fitting;
-  progress.done();
-  await turn();
-  const fit = { ...fitted, model: withReading(fitted.model, reading) };
-  const findings = findingsOf(fit);
-  const name = nameOf(data);
-  const written: { path: string; content: string | Uint8Array }[] = [
-    { path: output, content: saveTableModel(fit.model) },
-  ];
-  if (report !== false) {
-    await turn();
-    const shown = await reportData(fit, findings, { data: name, seed });
-    await turn();
-    // Drawing takes long to load.
-    const { renderReport } = await import("../report/render.ts");
-    written.push({ path: report, content: await inTurns(renderReport(shown)) });
-  }
-  await writeOutputs(written);
-  const files = written.map(({ path }) => path);
-  const { rows, total } = table;
-  const notes = formatNotes(fit);
-  const { repeated } = stream;
-  const circumstances = { target, files, findings, read: total, used: rows.length, skipped, repeated, notes };
-  if (json) {
-    printJson(jsonOf(fit, { data: name, seed, ...circumstances }));
-    return;
-  }
-  process.stdout.write(`${summary(fit, circumstances).join("\n")}\n`);
+  const fitted = await fitTable(table, settings, onProgress, lanes).finally(() => lanes.close());
+  return { fitted, target, reading, table, stream, skipped };
 }
 
 /** The data in a few words. */
 function nameOf([first, ...others]: readonly string[]): string {
-  const name = first === "-" ? "standard input" : basename(first);
+  const name = first === "-" ? "standard input" : nameOfData(first);
   return others.length === 0 ? name : `${name} and ${others.length} more`;
 }
 

@@ -1,117 +1,19 @@
 // What workers do with a table that lies where they see it: find where its records begin, say what its cells are, and read the rows
 // of a shard. Of what they read the digests are held against those that were found at first.
 
-import { FileError, NDArray, type NumberFormat, numberReader, readSafetensors } from "laplace-ts";
-import {
-  type BurstOptions,
-  contentsOf,
-  type ExamplesReport,
-  type NumberEvidence,
-  numberEvidence,
-  type Safetensors,
-  type Steps,
-  valueFrom,
-  waitedFor,
-} from "laplace-ts/executor";
-import { CheckedObject, type Index, type Reader, readIdentity, type StoredTask } from "laplace-ts-cluster";
+import { NDArray, type NumberFormat, numberReader } from "laplace-ts";
+import { type NumberEvidence, numberEvidence } from "laplace-ts/executor";
+import type { Index, Reader } from "laplace-ts-cluster";
 import { TableError } from "../errors.ts";
 import { numbersOf, type Reading } from "../fitting/trained.ts";
 import { columnAt, type Rows } from "../model/rows.ts";
 import { tableExamples } from "../table/examples.ts";
-import { lineFeeds, type Marks, marksOf, openPiece, type Piece, type TableInPlace } from "../table/in-place.ts";
-
-const WHERE = "posterior";
-
-const malformed = (what: string) =>
-  new FileError("malformed", `${WHERE}: the file is not of a table in place: ${what}.`);
-
-/** A table as all who read it know it: what it is, and its bytes. */
-export interface PlacedTable {
-  readonly table: TableInPlace;
-  readonly object: CheckedObject;
-}
-
-/** A table and its digests as a file. */
-export function placedFile(table: TableInPlace, { identity }: CheckedObject, digests: NDArray): Safetensors {
-  return { tensors: { digests }, metadata: { table: JSON.stringify(table), object: JSON.stringify(identity) } };
-}
-
-/** @throws FileError for a stranger's file */
-function readPlaced({ tensors, metadata }: Safetensors): PlacedTable {
-  const json = (text: string | undefined): unknown => {
-    try {
-      return JSON.parse(text ?? "");
-    } catch {
-      throw malformed("it has no table");
-    }
-  };
-  return {
-    table: readTableInPlace(json(metadata.table)),
-    object: new CheckedObject(readIdentity(json(metadata.object)), tensors.digests),
-  };
-}
-
-/** @throws FileError */
-function readTableInPlace(value: unknown): TableInPlace {
-  const { format, names, nested, delimiter, header, body, groups } = Object(value) as TableInPlace;
-  const texts = (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string");
-  const is = (format === "csv" || format === "parquet") && texts(names) && texts(nested) && Array.isArray(groups);
-  if (is && typeof delimiter === "string" && typeof header === "string" && Number.isSafeInteger(body)) {
-    return { format, names, nested, delimiter, header, body, groups };
-  }
-  throw malformed("it does not say what the table is");
-}
-
-/** @throws FileError */
-function readPiece(value: unknown): Piece {
-  const [first, end] = Array.isArray(value) ? value : [];
-  if (Number.isSafeInteger(first) && Number.isSafeInteger(end) && first >= 0 && first < end) return [first, end];
-  throw malformed("it does not say which piece it is of");
-}
-
-/** What pieces have in common: the name of the table's file in the store, which `get` finds, and settings. */
-export interface PiecesOf<Settings> {
-  readonly placed: PlacedTable;
-  readonly file: Uint8Array;
-  readonly settings: Settings;
-}
-
-/** A task of pieces, each of which is read by itself. */
-function pieces<Settings, Found>(
-  name: string,
-  found: (of: PlacedTable, settings: Settings, piece: Piece) => Promise<Found>,
-): StoredTask<PiecesOf<Settings>, Piece, Found> {
-  return {
-    name,
-    *begin({ placed, settings }) {
-      return function* (piece): Steps<Found, number> {
-        return (yield* waitedFor(() => found(placed, settings, piece))) as Found;
-      };
-    },
-    writeWork: async ({ file, settings }, put) => contentsOf({ table: await put(file), settings }),
-    // Pieces are not examples of a fit.
-    writeJob: ([first, end]) => ({ ...contentsOf([first, end]), examples: 0 }),
-    readResult: (_, contents) => valueFrom(WHERE, contents) as Found,
-    async open(contents, get) {
-      const { table, settings } = Object(valueFrom(WHERE, contents)) as { readonly table: string; settings: Settings };
-      const placed = readPlaced(readSafetensors(await get(String(table))));
-      return {
-        adds: false,
-        async do(job, { signal }: BurstOptions<ExamplesReport> = {}) {
-          signal?.throwIfAborted();
-          return contentsOf(await found(placed, settings, readPiece(valueFrom(WHERE, job))));
-        },
-        add() {
-          throw malformed("pieces do not add");
-        },
-      };
-    },
-  };
-}
+import { lineFeeds, type Marks, marksOf, type Piece, type TableInPlace } from "../table/in-place.ts";
+import { malformed, type PlacedTable, pieceTask, readTableInPlace, rowsOfPiece } from "./piece-tasks.ts";
 
 /** Where records begin in ranges of bytes. */
-export const marksTask = pieces<null, Marks>("laplace posterior marks", async ({ object }, _, [first, end]) =>
-  marksOf(await object.read(first, end)),
+export const marksTask = pieceTask<null, Marks>("laplace table marks", async ({ object }, _, { piece }) =>
+  marksOf(await object.read(...piece)),
 );
 
 /** Which columns are what. */
@@ -141,20 +43,9 @@ export const evidenceOf = ({ counts, units }: PieceFound["evidence"][number]): N
   units: new Map(units),
 });
 
-/** All rows of a piece. */
-async function rowsOfPiece({ table, object }: PlacedTable, piece: Piece): Promise<Rows> {
-  const read = (first: number, end: number) => object.read(first, end);
-  const { batches } = await openPiece(table, read, object.identity.size, piece);
-  const [rows, lines]: [(readonly string[])[], number[]] = [[], []];
-  for await (const batch of batches) {
-    for (const row of batch.rows) rows.push(row);
-    for (const line of batch.lines) lines.push(line);
-  }
-  return { names: table.names, rows, lines };
-}
-
 /** What the cells of pieces say. */
-export const rowsTask = pieces<ColumnsOf, PieceFound>("laplace posterior rows", async (placed, settings, piece) => {
+export const rowsTask = pieceTask<ColumnsOf, PieceFound>("laplace posterior rows", async (placed, settings, job) => {
+  const { piece } = job;
   const { target, inputs } = settings;
   const { table, object } = placed;
   const at = columnAt(table.names, target);
@@ -163,7 +54,7 @@ export const rowsTask = pieces<ColumnsOf, PieceFound>("laplace posterior rows", 
   const feeds = table.format === "csv" ? lineFeeds(await object.read(...piece)) : piece[1] - piece[0];
   const nothing = { targets: [], lines: new Uint32Array(0), feeds, evidence: [], repeated: 0 };
   try {
-    const { rows, lines } = await rowsOfPiece(placed, piece);
+    const { rows, lines } = await rowsOfPiece(placed, job);
     return {
       targets: rows.map((row) => row[at].trim()),
       lines: Uint32Array.from(lines),
@@ -233,7 +124,8 @@ export class RowsInPlace {
   }
 
   async #piece(at: number): Promise<Rows> {
-    if (this.#kept?.at !== at) this.#kept = { at, rows: await rowsOfPiece(this.#placed, this.#pieces[at].piece) };
+    if (this.#kept?.at !== at)
+      this.#kept = { at, rows: await rowsOfPiece(this.#placed, { piece: this.#pieces[at].piece }) };
     return this.#kept.rows;
   }
 }

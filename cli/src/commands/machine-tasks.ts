@@ -2,9 +2,11 @@
 
 import { defineReader, defineTask } from "laplace-ts-cluster";
 import { tableJobs } from "../fitting/stored-jobs.ts";
+import { countsTask } from "./counts-task.ts";
 import { marksTask, READER, rowsTask, tableReader } from "./in-place-tasks.ts";
 
 defineTask(tableJobs);
 defineTask(marksTask);
+defineTask(countsTask);
 defineTask(rowsTask);
 defineReader(READER, tableReader);

@@ -1,11 +1,10 @@
 // laplace posterior: error bars for a network that was trained elsewhere.
 
-import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { type Executor, type Network, savePosterior } from "laplace-ts";
 import type { FarData } from "laplace-ts/executor";
 import { type TableError, UsageError } from "../errors.ts";
-import { type ElsewhereSettings, elsewhere, shardOf } from "../fitting/elsewhere.ts";
+import { type ElsewhereSettings, elsewhere, inBucket, nameOfData, shardOf } from "../fitting/elsewhere.ts";
 import { MOST_HELD_OUT } from "../fitting/many-rows.ts";
 import { fitTrained, type Reading, readingOf, type TrainedSettings, type TrainedTask } from "../fitting/trained.ts";
 import { trainedFindings, trainedReport } from "../fitting/trained-report.ts";
@@ -158,8 +157,12 @@ async function run(path: string, data: string, options: Options, adding: boolean
     ...(options.classes.length > 0 && { classes: options.classes }),
   };
   const machines = await elsewhere(options, adding);
-  if (options.inPlace && machines === undefined) {
-    throw new UsageError("--in-place is for workers: give --queue or --shard too.");
+  if (machines === undefined && (options.inPlace || inBucket(data))) {
+    throw new UsageError("--in-place and s3:// are for workers: give --queue or --shard too.");
+  }
+  if (inBucket(test ?? "")) {
+    await machines?.close();
+    throw new UsageError("the rows of --test are read by this process: give a file, not an address of a bucket.");
   }
   const prepare = async () => {
     const tests = test === undefined ? undefined : await readExamples(test, options, onSkip);
@@ -201,7 +204,7 @@ async function run(path: string, data: string, options: Options, adding: boolean
   const described = describe(model);
   if (report !== false) {
     const about = {
-      data: basename(data),
+      data: nameOfData(data),
       network: described,
       held,
       rows: fitted.lines.length,
@@ -255,7 +258,7 @@ async function run(path: string, data: string, options: Options, adding: boolean
     ),
     line(
       "held out",
-      `${held.lines.length.toLocaleString("en")} rows${tests ? ` of ${plain(basename(test ?? ""))}` : ""}`,
+      `${held.lines.length.toLocaleString("en")} rows${tests ? ` of ${plain(nameOfData(test ?? ""))}` : ""}`,
     ),
     ...judgementLines(fit.task, fit.heldOut, findings, "these predictions"),
     line("written", files.map(plain).join(", ")),
@@ -291,7 +294,10 @@ async function inPlace(
   on: Executor,
 ): Promise<{ fitted: Examples; held: Examples; reading: Reading; rows: FarData } | undefined> {
   const { target, store = "", inPlace: asked, testFraction, seed } = options;
-  const { addressInPlace, lookInPlace } = await import("./posterior-in-place.ts");
+  const [{ lookInPlace }, { addressInPlace }] = await Promise.all([
+    import("./posterior-in-place.ts"),
+    import("./placed-table.ts"),
+  ]);
   const address = addressInPlace(path, options);
   if (address === undefined) return undefined;
   const why =
@@ -307,12 +313,13 @@ async function inPlace(
       target,
       reading: readOptions(options),
       most: options.maxRows,
+      seed,
       choose: (names) => chosenColumns(names, options),
       formats: (names, delimiter) => ({ ...formatOptions(options, names), delimiter }),
     });
   const found = why ?? (await look());
   if (typeof found === "string") {
-    if (asked || /^s3:/i.test(path)) throw new UsageError(`the data are not read in place by workers: ${found}.`);
+    if (asked || inBucket(path)) throw new UsageError(`the data are not read in place by workers: ${found}.`);
     return undefined;
   }
   const { targets, lines, written } = found;

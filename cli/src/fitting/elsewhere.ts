@@ -1,6 +1,7 @@
 // Sums that leave this process: for workers that listen to a queue, or in parts, by laplace-ts-cluster, which is loaded where an
 // option asks for it.
 
+import { basename } from "node:path";
 import type { Executor } from "laplace-ts";
 import { UsageError } from "../errors.ts";
 
@@ -33,6 +34,12 @@ export async function clusterPackage(option: string): Promise<typeof import("lap
     );
   }
 }
+
+/** Whether data are in a bucket. */
+export const inBucket = (path: string): boolean => /^s3:\/\//i.test(path);
+
+/** What data are called: of an address, without what it says of the server. */
+export const nameOfData = (path: string): string => basename(inBucket(path) ? path.replace(/\?.*/, "") : path);
 
 /** Part i of n, of "3/16". @throws UsageError */
 export function shardOf(text: string): readonly [part: number, parts: number] {

@@ -11,6 +11,8 @@ import {
   type Posterior,
   type Steps,
   type Structure,
+  type Table,
+  type TableColumns,
   type TableEncoding,
   type TableEncodingOptions,
   type TableFormatOptions,
@@ -82,6 +84,8 @@ export interface FitSettings {
   readonly onEstimate?: ((text: string) => void) | undefined;
   /** Fits that run side by side (default 1). */
   readonly cores?: number | undefined;
+  /** The columns by which the encoding of some rows is decided, where others count what their cells say (default: the rows' own). */
+  readonly columnsOf?: ((rows: Rows) => Promise<Table | TableColumns>) | undefined;
   /** How rows are held out: by a column of groups, or the last ones by a column of times (default: at random). */
   readonly split?: SplitBy | undefined;
 }
@@ -154,10 +158,11 @@ export async function fitTable(
   const counted = weightedRows(readableRows(given, settings), settings);
   const table = counted.rows;
   // What columns hold is decided by all rows that count, also those without a target.
-  const decided = await inTurns(decide(table, settings));
+  const columnsIn = settings.columnsOf ?? (async (rows: Rows) => tableOf(rows));
+  const decided = await inTurns(decide(table, await columnsIn(table), settings));
   const { rows, dropped, weights } = withTarget(table, decided, counted.weights);
   await turn();
-  const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(tableOf(rows)));
+  const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(await columnsIn(rows)));
   const task = taskOf(encoding);
   await turn();
   const { split, copies, how } = splitOf(rows, encoding, settings.split);
@@ -234,7 +239,7 @@ function columnsOf(encoding: TableEncoding, relevance: readonly number[] | undef
 }
 
 /** What columns hold. @throws OptionError for a target that is not there; ValueError for a table that cannot be learned */
-function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
+function decide(table: Rows, columns: Table | TableColumns, settings: FitSettings): Steps<TableEncoding> {
   const { target, task, missing, missingTexts = [], usualMissing = true, total, formats } = settings;
   if (columnAt(table.names, target) < 0) {
     const names = table.names.slice(0, 20).map((name) => name.slice(0, 60));
@@ -245,7 +250,7 @@ function decide(table: Rows, settings: FitSettings): Steps<TableEncoding> {
   const place = (row: number) => `line ${table.lines[row]}`;
   const weight = settings.weight === undefined ? undefined : table.names[columnAt(table.names, settings.weight)];
   const kinds = weight === undefined ? settings.kinds : { ...settings.kinds, [weight]: "ignored" as const };
-  return tableEncodingSteps(tableOf(table), {
+  return tableEncodingSteps(columns, {
     target,
     task,
     missing,

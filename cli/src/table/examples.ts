@@ -34,6 +34,10 @@ function valuesOf(cell: string, read: (cell: string) => number | undefined): rea
   }
 }
 
+/** The error of a row without a target. */
+export const noTarget = (target: string, line: number): TableError =>
+  new TableError(`the target "${target}" has no value. Fill the cell, or leave such rows out: --on-error skip.`, line);
+
 /** A table's examples. @throws TableError with the line of a cell that is not a number, or of a row without a target */
 export function tableExamples(table: Rows, choice: Choice): Examples {
   const { target, formats = {}, written, onSkip } = choice;
@@ -48,7 +52,7 @@ export function tableExamples(table: Rows, choice: Choice): Examples {
   const readers = found.map(numberReader);
   let width: number | undefined;
   const numbers = (row: readonly string[], line: number): number[] => {
-    if (at >= 0 && row[at].trim() === "") throw new TableError(`the target "${target}" has no value.`, line);
+    if (at >= 0 && row[at].trim() === "") throw noTarget(target ?? "", line);
     const all = columns.flatMap((j, i) => {
       const values = valuesOf(row[j], readers[i]);
       if (values !== undefined) return values;

@@ -61,19 +61,36 @@ async function sampled(
   seed: number,
   onRows: (rows: number) => void,
 ): Promise<ReadTable> {
-  const random = new Random(seed);
+  const takes = reservoir(most, seed);
   const kept: { row: readonly string[]; line: number; place: number }[] = [];
   let total = 0;
   for await (const { rows, lines } of table.batches) {
     rows.forEach((row, i) => {
       const place = total++;
-      const at = kept.length < most ? kept.length : Math.floor(random.uniform() * total);
+      const at = takes(place);
       if (at < most) kept[at] = { row: ownCopy(row), line: lines[i], place };
     });
     onRows(total);
   }
   kept.sort((a, b) => a.place - b.place);
   return { names: table.names, rows: kept.map(({ row }) => row), lines: kept.map(({ line }) => line), total };
+}
+
+/** Vitter's algorithm R: gives for each row in order where among those that are kept it goes; from `most` on, nowhere. */
+function reservoir(most: number, seed: number): (place: number) => number {
+  const random = new Random(seed);
+  return (place) => (place < most ? place : Math.floor(random.uniform() * (place + 1)));
+}
+
+/** The places of the rows that `readTable` keeps of so many, ascending. */
+export function sampledPlaces(total: number, most: number, seed: number): number[] {
+  const takes = reservoir(most, seed);
+  const kept: number[] = [];
+  for (let place = 0; place < total; place++) {
+    const at = takes(place);
+    if (at < most) kept[at] = place;
+  }
+  return kept.sort((a, b) => a - b);
 }
 
 /** Cells may be views of the whole text that they were cut from, which would stay in memory with them. */

@@ -4,7 +4,6 @@
 import { type DatasetLike, FileError, NDArray, OptionError, readSafetensors } from "laplace-ts";
 import type { Executor, FarData } from "laplace-ts/executor";
 import { openStore, type StoreAddress } from "../store/open.ts";
-import { retrying } from "../store/retrying.ts";
 import { type CheckedObject, digestsOfObjects } from "./blocks.ts";
 import { bytesOfObject, identityOfObject, type ObjectIdentity } from "./objects.ts";
 import { defineReader, type Index, indexed } from "./reading.ts";
@@ -178,7 +177,7 @@ export async function inStore(options: InStoreOptions): Promise<FarData> {
       );
     }
   }
-  return indexed(retrying(openStore(WHERE, store)), {
+  return indexed(openStore(WHERE, store), {
     kind: KIND,
     objects,
     digests: await digestsOfObjects(objects, on),

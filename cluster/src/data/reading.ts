@@ -6,6 +6,7 @@ import { type FarData, farData } from "laplace-ts/executor";
 import { StoreError } from "../errors.ts";
 import { getContent, putContent } from "../store/content.ts";
 import type { Contents } from "../store/digest.ts";
+import { retrying } from "../store/retrying.ts";
 import type { Store } from "../store/store.ts";
 import { CheckedObject, readIdentity } from "./blocks.ts";
 import type { ObjectIdentity } from "./objects.ts";
@@ -93,7 +94,8 @@ export interface NewIndex extends Contents {
 }
 
 /** Writes an index: data that `fit` takes, whose rows are read where they are summed. @throws StoreError */
-export async function indexed(store: Store, index: NewIndex): Promise<FarData> {
+export async function indexed(given: Store, index: NewIndex): Promise<FarData> {
+  const store = retrying(given);
   const { kind, objects, digests, examples, tensors, metadata } = index;
   const own = Object.fromEntries(digests.map((one, i) => [`${DIGESTS}${i}`, one]));
   const bytes = writeSafetensors(

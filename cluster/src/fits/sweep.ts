@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { StoreError } from "../errors.ts";
 import { CONTENT } from "../store/content.ts";
+import { retrying } from "../store/retrying.ts";
 import type { Store } from "../store/store.ts";
 import { FITS, getFit, isFitName } from "./fit.ts";
 import { Pages } from "./shards.ts";
@@ -41,7 +42,8 @@ export async function use(store: Store, fit: string): Promise<void> {
  * @param olderThan milliseconds; a day at least, so that nothing is removed that is just about to be used
  * @throws StoreError
  */
-export async function sweep(store: Store, olderThan: number): Promise<Swept> {
+export async function sweep(given: Store, olderThan: number): Promise<Swept> {
+  const store = retrying(given);
   if (!(olderThan >= GONE)) {
     throw new StoreError("refused", `A sweep removes what is older than a day at least, not than ${olderThan} ms.`);
   }

@@ -5,6 +5,7 @@ import { StoreError } from "../errors.ts";
 import { lengthOf } from "../fits/blocks.ts";
 import { FITS, getFit, isFitName, missingOf } from "../fits/fit.ts";
 import { identityOf } from "../store/identity.ts";
+import { retrying } from "../store/retrying.ts";
 import type { Store } from "../store/store.ts";
 import { jobOf, PREFIX, queueName } from "./jobs.ts";
 import { connectRedis, disconnect } from "./redis.ts";
@@ -46,7 +47,7 @@ export class Watch {
   constructor(where: string, address: string, store: Store, mixBuilds = false) {
     this.#where = where;
     this.#address = address;
-    this.#store = store;
+    this.#store = retrying(store);
     this.#mixBuilds = mixBuilds;
   }
 

@@ -23,7 +23,13 @@ export class Programs {
 
   /** Runs the built program. */
   laplace(...args: readonly string[]): Running {
-    const child = spawn(process.execPath, ["cli/laplace.js", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    return this.withEnv({}, ...args);
+  }
+
+  /** Runs it with variables of its own. */
+  withEnv(own: NodeJS.ProcessEnv, ...args: readonly string[]): Running {
+    const env = { ...process.env, ...own };
+    const child = spawn(process.execPath, ["cli/laplace.js", ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#started.push(child);
     const said = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
