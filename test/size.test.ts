@@ -41,14 +41,15 @@ test("einsum alone takes 14 kB without the kernels, and those 10", async () => {
   expect(rest).not.toMatch(/posterior|layerNorm|cross-entropy/i);
 });
 
-test("a chain, its training, a posterior and predictions take 66 kB by laplace-ts/mini", async () => {
+test("a chain, its training, a posterior and predictions take 67 kB by laplace-ts/mini", async () => {
   const text =
     await bundled(`import { chain, dense, full, gaussian, laplace, mse, predict, tanh, train } from "laplace-ts/mini";
     const { data, x } = globalThis;
     const net = chain({ inputs: [1] }, dense(8, tanh), dense(1));
     await train(net, data, { loss: mse });
     globalThis.found = predict(await laplace(net, { likelihood: gaussian(), structure: full }).fit(data), x);`);
-  expect(kilobytes(text)).toBeLessThan(66.3);
+  // Of which 0.6 are that a batch is cut into shards, so that its bits are those of many threads.
+  expect(kilobytes(text)).toBeLessThan(67);
   // What is not named is left out: other structures, likelihoods and primitives, tuning, diagnosis.
   expect(text).not.toMatch(
     /safetensors|einsum:|eigenbas[ie]s of|meanField|batchNormalise|convolution:|over-?confident/,
@@ -79,7 +80,7 @@ test("by laplace-ts, whose names and methods stand for more, they take 141 kB", 
   // of the exact Hessian, which names alone ask for too, 0.1 that machines hand over sums of many shards at once, 0.7 that "lowRank",
   // which may be named, keeps all rows where they are few, and adds such fits, 0.3 that workers may predict the candidates of
   // optimizePrior({ on }), 0.5 that channels of images have
-  // windows of their own, and 0.4 that "lowRank" goes through data again.
-  expect(kilobytes(text)).toBeLessThan(141.7);
+  // windows of their own, 0.4 that "lowRank" goes through data again, and 0.6 that batches of a training are shards.
+  expect(kilobytes(text)).toBeLessThan(142.4);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

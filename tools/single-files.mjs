@@ -84,9 +84,21 @@ const aloneIn = {
       ["prior ?? given", "given"],
       ["optimizer?.step ?? optimizer?.begin", "optimizer?.step"],
     ),
+  // A batch is one shard.
+  "training/batch-gradient.ts": (text) =>
+    replaced(
+      text,
+      ["length: lengthOfShard(of)", "length: of.length"],
+      ["const seeds = seedsOf(of, given);", "const seeds = undefined;"],
+      ["if (seeds === undefined) return", "return"],
+    ),
   "training/train.ts": (text) =>
     replaced(
       text,
+      ["batchSize > of.length ? gradientSharing(on)?.(of, options, on) : undefined", "undefined"],
+      ["await gradients?.end();", ""],
+      ["if (gradients !== undefined) await inBursts(gradients.epoch(run), { signal });", ""],
+      ['const on = readExecutor("train", options.on);', ""],
       [`"begin" in optimizer ? optimizer.begin(problem) : optimizer`, "optimizer"],
       ["this.#plan.optimizer.draw?.(theta, state) ?? theta", "theta"],
       ["this.#plan.optimizer.finish?.()", "undefined"],

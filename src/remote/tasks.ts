@@ -1,5 +1,6 @@
 // Work in shards, on a worker: how what shards have in common goes there, and what comes of them goes back.
 
+import { NDArray } from "../array/ndarray.ts";
 import type { DataShard, Summary } from "../curvature/accumulate.ts";
 import { farTask } from "../curvature/far.ts";
 import { columnSums, withColumnSums } from "../curvature/outputs-apart.ts";
@@ -9,8 +10,10 @@ import { LaplaceError } from "../errors.ts";
 import { type CandidateJob, type CandidateRows, type CandidatesOf, candidatesTask } from "../evaluation/candidates.ts";
 import { predictedRows } from "../evaluation/evaluate.ts";
 import { kernels } from "../kernels/kernels.ts";
+import { shared as sharesMemory } from "../kernels/memory.ts";
 import { type BurstOptions, type ExamplesReport, inBursts, reportingExamples, type Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
+import { readLoss } from "../losses/losses.ts";
 import { Network } from "../network/network.ts";
 import type { Batch } from "../network/run.ts";
 import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
@@ -20,6 +23,13 @@ import { bringAll } from "../structures/all.ts";
 import type { Curvature, Structure } from "../structures/curvature.ts";
 import type { Selection } from "../structures/selection.ts";
 import { rowNamed, rowOf } from "../structures/table.ts";
+import {
+  type GradientJob,
+  type GradientsOf,
+  gradientTask,
+  inSharedMemory,
+  type ShardGradient,
+} from "../training/in-shards.ts";
 import { errorMessage, errorOf } from "./errors.ts";
 import type { Kept } from "./keeper.ts";
 
@@ -185,12 +195,58 @@ const candidates: Codec<CandidatesOf, CandidateJob, CandidateRows> = {
   readResult: (_, written: CandidateRows) => ("failed" in written ? { failed: errorOf(written.failed) } : written),
 };
 
+/** Arrays in memory that threads share, of those that were sent. */
+const copies = new WeakMap<NDArray, NDArray>();
+
+/** An array that is not copied to each worker, where memory can be shared. */
+function shareable(array: NDArray): NDArray {
+  const { data, shape } = array;
+  if (!sharesMemory || (data.buffer as unknown) instanceof SharedArrayBuffer) return array;
+  const copy = copies.get(array) ?? new NDArray(inSharedMemory(data), shape);
+  if (!copies.has(array)) copy.data.set(data);
+  copies.set(array, copy);
+  return copy;
+}
+
+interface WrittenGradients extends Pick<GradientsOf, "loss" | "length"> {
+  readonly net: unknown;
+  readonly frozen: readonly string[];
+  readonly inputs: NDArray;
+  readonly targets: NDArray;
+  readonly weights: NDArray | undefined;
+}
+
+/** Gradients of batches. */
+const gradients: Codec<GradientsOf, GradientJob, ShardGradient> = {
+  task: gradientTask,
+  async write({ net, loss, length, data: { inputs, targets, weights } }, keep): Promise<WrittenGradients> {
+    return {
+      net: await keep(net),
+      frozen: [...net.frozen],
+      loss,
+      length,
+      inputs: shareable(inputs),
+      targets: shareable(targets),
+      weights,
+    };
+  },
+  read(written: WrittenGradients) {
+    const { frozen, loss, length, inputs, targets, weights } = written;
+    const { graph, parameters, buffers } = written.net as Network;
+    const net = new Network(graph, parameters, frozen, buffers);
+    const into = sharesMemory ? inSharedMemory(parameters.data) : undefined;
+    return { net, loss, rule: readLoss("train", loss, net), length, data: { inputs, targets, weights }, into };
+  },
+  writeJob: (job) => job,
+  writeResult: (_, result) => result,
+  readResult: (_, written: ShardGradient) => written,
+};
+
 /** By the names of tasks. */
 const codecs = Object.fromEntries(
-  [sums, rows(predictTask), rows(labelsTask), rows(rowsTask("evaluate", predictedRows)), candidates].map((codec) => [
-    codec.task.name,
-    codec,
-  ]),
+  [sums, rows(predictTask), rows(labelsTask), rows(rowsTask("evaluate", predictedRows)), candidates, gradients].map(
+    (codec) => [codec.task.name, codec],
+  ),
 ) as unknown as Readonly<Record<string, Codec<never, never, never>>>;
 
 /** The codec of a task, which goes by its name. @throws LaplaceError */

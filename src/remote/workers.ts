@@ -9,6 +9,8 @@ import * as inShards from "../prediction/in-shards.ts";
 import { bringRowSharing } from "../prediction/sharing.ts";
 import type { Executor, Shards } from "../shards/executor.ts";
 import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
+import { gradientsOn } from "../training/in-shards.ts";
+import { bringGradients } from "../training/sharing.ts";
 import type { Disposing } from "./calls.ts";
 import { Connection, timers, type WorkerLike } from "./connection.ts";
 import { callOn, type RemoteObject } from "./handles.ts";
@@ -103,17 +105,27 @@ export function allCores(): Executor | undefined {
     patience: PATIENCE,
     after: LONG,
   });
-  return { run: pool.run.bind(pool) };
+  return executorOf(pool);
 }
 
 /** Has what can be shared out be shared out. */
 function bringSharing(): void {
   bringRowSharing(inShards);
   bringCandidates(candidatesOn);
+  bringGradients(gradientsOn);
 }
 
+const executorOf = (pool: Pool): Executor => ({
+  run: pool.run.bind(pool),
+  get lanes() {
+    return pool.lanes;
+  },
+});
+
 function poolOf(pool: Pool): Workers {
-  const made = { run: pool.run.bind(pool), close: pool.close.bind(pool) };
+  const made = Object.defineProperty({ ...executorOf(pool), close: pool.close.bind(pool) }, "lanes", {
+    get: () => pool.lanes,
+  });
   const { dispose } = Symbol as { readonly dispose?: symbol };
   if (dispose !== undefined) Object.defineProperty(made, dispose, { value: made.close });
   forgotten ??= new FinalizationRegistry((left) => left.close());
@@ -159,17 +171,24 @@ class Pool {
     this.#after = after;
   }
 
+  /** Those who do shards. */
+  get lanes(): number {
+    return this.#count() + (inPage ? 0 : 1);
+  }
+
   async run<Common, Job, Result>(
     shards: Shards<Common, Job, Result>,
     { onProgress, signal }: BurstOptions<ExamplesReport> = {},
   ): Promise<void> {
     const { task, where } = shards;
     const common = await inBursts(shards.prepare(), { signal });
-    const [jobs, several] = ahead(shards.jobs);
+    const { coming } = shards;
+    const [jobs, several] = coming === undefined ? ahead(shards.jobs) : [coming, true];
     const out = new ShareOut<Job, Result>(jobs, shards.take, {
       signal,
       onProgress: onProgress && ((examples) => onProgress({ examples })),
     });
+    coming?.tell(() => out.wake());
     const abort = () => {
       try {
         signal?.throwIfAborted();
@@ -192,7 +211,7 @@ class Pool {
     };
     try {
       const here = async () => {
-        await out.join(await laneHere(task.begin(common)));
+        await out.join(await laneHere(task.begin(common), coming !== undefined));
       };
       if (!many) await here();
       else {
@@ -315,10 +334,18 @@ async function settled(all: readonly Promise<unknown>[]): Promise<void> {
   for (const one of await Promise.allSettled(all)) if (one.status === "rejected") throw one.reason;
 }
 
-/** Does shards in this thread. */
-async function laneHere<Job, Result>(begin: Steps<(job: Job) => Steps<Result, number>>): Promise<Lane<Job, Result>> {
+/** Does shards in this thread. @param short whether they may be shorter than a burst */
+async function laneHere<Job, Result>(
+  begin: Steps<(job: Job) => Steps<Result, number>>,
+  short: boolean,
+): Promise<Lane<Job, Result>> {
   const work = await inBursts(begin);
-  return (job, { signal, onProgress }) => inBursts(work(job), { signal, onProgress });
+  return async (job, { signal, onProgress }) => {
+    const result = await inBursts(work(job), { signal, onProgress });
+    // After a shard that is shorter than a burst too, what others have done is heard.
+    if (short) await nextTurn();
+    return result;
+  };
 }
 
 /** The same jobs, and whether there are several. */

@@ -33,10 +33,20 @@ export interface Shards<Common = unknown, Job = unknown, Result = unknown> {
    * takes that of 2^level shards as well, the first of which is place · 2^level.
    */
   take(place: number, result: Result, level?: number): void;
+  /** In the place of `jobs`, for executors that have `lanes`: shards that go by what came of those before. */
+  readonly coming?: Coming<Job> | undefined;
+}
+
+/** Shards that are known one after the other: undefined is one that is not known yet. */
+export interface Coming<Job> extends Iterable<Job | undefined> {
+  /** Says what is to be called when there are more, or when there will be none. */
+  tell(wake: () => void): void;
 }
 
 /** Who does shards. The results do not depend on it. */
 export interface Executor {
+  /** How many shards it does at a time, if it takes shards that are known one after the other, at a cost of less than a millisecond. */
+  readonly lanes?: number | undefined;
   /**
    * Has every shard done, at least once, and hands its result to `take`. Progress is the number of examples done in all.
    * @throws what the first shard that failed throws; the signal's reason

@@ -20,9 +20,9 @@ interface Given<Job> {
   readonly job: Job;
 }
 
-/** Jobs, shared out among lanes, which may join while it goes on. */
+/** Jobs, shared out among lanes, which may join while it goes on. One that is undefined is not known yet: `wake` tells of it. */
 export class ShareOut<Job, Result> {
-  readonly #jobs: Iterator<Job>;
+  readonly #jobs: Iterator<Job | undefined>;
   readonly #take: (place: number, result: Result) => void;
   readonly #options: {
     readonly onProgress?: ((examples: number) => void) | undefined;
@@ -44,7 +44,7 @@ export class ShareOut<Job, Result> {
   #failure: { readonly place: number; readonly error: unknown } | undefined;
 
   constructor(
-    jobs: Iterable<Job>,
+    jobs: Iterable<Job | undefined>,
     take: (place: number, result: Result) => void,
     options: {
       readonly onProgress?: ((examples: number) => void) | undefined;
@@ -92,7 +92,7 @@ export class ShareOut<Job, Result> {
         this.#fail(place, error);
       } finally {
         this.#running.delete(controller);
-        this.#wake();
+        this.wake();
       }
     }
   }
@@ -112,7 +112,8 @@ export class ShareOut<Job, Result> {
     if (this.#ended || this.#failure !== undefined) return undefined;
     try {
       const { done, value } = this.#jobs.next();
-      if (!done) return { place: this.#next++, job: value };
+      // One that is not known yet is told of.
+      if (!done) return value && { place: this.#next++, job: value };
     } catch (error) {
       this.#fail(this.#next, error);
     }
@@ -146,10 +147,11 @@ export class ShareOut<Job, Result> {
     this.#failure = { place, error };
     this.#jobs.return?.();
     for (const [controller, other] of this.#running) if (other > place) controller.abort(error);
-    this.#wake();
+    this.wake();
   }
 
-  #wake(): void {
+  /** Has those who wait look for shards again. */
+  wake(): void {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }

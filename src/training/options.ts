@@ -5,6 +5,7 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, OptionError, Val
 import { readBursts, type StopSignal } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { Loss } from "../losses/losses.ts";
+import type { Executor } from "../shards/executor.ts";
 import type { EvidenceOptions, EvidencePlan, EvidenceRule, PriorRule } from "./evidence-options.ts";
 import { isMinimiser, type Minimiser } from "./minimiser.ts";
 import { adam, type Optimizer } from "./optimisers.ts";
@@ -45,6 +46,11 @@ export interface TrainingOptions {
   shuffle?: boolean;
   /** Seed of the order, and of what `dropout` drops (default 0). */
   seed?: number;
+  /**
+   * Who takes the gradients of the shards of a batch, such as `workers()`; the bits do not depend on it. Default: this thread, in Node with
+   * others beside it where the call takes long. A batch that is little work is one shard, and so is one whose examples `batchNorm` mixes.
+   */
+  on?: Executor | undefined;
   /** Called after each epoch, with the network's parameters up to date; `progressBar()` makes one that prints. */
   onProgress?: ((report: EpochReport) => void) | undefined;
   /** Stops training between two steps; the network keeps what it has learned, and `train` throws the signal's reason. */
@@ -63,6 +69,7 @@ const optionNames = [
   "clipNorm",
   "shuffle",
   "seed",
+  "on",
   "onProgress",
   "signal",
 ];

@@ -5,45 +5,40 @@ import { type NDArray, sizeOf, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { type Data, readWhole } from "../data/batches.ts";
 import { DataLoader } from "../data/loader.ts";
-import { contractSum } from "../derivatives/contractions.ts";
 import { NonFiniteLossError, OptionError, valueText } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
-  allocate,
   allocateFloats,
   bytesPerElement,
   copyIn,
   copyOutTo,
-  type FloatArray,
   inMemory,
   type Pointer,
   scope,
   sumOf,
 } from "../kernels/memory.ts";
 import { inBursts, nextTurn } from "../kernels/steps.ts";
-import { type LossRule, readLoss, weighElements, weightOf } from "../losses/losses.ts";
+import { readLoss } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
-import { outputsOf } from "../network/part-outputs.ts";
-import { Backward, Forward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 import {
   type BatchNormaliseAttributes,
   positionsOfChannel,
   takesBatchStatistics,
 } from "../network/primitives/training.ts";
-import type { TargetedBatch } from "../network/run.ts";
 import { beginTraining, endTraining, type Running } from "../network/running.ts";
+import { type Executor, readExecutor } from "../shards/executor.ts";
+import { type BatchesOf, batchesOf, batchGradient, type Counted, type Gradients, type Rows } from "./batch-gradient.ts";
 import type { EvidencePlan, EvidenceRun, PriorRule } from "./evidence-options.ts";
 import { isMinimiser } from "./minimiser.ts";
 import type { Optimizer } from "./optimisers.ts";
 import { readTrainingOptions, type TrainingOptions, type TrainingPlan } from "./options.ts";
 import type { EpochReport, TrainingEvidence, TrainingResult } from "./results.ts";
+import { gradientSharing } from "./sharing.ts";
 import type { VariationalRun, VariationalState } from "./variational.ts";
 
 /** How long a burst of steps may hold up everything else. */
 const BURST_MILLISECONDS = 30;
-/** Numbers from which on a row is copied at once. */
-const LONG_ROW = 32;
 
 /**
  * Trains a network, changing its parameters but for frozen ones: `await train(…)`, or what comes next sees it half trained. Each call begins afresh: with new optimiser state, and with the order of
@@ -60,6 +55,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   const rule = readLoss("train", options.loss, net);
   const given = data instanceof DataLoader ? data : undefined;
   const plan = readTrainingOptions(options, given);
+  const on = readExecutor("train", options.on);
   const { batchSize, epochs, optimizer, weightDecay } = plan;
   const { x, y, weights } = readWhole("train", data);
   const inputs = net.readInputs("train", x);
@@ -89,9 +85,15 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
     const evidence = plan.evidence as PriorRule | undefined;
     const problem = { ...plan, net, rule, data: all, steps };
     const begun = "begin" in optimizer ? optimizer.begin(problem) : optimizer;
-    const run = new Run(net, rule, all, { ...plan, optimizer: begun }, steps);
+    const of = batchesOf(net, rule, all);
+    const run = new Run(of, { ...plan, optimizer: begun }, steps);
     run.learned = evidence && (await inBursts(evidence.learn({ net, rule, data: all }), { signal: options.signal }));
-    return await epochsOf(run, loader, samples, epochs, running, options);
+    const gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on as Executor) : undefined;
+    try {
+      return await epochsOf(run, loader, samples, gradients, running, options, epochs);
+    } finally {
+      await gradients?.end();
+    }
   } finally {
     endTraining(net);
   }
@@ -119,15 +121,17 @@ async function epochsOf(
   run: Run,
   loader: DataLoader,
   samples: number,
-  epochs: number,
+  gradients: Gradients | undefined,
   running: Running,
   options: TrainingOptions,
+  epochs: number,
 ): Promise<TrainingResult> {
   const { signal } = options;
   const history: { epoch: number; loss: number }[] = [];
   let evidence: TrainingEvidence | undefined;
   for (let epoch = 1; epoch <= epochs; epoch++) {
     run.beginEpoch(epoch, loader.nextEpoch().subarray(0, samples), loader.batchSize);
+    if (gradients !== undefined) await inBursts(gradients.epoch(run), { signal });
     while (!run.epochDone) {
       signal?.throwIfAborted();
       run.burst();
@@ -155,19 +159,25 @@ function told(running: Running, report: EpochReport, { onProgress }: TrainingOpt
 /** Steps along gradients of batches. */
 type StepPlan = TrainingPlan & { readonly optimizer: Optimizer & Partial<VariationalRun> };
 
+/** What a training has in the kernels' memory. */
+interface Held {
+  /** Parameters, running statistics, the last parameters whose loss was finite, those before the last step, and the optimiser's state. */
+  readonly kept: Pointer[];
+  readonly gradient: Pointer;
+  /** Running statistics before the last evaluation. */
+  readonly before: Pointer;
+  /** Where the gradient is taken. */
+  at: Pointer;
+}
+
 /** The state of one call of `train` between bursts. */
 class Run {
-  readonly #net: Network;
-  readonly #rule: LossRule;
+  readonly of: BatchesOf;
   readonly #plan: StepPlan;
-  readonly #inputs: NDArray;
-  readonly #targets: NDArray;
-  readonly #weights: FloatArray | undefined;
   /** Steps that the whole training will take. */
   readonly #allSteps: number;
-  readonly #state: NDArray[];
-  /** The last parameters whose loss was finite: those before the last step. They outlive a burst. */
-  readonly #previous: NDArray;
+  /** What outlives a burst, as in `Held`. */
+  readonly #kept: readonly NDArray[];
   /** What dropout draws from: a stream apart from that of the order. */
   readonly #random: Random;
   #epoch = 0;
@@ -180,24 +190,14 @@ class Run {
   learned: EvidenceRun | undefined;
   steps = 0;
 
-  constructor(
-    net: Network,
-    rule: LossRule,
-    { inputs, targets, weights }: TargetedBatch,
-    plan: StepPlan,
-    steps: number,
-  ) {
-    this.#net = net;
-    this.#rule = rule;
-    this.#inputs = inputs;
-    this.#targets = targets;
-    this.#weights = weights?.data;
+  constructor(of: BatchesOf, plan: StepPlan, steps: number) {
+    const { net } = of;
+    this.of = of;
     this.#plan = plan;
     this.#allSteps = steps;
-    this.#state = Array.from({ length: plan.optimizer.stateArrays }, () =>
-      zeros([net.parameterCount], { dtype: net.dtype }),
-    );
-    this.#previous = net.parameters.clone();
+    const { parameters, parameterCount, buffers, dtype } = net;
+    const state = Array.from({ length: plan.optimizer.stateArrays }, () => zeros([parameterCount], { dtype }));
+    this.#kept = [parameters, buffers, parameters.clone(), ...state];
     this.#random = new Random(Math.floor(new Random(plan.seed).uniform() * 2 ** 32));
   }
 
@@ -225,104 +225,100 @@ class Run {
 
   /** Takes steps until the epoch or the time for a burst is over. Parameters and state are copied back at its end. */
   burst(): void {
-    const { dtype, parameterCount, parameters, parameterTable, frozen, buffers: statistics } = this.#net;
-    const kernels = kernelsFor(dtype);
-    const still = parameterTable.filter(({ name }) => frozen.has(name));
     scope(() => {
-      const theta = copyIn(dtype, parameters.data);
-      const state = this.#state.map((values) => copyIn(dtype, values.data));
-      const previous = copyIn(dtype, this.#previous.data);
-      const gradient = allocateFloats(dtype, parameterCount);
-      // Running statistics, and those before the last evaluation.
-      const [buffers, before] = [copyIn(dtype, statistics.data), allocateFloats(dtype, statistics.size)];
-      const keep = (pointer: Pointer, learned: Pointer) => {
-        copyOutTo(dtype, pointer, parameterCount, parameters.data, 0);
-        copyOutTo(dtype, learned, statistics.size, statistics.data, 0);
-        for (const [i, { data }] of this.#state.entries()) copyOutTo(dtype, state[i], parameterCount, data, 0);
-      };
+      const held = this.hold();
       const end = performance.now() + BURST_MILLISECONDS;
-      while (!this.epochDone) {
-        const rows = this.#order.subarray(this.#next, this.#next + this.#batchSize);
-        kernels.copyRows(1, statistics.size, buffers, 0, before, 0, false);
-        const at = this.#plan.optimizer.draw?.(theta, state) ?? theta;
-        const { loss, weight } = scope(() => this.#gradient(at, buffers, rows, gradient));
-        const learned = kernels.allFinite(statistics.size, buffers) === 1;
-        if (!Number.isFinite(loss) || !learned) {
-          keep(previous, before);
-          throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite", this.#next);
+      try {
+        while (!this.epochDone) {
+          this.step(held, batchGradient(this.of, this.next(held), held.gradient));
+          if (performance.now() >= end) break;
         }
-        this.#clip(gradient);
-        const penalty = this.learned?.add(kernels, theta, gradient) ?? 0;
-        this.#lossSum += (loss + penalty) * weight;
-        this.#weight += weight;
-        kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
-        this.#plan.optimizer.step({
-          kernels,
-          size: parameterCount,
-          parameters: theta,
-          gradient,
-          state,
-          count: this.steps + 1,
-          decay: this.#plan.weightDecay,
-          rate: this.#rate(),
-        });
-        // Whatever the optimiser did to frozen parameters, momentum and decay included, is undone.
-        for (const { size, offset } of still) {
-          const shift = offset * bytesPerElement(dtype);
-          kernels.copyRows(1, size, previous + shift, 0, theta + shift, 0, false);
-        }
-        if (kernels.allFinite(parameterCount, theta) === 0) {
-          keep(previous, before);
-          throw this.#notFinite("a step made parameters that are not finite", this.#next);
-        }
-        this.steps++;
-        this.#next += rows.length;
-        if (performance.now() >= end) break;
+      } finally {
+        this.keep(held);
       }
-      keep(theta, buffers);
-      copyOutTo(dtype, previous, parameterCount, this.#previous.data, 0);
     });
   }
 
-  /**
-   * The loss of a batch with its penalty, and its weight in the epoch: the number of samples, less what is ignored of
-   * them. Writes the gradient of the loss without the penalty.
-   */
-  #gradient(theta: Pointer, buffers: Pointer, rows: Uint32Array, gradient: Pointer): { loss: number; weight: number } {
-    const { graph, dtype, parameterCount, frozen } = this.#net;
-    const kernels = kernelsFor(dtype);
-    const rule = this.#rule;
-    const { weightDecay } = this.#plan;
-    const outputs = graph.output.size;
-    const count = rows.length;
-    const x = this.#gather(this.#inputs, rows);
-    const t = this.#gather(this.#targets, rows);
-    const kept = new Map<Node, Pointer>();
-    const training = { random: this.#random, frozen, kept };
-    const forward = new Forward(graph, dtype, theta, x, count, { buffers, training });
-    const f = outputsOf({ forward, count, shape: graph.output.shape });
-    const each = sizeOf(rule.elementShape(f.shape));
-    const elements = count * each;
-    const losses = allocate(8 * elements);
-    rule.elements(f, t, losses);
-    const own = this.#weights;
-    const weights = own && Float64Array.from(rows, (row) => own[row]);
-    if (weights !== undefined) weighElements(losses, elements, weights);
-    let loss = sumOf("float64", losses, elements);
-    const start = t / bytesPerElement(dtype);
-    const targets = (memory: FloatArray) => memory.subarray(start, start + count * outputs);
-    const counted = inMemory(dtype, (memory) => weightOf(rule, f.shape, targets(memory), weights));
-    loss /= counted || 1;
-    if (weightDecay !== 0) {
-      const square = allocateFloats(dtype, 1);
-      kernels.dotRows(1, parameterCount, theta, theta, square, false);
-      loss += 0.5 * weightDecay * sumOf(dtype, square, 1);
+  hold(): Held {
+    const { dtype, parameterCount, buffers } = this.of.net;
+    const kept = this.#kept.map(({ data }) => copyIn(dtype, data));
+    const [gradient, before] = [parameterCount, buffers.size].map((size) => allocateFloats(dtype, size));
+    return { kept, gradient, before, at: kept[0] };
+  }
+
+  /** Copies parameters and state back. */
+  keep({ kept }: Held): void {
+    for (const [i, { data }] of this.#kept.entries()) copyOutTo(this.of.net.dtype, kept[i], data.length, data, 0);
+  }
+
+  /** The next batch, and where its gradient is taken. */
+  next(held: Held): Rows {
+    const [theta, buffers, , ...state] = held.kept;
+    const { dtype, buffers: statistics } = this.of.net;
+    kernelsFor(dtype).copyRows(1, statistics.size, buffers, 0, held.before, 0, false);
+    held.at = this.#plan.optimizer.draw?.(theta, state) ?? theta;
+    const rows = this.#order.subarray(this.#next, this.#next + this.#batchSize);
+    return { theta: held.at, buffers, rows, random: this.#random };
+  }
+
+  /** A step along a batch's gradient. Where it cannot be, parameters are those before the last one. */
+  step(held: Held, found: Counted): void {
+    try {
+      this.#advance(held, found);
+    } catch (error) {
+      held.kept[0] = held.kept[2];
+      held.kept[1] = held.before;
+      throw error;
     }
-    const column = allocateFloats(dtype, count * outputs);
-    rule.gradient(f, t, 1 / (counted || 1), column);
-    if (weights !== undefined) kernels.scaleRows(count, outputs, column, copyIn(dtype, weights), 1, column);
-    contractSum(new Backward(forward, column, 1, "parameters"), gradient, false);
-    return { loss, weight: counted / each };
+  }
+
+  /** @param summed the loss of the batch, and how many of its elements count */
+  #advance(held: Held, [summed, counted]: Counted): void {
+    const { dtype, graph, parameterCount, parameterTable, frozen, buffers: statistics } = this.of.net;
+    const { kept, at, gradient } = held;
+    const [theta, buffers, previous, ...state] = kept;
+    const { weightDecay, optimizer } = this.#plan;
+    const kernels = kernelsFor(dtype);
+    let loss = summed / (counted || 1);
+    if (weightDecay !== 0) {
+      scope(() => {
+        const square = allocateFloats(dtype, 1);
+        kernels.dotRows(1, parameterCount, at, at, square, false);
+        loss += 0.5 * weightDecay * sumOf(dtype, square, 1);
+      });
+    }
+    const learned = kernels.allFinite(statistics.size, buffers) === 1;
+    if (!Number.isFinite(loss) || !learned) {
+      throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite", this.#next);
+    }
+    this.#clip(gradient);
+    const penalty = this.learned?.add(kernels, theta, gradient) ?? 0;
+    // The number of samples, less what is ignored of them.
+    const weight = counted / sizeOf(this.of.rule.elementShape(graph.output.shape));
+    this.#lossSum += (loss + penalty) * weight;
+    this.#weight += weight;
+    kernels.copyRows(1, parameterCount, theta, 0, previous, 0, false);
+    optimizer.step({
+      kernels,
+      size: parameterCount,
+      parameters: theta,
+      gradient,
+      state,
+      count: this.steps + 1,
+      decay: weightDecay,
+      rate: this.#rate(),
+    });
+    // Whatever the optimiser did to frozen parameters, momentum and decay included, is undone.
+    for (const { name, size, offset } of parameterTable) {
+      if (!frozen.has(name)) continue;
+      const shift = offset * bytesPerElement(dtype);
+      kernels.copyRows(1, size, previous + shift, 0, theta + shift, 0, false);
+    }
+    if (kernels.allFinite(parameterCount, theta) === 0) {
+      throw this.#notFinite("a step made parameters that are not finite", this.#next);
+    }
+    this.steps++;
+    this.#next = Math.min(this.#order.length, this.#next + this.#batchSize);
   }
 
   /** What the schedule says of the next step. @throws OptionError */
@@ -340,7 +336,7 @@ class Run {
   #clip(gradient: Pointer): void {
     const { clipNorm } = this.#plan;
     if (clipNorm === Number.POSITIVE_INFINITY) return;
-    const { dtype, parameterTable, parameterCount, frozen } = this.#net;
+    const { dtype, parameterTable, parameterCount, frozen } = this.of.net;
     const start = gradient / bytesPerElement(dtype);
     inMemory(dtype, (memory) => {
       const g = memory.subarray(start, start + parameterCount);
@@ -355,22 +351,6 @@ class Run {
       if (factor >= 1) return;
       for (let i = 0; i < parameterCount; i++) g[i] *= factor;
     });
-  }
-
-  /** Copies these samples' rows into the kernels' memory. */
-  #gather(source: NDArray, rows: Uint32Array): Pointer {
-    const width = source.size / source.shape[0];
-    const pointer = allocateFloats(source.dtype, rows.length * width);
-    const start = pointer / bytesPerElement(source.dtype);
-    inMemory(source.dtype, (memory) => {
-      const { data } = source;
-      for (let i = 0; i < rows.length; i++) {
-        const [from, to] = [rows[i] * width, start + i * width];
-        if (width > LONG_ROW) memory.set(data.subarray(from, from + width), to);
-        else for (let j = 0; j < width; j++) memory[to + j] = data[from + j];
-      }
-    });
-    return pointer;
   }
 
   /** @param sample the position in the epoch of a sample of the batch at fault */

@@ -20,7 +20,7 @@ import {
   solver,
   tanh,
 } from "../../src/index.ts";
-import { atOnce, type BurstOptions, inBursts } from "../../src/kernels/steps.ts";
+import { atOnce, type BurstOptions, type ExamplesReport, inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import { Fit } from "../../src/posterior/fit.ts";
 import type { Executor, Shards } from "../../src/shards/executor.ts";
@@ -133,23 +133,29 @@ export function permuting(seed: number): Executor {
 /**
  * So many who do shards side by side, as workers do: each begins for itself, takes the next shard when it has done its last, and
  * is as slow as drawn. Some shards are done twice, and some are given back by who ends: never the last one there is.
+ * @param takesComing whether it takes shards that are known one after the other
  */
-export function lanes(count: number, seed: number): Executor {
+export function lanes(count: number, seed: number, takesComing = false): Executor {
   const random = new Random(seed);
   const turns = async (most: number) => {
     for (let left = random.uint32() % most; left > 0; left--) await new Promise(setImmediate);
   };
   return {
-    async run<Common, Job, Result>({ task, prepare, jobs, take }: Shards<Common, Job, Result>) {
+    lanes: takesComing ? count : undefined,
+    async run<Common, Job, Result>(
+      { task, prepare, jobs, coming, take }: Shards<Common, Job, Result>,
+      options: BurstOptions<ExamplesReport> = {},
+    ) {
       const common = await inBursts(prepare());
       const out = new ShareOut<Job, Result>(
-        jobs,
+        coming ?? jobs,
         (place, result) => {
           take(place, result);
           if (random.uint32() % 3 === 0) take(place, result);
         },
-        {},
+        { signal: options.signal },
       );
+      coming?.tell(() => out.wake());
       let there = count;
       const one = async () => {
         await turns(9);
