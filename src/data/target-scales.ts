@@ -47,6 +47,14 @@ export function logSlope(scale: TargetScale | undefined, y: number): number {
   return (u >= 0 ? scale.lambda - 1 : 1 - scale.lambda) * portableLog1p(Math.abs(u)) - portableLog(scale.unit);
 }
 
+/** T⁻¹′(t), at the y that `fromScale` gives. */
+export function inverseSlope(scale: TargetScale, t: number): number {
+  if (scale.kind === "log") return Math.exp(Math.min(t, MOST_EXPONENT));
+  const [p, a] = t >= 0 ? [scale.lambda, t] : [2 - scale.lambda, -t];
+  const exponent = Math.min(p === 0 ? a : Math.log1p(p * a) / p, MOST_EXPONENT);
+  return scale.unit * Math.exp((1 - p) * exponent);
+}
+
 /** Nodes of the trapezoidal rule over a standard normal, which converges geometrically for what is smooth. */
 const [NODE_STEP, NODES] = [0.25, 32];
 let shares: readonly number[] | undefined;
@@ -73,9 +81,13 @@ export function momentsFromScale(scale: TargetScale, mean: number, variance: num
   }
   const sd = Math.sqrt(variance);
   const weights = nodeShares();
-  const values = weights.map((_, k) => fromScale(scale, mean + sd * NODE_STEP * (k - NODES)));
-  const center = values.reduce((sum, value, k) => sum + weights[k] * value, 0);
-  const square = values.reduce((sum, value, k) => sum + weights[k] * (value - center) ** 2, 0);
+  const values = new Float64Array(weights.length);
+  let [center, square] = [0, 0];
+  for (let k = 0; k < values.length; k++) {
+    values[k] = fromScale(scale, mean + sd * NODE_STEP * (k - NODES));
+    center += weights[k] * values[k];
+  }
+  for (let k = 0; k < values.length; k++) square += weights[k] * (values[k] - center) ** 2;
   return [center, Math.min(square, Number.MAX_VALUE)];
 }
 

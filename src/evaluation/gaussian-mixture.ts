@@ -45,9 +45,10 @@ export function mixtureCrps({ weights, means, deviations }: GaussianMixture, y: 
   let [distance, spread] = [0, 0];
   for (let k = 0; k < weights.length; k++) {
     distance += weights[k] * meanDistance(y - means[k], deviations[k]);
-    for (let l = 0; l < weights.length; l++) {
+    // Of each pair once: E|X − X′| is the same either way.
+    for (let l = 0; l <= k; l++) {
       const s = Math.hypot(deviations[k], deviations[l]);
-      spread += weights[k] * weights[l] * meanDistance(means[k] - means[l], s);
+      spread += (l < k ? 2 : 1) * weights[k] * weights[l] * meanDistance(means[k] - means[l], s);
     }
   }
   return distance - spread / 2;

@@ -151,19 +151,21 @@ export class TableModel {
     return yield* this.#predictEncoded(x, unusual, gaps);
   }
 
-  /** Predictions for inputs that the encoding made, [rows · inputs], what was unusual about each row, and its gaps. */
+  /** Predictions for inputs that the encoding made, [rows · inputs], what was unusual about each row, and its gaps. @param summed whether mean, deviations and bounds of numbers are worked out (default true): densities and scores go by `parts` alone */
   predictEncoded(
     x: Float64Array,
     unusual: readonly (readonly string[])[],
     gaps: readonly (readonly number[])[] = [],
+    summed = true,
   ): TablePrediction {
-    return atOnce(this.#predictEncoded(x, unusual, gaps));
+    return atOnce(this.#predictEncoded(x, unusual, gaps, summed));
   }
 
   *#predictEncoded(
     x: Float64Array,
     unusual: readonly (readonly string[])[],
     gaps: readonly (readonly number[])[],
+    summed = true,
   ): Steps<TablePrediction, ExamplesReport> {
     const rows = unusual.length;
     const { posteriors, weights } = this;
@@ -192,6 +194,7 @@ export class TableModel {
       });
       const { scale } = target;
       const parts = all.map((one, k) => ({ weight: weights[k], ...inUnits(one), ...(scale && { scale }) }));
+      if (!summed) return { rows, parts, epistemic, functionVariance, far, unusual };
       const scaled = inUnits({ ...found, mean, variance });
       const whole = scale === undefined ? scaled : inOwnUnits(parts, scale, rows);
       const bound = (side: -1 | 1) =>

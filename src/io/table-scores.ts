@@ -1,10 +1,11 @@
 // Quantiles of what a table's model said of numbers, and its scores against what they were.
 
 import { type ArrayLike, asArray } from "../array/ndarray.ts";
-import { fromScale, logSlope, onScale, type TargetScale } from "../data/target-scales.ts";
+import { fromScale, inverseSlope, logSlope, onScale, type TargetScale } from "../data/target-scales.ts";
 import { ValueError, valueText } from "../errors.ts";
 import { mixtureCrps } from "../evaluation/gaussian-mixture.ts";
 import { normalCdf, normalQuantile } from "../evaluation/normal.ts";
+import { normalCdfByTable } from "../evaluation/normal-table.ts";
 import { countQuantiles, countScores, logCountProbability } from "./table-counts.ts";
 import { partsQuantile, type TablePart } from "./table-mixtures.ts";
 import type { TablePrediction } from "./table-models.ts";
@@ -88,8 +89,14 @@ const [FEWEST_PAIRS, MOST_PAIRS, INTERVAL, BEYOND] = [4, 200, 0.15, 8.3];
 function scaledCrps(parts: readonly TablePart[], scale: TargetScale, i: number, y: number): number {
   const at = onScale(scale, y);
   if (Number.isNaN(at)) return Number.POSITIVE_INFINITY;
-  const ends = [-BEYOND, BEYOND].map((side) => parts.map(({ mean, sd }) => mean[i] + side * sd[i]));
-  const narrowest = Math.min(...parts.map(({ sd }) => sd[i]));
+  let [low, high, narrowest] = [at, at, Number.POSITIVE_INFINITY];
+  for (const { mean, sd } of parts) {
+    low = Math.min(low, mean[i] - BEYOND * sd[i]);
+    high = Math.max(high, mean[i] + BEYOND * sd[i]);
+    narrowest = Math.min(narrowest, sd[i]);
+  }
+  // The rule's own error is far above that of the table.
+  const cdf = normalCdfByTable();
   const side = (end: number, above: number) => {
     const wanted = Math.ceil(Math.abs(end - at) / (2 * INTERVAL * narrowest));
     const intervals = 2 * Math.min(Math.max(wanted || 0, FEWEST_PAIRS), MOST_PAIRS);
@@ -97,13 +104,14 @@ function scaledCrps(parts: readonly TablePart[], scale: TargetScale, i: number, 
     let sum = 0;
     for (let k = 0; k <= intervals; k++) {
       const t = at + k * h;
-      const below = parts.reduce((total, { weight, mean, sd }) => total + weight * normalCdf((t - mean[i]) / sd[i]), 0);
+      let below = -above;
+      for (const { weight, mean, sd } of parts) below += weight * cdf((t - mean[i]) / sd[i]);
       const factor = k === 0 || k === intervals ? 1 : k % 2 === 1 ? 4 : 2;
-      sum += factor * (below - above) ** 2 * Math.exp(-logSlope(scale, fromScale(scale, t)));
+      sum += factor * below * below * inverseSlope(scale, t);
     }
     return (sum * Math.abs(h)) / 3;
   };
-  return side(Math.min(at, ...ends[0]), 0) + side(Math.max(at, ...ends[1]), 1);
+  return side(low, 0) + side(high, 1);
 }
 
 /**

@@ -34,6 +34,11 @@ export interface EvidenceOptions {
   priorPrecision?: number | undefined;
   /** An evidence is better by more than so many nats (default 0.001). */
   tolerance?: number | undefined;
+  /**
+   * Of `gaussNewton`: whether the weights go on to the minimum that belongs to the best prior and noise (default true). Without, training ends at
+   * the weights of the greatest evidence: sooner, and, where a network has more weights than its data tell apart, before it fits noise.
+   */
+  settle?: boolean | undefined;
 }
 
 /** The options, those with a default of the optimiser's own still open. */
@@ -45,6 +50,7 @@ export interface EvidencePlan {
   readonly noise: boolean | undefined;
   readonly priorPrecision: number;
   readonly tolerance: number;
+  readonly settle: boolean | undefined;
 }
 
 export const evidenceOptionNames: readonly string[] = [
@@ -55,6 +61,7 @@ export const evidenceOptionNames: readonly string[] = [
   "noise",
   "priorPrecision",
   "tolerance",
+  "settle",
 ];
 
 /** @throws OptionError */
@@ -65,7 +72,7 @@ export function readEvidence(options: EvidenceOptions, where = "train, evidence"
     );
   }
   checkOptions(where, options, evidenceOptionNames);
-  const { groups = "layers", structure, every, burnIn, noise, priorPrecision = 1, tolerance = 1e-3 } = options;
+  const { groups = "layers", structure, every, burnIn, noise, priorPrecision = 1, tolerance = 1e-3, settle } = options;
   if (typeof groups === "string") checkChoice(where, "groups", groups, ["all", "layers", "inputs", "weights"]);
   else if (!Array.isArray(groups) || !groups.every((list) => Array.isArray(list))) {
     throw new OptionError(
@@ -78,7 +85,8 @@ export function readEvidence(options: EvidenceOptions, where = "train, evidence"
   if (noise !== undefined) checkBoolean(where, "noise", noise);
   checkNumber(where, "priorPrecision", priorPrecision, 0, true);
   checkNumber(where, "tolerance", tolerance, 0, true);
-  return { groups, structure, every, burnIn, noise, priorPrecision, tolerance };
+  if (settle !== undefined) checkBoolean(where, "settle", settle);
+  return { groups, structure, every, burnIn, noise, priorPrecision, tolerance, settle };
 }
 
 /** A training, as what learns beside it gets it. */

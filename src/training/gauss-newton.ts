@@ -175,7 +175,7 @@ function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): S
     return { loss: at.loss, curvature, theta: theta() };
   }
   const tuned = evidence && new FixedPoints(where, inner, evidence, likelihood, (yield* sums()).curvature, batch);
-  const { every = EVERY, burnIn = BURN_IN, tolerance: nats = 0 } = evidence ?? {};
+  const { every = EVERY, burnIn = BURN_IN, tolerance: nats = 0, settle = true } = evidence ?? {};
   /** The objective is h · loss + ½ Σ δ θ²; that of `train` is `unit` times as much. */
   let factor = tuned?.factor ?? scale / count;
   let penalties = tuned?.penalties ?? new Float64Array(size).fill(weightDecay);
@@ -221,6 +221,14 @@ function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): S
     const by = yield* region.correction(gradient, point);
     return by && theta.map((x, i) => x + by[i]);
   }
+  /** Back to the weights, prior and noise of the greatest evidence. */
+  function* toBest(tuned: FixedPoints): Steps<void> {
+    if (best === undefined) return;
+    tuned.restore(best.state);
+    inner.parameters.data.set(best.parameters);
+    yield* look();
+    [factor, penalties] = [tuned.factor, tuned.penalties];
+  }
   for (let epoch = 1; epoch <= epochs; ) {
     const here = theta();
     const before = objective(at.loss, here);
@@ -241,10 +249,12 @@ function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): S
         best = { parameters: (inner.parameters.data as Float64Array).slice(), evidence, state: before };
         failed = 0;
       } else if (++failed >= PATIENCE) {
+        if (!settle) {
+          converged = true;
+          break;
+        }
         // The best keeps its weights, which go on to their minimum with its prior and noise.
-        tuned.restore(best.state);
-        inner.parameters.data.set(best.parameters);
-        yield* look();
+        yield* toBest(tuned);
         tuning = false;
         mu = settings.damping;
       }
@@ -304,6 +314,10 @@ function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): S
   }
   const steps = history.length;
   if (tuned === undefined) return { history, steps, converged };
+  if (!settle) {
+    yield* toBest(tuned);
+    net.parameters.data.set(inner.parameters.data);
+  }
   yield* tuned.measure(yield* sums());
   return { history, steps, converged, evidence: tuned.result };
 }

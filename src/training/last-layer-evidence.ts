@@ -67,7 +67,7 @@ export function lastLayerEvidence(options: LastLayerEvidenceOptions = {}): Minim
 function* ascend(problem: Problem, tolerance: number): Steps<TrainingResult, EpochReport> {
   const { net, rule, data, epochs, weightDecay } = problem;
   const evidence = problem.evidence ?? readEvidence({});
-  const taken = (["structure", "every", "burnIn"] as const).find((one) => evidence[one] !== undefined);
+  const taken = (["structure", "every", "burnIn", "settle"] as const).find((one) => evidence[one] !== undefined);
   if (taken !== undefined)
     throw new OptionError(
       `${where}: lastLayerEvidence() is exact at each step, so evidence.${taken} says nothing; leave it out.`,

@@ -17,7 +17,7 @@ import { likelihoodOf } from "./likelihood-of.ts";
 import type { TrainingEvidence } from "./results.ts";
 
 /** Options of `marginalLikelihood`. */
-export interface MarginalLikelihoodOptions extends Omit<EvidenceOptions, "every" | "burnIn" | "tolerance"> {
+export interface MarginalLikelihoodOptions extends Omit<EvidenceOptions, "every" | "burnIn" | "tolerance" | "settle"> {
   /** After how many epochs prior and noise are moved again (default 1). */
   every?: number | undefined;
   /** Epochs before the first time (default 10). */
@@ -56,7 +56,7 @@ const where = "train";
 export function marginalLikelihood(options: MarginalLikelihoodOptions = {}): EvidenceRule {
   const name = "marginalLikelihood";
   checkOptions(name, options, [
-    ...evidenceOptionNames.filter((one) => one !== "tolerance"),
+    ...evidenceOptionNames.filter((one) => one !== "tolerance" && one !== "settle"),
     "steps",
     "learningRate",
     "determinant",

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { normalDensity } from "../../src/evaluation/normal.ts";
+import { normalCdfByTable } from "../../src/evaluation/normal-table.ts";
 import { normalCdf, normalQuantile, ValueError } from "../../src/index.ts";
 
 // By mpmath with 50 digits, rounded to float64: erfc(-x/sqrt 2)/2, and its inverse.
@@ -109,4 +110,16 @@ describe("the standard normal distribution", () => {
     for (const bad of [Number.NaN, "1", undefined]) expect(() => normalCdf(bad as number)).toThrow(ValueError);
     for (const bad of [-1e-9, 1.1, Number.NaN, "0.5"]) expect(() => normalQuantile(bad as number)).toThrow(ValueError);
   });
+});
+
+test("by its table it is the same to 1e-9, and to 1e-16 far out", () => {
+  const cdf = normalCdfByTable();
+  fc.assert(
+    fc.property(fc.double({ min: -12, max: 12, noNaN: true }), (x) => {
+      expect(Math.abs(cdf(x) - normalCdf(x))).toBeLessThan(Math.abs(x) > 8.4 ? 1e-16 : 1e-9);
+    }),
+  );
+  for (const end of [-8.3, 8.3, -8.299999999, 8.299999999])
+    expect(Math.abs(cdf(end) - normalCdf(end))).toBeLessThan(1e-15);
+  expect([cdf(Number.NEGATIVE_INFINITY), cdf(Number.POSITIVE_INFINITY)]).toEqual([0, 1]);
 });

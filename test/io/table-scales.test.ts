@@ -24,7 +24,7 @@ import {
   ValueError,
 } from "laplace-ts";
 import { describe, expect, test } from "vitest";
-import { fromScale, logSlope, onScale, scaleOf, type TargetScale } from "../../src/data/target-scales.ts";
+import { fromScale, inverseSlope, logSlope, onScale, scaleOf, type TargetScale } from "../../src/data/target-scales.ts";
 
 /** As Yeo & Johnson write it. */
 function plain(scale: TargetScale, y: number): number {
@@ -48,10 +48,14 @@ test.each(scales)("there and back, and the slope: %j", (scale) => {
       const h = 1e-5 * (scale.kind === "log" ? y : 1);
       const slope = (onScale(scale, y + h) - onScale(scale, y - h)) / (2 * h);
       expect(Math.abs(Math.log(slope) - logSlope(scale, y))).toBeLessThan(1e-4);
+      expect(Math.abs(Math.log(inverseSlope(scale, t)) + logSlope(scale, y))).toBeLessThan(1e-9 * (1 + Math.abs(t)));
     }),
   );
   // Far out it stays a number.
-  for (const t of [-1e6, 1e6]) expect(Number.isFinite(fromScale(scale, t))).toBe(true);
+  for (const t of [-1e6, 1e6]) {
+    expect(Number.isFinite(fromScale(scale, t))).toBe(true);
+    expect(Number.isFinite(inverseSlope(scale, t))).toBe(true);
+  }
 });
 
 test("the power is found by which values are most nearly normal; a logarithm needs positive numbers", () => {
@@ -160,6 +164,17 @@ describe.each(["log", "yeoJohnson"] as const)("%s", (kind) => {
         )[i],
       ).toBe(-scored.negativeLogDensity[i]);
     });
+  });
+
+  test("without its sums it predicts the same parts", async () => {
+    const model = await modelOf(encoding);
+    const { x, unusual, gaps } = encoding.encode(fresh, { unreadable: "missing" });
+    const whole = model.predictEncoded(x, unusual, gaps);
+    const { parts, epistemic, functionVariance, rows, far } = whole;
+    const alone = model.predictEncoded(x, unusual, gaps, false);
+    expect(alone).toEqual({ rows, parts, epistemic, functionVariance, far, unusual });
+    const truth = [1, 2, 3];
+    expect(tableScores(alone, truth)).toEqual(tableScores(whole, truth));
   });
 
   test("its file predicts the same bits, and the encoding of other rows keeps its kind", async () => {

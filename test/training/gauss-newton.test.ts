@@ -272,6 +272,49 @@ describe("gaussNewton with the evidence", () => {
     },
   );
 
+  test.each([
+    ["numbers", gaussian(), smooth] as const,
+    ["labels", bernoulli(), smooth.map((t) => (t > 0 ? 1 : 0))] as const,
+  ])("of %s may end at the greatest evidence, in fewer steps", async (_, loss: Likelihood, y) => {
+    const learn = async (settle: boolean | undefined, epochs = 1000) => {
+      const net = skipping(3, 8, 2);
+      const reports: number[] = [];
+      const found = await train(
+        net,
+        { x, y },
+        {
+          loss,
+          optimizer: gaussNewton(),
+          epochs,
+          evidence: { groups: "inputs", tolerance: 0.01, settle },
+          onProgress: ({ epoch }) => reports.push(epoch),
+        },
+      );
+      if (found.evidence === undefined) throw new Error("There is no evidence.");
+      expect(reports.length).toBe(found.steps);
+      const { priorPrecision, noise } = found.evidence;
+      const likelihood = noise === undefined ? loss : gaussian({ noise });
+      const posterior = await laplace(net, { likelihood, priorPrecision, structure: "full", checks: false }).fit({
+        x,
+        y,
+      });
+      expect(posterior.logMarginalLikelihood()).toBeCloseTo(found.evidence.logMarginalLikelihood, 8);
+      return { ...found, evidence: found.evidence };
+    };
+    const [early, late] = [await learn(false), await learn(true)];
+    expect((await learn(undefined)).evidence.logMarginalLikelihood).toBe(late.evidence.logMarginalLikelihood);
+    expect(early.converged).toBe(true);
+    expect(early.steps).toBeLessThan(late.steps);
+    // The same way to prior and noise; what is kept is the best on it, but for the tolerance.
+    expect(early.evidence.history).toEqual(late.evidence.history);
+    expect(early.evidence.logMarginalLikelihood).toBeGreaterThanOrEqual(Math.max(...early.evidence.history) - 0.01);
+    // Also where steps end before.
+    const { evidence, converged } = await learn(false, 8);
+    expect(converged).toBe(false);
+    expect(evidence.logMarginalLikelihood).toBeGreaterThanOrEqual(Math.max(...evidence.history) - 0.01);
+    await expect(learn("no" as never)).rejects.toThrow(/settle/);
+  });
+
   test("of classes has no noise", async () => {
     const y = smooth.map((t) => (t > 0 ? 1 : 0));
     const { evidence, converged } = await train(

@@ -207,7 +207,7 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
     await finishShard(fitting, options.shard, "laplace merge fit", progress, json);
     return;
   }
-  const { fitted, target, reading, table, stream, skipped } = await fitting;
+  const { fitted, target, reading, table, stream, skipped, drawing } = await fitting;
   progress.done();
   await turn();
   const fit = { ...fitted, model: withReading(fitted.model, reading) };
@@ -216,12 +216,11 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
   const written: { path: string; content: string | Uint8Array }[] = [
     { path: output, content: saveTableModel(fit.model) },
   ];
-  if (report !== false) {
+  if (report !== false && drawing !== undefined) {
     await turn();
     const shown = await reportData(fit, findings, { data: name, seed });
     await turn();
-    // Drawing takes long to load.
-    const { renderReport } = await import("../report/render.ts");
+    const { renderReport } = await drawing;
     written.push({ path: report, content: await inTurns(renderReport(shown)) });
   }
   await writeOutputs(written);
@@ -303,8 +302,11 @@ async function readAndFit(
   const lanes = machines ? (await import("../fitting/over-queue.ts")).lanesOver(machines.on) : lanesOf(options.cores);
   const onProgress = (stage: string, share: number) =>
     progress.show(() => `${bar(share)} ${Math.round(100 * share)} %  ${stage}`);
-  const fitted = await fitTable(table, settings, onProgress, lanes).finally(() => lanes.close());
-  return { fitted, target, reading, table, stream, skipped };
+  const fitting = fitTable(table, settings, onProgress, lanes).finally(() => lanes.close());
+  // Drawing takes long to load: on this core, while others fit.
+  const drawing = options.report === false || options.shard !== undefined ? undefined : import("../report/render.ts");
+  drawing?.catch(() => {});
+  return { fitted: await fitting, target, reading, table, stream, skipped, drawing };
 }
 
 /** The data in a few words. */

@@ -57,7 +57,7 @@ export function skipWeights(inputs: number, outputs: number, width: number): num
   return (inputs + 1) * width + (width + 1) * outputs + inputs * outputs;
 }
 
-/** A posterior around the minimum, and what its training said. */
+/** A posterior around the weights of the greatest evidence, and what its training said. */
 export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const { learning, width, groups, varying = false, memoryBudget, seed } = recipe;
   const level = levelOf(learning, numbers);
@@ -72,7 +72,8 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
         loss: likelihood(begun?.noise ?? first),
         optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
         epochs: most,
-        evidence: { groups, tolerance: NATS, ...startOf(begun) },
+        // Behind the greatest evidence networks fit noise: the minimum of a linear model is where it is.
+        evidence: { groups, tolerance: NATS, settle: width === 0, ...startOf(begun) },
         onProgress: ({ epoch }) => onShare(share(epoch / most)),
       }),
     );

@@ -36,6 +36,7 @@ import { inTurns, turn } from "../turn.ts";
 import { candidatesFor } from "./candidates.ts";
 import { relevanceOf } from "./columns.ts";
 import { estimateOf, estimateText } from "./estimate.ts";
+import type { KnownRelevance } from "./fits.ts";
 import { Fitter } from "./fitter.ts";
 import { guaranteeOf } from "./guarantee.ts";
 import { type Importance, importanceOf } from "./importance.ts";
@@ -193,17 +194,20 @@ export async function fitTable(
     guarantee: settings.guarantee,
     lanes,
     onProgress,
+    tell: async (folds, known) => ({
+      heldOut: await predictHeldOut(folds),
+      importance: await importanceOf(folds, columnsOf(known), settings.seed),
+    }),
   });
   const { mix, kept, unseen, counts, scheme } = judged;
+  const { heldOut, importance } = judged.told;
   const { network, structureReason } = candidates[kept.heaviest];
   const { prepared, course, tuned, relevance } = kept;
   const shared = { task, network, structureReason, dropped };
   const { from: weight } = counted;
-  const heldOut = await predictHeldOut(judged.folds);
   const guaranteed = unseen && (await guaranteeOf(unseen, rows));
   const whole = guaranteed === undefined ? kept.model : tableModel({ ...kept.model, guarantee: guaranteed.guarantee });
   const baseline = fitter.baseline(Array.from({ length: n }, (_, i) => i));
-  const importance = await importanceOf(judged.folds, columnsOf(encoding, relevance), settings.seed);
   const tried = triedOf(candidates, judged);
   return {
     ...shared,
@@ -232,7 +236,7 @@ export async function fitTable(
 }
 
 /** The columns that are learned from, the most relevant first where that is known. */
-function columnsOf(encoding: TableEncoding, relevance: readonly number[] | undefined): string[] {
+function columnsOf({ encoding, relevance }: KnownRelevance): string[] {
   const known = relevanceOf(encoding, relevance);
   const names = encoding.columns.flatMap(({ name, kind }) => (kind === "ignored" ? [] : [name]));
   return names.sort((a, b) => (known.get(b) ?? 0) - (known.get(a) ?? 0));

@@ -1,16 +1,30 @@
 // Fits of candidates side by side, and the mixture that a part of the rows chooses.
 
-import { NotPositiveDefiniteError, type TableModel } from "laplace-ts";
+import { NotPositiveDefiniteError, type TableEncoding, type TableModel } from "laplace-ts";
+import type { Fold, HeldOutRows } from "../model/held-out.ts";
 import { type Numbers, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { inTurns } from "../turn.ts";
 import type { Fitter } from "./fitter.ts";
-import type { Job, Outcome } from "./jobs.ts";
+import type { Importance } from "./importance.ts";
+import { type Job, type Outcome, workOf } from "./jobs.ts";
 import { type Lanes, Unwanted } from "./lanes.ts";
 import { thinned } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { type Candidate, type Mix, mixOf } from "./portfolio.ts";
 import { lossesByScale } from "./scales.ts";
+
+/** What rows that were held out say of a model, beside its losses. */
+export interface Told {
+  readonly heldOut: HeldOutRows;
+  readonly importance: readonly Importance[];
+}
+
+/** The relevance of an encoding's inputs, where it is known. */
+export interface KnownRelevance {
+  readonly encoding: TableEncoding;
+  readonly relevance: readonly number[] | undefined;
+}
 
 /** How rows are judged. */
 export interface Judging {
@@ -33,10 +47,12 @@ export interface Judging {
   /** Who does the jobs, several at once. */
   readonly lanes: Lanes;
   readonly onProgress: (stage: string, share: number) => void;
+  /** Finds out what rows say that were held out. */
+  readonly tell: (folds: readonly Fold[], known: KnownRelevance) => Promise<Told>;
 }
 
 /**
- * Does jobs side by side, as many as there are lanes; their outcomes in their order, undefined where a curvature was no longer a
+ * Does jobs side by side, as many as there are lanes, the longest first, so that no lane is idle long at the end; their outcomes in their order, undefined where a curvature was no longer a
  * positive matrix, as that of noises that shrink to nothing. @param onShare of all of them
  * @param alike of each job a number: where one fails, those of the same number that have not begun are left out, undefined too
  * @throws NotPositiveDefiniteError where none was
@@ -50,11 +66,14 @@ export async function doAll(
   const shares = jobs.map(() => 0);
   const out = new Set<number>();
   let failure: NotPositiveDefiniteError | undefined;
-  const found = await Promise.all(
-    jobs.map(async (job, j) => {
+  const found: (Outcome | undefined)[] = new Array(jobs.length).fill(undefined);
+  const work = jobs.map(workOf);
+  const longestFirst = jobs.map((_, j) => j).sort((a, b) => work[b] - work[a]);
+  await Promise.all(
+    longestFirst.map(async (j) => {
       try {
-        return await lanes.do(
-          job,
+        found[j] = await lanes.do(
+          jobs[j],
           (share) => {
             shares[j] = share;
             onShare(shares.reduce((sum, own) => sum + own, 0) / jobs.length, j);
@@ -63,11 +82,10 @@ export async function doAll(
         );
       } catch (error) {
         shares[j] = 1;
-        if (error instanceof Unwanted) return undefined;
+        if (error instanceof Unwanted) return;
         if (alike !== undefined) out.add(alike[j]);
         if (!(error instanceof NotPositiveDefiniteError)) throw error;
         failure = error;
-        return undefined;
       }
     }),
   );

@@ -123,7 +123,7 @@ export function* largestVariance(model: TableModel, numbers: Numbers): Steps<num
   );
   let largest = 0;
   for (const part of partsOf(seen, model.posterior)) {
-    const { functionVariance } = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
+    const { functionVariance } = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps, false);
     largest = functionVariance.reduce((a, b) => Math.max(a, b), largest);
     yield;
   }

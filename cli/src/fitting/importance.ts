@@ -92,7 +92,7 @@ function exchanged(numbers: Numbers, { encoding }: TableModel, name: string, ran
 async function lossesOf(model: TableModel, numbers: Numbers): Promise<number[]> {
   const losses: number[] = [];
   for (const part of partsOf(numbers, model.posterior)) {
-    const predicted = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
+    const predicted = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps, false);
     const truth = Array.from(part.y.data, (y: number) => model.encoding.ofTarget(y));
     const own =
       model.encoding.target.kind === "number"

@@ -4,9 +4,9 @@
 import type { Posterior } from "laplace-ts";
 import { type Numbers, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
-import { type EvidenceRecipe, fitByEvidence } from "./by-evidence.ts";
-import { type FeaturesRecipe, fitFeatures } from "./by-features.ts";
-import { type Course, fitRecipe, type OnShare, type RoundsRecipe, tryRecipe } from "./recipe.ts";
+import { type EvidenceRecipe, fitByEvidence, skipWeights } from "./by-evidence.ts";
+import { type FeaturesRecipe, featuresWeights, fitFeatures } from "./by-features.ts";
+import { type Course, fitRecipe, type OnShare, type RoundsRecipe, rowPasses, tryRecipe } from "./recipe.ts";
 
 /** A way to fit rows. */
 export type Recipe = RoundsRecipe | EvidenceRecipe | FeaturesRecipe;
@@ -33,6 +33,30 @@ export interface Outcome {
   readonly validation: number;
   /** Of each input, where the prior has a precision for each. */
   readonly relevance?: readonly number[];
+}
+
+/** Steps that a fit takes, about: of small networks, of features whose prior is found, of those whose prior is known. */
+const [STEPS, FEATURES_STEPS, KNOWN_STEPS] = [30, 50, 8];
+
+/** About how many multiplications a job is, to begin with the longest. */
+export function workOf({ recipe, numbers, division, rounds, partial }: Job): number {
+  const rows = partial ? division.rest.length : numbers.rows;
+  const inputs = numbers.x.shape[1];
+  const { outputs } = recipe.learning;
+  if (recipe.by === "rounds") {
+    let [weights, before] = [0, inputs];
+    for (const width of [...recipe.hidden, outputs]) {
+      weights += (before + 1) * width;
+      before = width;
+    }
+    return 6 * weights * rowPasses({ ...recipe, rounds: rounds ?? recipe.rounds }, rows);
+  }
+  const own = recipe.by === "evidence" && recipe.varying ? 2 * outputs : outputs;
+  const free =
+    recipe.by === "evidence" ? skipWeights(inputs, own, recipe.width) : featuresWeights(inputs, own, recipe.features);
+  const step = rows * own * free ** 2 + free ** 3;
+  if (recipe.by === "evidence") return STEPS * step;
+  return (recipe.precision === undefined ? FEATURES_STEPS : KNOWN_STEPS) * step;
 }
 
 /** Does a job. */

@@ -4,7 +4,7 @@ import { OptionError, type Posterior, type TableModel, ValueError } from "laplac
 import type { Fold } from "../model/held-out.ts";
 import { take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare } from "./fits.ts";
+import { doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare, type Told } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
@@ -17,6 +17,7 @@ import { RANDOM } from "./split-by.ts";
 
 /** The mixture that is kept, and what held-out rows say of mixtures that were made as it was. */
 export interface Judged {
+  readonly told: Told;
   readonly mix: Mix;
   /** Row by row, and the log evidence per row of each candidate. */
   readonly rows: RowLosses;
@@ -68,11 +69,18 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const stages = candidates.length + 2;
   const tried = await tryRest(judging, test, rest, stages);
   const { mix, rows, evidences, course, rounds, unseen, validation, fold } = tried;
-  const kept = await fitMix(judging, mix, await fitter.prepare(range(n)), rounds, unseen, (share) =>
-    onProgress("fitting", (candidates.length + 1 + share) / stages),
-  );
+  const known = { encoding: fold.model.encoding, relevance: tried.relevance };
+  const prepared = await fitter.prepare(range(n));
+  // What is told of the rows that were held out is found out while others fit all rows.
+  const [kept, told] = await Promise.all([
+    fitMix(judging, mix, prepared, rounds, unseen, (share) =>
+      onProgress("fitting", (candidates.length + 1 + share) / stages),
+    ),
+    judging.tell([fold], known),
+  ]);
   const held = test.length.toLocaleString("en");
   return {
+    told,
     mix,
     rows,
     evidences,
@@ -134,6 +142,7 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
     validation: count,
     course: (candidate: number) => courses[candidate],
     fold: await fitter.fold(judged.model, count, test, learned),
+    relevance: saidOf(mix.weights, trials),
   };
 }
 
@@ -190,25 +199,45 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
   const mix = mixOf(losses, scales, { families, together, weights });
-  const [models, unseen, mixes]: [TableModel[], number[], Mix[]] = [[], [], []];
-  for (const [k, test] of dealt.entries()) {
-    const others = count > 1 ? mixOf(losses, scales, { without: k, families, together, weights }) : mix;
-    mixes.push(others);
-    const trials = outcomes.map((all) => all[k]);
-    const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
-    models.push(model);
-    unseen.push(await inTurns(largestVariance(model, await fitter.numbers(test, model.encoding))));
-    await turn();
-  }
-  const folds: Fold[] = [];
-  for (const [k, test] of dealt.entries()) {
-    const others = Math.max(0, ...unseen.filter((_, j) => j !== k));
-    const model = await inTurns(withFar(models[k], prepared[k], others));
-    folds.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
-  }
-  const kept = await fitMix(judging, mix, prepared[count], undefined, Math.max(...unseen), (share) =>
-    onProgress("all rows", (count + 2 * share) / stages),
+  const relevance = saidOf(
+    mix.weights,
+    outcomes.map(([first]) => first),
   );
+  const mixes: Mix[] = [];
+  const judgedFolds = async () => {
+    const [models, unseen]: [TableModel[], number[]] = [[], []];
+    for (const [k, test] of dealt.entries()) {
+      const others = count > 1 ? mixOf(losses, scales, { without: k, families, together, weights }) : mix;
+      mixes.push(others);
+      const trials = outcomes.map((all) => all[k]);
+      const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
+      models.push(model);
+      unseen.push(await inTurns(largestVariance(model, await fitter.numbers(test, model.encoding))));
+      await turn();
+    }
+    return { models, unseen };
+  };
+  const judgingFolds = judgedFolds();
+  const telling = async () => {
+    const { models, unseen } = await judgingFolds;
+    const folds: Fold[] = [];
+    for (const [k, test] of dealt.entries()) {
+      const others = Math.max(0, ...unseen.filter((_, j) => j !== k));
+      const model = await inTurns(withFar(models[k], prepared[k], others));
+      folds.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
+    }
+    return { folds, told: await judging.tell(folds, { encoding: prepared[0].encoding, relevance }) };
+  };
+  const largest = judgingFolds.then(({ unseen }) => Math.max(...unseen));
+  // Who waits for it comes later.
+  largest.catch(() => {});
+  // What is told of the folds is found out while others fit all rows.
+  const [kept, { folds, told }] = await Promise.all([
+    fitMix(judging, mix, prepared[count], undefined, largest, (share) =>
+      onProgress("all rows", (count + 2 * share) / stages),
+    ),
+    telling(),
+  ]);
   const unseenBy = async (k: number): Promise<Unseen> => {
     const own = outcomes.map((all) => all[k]);
     const at = (share: number) =>
@@ -219,6 +248,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const guaranteed: Unseen[] = [];
   if (judging.guarantee) for (const k of range(count)) guaranteed.push(await unseenBy(k));
   return {
+    told,
     mix,
     rows: rowLosses(losses, scales, mixes, dealt, weights),
     evidences: outcomes.map((all) => meanEvidence(all, count)),
@@ -249,7 +279,7 @@ async function fitMix(
   given: Mix,
   prepared: Prepared,
   rounds: readonly (number | undefined)[] | undefined,
-  unseen: number,
+  unseen: number | Promise<number>,
   onShare: (share: number) => void,
   again?: (fits: readonly (readonly Outcome[])[]) => Promise<Mix>,
 ): Promise<Kept & { readonly mix: Mix }> {
@@ -288,15 +318,20 @@ async function fitMix(
   }
   const there = weights.map((weight, c) => (fits[c].length > 0 ? weight : 0));
   const heaviest = there.indexOf(Math.max(...there));
-  const model = await inTurns(withFar(await inTurns(modelOf(members, prepared, approximation)), prepared, unseen));
+  const mixed = await inTurns(modelOf(members, prepared, approximation));
+  const model = await inTurns(withFar(mixed, prepared, await unseen));
   const [{ course, posterior: tuned }] = fits[heaviest];
-  const order = range(candidates.length).sort((a, b) => weights[b] - weights[a]);
-  const said = order.flatMap((c) => fits[c].flatMap(({ relevance }) => (relevance === undefined ? [] : [relevance])));
-  return { model, prepared, heaviest, course, tuned, relevance: relativeOf(said[0]), mix };
+  const relevance = saidOf(
+    weights,
+    fits.map(([first]) => first),
+  );
+  return { model, prepared, heaviest, course, tuned, relevance, mix };
 }
 
-/** In parts of the largest. */
-function relativeOf(relevance: readonly number[] | undefined): readonly number[] | undefined {
+/** The relevance of inputs that the heaviest candidate says which knows it, in parts of the largest. */
+function saidOf(weights: readonly number[], fits: readonly (Outcome | undefined)[]): readonly number[] | undefined {
+  const order = range(fits.length).sort((a, b) => weights[b] - weights[a]);
+  const relevance = order.map((c) => fits[c]?.relevance).find((own) => own !== undefined);
   const most = Math.max(...(relevance ?? []));
   return most > 0 ? relevance?.map((own) => own / most) : undefined;
 }

@@ -36,7 +36,7 @@ export function* lossesByScale(model: TableModel, numbers: Numbers): Steps<Float
   const factors = posterior.likelihood.hyper.any ? FACTORS : [1];
   for (const scale of losses.slice(factors.length)) scale.fill(Number.POSITIVE_INFINITY);
   for (const part of partsOf(numbers, posterior)) {
-    const predicted = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps);
+    const predicted = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps, false);
     const truth = Array.from(part.y.data, (y: number) => encoding.ofTarget(y));
     for (const [s, factor] of factors.entries()) {
       const parts = predicted.parts?.map((one) => ({ ...one, sd: one.sd.map((sd) => sd * Math.sqrt(factor)) }));

@@ -170,7 +170,7 @@ async function lossesOn(
     const model = tableModel({ mixture: mixture(posteriors), encoding: encodings[scale] });
     const truth = Array.from(held.y.data, (y: number) => encodings[scale].ofTarget(y));
     // Rows with gaps are predicted as they are filled: it is the scales that are compared.
-    const predicted = model.predictEncoded(held.x.data as Float64Array, held.unusual);
+    const predicted = model.predictEncoded(held.x.data as Float64Array, held.unusual, [], false);
     losses[scale].push(...tableLogDensities(predicted, truth).map((log) => -log));
     if (scale === 0 && held.weights !== undefined) weights.push(...held.weights.data);
     await turn();
