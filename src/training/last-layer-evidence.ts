@@ -26,6 +26,7 @@ import { type Groups, readGroups } from "./groups.ts";
 import { type LinearHeads, linearHeads } from "./linear-heads.ts";
 import type { Minimiser, Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
+import { evidenceBySpectrum, type Spectrum, spectrumOf, worthSharing } from "./shared-precision.ts";
 
 /** Options of `lastLayerEvidence`. */
 export interface LastLayerEvidenceOptions {
@@ -133,6 +134,14 @@ interface Point {
   readonly noise: number;
 }
 
+/** Features that nothing moves, with what neither precisions nor noises change. */
+interface Still {
+  readonly features: NDArray;
+  readonly sums: RegressionSums;
+  /** Where most columns share a precision. */
+  readonly spectrum: Spectrum | undefined;
+}
+
 /** The evidence as a function of free parameters before the last layers (scales: their logarithms), log δ of the groups, and log σ. */
 class Model {
   readonly #net: Network;
@@ -150,7 +159,7 @@ class Model {
   readonly #constant: number;
   #begin: Float64Array = new Float64Array();
   /** Of features that nothing moves. */
-  #still: { readonly features: NDArray; readonly sums: RegressionSums } | undefined;
+  #still: Still | undefined;
   readonly examples: number;
 
   constructor(
@@ -212,7 +221,7 @@ class Model {
   }
 
   /** Φ at the parameters as they are, of weighted examples; where nothing moves it, with its sums, once. */
-  *#look(moves: boolean): Steps<{ readonly features: NDArray; readonly sums?: RegressionSums }> {
+  *#look(moves: boolean): Steps<{ readonly features: NDArray } & Partial<Still>> {
     const columns = this.#heads.columns.length;
     const values = this.#heads.features.forward(this.#inputs);
     yield;
@@ -221,8 +230,22 @@ class Model {
     for (let b = 0; b < n; b++) phi.data.set(values.data.subarray(b * width, (b + 1) * width), b * columns);
     const features = this.#weighed(phi);
     if (moves) return { features };
-    this.#still = { features, sums: yield* regressionSums(features, this.#targets) };
+    const sums = yield* regressionSums(features, this.#targets);
+    const shared = this.#shared();
+    const spectrum = worthSharing(shared.length, columns) ? yield* spectrumOf(sums, shared) : undefined;
+    this.#still = { features, sums, spectrum };
     return this.#still;
+  }
+
+  /** The columns of the largest group of which all outputs are. */
+  #shared(): number[] {
+    const outputs = this.#net.graph.output.size;
+    const byGroup = this.#groups.names.map((): number[] => []);
+    for (let s = 0; s < this.#of.length / outputs; s++) {
+      const own = this.#of.subarray(s * outputs, (s + 1) * outputs);
+      if (own.every((group) => group === own[0])) byGroup[own[0]].push(s);
+    }
+    return byGroup.reduce((most, own) => (own.length > most.length ? own : most), []);
   }
 
   *at(u: Float64Array, learnsNoise: boolean): Steps<Point> {
@@ -236,7 +259,7 @@ class Model {
     const noise = Math.exp(u[places.length + count]);
     const [outputs, columns] = [this.#net.graph.output.size, heads.columns.length];
     const moves = places.length > 0;
-    const { features, sums } = this.#still ?? (yield* this.#look(moves));
+    const { features, sums, spectrum } = this.#still ?? (yield* this.#look(moves));
     const precisions: Float64Array[] = [];
     for (let c = 0; c < outputs; c++) {
       const own = Float64Array.from({ length: columns }, (_, s) => precision[this.#of[s * outputs + c]]);
@@ -245,15 +268,11 @@ class Model {
     }
     const { hyper } = this.#likelihood;
     const noises = precisions.map((_, c) => hyper.weight(c) / noise ** 2);
-    const found = yield* regressionEvidence({
-      features,
-      targets: this.#targets,
-      examples: this.examples,
-      precisions,
-      noises,
-      sums,
-      inFeatures: moves,
-    });
+    const regression = { features, targets: this.#targets, examples: this.examples, precisions, noises };
+    const found =
+      spectrum !== undefined && sums !== undefined
+        ? yield* evidenceBySpectrum({ ...regression, sums }, spectrum)
+        : yield* regressionEvidence({ ...regression, sums, inFeatures: moves });
     const evidence = { ...found, value: found.value - this.#constant };
     const gradient = new Float64Array(u.length);
     let value = evidence.value;

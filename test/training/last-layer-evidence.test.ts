@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   add,
@@ -19,6 +20,7 @@ import {
 } from "../../src/index.ts";
 import { atOnce } from "../../src/kernels/steps.ts";
 import { regressionEvidence, regressionSums } from "../../src/training/bayesian-regression.ts";
+import { evidenceBySpectrum, spectrumOf } from "../../src/training/shared-precision.ts";
 import { logDensity } from "../reference/regression.ts";
 
 const dtype = "float64";
@@ -77,6 +79,51 @@ describe("the evidence of a linear model", () => {
     );
     expect(again).toEqual({ ...found, features: undefined });
   });
+});
+
+test("where columns share a precision, the evidence in their eigenvectors is the same", () => {
+  const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
+  fc.assert(
+    fc.property(
+      fc.record({
+        n: fc.integer({ min: 1, max: 12 }),
+        shared: fc.integer({ min: 1, max: 9 }),
+        others: fc.integer({ min: 0, max: 4 }),
+        outputs: fc.integer({ min: 1, max: 3 }),
+        seed: fc.integer({ min: 0, max: 1000 }),
+        logs: fc.array(number(-4, 4), { minLength: 6, maxLength: 6 }),
+        noise: number(-2, 2),
+        stride: fc.integer({ min: 1, max: 3 }),
+      }),
+      ({ n, shared, others, outputs, seed, logs, noise, stride }) => {
+        const s = shared + others;
+        const features = randomNormal([n, s], { seed });
+        const targets = randomNormal([n, outputs], { seed: seed + 1 });
+        // The shared columns lie anywhere among the others.
+        const order = Array.from({ length: s }, (_, i) => i).sort((a, b) => ((a * stride) % 5) - ((b * stride) % 5));
+        const places = order.slice(0, shared);
+        const precisions = Array.from({ length: outputs }, (_, c) =>
+          Float64Array.from({ length: s }, (_, i) => Math.exp(places.includes(i) ? logs[c] : logs[(i + c) % 6])),
+        );
+        const noises = precisions.map((_, c) => Math.exp(noise + 0.3 * c));
+        const sums = atOnce(regressionSums(features, targets));
+        const regression = { features, targets, examples: n, precisions, noises, sums };
+        const slow = atOnce(regressionEvidence({ ...regression, inFeatures: false }));
+        const fast = atOnce(evidenceBySpectrum(regression, atOnce(spectrumOf(sums, places))));
+        const close = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+          expect(Array.from(a)).toBeAllClose(Array.from(b), { relative: 1e-8, absolute: 1e-8 });
+        close([fast.value, fast.noise], [slow.value, slow.noise]);
+        close(fast.means.data, slow.means.data);
+        fast.precisions.forEach((own, c) => {
+          const sum = (all: Float64Array) => places.reduce((total, i) => total + all[i], 0);
+          close([sum(own)], [sum(slow.precisions[c])]);
+          order.slice(shared).forEach((i) => {
+            close([own[i]], [slow.precisions[c][i]]);
+          });
+        });
+      },
+    ),
+  );
 });
 
 describe("lastLayerEvidence", () => {
