@@ -57,6 +57,10 @@ export function skipWeights(inputs: number, outputs: number, width: number): num
   return (inputs + 1) * width + (width + 1) * outputs + inputs * outputs;
 }
 
+/** Whether a fit ends at the greatest evidence, before a minimum: behind it networks fit noise. A linear model has its minimum where it is. */
+export const endsEarly = (recipe: { readonly by: string; readonly width?: number }): boolean =>
+  recipe.by === "evidence" && (recipe.width ?? 0) > 0;
+
 /** A posterior around the weights of the greatest evidence, and what its training said. */
 export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const { learning, width, groups, varying = false, memoryBudget, seed } = recipe;
@@ -72,8 +76,7 @@ export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, on
         loss: likelihood(begun?.noise ?? first),
         optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
         epochs: most,
-        // Behind the greatest evidence networks fit noise: the minimum of a linear model is where it is.
-        evidence: { groups, tolerance: NATS, settle: width === 0, ...startOf(begun) },
+        evidence: { groups, tolerance: NATS, settle: !endsEarly(recipe), ...startOf(begun) },
         onProgress: ({ epoch }) => onShare(share(epoch / most)),
       }),
     );

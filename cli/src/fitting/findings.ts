@@ -103,6 +103,8 @@ export function findingsOf(fit: TableFit): Finding[] {
     );
   }
   for (const { code, severity, message } of fit.tuned.diagnose().findings) {
+    // Where training ends before, held-out rows judge it.
+    if (code === "not-at-minimum" && fit.early) continue;
     add(severity, message, advice[code] ?? "Try other --hidden widths, or another --seed.");
   }
   const share = far.filter(Boolean).length / far.length;
@@ -173,7 +175,7 @@ export function checkedOf(fit: TableFit): string[] {
     ...(wider === undefined || clearly(wider)
       ? []
       : [`a wider network gains nothing beyond chance (${gainText(wider)} per row)`]),
-    "training reached a minimum",
+    fit.early ? "training ended at the greatest evidence" : "training reached a minimum",
     "the prior is not at an edge of its range",
     ...(fit.task === "regression" ? ["the noise agrees with the residuals"] : []),
     "uncertainty differs between rows",

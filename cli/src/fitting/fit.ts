@@ -33,6 +33,7 @@ import type { GuaranteeReport, PortfolioReport } from "../model/report-data.ts";
 import { cellsAt, columnAt, type Numbers, type Rows, rowsAt, tableOf } from "../model/rows.ts";
 import type { WeightColumn } from "../model/weight-cells.ts";
 import { inTurns, turn } from "../turn.ts";
+import { endsEarly } from "./by-evidence.ts";
 import { candidatesFor } from "./candidates.ts";
 import { relevanceOf } from "./columns.ts";
 import { estimateOf, estimateText } from "./estimate.ts";
@@ -130,6 +131,8 @@ export interface TableFit {
   /** How much held-out rows lose without each column, the most important first. */
   readonly importance: readonly Importance[];
   readonly course: Course;
+  /** Whether its training ended at the greatest evidence, before a minimum. */
+  readonly early: boolean;
   /** The posterior as the evidence tuned it, before its temperature was chosen. */
   readonly tuned: Posterior;
   /** Rows that the model was fitted to, and their inputs. */
@@ -220,6 +223,7 @@ export async function fitTable(
     counts,
     scheme,
     course,
+    early: endsEarly(candidates[kept.heaviest].recipe),
     tuned,
     relevance,
     importance,

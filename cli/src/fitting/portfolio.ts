@@ -118,11 +118,13 @@ const PRIOR_ROWS = 0.5;
 export function mixtureWeights(losses: readonly (readonly number[])[], rowWeights?: ArrayLike<number>): number[] {
   const [first = []] = losses;
   const { of } = countingOf(first.length, rowWeights);
-  // Relative to the best candidate of each row, so that none rounds to 0 everywhere.
-  const density = first.map((_, i) => {
-    const least = Math.min(...losses.map((rows) => rows[i]));
-    return losses.map((rows) => Math.exp(least - rows[i]));
-  });
+  // Relative to the best candidate of each row, so that none rounds to 0 everywhere; [row][candidate].
+  const density = new Float64Array(first.length * losses.length);
+  for (let i = 0; i < first.length; i++) {
+    let least = Number.POSITIVE_INFINITY;
+    for (const rows of losses) least = Math.min(least, rows[i]);
+    for (const [k, rows] of losses.entries()) density[i * losses.length + k] = Math.exp(least - rows[i]);
+  }
   let kept = losses.map(() => true);
   for (;;) {
     const weights = expectation(density, kept, of);
@@ -134,19 +136,26 @@ export function mixtureWeights(losses: readonly (readonly number[])[], rowWeight
   }
 }
 
-function expectation(density: readonly (readonly number[])[], kept: readonly boolean[], of: Counting["of"]): number[] {
+function expectation(density: Float64Array, kept: readonly boolean[], of: Counting["of"]): number[] {
+  const size = kept.length;
+  const rows = density.length / size;
   const count = kept.filter(Boolean).length;
-  let weights = kept.map((own) => (own ? 1 / count : 0));
+  const weights = Float64Array.from(kept, (own) => (own ? 1 / count : 0));
+  const sums = new Float64Array(size);
   for (let round = 0; round < EM_ROUNDS; round++) {
-    const sums: number[] = kept.map((own) => (own ? PRIOR_ROWS : 0));
-    for (const [i, row] of density.entries()) {
-      const total = row.reduce((sum, p, k) => sum + p * weights[k], 0);
-      if (total > 0) for (let k = 0; k < row.length; k++) sums[k] += (of(i) * (row[k] * weights[k])) / total;
+    for (let k = 0; k < size; k++) sums[k] = kept[k] ? PRIOR_ROWS : 0;
+    for (let i = 0; i < rows; i++) {
+      const at = i * size;
+      let total = 0;
+      for (let k = 0; k < size; k++) total += density[at + k] * weights[k];
+      if (!(total > 0)) continue;
+      const counts = of(i);
+      for (let k = 0; k < size; k++) sums[k] += (counts * (density[at + k] * weights[k])) / total;
     }
     const all = sums.reduce((sum, own) => sum + own, 0);
-    weights = sums.map((own) => own / all);
+    for (let k = 0; k < size; k++) weights[k] = sums[k] / all;
   }
-  return weights;
+  return Array.from(weights);
 }
 
 /** The first scale that is no more than a part of the standard error behind the best. */
