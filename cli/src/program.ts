@@ -1,6 +1,6 @@
 // The program: its commands, and the exit code that a run of one ends in.
 
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { version } from "laplace-ts";
 import { benchCommand } from "./commands/bench.ts";
 import { compareCommand } from "./commands/compare.ts";
@@ -50,11 +50,20 @@ ${exitCodes.interrupted} Ctrl-C; ${exitCodes.hungUp} the terminal was closed; ${
   ]) {
     program.addCommand(command.showHelpAfterError("(laplace --help and laplace <command> --help say what there is)"));
   }
+  for (const command of program.commands.flatMap((one) => [one, ...one.commands])) answerVersion(command);
   const writeErr = (text: string) => void process.stderr.write(withoutPasswords(text));
   for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
     refuseRepeated(command.exitOverride().configureOutput({ writeErr }));
   }
   return program;
+}
+
+/** A command is asked for the version as the program is, whose own option comes before the command. */
+function answerVersion(command: Command): void {
+  command.addOption(new Option("-V, --version").hideHelp()).on("option:version", () => {
+    process.stdout.write(`${version}\n`);
+    throw new CommanderError(exitCodes.ok, "commander.version", version);
+  });
 }
 
 /** Lists add up; of what has one value, the second would silently be the one that counts. */

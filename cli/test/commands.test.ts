@@ -27,6 +27,8 @@ describe("exit codes", () => {
   const cases: readonly (readonly [string, readonly string[], number, RegExp])[] = [
     ["help", ["--help"], 0, /^$/],
     ["the version", ["--version"], 0, /^$/],
+    ["the version after a command", ["fit", "--version"], 0, /^$/],
+    ["the version after a command's command", ["merge", "fit", "-V"], 0, /^$/],
     ["an unknown command", ["fitt"], 2, /unknown command/],
     ["an unknown option", ["fit", airquality, "-t", "Ozone", "--epoch", "3"], 2, /unknown option/],
     ["no target", ["fit", airquality], 2, /--target/],

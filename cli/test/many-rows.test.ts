@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { NDArray, Random } from "laplace-ts";
 import { describe, expect, test } from "vitest";
 import { estimateOf, estimateText } from "../src/fitting/estimate.ts";
+import { divisionOf } from "../src/fitting/fits.ts";
 import { doJob, type Recipe } from "../src/fitting/jobs.ts";
 import { MANY_ROWS, sampleOf, someOf, thinned } from "../src/fitting/many-rows.ts";
 import { learningOfClasses } from "../src/fitting/network.ts";
@@ -40,6 +41,8 @@ describe("samples", () => {
     expect([part.length, rest.length]).toEqual([7500, 42_500]);
     const known = { part: new Set(many.part), rest: new Set(many.rest) };
     expect(part.every((i) => known.part.has(i)) && rest.every((i) => known.rest.has(i))).toBe(true);
+    // What is divided anywhere in a fit is divided so.
+    expect(divisionOf({ divide: () => many }, 0.15, 1)).toEqual({ part, rest });
   });
 });
 

@@ -93,6 +93,10 @@ export async function doAll(
   return found;
 }
 
+/** The part of rows that says when to stop, or chooses, and the others; of many rows a sample. */
+export const divisionOf = ({ divide }: Pick<Prepared, "divide">, share: number, seed: number): Division =>
+  thinned(divide(share, seed), seed);
+
 /** A mixture that a part of the rows chose among fits to the others. */
 export interface MixByShare {
   readonly mix: Mix;
@@ -110,7 +114,7 @@ export async function mixByShare(
 ): Promise<MixByShare> {
   const { candidates } = judging;
   const { numbers } = prepared;
-  const division = thinned(prepared.divide(share, seed), seed);
+  const division = divisionOf(prepared, share, seed);
   const validation = take(numbers, division.part);
   const jobs = candidates.map(({ recipe }) => ({ recipe: { ...recipe, seed }, numbers, division, partial: true }));
   const trials = await doAll(judging, jobs, onShare);

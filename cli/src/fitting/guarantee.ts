@@ -16,7 +16,7 @@ import {
 import type { GroupCoverage, GuaranteeReport } from "../model/report-data.ts";
 import { type Numbers, partsOf, type Rows, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { doAll, type Judging, membersOf, mixByShare } from "./fits.ts";
+import { divisionOf, doAll, type Judging, membersOf, mixByShare } from "./fits.ts";
 import type { Outcome } from "./jobs.ts";
 import { modelOf, type Prepared } from "./members.ts";
 import { VALIDATION_SHARE } from "./recipe.ts";
@@ -51,7 +51,7 @@ export async function modelByRest(
   const missing = candidates.flatMap((_, c) => (mix.weights[c] > 0 && outcomes[c] === undefined ? [c] : []));
   const jobs = missing.map((c) => {
     const recipe = { ...candidates[c].recipe, seed };
-    return { recipe, numbers, division: prepared.divide(VALIDATION_SHARE, seed) };
+    return { recipe, numbers, division: divisionOf(prepared, VALIDATION_SHARE, seed) };
   });
   const all = [...outcomes];
   // What was given up before for other rows is fitted now; what fails has no weight.

@@ -4,12 +4,12 @@ import { OptionError, type Posterior, type TableModel, ValueError } from "laplac
 import type { Fold } from "../model/held-out.ts";
 import { take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare, type Told } from "./fits.ts";
+import { divisionOf, doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare, type Told } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
 import type { Outcome } from "./jobs.ts";
-import { MANY_ROWS, MOST_CHOOSING, thinned } from "./many-rows.ts";
+import { MANY_ROWS, MOST_CHOOSING } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { hopeless, type Mix, mixOf } from "./portfolio.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
@@ -172,7 +172,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
     const jobs = tasks.map(({ k, c }) => {
       const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
-      return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], recipe.seed) };
+      return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], VALIDATION_SHARE, recipe.seed) };
     });
     const heard = (share: number, j: number) => onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages);
     // What fails in one fold is given up in all.
@@ -261,9 +261,6 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   };
 }
 
-/** The part of rows that says when to stop, and the others; of many rows a sample. */
-const divisionOf = (prepared: Prepared, seed: number) => thinned(prepared.divide(VALIDATION_SHARE, seed), seed);
-
 /** Of the folds' fits; undefined where one is missing. */
 function meanEvidence(outcomes: readonly (Outcome | undefined)[], count: number): number | undefined {
   const found = outcomes.flatMap((one) => (one === undefined ? [] : [one.evidence]));
@@ -290,7 +287,7 @@ async function fitMix(
       : [],
   );
   const tasks = jobs.map(({ c, recipe }) => {
-    const division = divisionOf(prepared, recipe.seed);
+    const division = divisionOf(prepared, VALIDATION_SHARE, recipe.seed);
     return { recipe, numbers: prepared.numbers, division, rounds: rounds?.[c] };
   });
   const found = await doAll(judging, tasks, onShare);

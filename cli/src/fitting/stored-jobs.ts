@@ -1,7 +1,14 @@
 // Jobs of the fit of a table as files, for workers on other machines: the rows as numbers, named by their digest; what is to be
 // done with them; what came of it. Only what uses a store loads this.
 
-import { FileError, LaplaceError, readSafetensors, version, writeSafetensors } from "laplace-ts";
+import {
+  FileError,
+  LaplaceError,
+  NotPositiveDefiniteError,
+  readSafetensors,
+  version,
+  writeSafetensors,
+} from "laplace-ts";
 import {
   type BurstOptions,
   contentsOf,
@@ -130,7 +137,7 @@ async function resultOf(job: Job, onShare: (share: number) => void): Promise<Res
   try {
     return { outcome: await doJob(job, onShare) };
   } catch (error) {
-    if (error instanceof LaplaceError && error.name === "NotPositiveDefiniteError") return { failed: error };
+    if (error instanceof NotPositiveDefiniteError) return { failed: error };
     throw error;
   }
 }
