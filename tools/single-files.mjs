@@ -82,6 +82,9 @@ const aloneIn = {
       text,
       [`(others || typeof prior?.learn !== "function")`, "true"],
       ["prior ?? given", "given"],
+      ["epochs = isMinimiser(optimizer) ? optimizer.epochs : 100", "epochs = 100"],
+      ["if (isMinimiser(optimizer)) {", "if (false) {"],
+      ["const second = isMinimiser(optimizer);", "const second = false;"],
       ["optimizer?.step ?? optimizer?.begin", "optimizer?.step"],
     ),
   // A batch is one shard.
@@ -91,6 +94,7 @@ const aloneIn = {
       ["length: lengthOfShard(of)", "length: of.length"],
       ["const seeds = seedsOf(of, given);", "const seeds = undefined;"],
       ["if (seeds === undefined) return", "return"],
+      ["mean ? 1 / (counted || 1) : 1", "1 / (counted || 1)"],
     ),
   "training/train.ts": (text) =>
     replaced(
@@ -102,6 +106,11 @@ const aloneIn = {
       [`"begin" in optimizer ? optimizer.begin(problem) : optimizer`, "optimizer"],
       ["this.#plan.optimizer.draw?.(theta, state) ?? theta", "theta"],
       ["this.#plan.optimizer.finish?.()", "undefined"],
+      ["this.learned?.add(kernels, theta, gradient) ?? 0", "0"],
+      ["run.learned = evidence &&", "false &&"],
+      ["run.learned &&", "undefined &&"],
+      ["if (!isMinimiser(optimizer)) checkBatches", "checkBatches"],
+      ["if (isMinimiser(optimizer)) {", "if (false) {"],
     ),
   "laplace/fitting.ts": (text) =>
     replaced(

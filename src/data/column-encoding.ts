@@ -6,6 +6,7 @@ import { type DateFormat, daysOf } from "./dates.ts";
 import type { ColumnFormat } from "./formats.ts";
 import { identityOf, occurrences } from "./identity.ts";
 import { areCodes, mayBeOther, numberingOf } from "./ids.ts";
+import { type LevelEffects, MOST_ONE_HOT, openEffects } from "./level-effects.ts";
 import { looksMissing, type MissingRule, missingTest } from "./missing.ts";
 import { momentsOf } from "./moments.ts";
 import { nameTexts } from "./naming.ts";
@@ -45,7 +46,7 @@ export interface NumberColumn extends MeasuredColumn, NumberFormat {
   readonly kind: "number";
 }
 
-/** A column of texts: an input for each category, 1 for its own. */
+/** A column of texts: an input for each category, 1 for its own, or an effect of each. */
 export interface CategoryColumn {
   readonly name: string;
   readonly kind: "category";
@@ -58,6 +59,8 @@ export interface CategoryColumn {
   /** Categories as often as in the training: a missing value is one of them. */
   readonly draws: CategoryDraws;
   readonly spread: number;
+  /** Of many categories: what each adds to the outputs, in the place of inputs of their own. */
+  readonly effects?: LevelEffects | undefined;
 }
 
 /** A column of dates, in days since 1970. */
@@ -82,7 +85,7 @@ export type ColumnEncoding = NumberColumn | CategoryColumn | DateColumn | Ignore
 /** The share of a column's texts that must be numbers, or dates, for the others to count as missing. */
 const ENOUGH = 0.95;
 /** Categories that have an input each, however few their rows; of more, those of so many rows, up to the most. */
-const [MANY_CATEGORIES, FEWEST_ROWS, MOST_CATEGORIES] = [32, 3, 256];
+const [MANY_CATEGORIES, FEWEST_ROWS] = [32, 3];
 const LONGEST_CATEGORY = 200;
 /** The share of rows with a text of their own from which on texts are not categories. */
 const NEARLY_ALL = 0.9;
@@ -159,6 +162,14 @@ export interface ColumnOptions {
   readonly total: number;
   /** A row in words, for errors. */
   readonly place: (row: number) => string;
+  /** How many categories have an effect each, and on how many outputs, where they are too many for an input each (default: none has). */
+  readonly levels?: ManyLevels | undefined;
+}
+
+/** How many levels of categories have effects at most, and the outputs that they move. */
+export interface ManyLevels {
+  readonly most: number;
+  readonly outputs: number;
 }
 
 /**
@@ -188,7 +199,8 @@ export function columnEncoding(
   if (kind === "category") {
     const texts = new Set(present.map(identityOf)).size;
     if (index && texts === present.length) return ignored(name, "the index of a data frame: it names the rows");
-    return categories(name, cells, rule, undefined, options.kind === undefined ? numbers : undefined);
+    const decided = { missing: undefined, levels: options.levels };
+    return categories(name, cells, rule, decided, options.kind === undefined ? numbers : undefined);
   }
   const as: ReadAs =
     kind === "number" ? { kind, ...numbers } : { kind, ...(dates ?? { format: "iso", settled: "cells" }) };
@@ -208,11 +220,21 @@ export function columnEncoding(
 }
 
 /**
- * The same column from other rows: its kind, what counts as missing and whether an input says so stay as they were decided.
+ * The same column from other rows: its kind, what counts as missing and whether an input says so stay as they were decided. Effects of
+ * categories are open again. @param most levels that have effects
  */
-export function columnOfRows(column: ColumnEncoding, cells: readonly string[], rule: MissingRule): ColumnEncoding {
+export function columnOfRows(
+  column: ColumnEncoding,
+  cells: readonly string[],
+  rule: MissingRule,
+  most: number,
+): ColumnEncoding {
   if (column.kind === "ignored") return column;
-  if (column.kind === "category") return categories(column.name, cells, rule, column.missing, undefined);
+  if (column.kind === "category") {
+    const { missing, effects } = column;
+    const levels = effects && { most, outputs: effects.deviations.length, always: true };
+    return categories(column.name, cells, rule, { missing, levels }, undefined);
+  }
   return measured(
     column.name,
     asOf(column),
@@ -279,19 +301,23 @@ function dateParts(days: readonly number[], span: number): DatePart[] {
 
 /**
  * A column of texts.
- * @param decided whether an input says that a value is missing; undefined where the rows decide
+ * @param decided whether an input says that a value is missing, undefined where the rows decide; whether categories have effects
  * @param guessed how the column writes numbers, if that it holds categories is a guess: texts that nearly all differ are not
  */
 function categories(
   name: string,
   cells: readonly string[],
   rule: MissingRule,
-  decided: boolean | undefined,
+  decided: {
+    readonly missing: boolean | undefined;
+    readonly levels: (ManyLevels & { readonly always?: boolean }) | undefined;
+  },
   guessed: NumberFormat | undefined,
 ): ColumnEncoding {
   const absent = missingTest(rule, "texts");
   const present = cells.filter((cell) => !absent(cell));
-  const missing = decided ?? present.length < cells.length;
+  const { levels } = decided;
+  const missing = decided.missing ?? present.length < cells.length;
   if (present.some((text) => text.length > LONGEST_CATEGORY)) {
     return ignored(name, `texts of more than ${LONGEST_CATEGORY} characters`);
   }
@@ -305,8 +331,16 @@ function categories(
   if (guessed !== undefined && (alone > NEARLY_ALL * present.length || (many && 2 * counted.length > present.length))) {
     return ignored(name, whyNoCategories(present, counted.length, rule, guessed));
   }
+  if (levels !== undefined && (levels.always || counted.length > MOST_ONE_HOT)) {
+    const kept = counted.slice(0, levels.most);
+    const names = kept.map(({ text }) => text).sort();
+    const effects = openEffects(names.length, levels.outputs);
+    const shared = { name, kind: "category", categories: names, fill: counted[0].text, missing, spread: 1 } as const;
+    // Of one that is not listed the effect is open, and nothing else about it is unusual.
+    return { ...shared, rest: true, draws: categoryDraws(kept), effects };
+  }
   const frequent = counted.filter(({ count }) => count >= FEWEST_ROWS).length;
-  const kept = counted.slice(0, many ? Math.min(MOST_CATEGORIES, Math.max(MANY_CATEGORIES, frequent)) : counted.length);
+  const kept = counted.slice(0, many ? Math.min(MOST_ONE_HOT, Math.max(MANY_CATEGORIES, frequent)) : counted.length);
   const rest = kept.length < counted.length;
   const names = kept.map(({ text }) => text).sort();
   const draws = categoryDraws(kept);

@@ -2,11 +2,14 @@
 
 import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
 import { atOnce, each, type Steps } from "../kernels/steps.ts";
+import { broughtEffects, levelsOf } from "./column-effects.ts";
 import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./column-encoding.ts";
+import { versionOf } from "./encoding-versions.ts";
 import { formatOverrides } from "./format-overrides.ts";
 import { checkFormats, type TableFormatOptions, tableFormats } from "./formats.ts";
 import { isIndexName, mayBeOther, tooManyIds } from "./ids.ts";
 import { inputNames } from "./input-names.ts";
+import type { LevelEffects } from "./level-effects.ts";
 import { marginOf, withOpenCategories } from "./margins.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import {
@@ -53,6 +56,8 @@ export interface TableEncodingOptions extends TableFormatOptions {
    * texts, which may mean them, only what programs write, such as `NaN`, `<NA>`, `#N/A` and `\\N`.
    */
   usualMissing?: boolean | undefined;
+  /** More than 256 categories have inputs for the most frequent (default), or an effect of each, open until `withEffects` brings it. */
+  manyCategories?: "frequent" | "effects" | undefined;
   /** Rows of the table that these rows are a sample of (default: as many as there are). */
   total?: number | undefined;
   /** A row in words, for errors, the first being 0 (default "row 1 of the training"). */
@@ -71,7 +76,7 @@ export interface TableEncodingParts {
 }
 
 const optionNames = [
-  ...["target", "task", "missing", "kinds", "missingTexts", "usualMissing", "total", "place"],
+  ...["target", "task", "missing", "kinds", "missingTexts", "usualMissing", "manyCategories", "total", "place"],
   ...["decimal", "thousands", "dateFormat", "delimiter"],
 ];
 const kindNames: readonly ColumnKind[] = ["number", "category", "date", "ignored"];
@@ -96,8 +101,9 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   const where = "tableEncoding";
   checkOptions(where, options, optionNames);
   const { target, task, missing = "impute", kinds = {}, missingTexts = [], usualMissing = true } = options;
-  const { place = (row: number) => `row ${row + 1} of the training` } = options;
+  const { manyCategories = "frequent", place = (row: number) => `row ${row + 1} of the training` } = options;
   checkChoice(where, "missing", missing, ["impute", "refuse"]);
+  checkChoice(where, "manyCategories", manyCategories, ["frequent", "effects"]);
   if (task !== undefined) checkChoice(where, "task", task, ["regression", "classification", "count"]);
   checkTable(where, table);
   checkText(where, target);
@@ -121,10 +127,20 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   const placeIn = (name: string) => (cell: number) => place(rowsOf(name)(cell));
   const refuse = missing === "refuse";
   const formats = yield* tableFormats(names, (j) => cells(names[j]), options, missingTest(rule, "numbers"));
+  const targetOf = () =>
+    targetEncoding(where, names[at], cells(names[at]), {
+      task,
+      rule,
+      format: formats[at].numbers,
+      place: placeIn(names[at]),
+    });
+  const known = manyCategories === "effects" ? targetOf() : undefined;
+  const levels = known && levelsOf(known, names.length - 1);
   const columnOf = (j: number, numbering: boolean) => {
     const name = names[j];
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : dated.includes(name) ? "date" : undefined;
-    const rules = { kind, refuse, rule, format: formats[j], index: isIndexName(names, j), total, place: placeIn(name) };
+    const [format, index] = [formats[j], isIndexName(names, j)];
+    const rules = { kind, refuse, rule, format, index, total, place: placeIn(name), levels };
     return columnEncoding(where, name, cells(name), { ...rules, numbering });
   };
   const others = names.flatMap((_, j) => (j === at ? [] : [j]));
@@ -135,12 +151,7 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   const columns = yield* withOpenCategories([...found.values()], cells, rule);
   const encoding = new TableEncoding({
     columns,
-    target: targetEncoding(where, names[at], cells(names[at]), {
-      task,
-      rule,
-      format: formats[at].numbers,
-      place: placeIn(names[at]),
-    }),
+    target: known ?? targetOf(),
     missing,
     rule,
     margin: yield* marginOf(columns, cells, rule, rowsOf),
@@ -186,13 +197,6 @@ export type EncodeRow = (
   gaps?: number[],
 ) => readonly string[];
 
-/** Raised with every change that a reader of before would not understand. */
-export const ENCODING_VERSION = 4;
-/** That of a target on another scale than its own, and of one on its own. */
-const [SCALE_VERSION, PLAIN_VERSION] = [3, 2];
-const versionOf = ({ counts, scale }: Extract<TargetEncoding, { kind: "number" }>) =>
-  counts ? ENCODING_VERSION : scale === undefined ? PLAIN_VERSION : SCALE_VERSION;
-
 /** How rows of a table become inputs, and back from outputs to the target. Made by `tableEncoding` or `readTableEncoding`. */
 export class TableEncoding {
   readonly columns: readonly ColumnEncoding[];
@@ -235,13 +239,21 @@ export class TableEncoding {
   *ofRowsSteps(table: Table | TableColumns): Steps<TableEncoding> {
     const cells = cellsBy(table);
     const { rule, missing } = this;
-    const own = yield* each(this.columns, (column) => columnOfRows(column, cells(column.name), rule));
+    const most = levelsOf(this.target, this.columns.length)?.most ?? 0;
+    const own = yield* each(this.columns, (column) => columnOfRows(column, cells(column.name), rule, most));
     const columns = yield* withOpenCategories(own, cells, rule);
     const target = targetOfRows(this.target, cells(this.target.name), rule);
     const margin = yield* marginOf(columns, cells, rule, rowsBy(table));
     const encoding = new TableEncoding({ columns, target, missing, rule, margin });
     if (encoding.inputs.length === 0) throw new ValueError("ofRows: no column is left to learn from in these rows.");
     return encoding;
+  }
+
+  /** The same with effects of categories (`manyCategories`), by column. @throws OptionError for one without effects; ValueError for those of others */
+  withEffects(effects: Readonly<Record<string, LevelEffects>>): TableEncoding {
+    const columns = broughtEffects("withEffects", this.columns, effects);
+    const { target, missing, rule, margin } = this;
+    return new TableEncoding({ columns, target, missing, rule, margin });
   }
 
   /**
@@ -388,8 +400,7 @@ export class TableEncoding {
   /** Everything, as plain JSON; `readTableEncoding` reads it. */
   toJSON(): TableEncodingParts & { readonly version: number } {
     const { columns, target, missing, rule, margin } = this;
-    const version = target.kind === "classes" ? PLAIN_VERSION : versionOf(target);
-    return { version, columns, target, missing, rule, margin };
+    return { version: versionOf(columns, target), columns, target, missing, rule, margin };
   }
 }
 

@@ -10,6 +10,11 @@ export function inputNames(column: ColumnEncoding): string[] {
   const { name } = column;
   const missing = column.missing ? [`${name} missing`] : [];
   if (column.kind === "number") return [name, ...missing];
+  if (column.kind === "category" && column.effects !== undefined) {
+    const { deviations } = column.effects;
+    const own = deviations.map((_, k) => (deviations.length === 1 ? `${name} effect` : `${name} effect ${k + 1}`));
+    return [...own, `${name} open`, ...missing];
+  }
   if (column.kind === "category") checkTexts("inputNames", "categories", column.categories);
   if (column.kind === "category") return [...column.categories.map((category) => `${name} = ${category}`), ...missing];
   checkTexts("inputNames", "parts", column.parts);

@@ -114,13 +114,20 @@ export function unreadableText(cell: string, column: Exclude<ColumnEncoding, { k
 const UNKNOWN = -1;
 
 /** Places among the categories. */
-function categoryValues({ categories, rest, fill, draws }: CategoryColumn, { rule }: WriterOptions): Values {
+function categoryValues({ categories, rest, fill, draws, effects }: CategoryColumn, { rule }: WriterOptions): Values {
   const places = placesOf(categories);
   const missing = missingTest(rule, "texts");
   const placeOf = (text: string) => places(text) ?? UNKNOWN;
   return {
     read: (cell) => (missing(cell) ? undefined : placeOf(cell)),
     put(place, into, at) {
+      if (effects !== undefined) {
+        const { values, open, deviations } = effects;
+        const outputs = deviations.length;
+        for (let k = 0; k < outputs; k++) into[at + k] = place >= 0 ? values[place * outputs + k] : 0;
+        into[at + outputs] = place >= 0 ? open[place] : 1;
+        return;
+      }
       into.fill(0, at, at + categories.length);
       if (place >= 0) into[at + place] = 1;
     },

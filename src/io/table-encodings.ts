@@ -1,20 +1,23 @@
 // A table's encoding from a file: every field is checked, because the numbers steer where inputs are written.
 
 import type { ColumnEncoding, DatePart } from "../data/column-encoding.ts";
-import { ENCODING_VERSION, TableEncoding } from "../data/encoding.ts";
+import { TableEncoding } from "../data/encoding.ts";
+import { ENCODING_VERSION } from "../data/encoding-versions.ts";
 import { checkDateFormat } from "../data/formats.ts";
+import { checkEffects, type LevelEffects, mostLevels } from "../data/level-effects.ts";
 import { MARGIN } from "../data/margins.ts";
 import type { MissingRule } from "../data/missing.ts";
 import { type NumberFormat, PLAIN } from "../data/number-format.ts";
 import type { TargetEncoding } from "../data/target.ts";
 import type { TargetScale } from "../data/target-scales.ts";
-import { FileError } from "../errors.ts";
+import { FileError, ValueError } from "../errors.ts";
 import { Fields } from "./fields.ts";
 import { parseJson } from "./json.ts";
 
 /** Beyond real tables, and few enough to go through at once. */
 const MOST_COLUMNS = 2 ** 16;
 const MOST_CATEGORIES = 2 ** 12;
+const [MOST_LEVELS, MOST_EFFECTS] = [mostLevels(1, 1), 2 ** 18];
 
 const MOST_DRAWS = 64;
 
@@ -27,7 +30,7 @@ const fieldsOf = (version: number) => {
   return {
     number: [...numbers, ...(version > 1 ? numberFormat : [])],
     date: [...numbers, "format", "parts", ...(version > 1 ? ["settled"] : [])],
-    category: [...shared, "categories", "rest"],
+    category: [...shared, "categories", "rest", ...(version > 4 ? ["effects"] : [])],
     ignored: ["name", "kind", "reason"],
   } as const;
 };
@@ -87,7 +90,8 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
   if (kind === "ignored") return { name, kind, reason: fields.text("reason") };
   const missing = fields.boolean("missing");
   if (kind === "category") {
-    const categories = fields.texts("categories", MOST_CATEGORIES);
+    const many = fields.has("effects");
+    const categories = fields.texts("categories", many ? MOST_LEVELS : MOST_CATEGORIES);
     if (categories.length === 0 || new Set(categories).size !== categories.length) {
       throw malformed(fields.path("categories"), "expected different texts");
     }
@@ -102,6 +106,9 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
       missing,
       draws,
       spread: spreadOf(fields, version),
+      ...(many && {
+        effects: effectsOf(fields.object("effects", ["values", "open", "deviations"]), categories.length),
+      }),
     };
   }
   const [low, high] = [fields.finite("low"), fields.finite("high")];
@@ -127,6 +134,20 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
     parts: known,
     ...values,
   };
+}
+
+function effectsOf(fields: Fields, categories: number): LevelEffects {
+  const [values, open] = [fields.finites("values", MOST_EFFECTS), fields.finites("open", MOST_LEVELS)];
+  try {
+    return checkEffects(
+      fields.where,
+      { values, open, deviations: fields.finites("deviations", MOST_LEVELS) },
+      categories,
+    );
+  } catch (cause) {
+    if (!(cause instanceof ValueError)) throw cause;
+    throw new FileError("malformed", cause.message, { cause });
+  }
 }
 
 function spreadOf(fields: Fields, version: number): number {

@@ -12,12 +12,14 @@ import { type Json, parseJson } from "./json.ts";
 import { isMixture, loadMixture, loadPosteriors, mixtureBytes } from "./mixtures.ts";
 import { loadPosterior, savePosterior } from "./posteriors.ts";
 import { type Bytes, readFile } from "./safetensors.ts";
+import { bandsOf } from "./table-bands.ts";
 import { countPredictions } from "./table-counts.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
 import { encodingFields, encodingOf } from "./table-encodings.ts";
 import { checkGuarantee, guaranteeOf, type TableGuarantee, withGuarantee } from "./table-guarantee-files.ts";
 import { inOwnUnits, mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
 import { alike, checkPosterior, heaviestOf, type TableMixture } from "./table-posteriors.ts";
+import { checkPower, toPower } from "./table-powers.ts";
 import { classRows, countRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
 
 /** What a model of a table is made of. */
@@ -39,6 +41,11 @@ export interface TableModelParts {
    * was in files of version 0.1 (default false).
    */
   readonly farLevel?: boolean | undefined;
+  /**
+   * Classes: the power to which the probabilities of the posterior, or of the mixture, are raised before they are divided by their sum
+   * (default 1). Above 1 predictions are more certain; it is a scale of the logits (Guo et al. 2017). What the weights leave open is as it was.
+   */
+  readonly probabilityPower?: number | undefined;
   /** What intervals and sets need that hold their level whatever the model: `tableRegions` makes them. */
   readonly guarantee?: TableGuarantee<TableModel> | undefined;
   /** Anything else to keep in the file, as JSON. */
@@ -84,15 +91,15 @@ export interface TablePrediction {
 
 const KEY = "table-model";
 /** Raised with every change that a reader of before would not understand. */
-const FORMAT_VERSION = 4;
+const FORMAT_VERSION = 5;
+/** That of a mixture of several likelihoods. */
+const FORMAT_OF_SEVERAL = 4;
 /** That of a mixture of one likelihood. */
 const FORMAT_OF_ALIKE = 3;
 /** That of a single posterior. */
 const FORMAT_OF_ONE = 2;
 /** The 95 % quantile of N(0, 1); written out, because the functions of Math that give it differ between engines. */
 const Z90 = 1.6448536269514726;
-/** Draws below the 5 % quantile. */
-const LOW = 3;
 const approximations: readonly Approximation[] = [
   ...(["exact", "probit", "plugin", "bridge", "normalizedBridge", "meanField1", "meanField2", "monteCarlo"] as const),
   ...(["quadrature", "network"] as const),
@@ -108,6 +115,7 @@ export class TableModel {
   readonly approximation: Approximation;
   readonly farVariance: number;
   readonly farLevel: boolean;
+  readonly probabilityPower: number;
   readonly guarantee: TableGuarantee<TableModel> | undefined;
   readonly notes: Json;
 
@@ -120,6 +128,8 @@ export class TableModel {
     }
     const approximation = parts.approximation ?? (posterior.likelihood.links[0] as Approximation);
     for (const one of mixture?.posteriors ?? [posterior]) checkPosterior(one as Posterior, encoding, approximation);
+    const { probabilityPower = 1 } = parts;
+    checkPower(probabilityPower, encoding);
     if (!(farVariance >= 0)) throw new ValueError(`tableModel: farVariance must be at least 0, not ${farVariance}.`);
     [this.posterior, this.mixture] = [
       posterior,
@@ -127,6 +137,7 @@ export class TableModel {
     ];
     [this.encoding, this.approximation] = [encoding, approximation];
     [this.farVariance, this.farLevel, this.notes] = [farVariance, farLevel, notes];
+    this.probabilityPower = probabilityPower;
     this.guarantee = parts.guarantee;
     if (parts.guarantee !== undefined) checkGuarantee(parts.guarantee, encoding);
   }
@@ -174,7 +185,7 @@ export class TableModel {
       all.push(yield* overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(posterior, inputs)));
     }
     const found = all.length === 1 ? all[0] : mixRows(all, weights, rows);
-    const { mean, variance, logs, functionVariance, epistemic } = found;
+    const { functionVariance, epistemic } = found;
     const far = unusual.map((columns, i) => columns.length > 0 || functionVariance[i] > this.farVariance);
     const { target } = this.encoding;
     if (target.kind === "number" && target.counts) {
@@ -195,7 +206,7 @@ export class TableModel {
       const { scale } = target;
       const parts = all.map((one, k) => ({ weight: weights[k], ...inUnits(one), ...(scale && { scale }) }));
       if (!summed) return { rows, parts, epistemic, functionVariance, far, unusual };
-      const scaled = inUnits({ ...found, mean, variance });
+      const scaled = inUnits(found);
       const whole = scale === undefined ? scaled : inOwnUnits(parts, scale, rows);
       const bound = (side: -1 | 1) =>
         scaled.mean.map((m, i) =>
@@ -221,6 +232,7 @@ export class TableModel {
       };
     }
     const classes = target.classes.length;
+    const { mean, logs } = this.probabilityPower === 1 ? found : toPower(found.logs, classes, this.probabilityPower);
     const predicted = Int32Array.from({ length: rows }, (_, i) => {
       const row = mean.subarray(i * classes, (i + 1) * classes);
       return row.indexOf(Math.max(...row));
@@ -267,54 +279,11 @@ export class TableModel {
     const { target, inputs } = this.encoding;
     if (target.kind === "number") throw new ValueError("probabilityBands: the model predicts numbers, not classes.");
     const x = new NDArray(this.encoding.encode(rows, { unreadable: "missing" }).x, [rows.length, inputs.length]);
-    const classes = target.classes.length;
-    const outputs = classes === 2 ? 1 : classes;
-    const shape = [rows.length, classes];
-    const [lower, upper] = [new Float64Array(rows.length * classes), new Float64Array(rows.length * classes)];
-    const { posteriors, weights } = this;
-    const draws = posteriors.map((posterior) => posterior.functionSamples(x, DRAWS).data);
-    const count = DRAWS * posteriors.length;
-    const p = new Float64Array(classes);
-    const drawn = Array.from({ length: classes }, () => new Float64Array(count));
-    const order = Array.from({ length: count }, (_, s) => s);
-    for (let i = 0; i < rows.length; i++) {
-      for (let s = 0; s < count; s++) {
-        softmax(draws[Math.floor(s / DRAWS)], ((s % DRAWS) * rows.length + i) * outputs, outputs, p);
-        for (let c = 0; c < classes; c++) drawn[c][s] = p[c];
-      }
-      for (let c = 0; c < classes; c++) {
-        const own = drawn[c];
-        order.sort((a, b) => own[a] - own[b]);
-        const bound = (share: number) => own[order[placeOf(order, weights, share)]];
-        lower[i * classes + c] = bound(LOW);
-        upper[i * classes + c] = bound(DRAWS - 1 - LOW);
-      }
-    }
-    return { lower: new NDArray(lower, shape), upper: new NDArray(upper, shape) };
+    const draws = this.posteriors.map((posterior) => posterior.functionSamples(x, DRAWS).data);
+    const found = bandsOf(draws, this.weights, [rows.length, target.classes.length], this.probabilityPower);
+    const array = (own: Float64Array) => new NDArray(own, [rows.length, target.classes.length]);
+    return { lower: array(found.lower), upper: array(found.upper) };
   }
-}
-
-/** The place among ordered draws, DRAWS of each posterior, below which `draws` of DRAWS lie by the posteriors' weights. */
-function placeOf(order: readonly number[], weights: Float64Array, draws: number): number {
-  let below = 0;
-  return order.findIndex((s, at) => {
-    below += weights[Math.floor(s / DRAWS)];
-    // A half is more than what rounding adds to a sum of whole draws.
-    return below > draws + 0.5 || at === order.length - 1;
-  });
-}
-
-/** The probabilities of logits at a place; a single logit is that of the second class against 0. */
-function softmax(logits: ArrayLike<number>, at: number, outputs: number, into: Float64Array): void {
-  let largest = outputs === 1 ? 0 : Number.NEGATIVE_INFINITY;
-  for (let c = 0; c < outputs; c++) largest = Math.max(largest, logits[at + c]);
-  let sum = 0;
-  for (let c = 0; c < into.length; c++) {
-    const logit = outputs === 1 ? (c === 0 ? 0 : logits[at]) : logits[at + c];
-    into[c] = Math.exp(logit - largest);
-    sum += into[c];
-  }
-  for (let c = 0; c < into.length; c++) into[c] /= sum;
 }
 
 /** A model of a table from its parts. @throws ValueError for parts that do not fit together; OptionError */
@@ -326,6 +295,7 @@ export function tableModel(parts: TableModelParts): TableModel {
     "approximation",
     "farVariance",
     "farLevel",
+    "probabilityPower",
     "guarantee",
     "notes",
   ]);
@@ -338,13 +308,15 @@ export function tableModel(parts: TableModelParts): TableModel {
  */
 export function saveTableModel(model: TableModel): Bytes {
   const { posterior, mixture, encoding, approximation, farVariance, farLevel, guarantee, notes } = model;
+  const { probabilityPower: power } = model;
   if (guarantee !== undefined) {
     const alone = saveTableModel(tableModel({ ...model, guarantee: undefined }));
     return withGuarantee(alone, guarantee, guarantee.models.map(saveTableModel));
   }
   const far = { ...(Number.isFinite(farVariance) && { farVariance }), ...(farLevel && { farLevel }) };
-  const format = mixture === undefined ? FORMAT_OF_ONE : alike(mixture.posteriors) ? FORMAT_OF_ALIKE : FORMAT_VERSION;
-  const metadata = { [KEY]: JSON.stringify({ format, encoding, approximation, ...far, notes }) };
+  const plain = mixture === undefined ? FORMAT_OF_ONE : alike(mixture.posteriors) ? FORMAT_OF_ALIKE : FORMAT_OF_SEVERAL;
+  const [format, raised] = power === 1 ? [plain, {}] : [FORMAT_VERSION, { probabilityPower: power }];
+  const metadata = { [KEY]: JSON.stringify({ format, encoding, approximation, ...far, ...raised, notes }) };
   if (mixture === undefined) return savePosterior(posterior, { metadata });
   return mixtureBytes(mixture.posteriors as readonly Posterior[], mixture.weights, metadata);
 }
@@ -370,7 +342,7 @@ export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
     throw new FileError("foreign", `${where}: the file holds a posterior, but no table's encoding with it.`);
   }
   const json = parseJson(`${where}: the model`, text, { depth: 12, integers: false });
-  const known = ["format", "encoding", "approximation", "farVariance", "farLevel", "notes"];
+  const known = ["format", "encoding", "approximation", "farVariance", "farLevel", "probabilityPower", "notes"];
   const { format } = json !== null && typeof json === "object" && "format" in json ? json : { format: undefined };
   if (typeof format === "number" && format > FORMAT_VERSION) {
     throw new FileError(
@@ -387,6 +359,7 @@ export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
     approximation: fields.choice("approximation", approximations),
     ...(fields.has("farVariance") && { farVariance: fields.finite("farVariance") }),
     farLevel: fields.has("farLevel") ? fields.boolean("farLevel") : version < 2,
+    ...(fields.has("probabilityPower") && { probabilityPower: fields.positive("probabilityPower") }),
     ...(files.length > 0 && { guarantee: { scores, models: files.map(loadTableModel) } }),
     notes: fields.json("notes"),
   };

@@ -426,3 +426,47 @@ describe("a table by its columns", () => {
     expect(() => tableEncoding({ ...byColumns(), length: 0 }, { target: "y" })).toThrow("there are no rows");
   });
 });
+
+describe("effects of categories", () => {
+  const levels = count(300).map((i) => `c${i}`);
+  const rows = [...levels, ...levels];
+  const table = tableOf({ c: rows, y: rows.map((_, i) => String(0.5 * i)) });
+  const encoding = () => tableEncoding(table, { target: "y", manyCategories: "effects" });
+  const effects = {
+    values: levels.map((_, i) => i / 100),
+    open: levels.map(() => 0.5),
+    deviations: [0.7],
+  };
+
+  test("are open until they are brought; few categories have inputs, and so have many by default", () => {
+    const open = encoding();
+    expect(open.inputs).toEqual(["c effect", "c open"]);
+    expect(Array.from(open.encode([{ c: "c7" }]).x)).toEqual([0, 1]);
+    const known = open.withEffects({ c: effects });
+    const place = levels.toSorted().indexOf("c7");
+    expect(Array.from(known.encode([{ c: "c7" }, { c: "other" }]).x)).toEqual([place / 100, 0.5, 0, 1]);
+    const few = tableOf({ c: rows.map((_, i) => "uvw"[i % 3]), y: rows.map((_, i) => String(0.5 * i)) });
+    expect(tableEncoding(few, { target: "y", manyCategories: "effects" }).inputs).toHaveLength(3);
+    expect(tableEncoding(table, { target: "y" }).inputs).toHaveLength(32);
+  });
+
+  test("that do not belong to the column are refused, from files too", () => {
+    const open = encoding();
+    const bring = (own: object) => () => open.withEffects({ c: { ...effects, ...own } });
+    expect(bring({ values: [1] })).toThrow(/expected 300 numbers in values/);
+    expect(bring({ open: levels.map(() => 2) })).toThrow(/from 0 to 1/);
+    expect(bring({ deviations: [-1] })).toThrow(/at least 0/);
+    expect(bring({ deviations: [1, 1], values: [...effects.values, ...effects.values] })).toThrow(/on 1 outputs/);
+    expect(() => open.withEffects({ z: effects })).toThrow(OptionError);
+    const json = JSON.parse(JSON.stringify(open.withEffects({ c: effects })));
+    expect(json.version).toBe(5);
+    expect(readTableEncoding(JSON.stringify(json)).toJSON()).toEqual(json);
+    json.columns[0].effects.values.pop();
+    expect(() => readTableEncoding(JSON.stringify(json))).toThrow(/expected 300 numbers in values/);
+    delete json.columns[0].effects.values;
+    expect(() => readTableEncoding(JSON.stringify(json))).toThrow(/values/);
+    const before = JSON.parse(JSON.stringify(open.withEffects({ c: effects })));
+    before.version = 4;
+    expect(() => readTableEncoding(JSON.stringify(before))).toThrow(/unknown field "effects"/);
+  });
+});

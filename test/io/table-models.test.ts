@@ -188,7 +188,7 @@ describe("files", () => {
   });
 
   test.each([
-    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 5 }), "newer"],
+    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 6 }), "newer"],
     ["a field too many", (document: Record<string, unknown>) => ({ ...document, extra: 1 }), "malformed"],
     [
       "an approximation that its likelihood lacks",
@@ -217,4 +217,55 @@ describe("files", () => {
   test("other tensors are not ours", () => {
     expect(() => loadTableModel(writeSafetensors({ a: new NDArray(new Float64Array(2), [2]) }))).toThrow(FileError);
   });
+});
+
+describe.each(["binary", "classes"] as const)("a power of the probabilities of %s", (task) => {
+  test("raises them, divided by their sum, and is in the file", async () => {
+    const plain = await modelOf(task);
+    const model = tableModel({ ...plain, probabilityPower: 2.5 });
+    const [before, after] = [plain.predict(fresh), model.predict(fresh)];
+    const p = before.probabilities?.toArray() as number[][];
+    const raised = p
+      .map((row) => row.map((own) => own ** 2.5))
+      .map((row) => {
+        const sum = row.reduce((total, own) => total + own, 0);
+        return row.map((own) => own / sum);
+      });
+    raised.flat().forEach((own, i) => {
+      expect(after.probabilities?.data[i]).toBeCloseTo(own, 12);
+      expect(after.logProbabilities?.data[i]).toBeCloseTo(Math.log(own), 10);
+    });
+    expect(after.predicted).toEqual(before.predicted);
+    expect(after.epistemic).toEqual(before.epistemic);
+    const again = loadTableModel(saveTableModel(model));
+    expect(again.predict(fresh)).toEqual(after);
+    expect(again.probabilityPower).toBe(2.5);
+    // The bounds of draws go with them.
+    const [low, high] = [plain.probabilityBands(fresh), model.probabilityBands(fresh)];
+    if (task === "binary") {
+      low.lower.data.forEach((own, i) => {
+        expect(high.lower.data[i]).toBeCloseTo(own ** 2.5 / (own ** 2.5 + (1 - own) ** 2.5), 10);
+      });
+    }
+  });
+
+  test("of 1 is not in the file, so that readers of before read it", async () => {
+    const plain = await modelOf(task);
+    const formatOf = (model: TableModel) =>
+      JSON.parse(readSafetensors(saveTableModel(model)).metadata["table-model"] ?? "{}");
+    expect(formatOf(tableModel({ ...plain, probabilityPower: 1 }))).toEqual(formatOf(plain));
+    expect(formatOf(plain)).toMatchObject({ format: 2 });
+    expect(formatOf(tableModel({ ...plain, probabilityPower: 1.5 }))).toMatchObject({
+      format: 5,
+      probabilityPower: 1.5,
+    });
+  });
+});
+
+test("a power that is not above 0 is refused, and one of numbers", async () => {
+  const [classes, numbers] = [await modelOf("classes"), await modelOf("regression")];
+  for (const probabilityPower of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(() => tableModel({ ...classes, probabilityPower })).toThrow(/probabilityPower must be a number above 0/);
+  }
+  expect(() => tableModel({ ...numbers, probabilityPower: 2 })).toThrow(/no probabilityPower/);
 });

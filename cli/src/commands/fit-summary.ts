@@ -11,6 +11,7 @@ import {
   noiseByRow,
   noiseByRowText,
   noiseText,
+  powerText,
   scaleText,
   temperatureText,
   threeDigits,
@@ -89,6 +90,7 @@ export function summary(
   const [noise, byRow] = [noiseText(model), noiseByRow(model, heldOut)];
   const scale = scaleText(model) ?? familyText(model);
   const temperature = temperatureText(fit.temperature);
+  const power = powerText(model);
   return [
     line("task", `${task} of "${plain(target)}"${classes}${guess}`),
     ...(scale === undefined ? [] : [line("target", scale)]),
@@ -114,6 +116,7 @@ export function summary(
       `prior precision ${threeDigits(meanPrecision(fit.tuned))}${noise === undefined ? "" : `, noise ${noise}`}`,
     ),
     ...(temperature === undefined ? [] : [line("temperature", temperature)]),
+    ...(power === undefined ? [] : [line("power", power)]),
     ...(byRow === undefined ? [] : [line("noise", noiseByRowText(byRow))]),
     line("held out", fit.scheme),
     ...judgementLines(task, heldOut, findings, "this model"),

@@ -386,6 +386,7 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     ...(encoding.target.kind === "number" && { targetScale: encoding.target.scale }),
     dispersion: dispersionOf(model),
     temperature: fit.temperature,
+    ...(encoding.target.kind === "classes" && { probabilityPower: model.probabilityPower }),
     candidates: fit.candidates,
     metrics: heldOut.metrics,
     baseline: heldOut.baseline,

@@ -6,6 +6,7 @@ import {
   familyText,
   noiseOf,
   noiseText,
+  powerText,
   scaleText,
   taskOf,
   temperatureText,
@@ -50,6 +51,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
       noise: noiseOf(model),
       dispersion: dispersionOf(model),
       temperature: posterior.temperature,
+      ...(task === "classification" && { probabilityPower: model.probabilityPower }),
       ...notes,
     });
     return;
@@ -57,6 +59,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
   const classes = target.kind === "classes" ? `: ${target.classes.slice(0, 10).map(plain).join(", ")}` : "";
   const [noise, scale] = [noiseText(model), scaleText(model) ?? familyText(model)];
   const temperature = task === "classification" ? temperatureText(posterior.temperature) : undefined;
+  const power = powerText(model);
   const written = noise === undefined ? "" : `, noise ${noise}`;
   const inputs = encoding.inputs.slice(0, 12).map(plain).join(", ") + (encoding.inputs.length > 12 ? ", …" : "");
   const { heldOut } = notes;
@@ -75,6 +78,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
     line("posterior", `${posterior.structure} over ${posterior.size} weights, from ${posterior.examples} rows`),
     line("tuned", `prior precision ${threeDigits(posterior.priorPrecision.data[0])}${written}`),
     ...(temperature === undefined ? [] : [line("temperature", temperature)]),
+    ...(power === undefined ? [] : [line("power", power)]),
     ...(notes.program === undefined ? [] : [line("written by", plain(notes.program))]),
     ...(heldOut === undefined
       ? []

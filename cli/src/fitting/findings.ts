@@ -121,7 +121,7 @@ export function findingsOf(fit: TableFit): Finding[] {
 /** Columns of which many rows have a category without an input. */
 function restsOf({ model, rows }: TableFit) {
   return model.encoding.columns.flatMap((column) => {
-    if (column.kind !== "category" || !column.rest) return [];
+    if (column.kind !== "category" || !column.rest || column.effects !== undefined) return [];
     const at = rows.names.indexOf(column.name);
     const places = placesOf(column.categories);
     const missing = missingTest(model.encoding.rule, "texts");

@@ -265,6 +265,7 @@ function decide(table: Rows, columns: Table | TableColumns, settings: FitSetting
     kinds,
     missingTexts,
     usualMissing,
+    manyCategories: "effects",
     total,
     place,
     ...formats,

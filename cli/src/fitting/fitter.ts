@@ -7,6 +7,7 @@ import { cellsAt, type Numbers, numbersOf, partsOf, type Rows, rowsAt, tableOf, 
 import { randomSplit, type Split } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import type { Lanes } from "./lanes.ts";
+import { withLevelEffects } from "./level-effects.ts";
 import type { Prepared } from "./members.ts";
 import { onBestScale, type Scaling, scalingOf } from "./target-scales.ts";
 
@@ -70,7 +71,8 @@ export class Fitter {
     const numbers = this.#weighted(await inTurns(numbersOf(rows, encoding)), indices);
     await turn();
     const divide = (share: number, seed: number) => this.split.divide(indices, share, seed);
-    return { rows, encoding, numbers, divide };
+    const effects = await inTurns(withLevelEffects(rows, encoding, numbers));
+    return { rows, ...effects, divide };
   }
 
   /** What a model is judged by: rows that it has not seen. */

@@ -1,8 +1,8 @@
 // Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing.
 
-import { OptionError, type Posterior, type TableModel, ValueError } from "laplace-ts";
+import { OptionError, type Posterior, type TableModel, tableModel, ValueError } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
-import { take } from "../model/rows.ts";
+import { type Numbers, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { divisionOf, doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare, type Told } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
@@ -12,6 +12,7 @@ import type { Outcome } from "./jobs.ts";
 import { MANY_ROWS, MOST_CHOOSING } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
 import { hopeless, type Mix, mixOf } from "./portfolio.ts";
+import { lossesAt, powerOf, type SaidOfClasses, saidOfClasses } from "./probability-power.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
 import { RANDOM } from "./split-by.ts";
 
@@ -59,6 +60,17 @@ export function judge(judging: Judging): Promise<Judged> {
   return judging.single === undefined ? judgeByFolds(judging) : judgeByShare(judging, judging.single);
 }
 
+const ofClasses = ({ encoding }: TableModel) => encoding.target.kind === "classes";
+
+const withPower = (model: TableModel, probabilityPower: number | undefined): TableModel =>
+  probabilityPower === undefined ? model : tableModel({ ...model, probabilityPower });
+
+/** The losses of mixtures of classes with their powers. */
+function withPowers(rows: RowLosses, said: readonly SaidOfClasses[], powers: readonly number[]): RowLosses {
+  if (said.length === 0) return rows;
+  return { ...rows, mixture: said.flatMap((own, k) => Array.from(lossesAt(own, powers[k]))) };
+}
+
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 /** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
@@ -68,12 +80,12 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   if (rest.length < FEWEST_TRAINING) throw new OptionError("fit: the held-out share leaves too few rows to fit.");
   const stages = candidates.length + 2;
   const tried = await tryRest(judging, test, rest, stages);
-  const { mix, rows, evidences, course, rounds, unseen, validation, fold } = tried;
+  const { mix, rows, evidences, course, rounds, unseen, power, validation, fold } = tried;
   const known = { encoding: fold.model.encoding, relevance: tried.relevance };
   const prepared = await fitter.prepare(range(n));
   // What is told of the rows that were held out is found out while others fit all rows.
   const [kept, told] = await Promise.all([
-    fitMix(judging, mix, prepared, rounds, unseen, (share) =>
+    fitMix(judging, mix, prepared, rounds, { unseen, power }, (share) =>
       onProgress("fitting", (candidates.length + 1 + share) / stages),
     ),
     judging.tell([fold], known),
@@ -110,19 +122,23 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
   );
   const partial = await inTurns(modelOf(membersOf(mix, trials), prepared, approximation));
   const unseen = await inTurns(largestVariance(partial, validation));
+  const powerBy = async (model: TableModel, numbers: Numbers) =>
+    ofClasses(model) ? powerOf([await inTurns(saidOfClasses(model, numbers))]) : undefined;
   const rounds = trials.map((trial) => trial?.course.rounds);
-  const again = async (fits: readonly (readonly Outcome[])[]): Promise<Mix> => {
+  const again = async (fits: readonly (readonly Outcome[])[]) => {
     const rows = await fitter.numbers(choosing, prepared.encoding);
     const first = fits.map(([fit]) => fit);
+    const mixed = await mixBy(judging, prepared, first, rows);
+    const model = await inTurns(modelOf(membersOf(mixed, first), prepared, approximation));
     // What was tried is told by what all candidates were judged by.
-    return { ...(await mixBy(judging, prepared, first, rows)), losses: mix.losses };
+    return { mix: { ...mixed, losses: mix.losses }, power: await powerBy(model, rows) };
   };
   const judged = await fitMix(
     judging,
     mix,
     prepared,
     rounds,
-    unseen,
+    { unseen, power: await powerBy(partial, validation) },
     (share) => onProgress("fitting", (candidates.length + share) / stages),
     choosing.length > 0 ? again : undefined,
   );
@@ -132,9 +148,13 @@ async function tryRest(judging: Judging, test: readonly number[], rest: readonly
   const shown: (Float64Array[] | undefined)[][] = [];
   for (const trial of trials) shown.push([trial && (await lossesOf(trial, prepared, approximation, testNumbers))]);
   const count = choosing.length > 0 ? choosing.length : division.part.length;
+  const rows = rowLosses(shown, judging.scales, [mix], [test], [testNumbers.weights?.data]);
+  const said = ofClasses(partial) ? [await inTurns(saidOfClasses(partial, testNumbers))] : [];
+  const { power } = judged;
   return {
     mix: judged.mix,
-    rows: rowLosses(shown, judging.scales, [mix], [test], [testNumbers.weights?.data]),
+    power,
+    rows: withPowers(rows, said, power === undefined ? [] : [power]),
     evidences: trials.map((trial) => trial?.evidence),
     rounds,
     unseen,
@@ -205,39 +225,47 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   );
   const mixes: Mix[] = [];
   const judgedFolds = async () => {
-    const [models, unseen]: [TableModel[], number[]] = [[], []];
+    const [models, unseen, said]: [TableModel[], number[], SaidOfClasses[]] = [[], [], []];
     for (const [k, test] of dealt.entries()) {
       const others = count > 1 ? mixOf(losses, scales, { without: k, families, together, weights }) : mix;
       mixes.push(others);
       const trials = outcomes.map((all) => all[k]);
       const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
       models.push(model);
-      unseen.push(await inTurns(largestVariance(model, await fitter.numbers(test, model.encoding))));
+      const numbers = await fitter.numbers(test, model.encoding);
+      unseen.push(await inTurns(largestVariance(model, numbers)));
+      if (ofClasses(model)) said.push(await inTurns(saidOfClasses(model, numbers)));
       await turn();
     }
-    return { models, unseen };
+    // The rows of a fold have no say in its own power.
+    const powers = said.map((_, k) => powerOf(count > 1 ? said.filter((__, j) => j !== k) : said));
+    return { models, unseen, said, powers };
   };
   const judgingFolds = judgedFolds();
   const telling = async () => {
-    const { models, unseen } = await judgingFolds;
+    const { models, unseen, powers } = await judgingFolds;
     const folds: Fold[] = [];
     for (const [k, test] of dealt.entries()) {
       const others = Math.max(0, ...unseen.filter((_, j) => j !== k));
-      const model = await inTurns(withFar(models[k], prepared[k], others));
+      const model = await inTurns(withFar(withPower(models[k], powers[k]), prepared[k], others));
       folds.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
     }
     return { folds, told: await judging.tell(folds, { encoding: prepared[0].encoding, relevance }) };
   };
-  const largest = judgingFolds.then(({ unseen }) => Math.max(...unseen));
+  const later = judgingFolds.then(({ unseen, said }) => ({
+    unseen: Math.max(...unseen),
+    power: said.length > 0 ? powerOf(said) : undefined,
+  }));
   // Who waits for it comes later.
-  largest.catch(() => {});
+  later.catch(() => {});
   // What is told of the folds is found out while others fit all rows.
   const [kept, { folds, told }] = await Promise.all([
-    fitMix(judging, mix, prepared[count], undefined, largest, (share) =>
+    fitMix(judging, mix, prepared[count], undefined, later, (share) =>
       onProgress("all rows", (count + 2 * share) / stages),
     ),
     telling(),
   ]);
+  const { said, powers } = await judgingFolds;
   const unseenBy = async (k: number): Promise<Unseen> => {
     const own = outcomes.map((all) => all[k]);
     const at = (share: number) =>
@@ -250,7 +278,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   return {
     told,
     mix,
-    rows: rowLosses(losses, scales, mixes, dealt, weights),
+    rows: withPowers(rowLosses(losses, scales, mixes, dealt, weights), said, powers),
     evidences: outcomes.map((all) => meanEvidence(all, count)),
     kept,
     folds,
@@ -270,16 +298,24 @@ function meanEvidence(outcomes: readonly (Outcome | undefined)[], count: number)
 const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
 
+/** What rows that were not seen say of a mixture. */
+interface Known {
+  /** The largest variance of the function at rows that were not seen. */
+  readonly unseen: number;
+  /** Of probabilities of classes. */
+  readonly power: number | undefined;
+}
+
 /** Fits every candidate that has a weight to rows, from several seeds. @param again weighs the fits anew (default: weights are as they were) */
 async function fitMix(
   judging: Judging,
   given: Mix,
   prepared: Prepared,
   rounds: readonly (number | undefined)[] | undefined,
-  unseen: number | Promise<number>,
+  known: Known | Promise<Known>,
   onShare: (share: number) => void,
-  again?: (fits: readonly (readonly Outcome[])[]) => Promise<Mix>,
-): Promise<Kept & { readonly mix: Mix }> {
+  again?: (fits: readonly (readonly Outcome[])[]) => Promise<{ readonly mix: Mix; readonly power: number | undefined }>,
+): Promise<Kept & { readonly mix: Mix; readonly power: number | undefined }> {
   const { candidates, approximation, seed } = judging;
   const jobs = candidates.flatMap(({ recipe, seeds }, c) =>
     given.weights[c] > 0
@@ -305,7 +341,7 @@ async function fitMix(
       "fit: no candidate can be fitted: rows or columns repeat each other, so that the curvature is singular.",
     );
   }
-  const mix = (await again?.(fits)) ?? given;
+  const { mix, power } = (await again?.(fits)) ?? { mix: given, power: (await known).power };
   const { weights, scales } = mix;
   const members: Member[] = [];
   for (const [j, { c, share }] of jobs.entries()) {
@@ -315,14 +351,14 @@ async function fitMix(
   }
   const there = weights.map((weight, c) => (fits[c].length > 0 ? weight : 0));
   const heaviest = there.indexOf(Math.max(...there));
-  const mixed = await inTurns(modelOf(members, prepared, approximation));
-  const model = await inTurns(withFar(mixed, prepared, await unseen));
+  const mixed = withPower(await inTurns(modelOf(members, prepared, approximation)), power);
+  const model = await inTurns(withFar(mixed, prepared, (await known).unseen));
   const [{ course, posterior: tuned }] = fits[heaviest];
   const relevance = saidOf(
     weights,
     fits.map(([first]) => first),
   );
-  return { model, prepared, heaviest, course, tuned, relevance, mix };
+  return { model, prepared, heaviest, course, tuned, relevance, mix, power };
 }
 
 /** The relevance of inputs that the heaviest candidate says which knows it, in parts of the largest. */

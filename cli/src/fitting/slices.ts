@@ -4,6 +4,7 @@ import {
   type ColumnEncoding,
   cellText,
   dayText,
+  type LevelEffects,
   missingTest,
   normalQuantile,
   placesOf,
@@ -65,9 +66,19 @@ function textOf(column: Column, value: number | string): string {
 }
 
 function positionsOf(column: Column): (number | string)[] {
-  if (column.kind === "category") return [...column.categories];
+  if (column.kind === "category")
+    return column.effects === undefined ? [...column.categories] : someLevels(column.effects, column.categories);
   const { low, high } = column;
   return Array.from({ length: POSITIONS }, (_, i) => low + ((high - low) * i) / (POSITIONS - 1));
+}
+
+/** Some of many categories, evenly along their first effect. */
+function someLevels({ values, deviations }: LevelEffects, categories: readonly string[]): string[] {
+  const order = categories
+    .map((_, i) => i)
+    .sort((a, b) => values[a * deviations.length] - values[b * deviations.length]);
+  const count = Math.min(POSITIONS, order.length);
+  return Array.from({ length: count }, (_, k) => categories[order[Math.floor(((k + 0.5) * order.length) / count)]]);
 }
 
 /** The class that is shown: the second of two, otherwise the most frequent. */
@@ -139,9 +150,11 @@ function pointsOf({ training, trainingNumbers, model }: TableFit, column: Column
   const { target } = encoding;
   const positionOf = positionReader(column, encoding);
   const some = Array.from({ length: Math.ceil(training.rows.length / step) }, (_, k) => k * step);
+  const shownAlone =
+    column.kind === "category" && column.effects !== undefined ? new Set(positionsOf(column)) : undefined;
   return some.flatMap((i) => {
     const x = positionOf(training.rows[i][at]);
-    if (x === undefined) return [];
+    if (x === undefined || (shownAlone !== undefined && !shownAlone.has(String(x)))) return [];
     const value = trainingNumbers.y.data[i];
     if (target.kind === "number") return [{ x, y: encoding.ofTarget(value) }];
     return [{ x, y: Number(value === shown), ...(target.classes.length > 2 && { label: value }) }];

@@ -1,8 +1,17 @@
 // What the report shows of a fit, in the units of the table.
 
 import { inputNames, NDArray, normalQuantile, reliabilityCurve, type TableModel, version } from "laplace-ts";
+import { effectsText } from "../model/level-texts.ts";
 import { calibrationOf } from "../model/metrics.ts";
-import { familyText, noiseByRow, noiseByRowText, noiseOf, scaleText, temperatureText } from "../model/noise.ts";
+import {
+  familyText,
+  noiseByRow,
+  noiseByRowText,
+  noiseOf,
+  powerText,
+  scaleText,
+  temperatureText,
+} from "../model/noise.ts";
 import type { ColumnNote, Finding, ReliabilityBin, ReportData } from "../model/report-data.ts";
 import { relevanceOf } from "./columns.ts";
 import { checkedOf } from "./findings.ts";
@@ -29,6 +38,7 @@ export async function reportData(
   const targetScale = scaleText(model) ?? familyText(model);
   const byRow = noiseByRow(model, heldOut);
   const temperature = temperatureText(fit.temperature);
+  const power = powerText(model);
   return {
     data,
     target: target.name,
@@ -48,6 +58,7 @@ export async function reportData(
     priorPrecision,
     ...(noise !== undefined && { noise }),
     ...(temperature !== undefined && { temperature }),
+    ...(power !== undefined && { power }),
     ...(byRow !== undefined && { noiseByRow: noiseByRowText(byRow) }),
     ...(targetScale !== undefined && { targetScale }),
     metrics,
@@ -87,12 +98,13 @@ function columnNotes({ encoding }: TableModel, fit: TableFit): ColumnNote[] {
     const missing = absent.get(name) ?? 0;
     const own = relevance.get(name);
     const matters = importance.get(name);
+    const effects = column.kind === "category" ? effectsText(column, encoding) : undefined;
     return {
       name,
       kind,
       inputs: inputNames(column).length,
       missing,
-      note: noteOf(column) + (formats.get(name) ?? ""),
+      note: (effects ?? noteOf(column)) + (formats.get(name) ?? ""),
       ...(own !== undefined && { relevance: own }),
       ...(matters !== undefined && { importance: [matters.rise, matters.standardError] as const }),
     };

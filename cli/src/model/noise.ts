@@ -42,6 +42,12 @@ export function temperatureText(temperature: number): string | undefined {
   return `${threeDigits(temperature)}: the weights' variance is multiplied by it, since rows that were not seen are more probable so${temperature < SMALL ? "; what is left of it still grows away from the data" : ""}`;
 }
 
+/** The power of a classifier's probabilities in words; undefined where it is 1. */
+export function powerText({ probabilityPower: power }: TableModel): string | undefined {
+  if (power === 1) return undefined;
+  return `${threeDigits(power)}: the mixture's probabilities are raised to it, since rows that were not seen are more probable so`;
+}
+
 /** The noise in words: a deviation, or of a logarithm the factor that one makes; undefined for classes. */
 export function noiseText(model: TableModel): string | undefined {
   const { encoding, posterior } = model;

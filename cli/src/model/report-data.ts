@@ -165,6 +165,8 @@ export interface ReportData {
   readonly noise?: number;
   /** Classification: the temperature of the weights in words, where it is not 1. */
   readonly temperature?: string;
+  /** Classification: the power of probabilities in words, where it is not 1. */
+  readonly power?: string;
   /** Regression: how the noise depends on the row, in words, where it does. */
   readonly noiseByRow?: string;
   /** Regression: the scale on which the target was learned, in words, where it is not its own; of counts their family. */

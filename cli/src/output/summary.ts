@@ -2,6 +2,7 @@
 
 import type { TableModel } from "laplace-ts";
 import { guaranteeText, heldLess, shareText } from "../model/guarantee-text.ts";
+import { effectsText } from "../model/level-texts.ts";
 import type { Metrics } from "../model/metrics.ts";
 import { threeDigits } from "../model/noise.ts";
 import type { Finding, GuaranteeReport } from "../model/report-data.ts";
@@ -111,8 +112,13 @@ export function columnLines({ encoding }: TableModel): string[] {
   );
   const shown = ignored.slice(0, IGNORED);
   const rest = ignored.length - shown.length;
+  const many = encoding.columns.flatMap((column) => {
+    const text = column.kind === "category" ? effectsText(column, encoding) : undefined;
+    return text === undefined ? [] : [`  ${plain(column.name)}: ${text}`];
+  });
   return [
     line("columns", `${kinds.join(", ")} → ${encoding.inputs.length} inputs`),
+    ...many.slice(0, IGNORED),
     ...shown,
     ...(rest > 0 ? [`  and ${rest} more ignored`] : []),
   ];

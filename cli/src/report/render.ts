@@ -216,6 +216,7 @@ function making(data: ReportData): Html {
     ["Posterior", html`${data.structure}: ${data.structureReason}`],
     ["Prior precision", number(data.priorPrecision)],
     ...(data.temperature === undefined ? [] : [["Temperature", data.temperature] as const]),
+    ...(data.power === undefined ? [] : [["Power", data.power] as const]),
     ...(data.noiseByRow === undefined ? [] : [["Noise by row", `It ${data.noiseByRow}`] as const]),
     ...(data.targetScale === undefined ? [] : [["Target", data.targetScale] as const]),
     ...(data.noise === undefined
