@@ -105,14 +105,14 @@ async function everyPage(folder, due) {
   other.close();
 }
 
-/** A pool of workers in a page gives the bits of its one thread, and those of a page that is isolated. @param folder what is served */
+/** A pool of workers in a page gives the bits of its one thread, also where its workers are killed, and those of a page that is isolated. @param folder what is served */
 export async function poolsIn(folder, page, library = "/node_modules/laplace-ts") {
   writeFileSync(join(folder, `${page}.html`), html("./pool.js", own(library)));
   const isolated = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
   const answers = [];
   for (const headers of [{}, isolated]) {
     const server = await serve(folder, { headers });
-    answers.push(await answerOf(`${server.address}/${page}.html`, 240));
+    answers.push(await answerOf(`${server.address}/${page}.html`, 480));
     server.close();
   }
   expect("A page's pool has the bits of its one thread", answers[0].startsWith("2 workers: "), answers[0]);

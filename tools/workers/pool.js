@@ -1,5 +1,5 @@
 // A fit, predictions and scores on this thread and by a pool of two workers, and fits of every structure by pools of 1, 2, 3 and 8:
-// whether they are the same bits, and which.
+// whether they are the same bits, and which; and each phase of long work, with workers that are killed.
 import {
   chain,
   dense,
@@ -12,13 +12,7 @@ import {
   solver,
   workers,
 } from "laplace-ts";
-
-/** The sum of all bytes, each by its place (FNV-1a). */
-function hash(bytes) {
-  let sum = 0x811c9dc5;
-  for (const byte of bytes) sum = Math.imul(sum ^ byte, 0x01000193) >>> 0;
-  return sum.toString(16);
-}
+import { hash, killedInEach } from "./phases.js";
 
 const y = Array.from({ length: 16384 }, (_, i) => i % 3);
 
@@ -89,7 +83,7 @@ export async function askPool(make) {
   pool.close();
   const [alone, shared] = found.map((one) => one.join(" "));
   if (alone !== shared) throw new Error(`By workers it is ${shared} instead of ${alone}.`);
-  return `${made} workers: ${alone} ${await everyStructure(make)}`;
+  return `${made} workers: ${alone} ${await everyStructure(make)} ${await killedInEach(workers, make)}`;
 }
 
 if ("document" in globalThis) {
