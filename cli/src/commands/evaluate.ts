@@ -125,6 +125,7 @@ async function run(modelPath: string, data: readonly string[], options: Options)
       ...(counted !== undefined && { weight: notesOf(model).weight?.column }),
       metrics,
       baseline,
+      candidates: notesOf(model).candidates,
       ...(guaranteed !== undefined && { guarantee: { level: LEVEL, ...guaranteed } }),
     });
     return;

@@ -18,6 +18,7 @@ import { type FitSettings, fitTable, type TableFit } from "../fitting/fit.ts";
 import { formatNotes } from "../fitting/formats.ts";
 import { lanesOf } from "../fitting/lanes.ts";
 import { activations } from "../fitting/network.ts";
+import { writtenCandidates } from "../fitting/said.ts";
 import { meanPrecision, reportData } from "../fitting/to-report.ts";
 import { dispersionOf, noiseByRow, noiseOf } from "../model/noise.ts";
 import { checkOutputs, placeOf } from "../output/place.ts";
@@ -387,7 +388,8 @@ function jsonOf(fit: TableFit, more: Circumstances & { data: string; seed: numbe
     dispersion: dispersionOf(model),
     temperature: fit.temperature,
     ...(encoding.target.kind === "classes" && { probabilityPower: model.probabilityPower }),
-    candidates: fit.candidates,
+    candidates: writtenCandidates(fit.candidates),
+    portfolio: fit.portfolio,
     metrics: heldOut.metrics,
     baseline: heldOut.baseline,
     guarantee: fit.guarantee,

@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { FileError, type Json, loadTableModel, type TableModel, type TableModelParts, tableModel } from "laplace-ts";
 import type { Baseline, Metrics } from "../model/metrics.ts";
+import type { WrittenCandidate } from "../model/report-data.ts";
 import type { WeightColumn } from "../model/weight-cells.ts";
 import { formatOptions, type Reading, type TableOptions } from "./options.ts";
 import { fieldsOf, isFormat, readingOf, type TrainedPosterior, trainedPosterior } from "./trained-posterior.ts";
@@ -60,6 +61,8 @@ export interface Notes {
   readonly network?: string;
   /** What predicts together, in words. */
   readonly mixture?: string;
+  /** What was tried, by rows that were held out, the best first. */
+  readonly candidates?: readonly WrittenCandidate[];
   readonly structureReason?: string;
   readonly heldOut?: {
     readonly rows: number;
@@ -97,6 +100,7 @@ export function notesOf({ notes, encoding }: TableModel): Notes {
       program: text(own.program),
       network: text(own.network),
       mixture: text(own.mixture),
+      candidates: candidatesOf(own.candidates),
       structureReason: text(own.structureReason),
       heldOut,
       baseline,
@@ -111,6 +115,26 @@ function metricsOf(value: Json | undefined): Metrics | undefined {
   if (entries.length === 0) return undefined;
   const numbers = entries.flatMap(([name, one]) => (typeof one === "number" ? [[name, one] as const] : []));
   return numbers.length === entries.length ? Object.fromEntries(numbers) : undefined;
+}
+
+function candidatesOf(value: Json | undefined): WrittenCandidate[] | undefined {
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  const known = value.flatMap((one): WrittenCandidate[] => {
+    const { name, negativeLogLikelihood: loss = null, weight, members, standardError, evidence } = fieldsOf(one);
+    if (typeof name !== "string" || typeof weight !== "number" || typeof members !== "number") return [];
+    if (loss !== null && typeof loss !== "number") return [];
+    return [
+      {
+        name,
+        negativeLogLikelihood: loss,
+        weight,
+        members,
+        ...(typeof standardError === "number" && { standardError }),
+        ...(typeof evidence === "number" && { evidence }),
+      },
+    ];
+  });
+  return known.length === value.length ? known : undefined;
 }
 
 function weightOf({ column, format }: ReturnType<typeof fieldsOf>): WeightColumn | undefined {

@@ -29,7 +29,7 @@ import { type CellNotes, cellNotes } from "../model/cell-notes.ts";
 import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
-import type { GuaranteeReport, PortfolioReport } from "../model/report-data.ts";
+import type { GuaranteeReport, PortfolioReport, WrittenCandidate } from "../model/report-data.ts";
 import { cellsAt, columnAt, type Numbers, type Rows, rowsAt, tableOf } from "../model/rows.ts";
 import type { WeightColumn } from "../model/weight-cells.ts";
 import { inTurns, turn } from "../turn.ts";
@@ -48,7 +48,7 @@ import { MANY_ROWS, MOST_HELD_OUT, someOf } from "./many-rows.ts";
 import { type Activation, learningOf } from "./network.ts";
 import type { Course } from "./recipe.ts";
 import { weightedRows, weightText } from "./row-weights.ts";
-import { portfolioOf, type TriedCandidate, triedOf } from "./said.ts";
+import { portfolioOf, type TriedCandidate, triedOf, writtenCandidates } from "./said.ts";
 import { scalesOf } from "./scales.ts";
 import { type SplitBy, splitOf } from "./split-by.ts";
 
@@ -231,7 +231,13 @@ export async function fitTable(
     trainingNumbers: prepared.numbers,
     guarantee: guaranteed?.report,
     ...(weight !== undefined && weights !== undefined && { weights: weightText(weight.column, weights, counted.none) }),
-    model: withNotes(whole, judged.folds.length, heldOut, { ...shared, weight, mixture: mixtureText(tried) }, baseline),
+    model: withNotes(
+      whole,
+      judged.folds.length,
+      heldOut,
+      { ...shared, weight, mixture: mixtureText(tried), candidates: writtenCandidates(tried) },
+      baseline,
+    ),
     heldOut,
     temperature: task === "classification" ? mix.scales[kept.heaviest] : 1,
     candidates: tried,
@@ -354,6 +360,7 @@ function withNotes(
   heldOut: HeldOutRows,
   about: Pick<TableFit, "task" | "network" | "structureReason" | "dropped"> & {
     readonly mixture: string;
+    readonly candidates: readonly WrittenCandidate[];
     readonly weight: WeightColumn | undefined;
   },
   baseline: Baseline,

@@ -2,7 +2,7 @@
 
 import type { TableEncoding } from "laplace-ts";
 import type { HeldOutRows } from "../model/held-out.ts";
-import type { CandidateReport, PortfolioReport } from "../model/report-data.ts";
+import type { CandidateReport, PortfolioReport, WrittenCandidate } from "../model/report-data.ts";
 import { gainOf, longerOf, overLinearOf, partsOfGain, stepsOf, widerOf } from "./gains.ts";
 import type { Judged } from "./judge.ts";
 import type { Candidate } from "./portfolio.ts";
@@ -33,6 +33,13 @@ export function triedOf(candidates: readonly Candidate[], { mix, rows, evidences
     })
     .sort((a, b) => a.negativeLogLikelihood - b.negativeLogLikelihood);
 }
+
+/** Candidates as JSON: what was given up has no density. */
+export const writtenCandidates = (tried: readonly TriedCandidate[]): WrittenCandidate[] =>
+  tried.map(({ negativeLogLikelihood, ...rest }) => ({
+    ...rest,
+    negativeLogLikelihood: Number.isFinite(negativeLogLikelihood) ? negativeLogLikelihood : null,
+  }));
 
 /** What held-out rows say of the portfolio. */
 export function portfolioOf(

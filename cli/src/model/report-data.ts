@@ -117,6 +117,14 @@ export interface CandidateReport {
   readonly evidence?: number;
 }
 
+/** A candidate in JSON and in a model's file. */
+export interface WrittenCandidate extends Omit<CandidateReport, "negativeLogLikelihood"> {
+  /** Mean −log p of held-out rows; null where it was given up. */
+  readonly negativeLogLikelihood: number | null;
+  /** Its posteriors in the mixture. */
+  readonly members: number;
+}
+
 /** What held-out rows say of the portfolio. */
 export interface PortfolioReport {
   readonly steps: readonly GainStep[];
