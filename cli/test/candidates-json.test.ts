@@ -41,7 +41,7 @@ test("the fit says of each candidate its density, evidence and weight, and what 
   for (const { weight, members } of candidates) expect(members > 0).toBe(weight > 0);
   const evidences = candidates.flatMap(({ evidence }) => (evidence === undefined ? [] : [evidence]));
   expect(Math.max(...evidences)).toBe(0);
-  // A sine is no line.
+  // A line does not follow a sine.
   expect(portfolio.overLinear.gain).toBeGreaterThan(0.3);
   expect(portfolio.steps.at(-1)).toMatchObject({ name: "the mixture of all" });
 });
