@@ -2,7 +2,7 @@
 // table they add up, exactly, to those of all, so that whoever reads the parts need not see the others; and they say what
 // `tableEncoding` asks of a table.
 
-import { ValueError } from "../errors.ts";
+import { ValueError, valueText } from "../errors.ts";
 import { cellsBy, checkTable, rowCount, type Table, type TableColumns } from "./table.ts";
 
 /** The different cells of a column, in the order in which they first come. */
@@ -44,6 +44,14 @@ function checkMost(different: number): void {
   );
 }
 
+/** @throws ValueError for what is not of `countTable` or `addCountedTables` */
+function checkCounted(where: string, table: CountedTable): void {
+  const { names, columns, length } = Object(table) as CountedTable;
+  const are = Array.isArray(names) && Array.isArray(columns) && columns.length === names.length;
+  if (are && Number.isSafeInteger(length) && columns.every((one) => Array.isArray(one?.texts))) return;
+  throw new ValueError(`${where}: expected what countTable gives, got ${valueText(table)}.`);
+}
+
 function counted(cells: readonly string[]): CountedColumn {
   const places = new Map<string, number>();
   const [texts, counts, firsts]: [string[], number[], number[]] = [[], [], []];
@@ -67,6 +75,8 @@ function counted(cells: readonly string[]): CountedColumn {
  * are added. @throws ValueError for tables of other columns, or more than 2^24 different cells
  */
 export function addCountedTables(left: CountedTable, right: CountedTable): CountedTable {
+  checkCounted("addCountedTables", left);
+  checkCounted("addCountedTables", right);
   if (left.names.length !== right.names.length || left.names.some((name, i) => name !== right.names[i])) {
     throw new ValueError(
       `addCountedTables: expected the same columns, got ${left.names.join(", ")} and ${right.names.join(", ")}.`,
@@ -99,8 +109,11 @@ function added(left: CountedColumn, right: CountedColumn, before: number): Count
 /**
  * The columns that `tableEncoding` takes: what is decided of them is what is decided of the table itself, to the bit. Cells that are
  * alike come together, where the first of them came. Memory: the cells of one column at a time.
+ * @throws ValueError for what is not counts of a table
  */
-export function columnsOfCounts({ names, length, columns }: CountedTable): TableColumns {
+export function columnsOfCounts(table: CountedTable): TableColumns {
+  checkCounted("columnsOfCounts", table);
+  const { names, length, columns } = table;
   return {
     names,
     length,

@@ -169,5 +169,10 @@ test("an error names the first row that has what is wrong", () => {
 
 test("tables of other columns do not add", () => {
   const [one, other] = [["a"], ["b"]].map((names) => countTable({ names, rows: [["1"]] }));
+  for (const nonsense of [undefined, null, 1, "a", {}, { names: ["a"], columns: [], length: 1 }] as unknown[]) {
+    const text = "expected what countTable gives, got ";
+    expect(() => addCountedTables(one, nonsense as CountedTable)).toThrow(`addCountedTables: ${text}`);
+    expect(() => columnsOfCounts(nonsense as CountedTable)).toThrow(`columnsOfCounts: ${text}`);
+  }
   expect(() => addCountedTables(one, other)).toThrow("addCountedTables: expected the same columns, got a and b.");
 });

@@ -24,8 +24,8 @@ export interface FitInPlace extends ElsewhereSettings {
 
 /** A table that workers count. */
 export interface CountedInPlace {
-  /** Its rows, where this process cannot open it by its path. */
-  readonly stream: TableStream | undefined;
+  /** Its rows, whose bytes are held against the digests by which workers read them. */
+  readonly stream: TableStream;
   /**
    * The columns of some rows of it, by what workers count.
    * @param table all that was read of it @param sampled by which seed, and how many at most, where it is a sample
@@ -58,8 +58,7 @@ export async function fitInPlace(
         ? "--on-error skip leaves rows out of it"
         : undefined;
   const opened = why ?? (await openPlaced(address as string, on, reading));
-  if (typeof opened !== "string")
-    return countedIn(opened, bucket !== undefined ? await rowsOf(opened, reading) : undefined, on);
+  if (typeof opened !== "string") return countedIn(opened, await rowsOf(opened, reading), on);
   if (options.inPlace || bucket !== undefined) {
     throw new UsageError(`the data are not read in place by workers: ${opened}.`);
   }
@@ -69,7 +68,7 @@ export async function fitInPlace(
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 2 ** 20;
 
-/** The rows of a table in a bucket. @throws TableError; StoreError */
+/** The rows of a table. @throws TableError; StoreError */
 function rowsOf({ placed: { table, object } }: TablePieces, reading: ReadOptions): Promise<TableStream> {
   const { size } = object.identity;
   if (table.format === "parquet")
@@ -83,11 +82,7 @@ function rowsOf({ placed: { table, object } }: TablePieces, reading: ReadOptions
   return openCsv(decoded(chunks()), reading);
 }
 
-function countedIn(
-  { placed, file, pieces }: TablePieces,
-  stream: TableStream | undefined,
-  on: Executor,
-): CountedInPlace {
+function countedIn({ placed, file, pieces }: TablePieces, stream: TableStream, on: Executor): CountedInPlace {
   const common = { placed, file, settings: null };
   const count = async (jobs: readonly PieceJob[]): Promise<CountedPieces | undefined> => {
     const tree = new Tree(addPieces);
@@ -100,18 +95,22 @@ function countedIn(
       const { total, lines } = table;
       const places = lines.length === total ? undefined : sampledPlaces(total, most ?? total, seed);
       // Rows are known by their lines: each ends in one of its own.
-      const known = new Map(lines.map((line, i) => [line, places?.[i] ?? i]));
+      const ordered = lines.every((line, i) => i === 0 || line > lines[i - 1]);
       let counting: Promise<CountedPieces | undefined> | undefined;
       return async (rows) => {
         counting ??= count(pieces.map((piece) => ({ piece })));
         const all = await counting;
-        if (all?.cells.length !== total || known.size !== lines.length) {
+        if (all?.cells.length !== total || !ordered) {
           throw new TableError(
             `workers find ${all?.cells.length ?? 0} rows in the table, and this process ${total}: are there quotes or ends of lines that others would read otherwise? Give a copy that is not in the store, and no --in-place.`,
           );
         }
         if (rows.lines.length === total) return columnsOfCounts(all.cells);
-        const own = rows.lines.map((line) => known.get(line) ?? total);
+        let at = 0;
+        const own = rows.lines.map((line) => {
+          while (lines[at] < line) at++;
+          return places?.[at] ?? at;
+        });
         const some = await count(jobsOfPlaces(pieces, own, all.rows));
         return columnsOfCounts(some?.cells ?? all.cells);
       };

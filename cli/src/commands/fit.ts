@@ -252,6 +252,7 @@ async function readAndFit(
   };
   const reading = readOptions(options);
   const skip = options.onError === "skip" ? onSkip : undefined;
+  if (machines) progress.show(() => "looking at the table where workers see it");
   const placed =
     machines && (await (await import("./fit-in-place.ts")).fitInPlace(data, options, machines.on, reading));
   const stream = placed?.stream ?? (await openTable(data, { ...reading, onSkip: skip }));

@@ -30,20 +30,19 @@ export function jobsCommand(): Command {
 async function run({ queue, store, every, mixBuilds, json }: Options): Promise<void> {
   const { openStore, Watch } = await clusterPackage("laplace jobs");
   const watch = new Watch("jobs", queue, openStore("jobs", store), mixBuilds);
-  /** Examples that were done at the first look, and when that was. */
-  const first = new Map<string, { readonly at: number; readonly done: number }>();
+  /** What was done at the first look, and when that was. */
+  const first = new Map<string, { readonly at: number; readonly was: FitNow }>();
   try {
     for (let again = false; ; again = true) {
       const now = await watch.now();
       const at = performance.now();
-      for (const { fit, examplesDone } of now.fits) {
-        if (!first.has(fit)) first.set(fit, { at, done: examplesDone });
-      }
-      const rateOf = ({ fit, examplesDone }: FitNow) => {
-        const before = first.get(fit);
-        return before === undefined || at <= before.at ? 0 : (1000 * (examplesDone - before.done)) / (at - before.at);
+      for (const one of now.fits) if (!first.has(one.fit)) first.set(one.fit, { at, was: one });
+      const rateOf: RateOf = (one, what) => {
+        const before = first.get(one.fit);
+        return before === undefined || at <= before.at ? 0 : (1000 * (one[what] - before.was[what])) / (at - before.at);
       };
-      if (json) printJson({ ...now, fits: now.fits.map((one) => ({ ...one, examplesPerSecond: rateOf(one) })) });
+      const ratedBy = (one: FitNow) => ({ ...one, examplesPerSecond: rateOf(one, "examplesDone") });
+      if (json) printJson({ ...now, fits: now.fits.map(ratedBy) });
       else process.stdout.write(`${again && process.stdout.isTTY ? "\x1b[H\x1b[J" : ""}${tableOf(now, rateOf)}\n`);
       if (every === undefined) return;
       await wait(1000 * every);
@@ -53,11 +52,16 @@ async function run({ queue, store, every, mixBuilds, json }: Options): Promise<v
   }
 }
 
+/** How many examples, or shards, of a fit are done in a second; 0 where it is not known. */
+type RateOf = (fit: FitNow, what: "examplesDone" | "done") => number;
+
 /** What there is, as a table. */
-function tableOf({ workers, fits }: ClusterNow, rateOf: (fit: FitNow) => number): string {
+export function tableOf({ workers, fits }: ClusterNow, rateOf: RateOf): string {
   const rows = fits.map((one) => {
-    const rate = rateOf(one);
-    const left = one.examples - one.examplesDone;
+    const rate = rateOf(one, "examplesDone");
+    // Work on data before a fit, such as counts of cells, has shards without examples.
+    const seconds =
+      one.examples > 0 ? (one.examples - one.examplesDone) / rate : (one.shards - one.done) / rateOf(one, "done");
     return [
       one.fit.slice(0, 8),
       `${one.done.toLocaleString("en")} of ${one.shards.toLocaleString("en")}`,
@@ -65,7 +69,7 @@ function tableOf({ workers, fits }: ClusterNow, rateOf: (fit: FitNow) => number)
       `${one.waiting}`,
       `${one.failed.length}`,
       rate > 0 ? `${Math.round(rate).toLocaleString("en")}/s` : "",
-      left === 0 ? "done" : rate > 0 ? timeText(left / rate) : "",
+      one.done >= one.shards ? "done" : Number.isFinite(seconds) ? timeText(seconds) : "",
     ];
   });
   const all = [["fit", "shards done", "active", "waiting", "failing", "examples", "left"], ...rows];
@@ -82,7 +86,9 @@ function tableOf({ workers, fits }: ClusterNow, rateOf: (fit: FitNow) => number)
     }),
   );
   const who =
-    workers.length === 0 ? "no worker listens" : `${workers.length} workers: ${workers.map(plain).join(", ")}`;
+    workers.length === 0
+      ? "no worker listens"
+      : `${workers.length === 1 ? "1 worker" : `${workers.length} workers`}: ${workers.map(plain).join(", ")}`;
   return [who, ...(fits.length === 0 ? ["no fits"] : lines), ...failures].join("\n");
 }
 

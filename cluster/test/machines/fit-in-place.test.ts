@@ -140,10 +140,11 @@ describe("the columns of a table that workers count", () => {
     bytes[2_000_000] ^= 1;
     writeFileSync(path, bytes);
     utimesSync(path, atime, mtime);
-    rmSync(at("parts", "fits"), { recursive: true });
-    // Digests are found anew, so what is read is what is there: another table, whose fit is another.
-    const other = await programs.laplace("fit", ...args, "--shard", "1/1", "-o", at("other.safetensors")).ended;
-    expect(other, other.stderr).toMatchObject({ code: 0 });
+    const other = await programs.laplace("merge", "fit", ...args, "-o", at("other.safetensors")).ended;
+    expect(other.code).toBe(1);
+    expect(other.stderr).toMatch(
+      /^error: The data .*rows\.csv are not those that the fit was begun with: other bytes/m,
+    );
   });
 
   test("that cannot be counted say so where that is asked for, and are decided here otherwise", async () => {
