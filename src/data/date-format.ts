@@ -20,6 +20,8 @@ export interface DateReading {
 const EVEN = 0.25;
 /** Fewer different days say nothing of their spacing. */
 const FEWEST_DAYS = 4;
+/** Where dates come again, fewer different ones may first come in order by chance. */
+const FEWEST_AGAIN = 7;
 
 const isDay = (days: number | undefined): days is number => days !== undefined;
 
@@ -83,7 +85,8 @@ function sequence(values: readonly number[]) {
   const dates = days.map((day) => new Date(day * SECONDS * 1000));
   // As dates first come: the same ones may come again for another place or person.
   const firsts = [...new Set(values)];
-  const follow = (sign: number) => firsts.every((value, i) => i === 0 || sign * (value - firsts[i - 1]) >= 0);
+  const enough = firsts.length === values.length || firsts.length >= FEWEST_AGAIN;
+  const follow = (sign: number) => enough && firsts.every((value, i) => i === 0 || sign * (value - firsts[i - 1]) >= 0);
   return {
     days: days.length,
     /** The mean distance of days, and its deviation over the mean. */

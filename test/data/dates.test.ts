@@ -107,6 +107,12 @@ describe("days and months", () => {
   const months = (write: (month: string, year: number) => string, count = 40) =>
     Array.from({ length: count }, (_, i) => write(String(1 + (i % 12)).padStart(2, "0"), 2001 + Math.floor(i / 12)));
 
+  /** Days in order, several times over. */
+  const again = (times: number) =>
+    Array.from({ length: times }, () => [
+      ...["03/01/12", "05/01/12", "02/02/12", "09/02/12", "01/03/12", "11/03/12", "05/04/12", "12/04/12"],
+    ]).flat();
+
   test.each<[string, readonly string[], string, string]>([
     ["firsts of months, the day first", months((m, y) => `01/${m}/${y}`), "dmy", "sequence"],
     ["firsts of months, the month first", months((m, y) => `${m}/01/${y}`), "mdy", "sequence"],
@@ -114,6 +120,13 @@ describe("days and months", () => {
     ["a day of every third month", months((m, y) => `05/${m}/${y}`).filter((_, i) => i % 3 === 0), "dmy", "sequence"],
     ["some months, in no order", ["05/09/02", "05/02/01", "05/11/03", "05/03/01", "05/07/02"], "dmy", "sequence"],
     ["records in order", ["03/01/12", "05/01/12", "02/02/12", "09/02/12", "01/03/12"], "dmy", "sequence"],
+    ["records in order, again for each of three places", again(3), "dmy", "sequence"],
+    [
+      "a few days that come again, by chance in order at first",
+      ["03/01/12", "05/01/12", "02/06/12", "09/12/12", "05/01/12", "02/06/12", "03/01/12"],
+      "mdy",
+      "default",
+    ],
     ["one cell that settles it", ["01/02/2012", "03/02/2012", "25/02/2012"], "dmy", "cells"],
     ["one cell that settles it otherwise", ["01/02/2012", "03/02/2012", "02/25/2012"], "mdy", "cells"],
     ["points", ["01.02.2012", "03.02.2012"], "dmy", "cells"],
