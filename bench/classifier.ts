@@ -17,6 +17,7 @@ import {
   type TuningOptions,
   train,
 } from "../src/index.ts";
+import { now } from "./clock.ts";
 import type { Way } from "./compare.ts";
 import type { CurvatureJob, Torch } from "./peers/torch.ts";
 import { asynchronous, type LaplaceCase, quietFit } from "./units.ts";
@@ -186,9 +187,9 @@ export function classifier(setting: Classifier) {
               one.logMarginalLikelihood();
               fresh.push(one);
             }
-            const start = performance.now();
+            const start = now();
             for (let i = 0; i < repetitions; i++) tuned = fresh.pop()?.optimizePrior(tuning);
-            return (performance.now() - start) / 1000;
+            return (now() - start) / 1000;
           },
         };
         const result = "method" in tuning && { result: () => (tuned as Posterior).priorPrecision.data };

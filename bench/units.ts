@@ -2,6 +2,7 @@
 // data in the same round.
 
 import { type Data, type LaplaceOptions, laplace, type NDArray, type Network, type Posterior } from "../src/index.ts";
+import { now } from "./clock.ts";
 import { type Comparison, compare, type Measured, type Way } from "./compare.ts";
 import type { Torch, TorchJob } from "./peers/torch.ts";
 import { digits, time } from "./table.ts";
@@ -26,9 +27,9 @@ export function asynchronous(work: () => unknown, warmUp = 0.25): Way {
     name: "laplace-ts",
     warmUp,
     async run(repetitions) {
-      const start = performance.now();
+      const start = now();
       for (let i = 0; i < repetitions; i++) await work();
-      return (performance.now() - start) / 1000;
+      return (now() - start) / 1000;
     },
   };
 }
