@@ -21,7 +21,7 @@ const LEAST_TERMS = 16;
 type Kernel = (...values: readonly never[]) => unknown;
 
 /** What gives a value, and what asks nothing of memory. */
-const reading = /^(allFinite|cholesky|eigh|turnRow)/;
+const reading = /^(allFinite|cholesky|eigh.*|turnRow)$/;
 
 type Range = readonly [start: number, end: number];
 

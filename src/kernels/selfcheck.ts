@@ -188,12 +188,25 @@ const calls: Record<keyof AllKernels, readonly Call[]> = {
   ],
   eighBegin: [eighInPieces],
   eighNext: [eighInPieces],
+  eighKept: [(k, { out }) => k.fill(1, k.eighKept(N), out)],
+  eighKeep: [eighLater],
+  eighGoOn: [eighLater],
 };
 
 function eighInPieces(k: AllKernels, { definite, out, more }: Places, allocate: Memory["allocate"]): void {
   k.copyRows(1, N * N, definite, 0, more, 0, false);
   const work = allocate(k.eighWorkspace(N));
   k.eighBegin(N, more, out, work);
+  while (k.eighNext(N, more, out, work, true) === 0);
+  k.fill(N * N, 0, more);
+}
+
+function eighLater(k: AllKernels, { definite, out, more }: Places, allocate: Memory["allocate"]): void {
+  k.copyRows(1, N * N, definite, 0, more, 0, false);
+  const [work, kept] = [allocate(k.eighWorkspace(N)), allocate(k.eighKept(N))];
+  k.eigh(N, more, out, work, false);
+  k.eighKeep(N, kept, work);
+  k.eighGoOn(N, kept, work);
   while (k.eighNext(N, more, out, work, true) === 0);
   k.fill(N * N, 0, more);
 }

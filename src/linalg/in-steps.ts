@@ -52,18 +52,35 @@ export function checkOrder(n: number): void {
 
 /**
  * Decomposes the symmetric matrix [n, n] at `v` in place: eigenvalues, ascending, at `w`, and where they are asked for, vectors
- * in columns in its place. @throws LaplaceError for an eigenvalue that does not converge
+ * in columns in its place. @param from what `eighKeep` wrote of it: its eigenvalues are known, only vectors are left
+ * @returns the workspace @throws LaplaceError for an eigenvalue that does not converge
  */
-export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean): Steps<void> {
+export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean, from?: Pointer): Steps<Pointer> {
   const kernels = withEigh(kernelsFor("float64"));
   // The kernel counts in 32 bits: of what only dry runs have, the squares matter.
   const work = allocate(n > LARGEST ? 3 * 8 * n * n : kernels.eighWorkspace(n) >>> 0);
-  let status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;
-  while (status === 0) {
+  let status: number;
+  if (from !== undefined) {
+    kernels.eighGoOn(n, from, work);
+    status = kernels.eighNext(n, v, w, work, vectors);
+  } else status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;
+  while (status === 0 && dryBytes() === undefined) {
     yield;
     status = kernels.eighNext(n, v, w, work, vectors);
   }
-  if (status !== 1) throw new LaplaceError(`eigh: eigenvalue ${status - 2} did not converge.`);
+  if (status > 1) throw new LaplaceError(`eigh: eigenvalue ${status - 2} did not converge.`);
+  return work;
+}
+
+/** Copies a symmetric matrix [n, n] times a factor to `v`. */
+function* bring(matrix: Float64Array, n: number, factor: number, v: Pointer): Steps<void> {
+  yield* inPieces(() => copyTo("float64", v, matrix, true));
+  if (factor === 1) return;
+  yield* eachRows(n, (first, end) =>
+    inMemory("float64", (memory) => {
+      for (let i = v / 8 + first * n; i < v / 8 + end * n; i++) memory[i] *= factor;
+    }),
+  );
 }
 
 /** Eigenvalues of a symmetric matrix [n, n] times a factor, ascending, and vectors [n, n] in columns where they are asked for. */
@@ -77,17 +94,47 @@ export function* eighInSteps(
   const end = openScope();
   try {
     const [v, w] = [allocateFloats("float64", n * n), allocateFloats("float64", n)];
-    yield* inPieces(() => copyTo("float64", v, matrix, true));
-    if (factor !== 1) {
-      yield* eachRows(n, (first, end) =>
-        inMemory("float64", (memory) => {
-          for (let i = v / 8 + first * n; i < v / 8 + end * n; i++) memory[i] *= factor;
-        }),
-      );
-    }
+    yield* bring(matrix, n, factor, v);
     yield* decompose(n, v, w, vectors);
     const values = copyOut("float64", w, n) as Float64Array;
     return { values, vectors: vectors ? yield* copyOutInSteps(v, n * n) : values };
+  } finally {
+    end();
+  }
+}
+
+/** Eigenvalues of a symmetric matrix [n, n] times a factor, ascending, and what `vectorsInSteps` makes their vectors of. */
+export function* eigenvaluesInSteps(
+  matrix: Float64Array,
+  n: number,
+  factor: number,
+): Steps<{ readonly values: Float64Array; readonly rest: Float64Array }> {
+  checkOrder(n);
+  const end = openScope();
+  try {
+    const [v, w] = [allocateFloats("float64", n * n), allocateFloats("float64", n)];
+    yield* bring(matrix, n, factor, v);
+    const work = yield* decompose(n, v, w, false);
+    const values = copyOut("float64", w, n) as Float64Array;
+    const kernels = withEigh(kernelsFor("float64"));
+    const length = (kernels.eighKept(n) >>> 0) / 8;
+    const kept = allocateFloats("float64", length);
+    kernels.eighKeep(n, kept, work);
+    return { values, rest: yield* copyOutInSteps(kept, length) };
+  } finally {
+    end();
+  }
+}
+
+/** Eigenvectors [n, n] in columns. @param rest what `eigenvaluesInSteps` gave */
+export function* vectorsInSteps(rest: Float64Array, n: number): Steps<Float64Array> {
+  const end = openScope();
+  try {
+    const [v, w] = [allocateFloats("float64", n * n), allocateFloats("float64", n)];
+    const from = allocateFloats("float64", rest.length);
+    yield* inPieces(() => copyTo("float64", from, rest, true));
+    yield* decompose(n, v, w, true, from);
+    return yield* copyOutInSteps(v, n * n);
   } finally {
     end();
   }

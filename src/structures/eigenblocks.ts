@@ -31,6 +31,8 @@ export interface EigenBlock extends BlockShape {
   readonly values: Float64Array;
   /** The factors' own eigenvalues, of which `values` are the products; undefined where they are corrected. */
   readonly factors: { readonly b: Float64Array; readonly a: Float64Array } | undefined;
+  /** Computes vectors in steps that are not there yet. */
+  complete?(): Steps<void>;
 }
 
 /** A curvature that gives eigenbases. */

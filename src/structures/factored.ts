@@ -29,7 +29,7 @@ import type { Curvature } from "./curvature.ts";
 import { diagonalOf, type EigenBlock, rotate, rotated, rotatedNumbers, rotatedUses } from "./eigenblocks.ts";
 import { headOfBlocks } from "./factored-head.ts";
 import type { HeadVariance } from "./head.ts";
-import type { Precision } from "./precision.ts";
+import type { Precision, Prepared } from "./precision.ts";
 import { type Block, enter, inverseOf, rootsOf } from "./precision-blocks.ts";
 import type { Prior } from "./prior.ts";
 
@@ -45,12 +45,12 @@ export function eigenPrecision<C extends Curvature>(
   const { precision } = prior;
   const deltaOf = (i: number) => precision[prior.structure === "scalar" ? 0 : i];
   const gradient = new Float64Array(precision.length);
-  const blocks = eigen.map(({ values, factors, ...basis }: EigenBlock, i): Block => {
-    const { inputs, outputs, qa } = basis;
+  const blocks = eigen.map((block: EigenBlock, i): Block => {
+    const { values, factors, inputs, outputs, selected } = block;
     const delta = deltaOf(i);
     let sum = 0;
     const p = keptNumbers(values.length);
-    const damped = damping && qa !== undefined ? factors : undefined;
+    const damped = damping && selected.role === "weight" ? factors : undefined;
     for (let j = 0; j < values.length && damped === undefined; j++) {
       const one = h * values[j] + delta;
       p[j] = one;
@@ -64,9 +64,27 @@ export function eigenPrecision<C extends Curvature>(
       p[j] = left * right;
     }
     gradient[prior.structure === "scalar" ? 0 : i] += sum;
-    return { ...basis, values: p };
+    return inBasisOf(block, p);
   });
   return new FactoredPrecision(curvature.size, blocks, () => gradient, diagonals, eigen);
+}
+
+/** Other values in a block's basis, whose vectors are taken when they are asked for. */
+function inBasisOf(block: EigenBlock, values: Float64Array): Block {
+  const { selected, groups, outputs, inputs } = block;
+  return {
+    selected,
+    groups,
+    outputs,
+    inputs,
+    values,
+    get qb() {
+      return block.qb;
+    },
+    get qa() {
+      return block.qa;
+    },
+  };
 }
 
 /** A precision that is diagonal in a basis of blocks. */
@@ -114,10 +132,17 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     return this.#gradient();
   }
 
-  /** The eigenbases are there already. */
-  *prepare(): Steps<void> {}
+  /** Eigenvalues are there already; vectors wait until they are asked for. */
+  *prepare(what: Prepared): Steps<void> {
+    if (what !== "determinant" && what !== "gradient") yield* this.#complete();
+  }
+
+  *#complete(): Steps<void> {
+    for (const block of this.#eigen ?? []) yield* block.complete?.() ?? [];
+  }
 
   *traces(parts: readonly C[]): Steps<Float64Array> {
+    yield* this.#complete();
     const sums = new Float64Array(parts.length);
     for (const [c, part] of parts.entries()) {
       const diagonals = this.#diagonals(part);
@@ -132,6 +157,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   *variance(): Steps<Float64Array> {
     const result = this.#powers(-1);
     if (this.#eigen === undefined) return result;
+    yield* this.#complete();
     for (const block of this.#blocks) {
       const inverse = block.values.map((p) => 1 / p);
       result.set(yield* diagonalOf(block, block.qb as Float64Array, block.qa, inverse), block.selected.at);
@@ -148,6 +174,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   }
 
   *#dense(exponent: number): Steps<Float64Array> {
+    yield* this.#complete();
     const n = this.#size;
     const powers = this.#powers(exponent);
     const end = openScope();
@@ -191,6 +218,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
 
   *quadraticForm(rows: Float64Array, n: number): Steps<Float64Array> {
     const result = new Float64Array(n);
+    yield* this.#complete();
     yield* inPieces(() => {
       const x = copyIn("float64", rows, true);
       if (this.#eigen !== undefined) rotate(this.#eigen, n, this.#size, x, false);

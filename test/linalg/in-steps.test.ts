@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { eigh, NDArray, randomNormal, syrk } from "../../src/index.ts";
 import { allocateFloats, copyOut, copyTo, openScope } from "../../src/kernels/memory.ts";
 import { atOnce, inBursts, type Steps, setClock } from "../../src/kernels/steps.ts";
-import { choleskyInSteps, eighInSteps } from "../../src/linalg/in-steps.ts";
+import { choleskyInSteps, eigenvaluesInSteps, eighInSteps, vectorsInSteps } from "../../src/linalg/in-steps.ts";
 
 // A clock by which every burst is over at its first look: its looks are as many as there are pieces.
 let looks = 0;
@@ -57,6 +57,26 @@ test.each([1, 2, 25, 200, 257, 320, 530])("eigenvalues and vectors of order %i, 
     expect(bytes(values).equals(bytes(alone.values.data as Float64Array))).toBe(true);
   }
 });
+
+test.each([2, 25, 131, 257, 530])(
+  "vectors of order %i that come later have the bits of those that come at once",
+  async (n) => {
+    for (const k of [n, Math.ceil(n / 3)]) {
+      const matrix = syrk(randomNormal([n, k], { seed: n, dtype: "float64" })).data as Float64Array;
+      const due = atOnce(eighInSteps(matrix, n, true, 0.5));
+      const alone = atOnce(eighInSteps(matrix, n, false, 0.5));
+      for (const clock of [undefined, impatient]) {
+        setClock(clock);
+        const { values, rest } = await inBursts(eigenvaluesInSteps(matrix, n, 0.5));
+        expect(bytes(values).equals(bytes(alone.values))).toBe(true);
+        // Other work in the same memory, in between.
+        eigh(syrk(randomNormal([70, 70], { seed: 3, dtype: "float64" })));
+        expect(bytes(await inBursts(vectorsInSteps(rest, n))).equals(bytes(due.vectors))).toBe(true);
+        expect(bytes(atOnce(vectorsInSteps(rest, n))).equals(bytes(due.vectors))).toBe(true);
+      }
+    }
+  },
+);
 
 test("two decompositions at once, and others in between, do not disturb each other", async () => {
   const [a, b] = [1, 2].map((seed) => syrk(randomNormal([300, 300], { seed, dtype: "float64" })).data as Float64Array);

@@ -232,16 +232,43 @@ function* decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompo
   const left = yield* decomposeGroups(b, transposed ? 1 / count : 1, groups, outputs, ofB);
   if (a === undefined) {
     const factors = { b: left.values, a: new Float64Array(groups).fill(1) };
-    return { selected, ...shape, qb: left.vectors, qa: undefined, values: left.values, factors };
+    return blockOf(selected, shape, left, undefined, left.values, factors);
   }
   const right = yield* decomposeGroups(a, transposed ? 1 : 1 / count, groups, inputs, ofA);
   const values = keptNumbers(selected.size);
-  for (let i = 0; i < values.length; i++) {
-    const [g, o, j] = placeIn(shape, i);
-    values[i] = left.values[g * outputs + o] * right.values[g * inputs + j];
+  for (let row = 0, at = 0; row < groups * outputs; row++) {
+    const group = Math.floor(row / outputs) * inputs;
+    for (let j = 0; j < inputs; j++) values[at++] = left.values[row] * right.values[group + j];
   }
   const factors = { b: left.values, a: right.values };
-  return { selected, ...shape, qb: left.vectors, qa: right.vectors, values, factors };
+  return blockOf(selected, shape, left, right, values, factors);
+}
+
+/** A block whose vectors are those of its bases, when they are asked for. */
+function blockOf(
+  selected: SelectedParameter,
+  shape: BlockShape,
+  left: Basis,
+  right: Basis | undefined,
+  values: Float64Array,
+  factors: EigenBlock["factors"],
+): EigenBlock {
+  return {
+    selected,
+    ...shape,
+    values,
+    factors,
+    get qb() {
+      return left.vectors;
+    },
+    get qa() {
+      return right?.vectors;
+    },
+    *complete() {
+      yield* left.complete?.() ?? [];
+      yield* right?.complete?.() ?? [];
+    },
+  };
 }
 
 /** The eigenbases of matrices [groups, n, n], times a factor. */
@@ -256,6 +283,7 @@ function* decomposeGroups(
   const [values, vectors] = [new Float64Array(groups * n), new Float64Array(groups * n * n)];
   for (let g = 0; g < groups; g++) {
     const one = yield* decompose(matrices.slice(g * n * n, (g + 1) * n * n), n, factor, g);
+    yield* one.complete?.() ?? [];
     values.set(one.values, g * n);
     vectors.set(one.vectors, g * n * n);
   }

@@ -2,22 +2,96 @@
 // the factor, but not for eigenvalues that are corrected in it: there the basis is defined, so that it depends neither on the
 // order of the examples nor on the runtime.
 
+import { keptMatrix } from "../../kernels/dry-run.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
-import type { Steps } from "../../kernels/steps.ts";
+import { atOnce, type Steps } from "../../kernels/steps.ts";
 import { gradedEigh, isGraded } from "../../linalg/graded.ts";
-import { eighInSteps } from "../../linalg/in-steps.ts";
+import { eigenvaluesInSteps, eighInSteps, vectorsInSteps } from "../../linalg/in-steps.ts";
 import { multiple } from "../curvature.ts";
 
 /** Eigenvalues, ascending, and eigenvectors in columns. */
 export interface Basis {
   readonly values: Float64Array;
   readonly vectors: Float64Array;
+  /** Computes vectors in steps that are not there yet. */
+  complete?(): Steps<void>;
+}
+
+/** The order from which on vectors wait until they are asked for: determinants and evidences do without them. */
+const LATER = 128;
+
+/** A basis whose vectors are computed at first use. */
+class LaterBasis implements Basis {
+  readonly values: Float64Array;
+  #make: (() => Steps<Float64Array>) | undefined;
+  #vectors: Float64Array | undefined;
+
+  constructor(values: Float64Array, make: () => Steps<Float64Array>) {
+    this.values = values;
+    this.#make = make;
+  }
+
+  get vectors(): Float64Array {
+    atOnce(this.complete());
+    return this.#vectors as Float64Array;
+  }
+
+  *complete(): Steps<void> {
+    if (this.#make === undefined) return;
+    const made = yield* this.#make();
+    this.#vectors ??= made;
+    this.#make = undefined;
+  }
 }
 
 /** Of a positive semidefinite matrix [n, n], times a factor. Eigenvalues that rounding made negative are 0. */
 export function* eigenbasis(matrix: Float64Array, n: number, factor: number): Steps<Basis> {
-  return isGraded(matrix, n) ? yield* gradedEigh(multiple(matrix, factor), n) : yield* usual(matrix, n, factor);
+  if (isGraded(matrix, n)) return yield* gradedEigh(multiple(matrix, factor), n);
+  const live = liveRows(matrix, n);
+  if (live.length === n) return n < LATER ? yield* usual(matrix, n, factor) : yield* later(matrix, n, factor);
+  // Rows of zeros, as of inputs that are always 0, are eigenvectors as they stand.
+  const m = live.length;
+  const rest = new Float64Array(m * m);
+  for (let i = 0; i < m; i++) for (let j = 0; j < m; j++) rest[i * m + j] = matrix[live[i] * n + live[j]];
+  const basis = m < LATER ? yield* usual(rest, m, factor) : yield* later(rest, m, factor);
+  const values = new Float64Array(n);
+  values.set(basis.values, n - m);
+  return new LaterBasis(values, function* () {
+    yield* basis.complete?.() ?? [];
+    return amongZeros(basis.vectors, n, live);
+  });
+}
+
+/** The rows of a symmetric matrix that have other numbers than 0. */
+function liveRows(matrix: Float64Array, n: number): number[] {
+  const live: number[] = [];
+  for (let i = 0; i < n; i++) {
+    let j = matrix[i * (n + 1)] === 0 ? 0 : n;
+    while (j < n && matrix[i * n + j] === 0) j++;
+    if (matrix[i * (n + 1)] !== 0 || j < n) live.push(i);
+  }
+  return live;
+}
+
+/** Vectors [m, m] at the live rows of [n, n], behind unit vectors of the others. */
+function amongZeros(vectors: Float64Array, n: number, live: readonly number[]): Float64Array {
+  const m = live.length;
+  const result = keptMatrix(n * n);
+  for (let i = 0, next = 0; i < n; i++) {
+    if (live[next] === i) result.set(vectors.subarray(next * m, ++next * m), i * n + n - m);
+    else result[i * n + i - next] = 1;
+  }
+  return result;
+}
+
+/** As `usual`, but with vectors that wait. */
+function* later(matrix: Float64Array, n: number, factor: number): Steps<Basis> {
+  const { values, rest } = yield* eigenvaluesInSteps(matrix, n, factor);
+  return new LaterBasis(
+    values.map((x) => Math.max(x, 0)),
+    () => vectorsInSteps(rest, n),
+  );
 }
 
 function* usual(matrix: Float64Array, n: number, factor = 1): Steps<Basis> {

@@ -72,6 +72,7 @@ export class KroneckerPrior implements PriorMatrix {
     const blocks: EigenBlock[] = [];
     for (const [k, block] of curvature.blocks.entries()) {
       const { selected, a, b, count } = block;
+      yield* ours[k].complete?.() ?? [];
       const { groups, outputs, inputs, qb, qa, factors: roots } = ours[k];
       const { b: ofB, a: ofA } = roots as NonNullable<EigenBlock["factors"]>;
       const [left, right] = columnsInA(block) ? [1 / count, 1] : [1, 1 / count];
@@ -221,7 +222,9 @@ export function* priorOfFactors(
   const before = matrix instanceof KroneckerPrior ? matrix : undefined;
   const basis = yield* before?.basis(curvature) ?? curvature.decomposing();
   const blocks: KroneckerBlock[] = [];
-  for (const [k, { selected, groups, outputs, inputs, qb, qa, factors }] of basis.entries()) {
+  for (const [k, block] of basis.entries()) {
+    yield* block.complete?.() ?? [];
+    const { selected, groups, outputs, inputs, qb, qa, factors } = block;
     const delta = precision[prior.structure === "scalar" ? 0 : k];
     const { b: d, a: e } = factors as NonNullable<EigenBlock["factors"]>;
     const size = outputs * inputs;

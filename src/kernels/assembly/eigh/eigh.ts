@@ -18,12 +18,12 @@ function strideOf(n: usize): usize {
 /** Bytes of scratch for order n, eigenvectors or not. */
 export function eighWorkspace(n: usize): usize {
   const ld = strideOf(n);
-  return 64 + PLACES + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + max(divideWorkspace(ld), reduceWorkspace(n, ld)) + 4 * ld;
+  return 64 + PLACES + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + max(divideWorkspace(ld), reduceWorkspace(n, ld)) + 6 * ld;
 }
 
 // The workspace begins with how far the work is: the stage, the scale's exponent, the norm, and the places of the stages.
 const PLACES: usize = 128;
-const MEASURE: u32 = 0, SCALE: u32 = 1, REDUCE: u32 = 2, DIVIDE: u32 = 3, BACK: u32 = 4, SCATTER: u32 = 5;
+const MEASURE: u32 = 0, SCALE: u32 = 1, REDUCE: u32 = 2, DIVIDE: u32 = 3, BACK: u32 = 4, SCATTER: u32 = 5, AGAIN: u32 = 6;
 const EXPONENT: usize = 4, NORM: usize = 8, REDUCED: usize = 16, DIVIDED: usize = 24, ROWS: usize = 88;
 
 /**
@@ -53,7 +53,8 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   work = (work + 63) & ~63;
   const ld = strideOf(n);
   const h = work + PLACES, z = h + n * ld, s = z + n * ld, d = s + max((n + 8) * ld, backWorkspace(n, ld));
-  const e = d + ld, tau = e + ld, order = tau + ld, rest = order + ld;
+  // The tridiagonal matrix twice: one is destroyed.
+  const e = d + ld, tau = e + ld, order = tau + ld, kept = order + ld, rest = kept + 2 * ld;
   const stage = load<u32>(work);
   if (stage == MEASURE) {
     const first = <usize>load<u32>(work, ROWS + 4), last = min<usize>(n, first + SCALED);
@@ -84,7 +85,13 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
     if (!reduceNext(h, ld, d, e, tau, rest, work + REDUCED)) return 0;
     const norm = max(maxAbs(n, d), maxAbs(n - 1, e));
     store<f64>(work, norm, NORM);
-    divideWith(norm, d, e, vectors, z, ld, order, a, s, rest);
+    memory.copy(kept, d, 2 * ld);
+    store<u32>(work, AGAIN);
+    return 0;
+  }
+  if (stage == AGAIN) {
+    memory.copy(d, kept, 2 * ld);
+    divideWith(load<f64>(work, NORM), d, e, vectors, z, ld, order, a, s, rest);
     divideBegin(n);
     store<u32>(work, DIVIDE);
     return 0;
@@ -110,6 +117,42 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   scatter(n, first, last, z, ld, order, a);
   store<u32>(work, <u32>last, ROWS + 4);
   return last == n ? 1 : 0;
+}
+
+/** Bytes of what `eighKeep` writes for order n. */
+export function eighKept(n: usize): usize {
+  return 64 + (n + 3) * strideOf(n);
+}
+
+/** Writes to `to` what `eighGoOn` needs of the workspace of an `eigh` without vectors. */
+export function eighKeep(n: usize, to: usize, work: usize): void {
+  moveKept(n, to, work, true);
+}
+
+/** Puts into a workspace what `eighKeep` wrote: from there on `eighNext` with vectors gives them. */
+export function eighGoOn(n: usize, from: usize, work: usize): void {
+  const at = (work + 63) & ~63;
+  memory.fill(at, 0, PLACES);
+  moveKept(n, from, at, false);
+  store<u32>(at, AGAIN);
+  store<u32>(at, 1, ROWS);
+}
+
+/** The exponent and the norm, the reflectors, and behind them their factors and the tridiagonal matrix. */
+function moveKept(n: usize, outside: usize, work: usize, out: bool): void {
+  work = (work + 63) & ~63;
+  const ld = strideOf(n), h = work + PLACES;
+  const tau = h + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + 2 * ld;
+  move(outside, work, REDUCED, out);
+  move(outside + 64, h, n * ld, out);
+  move(outside + 64 + n * ld, tau, ld, out);
+  move(outside + 64 + (n + 1) * ld, tau + 2 * ld, 2 * ld, out);
+}
+
+// @ts-ignore: decorator
+@inline
+function move(outside: usize, within: usize, bytes: usize, out: bool): void {
+  if (out) memory.copy(outside, within, bytes); else memory.copy(within, outside, bytes);
 }
 
 /** Rows [from, end) of a's lower triangle, by a power of two, into h. */
