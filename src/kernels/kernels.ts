@@ -225,13 +225,13 @@ function named(exported: Exports, suffix: string): Float64Kernels {
   ) as unknown as Float64Kernels;
 }
 
-/** Kernels of the same names that do nothing, but for those that give a size. */
+/** Kernels of the same names that do nothing, but for one that gives a size. */
 function dryKernels(kernels: Kernels): object {
   const nothing = Object.keys(kernels).map((name) => [name, () => 0]);
-  const { eighWorkspace, eighKept } = kernels as Partial<AllKernels>;
+  const { eighWorkspace } = kernels as Partial<AllKernels>;
   return {
     ...Object.fromEntries(nothing),
-    ...(eighWorkspace !== undefined && { eighWorkspace, eighKept }),
+    ...(eighWorkspace !== undefined && { eighWorkspace }),
   };
 }
 

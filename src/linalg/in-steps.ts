@@ -61,7 +61,7 @@ export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean, 
   const work = allocate(n > LARGEST ? 3 * 8 * n * n : kernels.eighWorkspace(n) >>> 0);
   let status: number;
   if (from !== undefined) {
-    kernels.eighGoOn(n, from, work);
+    kernels.eighKeep(n, from, work, true);
     status = kernels.eighNext(n, v, w, work, vectors);
   } else status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;
   while (status === 0 && dryBytes() === undefined) {
@@ -117,9 +117,10 @@ export function* eigenvaluesInSteps(
     const work = yield* decompose(n, v, w, false);
     const values = copyOut("float64", w, n) as Float64Array;
     const kernels = withEigh(kernelsFor("float64"));
-    const length = (kernels.eighKept(n) >>> 0) / 8;
+    // A row's stride is at most 15 numbers more than n.
+    const length = 8 + (n + 3) * (n + 15);
     const kept = allocateFloats("float64", length);
-    kernels.eighKeep(n, kept, work);
+    kernels.eighKeep(n, kept, work, false);
     return { values, rest: yield* copyOutInSteps(kept, length) };
   } finally {
     end();

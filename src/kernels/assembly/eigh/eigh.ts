@@ -119,40 +119,27 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   return last == n ? 1 : 0;
 }
 
-/** Bytes of what `eighKeep` writes for order n. */
-export function eighKept(n: usize): usize {
-  return 64 + (n + 3) * strideOf(n);
-}
-
-/** Writes to `to` what `eighGoOn` needs of the workspace of an `eigh` without vectors. */
-export function eighKeep(n: usize, to: usize, work: usize): void {
-  moveKept(n, to, work, true);
-}
-
-/** Puts into a workspace what `eighKeep` wrote: from there on `eighNext` with vectors gives them. */
-export function eighGoOn(n: usize, from: usize, work: usize): void {
-  const at = (work + 63) & ~63;
-  memory.fill(at, 0, PLACES);
-  moveKept(n, from, at, false);
-  store<u32>(at, AGAIN);
-  store<u32>(at, 1, ROWS);
-}
-
-/** The exponent and the norm, the reflectors, and behind them their factors and the tridiagonal matrix. */
-function moveKept(n: usize, outside: usize, work: usize, out: bool): void {
+/**
+ * Writes to `kept` what is needed of the workspace of an `eigh` without vectors, 8 numbers and n + 3 rows of its stride; or puts it
+ * into a workspace (`back`), from where `eighNext` with vectors gives them.
+ */
+export function eighKeep(n: usize, kept: usize, work: usize, back: bool): void {
   work = (work + 63) & ~63;
-  const ld = strideOf(n), h = work + PLACES;
+  const ld = strideOf(n), h = work + PLACES, rows = kept + 64 + n * ld;
+  // The reflectors, and behind what else there is their factors, the order, and the tridiagonal matrix.
   const tau = h + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + 2 * ld;
-  move(outside, work, REDUCED, out);
-  move(outside + 64, h, n * ld, out);
-  move(outside + 64 + n * ld, tau, ld, out);
-  move(outside + 64 + (n + 1) * ld, tau + 2 * ld, 2 * ld, out);
+  if (back) memory.fill(work, 0, PLACES);
+  move(kept, work, REDUCED, back);
+  move(kept + 64, h, n * ld, back);
+  move(rows, tau, ld, back);
+  move(rows + ld, tau + 2 * ld, 2 * ld, back);
+  if (!back) return;
+  store<u32>(work, AGAIN);
+  store<u32>(work, 1, ROWS);
 }
 
-// @ts-ignore: decorator
-@inline
-function move(outside: usize, within: usize, bytes: usize, out: bool): void {
-  if (out) memory.copy(outside, within, bytes); else memory.copy(within, outside, bytes);
+function move(outside: usize, within: usize, bytes: usize, back: bool): void {
+  memory.copy(back ? within : outside, back ? outside : within, bytes);
 }
 
 /** Rows [from, end) of a's lower triangle, by a power of two, into h. */
