@@ -187,8 +187,7 @@ const calls: Record<keyof AllKernels, readonly Call[]> = {
     },
   ],
   eighBegin: [eighInPieces],
-  eighNext: [eighInPieces],
-  eighKeep: [eighLater],
+  eighNext: [eighInPieces, eighLater],
 };
 
 function eighInPieces(k: AllKernels, { definite, out, more }: Places, allocate: Memory["allocate"]): void {
@@ -201,10 +200,8 @@ function eighInPieces(k: AllKernels, { definite, out, more }: Places, allocate: 
 
 function eighLater(k: AllKernels, { definite, out, more }: Places, allocate: Memory["allocate"]): void {
   k.copyRows(1, N * N, definite, 0, more, 0, false);
-  const [work, kept] = [allocate(k.eighWorkspace(N)), allocate(8 * (8 + (N + 3) * (N + 15)))];
+  const work = allocate(k.eighWorkspace(N));
   k.eigh(N, more, out, work, false);
-  k.eighKeep(N, kept, work, false);
-  k.eighKeep(N, kept, work, true);
   while (k.eighNext(N, more, out, work, true) === 0);
   k.fill(N * N, 0, more);
 }

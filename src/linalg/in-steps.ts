@@ -52,18 +52,16 @@ export function checkOrder(n: number): void {
 
 /**
  * Decomposes the symmetric matrix [n, n] at `v` in place: eigenvalues, ascending, at `w`, and where they are asked for, vectors
- * in columns in its place. @param from what `eighKeep` wrote of it: its eigenvalues are known, only vectors are left
+ * in columns in its place. @param rest what was kept of a workspace: its eigenvalues are known, only vectors are left
  * @returns the workspace @throws LaplaceError for an eigenvalue that does not converge
  */
-export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean, from?: Pointer): Steps<Pointer> {
+export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean, rest?: Float64Array): Steps<Pointer> {
   const kernels = withEigh(kernelsFor("float64"));
   // The kernel counts in 32 bits: of what only dry runs have, the squares matter.
   const work = allocate(n > LARGEST ? 3 * 8 * n * n : kernels.eighWorkspace(n) >>> 0);
-  let status: number;
-  if (from !== undefined) {
-    kernels.eighKeep(n, from, work, true);
-    status = kernels.eighNext(n, v, w, work, vectors);
-  } else status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;
+  let status = 0;
+  if (rest !== undefined) yield* inPieces(() => copyTo("float64", stateAt(work), rest, true));
+  else status = inBurst() ? kernels.eighBegin(n, v, w, work) : kernels.eigh(n, v, w, work, vectors) + 1;
   while (status === 0 && dryBytes() === undefined) {
     yield;
     status = kernels.eighNext(n, v, w, work, vectors);
@@ -71,6 +69,9 @@ export function* decompose(n: number, v: Pointer, w: Pointer, vectors: boolean, 
   if (status > 1) throw new LaplaceError(`eigh: eigenvalue ${status - 2} did not converge.`);
   return work;
 }
+
+/** Where the numbers begin in a workspace that outlast values without vectors. */
+const stateAt = (work: Pointer): Pointer => Math.ceil(work / 64) * 64;
 
 /** Copies a symmetric matrix [n, n] times a factor to `v`. */
 function* bring(matrix: Float64Array, n: number, factor: number, v: Pointer): Steps<void> {
@@ -116,12 +117,8 @@ export function* eigenvaluesInSteps(
     yield* bring(matrix, n, factor, v);
     const work = yield* decompose(n, v, w, false);
     const values = copyOut("float64", w, n) as Float64Array;
-    const kernels = withEigh(kernelsFor("float64"));
     // A row's stride is at most 15 numbers more than n.
-    const length = 8 + (n + 3) * (n + 15);
-    const kept = allocateFloats("float64", length);
-    kernels.eighKeep(n, kept, work, false);
-    return { values, rest: yield* copyOutInSteps(kept, length) };
+    return { values, rest: yield* copyOutInSteps(stateAt(work), 16 + (n + 3) * (n + 15)) };
   } finally {
     end();
   }
@@ -132,9 +129,7 @@ export function* vectorsInSteps(rest: Float64Array, n: number): Steps<Float64Arr
   const end = openScope();
   try {
     const [v, w] = [allocateFloats("float64", n * n), allocateFloats("float64", n)];
-    const from = allocateFloats("float64", rest.length);
-    yield* inPieces(() => copyTo("float64", from, rest, true));
-    yield* decompose(n, v, w, true, from);
+    yield* decompose(n, v, w, true, rest);
     return yield* copyOutInSteps(v, n * n);
   } finally {
     end();

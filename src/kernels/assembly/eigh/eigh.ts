@@ -48,13 +48,16 @@ export function eighBegin(n: usize, a: usize, w: usize, work: usize): i32 {
   return 0;
 }
 
-/** The next piece of `eigh`, with the same arguments: returns 0 where something is left, in the end 1 + what `eigh` returns. */
+/**
+ * The next piece of `eigh`, with the same arguments: returns 0 where something is left, in the end 1 + what `eigh` returns. After one
+ * without vectors it goes on with them; of the workspace it needs the first 128 bytes, from a multiple of 64 on, and n + 3 rows of its stride.
+ */
 export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: bool): i32 {
   work = (work + 63) & ~63;
   const ld = strideOf(n);
-  const h = work + PLACES, z = h + n * ld, s = z + n * ld, d = s + max((n + 8) * ld, backWorkspace(n, ld));
   // The tridiagonal matrix twice: one is destroyed.
-  const e = d + ld, tau = e + ld, order = tau + ld, kept = order + ld, rest = kept + 2 * ld;
+  const kept = work + PLACES, tau = kept + 2 * ld, h = tau + ld, z = h + n * ld, s = z + n * ld;
+  const d = s + max((n + 8) * ld, backWorkspace(n, ld)), e = d + ld, order = e + ld, rest = order + ld;
   const stage = load<u32>(work);
   if (stage == MEASURE) {
     const first = <usize>load<u32>(work, ROWS + 4), last = min<usize>(n, first + SCALED);
@@ -91,6 +94,7 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   }
   if (stage == AGAIN) {
     memory.copy(d, kept, 2 * ld);
+    memory.fill(work + DIVIDED, 0, ROWS - DIVIDED);
     divideWith(load<f64>(work, NORM), d, e, vectors, z, ld, order, a, s, rest);
     divideBegin(n);
     store<u32>(work, DIVIDE);
@@ -106,7 +110,7 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
       const x = load<f64>(d + (<usize>load<u32>(order + (i << 2)) << 3));
       store<f64>(w + (i << 3), x * up * upRest);
     }
-    store<u32>(work, BACK);
+    store<u32>(work, vectors ? BACK : AGAIN);
     return vectors ? 0 : 1;
   }
   if (stage == BACK) {
@@ -117,29 +121,6 @@ export function eighNext(n: usize, a: usize, w: usize, work: usize, vectors: boo
   scatter(n, first, last, z, ld, order, a);
   store<u32>(work, <u32>last, ROWS + 4);
   return last == n ? 1 : 0;
-}
-
-/**
- * Writes to `kept` what is needed of the workspace of an `eigh` without vectors, 8 numbers and n + 3 rows of its stride; or puts it
- * into a workspace (`back`), from where `eighNext` with vectors gives them.
- */
-export function eighKeep(n: usize, kept: usize, work: usize, back: bool): void {
-  work = (work + 63) & ~63;
-  const ld = strideOf(n), h = work + PLACES, rows = kept + 64 + n * ld;
-  // The reflectors, and behind what else there is their factors, the order, and the tridiagonal matrix.
-  const tau = h + 2 * n * ld + max((n + 8) * ld, backWorkspace(n, ld)) + 2 * ld;
-  if (back) memory.fill(work, 0, PLACES);
-  move(kept, work, REDUCED, back);
-  move(kept + 64, h, n * ld, back);
-  move(rows, tau, ld, back);
-  move(rows + ld, tau + 2 * ld, 2 * ld, back);
-  if (!back) return;
-  store<u32>(work, AGAIN);
-  store<u32>(work, 1, ROWS);
-}
-
-function move(outside: usize, within: usize, bytes: usize, back: bool): void {
-  memory.copy(back ? within : outside, back ? outside : within, bytes);
 }
 
 /** Rows [from, end) of a's lower triangle, by a power of two, into h. */
