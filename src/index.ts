@@ -44,12 +44,12 @@ export {
   type EncodeRow,
   type ReadingOptions,
   TableEncoding,
-  type TableEncodingOptions,
   type TableEncodingParts,
   type TableRow,
   tableEncoding,
   tableEncodingSteps,
 } from "./data/encoding.ts";
+export type { TableEncodingOptions } from "./data/encoding-options.ts";
 export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
 export { type GatherOptions, gather } from "./data/gather.ts";
 export { identityOf, type Occurrence, occurrences, placesOf, spellings } from "./data/identity.ts";

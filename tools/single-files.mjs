@@ -85,6 +85,8 @@ const aloneIn = {
       ["epochs = isMinimiser(optimizer) ? optimizer.epochs : 100", "epochs = 100"],
       ["if (isMinimiser(optimizer)) {", "if (false) {"],
       ["const second = isMinimiser(optimizer);", "const second = false;"],
+      ["given !== undefined && !second && !given?.learn", "given !== undefined"],
+      ["if (given !== undefined && options.weightDecay !== undefined) {", "if (false) {"],
       ["optimizer?.step ?? optimizer?.begin", "optimizer?.step"],
     ),
   // A batch is one shard.

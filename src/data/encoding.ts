@@ -3,7 +3,8 @@
 import { checkChoice, checkOptions, OptionError, ValueError } from "../errors.ts";
 import { atOnce, each, type Steps } from "../kernels/steps.ts";
 import { broughtEffects, levelsOf } from "./column-effects.ts";
-import { type ColumnEncoding, type ColumnKind, columnEncoding, columnOfRows } from "./column-encoding.ts";
+import { type ColumnEncoding, columnEncoding, columnOfRows } from "./column-encoding.ts";
+import { kindNames, optionNames, type TableEncodingOptions } from "./encoding-options.ts";
 import { versionOf } from "./encoding-versions.ts";
 import { formatOverrides } from "./format-overrides.ts";
 import { checkFormats, type TableFormatOptions, tableFormats } from "./formats.ts";
@@ -24,45 +25,13 @@ import {
   type Table,
   type TableColumns,
 } from "./table.ts";
-import {
-  rescaledTarget,
-  type TargetEncoding,
-  type TargetTask,
-  targetEncoding,
-  targetOfRows,
-  targetReader,
-} from "./target.ts";
+import { rescaledTarget, type TargetEncoding, targetEncoding, targetOfRows, targetReader } from "./target.ts";
 import { fromScale, onScale, type TargetScale } from "./target-scales.ts";
 import { checkText } from "./texts.ts";
 import { unreadableText, type Writer, writerOf } from "./writers.ts";
 
 /** A row of a table: texts by the names of their columns. */
 export type TableRow = Readonly<Record<string, string>>;
-
-/** Options of `tableEncoding`. */
-export interface TableEncodingOptions extends TableFormatOptions {
-  /** The column to predict. */
-  target: string;
-  /** "regression" for numbers, "classification" for classes (default: guessed from the target's values). */
-  task?: TargetTask | undefined;
-  /** Whether a missing value becomes the column's median, or its most frequent text, or is refused (default "impute"). */
-  missing?: "impute" | "refuse" | undefined;
-  /** What columns hold, by name, where it should not be guessed; "ignored" leaves one out. */
-  kinds?: Readonly<Record<string, ColumnKind>> | undefined;
-  /** Texts that count as missing in every column, the target's too, besides empty cells and the usual marks. */
-  missingTexts?: readonly string[] | undefined;
-  /**
-   * Whether the usual marks count as missing (default true): among numbers and dates NA, null, ?, - and their like; among
-   * texts, which may mean them, only what programs write, such as `NaN`, `<NA>`, `#N/A` and `\\N`.
-   */
-  usualMissing?: boolean | undefined;
-  /** More than 256 categories have inputs for the most frequent (default), or an effect of each, open until `withEffects` brings it. */
-  manyCategories?: "frequent" | "effects" | undefined;
-  /** Rows of the table that these rows are a sample of (default: as many as there are). */
-  total?: number | undefined;
-  /** A row in words, for errors, the first being 0 (default "row 1 of the training"). */
-  place?: ((row: number) => string) | undefined;
-}
 
 /** How rows become inputs; all that is in a file. */
 export interface TableEncodingParts {
@@ -75,11 +44,6 @@ export interface TableEncodingParts {
   readonly margin: number;
 }
 
-const optionNames = [
-  ...["target", "task", "missing", "kinds", "missingTexts", "usualMissing", "manyCategories", "total", "place"],
-  ...["decimal", "thousands", "dateFormat", "delimiter"],
-];
-const kindNames: readonly ColumnKind[] = ["number", "category", "date", "ignored"];
 /**
  * Decides how a table's columns become inputs of a network: numbers and dates standardised, dates also as cycles of the
  * year, the week and the day where the training covers them, categories one-hot. A column of which values are missing has

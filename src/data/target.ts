@@ -213,7 +213,7 @@ export function rescaledTarget(
       `${where}: the target "${target.name}" has no scale "${kind}": a logarithm needs positive numbers.`,
     );
   }
-  const { mean, sd } = momentsOf(Float64Array.from(values, (y) => onScale(scale, y)));
+  const { mean, sd } = momentsOf(Float64Array.from(values, (y) => onScale(scale, y)).sort());
   if (!(sd > 0)) throw new ValueError(`${where}: the target "${target.name}" has one value: nothing to learn.`);
   const { scale: _, ...rest } = target;
   return { ...rest, mean, sd, ...(scale && { scale }) };

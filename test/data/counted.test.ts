@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Random } from "../../src/array/random.ts";
 import { addCountedTables, type CountedTable, columnsOfCounts, countTable } from "../../src/data/counted.ts";
-import { type TableEncodingOptions, tableEncoding } from "../../src/data/encoding.ts";
+import { tableEncoding } from "../../src/data/encoding.ts";
+import type { TableEncodingOptions } from "../../src/data/encoding-options.ts";
 import type { Table } from "../../src/data/table.ts";
 
 type Cell = (row: number, random: Random) => string;
