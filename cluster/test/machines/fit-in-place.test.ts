@@ -80,8 +80,6 @@ const same = (name: string, path: string) => expect(readFileSync(at(path)).equal
 describe("the columns of a table that workers count", () => {
   test.each([
     [1, "whole", whole],
-    [2, "weighted", weighted],
-    [3, "whole", whole],
     [4, "weighted", weighted],
   ] as const)("are those of one process, by %i workers, of the %s table", async (count, name, args) => {
     const path = storeWith(`by-${count}`);
@@ -96,7 +94,7 @@ describe("the columns of a table that workers count", () => {
     expect(redis.cli("--scan").includes("red")).toBe(false);
   });
 
-  test.each(["reading", "summed", "written", "linked", "added"])(
+  test.each(["reading", "written", "added"])(
     "are there when a worker is killed while a piece is %s, and whoever asked with it",
     async (phase) => {
       const store = `killed-${phase}`;
