@@ -12,7 +12,7 @@ import {
   solver,
   workers,
 } from "laplace-ts";
-import { hash, killedInEach } from "./phases.js";
+import { hash, killedInEach } from "./killed.js";
 
 const y = Array.from({ length: 16384 }, (_, i) => i % 3);
 
@@ -83,7 +83,7 @@ export async function askPool(make) {
   pool.close();
   const [alone, shared] = found.map((one) => one.join(" "));
   if (alone !== shared) throw new Error(`By workers it is ${shared} instead of ${alone}.`);
-  return `${made} workers: ${alone} ${await everyStructure(make)} ${await killedInEach(workers, make)}`;
+  return `${made} workers: ${alone} ${await everyStructure(make)} ${await killedInEach(make)}`;
 }
 
 if ("document" in globalThis) {
