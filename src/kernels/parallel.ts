@@ -52,20 +52,27 @@ export function onAllThreads(kernels: Float64Kernels, dtype: DType, pool: Pool):
     runCalls(pool, calls);
   };
 
+  const gemmt: Kernels["gemmt"] = (n, k, a, ra, ca, b, rb, cb, c, rc, alpha, add) => {
+    if (k <= 4 || small((n * n * k) / 2)) {
+      kernels.gemmt(n, k, a, ra, ca, b, rb, cb, c, rc, alpha, add);
+      return;
+    }
+    // Each piece of rows has a triangle at the diagonal and a product before it; the longest first.
+    const calls = pieces(n).flatMap(([start, end]) => {
+      const [x, y, z, rows] = [a + start * ra * size, b + start * cb * size, c + start * rc * size, end - start];
+      const triangle = call("gemmt", rows, k, x, ra, ca, y, rb, cb, z + start * size, rc, alpha, Number(add));
+      const before = call("gemm", 1, rows, start, k, x, 0, ra, ca, b, 0, rb, cb, z, 0, rc, alpha, Number(add));
+      return start === 0 ? triangle : [triangle, before];
+    });
+    runCalls(pool, calls.reverse());
+  };
+
   const syrk: Kernels["syrk"] = (n, k, a, ra, ca, c, rc, alpha, add, mirrored) => {
     if (k <= 4 || small((n * n * k) / 2)) {
       kernels.syrk(n, k, a, ra, ca, c, rc, alpha, add, mirrored);
       return;
     }
-    // Each piece of rows has a triangle at the diagonal and a product before it.
-    const calls = pieces(n).flatMap(([start, end]) => {
-      const [x, z, rows] = [a + start * ra * size, c + start * rc * size, end - start];
-      const triangle = call("syrk", rows, k, x, ra, ca, z + start * size, rc, alpha, Number(add), 0);
-      if (start === 0) return [triangle];
-      const before = [1, rows, start, k, x, 0, ra, ca, a, 0, ca, ra, z, 0, rc, alpha, Number(add)];
-      return [call("gemm", ...before), triangle];
-    });
-    runCalls(pool, calls);
+    gemmt(n, k, a, ra, ca, a, ca, ra, c, rc, alpha, add);
     if (mirrored) kernels.mirror(n, c, rc);
   };
 
@@ -96,5 +103,5 @@ export function onAllThreads(kernels: Float64Kernels, dtype: DType, pool: Pool):
   };
 
   const forward = solve("solveForward");
-  return { ...kernels, gemm, syrk, cholesky, solveForward: forward, solveBackward: solve("solveBackward") };
+  return { ...kernels, gemm, gemmt, syrk, cholesky, solveForward: forward, solveBackward: solve("solveBackward") };
 }

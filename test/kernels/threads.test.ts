@@ -11,12 +11,14 @@ import {
   gradient,
   kernels,
   mse,
-  type NDArray,
+  NDArray,
   OptionError,
   randomNormal,
   relu,
   syrk,
 } from "../../src/index.ts";
+import { kernelsFor } from "../../src/kernels/kernels.ts";
+import { copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
 
 const threads = kernels.info().threads;
 afterAll(() => kernels.setThreads(threads));
@@ -78,6 +80,38 @@ test.each([1, 2, 3])("factorisations, solves and symmetric products have the sam
   for (const count of [2, 3]) {
     kernels.setThreads(count);
     for (let i = 0; i < 3; i++) all().forEach((one, at) => void expect(sameBits(one, alone[at])).toBe(true));
+  }
+});
+
+test("triangles of products of two matrices have the same bits with any number of threads", () => {
+  const triangle = (n: number, k: number, dtype: DType, seed: number, transposed: boolean) =>
+    scope(() => {
+      const random = (size: number, seed: number) => copyIn(dtype, randomNormal([size], { seed, dtype }).data);
+      const [a, b, c] = [random(n * k, seed), random(n * k, seed + 1), random(n * n, seed + 2)];
+      const [ra, ca, rb, cb] = transposed ? [1, n, n, 1] : [k, 1, 1, k];
+      kernelsFor(dtype).gemmt(n, k, a, ra, ca, b, rb, cb, c, n, 0.5, true);
+      const found = copyOut(dtype, c, n * n);
+      // Above the diagonal there may be anything.
+      for (let i = 0; i < n; i++) found.fill(0, i * n + i + 1, (i + 1) * n);
+      return new NDArray(found, [n, n]);
+    });
+  for (const [n, k] of [
+    [257, 128],
+    [300, 130],
+    [512, 64],
+    [1000, 5],
+    [129, 999],
+  ]) {
+    for (const dtype of ["float32", "float64"] as const) {
+      for (const transposed of [false, true]) {
+        kernels.setThreads(1);
+        const alone = triangle(n, k, dtype, n, transposed);
+        for (const count of [2, 3]) {
+          kernels.setThreads(count);
+          expect(sameBits(triangle(n, k, dtype, n, transposed), alone)).toBe(true);
+        }
+      }
+    }
   }
 });
 
