@@ -93,7 +93,7 @@ const aloneIn = {
   "training/batch-gradient.ts": (text) =>
     replaced(
       text,
-      ["length: lengthOfShard(of)", "length: of.length"],
+      ["mean ? 1 / (counted || 1) : 1", "1 / (counted || 1)"],
       ["const seeds = seedsOf(of, given);", "const seeds = undefined;"],
       ["if (seeds === undefined) return", "return"],
       ["mean ? 1 / (counted || 1) : 1", "1 / (counted || 1)"],
@@ -101,12 +101,22 @@ const aloneIn = {
   "training/train.ts": (text) =>
     replaced(
       text,
-      ["batchSize > of.length ? gradientSharing(on)?.(of, options, on) : undefined", "undefined"],
+      ["gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on) : undefined;", ""],
+      ["let gradients;", ""],
+      ["samples, gradients, running, options, epochs);", "samples, running, options, epochs);"],
+      ["samples, gradients, running, options, epochs) {", "samples, running, options, epochs) {"],
       ["await gradients?.end();", ""],
       ["if (gradients !== undefined) await inBursts(gradients.epoch(run), { signal });", ""],
       ['const on = readExecutor("train", options.on);', ""],
+      ["batchesOf(net, rule, all)", "{ net, rule, data: all }"],
+      // No layer of it mixes the examples of a batch.
+      ["if (!isMinimiser(optimizer)) checkBatches(net, samples, batchSize);", ""],
       [`"begin" in optimizer ? optimizer.begin(problem) : optimizer`, "optimizer"],
-      ["this.#plan.optimizer.draw?.(theta, state) ?? theta", "theta"],
+      ["held.at = this.#plan.optimizer.draw?.(theta, state) ?? theta;", ""],
+      ["theta: held.at", "theta"],
+      ["const [theta, buffers, , ...state] = held.kept;", "const [theta, buffers] = held.kept;"],
+      ["const { kept, at, gradient } = held;", "const { kept, gradient } = held;"],
+      ["at, at, square", "theta, theta, square"],
       ["this.#plan.optimizer.finish?.()", "undefined"],
       ["this.learned?.add(kernels, theta, gradient) ?? 0", "0"],
       ["run.learned = evidence &&", "false &&"],

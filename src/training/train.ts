@@ -73,6 +73,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   if (!isMinimiser(optimizer)) checkBatches(net, samples, batchSize);
   options.signal?.throwIfAborted();
   const running = beginTraining(net);
+  let gradients: Gradients | undefined;
   try {
     const all = { inputs, targets, weights };
     if (isMinimiser(optimizer)) {
@@ -88,14 +89,11 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
     const of = batchesOf(net, rule, all);
     const run = new Run(of, { ...plan, optimizer: begun }, steps);
     run.learned = evidence && (await inBursts(evidence.learn({ net, rule, data: all }), { signal: options.signal }));
-    const gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on as Executor) : undefined;
-    try {
-      return await epochsOf(run, loader, samples, gradients, running, options, epochs);
-    } finally {
-      await gradients?.end();
-    }
+    gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on as Executor) : undefined;
+    return await epochsOf(run, loader, samples, gradients, running, options, epochs);
   } finally {
     endTraining(net);
+    await gradients?.end();
   }
 }
 
@@ -248,7 +246,9 @@ class Run {
 
   /** Copies parameters and state back. */
   keep({ kept }: Held): void {
-    for (const [i, { data }] of this.#kept.entries()) copyOutTo(this.of.net.dtype, kept[i], data.length, data, 0);
+    this.#kept.forEach(({ data }, i) => {
+      copyOutTo(this.of.net.dtype, kept[i], data.length, data, 0);
+    });
   }
 
   /** The next batch, and where its gradient is taken. */
@@ -261,22 +261,12 @@ class Run {
     return { theta: held.at, buffers, rows, random: this.#random };
   }
 
-  /** A step along a batch's gradient. Where it cannot be, parameters are those before the last one. */
-  step(held: Held, found: Counted): void {
-    try {
-      this.#advance(held, found);
-    } catch (error) {
-      held.kept[0] = held.kept[2];
-      held.kept[1] = held.before;
-      throw error;
-    }
-  }
-
-  /** @param summed the loss of the batch, and how many of its elements count */
-  #advance(held: Held, [summed, counted]: Counted): void {
+  /** A step along a batch's gradient. Where it cannot be, parameters are those before the last one. @param summed the loss of the batch @param counted how many of its elements count */
+  step(held: Held, [summed, counted]: Counted): void {
     const { dtype, graph, parameterCount, parameterTable, frozen, buffers: statistics } = this.of.net;
     const { kept, at, gradient } = held;
     const [theta, buffers, previous, ...state] = kept;
+    kept.splice(0, 2, previous, held.before);
     const { weightDecay, optimizer } = this.#plan;
     const kernels = kernelsFor(dtype);
     let loss = summed / (counted || 1);
@@ -289,7 +279,7 @@ class Run {
     }
     const learned = kernels.allFinite(statistics.size, buffers) === 1;
     if (!Number.isFinite(loss) || !learned) {
-      throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite", this.#next);
+      throw this.#notFinite(learned ? `the loss is ${loss}` : "a running statistic is not finite");
     }
     this.#clip(gradient);
     const penalty = this.learned?.add(kernels, theta, gradient) ?? 0;
@@ -315,10 +305,11 @@ class Run {
       kernels.copyRows(1, size, previous + shift, 0, theta + shift, 0, false);
     }
     if (kernels.allFinite(parameterCount, theta) === 0) {
-      throw this.#notFinite("a step made parameters that are not finite", this.#next);
+      throw this.#notFinite("a step made parameters that are not finite");
     }
+    kept.splice(0, 2, theta, buffers);
     this.steps++;
-    this.#next = Math.min(this.#order.length, this.#next + this.#batchSize);
+    this.#next += this.#batchSize;
   }
 
   /** What the schedule says of the next step. @throws OptionError */
@@ -353,9 +344,8 @@ class Run {
     });
   }
 
-  /** @param sample the position in the epoch of a sample of the batch at fault */
-  #notFinite(what: string, sample: number): NonFiniteLossError {
-    const batch = Math.floor(sample / this.#batchSize) + 1;
+  #notFinite(what: string): NonFiniteLossError {
+    const batch = Math.floor(this.#next / this.#batchSize) + 1;
     return new NonFiniteLossError(
       `train: ${what} in epoch ${this.#epoch}, batch ${batch}. Likely causes: a learning rate that is too large (it is ${this.#plan.optimizer.learningRate}), inputs or targets of very different size (standardise them), or an activation that overflows, such as exp. The network keeps the last parameters whose loss was finite.`,
       this.#epoch,
