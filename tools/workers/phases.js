@@ -1,116 +1,53 @@
-// Long work by its phases, each of several shards: what a pool has to bring to the bits of one thread, also where its workers are killed.
-import {
-  chain,
-  crossEntropy,
-  dense,
-  evaluateAsync,
-  folds,
-  laplace,
-  randomNormal,
-  relu,
-  saveFit,
-  savePosterior,
-  train,
-} from "laplace-ts";
+// A full posterior of 1,827 weights on 2,000 rows: fitted, tuned, asked and diagnosed; hashes of all bits.
+import { chain, dense, mse, randomNormal, tanh } from "laplace-ts";
 
-/** The sum of all bytes, each by its place (FNV-1a). */
-export function hash(bytes) {
-  let sum = 0x811c9dc5;
-  for (const byte of bytes) sum = Math.imul(sum ^ byte, 0x01000193) >>> 0;
-  return sum.toString(16);
+const hashOf = (value) => {
+  let hash = 0;
+  const add = (text) => {
+    for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) >>> 0;
+  };
+  const visit = (one) => {
+    if (ArrayBuffer.isView(one?.data))
+      for (const bits of new Uint32Array(one.data.buffer)) hash = (Math.imul(hash, 31) + bits) >>> 0;
+    else if (one !== null && typeof one === "object")
+      for (const [key, each] of Object.entries(one)) {
+        add(key);
+        visit(each);
+      }
+    else add(String(one));
+  };
+  visit(value);
+  return hash;
+};
+export const x = randomNormal([2000, 20], { seed: 1 });
+const noise = randomNormal([2000, 1], { seed: 2 });
+for (let i = 0; i < 2000; i++) noise.data[i] = Math.fround(x.data[20 * i] * x.data[20 * i + 1] + 0.3 * noise.data[i]);
+export const data = { x, y: noise };
+export const net = chain({ inputs: 20, seed: 3 }, dense(83, tanh), dense(1));
+/** What each phase gives, and when it began. */
+export async function run(remote) {
+  const [values, begun] = [{}, {}];
+  const phase = async (name, call) => {
+    begun[name] = performance.now();
+    values[name] = await call();
+    return values[name];
+  };
+  const of = { likelihood: "regression", structure: "full", checks: false };
+  begun.send = performance.now();
+  const there = await remote.send(net);
+  await phase("train", () => remote.train(there, data, { loss: mse, epochs: 20 }));
+  begun.fit = performance.now();
+  const fitted = await remote.laplace(there, of).fit(data);
+  begun.tune = performance.now();
+  const posterior = await fitted.optimizePrior();
+  values.tuning = { ...posterior.tuning, noise: posterior.noise };
+  await phase("predict", () => posterior.predict(x));
+  await phase("evaluate", () => remote.evaluate(posterior, data));
+  await phase("diagnose", () => posterior.diagnose(data));
+  await phase("samples", () => posterior.functionSamples(x, 5));
+  return { values, begun };
 }
 
-const rows = 16384;
-const network = () => chain({ inputs: 100, seed: 1 }, dense(100, relu), dense(3));
-const data = {
-  x: randomNormal([rows, 100], { seed: 1, dtype: "float32" }),
-  y: Array.from({ length: rows }, (_, i) => i % 3),
-};
-const options = { likelihood: "classification", structure: "diagonal", checks: false };
-const numbers = ({ data: { buffer, byteOffset, byteLength } }) => hash(new Uint8Array(buffer, byteOffset, byteLength));
-let posterior;
-const fitted = async () => {
-  posterior ??= await laplace(network(), options).fit(data);
-  return posterior;
-};
-
-/**
- * By their names: do the work by an executor, or this thread, call `told` in the midst of it, some times, and give what came of it as a
- * text.
- */
-export const phases = {
-  async sum(on, told) {
-    return hash(saveFit(await laplace(network(), options).sum(data, { on, onProgress: told })));
-  },
-  /** Passes that go by each other. */
-  async "sums in passes"(on, told) {
-    const ekfac = { ...options, structure: "ekfac" };
-    return hash(savePosterior(await laplace(network(), ekfac).fit(data, { on, onProgress: told })));
-  },
-  async predict(on, told) {
-    const { mean, variance } = await (await fitted()).predictAsync(data.x, { on, onProgress: told });
-    return `${numbers(mean)} ${numbers(variance)}`;
-  },
-  async probabilities(on, told) {
-    return numbers(await (await fitted()).logProbabilitiesAsync(data.x, { on, onProgress: told }));
-  },
-  async evaluate(on, told) {
-    return JSON.stringify(await evaluateAsync(await fitted(), data, { on, onProgress: told }));
-  },
-  async tuning(on, told) {
-    const heldOut = { on: data, steps: 5, onWarning() {}, onProgress: told };
-    const tuned = await (await fitted()).optimizePriorAsync({ ...heldOut, ...(on && { workers: on }) });
-    return JSON.stringify(tuned.tuning);
-  },
-  async training(on, told) {
-    const net = network();
-    const schedule = () => {
-      told();
-      return 1;
-    };
-    const { history } = await train(net, data, { loss: crossEntropy, epochs: 3, batchSize: 4096, on, schedule });
-    return `${numbers(net.parameters)} ${JSON.stringify(history)}`;
-  },
-  async folds(on, told) {
-    const make = async (rest) => {
-      const net = network();
-      await train(net, rest, { loss: crossEntropy, epochs: 1, batchSize: 4096, on, onProgress: told });
-      return laplace(net, options).fit(rest, { on, onProgress: told });
-    };
-    const made = await folds(data, 2, make, { concurrency: 2 });
-    return made.map((one) => hash(savePosterior(one.posterior))).join(" ");
-  },
-};
-
-/**
- * Does each phase by pools, killing the last worker that was made at each of the first times that it is told of.
- * @param poolOf makes a pool of so many threads with a way to make a worker @param make makes a worker @throws Error where the bits differ
- */
-export async function killedInEach(poolOf, make, times = 2) {
-  const found = [];
-  for (const [name, work] of Object.entries(phases)) {
-    const due = await work(undefined, () => {});
-    for (let at = 0; at <= times; at++) {
-      const made = [];
-      const pool = poolOf({
-        count: 3,
-        // A page is not told that a worker ends which has not begun.
-        patience: 5000,
-        make() {
-          const worker = make();
-          made.push(worker);
-          return worker;
-        },
-      });
-      let told = 0;
-      const result = await work(pool, () => {
-        if (told++ === at) made.at(-1)?.terminate();
-      });
-      pool.close();
-      if (result !== due) throw new Error(`${name}: ${result} instead of ${due}, where a worker is killed at ${at}.`);
-      if (made.length === 0) throw new Error(`${name} has no workers: it is one shard.`);
-    }
-    found.push(due);
-  }
-  return found.join(" ");
-}
+/** The values' bits. */
+export const hashesOf = ({ values }) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, hashOf(value)]));
