@@ -28,6 +28,8 @@ export interface Sums {
 const MOST = 8;
 /** A group whose prior is so many times as strong as its data is out. */
 const STRONGEST = 1e6;
+/** The least noise, in deviations of the targets: of rows that repeat each other exactly the evidence would have none. */
+export const LEAST_NOISE = 1e-4;
 /** What is added to γ and ‖θ‖², so that neither is 0. */
 const [SOME_WEIGHT, SOME_SQUARE] = [1e-6, 1e-9];
 
@@ -38,6 +40,7 @@ export class FixedPoints {
   readonly #examples: number;
   readonly #constant: number;
   readonly #noise: boolean;
+  readonly #least: number;
   readonly history: number[] = [];
   /** δ of each group. */
   precision: Float64Array;
@@ -66,14 +69,16 @@ export class FixedPoints {
     this.effective = this.groups.counts.slice();
     this.likelihood = likelihood;
     checkPrior(where, curvature.structure, this.groups.prior(this.precision));
-    if (this.#noise) this.setNoise(Math.sqrt(spreadOf(targets, likelihood) / 2));
+    const spread = this.#noise ? Math.sqrt(spreadOf(targets, likelihood)) : 0;
+    this.#least = LEAST_NOISE * spread;
+    if (this.#noise) this.setNoise(spread / Math.SQRT2);
   }
 
   /** Takes another noise, if it is one. */
   setNoise(noise: number): void {
     const { withHyper } = this.likelihood;
     if (withHyper !== undefined && noise > 0 && Number.isFinite(noise))
-      this.likelihood = withHyper.call(this.likelihood, noise);
+      this.likelihood = withHyper.call(this.likelihood, Math.max(noise, this.#least));
   }
 
   /** δ of each weight, [S]. */

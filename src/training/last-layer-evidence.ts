@@ -21,7 +21,7 @@ import {
   regressionSums,
 } from "./bayesian-regression.ts";
 import { readEvidence } from "./evidence-options.ts";
-import { spreadOf } from "./fixed-points.ts";
+import { LEAST_NOISE, spreadOf } from "./fixed-points.ts";
 import { type Groups, readGroups } from "./groups.ts";
 import { type LinearHeads, linearHeads } from "./linear-heads.ts";
 import type { Minimiser, Problem } from "./minimiser.ts";
@@ -85,7 +85,8 @@ function* ascend(problem: Problem, tolerance: number): Steps<TrainingResult, Epo
   const model = new Model(inner, heads, groups, before, likelihood, data);
   const learnsNoise = evidence.noise ?? true;
   const start = likelihood.hyper.value;
-  const noise = learnsNoise ? Math.sqrt(spreadOf(data.targets, likelihood) / 2) || start : start;
+  const spread = Math.sqrt(spreadOf(data.targets, likelihood));
+  const noise = learnsNoise ? spread / Math.SQRT2 || start : start;
   const begin = model.coordinates(evidence.priorPrecision, noise);
 
   const history: { epoch: number; loss: number }[] = [];
@@ -102,7 +103,9 @@ function* ascend(problem: Problem, tolerance: number): Steps<TrainingResult, Epo
   };
   const bounds = (way: number) =>
     begin.map((x, i) => (model.logarithm(i) ? Math.max(MOST_LOG, Math.abs(x)) : Number.POSITIVE_INFINITY) * way);
-  const climb = maximise(objective, begin, { steps: epochs, tolerance, lower: bounds(-1), upper: bounds(1) });
+  const lower = bounds(-1);
+  if (learnsNoise && spread > 0) lower[lower.length - 1] = Math.log(LEAST_NOISE * spread);
+  const climb = maximise(objective, begin, { steps: epochs, tolerance, lower, upper: bounds(1) });
   const ended = yield* reporting(climb, (): EpochReport | undefined => {
     if (!fresh || best === undefined || history.length >= epochs) return undefined;
     fresh = false;

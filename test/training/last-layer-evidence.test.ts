@@ -7,6 +7,7 @@ import {
   dense,
   fourierFeatures,
   gaussian,
+  gaussNewton,
   gradient,
   laplace,
   lastLayerEvidence,
@@ -124,6 +125,26 @@ test("where columns share a precision, the evidence in their eigenvectors is the
       },
     ),
   );
+});
+
+test.each([
+  ["lastLayerEvidence", lastLayerEvidence(), 40],
+  ["gaussNewton", gaussNewton(), 0],
+] as const)("by %s rows that repeat each other exactly have a little noise", async (_, optimizer, features) => {
+  // A line without noise, whose rows are all there three times.
+  const once = Array.from(x.data.slice(0, 60) as Float32Array);
+  const inputs = Array.from({ length: 60 }, (_, n) => [once[n % 20] * 3]);
+  const targets = inputs.map(([z]) => 2 * z + 1);
+  const net = network({ inputs: 1, seed: 1, dtype }, (z) =>
+    features > 0 ? dense(1)(fourierFeatures({ features, relevance: true })(z)) : dense(1)(z),
+  );
+  const data = { x: inputs, y: targets };
+  const { evidence } = await train(net, data, { loss: gaussian(), optimizer, epochs: 60, evidence: {} });
+  const mean = targets.reduce((sum, t) => sum + t / 60, 0);
+  const spread = Math.sqrt(targets.reduce((sum, t) => sum + (t - mean) ** 2 / 60, 0));
+  expect(evidence?.noise).toBeGreaterThan(0.99e-4 * spread);
+  expect(evidence?.noise).toBeLessThan(features > 0 ? 0.1 * spread : 1.01e-4 * spread);
+  expect(Number.isFinite(evidence?.logMarginalLikelihood)).toBe(true);
 });
 
 describe("lastLayerEvidence", () => {
