@@ -150,10 +150,10 @@ describe("a table with a column of many categories", () => {
     for (const one of [found, again]) {
       const { x, unusual, gaps } = one.encode(cells);
       expect(Array.from(x.subarray(1, 3))).toEqual([column.effects.values[5], column.effects.open[5]]);
-      expect(Array.from(x.subarray(4, 6))).toEqual([0, 1]);
+      expect(Math.abs(x[4])).toBeLessThan(0.1);
       expect([unusual, gaps]).toEqual([
         [[], []],
-        [[], []],
+        [[], [1]],
       ]);
     }
     expect(effectsText(column, found)).toMatch(

@@ -336,7 +336,7 @@ function categories(
     const names = kept.map(({ text }) => text).sort();
     const effects = openEffects(names.length, levels.outputs);
     const shared = { name, kind: "category", categories: names, fill: counted[0].text, missing, spread: 1 } as const;
-    // Of one that is not listed the effect is open, and nothing else about it is unusual.
+    // One that is not listed is nothing unusual: its effect is as any of those that are known.
     return { ...shared, rest: true, draws: categoryDraws(kept), effects };
   }
   const frequent = counted.filter(({ count }) => count >= FEWEST_ROWS).length;

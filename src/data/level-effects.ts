@@ -1,15 +1,16 @@
 // What categories with many levels become in the place of an input for each: an effect of each level, and how much of it is open.
 
 import { ValueError } from "../errors.ts";
+import { DRAWS } from "./value-draws.ts";
 
 /**
  * Effects of a column's categories, as a model of random effects has them (BLUP: Henderson 1975): an input for each output that they
- * move, and one that says how much is open, 1 for a category that is not listed. What estimates them brings them.
+ * move, and one that says how much is open. What estimates them brings them.
  */
 export interface LevelEffects {
   /** In deviations of the effects, [categories · outputs], those of a category side by side. */
   readonly values: readonly number[];
-  /** The deviation that is left of each effect, in parts of that among categories, from 0 to 1, [categories]. */
+  /** How much of each effect is open, 0 where nothing is, [categories]: the logarithm of what that makes of the noise's variance suits. */
   readonly open: readonly number[];
   /** The deviation of effects among categories, in what is learned of the target, [outputs]; 0 where they do not differ. */
   readonly deviations: readonly number[];
@@ -42,9 +43,16 @@ export function checkEffects(where: string, given: LevelEffects, categories: num
   const outputs = Array.isArray(deviations) ? deviations.length : 0;
   if (outputs === 0 || !numbers(deviations, outputs) || deviations.some((one) => one < 0))
     throw new ValueError(`${where}: expected a deviation of at least 0 for each output.`);
-  if (!numbers(open, categories) || open.some((one) => !(one >= 0 && one <= 1)))
-    throw new ValueError(`${where}: expected ${categories} numbers from 0 to 1 in open, one for each category.`);
+  if (!numbers(open, categories) || open.some((one) => !(one >= 0)))
+    throw new ValueError(`${where}: expected ${categories} numbers of at least 0 in open, one for each category.`);
   if (!numbers(values, categories * outputs))
     throw new ValueError(`${where}: expected ${categories * outputs} numbers in values, ${outputs} for each category.`);
   return { values, open, deviations };
+}
+
+/** Categories evenly along their first effect: what one that is not listed may be. */
+export function drawnLevels(categories: readonly string[], { values, deviations }: LevelEffects): string[] {
+  const first = (place: number) => values[place * deviations.length];
+  const order = categories.map((_, place) => place).sort((a, b) => first(a) - first(b) || a - b);
+  return Array.from({ length: DRAWS }, (_, k) => categories[order[Math.floor(((k + 0.5) * order.length) / DRAWS)]]);
 }

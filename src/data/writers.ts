@@ -75,6 +75,7 @@ export function writerOf(
   const center = column.missing ? gap : middle;
   const spread = Math.sqrt(column.spread);
   const order = drawOrder(place, draws.length);
+  const effects = column.kind === "category" && column.effects !== undefined;
   return {
     name,
     width,
@@ -83,6 +84,11 @@ export function writerOf(
       const value = values.read(cell);
       if (typeof value === "number") {
         if (column.missing) into[at + last] = 0;
+        if (value === UNKNOWN && effects) {
+          // It has an effect as any of those that are known, and nothing else about it is unusual.
+          into.set(middle, at);
+          return "gap";
+        }
         values.put(value, into, at);
         if (values.usual(value)) return "value";
         return value === UNKNOWN && column.kind === "category" ? "unknown" : "far";
@@ -124,8 +130,8 @@ function categoryValues({ categories, rest, fill, draws, effects }: CategoryColu
       if (effects !== undefined) {
         const { values, open, deviations } = effects;
         const outputs = deviations.length;
-        for (let k = 0; k < outputs; k++) into[at + k] = place >= 0 ? values[place * outputs + k] : 0;
-        into[at + outputs] = place >= 0 ? open[place] : 1;
+        for (let k = 0; k < outputs; k++) into[at + k] = values[place * outputs + k];
+        into[at + outputs] = open[place];
         return;
       }
       into.fill(0, at, at + categories.length);

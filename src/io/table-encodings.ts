@@ -138,12 +138,9 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
 
 function effectsOf(fields: Fields, categories: number): LevelEffects {
   const [values, open] = [fields.finites("values", MOST_EFFECTS), fields.finites("open", MOST_LEVELS)];
+  const deviations = fields.finites("deviations", MOST_LEVELS);
   try {
-    return checkEffects(
-      fields.where,
-      { values, open, deviations: fields.finites("deviations", MOST_LEVELS) },
-      categories,
-    );
+    return checkEffects(fields.where, { values, open, deviations }, categories);
   } catch (cause) {
     if (!(cause instanceof ValueError)) throw cause;
     throw new FileError("malformed", cause.message, { cause });

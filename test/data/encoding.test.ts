@@ -444,7 +444,21 @@ describe("effects of categories", () => {
     expect(Array.from(open.encode([{ c: "c7" }]).x)).toEqual([0, 1]);
     const known = open.withEffects({ c: effects });
     const place = levels.toSorted().indexOf("c7");
-    expect(Array.from(known.encode([{ c: "c7" }, { c: "other" }]).x)).toEqual([place / 100, 0.5, 0, 1]);
+    const { x, gaps, unusual } = known.encode([{ c: "c7" }, { c: "other" }]);
+    expect(Array.from(x.subarray(0, 2))).toEqual([place / 100, 0.5]);
+    // One that is not there may have any of their effects, evenly: their mean and deviation.
+    expect([gaps, unusual]).toEqual([
+      [[], [0]],
+      [[], []],
+    ]);
+    const drawn = known.draw(x.subarray(2, 4), [0]);
+    const own = count(drawn.length / 2).map((k) => drawn[2 * k]);
+    const mean = own.reduce((sum, one) => sum + one / own.length, 0);
+    expect(mean).toBeCloseTo(1.495, 1);
+    expect(Math.sqrt(own.reduce((sum, one) => sum + (one - mean) ** 2 / own.length, 0))).toBeCloseTo(
+      3 / Math.sqrt(12),
+      1,
+    );
     const few = tableOf({ c: rows.map((_, i) => "uvw"[i % 3]), y: rows.map((_, i) => String(0.5 * i)) });
     expect(tableEncoding(few, { target: "y", manyCategories: "effects" }).inputs).toHaveLength(3);
     expect(tableEncoding(table, { target: "y" }).inputs).toHaveLength(32);
@@ -454,7 +468,7 @@ describe("effects of categories", () => {
     const open = encoding();
     const bring = (own: object) => () => open.withEffects({ c: { ...effects, ...own } });
     expect(bring({ values: [1] })).toThrow(/expected 300 numbers in values/);
-    expect(bring({ open: levels.map(() => 2) })).toThrow(/from 0 to 1/);
+    expect(bring({ open: levels.map(() => -1) })).toThrow(/300 numbers of at least 0 in open/);
     expect(bring({ deviations: [-1] })).toThrow(/at least 0/);
     expect(bring({ deviations: [1, 1], values: [...effects.values, ...effects.values] })).toThrow(/on 1 outputs/);
     expect(() => open.withEffects({ z: effects })).toThrow(OptionError);

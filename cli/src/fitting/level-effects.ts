@@ -226,11 +226,13 @@ export function* withLevelEffects(
 const rounded = (value: number) => Number(value.toPrecision(DIGITS));
 const scaled = (effect: number, deviation: number) => (deviation > 0 ? rounded(effect / deviation) : 0);
 
-/** The deviation that so many rows of a level leave of its effect, in parts of all: of several outputs by the mean of variances. */
+/**
+ * What is open of the effect of a level of so many rows: log (1 + v), v its variance in parts of the noise's, so that the logarithm of a row's
+ * variance is a line in it; of several outputs their mean.
+ */
 function openOf(found: readonly LevelEstimate[], count: number): number {
   const ratios = found.flatMap(({ ratio }) => (Number.isFinite(ratio) ? [ratio] : []));
-  if (ratios.length === 0) return 1;
-  return Math.sqrt(ratios.reduce((sum, ratio) => sum + ratio / (count + ratio) / ratios.length, 0));
+  return ratios.reduce((sum, ratio) => sum + Math.log1p(1 / (count + ratio)) / ratios.length, 0);
 }
 
 /** Columns whose categories have effects, and the places of their first inputs. */
