@@ -10,7 +10,7 @@
 //   --filter TEXT                    only the cases whose name contains it
 //   --rounds N                       rounds of each comparison (default 11)
 //   --threads N                      threads, ours, OpenBLAS's and PyTorch's (default 1)
-//   LAPLACE_BENCH_CLOCK=processor    the processor's time in the place of the clock's, where other work runs beside
+//   LAPLACE_BENCH_CLOCK=processor    the processor's time in the place of the clock's, where other work runs beside; =thread: see clock.ts
 // Writes a table, and JSON into bench/results/.
 
 import { mkdirSync, writeFileSync } from "node:fs";
