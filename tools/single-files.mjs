@@ -96,7 +96,6 @@ const aloneIn = {
       ["mean ? 1 / (counted || 1) : 1", "1 / (counted || 1)"],
       ["const seeds = seedsOf(of, given);", "const seeds = undefined;"],
       ["if (seeds === undefined) return", "return"],
-      ["mean ? 1 / (counted || 1) : 1", "1 / (counted || 1)"],
     ),
   "training/train.ts": (text) =>
     replaced(
@@ -121,7 +120,6 @@ const aloneIn = {
       ["this.learned?.add(kernels, theta, gradient) ?? 0", "0"],
       ["run.learned = evidence &&", "false &&"],
       ["run.learned &&", "undefined &&"],
-      ["if (!isMinimiser(optimizer)) checkBatches", "checkBatches"],
       ["if (isMinimiser(optimizer)) {", "if (false) {"],
     ),
   "laplace/fitting.ts": (text) =>
