@@ -57,10 +57,7 @@ export function* eigenbasis(matrix: Float64Array, n: number, factor: number): St
   const basis = m < LATER ? yield* usual(rest, m, factor) : yield* later(rest, m, factor);
   const values = new Float64Array(n);
   values.set(basis.values, n - m);
-  return new LaterBasis(values, function* () {
-    yield* basis.complete?.() ?? [];
-    return amongZeros(basis.vectors, n, live);
-  });
+  return new LaterBasis(values, () => amongZeros(basis, n, live));
 }
 
 /** The rows of a symmetric matrix that have other numbers than 0. */
@@ -74,8 +71,10 @@ function liveRows(matrix: Float64Array, n: number): number[] {
   return live;
 }
 
-/** Vectors [m, m] at the live rows of [n, n], behind unit vectors of the others. */
-function amongZeros(vectors: Float64Array, n: number, live: readonly number[]): Float64Array {
+/** The vectors [m, m] of a basis at the live rows of [n, n], behind unit vectors of the others. */
+function* amongZeros(basis: Basis, n: number, live: readonly number[]): Steps<Float64Array> {
+  yield* basis.complete?.() ?? [];
+  const { vectors } = basis;
   const m = live.length;
   const result = keptMatrix(n * n);
   for (let i = 0, next = 0; i < n; i++) {
