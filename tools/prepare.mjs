@@ -1,11 +1,12 @@
 // Makes a fresh clone ready: installs the locked dependencies, then builds the kernels, the library and the examples,
 // each only where its inputs changed since the last time. `--force` builds regardless, `--bench` builds the benchmarks
-// too. Writes to stderr only.
+// too. Of several at the same time one works, and the others wait and find it done. Writes to stderr only.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { lock as alone } from "./lock.mjs";
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const force = process.argv.includes("--force");
@@ -55,6 +56,7 @@ function addKernels(folder) {
 const lock = "package-lock.json";
 
 try {
+  await alone("build/prepare.lock", (pid) => process.stderr.write(`Waiting for process ${pid}, which prepares …\n`));
   await step(
     "Installing dependencies",
     { inputs: [lock], outputs: [], stamp: "node_modules/.laplace-installed" },
