@@ -94,7 +94,7 @@ describe("the columns of a table that workers count", () => {
     expect(redis.cli("--scan").includes("red")).toBe(false);
   });
 
-  test.each(["reading", "written", "added"])(
+  test.each(["reading", "added"])(
     "are there when a worker is killed while a piece is %s, and whoever asked with it",
     async (phase) => {
       const store = `killed-${phase}`;
@@ -143,20 +143,5 @@ describe("the columns of a table that workers count", () => {
     expect(other.stderr).toMatch(
       /^error: The data .*rows\.csv are not those that the fit was begun with: other bytes/m,
     );
-  });
-
-  test("that cannot be counted say so where that is asked for, and are decided here otherwise", async () => {
-    const path = storeWith("refused");
-    const run = (...more: readonly string[]) =>
-      programs.laplace("fit", ...more, ...whole, "--store", at("refused"), "--shard", "1/1").ended;
-    const skips = await run(path, "--in-place", "--on-error", "skip");
-    expect(skips).toMatchObject({ code: 2 });
-    expect(skips.stderr).toContain("the data are not read in place by workers: --on-error skip leaves rows out of it.");
-    const several = await run(path, at("rows.csv"), "--in-place");
-    expect(several.stderr).toContain("the data are not read in place by workers: one file of CSV or Parquet is.");
-    const alone = await programs.laplace("fit", path, ...whole, "--in-place").ended;
-    expect(alone.stderr).toContain("--in-place and s3:// are for workers: give --queue or --shard too.");
-    const here = await run(path, "--on-error", "skip", "-o", at("skipped.safetensors"));
-    expect(here, here.stderr).toMatchObject({ code: 0 });
   });
 });
