@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { FileError, readSafetensors, writeSafetensors } from "laplace-ts";
 import { countTable, type Safetensors } from "laplace-ts/executor";
 import { expect, test } from "vitest";
-import { addPieces, type CountedPieces, countsFile } from "../src/commands/counts-task.ts";
+import { addPieces, type CountedPieces, countRows, countsFile } from "../src/commands/counts-task.ts";
 
 const text = fc.oneof(
   fc.double({ noNaN: true }).map(String),
@@ -13,8 +13,10 @@ const text = fc.oneof(
 const pieces = fc.array(fc.array(fc.tuple(text, text), { maxLength: 12 }), { minLength: 1, maxLength: 4 });
 const counted = (rows: readonly (readonly string[])[]): CountedPieces => ({
   cells: countTable({ names: ["a", "b"], rows: rows.map((row) => [...row]) }),
+  open: [],
   rows: [rows.length],
 });
+const all = { used: [0, 1], most: 1000 };
 /** Through the bytes of a file. */
 const file = (found: CountedPieces): Safetensors => {
   const { tensors, metadata } = countsFile.write(found);
@@ -23,11 +25,11 @@ const file = (found: CountedPieces): Safetensors => {
 
 test("counts come back from their files, and those of pieces add up to those of all", () => {
   fc.assert(
-    fc.property(pieces, (all) => {
-      const parts = all.map((rows) => countsFile.read(file(counted(rows))));
-      expect(parts).toEqual(all.map(counted));
-      const sum = parts.reduce((left, right) => countsFile.read(file(addPieces(left, right))));
-      expect(sum).toEqual({ cells: counted(all.flat()).cells, rows: all.map(({ length }) => length) });
+    fc.property(pieces, (lists) => {
+      const parts = lists.map((rows) => countsFile.read(file(counted(rows))));
+      expect(parts).toEqual(lists.map(counted));
+      const sum = parts.reduce((left, right) => countsFile.read(file(addPieces(left, right, all))));
+      expect(sum).toEqual({ cells: counted(lists.flat()).cells, open: [], rows: lists.map(({ length }) => length) });
     }),
   );
 });
@@ -49,8 +51,8 @@ test("a file whose numbers are others is a named error, or counts of as many row
       data[Math.floor(at / names.length) % data.length] = value;
       try {
         const { cells, rows: own } = countsFile.read({ tensors, metadata });
-        for (const { texts, counts, firsts } of cells.columns) {
-          expect([counts.length, firsts.length]).toEqual([texts.length, texts.length]);
+        for (const { texts, counts, firsts, lasts } of cells.columns) {
+          expect([counts, firsts, lasts].map(({ length }) => length)).toEqual(Array(3).fill(texts.length));
           expect(counts.reduce((sum, count) => sum + count, 0)).toBe(cells.length);
         }
         expect(own.reduce((sum, count) => sum + count, 0)).toBe(cells.length);
@@ -63,4 +65,27 @@ test("a file whose numbers are others is a named error, or counts of as many row
   expect(refused).toBeGreaterThan(0);
   expect(() => countsFile.read({ ...good, tensors: {} })).toThrow(FileError);
   expect(() => countsFile.read({ tensors: {}, metadata: {} })).toThrow(FileError);
+});
+
+test("a column that is not used, or has too many different cells, is not counted, however pieces are added", () => {
+  const settings = fc.record({
+    used: fc.constantFrom<readonly number[]>([], [0], [1], [0, 1]),
+    most: fc.integer({ min: 1, max: 8 }),
+  });
+  fc.assert(
+    fc.property(pieces, settings, fc.boolean(), (lists, { used, most }, backwards) => {
+      const rows = lists.flat();
+      const parts = lists.map((own) =>
+        countRows({ names: ["a", "b"], rows: own, lines: own.map((_, i) => i) }, { used, most }),
+      );
+      const add = (left: CountedPieces, right: CountedPieces) =>
+        countsFile.read(file(addPieces(left, right, { used, most })));
+      const sum = backwards
+        ? parts.reduceRight((right, left) => add(left, right))
+        : parts.reduce((left, right) => add(left, right));
+      const open = used.filter((j) => new Set(rows.map((row) => row[j])).size > most);
+      const seen = rows.map((row) => row.map((cell, j) => (used.includes(j) && !open.includes(j) ? cell : "")));
+      expect(sum).toEqual({ cells: counted(seen).cells, open, rows: lists.map(({ length }) => length) });
+    }),
+  );
 });

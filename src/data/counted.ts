@@ -1,4 +1,4 @@
-// The cells of a table as sums: of each column its different cells, how often each is there, and in which row first. Of parts of a
+// The cells of a table as sums: of each column its different cells, how often each is there, and in which row first and last. Of parts of a
 // table they add up, exactly, to those of all, so that whoever reads the parts need not see the others; and they say what
 // `tableEncoding` asks of a table.
 
@@ -12,6 +12,8 @@ export interface CountedColumn {
   readonly counts: readonly number[];
   /** The row in which it is first, from 0. */
   readonly firsts: readonly number[];
+  /** The row in which it is last. */
+  readonly lasts: readonly number[];
 }
 
 /** The cells of a table, or of some rows of it. */
@@ -54,11 +56,12 @@ function checkCounted(where: string, table: CountedTable): void {
 
 function counted(cells: readonly string[]): CountedColumn {
   const places = new Map<string, number>();
-  const [texts, counts, firsts]: [string[], number[], number[]] = [[], [], []];
+  const [texts, counts, firsts, lasts]: [string[], number[], number[], number[]] = [[], [], [], []];
   cells.forEach((cell, row) => {
     const place = places.get(cell);
     if (place !== undefined) {
       counts[place]++;
+      lasts[place] = row;
       return;
     }
     checkMost(texts.length + 1);
@@ -66,8 +69,9 @@ function counted(cells: readonly string[]): CountedColumn {
     texts.push(cell);
     counts.push(1);
     firsts.push(row);
+    lasts.push(row);
   });
-  return { texts, counts, firsts };
+  return { texts, counts, firsts, lasts };
 }
 
 /**
@@ -91,24 +95,43 @@ export function addCountedTables(left: CountedTable, right: CountedTable): Count
 
 function added(left: CountedColumn, right: CountedColumn, before: number): CountedColumn {
   const places = new Map(left.texts.map((text, i) => [text, i]));
-  const [texts, counts, firsts] = [[...left.texts], [...left.counts], [...left.firsts]];
+  const [texts, counts] = [[...left.texts], [...left.counts]];
+  const [firsts, lasts] = [[...left.firsts], [...left.lasts]];
   right.texts.forEach((text, i) => {
     const place = places.get(text);
     if (place !== undefined) {
       counts[place] += right.counts[i];
+      lasts[place] = before + right.lasts[i];
       return;
     }
     checkMost(texts.length + 1);
     texts.push(text);
     counts.push(right.counts[i]);
     firsts.push(before + right.firsts[i]);
+    lasts.push(before + right.lasts[i]);
   });
-  return { texts, counts, firsts };
+  return { texts, counts, firsts, lasts };
+}
+
+/**
+ * The cells of a column in an order that is theirs as far as counts know it: all but the last of those that are alike where the first of
+ * them is, and the last where it is. So values are in order just where those of the rows are. Each is the cell's place, and how often.
+ */
+function* runsOf({ counts, firsts, lasts }: CountedColumn): Generator<readonly [place: number, times: number]> {
+  const again = Array.from(counts.keys())
+    .filter((i) => counts[i] > 1)
+    .sort((i, j) => lasts[i] - lasts[j]);
+  let at = 0;
+  for (let i = 0; i < firsts.length; i++) {
+    while (at < again.length && lasts[again[at]] < firsts[i]) yield [again[at++], 1];
+    yield [i, Math.max(1, counts[i] - 1)];
+  }
+  while (at < again.length) yield [again[at++], 1];
 }
 
 /**
  * The columns that `tableEncoding` takes: what is decided of them is what is decided of the table itself, to the bit. Cells that are
- * alike come together, where the first of them came. Memory: the cells of one column at a time.
+ * alike come together, where the first of them came, but for the last one. Memory: the cells of one column at a time.
  * @throws ValueError for what is not counts of a table
  */
 export function columnsOfCounts(table: CountedTable): TableColumns {
@@ -118,18 +141,19 @@ export function columnsOfCounts(table: CountedTable): TableColumns {
     names,
     length,
     column(place) {
-      const { texts, counts } = columns[place];
       const cells: string[] = [];
-      texts.forEach((text, i) => {
-        for (let k = 0; k < counts[i]; k++) cells.push(text);
-      });
+      for (const [i, times] of runsOf(columns[place])) {
+        for (let k = 0; k < times; k++) cells.push(columns[place].texts[i]);
+      }
       return cells;
     },
     rowOf(place, cell) {
-      const { counts, firsts } = columns[place];
-      let [i, before] = [0, 0];
-      while (i < counts.length - 1 && before + counts[i] <= cell) before += counts[i++];
-      return firsts[i];
+      let before = 0;
+      for (const [i, times] of runsOf(columns[place])) {
+        before += times;
+        if (cell < before) return columns[place].firsts[i];
+      }
+      return 0;
     },
   };
 }

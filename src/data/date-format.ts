@@ -20,7 +20,7 @@ export interface DateReading {
 const EVEN = 0.25;
 /** Fewer different days say nothing of their spacing. */
 const FEWEST_DAYS = 4;
-/** Where dates come again, fewer different ones may first come in order by chance. */
+/** Of dates that come again out of order, fewer different ones may first come in order by chance. */
 const FEWEST_AGAIN = 7;
 
 const isDay = (days: number | undefined): days is number => days !== undefined;
@@ -29,7 +29,7 @@ const isDay = (days: number | undefined): days is number => days !== undefined;
  * The format in which most of the texts are dates; undefined where none is one. Where the day and the month can be exchanged
  * in every cell, their sequence decides (the firsts of months, dates in order), or the table's other columns; otherwise the
  * month comes first.
- * @param texts in the order of the rows, or those that are alike together, where the first of them is
+ * @param texts in the order of the rows; of those that are alike, all but the first and the last may be elsewhere between the two
  * @param table the format of the other columns
  */
 export function dateReading(texts: readonly string[], table?: DateFormat): DateReading | undefined {
@@ -83,10 +83,10 @@ function sequence(values: readonly number[]) {
   const step = (days[days.length - 1] - days[0]) / steps.length;
   const square = steps.reduce((sum, one) => sum + (one - step) ** 2 / steps.length, 0);
   const dates = days.map((day) => new Date(day * SECONDS * 1000));
-  // As dates first come: the same ones may come again for another place or person.
+  // In the order of the rows, or as dates first come: the same ones may come again for another place or person.
   const firsts = [...new Set(values)];
-  const enough = firsts.length === values.length || firsts.length >= FEWEST_AGAIN;
-  const follow = (sign: number) => enough && firsts.every((value, i) => i === 0 || sign * (value - firsts[i - 1]) >= 0);
+  const isOrdered = (all: readonly number[]) =>
+    [1, -1].some((sign) => all.every((value, i) => i === 0 || sign * (value - all[i - 1]) >= 0));
   return {
     days: days.length,
     /** The mean distance of days, and its deviation over the mean. */
@@ -94,7 +94,7 @@ function sequence(values: readonly number[]) {
     spread: Math.sqrt(square) / step,
     oneDay: new Set(dates.map((date) => date.getUTCDate())).size === 1,
     years: new Set(dates.map((date) => date.getUTCFullYear())).size,
-    ordered: follow(1) || follow(-1),
+    ordered: isOrdered(values) || (firsts.length >= FEWEST_AGAIN && isOrdered(firsts)),
     hours: values.some((value) => value !== Math.floor(value)),
   };
 }

@@ -90,7 +90,10 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   const [cells, rowsOf] = [cellsBy(table), rowsBy(table)];
   const placeIn = (name: string) => (cell: number) => place(rowsOf(name)(cell));
   const refuse = missing === "refuse";
-  const formats = yield* tableFormats(names, (j) => cells(names[j]), options, missingTest(rule, "numbers"));
+  // Columns that are left out have no say in how the others are written, so that nobody need know their cells.
+  const silent = (name: string) => name !== names[at] && Object.hasOwn(kinds, name) && kinds[name] === "ignored";
+  const said = (j: number) => (silent(names[j]) ? [] : cells(names[j]));
+  const formats = yield* tableFormats(names, said, options, missingTest(rule, "numbers"));
   const targetOf = () =>
     targetEncoding(where, names[at], cells(names[at]), {
       task,
@@ -105,7 +108,7 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
     const kind = Object.hasOwn(kinds, name) ? kinds[name] : dated.includes(name) ? "date" : undefined;
     const [format, index] = [formats[j], isIndexName(names, j)];
     const rules = { kind, refuse, rule, format, index, total, place: placeIn(name), levels };
-    return columnEncoding(where, name, cells(name), { ...rules, numbering });
+    return columnEncoding(where, name, said(j), { ...rules, numbering });
   };
   const others = names.flatMap((_, j) => (j === at ? [] : [j]));
   const found = new Map(yield* each(others, (j) => [j, columnOf(j, true)] as const));

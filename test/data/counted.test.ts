@@ -14,6 +14,9 @@ const dmy = (date: Date) => `${two(date.getUTCDate())}/${two(date.getUTCMonth() 
 const mdy = (date: Date) => `${two(date.getUTCMonth() + 1)}/${two(date.getUTCDate())}/${date.getUTCFullYear()}`;
 const pick = (random: Random, texts: readonly string[]) => texts[random.uint32() % texts.length];
 
+/** In order with the day first. */
+const visits = ["03/01/12", "05/01/12", "02/02/12", "09/02/12", "01/03/12"];
+
 /** Columns of every kind, each written as tables write it. */
 const columns: Readonly<Record<string, Cell>> = {
   normal: (_, random) => random.normal().toFixed(3),
@@ -43,6 +46,8 @@ const columns: Readonly<Record<string, Cell>> = {
   ordered: (row) => dmy(day(row % 11)),
   american: (row) => mdy(day(Math.floor(row / 3))),
   shuffled: (_, random) => mdy(day(random.uint32() % 12)),
+  visited: (row) => visits[Math.min(4, Math.floor(row / 3))],
+  revisited: (row) => visits[row < 8 ? Math.min(4, row) : (row * 3) % 5],
   mixed: (row) => (row % 2 === 0 ? dmy(day(row)) : mdy(day(row))),
   hours: (row) => `${day(row).toISOString().slice(0, 10)} ${two(row % 24)}:30`,
   year: (row) => String(1990 + (row % 30)),
@@ -118,6 +123,20 @@ test("what cells say of parts adds up to that of all, and decides what the table
       expect(decided(() => encoding.ofRows(again))).toEqual(decided(() => encoding.ofRows(some)));
     }),
     { numRuns: 400 },
+  );
+});
+
+test("columns that are left out decide nothing of the others, whatever their cells", () => {
+  fc.assert(
+    fc.property(tables, fc.nat(), ({ names, rows }, at) => {
+      const out = at % (names.length - 1);
+      const options: TableEncodingOptions = { target: "target", kinds: { [names[out]]: "ignored" } };
+      const blank = rows.map((row) => row.map((cell, j) => (j === out ? "" : cell)));
+      expect(decided(() => tableEncoding({ names, rows }, options))).toEqual(
+        decided(() => tableEncoding({ names, rows: blank }, options)),
+      );
+    }),
+    { numRuns: 200 },
   );
 });
 

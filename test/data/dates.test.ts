@@ -120,6 +120,12 @@ describe("days and months", () => {
     ["a day of every third month", months((m, y) => `05/${m}/${y}`).filter((_, i) => i % 3 === 0), "dmy", "sequence"],
     ["some months, in no order", ["05/09/02", "05/02/01", "05/11/03", "05/03/01", "05/07/02"], "dmy", "sequence"],
     ["records in order", ["03/01/12", "05/01/12", "02/02/12", "09/02/12", "01/03/12"], "dmy", "sequence"],
+    [
+      "a few days in order, each of several rows",
+      ["03/01/12", "05/01/12", "02/02/12", "09/02/12", "01/03/12"].flatMap((day) => [day, day, day]),
+      "dmy",
+      "sequence",
+    ],
     ["records in order, again for each of three places", again(3), "dmy", "sequence"],
     [
       "a few days that come again, by chance in order at first",

@@ -253,8 +253,8 @@ async function readAndFit(
   const reading = readOptions(options);
   const skip = options.onError === "skip" ? onSkip : undefined;
   if (machines) progress.show(() => "looking at the table where workers see it");
-  const placed =
-    machines && (await (await import("./fit-in-place.ts")).fitInPlace(data, options, machines.on, reading));
+  const place = { ...options, onHere: (text: string) => progress.note(text) };
+  const placed = machines && (await (await import("./fit-in-place.ts")).fitInPlace(data, place, machines.on, reading));
   const stream = placed?.stream ?? (await openTable(data, { ...reading, onSkip: skip }));
   const given = options.target;
   // Accents are one character or two, as the shell and the file have it.
@@ -284,6 +284,7 @@ async function readAndFit(
   const table = await readTable(stream, options.maxRows, seed, (rows) =>
     progress.show(() => `reading ${rows.toLocaleString("en")} rows`),
   );
+  const leftOut = stream.names.filter((name) => name === weight || (name !== target && kinds[name] === "ignored"));
   const settings: FitSettings = {
     ...options,
     target,
@@ -294,11 +295,8 @@ async function readAndFit(
     missingTexts: options.na,
     usualMissing: options.usualNa,
     total: table.total,
-    columnsOf: placed?.columnsOf(table, { seed, most: options.maxRows }),
-    onEstimate: (text) => {
-      progress.done();
-      printNote(text);
-    },
+    columnsOf: placed?.columnsOf(table, { seed, most: options.maxRows, leftOut }),
+    onEstimate: (text) => progress.note(text),
   };
   // What leaves this process is loaded where an option asks for it.
   const lanes = machines ? (await import("../fitting/over-queue.ts")).lanesOver(machines.on) : lanesOf(options.cores);

@@ -81,19 +81,19 @@ export interface PiecesOf<Settings> {
 }
 
 /** How what is found in pieces is a file, and adds. */
-export interface FoundIn<Found> {
+export interface FoundIn<Found, Settings> {
   write(found: Found): Safetensors;
   /** @throws FileError */
   read(contents: Safetensors): Found;
   /** Adds what neighbours have, where it adds. */
-  readonly add?: (left: Found, right: Found) => Found;
+  readonly add?: (left: Found, right: Found, settings: Settings) => Found;
 }
 
 /** A task of pieces. */
 export function pieceTask<Settings, Found>(
   name: string,
   found: (of: PlacedTable, settings: Settings, job: PieceJob) => Promise<Found>,
-  { write, read, add }: FoundIn<Found> = {
+  { write, read, add }: FoundIn<Found, Settings> = {
     write: contentsOf,
     read: (contents) => valueFrom(WHERE, contents) as Found,
   },
@@ -105,7 +105,7 @@ export function pieceTask<Settings, Found>(
         return (yield* waitedFor(() => found(placed, settings, job))) as Found;
       };
     },
-    ...(add !== undefined && { add: (_, left, right) => add(left, right) }),
+    ...(add !== undefined && { add: ({ settings }, left, right) => add(left, right, settings) }),
     writeWork: async ({ file, settings }, put) => contentsOf({ table: await put(file), settings }),
     // Pieces are not examples of a fit.
     writeJob: ({ piece, rows }) => ({ ...contentsOf({ piece: [...piece], rows }), examples: 0 }),
@@ -121,7 +121,7 @@ export function pieceTask<Settings, Found>(
         },
         add(left, right) {
           if (add === undefined) throw malformed("pieces do not add");
-          return write(add(read(left), read(right)));
+          return write(add(read(left), read(right), settings));
         },
       };
     },

@@ -58,6 +58,12 @@ export class Progress {
     if (this.#shown && this.#last > 0) stderr.write("\r\u001b[K");
     this.#last = 0;
   }
+
+  /** Clears the line, and says what stays. */
+  note(message: string): void {
+    this.done();
+    printNote(message);
+  }
 }
 
 /** The one JSON object of `--json`. Numbers that JSON lacks become null. */
