@@ -195,16 +195,20 @@ const candidates: Codec<CandidatesOf, CandidateJob, CandidateRows> = {
   readResult: (_, written: CandidateRows) => ("failed" in written ? { failed: errorOf(written.failed) } : written),
 };
 
-/** Arrays in memory that threads share, of those that were sent. */
-const copies = new WeakMap<NDArray, NDArray>();
+/** Arrays in memory that threads share, by what the shards of one run have in common: a caller may change its own before the next run. */
+const copies = new WeakMap<GradientsOf, Map<NDArray, NDArray>>();
 
-/** An array that is not copied to each worker, where memory can be shared. */
-function shareable(array: NDArray): NDArray {
+/** An array of a run that is not copied to each worker, where memory can be shared. */
+function shareable(of: GradientsOf, array: NDArray): NDArray {
   const { data, shape } = array;
   if (!sharesMemory || (data.buffer as unknown) instanceof SharedArrayBuffer) return array;
-  const copy = copies.get(array) ?? new NDArray(inSharedMemory(data), shape);
-  if (!copies.has(array)) copy.data.set(data);
-  copies.set(array, copy);
+  const own = copies.get(of) ?? new Map<NDArray, NDArray>();
+  copies.set(of, own);
+  const known = own.get(array);
+  if (known !== undefined) return known;
+  const copy = new NDArray(inSharedMemory(data), shape);
+  copy.data.set(data);
+  own.set(array, copy);
   return copy;
 }
 
@@ -219,15 +223,16 @@ interface WrittenGradients extends Pick<GradientsOf, "loss" | "length"> {
 /** Gradients of batches. */
 const gradients: Codec<GradientsOf, GradientJob, ShardGradient> = {
   task: gradientTask,
-  async write({ net, loss, length, data: { inputs, targets, weights } }, keep): Promise<WrittenGradients> {
+  async write(of, keep): Promise<WrittenGradients> {
+    const { net, loss, length, data } = of;
     return {
       net: await keep(net),
       frozen: [...net.frozen],
       loss,
       length,
-      inputs: shareable(inputs),
-      targets: shareable(targets),
-      weights,
+      inputs: shareable(of, data.inputs),
+      targets: shareable(of, data.targets),
+      weights: data.weights,
     };
   },
   read(written: WrittenGradients) {

@@ -1,6 +1,7 @@
 // Training by an executor: the shards of each batch, whose gradients are added as one thread adds them.
 
 import { Random } from "../array/random.ts";
+import { LaplaceError } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import {
   allocateFloats,
@@ -99,7 +100,9 @@ export class Sharing implements Gradients {
   #ended = false;
   #wake: () => void = () => {};
   #take: (place: number, found: ShardGradient) => void = () => {};
-  #failed: (error: unknown) => void = () => {};
+  /** Why the executor does no more: it may end while nobody waits for it. */
+  #failure: { readonly error: unknown } | undefined;
+  #reject: (error: unknown) => void = () => {};
 
   constructor(of: GradientsOf, signal: StopSignal | undefined, on: Executor) {
     this.#of = of;
@@ -113,8 +116,14 @@ export class Sharing implements Gradients {
       },
     };
     this.#run = on.run({ ...this.#shards([]), coming, take: (place, found) => this.#take(place, found) }, { signal });
-    // Who waits for a gradient hears of it.
-    this.#run.catch((error) => this.#failed(error));
+    const over = (error: unknown) => {
+      this.#failure = { error };
+      this.#reject(error);
+    };
+    this.#run.then(
+      () => over(new LaplaceError("train: the executor that on gave ended before the training did.")),
+      over,
+    );
   }
 
   #shards(jobs: readonly GradientJob[]) {
@@ -187,7 +196,11 @@ export class Sharing implements Gradients {
     return waitedFor<void, never>(
       () =>
         new Promise((resolve, reject) => {
-          this.#failed = reject;
+          if (this.#failure !== undefined) {
+            reject(this.#failure.error);
+            return;
+          }
+          this.#reject = reject;
           this.#take = (place, found) => {
             if (place < before) return;
             keep(place - before, found);

@@ -21,6 +21,7 @@ import {
   sgd,
   tanh,
   train,
+  type WorkerLike,
   workers,
 } from "../../src/index.ts";
 import { allocateFloats, copyIn, copyOut, memoryUse } from "../../src/kernels/memory.ts";
@@ -29,6 +30,7 @@ import { readLoss } from "../../src/losses/losses.ts";
 import type { Executor } from "../../src/shards/executor.ts";
 import { type BatchesOf, batchesOf, batchGradient } from "../../src/training/batch-gradient.ts";
 import { gradientsOn } from "../../src/training/in-shards.ts";
+import { serve } from "../../src/worker.ts";
 import { lanes, permuting } from "../shards/given.ts";
 import { imageData, images, trained, trainings } from "./given.ts";
 
@@ -225,6 +227,67 @@ describe("a training that is shared", () => {
     const alone = await run(workers({ count: 1 }));
     expect(await run(lanes(2, 1, true))).toEqual(alone);
     expect(await run(permuting(1))).toEqual(alone);
+  });
+
+  test("takes the data as they are: what its caller changed in its arrays since the training before, workers see", async () => {
+    /** A worker that is this thread. */
+    const within = (): WorkerLike => {
+      const { port1, port2 } = new MessageChannel();
+      serve(port2 as never);
+      return port1 as never;
+    };
+    const twice = async (on: Executor) => {
+      const net = images();
+      const x = randomNormal([700, 1, 12, 12], { seed: 1, dtype: "float32" });
+      const y = randomNormal([x.shape[0], 3], { seed: 5, dtype: "float32" });
+      // Of its own type, as arrays are that are not copied.
+      expect(net.readInputs("train", x)).toBe(x);
+      const all = [];
+      for (let time = 0; time < 2; time++) {
+        const { history } = await train(net, { x, y }, { loss: mse, epochs: 2, batchSize: 512, on });
+        all.push(history, [...net.parameters.data]);
+        for (const { data } of [x, y]) for (let i = 0; i < data.length; i++) data[i] *= -2;
+      }
+      return all;
+    };
+    const on = workers({ count: 3, make: within });
+    try {
+      expect(await twice(on)).toEqual(await twice(workers({ count: 1 })));
+    } finally {
+      on.close();
+    }
+  });
+
+  /** One who does so many jobs, and then ends while nobody waits. */
+  const ending = (jobs: number, error?: Error): Executor => ({
+    lanes: 2,
+    async run({ task, prepare, coming, take }) {
+      if (coming === undefined) throw new Error("Expected jobs as they come.");
+      const iterator = coming[Symbol.iterator]();
+      let wake = () => {};
+      coming.tell(() => wake());
+      const work = await inBursts(task.begin(await inBursts(prepare())));
+      for (let place = 0; place < jobs; ) {
+        const { done, value } = iterator.next();
+        if (done) return;
+        if (value === undefined) await new Promise<void>((resolve) => (wake = resolve));
+        else take(place++, await inBursts(work(value)));
+      }
+      if (error !== undefined) throw error;
+    },
+  });
+
+  test.each([0, 1, 2, 3, 4, 8])("by who fails after %i jobs, also between two batches: its error", async (jobs) => {
+    const error = new Error("the executor failed");
+    const net = images();
+    const run = train(net, imageData, { loss: crossEntropy, epochs: 9, batchSize: 512, on: ending(jobs, error) });
+    await expect(run).rejects.toBe(error);
+    await train(net, imageData, { loss: crossEntropy, epochs: 1, batchSize: 512 });
+  });
+
+  test.each([0, 3, 4])("by who ends after %i jobs: an error", async (jobs) => {
+    const run = train(images(), imageData, { loss: crossEntropy, epochs: 9, batchSize: 512, on: ending(jobs) });
+    await expect(run).rejects.toThrow("train: the executor that on gave ended before the training did.");
   });
 
   test("must be given an executor", async () => {
