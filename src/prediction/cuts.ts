@@ -63,9 +63,10 @@ function uncutOf(
   precision: Precision,
   copied = (_: number): unknown => 0,
 ): Uncut & { readonly made: DryBytes } {
-  const head = asked === "variance" ? headVarianceOf(precision, net, view) : undefined;
+  const headed = asked === "variance" || asked === "covariance" ? asked : undefined;
+  const head = headed && headVarianceOf(precision, net, view);
   // It comes before all parts.
-  const made = dryRun(() => head && atOnce(precision.prepare("head")));
+  const made = dryRun(() => head && atOnce(precision.prepare(headed)));
   const variance = (to: Backward) => void copied(precision.functionVariance(to).length);
   const covariance = (to: Backward) => void copied(precision.functionCovariance(to).length);
   // Means, variances, and what becomes of them.

@@ -63,9 +63,8 @@ export function* eachFunction(
     const what = `the covariance of ${group.size} outputs of one input`;
     checkNeed(where, what, cutFor(posterior, route, needs).one, memoryBudget, instead(where, posterior));
   }
-  const head =
-    needs === "variance" ? headVarianceOf(yield* posterior.factoring(), posterior.net, route.view) : undefined;
-  if (needs !== "mean") yield* posterior.factoring(head ? "head" : "rows");
+  const head = needs === "mean" ? undefined : headVarianceOf(yield* posterior.factoring(), posterior.net, route.view);
+  if (needs !== "mean") yield* posterior.factoring(head ? needs : "rows");
   const [columns, contraction] =
     needs === "covariance"
       ? [unitsOf(group), covariances(where, posterior, group, visit)]

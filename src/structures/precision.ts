@@ -50,8 +50,8 @@ export function solveRows(precision: Precision, rows: Pointer, n: number): void 
   }
 }
 
-/** What is asked next: the determinant alone; its gradient too; traces besides; what has to do with rows; or variances of a head. */
-export type Prepared = "determinant" | "gradient" | "traces" | "rows" | "head";
+/** What is asked next: the determinant alone; its gradient too; traces besides; what has to do with rows; or variances or covariances of a head. */
+export type Prepared = "determinant" | "gradient" | "traces" | "rows" | "variance" | "covariance";
 
 /** Options of the factorisation. */
 export interface PrecisionOptions {

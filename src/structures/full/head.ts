@@ -1,4 +1,5 @@
 // Variances at the last layer by blocks of the covariance: that of output c is φᵀ Σ_cc φ, φ the layer's inputs and a 1 for the bias.
+// Covariances by the inverse's root (head-covariance.ts).
 
 import { NotPositiveDefiniteError } from "../../errors.ts";
 import { keptMatrix } from "../../kernels/dry-run.ts";
@@ -17,7 +18,7 @@ import { atOnce, inPieces, oneStep, type Steps } from "../../kernels/steps.ts";
 import { choleskyInSteps } from "../../linalg/in-steps.ts";
 import type { Graph } from "../../network/graph.ts";
 import type { LinearSite } from "../../network/parameters.ts";
-import type { Forward } from "../../network/passes.ts";
+import type { Backward, Forward } from "../../network/passes.ts";
 import { type Head, type HeadVariance, headOf } from "../head.ts";
 import { asFloat64 } from "../jacobian-rows.ts";
 import type { Prepared } from "../precision.ts";
@@ -25,6 +26,7 @@ import type { Prior } from "../prior.ts";
 import type { Selection } from "../selection.ts";
 import type { Row } from "../structure.ts";
 import type { FullCurvature } from "./curvature.ts";
+import { headCovariance, inversePanels, type Panel } from "./head-covariance.ts";
 import { FullPrecision } from "./precision.ts";
 import { full } from "./row.ts";
 
@@ -168,6 +170,7 @@ function headVariance(selection: Selection, { input }: Head, roots: Float64Array
 class HeadedPrecision extends FullPrecision {
   readonly #selection: Selection;
   #roots: Float64Array | undefined;
+  #panels: readonly Panel[] | undefined;
 
   constructor(curvature: FullCurvature, h: number, prior: Prior, inverse: boolean) {
     super(curvature, h, prior, inverse);
@@ -175,13 +178,26 @@ class HeadedPrecision extends FullPrecision {
   }
 
   override *prepare(what: Prepared): Steps<void> {
-    if (what === "head") yield* this.#rooted();
+    if (what === "variance") yield* this.#rooted();
+    else if (what === "covariance") yield* this.#inPanels();
     else yield* super.prepare(what);
   }
 
   head(graph: Graph): HeadVariance | undefined {
     const head = wholeHead(this.#selection, graph);
     return head && ((forward) => headVariance(this.#selection, head, atOnce(this.#rooted()), forward));
+  }
+
+  /** By the rows of the inverse's root where all columns of a head are there, which are units; the others as of any weights. */
+  override functionCovariance(backward: Backward): Numbers {
+    const head = wholeHead(this.#selection, backward.graph);
+    if (head === undefined || backward.columns !== head.site.outputs) return super.functionCovariance(backward);
+    return headCovariance(this.#selection.size, head, atOnce(this.#inPanels()), backward.forward);
+  }
+
+  *#inPanels(): Steps<readonly Panel[]> {
+    this.#panels ??= yield* inversePanels(this.#selection.size, yield* this.factor());
+    return this.#panels;
   }
 
   *#rooted(): Steps<Float64Array> {

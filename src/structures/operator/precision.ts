@@ -76,7 +76,7 @@ class OperatorPrecision implements Precision {
       if (this.#curvature.solver.draws !== undefined) yield* this.#drawn();
       return;
     }
-    if (what === "head") return;
+    if (what === "variance" || what === "covariance") return;
     if (what !== "determinant" && !this.#exact && dryBytes() === undefined) {
       throw new OptionError(
         `laplace: the structure "operator" estimates its determinant (by ${this.#curvature.solver.probes} random vectors), and a prior precision or noise that follows an estimate's gradient follows its error. Tune those of the structure "kronecker", and give them to this one: priorPrecision, or gaussian({ noise }); or give optimizePrior data (on) to be predicted; or as many probes (solver) as there are weights.`,
