@@ -161,3 +161,22 @@ test("covariances beyond the budget are refused before anything is allocated", a
   expect((refused as MemoryBudgetError).bytes).toBe(one);
   expect(predict(one)).not.toThrow();
 });
+
+test.each<DType>(["float32", "float64"])("of a last layer with its whole matrix, %s", async (dtype) => {
+  const net = chain({ inputs: 3, dtype, seed: 1 }, dense(70, tanh), dense(6));
+  const x = randomNormal([40, 3], { dtype, seed: 1 });
+  const posterior = await fitted(net, x, categorical(), { structure: "full", weights: "lastLayer" });
+  const { structure, selection, likelihood } = posterior;
+  const { precision, bytes } = dryPrecision(structure, selection);
+  const n = selection.size;
+  const evidence = kernelPeakOf(() => posterior.logMarginalLikelihood());
+  expect(evidence).toBe(bytes.peak);
+  const found = functionBytes(posterior, routeOf(net, selection, likelihood), "covariance", x.shape[0], precision);
+  // The factor, and the inverse's root in panels: made before all parts, and kept.
+  const made = dryRun(() => atOnce(dryPrecision(structure, selection).precision.prepare("covariance")));
+  expect(kernelPeakOf(() => posterior.predict(x))).toBe(Math.max(made.peak, found.peak));
+  expect(found.all).toBe(Math.max(made.all, found.kept + found.peak));
+  expect(found.kept).toBeGreaterThan(1.5 * 8 * n * n);
+  expect(found.kept).toBeLessThan(1.9 * 8 * n * n);
+  expect(kernelPeakOf(() => posterior.predict(x))).toBe(found.peak);
+});
