@@ -82,7 +82,7 @@ test("by laplace-ts, whose names and methods stand for more, they take 141 kB", 
   // which may be named, keeps all rows where they are few, and adds such fits, 0.3 that workers may predict the candidates of
   // optimizePrior({ on }), 0.5 that channels of images have
   // windows of their own, 0.4 that "lowRank" goes through data again, 0.6 that batches of a training are shards, and 0.8 that eigenvectors of
-  // Kronecker factors wait until they are asked for.
-  expect(kilobytes(text)).toBeLessThan(143.3);
+  // Kronecker factors wait until they are asked for, 0.5 that a whole matrix of a last layer has covariances of its own way.
+  expect(kilobytes(text)).toBeLessThan(143.6);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });
