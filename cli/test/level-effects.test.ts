@@ -1,10 +1,14 @@
 // Effects of many categories: their closed form against matrices of rows × rows, and what a table becomes by them.
 
 import fc from "fast-check";
-import { Random, readTableEncoding, tableEncoding } from "laplace-ts";
+import { Random, readTableEncoding, TableEncoding, tableEncoding } from "laplace-ts";
 import { describe, expect, test } from "vitest";
 import { randomEffects } from "../../test/reference/random-effects.ts";
-import { levelEffects, withLevelEffects } from "../src/fitting/level-effects.ts";
+import { Fitter } from "../src/fitting/fitter.ts";
+import { doJob } from "../src/fitting/jobs.ts";
+import type { Lanes } from "../src/fitting/lanes.ts";
+import { withLevelEffects } from "../src/fitting/level-effects.ts";
+import { type Design, designSums, type LeveledRows, levelEstimator } from "../src/fitting/level-estimates.ts";
 import { effectsText } from "../src/model/level-texts.ts";
 import { numbersOf, type Rows } from "../src/model/rows.ts";
 
@@ -13,6 +17,12 @@ function done<T>(steps: Generator<unknown, T>): T {
     const { done: ended, value } = steps.next();
     if (ended) return value;
   }
+}
+
+/** Effects on one output. */
+function levelEffects(y: readonly number[], design: Design, rows: LeveledRows, weights?: readonly number[]) {
+  const sums = done(designSums(design, y.length, weights));
+  return done(done(levelEstimator(sums, rows))(y));
 }
 
 /** Rows of levels with a line and a bend beside them. */
@@ -40,7 +50,7 @@ describe("effects of levels", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 1e6 }), fc.constantFrom(0.5, 1, 2), (seed, deviation) => {
         const { a, level, y } = simulated(40, 8, deviation, seed);
-        const found = done(levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 8 }));
+        const found = levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 8 });
         const design = a.map((own) => [1, own]);
         const all = RATIOS.flatMap((ratio) =>
           [1, 10, 100].map((ridge) => ({ ratio, ridge, ...randomEffects(y, design, level, 8, ratio, ridge) })),
@@ -66,24 +76,49 @@ describe("effects of levels", () => {
   test("weights are rows that are there so often, but for a row's own", () => {
     const { a, level, y } = simulated(60, 10, 1, 3);
     const weights = y.map((_, i) => 1 + (i % 3));
-    const weighted = done(levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 10, weights }));
+    const weighted = levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 10 }, weights);
     const places = y.flatMap((_, i) => new Array<number>(weights[i]).fill(i));
-    const repeated = done(
-      levelEffects(
-        places.map((i) => y[i]),
-        designOf(places.map((i) => a[i])),
-        { level: Int32Array.from(places, (i) => level[i]), levels: 10 },
-      ),
+    const repeated = levelEffects(
+      places.map((i) => y[i]),
+      designOf(places.map((i) => a[i])),
+      { level: Int32Array.from(places, (i) => level[i]), levels: 10 },
     );
     expect(weighted.ratio).toBe(repeated.ratio);
     for (let l = 0; l < 10; l++) expect(weighted.effect[l]).toBeCloseTo(repeated.effect[l], 10);
+  });
+
+  test("of many outputs look at the design once, and pause between few rows", () => {
+    const { a, level, y } = simulated(3000, 500, 1, 8);
+    let looks = 0;
+    const counted: Design = {
+      width: 80,
+      write(i, into) {
+        looks++;
+        for (let k = 0; k < into.length; k++) into[k] = Math.cos(k * a[i]);
+      },
+    };
+    let turns = 0;
+    const paused = <T>(steps: Generator<unknown, T>) => {
+      for (;;) {
+        const { done: ended, value } = steps.next();
+        if (ended) return value;
+        turns++;
+      }
+    };
+    const sums = paused(designSums(counted, y.length));
+    const estimate = paused(levelEstimator(sums, { level: Int32Array.from(level), levels: 500 }));
+    const once = turns;
+    const found = [1, 2, 4].map((scale) => paused(estimate(y.map((own) => scale * own))));
+    expect(looks).toBe(3000);
+    expect(once).toBeGreaterThan(11);
+    for (const [k, scale] of [1, 2, 4].entries()) expect(found[k].deviation).toBeCloseTo(scale * found[0].deviation, 8);
   });
 
   test("there are none where levels do not differ, in nearly all of 40 tables", () => {
     let taken = 0;
     for (let seed = 0; seed < 40; seed++) {
       const { a, level, y } = simulated(600, 200, 0, seed);
-      const found = done(levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 200 }));
+      const found = levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 200 });
       if (Number.isFinite(found.ratio)) taken++;
       else expect(found.effect.every((own) => own === 0) && found.without.every((own) => own === 0)).toBe(true);
     }
@@ -92,7 +127,7 @@ describe("effects of levels", () => {
 
   test("explain what a row's own level adds, without the row", () => {
     const { a, level, y, effects } = simulated(3000, 1000, 1, 5);
-    const found = done(levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 1000 }));
+    const found = levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 1000 });
     const squares = (guess: (i: number) => number) =>
       y.reduce((sum, _, i) => sum + (effects[level[i]] - guess(i)) ** 2, 0) / y.length;
     expect(found.deviation).toBeGreaterThan(0.8);
@@ -162,6 +197,60 @@ describe("a table with a column of many categories", () => {
     // Other rows of the table: their own categories, whose effects are open again.
     const half = found.ofRows({ names: rows.names, rows: rows.rows.slice(0, 300) }).columns[1];
     expect(half).toMatchObject({ kind: "category", effects: { deviations: [0] } });
+  });
+
+  test("rows without a category, or with one that is not listed, are fitted on what they are predicted by", () => {
+    const all = tableOf(300, 1200, String);
+    // Every tenth row lacks its category, and the fit does not list those of the rest of the table.
+    const rows = { ...all, rows: all.rows.map((row, i) => (i % 10 === 0 ? [row[0], "", row[2]] : row)) };
+    const half = { names: rows.names, rows: rows.rows.slice(0, 600), lines: rows.lines.slice(0, 600) };
+    const encoding = tableEncoding(rows, { target: "y", manyCategories: "effects" }).ofRows(half);
+    expect(encoding.inputs).toEqual(["a", "city effect", "city open", "city missing"]);
+    const given = done(numbersOf(rows, encoding));
+    const found = done(withLevelEffects(rows, encoding, given));
+    const again = done(numbersOf(rows, found.encoding));
+    const column = found.encoding.columns[1];
+    const listed = new Set(column.kind === "category" ? column.categories : []);
+    let others = 0;
+    for (const [i, [, city]] of rows.rows.entries()) {
+      if (listed.has(city)) continue;
+      if (city !== "") others++;
+      const inputs = ({ x }: typeof found.numbers) => Array.from(x.data.subarray(4 * i, 4 * i + 4));
+      expect(inputs(found.numbers)).toEqual(inputs(again));
+      expect(inputs(again)[3]).toBe(city === "" ? 1 : 0);
+    }
+    expect(others).toBeGreaterThan(5);
+    // What is known of rows without one says nothing of those with another.
+    const { columns, target, missing, rule, margin } = found.encoding;
+    const narrow = columns.map((one) => (one.kind === "category" ? { ...one, spread: 0.01 } : one));
+    const open = new TableEncoding({ columns: narrow, target, missing, rule, margin });
+    const deviationOf = (city: string) => {
+      const { x, gaps } = open.encode([{ a: "0", city }]);
+      const drawn = open.draw(x, gaps[0]);
+      expect(drawn.length).toBeGreaterThan(4);
+      const effects = drawn.filter((_, k) => k % 4 === 1);
+      expect(drawn.filter((_, k) => k % 4 === 3).every((own) => own === Number(city === ""))).toBe(true);
+      const mean = effects.reduce((sum, own) => sum + own / effects.length, 0);
+      return Math.sqrt(effects.reduce((sum, own) => sum + (own - mean) ** 2 / effects.length, 0));
+    };
+    expect(deviationOf("")).toBeCloseTo(0.1 * deviationOf("nowhere"), 10);
+    expect(deviationOf("nowhere")).toBeGreaterThan(0.7);
+  });
+
+  test("has effects on the scale on which its target is learned", async () => {
+    const all = tableOf(300, 900, (y) => String(Math.exp(2 * y)));
+    const lanes: Lanes = { do: (job, onShare) => doJob(job, onShare), close() {} };
+    const encoding = tableEncoding(all, { target: "y", manyCategories: "effects" });
+    const fitter = new Fitter(all, encoding, undefined, lanes);
+    const prepared = await fitter.prepare(all.rows.map((_, i) => i));
+    expect(prepared.encoding.target).toMatchObject({ scale: { kind: "log" } });
+    const again = done(withLevelEffects(all, prepared.encoding, prepared.numbers));
+    expect(again.encoding.columns).toEqual(prepared.encoding.columns);
+    expect(again.numbers.x.data).toEqual(prepared.numbers.x.data);
+    // 1 / √(0.7² + 1 + 0.4²) = 0.78 of the logarithm's, as near as the ratios that are tried.
+    const column = prepared.encoding.columns[1];
+    const [deviation] = column.kind === "category" ? (column.effects?.deviations ?? []) : [];
+    expect(Math.abs(Math.log(deviation / 0.78))).toBeLessThan(Math.log(Math.sqrt(3)));
   });
 
   test("has an effect on each class, one of two classes", () => {

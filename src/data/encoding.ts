@@ -316,12 +316,13 @@ export class TableEncoding {
    */
   draw(inputs: Float64Array, gaps: readonly number[]): Float64Array {
     const writers = this.#writers;
-    const most = gaps.reduce((count, j) => Math.max(count, writers[j].draws.length), 0);
+    const drawsOf = (j: number) => writers[j].draws(inputs, this.#offsets[j]);
+    const most = gaps.reduce((count, j) => Math.max(count, drawsOf(j).length), 0);
     const width = this.inputs.length;
     const drawn = new Float64Array(Math.max(1, most) * width);
     for (let at = 0; at < drawn.length; at += width) drawn.set(inputs, at);
     for (const j of gaps) {
-      const { draws } = writers[j];
+      const draws = drawsOf(j);
       for (let k = 0; k < most && draws.length > 0; k++) {
         drawn.set(draws[k % draws.length], k * width + this.#offsets[j]);
       }

@@ -26,8 +26,8 @@ export interface Writer {
   readonly width: number;
   /** @throws ValueError for a cell that is refused */
   write(cell: string, into: Float64Array, at: number): Written;
-  /** Inputs that a missing value may have had, `width` for each draw; none where the file has no draws. */
-  readonly draws: readonly Float64Array[];
+  /** What a gap that is written at a place may have been, `width` inputs for each draw; none where the file has no draws. */
+  draws(inputs: Float64Array, at: number): readonly Float64Array[];
 }
 
 /** How columns are written. */
@@ -72,14 +72,16 @@ export function writerOf(
   else values.put(values.fill, gap, 0);
   if (column.missing) gap[last] = 1;
   // Around the inputs that the network has learned of, where it has; otherwise as they were in the training.
-  const center = column.missing ? gap : middle;
-  const spread = Math.sqrt(column.spread);
-  const order = drawOrder(place, draws.length);
+  const around = (center: Float64Array, spread: number) =>
+    drawOrder(place, draws.length).map((k) => draws[k].map((input, i) => center[i] + spread * (input - middle[i])));
+  const absent = around(column.missing ? gap : middle, Math.sqrt(column.spread));
   const effects = column.kind === "category" && column.effects !== undefined;
+  // A category that is not listed is any of those that are: rows without one say nothing of it.
+  const unknown = effects ? around(middle, 1) : absent;
   return {
     name,
     width,
-    draws: order.map((k) => draws[k].map((input, i) => center[i] + spread * (input - middle[i]))),
+    draws: (inputs, at) => (column.missing && inputs[at + last] === 0 ? unknown : absent),
     write(cell, into, at) {
       const value = values.read(cell);
       if (typeof value === "number") {

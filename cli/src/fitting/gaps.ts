@@ -5,6 +5,7 @@
 import { NDArray, type Posterior, type Steps, TableEncoding } from "laplace-ts";
 import { meanBy } from "../model/counting.ts";
 import { type Numbers, take } from "../model/rows.ts";
+import { columnsWithLevels, isUnknown } from "./level-effects.ts";
 import { MANY_ROWS } from "./many-rows.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
@@ -24,13 +25,21 @@ export function* withGaps(
   const { any, value: noise } = posterior.likelihood.hyper;
   const { target } = encoding;
   if (target.kind !== "number" || !any) return { posterior, encoding };
-  const places = numbers.gaps.flatMap((gaps, i) => (gaps.length > 0 ? [i] : []));
-  if (places.length === 0) return { posterior, encoding };
-  const whole = numbers.gaps.flatMap((gaps, i) => (gaps.length === 0 ? [i] : [])).slice(0, MOST_WHOLE);
-  const rows = [...whole, ...places.slice(0, MOST_GAPS)];
   const width = encoding.inputs.length;
   const x = numbers.x.data as Float64Array;
   const rowOf = (i: number) => x.subarray(i * width, (i + 1) * width);
+  // Rows with categories that are not listed say nothing of those that lack a value.
+  const used = encoding.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
+  const leveled = new Map(columnsWithLevels(encoding).map((own) => [used.indexOf(own.column.name), own]));
+  const unknown = (i: number) =>
+    numbers.gaps[i].some((place) => {
+      const own = leveled.get(place);
+      return own !== undefined && isUnknown(own, rowOf(i));
+    });
+  const places = numbers.gaps.flatMap((gaps, i) => (gaps.length > 0 && !unknown(i) ? [i] : []));
+  if (places.length === 0) return { posterior, encoding };
+  const whole = numbers.gaps.flatMap((gaps, i) => (gaps.length === 0 ? [i] : [])).slice(0, MOST_WHOLE);
+  const rows = [...whole, ...places.slice(0, MOST_GAPS)];
   const { net } = posterior;
   // Of many rows those that are looked at alone.
   const some = numbers.rows > MANY_ROWS ? take(numbers, rows) : undefined;
@@ -53,7 +62,6 @@ export function* withGaps(
   }
   if (!(pooled > 0)) return { posterior, encoding };
   const parts = splitVariance(square, variances, pooled, weights);
-  const used = encoding.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
   const columns = encoding.columns.map((column) => {
     const spread = parts.spreads.get(used.indexOf(column.name));
     return column.kind === "ignored" || spread === undefined ? column : { ...column, spread };

@@ -1,10 +1,8 @@
-// Effects of a column's many categories: a model of random effects (Laird & Ware 1982) beside a linear model of the other inputs and of
-// random features of them, whose deviations the evidence chooses. Sums over the rows of each level are enough for it, so nothing
-// has the size of rows × levels (Woodbury). A row of the fit is given the effect that the others of its level have.
+// Effects of a table's columns of many categories, beside a linear model of the other inputs and of random features of them. A row of the
+// fit is given the effect that the others of its level have.
 
 import {
   type CategoryColumn,
-  cholesky,
   inputNames,
   type LevelEffects,
   missingTest,
@@ -14,15 +12,10 @@ import {
   type Steps,
   type TableEncoding,
 } from "laplace-ts";
-import { cellsAt, type Numbers, type Rows } from "../model/rows.ts";
+import { cellsAt, type Numbers, numbersOf, type Rows, rowsAt } from "../model/rows.ts";
+import { type Design, designSums, type LevelEstimate, type LeveledRows, levelEstimator } from "./level-estimates.ts";
 import { MANY_ROWS, someOf } from "./many-rows.ts";
 
-/** Ratios of the noise's variance to that of effects that are tried, the largest first; at infinity there are none. */
-const RATIOS = [1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01] as const;
-/** Ratios of the noise's variance to that of the other inputs' weights. */
-const RIDGES = [1, 10, 100] as const;
-/** Nats of all rows together by which effects must be better than none: beyond what chance gives one of a hundred columns. */
-const WORTH = 2.7;
 /** Random features of the other inputs, and inputs that are in the linear part. */
 const [FEATURES, MOST_LINEAR] = [60, 100];
 /** Rows, at least, for each of them. */
@@ -31,139 +24,22 @@ const ROWS_OF_FEATURE = 10;
 const ROUNDS = 2;
 /** Digits that a file keeps of effects. */
 const DIGITS = 7;
-/** Rows that are looked at in a step. */
-const STEP_ROWS = 4096;
+/** In the place of a level: a cell says nothing, or a category that is not listed. */
+const [MISSING, UNKNOWN] = [-1, -2];
 
-/** Rows of levels: of each row the place of its level, −1 where there is none, and how much it counts. */
-export interface LeveledRows {
-  readonly level: Int32Array;
-  readonly levels: number;
-  readonly weights?: ArrayLike<number> | undefined;
+/** A column whose categories have effects, and the places of its inputs. */
+interface Place {
+  readonly column: CategoryColumn & { readonly effects: LevelEffects };
+  readonly first: number;
+  readonly count: number;
 }
 
-/** Φ, [rows, width], row by row. */
-export interface Design {
-  readonly width: number;
-  write(row: number, into: Float64Array): void;
+/** One whose effects are estimated: the levels of its rows, and what is found on each output. */
+interface LeveledColumn extends Place {
+  readonly rows: LeveledRows;
+  readonly estimate: (y: ArrayLike<number>) => Steps<LevelEstimate>;
+  readonly found: LevelEstimate[];
 }
-
-/** Effects of levels on one output. */
-export interface LevelEstimate {
-  /** [levels], in units of the output, around 0. */
-  readonly effect: Float64Array;
-  /** The effect of each row's level by the other rows of the level. */
-  readonly without: Float64Array;
-  /** Variance of the noise / variance of effects: infinite where levels do not differ beyond chance. */
-  readonly ratio: number;
-  /** The deviation of effects. */
-  readonly deviation: number;
-}
-
-/**
- * Estimates effects of levels on an output: y = Φ β + u_level + noise, u ~ N(0, σ²/λ), β ~ N(0, σ²/κ), by the λ and κ of the greatest evidence.
- * The effects are their means given those; that of a row without itself is (S − w r) / (n − w + λ), S and n the sums of
- * its level over residuals r and weights w.
- * @param chosen places of the rows that choose λ, κ and β (default: all)
- */
-export function* levelEffects(
-  y: ArrayLike<number>,
-  { width, write }: Design,
-  { level, levels, weights }: LeveledRows,
-  chosen?: readonly number[],
-): Steps<LevelEstimate> {
-  const row = new Float64Array(width);
-  const rows = level.length;
-  const places = chosen ?? Array.from({ length: rows }, (_, i) => i);
-  const weightOf = (i: number) => weights?.[i] ?? 1;
-  // Sums of each level, [levels, width], of its targets and weights, and products of all.
-  const sums = new Float64Array(levels * width);
-  const [targets, counts] = [new Float64Array(levels), new Float64Array(levels)];
-  const gram = new Float64Array(width * width);
-  const right = new Float64Array(width);
-  let [square, total] = [0, 0];
-  for (const [k, i] of places.entries()) {
-    if (k % STEP_ROWS === STEP_ROWS - 1) yield;
-    const [w, l] = [weightOf(i), level[i]];
-    write(i, row);
-    total += w;
-    square += w * y[i] ** 2;
-    for (let a = 0; a < width; a++) {
-      const own = w * row[a];
-      right[a] += own * y[i];
-      for (let b = 0; b <= a; b++) gram[a * width + b] += own * row[b];
-      if (l >= 0) sums[l * width + a] += own;
-    }
-    if (l < 0) continue;
-    targets[l] += w * y[i];
-    counts[l] += w;
-  }
-  let best: { readonly loss: number; readonly ratio: number; readonly beta: Float64Array; readonly variance: number };
-  const none = fitAt(Number.POSITIVE_INFINITY);
-  best = none;
-  for (const ratio of RATIOS) {
-    yield;
-    const found = fitAt(ratio);
-    if (found.loss < best.loss) best = found;
-  }
-  if (!(best.loss < none.loss - 2 * WORTH)) best = none;
-  const { ratio, beta, variance } = best;
-  const [effect, without] = [new Float64Array(levels), new Float64Array(rows)];
-  if (ratio === Number.POSITIVE_INFINITY) return { effect, without, ratio, deviation: 0 };
-  const residual = new Float64Array(rows);
-  const [all, known] = [new Float64Array(levels), new Float64Array(levels)];
-  for (let i = 0; i < rows; i++) {
-    if (i % STEP_ROWS === STEP_ROWS - 1) yield;
-    write(i, row);
-    let fitted = 0;
-    for (let a = 0; a < width; a++) fitted += row[a] * beta[a];
-    residual[i] = y[i] - fitted;
-    if (level[i] < 0) continue;
-    all[level[i]] += weightOf(i) * residual[i];
-    known[level[i]] += weightOf(i);
-  }
-  for (let l = 0; l < levels; l++) effect[l] = all[l] / (known[l] + ratio);
-  for (let i = 0; i < rows; i++) {
-    const [l, w] = [level[i], weightOf(i)];
-    if (l >= 0) without[i] = (all[l] - w * residual[i]) / (Math.max(0, known[l] - w) + ratio);
-  }
-  return { effect, without, ratio, deviation: Math.sqrt(variance / ratio) };
-
-  /** −2 log evidence, but for a constant, weights and noise at a ratio, by the best ridge. */
-  function fitAt(ratio: number) {
-    const a = gram.slice();
-    const b = right.slice();
-    let [quadratic, logs] = [square, 0];
-    for (let l = 0; l < levels && ratio < Number.POSITIVE_INFINITY; l++) {
-      if (counts[l] === 0) continue;
-      const share = 1 / (counts[l] + ratio);
-      logs += Math.log1p(counts[l] / ratio);
-      quadratic -= share * targets[l] ** 2;
-      for (let i = 0; i < width; i++) {
-        const own = share * sums[l * width + i];
-        if (own === 0) continue;
-        b[i] -= own * targets[l];
-        for (let j = 0; j <= i; j++) a[i * width + j] -= own * sums[l * width + j];
-      }
-    }
-    let found: typeof best | undefined;
-    for (const ridge of RIDGES) {
-      const own = new Float64Array(width * width);
-      for (let i = 0; i < width; i++) {
-        for (let j = 0; j <= i; j++) own[i * width + j] = own[j * width + i] = a[i * width + j];
-        own[i * width + i] += ridge;
-      }
-      const factor = cholesky(new NDArray(own, [width, width]));
-      const beta = factor.solve(new NDArray(b, [width])).data as Float64Array;
-      const left = beta.reduce((sum, value, i) => sum - value * b[i], quadratic);
-      const variance = Math.max(left / total, Number.MIN_VALUE);
-      const loss = total * Math.log(variance) + logs + factor.logDeterminant() - width * Math.log(ridge);
-      if (found === undefined || loss < found.loss) found = { loss, ratio, beta, variance };
-    }
-    return found as typeof best;
-  }
-}
-
-type Column = CategoryColumn & { readonly effects: LevelEffects };
 
 /**
  * An encoding with the effects of its columns of many categories, and the rows with those that the others of their levels say; as they are
@@ -178,16 +54,18 @@ export function* withLevelEffects(
   if (leveled.length === 0) return { encoding, numbers };
   const width = encoding.inputs.length;
   const outputs = outputsOf(encoding, numbers);
-  const design = designOf(numbers, width, leveled);
   const chosen = numbers.rows > MANY_ROWS ? someOf(numbers.rows, MANY_ROWS, 0) : undefined;
   const weights = numbers.weights?.data;
+  const sums = yield* designSums(designOf(numbers, width, leveled), numbers.rows, weights, chosen);
   const missing = missingTest(encoding.rule, "texts");
-  const columns = leveled.map(({ column, first }) => {
+  const columns: LeveledColumn[] = [];
+  for (const { column, first, count } of leveled) {
     const place = placesOf(column.categories);
     const cells = cellsAt(rows, rows.names.indexOf(column.name));
-    const level = Int32Array.from(cells, (cell) => (missing(cell) ? -1 : (place(cell) ?? -1)));
-    return { column, first, rows: { level, levels: column.categories.length, weights }, found: [] as LevelEstimate[] };
-  });
+    const level = Int32Array.from(cells, (cell) => (missing(cell) ? MISSING : (place(cell) ?? UNKNOWN)));
+    const own = { level, levels: column.categories.length };
+    columns.push({ column, first, count, rows: own, estimate: yield* levelEstimator(sums, own), found: [] });
+  }
   for (let round = 0; round < (columns.length > 1 ? ROUNDS : 1); round++) {
     for (const own of columns) {
       for (const [k, y] of outputs.entries()) {
@@ -196,7 +74,7 @@ export function* withLevelEffects(
         );
         const left =
           others.length === 0 ? y : y.map((value, i) => others.reduce((sum, other) => sum - other[i], value));
-        own.found[k] = yield* levelEffects(left, design, own.rows, chosen);
+        own.found[k] = yield* own.estimate(left);
       }
     }
   }
@@ -212,7 +90,6 @@ export function* withLevelEffects(
       deviations: found.map(({ deviation }) => deviation),
     };
     for (const [i, l] of own.level.entries()) {
-      // What is missing stays as it is written.
       if (l < 0) continue;
       const at = i * width + first;
       for (const [k, { without, deviation }] of found.entries()) x[at + k] = scaled(without[i], deviation);
@@ -220,7 +97,18 @@ export function* withLevelEffects(
     }
     yield;
   }
-  return { encoding: encoding.withEffects(effects), numbers: { ...numbers, x: new NDArray(x, numbers.x.shape) } };
+  const brought = encoding.withEffects(effects);
+  // Cells without a category that is listed are written as the encoding writes them from now on: all of a kind alike.
+  for (const { first, count, rows: own } of columns) {
+    for (const kind of [MISSING, UNKNOWN]) {
+      const one = own.level.indexOf(kind);
+      if (one < 0) continue;
+      const { x: again } = yield* numbersOf(rowsAt(rows, [one]), brought);
+      const cell = again.data.subarray(first, first + count);
+      for (const [i, l] of own.level.entries()) if (l === kind) x.set(cell, i * width + first);
+    }
+  }
+  return { encoding: brought, numbers: { ...numbers, x: new NDArray(x, numbers.x.shape) } };
 }
 
 const rounded = (value: number) => Number(value.toPrecision(DIGITS));
@@ -236,18 +124,21 @@ function openOf(found: readonly LevelEstimate[], count: number): number {
 }
 
 /** Columns whose categories have effects, and the places of their first inputs. */
-export function columnsWithLevels({
-  columns,
-}: TableEncoding): { readonly column: Column; readonly first: number; readonly count: number }[] {
+export function columnsWithLevels({ columns }: TableEncoding): Place[] {
   let at = 0;
   return columns.flatMap((column) => {
     const first = at;
     const count = inputNames(column).length;
     at += count;
     return column.kind === "category" && column.effects !== undefined
-      ? [{ column: column as Column, first, count }]
+      ? [{ column: column as Place["column"], first, count }]
       : [];
   });
+}
+
+/** Whether a row's cell, written in these inputs, has a category that is not listed: it is not missing, and yet a gap. */
+export function isUnknown({ column, first, count }: Place, inputs: Float64Array) {
+  return !column.missing || inputs[first + count - 1] === 0;
 }
 
 /** What effects are on: numbers as they are learned, logarithms of counts, shares of classes. */

@@ -12,9 +12,10 @@ import {
 } from "laplace-ts";
 import { countingOf, meanAndError, meanBy } from "../model/counting.ts";
 import { type Numbers, take } from "../model/rows.ts";
-import { turn } from "../turn.ts";
+import { inTurns, turn } from "../turn.ts";
 import type { Job, Recipe } from "./jobs.ts";
 import type { Lanes } from "./lanes.ts";
+import { withLevelEffects } from "./level-effects.ts";
 import { MANY_ROWS, someOf } from "./many-rows.ts";
 import type { Prepared } from "./members.ts";
 import { learningOf } from "./network.ts";
@@ -63,24 +64,28 @@ export async function onBestScale(prepared: Prepared, { positive, lanes }: Scali
     return own !== undefined && marginal(own, some, counts) > plain + WORTH_TRYING ? [own] : [];
   });
   if (worth.length === 0) return prepared;
-  const tried = await lossesOn([encoding, ...worth], prepared, lanes).catch(nothingWhereSingular);
+  // Effects of categories are those on the scale that is learned.
+  const versions: Encoded[] = [prepared];
+  for (const own of worth) versions.push(await rescaled(own, prepared, values));
+  const tried = await lossesOn(versions, prepared, lanes).catch(nothingWhereSingular);
   if (tried === undefined) return prepared;
   const { losses, weights } = tried;
   const [asIs, ...others] = losses;
-  let best = { encoding, loss: 0 };
+  let best: { readonly version: Encoded; readonly loss: number } = { version: prepared, loss: 0 };
   others.forEach((own, k) => {
     const gains = own.map((loss, i) => asIs[i] - loss);
     const [mean, error] = meanAndError(gains, countingOf(gains.length, weights));
     const clear = mean > NATS && mean > CLEARLY * error;
     // A power is taken where it is better than the logarithm as clearly.
-    if (clear && -mean < best.loss - (k > 0 && best.loss < 0 ? NATS : 0)) best = { encoding: worth[k], loss: -mean };
+    if (clear && -mean < best.loss - (k > 0 && best.loss < 0 ? NATS : 0))
+      best = { version: versions[k + 1], loss: -mean };
   });
-  if (best.encoding === encoding) return prepared;
-  const { target } = best.encoding;
+  if (best.version === prepared) return prepared;
+  const { target } = best.version.encoding;
   const kind = target.kind === "number" ? target.scale?.kind : undefined;
   // What a sample has chosen, all rows make.
-  const chosen = (kind !== undefined && some !== values && onScale(encoding, kind, values)) || best.encoding;
-  return { ...prepared, ...rescaled(chosen, numbers, values) };
+  const whole = kind !== undefined && some !== values ? onScale(encoding, kind, values) : undefined;
+  return { ...prepared, ...(whole === undefined ? best.version : await rescaled(whole, prepared, values)) };
 }
 
 function onScale(encoding: TableEncoding, kind: Kind, values: Float64Array): TableEncoding | undefined {
@@ -109,13 +114,15 @@ function marginal(encoding: TableEncoding, values: Float64Array, weights?: Array
 }
 const NONE = new Float64Array(0);
 
-/** Rows with their target as an encoding has it. */
-function rescaled(encoding: TableEncoding, numbers: Numbers, values: Float64Array) {
+type Encoded = Pick<Prepared, "encoding" | "numbers">;
+
+/** Rows with their target as an encoding has it, and with effects of categories on that. */
+async function rescaled(encoding: TableEncoding, { rows, numbers }: Prepared, values: Float64Array): Promise<Encoded> {
   const y = new NDArray(
     values.map((value) => encoding.toTarget(value)),
     numbers.y.shape,
   );
-  return { encoding, numbers: { ...numbers, y } };
+  return inTurns(withLevelEffects(rows, encoding, { ...numbers, y }));
 }
 
 /** A curvature so close to singular that nothing comes of it says nothing of scales. */
@@ -125,7 +132,7 @@ function nothingWhereSingular(error: unknown): undefined {
 
 /** −log p of rows that are held out in turn, on each scale, and how much they count; undefined where no model could be fitted. */
 async function lossesOn(
-  encodings: readonly TableEncoding[],
+  versions: readonly Encoded[],
   prepared: Prepared,
   lanes: Lanes,
 ): Promise<{ readonly losses: number[][]; readonly weights: number[] | undefined } | undefined> {
@@ -141,9 +148,7 @@ async function lossesOn(
   const jobs: (Job & { readonly held: Numbers; readonly scale: number })[] = [];
   for (let time = 0; time < TIMES; time++) {
     const { part, rest } = prepared.divide(SHARE, time + 1);
-    for (const [scale, encoding] of encodings.entries()) {
-      const values = Float64Array.from(numbers.y.data, (y: number) => prepared.encoding.ofTarget(y));
-      const own = rescaled(encoding, numbers, values).numbers;
+    for (const [scale, { numbers: own }] of versions.entries()) {
       const division = { part: [], rest: [] };
       for (const recipe of recipes) {
         jobs.push({
@@ -161,14 +166,15 @@ async function lossesOn(
   );
   // What fails on one scale has no say on the others.
   const usable = recipes.map((_, k) => jobs.every((__, j) => j % recipes.length !== k || fitted[j] !== undefined));
-  const losses: number[][] = encodings.map(() => []);
+  const losses: number[][] = versions.map(() => []);
   const weights: number[] = [];
   for (let j = 0; j < jobs.length; j += recipes.length) {
     const { held, scale } = jobs[j];
     const posteriors = recipes.flatMap((_, k) => (usable[k] ? (fitted[j + k]?.posterior ?? []) : []));
     if (posteriors.length === 0) return undefined;
-    const model = tableModel({ mixture: mixture(posteriors), encoding: encodings[scale] });
-    const truth = Array.from(held.y.data, (y: number) => encodings[scale].ofTarget(y));
+    const { encoding } = versions[scale];
+    const model = tableModel({ mixture: mixture(posteriors), encoding });
+    const truth = Array.from(held.y.data, (y: number) => encoding.ofTarget(y));
     // Rows with gaps are predicted as they are filled: it is the scales that are compared.
     const predicted = model.predictEncoded(held.x.data as Float64Array, held.unusual, [], false);
     losses[scale].push(...tableLogDensities(predicted, truth).map((log) => -log));
