@@ -7,6 +7,7 @@ import {
   spellings,
   type Table,
   type TableColumns,
+  TableEncoding,
   tableEncoding,
   tableEncodingSteps,
   taskGuess,
@@ -437,6 +438,24 @@ describe("effects of categories", () => {
     open: levels.map(() => 0.5),
     deviations: [0.7],
   };
+
+  test("one that is not there is drawn as any of them, whatever is known of rows without one", () => {
+    const known = encoding().withEffects({ c: effects });
+    const { columns, target, missing, rule, margin } = known;
+    const [column] = columns;
+    if (column.kind !== "category") throw new Error("categories are expected");
+    const narrow = { ...column, missing: true, spread: 0.01 };
+    const both = new TableEncoding({ columns: [narrow], target, missing, rule, margin });
+    const { x, gaps } = both.encode([{ c: "other" }, { c: "" }]);
+    const [other, absent] = [0, 1].map((i) => both.draw(x.subarray(3 * i, 3 * i + 3), gaps[i]));
+    const plain = known.encode([{ c: "other" }]);
+    const drawn = known.draw(plain.x, plain.gaps[0]);
+    for (let k = 0; 2 * k < drawn.length; k++) {
+      expect(Array.from(other.subarray(3 * k, 3 * k + 3))).toEqual([drawn[2 * k], drawn[2 * k + 1], 0]);
+      expect(absent[3 * k]).toBeCloseTo(x[3] + 0.1 * (drawn[2 * k] - x[0]), 10);
+      expect(absent[3 * k + 2]).toBe(1);
+    }
+  });
 
   test("are open until they are brought; few categories have inputs, and so have many by default", () => {
     const open = encoding();
