@@ -46,6 +46,17 @@ test("a lock that an ended process left is taken, by one of several at a time", 
   expect(readdirSync(folder)).toEqual(["log"]);
 });
 
+test("a lock of no process, of a process of this number, and an old one of whatever process are taken", async () => {
+  const takes = "const path = process.argv[1]; fs.writeFileSync(path, eval(process.argv[2])); (await lock(path))();";
+  for (const text of ['""', '"0"', '"-1"', '"nobody"', "String(process.pid)"]) {
+    const { code, said } = await program(takes, join(folder, "left"), text);
+    expect({ code, said }, text).toEqual({ code: 0, said: "" });
+  }
+  const old = `const path = process.argv[1]; fs.writeFileSync(path, "${process.pid}");
+    fs.utimesSync(path, 1, 1); (await lock(path))();`;
+  expect(await program(old, join(folder, "left"))).toMatchObject({ code: 0 });
+});
+
 test("tools/prepare.mjs waits for another one", async () => {
   const [holds, done] = [join(folder, "holds"), join(folder, "done")];
   const holder = program(

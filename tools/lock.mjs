@@ -1,18 +1,29 @@
 // One process at a time does something, and others that would do it wait: a lock is a file that names its process.
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 const POLL_MS = 50;
 
-/** The process that a file names; undefined where the file is gone. */
-function holderOf(path) {
+/** After so long a lock counts as left, whoever has the number of its process now. */
+const LONGEST_MS = 15 * 60_000;
+
+/** What a lock says, the process that it names; undefined where it is gone. */
+function heldBy(path) {
   try {
-    return Number(readFileSync(path, "utf8"));
+    return readFileSync(path, "utf8");
   } catch (error) {
     if (error.code === "ENOENT") return undefined;
     throw error;
   }
+}
+
+/** Whether who made a lock has it no more: numbers of processes come again, this one's own in a container. */
+function isLeft(path, text) {
+  const pid = Number(text);
+  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid || !isAlive(pid)) return true;
+  const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return since !== undefined && Date.now() - since > LONGEST_MS;
 }
 
 function isAlive(pid) {
@@ -37,7 +48,7 @@ function taken(path, own) {
 }
 
 /** Removes a lock whose process has ended. */
-function removeLeft(path, pid, own) {
+function removeLeft(path, text, own) {
   const left = `${own}.left`;
   try {
     renameSync(path, left);
@@ -46,7 +57,7 @@ function removeLeft(path, pid, own) {
     throw error;
   }
   // Another process may have removed it meanwhile, and have taken the lock.
-  if (holderOf(left) !== pid) taken(path, left);
+  if (heldBy(left) !== text) taken(path, left);
   rmSync(left, { force: true });
 }
 
@@ -60,13 +71,13 @@ export async function lock(path, onWait = () => {}) {
   writeFileSync(own, String(process.pid));
   try {
     for (let waits = false; !taken(path, own); ) {
-      const pid = holderOf(path);
-      if (pid === undefined) continue;
-      if (!isAlive(pid)) {
-        removeLeft(path, pid, own);
+      const text = heldBy(path);
+      if (text === undefined) continue;
+      if (isLeft(path, text)) {
+        removeLeft(path, text, own);
         continue;
       }
-      if (!waits) onWait(pid);
+      if (!waits) onWait(Number(text));
       waits = true;
       await delay(POLL_MS);
     }
@@ -75,7 +86,7 @@ export async function lock(path, onWait = () => {}) {
   }
   const release = () => {
     process.off("exit", release);
-    if (holderOf(path) === process.pid) rmSync(path, { force: true });
+    if (heldBy(path) === String(process.pid)) rmSync(path, { force: true });
   };
   process.on("exit", release);
   return release;

@@ -2,7 +2,7 @@
 
 import { OptionError, ValueError } from "../errors.ts";
 import type { ColumnEncoding } from "./column-encoding.ts";
-import { checkEffects, drawnLevels, type LevelEffects, mostLevels } from "./level-effects.ts";
+import { checkEffects, type LevelEffects, mostLevels } from "./level-effects.ts";
 import type { TargetEncoding } from "./target.ts";
 
 /** Outputs beyond which an input for each effect on them would be too many. */
@@ -32,6 +32,6 @@ export function broughtEffects(
     const outputs = column.effects.deviations.length;
     if (found.deviations.length !== outputs)
       throw new ValueError(`${where}: expected effects of "${column.name}" on ${outputs} outputs.`);
-    return { ...column, effects: found, draws: drawnLevels(column.categories, found) };
+    return { ...column, effects: found };
   });
 }

@@ -8,6 +8,7 @@ import { isDateLike } from "./dates.ts";
 import { dateFormatWords } from "./formats.ts";
 import { placesOf } from "./identity.ts";
 import { inputNames } from "./input-names.ts";
+import { drawnLevels } from "./level-effects.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import { isNumberLike, numbersInWords } from "./number-format.ts";
 import { readerOf } from "./reading.ts";
@@ -46,7 +47,13 @@ interface Values {
   usual(value: number): boolean;
   readonly fill: number;
   readonly draws: readonly number[];
+  /** What one that is not known may be, where that is not what a missing one may be. */
+  readonly others?: readonly number[] | undefined;
 }
+
+/** The mean of inputs. */
+const middleOf = (all: readonly Float64Array[], width: number) =>
+  Float64Array.from({ length: width }, (_, i) => all.reduce((sum, inputs) => sum + inputs[i] / all.length, 0));
 
 /** The writer of a column, at a place among those that are used. */
 export function writerOf(
@@ -58,37 +65,41 @@ export function writerOf(
   const width = inputNames(column).length;
   const last = column.missing ? width - 1 : width;
   const values = column.kind === "category" ? categoryValues(column, options) : measuredValues(column, options);
-  const draws = values.draws.map((value) => {
+  const inputsOf = (value: number) => {
     const inputs = new Float64Array(width);
     values.put(value, inputs, 0);
     return inputs;
-  });
-  const middle = Float64Array.from({ length: width }, (_, i) =>
-    draws.reduce((sum, inputs) => sum + inputs[i] / draws.length, 0),
-  );
+  };
+  const draws = values.draws.map(inputsOf);
+  const middle = middleOf(draws, width);
   const gap = new Float64Array(width);
   // Of categories the shares: none of them is what a missing one was.
   if (column.kind === "category" && draws.length > 0) gap.set(middle);
   else values.put(values.fill, gap, 0);
   if (column.missing) gap[last] = 1;
   // Around the inputs that the network has learned of, where it has; otherwise as they were in the training.
-  const around = (center: Float64Array, spread: number) =>
-    drawOrder(place, draws.length).map((k) => draws[k].map((input, i) => center[i] + spread * (input - middle[i])));
-  const absent = around(column.missing ? gap : middle, Math.sqrt(column.spread));
-  const effects = column.kind === "category" && column.effects !== undefined;
+  const center = column.missing ? gap : middle;
+  const spread = Math.sqrt(column.spread);
+  const order = drawOrder(place, draws.length);
+  const absent = order.map((k) => draws[k].map((input, i) => center[i] + spread * (input - middle[i])));
   // A category that is not listed is any of those that are: rows without one say nothing of it.
-  const unknown = effects ? around(middle, 1) : absent;
+  const others = values.others?.map(inputsOf);
+  const unlisted = others && {
+    middle: middleOf(others, width),
+    draws: drawOrder(place, others.length).map((k) => others[k]),
+  };
   return {
     name,
     width,
-    draws: (inputs, at) => (column.missing && inputs[at + last] === 0 ? unknown : absent),
+    draws: (inputs, at) =>
+      unlisted?.middle.every((input, i) => inputs[at + i] === input) === true ? unlisted.draws : absent,
     write(cell, into, at) {
       const value = values.read(cell);
       if (typeof value === "number") {
         if (column.missing) into[at + last] = 0;
-        if (value === UNKNOWN && effects) {
+        if (value === UNKNOWN && unlisted !== undefined) {
           // It has an effect as any of those that are known, and nothing else about it is unusual.
-          into.set(middle, at);
+          into.set(unlisted.middle, at);
           return "gap";
         }
         values.put(value, into, at);
@@ -142,6 +153,7 @@ function categoryValues({ categories, rest, fill, draws, effects }: CategoryColu
     usual: (place) => place >= 0 || rest,
     fill: placeOf(fill),
     draws: draws.map(placeOf),
+    others: effects && drawnLevels(categories, effects).map(placeOf),
   };
 }
 

@@ -96,13 +96,17 @@ function columnOf(fields: Fields, kind: (typeof kinds)[number], version: number)
       throw malformed(fields.path("categories"), "expected different texts");
     }
     const draws = version > 1 ? fields.texts("draws", MOST_DRAWS) : [];
-    const rest = fields.boolean("rest");
+    const [rest, fill] = [fields.boolean("rest"), fields.text("fill")];
+    const listed = new Set(categories);
+    if (many && !(listed.has(fill) && draws.length > 0 && draws.every((one) => listed.has(one)))) {
+      throw malformed(fields.where, "expected fill and draws to be among the categories, which have effects");
+    }
     return {
       name,
       kind,
       categories,
       rest,
-      fill: fields.text("fill"),
+      fill,
       missing,
       draws,
       spread: spreadOf(fields, version),

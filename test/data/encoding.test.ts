@@ -457,6 +457,23 @@ describe("effects of categories", () => {
     }
   });
 
+  test("a missing one is drawn as rows have them, and one that is not there as categories differ", () => {
+    const often = tableOf({ c: [...new Array(5400).fill("c0"), ...rows], y: count(6000).map((i) => String(0.5 * i)) });
+    const open = tableEncoding(often, { target: "y", manyCategories: "effects" });
+    const [column] = open.columns;
+    const listed = column.kind === "category" ? column.categories : [];
+    const values = listed.map((name) => (name === "c0" ? 1 : -0.8));
+    const known = open.withEffects({ c: { values, open: listed.map(() => 0), deviations: [1] } });
+    const meanOf = (cell: string) => {
+      const { x, gaps } = known.encode([{ c: cell }]);
+      const drawn = known.draw(x, gaps[0]);
+      return count(drawn.length / 2).reduce((sum, k) => sum + drawn[2 * k] / (drawn.length / 2), 0);
+    };
+    // 0.9 · 1 − 0.1 · 0.8, as nearly as 16 draws say it.
+    expect(Math.abs(meanOf("") - 0.82)).toBeLessThan(0.1);
+    expect(Math.abs(meanOf("elsewhere") + 0.8)).toBeLessThan(0.15);
+  });
+
   test("are open until they are brought; few categories have inputs, and so have many by default", () => {
     const open = encoding();
     expect(open.inputs).toEqual(["c effect", "c open"]);
@@ -498,6 +515,11 @@ describe("effects of categories", () => {
     expect(() => readTableEncoding(JSON.stringify(json))).toThrow(/expected 300 numbers in values/);
     delete json.columns[0].effects.values;
     expect(() => readTableEncoding(JSON.stringify(json))).toThrow(/values/);
+    for (const own of [{ draws: ["nope"] }, { draws: [] }, { fill: "nope" }]) {
+      const other = JSON.parse(JSON.stringify(open.withEffects({ c: effects })));
+      Object.assign(other.columns[0], own);
+      expect(() => readTableEncoding(JSON.stringify(other))).toThrow(/fill and draws to be among the categories/);
+    }
     const before = JSON.parse(JSON.stringify(open.withEffects({ c: effects })));
     before.version = 4;
     expect(() => readTableEncoding(JSON.stringify(before))).toThrow(/unknown field "effects"/);

@@ -4,6 +4,7 @@
 import { coverageByGroup } from "laplace-ts";
 import { setCoverage } from "../model/metrics.ts";
 import type { TableFit } from "./fit.ts";
+import { unlistedIn } from "./level-effects.ts";
 
 /** A part of the rows, and how often their targets were held. */
 export interface PartCoverage {
@@ -61,13 +62,13 @@ export function partsOfHeldOut(fit: TableFit): PartCoverage[] {
         placesWhere(cells, (one) => one === cell),
       );
   }
-  const gaps = fit.trainingNumbers.gaps;
+  const { gaps, x } = fit.trainingNumbers;
+  const width = model.encoding.inputs.length;
+  const unlisted = unlistedIn(model.encoding);
+  const lacks = (i: number) =>
+    gaps[i].some((place) => !unlisted(place, (x.data as Float64Array).subarray(i * width, (i + 1) * width)));
   // The model that is kept has all rows in their order.
-  if (gaps.length === rows.rows.length)
-    add(
-      "with missing values",
-      placesWhere(indices, (i) => gaps[i].length > 0),
-    );
+  if (gaps.length === rows.rows.length) add("with missing values", placesWhere(indices, lacks));
   const each = CHANCE / 2 / Math.max(1, named.length);
   return named.map(({ rows: what, places }) => {
     const own = <T>(values: readonly T[]) => places.map((i) => values[i]);

@@ -63,10 +63,10 @@ export function findingsOf(fit: TableFit): Finding[] {
       "If a column is not known before the target is, leave it out: --ignore it.",
     );
   }
-  for (const { name, kept, different, share } of restsOf(fit).slice(0, NAMED)) {
+  for (const { name, kept, what, different, share } of restsOf(fit).slice(0, NAMED)) {
     add(
       "warning",
-      `"${name}" has ${different.toLocaleString("en")} categories: the ${kept.toLocaleString("en")} most frequent have an input each; those of the other ${(100 * share).toFixed(0)} % of the rows share none, and what they differ by is not learned.`,
+      `"${name}" has ${different.toLocaleString("en")} categories: the ${kept.toLocaleString("en")} most frequent have an ${what} each; those of the other ${(100 * share).toFixed(0)} % of the rows share none, and what they differ by is not learned.`,
       "Group them into fewer, such as regions or kinds, or add columns that say what tells them apart.",
     );
   }
@@ -121,7 +121,7 @@ export function findingsOf(fit: TableFit): Finding[] {
 /** Columns of which many rows have a category without an input. */
 function restsOf({ model, rows }: TableFit) {
   return model.encoding.columns.flatMap((column) => {
-    if (column.kind !== "category" || !column.rest || column.effects !== undefined) return [];
+    if (column.kind !== "category" || !column.rest) return [];
     const at = rows.names.indexOf(column.name);
     const places = placesOf(column.categories);
     const missing = missingTest(model.encoding.rule, "texts");
@@ -129,7 +129,10 @@ function restsOf({ model, rows }: TableFit) {
     const others = cells.filter((cell) => places(cell) === undefined);
     const share = others.length / Math.max(1, cells.length);
     const kept = column.categories.length;
-    return share > MANY_RESTS ? [{ name: column.name, kept, different: kept + occurrences(others).length, share }] : [];
+    const what = column.effects === undefined ? "input" : "effect";
+    return share > MANY_RESTS
+      ? [{ name: column.name, kept, what, different: kept + occurrences(others).length, share }]
+      : [];
   });
 }
 

@@ -5,7 +5,7 @@
 import { NDArray, type Posterior, type Steps, TableEncoding } from "laplace-ts";
 import { meanBy } from "../model/counting.ts";
 import { type Numbers, take } from "../model/rows.ts";
-import { columnsWithLevels, isUnknown } from "./level-effects.ts";
+import { unlistedIn } from "./level-effects.ts";
 import { MANY_ROWS } from "./many-rows.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
@@ -30,12 +30,8 @@ export function* withGaps(
   const rowOf = (i: number) => x.subarray(i * width, (i + 1) * width);
   // Rows with categories that are not listed say nothing of those that lack a value.
   const used = encoding.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
-  const leveled = new Map(columnsWithLevels(encoding).map((own) => [used.indexOf(own.column.name), own]));
-  const unknown = (i: number) =>
-    numbers.gaps[i].some((place) => {
-      const own = leveled.get(place);
-      return own !== undefined && isUnknown(own, rowOf(i));
-    });
+  const unlisted = unlistedIn(encoding);
+  const unknown = (i: number) => numbers.gaps[i].some((place) => unlisted(place, rowOf(i)));
   const places = numbers.gaps.flatMap((gaps, i) => (gaps.length > 0 && !unknown(i) ? [i] : []));
   if (places.length === 0) return { posterior, encoding };
   const whole = numbers.gaps.flatMap((gaps, i) => (gaps.length === 0 ? [i] : [])).slice(0, MOST_WHOLE);

@@ -137,8 +137,18 @@ export function columnsWithLevels({ columns }: TableEncoding): Place[] {
 }
 
 /** Whether a row's cell, written in these inputs, has a category that is not listed: it is not missing, and yet a gap. */
-export function isUnknown({ column, first, count }: Place, inputs: Float64Array) {
+function isUnknown({ column, first, count }: Place, inputs: Float64Array) {
   return !column.missing || inputs[first + count - 1] === 0;
+}
+
+/** Whether a gap of a row, by its column's place among those that are used, is a category that is not listed. */
+export function unlistedIn(encoding: TableEncoding): (place: number, inputs: Float64Array) => boolean {
+  const used = encoding.columns.filter(({ kind }) => kind !== "ignored").map(({ name }) => name);
+  const leveled = new Map(columnsWithLevels(encoding).map((own) => [used.indexOf(own.column.name), own]));
+  return (place, inputs) => {
+    const own = leveled.get(place);
+    return own !== undefined && isUnknown(own, inputs);
+  };
 }
 
 /** What effects are on: numbers as they are learned, logarithms of counts, shares of classes. */

@@ -12,5 +12,5 @@ export function effectsText({ categories, effects }: CategoryColumn, { target }:
   const by = plain
     ? `, which differ by ${Number((largest * target.sd).toPrecision(2))} of the target (standard deviation)`
     : "";
-  return `a random effect for each of ${count} categories${by}; of others it is open`;
+  return `a random effect for each of ${count} categories${by}; others are as any of them`;
 }
