@@ -104,8 +104,9 @@ describe("noise that grows twentyfold along a column", () => {
         lower,
         upper,
       );
-      expect(share).toBeGreaterThan(0.86);
-      expect(share).toBeLessThan(0.94);
+      // 125 rows of the fit say a quarter's deviation to 6 %, which is 0.025 of the share, and 500 rows say the share to 0.013.
+      expect(share).toBeGreaterThan(0.84);
+      expect(share).toBeLessThan(0.96);
     }
     const said = noiseByRow(model, fit.heldOut);
     expect(said?.share).toBeGreaterThan(0.5);
