@@ -83,7 +83,7 @@ export async function askPool(make) {
   pool.close();
   const [alone, shared] = found.map((one) => one.join(" "));
   if (alone !== shared) throw new Error(`By workers it is ${shared} instead of ${alone}.`);
-  return `${made} workers: ${alone} ${await everyStructure(make)} ${await killedInEach(make)}`;
+  return `${made} workers: ${alone} ${await everyStructure(make)} ${await killedInEach(make, 0)}`;
 }
 
 if ("document" in globalThis) {
