@@ -1,20 +1,16 @@
 // laplace fit on tables that workers see: what columns become is a sum over pieces of the table, which workers count where it lies. The
 // model of one process, to the byte, whoever counts what, and whatever ends meanwhile.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Random } from "laplace-ts";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { RedisOfTest, until } from "./hosts.ts";
-import { Programs, type Running } from "./program.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { commandOfTest } from "./command.ts";
+import { until } from "./hosts.ts";
+import type { Running } from "./program.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "laplace-counted-"));
-const at = (...names: readonly string[]) => join(folder, ...names);
 const atPhase = fileURLToPath(new URL("at-phase.mjs", import.meta.url));
-const programs = new Programs();
-let redis: RedisOfTest;
+const { programs, at, machines, redis, worker, ready, fitAlone, same } = commandOfTest("counted");
 
 /**
  * A table of several pieces: long notes that are left out, numbers with decimal commas, dates that only their sequence settles, categories,
@@ -42,30 +38,13 @@ function storeWith(name: string): string {
   writeFileSync(at(name, "data", "rows.csv"), readFileSync(at("rows.csv")));
   return at(name, "data", "rows.csv");
 }
-/** By one process. */
-const alone: Record<string, Buffer> = {};
 
 beforeAll(async () => {
-  redis = await RedisOfTest.start();
   writeFileSync(at("rows.csv"), table(60));
-  for (const [name, args] of Object.entries({ whole, weighted })) {
-    const ended = await programs.laplace("fit", at("rows.csv"), ...args, "-o", at(`${name}.safetensors`)).ended;
-    expect(ended, ended.stderr).toMatchObject({ code: 0 });
-    alone[name] = readFileSync(at(`${name}.safetensors`));
-  }
+  for (const [name, args] of Object.entries({ whole, weighted }))
+    await fitAlone(name, ["fit", at("rows.csv"), ...args]);
 }, 120_000);
-afterEach(() => programs.end());
-afterAll(async () => {
-  programs.end();
-  await redis.end();
-  rmSync(folder, { recursive: true, force: true });
-});
 
-const machines = (store: string) => ["--queue", redis.address, "--store", at(store)];
-const worker = (store: string, name: string, env: NodeJS.ProcessEnv = {}, ...more: readonly string[]) =>
-  programs.withEnv(env, "worker", ...machines(store), "--json", "--name", name, "--lease", "1", ...more);
-const ready = (all: readonly Running[]) =>
-  until("the workers are ready", () => all.every(({ said }) => said.stdout.includes('"ready"')));
 const events = (all: readonly Running[], event: string) =>
   all.flatMap(({ said }) =>
     said.stdout
@@ -75,7 +54,6 @@ const events = (all: readonly Running[], event: string) =>
   );
 /** What was done of pieces, which have no examples. */
 const ofPieces = (all: readonly Running[]) => events(all, "done").filter(({ examples }) => !examples);
-const same = (name: string, path: string) => expect(readFileSync(at(path)).equals(alone[name]), path).toBe(true);
 
 describe("the columns of a table that workers count", () => {
   test.each([
@@ -91,7 +69,7 @@ describe("the columns of a table that workers count", () => {
     same(name, file);
     // Marks and counts of the pieces; of some rows they are counted once more.
     expect(new Set(ofPieces(workers).map(({ fit }) => fit)).size).toBeGreaterThanOrEqual(name === "whole" ? 3 : 4);
-    expect(redis.cli("--scan").includes("red")).toBe(false);
+    expect(redis().cli("--scan").includes("red")).toBe(false);
   });
 
   test.each(["reading", "added"])(

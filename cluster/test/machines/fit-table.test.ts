@@ -1,18 +1,15 @@
 // The fit of a table whose jobs other processes do: by a queue, or in parts. The bits of one process, whoever does what, and
 // whatever ends meanwhile.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Random } from "laplace-ts";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { RedisOfTest, until } from "./hosts.ts";
-import { Programs, type Running } from "./program.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { commandOfTest } from "./command.ts";
+import { until } from "./hosts.ts";
+import type { Running } from "./program.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "laplace-table-"));
-const at = (name: string) => join(folder, name);
-const programs = new Programs();
-let redis: RedisOfTest;
+const { programs, at, machines, redis, worker, ready, fitAlone, same } = commandOfTest("table");
 
 /** A table of numbers, texts and gaps, whose target is skewed, so that scales of it are tried. */
 function writeTable(path: string): void {
@@ -30,33 +27,14 @@ const few = ["--hidden", "3", "--epochs", "8", "--rounds", "2", "--folds", "3", 
 const fit = (target: string, ignored: string) => ["fit", at("rows.csv"), "-t", target, "--ignore", ignored, ...few];
 const numbers = fit("y", "label");
 const classes = fit("label", "y");
-/** By one process. */
-const alone: Record<string, Buffer> = {};
 
 beforeAll(async () => {
-  redis = await RedisOfTest.start();
   writeTable(at("rows.csv"));
-  for (const [name, args] of Object.entries({ numbers, classes })) {
-    const ended = await programs.laplace(...args, "-o", at(`${name}.safetensors`)).ended;
-    expect(ended, ended.stderr).toMatchObject({ code: 0 });
-    alone[name] = readFileSync(at(`${name}.safetensors`));
-  }
+  for (const [name, args] of Object.entries({ numbers, classes })) await fitAlone(name, args);
 }, 120_000);
-afterEach(() => programs.end());
-afterAll(async () => {
-  programs.end();
-  await redis.end();
-  rmSync(folder, { recursive: true, force: true });
-});
 
-const machines = (store: string) => ["--queue", redis.address, "--store", at(store)];
-const worker = (store: string, name: string) =>
-  programs.laplace("worker", ...machines(store), "--json", "--name", name, "--lease", "1");
-const ready = (all: readonly Running[]) =>
-  until("the workers are ready", () => all.every(({ said }) => said.stdout.includes('"ready"')));
 const done = (all: readonly Running[]) =>
   all.reduce((sum, { said }) => sum + said.stdout.split('"event":"done"').length - 1, 0);
-const same = (name: string, path: string) => expect(readFileSync(at(path)).equals(alone[name]), path).toBe(true);
 
 describe("the fit of a table over a queue", () => {
   test("is the bits of one process, by 1 to 4 workers, of numbers and of classes", async () => {
@@ -77,7 +55,7 @@ describe("the fit of a table over a queue", () => {
       programs.end();
     }
     // Jobs in the queue are names: nothing of the table's is ever in Redis.
-    expect(redis.cli("--scan").includes("red")).toBe(false);
+    expect(redis().cli("--scan").includes("red")).toBe(false);
   });
 
   test("goes on when a worker is killed, and when whoever asked is; what is done is not done again", async () => {
@@ -91,7 +69,7 @@ describe("the fit of a table over a queue", () => {
     asks.child.kill("SIGKILL");
     await asks.ended;
     // Workers finish what is in the queue.
-    await until("the queue is empty", () => !/:wait|:active/.test(redis.cli("keys", "*:[wa]*")));
+    await until("the queue is empty", () => !/:wait|:active/.test(redis().cli("keys", "*:[wa]*")));
     const before = done(workers);
     workers.push(worker(store, "third"));
     const again = await programs.laplace(...numbers, ...machines(store), "-o", at("killed.safetensors")).ended;

@@ -4,7 +4,6 @@ import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,18 +11,13 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Random } from "laplace-ts";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { npy, npz } from "../../../cli/test/npz-file.ts";
-import { RedisOfTest, until } from "./hosts.ts";
-import { Programs } from "./program.ts";
+import { commandOfTest } from "./command.ts";
+import { until } from "./hosts.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "laplace-place-"));
-const at = (...names: readonly string[]) => join(folder, ...names);
-const programs = new Programs();
-let redis: RedisOfTest;
+const { programs, at, machines: machinesOf } = commandOfTest("place");
 
 /** Networks of 8 and of 2 inputs, and tables for them: one of several pieces, with quotes and line feeds in cells. */
 function writeAll(): void {
@@ -47,16 +41,7 @@ function writeAll(): void {
   writeFileSync(at("rows.csv"), `a,b,c,d,e,f,g,h,y,label\n${rows.join("\n")}\n`);
 }
 
-beforeAll(async () => {
-  redis = await RedisOfTest.start();
-  writeAll();
-});
-afterEach(() => programs.end());
-afterAll(async () => {
-  programs.end();
-  await redis.end();
-  rmSync(folder, { recursive: true, force: true });
-});
+beforeAll(writeAll);
 
 const tables = {
   numbers: ["numbers.onnx", "rows.csv", "-t", "y", "--ignore", "label", "--weights", "all", "--structure", "kronecker"],
@@ -89,7 +74,7 @@ describe("laplace posterior on tables in place", () => {
     const args = storeWith(name, which);
     const here = await programs.laplace("posterior", ...args, "-o", at("here.safetensors")).ended;
     expect(here, here.stderr).toMatchObject({ code: 0 });
-    const machines = ["--queue", redis.address, "--store", at(name)];
+    const machines = machinesOf(name);
     const workers = Array.from({ length: count }, (_, i) =>
       programs.laplace("worker", ...machines, "--json", "--name", `worker-${i}`),
     );
@@ -155,7 +140,7 @@ test("workers predict classes, and rows of arrays, to the bits of one process", 
   const numbers = Float64Array.from({ length: 8 * 40_000 }, (_, i) => (i % 7) / 7);
   writeFileSync(at("more.npz"), npz({ x: npy([40_000, 8], "<f8", new Uint8Array(numbers.buffer)) }));
   const rows = at("more.npz");
-  const machines = ["--queue", redis.address, "--store", at("predicted")];
+  const machines = machinesOf("predicted");
   const workers = [1, 2].map((i) => programs.laplace("worker", ...machines, "--json", "--name", `worker-${i}`));
   await until("the workers are ready", () => workers.every(({ said }) => said.stdout.includes('"ready"')));
   const done = () => workers.reduce((sum, { said }) => sum + said.stdout.split('"event":"done"').length - 1, 0);

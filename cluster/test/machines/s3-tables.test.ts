@@ -2,21 +2,17 @@
 // the files.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Random } from "laplace-ts";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { chances } from "../faulty.ts";
-import { RedisOfTest, until } from "./hosts.ts";
-import { Programs } from "./program.ts";
+import { commandOfTest } from "./command.ts";
+import { until } from "./hosts.ts";
 import { BUCKET, keys, S3OfTest } from "./s3-server.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "laplace-bucket-"));
-const at = (name: string) => join(folder, name);
-const programs = new Programs();
-let [redis, server]: [RedisOfTest, S3OfTest] = [undefined, undefined] as never;
+const { programs, at, redis } = commandOfTest("bucket");
+let server: S3OfTest;
 let client: S3Client;
 
 const env = { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey };
@@ -38,7 +34,6 @@ function table(): string {
 }
 
 beforeAll(async () => {
-  redis = await RedisOfTest.start();
   server = await S3OfTest.start();
   client = new S3Client({ endpoint: server.endpoint, forcePathStyle: true, region: "us-east-1", credentials: keys });
   const program = `
@@ -55,13 +50,9 @@ beforeAll(async () => {
 beforeEach(() => {
   server.trouble = () => undefined;
 });
-afterEach(() => programs.end());
 afterAll(async () => {
-  programs.end();
   client.destroy();
   await server.end();
-  await redis.end();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const few = ["--hidden", "3", "--epochs", "8", "--rounds", "2", "--folds", "3", "--no-report", "--json"];
@@ -93,7 +84,7 @@ describe("tables in a bucket", () => {
       const local = name === "rows.csv" ? at("rows.csv") : "cli/test/airquality.parquet";
       const here = await byOneProcess(command, ...before, local, ...args);
       const store = place(`store/${command}-${name}-${args.length}`);
-      const machines = ["--queue", redis.address, "--store", store];
+      const machines = ["--queue", redis().address, "--store", store];
       const next = chances(7);
       // A tenth of what is asked for fails, is cut off or comes half.
       server.trouble = ({ method }) =>
