@@ -1,10 +1,7 @@
 // What a fit of many rows takes, before it begins: passes over rows, by the work of each.
 
-import { skipWeights } from "./by-evidence.ts";
-import { featuresWeights } from "./by-features.ts";
-import type { Recipe } from "./jobs.ts";
+import { type Recipe, weightsOf } from "./jobs.ts";
 import { MANY_ROWS, STEPS_ON_ALL } from "./many-rows.ts";
-import { networkFor } from "./network.ts";
 import type { Candidate } from "./portfolio.ts";
 import { rowPasses } from "./recipe.ts";
 
@@ -42,7 +39,7 @@ const KEPT = 0.5;
 export function estimateOf({ rows, columns, inputs, candidates, folds, cores }: Planned): Estimate {
   const sample = Math.min(rows, MANY_ROWS);
   const work = candidates.map(({ recipe, seeds }) => {
-    const [own, whole] = [workOf(recipe, inputs, sample), seeds * workOf(recipe, inputs, rows)];
+    const [own, whole] = [secondsOf(recipe, inputs, sample), seeds * secondsOf(recipe, inputs, rows)];
     return { trial: own, whole };
   });
   const trials = work.reduce((sum, { trial }) => sum + trial, 0) * Math.max(1, folds);
@@ -55,19 +52,14 @@ export function estimateOf({ rows, columns, inputs, candidates, folds, cores }: 
 }
 
 /** Seconds of a core for one fit to so many rows. */
-function workOf(recipe: Recipe, inputs: number, rows: number): number {
+function secondsOf(recipe: Recipe, inputs: number, rows: number): number {
+  const weights = weightsOf(recipe, inputs);
   if (recipe.by === "rounds") {
-    const { learning, hidden, activation, rounds } = recipe;
-    const weights = networkFor(inputs, learning.outputs, hidden, activation, 0).parameterCount;
-    return WEIGHT * weights * (rowPasses(recipe, rows) + POSTERIOR * (rows + (rounds - 1) * Math.min(rows, MANY_ROWS)));
+    const passes = rowPasses(recipe, rows) + POSTERIOR * (rows + (recipe.rounds - 1) * Math.min(rows, MANY_ROWS));
+    return WEIGHT * weights * passes;
   }
-  const { outputs } = recipe.learning;
-  const weights =
-    recipe.by === "evidence"
-      ? skipWeights(inputs, recipe.varying ? 2 : outputs, recipe.width)
-      : featuresWeights(inputs, outputs, recipe.features);
   const steps = STEPS * Math.min(rows, MANY_ROWS) + (rows > MANY_ROWS ? STEPS_ON_ALL * rows : 0);
-  return PAIR * steps * outputs * weights ** 2;
+  return PAIR * steps * recipe.learning.outputs * weights ** 2;
 }
 
 /** In words: 6 minutes and 3.1 GB of memory. */

@@ -35,26 +35,26 @@ export interface Outcome {
   readonly relevance?: readonly number[];
 }
 
+/** Weights that a recipe learns from so many inputs. */
+export function weightsOf(recipe: Recipe, inputs: number): number {
+  const { outputs } = recipe.learning;
+  if (recipe.by === "features") return featuresWeights(inputs, outputs, recipe.features);
+  if (recipe.by === "evidence") return skipWeights(inputs, recipe.varying ? 2 * outputs : outputs, recipe.width);
+  const sizes = [inputs, ...recipe.hidden, outputs];
+  return sizes.slice(1).reduce((sum, size, i) => sum + (sizes[i] + 1) * size, 0);
+}
+
 /** Steps that a fit takes, about: of small networks, of features whose prior is found, of those whose prior is known. */
 const [STEPS, FEATURES_STEPS, KNOWN_STEPS] = [30, 50, 8];
 
 /** About how many multiplications a job is, to begin with the longest. */
 export function workOf({ recipe, numbers, division, rounds, partial }: Job): number {
   const rows = partial ? division.rest.length : numbers.rows;
-  const inputs = numbers.x.shape[1];
+  const weights = weightsOf(recipe, numbers.x.shape[1]);
+  if (recipe.by === "rounds") return 6 * weights * rowPasses({ ...recipe, rounds: rounds ?? recipe.rounds }, rows);
   const { outputs } = recipe.learning;
-  if (recipe.by === "rounds") {
-    let [weights, before] = [0, inputs];
-    for (const width of [...recipe.hidden, outputs]) {
-      weights += (before + 1) * width;
-      before = width;
-    }
-    return 6 * weights * rowPasses({ ...recipe, rounds: rounds ?? recipe.rounds }, rows);
-  }
   const own = recipe.by === "evidence" && recipe.varying ? 2 * outputs : outputs;
-  const free =
-    recipe.by === "evidence" ? skipWeights(inputs, own, recipe.width) : featuresWeights(inputs, own, recipe.features);
-  const step = rows * own * free ** 2 + free ** 3;
+  const step = rows * own * weights ** 2 + weights ** 3;
   if (recipe.by === "evidence") return STEPS * step;
   return (recipe.precision === undefined ? FEATURES_STEPS : KNOWN_STEPS) * step;
 }
