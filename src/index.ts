@@ -54,7 +54,7 @@ export { checkDateFormat, type TableFormatOptions } from "./data/formats.ts";
 export { type GatherOptions, gather } from "./data/gather.ts";
 export { identityOf, type Occurrence, occurrences, placesOf, spellings } from "./data/identity.ts";
 export { inputNames } from "./data/input-names.ts";
-export type { LevelEffects } from "./data/level-effects.ts";
+export { type LevelEffects, levelsAlong } from "./data/level-effects.ts";
 export { DataLoader, type DataLoaderOptions } from "./data/loader.ts";
 export { looksMissing, type MissingRule, type MissingTest, missingTest } from "./data/missing.ts";
 export { twoOrders } from "./data/naming.ts";

@@ -50,9 +50,13 @@ export function checkEffects(where: string, given: LevelEffects, categories: num
   return { values, open, deviations };
 }
 
-/** Categories evenly along their first effect: what one that is not listed may be. */
-export function drawnLevels(categories: readonly string[], { values, deviations }: LevelEffects): string[] {
+/** Categories evenly along their first effect, so many: by default what one that is not listed may be. */
+export function levelsAlong(
+  categories: readonly string[],
+  { values, deviations }: LevelEffects,
+  count: number = DRAWS,
+): string[] {
   const first = (place: number) => values[place * deviations.length];
   const order = categories.map((_, place) => place).sort((a, b) => first(a) - first(b) || a - b);
-  return Array.from({ length: DRAWS }, (_, k) => categories[order[Math.floor(((k + 0.5) * order.length) / DRAWS)]]);
+  return Array.from({ length: count }, (_, k) => categories[order[Math.floor(((k + 0.5) * order.length) / count)]]);
 }

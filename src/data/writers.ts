@@ -8,7 +8,7 @@ import { isDateLike } from "./dates.ts";
 import { dateFormatWords } from "./formats.ts";
 import { placesOf } from "./identity.ts";
 import { inputNames } from "./input-names.ts";
-import { drawnLevels } from "./level-effects.ts";
+import { levelsAlong } from "./level-effects.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
 import { isNumberLike, numbersInWords } from "./number-format.ts";
 import { readerOf } from "./reading.ts";
@@ -153,7 +153,7 @@ function categoryValues({ categories, rest, fill, draws, effects }: CategoryColu
     usual: (place) => place >= 0 || rest,
     fill: placeOf(fill),
     draws: draws.map(placeOf),
-    others: effects && drawnLevels(categories, effects).map(placeOf),
+    others: effects && levelsAlong(categories, effects).map(placeOf),
   };
 }
 

@@ -4,7 +4,7 @@ import {
   type ColumnEncoding,
   cellText,
   dayText,
-  type LevelEffects,
+  levelsAlong,
   missingTest,
   normalQuantile,
   placesOf,
@@ -66,19 +66,15 @@ function textOf(column: Column, value: number | string): string {
 }
 
 function positionsOf(column: Column): (number | string)[] {
-  if (column.kind === "category")
-    return column.effects === undefined ? [...column.categories] : someLevels(column.effects, column.categories);
+  if (column.kind === "category") {
+    const { categories, effects } = column;
+    // Of many categories some.
+    return effects === undefined
+      ? [...categories]
+      : levelsAlong(categories, effects, Math.min(POSITIONS, categories.length));
+  }
   const { low, high } = column;
   return Array.from({ length: POSITIONS }, (_, i) => low + ((high - low) * i) / (POSITIONS - 1));
-}
-
-/** Some of many categories, evenly along their first effect. */
-function someLevels({ values, deviations }: LevelEffects, categories: readonly string[]): string[] {
-  const order = categories
-    .map((_, i) => i)
-    .sort((a, b) => values[a * deviations.length] - values[b * deviations.length]);
-  const count = Math.min(POSITIONS, order.length);
-  return Array.from({ length: count }, (_, k) => categories[order[Math.floor(((k + 0.5) * order.length) / count)]]);
 }
 
 /** The class that is shown: the second of two, otherwise the most frequent. */
