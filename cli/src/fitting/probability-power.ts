@@ -2,7 +2,7 @@
 // than its errors (Gneiting & Ranjan 2013), and so is a network that the evidence's prior held back: p^s / Σ p^s with the s under which rows that
 // it has not seen are most probable (temperature scaling, of logits: Guo et al. 2017).
 
-import type { Steps, TableModel } from "laplace-ts";
+import { mixture, type Steps, type TableModel } from "laplace-ts";
 import { countingOf, meanAndError } from "../model/counting.ts";
 import { type Numbers, partsOf } from "../model/rows.ts";
 
@@ -31,19 +31,9 @@ export function* saidOfClasses(model: TableModel, numbers: Numbers): Steps<SaidO
   const classes = encoding.target.kind === "classes" ? encoding.target.classes.length : 0;
   const logs = new Float64Array(numbers.rows * classes);
   let at = 0;
+  const mixed = mixture(posteriors, weights);
   for (const part of partsOf(numbers, model.posterior)) {
-    const all = posteriors.map((posterior) => posterior.logProbabilities(part.x, { approximation }).data);
-    for (let i = 0; i < part.rows * classes; i++) {
-      let most = Number.NEGATIVE_INFINITY;
-      for (const own of all) most = Math.max(most, own[i]);
-      if (most === Number.NEGATIVE_INFINITY) {
-        logs[at + i] = most;
-        continue;
-      }
-      let sum = 0;
-      for (const [k, own] of all.entries()) sum += weights[k] * Math.exp(own[i] - most);
-      logs[at + i] = most + Math.log(sum);
-    }
+    logs.set(mixed.logProbabilities(part.x, { approximation }).data, at);
     at += part.rows * classes;
     yield;
   }
