@@ -123,9 +123,7 @@ const executorOf = (pool: Pool): Executor => ({
 });
 
 function poolOf(pool: Pool): Workers {
-  const made = Object.defineProperty({ ...executorOf(pool), close: pool.close.bind(pool) }, "lanes", {
-    get: () => pool.lanes,
-  });
+  const made = Object.assign(executorOf(pool), { close: pool.close.bind(pool) });
   const { dispose } = Symbol as { readonly dispose?: symbol };
   if (dispose !== undefined) Object.defineProperty(made, dispose, { value: made.close });
   forgotten ??= new FinalizationRegistry((left) => left.close());

@@ -1,7 +1,7 @@
 // The evidence of a linear model, as `regressionEvidence` gives it, where most columns share one prior precision: in the eigenvectors of
 // their Gram matrix, which are found once, that block of A is diagonal at every precision and noise, and the few others are a Schur complement.
 
-import { batchedMatmul } from "../array/batched.ts";
+import { batchedMatmul, batchedTranspose } from "../array/batched.ts";
 import { array, zeros } from "../array/ndarray.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { cholesky } from "../linalg/cholesky.ts";
@@ -52,9 +52,7 @@ export function* spectrumOf({ gram, products }: RegressionSums, shared: readonly
     });
     for (let c = 0; c < outputs; c++) right.data[k * (r + outputs) + r + c] = products.data[i * outputs + c];
   });
-  const turned = zeros([f, f], { dtype: "float64" });
-  for (let k = 0; k < f; k++) for (let l = 0; l < f; l++) turned.data[l * f + k] = vectors.data[k * f + l];
-  const { data } = batchedMatmul(turned, right);
+  const { data } = batchedMatmul(batchedTranspose(vectors), right);
   return {
     shared,
     others,
