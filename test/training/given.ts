@@ -65,3 +65,17 @@ export async function trained(name: keyof typeof trainings, options: Partial<Tra
   const { history, steps, evidence } = await train(net, one.data ?? imageData, all);
   return { history, steps, evidence: evidence?.logMarginalLikelihood, parameters: [...net.parameters.data] };
 }
+
+/** A training that is aborted at its third step, for a reason. */
+export function stopped(on: TrainingOptions["on"]) {
+  const controller = new AbortController();
+  const reason = new Error("stopped");
+  const net = images();
+  const schedule = (step: number) => {
+    if (step === 3) controller.abort(reason);
+    return 1;
+  };
+  const options = { loss: crossEntropy, batchSize: 512, on };
+  const run = train(net, imageData, { ...options, epochs: 9, schedule, signal: controller.signal });
+  return { net, reason, options, run };
+}

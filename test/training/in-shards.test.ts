@@ -32,7 +32,7 @@ import { type BatchesOf, batchesOf, batchGradient } from "../../src/training/bat
 import { gradientsOn } from "../../src/training/in-shards.ts";
 import { serve } from "../../src/worker.ts";
 import { lanes, permuting } from "../shards/given.ts";
-import { imageData, images, trained, trainings } from "./given.ts";
+import { imageData, images, stopped, trained, trainings } from "./given.ts";
 
 const record = fc.record({
   loss: fc.constantFrom("mse", "crossEntropy", "ignored", "gaussian"),
@@ -189,16 +189,8 @@ describe("a training that is shared", () => {
 
   test("that is stopped keeps whole steps, and can go on; no memory is held", async () => {
     const before = memoryUse().inUse;
-    const controller = new AbortController();
-    const reason = new Error("stopped");
-    const net = images();
-    const schedule = (step: number) => {
-      if (step === 3) controller.abort(reason);
-      return 1;
-    };
-    const options = { loss: crossEntropy, batchSize: 512, on: lanes(2, 1, true) };
-    const stopped = train(net, imageData, { ...options, epochs: 9, schedule, signal: controller.signal });
-    await expect(stopped).rejects.toBe(reason);
+    const { net, reason, options, run } = stopped(lanes(2, 1, true));
+    await expect(run).rejects.toBe(reason);
     // What one thread has learned by then.
     const other = images();
     const three = train(other, imageData, {

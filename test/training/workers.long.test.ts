@@ -2,8 +2,8 @@
 
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, test } from "vitest";
-import { crossEntropy, train, type WorkerLike, workers } from "../../src/index.ts";
-import { imageData, images, trained, trainings } from "./given.ts";
+import { train, type WorkerLike, workers } from "../../src/index.ts";
+import { imageData, images, stopped, trained, trainings } from "./given.ts";
 
 const own = new URL(import.meta.resolve("laplace-ts/worker"));
 const started: Worker[] = [];
@@ -50,15 +50,7 @@ test("workers that are killed, as they start, at each step, and between two epoc
 });
 
 test("an abort is heard, and what was learned is kept", async () => {
-  const controller = new AbortController();
-  const reason = new Error("stopped");
-  const net = images();
-  const schedule = (step: number) => {
-    if (step === 3) controller.abort(reason);
-    return 1;
-  };
-  const options = { loss: crossEntropy, batchSize: 512, on: pools[0] };
-  const run = train(net, imageData, { ...options, epochs: 9, schedule, signal: controller.signal });
+  const { net, reason, options, run } = stopped(pools[0]);
   await expect(run).rejects.toBe(reason);
   expect([...net.parameters.data]).not.toEqual([...images().parameters.data]);
   await train(net, imageData, { ...options, epochs: 1 });
