@@ -13,10 +13,11 @@
 // Near its zero, for x in [-1.6, -1], silu' has an absolute error of up to 0.2 units in the last place of 1 instead.
 
 import { ONE } from "./coefficients";
+import { waveOf } from "./cosine";
 import { edgeScratch } from "./gemm";
 import {
   constant, eluOf, eluSlope, erfOf, erfSlope, expOf, geluOf, geluSlope, logOf, positivePart, select, sigmoidOf,
-  sigmoidSlope, siluOf, siluSlope, softplusOf, tanhOf, waveOf,
+  sigmoidSlope, siluOf, siluSlope, softplusOf, tanhOf,
 } from "./math";
 
 // The numbers of the functions; src/kernels/kernels.ts has the same table.

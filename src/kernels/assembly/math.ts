@@ -5,17 +5,14 @@
 // log(1 + f) = 2 atanh(s) = f - s (f - z P(z)), s = f / (2 + f), z = s^2: the main term f is exact.
 // P(N > a) = e^(-a^2/2) F(t) / (a + 1), t = (a - c) / (a + c) (after Schonfelder, 1978); in the exponent a is in two
 // parts, of which the larger has an exact square.
-// cos x = -(-1)^j sin(x - (j + 1/2) pi) and -sin x = -(-1)^j sin(x - j pi), with what is left within pi / 2: near a zero of
-// the cosine its digits are those of what is left. From |x| of 2^22 (float32: 2^12) on, products with pi round, as if x were
-// another in its last places.
 //
 // NaN passes through all of them. Bounds on the errors are in elementwise.ts.
 
 import {
   CONSTANTS_32, CONSTANTS_64, ENLARGE, ENLARGE_EXPONENT, ERF_32, ERF_64, ERF_END, ERF_SLOPE, ERF_SLOPE_END, EXP_END,
-  EXP_START, EXPM1_32, EXPM1_64, EXPM1_START, EXPONENT_OFFSET, HALF, HALF_PI, HEAD_32, HEAD_64, INFINITE, INVERSE_PI, LN2_HIGH, LN2_LOW,
-  LOG1P_32, LOG1P_64, LOG2_E, LOG_32, LOG_64, MAGIC, MINUS_INFINITE, ONE, PI_HIGH, PI_LOW, PI_MIDDLE, ROOT_HALF, ROOT_HIGH, ROOT_LOW,
-  SHIFTED_MAGIC, SIGN, SINE_32, SINE_64, SLOPE_32, SLOPE_64, SMALLEST, SQRT2, TAIL_32, TAIL_64, TAIL_CENTRE, TAIL_END, TWO, UNSHIFT,
+  EXP_START, EXPM1_32, EXPM1_64, EXPM1_START, EXPONENT_OFFSET, HALF, HEAD_32, HEAD_64, INFINITE, LN2_HIGH, LN2_LOW,
+  LOG1P_32, LOG1P_64, LOG2_E, LOG_32, LOG_64, MAGIC, MINUS_INFINITE, ONE, ROOT_HALF, ROOT_HIGH, ROOT_LOW,
+  SHIFTED_MAGIC, SIGN, SLOPE_32, SLOPE_64, SMALLEST, SQRT2, TAIL_32, TAIL_64, TAIL_CENTRE, TAIL_END, TWO, UNSHIFT,
   WHOLE,
 } from "./coefficients";
 import { multiplyAdd, multiplySubtract } from "./fused";
@@ -64,7 +61,7 @@ function subtractBits<F>(x: v128, y: v128): v128 {
 /** The polynomial with coefficients at an address, by Horner's scheme; in float64 even and odd powers in parallel. */
 // @ts-ignore: decorator
 @inline
-function polynomial<F>(x: v128, degree: i32, at: usize): v128 {
+export function polynomial<F>(x: v128, degree: i32, at: usize): v128 {
   const size = sizeof<F>();
   if (size == 4) return horner<F>(x, degree, at, size);
   const x2 = v128.mul<F>(x, x);
@@ -383,24 +380,4 @@ export function exp(x: v128): v128 {
 /** log(1 + e^-|x|), the part of softplus that does not cancel against anything. */
 export function softplusTail(x: v128): v128 {
   return softplusTailOf<f64>(x);
-}
-
-/** -(-1)^j sin(x - (j + offset) pi), j an integer: cos x for the offset 1/2, its derivative for 0. */
-// @ts-ignore: decorator
-@inline
-export function waveOf<F>(x: v128, offset: v128): v128 {
-  const magic = constant<F>(MAGIC);
-  const t = v128.add<F>(v128.sub<F>(v128.mul<F>(x, constant<F>(INVERSE_PI)), offset), magic);
-  const c = v128.add<F>(v128.sub<F>(t, magic), offset);
-  let r = multiplySubtract<F>(c, constant<F>(PI_HIGH), x);
-  r = multiplySubtract<F>(c, constant<F>(PI_MIDDLE), r);
-  r = multiplySubtract<F>(c, constant<F>(PI_LOW), r);
-  // Where x is so large that nothing is left of its digits, the result is one of a sine all the same.
-  const end = constant<F>(HALF_PI);
-  r = v128.pmax<F>(v128.pmin<F>(r, end), v128.neg<F>(end));
-  const z = v128.mul<F>(r, r);
-  const p = sizeof<F>() == 8 ? polynomial<F>(z, 7, SINE_64) : polynomial<F>(z, 4, SINE_32);
-  const y = multiplyAdd<F>(v128.mul<F>(r, z), p, r);
-  // The bias of MAGIC is odd: the last bit of t is that of j + 1.
-  return v128.xor(y, sizeof<F>() == 8 ? i64x2.shl(t, 63) : i32x4.shl(t, 31));
 }
