@@ -64,6 +64,7 @@ export function writerOf(
   const { name } = column;
   const width = inputNames(column).length;
   const last = column.missing ? width - 1 : width;
+  const leveled = column.kind === "category" && column.effects !== undefined;
   const values = column.kind === "category" ? categoryValues(column, options) : measuredValues(column, options);
   const inputsOf = (value: number) => {
     const inputs = new Float64Array(width);
@@ -85,21 +86,21 @@ export function writerOf(
   // A category that is not listed is any of those that are: rows without one say nothing of it.
   const others = values.others?.map(inputsOf);
   const unlisted = others && {
-    middle: middleOf(others, width),
+    written: leveled ? middleOf(others, width) : new Float64Array(width),
     draws: drawOrder(place, others.length).map((k) => others[k]),
   };
   return {
     name,
     width,
     draws: (inputs, at) =>
-      unlisted?.middle.every((input, i) => inputs[at + i] === input) === true ? unlisted.draws : absent,
+      unlisted?.written.every((input, i) => inputs[at + i] === input) === true ? unlisted.draws : absent,
     write(cell, into, at) {
       const value = values.read(cell);
       if (typeof value === "number") {
         if (column.missing) into[at + last] = 0;
-        if (value === UNKNOWN && unlisted !== undefined) {
+        if (value === UNKNOWN && leveled && unlisted !== undefined) {
           // It has an effect as any of those that are known, and nothing else about it is unusual.
-          into.set(unlisted.middle, at);
+          into.set(unlisted.written, at);
           return "gap";
         }
         values.put(value, into, at);
@@ -133,7 +134,10 @@ export function unreadableText(cell: string, column: Exclude<ColumnEncoding, { k
 const UNKNOWN = -1;
 
 /** Places among the categories. */
-function categoryValues({ categories, rest, fill, draws, effects }: CategoryColumn, { rule }: WriterOptions): Values {
+function categoryValues(
+  { categories, rest, fill, draws, effects, missing: gaps }: CategoryColumn,
+  { rule }: WriterOptions,
+): Values {
   const places = placesOf(categories);
   const missing = missingTest(rule, "texts");
   const placeOf = (text: string) => places(text) ?? UNKNOWN;
@@ -153,7 +157,7 @@ function categoryValues({ categories, rest, fill, draws, effects }: CategoryColu
     usual: (place) => place >= 0 || rest,
     fill: placeOf(fill),
     draws: draws.map(placeOf),
-    others: effects && levelsAlong(categories, effects).map(placeOf),
+    others: effects ? levelsAlong(categories, effects).map(placeOf) : gaps ? draws.map(placeOf) : undefined,
   };
 }
 

@@ -127,6 +127,30 @@ describe("columns", () => {
     expect(drawn.filter((_, i) => i % 2 === 1).reduce((sum, one) => sum + one, 0)).toBe(4);
   });
 
+  test("an unknown category is drawn as those that are known, whatever is known of rows without one", () => {
+    const cells = ["a", "a", "b", ""];
+    const known = tableEncoding(tableOf({ c: count(40).map((i) => cells[i % 4]), y: count(40).map(String) }), {
+      target: "y",
+    });
+    const { columns, target, missing, rule, margin } = known;
+    const [column] = columns;
+    if (column.kind !== "category") throw new Error("categories are expected");
+    const narrow = new TableEncoding({ columns: [{ ...column, spread: 0.01 }], target, missing, rule, margin });
+    const { x, unusual, gaps } = narrow.encode([{ c: "other" }, { c: "" }]);
+    expect(unusual).toEqual([["c"], []]);
+    const [other, absent] = [0, 1].map((i) => narrow.draw(x.subarray(3 * i, 3 * i + 3), gaps[i]));
+    const rowsOf = (drawn: Float64Array) => count(16).map((k) => Array.from(drawn.subarray(3 * k, 3 * k + 3)));
+    const shares = rowsOf(other).map((row) => row.join());
+    expect(new Set(shares)).toEqual(new Set(["1,0,0", "0,1,0"]));
+    // Two thirds of the cells that say something are a.
+    expect(Math.abs(shares.filter((row) => row === "1,0,0").length / 16 - 2 / 3)).toBeLessThan(1 / 16);
+    for (const [a, b, flag] of rowsOf(absent)) {
+      expect(flag).toBe(1);
+      expect(a).toBeGreaterThan(0.6);
+      expect(b).toBeLessThan(0.4);
+    }
+  });
+
   test("categories have an input each, and an unknown one is 0 everywhere and unusual", () => {
     const encoding = encode({ c: count(12).map((i) => "abc"[i % 3]) });
     expect(encoding.inputs).toEqual(["c = a", "c = b", "c = c"]);
