@@ -26,11 +26,11 @@ function levelEffects(y: readonly number[], design: Design, rows: LeveledRows, w
 }
 
 /** Rows of levels with a line and a bend beside them. */
-function simulated(n: number, levels: number, deviation: number, seed: number) {
+function simulated(n: number, levels: number, deviation: number, seed: number, alike = false) {
   const random = new Random(seed);
   const effects = Array.from({ length: levels }, () => deviation * random.normal());
   const a = Array.from({ length: n }, () => random.normal());
-  const level = Array.from({ length: n }, () => Math.floor(levels * random.uniform()));
+  const level = Array.from({ length: n }, (_, i) => (alike ? i % levels : Math.floor(levels * random.uniform())));
   const y = a.map((own, i) => 0.7 * own + effects[level[i]] + 0.4 * random.normal());
   return { a, level, y, effects };
 }
@@ -47,13 +47,28 @@ const RATIOS = [1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01];
 
 describe("effects of levels", () => {
   test("are those of whole matrices, at the ratio of the greatest evidence", () => {
+    const setting = fc.record({
+      seed: fc.integer({ min: 0, max: 1e6 }),
+      deviation: fc.constantFrom(0.5, 1, 2),
+      // So many with as many rows that they share a product, or of all kinds.
+      alike: fc.boolean(),
+      weighted: fc.boolean(),
+    });
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e6 }), fc.constantFrom(0.5, 1, 2), (seed, deviation) => {
-        const { a, level, y } = simulated(40, 8, deviation, seed);
-        const found = levelEffects(y, designOf(a), { level: Int32Array.from(level), levels: 8 });
+      fc.property(setting, ({ seed, deviation, alike, weighted }) => {
+        const levels = alike ? 20 : 8;
+        const { a, level, y } = simulated(40, levels, deviation, seed, alike);
+        const random = new Random(seed + 1);
+        const weights = weighted ? y.map(() => 0.3 + 2 * random.uniform()) : undefined;
+        const w = weights ?? y.map(() => 1);
+        const found = levelEffects(y, designOf(a), { level: Int32Array.from(level), levels }, weights);
         const design = a.map((own) => [1, own]);
         const all = RATIOS.flatMap((ratio) =>
-          [1, 10, 100].map((ridge) => ({ ratio, ridge, ...randomEffects(y, design, level, 8, ratio, ridge) })),
+          [1, 10, 100].map((ridge) => ({
+            ratio,
+            ridge,
+            ...randomEffects(y, design, level, levels, ratio, ridge, weights),
+          })),
         );
         const best = all.reduce((least, one) => (one.loss < least.loss ? one : least));
         if (!Number.isFinite(found.ratio)) return;
@@ -62,11 +77,10 @@ describe("effects of levels", () => {
         for (const [l, own] of best.effect.entries()) expect(found.effect[l]).toBeCloseTo(own, 8);
         // Without a row: its level's sums of the others' residuals.
         for (let i = 0; i < y.length; i++) {
-          const others = y.flatMap((_, j) =>
-            j !== i && level[j] === level[i] ? [y[j] - best.beta[0] - best.beta[1] * a[j]] : [],
-          );
-          const sum = others.reduce((total, own) => total + own, 0);
-          expect(found.without[i]).toBeCloseTo(sum / (others.length + best.ratio), 8);
+          const others = y.flatMap((_, j) => (j !== i && level[j] === level[i] ? [j] : []));
+          const sum = others.reduce((total, j) => total + w[j] * (y[j] - best.beta[0] - best.beta[1] * a[j]), 0);
+          const known = others.reduce((total, j) => total + w[j], 0);
+          expect(found.without[i]).toBeCloseTo(sum / (known + best.ratio), 8);
         }
       }),
       { numRuns: 20 },

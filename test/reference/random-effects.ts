@@ -1,4 +1,5 @@
-// Random effects by matrices of the size of rows × rows: y = Φ β + Z u + noise, with prior variances 1/κ and 1/λ of the noise's.
+// Random effects by matrices of the size of rows × rows: y = Φ β + Z u + noise, with prior variances 1/κ and 1/λ of the noise's; a row of
+// weight w has 1/w of it.
 
 /** The inverse and the logarithm of the determinant, by Gauss and Jordan. */
 function inverse(given: readonly (readonly number[])[]): { readonly rows: number[][]; readonly logDet: number } {
@@ -27,10 +28,14 @@ export function randomEffects(
   levels: number,
   ratio: number,
   ridge: number,
+  weights: readonly number[] = y.map(() => 1),
 ): { readonly loss: number; readonly variance: number; readonly effect: number[]; readonly beta: number[] } {
-  const n = y.length;
+  const n = weights.reduce((sum, w) => sum + w, 0);
   const v = y.map((_, i) =>
-    y.map((__, j) => Number(i === j) + dot(design[i], design[j]) / ridge + Number(level[i] === level[j]) / ratio),
+    y.map(
+      (__, j) =>
+        Number(i === j) / weights[i] + dot(design[i], design[j]) / ridge + Number(level[i] === level[j]) / ratio,
+    ),
   );
   const { rows, logDet } = inverse(v);
   const solved = rows.map((row) => dot(row, y));

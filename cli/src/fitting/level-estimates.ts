@@ -2,7 +2,7 @@
 // chooses. Sums over the rows of each level are enough for it, so nothing has the size of rows × levels (Woodbury); what does not
 // depend on the output is done once.
 
-import { cholesky, NDArray, type Steps } from "laplace-ts";
+import { cholesky, einsum, NDArray, type Steps } from "laplace-ts";
 
 /** Ratios of the noise's variance to that of effects that are tried, the largest first; at infinity there are none. */
 const RATIOS = [1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01] as const;
@@ -107,21 +107,22 @@ export function* levelEstimator(
   }
   const groups = alikeLevels(counts);
   const matrices = RATIOS.map(() => gram.slice());
-  for (const { count, members } of groups) {
+  const shareOf = (ratio: number, count: number) => 1 / (count + ratio);
+  // Levels whose rows count as much as those of many others share a product; each of the others has one for each ratio.
+  const [shared, few] = [true, false].map((is) =>
+    groups.filter(({ members }) => members.length > RATIOS.length === is),
+  );
+  for (const { count, members } of shared) {
     const products = new Float64Array(width * width);
-    for (const l of members) {
-      if (late(width * width)) yield;
-      for (let i = 0; i < width; i++) {
-        const own = sums[l * width + i];
-        if (own !== 0) for (let j = 0; j <= i; j++) products[i * width + j] += own * sums[l * width + j];
-      }
-    }
+    yield* addProducts(sums, width, members, () => 1, products);
     for (const [r, ratio] of RATIOS.entries()) {
       if (late(width * width)) yield;
-      const share = 1 / (count + ratio);
-      for (let k = 0; k < products.length; k++) matrices[r][k] -= share * products[k];
+      for (let k = 0; k < products.length; k++) matrices[r][k] -= shareOf(ratio, count) * products[k];
     }
   }
+  const others = few.flatMap(({ members }) => members);
+  for (const [r, ratio] of RATIOS.entries())
+    yield* addProducts(sums, width, others, (l) => -shareOf(ratio, counts[l]), matrices[r]);
   const choices = [choiceAt(Number.POSITIVE_INFINITY, gram)];
   for (const [r, ratio] of RATIOS.entries()) {
     yield;
@@ -211,6 +212,32 @@ export function* levelEstimator(
       if (l >= 0) without[i] = (all[l] - w * residual[i]) / (Math.max(0, known[l] - w) + ratio);
     }
     return { effect, without, ratio, deviation: Math.sqrt(variance / ratio) };
+  }
+}
+
+/** Adds Σ c s sᵀ to a matrix, of those rows s of [levels, width] that are named, a chunk of them at a time; c is of the level. */
+function* addProducts(
+  sums: Float64Array,
+  width: number,
+  members: readonly number[],
+  factor: (level: number) => number,
+  into: Float64Array,
+): Steps<void> {
+  const most = Math.max(1, Math.floor(STEP_WORK / width ** 2));
+  for (let first = 0; first < members.length; first += most) {
+    const chunk = members.slice(first, first + most);
+    const [rows, scaled] = [0, 1].map(() => new Float64Array(chunk.length * width));
+    for (const [k, l] of chunk.entries()) {
+      const c = factor(l);
+      for (let a = 0; a < width; a++) {
+        rows[k * width + a] = sums[l * width + a];
+        scaled[k * width + a] = c * sums[l * width + a];
+      }
+    }
+    const [left, right] = [scaled, rows].map((data) => new NDArray(data, [chunk.length, width]));
+    const product = einsum("li,lj->ij", left, right).data;
+    for (let k = 0; k < into.length; k++) into[k] += product[k];
+    yield;
   }
 }
 
