@@ -103,13 +103,13 @@ const calls: Record<keyof AllKernels, readonly Call[]> = {
   winogradWeights: [false, true].map(
     (turned) =>
       (k, { x, out }) =>
-        k.winogradWeights(5 * N, turned, x, out),
+        k.winogradWeights(N, turned, x, out, N + 5),
   ),
-  winogradInput: [(k, { x, out, more }) => k.winogradInput(2, 3, 7, N, 1, 2, 4, 24, more, x, out)],
+  winogradInput: [(k, { x, out, more }) => k.winogradInput(2, 3, 7, N, 1, 2, 4, 24, more, x, out, 600, 192)],
   winogradOutput: [false, true].map(
     (add) =>
       (k, { x, out, more }) =>
-        k.winogradOutput(2, 3, 7, N, 4, 24, more, x, out, add),
+        k.winogradOutput(2, 3, 7, N, 4, 24, more, x, 600, 192, out, add),
   ),
   channelAffine: [(k, { x, y, out }) => k.channelAffine(3, 5, N, x, y, y + 8 * N, out, true)],
   scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],

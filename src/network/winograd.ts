@@ -4,7 +4,6 @@ import { withLayers } from "../kernels/layers.ts";
 import { allocateFloats, type Pointer, scope } from "../kernels/memory.ts";
 import { chunkLength } from "./chunks.ts";
 import type { ForwardPass } from "./primitive.ts";
-import { product } from "./product.ts";
 
 /** Images whose windows of 3 × 3 begin at every place: what is correlated, and what becomes of it. */
 export interface Tiled {
@@ -22,6 +21,9 @@ const LEAST_FILLED = 0.7;
 
 /** Rows of tiles, and tiles in a row, in fours. */
 const tilesOf = ([, height, width]: Tiled["to"]) => [Math.ceil(height / 2), 4 * Math.ceil(width / 8)] as const;
+
+/** A length that is a multiple of 4, and none of a high power of 2: what lies so far apart does not share its place in the cache. */
+const skewed = (length: number) => 16 * (2 * Math.ceil(length / 32) + 1);
 
 /** Whether it pays: with fewer channels, or images of which little fills the tiles, windows take less. */
 export function pays({ from, to }: Tiled): boolean {
@@ -48,29 +50,25 @@ export function correlateTiles(
   const [inputs, outputs] = [from[0], to[0]];
   const [rows, across] = tilesOf(to);
   const tiles = rows * across;
-  const weights = inputs * outputs;
   const dtype = "float32";
   scope(() => {
-    const u = allocateFloats(dtype, 16 * weights);
-    kernels.winogradWeights(weights, transposed, w, u);
+    const apart = skewed(inputs * outputs);
+    const u = allocateFloats(dtype, 16 * apart);
+    kernels.winogradWeights(inputs * outputs, transposed, w, u, apart);
     const length = chunkLength(dtype, slabs, 16 * Math.max(inputs, outputs) * tiles);
-    const v = allocateFloats(dtype, 16 * inputs * length * tiles);
-    const m = allocateFloats(dtype, 16 * outputs * length * tiles);
+    const plane = skewed(length * tiles);
+    const [stepV, stepM] = [skewed(inputs * plane), skewed(outputs * plane)];
+    const v = allocateFloats(dtype, 16 * stepV);
+    const m = allocateFloats(dtype, 16 * stepM);
     const scratch = allocateFloats(dtype, 2 * (2 * rows + 2) * (across + 4));
     for (let first = 0; first < slabs; first += length) {
       const count = Math.min(length, slabs - first);
       const [image, result] = [x + 4 * first * from[0] * from[1] * from[2], y + 4 * first * to[0] * to[1] * to[2]];
-      kernels.winogradInput(count, ...from, top, left, rows, across, scratch, image, v);
-      const [rowsOfW, columnsOfW] = transposed ? [inputs, outputs] : [outputs, inputs];
-      product(
-        kernels,
-        16,
-        { at: u, rows: rowsOfW, columns: columnsOfW, transposed },
-        { at: v, rows: inputs, columns: count * tiles },
-        m,
-        false,
-      );
-      kernels.winogradOutput(count, ...to, rows, across, scratch, m, result, add);
+      kernels.winogradInput(count, ...from, top, left, rows, across, scratch, image, v, stepV, plane);
+      const [rowU, columnU] = transposed ? [1, outputs] : [inputs, 1];
+      const n = count * tiles;
+      kernels.gemm(16, outputs, n, inputs, u, apart, rowU, columnU, v, stepV, plane, 1, m, stepM, plane, 1, false);
+      kernels.winogradOutput(count, ...to, rows, across, scratch, m, stepM, plane, result, add);
     }
   });
 }

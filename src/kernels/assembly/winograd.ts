@@ -11,28 +11,54 @@ function halfRow(across: usize): usize {
   return across + 4;
 }
 
-/** G g Gᵀ of `count` weights [3, 3], to u [16, count]; of those turned by half a turn where `turned`. */
-export function winogradWeights<T>(count: usize, turned: bool, w: usize, u: usize): void {
+/** Element j of four weights [3, 3], w0 to w3; of those turned by half a turn element 8 - j. */
+// @ts-ignore: decorator
+@inline
+function four(w0: usize, w1: usize, w2: usize, w3: usize, j: usize, turned: bool): v128 {
+  const at = (turned ? 8 - j : j) * 4;
+  let v = v128.load_splat<f32>(w0 + at);
+  v = f32x4.replace_lane(v, 1, load<f32>(w1 + at));
+  v = f32x4.replace_lane(v, 2, load<f32>(w2 + at));
+  return f32x4.replace_lane(v, 3, load<f32>(w3 + at));
+}
+
+/** Writes one row of G g Gᵀ, of what G made of each column. */
+// @ts-ignore: decorator
+@inline
+function weightRow(a: v128, b: v128, c: v128, step: usize, u: usize): void {
+  const half = f32x4.splat(0.5);
+  const ends = f32x4.add(a, c);
+  v128.store(u, a);
+  v128.store(u + step, f32x4.mul(half, f32x4.add(ends, b)));
+  v128.store(u + 2 * step, f32x4.mul(half, f32x4.sub(ends, b)));
+  v128.store(u + 3 * step, c);
+}
+
+/**
+ * G g Gᵀ of `count` weights [3, 3], to u [16, step]; of those turned by half a turn where `turned`. They are taken in fours: of the
+ * last, those beyond are written too.
+ */
+export function winogradWeights<T>(count: usize, turned: bool, w: usize, u: usize, step: usize): void {
   if (sizeof<T>() != 4) return;
-  const step = count * 4;
-  for (let i: usize = 0; i < count; i++, w += 36, u += 4) {
-    // Along columns, then along rows, in place: rows of u 12 to 15 are written last.
-    for (let j: usize = 0; j < 3; j++) {
-      const at = turned ? w + (2 - j) * 4 : w + j * 4;
-      const a = load<f32>(turned ? at + 24 : at), b = load<f32>(at + 12), c = load<f32>(turned ? at : at + 24);
-      const to = u + j * step;
-      store<f32>(to, a);
-      store<f32>(to + 4 * step, 0.5 * (a + c + b));
-      store<f32>(to + 8 * step, 0.5 * (a + c - b));
-      store<f32>(to + 12 * step, c);
-    }
-    for (let j: usize = 0; j < 4; j++) {
-      const to = u + 4 * j * step;
-      const a = load<f32>(to), b = load<f32>(to + step), c = load<f32>(to + 2 * step);
-      store<f32>(to + step, 0.5 * (a + c + b));
-      store<f32>(to + 2 * step, 0.5 * (a + c - b));
-      store<f32>(to + 3 * step, c);
-    }
+  const half = f32x4.splat(0.5);
+  const last = w + (count - 1) * 36;
+  step *= 4;
+  for (let i: usize = 0; i < count; i += 4, w += 144, u += 16) {
+    const w1 = min<usize>(w + 36, last), w2 = min<usize>(w + 72, last), w3 = min<usize>(w + 108, last);
+    const a0 = four(w, w1, w2, w3, 0, turned), a1 = four(w, w1, w2, w3, 1, turned), a2 = four(w, w1, w2, w3, 2, turned);
+    const b0 = four(w, w1, w2, w3, 3, turned), b1 = four(w, w1, w2, w3, 4, turned), b2 = four(w, w1, w2, w3, 5, turned);
+    const c0 = four(w, w1, w2, w3, 6, turned), c1 = four(w, w1, w2, w3, 7, turned), c2 = four(w, w1, w2, w3, 8, turned);
+    const s0 = f32x4.add(a0, c0), s1 = f32x4.add(a1, c1), s2 = f32x4.add(a2, c2);
+    weightRow(a0, a1, a2, step, u);
+    weightRow(
+      f32x4.mul(half, f32x4.add(s0, b0)), f32x4.mul(half, f32x4.add(s1, b1)), f32x4.mul(half, f32x4.add(s2, b2)), step,
+      u + 4 * step,
+    );
+    weightRow(
+      f32x4.mul(half, f32x4.sub(s0, b0)), f32x4.mul(half, f32x4.sub(s1, b1)), f32x4.mul(half, f32x4.sub(s2, b2)), step,
+      u + 8 * step,
+    );
+    weightRow(c0, c1, c2, step, u + 12 * step);
   }
 }
 
@@ -79,18 +105,19 @@ function inputRow(a: v128, b: v128, c: v128, d: v128, step: usize, v: usize): vo
 }
 
 /**
- * Bᵀ d B of n images x [channels, height, width], whose tiles begin `top` and `left` beyond the edges, to v
- * [16, channels, n · rows · across]. @param scratch room for 2 · (2 · rows + 2) · (across + 4) numbers
+ * Bᵀ d B of n images x [channels, height, width], whose tiles begin `top` and `left` beyond the edges, to v: 16 matrices `step`
+ * apart, a row of n · rows · across numbers for each channel, `plane` apart.
+ * @param scratch room for 2 · (2 · rows + 2) · (across + 4) numbers
  */
 export function winogradInput<T>(
   n: i32, channels: i32, height: i32, width: i32, top: i32, left: i32, rows: i32, across: i32, scratch: usize, x: usize,
-  v: usize,
+  v: usize, step: usize, plane: usize,
 ): void {
   if (sizeof<T>() != 4) return;
   const half = halfRow(across) * 4;
   const odd = <usize>(2 * rows + 2) * half;
-  const plane = <usize>(n * rows * across) * 4;
-  const step = <usize>channels * plane;
+  plane *= 4;
+  step *= 4;
   for (let i = 0; i < n; i++) {
     for (let c = 0; c < channels; c++, x += <usize>(height * width) * 4) {
       for (let y = 0; y < 2 * rows + 2; y++) {
@@ -144,15 +171,16 @@ function pairs(a: v128, b: v128, left: i32, adding: bool, scratch: usize, y: usi
 }
 
 /**
- * Aᵀ m A of m [16, channels, n · rows · across], to n images y [channels, height, width], or added to them.
+ * Aᵀ m A of m, which lies as `winogradInput` has it, to n images y [channels, height, width], or added to them.
  * @param scratch room for 8 numbers
  */
 export function winogradOutput<T>(
-  n: i32, channels: i32, height: i32, width: i32, rows: i32, across: i32, scratch: usize, m: usize, y: usize, adding: bool,
+  n: i32, channels: i32, height: i32, width: i32, rows: i32, across: i32, scratch: usize, m: usize, step: usize, plane: usize,
+  y: usize, adding: bool,
 ): void {
   if (sizeof<T>() != 4) return;
-  const plane = <usize>(n * rows * across) * 4;
-  const step = <usize>channels * plane;
+  plane *= 4;
+  step *= 4;
   const down = <usize>width * 4;
   for (let i = 0; i < n; i++) {
     for (let c = 0; c < channels; c++, y += <usize>height * down) {
