@@ -46,7 +46,7 @@ export function contractSum(
       addToTables(backward, site, nodes, at, 0, 0);
     } else if (site.kind === "linear") {
       const at = to + site.weight.offset * bytes;
-      eachChunk(backward, site, nodes, 0, (chunk) => sumProducts(backward, site, chunk, at, add || chunk.first > 0));
+      sumProducts(backward, site, nodes, at, add);
     }
     for (const [{ offset, size }, scaled] of vectorsOf(site)) {
       scope(() => {

@@ -25,7 +25,7 @@ import { pushThrough } from "../network/second.ts";
 import { contractSum } from "./contractions.ts";
 import { weighted } from "./cotangents.ts";
 import { addToTotals } from "./totals.ts";
-import { eachChunk, sumProducts } from "./uses.ts";
+import { sumProducts } from "./uses.ts";
 import { vectorRows } from "./vectors.ts";
 
 /** Columns of Λ^½ that are in memory at once. */
@@ -175,7 +175,7 @@ function addMovedInputs(
       }
       if (site.kind === "linear") {
         const at = to + site.weight.offset * bytes;
-        eachChunk(moved, site, nodes, 0, (chunk) => sumProducts(moved, site, chunk, at, true));
+        sumProducts(moved, site, nodes, at, true);
       } else if (site.scale !== undefined) {
         const { offset, size } = site.scale;
         const rows = vectorRows(moved, nodes, size, true);

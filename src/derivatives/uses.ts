@@ -239,14 +239,31 @@ export function writeProducts(
   });
 }
 
-/** Adds Σ_t l_t ⊗ r_t over all examples and columns of a chunk to `to`, [outputs, inputs], or writes it. */
+/** Writes Σ_t l_t ⊗ r_t over all examples, columns and uses, [outputs, inputs], or adds it. */
 export function sumProducts(
   backward: Backward,
   site: LinearSite,
-  { count, uses }: Chunk,
+  nodes: readonly Node[],
   to: Pointer,
   add: boolean,
 ): void {
+  const { kernels, batch, columns, dtype } = backward;
+  const sums = nodes.flatMap((node) => siteUseOf(node).sumFor?.(dtype) ?? []);
+  if (sums.length < nodes.length) {
+    eachChunk(backward, site, nodes, 0, (chunk) => sumChunk(backward, site, chunk, to, add || chunk.first > 0));
+    return;
+  }
+  sums.forEach((sum, i) => {
+    const x = backward.value(nodes[i].inputs[0]);
+    const step = batch * nodes[i].size * bytesPerElement(dtype);
+    for (let k = 0; k < columns; k++) {
+      sum(kernels, batch, x, backward.cotangent(nodes[i]) + k * step, to, add || i + k > 0);
+    }
+  });
+}
+
+/** Adds Σ_t l_t ⊗ r_t over all examples and columns of a chunk to `to`, [outputs, inputs], or writes it. */
+function sumChunk(backward: Backward, site: LinearSite, { count, uses }: Chunk, to: Pointer, add: boolean): void {
   const { kernels, columns, dtype } = backward;
   const bytes = bytesPerElement(dtype);
   const { groups, outputs: m, inputs: n } = blockOf(site);

@@ -111,6 +111,12 @@ const calls: Record<keyof AllKernels, readonly Call[]> = {
       (k, { x, out, more }) =>
         k.winogradOutput(2, 3, 7, N, 4, 24, more, x, 600, 192, out, add),
   ),
+  winogradCotangent: [(k, { x, out, more }) => k.winogradCotangent(2, 3, 7, N, 4, 24, more, x, out, 600, 192)],
+  winogradWeightsBack: [false, true].map(
+    (add) =>
+      (k, { x, out, more }) =>
+        k.winogradWeightsBack(N, x, N + 5, more, out, add),
+  ),
   channelAffine: [(k, { x, y, out }) => k.channelAffine(3, 5, N, x, y, y + 8 * N, out, true)],
   scaledDifference: [(k, { x, y, out }) => k.scaledDifference(N, x, y, 0.3, out)],
   softmax: [(k, { x, out }) => k.softmax(3, N, x, out)],

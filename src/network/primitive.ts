@@ -86,6 +86,9 @@ export interface SiteSide {
   readonly unfold?: (kernels: Kernels, from: Pointer, count: number, to: Pointer, dtype: DType) => void;
 }
 
+/** Sums products of a weight's sides over examples. */
+export type WeightSum = (kernels: Kernels, examples: number, x: Pointer, d: Pointer, to: Pointer, add: boolean) => void;
+
 /** How a node uses its site. */
 export interface SiteUse {
   /** Whether the node's value has its channels first, [n, ...], with a bias, scale or shift for each. */
@@ -95,6 +98,11 @@ export interface SiteUse {
   /** The sides of a weight's products; those of scales and shifts are the values themselves. */
   readonly left?: SiteSide;
   readonly right?: SiteSide;
+  /**
+   * What takes less than products of the sides in that type, if anything does: it writes Σ_t l_t ⊗ r_t over so many examples at the
+   * weight's place, or adds it, of their inputs x and of one column d that arrived at the node.
+   */
+  sumFor?(dtype: DType): WeightSum | undefined;
   /** Whether the left side is one-hot: each position takes the weight's row that the node's input names. */
   readonly table?: boolean;
   /** Whether the weight is transposed in this use, where that is not as its site says: of tied layers. */

@@ -1,5 +1,6 @@
 // Correlations with windows of 3 × 3 by minimal filtering (assembly/winograd.ts), for passes in float32.
 
+import type { Kernels } from "../kernels/kernels.ts";
 import { withLayers } from "../kernels/layers.ts";
 import { allocateFloats, type Pointer, scope } from "../kernels/memory.ts";
 import { chunkLength } from "./chunks.ts";
@@ -55,7 +56,7 @@ export function correlateTiles(
     const apart = skewed(inputs * outputs);
     const u = allocateFloats(dtype, 16 * apart);
     kernels.winogradWeights(inputs * outputs, transposed, w, u, apart);
-    const length = chunkLength(dtype, slabs, 16 * Math.max(inputs, outputs) * tiles);
+    const length = chunkLength(dtype, slabs, 16 * (inputs + outputs) * tiles);
     const plane = skewed(length * tiles);
     const [stepV, stepM] = [skewed(inputs * plane), skewed(outputs * plane)];
     const v = allocateFloats(dtype, 16 * stepV);
@@ -70,5 +71,63 @@ export function correlateTiles(
       kernels.gemm(16, outputs, n, inputs, u, apart, rowU, columnU, v, stepV, plane, 1, m, stepM, plane, 1, false);
       kernels.winogradOutput(count, ...to, rows, across, scratch, m, stepM, plane, result, add);
     }
+  });
+}
+
+/**
+ * dW = Σ d ⊗ windows of x (or +=) over so many images: what arrives at the weights [to, from, 3, 3] of y = W · windows of x.
+ * @param d what arrives at y
+ */
+export function correlateBack(
+  plain: Kernels,
+  tiled: Tiled,
+  slabs: number,
+  x: Pointer,
+  d: Pointer,
+  w: Pointer,
+  add: boolean,
+): void {
+  const { from, top, left, to } = tiled;
+  const kernels = withLayers(plain);
+  const [inputs, outputs] = [from[0], to[0]];
+  const [rows, across] = tilesOf(to);
+  const tiles = rows * across;
+  const dtype = "float32";
+  scope(() => {
+    const apart = skewed(inputs * outputs);
+    const products = allocateFloats(dtype, 16 * apart);
+    const length = chunkLength(dtype, slabs, 16 * (inputs + outputs) * tiles);
+    const plane = skewed(length * tiles);
+    const [stepX, stepD] = [skewed(inputs * plane), skewed(outputs * plane)];
+    const vx = allocateFloats(dtype, 16 * stepX);
+    const vd = allocateFloats(dtype, 16 * stepD);
+    const scratch = allocateFloats(dtype, 36 + 2 * (2 * rows + 2) * (across + 4));
+    for (let first = 0; first < slabs; first += length) {
+      const count = Math.min(length, slabs - first);
+      const [image, arrived] = [x + 4 * first * from[0] * from[1] * from[2], d + 4 * first * to[0] * to[1] * to[2]];
+      kernels.winogradInput(count, ...from, top, left, rows, across, scratch, image, vx, stepX, plane);
+      kernels.winogradCotangent(count, ...to, rows, across, scratch, arrived, vd, stepD, plane);
+      const k = count * tiles;
+      kernels.gemm(
+        16,
+        outputs,
+        inputs,
+        k,
+        vd,
+        stepD,
+        plane,
+        1,
+        vx,
+        stepX,
+        1,
+        plane,
+        products,
+        apart,
+        inputs,
+        1,
+        first > 0,
+      );
+    }
+    kernels.winogradWeightsBack(inputs * outputs, products, apart, scratch, w, add);
   });
 }

@@ -5,9 +5,10 @@ import { expect, test } from "vitest";
 import { Random } from "../../src/array/random.ts";
 import { chain, conv2d, NDArray } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
+import { withLayers } from "../../src/kernels/layers.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
 import type { ForwardPass } from "../../src/network/primitive.ts";
-import { correlateTiles, type Tiled } from "../../src/network/winograd.ts";
+import { correlateBack, correlateTiles, type Tiled } from "../../src/network/winograd.ts";
 
 const draws = (random: Random, length: number) => Float32Array.from({ length }, () => random.normal());
 
@@ -97,6 +98,135 @@ test("every shape, padding and number of channels, both ways, gives the sum over
     { numRuns: 30 },
   );
 });
+
+/** Images, what arrives at the sums over their windows, and weights. */
+const problems = fc
+  .record({
+    n: fc.integer({ min: 1, max: 3 }),
+    inputs: fc.integer({ min: 1, max: 40 }),
+    outputs: fc.integer({ min: 1, max: 40 }),
+    height: fc.integer({ min: 3, max: 17 }),
+    width: fc.integer({ min: 3, max: 17 }),
+    top: fc.integer({ min: 0, max: 2 }),
+    left: fc.integer({ min: 0, max: 2 }),
+    seed: fc.nat(),
+  })
+  .map(({ n, inputs, outputs, height, width, top, left, seed }) => {
+    const to = [outputs, height + 2 * top - 2, width + 2 * left - 2] as const;
+    const random = new Random(seed);
+    const tiled: Tiled = { from: [inputs, height, width], top, left, to };
+    const size = n * to[0] * to[1] * to[2];
+    const x = draws(random, n * inputs * height * width);
+    return { n, tiled, size, x, w: draws(random, outputs * inputs * 9), d: draws(random, size), old: random.uniform() };
+  });
+
+type Problem = typeof problems extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** What arrives at the weights, in float64: d ⊗ x, summed over windows. */
+function weightSums({ n, tiled, x, d }: Problem): Float64Array {
+  const { from, top, left, to } = tiled;
+  const [inputs, height, width] = from;
+  const [outputs, oh, ow] = to;
+  const sums = new Float64Array(outputs * inputs * 9);
+  for (let b = 0; b < n; b++) {
+    for (let k = 0; k < outputs; k++) {
+      for (let c = 0; c < inputs; c++) {
+        for (let place = 0; place < oh * ow; place++) {
+          const [r, s] = [Math.floor(place / ow), place % ow];
+          for (let e = 0; e < 9; e++) {
+            const [p, q] = [r + Math.floor(e / 3) - top, s + (e % 3) - left];
+            if (p < 0 || p >= height || q < 0 || q >= width) continue;
+            sums[(k * inputs + c) * 9 + e] +=
+              d[((b * outputs + k) * oh + r) * ow + s] * x[((b * inputs + c) * height + p) * width + q];
+          }
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+/** The same sums and correlations by columns of windows in float32, as other windows go. */
+function byColumns({ n, tiled, size, x, w, d }: Problem) {
+  const { from, top, left, to } = tiled;
+  const kernels = withLayers(kernelsFor("float32"));
+  const [rows, positions] = [from[0] * 9, to[1] * to[2]];
+  return scope(() => {
+    const [images, weights, arrived] = [x, w, d].map((values) => copyIn("float32", values));
+    const columns = allocateFloats("float32", n * rows * positions);
+    kernels.unfold(n, ...from, 3, 3, 1, 1, top, left, 1, 1, to[1], to[2], images, columns);
+    const [y, sums] = [allocateFloats("float32", size), allocateFloats("float32", to[0] * rows)];
+    const step = to[0] * positions;
+    // biome-ignore format: an argument for each stride
+    kernels.gemm(n, to[0], positions, rows, weights, 0, rows, 1, columns, rows * positions, positions, 1, y, step, positions, 1, false);
+    for (let b = 0; b < n; b++) {
+      const [left, right] = [arrived + 4 * b * step, columns + 4 * b * rows * positions];
+      kernels.gemm(1, to[0], rows, positions, left, 0, positions, 1, right, 0, 1, positions, sums, 0, rows, 1, b > 0);
+    }
+    return { y: copyOut("float32", y, size), sums: copyOut("float32", sums, to[0] * rows) };
+  });
+}
+
+/** By minimal filtering; the sums are added to `old`. */
+function byTiles({ n, tiled, size, x, w, d, old }: Problem, add: boolean) {
+  const kernels = kernelsFor("float32");
+  return scope(() => {
+    const [images, weights, arrived] = [x, w, d].map((values) => copyIn("float32", values));
+    const [y, sums, guard] = [size, w.length, 8].map((length) => allocateFloats("float32", length));
+    kernels.fill(8, 7, guard);
+    kernels.fill(w.length, old, sums);
+    correlateTiles({ kernels } as ForwardPass, tiled, n, images, weights, y, false, false);
+    correlateBack(kernels, tiled, n, images, arrived, sums, add);
+    expect([...copyOut("float32", guard, 8)]).toEqual(Array(8).fill(7));
+    return { y: copyOut("float32", y, size), sums: copyOut("float32", sums, w.length) };
+  });
+}
+
+/** The root of the mean square of what differs. */
+const rms = (values: ArrayLike<number>, exact: Float64Array) =>
+  Math.sqrt(exact.reduce((sum, value, i) => sum + (values[i] - value) ** 2, 0) / exact.length);
+
+test("every shape, padding and number of channels gives what arrives at the weights, written or added", () => {
+  fc.assert(
+    fc.property(problems, fc.boolean(), (problem, add) => {
+      const { n, tiled, old } = problem;
+      const exact = weightSums(problem);
+      const before = add ? Math.fround(old) : 0;
+      const terms = n * tiled.to[1] * tiled.to[2];
+      // Terms are of size 1, and each of their sums rounds.
+      byTiles(problem, add).sums.forEach((value, i) => {
+        expect(Math.abs(value - before - exact[i])).toBeLessThan(2e-6 * (9 + terms));
+      });
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test("over shapes, padding and channels the error is at most four times that of sums over windows in float32", () => {
+  fc.assert(
+    fc.property(problems, (problem) => {
+      // Of few numbers the mean is a matter of chance.
+      fc.pre(problem.size >= 256 && problem.tiled.from[0] >= 4 && problem.tiled.to[0] >= 4);
+      const exact = {
+        y: windowSums(problem.tiled, problem.n, problem.x, weightOf(problem)).y,
+        sums: weightSums(problem),
+      };
+      const [tiles, columns] = [byTiles(problem, false), byColumns(problem)];
+      for (const which of ["y", "sums"] as const) {
+        const [error, direct] = [rms(tiles[which], exact[which]), rms(columns[which], exact[which])];
+        expect(direct).toBeGreaterThan(0);
+        expect(error / direct).toBeLessThan(4);
+        if (process.env.SHOW) console.log(which, problem.tiled, (error / direct).toFixed(2));
+      }
+    }),
+    { numRuns: Number(process.env.RUNS ?? 15) },
+  );
+});
+
+const weightOf =
+  ({ tiled, w }: Problem) =>
+  (k: number, c: number, i: number, j: number) =>
+    w[(k * tiled.from[0] + c) * 9 + 3 * i + j];
 
 test("its error is at most four times that of the plain sum, and float64 has no other numbers than before", () => {
   const random = new Random(5);

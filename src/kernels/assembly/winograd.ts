@@ -1,7 +1,7 @@
 // Correlations of images with windows of 3 × 3, one apart, by minimal filtering F(2×2, 3×3) (Lavin, Gray 2016, "Fast algorithms
 // for convolutional neural networks"): Y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A takes 16 products for 4 outputs, where windows take 36. Of
 // tiles of 4 × 4 inputs, two apart, become 16 matrices, one for each place in a tile; so do the weights, and their products
-// become tiles of 2 × 2 outputs. Tiles lie `across` in a row, a multiple of 4: those beyond the edge are of zeros. In float32
+// become tiles of 2 × 2 outputs. What arrives at these goes back to the weights the same way, Gᵀ [(A dY Aᵀ) ∘ (Bᵀ d B)] G. Tiles lie `across` in a row, a multiple of 4: those beyond the edge are of zeros. In float32
 // alone; in float64 these do nothing.
 
 /** Numbers of a row of half an image in the scratch memory: tiles, and one more for the last. */
@@ -213,6 +213,109 @@ export function winogradOutput<T>(
           pairs(a0, a1, left, adding, scratch, to);
           if (2 * r + 1 < height) pairs(b0, b1, left, adding, scratch, to + down);
         }
+      }
+    }
+  }
+}
+
+/** Writes one row of A d Aᵀ, of what A made of both columns. */
+// @ts-ignore: decorator
+@inline
+function cotangentRow(a: v128, b: v128, step: usize, v: usize): void {
+  v128.store(v, a);
+  v128.store(v + step, f32x4.add(a, b));
+  v128.store(v + 2 * step, f32x4.sub(a, b));
+  v128.store(v + 3 * step, f32x4.neg(b));
+}
+
+/** Where eight numbers of a row are, of which `left` are there: those beyond are 0, in the scratch memory. */
+// @ts-ignore: decorator
+@inline
+function eight(left: i32, y: usize, scratch: usize): usize {
+  if (left >= 8) return y;
+  const zero = f32x4.splat(0);
+  v128.store(scratch, zero);
+  v128.store(scratch, zero, 16);
+  for (let i: usize = 0; i32(i) < left * 4; i += 4) store<f32>(scratch + i, load<f32>(y + i));
+  return scratch;
+}
+
+/**
+ * A d Aᵀ of n images d [channels, height, width], cut into tiles of 2 × 2, to v, which lies as `winogradInput` has it.
+ * @param scratch room for 8 numbers
+ */
+export function winogradCotangent<T>(
+  n: i32, channels: i32, height: i32, width: i32, rows: i32, across: i32, scratch: usize, d: usize, v: usize, step: usize,
+  plane: usize,
+): void {
+  if (sizeof<T>() != 4) return;
+  plane *= 4;
+  step *= 4;
+  const down = <usize>width * 4;
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < channels; c++, d += <usize>height * down) {
+      let to = v + <usize>c * plane + <usize>(i * rows * across) * 4;
+      for (let r = 0; r < rows; r++) {
+        const row = d + <usize>(2 * r) * down;
+        for (let t = 0; t < across; t += 4, to += 16) {
+          const left = width - 2 * t;
+          const first = eight(left, row + <usize>(2 * t) * 4, scratch);
+          const e = v128.load(first), f = v128.load(first, 16);
+          const second = eight(2 * r + 1 < height ? left : 0, row + down + <usize>(2 * t) * 4, scratch);
+          const g = v128.load(second), h = v128.load(second, 16);
+          const a0 = v128.shuffle<f32>(e, f, 0, 2, 4, 6), b0 = v128.shuffle<f32>(e, f, 1, 3, 5, 7);
+          const a1 = v128.shuffle<f32>(g, h, 0, 2, 4, 6), b1 = v128.shuffle<f32>(g, h, 1, 3, 5, 7);
+          cotangentRow(a0, b0, step, to);
+          cotangentRow(f32x4.add(a0, a1), f32x4.add(b0, b1), step, to + 4 * step);
+          cotangentRow(f32x4.sub(a0, a1), f32x4.sub(b0, b1), step, to + 8 * step);
+          cotangentRow(f32x4.neg(a1), f32x4.neg(b1), step, to + 12 * step);
+        }
+      }
+    }
+  }
+}
+
+/** Gᵀ of four numbers: one of its three. */
+// @ts-ignore: decorator
+@inline
+function third(i: i32, a: v128, b: v128, c: v128, d: v128): v128 {
+  const half = f32x4.splat(0.5);
+  if (i == 1) return f32x4.mul(half, f32x4.sub(b, c));
+  return f32x4.add(f32x4.mul(half, f32x4.add(b, c)), i == 0 ? a : d);
+}
+
+/**
+ * Gᵀ p G of p [16, step], to `count` weights w [3, 3], or added to them.
+ * @param scratch room for 36 numbers
+ */
+export function winogradWeightsBack<T>(
+  count: usize, p: usize, step: usize, scratch: usize, w: usize, adding: bool,
+): void {
+  if (sizeof<T>() != 4) return;
+  step *= 4;
+  for (let i: usize = 0; i < count; i += 4, p += 16) {
+    for (let j = 0; j < 3; j++) {
+      const at = scratch + <usize>j * 48;
+      let a: v128 = f32x4.splat(0), b = a, c = a, d = a;
+      for (let column: usize = 0; column < 4; column++) {
+        const from = p + column * step;
+        const p0 = v128.load(from), p1 = v128.load(from + 4 * step);
+        const p2 = v128.load(from + 8 * step), p3 = v128.load(from + 12 * step);
+        const one = third(j, p0, p1, p2, p3);
+        if (column == 0) a = one;
+        else if (column == 1) b = one;
+        else if (column == 2) c = one;
+        else d = one;
+      }
+      v128.store(at, third(0, a, b, c, d));
+      v128.store(at, third(1, a, b, c, d), 16);
+      v128.store(at, third(2, a, b, c, d), 32);
+    }
+    const end = min<usize>(4, count - i) * 4;
+    for (let lane: usize = 0; lane < end; lane += 4) {
+      for (let e: usize = 0; e < 9; e++, w += 4) {
+        const value = load<f32>(scratch + e * 16 + lane);
+        store<f32>(w, adding ? load<f32>(w) + value : value);
       }
     }
   }

@@ -14,7 +14,7 @@ import { correlateChannels, type Planes } from "../planes.ts";
 import type { ForwardPass, Node, Primitive, SiteSide, SiteUse } from "../primitive.ts";
 import { product } from "../product.ts";
 import { siteRules } from "../rules.ts";
-import { correlateTiles, pays, type Tiled } from "../winograd.ts";
+import { correlateBack, correlateTiles, pays, type Tiled } from "../winograd.ts";
 
 /** Height and width. */
 export type Pair = readonly [height: number, width: number];
@@ -242,7 +242,7 @@ function correlate(
   });
 }
 
-/** x += Wᵀ y, added at the places of the windows, for a number of images. */
+/** x = Wᵀ y at the places of the windows (or +=), for a number of images. */
 function spread(
   pass: ForwardPass,
   site: LinearSite,
@@ -251,21 +251,23 @@ function spread(
   y: Pointer,
   w: Pointer,
   x: Pointer,
+  add: boolean,
 ): void {
   const tiled = tiledOf(site, windows, pass.dtype, true);
   if (tiled !== undefined) {
-    correlateTiles(pass, tiled, slabs, y, w, x, true, true);
+    correlateTiles(pass, tiled, slabs, y, w, x, true, add);
     return;
   }
   const planes = planesOf(site, windows, true);
   if (planes !== undefined) {
-    correlateChannels(pass, planes, slabs, y, w, x, true, true);
+    correlateChannels(pass, planes, slabs, y, w, x, true, add);
     return;
   }
+  if (!add && !pointwise(windows)) pass.kernels.fill(slabs * sizeOf(windows.image), 0, x);
   eachBlock(pass, site, windows, slabs, x, w, y, true, (b) => {
     const w = { at: b.w, rows: b.outputs, columns: b.inputs, transposed: true, step: 0 };
     const grid = { at: b.grid, rows: b.outputs, columns: b.positions, step: b.gridStep };
-    product(pass.kernels, b.count, w, grid, b.columns, b.direct, b.columnStep);
+    product(pass.kernels, b.count, w, grid, b.columns, b.direct && add, b.columnStep);
   });
 }
 
@@ -284,6 +286,24 @@ const attributes = { kernel: pair(1), stride: pair(1), padding: sides, dilation:
 function unfolding(windows: Windows): Pick<SiteSide, "unfold"> {
   if (pointwise(windows)) return {};
   return { unfold: (kernels, from, count, to) => withLayers(kernels).unfold(count, ...layout(windows), from, to) };
+}
+
+/** @param transposed whether the windows are those of what arrives */
+function useOfWindows(site: LinearSite, windows: Windows, transposed: boolean): SiteUse {
+  return {
+    channelsFirst: true,
+    positions: sizeOf(windows.grid),
+    left: { channelsFirst: true },
+    right: { channelsFirst: true, ...unfolding(windows) },
+    sumFor(dtype) {
+      const tiled = tiledOf(site, windows, dtype, false);
+      if (tiled === undefined) return undefined;
+      return (kernels, count, x, d, to, add) => {
+        const [image, grid] = transposed ? [d, x] : [x, d];
+        correlateBack(kernels, tiled, count, image, grid, to, add);
+      };
+    },
+  };
 }
 
 function windowsOf(node: Node<ConvolutionAttributes>): Windows {
@@ -310,15 +330,12 @@ export const convolution: Primitive<ConvolutionAttributes> = {
     },
     transpose(node, pass, d, w, to, add) {
       const slabs = pass.columns * pass.batch;
-      if (!add) pass.kernels.fill(slabs * node.inputs[0].size, 0, to);
-      spread(pass, node.site as LinearSite, windowsOf(node), slabs, d, w, to);
+      spread(pass, node.site as LinearSite, windowsOf(node), slabs, d, w, to, add);
     },
     shift: addBias,
   }),
   siteUse(node): SiteUse {
-    const windows = windowsOf(node);
-    const right = { channelsFirst: true, ...unfolding(windows) };
-    return { channelsFirst: true, positions: sizeOf(windows.grid), left: { channelsFirst: true }, right };
+    return useOfWindows(node.site as LinearSite, windowsOf(node), false);
   },
 };
 
@@ -351,8 +368,7 @@ export const transposedConvolution: Primitive<TransposedAttributes> = {
   },
   ...siteRules({
     apply(node, pass, x, w, y, add) {
-      if (!add) pass.kernels.fill(pass.batch * node.size, 0, y);
-      spread(pass, node.site as LinearSite, transposedWindowsOf(node), pass.batch, x, w, y);
+      spread(pass, node.site as LinearSite, transposedWindowsOf(node), pass.batch, x, w, y, add);
     },
     transpose(node, pass, d, w, to, add) {
       const slabs = pass.columns * pass.batch;
@@ -361,8 +377,6 @@ export const transposedConvolution: Primitive<TransposedAttributes> = {
     shift: addBias,
   }),
   siteUse(node): SiteUse {
-    const windows = transposedWindowsOf(node);
-    const right = { channelsFirst: true, ...unfolding(windows) };
-    return { channelsFirst: true, positions: sizeOf(windows.grid), left: { channelsFirst: true }, right };
+    return useOfWindows(node.site as LinearSite, transposedWindowsOf(node), true);
   },
 };
