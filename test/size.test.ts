@@ -57,7 +57,7 @@ test("a chain, its training, a posterior and predictions take 67 kB by laplace-t
   );
 });
 
-test("a posterior out of a file and its predictions take 56 kB by laplace-ts/predict, and 69 with all layers", async () => {
+test("a posterior out of a file and its predictions take 56 kB by laplace-ts/predict, and 70 with all layers", async () => {
   const program = (more: string) =>
     bundled(`import { full, gaussian, layers, loadPosterior, predict } from "laplace-ts/predict";
       const { bytes, x } = globalThis;
@@ -66,7 +66,8 @@ test("a posterior out of a file and its predictions take 56 kB by laplace-ts/pre
   expect(kilobytes(text)).toBeLessThan(56);
   expect(text).not.toMatch(/epochs|evidence|einsum:|eigenbas[ie]s of|meanField|convolution:|over-?confident/);
   const rich = await program(", layers");
-  expect(kilobytes(rich)).toBeLessThan(69.2);
+  // Of which 1 is that gradients of convolutions' weights go by minimal filtering.
+  expect(kilobytes(rich)).toBeLessThan(70.3);
   expect(rich).toMatch(/convolution/);
 });
 
@@ -82,7 +83,8 @@ test("by laplace-ts, whose names and methods stand for more, they take 141 kB", 
   // which may be named, keeps all rows where they are few, and adds such fits, 0.3 that workers may predict the candidates of
   // optimizePrior({ on }), 0.5 that channels of images have
   // windows of their own, 0.4 that "lowRank" goes through data again, 0.6 that batches of a training are shards, and 0.8 that eigenvectors of
-  // Kronecker factors wait until they are asked for, 0.5 that a whole matrix of a last layer has covariances of its own way.
-  expect(kilobytes(text)).toBeLessThan(143.6);
+  // Kronecker factors wait until they are asked for, 0.5 that a whole matrix of a last layer has covariances of its own way, and 0.4 that
+  // gradients of convolutions' weights go by minimal filtering.
+  expect(kilobytes(text)).toBeLessThan(144.1);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

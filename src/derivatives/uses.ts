@@ -248,16 +248,15 @@ export function sumProducts(
   add: boolean,
 ): void {
   const { kernels, batch, columns, dtype } = backward;
-  const sums = nodes.flatMap((node) => siteUseOf(node).sumFor?.(dtype) ?? []);
-  if (sums.length < nodes.length) {
+  const sums = nodes.map((node) => siteUseOf(node).sumFor?.(dtype));
+  if (sums.includes(undefined)) {
     eachChunk(backward, site, nodes, 0, (chunk) => sumChunk(backward, site, chunk, to, add || chunk.first > 0));
     return;
   }
-  sums.forEach((sum, i) => {
-    const x = backward.value(nodes[i].inputs[0]);
-    const step = batch * nodes[i].size * bytesPerElement(dtype);
+  nodes.forEach((node, i) => {
     for (let k = 0; k < columns; k++) {
-      sum(kernels, batch, x, backward.cotangent(nodes[i]) + k * step, to, add || i + k > 0);
+      const d = backward.cotangent(node) + k * batch * node.size * bytesPerElement(dtype);
+      sums[i]?.(kernels, batch, backward.value(node.inputs[0]), d, to, add || i + k > 0);
     }
   });
 }

@@ -25,6 +25,15 @@ export function nodeNumbers(nodes: readonly Node[]): number {
   return nodes.reduce((sum, { size }) => sum + size, 0);
 }
 
+/**
+ * Numbers that a pass with so many columns takes for each example, at most: of each node its value and cotangents; where it is not
+ * linear, slopes besides, and as many numbers again as there are cotangents, on their way.
+ */
+export function passNumbers({ nodes }: Graph, columns: number): number {
+  const each = ({ size, primitive }: Node) => (columns > 0 && primitive.order === "general" ? 2 * size : size);
+  return nodes.reduce((sum, node) => sum + each(node), 0) * (1 + columns);
+}
+
 /** What a node is, apart from the nodes before it. */
 function describe(node: Node, sites: readonly Site[]): string {
   const { attributes = {}, primitive, shape, site } = node;

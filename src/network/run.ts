@@ -17,7 +17,7 @@ import {
   takeBlock,
 } from "../kernels/memory.ts";
 import { type ExamplesReport, inPieces, type Steps } from "../kernels/steps.ts";
-import { type Graph, nodeNumbers } from "./graph.ts";
+import { type Graph, passNumbers } from "./graph.ts";
 import type { Shape } from "./parameters.ts";
 import { Backward, checkValues, Forward, type Spread } from "./passes.ts";
 import type { Node } from "./primitive.ts";
@@ -185,7 +185,7 @@ export type Run<Result> = readonly [
 export function run<Result>(
   ...[where, model, batches, columns, contraction, target, { length, numbers, most, rows } = {}]: Run<Result>
 ): Result {
-  const size = length ?? sizeOfPart(model, columns, contraction, numbers);
+  const size = length ?? sizeOfPart(model, columns, contraction.scratch, numbers);
   return scope(() => {
     const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope);
     for (const batch of batches) {
@@ -199,7 +199,7 @@ export function run<Result>(
 export function* runInSteps<Result>(
   ...[where, model, batches, columns, contraction, target, { length, numbers, most, rows } = {}]: Run<Result>
 ): Steps<Result, ExamplesReport> {
-  const size = length ?? sizeOfPart(model, columns, contraction, numbers);
+  const size = length ?? sizeOfPart(model, columns, contraction.scratch, numbers);
   const end = openScope();
   try {
     const take = opened(where, model, [{ columns, contraction, target, most, rows }], holdInScope);
@@ -217,10 +217,8 @@ export function* runInSteps<Result>(
 }
 
 /** How many examples are a part. */
-function sizeOfPart(model: Model, columns: Columns, { scratch = 0 }: Contraction<unknown>, numbers?: number): number {
-  const { nodes, output } = model.graph;
-  const count = columns.count(output.shape);
-  return partSize(numbers ?? nodeNumbers(nodes) * (count === 0 ? 1 : 2 + 2 * count) + scratch, model.dtype);
+function sizeOfPart({ graph, dtype }: Model, columns: Columns, scratch = 0, numbers?: number): number {
+  return partSize((numbers ?? passNumbers(graph, columns.count(graph.output.shape))) + scratch, dtype);
 }
 
 /**
