@@ -79,13 +79,20 @@ export function* shardsOf<Own extends Batch>(
 function wholeOf<Own extends Batch>(batches: Iterable<Own>): DataShard<Own> {
   const iterator = batches[Symbol.iterator]();
   const head = iterator.next();
-  const all = function* () {
-    try {
-      for (let at = head; at.done !== true; at = iterator.next()) yield at.value;
-    } finally {
-      iterator.return?.();
-    }
-  };
   const first = head.done === true ? undefined : head.value;
-  return { start: 0, most: first?.inputs.shape[0] ?? 0, batches: all(), weighted: first?.weights !== undefined };
+  return {
+    start: 0,
+    most: first?.inputs.shape[0] ?? 0,
+    batches: from(head, iterator),
+    weighted: first?.weights !== undefined,
+  };
+}
+
+/** What an iterator gives from there on. */
+function* from<T>(head: IteratorResult<T>, iterator: Iterator<T>): Generator<T> {
+  try {
+    for (let at = head; at.done !== true; at = iterator.next()) yield at.value;
+  } finally {
+    iterator.return?.();
+  }
 }

@@ -3,11 +3,19 @@
 import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import { candidatesOn } from "../evaluation/candidates.ts";
 import { bringCandidates } from "../evaluation/sharing.ts";
-import { type BurstOptions, type ExamplesReport, inBursts, nextTurn, type Steps } from "../kernels/steps.ts";
+import {
+  type BurstOptions,
+  type ExamplesReport,
+  inBursts,
+  nextTurn,
+  oneStep,
+  reportingExamples,
+  type Steps,
+} from "../kernels/steps.ts";
 import { setThreadCount, threadCount } from "../kernels/threads.ts";
 import * as inShards from "../prediction/in-shards.ts";
 import { bringRowSharing } from "../prediction/sharing.ts";
-import type { Executor, Shards } from "../shards/executor.ts";
+import { type Coming, type Executor, inOrder, type Shards } from "../shards/executor.ts";
 import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
 import { gradientsOn } from "../training/in-shards.ts";
 import { bringGradients } from "../training/sharing.ts";
@@ -181,7 +189,13 @@ class Pool {
     const { task, where } = shards;
     const common = await inBursts(shards.prepare(), { signal });
     const { coming } = shards;
-    const [jobs, several] = coming === undefined ? ahead(shards.jobs) : [coming, true];
+    const counted = coming === undefined ? ahead(shards.jobs) : undefined;
+    if (counted?.several === false) {
+      // Short work costs no more than without a pool.
+      const alone = inOrder({ ...shards, jobs: counted.jobs, prepare: () => oneStep(() => common) });
+      return inBursts(reportingExamples(alone), { onProgress, signal });
+    }
+    const jobs = counted?.jobs ?? (coming as Coming<Job>);
     const out = new ShareOut<Job, Result>(jobs, shards.take, {
       signal,
       onProgress: onProgress && ((examples) => onProgress({ examples })),
@@ -197,7 +211,7 @@ class Pool {
     const heard = signal as Partial<AbortSignal> | undefined;
     heard?.addEventListener?.("abort", abort);
     const count = this.#count();
-    const many = several && count > 0 && !this.#closed;
+    const many = count > 0 && !this.#closed;
     let [begun, over] = [false, false];
     /** From now on workers have the other cores. */
     const begin = () => {
@@ -347,10 +361,10 @@ async function laneHere<Job, Result>(
 }
 
 /** The same jobs, and whether there are several. */
-function ahead<Job>(jobs: Iterable<Job>): [Iterable<Job>, boolean] {
+function ahead<Job>(jobs: Iterable<Job>): { readonly jobs: Iterable<Job>; readonly several: boolean } {
   const iterator = jobs[Symbol.iterator]();
   const first = iterator.next();
-  if (first.done) return [[], false];
+  if (first.done) return { jobs: [], several: false };
   const next = () => {
     try {
       const found = iterator.next();
@@ -363,13 +377,15 @@ function ahead<Job>(jobs: Iterable<Job>): [Iterable<Job>, boolean] {
     }
   };
   const second = next();
-  const all = function* () {
-    yield first.value;
-    for (let found = second(); !found.done; found = iterator.next()) yield found.value;
-  };
   let several = true;
   try {
     several = !second().done;
   } catch {}
-  return [all(), several];
+  return { jobs: behind(first.value, second, iterator), several };
+}
+
+/** What was looked at, and what comes then. */
+function* behind<Job>(first: Job, second: () => IteratorResult<Job>, iterator: Iterator<Job>): Generator<Job> {
+  yield first;
+  for (let found = second(); !found.done; found = iterator.next()) yield found.value;
 }

@@ -55,7 +55,7 @@ export interface Executor {
 }
 
 /** Does shards one after the other. */
-function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Steps<void, number> {
+export function* inOrder<Common, Job, Result>(shards: Shards<Common, Job, Result>): Steps<void, number> {
   const work = yield* shards.task.begin(yield* shards.prepare());
   let [place, before, done] = [0, 0, 0];
   for (const job of shards.jobs) {

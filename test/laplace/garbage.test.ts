@@ -4,7 +4,17 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { chain, dense, laplace, NDArray, randomNormal, type Structure, tanh } from "../../src/index.ts";
+import {
+  chain,
+  dense,
+  type Executor,
+  laplace,
+  NDArray,
+  randomNormal,
+  type Structure,
+  tanh,
+  workers,
+} from "../../src/index.ts";
 
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc") as (options?: { type: "minor" }) => void;
@@ -13,8 +23,8 @@ const bytes = () => process.memoryUsage().arrayBuffers;
 const net = chain({ inputs: 1, seed: 1 }, dense(50, tanh), dense(1));
 const x = randomNormal([60, 1], { seed: 2 });
 const y = new NDArray(x.data.map(Math.sin), [60, 1]);
-const fit = (structure: Structure) =>
-  laplace(net, { likelihood: "regression", structure, checks: false }).fit({ x, y });
+const fit = (structure: Structure, on?: Executor) =>
+  laplace(net, { likelihood: "regression", structure, checks: false }).fit({ x, y }, { on });
 
 /** The shares of the bytes of arrays made by ten calls that minor collections leave, in four tries: V8 calls some of what lives old
  * when it collects or compiles amid the calls, and a try in which it collected all is not one. */
@@ -45,6 +55,12 @@ test.each(["full", "kronecker", "diagonal", "ekfac", "kfoc"] as const)('of "%s"'
   expect(await leastLeft(async () => (await fit(structure)).optimizePrior({ steps: 5 }))).toBeLessThan(0.4);
   const posterior = await fit(structure);
   expect(await leastLeft(async () => posterior.predict(x))).toBeLessThan(0.4);
+});
+
+test("by a pool, which has no part in it", async () => {
+  const on = workers({ count: 2 });
+  expect(await leastLeft(() => fit("full", on))).toBeLessThan(0.4);
+  on.close();
 });
 
 test("what a generator function of a call's own reaches is not", async () => {
