@@ -215,7 +215,7 @@ async function measureFolds(
       return laplace(own, options).fit(rest, { on });
     });
   const remotes: Remote[] = await Promise.all(
-    [0, 1].map(() => connect(new Worker(new URL("../src/worker.js", import.meta.url)) as never)),
+    [0, 1].map(() => connect(new Worker(new URL("../src/worker.js", import.meta.url)) as never, { threads: 1 })),
   );
   const onWorker = async (remote: Remote, rest: Parameters<Parameters<typeof folds>[2]>[0]) => {
     const own = await remote.send(net.clone());

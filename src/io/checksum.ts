@@ -7,23 +7,25 @@ import type { NDArray } from "../array/ndarray.ts";
 const PRIME_LOW = 0x1b3; // the prime is 2⁴⁰ + 0x1b3
 
 class Checksum {
-  #low = 0x84222325;
-  #high = 0xcbf29ce4;
+  #low = 0x84222325 | 0;
+  #high = 0xcbf29ce4 | 0;
 
   add(units: Uint8Array | Uint32Array): void {
     let [low, high] = [this.#low, this.#high];
     for (let i = 0; i < units.length; i++) {
-      low = (low ^ units[i]) >>> 0;
-      const product = low * PRIME_LOW;
+      low ^= units[i];
+      // By halves of 16 bits, so that every number is an integer of 32.
+      const lower = (low & 0xffff) * PRIME_LOW;
+      const upper = (low >>> 16) * PRIME_LOW + (lower >>> 16);
       // 2⁴⁰ times the sum leaves 2⁸ times its lower half in the upper.
-      high = (Math.imul(high, PRIME_LOW) + Math.floor(product / 2 ** 32) + (low << 8)) >>> 0;
-      low = product >>> 0;
+      high = (Math.imul(high, PRIME_LOW) + (upper >>> 16) + (low << 8)) | 0;
+      low = (upper << 16) | (lower & 0xffff);
     }
     [this.#low, this.#high] = [low, high];
   }
 
   get digits(): string {
-    return [this.#high, this.#low].map((half) => half.toString(16).padStart(8, "0")).join("");
+    return [this.#high, this.#low].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
   }
 }
 

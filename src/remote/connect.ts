@@ -2,7 +2,7 @@
 
 import type { NDArray } from "../array/ndarray.ts";
 import type { Data } from "../data/batches.ts";
-import { checkOptions, OptionError, ValueError, valueText } from "../errors.ts";
+import { checkInteger, checkOptions, OptionError, ValueError, valueText } from "../errors.ts";
 import type { EvaluateOptions } from "../evaluation/evaluate.ts";
 import type { Evaluation } from "../evaluation/metrics.ts";
 import { networkJson } from "../io/networks.ts";
@@ -29,6 +29,11 @@ import { callOn, RemoteObject } from "./handles.ts";
 export interface ConnectOptions {
   /** Gives up waiting for a worker that does not answer, such as `AbortSignal.timeout(10_000)`; the worker is ended. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * How many threads the worker's large products take, itself included (default: all cores). Workers that are to work side by
+   * side take 1 each: beyond the cores there are, threads wait for each other.
+   */
+  readonly threads?: number | undefined;
 }
 
 /** What `laplace` of a `Remote` gives: an approximation that is still to be fitted, on the worker. */
@@ -83,8 +88,9 @@ export interface Remote extends RemoteFunctions, Disposing {
  */
 export async function connect(worker: WorkerLike, options: ConnectOptions = {}): Promise<Remote> {
   const where = "connect";
-  checkOptions(where, options, ["signal"]);
-  const { signal } = options;
+  checkOptions(where, options, ["signal", "threads"]);
+  const { signal, threads } = options;
+  if (threads !== undefined) checkInteger(where, "threads", threads, 1);
   if (typeof worker?.postMessage !== "function") {
     const module = 'new Worker(new URL("laplace-ts/worker", import.meta.url), { type: "module" })';
     throw new ValueError(`${where}: expected a worker, such as ${module}, got ${valueText(worker)}.`);
@@ -94,6 +100,7 @@ export async function connect(worker: WorkerLike, options: ConnectOptions = {}):
   }
   const connection = new Connection(worker);
   await connection.ready(signal);
+  if (threads !== undefined) await callOn(connection, "setThreads", [threads]);
   return remoteOf(connection);
 }
 

@@ -70,6 +70,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
   saveTableModel,
   loadTableModel,
   kernelInfo: kernels.info,
+  setThreads: kernels.setThreads,
   "laplace.fit": laplaceMethod("fit"),
   "laplace.sum": laplaceMethod("sum"),
   "laplace.posterior": laplaceMethod("posterior"),

@@ -142,10 +142,10 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
       `${where}: the prior precision must be one number, one for each of the ${lengths[1]} parameters or one for each of the ${lengths[2]} weights, not of shape ${shapeText(given.shape)}.`,
     );
   }
-  values.forEach((delta, i) => {
-    if (delta > 0 && Number.isFinite(delta)) return;
-    throw new ValueError(`${where}: the prior precision must be positive, but number ${i} is ${delta}.`);
-  });
+  const bad = values.findIndex((delta) => !(delta > 0 && delta < Number.POSITIVE_INFINITY));
+  if (bad >= 0) {
+    throw new ValueError(`${where}: the prior precision must be positive, but number ${bad} is ${values[bad]}.`);
+  }
   const centre = asArray(mean);
   if (centre.rank > 1 || !lengths.includes(centre.size)) {
     throw new ShapeError(
@@ -153,7 +153,7 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
     );
   }
   const centres = new Float64Array(centre.data);
-  if (!centres.every(Number.isFinite)) throw new ValueError(`${where}: the prior mean is not finite.`);
+  if (!centres.every((x) => Number.isFinite(x))) throw new ValueError(`${where}: the prior mean is not finite.`);
   const means = new Prior(selection, selection.arrange(centres), centres).spread();
   return new Prior(selection, selection.arrange(values), means);
 }

@@ -285,10 +285,17 @@ function namesOfLayers(where: string, { graph, frozen }: Network, layers: readon
   });
 }
 
-function namesGiven({ parameters }: Selection, names: readonly string[]): Named {
-  const places = names.map((name) => parameters.findIndex(({ parameter }) => parameter.name === name));
-  const weights = places.flatMap((i) => Array.from({ length: parameters[i].size }, (_, k) => parameters[i].at + k));
-  return { parameters: Uint32Array.from(places), weights: Uint32Array.from(weights), single: false };
+/** In which order names came; undefined for that of the network. */
+function namesGiven({ parameters, size }: Selection, names: readonly string[]): Named | undefined {
+  const places = Uint32Array.from(names, (name) => parameters.findIndex(({ parameter }) => parameter.name === name));
+  if (places.every((place, i) => place === i)) return undefined;
+  const weights = new Uint32Array(size);
+  let next = 0;
+  for (const place of places) {
+    const { at, size: count } = parameters[place];
+    for (let k = 0; k < count; k++) weights[next++] = at + k;
+  }
+  return { parameters: places, weights, single: false };
 }
 
 /** Parameters are in the order of their first weights. */

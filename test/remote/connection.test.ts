@@ -299,6 +299,7 @@ test("connect refuses what is not a worker, and unknown options", async () => {
   }
   const { port1 } = new MessageChannel();
   await expect(connect(anyOf(port1), anyOf({ sginal: 1 }))).rejects.toThrow(OptionError);
+  await expect(connect(anyOf(port1), { threads: 0 })).rejects.toThrow("connect: threads must be");
   await expect(connect(anyOf(port1), anyOf({ signal: 1 }))).rejects.toThrow("such as AbortSignal.timeout(10_000)");
   // Nobody serves at the other end.
   await expect(connect(anyOf(port1), { signal: AbortSignal.abort("waited long enough") })).rejects.toBe(

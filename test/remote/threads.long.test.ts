@@ -65,7 +65,8 @@ test("two threads make the models of folds side by side, those of this thread to
     await train(own, rest, training);
     return laplace(own, options).fit(rest);
   });
-  const free = await Promise.all([new Worker(own), new Worker(own)].map((worker) => connect(worker)));
+  const free = await Promise.all([new Worker(own), new Worker(own)].map((worker) => connect(worker, { threads: 1 })));
+  for (const remote of free) expect((await remote.kernelInfo()).threads).toBe(1);
   const all = [...free];
   const made = await folds(
     data,
