@@ -7,8 +7,8 @@ import type { NDArray } from "../array/ndarray.ts";
 const PRIME_LOW = 0x1b3; // the prime is 2⁴⁰ + 0x1b3
 
 class Checksum {
-  #low = 0x84222325 | 0;
-  #high = 0xcbf29ce4 | 0;
+  #low = 0x84222325;
+  #high = 0xcbf29ce4;
 
   add(units: Uint8Array | Uint32Array): void {
     let [low, high] = [this.#low, this.#high];

@@ -1,6 +1,7 @@
 // A Gaussian prior over the selected weights with a diagonal precision: one number, one for each parameter, or one for
 // each weight.
 
+import { checkFinite } from "../array/arguments.ts";
 import { sumOfLogs } from "../array/logs.ts";
 import { type ArrayLike, asArray, shapeText } from "../array/ndarray.ts";
 import { OptionError, ShapeError, ValueError } from "../errors.ts";
@@ -134,26 +135,20 @@ export function restructured(where: string, prior: Prior, structure: PriorStruct
 
 /** Reads the options `priorPrecision` and `priorMean`, whose numbers are in the order of the option `weights`. @throws ShapeError, ValueError, OptionError */
 export function readPrior(where: string, selection: Selection, precision: ArrayLike, mean: ArrayLike): Prior {
-  const given = asArray(precision);
-  const values = new Float64Array(given.data);
   const lengths = [1, selection.parameters.length, selection.size];
-  if (given.rank > 1 || !lengths.includes(values.length)) {
+  const read = (name: string, given: ArrayLike) => {
+    const { data, rank, size, shape } = asArray(given);
+    if (rank < 2 && lengths.includes(size)) return new Float64Array(data);
     throw new ShapeError(
-      `${where}: the prior precision must be one number, one for each of the ${lengths[1]} parameters or one for each of the ${lengths[2]} weights, not of shape ${shapeText(given.shape)}.`,
+      `${where}: the prior ${name} must be one number, one for each of the ${lengths[1]} parameters or one for each of the ${lengths[2]} weights, not of shape ${shapeText(shape)}.`,
     );
-  }
+  };
+  const [values, centres] = [read("precision", precision), read("mean", mean)];
   const bad = values.findIndex((delta) => !(delta > 0 && delta < Number.POSITIVE_INFINITY));
   if (bad >= 0) {
     throw new ValueError(`${where}: the prior precision must be positive, but number ${bad} is ${values[bad]}.`);
   }
-  const centre = asArray(mean);
-  if (centre.rank > 1 || !lengths.includes(centre.size)) {
-    throw new ShapeError(
-      `${where}: the prior mean must be one number, one for each of the ${lengths[1]} parameters or one for each of the ${lengths[2]} weights, not of shape ${shapeText(centre.shape)}.`,
-    );
-  }
-  const centres = new Float64Array(centre.data);
-  if (!centres.every((x) => Number.isFinite(x))) throw new ValueError(`${where}: the prior mean is not finite.`);
+  checkFinite(where, "the prior mean", asArray(centres));
   const means = new Prior(selection, selection.arrange(centres), centres).spread();
   return new Prior(selection, selection.arrange(values), means);
 }

@@ -210,21 +210,17 @@ function selected(where: string, net: Network, weights: Weights): Selection {
   const { graph } = net;
   const frozen = (parameter: Parameter) => net.frozen.has(parameter.name);
   const free = graph.parameters.filter((parameter) => !frozen(parameter));
-  if (weights === "all")
-    return build(
-      where,
-      graph,
-      free.map((parameter) => [parameter, undefined]),
-    );
-  if (weights === "lastLayer") {
-    const site = lastLinearSite(graph);
-    if (site === undefined) throw new OptionError(`${where}: the network has no linear layer; choose other weights.`);
-    const wanted = free.filter((parameter) => parameter === site.weight || parameter === site.bias);
-    return build(
+  const whole = (wanted: readonly Parameter[]) =>
+    build(
       where,
       graph,
       wanted.map((parameter) => [parameter, undefined]),
     );
+  if (weights === "all") return whole(free);
+  if (weights === "lastLayer") {
+    const site = lastLinearSite(graph);
+    if (site === undefined) throw new OptionError(`${where}: the network has no linear layer; choose other weights.`);
+    return whole(free.filter((parameter) => parameter === site.weight || parameter === site.bias));
   }
   if (weights === null || typeof weights !== "object") {
     throw new OptionError(
@@ -256,12 +252,7 @@ function selected(where: string, net: Network, weights: Weights): Selection {
       }
       if (frozen(parameter)) throw new OptionError(`${where}: the parameter "${name}" is frozen.`);
     });
-    const wanted = free.filter(({ name }) => names.includes(name));
-    const selection = build(
-      where,
-      graph,
-      wanted.map((parameter) => [parameter, undefined]),
-    );
+    const selection = whole(free.filter(({ name }) => names.includes(name)));
     return new Selection(graph, selection.parameters, namesGiven(selection, names));
   }
   const selection = build(where, graph, chooseIndices(where, graph, weights.indices, frozen));

@@ -154,7 +154,7 @@ describe("laplace refuses", () => {
     ],
     ["a prior with rows", { priorPrecision: [[1, 2, 3, 4]] }, ShapeError, /not of shape \[1, 4\]/],
     ["a prior mean of another length", { priorMean: [0, 0] }, ShapeError, /one for each of the 17 weights, .* \[2\]/],
-    ["a prior mean of NaN", { priorMean: Number.NaN }, ValueError, /prior mean is not finite/],
+    ["a prior mean of NaN", { priorMean: Number.NaN }, ValueError, /the prior mean has the value NaN at \[0\]/],
     [
       "a prior for each weight in Kronecker factors",
       { structure: "kronecker", priorPrecision: Array(17).fill(1) },
