@@ -144,7 +144,7 @@ export function readPrior(where: string, selection: Selection, precision: ArrayL
     );
   };
   const [values, centres] = [read("precision", precision), read("mean", mean)];
-  const bad = values.findIndex((delta) => !(delta > 0 && delta < Number.POSITIVE_INFINITY));
+  const bad = values.findIndex((delta) => !(delta > 0 && Number.isFinite(delta)));
   if (bad >= 0) {
     throw new ValueError(`${where}: the prior precision must be positive, but number ${bad} is ${values[bad]}.`);
   }

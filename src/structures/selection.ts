@@ -214,7 +214,7 @@ function selected(where: string, net: Network, weights: Weights): Selection {
     build(
       where,
       graph,
-      wanted.map((parameter) => [parameter, undefined]),
+      wanted.map((one) => [one]),
     );
   if (weights === "all") return whole(free);
   if (weights === "lastLayer") {
@@ -326,7 +326,7 @@ function chooseIndices(
   });
 }
 
-function build(where: string, graph: Graph, wanted: readonly [Parameter, Uint32Array | undefined][]): Selection {
+function build(where: string, graph: Graph, wanted: readonly (readonly [Parameter, Uint32Array?])[]): Selection {
   if (wanted.length === 0) throw new ShapeError(`${where}: no weights are selected.`);
   const known = roles(graph);
   let at = 0;
