@@ -64,11 +64,11 @@ export function* factor(model: Model, damping: number): Steps<Pointer | undefine
   return (yield* choleskyInSteps(n, l, n)) === 0 ? l : undefined;
 }
 
-/** Solves L Lᵀ x = b in place. */
-export function solveBoth(n: number, l: Pointer, b: Pointer): void {
+/** Solves L Lᵀ x = b in place, for right sides [n, columns]. */
+export function solveBoth(n: number, l: Pointer, b: Pointer, columns = 1): void {
   const kernels = kernelsFor("float64");
-  kernels.solveForward(n, 1, l, n, 1, b, 1, 1);
-  kernels.solveBackward(n, 1, l, 1, n, b, 1, 1);
+  kernels.solveForward(n, columns, l, n, 1, b, columns, 1);
+  kernels.solveBackward(n, columns, l, 1, n, b, columns, 1);
 }
 
 /** By a factorisation of the whole matrix. */

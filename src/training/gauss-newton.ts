@@ -10,7 +10,6 @@ import {
   checkNumber,
   checkOptions,
   LaplaceError,
-  NonFiniteLossError,
   OptionError,
   readBudget,
   refuseJson,
@@ -24,9 +23,10 @@ import { batchNormalise, dropout, takesBatchStatistics } from "../network/primit
 import { bringAll } from "../structures/all.ts";
 import { byCholesky, byConjugateGradients, type DampedStep, gradientOf, type Model, modelOf } from "./damped-steps.ts";
 import { readEvidence } from "./evidence-options.ts";
+import { overFixedFeatures } from "./fixed-features.ts";
 import { FixedPoints } from "./fixed-points.ts";
 import { likelihoodOf } from "./likelihood-of.ts";
-import type { Minimiser, Problem } from "./minimiser.ts";
+import { type Minimiser, notFinite, type Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
 import { byHessian, type RegionStep } from "./trust-region.ts";
 
@@ -34,7 +34,7 @@ import { byHessian, type RegionStep } from "./trust-region.ts";
 export interface GaussNewtonOptions {
   /**
    * How a step is solved for: "cholesky", of the whole matrix, or "conjugateGradients" on products with it (default: the first
-   * up to 1000 free weights).
+   * up to 1000 free weights, but the second for classes where the last layers alone are free).
    */
   solver?: "cholesky" | "conjugateGradients" | undefined;
   /** The damping at the beginning, relative to the curvature's diagonal (default 0.1). */
@@ -73,7 +73,8 @@ const where = "train";
  * Levenberg-Marquardt on the generalised Gauss-Newton matrix, of all data at once, in float64 whatever the network's type: the option `optimizer`
  * of `train` for small networks, and for larger ones by conjugate gradients. An epoch is a step; the damping follows the
  * ratio of actual to predicted decrease (Nielsen 1999). Where likelihood and layers have second rules steps go by the exact Hessian
- * within a trust region (Steihaug 1983), but while prior and noise are tuned. It stops at a minimum of the objective of `train`. With the option `evidence` prior and noise are
+ * within a trust region (Steihaug 1983), but while prior and noise are tuned. Classes of which the last dense layers alone are free are a softmax
+ * regression over what goes into these, which is computed once: Newton's steps by conjugate gradients, with one factorisation for all classes. It stops at a minimum of the objective of `train`. With the option `evidence` prior and noise are
  * learned too, by MacKay's fixed points (Foresee & Hagan 1997). @throws OptionError
  */
 export function gaussNewton(options: GaussNewtonOptions = {}): Minimiser {
@@ -89,7 +90,9 @@ export function gaussNewton(options: GaussNewtonOptions = {}): Minimiser {
     options: { ...options },
     epochs: 1000,
     readEvidence,
-    minimise: (problem) => descend(problem, { solver, damping, tolerance, memoryBudget }),
+    minimise: (problem) =>
+      (solver === "cholesky" ? undefined : overFixedFeatures(problem, { tolerance, memoryBudget })) ??
+      descend(problem, { solver, damping, tolerance, memoryBudget }),
   };
   return refuseJson(
     minimiser,
@@ -349,12 +352,4 @@ function checkLayers({ graph, frozen }: Network): void {
       `${where}: gaussNewton() minimises a loss without chance, so the network may have no ${advice}.`,
     );
   }
-}
-
-function notFinite(loss: number): NonFiniteLossError {
-  return new NonFiniteLossError(
-    `${where}: the loss is ${loss} at the beginning. Likely causes: inputs or targets of very different size (standardise them), or an activation that overflows, such as exp.`,
-    1,
-    1,
-  );
 }

@@ -23,7 +23,7 @@ import {
 import { readEvidence } from "./evidence-options.ts";
 import { LEAST_NOISE, spreadOf } from "./fixed-points.ts";
 import { type Groups, readGroups } from "./groups.ts";
-import { type LinearHeads, linearHeads } from "./linear-heads.ts";
+import { featuresOf, type LinearHeads, linearHeads } from "./linear-heads.ts";
 import type { Minimiser, Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
 import { evidenceBySpectrum, type Spectrum, spectrumOf, worthSharing } from "./shared-precision.ts";
@@ -226,12 +226,8 @@ class Model {
   /** Φ at the parameters as they are, of weighted examples; where nothing moves it, with its sums, once. */
   *#look(moves: boolean): Steps<{ readonly features: NDArray } & Partial<Still>> {
     const columns = this.#heads.columns.length;
-    const values = this.#heads.features.forward(this.#inputs);
+    const features = this.#weighed(featuresOf(this.#heads, this.#inputs));
     yield;
-    const [n, width] = values.shape;
-    const phi = new NDArray(new Float64Array(n * columns).fill(1), [n, columns]);
-    for (let b = 0; b < n; b++) phi.data.set(values.data.subarray(b * width, (b + 1) * width), b * columns);
-    const features = this.#weighed(phi);
     if (moves) return { features };
     const sums = yield* regressionSums(features, this.#targets);
     const shared = this.#shared();

@@ -1,5 +1,6 @@
 // The dense layers whose sum is a network's output, and what goes into them: the network is linear in their weights.
 
+import { NDArray } from "../array/ndarray.ts";
 import { OptionError } from "../errors.ts";
 import { Network } from "../network/network.ts";
 import type { LinearSite } from "../network/parameters.ts";
@@ -7,6 +8,34 @@ import type { Node } from "../network/primitive.ts";
 import { add } from "../network/primitives/arithmetic.ts";
 import { linear } from "../network/primitives/linear.ts";
 import { concatenate } from "../network/primitives/rearrange.ts";
+
+/** The nodes whose sum a node is. */
+function* headNodes(node: Node): Generator<Node> {
+  if (node.primitive === (add as unknown)) for (const input of node.inputs) yield* headNodes(input);
+  else yield node;
+}
+
+const isHead = ({ graph }: Network, { primitive, site }: Node): boolean =>
+  primitive === (linear as unknown) && graph.uses.get(site as LinearSite)?.length === 1;
+
+/** The heads of a network whose other parameters are frozen, and whose own are all free; undefined of others. */
+export function freeHeads(where: string, net: Network): LinearHeads | undefined {
+  const { graph, frozen, parameterTable } = net;
+  if (graph.output.shape.length !== 1 || ![...headNodes(graph.output)].every((node) => isHead(net, node)))
+    return undefined;
+  const heads = linearHeads(where, net);
+  const names = new Set(heads.names);
+  return parameterTable.every(({ name }) => names.has(name) !== frozen.has(name)) ? heads : undefined;
+}
+
+/** Φ of inputs, [B, S], with the biases' columns. */
+export function featuresOf({ features, columns }: LinearHeads, inputs: NDArray): NDArray {
+  const values = features.forward(inputs);
+  const [n, width] = values.shape;
+  const phi = new NDArray(new Float64Array(n * columns.length).fill(1), [n, columns.length]);
+  for (let b = 0; b < n; b++) phi.data.set(values.data.subarray(b * width, (b + 1) * width), b * columns.length);
+  return phi;
+}
 
 /** A network cut before its last layers: f_c(x) = Σ_s W[c, s] φ_s(x). */
 export interface LinearHeads {
@@ -23,17 +52,12 @@ export interface LinearHeads {
 /** @throws OptionError for a network that does not end in dense layers that are added */
 export function linearHeads(where: string, net: Network): LinearHeads {
   const { graph } = net;
-  const heads: Node[] = [];
-  const visit = (node: Node): void => {
-    if (node.primitive === (add as unknown)) for (const input of node.inputs) visit(input);
-    else if (node.primitive === (linear as unknown) && graph.uses.get(node.site as LinearSite)?.length === 1)
-      heads.push(node);
-    else
-      throw new OptionError(
-        `${where}: lastLayerEvidence() is for networks that end in a dense layer, or in a sum of some, used nowhere else; this one has "${node.primitive.name}" there.`,
-      );
-  };
-  visit(graph.output);
+  const heads = [...headNodes(graph.output)];
+  const other = heads.find((node) => !isHead(net, node));
+  if (other !== undefined)
+    throw new OptionError(
+      `${where}: lastLayerEvidence() is for networks that end in a dense layer, or in a sum of some, used nowhere else; this one has "${other.primitive.name}" there.`,
+    );
   if (graph.output.shape.length !== 1) {
     throw new OptionError(
       `${where}: lastLayerEvidence() is for networks whose output is a vector, not of shape [${graph.output.shape}].`,

@@ -1,5 +1,6 @@
 // What minimises a loss over all data by itself, where an optimiser steps along gradients of batches.
 
+import { NonFiniteLossError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { LossRule } from "../losses/losses.ts";
 import type { Network } from "../network/network.ts";
@@ -35,3 +36,10 @@ export interface Minimiser {
 
 export const isMinimiser = (value: unknown): value is Minimiser =>
   typeof (value as Partial<Minimiser> | undefined)?.minimise === "function";
+
+export const notFinite = (loss: number): NonFiniteLossError =>
+  new NonFiniteLossError(
+    `train: the loss is ${loss} at the beginning. Likely causes: inputs or targets of very different size (standardise them), or an activation that overflows, such as exp.`,
+    1,
+    1,
+  );

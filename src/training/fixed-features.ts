@@ -1,0 +1,78 @@
+// Classes by a network of which the last dense layers alone are free: a softmax regression over what goes into them, which is computed once.
+
+import { array } from "../array/ndarray.ts";
+import type { Steps } from "../kernels/steps.ts";
+import { weightOf } from "../losses/losses.ts";
+import { Network } from "../network/network.ts";
+import { likelihoodOf } from "./likelihood-of.ts";
+import { featuresOf, freeHeads, type LinearHeads } from "./linear-heads.ts";
+import type { Problem } from "./minimiser.ts";
+import type { EpochReport, TrainingResult } from "./results.ts";
+import { softmaxRegression } from "./softmax-regression.ts";
+
+interface Settings {
+  readonly tolerance: number;
+  /** Bytes that the features of all examples may take. */
+  readonly memoryBudget: number;
+}
+
+/**
+ * The training; undefined where more than last layers is free, where targets are not classes, where the prior is learned, and where the features
+ * take too much memory.
+ */
+export function overFixedFeatures(
+  problem: Problem,
+  { tolerance, memoryBudget }: Settings,
+): Steps<TrainingResult, EpochReport> | undefined {
+  const { net, rule, data, evidence } = problem;
+  if (evidence !== undefined || likelihoodOf(rule, "gaussNewton()").likelihood.targets !== "classes") return undefined;
+  const wide = (values: ArrayLike<number>) => array(Array.from(values), { dtype: "float64" });
+  const inner = new Network(net.graph, wide(net.parameters.data), net.frozen, wide(net.buffers.data));
+  const heads = freeHeads("train", inner);
+  if (heads === undefined) return undefined;
+  const columns = heads.columns.length;
+  if (8 * columns * (data.inputs.shape[0] + columns) > memoryBudget) return undefined;
+  return train(problem, inner, heads, tolerance);
+}
+
+function* train(
+  { net, rule, data, epochs, weightDecay }: Problem,
+  inner: Network,
+  heads: LinearHeads,
+  tolerance: number,
+): Steps<TrainingResult, EpochReport> {
+  const { likelihood, scale } = likelihoodOf(rule, "gaussNewton()");
+  const features = featuresOf(heads, data.inputs.as("float64"));
+  yield;
+  const [n] = features.shape;
+  const classes = net.graph.output.size;
+  const targets = data.targets.as("float64").data as Float64Array;
+  const given = data.weights && Float64Array.from(data.weights.data);
+  const unit = scale / (weightOf(likelihood, net.outputShape, targets, given) || 1);
+  const weights = (given ?? new Float64Array(n).fill(1)).map((one) => one * unit);
+  /** Calls with the places of W in the parameters. */
+  const places = (visit: (place: number, k: number) => void) =>
+    heads.columns.forEach(({ at, step }, s) => {
+      for (let c = 0; c < classes; c++) visit(at + step * c, s * classes + c);
+    });
+  const start = new Float64Array(heads.columns.length * classes);
+  places((place, k) => {
+    start[k] = inner.parameters.data[place];
+  });
+  const history: { epoch: number; loss: number }[] = [];
+  const regression = softmaxRegression(
+    {
+      ...{ features: features.data as Float64Array, targets, weights, classes, start, tolerance },
+      ...{ penalty: weightDecay, steps: epochs },
+    },
+    ({ weights, objective: loss }, epoch): EpochReport => {
+      places((place, k) => {
+        net.parameters.data[place] = weights[k];
+      });
+      history.push({ epoch, loss });
+      return { epoch, epochs, loss };
+    },
+  );
+  const { converged, steps } = yield* regression;
+  return { history, steps, converged };
+}

@@ -1,0 +1,219 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  add,
+  array,
+  categorical,
+  chain,
+  crossEntropy,
+  dense,
+  gaussNewton,
+  gradient,
+  NonFiniteLossError,
+  network,
+  Random,
+  randomNormal,
+  tanh,
+  train,
+} from "../../src/index.ts";
+import { atOnce, inBursts, setClock } from "../../src/kernels/steps.ts";
+import { type SoftmaxPoint, softmaxRegression } from "../../src/training/softmax-regression.ts";
+import { minimum, objective, slopes } from "../reference/softmax-regression.ts";
+
+/** Where it ends. */
+function ended(given: ReturnType<typeof problem>, tolerance: number) {
+  let last: SoftmaxPoint = { weights: given.start, objective: Number.NaN };
+  const values: number[] = [];
+  const steps = softmaxRegression({ ...given, tolerance, steps: 100 }, (point) => {
+    last = point;
+    values.push(point.objective);
+  });
+  return { steps, values, last: () => last };
+}
+
+const count = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+/** Rows in no order, classes by the sign of the first features: separable where rows are few. */
+function problem(shape: { n: number; s: number; classes: number; seed: number; kind: string; log: number }) {
+  const { n, s, classes, seed, kind, log } = shape;
+  const random = new Random(seed);
+  const features = count(n).map(() => count(s).map(() => random.normal()));
+  // Columns that repeat each other.
+  if (kind === "repeated" && s > 1) for (const row of features) row[s - 1] = row[0];
+  const label = (i: number) => {
+    if (kind === "separable") return Math.min(classes - 1, Math.max(0, Math.round(features[i][0] + classes / 2)));
+    // The last class is absent but where rows are soft.
+    return Math.floor(random.uniform() * Math.max(1, classes - 1));
+  };
+  const targets = count(n).map((i) => {
+    const own = label(i);
+    if (kind === "soft") return count(classes).map((c) => (c === own ? 0.7 : 0) + 0.3 / classes);
+    if (kind === "ignored" && i % 3 === 1) return count(classes).map(() => 0);
+    return count(classes).map((c) => (c === own ? 1 : 0));
+  });
+  const weights = count(n).map((i) => (kind === "weighted" ? (i % 4) * random.uniform() : 1));
+  const start = Float64Array.from(count(s * classes), () => (kind === "far" ? 5 * random.normal() : 0));
+  return {
+    features: Float64Array.from(features.flat()),
+    targets: Float64Array.from(targets.flat()),
+    weights: Float64Array.from(weights),
+    ...{ classes, penalty: 10 ** log, start },
+    slow: { features, targets, weights, penalty: 10 ** log },
+  };
+}
+
+describe("softmax regression over fixed features", () => {
+  const kinds = ["plain", "soft", "weighted", "ignored", "separable", "repeated", "far"] as const;
+
+  test.each(kinds)("ends where Newton's method on the whole Hessian does: %s", (kind) => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          n: fc.integer({ min: 1, max: 14 }),
+          s: fc.integer({ min: 1, max: 5 }),
+          classes: fc.integer({ min: 2, max: 5 }),
+          seed: fc.integer({ min: 0, max: 10_000 }),
+          log: fc.double({ min: -2.5, max: 1.5, noNaN: true }),
+        }),
+        (shape) => {
+          const given = problem({ ...shape, kind });
+          const { steps, values, last } = ended(given, 1e-14);
+          expect(atOnce(steps).converged).toBe(true);
+          const slow = minimum(given.slow);
+          const { weights, objective: value } = last();
+          expect([value]).toBeAllClose([objective(given.slow, slow)], { relative: 1e-10, absolute: 1e-12 });
+          expect(Array.from(weights)).toBeAllClose(slow.flat(), { relative: 1e-4, absolute: 1e-5 });
+          for (let k = 1; k < values.length; k++) expect(values[k]).toBeLessThanOrEqual(values[k - 1]);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  test("its gradient vanishes with many features and classes", () => {
+    const given = problem({ n: 150, s: 60, classes: 12, seed: 3, kind: "plain", log: -3 });
+    const { steps, last } = ended(given, 1e-14);
+    expect(atOnce(steps).converged).toBe(true);
+    const { weights } = last();
+    const rows = count(60).map((s) => Array.from(weights.subarray(12 * s, 12 * s + 12)));
+    const before = Math.hypot(
+      ...slopes(
+        given.slow,
+        rows.map((row) => row.map(() => 0)),
+      ),
+    );
+    expect(Math.hypot(...slopes(given.slow, rows))).toBeLessThan(1e-6 * before);
+  });
+
+  test("a coarse tolerance leaves no more than it says, by fewer steps", () => {
+    const given = problem({ n: 150, s: 60, classes: 12, seed: 4, kind: "plain", log: -3 });
+    const [fine, coarse] = [ended(given, 1e-14), ended(given, 1e-3)];
+    const [{ steps: many }, { steps: few, converged }] = [atOnce(fine.steps), atOnce(coarse.steps)];
+    expect(converged).toBe(true);
+    expect(few).toBeLessThan(many);
+    expect(coarse.last().objective).toBeLessThan(fine.last().objective * (1 + 1e-3));
+  });
+
+  test("in bursts it is the same to the bit, beside others that do the same", async () => {
+    const given = problem({ n: 600, s: 40, classes: 5, seed: 5, kind: "plain", log: -2 });
+    const whole = ended(given, 1e-12);
+    atOnce(whole.steps);
+    // A clock that ends a burst at every look.
+    let now = 0;
+    setClock(() => (now += 10));
+    try {
+      const all = [ended(given, 1e-12), ended(given, 1e-12)];
+      await Promise.all(all.map(({ steps }) => inBursts(steps)));
+      for (const { last } of all) expect(last()).toEqual(whole.last());
+    } finally {
+      setClock(undefined);
+    }
+  });
+});
+
+describe("gaussNewton where last layers alone are free", () => {
+  const x = randomNormal([80, 3], { seed: 1 });
+  const labels = count(80).map((n) => (x.data[3 * n] > 0.4 ? 2 : x.data[3 * n + 1] > -0.3 ? 1 : 0));
+  const made = (dtype: "float32" | "float64" = "float64") => {
+    const net = network({ inputs: 3, seed: 2, dtype }, (z) =>
+      add(
+        dense(3, undefined, { name: "out" })(dense(9, tanh, { name: "features" })(z)),
+        dense(3, undefined, { name: "skip" })(z),
+      ),
+    );
+    net.freeze("features.weight");
+    net.freeze("features.bias");
+    return net;
+  };
+  const options = { loss: crossEntropy, weightDecay: 0.003 };
+  const data = { x, y: array(labels) };
+
+  test("ends at the minimum that the whole matrix leads to, and frozen weights stay", async () => {
+    const [fast, slow] = [made(), made()];
+    const before = Array.from(fast.named()["features.weight"].data);
+    const reports: number[] = [];
+    const found = await train(fast, data, {
+      ...options,
+      optimizer: gaussNewton(),
+      onProgress: ({ loss }) => reports.push(loss),
+    });
+    const whole = await train(slow, data, { ...options, optimizer: gaussNewton({ solver: "cholesky" }) });
+    expect(found.converged && whole.converged).toBe(true);
+    expect(found.history.length).toBe(found.steps);
+    expect(reports).toEqual(found.history.map(({ loss }) => loss));
+    expect([found.history.at(-1)?.loss ?? 0]).toBeAllClose([whole.history.at(-1)?.loss ?? 1], { relative: 1e-10 });
+    expect(Array.from(fast.forward(x).data)).toBeAllClose(Array.from(slow.forward(x).data), { absolute: 1e-4 });
+    expect(Array.from(fast.named()["features.weight"].data)).toEqual(before);
+    const free = ["out.weight", "out.bias", "skip.weight", "skip.bias"];
+    const g = gradient(fast, crossEntropy, data);
+    const named = free.flatMap((name) => {
+      const { offset, size } = fast.parameterTable.find((one) => one.name === name) as { offset: number; size: number };
+      return count(size).map((i) => g.data[offset + i] + 0.003 * fast.parameters.data[offset + i]);
+    });
+    expect(Math.hypot(...named)).toBeLessThan(1e-7);
+  });
+
+  test("takes weights of examples, labels that do not count, and networks of float32", async () => {
+    const weights = array(count(80).map((n) => n % 3));
+    const ignored = labels.map((label, n) => (n % 3 === 0 ? -1 : label));
+    const repeated = count(80).flatMap((n) => count(n % 3).map(() => n));
+    const all = {
+      x: array(repeated.map((n) => Array.from(x.data.subarray(3 * n, 3 * n + 3)))),
+      y: array(repeated.map((n) => labels[n])),
+    };
+    const [weighed, there, without, single] = [made(), made(), made(), made("float32")];
+    const loss = categorical({ ignoredLabel: -1 });
+    const optimizer = gaussNewton();
+    await train(there, all, { ...options, optimizer });
+    await train(weighed, { ...data, weights }, { ...options, optimizer });
+    await train(without, { x, y: array(ignored), weights }, { ...options, loss, optimizer });
+    await train(single, { x, y: array(labels), weights }, { ...options, optimizer });
+    const of = (net: ReturnType<typeof made>) => Array.from(net.forward(x).data, Number);
+    expect(of(weighed)).toBeAllClose(of(there), { absolute: 1e-5 });
+    expect(of(without)).toBeAllClose(of(there), { absolute: 1e-5 });
+    expect(of(single)).toBeAllClose(of(there), { absolute: 1e-3 });
+  });
+
+  test("without a penalty, classes that can be told apart end at a loss of nothing", async () => {
+    const net = chain({ inputs: 1, seed: 0, dtype: "float64" }, dense(3));
+    const apart = { x: array([[-2], [-1], [1], [2]]), y: array([0, 0, 2, 2]) };
+    const { history } = await train(net, apart, { loss: crossEntropy, optimizer: gaussNewton() });
+    expect(history.at(-1)?.loss).toBeLessThan(1e-6);
+    expect(net.parameters.data.every(Number.isFinite)).toBe(true);
+  });
+
+  test("refuses a start whose loss is not finite", async () => {
+    const net = chain({ inputs: 1, seed: 0, dtype: "float64" }, dense(3));
+    net.parameters.data.set([1e200, -1e200, 0, 0, 0, 0]);
+    const huge = { x: array([[1e200], [-1e200]]), y: array([0, 1]) };
+    await expect(train(net, huge, { ...options, optimizer: gaussNewton() })).rejects.toThrow(NonFiniteLossError);
+  });
+
+  test("where features take more memory than there may be, the other way leads to the same", async () => {
+    const [near, far] = [made(), made()];
+    await train(near, data, { ...options, optimizer: gaussNewton() });
+    const small = gaussNewton({ solver: "conjugateGradients", memoryBudget: 1000 });
+    await train(far, data, { ...options, optimizer: small });
+    expect(Array.from(far.forward(x).data)).toBeAllClose(Array.from(near.forward(x).data), { absolute: 1e-3 });
+  });
+});
