@@ -1,8 +1,9 @@
 // The mixture of candidates, against one by every number.
 
 import fc from "fast-check";
-import { NDArray, randomNormal } from "laplace-ts";
+import { NDArray, randomNormal, tableEncoding } from "laplace-ts";
 import { describe, expect, test } from "vitest";
+import { candidatesFor } from "../src/fitting/candidates.ts";
 import { outcomeMessage, readOutcome } from "../src/fitting/job-messages.ts";
 import { doJob } from "../src/fitting/jobs.ts";
 import { learningOfClasses } from "../src/fitting/network.ts";
@@ -89,6 +90,33 @@ describe("mixture", () => {
     expect([near, behind].map((_, c) => hopeless([[near], [behind]], c))).toEqual([false, true]);
     expect(hopeless([[near], [[Float64Array.of(0, 3, 0, 3)]]], 1)).toBe(false);
   });
+});
+
+test("few rows of many inputs have what second order fits of them, and networks by first order", () => {
+  const columns = (count: number) => ({
+    names: [...Array.from({ length: count }, (_, j) => `x${j}`), "y"],
+    rows: Array.from({ length: 80 }, (_, i) => Array.from({ length: count + 1 }, (_, j) => `${Math.sin(i * (j + 2))}`)),
+  });
+  const settings = { activation: "tanh", structure: "auto", memoryBudget: 2 ** 30, rounds: 5, seed: 0 } as const;
+  const waysOf = (count: number, folded: boolean) => {
+    const encoding = tableEncoding(columns(count), { target: "y" });
+    return candidatesFor(encoding, 80, { ...settings, folded }).map(({ recipe }) =>
+      recipe.by === "evidence"
+        ? `units ${recipe.width}`
+        : recipe.by === "rounds"
+          ? `network ${recipe.hidden}`
+          : "features",
+    );
+  };
+  expect(waysOf(10, true)).toContain("units 12");
+  expect(waysOf(10, true).filter((way) => way.startsWith("network"))).toEqual([]);
+  const many = waysOf(150, true);
+  expect(many.filter((way) => way.startsWith("units"))).toEqual(["units 0"]);
+  expect(many.filter((way) => way === "features").length).toBeGreaterThan(1);
+  expect(many).toContain("network 64,64");
+  // So many that nothing of second order is quick, or that there are no folds.
+  for (const ways of [waysOf(600, true), waysOf(400, false)])
+    expect(ways.every((way) => way.startsWith("network"))).toBe(true);
 });
 
 test("random features with relevance find a wave in one input of four, and come back from a message", async () => {

@@ -74,19 +74,25 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
   const byRounds = (name: string, hidden: readonly number[], activation = settings.activation, first = FIRST) =>
     roundsCandidate({ name, hidden, activation, first }, inputs, learning, rows, settings);
   if (settings.hidden !== undefined) return [byRounds("the network", settings.hidden)];
+  const byFirstOrder = () => [
+    byRounds("a narrow network", defaultHidden(rows)),
+    byRounds("a wide network", WIDE, "relu", FIRST_WIDE),
+  ];
   const { outputs } = learning;
   // Of many rows all are gone through a few times only.
   const some = Math.min(rows, MANY_ROWS);
+  const workOf = (weights: number) => some * outputs * weights ** 2 + 2 * weights ** 3;
   const quick = (width: number) => {
-    const weights = skipWeights(inputs, outputs, width);
-    return some * outputs * weights ** 2 + 2 * weights ** 3 <= (settings.folded ? MOST_WORK : MOST_SINGLE_WORK);
+    const most = width === 0 ? MOST_FEATURES_WORK : settings.folded ? MOST_WORK : MOST_SINGLE_WORK;
+    return workOf(skipWeights(inputs, outputs, width)) <= most;
   };
   const fits = (width: number) => {
     const net = skipNetwork(inputs, outputs, width, settings.seed);
     const { bytes } = estimateMemory(net, { likelihood: learning.likelihood(1), structure: "full", examples: rows });
     return bytes <= settings.memoryBudget;
   };
-  const wide = WIDTHS.find((width) => quick(width) && fits(width));
+  // Many inputs leave a linear model and random features to second order, where rows are few.
+  const wide = [...WIDTHS, ...(settings.folded ? [0] : [])].find((width) => quick(width) && fits(width));
   if (settings.structure === "auto" && wide !== undefined) {
     const bySecondOrder = (name: string, width: number, groups: "layers" | "inputs", varying = false): Candidate => {
       const own = varying ? 2 : outputs;
@@ -103,7 +109,7 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
     const features = FEATURES.find((count) => {
       const weights = featuresWeights(inputs, outputs, count);
       if (learning.classes === "counts" && count > MOST_FEATURES_OF_COUNTS) return false;
-      return some * outputs * weights ** 2 + 2 * weights ** 3 <= MOST_FEATURES_WORK;
+      return workOf(weights) <= (wide === 0 ? MOST_WORK : MOST_FEATURES_WORK);
     });
     const byFeatures = ({ length, precision, relevance }: Features): Candidate[] => {
       // A relevance takes the features of all rows at once.
@@ -125,39 +131,36 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
       ];
     };
     const narrow = Math.min(6, wide);
+    const units = (name: string, width: number, groups: "layers" | "inputs", varying = false) =>
+      width === 0 ? [] : [bySecondOrder(name, width, groups, varying)];
     if (learning.classes === "counts") {
       const plain = [
         bySecondOrder("a linear model", 0, "layers"),
-        bySecondOrder(`${narrow} units with relevance`, narrow, "inputs"),
+        ...units(`${narrow} units with relevance`, narrow, "inputs"),
         ...byFeatures(FEATURES_OF_NUMBERS[0]),
       ];
       const dispersed = [
         ...plain,
-        bySecondOrder(`${narrow} units`, narrow, "layers"),
+        ...units(`${narrow} units`, narrow, "layers"),
         ...byFeatures(FEATURES_OF_NUMBERS[1]),
       ];
       return [...plain.map((one) => ofFamily(one, false)), ...dispersed.map((one) => ofFamily(one, true))];
     }
-    const kinds = encoding.target.kind === "number" ? FEATURES_OF_NUMBERS : FEATURES_OF_CLASSES;
+    const numbers = encoding.target.kind === "number";
+    const varying = numbers && rows >= FEWEST_VARYING && (narrow > 0 || workOf(skipWeights(inputs, 2, 0)) <= MOST_WORK);
     return [
       bySecondOrder("a linear model", 0, "layers"),
-      bySecondOrder(`${narrow} units`, narrow, "layers"),
-      bySecondOrder(`${narrow} units with relevance`, narrow, "inputs"),
-      ...(wide > narrow ? [bySecondOrder(`${wide} units with relevance`, wide, "inputs")] : []),
-      ...(encoding.target.kind === "number" && rows >= FEWEST_VARYING
-        ? [
-            bySecondOrder("a linear model with noise by row", 0, "layers", true),
-            bySecondOrder(`${narrow} units with noise by row`, narrow, "layers", true),
-          ]
-        : []),
-      ...kinds.flatMap(byFeatures),
+      ...units(`${narrow} units`, narrow, "layers"),
+      ...units(`${narrow} units with relevance`, narrow, "inputs"),
+      ...units(`${wide} units with relevance`, wide > narrow ? wide : 0, "inputs"),
+      ...(varying ? [bySecondOrder("a linear model with noise by row", 0, "layers", true)] : []),
+      ...(varying ? units(`${narrow} units with noise by row`, narrow, "layers", true) : []),
+      ...(numbers ? FEATURES_OF_NUMBERS : FEATURES_OF_CLASSES).flatMap(byFeatures),
+      // Of many inputs networks are trained by first order.
+      ...(narrow === 0 ? byFirstOrder() : []),
     ];
   }
-  return [
-    byRounds("a linear model", []),
-    byRounds("a narrow network", defaultHidden(rows)),
-    byRounds("a wide network", WIDE, "relu", FIRST_WIDE),
-  ];
+  return [byRounds("a linear model", []), ...byFirstOrder()];
 }
 
 /** A candidate for counts of a family. */
