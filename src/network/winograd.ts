@@ -61,7 +61,7 @@ export function correlateTiles(
     const [stepV, stepM] = [skewed(inputs * plane), skewed(outputs * plane)];
     const v = allocateFloats(dtype, 16 * stepV);
     const m = allocateFloats(dtype, 16 * stepM);
-    const scratch = allocateFloats(dtype, 2 * (2 * rows + 2) * (across + 4));
+    const scratch = allocateFloats(dtype, 4 * (2 * rows + 2) * (across + 4));
     for (let first = 0; first < slabs; first += length) {
       const count = Math.min(length, slabs - first);
       const [image, result] = [x + 4 * first * from[0] * from[1] * from[2], y + 4 * first * to[0] * to[1] * to[2]];
@@ -101,7 +101,7 @@ export function correlateBack(
     const [stepX, stepD] = [skewed(inputs * plane), skewed(outputs * plane)];
     const vx = allocateFloats(dtype, 16 * stepX);
     const vd = allocateFloats(dtype, 16 * stepD);
-    const scratch = allocateFloats(dtype, 36 + 2 * (2 * rows + 2) * (across + 4));
+    const scratch = allocateFloats(dtype, 36 + 4 * (2 * rows + 2) * (across + 4));
     for (let first = 0; first < slabs; first += length) {
       const count = Math.min(length, slabs - first);
       const [image, arrived] = [x + 4 * first * from[0] * from[1] * from[2], d + 4 * first * to[0] * to[1] * to[2]];

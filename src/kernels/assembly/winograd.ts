@@ -62,42 +62,34 @@ export function winogradWeights<T>(count: usize, turned: bool, w: usize, u: usiz
   }
 }
 
-/** Row y of a plane, zeros beyond its edges, its even and odd places apart. */
+/** Copies numbers, four at a time as far as there are four. */
 // @ts-ignore: decorator
 @inline
-function halve(y: i32, height: i32, width: i32, left: i32, length: i32, x: usize, even: usize, odd: usize): void {
-  const zero = f32x4.splat(0);
-  if (y < 0 || y >= height) {
-    for (let j = 0; j < length; j += 4) {
-      v128.store(even + <usize>j * 4, zero);
-      v128.store(odd + <usize>j * 4, zero);
-    }
-    return;
-  }
-  const row = x + <usize>(y * width) * 4;
-  for (let j = 0; j < length; j += 4) {
-    const first = 2 * j - left;
-    const to = <usize>j * 4;
-    if (first >= 0 && first + 8 <= width) {
-      const from = row + <usize>first * 4;
-      const a = v128.load(from), b = v128.load(from + 16);
-      v128.store(even + to, v128.shuffle<f32>(a, b, 0, 2, 4, 6));
-      v128.store(odd + to, v128.shuffle<f32>(a, b, 1, 3, 5, 7));
-      continue;
-    }
-    for (let i = 0; i < 4; i++) {
-      const e = first + 2 * i, o = e + 1;
-      const at = to + <usize>i * 4;
-      store<f32>(even + at, e >= 0 && e < width ? load<f32>(row + <usize>e * 4) : 0);
-      store<f32>(odd + at, o >= 0 && o < width ? load<f32>(row + <usize>o * 4) : 0);
-    }
+function copyLine(bytes: usize, x: usize, y: usize): void {
+  let i: usize = 0;
+  for (; i + 16 <= bytes; i += 16) v128.store(y + i, v128.load(x + i));
+  for (; i < bytes; i += 4) store<f32>(y + i, load<f32>(x + i));
+}
+
+/** Puts even and odd places of a line apart. */
+// @ts-ignore: decorator
+@inline
+function halve(bytes: usize, x: usize, even: usize, odd: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const a = v128.load(x + 2 * i), b = v128.load(x + 2 * i, 16);
+    v128.store(even + i, v128.shuffle<f32>(a, b, 0, 2, 4, 6));
+    v128.store(odd + i, v128.shuffle<f32>(a, b, 1, 3, 5, 7));
   }
 }
 
-/** Writes one row of Bᵀ d B, of what Bᵀ made of each column. */
+/** Writes one row of Bᵀ d B for four tiles: of rows p and q of their inputs, p - q or p + q. */
 // @ts-ignore: decorator
 @inline
-function inputRow(a: v128, b: v128, c: v128, d: v128, step: usize, v: usize): void {
+function inputRow(p: usize, q: usize, odd: usize, minus: bool, step: usize, v: usize): void {
+  const a0 = v128.load(p), a1 = v128.load(q), b0 = v128.load(p + odd), b1 = v128.load(q + odd);
+  const a = minus ? f32x4.sub(a0, a1) : f32x4.add(a0, a1), b = minus ? f32x4.sub(b0, b1) : f32x4.add(b0, b1);
+  const c0 = v128.load(p, 4), c1 = v128.load(q, 4), d0 = v128.load(p + odd, 4), d1 = v128.load(q + odd, 4);
+  const c = minus ? f32x4.sub(c0, c1) : f32x4.add(c0, c1), d = minus ? f32x4.sub(d0, d1) : f32x4.add(d0, d1);
   v128.store(v, f32x4.sub(a, c));
   v128.store(v + step, f32x4.add(b, c));
   v128.store(v + 2 * step, f32x4.sub(c, b));
@@ -107,45 +99,39 @@ function inputRow(a: v128, b: v128, c: v128, d: v128, step: usize, v: usize): vo
 /**
  * Bᵀ d B of n images x [channels, height, width], whose tiles begin `top` and `left` beyond the edges, to v: 16 matrices `step`
  * apart, a row of n · rows · across numbers for each channel, `plane` apart.
- * @param scratch room for 2 · (2 · rows + 2) · (across + 4) numbers
+ * @param scratch room for 4 · (2 · rows + 2) · (across + 4) numbers
  */
 export function winogradInput<T>(
   n: i32, channels: i32, height: i32, width: i32, top: i32, left: i32, rows: i32, across: i32, scratch: usize, x: usize,
   v: usize, step: usize, plane: usize,
 ): void {
   if (sizeof<T>() != 4) return;
-  const half = halfRow(across) * 4;
-  const odd = <usize>(2 * rows + 2) * half;
   plane *= 4;
   step *= 4;
+  // A plane with its edges, of which even places, and then odd ones, go into the rest of the scratch memory.
+  const lines = 2 * rows + 2;
+  const half = halfRow(across) * 4, line = 2 * half;
+  const even = scratch + <usize>lines * line, odd = <usize>lines * half;
+  memory.fill(scratch, 0, 2 * <usize>lines * line);
+  const used = min<i32>(height, lines - top);
+  const bytes = <usize>min<i32>(width * 4, <i32>line - left * 4);
   for (let i = 0; i < n; i++) {
     for (let c = 0; c < channels; c++, x += <usize>(height * width) * 4) {
-      for (let y = 0; y < 2 * rows + 2; y++) {
-        const to = scratch + <usize>y * half;
-        halve(y - top, height, width, left, across + 4, x, to, to + odd);
+      for (let y = 0; y < used; y++) {
+        copyLine(bytes, x + <usize>(y * width) * 4, scratch + <usize>(y + top) * line + <usize>left * 4);
+      }
+      for (let y = top; y < top + used; y++) {
+        halve(half, scratch + <usize>y * line, even + <usize>y * half, even + odd + <usize>y * half);
       }
       let to = v + <usize>c * plane + <usize>(i * rows * across) * 4;
       for (let r = 0; r < rows; r++) {
-        const e0 = scratch + <usize>(2 * r) * half, e1 = e0 + half, e2 = e1 + half, e3 = e2 + half;
-        for (let t: usize = 0; t < <usize>across * 4; t += 16, to += 16) {
-          const a0 = v128.load(e0 + t), b0 = v128.load(e0 + odd + t);
-          const c0 = v128.load(e0 + t + 4), d0 = v128.load(e0 + odd + t + 4);
-          const a1 = v128.load(e1 + t), b1 = v128.load(e1 + odd + t);
-          const c1 = v128.load(e1 + t + 4), d1 = v128.load(e1 + odd + t + 4);
-          const a2 = v128.load(e2 + t), b2 = v128.load(e2 + odd + t);
-          const c2 = v128.load(e2 + t + 4), d2 = v128.load(e2 + odd + t + 4);
-          const a3 = v128.load(e3 + t), b3 = v128.load(e3 + odd + t);
-          const c3 = v128.load(e3 + t + 4), d3 = v128.load(e3 + odd + t + 4);
-          inputRow(f32x4.sub(a0, a2), f32x4.sub(b0, b2), f32x4.sub(c0, c2), f32x4.sub(d0, d2), step, to);
-          inputRow(
-            f32x4.add(a1, a2), f32x4.add(b1, b2), f32x4.add(c1, c2), f32x4.add(d1, d2), step, to + 4 * step,
-          );
-          inputRow(
-            f32x4.sub(a2, a1), f32x4.sub(b2, b1), f32x4.sub(c2, c1), f32x4.sub(d2, d1), step, to + 8 * step,
-          );
-          inputRow(
-            f32x4.sub(a1, a3), f32x4.sub(b1, b3), f32x4.sub(c1, c3), f32x4.sub(d1, d3), step, to + 12 * step,
-          );
+        let e0 = even + <usize>(2 * r) * half;
+        for (let t = 0; t < across; t += 4, e0 += 16, to += 16) {
+          const e1 = e0 + half, e2 = e1 + half, e3 = e2 + half;
+          inputRow(e0, e2, odd, true, step, to);
+          inputRow(e1, e2, odd, false, step, to + 4 * step);
+          inputRow(e2, e1, odd, true, step, to + 8 * step);
+          inputRow(e1, e3, odd, true, step, to + 12 * step);
         }
       }
     }
