@@ -49,8 +49,9 @@ test("a chain, its training, a posterior and predictions take 67 kB by laplace-t
     const net = chain({ inputs: [1] }, dense(8, tanh), dense(1));
     await train(net, data, { loss: mse });
     globalThis.found = predict(await laplace(net, { likelihood: gaussian(), structure: full }).fit(data), x);`);
-  // Of which 0.6 are that a batch is cut into shards, so that its bits are those of many threads.
-  expect(kilobytes(text)).toBeLessThan(67);
+  // Of which 0.6 are that a batch is cut into shards, so that its bits are those of many threads, and 0.1 that parts are as large
+  // as nodes ask for, and that a diagnosis's memory is known.
+  expect(kilobytes(text)).toBeLessThan(67.1);
   // What is not named is left out: other structures, likelihoods and primitives, tuning, diagnosis.
   expect(text).not.toMatch(
     /safetensors|einsum:|eigenbas[ie]s of|meanField|batchNormalise|convolution:|over-?confident/,

@@ -331,8 +331,10 @@ export interface Numbers {
 
 /** A copy of them in float64. */
 export function copyOutWide({ dtype, at, length }: Numbers): Float64Array {
-  const values = copyOut(dtype, at, length);
-  return values instanceof Float64Array ? values : Float64Array.from(values);
+  if (counted !== undefined) return new Float64Array(length);
+  catchUp();
+  const start = at / bytesPerElement(dtype);
+  return new Float64Array(floats(dtype).subarray(start, start + length));
 }
 
 /** Copies `length` elements into `out` from `offset` on. */

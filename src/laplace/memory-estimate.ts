@@ -82,7 +82,7 @@ export function estimate(
   const passes = passesOf({ ...plan, structure });
   const last = passes[passes.length - 1];
   const apart = outputsApart({ ...plan, structure }, dryAccumulators(plan, last)(1).length);
-  const first: Asked = { inputs: 1, approximation: plan.likelihood.links[0], samples: 1 };
+  const first: Asked = { approximation: plan.likelihood.links[0], samples: 1, ...asked, inputs: 1 };
   const { precision, bytes: evidence } = dryPrecision(structure, selection, sizes);
   const used = phaseBytes(plan, precision, first);
   // The evidence takes the weights, and their distances to the prior's means.
@@ -121,7 +121,7 @@ export function estimate(
     evidence: kept + vector + curvature + factorisation,
     predict: posterior + predict,
     evaluate: posterior + evaluate,
-    diagnose: posterior + diagnose,
+    diagnose: posterior + diagnose(),
   };
   const bytes = Math.max(fit, phases.evidence, ...(asked === undefined ? [] : Object.values(phases)));
   return { bytes, sums, part, curvature, factorisation, phases };

@@ -24,7 +24,8 @@ export interface Asked {
 export interface PhaseBytes {
   readonly predict: number;
   readonly evaluate: number;
-  readonly diagnose: number;
+  /** Asked for last: what it makes is there from then on. */
+  diagnose(): number;
   readonly kept: number;
 }
 
@@ -37,13 +38,14 @@ export function phaseBytes(plan: Plan, precision: Precision, asked: Asked): Phas
   const needs = network ? "mean" : likelihood.needs(approximation);
   const route = routeOf(net, plan.selection, likelihood);
   let kept = 0;
-  const known = new Map<Needs, number>();
-  const way = (what: Needs) => {
+  const known = new Map<Needs | "sums", number>();
+  const way = (what: Needs | "sums") => {
     const all = known.get(what);
     if (all !== undefined) return all;
-    const found = network
-      ? networkBytes(plan, precision, asked)
-      : functionBytes(plan, route, what, inputs, precision, true);
+    const found =
+      network && what !== "sums"
+        ? networkBytes(plan, precision, asked)
+        : functionBytes(plan, route, what, inputs, precision, true);
     kept += found.kept;
     known.set(what, found.all);
     return found.all;
@@ -59,7 +61,9 @@ export function phaseBytes(plan: Plan, precision: Precision, asked: Asked): Phas
   // Of the function the variance is always looked at; targets are beside the results, and then copies of all of these.
   const seen = needs === "mean" && !network ? "variance" : needs;
   const beside = (5 + (labels ? 1 + logs : 0)) * numbers + copy;
-  const diagnose = Math.max(beside + way(seen), (labels ? 14 : 11) * numbers);
+  // Of a label's logits variances of sums, too.
+  const sums = likelihood.targets === "classes" ? "sums" : seen;
+  const diagnose = () => Math.max(beside + Math.max(way(seen), way(sums)), (labels ? 14 : 11) * numbers);
   return { predict, evaluate, diagnose, kept };
 }
 

@@ -217,7 +217,7 @@ test("over shapes, padding and channels the error is at most four times that of 
         const [error, direct] = [rms(tiles[which], exact[which]), rms(columns[which], exact[which])];
         expect(direct).toBeGreaterThan(0);
         expect(error / direct).toBeLessThan(4);
-        if (process.env.SHOW) console.log(which, problem.tiled, (error / direct).toFixed(2));
+        if (process.env.SHOW) console.log(`${which} ${(error / direct).toFixed(2)} ${JSON.stringify(problem.tiled)}`);
       }
     }),
     { numRuns: Number(process.env.RUNS ?? 15) },
