@@ -1,11 +1,21 @@
 // A Python process that is told by lines of JSON what to do, and exchanges arrays through files.
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Numbers } from "../case.ts";
+
+/**
+ * OpenBLAS by OpenMP, whose threads PyTorch has too: those of Debian's default fight with them, and it stays the default where
+ * both are installed.
+ */
+const openmp = existsSync("/usr/lib")
+  ? readdirSync("/usr/lib")
+      .map((name) => `/usr/lib/${name}/openblas-openmp`)
+      .find((folder) => existsSync(folder))
+  : undefined;
 
 interface Answer {
   readonly ready?: string;
@@ -30,7 +40,12 @@ export class Python {
   /** Starts a script of bench/peers; undefined, with the reason printed, where what it imports is missing. */
   static async start(script: string, threads: number, missing: string): Promise<Python | undefined> {
     const file = `bench/peers/${script}`; // npm runs scripts in the repository's root
-    const environment = { ...process.env, OPENBLAS_NUM_THREADS: String(threads), OMP_NUM_THREADS: String(threads) };
+    const environment = {
+      ...process.env,
+      OPENBLAS_NUM_THREADS: String(threads),
+      OMP_NUM_THREADS: String(threads),
+      ...(threads > 1 && openmp !== undefined && { LD_LIBRARY_PATH: openmp }),
+    };
     const child = spawn("/usr/bin/python3", [file], { env: environment, stdio: ["pipe", "pipe", "pipe"] });
     const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     child.on("error", () => {});
