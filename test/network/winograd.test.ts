@@ -96,7 +96,7 @@ test("every shape, padding and number of channels, both ways, gives the sum over
         expect(error).toBeLessThan(2e-6 * (9 * inputs + Math.abs(before[i]) + expected.sizes[i]));
       }
     }),
-    { numRuns: Number(process.env.RUNS ?? 30) },
+    { numRuns: 30 },
   );
 });
 
@@ -217,10 +217,9 @@ test("over shapes, padding and channels the error is at most four times that of 
         const [error, direct] = [rms(tiles[which], exact[which]), rms(columns[which], exact[which])];
         expect(direct).toBeGreaterThan(0);
         expect(error / direct).toBeLessThan(4);
-        if (process.env.SHOW) console.log(`${which} ${(error / direct).toFixed(2)} ${JSON.stringify(problem.tiled)}`);
       }
     }),
-    { numRuns: Number(process.env.RUNS ?? 15) },
+    { numRuns: 15 },
   );
 });
 
