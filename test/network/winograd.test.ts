@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Random } from "../../src/array/random.ts";
-import { chain, conv2d, NDArray } from "../../src/index.ts";
+import { chain, conv2d, convTranspose2d, flatten, gradient, mse, NDArray, tanh } from "../../src/index.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
 import { withLayers } from "../../src/kernels/layers.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
@@ -227,6 +227,23 @@ const weightOf =
   ({ tiled, w }: Problem) =>
   (k: number, c: number, i: number, j: number) =>
     w[(k * tiled.from[0] + c) * 9 + 3 * i + j];
+
+test("gradients of convolutions, and of transposed ones, are float64's to float32's digits", () => {
+  const random = new Random(6);
+  // So many channels and places that filtering pays.
+  const shape = [16, 9, 16] as const;
+  const x = draws(random, 3 * 16 * 9 * 16);
+  for (const layer of [conv2d, convTranspose2d]) {
+    const [narrow, wide] = (["float32", "float64"] as const).map((dtype) => {
+      const net = chain({ inputs: shape, seed: 3, dtype }, layer(20, 3, tanh, { padding: 1 }), flatten);
+      const inputs = new NDArray(dtype === "float32" ? x : Float64Array.from(x), [3, ...shape]);
+      const y = new NDArray(net.forward(inputs).data.slice().fill(0.5), [3, net.outputShape[0]]);
+      return gradient(net, mse, { x: inputs, y }, { reduction: "sum" });
+    });
+    const largest = Math.max(...wide.data.map(Math.abs));
+    expect(narrow).toBeAllClose(wide, { relative: 0, absolute: 3e-6 * largest });
+  }
+});
 
 test("its error is at most four times that of the plain sum, and float64 has no other numbers than before", () => {
   const random = new Random(5);
