@@ -56,5 +56,10 @@ export class Keeper {
   }
 }
 
-const sameBits = (a: NDArray, b: NDArray) =>
-  a === b || (a.dtype === b.dtype && a.data.every((x, i) => Object.is(x, b.data[i])));
+/** Whether two arrays are the same, −0 and each NaN apart. */
+function sameBits(a: NDArray, b: NDArray): boolean {
+  if (a === b || a.dtype !== b.dtype) return a === b;
+  const [ours, theirs] = [a, b].map(({ data }) => new Int32Array(data.buffer, data.byteOffset, data.byteLength / 4));
+  for (let i = 0; i < ours.length; i++) if (ours[i] !== theirs[i]) return false;
+  return true;
+}
