@@ -5,7 +5,15 @@
 
 import { checkOptions, OptionError } from "../errors.ts";
 import { type Kernels, kernelsFor } from "../kernels/kernels.ts";
-import { allocate, allocateFloats, type DType, type Pointer, scope, writeIntegers } from "../kernels/memory.ts";
+import {
+  allocate,
+  allocateFloats,
+  bytesPerElement,
+  type DType,
+  type Pointer,
+  scope,
+  writeIntegers,
+} from "../kernels/memory.ts";
 import { checkOut } from "./arguments.ts";
 import { type ArrayLike, asArray, type NDArray, sizeOf, widest } from "./ndarray.ts";
 import { enter, resultPlace, takeResult } from "./operands.ts";
@@ -17,6 +25,9 @@ interface Operand {
   readonly labels: readonly string[];
   readonly strides: readonly number[];
 }
+
+/** Products from which on a call of a kernel takes less than their gathering. */
+const AT_ONCE = 32;
 
 interface Context {
   readonly kernels: Kernels;
@@ -151,11 +162,28 @@ function contract(
   const rows = a.labels.filter((label) => !shared.includes(label)).sort(byOutput);
   const columns = b.labels.filter((label) => !shared.includes(label)).sort(byOutput);
 
-  const labels = [...batch, ...rows, ...columns];
-  const inPlace = place !== undefined && labels.every((label, axis) => label === output[axis]);
-  const result = inPlace ? place : allocateFloats(context.dtype, size(labels, context));
-  const strides = contiguousStrides(labels.map((label) => context.lengths.get(label) as number));
+  const [m, k, p] = [size(rows, context), size(summed, context), size(columns, context)];
   const n = size(batch, context);
+  const isOutput = (labels: readonly string[]) =>
+    place !== undefined && labels.every((label, axis) => label === output[axis]);
+  if (k === 1 && p * n >= AT_ONCE && isOutput([...rows, ...columns, ...batch])) {
+    // As they lie in the output: products with the batch in front would be gathered one by one.
+    const bytes = bytesPerElement(context.dtype);
+    const x = inOrder(a, [...rows, ...batch, ...summed], context).pointer;
+    const y = inOrder(b, [...columns, ...batch, ...summed], context).pointer;
+    const to = place as Pointer;
+    for (let i = 0; i < m; i++) {
+      context.kernels.multiply(p, n, y, x + i * n * bytes, to + i * p * n * bytes, false);
+    }
+    return {
+      pointer: to,
+      labels: output,
+      strides: contiguousStrides(output.map((l) => context.lengths.get(l) as number)),
+    };
+  }
+  const labels = [...batch, ...rows, ...columns];
+  const result = isOutput(labels) ? (place as Pointer) : allocateFloats(context.dtype, size(labels, context));
+  const strides = contiguousStrides(labels.map((label) => context.lengths.get(label) as number));
   if (rows.length + columns.length + summed.length === 0) {
     const x = inOrder(a, batch, context);
     const y = inOrder(b, batch, context);
@@ -164,7 +192,6 @@ function contract(
   }
   const left = grouped(a, [batch, rows, summed], context);
   const right = grouped(b, [batch, summed, columns], context);
-  const [m, k, p] = [size(rows, context), size(summed, context), size(columns, context)];
   const [sa, ra, ca] = left.strides;
   const [sb, rb, cb] = right.strides;
   context.kernels.gemm(n, m, p, k, left.pointer, sa, ra, ca, right.pointer, sb, rb, cb, result, m * p, p, 1, false);

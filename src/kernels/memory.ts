@@ -316,10 +316,9 @@ export function writeIntegers(pointer: Pointer, source: readonly number[]): void
 
 /** A copy of `length` elements outside the kernels' memory. */
 export function copyOut(dtype: DType, pointer: Pointer, length: number): FloatArray {
-  if (counted !== undefined) return dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
-  catchUp();
-  const start = pointer / bytesPerElement(dtype);
-  return floats(dtype).slice(start, start + length);
+  const out = dtype === "float32" ? new Float32Array(length) : new Float64Array(length);
+  copyOutTo(dtype, pointer, length, out, 0);
+  return out;
 }
 
 /** Numbers in the kernels' memory. */

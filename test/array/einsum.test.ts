@@ -179,6 +179,27 @@ describe("einsum", () => {
     expect(einsum(subscripts, ...arrays).toArray()).toEqual(result);
   });
 
+  test("the same products wherever the output has the batch, to the bit", () => {
+    const sizes = fc.tuple(
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 40 }),
+    );
+    fc.assert(
+      fc.property(sizes, fc.constantFrom<DType>("float32", "float64"), fc.nat(1e6), ([m, p, n], dtype, seed) => {
+        const random = new Random(seed);
+        const numbers = (rows: number) =>
+          array(Float64Array.from({ length: rows * n }, () => random.normal()))
+            .reshape(rows, n)
+            .as(dtype);
+        const [x, y] = [numbers(m), numbers(p)];
+        const behind = einsum("ib,jb->ijb", x, y);
+        expect(behind).toEqual(einsum("bij->ijb", einsum("ib,jb->bij", x, y)));
+        expect(einsum("ib,jb->jib", x, y)).toEqual(einsum("ijb->jib", behind));
+      }),
+    );
+  });
+
   test("gives capital labels their place before small ones in an implicit output", () => {
     const a = array([[1, 2, 3]]);
     expect(einsum("aB", a).shape).toEqual([3, 1]);
