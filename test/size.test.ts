@@ -36,8 +36,8 @@ test("einsum alone takes 14 kB without the kernels, and those 10", async () => {
   const rest = text.replace(KERNELS, "");
   expect(rest.length).toBeLessThan(text.length);
   expect(kilobytes(rest)).toBeLessThan(14);
-  // 0.04 are that threads share triangles of products of two matrices.
-  expect(kilobytes(text)).toBeLessThan(24.05);
+  // 0.04 are that threads share triangles of products of two matrices, and 0.05 that products with the batch last are written where they lie.
+  expect(kilobytes(text)).toBeLessThan(24.1);
   // Nothing of networks or posteriors comes along.
   expect(rest).not.toMatch(/posterior|layerNorm|cross-entropy/i);
 });

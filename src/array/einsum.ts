@@ -164,37 +164,25 @@ function contract(
 
   const [m, k, p] = [size(rows, context), size(summed, context), size(columns, context)];
   const n = size(batch, context);
-  const isOutput = (labels: readonly string[]) =>
-    place !== undefined && labels.every((label, axis) => label === output[axis]);
-  if (k === 1 && p * n >= AT_ONCE && isOutput([...rows, ...columns, ...batch])) {
-    // As they lie in the output: products with the batch in front would be gathered one by one.
-    const bytes = bytesPerElement(context.dtype);
+  let labels = [...rows, ...columns, ...batch];
+  const isOutput = () => place !== undefined && labels.every((label, axis) => label === output[axis]);
+  // Products with the batch in front would be gathered one by one.
+  const inRows = k === 1 && (m * p === 1 || (p * n >= AT_ONCE && isOutput()));
+  if (!inRows) labels = [...batch, ...rows, ...columns];
+  const result = isOutput() ? (place as Pointer) : allocateFloats(context.dtype, size(labels, context));
+  const strides = contiguousStrides(labels.map((label) => context.lengths.get(label) as number));
+  if (inRows) {
+    const row = n * bytesPerElement(context.dtype);
     const x = inOrder(a, [...rows, ...batch, ...summed], context).pointer;
     const y = inOrder(b, [...columns, ...batch, ...summed], context).pointer;
-    const to = place as Pointer;
-    for (let i = 0; i < m; i++) {
-      context.kernels.multiply(p, n, y, x + i * n * bytes, to + i * p * n * bytes, false);
-    }
-    return {
-      pointer: to,
-      labels: output,
-      strides: contiguousStrides(output.map((l) => context.lengths.get(l) as number)),
-    };
+    for (let i = 0; i < m; i++) context.kernels.multiply(p, n, y, x + i * row, result + i * p * row, false);
+  } else {
+    const left = grouped(a, [batch, rows, summed], context);
+    const right = grouped(b, [batch, summed, columns], context);
+    const [sa, ra, ca] = left.strides;
+    const [sb, rb, cb] = right.strides;
+    context.kernels.gemm(n, m, p, k, left.pointer, sa, ra, ca, right.pointer, sb, rb, cb, result, m * p, p, 1, false);
   }
-  const labels = [...batch, ...rows, ...columns];
-  const result = isOutput(labels) ? (place as Pointer) : allocateFloats(context.dtype, size(labels, context));
-  const strides = contiguousStrides(labels.map((label) => context.lengths.get(label) as number));
-  if (rows.length + columns.length + summed.length === 0) {
-    const x = inOrder(a, batch, context);
-    const y = inOrder(b, batch, context);
-    context.kernels.multiply(1, n, x.pointer, y.pointer, result, false);
-    return { pointer: result, labels, strides };
-  }
-  const left = grouped(a, [batch, rows, summed], context);
-  const right = grouped(b, [batch, summed, columns], context);
-  const [sa, ra, ca] = left.strides;
-  const [sb, rb, cb] = right.strides;
-  context.kernels.gemm(n, m, p, k, left.pointer, sa, ra, ca, right.pointer, sb, rb, cb, result, m * p, p, 1, false);
   return { pointer: result, labels, strides };
 }
 
