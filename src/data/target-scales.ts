@@ -113,7 +113,7 @@ export function scaleOf(kind: TargetScale["kind"], values: ArrayLike<number>): T
 }
 
 /** The mean log density of values of which those on the scale are normal, with the moments that they have. */
-export function marginalDensity(scale: TargetScale | undefined, values: readonly number[]): number {
+function marginalDensity(scale: TargetScale | undefined, values: readonly number[]): number {
   const { sd } = momentsOf(values.map((y) => onScale(scale, y)));
   const slope = values.reduce((sum, y) => sum + logSlope(scale, y) / values.length, 0);
   return slope - Math.log(sd) - 0.5 * Math.log(2 * Math.PI * Math.E);

@@ -21,7 +21,7 @@ import {
 import { vectorRows } from "./vectors.ts";
 
 /** The vectors of a site: whether each is a scale. */
-export function vectorsOf(site: Site): (readonly [parameter: Parameter, scaled: boolean])[] {
+function vectorsOf(site: Site): (readonly [parameter: Parameter, scaled: boolean])[] {
   if (site.kind === "linear") return site.bias === undefined ? [] : [[site.bias, false]];
   const vectors: (readonly [Parameter, boolean])[] = [];
   if (site.scale !== undefined) vectors.push([site.scale, true]);

@@ -101,7 +101,7 @@ export function someOf(backward: Backward, first: number, count: number): Backwa
 const noPlaces = ({ output }: Graph) => new Array<Pointer>(output.id + 1).fill(0);
 
 /** Numbers of float32 that a `widened` pass takes for each example. */
-export function widenedNumbers(graph: Graph, sites: readonly Site[], columns: number): number {
+function widenedNumbers(graph: Graph, sites: readonly Site[], columns: number): number {
   const { values, cotangents } = nodesOf(graph, sites);
   let numbers = 0;
   for (const { size } of values) numbers += 2 * size;

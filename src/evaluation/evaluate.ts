@@ -127,21 +127,21 @@ export function* evaluationOf<Kind extends LikelihoodKind>(
   const whole = yield* metrics(all);
   const ignored = (label: number) => label === likelihood.ignoredLabel;
   yield;
-  const outputOf = function* (c: number): Steps<Partial<Evaluation>> {
-    // Of one output, all labels may be left out.
-    if (column(y, c).data.every(ignored)) return { samples: mean.shape[0], labels: 0 };
-    return yield* metrics({
+  const outputs: Partial<Evaluation>[] = [];
+  for (let c = 0; c < count; c++) {
+    const own = column(y, c);
+    const arrays = {
       mean: column(mean, c),
       variance: column(variance, c),
-      y: column(y, c),
+      y: own,
       functionMean: column(all.functionMean, c),
       functionVariance: column(all.functionVariance, c),
       logs: labelled ? pairs(c) : mean,
       weights,
-    });
-  };
-  const outputs: Partial<Evaluation>[] = [];
-  for (let c = 0; c < count; c++) outputs.push(yield* outputOf(c));
+    };
+    // Of one output, all labels may be left out.
+    outputs.push(own.data.every(ignored) ? { samples: mean.shape[0], labels: 0 } : yield* metrics(arrays));
+  }
   return { ...whole, outputs } as Evaluation as Evaluation<Kind>;
 }
 

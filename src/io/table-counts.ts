@@ -14,7 +14,7 @@ const exponential = (x: number) => portableExp(Math.min(x, MOST_EXPONENT));
  * Mean and variance of the counts of row i, and of that variance what the rate has, whose log has the variance of the function where it
  * is given.
  */
-export function countMoments(
+function countMoments(
   parts: readonly TablePart[],
   i: number,
   functionVariance: (part: number) => number,

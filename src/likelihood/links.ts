@@ -71,6 +71,16 @@ interface Example {
   readonly covariance: Float64Array;
 }
 
+/** Logits of a batch, with mean [B, C] and covariance [B, C, C], and how their probabilities are found. */
+type OfLogits = readonly [
+  link: ClassLink,
+  mean: Float64Array,
+  covariance: Float64Array,
+  batch: number,
+  classes: number,
+  draw: LinkDraw,
+];
+
 /**
  * Class probabilities [B, C] for logits with mean [B, C] and covariance [B, C, C], positive semi-definite up to rounding; for
  * "plugin" and `marginalLinks` the variances [B, C] do.
@@ -78,15 +88,9 @@ interface Example {
  * Monte Carlo draws the same base noise [samples, C − 1], in pairs of opposite signs, for every example, so that its error varies as smoothly from
  * one input to the next as the logits do; its rows are therefore no joint sample of several examples.
  */
-export function classProbabilities(
-  link: ClassLink,
-  mean: Float64Array,
-  covariance: Float64Array,
-  batch: number,
-  classes: number,
-  draw: LinkDraw,
-): Float64Array {
-  return eachExample(link, mean, covariance, batch, classes, draw, softmax, (example, noise, out) => {
+export function classProbabilities(...of: OfLogits): Float64Array {
+  const [, , , , classes, draw] = of;
+  return eachExample(of, softmax, (example, noise, out) => {
     eachDraw(example, noise, drawCount(draw), (row) => {
       softmax(row);
       for (let i = 0; i < classes; i++) out[i] += row[i];
@@ -97,15 +101,9 @@ export function classProbabilities(
 }
 
 /** The logarithms of `classProbabilities`, also where those round to 1 or to 0. */
-export function classLogProbabilities(
-  link: ClassLink,
-  mean: Float64Array,
-  covariance: Float64Array,
-  batch: number,
-  classes: number,
-  draw: LinkDraw,
-): Float64Array {
-  return eachExample(link, mean, covariance, batch, classes, draw, logSoftmax, (example, noise, out) => {
+export function classLogProbabilities(...of: OfLogits): Float64Array {
+  const [, , , , classes, draw] = of;
+  return eachExample(of, logSoftmax, (example, noise, out) => {
     const average = new LogMean(classes);
     eachDraw(example, noise, drawCount(draw), (row) => {
       logSoftmax(row);
@@ -117,12 +115,7 @@ export function classLogProbabilities(
 
 /** Rows [B, C], each finished from its scores, or drawn. */
 function eachExample(
-  link: ClassLink,
-  mean: Float64Array,
-  covariance: Float64Array,
-  batch: number,
-  classes: number,
-  draw: LinkDraw,
+  [link, mean, covariance, batch, classes, draw]: OfLogits,
   finish: (scores: Float64Array) => void,
   drawn: (example: Example, noise: Float64Array, out: Float64Array) => void,
 ): Float64Array {

@@ -39,7 +39,7 @@ export function readSymmetric(where: string, matrix: ArrayLike): NDArray {
 }
 
 /** Right sides of n rows: a vector [n] or a matrix [n, k], in float64. */
-export function readRightSide(where: string, right: ArrayLike, n: number): NDArray {
+function readRightSide(where: string, right: ArrayLike, n: number): NDArray {
   const b = asArray(right).as("float64");
   if (b.rank < 1 || b.rank > 2 || b.shape[0] !== n) {
     throw new ShapeError(`${where}: expected right sides of ${n} rows, got shape ${shapeText(b.shape)}.`);

@@ -100,7 +100,7 @@ export function classRows(
 }
 
 /** Writes rows [B, T, classes] to `to` in the outputs' order. What `write` does with them must not allocate. */
-export function writeRows(
+function writeRows(
   { kernels, dtype, batch, outputs }: Outputs,
   { classes, positions, step }: ClassLayout,
   to: Pointer,

@@ -115,7 +115,7 @@ export function rotated(
 }
 
 /** A side of `count` examples, `columns` of it if it has columns, times Q: [columns, count, ...] in its own layout. */
-export function rotatedSide(
+function rotatedSide(
   { kernels, dtype, columns }: Backward,
   count: number,
   positions: number,

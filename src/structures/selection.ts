@@ -187,7 +187,7 @@ export function spread(selection: Selection, values: ArrayLike<number>): Float64
 }
 
 /** The last linear site in order of evaluation. */
-export function lastLinearSite(graph: Graph): LinearSite | undefined {
+function lastLinearSite(graph: Graph): LinearSite | undefined {
   const node = graph.nodes.findLast(({ site }) => site?.kind === "linear");
   return node?.site as LinearSite | undefined;
 }

@@ -117,7 +117,7 @@ export function byConjugateGradients(where: string, plan: Plan, batch: Batch): S
 }
 
 /** Products with h H + diag(added), H the curvature of a plan. */
-export function productsWith(where: string, plan: Plan, batch: Batch, h: number, added: Float64Array) {
+function productsWith(where: string, plan: Plan, batch: Batch, h: number, added: Float64Array) {
   return function* (d: Float64Array): Steps<Float64Array> {
     const product = yield* productInSteps(where, plan, [batch], spread(plan.selection, d));
     for (let k = 0; k < d.length; k++) product[k] = h * product[k] + added[k] * d[k];

@@ -8,6 +8,7 @@ import {
   chain,
   dense,
   type Executor,
+  evaluate,
   laplace,
   NDArray,
   randomNormal,
@@ -61,6 +62,13 @@ test("by a pool, which has no part in it", async () => {
   const on = workers({ count: 2 });
   expect(await leastLeft(() => fit("full", on))).toBeLessThan(0.4);
   on.close();
+});
+
+test("of the scores of several outputs", async () => {
+  const pair = chain({ inputs: 1, seed: 1 }, dense(5, tanh), dense(2));
+  const data = { x: randomNormal([600, 1], { seed: 2 }), y: randomNormal([600, 2], { seed: 3 }) };
+  const posterior = await laplace(pair, { likelihood: "regression", structure: "diagonal", checks: false }).fit(data);
+  expect(await leastLeft(async () => evaluate(posterior, data))).toBeLessThan(0.2);
 });
 
 test("what a generator function of a call's own reaches is not", async () => {

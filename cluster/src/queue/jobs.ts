@@ -19,11 +19,6 @@ export interface ShardJob extends Block {
   readonly trace?: string | undefined;
 }
 
-/** How far a shard is. */
-export interface ShardProgress {
-  readonly examples: number;
-}
-
 /**
  * The name of the queue for machines of this version and arithmetic, or for all of this version, that have the same store.
  * @param identity the store's

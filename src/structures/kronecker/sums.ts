@@ -121,7 +121,7 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
 }
 
 /** Whether positions share a weight somewhere. */
-export function sharesPositions({ graph, parameters }: Selection): boolean {
+function sharesPositions({ graph, parameters }: Selection): boolean {
   return parameters.some(({ site, role }) => {
     const uses = role === "weight" ? (graph.uses.get(site) ?? []) : [];
     return uses.reduce((total, node) => total + positionsOf(node), 0) > 1;
