@@ -120,14 +120,16 @@ export function* predictAllOn<Found extends object>(
 ): Steps<Found & Beside, ExamplesReport> {
   const { where } = of;
   const all: Beside[] = [];
-  const batches = function* (): Generator<Batch> {
-    for (const { read, beside } of readBatches(where, data)) {
-      all.push(beside);
-      yield { inputs: read.x, targets: read.y };
-    }
-  };
-  const found = yield* inShards(rowsTask(name, ask), of, batches(), length, on);
+  const found = yield* inShards(rowsTask(name, ask), of, keptBeside(where, data, all), length, on);
   return { ...found, ...joined(where, all) };
+}
+
+/** The batches of data; what goes beside them is added to a list. */
+function* keptBeside(where: string, data: Data, all: Beside[]): Generator<Batch> {
+  for (const { read, beside } of readBatches(where, data)) {
+    all.push(beside);
+    yield { inputs: read.x, targets: read.y };
+  }
 }
 
 /** Whether an approximation looks at the functions' variance: where it does not, that is computed where it is read. */

@@ -240,24 +240,26 @@ class OperatorPrecision implements Precision {
     return result;
   }
 
-  *dense(): Steps<Float64Array> {
-    const n = this.#size;
-    const result = new Float64Array(n * n);
-    const precision = this;
-    yield* this.#units(function* (unit, i) {
-      result.set(yield* precision.#times(unit), i * n);
-    });
-    return result;
+  dense(): Steps<Float64Array> {
+    return this.#rows((unit) => this.#times(unit));
   }
 
-  *covariance(): Steps<Float64Array> {
+  covariance(): Steps<Float64Array> {
+    return this.#rows((unit) => this.#solved(unit));
+  }
+
+  *#solved(unit: Float64Array): Steps<Float64Array> {
+    const v = this.#scaled(unit);
+    (yield* this.#span("covariance", v)).write(inverse, v);
+    return this.#scaled(v);
+  }
+
+  /** What comes of each unit vector, in rows. */
+  *#rows(of: (unit: Float64Array) => Steps<Float64Array>): Steps<Float64Array> {
     const n = this.#size;
     const result = new Float64Array(n * n);
-    const precision = this;
     yield* this.#units(function* (unit, i) {
-      const v = precision.#scaled(unit);
-      (yield* precision.#span("covariance", v)).write(inverse, v);
-      result.set(precision.#scaled(v), i * n);
+      result.set(yield* of(unit), i * n);
     });
     return result;
   }
