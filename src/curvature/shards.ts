@@ -64,9 +64,8 @@ export function* shardsOf<Own extends Batch>(
     for (let first = 0; first < size; ) {
       const end = Math.min(size, first + free);
       const some = (array: NDArray | undefined) => array && rows(array, first, end);
-      const whole = end - first === size;
-      const cut = { inputs: some(inputs), targets: some(targets), weights: some(weights) };
-      own.push(whole ? batch : (cut as Batch as Own));
+      const cut = () => ({ inputs: some(inputs), targets: some(targets), weights: some(weights) }) as Batch as Own;
+      own.push(end - first === size ? batch : cut());
       free -= end - first;
       first = end;
       if (free === 0) yield taken();
