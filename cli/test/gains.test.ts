@@ -118,6 +118,9 @@ test("the widest network is compared with the next that differs in nothing else"
       expect(gainOf(from, to).standardError).toBeCloseTo(Math.sqrt(square / 11 / 12), 10);
     }),
   );
+  // Of two families of counts, which are as wide, none is wider.
+  const families = (["Poisson", "negative binomial"] as const).map((family) => ({ ...candidate(6, "inputs"), family }));
+  expect(widerOf(families, { places: [], each: [[1], [2]], mixture: [1] })).toBeUndefined();
   expect(widerOf(candidates.slice(0, 4), { places: [], each: [[1], [1], [1], [1]], mixture: [1] })).toBeUndefined();
 });
 

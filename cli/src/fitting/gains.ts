@@ -151,14 +151,17 @@ function widthOf({ recipe }: Candidate): number | undefined {
     : undefined;
 }
 
-/** What the widest network gains over the next narrower one. */
+/** What the widest network gains over the next narrower one, of the same family of counts. */
 export function widerOf(candidates: readonly Candidate[], rows: RowLosses): Growth | undefined {
   const { each } = rows;
   const widths = candidates.map(widthOf);
   const order = candidates
     .flatMap((_, c) => (widths[c] === undefined ? [] : [c]))
     .sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
-  const [wide, narrow] = order;
+  const [wide] = order;
+  const narrow = order.find(
+    (c) => Number(widths[c]) < Number(widths[wide]) && candidates[c].family === candidates[wide].family,
+  );
   if (narrow === undefined) return undefined;
   const names = { from: candidates[narrow].name, to: candidates[wide].name };
   const [from, to] = [each[narrow], each[wide]];

@@ -104,9 +104,11 @@ export function columnLines({ encoding }: TableModel): string[] {
   const counts = new Map<string, number>();
   for (const { kind } of encoding.columns) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   const words = { number: "numbers", category: "categories", date: "dates", ignored: "ignored" } as const;
-  const kinds = Object.entries(words).flatMap(([kind, word]) =>
-    counts.has(kind) ? [`${counts.get(kind)} ${word}`] : [],
-  );
+  const kinds = Object.entries(words).flatMap(([kind, many]) => {
+    const count = counts.get(kind);
+    return count === undefined ? [] : [`${count} ${count === 1 ? kind : many}`];
+  });
+  const inputs = encoding.inputs.length;
   const ignored = encoding.columns.flatMap((column) =>
     column.kind === "ignored" ? [`  ignored ${plain(column.name)}: ${column.reason}`] : [],
   );
@@ -117,7 +119,7 @@ export function columnLines({ encoding }: TableModel): string[] {
     return text === undefined ? [] : [`  ${plain(column.name)}: ${text}`];
   });
   return [
-    line("columns", `${kinds.join(", ")} → ${encoding.inputs.length} inputs`),
+    line("columns", `${kinds.join(", ")} → ${inputs} input${inputs === 1 ? "" : "s"}`),
     ...many.slice(0, IGNORED),
     ...shown,
     ...(rest > 0 ? [`  and ${rest} more ignored`] : []),
