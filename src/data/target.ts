@@ -26,6 +26,9 @@ export type TargetEncoding =
       readonly scale?: TargetScale | undefined;
       /** Whether it is counts, whose log rate the network learns: mean 0, sd 1, no scale (default false). */
       readonly counts?: boolean | undefined;
+      /** The least and the greatest of the training in its own units, of counts and where it has a scale (default: not known). */
+      readonly low?: number | undefined;
+      readonly high?: number | undefined;
     })
   | {
       readonly name: string;
@@ -179,8 +182,25 @@ export function targetEncoding(
       `${where}: the target "${name}" has ${one}${one === "one value" ? ": nothing to learn" : ""}.`,
     );
   }
-  if (learned === "count") return { name, kind: "number", mean: 0, sd: 1, ...format, counts: true };
+  if (learned === "count") return { name, kind: "number", mean: 0, sd: 1, ...format, counts: true, ...endsOf(values) };
   return { name, kind: "number", mean, sd, ...format };
+}
+
+/** The least and the greatest of values. */
+function endsOf(values: ArrayLike<number>): { readonly low: number; readonly high: number } {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let i = 0; i < values.length; i++) [low, high] = [Math.min(low, values[i]), Math.max(high, values[i])];
+  return { low, high };
+}
+
+/**
+ * What means of predictions are limited to, in the target's own units: as far beyond the values of the training as these are apart. A mean on
+ * another scale, or of counts, is the work of the far end of a distribution, which no row has checked.
+ */
+export function meanLimits(target: TargetEncoding): readonly [low: number, high: number] {
+  const { low, high } = target.kind === "number" ? target : {};
+  if (low === undefined || high === undefined) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  return [low - (high - low), high + (high - low)];
 }
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
@@ -215,8 +235,8 @@ export function rescaledTarget(
   }
   const { mean, sd } = momentsOf(Float64Array.from(values, (y) => onScale(scale, y)).sort());
   if (!(sd > 0)) throw new ValueError(`${where}: the target "${target.name}" has one value: nothing to learn.`);
-  const { scale: _, ...rest } = target;
-  return { ...rest, mean, sd, ...(scale && { scale }) };
+  const { scale: _, low: __, high: ___, ...rest } = target;
+  return { ...rest, mean, sd, ...(scale && { scale, ...endsOf(values) }) };
 }
 
 function classesOf(where: string, name: string, cells: readonly string[], missing: MissingTest): TargetEncoding {

@@ -13,15 +13,17 @@ const exponential = (x: number) => portableExp(Math.min(x, MOST_EXPONENT));
 /**
  * Mean and variance of the counts of row i, and of that variance what the rate has, whose log has the variance of the function where it
  * is given.
+ * @param most what the mean of each part is at most
  */
 function countMoments(
   parts: readonly TablePart[],
   i: number,
   functionVariance: (part: number) => number,
+  most = Number.POSITIVE_INFINITY,
 ): { readonly mean: number; readonly variance: number; readonly open: number } {
   const each = parts.map(({ weight, mean: m, sd, dispersion = 0 }, k) => {
     const v = sd[i] ** 2;
-    const mean = exponential(m[i] + v / 2);
+    const mean = Math.min(exponential(m[i] + v / 2), most);
     const rateVariance = (own: number) => exponential(2 * m[i] + v) * portableExpm1(Math.min(own, MOST_EXPONENT));
     const within = mean + dispersion * exponential(2 * m[i] + 2 * v);
     return { weight, mean, variance: within + rateVariance(v), open: rateVariance(Math.min(functionVariance(k), v)) };
@@ -167,11 +169,12 @@ export function countPredictions(
   parts: readonly TablePart[],
   rows: number,
   functionVariance: (part: number, row: number) => number,
+  most?: number,
 ) {
   const empty = () => new Float64Array(rows);
   const found = { mean: empty(), sd: empty(), functionSd: empty(), lower: empty(), upper: empty(), epistemic: empty() };
   for (let i = 0; i < rows; i++) {
-    const { mean, variance, open } = countMoments(parts, i, (k) => functionVariance(k, i));
+    const { mean, variance, open } = countMoments(parts, i, (k) => functionVariance(k, i), most);
     found.mean[i] = mean;
     found.sd[i] = Math.sqrt(variance);
     found.functionSd[i] = Math.sqrt(open);

@@ -192,6 +192,7 @@ function targetOf(fields: Fields, version: number): TargetEncoding {
     ...(version > 1 ? numberFormat : []),
     ...(version > 2 ? ["scale"] : []),
     ...(version > 3 ? ["counts"] : []),
+    ...(version > 5 ? ["low", "high"] : []),
   ];
   const any = fields.object("target", [...numbers, "classes"]);
   const kind = any.choice("kind", ["number", "classes"]);
@@ -204,7 +205,15 @@ function targetOf(fields: Fields, version: number): TargetEncoding {
     if (counts && (scale || moments.mean !== 0 || moments.sd !== 1)) {
       throw malformed(target.path("counts"), "counts have the mean 0, the sd 1 and no scale");
     }
-    return { name, kind, ...moments, ...numberFormatOf(target, version), ...scale, ...(counts && { counts }) };
+    const ends = (target.has("low") || target.has("high")) && {
+      low: target.finite("low"),
+      high: target.finite("high"),
+    };
+    if (ends && !(ends.low < ends.high && (counts || scale))) {
+      throw malformed(target.path("low"), "expected less than high, of counts or of a target on a scale");
+    }
+    const more = { ...scale, ...(counts && { counts }), ...ends };
+    return { name, kind, ...moments, ...numberFormatOf(target, version), ...more };
   }
   const classes = target.texts("classes", MOST_CATEGORIES);
   if (classes.length < 2 || new Set(classes).size !== classes.length) {

@@ -19,15 +19,19 @@ export interface TablePart {
   readonly dispersion?: number | undefined;
 }
 
-/** Mean and deviation in the target's own units of a mixture of what is normal on a scale. */
+/** Mean and deviation in the target's own units of a mixture of what is normal on a scale. @param limits of each part's mean */
 export function inOwnUnits(
   parts: readonly TablePart[],
   scale: TargetScale,
   rows: number,
+  [low, high]: readonly [number, number],
 ): { readonly mean: Float64Array; readonly sd: Float64Array } {
   const [mean, sd] = [new Float64Array(rows), new Float64Array(rows)];
   for (let i = 0; i < rows; i++) {
-    const moments = parts.map((part) => momentsFromScale(scale, part.mean[i], part.sd[i] ** 2));
+    const moments = parts.map((part) => {
+      const [own, within] = momentsFromScale(scale, part.mean[i], part.sd[i] ** 2);
+      return [Math.min(Math.max(own, low), high), within] as const;
+    });
     for (const [k, [own]] of moments.entries()) mean[i] += parts[k].weight * own;
     let variance = 0;
     for (const [k, [own, within]] of moments.entries()) variance += parts[k].weight * (within + (own - mean[i]) ** 2);

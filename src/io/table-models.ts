@@ -2,6 +2,7 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
+import { meanLimits } from "../data/target.ts";
 import { fromScale } from "../data/target-scales.ts";
 import { checkOptions, FileError, ValueError } from "../errors.ts";
 import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
@@ -195,7 +196,8 @@ export class TableModel {
         sd: one.variance.map(Math.sqrt),
         dispersion: posteriors[k].likelihood.dispersion ?? 0,
       }));
-      const counts = countPredictions(parts, rows, (k, i) => all[k].functionVariance[i]);
+      const [, most] = meanLimits(target);
+      const counts = countPredictions(parts, rows, (k, i) => all[k].functionVariance[i], most);
       return { rows, ...counts, parts, functionVariance, far, unusual };
     }
     if (target.kind === "number") {
@@ -207,7 +209,7 @@ export class TableModel {
       const parts = all.map((one, k) => ({ weight: weights[k], ...inUnits(one), ...(scale && { scale }) }));
       if (!summed) return { rows, parts, epistemic, functionVariance, far, unusual };
       const scaled = inUnits(found);
-      const whole = scale === undefined ? scaled : inOwnUnits(parts, scale, rows);
+      const whole = scale === undefined ? scaled : inOwnUnits(parts, scale, rows, meanLimits(target));
       const bound = (side: -1 | 1) =>
         scaled.mean.map((m, i) =>
           fromScale(

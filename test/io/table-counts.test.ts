@@ -182,6 +182,13 @@ test("a model of counts predicts whole intervals and probabilities, and its file
   }
 });
 
+test("means are at most twice the largest count of a training with zeros, far from its rows", async () => {
+  const { model } = await modelOf([0, 0.3]);
+  const { mean = [], upper = [] } = model.predict(["-60", "60"].map((x) => ({ x })));
+  expect(Math.max(...mean)).toBe(10);
+  expect(Math.max(...upper)).toBeGreaterThan(100);
+});
+
 test("what is not a count is refused, where the model is made and where its target is read", async () => {
   const table = {
     names: ["x", "y"],

@@ -24,7 +24,17 @@ import {
   ValueError,
 } from "laplace-ts";
 import { describe, expect, test } from "vitest";
-import { fromScale, inverseSlope, logSlope, onScale, scaleOf, type TargetScale } from "../../src/data/target-scales.ts";
+import { meanLimits } from "../../src/data/target.ts";
+import {
+  fromScale,
+  inverseSlope,
+  logSlope,
+  momentsFromScale,
+  onScale,
+  scaleOf,
+  type TargetScale,
+} from "../../src/data/target-scales.ts";
+import { inOwnUnits } from "../../src/io/table-mixtures.ts";
 
 /** As Yeo & Johnson write it. */
 function plain(scale: TargetScale, y: number): number {
@@ -204,7 +214,15 @@ test("numbers there and back; what has no logarithm is refused", () => {
 
 test("a file's scale is checked; without one, the file is as before", () => {
   const json = JSON.parse(JSON.stringify(plainEncoding.onTargetScale("yeoJohnson", values)));
-  expect(json.version).toBe(3);
+  expect(json.version).toBe(6);
+  expect([json.target.low, json.target.high]).toEqual([Math.min(...values), Math.max(...values)]);
+  // Files of before have no ends, and limit no means.
+  const { low: _, high: __, ...target } = json.target;
+  expect(JSON.parse(JSON.stringify(readTableEncoding(JSON.stringify({ ...json, version: 3, target })))).version).toBe(
+    3,
+  );
+  for (const wrong of [{ low: 1 }, { low: 2, high: 1 }, { low: 0, high: "1" }])
+    expect(() => readTableEncoding(JSON.stringify({ ...json, target: { ...target, ...wrong } }))).toThrow(FileError);
   expect(JSON.parse(JSON.stringify(plainEncoding)).version).toBe(2);
   const refused = (change: object) => () =>
     readTableEncoding(
@@ -214,6 +232,27 @@ test("a file's scale is checked; without one, the file is as before", () => {
     expect(refused(change)).toThrow(FileError);
   }
   expect(() => readTableEncoding(JSON.stringify({ ...json, version: 2 }))).toThrow(FileError);
+});
+
+test("means are at most as far beyond the values of the training as these are apart, quantiles as far as they are", () => {
+  for (const kind of ["log", "yeoJohnson"] as const) {
+    const { target } = plainEncoding.onTargetScale(kind, values);
+    if (target.kind !== "number" || target.scale === undefined) throw new Error("a scale is expected");
+    const [low, high] = meanLimits(target);
+    const [least, most] = [Math.min(...values), Math.max(...values)];
+    expect([low, high]).toEqual([2 * least - most, 2 * most - least]);
+    const part = (mean: number, sd: number) => ({ weight: 1, mean: Float64Array.of(mean), sd: Float64Array.of(sd) });
+    const { scale, mean, sd } = target;
+    const meanOf = (own: ReturnType<typeof part>) => inOwnUnits([own], scale, 1, [low, high]).mean[0];
+    const free = (own: ReturnType<typeof part>) => momentsFromScale(scale, own.mean[0], own.sd[0] ** 2)[0];
+    const [usual, far] = [part(mean, 0.5 * sd), part(mean + 20 * sd, sd)];
+    expect(meanOf(usual)).toBe(free(usual));
+    expect(meanOf(far)).toBe(high);
+    expect(free(far)).toBeGreaterThan(high);
+    // Of two parts each is limited, so that one that errs far counts by its weight.
+    const both = [usual, far].map((own) => ({ ...own, weight: 0.5 }));
+    expect(inOwnUnits(both, scale, 1, [low, high]).mean[0]).toBeCloseTo((free(usual) + high) / 2, 10);
+  }
 });
 
 describe("the score on a scale", () => {
