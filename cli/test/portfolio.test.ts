@@ -149,3 +149,83 @@ test("random features with relevance find a wave in one input of four, and come 
   const again = readOutcome(structuredClone(outcomeMessage(outcome)));
   expect(again.posterior.predict(fresh).variance.data).toEqual(posterior.predict(fresh).variance.data);
 });
+
+describe("random features of several classes", () => {
+  const classes = 4;
+  const rows = 240;
+  /** Classes are quarters of two rings, which no line tells apart. */
+  const labelOf = (a: number, b: number) =>
+    (Math.floor((Math.atan2(b, a) / Math.PI + 1) * 2) + (Math.hypot(a, b) > 1 ? 2 : 0)) % classes;
+  const nothing = Array.from({ length: rows }, () => []);
+  const numbersFrom = (seed: number) => {
+    const x = randomNormal([rows, 2], { seed });
+    const y = Float64Array.from({ length: rows }, (_, i) => labelOf(x.data[2 * i], x.data[2 * i + 1]));
+    return { rows, x, y: new NDArray(y, [rows, 1]), unusual: nothing, gaps: nothing };
+  };
+  const recipe = {
+    by: "features",
+    learning: learningOfClasses(classes),
+    features: 200,
+    length: 0.5,
+    precision: 0.001,
+    memoryBudget: 2 ** 28,
+    seed: 1,
+  } as const;
+  const fitted = (numbers: ReturnType<typeof numbersFrom>) =>
+    doJob({ recipe, numbers, division: { part: [], rest: [] } }, () => {});
+  const fresh = numbersFrom(9);
+  const mistakes = (probabilities: NDArray) =>
+    Array.from(fresh.y.data as Float64Array).filter((label, i) => {
+      const own = Array.from(probabilities.sub(i).data as Float64Array);
+      return own.indexOf(Math.max(...own)) !== label;
+    }).length;
+
+  test("find classes that no line tells apart, by a minimum, and come back from a message", async () => {
+    const outcome = await fitted(numbersFrom(5));
+    const { posterior, course } = outcome;
+    expect(posterior.size).toBe((200 + 1 + 2) * classes);
+    expect(posterior.structure).toBe("kronecker");
+    for (let k = 1; k < course.train.length; k++) expect(course.train[k]).toBeLessThan(course.train[k - 1]);
+    const sure = posterior.with({ temperature: 0.0001 });
+    expect(mistakes(sure.predict(fresh.x).mean)).toBeLessThan(0.2 * rows);
+    const again = readOutcome(structuredClone(outcomeMessage(outcome)));
+    expect(again.posterior.predict(fresh.x).variance.data).toEqual(posterior.predict(fresh.x).variance.data);
+  });
+
+  test("are more uncertain outside of the data, at the lowest temperature, too", async () => {
+    const numbers = numbersFrom(5);
+    const { posterior } = await fitted(numbers);
+    const deviation = (x: NDArray) => {
+      const { functionVariance } = posterior.with({ temperature: 0.0001 }).predict(x);
+      return Array.from(functionVariance.data, Math.sqrt).reduce((sum, one) => sum + one, 0);
+    };
+    const outside = new NDArray(
+      numbers.x.data.map((one) => 10 * one),
+      numbers.x.shape,
+    );
+    expect(deviation(outside)).toBeGreaterThan(2 * deviation(numbers.x));
+  });
+
+  test("are candidates where a product with them is quick, and of other tables none", () => {
+    const encodingOf = (own: number, labels: number) =>
+      tableEncoding(
+        {
+          names: ["a", "b", "y"],
+          rows: Array.from({ length: own }, (_, i) => [`${i % 7}.5`, `${i % 5}.25`, `class ${i % labels}`]),
+        },
+        { target: "y" },
+      );
+    const settings = { activation: "tanh", structure: "auto", memoryBudget: 2 ** 30, rounds: 5, seed: 0 } as const;
+    const named = (labels: number, of: number, structure: "auto" | "diagonal" = "auto") =>
+      candidatesFor(encodingOf(700, labels), of, { ...settings, structure, folded: true }).flatMap(
+        ({ name, recipe }) => (recipe.by === "features" ? [`${name}: ${recipe.features}`] : []),
+      );
+    expect(named(11, 990)).toEqual(
+      [0.1, 0.01, 0.001, 0.0001].map((p) => `random features of length 0.5, prior ${p}: 300`),
+    );
+    expect(named(3, 990)).toEqual(named(11, 990));
+    expect(named(26, 20_000)).toEqual([]);
+    expect(named(11, 990, "diagonal")).toEqual([]);
+    expect(named(2, 990).length).toBe(3);
+  });
+});

@@ -125,7 +125,7 @@ function* descend<Report>(
     for (let k = 0; k < w.length; k++) gradient[k] += penalty * w[k];
     if (!(yield* factor(p))) return { converged: false, steps: step - 1 };
     let enough: number | undefined;
-    const { x, decrease } = yield* conjugateGradients<Report>({
+    const { x, decrease, taken } = yield* conjugateGradients<Report>({
       *times(v) {
         const product = yield* back(curved(given, p, yield* forward(v)));
         for (let k = 0; k < v.length; k++) product[k] += penalty * v[k];
@@ -141,6 +141,7 @@ function* descend<Report>(
         return !(rz > enough);
       },
     });
+    if (taken === 0) return { converged: true, steps: step - 1 };
     const slope = dot(gradient, x);
     const along = yield* forward(x);
     const close = decrease <= ROUNDING * Math.abs(value);

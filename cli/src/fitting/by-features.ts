@@ -42,6 +42,8 @@ export interface FeaturesRecipe {
 }
 
 const [STEPS, TOLERANCE, NATS] = [50, 1e-6, 0.05];
+/** Of several classes: the step that gains no more is the last, and Newton's steps square what is left. */
+const TOLERANCE_OF_CLASSES = 1e-3;
 /** Deviation of the linear part beside that of the features, at a typical row. */
 const LINEAR = 0.3;
 
@@ -80,6 +82,9 @@ function relevanceNetwork(inputs: number, { features, length, seed }: FeaturesRe
     ),
   );
 }
+
+/** Whether a target is one of several classes: a softmax regression over the features, whose posterior has a factor for them and one for the classes. */
+export const severalClasses = ({ classes }: Pick<Learning, "classes">): boolean => classes !== "counts" && classes > 2;
 
 /** Weights that are free. */
 export const featuresWeights = (inputs: number, outputs: number, features: number): number =>
@@ -133,6 +138,7 @@ async function fitExactly(recipe: FeaturesRecipe, numbers: Numbers, onShare: (sh
 export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   if (recipe.relevance) return fitRelevance(recipe, numbers, onShare);
   const { learning, precision, memoryBudget } = recipe;
+  const several = severalClasses(learning);
   // It has the features of all rows in memory.
   const few = numbers.x.shape[0] <= MANY_ROWS;
   if (few && precision === undefined && learning.classes === 0) return fitExactly(recipe, numbers, onShare);
@@ -145,7 +151,7 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
         { x: rows.x, y: rows.y, weights: rows.weights },
         {
           loss: precision === undefined ? learning.likelihood(begun?.noise ?? first) : learning.loss,
-          optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+          optimizer: gaussNewton({ tolerance: several ? TOLERANCE_OF_CLASSES : TOLERANCE, memoryBudget }),
           epochs: steps,
           ...(precision === undefined
             ? { evidence: { groups: "layers" as const, tolerance: NATS, ...startOf(begun) } }
@@ -159,7 +165,7 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
   });
   const posterior = await laplace(net, {
     likelihood: learning.likelihood(noise),
-    structure: "full",
+    structure: several ? "kronecker" : "full",
     memoryBudget,
     priorPrecision: evidence?.priorPrecision ?? precision ?? 1,
     checks: false,

@@ -2,7 +2,7 @@
 
 import { estimateMemory, type TableEncoding } from "laplace-ts";
 import { skipNetwork, skipWeights } from "./by-evidence.ts";
-import { type FeaturesRecipe, featuresWeights } from "./by-features.ts";
+import { type FeaturesRecipe, featuresWeights, severalClasses } from "./by-features.ts";
 import { MANY_ROWS } from "./many-rows.ts";
 import {
   chooseStructure,
@@ -66,6 +66,15 @@ const FEATURES_OF_CLASSES: readonly Features[] = [
   { length: 0.5, precision: 0.03 },
   { length: 0.25, precision: 0.03 },
 ];
+/** Of several classes, which a softmax regression learns: numbers of features, and the multiplications of a product with them up to which they are taken. */
+const FEATURES_OF_SEVERAL = [300, 200, 100, 50] as const;
+const MOST_PRODUCT_WORK = 1e7;
+const SEVERAL: readonly Features[] = [
+  { length: 0.5, precision: 0.1 },
+  { length: 0.5, precision: 0.01 },
+  { length: 0.5, precision: 0.001 },
+  { length: 0.5, precision: 0.0001 },
+];
 
 /** The candidates for so many rows: the network that was asked for, or several. */
 export function candidatesFor(encoding: TableEncoding, rows: number, settings: CandidateSettings): Candidate[] {
@@ -81,10 +90,9 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
   const { outputs } = learning;
   // Of many rows all are gone through a few times only.
   const some = Math.min(rows, MANY_ROWS);
-  const workOf = (weights: number) => some * outputs * weights ** 2 + 2 * weights ** 3;
   const quick = (width: number) => {
     const most = width === 0 ? MOST_FEATURES_WORK : settings.folded ? MOST_WORK : MOST_SINGLE_WORK;
-    return workOf(skipWeights(inputs, outputs, width)) <= most;
+    return workOf(some, outputs, skipWeights(inputs, outputs, width)) <= most;
   };
   const fits = (width: number) => {
     const net = skipNetwork(inputs, outputs, width, settings.seed);
@@ -93,6 +101,10 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
   };
   // Many inputs leave a linear model and random features to second order, where rows are few.
   const wide = [...WIDTHS, ...(settings.folded ? [0] : [])].find((width) => quick(width) && fits(width));
+  const several = severalClasses(learning);
+  const mostWork = wide === 0 ? MOST_WORK : MOST_FEATURES_WORK;
+  const byFeatures = (kind: Features): Candidate[] =>
+    featuresCandidate(kind, inputs, learning, rows, mostWork, settings);
   if (settings.structure === "auto" && wide !== undefined) {
     const bySecondOrder = (name: string, width: number, groups: "layers" | "inputs", varying = false): Candidate => {
       const own = varying ? 2 : outputs;
@@ -105,30 +117,6 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
         network: describeSkip(inputs, own, width, weights),
         structureReason: `all correlations of ${weights.toLocaleString("en")} weights`,
       };
-    };
-    const features = FEATURES.find((count) => {
-      const weights = featuresWeights(inputs, outputs, count);
-      if (learning.classes === "counts" && count > MOST_FEATURES_OF_COUNTS) return false;
-      return workOf(weights) <= (wide === 0 ? MOST_WORK : MOST_FEATURES_WORK);
-    });
-    const byFeatures = ({ length, precision, relevance }: Features): Candidate[] => {
-      // A relevance takes the features of all rows at once.
-      if (features === undefined || (relevance && rows > MANY_ROWS)) return [];
-      const { memoryBudget, seed } = settings;
-      const count = relevance ? Math.min(features, MOST_RELEVANT) : features;
-      const weights = featuresWeights(inputs, outputs, count);
-      const kind = relevance
-        ? "with relevance"
-        : `of length ${length}${precision === undefined ? "" : `, prior ${precision}`}`;
-      return [
-        {
-          name: `random features ${kind}`,
-          recipe: { by: "features", learning, features: count, length, precision, relevance, memoryBudget, seed },
-          seeds: FEATURES_SEEDS,
-          network: describeFeatures(inputs, outputs, count, weights, relevance ? "cos" : "tanh"),
-          structureReason: `all correlations of ${weights.toLocaleString("en")} weights`,
-        },
-      ];
     };
     const narrow = Math.min(6, wide);
     const units = (name: string, width: number, groups: "layers" | "inputs", varying = false) =>
@@ -147,7 +135,11 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
       return [...plain.map((one) => ofFamily(one, false)), ...dispersed.map((one) => ofFamily(one, true))];
     }
     const numbers = encoding.target.kind === "number";
-    const varying = numbers && rows >= FEWEST_VARYING && (narrow > 0 || workOf(skipWeights(inputs, 2, 0)) <= MOST_WORK);
+    const kinds = numbers ? FEATURES_OF_NUMBERS : several ? SEVERAL : FEATURES_OF_CLASSES;
+    const varying =
+      numbers &&
+      rows >= FEWEST_VARYING &&
+      (narrow > 0 || workOf(some, outputs, skipWeights(inputs, 2, 0)) <= MOST_WORK);
     return [
       bySecondOrder("a linear model", 0, "layers"),
       ...units(`${narrow} units`, narrow, "layers"),
@@ -155,12 +147,55 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
       ...units(`${wide} units with relevance`, wide > narrow ? wide : 0, "inputs"),
       ...(varying ? [bySecondOrder("a linear model with noise by row", 0, "layers", true)] : []),
       ...(varying ? units(`${narrow} units with noise by row`, narrow, "layers", true) : []),
-      ...(numbers ? FEATURES_OF_NUMBERS : FEATURES_OF_CLASSES).flatMap(byFeatures),
+      ...kinds.flatMap(byFeatures),
       // Of many inputs networks are trained by first order.
       ...(narrow === 0 ? byFirstOrder() : []),
     ];
   }
-  return [byRounds("a linear model", []), ...byFirstOrder()];
+  const features = several && settings.structure === "auto" ? SEVERAL.flatMap(byFeatures) : [];
+  return [byRounds("a linear model", []), ...byFirstOrder(), ...features];
+}
+
+/** What a step of second order takes, in products, and its factorisation. */
+const workOf = (rows: number, outputs: number, weights: number) => rows * outputs * weights ** 2 + 2 * weights ** 3;
+
+/** Random features, as many as there is time for; none where that is too few. */
+function featuresCandidate(
+  { length, precision, relevance }: Features,
+  inputs: number,
+  learning: Learning,
+  rows: number,
+  mostWork: number,
+  { memoryBudget, seed }: CandidateSettings,
+): Candidate[] {
+  const { outputs } = learning;
+  const several = severalClasses(learning);
+  const some = Math.min(rows, MANY_ROWS);
+  const most = (several ? FEATURES_OF_SEVERAL : FEATURES).find((count) => {
+    const weights = featuresWeights(inputs, outputs, count);
+    if (several) return rows * weights <= MOST_PRODUCT_WORK;
+    if (learning.classes === "counts" && count > MOST_FEATURES_OF_COUNTS) return false;
+    return workOf(some, outputs, weights) <= mostWork;
+  });
+  // A relevance takes the features of all rows at once.
+  if (most === undefined || (relevance && rows > MANY_ROWS)) return [];
+  const features = relevance ? Math.min(most, MOST_RELEVANT) : most;
+  const weights = featuresWeights(inputs, outputs, features);
+  const kind = relevance
+    ? "with relevance"
+    : `of length ${length}${precision === undefined ? "" : `, prior ${precision}`}`;
+  const count = `${weights.toLocaleString("en")} weights`;
+  return [
+    {
+      name: `random features ${kind}`,
+      recipe: { by: "features", learning, features, length, precision, relevance, memoryBudget, seed },
+      seeds: FEATURES_SEEDS,
+      network: describeFeatures(inputs, outputs, features, weights, relevance ? "cos" : "tanh"),
+      structureReason: several
+        ? `a factor of features and one of classes, of ${count}`
+        : `all correlations of ${count}`,
+    },
+  ];
 }
 
 /** A candidate for counts of a family. */

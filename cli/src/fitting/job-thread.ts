@@ -1,8 +1,12 @@
 // A thread that does jobs, one after the other.
 
 import { parentPort } from "node:worker_threads";
+import { kernels } from "laplace-ts";
 import { outcomeMessage, readJob, type Said } from "./job-messages.ts";
 import { doJob } from "./jobs.ts";
+
+// The lanes have a core each: products that were cut for all of them would wait for each other.
+kernels.setThreads(1);
 
 const say = (message: Said) => parentPort?.postMessage(message);
 

@@ -5,7 +5,7 @@ import type { Posterior } from "laplace-ts";
 import { type Numbers, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { type EvidenceRecipe, fitByEvidence, skipWeights } from "./by-evidence.ts";
-import { type FeaturesRecipe, featuresWeights, fitFeatures } from "./by-features.ts";
+import { type FeaturesRecipe, featuresWeights, fitFeatures, severalClasses } from "./by-features.ts";
 import { type Course, fitRecipe, type OnShare, type RoundsRecipe, rowPasses, tryRecipe } from "./recipe.ts";
 
 /** A way to fit rows. */
@@ -46,6 +46,8 @@ export function weightsOf(recipe: Recipe, inputs: number): number {
 
 /** Steps that a fit takes, about: of small networks, of features whose prior is found, of those whose prior is known. */
 const [STEPS, FEATURES_STEPS, KNOWN_STEPS] = [30, 50, 8];
+/** Products with the features that a softmax regression over them takes, about. */
+const PRODUCTS = 600;
 
 /** About how many multiplications a job is, to begin with the longest. */
 export function workOf({ recipe, numbers, division, rounds, partial }: Job): number {
@@ -53,6 +55,7 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
   const weights = weightsOf(recipe, numbers.x.shape[1]);
   if (recipe.by === "rounds") return 6 * weights * rowPasses({ ...recipe, rounds: rounds ?? recipe.rounds }, rows);
   const { outputs } = recipe.learning;
+  if (recipe.by === "features" && severalClasses(recipe.learning)) return PRODUCTS * rows * weights;
   const own = recipe.by === "evidence" && recipe.varying ? 2 * outputs : outputs;
   const step = rows * own * weights ** 2 + weights ** 3;
   if (recipe.by === "evidence") return STEPS * step;

@@ -1,6 +1,7 @@
 // Who does jobs: this thread, and others beside it. What comes of a job is the same to the bit wherever it is done.
 
 import { Worker } from "node:worker_threads";
+import { kernels } from "laplace-ts";
 import { jobMessage, readOutcome, type Said } from "./job-messages.ts";
 import { doJob, type Job, type Outcome } from "./jobs.ts";
 import type { OnShare } from "./recipe.ts";
@@ -70,6 +71,8 @@ const closed = () => new Error("The fit has ended.");
 
 /** So many lanes, one of them this thread. @param file what the other threads run */
 export function lanesOf(cores: number, file = new URL("./job-thread.js", import.meta.url)): Lanes {
+  const { threads: before } = kernels.info();
+  if (cores > 1) kernels.setThreads(1);
   const threads = Array.from({ length: cores - 1 }, () => new Thread(file));
   const idle: (Thread | undefined)[] = [undefined, ...threads];
   const waiting: Waiting[] = [];
@@ -112,6 +115,7 @@ export function lanesOf(cores: number, file = new URL("./job-thread.js", import.
     },
     close() {
       open = false;
+      kernels.setThreads(before);
       for (const { failed } of waiting.splice(0)) failed(closed());
       for (const thread of threads) thread.end();
     },

@@ -5,7 +5,7 @@ import { type NDArray, type Posterior, type Steps, type TableModel, tableLogDens
 import { type Numbers, partsOf } from "../model/rows.ts";
 
 /** Temperatures of a classifier's posterior, the highest first: below 1 it is narrower; above 0, so that uncertainty grows away from the data. */
-const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05, 0.02, 0.005, 0.001] as const;
+const TEMPERATURES = [1, 0.5, 0.25, 0.1, 0.05, 0.02, 0.005, 0.001, 0.0001] as const;
 /** Factors of the variance of numbers, the nearest to 1 first. */
 const FACTORS = [1, 0.9, 1.15, 0.8, 1.3, 0.7, 1.6, 0.6, 2, 0.5, 2.5, 0.4, 3.2, 0.3] as const;
 
