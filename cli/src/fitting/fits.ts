@@ -55,6 +55,7 @@ export interface Judging {
  * Does jobs side by side, as many as there are lanes, the longest first, so that no lane is idle long at the end; their outcomes in their order, undefined where a curvature was no longer a
  * positive matrix, as that of noises that shrink to nothing. @param onShare of all of them
  * @param alike of each job a number: where one fails, those of the same number that have not begun are left out, undefined too
+ * @param after what is found out of an outcome here, while other lanes go on
  * @throws NotPositiveDefiniteError where none was
  */
 export async function doAll(
@@ -62,6 +63,7 @@ export async function doAll(
   jobs: readonly Job[],
   onShare: (share: number, job: number) => void,
   alike?: readonly number[],
+  after?: (outcome: Outcome, job: number) => Promise<void>,
 ): Promise<(Outcome | undefined)[]> {
   const shares = jobs.map(() => 0);
   const out = new Set<number>();
@@ -72,7 +74,7 @@ export async function doAll(
   await Promise.all(
     longestFirst.map(async (j) => {
       try {
-        found[j] = await lanes.do(
+        const outcome = await lanes.do(
           jobs[j],
           (share) => {
             shares[j] = share;
@@ -80,6 +82,8 @@ export async function doAll(
           },
           () => alike === undefined || !out.has(alike[j]),
         );
+        found[j] = outcome;
+        await after?.(outcome, j);
       } catch (error) {
         shares[j] = 1;
         if (error instanceof Unwanted) return;

@@ -197,19 +197,12 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const heard = (share: number, j: number) => onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages);
     // What fails in one fold is given up in all.
     const alike = tasks.map(({ c }) => c);
-    const found = await doAll(judging, jobs, heard, alike);
-    for (const [j, { k, c }] of tasks.entries()) {
-      const outcome = found[j];
-      outcomes[c][k] = outcome;
-      if (outcome === undefined) continue;
-      losses[c][k] = await lossesOf(
-        outcome,
-        prepared[k],
-        approximation,
-        await fitter.numbers(dealt[k], prepared[k].encoding),
-      );
-      if (losses[c][k] === undefined) outcomes[c][k] = undefined;
-    }
+    await doAll(judging, jobs, heard, alike, async (outcome, j) => {
+      const { k, c } = tasks[j];
+      const unseen = await fitter.numbers(dealt[k], prepared[k].encoding);
+      losses[c][k] = await lossesOf(outcome, prepared[k], approximation, unseen);
+      if (losses[c][k] !== undefined) outcomes[c][k] = outcome;
+    });
   };
   const all = candidates.map((_, c) => c);
   await fitFolds([0], all, (share) => share);

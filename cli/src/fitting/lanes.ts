@@ -74,7 +74,8 @@ export function lanesOf(cores: number, file = new URL("./job-thread.js", import.
   const { threads: before } = kernels.info();
   if (cores > 1) kernels.setThreads(1);
   const threads = Array.from({ length: cores - 1 }, () => new Thread(file));
-  const idle: (Thread | undefined)[] = [undefined, ...threads];
+  // This thread comes last, since the longest jobs are given first: it has other things to do, too.
+  const idle: (Thread | undefined)[] = [...threads, undefined];
   const waiting: Waiting[] = [];
   let open = true;
 
