@@ -106,7 +106,7 @@ describe("fits side by side", () => {
       threadOf("silent.mjs", 'import { parentPort } from "node:worker_threads"; parentPort.on("message", () => {});'),
     );
     const waiting = [1, 2, 3].map((seed) => lanes.do(job(0, seed), () => lanes.close()));
-    const [here, silent, last] = waiting.map((one) =>
+    const [silent, here, last] = waiting.map((one) =>
       one.then(
         () => "done",
         ({ message }) => message,
