@@ -10,8 +10,8 @@ import {
   placesOf,
   readerOf,
   type TableEncoding,
+  type TableModel,
   type TablePrediction,
-  type TableRow,
 } from "laplace-ts";
 import type { ClassSlice, Slice } from "../model/report-data.ts";
 import { turn } from "../turn.ts";
@@ -23,6 +23,8 @@ const SLICES = 4;
 const POSITIONS = 41;
 /** Columns that are looked at, and rows that are drawn. */
 const [MOST_COLUMNS, MOST_POINTS] = [256, 400];
+/** Positions of all columns that are looked at together, about, and the fewest of one. */
+const [MOST_LOOKED, FEWEST_POSITIONS] = [1000, 5];
 const Z90 = normalQuantile(0.95);
 
 /** The slices of the columns that move predictions most, the first the most. */
@@ -31,29 +33,46 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
   const columns = encoding.columns.filter((column) => column.kind !== "ignored");
   const typical = Object.fromEntries(columns.map((column) => [column.name, typicalText(column)]));
   const shown = shownClass(fit);
-  const all = [];
-  for (const column of columns.slice(0, MOST_COLUMNS)) {
-    await turn();
-    const positions = positionsOf(column);
-    const texts = positions.map((position) => textOf(column, position));
-    const rows = texts.map((text) => ({ ...typical, [column.name]: text }));
+  const along = (column: Column, count: number) => {
+    const positions = positionsOf(column, count);
+    const rows = positions.map((position) => ({ ...typical, [column.name]: textOf(column, position) }));
     const predicted = fit.model.predict(rows);
     const mean = meanOf(predicted, shown);
     const spread = Math.max(...classesOf(fit, shown).map((c) => spreadOf(meanOf(predicted, c))));
     const x = column.kind === "date" ? positions.map((days) => dayText(Number(days))) : positions;
-    all.push({ column, x, rows, predicted, mean, spread });
+    return { column, x, rows, predicted, mean, spread };
+  };
+  const looked = columns.slice(0, MOST_COLUMNS);
+  // Of many columns a few positions say which of them move predictions.
+  const few = Math.min(POSITIONS, Math.max(FEWEST_POSITIONS, Math.floor(MOST_LOOKED / looked.length)));
+  const all = [];
+  for (const column of looked) {
+    await turn();
+    all.push(along(column, few));
   }
-  return all
+  const drawn = all
     .sort((a, b) => b.spread - a.spread)
     .slice(0, SLICES)
-    .map(({ column, x, rows, predicted, mean }) => ({
+    .map((one) => (few < POSITIONS ? along(one.column, POSITIONS) : one));
+  await turn();
+  // Draws of weights serve all slices.
+  const bands =
+    encoding.target.kind === "number" ? undefined : fit.model.probabilityBands(drawn.flatMap(({ rows }) => rows));
+  let at = 0;
+  return drawn.map(({ column, x, rows, predicted, mean }) => {
+    const first = at;
+    at += rows.length;
+    return {
       input: column.name,
       kind: column.kind,
       x,
       mean,
-      ...bandsOf(fit, rows, predicted, mean, shown),
+      ...(bands === undefined
+        ? numberBands(encoding, predicted, mean)
+        : classBands(fit, bands, first, predicted, mean, shown)),
       points: pointsOf(fit, column, shown),
-    }));
+    };
+  });
 }
 
 /** The cell of a typical row: the median, or the most frequent text. */
@@ -65,16 +84,16 @@ function textOf(column: Column, value: number | string): string {
   return column.kind === "category" ? String(value) : cellText(column, Number(value));
 }
 
-function positionsOf(column: Column): (number | string)[] {
+function positionsOf(column: Column, count = POSITIONS): (number | string)[] {
   if (column.kind === "category") {
     const { categories, effects } = column;
     // Of many categories some.
     return effects === undefined
       ? [...categories]
-      : levelsAlong(categories, effects, Math.min(POSITIONS, categories.length));
+      : levelsAlong(categories, effects, Math.min(count, categories.length));
   }
   const { low, high } = column;
-  return Array.from({ length: POSITIONS }, (_, i) => low + ((high - low) * i) / (POSITIONS - 1));
+  return Array.from({ length: count }, (_, i) => low + ((high - low) * i) / (count - 1));
 }
 
 /** The class that is shown: the second of two, otherwise the most frequent. */
@@ -102,40 +121,42 @@ function spreadOf(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2 / values.length, 0));
 }
 
-/** 90 % bands: of the function, and for numbers of a new target; of a class, of its probability over the weights. */
-function bandsOf(
+/** 90 % bands of the function and of a new target. */
+function numberBands(encoding: TableEncoding, predicted: TablePrediction, mean: readonly number[]) {
+  const { functionVariance, lower = new Float64Array(), upper = new Float64Array() } = predicted;
+  const { target } = encoding;
+  // Of counts the mean is that of a log-normal rate.
+  const bound = (side: -1 | 1) =>
+    target.kind === "number" && target.counts
+      ? mean.map((m, i) => m * Math.exp(side * Z90 * Math.sqrt(functionVariance[i]) - functionVariance[i] / 2))
+      : mean.map((m, i) => encoding.ofTarget(encoding.toTarget(m) + side * Z90 * Math.sqrt(functionVariance[i])));
+  return {
+    functionLower: bound(-1),
+    functionUpper: bound(1),
+    lower: Array.from(lower),
+    upper: Array.from(upper),
+  };
+}
+
+/** 90 % bands of a class's probability over the weights, of rows from a first one on; of three classes and more of each. */
+function classBands(
   fit: TableFit,
-  rows: readonly TableRow[],
+  { lower, upper }: ReturnType<TableModel["probabilityBands"]>,
+  first: number,
   predicted: TablePrediction,
   mean: readonly number[],
   shown: number,
 ) {
-  const { model } = fit;
-  const { functionVariance, lower = new Float64Array(), upper = new Float64Array() } = predicted;
-  const { encoding } = model;
-  const { target } = encoding;
-  if (target.kind === "number") {
-    // Of counts the mean is that of a log-normal rate.
-    const bound = (side: -1 | 1) =>
-      target.counts
-        ? mean.map((m, i) => m * Math.exp(side * Z90 * Math.sqrt(functionVariance[i]) - functionVariance[i] / 2))
-        : mean.map((m, i) => encoding.ofTarget(encoding.toTarget(m) + side * Z90 * Math.sqrt(functionVariance[i])));
-    return {
-      functionLower: bound(-1),
-      functionUpper: bound(1),
-      lower: Array.from(lower),
-      upper: Array.from(upper),
-    };
-  }
-  const bands = model.probabilityBands(rows);
+  const { target } = fit.model.encoding;
+  const names = target.kind === "classes" ? target.classes : [];
   const bandOf = (c: number) => ({
-    functionLower: mean.map((_, i) => bands.lower.at(i, c)),
-    functionUpper: mean.map((_, i) => bands.upper.at(i, c)),
+    functionLower: mean.map((_, i) => lower.at(first + i, c)),
+    functionUpper: mean.map((_, i) => upper.at(first + i, c)),
   });
   const classes = classesOf(fit, shown).map((c): ClassSlice => {
-    return { name: target.classes[c], mean: meanOf(predicted, c), ...bandOf(c) };
+    return { name: names[c], mean: meanOf(predicted, c), ...bandOf(c) };
   });
-  return { ...bandOf(shown), shownClass: target.classes[shown], ...(classes.length > 1 && { classes }) };
+  return { ...bandOf(shown), shownClass: names[shown], ...(classes.length > 1 && { classes }) };
 }
 
 /** Rows of the training, as many as can be told apart. */
