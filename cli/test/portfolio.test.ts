@@ -114,6 +114,16 @@ test("few rows of many inputs have what second order fits of them, and networks 
   expect(many.filter((way) => way.startsWith("units"))).toEqual(["units 0"]);
   expect(many.filter((way) => way === "features").length).toBeGreaterThan(1);
   expect(many).toContain("network 64,64");
+  // Counts too, by networks whose dispersion is estimated.
+  const { names, rows } = columns(150);
+  const counted = { names, rows: rows.map((row, i) => [...row.slice(0, -1), `${i % 7}`]) };
+  const ofCounts = candidatesFor(tableEncoding(counted, { target: "y", task: "count" }), 80, {
+    ...settings,
+    folded: true,
+  });
+  const networks = ofCounts.filter(({ recipe }) => recipe.by === "rounds");
+  expect(networks.map(({ family }) => family)).toEqual(["negative binomial", "negative binomial"]);
+  expect(ofCounts.some(({ recipe }) => recipe.by === "evidence")).toBe(true);
   // So many that nothing of second order is quick, or that there are no folds.
   for (const ways of [waysOf(600, true), waysOf(400, false)])
     expect(ways.every((way) => way.startsWith("network"))).toBe(true);

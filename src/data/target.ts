@@ -194,8 +194,8 @@ function endsOf(values: ArrayLike<number>): { readonly low: number; readonly hig
 }
 
 /**
- * What means of predictions are limited to, in the target's own units: as far beyond the values of the training as these are apart. A mean on
- * another scale, or of counts, is the work of the far end of a distribution, which no row has checked.
+ * What means of predictions are limited to, in the target's own units, where medians are within: as far beyond the values of the training as
+ * these are apart. A mean on another scale, or of counts, beyond both is the work of the far end of a distribution, which no row has checked.
  */
 export function meanLimits(target: TargetEncoding): readonly [low: number, high: number] {
   const { low, high } = target.kind === "number" ? target : {};

@@ -2,7 +2,7 @@
 // Sums go in the posteriors' order, by functions that are equal to the bit in every runtime.
 
 import { portableNormalCdf, portableNormalDensity } from "../array/portable.ts";
-import { momentsFromScale, type TargetScale } from "../data/target-scales.ts";
+import { fromScale, momentsFromScale, type TargetScale } from "../data/target-scales.ts";
 import { LogMean } from "../likelihood/logit-draws.ts";
 import { entropy, type RowPredictions } from "./table-draws.ts";
 
@@ -19,7 +19,10 @@ export interface TablePart {
   readonly dispersion?: number | undefined;
 }
 
-/** Mean and deviation in the target's own units of a mixture of what is normal on a scale. @param limits of each part's mean */
+/**
+ * Mean and deviation in the target's own units of a mixture of what is normal on a scale.
+ * @param limits of each part's mean, where its median is not beyond them
+ */
 export function inOwnUnits(
   parts: readonly TablePart[],
   scale: TargetScale,
@@ -30,7 +33,8 @@ export function inOwnUnits(
   for (let i = 0; i < rows; i++) {
     const moments = parts.map((part) => {
       const [own, within] = momentsFromScale(scale, part.mean[i], part.sd[i] ** 2);
-      return [Math.min(Math.max(own, low), high), within] as const;
+      const median = fromScale(scale, part.mean[i]);
+      return [Math.min(Math.max(own, Math.min(low, median)), Math.max(high, median)), within] as const;
     });
     for (const [k, [own]] of moments.entries()) mean[i] += parts[k].weight * own;
     let variance = 0;

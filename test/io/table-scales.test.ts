@@ -234,7 +234,7 @@ test("a file's scale is checked; without one, the file is as before", () => {
   expect(() => readTableEncoding(JSON.stringify({ ...json, version: 2 }))).toThrow(FileError);
 });
 
-test("means are at most as far beyond the values of the training as these are apart, quantiles as far as they are", () => {
+test("means are at most as far beyond the values of the training as these are apart, or medians where they are further", () => {
   for (const kind of ["log", "yeoJohnson"] as const) {
     const { target } = plainEncoding.onTargetScale(kind, values);
     if (target.kind !== "number" || target.scale === undefined) throw new Error("a scale is expected");
@@ -245,12 +245,15 @@ test("means are at most as far beyond the values of the training as these are ap
     const { scale, mean, sd } = target;
     const meanOf = (own: ReturnType<typeof part>) => inOwnUnits([own], scale, 1, [low, high]).mean[0];
     const free = (own: ReturnType<typeof part>) => momentsFromScale(scale, own.mean[0], own.sd[0] ** 2)[0];
-    const [usual, far] = [part(mean, 0.5 * sd), part(mean + 20 * sd, sd)];
+    const [usual, vague, far] = [part(mean, 0.5 * sd), part(mean, 20 * sd), part(mean + 20 * sd, sd)];
     expect(meanOf(usual)).toBe(free(usual));
-    expect(meanOf(far)).toBe(high);
-    expect(free(far)).toBeGreaterThan(high);
+    expect(meanOf(vague)).toBe(high);
+    expect(free(vague)).toBeGreaterThan(high);
+    // Where half of the distribution is beyond the values, so is the mean.
+    expect(fromScale(scale, far.mean[0])).toBeGreaterThan(high);
+    expect(meanOf(far)).toBe(Math.min(free(far), fromScale(scale, far.mean[0])));
     // Of two parts each is limited, so that one that errs far counts by its weight.
-    const both = [usual, far].map((own) => ({ ...own, weight: 0.5 }));
+    const both = [usual, vague].map((own) => ({ ...own, weight: 0.5 }));
     expect(inOwnUnits(both, scale, 1, [low, high]).mean[0]).toBeCloseTo((free(usual) + high) / 2, 10);
   }
 });

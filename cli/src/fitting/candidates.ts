@@ -131,6 +131,8 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
         ...plain,
         ...units(`${narrow} units`, narrow, "layers"),
         ...byFeatures(FEATURES_OF_NUMBERS[1]),
+        // Their dispersion is estimated; that of Poisson counts is 0.
+        ...(narrow === 0 ? byFirstOrder() : []),
       ];
       return [...plain.map((one) => ofFamily(one, false)), ...dispersed.map((one) => ofFamily(one, true))];
     }
