@@ -5,6 +5,7 @@
 // npm run bench -- scale             fits by worker processes on a queue, beside the pool (needs redis-server)
 // npm run bench -- scale-plan        what a fit of 10^9 examples on 1,000 machines costs, by a simulation
 //   --splits N                       its splits of each table (default 2)
+//   --without NAME                   its peer that is left out, such as process, whose splits take minutes
 //   --peers                          against OpenBLAS and LAPACK, jax-js and PyTorch, in the same run; what is missing is
 //                                    skipped
 //   --filter TEXT                    only the cases whose name contains it
@@ -45,6 +46,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string", default: "11" },
     threads: { type: "string", default: "1" },
     splits: { type: "string", default: "2" },
+    without: { type: "string", default: "" },
   },
 });
 const machine = {
@@ -73,12 +75,13 @@ const classifiers = {
 };
 const suites = ["kernels", "gradients", ...Object.keys(classifiers)];
 if (positionals[0] === "tables") {
-  const { peers, filter } = values;
+  const { peers, filter, without } = values;
   const setting = {
     named: positionals.slice(1),
     splits: Number(values.splits),
     threads: Number(values.threads),
     peers,
+    without,
     filter,
   };
   write({ results: await runTables(setting) });

@@ -56,6 +56,8 @@ export interface TableSetting {
   readonly named: readonly string[];
   readonly splits: number;
   readonly peers: boolean;
+  /** The peer that is left out. */
+  readonly without: string;
   readonly filter: string;
   readonly threads: number;
 }
@@ -63,7 +65,7 @@ export interface TableSetting {
 /** Measures, prints, and gives what was measured. */
 export async function runTables(setting: TableSetting): Promise<object[]> {
   const python = setting.peers ? await Python.start("tables-child.py", setting.threads, MISSING) : undefined;
-  const ways: readonly Way[] = ["ours", ...(python === undefined ? [] : peers)];
+  const ways: readonly Way[] = ["ours", ...(python === undefined ? [] : peers.filter((way) => way !== setting.without))];
   const results: object[] = [];
   const ranks = new Map<Way, number[]>(ways.map((way) => [way, []]));
   for (const named of setting.named.length > 0 ? setting.named : tables) {
