@@ -65,7 +65,10 @@ export interface TableSetting {
 /** Measures, prints, and gives what was measured. */
 export async function runTables(setting: TableSetting): Promise<object[]> {
   const python = setting.peers ? await Python.start("tables-child.py", setting.threads, MISSING) : undefined;
-  const ways: readonly Way[] = ["ours", ...(python === undefined ? [] : peers.filter((way) => way !== setting.without))];
+  const ways: readonly Way[] = [
+    "ours",
+    ...(python === undefined ? [] : peers.filter((way) => way !== setting.without)),
+  ];
   const results: object[] = [];
   const ranks = new Map<Way, number[]>(ways.map((way) => [way, []]));
   for (const named of setting.named.length > 0 ? setting.named : tables) {
