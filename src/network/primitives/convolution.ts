@@ -185,7 +185,7 @@ function tiledOf(
   const [top, , left] = padding;
   const apart = [...stride, ...dilation].every((one) => one === 1);
   if (dtype !== "float32" || groups !== 1 || !apart || kernel.some((side) => side !== 3)) return undefined;
-  if (Math.max(top, left) > 2) return undefined;
+  if (Math.min(top, left) < 0 || Math.max(top, left) > 2) return undefined;
   const after = [outputs, ...grid] as const;
   const tiled: Tiled = back
     ? { from: after, top: 2 - top, left: 2 - left, to: image }
