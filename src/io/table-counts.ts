@@ -13,7 +13,7 @@ const exponential = (x: number) => portableExp(Math.min(x, MOST_EXPONENT));
 /**
  * Mean and variance of the counts of row i, and of that variance what the rate has, whose log has the variance of the function where it
  * is given.
- * @param most what the mean of each part is at most, where the median of its rate is not beyond it
+ * @param most what the mean of each part is at most, where the mixture's median is not beyond it
  */
 function countMoments(
   parts: readonly TablePart[],
@@ -21,9 +21,11 @@ function countMoments(
   functionVariance: (part: number) => number,
   most = Number.POSITIVE_INFINITY,
 ): { readonly mean: number; readonly variance: number; readonly open: number } {
+  const means = parts.map(({ mean, sd }) => exponential(mean[i] + sd[i] ** 2 / 2));
+  const limit = means.some((mean) => mean > most) ? Math.max(most, countQuantiles(parts, i, [0.5])[0]) : most;
   const each = parts.map(({ weight, mean: m, sd, dispersion = 0 }, k) => {
     const v = sd[i] ** 2;
-    const mean = Math.min(exponential(m[i] + v / 2), Math.max(most, exponential(m[i])));
+    const mean = Math.min(means[k], limit);
     const rateVariance = (own: number) => exponential(2 * m[i] + v) * portableExpm1(Math.min(own, MOST_EXPONENT));
     const within = mean + dispersion * exponential(2 * m[i] + 2 * v);
     return { weight, mean, variance: within + rateVariance(v), open: rateVariance(Math.min(functionVariance(k), v)) };

@@ -21,7 +21,7 @@ export interface TablePart {
 
 /**
  * Mean and deviation in the target's own units of a mixture of what is normal on a scale.
- * @param limits of each part's mean, where its median is not beyond them
+ * @param limits of each part's mean, where the mixture's median is not beyond them
  */
 export function inOwnUnits(
   parts: readonly TablePart[],
@@ -31,11 +31,12 @@ export function inOwnUnits(
 ): { readonly mean: Float64Array; readonly sd: Float64Array } {
   const [mean, sd] = [new Float64Array(rows), new Float64Array(rows)];
   for (let i = 0; i < rows; i++) {
-    const moments = parts.map((part) => {
-      const [own, within] = momentsFromScale(scale, part.mean[i], part.sd[i] ** 2);
-      const median = fromScale(scale, part.mean[i]);
-      return [Math.min(Math.max(own, Math.min(low, median)), Math.max(high, median)), within] as const;
-    });
+    let moments = parts.map((part) => momentsFromScale(scale, part.mean[i], part.sd[i] ** 2));
+    if (moments.some(([own]) => own < low || own > high)) {
+      const median = fromScale(scale, partsQuantile(parts, i, 0.5, 0));
+      const [least, most] = [Math.min(low, median), Math.max(high, median)];
+      moments = moments.map(([own, within]) => [Math.min(Math.max(own, least), most), within]);
+    }
     for (const [k, [own]] of moments.entries()) mean[i] += parts[k].weight * own;
     let variance = 0;
     for (const [k, [own, within]] of moments.entries()) variance += parts[k].weight * (within + (own - mean[i]) ** 2);

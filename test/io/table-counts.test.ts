@@ -17,7 +17,7 @@ import {
   tableScores,
 } from "laplace-ts";
 import { expect, test } from "vitest";
-import { countQuantiles, countScores } from "../../src/io/table-counts.ts";
+import { countPredictions, countQuantiles, countScores } from "../../src/io/table-counts.ts";
 import { logCountDensity } from "../../src/likelihood/poisson.ts";
 
 interface Part {
@@ -182,11 +182,28 @@ test("a model of counts predicts whole intervals and probabilities, and its file
   }
 });
 
-test("means are at most twice the largest count of a training with zeros, far from its rows", async () => {
+test("means of parts are at most twice the largest count of a training with zeros, or the mixture's median where that is further", async () => {
   const { model } = await modelOf([0, 0.3]);
-  const { mean = [], upper = [] } = model.predict(["-60", "60"].map((x) => ({ x })));
-  expect(Math.max(...mean)).toBe(10);
-  expect(Math.max(...upper)).toBeGreaterThan(100);
+  const { mean = [], lower = [], upper = [] } = model.predict(["-60", "0", "60"].map((x) => ({ x })));
+  for (const [i, own] of mean.entries()) expect(own <= 10 || (lower[i] <= own && own <= upper[i])).toBe(true);
+  const meanOf = (all: readonly Part[], most?: number) => countPredictions(partsOf(all), 1, () => 0, most).mean[0];
+  const [usual, vague, far] = [
+    [1, 0.1],
+    [1, 4],
+    [6, 0.5],
+  ].map(([m, s]) => ({ weight: 1, m, s, dispersion: 0 }));
+  expect(meanOf([usual], 10)).toBe(meanOf([usual]));
+  expect(meanOf([vague])).toBeGreaterThan(1000);
+  expect(meanOf([vague], 10)).toBe(10);
+  const [median] = countQuantiles(partsOf([far]), 0, [0.5]);
+  expect(median).toBeGreaterThan(300);
+  expect(meanOf([far], 10)).toBe(median);
+  // One part that errs far counts by its weight.
+  const both = [
+    { ...usual, weight: 0.9 },
+    { ...far, weight: 0.1 },
+  ];
+  expect(meanOf(both, 10)).toBeCloseTo(0.9 * meanOf([usual]) + 1, 10);
 });
 
 test("what is not a count is refused, where the model is made and where its target is read", async () => {
