@@ -32,6 +32,53 @@ export function pays({ from, to }: Tiled): boolean {
   return Math.min(from[0], to[0]) >= LEAST_CHANNELS && to[1] * to[2] >= LEAST_FILLED * 4 * rows * across;
 }
 
+/** Some of the images: what is correlated as a matrix for each place of a tile, and room for those of the other side. */
+interface Chunk {
+  readonly images: number;
+  /** Rows of tiles, and tiles in a row. */
+  readonly tiles: readonly [rows: number, across: number];
+  /** Columns of a matrix. */
+  readonly columns: number;
+  /** Numbers between two rows of a matrix. */
+  readonly plane: number;
+  /** [16, channels, columns] of what is correlated, and the numbers between two matrices. */
+  readonly inputs: Pointer;
+  readonly inputsApart: number;
+  readonly outputs: Pointer;
+  readonly outputsApart: number;
+  /** The images of the other side. */
+  readonly y: Pointer;
+  readonly first: boolean;
+  readonly scratch: Pointer;
+}
+
+/** Calls for a number of images at a time. */
+function eachChunk(
+  kernels: ReturnType<typeof withLayers>,
+  { from, top, left, to }: Tiled,
+  slabs: number,
+  x: Pointer,
+  y: Pointer,
+  visit: (chunk: Chunk) => void,
+): void {
+  const tiles = tilesOf(to);
+  const [rows, across] = tiles;
+  const length = chunkLength("float32", slabs, 16 * (from[0] + to[0]) * rows * across);
+  const plane = skewed(length * rows * across);
+  const [inputsApart, outputsApart] = [skewed(from[0] * plane), skewed(to[0] * plane)];
+  const [inputs, outputs, scratch] = [16 * inputsApart, 16 * outputsApart, 4 * (2 * rows + 2) * (across + 4)].map(
+    (size) => allocateFloats("float32", size),
+  );
+  for (let first = 0; first < slabs; first += length) {
+    const images = Math.min(length, slabs - first);
+    const [image, other] = [from, to].map(([c, h, w], side) => (side === 0 ? x : y) + 4 * first * c * h * w);
+    kernels.winogradInput(images, ...from, top, left, rows, across, scratch, image, inputs, inputsApart, plane);
+    const columns = images * rows * across;
+    const matrices = { columns, plane, inputs, inputsApart, outputs, outputsApart };
+    visit({ images, tiles, ...matrices, y: other, first: first === 0, scratch });
+  }
+}
+
 /**
  * y = W · windows of x (or +=) for so many images.
  * @param w [to, from, 3, 3], or where `transposed` [from, to, 3, 3], and then turned by half a turn
@@ -46,31 +93,37 @@ export function correlateTiles(
   transposed: boolean,
   add: boolean,
 ): void {
-  const { from, top, left, to } = tiled;
-  const kernels = withLayers(plain);
+  const { from, to } = tiled;
   const [inputs, outputs] = [from[0], to[0]];
-  const [rows, across] = tilesOf(to);
-  const tiles = rows * across;
-  const dtype = "float32";
+  const kernels = withLayers(plain);
   scope(() => {
     const apart = skewed(inputs * outputs);
-    const u = allocateFloats(dtype, 16 * apart);
+    const u = allocateFloats("float32", 16 * apart);
     kernels.winogradWeights(inputs * outputs, transposed, w, u, apart);
-    const length = chunkLength(dtype, slabs, 16 * (inputs + outputs) * tiles);
-    const plane = skewed(length * tiles);
-    const [stepV, stepM] = [skewed(inputs * plane), skewed(outputs * plane)];
-    const v = allocateFloats(dtype, 16 * stepV);
-    const m = allocateFloats(dtype, 16 * stepM);
-    const scratch = allocateFloats(dtype, 4 * (2 * rows + 2) * (across + 4));
-    for (let first = 0; first < slabs; first += length) {
-      const count = Math.min(length, slabs - first);
-      const [image, result] = [x + 4 * first * from[0] * from[1] * from[2], y + 4 * first * to[0] * to[1] * to[2]];
-      kernels.winogradInput(count, ...from, top, left, rows, across, scratch, image, v, stepV, plane);
-      const [rowU, columnU] = transposed ? [1, outputs] : [inputs, 1];
-      const n = count * tiles;
-      kernels.gemm(16, outputs, n, inputs, u, apart, rowU, columnU, v, stepV, plane, 1, m, stepM, plane, 1, false);
-      kernels.winogradOutput(count, ...to, rows, across, scratch, m, stepM, plane, result, add);
-    }
+    const [rowU, columnU] = transposed ? [1, outputs] : [inputs, 1];
+    eachChunk(kernels, tiled, slabs, x, y, ({ images, tiles, columns, plane, y, scratch, ...chunk }) => {
+      const [v, stepV, m, stepM] = [chunk.inputs, chunk.inputsApart, chunk.outputs, chunk.outputsApart];
+      kernels.gemm(
+        16,
+        outputs,
+        columns,
+        inputs,
+        u,
+        apart,
+        rowU,
+        columnU,
+        v,
+        stepV,
+        plane,
+        1,
+        m,
+        stepM,
+        plane,
+        1,
+        false,
+      );
+      kernels.winogradOutput(images, ...to, ...tiles, scratch, m, stepM, plane, y, add);
+    });
   });
 }
 
@@ -87,47 +140,17 @@ export function correlateBack(
   w: Pointer,
   add: boolean,
 ): void {
-  const { from, top, left, to } = tiled;
-  const kernels = withLayers(plain);
+  const { from, to } = tiled;
   const [inputs, outputs] = [from[0], to[0]];
-  const [rows, across] = tilesOf(to);
-  const tiles = rows * across;
-  const dtype = "float32";
+  const kernels = withLayers(plain);
   scope(() => {
     const apart = skewed(inputs * outputs);
-    const products = allocateFloats(dtype, 16 * apart);
-    const length = chunkLength(dtype, slabs, 16 * (inputs + outputs) * tiles);
-    const plane = skewed(length * tiles);
-    const [stepX, stepD] = [skewed(inputs * plane), skewed(outputs * plane)];
-    const vx = allocateFloats(dtype, 16 * stepX);
-    const vd = allocateFloats(dtype, 16 * stepD);
-    const scratch = allocateFloats(dtype, 36 + 4 * (2 * rows + 2) * (across + 4));
-    for (let first = 0; first < slabs; first += length) {
-      const count = Math.min(length, slabs - first);
-      const [image, arrived] = [x + 4 * first * from[0] * from[1] * from[2], d + 4 * first * to[0] * to[1] * to[2]];
-      kernels.winogradInput(count, ...from, top, left, rows, across, scratch, image, vx, stepX, plane);
-      kernels.winogradCotangent(count, ...to, rows, across, scratch, arrived, vd, stepD, plane);
-      const k = count * tiles;
-      kernels.gemm(
-        16,
-        outputs,
-        inputs,
-        k,
-        vd,
-        stepD,
-        plane,
-        1,
-        vx,
-        stepX,
-        1,
-        plane,
-        products,
-        apart,
-        inputs,
-        1,
-        first > 0,
-      );
-    }
-    kernels.winogradWeightsBack(inputs * outputs, products, apart, scratch, w, add);
+    const u = allocateFloats("float32", 16 * apart);
+    eachChunk(kernels, tiled, slabs, x, d, ({ images, tiles, columns, plane, y, first, scratch, ...chunk }) => {
+      const [v, stepV, m, stepM] = [chunk.inputs, chunk.inputsApart, chunk.outputs, chunk.outputsApart];
+      kernels.winogradCotangent(images, ...to, ...tiles, scratch, y, m, stepM, plane);
+      kernels.gemm(16, outputs, inputs, columns, m, stepM, plane, 1, v, stepV, 1, plane, u, apart, inputs, 1, !first);
+    });
+    kernels.winogradWeightsBack(inputs * outputs, u, apart, allocateFloats("float32", 36), w, add);
   });
 }
