@@ -144,7 +144,8 @@ function expectSlopes(
   const [slopes, others] = [5e-4, 3.5e-4].map((step) => finiteDifferences(f, at, step).flat());
   expect(found.length).toBe(slopes.length);
   slopes.forEach((slope, i) => {
-    const known = absolute + 1e-6 * Math.abs(slope) + 2 * Math.abs(slope - others[i]);
+    // Of second order alone the longer step errs by 1.96 times what the two differ by; higher orders add to it.
+    const known = absolute + 1e-6 * Math.abs(slope) + 4 * Math.abs(slope - others[i]);
     expect(Math.abs(found[i] - slope), `element ${i}: ${found[i]}, expected ${slope}`).toBeLessThanOrEqual(known);
   });
 }
