@@ -12,7 +12,7 @@ import { softmaxRegression } from "./softmax-regression.ts";
 
 interface Settings {
   readonly tolerance: number;
-  /** Bytes that the features of all examples may take. */
+  /** Bytes that the features of all examples may take, with their copy and a matrix. */
   readonly memoryBudget: number;
 }
 
@@ -30,8 +30,9 @@ export function overFixedFeatures(
   const inner = new Network(net.graph, wide(net.parameters.data), net.frozen, wide(net.buffers.data));
   const heads = freeHeads("train", inner);
   if (heads === undefined) return undefined;
+  // The features are there twice, as an array and in the kernels' memory, beside one matrix of them.
   const columns = heads.columns.length;
-  if (8 * columns * (data.inputs.shape[0] + columns) > memoryBudget) return undefined;
+  if (8 * columns * (2 * data.inputs.shape[0] + columns) > memoryBudget) return undefined;
   return train(problem, inner, heads, tolerance);
 }
 
@@ -42,8 +43,7 @@ function* train(
   tolerance: number,
 ): Steps<TrainingResult, EpochReport> {
   const { likelihood, scale } = likelihoodOf(rule, "gaussNewton()");
-  const features = featuresOf(heads, data.inputs.as("float64"));
-  yield;
+  const features = yield* featuresOf(heads, data.inputs.as("float64"));
   const [n] = features.shape;
   const classes = net.graph.output.size;
   const targets = data.targets.as("float64").data as Float64Array;

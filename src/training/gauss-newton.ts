@@ -41,7 +41,7 @@ export interface GaussNewtonOptions {
   damping?: number | undefined;
   /** It stops where a step is predicted to lower the objective by no more than this part of it (default 1e-12). */
   tolerance?: number | undefined;
-  /** Bytes that the whole matrix may take (default 1 GiB). */
+  /** Bytes that the whole matrix may take, or the features that go into free last layers, twice (default 1 GiB). */
   memoryBudget?: number | undefined;
 }
 
@@ -90,9 +90,11 @@ export function gaussNewton(options: GaussNewtonOptions = {}): Minimiser {
     options: { ...options },
     epochs: 1000,
     readEvidence,
-    minimise: (problem) =>
-      (solver === "cholesky" ? undefined : overFixedFeatures(problem, { tolerance, memoryBudget })) ??
-      descend(problem, { solver, damping, tolerance, memoryBudget }),
+    minimise(problem) {
+      checkLayers(problem.net);
+      const convex = solver === "cholesky" ? undefined : overFixedFeatures(problem, { tolerance, memoryBudget });
+      return convex ?? descend(problem, { solver, damping, tolerance, memoryBudget });
+    },
   };
   return refuseJson(
     minimiser,
@@ -119,7 +121,6 @@ function* descend(problem: Problem, settings: Settings): Steps<TrainingResult, E
 /** @param points those that are not left at the end */
 function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): Steps<TrainingResult, EpochReport> {
   const { net, rule, data, epochs, weightDecay, evidence } = problem;
-  checkLayers(net);
   bringAll();
   const { likelihood, scale } = likelihoodOf(rule, "gaussNewton()");
   // In float64: the same minimum whatever the network's type.

@@ -226,8 +226,7 @@ class Model {
   /** Φ at the parameters as they are, of weighted examples; where nothing moves it, with its sums, once. */
   *#look(moves: boolean): Steps<{ readonly features: NDArray } & Partial<Still>> {
     const columns = this.#heads.columns.length;
-    const features = this.#weighed(featuresOf(this.#heads, this.#inputs));
-    yield;
+    const features = this.#weighed(yield* featuresOf(this.#heads, this.#inputs));
     if (moves) return { features };
     const sums = yield* regressionSums(features, this.#targets);
     const shared = this.#shared();

@@ -4,7 +4,7 @@
 import { dot } from "../array/dot.ts";
 import { conjugateGradients } from "../curvature/conjugate-gradients.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { addToDiagonal, allocateFloats, copyIn, copyOut, copyTo, openScope, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, copyIn, copyOut, copyTo, inMemory, openScope, type Pointer } from "../kernels/memory.ts";
 import { inPieces, type Steps } from "../kernels/steps.ts";
 import { choleskyInSteps } from "../linalg/in-steps.ts";
 import { solveBoth } from "./damped-steps.ts";
@@ -44,15 +44,19 @@ const [FIRST_PART, SURE] = [0.1, 0.1];
 const [LEAST_GAIN, HALVINGS] = [1e-4, 40];
 /** Below this part of the objective its changes are lost in rounding. */
 const ROUNDING = 1e-11;
-/** What is added to the preconditioner's diagonal, in parts of its mean, beside the penalty: Φ may have columns that repeat each other. */
+/** What is added to the preconditioner's diagonal, in parts of it: Φ may have columns that repeat each other. */
 const JITTER = 1e-10;
+/** The first damping ν, what it is multiplied by where a step gains nothing, and divided by where it gains. */
+const [FIRST_DAMPING, MORE, LESS] = [1e-8, 100, 10];
 /** Rows that are weighed at once. */
 const ROWS = 512;
 
 /**
- * Minimises the objective, step by step; at least one of its rows counts. Conjugate gradients are preconditioned by one matrix for
- * all classes, Σ u_i λ_i φ_i φ_iᵀ + δ with λ_i = tr Λ_i / (C − 1): Böhning's bound (1992) with the curvature that there is in the place of its
- * largest. @returns the last point, and whether it is the minimum
+ * Minimises the objective, step by step. Conjugate gradients are preconditioned by one matrix for all classes,
+ * Σ u_i λ_i φ_i φ_iᵀ + δ with λ_i = tr Λ_i / (C − 1): Böhning's bound (1992) with the curvature that there is in the place of its largest.
+ * Where a step does not lower the objective, or there is none, as far away where Λ vanishes, a part ν of the bound ½ I is added to each Λ_i:
+ * with all of it a step descends. The start is reported where no step leads further.
+ * @returns whether the last point is the minimum
  */
 export function* softmaxRegression<Report>(
   given: SoftmaxRegression,
@@ -71,98 +75,217 @@ function* descend<Report>(
   report: (point: SoftmaxPoint, step: number) => Report,
 ): Steps<{ readonly converged: boolean; readonly steps: number }, Report> {
   const { classes, penalty, tolerance } = given;
-  const n = given.weights.length;
-  const s = given.features.length / n;
-  const phi = allocateFloats("float64", n * s);
-  yield* inPieces(() => copyTo("float64", phi, given.features, true));
-  const [rows, columns] = [allocateFloats("float64", n * classes), allocateFloats("float64", s * classes)];
-  const gram = allocateFloats("float64", s * s);
+  const system = new NewtonSystem(given);
+  yield* system.begin();
+  let w: Float64Array = given.start.slice();
+  // With a penalty the classes' weights sum to 0 at the minimum, and steps keep the sum.
+  if (penalty > 0) centre(w, classes);
+  let f = yield* system.forward(w);
+  let p: Float64Array = new Float64Array(f.length);
+  let value = objectiveAt(given, f, w, p);
+  if (!Number.isFinite(value)) throw notFinite(value);
+  let damping = 0;
+  let [step, converged] = [0, false];
+  while (step < given.steps && !converged) {
+    const found = yield* system.step(w, p, value, damping);
+    // Of what is damped, little may be left though the minimum is far.
+    if (found === "minimum" && damping === 0) converged = true;
+    let next: Place | undefined;
+    if (typeof found === "object") {
+      const within = (part: number) => damping === 0 && found.decrease <= part * Math.abs(value);
+      const close = within(ROUNDING);
+      next = lower(given, { w, f, p, value }, found, yield* system.forward(found.x), {
+        close,
+        damped: damping > 0,
+      });
+      // What is lost in rounding is a minimum.
+      converged = next === undefined ? close : within(tolerance) || !(next.value < value);
+    }
+    if (next !== undefined) {
+      const before = value;
+      ({ w, f, p, value } = next);
+      // Logits that were far larger leave their rounding.
+      if (value < 0.5 * before) {
+        f = yield* system.forward(w);
+        value = objectiveAt(given, f, w, p);
+      }
+      // No objective is less.
+      converged ||= value === 0;
+      damping = damping > FIRST_DAMPING ? damping / LESS : 0;
+      yield report({ weights: w, objective: value }, ++step);
+    } else if (!converged) {
+      if (damping >= 1) break;
+      damping = damping === 0 ? FIRST_DAMPING : Math.min(1, damping * MORE);
+    }
+  }
+  if (step === 0) yield report({ weights: w, objective: value }, ++step);
+  return { converged, steps: step };
+}
+
+/** Weights, logits, probabilities and the objective there. */
+interface Place {
+  readonly w: Float64Array;
+  readonly f: Float64Array;
+  readonly p: Float64Array;
+  readonly value: number;
+}
+
+/**
+ * A direction, its slope, and by how much the model falls along it and about beyond: where M is far more than H in a direction, rᵀM⁻¹r says
+ * too little of what is left, by as much as conjugate gradients' steps are longer than M's.
+ */
+interface Direction {
+  readonly x: Float64Array;
+  readonly slope: number;
+  readonly decrease: number;
+}
+
+/**
+ * A lower point along a direction, or one as low where that is `close`; undefined where none is found. What is `damped` may be too
+ * short: it goes on as far as the objective falls.
+ */
+function lower(
+  given: SoftmaxRegression,
+  from: Place,
+  { x, slope }: Direction,
+  along: Float64Array,
+  { close, damped }: { readonly close: boolean; readonly damped: boolean },
+): Place | undefined {
+  const at = (by: number): Place => {
+    const w = from.w.map((one, k) => one + by * x[k]);
+    const f = from.f.map((one, k) => one + by * along[k]);
+    const p = new Float64Array(f.length);
+    return { w, f, p, value: objectiveAt(given, f, w, p) };
+  };
+  for (let [halving, by] = [0, 1]; halving < HALVINGS; halving++, by /= 2) {
+    let there = at(by);
+    const { value } = there;
+    if (!(value <= from.value + LEAST_GAIN * by * slope || (close && value <= from.value))) continue;
+    while (damped && halving === 0) {
+      by *= 2;
+      const next = at(by);
+      if (!(next.value < there.value)) break;
+      there = next;
+    }
+    return there;
+  }
+  return undefined;
+}
+
+/** The system of a Newton step, H x = −g with H = Φᵀ (Λ + ½ ν) Φ + δ, in the kernels' memory of the current scope. */
+class NewtonSystem {
+  readonly #given: SoftmaxRegression;
+  readonly #n: number;
+  /** S */
+  readonly #size: number;
+  readonly #phi: Pointer;
+  readonly #rows: Pointer;
+  readonly #columns: Pointer;
+  readonly #gram: Pointer;
+  #p: Float64Array = new Float64Array();
+  #damping = 0;
+  /** rᵀM⁻¹r of the first step. */
+  #first: number | undefined;
+
+  constructor(given: SoftmaxRegression) {
+    const { features, weights, classes } = given;
+    this.#given = given;
+    this.#n = weights.length;
+    this.#size = features.length / this.#n;
+    this.#phi = allocateFloats("float64", features.length);
+    this.#rows = allocateFloats("float64", this.#n * classes);
+    this.#columns = allocateFloats("float64", this.#size * classes);
+    this.#gram = allocateFloats("float64", this.#size ** 2);
+  }
+
+  *begin(): Steps<void> {
+    yield* inPieces(() => copyTo("float64", this.#phi, this.#given.features, true));
+  }
+
   /** Φ V, [N, C]. */
-  function* forward(v: Float64Array): Steps<Float64Array, Report> {
+  *forward(v: Float64Array): Steps<Float64Array> {
+    const [n, s, classes, phi, rows, columns] = this.#sizes();
     copyTo("float64", columns, v);
     yield* inPieces(() =>
       kernelsFor("float64").gemm(1, n, classes, s, phi, 0, s, 1, columns, 0, classes, 1, rows, 0, classes, 1, false),
     );
     return copyOut("float64", rows, n * classes) as Float64Array;
   }
+
   /** Φᵀ Z, [S, C]. */
-  function* back(z: Float64Array): Steps<Float64Array, Report> {
+  *#back(z: Float64Array): Steps<Float64Array> {
+    const [n, s, classes, phi, rows, columns] = this.#sizes();
     copyTo("float64", rows, z);
     yield* inPieces(() =>
       kernelsFor("float64").gemm(1, s, classes, n, phi, 0, 1, s, rows, 0, classes, 1, columns, 0, classes, 1, false),
     );
     return copyOut("float64", columns, s * classes) as Float64Array;
   }
+
+  #sizes() {
+    return [this.#n, this.#size, this.#given.classes, this.#phi, this.#rows, this.#columns] as const;
+  }
+
   /** The preconditioner's Cholesky factor, in the place of the Gram matrix; false where it has none. */
-  function* factor(p: Float64Array): Steps<boolean, Report> {
+  *#factor(): Steps<boolean> {
+    const [n, s] = this.#sizes();
     for (let first = 0; first < n; first += ROWS) {
       const count = Math.min(ROWS, n - first);
-      const roots = rootsOf(given, p, first, count);
+      const roots = rootsOf(this.#given, this.#p, this.#damping, first, count);
       yield* inPieces(() => {
         const kernels = kernelsFor("float64");
         const weighed = allocateFloats("float64", count * s);
-        kernels.scaleRows(count, s, phi + 8 * first * s, copyIn("float64", roots), 1, weighed);
-        kernels.syrk(s, count, weighed, 1, s, gram, s, 1, first > 0, false);
+        kernels.scaleRows(count, s, this.#phi + 8 * first * s, copyIn("float64", roots), 1, weighed);
+        kernels.syrk(s, count, weighed, 1, s, this.#gram, s, 1, first > 0, false);
       });
     }
-    let trace = 0;
-    for (const root of rootsSquared(given, p)) trace += root;
-    addToDiagonal(s, penalty + JITTER * (trace * meanSquare(given.features) + penalty) + Number.MIN_VALUE, gram);
-    return (yield* choleskyInSteps(s, gram, s)) === 0;
+    inMemory("float64", (memory) => {
+      for (let i = 0; i < s; i++) {
+        const at = this.#gram / 8 + i * (s + 1);
+        memory[at] = (1 + JITTER) * (memory[at] + this.#given.penalty) + Number.MIN_VALUE;
+      }
+    });
+    return (yield* choleskyInSteps(s, this.#gram, s)) === 0;
   }
 
-  let w = given.start.slice();
-  // With a penalty the classes' weights sum to 0 at the minimum, and steps keep the sum.
-  if (penalty > 0) centre(w, classes);
-  let f = yield* forward(w);
-  let p = new Float64Array(n * classes);
-  let value = objectiveAt(given, f, w, p);
-  if (!Number.isFinite(value)) throw notFinite(value);
-  /** rᵀM⁻¹r of the first step. */
-  let first: number | undefined;
-  for (let step = 1; step <= given.steps; step++) {
-    const gradient = yield* back(residualsOf(given, p));
+  /** H V; tells tr VᵀHV. */
+  *#times(v: Float64Array, tell: (curve: number) => void): Steps<Float64Array> {
+    const product = yield* this.#back(curved(this.#given, this.#p, this.#damping, yield* this.forward(v)));
+    for (let k = 0; k < v.length; k++) product[k] += this.#given.penalty * v[k];
+    tell(dot(v, product));
+    return product;
+  }
+
+  /** Where a step leads from W with probabilities p, by so much damping ν; undefined where there is none that descends. */
+  *step(w: Float64Array, p: Float64Array, value: number, damping: number): Steps<Direction | "minimum" | undefined> {
+    const { classes, penalty, tolerance } = this.#given;
+    [this.#p, this.#damping] = [p, damping];
+    const gradient = yield* this.#back(residualsOf(this.#given, p));
     for (let k = 0; k < w.length; k++) gradient[k] += penalty * w[k];
-    if (!(yield* factor(p))) return { converged: false, steps: step - 1 };
-    let enough: number | undefined;
-    const { x, decrease, taken } = yield* conjugateGradients<Report>({
-      *times(v) {
-        const product = yield* back(curved(given, p, yield* forward(v)));
-        for (let k = 0; k < v.length; k++) product[k] += penalty * v[k];
-        return product;
-      },
+    if (!(yield* this.#factor())) return undefined;
+    if (penalty > 0) centre(gradient, classes);
+    let [last, enough, stretch] = [Number.NaN, Number.NaN, 1];
+    const { x, decrease, taken } = yield* conjugateGradients({
+      times: (v) => this.#times(v, (curve) => (stretch = Math.max(stretch, last / curve))),
       b: gradient.map((g) => -g),
-      before: (r) => solved(r, s, classes, gram, columns),
+      before: (r) => solved(r, this.#size, classes, this.#gram, this.#columns),
       products: MOST_PRODUCTS,
       enough: (_, rz) => {
-        first ??= rz;
-        // A part that becomes small with the gradient (Dembo, Eisenstat & Steihaug 1982), and no less than the tolerance asks for.
-        enough ??= Math.max(rz * Math.min(FIRST_PART, Math.sqrt(rz / first)), SURE * tolerance * Math.abs(value));
-        return !(rz > enough);
+        last = rz;
+        if (!Number.isFinite(rz)) return true;
+        if (!Number.isNaN(enough)) return !(rz > enough) || stretch * rz <= SURE * tolerance * Math.abs(value);
+        this.#first ??= rz;
+        // A part that becomes small with the gradient (Dembo, Eisenstat & Steihaug 1982).
+        enough = rz * Math.min(FIRST_PART, Math.sqrt(rz / this.#first));
+        return !(rz > 0);
       },
     });
-    if (taken === 0) return { converged: true, steps: step - 1 };
+    if (taken === 0) return last === 0 ? "minimum" : undefined;
+    if (penalty > 0) centre(x, classes);
     const slope = dot(gradient, x);
-    const along = yield* forward(x);
-    const close = decrease <= ROUNDING * Math.abs(value);
-    let [by, next] = [1, Number.NaN];
-    const there = { w, f, p: new Float64Array(p.length) };
-    for (let halving = 0; halving < HALVINGS; halving++, by /= 2) {
-      there.w = w.map((one, k) => one + by * x[k]);
-      there.f = f.map((one, k) => one + by * along[k]);
-      next = objectiveAt(given, there.f, there.w, there.p);
-      if (next <= value + LEAST_GAIN * by * slope || (close && next <= value)) break;
-      next = Number.NaN;
-    }
-    // What is lost in rounding is a minimum.
-    if (Number.isNaN(next)) return { converged: close, steps: step - 1 };
-    const converged = decrease <= tolerance * Math.abs(value);
-    ({ w, f, p } = there);
-    value = next;
-    yield report({ weights: w, objective: value }, step);
-    if (converged) return { converged, steps: step };
+    if (!(decrease > 0 && slope < 0 && x.every(Number.isFinite))) return undefined;
+    return { x, slope, decrease: decrease + stretch * last };
   }
-  return { converged: false, steps: given.steps };
 }
 
 /** A⁻¹ r by the factor of A. */
@@ -180,8 +303,6 @@ function centre(w: Float64Array, classes: number): void {
     for (let c = 0; c < classes; c++) w[k + c] -= mean;
   }
 }
-
-const meanSquare = (values: Float64Array) => dot(values, values) / Math.max(1, values.length);
 
 /** The objective at logits f; writes softmax(f) to p, zeros where a row does not count. */
 function objectiveAt(
@@ -212,33 +333,41 @@ function residualsOf({ targets, weights, classes }: SoftmaxRegression, p: Float6
   return p.map((one, k) => weights[Math.floor(k / classes)] * (one - targets[k]));
 }
 
-/** u Λ z of each row, Λ = diag(p) − p pᵀ. */
-function curved({ weights, classes }: SoftmaxRegression, p: Float64Array, z: Float64Array): Float64Array {
+/** u (Λ + ½ ν) z of each row, Λ = diag(p) − p pᵀ. */
+function curved(
+  { weights, classes }: SoftmaxRegression,
+  p: Float64Array,
+  damping: number,
+  z: Float64Array,
+): Float64Array {
   for (let i = 0; i < weights.length; i++) {
     const at = i * classes;
-    let mean = 0;
-    for (let k = at; k < at + classes; k++) mean += p[k] * z[k];
-    for (let k = at; k < at + classes; k++) z[k] = weights[i] * p[k] * (z[k] - mean);
+    let [mean, counted] = [0, 0];
+    for (let k = at; k < at + classes; k++) {
+      mean += p[k] * z[k];
+      counted += p[k];
+    }
+    const added = 0.5 * damping * counted;
+    for (let k = at; k < at + classes; k++) z[k] = weights[i] * (p[k] * (z[k] - mean) + added * z[k]);
   }
   return z;
 }
 
-/** √(u λ) of some rows. */
-function rootsOf(given: SoftmaxRegression, p: Float64Array, first: number, count: number): Float64Array {
-  return rootsSquared(given, p, first, count).map(Math.sqrt);
-}
-
-/** u λ of some rows, λ = tr Λ / (C − 1). */
-function rootsSquared(
+/** √(u (λ + ½ ν)) of some rows, λ = tr Λ / (C − 1). */
+function rootsOf(
   { weights, classes }: SoftmaxRegression,
   p: Float64Array,
-  first = 0,
-  count: number = weights.length,
+  damping: number,
+  first: number,
+  count: number,
 ): Float64Array {
   return Float64Array.from({ length: count }, (_, i) => {
     const at = (first + i) * classes;
-    let trace = 0;
-    for (let k = at; k < at + classes; k++) trace += p[k] * (1 - p[k]);
-    return (weights[first + i] * Math.max(trace, 0)) / (classes - 1);
+    let [trace, counted] = [0, 0];
+    for (let k = at; k < at + classes; k++) {
+      trace += p[k] * (1 - p[k]);
+      counted += p[k];
+    }
+    return Math.sqrt(weights[first + i] * (Math.max(trace, 0) / (classes - 1) + 0.5 * damping * counted));
   });
 }

@@ -3,20 +3,26 @@ import { describe, expect, test } from "vitest";
 import {
   add,
   array,
+  batchNorm,
   categorical,
   chain,
   crossEntropy,
   dense,
+  dropout,
   gaussNewton,
   gradient,
+  lastLayerEvidence,
+  mse,
   NonFiniteLossError,
   network,
   Random,
   randomNormal,
+  type Traced,
   tanh,
   train,
 } from "../../src/index.ts";
 import { atOnce, inBursts, setClock } from "../../src/kernels/steps.ts";
+import { featuresOf, freeHeads } from "../../src/training/linear-heads.ts";
 import { type SoftmaxPoint, softmaxRegression } from "../../src/training/softmax-regression.ts";
 import { minimum, objective, slopes } from "../reference/softmax-regression.ts";
 
@@ -24,7 +30,7 @@ import { minimum, objective, slopes } from "../reference/softmax-regression.ts";
 function ended(given: ReturnType<typeof problem>, tolerance: number) {
   let last: SoftmaxPoint = { weights: given.start, objective: Number.NaN };
   const values: number[] = [];
-  const steps = softmaxRegression({ ...given, tolerance, steps: 100 }, (point) => {
+  const steps = softmaxRegression({ ...given, tolerance, steps: 1000 }, (point) => {
     last = point;
     values.push(point.objective);
   });
@@ -51,7 +57,7 @@ function problem(shape: { n: number; s: number; classes: number; seed: number; k
     if (kind === "ignored" && i % 3 === 1) return count(classes).map(() => 0);
     return count(classes).map((c) => (c === own ? 1 : 0));
   });
-  const weights = count(n).map((i) => (kind === "weighted" ? (i % 4) * random.uniform() : 1));
+  const weights = count(n).map((i) => (kind === "weighted" ? ((i + 1) % 4) * random.uniform() : 1));
   const start = Float64Array.from(count(s * classes), () => (kind === "far" ? 5 * random.normal() : 0));
   return {
     features: Float64Array.from(features.flat()),
@@ -88,6 +94,43 @@ describe("softmax regression over fixed features", () => {
       ),
       { numRuns: 25 },
     );
+  });
+
+  test("ends there, too, from where softmax says one class alone, with weak penalties", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          n: fc.integer({ min: 2, max: 30 }),
+          s: fc.integer({ min: 1, max: 4 }),
+          classes: fc.integer({ min: 2, max: 4 }),
+          seed: fc.integer({ min: 0, max: 10_000 }),
+          log: fc.double({ min: -7, max: -3, noNaN: true }),
+        }),
+        fc.constantFrom(100, 1000, 1e6),
+        (shape, size) => {
+          const given = problem({ ...shape, kind: "plain" });
+          const random = new Random(shape.seed);
+          const start = Float64Array.from(given.start, () => size * random.normal());
+          const { steps, last } = ended({ ...given, start }, 1e-14);
+          expect(atOnce(steps).converged).toBe(true);
+          const least = objective(given.slow, minimum(given.slow));
+          expect(last().objective).toBeLessThan(least * (1 + 1e-8) + 1e-12);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test("at the minimum it reports where it is, once", () => {
+    const given = problem({ n: 20, s: 3, classes: 3, seed: 3, kind: "plain", log: -1 });
+    const { steps, last } = ended(given, 1e-14);
+    atOnce(steps);
+    const again = ended({ ...given, start: Float64Array.from(last().weights) }, 1e-12);
+    expect(atOnce(again.steps)).toEqual({ converged: true, steps: 1 });
+    expect(again.values).toBeAllClose([last().objective], { relative: 1e-14 });
+    const zero = ended({ ...given, weights: new Float64Array(20) }, 1e-14);
+    expect(atOnce(zero.steps)).toEqual({ converged: true, steps: 1 });
+    expect(zero.values).toEqual([0]);
   });
 
   test("its gradient vanishes with many features and classes", () => {
@@ -215,5 +258,111 @@ describe("gaussNewton where last layers alone are free", () => {
     const small = gaussNewton({ solver: "conjugateGradients", memoryBudget: 1000 });
     await train(far, data, { ...options, optimizer: small });
     expect(Array.from(far.forward(x).data)).toBeAllClose(Array.from(near.forward(x).data), { absolute: 1e-3 });
+  });
+
+  describe("of columns as they are in tables", () => {
+    const n = 200;
+    const [z, e] = [randomNormal([n, 3], { seed: 1 }), randomNormal([n, 3], { seed: 9 })];
+    const y = array(
+      count(n).map((i) => {
+        const scores = [0, 1, 2].map((k) => (k < 2 ? 1 : 0.5) * z.data[3 * i + k] + 0.5 * e.data[3 * i + k]);
+        return scores.indexOf(Math.max(...scores));
+      }),
+    );
+    const scaled = (sizes: number[], means: number[]) =>
+      array(
+        count(n).map((i) => sizes.map((size, k) => means[k] + size * z.data[3 * i + k])),
+        { dtype: "float64" },
+      );
+    const ended = async (x: ReturnType<typeof scaled>, weightDecay: number, solver?: "cholesky", size = 1) => {
+      const net = chain({ inputs: 3, seed: 2, dtype: "float64" }, dense(3));
+      net.parameters.data.set(net.parameters.data.map((one) => size * one));
+      const optimizer = gaussNewton({ solver });
+      const { converged, history } = await train(net, { x, y }, { loss: crossEntropy, weightDecay, optimizer });
+      return { converged, loss: history.at(-1)?.loss ?? Number.NaN };
+    };
+
+    test("without a penalty it ends where it does with standardised ones", async () => {
+      const plain = await ended(scaled([1, 1, 1], [0, 0, 0]), 0);
+      const raw = await ended(scaled([2e4, 15, 1], [5e4, 40, 0]), 0);
+      expect([plain.converged, raw.converged]).toEqual([true, true]);
+      expect([raw.loss]).toBeAllClose([plain.loss], { relative: 1e-9 });
+      const far = await ended(scaled([1, 1, 1], [0, 0, 0]), 0, undefined, 1000);
+      expect(far.converged).toBe(true);
+      expect([far.loss]).toBeAllClose([plain.loss], { relative: 1e-9 });
+    });
+
+    test.each([
+      [1e-6, [2e4, 0.1, 1], [5e4, 0.5, 0]],
+      [1e-8, [2e4, 0.1, 1], [5e4, 0.5, 0]],
+      [1e-6, [1e6, 1e-4, 1], [0, 0, 0]],
+    ])("with one of %s it ends where the whole matrix leads to: %j", async (weightDecay, sizes, means) => {
+      const x = scaled(sizes, means);
+      const [fast, whole] = [await ended(x, weightDecay), await ended(x, weightDecay, "cholesky")];
+      expect(fast.converged).toBe(true);
+      expect(fast.loss).toBeLessThan(whole.loss * (1 + 1e-8));
+    });
+  });
+
+  test("a second training says where it is", async () => {
+    const net = made();
+    const optimizer = gaussNewton();
+    const { history } = await train(net, data, { ...options, optimizer });
+    const reports: number[] = [];
+    const again = await train(net, data, { ...options, optimizer, onProgress: ({ loss }) => reports.push(loss) });
+    expect([again.converged, again.steps, again.history.length]).toEqual([true, 1, 1]);
+    expect(reports).toEqual([again.history[0].loss]);
+    expect(reports).toBeAllClose([history.at(-1)?.loss ?? 0], { relative: 1e-12 });
+  });
+
+  test.each([
+    ["goes into another", '"0.weight" goes into another of them', (a: Traced) => add(a, dense(3)(a))],
+    ["is added to itself", '"0.weight" is in the sum more than once', (a: Traced) => add(a, a)],
+  ])("where a last layer %s, the network is not linear in its weights", async (_, message, ending) => {
+    const net = network({ inputs: 3, seed: 2, dtype: "float64" }, (z) => ending(dense(3)(z)));
+    const { converged } = await train(net, data, { ...options, optimizer: gaussNewton() });
+    expect(converged).toBe(true);
+    const slope = gradient(net, crossEntropy, data).data.map((g, i) => g + 0.003 * net.parameters.data[i]);
+    expect(Math.hypot(...slope)).toBeLessThan(1e-7);
+    const real = { x, y: randomNormal([80, 3], { seed: 4 }) };
+    const training = train(net, real, { loss: mse, optimizer: lastLayerEvidence() });
+    await expect(training).rejects.toThrow(message);
+  });
+
+  test("refuses layers that draw or take a batch's statistics, before ones that are free", async () => {
+    const drops = chain({ inputs: 3, seed: 2 }, dropout(0.5), dense(3));
+    const norms = chain({ inputs: 3, seed: 2 }, batchNorm(), dense(3));
+    norms.freeze("0.scale", "0.shift");
+    const optimizer = gaussNewton();
+    await expect(train(drops, data, { ...options, optimizer })).rejects.toThrow("no dropout: leave it out");
+    await expect(train(norms, data, { ...options, optimizer })).rejects.toThrow("no batchNorm that takes");
+  });
+
+  test("features are computed with pauses", () => {
+    const heads = freeHeads("train", made());
+    const inputs = randomNormal([3000, 3], { seed: 5, dtype: "float64" });
+    if (heads === undefined) throw new Error("there are heads");
+    const { features, columns, biases } = heads;
+    let now = 0;
+    setClock(() => (now += 10));
+    let pauses = 0;
+    const counted = (function* () {
+      const steps = featuresOf(heads, inputs);
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done) return value;
+        pauses++;
+        yield;
+      }
+    })();
+    return inBursts(counted)
+      .finally(() => setClock(undefined))
+      .then((phi) => {
+        expect(pauses).toBeGreaterThan(5);
+        const width = columns.length - biases;
+        const values = Array.from(features.forward(inputs).data);
+        const rows = count(3000).flatMap((i) => [...values.slice(i * width, (i + 1) * width), 1, 1]);
+        expect(Array.from(phi.data)).toEqual(rows);
+      });
   });
 });
