@@ -22,6 +22,8 @@ import {
   train,
 } from "../../src/index.ts";
 import { atOnce, inBursts, setClock } from "../../src/kernels/steps.ts";
+import { readLoss } from "../../src/losses/losses.ts";
+import { overFixedFeatures } from "../../src/training/fixed-features.ts";
 import { featuresOf, freeHeads } from "../../src/training/linear-heads.ts";
 import { type SoftmaxPoint, softmaxRegression } from "../../src/training/softmax-regression.ts";
 import { minimum, objective, slopes } from "../reference/softmax-regression.ts";
@@ -336,6 +338,18 @@ describe("gaussNewton where last layers alone are free", () => {
     const optimizer = gaussNewton();
     await expect(train(drops, data, { ...options, optimizer })).rejects.toThrow("no dropout: leave it out");
     await expect(train(norms, data, { ...options, optimizer })).rejects.toThrow("no batchNorm that takes");
+  });
+
+  test("features, their copy and a matrix have to fit into the memory budget", () => {
+    const net = made();
+    const rule = readLoss("train", crossEntropy, net);
+    const problem = {
+      ...{ net, rule, epochs: 10, weightDecay: 0.003, evidence: undefined },
+      data: { inputs: x.as("float64"), targets: array(labels), weights: undefined },
+    };
+    const bytes = 8 * 14 * (2 * 80 + 14);
+    expect(overFixedFeatures(problem, { tolerance: 1e-12, memoryBudget: bytes - 1 })).toBeUndefined();
+    expect(overFixedFeatures(problem, { tolerance: 1e-12, memoryBudget: bytes })).toBeDefined();
   });
 
   test("features are computed with pauses", () => {
