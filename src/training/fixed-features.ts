@@ -1,12 +1,11 @@
 // Classes by a network of which the last dense layers alone are free: a softmax regression over what goes into them, which is computed once.
 
-import { array } from "../array/ndarray.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { weightOf } from "../losses/losses.ts";
-import { Network } from "../network/network.ts";
+import type { Network } from "../network/network.ts";
 import { likelihoodOf } from "./likelihood-of.ts";
 import { featuresOf, freeHeads, type LinearHeads } from "./linear-heads.ts";
-import type { Problem } from "./minimiser.ts";
+import { inFloat64, type Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
 import { softmaxRegression } from "./softmax-regression.ts";
 
@@ -26,8 +25,7 @@ export function overFixedFeatures(
 ): Steps<TrainingResult, EpochReport> | undefined {
   const { net, rule, data, evidence } = problem;
   if (evidence !== undefined || likelihoodOf(rule, "gaussNewton()").likelihood.targets !== "classes") return undefined;
-  const wide = (values: ArrayLike<number>) => array(Array.from(values), { dtype: "float64" });
-  const inner = new Network(net.graph, wide(net.parameters.data), net.frozen, wide(net.buffers.data));
+  const inner = inFloat64(net);
   const heads = freeHeads("train", inner);
   if (heads === undefined) return undefined;
   // The features are there twice, as an array and in the kernels' memory, beside one matrix of them.
@@ -60,11 +58,9 @@ function* train(
     start[k] = inner.parameters.data[place];
   });
   const history: { epoch: number; loss: number }[] = [];
-  const regression = softmaxRegression(
-    {
-      ...{ features: features.data as Float64Array, targets, weights, classes, start, tolerance },
-      ...{ penalty: weightDecay, steps: epochs },
-    },
+  const phi = features.data as Float64Array;
+  const { converged, steps } = yield* softmaxRegression(
+    { features: phi, targets, weights, classes, penalty: weightDecay, start, tolerance, steps: epochs },
     ({ weights, objective: loss }, epoch): EpochReport => {
       places((place, k) => {
         net.parameters.data[place] = weights[k];
@@ -73,6 +69,5 @@ function* train(
       return { epoch, epochs, loss };
     },
   );
-  const { converged, steps } = yield* regression;
   return { history, steps, converged };
 }

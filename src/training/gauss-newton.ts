@@ -1,6 +1,5 @@
 // Minimisation by second order: the loss's generalised Gauss-Newton matrix, damped as Levenberg (1944) and Marquardt (1963) do.
 
-import { array } from "../array/ndarray.ts";
 import { type Expansion, expansion } from "../curvature/expansion.ts";
 import { type Plan, readPlan, withOwn } from "../curvature/plan.ts";
 import { finite, type Point, pointsOf } from "../curvature/point.ts";
@@ -17,7 +16,7 @@ import {
 import type { Steps } from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { weightOf } from "../losses/losses.ts";
-import { Network } from "../network/network.ts";
+import type { Network } from "../network/network.ts";
 import type { Node } from "../network/primitive.ts";
 import { batchNormalise, dropout, takesBatchStatistics } from "../network/primitives/training.ts";
 import { bringAll } from "../structures/all.ts";
@@ -26,7 +25,7 @@ import { readEvidence } from "./evidence-options.ts";
 import { overFixedFeatures } from "./fixed-features.ts";
 import { FixedPoints } from "./fixed-points.ts";
 import { likelihoodOf } from "./likelihood-of.ts";
-import { type Minimiser, notFinite, type Problem } from "./minimiser.ts";
+import { inFloat64, type Minimiser, notFinite, type Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
 import { byHessian, type RegionStep } from "./trust-region.ts";
 
@@ -123,9 +122,7 @@ function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): S
   const { net, rule, data, epochs, weightDecay, evidence } = problem;
   bringAll();
   const { likelihood, scale } = likelihoodOf(rule, "gaussNewton()");
-  // In float64: the same minimum whatever the network's type.
-  const wide = (values: ArrayLike<number>) => array(Array.from(values), { dtype: "float64" });
-  const inner = new Network(net.graph, wide(net.parameters.data), net.frozen, wide(net.buffers.data));
+  const inner = inFloat64(net);
   const batch = { inputs: data.inputs.as("float64"), targets: data.targets.as("float64"), weights: data.weights };
   const { size } = readPlan(where, inner, () => likelihood, { structure: "diagonal" }).selection;
   const solver = settings.solver ?? (size <= FULL_UP_TO ? "cholesky" : "conjugateGradients");

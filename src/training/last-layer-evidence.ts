@@ -1,6 +1,6 @@
 // Training by the exact evidence of the last layer, with the gradient through what goes into it.
 
-import { array, NDArray } from "../array/ndarray.ts";
+import { NDArray } from "../array/ndarray.ts";
 import { constantOf } from "../curvature/accumulate.ts";
 import { totalWeight } from "../data/dataset.ts";
 import { vjp } from "../derivatives/jacobian.ts";
@@ -9,7 +9,7 @@ import { reporting, type Steps } from "../kernels/steps.ts";
 import { gaussian } from "../likelihood/gaussian.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import type { LossRule } from "../losses/losses.ts";
-import { Network } from "../network/network.ts";
+import type { Network } from "../network/network.ts";
 import type { Parameter } from "../network/parameters.ts";
 import { MOST_LOG, maximise, type Objective } from "../posterior/maximise.ts";
 import { bringAll } from "../structures/all.ts";
@@ -24,7 +24,7 @@ import { readEvidence } from "./evidence-options.ts";
 import { LEAST_NOISE, spreadOf } from "./fixed-points.ts";
 import { type Groups, readGroups } from "./groups.ts";
 import { featuresOf, type LinearHeads, linearHeads } from "./linear-heads.ts";
-import type { Minimiser, Problem } from "./minimiser.ts";
+import { inFloat64, type Minimiser, type Problem } from "./minimiser.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
 import { evidenceBySpectrum, type Spectrum, spectrumOf, worthSharing } from "./shared-precision.ts";
 
@@ -77,8 +77,7 @@ function* ascend(problem: Problem, tolerance: number): Steps<TrainingResult, Epo
     throw new OptionError(`${where}: lastLayerEvidence() learns the prior, so weightDecay says nothing; leave it out.`);
   const likelihood = likelihoodOf(rule);
   bringAll();
-  const wide = (values: ArrayLike<number>) => array(Array.from(values), { dtype: "float64" });
-  const inner = new Network(net.graph, wide(net.parameters.data), net.frozen, wide(net.buffers.data));
+  const inner = inFloat64(net);
   const heads = linearHeads(where, inner);
   const groups = readGroups(where, inner, select(where, inner, { parameters: heads.names }), evidence.groups);
   const before = net.parameterTable.filter(({ name }) => !net.frozen.has(name) && !heads.names.includes(name));

@@ -1,9 +1,10 @@
 // What minimises a loss over all data by itself, where an optimiser steps along gradients of batches.
 
+import { array } from "../array/ndarray.ts";
 import { NonFiniteLossError } from "../errors.ts";
 import type { Steps } from "../kernels/steps.ts";
 import type { LossRule } from "../losses/losses.ts";
-import type { Network } from "../network/network.ts";
+import { Network } from "../network/network.ts";
 import type { TargetedBatch } from "../network/run.ts";
 import type { EvidenceOptions, EvidencePlan } from "./evidence-options.ts";
 import type { EpochReport, TrainingResult } from "./results.ts";
@@ -37,6 +38,13 @@ export interface Minimiser {
 export const isMinimiser = (value: unknown): value is Minimiser =>
   typeof (value as Partial<Minimiser> | undefined)?.minimise === "function";
 
+/** A copy of a network in float64: its minimum is the same whatever the network's type. */
+export function inFloat64({ graph, parameters, frozen, buffers }: Network): Network {
+  const wide = (values: ArrayLike<number>) => array(Array.from(values), { dtype: "float64" });
+  return new Network(graph, wide(parameters.data), frozen, wide(buffers.data));
+}
+
+/** The error of a loss that is not a number at the start. */
 export const notFinite = (loss: number): NonFiniteLossError =>
   new NonFiniteLossError(
     `train: the loss is ${loss} at the beginning. Likely causes: inputs or targets of very different size (standardise them), or an activation that overflows, such as exp.`,

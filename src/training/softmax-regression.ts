@@ -7,6 +7,7 @@ import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, copyTo, inMemory, openScope, type Pointer } from "../kernels/memory.ts";
 import { inPieces, type Steps } from "../kernels/steps.ts";
 import { choleskyInSteps } from "../linalg/in-steps.ts";
+import { type Matrices, product } from "../network/product.ts";
 import { solveBoth } from "./damped-steps.ts";
 import { notFinite } from "./minimiser.ts";
 
@@ -172,6 +173,9 @@ function lower(
   return undefined;
 }
 
+/** Rows of C numbers in the kernels' memory. */
+type Rows = Pick<Matrices, "at" | "rows">;
+
 /** The system of a Newton step, H x = −g with H = Φᵀ (Λ + ½ ν) Φ + δ, in the kernels' memory of the current scope. */
 class NewtonSystem {
   readonly #given: SoftmaxRegression;
@@ -203,32 +207,27 @@ class NewtonSystem {
   }
 
   /** Φ V, [N, C]. */
-  *forward(v: Float64Array): Steps<Float64Array> {
-    const [n, s, classes, phi, rows, columns] = this.#sizes();
-    copyTo("float64", columns, v);
-    yield* inPieces(() =>
-      kernelsFor("float64").gemm(1, n, classes, s, phi, 0, s, 1, columns, 0, classes, 1, rows, 0, classes, 1, false),
-    );
-    return copyOut("float64", rows, n * classes) as Float64Array;
+  forward(v: Float64Array): Steps<Float64Array> {
+    return this.#product(v, { at: this.#columns, rows: this.#size }, { at: this.#rows, rows: this.#n }, false);
   }
 
   /** Φᵀ Z, [S, C]. */
-  *#back(z: Float64Array): Steps<Float64Array> {
-    const [n, s, classes, phi, rows, columns] = this.#sizes();
-    copyTo("float64", rows, z);
-    yield* inPieces(() =>
-      kernelsFor("float64").gemm(1, s, classes, n, phi, 0, 1, s, rows, 0, classes, 1, columns, 0, classes, 1, false),
-    );
-    return copyOut("float64", columns, s * classes) as Float64Array;
+  #back(z: Float64Array): Steps<Float64Array> {
+    return this.#product(z, { at: this.#rows, rows: this.#n }, { at: this.#columns, rows: this.#size }, true);
   }
 
-  #sizes() {
-    return [this.#n, this.#size, this.#given.classes, this.#phi, this.#rows, this.#columns] as const;
+  /** Φ, or its transpose, times values, which are brought to one place; the result is copied out of the other. */
+  *#product(values: Float64Array, from: Rows, to: Rows, transposed: boolean): Steps<Float64Array> {
+    const { classes } = this.#given;
+    copyTo("float64", from.at, values);
+    const phi = { at: this.#phi, rows: this.#n, columns: this.#size, transposed };
+    yield* inPieces(() => product(kernelsFor("float64"), 1, phi, { ...from, columns: classes }, to.at, false));
+    return copyOut("float64", to.at, to.rows * classes) as Float64Array;
   }
 
   /** The preconditioner's Cholesky factor, in the place of the Gram matrix; false where it has none. */
   *#factor(): Steps<boolean> {
-    const [n, s] = this.#sizes();
+    const [n, s] = [this.#n, this.#size];
     for (let first = 0; first < n; first += ROWS) {
       const count = Math.min(ROWS, n - first);
       const roots = rootsOf(this.#given, this.#p, this.#damping, first, count);
@@ -250,10 +249,10 @@ class NewtonSystem {
 
   /** H V; tells tr VᵀHV. */
   *#times(v: Float64Array, tell: (curve: number) => void): Steps<Float64Array> {
-    const product = yield* this.#back(curved(this.#given, this.#p, this.#damping, yield* this.forward(v)));
-    for (let k = 0; k < v.length; k++) product[k] += this.#given.penalty * v[k];
-    tell(dot(v, product));
-    return product;
+    const found = yield* this.#back(curved(this.#given, this.#p, this.#damping, yield* this.forward(v)));
+    for (let k = 0; k < v.length; k++) found[k] += this.#given.penalty * v[k];
+    tell(dot(v, found));
+    return found;
   }
 
   /** Where a step leads from W with probabilities p, by so much damping ν; undefined where there is none that descends. */
