@@ -42,10 +42,11 @@ interface Chunk {
   /** Numbers between two rows of a matrix. */
   readonly plane: number;
   /** [16, channels, columns] of what is correlated, and the numbers between two matrices. */
-  readonly inputs: Pointer;
-  readonly inputsApart: number;
-  readonly outputs: Pointer;
-  readonly outputsApart: number;
+  readonly v: Pointer;
+  readonly stepV: number;
+  /** Room for [16, channels, columns] of the other side. */
+  readonly m: Pointer;
+  readonly stepM: number;
   /** The images of the other side. */
   readonly y: Pointer;
   readonly first: boolean;
@@ -65,17 +66,16 @@ function eachChunk(
   const [rows, across] = tiles;
   const length = chunkLength("float32", slabs, 16 * (from[0] + to[0]) * rows * across);
   const plane = skewed(length * rows * across);
-  const [inputsApart, outputsApart] = [skewed(from[0] * plane), skewed(to[0] * plane)];
-  const [inputs, outputs, scratch] = [16 * inputsApart, 16 * outputsApart, 4 * (2 * rows + 2) * (across + 4)].map(
-    (size) => allocateFloats("float32", size),
+  const [stepV, stepM] = [skewed(from[0] * plane), skewed(to[0] * plane)];
+  const [v, m, scratch] = [16 * stepV, 16 * stepM, 4 * (2 * rows + 2) * (across + 4)].map((size) =>
+    allocateFloats("float32", size),
   );
   for (let first = 0; first < slabs; first += length) {
     const images = Math.min(length, slabs - first);
     const [image, other] = [from, to].map(([c, h, w], side) => (side === 0 ? x : y) + 4 * first * c * h * w);
-    kernels.winogradInput(images, ...from, top, left, rows, across, scratch, image, inputs, inputsApart, plane);
+    kernels.winogradInput(images, ...from, top, left, rows, across, scratch, image, v, stepV, plane);
     const columns = images * rows * across;
-    const matrices = { columns, plane, inputs, inputsApart, outputs, outputsApart };
-    visit({ images, tiles, ...matrices, y: other, first: first === 0, scratch });
+    visit({ images, tiles, columns, plane, v, stepV, m, stepM, y: other, first: first === 0, scratch });
   }
 }
 
@@ -101,8 +101,8 @@ export function correlateTiles(
     const u = allocateFloats("float32", 16 * apart);
     kernels.winogradWeights(inputs * outputs, transposed, w, u, apart);
     const [rowU, columnU] = transposed ? [1, outputs] : [inputs, 1];
-    eachChunk(kernels, tiled, slabs, x, y, ({ images, tiles, columns, plane, y, scratch, ...chunk }) => {
-      const [v, stepV, m, stepM] = [chunk.inputs, chunk.inputsApart, chunk.outputs, chunk.outputsApart];
+    eachChunk(kernels, tiled, slabs, x, y, (chunk) => {
+      const { images, tiles, columns, plane, v, stepV, m, stepM, y, scratch } = chunk;
       kernels.gemm(
         16,
         outputs,
@@ -146,8 +146,8 @@ export function correlateBack(
   scope(() => {
     const apart = skewed(inputs * outputs);
     const u = allocateFloats("float32", 16 * apart);
-    eachChunk(kernels, tiled, slabs, x, d, ({ images, tiles, columns, plane, y, first, scratch, ...chunk }) => {
-      const [v, stepV, m, stepM] = [chunk.inputs, chunk.inputsApart, chunk.outputs, chunk.outputsApart];
+    eachChunk(kernels, tiled, slabs, x, d, (chunk) => {
+      const { images, tiles, columns, plane, v, stepV, m, stepM, y, first, scratch } = chunk;
       kernels.winogradCotangent(images, ...to, ...tiles, scratch, y, m, stepM, plane);
       kernels.gemm(16, outputs, inputs, columns, m, stepM, plane, 1, v, stepV, 1, plane, u, apart, inputs, 1, !first);
     });
