@@ -66,8 +66,7 @@ const FEATURES_OF_CLASSES: readonly Features[] = [
   { length: 0.5, precision: 0.03 },
   { length: 0.25, precision: 0.03 },
 ];
-/** Of several classes, which a softmax regression learns: numbers of features, and the multiplications of a product with them up to which they are taken. */
-const FEATURES_OF_SEVERAL = [300, 200, 100, 50] as const;
+/** Of several classes, which a softmax regression learns: the multiplications of a product with the features up to which they are taken. */
 const MOST_PRODUCT_WORK = 1e7;
 const SEVERAL: readonly Features[] = [
   { length: 0.5, precision: 0.1 },
@@ -173,7 +172,7 @@ function featuresCandidate(
   const { outputs } = learning;
   const several = severalClasses(learning);
   const some = Math.min(rows, MANY_ROWS);
-  const most = (several ? FEATURES_OF_SEVERAL : FEATURES).find((count) => {
+  const most = FEATURES.find((count) => {
     const weights = featuresWeights(inputs, outputs, count);
     if (several) return rows * weights <= MOST_PRODUCT_WORK;
     if (learning.classes === "counts" && count > MOST_FEATURES_OF_COUNTS) return false;

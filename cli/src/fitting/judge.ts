@@ -197,10 +197,13 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const heard = (share: number, j: number) => onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages);
     // What fails in one fold is given up in all.
     const alike = tasks.map(({ c }) => c);
+    // The rows of a fold are the same for all of its candidates.
+    const unseen = new Map<number, Promise<Numbers>>();
     await doAll(judging, jobs, heard, alike, async (outcome, j) => {
       const { k, c } = tasks[j];
-      const unseen = await fitter.numbers(dealt[k], prepared[k].encoding);
-      losses[c][k] = await lossesOf(outcome, prepared[k], approximation, unseen);
+      const rows = unseen.get(k) ?? fitter.numbers(dealt[k], prepared[k].encoding);
+      unseen.set(k, rows);
+      losses[c][k] = await lossesOf(outcome, prepared[k], approximation, await rows);
       if (losses[c][k] !== undefined) outcomes[c][k] = outcome;
     });
   };
