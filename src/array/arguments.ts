@@ -22,9 +22,13 @@ export function resultArray(where: string, out: NDArray | undefined, shape: read
   return out ?? zeros(shape, { dtype });
 }
 
-/** An argument in the element type of what it is for. @throws ValueError for values that are not finite in it */
-export function inType(where: string, name: string, values: NDArray, dtype: DType): NDArray {
-  checkFinite(where, name, values);
+/**
+ * An argument in the element type of what it is for.
+ * @param known whether its own values were checked
+ * @throws ValueError for values that are not finite in it
+ */
+export function inType(where: string, name: string, values: NDArray, dtype: DType, known = false): NDArray {
+  if (!known) checkFinite(where, name, values);
   if (values.dtype === dtype) return values;
   const converted = values.as(dtype);
   // Beyond 3.4e38 a float64 number becomes infinite in float32.

@@ -197,7 +197,7 @@ export function* targetedBatches(
     const batch = readDataset(where, given);
     const { x, y } = batch;
     const weights = alike.of(batch);
-    const inputs = net.readInputs(where, x);
+    const inputs = net.readInputs(where, x, true);
     const targets = likelihood.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
     see?.(x);
     yield { inputs, targets, ...(weights !== undefined && { weights }) };

@@ -33,15 +33,19 @@ export function dataset(x: ArrayLike, y: ArrayLike, weights?: ArrayLike): Datase
 /** Batches of data that were checked as a whole. */
 const checked = new WeakSet<DatasetLike>();
 
+/** Data that were checked, and that nobody else holds. */
+export function asChecked(data: Dataset): Dataset {
+  checked.add(data);
+  return data;
+}
+
 /** The samples at these positions of a dataset that was checked, as a copy. */
 export function takeBatch({ x, y, weights }: Dataset, rows: Uint32Array): Dataset {
-  const batch = {
+  return asChecked({
     x: takeRows(x, rows),
     y: takeRows(y, rows),
     ...(weights !== undefined && { weights: takeRows(weights, rows) }),
-  };
-  checked.add(batch);
-  return batch;
+  });
 }
 
 /** Checks what a caller gave as data. */

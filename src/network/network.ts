@@ -110,8 +110,8 @@ export class Network {
     return [undefined, this, [{ inputs }], none, values, "parameters"];
   }
 
-  /** Checks a batch of inputs. @throws ShapeError, ValueError */
-  readInputs(where: string, x: ArrayLike): NDArray {
+  /** Checks a batch of inputs. @param known whether its values were checked @throws ShapeError, ValueError */
+  readInputs(where: string, x: ArrayLike, known = false): NDArray {
     const inputs = asArray(x);
     const expected = this.inputShape;
     if (inputs.rank === 0 || !sameShape(inputs.shape.slice(1), expected)) {
@@ -122,7 +122,7 @@ export class Network {
       );
     }
     if (inputs.shape[0] === 0) throw new ShapeError(`${where}: the batch is empty.`);
-    return inType(where, "x", inputs, this.dtype);
+    return inType(where, "x", inputs, this.dtype, known);
   }
 
   /** Checks a vector of parameters, or of as many numbers. @throws ShapeError, ValueError */

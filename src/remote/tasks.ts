@@ -270,13 +270,19 @@ export class Work {
     this.#write = write;
   }
 
-  /** Begins a task, on one thread: others have the other cores. */
-  static async begin(name: string, written: never): Promise<Work> {
+  /** Begins a task, on one thread, since others have the other cores, and does a first shard. @throws what its task throws; the signal's reason */
+  static async begin(
+    name: string,
+    written: never,
+    job: never,
+    options?: BurstOptions<ExamplesReport>,
+  ): Promise<readonly [Work, unknown]> {
     kernels.setThreads(1);
     bringAll();
     const codec = codecOf<unknown, never, unknown>(name);
     const common = codec.read(written);
-    return new Work(await inBursts(codec.task.begin(common)), (result) => codec.writeResult(common, result));
+    const work = new Work(await inBursts(codec.task.begin(common)), (result) => codec.writeResult(common, result));
+    return [work, await work.do(job, options)];
   }
 
   /** Does a shard. @throws what its task throws; the signal's reason */

@@ -311,12 +311,18 @@ class Pool {
     let work: RemoteObject | undefined;
     try {
       const written = await lost(codec.write(common, (kept) => keeper.send(connection, kept)));
-      work = (await lost(callOn(connection, `work.${where}`, [codec.task.name, written]))) as RemoteObject;
       const lane: Lane<Job, Result> = async (job, { signal, onProgress }) => {
-        const report = ({ examples }: ExamplesReport) => onProgress(examples);
-        const args = [codec.writeJob(job), { signal, onProgress: report }];
-        const result = await lost(callOn(connection, "do", args, work));
-        return codec.readResult(common, result as never);
+        const args = [
+          codec.writeJob(job),
+          { signal, onProgress: ({ examples }: ExamplesReport) => onProgress(examples) },
+        ];
+        if (work !== undefined)
+          return codec.readResult(common, (await lost(callOn(connection, "do", args, work))) as never);
+        // With the first shard, since this thread hears answers only between its own bursts.
+        const all = [codec.task.name, written, ...args];
+        const [begun, result] = (await lost(callOn(connection, `work.${where}`, all))) as [RemoteObject, never];
+        work = begun;
+        return codec.readResult(common, result);
       };
       await out.join(lane);
     } catch (error) {

@@ -4,6 +4,7 @@
 import { type NDArray, sizeOf, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { type Data, readWhole } from "../data/batches.ts";
+import { asChecked } from "../data/dataset.ts";
 import { DataLoader } from "../data/loader.ts";
 import { NonFiniteLossError, OptionError, valueText } from "../errors.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
@@ -58,10 +59,15 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
   const on = readExecutor("train", options.on);
   const { batchSize, epochs, optimizer, weightDecay } = plan;
   const { x, y, weights } = readWhole("train", data);
-  const inputs = net.readInputs("train", x);
+  const inputs = net.readInputs("train", x, given === undefined);
   const targets = rule.readTargets("train", y, [inputs.shape[0], ...net.outputShape], net.dtype);
   const loader =
-    given ?? new DataLoader({ x: inputs, y: targets, weights }, { batchSize, shuffle: plan.shuffle, seed: plan.seed });
+    given ??
+    new DataLoader(asChecked({ x: inputs, y: targets, weights }), {
+      batchSize,
+      shuffle: plan.shuffle,
+      seed: plan.seed,
+    });
   const samples = loader.dropLast ? loader.length * batchSize : inputs.shape[0];
   if (samples === 0)
     throw new OptionError("train: the DataLoader gives no batch (dropLast, and fewer samples than one).");
