@@ -132,7 +132,8 @@ export function candidatesOn(
           if ("failed" in one) throw one.failed;
           return one.rows;
         });
-        const candidate = yield* posterior.changing(hyper);
+        // Metrics look at the likelihood alone, which is another where the noise is.
+        const candidate = hyper.noise === undefined ? posterior : yield* posterior.changing(hyper);
         const [{ beside }] = readBatches(where, data);
         const steps = evaluationOf(where, candidate, { ...joined(where, rows), ...beside }, {});
         evaluations.push(yield* reporting(steps, () => undefined));
