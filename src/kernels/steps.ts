@@ -55,7 +55,7 @@ export function* waitedFor<Value, Report>(
 }
 
 /** When no other step begins: on a slow machine, where a step takes 20 ms, others then wait no longer than 26. */
-const BURST_MILLISECONDS = 6;
+export const BURST_MILLISECONDS = 6;
 
 /** When the burst that runs now is to end; undefined outside of bursts. */
 let deadline: number | undefined;
@@ -148,13 +148,15 @@ export function* oneStep<Result>(body: () => Result): Steps<Result> {
 /**
  * Takes the steps in bursts, with a turn of the event loop between them. What they hold of the kernels' memory lies on a stack
  * of its own, so that other calls may come in between; it is released at the end, also of what is stopped.
+ * @param milliseconds how long a burst is, asked before each
  */
 export async function inBursts<Result, Report>(
   steps: Steps<Result, Report>,
   { onProgress, signal }: BurstOptions<Report> = {},
+  milliseconds: () => number = () => BURST_MILLISECONDS,
 ): Promise<Result> {
   const stack = beginStack();
-  let end = clock() + BURST_MILLISECONDS;
+  let end = clock() + milliseconds();
   const tell = (report: Report | undefined) => {
     if (report) onProgress?.(report);
   };
@@ -176,7 +178,7 @@ export async function inBursts<Result, Report>(
       else tell(value);
       if (clock() < end) continue;
       await nextTurn();
-      end = clock() + BURST_MILLISECONDS;
+      end = clock() + milliseconds();
     }
   } finally {
     // Steps that are left give back what they hold.

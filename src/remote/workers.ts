@@ -4,6 +4,7 @@ import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.
 import { candidatesOn } from "../evaluation/candidates.ts";
 import { bringCandidates } from "../evaluation/sharing.ts";
 import {
+  BURST_MILLISECONDS,
   type BurstOptions,
   type ExamplesReport,
   inBursts,
@@ -15,6 +16,7 @@ import {
 import { setThreadCount, threadCount } from "../kernels/threads.ts";
 import * as inShards from "../prediction/in-shards.ts";
 import { bringRowSharing } from "../prediction/sharing.ts";
+import { ahead } from "../shards/ahead.ts";
 import { type Coming, type Executor, inOrder, type Shards } from "../shards/executor.ts";
 import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
 import { gradientsOn } from "../training/in-shards.ts";
@@ -223,7 +225,9 @@ class Pool {
     };
     try {
       const here = async () => {
-        await out.join(await laneHere(task.begin(common), coming !== undefined));
+        await out.join(
+          await laneHere(task.begin(common), coming !== undefined, () => (begun ? BESIDE : BURST_MILLISECONDS)),
+        );
       };
       if (!many) await here();
       else {
@@ -352,46 +356,24 @@ async function settled(all: readonly Promise<unknown>[]): Promise<void> {
   for (const one of await Promise.allSettled(all)) if (one.status === "rejected") throw one.reason;
 }
 
-/** Does shards in this thread. @param short whether they may be shorter than a burst */
+/** Milliseconds of a burst where workers wait for its end, to have their next shards; a turn of the event loop takes 0.05. */
+const BESIDE = 2;
+
+/**
+ * Does shards in this thread.
+ * @param short whether they may be shorter than a burst
+ * @param burst how many milliseconds a burst takes
+ */
 async function laneHere<Job, Result>(
   begin: Steps<(job: Job) => Steps<Result, number>>,
   short: boolean,
+  burst: () => number,
 ): Promise<Lane<Job, Result>> {
   const work = await inBursts(begin);
   return async (job, { signal, onProgress }) => {
-    const result = await inBursts(work(job), { signal, onProgress });
+    const result = await inBursts(work(job), { signal, onProgress }, burst);
     // After a shard that is shorter than a burst too, what others have done is heard.
     if (short) await nextTurn();
     return result;
   };
-}
-
-/** The same jobs, and whether there are several. */
-function ahead<Job>(jobs: Iterable<Job>): { readonly jobs: Iterable<Job>; readonly several: boolean } {
-  const iterator = jobs[Symbol.iterator]();
-  const first = iterator.next();
-  if (first.done) return { jobs: [], several: false };
-  const next = () => {
-    try {
-      const found = iterator.next();
-      return () => found;
-    } catch (error) {
-      // It comes after the first.
-      return () => {
-        throw error;
-      };
-    }
-  };
-  const second = next();
-  let several = true;
-  try {
-    several = !second().done;
-  } catch {}
-  return { jobs: behind(first.value, second, iterator), several };
-}
-
-/** What was looked at, and what comes then. */
-function* behind<Job>(first: Job, second: () => IteratorResult<Job>, iterator: Iterator<Job>): Generator<Job> {
-  yield first;
-  for (let found = second(); !found.done; found = iterator.next()) yield found.value;
 }
