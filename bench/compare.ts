@@ -68,7 +68,9 @@ async function repetitionsOf(way: Way): Promise<number> {
   for (let spent = 0; spent < (way.warmUp ?? 0.25); ) {
     const seconds = await way.run(repetitions);
     spent += seconds;
-    repetitions = Math.max(1, Math.min(Math.round((repetitions * SAMPLE_SECONDS) / Math.max(seconds, 1e-7)), 1e6));
+    // A clock of the processor moves in ticks, and may say 0.
+    const wanted = Math.round((repetitions * SAMPLE_SECONDS) / Math.max(seconds, 1e-7));
+    repetitions = Math.max(1, Math.min(wanted, 10 * repetitions, 1e6));
   }
   return repetitions;
 }
