@@ -50,8 +50,8 @@ test("a chain, its training, a posterior and predictions take 67 kB by laplace-t
     await train(net, data, { loss: mse });
     globalThis.found = predict(await laplace(net, { likelihood: gaussian(), structure: full }).fit(data), x);`);
   // Of which 0.6 are that a batch is cut into shards, so that its bits are those of many threads, and 0.1 that parts are as large
-  // as nodes ask for, and that a diagnosis's memory is known.
-  expect(kilobytes(text)).toBeLessThan(67.1);
+  // as nodes ask for, and that a diagnosis's memory is known, and 0.1 that a last layer's blocks may be known by others.
+  expect(kilobytes(text)).toBeLessThan(67.2);
   // What is not named is left out: other structures, likelihoods and primitives, tuning, diagnosis.
   expect(text).not.toMatch(
     /safetensors|einsum:|eigenbas[ie]s of|meanField|batchNormalise|convolution:|over-?confident/,
@@ -64,7 +64,7 @@ test("a posterior out of a file and its predictions take 56 kB by laplace-ts/pre
       const { bytes, x } = globalThis;
       globalThis.found = predict(loadPosterior(bytes, { structures: [full], likelihoods: [gaussian]${more} }), x);`);
   const text = await program("");
-  expect(kilobytes(text)).toBeLessThan(56);
+  expect(kilobytes(text)).toBeLessThan(56.1);
   expect(text).not.toMatch(/epochs|evidence|einsum:|eigenbas[ie]s of|meanField|convolution:|over-?confident/);
   const rich = await program(", layers");
   // Of which 1 is that gradients of convolutions' weights go by minimal filtering.
@@ -86,6 +86,6 @@ test("by laplace-ts, whose names and methods stand for more, they take 141 kB", 
   // windows of their own, 0.4 that "lowRank" goes through data again, 0.6 that batches of a training are shards, and 0.8 that eigenvectors of
   // Kronecker factors wait until they are asked for, 0.5 that a whole matrix of a last layer has covariances of its own way, and 0.4 that
   // gradients of convolutions' weights go by minimal filtering.
-  expect(kilobytes(text)).toBeLessThan(144.1);
+  expect(kilobytes(text)).toBeLessThan(144.5);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

@@ -30,7 +30,7 @@ const parts = {
   eigh: ({ module }) => module.startsWith("eigh/"),
   jacobi: ({ module }) => module === "float64/jacobi",
   layers: ({ module, name }) => ["images", "normalise", "winograd"].includes(module) || name.startsWith("softmax"),
-  classes: ({ name }) => ["crossEntropy", "binaryCrossEntropy", "spreadColumns"].includes(name),
+  classes: ({ name }) => /rossEntropy$|^spreadColumns$|^weightedGramRow$/.test(name),
   training: ({ module, name }) => module === "optimisers" || ["squaredError", "scaledDifference"].includes(name),
 };
 /** Where a part's static data lie, of its place in the list: the first bytes are those of what every program has. */
@@ -121,18 +121,24 @@ const options =
 /** gemm.ts with the product of another module. */
 const foreignGemm =
   () => `${readFileSync(join(assembly, "gemm.ts"), "utf8").replace("export function gemm<T>", "function own<T>")}
-@external("env", "gemm_f64")
-declare function gemm_f64(
+${["f32", "f64"]
+  .map(
+    (type) => `
+@external("env", "gemm_${type}")
+declare function gemm_${type}(
   batch: usize, m: usize, n: usize, k: usize, a: usize, sa: usize, ra: usize, ca: usize,
-  b: usize, sb: usize, rb: usize, cb: usize, c: usize, sc: usize, rc: usize, alpha: f64, add: bool,
+  b: usize, sb: usize, rb: usize, cb: usize, c: usize, sc: usize, rc: usize, alpha: ${type}, add: bool,
 ): void;
-
+`,
+  )
+  .join("")}
 @inline
 export function gemm<T>(
   batch: usize, m: usize, n: usize, k: usize, a: usize, sa: usize, ra: usize, ca: usize,
   b: usize, sb: usize, rb: usize, cb: usize, c: usize, sc: usize, rc: usize, alpha: T, add: bool,
 ): void {
-  gemm_f64(batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, alpha, add);
+  if (sizeof<T>() == 4) gemm_f32(batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, <f32>alpha, add);
+  else gemm_f64(batch, m, n, k, a, sa, ra, ca, b, sb, rb, cb, c, sc, rc, <f64>alpha, add);
 }
 `;
 
@@ -149,7 +155,7 @@ async function moduleOf(name, kernels, place) {
   const module = plainSimd(readFileSync(wasm));
   for (const one of [file, wasm]) rmSync(one);
   const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
-  new WebAssembly.Instance(new WebAssembly.Module(module.plain), { env: { memory, gemm_f64() {} } });
+  new WebAssembly.Instance(new WebAssembly.Module(module.plain), { env: { memory, gemm_f32() {}, gemm_f64() {} } });
   if (new Uint8Array(memory.buffer).some((byte, i) => byte !== 0 && Math.floor(i / DATA) !== place)) {
     throw new Error(`The static data of the kernels of "${name}" have no room.`);
   }

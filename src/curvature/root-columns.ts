@@ -11,7 +11,7 @@ import { rowOf } from "../structures/table.ts";
 import { once, type Plan } from "./plan.ts";
 import { viewOf } from "./positions.ts";
 
-/** Outputs from which on Λ is taken in closed form: of fewer, columns cost little. */
+/** Outputs from which on Λ is taken in closed form, unless a structure says otherwise: of fewer, columns cost little. */
 const MANY_OUTPUTS = 64;
 
 /**
@@ -25,8 +25,10 @@ export function passColumns(plan: Plan, first = 0): Columns {
     if (kind !== "ggn") return undefined;
     const { graph, selection } = viewOf(plan) ?? { graph: net.graph, selection: plan.selection };
     const head = likelihood.head?.(graph, net.outputShape);
-    if (head === undefined || head.site.outputs < MANY_OUTPUTS) return undefined;
-    return rowOf(plan).takesSpread(selection, head.site) ? head.behind(selection.reaches) : undefined;
+    if (head === undefined) return undefined;
+    const row = rowOf(plan);
+    if (head.site.outputs < (row.spreadFrom?.(selection, head.site) ?? MANY_OUTPUTS)) return undefined;
+    return row.takesSpread(selection, head.site) ? head.behind(selection.reaches) : undefined;
   });
   return closed ?? weighted(columnsOf(plan, first), kind === "hessian" ? 1 : 0.5);
 }

@@ -60,8 +60,8 @@ function bringPart(part: Part): void {
   const bytes = unpacked(common, part);
   if (shared) markMemoryShared(bytes);
   if (loaded.build === "relaxed") fuse(bytes);
-  const { gemm_f64 } = loaded.exported;
-  const env = { memory: theMemory() as WebAssembly.Memory, gemm_f64 };
+  const { gemm_f32, gemm_f64 } = loaded.exported;
+  const env = { memory: theMemory() as WebAssembly.Memory, gemm_f32, gemm_f64 };
   const exported = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env }).exports as Exports;
   exported.setScratch(SCRATCH);
   const [float32, float64] = ["_f32", "_f64"].map((suffix) => named(exported, suffix));

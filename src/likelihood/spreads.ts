@@ -12,7 +12,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import type { Spread } from "../network/passes.ts";
+import { BLOCKS_AT_ONCE, type Spread } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 
 /** Λ = diag(q) − q qᵀ / Σ q of each row where entries are `shared`, as of classes, and diag(q) elsewhere. */
@@ -95,6 +95,29 @@ export class OutputSpread implements Spread {
     else kernels.gemm(rows, n, n, 1, v, n, 1, 1, v, n, 1, 1, to, n * n, n, -1, false);
     for (let r = 0; r < rows; r++) {
       kernels.copyRows(n, 1, variances + r * n * bytes, 1, to + r * n * n * bytes, n + 1, false);
+    }
+  }
+
+  addBlocks(dtype: DType, rows: number, n: number, x: Pointer, weights: Pointer, to: Pointer, work: Pointer): void {
+    const kernels = withClasses(kernelsFor(dtype));
+    const bytes = bytesPerElement(dtype);
+    const classes = this.#width;
+    const beside = (classes * (classes - 1)) / 2;
+    const block = (q: number) => to + q * n * n * bytes;
+    const [first, end] = this.shared ? [0, beside] : [beside, beside + classes];
+    for (let q = first; q < end; q += BLOCKS_AT_ONCE) {
+      const count = Math.min(BLOCKS_AT_ONCE, end - q);
+      for (let i = 0; i < n; i++) {
+        kernels.weightedGramRow(i, rows, n, x, count, beside + classes, weights + q * bytes, block(q), work);
+      }
+    }
+    if (!this.shared) return;
+    // Rows of Λ sum to 0: a block of o = p is minus the sum of the others of its row, all of which have one sign.
+    kernels.fill(classes * n * n, 0, block(beside));
+    for (let o = 0, q = 0; o < classes; o++) {
+      for (let p = 0; p < o; p++, q++) {
+        for (const own of [o, p]) kernels.affine(n * n, -1, block(q), 0, block(beside + own), true);
+      }
     }
   }
 

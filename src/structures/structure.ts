@@ -164,6 +164,8 @@ export interface Row<C extends Curvature = Curvature> {
   readonly takes: { readonly singleWeights: boolean; readonly weightPriors: boolean };
   /** Whether its sums take the columns of a layer's outputs by what they sum to. */
   takesSpread(selection: Selection, site: LinearSite): boolean;
+  /** From how many outputs on it does (default: so many that their columns cost much). */
+  spreadFrom?(selection: Selection, site: LinearSite): number | undefined;
   /** Whether it has one curvature of all outputs also where each has a noise to be tuned. */
   readonly together?: true;
   /** Reads options that it alone has. @throws OptionError, ShapeError, ValueError */

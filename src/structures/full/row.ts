@@ -15,6 +15,8 @@ export const full: Row<FullCurvature> = {
   takes: { singleWeights: true, weightPriors: true },
   // Between layers there are products of both.
   takesSpread: (selection, site) => !selection.sites().has(site) || soleLinearSite(selection) === site,
+  // Of one layer it says which blocks there need not be.
+  spreadFrom: (selection, site) => (soleLinearSite(selection) === site ? 5 : undefined),
   passes: () => [passOf(fullSums)],
   precision: fullPrecision,
   dry: (selection) => new FullCurvature(selection, 0, sized(selection.size ** 2)),

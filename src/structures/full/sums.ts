@@ -5,6 +5,7 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../../kernels/memory.ts";
 import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite } from "../../network/parameters.ts";
+import { BLOCKS_AT_ONCE, type Spread } from "../../network/passes.ts";
 import { type Accumulator, type ReadSums, symmetric } from "../curvature.ts";
 import { asFloat64, contractRows } from "../jacobian-rows.ts";
 import type { Selection } from "../selection.ts";
@@ -47,7 +48,6 @@ export function soleLinearSite(selection: Selection): LinearSite | undefined {
 
 /** Examples whose products are added at once: the blocks are larger than caches, and are gone through each time. */
 const WAITING = 512;
-
 /**
  * A row of the Jacobian of one linear layer is δ ⊗ a, with a 1 after a for the bias: so the blocks of outputs o and p
  * are Σ_n (Σ_k δ_ko δ_kp) a aᵀ, K times less work than rows.
@@ -62,29 +62,29 @@ function layerAccumulator(
   const biased = selection.parameters.length === 2;
   const width = inputs + (biased ? 1 : 0);
   const square = outputs * outputs;
-  const blocks = ((outputs * (outputs + 1)) / 2) * width * width;
-  // Behind the blocks: rows a and weights Σ_k δ_ko δ_kp of examples that wait, and the rows times a pair's weights.
-  const rows = blocks;
+  const pairs = (outputs * (outputs + 1)) / 2;
+  // Behind the blocks, of o > p and then of o = p: rows a and weights Σ_k δ_ko δ_kp of examples that wait, and room to work in.
+  const rows = pairs * width * width;
   const weights = rows + WAITING * width;
-  const weighted = weights + WAITING * square;
+  const work = weights + WAITING * pairs;
   let waiting = 0;
+  let spread: Spread | undefined;
   const bytes = bytesPerElement(layerType);
   const flush = (to: Pointer) => {
     const kernels = kernelsFor(layerType);
     const at = (place: number) => to + place * bytes;
-    for (let o = 0, pair = 0; o < outputs; o++) {
-      for (let p = 0; p <= o; p++, pair++) {
-        const block = at(pair * width * width);
-        kernels.scaleRows(waiting, width, at(rows), at(weights + o * outputs + p), square, at(weighted));
-        kernels.gemmt(width, waiting, at(rows), 1, width, at(weighted), width, 1, block, width, 1, true);
+    if (spread === undefined) {
+      for (let q = 0; q < pairs; q++) {
+        kernels.scaleRows(waiting, width, at(rows), at(weights + q), pairs, at(work));
+        kernels.gemmt(width, waiting, at(rows), 1, width, at(work), width, 1, at(q * width * width), width, 1, true);
       }
-    }
+    } else spread.addBlocks(layerType, waiting, width, at(rows), at(weights), to, at(work));
     waiting = 0;
   };
   return {
     dtype: layerType,
-    length: weighted + WAITING * width,
-    sums: blocks,
+    length: work + WAITING * (width + BLOCKS_AT_ONCE) + 4,
+    sums: rows,
     add(backward, to) {
       const kernels = kernelsFor(layerType);
       const { batch, columns: k } = backward;
@@ -94,7 +94,7 @@ function layerAccumulator(
       const x = typed(right.at, batch * inputs);
       const w = allocateFloats(layerType, batch * square);
       const step = batch * outputs;
-      const spread = backward.spreadAt([node]);
+      spread = backward.spreadAt([node]);
       if (spread === undefined) {
         const d = typed(left.at, k * batch * outputs);
         kernels.gemm(
@@ -123,8 +123,13 @@ function layerAccumulator(
         if (waiting === 0 && biased) kernels.fill(WAITING * width, 1, to + rows * bytes);
         const place = to + (rows + waiting * width) * bytes;
         kernels.copyRows(count, inputs, x + first * inputs * bytes, inputs, place, width, false);
-        const held = to + (weights + waiting * square) * bytes;
-        kernels.copyRows(1, count * square, w + first * square * bytes, 0, held, 0, false);
+        for (let o = 0, beside = 0; o < outputs; o++, beside += o - 1) {
+          const from = w + (first * square + o * outputs) * bytes;
+          const held = to + (weights + waiting * pairs) * bytes;
+          const own = (outputs * (outputs - 1)) / 2 + o;
+          kernels.copyRows(count, o, from, square, held + beside * bytes, pairs, false);
+          kernels.copyRows(count, 1, from + o * bytes, square, held + own * bytes, pairs, false);
+        }
         first += count;
         waiting += count;
         if (waiting === WAITING) flush(to);
@@ -144,9 +149,10 @@ function* arrange(sums: ReadSums, inputs: number, outputs: number, biased: boole
   const weights = outputs * inputs;
   const matrix = new Float64Array(n * n);
   const block = new Float64Array(width * width);
-  for (let o = 0, pair = 0; o < outputs; o++) {
-    for (let p = 0; p <= o; p++, pair++) {
+  for (let o = 0, beside = 0; o < outputs; o++) {
+    for (let p = 0; p <= o; p++) {
       // Every block is symmetric of itself, so that both places of the pair have the same rows.
+      const pair = p < o ? beside++ : (outputs * (outputs - 1)) / 2 + o;
       yield* symmetric(sums, width, pair * width * width, block);
       for (const [r, c] of p < o
         ? [
