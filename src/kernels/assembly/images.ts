@@ -191,6 +191,38 @@ function put<T>(bytes: usize, v: v128, spare: usize, y: usize, adding: bool): vo
   }
 }
 
+/** The even, or odd, elements of two vectors. */
+// @ts-ignore: decorator
+@inline
+function everySecond<T>(a: v128, b: v128, odd: bool): v128 {
+  if (sizeof<T>() == 8) return odd ? v128.shuffle<f64>(a, b, 1, 3) : v128.shuffle<f64>(a, b, 0, 2);
+  return odd ? v128.shuffle<f32>(a, b, 1, 3, 5, 7) : v128.shuffle<f32>(a, b, 0, 2, 4, 6);
+}
+
+/** Writes the places of the largest of windows of two rows and columns, of which a vector each begins at `first`; it is `at` in the plane. */
+// @ts-ignore: decorator
+@inline
+function largestPlaces<T>(at: i32, width: i32, first: usize, places: usize): void {
+  const next = first + <usize>width * sizeof<T>();
+  const a = v128.load(first), b = v128.load(first, 16), c = v128.load(next), d = v128.load(next, 16);
+  let most = everySecond<T>(a, b, false);
+  let place = v128.splat<T>(<T>0);
+  for (let i = 1; i < 4; i++) {
+    const value = everySecond<T>(i < 2 ? a : c, i < 2 ? b : d, (i & 1) != 0);
+    // NaN is kept.
+    const more = v128.or(v128.gt<T>(value, most), v128.ne<T>(value, value));
+    const shift = (i & 1) + (i >> 1) * width;
+    most = v128.bitselect(value, most, more);
+    place = v128.bitselect(sizeof<T>() == 8 ? v128.splat<i64>(shift) : v128.splat<i32>(shift), place, more);
+  }
+  if (sizeof<T>() == 4) {
+    v128.store(places, v128.add<i32>(place, v128.add<i32>(v128.splat<i32>(at), i32x4(0, 2, 4, 6))));
+    return;
+  }
+  store<i32>(places, at + v128.extract_lane<i32>(place, 0));
+  store<i32>(places, at + 2 + v128.extract_lane<i32>(place, 2), 4);
+}
+
 /**
  * The largest element of every window of the planes [height, width], [planes, oh, ow], and its place in the plane, the
  * first of equals: 32-bit integers. y or places may be 0, where they are not asked for.
@@ -200,49 +232,24 @@ export function maxPool<T>(
   oh: i32, ow: i32, x: usize, y: usize, places: usize,
 ): void {
   const size = sizeof<T>();
-  const pairs = kh == 2 && kw == 2 && sh == 2 && sw == 2 && top == 0 && left == 0;
+  const lanes = 16 / <i32>size;
+  const pairs = kh == 2 && kw == 2 && sh == 2 && sw == 2 && top == 0 && left == 0 && ow >= lanes;
   for (let p = 0; p < planes; p++) {
     for (let oy = 0; oy < oh; oy++) {
       const r0 = max<i32>(0, oy * sh - top), r1 = min<i32>(height, oy * sh - top + kh);
-      let ox = 0;
-      if (pairs && places == 0) {
-        // Whole vectors of two rows: the larger ones, then those of even and odd columns.
-        const row = x + <usize>(r0 * width) * size, next = row + <usize>width * size;
-        const lanes = 16 / <i32>size;
-        for (; ox + lanes <= ow; ox += lanes) {
-          const at = <usize>(2 * ox) * size;
-          const a = v128.max<T>(v128.load(row + at), v128.load(next + at));
-          const b = v128.max<T>(v128.load(row + at, 16), v128.load(next + at, 16));
-          if (sizeof<T>() == 4) {
-            const even = v128.shuffle<f32>(a, b, 0, 2, 4, 6), odd = v128.shuffle<f32>(a, b, 1, 3, 5, 7);
-            v128.store(y, v128.max<T>(even, odd));
-          } else {
-            v128.store(y, v128.max<T>(v128.shuffle<f64>(a, b, 0, 2), v128.shuffle<f64>(a, b, 1, 3)));
-          }
-          y += 16;
+      // Whole vectors of two rows without branches, which no processor could foresee; the last may begin within the one before.
+      for (let ox = 0; pairs && ox < ow; ox += lanes) {
+        const cell = min<i32>(ox, ow - lanes);
+        const at = r0 * width + 2 * cell;
+        const row = x + <usize>at * size, next = row + <usize>width * size;
+        if (y != 0) {
+          const a = v128.max<T>(v128.load(row), v128.load(next));
+          const b = v128.max<T>(v128.load(row, 16), v128.load(next, 16));
+          v128.store(y + <usize>cell * size, v128.max<T>(everySecond<T>(a, b, false), everySecond<T>(a, b, true)));
         }
+        if (places != 0) largestPlaces<T>(at, width, row, places + 4 * <usize>cell);
       }
-      if (pairs && y == 0) {
-        // Without branches, which no processor could foresee.
-        for (; ox < ow; ox++) {
-          const at = r0 * width + 2 * ox;
-          const first = x + <usize>at * size, second = first + <usize>width * size;
-          let most = load<T>(first), place = at;
-          let value = load<T>(first + size);
-          let more = i32(value > most) | i32(value != value);
-          most = select<T>(value, most, more);
-          place = select<i32>(at + 1, place, more);
-          value = load<T>(second);
-          more = i32(value > most) | i32(value != value);
-          most = select<T>(value, most, more);
-          place = select<i32>(at + width, place, more);
-          value = load<T>(second + size);
-          more = i32(value > most) | i32(value != value);
-          store<i32>(places, select<i32>(at + width + 1, place, more));
-          places += 4;
-        }
-      }
-      for (; ox < ow; ox++) {
+      for (let ox = 0; !pairs && ox < ow; ox++) {
         const c0 = max<i32>(0, ox * sw - left), c1 = min<i32>(width, ox * sw - left + kw);
         let place = r0 * width + c0;
         let most = load<T>(x + <usize>place * size);
@@ -255,15 +262,11 @@ export function maxPool<T>(
             most = value;
           }
         }
-        if (y != 0) {
-          store<T>(y, most);
-          y += size;
-        }
-        if (places != 0) {
-          store<i32>(places, place);
-          places += 4;
-        }
+        if (y != 0) store<T>(y + <usize>ox * size, most);
+        if (places != 0) store<i32>(places + 4 * <usize>ox, place);
       }
+      if (y != 0) y += <usize>ow * size;
+      if (places != 0) places += 4 * <usize>ow;
     }
     x += <usize>(height * width) * size;
   }
