@@ -11,6 +11,7 @@
 //   --filter TEXT                    only the cases whose name contains it
 //   --rounds N                       rounds of each comparison (default 11)
 //   --threads N                      threads, ours, OpenBLAS's and PyTorch's (default 1)
+//   LAPLACE_WIDE_SIMD=0              without wide products, which Node 24 and later has by itself where they take long
 //   LAPLACE_BENCH_CLOCK=processor    the processor's time in the place of the clock's, where other work runs beside; =thread: see clock.ts
 // Writes a table, and JSON into bench/results/.
 
@@ -18,6 +19,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { arch, cpus, release, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { kernels } from "../src/kernels/kernels.ts";
+import { becomesWide } from "../src/kernels/long-products.ts";
 import { type Case, difference, type Peer } from "./case.ts";
 import { runClasses } from "./classes.ts";
 import { compare, type Way } from "./compare.ts";
@@ -103,6 +105,8 @@ for (const name of positionals) {
 }
 
 const start = await instantiation();
+// As in Node after half a second of large products.
+if (becomesWide()) kernels.useWideSimd();
 kernels.setThreads(Number(values.threads));
 const { build, threads } = kernels.info();
 const blas = values.peers && wanted("kernels") ? await Blas.start(threads) : undefined;

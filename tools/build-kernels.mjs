@@ -2,7 +2,7 @@
 //   assembly.ts  an instance for float32 and one for float64 of every generic kernel `export function name<T>(...)`
 //                whose comment is not marked @internal,
 //   plain.wasm   the plain build; the relaxed one is made of it when it is loaded,
-//   wide.wasm    a build for Node alone,
+//   wide.wasm    the kernels of the tile, with a wider one, for Node alone,
 //   bytes.ts     the plain build, packed, as base64 text, and the module that unpacks it, for pages and bundles: the kernels
 //                of every program, and parts that some programs need, beside each other, for gzip's window; where the
 //                package's files are beside the program, in Node, plain.wasm is read, which has all,
@@ -19,11 +19,8 @@ const notice = "// Written by tools/build-kernels.mjs. Not to be edited.\n";
 
 const declaration = /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\nexport function (\w+)(<T>)?\(([^)]*)\): (\w+) \{/g;
 
-/** The builds of the same source. "wide" has tile-wide.ts in the place of tile.ts. */
-const builds = {
-  relaxed: { wide: false },
-  wide: { wide: true },
-};
+/** The kernels that the tile makes. What keeps something between two calls is not among them: builds change between calls. */
+const ofTiles = ({ name }) => /^(gemmt?|syrk|cholesky|solveForward|solveBackward|rowGrams|weightedGramRow)$/.test(name);
 
 /** Which kernels are in which part, by file and name; all programs have the rest. */
 const parts = {
@@ -102,6 +99,14 @@ ${members(({ part }) => part === name)}}
 `,
   )
   .join("")}
+/** Those of the tile, which the wide build has. */
+export type TileKernels = Pick<
+  AllKernels,
+${kernels
+  .filter(ofTiles)
+  .map(({ name }) => `  | "${name}"\n`)
+  .join("")}>;
+
 /** All of float64. */
 export interface AllKernels extends Float64Kernels, ${Object.keys(parts).map(interfaceOf).join(", ")} {}
 `;
@@ -227,19 +232,31 @@ export const unpacker = {
   writeFileSync(join(generated, "bytes.ts"), lines.join(""));
 }
 
+/** Kernels with tile-wide.ts in the place of tile.ts. */
+async function writeWide(kernels) {
+  const file = join(generated, "wide.assembly.ts");
+  const wasm = join(generated, "wide.wasm");
+  writeFileSync(file, instances(kernels));
+  await compile([file], wasm, options, (name, base = ".") => {
+    const path = join(base, name.replace(/\btile\.ts$/, "tile-wide.ts"));
+    return existsSync(path) ? readFileSync(path, "utf8") : null;
+  });
+  rmSync(file);
+  const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
+  // The runtime of the builder may lack relaxed SIMD: its bytes are those of the plain build elsewhere.
+  new WebAssembly.Instance(new WebAssembly.Module(plainSimd(readFileSync(wasm)).plain), { env: { memory } });
+  if (new Uint8Array(memory.buffer).some((byte) => byte !== 0)) {
+    throw new Error("The wide kernels have static data, which would lie where others have theirs.");
+  }
+}
+
 /** Compiles the kernels; throws with the compiler's messages where it refuses them. */
 export async function buildKernels() {
   mkdirSync(generated, { recursive: true });
   const kernels = signatures();
   writeFileSync(join(generated, "assembly.ts"), instances(kernels));
-  for (const [build, { wide }] of Object.entries(builds)) {
-    const wasm = join(generated, `${build}.wasm`);
-    const readFile = (name, base = ".") => {
-      const path = join(base, wide ? name.replace(/\btile\.ts$/, "tile-wide.ts") : name);
-      return existsSync(path) ? readFileSync(path, "utf8") : null;
-    };
-    await compile([join(generated, "assembly.ts")], wasm, options, readFile);
-  }
+  await compile([join(generated, "assembly.ts")], join(generated, "relaxed.wasm"), options);
+  await writeWide(kernels.filter(ofTiles));
   await writeTexts(kernels);
   writeFileSync(join(generated, "types.ts"), types(kernels));
 }

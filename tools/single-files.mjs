@@ -41,12 +41,11 @@ function replaced(text, ...pairs) {
  * the wide ones.
  */
 const aloneIn = {
-  "kernels/kernels.ts": (text) =>
-    replaced(text, ["fileOfNode() ?? ", ""], ["environmentAsksForWide() ? loadWide() : load()", "load()"]),
+  "kernels/kernels.ts": (text) => replaced(text, ["fileOfNode() ?? ", ""]),
   "kernels/heap.ts": (text) => replaced(text, [`"SharedArrayBuffer" in globalThis`, "false"]),
-  "kernels/parallel.ts": () => "export const onAllThreads = (kernels) => kernels;",
+  "kernels/parallel.ts": () => "export const largeProducts = {}, onAllThreads = (kernels) => kernels;",
   "kernels/threads.ts": () =>
-    "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {};",
+    "export const makePool = () => undefined, threadCount = () => 1, setThreadCount = () => {}, runCalls = () => {}, giveModule = () => {};",
   "shards/executor.ts": (text) => replaced(text, [`on = usual, name = "on"`, "on"], [`\${name} must`, "on must"]),
   // Its one structure answers at once, and without draws.
   // Of those whom it waits for it wants nothing but that they end.

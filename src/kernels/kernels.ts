@@ -7,10 +7,18 @@ import { common, type Part, type Text, unpacker, whole } from "./generated/bytes
 import type { AllKernels, Float64Kernels, Kernels } from "./generated/types.ts";
 import { SCRATCH, STATIC_BYTES, shared, theMemory } from "./heap.ts";
 import { allocate, bytesPerElement, copyOut, type DType, inMemory, memoryUse, scope, writeIntegers } from "./memory.ts";
-import { onAllThreads } from "./parallel.ts";
+import { largeProducts, onAllThreads } from "./parallel.ts";
 import { inWriting, written } from "./pieces.ts";
 import { recording } from "./tape.ts";
-import { type Exports, makePool, setThreadCount, threadCount } from "./threads.ts";
+import {
+  type Exports,
+  giveModule,
+  type Instantiated,
+  makePool,
+  type Pool,
+  setThreadCount,
+  threadCount,
+} from "./threads.ts";
 import { type Bytes, unpack } from "./unpack.ts";
 import type { wide } from "./wide.ts";
 
@@ -19,12 +27,15 @@ export type { Float64Kernels, Kernels } from "./generated/types.ts";
 
 /**
  * SIMD with fused multiply-add where the runtime has it (relaxed SIMD), plain SIMD elsewhere; "wide" is the former with
- * tiles that V8 can turn into 256-bit operations, and is used only when asked for.
+ * products by tiles that V8 turns into 256-bit operations, to the same bits.
  */
 export type KernelBuild = "relaxed" | "simd" | "wide";
 
 interface Loaded {
   readonly build: KernelBuild;
+  /** The module whose functions do large products, on all threads of the pool. */
+  readonly products: Instantiated;
+  readonly pool: Pool | undefined;
   readonly exported: Exports;
   readonly float32: Kernels;
   readonly float64: Float64Kernels;
@@ -40,7 +51,7 @@ let loaded: Loaded | undefined;
 export function kernelsFor(dtype: "float64"): Float64Kernels;
 export function kernelsFor(dtype: DType): Kernels;
 export function kernelsFor(dtype: DType): Kernels {
-  loaded ??= loadChosen();
+  loaded ??= load();
   if (dryBytes() !== undefined) return loaded.dry;
   return recording() ? loaded.inWriting[dtype] : loaded[dtype];
 }
@@ -55,7 +66,7 @@ export function withPart<K extends Kernels, P>(kernels: K, part: Part): K & P {
 }
 
 function bringPart(part: Part): void {
-  loaded ??= loadChosen();
+  loaded ??= load();
   if (part.first in loaded.float64) return;
   const bytes = unpacked(common, part);
   if (shared) markMemoryShared(bytes);
@@ -72,13 +83,14 @@ function bringPart(part: Part): void {
   Object.assign(loaded.dry, dryKernels(float64));
 }
 
-/** What the environment asks for, or the best build. */
-function loadChosen(): Loaded {
-  return environmentAsksForWide() ? loadWide() : load();
+/** Uses these from here on. */
+function use(next: Loaded): void {
+  loaded = next;
+  const { pool, products } = next;
+  if (pool !== undefined && pool.module !== products.module) giveModule(pool, products.module, products.exported);
 }
 
 interface NodeProcess {
-  readonly env?: Record<string, string | undefined>;
   readonly versions?: { readonly node?: string };
   getBuiltinModule?(name: "node:module"): { createRequire(url: string): (path: string) => { wide: typeof wide } };
   getBuiltinModule?(name: "node:fs"): { readFileSync(file: URL): Bytes };
@@ -86,42 +98,42 @@ interface NodeProcess {
 
 const nodeProcess = (): NodeProcess | undefined => (globalThis as { process?: NodeProcess }).process;
 
-/** Whether LAPLACE_WIDE_SIMD=1 is set. Deno would ask its user for permission to look: it is looked at where that is given. */
-function environmentAsksForWide(): boolean {
-  const { Deno: deno } = globalThis as unknown as {
-    Deno?: { permissions: { querySync(what: { name: "env"; variable: string }): { state: string } } };
-  };
-  const variable = "LAPLACE_WIDE_SIMD";
-  try {
-    if (deno !== undefined && deno.permissions.querySync({ name: "env", variable }).state !== "granted") return false;
-    return nodeProcess()?.env?.[variable] === "1";
-  } catch {
-    return false; // an environment that may not be read does not ask for anything
-  }
-}
-
 /**
- * The wide build, by a module beside this one that is not imported, so that no bundle has it.
- * @throws OptionError with the reason where it cannot be used
+ * The wide build, in steps: by a module beside this one that is not imported, so that no bundle has it; or why it cannot be used.
+ * @param pays whether it is to be used only where it is faster
  */
-function loadWide(): Loaded {
+function* wideInSteps(pays: boolean): Generator<undefined, Loaded | string> {
   const { url } = import.meta;
   const process = nodeProcess();
-  const refuse = (reason: string) => new OptionError(`Wide SIMD cannot be used: ${reason}.`);
-  if (!(Number.parseInt(process?.versions?.node ?? "", 10) >= 24)) throw refuse("it needs Node 24 or later");
+  if (!(Number.parseInt(process?.versions?.node ?? "", 10) >= 24)) return "it needs Node 24 or later";
   let beside: { readonly wide: typeof wide } | undefined;
   try {
     beside = process?.getBuiltinModule?.("node:module").createRequire(url)(`./wide${url.slice(url.lastIndexOf("."))}`);
   } catch {}
-  if (beside === undefined) throw refuse("kernels/wide.js of the package is not beside the program, as after bundling");
+  if (beside === undefined) return "kernels/wide.js of the package is not beside the program, as after bundling";
   const compiled = (bytes: Bytes) => {
     if (shared) markMemoryShared(bytes);
-    return instantiate("wide", new WebAssembly.Module(bytes));
+    return instantiate(new WebAssembly.Module(bytes));
   };
+  const narrow = loaded?.build === "relaxed" ? loaded : load("relaxed");
   const memory = { allocate, bytesPerElement, copyOut, inMemory, scope, writeIntegers };
-  const found = beside.wide(load, compiled, memory);
-  if (typeof found === "string") throw refuse(found);
-  return found;
+  const found = yield* beside.wide(narrow, compiled, memory, pays);
+  if (typeof found === "string") return found;
+  return withWide(narrow, found);
+}
+
+const withWide = ({ exported, pool }: Loaded, found: Instantiated): Loaded =>
+  loadedFrom("wide", found, { ...exported, ...found.exported }, pool);
+
+/** @throws OptionError with the reason where it cannot be used */
+function loadWide(): Loaded {
+  const steps = wideInSteps(false);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (!done) continue;
+    if (typeof value === "string") throw new OptionError(`Wide SIMD cannot be used: ${value}.`);
+    return value as Loaded;
+  }
 }
 
 /** The plain build, for memory of the kind that there is. */
@@ -169,7 +181,7 @@ function load(only?: "relaxed" | "simd"): Loaded {
       if (WebAssembly.validate(bytes)) throw refusal(error as Error);
       continue;
     }
-    return instantiate(build, module);
+    return loadedAlone(build, module);
   }
   if (only !== undefined) throw new OptionError(`This runtime does not take the build "${only}".`);
   throw new PlatformError(
@@ -188,15 +200,29 @@ function refusal(cause: Error): PlatformError {
   return new PlatformError(`The runtime does not compile the library's WebAssembly: ${cause.message}`, { cause });
 }
 
-function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
+function instantiate(module: WebAssembly.Module): Instantiated {
   const instance = new WebAssembly.Instance(module, { env: { memory: theMemory() as WebAssembly.Memory } });
   const exported = instance.exports as Exports;
-  const scratchBytes = exported.scratchBytes();
-  if (exported.heapBase() > SCRATCH || SCRATCH + scratchBytes > STATIC_BYTES) {
+  if (exported.heapBase() > SCRATCH || SCRATCH + exported.scratchBytes() > STATIC_BYTES) {
     throw new Error("The kernels' static data overlaps their heap.");
   }
   exported.setScratch(SCRATCH);
-  const pool = shared ? makePool(module, exported, scratchBytes) : undefined;
+  return { module, exported };
+}
+
+/** A build that is one module. */
+function loadedAlone(build: KernelBuild, module: WebAssembly.Module): Loaded {
+  const products = instantiate(module);
+  const { exported } = products;
+  return loadedFrom(
+    build,
+    products,
+    exported,
+    shared ? makePool(module, exported, exported.scratchBytes()) : undefined,
+  );
+}
+
+function loadedFrom(build: KernelBuild, products: Instantiated, exported: Exports, pool: Pool | undefined): Loaded {
   const kernelsOf = (dtype: DType, suffix: string): Float64Kernels => {
     const kernels = named(exported, suffix);
     return pool === undefined ? kernels : onAllThreads(kernels, dtype, pool);
@@ -214,7 +240,7 @@ function instantiate(build: KernelBuild, module: WebAssembly.Module): Loaded {
     float32: inWriting(float32, exported, "float32", pool),
     float64: inWriting(float64, exported, "float64", pool),
   };
-  return { build, exported, float32, float64, inWriting: writing, dry };
+  return { build, products, pool, exported, float32, float64, inWriting: writing, dry };
 }
 
 /** Kernels of one element type, by their names without it. */
@@ -288,12 +314,16 @@ export interface KernelInfo {
 /** The kernels themselves: what they run on. */
 export const kernels = {
   /**
-   * Uses 256-bit operations from here on: about twice as fast in products. Opt-in, for Node 24 and later on x64: it sets a
-   * V8 flag that is experimental and holds for the whole process. Every kernel is first checked against the narrow build.
-   * The environment variable LAPLACE_WIDE_SIMD=1 does the same. @throws OptionError with the reason where it cannot be used
+   * Has products in 256-bit operations from here on, about twice as fast and to the same bits, or not at all if `wanted` is false.
+   * For Node 24 and later on x64, which does so by itself where products take long. V8 makes these operations where an experimental
+   * flag is set, as it is while they are compiled and compared with the others, a tenth of a second. With the environment variable
+   * LAPLACE_WIDE_SIMD=0 it does not; with 1 from the first large product on. @throws OptionError with the reason where they cannot be used
    */
-  useWideSimd(): void {
-    if (loaded?.build !== "wide") loaded = loadWide();
+  useWideSimd(wanted = true): void {
+    largeProducts.tell = undefined;
+    if (wanted === (loaded?.build === "wide")) return;
+    if (wanted) use(loadWide());
+    else use(load());
   },
 
   /**
@@ -308,13 +338,31 @@ export const kernels = {
 
   /** The build, the memory and what is held of it. Loads the kernels if they are not yet. */
   info(): KernelInfo {
-    loaded ??= loadChosen();
+    loaded ??= load();
     const { bytes, inUse } = memoryUse();
     return { build: loaded.build, sharedMemory: shared, threads: threadCount(), memoryBytes: bytes, bytesInUse: inUse };
   },
 };
 
+/** Uses the wide build, if it is faster than the one that is used when this begins, in steps between which other calls may come. */
+export function* widen(): Generator<undefined, void> {
+  const before = loaded;
+  const found = yield* wideInSteps(true);
+  if (typeof found !== "string" && loaded === before) use(found);
+}
+
+/** The module of wide products, where they are used: another thread's may use it as it is, compiled. */
+export function wideModule(): WebAssembly.Module | undefined {
+  return loaded?.build === "wide" ? loaded.products.module : undefined;
+}
+
+/** Uses another thread's wide products. */
+export function useWideModule(module: WebAssembly.Module): void {
+  if (loaded?.build !== "wide")
+    use(withWide(loaded?.build === "relaxed" ? loaded : load("relaxed"), instantiate(module)));
+}
+
 /** For tests: switches to another build of the same source. @throws OptionError where the runtime does not take it */
 export function useBuild(build: KernelBuild): void {
-  loaded = build === "wide" ? loadWide() : load(build);
+  use(build === "wide" ? loadWide() : load(build));
 }

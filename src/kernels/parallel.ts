@@ -12,6 +12,9 @@ const LEAST_LENGTH = 64;
 /** The order from which on a Cholesky factorisation is directed from here. */
 const LARGE_FACTOR = 384;
 
+/** Called with the multiplications of each large product, where somebody counts them. */
+export const largeProducts: { tell?: ((multiplications: number) => void) | undefined } = {};
+
 /** [start, end) of up to eight pieces, each a multiple of 16 long but for the last. */
 function pieces(length: number): [start: number, end: number][] {
   const wanted = Math.min(MOST_PIECES, 2 ** Math.floor(Math.log2(Math.max(1, length / LEAST_LENGTH))));
@@ -24,7 +27,11 @@ function pieces(length: number): [start: number, end: number][] {
 /** Kernels of one element type that use all threads where that pays. */
 export function onAllThreads(kernels: Float64Kernels, dtype: DType, pool: Pool): Float64Kernels {
   const size = bytesPerElement(dtype);
-  const small = (work: number) => work < WORTH_CUTTING || threadCount() === 1;
+  const small = (work: number) => {
+    if (work < WORTH_CUTTING) return true;
+    largeProducts.tell?.(work);
+    return threadCount() === 1;
+  };
   const call = (name: keyof Kernels, ...values: number[]): KernelCall => ({
     name: `${name}_${dtype === "float32" ? "f32" : "f64"}`,
     values,

@@ -3,6 +3,7 @@
 
 import type { Float64Kernels, Kernels } from "./generated/types.ts";
 import { bytesPerElement, catchUp, type DType, later } from "./memory.ts";
+import { largeProducts } from "./parallel.ts";
 import { recording, writing } from "./tape.ts";
 import { type Exports, type KernelCall, type Pool, runCalls, threadCount } from "./threads.ts";
 
@@ -92,6 +93,7 @@ export function inWriting(kernels: Float64Kernels, exported: Exports, dtype: DTy
     for (const [start, end] of runs(calls.length, most)) {
       later(() => {
         const some = calls.slice(start, end);
+        largeProducts.tell?.(some.length * MOST);
         if (pool === undefined) for (const { name, values } of some) exported[name](...values);
         else runCalls(pool, some);
       });

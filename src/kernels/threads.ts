@@ -20,6 +20,8 @@ const RECORD = 1 + MAXIMUM_VALUES; // a kernel's number and its values, as doubl
 const STATE = 0;
 const COUNT = 1;
 const DONE = 2;
+// Counts the modules that the workers had; those of an earlier one end when they have nothing in hand.
+const MODULES = 3;
 const TAKEN_BITS = 8;
 const CONTROL_BYTES = 64;
 
@@ -28,12 +30,12 @@ const CONTROL_BYTES = 64;
  * bundling. It spins for a while before it sleeps: waking takes 70 µs, a job may follow at once.
  */
 const workerSource = `
-function work({ module, memory, names, control, scratch }) {
+function work({ module, memory, names, control, scratch, modules }) {
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
   kernels.setScratch(scratch);
   const state = new Int32Array(memory.buffer, control, ${CONTROL_BYTES / 4});
   const calls = new Float64Array(memory.buffer, control + ${CONTROL_BYTES}, ${MAXIMUM_CALLS * RECORD});
-  for (let idle = 0; ; ) {
+  for (let idle = 0; Atomics.load(state, ${MODULES}) === modules; ) {
     const seen = Atomics.load(state, ${STATE});
     const taken = seen & ${2 ** TAKEN_BITS - 1};
     if (taken < Atomics.load(state, ${COUNT})) {
@@ -56,15 +58,21 @@ function work({ module, memory, names, control, scratch }) {
 /** A module's functions. */
 export type Exports = Record<string, (...values: number[]) => number>;
 
+/** A module, and its functions on the kernels' memory. */
+export interface Instantiated {
+  readonly module: WebAssembly.Module;
+  readonly exported: Exports;
+}
+
 /** The workers of one module, and the memory through which they are told what to do. */
 export interface Pool {
   readonly state: Int32Array;
   readonly calls: Float64Array;
   readonly names: readonly string[];
-  readonly kernels: Exports;
   readonly control: Pointer;
-  readonly module: WebAssembly.Module;
   readonly scratchBytes: number;
+  kernels: Exports;
+  module: WebAssembly.Module;
   workers: number;
 }
 
@@ -112,6 +120,16 @@ export function makePool(module: WebAssembly.Module, exported: Exports, scratchB
 }
 
 /**
+ * Has a pool's jobs done by another module, which has the kernels of jobs, to the same bits. Its workers start with the next job. One of
+ * before may do a call of that yet, by the names that all have.
+ */
+export function giveModule(pool: Pool, module: WebAssembly.Module, exported: Exports): void {
+  Object.assign(pool, { module, kernels: exported, workers: 0 });
+  Atomics.add(pool.state, MODULES, 1);
+  Atomics.notify(pool.state, STATE);
+}
+
+/**
  * Starts workers until there are as many threads as wanted. They come into a job when they are ready. Where the runtime
  * refuses one (a content security policy without `worker-src blob:`, Node's --permission without --allow-worker), one
  * thread does everything from then on.
@@ -127,8 +145,9 @@ function startWorkers(current: Pool): void {
   }
 }
 
-function startWorker({ module, names, control, scratchBytes }: Pool): void {
-  const data = { module, memory: theMemory(), names, control, scratch: reserveBlock(scratchBytes) };
+function startWorker({ module, names, control, scratchBytes, state }: Pool): void {
+  const scratch = reserveBlock(scratchBytes);
+  const data = { module, memory: theMemory(), names, control, scratch, modules: Atomics.load(state, MODULES) };
   const threads = builtin<{ Worker: new (code: string, options: object) => WorkerLike }>("node:worker_threads");
   if (threads !== undefined) {
     const code = `${workerSource}\nwork(process.getBuiltinModule("node:worker_threads").workerData);`;

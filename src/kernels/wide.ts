@@ -1,31 +1,33 @@
 // The wide build: a file beside the program, which V8 is told to fuse, and which shows first that it computes what the narrow
-// build computes. Node alone reads this module, as the build itself: no bundle has it. So it is given what it works with, the
+// build computes, to the bit. Node alone reads this module, as the build itself: no bundle has it. So it is given what it works with, the
 // memory too, and imports only the check.
 
-import type { Float64Kernels, Kernels } from "./generated/types.ts";
-import { firstDifference, type Memory } from "./selfcheck.ts";
+import { comparisons, type Memory, timesOf } from "./selfcheck.ts";
+import type { Instantiated } from "./threads.ts";
 
 interface Builtins {
-  readonly versions: { readonly node?: string };
+  readonly arch: string;
   getBuiltinModule?(name: "node:v8"): { setFlagsFromString(flags: string): void };
   getBuiltinModule?(name: "node:fs"): { readFileSync(path: string): Uint8Array };
 }
 
-/** Kernels of both types. */
-interface Both {
-  readonly float32: Kernels;
-  readonly float64: Float64Kernels;
-}
+/** At most so much of the other's time, where the build is to be used only where it pays. */
+const FASTER = 0.8;
 
-/** The kernels of the wide build, or why it cannot be used. */
-export function wide<Loaded extends Both>(
-  narrow: () => Loaded,
-  instantiate: (bytes: Uint8Array<ArrayBuffer>) => Loaded,
+/**
+ * The kernels of the wide build, or why they cannot be used, in steps of some 10 ms.
+ * @param pays whether they must be faster than the others, which have been compiled well
+ */
+export function* wide(
+  narrow: Pick<Instantiated, "exported">,
+  instantiate: (bytes: Uint8Array<ArrayBuffer>) => Instantiated,
   memory: Memory,
-): Loaded | string {
+  pays: boolean,
+): Generator<undefined, Instantiated | string> {
   const { process } = globalThis as unknown as { process: Builtins };
   const v8 = process.getBuiltinModule?.("node:v8");
   if (v8 === undefined) return "this runtime does not say how its V8 is told";
+  if (process.arch !== "x64") return `this processor is ${process.arch}, and V8 fuses operations on x64`;
   const { dirname } = import.meta as { dirname?: string };
   let bytes: Uint8Array<ArrayBuffer>;
   try {
@@ -35,19 +37,25 @@ export function wide<Loaded extends Both>(
   } catch {
     return "its file, kernels/generated/wide.wasm of the package, cannot be read";
   }
-  const theirs = narrow();
-  v8.setFlagsFromString("--experimental-wasm-revectorize");
-  // The baseline compiler does not fuse anything: without it, the check runs the code that will be used.
-  v8.setFlagsFromString("--no-liftoff");
-  let fits = false;
-  try {
-    const ours = instantiate(bytes);
-    const found = firstDifference(ours, theirs, memory);
-    if (found !== undefined) return `the kernel ${found.kernel} differs from the narrow build's by ${found.difference}`;
-    fits = true;
-    return ours;
-  } finally {
-    if (!fits) v8.setFlagsFromString("--no-experimental-wasm-revectorize");
-    v8.setFlagsFromString("--liftoff");
+  /** Functions are compiled when they are called first, and fused if the flag is set then; the baseline compiler fuses nothing. */
+  const told = <T>(body: () => T): T => {
+    v8.setFlagsFromString("--experimental-wasm-revectorize");
+    v8.setFlagsFromString("--no-liftoff");
+    try {
+      return body();
+    } finally {
+      v8.setFlagsFromString("--liftoff");
+      v8.setFlagsFromString("--no-experimental-wasm-revectorize");
+    }
+  };
+  const found = told(() => instantiate(bytes));
+  for (const { kernel, differs } of comparisons(found.exported, narrow.exported, memory)) {
+    if (told(differs)) return `the kernel ${kernel} differs from the narrow build's`;
+    yield;
   }
+  if (pays) {
+    const [ours, theirs] = timesOf(found.exported, narrow.exported, memory);
+    if (ours > FASTER * theirs) return "it is not faster here";
+  }
+  return found;
 }

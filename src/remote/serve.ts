@@ -13,7 +13,7 @@ import type { Json } from "../io/json.ts";
 import { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors.ts";
 import { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
 import { version } from "../io/version.ts";
-import { kernels } from "../kernels/kernels.ts";
+import { kernels, useWideModule } from "../kernels/kernels.ts";
 import { estimateMemory } from "../laplace/estimate-memory.ts";
 import { laplace } from "../laplace/laplace.ts";
 import type { LaplaceOptions } from "../laplace/options.ts";
@@ -78,6 +78,7 @@ const functions: Readonly<Record<string, Callable>> & { readonly [Name in keyof 
     return networkOf("send", json, parameters, buffers);
   },
   work: Work.begin,
+  useWide: useWideModule,
   receive: ({ frozen, parameters, buffers }: Network) => [[...frozen], parameters.clone(), buffers.clone()],
 };
 

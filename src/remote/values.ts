@@ -66,7 +66,7 @@ export function pack(value: unknown, packing: Packing, name = ""): unknown {
     if (packing.give) packing.transfer.add(value);
     return value;
   }
-  if (isShared(value)) return value;
+  if (isShared(value) || value instanceof WebAssembly.Module) return value;
   if (Array.isArray(value)) {
     // Rows of numbers are as they are, and there are many.
     return typeof value[0] === "number" ? value : value.map((one) => pack(one, packing, name));

@@ -3,6 +3,7 @@
 import { checkInteger, checkNumber, checkOptions, OptionError } from "../errors.ts";
 import { candidatesOn } from "../evaluation/candidates.ts";
 import { bringCandidates } from "../evaluation/sharing.ts";
+import { wideModule } from "../kernels/kernels.ts";
 import {
   BURST_MILLISECONDS,
   type BurstOptions,
@@ -314,6 +315,7 @@ class Pool {
       });
     let work: RemoteObject | undefined;
     try {
+      giveWide(connection);
       const written = await lost(codec.write(common, (kept) => keeper.send(connection, kept)));
       const lane: Lane<Job, Result> = async (job, { signal, onProgress }) => {
         const args = [
@@ -341,6 +343,17 @@ class Pool {
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();
   }
+}
+
+/** The workers that have wide products. */
+const wide = new WeakSet<Connection>();
+
+/** Gives a worker this thread's wide products, if there are any. Without them its bits are the same. */
+function giveWide(connection: Connection): void {
+  const module = wideModule();
+  if (module === undefined || wide.has(connection)) return;
+  wide.add(connection);
+  callOn(connection, "useWide", [module]).catch(() => {});
 }
 
 /** Resolves after so many milliseconds; no process waits for it. */
