@@ -238,8 +238,8 @@ function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): S
     // Prior and noise move at every step while they are tuned: the Gauss-Newton matrix is enough. Behind it bent valleys lead to the
     // minimum, which its steps follow for hundreds.
     const exactly = tuning ? undefined : solveExactly;
-    const region: RegionStep | undefined = exactly && (yield* exactly(model, point, radius));
-    const found: DampedStep | undefined = moves ? undefined : (region ?? (yield* solve(model, mu)));
+    const region = exactly && moving(yield* exactly(model, point, radius), model);
+    const found: DampedStep | undefined = moves ? undefined : (region ?? moving(yield* solve(model, mu), model));
     yield;
     const sure = region === undefined ? mu <= 1 : !region.bounded;
     const rest = found !== undefined && sure ? found.predicted : Number.POSITIVE_INFINITY;
@@ -321,6 +321,11 @@ function* descendBy(problem: Problem, settings: Settings, points: Set<Point>): S
   }
   yield* tuned.measure(yield* sums());
   return { history, steps, converged, evidence: tuned.result };
+}
+
+/** A step, unless it is 0 where the gradient is not: where the curvature is 0 its inverse overflows, and nothing is known of a minimum. */
+function moving<Step extends DampedStep>(found: Step | undefined, { gradient }: Model): Step | undefined {
+  return found?.step.some((x) => x !== 0) || gradient.every((g) => g === 0) ? found : undefined;
 }
 
 /** That of the exact Hessian, where the likelihood and all layers have one. */

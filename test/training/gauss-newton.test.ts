@@ -112,6 +112,27 @@ describe("gaussNewton", () => {
     expect(norm(net, gaussian(), data.x, data.y, 0.01)).toBeLessThan(1e-9 * before);
   });
 
+  test.each([
+    ["cholesky", [3]],
+    ["cholesky", [4, 3]],
+    ["conjugateGradients", [4, 3]],
+  ] as const)(
+    "by %s with layers of %j has not converged where outputs of raw columns leave no curvature",
+    async (solver, widths) => {
+      const raw = Array.from({ length: 60 }, (_, n) => row(n).map((one) => 1e6 * one));
+      const y = smooth.map((t) => (t > 0.4 ? 2 : t > -0.3 ? 1 : 0));
+      const net = chain({ inputs: 3, dtype: "float64" }, ...widths.map((width) => dense(width)));
+      const curvature = await laplace(net, { likelihood: "classification", structure: "diagonal", checks: false }).sum({
+        x: raw,
+        y,
+      });
+      expect(Math.max(...curvature.curvature.diagonal().data)).toBe(0);
+      const { converged } = await train(net, { x: raw, y }, { loss: crossEntropy, optimizer: gaussNewton({ solver }) });
+      expect(norm(net, categorical(), raw, y, 0)).toBeGreaterThan(1);
+      expect(converged).toBe(false);
+    },
+  );
+
   test("solves ridge regression as its normal equations do", async () => {
     const net = chain({ inputs: 3, dtype: "float64" }, dense(1, undefined, { bias: false }));
     await train(net, { x, y: smooth }, { loss: mse, optimizer: gaussNewton(), weightDecay: 0.3 });
