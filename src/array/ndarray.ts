@@ -48,7 +48,8 @@ export class NDArray implements Iterable<number> {
   readonly size: number;
   readonly dtype: DType;
   /** The elements, row-major. */
-  readonly data: FloatArray;
+  declare readonly data: FloatArray;
+  readonly #elements: FloatArray;
   readonly #place: Pointer | undefined;
   readonly #loan: Loan | undefined;
 
@@ -65,22 +66,21 @@ export class NDArray implements Iterable<number> {
     this.shape = shape.slice();
     this.size = data.length;
     this.dtype = data instanceof Float32Array ? "float32" : "float64";
-    this.data = data;
-    const place = placeOf(data);
-    this.#place = place;
-    const loan = loans.get(data);
-    this.#loan = loan;
-    if (loan !== undefined) {
-      const get = () => {
-        refuseFreed(loan, this.shape);
-        return data;
-      };
-      Object.defineProperty(this, "data", { get, enumerable: place === undefined });
-    }
-    if (place === undefined) return;
-    if (loan === undefined) Object.defineProperty(this, "data", { value: data, enumerable: false });
+    this.#elements = data;
+    this.#place = placeOf(data);
+    this.#loan = loans.get(data);
+    const enumerable = this.#place === undefined;
+    // Defined once, and by one function: engines keep objects of one form then, whose properties are found at once.
+    if (this.#loan !== undefined) Object.defineProperty(this, "data", { get: this.#lent, enumerable });
+    else if (enumerable) this.data = data;
+    else Object.defineProperty(this, "data", { value: data, enumerable });
     // A clone would hold the kernels' whole memory.
-    refuseCloning(this, cloneFirst);
+    if (!enumerable) refuseCloning(this, cloneFirst);
+  }
+
+  #lent(): FloatArray {
+    refuseFreed(this.#loan as Loan, this.shape);
+    return this.#elements;
   }
 
   /** @internal Where the elements lie in the kernels' memory; undefined for those in JavaScript's. */
