@@ -2,7 +2,7 @@
 
 import { inType } from "../array/arguments.ts";
 import { isPromise } from "../array/entries.ts";
-import { type ArrayLike, array, asArray, inspect, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
+import { type ArrayLike, asArray, inspect, NDArray, sameShape, shapeText, zeros } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import {
   checkChoice,
@@ -180,8 +180,7 @@ export class Network {
    */
   clone(parameters?: ArrayLike): Network {
     const source = parameters === undefined ? this.parameters : this.readVector("clone", "parameters", parameters);
-    const { dtype } = this;
-    return new Network(this.graph, array(source.data, { dtype }), this.frozen, array(this.buffers.data, { dtype }));
+    return new Network(this.graph, source.clone(), this.frozen, this.buffers.clone());
   }
 
   /**
