@@ -5,7 +5,15 @@ import { resultArray } from "../array/arguments.ts";
 import { NDArray, zeros } from "../array/ndarray.ts";
 import { type Data, readWhole } from "../data/batches.ts";
 import { checkChoice, checkOptions, OptionError, valueText } from "../errors.ts";
-import { asynchronously, atOnce, type ExamplesReport, type InBursts, reporting, type Steps } from "../kernels/steps.ts";
+import {
+  asynchronously,
+  atOnce,
+  type ExamplesReport,
+  type InBursts,
+  inBurst,
+  reporting,
+  type Steps,
+} from "../kernels/steps.ts";
 import type { Likelihood } from "../likelihood/likelihood.ts";
 import { type Loss, type LossRule, readLoss, reductionScale } from "../losses/losses.ts";
 import { checkIsNetwork, type Network } from "../network/network.ts";
@@ -188,7 +196,10 @@ function* perSampleSteps(
   const advice = "Smaller batches, or each, need less, perSampleGradientNorms almost nothing.";
   checkBudget(where, [most, count], net, memoryBudget, advice);
   const result = resultArray(where, out, [most, count], net.dtype);
-  if (each === undefined) return yield* runInSteps(...gradientsOf(where, net, data, scale, result));
+  if (each === undefined) {
+    const all = gradientsOf(where, net, data, scale, result);
+    return inBurst() ? yield* runInSteps(...all) : run(...all);
+  }
   for (let first = 0; first < examples; first += most) {
     const end = Math.min(examples, first + most);
     const some = new NDArray(result.data.subarray(0, (end - first) * count), [end - first, count]);
