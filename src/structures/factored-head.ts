@@ -3,6 +3,7 @@
 import { allocateFloats, type Pointer, scope } from "../kernels/memory.ts";
 import type { Graph } from "../network/graph.ts";
 import type { Forward } from "../network/passes.ts";
+import { product } from "../network/product.ts";
 import { type Head, type HeadVariance, headOf } from "./head.ts";
 import { type Block, enter, inverseOf } from "./precision-blocks.ts";
 
@@ -36,36 +37,21 @@ function addHeadBlock(forward: Forward, { site, input }: Head, block: Block, to:
     const squares = allocateFloats(dtype, batch * inputs);
     let a = forward.value(input);
     if (block.qa !== undefined) {
-      kernels.gemm(
-        1,
-        batch,
-        inputs,
-        inputs,
-        a,
-        0,
-        inputs,
-        1,
-        enter(dtype, block.qa),
-        0,
-        inputs,
-        1,
-        squares,
-        0,
-        inputs,
-        1,
-        false,
-      );
+      const inBasis = { at: enter(dtype, block.qa), rows: inputs, columns: inputs };
+      product(kernels, 1, { at: a, rows: batch, columns: inputs }, inBasis, squares, false);
       a = squares;
     }
     kernels.multiply(1, batch * inputs, a, a, squares, false);
     forms = allocateFloats(dtype, batch * outputs);
-    kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, p, 0, 1, inputs, forms, 0, outputs, 1, false);
+    const inverse = { at: p, rows: outputs, columns: inputs, transposed: true };
+    product(kernels, 1, { at: squares, rows: batch, columns: inputs }, inverse, forms, false);
   }
   if (block.qb !== undefined) {
     const [q, own] = [enter(dtype, block.qb), allocateFloats(dtype, outputs * outputs)];
     kernels.multiply(1, outputs * outputs, q, q, own, false);
     const all = allocateFloats(dtype, rows * outputs);
-    kernels.gemm(1, rows, outputs, outputs, forms, 0, outputs, 1, own, 0, 1, outputs, all, 0, outputs, 1, false);
+    const squares = { at: own, rows: outputs, columns: outputs, transposed: true };
+    product(kernels, 1, { at: forms, rows, columns: outputs }, squares, all, false);
     forms = all;
   }
   kernels.copyRows(batch, outputs, forms, weight ? outputs : 0, to, outputs, true);

@@ -15,6 +15,7 @@ import {
 } from "../kernels/memory.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
+import { product } from "../network/product.ts";
 import type { Precision } from "./precision.ts";
 import type { SelectedParameter, Selection } from "./selection.ts";
 
@@ -120,27 +121,8 @@ export function rowsCovariance(backward: Backward, selection: Selection, precisi
   const rows = whitened(backward, selection, precision);
   const length = batch * columns * columns;
   const at = allocateFloats("float64", length);
-  const s = selection.size;
-  const step = columns * s;
-  kernelsFor("float64").gemm(
-    batch,
-    columns,
-    columns,
-    s,
-    rows,
-    step,
-    s,
-    1,
-    rows,
-    step,
-    1,
-    s,
-    at,
-    columns * columns,
-    columns,
-    1,
-    false,
-  );
+  const matrices = { at: rows, rows: columns, columns: selection.size };
+  product(kernelsFor("float64"), batch, matrices, { ...matrices, transposed: true }, at, false);
   return { dtype: "float64", at, length };
 }
 
