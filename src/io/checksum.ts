@@ -6,7 +6,8 @@ import type { NDArray } from "../array/ndarray.ts";
 
 const PRIME_LOW = 0x1b3; // the prime is 2⁴⁰ + 0x1b3
 
-class Checksum {
+/** The FNV-1a sum of units, in 16 hexadecimal digits. */
+export class Checksum {
   #low = 0x84222325;
   #high = 0xcbf29ce4;
 
@@ -27,13 +28,6 @@ class Checksum {
   get digits(): string {
     return [this.#high, this.#low].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
   }
-}
-
-/** The FNV-1a sum of bytes, in 16 hexadecimal digits. */
-export function checksumOf(bytes: Uint8Array): string {
-  const sum = new Checksum();
-  sum.add(bytes);
-  return sum.digits;
 }
 
 /** The sum of a file's contents, in 16 hexadecimal digits, whatever the order in which the file holds them. */

@@ -16,9 +16,17 @@ export interface Eigenpairs {
 export abstract class EigenpairsCurvature extends SelectedCurvature implements Curvature {
   /** tr H, exactly, [1]. */
   abstract readonly trace: Float64Array;
+  #eigen: Eigenpairs | undefined;
 
-  /** Its eigenpairs, largest first, computed once. */
-  abstract eigen(): Steps<Eigenpairs>;
+  /** Its eigenpairs, largest first. */
+  protected abstract decomposed(): Steps<Eigenpairs>;
+
+  /** They, computed once. */
+  *eigen(): Steps<Eigenpairs> {
+    this.#eigen ??= yield* this.decomposed();
+    return this.#eigen;
+  }
+
   abstract merge(other: Curvature): Curvature;
   abstract scale(factor: number): Curvature;
 

@@ -23,7 +23,6 @@ export class FunctionalCurvature extends EigenpairsCurvature {
   readonly sketch: Float64Array;
   /** tr H, exactly, [1]. */
   readonly trace: Float64Array;
-  #eigen: Eigenpairs | undefined;
 
   constructor(
     selection: Selection,
@@ -43,16 +42,11 @@ export class FunctionalCurvature extends EigenpairsCurvature {
     return this.basis.length / this.size;
   }
 
-  *eigen(): Steps<Eigenpairs> {
-    this.#eigen ??= yield* this.#decomposed();
-    return this.#eigen;
-  }
-
   /**
    * With Vᵀ H V = Q diag(g) Qᵀ the approximation is Bᵀ B, B = diag(√g) Qᵀ Vᵀ + diag(1/√g) Qᵀ Vᵀ H (I − V Vᵀ): what lies in the span
    * is not divided by anything.
    */
-  *#decomposed(): Steps<Eigenpairs> {
+  protected override *decomposed(): Steps<Eigenpairs> {
     const { size: n, features: k, basis, sketch } = this;
     const inner = yield* productInSteps(k, k, n, [sketch, n, 1], [basis, 1, n]);
     const { values: g, vectors: q } = yield* eighInSteps(symmetrised(inner, k), k, true);

@@ -28,7 +28,6 @@ export class LowRankCurvature extends EigenpairsCurvature {
   readonly basis: Float64Array | undefined;
   /** ‖H‖² in the Frobenius norm, of an exact Hessian. */
   #squares = 0;
-  #eigen: Eigenpairs | undefined;
 
   constructor(
     selection: Selection,
@@ -52,13 +51,8 @@ export class LowRankCurvature extends EigenpairsCurvature {
     return this.sketch.length / this.size;
   }
 
-  *eigen(): Steps<Eigenpairs> {
-    this.#eigen ??= yield* this.#decomposed();
-    return this.#eigen;
-  }
-
   /** @param most how many eigenvalues are kept at most; by default those of the rank */
-  *#decomposed(most?: number): Steps<Eigenpairs> {
+  protected override *decomposed(most?: number): Steps<Eigenpairs> {
     const { size: n, sketch, directions: b } = this;
     if (dryBytes() !== undefined) {
       const k = Math.min(b, mostOf(this.rank));
@@ -165,7 +159,7 @@ export class LowRankCurvature extends EigenpairsCurvature {
     const { size: n, sketch, directions: own } = this;
     if (b === own) return sketch;
     if (b < own && own < n) return sketch.subarray(0, b * n);
-    return yield* productsOf(yield* this.#decomposed(n), b === n ? "all" : omega(n, b), n);
+    return yield* productsOf(yield* this.decomposed(n), b === n ? "all" : omega(n, b), n);
   }
 
   scale(factor: number): LowRankCurvature {
