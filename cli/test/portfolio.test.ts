@@ -230,12 +230,13 @@ describe("random features of several classes", () => {
       candidatesFor(encodingOf(700, labels), of, { ...settings, structure, folded: true }).flatMap(
         ({ name, recipe }) => (recipe.by === "features" ? [`${name}: ${recipe.features}`] : []),
       );
-    expect(named(11, 990)).toEqual(
-      [0.1, 0.01, 0.001, 0.0001].map((p) => `random features of length 0.5, prior ${p}: 300`),
-    );
+    expect(named(11, 990)).toEqual([
+      ...[0.1, 0.01, 0.001, 0.0001].map((p) => `random features of length 0.5, prior ${p}: 300`),
+      ...[0.1, 0.01].map((p) => `a kernel around rows, prior ${p}: 300`),
+    ]);
     expect(named(3, 990)).toEqual(named(11, 990));
     expect(named(26, 20_000)).toEqual([]);
     expect(named(11, 990, "diagonal")).toEqual([]);
-    expect(named(2, 990).length).toBe(3);
+    expect(named(2, 990).length).toBe(5);
   });
 });

@@ -21,6 +21,7 @@ import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
 import { aroundTrained } from "./by-evidence.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
+import { centresOf, headOf, kernelNetwork } from "./kernel-features.ts";
 import { fromSample, MANY_ROWS, startOf } from "./many-rows.ts";
 import type { Learning } from "./network.ts";
 
@@ -35,6 +36,8 @@ export interface FeaturesRecipe {
   readonly precision: number | undefined;
   /** Whether each input has a relevance, which the evidence is to find, too: of numbers alone (default false). */
   readonly relevance?: boolean;
+  /** Whether features are those of a kernel around rows, whose length the evidence is to find, where it finds the prior's precision of numbers (default false). */
+  readonly kernel?: boolean;
   /** Whether counts are negative binomial, not Poisson. */
   readonly dispersed?: boolean;
   readonly memoryBudget: number;
@@ -90,6 +93,9 @@ export const severalClasses = ({ classes }: Pick<Learning, "classes">): boolean 
 export const featuresWeights = (inputs: number, outputs: number, features: number): number =>
   (features + 1 + inputs) * outputs;
 
+/** Lengths of a kernel that are tried, in parts of the recipe's. */
+const LENGTHS = [4, 1, 0.25] as const;
+
 /** Trains to the greatest evidence of the last layer, which is exact: where nothing moves the features, sums over the rows are made once. */
 async function trainExactly(
   net: Network,
@@ -109,18 +115,21 @@ async function trainExactly(
   await turn();
   const likelihood = learning.likelihood(evidence?.noise ?? 1);
   const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
-  /** The posterior, over what is free now. */
-  return async () => {
-    const around = await aroundTrained(net, data, options, history);
-    onShare(1);
-    return around;
+  return {
+    evidence: evidence?.logMarginalLikelihood ?? Number.NEGATIVE_INFINITY,
+    /** The posterior, over what is free now. */
+    posterior: async () => {
+      const around = await aroundTrained(net, data, options, history);
+      onShare(1);
+      return around;
+    },
   };
 }
 
 /** A posterior around the weights of the greatest evidence, and the relevance of each input. */
 async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const net = relevanceNetwork(numbers.x.shape[1], recipe);
-  const posterior = await trainExactly(net, recipe, numbers, onShare);
+  const { posterior } = await trainExactly(net, recipe, numbers, onShare);
   const scale = "features.relevance.scale";
   const relevance = Array.from(net.named()[scale].data, (own: number) => own ** 2);
   net.freeze(scale);
@@ -130,8 +139,22 @@ async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (
 /** A posterior of numbers around the weights of the greatest evidence, of features that stay as they are drawn. */
 async function fitExactly(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const net = featuresNetwork(numbers.x.shape[1], recipe.learning.outputs, recipe);
-  const posterior = await trainExactly(net, recipe, numbers, onShare, "layers");
+  const { posterior } = await trainExactly(net, recipe, numbers, onShare, "layers");
   return posterior();
+}
+
+/** A posterior of numbers around the weights of the greatest evidence, of a kernel's features and its length. */
+async function fitKernel(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
+  const centres = centresOf(numbers, recipe.features, recipe.seed);
+  const inputs = numbers.x.shape[1];
+  let best: Awaited<ReturnType<typeof trainExactly>> | undefined;
+  for (const [k, part] of LENGTHS.entries()) {
+    const net = kernelNetwork(inputs, 1, centres, { ...recipe, length: recipe.length * part, remainder: true });
+    const heard = (share: number) => onShare((k + share) / LENGTHS.length);
+    const trained = await trainExactly(net, recipe, numbers, heard, "layers");
+    if (best === undefined || trained.evidence > best.evidence) best = trained;
+  }
+  return (best as NonNullable<typeof best>).posterior();
 }
 
 /** A posterior around the minimum, and what its training said. */
@@ -141,13 +164,23 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
   const several = severalClasses(learning);
   // It has the features of all rows in memory.
   const few = numbers.x.shape[0] <= MANY_ROWS;
-  if (few && precision === undefined && learning.classes === 0) return fitExactly(recipe, numbers, onShare);
-  const net = featuresNetwork(numbers.x.shape[1], learning.outputs, recipe, levelOf(learning, numbers));
+  if (few && precision === undefined && learning.classes === 0)
+    return (recipe.kernel ? fitKernel : fitExactly)(recipe, numbers, onShare);
+  const { kernel, features, seed } = recipe;
+  const { outputs, classes } = learning;
+  const [inputs, level] = [numbers.x.shape[1], levelOf(learning, numbers)];
+  // Of classes the remainder, which no row says anything of, would make all rows uncertain.
+  const remainder = classes === "counts" || classes === 0;
+  const net = kernel
+    ? kernelNetwork(inputs, outputs, centresOf(numbers, features, seed), { ...recipe, remainder }, level)
+    : featuresNetwork(inputs, outputs, recipe, level);
+  // A kernel's features take long; a softmax regression makes them once by itself.
+  const head = kernel && !several ? headOf(net, numbers, remainder, level) : { net, numbers, give: () => {} };
   const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
-  const { history, evidence, noise } = await byDispersions(recipe, numbers, async (first, share) => {
-    const { history, evidence } = await fromSample(numbers, recipe.seed, STEPS, (rows, steps, begun) =>
+  const { history, evidence, noise } = await byDispersions(recipe, head.numbers, async (first, share) => {
+    const { history, evidence } = await fromSample(head.numbers, recipe.seed, STEPS, (rows, steps, begun) =>
       train(
-        net,
+        head.net,
         { x: rows.x, y: rows.y, weights: rows.weights },
         {
           loss: precision === undefined ? learning.likelihood(begun?.noise ?? first) : learning.loss,
@@ -161,8 +194,9 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
       ),
     );
     await turn();
-    return { history, evidence, noise: evidence?.noise ?? first, net };
+    return { history, evidence, noise: evidence?.noise ?? first, net: head.net };
   });
+  head.give();
   const posterior = await laplace(net, {
     likelihood: learning.likelihood(noise),
     structure: several ? "kronecker" : "full",

@@ -51,20 +51,28 @@ const MOST_FEATURES_WORK = 3e8;
 /** Counts are trained several times, for their dispersion. */
 const MOST_FEATURES_OF_COUNTS = 100;
 const FEATURES_SEEDS = 2;
-interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "relevance"> {}
+interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "relevance" | "kernel"> {}
 /** With a relevance for each input, as good as a Gaussian process with a length for each: many steps, so fewer features. */
 const RELEVANT: Features = { length: 1, precision: undefined, relevance: true };
 const MOST_RELEVANT = 100;
+/** Rough functions, and other ones for other categories, which smooth features do not find. */
+const KERNEL: Features = { length: 1, precision: undefined, kernel: true };
+const KERNEL_OF_CLASSES: readonly Features[] = [
+  { length: 1, precision: 0.1, kernel: true },
+  { length: 1, precision: 0.01, kernel: true },
+];
 /** What random features are tried: of numbers with the prior of the evidence, which for classes is too strong (Sonar .40, not .33). */
 const FEATURES_OF_NUMBERS: readonly Features[] = [
   { length: 1, precision: undefined },
   { length: 0.5, precision: undefined },
   RELEVANT,
+  KERNEL,
 ];
 const FEATURES_OF_CLASSES: readonly Features[] = [
   { length: 0.5, precision: 0.3 },
   { length: 0.5, precision: 0.03 },
   { length: 0.25, precision: 0.03 },
+  ...KERNEL_OF_CLASSES,
 ];
 /** Of several classes, which a softmax regression learns: the multiplications of a product with the features up to which they are taken. */
 const MOST_PRODUCT_WORK = 1e7;
@@ -73,6 +81,7 @@ const SEVERAL: readonly Features[] = [
   { length: 0.5, precision: 0.01 },
   { length: 0.5, precision: 0.001 },
   { length: 0.5, precision: 0.0001 },
+  ...KERNEL_OF_CLASSES,
 ];
 
 /** The candidates for so many rows: the network that was asked for, or several. */
@@ -162,7 +171,7 @@ const workOf = (rows: number, outputs: number, weights: number) => rows * output
 
 /** Random features, as many as there is time for; none where that is too few. */
 function featuresCandidate(
-  { length, precision, relevance }: Features,
+  { length, precision, relevance, kernel = false }: Features,
   inputs: number,
   learning: Learning,
   rows: number,
@@ -179,19 +188,18 @@ function featuresCandidate(
     return workOf(some, outputs, weights) <= mostWork;
   });
   // A relevance takes the features of all rows at once.
-  if (most === undefined || (relevance && rows > MANY_ROWS)) return [];
+  if (most === undefined || ((relevance || kernel) && rows > MANY_ROWS)) return [];
   const features = relevance ? Math.min(most, MOST_RELEVANT) : most;
   const weights = featuresWeights(inputs, outputs, features);
-  const kind = relevance
-    ? "with relevance"
-    : `of length ${length}${precision === undefined ? "" : `, prior ${precision}`}`;
+  const prior = precision === undefined ? "" : `, prior ${precision}`;
+  const kind = relevance ? "with relevance" : `of length ${length}${prior}`;
   const count = `${weights.toLocaleString("en")} weights`;
   return [
     {
-      name: `random features ${kind}`,
-      recipe: { by: "features", learning, features, length, precision, relevance, memoryBudget, seed },
+      name: kernel ? `a kernel around rows${prior}` : `random features ${kind}`,
+      recipe: { by: "features", learning, features, length, precision, relevance, kernel, memoryBudget, seed },
       seeds: FEATURES_SEEDS,
-      network: describeFeatures(inputs, outputs, features, weights, relevance ? "cos" : "tanh"),
+      network: describeFeatures(inputs, outputs, features, weights, kernel ? "kernel" : relevance ? "cos" : "tanh"),
       structureReason: several
         ? `a factor of features and one of classes, of ${count}`
         : `all correlations of ${count}`,

@@ -141,9 +141,10 @@ export function describeFeatures(
   outputs: number,
   features: number,
   weights: number,
-  activation: "tanh" | "cos",
+  kind: "tanh" | "cos" | "kernel",
 ): string {
-  return `${inputs} → ${features} random features, ${activation}, and ${inputs} inputs → ${outputs}, ${weights.toLocaleString("en")} parameters that are learned`;
+  const of = kind === "kernel" ? "features of a kernel around rows" : `random features, ${kind}`;
+  return `${inputs} → ${features} ${of}, and ${inputs} inputs → ${outputs}, ${weights.toLocaleString("en")} parameters that are learned`;
 }
 
 /** A network in a line: "13 → 32 → 1, tanh, 481 parameters". */
