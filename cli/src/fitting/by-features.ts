@@ -93,8 +93,8 @@ export const severalClasses = ({ classes }: Pick<Learning, "classes">): boolean 
 export const featuresWeights = (inputs: number, outputs: number, features: number): number =>
   (features + 1 + inputs) * outputs;
 
-/** Lengths of a kernel that are tried, in parts of the recipe's. */
-const LENGTHS = [4, 1, 0.25] as const;
+/** Lengths of a kernel that are tried, in parts of the recipe's: the last where the second is no better than the first. */
+const LENGTHS = [1, 0.25, 4] as const;
 
 /** Trains to the greatest evidence of the last layer, which is exact: where nothing moves the features, sums over the rows are made once. */
 async function trainExactly(
@@ -117,9 +117,9 @@ async function trainExactly(
   const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
   return {
     evidence: evidence?.logMarginalLikelihood ?? Number.NEGATIVE_INFINITY,
-    /** The posterior, over what is free now. */
-    posterior: async () => {
-      const around = await aroundTrained(net, data, options, history);
+    /** The posterior, over what is free now; of a network of which the trained one is a part, by its rows. */
+    posterior: async (whole = net, rows: Pick<Numbers, "x"> = data) => {
+      const around = await aroundTrained(whole, { ...data, x: rows.x }, options, history);
       onShare(1);
       return around;
     },
@@ -147,14 +147,19 @@ async function fitExactly(recipe: FeaturesRecipe, numbers: Numbers, onShare: (sh
 async function fitKernel(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const centres = centresOf(numbers, recipe.features, recipe.seed);
   const inputs = numbers.x.shape[1];
-  let best: Awaited<ReturnType<typeof trainExactly>> | undefined;
+  let best: (Awaited<ReturnType<typeof trainExactly>> & { readonly net: Network }) | undefined;
   for (const [k, part] of LENGTHS.entries()) {
     const net = kernelNetwork(inputs, 1, centres, { ...recipe, length: recipe.length * part, remainder: true });
     const heard = (share: number) => onShare((k + share) / LENGTHS.length);
-    const trained = await trainExactly(net, recipe, numbers, heard, "layers");
-    if (best === undefined || trained.evidence > best.evidence) best = trained;
+    const head = headOf(net, numbers, true, 0);
+    const { evidence, posterior } = await trainExactly(head.net, recipe, head.numbers, heard, "layers");
+    if (best !== undefined && evidence <= best.evidence) continue;
+    best = { evidence, net, posterior };
+    head.give();
+    if (k === 1) break;
   }
-  return (best as NonNullable<typeof best>).posterior();
+  const { net, posterior } = best as NonNullable<typeof best>;
+  return posterior(net, numbers);
 }
 
 /** A posterior around the minimum, and what its training said. */

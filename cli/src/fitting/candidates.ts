@@ -60,6 +60,7 @@ const KERNEL: Features = { length: 1, precision: undefined, kernel: true };
 const KERNEL_OF_CLASSES: readonly Features[] = [
   { length: 1, precision: 0.1, kernel: true },
   { length: 1, precision: 0.01, kernel: true },
+  { length: 1, precision: 0.001, kernel: true },
 ];
 /** What random features are tried: of numbers with the prior of the evidence, which for classes is too strong (Sonar .40, not .33). */
 const FEATURES_OF_NUMBERS: readonly Features[] = [
@@ -189,16 +190,17 @@ function featuresCandidate(
   });
   // A relevance takes the features of all rows at once.
   if (most === undefined || ((relevance || kernel) && rows > MANY_ROWS)) return [];
-  const features = relevance ? Math.min(most, MOST_RELEVANT) : most;
-  const weights = featuresWeights(inputs, outputs, features);
+  const features = Math.min(most, relevance ? MOST_RELEVANT : kernel ? rows : most);
+  const weights = featuresWeights(inputs, outputs, kernel && !several ? features + 1 : features);
   const prior = precision === undefined ? "" : `, prior ${precision}`;
   const kind = relevance ? "with relevance" : `of length ${length}${prior}`;
-  const count = `${weights.toLocaleString("en")} weights`;
+  const count = `${kernel ? "at most " : ""}${weights.toLocaleString("en")} weights`;
   return [
     {
       name: kernel ? `a kernel around rows${prior}` : `random features ${kind}`,
       recipe: { by: "features", learning, features, length, precision, relevance, kernel, memoryBudget, seed },
-      seeds: FEATURES_SEEDS,
+      // Others would be around nearly the same rows.
+      seeds: kernel ? 1 : FEATURES_SEEDS,
       network: describeFeatures(inputs, outputs, features, weights, kernel ? "kernel" : relevance ? "cos" : "tanh"),
       structureReason: several
         ? `a factor of features and one of classes, of ${count}`

@@ -56,11 +56,13 @@ function before(
   x: Traced,
   { inputs, count, remainder }: Shape,
 ): { readonly features: Traced; readonly linear: Traced } {
+  // What is written later is not drawn before.
+  const init = "zeros";
   // Each input by itself, beside each centre: |u| = 2 max(u, 0) − u, and the sum of u over the inputs is a product.
-  const apart = conv1d(inputs * count, 1, relu, { groups: inputs, name: "centres" })(reshape(x, [inputs, 1]));
+  const apart = conv1d(inputs * count, 1, relu, { groups: inputs, init, name: "centres" })(reshape(x, [inputs, 1]));
   const above = sum(reshape(apart, [inputs, count]), 0);
-  const similar = exp(add(multiply(above, -2), dense(count, undefined, { name: "sums" })(x)));
-  const near = dense(count, undefined, { bias: false, name: "whitening" })(similar);
+  const similar = exp(add(multiply(above, -2), dense(count, undefined, { init, name: "sums" })(x)));
+  const near = dense(count, undefined, { bias: false, init, name: "whitening" })(similar);
   const linear = multiply(x, LINEAR / Math.sqrt(inputs));
   if (!remainder) return { features: near, linear };
   const rest = add(relu(add(multiply(sum(multiply(near, near), 0), -1), 1)), LEAST);

@@ -135,7 +135,7 @@ export function describeSkip(inputs: number, outputs: number, width: number, wei
   return `${inputs} → ${width} → ${outputs}, tanh, and ${inputs} → ${outputs}, ${count}`;
 }
 
-/** Random features with the inputs beside them in a line. */
+/** Random features, or those of a kernel, with the inputs beside them in a line. */
 export function describeFeatures(
   inputs: number,
   outputs: number,
@@ -143,8 +143,12 @@ export function describeFeatures(
   weights: number,
   kind: "tanh" | "cos" | "kernel",
 ): string {
-  const of = kind === "kernel" ? "features of a kernel around rows" : `random features, ${kind}`;
-  return `${inputs} → ${features} ${of}, and ${inputs} inputs → ${outputs}, ${weights.toLocaleString("en")} parameters that are learned`;
+  const [hidden, most] =
+    kind === "kernel"
+      ? [`features of a kernel around at most ${features} rows`, "at most "]
+      : [`${features} random features, ${kind}`, ""];
+  const learned = `${most}${weights.toLocaleString("en")} parameters that are learned`;
+  return `${inputs} → ${hidden}, and ${inputs} inputs → ${outputs}, ${learned}`;
 }
 
 /** A network in a line: "13 → 32 → 1, tanh, 481 parameters". */
