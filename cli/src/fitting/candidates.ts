@@ -60,7 +60,6 @@ const KERNEL: Features = { length: 1, precision: undefined, kernel: true };
 const KERNEL_OF_CLASSES: readonly Features[] = [
   { length: 1, precision: 0.1, kernel: true },
   { length: 1, precision: 0.01, kernel: true },
-  { length: 1, precision: 0.001, kernel: true },
 ];
 /** What random features are tried: of numbers with the prior of the evidence, which for classes is too strong (Sonar .40, not .33). */
 const FEATURES_OF_NUMBERS: readonly Features[] = [
