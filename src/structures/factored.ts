@@ -95,15 +95,19 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   readonly #diagonals: (part: C) => readonly Float64Array[];
   /** The basis of the blocks; undefined for that of the weights. */
   readonly #eigen: readonly EigenBlock[] | undefined;
+  readonly #logs: (() => number) | undefined;
   #logDeterminant: number | undefined;
 
+  /** @param logs the logarithm of the determinant, where it comes without all values at once */
   constructor(
     size: number,
     blocks: readonly Block[],
     gradient: () => Float64Array,
     diagonals: (part: C) => readonly Float64Array[],
     eigen?: readonly EigenBlock[],
+    logs?: () => number,
   ) {
+    this.#logs = logs;
     this.#size = size;
     this.#blocks = blocks;
     this.#gradient = gradient;
@@ -112,8 +116,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   }
 
   get logDeterminant(): number {
-    if (this.#logDeterminant !== undefined) return this.#logDeterminant;
-    this.#logDeterminant = this.#blocks.reduce((sum, { values }) => sum + sumOfLogs(values), 0);
+    this.#logDeterminant ??= this.#logs?.() ?? this.#blocks.reduce((sum, { values }) => sum + sumOfLogs(values), 0);
     return this.#logDeterminant;
   }
 
