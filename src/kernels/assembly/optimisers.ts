@@ -46,9 +46,11 @@ export function adamStep<T>(
   const keep2 = f64x2.splat(beta2);
   const take1 = f64x2.splat(1 - beta1);
   const take2 = f64x2.splat(1 - beta2);
-  const divide1 = f64x2.splat(correction1);
-  const divide2 = f64x2.splat(correction2);
-  const least = f64x2.splat(epsilon);
+  // first / correction1 / (√(second / correction2) + ε) by one quotient: these and roots are most of the time.
+  const scale = correction1 / Math.sqrt(correction2);
+  const shift = correction1 * epsilon;
+  const scales = f64x2.splat(scale);
+  const shifts = f64x2.splat(shift);
   const rates = f64x2.splat(rate);
   const decays = f64x2.splat(decay);
   const decoupled = f64x2.splat(decoupledDecay);
@@ -60,8 +62,7 @@ export function adamStep<T>(
     const second = f64x2.add(f64x2.mul(keep2, pair<T>(v + at)), f64x2.mul(f64x2.mul(take2, gradient), gradient));
     storePair<T>(m + at, first);
     storePair<T>(v + at, second);
-    const root = f64x2.add(f64x2.sqrt(f64x2.div(second, divide2)), least);
-    const step = f64x2.div(f64x2.div(first, divide1), root);
+    const step = f64x2.div(first, f64x2.add(f64x2.mul(f64x2.sqrt(second), scales), shifts));
     const change = f64x2.mul(rates, f64x2.add(step, f64x2.mul(decoupled, parameter)));
     storePair<T>(theta + at, f64x2.sub(parameter, change));
   }
@@ -73,7 +74,7 @@ export function adamStep<T>(
     const second = beta2 * <f64>load<T>(v + at) + (1 - beta2) * gradient * gradient;
     store<T>(m + at, <T>first);
     store<T>(v + at, <T>second);
-    const step = first / correction1 / (Math.sqrt(second / correction2) + epsilon);
+    const step = first / (Math.sqrt(second) * scale + shift);
     store<T>(theta + at, <T>(parameter - rate * (step + decoupledDecay * parameter)));
   }
 }
