@@ -36,8 +36,9 @@ test("einsum alone takes 14 kB without the kernels, and those 10", async () => {
   const rest = text.replace(KERNELS, "");
   expect(rest.length).toBeLessThan(text.length);
   expect(kilobytes(rest)).toBeLessThan(14);
-  // 0.04 are that threads share triangles of products of two matrices, and 0.05 that products with the batch last are written where they lie.
-  expect(kilobytes(text)).toBeLessThan(24.1);
+  // 0.04 are that threads share triangles of products of two matrices, 0.05 that products with the batch last are written where they lie, and
+  // 0.08 that they share sums of weighted products.
+  expect(kilobytes(text)).toBeLessThan(24.2);
   // Nothing of networks or posteriors comes along.
   expect(rest).not.toMatch(/posterior|layerNorm|cross-entropy/i);
 });
@@ -51,7 +52,7 @@ test("a chain, its training, a posterior and predictions take 67 kB by laplace-t
     globalThis.found = predict(await laplace(net, { likelihood: gaussian(), structure: full }).fit(data), x);`);
   // Of which 0.6 are that a batch is cut into shards, so that its bits are those of many threads, and 0.1 that parts are as large
   // as nodes ask for, and that a diagnosis's memory is known, and 0.1 that a last layer's blocks may be known by others.
-  expect(kilobytes(text)).toBeLessThan(67.2);
+  expect(kilobytes(text)).toBeLessThan(67.3);
   // What is not named is left out: other structures, likelihoods and primitives, tuning, diagnosis.
   expect(text).not.toMatch(
     /safetensors|einsum:|eigenbas[ie]s of|meanField|batchNormalise|convolution:|over-?confident/,
@@ -64,11 +65,11 @@ test("a posterior out of a file and its predictions take 56 kB by laplace-ts/pre
       const { bytes, x } = globalThis;
       globalThis.found = predict(loadPosterior(bytes, { structures: [full], likelihoods: [gaussian]${more} }), x);`);
   const text = await program("");
-  expect(kilobytes(text)).toBeLessThan(56.1);
+  expect(kilobytes(text)).toBeLessThan(56.2);
   expect(text).not.toMatch(/epochs|evidence|einsum:|eigenbas[ie]s of|meanField|convolution:|over-?confident/);
   const rich = await program(", layers");
   // Of which 1 is that gradients of convolutions' weights go by minimal filtering.
-  expect(kilobytes(rich)).toBeLessThan(70.3);
+  expect(kilobytes(rich)).toBeLessThan(70.5);
   expect(rich).toMatch(/convolution/);
 });
 
@@ -85,7 +86,7 @@ test("by laplace-ts, whose names and methods stand for more, they take 141 kB", 
   // optimizePrior({ on }), 0.5 that channels of images have
   // windows of their own, 0.4 that "lowRank" goes through data again, 0.6 that batches of a training are shards, and 0.8 that eigenvectors of
   // Kronecker factors wait until they are asked for, 0.5 that a whole matrix of a last layer has covariances of its own way, and 0.4 that
-  // gradients of convolutions' weights go by minimal filtering.
-  expect(kilobytes(text)).toBeLessThan(144.5);
+  // gradients of convolutions' weights go by minimal filtering, and 0.7 that blocks of a last layer are left out whose sum is known.
+  expect(kilobytes(text)).toBeLessThan(144.9);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

@@ -20,14 +20,14 @@ const notice = "// Written by tools/build-kernels.mjs. Not to be edited.\n";
 const declaration = /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\nexport function (\w+)(<T>)?\(([^)]*)\): (\w+) \{/g;
 
 /** The kernels that the tile makes. What keeps something between two calls is not among them: builds change between calls. */
-const ofTiles = ({ name }) => /^(gemmt?|syrk|cholesky|solveForward|solveBackward|rowGrams|weightedGramRow)$/.test(name);
+const ofTiles = ({ name }) => /^(gemmt?|syrk|cholesky|solveForward|solveBackward|rowGrams|weightedGramRows)$/.test(name);
 
 /** Which kernels are in which part, by file and name; all programs have the rest. */
 const parts = {
   eigh: ({ module }) => module.startsWith("eigh/"),
   jacobi: ({ module }) => module === "float64/jacobi",
   layers: ({ module, name }) => ["images", "normalise", "winograd"].includes(module) || name.startsWith("softmax"),
-  classes: ({ name }) => /rossEntropy$|^spreadColumns$|^weightedGramRow$/.test(name),
+  classes: ({ name }) => /rossEntropy$|^spreadColumns$|^weightedGramRows$/.test(name),
   training: ({ module, name }) => module === "optimisers" || ["squaredError", "scaledDifference"].includes(name),
 };
 /** Where a part's static data lie, of its place in the list: the first bytes are those of what every program has. */

@@ -47,7 +47,7 @@ class Sums {
 
   open(hold: Hold): void {
     this.at = hold(this.#dtype, this.#length);
-    kernelsFor(this.#dtype).fill(this.#length, 0, this.at);
+    kernelsFor(this.#dtype).fill(this.#sums, 0, this.at);
   }
 
   begin(part: Part): void {
@@ -61,8 +61,8 @@ class Sums {
 
   /** Whether all of them are. */
   finite(): boolean | Steps<boolean> {
-    return this.#totals === undefined && this.#length <= AT_ONCE
-      ? kernelsFor(this.#dtype).allFinite(this.#length, this.at) === 1
+    return this.#totals === undefined && this.#sums <= AT_ONCE
+      ? kernelsFor(this.#dtype).allFinite(this.#sums, this.at) === 1
       : this.#finite();
   }
 
@@ -70,8 +70,8 @@ class Sums {
     const total = this.#totals?.reduce((a, b) => a + b, 0) ?? 0;
     if (!Number.isFinite(total)) return false;
     const bytes = bytesPerElement(this.#dtype);
-    for (let first = 0; first < this.#length; first += AT_ONCE) {
-      const count = Math.min(AT_ONCE, this.#length - first);
+    for (let first = 0; first < this.#sums; first += AT_ONCE) {
+      const count = Math.min(AT_ONCE, this.#sums - first);
       if (kernelsFor(this.#dtype).allFinite(count, this.at + first * bytes) !== 1) return false;
       yield;
     }

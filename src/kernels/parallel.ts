@@ -1,7 +1,7 @@
 // Large products, solves and factorisations cut into calls that do not depend on each other: over the batch, else over
 // rows or columns of the result. Cuts depend on sizes only and no sum is cut, so the bits are those of one call.
 
-import type { Float64Kernels, Kernels } from "./generated/types.ts";
+import type { AllKernels, Float64Kernels, Kernels } from "./generated/types.ts";
 import { bytesPerElement, type DType } from "./memory.ts";
 import { type KernelCall, type Pool, runCalls, threadCount } from "./threads.ts";
 
@@ -32,7 +32,7 @@ export function onAllThreads(kernels: Float64Kernels, dtype: DType, pool: Pool):
     largeProducts.tell?.(work);
     return threadCount() === 1;
   };
-  const call = (name: keyof Kernels, ...values: number[]): KernelCall => ({
+  const call = (name: keyof AllKernels, ...values: number[]): KernelCall => ({
     name: `${name}_${dtype === "float32" ? "f32" : "f64"}`,
     values,
   });
@@ -109,6 +109,27 @@ export function onAllThreads(kernels: Float64Kernels, dtype: DType, pool: Pool):
     return later === 0 ? 0 : later + half;
   };
 
+  /** A row each, with a place of its own to work in. Bundles have this kernel as a part, which threads have not. */
+  const weightedGramRows: AllKernels["weightedGramRows"] = (first, end, rows, n, x, count, step, w, c, work) => {
+    const each = (rows * (n + count) + 4) * size;
+    const cut = small(rows * count * n * (end - first)) ? end - first : 1;
+    const calls: KernelCall[] = [];
+    for (let i = first; i < end; i += cut) {
+      const place = work + (i - first) * each;
+      calls.push(call("weightedGramRows", i, i + cut, rows, n, x, count, step, w, c, place));
+    }
+    runCalls(pool, calls);
+  };
+
   const forward = solve("solveForward");
-  return { ...kernels, gemm, gemmt, syrk, cholesky, solveForward: forward, solveBackward: solve("solveBackward") };
+  const solves = { solveForward: forward, solveBackward: solve("solveBackward") };
+  return {
+    ...kernels,
+    gemm,
+    gemmt,
+    syrk,
+    cholesky,
+    ...solves,
+    ...("weightedGramRows" in kernels && { weightedGramRows }),
+  };
 }

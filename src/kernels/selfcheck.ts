@@ -54,9 +54,9 @@ const calls: Record<keyof TileKernels, readonly Call[]> = {
     // Above the diagonal anything may be left.
     k.mirror(N, out, N);
   }),
-  weightedGramRow: [N - 1, 3].map((i) => (k, { x, y, out }, allocate) => {
+  weightedGramRows: [N - 1, 3].map((i) => (k, { x, y, out }, allocate) => {
     for (let r = 0; r < 5; r++) k.affine(1, 0, x + 8 * r * 3 * N, 0, x + 8 * r * 3 * N, false);
-    k.weightedGramRow(i, 9, N, x, 6, 7, y, out, allocate(8 * (9 * (N + 6) + 4)));
+    k.weightedGramRows(i, i + 1, 9, N, x, 6, 7, y, out, allocate(8 * (9 * (N + 6) + 4)));
   }),
   solveForward: [
     (k, { definite, y, out }) => solve(k, definite, y, out, (l, b) => k.solveForward(N, N, l, N, 1, b, N, 1)),

@@ -12,7 +12,7 @@ import {
   type Pointer,
   scope,
 } from "../kernels/memory.ts";
-import { BLOCKS_AT_ONCE, type Spread } from "../network/passes.ts";
+import { BLOCKS_AT_ONCE, ROWS_AT_ONCE, type Spread } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
 
 /** Λ = diag(q) − q qᵀ / Σ q of each row where entries are `shared`, as of classes, and diag(q) elsewhere. */
@@ -107,8 +107,10 @@ export class OutputSpread implements Spread {
     const [first, end] = this.shared ? [0, beside] : [beside, beside + classes];
     for (let q = first; q < end; q += BLOCKS_AT_ONCE) {
       const count = Math.min(BLOCKS_AT_ONCE, end - q);
-      for (let i = 0; i < n; i++) {
-        kernels.weightedGramRow(i, rows, n, x, count, beside + classes, weights + q * bytes, block(q), work);
+      for (let i = 0; i < n; i += ROWS_AT_ONCE) {
+        const last = Math.min(n, i + ROWS_AT_ONCE);
+        const w = weights + q * bytes;
+        kernels.weightedGramRows(i, last, rows, n, x, count, beside + classes, w, block(q), work);
       }
     }
     if (!this.shared) return;

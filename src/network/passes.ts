@@ -136,8 +136,9 @@ export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangen
 /** Whether the network's inputs have a part in a node. */
 const isNoConstant = ({ id, inputs }: Node) => id === 0 || inputs.length > 0;
 
-/** Blocks that are added to at once. */
+/** Blocks that are added to at once, and rows of theirs. */
 export const BLOCKS_AT_ONCE = 64;
+export const ROWS_AT_ONCE = 8;
 
 /** Columns of a node of which only Λ = Σ_k c_k c_kᵀ is known, for each row of its last axis, [C]. */
 export interface Spread {
@@ -153,7 +154,7 @@ export interface Spread {
   write(to: Pointer): void;
   /**
    * Adds Σ Λ_op x xᵀ over rows x [rows, n], lower triangles, to blocks [n, n] of outputs o > p and then those of o = p. Λ is what `write` wrote, in that
-   * order, [rows, C (C + 1) / 2]; `work` has room for rows (n + BLOCKS_AT_ONCE) + 4 numbers.
+   * order, [rows, C (C + 1) / 2]; `work` has room for ROWS_AT_ONCE times rows (n + at most BLOCKS_AT_ONCE) + 4 numbers.
    */
   addBlocks(dtype: DType, rows: number, n: number, x: Pointer, weights: Pointer, to: Pointer, work: Pointer): void;
   /** diag MᵀΛM of each row for a matrix M [C, C], [rows, C]. */

@@ -22,7 +22,7 @@ test("the check of a build finds any kernel that computes something else", () =>
     "syrk",
     "cholesky",
     "rowGrams",
-    "weightedGramRow",
+    "weightedGramRows",
     "solveForward",
     "solveBackward",
   ]) {

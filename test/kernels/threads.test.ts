@@ -17,8 +17,9 @@ import {
   relu,
   syrk,
 } from "../../src/index.ts";
+import { withClasses } from "../../src/kernels/classes.ts";
 import { kernelsFor } from "../../src/kernels/kernels.ts";
-import { copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
+import { allocateFloats, copyIn, copyOut, scope } from "../../src/kernels/memory.ts";
 
 const threads = kernels.info().threads;
 afterAll(() => kernels.setThreads(threads));
@@ -111,6 +112,31 @@ test("triangles of products of two matrices have the same bits with any number o
           expect(sameBits(triangle(n, k, dtype, n, transposed), alone)).toBe(true);
         }
       }
+    }
+  }
+});
+
+test("sums of weighted products have the same bits with any number of threads", () => {
+  const [rows, n, count] = [300, 131, 45];
+  for (const dtype of ["float32", "float64"] as const) {
+    const blocks = () =>
+      scope(() => {
+        const random = (size: number, seed: number) => randomNormal([size], { seed, dtype }).data;
+        const x = copyIn(
+          dtype,
+          random(rows * n, 1).map((one) => Math.max(0, one)),
+        );
+        const [w, c] = [copyIn(dtype, random(rows * count, 2)), copyIn(dtype, random(count * n * n, 3))];
+        const work = allocateFloats(dtype, 8 * (rows * (n + count) + 4));
+        const { weightedGramRows } = withClasses(kernelsFor(dtype));
+        for (let i = 0; i < n; i += 8) weightedGramRows(i, Math.min(n, i + 8), rows, n, x, count, count, w, c, work);
+        return new NDArray(copyOut(dtype, c, count * n * n), [count, n, n]);
+      });
+    kernels.setThreads(1);
+    const alone = blocks();
+    for (const threads of [2, 3]) {
+      kernels.setThreads(threads);
+      expect(sameBits(blocks(), alone)).toBe(true);
     }
   }
 });

@@ -97,25 +97,28 @@ export function rowGrams<T>(
 }
 
 /**
- * Adds to row i of `count` matrices, n² apart, up to the diagonal: C_q += the sum over rows of w_q x x', for x of n numbers and weights w, `step`
- * apart from row to row. Rows whose x_i is 0, as behind relu, are left out. `work` has room for rows (n + count) + 4 numbers.
+ * Adds to rows `first` up to `end` of `count` matrices, n² apart, up to the diagonal: C_q += the sum over rows of w_q x x', for x of n numbers and
+ * weights w, `step` apart from row to row. In row i of C, rows whose x_i is 0, as behind relu, are left out. `work` has room for
+ * rows (n + count) + 4 numbers.
  */
-export function weightedGramRow<T>(
-  i: usize, rows: usize, n: usize, x: usize, count: usize, step: usize, w: usize, c: usize, work: usize,
+export function weightedGramRows<T>(
+  first: usize, end: usize, rows: usize, n: usize, x: usize, count: usize, step: usize, w: usize, c: usize, work: usize,
 ): void {
   const bytes = n * sizeof<T>();
   const across = count * sizeof<T>();
   const scaled = work + rows * bytes;
-  let live: usize = 0;
-  for (; rows > 0; rows--, x += bytes, w += step * sizeof<T>()) {
-    const xi = load<T>(x + i * sizeof<T>());
-    if (xi == 0) continue;
-    memory.copy(work + live * bytes, x, (i + 1) * sizeof<T>());
-    // What a last vector has too many of is written over.
-    const to = scaled + live++ * across;
-    for (let q: usize = 0; q < across; q += 16) v128.store(to + q, v128.mul<T>(v128.splat<T>(xi), v128.load(w + q)));
+  for (let i = first; i < end; i++) {
+    let live: usize = 0;
+    for (let r: usize = 0, row = x, weight = w; r < rows; r++, row += bytes, weight += step * sizeof<T>()) {
+      const xi = load<T>(row + i * sizeof<T>());
+      if (xi == 0) continue;
+      memory.copy(work + live * bytes, row, (i + 1) * sizeof<T>());
+      // What a last vector has too many of is written over.
+      const to = scaled + live++ * across;
+      for (let q: usize = 0; q < across; q += 16) v128.store(to + q, v128.mul<T>(v128.splat<T>(xi), v128.load(weight + q)));
+    }
+    gemm<T>(1, count, i + 1, live, scaled, 0, 1, count, work, 0, n, 1, c + i * bytes, 0, n * n, <T>1, true);
   }
-  gemm<T>(1, count, i + 1, live, scaled, 0, 1, count, work, 0, n, 1, c + i * bytes, 0, n * n, <T>1, true);
 }
 
 /** Writes the numbers of the entries that are not 0 in all columns, and gives how many there are; `seen` has room for n numbers. */

@@ -5,7 +5,7 @@ import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, bytesPerElement, type DType, type Pointer } from "../../kernels/memory.ts";
 import type { Steps } from "../../kernels/steps.ts";
 import type { LinearSite } from "../../network/parameters.ts";
-import { BLOCKS_AT_ONCE, type Spread } from "../../network/passes.ts";
+import { BLOCKS_AT_ONCE, ROWS_AT_ONCE, type Spread } from "../../network/passes.ts";
 import { type Accumulator, type ReadSums, symmetric } from "../curvature.ts";
 import { asFloat64, contractRows } from "../jacobian-rows.ts";
 import type { Selection } from "../selection.ts";
@@ -83,7 +83,7 @@ function layerAccumulator(
   };
   return {
     dtype: layerType,
-    length: work + WAITING * (width + BLOCKS_AT_ONCE) + 4,
+    length: work + ROWS_AT_ONCE * (WAITING * (width + Math.min(pairs, BLOCKS_AT_ONCE)) + 4),
     sums: rows,
     add(backward, to) {
       const kernels = kernelsFor(layerType);
