@@ -7,7 +7,7 @@ import { candidatesFor } from "../src/fitting/candidates.ts";
 import { outcomeMessage, readOutcome } from "../src/fitting/job-messages.ts";
 import { doJob } from "../src/fitting/jobs.ts";
 import { learningOfClasses } from "../src/fitting/network.ts";
-import { hopeless, mixOf, mixtureWeights } from "../src/fitting/portfolio.ts";
+import { addsLittle, hopeless, mixOf, mixtureWeights } from "../src/fitting/portfolio.ts";
 
 /** Losses [candidate][part][scale][row] of so many candidates, parts and scales. */
 const losses = fc
@@ -90,6 +90,23 @@ describe("mixture", () => {
     expect([near, behind].map((_, c) => hopeless([[near], [behind]], c))).toEqual([false, true]);
     expect(hopeless([[near], [[Float64Array.of(0, 3, 0, 3)]]], 1)).toBe(false);
   });
+});
+
+test("a candidate adds little that repeats another, and much that knows rows of its own", () => {
+  const part = (of: (row: number) => number) => [[Float64Array.from({ length: 200 }, (_, row) => of(row))]];
+  const [even, odd] = [part((row) => row % 2), part((row) => (row + 1) % 2)];
+  const nearly = part((row) => (row % 2) + 0.001 * (row % 3));
+  const all = [even, odd, nearly, [undefined]];
+  expect(addsLittle(all, 1, [0])).toBe(false);
+  expect(addsLittle(all, 2, [0])).toBe(true);
+  // Beside its copy, but not alone.
+  expect(addsLittle(all, 0, [1, 2])).toBe(true);
+  expect(addsLittle(all, 0, [1])).toBe(false);
+  expect(addsLittle(all, 0, [3])).toBe(false);
+  expect(addsLittle(all, 3, [0])).toBe(true);
+  // Rows that do not count have no say.
+  const weights = Array.from({ length: 200 }, (_, row) => 1 - (row % 2));
+  expect(addsLittle(all, 1, [0], weights)).toBe(true);
 });
 
 test("few rows of many inputs have what second order fits of them, and networks by first order", () => {

@@ -55,7 +55,8 @@ export function estimateOf({ rows, columns, inputs, candidates, folds, cores }: 
 function secondsOf(recipe: Recipe, inputs: number, rows: number): number {
   const weights = weightsOf(recipe, inputs);
   if (recipe.by === "rounds") {
-    const passes = rowPasses(recipe, rows) + POSTERIOR * (rows + (recipe.rounds - 1) * Math.min(rows, MANY_ROWS));
+    const passes =
+      rowPasses(recipe, rows, weights) + POSTERIOR * (rows + (recipe.rounds - 1) * Math.min(rows, MANY_ROWS));
     return WEIGHT * weights * passes;
   }
   const steps = STEPS * Math.min(rows, MANY_ROWS) + (rows > MANY_ROWS ? STEPS_ON_ALL * rows : 0);

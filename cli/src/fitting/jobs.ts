@@ -53,7 +53,8 @@ const PRODUCTS = 600;
 export function workOf({ recipe, numbers, division, rounds, partial }: Job): number {
   const rows = partial ? division.rest.length : numbers.rows;
   const weights = weightsOf(recipe, numbers.x.shape[1]);
-  if (recipe.by === "rounds") return 6 * weights * rowPasses({ ...recipe, rounds: rounds ?? recipe.rounds }, rows);
+  if (recipe.by === "rounds")
+    return 6 * weights * rowPasses({ ...recipe, rounds: rounds ?? recipe.rounds }, rows, weights);
   const { outputs } = recipe.learning;
   if (recipe.by === "features" && severalClasses(recipe.learning)) return PRODUCTS * rows * weights;
   const own = recipe.by === "evidence" && recipe.varying ? 2 * outputs : outputs;
@@ -61,6 +62,12 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
   if (recipe.by === "evidence") return STEPS * step;
   return (recipe.precision === undefined ? FEATURES_STEPS : KNOWN_STEPS) * step;
 }
+
+/** Multiplications from which on a fit by first order takes long. */
+const LONG = 5e9;
+
+/** Whether a job takes so long that it must be worth it. */
+export const takesLong = (job: Job): boolean => job.recipe.by === "rounds" && workOf(job) > LONG;
 
 /** Does a job. */
 export async function doJob(job: Job, onShare: OnShare): Promise<Outcome> {

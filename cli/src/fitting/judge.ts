@@ -8,10 +8,10 @@ import { divisionOf, doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare
 import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
-import type { Outcome } from "./jobs.ts";
+import { type Job, type Outcome, takesLong, workOf } from "./jobs.ts";
 import { MANY_ROWS, MOST_CHOOSING } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
-import { hopeless, type Mix, mixOf } from "./portfolio.ts";
+import { addsLittle, hopeless, type Mix, mixOf } from "./portfolio.ts";
 import { lossesAt, powerOf, type SaidOfClasses, saidOfClasses } from "./probability-power.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
 import { RANDOM } from "./split-by.ts";
@@ -188,12 +188,13 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
   const prepared = await fitter.prepareAll([...rests, range(n)]);
+  const jobOf = (k: number, c: number): Job => {
+    const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
+    return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], VALIDATION_SHARE, recipe.seed) };
+  };
   const fitFolds = async (places: readonly number[], left: readonly number[], at: (share: number) => number) => {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
-    const jobs = tasks.map(({ k, c }) => {
-      const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
-      return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], VALIDATION_SHARE, recipe.seed) };
-    });
+    const jobs = tasks.map(({ k, c }) => jobOf(k, c));
     const heard = (share: number, j: number) => onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages);
     // What fails in one fold is given up in all.
     const alike = tasks.map(({ c }) => c);
@@ -210,8 +211,15 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const all = candidates.map((_, c) => c);
   await fitFolds([0], all, (share) => share);
   // The linear model is what the others are compared with.
-  const left = all.filter((c) => linearKind(candidates[c]) === "plain" || !hopeless(losses, c, weights[0]));
-  await fitFolds(range(count).slice(1), left, (share) => 1 + (count - 1) * share);
+  const plain = (c: number) => linearKind(candidates[c]) === "plain";
+  const left = new Set(all.filter((c) => plain(c) || !hopeless(losses, c, weights[0])));
+  // What takes long goes on where it adds something, the longest asked first.
+  const work = new Map(Array.from(left, (c) => [c, jobOf(0, c)] as const).filter(([, job]) => takesLong(job)));
+  for (const [c] of [...work].sort(([, a], [, b]) => workOf(b) - workOf(a))) {
+    const others = [...left].filter((other) => other !== c && families[other] === families[c]);
+    if (!plain(c) && addsLittle(losses, c, others, weights[0])) left.delete(c);
+  }
+  await fitFolds(range(count).slice(1), [...left], (share) => 1 + (count - 1) * share);
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
   const mix = mixOf(losses, scales, { families, together, weights });
@@ -254,9 +262,11 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   }));
   // Who waits for it comes later.
   later.catch(() => {});
+  // How many rounds are enough the folds have found out.
+  const rounds = outcomes.map(middleRounds);
   // What is told of the folds is found out while others fit all rows.
   const [kept, { folds, told }] = await Promise.all([
-    fitMix(judging, mix, prepared[count], undefined, later, (share) =>
+    fitMix(judging, mix, prepared[count], rounds, later, (share) =>
       onProgress("all rows", (count + 2 * share) / stages),
     ),
     telling(),
@@ -276,7 +286,8 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     mix,
     rows: withPowers(rowLosses(losses, scales, mixes, dealt, weights), said, powers),
     evidences: outcomes.map((all) => meanEvidence(all, count)),
-    kept,
+    // How validation went, the fold knows that took as many rounds.
+    kept: { ...kept, course: courseOf(outcomes[kept.heaviest], rounds[kept.heaviest]) ?? kept.course },
     folds,
     ...(judging.guarantee && { unseen: guaranteed }),
     // What each of the models that were judged had seen.
@@ -290,6 +301,16 @@ function meanEvidence(outcomes: readonly (Outcome | undefined)[], count: number)
   const found = outcomes.flatMap((one) => (one === undefined ? [] : [one.evidence]));
   return found.length === count ? found.reduce((sum, own) => sum + own / count, 0) : undefined;
 }
+
+/** The rounds that half of the folds' fits had at most; undefined where none has. */
+function middleRounds(outcomes: readonly (Outcome | undefined)[]): number | undefined {
+  const found = outcomes.flatMap((one) => one?.course.rounds ?? []).sort((a, b) => a - b);
+  return found[(found.length - 1) >> 1];
+}
+
+/** The course of the first fit of so many rounds that rows said when to stop. */
+const courseOf = (outcomes: readonly (Outcome | undefined)[], rounds: number | undefined): Course | undefined =>
+  outcomes.find((one) => one !== undefined && one.validation > 0 && one.course.rounds === rounds)?.course;
 
 const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));

@@ -120,9 +120,10 @@ export function networkFor(
   activation: Activation,
   seed: number,
   level = 0,
+  dtype: Network["dtype"] = "float64",
 ): Network {
   const layers: Layer[] = hidden.map((width) => dense(width, activations[activation]));
-  return chain({ inputs, seed, dtype: "float64" }, ...layers, dense(outputs), ...raised(level));
+  return chain({ inputs, seed, dtype }, ...layers, dense(outputs), ...raised(level));
 }
 
 /** A layer that adds a constant; none for 0. */

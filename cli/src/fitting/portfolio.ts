@@ -188,6 +188,37 @@ export function hopeless(losses: Losses, candidate: number, weights?: ArrayLike<
   });
 }
 
+/** Nats of a row that a candidate which takes long must add to the mixture of the others. */
+const WORTH = 0.005;
+
+/** Whether the first part's rows say that a candidate adds little to the mixture of others. */
+export function addsLittle(
+  losses: Losses,
+  candidate: number,
+  others: readonly number[],
+  weights?: ArrayLike<number>,
+): boolean {
+  const rowsOf = (c: number) => losses[c][0] && Array.from(bestOf(losses[c][0], weights));
+  const own = rowsOf(candidate);
+  const rest = others.flatMap((c) => {
+    const rows = rowsOf(c);
+    return rows === undefined ? [] : [rows];
+  });
+  if (own === undefined) return true;
+  return rest.length > 0 && lossOf(rest, weights) - lossOf([...rest, own], weights) < WORTH;
+}
+
+/** The mean −log p of rows by the mixture that they choose. */
+function lossOf(rows: readonly (readonly number[])[], weights: ArrayLike<number> | undefined): number {
+  const shares = mixtureWeights(rows, weights);
+  const { of, total } = countingOf(rows[0].length, weights);
+  return rows[0].reduce((sum, _, i) => {
+    const least = Math.min(...rows.map((own) => own[i]));
+    const density = rows.reduce((all, own, k) => all + shares[k] * Math.exp(least - own[i]), 0);
+    return sum + (of(i) * (least - Math.log(density))) / total;
+  }, 0);
+}
+
 function bestOf(scales: readonly Float64Array[], weights: ArrayLike<number> | undefined): Float64Array {
   const totals = scales.map((losses) => {
     const { of } = countingOf(losses.length, weights);

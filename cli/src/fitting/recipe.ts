@@ -63,24 +63,35 @@ const phases = [
   { learningRate: 0.005, batches: 1, steps: 60 },
   { learningRate: 0.001, batches: 1, steps: 60 },
 ] as const;
-/** Epochs of a phase, of few rows. */
-const EPOCHS = 20;
+/** Epochs of a phase, of few rows: most, fewest, and the products of rows and weights that they may be together. */
+const [EPOCHS, FEWEST_EPOCHS, MOST_PRODUCTS] = [20, 5, 1.6e8];
 /** From so many rows on, steps are counted. */
 const COUNTED_ROWS = 1000;
 /** Validation must improve by so much, in nats per row, within a round. */
 const WORTH = 1e-3;
 const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
 
-/** Epochs of a phase: of few rows always as many, of many as its steps need. */
-function epochsOf({ batches, steps }: (typeof phases)[number], rows: number, asked: number | undefined): number {
+/** Epochs of a phase: of few rows as many as a network of so many weights has time for, of many as its steps need. */
+function epochsOf(
+  { batches, steps }: (typeof phases)[number],
+  rows: number,
+  weights: number,
+  asked: number | undefined,
+): number {
   if (asked !== undefined) return Math.max(1, Math.round(asked / phases.length));
-  if (rows < COUNTED_ROWS * (1 - VALIDATION_SHARE)) return EPOCHS;
+  if (rows < COUNTED_ROWS * (1 - VALIDATION_SHARE)) {
+    return Math.min(EPOCHS, Math.max(FEWEST_EPOCHS, Math.floor(MOST_PRODUCTS / (rows * weights))));
+  }
   return Math.max(rows > MANY_ROWS ? 1 : 2, Math.ceil(steps / Math.ceil(rows / batchSize(rows, batches))));
 }
 
 /** Rows that a fit to so many goes through, again and again, in all of its rounds. */
-export function rowPasses({ rounds, epochs }: Pick<RoundsRecipe, "rounds" | "epochs">, rows: number): number {
-  const ofRound = (own: number) => phases.reduce((sum, phase) => sum + own * epochsOf(phase, own, epochs), 0);
+export function rowPasses(
+  { rounds, epochs }: Pick<RoundsRecipe, "rounds" | "epochs">,
+  rows: number,
+  weights: number,
+): number {
+  const ofRound = (own: number) => phases.reduce((sum, phase) => sum + own * epochsOf(phase, own, weights, epochs), 0);
   return ofRound(rows) + (rounds - 1) * ofRound(Math.min(rows, MANY_ROWS));
 }
 
@@ -114,7 +125,9 @@ async function rounds(
   const { learning, structure, memoryBudget, seed } = recipe;
   const counts = learning.classes === "counts";
   const level = levelOf(learning, all);
-  const net = networkFor(all.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed, level);
+  const [net, trained] = (["float64", "float32"] as const).map((dtype) =>
+    networkFor(all.x.shape[1], learning.outputs, recipe.hidden, recipe.activation, seed, level, dtype),
+  );
   const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };
   const firstNoise = counts ? marginalDispersion(all.y.data, all.weights?.data) : FIRST_NOISE;
   let [precision, noise, best, done] = [recipe.first, firstNoise, Number.POSITIVE_INFINITY, 0];
@@ -126,8 +139,8 @@ async function rounds(
     const data = round < most ? (sample ?? all) : all;
     for (const [i, phase] of phases.entries()) {
       const weightDecay = learning.weightDecay(precision, noise, totalWeight(data));
-      const last = epochsOf(phase, data.rows, recipe.epochs);
-      await train(net, data, {
+      const last = epochsOf(phase, data.rows, net.parameterCount, recipe.epochs);
+      await train(trained, data, {
         loss: counts ? learning.likelihood(noise) : learning.loss,
         optimizer: adam({ learningRate: phase.learningRate }),
         epochs: last,
@@ -136,6 +149,7 @@ async function rounds(
         seed: seed + round * phases.length + i,
         onProgress: ({ epoch }) => onShare((round - 1 + (i + epoch / last) / phases.length) / most),
       });
+      net.parameters.data.set(trained.parameters.data);
       done += last;
       if (validation === undefined) continue;
       course.epochs.push(done);

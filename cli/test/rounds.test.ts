@@ -1,0 +1,49 @@
+// Networks by first order, of few rows: as many epochs as there is time for, and as many rounds for all rows as the folds had.
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { fitTable } from "../src/fitting/fit.ts";
+import { doJob, type Job } from "../src/fitting/jobs.ts";
+import type { Lanes } from "../src/fitting/lanes.ts";
+import { rowPasses } from "../src/fitting/recipe.ts";
+import { settings } from "./settings.ts";
+
+test("a round of few rows is 80 epochs, and 20 at least where a network has many weights", () => {
+  const [rows, weights] = [fc.integer({ min: 10, max: 849 }), fc.integer({ min: 1, max: 200_000 })];
+  fc.assert(
+    fc.property(rows, weights, fc.integer({ min: 1, max: 5 }), (n, size, rounds) => {
+      const epochs = rowPasses({ rounds, epochs: undefined }, n, size) / (rounds * n);
+      if (n * size <= 8e6) expect(epochs).toBe(80);
+      else if (epochs > 20) expect(epochs * n * size).toBeLessThanOrEqual(4 * 1.6e8);
+      else expect(epochs).toBe(20);
+      expect(rowPasses({ rounds, epochs: 40 }, n, size)).toBe(40 * rounds * n);
+    }),
+  );
+});
+
+test("all rows are learned from in as many rounds as the folds had in the middle", async () => {
+  const rows = Array.from({ length: 60 }, (_, i) => {
+    const x = ((i * 37) % 101) / 20;
+    return [String(x), String(Math.sin(x) + ((i * 7) % 5) / 10)];
+  });
+  const jobs: Job[] = [];
+  const rounds: number[] = [];
+  const lanes: Lanes = {
+    async do(job, onShare) {
+      jobs.push(job);
+      const found = await doJob(job, onShare);
+      rounds.push(found.course.rounds);
+      return found;
+    },
+    close() {},
+  };
+  const table = { names: ["x", "y"], rows, lines: rows.map((_, i) => i + 2) };
+  const fit = await fitTable(table, { ...settings, target: "y", hidden: [3], folds: 3, epochs: 8 }, () => {}, lanes);
+  const whole = jobs.filter(({ numbers }) => numbers.rows === 60);
+  const folds = jobs.flatMap(({ numbers }, j) => (numbers.rows === 40 ? [rounds[j]] : []));
+  expect(folds).toHaveLength(3);
+  expect(whole.map((job) => job.rounds)).toEqual([folds.sort((a, b) => a - b)[1]]);
+  // The report shows how validation went, which all rows do not say.
+  expect(fit.course.validation.length).toBeGreaterThan(0);
+  expect(fit.course.rounds).toBe(whole[0].rounds);
+});
