@@ -5,6 +5,9 @@ import { describe, expect, test } from "vitest";
 import { partsOfHeldOut } from "../src/fitting/coverage.ts";
 import { checkedOf, findingsOf } from "../src/fitting/findings.ts";
 import { fitTable, type TableFit } from "../src/fitting/fit.ts";
+import { lossesAt, probabilitiesAt, saidOfClasses } from "../src/fitting/probability-power.ts";
+import { numbersOf, rowsAt } from "../src/model/rows.ts";
+import { inTurns } from "../src/turn.ts";
 import { regression } from "./report-data.ts";
 import { render } from "./report-page.ts";
 import { settings } from "./settings.ts";
@@ -45,6 +48,23 @@ describe.each([
     const nothing = importance.find(({ name }) => name === "nothing");
     expect(Math.abs(nothing?.rise ?? 1)).toBeLessThan(4 * (nothing?.standardError ?? 0) + 0.02);
     expect(importance.length).toBe(3);
+  });
+});
+
+test("probabilities of rows without gaps are those of predictions", async () => {
+  const { model, rows: all } = classes;
+  const some = rowsAt(all, [0, 1, 2, 3, 4]);
+  const numbers = await inTurns(numbersOf(some, model.encoding));
+  const said = await inTurns(saidOfClasses(model, numbers));
+  const predicted = model.predictEncoded(numbers.x.data as Float64Array, numbers.unusual);
+  const found = probabilitiesAt(said.logs, 3, model.probabilityPower);
+  const expected = predicted.probabilities?.data ?? [];
+  expect(found).toHaveLength(15);
+  found.forEach((p, k) => {
+    expect(p).toBeCloseTo(expected[k], 12);
+  });
+  lossesAt(said, model.probabilityPower).forEach((loss, i) => {
+    expect(Math.exp(-loss)).toBeCloseTo(expected[3 * i + said.labels[i]], 12);
   });
 });
 

@@ -143,7 +143,7 @@ describe("what a fit of many rows takes", () => {
       expect(two).toBeGreaterThan(one);
       expect((four - two) / (two - one)).toBeCloseTo(2, 6);
     }
-    expect(rowPasses({ rounds: 5 }, 4e6) - rowPasses({ rounds: 5 }, 2e6)).toBe(4 * 2e6);
+    expect(rowPasses({ rounds: 5 }, 4e6, 100) - rowPasses({ rounds: 5 }, 2e6, 100)).toBe(4 * 2e6);
     expect(of(1e6, 1).seconds).toBeGreaterThan(of(1e6, 2).seconds);
   });
 

@@ -163,7 +163,7 @@ export class TableModel {
     return yield* this.#predictEncoded(x, unusual, gaps);
   }
 
-  /** Predictions for inputs that the encoding made, [rows · inputs], what was unusual about each row, and its gaps. @param summed whether mean, deviations and bounds of numbers are worked out (default true): densities and scores go by `parts` alone */
+  /** Predictions for inputs that the encoding made, [rows · inputs], what was unusual about each row, and its gaps. @param summed whether mean, deviations and bounds of numbers are worked out, and of classes `epistemic`, which is NaN otherwise (default true): densities and scores go by `parts` or `logProbabilities` alone */
   predictEncoded(
     x: Float64Array,
     unusual: readonly (readonly string[])[],
@@ -183,7 +183,9 @@ export class TableModel {
     const { posteriors, weights } = this;
     const all: RowPredictions[] = [];
     for (const posterior of posteriors) {
-      all.push(yield* overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(posterior, inputs)));
+      all.push(
+        yield* overDraws(this.encoding, x, rows, gaps, (inputs) => this.#predictInputs(posterior, inputs, summed)),
+      );
     }
     const found = all.length === 1 ? all[0] : mixRows(all, weights, rows);
     const { functionVariance, epistemic } = found;
@@ -265,11 +267,11 @@ export class TableModel {
   }
 
   /** What a posterior says of each row of inputs, as its network learned it. */
-  #predictInputs(posterior: Posterior, x: Float64Array): Steps<RowPredictions, ExamplesReport> {
+  #predictInputs(posterior: Posterior, x: Float64Array, summed: boolean): Steps<RowPredictions, ExamplesReport> {
     const { approximation, farLevel: level, encoding } = this;
     const { target } = encoding;
     const rows = target.kind === "classes" ? classRows : target.counts ? countRows : numberRows;
-    const samples = drawsOf(this.posteriors.length);
+    const samples = summed ? drawsOf(this.posteriors.length) : 0;
     return rows(posterior, inputsOf(x, encoding.inputs.length), { approximation, level, samples });
   }
 

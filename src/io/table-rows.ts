@@ -2,7 +2,6 @@
 
 import { NDArray } from "../array/ndarray.ts";
 import { portableExp } from "../array/portable.ts";
-import { uncertaintySteps } from "../evaluation/uncertainty.ts";
 import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import { eachFunction, type FunctionPart, place } from "../prediction/functions.ts";
@@ -24,7 +23,7 @@ export interface RowOptions {
   readonly approximation: Approximation;
   /** Whether the function's variance of classes has that of the level of logits, which softmax ignores, in it. */
   readonly level: boolean;
-  /** Draws for what the weights leave open of classes (default 64). */
+  /** Draws for what the weights leave open of classes (default 64); with 0 that is NaN. */
   readonly samples?: number;
 }
 
@@ -76,6 +75,7 @@ export function* classRows(
   const classes = outputs === 1 ? 2 : outputs;
   const [p, logs] = [new Float64Array(rows * outputs), new Float64Array(rows * classes)];
   const functionVariance = new Float64Array(rows);
+  const epistemic = new Float64Array(rows).fill(Number.NaN);
   const drawn = approximation === "network";
   const joint = !drawn && likelihood.needs(approximation) === "covariance";
   const memoryBudget = Number.POSITIVE_INFINITY;
@@ -83,6 +83,13 @@ export function* classRows(
   const visit = (part: FunctionPart) => {
     for (let i = 0; i < part.batch; i++) {
       functionVariance[part.first + i] = spreadOf(part.variance, part.covariance, i, outputs, level);
+    }
+    if (samples > 0) {
+      const found = likelihood.uncertainty(part, { samples, seed: 0 });
+      found.total.forEach((total, i) => {
+        const open = found.epistemic?.[i] ?? Math.max(total - found.aleatoric[i], 0);
+        epistemic[part.first + i] = total > 0 ? open / total : 0;
+      });
     }
     if (drawn) return;
     const seen = joint ? part : { ...part, covariance: undefined };
@@ -98,8 +105,6 @@ export function* classRows(
   }
   // 1 − p would lose the digits of the rarer class.
   const mean = outputs === 1 ? logs.map((log, i) => (i % 2 === 1 ? p[i >> 1] : portableExp(log))) : p;
-  const { share } = yield* uncertaintySteps("uncertainty", posterior, x, { samples });
-  const epistemic = share.data as Float64Array;
   return { mean, variance: new Float64Array(0), logs, functionVariance, epistemic };
 }
 

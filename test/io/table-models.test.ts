@@ -17,6 +17,7 @@ import {
   tableModel,
   tanh,
   train,
+  uncertainty,
   ValueError,
   writeSafetensors,
 } from "laplace-ts";
@@ -81,6 +82,20 @@ describe.each(["regression", "binary", "classes"] as const)("a model of %s", (ta
     });
   });
 });
+
+test.each(["binary", "classes"] as const)(
+  "what the weights leave open of %s is as uncertainty says it",
+  async (task) => {
+    const model = await modelOf(task);
+    const { x, unusual, gaps } = model.encoding.encode(fresh.slice(0, 3));
+    const whole = model.predictEncoded(x, unusual, gaps);
+    const { share } = uncertainty(model.posterior, new NDArray(x, [3, model.encoding.inputs.length]), { samples: 64 });
+    expect(Array.from(whole.epistemic)).toEqual(Array.from(share.data));
+    const { epistemic, ...rest } = model.predictEncoded(x, unusual, gaps, false);
+    expect(epistemic).toEqual(new Float64Array(3).fill(Number.NaN));
+    expect({ ...rest, epistemic: whole.epistemic }).toEqual(whole);
+  },
+);
 
 test("numbers are in the target's units, with an interval of 90 %", async () => {
   const model = await modelOf("regression");

@@ -5,7 +5,8 @@ import { inputNames, NDArray, Random, type TableModel, tableScores } from "lapla
 import type { Fold } from "../model/held-out.ts";
 import { pairedMeans } from "../model/paired.ts";
 import { type Numbers, partsOf, take } from "../model/rows.ts";
-import { turn } from "../turn.ts";
+import { inTurns, turn } from "../turn.ts";
+import { lossesAt, saidOfClasses } from "./probability-power.ts";
 
 /** How much a column matters. */
 export interface Importance {
@@ -90,6 +91,10 @@ function exchanged(numbers: Numbers, { encoding }: TableModel, name: string, ran
 
 /** The CRPS of numbers, which far misses do not rule as they do −log p; of classes −log p of the truth; row by row. */
 async function lossesOf(model: TableModel, numbers: Numbers): Promise<number[]> {
+  // Without gaps probabilities are enough, which no covariances are needed for.
+  if (model.encoding.target.kind === "classes" && numbers.gaps.every(({ length }) => length === 0)) {
+    return Array.from(lossesAt(await inTurns(saidOfClasses(model, numbers)), model.probabilityPower));
+  }
   const losses: number[] = [];
   for (const part of partsOf(numbers, model.posterior)) {
     const predicted = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps, false);

@@ -48,6 +48,11 @@ export function lossesAt({ logs, labels }: SaidOfClasses, power: number): Float6
   });
 }
 
+/** Probabilities of rows that are raised to a power, [rows · classes]. */
+export function probabilitiesAt(logs: Float64Array, classes: number, power: number): Float64Array {
+  return logs.map((log, k) => Math.exp(power * log - totalOf(logs, k - (k % classes), classes, power)));
+}
+
 /** log Σ p^s over the classes of a row. */
 function totalOf(logs: Float64Array, at: number, classes: number, power: number): number {
   let most = Number.NEGATIVE_INFINITY;

@@ -6,16 +6,19 @@ import {
   dayText,
   levelsAlong,
   missingTest,
+  NDArray,
   normalQuantile,
   placesOf,
   readerOf,
   type TableEncoding,
   type TableModel,
   type TablePrediction,
+  type TableRow,
 } from "laplace-ts";
 import type { ClassSlice, Slice } from "../model/report-data.ts";
-import { turn } from "../turn.ts";
+import { inTurns, turn } from "../turn.ts";
 import type { TableFit } from "./fit.ts";
+import { probabilitiesAt, saidOfClasses } from "./probability-power.ts";
 
 type Column = Exclude<ColumnEncoding, { kind: "ignored" }>;
 
@@ -33,10 +36,10 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
   const columns = encoding.columns.filter((column) => column.kind !== "ignored");
   const typical = Object.fromEntries(columns.map((column) => [column.name, typicalText(column)]));
   const shown = shownClass(fit);
-  const along = (column: Column, count: number) => {
+  const along = async (column: Column, count: number) => {
     const positions = positionsOf(column, count);
     const rows = positions.map((position) => ({ ...typical, [column.name]: textOf(column, position) }));
-    const predicted = fit.model.predict(rows);
+    const predicted = await predictedOf(fit.model, rows);
     const mean = meanOf(predicted, shown);
     const spread = Math.max(...classesOf(fit, shown).map((c) => spreadOf(meanOf(predicted, c))));
     const x = column.kind === "date" ? positions.map((days) => dayText(Number(days))) : positions;
@@ -48,12 +51,11 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
   const all = [];
   for (const column of looked) {
     await turn();
-    all.push(along(column, few));
+    all.push(await along(column, few));
   }
-  const drawn = all
-    .sort((a, b) => b.spread - a.spread)
-    .slice(0, SLICES)
-    .map((one) => (few < POSITIONS ? along(one.column, POSITIONS) : one));
+  const most = all.sort((a, b) => b.spread - a.spread).slice(0, SLICES);
+  const drawn = few < POSITIONS ? [] : most;
+  if (few < POSITIONS) for (const { column } of most) drawn.push(await along(column, POSITIONS));
   await turn();
   // Draws of weights serve all slices.
   const bands =
@@ -73,6 +75,22 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
       points: pointsOf(fit, column, shown),
     };
   });
+}
+
+/** What is shown of predictions. */
+type Predicted = Pick<TablePrediction, "rows" | "mean" | "probabilities" | "functionVariance" | "lower" | "upper">;
+
+/** Predictions of rows without gaps; of classes the probabilities alone, which no covariances are needed for. */
+async function predictedOf(model: TableModel, rows: readonly TableRow[]): Promise<Predicted> {
+  const { encoding } = model;
+  if (encoding.target.kind === "number") return model.predict(rows);
+  const [count, classes] = [rows.length, encoding.target.classes.length];
+  const x = new NDArray(encoding.encode(rows, { unreadable: "missing" }).x, [count, encoding.inputs.length]);
+  const none = rows.map(() => []);
+  const numbers = { rows: count, x, y: new NDArray(new Float64Array(count), [count]), unusual: none, gaps: none };
+  const { logs } = await inTurns(saidOfClasses(model, numbers));
+  const probabilities = new NDArray(probabilitiesAt(logs, classes, model.probabilityPower), [count, classes]);
+  return { rows: count, probabilities, functionVariance: new Float64Array(0) };
 }
 
 /** The cell of a typical row: the median, or the most frequent text. */
@@ -111,7 +129,7 @@ function classesOf({ model }: TableFit, shown: number): number[] {
   return target.kind === "classes" && target.classes.length > 2 ? target.classes.map((_, c) => c) : [shown];
 }
 
-function meanOf({ mean, probabilities, rows }: TablePrediction, shown: number): number[] {
+function meanOf({ mean, probabilities, rows }: Predicted, shown: number): number[] {
   if (mean !== undefined) return Array.from(mean);
   return Array.from({ length: rows }, (_, i) => probabilities?.at(i, shown) ?? 0);
 }
@@ -122,7 +140,7 @@ function spreadOf(values: readonly number[]): number {
 }
 
 /** 90 % bands of the function and of a new target. */
-function numberBands(encoding: TableEncoding, predicted: TablePrediction, mean: readonly number[]) {
+function numberBands(encoding: TableEncoding, predicted: Predicted, mean: readonly number[]) {
   const { functionVariance, lower = new Float64Array(), upper = new Float64Array() } = predicted;
   const { target } = encoding;
   // Of counts the mean is that of a log-normal rate.
@@ -143,7 +161,7 @@ function classBands(
   fit: TableFit,
   { lower, upper }: ReturnType<TableModel["probabilityBands"]>,
   first: number,
-  predicted: TablePrediction,
+  predicted: Predicted,
   mean: readonly number[],
   shown: number,
 ) {
