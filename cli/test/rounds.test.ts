@@ -1,11 +1,13 @@
 // Networks by first order, of few rows: as many epochs as there is time for, and as many rounds for all rows as the folds had.
 
 import fc from "fast-check";
+import { NDArray } from "laplace-ts";
 import { expect, test } from "vitest";
 import { fitTable } from "../src/fitting/fit.ts";
 import { doJob, type Job } from "../src/fitting/jobs.ts";
 import type { Lanes } from "../src/fitting/lanes.ts";
-import { rowPasses } from "../src/fitting/recipe.ts";
+import { learningOfClasses } from "../src/fitting/network.ts";
+import { fitRecipe, rowPasses, tryRecipe } from "../src/fitting/recipe.ts";
 import { settings } from "./settings.ts";
 
 test("a round of few rows is 80 epochs, and 20 at least where a network has many weights", () => {
@@ -46,4 +48,36 @@ test("all rows are learned from in as many rounds as the folds had in the middle
   // The report shows how validation went, which all rows do not say.
   expect(fit.course.validation.length).toBeGreaterThan(0);
   expect(fit.course.rounds).toBe(whole[0].rounds);
+});
+
+test("after the rounds that a part of the rows chose, one more goes on from there with all rows", async () => {
+  const x = Float64Array.from({ length: 40 }, (_, i) => ((i * 17) % 40) / 10 - 2);
+  const array = (values: Float64Array) => new NDArray(values, [40, 1]);
+  const none = Array.from(x, () => []);
+  const numbers = { rows: 40, x: array(x), y: array(x.map(Math.sin)), unusual: none, gaps: none };
+  const division = { part: [1, 11, 21, 31], rest: [] as number[] };
+  for (let i = 0; i < 40; i++) if (!division.part.includes(i)) division.rest.push(i);
+  const recipe = {
+    by: "rounds",
+    learning: learningOfClasses(0),
+    hidden: [4],
+    activation: "tanh",
+    structure: "full",
+    memoryBudget: 2 ** 28,
+    first: 5,
+    rounds: 3,
+    epochs: undefined,
+    seed: 1,
+  } as const;
+  const { begun, course, posterior } = await tryRecipe(recipe, numbers, division, () => {});
+  const [found, again] = [
+    await doJob({ recipe, numbers, division }, () => {}),
+    await fitRecipe(recipe, numbers, 1, () => {}, begun),
+  ];
+  expect([posterior.examples, found.posterior.examples]).toEqual([36, 40]);
+  expect(found.course).toEqual(course);
+  expect(found.posterior.mean).toEqual(again.posterior.mean);
+  const elsewhere = { ...begun, parameters: begun.parameters.map((own) => -0.5 * own) };
+  const other = await fitRecipe(recipe, numbers, 1, () => {}, elsewhere);
+  expect(found.posterior.mean).not.toEqual(other.posterior.mean);
 });

@@ -10,6 +10,7 @@ import {
   describeFeatures,
   describeNetwork,
   describeSkip,
+  FEW_ROWS,
   type Learning,
   learningOf,
   type NetworkSettings,
@@ -26,8 +27,8 @@ export interface CandidateSettings extends NetworkSettings {
   readonly folded: boolean;
 }
 
-/** The wide network of first order, of any table. */
-const WIDE = [64, 64] as const;
+/** The widths of the wide network of first order, and the products of few rows and weights up to which it has the first of them. */
+const [WIDE, LESS_WIDE, MOST_WIDE_PRODUCTS] = [[64, 64], [32, 32], 2e7] as const;
 /**
  * 1 / variance of the weights at first, of networks that are given or narrow, and of wide ones. With a strong prior the network is
  * constant, and the evidence of a constant asks for a still stronger prior: 50 ended at the mean in one of seven tables.
@@ -91,11 +92,13 @@ export function candidatesFor(encoding: TableEncoding, rows: number, settings: C
   const byRounds = (name: string, hidden: readonly number[], activation = settings.activation, first = FIRST) =>
     roundsCandidate({ name, hidden, activation, first }, inputs, learning, rows, settings);
   if (settings.hidden !== undefined) return [byRounds("the network", settings.hidden)];
+  const { outputs } = learning;
+  const wideWeights = (inputs + 1) * WIDE[0] + (WIDE[0] + 1) * WIDE[1] + (WIDE[1] + 1) * outputs;
+  const lessWide = rows < FEW_ROWS && rows * wideWeights > MOST_WIDE_PRODUCTS;
   const byFirstOrder = () => [
     byRounds("a narrow network", defaultHidden(rows)),
-    byRounds("a wide network", WIDE, "relu", FIRST_WIDE),
+    byRounds("a wide network", lessWide ? LESS_WIDE : WIDE, "relu", FIRST_WIDE),
   ];
-  const { outputs } = learning;
   // Of many rows all are gone through a few times only.
   const some = Math.min(rows, MANY_ROWS);
   const quick = (width: number) => {

@@ -53,8 +53,10 @@ const PRODUCTS = 600;
 export function workOf({ recipe, numbers, division, rounds, partial }: Job): number {
   const rows = partial ? division.rest.length : numbers.rows;
   const weights = weightsOf(recipe, numbers.x.shape[1]);
-  if (recipe.by === "rounds")
-    return 6 * weights * rowPasses({ ...recipe, rounds: rounds ?? recipe.rounds }, rows, weights);
+  if (recipe.by === "rounds") {
+    const most = rounds ?? recipe.rounds + (partial ? 0 : 1);
+    return 6 * weights * rowPasses({ ...recipe, rounds: most }, rows, weights);
+  }
   const { outputs } = recipe.learning;
   if (recipe.by === "features" && severalClasses(recipe.learning)) return PRODUCTS * rows * weights;
   const own = recipe.by === "evidence" && recipe.varying ? 2 * outputs : outputs;
@@ -87,7 +89,9 @@ async function fitted({ recipe, numbers, division, rounds, partial }: Job, onSha
     return { ...(await fitRecipe(recipe, numbers, rounds, onShare)), validation };
   }
   const trial = await tryRecipe(recipe, numbers, division, (share) => onShare(partial ? share : share / 2));
-  if (partial) return { ...trial, validation };
-  const found = await fitRecipe(recipe, numbers, trial.course.rounds, (share) => onShare((1 + share) / 2));
-  return { posterior: found.posterior, course: trial.course, validation };
+  const { posterior, course } = trial;
+  if (partial) return { posterior, course, validation };
+  // What the part taught is one round more, of all rows.
+  const found = await fitRecipe(recipe, numbers, 1, (share) => onShare((1 + share) / 2), trial.begun);
+  return { posterior: found.posterior, course, validation };
 }

@@ -106,9 +106,12 @@ export function learningOfClasses(classes: Learning["classes"]): Learning {
   };
 }
 
+/** Below so many rows a network is fitted in seconds. */
+export const FEW_ROWS = 1000;
+
 /** Hidden layers that a number of rows can fill, of a network whose weights are few enough for all their correlations. */
 export function defaultHidden(rows: number): readonly number[] {
-  if (rows < 1000) return [16];
+  if (rows < FEW_ROWS) return [16];
   return rows < 10_000 ? [24] : [64, 64];
 }
 

@@ -48,6 +48,13 @@ export interface Fitted {
   readonly course: Course;
 }
 
+/** Where a training is after a round, and the prior and noise that it had. */
+interface Begun {
+  readonly parameters: Float64Array;
+  readonly precision: number;
+  readonly noise: number;
+}
+
 /** Called now and then with the share of the work that is done, 0 to 1. */
 export type OnShare = (share: number) => void;
 
@@ -101,18 +108,20 @@ export async function tryRecipe(
   numbers: Numbers,
   { part, rest }: Division,
   onShare: OnShare,
-): Promise<Fitted> {
-  return rounds(recipe, take(numbers, rest), recipe.rounds, onShare, take(numbers, part));
+): Promise<Fitted & { readonly begun: Begun }> {
+  return rounds(recipe, take(numbers, rest), recipe.rounds, onShare, { validation: take(numbers, part) });
 }
 
-/** Fits a network to all rows, for so many rounds. */
+/** Fits a network to all rows, for so many rounds. @param begun where the first begins (default: at the network's first weights) */
 export async function fitRecipe(
   recipe: RoundsRecipe,
   numbers: Numbers,
   most: number,
   onShare: OnShare,
+  begun?: Begun,
 ): Promise<Fitted> {
-  return rounds(recipe, numbers, most, onShare);
+  const { posterior, course } = await rounds(recipe, numbers, most, onShare, { begun });
+  return { posterior, course };
 }
 
 async function rounds(
@@ -120,8 +129,8 @@ async function rounds(
   all: Numbers,
   most: number,
   onShare: OnShare,
-  validation?: Numbers,
-): Promise<Fitted> {
+  { validation, begun }: { readonly validation?: Numbers; readonly begun?: Begun | undefined },
+): Promise<Fitted & { readonly begun: Begun }> {
   const { learning, structure, memoryBudget, seed } = recipe;
   const counts = learning.classes === "counts";
   const level = levelOf(learning, all);
@@ -130,7 +139,10 @@ async function rounds(
   );
   const course: Course = { epochs: [], train: [], validation: [], kept: 0, rounds: most };
   const firstNoise = counts ? marginalDispersion(all.y.data, all.weights?.data) : FIRST_NOISE;
-  let [precision, noise, best, done] = [recipe.first, firstNoise, Number.POSITIVE_INFINITY, 0];
+  let [precision, noise] = [begun?.precision ?? recipe.first, begun?.noise ?? firstNoise];
+  let [best, done] = [Number.POSITIVE_INFINITY, 0];
+  if (begun !== undefined) trained.parameters.data.set(begun.parameters);
+  let end = { parameters: net.parameters.data.slice() as Float64Array, precision, noise };
   let posterior: Posterior | undefined;
   let kept: Posterior | undefined;
   // Of many rows a sample leads the way: all are learned from in the last round.
@@ -167,6 +179,7 @@ async function rounds(
       checks: false,
     }).fit(data, { on: alone });
     await turn();
+    const here = { parameters: net.parameters.data.slice() as Float64Array, precision, noise };
     // Where a number ran to, the diagnosis says, too.
     posterior = await fitted.optimizePriorAsync({ onWarning: () => {} });
     await turn();
@@ -177,7 +190,7 @@ async function rounds(
     if (validation !== undefined) {
       const value = await inTurns(predictiveNll(posterior, learning, validation));
       if (value < best - WORTH) {
-        [best, kept, course.kept, course.rounds] = [value, posterior, done, round];
+        [best, kept, end, course.kept, course.rounds] = [value, posterior, here, done, round];
       } else if (round > course.rounds + 1) {
         break;
       }
@@ -188,7 +201,7 @@ async function rounds(
     round = most - 1;
   }
   onShare(1);
-  return { posterior: (kept ?? posterior) as Posterior, course };
+  return { posterior: (kept ?? posterior) as Posterior, course, begun: end };
 }
 
 function batchSize(rows: number, batches: number): number {
