@@ -8,6 +8,7 @@ import {
   heteroscedastic,
   type LaplaceOptions,
   laplace,
+  lastLayerEvidence,
   type NDArray,
   type Network,
   network,
@@ -18,7 +19,7 @@ import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
-import { fromSample, startOf } from "./many-rows.ts";
+import { fromSample, MANY_ROWS, startOf } from "./many-rows.ts";
 import type { Learning } from "./network.ts";
 
 /** How a small network is trained. */
@@ -39,6 +40,8 @@ export interface EvidenceRecipe {
 
 /** Most steps, those of a noise that depends on the row, the part of the objective that the last may gain, and nats by which an evidence is better. */
 const [STEPS, VARYING_STEPS, TOLERANCE, NATS] = [100, 150, 1e-6, 0.05];
+/** Most steps of the exact evidence of a last layer, and the inputs from which on a linear model of numbers goes by it. */
+const [EXACT_STEPS, MANY_INPUTS] = [50, 60];
 
 /** The network: a hidden layer of tanh beside a linear one. @param level a constant that is added */
 export function skipNetwork(inputs: number, outputs: number, width: number, seed: number, level = 0): Network {
@@ -61,11 +64,46 @@ export function skipWeights(inputs: number, outputs: number, width: number): num
 export const endsEarly = (recipe: { readonly by: string; readonly width?: number }): boolean =>
   recipe.by === "evidence" && (recipe.width ?? 0) > 0;
 
+/** Trains to the greatest evidence of the last layer, which is exact: where nothing moves the features, sums over the rows are made once. */
+export async function trainExactly(
+  net: Network,
+  { learning, memoryBudget }: Pick<EvidenceRecipe, "learning" | "memoryBudget">,
+  { x, y, weights }: Numbers,
+  onShare: (share: number) => void,
+  groups?: "layers",
+) {
+  const data = { x, y, weights };
+  const { history, evidence } = await train(net, data, {
+    loss: learning.likelihood(1),
+    optimizer: lastLayerEvidence({ tolerance: NATS }),
+    epochs: EXACT_STEPS,
+    ...(groups !== undefined && { evidence: { groups } }),
+    onProgress: ({ epoch }) => onShare(epoch / EXACT_STEPS),
+  });
+  await turn();
+  const likelihood = learning.likelihood(evidence?.noise ?? 1);
+  const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
+  return {
+    evidence: evidence?.logMarginalLikelihood ?? Number.NEGATIVE_INFINITY,
+    /** The posterior, over what is free now; of a network of which the trained one is a part, by its rows. */
+    posterior: async (whole = net, rows: Pick<Numbers, "x"> = data) => {
+      const around = await aroundTrained(whole, { ...data, x: rows.x }, options, history);
+      onShare(1);
+      return around;
+    },
+  };
+}
+
 /** A posterior around the weights of the greatest evidence, and what its training said. */
 export async function fitByEvidence(recipe: EvidenceRecipe, numbers: Numbers, onShare: (share: number) => void) {
   const { learning, width, groups, varying = false, memoryBudget, seed } = recipe;
   const level = levelOf(learning, numbers);
   const net = skipNetwork(numbers.x.shape[1], varying ? 2 : learning.outputs, width, seed, level);
+  const exact = width === 0 && !varying && learning.classes === 0 && numbers.x.shape[1] >= MANY_INPUTS;
+  // Sums over the rows are made once there; of many rows they are made again, for all of them are not in memory.
+  if (exact && numbers.rows <= MANY_ROWS) {
+    return (await trainExactly(net, recipe, numbers, onShare, "layers")).posterior();
+  }
   const { weights } = numbers;
   const data = { x: numbers.x, y: varying ? numbers.y.reshape(numbers.rows) : numbers.y, weights };
   const steps = varying ? VARYING_STEPS : STEPS;

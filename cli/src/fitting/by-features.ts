@@ -7,7 +7,6 @@ import {
   fourierFeatures,
   gaussNewton,
   laplace,
-  lastLayerEvidence,
   multiply,
   type Network,
   network,
@@ -19,7 +18,7 @@ import { totalWeight } from "../model/counting.ts";
 import type { Numbers } from "../model/rows.ts";
 import { turn } from "../turn.ts";
 import { alone } from "./alone.ts";
-import { aroundTrained } from "./by-evidence.ts";
+import { trainExactly } from "./by-evidence.ts";
 import { byDispersions, levelOf, raised } from "./counts.ts";
 import { centresOf, headOf, kernelNetwork } from "./kernel-features.ts";
 import { fromSample, MANY_ROWS, startOf } from "./many-rows.ts";
@@ -95,36 +94,6 @@ export const featuresWeights = (inputs: number, outputs: number, features: numbe
 
 /** Lengths of a kernel that are tried, in parts of the recipe's: the last where the second is no better than the first. */
 const LENGTHS = [1, 0.25, 4] as const;
-
-/** Trains to the greatest evidence of the last layer, which is exact: where nothing moves the features, sums over the rows are made once. */
-async function trainExactly(
-  net: Network,
-  { learning, memoryBudget }: FeaturesRecipe,
-  { x, y, weights }: Numbers,
-  onShare: (share: number) => void,
-  groups?: "layers",
-) {
-  const data = { x, y, weights };
-  const { history, evidence } = await train(net, data, {
-    loss: learning.likelihood(1),
-    optimizer: lastLayerEvidence({ tolerance: NATS }),
-    epochs: STEPS,
-    ...(groups !== undefined && { evidence: { groups } }),
-    onProgress: ({ epoch }) => onShare(epoch / STEPS),
-  });
-  await turn();
-  const likelihood = learning.likelihood(evidence?.noise ?? 1);
-  const options = { likelihood, memoryBudget, priorPrecision: evidence?.priorPrecision ?? 1 };
-  return {
-    evidence: evidence?.logMarginalLikelihood ?? Number.NEGATIVE_INFINITY,
-    /** The posterior, over what is free now; of a network of which the trained one is a part, by its rows. */
-    posterior: async (whole = net, rows: Pick<Numbers, "x"> = data) => {
-      const around = await aroundTrained(whole, { ...data, x: rows.x }, options, history);
-      onShare(1);
-      return around;
-    },
-  };
-}
 
 /** A posterior around the weights of the greatest evidence, and the relevance of each input. */
 async function fitRelevance(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {

@@ -188,8 +188,11 @@ export function hopeless(losses: Losses, candidate: number, weights?: ArrayLike<
   });
 }
 
-/** Nats of a row that a candidate which takes long must add to the mixture of the others. */
-const WORTH = 0.005;
+/**
+ * Nats that a candidate which takes long must add to the mixture of the others: of a row, and of all, since its weight in the mixture, which
+ * these rows choose too, brings about a half by chance (Akaike 1974).
+ */
+const [WORTH, WORTH_OF_ALL] = [0.005, 1];
 
 /** Whether the first part's rows say that a candidate adds little to the mixture of others. */
 export function addsLittle(
@@ -205,7 +208,9 @@ export function addsLittle(
     return rows === undefined ? [] : [rows];
   });
   if (own === undefined) return true;
-  return rest.length > 0 && lossOf(rest, weights) - lossOf([...rest, own], weights) < WORTH;
+  if (rest.length === 0) return false;
+  const { total } = countingOf(own.length, weights);
+  return lossOf(rest, weights) - lossOf([...rest, own], weights) < Math.max(WORTH, WORTH_OF_ALL / total);
 }
 
 /** The mean −log p of rows by the mixture that they choose. */

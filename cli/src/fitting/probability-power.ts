@@ -25,9 +25,13 @@ const SPREAD = Math.log(1.5) / 2;
 /** Parts into which rows are dealt where they are in one, and standard errors by which a power must be better for rows that did not choose it. */
 const [PARTS, CLEARLY] = [5, 1];
 
-/** What a model of classes says of rows, in steps: its mixture, raised to no power. */
-export function* saidOfClasses(model: TableModel, numbers: Numbers): Steps<SaidOfClasses> {
-  const { posteriors, weights, approximation, encoding } = model;
+/** What a model of classes says of rows, in steps: its mixture, raised to no power. @param approximation default: the model's */
+export function* saidOfClasses(
+  model: TableModel,
+  numbers: Numbers,
+  approximation: TableModel["approximation"] = model.approximation,
+): Steps<SaidOfClasses> {
+  const { posteriors, weights, encoding } = model;
   const classes = encoding.target.kind === "classes" ? encoding.target.classes.length : 0;
   const logs = new Float64Array(numbers.rows * classes);
   let at = 0;

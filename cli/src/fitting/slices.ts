@@ -39,14 +39,14 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
   const along = async (column: Column, count: number) => {
     const positions = positionsOf(column, count);
     const rows = positions.map((position) => ({ ...typical, [column.name]: textOf(column, position) }));
-    const predicted = await predictedOf(fit.model, rows);
+    const predicted = await predictedOf(fit.model, rows, count === POSITIONS ? undefined : "plugin");
     const mean = meanOf(predicted, shown);
     const spread = Math.max(...classesOf(fit, shown).map((c) => spreadOf(meanOf(predicted, c))));
     const x = column.kind === "date" ? positions.map((days) => dayText(Number(days))) : positions;
     return { column, x, rows, predicted, mean, spread };
   };
   const looked = columns.slice(0, MOST_COLUMNS);
-  // Of many columns a few positions say which of them move predictions.
+  // Of many columns a few positions say which of them move predictions, of classes the networks alone.
   const few = Math.min(POSITIONS, Math.max(FEWEST_POSITIONS, Math.floor(MOST_LOOKED / looked.length)));
   const all = [];
   for (const column of looked) {
@@ -80,15 +80,22 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
 /** What is shown of predictions. */
 type Predicted = Pick<TablePrediction, "rows" | "mean" | "probabilities" | "functionVariance" | "lower" | "upper">;
 
-/** Predictions of rows without gaps; of classes the probabilities alone, which no covariances are needed for. */
-async function predictedOf(model: TableModel, rows: readonly TableRow[]): Promise<Predicted> {
+/**
+ * Predictions of rows without gaps; of classes the probabilities alone, which no covariances are needed for.
+ * @param approximation of classes (default: the model's)
+ */
+async function predictedOf(
+  model: TableModel,
+  rows: readonly TableRow[],
+  approximation?: TableModel["approximation"],
+): Promise<Predicted> {
   const { encoding } = model;
   if (encoding.target.kind === "number") return model.predict(rows);
   const [count, classes] = [rows.length, encoding.target.classes.length];
   const x = new NDArray(encoding.encode(rows, { unreadable: "missing" }).x, [count, encoding.inputs.length]);
   const none = rows.map(() => []);
   const numbers = { rows: count, x, y: new NDArray(new Float64Array(count), [count]), unusual: none, gaps: none };
-  const { logs } = await inTurns(saidOfClasses(model, numbers));
+  const { logs } = await inTurns(saidOfClasses(model, numbers, approximation));
   const probabilities = new NDArray(probabilitiesAt(logs, classes, model.probabilityPower), [count, classes]);
   return { rows: count, probabilities, functionVariance: new Float64Array(0) };
 }
