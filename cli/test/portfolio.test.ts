@@ -104,6 +104,11 @@ test("a candidate adds little that repeats another, and much that knows rows of 
   expect(addsLittle(all, 0, [1])).toBe(false);
   expect(addsLittle(all, 0, [3])).toBe(false);
   expect(addsLittle(all, 3, [0])).toBe(true);
+  // Of few rows less than a nat in all is chance.
+  const short = (all: Float64Array[][]) => all.map(([own]) => [own.slice(0, 10)]);
+  const slightly = part((row) => (row % 2) - 0.07);
+  expect(addsLittle([even, slightly], 1, [0])).toBe(false);
+  expect(addsLittle([short(even), short(slightly)], 1, [0])).toBe(true);
   // Rows that do not count have no say.
   const weights = Array.from({ length: 200 }, (_, row) => 1 - (row % 2));
   expect(addsLittle(all, 1, [0], weights)).toBe(true);

@@ -66,7 +66,7 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
 }
 
 /** Multiplications from which on a fit by first order takes long. */
-const LONG = 5e9;
+const LONG = 1.2e10;
 
 /** Whether a job takes so long that it must be worth it. */
 export const takesLong = (job: Job): boolean => job.recipe.by === "rounds" && workOf(job) > LONG;

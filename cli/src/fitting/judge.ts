@@ -262,8 +262,12 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   }));
   // Who waits for it comes later.
   later.catch(() => {});
-  // How many rounds are enough the folds have found out.
-  const rounds = outcomes.map(middleRounds);
+  // How many rounds are enough the folds have found out, whose fits had one more, of all their rows.
+  const enough = outcomes.map(middleRounds);
+  const rounds = candidates.map(({ recipe }, c) => {
+    const own = enough[c];
+    return recipe.by !== "rounds" || own === undefined ? undefined : Math.min(recipe.rounds, own + 1);
+  });
   // What is told of the folds is found out while others fit all rows.
   const [kept, { folds, told }] = await Promise.all([
     fitMix(judging, mix, prepared[count], rounds, later, (share) =>
@@ -287,7 +291,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     rows: withPowers(rowLosses(losses, scales, mixes, dealt, weights), said, powers),
     evidences: outcomes.map((all) => meanEvidence(all, count)),
     // How validation went, the fold knows that took as many rounds.
-    kept: { ...kept, course: courseOf(outcomes[kept.heaviest], rounds[kept.heaviest]) ?? kept.course },
+    kept: { ...kept, course: courseOf(outcomes[kept.heaviest], enough[kept.heaviest]) ?? kept.course },
     folds,
     ...(judging.guarantee && { unseen: guaranteed }),
     // What each of the models that were judged had seen.
