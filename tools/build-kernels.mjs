@@ -20,7 +20,8 @@ const notice = "// Written by tools/build-kernels.mjs. Not to be edited.\n";
 const declaration = /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\nexport function (\w+)(<T>)?\(([^)]*)\): (\w+) \{/g;
 
 /** The kernels that the tile makes. What keeps something between two calls is not among them: builds change between calls. */
-const ofTiles = ({ name }) => /^(gemmt?|syrk|cholesky|solveForward|solveBackward|rowGrams|weightedGramRows)$/.test(name);
+const ofTiles = ({ name }) =>
+  /^(gemmt?|syrk|cholesky|solveForward|solveBackward|rowGrams|weightedGramRows)$/.test(name);
 
 /** Which kernels are in which part, by file and name; all programs have the rest. */
 const parts = {
