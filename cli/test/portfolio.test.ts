@@ -260,5 +260,13 @@ describe("random features of several classes", () => {
     expect(named(26, 20_000)).toEqual([]);
     expect(named(11, 990, "diagonal")).toEqual([]);
     expect(named(2, 990).length).toBe(5);
+    // A kernel takes products of centres and inputs for each row, and 16 times as many for one that lacks a value.
+    const wide = (inputs: number, gapped: number) => {
+      const names = [...Array.from({ length: inputs }, (_, j) => `x${j}`), "y"];
+      const rows = Array.from({ length: 900 }, (_, i) => names.map((_, j) => `${Math.sin(i * (j + 1)).toFixed(3)}5`));
+      const table = tableEncoding({ names, rows }, { target: "y" });
+      return candidatesFor(table, 900, { ...settings, folded: true, gapped }).some(({ name }) => /kernel/.test(name));
+    };
+    expect([wide(60, 0), wide(60, 30), wide(60, 900), wide(400, 0)]).toEqual([true, true, false, false]);
   });
 });

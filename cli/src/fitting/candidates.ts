@@ -25,6 +25,8 @@ export interface CandidateSettings extends NetworkSettings {
   readonly seed: number;
   /** Whether every candidate is fitted fold by fold. */
   readonly folded: boolean;
+  /** Rows that lack a value (default 0). */
+  readonly gapped?: number;
 }
 
 /** The widths of the wide network of first order, and the products of few rows and weights up to which it has the first of them. */
@@ -56,6 +58,8 @@ interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "releva
 /** With a relevance for each input, as good as a Gaussian process with a length for each: many steps, so fewer features. */
 const RELEVANT: Features = { length: 1, precision: undefined, relevance: true };
 const MOST_RELEVANT = 100;
+/** How often a row that lacks a value is predicted; what an input takes beside a centre; and the multiplications of one pass, about a second's. */
+const [DRAWS, EACH_INPUT, MOST_KERNEL_WORK] = [16, 4, 3e8];
 /** Rough functions, and other ones for other categories, which smooth features do not find. */
 const KERNEL: Features = { length: 1, precision: undefined, kernel: true };
 const KERNEL_OF_CLASSES: readonly Features[] = [
@@ -179,7 +183,7 @@ function featuresCandidate(
   learning: Learning,
   rows: number,
   mostWork: number,
-  { memoryBudget, seed }: CandidateSettings,
+  { memoryBudget, seed, gapped = 0 }: CandidateSettings,
 ): Candidate[] {
   const { outputs } = learning;
   const several = severalClasses(learning);
@@ -193,6 +197,8 @@ function featuresCandidate(
   // A relevance takes the features of all rows at once.
   if (most === undefined || ((relevance || kernel) && rows > MANY_ROWS)) return [];
   const features = Math.min(most, relevance ? MOST_RELEVANT : kernel ? rows : most);
+  const predicted = rows + (DRAWS - 1) * gapped;
+  if (kernel && predicted * features * (features + EACH_INPUT * inputs) > MOST_KERNEL_WORK) return [];
   const weights = featuresWeights(inputs, outputs, kernel && !several ? features + 1 : features);
   const prior = precision === undefined ? "" : `, prior ${precision}`;
   const kind = relevance ? "with relevance" : `of length ${length}${prior}`;

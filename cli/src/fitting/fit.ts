@@ -30,7 +30,7 @@ import { type HeldOutRows, predictHeldOut } from "../model/held-out.ts";
 import type { Baseline } from "../model/metrics.ts";
 import { taskOf } from "../model/noise.ts";
 import type { GuaranteeReport, PortfolioReport, WrittenCandidate } from "../model/report-data.ts";
-import { cellsAt, columnAt, type Numbers, type Rows, rowsAt, tableOf } from "../model/rows.ts";
+import { cellsAt, columnAt, type Numbers, numbersOf, type Rows, rowsAt, tableOf } from "../model/rows.ts";
 import type { WeightColumn } from "../model/weight-cells.ts";
 import { inTurns, turn } from "../turn.ts";
 import { endsEarly } from "./by-evidence.ts";
@@ -175,7 +175,9 @@ export async function fitTable(
   const ahead = settings.split?.by === "time" || (settings.folds === undefined && n >= FEW_ROWS);
   const single = settings.testFraction ?? (ahead ? Math.min(TEST_FRACTION, MOST_HELD_OUT / n) : undefined);
   const folds = settings.folds ?? FOLDS;
-  const candidates = candidatesFor(encoding, n, { ...settings, folded: single === undefined });
+  const gaps = n > MANY_ROWS ? [] : (await inTurns(numbersOf(rows, encoding))).gaps;
+  const gapped = gaps.filter(({ length }) => length > 0).length;
+  const candidates = candidatesFor(encoding, n, { ...settings, folded: single === undefined, gapped });
   if (n > MANY_ROWS) {
     const [columns, inputs] = [rows.names.length, encoding.inputs.length];
     const cores = settings.cores ?? 1;
