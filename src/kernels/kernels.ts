@@ -46,6 +46,10 @@ interface Loaded {
 }
 
 let loaded: Loaded | undefined;
+/** What was used before wide products. */
+let narrowed: Loaded | undefined;
+/** How often somebody said whether products are to be wide. */
+let wishes = 0;
 
 /** The kernels for one element type. */
 export function kernelsFor(dtype: "float64"): Float64Kernels;
@@ -70,12 +74,14 @@ function bringPart(part: Part): void {
   if (part.first in loaded.float64) return;
   const bytes = unpacked(common, part);
   if (shared) markMemoryShared(bytes);
-  if (loaded.build === "relaxed") fuse(bytes);
+  if (loaded.build !== "simd") fuse(bytes);
   const { gemm_f32, gemm_f64 } = loaded.exported;
   const env = { memory: theMemory() as WebAssembly.Memory, gemm_f32, gemm_f64 };
   const exported = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env }).exports as Exports;
   exported.setScratch(SCRATCH);
   const [float32, float64] = ["_f32", "_f64"].map((suffix) => named(exported, suffix));
+  // A build that is made of this one has them, too.
+  for (const name of Object.keys(exported)) if (/_f\d\d$/.test(name)) loaded.exported[name] = exported[name];
   Object.assign(loaded.float32, float32);
   Object.assign(loaded.float64, float64);
   Object.assign(loaded.inWriting.float32, written(float32));
@@ -85,6 +91,7 @@ function bringPart(part: Part): void {
 
 /** Uses these from here on. */
 function use(next: Loaded): void {
+  if (next.build !== "wide") narrowed = next;
   loaded = next;
   const { pool, products } = next;
   if (pool !== undefined && pool.module !== products.module) giveModule(pool, products.module, products.exported);
@@ -115,7 +122,7 @@ function* wideInSteps(pays: boolean): Generator<undefined, Loaded | string> {
     if (shared) markMemoryShared(bytes);
     return instantiate(new WebAssembly.Module(bytes));
   };
-  const narrow = loaded?.build === "relaxed" ? loaded : load("relaxed");
+  const narrow = relaxed();
   const memory = { allocate, bytesPerElement, copyOut, inMemory, scope, writeIntegers };
   const found = yield* beside.wide(narrow, compiled, memory, pays);
   if (typeof found === "string") return found;
@@ -124,6 +131,9 @@ function* wideInSteps(pays: boolean): Generator<undefined, Loaded | string> {
 
 const withWide = ({ exported, pool }: Loaded, found: Instantiated): Loaded =>
   loadedFrom("wide", found, { ...exported, ...found.exported }, pool);
+
+/** The build whose bits wide products have. */
+const relaxed = (): Loaded => [loaded, narrowed].find((one) => one?.build === "relaxed") ?? load("relaxed");
 
 /** @throws OptionError with the reason where it cannot be used */
 function loadWide(): Loaded {
@@ -321,9 +331,10 @@ export const kernels = {
    */
   useWideSimd(wanted = true): void {
     largeProducts.tell = undefined;
+    wishes++;
     if (wanted === (loaded?.build === "wide")) return;
     if (wanted) use(loadWide());
-    else use(load());
+    else if (loaded !== undefined) use(narrowed ?? load());
   },
 
   /**
@@ -346,9 +357,9 @@ export const kernels = {
 
 /** Uses the wide build, if it is faster than the one that is used when this begins, in steps between which other calls may come. */
 export function* widen(): Generator<undefined, void> {
-  const before = loaded;
+  const before = [loaded, wishes];
   const found = yield* wideInSteps(true);
-  if (typeof found !== "string" && loaded === before) use(found);
+  if (typeof found !== "string" && before[0] === loaded && before[1] === wishes) use(found);
 }
 
 /** The module of wide products, where they are used: another thread's may use it as it is, compiled. */

@@ -1,5 +1,5 @@
 // Wide products by themselves, in Node: where large products take long, the build that has them is compiled and compared between
-// two turns of the event loop.
+// turns of the event loop.
 
 import { widen } from "./kernels.ts";
 import { largeProducts } from "./parallel.ts";
@@ -14,7 +14,7 @@ interface Runtime {
     readonly env?: Record<string, string | undefined>;
     getBuiltinModule?(name: string): { readonly isMainThread: boolean };
   };
-  setImmediate?(callback: () => void): { unref?(): void };
+  setTimeout?(callback: () => void, milliseconds: number): { unref?(): void };
 }
 
 /**
@@ -30,10 +30,10 @@ export function becomesWide(): boolean {
   return process.getBuiltinModule?.("node:worker_threads").isMainThread === true;
 }
 
-/** Has them become wide when large ones have taken long. */
+/** Has them become wide when large ones have taken long. What fails leaves everything as it is. */
 export function widenInTime(): void {
-  const { process, setImmediate } = globalThis as Runtime;
-  if (!becomesWide() || setImmediate === undefined) return;
+  const { process, setTimeout } = globalThis as Runtime;
+  if (!becomesWide() || setTimeout === undefined) return;
   let left = process?.env?.LAPLACE_WIDE_SIMD === "1" ? 0 : LONG;
   largeProducts.tell = (multiplications) => {
     left -= multiplications;
@@ -41,8 +41,12 @@ export function widenInTime(): void {
     largeProducts.tell = undefined;
     const steps = widen();
     const next = () => {
-      if (steps.next().done !== true) setImmediate(next).unref?.();
+      try {
+        if (steps.next().done !== true) later();
+      } catch {}
     };
-    setImmediate(next).unref?.();
+    // A process that has nothing else to do ends.
+    const later = () => setTimeout(next, 1).unref?.();
+    later();
   };
 }

@@ -108,21 +108,23 @@ const ofType = (exported: Exports, dtype: DType): AllKernels => {
   ) as unknown as AllKernels;
 };
 
-/** Whether the kernels of tiles write other bits than their namesakes, one after the other. */
-export function* comparisons(ours: Exports, theirs: Exports, memory: Memory) {
+/** What the kernels of tiles write, and what their namesakes do, one sample after the other. */
+export function* samplesOf(ours: Exports, theirs: Exports, memory: Memory) {
   for (const dtype of ["float32", "float64"] as const) {
     const narrow = ofType(theirs, dtype);
     const wide = { ...narrow, ...ofType(ours, dtype) };
     for (const [name, samples] of Object.entries(calls)) {
-      const differs = () =>
-        samples.some((call) => {
-          const [found, expected] = [wide, narrow].map((kernels) => written(memory, kernels, dtype, call));
-          return found.some((x, i) => !Object.is(x, expected[i]));
-        });
-      yield { kernel: `${name} (${dtype})`, differs };
+      for (const call of samples) {
+        const by = (kernels: AllKernels) => () => written(memory, kernels, dtype, call);
+        yield { kernel: `${name} (${dtype})`, expected: by(narrow), found: by(wide) };
+      }
     }
   }
 }
+
+/** Whether two results have other bits somewhere. */
+export const differ = (found: Float64Array, expected: Float64Array): boolean =>
+  found.some((x, i) => !Object.is(x, expected[i]));
 
 /** The least times of a product by both, in milliseconds. */
 export function timesOf(ours: Exports, theirs: Exports, { allocate, scope }: Memory): readonly [number, number] {

@@ -30,7 +30,7 @@ const CONTROL_BYTES = 64;
  * bundling. It spins for a while before it sleeps: waking takes 70 µs, a job may follow at once.
  */
 const workerSource = `
-function work({ module, memory, names, control, scratch, modules }) {
+function work({ module, memory, names, control, scratch, flag, modules }) {
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports;
   kernels.setScratch(scratch);
   const state = new Int32Array(memory.buffer, control, ${CONTROL_BYTES / 4});
@@ -53,6 +53,7 @@ function work({ module, memory, names, control, scratch, modules }) {
       idle = 0;
     }
   }
+  Atomics.store(new Int32Array(memory.buffer), flag, 0);
 }`;
 
 /** A module's functions. */
@@ -71,6 +72,8 @@ export interface Pool {
   readonly names: readonly string[];
   readonly control: Pointer;
   readonly scratchBytes: number;
+  /** Where workers work. Behind each is a word that is not 0 while one does. */
+  readonly scratches: Pointer[];
   kernels: Exports;
   module: WebAssembly.Module;
   workers: number;
@@ -116,7 +119,17 @@ export function makePool(module: WebAssembly.Module, exported: Exports, scratchB
   const { buffer } = theMemory();
   const state = new Int32Array(buffer, control, CONTROL_BYTES / 4).fill(0);
   const calls = new Float64Array(buffer, control + CONTROL_BYTES, MAXIMUM_CALLS * RECORD);
-  return { module, scratchBytes, control, kernels: exported, names: Object.keys(exported), state, calls, workers: 0 };
+  return {
+    module,
+    scratchBytes,
+    control,
+    kernels: exported,
+    names: Object.keys(exported),
+    state,
+    calls,
+    scratches: [],
+    workers: 0,
+  };
 }
 
 /**
@@ -145,9 +158,23 @@ function startWorkers(current: Pool): void {
   }
 }
 
-function startWorker({ module, names, control, scratchBytes, state }: Pool): void {
-  const scratch = reserveBlock(scratchBytes);
-  const data = { module, memory: theMemory(), names, control, scratch, modules: Atomics.load(state, MODULES) };
+/** Room for a worker, of one that has ended if there is some. */
+function scratchOf({ scratches, scratchBytes }: Pool): { readonly scratch: Pointer; readonly flag: number } {
+  const flagOf = (scratch: Pointer) => (scratch + scratchBytes) / 4;
+  const flags = () => new Int32Array(theMemory().buffer);
+  let scratch = scratches.find((one) => Atomics.load(flags(), flagOf(one)) === 0);
+  if (scratch === undefined) {
+    scratch = reserveBlock(scratchBytes + 4);
+    scratches.push(scratch);
+  }
+  Atomics.store(flags(), flagOf(scratch), 1);
+  return { scratch, flag: flagOf(scratch) };
+}
+
+function startWorker(pool: Pool): void {
+  const { module, names, control, state } = pool;
+  const modules = Atomics.load(state, MODULES);
+  const data = { module, memory: theMemory(), names, control, ...scratchOf(pool), modules };
   const threads = builtin<{ Worker: new (code: string, options: object) => WorkerLike }>("node:worker_threads");
   if (threads !== undefined) {
     const code = `${workerSource}\nwork(process.getBuiltinModule("node:worker_threads").workerData);`;

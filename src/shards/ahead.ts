@@ -26,6 +26,10 @@ export function ahead<Job>(jobs: Iterable<Job>): { readonly jobs: Iterable<Job>;
 
 /** What was looked at, and what comes then. */
 function* behind<Job>(first: Job, second: () => IteratorResult<Job>, iterator: Iterator<Job>): Generator<Job> {
-  yield first;
-  for (let found = second(); !found.done; found = iterator.next()) yield found.value;
+  try {
+    yield first;
+    for (let found = second(); !found.done; found = iterator.next()) yield found.value;
+  } finally {
+    iterator.return?.();
+  }
 }

@@ -26,6 +26,7 @@ afterEach(() => {
 });
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
+const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 describe.skipIf(!able)("where V8 fuses operations", () => {
   const matrix = (seed: number) => randomNormal([512, 512], { seed, dtype: "float32" });
@@ -42,7 +43,7 @@ describe.skipIf(!able)("where V8 fuses operations", () => {
     const narrow = [3, 5].map(pair);
     // 2³³ multiplications are 64 of these products; the other kernel is compiled well by then, which is not known to be so.
     for (let i = 0; i < 200 && largeProducts.tell !== undefined; i++) product();
-    for (let i = 0; i < 100; i++) await turn();
+    await wait(1000);
     // It is used only where it is faster, which a machine that does other things may hide.
     if (kernels.info().build === "relaxed") kernels.useWideSimd();
     expect(kernels.info().build).toBe("wide");
@@ -50,16 +51,35 @@ describe.skipIf(!able)("where V8 fuses operations", () => {
     expect([3, 5].map(pair)).toEqual(narrow);
   });
 
-  test("threads that share products change to them in the middle of work", () => {
-    const threads = kernels.info().threads;
+  test("threads that share products change to them and back, and leave their room to those that come", async () => {
+    const { threads } = kernels.info();
     kernels.setThreads(2);
     const before = product().slice();
-    kernels.useWideSimd();
-    expect(product()).toEqual(before);
+    await wait(100);
+    const bytes: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      for (const wanted of [true, false]) {
+        kernels.useWideSimd(wanted);
+        for (let k = 0; k < 3; k++) expect(product()).toEqual(before);
+        await wait(50);
+        expect(product()).toEqual(before);
+      }
+      expect(kernels.info().build).toBe("relaxed");
+      bytes.push(kernels.info().memoryBytes);
+    }
+    expect(bytes[5]).toBe(bytes[2]);
+    kernels.setThreads(threads);
+  });
+
+  test("whoever forbids them while they are compared has none", async () => {
+    const before = product().slice();
+    widenInTime();
+    for (let i = 0; i < 200 && largeProducts.tell !== undefined; i++) product();
+    await wait(5);
     kernels.useWideSimd(false);
+    await wait(500);
     expect(kernels.info().build).toBe("relaxed");
     expect(product()).toEqual(before);
-    kernels.setThreads(threads);
   });
 
   test("workers get them from whoever has them", async () => {
