@@ -60,7 +60,7 @@ test("what fails is given up, and the others predict", async () => {
 
 test("what fails in one fold has no say in the others, and is not tried there", async () => {
   const features = ({ recipe }: Job) =>
-    recipe.by === "features" && recipe.length === 1 && !recipe.relevance && !recipe.kernel;
+    recipe.by === "features" && recipe.length === 1 && !recipe.relevance && recipe.around === undefined;
   let seen = 0;
   const fit = await fitTable(
     table,

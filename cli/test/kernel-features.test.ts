@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { gaussian, laplace, NDArray, randomNormal } from "laplace-ts";
 import { describe, expect, test } from "vitest";
 import { kernelRegression } from "../../test/reference/kernel-regression.ts";
+import { fitTable } from "../src/fitting/fit.ts";
 import { outcomeMessage, readOutcome } from "../src/fitting/job-messages.ts";
 import { doJob } from "../src/fitting/jobs.ts";
 import { centresOf, headOf, kernelNetwork } from "../src/fitting/kernel-features.ts";
@@ -80,7 +81,7 @@ describe("features of a kernel around rows", () => {
     expect([...found].sort()).toEqual([1, 2, 3, 4]);
   });
 
-  const shared = { by: "features", features: 300, kernel: true, memoryBudget: 2 ** 28, seed: 1 } as const;
+  const shared = { by: "features", features: 300, around: 1, memoryBudget: 2 ** 28, seed: 1 } as const;
   const division = { part: [], rest: [] };
 
   test("learn another function for each category, and many waves, and come back from a message", async () => {
@@ -124,6 +125,30 @@ describe("features of a kernel around rows", () => {
     const predicted = found.posterior.predict(between).mean.data;
     const errors = Array.from(between.data as Float64Array, (t, i) => (predicted[i] - wave(t)) ** 2);
     expect(Math.sqrt(errors.reduce((sum, one) => sum + one / errors.length, 0))).toBeLessThan(0.05);
+  });
+
+  test("tell noise from a rough function: second measurements of the rows learned from lie in their intervals", async () => {
+    const rough = ([a, b]: readonly number[]) => Math.sin(5 * a) + (Math.floor(3 * a) % 2) + 0.3 * b;
+    const [places, first, second] = [1, 2, 3].map((seed) => rowsOf(randomNormal([60, 2], { seed })));
+    const targets = (noise: readonly (readonly number[])[]) => places.map((row, i) => rough(row) + 0.1 * noise[i][0]);
+    const names = ["a", "b", "y"];
+    const rows = targets(first).map((y, i) => [...places[i], y].map(String));
+    const settings = {
+      activation: "tanh",
+      missing: "impute",
+      structure: "auto",
+      memoryBudget: 2 ** 30,
+      rounds: 5,
+    } as const;
+    const { model } = await fitTable(
+      { names, rows, lines: rows.map((_, i) => i + 2) },
+      { ...settings, target: "y", task: "regression", kinds: {}, seed: 0 },
+      () => {},
+    );
+    const { lower = [], upper = [] } = model.predict(places.map(([a, b]) => ({ a: String(a), b: String(b) })));
+    const inside = targets(second).filter((y, i) => lower[i] <= y && y <= upper[i]).length;
+    // Around all rows the noise went to 0, and none were.
+    expect(inside).toBeGreaterThanOrEqual(48);
   });
 
   test.each([2, 4])(

@@ -35,8 +35,8 @@ export interface FeaturesRecipe {
   readonly precision: number | undefined;
   /** Whether each input has a relevance, which the evidence is to find, too: of numbers alone (default false). */
   readonly relevance?: boolean;
-  /** Whether features are those of a kernel around rows, whose length the evidence is to find, where it finds the prior's precision of numbers (default false). */
-  readonly kernel?: boolean;
+  /** Of a kernel around rows, around which share of them; of numbers the evidence finds its length. Undefined for other features. */
+  readonly around?: number;
   /** Whether counts are negative binomial, not Poisson. */
   readonly dispersed?: boolean;
   readonly memoryBudget: number;
@@ -112,9 +112,12 @@ async function fitExactly(recipe: FeaturesRecipe, numbers: Numbers, onShare: (sh
   return posterior();
 }
 
+/** How many rows a kernel is around: as large a share in folds as in all, so that what folds say of the noise holds. */
+const centresIn = ({ around = 1 }: FeaturesRecipe, { x }: Numbers) => Math.max(1, Math.round(around * x.shape[0]));
+
 /** A posterior of numbers around the weights of the greatest evidence, of a kernel's features and its length. */
 async function fitKernel(recipe: FeaturesRecipe, numbers: Numbers, onShare: (share: number) => void) {
-  const centres = centresOf(numbers, recipe.features, recipe.seed);
+  const centres = centresOf(numbers, centresIn(recipe, numbers), recipe.seed);
   const inputs = numbers.x.shape[1];
   let best: (Awaited<ReturnType<typeof trainExactly>> & { readonly net: Network }) | undefined;
   for (const [k, part] of LENGTHS.entries()) {
@@ -139,14 +142,20 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
   // It has the features of all rows in memory.
   const few = numbers.x.shape[0] <= MANY_ROWS;
   if (few && precision === undefined && learning.classes === 0)
-    return (recipe.kernel ? fitKernel : fitExactly)(recipe, numbers, onShare);
-  const { kernel, features, seed } = recipe;
-  const { outputs, classes } = learning;
+    return (recipe.around === undefined ? fitExactly : fitKernel)(recipe, numbers, onShare);
+  const kernel = recipe.around !== undefined;
+  const { outputs } = learning;
   const [inputs, level] = [numbers.x.shape[1], levelOf(learning, numbers)];
-  // Of classes the remainder, which no row says anything of, would make all rows uncertain.
-  const remainder = classes === "counts" || classes === 0;
+  // Of classes, the remainder, which no row says anything of, would make all rows uncertain; counts have no kernel.
+  const remainder = false;
   const net = kernel
-    ? kernelNetwork(inputs, outputs, centresOf(numbers, features, seed), { ...recipe, remainder }, level)
+    ? kernelNetwork(
+        inputs,
+        outputs,
+        centresOf(numbers, centresIn(recipe, numbers), recipe.seed),
+        { ...recipe, remainder },
+        level,
+      )
     : featuresNetwork(inputs, outputs, recipe, level);
   // A kernel's features take long; a softmax regression makes them once by itself.
   const head = kernel && !several ? headOf(net, numbers, remainder, level) : { net, numbers, give: () => {} };

@@ -54,12 +54,17 @@ const MOST_FEATURES_WORK = 3e8;
 /** Counts are trained several times, for their dispersion. */
 const MOST_FEATURES_OF_COUNTS = 100;
 const FEATURES_SEEDS = 2;
-interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "relevance" | "kernel"> {}
+interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "relevance"> {
+  /** Whether they are a kernel's. */
+  readonly kernel?: boolean;
+}
 /** With a relevance for each input, as good as a Gaussian process with a length for each: many steps, so fewer features. */
 const RELEVANT: Features = { length: 1, precision: undefined, relevance: true };
 const MOST_RELEVANT = 100;
 /** How often a row that lacks a value is predicted; what an input takes beside a centre; and the multiplications of one pass, about a second's. */
 const [DRAWS, EACH_INPUT, MOST_KERNEL_WORK] = [16, 4, 3e8];
+/** The share of rows of numbers that a kernel is around: around each a rough function passes through all targets, whose noise nothing tells. */
+const MOST_AROUND = 0.85;
 /** Rough functions, and other ones for other categories, which smooth features do not find. */
 const KERNEL: Features = { length: 1, precision: undefined, kernel: true };
 const KERNEL_OF_CLASSES: readonly Features[] = [
@@ -196,17 +201,28 @@ function featuresCandidate(
   });
   // A relevance takes the features of all rows at once.
   if (most === undefined || ((relevance || kernel) && rows > MANY_ROWS)) return [];
-  const features = Math.min(most, relevance ? MOST_RELEVANT : kernel ? rows : most);
+  const centres = learning.classes === 0 ? Math.ceil(MOST_AROUND * rows) : rows;
+  const features = Math.min(most, relevance ? MOST_RELEVANT : kernel ? centres : most);
   const predicted = rows + (DRAWS - 1) * gapped;
   if (kernel && predicted * features * (features + EACH_INPUT * inputs) > MOST_KERNEL_WORK) return [];
-  const weights = featuresWeights(inputs, outputs, kernel && !several ? features + 1 : features);
+  const weights = featuresWeights(inputs, outputs, kernel && learning.classes === 0 ? features + 1 : features);
   const prior = precision === undefined ? "" : `, prior ${precision}`;
   const kind = relevance ? "with relevance" : `of length ${length}${prior}`;
   const count = `${kernel ? "at most " : ""}${weights.toLocaleString("en")} weights`;
   return [
     {
       name: kernel ? `a kernel around rows${prior}` : `random features ${kind}`,
-      recipe: { by: "features", learning, features, length, precision, relevance, kernel, memoryBudget, seed },
+      recipe: {
+        by: "features",
+        learning,
+        features,
+        length,
+        precision,
+        relevance,
+        ...(kernel && { around: features / rows }),
+        memoryBudget,
+        seed,
+      },
       // Others would be around nearly the same rows.
       seeds: kernel ? 1 : FEATURES_SEEDS,
       network: describeFeatures(inputs, outputs, features, weights, kernel ? "kernel" : relevance ? "cos" : "tanh"),

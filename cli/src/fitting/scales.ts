@@ -13,11 +13,13 @@ const FACTORS = [1, 0.9, 1.15, 0.8, 1.3, 0.7, 1.6, 0.6, 2, 0.5, 2.5, 0.4, 3.2, 0
 export const scalesOf = ({ encoding: { target } }: Pick<TableModel, "encoding">): readonly number[] =>
   target.kind === "classes" ? TEMPERATURES : target.counts ? [1] : FACTORS;
 
-/** A posterior with this scale of its uncertainty. */
+/** A posterior with this scale of its uncertainty: all variances of numbers, where no row says anything, too, as they are judged. */
 export function scaled(posterior: Posterior, scale: number): Posterior {
   if (scale === 1) return posterior;
   const { any, value } = posterior.likelihood.hyper;
-  return any ? posterior.with({ noise: value * Math.sqrt(scale) }) : posterior.with({ temperature: scale });
+  if (!any) return posterior.with({ temperature: scale });
+  const priorPrecision = posterior.priorPrecision.data.map((precision: number) => precision / scale);
+  return posterior.with({ noise: value * Math.sqrt(scale), priorPrecision });
 }
 
 /** −log p of the targets of rows, in their own units, row by row, at each scale, in steps. */
