@@ -64,7 +64,7 @@ const MOST_RELEVANT = 100;
 /** How often a row that lacks a value is predicted; what an input takes beside a centre; and the multiplications of one pass, about a second's. */
 const [DRAWS, EACH_INPUT, MOST_KERNEL_WORK] = [16, 4, 3e8];
 /** The share of rows of numbers that a kernel is around: around each a rough function passes through all targets, whose noise nothing tells. */
-const MOST_AROUND = 0.85;
+const MOST_AROUND = 0.9;
 /** Rough functions, and other ones for other categories, which smooth features do not find. */
 const KERNEL: Features = { length: 1, precision: undefined, kernel: true };
 const KERNEL_OF_CLASSES: readonly Features[] = [
