@@ -224,12 +224,8 @@ function instantiate(module: WebAssembly.Module): Instantiated {
 function loadedAlone(build: KernelBuild, module: WebAssembly.Module): Loaded {
   const products = instantiate(module);
   const { exported } = products;
-  return loadedFrom(
-    build,
-    products,
-    exported,
-    shared ? makePool(module, exported, exported.scratchBytes()) : undefined,
-  );
+  const pool = shared ? makePool(module, exported, exported.scratchBytes()) : undefined;
+  return loadedFrom(build, products, { ...exported }, pool);
 }
 
 function loadedFrom(build: KernelBuild, products: Instantiated, exported: Exports, pool: Pool | undefined): Loaded {
