@@ -358,8 +358,8 @@ export function* widen(): Generator<undefined, void> {
   if (typeof found !== "string" && before[0] === loaded && before[1] === wishes) use(found);
 }
 
-/** The module of wide products, where they are used: another thread's may use it as it is, compiled. */
-export function wideModule(): WebAssembly.Module | undefined {
+/** The WebAssembly module of wide products, where they are used: another thread's may use it as it is, compiled. */
+export function wideModule(): object | undefined {
   return loaded?.build === "wide" ? loaded.products.module : undefined;
 }
 
