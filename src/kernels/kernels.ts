@@ -364,7 +364,7 @@ export function wideModule(): object | undefined {
 }
 
 /** Uses another thread's wide products. */
-export function useWideModule(module: WebAssembly.Module): void {
+export function useWideModule(module: object): void {
   if (loaded?.build !== "wide")
     use(withWide(loaded?.build === "relaxed" ? loaded : load("relaxed"), instantiate(module)));
 }
