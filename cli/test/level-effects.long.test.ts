@@ -65,7 +65,8 @@ test("new categories are as uncertain as known ones differ, of rows with their g
   const [grouped, without] = [await groups({}), await groups({ shop: "ignored" })];
   // Nothing can be known of their levels.
   expect(grouped.negativeLogLikelihood).toBeLessThan(without.negativeLogLikelihood + 0.05);
-  expect(Math.abs(grouped.intervalCoverage - 0.9)).toBeLessThan(0.05);
+  // A fifth is held out, some 60 levels of six rows: the standard error is √(6 · 0.9 · 0.1 / 360) = 0.039.
+  expect(Math.abs(grouped.intervalCoverage - 0.9)).toBeLessThan(0.08);
 });
 
 test("rows that lack their category are predicted by what such rows were, not by what others are", {

@@ -15,6 +15,6 @@ test("a line of 15 rows is found, which a strong prior took for its mean", { tim
   } as const;
   const fit = await fitTable(table, { ...settings, target: "weight", rounds: 5, seed: 0 }, () => {});
   expect(fit.heldOut.metrics.rootMeanSquaredError).toBeLessThan(0.2 * fit.heldOut.baseline.rootMeanSquaredError);
-  expect(fit.candidates).toHaveLength(7);
+  expect(fit.candidates).toHaveLength(8);
   expect(fit.candidates.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 10);
 });
