@@ -365,8 +365,7 @@ export function wideModule(): object | undefined {
 
 /** Uses another thread's wide products. */
 export function useWideModule(module: object): void {
-  if (loaded?.build !== "wide")
-    use(withWide(loaded?.build === "relaxed" ? loaded : load("relaxed"), instantiate(module)));
+  if (loaded?.build !== "wide") use(withWide(relaxed(), instantiate(module)));
 }
 
 /** For tests: switches to another build of the same source. @throws OptionError where the runtime does not take it */

@@ -147,18 +147,17 @@ export async function fitFeatures(recipe: FeaturesRecipe, numbers: Numbers, onSh
   const { outputs } = learning;
   const [inputs, level] = [numbers.x.shape[1], levelOf(learning, numbers)];
   // Of classes, the remainder, which no row says anything of, would make all rows uncertain; counts have no kernel.
-  const remainder = false;
   const net = kernel
     ? kernelNetwork(
         inputs,
         outputs,
         centresOf(numbers, centresIn(recipe, numbers), recipe.seed),
-        { ...recipe, remainder },
+        { ...recipe, remainder: false },
         level,
       )
     : featuresNetwork(inputs, outputs, recipe, level);
   // A kernel's features take long; a softmax regression makes them once by itself.
-  const head = kernel && !several ? headOf(net, numbers, remainder, level) : { net, numbers, give: () => {} };
+  const head = kernel && !several ? headOf(net, numbers, false, level) : { net, numbers, give: () => {} };
   const data = { x: numbers.x, y: numbers.y, weights: numbers.weights };
   const { history, evidence, noise } = await byDispersions(recipe, head.numbers, async (first, share) => {
     const { history, evidence } = await fromSample(head.numbers, recipe.seed, STEPS, (rows, steps, begun) =>
