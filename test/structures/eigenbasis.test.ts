@@ -16,6 +16,7 @@ import { dryBytes } from "../../src/kernels/dry-run.ts";
 import { atOnce } from "../../src/kernels/steps.ts";
 import type * as inSteps from "../../src/linalg/in-steps.ts";
 import { eigenbasis } from "../../src/structures/kronecker/eigenbasis.ts";
+import { kernelPeakOf } from "../laplace/peak.ts";
 
 /** How often vectors were made, but for dry runs. */
 const made = vi.hoisted(() => ({ count: 0 }));
@@ -82,6 +83,15 @@ describe("eigenbases of factors", () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  test.each([1, 2, 7, 140])("a matrix [%i, %i] of zeros has unit vectors, and takes no memory of the kernels", (n) => {
+    const held = kernelPeakOf(() => {
+      const { values, vectors } = atOnce(eigenbasis(new Float64Array(n * n), n, 2));
+      expect(values).toEqual(new Float64Array(n));
+      expect(errors(new Float64Array(n * n), n, values, vectors)).toEqual([0, 0]);
+    });
+    expect(held).toBe(0);
   });
 
   test("a row with a 0 on the diagonal alone is not one of zeros", () => {

@@ -94,6 +94,7 @@ function* later(matrix: Float64Array, n: number, factor: number): Steps<Basis> {
 }
 
 function* usual(matrix: Float64Array, n: number, factor = 1): Steps<Basis> {
+  if (n === 0) return { values: new Float64Array(), vectors: new Float64Array() };
   if (n === 1) return { values: Float64Array.of(Math.max(matrix[0] * factor, 0)), vectors: Float64Array.of(1) };
   const { values, vectors } = yield* eighInSteps(matrix, n, true, factor);
   return { values: values.map((x) => Math.max(x, 0)), vectors };
