@@ -99,7 +99,7 @@ const aloneIn = {
   "training/train.ts": (text) =>
     replaced(
       text,
-      ["gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on) : undefined;", ""],
+      ["gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on, epochs) : undefined;", ""],
       ["let gradients;", ""],
       ["samples, gradients, running, options, epochs);", "samples, running, options, epochs);"],
       ["samples, gradients, running, options, epochs) {", "samples, running, options, epochs) {"],

@@ -240,7 +240,7 @@ const gradients: Codec<GradientsOf, GradientJob, ShardGradient> = {
     const { graph, parameters, buffers } = written.net as Network;
     const net = new Network(graph, parameters, frozen, buffers);
     const into = sharesMemory ? inSharedMemory(parameters.data) : undefined;
-    return { net, loss, rule: readLoss("train", loss, net), length, data: { inputs, targets, weights }, into };
+    return { net, loss, rule: readLoss("train", loss, net), length, work: 0, data: { inputs, targets, weights }, into };
   },
   writeJob: (job) => job,
   writeResult: (_, result) => result,

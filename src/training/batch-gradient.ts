@@ -26,8 +26,11 @@ import type { Node } from "../network/primitive.ts";
 import { type BatchNormaliseAttributes, takesBatchStatistics } from "../network/primitives/training.ts";
 import type { TargetedBatch } from "../network/run.ts";
 
-/** Multiplications that a shard of a batch is worth, about 2 ms, and those for each number of its gradient, which is added. */
-const [LEAST_WORK, WORK_PER_NUMBER] = [2 ** 24, 2 ** 8];
+/**
+ * Multiplications that a shard of a batch is worth, half a millisecond with wide products, and those for each number of its gradient, which
+ * is copied there and back and added.
+ */
+const [LEAST_WORK, WORK_PER_NUMBER] = [2 ** 24, 2 ** 9];
 /** Examples of the dry run. */
 const MEASURED = 64;
 /** Numbers from which on a row is copied at once. */
@@ -40,12 +43,17 @@ export interface BatchesOf {
   readonly data: TargetedBatch;
   /** How many examples are a shard: a power of 2, or Infinity. */
   readonly length: number;
+  /** Multiplications that the gradient of an example takes; 0 where `length` is Infinity. */
+  readonly work: number;
 }
 
 /** @param data all examples, in the network's type */
 export function batchesOf(net: Network, rule: LossRule, data: TargetedBatch): BatchesOf {
-  const of = { net, rule, data, length: Number.POSITIVE_INFINITY };
-  return { ...of, length: lengthOfShard(of) };
+  const of = { net, rule, data, length: Number.POSITIVE_INFINITY, work: 0 };
+  const work = workOfExample(of);
+  // A power of 2; Infinity where examples of a batch know of each other.
+  const least = LEAST_WORK + WORK_PER_NUMBER * net.parameterCount;
+  return work === undefined ? of : { ...of, work, length: 2 ** Math.max(0, Math.ceil(Math.log2(least / work))) };
 }
 
 /** Some samples of a batch, and where the gradient is taken. */
@@ -94,16 +102,14 @@ function gather(source: NDArray, rows: Uint32Array): Pointer {
   return pointer;
 }
 
-/** How many examples are a shard: a power of 2; Infinity where examples of a batch know of each other. */
-function lengthOfShard(of: BatchesOf): number {
-  const { graph, frozen, parameterCount } = of.net;
+/** Multiplications of an example's gradient, by a dry run; undefined where examples of a batch know of each other. */
+function workOfExample(of: BatchesOf): number | undefined {
+  const { graph, frozen } = of.net;
   const knows = (node: Node) =>
     node.primitive.statistics && takesBatchStatistics(node as Node<BatchNormaliseAttributes>, frozen);
-  if (graph.nodes.some(knows)) return Number.POSITIVE_INFINITY;
+  if (graph.nodes.some(knows)) return undefined;
   const given = { theta: 0, buffers: 0, rows: new Uint32Array(MEASURED), random: new Random() };
-  const { work } = dryRun(() => shardGradient(of, given, 0, true));
-  const least = LEAST_WORK + WORK_PER_NUMBER * parameterCount;
-  return 2 ** Math.max(0, Math.ceil(Math.log2((least * MEASURED) / work)));
+  return dryRun(() => shardGradient(of, given, 0, true)).work / MEASURED;
 }
 
 /** How many of so many shards the tree has on its left. */

@@ -35,12 +35,17 @@ import {
 /** How old the network's parameters may be in the midst of an epoch. */
 const KEPT_MILLISECONDS = 30;
 
+/** Multiplications for each byte of the data from which on it pays that workers have a copy, which takes new memory. */
+const WORK_PER_BYTE = 2 ** 8;
+
 /** What the shards of all batches have in common. */
 export interface GradientsOf extends BatchesOf {
   /** The loss as it was given: a rule does not leave the thread. */
   readonly loss: Loss | Likelihood;
   /** Where gradients are written, [P], of one who does no shard before what came of the last was taken; new arrays, if undefined. */
   readonly into?: FloatArray | undefined;
+  /** An array that is not needed any more, for what is done on the thread of the training: new ones have the collector go through the heap. */
+  readonly spare?: FloatArray[] | undefined;
 }
 
 /** Neighbouring shards of a batch. */
@@ -72,9 +77,10 @@ export const gradientTask: ShardTask<GradientsOf, GradientJob, ShardGradient> = 
               random: new Random(),
             };
             const sums = sumsOver(of, given, seeds, to);
-            if (of.into === undefined) return { sums, gradient: copyOut(dtype, to, parameterCount) };
-            copyOutTo(dtype, to, parameterCount, of.into, 0);
-            return { sums, gradient: of.into };
+            const gradient = of.into ?? of.spare?.pop();
+            if (gradient === undefined) return { sums, gradient: copyOut(dtype, to, parameterCount) };
+            copyOutTo(dtype, to, parameterCount, gradient, 0);
+            return { sums, gradient };
           }),
         );
     }),
@@ -148,7 +154,7 @@ export class Sharing implements Gradients {
   /** As `batchGradient`. */
   *take(given: Rows, gradient: Pointer): Steps<Counted> {
     const of = this.#of;
-    const { net, length } = of;
+    const { net, length, spare } = of;
     const { dtype, parameterCount } = net;
     const seeds = seedsOf(of, given);
     if (seeds === undefined) return batchGradient(of, given, gradient);
@@ -170,6 +176,8 @@ export class Sharing implements Gradients {
         if (found[place] !== undefined) return;
         found[place] = sums;
         copyTo(dtype, slots[place], from);
+        // Shared memory is a worker's own.
+        if (spare?.length === 0 && from.buffer instanceof ArrayBuffer) spare.push(from);
         missing--;
       };
       if (this.#run !== undefined) yield* this.#wait(jobs, keep, () => missing === 0);
@@ -220,13 +228,25 @@ export class Sharing implements Gradients {
   }
 }
 
-/** Gradients of a training by an executor; undefined by one that is this thread alone. @param options those of the training */
+/** Whether so many passes through the data are worth the copy of them that workers have. */
+function pays({ data, work }: BatchesOf, epochs: number): boolean {
+  const { inputs, targets } = data;
+  const bytes = [inputs, targets].map(({ data }) => (data.buffer instanceof ArrayBuffer ? data.byteLength : 0));
+  return epochs * work * inputs.shape[0] >= WORK_PER_BYTE * (bytes[0] + bytes[1]);
+}
+
+/**
+ * Gradients of a training by an executor; undefined where this thread alone takes them: by one that is this thread, and of short trainings.
+ * @param options those of the training
+ * @param epochs how many it has
+ */
 export function gradientsOn(
   of: BatchesOf,
   { loss, signal }: { readonly loss: Loss | Likelihood; readonly signal?: StopSignal | undefined },
   on: Executor,
+  epochs = Number.POSITIVE_INFINITY,
 ): Sharing | undefined {
-  if (on.lanes === 1) return undefined;
+  if (on.lanes === 1 || (on.lanes !== undefined && !pays(of, epochs))) return undefined;
   // What was sent stays as it is: a training changes its network.
-  return new Sharing({ ...of, net: of.net.clone(), loss }, signal, on);
+  return new Sharing({ ...of, net: of.net.clone(), loss, spare: [] }, signal, on);
 }

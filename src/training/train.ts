@@ -95,7 +95,7 @@ export async function train(net: Network, data: Data, options: TrainingOptions):
     const of = batchesOf(net, rule, all);
     const run = new Run(of, { ...plan, optimizer: begun }, steps);
     run.learned = evidence && (await inBursts(evidence.learn({ net, rule, data: all }), { signal: options.signal }));
-    gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on as Executor) : undefined;
+    gradients = batchSize > of.length ? gradientSharing(on)?.(of, options, on as Executor, epochs) : undefined;
     return await epochsOf(run, loader, samples, gradients, running, options, epochs);
   } finally {
     endTraining(net);

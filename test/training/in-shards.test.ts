@@ -187,6 +187,28 @@ describe("a training that is shared", () => {
     expect(mixed.shards).toBe(0);
   });
 
+  test("goes to others where its passes through the data are worth a copy of these: the same bits", async () => {
+    const x = randomNormal([1024, 784], { seed: 1, dtype: "float32" });
+    const y = Array.from({ length: 1024 }, (_, i) => i % 3);
+    /** Shards that others did, and what was learned. */
+    const after = async (epochs: number, on: Executor): Promise<[number, number[]]> => {
+      const net = chain({ inputs: 784, seed: 1 }, dense(64, tanh), dense(3));
+      const counted = counting(on);
+      await train(net, { x, y }, { loss: crossEntropy, epochs, batchSize: 1024, on: counted.on });
+      return [counted.shards, [...net.parameters.data]];
+    };
+    const [none, once] = await after(1, lanes(2, 1, true));
+    expect(none).toBe(0);
+    const [some, often] = await after(9, lanes(2, 1, true));
+    expect(some).toBeGreaterThanOrEqual(18);
+    expect(once).toEqual((await after(1, workers({ count: 1 })))[1]);
+    expect(often).toEqual((await after(9, workers({ count: 1 })))[1]);
+    // The trainings that tests have taken by workers are worth it.
+    const enough = counting(lanes(2, 1, true));
+    await trained("Adam, float32", { on: enough.on });
+    expect(enough.shards).toBeGreaterThanOrEqual(8);
+  });
+
   test("that is stopped keeps whole steps, and can go on; no memory is held", async () => {
     const before = memoryUse().inUse;
     const { net, reason, options, run } = stopped(lanes(2, 1, true));
