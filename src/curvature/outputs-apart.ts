@@ -14,11 +14,11 @@ const MOST_NUMBERS = 2 ** 24;
  * How many curvatures are kept apart, each of so many numbers: one for each output of the shape [C], where each has a noise to be
  * tuned; 1 where there is one curvature of all.
  */
-export function outputsApart({ likelihood, net, kind, structure }: Plan, numbers: number): number {
+export function outputsApart({ likelihood, net, kind, structure }: Plan, numbers: () => number): number {
   const [outputs] = net.outputShape;
   if (!likelihood.hyper.apart || kind !== "ggn" || net.outputShape.length !== 1 || rowNamed(structure).together)
     return 1;
-  return outputs <= MOST_OUTPUTS && outputs * numbers <= MOST_NUMBERS ? outputs : 1;
+  return outputs > 1 && outputs <= MOST_OUTPUTS && outputs * numbers() <= MOST_NUMBERS ? outputs : 1;
 }
 
 /** The arrays that sum over columns. */

@@ -34,7 +34,7 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
   *begin({ where, plan, number, prepared, first }) {
     const passes = passesOf(plan);
     const accumulatorFor = accumulatorsOf(plan, passes[number], prepared);
-    const apart = number === passes.length - 1 ? outputsApart(plan, accumulatorFor(1).length) : 1;
+    const apart = number === passes.length - 1 ? outputsApart(plan, () => accumulatorFor(1).length) : 1;
     return (shard) => sumsOver(where, { plan, accumulatorFor, apart, number }, shard, first);
   },
   add: ({ plan }, left, right) => addSums(left, right, plan.likelihood),
@@ -44,8 +44,13 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
 const AT_ONCE = 8;
 
 /** A pass, prepared. */
-function* passOfFit(rest: Omit<PassOfFit, "prepared">, pass: Pass, basis: Curvature | undefined): Steps<PassOfFit> {
-  return { ...rest, prepared: yield* prepare(rest.plan, pass, basis) };
+function* passOfFit(
+  { where, plan, number, first }: Omit<PassOfFit, "prepared">,
+  pass: Pass,
+  basis: Curvature | undefined,
+): Steps<PassOfFit> {
+  const prepared = yield* prepare(plan, pass, basis);
+  return { where, plan, number, prepared, first };
 }
 
 /** Where a fit's shards are done, and what they are. */

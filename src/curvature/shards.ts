@@ -22,7 +22,7 @@ export function lengthOfShard(plan: Plan, number: number): number {
     const pass = passes[number];
     const accumulatorFor = dryAccumulators(plan, pass);
     const { length } = accumulatorFor(1);
-    const apart = number === passes.length - 1 ? outputsApart(plan, length) : 1;
+    const apart = number === passes.length - 1 ? outputsApart(plan, () => length) : 1;
     const numbers = apart * length + plan.net.parameterCount;
     if (numbers > MOST_NUMBERS) return Number.POSITIVE_INFINITY;
     const whole = { columns: Number.POSITIVE_INFINITY, rows: Number.POSITIVE_INFINITY };

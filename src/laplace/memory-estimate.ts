@@ -81,7 +81,7 @@ export function estimate(
   const copy = net.parameterCount * bytesPerElement(net.dtype);
   const passes = passesOf({ ...plan, structure });
   const last = passes[passes.length - 1];
-  const apart = outputsApart({ ...plan, structure }, dryAccumulators(plan, last)(1).length);
+  const apart = outputsApart({ ...plan, structure }, () => dryAccumulators(plan, last)(1).length);
   const first: Asked = { approximation: plan.likelihood.links[0], samples: 1, ...asked, inputs: 1 };
   const { precision, bytes: evidence } = dryPrecision(structure, selection, sizes);
   const used = phaseBytes(plan, precision, first);

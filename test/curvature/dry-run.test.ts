@@ -43,7 +43,7 @@ function planned(net: Network, likelihood: Likelihood, options: CurvatureOptions
   const plan = readPlan("test", net, () => readLikelihood("test", likelihood, net), options);
   const [pass] = passesOf(plan);
   const accumulatorFor = dryAccumulators(plan, pass);
-  return { plan, accumulatorFor, apart: outputsApart(plan, accumulatorFor(1).length) };
+  return { plan, accumulatorFor, apart: outputsApart(plan, () => accumulatorFor(1).length) };
 }
 
 /** Runs a pass, and compares. */

@@ -84,7 +84,7 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
    */
   *basis(rounding: number): Steps<readonly EigenBlock[]> {
     const by = (finer: Float64Array | undefined) => (matrix: Float64Array, n: number, factor: number, group: number) =>
-      definedBasis(multiple(matrix, factor), n, finer?.subarray(group * n * n, (group + 1) * n * n), rounding);
+      definedBasis(matrix, n, factor, finer?.subarray(group * n * n, (group + 1) * n * n), rounding);
     const known: Known = new WeakMap();
     const blocks: EigenBlock[] = [];
     for (const [i, block] of this.blocks.entries()) {
@@ -247,15 +247,22 @@ function* decomposeBlock({ selected, a, b, count }: KroneckerBlock, ofB: Decompo
 /** A block whose vectors are those of its bases, when they are asked for. */
 function blockOf(
   selected: SelectedParameter,
-  shape: BlockShape,
+  { groups, outputs, inputs }: BlockShape,
   left: Basis,
   right: Basis | undefined,
   values: Float64Array,
   factors: EigenBlock["factors"],
 ): EigenBlock {
+  // Accessors are slow to make, and not needed where vectors are there.
+  if (!left.complete && !right?.complete) {
+    const [qb, qa] = [left.vectors, right?.vectors];
+    return { selected, groups, outputs, inputs, values, factors, qb, qa };
+  }
   return {
     selected,
-    ...shape,
+    groups,
+    outputs,
+    inputs,
     values,
     factors,
     get qb() {

@@ -101,34 +101,40 @@ function* usual(matrix: Float64Array, n: number, factor = 1): Steps<Basis> {
 }
 
 /**
- * As `eigenbasis`, but vectors of equal eigenvalues are those of a finer matrix [n, n], if there is one, that tells apart what
+ * As `eigenbasis`, of a matrix times a factor, but vectors of equal eigenvalues are those of a finer matrix [n, n], if there is one, that tells apart what
  * the factor does not; and where these are equal too, those of a fixed one.
  * @param rounding of the sums that made the factor: 2⁻⁵² or 2⁻²³
  */
 export function definedBasis(
   matrix: Float64Array,
   n: number,
+  factor: number,
   finer: Float64Array | undefined,
   rounding: number,
 ): Steps<Basis> {
-  return decided(matrix, n, [...(finer === undefined ? [] : [finer]), places(n)], rounding);
+  return decided(matrix, n, [...(finer === undefined ? [] : [finer]), places(n)], rounding, factor);
 }
 
 /** Different numbers, the diagonal of a matrix. */
-const places = (n: number) => Float64Array.from({ length: n }, (_, i) => (i + 1) / n);
+const places = (n: number) => new Float64Array(n).map((_, i) => (i + 1) / n);
 
 /** The eigenbasis of a matrix; where eigenvalues are equal, that of the next ones. */
-function* decided(matrix: Float64Array, n: number, next: readonly Float64Array[], rounding: number): Steps<Basis> {
+function* decided(
+  matrix: Float64Array,
+  n: number,
+  next: readonly Float64Array[],
+  rounding: number,
+  factor = 1,
+): Steps<Basis> {
   if (next.length === 0) return yield* usual(matrix, n);
   // Eigenvalues this far apart, by the larger, have vectors that rounding does not turn.
   const apart = Math.sqrt(rounding);
   // What is all but null where positions were reduced is not so in the curvature: its directions must not be left to rounding.
   const none = Math.max(8 * n * rounding, next.length > 1 ? apart : 0);
   const graded = isGraded(matrix, n);
-  const { values, vectors } = yield* graded ? gradedEigh(matrix, n, none) : usual(matrix, n);
+  const { values, vectors } = yield* graded ? gradedEigh(multiple(matrix, factor), n, none) : usual(matrix, n, factor);
   const floor = graded ? 0 : none * values[n - 1];
   const same = (j: number) => values[j] <= floor || values[j] - values[j - 1] <= apart * values[j];
-  const result = vectors.slice();
   for (let first = 0, end = 1; first < n; first = end++) {
     while (end < n && same(end)) end++;
     const m = end - first;
@@ -136,15 +142,15 @@ function* decided(matrix: Float64Array, n: number, next: readonly Float64Array[]
     const own = columnsOf(vectors, n, first, m);
     const [now, ...rest] = next.map((other) => restricted(other, n, own, m));
     const rotated = product(own, (yield* decided(now, m, rest, rounding)).vectors, n, m, m);
-    for (let i = 0; i < n; i++) result.set(rotated.subarray(i * m, (i + 1) * m), i * n + first);
+    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) vectors[i * n + first + j] = rotated[i * m + j];
   }
-  return { values, vectors: result };
+  return { values, vectors };
 }
 
 /** Columns [n, m] of a matrix [n, n]. */
 function columnsOf(matrix: Float64Array, n: number, first: number, m: number): Float64Array {
   const result = new Float64Array(n * m);
-  for (let i = 0; i < n; i++) result.set(matrix.subarray(i * n + first, i * n + first + m), i * m);
+  for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) result[i * m + j] = matrix[i * n + first + j];
   return result;
 }
 
