@@ -44,6 +44,8 @@ export class FullPrecision implements Precision {
   readonly #h: number;
   readonly #prior: Prior;
   readonly #inverse: boolean;
+  /** Its eigenvalues. */
+  #shifted: Float64Array | undefined;
   #upper: Float64Array | undefined;
   #covariance: Float64Array | undefined;
   #variance: Float64Array | undefined;
@@ -131,11 +133,12 @@ export class FullPrecision implements Precision {
    */
   *#eigenvalues(): Steps<Float64Array | undefined> {
     const { precision, structure } = this.#prior;
-    if (structure !== "scalar" || this.#inverse) return undefined;
+    if (structure !== "scalar" || this.#inverse || this.#shifted !== undefined) return this.#shifted;
     const [delta] = precision;
     const lost = this.#curvature.rounding * this.#h > enough(this.#size) * delta;
     if (lost && (yield* this.#factors())) return undefined;
-    return (yield* this.#curvature.eigenvalues())?.map((x) => this.#h * x + delta);
+    this.#shifted = (yield* this.#curvature.eigenvalues())?.map((x) => this.#h * x + delta);
+    return this.#shifted;
   }
 
   *#factors(): Steps<boolean> {
