@@ -75,9 +75,39 @@ test("what fails in one fold has no say in the others, and is not tried there", 
   expect(of("a linear model")).toMatchObject({ weight: 1 });
 });
 
-test("where all fail, the fit says so", async () => {
+test("where all fail, the fit says which, where and why", async () => {
   const lanes = lanesWhere(() => true);
-  await expect(fitTable(table, settings, () => {}, lanes)).rejects.toThrow(NotPositiveDefiniteError);
+  await expect(fitTable(table, settings, () => {}, lanes)).rejects.toThrow(
+    /no candidate can be fitted\. Given up: [^;]*\(fold 1 of 5: its curvature is not positive definite: pivot 3 is -1\);[^;]*;[^;]*; and \d+ more/,
+  );
+  const single = { ...settings, hidden: [3], testFraction: 0.2 };
+  await expect(fitTable(table, single, () => {}, lanes)).rejects.toThrow(
+    /Given up: the network \(a trial on a part of the rows: its curvature is not positive definite/,
+  );
+  // In the last fold, and at last, of all rows.
+  const later = { ...settings, hidden: [3], folds: 3, epochs: 4 };
+  for (const [fits, where] of [
+    [2, "fold [23] of 3"],
+    [3, "all rows"],
+  ] as const) {
+    const some = lanesWhere((job, at) => at >= fits + (job.recipe.by === "rounds" ? 0 : Number.POSITIVE_INFINITY));
+    await expect(fitTable(table, later, () => {}, some)).rejects.toThrow(
+      new RegExp(`Given up: the network .${where}: `),
+    );
+  }
+});
+
+test("weights so large that nothing can be fitted end with their likely causes", async () => {
+  const heavy = { ...table, names: ["x", "y", "w"], rows: rows.map((row) => [...row, "1e18"]) };
+  const tried = fitTable(heavy, { ...settings, hidden: [8], weight: "w", epochs: 40 }, () => {});
+  await expect(tried).rejects.toThrow(/no candidate can be fitted\. Given up: the network \(.*Likely causes: weights/);
+});
+
+test("a fold whose other rows leave no column names the fold and the column", async () => {
+  const one = rows.map(([, y], i) => [i === 7 ? "1" : "0", y]);
+  await expect(fitTable({ ...table, rows: one }, settings, () => {})).rejects.toThrow(
+    /fit: without fold \d of 5: no column is left to learn from in these rows \(x: /,
+  );
 });
 
 test("what fails while scales of the target are tried has no say on any of them", async () => {

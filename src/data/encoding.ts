@@ -126,11 +126,14 @@ export function* tableEncodingSteps(table: Table | TableColumns, options: TableE
   if (columns.length === 0)
     throw new ValueError(`${where}: "${target}" is the table's only column: there is nothing to learn from.`);
   if (encoding.inputs.length === 0) {
-    const reasons = columns.map((column) => `${column.name}: ${column.kind === "ignored" ? column.reason : ""}`);
-    throw new ValueError(`${where}: no column is left to learn from (${listed(reasons)}).`);
+    throw new ValueError(`${where}: no column is left to learn from (${whyIgnored(columns)}).`);
   }
   return encoding;
 }
+
+/** The columns, and why each is left out. */
+const whyIgnored = (columns: readonly ColumnEncoding[]) =>
+  listed(columns.map((column) => `${column.name}: ${column.kind === "ignored" ? column.reason : ""}`));
 
 /** How rows are read. */
 export interface ReadingOptions {
@@ -212,7 +215,8 @@ export class TableEncoding {
     const target = targetOfRows(this.target, cells(this.target.name), rule);
     const margin = yield* marginOf(columns, cells, rule, rowsBy(table));
     const encoding = new TableEncoding({ columns, target, missing, rule, margin });
-    if (encoding.inputs.length === 0) throw new ValueError("ofRows: no column is left to learn from in these rows.");
+    if (encoding.inputs.length === 0)
+      throw new ValueError(`ofRows: no column is left to learn from in these rows (${whyIgnored(columns)}).`);
     return encoding;
   }
 

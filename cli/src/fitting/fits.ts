@@ -6,6 +6,7 @@ import { type Numbers, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { inTurns } from "../turn.ts";
 import type { Fitter } from "./fitter.ts";
+import { GivenUp } from "./given-up.ts";
 import type { Importance } from "./importance.ts";
 import { type Job, type Outcome, workOf } from "./jobs.ts";
 import { type Lanes, Unwanted } from "./lanes.ts";
@@ -51,23 +52,29 @@ export interface Judging {
   readonly tell: (folds: readonly Fold[], known: KnownRelevance) => Promise<Told>;
 }
 
+/** What is done where jobs fail. */
+interface FailureHooks {
+  /** Of each job a number: where one fails, those of the same number that have not begun are left out, undefined too. */
+  readonly alike?: readonly number[];
+  /** Hears of each that failed. */
+  readonly failed?: (job: number, error: NotPositiveDefiniteError) => void;
+}
+
 /**
  * Does jobs side by side, as many as there are lanes, the longest first, so that no lane is idle long at the end; their outcomes in their order, undefined where a curvature was no longer a
  * positive matrix, as that of noises that shrink to nothing. @param onShare of all of them
- * @param alike of each job a number: where one fails, those of the same number that have not begun are left out, undefined too
+ * @param hooks what is to be done of failures
  * @param after what is found out of an outcome here, while other lanes go on
- * @throws NotPositiveDefiniteError where none was
  */
 export async function doAll(
   { lanes }: Judging,
   jobs: readonly Job[],
   onShare: (share: number, job: number) => void,
-  alike?: readonly number[],
+  { alike, failed }: FailureHooks = {},
   after?: (outcome: Outcome, job: number) => Promise<void>,
 ): Promise<(Outcome | undefined)[]> {
   const shares = jobs.map(() => 0);
   const out = new Set<number>();
-  let failure: NotPositiveDefiniteError | undefined;
   const found: (Outcome | undefined)[] = new Array(jobs.length).fill(undefined);
   const work = jobs.map(workOf);
   const longestFirst = jobs.map((_, j) => j).sort((a, b) => work[b] - work[a]);
@@ -89,11 +96,10 @@ export async function doAll(
         if (error instanceof Unwanted) return;
         if (alike !== undefined) out.add(alike[j]);
         if (!(error instanceof NotPositiveDefiniteError)) throw error;
-        failure = error;
+        failed?.(j, error);
       }
     }),
   );
-  if (failure !== undefined && found.every((one) => one === undefined)) throw failure;
   return found;
 }
 
@@ -109,7 +115,7 @@ export interface MixByShare {
   readonly validation: Numbers;
 }
 
-/** Fits every candidate to all rows but a part, which chooses the mixture. */
+/** Fits every candidate to all rows but a part, which chooses the mixture. @throws ValueError where none can be fitted */
 export async function mixByShare(
   judging: Judging,
   prepared: Prepared,
@@ -121,8 +127,16 @@ export async function mixByShare(
   const division = divisionOf(prepared, share, seed);
   const validation = take(numbers, division.part);
   const jobs = candidates.map(({ recipe }) => ({ recipe: { ...recipe, seed }, numbers, division, partial: true }));
-  const trials = await doAll(judging, jobs, onShare);
-  return { mix: await mixBy(judging, prepared, trials, validation), trials, division, validation };
+  const givenUp = new GivenUp();
+  const failed = (c: number, error?: NotPositiveDefiniteError) =>
+    givenUp.add(candidates[c].name, "a trial on a part of the rows", error);
+  const trials = await doAll(judging, jobs, onShare, { failed });
+  const mix = await mixBy(judging, prepared, trials, validation);
+  if (mix.losses.every((loss) => loss === Number.POSITIVE_INFINITY)) {
+    for (const c of candidates.keys()) failed(c);
+    throw givenUp.error();
+  }
+  return { mix, trials, division, validation };
 }
 
 /** The mixture that rows choose among fits to others, one of each candidate; undefined where there is none. */

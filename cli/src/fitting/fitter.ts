@@ -1,6 +1,6 @@
 // Encodings of some rows of one table, and the models that posteriors of these rows make together.
 
-import { NDArray, type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
+import { NDArray, type Steps, type TableEncoding, type TableModel, tableModel, ValueError } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
 import { cellsAt, type Numbers, numbersOf, partsOf, type Rows, rowsAt, tableOf, take } from "../model/rows.ts";
@@ -54,10 +54,23 @@ export class Fitter {
     return prepared;
   }
 
-  /** Several choices of the rows, each by itself: what tries scales of their target does so for all of them at once. */
-  async prepareAll(choices: readonly (readonly number[])[]): Promise<Prepared[]> {
+  /**
+   * Several choices of the rows, each by itself: what tries scales of their target does so for all of them at once.
+   * @param nameOf what a choice is called where its rows cannot be encoded
+   */
+  async prepareAll(
+    choices: readonly (readonly number[])[],
+    nameOf: (choice: number) => string = () => "the rows that are learned from",
+  ): Promise<Prepared[]> {
     const encoded: Prepared[] = [];
-    for (const indices of choices) encoded.push(await this.#encoded(indices));
+    for (const [k, indices] of choices.entries()) {
+      try {
+        encoded.push(await this.#encoded(indices));
+      } catch (cause) {
+        if (!(cause instanceof ValueError)) throw cause;
+        throw new ValueError(`fit: ${nameOf(k)}: ${cause.message.replace("ofRows: ", "")}`, { cause });
+      }
+    }
     const scaling = this.#scaling;
     return scaling === undefined ? encoded : Promise.all(encoded.map((own) => onBestScale(own, scaling)));
   }

@@ -4,7 +4,6 @@
 import {
   coverageByGroup,
   coverageBySlab,
-  NotPositiveDefiniteError,
   type Regions,
   type TableGuarantee,
   type TableModel,
@@ -55,10 +54,7 @@ export async function modelByRest(
   });
   const all = [...outcomes];
   // What was given up before for other rows is fitted now; what fails has no weight.
-  const found = await doAll(judging, jobs, () => {}).catch((error: unknown) => {
-    if (!(error instanceof NotPositiveDefiniteError)) throw error;
-    return [];
-  });
+  const found = await doAll(judging, jobs, () => {});
   for (const [j, c] of missing.entries()) all[c] = found[j];
   const members = membersOf(mix, all);
   if (members.length === 0) throw new ValueError("fit: no candidate could be fitted for the guarantee.");

@@ -1,12 +1,14 @@
 // Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing.
 
-import { OptionError, type Posterior, type TableModel, tableModel, ValueError } from "laplace-ts";
+import { type NotPositiveDefiniteError, OptionError, type Posterior, type TableModel, tableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { type Numbers, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
+import { courseOf, meanEvidence, middleRounds, validationOf } from "./courses.ts";
 import { divisionOf, doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare, type Told } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
+import { GivenUp } from "./given-up.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
 import { type Job, type Outcome, takesLong, workOf } from "./jobs.ts";
 import { MANY_ROWS, MOST_CHOOSING } from "./many-rows.ts";
@@ -187,7 +189,10 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const weights = dealt.map((test) => fitter.weightsOf(test)?.data);
   const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
   const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
-  const prepared = await fitter.prepareAll([...rests, range(n)]);
+  const foldAt = (k: number) => (k < count ? `fold ${k + 1} of ${count}` : "all rows");
+  const without = (k: number) => (k < count ? `without ${foldAt(k)}` : foldAt(k));
+  const prepared = await fitter.prepareAll([...rests, range(n)], without);
+  const givenUp = new GivenUp();
   const jobOf = (k: number, c: number): Job => {
     const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
     return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], VALIDATION_SHARE, recipe.seed) };
@@ -195,17 +200,20 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const fitFolds = async (places: readonly number[], left: readonly number[], at: (share: number) => number) => {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
     const jobs = tasks.map(({ k, c }) => jobOf(k, c));
-    const heard = (share: number, j: number) => onProgress(`fold ${tasks[j].k + 1} of ${count}`, at(share) / stages);
+    const heard = (share: number, j: number) => onProgress(foldAt(tasks[j].k), at(share) / stages);
     // What fails in one fold is given up in all.
     const alike = tasks.map(({ c }) => c);
     // The rows of a fold are the same for all of its candidates.
     const unseen = new Map<number, Promise<Numbers>>();
-    await doAll(judging, jobs, heard, alike, async (outcome, j) => {
+    const failed = (j: number, error?: NotPositiveDefiniteError) =>
+      givenUp.add(candidates[tasks[j].c].name, foldAt(tasks[j].k), error);
+    await doAll(judging, jobs, heard, { alike, failed }, async (outcome, j) => {
       const { k, c } = tasks[j];
       const rows = unseen.get(k) ?? fitter.numbers(dealt[k], prepared[k].encoding);
       unseen.set(k, rows);
       losses[c][k] = await lossesOf(outcome, prepared[k], approximation, await rows);
       if (losses[c][k] !== undefined) outcomes[c][k] = outcome;
+      else failed(j);
     });
   };
   const all = candidates.map((_, c) => c);
@@ -222,6 +230,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   await fitFolds(range(count).slice(1), [...left], (share) => 1 + (count - 1) * share);
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
+  if (losses.every((own) => own.includes(undefined))) throw givenUp.error();
   const mix = mixOf(losses, scales, { families, together, weights });
   const relevance = saidOf(
     mix.weights,
@@ -300,25 +309,6 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   };
 }
 
-/** Of the folds' fits; undefined where one is missing. */
-function meanEvidence(outcomes: readonly (Outcome | undefined)[], count: number): number | undefined {
-  const found = outcomes.flatMap((one) => (one === undefined ? [] : [one.evidence]));
-  return found.length === count ? found.reduce((sum, own) => sum + own / count, 0) : undefined;
-}
-
-/** The rounds that half of the folds' fits had at most; undefined where none has. */
-function middleRounds(outcomes: readonly (Outcome | undefined)[]): number | undefined {
-  const found = outcomes.flatMap((one) => one?.course.rounds ?? []).sort((a, b) => a - b);
-  return found[(found.length - 1) >> 1];
-}
-
-/** The course of the first fit of so many rounds that rows said when to stop. */
-const courseOf = (outcomes: readonly (Outcome | undefined)[], rounds: number | undefined): Course | undefined =>
-  outcomes.find((one) => one !== undefined && one.validation > 0 && one.course.rounds === rounds)?.course;
-
-const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number) =>
-  Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
-
 /** What rows that were not seen say of a mixture. */
 interface Known {
   /** The largest variance of the function at rows that were not seen. */
@@ -347,21 +337,23 @@ async function fitMix(
     const division = divisionOf(prepared, VALIDATION_SHARE, recipe.seed);
     return { recipe, numbers: prepared.numbers, division, rounds: rounds?.[c] };
   });
-  const found = await doAll(judging, tasks, onShare);
+  const givenUp = new GivenUp();
+  const failed = (j: number, error?: NotPositiveDefiniteError) =>
+    givenUp.add(candidates[jobs[j].c].name, "all rows", error);
+  const found = await doAll(judging, tasks, onShare, { failed });
   const fits: Outcome[][] = candidates.map(() => []);
   const first = take(prepared.numbers, [0]);
   for (const [j, { c }] of jobs.entries()) {
     const outcome = found[j];
     // One that cannot predict a row is as one that failed.
-    if (outcome !== undefined && (await lossesOf(outcome, prepared, judging.approximation, first)) === undefined)
+    if (outcome === undefined) continue;
+    if ((await lossesOf(outcome, prepared, judging.approximation, first)) !== undefined) fits[c].push(outcome);
+    else {
       found[j] = undefined;
-    else if (outcome !== undefined) fits[c].push(outcome);
+      failed(j);
+    }
   }
-  if (fits.every(({ length }) => length === 0)) {
-    throw new ValueError(
-      "fit: no candidate can be fitted: rows or columns repeat each other, so that the curvature is singular.",
-    );
-  }
+  if (fits.every(({ length }) => length === 0)) throw givenUp.error();
   const { mix, power } = (await again?.(fits)) ?? { mix: given, power: (await known).power };
   const { weights, scales } = mix;
   const members: Member[] = [];

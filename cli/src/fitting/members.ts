@@ -1,6 +1,14 @@
 // Rows of a table as numbers, and the models that posteriors of them make together.
 
-import { mixture, type Posterior, type Steps, type TableEncoding, type TableModel, tableModel } from "laplace-ts";
+import {
+  mixture,
+  type Posterior,
+  type Steps,
+  type TableEncoding,
+  type TableModel,
+  tableModel,
+  ValueError,
+} from "laplace-ts";
 import type { Numbers, Rows } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { withGaps } from "./gaps.ts";
@@ -29,6 +37,7 @@ export function* modelOf(
   { encoding, numbers }: Pick<Prepared, "encoding" | "numbers">,
   approximation: TableModel["approximation"],
 ): Steps<TableModel> {
+  if (members.length === 0) throw new ValueError("fit: no candidate predicts the rows that choose among them.");
   const found = [];
   for (const { posterior, scale } of members) found.push(yield* withGaps(scaled(posterior, scale), encoding, numbers));
   const weights = members.map(({ weight }) => weight);
