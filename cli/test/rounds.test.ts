@@ -23,33 +23,41 @@ test("a round of few rows is 80 epochs, and 20 at least where a network has many
   );
 });
 
-test("all rows are learned from in as many rounds as the folds had in the middle, and the one of all their rows", async () => {
-  const rows = Array.from({ length: 60 }, (_, i) => {
-    const x = ((i * 37) % 101) / 20;
-    return [String(x), String(Math.sin(x) + ((i * 7) % 5) / 10)];
-  });
-  const jobs: Job[] = [];
-  const rounds: number[] = [];
-  const lanes: Lanes = {
-    async do(job, onShare) {
-      jobs.push(job);
-      const found = await doJob(job, onShare);
-      rounds.push(found.course.rounds);
-      return found;
-    },
-    close() {},
-  };
-  const table = { names: ["x", "y"], rows, lines: rows.map((_, i) => i + 2) };
-  const fit = await fitTable(table, { ...settings, target: "y", hidden: [3], folds: 3, epochs: 8 }, () => {}, lanes);
-  const whole = jobs.filter(({ numbers }) => numbers.rows === 60);
-  const folds = jobs.flatMap(({ numbers }, j) => (numbers.rows === 40 ? [rounds[j]] : []));
-  expect(folds).toHaveLength(3);
-  const middle = folds.sort((a, b) => a - b)[1];
-  expect(whole.map((job) => job.rounds)).toEqual([Math.min(settings.rounds, middle + 1)]);
-  // The report shows how validation went, which all rows do not say.
-  expect(fit.course.validation.length).toBeGreaterThan(0);
-  expect(fit.course.rounds).toBe(middle);
-});
+test.each([5, 1])(
+  "all rows are learned from in as many rounds as the folds had in the middle, and the one of all their rows: at most %i",
+  async (most) => {
+    const rows = Array.from({ length: 60 }, (_, i) => {
+      const x = ((i * 37) % 101) / 20;
+      return [String(x), String(Math.sin(x) + ((i * 7) % 5) / 10)];
+    });
+    const jobs: Job[] = [];
+    const rounds: number[] = [];
+    const lanes: Lanes = {
+      async do(job, onShare) {
+        jobs.push(job);
+        const found = await doJob(job, onShare);
+        rounds.push(found.course.rounds);
+        return found;
+      },
+      close() {},
+    };
+    const table = { names: ["x", "y"], rows, lines: rows.map((_, i) => i + 2) };
+    const fit = await fitTable(
+      table,
+      { ...settings, target: "y", hidden: [3], folds: 3, epochs: 8, rounds: most },
+      () => {},
+      lanes,
+    );
+    const whole = jobs.filter(({ numbers }) => numbers.rows === 60);
+    const folds = jobs.flatMap(({ numbers }, j) => (numbers.rows === 40 ? [rounds[j]] : []));
+    expect(folds).toHaveLength(3);
+    const middle = folds.sort((a, b) => a - b)[1];
+    expect(whole.map((job) => job.rounds)).toEqual([middle + 1]);
+    // The report shows how validation went, which all rows do not say.
+    expect(fit.course.validation.length).toBeGreaterThan(0);
+    expect(fit.course.rounds).toBe(middle);
+  },
+);
 
 test("after the rounds that a part of the rows chose, one more goes on from there with all rows", async () => {
   const x = Float64Array.from({ length: 40 }, (_, i) => ((i * 17) % 40) / 10 - 2);

@@ -275,7 +275,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const enough = outcomes.map(middleRounds);
   const rounds = candidates.map(({ recipe }, c) => {
     const own = enough[c];
-    return recipe.by !== "rounds" || own === undefined ? undefined : Math.min(recipe.rounds, own + 1);
+    return recipe.by !== "rounds" || own === undefined ? undefined : own + 1;
   });
   // What is told of the folds is found out while others fit all rows.
   const [kept, { folds, told }] = await Promise.all([
