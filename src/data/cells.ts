@@ -5,7 +5,7 @@ import { LONGEST } from "./number-format.ts";
 /** Texts that stand for a missing value, in lower case. */
 const MISSING: ReadonlySet<string> = new Set(["", "na", "n/a", "#n/a", "nan", "null", "none", "?"]);
 /** A number that is not finite is not a measurement. */
-const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i;
+export const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i;
 
 /** Whether a cell is empty or says that its value is missing: NA, N/A, #N/A, NaN, null, None, ?, or an infinity. */
 export function isMissing(cell: string): boolean {

@@ -1,7 +1,7 @@
 // Which texts say that there is no value. Of numbers and dates these are the marks that programs and people write for it; a
 // column of texts has a value wherever a person may have meant one: "None" may be a class, and NA is sodium.
 
-import { isMissing as isMissingOfBefore } from "./cells.ts";
+import { isMissing as isMissingOfBefore, NOT_FINITE } from "./cells.ts";
 import { identityOf } from "./identity.ts";
 import { checkText, checkTexts, checkWritten } from "./texts.ts";
 
@@ -53,8 +53,6 @@ const WORDS: ReadonlySet<string> = new Set([
   ...["none", "unknown", "unk", "missing", "undefined", "not available", "not applicable", "not reported", "no data"],
   ...["nodata", "no value", "not recorded", "not known", "(blank)", "blank", "empty", "(empty)", "keine angabe"],
 ]);
-/** A number that is not finite is not a measurement. */
-const NOT_FINITE = /^[+-]?(inf|infinity|nan)$/i;
 /** SAS writes special missing values as . with a letter or an underscore. */
 const SAS = /^\.[a-z_]$/i;
 

@@ -3,6 +3,7 @@
 // unnoticed. It guards against accidents, not against forgery.
 
 import type { NDArray } from "../array/ndarray.ts";
+import { FileError } from "../errors.ts";
 
 const PRIME_LOW = 0x1b3; // the prime is 2⁴⁰ + 0x1b3
 
@@ -45,4 +46,18 @@ export function contentsChecksum(
     sum.add(new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4));
   }
   return sum.digits;
+}
+
+/** @throws FileError for contents that have another sum */
+export function checkContents(
+  where: string,
+  tensors: Readonly<Record<string, NDArray>>,
+  metadata: Readonly<Record<string, string>>,
+  checksum: string | undefined,
+): void {
+  if (contentsChecksum(tensors, metadata) === checksum) return;
+  throw new FileError(
+    "altered",
+    `${where}: the contents do not match their checksum: the file was altered after saving.`,
+  );
 }

@@ -3,6 +3,7 @@
 
 import { FileError } from "../errors.ts";
 import type { FloatArray } from "../kernels/memory.ts";
+import { malformed } from "./json.ts";
 
 /** Bytes in memory of their own, which begins with them. */
 type OwnBytes = Uint8Array<ArrayBuffer>;
@@ -13,8 +14,6 @@ export interface ElementType {
   /** @throws FileError for values that the type does not have, or that a float does not hold */
   read(where: string, bytes: OwnBytes): FloatArray;
 }
-
-const refuse = (where: string, what: string) => new FileError("malformed", `${where}: ${what}.`);
 
 /** Float64 from 64-bit integers. */
 function fromInteger64(where: string, { buffer }: OwnBytes): Float64Array {
@@ -51,7 +50,7 @@ function fromFloat16(_: string, { buffer }: OwnBytes): Float32Array {
 function fromBooleans(where: string, bytes: OwnBytes): Float32Array {
   return Float32Array.from(bytes, (byte) => {
     if (byte <= 1) return byte;
-    throw refuse(where, `the byte ${byte} is not a truth value`);
+    throw malformed(where, `the byte ${byte} is not a truth value`);
   });
 }
 

@@ -10,6 +10,9 @@ export interface JsonObject {
   readonly [name: string]: Json;
 }
 
+/** The error for a file that is not what it should be. */
+export const malformed = (where: string, what: string): FileError => new FileError("malformed", `${where}: ${what}.`);
+
 /** How much is allowed. */
 export interface JsonLimits {
   /** How deeply lists and objects may nest. */
@@ -60,7 +63,7 @@ class Parser {
   }
 
   #error(what: string): FileError {
-    return new FileError("malformed", `${this.#where}: ${what} (at character ${this.#at}).`);
+    return malformed(this.#where, `${what} (at character ${this.#at})`);
   }
 
   #skip(): void {

@@ -4,8 +4,8 @@ import { NDArray } from "../array/ndarray.ts";
 import { FileError, OptionError, ValueError } from "../errors.ts";
 import { mixture, PosteriorMixture } from "../evaluation/mixture.ts";
 import type { Posterior } from "../laplace/posterior.ts";
-import { contentsChecksum } from "./checksum.ts";
-import { quoted } from "./json.ts";
+import { checkContents, contentsChecksum } from "./checksum.ts";
+import { malformed, quoted } from "./json.ts";
 import { loadPosterior, readMetadata, type SaveOptions, savePosterior } from "./posteriors.ts";
 import { type Bytes, readFile, writeSafetensors } from "./safetensors.ts";
 
@@ -85,15 +85,10 @@ export function loadPosteriors(bytes: Uint8Array | ArrayBuffer): {
   const { tensors, metadata } = readFile(where, bytes);
   const { [CHECKSUM]: checksum, ...rest } = metadata;
   if (!isMixture(rest)) throw new FileError("foreign", `${where}: expected a mixture, got another file.`);
-  if (contentsChecksum(tensors, rest) !== checksum) {
-    throw new FileError(
-      "altered",
-      `${where}: the contents do not match their checksum: the file was altered after saving.`,
-    );
-  }
+  checkContents(where, tensors, rest, checksum);
   const { [WEIGHTS]: weights, ...others } = tensors;
   if (weights?.rank !== 1 || weights.size === 0 || weights.size > MOST) {
-    throw new FileError("malformed", `${where}: the weights are missing.`);
+    throw malformed(where, "the weights are missing");
   }
   const parts = Array.from({ length: weights.size }, () => ({
     tensors: {} as Record<string, NDArray>,
@@ -102,7 +97,7 @@ export function loadPosteriors(bytes: Uint8Array | ArrayBuffer): {
   const place = (name: string) => {
     const [, number, own] = NUMBERED.exec(name) ?? [];
     const part = parts[Number(number)];
-    if (part === undefined) throw new FileError("malformed", `${where}: the name "${name}" belongs to no posterior.`);
+    if (part === undefined) throw malformed(where, `the name "${name}" belongs to no posterior`);
     return { part, own };
   };
   for (const [name, tensor] of Object.entries(others)) {

@@ -17,10 +17,10 @@ import { readPrior } from "../structures/prior.ts";
 import type { Weights } from "../structures/selection.ts";
 import type { Read } from "../structures/structure.ts";
 import { checkPrior, rowNamed } from "../structures/table.ts";
-import { contentsChecksum } from "./checksum.ts";
+import { checkContents } from "./checksum.ts";
 import { readApart, readCurvature } from "./curvatures.ts";
 import { Fields } from "./fields.ts";
-import { parseJson, quoted } from "./json.ts";
+import { malformed, parseJson, quoted } from "./json.ts";
 import { networkFields, type PrimitiveOf, readNetwork } from "./networks.ts";
 import { readFile, type Safetensors } from "./safetensors.ts";
 import { readTuning, tuningFields } from "./tuning.ts";
@@ -78,21 +78,15 @@ function verify(where: string, expected: Kind, { tensors, metadata }: Safetensor
       kind === undefined ? "a safetensors file, but none of laplace-ts" : `a file of the kind ${quoted(kind)}`;
     throw new FileError("foreign", `${where}: expected a ${expected}, got ${what}.`);
   }
-  if (!/^[1-9]\d{0,8}$/.test(format ?? ""))
-    throw new FileError("malformed", `${where}: the format's version is missing.`);
+  if (!/^[1-9]\d{0,8}$/.test(format ?? "")) throw malformed(where, "the format's version is missing");
   if (Number(format) > FORMAT_VERSION) {
     throw new FileError(
       "newer",
       `${where}: the file has the format version ${format}, written by laplace-ts ${quoted(library ?? "?")}. This is laplace-ts ${version}, which reads versions up to ${FORMAT_VERSION}; update it.`,
     );
   }
-  if (contentsChecksum(tensors, rest) !== checksum) {
-    throw new FileError(
-      "altered",
-      `${where}: the contents do not match their checksum: the file was altered after saving.`,
-    );
-  }
-  if (document === undefined) throw new FileError("malformed", `${where}: the document is missing.`);
+  checkContents(where, tensors, rest, checksum);
+  if (document === undefined) throw malformed(where, "the document is missing");
   return document;
 }
 
@@ -111,7 +105,7 @@ class Arrays {
   /** A vector of any length. */
   vector(name: string): Float64Array {
     const tensor = this.#tensors[name];
-    if (tensor?.rank !== 1) throw new FileError("malformed", `${this.#where}: the vector "${name}" is missing.`);
+    if (tensor?.rank !== 1) throw malformed(this.#where, `the vector "${name}" is missing`);
     return this.read(name, tensor.shape);
   }
 
@@ -131,7 +125,7 @@ class Arrays {
   /** @throws FileError for arrays that nobody took */
   finish(): void {
     const [name] = this.#left;
-    if (name !== undefined) throw new FileError("malformed", `${this.#where}: the array ${quoted(name)} has no use.`);
+    if (name !== undefined) throw malformed(this.#where, `the array ${quoted(name)} has no use`);
   }
 }
 

@@ -6,7 +6,7 @@ import { isPromise, refuseDetached } from "../array/entries.ts";
 import { NDArray } from "../array/ndarray.ts";
 import { FileError, LaplaceError, OptionError, ValueError, valueText } from "../errors.ts";
 import { elementTypes, otherBytes } from "./dtypes.ts";
-import { type Json, type JsonObject, parseJson, quoted, wellFormed } from "./json.ts";
+import { type Json, type JsonObject, malformed, parseJson, quoted, wellFormed } from "./json.ts";
 
 /**
  * A file's bytes: `Uint8Array<ArrayBuffer>`, which pages take for what they send and keep; before TypeScript 5.7, whose
@@ -30,8 +30,6 @@ const LONGEST_HEADER = 2 ** 24;
 const MOST_AXES = 32;
 const METADATA = "__metadata__";
 const FIELDS = ["dtype", "shape", "data_offsets"];
-
-const malformed = (where: string, what: string) => new FileError("malformed", `${where}: ${what}.`);
 
 /** Refuses anything but bytes, and gives them as plain bytes: a Node Buffer has other ideas of `slice`. */
 function readBytes(where: string, bytes: unknown): Uint8Array {

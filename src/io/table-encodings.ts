@@ -12,7 +12,7 @@ import type { TargetEncoding } from "../data/target.ts";
 import type { TargetScale } from "../data/target-scales.ts";
 import { FileError, ValueError } from "../errors.ts";
 import { Fields } from "./fields.ts";
-import { parseJson } from "./json.ts";
+import { malformed, parseJson } from "./json.ts";
 
 /** Beyond real tables, and few enough to go through at once. */
 const MOST_COLUMNS = 2 ** 16;
@@ -76,8 +76,6 @@ export function encodingOf(fields: Fields): TableEncoding {
   if (encoding.inputs.length === 0) throw malformed(fields.path("columns"), "there are no inputs");
   return encoding;
 }
-
-const malformed = (where: string, what: string) => new FileError("malformed", `${where}: ${what}.`);
 
 function ruleOf(fields: Fields): { rule: MissingRule; margin: number } {
   const rule = fields.object("rule", ["texts", "marks"]);
