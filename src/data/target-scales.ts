@@ -2,6 +2,7 @@
 // equal to the bit in every runtime.
 
 import { portableExp, portableExpm1, portableLog, portableLog1p, portableNormalDensity } from "../array/portable.ts";
+import { rootByTable } from "./inverse-table.ts";
 import { momentsOf } from "./moments.ts";
 
 /** A scale beside the target's own: T(y) = log y, or that of u = (y − center) / unit by Yeo and Johnson's power λ. */
@@ -72,6 +73,19 @@ function nodeShares(): readonly number[] {
   return shares;
 }
 
+/** What `fromScale` gives of powers, by tables that are made at a scale's first use. */
+const tabled = new WeakMap<TargetScale, (t: number) => number>();
+
+function tableOf(scale: TargetScale & { readonly kind: "yeoJohnson" }): (t: number) => number {
+  const known = tabled.get(scale);
+  if (known !== undefined) return known;
+  const { lambda, center, unit } = scale;
+  const [above, below] = [rootByTable(root, lambda), rootByTable(root, 2 - lambda)];
+  const made = (t: number) => (t >= 0 ? above(t) : -below(-t)) * unit + center;
+  tabled.set(scale, made);
+  return made;
+}
+
 /** Mean and variance of y where T(y) is normal: of a logarithm those of the log-normal, of a power by quadrature. */
 export function momentsFromScale(scale: TargetScale, mean: number, variance: number): readonly [number, number] {
   if (scale.kind === "log") {
@@ -80,11 +94,11 @@ export function momentsFromScale(scale: TargetScale, mean: number, variance: num
     return [center, Math.min(relative * center, Number.MAX_VALUE / center) * center];
   }
   const sd = Math.sqrt(variance);
-  const weights = nodeShares();
+  const [weights, inverse] = [nodeShares(), tableOf(scale)];
   const values = new Float64Array(weights.length);
   let [center, square] = [0, 0];
   for (let k = 0; k < values.length; k++) {
-    values[k] = fromScale(scale, mean + sd * NODE_STEP * (k - NODES));
+    values[k] = inverse(mean + sd * NODE_STEP * (k - NODES));
     center += weights[k] * values[k];
   }
   for (let k = 0; k < values.length; k++) square += weights[k] * (values[k] - center) ** 2;
