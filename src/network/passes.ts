@@ -123,10 +123,18 @@ export function tangentsOf(
   return tangents;
 }
 
-/** Pushes one direction of the parameters and/or inputs forward to the outputs; 0 for a direction that is zero. */
-export function pushForward(forward: Forward, thetaTangent: Pointer, inputTangent: Pointer): Pointer {
+/**
+ * Pushes one direction of the parameters and/or inputs forward to the outputs; 0 for a direction that is zero.
+ * @param moving the sites whose parameters move (default: all)
+ */
+export function pushForward(
+  forward: Forward,
+  thetaTangent: Pointer,
+  inputTangent: Pointer,
+  moving?: ReadonlySet<Site>,
+): Pointer {
   const { graph, dtype, batch, kernels } = forward;
-  const result = tangentsOf(forward, thetaTangent, inputTangent)[graph.output.id];
+  const result = tangentsOf(forward, thetaTangent, inputTangent, moving)[graph.output.id];
   if (result !== 0) return result;
   const zero = allocateFloats(dtype, batch * graph.output.size);
   kernels.fill(batch * graph.output.size, 0, zero);

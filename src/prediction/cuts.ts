@@ -82,7 +82,12 @@ function uncutOf(
       covariance: [group.size, group.size, unitsOf(group), { begin, add: covariance }],
       sums: [2, 2, sumColumns(group), { add: variance }],
       network: [0, 0, none, { begin: (part) => void scope(() => moved(part, selection, theta())) }],
-      tangent: [0, 0, none, { begin: ({ forward }) => void scope(() => pushForward(forward, theta(), 0)) }],
+      tangent: [
+        0,
+        0,
+        none,
+        { begin: ({ forward }) => void scope(() => pushForward(forward, theta(), 0, new Set(selection.siteList))) },
+      ],
       rows: [width, width, unit(), { add: (to) => void float64Rows(to, selection) }],
     };
   const [columns, least, which, contraction] = all[asked];

@@ -43,13 +43,15 @@ export function* functionSamples(
   const { net } = posterior;
   const { inputs, outputs, size, result } = roomFor(where, posterior, x, n, memoryBudget, posterior.size);
   const draws = yield* posterior.deviations(n, new Random(seed));
+  // What is below the weights that are uncertain does not move.
+  const moving = new Set(posterior.selection.siteList);
   const drawn: Contraction<void> = {
     begin({ forward, start, count }) {
       for (let s = 0; s < n; s++) {
         scope(() => {
           const way = allocateFloats(net.dtype, net.parameterCount);
           later(() => copyTo(net.dtype, way, posterior.embed(draws, s)));
-          const moved = pushForward(forward, way, 0);
+          const moved = pushForward(forward, way, 0, moving);
           later(() => {
             const f = copyOut(net.dtype, forward.outputs, count * outputs);
             const df = copyOut(net.dtype, moved, count * outputs);
