@@ -9,7 +9,7 @@ import { copyIn, scope } from "../kernels/memory.ts";
 import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import type { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { sumVariances } from "../prediction/functions.ts";
-import { predictDensities, predictLabels, rowInformation } from "../prediction/log-probabilities.ts";
+import { labelLogs, predictDensities, rowInformation } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
 import { functionMoments, type PredictOptions, predict } from "../prediction/prediction.ts";
 import type { Finding } from "./findings.ts";
@@ -79,7 +79,7 @@ export function* readDiagnosed(
         : functionMean;
     const labels = likelihood.logProbabilities !== undefined;
     const logs = labels
-      ? (yield* predictLabels(where, posterior, x, options)).logs
+      ? yield* labelLogs(where, posterior, x, options)
       : new NDArray(new Float64Array(0), [x.shape[0], 0]);
     const common = { x, mean, variance, functionMean, functionVariance, own, y: targets, logs };
     if (likelihood.rows !== undefined) {

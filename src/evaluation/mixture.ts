@@ -8,7 +8,7 @@ import { asynchronously, atOnce, type ExamplesReport, type InBursts, reporting, 
 import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import { checkIsPosterior } from "../posterior/weight-gaussian.ts";
 import { WeightPosterior } from "../posterior/weight-posterior.ts";
-import { predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
+import { labelLogs, predictDensities, predictLabels } from "../prediction/log-probabilities.ts";
 import { predictAll } from "../prediction/predict-all.ts";
 import { type Prediction, type PredictOptions, predict, predictOptionNames } from "../prediction/prediction.ts";
 import { negativeLogDensities } from "./densities.ts";
@@ -170,8 +170,7 @@ export class PosteriorMixture<Kind extends LikelihoodKind = LikelihoodKind> {
   }
 
   *#logProbabilities(where: string, x: ArrayLike, options: PredictOptions): Steps<NDArray, ExamplesReport> {
-    const all = yield* this.#each((posterior) => predictLabels(where, posterior, x, options));
-    return this.#logMean(all.map(({ logs }) => logs));
+    return this.#logMean(yield* this.#each((posterior) => labelLogs(where, posterior, x, options)));
   }
 
   /** The logarithms of the mean of what is given by its logarithms. */

@@ -5,7 +5,7 @@ import { portableExp } from "../array/portable.ts";
 import type { ExamplesReport, Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import { eachFunction, type FunctionPart, place } from "../prediction/functions.ts";
-import { predictLabels } from "../prediction/log-probabilities.ts";
+import { labelLogs } from "../prediction/log-probabilities.ts";
 import { type Approximation, predict } from "../prediction/prediction.ts";
 import type { RowPredictions } from "./table-draws.ts";
 
@@ -101,7 +101,7 @@ export function* classRows(
   yield* eachFunction("predict", posterior, x, { needs, memoryBudget }, visit);
   if (drawn) {
     p.set((yield* predict("predict", posterior, x, { approximation })).mean.data);
-    logs.set((yield* predictLabels("logProbabilities", posterior, x, { approximation })).logs.data);
+    logs.set((yield* labelLogs("logProbabilities", posterior, x, { approximation })).data);
   }
   // 1 − p would lose the digits of the rarer class.
   const mean = outputs === 1 ? logs.map((log, i) => (i % 2 === 1 ? p[i >> 1] : portableExp(log))) : p;

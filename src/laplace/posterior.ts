@@ -18,7 +18,7 @@ import type { LikelihoodKind } from "../likelihood/likelihood.ts";
 import type { TuningOptions, TuningReport } from "../posterior/tuning.ts";
 import { WeightPosterior } from "../posterior/weight-posterior.ts";
 import { type FunctionSampleOptions, functionSamples, sharedFunctionSamples } from "../prediction/function-samples.ts";
-import { predictLabels } from "../prediction/log-probabilities.ts";
+import { labelLogs } from "../prediction/log-probabilities.ts";
 import {
   type FunctionCovarianceOptions,
   functionCovariance,
@@ -93,7 +93,7 @@ export class Posterior<Kind extends LikelihoodKind = LikelihoodKind> extends Wei
   }
 
   *#logProbabilities(x: ArrayLike, options: PredictOptions): Steps<NDArray, ExamplesReport> {
-    return (yield* predictLabels("logProbabilities", this, x, options)).logs;
+    return yield* labelLogs("logProbabilities", this, x, options);
   }
 
   /** `logProbabilities` in bursts, or by workers. @throws as `logProbabilities`; the signal's reason */

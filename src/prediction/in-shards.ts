@@ -12,7 +12,7 @@ import { type Executor, type Shards, type ShardTask, shared } from "../shards/ex
 import { dryPrecision, rowOf } from "../structures/table.ts";
 import { functionBytes, routeOf, wholeRoute } from "./cuts.ts";
 import type { Linearised } from "./linearised.ts";
-import { predictLabels } from "./log-probabilities.ts";
+import { labelLogs, predictLabels } from "./log-probabilities.ts";
 import { type Beside, joined, readBatches } from "./predict-all.ts";
 import { FEWER, type Prediction, type PredictOptions, predict, readPredictOptions } from "./prediction.ts";
 
@@ -189,6 +189,6 @@ export function* logProbabilitiesOn(
 ): Steps<NDArray, ExamplesReport> {
   const length = lengthOfRows(posterior, options, where);
   const inputs = posterior.net.readInputs(where, x);
-  if (inputs.shape[0] <= length) return (yield* predictLabels(where, posterior, inputs, options)).logs;
+  if (inputs.shape[0] <= length) return yield* labelLogs(where, posterior, inputs, options);
   return (yield* inShards(labelsTask, { where, posterior, options }, [{ inputs }], length, on)).logs;
 }

@@ -17,8 +17,19 @@ export interface LabelPrediction {
   readonly logs: NDArray;
 }
 
+/** The logarithms alone, which take half of the time where links look at covariances. @throws as `predictLabels` */
+export function* labelLogs(
+  where: string,
+  posterior: Linearised,
+  x: ArrayLike,
+  options: PredictOptions,
+): Steps<NDArray, ExamplesReport> {
+  return (yield* predictLabels(where, posterior, x, options, undefined, false)).logs;
+}
+
 /**
  * @param before how many others are before the inputs in messages
+ * @param means whether the mean is worked out (default true); NaN elsewhere
  * @throws OptionError for a likelihood without labels, besides what `predict` throws
  */
 export function* predictLabels(
@@ -27,6 +38,7 @@ export function* predictLabels(
   x: ArrayLike,
   options: PredictOptions,
   before?: number,
+  means = true,
 ): Steps<LabelPrediction, ExamplesReport> {
   const { likelihood, net } = posterior;
   const { approximation, memoryBudget, ...draw } = readPredictOptions(where, likelihood, options);
@@ -43,6 +55,7 @@ export function* predictLabels(
   const logShape = each === 2 ? [...shape, 2] : shape;
   checkBytes(where, logShape, memoryBudget, "Fewer inputs at once need less.");
   const [mean, logs] = [newFloats(where, shape), newFloats(where, logShape)];
+  if (!means) mean.fill(Number.NaN);
   if (approximation === "network") {
     yield* eachNetworkPart(where, posterior, inputs, { ...draw, memoryBudget }, (start, size) => {
       const [average, sum, none] = [new LogMean(size * each), new Float64Array(size), new Float64Array(size)];
@@ -68,7 +81,7 @@ export function* predictLabels(
   } else {
     const needs = likelihood.needs(approximation);
     yield* eachFunction(where, posterior, inputs, { needs, memoryBudget, before }, (part) => {
-      place(part, likelihood.target(approximation, part, draw).mean, mean);
+      if (means) place(part, likelihood.target(approximation, part, draw).mean, mean);
       const found = logsOf(approximation, part, draw);
       // Outputs that stand each for itself come in whole rows.
       if (each === 2) logs.set(found, 2 * part.first * part.width);
