@@ -13,8 +13,8 @@ import { onBestScale, type Scaling, scalingOf } from "./target-scales.ts";
 
 /** A row is far from the training data if the function's variance there is so many times the largest of known rows. */
 const FAR = 1.5;
-/** Rows that are looked at for it. */
-const FAR_ROWS = 4096;
+/** Rows that are looked at for it, where they have all values; each that lacks some counts as so many, since it is predicted as often. */
+const [FAR_ROWS, DRAWS] = [4096, 16];
 
 /** The model with the variance from which on rows are far: beyond that of its rows, and of others when they were not known. */
 export function* withFar(model: TableModel, { numbers }: Prepared, others: number): Steps<TableModel> {
@@ -131,11 +131,12 @@ export class Fitter {
 
 /** The largest variance of the function of some rows. */
 export function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
-  const rows = Math.min(numbers.rows, FAR_ROWS);
-  const seen = take(
-    numbers,
-    Array.from({ length: rows }, (_, i) => i),
-  );
+  const looked: number[] = [];
+  for (let i = 0, count = 0; i < numbers.rows && count < FAR_ROWS; i++) {
+    looked.push(i);
+    count += numbers.gaps[i].length > 0 ? DRAWS : 1;
+  }
+  const seen = take(numbers, looked);
   let largest = 0;
   for (const part of partsOf(seen, model.posterior)) {
     const { functionVariance } = model.predictEncoded(part.x.data as Float64Array, part.unusual, part.gaps, false);

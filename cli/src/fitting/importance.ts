@@ -16,8 +16,11 @@ export interface Importance {
   readonly standardError: number;
 }
 
-/** Predictions that may be made for it, and the fewest rows that say something. */
-const [MOST_PREDICTIONS, FEWEST_ROWS] = [6000, 20];
+/**
+ * Predictions that may be made for it, passes through networks that they may take, of which a row that lacks a value takes as many as it has draws,
+ * and the fewest rows that say something.
+ */
+const [MOST_PREDICTIONS, MOST_PASSES, DRAWS, FEWEST_ROWS] = [6000, 30_000, 16, 20];
 
 /**
  * The importance of columns, the greatest first; none with few rows. Values are exchanged within a fold, among the rows of which the same cells are
@@ -33,7 +36,11 @@ export async function importanceOf(
   if (total < FEWEST_ROWS || columns.length === 0) return [];
   const most = Math.max(1, Math.floor(MOST_PREDICTIONS / Math.min(total, 500)));
   const looked = columns.slice(0, most);
-  const share = Math.min(1, MOST_PREDICTIONS / (looked.length + 1) / total);
+  const passes = folds.reduce((sum, { model, numbers }) => {
+    const inputs = numbers.gaps.reduce((all, gaps) => all + (gaps.length > 0 ? DRAWS : 1), 0);
+    return sum + model.posteriors.length * inputs;
+  }, 0);
+  const share = Math.min(1, MOST_PREDICTIONS / (looked.length + 1) / total, MOST_PASSES / (looked.length + 1) / passes);
   const random = new Random(seed);
   const gains = looked.map((): number[] => []);
   const weights: number[] = [];

@@ -73,6 +73,10 @@ function withPowers(rows: RowLosses, said: readonly SaidOfClasses[], powers: rea
   return { ...rows, mixture: said.flatMap((own, k) => Array.from(lossesAt(own, powers[k]))) };
 }
 
+/** What this thread finds out while others do jobs. */
+const beside = <Result>({ lanes }: Judging, own: () => Promise<Result>): Promise<Result> =>
+  lanes.beside === undefined ? own() : lanes.beside(own);
+
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 /** By a share of the rows, which no candidate sees; of the others a validation part chooses; all are fitted at last. */
@@ -86,11 +90,12 @@ async function judgeByShare(judging: Judging, single: number): Promise<Judged> {
   const known = { encoding: fold.model.encoding, relevance: tried.relevance };
   const prepared = await fitter.prepare(range(n));
   // What is told of the rows that were held out is found out while others fit all rows.
+  const telling = beside(judging, () => judging.tell([fold], known));
   const [kept, told] = await Promise.all([
     fitMix(judging, mix, prepared, rounds, { unseen, power }, (share) =>
       onProgress("fitting", (candidates.length + 1 + share) / stages),
     ),
-    judging.tell([fold], known),
+    telling,
   ]);
   const held = test.length.toLocaleString("en");
   return {
@@ -278,11 +283,12 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     return recipe.by !== "rounds" || own === undefined ? undefined : own + 1;
   });
   // What is told of the folds is found out while others fit all rows.
+  const toldLater = beside(judging, telling);
   const [kept, { folds, told }] = await Promise.all([
     fitMix(judging, mix, prepared[count], rounds, later, (share) =>
       onProgress("all rows", (count + 2 * share) / stages),
     ),
-    telling(),
+    toldLater,
   ]);
   const { said, powers } = await judgingFolds;
   const unseenBy = async (k: number): Promise<Unseen> => {

@@ -13,6 +13,8 @@ export interface Lanes {
    * @throws what the job throws; Unwanted; an error of its own after `close`
    */
   do(job: Job, onShare: OnShare, wanted?: () => boolean): Promise<Outcome>;
+  /** Does something in this thread, which begins with no job until that is done where other threads can. */
+  beside?<Result>(own: () => Promise<Result>): Promise<Result>;
   /** Ends what is being done. */
   close(): void;
 }
@@ -77,7 +79,7 @@ export function lanesOf(cores: number, file = new URL("./job-thread.js", import.
   // This thread comes last, since the longest jobs are given first: it has other things to do, too.
   const idle: (Thread | undefined)[] = [...threads, undefined];
   const waiting: Waiting[] = [];
-  let open = true;
+  let [open, besides] = [true, 0];
 
   /** Here, where errors are thrown as they are. */
   async function here({ job, onShare, done, failed }: Waiting): Promise<void> {
@@ -102,7 +104,11 @@ export function lanesOf(cores: number, file = new URL("./job-thread.js", import.
 
   function start(): void {
     while (open && waiting.length > 0 && idle.length > 0) {
-      void work(idle.shift(), waiting.shift() as Waiting);
+      const others = besides > 0 && threads.some(({ ended }) => !ended);
+      const at = others ? idle.findIndex((lane) => lane !== undefined) : 0;
+      if (at < 0) return;
+      const [lane] = idle.splice(at, 1);
+      void work(lane, waiting.shift() as Waiting);
     }
   }
 
@@ -113,6 +119,15 @@ export function lanesOf(cores: number, file = new URL("./job-thread.js", import.
         waiting.push({ job, onShare, wanted, done, failed });
         start();
       });
+    },
+    async beside(own) {
+      besides++;
+      try {
+        return await own();
+      } finally {
+        besides--;
+        start();
+      }
     },
     close() {
       open = false;

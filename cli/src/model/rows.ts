@@ -141,10 +141,9 @@ export function take(numbers: Numbers, indices: readonly number[]): Numbers {
 const [STEP_WORK, MOST_STEP_ROWS] = [2 ** 28, 4096];
 
 /** Rows, some at a time: as many as a posterior predicts in a moment. Sums over them are those of all, in their order. */
-export function* partsOf(numbers: Numbers, { net, structure }: Posterior): Generator<Numbers> {
-  const weights = net.parameterCount;
-  // A row's variance goes through the whole matrix, or through factors of it.
-  const work = net.graph.output.size * weights * (structure === "full" ? weights : 32);
+export function* partsOf(numbers: Numbers, { net, structure, size }: Posterior): Generator<Numbers> {
+  // A row's variance goes through the whole matrix of the weights that are not frozen, or through factors of it.
+  const work = net.graph.output.size * (net.parameterCount + size * (structure === "full" ? size : 32));
   const most = Math.min(MOST_STEP_ROWS, Math.max(16, Math.floor(STEP_WORK / work)));
   for (let first = 0; first < numbers.rows; first += most) {
     const last = Math.min(numbers.rows, first + most);
