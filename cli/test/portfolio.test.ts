@@ -7,7 +7,7 @@ import { candidatesFor } from "../src/fitting/candidates.ts";
 import { outcomeMessage, readOutcome } from "../src/fitting/job-messages.ts";
 import { doJob } from "../src/fitting/jobs.ts";
 import { learningOfClasses } from "../src/fitting/network.ts";
-import { addsLittle, hopeless, mixOf, mixtureWeights } from "../src/fitting/portfolio.ts";
+import { addsLittle, hopeless, mixOf, mixtureWeights, worthGoingOn } from "../src/fitting/portfolio.ts";
 
 /** Losses [candidate][part][scale][row] of so many candidates, parts and scales. */
 const losses = fc
@@ -109,6 +109,15 @@ test("a candidate adds little that repeats another, and much that knows rows of 
   const slightly = part((row) => (row % 2) - 0.07);
   expect(addsLittle([even, slightly], 1, [0])).toBe(false);
   expect(addsLittle([short(even), short(slightly)], 1, [0])).toBe(true);
+  // Of copies that take long one goes on, and what must not be asked; in each family by itself.
+  const copies = [even, nearly, nearly, odd];
+  const none = copies.map(() => undefined);
+  expect(worthGoingOn(copies, [0, 1, 2, 3], new Set([1, 2]), none)).toEqual([0, 3]);
+  expect(worthGoingOn(copies, [0, 1, 2, 3], new Set([0, 1, 2]), none)).toHaveLength(2);
+  expect(worthGoingOn(copies, [0, 1, 2, 3], new Set([1, 3]), none)).toEqual([0, 2, 3]);
+  const families = [undefined, "Poisson", "Poisson", undefined] as const;
+  expect(worthGoingOn(copies, [0, 1, 2, 3], new Set([1, 2]), families)).toHaveLength(3);
+  expect(worthGoingOn([even, [undefined]], [0, 1], new Set([1]), none)).toEqual([0]);
   // Rows that do not count have no say.
   const weights = Array.from({ length: 200 }, (_, row) => 1 - (row % 2));
   expect(addsLittle(all, 1, [0], weights)).toBe(true);

@@ -3,7 +3,18 @@
 import { NDArray, type Steps, type TableEncoding, type TableModel, tableModel, ValueError } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { type Baseline, baselineOf } from "../model/metrics.ts";
-import { cellsAt, type Numbers, numbersOf, partsOf, type Rows, rowsAt, tableOf, take } from "../model/rows.ts";
+import {
+  cellsAt,
+  drawsOf,
+  type Numbers,
+  numbersOf,
+  partsOf,
+  predictionWork,
+  type Rows,
+  rowsAt,
+  tableOf,
+  take,
+} from "../model/rows.ts";
 import { randomSplit, type Split } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import type { Lanes } from "./lanes.ts";
@@ -13,8 +24,8 @@ import { onBestScale, type Scaling, scalingOf } from "./target-scales.ts";
 
 /** A row is far from the training data if the function's variance there is so many times the largest of known rows. */
 const FAR = 1.5;
-/** Rows that are looked at for it, where they have all values; each that lacks some counts as so many, since it is predicted as often. */
-const [FAR_ROWS, DRAWS] = [4096, 16];
+/** Predictions that are made for it, of at least so many rows, and about how many multiplications they may take. */
+const [FAR_ROWS, FEWEST_FAR_ROWS, FAR_WORK] = [4096, 100, 2e8];
 
 /** The model with the variance from which on rows are far: beyond that of its rows, and of others when they were not known. */
 export function* withFar(model: TableModel, { numbers }: Prepared, others: number): Steps<TableModel> {
@@ -131,10 +142,11 @@ export class Fitter {
 
 /** The largest variance of the function of some rows. */
 export function* largestVariance(model: TableModel, numbers: Numbers): Steps<number> {
+  const most = Math.min(FAR_ROWS, FAR_WORK / predictionWork(model.posteriors));
   const looked: number[] = [];
-  for (let i = 0, count = 0; i < numbers.rows && count < FAR_ROWS; i++) {
+  for (let i = 0, count = 0; i < numbers.rows && (count < most || i < FEWEST_FAR_ROWS); i++) {
     looked.push(i);
-    count += numbers.gaps[i].length > 0 ? DRAWS : 1;
+    count += drawsOf(numbers.gaps[i]);
   }
   const seen = take(numbers, looked);
   let largest = 0;

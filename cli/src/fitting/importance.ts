@@ -4,7 +4,7 @@
 import { inputNames, NDArray, Random, type TableModel, tableScores } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";
 import { pairedMeans } from "../model/paired.ts";
-import { type Numbers, partsOf, take } from "../model/rows.ts";
+import { drawsOf, type Numbers, partsOf, predictionWork, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import { lossesAt, saidOfClasses } from "./probability-power.ts";
 
@@ -16,11 +16,8 @@ export interface Importance {
   readonly standardError: number;
 }
 
-/**
- * Predictions that may be made for it, passes through networks that they may take, of which a row that lacks a value takes as many as it has draws,
- * and the fewest rows that say something.
- */
-const [MOST_PREDICTIONS, MOST_PASSES, DRAWS, FEWEST_ROWS] = [6000, 30_000, 16, 20];
+/** Predictions that may be made for it, about how many multiplications they may take, and the fewest rows that say something. */
+const [MOST_PREDICTIONS, MOST_WORK, FEWEST_ROWS] = [6000, 3e9, 20];
 
 /**
  * The importance of columns, the greatest first; none with few rows. Values are exchanged within a fold, among the rows of which the same cells are
@@ -36,11 +33,10 @@ export async function importanceOf(
   if (total < FEWEST_ROWS || columns.length === 0) return [];
   const most = Math.max(1, Math.floor(MOST_PREDICTIONS / Math.min(total, 500)));
   const looked = columns.slice(0, most);
-  const passes = folds.reduce((sum, { model, numbers }) => {
-    const inputs = numbers.gaps.reduce((all, gaps) => all + (gaps.length > 0 ? DRAWS : 1), 0);
-    return sum + model.posteriors.length * inputs;
+  const work = folds.reduce((sum, { model, numbers }) => {
+    return sum + predictionWork(model.posteriors) * numbers.gaps.reduce((all, gaps) => all + drawsOf(gaps), 0);
   }, 0);
-  const share = Math.min(1, MOST_PREDICTIONS / (looked.length + 1) / total, MOST_PASSES / (looked.length + 1) / passes);
+  const share = Math.min(1, MOST_PREDICTIONS / (looked.length + 1) / total, MOST_WORK / (looked.length + 1) / work);
   const random = new Random(seed);
   const gains = looked.map((): number[] => []);
   const weights: number[] = [];

@@ -68,8 +68,10 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
 /** Multiplications from which on a fit by first order takes long. */
 const LONG = 1.2e10;
 
-/** Whether a job takes so long that it must be worth it. */
-export const takesLong = (job: Job): boolean => job.recipe.by === "rounds" && workOf(job) > LONG;
+/** Whether a job takes so long that it must be worth it: features of several classes, too, which are tried with several priors. */
+export const takesLong = (job: Job): boolean =>
+  (job.recipe.by === "rounds" && workOf(job) > LONG) ||
+  (job.recipe.by === "features" && severalClasses(job.recipe.learning));
 
 /** Does a job. */
 export async function doJob(job: Job, onShare: OnShare): Promise<Outcome> {

@@ -10,10 +10,10 @@ import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { GivenUp } from "./given-up.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
-import { type Job, type Outcome, takesLong, workOf } from "./jobs.ts";
+import { type Job, type Outcome, takesLong } from "./jobs.ts";
 import { MANY_ROWS, MOST_CHOOSING } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
-import { addsLittle, hopeless, type Mix, mixOf } from "./portfolio.ts";
+import { hopeless, type Mix, mixOf, worthGoingOn } from "./portfolio.ts";
 import { lossesAt, powerOf, type SaidOfClasses, saidOfClasses } from "./probability-power.ts";
 import { type Course, VALIDATION_SHARE } from "./recipe.ts";
 import { RANDOM } from "./split-by.ts";
@@ -226,13 +226,9 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   // The linear model is what the others are compared with.
   const plain = (c: number) => linearKind(candidates[c]) === "plain";
   const left = new Set(all.filter((c) => plain(c) || !hopeless(losses, c, weights[0])));
-  // What takes long goes on where it adds something, the longest asked first.
-  const work = new Map(Array.from(left, (c) => [c, jobOf(0, c)] as const).filter(([, job]) => takesLong(job)));
-  for (const [c] of [...work].sort(([, a], [, b]) => workOf(b) - workOf(a))) {
-    const others = [...left].filter((other) => other !== c && families[other] === families[c]);
-    if (!plain(c) && addsLittle(losses, c, others, weights[0])) left.delete(c);
-  }
-  await fitFolds(range(count).slice(1), [...left], (share) => 1 + (count - 1) * share);
+  const long = new Set([...left].filter((c) => !plain(c) && takesLong(jobOf(0, c))));
+  const goingOn = worthGoingOn(losses, [...left], long, families, weights[0]);
+  await fitFolds(range(count).slice(1), goingOn, (share) => 1 + (count - 1) * share);
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
   if (losses.every((own) => own.includes(undefined))) throw givenUp.error();

@@ -118,13 +118,7 @@ const PRIOR_ROWS = 0.5;
 export function mixtureWeights(losses: readonly (readonly number[])[], rowWeights?: ArrayLike<number>): number[] {
   const [first = []] = losses;
   const { of } = countingOf(first.length, rowWeights);
-  // Relative to the best candidate of each row, so that none rounds to 0 everywhere; [row][candidate].
-  const density = new Float64Array(first.length * losses.length);
-  for (let i = 0; i < first.length; i++) {
-    let least = Number.POSITIVE_INFINITY;
-    for (const rows of losses) least = Math.min(least, rows[i]);
-    for (const [k, rows] of losses.entries()) density[i * losses.length + k] = Math.exp(least - rows[i]);
-  }
+  const { density } = densities(losses);
   let kept = losses.map(() => true);
   for (;;) {
     const weights = expectation(density, kept, of);
@@ -134,6 +128,18 @@ export function mixtureWeights(losses: readonly (readonly number[])[], rowWeight
     const out = weights.findIndex((weight, k) => kept[k] && weight === least);
     kept = kept.map((own, k) => own && k !== out);
   }
+}
+
+/** Densities of rows relative to the best candidate of each, [row][candidate], so that none rounds to 0 everywhere, and the loss of that. */
+function densities(losses: readonly (readonly number[])[]) {
+  const rows = losses[0]?.length ?? 0;
+  const [density, least] = [new Float64Array(rows * losses.length), new Float64Array(rows)];
+  for (let i = 0; i < rows; i++) {
+    least[i] = Number.POSITIVE_INFINITY;
+    for (const own of losses) least[i] = Math.min(least[i], own[i]);
+    for (const [k, own] of losses.entries()) density[i * losses.length + k] = Math.exp(least[i] - own[i]);
+  }
+  return { density, least };
 }
 
 function expectation(density: Float64Array, kept: readonly boolean[], of: Counting["of"]): number[] {
@@ -201,26 +207,72 @@ export function addsLittle(
   others: readonly number[],
   weights?: ArrayLike<number>,
 ): boolean {
-  const rowsOf = (c: number) => losses[c][0] && Array.from(bestOf(losses[c][0], weights));
-  const own = rowsOf(candidate);
-  const rest = others.flatMap((c) => {
-    const rows = rowsOf(c);
-    return rows === undefined ? [] : [rows];
-  });
-  if (own === undefined) return true;
-  if (rest.length === 0) return false;
-  const { total } = countingOf(own.length, weights);
-  return lossOf(rest, weights) - lossOf([...rest, own], weights) < Math.max(WORTH, WORTH_OF_ALL / total);
+  return addsLeast(losses, [...others, candidate], [candidate], weights) !== undefined;
 }
 
-/** The mean −log p of rows by the mixture that they choose. */
+/** The candidate, of some of a mixture's, that adds least to it by the first part's rows; undefined where each adds what it must. */
+function addsLeast(
+  losses: Losses,
+  all: readonly number[],
+  some: readonly number[],
+  weights?: ArrayLike<number>,
+): number | undefined {
+  const known = all.filter((c) => losses[c][0] !== undefined);
+  const failed = some.find((c) => losses[c][0] === undefined);
+  if (failed !== undefined || known.length < 2) return failed;
+  const rows = known.map((c) => Array.from(bestOf(losses[c][0] as readonly Float64Array[], weights)));
+  const { total } = countingOf(rows[0].length, weights);
+  const whole = lossOf(rows, weights);
+  let [least, found] = [Math.max(WORTH, WORTH_OF_ALL / total), undefined as number | undefined];
+  for (const c of some) {
+    const gain =
+      lossOf(
+        rows.filter((_, k) => known[k] !== c),
+        weights,
+      ) - whole;
+    if (gain < least) [least, found] = [gain, c];
+  }
+  return found;
+}
+
+/** Those that are left after the first part: of some that take long those that add something to the others of their family, the least of them left out first. */
+export function worthGoingOn(
+  losses: Losses,
+  left: readonly number[],
+  long: ReadonlySet<number>,
+  families: readonly Candidate["family"][],
+  weights?: ArrayLike<number>,
+): number[] {
+  const kept = new Set(left);
+  for (const family of new Set(families)) {
+    for (let out: number | undefined; ; kept.delete(out)) {
+      const own = [...kept].filter((c) => families[c] === family);
+      out = addsLeast(
+        losses,
+        own,
+        own.filter((c) => long.has(c)),
+        weights,
+      );
+      if (out === undefined) break;
+    }
+  }
+  return [...kept];
+}
+
+/** The mean −log p of rows by the mixture that they choose, of all. */
 function lossOf(rows: readonly (readonly number[])[], weights: ArrayLike<number> | undefined): number {
-  const shares = mixtureWeights(rows, weights);
   const { of, total } = countingOf(rows[0].length, weights);
-  return rows[0].reduce((sum, _, i) => {
-    const least = Math.min(...rows.map((own) => own[i]));
-    const density = rows.reduce((all, own, k) => all + shares[k] * Math.exp(least - own[i]), 0);
-    return sum + (of(i) * (least - Math.log(density))) / total;
+  const { density, least } = densities(rows);
+  const size = rows.length;
+  const shares = expectation(
+    density,
+    rows.map(() => true),
+    of,
+  );
+  return least.reduce((sum, own, i) => {
+    let mixed = 0;
+    for (let k = 0; k < size; k++) mixed += shares[k] * density[i * size + k];
+    return sum + (of(i) * (own - Math.log(mixed))) / total;
   }, 0);
 }
 

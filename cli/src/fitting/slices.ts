@@ -16,6 +16,7 @@ import {
   type TableRow,
 } from "laplace-ts";
 import type { ClassSlice, Slice } from "../model/report-data.ts";
+import { predictionWork } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
 import type { TableFit } from "./fit.ts";
 import { probabilitiesAt, saidOfClasses } from "./probability-power.ts";
@@ -24,8 +25,8 @@ type Column = Exclude<ColumnEncoding, { kind: "ignored" }>;
 
 const SLICES = 4;
 const POSITIONS = 41;
-/** Columns that are looked at, and rows that are drawn. */
-const [MOST_COLUMNS, MOST_POINTS] = [256, 400];
+/** Columns that are looked at, about how many multiplications that may take, and rows that are drawn. */
+const [MOST_COLUMNS, MOST_WORK, MOST_POINTS] = [256, 1e9, 400];
 /** Positions of all columns that are looked at together, about, and the fewest of one. */
 const [MOST_LOOKED, FEWEST_POSITIONS] = [1000, 5];
 const Z90 = normalQuantile(0.95);
@@ -45,7 +46,12 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
     const x = column.kind === "date" ? positions.map((days) => dayText(Number(days))) : positions;
     return { column, x, rows, predicted, mean, spread };
   };
-  const looked = columns.slice(0, MOST_COLUMNS);
+  // Those that matter to held-out rows come first, where not all can be looked at.
+  const place = new Map(fit.importance.map(({ name }, i) => [name, i]));
+  const placeOf = ({ name }: Column) => place.get(name) ?? place.size;
+  const affordable = Math.floor(MOST_WORK / FEWEST_POSITIONS / predictionWork(fit.model.posteriors));
+  const most = Math.max(2 * SLICES, Math.min(MOST_COLUMNS, affordable));
+  const looked = columns.length <= most ? columns : columns.toSorted((a, b) => placeOf(a) - placeOf(b)).slice(0, most);
   // Of many columns a few positions say which of them move predictions, of classes the networks alone.
   const few = Math.min(POSITIONS, Math.max(FEWEST_POSITIONS, Math.floor(MOST_LOOKED / looked.length)));
   const all = [];
@@ -53,9 +59,9 @@ export async function slicesOf(fit: TableFit): Promise<Slice[]> {
     await turn();
     all.push(await along(column, few));
   }
-  const most = all.sort((a, b) => b.spread - a.spread).slice(0, SLICES);
-  const drawn = few < POSITIONS ? [] : most;
-  if (few < POSITIONS) for (const { column } of most) drawn.push(await along(column, POSITIONS));
+  const shownMost = all.sort((a, b) => b.spread - a.spread).slice(0, SLICES);
+  const drawn = few < POSITIONS ? [] : shownMost;
+  if (few < POSITIONS) for (const { column } of shownMost) drawn.push(await along(column, POSITIONS));
   await turn();
   // Draws of weights serve all slices.
   const bands =

@@ -162,6 +162,18 @@ export function* partsOf(numbers: Numbers, { net, structure, size }: Posterior):
   }
 }
 
+/** Draws of a row that lacks a value, and multiplications of a whole matrix that take as long as one of a pass. */
+const [DRAWS, OF_MATRIX] = [16, 8];
+
+/** About how many multiplications a row's prediction takes by several posteriors together, with covariances. */
+export const predictionWork = (posteriors: readonly Posterior[]): number =>
+  posteriors.reduce((sum, { net, structure, size }) => {
+    return sum + net.parameterCount + net.graph.output.size * size * (structure === "full" ? size / OF_MATRIX : 1);
+  }, 0);
+
+/** How often a row is predicted: once for each of its draws, where it lacks a value. */
+export const drawsOf = (gaps: readonly number[]): number => (gaps.length > 0 ? DRAWS : 1);
+
 /** 0 to n − 1 in an order that the seed gives. */
 export function shuffled(n: number, seed: number): number[] {
   const random = new Random(seed);
