@@ -95,14 +95,17 @@ export function momentsFromScale(scale: TargetScale, mean: number, variance: num
   }
   const sd = Math.sqrt(variance);
   const [weights, inverse] = [nodeShares(), tableOf(scale)];
-  const values = new Float64Array(weights.length);
-  let [center, square] = [0, 0];
-  for (let k = 0; k < values.length; k++) {
-    values[k] = inverse(mean + sd * NODE_STEP * (k - NODES));
-    center += weights[k] * values[k];
+  // Differences to the value in the middle, so that the mean's square takes no digits of the variance.
+  const middle = inverse(mean);
+  let [shift, square] = [0, 0];
+  for (let k = 0; k < weights.length; k++) {
+    const own = inverse(mean + sd * NODE_STEP * (k - NODES)) - middle;
+    const share = weights[k] * own;
+    shift += share;
+    square += share * own;
   }
-  for (let k = 0; k < values.length; k++) square += weights[k] * (values[k] - center) ** 2;
-  return [center, Math.min(square, Number.MAX_VALUE)];
+  const spread = square < Number.POSITIVE_INFINITY ? square - shift * shift : Number.MAX_VALUE;
+  return [middle + shift, Math.max(spread, 0)];
 }
 
 /** Points of the search for λ. */
