@@ -7,7 +7,7 @@ import { candidatesFor } from "../src/fitting/candidates.ts";
 import { outcomeMessage, readOutcome } from "../src/fitting/job-messages.ts";
 import { doJob } from "../src/fitting/jobs.ts";
 import { learningOfClasses } from "../src/fitting/network.ts";
-import { addsLittle, hopeless, mixOf, mixtureWeights, worthGoingOn } from "../src/fitting/portfolio.ts";
+import { hopeless, mixOf, mixtureWeights, worthGoingOn } from "../src/fitting/portfolio.ts";
 
 /** Losses [candidate][part][scale][row] of so many candidates, parts and scales. */
 const losses = fc
@@ -97,6 +97,8 @@ test("a candidate adds little that repeats another, and much that knows rows of 
   const [even, odd] = [part((row) => row % 2), part((row) => (row + 1) % 2)];
   const nearly = part((row) => (row % 2) + 0.001 * (row % 3));
   const all = [even, odd, nearly, [undefined]];
+  const addsLittle = (own: Parameters<typeof worthGoingOn>[0], c: number, others: number[], weights?: number[]) =>
+    !worthGoingOn(own, [...others, c], new Set([c]), [undefined], weights).includes(c);
   expect(addsLittle(all, 1, [0])).toBe(false);
   expect(addsLittle(all, 2, [0])).toBe(true);
   // Beside its copy, but not alone.
@@ -104,11 +106,19 @@ test("a candidate adds little that repeats another, and much that knows rows of 
   expect(addsLittle(all, 0, [1])).toBe(false);
   expect(addsLittle(all, 0, [3])).toBe(false);
   expect(addsLittle(all, 3, [0])).toBe(true);
-  // Of few rows less than a nat in all is chance.
+  // Of few rows less than a quarter of a nat in all is chance.
   const short = (all: Float64Array[][]) => all.map(([own]) => [own.slice(0, 10)]);
-  const slightly = part((row) => (row % 2) - 0.07);
+  const slightly = part((row) => (row % 2) - 0.02);
   expect(addsLittle([even, slightly], 1, [0])).toBe(false);
   expect(addsLittle([short(even), short(slightly)], 1, [0])).toBe(true);
+  // Not each by itself: what is left out adds little together.
+  const bits = [0, 1, 2].map((k) => part((row) => (row % 50 === k ? 1.5 : 2)));
+  const flat = part(() => 2);
+  const each = bits.map((_, k) => addsLittle([flat, ...bits], k + 1, [0, ...[1, 2, 3].filter((c) => c !== k + 1)]));
+  const going = worthGoingOn([flat, ...bits], [0, 1, 2, 3], new Set([1, 2, 3]), [undefined]);
+  expect(each).toEqual([true, true, true]);
+  expect(going.length).toBeGreaterThan(1);
+  expect(going.length).toBeLessThan(4);
   // Of copies that take long one goes on, and what must not be asked; in each family by itself.
   const copies = [even, nearly, nearly, odd];
   const none = copies.map(() => undefined);

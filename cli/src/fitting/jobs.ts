@@ -65,13 +65,16 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
   return (recipe.precision === undefined ? FEATURES_STEPS : KNOWN_STEPS) * step;
 }
 
-/** Multiplications from which on a fit by first order takes long. */
-const LONG = 1.2e10;
+/** Multiplications from which on a fit by first order takes long, and one of features, of so many rows at least: a part of fewer tells too little. */
+const [LONG, LONG_FEATURES, TELLING_ROWS] = [1.2e10, 2e8, 400];
 
-/** Whether a job takes so long that it must be worth it: features of several classes, too, which are tried with several priors. */
-export const takesLong = (job: Job): boolean =>
-  (job.recipe.by === "rounds" && workOf(job) > LONG) ||
-  (job.recipe.by === "features" && severalClasses(job.recipe.learning));
+/** Whether a job takes so long that it must be worth it: features of several classes sooner, since they are tried with several priors. */
+export function takesLong(job: Job): boolean {
+  const { recipe, numbers } = job;
+  if (recipe.by === "rounds") return workOf(job) > LONG;
+  const several = recipe.by === "features" && severalClasses(recipe.learning);
+  return several && numbers.rows >= TELLING_ROWS && workOf(job) > LONG_FEATURES;
+}
 
 /** Does a job. */
 export async function doJob(job: Job, onShare: OnShare): Promise<Outcome> {

@@ -194,48 +194,13 @@ export function hopeless(losses: Losses, candidate: number, weights?: ArrayLike<
   });
 }
 
+/** Nats that candidates which take long must add to the mixture of the others: of a row, and of all, since they bring something by chance. */
+const [WORTH, WORTH_OF_ALL] = [0.005, 0.25];
+
 /**
- * Nats that a candidate which takes long must add to the mixture of the others: of a row, and of all, since its weight in the mixture, which
- * these rows choose too, brings about a half by chance (Akaike 1974).
+ * Those of a mixture's candidates that go on after the first part: of some that take long those that its rows say add something to the others of their
+ * family; the least is left out first, as long as all that are left out add little together.
  */
-const [WORTH, WORTH_OF_ALL] = [0.005, 1];
-
-/** Whether the first part's rows say that a candidate adds little to the mixture of others. */
-export function addsLittle(
-  losses: Losses,
-  candidate: number,
-  others: readonly number[],
-  weights?: ArrayLike<number>,
-): boolean {
-  return addsLeast(losses, [...others, candidate], [candidate], weights) !== undefined;
-}
-
-/** The candidate, of some of a mixture's, that adds least to it by the first part's rows; undefined where each adds what it must. */
-function addsLeast(
-  losses: Losses,
-  all: readonly number[],
-  some: readonly number[],
-  weights?: ArrayLike<number>,
-): number | undefined {
-  const known = all.filter((c) => losses[c][0] !== undefined);
-  const failed = some.find((c) => losses[c][0] === undefined);
-  if (failed !== undefined || known.length < 2) return failed;
-  const rows = known.map((c) => Array.from(bestOf(losses[c][0] as readonly Float64Array[], weights)));
-  const { total } = countingOf(rows[0].length, weights);
-  const whole = lossOf(rows, weights);
-  let [least, found] = [Math.max(WORTH, WORTH_OF_ALL / total), undefined as number | undefined];
-  for (const c of some) {
-    const gain =
-      lossOf(
-        rows.filter((_, k) => known[k] !== c),
-        weights,
-      ) - whole;
-    if (gain < least) [least, found] = [gain, c];
-  }
-  return found;
-}
-
-/** Those that are left after the first part: of some that take long those that add something to the others of their family, the least of them left out first. */
 export function worthGoingOn(
   losses: Losses,
   left: readonly number[],
@@ -243,20 +208,29 @@ export function worthGoingOn(
   families: readonly Candidate["family"][],
   weights?: ArrayLike<number>,
 ): number[] {
-  const kept = new Set(left);
+  const kept = new Set(left.filter((c) => !long.has(c) || losses[c][0] !== undefined));
   for (const family of new Set(families)) {
-    for (let out: number | undefined; ; kept.delete(out)) {
-      const own = [...kept].filter((c) => families[c] === family);
-      out = addsLeast(
-        losses,
-        own,
-        own.filter((c) => long.has(c)),
+    const own = left.filter((c) => kept.has(c) && families[c] === family && losses[c][0] !== undefined);
+    const rows = new Map(own.map((c) => [c, Array.from(bestOf(losses[c][0] as readonly Float64Array[], weights))]));
+    const without = (c?: number) =>
+      lossOf(
+        own.flatMap((one) => (kept.has(one) && one !== c ? [rows.get(one) as number[]] : [])),
         weights,
       );
-      if (out === undefined) break;
+    if (own.length < 2) continue;
+    const { total } = countingOf(rows.get(own[0])?.length ?? 0, weights);
+    // Without what is useless the others are weighed better: what is lost is so from the best mixture that was seen.
+    for (let best = without(); ; ) {
+      const some = own.filter((c) => kept.has(c) && long.has(c));
+      if (some.length === 0 || own.filter((c) => kept.has(c)).length < 2) break;
+      const after = some.map(without);
+      const least = Math.min(...after);
+      if (!(least < best + Math.max(WORTH, WORTH_OF_ALL / total))) break;
+      best = Math.min(best, least);
+      kept.delete(some[after.indexOf(least)]);
     }
   }
-  return [...kept];
+  return left.filter((c) => kept.has(c));
 }
 
 /** The mean −log p of rows by the mixture that they choose, of all. */
