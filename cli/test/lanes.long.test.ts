@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { NDArray, randomNormal, savePosterior } from "laplace-ts";
 import { afterEach, describe, expect, test } from "vitest";
@@ -85,6 +86,30 @@ describe("fits side by side", () => {
   ])("a thread that %s gives its job back", async (name, program) => {
     expect(await all(lanesWith(3, threadOf(`${name.replaceAll(" ", "-")}.mjs`, program)))).toEqual(alone);
   });
+
+  test("while this thread does something else, jobs wait for others, and come here when that is done", async () => {
+    const silent = 'import { parentPort } from "node:worker_threads"; parentPort.on("message", () => {});';
+    const lanes = lanesWith(2, threadOf("silent-beside.mjs", silent));
+    let begun = 0;
+    const during = await lanes.beside?.(async () => {
+      lanes.do(job(0, 1), () => {}).catch(() => {});
+      const second = lanes.do(job(0, 2), () => begun++);
+      for (let k = 0; k < 20; k++) await setImmediate();
+      return { begun, second };
+    });
+    expect(during?.begun).toBe(0);
+    await during?.second;
+    expect(begun).toBeGreaterThan(0);
+  });
+
+  test.each([1, 3])(
+    "of %i lanes, whose threads end, this one has the jobs also beside something else",
+    async (cores) => {
+      const ends = 'import { parentPort } from "node:worker_threads"; parentPort.on("message", () => process.exit(1));';
+      const lanes = lanesWith(cores, threadOf("ends-beside.mjs", ends));
+      expect(await lanes.beside?.(() => all(lanes))).toEqual(alone);
+    },
+  );
 
   test("an error has its class and its words, wherever the job was", async () => {
     const bad = {

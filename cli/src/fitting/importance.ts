@@ -17,7 +17,7 @@ export interface Importance {
 }
 
 /** Predictions that may be made for it, about how many multiplications they may take, and the fewest rows that say something. */
-const [MOST_PREDICTIONS, MOST_WORK, FEWEST_ROWS] = [6000, 3e9, 20];
+const [MOST_PREDICTIONS, MOST_WORK, FEWEST_ROWS] = [6000, 1.5e9, 20];
 
 /**
  * The importance of columns, the greatest first; none with few rows. Values are exchanged within a fold, among the rows of which the same cells are

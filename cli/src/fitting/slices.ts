@@ -26,7 +26,7 @@ type Column = Exclude<ColumnEncoding, { kind: "ignored" }>;
 const SLICES = 4;
 const POSITIONS = 41;
 /** Columns that are looked at, about how many multiplications that may take, and rows that are drawn. */
-const [MOST_COLUMNS, MOST_WORK, MOST_POINTS] = [256, 1e9, 400];
+const [MOST_COLUMNS, MOST_WORK, MOST_POINTS] = [256, 4e8, 400];
 /** Positions of all columns that are looked at together, about, and the fewest of one. */
 const [MOST_LOOKED, FEWEST_POSITIONS] = [1000, 5];
 const Z90 = normalQuantile(0.95);
