@@ -155,6 +155,14 @@ test("few rows of many inputs have what second order fits of them, and networks 
   expect(many.filter((way) => way.startsWith("units"))).toEqual(["units 0"]);
   expect(many.filter((way) => way === "features").length).toBeGreaterThan(1);
   expect(many).toContain("network 64,64");
+  // Of several classes a kernel has one prior where each takes long.
+  const kernelsOf = (count: number) => {
+    const table = columns(count);
+    const own = table.rows.map((row, i) => [...row.slice(0, count), `c${i % 3}`]);
+    const encoding = tableEncoding({ ...table, rows: own }, { target: "y" });
+    return candidatesFor(encoding, 300, { ...settings, folded: true }).filter(({ name }) => name.includes("kernel"));
+  };
+  expect([kernelsOf(10), kernelsOf(200)].map(({ length }) => length)).toEqual([2, 1]);
   // Counts too, by networks whose dispersion is estimated.
   const { names, rows } = columns(150);
   const counted = { names, rows: rows.map((row, i) => [...row.slice(0, -1), `${i % 7}`]) };

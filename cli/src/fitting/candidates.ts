@@ -61,8 +61,11 @@ interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "releva
 /** With a relevance for each input, as good as a Gaussian process with a length for each: many steps, so fewer features. */
 const RELEVANT: Features = { length: 1, precision: undefined, relevance: true };
 const MOST_RELEVANT = 100;
-/** How often a row that lacks a value is predicted; what an input takes beside a centre; and the multiplications of one pass, about a second's. */
-const [DRAWS, EACH_INPUT, MOST_KERNEL_WORK] = [16, 4, 3e8];
+/**
+ * How often a row that lacks a value is predicted; what an input takes beside a centre, and so that several classes, judged at many temperatures, have
+ * one prior; and the multiplications of one pass, about a second's.
+ */
+const [DRAWS, EACH_INPUT, EACH_INPUT_OF_ONE, MOST_KERNEL_WORK] = [16, 4, 27, 3e8];
 /** The share of rows of numbers that a kernel is around: around each a rough function passes through all targets, whose noise nothing tells. */
 const MOST_AROUND = 0.9;
 /** Rough functions, and other ones for other categories, which smooth features do not find. */
@@ -188,7 +191,7 @@ function featuresCandidate(
   learning: Learning,
   rows: number,
   mostWork: number,
-  { memoryBudget, seed, gapped = 0 }: CandidateSettings,
+  { memoryBudget, seed, folded, gapped = 0 }: CandidateSettings,
 ): Candidate[] {
   const { outputs } = learning;
   const several = severalClasses(learning);
@@ -204,7 +207,9 @@ function featuresCandidate(
   const centres = learning.classes === 0 ? Math.ceil(MOST_AROUND * rows) : rows;
   const features = Math.min(most, relevance ? MOST_RELEVANT : kernel ? centres : most);
   const predicted = rows + (DRAWS - 1) * gapped;
-  if (kernel && predicted * features * (features + EACH_INPUT * inputs) > MOST_KERNEL_WORK) return [];
+  const another = several && folded && precision !== KERNEL_OF_CLASSES[0].precision;
+  const each = another ? EACH_INPUT_OF_ONE : EACH_INPUT;
+  if (kernel && predicted * features * (features + each * inputs) > MOST_KERNEL_WORK) return [];
   const weights = featuresWeights(inputs, outputs, kernel && learning.classes === 0 ? features + 1 : features);
   const prior = precision === undefined ? "" : `, prior ${precision}`;
   const kind = relevance ? "with relevance" : `of length ${length}${prior}`;
