@@ -128,12 +128,7 @@ function withFitOptions(command: Command): Command {
         .default("tanh"),
     )
     .option("--epochs <n>", "epochs of a round (default: by the number of rows)", integer(4))
-    .option(
-      "--rounds <n>",
-      "most rounds of training and choosing the prior, before one more on all rows",
-      integer(1),
-      5,
-    )
+    .option("--rounds <n>", "most rounds of training and choosing the prior, before one on all rows", integer(1), 5)
     .option("--seed <n>", "seed of all that is random", integer(0), 0)
     .option("--folds <n>", "folds of the cross-validation (default: 5 below 1000 rows)", integer(2))
     .option(
