@@ -189,9 +189,8 @@ export { readTableEncoding } from "./io/table-encodings.ts";
 export type { TableGuarantee } from "./io/table-guarantee-files.ts";
 export { type TableRegions, tableConformity, tableRegions } from "./io/table-guarantees.ts";
 export type { TablePart } from "./io/table-mixtures.ts";
+export { loadTableModel, saveTableModel } from "./io/table-model-files.ts";
 export {
-  loadTableModel,
-  saveTableModel,
   TableModel,
   type TableModelParts,
   type TablePrediction,

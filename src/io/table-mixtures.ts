@@ -22,14 +22,16 @@ export interface TablePart {
 /**
  * Mean and deviation in the target's own units of a mixture of what is normal on a scale.
  * @param limits of each part's mean, where the mixture's median is not beyond them
+ * @returns also the mean of each part
  */
 export function inOwnUnits(
   parts: readonly TablePart[],
   scale: TargetScale,
   rows: number,
   [low, high]: readonly [number, number],
-): { readonly mean: Float64Array; readonly sd: Float64Array } {
+): { readonly mean: Float64Array; readonly sd: Float64Array; readonly means: readonly Float64Array[] } {
   const [mean, sd] = [new Float64Array(rows), new Float64Array(rows)];
+  const means = parts.map(() => new Float64Array(rows));
   for (let i = 0; i < rows; i++) {
     let moments = parts.map((part) => momentsFromScale(scale, part.mean[i], part.sd[i] ** 2));
     if (moments.some(([own]) => own < low || own > high)) {
@@ -37,12 +39,15 @@ export function inOwnUnits(
       const [least, most] = [Math.min(low, median), Math.max(high, median)];
       moments = moments.map(([own, within]) => [Math.min(Math.max(own, least), most), within]);
     }
-    for (const [k, [own]] of moments.entries()) mean[i] += parts[k].weight * own;
+    for (const [k, [own]] of moments.entries()) {
+      means[k][i] = own;
+      mean[i] += parts[k].weight * own;
+    }
     let variance = 0;
     for (const [k, [own, within]] of moments.entries()) variance += parts[k].weight * (within + (own - mean[i]) ** 2);
     sd[i] = Math.sqrt(variance);
   }
-  return { mean, sd };
+  return { mean, sd, means };
 }
 
 /**

@@ -1,25 +1,21 @@
-// A model of a table: the encoding of its rows, and a posterior over the network behind it, or several, in one file.
+// A model of a table: the encoding of its rows, and a posterior over the network behind it, or several.
 
 import { NDArray } from "../array/ndarray.ts";
 import type { TableEncoding, TableRow } from "../data/encoding.ts";
 import { meanLimits } from "../data/target.ts";
 import { fromScale } from "../data/target-scales.ts";
-import { checkOptions, FileError, ValueError } from "../errors.ts";
+import { checkOptions, ValueError } from "../errors.ts";
 import { asynchronously, atOnce, type BurstOptions, type ExamplesReport, type Steps } from "../kernels/steps.ts";
 import type { Posterior } from "../laplace/posterior.ts";
 import type { Approximation } from "../prediction/prediction.ts";
-import { Fields } from "./fields.ts";
-import { type Json, parseJson } from "./json.ts";
-import { isMixture, loadMixture, loadPosteriors, mixtureBytes } from "./mixtures.ts";
-import { loadPosterior, savePosterior } from "./posteriors.ts";
-import { type Bytes, readFile } from "./safetensors.ts";
+import type { Json } from "./json.ts";
 import { bandsOf } from "./table-bands.ts";
 import { countPredictions } from "./table-counts.ts";
 import { overDraws, type RowPredictions } from "./table-draws.ts";
-import { encodingFields, encodingOf } from "./table-encodings.ts";
-import { checkGuarantee, guaranteeOf, type TableGuarantee, withGuarantee } from "./table-guarantee-files.ts";
+import { checkGuarantee, type TableGuarantee } from "./table-guarantee-files.ts";
+import { checkMeanWeights, ownMean } from "./table-means.ts";
 import { inOwnUnits, mixRows, partsQuantile, type TablePart } from "./table-mixtures.ts";
-import { alike, checkPosterior, heaviestOf, type TableMixture } from "./table-posteriors.ts";
+import { checkPosterior, heaviestOf, type TableMixture } from "./table-posteriors.ts";
 import { checkPower, toPower } from "./table-powers.ts";
 import { classRows, countRows, DRAWS, drawsOf, inputsOf, numberRows } from "./table-rows.ts";
 
@@ -47,6 +43,11 @@ export interface TableModelParts {
    * (default 1). Above 1 predictions are more certain; it is a scale of the logits (Guo et al. 2017). What the weights leave open is as it was.
    */
   readonly probabilityPower?: number | undefined;
+  /**
+   * Numbers but counts: with which weights the posteriors' means make the mean that is predicted, at least 0, with sum 1 (default: the mixture's own). It is
+   * kept within the 90 % interval; densities, deviations and quantiles are the mixture's.
+   */
+  readonly meanWeights?: Float64Array | undefined;
   /** What intervals and sets need that hold their level whatever the model: `tableRegions` makes them. */
   readonly guarantee?: TableGuarantee<TableModel> | undefined;
   /** Anything else to keep in the file, as JSON. */
@@ -56,9 +57,9 @@ export interface TableModelParts {
 /** What `TableModel.predict` gives for each row. */
 export interface TablePrediction {
   readonly rows: number;
-  /** Regression, in the target's units: the mean of a new target. */
+  /** Regression, in the target's units: the mean of a new target, by the model's `meanWeights` where it has some. */
   readonly mean?: Float64Array;
-  /** Regression: the standard deviation of a new target, noise included; of a mixture, within and between its posteriors. */
+  /** Regression: the standard deviation of a new target, noise included; of a mixture, within and between its posteriors, around its own mean. */
   readonly sd?: Float64Array;
   /** Regression: of that, what the weights leave open; of a target on another scale by their share of the variance there. */
   readonly functionSd?: Float64Array;
@@ -90,22 +91,8 @@ export interface TablePrediction {
   readonly unusual: readonly (readonly string[])[];
 }
 
-const KEY = "table-model";
-/** Raised with every change that a reader of before would not understand. */
-const FORMAT_VERSION = 5;
-/** That of a mixture of several likelihoods. */
-const FORMAT_OF_SEVERAL = 4;
-/** That of a mixture of one likelihood. */
-const FORMAT_OF_ALIKE = 3;
-/** That of a single posterior. */
-const FORMAT_OF_ONE = 2;
 /** The 95 % quantile of N(0, 1); written out, because the functions of Math that give it differ between engines. */
 const Z90 = 1.6448536269514726;
-const approximations: readonly Approximation[] = [
-  ...(["exact", "probit", "plugin", "bridge", "normalizedBridge", "meanField1", "meanField2", "monteCarlo"] as const),
-  ...(["quadrature", "network"] as const),
-];
-
 /** Predicts rows of a table, in the target's own units. Made by `tableModel` or `loadTableModel`. */
 export class TableModel {
   /** The posterior, or that of the mixture with the greatest weight. */
@@ -117,6 +104,8 @@ export class TableModel {
   readonly farVariance: number;
   readonly farLevel: boolean;
   readonly probabilityPower: number;
+  /** Of each posterior of the mixture; undefined where they are the mixture's own. */
+  readonly meanWeights: Float64Array | undefined;
   readonly guarantee: TableGuarantee<TableModel> | undefined;
   readonly notes: Json;
 
@@ -139,6 +128,9 @@ export class TableModel {
     [this.encoding, this.approximation] = [encoding, approximation];
     [this.farVariance, this.farLevel, this.notes] = [farVariance, farLevel, notes];
     this.probabilityPower = probabilityPower;
+    if (parts.meanWeights !== undefined) checkMeanWeights(parts.meanWeights, mixture, encoding);
+    // One posterior's mean is its own.
+    this.meanWeights = this.mixture && parts.meanWeights;
     this.guarantee = parts.guarantee;
     if (parts.guarantee !== undefined) checkGuarantee(parts.guarantee, encoding);
   }
@@ -211,7 +203,10 @@ export class TableModel {
       const parts = all.map((one, k) => ({ weight: weights[k], ...inUnits(one), ...(scale && { scale }) }));
       if (!summed) return { rows, parts, epistemic, functionVariance, far, unusual };
       const scaled = inUnits(found);
-      const whole = scale === undefined ? scaled : inOwnUnits(parts, scale, rows, meanLimits(target));
+      const whole =
+        scale === undefined
+          ? { ...scaled, means: parts.map((part) => part.mean) }
+          : inOwnUnits(parts, scale, rows, meanLimits(target));
       const bound = (side: -1 | 1) =>
         scaled.mean.map((m, i) =>
           fromScale(
@@ -219,15 +214,18 @@ export class TableModel {
             parts.length === 1 ? m + side * Z90 * scaled.sd[i] : partsQuantile(parts, i, 0.5 + side * 0.45, side * Z90),
           ),
         );
+      const [lower, upper] = [bound(-1), bound(1)];
       return {
         rows,
-        ...whole,
+        mean: whole.mean,
+        sd: whole.sd,
+        ...this.#ownMean(whole.means, { lower, upper }),
         functionSd:
           scale === undefined
             ? functionVariance.map((v) => Math.sqrt(v) * target.sd)
             : whole.sd.map((sd, i) => sd * Math.sqrt(epistemic[i])),
-        lower: bound(-1),
-        upper: bound(1),
+        lower,
+        upper,
         parts,
         epistemic,
         functionVariance,
@@ -266,6 +264,23 @@ export class TableModel {
     return this.mixture?.weights.filter((weight) => weight > 0) ?? Float64Array.of(1);
   }
 
+  /** The mean by weights of its own, where there are some. */
+  #ownMean(
+    means: readonly Float64Array[],
+    { lower, upper }: { readonly lower: Float64Array; readonly upper: Float64Array },
+  ): { readonly mean?: Float64Array } {
+    const { meanWeights, mixture } = this;
+    if (meanWeights === undefined || mixture === undefined) return {};
+    return {
+      mean: ownMean(
+        means,
+        meanWeights.filter((_, k) => mixture.weights[k] > 0),
+        lower,
+        upper,
+      ),
+    };
+  }
+
   /** What a posterior says of each row of inputs, as its network learned it. */
   #predictInputs(posterior: Posterior, x: Float64Array, summed: boolean): Steps<RowPredictions, ExamplesReport> {
     const { approximation, farLevel: level, encoding } = this;
@@ -300,77 +315,9 @@ export function tableModel(parts: TableModelParts): TableModel {
     "farVariance",
     "farLevel",
     "probabilityPower",
+    "meanWeights",
     "guarantee",
     "notes",
   ]);
   return new TableModel(parts);
-}
-
-/**
- * A model of a table as the bytes of one safetensors file: that of its posterior, or of its mixture, with the encoding beside it. No
- * rows, no code.
- */
-export function saveTableModel(model: TableModel): Bytes {
-  const { posterior, mixture, encoding, approximation, farVariance, farLevel, guarantee, notes } = model;
-  const { probabilityPower: power } = model;
-  if (guarantee !== undefined) {
-    const alone = saveTableModel(tableModel({ ...model, guarantee: undefined }));
-    return withGuarantee(alone, guarantee, guarantee.models.map(saveTableModel));
-  }
-  const far = { ...(Number.isFinite(farVariance) && { farVariance }), ...(farLevel && { farLevel }) };
-  const plain = mixture === undefined ? FORMAT_OF_ONE : alike(mixture.posteriors) ? FORMAT_OF_ALIKE : FORMAT_OF_SEVERAL;
-  const [format, raised] = power === 1 ? [plain, {}] : [FORMAT_VERSION, { probabilityPower: power }];
-  const metadata = { [KEY]: JSON.stringify({ format, encoding, approximation, ...far, ...raised, notes }) };
-  if (mixture === undefined) return savePosterior(posterior, { metadata });
-  return mixtureBytes(mixture.posteriors as readonly Posterior[], mixture.weights, metadata);
-}
-
-/** A mixture of a file; of several likelihoods, its posteriors and weights. @throws FileError */
-function readMixture(bytes: Uint8Array | ArrayBuffer): TableMixture {
-  const { posteriors, weights } = loadPosteriors(bytes);
-  return alike(posteriors) ? loadMixture(bytes) : { posteriors, weights };
-}
-
-/**
- * The model that `saveTableModel` made a file of: it predicts the same, in Node and in a page.
- * @throws FileError for a file that is truncated, altered, of a later version, or something else
- */
-export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
-  const where = "loadTableModel";
-  const { own, scores, files } = guaranteeOf(where, bytes);
-  const { metadata } = readFile(where, own);
-  const mixed = isMixture(metadata) ? readMixture(own) : undefined;
-  const posterior = mixed === undefined ? loadPosterior(own) : undefined;
-  const text = metadata[KEY];
-  if (text === undefined) {
-    throw new FileError("foreign", `${where}: the file holds a posterior, but no table's encoding with it.`);
-  }
-  const json = parseJson(`${where}: the model`, text, { depth: 12, integers: false });
-  const known = ["format", "encoding", "approximation", "farVariance", "farLevel", "probabilityPower", "notes"];
-  const { format } = json !== null && typeof json === "object" && "format" in json ? json : { format: undefined };
-  if (typeof format === "number" && format > FORMAT_VERSION) {
-    throw new FileError(
-      "newer",
-      `${where}: the model has the format version ${format}; this library reads versions up to ${FORMAT_VERSION}. Update it.`,
-    );
-  }
-  const fields = new Fields(`${where}: model`, json, known);
-  const version = fields.integer("format", 1);
-  const parts = {
-    posterior,
-    mixture: mixed,
-    encoding: encodingOf(fields.object("encoding", encodingFields)),
-    approximation: fields.choice("approximation", approximations),
-    ...(fields.has("farVariance") && { farVariance: fields.finite("farVariance") }),
-    farLevel: fields.has("farLevel") ? fields.boolean("farLevel") : version < 2,
-    ...(fields.has("probabilityPower") && { probabilityPower: fields.positive("probabilityPower") }),
-    ...(files.length > 0 && { guarantee: { scores, models: files.map(loadTableModel) } }),
-    notes: fields.json("notes"),
-  };
-  try {
-    return new TableModel(parts);
-  } catch (cause) {
-    if (!(cause instanceof ValueError)) throw cause;
-    throw new FileError("malformed", `${where}: ${cause.message}`, { cause });
-  }
 }

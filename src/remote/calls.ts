@@ -11,7 +11,8 @@ import type { jacobianAsync, jvpAsync, vjpAsync } from "../derivatives/jacobian.
 import type { evaluateAsync } from "../evaluation/evaluate.ts";
 import type { epistemicScoreAsync, outOfDistributionAurocAsync, uncertaintyAsync } from "../evaluation/uncertainty.ts";
 import type { loadFit, loadPosterior, saveFit, savePosterior } from "../io/posteriors.ts";
-import type { loadTableModel, saveTableModel, TableModel } from "../io/table-models.ts";
+import type { loadTableModel, saveTableModel } from "../io/table-model-files.ts";
+import type { TableModel } from "../io/table-models.ts";
 import type { kernels } from "../kernels/kernels.ts";
 import type { estimateMemory } from "../laplace/estimate-memory.ts";
 import type { Posterior } from "../laplace/posterior.ts";

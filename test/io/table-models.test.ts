@@ -7,9 +7,12 @@ import {
   FileError,
   laplace,
   loadTableModel,
+  mixture,
   mse,
   NDArray,
+  type PosteriorMixture,
   readSafetensors,
+  saveMixture,
   savePosterior,
   saveTableModel,
   type TableModel,
@@ -31,7 +34,7 @@ const targets = {
   classes: rows.map(([a, c]) => (Number(a) > 15 ? "far" : c)),
 };
 
-async function modelOf(task: keyof typeof targets): Promise<TableModel> {
+async function modelOf(task: keyof typeof targets, epochs = 300): Promise<TableModel> {
   const table = { names, rows: rows.map((row, i) => [...row, targets[task][i]]) };
   const encoding = tableEncoding(table, { target: "y" });
   const { x: inputs } = encoding.encode(rows.map(([a, c]) => ({ a, c })));
@@ -49,7 +52,7 @@ async function modelOf(task: keyof typeof targets): Promise<TableModel> {
   await train(net, data, {
     loss,
     optimizer: adam({ learningRate: 0.02 }),
-    epochs: 300,
+    epochs,
     batchSize: 60,
     weightDecay: 0.01,
   });
@@ -203,7 +206,7 @@ describe("files", () => {
   });
 
   test.each([
-    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 6 }), "newer"],
+    ["a later format", (document: Record<string, unknown>) => ({ ...document, format: 7 }), "newer"],
     ["a field too many", (document: Record<string, unknown>) => ({ ...document, extra: 1 }), "malformed"],
     [
       "an approximation that its likelihood lacks",
@@ -283,4 +286,69 @@ test("a power that is not above 0 is refused, and one of numbers", async () => {
     expect(() => tableModel({ ...classes, probabilityPower })).toThrow(/probabilityPower must be a number above 0/);
   }
   expect(() => tableModel({ ...numbers, probabilityPower: 2 })).toThrow(/no probabilityPower/);
+});
+
+describe("weights of the mean", () => {
+  async function several() {
+    const [rough, exact] = [await modelOf("regression", 5), await modelOf("regression")];
+    const plain = tableModel({
+      mixture: mixture([rough.posterior, exact.posterior], [0.5, 0.5]),
+      encoding: exact.encoding,
+    });
+    return { rough, exact, plain, own: (...weights: number[]) => Float64Array.from(weights) };
+  }
+  const formatOf = (model: TableModel) =>
+    JSON.parse(readSafetensors(saveTableModel(model)).metadata["table-model"] ?? "{}");
+
+  test("make the mean alone, within its interval, and are in the file", async () => {
+    const { rough, exact, plain, own } = await several();
+    const model = tableModel({ ...plain, posterior: undefined, meanWeights: own(0.1, 0.9) });
+    const [before, after] = [plain.predict(fresh), model.predict(fresh)];
+    expect({ ...after, mean: before.mean }).toEqual(before);
+    const [a, b] = [rough.predict(fresh).mean ?? [], exact.predict(fresh).mean ?? []];
+    const mean = Array.from(a, (value, i) => 0.1 * value + 0.9 * b[i]);
+    const inside = mean.map((value, i) => Math.min(Math.max(value, before.lower?.[i] ?? 0), before.upper?.[i] ?? 0));
+    inside.forEach((value, i) => {
+      expect(after.mean?.[i]).toBeCloseTo(value, 9);
+    });
+    expect(Math.abs((after.mean?.[0] ?? 0) - (before.mean?.[0] ?? 0))).toBeGreaterThan(1);
+    const again = loadTableModel(saveTableModel(model));
+    expect(again.meanWeights).toEqual(own(0.1, 0.9));
+    expect(again.predict(fresh)).toEqual(after);
+    expect(formatOf(model)).toMatchObject({ format: 6, meanWeights: [0.1, 0.9] });
+    expect(formatOf(plain)).toMatchObject({ format: 3 });
+    expect(formatOf(plain)).not.toHaveProperty("meanWeights");
+  });
+
+  test("never take the mean out of the interval", async () => {
+    const { rough, exact, own } = await several();
+    // Nearly all of the interval is that of one, whose noise is small; the mean is to be the other's.
+    const small = exact.posterior.with({ noise: 1e-3 });
+    const mixed = mixture([rough.posterior, small], [1e-3, 0.999]);
+    const { encoding } = exact;
+    const model = tableModel({ mixture: mixed, encoding, meanWeights: own(1, 0) });
+    const { mean, lower, upper } = model.predict(fresh);
+    const free = rough.predict(fresh).mean;
+    expect(free?.some((value, i) => value < (lower?.[i] ?? 0) || value > (upper?.[i] ?? 0))).toBe(true);
+    mean?.forEach((value, i) => {
+      expect(value).toBeGreaterThanOrEqual(lower?.[i] ?? Number.NaN);
+      expect(value).toBeLessThanOrEqual(upper?.[i] ?? Number.NaN);
+    });
+  });
+
+  test("that do not sum to 1 are refused, those of classes, and both in files", async () => {
+    const { plain, own } = await several();
+    const refused = (meanWeights: Float64Array) => () => tableModel({ ...plain, posterior: undefined, meanWeights });
+    expect(refused(own(1))).toThrow("expected a Float64Array of 2 weights");
+    for (const wrong of [own(0.5, 0.6), own(1.5, -0.5), own(Number.NaN, 1)]) expect(refused(wrong)).toThrow(/sum to 1/);
+    const classes = await modelOf("classes");
+    expect(() => tableModel({ ...classes, meanWeights: own(1) })).toThrow(/classes, whose means have no weights/);
+    const model = tableModel({ ...plain, posterior: undefined, meanWeights: own(0.1, 0.9) });
+    const { metadata } = readSafetensors(saveTableModel(model));
+    for (const meanWeights of [[1], [0.1, 0.8], [0.1, 0.1, 0.8], ["0.1", "0.9"], null, 1]) {
+      const document = JSON.stringify({ ...JSON.parse(metadata["table-model"]), meanWeights });
+      const bytes = saveMixture(model.mixture as PosteriorMixture, { metadata: { "table-model": document } });
+      expect(() => loadTableModel(bytes)).toThrow(expect.objectContaining({ reason: "malformed" }));
+    }
+  });
 });

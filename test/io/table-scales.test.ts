@@ -254,7 +254,9 @@ test("means are at most as far beyond the values of the training as these are ap
     expect(meanOf(far)).toBe(Math.min(free(far), fromScale(scale, far.mean[0])));
     // Of two parts each is limited, so that one that errs far counts by its weight.
     const both = [usual, vague].map((own) => ({ ...own, weight: 0.5 }));
-    expect(inOwnUnits(both, scale, 1, [low, high]).mean[0]).toBeCloseTo((free(usual) + high) / 2, 10);
+    const found = inOwnUnits(both, scale, 1, [low, high]);
+    expect(found.mean[0]).toBeCloseTo((free(usual) + high) / 2, 10);
+    expect(found.means.map(([own]) => own)).toEqual([free(usual), high]);
   }
 });
 

@@ -44,6 +44,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
       likelihood: posterior.likelihood.name,
       approximation,
       ...(mixture !== undefined && { members: weights.length, memberWeights: Array.from(weights) }),
+      ...(model.meanWeights && { meanWeights: Array.from(model.meanWeights) }),
       structure: posterior.structure,
       weights: posterior.size,
       examples: posterior.examples,

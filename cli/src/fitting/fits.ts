@@ -7,6 +7,7 @@ import type { Division } from "../model/splits.ts";
 import { inTurns } from "../turn.ts";
 import type { Fitter } from "./fitter.ts";
 import { GivenUp } from "./given-up.ts";
+import { HeldOutMeans } from "./held-out-means.ts";
 import type { Importance } from "./importance.ts";
 import { type Job, type Outcome, workOf } from "./jobs.ts";
 import { type Lanes, Unwanted } from "./lanes.ts";
@@ -149,7 +150,8 @@ export async function mixBy(
   const losses: (Float64Array[] | undefined)[][] = [];
   for (const fit of fits) losses.push([fit && (await lossesOf(fit, prepared, approximation, rows))]);
   const families = candidates.map(({ family }) => family);
-  return mixOf(losses, scales, { families, together, weights: [rows.weights?.data] });
+  const mix = mixOf(losses, scales, { families, together, weights: [rows.weights?.data] });
+  return new HeldOutMeans([{ fits, prepared, rows }], approximation).weigh(mix);
 }
 
 /** −log p of rows by one fit, at each scale; undefined where its curvature is so close to singular that nothing is predicted. */
@@ -169,8 +171,10 @@ export async function lossesOf(
 }
 
 /** The members that a mixture has of one fit of each candidate. */
-export function membersOf({ weights, scales }: Mix, fits: readonly (Outcome | undefined)[]): Member[] {
+export function membersOf({ weights, scales, meanWeights }: Mix, fits: readonly (Outcome | undefined)[]): Member[] {
   return fits.flatMap((fit, c) =>
-    fit !== undefined && weights[c] > 0 ? [{ posterior: fit.posterior, weight: weights[c], scale: scales[c] }] : [],
+    fit !== undefined && weights[c] > 0
+      ? [{ posterior: fit.posterior, weight: weights[c], scale: scales[c], meanWeight: meanWeights?.[c] }]
+      : [],
   );
 }

@@ -10,6 +10,7 @@ import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
 import { GivenUp } from "./given-up.ts";
 import { modelByRest, type Unseen } from "./guarantee.ts";
+import { HeldOutMeans } from "./held-out-means.ts";
 import { type Job, type Outcome, takesLong } from "./jobs.ts";
 import { MANY_ROWS, MOST_CHOOSING } from "./many-rows.ts";
 import { type Member, modelOf, type Prepared } from "./members.ts";
@@ -202,21 +203,24 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     const recipe = { ...candidates[c].recipe, seed: seed + k + 1 };
     return { recipe, numbers: prepared[k].numbers, division: divisionOf(prepared[k], VALIDATION_SHARE, recipe.seed) };
   };
+  // The rows of a fold are the same for all of its candidates.
+  const known = new Map<number, Promise<Numbers>>();
+  const rowsOf = (k: number) => {
+    const rows = known.get(k) ?? fitter.numbers(dealt[k], prepared[k].encoding);
+    known.set(k, rows);
+    return rows;
+  };
   const fitFolds = async (places: readonly number[], left: readonly number[], at: (share: number) => number) => {
     const tasks = places.flatMap((k) => left.map((c) => ({ k, c })));
     const jobs = tasks.map(({ k, c }) => jobOf(k, c));
     const heard = (share: number, j: number) => onProgress(foldAt(tasks[j].k), at(share) / stages);
     // What fails in one fold is given up in all.
     const alike = tasks.map(({ c }) => c);
-    // The rows of a fold are the same for all of its candidates.
-    const unseen = new Map<number, Promise<Numbers>>();
     const failed = (j: number, error?: NotPositiveDefiniteError) =>
       givenUp.add(candidates[tasks[j].c].name, foldAt(tasks[j].k), error);
     await doAll(judging, jobs, heard, { alike, failed }, async (outcome, j) => {
       const { k, c } = tasks[j];
-      const rows = unseen.get(k) ?? fitter.numbers(dealt[k], prepared[k].encoding);
-      unseen.set(k, rows);
-      losses[c][k] = await lossesOf(outcome, prepared[k], approximation, await rows);
+      losses[c][k] = await lossesOf(outcome, prepared[k], approximation, await rowsOf(k));
       if (losses[c][k] !== undefined) outcomes[c][k] = outcome;
       else failed(j);
     });
@@ -232,7 +236,11 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
   if (losses.every((own) => own.includes(undefined))) throw givenUp.error();
-  const mix = mixOf(losses, scales, { families, together, weights });
+  const rows = await Promise.all(range(count).map(rowsOf));
+  const parts = rows.map((own, k) => ({ fits: outcomes.map((all) => all[k]), prepared: prepared[k], rows: own }));
+  const means = new HeldOutMeans(parts, approximation);
+  const mixBut = (k?: number) => means.weigh(mixOf(losses, scales, { without: k, families, together, weights }), k);
+  const mix = await mixBut();
   const relevance = saidOf(
     mix.weights,
     outcomes.map(([first]) => first),
@@ -241,7 +249,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const judgedFolds = async () => {
     const [models, unseen, said]: [TableModel[], number[], SaidOfClasses[]] = [[], [], []];
     for (const [k, test] of dealt.entries()) {
-      const others = count > 1 ? mixOf(losses, scales, { without: k, families, together, weights }) : mix;
+      const others = count > 1 ? await mixBut(k) : mix;
       mixes.push(others);
       const trials = outcomes.map((all) => all[k]);
       const model = await inTurns(modelOf(membersOf(others, trials), prepared[k], approximation));
@@ -357,12 +365,13 @@ async function fitMix(
   }
   if (fits.every(({ length }) => length === 0)) throw givenUp.error();
   const { mix, power } = (await again?.(fits)) ?? { mix: given, power: (await known).power };
-  const { weights, scales } = mix;
+  const { weights, scales, meanWeights } = mix;
+  const own = (c: number, share: number) => meanWeights && meanWeights[c] * share;
   const members: Member[] = [];
   for (const [j, { c, share }] of jobs.entries()) {
     const posterior = found[j]?.posterior;
     if (posterior !== undefined && weights[c] > 0)
-      members.push({ posterior, weight: weights[c] * share, scale: scales[c] });
+      members.push({ posterior, weight: weights[c] * share, scale: scales[c], meanWeight: own(c, share) });
   }
   const there = weights.map((weight, c) => (fits[c].length > 0 ? weight : 0));
   const heaviest = there.indexOf(Math.max(...there));

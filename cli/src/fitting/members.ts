@@ -27,6 +27,8 @@ export interface Prepared {
 export interface Member {
   readonly posterior: Posterior;
   readonly weight: number;
+  /** That of its mean, of numbers (default: the weight). */
+  readonly meanWeight?: number | undefined;
   /** That of its uncertainty. */
   readonly scale: number;
 }
@@ -45,7 +47,19 @@ export function* modelOf(
   const { encoding: whole } = found[weights.indexOf(Math.max(...weights))];
   const posteriors = found.map(({ posterior }) => posterior);
   const names = new Set(posteriors.map(({ likelihood: { name, dispersion = "" } }) => `${name} ${dispersion}`));
+  const mixed = { posteriors, weights: shares(weights) };
+  const own = members.map(({ weight, meanWeight = weight }) => meanWeight);
+  const apart = members.length > 1 && own.some((one, k) => one !== weights[k]) && own.some((one) => one > 0);
+  return tableModel({
+    mixture: names.size > 1 ? mixed : mixture(posteriors, weights),
+    encoding: whole,
+    approximation,
+    ...(apart && { meanWeights: shares(own) }),
+  });
+}
+
+/** Weights with sum 1. */
+function shares(weights: readonly number[]): Float64Array {
   const sum = weights.reduce((all, one) => all + one, 0);
-  const mixed = { posteriors, weights: Float64Array.from(weights, (weight) => weight / sum) };
-  return tableModel({ mixture: names.size > 1 ? mixed : mixture(posteriors, weights), encoding: whole, approximation });
+  return Float64Array.from(weights, (weight) => weight / sum);
 }

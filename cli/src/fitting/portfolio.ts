@@ -25,6 +25,8 @@ export interface Mix {
   readonly scales: readonly number[];
   /** Mean −log p of each candidate at its best scale; infinite for those that were given up. */
   readonly losses: readonly number[];
+  /** Of numbers, weights of the candidates' means, which sum to 1: 0 for those that are left out (default: the weights). */
+  readonly meanWeights?: readonly number[] | undefined;
 }
 
 /** What a mixture is made by. */
