@@ -10,21 +10,21 @@ export function checkMeanWeights(
   mixture: TableMixture | undefined,
   { target }: TableEncoding,
 ): void {
-  if (target.kind !== "number" || target.counts) {
-    const what = target.kind === "number" ? "counts" : "classes";
-    throw new ValueError(`tableModel: the model predicts ${what}, whose means have no weights; leave meanWeights out.`);
-  }
-  const weights = mixture?.weights ?? Float64Array.of(1);
-  if (!(given instanceof Float64Array) || given.length !== weights.length) {
-    throw new ValueError(`tableModel: meanWeights: expected a Float64Array of ${weights.length} weights.`);
-  }
-  const sum = given.reduce((all, own) => all + own, 0);
-  if (!given.every((own, k) => own >= 0 && (own === 0 || weights[k] > 0)) || !(Math.abs(sum - 1) < 1e-9)) {
+  if (target.kind !== "number" || target.counts)
+    throw new ValueError("tableModel: meanWeights are for numbers alone, not for classes or counts; leave them out.");
+  const { weights } = mixture ?? { weights: [1] };
+  const sound = given instanceof Float64Array && given.length === weights.length;
+  if (
+    !sound ||
+    !given.every((own, k) => own >= 0 && (own === 0 || weights[k] > 0)) ||
+    !(Math.abs(sumOf(given) - 1) < 1e-9)
+  )
     throw new ValueError(
-      "tableModel: meanWeights: expected numbers of at least 0 that sum to 1, 0 where the mixture's weight is 0.",
+      `tableModel: meanWeights: expected a Float64Array of ${weights.length} numbers that sum to 1, 0 where the mixture's weight is 0.`,
     );
-  }
 }
+
+const sumOf = (values: Float64Array) => values.reduce((all, own) => all + own, 0);
 
 /** The mean by its own weights, within the interval that is shown with it. @param means of each posterior, [rows] */
 export function ownMean(

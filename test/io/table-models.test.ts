@@ -339,10 +339,10 @@ describe("weights of the mean", () => {
   test("that do not sum to 1 are refused, those of classes, and both in files", async () => {
     const { plain, own } = await several();
     const refused = (meanWeights: Float64Array) => () => tableModel({ ...plain, posterior: undefined, meanWeights });
-    expect(refused(own(1))).toThrow("expected a Float64Array of 2 weights");
+    expect(refused(own(1))).toThrow("expected a Float64Array of 2 numbers");
     for (const wrong of [own(0.5, 0.6), own(1.5, -0.5), own(Number.NaN, 1)]) expect(refused(wrong)).toThrow(/sum to 1/);
     const classes = await modelOf("classes");
-    expect(() => tableModel({ ...classes, meanWeights: own(1) })).toThrow(/classes, whose means have no weights/);
+    expect(() => tableModel({ ...classes, meanWeights: own(1) })).toThrow(/for numbers alone, not for classes/);
     const model = tableModel({ ...plain, posterior: undefined, meanWeights: own(0.1, 0.9) });
     const { metadata } = readSafetensors(saveTableModel(model));
     for (const meanWeights of [[1], [0.1, 0.8], [0.1, 0.1, 0.8], ["0.1", "0.9"], null, 1]) {
