@@ -88,6 +88,9 @@ const aloneIn = {
       ["if (given !== undefined && options.weightDecay !== undefined) {", "if (false) {"],
       ["optimizer?.step ?? optimizer?.begin", "optimizer?.step"],
     ),
+  // None of its layers looks rows of a table up.
+  "derivatives/lookup-tables.ts": () =>
+    "export const isTable = () => false, [addToTables, eachTableRows, addTableSquares, scaleTableRows] = [];",
   // A batch is one shard.
   "training/batch-gradient.ts": (text) =>
     replaced(
