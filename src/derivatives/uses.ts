@@ -51,7 +51,7 @@ export function blockOf({ inputs, outputs, groups = 1 }: LinearSite): {
 
 /** Whether a site has one use at one position, δ ⊗ a as in a plain dense layer: that use, for the whole batch. */
 export function plainUse(backward: Backward, site: LinearSite, nodes: readonly Node[]): Use | undefined {
-  return isPlain(site, nodes) ? useOf(backward, site, nodes[0], 0, backward.batch) : undefined;
+  return isPlain(site, nodes) ? useOf(backward, site, nodes[0], 0, backward.batch, true) : undefined;
 }
 
 export function isPlain({ groups = 1, transposed = false }: LinearSite, nodes: readonly Node[]): boolean {
@@ -67,13 +67,13 @@ function sizes(site: LinearSite, node: Node): { left: number; right: number } {
 }
 
 /** Numbers that unfolding takes for each example. */
-function unfoldedNumbers(site: LinearSite, nodes: readonly Node[], columns: number): number {
+function unfoldedNumbers(site: LinearSite, nodes: readonly Node[], columns: number, rights: boolean): number {
   let numbers = 0;
   for (const node of nodes) {
     const { left, right, transposed = site.transposed } = siteUseOf(node);
     const size = sizes(site, node);
     if (left?.unfold !== undefined) numbers += (transposed ? 1 : columns) * size.left;
-    if (right?.unfold !== undefined) numbers += (transposed ? columns : 1) * size.right;
+    if (rights && right?.unfold !== undefined) numbers += (transposed ? columns : 1) * size.right;
   }
   return numbers;
 }
@@ -81,6 +81,7 @@ function unfoldedNumbers(site: LinearSite, nodes: readonly Node[], columns: numb
 /**
  * Calls `visit` with one chunk of examples after the other, within a scope each.
  * @param perExample numbers that `visit` will allocate for each example
+ * @param rights whether it looks at right sides, which are not unfolded otherwise
  */
 export function eachChunk(
   backward: Backward,
@@ -88,17 +89,21 @@ export function eachChunk(
   nodes: readonly Node[],
   perExample: number,
   visit: (chunk: Chunk) => void,
+  rights = true,
 ): void {
   const { batch, columns, dtype } = backward;
-  const each = unfoldedNumbers(site, nodes, columns) + perExample;
+  const each = unfoldedNumbers(site, nodes, columns, rights) + perExample;
   const length = each === 0 ? batch : chunkLength(dtype, batch, each);
   for (let first = 0; first < batch; first += length) {
     const count = Math.min(length, batch - first);
-    scope(() => visit({ first, count, uses: nodes.map((node) => useOf(backward, site, node, first, count)) }));
+    scope(() => visit({ first, count, uses: nodes.map((node) => useOf(backward, site, node, first, count, rights)) }));
   }
 }
 
-function useOf(backward: Backward, site: LinearSite, node: Node, first: number, count: number): Use {
+/** A side that nobody looks at. */
+const NOTHING: Side = { at: 0, column: 0, example: 0, position: 0, element: 0 };
+
+function useOf(backward: Backward, site: LinearSite, node: Node, first: number, count: number, rights: boolean): Use {
   const { positions, left, right, transposed = site.transposed } = siteUseOf(node);
   const size = sizes(site, node);
   const side = (rule: SiteSide, arrives: boolean, numbers: number) =>
@@ -106,7 +111,7 @@ function useOf(backward: Backward, site: LinearSite, node: Node, first: number, 
   return {
     positions,
     left: side(left as SiteSide, !transposed, size.left),
-    right: side(right as SiteSide, transposed as boolean, size.right),
+    right: rights ? side(right as SiteSide, transposed as boolean, size.right) : NOTHING,
   };
 }
 

@@ -75,6 +75,17 @@ export interface SecondPass extends CotangentPass {
   parameterTangent(parameter: Parameter): Pointer;
 }
 
+/** Windows at every place of a grid over an image, or over a sequence, which is an image of one row. */
+export interface Windows {
+  readonly image: readonly [channels: number, height: number, width: number];
+  readonly grid: readonly [height: number, width: number];
+  readonly kernel: readonly [height: number, width: number];
+  readonly stride: readonly [height: number, width: number];
+  /** Zeros around the image. */
+  readonly padding: readonly [top: number, bottom: number, left: number, right: number];
+  readonly dilation: readonly [height: number, width: number];
+}
+
 /** One side of the products l ⊗ r that a weight's derivative is a sum of: numbers at each position. */
 export interface SiteSide {
   /** Whether positions come last, [n, positions], or first, [positions, n]. */
@@ -84,6 +95,8 @@ export interface SiteSide {
    * cotangents. Missing where they have that layout already. What is unfolded is never kept for a whole batch.
    */
   readonly unfold?: (kernels: Kernels, from: Pointer, count: number, to: Pointer, dtype: DType) => void;
+  /** The windows that are unfolded, where they are of all channels. */
+  readonly windows?: Windows | undefined;
 }
 
 /** Sums products of a weight's sides over examples. */

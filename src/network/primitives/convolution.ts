@@ -11,7 +11,7 @@ import { pair, sides } from "../attributes.ts";
 import { chunkLength } from "../chunks.ts";
 import type { LinearSite, Shape } from "../parameters.ts";
 import { correlateChannels, type Planes } from "../planes.ts";
-import type { ForwardPass, Node, Primitive, SiteSide, SiteUse } from "../primitive.ts";
+import type { ForwardPass, Node, Primitive, SiteSide, SiteUse, Windows } from "../primitive.ts";
 import { product } from "../product.ts";
 import { siteRules } from "../rules.ts";
 import { correlateBack, correlateTiles, pays, type Tiled } from "../winograd.ts";
@@ -31,13 +31,6 @@ export interface ConvolutionAttributes {
 export interface TransposedAttributes extends ConvolutionAttributes {
   /** Rows and columns that are added to the output, at its end. */
   readonly outputPadding: Pair;
-}
-
-/** Windows at every place of a grid over an image. */
-interface Windows extends ConvolutionAttributes {
-  /** Channels, height and width. */
-  readonly image: readonly [channels: number, height: number, width: number];
-  readonly grid: Pair;
 }
 
 /** A value's shape as that of an image. @throws ShapeError */
@@ -283,9 +276,12 @@ function addBias(
 
 const attributes = { kernel: pair(1), stride: pair(1), padding: sides, dilation: pair(1) };
 
-function unfolding(windows: Windows): Pick<SiteSide, "unfold"> {
+function unfolding(windows: Windows): Pick<SiteSide, "unfold" | "windows"> {
   if (pointwise(windows)) return {};
-  return { unfold: (kernels, from, count, to) => withLayers(kernels).unfold(count, ...layout(windows), from, to) };
+  return {
+    windows,
+    unfold: (kernels, from, count, to) => withLayers(kernels).unfold(count, ...layout(windows), from, to),
+  };
 }
 
 /** @param transposed whether the windows are those of what arrives */

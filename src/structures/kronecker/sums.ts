@@ -1,6 +1,6 @@
 // Sums of the factors that Kronecker blocks are made of.
 
-import { blockOf, eachChunk, type Side } from "../../derivatives/uses.ts";
+import { blockOf, type Chunk, eachChunk, type Side } from "../../derivatives/uses.ts";
 import { vectorRows } from "../../derivatives/vectors.ts";
 import { OptionError } from "../../errors.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
@@ -25,6 +25,7 @@ import type { PartSize } from "../squares.ts";
 import type { SumOptions } from "../structure.ts";
 import { type KroneckerBlock, KroneckerCurvature, ownFactor } from "./curvature.ts";
 import { nextLayer, pulledBack } from "./next-layer.ts";
+import { addBands, type Bands, bandsThatPay, fromBands } from "./window-grams.ts";
 
 /** Where the factors of one site begin in the accumulator. */
 interface SiteFactors {
@@ -32,6 +33,8 @@ interface SiteFactors {
   readonly nodes: readonly Node[];
   /** The factor of a weight's inputs. */
   readonly a: number | undefined;
+  /** What is there in the place of that factor. */
+  readonly bands: Bands | undefined;
   /** That of its outputs, which a bias shares, unless the weight is transposed. */
   readonly b: number | undefined;
   readonly vectors: readonly VectorFactor[];
@@ -65,18 +68,21 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
       const next = selected.role === "shift" ? nextLayer(selection, nodes) : undefined;
       return { selected, at: next === undefined ? take(1, selected.parameter.size) : -1, next };
     });
-    if (site.kind === "elementwise") return { site, nodes, a: undefined, b: undefined, vectors };
+    if (site.kind === "elementwise") return { site, nodes, a: undefined, bands: undefined, b: undefined, vectors };
     const { groups, outputs, inputs } = blockOf(site);
-    const a = parameters.some(({ role }) => role === "weight") ? take(groups, inputs) : undefined;
+    const weight = parameters.some(({ role }) => role === "weight");
+    const bands =
+      weight && groups === 1 && sharing === "expand" ? bandsAt(site, nodes, options.dtype, sumType) : undefined;
+    const a = bands ? take(bands.bands.length, bands.n) : weight ? take(groups, inputs) : undefined;
     const b = parameters.some((selected) => !ownFactor(selected)) ? take(groups, outputs) : undefined;
-    return { site, nodes, a, b, vectors };
+    return { site, nodes, a, bands, b, vectors };
   });
   return {
     dtype: sumType,
     length,
     add(backward, to, again, weights) {
       const bytes = bytesPerElement(sumType);
-      for (const { site, nodes, a, b, vectors } of factors) {
+      for (const { site, nodes, a, bands, b, vectors } of factors) {
         for (const { selected, at, next } of vectors) {
           if (next !== undefined) continue;
           const n = selected.parameter.size;
@@ -94,11 +100,18 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
           nodes,
           sumType,
           sharing,
-          a === undefined ? undefined : to + a * bytes,
+          a === undefined || bands !== undefined ? undefined : to + a * bytes,
           to + b * bytes,
           again,
           weights,
         );
+        if (a === undefined || bands === undefined || again) continue;
+        const images = backward.value(nodes[0].inputs[0]);
+        const side = { at: images, column: 0, example: nodes[0].inputs[0].size, position: 0, element: 0 };
+        scope(() => {
+          const { at } = weighedSide(backward, side, weights);
+          addBands(backward.kernels, sumType, bands, backward.batch, at, to + a * bytes);
+        });
       }
     },
     *finish(sums, examples) {
@@ -110,7 +123,7 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
       };
       for (const one of factors) {
         for (const selected of selection.sites().get(one.site) ?? []) {
-          blocks.push(yield* finishBlock(squares, before, one, selected, sharing, examples));
+          blocks.push(yield* finishBlock(sums, squares, before, one, selected, sharing, examples));
         }
       }
       // In the order of the parameters.
@@ -118,6 +131,13 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
       return new KroneckerCurvature(selection, examples, blocks);
     },
   };
+}
+
+/** What is summed of a weight's windows in the place of their products, where it takes less. */
+function bandsAt(site: LinearSite, nodes: readonly Node[], dtype: DType, sumType: DType): Bands | undefined {
+  if (site.transposed || nodes.length !== 1 || dtype !== sumType) return undefined;
+  const { right, transposed = false } = siteUseOf(nodes[0]);
+  return transposed ? undefined : bandsThatPay(right?.windows, dtype);
 }
 
 /** Whether positions share a weight somewhere. */
@@ -178,9 +198,10 @@ function* pulledBackFrom(square: Steps<Float64Array>, site: LinearSite, values: 
 }
 
 function* finishBlock(
+  sums: ReadSums,
   squares: Squares,
   before: (site: LinearSite) => Steps<Float64Array>,
-  { nodes, a, b, vectors }: SiteFactors,
+  { nodes, a, bands, b, vectors }: SiteFactors,
   selected: SelectedParameter,
   sharing: Sharing,
   examples: number,
@@ -190,7 +211,8 @@ function* finishBlock(
   const left = yield* own?.next ? before(own.next) : squares(groups, outputs, own?.at ?? (b as number));
   if (selected.role !== "weight") return { selected, b: left, a: undefined, count: examples };
   const perExample = sharing === "reduce" ? 1 : nodes.reduce((total, node) => total + positionsOf(node), 0);
-  return { selected, b: left, a: yield* squares(groups, inputs, a as number), count: examples * perExample };
+  const right = bands ? fromBands(bands, sums, a as number) : squares(groups, inputs, a as number);
+  return { selected, b: left, a: yield* right, count: examples * perExample };
 }
 
 /** A float64 copy of numbers, where one is made, is worth two. */
@@ -318,7 +340,7 @@ function addFactors(
   const known = backward.spreadAt(nodes);
   if (known !== undefined && !again) scope(() => known.in(sumType).add(b));
   const numbers = factorNumbers(site, nodes, a !== undefined, part, sumType, sharing);
-  eachChunk(backward, site, nodes, numbers, ({ first, count, uses }) => {
+  const visit = ({ first, count, uses }: Chunk) => {
     const sides = [
       ...(known ? [] : [{ n: outputs, to: b, of: uses.map(({ left, positions }) => ({ side: left, positions })) }]),
       ...(a === undefined
@@ -337,5 +359,7 @@ function addFactors(
         }
       }
     }
-  });
+  };
+  const arrives = nodes.some((node) => siteUseOf(node).transposed ?? site.transposed);
+  eachChunk(backward, site, nodes, numbers, visit, a !== undefined && (!again || arrives));
 }
