@@ -75,8 +75,7 @@ const stateAt = (work: Pointer): Pointer => Math.ceil(work / 64) * 64;
 
 /** Copies a symmetric matrix [n, n] times a factor to `v`. */
 function* bring(matrix: Float64Array, n: number, factor: number, v: Pointer): Steps<void> {
-  if (matrix.length <= AT_ONCE) copyTo("float64", v, matrix);
-  else yield* inPieces(() => copyTo("float64", v, matrix, true));
+  yield* inPieces(() => copyTo("float64", v, matrix, true));
   if (factor === 1) return;
   yield* eachRows(n, (first, end) =>
     inMemory("float64", (memory) => {

@@ -15,7 +15,7 @@ const REPEATED = 1e4;
 
 /** The evidence of a posterior's fit, at another prior and likelihood. */
 export function* evidenceAt(
-  { fit, temperature }: Pick<PosteriorParts, "fit" | "temperature">,
+  { fit, temperature }: PosteriorParts,
   { likelihood, prior }: Tuned,
   precision: Precision,
   known?: Float64Array,
@@ -58,13 +58,10 @@ export class TunableEvidence implements Tunable {
     const h = factorOf(next.likelihood, temperature);
     const traces = apart === undefined ? undefined : yield* precision.traces(apart);
     const distances = yield* this.#distances(next.prior);
-    const at = yield* evidenceAt({ fit: there, temperature }, next, precision, distances);
-    const evidence = evidenceOf(at);
+    const at = yield* evidenceAt({ ...this.#parts, fit: there }, next, precision, distances);
+    const { logMarginalLikelihood: value, ...terms } = evidenceOf(at);
     const { logPriorPrecision, logNoise } = evidenceGradientOf(at);
-    const { logMarginalLikelihood: value, logLikelihood, logDetRatio, scatter } = evidence;
-    const { logDetPosterior, logDetPrior, standardError = 0 } = evidence;
-    const terms = [logLikelihood, logDetRatio, logDetPosterior, logDetPrior, scatter, standardError];
-    const largest = Math.max(...terms.map(Math.abs));
+    const largest = Object.values(terms).reduce((most, term) => Math.max(most, Math.abs(term)), 0);
     const magnitude = largest * (apart === undefined ? 1 : REPEATED);
     const noises = traces?.map((trace, c) => {
       const own = h * next.likelihood.hyper.weight(c);

@@ -184,13 +184,13 @@ function variances(
   head: HeadVariance | undefined,
 ): Contraction<void> {
   let mean: Float64Array = new Float64Array();
-  let variance: Float64Array | undefined;
+  let variance: Float64Array = mean;
   const waiting = new Waiting(visit);
   return {
     begin(part) {
       later(() => {
         mean = meanOf(part);
-        variance = undefined;
+        variance = new Float64Array(mean.length);
       });
     },
     add(backward, column) {
@@ -198,21 +198,28 @@ function variances(
       const found = factorised.functionVariance(backward);
       later(() => {
         const some = copyOutWide(found);
-        if (columns === width) {
-          variance = some;
-          return;
-        }
-        variance ??= new Float64Array(mean.length);
-        for (let b = 0; b < batch; b++) variance.set(some.subarray(b * columns, (b + 1) * columns), b * width + column);
+        if (columns === width) variance = some;
+        else
+          for (let b = 0; b < batch; b++)
+            variance.set(some.subarray(b * columns, (b + 1) * columns), b * width + column);
       });
     },
     end({ forward, start, count }) {
       const found = head?.(forward);
       later(() => {
-        const own = found ? copyOutWide(found) : (variance ?? new Float64Array(mean.length));
-        refuseOverflow(where, own);
-        const whole = { batch: count, outputs: width, mean, variance: own, block: group.size };
-        waiting.push({ ...whole, first: start, width, offset: 0, step: 1 });
+        if (found) variance = copyOutWide(found);
+        refuseOverflow(where, variance);
+        waiting.push({
+          batch: count,
+          outputs: width,
+          mean,
+          variance,
+          first: start,
+          width,
+          offset: 0,
+          step: 1,
+          block: group.size,
+        });
       });
     },
     after: () => waiting.after(),
@@ -221,10 +228,10 @@ function variances(
 }
 
 function refuseOverflow(where: string, variances: Float64Array): void {
-  for (let i = 0; i < variances.length; i++) {
-    if (Number.isFinite(variances[i])) continue;
+  for (const v of variances) {
+    if (Number.isFinite(v)) continue;
     throw new ValueError(
-      `${where}: the variance of the function is ${variances[i]}: it overflowed. Likely causes: a prior so wide that predictions mean nothing (raise priorPrecision, or let optimizePrior() choose it), or inputs that are far from those of the training.`,
+      `${where}: the variance of the function is ${v}: it overflowed. Likely causes: a prior so wide that predictions mean nothing (raise priorPrecision, or let optimizePrior() choose it), or inputs that are far from those of the training.`,
     );
   }
 }

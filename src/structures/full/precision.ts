@@ -44,11 +44,11 @@ export class FullPrecision implements Precision {
   readonly #h: number;
   readonly #prior: Prior;
   readonly #inverse: boolean;
-  /** Its eigenvalues. */
-  #shifted: Float64Array | undefined;
   #upper: Float64Array | undefined;
   #covariance: Float64Array | undefined;
   #variance: Float64Array | undefined;
+  /** Its eigenvalues. */
+  #shifted: Float64Array | undefined;
 
   constructor(curvature: FullCurvature, h: number, prior: Prior, inverse: boolean) {
     this.#inverse = inverse;
@@ -133,11 +133,11 @@ export class FullPrecision implements Precision {
    */
   *#eigenvalues(): Steps<Float64Array | undefined> {
     const { precision, structure } = this.#prior;
-    if (structure !== "scalar" || this.#inverse || this.#shifted !== undefined) return this.#shifted;
+    if (structure !== "scalar" || this.#inverse) return undefined;
     const [delta] = precision;
     const lost = this.#curvature.rounding * this.#h > enough(this.#size) * delta;
     if (lost && (yield* this.#factors())) return undefined;
-    this.#shifted = (yield* this.#curvature.eigenvalues())?.map((x) => this.#h * x + delta);
+    this.#shifted ??= (yield* this.#curvature.eigenvalues())?.map((x) => this.#h * x + delta);
     return this.#shifted;
   }
 
