@@ -103,36 +103,37 @@ export interface Plan extends Own {
 }
 
 /** What was found once for plans that are alike but for numbers, by their options. */
-const known = new WeakMap<Selection, WeakMap<Likelihood, Map<string, Map<string, unknown>>>>();
+const known = new WeakMap<Selection, WeakMap<Likelihood, Alike[]>>();
 /** Results that are kept of alike plans at most: sizes of data are among their names. */
 const MOST_KNOWN = 100;
 /** The same of each plan: it is asked many times in a fit, and a small fit takes a tenth of a millisecond. */
 const ofPlan = new WeakMap<Plan, Map<string, unknown>>();
+
+/** The options that plans have in common, and the results that are kept of them. */
+interface Alike {
+  readonly options: readonly unknown[];
+  readonly results: Map<string, unknown>;
+}
 
 /** The results that are kept of plans like this one. */
 function resultsOf(plan: Plan): Map<string, unknown> {
   const own = ofPlan.get(plan);
   if (own !== undefined) return own;
   const { net, selection, likelihood, structure, kind, samples, sharing, rank, points, drawn, rows, basis } = plan;
-  const options = [
-    net.dtype,
-    structure,
-    kind,
-    samples,
-    sharing,
-    rank,
-    points?.shape[0] ?? drawn ?? rows,
-    basis !== undefined,
-  ].join();
-  const ofSelection = known.get(selection) ?? new WeakMap();
+  const size = points?.shape[0] ?? drawn ?? rows;
+  const options = [net.dtype, structure, kind, samples, sharing, rank, size, basis !== undefined];
+  const ofSelection = known.get(selection) ?? new WeakMap<Likelihood, Alike[]>();
   known.set(selection, ofSelection);
-  const all = ofSelection.get(likelihood) ?? new Map();
+  const all = ofSelection.get(likelihood) ?? [];
   ofSelection.set(likelihood, all);
-  const results = all.get(options) ?? new Map<string, unknown>();
-  if (all.size >= MOST_KNOWN) all.clear();
-  all.set(options, results);
-  ofPlan.set(plan, results);
-  return results;
+  let found = all.find((alike) => alike.options.every((option, i) => option === options[i]));
+  if (found === undefined) {
+    if (all.length >= MOST_KNOWN) all.length = 0;
+    found = { options, results: new Map() };
+    all.push(found);
+  }
+  ofPlan.set(plan, found.results);
+  return found.results;
 }
 
 /** What follows from the options of a plan, whatever its numbers, and a name: made once. */

@@ -44,8 +44,13 @@ export const sumTask: ShardTask<PassOfFit, DataShard, Summary> = {
 const AT_ONCE = 8;
 
 /** A pass, prepared. */
-function* passOfFit(rest: Omit<PassOfFit, "prepared">, pass: Pass, basis: Curvature | undefined): Steps<PassOfFit> {
-  return { ...rest, prepared: yield* prepare(rest.plan, pass, basis) };
+function* passOfFit(
+  { where, plan, number, first }: Omit<PassOfFit, "prepared">,
+  pass: Pass,
+  basis: Curvature | undefined,
+): Steps<PassOfFit> {
+  const prepared = yield* prepare(plan, pass, basis);
+  return { where, plan, number, prepared, first };
 }
 
 /** Where a fit's shards are done, and what they are. */
