@@ -26,12 +26,12 @@ describe("weights of means", () => {
     expect(model.meanWeights).not.toEqual(model.weights);
     const asked = rows.slice(0, 5).map(([x]) => ({ x }));
     const { mean, parts = [], lower, upper } = model.predict(asked);
-    if (parts[0].scale === undefined) {
-      mean?.forEach((own, i) => {
-        const free = parts.reduce((sum, part, k) => sum + (model.meanWeights?.[k] ?? 0) * part.mean[i], 0);
-        expect(own).toBeCloseTo(Math.min(Math.max(free, lower?.[i] ?? 0), upper?.[i] ?? 0), 10);
-      });
-    }
+    expect(parts[0].scale).toBeUndefined();
+    expect(mean).toHaveLength(5);
+    mean?.forEach((own, i) => {
+      const free = parts.reduce((sum, part, k) => sum + (model.meanWeights?.[k] ?? 0) * part.mean[i], 0);
+      expect(own).toBeCloseTo(Math.min(Math.max(free, lower?.[i] ?? 0), upper?.[i] ?? 0), 10);
+    });
     const counts = rows.map(([x], i) => [x, String(Math.round(2 + 2 * Math.sin(Number(x)) + (i % 3)))]);
     const classes = rows.map(([x, y]) => [x, Number(y) > 2 ? "high" : "low"]);
     for (const [task, other] of [

@@ -80,6 +80,7 @@ async function run(path: string, { json }: { json?: true }): Promise<void> {
     line("tuned", `prior precision ${threeDigits(posterior.priorPrecision.data[0])}${written}`),
     ...(temperature === undefined ? [] : [line("temperature", temperature)]),
     ...(power === undefined ? [] : [line("power", power)]),
+    ...(model.meanWeights === undefined ? [] : [line("mean", "by weights of its own (--json)")]),
     ...(notes.program === undefined ? [] : [line("written by", plain(notes.program))]),
     ...(heldOut === undefined
       ? []

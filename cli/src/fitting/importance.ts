@@ -36,7 +36,8 @@ export async function importanceOf(
   const work = folds.reduce((sum, { model, numbers }) => {
     return sum + predictionWork(model.posteriors) * numbers.gaps.reduce((all, gaps) => all + drawsOf(gaps), 0);
   }, 0);
-  const share = Math.min(1, MOST_PREDICTIONS / (looked.length + 1) / total, MOST_WORK / (looked.length + 1) / work);
+  const few = Math.min(MOST_PREDICTIONS / total, MOST_WORK / work) / (looked.length + 1);
+  const share = Math.min(1, Math.max(few, FEWEST_ROWS / total));
   const random = new Random(seed);
   const gains = looked.map((): number[] => []);
   const weights: number[] = [];

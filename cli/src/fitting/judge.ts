@@ -1,4 +1,5 @@
-// Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing.
+// Candidates are fitted and judged by rows that they have not seen, and mixed; the rows that are reported choose nothing, but that those of the first
+// fold say what is given up.
 
 import { type NotPositiveDefiniteError, OptionError, type Posterior, type TableModel, tableModel } from "laplace-ts";
 import type { Fold } from "../model/held-out.ts";

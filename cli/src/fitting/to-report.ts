@@ -67,7 +67,8 @@ export async function reportData(
     checked: checkedOf(fit),
     heldOut: {
       ...predictions,
-      ...(targetScale !== undefined && { z: below.map(deviate) }),
+      // The deviation is around the mixture's mean, which is not that of a mean of its own.
+      ...((targetScale !== undefined || fit.model.meanWeights !== undefined) && { z: below.map(deviate) }),
       lines: indices.map((i) => rows.lines[i]),
       rows: indices.map((i) => Object.fromEntries(rows.names.map((name, j) => [name, rows.rows[i][j]]))),
     },
