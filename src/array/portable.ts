@@ -3,6 +3,7 @@
 
 /** log(x) of a positive number. */
 export function portableLog(x: number): number {
+  if (!(x > 0 && x < Number.POSITIVE_INFINITY)) return Math.log(x);
   // x = m 2^e with m in [sqrt(1/2), sqrt(2)); powers of two multiply exactly.
   let exponent = 0;
   let mantissa = x;

@@ -104,7 +104,7 @@ export function momentsFromScale(scale: TargetScale, mean: number, variance: num
     shift += share;
     square += share * own;
   }
-  const spread = square < Number.POSITIVE_INFINITY ? square - shift * shift : Number.MAX_VALUE;
+  const spread = square === Number.POSITIVE_INFINITY ? Number.MAX_VALUE : square - shift * shift;
   return [middle + shift, Math.max(spread, 0)];
 }
 

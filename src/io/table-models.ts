@@ -130,7 +130,7 @@ export class TableModel {
     this.probabilityPower = probabilityPower;
     if (parts.meanWeights !== undefined) checkMeanWeights(parts.meanWeights, mixture, encoding);
     // One posterior's mean is its own.
-    this.meanWeights = this.mixture && parts.meanWeights;
+    this.meanWeights = this.mixture && parts.meanWeights?.slice();
     this.guarantee = parts.guarantee;
     if (parts.guarantee !== undefined) checkGuarantee(parts.guarantee, encoding);
   }

@@ -43,24 +43,30 @@ export interface MemoryEstimate {
   };
 }
 
-/** Bytes of the sums and of a part of the data, in a pass. */
-function bytesOfPass(plan: Plan, pass: Pass, apart: number, examples: number): { sums: number; part: number } {
+/** Bytes of the sums and of a part of the data, in a pass, and what making a curvature of them takes. */
+function bytesOfPass(
+  plan: Plan,
+  pass: Pass,
+  apart: number,
+  examples: number,
+): { sums: number; part: number; finishing: number } {
   const { net } = plan;
   const bytes = bytesPerElement(net.dtype);
   const accumulatorFor = dryAccumulators(plan, pass);
   const planned = { plan, accumulatorFor, apart };
   const cut = examples === 0 ? undefined : cutOfPass(planned, examples);
-  const { dtype, length, sums: summed = length } = accumulatorFor(cut?.columns ?? 1);
+  const { dtype, length, sums: summed = length, finishing: beside = 0 } = accumulatorFor(cut?.columns ?? 1);
+  const finishing = FLOAT64 * beside;
   // Sums of float32 over many examples have totals of float64.
   const totals = (type: DType) => (type === "float64" || examples <= MOST_EXAMPLES ? 0 : FLOAT64);
   const held = apart * length * bytesPerElement(dtype) + net.parameterCount * bytes;
   const sums = held + apart * (apart > 1 ? length : summed) * totals(dtype) + net.parameterCount * totals(net.dtype);
   // Where no example passes, there is no part.
-  if (cut === undefined) return { sums, part: (net.parameterCount + net.buffers.size) * bytes };
+  if (cut === undefined) return { sums, part: (net.parameterCount + net.buffers.size) * bytes, finishing };
   const { peak } = passBytes(planned, cut, Math.min(examples, cut.length));
   // Targets of all examples are read at once.
   const targets = Number.isFinite(examples) ? examples * net.graph.output.size * bytes : 0;
-  return { sums, part: peak - held + targets };
+  return { sums, part: peak - held + targets, finishing };
 }
 
 /** The estimate for a plan and that many examples. @param matrix whether the prior has one, of the curvature's size */
@@ -90,12 +96,13 @@ export function estimate(
   // The outputs' own curvatures, and their sum.
   // With a matrix of the prior the posterior keeps the sum of both.
   const curvature = (apart === 1 ? one : (apart + 1) * one) + ofPrior;
-  const { sums, part } = bytesOfPass(plan, last, apart, examples);
-  const peaks = [Math.max(sums + part, sums + curvature + vector)];
+  const { sums, part, finishing } = bytesOfPass(plan, last, apart, examples);
+  const peaks = [Math.max(sums + part, sums + curvature + vector + finishing)];
   if (passes.length > 1) {
     // The first pass, what becomes of its sums, and the second while both are there.
-    const { sums, part } = bytesOfPass(plan, passes[0], 1, examples);
-    const result = FLOAT64 * dryAccumulators(plan, passes[0])(1).length;
+    const { sums, part, finishing } = bytesOfPass(plan, passes[0], 1, examples);
+    const { length, made: numbers = length } = dryAccumulators(plan, passes[0])(1);
+    const result = FLOAT64 * numbers;
     // Of many passes the last two results are compared.
     const left = passes.length > 2 ? 2 * result : result;
     for (const pass of new Set(passes.slice(1))) {
@@ -104,7 +111,7 @@ export function estimate(
       const kept = Math.max(own.sums + own.part, own.sums + curvature + vector);
       peaks.push(kept + left + made + vector, left + vector + all);
     }
-    peaks.push(Math.max(sums + part, sums + left + vector));
+    peaks.push(Math.max(sums + part, sums + left + vector + finishing));
   } else if (last.dryBegin !== undefined) {
     // What is there beside the sums, and what it is made of.
     const { columnSums, dry } = rowNamed(structure);

@@ -158,6 +158,9 @@ export interface Accumulator<C extends Curvature = Curvature> {
   readonly length: number;
   /** How many of them, the first, are sums (default: all). */
   readonly sums?: number;
+  /** Numbers of what `finish` makes of them (default: as many), and those that it takes for that beside them (default: 0). */
+  readonly made?: number;
+  readonly finishing?: number;
   /** Sees each part before its columns. */
   begin?(part: Part): void;
   /**

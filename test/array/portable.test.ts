@@ -8,6 +8,12 @@ test("they are the functions of Math, to a few units in the last place", () => {
   fc.assert(
     fc.property(within(-700, 700), within(-0.99, 3), within(1e-300, 1e300), (x, small, positive) => {
       expect([portableExp(x), portableExp(small)]).toBeAllClose([Math.exp(x), Math.exp(small)], { relative: 1e-15 });
+      expect([0, Number.POSITIVE_INFINITY, Number.NaN, -1].map(portableLog)).toEqual([
+        Number.NEGATIVE_INFINITY,
+        Number.POSITIVE_INFINITY,
+        Number.NaN,
+        Number.NaN,
+      ]);
       expect(portableLog(positive)).toBeCloseTo(Math.log(positive), 12);
       const pairs = [small, small * 1e-5, small * 1e-12, small * 1e-300].map((v) => [
         [portableExpm1(v), portableLog1p(v)],

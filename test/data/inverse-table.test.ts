@@ -45,3 +45,14 @@ test("moments of what is normal on a power's scale are those of the same nodes w
     ),
   );
 });
+
+test("what is not finite stays so, and ends", () => {
+  const scale = { kind: "yeoJohnson", lambda: 0.5, center: -3, unit: 7 } as const;
+  expect(momentsFromScale(scale, Number.NaN, 1)).toEqual([Number.NaN, Number.NaN]);
+  for (const [mean, variance] of [
+    [Number.POSITIVE_INFINITY, 1],
+    [1, Number.POSITIVE_INFINITY],
+  ]) {
+    expect(momentsFromScale(scale, mean, variance).every(Number.isFinite)).toBe(false);
+  }
+});

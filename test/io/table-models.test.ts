@@ -302,7 +302,9 @@ describe("weights of the mean", () => {
 
   test("make the mean alone, within its interval, and are in the file", async () => {
     const { rough, exact, plain, own } = await several();
-    const model = tableModel({ ...plain, posterior: undefined, meanWeights: own(0.1, 0.9) });
+    const given = own(0.1, 0.9);
+    const model = tableModel({ ...plain, posterior: undefined, meanWeights: given });
+    given.fill(5);
     const [before, after] = [plain.predict(fresh), model.predict(fresh)];
     expect({ ...after, mean: before.mean }).toEqual(before);
     const [a, b] = [rough.predict(fresh).mean ?? [], exact.predict(fresh).mean ?? []];

@@ -34,6 +34,9 @@ import { serve } from "../../src/worker.ts";
 import { lanes, permuting } from "../shards/given.ts";
 import { imageData, images, stopped, trained, trainings } from "./given.ts";
 
+// Trainings go by executors once a pool was made.
+workers({ count: 1 });
+
 const record = fc.record({
   loss: fc.constantFrom("mse", "crossEntropy", "ignored", "gaussian"),
   dtype: fc.constantFrom("float32", "float64"),

@@ -69,13 +69,14 @@ export const phases = {
       told();
       return 1;
     };
-    const { history } = await train(net, data, { loss: crossEntropy, epochs: 3, batchSize: 4096, on, schedule });
+    // So many epochs are worth the workers' copy of the data.
+    const { history } = await train(net, data, { loss: crossEntropy, epochs: 6, batchSize: 4096, on, schedule });
     return `${numbers(net.parameters)} ${JSON.stringify(history)}`;
   },
   async folds(on, told) {
     const make = async (rest) => {
       const net = network();
-      await train(net, rest, { loss: crossEntropy, epochs: 1, batchSize: 4096, on, onProgress: told });
+      await train(net, rest, { loss: crossEntropy, epochs: 6, batchSize: 4096, on, onProgress: told });
       return laplace(net, options).fit(rest, { on, onProgress: told });
     };
     const made = await folds(data, 2, make, { concurrency: 2 });

@@ -25,7 +25,7 @@ import type { PartSize } from "../squares.ts";
 import type { SumOptions } from "../structure.ts";
 import { type KroneckerBlock, KroneckerCurvature, ownFactor } from "./curvature.ts";
 import { nextLayer, pulledBack } from "./next-layer.ts";
-import { addBands, type Bands, bandsThatPay, fromBands } from "./window-grams.ts";
+import { addBands, type Bands, bandsThatPay, fromBands, numbersOfBands, numbersOfFactor } from "./window-grams.ts";
 
 /** Where the factors of one site begin in the accumulator. */
 interface SiteFactors {
@@ -77,9 +77,12 @@ export function factorSums(options: SumOptions): Accumulator<KroneckerCurvature>
     const b = parameters.some((selected) => !ownFactor(selected)) ? take(groups, outputs) : undefined;
     return { site, nodes, a, bands, b, vectors };
   });
+  const banded = factors.flatMap(({ bands }) => bands ?? []);
   return {
     dtype: sumType,
     length,
+    made: banded.reduce((sum, bands) => sum + numbersOfFactor(bands) - numbersOfBands(bands), length),
+    finishing: Math.max(0, ...banded.map(({ n }) => 2 * n ** 2)),
     add(backward, to, again, weights) {
       const bytes = bytesPerElement(sumType);
       for (const { site, nodes, a, bands, b, vectors } of factors) {
@@ -157,6 +160,8 @@ export function basisSums(options: SumOptions): Accumulator<KroneckerCurvature> 
   return {
     dtype: reduced.dtype,
     length: reduced.length + expanded.length,
+    made: (reduced.made ?? reduced.length) + (expanded.made ?? expanded.length),
+    finishing: expanded.finishing ?? 0,
     add(backward, to, again, weights) {
       reduced.add(backward, to, again, weights);
       expanded.add(backward, to + shift, again, weights);

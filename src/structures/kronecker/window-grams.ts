@@ -27,6 +27,12 @@ export interface Bands {
   readonly bands: readonly Band[];
 }
 
+/** Numbers that they are. */
+export const numbersOfBands = ({ n, bands }: Bands): number => bands.length * n ** 2;
+
+/** Numbers of the factor that they make. */
+export const numbersOfFactor = ({ n, windows }: Bands): number => (n * windows.kernel[0]) ** 2;
+
 /** Channels from which on products are long enough, and numbers of a window's column of the grid. */
 const [LEAST_CHANNELS, LEAST_POSITIONS] = [16, 64];
 /** Share of the windows' own products that they may take. */
