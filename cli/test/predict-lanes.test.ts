@@ -62,11 +62,11 @@ describe("rows side by side", () => {
     ["threads of the built program", 3, pathToFileURL("cli/dist/commands/predict-thread.js")],
     ["a thread that cannot start", 2, threadOf("no.mjs", 'throw new Error("no");')],
     [
-      "a thread that ends with its third batch",
+      "a thread that ends with its second batch",
       2,
       threadOf(
-        "third.mjs",
-        'import { parentPort } from "node:worker_threads"; let n = 0; parentPort.on("message", () => { if (++n === 3) process.exit(1); });',
+        "second.mjs",
+        'import { parentPort } from "node:worker_threads"; let n = 0; parentPort.on("message", () => { if (++n === 2) process.exit(1); });',
       ),
     ],
     [
