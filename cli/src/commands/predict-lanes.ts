@@ -10,7 +10,7 @@ const FIRST = 12;
 /** Batches that a thread has at a time: while this one predicts, it brings nothing. Four take no less time, and 30 MB more. */
 const MOST = 2;
 /** Megabytes of what a thread made last: rows come and go. */
-const YOUNG = 16;
+const YOUNG = 4;
 
 /** Another thread, and those who wait for what it does, in order. */
 class Thread {
