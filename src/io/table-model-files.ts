@@ -102,9 +102,7 @@ export function loadTableModel(bytes: Uint8Array | ArrayBuffer): TableModel {
     farLevel: fields.has("farLevel") ? fields.boolean("farLevel") : version < 2,
     ...(fields.has("probabilityPower") && { probabilityPower: fields.positive("probabilityPower") }),
     ...(fields.has("meanWeights") && {
-      meanWeights: Float64Array.from(
-        fields.finites("meanWeights", posterior === undefined ? (mixed?.weights.length ?? 0) : 1),
-      ),
+      meanWeights: Float64Array.from(fields.finites("meanWeights", mixed?.weights.length ?? 1)),
     }),
     ...(files.length > 0 && { guarantee: { scores, models: files.map(loadTableModel) } }),
     notes: fields.json("notes"),

@@ -1,6 +1,7 @@
 // Which candidates a table has: small networks by second order where that is quick, larger ones by first order elsewhere.
 
 import { estimateMemory, type TableEncoding } from "laplace-ts";
+import { DRAWS } from "../model/rows.ts";
 import { skipNetwork, skipWeights } from "./by-evidence.ts";
 import { type FeaturesRecipe, featuresWeights, severalClasses } from "./by-features.ts";
 import { MANY_ROWS } from "./many-rows.ts";
@@ -62,10 +63,10 @@ interface Features extends Pick<FeaturesRecipe, "length" | "precision" | "releva
 const RELEVANT: Features = { length: 1, precision: undefined, relevance: true };
 const MOST_RELEVANT = 100;
 /**
- * How often a row that lacks a value is predicted; what an input takes beside a centre, and so that several classes, judged at many temperatures, have
- * one prior; and the multiplications of one pass, about a second's.
+ * What an input takes beside a centre, and so that several classes, judged at many temperatures, have one prior; and the multiplications of one pass,
+ * about a second's.
  */
-const [DRAWS, EACH_INPUT, EACH_INPUT_OF_ONE, MOST_KERNEL_WORK] = [16, 4, 27, 3e8];
+const [EACH_INPUT, EACH_INPUT_OF_ONE, MOST_KERNEL_WORK] = [4, 27, 3e8];
 /** The share of rows of numbers that a kernel is around: around each a rough function passes through all targets, whose noise nothing tells. */
 const MOST_AROUND = 0.9;
 /** Rough functions, and other ones for other categories, which smooth features do not find. */

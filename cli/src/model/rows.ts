@@ -162,8 +162,10 @@ export function* partsOf(numbers: Numbers, { net, structure, size }: Posterior):
   }
 }
 
-/** Draws of a row that lacks a value, and multiplications of a whole matrix that take as long as one of a pass. */
-const [DRAWS, OF_MATRIX] = [16, 8];
+/** Draws of a row that lacks a value. */
+export const DRAWS = 16;
+/** Multiplications of a whole matrix that take as long as one of a pass. */
+const OF_MATRIX = 8;
 
 /** About how many multiplications a row's prediction takes by several posteriors together, with covariances. */
 export const predictionWork = (posteriors: readonly Posterior[]): number =>
