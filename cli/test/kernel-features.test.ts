@@ -19,27 +19,31 @@ const numbersOf = (x: NDArray, y: ArrayLike<number>) => {
 };
 
 describe("features of a kernel around rows", () => {
-  test("around all rows are a Gaussian process of the kernel, at rows and away from them", async () => {
-    const [length, precision, noise, inputs] = [0.7, 0.5, 0.3, 3];
-    const x = randomNormal([12, inputs], { seed: 1 });
-    const y = rowsOf(x).map(([a, b, c]) => Math.sin(a) + b * c);
-    const numbers = numbersOf(x, y);
-    const net = kernelNetwork(inputs, 1, centresOf(numbers, 20, 1), { length, seed: 1, remainder: true });
-    const posterior = await laplace(net, {
-      likelihood: gaussian({ noise }),
-      structure: "full",
-      priorPrecision: precision,
-      checks: false,
-    }).fit(numbers);
-    const fresh = randomNormal([6, inputs], { seed: 2 });
-    const found = posterior.predict(fresh).functionVariance;
-    const given = { x: rowsOf(x), y, length: length * inputs };
-    const variances = { kernel: 1, bias: 1, linear: 0.3 ** 2 / inputs, noise: noise ** 2 * precision };
-    for (const [i, at] of rowsOf(fresh).entries()) {
-      const expected = kernelRegression({ ...given, variances }, at).variance / precision;
-      expect(found.data[i]).toBeCloseTo(expected, 3);
-    }
-  });
+  // More rows than are a panel of the root's inverse, too.
+  test.each([12, 64, 140])(
+    "around all of %i rows are a Gaussian process of the kernel, at rows and away from them",
+    async (rows) => {
+      const [length, precision, noise, inputs] = [0.7, 0.5, 0.3, 3];
+      const x = randomNormal([rows, inputs], { seed: 1 });
+      const y = rowsOf(x).map(([a, b, c]) => Math.sin(a) + b * c);
+      const numbers = numbersOf(x, y);
+      const net = kernelNetwork(inputs, 1, centresOf(numbers, 2 * rows, 1), { length, seed: 1, remainder: true });
+      const posterior = await laplace(net, {
+        likelihood: gaussian({ noise }),
+        structure: "full",
+        priorPrecision: precision,
+        checks: false,
+      }).fit(numbers);
+      const fresh = randomNormal([6, inputs], { seed: 2 });
+      const found = posterior.predict(fresh).functionVariance;
+      const given = { x: rowsOf(x), y, length: length * inputs };
+      const variances = { kernel: 1, bias: 1, linear: 0.3 ** 2 / inputs, noise: noise ** 2 * precision };
+      for (const [i, at] of rowsOf(fresh).entries()) {
+        const expected = kernelRegression({ ...given, variances }, at).variance / precision;
+        expect(found.data[i]).toBeCloseTo(expected, 3);
+      }
+    },
+  );
 
   test("have the variance of the kernel at every row, and rows by themselves are those of the network", () => {
     fc.assert(

@@ -6,12 +6,21 @@ const [PER_UNIT, END] = [64, 16];
 /** Coefficients of the polynomial of an interval. */
 const COEFFICIENTS = 6;
 
+/** A function by polynomials. */
+export interface Tabled {
+  /** The coefficients of each interval. */
+  readonly table: Float64Array;
+  /** The function itself, and its p. */
+  readonly root: (t: number, p: number) => number;
+  readonly p: number;
+}
+
 /**
  * The function ((1 + p t)^(1/p) − 1), eᵗ − 1 where p is 0, for t ≥ 0, by polynomials of fifth degree that have its values and two derivatives where
  * intervals meet (Hermite). They are h⁶ max|f⁽⁶⁾| / 46080 away, h = 1/64: 3e-13 at most, relative to 1 + f.
  * @param root the function itself @param p from 0 to 2
  */
-export function rootByTable(root: (t: number, p: number) => number, p: number): (t: number) => number {
+export function rootByTable(root: (t: number, p: number) => number, p: number): Tabled {
   const intervals = PER_UNIT * END;
   const table = new Float64Array(COEFFICIENTS * intervals);
   const h = 1 / PER_UNIT;
@@ -40,14 +49,17 @@ export function rootByTable(root: (t: number, p: number) => number, p: number): 
     );
     [f, slope, bend] = next;
   }
-  return (t) => {
-    if (!(t < END)) return root(t, p);
-    const place = t * PER_UNIT;
-    const k = Math.floor(place);
-    const s = place - k;
-    const i = COEFFICIENTS * k;
-    return (
-      table[i] + s * (table[i + 1] + s * (table[i + 2] + s * (table[i + 3] + s * (table[i + 4] + s * table[i + 5]))))
-    );
-  };
+  return { table, root, p };
+}
+
+/** Its value; not a function of a table of its own, which would make an object of each number. */
+export function tabledRoot({ table, root, p }: Tabled, t: number): number {
+  if (!(t < END)) return root(t, p);
+  const place = t * PER_UNIT;
+  const k = Math.floor(place);
+  const s = place - k;
+  const i = COEFFICIENTS * k;
+  return (
+    table[i] + s * (table[i + 1] + s * (table[i + 2] + s * (table[i + 3] + s * (table[i + 4] + s * table[i + 5]))))
+  );
 }

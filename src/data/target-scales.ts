@@ -2,7 +2,7 @@
 // equal to the bit in every runtime.
 
 import { portableExp, portableExpm1, portableLog, portableLog1p, portableNormalDensity } from "../array/portable.ts";
-import { rootByTable } from "./inverse-table.ts";
+import { rootByTable, type Tabled, tabledRoot } from "./inverse-table.ts";
 import { momentsOf } from "./moments.ts";
 
 /** A scale beside the target's own: T(y) = log y, or that of u = (y − center) / unit by Yeo and Johnson's power λ. */
@@ -58,32 +58,31 @@ export function inverseSlope(scale: TargetScale, t: number): number {
 
 /** Nodes of the trapezoidal rule over a standard normal, which converges geometrically for what is smooth. */
 const [NODE_STEP, NODES] = [0.25, 32];
-let shares: readonly number[] | undefined;
+let shares: Float64Array | undefined;
 
 /** The shares of a standard normal number at the nodes, which are made at first use. */
-function nodeShares(): readonly number[] {
+function nodeShares(): Float64Array {
   if (shares === undefined) {
     const own = Array.from(
       { length: 2 * NODES + 1 },
       (_, k) => NODE_STEP * portableNormalDensity(NODE_STEP * (k - NODES)),
     );
     const total = own.reduce((sum, weight) => sum + weight, 0);
-    shares = own.map((weight) => weight / total);
+    shares = Float64Array.from(own, (weight) => weight / total);
   }
   return shares;
 }
 
-/** What `fromScale` gives of powers, by tables that are made at a scale's first use. */
-const tabled = new WeakMap<TargetScale, (t: number) => number>();
+/** The roots of powers by tables, for t above 0 and below, that are made at a scale's first use. */
+const tabled = new WeakMap<TargetScale, readonly [above: Tabled, below: Tabled]>();
 
-function tableOf(scale: TargetScale & { readonly kind: "yeoJohnson" }): (t: number) => number {
-  const known = tabled.get(scale);
-  if (known !== undefined) return known;
-  const { lambda, center, unit } = scale;
-  const [above, below] = [rootByTable(root, lambda), rootByTable(root, 2 - lambda)];
-  const made = (t: number) => (t >= 0 ? above(t) : -below(-t)) * unit + center;
-  tabled.set(scale, made);
-  return made;
+function tablesOf(scale: TargetScale & { readonly kind: "yeoJohnson" }): readonly [above: Tabled, below: Tabled] {
+  let tables = tabled.get(scale);
+  if (tables === undefined) {
+    tables = [rootByTable(root, scale.lambda), rootByTable(root, 2 - scale.lambda)];
+    tabled.set(scale, tables);
+  }
+  return tables;
 }
 
 /** Mean and variance of y where T(y) is normal: of a logarithm those of the log-normal, of a power by quadrature. */
@@ -94,12 +93,15 @@ export function momentsFromScale(scale: TargetScale, mean: number, variance: num
     return [center, Math.min(relative * center, Number.MAX_VALUE / center) * center];
   }
   const sd = Math.sqrt(variance);
-  const [weights, inverse] = [nodeShares(), tableOf(scale)];
+  const { center, unit } = scale;
+  const weights = nodeShares();
+  const [above, below] = tablesOf(scale);
   // Differences to the value in the middle, so that the mean's square takes no digits of the variance.
-  const middle = inverse(mean);
+  const middle = (mean >= 0 ? tabledRoot(above, mean) : -tabledRoot(below, -mean)) * unit + center;
   let [shift, square] = [0, 0];
   for (let k = 0; k < weights.length; k++) {
-    const own = inverse(mean + sd * NODE_STEP * (k - NODES)) - middle;
+    const t = mean + sd * NODE_STEP * (k - NODES);
+    const own = (t >= 0 ? tabledRoot(above, t) : -tabledRoot(below, -t)) * unit + center - middle;
     const share = weights[k] * own;
     shift += share;
     square += share * own;

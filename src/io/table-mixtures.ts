@@ -32,19 +32,26 @@ export function inOwnUnits(
 ): { readonly mean: Float64Array; readonly sd: Float64Array; readonly means: readonly Float64Array[] } {
   const [mean, sd] = [new Float64Array(rows), new Float64Array(rows)];
   const means = parts.map(() => new Float64Array(rows));
+  const within = new Float64Array(parts.length);
   for (let i = 0; i < rows; i++) {
-    let moments = parts.map((part) => momentsFromScale(scale, part.mean[i], part.sd[i] ** 2));
-    if (moments.some(([own]) => own < low || own > high)) {
+    let beyond = false;
+    for (let k = 0; k < parts.length; k++) {
+      const [own, spread] = momentsFromScale(scale, parts[k].mean[i], parts[k].sd[i] ** 2);
+      if (own < low || own > high) beyond = true;
+      means[k][i] = own;
+      within[k] = spread;
+    }
+    if (beyond) {
       const median = fromScale(scale, partsQuantile(parts, i, 0.5, 0));
       const [least, most] = [Math.min(low, median), Math.max(high, median)];
-      moments = moments.map(([own, within]) => [Math.min(Math.max(own, least), most), within]);
+      for (const own of means) own[i] = Math.min(Math.max(own[i], least), most);
     }
-    for (const [k, [own]] of moments.entries()) {
-      means[k][i] = own;
-      mean[i] += parts[k].weight * own;
+    let [center, variance] = [0, 0];
+    for (let k = 0; k < parts.length; k++) center += parts[k].weight * means[k][i];
+    for (let k = 0; k < parts.length; k++) {
+      variance += parts[k].weight * (within[k] + (means[k][i] - center) ** 2);
     }
-    let variance = 0;
-    for (const [k, [own, within]] of moments.entries()) variance += parts[k].weight * (within + (own - mean[i]) ** 2);
+    mean[i] = center;
     sd[i] = Math.sqrt(variance);
   }
   return { mean, sd, means };

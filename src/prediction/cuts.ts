@@ -10,7 +10,7 @@ import type { Likelihood, Needs, OutputBlock } from "../likelihood/likelihood.ts
 import { bytesOfOne, bytesOfPart, type Cut, cutOf, type Pulled, type Uncut } from "../network/cut.ts";
 import type { Network } from "../network/network.ts";
 import { type Backward, Forward, pushForward } from "../network/passes.ts";
-import { type Columns, type Contraction, none, PART_BYTES, type Part } from "../network/run.ts";
+import { type Columns, type Contraction, none, type Part } from "../network/run.ts";
 import { float64Rows } from "../structures/jacobian-rows.ts";
 import type { Precision } from "../structures/precision.ts";
 import type { Selection } from "../structures/selection.ts";
@@ -20,6 +20,12 @@ import type { Linearised } from "./linearised.ts";
 
 /** Outputs that stand each for itself are pulled back that many at once, or fewer where these would not fill a part. */
 const MOST_TOGETHER = 64;
+
+/**
+ * Parts of predictions are smaller by so many powers of 2, so that their values lie in a core's own cache, while they have so many rows: what
+ * each part needs besides, a precision's factor, is brought for it.
+ */
+const [SMALLER, LEAST_LENGTH] = [3, 64];
 
 /** How a network's outputs are gone through. */
 export interface Route {
@@ -129,7 +135,8 @@ export function cutFor(sizes: Sizes, route: Route, asked: Asked): KnownCut {
   if (cut === undefined) {
     const uncut = uncutOf(sizes, route, asked, dryPrecision(structure, selection, { ...anySizes, draws }).precision);
     const one = asked === "covariance" ? bytesOfOne(uncut, group.size) : 0;
-    cut = { ...cutOf(uncut, Number.POSITIVE_INFINITY), one };
+    const { length, ...rest } = cutOf(uncut, Number.POSITIVE_INFINITY);
+    cut = { ...rest, length: Math.min(length, LEAST_LENGTH + (length >> SMALLER)), one };
     cuts.set(key, cut);
   }
   return cut;
@@ -146,14 +153,13 @@ export function functionBytes(
 ) {
   const copied = copies ? (length: number) => allocateFloats("float64", length) : undefined;
   const { model, columns, targeted, pulls, made } = uncutOf(sizes, route, asked, precision, copied);
+  const cut = cutFor(sizes, route, asked);
+  const count = Math.min(inputs, cut.length);
   // What is no more than a part is not cut.
-  const whole = bytesOfPart(model, inputs, () => pulls({ columns, rows: Number.POSITIVE_INFINITY }), targeted);
-  let [count, bytes] = [inputs, whole];
-  if (whole.peak - whole.held > PART_BYTES) {
-    const cut = cutFor(sizes, route, asked);
-    count = Math.min(inputs, cut.length);
+  let bytes = bytesOfPart(model, inputs, () => pulls({ columns, rows: Number.POSITIVE_INFINITY }), targeted);
+  if (count < inputs) {
     const some = bytesOfPart(model, count, () => pulls(cut), targeted);
-    bytes = { ...some, kept: whole.kept, all: some.all + whole.kept };
+    bytes = { ...some, kept: bytes.kept, all: some.all + bytes.kept };
   }
   return { count, ...bytes, kept: made.kept + bytes.kept, all: Math.max(made.all, made.kept + bytes.all) };
 }

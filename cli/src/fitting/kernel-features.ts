@@ -51,6 +51,16 @@ interface Shape {
   readonly remainder: boolean;
 }
 
+/** Rows of the root's inverse that are a product of their own. */
+const PANEL = 64;
+
+/** Panels of its rows: where each begins, how many rows it has, and where they end. */
+const panelsOf = (count: number) =>
+  Array.from({ length: Math.ceil(count / PANEL) }, (_, k) => {
+    const [first, end] = [k * PANEL, Math.min(count, (k + 1) * PANEL)];
+    return { first, rows: end - first, end };
+  });
+
 /** φ and the inputs, as the linear layer has them. */
 function before(
   x: Traced,
@@ -62,7 +72,11 @@ function before(
   const apart = conv1d(inputs * count, 1, relu, { groups: inputs, init, name: "centres" })(reshape(x, [inputs, 1]));
   const above = sum(reshape(apart, [inputs, count]), 0);
   const similar = exp(add(multiply(above, -2), dense(count, undefined, { init, name: "sums" })(x)));
-  const near = dense(count, undefined, { bias: false, init, name: "whitening" })(similar);
+  // The root's inverse is lower triangular: a panel of its rows ends where its last row does.
+  const panels = panelsOf(count).map(({ rows, end }, k) =>
+    dense(rows, undefined, { bias: false, init, name: `whitening${k}` })(slice(similar, 0, end)),
+  );
+  const near = panels.length === 1 ? panels[0] : concatenate(...panels);
   const linear = multiply(x, LINEAR / Math.sqrt(inputs));
   if (!remainder) return { features: near, linear };
   const rest = add(relu(add(multiply(sum(multiply(near, near), 0), -1), 1)), LEAST);
@@ -108,7 +122,9 @@ export function kernelNetwork(
     for (let i = 0; i < inputs; i++) total -= scale * centres[c * inputs + i];
     return total;
   });
-  fill("whitening.weight", (i) => inverse.data[i]);
+  for (const [k, { first, end }] of panelsOf(count).entries()) {
+    fill(`whitening${k}.weight`, (i) => inverse.data[(first + Math.floor(i / end)) * count + (i % end)]);
+  }
   return net;
 }
 
@@ -116,7 +132,7 @@ export function kernelNetwork(
 export function headOf(net: Network, numbers: Numbers, remainder: boolean, level: number) {
   const { named, frozen } = { named: net.named(), frozen: net.frozen };
   const inputs = numbers.x.shape[1];
-  const count = named["whitening.weight"].shape[0];
+  const count = named["sums.bias"].shape[0];
   const [features, outputs] = [count + (remainder ? 1 : 0), net.outputShape[0]];
   const below = network({ inputs, dtype: "float64" }, (x) => {
     const { features, linear } = before(x, { inputs, count, remainder });

@@ -181,8 +181,14 @@ export function allFinite<T>(n: usize, x: usize): i32 {
   const bytes = n * sizeof<T>();
   const vectors = bytes & ~15;
   const zero = v128.splat<T>(<T>0);
-  let sum = zero;
+  // Two sums, which do not wait for each other.
+  let sum = zero, other = zero;
   let i: usize = 0;
+  for (; i + 32 <= vectors; i += 32) {
+    sum = v128.add<T>(sum, v128.mul<T>(zero, v128.load(x + i)));
+    other = v128.add<T>(other, v128.mul<T>(zero, v128.load(x + i, 16)));
+  }
+  sum = v128.add<T>(sum, other);
   for (; i < vectors; i += 16) sum = v128.add<T>(sum, v128.mul<T>(zero, v128.load(x + i)));
   let total = lanesSum<T>(sum);
   for (; i < bytes; i += sizeof<T>()) total += 0 * <f64>load<T>(x + i);

@@ -271,7 +271,9 @@ function addBias(
   bias: Pointer,
   y: Pointer,
 ): void {
-  withLayers(kernels).channelAffine(batch, channels, size / channels, y, 0, bias, y, false);
+  // Channels of one position are rows.
+  if (size === channels) kernels.addToRows(batch, channels, bias, y);
+  else withLayers(kernels).channelAffine(batch, channels, size / channels, y, 0, bias, y, false);
 }
 
 const attributes = { kernel: pair(1), stride: pair(1), padding: sides, dilation: pair(1) };
