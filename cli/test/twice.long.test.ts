@@ -12,6 +12,7 @@ const [header, ...rows] = readFileSync("examples/data/airquality.csv", "utf8").t
 test.each([
   ["there twice", [header, ...rows, ...rows], []],
   ["of weight 2", [`${header},w`, ...rows.map((row) => `${row},2`)], ["--weight", "w"]],
+  ["of two copies", [`${header},w`, ...rows.map((row) => `${row},2`)], ["--copies", "w"]],
 ] as const)("rows %s are fitted", async (_, lines, more) => {
   const table = join(folder, "table.csv");
   writeFileSync(table, `${lines.join("\n")}\n`);

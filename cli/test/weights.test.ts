@@ -1,4 +1,5 @@
-// A column of weights: a row of weight 2 is as though it were there twice, in fits, scores and choices; what cannot be a weight is named.
+// A column of weights, relative to each other, or of copies: a row of two copies is as though it were there twice, in fits, scores and choices;
+// what cannot be a weight is named.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,9 +11,11 @@ import { jobMessage, readJob } from "../src/fitting/job-messages.ts";
 import { doJob, type Recipe } from "../src/fitting/jobs.ts";
 import { learningOfClasses } from "../src/fitting/network.ts";
 import { hopeless, mixOf, mixtureWeights } from "../src/fitting/portfolio.ts";
+import { relativeWeights, weightText } from "../src/fitting/row-weights.ts";
 import { baselineMetrics, baselineOf, classMetrics, scoredMetrics } from "../src/model/metrics.ts";
 import { pairedMeans, pairedRoots } from "../src/model/paired.ts";
 import type { Numbers } from "../src/model/rows.ts";
+import { weightFormat } from "../src/model/weight-cells.ts";
 import { inProcess, workFolder } from "./laplace.ts";
 
 /** Each value as often as its weight says. */
@@ -221,6 +224,44 @@ describe("a fit of weighted rows is that of repeated ones", () => {
   }
 });
 
+describe("weights that count relative to each other", () => {
+  const weight = fc.double({ min: 1e-3, max: 1e3, noNaN: true });
+
+  test("are what they are times any constant, and together as many rows as they are worth", () => {
+    fc.assert(
+      fc.property(
+        fc.array(weight, { minLength: 1, maxLength: 30 }),
+        fc.constantFrom(1e-200, 0.1, 7, 1e200),
+        (own, factor) => {
+          const found = relativeWeights(Float64Array.from(own));
+          const times = relativeWeights(Float64Array.from(own, (w) => w * factor));
+          const sum = own.reduce((all, w) => all + w, 0);
+          const worth = sum ** 2 / own.reduce((all, w) => all + w * w, 0);
+          let total = 0;
+          for (const [i, w] of own.entries()) {
+            expect(found[i] / ((worth * w) / sum)).toBeCloseTo(1, 10);
+            expect(times[i] / found[i]).toBeCloseTo(1, 10);
+            total += found[i];
+          }
+          expect(total).toBeLessThan(own.length * (1 + 1e-12));
+        },
+      ),
+    );
+  });
+
+  test("are ones where they are equal, and the summary says which was taken", () => {
+    expect(Array.from(relativeWeights(Float64Array.of(3, 3, 3)))).toEqual([1, 1, 1]);
+    const format = weightFormat(["2", "4"]);
+    const own = [2, 2, 4];
+    expect(weightText({ column: "w", format }, relativeWeights(Float64Array.from(own)), 0)).toBe(
+      'by "w", relative to each other: together worth 3 rows of one weight; scores of held-out rows are weighted',
+    );
+    expect(weightText({ column: "w", format, copies: true }, own, 2)).toBe(
+      'as often as "w" says, 8 in all; scores of held-out rows are weighted; 2 of weight 0 have no part',
+    );
+  });
+});
+
 describe("on the command line", () => {
   const folder = workFolder();
   const at = (name: string) => join(folder, name);
@@ -243,10 +284,10 @@ describe("on the command line", () => {
     expect(run.stderr.replace(/.*\r/g, "")).not.toContain("Error");
     expect(run.code).toBe(0);
     expect(run.stdout).toMatch(
-      /weights +by "w", 130 in all, worth 49 rows of one weight; scores of held-out rows are weighted; 20 of weight 0 have no part/,
+      /weights +by "w", relative to each other: together worth 49 rows of one weight; scores of held-out rows are weighted; 20 of weight 0 have no part/,
     );
     expect(run.stdout).toContain("ignored w:");
-    expect(readFileSync(at("w.html"), "utf8")).toContain("130 in all");
+    expect(readFileSync(at("w.html"), "utf8")).toContain("worth 49 rows of one weight");
     const model = loadTableModel(readFileSync(at("w.st")));
     expect(model.notes).toMatchObject({ weight: { column: "w", format: { decimal: "." } } });
     const judged = await inProcess(["evaluate", at("w.st"), at("w.csv"), "--json"]);
@@ -273,6 +314,27 @@ describe("on the command line", () => {
     expect((await inProcess(["evaluate", at("w.st"), at("xy.csv")])).stderr).toContain(
       'the table has no column "w", by which',
     );
+  });
+
+  test("a fit by weights is that by their multiple, and copies are whole numbers", async () => {
+    const quick = ["--epochs", "4", "--rounds", "1", "--hidden", "4", "--no-report"];
+    const predicted = async (factor: number, option: string) => {
+      const own = rows.map(([x, y, w]) => [x, y, String(factor * Number(w))]);
+      const path = write(`w${factor}.csv`, own);
+      const run = await inProcess(["fit", path, "-t", "y", "-o", at("m.st"), option, "w", ...quick]);
+      expect(run.stderr.replace(/.*\r/g, "")).not.toContain("Error");
+      expect(run.code).toBe(0);
+      const model = loadTableModel(readFileSync(at("m.st")));
+      const { mean = [], sd = [] } = model.predict([{ x: "0.5" }, { x: "-1" }]);
+      return { values: [...mean, ...sd], notes: model.notes };
+    };
+    const [one, eight] = [await predicted(1, "--weight"), await predicted(8, "--weight")];
+    expect(eight.values).toEqual(one.values);
+    const [copies, more] = [await predicted(2, "--copies"), await predicted(8, "--copies")];
+    expect(copies.notes).toMatchObject({ weight: { column: "w", copies: true } });
+    expect(more.values).not.toEqual(copies.values);
+    const run = await inProcess(["fit", write("w.csv"), "-t", "y", "-o", at("m.st"), "--copies", "w", ...quick]);
+    expect(run.stderr).toContain('line 5: the weight "w" has "3.5", which is not a whole number of at least 0');
   });
 
   test("what cannot be a weight is named with its line, or its row left out", async () => {
@@ -314,5 +376,8 @@ describe("on the command line", () => {
     await refused("--weight takes one column", "--weight", "w,x");
     await refused('both name the column "w"', "--weight", "w", "--number", "w");
     await refused("give --guarantee or --weight, not both", "--weight", "w", "--guarantee");
+    await refused("give --guarantee or --copies, not both", "--copies", "w", "--guarantee");
+    await refused("give --weight or --copies, not both", "--copies", "w", "--weight", "w");
+    await refused("it cannot be the number of copies too", "--copies", "y");
   });
 });

@@ -48,6 +48,7 @@ import {
   withTableOptions,
 } from "./options.ts";
 import { finishShard } from "./shard-part.ts";
+import { weightColumn, weightOption } from "./weight-option.ts";
 
 interface Options extends TableOptions, ElsewhereSettings {
   readonly inPlace?: true;
@@ -68,6 +69,7 @@ interface Options extends TableOptions, ElsewhereSettings {
   readonly na: string[];
   readonly usualNa: boolean;
   readonly weight?: string;
+  readonly copies?: string;
   readonly ignore: string[];
   readonly category: string[];
   readonly number: string[];
@@ -110,7 +112,8 @@ function withFitOptions(command: Command): Command {
         "count",
       ]),
     )
-    .option("--weight <column>", "how much each row counts: 2 as though it were there twice (default: each once)")
+    .option("--weight <column>", "how much each row counts, relative to the others (default: all alike)")
+    .option("--copies <column>", "how often each row is there, a whole number (default: each once)")
     .option("--ignore <columns>", "columns to leave out, by name, between commas; may be given again", listed, [])
     .option("--category <columns>", "columns of numbers that are names of categories; may be given again", listed, [])
     .option("--number <columns>", "columns of texts and numbers that are numbers; may be given again", listed, [])
@@ -181,9 +184,10 @@ async function run(data: readonly string[], options: Options, adding: boolean): 
       `give --guarantee or --split ${options.split.by}, not both: what is guaranteed needs new rows that are like those of the table, chosen at random.`,
     );
   }
-  if (options.guarantee && options.weight !== undefined) {
+  const { option, given } = weightOption(options);
+  if (options.guarantee && given !== undefined) {
     throw new UsageError(
-      "give --guarantee or --weight, not both: what is guaranteed is that of rows which all count once.",
+      `give --guarantee or ${option}, not both: what is guaranteed is that of rows which all count once.`,
     );
   }
   const outputs = [
@@ -265,15 +269,8 @@ async function readAndFit(
     const alone = stream.names.length === 1 ? " It is the only one: is the delimiter right (--delimiter)?" : "";
     throw new UsageError(`${missing} ${columnList(stream.names)}${alone}${headerAdvice(stream.names)}`);
   }
-  const [weight, another] = options.weight === undefined ? [] : columnsIn("--weight", [options.weight], stream.names);
-  if (another !== undefined) throw new UsageError("--weight takes one column.");
-  if (weight === target) throw new UsageError(`"${target}" is the target: it cannot be the weight too.`);
   const kinds = columnKinds(stream.names, options);
-  if (weight !== undefined && Object.hasOwn(kinds, weight) && kinds[weight] !== "ignored") {
-    throw new UsageError(
-      `--weight and --${kinds[weight]} both name the column "${weight}": a weight is not learned from.`,
-    );
-  }
+  const weight = weightColumn(options, stream.names, target, kinds);
   const nested = stream.nested?.find((name) => name === target || kinds[name] !== "ignored");
   if (nested !== undefined) {
     throw new UsageError(

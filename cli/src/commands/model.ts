@@ -137,8 +137,9 @@ function candidatesOf(value: Json | undefined): WrittenCandidate[] | undefined {
   return known.length === value.length ? known : undefined;
 }
 
-function weightOf({ column, format }: ReturnType<typeof fieldsOf>): WeightColumn | undefined {
-  return typeof column === "string" && isFormat(format) ? { column, format } : undefined;
+function weightOf({ column, format, copies }: ReturnType<typeof fieldsOf>): WeightColumn | undefined {
+  if (typeof column !== "string" || !isFormat(format)) return undefined;
+  return { column, format, ...(copies === true && { copies }) };
 }
 
 function isFrequencies(value: Json | undefined, classes: number): value is readonly number[] {

@@ -47,7 +47,7 @@ import { leaksOf } from "./leaks.ts";
 import { MANY_ROWS, MOST_HELD_OUT, someOf } from "./many-rows.ts";
 import { type Activation, learningOf } from "./network.ts";
 import type { Course } from "./recipe.ts";
-import { weightedRows, weightText } from "./row-weights.ts";
+import { relativeWeights, weightedRows, weightText } from "./row-weights.ts";
 import { portfolioOf, type TriedCandidate, triedOf, writtenCandidates } from "./said.ts";
 import { scalesOf } from "./scales.ts";
 import { type SplitBy, splitOf } from "./split-by.ts";
@@ -82,6 +82,8 @@ export interface FitSettings {
   readonly guarantee?: boolean | undefined;
   /** The column that says how much each row counts (default: each once). */
   readonly weight?: string | undefined;
+  /** The same column, where its numbers are how often each row is there, and not relative to each other. */
+  readonly copies?: string | undefined;
   /** Called before many rows are learned from, with what that takes. */
   readonly onEstimate?: ((text: string) => void) | undefined;
   /** Fits that run side by side (default 1). */
@@ -154,17 +156,18 @@ export type OnProgress = (stage: string, share: number) => void;
  * @throws ValueError, OptionError for tables and options that do not fit
  */
 export async function fitTable(
-  given: Rows,
+  all: Rows,
   settings: FitSettings,
   onProgress: OnProgress,
   lanes: Lanes = lanesOf(1),
 ): Promise<TableFit> {
-  const counted = weightedRows(readableRows(given, settings), settings);
+  const counted = weightedRows(readableRows(all, settings), settings);
   const table = counted.rows;
   // What columns hold is decided by all rows that count, also those without a target.
   const columnsIn = settings.columnsOf ?? (async (rows: Rows) => tableOf(rows));
   const decided = await inTurns(decide(table, await columnsIn(table), settings));
-  const { rows, dropped, weights } = withTarget(table, decided, counted.weights);
+  const { rows, dropped, weights: given } = withTarget(table, decided, counted.weights);
+  const weights = given && (counted.from?.copies ? given : relativeWeights(given));
   await turn();
   const encoding = dropped === 0 ? decided : await inTurns(decided.ofRowsSteps(await columnsIn(rows)));
   const task = taskOf(encoding);
@@ -232,7 +235,7 @@ export async function fitTable(
     training: prepared.rows,
     trainingNumbers: prepared.numbers,
     guarantee: guaranteed?.report,
-    ...(weight !== undefined && weights !== undefined && { weights: weightText(weight.column, weights, counted.none) }),
+    ...(weight !== undefined && weights !== undefined && { weights: weightText(weight, weights, counted.none) }),
     model: withNotes(
       whole,
       judged.folds.length,

@@ -9,6 +9,8 @@ import { type WeightColumn, weightFormat, weightReader } from "../model/weight-c
 export interface WeightSettings {
   readonly target: string;
   readonly weight?: string | undefined;
+  /** The same column, where it says how often each row is there. */
+  readonly copies?: string | undefined;
   readonly formats?: TableFormatOptions | undefined;
   /** Called for each row whose weight cannot be read, instead of an error. */
   readonly onUnread?: ((error: TableError) => void) | undefined;
@@ -26,14 +28,19 @@ export interface WeightedRows {
 
 /** The rows that count, and how much; all, and no weights, where no column says it. @throws OptionError, TableError */
 export function weightedRows(table: Rows, settings: WeightSettings): WeightedRows {
-  const { target, weight, formats, onUnread } = settings;
+  const { target, weight, copies, formats, onUnread } = settings;
   if (weight === undefined) return { rows: table, none: 0 };
   const at = columnAt(table.names, weight);
-  if (at < 0) throw new OptionError(`fit: there is no column "${weight}" for --weight.`);
+  const option = copies === undefined ? "--weight" : "--copies";
+  if (at < 0) throw new OptionError(`fit: there is no column "${weight}" for ${option}.`);
   if (at === columnAt(table.names, target))
     throw new OptionError(`fit: "${weight}" is the target: it cannot be the weight too.`);
   const cells = cellsAt(table, at);
-  const from = { column: table.names[at], format: weightFormat(cells, formats) };
+  const from: WeightColumn = {
+    column: table.names[at],
+    format: weightFormat(cells, formats),
+    ...(copies !== undefined && { copies: true }),
+  };
   const read = weightReader(from);
   const [kept, weights]: [number[], number[]] = [[], []];
   let none = 0;
@@ -58,15 +65,35 @@ export function weightedRows(table: Rows, settings: WeightSettings): WeightedRow
   };
 }
 
-/** How much rows count, in words; what they are worth, (Σ w)² / Σ w², is Kish's (1965). */
-export function weightText(name: string, weights: ArrayLike<number>, none: number): string {
+/** Σ w and Σ w², in the largest weight, whose square may be beyond all numbers. */
+function sumsOf(weights: ArrayLike<number>): { readonly most: number; readonly sum: number; readonly square: number } {
+  let most = 0;
+  for (let i = 0; i < weights.length; i++) most = Math.max(most, weights[i]);
   let [sum, square] = [0, 0];
   for (let i = 0; i < weights.length; i++) {
-    sum += weights[i];
-    square += weights[i] ** 2;
+    sum += weights[i] / most;
+    square += (weights[i] / most) ** 2;
   }
+  return { most, sum, square };
+}
+
+/**
+ * Weights that count relative to each other: together they are as many rows as they are worth, (Σ w)² / Σ w² (Kish 1965), never more than there are.
+ * A sum of their own would be a number of observations that nobody made: with it rows of weight 2 would say that there is no noise between two.
+ */
+export function relativeWeights(weights: Float64Array): Float64Array {
+  const { most, sum, square } = sumsOf(weights);
+  return weights.map((weight) => ((weight / most) * sum) / square);
+}
+
+/** How much rows count, in words. @param weights as the fit has them */
+export function weightText({ column, copies }: WeightColumn, weights: ArrayLike<number>, none: number): string {
+  const { most, sum, square } = sumsOf(weights);
+  const all = Number((most * sum).toPrecision(6)).toLocaleString("en");
   const worth = Math.round(sum ** 2 / square).toLocaleString("en");
-  const all = Number(sum.toPrecision(6)).toLocaleString("en");
+  const how = copies
+    ? `as often as "${column}" says, ${all} in all`
+    : `by "${column}", relative to each other: together worth ${worth} rows of one weight`;
   const left = none > 0 ? `; ${none.toLocaleString("en")} of weight 0 have no part` : "";
-  return `by "${name}", ${all} in all, worth ${worth} rows of one weight; scores of held-out rows are weighted${left}`;
+  return `${how}; scores of held-out rows are weighted${left}`;
 }
