@@ -343,6 +343,7 @@ export type {
   PredictOptions,
 } from "./prediction/prediction.ts";
 export { type RewardOptions, type Rewards, rewards, rewardsAsync } from "./prediction/rewards.ts";
+export { logProbabilitiesOf } from "./prediction/together.ts";
 export type {
   Disposing,
   Handle,

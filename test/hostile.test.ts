@@ -73,6 +73,7 @@ const calls: readonly (readonly [string | readonly [object, string], ...unknown[
   ["loadMixture", L.saveMixture(mixed)],
   ["preference", net],
   ["rewards", pref, x, { reference: [1, 2] }],
+  ["logProbabilitiesOf", [cls, cls], x, { memoryBudget: 1e9 }],
   ["accuracy", probabilities, labels, { weights: [1, 2, 0, 1] }],
   ["crps", mean, variance, y, { weights: [1, 2, 0, 1] }],
   ["splitDataset", data, [0.5, 0.5], { seed: 1, shuffle: true }],

@@ -87,7 +87,8 @@ test("by laplace-ts, whose names and methods stand for more, they take 141 kB", 
   // windows of their own, 0.4 that "lowRank" goes through data again, 0.6 that batches of a training are shards, and 0.8 that eigenvectors of
   // Kronecker factors wait until they are asked for, 0.5 that a whole matrix of a last layer has covariances of its own way, and 0.4 that
   // gradients of convolutions' weights go by minimal filtering, 0.7 that blocks of a last layer are left out whose sum is known, 0.1 that variances
-  // of few inputs are taken as they come, and 1.1 that Kronecker factors of windows go by pairs of rows.
-  expect(kilobytes(text)).toBeLessThan(146.3);
+  // of few inputs are taken as they come, 1.1 that Kronecker factors of windows go by pairs of rows, 0.1 that bases of the same factor are made once,
+  // and 0.1 that several posteriors in one basis are summed together.
+  expect(kilobytes(text)).toBeLessThan(146.55);
   expect(text).not.toMatch(/safetensors|einsum:/);
 });

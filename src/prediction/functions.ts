@@ -73,7 +73,7 @@ export function* eachFunction(
 }
 
 /** Contracts columns that were pulled back to the selected weights. */
-function contract(
+export function contract(
   where: string,
   posterior: Linearised,
   route: Route,
@@ -88,7 +88,7 @@ function contract(
   return runInSteps(where, model, [batch], columns, contraction, selection.reaches, cut);
 }
 
-const meanOf = ({ forward: { dtype, outputs, graph }, count }: Part): Float64Array =>
+export const meanOf = ({ forward: { dtype, outputs, graph }, count }: Part): Float64Array =>
   copyOutWide({ dtype, at: outputs, length: count * graph.output.size });
 
 /** Rows that are visited in one step of a burst: what a likelihood makes of one may take long. */
@@ -227,7 +227,7 @@ function variances(
   };
 }
 
-function refuseOverflow(where: string, variances: Float64Array): void {
+export function refuseOverflow(where: string, variances: Float64Array): void {
   for (const v of variances) {
     if (Number.isFinite(v)) continue;
     throw new ValueError(

@@ -90,11 +90,11 @@ function inBasisOf(block: EigenBlock, values: Float64Array): Block {
 /** A precision that is diagonal in a basis of blocks. */
 export class FactoredPrecision<C extends Curvature> implements Precision {
   readonly #size: number;
-  readonly #blocks: readonly Block[];
+  readonly blocks: readonly Block[];
   readonly #gradient: () => Float64Array;
   readonly #diagonals: (part: C) => readonly Float64Array[];
   /** The basis of the blocks; undefined for that of the weights. */
-  readonly #eigen: readonly EigenBlock[] | undefined;
+  readonly eigen: readonly EigenBlock[] | undefined;
   readonly #logs: (() => number) | undefined;
   #logDeterminant: number | undefined;
 
@@ -109,21 +109,21 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   ) {
     this.#logs = logs;
     this.#size = size;
-    this.#blocks = blocks;
+    this.blocks = blocks;
     this.#gradient = gradient;
     this.#diagonals = diagonals;
-    this.#eigen = eigen;
+    this.eigen = eigen;
   }
 
   get logDeterminant(): number {
-    this.#logDeterminant ??= this.#logs?.() ?? this.#blocks.reduce((sum, { values }) => sum + sumOfLogs(values), 0);
+    this.#logDeterminant ??= this.#logs?.() ?? this.blocks.reduce((sum, { values }) => sum + sumOfLogs(values), 0);
     return this.#logDeterminant;
   }
 
   /** The eigenvalues of all blocks to a power, [S]. */
   #powers(exponent: number): Float64Array {
     const result = new Float64Array(this.#size);
-    for (const { selected, values } of this.#blocks)
+    for (const { selected, values } of this.blocks)
       result.set(
         values.map((p) => p ** exponent),
         selected.at,
@@ -141,7 +141,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   }
 
   *#complete(): Steps<void> {
-    for (const block of this.#eigen ?? []) yield* block.complete?.() ?? [];
+    for (const block of this.eigen ?? []) yield* block.complete?.() ?? [];
   }
 
   *traces(parts: readonly C[]): Steps<Float64Array> {
@@ -149,7 +149,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     const sums = new Float64Array(parts.length);
     for (const [c, part] of parts.entries()) {
       const diagonals = this.#diagonals(part);
-      this.#blocks.forEach(({ selected: { size }, values }, b) => {
+      this.blocks.forEach(({ selected: { size }, values }, b) => {
         for (let i = 0; i < size; i++) sums[c] += diagonals[b][i] / values[i];
       });
       yield;
@@ -159,9 +159,9 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
 
   *variance(): Steps<Float64Array> {
     const result = this.#powers(-1);
-    if (this.#eigen === undefined) return result;
+    if (this.eigen === undefined) return result;
     yield* this.#complete();
-    for (const block of this.#blocks) {
+    for (const block of this.blocks) {
       const inverse = block.values.map((p) => 1 / p);
       result.set(yield* diagonalOf(block, block.qb as Float64Array, block.qa, inverse), block.selected.at);
     }
@@ -196,9 +196,9 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
 
   /** Rows times Q diag(powers) Qᵀ. */
   #transform(rows: Pointer, n: number, powers: Float64Array): void {
-    if (this.#eigen !== undefined) rotate(this.#eigen, n, this.#size, rows, false);
+    if (this.eigen !== undefined) rotate(this.eigen, n, this.#size, rows, false);
     this.#weigh(rows, n, powers);
-    if (this.#eigen !== undefined) rotate(this.#eigen, n, this.#size, rows, true);
+    if (this.eigen !== undefined) rotate(this.eigen, n, this.#size, rows, true);
   }
 
   #weigh(rows: Pointer, n: number, powers: Float64Array): void {
@@ -206,7 +206,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   }
 
   whiten(rows: Pointer, n: number): void {
-    if (this.#eigen !== undefined) rotate(this.#eigen, n, this.#size, rows, false);
+    if (this.eigen !== undefined) rotate(this.eigen, n, this.#size, rows, false);
     this.#weigh(rows, n, this.#powers(-0.5));
   }
 
@@ -224,7 +224,7 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
     yield* this.#complete();
     yield* inPieces(() => {
       const x = copyIn("float64", rows, true);
-      if (this.#eigen !== undefined) rotate(this.#eigen, n, this.#size, x, false);
+      if (this.eigen !== undefined) rotate(this.eigen, n, this.#size, x, false);
       this.#weigh(x, n, this.#powers(0.5));
       const forms = allocateFloats("float64", n);
       kernelsFor("float64").dotRows(n, this.#size, x, x, forms, false);
@@ -242,18 +242,38 @@ export class FactoredPrecision<C extends Curvature> implements Precision {
   }
 
   head(graph: Graph): HeadVariance | undefined {
-    return headOfBlocks(this.#size, this.#blocks, graph);
+    return headOfBlocks(this.#size, this.blocks, graph);
   }
 
-  /** The sum over the blocks of what becomes of their rows, [B, each]. */
   #sum(backward: Backward, each: number, add: AddProducts): Numbers {
-    const { batch, dtype, kernels } = backward;
-    const length = batch * each;
-    const at = allocateFloats(dtype, length);
-    kernels.fill(length, 0, at);
-    for (const block of this.#blocks) scope(() => addBlock(backward, block, { at, each, add }));
-    return { dtype, at, length };
+    return sumsOf(backward, each, add, [this.blocks])[0];
   }
+}
+
+/** J P⁻¹ Jᵀ of each of several precisions, [B, C, C]: those of one curvature turn rows into its basis once; undefined where they have none in common. */
+export function covariancesTogether(backward: Backward, precisions: readonly Precision[]): Numbers[] | undefined {
+  const all = precisions.filter((one) => one instanceof FactoredPrecision);
+  const [first] = all;
+  if (all.length < precisions.length || all.some(({ eigen }) => !eigen || eigen !== first.eigen)) return undefined;
+  return sumsOf(
+    backward,
+    backward.columns ** 2,
+    addGrams,
+    all.map(({ blocks }) => blocks),
+  );
+}
+
+/** The sums over blocks of what becomes of their rows, [B, each], of several in one basis. */
+function sumsOf(backward: Backward, each: number, add: AddProducts, all: readonly (readonly Block[])[]): Numbers[] {
+  const { batch, dtype, kernels } = backward;
+  const length = batch * each;
+  const sums = all.map(() => ({ dtype, at: allocateFloats(dtype, length), length }));
+  for (const { at } of sums) kernels.fill(length, 0, at);
+  for (const i of all[0].keys()) {
+    const totals = sums.map(({ at }, k) => ({ at, block: all[k][i], each, add }));
+    scope(() => addBlock(backward, totals));
+  }
+  return sums;
 }
 
 /** Numbers that the rows of a weight take for each example of a chunk. */
@@ -261,79 +281,91 @@ function rowNumbers(site: LinearSite, nodes: readonly Node[], columns: number): 
   return columns * site.outputs * site.inputs + productNumbers(site, nodes, columns);
 }
 
-/** Where a block's part of J P⁻¹ Jᵀ is added, so many numbers for each example, and how. */
+/** Where the part that a block has of J P⁻¹ Jᵀ is added, so many numbers for each example, and how. */
 interface Total {
+  readonly block: Block;
   readonly at: Pointer;
   readonly each: number;
   readonly add: AddProducts;
 }
 
-/** Adds a block's part of J P⁻¹ Jᵀ to [B, C, C], or of its diagonal to [B, C]. */
-function addBlock(backward: Backward, block: Block, total: Total): void {
+/** Adds parts of J P⁻¹ Jᵀ to [B, C, C], or of its diagonal to [B, C], of blocks in one basis. */
+function addBlock(backward: Backward, totals: readonly Total[]): void {
   const { kernels, batch, columns, dtype, graph } = backward;
+  const [{ block }] = totals;
   const { selected, qb, qa } = block;
   const { site, role, parameter } = selected;
   const nodes = graph.uses.get(site) ?? [];
   const b = qb && enter(dtype, qb);
   if (role === "weight" && site.kind === "linear") {
-    addWeight(backward, block, site, nodes, b, qa && enter(dtype, qa), total);
+    addWeight(backward, totals, site, nodes, b, qa && enter(dtype, qa));
     return;
   }
   const n = parameter.size;
   const rows = rotated(backward, columns * batch, block, vectorRows(backward, nodes, n, role === "scale"), b);
-  const weighed = b === undefined ? allocateFloats(dtype, columns * batch * n) : rows;
-  kernels.multiply(columns * batch, n, rows, rootsOf(block, dtype), weighed, false);
-  total.add(backward, batch, n, weighed, n, batch * n, total.at);
+  const weighed = b === undefined || totals.length > 1 ? allocateFloats(dtype, columns * batch * n) : rows;
+  for (const { block, add, at } of totals) {
+    scope(() => {
+      kernels.multiply(columns * batch, n, rows, rootsOf(block, dtype), weighed, false);
+      add(backward, batch, n, weighed, n, batch * n, at);
+    });
+  }
 }
 
 function addWeight(
   backward: Backward,
-  block: Block,
+  totals: readonly Total[],
   site: LinearSite,
   nodes: readonly Node[],
   b: Pointer | undefined,
   a: Pointer | undefined,
-  total: Total,
 ): void {
   const { kernels, batch, columns, dtype } = backward;
   const { outputs, inputs } = site;
   const bytes = bytesPerElement(dtype);
-  const inverse = inverseOf(block);
   const plain = plainUse(backward, site, nodes);
   if (plain !== undefined) {
     const [{ left, right }] = rotatedUses(backward, site, batch, [plain], b, a);
     // s = √(Σ_j a_j² / p_ij), [B, outputs]
     const squares = allocateFloats(dtype, batch * inputs);
     kernels.multiply(1, batch * inputs, right.at, right.at, squares, false);
-    const p = enter(dtype, inverse);
-    const s = allocateFloats(dtype, batch * outputs);
-    kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, p, 0, 1, inputs, s, 0, outputs, 1, false);
-    const start = s / bytes;
-    inMemory(dtype, (memory) => {
-      for (let i = start; i < start + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
-    });
-    const rows = allocateFloats(dtype, columns * batch * outputs);
-    kernels.multiply(columns, batch * outputs, left.at, s, rows, false);
-    total.add(backward, batch, outputs, rows, outputs, batch * outputs, total.at);
+    for (const { block, add, at } of totals) {
+      scope(() => {
+        const p = enter(dtype, inverseOf(block));
+        const s = allocateFloats(dtype, batch * outputs);
+        kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, p, 0, 1, inputs, s, 0, outputs, 1, false);
+        const start = s / bytes;
+        inMemory(dtype, (memory) => {
+          for (let i = start; i < start + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
+        });
+        const rows = allocateFloats(dtype, columns * batch * outputs);
+        kernels.multiply(columns, batch * outputs, left.at, s, rows, false);
+        add(backward, batch, outputs, rows, outputs, batch * outputs, at);
+      });
+    }
     return;
   }
   if (b === undefined && isTable(nodes)) {
+    // Without a basis there is one of them.
+    const [{ block, add, at, each }] = totals;
     eachTableRows(backward, site, nodes, (rows) => {
-      scaleTableRows(backward, site, rows, inverse);
+      scaleTableRows(backward, site, rows, inverseOf(block));
       const n = rows.positions * inputs;
-      total.add(backward, rows.count, n, rows.rows, columns * n, n, total.at + rows.first * total.each * bytes);
+      add(backward, rows.count, n, rows.rows, columns * n, n, at + rows.first * each * bytes);
     });
     return;
   }
   const n = outputs * inputs;
-  const roots = rootsOf(block, dtype);
+  const roots = totals.map(({ block }) => rootsOf(block, dtype));
   const numbers = rowNumbers(site, nodes, columns) + (b === undefined ? 0 : rotatedNumbers(site, nodes, columns));
   eachChunk(backward, site, nodes, numbers, (chunk) => {
     const uses = rotatedUses(backward, site, chunk.count, chunk.uses, b, a);
     const rows = allocateFloats(dtype, chunk.count * columns * n);
-    writeProducts(backward, site, nodes, { ...chunk, uses }, { to: rows, example: columns * n });
-    kernels.multiply(chunk.count * columns, n, rows, roots, rows, false);
-    total.add(backward, chunk.count, n, rows, columns * n, n, total.at + chunk.first * total.each * bytes);
+    for (const [k, { add, at, each }] of totals.entries()) {
+      writeProducts(backward, site, nodes, { ...chunk, uses }, { to: rows, example: columns * n });
+      kernels.multiply(chunk.count * columns, n, rows, roots[k], rows, false);
+      add(backward, chunk.count, n, rows, columns * n, n, at + chunk.first * each * bytes);
+    }
   });
 }
 
