@@ -66,14 +66,14 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
 }
 
 /** Multiplications from which on a fit by first order takes long, and one of features, of so many rows at least: a part of fewer tells too little. */
-const [LONG, LONG_FEATURES, TELLING_ROWS] = [1.2e10, 2e8, 400];
+const [LONG, LONG_FEATURES, TELLING_ROWS] = [1e9, 2e8, 400];
 
 /** Whether a job takes so long that it must be worth it: features of several classes sooner, since they are tried with several priors. */
 export function takesLong(job: Job): boolean {
   const { recipe, numbers } = job;
-  if (recipe.by === "rounds") return workOf(job) > LONG;
-  const several = recipe.by === "features" && severalClasses(recipe.learning);
-  return several && numbers.rows >= TELLING_ROWS && workOf(job) > LONG_FEATURES;
+  const rounds = recipe.by === "rounds";
+  if (!rounds && !(recipe.by === "features" && severalClasses(recipe.learning))) return false;
+  return numbers.rows >= TELLING_ROWS && workOf(job) > (rounds ? LONG : LONG_FEATURES);
 }
 
 /** Does a job. */

@@ -2,13 +2,23 @@
 // so that the network begins simple; each round the evidence says how far to relax it. A validation part says when to
 // stop relaxing; then everything is repeated on all rows, for as many rounds.
 
-import { adam, laplace, type Network, type Posterior, type Steps, type Structure, train } from "laplace-ts";
+import {
+  adam,
+  gaussNewton,
+  laplace,
+  type Network,
+  type Posterior,
+  type Steps,
+  type Structure,
+  train,
+} from "laplace-ts";
 import { meanBy, totalWeight } from "../model/counting.ts";
 import { countNll, gaussianNll } from "../model/metrics.ts";
 import { type Numbers, partsOf, take } from "../model/rows.ts";
 import type { Division } from "../model/splits.ts";
 import { inTurns, turn } from "../turn.ts";
 import { alone } from "./alone.ts";
+import { severalClasses } from "./by-features.ts";
 import { dispersionOf, levelOf, marginalDispersion } from "./counts.ts";
 import { MANY_ROWS, sampleOf } from "./many-rows.ts";
 import { type Learning, networkFor } from "./network.ts";
@@ -74,6 +84,8 @@ const phases = [
 const [EPOCHS, FEWEST_EPOCHS, MOST_PRODUCTS] = [20, 5, 1.6e8];
 /** From so many rows on, steps are counted. */
 const COUNTED_ROWS = 1000;
+/** A linear model of several classes goes to its minimum by Newton's steps, so many at most: the step that gains no more is the last. */
+const [MOST_STEPS, TOLERANCE] = [50, 1e-3];
 /** Validation must improve by so much, in nats per row, within a round. */
 const WORTH = 1e-3;
 const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
@@ -141,7 +153,9 @@ async function rounds(
   const firstNoise = counts ? marginalDispersion(all.y.data, all.weights?.data) : FIRST_NOISE;
   let [precision, noise] = [begun?.precision ?? recipe.first, begun?.noise ?? firstNoise];
   let [best, done] = [Number.POSITIVE_INFINITY, 0];
-  if (begun !== undefined) trained.parameters.data.set(begun.parameters);
+  const convex =
+    severalClasses(learning) && recipe.hidden.length === 0 && all.rows <= MANY_ROWS && recipe.epochs === undefined;
+  if (begun !== undefined) for (const own of [net, trained]) own.parameters.data.set(begun.parameters);
   let end = { parameters: net.parameters.data.slice() as Float64Array, precision, noise };
   let posterior: Posterior | undefined;
   let kept: Posterior | undefined;
@@ -149,8 +163,27 @@ async function rounds(
   const sample = validation === undefined ? sampleOf(all, seed) : undefined;
   for (let round = 1; round <= most; round++) {
     const data = round < most ? (sample ?? all) : all;
-    for (const [i, phase] of phases.entries()) {
-      const weightDecay = learning.weightDecay(precision, noise, totalWeight(data));
+    const weightDecay = learning.weightDecay(precision, noise, totalWeight(data));
+    const look = async () => {
+      if (validation === undefined) return;
+      course.epochs.push(done);
+      await turn();
+      course.train.push(plainNll(net, learning, noise, data));
+      course.validation.push(plainNll(net, learning, noise, validation));
+      await turn();
+    };
+    if (convex) {
+      const { history } = await train(net, data, {
+        loss: learning.loss,
+        optimizer: gaussNewton({ tolerance: TOLERANCE, memoryBudget }),
+        epochs: MOST_STEPS,
+        weightDecay,
+        onProgress: ({ epoch }) => onShare((round - 1 + epoch / MOST_STEPS) / most),
+      });
+      done += history.length;
+      await look();
+    }
+    for (const [i, phase] of convex ? [] : phases.entries()) {
       const last = epochsOf(phase, data.rows, net.parameterCount, recipe.epochs);
       await train(trained, data, {
         loss: counts ? learning.likelihood(noise) : learning.loss,
@@ -163,12 +196,7 @@ async function rounds(
       });
       net.parameters.data.set(trained.parameters.data);
       done += last;
-      if (validation === undefined) continue;
-      course.epochs.push(done);
-      await turn();
-      course.train.push(plainNll(net, learning, noise, data));
-      course.validation.push(plainNll(net, learning, noise, validation));
-      await turn();
+      await look();
     }
     const fitted = await laplace(net, {
       likelihood: learning.likelihood(noise),

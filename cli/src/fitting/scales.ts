@@ -1,7 +1,14 @@
 // Losses of rows that a model has not seen, and the scale of its uncertainty that they choose: of classes the temperature of
 // the posterior, of numbers a factor of the noise's variance.
 
-import { type NDArray, type Posterior, type Steps, type TableModel, tableLogDensities } from "laplace-ts";
+import {
+  logProbabilitiesOf,
+  type NDArray,
+  type Posterior,
+  type Steps,
+  type TableModel,
+  tableLogDensities,
+} from "laplace-ts";
 import { type Numbers, partsOf } from "../model/rows.ts";
 
 /** Temperatures of a classifier's posterior, the highest first: below 1 it is narrower; above 0, so that uncertainty grows away from the data. */
@@ -26,11 +33,8 @@ export function scaled(posterior: Posterior, scale: number): Posterior {
 export function* lossesByScale(model: TableModel, numbers: Numbers): Steps<Float64Array[]> {
   const { approximation, posterior, encoding } = model;
   if (encoding.target.kind === "classes") {
-    const losses: Float64Array[] = [];
-    for (const temperature of TEMPERATURES) {
-      losses.push(yield* lossesOf(scaled(posterior, temperature), numbers, approximation));
-    }
-    return losses;
+    const all = TEMPERATURES.map((temperature) => scaled(posterior, temperature));
+    return yield* lossesOfEach(all, numbers, approximation);
   }
   const losses = scalesOf(model).map(() => new Float64Array(numbers.rows));
   let at = 0;
@@ -60,10 +64,21 @@ export function* lossesOf(
   numbers: Numbers,
   approximation: TableModel["approximation"],
 ): Steps<Float64Array> {
-  const losses = new Float64Array(numbers.rows);
+  return (yield* lossesOfEach([posterior], numbers, approximation))[0];
+}
+
+/** The same by each of several posteriors of one fit. */
+function* lossesOfEach(
+  posteriors: readonly Posterior[],
+  numbers: Numbers,
+  approximation: TableModel["approximation"],
+): Steps<Float64Array[]> {
+  const losses = posteriors.map(() => new Float64Array(numbers.rows));
   let at = 0;
-  for (const part of partsOf(numbers, posterior)) {
-    losses.set(labelLosses(posterior.logProbabilities(part.x, { approximation }), part.y), at);
+  for (const part of partsOf(numbers, posteriors[0])) {
+    for (const [k, logs] of logProbabilitiesOf(posteriors, part.x, { approximation }).entries()) {
+      losses[k].set(labelLosses(logs, part.y), at);
+    }
     at += part.rows;
     yield;
   }

@@ -170,8 +170,13 @@ const OF_MATRIX = 8;
 /** About how many multiplications a row's prediction takes by several posteriors together, with covariances. */
 export const predictionWork = (posteriors: readonly Posterior[]): number =>
   posteriors.reduce((sum, { net, structure, size }) => {
-    return sum + net.parameterCount + net.graph.output.size * size * (structure === "full" ? size / OF_MATRIX : 1);
+    const own = net.graph.output.size * size * (structure === "full" ? size / OF_MATRIX : 1);
+    return sum + net.parameterCount + own + (structure === "kronecker" ? rotationWork(net) : 0);
   }, 0);
+
+/** Turning what each weight is multiplied by into the eigenbasis of its factor. */
+const rotationWork = ({ parameterTable, frozen }: Posterior["net"]): number =>
+  parameterTable.reduce((sum, { name, shape: [, inputs = 0] }) => sum + (frozen.has(name) ? 0 : inputs ** 2), 0);
 
 /** How often a row is predicted: once for each of its draws, where it lacks a value. */
 export const drawsOf = (gaps: readonly number[]): number => (gaps.length > 0 ? DRAWS : 1);
