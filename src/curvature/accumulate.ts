@@ -3,6 +3,7 @@
 import type { NDArray } from "../array/ndarray.ts";
 import { batchesOf, type Data, SameWeights } from "../data/batches.ts";
 import { readDataset, totalWeight } from "../data/dataset.ts";
+import { inPlace } from "../data/loader.ts";
 import { lossGradient, weighted } from "../derivatives/cotangents.ts";
 import type { Steps } from "../kernels/steps.ts";
 import { bytesOfPart, type Cut, cutOf, type Pulled } from "../network/cut.ts";
@@ -193,7 +194,7 @@ export function* targetedBatches(
   see?: (x: NDArray) => void,
 ): Generator<TargetedBatch> {
   const alike = new SameWeights(where);
-  for (const given of batchesOf(where, data, again)) {
+  for (const given of batchesOf(where, inPlace(data), again)) {
     const batch = readDataset(where, given);
     const { x, y } = batch;
     const weights = alike.of(batch);

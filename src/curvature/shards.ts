@@ -1,6 +1,6 @@
 // How the data of a fit are cut into shards: by the number of examples and by sizes alone.
 
-import { NDArray } from "../array/ndarray.ts";
+import { someRows } from "../data/dataset.ts";
 import type { Batch } from "../network/run.ts";
 import { type DataShard, passBytes } from "./accumulate.ts";
 import { dryAccumulators, passesOf } from "./accumulators.ts";
@@ -32,12 +32,6 @@ export function lengthOfShard(plan: Plan, number: number): number {
   });
 }
 
-/** Some examples of a batch. */
-function rows({ data, shape }: NDArray, first: number, end: number): NDArray {
-  const width = data.length / shape[0];
-  return new NDArray(data.subarray(first * width, end * width), [end - first, ...shape.slice(1)]);
-}
-
 /** Batches as shards of so many examples; as one, they come as it is summed. @param start the number of the first example */
 export function* shardsOf<Own extends Batch>(
   batches: Iterable<Own>,
@@ -59,13 +53,10 @@ export function* shardsOf<Own extends Batch>(
     return shard;
   };
   for (const batch of batches) {
-    const { inputs, targets, weights } = batch;
-    const size = inputs.shape[0];
+    const size = batch.inputs.shape[0];
     for (let first = 0; first < size; ) {
       const end = Math.min(size, first + free);
-      const some = (array: NDArray | undefined) => array && rows(array, first, end);
-      const cut = () => ({ inputs: some(inputs), targets: some(targets), weights: some(weights) }) as Batch as Own;
-      own.push(end - first === size ? batch : cut());
+      own.push(end - first === size ? batch : someRows(batch, first, end));
       free -= end - first;
       first = end;
       if (free === 0) yield taken();

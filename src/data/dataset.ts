@@ -40,12 +40,14 @@ export function asChecked(data: Dataset): Dataset {
 }
 
 /** The samples at these positions of a dataset that was checked, as a copy. */
-export function takeBatch({ x, y, weights }: Dataset, rows: Uint32Array): Dataset {
-  return asChecked({
-    x: takeRows(x, rows),
-    y: takeRows(y, rows),
-    ...(weights !== undefined && { weights: takeRows(weights, rows) }),
-  });
+export function takeBatch(data: Dataset, rows: Uint32Array): Dataset {
+  return asChecked(mapped(data, (array) => takeRows(array, rows)));
+}
+
+/** The same with its arrays changed. */
+function mapped<T extends object>(all: T, change: (array: NDArray) => NDArray): T {
+  const changed = Object.entries(all).map(([name, one]) => [name, one instanceof NDArray ? change(one) : one]);
+  return Object.fromEntries(changed);
 }
 
 /** Checks what a caller gave as data. */
@@ -95,12 +97,21 @@ export function totalWeight({ x, weights }: Pick<Dataset, "x" | "weights">): num
   return sum;
 }
 
+/** The same with some rows of its arrays, where they lie. */
+export function someRows<T extends object>(all: T, first: number, end: number): T {
+  return mapped(all, ({ data, shape }) => {
+    const width = data.length / shape[0];
+    return new NDArray(data.subarray(first * width, end * width), [end - first, ...shape.slice(1)]);
+  });
+}
+
 /** The rows of an array at these positions, as a copy. */
 export function takeRows(source: NDArray, rows: Uint32Array): NDArray {
-  const width = source.size / source.shape[0];
-  const data = makeFloats(source.dtype, rows.length * width);
+  const { dtype, size, shape, data: all } = source;
+  const width = size / shape[0];
+  const data = makeFloats(dtype, rows.length * width);
   rows.forEach((row, i) => {
-    data.set(source.data.subarray(row * width, (row + 1) * width), i * width);
+    data.set(all.subarray(row * width, (row + 1) * width), i * width);
   });
-  return new NDArray(data, [rows.length, ...source.shape.slice(1)]);
+  return new NDArray(data, [rows.length, ...shape.slice(1)]);
 }

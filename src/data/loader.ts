@@ -3,7 +3,7 @@
 import { inspect } from "../array/ndarray.ts";
 import { Random } from "../array/random.ts";
 import { checkBoolean, checkInteger, checkOptions, refuseCopies } from "../errors.ts";
-import { type Dataset, type DatasetLike, readDataset, takeBatch } from "./dataset.ts";
+import { asChecked, type Dataset, type DatasetLike, readDataset, someRows, takeBatch } from "./dataset.ts";
 
 /** Options of `DataLoader`. */
 export interface DataLoaderOptions {
@@ -88,4 +88,15 @@ export class DataLoader implements Iterable<Dataset> {
     const rows = order.subarray(i * this.batchSize, (i + 1) * this.batchSize);
     return takeBatch(this.data, rows);
   }
+}
+
+/** The same batches, to be read: those of a loader that does not shuffle, where they lie. */
+export function inPlace<D>(data: D): D | Iterable<Dataset> {
+  if ((data as object | null)?.constructor !== DataLoader || (data as DataLoader).shuffle) return data;
+  const { data: all, samples, batchSize, length } = data as DataLoader;
+  return {
+    *[Symbol.iterator]() {
+      for (let i = 0; i < length; ) yield asChecked(someRows(all, i * batchSize, Math.min(samples, ++i * batchSize)));
+    },
+  };
 }

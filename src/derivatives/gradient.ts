@@ -4,6 +4,7 @@
 import { resultArray } from "../array/arguments.ts";
 import { NDArray, zeros } from "../array/ndarray.ts";
 import { type Data, readWhole } from "../data/batches.ts";
+import { someRows } from "../data/dataset.ts";
 import { checkChoice, checkOptions, OptionError, valueText } from "../errors.ts";
 import {
   asynchronously,
@@ -67,7 +68,7 @@ function readBatch(where: string, net: Network, loss: Loss | Likelihood, batch: 
   checkIsNetwork(where, net);
   const rule = readLoss(where, loss, net);
   const { x, y, weights } = readWhole(where, batch);
-  const inputs = net.readInputs(where, x);
+  const inputs = net.readInputs(where, x, true);
   const targets = rule.readTargets(where, y, [inputs.shape[0], ...net.outputShape], net.dtype);
   return { rule, inputs, targets, weights, shape: net.outputShape };
 }
@@ -204,21 +205,11 @@ function* perSampleSteps(
     const end = Math.min(examples, first + most);
     const some = new NDArray(result.data.subarray(0, (end - first) * count), [end - first, count]);
     const own = typeof scale === "number" ? scale : scale.subarray(first, end);
-    const steps = runInSteps(...gradientsOf(where, net, rowsOf(data, first, end), own, some));
+    const steps = runInSteps(...gradientsOf(where, net, someRows(data, first, end), own, some));
     yield* reporting(steps, (report) => report && { examples: first + report.examples });
     each(some, first);
   }
   return undefined;
-}
-
-/** Some examples of a batch. */
-function rowsOf(data: Targeted, first: number, end: number): Targeted {
-  const some = ({ data: all, shape }: NDArray) => {
-    const width = all.length / shape[0];
-    return new NDArray(all.subarray(first * width, end * width), [end - first, ...shape.slice(1)]);
-  };
-  const { inputs, targets, weights } = data;
-  return { ...data, inputs: some(inputs), targets: some(targets), weights: weights && some(weights) };
 }
 
 function gradientsOf(

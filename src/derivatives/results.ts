@@ -4,6 +4,7 @@ import { gatherStrided } from "../array/einsum.ts";
 import type { NDArray } from "../array/ndarray.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bringOut, bytesPerElement, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
+import { inBurst } from "../kernels/steps.ts";
 import type { Network } from "../network/network.ts";
 import type { Site } from "../network/parameters.ts";
 import type { Contraction, Part } from "../network/run.ts";
@@ -47,10 +48,11 @@ export function sum(
   let totals: Float64Array | undefined;
   return {
     open(hold) {
-      at = hold(dtype, size);
-      kernelsFor(dtype).fill(size, 0, at);
+      // A result in the kernels' memory is written where it lies, unless this may be stopped.
+      at = (!wide && !inBurst() && result.place) || hold(dtype, size);
     },
     add(backward) {
+      if (!started) kernelsFor(dtype).fill(size, 0, at);
       for (const { sites: alike, parameters, most } of groups) {
         for (let first = 0; first < backward.batch; first += most) {
           const some = someOf(backward, first, Math.min(most, backward.batch - first));
@@ -78,7 +80,8 @@ export function sum(
 /** Nothing summed over: the derivatives of every example and column, [B, K, P] or [B, K, ...inputs]. */
 export function keep({ graph, dtype }: Network, result: NDArray, variable: Variable): Contraction<NDArray> {
   const row = variable === "parameters" ? graph.parameterCount : graph.input.size;
-  const columns = result.size / (result.shape[0] * row);
+  // Of a network without parameters there is nothing.
+  const columns = result.size / (result.shape[0] * row) || 0;
   let start = 0;
   return {
     scratch: columns * (row + columns),

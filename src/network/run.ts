@@ -2,6 +2,7 @@
 // the outputs of each part, all at once or some at a time, pulled back, and handed to a contraction.
 
 import type { NDArray } from "../array/ndarray.ts";
+import { someRows } from "../data/dataset.ts";
 import {
   allocateFloats,
   bytesPerElement,
@@ -275,16 +276,16 @@ interface Entering {
 }
 
 /** At most so many examples of a batch from the first on. */
-function entering({ graph, dtype }: Model, batch: Batch, first: number, size: number): Entering {
-  const { inputs, targets, weights } = batch;
-  const count = Math.min(size, inputs.shape[0] - first);
-  const copy = ({ data }: NDArray, n: number) => copyIn(dtype, data.subarray(first * n, (first + count) * n), true);
+function entering({ dtype }: Model, batch: Batch, first: number, size: number): Entering {
+  const examples = batch.inputs.shape[0];
+  const count = Math.min(size, examples - first);
+  const { inputs, targets, weights, before } = count === examples ? batch : someRows(batch, first, first + count);
   return {
     count,
-    before: batch.before,
-    inputs: () => copy(inputs, graph.input.size),
-    targets: () => (targets ? copy(targets, graph.output.size) : 0),
-    weights: weights?.data.subarray(first, first + count) as Float64Array | undefined,
+    before,
+    inputs: () => copyIn(dtype, inputs.data, true),
+    targets: () => (targets ? copyIn(dtype, targets.data, true) : 0),
+    weights: weights?.data as Float64Array | undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { inPlace } from "../../src/data/loader.ts";
 import {
   array,
   DataLoader,
@@ -36,6 +37,28 @@ const settings = fc.record({
   shuffle: fc.boolean(),
   dropLast: fc.boolean(),
   seed: fc.nat(),
+});
+
+test("inPlace gives the same batches, without copies where nothing is shuffled", () => {
+  const plain = ({ x, y, weights }: Dataset) =>
+    [x, y, weights].map((some) => some && { shape: some.shape, numbers: [...some] });
+  fc.assert(
+    fc.property(settings, fc.boolean(), ({ count, ...options }, weighted) => {
+      const { x, y } = samples(count);
+      const data = { x: array(x), y: array(y), ...(weighted && { weights: y.map((value) => value + 1) }) };
+      const [loader, same] = [new DataLoader(data, options), new DataLoader(data, options)];
+      for (let epoch = 0; epoch < 2; epoch++) {
+        const found = [...inPlace(loader)];
+        expect(found.map(plain)).toEqual([...same].map(plain));
+        for (const batch of found) expect(batch.x.data.buffer === data.x.data.buffer).toBe(!options.shuffle);
+      }
+    }),
+  );
+  // What goes through its data in a way of its own is left to do so.
+  class Own extends DataLoader {}
+  const own = new Own(samples(3));
+  expect(inPlace(own)).toBe(own);
+  expect(inPlace(null)).toBe(null);
 });
 
 describe("DataLoader", () => {
