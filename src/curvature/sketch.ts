@@ -38,7 +38,7 @@ export function sketchOf(selection: Selection): Sketch {
 /** Linear maps of the selected weights' gradient: that of a large weight to its first columns, the others as they are. */
 class Sketch {
   /** The large weights' layers, with their signs [inputs, 32]. */
-  readonly #signs = new Map<LinearSite, { readonly selected: SelectedParameter; readonly signs: Float64Array }>();
+  readonly #signs = new Map<LinearSite, { readonly selected: SelectedParameter; readonly signs: Float32Array }>();
 
   /** The others. */
   readonly #others: readonly Site[];
@@ -48,14 +48,14 @@ class Sketch {
     for (const selected of selection.parameters) {
       const site = large(selection.graph, selected);
       if (site === undefined) continue;
-      const signs = new Float64Array(site.inputs * WIDTH);
+      const signs = new Float32Array(site.inputs * WIDTH);
       for (let i = 0; i < site.inputs; i++) {
         const bits = random.uint32();
         for (let j = 0; j < WIDTH; j++) signs[i * WIDTH + j] = ((bits >>> j) & 1 ? 1 : -1) / Math.sqrt(WIDTH);
       }
       this.#signs.set(site, { selected, signs });
     }
-    this.#others = selection.siteList.filter((site) => site.kind !== "linear" || !this.#signs.has(site));
+    this.#others = selection.siteList.filter((site) => !this.#signs.has(site as LinearSite));
   }
 
   /** The numbers that each output of a layer has of its weight's gradient. */

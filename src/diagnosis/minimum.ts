@@ -63,7 +63,10 @@ function judge(
 /** ‖a + δ b‖² */
 function squareOfSum(a: Float64Array, delta: number, b: Float64Array): number {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] + delta * b[i]) ** 2;
+  for (let i = 0; i < a.length; i++) {
+    const x = a[i] + delta * b[i];
+    sum += x * x;
+  }
   return sum;
 }
 

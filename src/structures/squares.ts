@@ -1,7 +1,7 @@
 // Sums over examples and columns of squared derivatives of a weight, [outputs, inputs]: (Σ_t l_t ⊗ r_t)².
 
 import { type Chunk, productNumbers, type Use, writeProducts } from "../derivatives/uses.ts";
-import { allocateFloats, bytesPerElement, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, type Pointer } from "../kernels/memory.ts";
 import type { LinearSite } from "../network/parameters.ts";
 import type { Backward } from "../network/passes.ts";
 import type { Node } from "../network/primitive.ts";
@@ -52,7 +52,7 @@ export function addSquares(
 /** Σ_k x_k² over columns [K, B, n]: [B, n]. */
 export function sumOfSquares({ kernels, batch, columns, dtype }: Backward, x: Pointer, n: number): Pointer {
   const total = allocateFloats(dtype, batch * n);
-  const bytes = batch * n * bytesPerElement(dtype);
-  for (let k = 0; k < columns; k++) kernels.multiply(1, batch * n, x + k * bytes, x + k * bytes, total, k > 0);
+  kernels.fill(batch * n, 0, total);
+  kernels.addSquares(columns, batch * n, x, total);
   return total;
 }
