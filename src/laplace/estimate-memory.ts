@@ -12,7 +12,7 @@ import { type LaplaceOptions, laplaceOptionNames } from "./options.ts";
 
 /** Options of `estimateMemory`: those of `laplace`, and how much there is to do. */
 export interface EstimateOptions extends LaplaceOptions {
-  /** Examples of the fit (default: as many as pass through the network at once, about 32 MiB). */
+  /** Examples of the fit (default: as many as pass through the network at once, 8 to 32 MiB). */
   readonly examples?: number | undefined;
   /** Inputs of one call of `predict`, `evaluate` or `diagnose` (default 1). */
   readonly inputs?: number | undefined;

@@ -1,4 +1,4 @@
-// How examples are cut into parts of about 32 MiB: by dry runs of what passes through the network.
+// How examples are cut into parts of about 8 MiB, or 32 where that is few: by dry runs of what passes through the network.
 
 import { dryBytes, dryRun } from "../kernels/dry-run.ts";
 import { allocateFloats } from "../kernels/memory.ts";
@@ -51,6 +51,12 @@ export interface Uncut {
 /** The number of examples, or rows, at which parts are measured: those of any size are whole blocks of memory then. */
 const MEASURED = 64;
 
+/**
+ * How many examples make a quarter of the usual size worth it, which caches hold better, those of two threads as well: of few that are
+ * large, kernels have too little to do at a time.
+ */
+export const ENOUGH = 16;
+
 /** How many examples, or rows, are a part of the usual size, by the bytes of twice `MEASURED` of them and of `MEASURED`. */
 function partLength(twice: number, once: number): number {
   return Math.max(1, Math.floor((PART_BYTES * MEASURED) / Math.max(1, twice - once)));
@@ -86,12 +92,13 @@ export function cutOf(uncut: Uncut, examples: number): Cut {
   const whole = { columns: uncut.columns, rows: unbounded };
   if (examples < unbounded) {
     const { bytes, work } = onTheWay(uncut, whole, examples);
-    if (bytes <= PART_BYTES) return { ...whole, length: Math.max(1, examples), quick: work <= QUICK };
+    if (bytes <= PART_BYTES >> (examples > ENOUGH ? 2 : 0))
+      return { ...whole, length: Math.max(1, examples), quick: work <= QUICK };
   }
   let { columns } = whole;
   while (columns > least && bytesOfOne(uncut, columns) > PART_BYTES) columns = Math.ceil(columns / 2);
   const some = (rows: number) => bytesOfRows(uncut, view as RowView, columns, rows);
   const cut = { columns, rows: view === undefined ? unbounded : partLength(some(2 * MEASURED), some(MEASURED)) };
-  const length = partLength(onTheWay(uncut, cut, 2 * MEASURED).bytes, onTheWay(uncut, cut, MEASURED).bytes);
-  return { ...cut, length, quick: false };
+  const most = partLength(onTheWay(uncut, cut, 2 * MEASURED).bytes, onTheWay(uncut, cut, MEASURED).bytes);
+  return { ...cut, length: Math.min(most, Math.max(ENOUGH, most >>> 2)), quick: false };
 }

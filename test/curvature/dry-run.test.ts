@@ -27,6 +27,7 @@ import {
 import { dryBytes, dryRun } from "../../src/kernels/dry-run.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
+import { ENOUGH } from "../../src/network/cut.ts";
 import { PART_BYTES } from "../../src/network/run.ts";
 import { bringAll } from "../../src/structures/all.ts";
 import { kernelPeakOf } from "../laplace/peak.ts";
@@ -121,14 +122,33 @@ describe("a part", () => {
   const net = chain({ inputs: 20, seed: 1 }, dense(50, tanh), dense(50, tanh), dense(10));
   const pass = planned(net, categorical(), { structure: "kronecker" });
 
-  test("has the same length whatever the number of examples beyond it, and holds about 32 MiB", () => {
+  test("has the same length whatever the number of examples beyond it, and holds about 8 MiB", () => {
     const cut = cutOfPass(pass, Number.POSITIVE_INFINITY);
     expect(cutOfPass(pass, 10 * cut.length)).toEqual(cut);
     const needs = (count: number) => passBytes(pass, cut, count).peak - passBytes(pass, cut, 0).peak;
-    expect(needs(cut.length)).toBeLessThan(1.1 * PART_BYTES);
-    expect(needs(cut.length)).toBeGreaterThan(0.8 * PART_BYTES);
+    expect(needs(cut.length)).toBeLessThan((1.1 * PART_BYTES) / 4);
+    expect(needs(cut.length)).toBeGreaterThan((0.8 * PART_BYTES) / 4);
     // Memory is affine in the number of examples.
     expect(needs(3 * 2 ** 12) - needs(2 ** 13)).toBe(needs(2 ** 13) - needs(2 ** 12));
+  });
+
+  test("of large examples has enough of them, as long as they are 32 MiB", () => {
+    const lengths = [5000, 20_000, 80_000, 300_000].map((width) => {
+      const large = chain({ inputs: 1, seed: 1 }, dense(width, tanh), dense(3));
+      const wide = planned(large, categorical(), { structure: "diagonal" });
+      const { length, ...cut } = cutOfPass(wide, Number.POSITIVE_INFINITY);
+      expect(cutOfPass(wide, 10 * length)).toEqual({ length, ...cut });
+      const needs = (count: number) => passBytes(wide, cut, count).peak - passBytes(wide, cut, 0).peak;
+      expect(needs(length)).toBeLessThan(1.1 * PART_BYTES);
+      if (length > ENOUGH) expect(needs(length)).toBeLessThan((1.1 * PART_BYTES) / 4);
+      if (length < ENOUGH) expect(needs(length + 1)).toBeGreaterThan(0.7 * PART_BYTES);
+      // Fewer come at once.
+      expect(cutOfPass(wide, Math.min(length, ENOUGH)).length).toBe(Math.min(length, ENOUGH));
+      return length;
+    });
+    expect(lengths[0]).toBeGreaterThan(ENOUGH);
+    expect(lengths[1]).toBe(ENOUGH);
+    expect(lengths[2]).toBeLessThan(ENOUGH);
   });
 });
 
