@@ -32,6 +32,7 @@ import {
 } from "../training/in-shards.ts";
 import { errorMessage, errorOf } from "./errors.ts";
 import type { Kept } from "./keeper.ts";
+import type { Staging } from "./staging.ts";
 
 /** Sees to it that a worker has something, and gives what stands for it in messages. */
 export type Keep = (kept: Kept) => Promise<unknown>;
@@ -42,7 +43,8 @@ export interface Codec<Common, Job, Result> {
   write(common: Common, keep: Keep): Promise<unknown>;
   /** In what is read, the kept things themselves stand for what stood for them. */
   read(written: never): Common;
-  writeJob(job: Job): unknown;
+  /** @param staging where the inputs of a shard go; nothing of them may be in its result */
+  writeJob(job: Job, staging?: Staging): unknown;
   writeResult(common: Common, result: Result): unknown;
   readResult(common: Common, written: never): Result;
 }
@@ -113,6 +115,12 @@ interface WrittenSummary extends Omit<Summary, "curvature" | "apart"> {
   readonly apart: readonly (readonly Float64Array[])[] | undefined;
 }
 
+/** The batches of a shard. */
+function listed<Own extends Batch>(batches: Iterable<Own>, staging: Staging | undefined): Own[] {
+  const all = [...batches];
+  return staging?.batches(all) ?? all;
+}
+
 /** Sums of a fit over a shard of its data. */
 const sums: Codec<PassOfFit, DataShard, Summary> = {
   task: farTask,
@@ -157,9 +165,9 @@ const sums: Codec<PassOfFit, DataShard, Summary> = {
     return { where, plan, number, prepared, first };
   },
   // Of rows that lie elsewhere, where they are.
-  writeJob: ({ batches, far, ...rest }) => ({
+  writeJob: ({ batches, far, ...rest }, staging) => ({
     ...rest,
-    batches: [...batches],
+    batches: listed(batches, staging),
     ...(far !== undefined && { far: { at: far.at } }),
   }),
   writeResult({ prepared }, { curvature, apart, inputs: _, ...rest }): WrittenSummary {
@@ -179,7 +187,7 @@ function rows<Found extends object>(task: RowsTask<Found>): Codec<RowsOf, DataSh
     task,
     write: async (of, keep) => ({ ...of, posterior: await keep(of.posterior as unknown as WeightGaussian) }),
     read: (written: RowsOf) => written,
-    writeJob: ({ batches, ...rest }) => ({ ...rest, batches: [...batches] }),
+    writeJob: ({ batches, ...rest }, staging) => ({ ...rest, batches: listed(batches, staging) }),
     writeResult: (_, result) => result,
     readResult: (_, written: readonly Found[]) => written,
   };

@@ -19,13 +19,14 @@ import * as inShards from "../prediction/in-shards.ts";
 import { bringRowSharing } from "../prediction/sharing.ts";
 import { ahead } from "../shards/ahead.ts";
 import { type Coming, type Executor, inOrder, type Shards } from "../shards/executor.ts";
-import { type Lane, Lost, ShareOut } from "../shards/share-out.ts";
+import { type Lane, type LaneOptions, Lost, ShareOut } from "../shards/share-out.ts";
 import { gradientsOn } from "../training/in-shards.ts";
 import { bringGradients } from "../training/sharing.ts";
 import type { Disposing } from "./calls.ts";
 import { Connection, timers, type WorkerLike } from "./connection.ts";
 import { callOn, type RemoteObject } from "./handles.ts";
 import { Keeper } from "./keeper.ts";
+import { Staging } from "./staging.ts";
 import { type Codec, codecOf } from "./tasks.ts";
 
 /** Options of `workers`. */
@@ -317,17 +318,18 @@ class Pool {
     try {
       giveWide(connection);
       const written = await lost(codec.write(common, (kept) => keeper.send(connection, kept)));
-      const lane: Lane<Job, Result> = async (job, { signal, onProgress }) => {
-        const args = [
-          codec.writeJob(job),
-          { signal, onProgress: ({ examples }: ExamplesReport) => onProgress(examples) },
-        ];
-        if (work !== undefined)
-          return codec.readResult(common, (await lost(callOn(connection, "do", args, work))) as never);
+      const answer = async (job: unknown, { signal, onProgress }: LaneOptions) => {
+        const args = [job, { signal, onProgress: ({ examples }: ExamplesReport) => onProgress(examples) }];
+        if (work !== undefined) return (await lost(callOn(connection, "do", args, work))) as never;
         // With the first shard, since this thread hears answers only between its own bursts.
         const all = [codec.task.name, written, ...args];
         const [begun, result] = (await lost(callOn(connection, `work.${where}`, all))) as [RemoteObject, never];
         work = begun;
+        return result;
+      };
+      const lane: Lane<Job, Result> = async (job, options) => {
+        const staging = new Staging(connection);
+        const result = await answer(codec.writeJob(job, staging), options).finally(() => staging.giveBack());
         return codec.readResult(common, result);
       };
       await out.join(lane);
