@@ -25,7 +25,7 @@ const MOST_TOGETHER = 64;
  * Parts of predictions are smaller by so many powers of 2, so that their values lie in a core's own cache, while they have so many rows: what
  * each part needs besides, a precision's factor, is brought for it.
  */
-const [SMALLER, LEAST_LENGTH] = [3, 64];
+const [SMALLER, LEAST_LENGTH] = [1, 64];
 
 /** How a network's outputs are gone through. */
 export interface Route {
