@@ -1,10 +1,10 @@
 // Networks by first order, of few rows: as many epochs as there is time for, and as many rounds for all rows as the folds had.
 
 import fc from "fast-check";
-import { NDArray } from "laplace-ts";
+import { crossEntropy, gradient, NDArray } from "laplace-ts";
 import { expect, test } from "vitest";
 import { fitTable } from "../src/fitting/fit.ts";
-import { doJob, type Job } from "../src/fitting/jobs.ts";
+import { doJob, type Job, takesLong } from "../src/fitting/jobs.ts";
 import type { Lanes } from "../src/fitting/lanes.ts";
 import { learningOfClasses } from "../src/fitting/network.ts";
 import { fitRecipe, rowPasses, tryRecipe } from "../src/fitting/recipe.ts";
@@ -89,4 +89,58 @@ test("after the rounds that a part of the rows chose, one more goes on from ther
   const elsewhere = { ...begun, parameters: begun.parameters.map((own) => -0.5 * own) };
   const other = await fitRecipe(recipe, numbers, 1, () => {}, elsewhere);
   expect(found.posterior.mean).not.toEqual(other.posterior.mean);
+});
+
+/** Rows of so many inputs, of classes in turn. */
+function ofClasses(rows: number, inputs: number, classes: number) {
+  const none = Array.from({ length: rows }, () => []);
+  const value = (_: unknown, i: number) =>
+    Math.sin(1 + i * (i % 7)) + ((Math.floor(i / inputs) % classes) * (i % 3)) / 2;
+  const x = new NDArray(Float64Array.from({ length: rows * inputs }, value), [rows, inputs]);
+  const y = new NDArray(
+    Float64Array.from({ length: rows }, (_, i) => i % classes),
+    [rows],
+  );
+  return { rows, x, y, unusual: none, gaps: none };
+}
+
+const ofRounds = (classes: number, hidden: number[], memoryBudget: number) =>
+  ({
+    by: "rounds",
+    learning: learningOfClasses(classes),
+    hidden,
+    activation: "tanh",
+    structure: "diagonal",
+    memoryBudget,
+    first: 5,
+    rounds: 2,
+    epochs: undefined,
+    seed: 1,
+  }) as const;
+
+test("a linear model of several classes is near its minimum, also where there is no memory for Newton's steps", async () => {
+  const [rows, inputs, classes] = [240, 5, 4];
+  const numbers = ofClasses(rows, inputs, classes);
+  const places = Array.from({ length: rows }, (_, i) => i);
+  const division = { part: places.filter((i) => i % 5 === 0), rest: places.filter((i) => i % 5 > 0) };
+  /** The cosine between the loss's gradient and the weights, −1 where these are at the minimum of loss and decay. */
+  const cosine = async (memoryBudget: number) => {
+    const { net } = (await doJob({ recipe: ofRounds(classes, [], memoryBudget), numbers, division }, () => {}))
+      .posterior;
+    const slope = gradient(net, crossEntropy, { x: numbers.x, y: numbers.y }).data;
+    const weights = net.parameters.data;
+    const product = (a: typeof slope, b: typeof slope) => a.reduce((sum, one, i) => sum + one * b[i], 0);
+    return product(slope, weights) / Math.sqrt(product(slope, slope) * product(weights, weights));
+  };
+  const [near, frugal] = [await cosine(2 ** 28), await cosine(8 * (inputs + 1) * 2 * rows)];
+  expect(near).toBeLessThan(-0.99);
+  expect(frugal).toBeLessThan(-0.99);
+});
+
+test("what takes long must be worth it: first order of any rows, and of enough rows sooner", () => {
+  const long = (rows: number, inputs: number, hidden: number[]) =>
+    takesLong({ recipe: { ...ofRounds(3, hidden, 2 ** 28), rounds: 5 }, numbers: ofClasses(rows, inputs, 3) });
+  expect(long(240, 400, [64, 64])).toBe(true);
+  expect(long(800, 5, [64, 64])).toBe(true);
+  expect(long(240, 5, [16])).toBe(false);
 });

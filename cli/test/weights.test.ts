@@ -308,6 +308,9 @@ describe("on the command line", () => {
     expect((await inProcess(["compare", at("w.st"), at("w.st"), at("w.csv")])).stdout).toContain(
       '60, 20 of weight 0 left out, weighted by "w"',
     );
+    const huge = rows.map(([x, y, w]) => [x, y, String(5e307 * Number(w))]);
+    const inHuge = await inProcess(["evaluate", at("w.st"), write("huge.csv", huge), "--json"]);
+    expectClose(JSON.parse(inHuge.stdout).metrics, JSON.parse(judged.stdout).metrics);
     writeFileSync(at("x.csv"), "x\n0.5\n");
     expect((await inProcess(["predict", at("w.st"), at("x.csv"), "-o", at("p.csv")])).code).toBe(0);
     writeFileSync(at("xy.csv"), "x,y\n0.5,1\n");
@@ -333,6 +336,17 @@ describe("on the command line", () => {
     const [copies, more] = [await predicted(2, "--copies"), await predicted(8, "--copies")];
     expect(copies.notes).toMatchObject({ weight: { column: "w", copies: true } });
     expect(more.values).not.toEqual(copies.values);
+    const byWeight = await inProcess(["fit", write("w.csv"), "-t", "y", "-o", at("m2.st"), "--weight", "w", ...quick]);
+    expect(byWeight.code).toBe(0);
+    for (const [one, other] of [
+      ["m.st", "m2.st"],
+      ["m2.st", "m.st"],
+    ]) {
+      const run = await inProcess(["compare", at(one), at(other), write("w.csv")]);
+      expect(run.stderr).toContain("models that count rows alike can be compared");
+      expect(run.stderr).toContain('rows by the copies in "w"');
+      expect(run.stderr).toContain('rows by the weights in "w"');
+    }
     const run = await inProcess(["fit", write("w.csv"), "-t", "y", "-o", at("m.st"), "--copies", "w", ...quick]);
     expect(run.stderr).toContain('line 5: the weight "w" has "3.5", which is not a whole number of at least 0');
   });

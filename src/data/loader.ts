@@ -90,9 +90,12 @@ export class DataLoader implements Iterable<Dataset> {
   }
 }
 
-/** The same batches, to be read: those of a loader that does not shuffle, where they lie. */
+const { [Symbol.iterator]: iterator } = DataLoader.prototype;
+
+/** The same batches, to be read: those of a loader that does not shuffle, where they lie, unless somebody has changed how it goes. */
 export function inPlace<D>(data: D): D | Iterable<Dataset> {
-  if ((data as object | null)?.constructor !== DataLoader || (data as DataLoader).shuffle) return data;
+  const { constructor, [Symbol.iterator]: own, shuffle } = (data ?? {}) as DataLoader;
+  if (constructor !== DataLoader || own !== iterator || shuffle) return data;
   const { data: all, samples, batchSize, length } = data as DataLoader;
   return {
     *[Symbol.iterator]() {

@@ -4,7 +4,6 @@ import { gatherStrided } from "../array/einsum.ts";
 import type { NDArray } from "../array/ndarray.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
 import { allocateFloats, bringOut, bytesPerElement, copyOutTo, type Pointer, scope } from "../kernels/memory.ts";
-import { inBurst } from "../kernels/steps.ts";
 import type { Network } from "../network/network.ts";
 import type { Site } from "../network/parameters.ts";
 import type { Contraction, Part } from "../network/run.ts";
@@ -48,11 +47,10 @@ export function sum(
   let totals: Float64Array | undefined;
   return {
     open(hold) {
-      // A result in the kernels' memory is written where it lies, unless this may be stopped.
-      at = (!wide && !inBurst() && result.place) || hold(dtype, size);
+      at = hold(dtype, size);
+      kernelsFor(dtype).fill(size, 0, at);
     },
     add(backward) {
-      if (!started) kernelsFor(dtype).fill(size, 0, at);
       for (const { sites: alike, parameters, most } of groups) {
         for (let first = 0; first < backward.batch; first += most) {
           const some = someOf(backward, first, Math.min(most, backward.batch - first));

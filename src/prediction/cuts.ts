@@ -155,8 +155,8 @@ export function functionBytes(
   const { model, columns, targeted, pulls, made } = uncutOf(sizes, route, asked, precision, copied);
   const cut = cutFor(sizes, route, asked);
   const count = Math.min(inputs, cut.length);
-  // What is no more than a part is not cut.
   let bytes = bytesOfPart(model, inputs, () => pulls({ columns, rows: Number.POSITIVE_INFINITY }), targeted);
+  // What is no more than a part is not cut.
   if (count < inputs) {
     const some = bytesOfPart(model, count, () => pulls(cut), targeted);
     bytes = { ...some, kept: bytes.kept, all: some.all + bytes.kept };

@@ -72,7 +72,7 @@ export function* eachFunction(
   yield* contract(where, posterior, route, needs, { inputs, before }, columns, contraction);
 }
 
-/** Contracts columns that were pulled back to the selected weights. */
+/** Contracts columns that were pulled back to the selected weights. @param results how many a part has, which is shorter for it */
 export function contract(
   where: string,
   posterior: Linearised,
@@ -81,10 +81,15 @@ export function contract(
   batch: Batch,
   columns: Columns,
   contraction: Contraction<void>,
+  results = 1,
 ): Steps<void, ExamplesReport> {
   const { model, selection } = posterior;
   const { columns: most, rows, length } = cutFor(posterior, route, asked);
-  const cut = { most, rows: route.view && { ...route.view, most: rows }, length };
+  const cut = {
+    most,
+    rows: route.view && { ...route.view, most: rows },
+    length: Math.max(1, Math.floor(length / results)),
+  };
   return runInSteps(where, model, [batch], columns, contraction, selection.reaches, cut);
 }
 

@@ -62,9 +62,10 @@ function* steps(
   const route = routeOf(net, first.selection, likelihood);
   const { group, width } = route;
   const { size, step } = group;
-  const what = `the covariance of ${size} outputs of one input`;
+  const all = posteriors.length;
+  const what = `the covariance of ${size} outputs of one input by each of ${all} posteriors`;
   const { one } = cutFor(first, route, "covariance");
-  checkNeed(where, what, one, memoryBudget, 'The approximation "plugin" needs none.');
+  checkNeed(where, what, one * all, memoryBudget, 'The approximation "plugin" needs none.');
   for (const own of posteriors) yield* own.factoring("rows");
   const precisions = posteriors.map(({ factorised }) => factorised);
   let [f, start]: [Float64Array, number] = [new Float64Array(), 0];
@@ -97,6 +98,6 @@ function* steps(
     },
     finish() {},
   };
-  yield* contract(where, first, route, "covariance", { inputs }, unitsOf(group), contraction);
+  yield* contract(where, first, route, "covariance", { inputs }, unitsOf(group), contraction, all);
   return logs.map((own) => new NDArray(own, shape));
 }

@@ -255,12 +255,8 @@ export function covariancesTogether(backward: Backward, precisions: readonly Pre
   const all = precisions.filter((one) => one instanceof FactoredPrecision);
   const [first] = all;
   if (all.length < precisions.length || all.some(({ eigen }) => !eigen || eigen !== first.eigen)) return undefined;
-  return sumsOf(
-    backward,
-    backward.columns ** 2,
-    addGrams,
-    all.map(({ blocks }) => blocks),
-  );
+  const blocks = all.map((one) => one.blocks);
+  return sumsOf(backward, backward.columns ** 2, addGrams, blocks);
 }
 
 /** The sums over blocks of what becomes of their rows, [B, each], of several in one basis. */
@@ -334,9 +330,8 @@ function addWeight(
         const p = enter(dtype, inverseOf(block));
         const s = allocateFloats(dtype, batch * outputs);
         kernels.gemm(1, batch, outputs, inputs, squares, 0, inputs, 1, p, 0, 1, inputs, s, 0, outputs, 1, false);
-        const start = s / bytes;
         inMemory(dtype, (memory) => {
-          for (let i = start; i < start + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
+          for (let i = s / bytes; i < s / bytes + batch * outputs; i++) memory[i] = Math.sqrt(memory[i]);
         });
         const rows = allocateFloats(dtype, columns * batch * outputs);
         kernels.multiply(columns, batch * outputs, left.at, s, rows, false);

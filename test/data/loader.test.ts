@@ -58,6 +58,9 @@ test("inPlace gives the same batches, without copies where nothing is shuffled",
   class Own extends DataLoader {}
   const own = new Own(samples(3));
   expect(inPlace(own)).toBe(own);
+  const changed = new DataLoader(samples(3));
+  changed[Symbol.iterator] = function* () {};
+  expect(inPlace(changed)).toBe(changed);
   expect(inPlace(null)).toBe(null);
 });
 

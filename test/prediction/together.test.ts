@@ -99,6 +99,11 @@ describe("log probabilities of several posteriors", () => {
     expect(() => logProbabilitiesOf([], data.x)).toThrow(/one at least/);
     expect(() => logProbabilitiesOf([one, {} as typeof one], data.x)).toThrow(/posterior 1/);
     expect(() => logProbabilitiesOf([one, one], data.x, { memoryBudget: 100 })).toThrow(/memory/i);
+    // What several covariances of one input take is theirs together.
+    const many = new Array<typeof one>(64).fill(one);
+    const budget = { memoryBudget: 64 * 9 * 3 * 8 };
+    expect(() => logProbabilitiesOf(many, data.x, budget)).toThrow(/of one input by each of 64 posteriors/);
+    expect(logProbabilitiesOf([one], data.x, budget)[0]).toEqual(one.logProbabilities(data.x));
     const numbers = chain({ inputs: 6, seed: 1 }, dense(1));
     const normal = await laplace(numbers, { likelihood: gaussian(), structure: "full", checks: false }).fit({
       x: data.x,

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import {
-  categorical,
   chain,
   crossEntropy,
   dense,
-  einsum,
   laplace,
   NDArray,
   Random,
@@ -17,7 +15,6 @@ import {
 import { dryBytes } from "../../src/kernels/dry-run.ts";
 import { atOnce } from "../../src/kernels/steps.ts";
 import type * as inSteps from "../../src/linalg/in-steps.ts";
-import type { KroneckerCurvature } from "../../src/structures/kronecker/curvature.ts";
 import { eigenbasis } from "../../src/structures/kronecker/eigenbasis.ts";
 import { kernelPeakOf } from "../laplace/peak.ts";
 
@@ -128,35 +125,4 @@ describe("eigenbases of factors", () => {
     expect(made.count).toBe(1);
     expect(fitted.logMarginalLikelihood()).toBe(before);
   });
-});
-
-test("the basis of a large factor of inputs is that of an earlier fit to the same examples, and of no other", async () => {
-  const [rows, inputs, classes] = [40, 130, 3];
-  const x = randomNormal([rows, inputs], { seed: 1 });
-  const y = new NDArray(
-    Float64Array.from({ length: rows }, (_, i) => i % classes),
-    [rows],
-  );
-  const other = new NDArray(Float64Array.from(x.data as Float64Array), x.shape);
-  other.data[7] += 1e-9;
-  const fitted = (seed: number, x: NDArray) =>
-    laplace(chain({ inputs, seed, dtype: "float64" }, dense(classes)), {
-      likelihood: categorical(),
-      structure: "kronecker",
-      priorPrecision: 0.5,
-      checks: false,
-    }).fit({ x, y });
-  const [first, again, apart] = [await fitted(1, x), await fitted(2, x), await fitted(2, other)];
-  const basisOf = ({ curvature }: typeof first) => (curvature as KroneckerCurvature).decompose()[0].qa;
-  expect(basisOf(again)).toBe(basisOf(first));
-  expect(basisOf(apart)).not.toBe(basisOf(first));
-  // Its own B and the shared basis of A make its precision: P⁻¹ P is the identity.
-  const precision = again.curvature.dense();
-  const n = precision.shape[0];
-  for (let i = 0; i < n; i++) precision.data[i * (n + 1)] += 0.5;
-  const covariance = again.covariance();
-  const product = einsum("ij,jk->ik", covariance, precision);
-  for (let i = 0; i < n; i += 37) {
-    for (let j = 0; j < n; j += 13) expect(product.at(i, j)).toBeCloseTo(i === j ? 1 : 0, 9);
-  }
 });

@@ -13,7 +13,7 @@ import { Unreadable } from "../output/unreadable.ts";
 import { batchEncoder, named } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { asWritten, notesOf, readModel } from "./model.ts";
-import { weightsOfRows } from "./model-weights.ts";
+import { asFitted, weightsOfRows } from "./model-weights.ts";
 import { readOptions, type TableOptions, withJson, withTableOptions } from "./options.ts";
 
 interface Options extends TableOptions {
@@ -114,10 +114,11 @@ async function run(files: readonly string[], options: Options): Promise<void> {
     );
   }
   unreadable.print();
-  const values = scores.map((own) => own.map((each, m) => metricOf(metrics[m], each, weights)));
+  const counts = asFitted(first, weights);
+  const values = scores.map((own) => own.map((each, m) => metricOf(metrics[m], each, counts)));
   const differences = scores
     .slice(1)
-    .map((own) => metrics.map(({ root }, m) => (root ? pairedRoots : pairedMeans)(own[m], scores[0][m], weights)));
+    .map((own) => metrics.map(({ root }, m) => (root ? pairedRoots : pairedMeans)(own[m], scores[0][m], counts)));
   if (options.json) {
     const byName = <T>(list: readonly T[]) => Object.fromEntries(metrics.map(({ name }, m) => [name, list[m]]));
     printJson({
@@ -150,9 +151,10 @@ function requireAlike(one: TableModel, other: TableModel, path: string, otherPat
   if (a.name.normalize("NFC") !== b.name.normalize("NFC")) {
     throw new UsageError(`${both} "${a.name}", ${otherPath} "${b.name}".`);
   }
-  const [weight, otherWeight] = [one, other].map((model) => notesOf(model).weight?.column);
-  if (weight !== otherWeight) {
-    const text = (name: string | undefined) => (name === undefined ? "each row once" : `rows by "${name}"`);
+  const [weight, otherWeight] = [one, other].map((model) => notesOf(model).weight);
+  if (weight?.column !== otherWeight?.column || weight?.copies !== otherWeight?.copies) {
+    const text = (own: typeof weight) =>
+      own === undefined ? "each row once" : `rows by ${own.copies ? "the copies" : "the weights"} in "${own.column}"`;
     throw new UsageError(
       `models that count rows alike can be compared: ${path} counts ${text(weight)}, ${otherPath} ${text(otherWeight)}.`,
     );

@@ -14,7 +14,7 @@ import { batchEncoder, isRowError, named } from "../table/encode.ts";
 import { openTable } from "../table/open.ts";
 import { guaranteedRegions, guaranteeEncoder } from "./guaranteed.ts";
 import { asWritten, notesOf, readModel } from "./model.ts";
-import { weightsOfRows } from "./model-weights.ts";
+import { asFitted, weightsOfRows } from "./model-weights.ts";
 import { readOptions, type TableOptions, withJson, withOnError, withTableOptions } from "./options.ts";
 
 interface Options extends TableOptions {
@@ -104,13 +104,14 @@ async function run(modelPath: string, data: readonly string[], options: Options)
   printRepeated(table.repeated);
   if (truth.length === 0) throw new TableError(`no row has a value of "${target.name}".`);
   const task = taskOf(encoding);
+  const counts = asFitted(model, weights);
   const metrics =
     task === "classification"
-      ? classMetrics(probabilities, logs, truth, weights)
-      : scoredMetrics(numbers, truth, weights);
+      ? classMetrics(probabilities, logs, truth, counts)
+      : scoredMetrics(numbers, truth, counts);
   const { baseline: reference } = notesOf(model);
   const baseline: Metrics =
-    reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth, weights);
+    reference === undefined ? {} : baselineMetrics(new Array(truth.length).fill(reference), truth, counts);
   const guaranteed = coverageOf(regions, truth);
   unreadable.print();
   if (options.json) {

@@ -2,10 +2,17 @@
 
 import type { TableModel } from "laplace-ts";
 import { TableError } from "../errors.ts";
+import { relativeWeights } from "../fitting/row-weights.ts";
 import { columnAt } from "../model/rows.ts";
 import { weightReader } from "../model/weight-cells.ts";
 import type { TableStream } from "../table/csv.ts";
 import { notesOf } from "./model.ts";
+
+/** The weights of rows, as the model's fit took them: relative to each other, or as often as each row is there. */
+export function asFitted(model: TableModel, weights: readonly number[] | undefined): readonly number[] | undefined {
+  if (weights === undefined || weights.length === 0 || notesOf(model).weight?.copies) return weights;
+  return [...relativeWeights(Float64Array.from(weights))];
+}
 
 /** Reads a row's weight; undefined where the model has none. @throws TableError for a table without the column */
 export function weightsOfRows(

@@ -65,15 +65,19 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
   return (recipe.precision === undefined ? FEATURES_STEPS : KNOWN_STEPS) * step;
 }
 
-/** Multiplications from which on a fit by first order takes long, and one of features, of so many rows at least: a part of fewer tells too little. */
-const [LONG, LONG_FEATURES, TELLING_ROWS] = [1e9, 2e8, 400];
+/**
+ * Multiplications from which on a fit by first order takes long, whatever its rows, and, of so many rows that a part of them tells enough, one by
+ * first order and one of features.
+ */
+const [LONG, LONG_ENOUGH, LONG_FEATURES, TELLING_ROWS] = [1.2e10, 1e9, 2e8, 400];
 
 /** Whether a job takes so long that it must be worth it: features of several classes sooner, since they are tried with several priors. */
 export function takesLong(job: Job): boolean {
   const { recipe, numbers } = job;
   const rounds = recipe.by === "rounds";
   if (!rounds && !(recipe.by === "features" && severalClasses(recipe.learning))) return false;
-  return numbers.rows >= TELLING_ROWS && workOf(job) > (rounds ? LONG : LONG_FEATURES);
+  const work = workOf(job);
+  return (rounds && work > LONG) || (numbers.rows >= TELLING_ROWS && work > (rounds ? LONG_ENOUGH : LONG_FEATURES));
 }
 
 /** Does a job. */

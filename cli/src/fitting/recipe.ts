@@ -84,8 +84,10 @@ const phases = [
 const [EPOCHS, FEWEST_EPOCHS, MOST_PRODUCTS] = [20, 5, 1.6e8];
 /** From so many rows on, steps are counted. */
 const COUNTED_ROWS = 1000;
-/** A linear model of several classes goes to its minimum by Newton's steps, so many at most: the step that gains no more is the last. */
+/** A linear model of several classes goes close to its minimum by Newton's steps, so many at most: the step that gains no more is the last. */
 const [MOST_STEPS, TOLERANCE] = [50, 1e-3];
+/** What a linear model's Newton steps take: the inputs twice, as an array and in the kernels' memory, and one matrix of them. */
+const newtonBytes = ({ rows, x: { shape } }: Numbers) => 8 * (shape[1] + 1) * (2 * rows + shape[1] + 1);
 /** Validation must improve by so much, in nats per row, within a round. */
 const WORTH = 1e-3;
 const [SMALLEST_BATCH, LARGEST_BATCH, FULL_BATCH] = [16, 256, 4096];
@@ -153,8 +155,8 @@ async function rounds(
   const firstNoise = counts ? marginalDispersion(all.y.data, all.weights?.data) : FIRST_NOISE;
   let [precision, noise] = [begun?.precision ?? recipe.first, begun?.noise ?? firstNoise];
   let [best, done] = [Number.POSITIVE_INFINITY, 0];
-  const convex =
-    severalClasses(learning) && recipe.hidden.length === 0 && all.rows <= MANY_ROWS && recipe.epochs === undefined;
+  const linear = severalClasses(learning) && recipe.hidden.length === 0 && recipe.epochs === undefined;
+  const convex = linear && all.rows <= MANY_ROWS && newtonBytes(all) <= memoryBudget;
   if (begun !== undefined) for (const own of [net, trained]) own.parameters.data.set(begun.parameters);
   let end = { parameters: net.parameters.data.slice() as Float64Array, precision, noise };
   let posterior: Posterior | undefined;

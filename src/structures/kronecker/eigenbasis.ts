@@ -2,7 +2,7 @@
 // the factor, but not for eigenvalues that are corrected in it: there the basis is defined, so that it depends neither on the
 // order of the examples nor on the runtime.
 
-import { counted, keptMatrix } from "../../kernels/dry-run.ts";
+import { keptMatrix } from "../../kernels/dry-run.ts";
 import { kernelsFor } from "../../kernels/kernels.ts";
 import { allocateFloats, copyIn, copyOut, scope } from "../../kernels/memory.ts";
 import { atOnce, type Steps } from "../../kernels/steps.ts";
@@ -84,28 +84,13 @@ function* amongZeros(basis: Basis, n: number, live: readonly number[]): Steps<Fl
   return result;
 }
 
-/** Large matrices, their factors and bases, the newest first, for as long as others keep them: that of a network's inputs is the same in every fit to the same examples. */
-let recent: readonly (readonly [WeakRef<Float64Array>, number, WeakRef<Basis>])[] = [];
-const RECENT = 4;
-
 /** As `usual`, but with vectors that wait. */
 function* later(matrix: Float64Array, n: number, factor: number): Steps<Basis> {
-  let basis = counted
-    ? undefined
-    : recent.find(([own, by]) => by === factor && equal(own.deref(), matrix))?.[2].deref();
-  if (basis === undefined) {
-    const { values, rest } = yield* eigenvaluesInSteps(matrix, n, factor);
-    basis = new LaterBasis(
-      values.map((x) => Math.max(x, 0)),
-      () => vectorsInSteps(rest, n),
-    );
-  }
-  if (!counted) recent = [[new WeakRef(matrix), factor, new WeakRef(basis)] as const, ...recent].slice(0, RECENT);
-  return basis;
-}
-
-function equal(a: Float64Array | undefined, b: Float64Array): boolean {
-  return a?.length === b.length && a.every((x, i) => x === b[i]);
+  const { values, rest } = yield* eigenvaluesInSteps(matrix, n, factor);
+  return new LaterBasis(
+    values.map((x) => Math.max(x, 0)),
+    () => vectorsInSteps(rest, n),
+  );
 }
 
 function* usual(matrix: Float64Array, n: number, factor = 1): Steps<Basis> {
