@@ -129,7 +129,8 @@ test("a linear model of several classes is near its minimum, also where there is
       .posterior;
     const slope = gradient(net, crossEntropy, { x: numbers.x, y: numbers.y }).data;
     const weights = net.parameters.data;
-    const product = (a: typeof slope, b: typeof slope) => a.reduce((sum, one, i) => sum + one * b[i], 0);
+    const product = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+      Array.from(a).reduce((sum, one, i) => sum + one * b[i], 0);
     return product(slope, weights) / Math.sqrt(product(slope, slope) * product(weights, weights));
   };
   const [near, frugal] = [await cosine(2 ** 28), await cosine(8 * (inputs + 1) * 2 * rows)];

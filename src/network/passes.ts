@@ -295,7 +295,7 @@ export function checkValues(where: string, forward: Forward, start: number): voi
     while (kernels.allFinite(node.size, pointer + example * node.size * bytesPerElement(dtype)) === 1) example++;
     const causes =
       node === graph.input
-        ? "a missing value, a division by zero"
+        ? "a missing value"
         : `parameters that are not finite, or an activation such as exp that overflows ${dtype}`;
     throw new ValueError(
       `${where}: at example ${start + example} the network's value after "${labelOf(node)}" is not finite. Likely causes: ${causes}.`,
