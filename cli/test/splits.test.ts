@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { tableEncoding } from "laplace-ts";
 import { describe, expect, test } from "vitest";
-import { leaksOf } from "../src/fitting/leaks.ts";
+import { classesApart, leaksOf } from "../src/fitting/leaks.ts";
 import { copiesOf, groupSplit, timeSplit } from "../src/model/splits.ts";
 import { inTurns } from "../src/turn.ts";
 import { inProcess, workFolder } from "./laplace.ts";
@@ -99,6 +99,41 @@ describe("leaks", () => {
     ["other", []],
   ])("of %s", async (target, expected) => {
     expect(await leaks(target)).toEqual(expected);
+  });
+
+  test("of columns with gaps", async () => {
+    const some = rows.map((row, i) => [...row.slice(0, 3), i % 9 === 0 ? "" : row[0], i % 9 === 0 ? "NA" : row[4]]);
+    const table = tableOf(["y", "curve", "level", "gaps", "other"], some);
+    const found = (target: string) => inTurns(leaksOf(table, tableEncoding(table, { target })));
+    expect(await found("level")).toEqual(["y", "curve", "gaps"]);
+    expect(await found("y")).toEqual(["curve", "gaps"]);
+  });
+
+  test("are classes that are apart, as rows in the order of their values say", () => {
+    /** As many changes of class as there are classes, less one, and one class for equal values. */
+    const inOrder = (values: readonly number[], labels: readonly number[]) => {
+      const pairs = values.map((value, i) => ({ value, label: labels[i] })).sort((a, b) => a.value - b.value);
+      const classes = [...new Set(labels)];
+      const few = classes.some((one) => labels.filter((label) => label === one).length < 5);
+      const changes = pairs.filter(({ label }, i) => i > 0 && label !== pairs[i - 1].label).length;
+      const mixed = pairs.some((a) => pairs.some((b) => a.value === b.value && a.label !== b.label));
+      return classes.length > 1 && !few && changes + 1 === classes.length && !mixed;
+    };
+    // Values of a class in a range of its own, 4 wide, and a few rows anywhere.
+    const value = fc.oneof(fc.integer({ min: -8, max: 11 }), fc.constantFrom(-0, 0.5, 3.75));
+    const own = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 4, maxLength: 9 });
+    const odd = fc.array(fc.tuple(value, fc.nat(3)), { maxLength: 2 });
+    const seen = { apart: 0, not: 0 };
+    fc.assert(
+      fc.property(fc.array(own, { maxLength: 4 }), odd, (ranges, more) => {
+        const pairs = [...ranges.flatMap((all, k) => all.map((one) => [4 * k + one - 8, (3 * k) % 4])), ...more];
+        const [values, labels] = [pairs.map(([one]) => one), pairs.map(([, label]) => label)];
+        const apart = inOrder(values, labels);
+        seen[apart ? "apart" : "not"]++;
+        expect(classesApart(values, labels)).toBe(apart);
+      }),
+    );
+    expect(Math.min(seen.apart, seen.not)).toBeGreaterThan(0);
   });
 });
 

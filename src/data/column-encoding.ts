@@ -205,7 +205,10 @@ export function columnEncoding(
   const as: ReadAs =
     kind === "number" ? { kind, ...numbers } : { kind, ...(dates ?? { format: "iso", settled: "cells" }) };
   const read = readerOf({ ...as, texts: [] }, rule);
-  const strays = cells.flatMap((cell, row) => (read(cell) === null ? [{ cell, row }] : []));
+  const strays: { readonly cell: string; readonly row: number }[] = [];
+  for (let row = 0; row < cells.length; row++) {
+    if (read(cells[row]) === null) strays.push({ cell: cells[row], row });
+  }
   if (refuse && strays.length > 0) {
     throw refused(`${JSON.stringify(strays[0].cell.slice(0, 60))}, which is not a ${kind},`, strays[0].row);
   }

@@ -89,6 +89,7 @@ export function missingTest(rule: MissingRule, among: "numbers" | "texts" | "cla
   const usual = rule.marks === "usual";
   return (cell) => {
     checkText("missingTest", cell);
+    if (named.size === 0 && beginsAsNumber(cell)) return false;
     if (cell.length > LONGEST) return cell.trim() === "" || (named.size > 0 && named.has(identityOf(cell)));
     const text = cell.trim();
     if (text === "") return true;

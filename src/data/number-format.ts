@@ -1,6 +1,7 @@
 // Numbers as tables write them: decimal commas, groups of digits, signs of currencies, percent, parentheses. How a column
 // writes its numbers is settled by all of its cells; a cell is then read by what was settled.
 
+import { plainNumber } from "./plain-number.ts";
 import { checkText, checkTexts, checkWritten } from "./texts.ts";
 
 /** How a column writes its numbers. */
@@ -59,6 +60,8 @@ interface Bare {
 /** The number a cell says, in decimal digits with a point; undefined if it says none. */
 export function numberOf(cell: string): number | undefined {
   checkText("numberOf", cell);
+  const plain = plainNumber(cell);
+  if (!Number.isNaN(plain)) return plain;
   if (cell.length > LONGEST) return undefined;
   const text = cell.trim();
   if (!NUMBER.test(text)) return undefined;
@@ -221,7 +224,7 @@ function bestGroup(of: (what: string) => number, other: "." | ","): NumberFormat
 export function numberReader(format: NumberFormat): (cell: string) => number | undefined {
   checkWritten("numberReader", format, ["decimal", "thousands", "unit"]);
   const { decimal, thousands, unit } = format;
-  const plain = decimal === "." && thousands !== "." && unit !== "%" && unit !== "‰";
+  const plain = readsPlain(format);
   const whole = thousands === "" ? undefined : new RegExp(`^${groupPattern(thousands)}$`);
   return (cell) => {
     if (plain) {
@@ -240,6 +243,11 @@ export function numberReader(format: NumberFormat): (cell: string) => number | u
     if (!Number.isFinite(value)) return undefined;
     return bare.negative ? -value : value;
   };
+}
+
+/** Whether a number that is written plainly is read as it stands. */
+export function readsPlain({ decimal, thousands, unit }: NumberFormat): boolean {
+  return decimal === "." && thousands !== "." && unit !== "%" && unit !== "‰";
 }
 
 function groupPattern(thousands: string): string {

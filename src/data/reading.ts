@@ -5,8 +5,9 @@ import type { DatesSettled } from "./date-format.ts";
 import type { DateFormat } from "./dates.ts";
 import { identityOf } from "./identity.ts";
 import { type MissingRule, missingTest } from "./missing.ts";
-import type { NumberFormat } from "./number-format.ts";
-import { checkTexts, checkWritten } from "./texts.ts";
+import { type NumberFormat, readsPlain } from "./number-format.ts";
+import { plainNumber } from "./plain-number.ts";
+import { checkText, checkTexts, checkWritten } from "./texts.ts";
 
 /** The value of a cell; undefined where it is missing, null where it cannot be read. */
 export type Reading = (cell: string) => number | undefined | null;
@@ -29,7 +30,14 @@ export function readerOf(column: Readable, rule: MissingRule): Reading {
   const missing = missingTest(rule, "numbers");
   const strays = new Set(column.texts.map(identityOf));
   const value = cellReader(column);
+  // No text of digits alone is missing, but for those that are named.
+  const plain = column.kind === "number" && readsPlain(column) && rule.texts.length === 0;
   return (cell) => {
+    if (plain) {
+      checkText("readerOf", cell);
+      const found = plainNumber(cell);
+      if (!Number.isNaN(found)) return found;
+    }
     if (missing(cell)) return undefined;
     const found = value(cell);
     if (found !== undefined) return found;

@@ -170,13 +170,13 @@ function measuredValues(column: NumberColumn | DateColumn, { rule, margin }: Wri
     read: readerOf(column, rule),
     put(value, into, at) {
       into[at] = Math.min(Math.max((value - mean) / sd, -FARTHEST), FARTHEST);
-      cycles.forEach((period, i) => {
-        const turns = value / period;
+      for (let i = 0; i < cycles.length; i++) {
+        const turns = value / cycles[i];
         const angle = 2 * Math.PI * (turns - Math.round(turns));
         // Math.sin differs in the last bit between engines; a page predicts what Node does.
         into[at + 1 + 2 * i] = portableSin(angle);
         into[at + 2 + 2 * i] = portableSin(angle + Math.PI / 2);
-      });
+      }
     },
     usual: (value) => value >= low - outside && value <= high + outside,
     fill,

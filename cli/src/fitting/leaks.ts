@@ -35,26 +35,36 @@ function valuesSay(
   { rule, target }: TableEncoding,
 ): boolean {
   const read = readerOf(column, rule);
-  const pairs = cells.flatMap((cell, i) => {
-    const value = read(cell);
-    return typeof value === "number" ? [{ value, target: truth[i] }] : [];
-  });
-  if (pairs.length < FEWEST_ROWS) return false;
-  pairs.sort((a, b) => a.value - b.value);
-  const targets = pairs.map((pair) => pair.target);
-  if (target.kind === "number") {
-    const [x, ranks] = [pairs.map(({ value }) => value), rankOf(targets)];
-    return Math.abs(correlation(x, targets)) >= SAYS || Math.abs(correlation(rankOf(x), ranks)) >= SAYS;
+  const [values, targets]: [number[], number[]] = [[], []];
+  for (let i = 0; i < cells.length; i++) {
+    const value = read(cells[i]);
+    if (typeof value !== "number") continue;
+    values.push(value);
+    targets.push(truth[i]);
   }
-  // Every class is one range of values.
-  const counts = new Map<number, number>();
-  for (const label of targets) counts.set(label, (counts.get(label) ?? 0) + 1);
-  if (counts.size < 2 || Math.min(...counts.values()) < FEWEST_OF_CLASS) return false;
-  const ranges = 1 + targets.filter((label, i) => i > 0 && label !== targets[i - 1]).length;
-  const split = pairs.some(({ value, target: label }, i) => {
-    return i > 0 && value === pairs[i - 1].value && label !== pairs[i - 1].target;
-  });
-  return ranges === counts.size && !split;
+  if (values.length < FEWEST_ROWS) return false;
+  if (target.kind === "classes") return classesApart(values, targets);
+  const order = values.map((_, i) => i).sort((a, b) => values[a] - values[b]);
+  const [x, y] = [order.map((i) => values[i]), order.map((i) => targets[i])];
+  return Math.abs(correlation(x, y)) >= SAYS || Math.abs(correlation(rankOf(x), rankOf(y))) >= SAYS;
+}
+
+/** Whether every class is a range of values that no other class has a part of. */
+export function classesApart(values: readonly number[], labels: readonly number[]): boolean {
+  const classes = new Map<number, { low: number; high: number; count: number }>();
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    const own = classes.get(labels[i]);
+    if (own === undefined) classes.set(labels[i], { low: value, high: value, count: 1 });
+    else {
+      if (value < own.low) own.low = value;
+      if (value > own.high) own.high = value;
+      own.count++;
+    }
+  }
+  const ranges = [...classes.values()].sort((a, b) => a.low - b.low);
+  if (ranges.length < 2 || ranges.some(({ count }) => count < FEWEST_OF_CLASS)) return false;
+  return ranges.every(({ low }, i) => i === 0 || low > ranges[i - 1].high);
 }
 
 /** Whether each category has one class only. */

@@ -94,19 +94,15 @@ export function* cellNotes(table: Rows, encoding: TableEncoding): Steps<CellNote
       );
     } else if (column.kind === "category") add("missing", name, rowsOf(textual), cells);
     if (column.kind === "number" || column.kind === "date") {
-      const strays = readerOf({ ...column, texts: [] }, rule);
-      add(
-        "missing",
-        name,
-        rowsOf((cell) => strays(cell) === undefined),
-        cells,
-      );
-      add(
-        "unreadable",
-        name,
-        rowsOf((cell) => strays(cell) === null),
-        cells,
-      );
+      const read = readerOf({ ...column, texts: [] }, rule);
+      const [gaps, strays]: [number[], number[]] = [[], []];
+      for (let row = 0; row < cells.length; row++) {
+        const value = read(cells[row]);
+        if (value === undefined) gaps.push(row);
+        else if (value === null) strays.push(row);
+      }
+      add("missing", name, gaps, cells);
+      add("unreadable", name, strays, cells);
     }
     if (column.kind === "category" || (column.kind === "target" && target.kind === "classes")) {
       const doubtful = rowsOf((cell) => looksMissing(cell) && !textual(cell) && !missingTarget(column.kind, cell));
