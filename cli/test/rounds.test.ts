@@ -140,7 +140,11 @@ test("a linear model of several classes is near its minimum, also where there is
 
 test("what takes long must be worth it: first order of any rows, and of enough rows sooner", () => {
   const long = (rows: number, inputs: number, hidden: number[]) =>
-    takesLong({ recipe: { ...ofRounds(3, hidden, 2 ** 28), rounds: 5 }, numbers: ofClasses(rows, inputs, 3) });
+    takesLong({
+      recipe: { ...ofRounds(3, hidden, 2 ** 28), rounds: 5 },
+      numbers: ofClasses(rows, inputs, 3),
+      division: { part: [], rest: [] },
+    });
   expect(long(240, 400, [64, 64])).toBe(true);
   expect(long(800, 5, [64, 64])).toBe(true);
   expect(long(240, 5, [16])).toBe(false);
