@@ -27,10 +27,7 @@ export function dryBasis(selection: Selection): readonly EigenBlock[] {
 export const corrections: Pass = {
   dry: (options) => sumsIn(dryBasis(options.selection), options),
   dryBegin(selection) {
-    const factors = dryFactors(selection);
-    // Of one factor a copy, over its count.
-    allocateFloats("float64", Math.max(0, ...factors.blocks.map(({ a, b }) => (a ?? b).length)));
-    factors.decompose();
+    dryFactors(selection).decompose();
   },
   *prepare(before, rounding) {
     if (!hasBasis(before)) throw new LaplaceError("corrections: the curvature of the pass before has no eigenbases.");
