@@ -97,9 +97,9 @@ test("where all fail, the fit says which, where and why", async () => {
   }
 });
 
-test("weights so large that nothing can be fitted end with their likely causes", async () => {
+test("copies so many that nothing can be fitted end with their likely causes", async () => {
   const heavy = { ...table, names: ["x", "y", "w"], rows: rows.map((row) => [...row, "1e18"]) };
-  const tried = fitTable(heavy, { ...settings, hidden: [8], weight: "w", epochs: 40 }, () => {});
+  const tried = fitTable(heavy, { ...settings, hidden: [8], weight: "w", copies: "w", epochs: 40 }, () => {});
   await expect(tried).rejects.toThrow(/no candidate can be fitted\. Given up: the network \(.*Likely causes: weights/);
 });
 
