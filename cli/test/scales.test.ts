@@ -22,7 +22,10 @@ describe("losses of classes", () => {
     await fc.assert(
       fc.asyncProperty(property, async ({ classes, inputs, rows, hidden, structure, seed }) => {
         const x = randomNormal([rows, inputs], { seed });
-        const labels = Float64Array.from({ length: rows }, (_, i) => (i + (x.data[i * inputs] > 0 ? 1 : 0)) % classes);
+        // Each class is there.
+        const labels = Float64Array.from({ length: rows }, (_, i) => {
+          return (i + (i >= classes && x.data[i * inputs] > 0 ? 1 : 0)) % classes;
+        });
         const names = Array.from({ length: inputs }, (_, j) => `x${j}`);
         const cells = Array.from(labels, (label, i) => [
           ...names.map((_, j) => String(x.data[i * inputs + j])),
