@@ -57,7 +57,7 @@ describe.skipIf(!able)("where V8 fuses operations", () => {
     const before = product().slice();
     await wait(100);
     const bytes: number[] = [];
-    for (let i = 0; i < 24; i++) {
+    for (let i = 0; i < 6; i++) {
       for (const wanted of [true, false]) {
         kernels.useWideSimd(wanted);
         for (let k = 0; k < 3; k++) expect(product()).toEqual(before);
@@ -67,8 +67,8 @@ describe.skipIf(!able)("where V8 fuses operations", () => {
       expect(kernels.info().build).toBe("relaxed");
       bytes.push(kernels.info().memoryBytes);
     }
-    // Some come before those that go have left: the memory grows once for both, early or late, and not again.
-    expect(bytes[23]).toBe(bytes[11]);
+    // Some come before those that go have left: for both the memory may grow once, sooner or later, and no more.
+    expect(new Set(bytes).size).toBeLessThanOrEqual(2);
     kernels.setThreads(threads);
   });
 
