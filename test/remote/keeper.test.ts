@@ -3,30 +3,14 @@
 import { afterAll, expect, test } from "vitest";
 import { readPlan } from "../../src/curvature/plan.ts";
 import { summarise } from "../../src/curvature/rounds.ts";
-import {
-  batchNorm,
-  chain,
-  dense,
-  type Network,
-  randomNormal,
-  tanh,
-  type WorkerLike,
-  workers,
-} from "../../src/index.ts";
+import { batchNorm, chain, dense, type Network, randomNormal, tanh, workers } from "../../src/index.ts";
 import { inBursts } from "../../src/kernels/steps.ts";
 import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import type { Executor } from "../../src/shards/executor.ts";
 import { bringAll } from "../../src/structures/all.ts";
-import { serve } from "../../src/worker.ts";
+import { within } from "./pair.ts";
 
 bringAll();
-
-/** A worker that is this thread. */
-function within(): WorkerLike {
-  const { port1, port2 } = new MessageChannel();
-  serve(port2 as never);
-  return port1 as never;
-}
 
 const pool = workers({ count: 3, make: within });
 afterAll(() => pool.close());

@@ -2,11 +2,11 @@
 
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { chain, dense, laplace, NDArray, randomNormal, tanh, type WorkerLike, workers } from "../../src/index.ts";
+import { chain, dense, laplace, NDArray, randomNormal, tanh, workers } from "../../src/index.ts";
 import { shared } from "../../src/kernels/memory.ts";
 import type { Connection } from "../../src/remote/connection.ts";
 import { Staging } from "../../src/remote/staging.ts";
-import { serve } from "../../src/worker.ts";
+import { within } from "./pair.ts";
 
 const batchOf = (rows: number, width: number, seed: number, dtype: "float32" | "float64" = "float32") => ({
   inputs: randomNormal([rows, width], { seed, dtype }),
@@ -72,13 +72,6 @@ test.runIf(shared)("a worker that is lost keeps none, and what is large is sent 
   const mixed = new Staging(connected()).batches([own, batchOf(200, 200, 1)]);
   expect(mixed?.[0]).toBe(own);
 });
-
-/** A worker that is this thread. */
-function within(): WorkerLike {
-  const { port1, port2 } = new MessageChannel();
-  serve(port2 as never);
-  return port1 as never;
-}
 
 const pool = workers({ count: 3, make: within });
 afterAll(() => pool.close());

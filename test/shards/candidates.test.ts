@@ -16,21 +16,14 @@ import {
   type Posterior,
   randomNormal,
   tanh,
-  type WorkerLike,
   workers,
 } from "../../src/index.ts";
 import { inBursts } from "../../src/kernels/steps.ts";
 import type { WeightPosterior } from "../../src/posterior/weight-posterior.ts";
 import type { Executor } from "../../src/shards/executor.ts";
-import { serve } from "../../src/worker.ts";
+import { within } from "../remote/pair.ts";
 import { cases, given, permuting } from "./given.ts";
 
-/** A worker that is this thread: messages are cloned and transferred all the same. */
-function within(): WorkerLike {
-  const { port1, port2 } = new MessageChannel();
-  serve(port2 as never);
-  return port1 as never;
-}
 const pool = workers({ count: 2, make: within });
 afterAll(() => pool.close());
 

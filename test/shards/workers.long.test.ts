@@ -14,17 +14,10 @@ import { readLikelihood } from "../../src/likelihood/tasks.ts";
 import { inShards, predictAllOn, predictTask } from "../../src/prediction/in-shards.ts";
 import type { Executor } from "../../src/shards/executor.ts";
 
-import { serve } from "../../src/worker.ts";
+import { within } from "../remote/pair.ts";
 import { type Case, cases, casesOf, everyStructure, given } from "./given.ts";
 
 const own = new URL(import.meta.resolve("laplace-ts/worker"));
-
-/** A worker that is this thread: messages are cloned and transferred all the same. */
-function within(): WorkerLike {
-  const { port1, port2 } = new MessageChannel();
-  serve(port2 as never);
-  return port1 as never;
-}
 
 test("every structure, as messages: the same bits as on this thread", async () => {
   const pool = workers({ count: 3, make: within });

@@ -21,7 +21,6 @@ import {
   sgd,
   tanh,
   train,
-  type WorkerLike,
   workers,
 } from "../../src/index.ts";
 import { allocateFloats, copyIn, copyOut, memoryUse } from "../../src/kernels/memory.ts";
@@ -30,7 +29,7 @@ import { readLoss } from "../../src/losses/losses.ts";
 import type { Executor } from "../../src/shards/executor.ts";
 import { type BatchesOf, batchesOf, batchGradient } from "../../src/training/batch-gradient.ts";
 import { gradientsOn } from "../../src/training/in-shards.ts";
-import { serve } from "../../src/worker.ts";
+import { within } from "../remote/pair.ts";
 import { lanes, permuting } from "../shards/given.ts";
 import { imageData, images, stopped, trained, trainings } from "./given.ts";
 
@@ -247,12 +246,6 @@ describe("a training that is shared", () => {
   });
 
   test("takes the data as they are: what its caller changed in its arrays since the training before, workers see", async () => {
-    /** A worker that is this thread. */
-    const within = (): WorkerLike => {
-      const { port1, port2 } = new MessageChannel();
-      serve(port2 as never);
-      return port1 as never;
-    };
     const twice = async (on: Executor) => {
       const net = images();
       const x = randomNormal([700, 1, 12, 12], { seed: 1, dtype: "float32" });
