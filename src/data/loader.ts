@@ -94,8 +94,8 @@ const { [Symbol.iterator]: iterator } = DataLoader.prototype;
 
 /** The same batches, to be read: those of a loader that does not shuffle, where they lie, unless somebody has changed how it goes. */
 export function inPlace<D>(data: D): D | Iterable<Dataset> {
-  const { constructor, [Symbol.iterator]: own, shuffle } = (data ?? {}) as DataLoader;
-  if (constructor !== DataLoader || own !== iterator || shuffle) return data;
+  const { constructor: made, [Symbol.iterator]: own, shuffle } = (data ?? {}) as DataLoader;
+  if (made !== DataLoader || own !== iterator || shuffle) return data;
   const { data: all, samples, batchSize, length } = data as DataLoader;
   return {
     *[Symbol.iterator]() {
