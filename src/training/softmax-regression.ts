@@ -4,12 +4,11 @@
 import { dot } from "../array/dot.ts";
 import { conjugateGradients } from "../curvature/conjugate-gradients.ts";
 import { kernelsFor } from "../kernels/kernels.ts";
-import { allocateFloats, copyIn, copyOut, copyTo, inMemory, openScope, type Pointer } from "../kernels/memory.ts";
+import { allocateFloats, copyOut, copyTo, openScope, type Pointer } from "../kernels/memory.ts";
 import { inPieces, type Steps } from "../kernels/steps.ts";
-import { choleskyInSteps } from "../linalg/in-steps.ts";
 import { type Matrices, product } from "../network/product.ts";
-import { solveBoth } from "./damped-steps.ts";
 import { notFinite } from "./minimiser.ts";
+import { type Preconditioner, preconditionerOf } from "./softmax-preconditioner.ts";
 
 /** The objective Σ_i u_i (Σ_c t_ic) log Σ_c exp f_ic − Σ_i u_i Σ_c t_ic f_ic + ½ δ ‖W‖² with f = Φ W. */
 export interface SoftmaxRegression {
@@ -45,12 +44,8 @@ const [FIRST_PART, SURE] = [0.1, 0.1];
 const [LEAST_GAIN, HALVINGS] = [1e-4, 40];
 /** Below this part of the objective its changes are lost in rounding. */
 const ROUNDING = 1e-11;
-/** What is added to the preconditioner's diagonal, in parts of it: Φ may have columns that repeat each other. */
-const JITTER = 1e-10;
 /** The first damping ν, what it is multiplied by where a step gains nothing, and divided by where it gains. */
 const [FIRST_DAMPING, MORE, LESS] = [1e-8, 100, 10];
-/** Rows that are weighed at once. */
-const ROWS = 512;
 
 /**
  * Minimises the objective, step by step. Conjugate gradients are preconditioned by one matrix for all classes,
@@ -185,21 +180,22 @@ class NewtonSystem {
   readonly #phi: Pointer;
   readonly #rows: Pointer;
   readonly #columns: Pointer;
-  readonly #gram: Pointer;
+  readonly #before: Preconditioner;
   #p: Float64Array = new Float64Array();
   #damping = 0;
   /** rᵀM⁻¹r of the first step. */
   #first: number | undefined;
 
   constructor(given: SoftmaxRegression) {
-    const { features, weights, classes } = given;
+    const { features, weights, classes, penalty } = given;
     this.#given = given;
     this.#n = weights.length;
     this.#size = features.length / this.#n;
     this.#phi = allocateFloats("float64", features.length);
     this.#rows = allocateFloats("float64", this.#n * classes);
     this.#columns = allocateFloats("float64", this.#size * classes);
-    this.#gram = allocateFloats("float64", this.#size ** 2);
+    const own = { phi: this.#phi, n: this.#n, size: this.#size, classes, penalty };
+    this.#before = preconditionerOf(own, longestOf(given, this.#size));
   }
 
   *begin(): Steps<void> {
@@ -225,28 +221,6 @@ class NewtonSystem {
     return copyOut("float64", to.at, to.rows * classes) as Float64Array;
   }
 
-  /** The preconditioner's Cholesky factor, in the place of the Gram matrix; false where it has none. */
-  *#factor(): Steps<boolean> {
-    const [n, s] = [this.#n, this.#size];
-    for (let first = 0; first < n; first += ROWS) {
-      const count = Math.min(ROWS, n - first);
-      const roots = rootsOf(this.#given, this.#p, this.#damping, first, count);
-      yield* inPieces(() => {
-        const kernels = kernelsFor("float64");
-        const weighed = allocateFloats("float64", count * s);
-        kernels.scaleRows(count, s, this.#phi + 8 * first * s, copyIn("float64", roots), 1, weighed);
-        kernels.syrk(s, count, weighed, 1, s, this.#gram, s, 1, first > 0, false);
-      });
-    }
-    inMemory("float64", (memory) => {
-      for (let i = 0; i < s; i++) {
-        const at = this.#gram / 8 + i * (s + 1);
-        memory[at] = (1 + JITTER) * (memory[at] + this.#given.penalty) + Number.MIN_VALUE;
-      }
-    });
-    return (yield* choleskyInSteps(s, this.#gram, s)) === 0;
-  }
-
   /** H V; tells tr VᵀHV. */
   *#times(v: Float64Array, tell: (curve: number) => void): Steps<Float64Array> {
     const found = yield* this.#back(curved(this.#given, this.#p, this.#damping, yield* this.forward(v)));
@@ -261,13 +235,13 @@ class NewtonSystem {
     [this.#p, this.#damping] = [p, damping];
     const gradient = yield* this.#back(residualsOf(this.#given, p));
     for (let k = 0; k < w.length; k++) gradient[k] += penalty * w[k];
-    if (!(yield* this.#factor())) return undefined;
+    if (!(yield* this.#before.factor(rootsOf(this.#given, p, damping)))) return undefined;
     if (penalty > 0) centre(gradient, classes);
     let [last, enough, stretch] = [Number.NaN, Number.NaN, 1];
     const { x, decrease, taken } = yield* conjugateGradients({
       times: (v) => this.#times(v, (curve) => (stretch = Math.max(stretch, last / curve))),
       b: gradient.map((g) => -g),
-      before: (r) => solved(r, this.#size, classes, this.#gram, this.#columns),
+      before: (r) => this.#before.solve(r),
       products: MOST_PRODUCTS,
       enough: (_, rz) => {
         last = rz;
@@ -285,13 +259,6 @@ class NewtonSystem {
     if (!(decrease > 0 && slope < 0 && x.every(Number.isFinite))) return undefined;
     return { x, slope, decrease: decrease + stretch * last };
   }
-}
-
-/** A⁻¹ r by the factor of A. */
-function solved(r: Float64Array, s: number, classes: number, l: Pointer, place: Pointer): Float64Array {
-  copyTo("float64", place, r);
-  solveBoth(s, l, place, classes);
-  return copyOut("float64", place, s * classes) as Float64Array;
 }
 
 /** Takes the mean over the classes from each row. */
@@ -352,21 +319,26 @@ function curved(
   return z;
 }
 
-/** √(u (λ + ½ ν)) of some rows, λ = tr Λ / (C − 1). */
-function rootsOf(
-  { weights, classes }: SoftmaxRegression,
-  p: Float64Array,
-  damping: number,
-  first: number,
-  count: number,
-): Float64Array {
-  return Float64Array.from({ length: count }, (_, i) => {
-    const at = (first + i) * classes;
+/** √(u (λ + ½ ν)) of each row, λ = tr Λ / (C − 1). */
+function rootsOf({ weights, classes }: SoftmaxRegression, p: Float64Array, damping: number): Float64Array {
+  return weights.map((weight, i) => {
+    const at = i * classes;
     let [trace, counted] = [0, 0];
     for (let k = at; k < at + classes; k++) {
       trace += p[k] * (1 - p[k]);
       counted += p[k];
     }
-    return Math.sqrt(weights[first + i] * (Math.max(trace, 0) / (classes - 1) + 0.5 * damping * counted));
+    return Math.sqrt(weight * (Math.max(trace, 0) / (classes - 1) + 0.5 * damping * counted));
   });
+}
+
+/** max u_i ‖φ_i‖² */
+function longestOf({ features, weights }: SoftmaxRegression, size: number): number {
+  let most = 0;
+  for (let i = 0; i < weights.length; i++) {
+    let square = 0;
+    for (let k = i * size; k < (i + 1) * size; k++) square += features[k] ** 2;
+    most = Math.max(most, weights[i] * square);
+  }
+  return most;
 }

@@ -21,10 +21,12 @@ import {
   tanh,
   train,
 } from "../../src/index.ts";
+import { copyIn, openScope } from "../../src/kernels/memory.ts";
 import { atOnce, inBursts, setClock } from "../../src/kernels/steps.ts";
 import { readLoss } from "../../src/losses/losses.ts";
 import { overFixedFeatures } from "../../src/training/fixed-features.ts";
 import { featuresOf, freeHeads } from "../../src/training/linear-heads.ts";
+import { preconditionerOf } from "../../src/training/softmax-preconditioner.ts";
 import { type SoftmaxPoint, softmaxRegression } from "../../src/training/softmax-regression.ts";
 import { minimum, objective, slopes } from "../reference/softmax-regression.ts";
 
@@ -133,6 +135,69 @@ describe("softmax regression over fixed features", () => {
     const zero = ended({ ...given, weights: new Float64Array(20) }, 1e-14);
     expect(atOnce(zero.steps)).toEqual({ converged: true, steps: 1 });
     expect(zero.values).toEqual([0]);
+  });
+
+  test.each(kinds)("ends there, too, where features are more than rows: %s", (kind) => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          n: fc.integer({ min: 1, max: 6 }),
+          s: fc.integer({ min: 2, max: 14 }),
+          classes: fc.integer({ min: 2, max: 4 }),
+          seed: fc.integer({ min: 0, max: 10_000 }),
+          // From penalties that are lost beside a row to some that are far above.
+          log: fc.double({ min: -8, max: 3, noNaN: true }),
+        }),
+        (shape) => {
+          const given = problem({ ...shape, kind });
+          const { steps, last } = ended(given, 1e-14);
+          expect(atOnce(steps).converged).toBe(true);
+          const least = objective(given.slow, minimum(given.slow));
+          expect(last().objective).toBeLessThan(least * (1 + 1e-8) + 1e-11);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  test("by the order of rows and of features it is preconditioned by the same matrix", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          n: fc.integer({ min: 1, max: 9 }),
+          size: fc.integer({ min: 1, max: 23 }),
+          classes: fc.integer({ min: 1, max: 4 }),
+          seed: fc.integer({ min: 0, max: 10_000 }),
+          penalty: fc.constantFrom(0.01, 1, 100),
+        }),
+        ({ n, size, classes, seed, penalty }) => {
+          fc.pre(2 * n * n <= size * size);
+          const random = new Random(seed);
+          const draw = (k: number) => Float64Array.from({ length: k }, () => random.normal());
+          const [features, roots, x] = [draw(n * size), draw(n).map(Math.abs), draw(size * classes)];
+          if (n > 2) roots[1] = 0;
+          // M x, sum by sum.
+          const r = x.map((one) => penalty * one);
+          for (let i = 0; i < n; i++) {
+            for (let c = 0; c < classes; c++) {
+              const along = count(size).reduce((sum, s) => sum + features[i * size + s] * x[s * classes + c], 0);
+              for (let s = 0; s < size; s++) r[s * classes + c] += roots[i] ** 2 * features[i * size + s] * along;
+            }
+          }
+          const end = openScope();
+          try {
+            const phi = copyIn("float64", features);
+            for (const longest of [0, Number.POSITIVE_INFINITY]) {
+              const before = preconditionerOf({ phi, n, size, classes, penalty }, longest);
+              expect(atOnce(before.factor(roots))).toBe(true);
+              expect(before.solve(r)).toBeAllClose(x, { relative: 1e-5, absolute: 1e-6 });
+            }
+          } finally {
+            end();
+          }
+        },
+      ),
+    );
   });
 
   test("its gradient vanishes with many features and classes", () => {
