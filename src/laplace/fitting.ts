@@ -22,7 +22,7 @@ import type { Network } from "../network/network.ts";
 import { checkTrained } from "../network/running.ts";
 import { checkIsFit, checkSameOf, Fit, type FitOf } from "../posterior/fit.ts";
 import type { PosteriorParts } from "../posterior/parts.ts";
-import type { WeightGaussian } from "../posterior/weight-gaussian.ts";
+import { checkIsPosterior, type WeightGaussian } from "../posterior/weight-gaussian.ts";
 import { type Executor, readExecutor } from "../shards/executor.ts";
 import { type Prior, readPrior } from "../structures/prior.ts";
 import { checkPrior, rowOf } from "../structures/table.ts";
@@ -40,6 +40,11 @@ export interface FitOptions extends PlaceOptions {
    * beside it where the fit takes long; `workers({ count: 1 })` is this thread alone.
    */
   on?: Executor | undefined;
+  /**
+   * A posterior of an earlier fit, as before the network was trained further: Kronecker factors that are the same to the bit, as those
+   * of the inputs are on the same data, have its eigenvectors, which are not computed again. The bits do not depend on it.
+   */
+  after?: WeightGaussian | undefined;
   /** Stops the fit where it gives the event loop a turn; `fit` throws the signal's reason. */
   signal?: StopSignal | undefined;
 }
@@ -152,7 +157,9 @@ export class Laplace<
   }
 
   async #sum(where: string, data: Data | AsyncData | FarData, options: FitOptions): Promise<Fit> {
-    checkOptions(where, options, ["onProgress", "signal", "first", "on"]);
+    checkOptions(where, options, ["onProgress", "signal", "first", "on", "after"]);
+    const { after } = options;
+    if (after !== undefined) checkIsPosterior(where, "after", after);
     const on = readExecutor(where, options.on);
     const shared = { on, first: readPlace(where, options), adds: where === "sum", arriving: this.#arriving };
     const bursts = readBursts(where, options);
@@ -163,8 +170,10 @@ export class Laplace<
     const net = plan.net.clone();
     const theta = new Float64Array(net.parameters.data);
     const sums = await inBursts(reportingExamples(summarise(where, { ...plan, net }, data as Data, shared)), bursts);
+    const curvature = after && sums.curvature.withFactorsOf?.(after.curvature);
     // Training updates buffers too.
-    return new Fit(this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta), sums);
+    const of = this.#of(net.graph.bufferCount > 0 ? net : plan.net, theta);
+    return new Fit(of, curvature === undefined ? sums : { ...sums, curvature });
   }
 
   #posterior(fit: Fit): Made {

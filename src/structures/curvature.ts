@@ -115,6 +115,8 @@ export interface Curvature {
   merge(other: Curvature): Curvature;
   /** A multiple of it, over as many examples. */
   scale(factor: number): Curvature;
+  /** @internal Itself with another's factors in the place of its own that are the same to the bit: it has their eigenvectors, then. */
+  withFactorsOf?(other: Curvature): Curvature;
 }
 
 /** What every structure's curvature has, and does not have unless it says so. */
@@ -182,6 +184,11 @@ export type ReadSums = (start: number, end: number, to: Float64Array, at: number
 export function checkSquare(where: string, n: number, options: MemoryOptions): void {
   checkOptions(where, options, ["memoryBudget"]);
   checkBytes(where, [n, n], readBudget(where, options.memoryBudget), "diagonal() needs less, and times(v) nothing.");
+}
+
+/** Equal numbers will do: a basis that was read from a file is another array. */
+export function sameNumbers(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
+  return a === b || (a?.length === b?.length && a?.every((x, i) => x === b?.[i]) === true);
 }
 
 /** @throws ValueError unless two curvatures add */

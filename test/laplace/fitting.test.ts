@@ -26,6 +26,7 @@ import {
   zeros,
 } from "../../src/index.ts";
 import { memoryUse } from "../../src/kernels/memory.ts";
+import type { KroneckerCurvature } from "../../src/structures/kronecker/curvature.ts";
 
 const net = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(3, tanh), dense(2));
 const x = randomNormal([6, 2], { seed: 1 });
@@ -263,6 +264,40 @@ describe("a fit", () => {
     [{ signal: null }, /signal must be an AbortSignal/],
   ])("refuses %o", async (options, message) => {
     await rejects(() => laplace(net, quiet).fit(data, options), OptionError, message);
+  });
+
+  test.each(["kronecker", "kfoc"] as const)(
+    "after another has its factors where they are the same: %s",
+    async (structure) => {
+      const own = chain({ inputs: 2, dtype: "float64", seed: 1 }, dense(3, tanh), dense(2));
+      const method = laplace(own, { ...quiet, structure });
+      const first = await method.fit(data);
+      own.parameters.data.forEach((w, i) => {
+        own.parameters.data[i] = w + 0.1 * ((i % 3) - 1);
+      });
+      const [alone, after] = [await method.fit(data), await method.fit(data, { after: first })];
+      const vectors = ({ curvature }: typeof first) =>
+        (curvature as KroneckerCurvature).decompose().map(({ qa }) => qa);
+      const [known, made, shared] = [first, alone, after].map(vectors);
+      // The inputs' are the same on the same data, those of the hidden layer are not.
+      if (structure === "kronecker") expect(shared[0]).toBe(known[0]);
+      expect(made[0]).not.toBe(known[0]);
+      expect(shared).toEqual(made);
+      expect(after.logMarginalLikelihood()).toBe(alone.logMarginalLikelihood());
+      const others = { x: randomNormal([6, 2], { seed: 3 }), y };
+      const [there, beside] = [await method.fit(others), await method.fit(others, { after: first })];
+      expect(vectors(beside)).toEqual(vectors(there));
+      expect(beside.predict(x)).toEqual(there.predict(x));
+    },
+  );
+
+  test("is after a posterior, and nothing else", async () => {
+    const wrong = (await laplace(net, quiet).sum(data)) as unknown as typeof fitted;
+    await rejects(() => laplace(net, quiet).fit(data, { after: wrong }), ValueError, /^fit: after must be a posterior/);
+    const full = await laplace(net, { ...quiet, structure: "full" }).fit(data);
+    const kronecker = laplace(net, { ...quiet, structure: "kronecker" });
+    const [alone, after] = [await kronecker.fit(data), await kronecker.fit(data, { after: full })];
+    expect(after.logMarginalLikelihood()).toBe(alone.logMarginalLikelihood());
   });
 
   test("is of the network as it was when it began, whatever is done to it meanwhile", async () => {

@@ -207,7 +207,7 @@ async function rounds(
       priorPrecision: precision,
       // Whether it is at a minimum, the diagnosis says.
       checks: false,
-    }).fit(data, { on: alone });
+    }).fit(data, { on: alone, after: posterior });
     await turn();
     const here = { parameters: net.parameters.data.slice() as Float64Array, precision, noise };
     // Where a number ran to, the diagnosis says, too.

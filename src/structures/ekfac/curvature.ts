@@ -12,6 +12,7 @@ import {
   type Eigenbasis,
   multiple,
   SelectedCurvature,
+  sameNumbers,
   sum,
 } from "../curvature.ts";
 import { diagonalOf, type EigenBlock, eigenbasesOf, timesBlocks } from "../eigenblocks.ts";
@@ -78,9 +79,4 @@ export class EkfacCurvature extends SelectedCurvature implements Curvature {
     const blocks = this.blocks.map((block) => ({ ...block, values: multiple(block.values, factor) }));
     return new EkfacCurvature(this.selection, this.examples, blocks);
   }
-}
-
-/** Equal numbers will do: a basis that was read from a file is another array. */
-export function sameNumbers(a: Float64Array | undefined, b: Float64Array | undefined): boolean {
-  return a === b || (a?.length === b?.length && a?.every((x, i) => x === b?.[i]) === true);
 }

@@ -2,8 +2,7 @@
 // one nearest to the block of a weight, summed over examples with all their positions.
 
 import { ValueError } from "../../errors.ts";
-import { type Curvature, checkSame, sharedSums } from "../curvature.ts";
-import { sameNumbers } from "../ekfac/curvature.ts";
+import { type Curvature, checkSame, sameNumbers, sharedSums } from "../curvature.ts";
 import { KroneckerCurvature } from "../kronecker/curvature.ts";
 
 /** The curvature as the nearest Kronecker products: A has the Frobenius norm 1 in each group, and B is the best with it. */

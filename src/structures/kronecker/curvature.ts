@@ -18,6 +18,7 @@ import {
   multiple,
   SelectedCurvature,
   type Structure,
+  sameNumbers,
   sharedSums,
 } from "../curvature.ts";
 import { type BlockShape, type EigenBlock, eigenbasesOf, inGroups, shapeOf, timesBlocks } from "../eigenblocks.ts";
@@ -166,6 +167,20 @@ export class KroneckerCurvature extends SelectedCurvature implements Curvature {
       this.examples,
       this.blocks.map((block) => ({ ...block, b: multiple(block.b, factor) })),
     );
+  }
+
+  withFactorsOf(other: Curvature): this {
+    if (!(other instanceof KroneckerCurvature) || this.expanded !== undefined) return this;
+    const known = other.blocks.filter(({ a }) => a !== undefined);
+    const blocks = this.blocks.map((block) => {
+      const { selected, a, count } = block;
+      const same = known.find(
+        (one) =>
+          one.selected.parameter.name === selected.parameter.name && one.count === count && sameNumbers(one.a, a),
+      );
+      return same === undefined ? block : { ...block, a: same.a };
+    });
+    return this.remade(this.selection, this.examples, blocks);
   }
 
   /** Other blocks, of the same structure. */
