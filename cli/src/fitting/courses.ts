@@ -22,3 +22,14 @@ export const courseOf = (outcomes: readonly (Outcome | undefined)[], rounds: num
 /** Rows that said when to stop, at most, in fold k. */
 export const validationOf = (outcomes: readonly (readonly (Outcome | undefined)[])[], k: number): number =>
   Math.max(...outcomes.map((all) => all[k]?.validation ?? 0));
+
+/** The relevance of inputs that the heaviest candidate says which knows it, in parts of the largest. */
+export function saidOf(
+  weights: readonly number[],
+  fits: readonly (Outcome | undefined)[],
+): readonly number[] | undefined {
+  const order = fits.map((_, c) => c).sort((a, b) => weights[b] - weights[a]);
+  const relevance = order.map((c) => fits[c]?.relevance).find((own) => own !== undefined);
+  const most = Math.max(...(relevance ?? []));
+  return most > 0 ? relevance?.map((own) => own / most) : undefined;
+}

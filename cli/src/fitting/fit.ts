@@ -197,6 +197,7 @@ export async function fitTable(
     n,
     seed: settings.seed,
     folds,
+    fewerFolds: settings.folds === undefined && settings.guarantee !== true,
     single,
     how,
     guarantee: settings.guarantee,

@@ -40,6 +40,8 @@ export interface Judging {
   readonly n: number;
   readonly seed: number;
   readonly folds: number;
+  /** Whether fewer of them are judged where all would take long. */
+  readonly fewerFolds: boolean;
   /** The share that is held out, instead of folds. */
   readonly single: number | undefined;
   /** How rows were chosen, in words. */

@@ -10,6 +10,8 @@ import { MANY_ROWS } from "./many-rows.ts";
 
 /** Rows with gaps that are looked at, and rows without. */
 const [MOST_GAPS, MOST_WHOLE] = [1000, 4096];
+/** Numbers of draws that go through the network together. */
+const TOGETHER = 2 ** 16;
 /** Steps of the split; each lowers the divergence. */
 const STEPS = 200;
 /** Rows that hold a column's spread near 1. */
@@ -45,17 +47,38 @@ export function* withGaps(
   const weights = given && rows.map((i) => given[i]);
   const pooled = meanBy(square, weights);
   yield;
-  const variances: { readonly column: number; readonly variance: number }[][] = [];
-  for (const i of rows) {
-    if (numbers.gaps[i].length > 0) yield;
-    const own = numbers.gaps[i].map((column) => {
-      const drawn = encoding.draw(rowOf(i), [column]);
-      const f = Float64Array.from(net.forward(new NDArray(drawn, [drawn.length / width, width])).data);
-      const mean = f.reduce((sum, value) => sum + value / f.length, 0);
-      return { column, variance: f.reduce((sum, value) => sum + (value - mean) ** 2 / f.length, 0) };
-    });
-    variances.push(own);
+  const variances: { readonly column: number; readonly variance: number }[][] = rows.map(() => []);
+  // Draws go through the network together: one gap's alone are too few to be quick.
+  let waiting: { readonly k: number; readonly column: number; readonly drawn: Float64Array }[] = [];
+  const look = () => {
+    const all = new Float64Array(waiting.reduce((sum, { drawn }) => sum + drawn.length, 0));
+    let at = 0;
+    for (const { drawn } of waiting) {
+      all.set(drawn, at);
+      at += drawn.length;
+    }
+    const f = Float64Array.from(net.forward(new NDArray(all, [all.length / width, width])).data);
+    at = 0;
+    for (const { k, column, drawn } of waiting) {
+      const own = f.subarray(at, at + drawn.length / width);
+      at += own.length;
+      const mean = own.reduce((sum, value) => sum + value / own.length, 0);
+      const variance = own.reduce((sum, value) => sum + (value - mean) ** 2 / own.length, 0);
+      variances[k].push({ column, variance });
+    }
+    waiting = [];
+  };
+  for (const [k, i] of rows.entries()) {
+    for (const column of numbers.gaps[i]) {
+      const drawn = encoding.draw(rowOf(i), [column]) as Float64Array;
+      waiting.push({ k, column, drawn });
+      if (waiting.reduce((sum, one) => sum + one.drawn.length, 0) < TOGETHER) continue;
+      look();
+      yield;
+    }
   }
+  if (waiting.length > 0) look();
+  yield;
   if (!(pooled > 0)) return { posterior, encoding };
   const parts = splitVariance(square, variances, pooled, weights);
   const columns = encoding.columns.map((column) => {

@@ -47,17 +47,21 @@ export function weightsOf(recipe: Recipe, inputs: number): number {
 /** Steps that a fit takes, about: of small networks, of features whose prior is found, of those whose prior is known. */
 const [STEPS, FEATURES_STEPS, KNOWN_STEPS] = [30, 50, 8];
 /** Products with the features that a softmax regression over them takes, about. */
-const PRODUCTS = 600;
+const PRODUCTS = 1800;
+/** What eigenvectors of the inputs' factor take, in parts of its cube, and columns of the curvature in all rounds, in parts of the weights. */
+const [DECOMPOSED, COLUMNS] = [30, 25];
 
 /** About how many multiplications a job is, to begin with the longest. */
 export function workOf({ recipe, numbers, division, rounds, partial }: Job): number {
   const rows = partial ? division.rest.length : numbers.rows;
   const weights = weightsOf(recipe, numbers.x.shape[1]);
+  const { outputs } = recipe.learning;
   if (recipe.by === "rounds") {
     const most = rounds ?? recipe.rounds + (partial ? 0 : 1);
-    return 6 * weights * rowPasses({ ...recipe, rounds: most }, rows, weights);
+    const curvature = recipe.structure === "kronecker" ? DECOMPOSED * numbers.x.shape[1] ** 3 : 0;
+    const columns = COLUMNS * rows * outputs * weights;
+    return 6 * weights * rowPasses({ ...recipe, rounds: most }, rows, weights) + columns + curvature;
   }
-  const { outputs } = recipe.learning;
   if (recipe.by === "features" && severalClasses(recipe.learning)) return PRODUCTS * rows * weights;
   const own = recipe.by === "evidence" && recipe.varying ? 2 * outputs : outputs;
   const step = rows * own * weights ** 2 + weights ** 3;
@@ -69,7 +73,7 @@ export function workOf({ recipe, numbers, division, rounds, partial }: Job): num
  * Multiplications from which on a fit by first order takes long, whatever its rows, and, of so many rows that a part of them tells enough, one by
  * first order and one of features.
  */
-const [LONG, LONG_ENOUGH, LONG_FEATURES, TELLING_ROWS] = [1.2e10, 1e9, 2e8, 400];
+const [LONG, LONG_ENOUGH, LONG_FEATURES, TELLING_ROWS] = [1.2e10, 1e9, 6e8, 400];
 
 /** Whether a job takes so long that it must be worth it: features of several classes sooner, since they are tried with several priors. */
 export function takesLong(job: Job): boolean {

@@ -5,7 +5,8 @@ import { type NotPositiveDefiniteError, OptionError, type Posterior, type TableM
 import type { Fold } from "../model/held-out.ts";
 import { type Numbers, take } from "../model/rows.ts";
 import { inTurns, turn } from "../turn.ts";
-import { courseOf, meanEvidence, middleRounds, validationOf } from "./courses.ts";
+import { courseOf, meanEvidence, middleRounds, saidOf, validationOf } from "./courses.ts";
+import { foldsText, foldsToJudge } from "./fewer-folds.ts";
 import { divisionOf, doAll, type Judging, lossesOf, membersOf, mixBy, mixByShare, type Told } from "./fits.ts";
 import { largestVariance, withFar } from "./fitter.ts";
 import { linearKind, type RowLosses, rowLosses } from "./gains.ts";
@@ -185,19 +186,19 @@ function choosingAmong(fitter: Judging["fitter"], rest: readonly number[], seed:
 /** By a cross-validation, whose other folds choose for each fold. */
 async function judgeByFolds(judging: Judging): Promise<Judged> {
   const { fitter, candidates, scales, together, approximation, n, seed, how, onProgress } = judging;
-  const dealt = fitter.split.folds(Math.min(judging.folds, n), seed).filter(({ length }) => length > 0);
-  const count = dealt.length;
-  const stages = (judging.guarantee ? 2 * count : count) + 2;
+  const folds = fitter.split.folds(Math.min(judging.folds, n), seed).filter(({ length }) => length > 0);
+  const stages = (judging.guarantee ? 2 * folds.length : folds.length) + 2;
   const families = candidates.map(({ family }) => family);
-  const rests = dealt.map((test) => {
+  const rests = folds.map((test) => {
     const held = new Set(test);
     return range(n).filter((i) => !held.has(i));
   });
-  const weights = dealt.map((test) => fitter.weightsOf(test)?.data);
   const outcomes: (Outcome | undefined)[][] = candidates.map(() => []);
-  const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() => new Array(count).fill(undefined));
-  const foldAt = (k: number) => (k < count ? `fold ${k + 1} of ${count}` : "all rows");
-  const without = (k: number) => (k < count ? `without ${foldAt(k)}` : foldAt(k));
+  const losses: (readonly Float64Array[] | undefined)[][] = candidates.map(() =>
+    new Array(folds.length).fill(undefined),
+  );
+  const foldAt = (k: number) => (k < folds.length ? `fold ${k + 1} of ${folds.length}` : "all rows");
+  const without = (k: number) => (k < folds.length ? `without ${foldAt(k)}` : foldAt(k));
   const prepared = await fitter.prepareAll([...rests, range(n)], without);
   const givenUp = new GivenUp();
   const jobOf = (k: number, c: number): Job => {
@@ -207,7 +208,7 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   // The rows of a fold are the same for all of its candidates.
   const known = new Map<number, Promise<Numbers>>();
   const rowsOf = (k: number) => {
-    const rows = known.get(k) ?? fitter.numbers(dealt[k], prepared[k].encoding);
+    const rows = known.get(k) ?? fitter.numbers(folds[k], prepared[k].encoding);
     known.set(k, rows);
     return rows;
   };
@@ -230,9 +231,15 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   await fitFolds([0], all, (share) => share);
   // The linear model is what the others are compared with.
   const plain = (c: number) => linearKind(candidates[c]) === "plain";
-  const left = new Set(all.filter((c) => plain(c) || !hopeless(losses, c, weights[0])));
+  const firstWeights = fitter.weightsOf(folds[0])?.data;
+  const left = new Set(all.filter((c) => plain(c) || !hopeless(losses, c, firstWeights)));
   const long = new Set([...left].filter((c) => !plain(c) && takesLong(jobOf(0, c))));
-  const goingOn = worthGoingOn(losses, [...left], long, families, weights[0]);
+  const goingOn = worthGoingOn(losses, [...left], long, families, firstWeights);
+  const jobsOf = (some: readonly number[]) => some.map((c) => jobOf(0, c));
+  const count = judging.fewerFolds ? foldsToJudge(jobsOf(all), jobsOf(goingOn), folds.length) : folds.length;
+  const dealt = folds.slice(0, count);
+  for (const own of losses) own.length = count;
+  const weights = dealt.map((test) => fitter.weightsOf(test)?.data);
   await fitFolds(range(count).slice(1), goingOn, (share) => 1 + (count - 1) * share);
   // What has failed in one fold has no say in the others.
   for (const [c, own] of losses.entries()) if (own.includes(undefined)) losses[c] = own.map(() => undefined);
@@ -267,13 +274,13 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   const judgingFolds = judgedFolds();
   const telling = async () => {
     const { models, unseen, powers } = await judgingFolds;
-    const folds: Fold[] = [];
+    const checked: Fold[] = [];
     for (const [k, test] of dealt.entries()) {
       const others = Math.max(0, ...unseen.filter((_, j) => j !== k));
       const model = await inTurns(withFar(withPower(models[k], powers[k]), prepared[k], others));
-      folds.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
+      checked.push(await fitter.fold(model, validationOf(outcomes, k), test, rests[k]));
     }
-    return { folds, told: await judging.tell(folds, { encoding: prepared[0].encoding, relevance }) };
+    return { checked, told: await judging.tell(checked, { encoding: prepared[0].encoding, relevance }) };
   };
   const later = judgingFolds.then(({ unseen, said }) => ({
     unseen: Math.max(...unseen),
@@ -289,17 +296,16 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
   });
   // What is told of the folds is found out while others fit all rows.
   const toldLater = beside(judging, telling);
-  const [kept, { folds, told }] = await Promise.all([
-    fitMix(judging, mix, prepared[count], rounds, later, (share) =>
-      onProgress("all rows", (count + 2 * share) / stages),
+  const [kept, { checked, told }] = await Promise.all([
+    fitMix(judging, mix, prepared[folds.length], rounds, later, (share) =>
+      onProgress("all rows", (folds.length + 2 * share) / stages),
     ),
     toldLater,
   ]);
   const { said, powers } = await judgingFolds;
   const unseenBy = async (k: number): Promise<Unseen> => {
     const own = outcomes.map((all) => all[k]);
-    const at = (share: number) =>
-      onProgress(`the guarantee, fold ${k + 1} of ${count}`, (count + 2 + k + share) / stages);
+    const at = (share: number) => onProgress(`the guarantee, ${foldAt(k)}`, (count + 2 + k + share) / stages);
     const model = await modelByRest(judging, prepared[k], own, seed + k + 1, at);
     return { model, numbers: await fitter.numbers(dealt[k], model.encoding), indices: dealt[k] };
   };
@@ -312,11 +318,16 @@ async function judgeByFolds(judging: Judging): Promise<Judged> {
     evidences: outcomes.map((all) => meanEvidence(all, count)),
     // How validation went, the fold knows that took as many rounds.
     kept: { ...kept, course: courseOf(outcomes[kept.heaviest], enough[kept.heaviest]) ?? kept.course },
-    folds,
+    folds: checked,
     ...(judging.guarantee && { unseen: guaranteed }),
     // What each of the models that were judged had seen.
-    counts: { train: n - dealt[0].length, validation: folds[0].validation, test: n, folded: true },
-    scheme: `${count}-fold cross-validation: each row was predicted once by a model that had not seen it${how === RANDOM ? "" : `; ${how}`}`,
+    counts: {
+      train: n - dealt[0].length,
+      validation: checked[0].validation,
+      test: dealt.reduce((sum, { length }) => sum + length, 0),
+      ...(count === folds.length && { folded: true }),
+    },
+    scheme: `${foldsText(count, folds.length)}${how === RANDOM ? "" : `; ${how}`}`,
   };
 }
 
@@ -384,12 +395,4 @@ async function fitMix(
     fits.map(([first]) => first),
   );
   return { model, prepared, heaviest, course, tuned, relevance, mix, power };
-}
-
-/** The relevance of inputs that the heaviest candidate says which knows it, in parts of the largest. */
-function saidOf(weights: readonly number[], fits: readonly (Outcome | undefined)[]): readonly number[] | undefined {
-  const order = range(fits.length).sort((a, b) => weights[b] - weights[a]);
-  const relevance = order.map((c) => fits[c]?.relevance).find((own) => own !== undefined);
-  const most = Math.max(...(relevance ?? []));
-  return most > 0 ? relevance?.map((own) => own / most) : undefined;
 }
