@@ -58,8 +58,9 @@ export class Forward implements ForwardPass {
     this.#values[0] = x;
     for (let i = 1; i < graph.nodes.length; i++) {
       const node = graph.nodes[i];
-      if (kept !== undefined && !kept.changes(node)) {
-        this.#values[node.id] = kept.forward.value(node);
+      const known = kept && !kept.changes(node);
+      if (known || node.primitive.same) {
+        this.#values[node.id] = known ? kept.forward.value(node) : this.#values[node.inputs[0].id];
         continue;
       }
       this.#values[node.id] = allocateFloats(dtype, batch * node.size);
@@ -290,7 +291,7 @@ export function checkValues(where: string, forward: Forward, start: number): voi
   const { kernels, graph, batch, dtype } = forward;
   for (const node of graph.nodes) {
     const pointer = forward.value(node);
-    if (kernels.allFinite(batch * node.size, pointer) === 1) continue;
+    if (node.primitive.finite?.(node) || kernels.allFinite(batch * node.size, pointer) === 1) continue;
     let example = 0;
     while (kernels.allFinite(node.size, pointer + example * node.size * bytesPerElement(dtype)) === 1) example++;
     const causes =

@@ -151,6 +151,8 @@ export interface Primitive<Attributes> {
   readonly statistics?: boolean;
   /** The value's shape for one example. @throws ShapeError naming the primitive */
   shape(inputs: readonly Shape[], attributes: Attributes, site: Site | undefined): Shape;
+  /** Whether its value is that of its input, number by number: it lies in the same place then, and `forward` is not called (default false). */
+  readonly same?: boolean;
   /** Writes the node's value. */
   forward(node: Node<Attributes>, pass: ForwardPass): void;
   /** Jacobian times tangent: writes the node's tangent. Called only where an input or the site has one. */
@@ -168,6 +170,8 @@ export interface Primitive<Attributes> {
    * same place in every input, all cut into as many. Missing where everything mixes.
    */
   rowwise?(node: Node<Attributes>): number;
+  /** Whether a node's value is finite wherever those of its inputs are: it need not be looked at then. Not so if missing. */
+  finite?(node: Node<Attributes>): boolean;
   /** How the node uses its site; for primitives with sites. */
   siteUse?(node: Node<Attributes>): SiteUse;
 }

@@ -39,6 +39,7 @@ export const permute: Primitive<{ readonly axes: readonly number[] }> = {
     },
   }),
   rowwise: ({ shape, attributes: { axes } }) => sizeOf(shape.slice(axes.findIndex((axis, i) => axis !== i))),
+  finite: () => true,
 };
 
 /** An array around one of its axes: [outer, length, inner]. */
@@ -83,6 +84,7 @@ export const slice: Primitive<SliceAttributes> = {
     },
   }),
   rowwise: ({ shape, attributes: { axis } }) => sizeOf(shape.slice(axis)),
+  finite: () => true,
 };
 
 /** A slice of a batch as rows: how many, how long, how far apart in the input, and the bytes before the first. */
@@ -167,6 +169,7 @@ export const concatenate: Primitive<ConcatenateAttributes> = {
     });
   },
   rowwise: (node) => rowOf(node, node),
+  finite: () => true,
 };
 
 export interface ConcatenateAttributes {

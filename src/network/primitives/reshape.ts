@@ -19,5 +19,7 @@ export const reshape: Primitive<{ readonly shape: Shape }> = {
     return shape;
   },
   ...copyRules,
+  same: true,
   rowwise: () => 1,
+  finite: () => true,
 };
