@@ -133,7 +133,11 @@ function withFitOptions(command: Command): Command {
     .option("--epochs <n>", "epochs of a round (default: by the number of rows)", integer(4))
     .option("--rounds <n>", "most rounds of training and choosing the prior, before one on all rows", integer(1), 5)
     .option("--seed <n>", "seed of all that is random", integer(0), 0)
-    .option("--folds <n>", "folds of the cross-validation (default: 5 below 1000 rows)", integer(2))
+    .option(
+      "--folds <n>",
+      "folds of the cross-validation (default: 5 below 1000 rows, of which 2 are judged where all would take long)",
+      integer(2),
+    )
     .option(
       "--test-fraction <share>",
       "hold out a share of the rows instead (default: 0.2 from 1000 rows on, up to 50,000 rows)",
