@@ -69,6 +69,7 @@ const guide = [
       page("Many machines", "/scale"),
       page("Performance and memory", "/performance"),
       page("Benchmarks", "/benchmarks"),
+      page("Benchmarks of tables", "/benchmarks-tables"),
     ],
   },
   {
